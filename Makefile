@@ -1,0 +1,92 @@
+# Everything runs from .venv, which `make install` makes from requirements/lock.txt.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+LOCK_ARGS ?=
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test lint lock clean
+
+# Python reads its bytecode from disk: where it may not write any, each import of torch and mmcv costs 15 s more.
+export PYTHONDONTWRITEBYTECODE :=
+
+# Relative paths and `python -m` keep the targets working in a folder with spaces in its name.
+RUN := .venv/bin/python
+UV := .venv/bin/uv
+STAMP := .venv/.installed
+DEMO := work_dirs/demo
+
+# Wheels only, so that nothing is ever compiled. The three exceptions are published as source packages and
+# become pure-Python wheels: uv builds them in isolation, out of sight of torch, and mmcv then skips its ops.
+WHEELS := --only-binary :all: --no-binary onedl-mmcv --no-binary onedl-mmdetection --no-binary onedl-mmsegmentation
+
+ANOTHER := name another interpreter: make install PYTHON=python3.12
+
+define PYTHON_CHECK
+import sys
+if not (3, 10) <= sys.version_info[:2] <= (3, 13):
+    sys.exit('make install: Python 3.10 to 3.13 is needed, this is %d.%d; $(ANOTHER)' % sys.version_info[:2])
+try:
+    import ensurepip, venv
+except ImportError:
+    sys.exit('make install: this Python cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv')
+endef
+export PYTHON_CHECK
+
+define SMOKE_CHECK
+import importlib, platform, sys
+versions = ['Python ' + platform.python_version()]
+for name in ('cv2', 'torch', 'torchvision', 'mmcv', 'mmengine'):
+    try:
+        versions.append(name + ' ' + importlib.import_module(name).__version__)
+    except Exception as error:
+        sys.exit('make install: the packages are installed, but importing %s fails: %s' % (name, error))
+print('Ready: ' + ', '.join(versions))
+endef
+export SMOKE_CHECK
+
+help:  ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo 'Variables: PYTHON=python3.12 picks the interpreter of .venv, PYTEST_ARGS="-k name" is passed to pytest.'
+
+install: $(STAMP)  ## make .venv, with the versions of requirements/lock.txt
+
+$(STAMP): requirements/lock.txt requirements/dev.txt setup.py
+	@$(RUN) -m pip --version >/dev/null 2>&1 || { \
+		command -v "$(PYTHON)" >/dev/null || { echo "make install: there is no '$(PYTHON)' here; $(ANOTHER)" >&2; exit 1; }; \
+		"$(PYTHON)" -c "$$PYTHON_CHECK"; \
+		echo "making .venv with $$("$(PYTHON)" --version)"; \
+		"$(PYTHON)" -m venv --clear .venv; }
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint requirements/lock.txt uv
+	$(UV) pip install --python $(RUN) --no-deps $(WHEELS) --requirement requirements/lock.txt
+	$(UV) pip install --python $(RUN) --no-deps --no-build-isolation --editable .
+	@$(RUN) -c "$$SMOKE_CHECK"
+	@touch $@
+
+demo: install  ## train, test and report on the procedural sample, in minutes on a CPU
+	rm -rf $(DEMO)
+	$(RUN) tools/train.py configs/classification/convnext_a.py --data sample --work-dir $(DEMO)/classification
+	$(RUN) tools/test.py configs/classification/convnext_a.py $(DEMO)/classification --data sample \
+		--out $(DEMO)/classification/metrics.json --show-dir $(DEMO)/classification/show
+	$(RUN) tools/report.py $(DEMO) --out $(DEMO)/report.html
+
+test: install  ## run the test suite
+	$(RUN) -m pytest $(PYTEST_ARGS)
+
+lint: install  ## ruff, mypy and the import contracts
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	.venv/bin/lint-imports
+
+# Pins that still fit are kept; move them with LOCK_ARGS, for instance LOCK_ARGS='--upgrade-package timm'.
+lock: install  ## bring requirements/lock.txt in line with runtime.txt and dev.txt
+	$(UV) pip compile --universal --python-version 3.10 --no-annotate --quiet --custom-compile-command 'make lock' \
+		$(WHEELS) $(LOCK_ARGS) requirements/runtime.txt requirements/dev.txt --output-file requirements/lock.txt
+
+clean:  ## remove .venv, caches and the demo's results; data and other work_dirs stay
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache $(DEMO)
+	find convnext_dense configs tools tests -name __pycache__ -type d -prune -exec rm -rf {} +

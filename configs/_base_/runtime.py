@@ -1,0 +1,32 @@
+# What all runs share.
+custom_imports = dict(imports=['convnext_dense'])
+default_scope = 'mmengine'
+runner_type = 'convnext_dense.Runner'
+
+env_cfg = dict(
+    cudnn_benchmark=True,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+randomness = dict(seed=0, diff_rank_seed=True)
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50, ignore_last=False),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3, save_best='raw/top1', rule='greater'),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    progress=dict(type='convnext_dense.ProgressBar'),
+    bad_images=dict(type='convnext_dense.BadImages'),
+)
+
+visualizer = dict(
+    type='Visualizer',
+    vis_backends=[dict(type='convnext_dense.CSVBackend'), dict(type='TensorboardVisBackend')],
+)
+log_processor = dict(by_epoch=True, window_size=50, log_with_hierarchy=True)
+log_level = 'INFO'
+
+pretrained = None  # a classification checkpoint to start from
+load_from = None  # a checkpoint of the same model to start from, or with resume=True to go on from
+resume = False

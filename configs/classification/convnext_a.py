@@ -1,0 +1,5 @@
+# ConvNeXt-A (atto, 3.7M parameters) on ImageNet-1k from scratch, by the tiny recipe without stochastic depth.
+# The one for a CPU or an edge device. The paper trained no atto: there is no published accuracy for this run.
+_base_ = './convnext_t.py'
+
+model = dict(backbone=dict(arch='atto', drop_path_rate=0.0))

@@ -1,0 +1,93 @@
+"""The command line: one verb per tool, and errors in one line.
+
+``python tools/train.py ...`` and ``convnext-dense train ...`` both end here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from . import __version__
+from .errors import UserError
+
+VERBS = {
+    'train': 'train a model',
+    'test': 'test a checkpoint',
+    'report': 'make a page of curves, results and pictures from work dirs',
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``argv``, by default the process's, and return the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ('-h', '--help'):
+        verbs = '\n'.join(f'  {verb:<10}{what}' for verb, what in VERBS.items())
+        print(f'usage: convnext-dense VERB ...\n\n{verbs}\n\nconvnext-dense VERB --help says more.')
+        return 0 if argv else 2
+    if argv[0] == '--version':
+        print(__version__)
+        return 0
+    if argv[0] not in VERBS:
+        print(f'error: unknown verb {argv[0]!r}: take one of {", ".join(VERBS)}', file=sys.stderr)
+        return 2
+    return run_verb(argv[0], argv[1:])
+
+
+def run_verb(verb: str, argv: Sequence[str] | None = None) -> int:
+    """Run one verb, with the process's arguments by default, and return the exit code."""
+    command = importlib.import_module(f'.commands.{verb}', __package__)
+    in_tools = sys.argv[0].endswith('.py')
+    parser = argparse.ArgumentParser(
+        prog=f'tools/{verb}.py' if in_tools else f'convnext-dense {verb}',
+        description=command.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    command.add_arguments(parser)
+    args = parser.parse_args(argv)
+    try:
+        command.run(args)
+    except UserError as error:
+        if args.debug:
+            traceback.print_exc()
+        # an error from a loader worker arrives with the worker's traceback before it
+        print(f'error: {str(error).strip().rsplit("UserError: ", 1)[-1]}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of every verb that takes a config."""
+    from mmengine.config import DictAction
+
+    parser.add_argument('config', metavar='CONFIG', help='config file, such as configs/classification/convnext_t.py')
+    parser.add_argument(
+        '--data',
+        metavar='PATH|sample',
+        help="root of the data set (default: the config's own); 'sample' draws a small one and needs no download",
+    )
+    parser.add_argument(
+        '--on-bad-image',
+        choices=('stop', 'skip'),
+        default='stop',
+        help='what an unreadable picture does: stop the run, or be skipped and counted (default: stop)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='change the config, such as train_dataloader.batch_size=64',
+    )

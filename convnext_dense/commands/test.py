@@ -1,0 +1,79 @@
+"""Test a checkpoint: raw weights, and their average where the checkpoint has one.
+
+  test CONFIG CHECKPOINT --data sample
+  test CONFIG WORK_DIR --data PATH --out metrics.json --show-dir pictures
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from ..analysis.show import ShowPredictions
+from ..cli import add_config_arguments
+from ..config import fit_to_machine, read_config
+from ..engine import Runner
+from ..engine import checkpoint as checkpoints
+from ..errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config_arguments(parser)
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint file, or a work dir for its newest')
+    parser.add_argument('--weights', choices=('raw', 'ema'), help='test only these (default: both)')
+    parser.add_argument('--out', metavar='metrics.json', help='write the metrics there')
+    parser.add_argument('--show-dir', metavar='DIR', help='draw pictures with prediction and truth there')
+    parser.add_argument('--show', type=int, default=60, metavar='N', help='how many pictures to draw (default: 60)')
+
+
+def run(args: argparse.Namespace) -> None:
+    cfg = read_config(args.config, args.cfg_options, args.data)
+    checkpoint = Path(args.checkpoint)
+    cfg.load_from = str(checkpoints.newest(checkpoint) if checkpoint.is_dir() else checkpoint)
+    cfg.resume = False
+    cfg.test_cfg.weights = args.weights
+    cfg.test_dataloader.dataset.on_bad_image = args.on_bad_image
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+        cfg[key] = None
+    for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
+        cfg[key] = None
+    for target in (args.out and Path(args.out).parent, args.show_dir):
+        _make_folder(target)
+    fit_to_machine(cfg)
+    with tempfile.TemporaryDirectory() as work_dir:  # a test leaves nothing but what was asked for
+        cfg.work_dir = work_dir
+        cfg.visualizer.vis_backends = []
+        runner = Runner.from_cfg(cfg)
+        if args.show_dir:
+            runner.register_hook(ShowPredictions(args.show_dir, args.show))
+        metrics = runner.test()
+    print(_table(metrics))
+    if args.out:
+        content = {
+            'config': args.config,
+            'checkpoint': cfg.load_from,
+            'data': cfg.test_dataloader.dataset.root,
+            'metrics': metrics,
+        }
+        Path(args.out).write_text(json.dumps(content, indent=2) + '\n')
+
+
+def _make_folder(folder: Path | str | None) -> None:
+    if folder is not None:
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f'{folder} cannot be written ({error.strerror}): choose another folder') from None
+
+
+def _table(metrics: dict[str, float]) -> str:
+    """Rows of metrics, a column for each kind of weights."""
+    kinds = list(dict.fromkeys(name.split('/')[0] for name in metrics))
+    names = list(dict.fromkeys(name.split('/', 1)[1] for name in metrics))
+    lines = [f'{"":<18}' + ''.join(f'{kind:>10}' for kind in kinds)]
+    for name in names:
+        values = (metrics.get(f'{kind}/{name}') for kind in kinds)
+        lines.append(f'{name:<18}' + ''.join(f'{v:>10.2f}' if isinstance(v, float) else f'{v!s:>10}' for v in values))
+    return '\n'.join(lines)

@@ -1,0 +1,71 @@
+"""Train a model.
+
+  train CONFIG --data sample            on drawn pictures, minutes on a laptop
+  train CONFIG --data PATH              on your data
+  train CONFIG --resume                 go on from the newest checkpoint in the work dir
+  torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from ..cli import add_config_arguments
+from ..config import fit_to_machine, read_config, set_amp, set_epochs
+from ..engine import Runner
+from ..engine import checkpoint as checkpoints
+
+TRACKERS = {'wandb': 'WandbVisBackend', 'mlflow': 'MLflowVisBackend'}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config_arguments(parser)
+    parser.add_argument('--work-dir', metavar='DIR', help='where everything is written (default: work_dirs/CONFIG)')
+    parser.add_argument(
+        '--pretrained', metavar='WEIGHTS', help="classification checkpoint to start from, or 'none' (default: CONFIG's)"
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='newest',
+        metavar='CKPT',
+        help='go on from a checkpoint (default: the newest in the work dir)',
+    )
+    parser.add_argument('--amp', choices=('off', 'fp16', 'bf16'), help="mixed precision (default: the config's)")
+    parser.add_argument('--seed', type=int, metavar='N', help="random seed (default: the config's, 0)")
+    parser.add_argument('--epochs', type=int, metavar='N', help='length of the run; warm-up and decay follow')
+    parser.add_argument(
+        '--launcher',
+        choices=('none', 'pytorch', 'slurm'),
+        default='none',
+        help='how the processes were started: alone, by torchrun, by srun (default: none)',
+    )
+    parser.add_argument(
+        '--track', nargs='+', choices=sorted(TRACKERS), default=[], help='also log to Weights & Biases or MLflow'
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    cfg = read_config(args.config, args.cfg_options, args.data)
+    set_amp(cfg, args.amp)
+    if args.epochs is not None:
+        set_epochs(cfg, args.epochs)
+    if args.seed is not None:
+        cfg.randomness.seed = args.seed
+    if args.pretrained is not None:
+        cfg.pretrained = None if args.pretrained == 'none' else args.pretrained
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = str(checkpoints.newest(cfg.work_dir)) if args.resume == 'newest' else args.resume
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.dataset.on_bad_image = args.on_bad_image
+    cfg.visualizer.vis_backends += [dict(type=TRACKERS[name]) for name in args.track]
+    cfg.launcher = args.launcher
+    os.environ.setdefault('LOCAL_RANK', '0')
+    fit_to_machine(cfg)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}')

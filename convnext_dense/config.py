@@ -1,0 +1,140 @@
+"""Reading a config, and what the command line changes in it."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, ConfigDict
+
+from .data.classification import scan_classes
+from .errors import UserError
+
+PACKAGE = Path(__file__).parent
+# Keys that no config needs to have and a command line may still set.
+RUNNER_KEYS = {
+    *('experiment_name', 'find_unused_parameters', 'sync_bn', 'model_wrapper_cfg', 'auto_scale_lr', 'launcher'),
+    *('activation_checkpointing', 'efficient_conv_bn_eval', 'compile', 'work_dir', 'data_preprocessor'),
+}
+
+
+def find_config(path: str) -> Path:
+    """The config file: as given, or among the configs that came with the package.
+
+    Raises:
+        UserError: if it does not exist, with the nearest names.
+    """
+    shipped = PACKAGE / 'configs' if (PACKAGE / 'configs').is_dir() else PACKAGE.parent / 'configs'
+    for candidate in (Path(path), shipped / path.removeprefix('configs/')):
+        if candidate.is_file():
+            return candidate
+    names = sorted(str(Path('configs', p.relative_to(shipped))) for p in shipped.glob('[!_]*/*.py'))
+    near = difflib.get_close_matches(path, names, n=3, cutoff=0.5) or names[:5]
+    raise UserError(f'no config at {path}: did you mean {" or ".join(near)}?')
+
+
+def read_config(path: str, options: dict | None = None, data: str | None = None) -> Config:
+    """Read a config, point it at the data, and apply ``--cfg-options`` last.
+
+    Args:
+        path: see :func:`find_config`.
+        options: ``{'a.b': value}``, changes to keys of the tree.
+        data: root of a data set, ``'sample'``, or None for the config's own.
+
+    Raises:
+        UserError: if the config can't be read, an option's first key is in no config, the data is not as expected.
+    """
+    file = find_config(path)
+    try:
+        cfg = Config.fromfile(file)
+    except (SyntaxError, NameError, AttributeError, TypeError, KeyError, ValueError, OSError, ImportError) as error:
+        where = f' line {error.lineno}' if isinstance(error, SyntaxError) else ''
+        raise UserError(f'config {file}{where} does not parse: {_one_line(error)}') from error
+    if 'task' not in cfg or 'model' not in cfg:
+        raise UserError(f"config {file} is not one of this project's: it has no task or no model")
+    if data == 'sample':
+        from .data.sample import ensure_sample
+
+        cfg.merge_from_dict(cfg.get('sample', {}), allow_list_keys=False)
+        data = str(ensure_sample() / 'classification')
+    _check_options(options or {}, cfg)
+    try:
+        cfg.merge_from_dict(options or {})
+    except (TypeError, KeyError, IndexError, AssertionError) as error:
+        raise UserError(f'--cfg-options do not fit the config: {_one_line(error)}') from error
+    if data is not None:
+        for loader in _loaders(cfg):
+            loader.dataset.root = data
+    cfg.model.num_classes = len(scan_classes(cfg.train_dataloader.dataset.root))
+    return cfg
+
+
+def set_epochs(cfg: Config, epochs: int) -> None:
+    """Make the run ``epochs`` long; the schedule's parts keep their shares of it.
+
+    Raises:
+        UserError: for less than one epoch.
+    """
+    if epochs < 1:
+        raise UserError(f'--epochs {epochs}: train at least 1')
+    factor = epochs / cfg.train_cfg.max_epochs
+    cfg.train_cfg.max_epochs = epochs
+    for scheduler in cfg.param_scheduler:
+        for key in {'begin', 'end', 'T_max'} & scheduler.keys():
+            scheduler[key] *= factor
+
+
+def set_amp(cfg: Config, amp: str | None) -> None:
+    """Choose the precision of training: ``'off'``, ``'fp16'``, ``'bf16'``, or None for the config's own.
+
+    Raises:
+        UserError: where the device can't do what is asked for.
+    """
+    wrapper, gpu = cfg.optim_wrapper, torch.cuda.is_available()
+    if amp is None:
+        if wrapper.type == 'AmpOptimWrapper' and not gpu:
+            logging.getLogger('mmengine').warning('no GPU: mixed precision is off, training in float32')
+            amp = 'off'
+        else:
+            return
+    if amp == 'fp16' and not gpu:
+        raise UserError('--amp fp16 needs a GPU: take --amp bf16 or --amp off')
+    if amp == 'bf16' and gpu and not torch.cuda.is_bf16_supported():
+        raise UserError(f'--amp bf16 does not work on {torch.cuda.get_device_name()}: take --amp fp16 or --amp off')
+    for key in ('dtype', 'loss_scale'):
+        wrapper.pop(key, None)
+    if amp == 'fp16':
+        wrapper.update(type='AmpOptimWrapper', dtype='float16', loss_scale='dynamic')
+    else:
+        wrapper.type = 'OptimWrapper' if amp == 'off' else 'convnext_dense.BF16OptimWrapper'
+
+
+def fit_to_machine(cfg: Config) -> None:
+    """No more loader workers than cores, and no pinned memory without a GPU."""
+    cores = max(1, (os.cpu_count() or 1) // int(os.environ.get('LOCAL_WORLD_SIZE', 1)))
+    for loader in _loaders(cfg):
+        loader.num_workers = min(loader.num_workers, cores)
+        loader.persistent_workers = loader.num_workers > 0 and loader.get('persistent_workers', False)
+        loader.pin_memory = torch.cuda.is_available() and loader.get('pin_memory', False)
+
+
+def _loaders(cfg: Config) -> list[ConfigDict]:
+    keys = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+    return [cfg[key] for key in keys if cfg.get(key) is not None]
+
+
+def _check_options(options: dict, cfg: Config) -> None:
+    known = set(cfg.keys()) | RUNNER_KEYS
+    for option in options:
+        key = option.split('.')[0]
+        if key not in known:
+            near = difflib.get_close_matches(key, sorted(known), n=1) or [', '.join(sorted(cfg.keys()))]
+            raise UserError(f'--cfg-options: no key {key!r} in the config; did you mean {near[0]}?')
+
+
+def _one_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,182 @@
+"""Image folders, ImageNet's among them: ``train/<class>/*.jpg`` and ``val/<class>/*.jpg``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..errors import UserError
+from ..registry import DATASETS, FUNCTIONS
+from .sampler import SeededIndex, seeded
+
+EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.ppm', '.tif', '.tiff')
+LAYOUT = 'train/<class>/*.jpg and val/<class>/*.jpg'
+WARP_FROM = 384  # pixels; from here on the official evaluation warps to the square and crops nothing
+
+
+def scan_classes(root: str | Path) -> list[str]:
+    """The class names of an image folder: the folders under ``train``, sorted.
+
+    Raises:
+        UserError: if the root or one of its parts is absent, or ``val`` has a class that ``train`` lacks.
+    """
+    root = Path(root)
+    for folder in (root, root / 'train', root / 'val'):
+        if not folder.is_dir():
+            raise UserError(
+                f'no data at {folder}: expected {LAYOUT} under {root}; '
+                'give another root with --data PATH, or take --data sample, which needs no data'
+            )
+    classes = _subfolders(root / 'train')
+    if not classes:
+        raise UserError(f'{root / "train"} has no class folders: expected {LAYOUT}')
+    unknown = sorted(set(_subfolders(root / 'val')) - set(classes))
+    if unknown:
+        raise UserError(
+            f'{root / "val" / unknown[0]} is a class that {root / "train"} does not have '
+            f'({len(unknown)} such: {_shorten(unknown)}): add training images or remove it'
+        )
+    return classes
+
+
+@DATASETS.register_module()
+class ImageFolder(Dataset):
+    """Pictures sorted into one folder per class.
+
+    A sample is ``dict(image=(3, S, S) float tensor, label=int, path=str, skipped=[paths])``. An index may
+    carry the seed of its augmentation, as :class:`~convnext_dense.data.SeededSampler` draws it.
+
+    Args:
+        root: folder with ``train/<class>/`` and ``val/<class>/``.
+        split: ``'train'`` or ``'val'``.
+        transform: arguments of :func:`train_transform` or, for ``'val'``, of :func:`eval_transform`.
+        on_bad_image: ``'stop'`` raises an error that names an unreadable picture. ``'skip'`` goes on: in
+            training the next readable picture takes its place, in evaluation it is left out
+            (``image`` is None); either way its path is in ``skipped``.
+
+    Raises:
+        UserError: for a wrong layout, an empty class folder, an unreadable picture under ``'stop'``.
+    """
+
+    def __init__(self, root: str, split: str, transform: dict, on_bad_image: str = 'stop') -> None:
+        if split not in ('train', 'val'):
+            raise UserError(f"split {split!r} does not exist: take 'train' or 'val'")
+        if on_bad_image not in ('stop', 'skip'):
+            raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
+        classes = scan_classes(root)
+        self.metainfo = {'classes': classes}
+        self.training = split == 'train'
+        self.on_bad_image = on_bad_image
+        files_of: list[list[str]] = []
+        for name in classes:
+            folder = Path(root, split, name)
+            files = _images(folder) if folder.is_dir() else []
+            if not files and (self.training or folder.is_dir()):
+                raise UserError(f'class folder {folder} holds no images ({", ".join(EXTENSIONS)}): fill or remove it')
+            files_of.append(files)
+        if not any(files_of):
+            raise UserError(f'{Path(root, split)} holds no images: expected {LAYOUT}')
+        # arrays, not lists: reference counts would copy a list into every loader worker's memory
+        self.paths = np.array([os.fsencode(path) for files in files_of for path in files])
+        self.labels = np.repeat(np.arange(len(classes)), [len(files) for files in files_of])
+        self.transform = train_transform(**transform) if self.training else eval_transform(**transform)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, key: int | SeededIndex) -> dict:
+        index, seed = key if isinstance(key, tuple) else (key, None)
+        skipped = []
+        for _ in range(len(self)):
+            path, label = os.fsdecode(self.paths[index]), int(self.labels[index])
+            try:
+                image = read_image(path)
+            except UserError as error:
+                if self.on_bad_image == 'stop':
+                    raise UserError(f'{error}: mend or remove it, or go on without it: --on-bad-image skip') from None
+                skipped.append(path)
+                if not self.training:
+                    return {'image': None, 'label': label, 'path': path, 'skipped': skipped}
+                index = (index + 1) % len(self)
+                continue
+            with nullcontext() if seed is None else seeded(seed):
+                return {'image': self.transform(image), 'label': label, 'path': path, 'skipped': skipped}
+        raise UserError(f'none of the {len(self)} training images is readable, the first is {skipped[0]}')
+
+
+def read_image(path: str) -> Image.Image:
+    """Decode a picture wholly, as RGB.
+
+    Raises:
+        UserError: if it can't be read or decoded, with its path.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.convert('RGB')
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = ' '.join(str(error).replace(str(path), '').split()) or type(error).__name__
+        raise UserError(f'bad image {path} ({reason})') from None
+
+
+@FUNCTIONS.register_module()
+def collate_images(samples: Sequence[dict]) -> dict:
+    """A batch: ``inputs`` (N, 3, S, S), ``labels`` (N,), ``paths`` and ``skipped``, without unreadable pictures."""
+    good = [sample for sample in samples if sample['image'] is not None]
+    return {
+        'inputs': torch.stack([s['image'] for s in good]) if good else torch.empty(0, 3, WARP_FROM, WARP_FROM),
+        'labels': torch.tensor([s['label'] for s in good], dtype=torch.long),
+        'paths': [s['path'] for s in good],
+        'skipped': [path for s in samples for path in s['skipped']],
+    }
+
+
+def train_transform(input_size: int, **options: object) -> Callable[[Image.Image], Tensor]:
+    """timm's training transform: random resized crop, flip, RandAugment, normalization, random erasing.
+
+    Args:
+        input_size: side S of the square output, in pixels.
+        options: further arguments of timm's ``create_transform``, such as ``auto_augment`` and ``re_prob``.
+    """
+    from timm.data import create_transform  # here, because timm takes seconds to import
+
+    return create_transform(input_size, is_training=True, **options)
+
+
+def eval_transform(input_size: int, crop_ratio: float = 0.875) -> Callable[[Image.Image], Tensor]:
+    """The official evaluation: below 384 resize the shorter side to S / crop_ratio and crop the centre;
+    from 384 on warp the picture to the square and crop nothing.
+
+    Args:
+        input_size: side S of the square output, in pixels.
+        crop_ratio: share of the shorter side that is kept, in (0, 1].
+    """
+    from timm.data import create_transform
+
+    if input_size >= WARP_FROM:
+        return create_transform(input_size, interpolation='bicubic', crop_mode='squash', crop_pct=1.0)
+    return create_transform(input_size, interpolation='bicubic', crop_mode='center', crop_pct=crop_ratio)
+
+
+def _subfolders(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith('.'))
+
+
+def _images(folder: Path) -> list[str]:
+    """All pictures under a folder, at any depth, sorted."""
+    found = []
+    for parent, _, names in os.walk(folder, followlinks=True):
+        found += [os.path.join(parent, name) for name in names if name.lower().endswith(EXTENSIONS)]
+    return sorted(found)
+
+
+def _shorten(names: Sequence[str], limit: int = 5) -> str:
+    return ', '.join(names[:limit]) + (', ...' if len(names) > limit else '')

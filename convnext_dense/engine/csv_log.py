@@ -1,0 +1,68 @@
+"""Every logged number in one CSV file."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from mmengine.visualization import BaseVisBackend
+
+from ..registry import VISBACKENDS
+
+FILE_NAME = 'scalars.csv'
+COLUMNS = ('step', 'name', 'value')
+
+
+@VISBACKENDS.register_module()
+class CSVBackend(BaseVisBackend):
+    """Appends ``step,name,value`` rows to ``scalars.csv`` of the run's log folder.
+
+    ``step`` is the optimizer step for training values and the epoch for validation metrics; values are written
+    with all their digits.
+    """
+
+    def __init__(self, save_dir: str) -> None:
+        super().__init__(save_dir)
+        self._path = Path(save_dir, FILE_NAME)
+
+    def _init_env(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if not self._path.exists():
+            with open(self._path, 'w', newline='') as file:
+                csv.writer(file).writerow(COLUMNS)
+
+    @property
+    def experiment(self) -> Path:
+        """The file's path."""
+        return self._path
+
+    def add_scalar(self, name: str, value: float, step: int = 0, **_: object) -> None:
+        self.add_scalars({name: value}, step)
+
+    def add_scalars(
+        self, scalar_dict: dict[str, float], step: int = 0, file_path: str | None = None, **_: object
+    ) -> None:
+        if not self._env_initialized:
+            self._init_env()
+            self._env_initialized = True
+        step = scalar_dict.get('step', step)
+        with open(self._path, 'a', newline='') as file:
+            rows = csv.writer(file)
+            rows.writerows((step, name, repr(float(value))) for name, value in scalar_dict.items() if name != 'step')
+
+
+def read_scalars(work_dir: str | Path) -> dict[str, list[tuple[int, float]]]:
+    """All numbers of a work dir by name, as (step, value) pairs in order of step.
+
+    A resumed run has one file for each start; where they overlap, the later one counts.
+    """
+    series: dict[str, list[tuple[int, float]]] = {}
+    for file in sorted(Path(work_dir).glob(f'*/vis_data/{FILE_NAME}')):
+        part: dict[str, list[tuple[int, float]]] = {}
+        with open(file, newline='') as lines:
+            for row in csv.DictReader(lines):
+                part.setdefault(row['name'], []).append((int(row['step']), float(row['value'])))
+        for name, points in part.items():
+            earlier = [point for point in series.get(name, []) if point[0] < points[0][0]]
+            series[name] = earlier + points
+    return series

@@ -1,0 +1,200 @@
+"""The train, validation and test loops.
+
+One iteration of the train loop is one optimizer step: it draws as many batches as it takes to reach the total
+batch. So everything that counts iterations (EMA, schedules, logs, checkpoints) counts optimizer steps.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import torch
+from mmengine.dist import get_world_size
+from mmengine.model import is_model_wrapper
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import TestLoop as MMTestLoop
+from mmengine.runner import ValLoop as MMValLoop
+from torch.utils.data import DataLoader
+
+from ..errors import UserError
+from ..registry import LOOPS
+from .ema import EMA
+
+
+class BatchPlan(NamedTuple):
+    """How the total batch of one optimizer step is reached."""
+
+    per_process: int
+    processes: int
+    accumulation: int
+    wanted: int
+
+    @property
+    def total(self) -> int:
+        return self.per_process * self.processes * self.accumulation
+
+    @property
+    def lr_factor(self) -> float:
+        """The config's lr is for the wanted total batch; the real one scales it linearly."""
+        return self.total / self.wanted
+
+    def __str__(self) -> str:
+        return (
+            f'total batch {self.total} = {self.per_process} per process x {self.processes} '
+            f'process{"es" if self.processes > 1 else ""} x {self.accumulation} accumulated'
+        )
+
+
+def plan_batches(images: int, per_process: int, processes: int, total: int | None) -> BatchPlan:
+    """Choose the accumulation that comes nearest to the total batch, with at least one step per epoch.
+
+    Args:
+        images: number of training images.
+        per_process: batch of one process.
+        processes: number of processes.
+        total: the wanted total batch; None for no accumulation.
+
+    Raises:
+        UserError: if there are fewer images than one batch of all processes.
+    """
+    at_once = per_process * processes
+    if images < at_once:
+        raise UserError(
+            f'{images} training images are fewer than one batch ({per_process} x {processes} processes): '
+            f'set --cfg-options train_dataloader.batch_size={max(2, images // processes // 2 * 2)} or less'
+        )
+    wanted = at_once if total is None else total
+    accumulation = min(max(1, round(wanted / at_once)), images // at_once)
+    return BatchPlan(per_process, processes, accumulation, wanted)
+
+
+class AccumulatedLoader:
+    """A data loader that yields lists of ``accumulation`` batches; everything else is the loader's own."""
+
+    def __init__(self, loader: DataLoader, accumulation: int) -> None:
+        self.loader = loader
+        self.accumulation = accumulation
+
+    def __len__(self) -> int:
+        return len(self.loader) // self.accumulation
+
+    def __iter__(self) -> Iterator[list[dict]]:
+        batches = iter(self.loader)
+        for _ in range(len(self)):
+            yield list(islice(batches, self.accumulation))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.loader, name)
+
+
+@LOOPS.register_module()
+class TrainLoop(EpochBasedTrainLoop):
+    """Epoch-based training with gradient accumulation inside the iteration.
+
+    Args:
+        total_batch_size: images per optimizer step that the config's lr is made for; None takes what the
+            processes have at once. The lr follows the total that is really reached.
+
+    The other arguments are those of mmengine's ``EpochBasedTrainLoop``.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        max_epochs: int,
+        total_batch_size: int | None = None,
+        val_begin: int = 1,
+        val_interval: int = 1,
+    ) -> None:
+        if isinstance(dataloader, dict):
+            diff_rank_seed = runner._randomness_cfg.get('diff_rank_seed', False)
+            dataloader = runner.build_dataloader(dataloader, seed=runner.seed, diff_rank_seed=diff_rank_seed)
+        self.plan = plan_batches(len(dataloader.dataset), dataloader.batch_size, get_world_size(), total_batch_size)
+        dataloader.sampler.multiple_of = self.plan.total
+        super().__init__(
+            runner, AccumulatedLoader(dataloader, self.plan.accumulation), max_epochs, val_begin, val_interval
+        )
+
+    def run(self) -> torch.nn.Module:
+        wrapper, plan = self.runner.optim_wrapper, self.plan
+        wrapper._accumulative_counts = plan.accumulation
+        wrapper.initialize_count_status(
+            self.runner.model, self.iter * plan.accumulation, self.max_iters * plan.accumulation
+        )
+        return super().run()
+
+    def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
+        self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=data_batch)
+        sums: dict[str, torch.Tensor] = defaultdict(float)
+        for batch in data_batch:
+            logged = self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
+            for name, value in logged.items():
+                sums[name] += value.detach()
+        outputs = {name: value / len(data_batch) for name, value in sums.items()}
+        self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs)
+        self._iter += 1
+
+
+class _WithEMA:
+    """Evaluates the raw weights and, where there is an average of them, the average too.
+
+    Metrics are named ``raw/...`` and ``ema/...``.
+
+    Args:
+        weights: ``'raw'``, ``'ema'``, or None for both.
+    """
+
+    def __init__(self, *args: object, weights: str | None = None, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.weights = weights
+
+    def _evaluate(self, mode: str) -> dict[str, float]:
+        model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        ema = next((hook for hook in self.runner.hooks if isinstance(hook, EMA) and hook.average), None)
+        if self.weights == 'ema' and ema is None:
+            raise UserError('the checkpoint holds no EMA weights: take --weights raw')
+        metrics = {}
+        if self.weights != 'ema':
+            metrics |= self._one_pass(mode, 'raw')
+        if self.weights != 'raw' and ema is not None:
+            with ema.applied(model):
+                metrics |= self._one_pass(mode, 'ema')
+        return metrics
+
+    def _one_pass(self, mode: str, weights: str) -> dict[str, float]:
+        self.runner.message_hub.update_info('weights', weights)
+        self.runner.model.eval()
+        for idx, batch in enumerate(self.dataloader):
+            self.run_iter(idx, batch)
+        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
+        return {f'{weights}/{name}': value for name, value in metrics.items()}
+
+
+@LOOPS.register_module()
+class ValLoop(_WithEMA, MMValLoop):
+    """Validation during training, of the raw weights and of their average."""
+
+    def run(self) -> dict[str, float]:
+        self.runner.call_hook('before_val')
+        self.runner.call_hook('before_val_epoch')
+        metrics = self._evaluate('val')
+        self.runner.call_hook('after_val_epoch', metrics=metrics)
+        self.runner.call_hook('after_val')
+        return metrics
+
+
+@LOOPS.register_module()
+class TestLoop(_WithEMA, MMTestLoop):
+    """Testing a checkpoint, its raw weights and their average."""
+
+    def run(self) -> dict[str, float]:
+        self.runner.call_hook('before_test')
+        self.runner.call_hook('before_test_epoch')
+        metrics = self._evaluate('test')
+        self.runner.call_hook('after_test_epoch', metrics=metrics)
+        self.runner.call_hook('after_test')
+        return metrics

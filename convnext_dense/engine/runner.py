@@ -1,0 +1,301 @@
+"""mmengine's Runner, with checkpoints that are written whole, read safely and loaded strictly."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import mmengine
+import mmengine.runner
+import torch
+from mmengine.dist import master_only
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
+from mmengine.optim import OptimWrapper
+from mmengine.utils import apply_to
+from mmengine.utils.dl_utils import collect_env
+from torch import nn
+
+from .. import __version__
+from ..errors import UserError
+from ..models.weights import load_pretrained, load_strictly, read_checkpoint, state_dict_of
+from ..registry import RUNNERS
+from . import checkpoint as checkpoints
+from .loops import TrainLoop
+
+# mmengine's lines that tell a person nothing
+NOISE = (
+    *('Hooks will be executed', 'Distributed training is not used', 'Exp name:', 'Checkpoints will be saved'),
+    *('"FileClient"', '"HardDiskBackend"'),
+)
+
+
+@RUNNERS.register_module()
+class Runner(mmengine.runner.Runner):
+    """Runs a config.
+
+    Beyond mmengine's keys a config may have ``pretrained``, the path of a classification checkpoint whose weights
+    training starts from.
+    """
+
+    def __init__(self, model: nn.Module | dict, work_dir: str, **kwargs: object) -> None:
+        _check_writable(work_dir)
+        super().__init__(model, work_dir, **kwargs)
+
+    def setup_env(self, env_cfg: dict) -> None:
+        if self.distributed and not torch.cuda.is_available() and not torch.distributed.is_initialized():
+            _init_gloo(self.launcher, env_cfg.get('dist_cfg', {}).get('timeout'))
+        super().setup_env(env_cfg)
+
+    def build_logger(self, *args: object, **kwargs: object) -> logging.Logger:
+        logger = super().build_logger(*args, **kwargs)
+        logger.addFilter(lambda record: not str(record.msg).startswith(NOISE))
+        return logger
+
+    def _log_env(self, env_cfg: dict) -> None:
+        """The whole environment goes to a file, one line of it to the log."""
+        if self.rank == 0:
+            lines = [f'{key}: {value}' for key, value in collect_env().items()]
+            Path(self.log_dir, 'environment.txt').write_text('\n'.join(lines) + '\n')
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'
+        self.logger.info(
+            f'convnext_dense {__version__}, torch {torch.__version__}, Python {platform.python_version()}, '
+            f'{self.world_size} x {device}, {torch.get_num_threads()} threads, seed {self.seed}; logs in {self.log_dir}'
+        )
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        if self.distributed and not torch.cuda.is_available() and model_wrapper_cfg is None:
+            unused = self.cfg.get('find_unused_parameters', False)
+            model = revert_sync_batchnorm(model)
+            return MMDistributedDataParallel(module=model, broadcast_buffers=False, find_unused_parameters=unused)
+        return super().wrap_model(model_wrapper_cfg, model)
+
+    def scale_lr(self, optim_wrapper: OptimWrapper, auto_scale_lr: dict | None = None) -> None:
+        """Scale the lr with the total batch that is really reached, and say so in one line."""
+        if not isinstance(self._train_loop, TrainLoop):
+            return super().scale_lr(optim_wrapper, auto_scale_lr)
+        plan = self._train_loop.plan
+        config_lr = optim_wrapper.optimizer.defaults['lr']
+        for group in optim_wrapper.param_groups:
+            group['lr'] *= plan.lr_factor
+        self.logger.info(
+            f'{plan}; lr {config_lr * plan.lr_factor:g} (the config: {config_lr:g} at {plan.wanted}); '
+            f'{len(self._train_loop.dataloader)} steps per epoch, {self._train_loop.max_iters} in all'
+        )
+        return None
+
+    # -- building: what can't be built from the config is the user's to mend
+
+    def build_model(self, model: nn.Module | dict) -> nn.Module:
+        with _config_errors('model'):
+            return super().build_model(model)
+
+    def build_train_loop(self, loop: object) -> object:
+        with _config_errors('train_cfg or train_dataloader'):
+            return super().build_train_loop(loop)
+
+    def build_val_loop(self, loop: object) -> object:
+        with _config_errors('val_cfg, val_dataloader or val_evaluator'):
+            return super().build_val_loop(loop)
+
+    def build_test_loop(self, loop: object) -> object:
+        with _config_errors('test_cfg, test_dataloader or test_evaluator'):
+            return super().build_test_loop(loop)
+
+    def build_optim_wrapper(self, optim_wrapper: object) -> object:
+        with _config_errors('optim_wrapper'):
+            return super().build_optim_wrapper(optim_wrapper)
+
+    def build_param_scheduler(self, scheduler: object) -> object:
+        with _config_errors('param_scheduler'):
+            return super().build_param_scheduler(self._without_empty_parts(scheduler))
+
+    def _without_empty_parts(self, scheduler: object) -> object:
+        """Leave out the parts of the schedule that are shorter than one step, such as a short run's warm-up."""
+        if not isinstance(scheduler, list):
+            return scheduler
+        steps = len(self.train_dataloader)
+        kept = [
+            part
+            for part in scheduler
+            if not part.get('convert_to_iter_based') or int(part.get('begin', 0) * steps) < int(part['end'] * steps)
+        ]
+        if len(kept) < len(scheduler):
+            names = [part['type'] for part in scheduler if part not in kept]
+            self.logger.warning(f'{", ".join(names)} would be shorter than one step and is left out')
+        return kept
+
+    # -- checkpoints
+
+    @property
+    def bare_model(self) -> nn.Module:
+        """The model without its distributed wrapper."""
+        return self.model.module if is_model_wrapper(self.model) else self.model
+
+    @master_only
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        file_client_args: dict | None = None,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        meta: dict | None = None,
+        by_epoch: bool = True,
+        backend_args: dict | None = None,
+    ) -> None:
+        """Write a checkpoint of tensors and plain values: ``meta``, ``state_dict`` (raw weights), ``ema_state_dict``
+        where there is an average, ``runtime_info``, ``optimizer``, ``param_schedulers``."""
+        meta = {
+            'epoch': self.epoch + 1 if by_epoch else self.epoch,
+            'iter': self.iter if by_epoch else self.iter + 1,
+            'seed': self.seed,
+            'experiment_name': self.experiment_name,
+            'time': time.strftime('%Y-%m-%d %H:%M:%S'),
+            'convnext_dense': __version__,
+            'cfg': self.cfg.pretty_text,  # for people; it is never executed
+            'dataset_meta': _plain(getattr(self.train_dataloader.dataset, 'metainfo', {})),
+            **(meta or {}),
+        }
+        content: dict = {
+            'meta': meta,
+            'state_dict': _to_cpu(self.bare_model.state_dict()),
+            'runtime_info': _plain(self.message_hub.runtime_info),
+        }
+        if save_optimizer:
+            content['optimizer'] = _to_cpu(self.optim_wrapper.state_dict())
+        if save_param_scheduler and self.param_schedulers is not None:
+            content['param_schedulers'] = [_plain(scheduler.state_dict()) for scheduler in self.param_schedulers]
+        self.call_hook('before_save_checkpoint', checkpoint=content)
+        checkpoints.write(content, Path(out_dir, filename))
+
+    def load_or_resume(self) -> None:
+        if self._has_loaded:
+            return
+        if not self._resume and self._load_from is None and self.cfg.get('pretrained'):
+            self.logger.info(load_pretrained(self.bare_model, self.cfg.pretrained))
+            self._has_loaded = True
+        elif self._resume and self._load_from is None:
+            self.resume(str(checkpoints.newest(self.work_dir)))
+        else:
+            super().load_or_resume()
+
+    def load_checkpoint(
+        self, filename: str, map_location: object = 'cpu', strict: bool = True, revise_keys: object = None
+    ) -> dict:
+        """Load weights that must match the model's, by name and shape, and the same classes."""
+        content = read_checkpoint(filename)
+        if 'meta' not in content and 'state_dict' not in content and 'model' in content:
+            content = {'state_dict': content['model'], 'meta': {}}
+        self._check_classes(filename, content.get('meta', {}).get('dataset_meta', {}).get('classes'))
+        load_strictly(self.bare_model, state_dict_of(content), f'checkpoint {filename}')
+        self.call_hook('after_load_checkpoint', checkpoint=content)
+        self._has_loaded = True
+        self.logger.info(f'loaded {filename}')
+        return content
+
+    def resume(
+        self,
+        filename: str,
+        resume_optimizer: bool = True,
+        resume_param_scheduler: bool = True,
+        map_location: object = 'cpu',
+    ) -> None:
+        """Go on from a training checkpoint."""
+        content = self.load_checkpoint(filename)
+        absent = {'meta', 'optimizer', 'param_schedulers', 'runtime_info'} - content.keys()
+        if absent:
+            raise UserError(
+                f'checkpoint {filename} holds weights only ({", ".join(sorted(absent))} absent) and no run to go on '
+                'from: start one from these weights with --pretrained'
+            )
+        meta = content['meta']
+        if meta['seed'] != self.seed:
+            self.logger.warning(f'the run was started with seed {meta["seed"]}, and goes on with {self.seed}')
+        self.train_loop._epoch, self.train_loop._iter = meta['epoch'], meta['iter']
+        for key, value in content['runtime_info'].items():
+            self.message_hub.update_info(key, value)
+        self.optim_wrapper.load_state_dict(content['optimizer'])
+        _check_same_schedule([_plain(s.state_dict()) for s in self.param_schedulers], content['param_schedulers'])
+        for scheduler, state in zip(self.param_schedulers, content['param_schedulers'], strict=True):
+            scheduler.load_state_dict(state)
+        self.logger.info(f'resumed from {filename}: {meta["epoch"]} epochs, {meta["iter"]} steps done')
+
+    def _check_classes(self, filename: str, classes: list[str] | None) -> None:
+        loop = self._train_loop if isinstance(self._train_loop, TrainLoop) else self._test_loop
+        own = getattr(getattr(getattr(loop, 'dataloader', None), 'dataset', None), 'metainfo', {}).get('classes')
+        if classes and own and list(classes) != list(own):
+            different = [f'{a} / {b}' for a, b in zip(classes, own, strict=False) if a != b]
+            detail = f'{len(classes)} / {len(own)}' if len(classes) != len(own) else '; '.join(different[:3])
+            raise UserError(f'checkpoint {filename} was trained on other classes than the data has: {detail}')
+
+
+def _check_same_schedule(own: list[dict], saved: list[dict]) -> None:
+    """A changed length or lr would be ignored: mmengine's schedulers take theirs from the checkpoint."""
+    moving = {'last_step', '_global_step', '_last_value', 'verbose'}
+    fixed = [[{k: v for k, v in state.items() if k not in moving} for state in states] for states in (own, saved)]
+    if fixed[0] != fixed[1]:
+        end, saved_end = (max((state.get('end', 0) for state in states), default=0) for states in (own, saved))
+        what = f'{saved_end} steps, and now has {end}' if end != saved_end else 'another learning rate or warm-up'
+        raise UserError(
+            f"the run's schedule had {what}: a run can only be resumed with its own epochs, batch and lr; "
+            'to go on with others start from its weights with --pretrained'
+        )
+
+
+def _check_writable(work_dir: str) -> None:
+    try:
+        Path(work_dir).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=work_dir):
+            pass
+    except OSError as error:
+        raise UserError(
+            f'work dir {work_dir} cannot be written ({error.strerror}): choose another with --work-dir'
+        ) from None
+
+
+@contextmanager
+def _config_errors(part: str) -> Iterator[None]:
+    try:
+        yield
+    except UserError:
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError, AssertionError) as error:
+        message = str(error.args[0] if error.args else error).split('. Please')[0]
+        raise UserError(f'the config\'s {part} can\'t be built: {" ".join(message.split())}') from error
+
+
+def _init_gloo(launcher: str, timeout: float | None) -> None:
+    """Start the process group on CPUs, which mmengine's launchers don't."""
+    if launcher == 'slurm':
+        nodes = subprocess.check_output(['scontrol', 'show', 'hostnames', os.environ['SLURM_NODELIST']], text=True)
+        os.environ.setdefault('MASTER_ADDR', nodes.split()[0])
+        os.environ.setdefault('MASTER_PORT', '29500')
+        os.environ['RANK'] = os.environ['SLURM_PROCID']
+        os.environ['WORLD_SIZE'] = os.environ['SLURM_NTASKS']
+        os.environ['LOCAL_RANK'] = os.environ['SLURM_LOCALID']
+    torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=timeout) if timeout else None)
+
+
+def _to_cpu(content: dict) -> dict:
+    return apply_to(content, lambda x: isinstance(x, torch.Tensor), lambda x: x.detach().cpu())
+
+
+def _plain(value: object) -> object:
+    """Keep what ``torch.load(weights_only=True)`` reads back: plain values and containers of them."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items() if _is_plain(v)}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value if _is_plain(v)]
+    return float(value) if isinstance(value, float) else value  # numpy's float64 is a float, too
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, str | int | float | dict | list | tuple)

@@ -1,0 +1,5 @@
+"""Metrics."""
+
+from .accuracy import Accuracy
+
+__all__ = ['Accuracy']

@@ -1,0 +1,37 @@
+"""The project's scope: children of mmengine's root registries.
+
+A config names our parts as ``convnext_dense.<Name>``; since mmdet's and
+mmseg's registries have the same roots, the names work in all three worlds.
+"""
+
+from mmengine.registry import DATA_SAMPLERS as ROOT_DATA_SAMPLERS
+from mmengine.registry import DATASETS as ROOT_DATASETS
+from mmengine.registry import FUNCTIONS as ROOT_FUNCTIONS
+from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import LOOPS as ROOT_LOOPS
+from mmengine.registry import METRICS as ROOT_METRICS
+from mmengine.registry import MODELS as ROOT_MODELS
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import OPTIM_WRAPPERS as ROOT_OPTIM_WRAPPERS
+from mmengine.registry import RUNNERS as ROOT_RUNNERS
+from mmengine.registry import VISBACKENDS as ROOT_VISBACKENDS
+from mmengine.registry import Registry
+
+SCOPE = 'convnext_dense'
+
+
+def _child(name: str, parent: Registry, module: str) -> Registry:
+    return Registry(name, parent=parent, scope=SCOPE, locations=[f'{SCOPE}.{module}'])
+
+
+MODELS = _child('model', ROOT_MODELS, 'models')
+DATASETS = _child('dataset', ROOT_DATASETS, 'data')
+DATA_SAMPLERS = _child('data sampler', ROOT_DATA_SAMPLERS, 'data')
+FUNCTIONS = _child('function', ROOT_FUNCTIONS, 'data')
+OPTIM_WRAPPERS = _child('optim wrapper', ROOT_OPTIM_WRAPPERS, 'optim')
+OPTIM_WRAPPER_CONSTRUCTORS = _child('optim wrapper constructor', ROOT_OPTIM_WRAPPER_CONSTRUCTORS, 'optim')
+METRICS = _child('metric', ROOT_METRICS, 'evaluation')
+HOOKS = _child('hook', ROOT_HOOKS, 'engine')
+LOOPS = _child('loop', ROOT_LOOPS, 'engine')
+RUNNERS = _child('runner', ROOT_RUNNERS, 'engine')
+VISBACKENDS = _child('visualization backend', ROOT_VISBACKENDS, 'engine')

@@ -1,0 +1,41 @@
+"""Fixtures that several test files share."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+COLOURS = {'blue': (40, 60, 220), 'green': (40, 200, 60), 'red': (220, 50, 40)}
+
+
+@pytest.fixture(autouse=True)
+def _two_threads_and_a_seed():
+    torch.set_num_threads(2)
+    torch.manual_seed(0)
+
+
+def write_image_folder(root: Path, train: int = 16, val: int = 6, size: int = 48) -> Path:
+    """Three classes, told apart by colour, in ImageNet's layout."""
+    rng = np.random.default_rng(0)
+    for split, count in (('train', train), ('val', val)):
+        for name, colour in COLOURS.items():
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                noise = rng.normal(0, 25, (size, size, 3)) + np.array(colour)
+                Image.fromarray(noise.clip(0, 255).astype(np.uint8)).save(folder / f'{i:02d}.jpg')
+    return root
+
+
+@pytest.fixture(scope='session')
+def image_folder(tmp_path_factory) -> Path:
+    """An image folder that no test changes."""
+    return write_image_folder(tmp_path_factory.mktemp('image_folder'))
+
+
+@pytest.fixture
+def own_image_folder(tmp_path) -> Path:
+    """An image folder that the test may spoil."""
+    return write_image_folder(tmp_path / 'images', train=8, val=2)

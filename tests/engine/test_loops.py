@@ -1,0 +1,41 @@
+"""The plan of the total batch and the accumulation it leads to."""
+
+import pytest
+
+from convnext_dense.engine.loops import AccumulatedLoader, plan_batches
+from convnext_dense.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ('images', 'per_process', 'processes', 'total', 'accumulation', 'reached'),
+    [
+        (1_281_167, 128, 8, 4096, 4, 4096),  # the paper's, on one node
+        (1_281_167, 64, 64, 4096, 1, 4096),
+        (1_281_167, 128, 1, 4096, 32, 4096),
+        (1_281_167, 96, 8, 4096, 5, 3840),  # 4096 can't be reached: the nearest
+        (1_281_167, 512, 16, 4096, 1, 8192),  # more at once than wanted
+        (1000, 128, 1, 4096, 7, 896),  # at least one step per epoch
+        (1000, 100, 2, None, 1, 200),
+    ],
+)
+def test_plan_comes_as_near_to_the_total_as_it_can(images, per_process, processes, total, accumulation, reached):
+    plan = plan_batches(images, per_process, processes, total)
+    assert (plan.accumulation, plan.total) == (accumulation, reached)
+    assert plan.lr_factor == reached / (total or reached)
+
+
+def test_plan_says_itself_in_one_line():
+    plan = plan_batches(10_000, 128, 8, 4096)
+    assert str(plan) == 'total batch 4096 = 128 per process x 8 processes x 4 accumulated'
+
+
+def test_fewer_images_than_a_batch_is_an_error_with_a_batch_that_fits():
+    with pytest.raises(UserError, match=r'20 training images are .*batch_size=10 or less'):
+        plan_batches(20, 128, 2, 4096)
+
+
+def test_loader_yields_lists_and_drops_an_incomplete_one():
+    loader = AccumulatedLoader(range(7), 3)
+    assert list(loader) == [[0, 1, 2], [3, 4, 5]]
+    assert len(loader) == 2
+    assert loader.start == 0  # everything else is the loader's own
