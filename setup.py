@@ -14,10 +14,7 @@ ROOT = Path(__file__).resolve().parent
 
 
 def requirements(name):
-    lines = (
-        line.split('#')[0].strip()
-        for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
-    )
+    lines = (line.split('#')[0].strip() for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines())
     return [line for line in lines if line]
 
 
@@ -46,8 +43,7 @@ class BuildWithConfigs(build_py):
     def configs(self):
         target = Path(self.build_lib) / 'convnext_dense' / 'configs'
         return [
-            (path, target / path.relative_to(ROOT / 'configs'))
-            for path in sorted((ROOT / 'configs').rglob('*.py'))
+            (path, target / path.relative_to(ROOT / 'configs')) for path in sorted((ROOT / 'configs').rglob('*.py'))
         ]
 
 

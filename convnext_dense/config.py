@@ -16,7 +16,14 @@ from .errors import UserError
 PACKAGE = Path(__file__).parent
 # Keys that no config needs to have and a command line may still set.
 RUNNER_KEYS = {
-    *('experiment_name', 'find_unused_parameters', 'sync_bn', 'model_wrapper_cfg', 'auto_scale_lr', 'launcher'),
+    *(
+        'experiment_name',
+        'find_unused_parameters',
+        'sync_bn',
+        'model_wrapper_cfg',
+        'auto_scale_lr',
+        'launcher',
+    ),
     *('activation_checkpointing', 'efficient_conv_bn_eval', 'compile', 'work_dir', 'data_preprocessor'),
 }
 
@@ -50,7 +57,16 @@ def read_config(path: str, options: dict | None = None, data: str | None = None)
     file = find_config(path)
     try:
         cfg = Config.fromfile(file)
-    except (SyntaxError, NameError, AttributeError, TypeError, KeyError, ValueError, OSError, ImportError) as error:
+    except (
+        SyntaxError,
+        NameError,
+        AttributeError,
+        TypeError,
+        KeyError,
+        ValueError,
+        OSError,
+        ImportError,
+    ) as error:
         where = f' line {error.lineno}' if isinstance(error, SyntaxError) else ''
         raise UserError(f'config {file}{where} does not parse: {_one_line(error)}') from error
     if 'task' not in cfg or 'model' not in cfg:

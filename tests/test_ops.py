@@ -189,9 +189,7 @@ def rois_on_two_images(dtype: torch.dtype) -> Tensor:
 @pytest.mark.parametrize('dtype', FLOATS)
 @pytest.mark.parametrize('sampling_ratio', [0, 2])
 @pytest.mark.parametrize('aligned', [True, False])
-def test_roi_align_is_its_definition(
-    device: str, dtype: torch.dtype, sampling_ratio: int, aligned: bool
-) -> None:
+def test_roi_align_is_its_definition(device: str, dtype: torch.dtype, sampling_ratio: int, aligned: bool) -> None:
     """Forward and backward, through mmcv's own autograd function."""
     from mmcv.ops import roi_align
 
@@ -306,9 +304,7 @@ def test_a_compiled_ext_on_disk_is_left_alone(
     assert found.compiled and found.__file__ == str(tmp_path / '_ext.py') and not hasattr(found, 'nms')
 
 
-def test_an_ext_already_imported_is_left_alone(
-    no_ext_yet: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_ext_already_imported_is_left_alone(no_ext_yet: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = ModuleType(ops.EXT)
     monkeypatch.setitem(sys.modules, ops.EXT, mine)
     ops.install()

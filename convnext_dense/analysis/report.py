@@ -18,8 +18,10 @@ from .show import INDEX
 
 RAW, EMA, LR = '#0969da', '#bc4c00', '#57606a'
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1f2328; max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
-h1 { margin-bottom: 0; } h2 { border-bottom: 1px solid #d1d9e0; padding-bottom: .3rem; margin-top: 2.5rem; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1f2328; }
+body { max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
+h1 { margin-bottom: 0; }
+h2 { border-bottom: 1px solid #d1d9e0; padding-bottom: .3rem; margin-top: 2.5rem; }
 .lead { color: #57606a; margin-top: .2rem; } pre { background: #f6f8fa; padding: .8rem; overflow-x: auto; }
 table { border-collapse: collapse; } td, th { padding: .25rem 1rem .25rem 0; text-align: right; }
 td:first-child, th:first-child { text-align: left; } tr { border-bottom: 1px solid #d1d9e0; }
@@ -87,7 +89,12 @@ def _curves(series: dict[str, list[tuple[int, float]]]) -> str:
             if points := series.get(f'val/{kind}/top1'):
                 accuracy.plot(*zip(*points, strict=True), color=colour, marker='o', markersize=3, label=kind)
                 accuracy.annotate(
-                    f'{points[-1][1]:.1f}', points[-1], (4, 0), textcoords='offset points', color=colour, va='center'
+                    f'{points[-1][1]:.1f}',
+                    points[-1],
+                    (4, 0),
+                    textcoords='offset points',
+                    color=colour,
+                    va='center',
                 )
         accuracy.set(title='top-1 on unseen pictures, %', xlabel='epoch', ylim=(0, 105))
         if accuracy.lines:

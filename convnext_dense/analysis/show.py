@@ -82,7 +82,7 @@ def captioned(image: Image.Image, entry: dict) -> Image.Image:
     return canvas
 
 
-def _font_that_fits(text: str, width: int) -> ImageFont.ImageFont:
+def _font_that_fits(text: str, width: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     for size in range(19, 9, -1):
         font = ImageFont.load_default(size)
         if font.getlength(text) <= width:

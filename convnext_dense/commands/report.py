@@ -1,6 +1,6 @@
 """Make one self-contained page from work dirs: curves, results, and pictures with prediction and truth.
 
-  report work_dirs/demo --out report.html
+report work_dirs/demo --out report.html
 """
 
 from __future__ import annotations

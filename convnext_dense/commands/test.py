@@ -1,7 +1,7 @@
 """Test a checkpoint: raw weights, and their average where the checkpoint has one.
 
-  test CONFIG CHECKPOINT --data sample
-  test CONFIG WORK_DIR --data PATH --out metrics.json --show-dir pictures
+test CONFIG CHECKPOINT --data sample
+test CONFIG WORK_DIR --data PATH --out metrics.json --show-dir pictures
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Train a model.
 
-  train CONFIG --data sample            on drawn pictures, minutes on a laptop
-  train CONFIG --data PATH              on your data
-  train CONFIG --resume                 go on from the newest checkpoint in the work dir
-  torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
+train CONFIG --data sample            on drawn pictures, minutes on a laptop
+train CONFIG --data PATH              on your data
+train CONFIG --resume                 go on from the newest checkpoint in the work dir
+torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     parser.add_argument('--work-dir', metavar='DIR', help='where everything is written (default: work_dirs/CONFIG)')
     parser.add_argument(
-        '--pretrained', metavar='WEIGHTS', help="classification checkpoint to start from, or 'none' (default: CONFIG's)"
+        '--pretrained',
+        metavar='WEIGHTS',
+        help="classification checkpoint to start from, or 'none' (default: CONFIG's)",
     )
     parser.add_argument(
         '--resume',
@@ -43,7 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='how the processes were started: alone, by torchrun, by srun (default: none)',
     )
     parser.add_argument(
-        '--track', nargs='+', choices=sorted(TRACKERS), default=[], help='also log to Weights & Biases or MLflow'
+        '--track',
+        nargs='+',
+        choices=sorted(TRACKERS),
+        default=[],
+        help='also log to Weights & Biases or MLflow',
     )
 
 

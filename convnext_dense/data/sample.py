@@ -74,9 +74,7 @@ def sample_root(root: Path | str | None = None, size: SampleSize = FULL) -> Path
     return Path(root).expanduser() / name
 
 
-def ensure_sample(
-    root: Path | str | None = None, *, workers: int | None = None, size: SampleSize = FULL
-) -> Path:
+def ensure_sample(root: Path | str | None = None, *, workers: int | None = None, size: SampleSize = FULL) -> Path:
     """Write the sample where it is missing or incomplete, and return its folder.
 
     Safe to call from several processes at once: one of them draws, the others wait for it. Drawing goes
@@ -94,7 +92,7 @@ def ensure_sample(
     folder = sample_root(root, size)
     if _complete(folder, size):
         return folder
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder, console):
@@ -213,9 +211,7 @@ def _drawn(root: Path, jobs: list[Job], workers: int) -> Generator[tuple[Job, di
                 missing -= 1
                 yield done
         if missing:
-            raise RuntimeError(
-                f'a process that draws the sample data ended too early, {missing} pictures are missing'
-            )
+            raise RuntimeError(f'a process that draws the sample data ended too early, {missing} pictures are missing')
     finally:
         for process in crew:
             process.terminate()
@@ -228,7 +224,7 @@ def _start_worker(root: Path, jobs: list[Job]) -> tuple[Connection, BaseProcess]
     linux = sys.platform == 'linux'
     context = multiprocessing.get_context('fork') if linux else multiprocessing.get_context('spawn')
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(root, jobs, theirs), daemon=True)
+    process = context.Process(target=_work, args=(root, jobs, ours, theirs), daemon=True)
     with warnings.catch_warnings():
         # Python 3.12 and later warn of any fork beside threads; a worker touches nothing they may hold.
         warnings.filterwarnings('ignore', '.*multi-threaded', DeprecationWarning)
@@ -237,16 +233,14 @@ def _start_worker(root: Path, jobs: list[Job]) -> tuple[Connection, BaseProcess]
     return ours, process
 
 
-def _work(root: Path, jobs: list[Job], pipe: Connection) -> None:
+def _work(root: Path, jobs: list[Job], parents: Connection, pipe: Connection) -> None:
     """A worker process: leaves Ctrl-C to its parent, and ends with it however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(1)
-    parent = multiprocessing.parent_process()
+    parents.close()  # this process's copy: without the parent the pipe has no reader, and sending fails
     try:
         for job in jobs:
-            if parent is not None and not parent.is_alive():
-                return
             pipe.send((job, _draw(root, job)))
     except BrokenPipeError:
         return

@@ -82,9 +82,7 @@ def _spots(rng: np.random.Generator, page: Page, label: int, tries: int) -> np.n
     return spots[page.region[spots[:, 1], spots[:, 0]] == label]
 
 
-def _strew(
-    rng: np.random.Generator, page: Page, label: int, tries: int, stroke: np.ndarray, tone: Colour
-) -> None:
+def _strew(rng: np.random.Generator, page: Page, label: int, tries: int, stroke: np.ndarray, tone: Colour) -> None:
     """Strew a little pen stroke over a region: smaller far off; ``tries`` is for a page of 192 rows."""
     rows = page.region.shape[0]
     spots = _spots(rng, page, label, math.ceil(tries * min(1, rows / (192 * FINE))))

@@ -245,9 +245,7 @@ def draw_mushroom(pen: Pen, colour: Colour, rng: np.random.Generator) -> None:
     skirt = smooth(symmetric([(0.34, 0.2), (0.28, 0.36), (0, 0.42)]))
     pen.fill(skirt, (232, 208, 172), 0.025)
     height = rng.uniform(-1, -0.78)
-    cap = smooth(
-        symmetric([(0, height), (0.34, height + 0.1), (0.78, -0.42), (0.96, 0.1), (0.5, 0.26), (0, 0.3)])
-    )
+    cap = smooth(symmetric([(0, height), (0.34, height + 0.1), (0.78, -0.42), (0.96, 0.1), (0.5, 0.26), (0, 0.3)]))
     pen.fill(cap, colour)
     with pen.inside(cap):
         left = (-0.62, -0.04), (-0.28, -0.42), (-0.72, -0.4)
@@ -307,8 +305,7 @@ def draw_umbrella(pen: Pen, colour: Colour, rng: np.random.Generator) -> None:
     with pen.inside(canopy):
         for number in range(0, panels, 2):
             left, right = (
-                ellipse(0, 0.1, abs(x), 0.98, 0, 180 if x < 0 else 360, 270)
-                for x in edges[number : number + 2]
+                ellipse(0, 0.1, abs(x), 0.98, 0, 180 if x < 0 else 360, 270) for x in edges[number : number + 2]
             )
             pen.fill(np.vstack([left, right[::-1]]), second, 0.025)
     pen.line(canopy, darker(colour, 0.5), 0.04)

@@ -21,6 +21,8 @@ class CSVBackend(BaseVisBackend):
     with all their digits.
     """
 
+    _env_initialized: bool
+
     def __init__(self, save_dir: str) -> None:
         super().__init__(save_dir)
         self._path = Path(save_dir, FILE_NAME)
@@ -45,7 +47,7 @@ class CSVBackend(BaseVisBackend):
         if not self._env_initialized:
             self._init_env()
             self._env_initialized = True
-        step = scalar_dict.get('step', step)
+        step = int(scalar_dict.get('step', step))
         with open(self._path, 'a', newline='') as file:
             rows = csv.writer(file)
             rows.writerows((step, name, repr(float(value))) for name, value in scalar_dict.items() if name != 'step')

@@ -7,12 +7,12 @@ batch. So everything that counts iterations (EMA, schedules, logs, checkpoints) 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from mmengine.dist import get_world_size
+from mmengine.dist import all_reduce_dict, get_world_size
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.runner import TestLoop as MMTestLoop
@@ -104,7 +104,7 @@ class TrainLoop(EpochBasedTrainLoop):
     def __init__(
         self,
         runner: Runner,
-        dataloader: DataLoader | dict,
+        dataloader: Any,  # a DataLoader or its config
         max_epochs: int,
         total_batch_size: int | None = None,
         val_begin: int = 1,
@@ -129,12 +129,13 @@ class TrainLoop(EpochBasedTrainLoop):
 
     def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
         self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=data_batch)
-        sums: dict[str, torch.Tensor] = defaultdict(float)
+        sums: dict[str, Any] = defaultdict(float)
         for batch in data_batch:
             logged = self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
             for name, value in logged.items():
                 sums[name] += value.detach()
         outputs = {name: value / len(data_batch) for name, value in sums.items()}
+        all_reduce_dict(outputs, op='mean')  # what is logged is the loss of the total batch
         self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs)
         self._iter += 1
 
@@ -148,6 +149,11 @@ class _WithEMA:
         weights: ``'raw'``, ``'ema'``, or None for both.
     """
 
+    runner: Any
+    dataloader: Any
+    evaluator: Any
+    run_iter: Callable[[int, dict], None]
+
     def __init__(self, *args: object, weights: str | None = None, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.weights = weights
@@ -157,7 +163,7 @@ class _WithEMA:
         ema = next((hook for hook in self.runner.hooks if isinstance(hook, EMA) and hook.average), None)
         if self.weights == 'ema' and ema is None:
             raise UserError('the checkpoint holds no EMA weights: take --weights raw')
-        metrics = {}
+        metrics: dict[str, float] = {}
         if self.weights != 'ema':
             metrics |= self._one_pass(mode, 'raw')
         if self.weights != 'raw' and ema is not None:

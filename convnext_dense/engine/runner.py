@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import mmengine
 import mmengine.runner
@@ -45,6 +46,8 @@ class Runner(mmengine.runner.Runner):
     training starts from.
     """
 
+    _has_loaded: bool
+
     def __init__(self, model: nn.Module | dict, work_dir: str, **kwargs: object) -> None:
         _check_writable(work_dir)
         super().__init__(model, work_dir, **kwargs)
@@ -67,7 +70,8 @@ class Runner(mmengine.runner.Runner):
         device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'
         self.logger.info(
             f'convnext_dense {__version__}, torch {torch.__version__}, Python {platform.python_version()}, '
-            f'{self.world_size} x {device}, {torch.get_num_threads()} threads, seed {self.seed}; logs in {self.log_dir}'
+            f'{self.world_size} x {device}, {torch.get_num_threads()} threads, seed {self.seed}; '
+            f'logs in {self.log_dir}'
         )
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
@@ -269,7 +273,7 @@ def _config_errors(part: str) -> Iterator[None]:
         raise
     except (TypeError, ValueError, KeyError, AttributeError, AssertionError) as error:
         message = str(error.args[0] if error.args else error).split('. Please')[0]
-        raise UserError(f'the config\'s {part} can\'t be built: {" ".join(message.split())}') from error
+        raise UserError(f"the config's {part} can't be built: {' '.join(message.split())}") from error
 
 
 def _init_gloo(launcher: str, timeout: float | None) -> None:
@@ -288,7 +292,7 @@ def _to_cpu(content: dict) -> dict:
     return apply_to(content, lambda x: isinstance(x, torch.Tensor), lambda x: x.detach().cpu())
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> Any:
     """Keep what ``torch.load(weights_only=True)`` reads back: plain values and containers of them."""
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items() if _is_plain(v)}
@@ -297,5 +301,5 @@ def _plain(value: object) -> object:
     return float(value) if isinstance(value, float) else value  # numpy's float64 is a float, too
 
 
-def _is_plain(value: object) -> bool:
+def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, str | int | float | dict | list | tuple)

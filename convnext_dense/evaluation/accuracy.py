@@ -22,6 +22,7 @@ class Accuracy(BaseMetric):
     """
 
     default_prefix = ''
+    results: list[tuple[int, int, int]]
 
     def __init__(self, topk: Sequence[int] = (1, 5)) -> None:
         super().__init__()

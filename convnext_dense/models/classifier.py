@@ -67,6 +67,7 @@ class ImageClassifier(BaseModel):
                 N dicts with ``scores`` (K,) that sum to 1, and ``label`` and ``path`` where known.
         """
         if mode == 'loss':
+            assert labels is not None
             return {'loss': self._loss(inputs, labels)}
         logits = self.head(self.backbone(inputs))
         if mode == 'tensor':
@@ -80,7 +81,7 @@ class ImageClassifier(BaseModel):
                 prediction['path'] = paths[i]
         return predictions
 
-    def _loss(self, inputs: Tensor, labels: Tensor | None) -> Tensor:
+    def _loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
         if self.training and self.mixup is not None:
             if len(inputs) % 2:
                 raise UserError(f'Mixup pairs pictures: the batch size must be even, it is {len(inputs)}')
@@ -89,7 +90,7 @@ class ImageClassifier(BaseModel):
         return F.cross_entropy(self.head(self.backbone(inputs)), labels, label_smoothing=self.label_smoothing)
 
 
-def _build_mixup(mixup: dict | None, num_classes: int, label_smoothing: float):  # noqa: ANN202 - timm's class
+def _build_mixup(mixup: dict | None, num_classes: int, label_smoothing: float):
     if mixup is None:
         return None
     from timm.data import Mixup  # here, because timm takes seconds to import

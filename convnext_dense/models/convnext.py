@@ -207,7 +207,7 @@ class ConvNeXt(BaseModule):
         outputs = {}
         for i, (downsample, stage) in enumerate(zip(self.downsample_layers, self.stages, strict=True)):
             x = downsample(x)  # (N, dims[i], H / s, W / s)
-            for block in stage:
+            for block in stage.children():
                 if self.with_cp and self.training and torch.is_grad_enabled():
                     x = checkpoint(block, x, use_reentrant=False)
                 else:

@@ -15,7 +15,12 @@ from torch import Tensor, nn
 from ..errors import UserError
 
 MAGIC = (b'PK\x03\x04', b'\x80')  # torch.save's zip archive, and the bare pickle of its older format
-FRESH_BY_DESIGN = ('norm0.', 'norm1.', 'norm2.', 'norm3.')  # per-stage output norms, absent from ImageNet weights
+FRESH_BY_DESIGN = (
+    'norm0.',
+    'norm1.',
+    'norm2.',
+    'norm3.',
+)  # per-stage output norms, absent from ImageNet weights
 
 
 def read_checkpoint(path: str | Path) -> dict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
@@ -28,12 +30,14 @@ class WeightDecayConstructor:
         self.optim_wrapper_cfg = optim_wrapper_cfg
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
-        bare = model.module if is_model_wrapper(model) else model
+        bare = cast(nn.Module, model.module) if is_model_wrapper(model) else model
         groups: dict[str, list[Tensor]] = {'decay': [], 'no_decay': []}
         for name, parameter in bare.named_parameters():
             if parameter.requires_grad:
                 groups['no_decay' if is_exempt(name, parameter) else 'decay'].append(parameter)
-        params = [{'params': tensors, 'group_name': name} for name, tensors in groups.items() if tensors]
+        params: list[dict[str, Any]] = [
+            {'params': tensors, 'group_name': name} for name, tensors in groups.items() if tensors
+        ]
         for group in params:
             if group['group_name'] == 'no_decay':
                 group['weight_decay'] = 0.0
@@ -43,4 +47,4 @@ class WeightDecayConstructor:
 
 def is_exempt(name: str, parameter: Tensor) -> bool:
     """Whether weight decay leaves a parameter alone."""
-    return parameter.ndim <= 1 or name.endswith('.bias') or name.endswith(('.gamma', '.grn.beta'))
+    return parameter.ndim <= 1 or name.endswith(('.bias', '.gamma', '.grn.beta'))

@@ -8,7 +8,13 @@ from convnext_dense.errors import UserError
 
 
 def test_newest_goes_by_number_not_by_name_or_time(tmp_path):
-    for name in ('epoch_2.pth', 'epoch_10.pth', 'epoch_9.pth', 'best_raw_top1_epoch_99.pth', '.epoch_11.pth.7.tmp'):
+    for name in (
+        'epoch_2.pth',
+        'epoch_10.pth',
+        'epoch_9.pth',
+        'best_raw_top1_epoch_99.pth',
+        '.epoch_11.pth.7.tmp',
+    ):
         (tmp_path / name).touch()
     assert checkpoint.newest(tmp_path).name == 'epoch_10.pth'
 

@@ -8,7 +8,12 @@ def test_values_keep_all_their_digits(tmp_path):
     log.add_scalars({'train/loss': 0.1 + 0.2, 'train/lr': 1e-7}, step=5)
     log.add_scalar('val/raw/top1', 50.0, step=1)
     lines = (tmp_path / 'start' / 'vis_data' / 'scalars.csv').read_text().splitlines()
-    assert lines == ['step,name,value', '5,train/loss,0.30000000000000004', '5,train/lr,1e-07', '1,val/raw/top1,50.0']
+    assert lines == [
+        'step,name,value',
+        '5,train/loss,0.30000000000000004',
+        '5,train/lr,1e-07',
+        '1,val/raw/top1,50.0',
+    ]
     assert read_scalars(tmp_path)['train/loss'] == [(5, 0.1 + 0.2)]
 
 

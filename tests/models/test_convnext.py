@@ -184,13 +184,19 @@ def test_drop_path_rises_linearly_and_drops_whole_pictures():
     assert torch.allclose(branch[kept], full[kept] / 0.6, atol=1e-5)
 
 
-@pytest.mark.parametrize(('frozen', 'trained'), [(-1, 'downsample_layers.0'), (0, 'stages.0'), (2, 'downsample_layers.2')])
+@pytest.mark.parametrize(
+    ('frozen', 'trained'), [(-1, 'downsample_layers.0'), (0, 'stages.0'), (2, 'downsample_layers.2')]
+)
 def test_frozen_stages_get_no_gradient_and_no_drop_path(frozen, trained):
     model = ConvNeXt(SMALL, frozen_stages=frozen, drop_path_rate=0.5).train()
     names = [n for n, p in model.named_parameters() if p.requires_grad]
     assert names[0].startswith(trained) or any(n.startswith(trained) for n in names)
     frozen_names = {n.rsplit('.', 1)[0] for n, p in model.named_parameters() if not p.requires_grad}
-    expected = {-1: set(), 0: {'downsample_layers.0'}, 2: {'downsample_layers.0', 'downsample_layers.1', 'stages.0', 'stages.1'}}
+    expected = {
+        -1: set(),
+        0: {'downsample_layers.0'},
+        2: {'downsample_layers.0', 'downsample_layers.1', 'stages.0', 'stages.1'},
+    }
     assert {'.'.join(n.split('.')[:2]) for n in frozen_names} == expected[frozen]
     for name, module in model.named_modules():
         if name.startswith(('stages.0.', 'stages.1.')) and frozen == 2:
@@ -223,7 +229,7 @@ def test_bad_arguments_are_named(arguments, named):
 
 
 def test_a_wrong_channel_count_is_named():
-    with pytest.raises(UserError, match='4 channels.*takes 3'):
+    with pytest.raises(UserError, match=r'4 channels.*takes 3'):
         ConvNeXt(SMALL)(torch.randn(1, 4, 32, 32))
 
 
