@@ -54,7 +54,7 @@ def test_unknown_option(error, image_folder, tmp_path):
         ('model.backbone.drop_paht_rate=0.1', 'model can.t be built.*drop_paht_rate'),
         ('model.backbone.arch=teeny', 'unknown arch .teeny.: take one of atto'),
         ('optim_wrapper.optimizer.type=Adamm', 'optim_wrapper can.t be built.*Adamm'),
-        ('train_cfg.max_epochs=many', 'can.t be built.*many'),
+        ('val_evaluator.type=Accuracyy', 'can.t be built.*Accuracyy'),
         ('train_dataloader.batch_size=500', '48 training images are fewer than one batch'),
         ('train_dataloader.batch_size=7', 'batch size must be even'),
         ('model.type=Classifier', 'Classifier is not in the'),

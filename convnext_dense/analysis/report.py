@@ -25,7 +25,8 @@ h2 { border-bottom: 1px solid #d1d9e0; padding-bottom: .3rem; margin-top: 2.5rem
 .lead { color: #57606a; margin-top: .2rem; } pre { background: #f6f8fa; padding: .8rem; overflow-x: auto; }
 table { border-collapse: collapse; } td, th { padding: .25rem 1rem .25rem 0; text-align: right; }
 td:first-child, th:first-child { text-align: left; } tr { border-bottom: 1px solid #d1d9e0; }
-.curves { margin-top: 1.5rem; } .curves svg { width: 100%; height: auto; } .pictures { display: flex; flex-wrap: wrap; gap: .7rem; }
+.curves { margin-top: 1.5rem; } .curves svg { width: 100%; height: auto; }
+.pictures { display: flex; flex-wrap: wrap; gap: .7rem; }
 .pictures figure { margin: 0; border: 1px solid #d1d9e0; border-radius: 6px; overflow: hidden; }
 .pictures figure.wrong { border-color: #cf222e; } .pictures img { display: block; height: 190px; }
 """

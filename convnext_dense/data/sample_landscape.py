@@ -66,12 +66,13 @@ def _below(page: Page, line: np.ndarray, top: Colour, foot: Colour, label: int) 
     """Paint what is below ``line`` from ``top`` to ``foot`` and label it; returns where, uint8 (3H, 3W)."""
     rows, cols = page.region.shape
     outline = np.vstack([np.column_stack([np.arange(cols), line]), [(cols, rows), (0, rows)]])
-    where = cv2.fillPoly(np.zeros_like(page.region), [np.round(outline).astype(np.int32)], 1)
+    corners = [np.round(outline).astype(np.int32)]
+    where = cv2.fillPoly(np.zeros_like(page.region), corners, 1)
+    cv2.fillPoly(page.region, corners, label)
     start = int(np.clip(line.min(), 0, rows - 1))
     wash = np.linspace(top, foot, rows - start)[:, None].astype(np.uint8)
     wash = cv2.resize(wash, (cols, rows - start), interpolation=cv2.INTER_NEAREST)
     cv2.copyTo(wash, where[start:], page.colour[start:])
-    page.region[where > 0] = label
     return where
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable
+from datetime import timedelta
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from ..registry import HOOKS
 
@@ -38,8 +39,6 @@ class ProgressBar(Hook):
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn('{task.fields[numbers]}'),
-            TextColumn('eta'),
-            TimeRemainingColumn(elapsed_when_finished=True),
             console=console,
             transient=True,
         )
@@ -68,9 +67,10 @@ class ProgressBar(Hook):
                 self.bar.remove_task(task)
             self.task = self.bar.add_task(what, total=total, completed=done, numbers='')
 
-    def _show(self, done: int, numbers: str = '') -> None:
+    def _show(self, runner: Runner, done: int, numbers: str) -> None:
         if self.bar is not None:
-            self.bar.update(self.task, completed=done, numbers=numbers)
+            eta = timedelta(seconds=int(runner.message_hub.get_info('eta', 0)))
+            self.bar.update(self.task, completed=done, numbers=f'{numbers}  eta {eta}')
 
     def before_train_epoch(self, runner: Runner) -> None:
         self._begin(f'epoch {runner.epoch + 1}/{runner.max_epochs}', runner.max_iters, runner.iter)
@@ -79,19 +79,19 @@ class ProgressBar(Hook):
         if self.bar is not None:
             scalars = runner.message_hub.log_scalars
             loss, lr = scalars['train/loss'].mean(10), runner.message_hub.get_scalar('train/lr').current()
-            self._show(runner.iter + 1, f'loss {loss:.4f}  lr {lr:.2e}')
+            self._show(runner, runner.iter + 1, f'loss {loss:.4f}  lr {lr:.2e}')
 
     def before_val_epoch(self, runner: Runner) -> None:
         self._begin('validation', len(runner.val_dataloader))
 
     def after_val_iter(self, runner: Runner, batch_idx: int, **_: object) -> None:
-        self._show(batch_idx + 1, runner.message_hub.get_info('weights', ''))
+        self._show(runner, batch_idx + 1, runner.message_hub.get_info('weights', ''))
 
     def before_test_epoch(self, runner: Runner) -> None:
         self._begin('test', len(runner.test_dataloader))
 
     def after_test_iter(self, runner: Runner, batch_idx: int, **_: object) -> None:
-        self._show(batch_idx + 1, runner.message_hub.get_info('weights', ''))
+        self._show(runner, batch_idx + 1, runner.message_hub.get_info('weights', ''))
 
 
 class _AboveTheBar:

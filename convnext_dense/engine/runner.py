@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import platform
@@ -38,6 +39,9 @@ NOISE = (
 )
 
 
+_RUNS = itertools.count(1)
+
+
 @RUNNERS.register_module()
 class Runner(mmengine.runner.Runner):
     """Runs a config.
@@ -50,6 +54,8 @@ class Runner(mmengine.runner.Runner):
 
     def __init__(self, model: nn.Module | dict, work_dir: str, **kwargs: object) -> None:
         _check_writable(work_dir)
+        # mmengine keeps loggers and the like by name: two runs of one process must not share theirs
+        kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or Path(work_dir).name}-{next(_RUNS)}'
         super().__init__(model, work_dir, **kwargs)
 
     def setup_env(self, env_cfg: dict) -> None:
