@@ -10,7 +10,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .PHONY: help install demo test lint lock clean
 
-# Python reads its bytecode from disk: where it may not write any, each import of torch and mmcv costs 15 s more.
+# Python reads its bytecode from disk: where it may not write any, each import of torch and mmcv costs 10 s more.
 export PYTHONDONTWRITEBYTECODE :=
 
 # Relative paths and `python -m` keep the targets working in a folder with spaces in its name.
@@ -89,4 +89,4 @@ lock: install  ## bring requirements/lock.txt in line with runtime.txt and dev.t
 
 clean:  ## remove .venv, caches and the demo's results; data and other work_dirs stay
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache $(DEMO)
-	find convnext_dense configs tools tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find convnext_dense configs tools tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

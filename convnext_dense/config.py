@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -74,11 +77,13 @@ def read_config(path: str, options: dict | None = None, data: str | None = None)
     if data == 'sample':
         from .data.sample import ensure_sample
 
-        cfg.merge_from_dict(cfg.get('sample', {}), allow_list_keys=False)
+        with _schedule_following(cfg):
+            cfg.merge_from_dict(cfg.get('sample', {}), allow_list_keys=False)
         data = str(ensure_sample() / 'classification')
     _check_options(options or {}, cfg)
     try:
-        cfg.merge_from_dict(options or {})
+        with _schedule_following(cfg):
+            cfg.merge_from_dict(options or {})
     except (TypeError, KeyError, IndexError, AssertionError) as error:
         raise UserError(f'--cfg-options do not fit the config: {_one_line(error)}') from error
     if data is not None:
@@ -96,11 +101,8 @@ def set_epochs(cfg: Config, epochs: int) -> None:
     """
     if epochs < 1:
         raise UserError(f'--epochs {epochs}: train at least 1')
-    factor = epochs / cfg.train_cfg.max_epochs
-    cfg.train_cfg.max_epochs = epochs
-    for scheduler in cfg.param_scheduler:
-        for key in {'begin', 'end', 'T_max'} & scheduler.keys():
-            scheduler[key] *= factor
+    with _schedule_following(cfg):
+        cfg.train_cfg.max_epochs = epochs
 
 
 def set_amp(cfg: Config, amp: str | None) -> None:
@@ -135,6 +137,17 @@ def fit_to_machine(cfg: Config) -> None:
         loader.num_workers = min(loader.num_workers, cores)
         loader.persistent_workers = loader.num_workers > 0 and loader.get('persistent_workers', False)
         loader.pin_memory = torch.cuda.is_available() and loader.get('pin_memory', False)
+
+
+@contextmanager
+def _schedule_following(cfg: Config) -> Iterator[None]:
+    """Where the block changes the number of epochs, and not the schedule itself, the schedule is stretched to it."""
+    epochs, schedule = cfg.train_cfg.max_epochs, copy.deepcopy(cfg.param_scheduler)
+    yield
+    if cfg.train_cfg.max_epochs != epochs and cfg.param_scheduler == schedule:
+        for part in cfg.param_scheduler:
+            for key in {'begin', 'end', 'T_max'} & part.keys():
+                part[key] *= cfg.train_cfg.max_epochs / epochs
 
 
 def _loaders(cfg: Config) -> list[ConfigDict]:

@@ -10,9 +10,11 @@ from PIL import Image
 COLOURS = {'blue': (40, 60, 220), 'green': (40, 200, 60), 'red': (220, 50, 40)}
 
 
+torch.set_num_threads(1)  # the tensors are small: more threads would only wait for each other
+
+
 @pytest.fixture(autouse=True)
-def _one_thread_and_a_seed():
-    torch.set_num_threads(1)  # small tensors: more threads only wait for each other
+def _seed():
     torch.manual_seed(0)
 
 

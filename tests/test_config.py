@@ -63,6 +63,18 @@ def test_an_option_that_does_not_fit_is_an_error(image_folder):
         read_config(TINY, {'param_scheduler.7.end': 1}, str(image_folder))
 
 
+def test_the_schedule_follows_the_epochs_however_they_are_set(image_folder, monkeypatch, tmp_path):
+    (tmp_path / 'classification').symlink_to(image_folder)
+    monkeypatch.setattr('convnext_dense.data.sample.ensure_sample', lambda: tmp_path)
+    sample = read_config(TINY, data='sample')
+    option = read_config(TINY, {'train_cfg.max_epochs': 30}, str(image_folder))
+    for cfg, epochs in ((sample, sample.train_cfg.max_epochs), (option, 30)):
+        assert cfg.param_scheduler[0].end == cfg.param_scheduler[1].begin == pytest.approx(20 * epochs / 300)
+        assert cfg.param_scheduler[1].end == pytest.approx(epochs)
+    own = read_config(TINY, {'train_cfg.max_epochs': 30, 'param_scheduler.1.end': 40}, str(image_folder))
+    assert [own.param_scheduler[i].end for i in (0, 1)] == [20, 40]
+
+
 def test_the_schedule_keeps_its_shares(cfg):
     set_epochs(cfg, 30)
     warmup, cosine = cfg.param_scheduler

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import re
 import subprocess
@@ -129,6 +130,15 @@ def test_the_schedule_and_the_total_batch_are_followed(image_folder, tmp_path, c
     middle = 2 + 19
     assert lr[middle] == pytest.approx(6e-3 * (1 + 2.5e-4) / 2, rel=1e-3)
     assert lr[-1] < 2e-5
+
+
+def test_a_warm_up_of_less_than_two_steps_is_left_out(image_folder, tmp_path, capsys):
+    assert train(image_folder, tmp_path, '--epochs', '3', options=('model.mixup=None',)) == 0
+    assert 'LinearLR would be shorter than two steps and is left out' in capsys.readouterr().out
+    lr = [value for _, value in read_scalars(tmp_path)['train/lr']]
+    # 3 x 20 / 300 epochs of 6 steps would be one step of warm-up; the cosine begins after it
+    assert lr[:2] == pytest.approx([1e-3, 1e-3])
+    assert lr[9] == pytest.approx(1e-3 * (2.5e-4 + (1 - 2.5e-4) * (1 + math.cos(math.pi * 8 / 17)) / 2), rel=1e-6)
 
 
 @pytest.mark.timeout(300)

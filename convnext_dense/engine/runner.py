@@ -128,18 +128,21 @@ class Runner(mmengine.runner.Runner):
             return super().build_param_scheduler(self._without_empty_parts(scheduler))
 
     def _without_empty_parts(self, scheduler: object) -> object:
-        """Leave out the parts of the schedule that are shorter than one step, such as a short run's warm-up."""
+        """Leave out the parts of the schedule that are shorter than two steps, such as a short run's warm-up.
+
+        mmengine's linear warm-up over a single step would never leave its first value.
+        """
         if not isinstance(scheduler, list):
             return scheduler
         steps = len(self.train_dataloader)
         kept = [
             part
             for part in scheduler
-            if not part.get('convert_to_iter_based') or int(part.get('begin', 0) * steps) < int(part['end'] * steps)
+            if not part.get('convert_to_iter_based') or int(part['end'] * steps) - int(part['begin'] * steps) >= 2
         ]
         if len(kept) < len(scheduler):
             names = [part['type'] for part in scheduler if part not in kept]
-            self.logger.warning(f'{", ".join(names)} would be shorter than one step and is left out')
+            self.logger.warning(f'{", ".join(names)} would be shorter than two steps and is left out')
         return kept
 
     # -- checkpoints
