@@ -1,6 +1,7 @@
 """Packaging.
 
-The dependencies come from requirements/, the version from the package, and the configs travel in the wheel.
+The dependencies come from requirements/, the version from the package; the configs travel in the wheel, and the .pth
+file that lets stock mmdet and mmseg tools find mmcv's ops.
 """
 
 import re
@@ -23,8 +24,11 @@ def version():
     return re.search(r"^__version__ = '([^']+)'", text, re.MULTILINE).group(1)
 
 
-class BuildWithConfigs(build_py):
-    """Put configs/ into the wheel as convnext_dense/configs/; an editable installation reads it in place."""
+class BuildWithExtraFiles(build_py):
+    """Put configs/ into the wheel as convnext_dense/configs/, and convnext_dense.pth beside the package.
+
+    An editable installation reads the configs in place, and `make install` copies the .pth file.
+    """
 
     def run(self):
         super().run()
@@ -32,18 +36,20 @@ class BuildWithConfigs(build_py):
             return
         target = Path(self.build_lib) / 'convnext_dense' / 'configs'
         shutil.rmtree(target, ignore_errors=True)  # a config deleted since the last build stays deleted
-        for source, copy in self.configs():
+        for source, copy in self.extra_files():
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
 
     def get_outputs(self, include_bytecode=1):
-        copies = [] if self.editable_mode else [str(copy) for _, copy in self.configs()]
+        copies = [] if self.editable_mode else [str(copy) for _, copy in self.extra_files()]
         return super().get_outputs(include_bytecode) + copies
 
-    def configs(self):
-        target = Path(self.build_lib) / 'convnext_dense' / 'configs'
+    def extra_files(self):
+        build = Path(self.build_lib)
+        configs = sorted((ROOT / 'configs').rglob('*.py'))
         return [
-            (path, target / path.relative_to(ROOT / 'configs')) for path in sorted((ROOT / 'configs').rglob('*.py'))
+            *((path, build / 'convnext_dense' / path.relative_to(ROOT)) for path in configs),
+            (ROOT / 'convnext_dense.pth', build / 'convnext_dense.pth'),
         ]
 
 
@@ -57,9 +63,10 @@ setup(
     license='Apache-2.0',
     license_files=['LICENSE'],
     python_requires='>=3.10,<3.14',
+    py_modules=['convnext_dense_startup'],
     packages=find_packages(include=['convnext_dense', 'convnext_dense.*']),
     install_requires=requirements('runtime'),
     extras_require={'optional': requirements('optional'), 'dev': requirements('dev')},
     entry_points={'console_scripts': ['convnext-dense = convnext_dense.cli:main']},
-    cmdclass={'build_py': BuildWithConfigs},
+    cmdclass={'build_py': BuildWithExtraFiles},
 )

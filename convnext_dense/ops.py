@@ -27,8 +27,8 @@ EXT = 'mmcv._ext'
 
 def install() -> None:
     """Make ``import mmcv._ext`` work; safe to call again, and in any order with mmdet and mmseg."""
-    if _FINDER not in sys.meta_path:
-        sys.meta_path.append(_FINDER)
+    if FINDER not in sys.meta_path:
+        sys.meta_path.append(FINDER)
     for module, name, op in placeholders():
         ops = importlib.import_module('mmcv.ops')
         setattr(module, name, getattr(ops, op, getattr(module, name)))
@@ -176,4 +176,4 @@ class _Finder(MetaPathFinder, Loader):
         )
 
 
-_FINDER = _Finder()
+FINDER = _Finder()

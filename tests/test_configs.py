@@ -54,7 +54,9 @@ def test_the_tiny_recipe_is_the_official_one():
     assert cfg.model.label_smoothing == 0.1
     assert cfg.model.mixup == dict(mixup_alpha=0.8, cutmix_alpha=1.0, prob=1.0, switch_prob=0.5, mode='batch')
     assert cfg.optim_wrapper.type == 'OptimWrapper'
-    assert cfg.optim_wrapper.optimizer == dict(type='AdamW', lr=4e-3, betas=(0.9, 0.999), weight_decay=0.05)
+    assert cfg.optim_wrapper.optimizer == dict(
+        type='AdamW', lr=4e-3, betas=(0.9, 0.999), weight_decay=0.05, fused=True
+    )
     assert 'clip_grad' not in cfg.optim_wrapper
     assert cfg.train_cfg.total_batch_size == 4096
     assert cfg.train_cfg.max_epochs == 300

@@ -21,7 +21,7 @@ from convnext_dense import ops
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
 DEVICES = ['cpu', pytest.param('cuda', marks=NO_GPU)]
-COMPILED = importlib.util.find_spec(ops.EXT).loader is not ops._FINDER
+COMPILED = importlib.util.find_spec(ops.EXT).loader is not ops.FINDER
 OURS_ONLY = pytest.mark.skipif(COMPILED, reason='a compiled mmcv, which knows fewer dtypes, is installed')
 FLOATS = [torch.float32, torch.float64]
 REDUCED = [torch.float16, torch.bfloat16]
@@ -30,8 +30,8 @@ REDUCED = [torch.float16, torch.bfloat16]
 @pytest.fixture
 def ext() -> ModuleType:
     """The stand-in itself, also where the environment has a compiled mmcv."""
-    module = importlib.util.module_from_spec(ops._FINDER.find_spec(ops.EXT, None))
-    ops._FINDER.exec_module(module)
+    module = importlib.util.module_from_spec(ops.FINDER.find_spec(ops.EXT, None))
+    ops.FINDER.exec_module(module)
     return module
 
 
@@ -268,7 +268,7 @@ def test_any_other_op_names_itself(ext: ModuleType) -> None:
 def test_a_torchvision_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, 'torchvision.ops', None)
     with pytest.raises(RuntimeError, match='install the torchvision that belongs to torch'):
-        ops._FINDER.exec_module(ModuleType(ops.EXT))
+        ops.FINDER.exec_module(ModuleType(ops.EXT))
 
 
 # ------------------------------------------------- which module is mmcv._ext
@@ -287,10 +287,10 @@ def no_ext_yet(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_install_answers_last_once_and_for_one_name_only() -> None:
     ops.install()
     ops.install()
-    assert sys.meta_path.count(ops._FINDER) == 1
+    assert sys.meta_path.count(ops.FINDER) == 1
     for name in ['mmcv', 'mmcv.ops', '_ext', 'mmcv._ext.x', 'torchvision']:
-        assert ops._FINDER.find_spec(name, None) is None
-    assert isinstance(ops._FINDER.find_spec('mmcv._ext', None), ModuleSpec)
+        assert ops.FINDER.find_spec(name, None) is None
+    assert isinstance(ops.FINDER.find_spec('mmcv._ext', None), ModuleSpec)
 
 
 def test_a_compiled_ext_on_disk_is_left_alone(
@@ -510,3 +510,17 @@ def test_the_stack_imports_and_works(fresh_interpreter: tuple[subprocess.Popen, 
     assert process.returncode == 0, errors
     log = (folder / f'{order}.log').read_text(encoding='utf-8')
     assert log.endswith('passed\n'), log
+
+
+@pytest.mark.timeout(300)
+def test_stock_tools_find_the_ops_before_any_config() -> None:
+    """mmdet's test.py imports them at its top; convnext_dense.pth makes that work."""
+    root = Path(__file__).parents[1]
+    code = (
+        f'import runpy, site, sys; site.addsitedir({str(root)!r}); import mmdet; '
+        "sys.argv = ['test.py', '--help']; assert 'convnext_dense' not in sys.modules; "
+        "runpy.run_path(mmdet.__path__[0] + '/.mim/tools/test.py', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    assert 'MMDet test' in done.stdout

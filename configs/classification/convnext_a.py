@@ -3,3 +3,4 @@
 _base_ = './convnext_t.py'
 
 model = dict(backbone=dict(arch='atto', drop_path_rate=0.0))
+sample = dict(train_cfg=dict(max_epochs=3), optim_wrapper=dict(optimizer=dict(lr=2e-3)))

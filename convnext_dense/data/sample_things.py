@@ -35,7 +35,7 @@ GROUND = ('grass', 'sand', 'snow', 'road')
 AIR = ('sky', 'mountain')
 LEAF: Colour = (104, 158, 76)
 GLASS: Colour = (190, 224, 238)
-TYPICAL = 0.75  # the share of a class that wears its own colour
+TYPICAL = 0.9  # the share of a class that wears its own colour
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Thing:
     kind: str
 
     def colour(self, rng: np.random.Generator) -> Colour:
-        """The typical colour with a little play, or, for one in four, any colour at all."""
+        """The typical colour with a little play, or, for one in ten, any colour at all."""
         hue = rng.uniform(*self.hue)
         saturation, value = self.tone[0] + rng.uniform(-0.08, 0.08), self.tone[1] + rng.uniform(-0.07, 0.07)
         if rng.random() > TYPICAL:
