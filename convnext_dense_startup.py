@@ -1,6 +1,5 @@
 """Runs when Python starts, by convnext_dense.pth: stock mmdet and mmseg tools find mmcv's ops before any config.
 
-
 mmdet's own tools/test.py imports mmcv's compiled ops at its top, where a config's ``custom_imports`` come too late.
 This costs one entry on ``sys.meta_path`` and imports nothing until somebody asks for ``mmcv._ext``.
 """

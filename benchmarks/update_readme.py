@@ -38,7 +38,7 @@ def published() -> str:
 def sample() -> str:
     results = [json.loads(path.read_text()) for path in sorted(HERE.glob('sample_*.json'))]
     lines = [
-        '| config | top-1 on 1080 unseen pictures, raw / EMA weights | whole command |',
+        '| config | top-1 on 960 unseen pictures, raw / EMA weights | whole command |',
         '| --- | --- | --- |',
     ]
     for result in results:
