@@ -11,6 +11,9 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
+
+from mmengine.config import DictAction
 
 from . import __version__
 from .errors import UserError
@@ -67,10 +70,18 @@ def run_verb(verb: str, argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+class Options(DictAction):
+    """``KEY=VALUE ...``; anything else is the command line's error."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().__call__(parser, *args, **kwargs)
+        except ValueError:
+            parser.error('--cfg-options: expected KEY=VALUE, such as train_dataloader.batch_size=64')
+
+
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of every verb that takes a config."""
-    from mmengine.config import DictAction
-
     parser.add_argument('config', metavar='CONFIG', help='config file, such as configs/classification/convnext_t.py')
     parser.add_argument(
         '--data',
@@ -86,7 +97,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=Options,
         default={},
         metavar='KEY=VALUE',
         help='change the config, such as train_dataloader.batch_size=64',

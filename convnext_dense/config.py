@@ -16,6 +16,10 @@ from mmengine.config import Config, ConfigDict
 from .data.classification import scan_classes
 from .errors import UserError
 
+NEEDED = (
+    *('task', 'model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'train_cfg', 'test_cfg'),
+    *('optim_wrapper', 'param_scheduler', 'randomness', 'visualizer'),
+)
 PACKAGE = Path(__file__).parent
 # Keys that no config needs to have and a command line may still set.
 RUNNER_KEYS = {
@@ -24,7 +28,6 @@ RUNNER_KEYS = {
         'find_unused_parameters',
         'sync_bn',
         'model_wrapper_cfg',
-        'auto_scale_lr',
         'launcher',
     ),
     *('activation_checkpointing', 'efficient_conv_bn_eval', 'compile', 'work_dir', 'data_preprocessor'),
@@ -60,20 +63,12 @@ def read_config(path: str, options: dict | None = None, data: str | None = None)
     file = find_config(path)
     try:
         cfg = Config.fromfile(file)
-    except (
-        SyntaxError,
-        NameError,
-        AttributeError,
-        TypeError,
-        KeyError,
-        ValueError,
-        OSError,
-        ImportError,
-    ) as error:
+    except Exception as error:  # a config is a program, which can fail in any way
         where = f' line {error.lineno}' if isinstance(error, SyntaxError) else ''
         raise UserError(f'config {file}{where} does not parse: {_one_line(error)}') from error
-    if 'task' not in cfg or 'model' not in cfg:
-        raise UserError(f"config {file} is not one of this project's: it has no task or no model")
+    absent = [key for key in NEEDED if key not in cfg]
+    if absent:
+        raise UserError(f"config {file} is not one of this project's: it has no {', no '.join(absent)}")
     if data == 'sample':
         from .data.sample import ensure_sample
 
@@ -120,7 +115,7 @@ def set_amp(cfg: Config, amp: str | None) -> None:
             return
     if amp == 'fp16' and not gpu:
         raise UserError('--amp fp16 needs a GPU: take --amp bf16 or --amp off')
-    if amp == 'bf16' and gpu and not torch.cuda.is_bf16_supported():
+    if amp == 'bf16' and gpu and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise UserError(f'--amp bf16 does not work on {torch.cuda.get_device_name()}: take --amp fp16 or --amp off')
     for key in ('dtype', 'loss_scale'):
         wrapper.pop(key, None)
@@ -132,7 +127,8 @@ def set_amp(cfg: Config, amp: str | None) -> None:
 
 def fit_to_machine(cfg: Config) -> None:
     """No more loader workers than cores, and no pinned memory without a GPU."""
-    cores = max(1, (os.cpu_count() or 1) // int(os.environ.get('LOCAL_WORLD_SIZE', 1)))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    cores = max(1, cores // int(os.environ.get('LOCAL_WORLD_SIZE', 1)))
     for loader in _loaders(cfg):
         loader.num_workers = min(loader.num_workers, cores)
         loader.persistent_workers = loader.num_workers > 0 and loader.get('persistent_workers', False)
@@ -147,7 +143,7 @@ def _schedule_following(cfg: Config) -> Iterator[None]:
     if cfg.train_cfg.max_epochs != epochs and cfg.param_scheduler == schedule:
         for part in cfg.param_scheduler:
             for key in {'begin', 'end', 'T_max'} & part.keys():
-                part[key] *= cfg.train_cfg.max_epochs / epochs
+                part[key] = part[key] * cfg.train_cfg.max_epochs / epochs
 
 
 def _loaders(cfg: Config) -> list[ConfigDict]:

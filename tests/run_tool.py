@@ -17,7 +17,7 @@ SMALL = [
     'optim_wrapper.optimizer.lr=1e-3',
     'default_hooks.logger.interval=1',
     'log_processor.window_size=1',
-    'default_hooks.checkpoint.save_best=None',
+    'default_hooks.checkpoint.best=None',
 ]
 
 

@@ -41,7 +41,7 @@ def test_options_come_last(image_folder):
         ('broken.py', 'model = dict(', 'broken.py line 1 does not parse'),
         ('undefined.py', 'model = nothing', 'undefined.py does not parse.*nothing'),
         ('base.py', "_base_ = './absent.py'", 'base.py does not parse.*absent.py'),
-        ('other.py', 'a = 1', 'has no task or no model'),
+        ('other.py', 'a = 1', 'has no task, no model'),
     ],
 )
 def test_what_is_no_config_is_said(tmp_path, monkeypatch, path, content, said):
@@ -97,7 +97,7 @@ def test_the_schedule_keeps_its_shares(cfg):
 )
 def test_amp_chooses_the_wrapper(cfg, monkeypatch, gpu, amp, expected):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
-    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda: gpu)
+    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda **_: gpu)
     set_amp(cfg, amp)
     assert cfg.optim_wrapper.type == expected
 
@@ -107,7 +107,7 @@ def test_amp_that_the_device_cannot_do_is_an_error(cfg, monkeypatch):
     with pytest.raises(UserError, match='--amp fp16 needs a GPU'):
         set_amp(cfg, 'fp16')
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda: False)
+    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda **_: False)
     monkeypatch.setattr(torch.cuda, 'get_device_name', lambda: 'Old GPU')
     with pytest.raises(UserError, match='bf16 does not work on Old GPU'):
         set_amp(cfg, 'bf16')
@@ -123,7 +123,7 @@ def test_a_config_with_amp_falls_back_without_a_gpu_and_says_so(cfg, monkeypatch
 
 
 def test_workers_do_not_outnumber_the_cores(cfg, monkeypatch):
-    monkeypatch.setattr(module.os, 'cpu_count', lambda: 4)
+    monkeypatch.setattr(module.os, 'sched_getaffinity', lambda _: range(4), raising=False)
     monkeypatch.setenv('LOCAL_WORLD_SIZE', '2')
     fit_to_machine(cfg)
     assert cfg.train_dataloader.num_workers == 2
@@ -133,7 +133,7 @@ def test_sample_changes_what_the_config_lists(image_folder, monkeypatch, tmp_pat
     (tmp_path / 'classification').symlink_to(image_folder)
     monkeypatch.setattr('convnext_dense.data.sample.ensure_sample', lambda: tmp_path)
     cfg = read_config(TINY, {'train_dataloader.batch_size': 7}, 'sample')
-    assert cfg.train_dataloader.dataset.transform.input_size == 64
+    assert cfg.train_dataloader.dataset.transform.input_size == 48
     assert cfg.train_dataloader.dataset.transform.auto_augment == 'rand-m9-mstd0.5-inc1'
     assert cfg.train_dataloader.dataset.root == str(tmp_path / 'classification')
     assert cfg.train_dataloader.batch_size == 7

@@ -14,7 +14,7 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, ignore_last=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=3, save_best='raw/top1', rule='greater'),
+    checkpoint=dict(type='convnext_dense.Checkpoints', interval=1, keep=3, best='raw/top1'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     progress=dict(type='convnext_dense.ProgressBar'),
     bad_images=dict(type='convnext_dense.BadImages'),

@@ -88,7 +88,7 @@ sample = dict(
     optim_wrapper=dict(optimizer=dict(lr=1e-3)),
     default_hooks=dict(
         logger=dict(interval=20),
-        checkpoint=dict(max_keep_ckpts=1, save_best=None),
+        checkpoint=dict(keep=1, best=None),
         ema=dict(momentum=0.02),  # the average spans as large a part of the short run as it does of the long one
     ),
 )

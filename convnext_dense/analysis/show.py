@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -40,9 +41,10 @@ class ShowPredictions(Hook):
     ) -> None:
         if batch_idx == 0:
             self._position = 0
-        every = max(1, len(runner.test_dataloader.sampler) // self.count)
+        size = len(runner.test_dataloader.sampler)
+        wanted = set(np.linspace(0, size - 1, min(self.count, size)).round().astype(int).tolist())
         for output in outputs:
-            if self._position % every == 0 and self._position // every < self.count:
+            if self._position in wanted:
                 self.chosen[self._position] = output
             self._position += 1
 

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> None:
     out = Path(args.out or folder / 'report.html')
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page(folder.name, runs), encoding='utf-8')
+        out.write_text(page(folder.name, runs), encoding='utf-8', errors='backslashreplace')
     except OSError as error:
         raise UserError(f'{out} cannot be written ({error.strerror}): choose another with --out') from None
     print(f'the page is at {out.resolve()}')

@@ -11,7 +11,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from ..analysis.show import ShowPredictions
+from ..analysis.show import INDEX, ShowPredictions
 from ..cli import add_config_arguments
 from ..config import fit_to_machine, read_config
 from ..engine import Runner
@@ -29,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.show < 1:
+        raise UserError(f'--show {args.show}: draw at least 1 picture')
     cfg = read_config(args.config, args.cfg_options, args.data)
     checkpoint = Path(args.checkpoint)
     cfg.load_from = str(checkpoints.newest(checkpoint) if checkpoint.is_dir() else checkpoint)
@@ -39,8 +41,7 @@ def run(args: argparse.Namespace) -> None:
         cfg[key] = None
     for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
         cfg[key] = None
-    for target in (args.out and Path(args.out).parent, args.show_dir):
-        _make_folder(target)
+    _check_writable(args.out, args.show_dir)
     fit_to_machine(cfg)
     with tempfile.TemporaryDirectory() as work_dir:  # a test leaves nothing but what was asked for
         cfg.work_dir = work_dir
@@ -60,12 +61,16 @@ def run(args: argparse.Namespace) -> None:
         Path(args.out).write_text(json.dumps(content, indent=2) + '\n')
 
 
-def _make_folder(folder: Path | str | None) -> None:
-    if folder is not None:
-        try:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f'{folder} cannot be written ({error.strerror}): choose another folder') from None
+def _check_writable(out: str | None, show_dir: str | None) -> None:
+    """Before the test, since its results would be lost after it."""
+    for file in (out, show_dir and Path(show_dir, INDEX)):
+        if file:
+            try:
+                Path(file).parent.mkdir(parents=True, exist_ok=True)
+                with open(file, 'a'):
+                    pass
+            except OSError as error:
+                raise UserError(f'{file} cannot be written ({error.strerror}): choose another place') from None
 
 
 def _table(metrics: dict[str, float]) -> str:

@@ -9,6 +9,7 @@ torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from ..cli import add_config_arguments
 from ..config import fit_to_machine, read_config, set_amp, set_epochs
 from ..engine import Runner
 from ..engine import checkpoint as checkpoints
+from ..errors import UserError
 
+LAUNCHERS = {'none': (), 'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), 'slurm': ('SLURM_PROCID', 'SLURM_NTASKS')}
 TRACKERS = {'wandb': 'WandbVisBackend', 'mlflow': 'MLflowVisBackend'}
 
 
@@ -54,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    _check(args)
     cfg = read_config(args.config, args.cfg_options, args.data)
     set_amp(cfg, args.amp)
     if args.epochs is not None:
@@ -62,7 +66,13 @@ def run(args: argparse.Namespace) -> None:
         cfg.randomness.seed = args.seed
     if args.pretrained is not None:
         cfg.pretrained = None if args.pretrained == 'none' else args.pretrained
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}'
+    name = Path(args.config).stem + ('_sample' if args.data == 'sample' else '')
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
+    if args.resume is None and (earlier := checkpoints.found(cfg.work_dir)):
+        raise UserError(
+            f'work dir {cfg.work_dir} holds a run already ({earlier[-1][1].name}): '
+            'go on with --resume, or choose another with --work-dir'
+        )
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = str(checkpoints.newest(cfg.work_dir)) if args.resume == 'newest' else args.resume
@@ -75,3 +85,23 @@ def run(args: argparse.Namespace) -> None:
     runner = Runner.from_cfg(cfg)
     runner.train()
     runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}')
+
+
+def _check(args: argparse.Namespace) -> None:
+    """What can be wrong with the arguments alone."""
+    absent = [name for name in LAUNCHERS[args.launcher] if name not in os.environ]
+    if absent:
+        start = {
+            'pytorch': 'torchrun --nproc_per_node=N tools/train.py ...',
+            'slurm': 'srun python tools/train.py ...',
+        }
+        raise UserError(
+            f'--launcher {args.launcher} needs {absent[0]} in the environment: start with {start[args.launcher]}'
+        )
+    if args.seed is not None and not 0 <= args.seed < 2**31:
+        raise UserError(f'--seed {args.seed} is out of range: take 0 to {2**31 - 1}')
+    if args.resume is not None and args.pretrained not in (None, 'none'):
+        raise UserError('--resume brings its own weights: leave out --pretrained')
+    for name in args.track:
+        if importlib.util.find_spec(name) is None:
+            raise UserError(f'--track {name} needs the package {name}: pip install -r requirements/optional.txt')

@@ -1,10 +1,21 @@
 """What runs while training: the runner and its loops, EMA, checkpoints, progress, logs."""
 
 from .bad_images import BadImages
+from .checkpoint import Checkpoints
 from .csv_log import CSVBackend
 from .ema import EMA
 from .loops import TestLoop, TrainLoop, ValLoop
 from .progress import ProgressBar
 from .runner import Runner
 
-__all__ = ['EMA', 'BadImages', 'CSVBackend', 'ProgressBar', 'Runner', 'TestLoop', 'TrainLoop', 'ValLoop']
+__all__ = [
+    'EMA',
+    'BadImages',
+    'CSVBackend',
+    'Checkpoints',
+    'ProgressBar',
+    'Runner',
+    'TestLoop',
+    'TrainLoop',
+    'ValLoop',
+]

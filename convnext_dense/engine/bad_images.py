@@ -35,6 +35,8 @@ class BadImages(Hook):
         self._note(runner, data_batch)
 
     def after_run(self, runner: Runner) -> None:
-        self.paths = {path for part in all_gather_object(sorted(self.paths)) for path in part}
+        own, self.paths = self.paths, {path for part in all_gather_object(sorted(self.paths)) for path in part}
+        for path in sorted(self.paths - own):  # other processes' logs are not shown
+            runner.logger.warning(f'skipped bad image {path}')
         if self.paths:
             runner.logger.warning(f'skipped {len(self.paths)} bad image{"s" if len(self.paths) > 1 else ""} in all')

@@ -63,6 +63,8 @@ def read_scalars(work_dir: str | Path) -> dict[str, list[tuple[int, float]]]:
         part: dict[str, list[tuple[int, float]]] = {}
         with open(file, newline='') as lines:
             for row in csv.DictReader(lines):
+                if row['value'] is None:
+                    continue  # the last line of a run that was killed
                 part.setdefault(row['name'], []).append((int(row['step']), float(row['value'])))
         for name, points in part.items():
             earlier = [point for point in series.get(name, []) if point[0] < points[0][0]]

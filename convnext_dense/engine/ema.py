@@ -36,7 +36,7 @@ class EMA(Hook):
     def before_train(self, runner: Runner) -> None:
         model = _unwrapped(runner)
         self._names = {name for name, _ in model.named_parameters()}
-        if not self.average:  # not resumed
+        if not (runner._resume and self.average):  # a fresh run has a fresh average
             self.average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
         steps = runner.max_iters
         if self.momentum * steps < 3:

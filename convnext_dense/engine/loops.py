@@ -6,11 +6,13 @@ batch. So everything that counts iterations (EMA, schedules, logs, checkpoints) 
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from mmengine.dist import all_reduce_dict, get_world_size
 from mmengine.model import is_model_wrapper
@@ -19,6 +21,7 @@ from mmengine.runner import TestLoop as MMTestLoop
 from mmengine.runner import ValLoop as MMValLoop
 from torch.utils.data import DataLoader
 
+from ..data.sampler import sample_seed
 from ..errors import UserError
 from ..registry import LOOPS
 from .ema import EMA
@@ -61,6 +64,8 @@ def plan_batches(images: int, per_process: int, processes: int, total: int | Non
         UserError: if there are fewer images than one batch of all processes.
     """
     at_once = per_process * processes
+    if images < 2 * processes:
+        raise UserError(f'{images} training images are too few: there must be at least 2 for each process')
     if images < at_once:
         raise UserError(
             f'{images} training images are fewer than one batch ({per_process} x {processes} processes): '
@@ -72,7 +77,10 @@ def plan_batches(images: int, per_process: int, processes: int, total: int | Non
 
 
 class AccumulatedLoader:
-    """A data loader that yields lists of ``accumulation`` batches; everything else is the loader's own."""
+    """A data loader that yields ``accumulation`` batches at a time; everything else is the loader's own.
+
+    They come as an iterator that fetches each batch when its turn has come: a total batch need not fit in memory.
+    """
 
     def __init__(self, loader: DataLoader, accumulation: int) -> None:
         self.loader = loader
@@ -81,10 +89,11 @@ class AccumulatedLoader:
     def __len__(self) -> int:
         return len(self.loader) // self.accumulation
 
-    def __iter__(self) -> Iterator[list[dict]]:
+    def __iter__(self) -> Iterator[Iterator[dict]]:
         batches = iter(self.loader)
         for _ in range(len(self)):
-            yield list(islice(batches, self.accumulation))
+            first = next(batches)  # here, so that waiting for it counts as data time
+            yield chain([first], islice(batches, self.accumulation - 1))
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.loader, name)
@@ -127,16 +136,27 @@ class TrainLoop(EpochBasedTrainLoop):
         )
         return super().run()
 
-    def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
-        self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=data_batch)
+    def run_epoch(self) -> None:
+        # Mixup and drop path draw from the global generators: a resumed epoch draws what it would have drawn
+        seed = sample_seed(self.runner.seed, self.epoch, 0)
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        super().run_epoch()
+
+    def run_iter(self, idx: int, data_batch: Iterator[dict]) -> None:
+        """One optimizer step; the hooks get the batches' file names, not their pictures."""
+        self.runner.call_hook('before_train_iter', batch_idx=idx)
         sums: dict[str, Any] = defaultdict(float)
+        seen = []
         for batch in data_batch:
+            seen.append({key: batch[key] for key in ('paths', 'skipped') if key in batch})
             logged = self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
             for name, value in logged.items():
                 sums[name] += value.detach()
-        outputs = {name: value / len(data_batch) for name, value in sums.items()}
+        outputs = {name: value / len(seen) for name, value in sums.items()}
         all_reduce_dict(outputs, op='mean')  # what is logged is the loss of the total batch
-        self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs)
+        self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=seen, outputs=outputs)
         self._iter += 1
 
 
@@ -175,7 +195,11 @@ class _WithEMA:
         self.runner.message_hub.update_info('weights', weights)
         self.runner.model.eval()
         for idx, batch in enumerate(self.dataloader):
-            self.run_iter(idx, batch)
+            if len(batch['inputs']):
+                self.run_iter(idx, batch)
+            else:  # every picture of the batch was unreadable
+                self.runner.call_hook(f'before_{mode}_iter', batch_idx=idx, data_batch=batch)
+                self.runner.call_hook(f'after_{mode}_iter', batch_idx=idx, data_batch=batch, outputs=[])
         metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
         return {f'{weights}/{name}': value for name, value in metrics.items()}
 

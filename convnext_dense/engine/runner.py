@@ -27,7 +27,7 @@ from torch import nn
 
 from .. import __version__
 from ..errors import UserError
-from ..models.weights import load_pretrained, load_strictly, read_checkpoint, state_dict_of
+from ..models.weights import load_pretrained, load_strictly, read_checkpoint, state_dict_of, with_our_names
 from ..registry import RUNNERS
 from . import checkpoint as checkpoints
 from .loops import TrainLoop
@@ -57,6 +57,24 @@ class Runner(mmengine.runner.Runner):
         # mmengine keeps loggers and the like by name: two runs of one process must not share theirs
         kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or Path(work_dir).name}-{next(_RUNS)}'
         super().__init__(model, work_dir, **kwargs)
+
+    def train(self) -> nn.Module:
+        try:
+            return super().train()
+        finally:
+            self._close_hooks()
+
+    def test(self) -> dict[str, float]:
+        try:
+            return super().test()
+        finally:
+            self._close_hooks()
+
+    def _close_hooks(self) -> None:
+        """An error must not leave a progress bar and a hidden cursor on the terminal."""
+        for hook in self.hooks:
+            if hasattr(hook, 'close'):
+                hook.close()
 
     def setup_env(self, env_cfg: dict) -> None:
         if self.distributed and not torch.cuda.is_available() and not torch.distributed.is_initialized():
@@ -138,7 +156,9 @@ class Runner(mmengine.runner.Runner):
         kept = [
             part
             for part in scheduler
-            if not part.get('convert_to_iter_based') or int(part['end'] * steps) - int(part['begin'] * steps) >= 2
+            if not part.get('convert_to_iter_based')
+            or 'end' not in part
+            or int(part['end'] * steps) - int(part.get('begin', 0) * steps) >= 2
         ]
         if len(kept) < len(scheduler):
             names = [part['type'] for part in scheduler if part not in kept]
@@ -205,10 +225,10 @@ class Runner(mmengine.runner.Runner):
     ) -> dict:
         """Load weights that must match the model's, by name and shape, and the same classes."""
         content = read_checkpoint(filename)
-        if 'meta' not in content and 'state_dict' not in content and 'model' in content:
-            content = {'state_dict': content['model'], 'meta': {}}
-        self._check_classes(filename, content.get('meta', {}).get('dataset_meta', {}).get('classes'))
-        load_strictly(self.bare_model, state_dict_of(content), f'checkpoint {filename}')
+        meta = content.get('meta') or {}
+        self._check_classes(filename, (meta.get('dataset_meta') or {}).get('classes'))
+        weights = with_our_names(state_dict_of(content, source=filename), filename)
+        load_strictly(self.bare_model, weights, f'checkpoint {filename}')
         self.call_hook('after_load_checkpoint', checkpoint=content)
         self._has_loaded = True
         self.logger.info(f'loaded {filename}')
@@ -239,7 +259,8 @@ class Runner(mmengine.runner.Runner):
         _check_same_schedule([_plain(s.state_dict()) for s in self.param_schedulers], content['param_schedulers'])
         for scheduler, state in zip(self.param_schedulers, content['param_schedulers'], strict=True):
             scheduler.load_state_dict(state)
-        self.logger.info(f'resumed from {filename}: {meta["epoch"]} epochs, {meta["iter"]} steps done')
+        finished = ', the run was finished' if meta['epoch'] >= self.max_epochs else ''
+        self.logger.info(f'resumed from {filename}: {meta["epoch"]} epochs, {meta["iter"]} steps done{finished}')
 
     def _check_classes(self, filename: str, classes: list[str] | None) -> None:
         loop = self._train_loop if isinstance(self._train_loop, TrainLoop) else self._test_loop

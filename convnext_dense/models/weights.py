@@ -34,8 +34,11 @@ def read_checkpoint(path: str | Path) -> dict:
         raise UserError(f'no checkpoint at {path}: check the path')
     if path.is_dir():
         raise UserError(f'{path} is a folder: name the checkpoint file in it')
-    with open(path, 'rb') as file:
-        start = file.read(4)
+    try:
+        with open(path, 'rb') as file:
+            start = file.read(4)
+    except OSError as error:
+        raise UserError(f'checkpoint {path} cannot be read ({error.strerror})') from None
     if not start:
         raise UserError(f'checkpoint {path} is empty: its writing was cut off, take another one')
     if not start.startswith(MAGIC):
@@ -47,14 +50,14 @@ def read_checkpoint(path: str | Path) -> dict:
             f'checkpoint {path} is damaged, or holds Python objects, which could run code when loaded: '
             'copy it again, or save its state dict alone, with tensors and plain values only'
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError):
+    except Exception:  # a damaged file can make the reader fail in any way
         raise UserError(f'checkpoint {path} is truncated or damaged: copy or download it again') from None
     if not isinstance(content, dict):
         raise UserError(f'{path} is no checkpoint: it holds a {type(content).__name__}, not a dict of weights')
     return content
 
 
-def state_dict_of(checkpoint: Mapping, weights: str = 'raw') -> dict[str, Tensor]:
+def state_dict_of(checkpoint: Mapping, weights: str = 'raw', source: str | Path = 'the file') -> dict[str, Tensor]:
     """The weights in a checkpoint of ours or of the official releases.
 
     Args:
@@ -65,11 +68,15 @@ def state_dict_of(checkpoint: Mapping, weights: str = 'raw') -> dict[str, Tensor
     """
     names = {'raw': ('state_dict', 'model'), 'ema': ('ema_state_dict', 'model_ema')}[weights]
     for name in names:
-        if isinstance(checkpoint.get(name), Mapping):
+        if _is_weights(checkpoint.get(name)):
             return dict(checkpoint[name])
-    if weights == 'raw' and checkpoint and all(isinstance(value, Tensor) for value in checkpoint.values()):
+    if weights == 'raw' and _is_weights(checkpoint):
         return dict(checkpoint)
-    raise UserError(f'the checkpoint holds no {weights} weights: it has {", ".join(map(str, list(checkpoint)[:6]))}')
+    raise UserError(f'{source} holds no {weights} weights: it has {", ".join(map(str, list(checkpoint)[:6]))}')
+
+
+def _is_weights(value: object) -> bool:
+    return isinstance(value, Mapping) and bool(value) and all(isinstance(t, Tensor) for t in value.values())
 
 
 def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor], source: str) -> None:
@@ -95,7 +102,7 @@ def load_pretrained(classifier: nn.Module, path: str | Path) -> str:
     Raises:
         UserError: if the file can't be read or the backbone does not match.
     """
-    loaded = _with_our_names(state_dict_of(read_checkpoint(path)), path)
+    loaded = with_our_names(state_dict_of(read_checkpoint(path), source=path), path)
     own = classifier.state_dict()
     head = {name for name in own if not name.startswith('backbone.')}
     head_fits = all(name in loaded and loaded[name].shape == own[name].shape for name in head)
@@ -117,8 +124,12 @@ def load_pretrained(classifier: nn.Module, path: str | Path) -> str:
     )
 
 
-def _with_our_names(state_dict: dict[str, Tensor], path: str | Path) -> dict[str, Tensor]:
-    """Official names have no prefix; ours put the backbone under ``backbone.``."""
+def with_our_names(state_dict: dict[str, Tensor], path: str | Path) -> dict[str, Tensor]:
+    """A classifier's weights by our names: official ones have no prefix, ours put the backbone under ``backbone.``.
+
+    Raises:
+        UserError: if they are no ConvNeXt's.
+    """
     if any(name.startswith('backbone.stages.') for name in state_dict):
         return state_dict
     if 'downsample_layers.0.0.weight' in state_dict:

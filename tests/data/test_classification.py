@@ -12,7 +12,9 @@ from convnext_dense.data.classification import collate_images, eval_transform, r
 from convnext_dense.errors import UserError
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
-RECIPE = dict(input_size=32, interpolation='bicubic', auto_augment='rand-m9-mstd0.5-inc1', re_prob=0.25, re_mode='pixel')
+RECIPE = dict(
+    input_size=32, interpolation='bicubic', auto_augment='rand-m9-mstd0.5-inc1', re_prob=0.25, re_mode='pixel'
+)
 
 
 def folder(root, split='train', **options) -> ImageFolder:
@@ -114,7 +116,7 @@ def test_no_readable_picture_at_all_is_an_error(own_image_folder):
         (lambda root: shutil.rmtree(root), '--data sample'),
         (lambda root: shutil.rmtree(root / 'val'), 'val: expected train/<class>'),
         (lambda root: [shutil.rmtree(p) for p in (root / 'train').iterdir()], 'has no class folders'),
-        (lambda root: (root / 'val' / 'violet').mkdir(), "violet is a class that .* does not have"),
+        (lambda root: (root / 'val' / 'violet').mkdir(), 'violet is a class that .* does not have'),
         (lambda root: (root / 'train' / 'azure').mkdir(), 'azure holds no images'),
         (lambda root: [p.unlink() for p in (root / 'val' / 'red').iterdir()], 'red holds no images'),
     ],

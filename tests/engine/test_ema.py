@@ -17,7 +17,7 @@ class Warnings(list):
 
 def runner(max_iters: int = 100_000) -> SimpleNamespace:
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    return SimpleNamespace(model=model, max_iters=max_iters, logger=Warnings())
+    return SimpleNamespace(model=model, max_iters=max_iters, logger=Warnings(), _resume=False)
 
 
 def step(run: SimpleNamespace) -> None:
@@ -62,6 +62,7 @@ def test_average_is_saved_and_restored_exactly_and_goes_on():
     saved = {n: t.clone() for n, t in checkpoint['ema_state_dict'].items()}
 
     resumed = EMA(momentum=0.3)
+    run._resume = True
     resumed.after_load_checkpoint(run, checkpoint)
     resumed.before_train(run)  # must not start again from the raw weights
     assert all(torch.equal(t, saved[n]) for n, t in resumed.average.items())
@@ -69,6 +70,13 @@ def test_average_is_saved_and_restored_exactly_and_goes_on():
     resumed.after_train_iter(run)
     ema.after_train_iter(run)
     assert torch.equal(resumed.average['0.weight'], ema.average['0.weight'])
+
+
+def test_a_fresh_run_from_a_checkpoint_starts_a_fresh_average():
+    run, ema = runner(), EMA()
+    ema.after_load_checkpoint(run, {'ema_state_dict': {n: t + 5 for n, t in run.model.state_dict().items()}})
+    ema.before_train(run)
+    assert torch.equal(ema.average['0.weight'], run.model[0].weight)
 
 
 def test_average_of_another_model_is_an_error():

@@ -29,13 +29,30 @@ def test_plan_says_itself_in_one_line():
     assert str(plan) == 'total batch 4096 = 128 per process x 8 processes x 4 accumulated'
 
 
+def test_one_image_is_too_few():
+    with pytest.raises(UserError, match='at least 2 for each process'):
+        plan_batches(3, 128, 2, 4096)
+
+
 def test_fewer_images_than_a_batch_is_an_error_with_a_batch_that_fits():
     with pytest.raises(UserError, match=r'20 training images are .*batch_size=10 or less'):
         plan_batches(20, 128, 2, 4096)
 
 
-def test_loader_yields_lists_and_drops_an_incomplete_one():
+def test_loader_fetches_each_batch_when_its_turn_has_come():
+    class Loader(list):
+        def __iter__(self):
+            for item in super().__iter__():
+                fetched.append(item)
+                yield item
+
+    fetched: list[int] = []
+    batches = iter(next(iter(AccumulatedLoader(Loader(range(6)), 3))))
+    assert [next(batches), len(fetched), next(batches), len(fetched)] == [0, 1, 1, 2]
+
+
+def test_loader_groups_and_drops_an_incomplete_one():
     loader = AccumulatedLoader(range(7), 3)
-    assert list(loader) == [[0, 1, 2], [3, 4, 5]]
+    assert [list(batches) for batches in loader] == [[0, 1, 2], [3, 4, 5]]
     assert len(loader) == 2
     assert loader.start == 0  # everything else is the loader's own
