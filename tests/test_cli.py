@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from convnext_dense import cli
+from convnext_dense.commands import train as train_command
+from convnext_dense.engine import ProgressBar, Runner
 from convnext_dense.errors import UserError
 
 from .run_tool import ATTO, SMALL, test, train
@@ -119,6 +121,55 @@ def test_checkpoint_of_another_model(error, image_folder, checkpoint):
     assert 'is of another model than this config' in error()
 
 
+def test_work_dir_that_holds_a_run(error, image_folder, tmp_path):
+    (tmp_path / 'epoch_7.pth').touch()
+    assert train(image_folder, tmp_path) == 2
+    assert 'holds a run already (epoch_7.pth): go on with --resume' in error()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (('--launcher', 'pytorch'), 'start with torchrun'),
+        (('--launcher', 'slurm'), 'start with srun'),
+        (('--seed', '-1'), '--seed -1 is out of range'),
+        (('--epochs', '0'), '--epochs 0: train at least 1'),
+        (('--resume', '--pretrained', 'x.pth'), 'leave out --pretrained'),
+        (('--track', 'absent'), 'needs the package absent: pip install -r requirements/optional.txt'),
+    ],
+)
+def test_arguments_that_cannot_work(error, image_folder, tmp_path, monkeypatch, arguments, said):
+    for name in ('RANK', 'SLURM_PROCID'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(train_command.TRACKERS, 'absent', 'AbsentVisBackend')
+    assert train(image_folder, tmp_path, *arguments) == 2
+    assert said in error()
+
+
+def test_options_without_a_value(capsys, image_folder, tmp_path):
+    with pytest.raises(SystemExit) as end:
+        train(image_folder, tmp_path, options=('randomness.seed',))
+    assert end.value.code == 2
+    assert 'expected KEY=VALUE' in capsys.readouterr().err
+
+
+def test_results_that_cannot_be_written_are_said_before_the_test(error, image_folder, tmp_path, checkpoint):
+    for arguments in (('--out', str(tmp_path)), ('--show-dir', str(checkpoint))):
+        assert test(image_folder, checkpoint, *arguments) == 2
+        assert 'cannot be written' in error()
+    assert test(image_folder, checkpoint, '--show', '0') == 2
+    assert 'draw at least 1' in error()
+
+
+def test_the_bar_leaves_the_terminal_whatever_happens(image_folder, tmp_path, monkeypatch):
+    closed = []
+    monkeypatch.setattr(ProgressBar, 'close', lambda self: closed.append(1))
+    monkeypatch.setattr(Runner, 'save_checkpoint', lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(image_folder, tmp_path)
+    assert closed
+
+
 def test_bad_image_stops_the_run_with_its_path(error, own_image_folder, tmp_path):
     bad = own_image_folder / 'train' / 'red' / '02.jpg'
     bad.write_bytes(bad.read_bytes()[:200])
@@ -132,7 +183,8 @@ def test_bad_images_are_skipped_and_counted(own_image_folder, tmp_path, capsys):
     for path in ('train/red/02.jpg', 'train/blue/05.jpg', 'val/red/01.jpg'):
         bad = own_image_folder / path
         bad.write_bytes(bad.read_bytes()[:200])
-    assert train(own_image_folder, tmp_path / 'w', '--on-bad-image', 'skip') == 0
+    options = ('val_dataloader.batch_size=1',)  # so that one batch has nothing else
+    assert train(own_image_folder, tmp_path / 'w', '--on-bad-image', 'skip', options=options) == 0
     log = capsys.readouterr().out
     assert log.count('skipped bad image') == 3
     assert 'skipped 3 bad images in all' in log

@@ -88,7 +88,7 @@ def test_same_seed_same_losses_whatever_the_workers_and_another_seed_others(imag
 
 
 def test_resume_goes_on_with_weights_average_optimizer_and_schedule(image_folder, tmp_path, capsys):
-    options = ('model.mixup=None', 'model.backbone.drop_path_rate=0')  # what draws from the global generators
+    options = ('model.backbone.drop_path_rate=0.3',)
     whole, cut = tmp_path / 'whole', tmp_path / 'cut'
     assert train(image_folder, whole, options=options) == 0
     assert train(image_folder, cut, options=options) == 0
@@ -104,12 +104,43 @@ def test_resume_goes_on_with_weights_average_optimizer_and_schedule(image_folder
     assert 'had 12 steps, and now has 18' in capsys.readouterr().err
 
 
+def test_an_official_file_is_tested_as_it_is(run, image_folder, tmp_path):
+    state_dict = torch.load(run / 'epoch_8.pth', weights_only=True)['state_dict']
+    path, out = tmp_path / 'official.pth', tmp_path / 'metrics.json'
+    torch.save({'model': {name.removeprefix('backbone.'): t for name, t in state_dict.items()}}, path)
+    assert test(image_folder, path, '--out', str(out)) == 0
+    assert json.loads(out.read_text())['metrics']['raw/top1'] == read_scalars(run)['val/raw/top1'][-1][1]
+
+
 def test_pretrained_weights_move_to_other_classes(run, own_image_folder, tmp_path, capsys):
     for split in ('train', 'val'):
         (own_image_folder / split / 'red').rename(tmp_path / split)
     arguments = ('--pretrained', str(run / 'epoch_8.pth'), '--epochs', '1')
     assert train(own_image_folder, tmp_path / 'w', *arguments) == 0
     assert 'fresh head for 2 classes' in capsys.readouterr().out
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(image_folder, tmp_path, monkeypatch):
+    def fail_in_epoch_two(content, file, save=torch.save):
+        if content['meta']['epoch'] == 2:
+            file.write(b'half')
+            raise OSError(28, 'No space left on device')
+        save(content, file)
+
+    monkeypatch.setattr(torch, 'save', fail_in_epoch_two)
+    with pytest.raises(OSError, match='No space'):
+        train(image_folder, tmp_path, options=('default_hooks.checkpoint.keep=1',))
+    assert [path.name for path in tmp_path.glob('*.pth')] == ['epoch_1.pth']
+    assert torch.load(tmp_path / 'epoch_1.pth', weights_only=True)['meta']['epoch'] == 1
+
+
+def test_checkpoints_are_pruned_and_the_best_is_kept(image_folder, tmp_path):
+    options = ('default_hooks.checkpoint.keep=2', 'default_hooks.checkpoint.best=raw/top1')
+    assert train(image_folder, tmp_path, '--epochs', '4', options=options) == 0
+    assert {path.name for path in tmp_path.glob('*.pth')} == {'epoch_3.pth', 'epoch_4.pth', 'best.pth'}
+    best = torch.load(tmp_path / 'best.pth', weights_only=True)
+    top1 = dict(read_scalars(tmp_path)['val/raw/top1'])
+    assert top1[best['meta']['epoch']] == max(top1.values()) == best['runtime_info']['best_score']
 
 
 def test_bf16_on_cpu_trains(image_folder, tmp_path):

@@ -153,13 +153,7 @@ class Runner(mmengine.runner.Runner):
         if not isinstance(scheduler, list):
             return scheduler
         steps = len(self.train_dataloader)
-        kept = [
-            part
-            for part in scheduler
-            if not part.get('convert_to_iter_based')
-            or 'end' not in part
-            or int(part['end'] * steps) - int(part.get('begin', 0) * steps) >= 2
-        ]
+        kept = [part for part in scheduler if _steps(part, steps) >= 2]
         if len(kept) < len(scheduler):
             names = [part['type'] for part in scheduler if part not in kept]
             self.logger.warning(f'{", ".join(names)} would be shorter than two steps and is left out')
@@ -269,6 +263,13 @@ class Runner(mmengine.runner.Runner):
             different = [f'{a} / {b}' for a, b in zip(classes, own, strict=False) if a != b]
             detail = f'{len(classes)} / {len(own)}' if len(classes) != len(own) else '; '.join(different[:3])
             raise UserError(f'checkpoint {filename} was trained on other classes than the data has: {detail}')
+
+
+def _steps(part: dict, steps_per_epoch: int) -> float:
+    """The length of a part of the schedule that is given in epochs, in steps."""
+    if not part.get('convert_to_iter_based') or 'end' not in part:
+        return float('inf')
+    return int(part['end'] * steps_per_epoch) - int(part.get('begin', 0) * steps_per_epoch)
 
 
 def _check_same_schedule(own: list[dict], saved: list[dict]) -> None:

@@ -106,6 +106,8 @@ def test_raw_and_ema_weights_are_told_apart():
         assert state_dict_of(content)['w'] == 0
         assert state_dict_of(content, 'ema')['w'] == 1
     assert state_dict_of(one)['w'] == 0
+    with pytest.raises(UserError, match='no raw weights'):
+        state_dict_of({'state_dict': {'w': 1}})
     with pytest.raises(UserError, match='no ema weights'):
         state_dict_of({'state_dict': one}, 'ema')
 
