@@ -88,19 +88,12 @@ def _curves(series: dict[str, list[tuple[int, float]]]) -> str:
         accuracy, loss = figure.subplots(1, 2)
         for kind, colour in (('raw', RAW), ('ema', EMA)):
             if points := series.get(f'val/{kind}/top1'):
-                accuracy.plot(*zip(*points, strict=True), color=colour, marker='o', markersize=3, label=kind)
-                accuracy.annotate(
-                    f'{points[-1][1]:.1f}',
-                    points[-1],
-                    (4, 0),
-                    textcoords='offset points',
-                    color=colour,
-                    va='center',
-                )
+                label = f'{kind}, {points[-1][1]:.1f} at the end'
+                accuracy.plot(*zip(*points, strict=True), color=colour, marker='o', markersize=3, label=label)
         accuracy.set(title='top-1 on unseen pictures, %', xlabel='epoch', ylim=(0, 105))
         if accuracy.lines:
             accuracy.xaxis.set_major_locator(MaxNLocator(integer=True))
-            accuracy.legend(frameon=False, loc='upper left')
+            accuracy.legend(frameon=False, loc='lower right')
         if points := series.get('train/loss'):
             loss.plot(*zip(*points, strict=True), color=RAW, label='loss')
         loss.set(title='training loss and learning rate', xlabel='optimizer step')
