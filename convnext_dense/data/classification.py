@@ -23,22 +23,19 @@ WARP_FROM = 384  # pixels; from here on the official evaluation warps to the squ
 
 
 def scan_classes(root: str | Path) -> list[str]:
-    """The class names of an image folder: the folders under ``train``, sorted.
+    """The class names of an image folder: the folders under ``train``, or under ``val`` where it is alone, sorted.
 
     Raises:
-        UserError: if the root or one of its parts is absent, or ``val`` has a class that ``train`` lacks.
+        UserError: if there is no data, or ``val`` has a class that ``train`` lacks.
     """
     root = Path(root)
-    for folder in (root, root / 'train', root / 'val'):
-        if not folder.is_dir():
-            raise UserError(
-                f'no data at {folder}: expected {LAYOUT} under {root}; '
-                'give another root with --data PATH, or take --data sample, which needs no data'
-            )
-    classes = _subfolders(root / 'train')
+    splits = [root / split for split in ('train', 'val') if (root / split).is_dir()]
+    if not splits:
+        raise _absent(root / 'train' if root.is_dir() else root, root)
+    classes = _subfolders(splits[0])
     if not classes:
-        raise UserError(f'{root / "train"} has no class folders: expected {LAYOUT}')
-    unknown = sorted(set(_subfolders(root / 'val')) - set(classes))
+        raise UserError(f'{splits[0]} has no class folders: expected {LAYOUT}')
+    unknown = sorted(set(_subfolders(splits[-1])) - set(classes))
     if unknown:
         raise UserError(
             f'{root / "val" / unknown[0]} is a class that {root / "train"} does not have '
@@ -72,6 +69,8 @@ class ImageFolder(Dataset):
         if on_bad_image not in ('stop', 'skip'):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
         classes = scan_classes(root)
+        if not Path(root, split).is_dir():
+            raise _absent(Path(root, split), root)
         self.metainfo = {'classes': classes}
         self.training = split == 'train'
         self.on_bad_image = on_bad_image
@@ -163,6 +162,13 @@ def eval_transform(input_size: int, crop_ratio: float = 0.875) -> Callable[[Imag
     if input_size >= WARP_FROM:
         return create_transform(input_size, interpolation='bicubic', crop_mode='squash', crop_pct=1.0)
     return create_transform(input_size, interpolation='bicubic', crop_mode='center', crop_pct=crop_ratio)
+
+
+def _absent(folder: Path, root: Path | str) -> UserError:
+    return UserError(
+        f'no data at {folder}: expected {LAYOUT} under {root}; '
+        'give another root with --data PATH, or take --data sample, which needs no data'
+    )
 
 
 def _subfolders(folder: Path) -> list[str]:

@@ -115,6 +115,7 @@ def test_no_readable_picture_at_all_is_an_error(own_image_folder):
     [
         (lambda root: shutil.rmtree(root), '--data sample'),
         (lambda root: shutil.rmtree(root / 'val'), 'val: expected train/<class>'),
+        (lambda root: shutil.rmtree(root / 'train'), 'train: expected train/<class>'),
         (lambda root: [shutil.rmtree(p) for p in (root / 'train').iterdir()], 'has no class folders'),
         (lambda root: (root / 'val' / 'violet').mkdir(), 'violet is a class that .* does not have'),
         (lambda root: (root / 'train' / 'azure').mkdir(), 'azure holds no images'),
@@ -127,6 +128,13 @@ def test_a_wrong_layout_is_named(own_image_folder, spoiling, said):
         scan_classes(own_image_folder)
         folder(own_image_folder, 'train')
         folder(own_image_folder, 'val')
+
+
+def test_validation_images_alone_are_enough_to_test(own_image_folder):
+    shutil.rmtree(own_image_folder / 'train')
+    data = folder(own_image_folder, 'val')
+    assert data.metainfo == {'classes': ['blue', 'green', 'red']}
+    assert len(data) == 6
 
 
 def test_a_class_without_validation_images_is_allowed(own_image_folder):

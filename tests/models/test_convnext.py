@@ -205,9 +205,12 @@ def test_frozen_stages_get_no_gradient_and_no_drop_path(frozen, trained):
             assert module.training, name
 
 
-def test_registered_for_all_scopes():
-    cfg = dict(type='convnext_dense.ConvNeXt', arch='atto')
-    assert type(MODELS.build(dict(cfg))) is type(ROOT_MODELS.build(dict(cfg))) is ConvNeXt
+def test_registered_for_all_three_worlds():
+    from mmdet.registry import MODELS as DETECTION
+    from mmseg.registry import MODELS as SEGMENTATION
+
+    for registry in (MODELS, ROOT_MODELS, DETECTION, SEGMENTATION):
+        assert type(registry.build(dict(type='convnext_dense.ConvNeXt', arch='atto'))) is ConvNeXt
 
 
 @pytest.mark.parametrize(
