@@ -157,6 +157,11 @@ def test_results_that_cannot_be_written_are_said_before_the_test(error, image_fo
     for arguments in (('--out', str(tmp_path)), ('--show-dir', str(checkpoint))):
         assert test(image_folder, checkpoint, *arguments) == 2
         assert 'cannot be written' in error()
+    out, show = tmp_path / 'metrics.json', tmp_path / 'show'
+    assert test(image_folder, checkpoint, '--out', str(out), '--show-dir', str(show)) == 2
+    assert 'another model' in error()
+    assert not out.exists()
+    assert not list(show.iterdir())
     assert test(image_folder, checkpoint, '--show', '0') == 2
     assert 'draw at least 1' in error()
 

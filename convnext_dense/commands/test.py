@@ -63,12 +63,15 @@ def run(args: argparse.Namespace) -> None:
 
 def _check_writable(out: str | None, show_dir: str | None) -> None:
     """Before the test, since its results would be lost after it."""
-    for file in (out, show_dir and Path(show_dir, INDEX)):
+    for file in (out and Path(out), show_dir and Path(show_dir, INDEX)):
         if file:
             try:
-                Path(file).parent.mkdir(parents=True, exist_ok=True)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                new = not file.exists()
                 with open(file, 'a'):
                     pass
+                if new:  # a test that fails must not leave empty results
+                    file.unlink()
             except OSError as error:
                 raise UserError(f'{file} cannot be written ({error.strerror}): choose another place') from None
 
