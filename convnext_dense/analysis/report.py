@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ..engine.csv_log import read_scalars
+from ..evaluation.names import split_names
 from .show import INDEX
 
 RAW, EMA, LR = '#0969da', '#bc4c00', '#57606a'
@@ -62,8 +63,7 @@ def _section(run: Path) -> str:
 
 def _results(content: dict) -> str:
     metrics = content['metrics']
-    kinds = list(dict.fromkeys(name.split('/')[0] for name in metrics))
-    names = list(dict.fromkeys(name.split('/', 1)[1] for name in metrics))
+    kinds, names = split_names(metrics)
     words = {'raw': 'raw weights', 'ema': 'their average (EMA)'}
     head = ''.join(f'<th>{words[kind]}</th>' for kind in kinds)
     rows = ''.join(

@@ -17,6 +17,7 @@ from ..config import fit_to_machine, read_config
 from ..engine import Runner
 from ..engine import checkpoint as checkpoints
 from ..errors import UserError
+from ..evaluation.names import split_names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,8 +79,7 @@ def _check_writable(out: str | None, show_dir: str | None) -> None:
 
 def _table(metrics: dict[str, float]) -> str:
     """Rows of metrics, a column for each kind of weights."""
-    kinds = list(dict.fromkeys(name.split('/')[0] for name in metrics))
-    names = list(dict.fromkeys(name.split('/', 1)[1] for name in metrics))
+    kinds, names = split_names(metrics)
     lines = [f'{"":<18}' + ''.join(f'{kind:>10}' for kind in kinds)]
     for name in names:
         values = (metrics.get(f'{kind}/{name}') for kind in kinds)
