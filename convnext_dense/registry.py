@@ -14,6 +14,7 @@ from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import OPTIM_WRAPPERS as ROOT_OPTIM_WRAPPERS
 from mmengine.registry import RUNNERS as ROOT_RUNNERS
+from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import VISBACKENDS as ROOT_VISBACKENDS
 from mmengine.registry import Registry
 
@@ -27,6 +28,7 @@ def _child(name: str, parent: Registry, module: str) -> Registry:
 MODELS = _child('model', ROOT_MODELS, 'models')
 DATASETS = _child('dataset', ROOT_DATASETS, 'data')
 DATA_SAMPLERS = _child('data sampler', ROOT_DATA_SAMPLERS, 'data')
+TRANSFORMS = _child('transform', ROOT_TRANSFORMS, 'data')
 FUNCTIONS = _child('function', ROOT_FUNCTIONS, 'data')
 OPTIM_WRAPPERS = _child('optim wrapper', ROOT_OPTIM_WRAPPERS, 'optim')
 OPTIM_WRAPPER_CONSTRUCTORS = _child('optim wrapper constructor', ROOT_OPTIM_WRAPPER_CONSTRUCTORS, 'optim')

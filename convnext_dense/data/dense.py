@@ -1,0 +1,104 @@
+"""What the data sets of detection and segmentation share. They are mmengine data sets with a pipeline of transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from PIL import Image, ImageOps
+
+from ..errors import UserError
+from ..registry import FUNCTIONS, TRANSFORMS
+from .sampler import SeededIndex, seeded
+
+
+class BadImage(UserError):
+    """A picture that can't be used."""
+
+
+class DenseDataset:
+    """To be mixed into an mmengine data set: seeded augmentation, and pictures that can't be read.
+
+    ``dataset[index]`` and ``dataset[index, seed]`` give the pipeline's dict, with the picture's ``path`` and a list
+    ``skipped`` of the pictures that could not be read and were passed over.
+    """
+
+    on_bad_image: str  # 'stop' or 'skip'
+    test_mode: bool
+    prepare_data: Any
+
+    def __len__(self) -> int:
+        return super().__len__()  # type: ignore[misc]
+
+    def get_data_info(self, key: int | SeededIndex) -> dict:
+        return super().get_data_info(key[0] if isinstance(key, tuple) else key)  # type: ignore[misc]
+
+    def __getitem__(self, key: int | SeededIndex) -> dict:
+        index, seed = key if isinstance(key, tuple) else (key, None)
+        skipped: list[str] = []
+        for _ in range(len(self)):
+            path = self.get_data_info(index)['img_path']
+            with nullcontext() if seed is None else seeded(seed):
+                try:
+                    sample = self.prepare_data(index)
+                except BadImage as error:
+                    if self.on_bad_image == 'stop':
+                        raise UserError(
+                            f'{error}: mend or remove it, or go on without it: --on-bad-image skip'
+                        ) from None
+                    skipped.append(path)
+                    if self.test_mode:
+                        return {'inputs': None, 'data_samples': None, 'path': path, 'skipped': skipped}
+                    sample = None
+            if sample is not None:  # None where a random crop left nothing to learn from
+                return {**sample, 'path': path, 'skipped': skipped}
+            index = (index + 1) % len(self)
+        raise UserError(f'no training picture can be used, the first was {path}')
+
+
+@TRANSFORMS.register_module()
+class LoadImage(BaseTransform):
+    """Decode a picture wholly: ``img``, uint8 (H, W, 3) in BGR, as mmcv's transforms want.
+
+    It is turned as its EXIF says, unless its annotations (``height``, ``width``) were made for the unturned one.
+
+    Raises:
+        BadImage: if it can't be decoded, or is not of the size that its annotations were made for.
+    """
+
+    def transform(self, results: dict) -> dict:
+        path = results['img_path']
+        try:
+            with Image.open(path) as image:
+                expected = (results.get('width'), results.get('height'))
+                upright = image if image.size == expected else ImageOps.exif_transpose(image)
+                rgb = np.asarray(upright.convert('RGB'))
+        except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
+            reason = ' '.join(str(error).replace(str(path), '').split()) or type(error).__name__
+            raise BadImage(f'bad image {path} ({reason})') from None
+        height, width = rgb.shape[:2]
+        if None not in expected and expected != (width, height):
+            raise BadImage(
+                f'bad image {path} (it is {width} x {height}, its annotations say {expected[0]} x {expected[1]})'
+            )
+        results['img'] = np.ascontiguousarray(rgb[:, :, ::-1])
+        results['img_shape'] = results['ori_shape'] = (height, width)
+        return results
+
+
+@FUNCTIONS.register_module()
+def collate_dense(samples: Sequence[dict]) -> dict:
+    """A batch as mmdet's and mmseg's data preprocessors take it: lists of ``inputs`` and ``data_samples``.
+
+    ``paths`` and ``skipped`` go with them; pictures that could not be read are left out.
+    """
+    good = [sample for sample in samples if sample['inputs'] is not None]
+    return {
+        'inputs': [s['inputs'] for s in good],
+        'data_samples': [s['data_samples'] for s in good],
+        'paths': [s['path'] for s in good],
+        'skipped': [path for s in samples for path in s['skipped']],
+    }
