@@ -21,6 +21,7 @@ from .errors import UserError
 VERBS = {
     'train': 'train a model',
     'test': 'test a checkpoint',
+    'param_groups': 'show the learning rates and weight decays that a config gives its parameters',
     'report': 'make a page of curves, results and pictures from work dirs',
 }
 
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``argv``, by default the process's, and return the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ('-h', '--help'):
-        verbs = '\n'.join(f'  {verb:<10}{what}' for verb, what in VERBS.items())
+        verbs = '\n'.join(f'  {verb:<14}{what}' for verb, what in VERBS.items())
         print(f'usage: convnext-dense VERB ...\n\n{verbs}\n\nconvnext-dense VERB --help says more.')
         return 0 if argv else 2
     if argv[0] == '--version':
@@ -89,16 +90,21 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         help="root of the data set (default: the config's own); 'sample' draws a small one and needs no download",
     )
     parser.add_argument(
-        '--on-bad-image',
-        choices=('stop', 'skip'),
-        default='stop',
-        help='what an unreadable picture does: stop the run, or be skipped and counted (default: stop)',
-    )
-    parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=Options,
         default={},
         metavar='KEY=VALUE',
         help='change the config, such as train_dataloader.batch_size=64',
+    )
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of every verb that runs a config on data."""
+    add_config_arguments(parser)
+    parser.add_argument(
+        '--on-bad-image',
+        choices=('stop', 'skip'),
+        default='stop',
+        help='what an unreadable picture does: stop the run, or be skipped and counted (default: stop)',
     )

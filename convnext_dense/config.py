@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 
-from .data.classification import scan_classes
 from .errors import UserError
+from .tasks import loaders, task_of
 
 NEEDED = (
     *('task', 'model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'train_cfg', 'test_cfg'),
@@ -49,13 +49,15 @@ def find_config(path: str) -> Path:
     raise UserError(f'no config at {path}: did you mean {" or ".join(near)}?')
 
 
-def read_config(path: str, options: dict | None = None, data: str | None = None) -> Config:
+def read_config(path: str, options: dict | None = None, data: str | None = None, needs_data: bool = True) -> Config:
     """Read a config, point it at the data, and apply ``--cfg-options`` last.
 
     Args:
         path: see :func:`find_config`.
         options: ``{'a.b': value}``, changes to keys of the tree.
         data: root of a data set, ``'sample'``, or None for the config's own.
+        needs_data: whether the data must be there, and heads follow its classes; if not, and ``data`` is None, the
+            config's own number of classes stays.
 
     Raises:
         UserError: if the config can't be read, an option's first key is in no config, the data is not as expected.
@@ -69,22 +71,21 @@ def read_config(path: str, options: dict | None = None, data: str | None = None)
     absent = [key for key in NEEDED if key not in cfg]
     if absent:
         raise UserError(f"config {file} is not one of this project's: it has no {', no '.join(absent)}")
+    task = task_of(cfg)
     if data == 'sample':
         from .data.sample import ensure_sample
 
         with _schedule_following(cfg):
             cfg.merge_from_dict(cfg.get('sample', {}), allow_list_keys=False)
-        data = str(ensure_sample() / 'classification')
+        data = str(ensure_sample() / task.sample)
     _check_options(options or {}, cfg)
     try:
         with _schedule_following(cfg):
             cfg.merge_from_dict(options or {})
     except (TypeError, KeyError, IndexError, AssertionError) as error:
         raise UserError(f'--cfg-options do not fit the config: {_one_line(error)}') from error
-    if data is not None:
-        for loader in _loaders(cfg):
-            loader.dataset.root = data
-    cfg.model.num_classes = len(scan_classes(cfg.train_dataloader.dataset.root))
+    if needs_data or data is not None:
+        task.follow(cfg, data)
     return cfg
 
 
@@ -129,7 +130,7 @@ def fit_to_machine(cfg: Config) -> None:
     """No more loader workers than cores, and no pinned memory without a GPU."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     cores = max(1, cores // int(os.environ.get('LOCAL_WORLD_SIZE', 1)))
-    for loader in _loaders(cfg):
+    for loader in loaders(cfg):
         loader.num_workers = min(loader.num_workers, cores)
         loader.persistent_workers = loader.num_workers > 0 and loader.get('persistent_workers', False)
         loader.pin_memory = torch.cuda.is_available() and loader.get('pin_memory', False)
@@ -144,11 +145,6 @@ def _schedule_following(cfg: Config) -> Iterator[None]:
         for part in cfg.param_scheduler:
             for key in {'begin', 'end', 'T_max'} & part.keys():
                 part[key] = part[key] * cfg.train_cfg.max_epochs / epochs
-
-
-def _loaders(cfg: Config) -> list[ConfigDict]:
-    keys = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-    return [cfg[key] for key in keys if cfg.get(key) is not None]
 
 
 def _check_options(options: dict, cfg: Config) -> None:

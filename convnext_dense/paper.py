@@ -58,3 +58,30 @@ CONVNEXTV2_1K: tuple[Published, ...] = (
     Published('large', 224, 198.0, 34.4, 85.8, 'R'),
     Published('huge', 224, 660.0, 115.0, 86.3, 'R'),
 )
+
+# The isotropic variants, trained from scratch on ImageNet-1k. For small the paper prints 79.7.
+ISOTROPIC_1K: tuple[Published, ...] = (
+    Published('small', 224, 22.0, 4.3, 78.7, 'R'),
+    Published('base', 224, 87.0, 16.9, 82.0, 'R'),
+    Published('large', 224, 306.0, 59.7, 82.6, 'R'),
+)
+
+# Official weights by name: {1k, 22k, 22k_1k} is what they were trained on; `_ema` marks averaged ones, `_fcmae` V2's
+# pre-training without a head.
+_HOST = 'https://dl.fbaipublicfiles.com/convnext'
+_V1 = (
+    *(f'convnext_{arch}_1k_224{kind}' for arch in ('tiny', 'small', 'base', 'large') for kind in ('', '_ema')),
+    *(f'convnext_{arch}_1k_384' for arch in ('base', 'large')),
+    *(f'convnext_{arch}_22k_224' for arch in ('tiny', 'small', 'base', 'large', 'xlarge')),
+    *(
+        f'convnext_{arch}_22k_1k_{resolution}'
+        for arch in ('tiny', 'small', 'base', 'large', 'xlarge')
+        for resolution in (224, 384)
+    ),
+)
+_V2 = ('atto', 'femto', 'pico', 'nano', 'tiny', 'base', 'large', 'huge')
+OFFICIAL_WEIGHTS: dict[str, str] = {
+    **{name: f'{_HOST}/{name}.pth' for name in _V1},
+    **{f'convnextv2_{a}_1k_224_fcmae': f'{_HOST}/convnextv2/pt_only/convnextv2_{a}_1k_224_fcmae.pt' for a in _V2},
+    **{f'convnextv2_{a}_1k_224_ema': f'{_HOST}/convnextv2/im1k/convnextv2_{a}_1k_224_ema.pt' for a in _V2},
+}

@@ -8,6 +8,7 @@ from mmengine.registry import DATA_SAMPLERS as ROOT_DATA_SAMPLERS
 from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.registry import FUNCTIONS as ROOT_FUNCTIONS
 from mmengine.registry import HOOKS as ROOT_HOOKS
+from mmengine.registry import LOG_PROCESSORS as ROOT_LOG_PROCESSORS
 from mmengine.registry import LOOPS as ROOT_LOOPS
 from mmengine.registry import METRICS as ROOT_METRICS
 from mmengine.registry import MODELS as ROOT_MODELS
@@ -34,6 +35,7 @@ OPTIM_WRAPPERS = _child('optim wrapper', ROOT_OPTIM_WRAPPERS, 'optim')
 OPTIM_WRAPPER_CONSTRUCTORS = _child('optim wrapper constructor', ROOT_OPTIM_WRAPPER_CONSTRUCTORS, 'optim')
 METRICS = _child('metric', ROOT_METRICS, 'evaluation')
 HOOKS = _child('hook', ROOT_HOOKS, 'engine')
+LOG_PROCESSORS = _child('log processor', ROOT_LOG_PROCESSORS, 'engine')
 LOOPS = _child('loop', ROOT_LOOPS, 'engine')
 RUNNERS = _child('runner', ROOT_RUNNERS, 'engine')
 VISBACKENDS = _child('visualization backend', ROOT_VISBACKENDS, 'engine')

@@ -2,9 +2,12 @@
 
 import os
 import sys
+from ast import literal_eval
 from pathlib import Path
 
 from convnext_dense.cli import run_verb
+from convnext_dense.config import fit_to_machine, read_config, set_amp
+from convnext_dense.engine import Runner
 
 ROOT = Path(__file__).parents[1]
 ATTO = 'configs/classification/convnext_a.py'
@@ -34,6 +37,18 @@ def test(data: Path | str, checkpoint: Path, *arguments: str, options: tuple[str
     return run_verb(
         'test', [ATTO, str(checkpoint), '--data', str(data), *arguments, '--cfg-options', *SMALL, *options]
     )
+
+
+def train_config(config: str, data: Path, work_dir: Path, options: dict) -> None:
+    """Train a config's smallest sibling without validation: what the recipe does, in a second or two."""
+    small = {key: literal_eval(value) for key, value in (option.split('=') for option in SMALL)}
+    arch = dict(depths=[1, 1, 4, 1], dims=[4, 8, 12, 16])
+    cfg = read_config(config, {**small, 'model.mixup': None, **options}, str(data))
+    cfg.work_dir, cfg.pretrained, cfg.model.backbone.arch = str(work_dir), None, arch
+    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+    set_amp(cfg, 'off')
+    fit_to_machine(cfg)
+    Runner.from_cfg(cfg).train()
 
 
 test.__test__ = False  # not a test, whatever its name says

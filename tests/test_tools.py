@@ -112,12 +112,22 @@ def test_an_official_file_is_tested_as_it_is(run, image_folder, tmp_path):
     assert json.loads(out.read_text())['metrics']['raw/top1'] == read_scalars(run)['val/raw/top1'][-1][1]
 
 
-def test_pretrained_weights_move_to_other_classes(run, own_image_folder, tmp_path, capsys):
+def test_pretrained_weights_move_to_other_classes_and_another_resolution(run, own_image_folder, tmp_path, capsys):
     for split in ('train', 'val'):
         (own_image_folder / split / 'red').rename(tmp_path / split)
-    arguments = ('--pretrained', str(run / 'epoch_8.pth'), '--epochs', '1')
-    assert train(own_image_folder, tmp_path / 'w', *arguments) == 0
-    assert 'fresh head for 2 classes' in capsys.readouterr().out
+    argv = ['configs/classification/convnext_t_22k_to_1k.py', '--data', str(own_image_folder)]
+    argv += ['--work-dir', str(tmp_path / 'w'), '--pretrained', str(run / 'epoch_8.pth'), '--epochs', '1']
+    larger = [option.replace('=32', '=64') if 'input_size' in option else option for option in SMALL]
+    assert run_verb('train', [*argv, '--cfg-options', *larger, 'model.backbone.arch=atto']) == 0
+    said = capsys.readouterr().out
+    assert 'fresh: head; left over in the file: head (it is for 3 other classes)' in said
+    before, after = (torch.load(p, weights_only=True) for p in (run / 'epoch_8.pth', tmp_path / 'w' / 'epoch_1.pth'))
+    stem, head = 'backbone.downsample_layers.0.0.weight', 'head.weight'
+    # two steps at lr 1e-3: far less at the stem, by the layer decay
+    assert 0 < (before['state_dict'][stem] - after['state_dict'][stem]).abs().max() < 1e-3
+    assert after['state_dict'][head].shape == (2, 320)
+    assert after['state_dict'][head].abs().max() < 0.001 * 0.1 + 3e-3  # head_init_scale 0.001
+    assert 'ema_state_dict' not in after
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(image_folder, tmp_path, monkeypatch):
@@ -197,6 +207,29 @@ def test_two_processes_train_like_one(image_folder, tmp_path):
     assert one == pytest.approx(two, rel=0.05)
     counts = [read_scalars(tmp_path / name)['val/raw/images'] for name in ('one', 'two')]
     assert counts[0] == counts[1] == [(1, 18.0)]
+
+
+def test_param_groups_says_what_a_config_does(capsys):
+    config = 'configs/classification/convnext_t_22k_to_1k.py'
+    assert run_verb('param_groups', [config, '--json']) == 0
+    groups = json.loads(capsys.readouterr().out)
+    keys = {'layer_id', 'lr_scale', 'lr', 'weight_decay', 'params'}
+    assert all(group.keys() == keys for group in groups)
+    of = {name: group for group in groups for name in group['params']}
+    assert len(of) == sum(len(group['params']) for group in groups) == 182
+    block = of['backbone.stages.2.8.pwconv1.weight']
+    assert (block['layer_id'], block['weight_decay']) == (5, 1e-8)
+    assert block['lr'] == pytest.approx(5e-5 * 0.8**2)
+    assert (of['head.bias']['layer_id'], of['head.bias']['lr_scale']) == (7, 1.0)
+
+    assert run_verb('param_groups', [config, '--verbose', '--cfg-options', 'model.backbone.frozen_stages=0']) == 0
+    table = capsys.readouterr().out
+    assert re.search(r'layer_5_decay +5 +0\.64 +3\.200e-05 +1e-08 +9 +3,595,392\n', table)
+    assert '28,584,232 trained parameters, 4,896 frozen; lr at a total batch of 512' in table
+    assert 'backbone.stages.2.8.pwconv1.weight  (1536, 384)' in table
+
+    assert run_verb('param_groups', [config, '--cfg-options', 'optim_wrapper.paramwise_cfg.num_layers=12']) == 2
+    assert 'error: paramwise_cfg.num_layers 12 does not fit' in capsys.readouterr().err
 
 
 def test_installed_command_and_tools_are_the_same(capsys):

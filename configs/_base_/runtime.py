@@ -11,6 +11,7 @@ env_cfg = dict(
 randomness = dict(seed=0, diff_rank_seed=True)
 
 default_hooks = dict(
+    runtime_info=dict(type='convnext_dense.RuntimeInfo'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, ignore_last=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
@@ -24,9 +25,10 @@ visualizer = dict(
     type='Visualizer',
     vis_backends=[dict(type='convnext_dense.CSVBackend'), dict(type='TensorboardVisBackend')],
 )
-log_processor = dict(by_epoch=True, window_size=50, log_with_hierarchy=True)
+log_processor = dict(type='convnext_dense.LogProcessor', by_epoch=True, window_size=50, log_with_hierarchy=True)
 log_level = 'INFO'
 
-pretrained = None  # a classification checkpoint to start from
+pretrained = None  # a checkpoint, or the name of official weights, to start from
+pretrained_weights = 'raw'  # or 'ema', for the moving average in it
 load_from = None  # a checkpoint of the same model to start from, or with resume=True to go on from
 resume = False

@@ -66,7 +66,7 @@ test_cfg = dict(type='convnext_dense.TestLoop')
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    constructor='convnext_dense.WeightDecayConstructor',
+    constructor='convnext_dense.LayerDecayConstructor',
     optimizer=dict(type='AdamW', lr=4e-3, betas=(0.9, 0.999), weight_decay=0.05, fused=True),  # lr at total_batch_size
 )
 param_scheduler = [

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from ..analysis.show import INDEX, ShowPredictions
-from ..cli import add_config_arguments
+from ..cli import add_run_arguments
 from ..config import fit_to_machine, read_config
 from ..engine import Runner
 from ..engine import checkpoint as checkpoints
@@ -21,7 +21,7 @@ from ..evaluation.names import split_names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_config_arguments(parser)
+    add_run_arguments(parser)
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint file, or a work dir for its newest')
     parser.add_argument('--weights', choices=('raw', 'ema'), help='test only these (default: both)')
     parser.add_argument('--out', metavar='metrics.json', help='write the metrics there')

@@ -13,23 +13,29 @@ import importlib.util
 import os
 from pathlib import Path
 
-from ..cli import add_config_arguments
+from ..cli import add_run_arguments
 from ..config import fit_to_machine, read_config, set_amp, set_epochs
 from ..engine import Runner
 from ..engine import checkpoint as checkpoints
 from ..errors import UserError
+from ..tasks import loaders
 
 LAUNCHERS = {'none': (), 'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), 'slurm': ('SLURM_PROCID', 'SLURM_NTASKS')}
 TRACKERS = {'wandb': 'WandbVisBackend', 'mlflow': 'MLflowVisBackend'}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_config_arguments(parser)
+    add_run_arguments(parser)
     parser.add_argument('--work-dir', metavar='DIR', help='where everything is written (default: work_dirs/CONFIG)')
     parser.add_argument(
         '--pretrained',
         metavar='WEIGHTS',
-        help="classification checkpoint to start from, or 'none' (default: CONFIG's)",
+        help="checkpoint or official weights to start from, or 'none' (default: CONFIG's)",
+    )
+    parser.add_argument(
+        '--pretrained-weights',
+        choices=('raw', 'ema'),
+        help='which of the weights in that checkpoint: as trained, or their moving average (default: raw)',
     )
     parser.add_argument(
         '--resume',
@@ -66,6 +72,8 @@ def run(args: argparse.Namespace) -> None:
         cfg.randomness.seed = args.seed
     if args.pretrained is not None:
         cfg.pretrained = None if args.pretrained == 'none' else args.pretrained
+    if args.pretrained_weights is not None:
+        cfg.pretrained_weights = args.pretrained_weights
     name = Path(args.config).stem + ('_sample' if args.data == 'sample' else '')
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
     if args.resume is None and (earlier := checkpoints.found(cfg.work_dir)):
@@ -76,7 +84,7 @@ def run(args: argparse.Namespace) -> None:
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = str(checkpoints.newest(cfg.work_dir)) if args.resume == 'newest' else args.resume
-    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+    for loader in loaders(cfg):
         loader.dataset.on_bad_image = args.on_bad_image
     cfg.visualizer.vis_backends += [dict(type=TRACKERS[name]) for name in args.track]
     cfg.launcher = args.launcher

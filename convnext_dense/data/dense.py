@@ -1,4 +1,4 @@
-"""What the data sets of detection and segmentation share. They are mmengine data sets with a pipeline of transforms."""
+"""What the data sets of detection and segmentation share: mmengine data sets with a pipeline of transforms."""
 
 from __future__ import annotations
 

@@ -32,12 +32,12 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from convnext_dense.cache import CACHE_VARIABLE, cache_folder
 from convnext_dense.data import sample_writer as writer
 from convnext_dense.errors import UserError
 
 SAMPLE_VERSION = 1
 """Goes up with every change of the drawings: the old files stay, the new ones get a folder of their own."""
-CACHE_VARIABLE = 'CONVNEXT_DENSE_CACHE'
 MANIFEST = 'COMPLETE.json'
 
 Job = tuple[str, str, int]
@@ -61,17 +61,13 @@ def sample_root(root: Path | str | None = None, size: SampleSize = FULL) -> Path
     """The folder the sample lies in, whether it is there yet or not.
 
     Args:
-        root: the cache folder; without it ``$CONVNEXT_DENSE_CACHE``, else ``convnext_dense`` in
-            ``$XDG_CACHE_HOME`` or ``~/.cache``.
+        root: the cache folder; without it :func:`~convnext_dense.cache.cache_folder`.
         size: a sample of another size than ``FULL`` lies in a folder of its own beside it.
     """
-    if root is None:
-        home = Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache') / 'convnext_dense'
-        root = os.environ.get(CACHE_VARIABLE) or home
     name = f'sample-v{SAMPLE_VERSION}'
     if size != FULL:
         name += '-' + '-'.join(map(str, astuple(size)))
-    return Path(root).expanduser() / name
+    return (cache_folder() if root is None else Path(root).expanduser()) / name
 
 
 def ensure_sample(root: Path | str | None = None, *, workers: int | None = None, size: SampleSize = FULL) -> Path:

@@ -4,6 +4,7 @@ from .bad_images import BadImages
 from .checkpoint import Checkpoints
 from .csv_log import CSVBackend
 from .ema import EMA
+from .learning_rates import LogProcessor, RuntimeInfo
 from .loops import TestLoop, TrainLoop, ValLoop
 from .progress import ProgressBar
 from .runner import Runner
@@ -13,8 +14,10 @@ __all__ = [
     'BadImages',
     'CSVBackend',
     'Checkpoints',
+    'LogProcessor',
     'ProgressBar',
     'Runner',
+    'RuntimeInfo',
     'TestLoop',
     'TrainLoop',
     'ValLoop',

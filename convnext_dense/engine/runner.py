@@ -46,8 +46,8 @@ _RUNS = itertools.count(1)
 class Runner(mmengine.runner.Runner):
     """Runs a config.
 
-    Beyond mmengine's keys a config may have ``pretrained``, the path of a classification checkpoint whose weights
-    training starts from.
+    Beyond mmengine's keys a config may have ``pretrained``, the checkpoint or official weights that training starts
+    from, and ``pretrained_weights``, ``'raw'`` or ``'ema'``. A default hook that is None is left out.
     """
 
     _has_loaded: bool
@@ -75,6 +75,9 @@ class Runner(mmengine.runner.Runner):
         for hook in self.hooks:
             if hasattr(hook, 'close'):
                 hook.close()
+
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        super().register_default_hooks({name: hook for name, hook in (hooks or {}).items() if hook is not None})
 
     def setup_env(self, env_cfg: dict) -> None:
         if self.distributed and not torch.cuda.is_available() and not torch.distributed.is_initialized():
@@ -119,30 +122,30 @@ class Runner(mmengine.runner.Runner):
         )
         return None
 
-    # -- building: what can't be built from the config is the user's to mend
+    # -- building
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
-        with _config_errors('model'):
+        with config_errors('model'):
             return super().build_model(model)
 
     def build_train_loop(self, loop: object) -> object:
-        with _config_errors('train_cfg or train_dataloader'):
+        with config_errors('train_cfg or train_dataloader'):
             return super().build_train_loop(loop)
 
     def build_val_loop(self, loop: object) -> object:
-        with _config_errors('val_cfg, val_dataloader or val_evaluator'):
+        with config_errors('val_cfg, val_dataloader or val_evaluator'):
             return super().build_val_loop(loop)
 
     def build_test_loop(self, loop: object) -> object:
-        with _config_errors('test_cfg, test_dataloader or test_evaluator'):
+        with config_errors('test_cfg, test_dataloader or test_evaluator'):
             return super().build_test_loop(loop)
 
     def build_optim_wrapper(self, optim_wrapper: object) -> object:
-        with _config_errors('optim_wrapper'):
+        with config_errors('optim_wrapper'):
             return super().build_optim_wrapper(optim_wrapper)
 
     def build_param_scheduler(self, scheduler: object) -> object:
-        with _config_errors('param_scheduler'):
+        with config_errors('param_scheduler'):
             return super().build_param_scheduler(self._without_empty_parts(scheduler))
 
     def _without_empty_parts(self, scheduler: object) -> object:
@@ -207,7 +210,9 @@ class Runner(mmengine.runner.Runner):
         if self._has_loaded:
             return
         if not self._resume and self._load_from is None and self.cfg.get('pretrained'):
-            self.logger.info(load_pretrained(self.bare_model, self.cfg.pretrained))
+            classes = getattr(self.train_dataloader.dataset, 'metainfo', {}).get('classes')
+            weights = self.cfg.get('pretrained_weights', 'raw')
+            self.logger.info(load_pretrained(self.bare_model, self.cfg.pretrained, weights, classes))
             self._has_loaded = True
         elif self._resume and self._load_from is None:
             self.resume(str(checkpoints.newest(self.work_dir)))
@@ -297,7 +302,8 @@ def _check_writable(work_dir: str) -> None:
 
 
 @contextmanager
-def _config_errors(part: str) -> Iterator[None]:
+def config_errors(part: str) -> Iterator[None]:
+    """What can't be built from the config is the user's to mend."""
     try:
         yield
     except UserError:

@@ -2,5 +2,6 @@
 
 from .classifier import ImageClassifier
 from .convnext import SIZES, ConvNeXt
+from .isotropic import ISOTROPIC_SIZES, IsotropicConvNeXt
 
-__all__ = ['SIZES', 'ConvNeXt', 'ImageClassifier']
+__all__ = ['ISOTROPIC_SIZES', 'SIZES', 'ConvNeXt', 'ImageClassifier', 'IsotropicConvNeXt']

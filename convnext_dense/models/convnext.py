@@ -12,6 +12,7 @@ costs nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -224,6 +225,29 @@ class ConvNeXt(BaseModule):
         for part in self._frozen_parts():
             part.eval()
         return self
+
+    def num_layers(self, scheme: str) -> int:
+        """The largest layer id of a block: 12 for depth 27, 6 for tiny; with ``single`` the number of blocks."""
+        return sum(self.depths) if scheme == 'single' else 3 + math.ceil(self.depths[2] / 3)
+
+    def layer_id(self, name: str, scheme: str, num_layers: int) -> int:
+        """The depth of a parameter for layer-wise lr decay, by the official rules.
+
+        Args:
+            name: of the parameter, in this module.
+            scheme: ``'layer_wise'`` (stage 2 in groups of three blocks), ``'stage_wise'``, or ``'single'`` (block by
+                block, as in V2's fine-tuning).
+            num_layers: of :meth:`num_layers`; the norms of the outputs have ``num_layers + 1``.
+        """
+        part, stage, block = [*name.split('.'), '', ''][:3]
+        if part not in ('downsample_layers', 'stages'):
+            return num_layers + 1
+        i = int(stage)
+        if scheme == 'single':
+            return sum(self.depths[:i]) + 1 + (int(block) if part == 'stages' else 0)
+        if part == 'downsample_layers':
+            return 0 if scheme == 'stage_wise' else (0, 2, 3, num_layers)[i]
+        return i + 1 if scheme == 'stage_wise' else (1, 2, 3 + int(block) // 3, num_layers)[i]
 
     def _frozen_parts(self) -> list[nn.Module]:
         if self.frozen_stages < 0:

@@ -5,22 +5,19 @@ Every read goes through :func:`read_checkpoint`, which never unpickles anything 
 
 from __future__ import annotations
 
+import math
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
+from .fetch import locate
 
 MAGIC = (b'PK\x03\x04', b'\x80')  # torch.save's zip archive, and the bare pickle of its older format
-FRESH_BY_DESIGN = (
-    'norm0.',
-    'norm1.',
-    'norm2.',
-    'norm3.',
-)  # per-stage output norms, absent from ImageNet weights
+OWN_NORMS = ('final norm', 'norms of the outputs')  # the backbone's, of classification and of dense tasks
 
 
 def read_checkpoint(path: str | Path) -> dict:
@@ -91,50 +88,111 @@ def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor], source: st
     model.load_state_dict(state_dict)
 
 
-def load_pretrained(classifier: nn.Module, path: str | Path) -> str:
-    """Load a classification checkpoint, ours or official, into a classifier.
+def load_pretrained(
+    model: nn.Module, source: str | Path, weights: str = 'raw', classes: Sequence[str] | None = None
+) -> str:
+    """Start a classifier, detector or segmentor from a checkpoint, ours or official, of any of the three.
 
-    The backbone must match. A head of another number of classes stays fresh.
+    The backbone must match. What a task adds to it is loaded where the file has it in the same shapes, and stays fresh
+    elsewhere: the norms of the outputs, neck, heads. If the file is known to be for other classes than
+    ``classes``, the heads stay fresh whatever their shapes.
+
+    Args:
+        model: anything with the backbone under ``backbone``.
+        source: a path, or an official name such as ``convnext_tiny_1k_224``.
+        weights: ``'raw'``, or ``'ema'`` for the moving average in the file.
 
     Returns:
-        One line that says what was loaded and what is fresh.
+        One line that says what was loaded, what is fresh and what was left over.
 
     Raises:
         UserError: if the file can't be read or the backbone does not match.
     """
-    loaded = with_our_names(state_dict_of(read_checkpoint(path), source=path), path)
-    own = classifier.state_dict()
-    head = {name for name in own if not name.startswith('backbone.')}
-    head_fits = all(name in loaded and loaded[name].shape == own[name].shape for name in head)
-    if not head_fits:
-        loaded = {name: tensor for name, tensor in loaded.items() if name.startswith('backbone.')}
-    missing_by_design = {
-        name
-        for name in own
-        if (name in head and not head_fits) or name.startswith(tuple(f'backbone.{norm}' for norm in FRESH_BY_DESIGN))
-    }
-    expected = {name: tensor for name, tensor in own.items() if name in loaded or name not in missing_by_design}
-    differences = _differences(expected, loaded)
+    path = locate(source)
+    content = read_checkpoint(path)
+    loaded = with_our_names(state_dict_of(content, weights, path), path)
+    own = model.state_dict()
+    trunks = [{n: t for n, t in state.items() if _part(n) == 'backbone'} for state in (own, loaded)]
+    differences = _differences(*trunks)
     if differences:
         raise UserError(f'{path} does not fit this backbone: {_first(differences)}')
-    classifier.load_state_dict(loaded, strict=False)
-    classes = own['head.weight'].shape[0]
-    return f'pretrained: {len(loaded)} tensors from {path}; ' + (
-        f'head loaded too ({classes} classes)' if head_fits else f'fresh head for {classes} classes'
+
+    of_file = ((content.get('meta') or {}).get('dataset_meta') or {}).get('classes')
+    others = classes is not None and of_file is not None and list(of_file) != list(classes)
+    modules = _by_module(own)
+    fitting = {
+        module
+        for module, names in modules.items()
+        if all(name in loaded and loaded[name].shape == own[name].shape for name in names)
+        and not (others and _part(module) not in ('backbone', 'neck', *OWN_NORMS))
+    }
+    chosen = {name: loaded[name] for module in fitting for name in modules[module]}
+    model.load_state_dict(chosen, strict=False)
+    fresh = sorted({_part(module) for module in modules.keys() - fitting})
+    left_over = sorted({_part(module) for module in _by_module(loaded).keys() - fitting})
+    kind = ' of averaged weights' if weights == 'ema' else ''
+    return (
+        f'pretrained: {len(chosen)} tensors{kind} from {path}; fresh: {", ".join(fresh) or "nothing"}; '
+        f'left over in the file: {", ".join(left_over) or "nothing"}'
+        + (f' (it is for {len(of_file)} other classes)' if others and of_file else '')
     )
 
 
+def _part(name: str) -> str:
+    """The part of the model that a name belongs to; the backbone's own norms are parts by themselves."""
+    parts = name.split('.')
+    if parts[0] == 'backbone' and parts[1].startswith('norm'):
+        return OWN_NORMS[0] if parts[1] == 'norm' else OWN_NORMS[1]
+    return parts[0]
+
+
+def _by_module(state_dict: Mapping[str, Tensor]) -> dict[str, list[str]]:
+    """The tensors' names by the module that holds them: a module is loaded whole or not at all."""
+    modules: dict[str, list[str]] = {}
+    for name in state_dict:
+        modules.setdefault(name.rpartition('.')[0], []).append(name)
+    return modules
+
+
 def with_our_names(state_dict: dict[str, Tensor], path: str | Path) -> dict[str, Tensor]:
-    """A classifier's weights by our names: official ones have no prefix, ours put the backbone under ``backbone.``.
+    """A model's weights by our names: official ones have no prefix, ours put the backbone under ``backbone.``.
 
     Raises:
         UserError: if they are no ConvNeXt's.
     """
-    if any(name.startswith('backbone.stages.') for name in state_dict):
+    if any(name.startswith('backbone.') for name in state_dict):
         return state_dict
-    if 'downsample_layers.0.0.weight' in state_dict:
+    if 'encoder.downsample_layers.0.0.weight' in state_dict:
+        return _of_fcmae(state_dict)
+    if any(name in state_dict for name in ('downsample_layers.0.0.weight', 'blocks.0.dwconv.weight')):
         return {n if n.startswith('head.') else f'backbone.{n}': t for n, t in state_dict.items()}
     raise UserError(f'{path} holds no ConvNeXt weights: its first tensors are {", ".join(list(state_dict)[:3])}')
+
+
+def _of_fcmae(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The encoder of V2's masked pre-training, whose sparse convolutions store their kernels flattened.
+
+    A kernel is (k * k, C) where it is depthwise and (k * k, in, out) elsewhere, its positions column by column; norms
+    and pointwise layers sit one level deeper, under ``ln`` and ``linear``; GRN's parameters are (1, 4C).
+    """
+    weights = {}
+    for name, tensor in state_dict.items():
+        part, _, rest = name.partition('.')
+        if part != 'encoder':
+            continue  # the decoder and its mask token
+        if rest.endswith('.kernel'):
+            side = math.isqrt(tensor.shape[0])
+            if tensor.ndim == 2:
+                tensor = tensor[:, None]  # (k * k, 1, C)
+            tensor = tensor.permute(2, 1, 0).unflatten(2, (side, side)).transpose(2, 3).contiguous()
+            rest = rest.removesuffix('kernel') + 'weight'
+        rest = rest.replace('.ln.', '.').replace('.linear.', '.')
+        if rest.endswith('.bias'):
+            tensor = tensor.flatten()
+        elif '.grn.' in rest:
+            tensor = tensor.reshape(1, 1, 1, -1)
+        weights[f'backbone.{rest}'] = tensor
+    return weights
 
 
 def _differences(own: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:

@@ -1,6 +1,6 @@
 """Optimizers and mixed precision."""
 
 from .amp import BF16OptimWrapper
-from .weight_decay import WeightDecayConstructor
+from .layer_decay import LayerDecayConstructor
 
-__all__ = ['BF16OptimWrapper', 'WeightDecayConstructor']
+__all__ = ['BF16OptimWrapper', 'LayerDecayConstructor']

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from convnext_dense.errors import UserError
-from convnext_dense.models import ImageClassifier
+from convnext_dense.models import ConvNeXt, ImageClassifier
 from convnext_dense.models.weights import load_pretrained, load_strictly, read_checkpoint, state_dict_of
 
 ARCH = dict(depths=[1, 1, 1, 1], dims=[4, 8, 12, 16])
@@ -57,7 +57,7 @@ def test_pretrained_loads_trunk_and_fitting_head(tmp_path, layout):
     content = official(source) if layout == 'official' else {'state_dict': source.state_dict(), 'meta': {}}
     line = load_pretrained(target, save(content, tmp_path / 'w.pth'))
     assert same(source, target)
-    assert 'head loaded too (4 classes)' in line
+    assert 'fresh: nothing; left over in the file: nothing' in line
 
 
 def test_pretrained_keeps_a_fresh_head_for_other_classes(tmp_path):
@@ -66,7 +66,94 @@ def test_pretrained_keeps_a_fresh_head_for_other_classes(tmp_path):
     line = load_pretrained(target, save({'state_dict': source.state_dict()}, tmp_path / 'w.pth'))
     assert same(source, target, skip='head')
     assert torch.equal(target.head.weight, before)
-    assert 'fresh head for 7 classes' in line
+    assert 'fresh: head; left over in the file: head' in line
+
+
+def test_a_head_for_other_classes_stays_fresh_though_it_would_fit(tmp_path):
+    source, target = classifier(2), classifier(2)
+    content = {'state_dict': source.state_dict(), 'meta': {'dataset_meta': {'classes': ['cat', 'dog']}}}
+    path = save(content, tmp_path / 'w.pth')
+    before = target.head.weight.clone()
+    line = load_pretrained(target, path, classes=['cat', 'cow'])
+    assert torch.equal(target.head.weight, before)
+    assert same(source, target, skip='head')
+    assert line.endswith('fresh: head; left over in the file: head (it is for 2 other classes)')
+    load_pretrained(target, path, classes=['cat', 'dog'])
+    assert same(source, target)
+
+
+def test_the_average_is_taken_when_asked_for(tmp_path):
+    raw, ema, target = classifier(), classifier(), classifier()
+    path = save({'state_dict': raw.state_dict(), 'ema_state_dict': ema.state_dict()}, tmp_path / 'w.pth')
+    load_pretrained(target, path)
+    assert same(raw, target)
+    assert 'of averaged weights' in load_pretrained(target, path, weights='ema')
+    assert same(ema, target)
+
+
+class Dense(torch.nn.Module):
+    """A backbone with an output of every stage, and what comes after it."""
+
+    def __init__(self, classes: int = 4) -> None:
+        super().__init__()
+        self.backbone = ConvNeXt(ARCH)
+        self.neck = torch.nn.Conv2d(4, 4, 1)
+        self.roi_head = torch.nn.Linear(4, classes)
+        for p in self.parameters():
+            torch.nn.init.normal_(p)
+
+
+def test_a_classifiers_trunk_moves_into_a_dense_model(tmp_path):
+    source, target = classifier(), Dense()
+    norm = target.backbone.norm0.weight.clone()
+    line = load_pretrained(target, save({'state_dict': source.state_dict()}, tmp_path / 'w.pth'))
+    trunk = {n: t for n, t in source.backbone.state_dict().items() if not n.startswith('norm.')}
+    assert all(torch.equal(t, target.backbone.state_dict()[n]) for n, t in trunk.items())
+    assert torch.equal(target.backbone.norm0.weight, norm)
+    assert line.endswith('fresh: neck, norms of the outputs, roi_head; left over in the file: final norm, head')
+    assert f'{len(trunk)} tensors' in line
+
+
+def test_a_dense_model_starts_from_another_for_other_classes(tmp_path):
+    source, target = Dense(4), Dense(5)
+    line = load_pretrained(target, save({'state_dict': source.state_dict()}, tmp_path / 'w.pth'))
+    assert same(source, target, skip='roi_head')
+    assert line.endswith('fresh: roi_head; left over in the file: roi_head')
+
+
+def fcmae(model: ImageClassifier) -> dict:
+    """As V2's masked pre-training stores an encoder: kernels flattened column by column, GRN as (1, 4C)."""
+    weights = {}
+    for name, t in model.backbone.state_dict().items():
+        stem = name.startswith('downsample_layers.0')
+        if name.startswith('norm.'):
+            continue
+        if name.endswith('dwconv.weight'):  # (C, 1, k, k)
+            out = torch.stack([t[:, 0, y, x] for x in range(7) for y in range(7)])
+            name = name.replace('weight', 'kernel')
+        elif t.ndim == 4 and not stem and 'grn' not in name:  # (out, in, k, k)
+            out = torch.stack([t[:, :, y, x].T for x in range(2) for y in range(2)])
+            name = name.replace('weight', 'kernel')
+        elif 'grn' in name:
+            out = t.reshape(1, -1)
+        elif 'pwconv' in name:
+            out, name = t, name.replace('.weight', '.linear.weight').replace('.bias', '.linear.bias')
+        elif '.norm.' in name:
+            out, name = t, name.replace('.norm.', '.norm.ln.')
+        elif name.endswith('.bias') and 'dwconv' in name:
+            out = t.reshape(1, -1)
+        else:
+            out = t
+        weights[f'encoder.{name}'] = out
+    return weights | {'mask_token': torch.zeros(1), 'decoder.0.dwconv.weight': torch.zeros(1)}
+
+
+def test_masked_pre_training_loads(tmp_path):
+    source, target = classifier(version=2), classifier(version=2)
+    line = load_pretrained(target, save({'model': fcmae(source)}, tmp_path / 'w.pt'))
+    trunk = {n: t for n, t in source.backbone.state_dict().items() if not n.startswith('norm.')}
+    assert all(torch.equal(t, target.backbone.state_dict()[n]) for n, t in trunk.items())
+    assert line.endswith('fresh: final norm, head; left over in the file: nothing')
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,11 @@
+# ConvNeXt-B, trained on ImageNet-1k at 224 pixels, fine-tuned at 384. Top-1 85.1 (published).
+_base_ = './convnext_t_22k_to_1k.py'
+
+pretrained = (
+    'convnext_base_1k_224'  # official raw weights; work_dirs/convnext_b/epoch_300.pth for those of convnext_b.py
+)
+model = dict(backbone=dict(arch='base', drop_path_rate=0.8))
+optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.7))
+train_dataloader = dict(batch_size=32, dataset=dict(transform=dict(input_size=384)))
+val_dataloader = dict(dataset=dict(transform=dict(input_size=384)))  # warped to the square, nothing cropped
+test_dataloader = dict(dataset=dict(transform=dict(input_size=384)))
