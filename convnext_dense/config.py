@@ -142,9 +142,13 @@ def _schedule_following(cfg: Config) -> Iterator[None]:
     epochs, schedule = cfg.train_cfg.max_epochs, copy.deepcopy(cfg.param_scheduler)
     yield
     if cfg.train_cfg.max_epochs != epochs and cfg.param_scheduler == schedule:
+        factor = cfg.train_cfg.max_epochs / epochs
         for part in cfg.param_scheduler:
-            for key in {'begin', 'end', 'T_max'} & part.keys():
-                part[key] = part[key] * cfg.train_cfg.max_epochs / epochs
+            if part.get('by_epoch', True):  # what is given in steps stays
+                for key in {'begin', 'end', 'T_max'} & part.keys():
+                    part[key] *= factor
+                if 'milestones' in part:
+                    part.milestones = [milestone * factor for milestone in part.milestones]
 
 
 def _check_options(options: dict, cfg: Config) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from mmengine.dist import all_reduce_dict, get_world_size
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.runner import TestLoop as MMTestLoop
 from mmengine.runner import ValLoop as MMValLoop
@@ -99,6 +100,33 @@ class AccumulatedLoader:
         return getattr(self.loader, name)
 
 
+class FiniteLoss:
+    """An optimizer wrapper that takes no NaN: the weights stay as they were before the step.
+
+    Args:
+        wrapper: the optimizer's real wrapper.
+        step: the number of the optimizer step, counted from 1.
+        paths: the batch's files.
+    """
+
+    def __init__(self, wrapper: OptimWrapper, step: int, paths: Sequence[str]) -> None:
+        self.wrapper = wrapper
+        self.step = step
+        self.paths = paths
+
+    def update_params(self, loss: torch.Tensor) -> None:
+        if not torch.isfinite(loss):
+            raise UserError(
+                f'the loss is {loss.item()} at step {self.step} on {", ".join(self.paths)}: the weights are still '
+                'those before this step, and none were saved after them; look at these images and their annotations, '
+                'or go on from the newest checkpoint with a lower lr'
+            )
+        self.wrapper.update_params(loss)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.wrapper, name)
+
+
 @LOOPS.register_module()
 class TrainLoop(EpochBasedTrainLoop):
     """Epoch-based training with gradient accumulation inside the iteration.
@@ -122,8 +150,9 @@ class TrainLoop(EpochBasedTrainLoop):
         if isinstance(dataloader, dict):
             diff_rank_seed = runner._randomness_cfg.get('diff_rank_seed', False)
             dataloader = runner.build_dataloader(dataloader, seed=runner.seed, diff_rank_seed=diff_rank_seed)
-        self.plan = plan_batches(len(dataloader.dataset), dataloader.batch_size, get_world_size(), total_batch_size)
-        dataloader.sampler.multiple_of = self.plan.total
+        batches = dataloader.batch_sampler
+        self.plan = plan_batches(len(dataloader.dataset), batches.batch_size, get_world_size(), total_batch_size)
+        batches.sampler.multiple_of = self.plan.total
         super().__init__(
             runner, AccumulatedLoader(dataloader, self.plan.accumulation), max_epochs, val_begin, val_interval
         )
@@ -151,7 +180,8 @@ class TrainLoop(EpochBasedTrainLoop):
         seen = []
         for batch in data_batch:
             seen.append({key: batch[key] for key in ('paths', 'skipped') if key in batch})
-            logged = self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
+            guard = FiniteLoss(self.runner.optim_wrapper, self.iter + 1, seen[-1].get('paths', []))
+            logged = self.runner.model.train_step(batch, optim_wrapper=guard)
             for name, value in logged.items():
                 sums[name] += value.detach()
         outputs = {name: value / len(seen) for name, value in sums.items()}
@@ -167,6 +197,10 @@ class _WithEMA:
 
     Args:
         weights: ``'raw'``, ``'ema'``, or None for both.
+
+    Attributes:
+        per_class: by kind of weights, what the metric found for each class, where it tells: ``{'raw': {class name:
+            {metric name: value}}}``.
     """
 
     runner: Any
@@ -177,6 +211,7 @@ class _WithEMA:
     def __init__(self, *args: object, weights: str | None = None, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.weights = weights
+        self.per_class: dict[str, dict[str, dict[str, float]]] = {}
 
     def _evaluate(self, mode: str) -> dict[str, float]:
         model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
@@ -201,6 +236,9 @@ class _WithEMA:
                 self.runner.call_hook(f'before_{mode}_iter', batch_idx=idx, data_batch=batch)
                 self.runner.call_hook(f'after_{mode}_iter', batch_idx=idx, data_batch=batch, outputs=[])
         metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
+        for metric in self.evaluator.metrics:
+            if hasattr(metric, 'per_class'):
+                self.per_class[weights] = metric.per_class
         return {f'{weights}/{name}': value for name, value in metrics.items()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import logging
 import os
@@ -102,6 +103,10 @@ class Runner(mmengine.runner.Runner):
         )
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        synced = any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
+        if synced and not (self.distributed and torch.cuda.is_available()):
+            why = 'without a GPU' if self.distributed else 'in one process'
+            self.logger.warning(f'SyncBN does not work {why}: each process normalizes its own batch (BN)')
         if self.distributed and not torch.cuda.is_available() and model_wrapper_cfg is None:
             unused = self.cfg.get('find_unused_parameters', False)
             model = revert_sync_batchnorm(model)
@@ -146,16 +151,29 @@ class Runner(mmengine.runner.Runner):
 
     def build_param_scheduler(self, scheduler: object) -> object:
         with config_errors('param_scheduler'):
-            return super().build_param_scheduler(self._without_empty_parts(scheduler))
+            return super().build_param_scheduler(self._fitting(scheduler))
 
-    def _without_empty_parts(self, scheduler: object) -> object:
-        """Leave out the parts of the schedule that are shorter than two steps, such as a short run's warm-up.
+    def _fitting(self, scheduler: object) -> object:
+        """The schedule without parts that are shorter than two steps, and with a warm-up that fits the run.
 
-        mmengine's linear warm-up over a single step would never leave its first value.
+        mmengine's linear warm-up over a single step would never leave its first value. One that is given in steps is
+        made for a long run, and cut to a tenth of a shorter one.
         """
         if not isinstance(scheduler, list):
             return scheduler
-        steps = len(self.train_dataloader)
+        scheduler, steps = copy.deepcopy(scheduler), len(self.train_dataloader)
+        for part in scheduler:
+            tenth = self.max_iters // 10
+            if part['type'] == 'LinearLR' and part.get('by_epoch') is False and part['end'] > tenth:
+                self.logger.warning(f'a warm-up of {part["end"]} steps is too long for this run: it gets {tenth}')
+                for other in scheduler:
+                    if other is not part and other.get('by_epoch') is False and other.get('begin') == part['end']:
+                        other['begin'] = tenth
+                part['end'] = tenth
+            if 'milestones' in part and part.pop('convert_to_iter_based', False):
+                # mmengine multiplies them by the steps of an epoch, and a shortened schedule's would then be no integers
+                part.update(by_epoch=False, begin=round(part['begin'] * steps), end=round(part['end'] * steps))
+                part['milestones'] = [round(milestone * steps) for milestone in part['milestones']]
         kept = [part for part in scheduler if _steps(part, steps) >= 2]
         if len(kept) < len(scheduler):
             names = [part['type'] for part in scheduler if part not in kept]
@@ -271,7 +289,9 @@ class Runner(mmengine.runner.Runner):
 
 
 def _steps(part: dict, steps_per_epoch: int) -> float:
-    """The length of a part of the schedule that is given in epochs, in steps."""
+    """The length of a part of the schedule, in steps."""
+    if part.get('by_epoch') is False:
+        return part.get('end', float('inf')) - part.get('begin', 0)
     if not part.get('convert_to_iter_based') or 'end' not in part:
         return float('inf')
     return int(part['end'] * steps_per_epoch) - int(part.get('begin', 0) * steps_per_epoch)

@@ -109,6 +109,10 @@ def load_pretrained(
         UserError: if the file can't be read or the backbone does not match.
     """
     path = locate(source)
+    if not path.exists():
+        raise UserError(
+            f'no weights to start from at {path}: name others with --pretrained, or --pretrained none for random ones'
+        )
     content = read_checkpoint(path)
     loaded = with_our_names(state_dict_of(content, weights, path), path)
     own = model.state_dict()

@@ -1,0 +1,15 @@
+# Cascade Mask R-CNN with ConvNeXt-A (atto) and light heads on COCO: the one for a CPU or an edge device.
+# Nobody published a result for it; the recipe is that of tiny without AMP and stochastic depth.
+_base_ = ['../_base_/coco.py', '../_base_/light_cascade_mask_rcnn.py']
+
+pretrained = 'work_dirs/convnext_a/epoch_300.pth'  # there are no official weights: train convnext_a.py first
+model = dict(
+    backbone=dict(type='convnext_dense.ConvNeXt', arch='atto', layer_scale_init_value=1.0),
+    neck=dict(in_channels=[40, 80, 160, 320]),
+)
+optim_wrapper = dict(
+    type='OptimWrapper',
+    constructor='convnext_dense.LayerDecayConstructor',
+    paramwise_cfg=dict(decay_rate=0.7, scheme='layer_wise'),
+    optimizer=dict(type='AdamW', lr=2e-4, betas=(0.9, 0.999), weight_decay=0.05),  # lr at total_batch_size
+)
