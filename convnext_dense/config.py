@@ -89,16 +89,22 @@ def read_config(path: str, options: dict | None = None, data: str | None = None,
     return cfg
 
 
-def set_epochs(cfg: Config, epochs: int) -> None:
-    """Make the run ``epochs`` long; the schedule's parts keep their shares of it.
+def set_length(cfg: Config, epochs: int | None = None, iters: int | None = None) -> None:
+    """Make the run so many epochs or steps long; the schedule's parts keep their shares of it.
 
     Raises:
-        UserError: for less than one epoch.
+        UserError: for a length below 1, or in the other unit than the config's.
     """
-    if epochs < 1:
-        raise UserError(f'--epochs {epochs}: train at least 1')
-    with _schedule_following(cfg):
-        cfg.train_cfg.max_epochs = epochs
+    for flag, key, length in (('--epochs', 'max_epochs', epochs), ('--iters', 'max_iters', iters)):
+        if length is None:
+            continue
+        own, own_flag = ('epochs', '--epochs') if 'max_epochs' in cfg.train_cfg else ('steps', '--iters')
+        if flag != own_flag:
+            raise UserError(f'this config counts {own}: give its length with {own_flag}, not {flag}')
+        if length < 1:
+            raise UserError(f'{flag} {length}: train at least 1')
+        with _schedule_following(cfg):
+            cfg.train_cfg[key] = length
 
 
 def set_amp(cfg: Config, amp: str | None) -> None:
@@ -138,17 +144,22 @@ def fit_to_machine(cfg: Config) -> None:
 
 @contextmanager
 def _schedule_following(cfg: Config) -> Iterator[None]:
-    """Where the block changes the number of epochs, and not the schedule itself, the schedule is stretched to it."""
-    epochs, schedule = cfg.train_cfg.max_epochs, copy.deepcopy(cfg.param_scheduler)
+    """Where the block changes the length of the run, and not the schedule itself, the schedule is stretched to it.
+
+    In a run of so many epochs, what the schedule gives in steps stays.
+    """
+    key = 'max_epochs' if 'max_epochs' in cfg.train_cfg else 'max_iters'
+    before, schedule = cfg.train_cfg[key], copy.deepcopy(cfg.param_scheduler)
     yield
-    if cfg.train_cfg.max_epochs != epochs and cfg.param_scheduler == schedule:
-        factor = cfg.train_cfg.max_epochs / epochs
-        for part in cfg.param_scheduler:
-            if part.get('by_epoch', True):  # what is given in steps stays
-                for key in {'begin', 'end', 'T_max'} & part.keys():
-                    part[key] *= factor
-                if 'milestones' in part:
-                    part.milestones = [milestone * factor for milestone in part.milestones]
+    factor = cfg.train_cfg[key] / before
+    if factor == 1 or cfg.param_scheduler != schedule:
+        return
+    for part in cfg.param_scheduler:
+        if part.get('by_epoch', True) == (key == 'max_epochs'):
+            scaled = (lambda x: x * factor) if key == 'max_epochs' else (lambda x: round(x * factor))
+            part.update({name: scaled(part[name]) for name in {'begin', 'end', 'T_max'} & part.keys()})
+            if 'milestones' in part:
+                part.milestones = [scaled(milestone) for milestone in part.milestones]
 
 
 def _check_options(options: dict, cfg: Config) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from convnext_dense import config as module
-from convnext_dense.config import find_config, fit_to_machine, read_config, set_amp, set_epochs
+from convnext_dense.config import find_config, fit_to_machine, read_config, set_amp, set_length
 from convnext_dense.errors import UserError
 
 TINY = 'configs/classification/convnext_t.py'
@@ -76,12 +76,12 @@ def test_the_schedule_follows_the_epochs_however_they_are_set(image_folder, monk
 
 
 def test_the_schedule_keeps_its_shares(cfg):
-    set_epochs(cfg, 30)
+    set_length(cfg, 30)
     warmup, cosine = cfg.param_scheduler
     assert cfg.train_cfg.max_epochs == 30
     assert (warmup.begin, warmup.end, cosine.begin, cosine.end) == (0, 2, 2, 30)
     with pytest.raises(UserError, match='at least 1'):
-        set_epochs(cfg, 0)
+        set_length(cfg, 0)
 
 
 @pytest.mark.parametrize(

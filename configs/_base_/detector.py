@@ -1,4 +1,4 @@
-# What Mask R-CNN and Cascade Mask R-CNN share: preprocessing, FPN, RPN, mask head, and their training and test settings.
+# What Mask R-CNN and Cascade Mask R-CNN share: preprocessing, FPN, RPN, mask head, training and test settings.
 _base_ = './runtime.py'
 
 custom_imports = dict(

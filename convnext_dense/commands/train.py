@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 
 from ..cli import add_run_arguments
-from ..config import fit_to_machine, read_config, set_amp, set_epochs
+from ..config import fit_to_machine, read_config, set_amp, set_length
 from ..engine import Runner
 from ..engine import checkpoint as checkpoints
 from ..errors import UserError
@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--amp', choices=('off', 'fp16', 'bf16'), help="mixed precision (default: the config's)")
     parser.add_argument('--seed', type=int, metavar='N', help="random seed (default: the config's, 0)")
     parser.add_argument('--epochs', type=int, metavar='N', help='length of the run; warm-up and decay follow')
+    parser.add_argument('--iters', type=int, metavar='N', help='the same for configs that count optimizer steps')
     parser.add_argument(
         '--launcher',
         choices=('none', 'pytorch', 'slurm'),
@@ -66,8 +67,7 @@ def run(args: argparse.Namespace) -> None:
     _check(args)
     cfg = read_config(args.config, args.cfg_options, args.data)
     set_amp(cfg, args.amp)
-    if args.epochs is not None:
-        set_epochs(cfg, args.epochs)
+    set_length(cfg, args.epochs, args.iters)
     if args.seed is not None:
         cfg.randomness.seed = args.seed
     if args.pretrained is not None:

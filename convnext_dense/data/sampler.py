@@ -37,6 +37,7 @@ class SeededSampler(Sampler):
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
         self.multiple_of = 1
+        self.skip = 0  # samples of the epoch that all processes together have drawn before, in a resumed run
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -45,7 +46,7 @@ class SeededSampler(Sampler):
         order = np.arange(self.size)
         if self.shuffle:
             np.random.default_rng([self.seed, self.epoch]).shuffle(order)
-        for index in order[: self._used()][self.rank :: self.world_size].tolist():
+        for index in order[self.skip : self._used()][self.rank :: self.world_size].tolist():
             yield index, sample_seed(self.seed, self.epoch, index)
 
     def __len__(self) -> int:

@@ -19,12 +19,13 @@ NAME = re.compile(r'(epoch|iter)_(\d+)\.pth')
 
 @HOOKS.register_module()
 class Checkpoints(Hook):
-    """Writes ``epoch_N.pth`` after training epochs and ``best.pth`` after validation.
+    """Writes ``epoch_N.pth`` after training epochs, or ``iter_N.pth`` after steps, and ``best.pth`` after validation.
 
     A new file is whole on disk before an old one goes (mmengine's own hook deletes first).
 
     Args:
-        interval: epochs between two checkpoints; the last epoch always gets one.
+        interval: epochs between two checkpoints, or steps where the train loop counts steps; the last one always gets
+            one.
         keep: how many of them stay.
         best: the metric, the higher the better, whose best epoch is kept as ``best.pth``, without the optimizer;
             None for no such file.
@@ -39,11 +40,19 @@ class Checkpoints(Hook):
 
     def after_train_epoch(self, runner: Runner) -> None:
         epoch = runner.epoch + 1
-        if epoch % self.interval == 0 or epoch == runner.max_epochs:
-            runner.save_checkpoint(runner.work_dir, f'epoch_{epoch}.pth')
-            if is_main_process():
-                for _, path in found(runner.work_dir)[: -self.keep]:
-                    path.unlink()
+        if not runner.train_loop.counts_steps and (epoch % self.interval == 0 or epoch == runner.max_epochs):
+            self._save(runner, f'epoch_{epoch}.pth', by_epoch=True)
+
+    def after_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
+        step = runner.iter + 1
+        if runner.train_loop.counts_steps and (step % self.interval == 0 or step == runner.max_iters):
+            self._save(runner, f'iter_{step}.pth', by_epoch=False)
+
+    def _save(self, runner: Runner, name: str, by_epoch: bool) -> None:
+        runner.save_checkpoint(runner.work_dir, name, by_epoch=by_epoch)
+        if is_main_process():
+            for _, path in found(runner.work_dir)[: -self.keep]:
+                path.unlink()
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         score = (metrics or {}).get(self.best or '')

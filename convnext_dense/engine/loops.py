@@ -6,6 +6,7 @@ batch. So everything that counts iterations (EMA, schedules, logs, checkpoints) 
 
 from __future__ import annotations
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -93,7 +94,9 @@ class AccumulatedLoader:
     def __iter__(self) -> Iterator[Iterator[dict]]:
         batches = iter(self.loader)
         for _ in range(len(self)):
-            first = next(batches)  # here, so that waiting for it counts as data time
+            first = next(batches, None)  # fetched here, so that waiting for it counts as data time
+            if first is None:
+                return  # the rest of an epoch that was cut
             yield chain([first], islice(batches, self.accumulation - 1))
 
     def __getattr__(self, name: str) -> object:
@@ -129,33 +132,43 @@ class FiniteLoss:
 
 @LOOPS.register_module()
 class TrainLoop(EpochBasedTrainLoop):
-    """Epoch-based training with gradient accumulation inside the iteration.
+    """Training with gradient accumulation inside the iteration, for a number of epochs or of steps.
+
+    Every random number of step s comes from (seed, s), so that a run that is resumed after any step goes on exactly
+    as it would have.
 
     Args:
+        max_epochs: length of the run in epochs, or None.
+        max_iters: its length in optimizer steps instead; then validation and checkpoints count steps too.
         total_batch_size: images per optimizer step that the config's lr is made for; None takes what the
             processes have at once. The lr follows the total that is really reached.
-
-    The other arguments are those of mmengine's ``EpochBasedTrainLoop``.
+        val_interval: epochs, or steps, between two validations; there is one at the end in any case.
     """
 
     def __init__(
         self,
         runner: Runner,
         dataloader: Any,  # a DataLoader or its config
-        max_epochs: int,
+        max_epochs: int | None = None,
+        max_iters: int | None = None,
         total_batch_size: int | None = None,
-        val_begin: int = 1,
         val_interval: int = 1,
     ) -> None:
+        if (max_epochs is None) == (max_iters is None):
+            raise UserError('train_cfg takes either max_epochs or max_iters')
         if isinstance(dataloader, dict):
             diff_rank_seed = runner._randomness_cfg.get('diff_rank_seed', False)
             dataloader = runner.build_dataloader(dataloader, seed=runner.seed, diff_rank_seed=diff_rank_seed)
-        batches = dataloader.batch_sampler
-        self.plan = plan_batches(len(dataloader.dataset), batches.batch_size, get_world_size(), total_batch_size)
-        batches.sampler.multiple_of = self.plan.total
-        super().__init__(
-            runner, AccumulatedLoader(dataloader, self.plan.accumulation), max_epochs, val_begin, val_interval
-        )
+        self.sampler = dataloader.batch_sampler.sampler
+        per_process = dataloader.batch_sampler.batch_size
+        self.plan = plan_batches(len(dataloader.dataset), per_process, get_world_size(), total_batch_size)
+        self.sampler.multiple_of = self.plan.total
+        loader = AccumulatedLoader(dataloader, self.plan.accumulation)
+        self.counts_steps = max_iters is not None
+        epochs = max_epochs if max_iters is None else math.ceil(max_iters / len(loader))
+        super().__init__(runner, loader, epochs, val_interval=val_interval)
+        if max_iters is not None:
+            self._max_iters = max_iters
 
     def run(self) -> torch.nn.Module:
         wrapper, plan = self.runner.optim_wrapper, self.plan
@@ -163,19 +176,41 @@ class TrainLoop(EpochBasedTrainLoop):
         wrapper.initialize_count_status(
             self.runner.model, self.iter * plan.accumulation, self.max_iters * plan.accumulation
         )
-        return super().run()
+        self.runner.call_hook('before_train')
+        while self.iter < self.max_iters:
+            self.run_epoch()
+        self.runner.call_hook('after_train')
+        return self.runner.model
 
     def run_epoch(self) -> None:
-        # Mixup and drop path draw from the global generators: a resumed epoch draws what it would have drawn
-        seed = sample_seed(self.runner.seed, self.epoch, 0)
-        random.seed(seed)
-        np.random.seed(seed)
-        torch.manual_seed(seed)
-        super().run_epoch()
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        done = self.iter - self.epoch * len(self.dataloader)  # steps of this epoch before the run was cut
+        self.sampler.skip = done * self.plan.total
+        for idx, batches in enumerate(self.dataloader, start=done):
+            self.run_iter(idx, batches)
+            if self.counts_steps:
+                self._validate_if_due(self.iter, self.max_iters)
+                if self.iter == self.max_iters:
+                    break
+        self.sampler.skip = 0
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
+        if not self.counts_steps:
+            self._validate_if_due(self.epoch, self.max_epochs)
+
+    def _validate_if_due(self, done: int, total: int) -> None:
+        if self.runner.val_loop is not None and (done % self.val_interval == 0 or done == total):
+            self.runner.val_loop.run()
+            self.runner.model.train()
 
     def run_iter(self, idx: int, data_batch: Iterator[dict]) -> None:
         """One optimizer step; the hooks get the batches' file names, not their pictures."""
         self.runner.call_hook('before_train_iter', batch_idx=idx)
+        seed = sample_seed(self.runner.seed, self.iter, 0)  # Mixup and drop path draw from the global generators
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
         sums: dict[str, Any] = defaultdict(float)
         seen = []
         for batch in data_batch:

@@ -73,7 +73,8 @@ class ProgressBar(Hook):
             self.bar.update(self.task, completed=done, numbers=f'{numbers}  eta {eta}')
 
     def before_train_epoch(self, runner: Runner) -> None:
-        self._begin(f'epoch {runner.epoch + 1}/{runner.max_epochs}', runner.max_iters, runner.iter)
+        epochs = f'epoch {runner.epoch + 1}/{runner.max_epochs}'
+        self._begin('step' if runner.train_loop.counts_steps else epochs, runner.max_iters, runner.iter)
 
     def after_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
         if self.bar is not None:

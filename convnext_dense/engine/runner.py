@@ -171,7 +171,7 @@ class Runner(mmengine.runner.Runner):
                         other['begin'] = tenth
                 part['end'] = tenth
             if 'milestones' in part and part.pop('convert_to_iter_based', False):
-                # mmengine multiplies them by the steps of an epoch, and a shortened schedule's would then be no integers
+                # mmengine multiplies them by the steps of an epoch: a shortened schedule's would be no integers
                 part.update(by_epoch=False, begin=round(part['begin'] * steps), end=round(part['end'] * steps))
                 part['milestones'] = [round(milestone * steps) for milestone in part['milestones']]
         kept = [part for part in scheduler if _steps(part, steps) >= 2]
@@ -276,7 +276,7 @@ class Runner(mmengine.runner.Runner):
         _check_same_schedule([_plain(s.state_dict()) for s in self.param_schedulers], content['param_schedulers'])
         for scheduler, state in zip(self.param_schedulers, content['param_schedulers'], strict=True):
             scheduler.load_state_dict(state)
-        finished = ', the run was finished' if meta['epoch'] >= self.max_epochs else ''
+        finished = ', the run was finished' if meta['iter'] >= self.max_iters else ''
         self.logger.info(f'resumed from {filename}: {meta["epoch"]} epochs, {meta["iter"]} steps done{finished}')
 
     def _check_classes(self, filename: str, classes: list[str] | None) -> None:
