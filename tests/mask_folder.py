@@ -27,6 +27,13 @@ def save(path: Path, picture: np.ndarray, mode: str | None = None) -> Path:
     return path
 
 
+def save_with_palette(path: Path, labels: np.ndarray) -> None:
+    """Every label has the same colour: only the indices tell them apart."""
+    image = Image.fromarray(labels)
+    image.putpalette([7, 8, 9] * 256)
+    image.save(path)
+
+
 def write_mask_folder(root: Path, training: int = 4, validation: int = 2, names=('training', 'validation')) -> Path:
     """ADE20K's layout, with pictures ``00.png`` and so on: without loss, so that a colour is exactly its label's."""
     for name, count in zip(names, (training, validation), strict=True):

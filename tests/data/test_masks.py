@@ -10,7 +10,7 @@ from PIL import Image
 from convnext_dense.data import mask_scan
 from convnext_dense.data.masks import check_masks, find_masks, mask_classes
 from convnext_dense.errors import UserError
-from tests.mask_folder import draw_labels, save, write_mask_folder
+from tests.mask_folder import draw_labels, save, save_with_palette, write_mask_folder
 
 
 @pytest.fixture(autouse=True)
@@ -138,15 +138,8 @@ def test_classes_of_masks_that_cannot_be_used_are_not_counted(root):
 # -- checking
 
 
-def palette(labels: np.ndarray) -> Image.Image:
-    picture = Image.fromarray(labels).convert('P')
-    picture.putdata(labels.ravel().tolist())
-    picture.putpalette([7, 8, 9] * 256)
-    return picture
-
-
 def test_masks_of_any_kind_that_holds_labels_are_good(root):
-    palette(draw_labels(0)).save(mask(root, 0))
+    save_with_palette(mask(root, 0), draw_labels(0))
     save(mask(root, 1), draw_labels(1).astype(np.uint16))
     save(mask(root, 2), draw_labels(2) > 0)
     with_255 = draw_labels(3)
