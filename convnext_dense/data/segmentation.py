@@ -72,8 +72,6 @@ class MaskFolder(DenseDataset, BaseDataset):
             with Image.open(info['seg_map_path']) as mask:
                 info['width'], info['height'] = mask.size  # the image is turned to fit its mask
             return self.pipeline(info)
-        except UserError:
-            raise
         except Exception:
             read_mask(info['seg_map_path'])  # where the mask is what is wrong, this says so
             raise
@@ -82,16 +80,15 @@ class MaskFolder(DenseDataset, BaseDataset):
 def distinct_colours(count: int) -> list[list[int]]:
     """Colours as [R, G, B] that are far from each other and from grey; the first ones are the same for any count.
 
-    Each is the one farthest in CIELAB from those before it, of a grid of 512 colours.
+    Each is, of a grid of 512, the one that is farthest in CIELAB from those before it and from all greys.
 
     Args:
-        count: up to 255; the nearest two of 19 are 40 apart in CIELAB, of 150 14.
+        count: up to 255; the nearest two of 19 are 38 apart in CIELAB, of 150 14.
     """
     levels = np.arange(24, 256, 33, dtype=np.uint8)
     grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, 3)
     lab = cv2.cvtColor(grid[None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
-    chroma = np.hypot(lab[:, 1], lab[:, 2])
-    distance = np.where(chroma > 25, chroma, 0)  # to grey at first, then to the nearest colour chosen
+    distance = np.hypot(lab[:, 1], lab[:, 2])  # to the nearest grey, and then to the nearest colour chosen
     chosen: list[int] = []
     for _ in range(count):
         chosen.append(int(distance.argmax()))

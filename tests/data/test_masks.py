@@ -44,7 +44,8 @@ def test_images_and_masks_of_one_name_belong_together(tmp_path, names):
     root = write_mask_folder(tmp_path, names=names)
     save(root / 'images' / names[0] / 'town' / 'a.b.jpeg', np.zeros((40, 56, 3), np.uint8))
     save(root / 'annotations' / names[0] / 'town' / 'a.b.png', draw_labels(9))
-    (root / 'images' / names[0] / 'Thumbs.db').touch()
+    for name in ('Thumbs.db', '._00.png'):
+        (root / 'images' / names[0] / name).touch()
     pairs = find_masks(root, 'training')
     assert [os.path.relpath(file, root) for file in pairs[1]] == [
         f'images/{names[0]}/01.png',
