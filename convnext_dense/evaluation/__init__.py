@@ -1,5 +1,6 @@
 """Metrics."""
 
 from .accuracy import Accuracy
+from .iou import IoU
 
-__all__ = ['Accuracy']
+__all__ = ['Accuracy', 'IoU']

@@ -1,0 +1,96 @@
+"""Image/mask folders as a data set for mmseg's transforms and segmentors.
+
+A config names this module in its ``custom_imports``: the package alone does not import mmcv, which this needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from mmengine.dataset import BaseDataset
+from PIL import Image
+
+from ..errors import UserError
+from ..registry import DATASETS
+from .dense import DenseDataset
+from .mask_scan import read_mask
+from .masks import check_masks, find_masks, mask_classes
+
+
+@DATASETS.register_module()
+class MaskFolder(DenseDataset, BaseDataset):
+    """Images with a label for each pixel, in ADE20K's layout.
+
+    ``metainfo`` has ``classes``, the K names, and ``palette``, K colours as [R, G, B] in 0..255. What a pipeline
+    gets is what mmseg's transforms want, after ``convnext_dense.LoadImage``.
+
+    Args:
+        root: see :func:`~convnext_dense.data.masks.find_masks`, and for the names of the classes
+            :func:`~convnext_dense.data.masks.mask_classes`.
+        split: ``'training'`` or ``'validation'``.
+        pipeline: transforms, such as mmseg's.
+        reduce_zero_label: label 0 means unlabelled and label v class v - 1, as in ADE20K.
+        test_mode: an image that can't be read is left out rather than replaced.
+        on_bad_image: ``'stop'`` raises an error that names an unreadable image, ``'skip'`` goes on without it.
+
+    Raises:
+        UserError: for a wrong layout, for masks that can't be used, and for a mask that turns unreadable later.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        split: str,
+        pipeline: Sequence[dict],
+        reduce_zero_label: bool = True,
+        test_mode: bool = False,
+        on_bad_image: str = 'stop',
+    ) -> None:
+        if on_bad_image not in ('stop', 'skip'):
+            raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
+        self.root, self.split = root, split
+        self.reduce_zero_label = reduce_zero_label
+        self.on_bad_image = on_bad_image
+        classes = tuple(mask_classes(root, reduce_zero_label))
+        metainfo = {'classes': classes, 'palette': distinct_colours(len(classes))}
+        super().__init__(metainfo=metainfo, pipeline=pipeline, test_mode=test_mode)
+
+    def load_data_list(self) -> list[dict]:
+        pairs = find_masks(self.root, self.split)
+        check_masks(pairs, len(self._metainfo['classes']), self.reduce_zero_label)
+        zero = self.reduce_zero_label
+        return [
+            dict(img_path=image, seg_map_path=mask, label_map=None, reduce_zero_label=zero, seg_fields=[])
+            for image, mask in pairs
+        ]
+
+    def prepare_data(self, index: int) -> dict | None:
+        info = self.get_data_info(index)
+        try:
+            with Image.open(info['seg_map_path']) as mask:
+                info['width'], info['height'] = mask.size  # the image is turned to fit its mask
+            return self.pipeline(info)
+        except Exception:
+            read_mask(info['seg_map_path'])  # where the mask is what is wrong, this says so
+            raise
+
+
+def distinct_colours(count: int) -> list[list[int]]:
+    """Colours as [R, G, B] that are far from each other and from grey; the first ones are the same for any count.
+
+    Each is, of a grid of 512, the one that is farthest in CIELAB from those before it and from all greys.
+
+    Args:
+        count: up to 255; the nearest two of 19 are 38 apart in CIELAB, of 150 14.
+    """
+    levels = np.arange(24, 256, 33, dtype=np.uint8)
+    grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, 3)
+    lab = cv2.cvtColor(grid[None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
+    distance = np.hypot(lab[:, 1], lab[:, 2])  # to the nearest grey, and then to the nearest colour chosen
+    chosen: list[int] = []
+    for _ in range(count):
+        chosen.append(int(distance.argmax()))
+        distance = np.minimum(distance, np.linalg.norm(lab - lab[chosen[-1]], axis=1))
+    return grid[chosen].tolist()
