@@ -2,5 +2,6 @@
 
 from .classifier import ImageClassifier
 from .convnext import SIZES, ConvNeXt
+from .roadmap import RoadmapNet
 
-__all__ = ['SIZES', 'ConvNeXt', 'ImageClassifier']
+__all__ = ['SIZES', 'ConvNeXt', 'ImageClassifier', 'RoadmapNet']
