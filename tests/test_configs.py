@@ -11,6 +11,7 @@ from convnext_dense.registry import MODELS
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 FILES = sorted(path.relative_to(CONFIGS) for path in CONFIGS.glob('[!_]*/*.py'))
+NAMED_BY_SIZE = [path for path in FILES if path.parts[0] != 'roadmap']
 ARCHS = dict(a='atto', f='femto', p='pico', n='nano', t='tiny', s='small', b='base', l='large', xl='xlarge', h='huge')
 
 
@@ -18,7 +19,7 @@ def load(path: Path) -> Config:
     return Config.fromfile(CONFIGS / path)
 
 
-@pytest.mark.parametrize('path', FILES, ids=str)
+@pytest.mark.parametrize('path', NAMED_BY_SIZE, ids=str)
 def test_config_builds_the_size_of_its_name(path):
     cfg = load(path)
     arch = ARCHS[path.stem.split('_')[1]]
