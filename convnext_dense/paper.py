@@ -85,3 +85,63 @@ OFFICIAL_WEIGHTS: dict[str, str] = {
     **{f'convnextv2_{a}_1k_224_fcmae': f'{_HOST}/convnextv2/pt_only/convnextv2_{a}_1k_224_fcmae.pt' for a in _V2},
     **{f'convnextv2_{a}_1k_224_ema': f'{_HOST}/convnextv2/im1k/convnextv2_{a}_1k_224_ema.pt' for a in _V2},
 }
+
+
+class RoadmapResult(NamedTuple):
+    """One published step of the roadmap from a ResNet to a ConvNeXt."""
+
+    step: str  # its name in models/roadmap.py
+    top1: float  # percent
+    std: float | None  # of top1 over three seeds; None where the paper prints one run
+    macs: float  # 10^9, as printed
+    misprint: str = ''  # why macs can't be what the architecture counts
+
+
+# P: table 10 for ResNet-50 to ConvNeXt-T, table 11 for ResNet-200 to ConvNeXt-B. Without EMA, hence ConvNeXt-T's 81.97
+# here and 82.1 above. Two of table 10's GFLOPs are misprints; all others are what the architectures count.
+ROADMAP: dict[str, tuple[RoadmapResult, ...]] = {
+    'resnet50': (
+        RoadmapResult('baseline', 76.13, None, 4.09),
+        RoadmapResult('modern_recipe', 78.82, 0.07, 4.09),
+        RoadmapResult('stage_ratio', 79.36, 0.07, 4.53),
+        RoadmapResult('patchify_stem', 79.51, 0.18, 4.42),
+        RoadmapResult('depthwise_conv', 78.28, 0.08, 2.35),
+        RoadmapResult('width', 80.50, 0.02, 5.27),
+        RoadmapResult('inverted_bottleneck', 80.64, 0.03, 4.64),
+        RoadmapResult('depthwise_conv_up', 79.92, 0.08, 4.07),
+        RoadmapResult('kernel_5', 80.35, 0.08, 4.10),
+        RoadmapResult('kernel_7', 80.57, 0.14, 4.15),
+        RoadmapResult('kernel_9', 80.57, 0.06, 4.21),
+        RoadmapResult('kernel_11', 80.47, 0.11, 4.29),
+        RoadmapResult('gelu', 80.62, 0.14, 4.15),
+        RoadmapResult('fewer_activations', 81.27, 0.06, 4.15),
+        RoadmapResult('fewer_norms', 81.41, 0.09, 4.15),
+        RoadmapResult(
+            *('layer_norm', 81.47, 0.09, 4.46),
+            misprint='norms count no MACs: it is 4.15, as one row before; figure 2 has 4.2, table 11 no change',
+        ),
+        RoadmapResult(
+            *('separate_downsampling', 81.97, 0.06, 4.49),
+            misprint='ConvNeXt-T counts 4.46, which is printed one row before; table 1 has 4.5',
+        ),
+    ),
+    'resnet200': (
+        RoadmapResult('baseline', 78.20, None, 15.01),
+        RoadmapResult('modern_recipe', 81.14, None, 15.01),
+        RoadmapResult('stage_ratio', 81.33, None, 14.52),
+        RoadmapResult('patchify_stem', 81.59, None, 14.38),
+        RoadmapResult('depthwise_conv', 80.54, None, 7.23),
+        RoadmapResult('width', 81.85, None, 16.76),
+        RoadmapResult('inverted_bottleneck', 82.64, None, 15.68),
+        RoadmapResult('depthwise_conv_up', 82.04, None, 14.63),
+        RoadmapResult('kernel_5', 82.32, None, 14.70),
+        RoadmapResult('kernel_7', 82.30, None, 14.81),
+        RoadmapResult('kernel_9', 82.27, None, 14.95),
+        RoadmapResult('kernel_11', 82.18, None, 15.13),
+        RoadmapResult('gelu', 82.19, None, 14.81),
+        RoadmapResult('fewer_activations', 82.71, None, 14.81),
+        RoadmapResult('fewer_norms', 83.17, None, 14.81),
+        RoadmapResult('layer_norm', 83.35, None, 14.81),
+        RoadmapResult('separate_downsampling', 83.60, None, 15.35),
+    ),
+}

@@ -25,3 +25,47 @@ def test_more_data_more_pixels_and_more_weights_help():
     assert all(two[key] > top1 for key, top1 in one.items())
     assert all(two[arch, 384] > top1 for (arch, resolution), top1 in two.items() if resolution == 224)
     assert [r.top1 for r in paper.CONVNEXTV2_1K] == sorted(r.top1 for r in paper.CONVNEXTV2_1K)
+
+
+def test_the_roadmap_has_the_same_steps_on_both_tracks():
+    small, large = paper.ROADMAP.values()
+    steps = [row.step for row in small]
+    assert steps == [row.step for row in large]
+    assert len(set(steps)) == len(steps) == 17
+
+
+@pytest.mark.parametrize(
+    ('track', 'arch', 'sections'),
+    # What section 2 says of the ResNet-50 track in words, and appendix C of the other one.
+    [
+        (
+            'resnet50',
+            'tiny',
+            {'baseline': 76.1, 'modern_recipe': 78.8, 'kernel_7': 80.6, 'separate_downsampling': 82.0},
+        ),
+        ('resnet200', 'base', {'inverted_bottleneck': 81.85 + 0.79, 'fewer_norms': 82.71 + 0.46}),
+    ],
+)
+def test_the_roadmap_agrees_with_the_papers_other_numbers(track, arch, sections):
+    rows = {row.step: row for row in paper.ROADMAP[track]}
+    for step, top1 in sections.items():
+        assert rows[step].top1 == pytest.approx(top1, abs=0.051), step
+    # it ends where the table of sizes starts, which has EMA on
+    end, published = rows['separate_downsampling'], next(p for p in paper.CONVNEXT_1K if p.arch == arch)
+    assert 0 < published.top1 - end.top1 < 0.25
+    assert end.misprint or end.macs == pytest.approx(published.macs, abs=0.051)
+    # steps that change neither convolutions nor linear layers keep the MACs
+    for step in ('gelu', 'fewer_activations', 'fewer_norms', 'layer_norm'):
+        assert rows[step].misprint or rows[step].macs == rows['kernel_7'].macs, step
+    assert rows['modern_recipe'].macs == rows['baseline'].macs
+
+
+def test_the_misprints_are_the_two_of_table_10():
+    misprints = {(track, row.step) for track, rows in paper.ROADMAP.items() for row in rows if row.misprint}
+    assert misprints == {('resnet50', 'layer_norm'), ('resnet50', 'separate_downsampling')}
+
+
+def test_spread_is_printed_where_three_seeds_were_run():
+    small, large = paper.ROADMAP['resnet50'], paper.ROADMAP['resnet200']
+    assert [row.step for row in small if row.std is None] == ['baseline']  # torchvision's weights
+    assert all(row.std is None for row in large)

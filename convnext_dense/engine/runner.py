@@ -20,6 +20,7 @@ import mmengine
 import mmengine.runner
 import torch
 from mmengine.dist import master_only
+from mmengine.hooks import Hook
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
 from mmengine.utils import apply_to
@@ -33,6 +34,8 @@ from ..registry import RUNNERS
 from . import checkpoint as checkpoints
 from .loops import TrainLoop
 
+# mmengine's own default hooks, those that its register_default_hooks takes None for
+OWN_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 # mmengine's lines that tell a person nothing
 NOISE = (
     *('Hooks will be executed', 'Distributed training is not used', 'Exp name:', 'Checkpoints will be saved'),
@@ -76,9 +79,6 @@ class Runner(mmengine.runner.Runner):
         for hook in self.hooks:
             if hasattr(hook, 'close'):
                 hook.close()
-
-    def register_default_hooks(self, hooks: dict | None = None) -> None:
-        super().register_default_hooks({name: hook for name, hook in (hooks or {}).items() if hook is not None})
 
     def setup_env(self, env_cfg: dict) -> None:
         if self.distributed and not torch.cuda.is_available() and not torch.distributed.is_initialized():
@@ -126,6 +126,11 @@ class Runner(mmengine.runner.Runner):
             f'{len(self._train_loop.dataloader)} steps per epoch, {self._train_loop.max_iters} in all'
         )
         return None
+
+    def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
+        """As mmengine's, and None leaves out any hook, so that a config can take away one of its base's."""
+        kept = {name: hook for name, hook in (hooks or {}).items() if hook is not None or name in OWN_HOOKS}
+        super().register_default_hooks(kept)
 
     # -- building
 

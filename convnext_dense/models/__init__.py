@@ -3,5 +3,6 @@
 from .classifier import ImageClassifier
 from .convnext import SIZES, ConvNeXt
 from .isotropic import ISOTROPIC_SIZES, IsotropicConvNeXt
+from .roadmap import RoadmapNet
 
-__all__ = ['ISOTROPIC_SIZES', 'SIZES', 'ConvNeXt', 'ImageClassifier', 'IsotropicConvNeXt']
+__all__ = ['ISOTROPIC_SIZES', 'SIZES', 'ConvNeXt', 'ImageClassifier', 'IsotropicConvNeXt', 'RoadmapNet']

@@ -1,0 +1,3 @@
+_base_ = './r50_01_modern_recipe.py'
+
+model = dict(backbone=dict(step='fewer_norms'))
