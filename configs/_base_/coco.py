@@ -69,7 +69,7 @@ val_dataloader = dict(
             dict(type='mmdet.Resize', scale=(1333, 800), keep_ratio=True),
             dict(
                 type='mmdet.PackDetInputs',
-                meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
+                meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'instances'),
             ),
         ],
     ),

@@ -1,14 +1,7 @@
 # What Mask R-CNN and Cascade Mask R-CNN share: preprocessing, FPN, RPN, mask head, training and test settings.
 _base_ = './runtime.py'
 
-custom_imports = dict(
-    imports=[
-        'convnext_dense',
-        'convnext_dense.data.detection',
-        'convnext_dense.evaluation.coco',
-        'convnext_dense.models.detector',
-    ]
-)
+custom_imports = dict(imports=['convnext_dense', 'convnext_dense.data.detection', 'convnext_dense.models.detector'])
 task = 'detection'
 
 model = dict(

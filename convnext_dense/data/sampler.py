@@ -32,6 +32,7 @@ class SeededSampler(Sampler):
 
     def __init__(self, dataset: Sized, shuffle: bool, seed: int | None = None) -> None:
         self.rank, self.world_size = get_dist_info()
+        self.dataset = dataset  # mmdet's batch sampler asks it for the shapes of the pictures
         self.size = len(dataset)
         self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed

@@ -1,6 +1,7 @@
 """Metrics."""
 
 from .accuracy import Accuracy
+from .coco import CocoAP, coco_results
 from .iou import IoU
 
-__all__ = ['Accuracy', 'IoU']
+__all__ = ['Accuracy', 'CocoAP', 'IoU', 'coco_results']

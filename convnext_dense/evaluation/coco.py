@@ -1,0 +1,176 @@
+"""COCO's average precision of boxes and masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from faster_coco_eval import COCO, COCOeval_faster
+from mmengine.evaluator import BaseMetric
+from pycocotools import mask as rle
+from torch import Tensor
+
+from ..errors import UserError
+from ..registry import METRICS
+
+NAMES = {'bbox': 'box', 'segm': 'mask'}
+
+
+@METRICS.register_module()
+class CocoAP(BaseMetric):
+    """COCO's average precision (AP), in percent, of boxes and of masks.
+
+    ``box_AP`` is the mean over IoU thresholds .5 to .95, ``box_AP50`` and ``box_AP75`` are at one threshold,
+    ``box_APs``, ``box_APm`` and ``box_APl`` of objects of less than 32^2 pixels, up to 96^2, and from there on;
+    ``mask_AP`` and so on are the same for masks; ``images`` is how many were evaluated. What there is no truth for,
+    such as large objects, has no entry. ``per_class`` then holds AP and AP50 of every class that has truth:
+    ``{'cat': {'box_AP': 41.2, 'box_AP50': 60.3, 'mask_AP': ...}}``.
+
+    The truth comes with the data samples: ``instances`` as :class:`~convnext_dense.data.CocoDataset` gives them, of
+    just those pictures that could be read. The classes and their ids come from its ``metainfo``.
+
+    Args:
+        iou_types: ``'bbox'`` and ``'segm'``; the latter is left out where prediction or truth has no masks.
+
+    Raises:
+        UserError: if the data samples come without ``instances``.
+    """
+
+    default_prefix = ''
+    results: list[dict]
+
+    def __init__(self, iou_types: Sequence[str] = ('bbox', 'segm')) -> None:
+        super().__init__()
+        self.iou_types = tuple(iou_types)
+        self.per_class: dict[str, dict[str, float]] = {}
+
+    def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        category_ids = self.dataset_meta['category_ids']
+        for sample in data_samples:
+            if 'instances' not in sample:
+                raise UserError(
+                    "the data samples bring no truth: add 'instances' to meta_keys of mmdet.PackDetInputs in the "
+                    'pipeline for evaluation'
+                )
+            height, width = sample['ori_shape']
+            self.results.append(
+                {
+                    'image': {'id': sample['img_id'], 'height': height, 'width': width},
+                    'truth': [_truth(i, sample['img_id'], category_ids) for i in sample['instances']],
+                    'predictions': coco_results([sample], category_ids),
+                    'masks': 'masks' in sample['pred_instances'],
+                }
+            )
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        metrics: dict[str, float] = {}
+        self.per_class = {name: {} for name in self.dataset_meta['classes']}
+        for iou_type in self.iou_types:
+            if not results or (iou_type == 'segm' and not _have_masks(results)):
+                continue
+            precision = _precision(results, self.dataset_meta['category_ids'], iou_type)
+            metrics |= _averages(precision, NAMES[iou_type])
+            for label, entry in enumerate(self.per_class.values()):
+                of_class = _averages(precision[:, :, label : label + 1], NAMES[iou_type])
+                entry |= {name: value for name, value in of_class.items() if name.endswith(('_AP', '_AP50'))}
+        self.per_class = {name: entry for name, entry in self.per_class.items() if entry}
+        metrics['images'] = len(results)
+        return metrics
+
+
+def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int]) -> list[dict]:
+    """Predictions in the format of COCO's results files.
+
+    Args:
+        data_samples: mmdet's, as ``to_dict()`` gives them: ``img_id`` and ``pred_instances`` with ``bboxes`` (N, 4) as
+            [x1, y1, x2, y2] in pixels, ``scores`` (N), ``labels`` (N) and maybe ``masks`` (N, H, W), bool.
+        category_ids: the id of every label.
+
+    Returns:
+        For every box ``image_id``, ``category_id``, ``bbox`` [x, y, width, height], ``score``, and, where there are
+        masks, ``segmentation``: a compressed RLE.
+    """
+    results = []
+    for sample in data_samples:
+        found = sample['pred_instances']
+        corners = found['bboxes'].double()
+        boxes = torch.cat([corners[:, :2], corners[:, 2:] - corners[:, :2]], dim=1).tolist()
+        rows = zip(found['labels'].tolist(), boxes, found['scores'].tolist(), strict=True)
+        entries = [
+            {'image_id': sample['img_id'], 'category_id': category_ids[label], 'bbox': box, 'score': score}
+            for label, box, score in rows
+        ]
+        if 'masks' in found:
+            for entry, mask in zip(entries, _encoded(found['masks']), strict=True):
+                entry['segmentation'] = mask
+        results += entries
+    return results
+
+
+def _encoded(masks: Tensor) -> list[dict]:
+    """Compressed RLEs of masks, bool (N, H, W): one call for all is faster than one for each."""
+    if not len(masks):
+        return []
+    pixels = masks.cpu().numpy().view(np.uint8)
+    return [
+        {**mask, 'counts': mask['counts'].decode('ascii')}
+        for mask in rle.encode(np.asfortranarray(pixels.transpose(1, 2, 0)))
+    ]
+
+
+def _truth(instance: dict, image_id: int, category_ids: Sequence[int]) -> dict:
+    x1, y1, x2, y2 = instance['bbox']
+    annotation = {
+        'image_id': image_id,
+        'category_id': category_ids[instance['bbox_label']],
+        'bbox': [x1, y1, x2 - x1, y2 - y1],
+        'area': instance['area'],
+        'iscrowd': instance['ignore_flag'],
+    }
+    if 'mask' in instance:
+        annotation['segmentation'] = instance['mask']
+    return annotation
+
+
+def _have_masks(results: Iterable[dict]) -> bool:
+    return all(result['masks'] and all('segmentation' in a for a in result['truth']) for result in results)
+
+
+def _precision(results: Sequence[dict], category_ids: Sequence[int], iou_type: str) -> np.ndarray:
+    """COCO's precision at 10 IoU thresholds, 101 recalls, for every label, at all, small, medium and large areas.
+
+    It counts up to 100 predictions per picture and class; -1 is where there is no truth.
+    """
+    truth = [annotation for result in results for annotation in result['truth']]
+    predictions = [prediction for result in results for prediction in result['predictions']]
+    predictions = [{**p, 'area': _area(p, iou_type), 'iscrowd': 0} for p in predictions]
+    frame = {'images': [result['image'] for result in results], 'categories': [{'id': i} for i in category_ids]}
+    true, found = (
+        COCO({**frame, 'annotations': [{**a, 'id': number} for number, a in enumerate(annotations, 1)]})
+        for annotations in (truth, predictions)
+    )
+    evaluation = COCOeval_faster(true, found, iou_type, print_function=lambda *_: None)
+    evaluation.evaluate()
+    evaluation.accumulate()
+    order = np.searchsorted(sorted(category_ids), category_ids)  # the evaluation sorts them
+    return evaluation.eval['precision'][..., -1][:, :, order]
+
+
+def _area(prediction: dict, iou_type: str) -> float:
+    if iou_type == 'bbox':
+        return prediction['bbox'][2] * prediction['bbox'][3]
+    return float(rle.area(prediction['segmentation']))  # one by one: given more than 255, pycocotools fails
+
+
+def _averages(precision: np.ndarray, name: str) -> dict[str, float]:
+    """AP of all kinds that there is truth for, from precision (10, 101, K, 4)."""
+    parts = {
+        'AP': precision[..., 0],
+        'AP50': precision[0, ..., 0],
+        'AP75': precision[5, ..., 0],
+        'APs': precision[..., 1],
+        'APm': precision[..., 2],
+        'APl': precision[..., 3],
+    }
+    return {f'{name}_{kind}': 100 * float(p[p > -1].mean()) for kind, p in parts.items() if (p > -1).any()}
