@@ -76,7 +76,7 @@ def read_config(path: str, options: dict | None = None, data: str | None = None,
         from .data.sample import ensure_sample
 
         with _schedule_following(cfg):
-            cfg.merge_from_dict(cfg.get('sample', {}), allow_list_keys=False)
+            cfg.merge_from_dict(cfg.get('sample', {}))  # {'1': ...} changes the second item of a list
         data = str(ensure_sample() / task.sample)
     _check_options(options or {}, cfg)
     try:

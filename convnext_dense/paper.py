@@ -66,6 +66,40 @@ ISOTROPIC_1K: tuple[Published, ...] = (
     Published('large', 224, 306.0, 59.7, 82.6, 'R'),
 )
 
+
+class PublishedDense(NamedTuple):
+    """One published result of a detector or segmentor, from weights that were trained on ``data``."""
+
+    arch: str
+    data: str  # 'ImageNet-1k' or 'ImageNet-22k'
+    params: float  # 10^6
+    macs: float  # 10^9
+    scores: tuple[float, float]  # box and mask AP; single- and multi-scale mIoU
+
+
+# COCO (R; P table 3), Mask R-CNN and Cascade Mask R-CNN. MACs at 1280 x 800: backbone, FPN,
+# RPN, and at each of the three stages the box head on 1000 proposals and the mask head on 100.
+MASK_RCNN_COCO = (PublishedDense('tiny', 'ImageNet-1k', 48, 262, (46.2, 41.7)),)
+CASCADE_COCO = (
+    PublishedDense('tiny', 'ImageNet-1k', 86, 741, (50.4, 43.7)),
+    PublishedDense('small', 'ImageNet-1k', 108, 827, (51.9, 45.0)),
+    PublishedDense('base', 'ImageNet-1k', 146, 964, (52.7, 45.6)),
+    PublishedDense('base', 'ImageNet-22k', 146, 964, (54.0, 46.9)),
+    PublishedDense('large', 'ImageNet-22k', 255, 1354, (54.8, 47.6)),
+    PublishedDense('xlarge', 'ImageNet-22k', 407, 1898, (55.2, 47.7)),
+)
+
+# ADE20K (R; P tables 4 and 7), UPerNet. MACs at 2048 x 512 (22k weights: 2560 x 640): backbone and decode head without
+# the auxiliary head, which the parameters include.
+UPERNET_ADE20K = (
+    PublishedDense('tiny', 'ImageNet-1k', 60, 939, (46.0, 46.7)),
+    PublishedDense('small', 'ImageNet-1k', 82, 1027, (48.7, 49.6)),
+    PublishedDense('base', 'ImageNet-1k', 122, 1170, (49.1, 49.9)),
+    PublishedDense('base', 'ImageNet-22k', 122, 1828, (52.6, 53.1)),
+    PublishedDense('large', 'ImageNet-22k', 235, 2458, (53.2, 53.7)),
+    PublishedDense('xlarge', 'ImageNet-22k', 391, 3335, (53.6, 54.0)),
+)
+
 # Official weights by name: {1k, 22k, 22k_1k} is what they were trained on; `_ema` marks averaged ones, `_fcmae` V2's
 # pre-training without a head.
 _HOST = 'https://dl.fbaipublicfiles.com/convnext'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from mmengine.config import Config, ConfigDict
@@ -57,4 +58,40 @@ def _dicts(value: object) -> Iterator[dict]:
             yield from _dicts(item)
 
 
-TASKS = {'classification': Task('classification', _follow_image_folder)}
+def _follow_coco(cfg: Config, root: str | None) -> None:
+    from .data import coco
+
+    of_split = {'train': cfg.get('train_dataloader'), 'val': cfg.get('val_dataloader'), 'test': cfg.test_dataloader}
+    found = coco.find_coco(root) if root is not None else {}
+    headers: dict[str, coco.Header] = {}
+    for split, loader in of_split.items():
+        if loader is None:
+            continue
+        data_split = 'train' if split == 'train' else 'val'
+        if root is not None:
+            if data_split not in found:
+                raise UserError(f'no {data_split} annotations at {root}: {coco.EXPECTED}')
+            source = found[data_split]
+            loader.dataset.update(annotations=str(source.annotations), images=str(source.images))
+        source = coco.CocoSource(Path(loader.dataset.annotations), Path(loader.dataset.images))
+        headers[data_split] = headers.get(data_split) or coco.read_header(source)
+    if len(headers) == 2:
+        coco.check_same_categories(headers['train'], headers['val'])
+    _set_classes(cfg, len(next(iter(headers.values())).classes))
+
+
+def _follow_mask_folder(cfg: Config, root: str | None) -> None:
+    from .data.masks import mask_classes
+
+    for loader in loaders(cfg):
+        if root is not None:
+            loader.dataset.root = root
+    dataset = loaders(cfg)[0].dataset
+    _set_classes(cfg, len(mask_classes(dataset.root, dataset.get('reduce_zero_label', True))))
+
+
+TASKS = {
+    'classification': Task('classification', _follow_image_folder),
+    'detection': Task('coco', _follow_coco),
+    'segmentation': Task('ade20k', _follow_mask_folder),
+}

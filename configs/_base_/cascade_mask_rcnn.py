@@ -53,3 +53,4 @@ model = dict(
         ],
     ),
 )
+sample = dict(model=dict(train_cfg=dict(rcnn={stage: dict(sampler=dict(num=32)) for stage in '012'})))

@@ -3,9 +3,8 @@ train_dataloader = dict(
     batch_size=2,  # of one process; total_batch_size is reached by accumulation
     num_workers=4,
     persistent_workers=True,
-    drop_last=True,
     sampler=dict(type='convnext_dense.SeededSampler', shuffle=True),
-    batch_sampler=dict(type='mmdet.AspectRatioBatchSampler', drop_last=True),
+    batch_sampler=dict(type='convnext_dense.AspectRatioBatches'),
     collate_fn=dict(type='convnext_dense.collate_dense'),
     dataset=dict(
         type='convnext_dense.CocoDataset',
@@ -77,3 +76,25 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 val_evaluator = dict(type='convnext_dense.CocoAP')
 test_evaluator = val_evaluator
+
+# `--tta`: three scales, each with its mirror image.
+tta_model = dict(type='convnext_dense.DetectorTTA', nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)
+tta_pipeline = [
+    dict(type='convnext_dense.LoadImage'),
+    dict(
+        type='mmcv.TestTimeAug',
+        transforms=[
+            [dict(type='mmdet.Resize', scale=(2000, side), keep_ratio=True) for side in (600, 800, 1000)],
+            [dict(type='mmdet.RandomFlip', prob=0.0), dict(type='mmdet.RandomFlip', prob=1.0)],
+            [
+                dict(
+                    type='mmdet.PackDetInputs',
+                    meta_keys=(
+                        *('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
+                        *('flip', 'flip_direction', 'instances'),
+                    ),
+                )
+            ],
+        ],
+    ),
+]

@@ -2,6 +2,7 @@
 _base_ = './runtime.py'
 
 custom_imports = dict(imports=['convnext_dense', 'convnext_dense.data.detection', 'convnext_dense.models.detector'])
+default_scope = 'mmdet'
 task = 'detection'
 
 model = dict(
@@ -80,3 +81,40 @@ param_scheduler = [
     ),
 ]
 default_hooks = dict(checkpoint=dict(best='raw/box_AP'))
+
+# What `--data sample` changes: pictures of 256 x 192, few proposals and samples, few steps.
+sample = dict(
+    pretrained=None,
+    model=dict(
+        train_cfg=dict(rpn=dict(sampler=dict(num=64)), rpn_proposal=dict(nms_pre=500, max_per_img=200)),
+        test_cfg=dict(rpn=dict(nms_pre=200, max_per_img=100), rcnn=dict(max_per_img=30)),
+    ),
+    train_dataloader=dict(
+        batch_size=4,
+        num_workers=1,
+        dataset=dict(
+            pipeline=[
+                dict(type='convnext_dense.LoadImage'),
+                dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=True),
+                dict(type='mmdet.RandomFlip', prob=0.5),
+                dict(
+                    type='mmcv.RandomChoiceResize',
+                    resize_type='mmdet.Resize',
+                    scales=[(320, side) for side in (160, 192, 224)],
+                    keep_ratio=True,
+                ),
+                dict(type='mmdet.PackDetInputs'),
+            ],
+        ),
+    ),
+    val_dataloader=dict(num_workers=1, dataset=dict(pipeline={'1': dict(scale=(320, 192))})),
+    test_dataloader=dict(num_workers=1, dataset=dict(pipeline={'1': dict(scale=(320, 192))})),
+    train_cfg=dict(max_epochs=2, total_batch_size=4),
+    tta_pipeline={
+        '1': dict(
+            transforms={'0': {str(i): dict(scale=(480, side)) for i, side in enumerate((160, 192, 224))}},
+        )
+    },
+    optim_wrapper=dict(optimizer=dict(lr=1e-3)),
+    default_hooks=dict(logger=dict(interval=20), checkpoint=dict(keep=1, best=None)),
+)

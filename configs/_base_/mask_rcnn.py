@@ -39,3 +39,4 @@ model = dict(
         ),
     ),
 )
+sample = dict(model=dict(train_cfg=dict(rcnn=dict(sampler=dict(num=64)))))

@@ -39,7 +39,7 @@ def scan_classes(root: str | Path) -> list[str]:
     if unknown:
         raise UserError(
             f'{root / "val" / unknown[0]} is a class that {root / "train"} does not have '
-            f'({len(unknown)} such: {_shorten(unknown)}): add training images or remove it'
+            f'({len(unknown)} such: {shortened(unknown)}): add training images or remove it'
         )
     return classes
 
@@ -77,7 +77,7 @@ class ImageFolder(Dataset):
         files_of: list[list[str]] = []
         for name in classes:
             folder = Path(root, split, name)
-            files = _images(folder) if folder.is_dir() else []
+            files = images_under(folder) if folder.is_dir() else []
             if not files and (self.training or folder.is_dir()):
                 raise UserError(f'class folder {folder} holds no images ({", ".join(EXTENSIONS)}): fill or remove it')
             files_of.append(files)
@@ -176,7 +176,7 @@ def _subfolders(folder: Path) -> list[str]:
         return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith('.'))
 
 
-def _images(folder: Path) -> list[str]:
+def images_under(folder: Path) -> list[str]:
     """All pictures under a folder, at any depth, sorted."""
     found = []
     for parent, _, names in os.walk(folder, followlinks=True):
@@ -184,5 +184,5 @@ def _images(folder: Path) -> list[str]:
     return sorted(found)
 
 
-def _shorten(names: Sequence[str], limit: int = 5) -> str:
+def shortened(names: Sequence[str], limit: int = 5) -> str:
     return ', '.join(names[:limit]) + (', ...' if len(names) > limit else '')

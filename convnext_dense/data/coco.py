@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import os
@@ -140,6 +141,37 @@ def _first_image(annotations: Path) -> str:
 # -- reading
 
 
+class Header(NamedTuple):
+    """What a COCO file is called and which classes it has."""
+
+    name: str
+    classes: tuple[str, ...]
+
+
+def read_header(source: CocoSource) -> Header:
+    """The classes alone, without parsing the rest of the file: COCO's has half a gigabyte.
+
+    Raises:
+        UserError: if the file is not there or has no categories.
+    """
+    path = source.annotations
+    try:
+        with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            for match in re.finditer(rb'"categories"\s*:\s*(?=\[)', text):
+                end = text.find(b']', match.end()) + 1
+                while end:  # a name may hold a bracket
+                    with contextlib.suppress(ValueError):
+                        categories = json.loads(text[match.end() : end])
+                        return Header(_name(path), tuple(str(c['name']) for c in categories))
+                    end = text.find(b']', end) + 1
+    except FileNotFoundError:
+        raise UserError(f'no annotations at {path}: {EXPECTED}') from None
+    except (OSError, ValueError, TypeError, KeyError):
+        pass  # what is wrong with it is said below
+    read_coco(source)
+    raise UserError(f"{path} is not in COCO's format")
+
+
 def read_coco(source: CocoSource) -> Coco:
     """Read a COCO file, leave out what can't be used, and take note of it.
 
@@ -172,7 +204,7 @@ def read_coco(source: CocoSource) -> Coco:
     _check_references(path, annotations, 'image', sizes.keys())
 
     cleaned = clean(annotations, sizes)
-    name = path.parent.name if path.name == '_annotations.coco.json' else path.stem.removeprefix('instances_')
+    name = _name(path)
     problems = [Problem(name, what, ids) for what, ids in cleaned.noted.items()]
     if not any(cleaned.by_image.values()):
         raise UserError(f'{path} has no annotation that can be used: {"; ".join(report(problems))}')
@@ -185,7 +217,7 @@ def report(problems: Iterable[Problem]) -> list[str]:
     return [f'{p.where}: {_number(p.ids, "annotation")} {p.what} {_ids("annotation", p.ids)}' for p in problems]
 
 
-def check_same_categories(train: Coco, val: Coco) -> None:
+def check_same_categories(train: Coco | Header, val: Coco | Header) -> None:
     """Labels are places in the list of categories: both files must have the same names in the same order.
 
     Raises:
@@ -199,6 +231,10 @@ def check_same_categories(train: Coco, val: Coco) -> None:
             f'the categories differ from number {same + 1} on: {train.name} has {ours}; {val.name} has {theirs}: '
             'list the same ones in the same order in both files'
         )
+
+
+def _name(path: Path) -> str:
+    return path.parent.name if path.name == '_annotations.coco.json' else path.stem.removeprefix('instances_')
 
 
 def _read_json(path: Path) -> dict[str, list[dict]]:

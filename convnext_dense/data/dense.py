@@ -93,12 +93,16 @@ class LoadImage(BaseTransform):
 def collate_dense(samples: Sequence[dict]) -> dict:
     """A batch as mmdet's and mmseg's data preprocessors take it: lists of ``inputs`` and ``data_samples``.
 
-    ``paths`` and ``skipped`` go with them; pictures that could not be read are left out.
+    ``paths`` and ``skipped`` go with them; pictures that could not be read are left out. Where each picture comes in
+    several views (test-time augmentation), both are lists of such lists, one for each view.
     """
     good = [sample for sample in samples if sample['inputs'] is not None]
+    inputs, data_samples = [s['inputs'] for s in good], [s['data_samples'] for s in good]
+    if inputs and isinstance(inputs[0], list):
+        inputs, data_samples = ([list(view) for view in zip(*views, strict=True)] for views in (inputs, data_samples))
     return {
-        'inputs': [s['inputs'] for s in good],
-        'data_samples': [s['data_samples'] for s in good],
+        'inputs': inputs,
+        'data_samples': data_samples,
         'paths': [s['path'] for s in good],
         'skipped': [path for s in samples for path in s['skipped']],
     }

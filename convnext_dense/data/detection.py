@@ -40,6 +40,7 @@ class CocoDataset(DenseDataset, BaseDataset):
             ``min_size=N`` those with a side shorter than N pixels.
         on_bad_image: ``'stop'`` raises an error that names an unreadable picture. ``'skip'`` goes on: in training
             with the next picture, in evaluation without it.
+        indices: only the first so many pictures, or only these.
 
     Raises:
         UserError: for a file that can't be used, one without masks where the pipeline loads them, no picture left.
@@ -53,12 +54,13 @@ class CocoDataset(DenseDataset, BaseDataset):
         test_mode: bool = False,
         filter_cfg: dict | None = None,
         on_bad_image: str = 'stop',
+        indices: int | Sequence[int] | None = None,
     ) -> None:
         if on_bad_image not in ('stop', 'skip'):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
         self.on_bad_image = on_bad_image
         self.source = CocoSource(Path(annotations), Path(images))
-        super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg)
+        super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg, indices=indices)
 
     def load_data_list(self) -> list[dict]:
         coco = read_coco(self.source)

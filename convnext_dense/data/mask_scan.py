@@ -15,6 +15,7 @@ import numpy as np
 from filelock import FileLock
 from PIL import ExifTags, Image
 
+from ..cache import cache_folder
 from ..errors import UserError
 
 UNLABELLED = 255
@@ -121,10 +122,8 @@ def _written(file: str) -> tuple[int, int]:
 
 
 def _cache_file(pairs: Sequence[Pair]) -> Path:
-    from .sample import sample_root  # here, because drawing needs more imports than reading
-
     folder = os.path.realpath(os.path.dirname(pairs[0][1]))
-    return sample_root().parent / f'masks-{hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()}.json'
+    return cache_folder() / f'masks-{hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()}.json'
 
 
 def _remembered(file: Path, state: str) -> list[Look] | None:

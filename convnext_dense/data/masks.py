@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UserError
-from .classification import EXTENSIONS, _images, _shorten
+from .classification import EXTENSIONS, images_under, shortened
 from .mask_scan import CHANNELS, SIZE, UNLABELLED, UNREADABLE, Pair, scan
 
 LAYOUT = 'images/{training,validation}/*.jpg and annotations/{training,validation}/*.png'
@@ -46,13 +46,13 @@ def find_masks(root: str | Path, split: str) -> list[Pair]:
     absent = [name for name in image_of if name not in mask_of]
     if absent:
         raise UserError(
-            f'{len(absent)} of {len(image_of)} images in {images} have no mask in {masks}: {_shorten(absent, 3)}; '
+            f'{len(absent)} of {len(image_of)} images in {images} have no mask in {masks}: {shortened(absent, 3)}; '
             'add masks of the same name (.png) or remove the images'
         )
     spare = [name for name in mask_of if name not in image_of]
     if spare:
         logging.getLogger('mmengine').warning(
-            f'{len(spare)} of {len(mask_of)} masks in {masks} have no image and are left out: {_shorten(spare, 3)}'
+            f'{len(spare)} of {len(mask_of)} masks in {masks} have no image and are left out: {shortened(spare, 3)}'
         )
     return [(image, mask_of[name]) for name, image in image_of.items()]
 
@@ -123,7 +123,9 @@ def check_masks(pairs: Sequence[Pair], num_classes: int, reduce_zero_label: bool
             bad[look.fault].append(f'{os.path.basename(mask)} {look.detail}'.strip())
         elif look.largest > largest:
             bad[beyond].append(f'{os.path.basename(mask)} {look.largest}')
-    found = [f'{len(bad[fault])} {fault} ({_shorten(bad[fault], 3)}): {cures[fault]}' for fault in cures if bad[fault]]
+    found = [
+        f'{len(bad[fault])} {fault} ({shortened(bad[fault], 3)}): {cures[fault]}' for fault in cures if bad[fault]
+    ]
     if found:
         raise UserError(
             f"{sum(map(len, bad.values()))} of {len(pairs)} masks in {os.path.dirname(pairs[0][1])} can't be used. "
@@ -140,7 +142,7 @@ def _folder(root: str | Path, split: str) -> Path:
 def _files(folder: Path, extensions: Sequence[str]) -> dict[str, str]:
     """The pictures with these extensions, at any depth, sorted, by their path inside the folder without extension."""
     files: dict[str, str] = {}
-    for file in _images(folder):
+    for file in images_under(folder):
         name, extension = os.path.splitext(file[len(str(folder)) + 1 :])
         if extension.lower() in extensions and not os.path.basename(name).startswith('.'):
             if name in files:

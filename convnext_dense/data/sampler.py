@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class SeededSampler(Sampler):
 
     def __init__(self, dataset: Sized, shuffle: bool, seed: int | None = None) -> None:
         self.rank, self.world_size = get_dist_info()
-        self.dataset = dataset  # mmdet's batch sampler asks it for the shapes of the pictures
+        self.dataset: Any = dataset
         self.size = len(dataset)
         self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed
@@ -56,6 +57,39 @@ class SeededSampler(Sampler):
     def _used(self) -> int:
         """Samples drawn per epoch by all processes: training leaves out the rest of the last total batch."""
         return self.size // self.multiple_of * self.multiple_of
+
+
+@DATA_SAMPLERS.register_module()
+class AspectRatioBatches(Sampler[list[SeededIndex]]):
+    """Batches of pictures that are all wide or all tall, which need less padding; only an epoch's last may mix.
+
+    (mmdet's own leaves out one batch more than it should, now and then, so that an epoch's length is not known.)
+
+    Args:
+        sampler: of a data set whose ``get_data_info`` knows ``width`` and ``height``.
+        batch_size: pictures in a batch; a rest that is smaller is left out.
+    """
+
+    def __init__(self, sampler: SeededSampler, batch_size: int) -> None:
+        self.sampler = sampler
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return len(self.sampler) // self.batch_size
+
+    def __iter__(self) -> Iterator[list[SeededIndex]]:
+        wide: list[SeededIndex] = []
+        tall: list[SeededIndex] = []
+        for key in self.sampler:
+            info = self.sampler.dataset.get_data_info(key)
+            batch = wide if info['width'] >= info['height'] else tall
+            batch.append(key)
+            if len(batch) == self.batch_size:
+                yield batch.copy()
+                batch.clear()
+        rest = wide + tall
+        if len(rest) >= self.batch_size:
+            yield rest[: self.batch_size]
 
 
 def sample_seed(seed: int, epoch: int, index: int) -> int:

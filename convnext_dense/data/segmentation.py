@@ -34,6 +34,7 @@ class MaskFolder(DenseDataset, BaseDataset):
         reduce_zero_label: label 0 means unlabelled and label v class v - 1, as in ADE20K.
         test_mode: an image that can't be read is left out rather than replaced.
         on_bad_image: ``'stop'`` raises an error that names an unreadable image, ``'skip'`` goes on without it.
+        indices: only the first so many images, or only these.
 
     Raises:
         UserError: for a wrong layout, for masks that can't be used, and for a mask that turns unreadable later.
@@ -47,6 +48,7 @@ class MaskFolder(DenseDataset, BaseDataset):
         reduce_zero_label: bool = True,
         test_mode: bool = False,
         on_bad_image: str = 'stop',
+        indices: int | Sequence[int] | None = None,
     ) -> None:
         if on_bad_image not in ('stop', 'skip'):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
@@ -55,7 +57,7 @@ class MaskFolder(DenseDataset, BaseDataset):
         self.on_bad_image = on_bad_image
         classes = tuple(mask_classes(root, reduce_zero_label))
         metainfo = {'classes': classes, 'palette': distinct_colours(len(classes))}
-        super().__init__(metainfo=metainfo, pipeline=pipeline, test_mode=test_mode)
+        super().__init__(metainfo=metainfo, pipeline=pipeline, test_mode=test_mode, indices=indices)
 
     def load_data_list(self) -> list[dict]:
         pairs = find_masks(self.root, self.split)

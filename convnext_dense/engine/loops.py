@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from mmengine.dist import all_reduce_dict, get_world_size
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.runner import TestLoop as MMTestLoop
@@ -249,7 +248,6 @@ class _WithEMA:
         self.per_class: dict[str, dict[str, dict[str, float]]] = {}
 
     def _evaluate(self, mode: str) -> dict[str, float]:
-        model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
         ema = next((hook for hook in self.runner.hooks if isinstance(hook, EMA) and hook.average), None)
         if self.weights == 'ema' and ema is None:
             raise UserError('the checkpoint holds no EMA weights: take --weights raw')
@@ -257,7 +255,7 @@ class _WithEMA:
         if self.weights != 'ema':
             metrics |= self._one_pass(mode, 'raw')
         if self.weights != 'raw' and ema is not None:
-            with ema.applied(model):
+            with ema.applied(self.runner.bare_model):
                 metrics |= self._one_pass(mode, 'ema')
         return metrics
 

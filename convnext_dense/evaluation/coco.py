@@ -27,8 +27,8 @@ class CocoAP(BaseMetric):
     such as large objects, has no entry. ``per_class`` then holds AP and AP50 of every class that has truth:
     ``{'cat': {'box_AP': 41.2, 'box_AP50': 60.3, 'mask_AP': ...}}``.
 
-    The truth comes with the data samples: ``instances`` as :class:`~convnext_dense.data.CocoDataset` gives them, of
-    just those pictures that could be read. The classes and their ids come from its ``metainfo``.
+    The truth comes with the data samples: ``instances`` as our ``CocoDataset`` gives them, of just those pictures that
+    could be read. The classes and their ids come from its ``metainfo``.
 
     Args:
         iou_types: ``'bbox'`` and ``'segm'``; the latter is left out where prediction or truth has no masks.

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Sequence
 
+with contextlib.redirect_stdout(io.StringIO()):  # it says, twice, that a package which it can do without is absent
+    import mmdet.datasets  # noqa: F401
+
+import torch
+from mmcv.ops import batched_nms
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+from mmdet.structures import DetDataSample
+from mmengine.model import BaseTTAModel
+from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ..errors import UserError
 from ..registry import MODELS
 
 
@@ -21,3 +32,55 @@ class RoIExtractor(SingleRoIExtractor):
     def forward(self, feats: Sequence[Tensor], rois: Tensor, roi_scale_factor: float | None = None) -> Tensor:
         pooled = super().forward(tuple(feat.float() for feat in feats), rois.float(), roi_scale_factor)
         return pooled.to(feats[0].dtype)
+
+
+@MODELS.register_module()
+class DetectorTTA(BaseTTAModel):
+    """Merges the predictions for several views of each picture: all boxes together go through one more NMS.
+
+    A mask goes with its box. Boxes and masks come at the picture's original size; those of a flipped view are flipped
+    back.
+
+    Args:
+        module: the detector.
+        nms: as in the detector's ``test_cfg.rcnn``.
+        max_per_img: how many instances stay for each picture.
+    """
+
+    def __init__(self, module: dict, nms: dict, max_per_img: int) -> None:
+        super().__init__(module)
+        self.nms = nms
+        self.max_per_img = max_per_img
+
+    def test_step(self, data: dict) -> list[DetDataSample]:
+        views = zip(data['inputs'], data['data_samples'], strict=True)
+        predictions = [self.module.test_step(dict(inputs=i, data_samples=d)) for i, d in views]
+        return self.merge_preds(list(zip(*predictions, strict=True)))
+
+    def merge_preds(self, data_samples_list: Sequence[Sequence[DetDataSample]]) -> list[DetDataSample]:
+        return [self._merge(views) for views in data_samples_list]
+
+    def _merge(self, views: Sequence[DetDataSample]) -> DetDataSample:
+        merged = views[0]
+        found = [_upright(view) for view in views]
+        instances = found[0].cat(found)
+        rows, keep = batched_nms(instances.bboxes, instances.scores, instances.labels, self.nms)
+        instances = instances[keep[: self.max_per_img]]
+        instances.scores = rows[: self.max_per_img, -1]
+        merged.pred_instances = instances
+        return merged
+
+
+def _upright(view: DetDataSample) -> InstanceData:
+    """A view's instances in the picture as it is, with no flip."""
+    instances = view.pred_instances
+    if not view.flip:
+        return instances
+    if view.flip_direction != 'horizontal':
+        raise UserError(f'test-time augmentation flips horizontally, not {view.flip_direction}')
+    width = view.ori_shape[1]
+    x1, y1, x2, y2 = instances.bboxes.unbind(-1)
+    instances.bboxes = torch.stack([width - x2, y1, width - x1, y2], dim=-1)
+    if 'masks' in instances:
+        instances.masks = instances.masks.flip(-1)
+    return instances

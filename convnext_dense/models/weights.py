@@ -111,7 +111,7 @@ def load_pretrained(
     path = locate(source)
     if not path.exists():
         raise UserError(
-            f'no weights to start from at {path}: name others with --pretrained, or --pretrained none for random ones'
+            f'no checkpoint at {path}: start from another with --pretrained, or from none with --pretrained none'
         )
     content = read_checkpoint(path)
     loaded = with_our_names(state_dict_of(content, weights, path), path)

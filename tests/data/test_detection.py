@@ -9,8 +9,9 @@ from mmdet.datasets.samplers import AspectRatioBatchSampler
 from mmengine.logging import MMLogger
 from torch.utils.data import DataLoader
 
-from convnext_dense.data import CocoDataset, SeededSampler
+from convnext_dense.data import SeededSampler
 from convnext_dense.data.dense import collate_dense
+from convnext_dense.data.detection import CocoDataset
 from convnext_dense.errors import UserError
 from tests import coco_files
 from tests.coco_files import COLOURS, HEIGHT, WIDTH

@@ -15,7 +15,7 @@ from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from convnext_dense.data import CocoDataset
+from convnext_dense.data.detection import CocoDataset
 from convnext_dense.errors import UserError
 from convnext_dense.evaluation import CocoAP, coco_results
 

@@ -1,0 +1,24 @@
+# UPerNet with ConvNeXt-T on ADE20K at 512 pixels: mIoU 46.0 single-scale, 46.7 multi-scale, 60M parameters, 939 GFLOPs
+# (MACs) at 2048 x 512 (published). It starts from the official raw weights on ImageNet-1k.
+#   torchrun --nproc_per_node=8 tools/train.py configs/seg/upernet_convnext_t_ade20k.py --launcher pytorch
+#   python tools/train.py configs/seg/upernet_convnext_t_ade20k.py --data sample    # minutes on a laptop
+_base_ = '../_base_/upernet.py'
+
+pretrained = 'convnext_tiny_1k_224'
+model = dict(
+    backbone=dict(
+        type='convnext_dense.ConvNeXt',
+        arch='tiny',
+        out_indices=(0, 1, 2, 3),
+        drop_path_rate=0.4,
+        layer_scale_init_value=1.0,
+    ),
+    decode_head=dict(in_channels=[96, 192, 384, 768]),
+    auxiliary_head=dict(in_channels=384),
+)
+optim_wrapper = dict(
+    type='AmpOptimWrapper',
+    constructor='convnext_dense.LayerDecayConstructor',
+    paramwise_cfg=dict(decay_rate=0.9, scheme='stage_wise'),
+    optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05),  # lr at total_batch_size
+)

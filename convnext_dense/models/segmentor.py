@@ -1,0 +1,38 @@
+"""What the segmentors need beyond mmseg's parts."""
+
+from __future__ import annotations
+
+import warnings
+
+from mmengine.logging import MMLogger
+from mmseg.models.segmentors import SegTTAModel
+from mmseg.structures import SegDataSample
+
+from ..errors import UserError
+from ..registry import MODELS
+
+# The recipe's own choice: ignored pixels count in the mean of the loss.
+warnings.filterwarnings('ignore', message='Default ``avg_non_ignore`` is False')
+
+
+@MODELS.register_module()
+class SegmentorTTA(SegTTAModel):
+    """Averages the class probabilities over several views of each picture.
+
+    Args:
+        module: the segmentor.
+        mode: ``'whole'`` shows it each view at once, as the official multi-scale results were made; ``'slide'`` in
+            windows, as in single-scale testing.
+    """
+
+    def __init__(self, module: dict, mode: str = 'whole') -> None:
+        super().__init__(module)
+        if mode not in ('whole', 'slide'):
+            raise UserError(f"tta_model.mode {mode!r} does not exist: take 'whole' or 'slide'")
+        self.module.test_cfg.mode = mode
+        MMLogger.get_current_instance().info(f'multi-scale testing with flips, {mode} inference of each view')
+
+    def test_step(self, data: dict) -> list[SegDataSample]:
+        views = zip(data['inputs'], data['data_samples'], strict=True)
+        predictions = [self.module.test_step(dict(inputs=i, data_samples=d)) for i, d in views]
+        return self.merge_preds(list(zip(*predictions, strict=True)))
