@@ -18,6 +18,13 @@ from ..evaluation.names import split_names
 from .show import INDEX
 
 RAW, EMA, LR = '#0969da', '#bc4c00', '#57606a'
+# What each task is judged by, in percent: title, what its recipe counts, metrics with what tells their curves apart.
+# A run shows the first that it has logged.
+HEADLINES: list[tuple[str, str, dict[str, str]]] = [
+    ('top-1 on unseen pictures, %', 'epoch', {'top1': ''}),
+    ('AP on unseen pictures, %', 'epoch', {'box_AP': 'boxes, ', 'mask_AP': 'masks, '}),
+    ('mIoU on unseen pictures, %', 'optimizer step', {'mIoU': ''}),
+]
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1f2328; }
 body { max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
@@ -30,6 +37,8 @@ td:first-child, th:first-child { text-align: left; } tr { border-bottom: 1px sol
 .pictures { display: flex; flex-wrap: wrap; gap: .7rem; }
 .pictures figure { margin: 0; border: 1px solid #d1d9e0; border-radius: 6px; overflow: hidden; }
 .pictures figure.wrong { border-color: #cf222e; } .pictures img { display: block; height: 190px; }
+.pairs figure { margin: 0 0 1rem; border: 1px solid #d1d9e0; border-radius: 6px; padding: .6rem; }
+.pairs img { display: block; max-width: 100%; } .pairs figcaption { color: #57606a; margin-top: .3rem; }
 """
 
 
@@ -72,7 +81,7 @@ def _results(content: dict) -> str:
     )
     return (
         f'<p>{html.escape(content["config"])} on {html.escape(content["data"])}, tested from '
-        f'{html.escape(content["checkpoint"])}; accuracies in percent.</p>'
+        f'{html.escape(content["checkpoint"])}; metrics in percent.</p>'
         f'<table><tr><th></th>{head}</tr>{rows}</table>'
     )
 
@@ -82,18 +91,25 @@ def _number(value: float) -> str:
 
 
 def _curves(series: dict[str, list[tuple[int, float]]]) -> str:
-    """An SVG of accuracy by epoch, and of loss and lr by step."""
+    """An SVG of what the task is judged by, and of loss and lr by step."""
     with matplotlib.rc_context({'svg.fonttype': 'none', 'font.size': 10, 'font.family': 'sans-serif'}):
         figure = Figure(figsize=(11, 3.6), layout='constrained')
         accuracy, loss = figure.subplots(1, 2)
+        logged = {name.split('/')[-1] for name in series if name.startswith('val/')}
+        title, unit, headline = next((line for line in HEADLINES if logged & line[2].keys()), HEADLINES[0])
         for kind, colour in (('raw', RAW), ('ema', EMA)):
-            if points := series.get(f'val/{kind}/top1'):
-                label = f'{kind}, {points[-1][1]:.1f} at the end'
-                accuracy.plot(*zip(*points, strict=True), color=colour, marker='o', markersize=3, label=label)
-        accuracy.set(title='top-1 on unseen pictures, %', xlabel='epoch', ylim=(0, 105))
+            for (metric, what), style in zip(headline.items(), ('-', '--'), strict=False):
+                if points := series.get(f'val/{kind}/{metric}'):
+                    label = f'{what}{kind}, {points[-1][1]:.1f} at the end'
+                    steps, values = zip(*points, strict=True)
+                    accuracy.plot(steps, values, style, color=colour, marker='o', markersize=3, label=label)
+        accuracy.set(title=title, xlabel=unit, ylim=(0, 105))
         if accuracy.lines:
             accuracy.xaxis.set_major_locator(MaxNLocator(integer=True))
-            accuracy.legend(frameon=False, loc='lower right')
+            peak = max(line.get_ydata().max() for line in accuracy.lines)
+            if peak < 50:
+                accuracy.set_ylim(0, 1.4 * peak + 0.1)  # with room for the legend
+            accuracy.legend(frameon=False, loc='upper left' if peak < 50 else 'lower right')
         if points := series.get('train/loss'):
             loss.plot(*zip(*points, strict=True), color=RAW, label='loss')
         loss.set(title='training loss and learning rate', xlabel='optimizer step')
@@ -114,15 +130,23 @@ def _curves(series: dict[str, list[tuple[int, float]]]) -> str:
 
 
 def _pictures(index: Path) -> str:
-    figures = []
     entries = json.loads(index.read_text())
-    for entry in entries:
-        data = base64.b64encode((index.parent / entry['file']).read_bytes()).decode()
+    if not entries:
+        return ''
+    figures = [_figure(index.parent / entry['file'], entry) for entry in entries]
+    if all('truth' in entry for entry in entries):
+        right = sum(entry['prediction'] == entry['truth'] for entry in entries)
+        title, layout = f'Predictions on unseen pictures: {right} of these {len(entries)} are right', 'pictures'
+    else:
+        title, layout = 'Predictions on unseen pictures, beside the truth', 'pairs'
+    return f'<h3>{title}</h3><div class="{layout}">{"".join(figures)}</div>'
+
+
+def _figure(file: Path, entry: dict) -> str:
+    kind = 'jpeg' if file.suffix == '.jpg' else 'png'
+    source = f'data:image/{kind};base64,{base64.b64encode(file.read_bytes()).decode()}'
+    caption = html.escape(entry['caption'])
+    if 'truth' in entry:  # the caption is in the picture
         wrong = '' if entry['prediction'] == entry['truth'] else ' class="wrong"'
-        text = html.escape(f'predicted {entry["prediction"]}, is {entry["truth"]}')
-        figures.append(f'<figure{wrong}><img alt="{text}" src="data:image/png;base64,{data}"></figure>')
-    right = sum(entry['prediction'] == entry['truth'] for entry in entries)
-    return (
-        f'<h3>Predictions on unseen pictures: {right} of these {len(entries)} are right</h3>'
-        f'<div class="pictures">{"".join(figures)}</div>'
-    )
+        return f'<figure{wrong}><img alt="{caption}" src="{source}"></figure>'
+    return f'<figure><img alt="{caption}" src="{source}"><figcaption>{caption}</figcaption></figure>'

@@ -5,25 +5,35 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from mmengine.dist import master_only
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
+from pycocotools import mask as rle
 
 from ..data.classification import read_image
+from ..drawing import draw_caption, draw_instances, palette, side_by_side
+from ..lettering import legible
+from ..results import UNLABELLED, Detection, Segmentation
 
 INDEX = 'predictions.json'
-HEIGHT, CAPTION = 224, 58  # pixels of the picture and of the caption below it
-RIGHT, WRONG, INK = '#1a7f37', '#cf222e', '#1f2328'
+SURE = 0.3  # detections with a lower score are not drawn
+WIDEST = 640  # pixels of a side of a picture that is drawn beside another
+RIGHT, WRONG, INK = (26, 127, 55), (207, 34, 46), (31, 35, 40)
 
 
 class ShowPredictions(Hook):
-    """Draws pictures, spread evenly over the test set, with prediction and truth below each.
+    """Draws pictures, spread evenly over the test set, with prediction and truth.
 
-    Beside them lies ``predictions.json``: a list of ``{"file", "path", "truth", "prediction", "score"}`` with the
-    score in [0, 1]. Where raw and averaged weights are tested, the average's predictions are drawn.
+    Classification: a thumbnail over both. Detection: what was found with a score of 0.3 or more, beside the truth.
+    Segmentation: the predicted label map beside the true one.
+
+    With them lies ``predictions.json``: a list of ``{"file", "path", "caption"}``, for classification with
+    ``"truth"``, ``"prediction"`` and ``"score"`` in [0, 1]. Where raw and averaged weights are tested, the average's
+    predictions are drawn.
 
     Args:
         folder: where they go; it must exist.
@@ -33,60 +43,107 @@ class ShowPredictions(Hook):
     def __init__(self, folder: str | Path, count: int) -> None:
         self.folder = Path(folder)
         self.count = count
-        self.chosen: dict[int, dict] = {}  # the latest pass's predictions, by position in the test set
+        self.entries: dict[int, dict] = {}  # of the index, by position in the test set
         self._position = 0
 
     def after_test_iter(
-        self, runner: Runner, batch_idx: int, data_batch: object, outputs: Sequence[dict], **_: object
+        self, runner: Runner, batch_idx: int, data_batch: object, outputs: Sequence, **_: object
     ) -> None:
+        if not is_main_process():
+            return
         if batch_idx == 0:
             self._position = 0
         size = len(runner.test_dataloader.sampler)
-        wanted = set(np.linspace(0, size - 1, min(self.count, size)).round().astype(int).tolist())
+        wanted = np.linspace(0, size - 1, min(self.count, size)).round().astype(int).tolist()
         for output in outputs:
             if self._position in wanted:
-                self.chosen[self._position] = output
+                number = wanted.index(self._position)
+                self.entries[self._position] = self._draw(number, output, runner.test_dataloader.dataset.metainfo)
             self._position += 1
 
-    @master_only
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        classes = runner.test_dataloader.dataset.metainfo['classes']
-        index = []
-        for i, output in enumerate(self.chosen.values()):
-            score, label = output['scores'].max(dim=0)
-            entry = {
-                'file': f'{i:03d}_{classes[output["label"]]}.png',
-                'path': output['path'],
-                'truth': classes[output['label']],
-                'prediction': classes[int(label)],
-                'score': round(float(score), 4),
-            }
-            captioned(read_image(entry['path']), entry).save(self.folder / entry['file'])
-            index.append(entry)
-        (self.folder / INDEX).write_text(json.dumps(index, indent=1) + '\n')
-        runner.logger.info(f'{len(index)} pictures with prediction and truth are in {self.folder}')
+        if is_main_process():
+            (self.folder / INDEX).write_text(json.dumps(list(self.entries.values()), indent=1) + '\n')
+            runner.logger.info(f'{len(self.entries)} pictures with prediction and truth are in {self.folder}')
+
+    def _draw(self, number: int, output: Any, metainfo: dict) -> dict:
+        """Write one picture, and return its entry of the index."""
+        if isinstance(output, dict):
+            drawn, entry = _classified(output, metainfo['classes'])
+            file = f'{number:03d}_{entry["truth"]}.png'
+        else:
+            picture = _as_the_data_set_reads_it(output)
+            if 'pred_instances' in output:
+                prediction, truth, caption = _detected(output, picture, metainfo['classes'])
+            else:
+                prediction, truth, caption = _segmented(output, picture, metainfo)
+            drawn = side_by_side([('prediction', _small(prediction)), ('truth', _small(truth))])
+            entry = {'path': output.img_path, 'caption': caption}
+            file = f'{number:03d}_{Path(output.img_path).stem}.jpg'
+        Image.fromarray(drawn).save(self.folder / file, quality=90)
+        return {'file': file, **entry}
 
 
-def captioned(image: Image.Image, entry: dict) -> Image.Image:
-    """The picture, brought to a height of 224 pixels, over a caption with prediction and truth."""
-    width = max(HEIGHT // 2, min(2 * HEIGHT, round(image.width * HEIGHT / image.height)))
-    canvas = Image.new('RGB', (width, HEIGHT + CAPTION), 'white')
-    canvas.paste(image.resize((width, HEIGHT), Image.Resampling.BICUBIC), (0, 0))
-    right = entry['prediction'] == entry['truth']
-    draw = ImageDraw.Draw(canvas)
-    for line, (text, colour) in enumerate(
-        [
-            (f'{entry["prediction"]}  {entry["score"]:.0%}', RIGHT if right else WRONG),
-            (f'truth: {entry["truth"]}', INK),
-        ]
-    ):
-        draw.text((8, HEIGHT + 5 + 25 * line), text, fill=colour, font=_font_that_fits(text, width - 16))
-    return canvas
+def _classified(output: dict, classes: Sequence[str]) -> tuple[np.ndarray, dict]:
+    """The thumbnail, and its entry of the index."""
+    label, truth = int(output['scores'].argmax()), output['label']
+    score = float(output['scores'][label])
+    entry = {
+        'path': output['path'],
+        'caption': f'predicted {classes[label]}, is {classes[truth]}',
+        'truth': classes[truth],
+        'prediction': classes[label],
+        'score': round(score, 4),
+    }
+    words = legible(classes)
+    lines = [(f'{words[label]}  {score:.0%}', RIGHT if label == truth else WRONG), (f'truth: {words[truth]}', INK)]
+    return draw_caption(np.asarray(read_image(output['path'])), lines), entry
 
 
-def _font_that_fits(text: str, width: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    for size in range(19, 9, -1):
-        font = ImageFont.load_default(size)
-        if font.getlength(text) <= width:
-            break
-    return font
+def _detected(output: Any, picture: np.ndarray, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, str]:
+    """Prediction, truth, and a caption."""
+    prediction = Detection.from_sample(output, classes).above(SURE)
+    truth = output.instances  # as CocoDataset hands them on
+    labels = np.array([instance['bbox_label'] for instance in truth], int)
+    words = legible(classes)
+    tags = [words[i['bbox_label']] + (' (crowd)' if i['ignore_flag'] else '') for i in truth]
+    boxes = np.array([instance['bbox'] for instance in truth], float).reshape(-1, 4)
+    masks = None
+    if all('mask' in instance for instance in truth):
+        masks = np.array([_decoded(i['mask'], prediction.size) for i in truth], bool).reshape(-1, *prediction.size)
+    drawn = draw_instances(picture, boxes, tags, palette(len(classes))[labels], masks)
+    caption = f'{len(prediction.boxes)} predicted with a score of {SURE:.0%} or more, {len(truth)} annotated'
+    return prediction.draw(image=picture), drawn, caption
+
+
+def _segmented(output: Any, picture: np.ndarray, metainfo: dict) -> tuple[np.ndarray, np.ndarray, str]:
+    """Prediction, truth, and a caption."""
+    prediction, truth = (
+        Segmentation.from_sample(output, metainfo['classes'], metainfo['palette'], kind) for kind in ('pred', 'gt')
+    )
+    labelled = truth.labels != UNLABELLED
+    right = (prediction.labels == truth.labels)[labelled]
+    caption = f'{right.mean():.1%} of the labelled pixels are right' if right.size else 'nothing is labelled'
+    return prediction.draw(image=picture), truth.draw(image=picture), caption
+
+
+def _as_the_data_set_reads_it(sample: Any) -> np.ndarray:
+    """The picture of an mmdet or mmseg sample, turned to fit its annotations; uint8 (H, W, 3), RGB."""
+    from ..data.dense import LoadImage  # here, because it imports mmcv, which classification does without
+
+    height, width = sample.ori_shape[:2]
+    return LoadImage().transform({'img_path': sample.img_path, 'height': height, 'width': width})['img'][..., ::-1]
+
+
+def _decoded(mask: list | dict, size: tuple[int, int]) -> np.ndarray:
+    """A COCO mask, polygons or an RLE of either kind, as bool (H, W)."""
+    if isinstance(mask, list) or isinstance(mask['counts'], list):
+        mask = rle.frPyObjects(mask, *size)
+    return rle.decode(rle.merge(mask) if isinstance(mask, list) else mask).astype(bool)
+
+
+def _small(picture: np.ndarray) -> np.ndarray:
+    """The picture, made smaller where a side has more than 640 pixels."""
+    image = Image.fromarray(picture)
+    image.thumbnail((WIDEST, WIDEST), Image.Resampling.LANCZOS)
+    return np.asarray(image)
