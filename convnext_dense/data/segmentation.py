@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
-import numpy as np
 from mmengine.dataset import BaseDataset
 from PIL import Image
 
+from ..drawing import palette
 from ..errors import UserError
 from ..registry import DATASETS
 from .dense import DenseDataset
@@ -56,7 +55,7 @@ class MaskFolder(DenseDataset, BaseDataset):
         self.reduce_zero_label = reduce_zero_label
         self.on_bad_image = on_bad_image
         classes = tuple(mask_classes(root, reduce_zero_label))
-        metainfo = {'classes': classes, 'palette': distinct_colours(len(classes))}
+        metainfo = {'classes': classes, 'palette': palette(len(classes)).tolist()}
         super().__init__(metainfo=metainfo, pipeline=pipeline, test_mode=test_mode, indices=indices)
 
     def load_data_list(self) -> list[dict]:
@@ -77,22 +76,3 @@ class MaskFolder(DenseDataset, BaseDataset):
         except Exception:
             read_mask(info['seg_map_path'])  # where the mask is what is wrong, this says so
             raise
-
-
-def distinct_colours(count: int) -> list[list[int]]:
-    """Colours as [R, G, B] that are far from each other and from grey; the first ones are the same for any count.
-
-    Each is, of a grid of 512, the one that is farthest in CIELAB from those before it and from all greys.
-
-    Args:
-        count: up to 255; the nearest two of 19 are 38 apart in CIELAB, of 150 14.
-    """
-    levels = np.arange(24, 256, 33, dtype=np.uint8)
-    grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, 3)
-    lab = cv2.cvtColor(grid[None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
-    distance = np.hypot(lab[:, 1], lab[:, 2])  # to the nearest grey, and then to the nearest colour chosen
-    chosen: list[int] = []
-    for _ in range(count):
-        chosen.append(int(distance.argmax()))
-        distance = np.minimum(distance, np.linalg.norm(lab - lab[chosen[-1]], axis=1))
-    return grid[chosen].tolist()

@@ -9,10 +9,10 @@ import torch
 from faster_coco_eval import COCO, COCOeval_faster
 from mmengine.evaluator import BaseMetric
 from pycocotools import mask as rle
-from torch import Tensor
 
 from ..errors import UserError
 from ..registry import METRICS
+from ..results import encode_masks
 
 NAMES = {'bbox': 'box', 'segm': 'mask'}
 
@@ -102,21 +102,10 @@ def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int]) -> l
             for label, box, score in rows
         ]
         if 'masks' in found:
-            for entry, mask in zip(entries, _encoded(found['masks']), strict=True):
+            for entry, mask in zip(entries, encode_masks(found['masks'].cpu().numpy()), strict=True):
                 entry['segmentation'] = mask
         results += entries
     return results
-
-
-def _encoded(masks: Tensor) -> list[dict]:
-    """Compressed RLEs of masks, bool (N, H, W): one call for all is faster than one for each."""
-    if not len(masks):
-        return []
-    pixels = masks.cpu().numpy().view(np.uint8)
-    return [
-        {**mask, 'counts': mask['counts'].decode('ascii')}
-        for mask in rle.encode(np.asfortranarray(pixels.transpose(1, 2, 0)))
-    ]
 
 
 def _truth(instance: dict, image_id: int, category_ids: Sequence[int]) -> dict:

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from convnext_dense.data import SeededSampler
 from convnext_dense.data.dense import collate_dense
-from convnext_dense.data.segmentation import distinct_colours
+from convnext_dense.drawing import palette
 from convnext_dense.errors import UserError
 from convnext_dense.registry import DATASETS
 from tests.mask_folder import COLOURS, draw_labels, save, save_with_palette, write_mask_folder
@@ -141,28 +141,7 @@ def test_classes_and_their_colours_come_from_the_root(root):
     (root / 'classes.txt').write_text('\n'.join(names))
     metainfo = mask_folder(root).metainfo
     assert metainfo['classes'] == tuple(names)
-    assert metainfo['palette'] == distinct_colours(6)
-
-
-def cielab(colours: np.ndarray) -> np.ndarray:
-    """sRGB (N, 3) in 0..255 as CIELAB under D65, by the standard's formulas."""
-    c = colours / 255
-    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
-    xyz = linear @ np.array([[0.4124, 0.2126, 0.0193], [0.3576, 0.7152, 0.1192], [0.1805, 0.0722, 0.9505]])
-    t = xyz / np.array([0.9505, 1.0, 1.089])
-    x, y, z = np.where(t > (6 / 29) ** 3, np.cbrt(t), t * (29 / 6) ** 2 / 3 + 4 / 29).T
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
-
-
-@pytest.mark.parametrize(('count', 'apart'), [(2, 150), (19, 35), (150, 12), (255, 10)])
-def test_colours_are_told_apart_from_each_other_and_from_grey(count, apart):
-    colours = np.array(distinct_colours(count))
-    assert colours.shape == (count, 3)
-    assert colours.tolist() == distinct_colours(255)[:count]
-    assert (np.ptp(colours, axis=1) > 30).all()
-    lab = cielab(colours)
-    between = np.linalg.norm(lab[:, None] - lab, axis=2)
-    assert between[~np.eye(count, dtype=bool)].min() > apart
+    assert metainfo['palette'] == palette(6).tolist()
 
 
 def test_an_image_is_turned_where_its_mask_was_made_for_the_turned_one(root):
