@@ -1,10 +1,13 @@
 """Train and test a config on the sample by the two tools, and keep the result beside this file.
 
-python benchmarks/sample_accuracy.py configs/classification/convnext_a.py
+python benchmarks/sample_accuracy.py configs/classification/convnext_a.py --work-dir work_dirs/backbone
+python benchmarks/sample_accuracy.py configs/det/cascade_convnext_a_coco.py
+python benchmarks/sample_accuracy.py configs/det/cascade_convnext_a_coco.py --pretrained work_dirs/backbone/epoch_3.pth
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -22,12 +25,14 @@ from convnext_dense.data.sample import ensure_sample
 ROOT = Path(__file__).parents[1]
 
 
-def main(config: str) -> None:
+def main(config: str, pretrained: str | None, keep: str | None) -> None:
     ensure_sample()
-    with tempfile.TemporaryDirectory() as work_dir:
-        out = Path(work_dir, 'metrics.json')
+    with tempfile.TemporaryDirectory() as temporary:
+        work_dir = keep or temporary
+        out = Path(temporary, 'metrics.json')
         start = time.perf_counter()
         train = ['tools/train.py', config, '--data', 'sample', '--work-dir', work_dir]
+        train += ['--pretrained', pretrained] if pretrained else []
         subprocess.run([sys.executable, *train], cwd=ROOT, check=True)
         seconds = time.perf_counter() - start
         test = ['tools/test.py', config, work_dir, '--data', 'sample', '--out', str(out)]
@@ -35,17 +40,20 @@ def main(config: str) -> None:
         metrics = json.loads(out.read_text())['metrics']
     result = {
         'config': config,
+        'pretrained': pretrained is not None,
         'seconds': round(seconds, 1),
         'metrics': {name: round(value, 4) for name, value in metrics.items()},
         'environment': {
             'cpu': cpu_name(),
             'cores': os.cpu_count(),
+            'threads': torch.get_num_threads(),
             'gpu': collect_env()['CUDA available'],
             'torch': torch.__version__,
             'python': platform.python_version(),
         },
     }
-    path = Path(__file__).with_name(f'sample_{Path(config).stem}.json')
+    start = '_from_backbone' if pretrained else ''
+    path = Path(__file__).with_name(f'sample_{Path(config).stem}{start}.json')
     path.write_text(json.dumps(result, indent=2) + '\n')
     print(f'{path.name}: {result["metrics"]} in {seconds:.0f} s')
 
@@ -58,4 +66,9 @@ def cpu_name() -> str:
 
 
 if __name__ == '__main__':
-    main(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config')
+    parser.add_argument('--pretrained', help='start from this checkpoint')
+    parser.add_argument('--work-dir', help='keep the run there')
+    args = parser.parse_args()
+    main(args.config, args.pretrained, args.work_dir)

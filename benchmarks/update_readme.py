@@ -36,7 +36,7 @@ def published() -> str:
 
 
 def sample() -> str:
-    results = [json.loads(path.read_text()) for path in sorted(HERE.glob('sample_*.json'))]
+    results = [r for r in _results() if 'raw/top1' in r['metrics']]
     lines = [
         '| config | top-1 on 960 unseen pictures, raw / EMA weights | whole command |',
         '| --- | --- | --- |',
@@ -44,19 +44,67 @@ def sample() -> str:
     for result in results:
         top1 = ' / '.join(f'{result["metrics"][f"{kind}/top1"]:.1f}' for kind in ('raw', 'ema'))
         lines.append(f'| `{result["config"]} --data sample` | {top1} | {result["seconds"] / 60:.1f} min |')
-    if results:
-        environment = results[0]['environment']
-        lines += [
-            '',
-            f'Measured with `benchmarks/sample_accuracy.py` on {environment["cores"]} cores of {environment["cpu"]}, '
-            f'without a GPU, torch {environment["torch"]}, Python {environment["python"]}; the sample was there '
-            'already. Chance is 8.3.',
-        ]
+    return '\n'.join([*lines, '', f'{_measured(results[0])} Chance is 8.3.'])
+
+
+def sample_dense() -> str:
+    results = [r for r in _results() if 'raw/top1' not in r['metrics']]
+    lines = [
+        '| config | backbone | on 100 unseen pictures | whole command |',
+        '| --- | --- | --- | --- |',
+    ]
+    for result in results:
+        metrics = result['metrics']
+        start = 'trained by `convnext_a.py --data sample`' if result['pretrained'] else 'random'
+        if 'raw/mIoU' in metrics:
+            said = f'mIoU {metrics["raw/mIoU"]:.1f}'
+        else:
+            said = f'box AP50 {metrics["raw/box_AP50"]:.1f}, mask AP50 {metrics["raw/mask_AP50"]:.1f}'
+        lines.append(f'| `{result["config"]} --data sample` | {start} | {said} | {result["seconds"] / 60:.1f} min |')
+    return '\n'.join([*lines, '', _measured(results[0])])
+
+
+def _results() -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted(HERE.glob('sample_*.json'))]
+
+
+def _measured(result: dict) -> str:
+    environment = result['environment']
+    threads = f' with {environment["threads"]} thread{"s" if environment["threads"] > 1 else ""}'
+    return (
+        f'Measured with `benchmarks/sample_accuracy.py` on {environment["cores"]} cores of {environment["cpu"]}'
+        f'{threads}, without a GPU, torch {environment["torch"]}, Python {environment["python"]}; the sample was '
+        'there already.'
+    )
+
+
+def published_dense() -> str:
+    lines = [
+        '| model | backbone | trained on | parameters | FLOPs (MACs, as the paper counts) | result |',
+        '| --- | --- | --- | --- | --- | --- |',
+    ]
+    groups = (
+        ('Mask R-CNN, COCO', paper.MASK_RCNN_COCO, 'box AP {}, mask AP {}'),
+        ('Cascade Mask R-CNN, COCO', paper.CASCADE_COCO, 'box AP {}, mask AP {}'),
+        ('UPerNet, ADE20K', paper.UPERNET_ADE20K, 'mIoU {} single-scale, {} multi-scale'),
+    )
+    for model, rows, result in groups:
+        for row in rows:
+            said = result.format(*row.scores)
+            lines.append(f'| {model} | {row.arch} | {row.data} | {row.params:g}M | {row.macs:g}G | {said} |')
     return '\n'.join(lines)
 
 
+TABLES = {
+    'published': published,
+    'published dense': published_dense,
+    'sample': sample,
+    'sample dense': sample_dense,
+}
+
+
 def update(text: str) -> str:
-    for name, table in (('published', published), ('sample', sample)):
+    for name, table in TABLES.items():
         pattern = rf'(<!-- table: {name} -->\n).*?(<!-- end -->)'
         text = re.sub(pattern, lambda match, table=table: f'{match[1]}{table()}\n{match[2]}', text, flags=re.DOTALL)
     return text

@@ -109,7 +109,7 @@ sample = dict(
     ),
     val_dataloader=dict(num_workers=1, dataset=dict(pipeline={'1': dict(scale=(320, 192))})),
     test_dataloader=dict(num_workers=1, dataset=dict(pipeline={'1': dict(scale=(320, 192))})),
-    train_cfg=dict(max_epochs=2, total_batch_size=4),
+    train_cfg=dict(max_epochs=1, total_batch_size=4),
     tta_pipeline={
         '1': dict(
             transforms={'0': {str(i): dict(scale=(480, side)) for i, side in enumerate((160, 192, 224))}},
