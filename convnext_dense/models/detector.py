@@ -53,8 +53,13 @@ class DetectorTTA(BaseTTAModel):
         self.max_per_img = max_per_img
 
     def test_step(self, data: dict) -> list[DetDataSample]:
-        views = zip(data['inputs'], data['data_samples'], strict=True)
-        predictions = [self.module.test_step(dict(inputs=i, data_samples=d)) for i, d in views]
+        predictions = []
+        for inputs, samples in zip(data['inputs'], data['data_samples'], strict=True):
+            flips = [sample.flip_direction for sample in samples]
+            for sample in samples:  # mmdet would turn masks back by itself, and fails at it
+                sample.set_metainfo(dict(flip=False, flip_direction=None))
+            found = self.module.test_step(dict(inputs=inputs, data_samples=samples))
+            predictions.append([_upright(sample, flip) for sample, flip in zip(found, flips, strict=True)])
         return self.merge_preds(list(zip(*predictions, strict=True)))
 
     def merge_preds(self, data_samples_list: Sequence[Sequence[DetDataSample]]) -> list[DetDataSample]:
@@ -62,8 +67,7 @@ class DetectorTTA(BaseTTAModel):
 
     def _merge(self, views: Sequence[DetDataSample]) -> DetDataSample:
         merged = views[0]
-        found = [_upright(view) for view in views]
-        instances = found[0].cat(found)
+        instances = InstanceData.cat([view.pred_instances for view in views])
         rows, keep = batched_nms(instances.bboxes, instances.scores, instances.labels, self.nms)
         instances = instances[keep[: self.max_per_img]]
         instances.scores = rows[: self.max_per_img, -1]
@@ -71,16 +75,15 @@ class DetectorTTA(BaseTTAModel):
         return merged
 
 
-def _upright(view: DetDataSample) -> InstanceData:
+def _upright(view: DetDataSample, flip: str | None) -> DetDataSample:
     """A view's instances in the picture as it is, with no flip."""
-    instances = view.pred_instances
-    if not view.flip:
-        return instances
-    if view.flip_direction != 'horizontal':
-        raise UserError(f'test-time augmentation flips horizontally, not {view.flip_direction}')
-    width = view.ori_shape[1]
+    if flip is None:
+        return view
+    if flip != 'horizontal':
+        raise UserError(f'test-time augmentation flips horizontally, not {flip}')
+    instances, width = view.pred_instances, view.ori_shape[1]
     x1, y1, x2, y2 = instances.bboxes.unbind(-1)
     instances.bboxes = torch.stack([width - x2, y1, width - x1, y2], dim=-1)
     if 'masks' in instances:
         instances.masks = instances.masks.flip(-1)
-    return instances
+    return view
