@@ -18,6 +18,9 @@ RUN := .venv/bin/python
 UV := .venv/bin/uv
 STAMP := .venv/.installed
 DEMO := work_dirs/demo
+CLASSIFIER := configs/classification/convnext_a.py
+DETECTOR := configs/det/cascade_convnext_a_coco.py
+SEGMENTOR := configs/seg/upernet_convnext_a_ade20k.py
 
 # Wheels only, so that nothing is ever compiled. The three exceptions are published as source packages and
 # become pure-Python wheels: uv builds them in isolation, out of sight of torch, and mmcv then skips its ops.
@@ -67,11 +70,19 @@ $(STAMP): requirements/lock.txt requirements/dev.txt setup.py convnext_dense.pth
 	@$(RUN) -c "$$SMOKE_CHECK"
 	@touch $@
 
-demo: install  ## train, test and report on the procedural sample, in minutes on a CPU
+demo: install  ## backbone, detector and segmentor on the procedural sample, and a page about them, in minutes on a CPU
 	rm -rf $(DEMO)
-	$(RUN) tools/train.py configs/classification/convnext_a.py --data sample --work-dir $(DEMO)/classification
-	$(RUN) tools/test.py configs/classification/convnext_a.py $(DEMO)/classification --data sample \
-		--out $(DEMO)/classification/metrics.json --show-dir $(DEMO)/classification/show
+	$(RUN) tools/train.py $(CLASSIFIER) --data sample --work-dir $(DEMO)/1_backbone --epochs 2
+	$(RUN) tools/test.py $(CLASSIFIER) $(DEMO)/1_backbone --data sample \
+		--out $(DEMO)/1_backbone/metrics.json --show-dir $(DEMO)/1_backbone/show --show 24
+	$(RUN) tools/train.py $(DETECTOR) --data sample --pretrained $(DEMO)/1_backbone/epoch_2.pth \
+		--work-dir $(DEMO)/2_detector --cfg-options train_dataloader.dataset.indices=360 val_dataloader.dataset.indices=20
+	$(RUN) tools/test.py $(DETECTOR) $(DEMO)/2_detector --data sample \
+		--out $(DEMO)/2_detector/metrics.json --show-dir $(DEMO)/2_detector/show --show 8
+	$(RUN) tools/train.py $(SEGMENTOR) --data sample --pretrained $(DEMO)/1_backbone/epoch_2.pth \
+		--work-dir $(DEMO)/3_segmentor --iters 180
+	$(RUN) tools/test.py $(SEGMENTOR) $(DEMO)/3_segmentor --data sample \
+		--out $(DEMO)/3_segmentor/metrics.json --show-dir $(DEMO)/3_segmentor/show --show 8
 	$(RUN) tools/report.py $(DEMO) --out $(DEMO)/report.html
 
 test: install  ## run the test suite

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -53,7 +54,9 @@ def run_verb(verb: str, argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     command.add_arguments(parser)
+    argv = list(sys.argv[1:] if argv is None else argv)
     args = parser.parse_args(argv)
+    args.command_line = shlex.join(['python', parser.prog, *argv] if in_tools else [*parser.prog.split(), *argv])
     try:
         command.run(args)
     except UserError as error:

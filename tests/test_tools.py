@@ -73,6 +73,9 @@ def test_report_shows_curves_results_and_pictures(run, image_folder, capsys):
     page = Path(said.removeprefix('the page is at ')).read_text()
     top1 = json.loads((run / 'metrics.json').read_text())['metrics']['raw/top1']
     assert f'<td>{top1:.2f}</td>' in page
+    commands = re.search('<pre>(.*?)</pre>', page, re.DOTALL)[1].splitlines()
+    assert [Path(line.split()[1]).stem for line in commands] == ['train', 'test']
+    assert all(str(run) in line for line in commands)
     assert page.count('<svg') == 1
     assert page.count('data:image/png;base64,') == 18
     assert not re.search(r'(src|href)="http', page)  # self-contained

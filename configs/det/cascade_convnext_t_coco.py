@@ -16,8 +16,11 @@ model = dict(
     neck=dict(in_channels=[96, 192, 384, 768]),
 )
 sample = dict(
-    model=dict(test_cfg=dict(rpn=dict(max_per_img=30), rcnn=dict(max_per_img=10))),
-    train_dataloader=dict(batch_size=2, dataset=dict(indices=120)),
+    model=dict(
+        train_cfg=dict(rcnn={stage: dict(sampler=dict(num=16)) for stage in '012'}),
+        test_cfg=dict(rpn=dict(max_per_img=30), rcnn=dict(max_per_img=10)),
+    ),
+    train_dataloader=dict(batch_size=2, dataset=dict(indices=80)),
     val_dataloader=dict(dataset=dict(indices=40)),
     test_dataloader=dict(dataset=dict(indices=40)),
     train_cfg=dict(max_epochs=1, total_batch_size=2),

@@ -13,6 +13,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ..engine import COMMANDS
 from ..engine.csv_log import read_scalars
 from ..evaluation.names import split_names
 from .show import INDEX
@@ -60,9 +61,15 @@ def page(title: str, runs: Sequence[Path]) -> str:
 def _section(run: Path) -> str:
     series = read_scalars(run)
     parts = [f'<h2>{html.escape(run.name)}</h2>']
+    commands = run / COMMANDS
+    lines = commands.read_text().splitlines() if commands.is_file() else []
     metrics = run / 'metrics.json'
     if metrics.is_file():
-        parts.append(_results(json.loads(metrics.read_text())))
+        content = json.loads(metrics.read_text())
+        lines += [content['command']] if 'command' in content else []
+        parts.append(_results(content))
+    if lines:
+        parts.append(f'<pre>{html.escape(chr(10).join(lines))}</pre>')
     parts.append(f'<div class="curves">{_curves(series)}</div>')
     shown = run / 'show' / INDEX
     if shown.is_file():

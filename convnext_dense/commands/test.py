@@ -63,6 +63,7 @@ def run(args: argparse.Namespace) -> None:
     print(_table(metrics))
     if args.out:
         content = {
+            'command': args.command_line,
             'config': args.config,
             'checkpoint': cfg.load_from,
             'data': cfg.test_dataloader.dataset.get('root') or cfg.test_dataloader.dataset.annotations,

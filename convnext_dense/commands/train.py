@@ -13,9 +13,11 @@ import importlib.util
 import os
 from pathlib import Path
 
+from mmengine.dist import is_main_process
+
 from ..cli import add_run_arguments
 from ..config import fit_to_machine, read_config, set_amp, set_length
-from ..engine import Runner
+from ..engine import COMMANDS, Runner
 from ..engine import checkpoint as checkpoints
 from ..errors import UserError
 from ..tasks import loaders
@@ -91,6 +93,9 @@ def run(args: argparse.Namespace) -> None:
     os.environ.setdefault('LOCAL_RANK', '0')
     fit_to_machine(cfg)
     runner = Runner.from_cfg(cfg)
+    if is_main_process():
+        with open(Path(cfg.work_dir, COMMANDS), 'a') as file:
+            file.write(args.command_line + '\n')
     runner.train()
     runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}')
 

@@ -7,9 +7,10 @@ from .ema import EMA
 from .learning_rates import LogProcessor, RuntimeInfo
 from .loops import TestLoop, TrainLoop, ValLoop
 from .progress import ProgressBar
-from .runner import Runner
+from .runner import COMMANDS, Runner
 
 __all__ = [
+    'COMMANDS',
     'EMA',
     'BadImages',
     'CSVBackend',

@@ -36,6 +36,7 @@ from .loops import TrainLoop
 
 # mmengine's own default hooks, those that its register_default_hooks takes None for
 OWN_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+COMMANDS = 'commands.txt'  # in a work dir: the command lines that it was made by
 # mmengine's lines that tell a person nothing
 NOISE = (
     *('Hooks will be executed', 'Distributed training is not used', 'Exp name:', 'Checkpoints will be saved'),
