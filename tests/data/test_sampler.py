@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from convnext_dense.data import sampler as module
-from convnext_dense.data.sampler import SeededSampler, sample_seed, seeded
+from convnext_dense.data.sampler import AspectRatioBatches, SeededSampler, sample_seed, seeded
 
 
 def draw(size: int = 10, epoch: int = 0, seed: int = 3, shuffle: bool = True, multiple_of: int = 1) -> list:
@@ -79,3 +79,28 @@ def test_seeded_gives_the_same_numbers_and_leaves_no_trace():
         raise KeyError
     assert one == two
     assert [before, numbers()] == undisturbed
+
+
+class Pictures(list):
+    """Shapes of pictures."""
+
+    def get_data_info(self, key: tuple[int, int]) -> dict:
+        return self[key[0]]
+
+
+@pytest.mark.parametrize('tall', range(13))
+def test_batches_are_all_wide_or_all_tall_and_as_many_as_they_say(tall):
+    """Also where the rest of both is a whole batch, which mmdet's own sampler would leave out."""
+    pictures = Pictures(dict(width=10, height=20 if i < tall else 5) for i in range(12))
+    batches = list(AspectRatioBatches(SeededSampler(pictures, shuffle=True, seed=0), batch_size=4))
+    assert len(batches) == 3
+    assert sorted(index for batch in batches for index, _ in batch) == list(range(12))
+    mixed = [len({pictures[index]['height'] for index, _ in batch}) > 1 for batch in batches]
+    assert not any(mixed[:-1])
+
+
+def test_a_cut_epoch_goes_on_with_the_samples_that_were_not_drawn():
+    sampler = SeededSampler(range(10), shuffle=True, seed=3)
+    whole = list(sampler)
+    sampler.skip = 4
+    assert list(sampler) == whole[4:]
