@@ -22,3 +22,9 @@ optim_wrapper = dict(
     paramwise_cfg=dict(decay_rate=0.9, scheme='stage_wise'),
     optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05),  # lr at total_batch_size
 )
+sample = dict(
+    train_cfg=dict(max_iters=40, val_interval=40),
+    val_dataloader=dict(dataset=dict(indices=40)),
+    test_dataloader=dict(dataset=dict(indices=40)),
+    default_hooks=dict(checkpoint=dict(interval=40)),
+)
