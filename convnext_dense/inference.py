@@ -81,7 +81,7 @@ def load(
     with config_errors('model'):
         model = revert_sync_batchnorm(MODELS.build(cfg.model))
     load_strictly(model, state, f'checkpoint {path}')
-    colours = known.get('palette')
+    colours: Any = known.get('palette')
     if np.shape(colours) != (len(names), 3):  # absent, or 'random', as some data sets have it
         colours = palette(len(names))
     return Predictor(model.to(device).eval(), cfg, names, np.array(colours, np.uint8), known.get('category_ids'))
