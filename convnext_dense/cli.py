@@ -22,13 +22,17 @@ from .errors import UserError
 VERBS = {
     'train': 'train a model',
     'test': 'test a checkpoint',
+    'demo': 'draw what a model finds in pictures and videos',
     'param_groups': 'show the learning rates and weight decays that a config gives its parameters',
     'report': 'make a page of curves, results and pictures from work dirs',
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``argv``, by default the process's, and return the exit code: 0, 2 for bad input, 130 for Ctrl-C."""
+    """Run ``argv``, by default the process's, and return the exit code.
+
+    It is 0, 1 if some of many inputs could not be used, 2 for bad input, 130 for Ctrl-C.
+    """
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ('-h', '--help'):
         verbs = '\n'.join(f'  {verb:<14}{what}' for verb, what in VERBS.items())
@@ -58,7 +62,7 @@ def run_verb(verb: str, argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     args.command_line = shlex.join(['python', parser.prog, *argv] if in_tools else [*parser.prog.split(), *argv])
     try:
-        command.run(args)
+        return command.run(args) or 0
     except UserError as error:
         if args.debug:
             traceback.print_exc()
@@ -71,7 +75,6 @@ def run_verb(verb: str, argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    return 0
 
 
 class Options(DictAction):
@@ -84,14 +87,17 @@ class Options(DictAction):
             parser.error('--cfg-options: expected KEY=VALUE, such as train_dataloader.batch_size=64')
 
 
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of every verb that takes a config."""
+def add_config_arguments(parser: argparse.ArgumentParser, roots: bool = True) -> None:
+    """The arguments of every verb that takes a config, with ``roots`` of one that can take data from anywhere."""
     parser.add_argument('config', metavar='CONFIG', help='config file, such as configs/classification/convnext_t.py')
-    parser.add_argument(
-        '--data',
-        metavar='PATH|sample',
-        help="root of the data set (default: the config's own); 'sample' draws a small one and needs no download",
-    )
+    if roots:
+        parser.add_argument(
+            '--data',
+            metavar='PATH|sample',
+            help="root of the data set (default: the config's own); 'sample' draws a small one and needs no download",
+        )
+    else:
+        parser.add_argument('--data', choices=('sample',), help='the model was trained with --data sample')
     parser.add_argument(
         '--cfg-options',
         nargs='+',

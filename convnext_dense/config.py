@@ -14,7 +14,7 @@ import torch
 from mmengine.config import Config
 
 from .errors import UserError
-from .tasks import loaders, task_of
+from .tasks import Task, loaders, task_of
 
 NEEDED = (
     *('task', 'model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'train_cfg', 'test_cfg'),
@@ -56,8 +56,8 @@ def read_config(path: str, options: dict | None = None, data: str | None = None,
         path: see :func:`find_config`.
         options: ``{'a.b': value}``, changes to keys of the tree.
         data: root of a data set, ``'sample'``, or None for the config's own.
-        needs_data: whether the data must be there, and heads follow its classes; if not, and ``data`` is None, the
-            config's own number of classes stays.
+        needs_data: whether the data must be there, and heads follow its classes; if not, the config's own number of
+            classes stays, and of ``data`` it only matters whether it is ``'sample'``, for which configs have settings.
 
     Raises:
         UserError: if the config can't be read, an option's first key is in no config, the data is not as expected.
@@ -73,19 +73,16 @@ def read_config(path: str, options: dict | None = None, data: str | None = None,
         raise UserError(f"config {file} is not one of this project's: it has no {', no '.join(absent)}")
     task = task_of(cfg)
     if data == 'sample':
-        from .data.sample import ensure_sample
-
         with _schedule_following(cfg):
             cfg.merge_from_dict(cfg.get('sample', {}))  # {'1': ...} changes the second item of a list
-        data = str(ensure_sample() / task.sample)
     _check_options(options or {}, cfg)
     try:
         with _schedule_following(cfg):
             cfg.merge_from_dict(options or {})
     except (TypeError, KeyError, IndexError, AssertionError) as error:
         raise UserError(f'--cfg-options do not fit the config: {_one_line(error)}') from error
-    if needs_data or data is not None:
-        task.follow(cfg, data)
+    if needs_data:
+        task.follow(cfg, _sample_root(task) if data == 'sample' else data)
     return cfg
 
 
@@ -140,6 +137,12 @@ def fit_to_machine(cfg: Config) -> None:
         loader.num_workers = min(loader.num_workers, cores)
         loader.persistent_workers = loader.num_workers > 0 and loader.get('persistent_workers', False)
         loader.pin_memory = torch.cuda.is_available() and loader.get('pin_memory', False)
+
+
+def _sample_root(task: Task) -> str:
+    from .data.sample import ensure_sample
+
+    return str(ensure_sample() / task.sample)
 
 
 @contextmanager

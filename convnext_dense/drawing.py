@@ -89,7 +89,12 @@ def draw_instances(
 
 
 def draw_label_map(
-    image: np.ndarray, labels: np.ndarray, names: Sequence[str], colours: np.ndarray, ignore: int = 255
+    image: np.ndarray,
+    labels: np.ndarray,
+    names: Sequence[str],
+    colours: np.ndarray,
+    ignore: int = 255,
+    legend_rows: int | None = None,
 ) -> np.ndarray:
     """A colour over each labelled pixel, and below the picture the classes by falling area, in percent of the picture.
 
@@ -99,6 +104,7 @@ def draw_label_map(
         names: K class names.
         colours: uint8 (K, 3), RGB.
         ignore: label of pixels that are left as they are.
+        legend_rows: the legend has so many, with the largest classes; None for as many as it takes.
 
     Returns:
         uint8 RGB; the top left corner is the picture, enlarged as by :func:`draw_instances`.
@@ -115,7 +121,7 @@ def draw_label_map(
     present = [int(k) for k in np.argsort(-counts, kind='stable') if counts[k]]
     words = legible(names)
     entries = [(words[k], f'{counts[k] / labels.size:.1%}', _rgb(colours[k])) for k in present]
-    return _above(picture, _legend(entries, size, picture.shape[1]))
+    return _above(picture, _legend(entries, size, picture.shape[1], legend_rows))
 
 
 def draw_scores(image: np.ndarray, scores: Sequence[tuple[str, float]]) -> np.ndarray:
@@ -233,16 +239,18 @@ def _free_place(
     return min(places, key=lambda place: place[0])[1]
 
 
-def _legend(entries: Sequence[tuple[str, str, tuple[int, int, int]]], size: int, width: int) -> np.ndarray:
+def _legend(
+    entries: Sequence[tuple[str, str, tuple[int, int, int]]], size: int, width: int, rows: int | None
+) -> np.ndarray:
     """Swatches with name and share, in as many columns as fit, at least as wide as ``width``."""
     width = max(width, 20 * size)
     room = width - 3 * size - width_of('  100.0%', size)
     lines = [(f'{shortened(name, size, room)}  {share}', colour) for name, share, colour in entries]
     columns = max(1, width // (4 * size + max((width_of(text, size) for text, _ in lines), default=0)))
-    row = round(1.6 * size)
-    canvas = Image.new('RGB', (width, size + row * -(-len(lines) // columns)), PAPER)
+    row, rows = round(1.6 * size), -(-len(lines) // columns) if rows is None else rows
+    canvas = Image.new('RGB', (width, size + row * rows), PAPER)
     draw = ImageDraw.Draw(canvas)
-    for place, (text, colour) in enumerate(lines):
+    for place, (text, colour) in enumerate(lines[: rows * columns]):
         left = place % columns * (width // columns) + size // 2
         middle = size // 2 + place // columns * row + row // 2
         top = middle - size // 2

@@ -11,9 +11,7 @@ from .errors import UserError
 
 
 def read_picture(path: str | Path) -> np.ndarray:
-    """Decode a picture wholly and turn it upright, as its EXIF says.
-
-    16-bit grey is scaled to 8 bits; transparency is dropped, as the data sets do in training.
+    """Decode a picture wholly, as :func:`upright_rgb` does.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -23,10 +21,21 @@ def read_picture(path: str | Path) -> np.ndarray:
     """
     try:
         with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith('I'):  # Pillow would cut what is above 255
-                upright = Image.fromarray((np.asarray(upright) / 257).round().clip(0, 255).astype(np.uint8))
-            return np.asarray(upright.convert('RGB'))
+            return upright_rgb(image)
     except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
         reason = ' '.join(str(error).replace(str(path), '').split()) or type(error).__name__
         raise UserError(f'bad image {path} ({reason})') from None
+
+
+def upright_rgb(image: Image.Image) -> np.ndarray:
+    """A picture of any mode, turned upright as its EXIF says.
+
+    16-bit grey is scaled to 8 bits; transparency is dropped, as the data sets do in training.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+    """
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith('I'):  # Pillow would cut what is above 255
+        upright = Image.fromarray((np.asarray(upright) / 257).round().clip(0, 255).astype(np.uint8))
+    return np.asarray(upright.convert('RGB'))

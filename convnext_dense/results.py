@@ -18,6 +18,7 @@ from pycocotools import mask as rle
 
 from .drawing import draw_instances, draw_label_map, draw_scores, palette
 from .errors import UserError
+from .files import whole
 from .lettering import legible
 from .pictures import read_picture
 
@@ -74,6 +75,7 @@ class Detection:
         labels: int64 (N,), in [0, K).
         masks: bool (N, H, W), or None from a detector without masks.
         names: K class names.
+        category_ids: K numbers of the classes in the COCO file that the detector learnt from, where they are known.
     """
 
     path: str | None
@@ -83,15 +85,17 @@ class Detection:
     labels: np.ndarray
     masks: np.ndarray | None
     names: Sequence[str]
+    category_ids: Sequence[int] | None = None
 
     @classmethod
-    def from_sample(cls, sample: Any, names: Sequence[str]) -> Detection:
+    def from_sample(cls, sample: Any, names: Sequence[str], category_ids: Sequence[int] | None = None) -> Detection:
         """From mmdet's ``DetDataSample``: its ``pred_instances``."""
         found = sample.pred_instances.cpu().numpy()
         height, width = sample.ori_shape[:2]
         masks = found.masks.astype(bool, copy=False) if 'masks' in found else None
         boxes, scores = found.bboxes.astype(np.float32), found.scores.astype(np.float32)
-        return cls(sample.get('img_path'), (height, width), boxes, scores, found.labels, masks, names)
+        path, size = sample.get('img_path'), (height, width)
+        return cls(path, size, boxes, scores, found.labels, masks, names, category_ids)
 
     def above(self, least: float) -> Detection:
         """Those with a score of at least ``least``."""
@@ -120,14 +124,16 @@ class Detection:
     def as_json(self) -> list[dict]:
         """Entries as in COCO's results files, in the order of the boxes.
 
-        Each has ``image_id`` (the path), ``category_id`` (the label, an index of names), ``category`` (the name),
-        ``bbox`` [x, y, width, height], ``score`` and, where there are masks, ``segmentation``, a compressed RLE.
+        Each has ``image_id`` (the path), ``category_id`` (from ``category_ids``, or the label where there are none),
+        ``category`` (the name), ``bbox`` [x, y, width, height], ``score`` and, where there are masks,
+        ``segmentation``, a compressed RLE.
         """
         corners = self.boxes.astype(float)
         boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]).tolist()
+        ids = range(len(self.names)) if self.category_ids is None else self.category_ids
         rows = zip(self.labels.tolist(), boxes, self.scores.tolist(), strict=True)
         entries: list[dict] = [
-            {'image_id': self.path, 'category_id': k, 'category': self.names[k], 'bbox': box, 'score': score}
+            {'image_id': self.path, 'category_id': ids[k], 'category': self.names[k], 'bbox': box, 'score': score}
             for k, box, score in rows
         ]
         if self.masks is not None:
@@ -172,10 +178,17 @@ class Segmentation:
         labels = sample.get(f'{kind}_sem_seg').data[0].cpu().numpy().astype(np.uint8)
         return cls(sample.get('img_path'), labels, names, np.array(colours, np.uint8))
 
-    def draw(self, out: str | Path | None = None, image: np.ndarray | None = None) -> np.ndarray:
-        """The picture in the classes' colours, over a legend; see :meth:`Detection.draw`."""
+    def draw(
+        self, out: str | Path | None = None, image: np.ndarray | None = None, legend_rows: int | None = None
+    ) -> np.ndarray:
+        """The picture in the classes' colours, over a legend; see :meth:`Detection.draw`.
+
+        Args:
+            legend_rows: the legend has so many, with the largest classes; None for as many as it takes.
+        """
         picture = _picture(self.path, image, self.labels.shape)
-        return _saved(draw_label_map(picture, self.labels, self.names, self.colours, UNLABELLED), out)
+        drawn = draw_label_map(picture, self.labels, self.names, self.colours, UNLABELLED, legend_rows)
+        return _saved(drawn, out)
 
     def as_json(self) -> dict:
         """``{'path', 'size': [H, W], 'classes': [{'label', 'name', 'pixels', 'share'}, ...]}``.
@@ -246,7 +259,8 @@ def _saved(drawn: np.ndarray, out: str | Path | None) -> np.ndarray:
 
 def _save(image: Image.Image, out: str | Path) -> None:
     try:
-        image.save(out)
+        with whole(out) as temporary:
+            image.save(temporary, quality=95, subsampling=0)  # JPEG: text and thin lines stay sharp
     except (OSError, ValueError) as error:  # ValueError: no format has this suffix
         reason = getattr(error, 'strerror', None) or error
         raise UserError(f'{out} cannot be written ({reason}): choose another place or name') from None

@@ -39,11 +39,11 @@ def _follow_image_folder(cfg: Config, root: str | None) -> None:
     if root is not None:
         for loader in loaders(cfg):
             loader.dataset.root = root
-    _set_classes(cfg, len(scan_classes(loaders(cfg)[0].dataset.root)))
+    set_classes(cfg, len(scan_classes(loaders(cfg)[0].dataset.root)))
 
 
-def _set_classes(cfg: Config, count: int) -> None:
-    """Every head follows the data."""
+def set_classes(cfg: Config, count: int) -> None:
+    """Give every head of the model so many classes."""
     for part in _dicts(cfg.model):
         if 'num_classes' in part:
             part['num_classes'] = count
@@ -77,7 +77,7 @@ def _follow_coco(cfg: Config, root: str | None) -> None:
         headers[data_split] = headers.get(data_split) or coco.read_header(source)
     if len(headers) == 2:
         coco.check_same_categories(headers['train'], headers['val'])
-    _set_classes(cfg, len(next(iter(headers.values())).classes))
+    set_classes(cfg, len(next(iter(headers.values())).classes))
 
 
 def _follow_mask_folder(cfg: Config, root: str | None) -> None:
@@ -87,7 +87,7 @@ def _follow_mask_folder(cfg: Config, root: str | None) -> None:
         if root is not None:
             loader.dataset.root = root
     dataset = loaders(cfg)[0].dataset
-    _set_classes(cfg, len(mask_classes(dataset.root, dataset.get('reduce_zero_label', True))))
+    set_classes(cfg, len(mask_classes(dataset.root, dataset.get('reduce_zero_label', True))))
 
 
 TASKS = {

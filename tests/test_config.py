@@ -122,6 +122,13 @@ def test_a_config_with_amp_falls_back_without_a_gpu_and_says_so(cfg, monkeypatch
     assert 'no GPU: mixed precision is off' in caplog.text
 
 
+def test_sample_settings_alone_need_no_data(monkeypatch):
+    monkeypatch.setattr('convnext_dense.data.sample.ensure_sample', lambda: 1 / 0)
+    cfg = read_config(TINY, data='sample', needs_data=False)
+    assert cfg.test_dataloader.dataset.transform.input_size == 48
+    assert (cfg.model.num_classes, cfg.test_dataloader.dataset.root) == (1000, 'data/imagenet')
+
+
 def test_workers_do_not_outnumber_the_cores(cfg, monkeypatch):
     monkeypatch.setattr(module.os, 'sched_getaffinity', lambda _: range(4), raising=False)
     monkeypatch.setenv('LOCAL_WORLD_SIZE', '2')

@@ -233,6 +233,18 @@ def test_a_long_legend_goes_on_below(texts):
     assert min(np.diff([*lefts, picture.shape[1]])) > 13 + max(width_of(text, 13) for text in texts)  # no overlap
 
 
+def test_a_legend_of_so_many_rows(texts):
+    names, colours = [f'class number {k}' for k in range(20)], palette(20)
+    many = np.arange(20, dtype=np.uint8).repeat(np.arange(20, 0, -1) * 20).reshape(60, 70)  # the first is the largest
+    shapes = set()
+    for labels in (many, np.zeros((60, 70), np.uint8)):
+        texts.clear()
+        shapes.add(draw_label_map(np.zeros((60, 70, 3), np.uint8), labels, names, colours, legend_rows=2).shape)
+        assert [text.split('  ')[0] for text in texts] == names[: len(texts)]
+        assert len(texts) == (6 if labels is many else 1)  # in three columns
+    assert len(shapes) == 1
+
+
 def test_bars_are_as_long_as_the_scores(texts):
     picture = draw_scores(GREY, [('ring', 0.8), ('kite', 0.2), ('car', 0.0)])
     assert np.array_equal(picture[:400, :600], GREY)

@@ -81,6 +81,10 @@ def test_detections_as_coco_results(detection):
     for entry, mask in zip(entries, detection.masks, strict=True):
         assert np.array_equal(rle.decode(entry['segmentation']), mask)
 
+    known = dataclasses.replace(detection, category_ids=[7, 2, 1, 3, 90, 4])
+    assert [(entry['category_id'], entry['category']) for entry in known.as_json()] == [
+        *((4, 'ring'), (7, 'bird'), (4, 'ring'))
+    ]
     boxes_only = dataclasses.replace(detection, masks=None)
     assert all(entry.keys() == entries[0].keys() - {'segmentation'} for entry in boxes_only.as_json())
 

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    cfg = read_config(args.config, args.cfg_options, args.data, needs_data=False)
+    cfg = read_config(args.config, args.cfg_options, args.data, needs_data=args.data is not None)
     constructor = cfg.optim_wrapper.get('constructor')
     if constructor != 'convnext_dense.LayerDecayConstructor':
         raise UserError(

@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..errors import UserError
+from ..files import whole
 from ..registry import HOOKS
 
 NAME = re.compile(r'(epoch|iter)_(\d+)\.pth')
@@ -68,16 +69,10 @@ class Checkpoints(Hook):
 
 def write(content: dict, path: str | Path) -> None:
     """Write beside the target, flush to disk, rename: at no moment is there half a file under ``path``."""
-    path = Path(path)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        with open(temporary, 'wb') as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as temporary, open(temporary, 'wb') as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def found(work_dir: str | Path) -> list[tuple[int, Path]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Sequence
 
 with contextlib.redirect_stdout(io.StringIO()):  # it says, twice, that a package which it can do without is absent
@@ -19,6 +20,8 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..registry import MODELS
+
+warnings.filterwarnings('ignore', message='To copy construct from a tensor')  # mmdet does, where it pastes masks
 
 
 @MODELS.register_module()

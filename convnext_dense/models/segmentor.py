@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import warnings
+
+with contextlib.redirect_stdout(io.StringIO()):  # it says, twice, that a package which it can do without is absent
+    import mmseg.datasets  # noqa: F401
 
 from mmengine.logging import MMLogger
 from mmseg.models.segmentors import SegTTAModel

@@ -13,7 +13,7 @@ def test_newest_goes_by_number_not_by_name_or_time(tmp_path):
         'epoch_10.pth',
         'epoch_9.pth',
         'best_raw_top1_epoch_99.pth',
-        '.epoch_11.pth.7.tmp',
+        '.7.epoch_11.pth',
     ):
         (tmp_path / name).touch()
     assert checkpoint.newest(tmp_path).name == 'epoch_10.pth'

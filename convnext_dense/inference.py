@@ -1,0 +1,265 @@
+"""From a config and a checkpoint to results for pictures.
+
+predict = load('configs/det/cascade_convnext_t_coco.py', 'work_dirs/cascade_convnext_t_coco/epoch_36.pth')
+result = predict('street.jpg')
+result.draw('out.png')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.model import BaseModel, revert_sync_batchnorm
+from PIL import Image
+from torch import Tensor
+
+from .config import read_config
+from .data.classification import eval_transform
+from .drawing import palette
+from .engine import checkpoint as checkpoints
+from .engine.runner import config_errors
+from .errors import UserError
+from .models.weights import load_strictly, read_checkpoint, state_dict_of, with_our_names
+from .pictures import read_picture, upright_rgb
+from .registry import MODELS
+from .results import Classification, Detection, Segmentation
+from .tasks import set_classes
+
+Picture = str | Path | np.ndarray | Image.Image
+Result = Classification | Detection | Segmentation
+
+# How the name of the head's weight ends, by task. It has a row for each class, in detection also one for none of them.
+HEADS = {'classification': 'head.weight', 'detection': 'fc_cls.weight', 'segmentation': 'conv_seg.weight'}
+STRIDE = 32  # pixels that become one of the last stage's: no picture may be thinner
+CLASSES_AT_ONCE = 8  # of a label map: 400 MB for 12 megapixels
+
+
+def load(
+    config: str | Path,
+    checkpoint: str | Path,
+    weights: Literal['raw', 'ema'] = 'raw',
+    device: str | torch.device | None = None,
+    data: Literal['sample'] | None = None,
+    options: dict | None = None,
+) -> Predictor:
+    """Load a classifier, detector or segmentor.
+
+    The classes come from the checkpoint; where it does not name them, they are ``class_0``, ``class_1`` and so on.
+
+    Args:
+        config: the config that the checkpoint was trained with, which also says how pictures are prepared.
+        checkpoint: ours or an official one, or a work dir for its newest; it can't run code.
+        weights: ``'raw'``, or ``'ema'`` for their moving average.
+        device: None for the GPU where there is one.
+        data: ``'sample'`` for a model that was trained with ``--data sample``.
+        options: changes to the config, ``{'a.b': value}``.
+
+    Raises:
+        UserError: if config or checkpoint can't be read, or don't fit each other.
+    """
+    device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    if device.type == 'cuda' and not torch.cuda.is_available():
+        raise UserError(f'device {device}: torch finds no GPU on this machine, take the device cpu')
+    cfg = read_config(str(config), options, data, needs_data=False)
+    path = Path(checkpoint)
+    path = checkpoints.newest(path) if path.is_dir() else path
+    content = read_checkpoint(path)
+    state = with_our_names(state_dict_of(content, weights, path), path)
+    known = _dataset_meta(content)
+    count = _count_classes(state, cfg.task, path)
+    names = [str(name) for name in known.get('classes') or [f'class_{k}' for k in range(count)]]
+    set_classes(cfg, len(names))
+    with config_errors('model'):
+        model = revert_sync_batchnorm(MODELS.build(cfg.model))
+    load_strictly(model, state, f'checkpoint {path}')
+    colours: Any = known.get('palette')
+    if np.shape(colours) != (len(names), 3):  # absent, or 'random', as some data sets have it
+        colours = palette(len(names))
+    return Predictor(model.to(device).eval(), cfg, names, np.array(colours, np.uint8), known.get('category_ids'))
+
+
+class Predictor:
+    """Gives results for pictures; :func:`load` makes it.
+
+    A picture is a path, an array, uint8 (H, W, 3) in RGB, or a PIL image. Files and PIL images may have any mode, and
+    are turned upright as their EXIF says. Results are at the full size of the upright picture.
+
+    Attributes:
+        model: an mmengine model in evaluation mode.
+        task: ``'classification'``, ``'detection'`` or ``'segmentation'``.
+        names: K class names.
+        colours: uint8 (K, 3), RGB, of segmentations.
+        category_ids: K numbers of the classes in the COCO file that a detector learnt from, None if not known.
+    """
+
+    def __init__(
+        self,
+        model: BaseModel,
+        cfg: Config,
+        names: Sequence[str],
+        colours: np.ndarray,
+        category_ids: Sequence[int] | None = None,
+    ) -> None:
+        self.model = model
+        self.task: str = cfg.task
+        self.names = names
+        self.colours = colours
+        self.category_ids = category_ids
+        dataset = cfg.test_dataloader.dataset
+        self._transform: Any
+        with config_errors('test_dataloader'):
+            if self.task == 'classification':
+                self._transform = eval_transform(**dataset.transform)
+            else:
+                steps = [step for step in dataset.pipeline if not step['type'].split('.')[-1].startswith('Load')]
+                self._transform = Compose(steps)
+
+    def __call__(self, picture: Picture) -> Result:
+        """The result for one picture.
+
+        Raises:
+            UserError: if the picture can't be used.
+        """
+        return next(self.batch([picture]))
+
+    def batch(
+        self,
+        pictures: Iterable[Picture],
+        batch_size: int = 1,
+        failed: Callable[[Picture, UserError], object] | None = None,
+    ) -> Iterator[Result]:
+        """The results for many pictures, one after another in their order.
+
+        They are taken from ``pictures`` as they are needed. Results do not depend on the batch: only pictures that
+        the network gets at the same size go through it together.
+
+        Args:
+            batch_size: how many pictures are in memory at once.
+            failed: called with each picture that can't be used, and why; it has no result. None raises the error.
+        """
+        pictures = iter(pictures)
+        while batch := list(islice(pictures, batch_size)):
+            inputs = []
+            for picture in batch:
+                try:
+                    inputs.append(self._prepare(picture))
+                except UserError as error:
+                    if failed is None:
+                        raise
+                    failed(picture, error)
+            yield from self._predict(inputs)
+
+    def _prepare(self, picture: Picture) -> _Input:
+        path, rgb = _as_rgb(picture)
+        height, width = size = rgb.shape[:2]
+        if self.task == 'classification':
+            return _Input(path, size, self._transform(Image.fromarray(rgb)))
+        too_thin = UserError(f'bad image {path or "array"} ({width} x {height} is too thin for the network)')
+        bgr = np.ascontiguousarray(rgb[:, :, ::-1])  # as mmcv's transforms want it
+        try:
+            packed = self._transform({'img': bgr, 'img_path': path, 'img_shape': size, 'ori_shape': size})
+        except cv2.error:
+            raise too_thin from None
+        if min(packed['inputs'].shape[1:]) < STRIDE:
+            raise too_thin
+        return _Input(path, size, packed['inputs'], packed['data_samples'])
+
+    @torch.inference_mode()
+    def _predict(self, inputs: Sequence[_Input]) -> list[Result]:
+        results: dict[int, Result] = {}
+        shapes = [one.tensor.shape for one in inputs]
+        for shape in dict.fromkeys(shapes):
+            places = [place for place, own in enumerate(shapes) if own == shape]
+            results.update(zip(places, self._predict_same_size([inputs[p] for p in places]), strict=True))
+        return [results[place] for place in range(len(inputs))]
+
+    def _predict_same_size(self, inputs: Sequence[_Input]) -> list[Result]:
+        tensors = [one.tensor for one in inputs]
+        if self.task == 'classification':
+            found = self.model.test_step({'inputs': torch.stack(tensors), 'paths': [one.path for one in inputs]})
+            return [Classification.from_prediction(prediction, self.names) for prediction in found]
+        samples = [one.sample for one in inputs]
+        if self.task == 'detection':
+            found = self.model.test_step({'inputs': tensors, 'data_samples': samples})
+            return [Detection.from_sample(sample, self.names, self.category_ids) for sample in found]
+        for sample in samples:  # mmseg would make all logits as large as the picture: 7 GB for 12 megapixels
+            sample.set_metainfo({'ori_shape': sample.img_shape})
+        found = self.model.test_step({'inputs': tensors, 'data_samples': samples})
+        maps = [
+            label_map(sample.seg_logits.data, one.size, self.model.align_corners)
+            for sample, one in zip(found, inputs, strict=True)
+        ]
+        pairs = zip(inputs, maps, strict=True)
+        return [Segmentation(one.path, labels, self.names, self.colours) for one, labels in pairs]
+
+
+class _Input(NamedTuple):
+    path: str | None
+    size: tuple[int, int]  # of the upright picture, height and width
+    tensor: Tensor  # (3, h, w), prepared for the network
+    sample: Any = None  # mmdet's or mmseg's, with what is known about the picture
+
+
+def label_map(logits: Tensor, size: tuple[int, int], align_corners: bool) -> np.ndarray:
+    """The class of the highest logit at each pixel, after bilinear interpolation as in mmseg.
+
+    It takes a few classes at a time, and so the memory of a few.
+
+    Args:
+        logits: (K, h, w).
+        size: H and W.
+
+    Returns:
+        uint8 (H, W).
+    """
+    best = torch.full(size, float('-inf'), device=logits.device)
+    labels = torch.zeros(size, dtype=torch.uint8, device=logits.device)
+    for first in range(0, len(logits), CLASSES_AT_ONCE):
+        some = logits[None, first : first + CLASSES_AT_ONCE].float()
+        some = F.interpolate(some, size, mode='bilinear', align_corners=align_corners)[0]
+        score, label = some.max(dim=0)
+        better = score > best
+        labels[better] = (label[better] + first).to(torch.uint8)
+        best = torch.maximum(best, score)
+    return labels.cpu().numpy()
+
+
+def _as_rgb(picture: Picture) -> tuple[str | None, np.ndarray]:
+    """The picture's path, if it has one, and its pixels, uint8 (H, W, 3)."""
+    if isinstance(picture, str | Path):
+        return str(picture), read_picture(picture)
+    if isinstance(picture, Image.Image):
+        return None, upright_rgb(picture)
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise UserError(f'a picture as an array is uint8 (H, W, 3) in RGB, not {picture.dtype} {picture.shape}')
+    return None, picture
+
+
+def _dataset_meta(checkpoint: Mapping) -> dict[str, Any]:
+    """What a checkpoint says about its data; files of mmcv's times say it in capitals, one level higher."""
+    meta = checkpoint.get('meta')
+    known = {**meta, **(meta.get('dataset_meta') or {})} if isinstance(meta, dict) else {}
+    return {str(key).lower(): value for key, value in known.items()}
+
+
+def _count_classes(state_dict: Mapping[str, Tensor], task: str, path: Path) -> int:
+    """How many classes the head was made for.
+
+    Raises:
+        UserError: if it is another task's head, or there is none.
+    """
+    rows = {of: len(t) for of, end in HEADS.items() for n, t in state_dict.items() if f'.{n}'.endswith(f'.{end}')}
+    if task in rows:
+        return rows[task] - (task == 'detection')
+    if rows:
+        raise UserError(f'checkpoint {path} is for {next(iter(rows))}, the config for {task}: take one of its task')
+    raise UserError(f'checkpoint {path} has no head for {task}: train one on top of it with --pretrained {path}')
