@@ -30,12 +30,14 @@ def read_picture(path: str | Path) -> np.ndarray:
 def upright_rgb(image: Image.Image) -> np.ndarray:
     """A picture of any mode, turned upright as its EXIF says.
 
-    16-bit grey is scaled to 8 bits; transparency is dropped, as the data sets do in training.
-
     Returns:
         uint8 (H, W, 3), RGB.
     """
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith('I'):  # Pillow would cut what is above 255
-        upright = Image.fromarray((np.asarray(upright) / 257).round().clip(0, 255).astype(np.uint8))
-    return np.asarray(upright.convert('RGB'))
+    return np.asarray(as_rgb(ImageOps.exif_transpose(image)))
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """A picture of any mode in RGB: 16-bit grey is scaled to 8 bits, transparency is dropped."""
+    if image.mode.startswith('I'):  # Pillow would cut what is above 255
+        image = Image.fromarray((np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8))
+    return image.convert('RGB')

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import UserError
+from ..pictures import read_picture
 from ..registry import DATASETS, FUNCTIONS
 from .sampler import SeededIndex, seeded
 
@@ -112,17 +113,12 @@ class ImageFolder(Dataset):
 
 
 def read_image(path: str) -> Image.Image:
-    """Decode a picture wholly, as RGB.
+    """Decode a picture wholly, as :func:`~convnext_dense.pictures.read_picture`: upright, as RGB.
 
     Raises:
         UserError: if it can't be read or decoded, with its path.
     """
-    try:
-        with Image.open(path) as image:
-            return image.convert('RGB')
-    except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
-        reason = ' '.join(str(error).replace(str(path), '').split()) or type(error).__name__
-        raise UserError(f'bad image {path} ({reason})') from None
+    return Image.fromarray(read_picture(path))
 
 
 @FUNCTIONS.register_module()

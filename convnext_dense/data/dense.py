@@ -11,6 +11,7 @@ from mmcv.transforms import BaseTransform
 from PIL import Image, ImageOps
 
 from ..errors import UserError
+from ..pictures import as_rgb
 from ..registry import FUNCTIONS, TRANSFORMS
 from .sampler import SeededIndex, seeded
 
@@ -75,7 +76,7 @@ class LoadImage(BaseTransform):
             with Image.open(path) as image:
                 expected = (results.get('width'), results.get('height'))
                 upright = image if image.size == expected else ImageOps.exif_transpose(image)
-                rgb = np.asarray(upright.convert('RGB'))
+                rgb = np.asarray(as_rgb(upright))
         except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
             reason = ' '.join(str(error).replace(str(path), '').split()) or type(error).__name__
             raise BadImage(f'bad image {path} ({reason})') from None
