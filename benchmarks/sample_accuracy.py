@@ -47,6 +47,7 @@ def main(config: str, pretrained: str | None, keep: str | None) -> None:
             'cpu': cpu_name(),
             'cores': os.cpu_count(),
             'threads': torch.get_num_threads(),
+            'load': round(os.getloadavg()[1], 1),  # processes that wanted a core, over the last five minutes
             'gpu': collect_env()['CUDA available'],
             'torch': torch.__version__,
             'python': platform.python_version(),

@@ -50,7 +50,7 @@ def sample() -> str:
 def sample_dense() -> str:
     results = [r for r in _results() if 'raw/top1' not in r['metrics']]
     lines = [
-        '| config | backbone | on 100 unseen pictures | whole command |',
+        '| config | backbone | on unseen pictures | whole command |',
         '| --- | --- | --- | --- |',
     ]
     for result in results:
@@ -60,6 +60,7 @@ def sample_dense() -> str:
             said = f'mIoU {metrics["raw/mIoU"]:.1f}'
         else:
             said = f'box AP50 {metrics["raw/box_AP50"]:.1f}, mask AP50 {metrics["raw/mask_AP50"]:.1f}'
+        said += f' (of {metrics["raw/images"]})'
         lines.append(f'| `{result["config"]} --data sample` | {start} | {said} | {result["seconds"] / 60:.1f} min |')
     return '\n'.join([*lines, '', _measured(results[0])])
 
@@ -71,10 +72,12 @@ def _results() -> list[dict]:
 def _measured(result: dict) -> str:
     environment = result['environment']
     threads = f' with {environment["threads"]} thread{"s" if environment["threads"] > 1 else ""}'
+    load = environment.get('load', 0)
+    others = f' Other work shared the cores (load {load}): on idle ones it is faster.' if load > 2.5 else ''
     return (
         f'Measured with `benchmarks/sample_accuracy.py` on {environment["cores"]} cores of {environment["cpu"]}'
         f'{threads}, without a GPU, torch {environment["torch"]}, Python {environment["python"]}; the sample was '
-        'there already.'
+        f'there already.{others}'
     )
 
 
