@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.model import BaseModel, revert_sync_batchnorm
+from mmengine.registry import DefaultScope
 from PIL import Image
 from torch import Tensor
 
@@ -26,11 +27,10 @@ from .config import read_config
 from .data.classification import eval_transform
 from .drawing import palette
 from .engine import checkpoint as checkpoints
-from .engine.runner import config_errors
+from .engine.runner import build_model, config_errors
 from .errors import UserError
 from .models.weights import load_strictly, read_checkpoint, state_dict_of, with_our_names
 from .pictures import read_picture, upright_rgb
-from .registry import MODELS
 from .results import Classification, Detection, Segmentation
 from .tasks import set_classes
 
@@ -78,8 +78,7 @@ def load(
     count = _count_classes(state, cfg.task, path)
     names = [str(name) for name in known.get('classes') or [f'class_{k}' for k in range(count)]]
     set_classes(cfg, len(names))
-    with config_errors('model'):
-        model = revert_sync_batchnorm(MODELS.build(cfg.model))
+    model = revert_sync_batchnorm(build_model(cfg))
     load_strictly(model, state, f'checkpoint {path}')
     colours: Any = known.get('palette')
     if np.shape(colours) != (len(names), 3):  # absent, or 'random', as some data sets have it
@@ -116,7 +115,7 @@ class Predictor:
         self.category_ids = category_ids
         dataset = cfg.test_dataloader.dataset
         self._transform: Any
-        with config_errors('test_dataloader'):
+        with config_errors('test_dataloader'), DefaultScope.overwrite_default_scope(cfg.default_scope):
             if self.task == 'classification':
                 self._transform = eval_transform(**dataset.transform)
             else:

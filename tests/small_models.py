@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from convnext_dense.config import read_config
-from convnext_dense.registry import MODELS
+from convnext_dense.engine.runner import build_model
 from convnext_dense.tasks import set_classes
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +37,7 @@ def write_checkpoint(config: Path, path: Path, **dataset_meta: object) -> Path:
     torch.manual_seed(0)
     cfg = read_config(str(config), data='sample', needs_data=False)
     set_classes(cfg, len(CLASSES))
-    model = MODELS.build(cfg.model)
+    model = build_model(cfg)
     for name, parameter in model.named_parameters():
         if parameter.ndim > 1 and name.split('.')[-2] in LAST:
             torch.nn.init.normal_(parameter, std=LAST[name.split('.')[-2]])

@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from convnext_dense import paper
 from convnext_dense.config import read_config
-from convnext_dense.registry import MODELS
+from convnext_dense.engine.runner import build_model
 
 from .run_tool import ROOT
 
@@ -28,9 +27,8 @@ def arch_and_data(name: str) -> tuple[str, str]:
 
 def build(path: Path) -> tuple[Config, nn.Module]:
     cfg = Config.fromfile(path)
-    init_default_scope(cfg.default_scope)
     with torch.device('meta'):
-        return cfg, MODELS.build(cfg.model).eval()
+        return cfg, build_model(cfg).eval()
 
 
 def published(table: tuple[paper.PublishedDense, ...], name: str) -> paper.PublishedDense:

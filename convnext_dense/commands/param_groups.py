@@ -18,10 +18,9 @@ from rich.table import Table
 
 from ..cli import add_config_arguments
 from ..config import read_config
-from ..engine.runner import config_errors
+from ..engine.runner import build_model
 from ..errors import UserError
 from ..optim.layer_decay import Group, parameter_groups
-from ..registry import MODELS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +36,8 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(
             f'the config builds its optimizer with {constructor}, not convnext_dense.LayerDecayConstructor'
         )
-    with torch.device('meta'), config_errors('model'):
-        model = MODELS.build(cfg.model)
+    with torch.device('meta'):
+        model = build_model(cfg)
     groups = parameter_groups(model, cfg.optim_wrapper.optimizer, cfg.optim_wrapper.get('paramwise_cfg') or {})
     if args.json:
         print(json.dumps([_as_json(group) for group in groups], indent=1))

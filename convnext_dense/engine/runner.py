@@ -19,10 +19,12 @@ from typing import Any
 import mmengine
 import mmengine.runner
 import torch
+from mmengine.config import Config
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
+from mmengine.registry import DefaultScope
 from mmengine.utils import apply_to
 from mmengine.utils.dl_utils import collect_env
 from torch import nn
@@ -30,7 +32,7 @@ from torch import nn
 from .. import __version__
 from ..errors import UserError
 from ..models.weights import load_pretrained, load_strictly, read_checkpoint, state_dict_of, with_our_names
-from ..registry import RUNNERS
+from ..registry import MODELS, RUNNERS
 from . import checkpoint as checkpoints
 from .loops import TrainLoop
 
@@ -338,6 +340,16 @@ def config_errors(part: str) -> Iterator[None]:
     except (TypeError, ValueError, KeyError, AttributeError, AssertionError) as error:
         message = str(error.args[0] if error.args else error).split('. Please')[0]
         raise UserError(f"the config's {part} can't be built: {' '.join(message.split())}") from error
+
+
+def build_model(cfg: Config) -> nn.Module:
+    """The config's model, without a runner: several of different tasks may be built in one process.
+
+    Raises:
+        UserError: if it can't be built.
+    """
+    with config_errors('model'), DefaultScope.overwrite_default_scope(cfg.default_scope):
+        return MODELS.build(cfg.model)
 
 
 def _init_gloo(launcher: str, timeout: float | None) -> None:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from mmengine.config import ConfigDict
+from mmengine.registry import DefaultScope
 from torch import Tensor
 
 from convnext_dense.models import ConvNeXt
@@ -17,15 +18,14 @@ def segmentor():
     torch.manual_seed(0)
     head = dict(num_classes=CLASSES, channels=8, norm_cfg=dict(type='BN'), align_corners=False)
     head.update(in_channels=[40, 80, 160, 320], in_index=[0, 1, 2, 3], pool_scales=(1, 2, 3, 6))
-    model = MODELS.build(
-        dict(
-            type='EncoderDecoder',
-            backbone=dict(type=ConvNeXt, arch='atto', layer_scale_init_value=1.0),
-            decode_head=dict(type='UPerHead', **head),
-            test_cfg=dict(mode='whole'),
-        )
+    config = dict(
+        type='EncoderDecoder',
+        backbone=dict(type=ConvNeXt, arch='atto', layer_scale_init_value=1.0),
+        decode_head=dict(type='UPerHead', **head),
+        test_cfg=dict(mode='whole'),
     )
-    return model.eval()
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        return MODELS.build(config).eval()
 
 
 def infer(model, images: Tensor, mode: str, crop: int = 64, stride: int = 43) -> Tensor:
