@@ -31,7 +31,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #1f2328; }
 body { max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
 h1 { margin-bottom: 0; }
 h2 { border-bottom: 1px solid #d1d9e0; padding-bottom: .3rem; margin-top: 2.5rem; }
-.lead { color: #57606a; margin-top: .2rem; } pre { background: #f6f8fa; padding: .8rem; overflow-x: auto; }
+.lead { color: #57606a; margin-top: .2rem; } pre { background: #f6f8fa; padding: .8rem; white-space: pre-wrap; }
 table { border-collapse: collapse; } td, th { padding: .25rem 1rem .25rem 0; text-align: right; }
 td:first-child, th:first-child { text-align: left; } tr { border-bottom: 1px solid #d1d9e0; }
 .curves { margin-top: 1.5rem; } .curves svg { width: 100%; height: auto; }
@@ -113,6 +113,8 @@ def _curves(series: dict[str, list[tuple[int, float]]]) -> str:
         accuracy.set(title=title, xlabel=unit, ylim=(0, 105))
         if accuracy.lines:
             accuracy.xaxis.set_major_locator(MaxNLocator(integer=True))
+            if len(accuracy.lines[0].get_xdata()) == 1:
+                accuracy.set_xticks(accuracy.lines[0].get_xdata())
             peak = max(line.get_ydata().max() for line in accuracy.lines)
             if peak < 50:
                 accuracy.set_ylim(0, 1.4 * peak + 0.1)  # with room for the legend
