@@ -43,7 +43,7 @@ def sample() -> str:
     ]
     for result in results:
         top1 = ' / '.join(f'{result["metrics"][f"{kind}/top1"]:.1f}' for kind in ('raw', 'ema'))
-        lines.append(f'| `{result["config"]} --data sample` | {top1} | {result["seconds"] / 60:.1f} min |')
+        lines.append(f'| `{result["config"]} --data sample` | {top1} | {_time(result)} |')
     return '\n'.join([*lines, '', f'{_measured(results[0])} Chance is 8.3.'])
 
 
@@ -61,7 +61,7 @@ def sample_dense() -> str:
         else:
             said = f'box AP50 {metrics["raw/box_AP50"]:.1f}, mask AP50 {metrics["raw/mask_AP50"]:.1f}'
         said += f' (of {metrics["raw/images"]})'
-        lines.append(f'| `{result["config"]} --data sample` | {start} | {said} | {result["seconds"] / 60:.1f} min |')
+        lines.append(f'| `{result["config"]} --data sample` | {start} | {said} | {_time(result)} |')
     return '\n'.join([*lines, '', _measured(results[0])])
 
 
@@ -69,15 +69,18 @@ def _results() -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted(HERE.glob('sample_*.json'))]
 
 
+def _time(result: dict) -> str:
+    environment = result['environment']
+    threads = f'{environment["threads"]} thread{"s" if environment["threads"] > 1 else ""}'
+    return f'{result["seconds"] / 60:.1f} min, {threads}, load {environment["load"]}'
+
+
 def _measured(result: dict) -> str:
     environment = result['environment']
-    threads = f' with {environment["threads"]} thread{"s" if environment["threads"] > 1 else ""}'
-    load = environment.get('load', 0)
-    others = f' Other work shared the cores (load {load}): on idle ones it is faster.' if load > 2.5 else ''
     return (
-        f'Measured with `benchmarks/sample_accuracy.py` on {environment["cores"]} cores of {environment["cpu"]}'
-        f'{threads}, without a GPU, torch {environment["torch"]}, Python {environment["python"]}; the sample was '
-        f'there already.{others}'
+        f'Measured with `benchmarks/sample_accuracy.py` on {environment["cores"]} cores of {environment["cpu"]}, '
+        f'without a GPU, torch {environment["torch"]}, Python {environment["python"]}; the sample was there already. '
+        'A load above 2 means that other work shared the cores: on idle ones it is faster.'
     )
 
 
