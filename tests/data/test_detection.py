@@ -5,13 +5,13 @@ import logging
 import numpy as np
 import pytest
 import torch
-from mmdet.datasets.samplers import AspectRatioBatchSampler
 from mmengine.logging import MMLogger
 from torch.utils.data import DataLoader
 
 from convnext_dense.data import SeededSampler
 from convnext_dense.data.dense import collate_dense
 from convnext_dense.data.detection import CocoDataset
+from convnext_dense.data.sampler import AspectRatioBatches
 from convnext_dense.errors import UserError
 from tests import coco_files
 from tests.coco_files import COLOURS, HEIGHT, WIDTH
@@ -246,7 +246,7 @@ def test_batches_of_like_shape_with_seeds(tmp_path, data, workers):
     sampler = SeededSampler(sets, shuffle=True, seed=0)
     loader = DataLoader(
         sets,
-        batch_sampler=AspectRatioBatchSampler(sampler, batch_size=2),
+        batch_sampler=AspectRatioBatches(sampler, batch_size=2),
         num_workers=workers,
         collate_fn=collate_dense,
     )
