@@ -146,6 +146,8 @@ class ConvNeXt(BaseModule):
         UserError: (a ValueError) for an unknown arch, an index out of range, a wrong number of channels.
     """
 
+    total_stride = TOTAL_STRIDE
+
     def __init__(
         self,
         arch: str | dict = 'tiny',
