@@ -95,14 +95,14 @@ def count(model: nn.Module, shape: tuple[int, int], task: str = 'classification'
             f'take at least {stride} x {stride}'
         )
     input_shape = (1, getattr(backbone, 'in_channels', 3), *shape)
-    picture = torch.empty(input_shape, device=next(model.parameters()).device)
+    device = next(model.parameters()).device
     counted = _Counted(model.eval(), TASKS[task].run)
     others = _Others()
     activations = FlopCounterMode(display=False, custom_mapping=dict.fromkeys(flop_registry, _elements))
     macs = FlopCounterMode(display=False)
     try:
         with torch.no_grad(), others, activations, macs:
-            rule = counted(picture)
+            rule = counted(torch.empty(input_shape, device=device))
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise UserError(f'the model does not run on a picture of {shape[0]} x {shape[1]}: {reason}') from error
@@ -165,9 +165,10 @@ class _Others(TorchDispatchMode):
         self.ran: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        makes_nothing_new = func.is_view or torch.Tag.inplace_view in func.tags
+        packet = func.overloadpacket
+        is_view = func.is_view or torch.Tag.inplace_view in func.tags or packet is torch.ops.aten._unsafe_view
         takes_tensors = any(isinstance(arg, Tensor) for arg in tree_leaves(args))
-        if takes_tensors and not makes_nothing_new and func.overloadpacket not in flop_registry:
+        if takes_tensors and not is_view and packet not in flop_registry:
             self.ran[_kind(func)] += 1
         return func(*args, **(kwargs or {}))
 
