@@ -51,7 +51,7 @@ class Complexity(NamedTuple):
     not_counted: dict[str, int]  # other operators by kind, and how often they ran
 
 
-class Task(NamedTuple):
+class Rule(NamedTuple):
     """How a task's models are counted."""
 
     shape: Callable[[Config], tuple[int, int]]  # (height, width) of the picture where none is given
@@ -71,7 +71,7 @@ def count_config(cfg: Config, shape: tuple[int, int] | None = None) -> Complexit
     """
     with torch.device('meta'):
         model = build_model(cfg)
-    return count(model, shape or TASKS[cfg.task].shape(cfg), cfg.task)
+    return count(model, shape or RULES[cfg.task].shape(cfg), cfg.task)
 
 
 def count(model: nn.Module, shape: tuple[int, int], task: str = 'classification') -> Complexity:
@@ -96,7 +96,7 @@ def count(model: nn.Module, shape: tuple[int, int], task: str = 'classification'
         )
     input_shape = (1, getattr(backbone, 'in_channels', 3), *shape)
     device = next(model.parameters()).device
-    counted = _Counted(model.eval(), TASKS[task].run)
+    counted = _Counted(model.eval(), RULES[task].run)
     others = _Others()
     activations = FlopCounterMode(display=False, custom_mapping=dict.fromkeys(flop_registry, _elements))
     macs = FlopCounterMode(display=False)
@@ -238,8 +238,8 @@ def _crop_by_four(cfg: Config) -> tuple[int, int]:
     return height, 4 * height
 
 
-TASKS = {
-    'classification': Task(_own_resolution, _classify),
-    'detection': Task(lambda cfg: COCO_SHAPE, _detect),
-    'segmentation': Task(_crop_by_four, _segment),
+RULES = {
+    'classification': Rule(_own_resolution, _classify),
+    'detection': Rule(lambda cfg: COCO_SHAPE, _detect),
+    'segmentation': Rule(_crop_by_four, _segment),
 }
