@@ -24,6 +24,7 @@ VERBS = {
     'test': 'test a checkpoint',
     'demo': 'draw what a model finds in pictures and videos',
     'param_groups': 'show the learning rates and weight decays that a config gives its parameters',
+    'flops': 'count parameters, MACs and activations, and compare them with the published ones',
     'report': 'make a page of curves, results and pictures from work dirs',
 }
 
@@ -98,6 +99,11 @@ def add_config_arguments(parser: argparse.ArgumentParser, roots: bool = True) ->
         )
     else:
         parser.add_argument('--data', choices=('sample',), help='the model was trained with --data sample')
+    add_cfg_options(parser)
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """``--cfg-options``, of every verb that reads a config."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',

@@ -146,6 +146,8 @@ class ConvNeXt(BaseModule):
         UserError: (a ValueError) for an unknown arch, an index out of range, a wrong number of channels.
     """
 
+    total_stride = TOTAL_STRIDE
+
     def __init__(
         self,
         arch: str | dict = 'tiny',
@@ -263,7 +265,7 @@ class ConvNeXt(BaseModule):
 
 def init_conv_and_linear(module: nn.Module) -> None:
     """The official start: convolutions and linear layers truncated normal with std 0.02, biases 0."""
-    if isinstance(module, nn.Conv2d | nn.Linear):
+    if isinstance(module, nn.Conv2d | nn.Linear) and not module.weight.is_meta:  # which has no values, and takes long
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

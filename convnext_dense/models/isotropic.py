@@ -48,6 +48,8 @@ class IsotropicConvNeXt(BaseModule):
         UserError: (a ValueError) for an unknown arch or a rate out of range.
     """
 
+    total_stride = PATCH
+
     def __init__(
         self,
         arch: str,

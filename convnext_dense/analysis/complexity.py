@@ -1,0 +1,245 @@
+"""Parameters, multiply-accumulates and activations of a model, by module.
+
+MACs are multiply-accumulates of convolutions, linear layers and matrix products: what papers on vision models, this
+one's included, call FLOPs. Activations are the elements of the outputs of the same operators, as fvcore and "Designing
+Network Design Spaces" (arXiv 2003.13678) count them. Both come from torch's ``FlopCounterMode``. On the meta device
+nothing is computed, and neither weights, data nor memory are needed.
+
+    with torch.device('meta'):
+        model = MODELS.build(...)
+    count(model, (224, 224)).macs
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.config import Config
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+from ..engine.runner import build_model
+from ..errors import UserError
+
+COCO_SHAPE = (800, 1280)
+"""Height and width of the picture for which detectors' FLOPs are published."""
+
+
+class Cost(NamedTuple):
+    """What one module has and does, with all that is inside it."""
+
+    params: int
+    macs: int
+    activations: int
+
+
+class Complexity(NamedTuple):
+    """What a model has, and does for one picture."""
+
+    params: int
+    trained: int  # parameters that are not frozen
+    macs: int
+    activations: int
+    input_shape: tuple[int, int, int, int]  # 1, channels, height, width
+    rule: str  # which parts were run, and on what
+    by_module: dict[str, Cost]  # by name, parents first; without modules that have and do nothing
+    not_counted: dict[str, int]  # other operators by kind, and how often they ran
+
+
+class Rule(NamedTuple):
+    """How a task's models are counted."""
+
+    shape: Callable[[Config], tuple[int, int]]  # (height, width) of the picture where none is given
+    run: Callable[[nn.Module, Tensor], str]  # the counted part of the forward pass; says what it was
+
+
+def count_config(cfg: Config, shape: tuple[int, int] | None = None) -> Complexity:
+    """Count a config's model by its task's rule, which is the one of the published numbers.
+
+    Args:
+        cfg: of :func:`convnext_dense.config.read_config`.
+        shape: (height, width) in pixels. None is the config's own resolution in classification, 800 x 1280 in
+            detection, and in segmentation the height of the crop by four times as much.
+
+    Raises:
+        UserError: if the model can't be built, or the shape or the kind of model does not go with the rule.
+    """
+    with torch.device('meta'):
+        model = build_model(cfg)
+    return count(model, shape or RULES[cfg.task].shape(cfg), cfg.task)
+
+
+def count(model: nn.Module, shape: tuple[int, int], task: str = 'classification') -> Complexity:
+    """Count a model for one picture; it goes into evaluation mode.
+
+    Args:
+        model: built on the meta device, where counting costs nothing; a real model really runs.
+        shape: (height, width) in pixels.
+        task: ``'classification'`` runs all of any model; ``'detection'`` runs backbone, neck and RPN, and the box and
+            mask heads of every stage on as many regions as the model keeps of a picture; ``'segmentation'`` runs
+            backbone and decode head, without the auxiliary head. Parameters are always all of them.
+
+    Raises:
+        UserError: if the shape is smaller than the backbone's stride, or the model is not what the rule is for.
+    """
+    backbone = getattr(model, 'backbone', model)
+    stride = getattr(backbone, 'total_stride', 1)
+    if min(shape) < stride:
+        raise UserError(
+            f'a picture of {shape[0]} x {shape[1]} is smaller than the stride of the backbone: '
+            f'take at least {stride} x {stride}'
+        )
+    input_shape = (1, getattr(backbone, 'in_channels', 3), *shape)
+    device = next(model.parameters()).device
+    counted = _Counted(model.eval(), RULES[task].run)
+    others = _Others()
+    activations = FlopCounterMode(display=False, custom_mapping=dict.fromkeys(flop_registry, _elements))
+    macs = FlopCounterMode(display=False)
+    try:
+        with torch.no_grad(), others, activations, macs:
+            rule = counted(torch.empty(input_shape, device=device))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f'the model does not run on a picture of {shape[0]} x {shape[1]}: {reason}') from error
+    of_module = {}
+    macs_of, activations_of = (_totals(counted, counter) for counter in (macs, activations))
+    for name, module in model.named_modules():
+        path = f'model.{name}'.rstrip('.')
+        cost = Cost(sum(p.numel() for p in module.parameters()), macs_of[path] // 2, activations_of[path])
+        if any(cost):
+            of_module[name] = cost
+    total = of_module.pop('')
+    return Complexity(
+        params=total.params,
+        trained=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        macs=total.macs,
+        activations=total.activations,
+        input_shape=input_shape,
+        rule=rule,
+        by_module=of_module,
+        not_counted=dict(others.ran.most_common()),
+    )
+
+
+class _Counted(nn.Module):
+    """The counted part of a model's forward pass, as a module: so the counter knows the names of all modules in it."""
+
+    def __init__(self, model: nn.Module, run: Callable[[nn.Module, Tensor], str]) -> None:
+        super().__init__()
+        self.model = model
+        self.run = run
+
+    def forward(self, picture: Tensor) -> str:
+        return self.run(self.model, picture)
+
+
+def _totals(counted: nn.Module, counter: FlopCounterMode) -> dict[str, int]:
+    """The counter's sum for every module, by name. It knows those that were called, which lists of them are not."""
+    ran, root = counter.get_flop_counts(), type(counted).__name__
+    totals: dict[str, int] = {}
+
+    def total(name: str, module: nn.Module) -> int:
+        inside = sum(total(f'{name}.{child}'.lstrip('.'), part) for child, part in module.named_children())
+        own = ran.get(f'{root}.{name}')
+        totals[name] = inside if own is None else sum(own.values())
+        return totals[name]
+
+    total('', counted)
+    return totals
+
+
+def _elements(*_: Any, out_shape: Any = None, **__: Any) -> int:
+    return out_shape.numel() if isinstance(out_shape, torch.Size) else 0
+
+
+class _Others(TorchDispatchMode):
+    """Counts how often operators run that have no MACs by the counter's rules, by kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ran: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        packet = func.overloadpacket
+        is_view = func.is_view or torch.Tag.inplace_view in func.tags or packet is torch.ops.aten._unsafe_view
+        takes_tensors = any(isinstance(arg, Tensor) for arg in tree_leaves(args))
+        if takes_tensors and not is_view and packet not in flop_registry:
+            self.ran[_kind(func)] += 1
+        return func(*args, **(kwargs or {}))
+
+
+KINDS = {
+    'norm': 'normalization',
+    'pool': 'pooling',
+    'upsample': 'interpolation',
+    'unsafe_index': 'interpolation',  # to the nearest
+    'clone': 'copy',
+    'copy': 'copy',
+    'cat': 'copy',
+    'pad': 'copy',
+}
+"""What operators with these words in their names are called."""
+
+
+def _kind(func: Any) -> str:
+    name = func.overloadpacket.__name__
+    for word, kind in KINDS.items():
+        if word in name:
+            return kind
+    return 'elementwise' if torch.Tag.pointwise in func.tags else name.strip('_')
+
+
+def _classify(model: nn.Module, picture: Tensor) -> str:
+    model(picture)
+    return 'the whole forward pass'
+
+
+def _detect(model: Any, picture: Tensor) -> str:
+    if not (getattr(model, 'with_rpn', False) and getattr(model, 'with_roi_head', False)):
+        raise UserError(f'{type(model).__name__} is not counted: the rule is for detectors with an RPN and RoI heads')
+    levels = model.extract_feat(picture)
+    model.rpn_head(levels)
+    roi = model.roi_head
+    said = []
+    for part, keeps in (('bbox', model.rpn_head.test_cfg), ('mask', roi.test_cfg)):
+        if not getattr(roi, f'with_{part}'):
+            continue
+        heads, extractors = getattr(roi, f'{part}_head'), getattr(roi, f'{part}_roi_extractor')
+        pairs = zip(heads, extractors, strict=True) if isinstance(heads, nn.ModuleList) else [(heads, extractors)]
+        for head, extractor in pairs:
+            sides = extractor.roi_layers[0].output_size
+            head(torch.empty(keeps.max_per_img, extractor.out_channels, *sides, device=picture.device))
+        said.append(f'the {"box" if part == "bbox" else part} head on {keeps.max_per_img}')
+    stages = getattr(roi, 'num_stages', 1)
+    at = f' at each of the {stages} stages' if stages > 1 else ''
+    return (
+        f'backbone, neck and RPN, and{at} {" and ".join(said)} regions; '
+        'not run: the choice of regions (nms), RoIAlign, pasting of masks'
+    )
+
+
+def _segment(model: Any, picture: Tensor) -> str:
+    model.decode_head(model.extract_feat(picture))
+    return 'backbone and decode head; not run: the auxiliary head, whose parameters are included'
+
+
+def _own_resolution(cfg: Config) -> tuple[int, int]:
+    size = cfg.test_dataloader.dataset.transform.input_size
+    return size, size
+
+
+def _crop_by_four(cfg: Config) -> tuple[int, int]:
+    height = cfg.model.data_preprocessor.size[0]
+    return height, 4 * height
+
+
+RULES = {
+    'classification': Rule(_own_resolution, _classify),
+    'detection': Rule(lambda cfg: COCO_SHAPE, _detect),
+    'segmentation': Rule(_crop_by_four, _segment),
+}

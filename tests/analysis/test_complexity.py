@@ -1,0 +1,184 @@
+"""The counter against one that knows nothing of torch's: hooks on the layers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from convnext_dense.analysis.complexity import COCO_SHAPE, Cost, count, count_config
+from convnext_dense.config import read_config
+from convnext_dense.engine.runner import build_model
+from convnext_dense.errors import UserError
+
+
+def by_hooks(model: nn.Module, run: Callable[[], object]) -> dict[str, Cost]:
+    """Each module's cost, from the shapes of the weights and outputs of the layers in it; '' is the model itself."""
+    of_layer = {name: [0, 0] for name, _ in model.named_modules()}
+
+    def watch(name: str, layer: Any) -> None:
+        def count_call(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+            area = layer.weight[0, 0].numel()  # 1 of a matrix
+            if isinstance(layer, nn.ConvTranspose2d):  # every input is spread over the kernel's area
+                macs = inputs[0].numel() * area * layer.out_channels // layer.groups
+            elif isinstance(layer, nn.Conv2d):
+                macs = output.numel() * area * layer.in_channels // layer.groups
+            else:
+                macs = output.numel() * layer.in_features
+            of_layer[name][0] += macs
+            of_layer[name][1] += output.numel()
+
+        layer.register_forward_hook(count_call)
+
+    for name, layer in model.named_modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            watch(name, layer)
+    with torch.no_grad():
+        run()
+
+    def inside(name: str, module: str) -> bool:
+        return not module or f'{name}.'.startswith(f'{module}.')
+
+    params = {name: p.numel() for name, p in model.named_parameters()}
+    return {
+        module: Cost(
+            sum(number for name, number in params.items() if inside(name, module)),
+            *(sum(numbers[i] for name, numbers in of_layer.items() if inside(name, module)) for i in (0, 1)),
+        )
+        for module in of_layer
+    }
+
+
+def meta(*shape: int) -> Tensor:
+    return torch.empty(shape, device='meta')
+
+
+def detect(model: Any) -> None:
+    """The paper's rule: 1000 regions for every box head, 100 for every mask head."""
+    model.rpn_head(model.extract_feat(meta(1, 3, 800, 1280)))
+    for heads, regions, side in ((model.roi_head.bbox_head, 1000, 7), (model.roi_head.mask_head, 100, 14)):
+        for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
+            head(meta(regions, 256, side, side))
+
+
+def segment(model: Any) -> None:
+    """The paper's rule: without the auxiliary head."""
+    model.decode_head(model.backbone(meta(1, 3, 512, 2048)))
+
+
+@pytest.mark.parametrize(
+    ('config', 'run'),
+    [
+        ('classification/convnext_a.py', lambda model: model(meta(1, 3, 224, 224))),
+        ('classification/convnextv2_a.py', lambda model: model(meta(1, 3, 224, 224))),
+        ('classification/convnext_iso_s.py', lambda model: model(meta(1, 3, 224, 224))),
+        ('classification/convnext_b_384.py', lambda model: model(meta(1, 3, 384, 384))),
+        ('roadmap/r50_06_inverted_bottleneck.py', lambda model: model(meta(1, 3, 224, 224))),
+        ('det/cascade_convnext_t_coco.py', detect),
+        ('det/mask_rcnn_convnext_t_coco.py', detect),
+        ('seg/upernet_convnext_t_ade20k.py', segment),
+    ],
+)
+def test_every_module_agrees_with_hooks_to_the_last_mac(config, run):
+    cfg = read_config(f'configs/{config}', needs_data=False)
+    with torch.device('meta'):
+        model = build_model(cfg).eval()
+    expected = by_hooks(model, lambda: run(model))
+    counted = count_config(cfg)
+    assert (counted.params, counted.macs, counted.activations) == expected.pop('')
+    assert counted.by_module == {name: cost for name, cost in expected.items() if any(cost)}
+    assert counted.trained == counted.params
+
+
+def test_a_picture_of_twice_the_area_takes_twice_the_macs():
+    cfg = read_config('configs/classification/convnext_a.py', needs_data=False)
+    one, two = count_config(cfg, (64, 64)), count_config(cfg, (64, 128))
+    head = one.by_module['head'].macs
+    assert two.macs - head == 2 * (one.macs - head) > 0
+    assert two.input_shape == (1, 3, 64, 128)
+
+
+def test_the_config_s_own_resolution_classes_channels_and_frozen_stages_are_counted():
+    options = {
+        'test_dataloader.dataset.transform.input_size': 96,
+        'model.num_classes': 10,
+        'model.backbone.in_channels': 5,
+        'model.backbone.frozen_stages': 1,
+    }
+    counted = count_config(read_config('configs/classification/convnext_a.py', options, needs_data=False))
+    assert counted.input_shape == (1, 5, 96, 96)
+    assert counted.by_module['head'] == Cost(321 * 10, 320 * 10, 10)
+    frozen = sum(counted.by_module[name].params for name in ('backbone.downsample_layers.0', 'backbone.stages.0'))
+    assert counted.params - counted.trained == frozen > 0
+
+
+def test_a_detector_is_counted_with_as_many_regions_as_it_keeps():
+    of = {}
+    for regions in (10, 20):
+        options = {'model.test_cfg.rpn.max_per_img': regions, 'model.test_cfg.rcnn.max_per_img': 2 * regions}
+        cfg = read_config('configs/det/cascade_convnext_a_coco.py', options, needs_data=False)
+        of[regions] = count_config(cfg, (64, 64))
+    assert of[10].by_module['rpn_head'] == of[20].by_module['rpn_head']
+    assert 2 * of[10].by_module['roi_head'].macs == of[20].by_module['roi_head'].macs > 0
+    assert 'the box head on 20 and the mask head on 40 regions' in of[20].rule
+
+
+class Attention(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:  # (1, positions, channels) -> the same
+        return (x @ x.transpose(1, 2)).softmax(-1) @ x
+
+
+def test_matrix_products_count_and_other_operators_are_named():
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1, bias=False),  # 4 x 6
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.MaxPool2d(2),  # 2 x 3
+        nn.Upsample(scale_factor=2, mode='bilinear'),
+        nn.Flatten(2),
+        Attention(),  # of 8 positions with 24 channels
+        nn.ReLU(),
+    )
+    counted = count(model, (4, 6))
+    assert counted.params == 8 * 27 + 16
+    assert counted.macs == 24 * 8 * 27 + 2 * (8 * 8 * 24)
+    assert counted.activations == 24 * 8 + 8 * 8 + 8 * 24
+    assert counted.by_module['6'] == Cost(0, 2 * (8 * 8 * 24), 8 * 8 + 8 * 24)
+    of_conv = dict(normalization=1, elementwise=2, pooling=1, interpolation=1, softmax=1)
+    assert {kind: times for kind, times in counted.not_counted.items() if kind != 'copy'} == of_conv
+
+
+def test_a_model_with_weights_counts_the_same():
+    with torch.device('meta'):
+        model = build_model(read_config('configs/classification/convnext_a.py', needs_data=False))
+    expected = count(model, (64, 96))
+    assert count(model.to_empty(device='cpu'), (64, 96))[:6] == expected[:6]
+
+
+@pytest.mark.parametrize(
+    ('config', 'shape', 'words'),
+    [
+        ('classification/convnext_a.py', (224, 31), 'at least 32 x 32'),
+        ('classification/convnext_iso_s.py', (15, 16), 'at least 16 x 16'),
+        ('seg/upernet_convnext_a_ade20k.py', (16, 64), 'at least 32 x 32'),
+        ('classification/convnext_a.py', (10**12, 10**12), 'does not run'),
+    ],
+)
+def test_shapes_that_do_not_go(config, shape, words):
+    with pytest.raises(UserError, match=words):
+        count_config(read_config(f'configs/{config}', needs_data=False), shape)
+
+
+def test_the_smallest_shapes_go():
+    assert count_config(read_config('configs/classification/convnext_iso_s.py', needs_data=False), (16, 16)).macs
+    assert count_config(read_config('configs/seg/upernet_convnext_a_ade20k.py', needs_data=False), (32, 32)).macs
+    assert count_config(read_config('configs/det/cascade_convnext_a_coco.py', needs_data=False), (32, 32)).macs
+
+
+def test_a_detector_of_one_stage_is_refused():
+    class OneStage(nn.Conv2d):
+        with_rpn = False
+
+    with pytest.raises(UserError, match='OneStage is not counted'):
+        count(OneStage(3, 8, 1), COCO_SHAPE, 'detection')
