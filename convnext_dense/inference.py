@@ -29,7 +29,6 @@ from .drawing import palette
 from .engine import checkpoint as checkpoints
 from .engine.runner import build_model, config_errors
 from .errors import UserError
-from .models.fetch import locate
 from .models.weights import load_whole, read_checkpoint, weights_in
 from .pictures import read_picture, upright_rgb
 from .results import Classification, Detection, Segmentation
@@ -72,8 +71,7 @@ def load(
     if device.type == 'cuda' and not torch.cuda.is_available():
         raise UserError(f'device {device}: torch finds no GPU on this machine, take the device cpu')
     cfg = read_config(str(config), options, data, needs_data=False)
-    path = locate(checkpoint)
-    path = checkpoints.newest(path) if path.is_dir() else path
+    path = checkpoints.find(checkpoint)
     content = read_checkpoint(path)
     found = weights_in(content, path, weights)
     known = _dataset_meta(content)

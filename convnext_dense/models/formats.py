@@ -366,6 +366,8 @@ class Arch(NamedTuple):
     name: str | None  # None where it is no published size
 
     def __str__(self) -> str:
+        if not any(self.size.depths):
+            return 'isotropic ConvNeXt'
         size = self.name or f'depths {self.size.depths}, dims {self.size.dims}'
         return f'ConvNeXt V{self.version} {size}'
 

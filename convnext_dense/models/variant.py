@@ -7,6 +7,7 @@ compute is refused.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from torch import nn
 
 from ..errors import UserError
 from .fetch import HUB_CONFIG, HUB_FILES
-from .formats import HF, TIMM
+from .formats import HF, TIMM, TIMM_FEATURES
 
 EPS = 1e-6  # of all our norms; the final one's can be set
 
@@ -24,18 +25,20 @@ class Variant(NamedTuple):
     note: str  # for the line that says what was loaded: what is known, or assumed
 
 
-def variant_of(path: Path, source: str) -> Variant:
-    """What the config beside some weights says.
+def variant_of(path: Path, source: str, meta: Mapping) -> Variant:
+    """What is said beside some weights.
 
     Args:
         path: the file with the weights.
         source: their format, as :class:`~.formats.Converted` has it.
+        meta: of a checkpoint of ours; ``final_norm_eps`` is what the weights had before they were converted.
 
     Raises:
         UserError: if the network is another than ours could be.
     """
-    if source not in (HF.name, TIMM.name):
-        return Variant(None, '')
+    if source not in (HF.name, TIMM.name, TIMM_FEATURES.name):
+        eps = meta.get('final_norm_eps')
+        return Variant(eps, '') if isinstance(eps, float) else Variant(None, '')
     config = path.with_name(HUB_CONFIG)
     if path.name not in HUB_FILES or not config.is_file():
         return Variant(None, f"final norm's eps {EPS:g} and exact GELU assumed, since no {HUB_CONFIG} says it")
@@ -55,12 +58,12 @@ def variant_of(path: Path, source: str) -> Variant:
     return Variant(eps, f"final norm's eps {eps:g} and exact GELU, as {HUB_CONFIG} says")
 
 
-def check_final_norm(backbone: nn.Module, variant: Variant, path: Path) -> None:
+def check_final_norm(model: nn.Module, variant: Variant, path: Path) -> None:
     """
     Raises:
-        UserError: if a backbone's final norm has another eps than the weights' own.
+        UserError: if the final norm of a model's backbone, where it has one, has another eps than the weights' own.
     """
-    norm = getattr(backbone, 'norm', None)
+    norm = getattr(getattr(model, 'backbone', None), 'norm', None)
     wanted = variant.final_norm_eps
     if isinstance(norm, nn.LayerNorm) and wanted is not None and norm.eps != wanted:
         raise UserError(

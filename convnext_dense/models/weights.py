@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
+from .convnext import ConvNeXt
 from .fetch import locate
-from .formats import convert
+from .formats import STAGES, Arch, arch_of, convert
+from .isotropic import ISOTROPIC_SIZES, IsotropicConvNeXt, IsotropicSize
 from .reading import read_checkpoint
 from .variant import Variant, check_final_norm, variant_of
 
@@ -52,9 +55,9 @@ def weights_in(content: Mapping, path: str | Path, kind: str = 'raw') -> Weights
     """
     path = Path(path)
     source, state, left_over = convert(state_dict_of(content, kind, path), 'ours', path=path)
-    variant = variant_of(path, source)
-    meta = content.get('meta')
-    dataset_meta = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
+    meta = content['meta'] if isinstance(content.get('meta'), Mapping) else {}
+    variant = variant_of(path, source, meta)
+    dataset_meta = meta.get('dataset_meta')
     classes = dataset_meta.get('classes') if isinstance(dataset_meta, Mapping) else None
     return Weights(path, source, state, left_over, variant, classes)
 
@@ -102,8 +105,8 @@ def load_whole(model: nn.Module, weights: Weights) -> None:
     Raises:
         UserError: with the first differences, or if the eps of the final norm is another.
     """
+    check_final_norm(model, weights.variant, weights.path)
     load_strictly(model, weights.state, f'checkpoint {weights.path}')
-    check_final_norm(model.get_submodule('backbone'), weights.variant, weights.path)
 
 
 def load_pretrained(
@@ -137,7 +140,7 @@ def load_pretrained(
     differences = _differences(*trunks)
     if differences:
         raise UserError(f'{path} ({found.source}) does not fit this backbone: {_first(differences)}')
-    check_final_norm(model.get_submodule('backbone'), found.variant, path)
+    check_final_norm(model, found.variant, path)
 
     others = classes is not None and found.classes is not None and list(found.classes) != list(classes)
     modules = _by_module(own)
@@ -175,6 +178,32 @@ def _by_module(state_dict: Mapping[str, Tensor]) -> dict[str, list[str]]:
     for name in state_dict:
         modules.setdefault(name.rpartition('.')[0], []).append(name)
     return modules
+
+
+def check_backbone(weights: Weights) -> None:
+    """See that the backbone is a ConvNeXt of some size, whole and with nothing else in it.
+
+    Raises:
+        UserError: with the first differences by name and shape.
+    """
+    trunk = {name.removeprefix('backbone.'): t for name, t in weights.state.items() if name.startswith('backbone.')}
+    with torch.device('meta'):
+        differences = _differences(_network_for(trunk, arch_of(weights.state)).state_dict(), trunk)
+    if differences:
+        raise UserError(f'{weights.path} ({weights.source}) is no ConvNeXt as it is known here: {_first(differences)}')
+
+
+def _network_for(trunk: Mapping[str, Tensor], arch: Arch) -> nn.Module:
+    scaled = float(any(name.endswith('.gamma') and '.grn.' not in name for name in trunk))
+    if 'stem.weight' in trunk:
+        blocks = len({name.split('.')[1] for name in trunk if name.startswith('blocks.')})
+        sizes = {size: name for name, size in ISOTROPIC_SIZES.items()}
+        name = sizes.get(IsotropicSize(blocks, len(trunk['stem.weight'])), 'of these weights')
+        return IsotropicConvNeXt(name, layer_scale_init_value=scaled)
+    indices = None if 'norm.weight' in trunk else [s for s in STAGES if f'norm{s}.weight' in trunk]
+    depths, dims = ([max(1, n) for n in numbers] for numbers in arch.size)
+    channels = trunk['downsample_layers.0.0.weight'].shape[1] if 'downsample_layers.0.0.weight' in trunk else 3
+    return ConvNeXt(dict(depths=depths, dims=dims), arch.version, channels, indices, layer_scale_init_value=scaled)
 
 
 def _differences(own: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:
