@@ -381,8 +381,9 @@ def arch_of(state_dict: Mapping[str, Tensor]) -> Arch:
     for s in STAGES:
         blocks = {name.split('.')[3] for name in state_dict if name.startswith(f'backbone.stages.{s}.')}
         depths.append(len(blocks))
-        bias = state_dict.get(f'backbone.stages.{s}.0.dwconv.bias')
-        dims.append(0 if bias is None else len(bias))
+        places = re.compile(rf'backbone\.(stages\.{s}\.\d+\.dwconv|downsample_layers\.{s}\.\d+)\.weight$')
+        kernels = (t for name, t in state_dict.items() if places.match(name) and t.ndim == 4)
+        dims.append(len(next(kernels, ())))
     size = Size((depths[0], depths[1], depths[2], depths[3]), (dims[0], dims[1], dims[2], dims[3]))
     version = 2 if any('.grn.' in name for name in state_dict) else 1
     return Arch(version, size, next((name for name, known in SIZES.items() if known == size), None))
