@@ -27,6 +27,7 @@ from .config import read_config
 from .data.classification import eval_transform
 from .drawing import palette
 from .engine import checkpoint as checkpoints
+from .engine import manifest
 from .engine.runner import build_model, config_errors
 from .errors import UserError
 from .models.weights import load_strictly, read_checkpoint, state_dict_of, with_our_names
@@ -72,6 +73,7 @@ def load(
     cfg = read_config(str(config), options, data, needs_data=False)
     path = Path(checkpoint)
     path = checkpoints.newest(path) if path.is_dir() else path
+    manifest.check(path)
     content = read_checkpoint(path)
     state = with_our_names(state_dict_of(content, weights, path), path)
     known = _dataset_meta(content)

@@ -15,7 +15,7 @@ def test_newest_goes_by_number_not_by_name_or_time(tmp_path):
         'best_raw_top1_epoch_99.pth',
         '.7.epoch_11.pth',
     ):
-        (tmp_path / name).touch()
+        torch.save({}, tmp_path / name)
     assert checkpoint.newest(tmp_path).name == 'epoch_10.pth'
 
 
@@ -35,7 +35,8 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(torch, 'save', fail)
-    with pytest.raises(OSError, match='No space'):
+    with pytest.raises(UserError, match='No space'):
         checkpoint.write({'a': 2}, path)
     assert torch.load(path) == {'a': 1}
-    assert [p.name for p in tmp_path.iterdir()] == ['epoch_1.pth']
+    assert {p.name for p in tmp_path.iterdir()} == {'epoch_1.pth', 'checkpoints.json'}
+    assert checkpoint.newest(tmp_path) == path
