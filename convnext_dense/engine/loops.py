@@ -252,14 +252,14 @@ class TrainLoop(EpochBasedTrainLoop):
             for name, value in logged.items():
                 sums[name] += value.detach()
         outputs = {name: value / len(seen) for name, value in sums.items()}
-        asked = self.request.number > 0
-        if get_world_size() > 1:
-            outputs['asked'] = next(iter(outputs.values())).new_tensor(float(asked))
+        together = get_world_size() > 1
+        if together:
+            outputs['asked'] = next(iter(outputs.values())).new_tensor(float(self.request.number))
             all_reduce_dict(outputs, op='mean')  # what is logged is the loss of the total batch
             asked = bool(outputs.pop('asked'))
         self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=seen, outputs=outputs)
         self._iter += 1
-        return asked
+        return asked if together else self.request.number > 0
 
 
 class _WithEMA:
@@ -301,9 +301,10 @@ class _WithEMA:
         self.runner.message_hub.update_info('weights', weights)
         self.runner.model.eval()
         request = getattr(self.runner._train_loop, 'request', None) if mode == 'val' else None
-        common = len(self.dataloader.dataset) // get_world_size() // self.dataloader.batch_sampler.batch_size
+        fewest = len(self.dataloader.dataset) // get_world_size()  # samples of a process
+        common = math.ceil(fewest / self.dataloader.batch_sampler.batch_size)  # batches that every process has
         for idx, batch in enumerate(self.dataloader):
-            if request is not None and idx < common:  # as many batches as every process has
+            if request is not None and idx < common:
                 request.stop_if_anyone_was_asked()
             if len(batch['inputs']):
                 self.run_iter(idx, batch)
