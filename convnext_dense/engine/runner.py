@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +225,11 @@ class Runner(mmengine.runner.Runner):
 
     # -- checkpoints
 
+    @cached_property
+    def _config_text(self) -> str:
+        """For people; it is never executed. Formatting it takes as long as writing a small checkpoint."""
+        return self.cfg.pretty_text
+
     @property
     def bare_model(self) -> nn.Module:
         """The model without the wrappers that distribute it or show it several views of a picture."""
@@ -253,7 +258,7 @@ class Runner(mmengine.runner.Runner):
             'experiment_name': self.experiment_name,
             'time': time.strftime('%Y-%m-%d %H:%M:%S'),
             'convnext_dense': __version__,
-            'cfg': self.cfg.pretty_text,  # for people; it is never executed
+            'cfg': self._config_text,
             'dataset_meta': _plain(getattr(self.train_dataloader.dataset, 'metainfo', {})),
             **(meta or {}),
         }

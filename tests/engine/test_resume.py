@@ -5,11 +5,13 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from convnext_dense.engine import EMA, Checkpoints, lock
+from convnext_dense.engine import EMA, Checkpoints, disk, lock
+from convnext_dense.engine.csv_log import read_scalars
 from convnext_dense.engine.loops import ValLoop
 
 from ..conftest import write_image_folder
@@ -155,9 +157,7 @@ def test_a_damaged_newest_is_passed_over_in_a_work_dir_that_was_moved(by_epoch, 
         ((), ('optim_wrapper.optimizer.lr=2e-3',), 'had another learning rate'),
     ],
 )
-def test_what_would_change_the_steps_that_are_left_is_refused(
-    by_epoch, data, whole, arguments, options, said, capsys
-):
+def test_what_would_change_the_steps_that_are_left_is_refused(by_epoch, data, whole, arguments, options, said, capsys):
     before = {path: path.stat().st_mtime_ns for path in whole.glob('*.pth')}
     assert train(by_epoch, data, whole, '--resume', *arguments, options=options) == 2
     error = capsys.readouterr().err
@@ -201,6 +201,21 @@ def test_a_second_run_in_a_work_dir_is_refused(by_epoch, data, whole, tmp_path, 
     assert set(whole.rglob('*')) == before
     held.release()
     lock.take(whole).release()
+
+
+def test_a_disk_without_room_for_two_checkpoints_is_refused_before_the_first_step(
+    by_epoch, data, whole, tmp_path, monkeypatch, capsys
+):
+    content = torch.load(whole / 'epoch_3.pth', weights_only=True)
+    size = disk.bytes_of(content)
+    free = SimpleNamespace(free=2 * size - 10 * len(content['optimizer']['state']))  # the moments' counters are small
+    monkeypatch.setattr(shutil, 'disk_usage', lambda _: free)
+    assert train(by_epoch, data, tmp_path) == 2
+    assert 'there must be room for two' in capsys.readouterr().err
+    assert not read_scalars(tmp_path)
+    free.free = 2 * size
+    assert train(by_epoch, data, tmp_path) == 0
+    assert 'the run keeps 2 and writes the next' in capsys.readouterr().out
 
 
 def test_a_full_disk_keeps_every_old_file(by_epoch, data, tmp_path, monkeypatch, capsys):
