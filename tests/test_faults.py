@@ -1,10 +1,12 @@
 """Runs that are killed, and disks that are full: ``make test-faults``."""
 
+import json
 import multiprocessing
 import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -89,3 +91,59 @@ def test_killed_twenty_times_and_resumed_to_the_same_end(forks, tmp_path, worker
 def _wait_for(condition, process, pause: float = 0.01) -> None:
     while not condition() and process.is_alive():
         time.sleep(pause)
+
+
+def python(*arguments: object, before: tuple[str, ...] = ()) -> subprocess.Popen:
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(small_run.ROOT)}
+    command = [*before, sys.executable, *map(str, arguments)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=small_run.ROOT, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+def test_a_small_disk_that_fills_up_and_one_that_is_read_only(tmp_path):
+    unshare = ('unshare', '--map-root-user', '--mount')
+    if not shutil.which('unshare') or subprocess.run([*unshare, 'true'], capture_output=True).returncode:
+        pytest.skip('this machine allows no mounts; tests/engine/test_resume.py has a stand-in, /dev/full')
+    process = python('-m', 'tests.full_disk', tmp_path, before=unshare)
+    out, error = process.communicate(timeout=600)
+    assert process.returncode == 0, out + error
+    lines = [line for line in error.splitlines() if line.startswith('error: ')]
+    assert len(lines) == 3, error
+    assert 'there must be room for two' in lines[0]
+    assert 'epoch_2.pth cannot be written (No space left on device)' in lines[1]
+    assert 'were needed and' in lines[1]
+    assert 'cannot be written (Read-only file system): choose another with --work-dir' in lines[2]
+
+
+def test_processes_that_train_together_stop_after_the_same_step_and_go_on_exactly(tmp_path):
+    """SIGTERM for one of two processes alone."""
+    data = write_image_folder(tmp_path / 'images', train=8, val=2)
+    config = small_run.write_config(tmp_path / 'by_epoch.py', small_run.BY_EPOCH)
+    launch = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', 'tools/train.py', config]
+
+    def run(work_dir: Path) -> subprocess.Popen:
+        options = [*small_run.OPTIONS, 'train_dataloader.batch_size=4']
+        arguments = ['--launcher', 'pytorch', '--resume', 'auto', '--data', data, '--work-dir', work_dir]
+        return python(*launch, *arguments, '--cfg-options', *options)
+
+    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+    process = run(whole)
+    out, error = process.communicate(timeout=600)
+    assert process.returncode == 0, out + error
+
+    process = run(cut)
+    _wait_for(lambda: (cut / 'epoch_1.pth').exists(), process)
+    ranks = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
+    os.kill(int(ranks[-1]), signal.SIGTERM)
+    out, error = process.communicate(timeout=600)
+    assert process.returncode, out + error
+    assert 'go on with: torchrun --nproc_per_node=2 tools/train.py' in error
+    assert 'exitcode  : 143' in error
+    assert 'stopped after step' in out
+    manifest = json.loads((cut / checkpoint.manifest.FILE_NAME).read_text())
+    assert max(entry['step'] for entry in manifest.values()) < small_run.STEPS
+
+    process = run(cut)
+    out, error = process.communicate(timeout=600)
+    assert process.returncode == 0, out + error
+    assert not small_run.differences(small_run.outcome(whole), small_run.outcome(cut))
