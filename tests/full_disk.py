@@ -55,9 +55,11 @@ def main(folder: Path) -> None:
     assert not list(work_dir.glob('.*.pth')), 'half a file is left'
 
     filler.unlink()
-    subprocess.run(['mount', '-o', 'remount,ro', disk], check=True)
-    assert small_run.train(config, data, work_dir, '--resume') == 2, 'writes on a read-only disk'
-    subprocess.run(['mount', '-o', 'remount,rw', disk], check=True)
+    read_only = folder / 'read_only'
+    read_only.mkdir()
+    subprocess.run(['mount', '--bind', disk, read_only], check=True)
+    subprocess.run(['mount', '-o', 'remount,bind,ro', read_only], check=True)
+    assert small_run.train(config, data, read_only / 'run', '--resume') == 2, 'writes on a read-only disk'
     assert small_run.train(config, data, work_dir, '--resume') == 0, 'does not go on'
     assert small_run.train(config, data, folder / 'whole') == 0
     different = small_run.differences(small_run.outcome(folder / 'whole'), small_run.outcome(work_dir))

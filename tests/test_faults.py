@@ -58,7 +58,7 @@ def test_killed_twenty_times_and_resumed_to_the_same_end(forks, tmp_path, worker
         config = small_run.write_config(tmp_path / f'{kind}.py', getattr(small_run, kind))
         whole, log = tmp_path / f'{kind}_whole', tmp_path / f'{kind}.log'
         process = start(forks, log, config, data, whole, '--resume=auto', *options)
-        _wait_for(lambda whole=whole: list(whole.glob('*/vis_data/scalars.csv')), process)
+        _wait_for(lambda whole=whole: list(whole.glob('*/vis_data/scalars.csv')), process.is_alive)
         began = time.monotonic()
         process.join()
         assert process.exitcode == 0, log.read_text()
@@ -66,11 +66,11 @@ def test_killed_twenty_times_and_resumed_to_the_same_end(forks, tmp_path, worker
         for attempt in range(KILLS // 4):
             work_dir = tmp_path / f'{kind}_{attempt}'
             process = start(forks, log, config, data, work_dir, '--resume=auto', *options)
-            _wait_for(lambda work_dir=work_dir: list(work_dir.glob('*/vis_data/scalars.csv')), process)
+            _wait_for(lambda work_dir=work_dir: list(work_dir.glob('*/vis_data/scalars.csv')), process.is_alive)
             time.sleep(rng.uniform(0, 0.9 * length))
             inside = attempt >= KILLS // 4 - DURING_A_SAVE // 2 + 1
             if inside:
-                _wait_for(lambda work_dir=work_dir: list(work_dir.glob(TEMPORARY)), process, pause=0)
+                _wait_for(lambda work_dir=work_dir: list(work_dir.glob(TEMPORARY)), process.is_alive, pause=0)
             os.kill(process.pid, signal.SIGKILL)
             process.join()
             killed = process.exitcode == -signal.SIGKILL
@@ -88,8 +88,8 @@ def test_killed_twenty_times_and_resumed_to_the_same_end(forks, tmp_path, worker
             shutil.rmtree(work_dir)
 
 
-def _wait_for(condition, process, pause: float = 0.01) -> None:
-    while not condition() and process.is_alive():
+def _wait_for(condition, alive, pause: float = 0.01) -> None:
+    while not condition() and alive():
         time.sleep(pause)
 
 
@@ -132,7 +132,7 @@ def test_processes_that_train_together_stop_after_the_same_step_and_go_on_exactl
     assert process.returncode == 0, out + error
 
     process = run(cut)
-    _wait_for(lambda: (cut / 'epoch_1.pth').exists(), process)
+    _wait_for(lambda: (cut / 'epoch_1.pth').exists(), lambda: process.poll() is None)
     ranks = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
     os.kill(int(ranks[-1]), signal.SIGTERM)
     out, error = process.communicate(timeout=600)
