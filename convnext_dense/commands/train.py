@@ -120,6 +120,8 @@ def resume_command(args: argparse.Namespace) -> str:
     once.add_argument('--resume', nargs='?')
     once.add_argument('--pretrained')
     _, kept = once.parse_known_args(shlex.split(args.command_line))
+    if kept[0] == 'python':
+        kept[1] = sys.argv[0]  # the script, by the path that it was started with
     command = shlex.join([*kept, '--resume'])
     processes = os.environ.get('LOCAL_WORLD_SIZE', '1')
     if args.launcher == 'slurm':
