@@ -17,7 +17,7 @@ from typing import Any
 from mmengine.config import DictAction
 
 from . import __version__
-from .errors import UserError
+from .errors import Stopped, UserError
 
 VERBS = {
     'train': 'train a model',
@@ -33,7 +33,7 @@ VERBS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``argv``, by default the process's, and return the exit code.
 
-    It is 0, 1 if some of many inputs could not be used, 2 for bad input, 130 for Ctrl-C.
+    It is 0, 1 if some of many inputs could not be used, 2 for bad input, 130 for Ctrl-C, 143 for SIGTERM.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ('-h', '--help'):
@@ -71,6 +71,8 @@ def run_verb(verb: str, argv: Sequence[str] | None = None) -> int:
         # an error from a loader worker arrives with the worker's traceback before it
         print(f'error: {str(error).strip().rsplit("UserError: ", 1)[-1]}', file=sys.stderr)
         return 2
+    except Stopped as stop:
+        return stop.code
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         return 130

@@ -3,6 +3,7 @@
 train CONFIG --data sample            on drawn pictures, minutes on a laptop
 train CONFIG --data PATH              on your data
 train CONFIG --resume                 go on from the newest checkpoint in the work dir
+train CONFIG --resume auto            the same, or start where there is none
 torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
 """
 
@@ -11,6 +12,8 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
+import shlex
+import sys
 from pathlib import Path
 
 from mmengine.dist import is_main_process
@@ -19,12 +22,13 @@ from ..cli import add_run_arguments, add_trust_argument
 from ..config import fit_to_machine, read_config, set_amp, set_length
 from ..engine import COMMANDS, Runner
 from ..engine import checkpoint as checkpoints
-from ..errors import UserError
+from ..errors import Stopped, UserError
 from ..models.fetch import locate
 from ..models.reading import trust_pickle
 from ..tasks import loaders
 
 LAUNCHERS = {'none': (), 'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), 'slurm': ('SLURM_PROCID', 'SLURM_NTASKS')}
+NEWEST, AUTO = object(), 'auto'  # what --resume may be, beside a path
 TRACKERS = {'wandb': 'WandbVisBackend', 'mlflow': 'MLflowVisBackend'}
 
 
@@ -45,9 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--resume',
         nargs='?',
-        const='newest',
-        metavar='CKPT',
-        help='go on from a checkpoint (default: the newest in the work dir)',
+        const=NEWEST,
+        metavar='auto|CKPT',
+        help="go on from a checkpoint (default: the newest in the work dir); 'auto' starts where there is none",
     )
     add_trust_argument(parser)
     parser.add_argument('--amp', choices=('off', 'fp16', 'bf16'), help="mixed precision (default: the config's)")
@@ -82,16 +86,22 @@ def run(args: argparse.Namespace) -> None:
         cfg.pretrained_weights = args.pretrained_weights
     name = Path(args.config).stem + ('_sample' if args.data == 'sample' else '')
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
-    if args.resume is None and (earlier := checkpoints.found(cfg.work_dir)):
+    earlier = checkpoints.found(cfg.work_dir)
+    if args.resume is None and earlier:
         raise UserError(
-            f'work dir {cfg.work_dir} holds a run already ({earlier[-1][1].name}): '
+            f'work dir {cfg.work_dir} holds a run already ({earlier[-1].name}): '
             'go on with --resume, or choose another with --work-dir'
         )
+    if args.resume is NEWEST and not earlier:
+        raise UserError(
+            f'no checkpoint (epoch_N.pth) in {cfg.work_dir}: check the path, or start with --resume auto or without'
+        )
     if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = str(checkpoints.newest(cfg.work_dir)) if args.resume == 'newest' else args.resume
+        cfg.resume = AUTO if args.resume == AUTO else True
+        cfg.load_from = None if args.resume in (NEWEST, AUTO) else args.resume
     if args.trust_pickle:
-        source = cfg.get('load_from') or cfg.get('pretrained')
+        searched = args.resume in (NEWEST, AUTO) and earlier
+        source = checkpoints.newest(cfg.work_dir) if searched else cfg.get('load_from') or cfg.get('pretrained')
         if source is None:
             raise UserError('--trust-pickle is for the file of --pretrained or --resume: name one')
         trust_pickle(locate(source))
@@ -105,8 +115,32 @@ def run(args: argparse.Namespace) -> None:
     if is_main_process():
         with open(Path(cfg.work_dir, COMMANDS), 'a') as file:
             file.write(args.command_line + '\n')
-    runner.train()
+    try:
+        runner.train()
+    except Stopped:
+        if is_main_process():
+            print(f'go on with: {resume_command(args)}', file=sys.stderr)
+        raise
     runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}')
+
+
+def resume_command(args: argparse.Namespace) -> str:
+    """The command line that goes on with the run."""
+    once = argparse.ArgumentParser(add_help=False)
+    once.add_argument('--resume', nargs='?')
+    once.add_argument('--pretrained')
+    _, kept = once.parse_known_args(shlex.split(args.command_line))
+    if kept[0] == 'python':
+        kept[1] = sys.argv[0]  # the script, by the path that it was started with
+    command = shlex.join([*kept, '--resume'])
+    processes = os.environ.get('LOCAL_WORLD_SIZE', '1')
+    if args.launcher == 'slurm':
+        return f'srun {command}'
+    if args.launcher == 'none':
+        return command
+    if processes != os.environ['WORLD_SIZE']:
+        return f'the same torchrun command on every node, with: {command}'
+    return f'torchrun --nproc_per_node={processes} {command.removeprefix("python ")}'
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -122,8 +156,8 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.seed is not None and not 0 <= args.seed < 2**31:
         raise UserError(f'--seed {args.seed} is out of range: take 0 to {2**31 - 1}')
-    if args.resume is not None and args.pretrained not in (None, 'none'):
-        raise UserError('--resume brings its own weights: leave out --pretrained')
+    if args.resume not in (None, AUTO) and args.pretrained not in (None, 'none'):
+        raise UserError('--resume brings its own weights: leave out --pretrained, or take --resume auto')
     for name in args.track:
         if importlib.util.find_spec(name) is None:
             raise UserError(f'--track {name} needs the package {name}: pip install -r requirements/optional.txt')

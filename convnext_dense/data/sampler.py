@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -45,10 +46,14 @@ class SeededSampler(Sampler):
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[SeededIndex]:
+        return self.epoch_from(self.skip)
+
+    def epoch_from(self, skip: int) -> Iterator[SeededIndex]:
+        """This process's samples of the epoch, after those that all processes together draw first."""
         order = np.arange(self.size)
         if self.shuffle:
             np.random.default_rng([self.seed, self.epoch]).shuffle(order)
-        for index in order[self.skip : self._used()][self.rank :: self.world_size].tolist():
+        for index in order[skip : self._used()][self.rank :: self.world_size].tolist():
             yield index, sample_seed(self.seed, self.epoch, index)
 
     def __len__(self) -> int:
@@ -78,9 +83,13 @@ class AspectRatioBatches(Sampler[list[SeededIndex]]):
         return len(self.sampler) // self.batch_size
 
     def __iter__(self) -> Iterator[list[SeededIndex]]:
+        done = self.sampler.skip // self.sampler.world_size // self.batch_size
+        return islice(self._whole_epoch(), done, None)  # which pictures a batch takes depends on those before it
+
+    def _whole_epoch(self) -> Iterator[list[SeededIndex]]:
         wide: list[SeededIndex] = []
         tall: list[SeededIndex] = []
-        for key in self.sampler:
+        for key in self.sampler.epoch_from(0):
             info = self.sampler.dataset.get_data_info(key)
             batch = wide if info['width'] >= info['height'] else tall
             batch.append(key)

@@ -56,17 +56,16 @@ class CSVBackend(BaseVisBackend):
 def read_scalars(work_dir: str | Path) -> dict[str, list[tuple[int, float]]]:
     """All numbers of a work dir by name, as (step, value) pairs in order of step.
 
-    A resumed run has one file for each start; where they overlap, the later one counts.
+    A resumed run has one file for each start. What it did again counts instead of what was lost: no step is there
+    twice.
     """
     series: dict[str, list[tuple[int, float]]] = {}
     for file in sorted(Path(work_dir).glob(f'*/vis_data/{FILE_NAME}')):
-        part: dict[str, list[tuple[int, float]]] = {}
         with open(file, newline='') as lines:
-            for row in csv.DictReader(lines):
-                if row['value'] is None:
-                    continue  # the last line of a run that was killed
-                part.setdefault(row['name'], []).append((int(row['step']), float(row['value'])))
-        for name, points in part.items():
-            earlier = [point for point in series.get(name, []) if point[0] < points[0][0]]
-            series[name] = earlier + points
+            complete = [line for line in lines if line.endswith('\n')]  # a run that was killed may end inside one
+        for row in csv.DictReader(complete):
+            points, step = series.setdefault(row['name'], []), int(row['step'])
+            while points and points[-1][0] >= step:
+                points.pop()
+            points.append((step, float(row['value'])))
     return series

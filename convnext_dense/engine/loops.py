@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from mmengine.dist import all_reduce_dict, get_world_size
+from mmengine.dist import all_reduce_dict, barrier, get_world_size
 from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.runner import TestLoop as MMTestLoop
@@ -23,9 +23,10 @@ from mmengine.runner import ValLoop as MMValLoop
 from torch.utils.data import DataLoader
 
 from ..data.sampler import sample_seed
-from ..errors import UserError
+from ..errors import Stopped, UserError
 from ..registry import LOOPS
 from .ema import EMA
+from .signals import StopRequest
 
 
 class BatchPlan(NamedTuple):
@@ -134,7 +135,8 @@ class TrainLoop(EpochBasedTrainLoop):
     """Training with gradient accumulation inside the iteration, for a number of epochs or of steps.
 
     Every random number of step s comes from (seed, s), so that a run that is resumed after any step goes on exactly
-    as it would have.
+    as it would have. A signal to stop ends the loop after the step (:mod:`.signals`); the hooks' ``before_stop`` is
+    called, and :class:`~convnext_dense.errors.Stopped` raised.
 
     Args:
         max_epochs: length of the run in epochs, or None.
@@ -168,6 +170,14 @@ class TrainLoop(EpochBasedTrainLoop):
         super().__init__(runner, loader, epochs, val_interval=val_interval)
         if max_iters is not None:
             self._max_iters = max_iters
+        self.validated = True  # whether the validation that is due after the last step is done
+        self.request = StopRequest()
+
+    def go_on_from(self, epoch: int, step: int, sampler_seed: int | None) -> None:
+        """Go on after so many epochs and steps, drawing as the sampler with this seed would have."""
+        self._epoch, self._iter = epoch, step
+        if sampler_seed is not None:
+            self.sampler.seed = sampler_seed
 
     def run(self) -> torch.nn.Module:
         wrapper, plan = self.runner.optim_wrapper, self.plan
@@ -176,8 +186,17 @@ class TrainLoop(EpochBasedTrainLoop):
             self.runner.model, self.iter * plan.accumulation, self.max_iters * plan.accumulation
         )
         self.runner.call_hook('before_train')
-        while self.iter < self.max_iters:
-            self.run_epoch()
+        try:
+            with self.request:
+                if not self.validated:
+                    self._validate_at_boundary()
+                while self.iter < self.max_iters:
+                    self.run_epoch()
+        except Stopped as stop:
+            if not stop.at_once:
+                self.runner.call_hook('before_stop')
+                barrier()  # the first process saves: a process that ends makes the launcher end the others
+            raise
         self.runner.call_hook('after_train')
         return self.runner.model
 
@@ -187,7 +206,9 @@ class TrainLoop(EpochBasedTrainLoop):
         done = self.iter - self.epoch * len(self.dataloader)  # steps of this epoch before the run was cut
         self.sampler.skip = done * self.plan.total
         for idx, batches in enumerate(self.dataloader, start=done):
-            self.run_iter(idx, batches)
+            asked = self.run_iter(idx, batches)
+            if self.counts_steps or idx + 1 < len(self.dataloader):
+                self.request.stop_if(asked)
             if self.counts_steps:
                 self._validate_if_due(self.iter, self.max_iters)
                 if self.iter == self.max_iters:
@@ -196,6 +217,14 @@ class TrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
         if not self.counts_steps:
+            self.request.stop_if_anyone_was_asked()
+            self._validate_if_due(self.epoch, self.max_epochs)
+
+    def _validate_at_boundary(self) -> None:
+        """The validation that the run was cut before, or in."""
+        if self.counts_steps:
+            self._validate_if_due(self.iter, self.max_iters)
+        elif self.iter == self.epoch * len(self.dataloader):
             self._validate_if_due(self.epoch, self.max_epochs)
 
     def _validate_if_due(self, done: int, total: int) -> None:
@@ -203,8 +232,12 @@ class TrainLoop(EpochBasedTrainLoop):
             self.runner.val_loop.run()
             self.runner.model.train()
 
-    def run_iter(self, idx: int, data_batch: Iterator[dict]) -> None:
-        """One optimizer step; the hooks get the batches' file names, not their pictures."""
+    def run_iter(self, idx: int, data_batch: Iterator[dict]) -> bool:
+        """One optimizer step; the hooks get the batches' file names, not their pictures.
+
+        Returns:
+            Whether any of the processes was asked to stop.
+        """
         self.runner.call_hook('before_train_iter', batch_idx=idx)
         seed = sample_seed(self.runner.seed, self.iter, 0)  # Mixup and drop path draw from the global generators
         random.seed(seed)
@@ -219,9 +252,14 @@ class TrainLoop(EpochBasedTrainLoop):
             for name, value in logged.items():
                 sums[name] += value.detach()
         outputs = {name: value / len(seen) for name, value in sums.items()}
-        all_reduce_dict(outputs, op='mean')  # what is logged is the loss of the total batch
+        together = get_world_size() > 1
+        if together:
+            outputs['asked'] = next(iter(outputs.values())).new_tensor(float(self.request.number))
+            all_reduce_dict(outputs, op='mean')  # what is logged is the loss of the total batch
+            asked = bool(outputs.pop('asked'))
         self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=seen, outputs=outputs)
         self._iter += 1
+        return asked if together else self.request.number > 0
 
 
 class _WithEMA:
@@ -262,7 +300,12 @@ class _WithEMA:
     def _one_pass(self, mode: str, weights: str) -> dict[str, float]:
         self.runner.message_hub.update_info('weights', weights)
         self.runner.model.eval()
+        request = getattr(self.runner._train_loop, 'request', None) if mode == 'val' else None
+        fewest = len(self.dataloader.dataset) // get_world_size()  # samples of a process
+        common = math.ceil(fewest / self.dataloader.batch_sampler.batch_size)  # batches that every process has
         for idx, batch in enumerate(self.dataloader):
+            if request is not None and idx < common:
+                request.stop_if_anyone_was_asked()
             if len(batch['inputs']):
                 self.run_iter(idx, batch)
             else:  # every picture of the batch was unreadable

@@ -13,29 +13,35 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import mmengine
 import mmengine.runner
 import torch
+from filelock import FileLock
 from mmengine.config import Config
-from mmengine.dist import master_only
+from mmengine.dist import broadcast_object_list, is_main_process, master_only
 from mmengine.hooks import Hook
+from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseTTAModel, MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
 from mmengine.utils import apply_to
 from mmengine.utils.dl_utils import collect_env
 from torch import nn
+from torch.utils.data import DataLoader
 
 from .. import __version__
-from ..errors import UserError
+from ..errors import Stopped, UserError
 from ..models.weights import load_pretrained, load_whole, read_checkpoint, weights_in
 from ..registry import MODELS, RUNNERS
 from . import checkpoint as checkpoints
+from . import disk, lock, manifest, resume
 from .loops import TrainLoop
 from .safe_loading import load_safely
+from .signals import shield_worker
 
 # mmengine's own default hooks, those that its register_default_hooks takes None for
 OWN_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -55,23 +61,44 @@ class Runner(mmengine.runner.Runner):
     """Runs a config.
 
     Beyond mmengine's keys a config may have ``pretrained``, the checkpoint or official weights that training starts
-    from, and ``pretrained_weights``, ``'raw'`` or ``'ema'``. A default hook that is None is left out.
+    from, and ``pretrained_weights``, ``'raw'`` or ``'ema'``. ``resume`` may be ``'auto'``: go on where there is a
+    checkpoint to go on from, else start. A default hook that is None is left out.
     """
 
     _has_loaded: bool
+    _load_from: str | None
+    _resume: bool | str
 
     def __init__(self, model: nn.Module | dict, work_dir: str, **kwargs: object) -> None:
         load_safely()
         _check_writable(work_dir)
         # mmengine keeps loggers and the like by name: two runs of one process must not share theirs
         kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or Path(work_dir).name}-{next(_RUNS)}'
-        super().__init__(model, work_dir, **kwargs)
+        self._lock: FileLock | None = None
+        try:
+            super().__init__(model, work_dir, **kwargs)
+        except BaseException:
+            self._unlock()
+            raise
 
     def train(self) -> nn.Module:
         try:
             return super().train()
+        except Stopped as stop:
+            if not stop.at_once:
+                self.call_hook('after_run')
+            raise
+        except OSError as error:
+            if error.errno in disk.NO_SPACE:
+                raise disk.no_space(error, error.filename or self.work_dir) from error
+            raise
         finally:
             self._close_hooks()
+            self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
 
     def test(self) -> dict[str, float]:
         try:
@@ -89,6 +116,8 @@ class Runner(mmengine.runner.Runner):
         if self.distributed and not torch.cuda.is_available() and not torch.distributed.is_initialized():
             _init_gloo(self.launcher, env_cfg.get('dist_cfg', {}).get('timeout'))
         super().setup_env(env_cfg)
+        if self._train_loop is not None and is_main_process():
+            self._lock = lock.take(self.work_dir)
 
     def build_logger(self, *args: object, **kwargs: object) -> logging.Logger:
         logger = super().build_logger(*args, **kwargs)
@@ -143,6 +172,12 @@ class Runner(mmengine.runner.Runner):
         with config_errors('model'):
             return super().build_model(model)
 
+    @staticmethod
+    def build_dataloader(*args: object, **kwargs: object) -> DataLoader:
+        loader = mmengine.runner.Runner.build_dataloader(*args, **kwargs)
+        loader.worker_init_fn = partial(shield_worker, loader.worker_init_fn)
+        return loader
+
     def build_train_loop(self, loop: object) -> object:
         with config_errors('train_cfg or train_dataloader'):
             return super().build_train_loop(loop)
@@ -192,6 +227,11 @@ class Runner(mmengine.runner.Runner):
 
     # -- checkpoints
 
+    @cached_property
+    def _config_text(self) -> str:
+        """For people; it is never executed. Formatting it takes as long as writing a small checkpoint."""
+        return self.cfg.pretty_text
+
     @property
     def bare_model(self) -> nn.Module:
         """The model without the wrappers that distribute it or show it several views of a picture."""
@@ -211,15 +251,16 @@ class Runner(mmengine.runner.Runner):
         backend_args: dict | None = None,
     ) -> None:
         """Write a checkpoint of tensors and plain values: ``meta``, ``state_dict`` (raw weights), ``ema_state_dict``
-        where there is an average, ``runtime_info``, ``optimizer``, ``param_schedulers``."""
+        where there is an average, ``runtime_info``, ``log_scalars`` (the last numbers, which the log smooths),
+        ``optimizer``, ``param_schedulers``."""
         meta = {
             'epoch': self.epoch + 1 if by_epoch else self.epoch,
             'iter': self.iter if by_epoch else self.iter + 1,
-            'seed': self.seed,
+            'run': resume.facts(self),
             'experiment_name': self.experiment_name,
             'time': time.strftime('%Y-%m-%d %H:%M:%S'),
             'convnext_dense': __version__,
-            'cfg': self.cfg.pretty_text,  # for people; it is never executed
+            'cfg': self._config_text,
             'dataset_meta': _plain(getattr(self.train_dataloader.dataset, 'metainfo', {})),
             **(meta or {}),
         }
@@ -227,6 +268,11 @@ class Runner(mmengine.runner.Runner):
             'meta': meta,
             'state_dict': _to_cpu(self.bare_model.state_dict()),
             'runtime_info': _plain(self.message_hub.runtime_info),
+            'log_scalars': {
+                name: buffer.data[0][-self.log_processor.window_size :].tolist()
+                for name, buffer in self.message_hub.log_scalars.items()
+                if name.startswith('train/')
+            },
         }
         if save_optimizer:
             content['optimizer'] = _to_cpu(self.optim_wrapper.state_dict())
@@ -238,20 +284,36 @@ class Runner(mmengine.runner.Runner):
     def load_or_resume(self) -> None:
         if self._has_loaded:
             return
+        if self._resume and self._load_from is None:
+            self._load_from = self._newest()
+            self._resume = self._load_from is not None
         if not self._resume and self._load_from is None and self.cfg.get('pretrained'):
             classes = getattr(self.train_dataloader.dataset, 'metainfo', {}).get('classes')
             weights = self.cfg.get('pretrained_weights', 'raw')
+            manifest.check(self.cfg.pretrained)
             self.logger.info(load_pretrained(self.bare_model, self.cfg.pretrained, weights, classes))
             self._has_loaded = True
-        elif self._resume and self._load_from is None:
-            self.resume(str(checkpoints.newest(self.work_dir)))
         else:
             super().load_or_resume()
+
+    def _newest(self) -> str | None:
+        """The checkpoint to go on from, as the first process finds it; None where ``resume='auto'`` finds none."""
+        answer: list[str | UserError | None] = [None]
+        if is_main_process() and (self._resume != 'auto' or checkpoints.found(self.work_dir)):
+            try:
+                answer[0] = str(checkpoints.newest(self.work_dir))
+            except UserError as error:  # the others must not wait for an answer
+                answer[0] = error
+        broadcast_object_list(answer)
+        if isinstance(answer[0], UserError):
+            raise answer[0]
+        return answer[0]
 
     def load_checkpoint(
         self, filename: str, map_location: object = 'cpu', strict: bool = True, revise_keys: object = None
     ) -> dict:
         """Load weights that must match the model's, by name and shape, and the same classes."""
+        manifest.check(filename)
         content = read_checkpoint(filename)
         meta = content.get('meta') or {}
         self._check_classes(filename, (meta.get('dataset_meta') or {}).get('classes'))
@@ -268,7 +330,12 @@ class Runner(mmengine.runner.Runner):
         resume_param_scheduler: bool = True,
         map_location: object = 'cpu',
     ) -> None:
-        """Go on from a training checkpoint."""
+        """Go on from a training checkpoint, exactly as the run would have.
+
+        Raises:
+            UserError: if the file holds no run, or the run has another seed, batch, length, amount of data, schedule
+                or optimizer now.
+        """
         content = self.load_checkpoint(filename)
         absent = {'meta', 'optimizer', 'param_schedulers', 'runtime_info'} - content.keys()
         if absent:
@@ -277,11 +344,19 @@ class Runner(mmengine.runner.Runner):
                 'from: start one from these weights with --pretrained'
             )
         meta = content['meta']
-        if meta['seed'] != self.seed:
-            self.logger.warning(f'the run was started with seed {meta["seed"]}, and goes on with {self.seed}')
-        self.train_loop._epoch, self.train_loop._iter = meta['epoch'], meta['iter']
+        saved = meta.get('run', {})
+        if warning := resume.check_same_run(saved, resume.facts(self)):
+            self.logger.warning(warning)
+        resume.check_same_optimizer(content['optimizer']['param_groups'], self.optim_wrapper.optimizer.param_groups)
+        self.train_loop.go_on_from(meta['epoch'], meta['iter'], saved.get('sampler_seed'))
         for key, value in content['runtime_info'].items():
             self.message_hub.update_info(key, value)
+        for name, values in content.get('log_scalars', {}).items():
+            self.message_hub.log_scalars[name] = HistoryBuffer(values, [1] * len(values))
+        entry = manifest.read(Path(filename).parent).get(Path(filename).name, {})
+        self.train_loop.validated = 'best_score' in entry
+        if entry.get('best_score') is not None:
+            self.message_hub.update_info('best_score', entry['best_score'])
         self.optim_wrapper.load_state_dict(content['optimizer'])
         _check_same_schedule([_plain(s.state_dict()) for s in self.param_schedulers], content['param_schedulers'])
         for scheduler, state in zip(self.param_schedulers, content['param_schedulers'], strict=True):

@@ -104,3 +104,15 @@ def test_a_cut_epoch_goes_on_with_the_samples_that_were_not_drawn():
     whole = list(sampler)
     sampler.skip = 4
     assert list(sampler) == whole[4:]
+
+
+@pytest.mark.parametrize('world_size', [1, 2])
+def test_a_cut_epoch_goes_on_with_the_batches_by_aspect_that_were_not_drawn(monkeypatch, world_size):
+    monkeypatch.setattr(module, 'get_dist_info', lambda: (0, world_size))
+    pictures = Pictures(dict(width=10, height=20 if i % 3 else 5) for i in range(24))
+    sampler = SeededSampler(pictures, shuffle=True, seed=0)
+    whole = list(AspectRatioBatches(sampler, batch_size=2))
+    assert len(whole) == 12 // world_size
+    for steps in range(len(whole) + 1):
+        sampler.skip = steps * 2 * world_size
+        assert list(AspectRatioBatches(sampler, batch_size=2)) == whole[steps:]

@@ -1,0 +1,58 @@
+"""Signals to the run and to its loader workers."""
+
+import os
+import signal
+import time
+from functools import partial
+
+import pytest
+from torch.utils.data import DataLoader
+
+from convnext_dense.engine import signals
+from convnext_dense.engine.signals import SIGNALS, StopRequest, shield_worker
+from convnext_dense.errors import Stopped
+
+
+@pytest.mark.parametrize('number', SIGNALS)
+def test_the_first_is_noted_and_a_later_one_stops_at_once(number, monkeypatch, capfd):
+    before = signal.getsignal(number)
+    with StopRequest() as request:
+        request.stop_if_anyone_was_asked()
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)  # a launcher's copy of the same
+        assert request.number == number
+        with pytest.raises(Stopped) as stop:
+            request.stop_if_anyone_was_asked()
+        assert (stop.value.code, stop.value.at_once) == (128 + number, False)
+        monkeypatch.setattr(signals, 'SAME', 0)
+        with pytest.raises(Stopped) as stop:
+            os.kill(os.getpid(), number)
+            time.sleep(1)
+        assert (stop.value.code, stop.value.at_once) == (128 + number, True)
+    assert signal.getsignal(number) is before
+    assert capfd.readouterr().err.count('finishing the step and saving') == 1
+
+
+def test_workers_leave_signals_to_their_parent():
+    started = []
+    loader = DataLoader(range(6), num_workers=2, worker_init_fn=partial(shield_worker, started.append))
+    batches = iter(loader)
+    first = next(batches)
+    for worker in batches._workers:
+        for number in SIGNALS:  # as Ctrl-C and SLURM send them; from another process than the parent
+            if os.fork() == 0:
+                os.kill(worker.pid, number)
+                os._exit(0)
+            os.wait()
+    time.sleep(0.1)
+    assert all(worker.is_alive() for worker in batches._workers)
+    assert [int(first), *map(int, batches)] == list(range(6))
+
+    batches = iter(loader)
+    next(batches)
+    worker = batches._workers[0]
+    signal_handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's would raise for a worker that ends
+    worker.terminate()
+    worker.join(20)
+    signal.signal(signal.SIGCHLD, signal_handler)
+    assert worker.exitcode == 0
