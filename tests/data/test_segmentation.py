@@ -8,6 +8,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
+import convnext_dense.data.segmentation
+import convnext_dense.models.segmentor  # noqa: F401  (both register what the pipelines name)
 from convnext_dense.data import SeededSampler
 from convnext_dense.data.dense import collate_dense
 from convnext_dense.drawing import palette
@@ -15,7 +17,7 @@ from convnext_dense.errors import UserError
 from convnext_dense.registry import DATASETS
 from tests.mask_folder import COLOURS, draw_labels, save, save_with_palette, write_mask_folder
 
-LOAD = [dict(type='convnext_dense.LoadImage'), dict(type='mmseg.LoadAnnotations', imdecode_backend='pillow')]
+LOAD = [dict(type='convnext_dense.LoadImage'), dict(type='convnext_dense.LoadMask')]
 PACK = [dict(type='mmseg.PackSegInputs')]
 CROP = dict(type='mmseg.RandomCrop', crop_size=(24, 32), cat_max_ratio=0.75)
 FLIP = dict(type='mmcv.RandomFlip', prob=0.5)
