@@ -51,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--epochs', type=int, metavar='N', help='length of the run; warm-up and decay follow')
     parser.add_argument('--iters', type=int, metavar='N', help='the same for configs that count optimizer steps')
     parser.add_argument(
+        '--skip-nan',
+        type=int,
+        metavar='N',
+        help='leave out up to N steps whose loss or gradient is NaN or infinite (default: the first ends the run)',
+    )
+    parser.add_argument(
         '--launcher',
         choices=('none', 'pytorch', 'slurm'),
         default='none',
@@ -72,6 +78,8 @@ def run(args: argparse.Namespace) -> None:
     set_length(cfg, args.epochs, args.iters)
     if args.seed is not None:
         cfg.randomness.seed = args.seed
+    if args.skip_nan is not None:
+        cfg.train_cfg.skip_nan = args.skip_nan
     if args.pretrained is not None:
         cfg.pretrained = None if args.pretrained == 'none' else args.pretrained
     if args.pretrained_weights is not None:
@@ -113,6 +121,8 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.seed is not None and not 0 <= args.seed < 2**31:
         raise UserError(f'--seed {args.seed} is out of range: take 0 to {2**31 - 1}')
+    if args.skip_nan is not None and args.skip_nan < 0:
+        raise UserError(f'--skip-nan {args.skip_nan}: skip 0 steps or more')
     if args.resume is not None and args.pretrained not in (None, 'none'):
         raise UserError('--resume brings its own weights: leave out --pretrained')
     for name in args.track:
