@@ -17,7 +17,7 @@ from mmengine.dist import is_main_process
 
 from ..cli import add_run_arguments
 from ..config import fit_to_machine, read_config, set_amp, set_length
-from ..engine import COMMANDS, Runner
+from ..engine import COMMANDS, Runner, failing_together
 from ..engine import checkpoint as checkpoints
 from ..errors import UserError
 from ..tasks import loaders
@@ -100,11 +100,12 @@ def run(args: argparse.Namespace) -> None:
     cfg.launcher = args.launcher
     os.environ.setdefault('LOCAL_RANK', '0')
     fit_to_machine(cfg)
-    runner = Runner.from_cfg(cfg)
-    if is_main_process():
-        with open(Path(cfg.work_dir, COMMANDS), 'a') as file:
-            file.write(args.command_line + '\n')
-    runner.train()
+    with failing_together():
+        runner = Runner.from_cfg(cfg)
+        if is_main_process():
+            with open(Path(cfg.work_dir, COMMANDS), 'a') as file:
+                file.write(args.command_line + '\n')
+        runner.train()
     runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}')
 
 

@@ -35,6 +35,7 @@ from ..models.weights import load_pretrained, load_strictly, read_checkpoint, st
 from ..registry import MODELS, RUNNERS
 from . import checkpoint as checkpoints
 from .loops import TrainLoop
+from .workers import explaining_dead_workers
 
 # mmengine's own default hooks, those that its register_default_hooks takes None for
 OWN_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -67,13 +68,15 @@ class Runner(mmengine.runner.Runner):
 
     def train(self) -> nn.Module:
         try:
-            return super().train()
+            with explaining_dead_workers():
+                return super().train()
         finally:
             self._close_hooks()
 
     def test(self) -> dict[str, float]:
         try:
-            return super().test()
+            with explaining_dead_workers():
+                return super().test()
         finally:
             self._close_hooks()
 

@@ -1,6 +1,8 @@
 """Image/mask folders through mmseg's own transforms: the right labels, in the right places."""
 
+import errno
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -186,6 +188,27 @@ def test_a_mask_that_turns_bad_during_training_is_named(root, spoil):
         data[2, 0]
     assert str(path) in str(error.value)
     data[1, 0]
+
+
+@pytest.mark.parametrize('kind', ['images', 'annotations'])
+def test_a_hiccup_of_the_disk_passes_and_a_longer_one_is_named(root, kind, monkeypatch):
+    data = mask_folder(root)
+    good, path, tried = data[1, 3], root / kind / 'training' / '01.png', []
+
+    def read(self, original=Path.read_bytes):
+        if self == path:
+            tried.append(self)
+            if len(tried) <= failures:
+                raise OSError(errno.EIO, 'Input/output error', str(self))
+        return original(self)
+
+    monkeypatch.setattr(Path, 'read_bytes', read)
+    failures = 3
+    assert torch.equal(data[1, 3]['inputs'], good['inputs'])
+    assert len(tried) == 4
+    failures = 99
+    with pytest.raises(UserError, match=f'bad (image|mask) {path} \\(Input/output error, 4 times, errno 5\\)'):
+        data[1, 3]
 
 
 def test_a_fault_of_the_pipeline_is_not_blamed_on_the_mask(root):
