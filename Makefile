@@ -8,7 +8,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint lock clean
+.PHONY: help install demo test test-faults lint lock clean
 
 # Python reads its bytecode from disk: where it may not write any, each import of torch and mmcv costs 10 s more.
 export PYTHONDONTWRITEBYTECODE :=
@@ -52,7 +52,7 @@ endef
 export SMOKE_CHECK
 
 help:  ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 	@echo 'Variables: PYTHON=python3.12 picks the interpreter of .venv, PYTEST_ARGS="-k name" is passed to pytest.'
 
 install: $(STAMP)  ## make .venv, with the versions of requirements/lock.txt
@@ -87,6 +87,9 @@ demo: install  ## backbone, detector and segmentor on the procedural sample, and
 
 test: install  ## run the test suite
 	$(RUN) -m pytest $(PYTEST_ARGS)
+
+test-faults: install  ## run the tests that take minutes: runs that are killed, and the like
+	$(RUN) -m pytest -m faults $(PYTEST_ARGS)
 
 lint: install  ## ruff, mypy and the import contracts
 	$(RUN) -m ruff check .

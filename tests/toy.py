@@ -1,6 +1,6 @@
 """A run that takes a second: a linear model on vectors, through the real runner and train loop."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,11 +17,12 @@ SHAPE = (16, 4)
 
 
 class Vectors(Dataset):
-    """Vectors, some of which do harm: ``faults[index]`` is where there is then a NaN, ``'loss'`` or ``'gradient'``."""
+    """Vectors, some of which do harm: ``faults[index]`` is where there is then a NaN, ``'loss'`` or ``'gradient'``,
+    or is called."""
 
     metainfo: dict = {}
 
-    def __init__(self, faults: dict[int, str]) -> None:
+    def __init__(self, faults: Mapping[int, str | Callable[[], object]]) -> None:
         self.inputs = torch.randn(SHAPE, generator=torch.Generator().manual_seed(1))
         self.faults = faults
 
@@ -30,7 +31,8 @@ class Vectors(Dataset):
 
     def __getitem__(self, key: tuple[int, int]) -> dict:
         index, _ = key
-        return {'inputs': self.inputs[index], 'fault': self.faults.get(index), 'path': f'{index}.jpg'}
+        fault = self.faults.get(index)
+        return {'inputs': self.inputs[index], 'fault': fault() if callable(fault) else fault, 'path': f'{index}.jpg'}
 
 
 def collate(samples: Sequence[dict]) -> dict:
@@ -42,37 +44,46 @@ def collate(samples: Sequence[dict]) -> dict:
 class Toy(BaseModel):
     def __init__(self) -> None:
         super().__init__()
-        self.linear = nn.Linear(4, 1)
+        self.backbone = nn.Linear(4, 1)
         self.norm = nn.BatchNorm1d(4, affine=False)  # has statistics, and no part in the loss
         with torch.no_grad():
-            self.linear.weight.fill_(0.3)
-            self.linear.bias.fill_(0.1)
+            self.backbone.weight.fill_(0.3)
+            self.backbone.bias.fill_(0.1)
 
     def forward(self, inputs: Tensor, faults: Sequence[str | None], mode: str, **_: object) -> dict[str, Tensor]:
         if 'loss' in faults:
             inputs = inputs * float('nan')
         self.norm(inputs)
-        loss = (self.linear(inputs).squeeze(1) - 2 * inputs.sum(1)).pow(2).mean()
+        loss = (self.backbone(inputs).squeeze(1) - 2 * inputs.sum(1)).pow(2).mean()
         if 'gradient' in faults:
-            loss = loss + (0 * self.linear.weight.sum()).sqrt()  # 0, and its derivative 0 * infinity
+            loss = loss + (0 * self.backbone.weight.sum()).sqrt()  # 0, and its derivative 0 * infinity
         return {'loss': loss}
 
 
 def runner(
-    work_dir: Path, faults: dict[int, str], batch: int = 2, total: int = 2, skip: int = 0, launcher: str = 'none'
+    work_dir: Path,
+    faults: Mapping[int, str | Callable[[], object]],
+    batch: int = 2,
+    total: int = 2,
+    skip: int = 0,
+    launcher: str = 'none',
+    epochs: int = 1,
+    workers: int = 0,
+    timeout: int = 60,
+    resume: bool = False,
 ) -> Runner:
-    """A run over one epoch of vectors in their order."""
+    """A run over vectors in their order."""
     return Runner(
         model=Toy(),
         work_dir=str(work_dir),
         train_dataloader=dict(
             batch_size=batch,
-            num_workers=0,
+            num_workers=workers,
             sampler=dict(type='convnext_dense.SeededSampler', shuffle=False),
             dataset=Vectors(faults),
             collate_fn=partial(collate),
         ),
-        train_cfg=dict(type='convnext_dense.TrainLoop', max_epochs=1, total_batch_size=total, skip_nan=skip),
+        train_cfg=dict(type='convnext_dense.TrainLoop', max_epochs=epochs, total_batch_size=total, skip_nan=skip),
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=LR)),
         param_scheduler=[dict(type='MultiStepLR', milestones=[HALVED], gamma=0.5, by_epoch=False)],
         default_hooks=dict(
@@ -83,8 +94,9 @@ def runner(
         ),
         log_processor=dict(type='convnext_dense.LogProcessor', window_size=1, log_with_hierarchy=True),
         visualizer=dict(type='Visualizer', vis_backends=[dict(type='convnext_dense.CSVBackend')]),
-        env_cfg=dict(dist_cfg=dict(timeout=60)),
+        env_cfg=dict(dist_cfg=dict(timeout=timeout)),
         randomness=dict(seed=0),
         launcher=launcher,
+        resume=resume,
         default_scope='mmengine',
     )

@@ -102,9 +102,9 @@ class FiniteSteps:
             self.runner.message_hub.update_scalar('train/skipped_steps', skipped + 1)
             self.runner.logger.warning(f'{said}: the step is skipped, {skipped + 1} of {self.skip}')
             return
-        before = f' ({skipped} such step{"s were" if skipped > 1 else " was"} skipped before)' if skipped else ''
+        earlier = f' ({skipped} such step{"s were" if skipped > 1 else " was"} skipped before)' if skipped else ''
         raise UserError(
-            f'{said}{before}: the weights are still those before this step, and none were saved after them; look at '
+            f'{said}{earlier}: the weights are still those before this step, and none were saved after them; look at '
             f'these images and their annotations, or go on without up to N such steps: --resume --skip-nan N'
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch.distributed as dist
-from mmengine.dist import get_backend, get_dist_info
+from mmengine.dist import get_dist_info
 from torch.distributed.distributed_c10d import _get_default_store
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
@@ -19,6 +19,10 @@ from ..errors import UserError
 FAILED, SEEN = 'convnext_dense/failed', 'convnext_dense/seen'  # keys of the store that the processes share
 PATIENCE = 5.0
 """Seconds: torchrun has then seen which process failed first, and has ended the others."""
+SILENT = (
+    'if it says nothing itself, it hangs, or was killed, for want of memory for instance, or its machine is gone; '
+    'go on with --resume'
+)
 NETWORK = re.compile(r'gloo|nccl|connection (closed|reset)|broken pipe', re.IGNORECASE)
 
 
@@ -42,12 +46,11 @@ def failing_together() -> Iterator[None]:
         rank, processes = get_dist_info()
         if processes == 1:
             raise
-        failure = _first_failure(error, rank)
-        if failure is None or failure[0] != rank:
+        culprit, why = _first_failure(error, rank, processes)
+        if culprit != rank:
             time.sleep(PATIENCE)
-            raise UserError(_because(rank, failure)) from error
-        if rank == 0:
-            _hold_the_store(processes)
+            name = 'another process' if culprit is None else f'process {culprit}'
+            raise UserError(f'process {rank} ends because {name} failed: {why}') from error
         if isinstance(error, UserError):
             raise UserError(f'{_line(error)} (process {rank} of {processes})') from error
         get_error_handler().record_exception(error)
@@ -55,10 +58,10 @@ def failing_together() -> Iterator[None]:
         raise
 
 
-def _first_failure(error: Exception, rank: int) -> tuple[int, str] | None:
-    """The process that failed, with what it says; None if it has ended without a word.
+def _first_failure(error: Exception, rank: int, processes: int) -> tuple[int | None, str]:
+    """The process that failed, where that is known, and why.
 
-    An error of its own makes this the one, unless another one has said the same before.
+    An error of its own makes this process the one, unless another has said the same before.
     """
     own = (rank, _line(error))
     consequence = isinstance(error, dist.DistError) or (
@@ -68,32 +71,19 @@ def _first_failure(error: Exception, rank: int) -> tuple[int, str] | None:
         store = _get_default_store()
         if not consequence:
             store.compare_set(FAILED, '', json.dumps(own))
-        first = tuple(json.loads(store.get(FAILED))) if store.check([FAILED]) else None
-        store.add(SEEN, 1)
-    except (RuntimeError, ValueError):  # gone, with process 0
-        first = None
-    if consequence or (first and first[1] == own[1]):
-        return first
-    return own
+        first = tuple(json.loads(store.get(FAILED))) if store.check([FAILED]) else (None, SILENT)
+        _let_all_see(store, rank, processes)
+    except (RuntimeError, ValueError):  # where no torchrun keeps it, the store ends with process 0
+        first = (0, SILENT)
+    return first if consequence or first[1] == own[1] else own
 
 
-def _hold_the_store(processes: int) -> None:
-    """Where no torchrun keeps it, the store ends with process 0: let the others look into it before."""
-    store = _get_default_store()
-    if get_backend() == 'gloo':
-        dist.destroy_process_group()  # wakes those that wait for this one
-    end = time.monotonic() + PATIENCE
-    while store.add(SEEN, 0) < processes and time.monotonic() < end:
-        time.sleep(0.1)
-
-
-def _because(rank: int, failure: tuple[int, str] | None) -> str:
-    if failure is None:
-        return (
-            f'process {rank} has lost another one of this run, which ended without a word: it was killed, for want of '
-            'memory for instance, or its machine is gone; go on with --resume'
-        )
-    return f'process {rank} ends because process {failure[0]} failed: {failure[1]}'
+def _let_all_see(store: dist.Store, rank: int, processes: int) -> None:
+    """Where all fail alike, the store must not end before the last one has looked into it."""
+    store.add(SEEN, 1)
+    end = time.monotonic() + 1
+    while rank == 0 and store.add(SEEN, 0) < processes and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def _line(error: Exception) -> str:

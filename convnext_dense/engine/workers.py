@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,14 +26,22 @@ def explaining_dead_workers() -> Iterator[None]:
     """
     try:
         yield
-    except RuntimeError as error:
-        if isinstance(error, UserError):
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        said = [str(one) for one in (error, error.__cause__, _from_the_signal_handler(error)) if one is not None]
+        died = [match for match in map(DIED.match, said) if match]
+        if not died and not SHARED.search(said[0]):
             raise
-        texts = [str(one) for one in (error, error.__cause__, error.__context__) if one is not None]
-        died = [match for match in map(DIED.match, texts) if match]
-        if not died and not SHARED.search(texts[0]):
-            raise
-        raise UserError(_explain(' '.join(texts), died)) from error
+        raise UserError(_explain(' '.join(said), died)) from error
+
+
+def _from_the_signal_handler(error: Exception) -> RuntimeError | None:
+    """What torch says when the system reports the end of the worker, just after its connection has broken."""
+    if isinstance(error, ConnectionError | EOFError):
+        try:
+            time.sleep(1)
+        except RuntimeError as later:
+            return later
+    return None
 
 
 def _explain(said: str, died: list[re.Match[str]]) -> str:

@@ -28,7 +28,7 @@ def reference(total: int, left_out: set[int]) -> tuple[dict[str, torch.Tensor], 
             batch = data.inputs[(step - 1) * total : step * total]
             optimizer.param_groups[0]['lr'] = toy.LR if step <= toy.HALVED else toy.LR / 2
             model.zero_grad()
-            (model.linear(batch)[:, 0] - 2 * batch.sum(1)).square().mean().backward()
+            (model.backbone(batch)[:, 0] - 2 * batch.sum(1)).square().mean().backward()
             optimizer.step()
             for name, weight in weights.items():
                 average[name] = (1 - toy.MOMENTUM) * average[name] + toy.MOMENTUM * weight.detach()
