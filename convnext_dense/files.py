@@ -1,14 +1,27 @@
-"""Files that are whole at every moment."""
+"""Writing files that are whole at every moment, and reading files with patience."""
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 TEMPORARY = re.compile(r'\.\d+\.(.+)')  # '.<process>.<name>': a file that is being written, or was when it was killed
+WAITS = (0.2, 1.0, 5.0)
+"""Seconds before each further attempt to read a file."""
+PASSING = {
+    getattr(errno, name)
+    for name in (
+        *('EIO', 'ESTALE', 'ETIMEDOUT', 'EAGAIN', 'EBUSY', 'ENODEV', 'EREMOTEIO', 'ENOTCONN', 'ECONNRESET'),
+        *('ECONNABORTED', 'ENETDOWN', 'ENETUNREACH', 'EHOSTDOWN', 'EHOSTUNREACH'),
+    )
+}
+"""Errors of disks and network file systems that may pass."""
 
 
 @contextmanager
@@ -42,3 +55,30 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_bytes(path: str | Path, seen: bool = False) -> bytes:
+    """A file's content; after an error that may pass, three more attempts are made, over 6 seconds.
+
+    Args:
+        path: the file.
+        seen: it was there before, so that its absence may pass too.
+
+    Raises:
+        OSError: with the number of attempts, if there was more than one.
+    """
+    for attempt, wait in enumerate((*WAITS, None), start=1):
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            if error.errno not in PASSING and not (seen and error.errno == errno.ENOENT):
+                raise
+            if wait is None:
+                raise OSError(error.errno, f'{error.strerror}, {attempt} times', str(path)) from None
+            said = error.strerror
+            time.sleep(wait)
+        else:
+            if attempt > 1:
+                logging.getLogger('mmengine').warning(f'{path} was read at attempt {attempt} (before: {said})')
+            return content
+    raise AssertionError

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import UserError
+from .files import read_bytes
+
+IN_A_ROW = 20
+"""So many unreadable pictures one after another are not skipped: then it is not the pictures."""
 
 
-def read_picture(path: str | Path) -> np.ndarray:
+def open_picture(path: str | Path, seen: bool = False) -> Image.Image:
+    """Read a picture's file wholly, with the patience of :func:`~convnext_dense.files.read_bytes`, and open it.
+
+    From here on no error is the disk's (Pillow would map some formats into memory, where one is the process's end).
+
+    Raises:
+        OSError: if the file can't be read, or is no picture.
+    """
+    return Image.open(io.BytesIO(read_bytes(path, seen)))
+
+
+def read_picture(path: str | Path, seen: bool = False) -> np.ndarray:
     """Decode a picture wholly, as :func:`upright_rgb` does.
+
+    Args:
+        path: its file, read as in :func:`open_picture`.
+        seen: the file was there before, so that its absence may pass.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -20,11 +41,26 @@ def read_picture(path: str | Path) -> np.ndarray:
         UserError: if it can't be read or decoded, with its path.
     """
     try:
-        with Image.open(path) as image:
+        with open_picture(path, seen) as image:
             return upright_rgb(image)
     except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
-        reason = ' '.join(str(error).replace(str(path), '').split()) or type(error).__name__
-        raise UserError(f'bad image {path} ({reason})') from None
+        raise UserError(f'bad image {path} ({why(error)})') from None
+
+
+def why(error: Exception) -> str:
+    """Why a picture can't be read: the system's reason with its errno, or the decoder's."""
+    if isinstance(error, OSError) and error.errno:
+        return f'{error.strerror}, errno {error.errno}'
+    if isinstance(error, UnidentifiedImageError):
+        return 'no picture'
+    return ' '.join(str(error).split()) or type(error).__name__
+
+
+def all_unreadable(paths: Sequence[str]) -> UserError:
+    """The error where skipping bad pictures finds no good one."""
+    return UserError(
+        f'{len(paths)} training images in a row are unreadable, {paths[0]} to {paths[-1]}: is the disk there?'
+    )
 
 
 def upright_rgb(image: Image.Image) -> np.ndarray:

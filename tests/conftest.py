@@ -7,6 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
+from convnext_dense import files
+
 COLOURS = {'blue': (40, 60, 220), 'green': (40, 200, 60), 'red': (220, 50, 40)}
 
 
@@ -29,6 +31,12 @@ def write_image_folder(root: Path, train: int = 16, val: int = 6, size: int = 48
                 noise = rng.normal(0, 25, (size, size, 3)) + np.array(colour)
                 Image.fromarray(noise.clip(0, 255).astype(np.uint8)).save(folder / f'{i:02d}.jpg')
     return root
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    """A file that can't be read is tried as often as ever, but at once."""
+    monkeypatch.setattr(files, 'WAITS', (0,) * len(files.WAITS))
 
 
 @pytest.fixture(scope='session')

@@ -55,3 +55,5 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path):
     for path in (cut, tmp_path / 'absent.png'):
         with pytest.raises(UserError, match=f'^bad image {path} \\(.+\\)$'):
             read_picture(path)
+    with pytest.raises(UserError, match=r'absent.png \(No such file or directory, errno 2\)$'):
+        read_picture(tmp_path / 'absent.png')

@@ -21,7 +21,7 @@ train_dataloader = dict(
         reduce_zero_label=True,
         pipeline=[
             dict(type='convnext_dense.LoadImage'),
-            dict(type='mmseg.LoadAnnotations', imdecode_backend='pillow'),
+            dict(type='convnext_dense.LoadMask'),
             dict(
                 type='mmcv.RandomResize',
                 scale=(2048, 512),
@@ -51,7 +51,7 @@ val_dataloader = dict(
         pipeline=[
             dict(type='convnext_dense.LoadImage'),
             dict(type='mmseg.Resize', scale=(2048, 512), keep_ratio=True),
-            dict(type='mmseg.LoadAnnotations', imdecode_backend='pillow'),  # the truth stays at its own size
+            dict(type='convnext_dense.LoadMask'),  # the truth stays at its own size
             dict(type='mmseg.PackSegInputs'),
         ],
     ),
@@ -85,7 +85,7 @@ tta_pipeline = [
                 for side in (256, 384, 512, 640, 768, 896)
             ],
             [dict(type='mmcv.RandomFlip', prob=0.0), dict(type='mmcv.RandomFlip', prob=1.0, direction='horizontal')],
-            [dict(type='mmseg.LoadAnnotations', imdecode_backend='pillow')],
+            [dict(type='convnext_dense.LoadMask')],
             [dict(type='mmseg.PackSegInputs')],
         ],
     ),

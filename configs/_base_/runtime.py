@@ -6,7 +6,7 @@ runner_type = 'convnext_dense.Runner'
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'),
+    dist_cfg=dict(backend='nccl', timeout=600),  # seconds that a process waits for another; gloo where there is no GPU
 )
 randomness = dict(seed=0, diff_rank_seed=True)
 

@@ -9,7 +9,7 @@ train_dataloader = dict(
     dataset=dict(
         pipeline=[
             dict(type='convnext_dense.LoadImage'),
-            dict(type='mmseg.LoadAnnotations', imdecode_backend='pillow'),
+            dict(type='convnext_dense.LoadMask'),
             dict(
                 type='mmcv.RandomResize',
                 scale=(2560, 640),
@@ -29,7 +29,7 @@ val_dataloader = dict(
         pipeline=[
             dict(type='convnext_dense.LoadImage'),
             dict(type='mmseg.Resize', scale=(2560, 640), keep_ratio=True),
-            dict(type='mmseg.LoadAnnotations', imdecode_backend='pillow'),  # the truth stays at its own size
+            dict(type='convnext_dense.LoadMask'),  # the truth stays at its own size
             dict(type='mmseg.PackSegInputs'),
         ]
     )
@@ -45,7 +45,7 @@ tta_pipeline = [
                 for side in (320, 480, 640, 800, 960, 1120)
             ],
             [dict(type='mmcv.RandomFlip', prob=0.0), dict(type='mmcv.RandomFlip', prob=1.0, direction='horizontal')],
-            [dict(type='mmseg.LoadAnnotations', imdecode_backend='pillow')],
+            [dict(type='convnext_dense.LoadMask')],
             [dict(type='mmseg.PackSegInputs')],
         ],
     ),

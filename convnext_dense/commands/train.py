@@ -20,7 +20,7 @@ from mmengine.dist import is_main_process
 
 from ..cli import add_run_arguments, add_trust_argument
 from ..config import fit_to_machine, read_config, set_amp, set_length
-from ..engine import COMMANDS, Runner
+from ..engine import COMMANDS, Runner, failing_together
 from ..engine import checkpoint as checkpoints
 from ..errors import Stopped, UserError
 from ..models.fetch import locate
@@ -59,6 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--epochs', type=int, metavar='N', help='length of the run; warm-up and decay follow')
     parser.add_argument('--iters', type=int, metavar='N', help='the same for configs that count optimizer steps')
     parser.add_argument(
+        '--skip-nan',
+        type=int,
+        metavar='N',
+        help='leave out up to N steps whose loss or gradient is NaN or infinite (default: the first ends the run)',
+    )
+    parser.add_argument(
         '--launcher',
         choices=('none', 'pytorch', 'slurm'),
         default='none',
@@ -80,6 +86,8 @@ def run(args: argparse.Namespace) -> None:
     set_length(cfg, args.epochs, args.iters)
     if args.seed is not None:
         cfg.randomness.seed = args.seed
+    if args.skip_nan is not None:
+        cfg.train_cfg.skip_nan = args.skip_nan
     if args.pretrained is not None:
         cfg.pretrained = None if args.pretrained == 'none' else args.pretrained
     if args.pretrained_weights is not None:
@@ -111,16 +119,17 @@ def run(args: argparse.Namespace) -> None:
     cfg.launcher = args.launcher
     os.environ.setdefault('LOCAL_RANK', '0')
     fit_to_machine(cfg)
-    runner = Runner.from_cfg(cfg)
-    if is_main_process():
-        with open(Path(cfg.work_dir, COMMANDS), 'a') as file:
-            file.write(args.command_line + '\n')
-    try:
-        runner.train()
-    except Stopped:
+    with failing_together():
+        runner = Runner.from_cfg(cfg)
         if is_main_process():
-            print(f'go on with: {resume_command(args)}', file=sys.stderr)
-        raise
+            with open(Path(cfg.work_dir, COMMANDS), 'a') as file:
+                file.write(args.command_line + '\n')
+        try:
+            runner.train()
+        except Stopped:
+            if is_main_process():
+                print(f'go on with: {resume_command(args)}', file=sys.stderr)
+            raise
     runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}')
 
 
@@ -156,6 +165,8 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.seed is not None and not 0 <= args.seed < 2**31:
         raise UserError(f'--seed {args.seed} is out of range: take 0 to {2**31 - 1}')
+    if args.skip_nan is not None and args.skip_nan < 0:
+        raise UserError(f'--skip-nan {args.skip_nan}: skip 0 steps or more')
     if args.resume not in (None, AUTO) and args.pretrained not in (None, 'none'):
         raise UserError('--resume brings its own weights: leave out --pretrained, or take --resume auto')
     for name in args.track:

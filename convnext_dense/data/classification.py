@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import UserError
-from ..pictures import read_picture
+from ..pictures import IN_A_ROW, all_unreadable, read_picture
 from ..registry import DATASETS, FUNCTIONS
 from .sampler import SeededIndex, seeded
 
@@ -95,7 +95,7 @@ class ImageFolder(Dataset):
     def __getitem__(self, key: int | SeededIndex) -> dict:
         index, seed = key if isinstance(key, tuple) else (key, None)
         skipped = []
-        for _ in range(len(self)):
+        for _ in range(min(len(self), IN_A_ROW)):
             path, label = os.fsdecode(self.paths[index]), int(self.labels[index])
             try:
                 image = read_image(path)
@@ -109,7 +109,7 @@ class ImageFolder(Dataset):
                 continue
             with nullcontext() if seed is None else seeded(seed):
                 return {'image': self.transform(image), 'label': label, 'path': path, 'skipped': skipped}
-        raise UserError(f'none of the {len(self)} training images is readable, the first is {skipped[0]}')
+        raise all_unreadable(skipped)
 
 
 def read_image(path: str) -> Image.Image:
@@ -118,7 +118,7 @@ def read_image(path: str) -> Image.Image:
     Raises:
         UserError: if it can't be read or decoded, with its path.
     """
-    return Image.fromarray(read_picture(path))
+    return Image.fromarray(read_picture(path, seen=True))
 
 
 @FUNCTIONS.register_module()

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from ..errors import UserError
-from ..pictures import as_rgb
+from ..pictures import IN_A_ROW, all_unreadable, as_rgb, open_picture, why
 from ..registry import FUNCTIONS, TRANSFORMS
 from .sampler import SeededIndex, seeded
 
@@ -51,6 +51,8 @@ class DenseDataset:
                             f'{error}: mend or remove it, or go on without it: --on-bad-image skip'
                         ) from None
                     skipped.append(path)
+                    if len(skipped) == IN_A_ROW:
+                        raise all_unreadable(skipped) from None
                     if self.test_mode:
                         return {'inputs': None, 'data_samples': None, 'path': path, 'skipped': skipped}
                     sample = None
@@ -73,13 +75,12 @@ class LoadImage(BaseTransform):
     def transform(self, results: dict) -> dict:
         path = results['img_path']
         try:
-            with Image.open(path) as image:
+            with open_picture(path, seen=True) as image:
                 expected = (results.get('width'), results.get('height'))
                 upright = image if image.size == expected else ImageOps.exif_transpose(image)
                 rgb = np.asarray(as_rgb(upright))
         except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
-            reason = ' '.join(str(error).replace(str(path), '').split()) or type(error).__name__
-            raise BadImage(f'bad image {path} ({reason})') from None
+            raise BadImage(f'bad image {path} ({why(error)})') from None
         height, width = rgb.shape[:2]
         if None not in expected and expected != (width, height):
             raise BadImage(

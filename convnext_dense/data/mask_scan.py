@@ -17,6 +17,7 @@ from PIL import ExifTags, Image
 
 from ..cache import cache_folder
 from ..errors import UserError
+from ..pictures import open_picture, why
 
 UNLABELLED = 255
 SCAN_VERSION = 1
@@ -59,18 +60,19 @@ def scan(pairs: Sequence[Pair]) -> list[Look]:
     return _look_at_all(pairs) if looks is None else looks
 
 
-def read_mask(path: str) -> np.ndarray:
+def read_mask(path: str, seen: bool = False) -> np.ndarray:
     """The labels of a mask, (H, W); more dimensions where it has several channels.
+
+    ``seen``: see :func:`~convnext_dense.pictures.open_picture`.
 
     Raises:
         UserError: if it can't be read or decoded, with its path.
     """
     try:
-        with Image.open(path) as mask:
+        with open_picture(path, seen) as mask:
             return np.asarray(mask)
     except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
-        reason = ' '.join(str(error).replace(path, '').split()) or type(error).__name__
-        raise UserError(f'bad mask {path} ({reason}): restore it, or remove it with its image') from None
+        raise UserError(f'bad mask {path} ({why(error)}): restore it, or remove it with its image') from None
 
 
 def _look(pair: Pair) -> Look:

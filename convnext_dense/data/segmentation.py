@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from mmcv.transforms import BaseTransform
 from mmengine.dataset import BaseDataset
-from PIL import Image
 
 from ..drawing import palette
 from ..errors import UserError
-from ..registry import DATASETS
+from ..registry import DATASETS, TRANSFORMS
 from .dense import DenseDataset
-from .mask_scan import read_mask
+from .mask_scan import UNLABELLED, read_mask
 from .masks import check_masks, find_masks, mask_classes
 
 
@@ -69,10 +70,22 @@ class MaskFolder(DenseDataset, BaseDataset):
 
     def prepare_data(self, index: int) -> dict | None:
         info = self.get_data_info(index)
-        try:
-            with Image.open(info['seg_map_path']) as mask:
-                info['width'], info['height'] = mask.size  # the image is turned to fit its mask
-            return self.pipeline(info)
-        except Exception:
-            read_mask(info['seg_map_path'])  # where the mask is what is wrong, this says so
-            raise
+        info['mask'] = read_mask(info['seg_map_path'], seen=True)
+        info['height'], info['width'] = info['mask'].shape[:2]  # the image is turned to fit its mask
+        return self.pipeline(info)
+
+
+@TRANSFORMS.register_module()
+class LoadMask(BaseTransform):
+    """Hand on the mask that ``MaskFolder`` has read: ``gt_seg_map``, uint8 (H, W), 255 where unlabelled.
+
+    Transforms before it leave the truth alone, those after it change it with the image.
+    """
+
+    def transform(self, results: dict) -> dict:
+        labels = results['mask'].astype(np.uint8)
+        if results['reduce_zero_label']:
+            labels = np.where((labels == 0) | (labels == UNLABELLED), UNLABELLED, labels - 1).astype(np.uint8)
+        results['gt_seg_map'] = labels
+        results['seg_fields'].append('gt_seg_map')
+        return results

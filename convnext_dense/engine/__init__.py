@@ -8,6 +8,7 @@ from .learning_rates import LogProcessor, RuntimeInfo
 from .loops import TestLoop, TrainLoop, ValLoop
 from .progress import ProgressBar
 from .runner import COMMANDS, Runner
+from .together import failing_together
 
 __all__ = [
     'COMMANDS',
@@ -22,4 +23,5 @@ __all__ = [
     'TestLoop',
     'TrainLoop',
     'ValLoop',
+    'failing_together',
 ]

@@ -47,6 +47,8 @@ class EMA(Hook):
 
     @torch.no_grad()
     def after_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
+        if not runner.train_loop.stepped:
+            return
         tensors = _unwrapped(runner).state_dict()
         averages = [self.average[name] for name in self._names]
         torch._foreach_lerp_(averages, [tensors[name] for name in self._names], self.momentum)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from mmengine.dist import all_reduce_dict, barrier, get_world_size
-from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.runner import TestLoop as MMTestLoop
 from mmengine.runner import ValLoop as MMValLoop
@@ -26,6 +25,7 @@ from ..data.sampler import sample_seed
 from ..errors import Stopped, UserError
 from ..registry import LOOPS
 from .ema import EMA
+from .finite import FiniteSteps, GradientsOnly
 from .signals import StopRequest
 
 
@@ -103,33 +103,6 @@ class AccumulatedLoader:
         return getattr(self.loader, name)
 
 
-class FiniteLoss:
-    """An optimizer wrapper that takes no NaN: the weights stay as they were before the step.
-
-    Args:
-        wrapper: the optimizer's real wrapper.
-        step: the number of the optimizer step, counted from 1.
-        paths: the batch's files.
-    """
-
-    def __init__(self, wrapper: OptimWrapper, step: int, paths: Sequence[str]) -> None:
-        self.wrapper = wrapper
-        self.step = step
-        self.paths = paths
-
-    def update_params(self, loss: torch.Tensor) -> None:
-        if not torch.isfinite(loss):
-            raise UserError(
-                f'the loss is {loss.item()} at step {self.step} on {", ".join(self.paths)}: the weights are still '
-                'those before this step, and none were saved after them; look at these images and their annotations, '
-                'or go on from the newest checkpoint with a lower lr'
-            )
-        self.wrapper.update_params(loss)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.wrapper, name)
-
-
 @LOOPS.register_module()
 class TrainLoop(EpochBasedTrainLoop):
     """Training with gradient accumulation inside the iteration, for a number of epochs or of steps.
@@ -144,6 +117,11 @@ class TrainLoop(EpochBasedTrainLoop):
         total_batch_size: images per optimizer step that the config's lr is made for; None takes what the
             processes have at once. The lr follows the total that is really reached.
         val_interval: epochs, or steps, between two validations; there is one at the end in any case.
+        skip_nan: so many steps may be left out for a loss or a gradient that is NaN or infinite; the next one ends
+            the run.
+
+    Attributes:
+        stepped: whether the last iteration's step was taken.
     """
 
     def __init__(
@@ -154,6 +132,7 @@ class TrainLoop(EpochBasedTrainLoop):
         max_iters: int | None = None,
         total_batch_size: int | None = None,
         val_interval: int = 1,
+        skip_nan: int = 0,
     ) -> None:
         if (max_epochs is None) == (max_iters is None):
             raise UserError('train_cfg takes either max_epochs or max_iters')
@@ -170,6 +149,8 @@ class TrainLoop(EpochBasedTrainLoop):
         super().__init__(runner, loader, epochs, val_interval=val_interval)
         if max_iters is not None:
             self._max_iters = max_iters
+        self.finite_steps = FiniteSteps(runner, skip_nan)
+        self.stepped = True
         self.validated = True  # whether the validation that is due after the last step is done
         self.request = StopRequest()
 
@@ -244,20 +225,25 @@ class TrainLoop(EpochBasedTrainLoop):
         np.random.seed(seed)
         torch.manual_seed(seed)
         sums: dict[str, Any] = defaultdict(float)
-        seen = []
+        seen, losses = [], []
+        self.finite_steps.begin()
         for batch in data_batch:
             seen.append({key: batch[key] for key in ('paths', 'skipped') if key in batch})
-            guard = FiniteLoss(self.runner.optim_wrapper, self.iter + 1, seen[-1].get('paths', []))
-            logged = self.runner.model.train_step(batch, optim_wrapper=guard)
+            logged = self.runner.model.train_step(batch, optim_wrapper=GradientsOnly(self.runner.optim_wrapper))
             for name, value in logged.items():
                 sums[name] += value.detach()
+            losses.append(logged['loss'].detach())
         outputs = {name: value / len(seen) for name, value in sums.items()}
+        outputs['norm'] = self.finite_steps.gradient_norm()
         together = get_world_size() > 1
         if together:
-            outputs['asked'] = next(iter(outputs.values())).new_tensor(float(self.request.number))
+            outputs['asked'] = outputs['norm'].new_tensor(float(self.request.number))
             all_reduce_dict(outputs, op='mean')  # what is logged is the loss of the total batch
             asked = bool(outputs.pop('asked'))
-        self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=seen, outputs=outputs)
+        paths = [batch.get('paths', []) for batch in seen]
+        self.stepped = self.finite_steps.take(outputs['loss'], outputs.pop('norm'), losses, paths)
+        shown = outputs if self.stepped else None  # NaN would hide the other steps' loss in the means that are logged
+        self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=seen, outputs=shown)
         self._iter += 1
         return asked if together else self.request.number > 0
 

@@ -79,8 +79,9 @@ class ProgressBar(Hook):
     def after_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
         if self.bar is not None:
             scalars = runner.message_hub.log_scalars
-            loss, lr = scalars['train/loss'].mean(10), runner.message_hub.get_scalar('train/lr').current()
-            self._show(runner, runner.iter + 1, f'loss {loss:.4f}  lr {lr:.2e}')
+            loss = f'loss {scalars["train/loss"].mean(10):.4f}' if 'train/loss' in scalars else ''  # none of a NaN
+            lr = runner.message_hub.get_scalar('train/lr').current()
+            self._show(runner, runner.iter + 1, f'{loss}  lr {lr:.2e}')
 
     def before_val_epoch(self, runner: Runner) -> None:
         self._begin('validation', len(runner.val_dataloader))

@@ -42,6 +42,7 @@ from . import disk, lock, manifest, resume
 from .loops import TrainLoop
 from .safe_loading import load_safely
 from .signals import shield_worker
+from .workers import explaining_dead_workers
 
 # mmengine's own default hooks, those that its register_default_hooks takes None for
 OWN_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -83,7 +84,8 @@ class Runner(mmengine.runner.Runner):
 
     def train(self) -> nn.Module:
         try:
-            return super().train()
+            with explaining_dead_workers():
+                return super().train()
         except Stopped as stop:
             if not stop.at_once:
                 self.call_hook('after_run')
@@ -102,7 +104,8 @@ class Runner(mmengine.runner.Runner):
 
     def test(self) -> dict[str, float]:
         try:
-            return super().test()
+            with explaining_dead_workers():
+                return super().test()
         finally:
             self._close_hooks()
 

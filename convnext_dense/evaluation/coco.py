@@ -41,7 +41,7 @@ class CocoAP(BaseMetric):
     results: list[dict]
 
     def __init__(self, iou_types: Sequence[str] = ('bbox', 'segm')) -> None:
-        super().__init__()
+        super().__init__(collect_device='gpu')  # by messages: 'cpu' would write files into the current folder
         self.iou_types = tuple(iou_types)
         self.per_class: dict[str, dict[str, float]] = {}
 

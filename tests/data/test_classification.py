@@ -1,6 +1,7 @@
 """Image folders: what is read, how it is transformed, what is said when it can't be."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,10 +104,34 @@ def test_a_skipped_picture_is_replaced_in_training_and_left_out_in_evaluation(ow
     assert len(collate_images([data[2]])['inputs']) == 0
 
 
+def test_a_picture_that_vanishes_is_looked_for_again_and_named(own_image_folder, monkeypatch):
+    data, skipping = folder(own_image_folder), folder(own_image_folder, on_bad_image='skip')
+    gone, broken = own_image_folder / 'train' / 'blue' / '03.jpg', own_image_folder / 'train' / 'blue' / '05.jpg'
+    content, tried = gone.read_bytes(), []
+    gone.unlink()
+    spoil(broken)
+
+    def read(self, original=Path.read_bytes):
+        tried.append(self)
+        if tried == [gone] * 3:
+            gone.write_bytes(content)
+        return original(self)
+
+    monkeypatch.setattr(Path, 'read_bytes', read)
+    assert data[3]['path'] == str(gone)  # it came back
+    gone.unlink()
+    with pytest.raises(UserError, match=f'bad image {gone} \\(No such file or directory, 4 times, errno 2\\): .*skip'):
+        data[3]
+    assert skipping[3]['skipped'] == [str(gone)]
+    with pytest.raises(UserError, match=r'05\.jpg'):
+        data[5]
+    assert tried.count(broken) == 1  # no patience makes it better
+
+
 def test_no_readable_picture_at_all_is_an_error(own_image_folder):
     for path in own_image_folder.glob('train/*/*.jpg'):
         spoil(path)
-    with pytest.raises(UserError, match='none of the 24'):
+    with pytest.raises(UserError, match=r'20 training images in a row are unreadable, .*is the disk there'):
         folder(own_image_folder, on_bad_image='skip')[0]
 
 

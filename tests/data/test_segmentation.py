@@ -1,6 +1,8 @@
 """Image/mask folders through mmseg's own transforms: the right labels, in the right places."""
 
+import errno
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
+import convnext_dense.data.segmentation
+import convnext_dense.models.segmentor  # noqa: F401  (both register what the pipelines name)
 from convnext_dense.data import SeededSampler
 from convnext_dense.data.dense import collate_dense
 from convnext_dense.drawing import palette
@@ -15,7 +19,7 @@ from convnext_dense.errors import UserError
 from convnext_dense.registry import DATASETS
 from tests.mask_folder import COLOURS, draw_labels, save, save_with_palette, write_mask_folder
 
-LOAD = [dict(type='convnext_dense.LoadImage'), dict(type='mmseg.LoadAnnotations', imdecode_backend='pillow')]
+LOAD = [dict(type='convnext_dense.LoadImage'), dict(type='convnext_dense.LoadMask')]
 PACK = [dict(type='mmseg.PackSegInputs')]
 CROP = dict(type='mmseg.RandomCrop', crop_size=(24, 32), cat_max_ratio=0.75)
 FLIP = dict(type='mmcv.RandomFlip', prob=0.5)
@@ -184,6 +188,27 @@ def test_a_mask_that_turns_bad_during_training_is_named(root, spoil):
         data[2, 0]
     assert str(path) in str(error.value)
     data[1, 0]
+
+
+@pytest.mark.parametrize('kind', ['images', 'annotations'])
+def test_a_hiccup_of_the_disk_passes_and_a_longer_one_is_named(root, kind, monkeypatch):
+    data = mask_folder(root)
+    good, path, tried = data[1, 3], root / kind / 'training' / '01.png', []
+
+    def read(self, original=Path.read_bytes):
+        if self == path:
+            tried.append(self)
+            if len(tried) <= failures:
+                raise OSError(errno.EIO, 'Input/output error', str(self))
+        return original(self)
+
+    monkeypatch.setattr(Path, 'read_bytes', read)
+    failures = 3
+    assert torch.equal(data[1, 3]['inputs'], good['inputs'])
+    assert len(tried) == 4
+    failures = 99
+    with pytest.raises(UserError, match=f'bad (image|mask) {path} \\(Input/output error, 4 times, errno 5\\)'):
+        data[1, 3]
 
 
 def test_a_fault_of_the_pipeline_is_not_blamed_on_the_mask(root):

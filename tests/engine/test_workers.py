@@ -1,0 +1,65 @@
+"""Loader workers that die end the run with the likely cause."""
+
+import os
+import signal
+
+import pytest
+
+from convnext_dense.engine.workers import explaining_dead_workers
+from convnext_dense.errors import UserError
+
+from .. import toy
+
+
+def test_a_killed_worker_is_named_and_the_run_goes_on_when_resumed(tmp_path):
+    second_time = tmp_path / 'drawn before'
+
+    def kill() -> None:
+        if second_time.exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        second_time.touch()
+
+    with pytest.raises(UserError) as error:
+        toy.runner(tmp_path, {9: kill}, epochs=2, workers=1).train()
+    said = str(error.value)
+    assert 'died (Killed), most likely killed for want of memory' in said
+    assert 'train_dataloader.num_workers=N' in said
+    assert said.endswith('go on from the newest checkpoint with --resume')
+    assert said.count('\n') == 0
+
+    resumed = toy.runner(tmp_path, {}, epochs=2, workers=1, resume=True)
+    resumed.train()
+    assert (resumed.epoch, resumed.iter) == (2, 16)
+
+
+BUS = (
+    "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are out of "
+    'shared memory. Please try to raise your shared memory limit.'
+)
+
+
+@pytest.mark.parametrize(
+    ('torch_says', 'said'),
+    [
+        (
+            BUS,
+            r'^loader worker 7 died \(Bus error\), .* shared memory, of which /dev/shm has \d+ MiB, \d+ free: .*--shm',
+        ),
+        ('DataLoader worker (pid 7) is killed by signal: Segmentation fault. ', r'\(Segmentation fault\), .*decoder'),
+        (
+            'DataLoader worker (pid(s) 7, 8) exited unexpectedly',
+            '^loader worker 7, 8 died, most likely killed for want',
+        ),
+        ('unable to allocate shared memory(shm) for file </torch_1>: No space left', 'for want of shared memory'),
+    ],
+)
+def test_what_torch_says_becomes_a_cause(torch_says, said):
+    with pytest.raises(UserError, match=said), explaining_dead_workers():
+        raise RuntimeError(torch_says)
+
+
+def test_other_errors_stay_as_they_are():
+    for error in (RuntimeError('boom'), UserError('bad image'), KeyError('x')):
+        with pytest.raises(type(error)) as raised, explaining_dead_workers():
+            raise error
+        assert raised.value is error
