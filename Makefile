@@ -88,7 +88,7 @@ demo: install  ## backbone, detector and segmentor on the procedural sample, and
 test: install  ## run the test suite
 	$(RUN) -m pytest $(PYTEST_ARGS)
 
-test-faults: install  ## run the tests that take minutes: runs that are killed, and the like
+test-faults: install  ## kill runs, fill disks: the tests of what must never lose a run, minutes
 	$(RUN) -m pytest -m faults $(PYTEST_ARGS)
 
 lint: install  ## ruff, mypy and the import contracts
