@@ -136,6 +136,7 @@ def test_work_dir_that_holds_a_run(error, image_folder, tmp_path):
         (('--launcher', 'slurm'), 'start with srun'),
         (('--seed', '-1'), '--seed -1 is out of range'),
         (('--epochs', '0'), '--epochs 0: train at least 1'),
+        (('--skip-nan', '-1'), '--skip-nan -1: skip 0 steps or more'),
         (('--resume', '--pretrained', 'x.pth'), 'leave out --pretrained'),
         (('--track', 'absent'), 'needs the package absent: pip install -r requirements/optional.txt'),
     ],
