@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmengine.config import DictAction
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from . import __version__
 from .errors import UserError
@@ -24,6 +26,7 @@ VERBS = {
     'test': 'test a checkpoint',
     'demo': 'draw what a model finds in pictures and videos',
     'param_groups': 'show the learning rates and weight decays that a config gives its parameters',
+    'check_data': 'look for what is wrong with a data set',
     'report': 'make a page of curves, results and pictures from work dirs',
 }
 
@@ -117,3 +120,10 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         default='stop',
         help='what an unreadable picture does: stop the run, or be skipped and counted (default: stop)',
     )
+
+
+def progress_bar() -> Progress:
+    """A bar on a terminal, nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

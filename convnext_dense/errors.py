@@ -7,3 +7,7 @@ class UserError(ValueError):
     Every tool prints it without a traceback and exits with code 2
     (``--debug`` shows the traceback).
     """
+
+
+class NoData(UserError):
+    """There is no data set of the wanted kind at the place that was named."""
