@@ -27,6 +27,7 @@ VERBS = {
     'demo': 'draw what a model finds in pictures and videos',
     'param_groups': 'show the learning rates and weight decays that a config gives its parameters',
     'check_data': 'look for what is wrong with a data set',
+    'doctor': 'look for what is wrong with the installation or the machine',
     'report': 'make a page of curves, results and pictures from work dirs',
 }
 

@@ -104,8 +104,9 @@ def _detected(output: Any, picture: np.ndarray, classes: Sequence[str]) -> tuple
     """Prediction, truth, and a caption."""
     prediction = Detection.from_sample(output, classes).above(SURE)
     truth = output.instances
+    drawn = draw_annotations(picture, truth, classes)
     caption = f'{len(prediction.boxes)} predicted with a score of {SURE:.0%} or more, {len(truth)} annotated'
-    return prediction.draw(image=picture), draw_annotations(picture, truth, classes), caption
+    return prediction.draw(image=picture), drawn, caption
 
 
 def draw_annotations(picture: np.ndarray, instances: Sequence[dict], classes: Sequence[str]) -> np.ndarray:
