@@ -15,7 +15,7 @@ from typing import Any
 
 from . import probe
 from .findings import OK, PROBLEM, WARNING, Finding
-from .packages import TWINS, normalized, pair, requirement_of, versions
+from .packages import TWINS, distribution_of, normalized, pair, requirement_of, requirements, versions
 
 # What a training imports, each after what it builds on.
 MODULES = (
@@ -36,15 +36,20 @@ def look() -> Iterator[Finding]:
     """Imports, ops, GPU."""
     modules, facts = try_out()
     broken = [name for name, module in modules.items() if module['error']]
+    # what is not installed was said already
+    absent = {distribution_of(line) for line in requirements()} - versions().keys()
     blamed: set[str] = set()
+    said: set[str] = set()
     for name in broken:
         culprit = culprit_of(name, modules[name]['error'], {other.partition('.')[0] for other in blamed})
         if culprit not in blamed:
             blamed.add(culprit)
-            yield _explained(name, culprit, modules[name]['error'])
-    missing_for = [name for name in broken if name not in blamed]
-    if missing_for:
-        what = f'because of that {", ".join(missing_for)} cannot be imported'
+            if _distribution(culprit) not in absent:
+                said.add(name)
+                yield _explained(name, culprit, modules[name]['error'])
+    rest = [name for name in broken if name not in said]
+    if rest:
+        what = f'because of that {", ".join(rest)} cannot be imported'
         yield Finding('imports', WARNING, what, 'mend the above first')
     good = [name for name, module in modules.items() if not module['error']]
     if good:
@@ -100,7 +105,11 @@ def _probe(names: list[str]) -> tuple[list[dict[str, Any]], str]:
 def culprit_of(name: str, error: dict[str, Any], blamed: set[str]) -> str:
     """The module that is to blame for a failed import: one blamed before, or the last that it went through."""
     own = name.partition('.')[0]
-    trail = [m for m in error['trail'] if m not in ('__main__', 'probe') and m not in sys.stdlib_module_names]
+    trail = [
+        m
+        for m in error['trail']
+        if m not in ('__main__', 'probe') and m not in getattr(sys, 'stdlib_module_names', ())
+    ]
     missing = (error['missing'] or '').partition('.')[0]
     reached = [*trail, *error['behind'], *([missing] if missing else []), own]
     before = [module for module in reached if module in blamed]

@@ -65,7 +65,7 @@ def requirements() -> list[str]:
 
 def requirement_of(name: str) -> str:
     """The line that asks for a distribution, to be installed by; the name alone if none does."""
-    return next((f"'{line}'" for line in requirements() if _split(line)[0] == name), name)
+    return next((f"'{line}'" for line in requirements() if distribution_of(line) == name), name)
 
 
 def _python() -> Finding:
@@ -80,28 +80,35 @@ def _required(installed: dict[str, str]) -> Iterator[Finding]:
     if OURS not in installed:
         fix = 'make install, or pip install --no-deps -e . in the clone'
         yield Finding('packages', WARNING, f'{OURS} is not installed: there is no command convnext-dense', fix)
-    good = []
+    good, absent = [], []
     for line in requirements():
-        name, bounds = _split(line)
+        name, bounds = distribution_of(line), _bounds(line)
         version = installed.get(name)
         if version is None and name == OPENCV:  # another build serves, if it can be imported
             version = next((installed[twin] for twin in TWINS['cv2'] if twin in installed), None)
         if version is None:
-            yield Finding('packages', PROBLEM, f'{name} is not installed', f"pip install '{line}'")
+            absent.append((name, f"'{line}'"))
         elif not all(_holds(version, sign, bound) for sign, bound in bounds):
             asked = ','.join(sign + bound for sign, bound in bounds)
             what = f'{name} {version} is installed, and {asked} is needed'
             yield Finding('packages', PROBLEM, what, f"pip install '{line}'")
         else:
             good.append(f'{name} {version}')
+    if absent:
+        names, lines = zip(*absent)  # noqa: B905 - Python 3.9 shall be told that it is too old
+        what = f'{", ".join(names)} {"is" if len(names) == 1 else "are"} not installed'
+        yield Finding('packages', PROBLEM, what, 'make install' if not good else f'pip install {" ".join(lines)}')
     if good:
         yield Finding('packages', OK, ', '.join(good))
 
 
-def _split(line: str) -> tuple[str, list[tuple[str, str]]]:
-    name = re.match(r'[\w.-]+', line)
-    assert name is not None
-    return normalized(name[0]), re.findall(r'(>=|<=|==|!=|<|>)\s*([\d.]+)', line)
+def distribution_of(requirement: str) -> str:
+    """The normalized name in ``torch>=2.6,<2.16``."""
+    return normalized(re.split(r'[^\w.-]', requirement)[0])
+
+
+def _bounds(requirement: str) -> list[tuple[str, str]]:
+    return re.findall(r'(>=|<=|==|!=|<|>)\s*([\d.]+)', requirement)
 
 
 def _holds(version: str, sign: str, bound: str) -> bool:
