@@ -82,16 +82,17 @@ def _required(installed: dict[str, str]) -> Iterator[Finding]:
         yield Finding('packages', WARNING, f'{OURS} is not installed: there is no command convnext-dense', fix)
     good, absent = [], []
     for line in requirements():
-        name, bounds = distribution_of(line), _bounds(line)
+        name = distribution_of(line)
         version = installed.get(name)
         if version is None and name == OPENCV:  # another build serves, if it can be imported
             version = next((installed[twin] for twin in TWINS['cv2'] if twin in installed), None)
         if version is None:
             absent.append((name, f"'{line}'"))
-        elif not all(_holds(version, sign, bound) for sign, bound in bounds):
-            asked = ','.join(sign + bound for sign, bound in bounds)
+        elif not _is_within(version, line):
+            asked = ','.join(sign + bound for sign, bound in _bounds(line))
             what = f'{name} {version} is installed, and {asked} is needed'
-            yield Finding('packages', PROBLEM, what, f"pip install '{line}'")
+            fix = _both() if name in ('torch', 'torchvision') else f"pip install '{line}'"
+            yield Finding('packages', PROBLEM, what, fix)
         else:
             good.append(f'{name} {version}')
     if absent:
@@ -109,6 +110,10 @@ def distribution_of(requirement: str) -> str:
 
 def _bounds(requirement: str) -> list[tuple[str, str]]:
     return re.findall(r'(>=|<=|==|!=|<|>)\s*([\d.]+)', requirement)
+
+
+def _is_within(version: str, requirement: str) -> bool:
+    return all(_holds(version, sign, bound) for sign, bound in _bounds(requirement))
 
 
 def _holds(version: str, sign: str, bound: str) -> bool:
@@ -148,7 +153,8 @@ def pair(installed: dict[str, str]) -> Iterator[Finding]:
     said = f'torch {torch_build} with torchvision {vision_build}'
     if not fits:
         # the only torchvision that pip can take with this torch is its own
-        yield Finding('pair', PROBLEM, f'{said}: {wanted}', f'pip install torch=={plain} torchvision')
+        fix = f'pip install torch=={plain} torchvision' if _is_within(torch, requirement_of('torch')) else _both()
+        yield Finding('pair', PROBLEM, f'{said}: {wanted}', fix)
         return
     tags = [text.partition('+')[2] for text in (torch_build, vision_build)]
     if all(tags) and tags[0] != tags[1]:
@@ -159,6 +165,10 @@ def pair(installed: dict[str, str]) -> Iterator[Finding]:
         yield Finding('pair', PROBLEM, what, fix)
     else:
         yield Finding('pair', OK, said)
+
+
+def _both() -> str:
+    return f'pip install {requirement_of("torch")} {requirement_of("torchvision")}'
 
 
 def partners(minor: int) -> list[int]:

@@ -203,7 +203,8 @@ def test_an_opencv_that_needs_libgl(broken):
 @pytest.mark.parametrize('name', ['mmpretrain', 'transformers'])
 def test_a_broken_package_that_mmdet_tries_to_import(broken, name):
     broken.distribution(name, '1.2.0')
-    broken.module(name, **{'': "raise RuntimeError('not made for this torch')"})
+    broken.module('timm', **{'': "def old():\n    raise RuntimeError('not made for this torch')"})
+    broken.module(name, **{'': 'import timm\ntimm.old()'})
     broken.module('mmdet', models=f'try:\n    import {name}\nexcept ImportError:\n    pass')
     what, fix = broken.problem()
     assert f'mmdet.models cannot be imported, because {name} is installed and broken: not made for this torch' in what
@@ -224,9 +225,11 @@ def test_a_package_that_is_absent_or_too_old(broken):
     shutil.rmtree(next(broken.site.glob('onedl_mmcv-*')))
     broken.distribution('torch', '2.5.1')
     problems = broken.findings('problem')
-    assert problems['torch 2.5.1 is installed, and <2.16,>=2.6 is needed'] == "pip install 'torch<2.16,>=2.6'"
+    both = "pip install 'torch<2.16,>=2.6' 'torchvision<0.30,>=0.21'"
+    assert problems['torch 2.5.1 is installed, and <2.16,>=2.6 is needed'] == both
     assert problems['onedl-mmcv is not installed'] == "pip install 'onedl-mmcv<2.4,>=2.3.6'"
-    assert len(problems) == 2
+    assert [fix for what, fix in problems.items() if 'made for torch 2.11.0' in what] == [both]
+    assert len(problems) == 3
     assert any('because of that mmcv, mmdet' in what for what in broken.findings('warning'))
 
 

@@ -48,7 +48,7 @@ def _choose(checked: Checked, count: int) -> list[tuple[Picture, str, str]]:
     while any(paths for _, paths in queues) and len(chosen) < count // 2:  # one of each kind in turn
         for what, paths in queues:
             if paths and len(chosen) < count // 2:
-                chosen.setdefault(paths.pop(0), what.split(' ', 1)[-1])  # without the number
+                chosen.setdefault(paths.pop(0), _short(what))
     good = [
         [p.path for p, one in zip(split.pictures, looks, strict=True) if one.header and p.path not in chosen]
         for split, looks in zip(checked.data.splits, checked.looks, strict=True)
@@ -60,6 +60,11 @@ def _choose(checked: Checked, count: int) -> list[tuple[Picture, str, str]]:
         picked = np.linspace(0, len(paths) - 1, min(share, len(paths))).round().astype(int).tolist()
         chosen |= {paths[i]: '' for i in picked}
     return [(*places[path], why) for path, why in chosen.items()]
+
+
+def _short(what: str) -> str:
+    """``can't be decoded`` of ``3 pictures that can't be decoded``."""
+    return what.split(' ', 2)[-1].removeprefix('that ').partition(':')[0]
 
 
 def _tile(data: DataSet, picture: Picture, split: str, why: str) -> np.ndarray:
