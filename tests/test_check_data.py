@@ -105,7 +105,7 @@ def test_no_data(tmp_path, capsys):
 def test_training_opens_some_pictures_first(own_image_folder, tmp_path, capsys):
     assert train(own_image_folder, tmp_path / 'good', '--epochs', '1') == 0
     said = capsys.readouterr().out
-    assert 'train: 24 pictures, 3 classes: 8 (blue) to 8 (blue)' in said
+    assert 'train: 24 pictures, 3 classes of 8 (blue) to 8 (blue) pictures' in said
     (own_image_folder / 'val' / 'red' / '01.jpg').write_text('<html>not found</html>')
     assert train(own_image_folder, tmp_path / 'bad', '--epochs', '1') == 2
     error = capsys.readouterr().err

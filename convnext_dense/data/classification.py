@@ -83,6 +83,8 @@ class ImageFolder(Dataset):
         UserError: for a wrong layout, an empty class folder, an unreadable picture under ``'stop'``.
     """
 
+    counted = 'pictures'  # by ``class_counts``
+
     def __init__(self, root: str, split: str, transform: dict, on_bad_image: str = 'stop') -> None:
         if split not in ('train', 'val'):
             raise UserError(f"split {split!r} does not exist: take 'train' or 'val'")

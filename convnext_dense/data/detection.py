@@ -47,6 +47,8 @@ class CocoDataset(DenseDataset, BaseDataset):
         UserError: for a file that can't be used, one without masks where the pipeline loads them, no picture left.
     """
 
+    counted = 'annotations in the file'  # by ``class_counts``
+
     def __init__(
         self,
         annotations: str,

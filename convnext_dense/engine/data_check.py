@@ -40,14 +40,14 @@ class DataCheck(Hook):
 
 
 def amount(dataset: Any) -> str:
-    """``6,000 pictures, 12 classes: 480 (bird) to 520 (boat)``; what is counted are pictures or annotations."""
+    """``6,000 pictures, 12 classes of 480 (bird) to 520 (boat) pictures``."""
     classes, counts = dataset.metainfo['classes'], getattr(dataset, 'class_counts', None)
     said = f'{len(dataset):,} pictures, {len(classes)} classes'
     if counts is None:
         return said
     absent = [name for name, count in zip(classes, counts, strict=True) if not count]
     least, most = int(np.argmin(counts)), int(np.argmax(counts))
-    said += f': {counts[least]:,} ({classes[least]}) to {counts[most]:,} ({classes[most]})'
+    said += f' of {counts[least]:,} ({classes[least]}) to {counts[most]:,} ({classes[most]}) {dataset.counted}'
     return f'{said}; without an example: {shortened(absent)}' if absent else said
 
 
