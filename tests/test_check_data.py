@@ -1,5 +1,6 @@
 """``check_data`` from its command line, and what ``train`` checks before it starts."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -133,13 +134,18 @@ def test_interrupting_ends_all_processes(tmp_path):
             os.mkfifo(root / split / name / 'pipe.jpg')
     command = [sys.executable, 'tools/check_data.py', ATTO, '--data', str(root), '--workers', '2']
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 100
-    while len(children(process.pid)) < 2 and time.monotonic() < deadline:
+    while len(workers := forks(process.pid)) < 2 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
-    workers = children(process.pid)
-    assert len(workers) == 2
+    assert len(workers) == 2, process.communicate(timeout=5)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, error = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -147,5 +153,11 @@ def test_interrupting_ends_all_processes(tmp_path):
     assert not any(Path(f'/proc/{pid}').exists() for pid in workers)
 
 
-def children(pid: int) -> list[str]:
-    return Path(f'/proc/{pid}/task/{pid}/children').read_text().split()
+def forks(pid: int) -> list[str]:
+    """Child processes that are copies of the process, not the commands that some import runs."""
+    own, found = Path(f'/proc/{pid}/cmdline').read_bytes(), []
+    for child in Path(f'/proc/{pid}/task/{pid}/children').read_text().split():
+        with contextlib.suppress(OSError):  # it has ended
+            if Path(f'/proc/{child}/cmdline').read_bytes() == own:
+                found.append(child)
+    return found
