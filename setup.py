@@ -64,9 +64,9 @@ setup(
     license_files=['LICENSE'],
     python_requires='>=3.10,<3.14',
     py_modules=['convnext_dense_startup'],
-    packages=find_packages(include=['convnext_dense', 'convnext_dense.*']),
+    packages=find_packages(include=['convnext_dense', 'convnext_dense.*', 'convnext_dense_doctor']),
     install_requires=requirements('runtime'),
     extras_require={'optional': requirements('optional'), 'dev': requirements('dev')},
-    entry_points={'console_scripts': ['convnext-dense = convnext_dense.cli:main']},
+    entry_points={'console_scripts': ['convnext-dense = convnext_dense_doctor:console']},
     cmdclass={'build_py': BuildWithExtraFiles},
 )

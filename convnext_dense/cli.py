@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmengine.config import DictAction
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from . import __version__
 from .errors import Stopped, UserError
@@ -26,6 +28,8 @@ VERBS = {
     'convert_weights': 'convert weights between the formats they are published in',
     'param_groups': 'show the learning rates and weight decays that a config gives its parameters',
     'flops': 'count parameters, MACs and activations, and compare them with the published ones',
+    'check_data': 'look for what is wrong with a data set',
+    'doctor': 'look for what is wrong with the installation or the machine',
     'report': 'make a page of curves, results and pictures from work dirs',
 }
 
@@ -135,3 +139,10 @@ def add_trust_argument(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='read that checkpoint even if it holds Python objects; whoever made it can run any code with this',
     )
+
+
+def progress_bar() -> Progress:
+    """A bar on a terminal, nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

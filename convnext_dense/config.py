@@ -14,7 +14,7 @@ import torch
 from mmengine.config import Config
 
 from .errors import UserError
-from .tasks import Task, loaders, task_of
+from .tasks import Task, loaders, set_classes, task_of
 
 NEEDED = (
     *('task', 'model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'train_cfg', 'test_cfg'),
@@ -82,8 +82,20 @@ def read_config(path: str, options: dict | None = None, data: str | None = None,
     except (TypeError, KeyError, IndexError, AssertionError) as error:
         raise UserError(f'--cfg-options do not fit the config: {_one_line(error)}') from error
     if needs_data:
-        task.follow(cfg, _sample_root(task) if data == 'sample' else data)
+        point_at(cfg, data)
+        set_classes(cfg, task.classes(cfg))
     return cfg
+
+
+def point_at(cfg: Config, data: str | None) -> None:
+    """Point the config's data sets at a root, or for ``'sample'`` at the drawn one; for None they stay at their own.
+
+    Raises:
+        UserError: if the data set can't be found there.
+    """
+    task = task_of(cfg)
+    if data is not None:
+        task.point(cfg, _sample_root(task) if data == 'sample' else data)
 
 
 def set_length(cfg: Config, epochs: int | None = None, iters: int | None = None) -> None:
@@ -129,12 +141,16 @@ def set_amp(cfg: Config, amp: str | None) -> None:
         wrapper.type = 'OptimWrapper' if amp == 'off' else 'convnext_dense.BF16OptimWrapper'
 
 
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
 def fit_to_machine(cfg: Config) -> None:
     """No more loader workers than cores, and no pinned memory without a GPU."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-    cores = max(1, cores // int(os.environ.get('LOCAL_WORLD_SIZE', 1)))
+    most = max(1, cores() // int(os.environ.get('LOCAL_WORLD_SIZE', 1)))
     for loader in loaders(cfg):
-        loader.num_workers = min(loader.num_workers, cores)
+        loader.num_workers = min(loader.num_workers, most)
         loader.persistent_workers = loader.num_workers > 0 and loader.get('persistent_workers', False)
         loader.pin_memory = torch.cuda.is_available() and loader.get('pin_memory', False)
 

@@ -9,6 +9,10 @@ class UserError(ValueError):
     """
 
 
+class NoData(UserError):
+    """There is no data set of the wanted kind at the place that was named."""
+
+
 class Stopped(SystemExit):
     """A signal has stopped the run; the exit code is 128 + the signal's number, as a shell has it.
 

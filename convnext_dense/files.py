@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .errors import UserError
+
 TEMPORARY = re.compile(r'\.\d+\.(.+)')  # '.<process>.<name>': a file that is being written, or was when it was killed
 WAITS = (0.2, 1.0, 5.0)
 """Seconds before each further attempt to read a file."""
@@ -82,3 +84,21 @@ def read_bytes(path: str | Path, seen: bool = False) -> bytes:
                 logging.getLogger('mmengine').warning(f'{path} was read at attempt {attempt} (before: {said})')
             return content
     raise AssertionError
+
+
+def check_writable(*files: str | Path) -> None:
+    """Make sure that the files can be written, before the work whose results they shall hold; their folders are made.
+
+    Raises:
+        UserError: if one can't, with its name.
+    """
+    for file in map(Path, files):
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            new = not file.exists()
+            with open(file, 'a'):
+                pass
+            if new:  # work that fails must not leave empty results
+                file.unlink()
+        except OSError as error:
+            raise UserError(f'{file} cannot be written ({error.strerror}): choose another place') from None

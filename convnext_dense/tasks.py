@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from mmengine.config import Config, ConfigDict
 
+from .data.check import DataSet, read_coco_files, read_image_folder, read_mask_folder
 from .data.classification import scan_classes
-from .errors import UserError
+from .errors import NoData, UserError
 
 
 class Task(NamedTuple):
     sample: str  # folder of the sample data set
-    follow: Callable[[Config, str | None], None]
-    """Point the config's data sets at a root, or leave them at their own, and give the heads as many classes."""
+    point: Callable[[Config, str], None]
+    """Point the config's data sets at a root."""
+    classes: Callable[[Config], int]
+    """The number of classes in the config's data sets, for the heads."""
+    read: Callable[[Mapping[str, Mapping]], DataSet]
+    """All that a data set holds, to be checked, from the arguments of its ``'train'`` and ``'val'`` data sets."""
 
 
 def task_of(cfg: Config) -> Task:
@@ -35,11 +40,13 @@ def loaders(cfg: Config) -> list[ConfigDict]:
     return [cfg[key] for key in keys if cfg.get(key) is not None]
 
 
-def _follow_image_folder(cfg: Config, root: str | None) -> None:
-    if root is not None:
-        for loader in loaders(cfg):
-            loader.dataset.root = root
-    set_classes(cfg, len(scan_classes(loaders(cfg)[0].dataset.root)))
+def _point_root(cfg: Config, root: str) -> None:
+    for loader in loaders(cfg):
+        loader.dataset.root = root
+
+
+def _image_folder_classes(cfg: Config) -> int:
+    return len(scan_classes(loaders(cfg)[0].dataset.root))
 
 
 def set_classes(cfg: Config, count: int) -> None:
@@ -58,40 +65,46 @@ def _dicts(value: object) -> Iterator[dict]:
             yield from _dicts(item)
 
 
-def _follow_coco(cfg: Config, root: str | None) -> None:
+def _point_coco(cfg: Config, root: str) -> None:
     from .data import coco
 
-    of_split = {'train': cfg.get('train_dataloader'), 'val': cfg.get('val_dataloader'), 'test': cfg.test_dataloader}
-    found = coco.find_coco(root) if root is not None else {}
+    found = coco.find_coco(root)
+    for split, loader in _coco_loaders(cfg):
+        if split not in found:
+            raise NoData(f'no {split} annotations at {root}: {coco.EXPECTED}')
+        loader.dataset.update(annotations=str(found[split].annotations), images=str(found[split].images))
+
+
+def _coco_classes(cfg: Config) -> int:
+    from .data import coco
+
     headers: dict[str, coco.Header] = {}
-    for split, loader in of_split.items():
-        if loader is None:
-            continue
-        data_split = 'train' if split == 'train' else 'val'
-        if root is not None:
-            if data_split not in found:
-                raise UserError(f'no {data_split} annotations at {root}: {coco.EXPECTED}')
-            source = found[data_split]
-            loader.dataset.update(annotations=str(source.annotations), images=str(source.images))
+    for split, loader in _coco_loaders(cfg):
         source = coco.CocoSource(Path(loader.dataset.annotations), Path(loader.dataset.images))
-        headers[data_split] = headers.get(data_split) or coco.read_header(source)
+        headers[split] = headers.get(split) or coco.read_header(source)
     if len(headers) == 2:
         coco.check_same_categories(headers['train'], headers['val'])
-    set_classes(cfg, len(next(iter(headers.values())).classes))
+    return len(next(iter(headers.values())).classes)
 
 
-def _follow_mask_folder(cfg: Config, root: str | None) -> None:
+def _coco_loaders(cfg: Config) -> list[tuple[str, ConfigDict]]:
+    of_split = (
+        ('train', cfg.get('train_dataloader')),
+        ('val', cfg.get('val_dataloader')),
+        ('val', cfg.test_dataloader),
+    )
+    return [(split, loader) for split, loader in of_split if loader is not None]
+
+
+def _mask_folder_classes(cfg: Config) -> int:
     from .data.masks import mask_classes
 
-    for loader in loaders(cfg):
-        if root is not None:
-            loader.dataset.root = root
     dataset = loaders(cfg)[0].dataset
-    set_classes(cfg, len(mask_classes(dataset.root, dataset.get('reduce_zero_label', True))))
+    return len(mask_classes(dataset.root, dataset.get('reduce_zero_label', True)))
 
 
 TASKS = {
-    'classification': Task('classification', _follow_image_folder),
-    'detection': Task('coco', _follow_coco),
-    'segmentation': Task('ade20k', _follow_mask_folder),
+    'classification': Task('classification', _point_root, _image_folder_classes, read_image_folder),
+    'detection': Task('coco', _point_coco, _coco_classes, read_coco_files),
+    'segmentation': Task('ade20k', _point_root, _mask_folder_classes, read_mask_folder),
 }

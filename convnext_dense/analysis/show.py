@@ -72,7 +72,7 @@ class ShowPredictions(Hook):
             drawn, entry = _classified(output, metainfo['classes'])
             file = f'{number:03d}_{entry["truth"]}.png'
         else:
-            picture = _as_the_data_set_reads_it(output)
+            picture = as_the_data_set_reads_it(output.img_path, output.ori_shape[:2])
             if 'pred_instances' in output:
                 prediction, truth, caption = _detected(output, picture, metainfo['classes'])
             else:
@@ -103,17 +103,29 @@ def _classified(output: dict, classes: Sequence[str]) -> tuple[np.ndarray, dict]
 def _detected(output: Any, picture: np.ndarray, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, str]:
     """Prediction, truth, and a caption."""
     prediction = Detection.from_sample(output, classes).above(SURE)
-    truth = output.instances  # as CocoDataset hands them on
-    labels = np.array([instance['bbox_label'] for instance in truth], int)
-    words = legible(classes)
-    tags = [words[i['bbox_label']] + (' (crowd)' if i['ignore_flag'] else '') for i in truth]
-    boxes = np.array([instance['bbox'] for instance in truth], float).reshape(-1, 4)
-    masks = None
-    if all('mask' in instance for instance in truth):
-        masks = np.array([_decoded(i['mask'], prediction.size) for i in truth], bool).reshape(-1, *prediction.size)
-    drawn = draw_instances(picture, boxes, tags, palette(len(classes))[labels], masks)
+    truth = output.instances
+    drawn = draw_annotations(picture, truth, classes)
     caption = f'{len(prediction.boxes)} predicted with a score of {SURE:.0%} or more, {len(truth)} annotated'
     return prediction.draw(image=picture), drawn, caption
+
+
+def draw_annotations(picture: np.ndarray, instances: Sequence[dict], classes: Sequence[str]) -> np.ndarray:
+    """Annotations as :class:`~convnext_dense.data.detection.CocoDataset` hands them on, drawn on their picture.
+
+    Args:
+        picture: uint8 (H, W, 3), RGB.
+        instances: with ``bbox_label``, ``ignore_flag``, ``bbox`` and, in all or none, ``mask``.
+        classes: their names.
+    """
+    size = picture.shape[:2]
+    labels = np.array([instance['bbox_label'] for instance in instances], int)
+    words = legible(classes)
+    tags = [words[i['bbox_label']] + (' (crowd)' if i['ignore_flag'] else '') for i in instances]
+    boxes = np.array([instance['bbox'] for instance in instances], float).reshape(-1, 4)
+    masks = None
+    if all('mask' in instance for instance in instances):
+        masks = np.array([_decoded(i['mask'], size) for i in instances], bool).reshape(-1, *size)
+    return draw_instances(picture, boxes, tags, palette(len(classes))[labels], masks)
 
 
 def _segmented(output: Any, picture: np.ndarray, metainfo: dict) -> tuple[np.ndarray, np.ndarray, str]:
@@ -127,12 +139,12 @@ def _segmented(output: Any, picture: np.ndarray, metainfo: dict) -> tuple[np.nda
     return prediction.draw(image=picture), truth.draw(image=picture), caption
 
 
-def _as_the_data_set_reads_it(sample: Any) -> np.ndarray:
-    """The picture of an mmdet or mmseg sample, turned to fit its annotations; uint8 (H, W, 3), RGB."""
+def as_the_data_set_reads_it(path: str, size: tuple[int, int]) -> np.ndarray:
+    """A picture, turned to fit annotations of this height and width; uint8 (H, W, 3), RGB."""
     from ..data.dense import LoadImage  # here, because it imports mmcv, which classification does without
 
-    height, width = sample.ori_shape[:2]
-    return LoadImage().transform({'img_path': sample.img_path, 'height': height, 'width': width})['img'][..., ::-1]
+    height, width = size
+    return LoadImage().transform({'img_path': path, 'height': height, 'width': width})['img'][..., ::-1]
 
 
 def _decoded(mask: list | dict, size: tuple[int, int]) -> np.ndarray:

@@ -18,10 +18,9 @@ from itertools import tee
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
-from ..cli import add_config_arguments, add_trust_argument
+from ..cli import add_config_arguments, add_trust_argument, progress_bar
 from ..demo_files import RESULTS, find_inputs, is_video, name_outputs
 from ..engine import checkpoint as checkpoints
 from ..errors import UserError
@@ -67,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         trust_pickle(checkpoints.find(args.checkpoint))
     predict = load(args.config, args.checkpoint, args.weights, args.device, args.data, args.cfg_options)
     outputs = name_outputs(inputs, out_dir, labels=predict.task == 'segmentation')
-    with _progress() as bar:
+    with progress_bar() as bar:
         demo = _Demo(predict, args.batch_size, args.score, bar)
         pictures = {str(path): files for path, files in outputs.items() if not is_video(path)}
         if pictures:
@@ -144,13 +143,6 @@ class _Demo:
     def _fail(self, path: str, error: UserError) -> None:
         self.failed.append(path)
         self.bar.console.print(f'error: {error}', markup=False, highlight=False, soft_wrap=True)
-
-
-def _progress() -> Progress:
-    """A bar on a terminal, nothing elsewhere."""
-    console = Console(stderr=True)
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _write_json(entries: list[dict], path: Path) -> None:

@@ -21,6 +21,7 @@ from ..engine import Runner
 from ..engine import checkpoint as checkpoints
 from ..errors import UserError
 from ..evaluation.names import split_names
+from ..files import check_writable
 from ..models.reading import trust_pickle
 
 
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
         cfg[key] = None
     for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
         cfg[key] = None
-    _check_writable(args.out, args.show_dir)
+    check_writable(*([args.out] if args.out else []), *([Path(args.show_dir, INDEX)] if args.show_dir else []))
     fit_to_machine(cfg)
     with tempfile.TemporaryDirectory() as work_dir:  # a test leaves nothing but what was asked for
         cfg.work_dir = work_dir
@@ -75,21 +76,6 @@ def run(args: argparse.Namespace) -> None:
         }
         content = _without_nan(content)
         Path(args.out).write_text(json.dumps(content, indent=2) + '\n')
-
-
-def _check_writable(out: str | None, show_dir: str | None) -> None:
-    """Before the test, since its results would be lost after it."""
-    for file in (out and Path(out), show_dir and Path(show_dir, INDEX)):
-        if file:
-            try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                new = not file.exists()
-                with open(file, 'a'):
-                    pass
-                if new:  # a test that fails must not leave empty results
-                    file.unlink()
-            except OSError as error:
-                raise UserError(f'{file} cannot be written ({error.strerror}): choose another place') from None
 
 
 def _use_tta(cfg: Config, config: str) -> None:

@@ -16,24 +16,31 @@ import shlex
 import sys
 from pathlib import Path
 
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from ..cli import add_run_arguments, add_trust_argument
 from ..config import fit_to_machine, read_config, set_amp, set_length
-from ..engine import COMMANDS, Runner, failing_together
+from ..data.check import PROBLEM
+from ..engine import COMMANDS, DataCheck, Runner, failing_together
 from ..engine import checkpoint as checkpoints
 from ..errors import Stopped, UserError
 from ..models.fetch import locate
 from ..models.reading import trust_pickle
 from ..tasks import loaders
+from .check_data import check_and_print
 
 LAUNCHERS = {'none': (), 'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), 'slurm': ('SLURM_PROCID', 'SLURM_NTASKS')}
 NEWEST, AUTO = object(), 'auto'  # what --resume may be, beside a path
+RANKS = {'none': '', 'pytorch': 'RANK', 'slurm': 'SLURM_PROCID'}  # where a process finds its number
 TRACKERS = {'wandb': 'WandbVisBackend', 'mlflow': 'MLflowVisBackend'}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_arguments(parser)
+    parser.add_argument(
+        '--check-data', action='store_true', help='first decode and check all data, as tools/check_data.py does'
+    )
     parser.add_argument('--work-dir', metavar='DIR', help='where everything is written (default: work_dirs/CONFIG)')
     parser.add_argument(
         '--pretrained',
@@ -118,9 +125,12 @@ def run(args: argparse.Namespace) -> None:
     cfg.visualizer.vis_backends += [dict(type=TRACKERS[name]) for name in args.track]
     cfg.launcher = args.launcher
     os.environ.setdefault('LOCAL_RANK', '0')
+    if args.check_data and os.environ.get(RANKS[args.launcher], '0') == '0':
+        _check_data(cfg, args.config, args.on_bad_image == 'skip')
     fit_to_machine(cfg)
     with failing_together():
         runner = Runner.from_cfg(cfg)
+        runner.register_hook(DataCheck())
         if is_main_process():
             with open(Path(cfg.work_dir, COMMANDS), 'a') as file:
                 file.write(args.command_line + '\n')
@@ -150,6 +160,13 @@ def resume_command(args: argparse.Namespace) -> str:
     if processes != os.environ['WORLD_SIZE']:
         return f'the same torchrun command on every node, with: {command}'
     return f'torchrun --nproc_per_node={processes} {command.removeprefix("python ")}'
+
+
+def _check_data(cfg: Config, name: str, skip: bool) -> None:
+    problems = [f for f in check_and_print(cfg, name, skip=skip).findings if f.level == PROBLEM]
+    if problems:
+        many = f'{len(problems)} problems' if len(problems) > 1 else '1 problem'
+        raise UserError(f'the data have {many}, named above: mend them, or train without --check-data')
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..errors import UserError
+from ..errors import NoData, UserError
 from ..pictures import IN_A_ROW, all_unreadable, read_picture
 from ..registry import DATASETS, FUNCTIONS
 from .sampler import SeededIndex, seeded
@@ -27,7 +27,8 @@ def scan_classes(root: str | Path) -> list[str]:
     """The class names of an image folder: the folders under ``train``, or under ``val`` where it is alone, sorted.
 
     Raises:
-        UserError: if there is no data, or ``val`` has a class that ``train`` lacks.
+        NoData: if there is none in this layout.
+        UserError: if ``val`` has a class that ``train`` lacks.
     """
     root = Path(root)
     splits = [root / split for split in ('train', 'val') if (root / split).is_dir()]
@@ -35,7 +36,7 @@ def scan_classes(root: str | Path) -> list[str]:
         raise _absent(root / 'train' if root.is_dir() else root, root)
     classes = _subfolders(splits[0])
     if not classes:
-        raise UserError(f'{splits[0]} has no class folders: expected {LAYOUT}')
+        raise NoData(f'{splits[0]} has no class folders: expected {LAYOUT}')
     unknown = sorted(set(_subfolders(splits[-1])) - set(classes))
     if unknown:
         raise UserError(
@@ -43,6 +44,24 @@ def scan_classes(root: str | Path) -> list[str]:
             f'({len(unknown)} such: {shortened(unknown)}): add training images or remove it'
         )
     return classes
+
+
+def files_by_class(root: str | Path, split: str, classes: Sequence[str]) -> tuple[list[list[str]], list[Path]]:
+    """The pictures of each class, and the class folders that should hold some and don't.
+
+    A class may be absent from ``val``, not from ``train``.
+
+    Raises:
+        NoData: if the split is not there, or has no picture at all.
+    """
+    if not Path(root, split).is_dir():
+        raise _absent(Path(root, split), root)
+    folders = [Path(root, split, name) for name in classes]
+    files_of = [images_under(folder) if folder.is_dir() else [] for folder in folders]
+    if not any(files_of):
+        raise NoData(f'{Path(root, split)} holds no images ({", ".join(EXTENSIONS)}): expected {LAYOUT}')
+    pairs = zip(folders, files_of, strict=True)
+    return files_of, [folder for folder, files in pairs if not files and (split == 'train' or folder.is_dir())]
 
 
 @DATASETS.register_module()
@@ -64,33 +83,32 @@ class ImageFolder(Dataset):
         UserError: for a wrong layout, an empty class folder, an unreadable picture under ``'stop'``.
     """
 
+    counted = 'pictures'  # by ``class_counts``
+
     def __init__(self, root: str, split: str, transform: dict, on_bad_image: str = 'stop') -> None:
         if split not in ('train', 'val'):
             raise UserError(f"split {split!r} does not exist: take 'train' or 'val'")
         if on_bad_image not in ('stop', 'skip'):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
         classes = scan_classes(root)
-        if not Path(root, split).is_dir():
-            raise _absent(Path(root, split), root)
+        files_of, empty = files_by_class(root, split, classes)
+        if empty:
+            raise UserError(f'class folder {empty[0]} holds no images ({", ".join(EXTENSIONS)}): fill or remove it')
         self.metainfo = {'classes': classes}
         self.training = split == 'train'
         self.on_bad_image = on_bad_image
-        files_of: list[list[str]] = []
-        for name in classes:
-            folder = Path(root, split, name)
-            files = images_under(folder) if folder.is_dir() else []
-            if not files and (self.training or folder.is_dir()):
-                raise UserError(f'class folder {folder} holds no images ({", ".join(EXTENSIONS)}): fill or remove it')
-            files_of.append(files)
-        if not any(files_of):
-            raise UserError(f'{Path(root, split)} holds no images: expected {LAYOUT}')
         # arrays, not lists: reference counts would copy a list into every loader worker's memory
         self.paths = np.array([os.fsencode(path) for files in files_of for path in files])
-        self.labels = np.repeat(np.arange(len(classes)), [len(files) for files in files_of])
+        self.class_counts = np.array([len(files) for files in files_of])
+        self.labels = np.repeat(np.arange(len(classes)), self.class_counts)
         self.transform = train_transform(**transform) if self.training else eval_transform(**transform)
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def picture(self, index: int) -> tuple[str, None]:
+        """A picture's path; as in the other data sets, with the size that its annotations ask for: any."""
+        return os.fsdecode(self.paths[index]), None
 
     def __getitem__(self, key: int | SeededIndex) -> dict:
         index, seed = key if isinstance(key, tuple) else (key, None)
@@ -160,8 +178,8 @@ def eval_transform(input_size: int, crop_ratio: float = 0.875) -> Callable[[Imag
     return create_transform(input_size, interpolation='bicubic', crop_mode='center', crop_pct=crop_ratio)
 
 
-def _absent(folder: Path, root: Path | str) -> UserError:
-    return UserError(
+def _absent(folder: Path, root: Path | str) -> NoData:
+    return NoData(
         f'no data at {folder}: expected {LAYOUT} under {root}; '
         'give another root with --data PATH, or take --data sample, which needs no data'
     )

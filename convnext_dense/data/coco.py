@@ -13,7 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import UserError
+from ..errors import NoData, UserError
 from .coco_clean import clean
 
 LAYOUTS = (  # COCO's own, Roboflow's, anybody's
@@ -89,7 +89,7 @@ def find_coco(root: str) -> dict[str, CocoSource]:
             raise UserError(f'{files["train"]} may be for training or for validation: say which with {EXPLICIT}')
         if files:
             return {split: CocoSource(file, _image_folder(file, split, folder)) for split, file in files.items()}
-    raise UserError(f'no COCO data at {root}: {EXPECTED}')
+    raise NoData(f'no COCO data at {root}: {EXPECTED}')
 
 
 def _find_named(value: str) -> dict[str, CocoSource]:
@@ -102,7 +102,7 @@ def _find_named(value: str) -> dict[str, CocoSource]:
             raise UserError(f'cannot make out the COCO files in {value}: write {EXPLICIT}')
         file = Path(part[1])
         if not file.is_file():
-            raise UserError(f'no annotations at {file}: write {EXPLICIT}')
+            raise NoData(f'no annotations at {file}: write {EXPLICIT}')
         sources[split] = CocoSource(file, Path(part[2]) if part[2] else _image_folder(file, split, file.parent.parent))
     return sources
 
@@ -165,7 +165,7 @@ def read_header(source: CocoSource) -> Header:
                         return Header(_name(path), tuple(str(c['name']) for c in categories))
                     end = text.find(b']', end) + 1
     except FileNotFoundError:
-        raise UserError(f'no annotations at {path}: {EXPECTED}') from None
+        raise NoData(f'no annotations at {path}: {EXPECTED}') from None
     except (OSError, ValueError, TypeError, KeyError):
         pass  # what is wrong with it is said below
     read_coco(source)

@@ -34,6 +34,11 @@ class DenseDataset:
     def __len__(self) -> int:
         return super().__len__()  # type: ignore[misc]
 
+    def picture(self, index: int) -> tuple[str, tuple[int, int] | None]:
+        """A picture's path, and the width and height, in pixels, that its annotations were made for, where known."""
+        info = self.get_data_info(index)
+        return info['img_path'], (info['width'], info['height']) if 'width' in info else None
+
     def get_data_info(self, key: int | SeededIndex) -> dict:
         return super().get_data_info(key[0] if isinstance(key, tuple) else key)  # type: ignore[misc]
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
@@ -46,6 +47,8 @@ class CocoDataset(DenseDataset, BaseDataset):
         UserError: for a file that can't be used, one without masks where the pipeline loads them, no picture left.
     """
 
+    counted = 'annotations in the file'  # by ``class_counts``
+
     def __init__(
         self,
         annotations: str,
@@ -75,13 +78,15 @@ class CocoDataset(DenseDataset, BaseDataset):
         self._metainfo.update(classes=coco.classes, category_ids=coco.category_ids)
         annotations = coco.annotations if self.test_mode else self._without_thin(coco.annotations)
         labels = {number: label for label, number in enumerate(coco.category_ids)}
+        learnt = [labels[a['category_id']] for of_image in annotations.values() for a in of_image]
+        self.class_counts = np.bincount(learnt, minlength=len(labels))
         return [
             {
                 'img_path': os.path.join(self.source.images, image['file_name']),
                 'img_id': image['id'],
                 'height': image['height'],
                 'width': image['width'],
-                'instances': [_instance(a, labels[a['category_id']]) for a in annotations[image['id']]],
+                'instances': [instance_of(a, labels[a['category_id']]) for a in annotations[image['id']]],
             }
             for image in coco.images
         ]
@@ -111,7 +116,8 @@ class CocoDataset(DenseDataset, BaseDataset):
         return kept
 
 
-def _instance(annotation: dict, label: int) -> dict:
+def instance_of(annotation: dict, label: int) -> dict:
+    """An annotation as :class:`CocoDataset` hands it on."""
     x, y, width, height = annotation['bbox']
     instance = {
         'bbox': [x, y, x + width, y + height],

@@ -11,8 +11,9 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from ..errors import UserError
+from ..errors import NoData, UserError
 from .classification import EXTENSIONS, images_under, shortened
 from .mask_scan import CHANNELS, SIZE, UNLABELLED, UNREADABLE, Pair, scan
 
@@ -36,13 +37,13 @@ def find_masks(root: str | Path, split: str) -> list[Pair]:
     masks = Path(root, 'annotations', images.name)
     for folder in (Path(root), images, masks):
         if not folder.is_dir():
-            raise UserError(
+            raise NoData(
                 f'no data at {folder}: expected {LAYOUT} under {root}; '
                 'give another root with --data PATH, or take --data sample, which needs no data'
             )
     image_of, mask_of = _files(images, EXTENSIONS), _files(masks, ('.png',))
     if not image_of:
-        raise UserError(f'{images} holds no images ({", ".join(EXTENSIONS)}): fill it')
+        raise NoData(f'{images} holds no images ({", ".join(EXTENSIONS)}): fill it')
     absent = [name for name in image_of if name not in mask_of]
     if absent:
         raise UserError(
@@ -109,6 +110,31 @@ def check_masks(pairs: Sequence[Pair], num_classes: int, reduce_zero_label: bool
     Raises:
         UserError: one line with the number of bad masks of each kind, the first three of them, and what to do.
     """
+    bad = bad_masks(pairs, num_classes, reduce_zero_label)
+    if bad:
+        found = [
+            f'{len(kind.masks)} {kind.fault} '
+            f'({shortened([f"{os.path.basename(mask)} {detail}".strip() for mask, detail in kind.masks], 3)}): '
+            f'{kind.cure}'
+            for kind in bad
+        ]
+        raise UserError(
+            f"{sum(len(kind.masks) for kind in bad)} of {len(pairs)} masks in {os.path.dirname(pairs[0][1])} can't be "
+            f'used. {"; ".join(found)}'
+        )
+
+
+class BadMasks(NamedTuple):
+    """Masks that can't be used, for one reason."""
+
+    fault: str
+    cure: str
+    masks: list[tuple[str, str]]
+    """Their paths, and the details of each."""
+
+
+def bad_masks(pairs: Sequence[Pair], num_classes: int, reduce_zero_label: bool = True) -> list[BadMasks]:
+    """Look at every mask, as :func:`check_masks` does; the reasons for which some can't be used."""
     largest = num_classes if reduce_zero_label else num_classes - 1
     beyond = f'with labels above {largest}'
     cures = {
@@ -117,20 +143,13 @@ def check_masks(pairs: Sequence[Pair], num_classes: int, reduce_zero_label: bool
         SIZE: 'resize them, without interpolation',
         beyond: f'{num_classes} classes have labels up to {largest}, and {UNLABELLED} is unlabelled',
     }
-    bad: dict[str, list[str]] = {fault: [] for fault in cures}
+    bad: dict[str, list[tuple[str, str]]] = {fault: [] for fault in cures}
     for (_, mask), look in zip(pairs, scan(pairs), strict=True):
         if look.fault:
-            bad[look.fault].append(f'{os.path.basename(mask)} {look.detail}'.strip())
+            bad[look.fault].append((mask, look.detail))
         elif look.largest > largest:
-            bad[beyond].append(f'{os.path.basename(mask)} {look.largest}')
-    found = [
-        f'{len(bad[fault])} {fault} ({shortened(bad[fault], 3)}): {cures[fault]}' for fault in cures if bad[fault]
-    ]
-    if found:
-        raise UserError(
-            f"{sum(map(len, bad.values()))} of {len(pairs)} masks in {os.path.dirname(pairs[0][1])} can't be used. "
-            + '; '.join(found)
-        )
+            bad[beyond].append((mask, str(look.largest)))
+    return [BadMasks(fault, cures[fault], bad[fault]) for fault in cures if bad[fault]]
 
 
 def _folder(root: str | Path, split: str) -> Path:

@@ -3,6 +3,7 @@
 from .bad_images import BadImages
 from .checkpoint import Checkpoints
 from .csv_log import CSVBackend
+from .data_check import DataCheck
 from .ema import EMA
 from .learning_rates import LogProcessor, RuntimeInfo
 from .loops import TestLoop, TrainLoop, ValLoop
@@ -16,6 +17,7 @@ __all__ = [
     'BadImages',
     'CSVBackend',
     'Checkpoints',
+    'DataCheck',
     'LogProcessor',
     'ProgressBar',
     'Runner',

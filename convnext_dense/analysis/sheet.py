@@ -1,0 +1,124 @@
+"""A contact sheet of a data set: pictures with their annotations, those first with which something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..data.check import NOTE, Checked, DataSet, Picture
+from ..data.mask_scan import UNLABELLED, read_mask
+from ..drawing import PAPER, draw_caption, palette, side_by_side
+from ..errors import UserError
+from ..lettering import legible
+from ..pictures import read_picture
+from ..results import Segmentation
+from .show import INK, WRONG, as_the_data_set_reads_it, draw_annotations
+
+WIDTH, GAP = 1640, 12  # of the sheet, and between pictures, in pixels
+LARGEST = (530, 660)  # pixels of a picture with boxes or masks, across and down
+BLANK = np.full((224, 224, 3), 225, np.uint8)
+
+
+def contact_sheet(checked: Checked, count: int | None = None) -> np.ndarray:
+    """Draw pictures of both splits.
+
+    Up to half of them are such as a problem or a warning names, with what it says; the others are spread evenly.
+
+    Args:
+        checked: what came out.
+        count: how many; None for 32 of an image folder, 12 of other data sets.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+    """
+    dense = checked.data.kind != 'pictures'
+    chosen = _choose(checked, count or (12 if dense else 32))
+    tiles = [_tile(checked.data, picture, split, why) for picture, split, why in chosen]
+    return _packed(tiles)
+
+
+def _choose(checked: Checked, count: int) -> list[tuple[Picture, str, str]]:
+    """Pictures, with the name of their split and what is wrong with them."""
+    places = {p.path: (p, split.name) for split in reversed(checked.data.splits) for p in split.pictures}
+    queues = [(finding.what, list(finding.pictures)) for finding in checked.findings if finding.level != NOTE]
+    chosen: dict[str, str] = {}
+    while any(paths for _, paths in queues) and len(chosen) < count // 2:  # one of each kind in turn
+        for what, paths in queues:
+            if paths and len(chosen) < count // 2:
+                chosen.setdefault(paths.pop(0), _short(what))
+    good = [
+        [p.path for p, one in zip(split.pictures, looks, strict=True) if one.header and p.path not in chosen]
+        for split, looks in zip(checked.data.splits, checked.looks, strict=True)
+    ]
+    good = [paths for paths in good if paths]
+    room = count - len(chosen)
+    for number, paths in enumerate(good):
+        share = room // len(good) + (number < room % len(good))
+        picked = np.linspace(0, len(paths) - 1, min(share, len(paths))).round().astype(int).tolist()
+        chosen |= {paths[i]: '' for i in picked}
+    return [(*places[path], why) for path, why in chosen.items()]
+
+
+def _short(what: str) -> str:
+    """``can't be decoded`` of ``3 pictures that can't be decoded``."""
+    return what.split(' ', 2)[-1].removeprefix('that ').partition(':')[0]
+
+
+def _tile(data: DataSet, picture: Picture, split: str, why: str) -> np.ndarray:
+    name = f'{split}: {Path(picture.path).name}'
+    colour = WRONG if why else INK
+    try:
+        if data.kind == 'pictures':
+            words = legible(data.classes)
+            lines = [(words[picture.truth], INK), (why or name, colour)]
+            return draw_caption(read_picture(picture.path), [*lines, (name, INK)] if why else lines)
+        drawn = _annotated(data, picture)
+    except UserError:
+        return draw_caption(BLANK, [(why or 'cannot be drawn', WRONG), (name, INK)])
+    return side_by_side([(f'{name}, {why}' if why else name, drawn)])
+
+
+def _annotated(data: DataSet, picture: Picture) -> np.ndarray:
+    if data.kind == 'annotations':
+        assert picture.size is not None
+        image = as_the_data_set_reads_it(picture.path, picture.size[::-1])
+        return _small(draw_annotations(image, picture.truth, data.classes))
+    labels = read_mask(picture.truth).astype(int)
+    if labels.ndim != 2:
+        return _small(read_picture(picture.path))
+    image = as_the_data_set_reads_it(picture.path, labels.shape)
+    known = (labels >= data.first_label) & (labels < data.first_label + len(data.classes))
+    labels = np.where(known, labels - data.first_label, UNLABELLED).astype(np.uint8)
+    image, labels = _small(image), _small(labels, Image.Resampling.NEAREST)
+    colours = palette(len(data.classes))
+    return _small(Segmentation(picture.path, labels, data.classes, colours).draw(image=image, legend_rows=2))
+
+
+def _small(picture: np.ndarray, resample: Image.Resampling = Image.Resampling.LANCZOS) -> np.ndarray:
+    image = Image.fromarray(picture)
+    image.thumbnail(LARGEST, resample, reducing_gap=None)
+    return np.asarray(image)
+
+
+def _packed(tiles: Sequence[np.ndarray]) -> np.ndarray:
+    """The tiles in rows, from left to right."""
+    rows: list[list[np.ndarray]] = [[]]
+    for tile in tiles:
+        if rows[-1] and sum(t.shape[1] + GAP for t in rows[-1]) + tile.shape[1] > WIDTH:
+            rows.append([])
+        rows[-1].append(tile)
+    rows = [row for row in rows if row]
+    height = sum(max(t.shape[0] for t in row) + GAP for row in rows) + GAP
+    width = max((sum(t.shape[1] + GAP for t in row) + GAP for row in rows), default=2 * GAP)
+    canvas = Image.new('RGB', (width, height), PAPER)
+    top = GAP
+    for row in rows:
+        left = GAP
+        for tile in row:
+            canvas.paste(Image.fromarray(tile), (left, top))
+            left += tile.shape[1] + GAP
+        top += max(t.shape[0] for t in row) + GAP
+    return np.asarray(canvas)

@@ -1,0 +1,390 @@
+"""Everything that is in a data set, looked at before a run, and what of it would harm the run."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ..errors import NoData, UserError
+from .classification import EXTENSIONS, files_by_class, scan_classes
+from .coco import CocoSource, check_same_categories, read_coco
+from .mask_scan import UNLABELLED, scan
+from .masks import bad_masks, find_masks, mask_classes
+from .picture_scan import Header, Look, look_at_all
+
+PROBLEM, WARNING, NOTE = 'problem', 'warning', 'note'
+TINY = 32  # pixels: a shorter side leaves nothing of the picture at the last stage's stride
+HUGE = Image.MAX_IMAGE_PIXELS or 2**27  # pixels; Pillow refuses twice as many
+USUAL_MODES = ('RGB', 'L', 'P', '1')
+NOT_READ = ('.gif', '.heic', '.heif', '.avif', '.jfif', '.jp2', '.tga', '.psd', '.dng', '.cr2', '.nef', '.jxl')
+SKIP = 'restore or remove them, or train without them: --on-bad-image skip'
+
+
+class Finding(NamedTuple):
+    """Something that a person should know of."""
+
+    level: str
+    """``'problem'``: it would stop a run or spoil its result; ``'warning'``: it may; ``'note'``: good to know."""
+    split: str
+    """``'train'``, ``'val'``, or nothing where it is about both."""
+    what: str
+    fix: str = ''
+    things: Sequence[str] = ()
+    """Which files or annotations it is about, with details."""
+    pictures: Sequence[str] = ()
+    """Paths of pictures that show it."""
+
+
+class Picture(NamedTuple):
+    path: str
+    truth: Any
+    """Its label; its annotations, as :class:`~convnext_dense.data.detection.CocoDataset` hands them on; or the path of
+    its mask."""
+    size: tuple[int, int] | None = None
+    """Width and height, in pixels, that its annotations were made for, where they say so."""
+
+
+@dataclass
+class Split:
+    name: str
+    pictures: list[Picture] = field(default_factory=list)
+
+
+@dataclass
+class DataSet:
+    """A data set as the data loaders of a config see it, before any picture is opened."""
+
+    kind: str
+    """Of what there are many in a picture: ``'pictures'`` (none), ``'annotations'``, ``'pixels'``."""
+    places: list[str]
+    """Where it lies."""
+    classes: list[str]
+    splits: list[Split]
+    findings: list[Finding]
+    first_label: int = 0
+    """Of the masks: the label of class 0."""
+
+
+class Balance(NamedTuple):
+    """How often each of K classes occurs."""
+
+    pictures: np.ndarray
+    """(K,): pictures that show it."""
+    amount: np.ndarray
+    """(K,): pictures, annotations that are no crowds, or pixels."""
+
+
+class Checked(NamedTuple):
+    """What came out."""
+
+    data: DataSet
+    looks: list[list[Look]]
+    """For each split, of each picture."""
+    balance: list[Balance]
+    """For each split."""
+    findings: list[Finding]
+    """The worst first."""
+
+
+# -- reading
+
+
+def read_image_folder(sources: Mapping[str, Mapping]) -> DataSet:
+    """An image folder.
+
+    Args:
+        sources: the arguments of the data sets called ``'train'`` and ``'val'``, with ``root`` and ``split``.
+
+    Raises:
+        NoData: if there is none in its layout.
+    """
+    findings = []
+    root = next(iter(sources.values()))['root']
+    try:
+        classes = scan_classes(root)
+    except NoData:
+        raise
+    except UserError as error:  # the splits have other classes
+        findings.append(_of_error('', error))
+        folders = (Path(root, split) for split in ('train', 'val'))
+        classes = sorted({entry.name for folder in folders for entry in folder.iterdir() if entry.is_dir()})
+    data = DataSet('pictures', [str(root)], classes, [], findings)
+    for name, source in sources.items():
+        files_of, empty = files_by_class(source['root'], source['split'], classes)
+        if empty and not findings:
+            what = f'class folder{"s that hold" if len(empty) > 1 else " that holds"} no images'
+            findings.append(Finding(PROBLEM, name, f'{len(empty)} {what}', 'fill or remove them', _texts(empty)))
+        pictures = [Picture(file, label) for label, files in enumerate(files_of) for file in files]
+        data.splits.append(Split(name, pictures))
+        findings += _left_out(name, Path(source['root'], source['split']))
+    return data
+
+
+def read_coco_files(sources: Mapping[str, Mapping]) -> DataSet:
+    """COCO files.
+
+    Args:
+        sources: the arguments of the data sets called ``'train'`` and ``'val'``, with ``annotations``, ``images`` and
+            ``pipeline``.
+
+    Raises:
+        NoData: if one is not there.
+    """
+    from .detection import instance_of  # here, because it imports mmcv, which classification does without
+
+    data = DataSet('annotations', [], [], [], [])
+    findings, read = data.findings, []
+    for name, source in sources.items():
+        file = source['annotations']
+        data.places.append(str(file))
+        data.splits.append(Split(name))
+        if not Path(file).is_file():
+            raise NoData(f'no annotations at {file}: give another root with --data PATH, or take --data sample')
+        try:
+            coco = read_coco(CocoSource(Path(file), Path(source['images'])))
+        except UserError as error:
+            findings.append(_of_error(name, error))
+            continue
+        read.append(coco)
+        data.classes = list(coco.classes)
+        labels = {number: label for label, number in enumerate(coco.category_ids)}
+        for problem in coco.problems:
+            ids = [f'annotation {number}' for number in problem.ids]
+            findings.append(Finding(WARNING, name, f'{_count(ids, "annotation")} {problem.what}', '', ids))
+        if not coco.masks and any(step.get('with_mask') for step in source.get('pipeline', ())):
+            what = f'{file} has no masks, which the detector is to learn'
+            findings.append(
+                Finding(PROBLEM, name, what, 'annotate them, or take a config of a detector without masks')
+            )
+        bare = []
+        for image in coco.images:
+            path = os.path.join(source['images'], image['file_name'])
+            truth = [instance_of(a, labels[a['category_id']]) for a in coco.annotations[image['id']]]
+            data.splits[-1].pictures.append(Picture(path, truth, (image['width'], image['height'])))
+            if not truth:
+                bare.append(path)
+        if bare:
+            findings.append(Finding(NOTE, name, f'{_count(bare, "picture")} without annotations', '', bare, bare))
+    if len(read) == 2:
+        try:
+            check_same_categories(*read)
+        except UserError as error:
+            findings.append(_of_error('', error))
+    return data
+
+
+def read_mask_folder(sources: Mapping[str, Mapping]) -> DataSet:
+    """A folder of images and masks.
+
+    Args:
+        sources: the arguments of the data sets called ``'train'`` and ``'val'``, with ``root``, ``split`` and
+            ``reduce_zero_label``.
+
+    Raises:
+        NoData: if there is none in its layout.
+    """
+    first = next(iter(sources.values()))
+    root, reduce = first['root'], first.get('reduce_zero_label', True)
+    data = DataSet('pixels', [str(root)], [], [], [], int(reduce))
+    findings, pairs_of = data.findings, {}
+    for name, source in sources.items():
+        try:
+            pairs_of[name] = find_masks(source['root'], source['split'])
+        except NoData:
+            raise
+        except UserError as error:
+            findings.append(_of_error(name, error))
+            pairs_of[name] = []
+        data.splits.append(Split(name, [Picture(image, mask) for image, mask in pairs_of[name]]))
+        folders = {os.path.dirname(image) for image, _ in pairs_of[name]}
+        for folder in sorted(folders):
+            findings += _left_out(name, Path(folder))
+    most, nameless = UNLABELLED - data.first_label, None
+    try:
+        data.classes = mask_classes(root, reduce)
+    except UserError as error:  # the masks or the list of names can't be used: the masks still tell the number
+        nameless = error
+        largest = max((look.largest for pairs in pairs_of.values() if pairs for look in scan(pairs)), default=0)
+        data.classes = [f'class_{label}' for label in range(data.first_label, min(largest, UNLABELLED - 1) + 1)]
+    for name, pairs in pairs_of.items():
+        images = {mask: image for image, mask in pairs}
+        for kind in bad_masks(pairs, most if nameless else len(data.classes), reduce) if pairs else ():
+            things = [f'{mask} {detail}'.strip() for mask, detail in kind.masks]
+            shown = [images[mask] for mask, _ in kind.masks]
+            what = f'{_count(things, "mask")} {kind.fault}'
+            findings.append(Finding(PROBLEM, name, what, kind.cure, things, shown))
+    if nameless and not any(finding.level == PROBLEM for finding in findings):
+        findings.append(_of_error('', nameless))
+    return data
+
+
+# -- checking
+
+
+def check(data: DataSet, workers: int, advance: Callable[[], object] = lambda: None, skip: bool = False) -> Checked:
+    """Decode every picture, and weigh what was found.
+
+    Args:
+        data: what was read.
+        workers: processes that decode.
+        advance: called after each picture.
+        skip: the run passes over pictures that can't be read: they are no problem, and still a warning.
+    """
+    findings, looks, balance = list(data.findings), [], []
+    for split in data.splits:
+        masks = data.kind == 'pixels'
+        seen = look_at_all([(p.path, p.truth if masks else None) for p in split.pictures], workers, advance)
+        looks.append(seen)
+        findings += _of_pictures(split, seen, data.kind != 'pictures', skip)
+        balance.append(_balance(data, split, seen))
+        if masks:
+            of_masks = zip(split.pictures, seen, strict=True)
+            bare = [p for p, one in of_masks if one.labels is not None and not _labelled(one.labels, data.first_label)]
+            if bare:
+                what = f'{_count(bare, "mask")} without a labelled pixel'
+                fix = 'label them, or remove them with their images'
+                findings.append(
+                    Finding(WARNING, split.name, what, fix, [p.truth for p in bare], [p.path for p in bare])
+                )
+    findings += _copies(data, looks)
+    findings += _of_balance(data, balance)
+    order = (PROBLEM, WARNING, NOTE)
+    return Checked(data, looks, balance, sorted(findings, key=lambda finding: order.index(finding.level)))
+
+
+def _of_pictures(split: Split, looks: Sequence[Look], dense: bool, skip: bool) -> Iterable[Finding]:
+    found: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+
+    def note(level: str, what: str, fix: str, path: str, detail: object = '') -> None:
+        found.setdefault((level, what, fix), []).append((path, f'{path} ({detail})' if detail else path))
+
+    for (path, _, size), one in zip(split.pictures, looks, strict=True):
+        unusable = WARNING if skip else PROBLEM
+        if one.header is None:
+            note(unusable, "that can't be decoded", SKIP, path, one.fault)
+            continue
+        header, (width, height) = one.header, one.header.size
+        if not header.fits(size):
+            detail = f'{width} x {height}, annotations: {size[0]} x {size[1]}' if size else ''
+            note(unusable, 'of another size than the annotations were made for', SKIP, path, detail)
+        if min(width, height) < TINY:
+            note(WARNING, f'with a side of less than {TINY} pixels', 'remove them', path, f'{width} x {height}')
+        if width * height > HUGE:
+            fix = 'make them smaller: they are slow to decode, and Pillow refuses twice as many'
+            note(WARNING, f'of more than {HUGE / 1e6:.0f} million pixels', fix, path, f'{width} x {height}')
+        if header.orientation > 1:
+            if not dense:
+                note(NOTE, 'turned upright, as EXIF says', '', path, f'orientation {header.orientation}')
+            elif header.orientation < 5 or width == height:  # no size tells which way the annotations mean
+                fix = 'look whether the annotations fit the picture as it is stored; save it without EXIF'
+                note(WARNING, 'that EXIF would turn, and that the run takes as stored', fix, path)
+            else:
+                note(NOTE, 'on their side by EXIF, taken the way that fits the annotations', '', path)
+        if header.mode not in USUAL_MODES:
+            note(NOTE, f'of the mode {header.mode}, read as 8-bit RGB', '', path)
+        if not _is_named_well(path, header):
+            note(NOTE, 'of another format than the name says', '', path, header.format)
+    for (level, what, fix), entries in found.items():
+        paths, things = zip(*entries, strict=True)
+        yield Finding(level, split.name, f'{_count(paths, "picture")} {what}', fix, things, paths)
+
+
+def _is_named_well(path: str, header: Header) -> bool:
+    of_name = Image.registered_extensions().get(os.path.splitext(path)[1].lower())
+    return header.format in (of_name, 'MPO')  # MPO: a JPEG with a preview, as cameras write it
+
+
+def _copies(data: DataSet, looks: Sequence[Sequence[Look]]) -> Iterable[Finding]:
+    """Pictures of equal content: in both splits, in several classes, in one split."""
+    first: dict[bytes, tuple[str, Picture]] = {}
+    shared: list[tuple[str, str]] = []
+    contradictory: list[tuple[str, str]] = []
+    repeated: dict[str, list[tuple[str, str]]] = {split.name: [] for split in data.splits}
+    for split, seen in zip(data.splits, looks, strict=True):
+        for picture, one in zip(split.pictures, seen, strict=True):
+            if one.header is None:
+                continue
+            name, original = first.setdefault(one.digest, (split.name, picture))
+            if original is picture:
+                continue
+            pair = (picture.path, original.path)
+            if name != split.name:
+                shared.append(pair)
+            else:
+                repeated[name].append(pair)
+            if data.kind == 'pictures' and picture.truth != original.truth:
+                contradictory.append(pair)
+    kinds = [
+        (PROBLEM, '', 'that val shares with train: its results will look better than they are', shared),
+        (WARNING, '', 'in two classes', contradictory),
+        *((NOTE, name, 'with the content of another one', pairs) for name, pairs in repeated.items()),
+    ]
+    for level, name, what, pairs in kinds:
+        if pairs:
+            fix = '' if level == NOTE else 'remove one of each pair'
+            things = [f'{one} = {other}' for one, other in pairs]
+            yield Finding(level, name, f'{_count(pairs, "picture")} {what}', fix, things, [one for one, _ in pairs])
+
+
+# -- classes
+
+
+def _balance(data: DataSet, split: Split, looks: Sequence[Look]) -> Balance:
+    pictures, amount = Counter[int](), Counter[int]()
+    for picture, one in zip(split.pictures, looks, strict=True):
+        if data.kind == 'pixels':
+            of_this = _labelled(one.labels or {}, data.first_label)
+        elif data.kind == 'annotations':
+            of_this = dict(Counter(a['bbox_label'] for a in picture.truth if not a['ignore_flag']))
+        else:
+            of_this = {picture.truth: 1}
+        pictures.update(of_this.keys())
+        amount.update(of_this)
+    places = range(len(data.classes))
+    return Balance(np.array([pictures[k] for k in places], int), np.array([amount[k] for k in places], int))
+
+
+def _labelled(labels: Mapping[int, int], first: int) -> dict[int, int]:
+    """Pixels of each class."""
+    return {label - first: n for label, n in labels.items() if first <= label != UNLABELLED}
+
+
+def _of_balance(data: DataSet, balance: Sequence[Balance]) -> Iterable[Finding]:
+    for split, of_split in zip(data.splits, balance, strict=True):
+        absent = [name for name, n in zip(data.classes, of_split.amount, strict=True) if not n]
+        if absent and split.pictures:
+            learns = split.name == 'train'
+            what = f'{_count(absent, "class", "classes")} of {len(data.classes)} without an example'
+            fix = 'they are not learnt: add examples, or take them off the list' if learns else 'they are not measured'
+            yield Finding(WARNING if learns else NOTE, split.name, what, fix, absent)
+
+
+# -- saying it
+
+
+def _left_out(name: str, folder: Path) -> Iterable[Finding]:
+    """Pictures in formats that are not read."""
+    files = [os.path.join(parent, file) for parent, _, names in os.walk(folder, followlinks=True) for file in names]
+    left_out = sorted(file for file in files if file.lower().endswith(NOT_READ))
+    if left_out:
+        what = f'{_count(left_out, "picture")} in a format that is not read'
+        yield Finding(WARNING, name, what, f'save them as one of {", ".join(EXTENSIONS)}', left_out)
+
+
+def _of_error(name: str, error: UserError) -> Finding:
+    return Finding(PROBLEM, name, str(error))
+
+
+def _count(things: Sequence, name: str, names: str | None = None) -> str:
+    return f'{len(things)} {name if len(things) == 1 else names or name + "s"}'
+
+
+def _texts(paths: Iterable[Path]) -> list[str]:
+    return [str(path) for path in paths]

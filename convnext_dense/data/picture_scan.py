@@ -1,0 +1,159 @@
+"""Looking at many pictures at once: what each is like, and whether it can be decoded to its last pixel."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import signal
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import NamedTuple
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from ..errors import UserError
+from ..pictures import upright_rgb
+from .mask_scan import UNLABELLED, read_mask
+
+CHUNK = 16  # pictures that a process is given at once
+NOT_PICTURES = {  # how files begin that take a picture's place now and then, in small letters
+    b'<!doctype html': 'an HTML page',
+    b'<html': 'an HTML page',
+    b'<?xml': 'an XML page',
+    b'version https://git-lfs': 'a Git LFS pointer, git lfs pull fetches the picture',
+}
+
+
+class Header(NamedTuple):
+    """What the first bytes of a picture's file say."""
+
+    size: tuple[int, int]
+    """Width and height as stored, in pixels."""
+    orientation: int
+    """EXIF's, 1 to 8: from 2 on the picture has to be turned or mirrored, from 5 on its sides change places."""
+    mode: str
+    """Pillow's, such as ``'RGB'``, ``'L'`` for grey and ``'CMYK'``."""
+    format: str
+    """Pillow's, such as ``'JPEG'``; told by the content, whatever the file is called."""
+
+    def fits(self, size: tuple[int, int] | None) -> bool:
+        """Whether the picture, as stored or upright, is of the size that its annotations were made for."""
+        return size is None or size in (self.size, self.size[::-1] if self.orientation >= 5 else self.size)
+
+
+class Look(NamedTuple):
+    """A picture as it was found."""
+
+    fault: str = ''
+    """Why it can't be decoded; there is no header then."""
+    header: Header | None = None
+    digest: bytes = b''
+    """Of the file's content: equal for copies."""
+    length: int = 0
+    """Of the file, in bytes."""
+    labels: dict[int, int] | None = None
+    """Pixels of each label in its mask, 255 included; None without a mask that can be read."""
+
+
+Item = tuple[str, str | None]
+"""The paths of a picture and its mask."""
+
+
+def look_at_all(items: Sequence[Item], workers: int, advance: Callable[[], object]) -> list[Look]:
+    """Look at each, in so many processes; one works in this process.
+
+    Args:
+        items: pictures, with their masks where they have any.
+        workers: processes, at least 1. They end with this function, however it ends.
+        advance: called after each picture.
+
+    Raises:
+        UserError: if a process dies.
+    """
+    if workers == 1:
+        return [_then(advance, look(item)) for item in items]
+    # fork, because a fresh process would import the package first
+    pool = ProcessPoolExecutor(workers, get_context('fork'), initializer=_in_worker)
+    try:
+        return [_then(advance, one) for one in pool.map(look, items, chunksize=CHUNK)]
+    except BrokenProcessPool:
+        raise UserError(
+            'a process that looks at the pictures died, perhaps for lack of memory: take fewer with --workers'
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def look(item: Item) -> Look:
+    """Decode a picture wholly, and count the labels of its mask."""
+    path, mask = item
+    try:
+        with open(path, 'rb') as file:
+            content = file.read()
+    except OSError as error:
+        return Look(error.strerror or type(error).__name__)
+    digest = hashlib.blake2b(content, digest_size=16).digest()
+    labels = None if mask is None else _labels(mask)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # such as for EXIF that is slightly off
+            with Image.open(io.BytesIO(content)) as image:
+                header = _header(image)
+                upright_rgb(image)
+    except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
+        return Look(_reason(content[:64], error), None, digest, len(content), labels)
+    return Look('', header, digest, len(content), labels)
+
+
+def read_header(path: str) -> Header | str:
+    """What a picture is like, without decoding it; or why it can't be opened."""
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter('ignore')
+            return _header(image)
+    except Exception as error:
+        try:
+            with open(path, 'rb') as file:
+                return _reason(file.read(64), error)
+        except OSError as unreadable:
+            return unreadable.strerror or type(unreadable).__name__
+
+
+def _header(image: Image.Image) -> Header:
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return Header(image.size, orientation if orientation in range(1, 9) else 1, image.mode, image.format or '')
+
+
+def _reason(start: bytes, error: Exception) -> str:
+    if not start:
+        return 'it has zero bytes'
+    for beginning, what in NOT_PICTURES.items():
+        if start.lstrip().lower().startswith(beginning):
+            return f'it is {what}'
+    if isinstance(error, Image.UnidentifiedImageError):
+        return 'no known picture format'
+    return ' '.join(str(error).split()) or type(error).__name__
+
+
+def _labels(mask: str) -> dict[int, int] | None:
+    try:
+        labels = read_mask(mask)
+    except UserError:  # named by whoever checks the masks
+        return None
+    if labels.dtype != np.uint8 or labels.ndim != 2:
+        return None
+    counts = np.bincount(labels.ravel(), minlength=UNLABELLED + 1)
+    return {int(label): int(counts[label]) for label in np.flatnonzero(counts)}
+
+
+def _then(advance: Callable[[], object], result: Look) -> Look:
+    advance()
+    return result
+
+
+def _in_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it at once, and without a traceback

@@ -1,0 +1,77 @@
+"""Look for what is wrong with an installation or a machine, and say what helps.
+
+doctor           what was found, each problem with its fix
+doctor --json    for programs
+
+It looks at versions, at packages that do not belong together or overwrite each other, at what cannot be imported and
+why, at where mmcv's ops come from and whether they are right, at the GPU, memory, and folders to write to. The exit
+code is 1 if there are problems.
+
+It lies beside the package and imports the standard library alone: it is for machines where the package, torch or mmcv
+cannot be imported. What it tries out, it tries out in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from . import imports, machine, packages
+from .findings import PROBLEM, WARNING, Finding
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--json', action='store_true', help='print what was found as JSON')
+
+
+def run(args: argparse.Namespace) -> int:
+    if not args.json:
+        print(f'pip below is {sys.executable} -m pip', flush=True)
+    findings: list[Finding] = []
+    for look in (packages.look, imports.look, machine.look):
+        if look is imports.look and sys.stderr.isatty():
+            print('importing everything, which may take a minute ...', file=sys.stderr)
+        for finding in look():
+            findings.append(finding)
+            if not args.json:
+                print(finding, flush=True)
+    counts = {level: sum(finding.level == level for finding in findings) for level in (PROBLEM, WARNING)}
+    if args.json:
+        content = {
+            'python': sys.executable,
+            'problems': counts[PROBLEM],
+            'warnings': counts[WARNING],
+            'findings': [finding._asdict() for finding in findings],
+        }
+        print(json.dumps(content, indent=1))
+    else:
+        said = [f'{count} {level}{"" if count == 1 else "s"}' for level, count in counts.items() if count]
+        print(', '.join(said) or 'nothing is wrong')
+    return 1 if counts[PROBLEM] else 0
+
+
+def main(argv: Sequence[str] | None = None, prog: str = 'tools/doctor.py') -> int:
+    """Run ``argv``, by default the process's arguments, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_arguments(parser)
+    try:
+        return run(parser.parse_args(argv))
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        return 130
+
+
+def console() -> int:
+    """The command ``convnext-dense``: every verb but this one needs the package."""
+    if sys.argv[1:2] == ['doctor']:
+        return main(sys.argv[2:], 'convnext-dense doctor')
+    try:
+        from convnext_dense.cli import main as cli
+    except Exception:
+        print('the package cannot be imported: `convnext-dense doctor` says why, and what helps', file=sys.stderr)
+        raise
+    return cli()
