@@ -25,6 +25,8 @@ VERBS = {
     'demo': 'draw what a model finds in pictures and videos',
     'param_groups': 'show the learning rates and weight decays that a config gives its parameters',
     'report': 'make a page of curves, results and pictures from work dirs',
+    'plot_log': 'show the curves of runs, in the terminal and as a figure',
+    'export_onnx': 'export a model as an ONNX file or a torch.export program, and check it',
 }
 
 
