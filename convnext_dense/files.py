@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from .errors import UserError
 
 
 @contextmanager
@@ -21,3 +24,19 @@ def whole(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_place(path: str | Path) -> None:
+    """Find out before long work whether its result can be written.
+
+    Raises:
+        UserError: if there is no folder for it, or that can't be written, or the path is a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f'{path} is a folder: name a file')
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise UserError(f'{path} cannot be written ({error.strerror}): name another place') from None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmengine.visualization import BaseVisBackend
 
+from ..errors import UserError
 from ..registry import VISBACKENDS
 
 FILE_NAME = 'scalars.csv'
@@ -56,17 +57,31 @@ class CSVBackend(BaseVisBackend):
 def read_scalars(work_dir: str | Path) -> dict[str, list[tuple[int, float]]]:
     """All numbers of a work dir by name, as (step, value) pairs in order of step.
 
-    A resumed run has one file for each start; where they overlap, the later one counts.
+    A resumed run has one file for each start; where they overlap, the later one counts. Half a line at the end of a
+    file, as a run leaves it that is killed, does not count.
+
+    Raises:
+        UserError: if a file can't be read or is no such log, with its line.
     """
     series: dict[str, list[tuple[int, float]]] = {}
     for file in sorted(Path(work_dir).glob(f'*/vis_data/{FILE_NAME}')):
-        part: dict[str, list[tuple[int, float]]] = {}
-        with open(file, newline='') as lines:
-            for row in csv.DictReader(lines):
-                if row['value'] is None:
-                    continue  # the last line of a run that was killed
-                part.setdefault(row['name'], []).append((int(row['step']), float(row['value'])))
+        part: dict[str, dict[int, float]] = {}
+        for number, row in enumerate(csv.reader(_whole_lines(file)), start=1):
+            try:
+                step, name, value = row
+                if number > 1:
+                    part.setdefault(name, {})[int(step)] = float(value)
+            except ValueError:
+                raise UserError(f'{file} line {number} is not "step,name,value": {",".join(row)[:60]!r}') from None
         for name, points in part.items():
-            earlier = [point for point in series.get(name, []) if point[0] < points[0][0]]
-            series[name] = earlier + points
+            earlier = [point for point in series.get(name, []) if point[0] < min(points)]
+            series[name] = earlier + sorted(points.items())
     return series
+
+
+def _whole_lines(file: Path) -> list[str]:
+    try:
+        text = file.read_text(encoding='utf-8', errors='replace')
+    except OSError as error:
+        raise UserError(f'{file} cannot be read ({error.strerror})') from None
+    return text[: text.rfind('\n') + 1].splitlines()

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from ..errors import UserError
-from ..files import whole
+from ..files import check_place, whole
 from ..inference import STRIDE
 from .graphs import Graph
 
@@ -35,14 +35,11 @@ def check_possible(path: Path, packages: Sequence[str] = ()) -> None:
         packages: import names of what the work needs beside torch.
 
     Raises:
-        UserError: if the ending is neither .onnx nor .pt2, the folder is absent, a package is not installed.
+        UserError: if the ending is neither .onnx nor .pt2, the file can't be written, a package is not installed.
     """
     if path.suffix not in ('.onnx', '.pt2'):
         raise UserError(f'{path}: name a file that ends in .onnx, or in .pt2 for torch.export')
-    if path.is_dir():
-        raise UserError(f'{path} is a folder: name a file')
-    if not path.parent.is_dir():
-        raise UserError(f'no folder {path.parent} to write {path.name} into: make it, or name another')
+    check_place(path)
     absent = [package for package in packages if importlib.util.find_spec(package) is None]
     if absent:
         raise UserError(f'{", ".join(absent)} not installed: pip install -r requirements/optional.txt')
