@@ -82,10 +82,8 @@ def headlines(runs: Mapping[str, Series]) -> list[Headline]:
 def smooth(values: Sequence[float]) -> np.ndarray:
     """The mean over a twentieth of the run around each point, of an odd number of points, fewer at the ends."""
     reach = round(SMOOTHED_OVER * len(values)) // 2 if len(values) >= FEW else 0
-    sums = np.cumsum([0.0, *values])
-    first = np.clip(np.arange(len(values)) - reach, 0, None)
-    last = np.clip(np.arange(len(values)) + reach + 1, None, len(values))
-    return (sums[last] - sums[first]) / (last - first)
+    array = np.asarray(values, float)
+    return np.array([array[max(0, i - reach) : i + reach + 1].mean() for i in range(len(array))])
 
 
 def draw(runs: Mapping[str, Series], file: Path | IO, kind: str) -> None:

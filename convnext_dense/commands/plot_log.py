@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 
 from rich.console import Console
@@ -87,11 +88,11 @@ def _add_row(table: Table, name: str, points: Sequence, form: str, unit: str, be
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """A curve in one line, each character the mean of its share of the values."""
+    """A curve in one line, each character the mean of its share of the values; a blank where it is no number."""
     count = min(WIDTH, len(values))
     bounds = [round(i * len(values) / count) for i in range(count + 1)]
     means = [sum(values[a:b]) / (b - a) for a, b in pairwise(bounds)]
-    low, high = min(means), max(means)
-    if high == low:
-        return BARS[0] * count
-    return ''.join(BARS[round((mean - low) / (high - low) * (len(BARS) - 1))] for mean in means)
+    finite = [mean for mean in means if isfinite(mean)] or [0.0]
+    low, span = min(finite), (max(finite) - min(finite)) or 1.0
+    bars = [BARS[round((m - low) / span * (len(BARS) - 1))] if isfinite(m) else ' ' for m in means]
+    return ''.join(bars)
