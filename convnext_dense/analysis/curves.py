@@ -191,7 +191,7 @@ def _draw_memory(axes: Any, runs: Mapping[str, Series], colours: Mapping[str, st
                 axes.plot(steps, np.array(values) / 1024, style, color=colour, label=label)
     axes.set(title='peak memory so far, GB', xlabel='optimizer step')
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, loc='lower right', fontsize=9)
+    axes.legend(frameon=False, fontsize=9)
 
 
 def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..pictures import read_picture
 from .detection import Instances
 from .graphs import Graph
-from .write import DYNAMIC_MIN, INPUT
+from .write import DYNAMIC_MIN, INPUT, quietly
 
 TOLERANCE = 1e-4  # of a difference; where values are above 1, in units of the largest
 EQUAL_PIXELS = 0.999  # of a label map: where two logits are as good as equal, either may win
@@ -87,17 +87,17 @@ def _instances(
         pairs.append((row, column))
     same = len(pairs) / max(counts) if max(counts) else 1.0
     yield 'instances', f'{len(pairs)} found by both, of {counts[0]} and {counts[1]}', same >= SAME_INSTANCES
-    rows, columns = ([pair[side] for pair in pairs] for side in (0, 1))
-    yield from (
-        line
-        for line in _arrays(names, [a[rows] for a in found], [b[columns] for b in expected])
-        if line[0] != 'labels'
-    )
+    if pairs:
+        rows, columns = map(list, zip(*pairs, strict=True))
+        numbers = [i for i, name in enumerate(names) if name != 'labels']  # these are equal
+        matched = ([array[i][chosen] for i in numbers] for array, chosen in ((found, rows), (expected, columns)))
+        yield from _arrays([names[i] for i in numbers], *matched)
 
 
 def _runner(path: Path) -> Callable[[Tensor], Sequence[np.ndarray]]:
     if path.suffix == '.pt2':
-        module = torch.export.load(path).module()
+        with quietly():
+            module = torch.export.load(path).module()
         return lambda images: [tensor.numpy() for tensor in module(images)]
     import onnxruntime
 

@@ -161,11 +161,9 @@ class AveragePool(nn.Module):
         return self._averages(x.shape[2], x) @ x @ self._averages(x.shape[3], x).T
 
     def _averages(self, length: int, like: Tensor) -> Tensor:  # (S, length)
-        window = torch.arange(self.size, device=like.device)[:, None]
-        position = torch.arange(length, device=like.device)
-        start = window * length // self.size
-        end = ((window + 1) * length + self.size - 1) // self.size
-        inside = ((position >= start) & (position < end)).to(like.dtype)
+        window = torch.arange(self.size, device=like.device)[:, None] * length
+        position = torch.arange(length, device=like.device) * self.size
+        inside = ((position + self.size > window) & (position < window + length)).to(like.dtype)
         return inside / inside.sum(dim=1, keepdim=True)
 
 

@@ -74,7 +74,7 @@ def write(graph: Graph, path: Path, shape: tuple[int, int], dynamic: bool, about
     size = sum(tensor.nbytes for tensor in graph.state_dict().values())
     if path.suffix == '.onnx' and size > ONNX_BYTES:
         raise UserError(f'the weights take {size / 2**30:.1f} GB, an ONNX file holds 2: name {path.stem}.pt2 instead')
-    with _quietly():
+    with quietly():
         with _naming_what_prevents('torch.export'):
             program = _traced(graph, shape, dynamic)
         if path.suffix == '.onnx':
@@ -140,7 +140,7 @@ def _naming_what_prevents(format: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Without the exporter's warnings and notes on its own workings."""
     logger = logging.getLogger('torch')
     level = logger.level
