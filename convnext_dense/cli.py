@@ -31,6 +31,8 @@ VERBS = {
     'check_data': 'look for what is wrong with a data set',
     'doctor': 'look for what is wrong with the installation or the machine',
     'report': 'make a page of curves, results and pictures from work dirs',
+    'plot_log': 'show the curves of runs, in the terminal and as a figure',
+    'export_onnx': 'export a model as an ONNX file or a torch.export program, and check it',
 }
 
 

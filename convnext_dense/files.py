@@ -87,7 +87,7 @@ def read_bytes(path: str | Path, seen: bool = False) -> bytes:
 
 
 def check_writable(*files: str | Path) -> None:
-    """Make sure that the files can be written, before the work whose results they shall hold; their folders are made.
+    """Find out before long work whether its results can be written; their folders are made.
 
     Raises:
         UserError: if one can't, with its name.

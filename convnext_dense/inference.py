@@ -98,6 +98,8 @@ class Predictor:
         names: K class names.
         colours: uint8 (K, 3), RGB, of segmentations.
         category_ids: K numbers of the classes in the COCO file that a detector learnt from, None if not known.
+        input_shape: height and width that it is tested at: of a classifier's input, of a segmentor's window, of a
+            detector's largest landscape picture.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class Predictor:
         self.names = names
         self.colours = colours
         self.category_ids = category_ids
+        self.input_shape = _input_shape(cfg)
         dataset = cfg.test_dataloader.dataset
         self._transform: Any
         with config_errors('test_dataloader'), DefaultScope.overwrite_default_scope(cfg.default_scope):
@@ -121,6 +124,15 @@ class Predictor:
             else:
                 steps = [step for step in dataset.pipeline if not step['type'].split('.')[-1].startswith('Load')]
                 self._transform = Compose(steps)
+
+    @property
+    def normalization(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (3,) that the network's input is normalized by, in RGB values from 0 to 255."""
+        if self.task == 'classification':
+            step = next(step for step in self._transform.transforms if hasattr(step, 'mean'))
+            return torch.as_tensor(step.mean) * 255, torch.as_tensor(step.std) * 255
+        preprocessor = self.model.data_preprocessor
+        return preprocessor.mean.flatten(), preprocessor.std.flatten()
 
     def __call__(self, picture: Picture) -> Result:
         """The result for one picture.
@@ -199,6 +211,18 @@ class Predictor:
         ]
         pairs = zip(inputs, maps, strict=True)
         return [Segmentation(one.path, labels, self.names, self.colours) for one, labels in pairs]
+
+
+def _input_shape(cfg: Config) -> tuple[int, int]:
+    dataset = cfg.test_dataloader.dataset
+    if cfg.task == 'classification':
+        return (dataset.transform.input_size,) * 2
+    if cfg.task == 'segmentation':
+        height, width = cfg.model.test_cfg.get('crop_size') or cfg.model.data_preprocessor.size
+        return height, width
+    scale = next(step.scale for step in dataset.pipeline if 'scale' in step)
+    short, long = (-(-side // STRIDE) * STRIDE for side in sorted(scale))
+    return short, long
 
 
 class _Input(NamedTuple):

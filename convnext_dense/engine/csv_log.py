@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmengine.visualization import BaseVisBackend
 
+from ..errors import UserError
 from ..registry import VISBACKENDS
 
 FILE_NAME = 'scalars.csv'
@@ -57,15 +58,30 @@ def read_scalars(work_dir: str | Path) -> dict[str, list[tuple[int, float]]]:
     """All numbers of a work dir by name, as (step, value) pairs in order of step.
 
     A resumed run has one file for each start. What it did again counts instead of what was lost: no step is there
-    twice.
+    twice. Half a line at the end of a file, as a run leaves it that is killed, does not count.
+
+    Raises:
+        UserError: if a file can't be read or is no such log, with its line.
     """
     series: dict[str, list[tuple[int, float]]] = {}
     for file in sorted(Path(work_dir).glob(f'*/vis_data/{FILE_NAME}')):
-        with open(file, newline='') as lines:
-            complete = [line for line in lines if line.endswith('\n')]  # a run that was killed may end inside one
-        for row in csv.DictReader(complete):
-            points, step = series.setdefault(row['name'], []), int(row['step'])
+        for number, row in enumerate(csv.reader(_whole_lines(file)), start=1):
+            if number == 1:
+                continue
+            try:
+                step, name, value = int(row[0]), row[1], float(row[2])
+            except (ValueError, IndexError):
+                raise UserError(f'{file} line {number} is not "step,name,value": {",".join(row)[:60]!r}') from None
+            points = series.setdefault(name, [])
             while points and points[-1][0] >= step:
                 points.pop()
-            points.append((step, float(row['value'])))
+            points.append((step, value))
     return series
+
+
+def _whole_lines(file: Path) -> list[str]:
+    try:
+        text = file.read_text(encoding='utf-8', errors='replace')
+    except OSError as error:
+        raise UserError(f'{file} cannot be read ({error.strerror})') from None
+    return text[: text.rfind('\n') + 1].splitlines()

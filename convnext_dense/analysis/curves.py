@@ -1,0 +1,198 @@
+"""Runs as curves: finding them, reading what they logged, drawing them over each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ..engine.csv_log import read_scalars
+from ..errors import UserError
+
+Series = Mapping[str, Sequence[tuple[int, float]]]
+"""Logged numbers: (step, value) pairs by name."""
+
+RAW, EMA = '#0969da', '#bc4c00'
+LOOK = {'svg.fonttype': 'none', 'font.size': 10, 'font.family': 'sans-serif', 'axes.titlesize': 11}
+STYLES = ('-', '--', ':', '-.')
+SMOOTHED_OVER = 0.05  # of the run
+FEW = 20  # points: so few are drawn as they are
+MEMORY = {'memory': 'GPU', 'host_memory': 'process'}  # peaks, in MB
+
+
+class Headline(NamedTuple):
+    """What a task is judged by, in percent."""
+
+    title: str
+    unit: str  # what its recipe counts
+    metrics: dict[str, str]  # with what tells their curves apart
+
+
+HEADLINES = (
+    Headline('top-1 on unseen pictures, %', 'epoch', {'top1': ''}),
+    Headline('AP on unseen pictures, %', 'epoch', {'box_AP': 'boxes, ', 'mask_AP': 'masks, '}),
+    Headline('mIoU on unseen pictures, %', 'optimizer step', {'mIoU': ''}),
+)
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """The work dirs at or below a folder, sorted: those that hold logged numbers.
+
+    Raises:
+        UserError: if there are none.
+    """
+    runs = sorted({file.parents[2] for file in folder.glob('**/vis_data/scalars.csv')})
+    if not runs:
+        raise UserError(f'no run in {folder}: name a work dir that tools/train.py wrote')
+    return runs
+
+
+def read_runs(folders: Sequence[Path]) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    """What the runs at or below the folders have logged, by a name of each that no other has.
+
+    Raises:
+        UserError: if there is no run in one of them, or its log can't be read.
+    """
+    runs = list(dict.fromkeys(run.resolve() for folder in folders for run in find_runs(folder)))
+    return dict(zip(short_names(runs), map(read_scalars, runs), strict=True))
+
+
+def short_names(runs: Sequence[Path]) -> list[str]:
+    """As few last parts of each path as tell all of them apart."""
+    for count in range(1, max(len(run.parts) for run in runs) + 1):
+        names = [os.path.join(*run.parts[-count:]) for run in runs]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def headlines(runs: Mapping[str, Series]) -> list[Headline]:
+    """What the runs have been judged by."""
+    logged = {name.split('/')[-1] for series in runs.values() for name in series if name.startswith('val/')}
+    return [headline for headline in HEADLINES if logged & headline.metrics.keys()]
+
+
+def smooth(values: Sequence[float]) -> np.ndarray:
+    """The mean over a twentieth of the run around each point, of an odd number of points, fewer at the ends."""
+    reach = round(SMOOTHED_OVER * len(values)) // 2 if len(values) >= FEW else 0
+    array = np.asarray(values, float)
+    return np.array([array[max(0, i - reach) : i + reach + 1].mean() for i in range(len(array))])
+
+
+def draw(runs: Mapping[str, Series], file: Path | IO, kind: str) -> None:
+    """Draw what the runs are judged by, and loss, lr and memory by step, each over the others.
+
+    The colours are those of the runs; of a single run, those of raw and averaged weights and of the lr's groups.
+
+    Args:
+        file: where to, a path or an open file.
+        kind: ``'png'``, ``'svg'`` or ``'pdf'``.
+    """
+    with matplotlib.rc_context(LOOK):
+        judged = headlines(runs)
+        with_memory = any(name in series for series in runs.values() for name in MEMORY)
+        count = 2 + len(judged) + with_memory
+        rows = -(-count // 2)
+        figure = Figure(figsize=(11, 3.4 * rows), layout='constrained')
+        panels = figure.subplots(rows, 2).flatten()
+        colours = {name: f'C{i}' for i, name in enumerate(runs)} if len(runs) > 1 else {}
+        _draw_loss(panels[0], runs, colours)
+        _draw_lr(panels[1], runs, colours)
+        for headline, axes in zip(judged, panels[2:], strict=False):
+            _draw_metrics(axes, headline, runs, colours)
+        if with_memory:
+            _draw_memory(panels[count - 1], runs, colours)
+        for axes in panels[:count]:
+            axes.grid(alpha=0.25)
+            axes.spines[['top', 'right']].set_visible(False)
+        for axes in panels[count:]:
+            axes.remove()
+        figure.savefig(file, format=kind, dpi=130, metadata={'Date': None} if kind == 'svg' else None)
+
+
+def _draw_loss(axes: Any, runs: Mapping[str, Series], colours: Mapping[str, str]) -> None:
+    smoothed = False
+    for name, series in runs.items():
+        steps, values = _columns(series.get('train/loss', []))
+        colour = colours.get(name, RAW)
+        if len(values) >= FEW:
+            axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
+            smoothed = True
+        axes.plot(steps, smooth(values), color=colour, label=name)
+    how = f' (faint: as logged; line: mean over {SMOOTHED_OVER:.0%} of the run)' if smoothed else ''
+    axes.set(title='training loss', xlabel=f'optimizer step{how}')
+    if colours:
+        axes.legend(frameon=False)
+
+
+def _draw_lr(axes: Any, runs: Mapping[str, Series], colours: Mapping[str, str]) -> None:
+    for name, series in runs.items():
+        groups = _lr_groups(series)
+        for i, (group, points) in enumerate(groups.items()):
+            shade = colours.get(name) or colormaps['viridis'](0.9 * i / len(groups))
+            style = dict(alpha=0.3, linewidth=0.8) if colours else dict(label=group, linewidth=1)
+            axes.plot(*_columns(points), color=shade, **style)
+        own = dict(label=name) if colours else dict(label="optimizer's own", linestyle='--' if groups else '-')
+        axes.plot(*_columns(series.get('train/lr', [])), color=colours.get(name, RAW), **own)
+    several = any(_lr_groups(series) for series in runs.values())
+    axes.set(title='learning rate, of each group too' if several and colours else 'learning rate')
+    axes.set_xlabel('optimizer step')
+    axes.set_ylim(bottom=0)
+    axes.ticklabel_format(axis='y', style='sci', scilimits=(-2, 3))
+    if colours or several:
+        axes.legend(frameon=False, fontsize=8, ncols=2 if several and not colours else 1)
+
+
+def _lr_groups(series: Series) -> dict[str, Sequence[tuple[int, float]]]:
+    """The lr of every parameter group; one entry for groups that only differ in their weight decay."""
+    groups: dict[str, Sequence[tuple[int, float]]] = {}
+    for name, points in series.items():
+        if name.startswith('train/lr/'):
+            group = name.removeprefix('train/lr/').removesuffix('_no_decay').removesuffix('_decay')
+            groups.setdefault(group, points)
+    return dict(sorted(groups.items(), key=lambda item: [int(p) if p.isdigit() else p for p in item[0].split('_')]))
+
+
+def _draw_metrics(axes: Any, headline: Headline, runs: Mapping[str, Series], colours: Mapping[str, str]) -> None:
+    for name, series in runs.items():
+        styles = iter(STYLES)
+        for kind, own_colour in (('raw', RAW), ('ema', EMA)):
+            for metric, what in headline.metrics.items():
+                steps, values = _columns(series.get(f'val/{kind}/{metric}', []))
+                if not values:
+                    continue
+                label = f'{f"{name}: " if colours else ""}{what}{kind}, {values[-1]:.1f} at the end'
+                colour = colours.get(name, own_colour)
+                axes.plot(steps, values, next(styles), color=colour, marker='o', markersize=3, label=label)
+    axes.set(title=headline.title, xlabel=headline.unit, ylim=(0, 105))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if all(len(line.get_xdata()) == 1 for line in axes.lines):
+        axes.set_xticks(sorted({line.get_xdata()[0] for line in axes.lines}))
+    peak = max(line.get_ydata().max() for line in axes.lines)
+    if peak < 50:
+        axes.set_ylim(0, 1.4 * peak + 0.1)  # with room for the legend
+    axes.legend(frameon=False, loc='upper left' if peak < 50 else 'lower right', fontsize=9)
+
+
+def _draw_memory(axes: Any, runs: Mapping[str, Series], colours: Mapping[str, str]) -> None:
+    for name, series in runs.items():
+        for (metric, what), style, own_colour in zip(MEMORY.items(), STYLES, (RAW, EMA), strict=False):
+            steps, values = _columns(series.get(metric, []))
+            if values:
+                label = f'{f"{name}: " if colours else ""}{what}'
+                colour = colours.get(name, own_colour)
+                axes.plot(steps, np.array(values) / 1024, style, color=colour, label=label)
+    axes.set(title='peak memory so far, GB', xlabel='optimizer step')
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=9)
+
+
+def _columns(points: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    return [step for step, _ in points], [value for _, value in points]

@@ -1,0 +1,120 @@
+"""Checking what was written: run on pictures and compared with PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..pictures import read_picture
+from .detection import Instances
+from .graphs import Graph
+from .write import DYNAMIC_MIN, INPUT, quietly
+
+TOLERANCE = 1e-4  # of a difference; where values are above 1, in units of the largest
+EQUAL_PIXELS = 0.999  # of a label map: where two logits are as good as equal, either may win
+SAME_INSTANCES = 0.99  # one whose score is at the threshold may be in or out
+SAME_PLACE = 1.0  # pixels between the sides of two boxes of one instance
+
+
+class Difference(NamedTuple):
+    """How an output differs from PyTorch's.
+
+    Attributes:
+        pictures: the shape that they were shown at, (N, 3, H, W).
+        output: its name.
+        says: the difference in words, with PyTorch's largest value.
+        good: whether it is within the tolerance.
+    """
+
+    pictures: tuple[int, ...]
+    output: str
+    says: str
+    good: bool
+
+
+def compare(
+    graph: Graph, path: Path, pictures: Sequence[Path], shape: tuple[int, int], dynamic: bool
+) -> Iterator[Difference]:
+    """Run a written file on pictures, warped to its input, and compare with the stock model in PyTorch.
+
+    With ``dynamic`` that is done at two sizes, with all pictures at once where the graph takes more than one.
+
+    Raises:
+        UserError: if a picture can't be read.
+    """
+    run = _runner(path)
+    for height, width in (shape, _other(shape, graph.side_multiple)) if dynamic else (shape,):
+        images = torch.stack([_warped(picture, height, width) for picture in pictures])
+        for batch in [images] if dynamic and not graph.one_picture else images.split(1):
+            with torch.no_grad():
+                expected = [tensor.numpy() for tensor in graph.reference(batch)]
+            compared = _instances if isinstance(graph, Instances) else _arrays
+            for name, says, good in compared(list(graph.outputs), run(batch), expected):
+                yield Difference(tuple(batch.shape), name, says, good)
+
+
+def _arrays(
+    names: Sequence[str], found: Sequence[np.ndarray], expected: Sequence[np.ndarray]
+) -> Iterator[tuple[str, str, bool]]:
+    for name, a, b in zip(names, found, expected, strict=True):
+        assert a.shape == b.shape, (name, a.shape, b.shape)
+        if b.dtype.kind != 'f':
+            same = float((a == b).mean())
+            yield name, f'{100 * same:.3f}% of the pixels are equal', same >= EQUAL_PIXELS
+            continue
+        difference, scale = (float(np.abs(x).max(initial=0)) for x in (a - b, b))
+        says = f'largest difference {difference:.1e}, largest value {scale:.3g}'
+        yield name, says, difference <= TOLERANCE * max(1.0, scale)
+
+
+def _instances(
+    names: Sequence[str], found: Sequence[np.ndarray], expected: Sequence[np.ndarray]
+) -> Iterator[tuple[str, str, bool]]:
+    """Each instance with the nearest of its class: two of one score may have changed places."""
+    counts = len(found[0]), len(expected[0])
+    gaps = np.abs(found[0][:, None] - expected[0]).max(axis=2, initial=0)
+    gaps[found[2][:, None] != expected[2]] = np.inf
+    pairs = []
+    while gaps.size and gaps.min() < SAME_PLACE:
+        row, column = np.unravel_index(gaps.argmin(), gaps.shape)
+        gaps[row], gaps[:, column] = np.inf, np.inf
+        pairs.append((row, column))
+    same = len(pairs) / max(counts) if max(counts) else 1.0
+    yield 'instances', f'{len(pairs)} found by both, of {counts[0]} and {counts[1]}', same >= SAME_INSTANCES
+    if pairs:
+        rows, columns = map(list, zip(*pairs, strict=True))
+        numbers = [i for i, name in enumerate(names) if name != 'labels']  # these are equal
+        matched = ([array[i][chosen] for i in numbers] for array, chosen in ((found, rows), (expected, columns)))
+        yield from _arrays([names[i] for i in numbers], *matched)
+
+
+def _runner(path: Path) -> Callable[[Tensor], Sequence[np.ndarray]]:
+    if path.suffix == '.pt2':
+        with quietly():
+            module = torch.export.load(path).module()
+        return lambda images: [tensor.numpy() for tensor in module(images)]
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    return lambda images: session.run(None, {INPUT: images.numpy()})
+
+
+def _warped(picture: Path, height: int, width: int) -> Tensor:
+    """Float (3, H, W) of RGB values from 0 to 255."""
+    image = Image.fromarray(read_picture(picture)).resize((width, height), Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float()
+
+
+def _other(shape: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """Another size and aspect ratio."""
+    height, width = (
+        max(DYNAMIC_MIN, int(side * share) // multiple * multiple)
+        for side, share in zip(shape, (0.75, 1.25), strict=True)
+    )
+    return height, width

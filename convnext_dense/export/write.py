@@ -1,0 +1,153 @@
+"""Writing a graph: as an ONNX file, or as a program of torch.export."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import UserError
+from ..files import check_writable, whole
+from ..inference import STRIDE
+from .graphs import Graph
+
+OPSET = 18  # the oldest that has all that is needed: more runtimes know it
+DYNAMIC_MIN = 64  # pixels of a side: torch.export holds one position of the last stage for a special case
+ONNX_BYTES = 2**31 - 2**24  # protobuf's limit, less some room for the graph
+METADATA = 'metadata.json'  # in a .pt2
+INPUT = 'image'
+AXES = {0: 'batch', 2: 'height', 3: 'width'}  # of the input, those that --dynamic leaves open
+
+
+def check_possible(path: Path, packages: Sequence[str] = ()) -> None:
+    """Find out before the work what would stop it.
+
+    Args:
+        path: what will be written.
+        packages: import names of what the work needs beside torch.
+
+    Raises:
+        UserError: if the ending is neither .onnx nor .pt2, the file can't be written, a package is not installed.
+    """
+    if path.suffix not in ('.onnx', '.pt2'):
+        raise UserError(f'{path}: name a file that ends in .onnx, or in .pt2 for torch.export')
+    check_writable(path)
+    absent = [package for package in packages if importlib.util.find_spec(package) is None]
+    if absent:
+        raise UserError(f'{", ".join(absent)} not installed: pip install -r requirements/optional.txt')
+
+
+def check_shape(graph: Graph, shape: tuple[int, int], dynamic: bool) -> None:
+    """Raise a UserError if the graph does not take pictures of so many pixels, height and width."""
+    smallest = DYNAMIC_MIN if dynamic else STRIDE
+    if min(shape) < smallest:
+        why = 'with --dynamic' if dynamic else f'the stride of the last stage is {STRIDE}'
+        raise UserError(f'--shape {shape[0]} {shape[1]} is too small: take sides of at least {smallest} ({why})')
+    multiple = graph.side_multiple
+    if any(side % multiple for side in shape):
+        nearest = ' '.join(str(-(-side // multiple) * multiple) for side in shape)
+        raise UserError(f'--shape {shape[0]} {shape[1]}: this model takes multiples of {multiple}, such as {nearest}')
+
+
+def write(graph: Graph, path: Path, shape: tuple[int, int], dynamic: bool, about: dict[str, object]) -> None:
+    """Write the graph, whole or not at all.
+
+    Args:
+        path: ending in ``.onnx`` or ``.pt2``.
+        shape: height and width of the pictures.
+        dynamic: any number of pictures of any height and width from 64 on, where the graph takes them; else one
+            picture of ``shape``.
+        about: kept in the file: ONNX's ``metadata_props``, or ``metadata.json`` among a program's extra files.
+
+    Raises:
+        UserError: if it can't be written, or an operator prevents it, with its name.
+    """
+    check_shape(graph, shape, dynamic)
+    size = sum(tensor.nbytes for tensor in graph.state_dict().values())
+    if path.suffix == '.onnx' and size > ONNX_BYTES:
+        raise UserError(f'the weights take {size / 2**30:.1f} GB, an ONNX file holds 2: name {path.stem}.pt2 instead')
+    with quietly():
+        with _naming_what_prevents('torch.export'):
+            program = _traced(graph, shape, dynamic)
+        if path.suffix == '.onnx':
+            with _naming_what_prevents('ONNX'):
+                onnx_program: Any = torch.onnx.export(program, (), dynamo=True, opset_version=OPSET, verbose=False)
+            _label(onnx_program.model, graph, about)
+    try:
+        with whole(path) as temporary:
+            if path.suffix == '.onnx':
+                onnx_program.save(temporary)
+            else:
+                torch.export.save(program, temporary, extra_files={METADATA: json.dumps(about)})
+    except OSError as error:
+        raise UserError(f'{path} cannot be written ({error.strerror}): name another place') from None
+
+
+def _traced(graph: Graph, shape: tuple[int, int], dynamic: bool) -> torch.export.ExportedProgram:
+    height, width = shape
+    if not dynamic:
+        return torch.export.export(graph, (torch.zeros(1, 3, height, width),), strict=False)
+    axes = {axis: torch.export.Dim.DYNAMIC for axis in AXES if axis or not graph.one_picture}
+    # sides that differ and two pictures, since what is equal, or 1, would be taken to stay so
+    example = torch.zeros(1 if graph.one_picture else 2, 3, height, width + STRIDE)
+    return torch.export.export(graph, (example,), dynamic_shapes=(axes,), strict=False)
+
+
+def _label(model: Any, graph: Graph, about: dict[str, object]) -> None:
+    """Give input, outputs and axes their names, and the file what is known about it."""
+    model.metadata_props.update({key: _as_text(value) for key, value in about.items()})
+    (image,) = model.graph.inputs
+    image.name = INPUT
+    for value, name in zip(model.graph.outputs, graph.outputs, strict=True):
+        value.name = name
+    axes = {str(dim): AXES[axis] for axis, dim in enumerate(image.shape) if not isinstance(dim, int)}
+    symbol = re.compile(r'\b[su]\d+\b')
+    for value in (*model.graph.inputs, *(output for node in model.graph for output in node.outputs)):
+        for axis, dim in enumerate(value.shape or ()):
+            if not isinstance(dim, int):
+                value.shape[axis] = symbol.sub(lambda match: axes.get(match[0], match[0]), str(dim))
+    for value in model.graph.outputs:
+        for axis, dim in enumerate(value.shape or ()):
+            if not isinstance(dim, int):
+                value.shape[axis] = symbol.sub('detections', str(dim))
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+@contextmanager
+def _naming_what_prevents(format: str) -> Iterator[None]:
+    """An error of torch's exporter as one line, with the operator if there is one to blame."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # it fails in many ways
+        text = str(error)
+        found = re.search(r"OpOverload\(op='([\w.]+)'", text) or re.search(r'torch\.ops\.([\w.]+)', text)
+        first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+        why = f'the operator {found[1]} prevents it' if found else first
+        raise UserError(f'this model cannot be exported to {format}: {why}') from error
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without the exporter's warnings and notes on its own workings."""
+    logger = logging.getLogger('torch')
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
