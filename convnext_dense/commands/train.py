@@ -3,6 +3,7 @@
 train CONFIG --data sample            on drawn pictures, minutes on a laptop
 train CONFIG --data PATH              on your data
 train CONFIG --resume                 go on from the newest checkpoint in the work dir
+train CONFIG --without mixup cutmix   leave out techniques of the recipe, for an ablation
 torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
 """
 
@@ -21,6 +22,7 @@ from ..engine import COMMANDS, Runner
 from ..engine import checkpoint as checkpoints
 from ..errors import UserError
 from ..tasks import loaders
+from ..techniques import TECHNIQUES, in_words
 
 LAUNCHERS = {'none': (), 'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), 'slurm': ('SLURM_PROCID', 'SLURM_NTASKS')}
 TRACKERS = {'wandb': 'WandbVisBackend', 'mlflow': 'MLflowVisBackend'}
@@ -51,6 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--epochs', type=int, metavar='N', help='length of the run; warm-up and decay follow')
     parser.add_argument('--iters', type=int, metavar='N', help='the same for configs that count optimizer steps')
     parser.add_argument(
+        '--without',
+        nargs='+',
+        default=[],
+        metavar='TECHNIQUE',
+        help=f'classification: leave out some of {", ".join(TECHNIQUES)}',
+    )
+    parser.add_argument(
         '--launcher',
         choices=('none', 'pytorch', 'slurm'),
         default='none',
@@ -67,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     _check(args)
-    cfg = read_config(args.config, args.cfg_options, args.data)
+    cfg = read_config(args.config, args.cfg_options, args.data, without=args.without)
     set_amp(cfg, args.amp)
     set_length(cfg, args.epochs, args.iters)
     if args.seed is not None:
@@ -76,7 +85,8 @@ def run(args: argparse.Namespace) -> None:
         cfg.pretrained = None if args.pretrained == 'none' else args.pretrained
     if args.pretrained_weights is not None:
         cfg.pretrained_weights = args.pretrained_weights
-    name = Path(args.config).stem + ('_sample' if args.data == 'sample' else '')
+    name = '_'.join([Path(args.config).stem, *(['without', *args.without] if args.without else [])])
+    name += '_sample' if args.data == 'sample' else ''
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
     if args.resume is None and (earlier := checkpoints.found(cfg.work_dir)):
         raise UserError(
@@ -93,6 +103,8 @@ def run(args: argparse.Namespace) -> None:
     os.environ.setdefault('LOCAL_RANK', '0')
     fit_to_machine(cfg)
     runner = Runner.from_cfg(cfg)
+    if args.without:
+        runner.logger.info(in_words(args.without))
     if is_main_process():
         with open(Path(cfg.work_dir, COMMANDS), 'a') as file:
             file.write(args.command_line + '\n')
