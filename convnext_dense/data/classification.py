@@ -56,6 +56,7 @@ class ImageFolder(Dataset):
         root: folder with ``train/<class>/`` and ``val/<class>/``.
         split: ``'train'`` or ``'val'``.
         transform: arguments of :func:`train_transform` or, for ``'val'``, of :func:`eval_transform`.
+        per_class: take only the first so many pictures of each class; None takes all.
         on_bad_image: ``'stop'`` raises an error that names an unreadable picture. ``'skip'`` goes on: in
             training the next readable picture takes its place, in evaluation it is left out
             (``image`` is None); either way its path is in ``skipped``.
@@ -64,11 +65,15 @@ class ImageFolder(Dataset):
         UserError: for a wrong layout, an empty class folder, an unreadable picture under ``'stop'``.
     """
 
-    def __init__(self, root: str, split: str, transform: dict, on_bad_image: str = 'stop') -> None:
+    def __init__(
+        self, root: str, split: str, transform: dict, per_class: int | None = None, on_bad_image: str = 'stop'
+    ) -> None:
         if split not in ('train', 'val'):
             raise UserError(f"split {split!r} does not exist: take 'train' or 'val'")
         if on_bad_image not in ('stop', 'skip'):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
+        if per_class is not None and per_class < 1:
+            raise UserError(f'per_class {per_class}: take at least 1 picture of each class, or None for all')
         classes = scan_classes(root)
         if not Path(root, split).is_dir():
             raise _absent(Path(root, split), root)
@@ -81,7 +86,7 @@ class ImageFolder(Dataset):
             files = images_under(folder) if folder.is_dir() else []
             if not files and (self.training or folder.is_dir()):
                 raise UserError(f'class folder {folder} holds no images ({", ".join(EXTENSIONS)}): fill or remove it')
-            files_of.append(files)
+            files_of.append(files[:per_class])
         if not any(files_of):
             raise UserError(f'{Path(root, split)} holds no images: expected {LAYOUT}')
         # arrays, not lists: reference counts would copy a list into every loader worker's memory
