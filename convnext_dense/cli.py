@@ -24,6 +24,7 @@ VERBS = {
     'test': 'test a checkpoint',
     'demo': 'draw what a model finds in pictures and videos',
     'param_groups': 'show the learning rates and weight decays that a config gives its parameters',
+    'roadmap': 'show, train and draw the steps from ResNet to ConvNeXt',
     'report': 'make a page of curves, results and pictures from work dirs',
 }
 

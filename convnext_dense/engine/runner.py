@@ -60,7 +60,7 @@ class Runner(mmengine.runner.Runner):
     _has_loaded: bool
 
     def __init__(self, model: nn.Module | dict, work_dir: str, **kwargs: object) -> None:
-        _check_writable(work_dir)
+        check_writable(work_dir)
         # mmengine keeps loggers and the like by name: two runs of one process must not share theirs
         kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or Path(work_dir).name}-{next(_RUNS)}'
         super().__init__(model, work_dir, **kwargs)
@@ -319,14 +319,19 @@ def _check_same_schedule(own: list[dict], saved: list[dict]) -> None:
         )
 
 
-def _check_writable(work_dir: str) -> None:
+def check_writable(folder: str, name: str = 'work dir', option: str = '--work-dir') -> None:
+    """Make the folder where there is none.
+
+    Raises:
+        UserError: if files can't be written there.
+    """
     try:
-        Path(work_dir).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=work_dir):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise UserError(
-            f'work dir {work_dir} cannot be written ({error.strerror}): choose another with --work-dir'
+            f'{name} {folder} cannot be written ({error.strerror}): choose another with {option}'
         ) from None
 
 
