@@ -30,6 +30,7 @@ VERBS = {
     'flops': 'count parameters, MACs and activations, and compare them with the published ones',
     'check_data': 'look for what is wrong with a data set',
     'doctor': 'look for what is wrong with the installation or the machine',
+    'roadmap': 'show, train and draw the steps from ResNet to ConvNeXt',
     'report': 'make a page of curves, results and pictures from work dirs',
     'plot_log': 'show the curves of runs, in the terminal and as a figure',
     'export_onnx': 'export a model as an ONNX file or a torch.export program, and check it',

@@ -6,7 +6,7 @@ import copy
 import difflib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from mmengine.config import Config
 
 from .errors import UserError
 from .tasks import Task, loaders, set_classes, task_of
+from .techniques import leave_out
 
 NEEDED = (
     *('task', 'model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'train_cfg', 'test_cfg'),
@@ -49,7 +50,13 @@ def find_config(path: str) -> Path:
     raise UserError(f'no config at {path}: did you mean {" or ".join(near)}?')
 
 
-def read_config(path: str, options: dict | None = None, data: str | None = None, needs_data: bool = True) -> Config:
+def read_config(
+    path: str,
+    options: dict | None = None,
+    data: str | None = None,
+    needs_data: bool = True,
+    without: Iterable[str] = (),
+) -> Config:
     """Read a config, point it at the data, and apply ``--cfg-options`` last.
 
     Args:
@@ -58,9 +65,11 @@ def read_config(path: str, options: dict | None = None, data: str | None = None,
         data: root of a data set, ``'sample'``, or None for the config's own.
         needs_data: whether the data must be there, and heads follow its classes; if not, the config's own number of
             classes stays, and of ``data`` it only matters whether it is ``'sample'``, for which configs have settings.
+        without: names of :data:`~convnext_dense.techniques.TECHNIQUES` that the run does without.
 
     Raises:
-        UserError: if the config can't be read, an option's first key is in no config, the data is not as expected.
+        UserError: if the config can't be read, an option's first key is in no config, the data is not as expected,
+            a technique is unknown or not in use.
     """
     file = find_config(path)
     try:
@@ -75,6 +84,9 @@ def read_config(path: str, options: dict | None = None, data: str | None = None,
     if data == 'sample':
         with _schedule_following(cfg):
             cfg.merge_from_dict(cfg.get('sample', {}))  # {'1': ...} changes the second item of a list
+    for technique in dict.fromkeys(without):
+        with _schedule_following(cfg):
+            leave_out(cfg, technique)
     _check_options(options or {}, cfg)
     try:
         with _schedule_following(cfg):

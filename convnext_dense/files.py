@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import re
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,6 +85,22 @@ def read_bytes(path: str | Path, seen: bool = False) -> bytes:
                 logging.getLogger('mmengine').warning(f'{path} was read at attempt {attempt} (before: {said})')
             return content
     raise AssertionError
+
+
+def check_folder(folder: str | Path, name: str = 'work dir', option: str = '--work-dir') -> None:
+    """Make the folder where there is none.
+
+    Raises:
+        UserError: if files can't be written there.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f'{name} {folder} cannot be written ({error.strerror}): choose another with {option}'
+        ) from None
 
 
 def check_writable(*files: str | Path) -> None:

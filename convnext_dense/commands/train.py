@@ -4,6 +4,7 @@ train CONFIG --data sample            on drawn pictures, minutes on a laptop
 train CONFIG --data PATH              on your data
 train CONFIG --resume                 go on from the newest checkpoint in the work dir
 train CONFIG --resume auto            the same, or start where there is none
+train CONFIG --without mixup cutmix   leave out techniques of the recipe, for an ablation
 torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
 """
 
@@ -28,6 +29,7 @@ from ..errors import Stopped, UserError
 from ..models.fetch import locate
 from ..models.reading import trust_pickle
 from ..tasks import loaders
+from ..techniques import TECHNIQUES, in_words
 from .check_data import check_and_print
 
 LAUNCHERS = {'none': (), 'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), 'slurm': ('SLURM_PROCID', 'SLURM_NTASKS')}
@@ -72,6 +74,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='leave out up to N steps whose loss or gradient is NaN or infinite (default: the first ends the run)',
     )
     parser.add_argument(
+        '--without',
+        nargs='+',
+        default=[],
+        metavar='TECHNIQUE',
+        help=f'classification: leave out some of {", ".join(TECHNIQUES)}',
+    )
+    parser.add_argument(
         '--launcher',
         choices=('none', 'pytorch', 'slurm'),
         default='none',
@@ -88,7 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     _check(args)
-    cfg = read_config(args.config, args.cfg_options, args.data)
+    cfg = read_config(args.config, args.cfg_options, args.data, without=args.without)
     set_amp(cfg, args.amp)
     set_length(cfg, args.epochs, args.iters)
     if args.seed is not None:
@@ -99,7 +108,8 @@ def run(args: argparse.Namespace) -> None:
         cfg.pretrained = None if args.pretrained == 'none' else args.pretrained
     if args.pretrained_weights is not None:
         cfg.pretrained_weights = args.pretrained_weights
-    name = Path(args.config).stem + ('_sample' if args.data == 'sample' else '')
+    name = '_'.join([Path(args.config).stem, *(['without', *args.without] if args.without else [])])
+    name += '_sample' if args.data == 'sample' else ''
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
     earlier = checkpoints.found(cfg.work_dir)
     if args.resume is None and earlier:
@@ -131,6 +141,8 @@ def run(args: argparse.Namespace) -> None:
     with failing_together():
         runner = Runner.from_cfg(cfg)
         runner.register_hook(DataCheck())
+        if args.without:
+            runner.logger.info(in_words(args.without))
         if is_main_process():
             with open(Path(cfg.work_dir, COMMANDS), 'a') as file:
                 file.write(args.command_line + '\n')

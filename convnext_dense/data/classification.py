@@ -75,6 +75,7 @@ class ImageFolder(Dataset):
         root: folder with ``train/<class>/`` and ``val/<class>/``.
         split: ``'train'`` or ``'val'``.
         transform: arguments of :func:`train_transform` or, for ``'val'``, of :func:`eval_transform`.
+        per_class: take only the first so many pictures of each class; None takes all.
         on_bad_image: ``'stop'`` raises an error that names an unreadable picture. ``'skip'`` goes on: in
             training the next readable picture takes its place, in evaluation it is left out
             (``image`` is None); either way its path is in ``skipped``.
@@ -85,15 +86,20 @@ class ImageFolder(Dataset):
 
     counted = 'pictures'  # by ``class_counts``
 
-    def __init__(self, root: str, split: str, transform: dict, on_bad_image: str = 'stop') -> None:
+    def __init__(
+        self, root: str, split: str, transform: dict, per_class: int | None = None, on_bad_image: str = 'stop'
+    ) -> None:
         if split not in ('train', 'val'):
             raise UserError(f"split {split!r} does not exist: take 'train' or 'val'")
         if on_bad_image not in ('stop', 'skip'):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
+        if per_class is not None and per_class < 1:
+            raise UserError(f'per_class {per_class}: take at least 1 picture of each class, or None for all')
         classes = scan_classes(root)
         files_of, empty = files_by_class(root, split, classes)
         if empty:
             raise UserError(f'class folder {empty[0]} holds no images ({", ".join(EXTENSIONS)}): fill or remove it')
+        files_of = [files[:per_class] for files in files_of]
         self.metainfo = {'classes': classes}
         self.training = split == 'train'
         self.on_bad_image = on_bad_image

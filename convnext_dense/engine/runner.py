@@ -8,7 +8,6 @@ import logging
 import os
 import platform
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +34,7 @@ from torch.utils.data import DataLoader
 
 from .. import __version__
 from ..errors import Stopped, UserError
+from ..files import check_folder
 from ..models.weights import load_pretrained, load_whole, read_checkpoint, weights_in
 from ..registry import MODELS, RUNNERS
 from . import checkpoint as checkpoints
@@ -72,7 +72,7 @@ class Runner(mmengine.runner.Runner):
 
     def __init__(self, model: nn.Module | dict, work_dir: str, **kwargs: object) -> None:
         load_safely()
-        _check_writable(work_dir)
+        check_folder(work_dir)
         # mmengine keeps loggers and the like by name: two runs of one process must not share theirs
         kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or Path(work_dir).name}-{next(_RUNS)}'
         self._lock: FileLock | None = None
@@ -396,17 +396,6 @@ def _check_same_schedule(own: list[dict], saved: list[dict]) -> None:
             f"the run's schedule had {what}: a run can only be resumed with its own epochs, batch and lr; "
             'to go on with others start from its weights with --pretrained'
         )
-
-
-def _check_writable(work_dir: str) -> None:
-    try:
-        Path(work_dir).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=work_dir):
-            pass
-    except OSError as error:
-        raise UserError(
-            f'work dir {work_dir} cannot be written ({error.strerror}): choose another with --work-dir'
-        ) from None
 
 
 @contextmanager

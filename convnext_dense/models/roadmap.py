@@ -235,6 +235,8 @@ class RoadmapNet(ConvNeXt):
             outputs of stages are, from ``separate_downsampling`` on.
         drop_path_rate: stochastic depth of the last block, in [0, 1).
         frozen_stages: -1 to 4.
+        norm_eval: BatchNorm keeps its statistics while the rest is trained, for detectors and segmentors that start
+            from a trained backbone and see few pictures at once; as in mmdet's ResNet, where it is the default.
         with_cp: recompute each block in the backward pass; BatchNorm's statistics then see each batch twice.
         init_cfg: mmengine's.
         decisions: any fields of :class:`Design`, in place of the step's own.
@@ -260,6 +262,7 @@ class RoadmapNet(ConvNeXt):
         out_indices: Sequence[int] | None = (0, 1, 2, 3),
         drop_path_rate: float = 0.0,
         frozen_stages: int = -1,
+        norm_eval: bool = False,
         with_cp: bool = False,
         init_cfg: dict | None = None,
         **decisions: Any,
@@ -275,6 +278,7 @@ class RoadmapNet(ConvNeXt):
                 with_cp=with_cp,
                 init_cfg=init_cfg,
             )
+        self.norm_eval = norm_eval
         rates: list[Any] = [block.drop_path for stage in self.stages for block in stage.children()]
         separate = design.separate_downsampling
 
@@ -303,6 +307,14 @@ class RoadmapNet(ConvNeXt):
                 self.add_module(f'norm{i}', design.new_norm(self.dims[i]) if separate else nn.Identity())
         self.apply(init_conv_and_linear)
         self._freeze()
+
+    def train(self, mode: bool = True) -> RoadmapNet:
+        """Set training mode; what is frozen stays in evaluation mode, with ``norm_eval`` every BatchNorm does."""
+        super().train(mode)
+        for module in self.modules():
+            if self.norm_eval and isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
 
 
 def _stem(in_channels: int, design: Design) -> nn.Sequential:

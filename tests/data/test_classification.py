@@ -32,6 +32,15 @@ def test_classes_files_and_labels(image_folder):
     assert len(folder(image_folder, 'val')) == 18
 
 
+def test_a_part_takes_the_first_of_each_class(image_folder):
+    data = folder(image_folder, per_class=3)
+    names = [f'{name}/{i:02d}.jpg' for name in ('blue', 'green', 'red') for i in range(3)]
+    assert [str(data[i]['path']) for i in range(9)] == [str(image_folder / 'train' / name) for name in names]
+    assert [data[i]['label'] for i in range(9)] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    with pytest.raises(UserError, match='per_class 0: take at least 1 picture'):
+        folder(image_folder, per_class=0)
+
+
 def test_augmentation_follows_the_seed_alone(image_folder):
     data = folder(image_folder)
     torch.manual_seed(0)

@@ -362,6 +362,17 @@ def test_frozen_stages_keep_their_statistics():
     assert trained == moved
 
 
+@pytest.mark.parametrize('norm_eval', [False, True])
+def test_norm_eval_keeps_the_statistics_and_trains_the_rest(norm_eval):
+    model = RoadmapNet('resnet50', 'baseline', norm_eval=norm_eval, drop_path_rate=0.5, **SMALL).train()
+    before = {name: tensor.clone() for name, tensor in model.named_buffers()}
+    sum(output.square().sum() for output in model(torch.randn(2, 3, 64, 64))).backward()
+    assert all(torch.equal(tensor, before[name]) == norm_eval for name, tensor in model.named_buffers())
+    assert model.training
+    assert model.stages[1][0].training
+    assert all(p.grad is not None for p in model.parameters())
+
+
 # -- bad input
 
 
