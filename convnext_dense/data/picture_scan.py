@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import signal
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import NamedTuple
 
 import numpy as np
@@ -79,7 +81,12 @@ def look_at_all(items: Sequence[Item], workers: int, advance: Callable[[], objec
     # fork, because a fresh process would import the package first
     pool = ProcessPoolExecutor(workers, get_context('fork'), initializer=_in_worker)
     try:
-        return [_then(advance, one) for one in pool.map(look, items, chunksize=CHUNK)]
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the processes know what to do with it
+        try:
+            looks = pool.map(look, items, chunksize=CHUNK)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        return [_then(advance, one) for one in looks]
     except BrokenProcessPool:
         raise UserError(
             'a process that looks at the pictures died, perhaps for lack of memory: take fewer with --workers'
@@ -157,3 +164,13 @@ def _then(advance: Callable[[], object], result: Look) -> Look:
 
 def _in_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it at once, and without a traceback
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A process that was killed could not end the others."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
