@@ -20,7 +20,6 @@ from .conftest import write_image_folder
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
-KILLS, DURING_A_SAVE = 20, 6
 TEMPORARY = '.*.pth'
 
 
@@ -49,33 +48,35 @@ def _train(log: Path, *arguments) -> None:
 def test_killed_twenty_times_and_resumed_to_the_same_end(forks, tmp_path, workers):
     """Each run is killed once at a random moment, some inside a save, and resumed to its end.
 
-    Two kinds of runs and two numbers of workers, ten kills each, three of them inside a save.
+    Twenty in all: five of each kind of run with each number of workers, two of the five inside a save.
     """
     data = write_image_folder(tmp_path / 'images', train=8, val=2)
     options = [f'train_dataloader.num_workers={workers}', 'default_hooks.checkpoint.interval=1']
     rng = random.Random(workers)
     for kind in ('BY_EPOCH', 'BY_STEP'):
         config = small_run.write_config(tmp_path / f'{kind}.py', getattr(small_run, kind))
-        whole, log = tmp_path / f'{kind}_whole', tmp_path / f'{kind}.log'
+        log, whole = tmp_path / f'{kind}.log', tmp_path / f'{kind}_whole'
         process = start(forks, log, config, data, whole, '--resume=auto', *options)
-        _wait_for(lambda whole=whole: list(whole.glob('*/vis_data/scalars.csv')), process.is_alive)
-        began = time.monotonic()
         process.join()
         assert process.exitcode == 0, log.read_text()
-        length, expected = time.monotonic() - began, small_run.outcome(whole)
-        for attempt in range(KILLS // 4):
-            work_dir = tmp_path / f'{kind}_{attempt}'
-            process = start(forks, log, config, data, work_dir, '--resume=auto', *options)
-            _wait_for(lambda work_dir=work_dir: list(work_dir.glob('*/vis_data/scalars.csv')), process.is_alive)
-            time.sleep(rng.uniform(0, 0.9 * length))
-            inside = attempt >= KILLS // 4 - DURING_A_SAVE // 2 + 1
-            if inside:
-                _wait_for(lambda work_dir=work_dir: list(work_dir.glob(TEMPORARY)), process.is_alive, pause=0)
-            os.kill(process.pid, signal.SIGKILL)
-            process.join()
-            killed = process.exitcode == -signal.SIGKILL
-            left = sorted(path.name for path in work_dir.iterdir() if path.is_file())
-            print(f'{kind}, {workers} workers: killed {killed}, inside a save {inside}, left {left}')
+        rows, expected = _rows(whole), small_run.outcome(whole)
+        for attempt in range(5):
+            work_dir, inside = tmp_path / f'{kind}_{attempt}', attempt >= 3
+            while True:  # until the kill came in time
+                process = start(forks, log, config, data, work_dir, '--resume=auto', *options)
+                moment = rng.uniform(1, 0.8 * rows)
+                _wait_for(lambda work_dir=work_dir, moment=moment: _rows(work_dir) >= moment, process.is_alive)
+                if inside:
+                    _wait_for(lambda work_dir=work_dir: list(work_dir.glob(TEMPORARY)), process.is_alive, pause=0)
+                else:
+                    time.sleep(rng.uniform(0, 0.3))
+                process.kill()
+                process.join()
+                left = sorted(path.name for path in work_dir.iterdir() if path.is_file())
+                if process.exitcode == -signal.SIGKILL and (not inside or list(work_dir.glob(TEMPORARY))):
+                    break
+                shutil.rmtree(work_dir)
+            print(f'{kind}, {workers} workers, killed after {_rows(work_dir)} of {rows} logged numbers; left: {left}')
             for path in checkpoint.found(work_dir):
                 assert checkpoint.manifest.problem(path) is None
             pointer = work_dir / checkpoint.POINTER
@@ -86,6 +87,10 @@ def test_killed_twenty_times_and_resumed_to_the_same_end(forks, tmp_path, worker
             assert not small_run.differences(expected, small_run.outcome(work_dir))
             assert not list(work_dir.glob(TEMPORARY))
             shutil.rmtree(work_dir)
+
+
+def _rows(work_dir: Path) -> int:
+    return sum(file.read_bytes().count(b'\n') for file in work_dir.glob('*/vis_data/scalars.csv'))
 
 
 def _wait_for(condition, alive, pause: float = 0.01) -> None:
