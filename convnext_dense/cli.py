@@ -23,6 +23,7 @@ VERBS = {
     'train': 'train a model',
     'test': 'test a checkpoint',
     'demo': 'draw what a model finds in pictures and videos',
+    'benchmark': 'measure speed and memory against other libraries, side by side',
     'param_groups': 'show the learning rates and weight decays that a config gives its parameters',
     'report': 'make a page of curves, results and pictures from work dirs',
 }
