@@ -75,12 +75,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    for flag, value, least in (('--batch', args.batch, 1), ('--threads', args.threads, 1)):
+    for flag, value, least in (
+        ('--batch', args.batch, 1),
+        ('--threads', args.threads, 1),
+        ('--seconds', args.seconds, 0),
+    ):
         if value is not None and value < least:
             raise UserError(f'{flag} {value}: take at least {least}')
+    if args.batch == 1 and 'segmentor' in args.what:
+        raise UserError('--batch 1: the batch norms of a segmentor need at least 2 pictures to train on')
     if args.arch not in SIZES:
         raise UserError(f'unknown arch {args.arch!r}: take one of {", ".join(SIZES)}')
     shape = _shape(args.size)
+    if args.out:
+        _check_writable(Path(args.out))
     if args.threads:
         torch.set_num_threads(args.threads)
     whats, dtypes = list(dict.fromkeys(args.what)), list(dict.fromkeys(args.dtype))
@@ -100,6 +108,16 @@ def run(args: argparse.Namespace) -> int:
     return int(any(series.failures() for series in report.series))
 
 
+def _check_writable(folder: Path) -> None:
+    """Before anything is measured, since it would be lost."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f'{folder} cannot be written ({error.strerror}): choose another with --out') from None
+
+
 def _shape(size: list[int] | None) -> tuple[int, int] | None:
     if size is None:
         return None
@@ -112,7 +130,7 @@ def _setting(args: argparse.Namespace, whats: list[str], dtypes: list[str]) -> d
     """What was asked for; a batch or size of None is each thing's own, which its series tells."""
     return {
         'what': whats,
-        'arch': args.arch,
+        'arch': args.arch if {'forward', 'train'} & set(whats) else None,
         'batch': args.batch,
         'size': args.size,
         'device': args.device,

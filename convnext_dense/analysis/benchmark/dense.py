@@ -23,7 +23,7 @@ from .weights import randomize
 STOCK = 'stock'
 THINGS = 10  # in a picture
 # Of the features or logits that inference starts from; of a step's loss and the gradient of its stem.
-TOLERANCES = {'inference': {'fp32': 1e-5, 'bf16': 0.05}, 'train': {'fp32': 1e-3, 'bf16': 0.2}}
+TOLERANCES = {'inference': {'fp32': 1e-5, 'bf16': 0.05}, 'train': {'fp32': 1e-3, 'bf16': 0.3}}
 
 
 class TimmConvNeXt(nn.Module):

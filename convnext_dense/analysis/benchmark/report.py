@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import UserError
 from ...files import whole
 from .timing import Row, Series, ratio
 
@@ -54,18 +53,10 @@ class Report:
         }
 
     def save(self, folder: str | Path) -> Path:
-        """Write it into a folder, over a measurement of the same name.
-
-        Raises:
-            UserError: if it can't be written.
-        """
+        """Write it into a folder that is there, over a measurement of the same name."""
         path = Path(folder, self.file_name())
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with whole(path) as temporary:
-                temporary.write_text(json.dumps(self.as_json(), indent=2) + '\n')
-        except OSError as error:
-            raise UserError(f'{path} cannot be written ({error.strerror}): choose another with --out') from None
+        with whole(path) as temporary:
+            temporary.write_text(json.dumps(self.as_json(), indent=2) + '\n')
         return path
 
 

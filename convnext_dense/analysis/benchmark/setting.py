@@ -53,7 +53,7 @@ class Setting:
     def precisely(self, training: bool = False) -> AbstractContextManager:
         """fp32 is fp32, without TensorFloat-32; weights are frozen into what is compiled for inference."""
         stack = ExitStack()
-        stack.enter_context(torch.backends.cudnn.flags(allow_tf32=False))
+        stack.enter_context(torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False))
         stack.enter_context(inductor.patch(freezing=self.compiled and not training))
         if self.compiled:
             torch._dynamo.reset()
