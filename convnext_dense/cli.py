@@ -24,6 +24,7 @@ VERBS = {
     'test': 'test a checkpoint',
     'demo': 'draw what a model finds in pictures and videos',
     'benchmark': 'measure speed and memory against other libraries, side by side',
+    'convert_weights': 'convert weights between the formats they are published in',
     'param_groups': 'show the learning rates and weight decays that a config gives its parameters',
     'report': 'make a page of curves, results and pictures from work dirs',
 }
@@ -117,4 +118,13 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         choices=('stop', 'skip'),
         default='stop',
         help='what an unreadable picture does: stop the run, or be skipped and counted (default: stop)',
+    )
+
+
+def add_trust_argument(parser: argparse.ArgumentParser) -> None:
+    """The only way to have objects unpickled."""
+    parser.add_argument(
+        '--trust-pickle',
+        action='store_true',
+        help='read that checkpoint even if it holds Python objects; whoever made it can run any code with this',
     )

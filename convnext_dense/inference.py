@@ -29,7 +29,7 @@ from .drawing import palette
 from .engine import checkpoint as checkpoints
 from .engine.runner import build_model, config_errors
 from .errors import UserError
-from .models.weights import load_strictly, read_checkpoint, state_dict_of, with_our_names
+from .models.weights import load_whole, read_checkpoint, weights_in
 from .pictures import read_picture, upright_rgb
 from .results import Classification, Detection, Segmentation
 from .tasks import set_classes
@@ -57,7 +57,8 @@ def load(
 
     Args:
         config: the config that the checkpoint was trained with, which also says how pictures are prepared.
-        checkpoint: ours or an official one, or a work dir for its newest; it can't run code.
+        checkpoint: a path, a URL or a name, as ``--pretrained`` takes them, or a work dir for its newest; it can't run
+            code.
         weights: ``'raw'``, or ``'ema'`` for their moving average.
         device: None for the GPU where there is one.
         data: ``'sample'`` for a model that was trained with ``--data sample``.
@@ -70,16 +71,15 @@ def load(
     if device.type == 'cuda' and not torch.cuda.is_available():
         raise UserError(f'device {device}: torch finds no GPU on this machine, take the device cpu')
     cfg = read_config(str(config), options, data, needs_data=False)
-    path = Path(checkpoint)
-    path = checkpoints.newest(path) if path.is_dir() else path
+    path = checkpoints.find(checkpoint)
     content = read_checkpoint(path)
-    state = with_our_names(state_dict_of(content, weights, path), path)
+    found = weights_in(content, path, weights)
     known = _dataset_meta(content)
-    count = _count_classes(state, cfg.task, path)
+    count = _count_classes(found.state, cfg.task, path)
     names = [str(name) for name in known.get('classes') or [f'class_{k}' for k in range(count)]]
     set_classes(cfg, len(names))
     model = revert_sync_batchnorm(build_model(cfg))
-    load_strictly(model, state, f'checkpoint {path}')
+    load_whole(model, found)
     colours: Any = known.get('palette')
     if np.shape(colours) != (len(names), 3):  # absent, or 'random', as some data sets have it
         colours = palette(len(names))

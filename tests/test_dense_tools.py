@@ -182,7 +182,9 @@ def test_the_backbone_moves_into_the_segmentor(segmentor, backbone):
     assert meta['dataset_meta']['classes'] == ['red', 'green', 'blue', 'yellow', 'pink']
     assert (meta['iter'], meta['epoch']) == (6, 2)
     assert content['state_dict']['decode_head.conv_seg.weight'].shape[0] == 5
-    assert f'tensors from {backbone}; fresh: auxiliary_head, decode_head, norms of the outputs' in log_of(segmentor)
+    assert f'tensors from {backbone} (ours); fresh: auxiliary_head, decode_head, norms of the outputs' in log_of(
+        segmentor
+    )
     assert 'SyncBN does not work in one process: each process normalizes its own batch (BN)' in log_of(segmentor)
     scalars = read_scalars(segmentor)
     assert [step for step, _ in scalars['train/loss']] == [1, 2, 3, 4, 5, 6]

@@ -21,11 +21,13 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..cli import add_config_arguments
+from ..cli import add_config_arguments, add_trust_argument
 from ..demo_files import RESULTS, find_inputs, is_video, name_outputs
+from ..engine import checkpoint as checkpoints
 from ..errors import UserError
 from ..files import whole
 from ..inference import Picture, Predictor, Result, load
+from ..models.reading import trust_pickle
 from ..results import Detection, Segmentation
 from ..video import Video, write_video
 
@@ -40,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--weights', choices=('raw', 'ema'), default='raw', help='as trained, or their moving average (default: raw)'
     )
+    add_trust_argument(parser)
     parser.add_argument(
         '--batch-size', type=int, metavar='N', default=1, help='pictures at once, more for a GPU (default: 1)'
     )
@@ -60,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f'{out_dir} cannot be written ({error.strerror}): choose another with --out-dir') from None
+    if args.trust_pickle:
+        trust_pickle(checkpoints.find(args.checkpoint))
     predict = load(args.config, args.checkpoint, args.weights, args.device, args.data, args.cfg_options)
     outputs = name_outputs(inputs, out_dir, labels=predict.task == 'segmentation')
     with _progress() as bar:

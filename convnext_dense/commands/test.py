@@ -15,18 +15,20 @@ from typing import Any
 from mmengine.config import Config
 
 from ..analysis.show import INDEX, ShowPredictions
-from ..cli import add_run_arguments
+from ..cli import add_run_arguments, add_trust_argument
 from ..config import fit_to_machine, read_config
 from ..engine import Runner
 from ..engine import checkpoint as checkpoints
 from ..errors import UserError
 from ..evaluation.names import split_names
+from ..models.reading import trust_pickle
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_arguments(parser)
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint file, or a work dir for its newest')
     parser.add_argument('--weights', choices=('raw', 'ema'), help='test only these (default: both)')
+    add_trust_argument(parser)
     parser.add_argument('--tta', action='store_true', help='test-time augmentation: several scales, and flips')
     parser.add_argument('--out', metavar='metrics.json', help='write the metrics there')
     parser.add_argument('--show-dir', metavar='DIR', help='draw pictures with prediction and truth there')
@@ -37,8 +39,9 @@ def run(args: argparse.Namespace) -> None:
     if args.show < 1:
         raise UserError(f'--show {args.show}: draw at least 1 picture')
     cfg = read_config(args.config, args.cfg_options, args.data)
-    checkpoint = Path(args.checkpoint)
-    cfg.load_from = str(checkpoints.newest(checkpoint) if checkpoint.is_dir() else checkpoint)
+    cfg.load_from = str(checkpoints.find(args.checkpoint))
+    if args.trust_pickle:
+        trust_pickle(cfg.load_from)
     cfg.resume = False
     cfg.test_cfg.weights = args.weights
     cfg.test_dataloader.dataset.on_bad_image = args.on_bad_image

@@ -15,11 +15,13 @@ from pathlib import Path
 
 from mmengine.dist import is_main_process
 
-from ..cli import add_run_arguments
+from ..cli import add_run_arguments, add_trust_argument
 from ..config import fit_to_machine, read_config, set_amp, set_length
 from ..engine import COMMANDS, Runner
 from ..engine import checkpoint as checkpoints
 from ..errors import UserError
+from ..models.fetch import locate
+from ..models.reading import trust_pickle
 from ..tasks import loaders
 
 LAUNCHERS = {'none': (), 'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), 'slurm': ('SLURM_PROCID', 'SLURM_NTASKS')}
@@ -32,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--pretrained',
         metavar='WEIGHTS',
-        help="checkpoint or official weights to start from, or 'none' (default: CONFIG's)",
+        help='weights to start from: a path, a URL, timm:NAME, hf:REPO, an official name (convnext_tiny_1k_224), '
+        "or 'none' (default: CONFIG's)",
     )
     parser.add_argument(
         '--pretrained-weights',
@@ -46,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='CKPT',
         help='go on from a checkpoint (default: the newest in the work dir)',
     )
+    add_trust_argument(parser)
     parser.add_argument('--amp', choices=('off', 'fp16', 'bf16'), help="mixed precision (default: the config's)")
     parser.add_argument('--seed', type=int, metavar='N', help="random seed (default: the config's, 0)")
     parser.add_argument('--epochs', type=int, metavar='N', help='length of the run; warm-up and decay follow')
@@ -86,6 +90,11 @@ def run(args: argparse.Namespace) -> None:
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = str(checkpoints.newest(cfg.work_dir)) if args.resume == 'newest' else args.resume
+    if args.trust_pickle:
+        source = cfg.get('load_from') or cfg.get('pretrained')
+        if source is None:
+            raise UserError('--trust-pickle is for the file of --pretrained or --resume: name one')
+        trust_pickle(locate(source))
     for loader in loaders(cfg):
         loader.dataset.on_bad_image = args.on_bad_image
     cfg.visualizer.vis_backends += [dict(type=TRACKERS[name]) for name in args.track]

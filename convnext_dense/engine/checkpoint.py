@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 
 from ..errors import UserError
 from ..files import whole
+from ..models.fetch import locate
 from ..registry import HOOKS
 
 NAME = re.compile(r'(epoch|iter)_(\d+)\.pth')
@@ -90,3 +91,13 @@ def newest(work_dir: str | Path) -> Path:
     if not checkpoints:
         raise UserError(f'no checkpoint (epoch_N.pth) in {work_dir}: check the path, or train without --resume')
     return checkpoints[-1][1]
+
+
+def find(source: str | Path) -> Path:
+    """The file of a checkpoint: the newest in a work dir, else what :func:`~..models.fetch.locate` finds.
+
+    Raises:
+        UserError: if there is none.
+    """
+    path = locate(source)
+    return newest(path) if path.is_dir() else path

@@ -31,10 +31,11 @@ from torch import nn
 
 from .. import __version__
 from ..errors import UserError
-from ..models.weights import load_pretrained, load_strictly, read_checkpoint, state_dict_of, with_our_names
+from ..models.weights import load_pretrained, load_whole, read_checkpoint, weights_in
 from ..registry import MODELS, RUNNERS
 from . import checkpoint as checkpoints
 from .loops import TrainLoop
+from .safe_loading import load_safely
 
 # mmengine's own default hooks, those that its register_default_hooks takes None for
 OWN_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -60,6 +61,7 @@ class Runner(mmengine.runner.Runner):
     _has_loaded: bool
 
     def __init__(self, model: nn.Module | dict, work_dir: str, **kwargs: object) -> None:
+        load_safely()
         _check_writable(work_dir)
         # mmengine keeps loggers and the like by name: two runs of one process must not share theirs
         kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or Path(work_dir).name}-{next(_RUNS)}'
@@ -253,8 +255,7 @@ class Runner(mmengine.runner.Runner):
         content = read_checkpoint(filename)
         meta = content.get('meta') or {}
         self._check_classes(filename, (meta.get('dataset_meta') or {}).get('classes'))
-        weights = with_our_names(state_dict_of(content, source=filename), filename)
-        load_strictly(self.bare_model, weights, f'checkpoint {filename}')
+        load_whole(self.bare_model, weights_in(content, filename))
         self.call_hook('after_load_checkpoint', checkpoint=content)
         self._has_loaded = True
         self.logger.info(f'loaded {filename}')
@@ -348,6 +349,7 @@ def build_model(cfg: Config) -> nn.Module:
     Raises:
         UserError: if it can't be built.
     """
+    load_safely()
     with config_errors('model'), DefaultScope.overwrite_default_scope(cfg.default_scope):
         return MODELS.build(cfg.model)
 

@@ -131,6 +131,7 @@ class ConvNeXt(BaseModule):
         frozen_stages: -1 trains everything; 0 freezes the stem, k > 0 the stem and the first k
             stages, with the downsample layers before them.
         with_cp: recompute each block in the backward pass, which saves memory and costs time.
+        final_norm_eps: of the LayerNorm ``norm``; Hugging Face's networks have 1e-12.
         init_cfg: mmengine's.
 
     Inputs:
@@ -156,6 +157,7 @@ class ConvNeXt(BaseModule):
         layer_scale_init_value: float = 1e-6,
         frozen_stages: int = -1,
         with_cp: bool = False,
+        final_norm_eps: float = 1e-6,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -186,7 +188,7 @@ class ConvNeXt(BaseModule):
         )
 
         if self.out_indices is None:
-            self.norm = nn.LayerNorm(self.dims[-1], eps=1e-6)
+            self.norm = nn.LayerNorm(self.dims[-1], eps=final_norm_eps)
         else:
             for i in sorted(set(self.out_indices)):
                 self.add_module(f'norm{i}', LayerNorm(self.dims[i]))

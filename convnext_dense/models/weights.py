@@ -1,61 +1,69 @@
-"""Reading checkpoints, and moving their weights into a model.
+"""Moving weights from a file into a model: strictly, and saying what was done.
 
-Every read goes through :func:`read_checkpoint`, which never unpickles anything but tensors and plain values.
+:func:`~.reading.read_checkpoint` reads the file, :mod:`~.formats` gives its weights our names.
 """
 
 from __future__ import annotations
 
-import math
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
+from .convnext import ConvNeXt
 from .fetch import locate
+from .formats import STAGES, Arch, arch_of, convert
+from .isotropic import ISOTROPIC_SIZES, IsotropicConvNeXt, IsotropicSize
+from .reading import read_checkpoint
+from .variant import Variant, check_final_norm, variant_of
 
-MAGIC = (b'PK\x03\x04', b'\x80')  # torch.save's zip archive, and the bare pickle of its older format
 OWN_NORMS = ('final norm', 'norms of the outputs')  # the backbone's, of classification and of dense tasks
+RAW, EMA = ('state_dict', 'model'), ('ema_state_dict', 'model_ema', 'state_dict_ema')  # ours, the official, timm's
 
 
-def read_checkpoint(path: str | Path) -> dict:
-    """Read a checkpoint file onto the CPU: tensors and plain values only.
+class Weights(NamedTuple):
+    """The weights in a file, by our names.
+
+    Attributes:
+        path: the file.
+        source: the format they are in there, in words.
+        state: name to tensor.
+        left_over: names in the file that are not in ``state``.
+        variant: what is known about the network beside its weights.
+        classes: names of the classes that they are for, None if the file does not say.
+    """
+
+    path: Path
+    source: str
+    state: dict[str, Tensor]
+    left_over: list[str]
+    variant: Variant
+    classes: list[str] | None
+
+
+def weights_in(content: Mapping, path: str | Path, kind: str = 'raw') -> Weights:
+    """Recognise the weights in what :func:`read_checkpoint` read from a file.
+
+    Args:
+        kind: ``'raw'``, or ``'ema'`` for the moving average in the file.
 
     Raises:
-        UserError: if it is missing, empty, truncated, no checkpoint, or would run code when unpickled.
+        UserError: if there are none of that kind, or they are no ConvNeXt's, or of one that ours can't compute.
     """
     path = Path(path)
-    if not path.exists():
-        raise UserError(f'no checkpoint at {path}: check the path')
-    if path.is_dir():
-        raise UserError(f'{path} is a folder: name the checkpoint file in it')
-    try:
-        with open(path, 'rb') as file:
-            start = file.read(4)
-    except OSError as error:
-        raise UserError(f'checkpoint {path} cannot be read ({error.strerror})') from None
-    if not start:
-        raise UserError(f'checkpoint {path} is empty: its writing was cut off, take another one')
-    if not start.startswith(MAGIC):
-        raise UserError(f'{path} is no checkpoint: expected a file that torch.save wrote, it starts with {start!r}')
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except pickle.UnpicklingError:
-        raise UserError(
-            f'checkpoint {path} is damaged, or holds Python objects, which could run code when loaded: '
-            'copy it again, or save its state dict alone, with tensors and plain values only'
-        ) from None
-    except Exception:  # a damaged file can make the reader fail in any way
-        raise UserError(f'checkpoint {path} is truncated or damaged: copy or download it again') from None
-    if not isinstance(content, dict):
-        raise UserError(f'{path} is no checkpoint: it holds a {type(content).__name__}, not a dict of weights')
-    return content
+    source, state, left_over = convert(state_dict_of(content, kind, path), 'ours', path=path)
+    meta = content['meta'] if isinstance(content.get('meta'), Mapping) else {}
+    variant = variant_of(path, source, meta)
+    dataset_meta = meta.get('dataset_meta')
+    classes = dataset_meta.get('classes') if isinstance(dataset_meta, Mapping) else None
+    return Weights(path, source, state, left_over, variant, classes)
 
 
 def state_dict_of(checkpoint: Mapping, weights: str = 'raw', source: str | Path = 'the file') -> dict[str, Tensor]:
-    """The weights in a checkpoint of ours or of the official releases.
+    """The weights in a checkpoint, ours, timm's or of the official releases.
 
     Args:
         weights: ``'raw'``, or ``'ema'`` for their exponential moving average.
@@ -63,8 +71,7 @@ def state_dict_of(checkpoint: Mapping, weights: str = 'raw', source: str | Path 
     Raises:
         UserError: if the checkpoint does not hold them.
     """
-    names = {'raw': ('state_dict', 'model'), 'ema': ('ema_state_dict', 'model_ema')}[weights]
-    for name in names:
+    for name in {'raw': RAW, 'ema': EMA}[weights]:
         if _is_weights(checkpoint.get(name)):
             return dict(checkpoint[name])
     if weights == 'raw' and _is_weights(checkpoint):
@@ -73,7 +80,11 @@ def state_dict_of(checkpoint: Mapping, weights: str = 'raw', source: str | Path 
 
 
 def _is_weights(value: object) -> bool:
-    return isinstance(value, Mapping) and bool(value) and all(isinstance(t, Tensor) for t in value.values())
+    return (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(isinstance(name, str) and isinstance(t, Tensor) for name, t in value.items())
+    )
 
 
 def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor], source: str) -> None:
@@ -88,10 +99,20 @@ def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor], source: st
     model.load_state_dict(state_dict)
 
 
+def load_whole(model: nn.Module, weights: Weights) -> None:
+    """Load a whole model strictly, as :func:`load_strictly` does, and only where it computes the same.
+
+    Raises:
+        UserError: with the first differences, or if the eps of the final norm is another.
+    """
+    check_final_norm(model, weights.variant, weights.path)
+    load_strictly(model, weights.state, f'checkpoint {weights.path}')
+
+
 def load_pretrained(
     model: nn.Module, source: str | Path, weights: str = 'raw', classes: Sequence[str] | None = None
 ) -> str:
-    """Start a classifier, detector or segmentor from a checkpoint, ours or official, of any of the three.
+    """Start a classifier, detector or segmentor from weights of any of the three, in any known format.
 
     The backbone must match. What a task adds to it is loaded where the file has it in the same shapes, and stays fresh
     elsewhere: the norms of the outputs, neck, heads. If the file is known to be for other classes than
@@ -99,7 +120,7 @@ def load_pretrained(
 
     Args:
         model: anything with the backbone under ``backbone``.
-        source: a path, or an official name such as ``convnext_tiny_1k_224``.
+        source: whatever :func:`~.fetch.locate` finds: a path, a URL, a name.
         weights: ``'raw'``, or ``'ema'`` for the moving average in the file.
 
     Returns:
@@ -113,16 +134,15 @@ def load_pretrained(
         raise UserError(
             f'no checkpoint at {path}: start from another with --pretrained, or from none with --pretrained none'
         )
-    content = read_checkpoint(path)
-    loaded = with_our_names(state_dict_of(content, weights, path), path)
-    own = model.state_dict()
+    found = weights_in(read_checkpoint(path), path, weights)
+    own, loaded = model.state_dict(), found.state
     trunks = [{n: t for n, t in state.items() if _part(n) == 'backbone'} for state in (own, loaded)]
     differences = _differences(*trunks)
     if differences:
-        raise UserError(f'{path} does not fit this backbone: {_first(differences)}')
+        raise UserError(f'{path} ({found.source}) does not fit this backbone: {_first(differences)}')
+    check_final_norm(model, found.variant, path)
 
-    of_file = ((content.get('meta') or {}).get('dataset_meta') or {}).get('classes')
-    others = classes is not None and of_file is not None and list(of_file) != list(classes)
+    others = classes is not None and found.classes is not None and list(found.classes) != list(classes)
     modules = _by_module(own)
     fitting = {
         module
@@ -133,12 +153,14 @@ def load_pretrained(
     chosen = {name: loaded[name] for module in fitting for name in modules[module]}
     model.load_state_dict(chosen, strict=False)
     fresh = sorted({_part(module) for module in modules.keys() - fitting})
-    left_over = sorted({_part(module) for module in _by_module(loaded).keys() - fitting})
+    left_over = {_part(name) for name in [*(_by_module(loaded).keys() - fitting), *found.left_over]}
     kind = ' of averaged weights' if weights == 'ema' else ''
     return (
-        f'pretrained: {len(chosen)} tensors{kind} from {path}; fresh: {", ".join(fresh) or "nothing"}; '
-        f'left over in the file: {", ".join(left_over) or "nothing"}'
-        + (f' (it is for {len(of_file)} other classes)' if others and of_file else '')
+        f'pretrained: {len(chosen)} tensors{kind} from {path} ({found.source}); '
+        f'fresh: {", ".join(fresh) or "nothing"}; '
+        f'left over in the file: {", ".join(sorted(left_over)) or "nothing"}'
+        + (f' (it is for {len(found.classes)} other classes)' if others and found.classes else '')
+        + (f'; {found.variant.note}' if found.variant.note else '')
     )
 
 
@@ -158,45 +180,30 @@ def _by_module(state_dict: Mapping[str, Tensor]) -> dict[str, list[str]]:
     return modules
 
 
-def with_our_names(state_dict: dict[str, Tensor], path: str | Path) -> dict[str, Tensor]:
-    """A model's weights by our names: official ones have no prefix, ours put the backbone under ``backbone.``.
+def check_backbone(weights: Weights) -> None:
+    """See that the backbone is a ConvNeXt of some size, whole and with nothing else in it.
 
     Raises:
-        UserError: if they are no ConvNeXt's.
+        UserError: with the first differences by name and shape.
     """
-    if any(name.startswith('backbone.') for name in state_dict):
-        return state_dict
-    if 'encoder.downsample_layers.0.0.weight' in state_dict:
-        return _of_fcmae(state_dict)
-    if any(name in state_dict for name in ('downsample_layers.0.0.weight', 'blocks.0.dwconv.weight')):
-        return {n if n.startswith('head.') else f'backbone.{n}': t for n, t in state_dict.items()}
-    raise UserError(f'{path} holds no ConvNeXt weights: its first tensors are {", ".join(list(state_dict)[:3])}')
+    trunk = {name.removeprefix('backbone.'): t for name, t in weights.state.items() if name.startswith('backbone.')}
+    with torch.device('meta'):
+        differences = _differences(_network_for(trunk, arch_of(weights.state)).state_dict(), trunk)
+    if differences:
+        raise UserError(f'{weights.path} ({weights.source}) is no ConvNeXt as it is known here: {_first(differences)}')
 
 
-def _of_fcmae(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The encoder of V2's masked pre-training, whose sparse convolutions store their kernels flattened.
-
-    A kernel is (k * k, C) where it is depthwise and (k * k, in, out) elsewhere, its positions column by column; norms
-    and pointwise layers sit one level deeper, under ``ln`` and ``linear``; GRN's parameters are (1, 4C).
-    """
-    weights = {}
-    for name, tensor in state_dict.items():
-        part, _, rest = name.partition('.')
-        if part != 'encoder':
-            continue  # the decoder and its mask token
-        if rest.endswith('.kernel'):
-            side = math.isqrt(tensor.shape[0])
-            if tensor.ndim == 2:
-                tensor = tensor[:, None]  # (k * k, 1, C)
-            tensor = tensor.permute(2, 1, 0).unflatten(2, (side, side)).transpose(2, 3).contiguous()
-            rest = rest.removesuffix('kernel') + 'weight'
-        rest = rest.replace('.ln.', '.').replace('.linear.', '.')
-        if rest.endswith('.bias'):
-            tensor = tensor.flatten()
-        elif '.grn.' in rest:
-            tensor = tensor.reshape(1, 1, 1, -1)
-        weights[f'backbone.{rest}'] = tensor
-    return weights
+def _network_for(trunk: Mapping[str, Tensor], arch: Arch) -> nn.Module:
+    scaled = float(any(name.endswith('.gamma') and '.grn.' not in name for name in trunk))
+    if 'stem.weight' in trunk:
+        blocks = len({name.split('.')[1] for name in trunk if name.startswith('blocks.')})
+        sizes = {size: name for name, size in ISOTROPIC_SIZES.items()}
+        name = sizes.get(IsotropicSize(blocks, len(trunk['stem.weight'])), 'of these weights')
+        return IsotropicConvNeXt(name, layer_scale_init_value=scaled)
+    indices = None if 'norm.weight' in trunk else [s for s in STAGES if f'norm{s}.weight' in trunk]
+    depths, dims = ([max(1, n) for n in numbers] for numbers in arch.size)
+    channels = trunk['downsample_layers.0.0.weight'].shape[1] if 'downsample_layers.0.0.weight' in trunk else 3
+    return ConvNeXt(dict(depths=depths, dims=dims), arch.version, channels, indices, layer_scale_init_value=scaled)
 
 
 def _differences(own: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:

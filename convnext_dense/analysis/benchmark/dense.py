@@ -15,6 +15,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from ...engine.runner import build_model
+from ...models.formats import convert
 from ...registry import MODELS, SCOPE
 from .setting import Setting
 from .timing import OURS, Absent, Contender, Series, measure
@@ -101,7 +102,7 @@ def _contenders(
         stock_cfg = copy.deepcopy(cfg)
         stock_cfg.model = stock(cfg.model, ours.backbone.depths, ours.backbone.dims)
         peer = _build(stock_cfg)
-        peer.load_state_dict(_stock_weights(weights, peer))
+        peer.load_state_dict(_stock_weights(weights))
         yield _contender(what, kind, STOCK, dtype, peer, data, setting)
 
 
@@ -124,17 +125,12 @@ def stock(model: Any, depths: Sequence[int], dims: Sequence[int]) -> Any:
     return changed
 
 
-def _stock_weights(weights: dict[str, Tensor], model: Any) -> dict[str, Tensor]:
-    from timm.models.convnext import checkpoint_filter_fn
-
-    trunk = {name.removeprefix('backbone.'): t for name, t in weights.items() if name.startswith('backbone.')}
-    norms = {name: trunk.pop(name) for name in list(trunk) if name.startswith('norm')}
-    body = checkpoint_filter_fn(trunk, model.backbone.body.model)
-    return {
-        **{name: tensor for name, tensor in weights.items() if not name.startswith('backbone.')},
-        **{f'backbone.norms.{name.removeprefix("norm")}': tensor for name, tensor in norms.items()},
-        **{f'backbone.body.model.{name}': tensor for name, tensor in body.items()},
-    }
+def _stock_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    converted = convert(weights, 'timm', conv_mlp=False)
+    stock_weights = {f'backbone.body.model.{name}': tensor for name, tensor in converted.state.items()}
+    for name in converted.left_over:  # the norms of the outputs, neck and heads
+        stock_weights[name.replace('backbone.norm', 'backbone.norms.')] = weights[name]
+    return stock_weights
 
 
 def _contender(what: str, kind: str, name: str, dtype: str, model: Any, data: dict, setting: Setting) -> Contender:

@@ -36,8 +36,8 @@ def test_ours_and_stock_agree(task, batch, kind, tmp_path):
 def test_a_wrong_weight_is_refused(monkeypatch, tmp_path):
     convert = module._stock_weights
 
-    def broken(weights, model):
-        found = convert(weights, model)
+    def broken(weights):
+        found = convert(weights)
         found['backbone.norms.2.bias'] = found['backbone.norms.2.bias'] + 0.05
         return found
 
