@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import torch
-from mmengine.utils.dl_utils import collect_env
-
+from convnext_dense.analysis.environment import environment
 from convnext_dense.data.sample import ensure_sample
 
 ROOT = Path(__file__).parents[1]
@@ -43,27 +39,12 @@ def main(config: str, pretrained: str | None, keep: str | None) -> None:
         'pretrained': pretrained is not None,
         'seconds': round(seconds, 1),
         'metrics': {name: round(value, 4) for name, value in metrics.items()},
-        'environment': {
-            'cpu': cpu_name(),
-            'cores': os.cpu_count(),
-            'threads': torch.get_num_threads(),
-            'load': round(os.getloadavg()[1], 1),  # processes that wanted a core, over the last five minutes
-            'gpu': collect_env()['CUDA available'],
-            'torch': torch.__version__,
-            'python': platform.python_version(),
-        },
+        'environment': environment(),
     }
     start = '_from_backbone' if pretrained else ''
     path = Path(__file__).with_name(f'sample_{Path(config).stem}{start}.json')
     path.write_text(json.dumps(result, indent=2) + '\n')
     print(f'{path.name}: {result["metrics"]} in {seconds:.0f} s')
-
-
-def cpu_name() -> str:
-    for line in Path('/proc/cpuinfo').read_text().splitlines():
-        if line.startswith('model name'):
-            return line.split(':')[1].strip()
-    return platform.processor()
 
 
 if __name__ == '__main__':

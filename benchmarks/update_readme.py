@@ -78,9 +78,61 @@ def _time(result: dict) -> str:
 def _measured(result: dict) -> str:
     environment = result['environment']
     return (
-        f'Measured with `benchmarks/sample_accuracy.py` on {environment["cores"]} cores of {environment["cpu"]}, '
-        f'without a GPU, torch {environment["torch"]}, Python {environment["python"]}; the sample was there already. '
+        f'Measured with `benchmarks/sample_accuracy.py` on {_machine(environment)}; the sample was there already. '
         'A load above 2 means that other work shared the cores: on idle ones it is faster.'
+    )
+
+
+def _machine(environment: dict) -> str:
+    gpu = f'with {environment["gpu"]}' if environment['gpu'] else 'without a GPU'
+    return (
+        f'{environment["cores"]} cores of {environment["cpu"]}, {gpu}, torch {environment["torch"]}, '
+        f'Python {environment["python"]}'
+    )
+
+
+def throughput(results: list[dict] | None = None) -> str:
+    """A row for each thing and type that tools/benchmark.py measured of ours."""
+    if results is None:
+        results = [json.loads(path.read_text()) for path in sorted(HERE.glob('throughput_*.json'))]
+    if not results:
+        return 'Not measured yet.'
+    lines = ['| what | ours, quartiles | ours is faster by | memory |', '| --- | --- | --- | --- |']
+    for result in results:
+        compiled = ', compiled' if result['setting']['compiled'] else ''
+        for series in result['series']:
+            timed = [row for row in series['rows'] if 'rate' in row]
+            for own in (row for row in timed if row['name'] == 'ours'):
+                peers = [row for row in timed if row['name'] != 'ours']
+                rate, dtype = own['rate'], f', {own["dtype"]}' if own['dtype'] else ''
+                cells = [
+                    f'{series["what"]}: {series["about"]}{dtype}{compiled}',
+                    f'{rate["median"]:.3g} {series["unit"]}, {rate["lower_quartile"]:.3g} to '
+                    f'{rate["upper_quartile"]:.3g}',
+                    ', '.join(f'{peer["ours_is_faster"][_label(own)]:.2f} x {_label(peer)}' for peer in peers),
+                    next((_memory(own, peer) for peer in peers if own['memory'] and peer['memory']), '-'),
+                ]
+                lines.append(f'| {" | ".join(cells)} |')
+    lines.append('')
+    for machine in dict.fromkeys(map(_measured_throughput, results)):
+        lines.append(machine)
+    return '\n'.join(lines)
+
+
+def _label(row: dict) -> str:
+    return f'{row["name"]} {row["dtype"]}'.strip()
+
+
+def _memory(own: dict, peer: dict) -> str:
+    return f'{own["memory"] / 2**20:.0f} MiB, {own["memory"] / peer["memory"]:.2f} x {_label(peer)}'
+
+
+def _measured_throughput(result: dict) -> str:
+    environment = result['environment']
+    versions = ', '.join(f'{n} {environment[n]}' for n in ('torchvision', 'timm', 'transformers') if environment[n])
+    return (
+        f'Measured with `{result["command"]}` on {_machine(environment)}, {versions}; '
+        f'threads {environment["threads"]}, load at the start {environment["load"]}, {environment["date"]}.'
     )
 
 
@@ -106,6 +158,7 @@ TABLES = {
     'published dense': published_dense,
     'sample': sample,
     'sample dense': sample_dense,
+    'throughput': throughput,
 }
 
 

@@ -25,6 +25,7 @@ VERBS = {
     'train': 'train a model',
     'test': 'test a checkpoint',
     'demo': 'draw what a model finds in pictures and videos',
+    'benchmark': 'measure speed and memory against other libraries, side by side',
     'convert_weights': 'convert weights between the formats they are published in',
     'param_groups': 'show the learning rates and weight decays that a config gives its parameters',
     'flops': 'count parameters, MACs and activations, and compare them with the published ones',

@@ -1,0 +1,46 @@
+"""What a measurement was made on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+PEERS = ('torchvision', 'timm', 'transformers')
+
+
+def environment() -> dict[str, str | int | float | bool | None]:
+    """The processor, its load, and versions, as plain values; a package that is absent has the version None.
+
+    ``load`` is how many processes wanted a core, on average over the last five minutes.
+    """
+    return {
+        'cpu': cpu_name(),
+        'cores': os.cpu_count(),
+        'threads': torch.get_num_threads(),
+        'load': round(os.getloadavg()[1], 1),
+        'gpu': torch.cuda.get_device_name() if torch.cuda.is_available() else False,
+        'torch': torch.__version__,
+        **{name: _version(name) for name in PEERS},
+        'python': platform.python_version(),
+        'date': date.today().isoformat(),
+    }
+
+
+def cpu_name() -> str:
+    info = Path('/proc/cpuinfo')
+    for line in info.read_text().splitlines() if info.is_file() else ():
+        if line.startswith('model name'):
+            return line.split(':')[1].strip()
+    return platform.processor()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,31 @@
+"""The metrics of mmseg and mmdet agree with ours on the predictions that they are timed on."""
+
+import pytest
+import torch
+
+from convnext_dense.analysis.benchmark import evaluation as module
+from convnext_dense.analysis.benchmark.evaluation import evaluation
+from convnext_dense.analysis.benchmark.setting import Setting
+from convnext_dense.evaluation import IoU
+
+pytestmark = pytest.mark.usefixtures('two_rounds')
+SETTING = Setting(torch.device('cpu'), seconds=0)
+
+
+def test_results_agree(capfd):
+    miou, coco, masks = evaluation(SETTING, 2, (64, 96))
+    assert [row.name for row in miou.rows] == ['ours', 'mmseg']
+    assert [row.name for row in coco.rows] == ['ours', 'mmdet']
+    assert (miou.items, coco.items, masks.items, masks.unit) == (2, 2, 100, 'masks')
+    for series in (miou, coco, masks):
+        assert not series.failures()
+        assert all(len(row.seconds) == 2 for row in series.rows)
+    assert 0 < miou.rows[1].difference < 1e-3  # mmseg rounds
+    assert masks.rows[1].difference == 0
+    assert not capfd.readouterr().out  # the metrics' own tables
+
+
+def test_another_result_is_refused(monkeypatch):
+    count = IoU._count
+    monkeypatch.setattr(IoU, '_count', lambda self, sample: count(self, sample).roll(1, 0))
+    assert 'is off by' in module._miou(SETTING, 1, (64, 96)).rows[1].problem
