@@ -106,8 +106,9 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> the same
         y = self.dwconv(x)
         if positionwise.pays(x):
-            trained = torch.is_grad_enabled() and (x.requires_grad or any(p.requires_grad for p in self.parameters()))
-            if not trained:
+            drops = self.training and self.drop_path > 0
+            learns = torch.is_grad_enabled() and (x.requires_grad or any(p.requires_grad for p in self.parameters()))
+            if not drops and not learns:
                 return positionwise.residual(self, x, y)
             if self._has_own_layers():
                 return positionwise.trained_residual(self, x, y)
