@@ -1,0 +1,165 @@
+"""Computing a block in parts against the same block layer by layer."""
+
+import runpy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from convnext_dense import ConvNeXt
+from convnext_dense.models import positionwise
+from convnext_dense.models.convnext import Block, Pointwise
+
+SMALL = dict(depths=[1, 2, 1, 1], dims=[8, 12, 16, 24])
+
+
+@pytest.fixture(autouse=True, params=[64, 10**9], ids=['matrices', 'convolutions'])
+def many_parts(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Parts of 33 positions, by either kind of pointwise layer."""
+    monkeypatch.setattr(positionwise, 'HIDDEN', 1)
+    monkeypatch.setattr(positionwise, 'FEWEST', 33)
+    monkeypatch.setattr(positionwise, 'PACKING_PAYS', 10**9 + 1 - request.param)
+
+
+def some_block(version: int = 1, layer_scale: float = 0.5, drop_path: float = 0.0) -> Block:
+    torch.manual_seed(0)
+    block = Block(8, drop_path, layer_scale, version).double()
+    for parameter in block.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return block
+
+
+def outcome(block: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """What a module returns, and all gradients of some loss of it."""
+    x = x.clone().requires_grad_()
+    block.zero_grad()
+    torch.manual_seed(1)
+    y = block(x)
+    (y * torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)).sum().backward()
+    grads = {name: p.grad for name, p in block.named_parameters() if p.requires_grad}
+    assert x.grad is not None
+    return y.detach(), {'x': x.grad, **grads}
+
+
+@pytest.mark.parametrize('shape', [(3, 8, 7, 9), (1, 8, 1, 1), (2, 8, 1, 50)])
+@pytest.mark.parametrize(
+    'options', [{}, dict(layer_scale=0.0), dict(drop_path=0.5), dict(version=2)], ids=['', 'no scale', 'drop', 'v2']
+)
+def test_parts_equal_the_layers(shape: tuple[int, ...], options: dict) -> None:
+    block = some_block(**options)
+    x = torch.randn(shape, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
+    y, grads = outcome(block, x)
+    with positionwise.plain():
+        wanted, wanted_grads = outcome(block, x)
+    torch.testing.assert_close(y, wanted, rtol=1e-12, atol=1e-12)
+    assert grads.keys() == wanted_grads.keys()
+    for name, grad in wanted_grads.items():
+        torch.testing.assert_close(grads[name], grad, rtol=1e-11, atol=1e-11, msg=name)
+
+    block.eval()
+    before = x.clone()
+    with torch.no_grad():
+        y = block(x)
+        assert torch.equal(x, before)
+        with positionwise.plain():
+            torch.testing.assert_close(y, block(x), rtol=1e-12, atol=1e-12)
+
+
+def test_gradients_equal_finite_differences() -> None:
+    block = some_block()
+    x = torch.randn(2, 8, 4, 5, dtype=torch.float64, requires_grad=True)
+    parameters = list(block.parameters())
+    assert torch.autograd.gradcheck(lambda x, *_: block(x), (x, *parameters), nondet_tol=0.0, fast_mode=True)
+
+
+def test_frozen_parameters_get_no_gradient() -> None:
+    block = some_block()
+    for name in ('dwconv', 'norm', 'pwconv1'):
+        getattr(block, name).requires_grad_(False)
+    x = torch.randn(2, 8, 5, 5, dtype=torch.float64)
+    block(x).sum().backward()
+    with_gradient = {name for name, p in block.named_parameters() if p.grad is not None}
+    assert with_gradient == {'pwconv2.weight', 'pwconv2.bias', 'gamma'}
+    grad = block.gamma.grad.clone()
+    block.zero_grad()
+    with positionwise.plain():
+        block(x).sum().backward()
+    torch.testing.assert_close(grad, block.gamma.grad)
+
+
+def test_bfloat16_errs_no_more_than_the_layers() -> None:
+    torch.manual_seed(0)
+    model = ConvNeXt(SMALL, layer_scale_init_value=1.0)
+    x = torch.randn(2, 3, 64, 96)
+
+    def run(autocast: bool = True) -> list[Tensor]:
+        model.zero_grad()
+        with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
+            outputs = model(x)
+        sum(output.float().square().mean() for output in outputs).backward()
+        return [*outputs, *(p.grad.clone() for p in model.parameters())]
+
+    parts = run()
+    with positionwise.plain():
+        layers, exact = run(), run(autocast=False)
+    assert [t.dtype for t in parts] == [t.dtype for t in layers]
+
+    def error(tensors: list[Tensor]) -> float:
+        return sum(float((t - e).norm() / e.norm()) for t, e in zip(tensors, exact, strict=True)) / len(exact)
+
+    assert error(parts) <= 1.3 * error(layers) <= 0.1
+
+
+def kept(model: nn.Module, x: Tensor) -> int:
+    """Elements that a step keeps for its backward pass, parameters aside."""
+    storages = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storages[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        outputs = model(x)
+    del outputs
+    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    return sum(t.untyped_storage().nbytes() // t.element_size() for key, t in storages.items() if key not in own)
+
+
+def test_training_keeps_little_more_than_half() -> None:
+    model = ConvNeXt('atto', out_indices=None)
+    x = torch.randn(2, 3, 64, 64)
+    parts = kept(model, x)
+    with positionwise.plain():
+        assert parts <= 0.65 * kept(model, x)
+
+
+class Doubled(Pointwise):
+    """What someone might put in a layer's place."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+@pytest.mark.parametrize('trained', [True, False])
+def test_layers_that_are_replaced_or_hooked_are_called(trained: bool) -> None:
+    block = some_block()
+    x = torch.randn(1, 8, 6, 6, dtype=torch.float64)
+    seen: list[int] = []
+    with torch.set_grad_enabled(trained):
+        hook = block.pwconv2.register_forward_hook(lambda module, args, output: seen.append(1))
+        block(x)
+        assert seen
+        hook.remove()
+        replaced = Doubled(8, 32).double()
+        replaced.load_state_dict(block.pwconv1.state_dict())
+        block.pwconv1 = replaced
+        y = block(x)
+        with positionwise.plain():
+            torch.testing.assert_close(y, block(x))
+
+
+def test_the_environment_turns_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, on in (('1', False), ('0', True), ('', True)):
+        monkeypatch.setenv('CONVNEXT_DENSE_PLAIN', value)
+        module = runpy.run_path(positionwise.__file__)
+        assert module['pays'](torch.zeros(1)) == on
