@@ -136,6 +136,14 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_compile_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='compile the backbone with torch.compile: faster steps after a slow first one; needs a C++ compiler',
+    )
+
+
 def add_trust_argument(parser: argparse.ArgumentParser) -> None:
     """The only way to have objects unpickled."""
     parser.add_argument(

@@ -20,12 +20,13 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
-from ..cli import add_config_arguments, add_trust_argument, progress_bar
+from ..cli import add_compile_argument, add_config_arguments, add_trust_argument, progress_bar
 from ..demo_files import RESULTS, find_inputs, is_video, name_outputs
 from ..engine import checkpoint as checkpoints
 from ..errors import UserError
 from ..files import whole
 from ..inference import Picture, Predictor, Result, load
+from ..models.compiling import compile_backbone
 from ..models.reading import trust_pickle
 from ..results import Detection, Segmentation
 from ..video import Video, write_video
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--batch-size', type=int, metavar='N', default=1, help='pictures at once, more for a GPU (default: 1)'
     )
+    add_compile_argument(parser)
     parser.add_argument('--device', choices=('cpu', 'cuda'), help='default: cuda where there is a GPU')
     parser.add_argument(
         '--score', type=float, metavar='S', default=0.3, help='leave out detections below this score (default: 0.3)'
@@ -65,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
     if args.trust_pickle:
         trust_pickle(checkpoints.find(args.checkpoint))
     predict = load(args.config, args.checkpoint, args.weights, args.device, args.data, args.cfg_options)
+    if args.compile:
+        compile_backbone(predict.model)
     outputs = name_outputs(inputs, out_dir, labels=predict.task == 'segmentation')
     with progress_bar() as bar:
         demo = _Demo(predict, args.batch_size, args.score, bar)

@@ -15,7 +15,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..analysis.show import INDEX, ShowPredictions
-from ..cli import add_run_arguments, add_trust_argument
+from ..cli import add_compile_argument, add_run_arguments, add_trust_argument
 from ..config import fit_to_machine, read_config
 from ..engine import Runner
 from ..engine import checkpoint as checkpoints
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--weights', choices=('raw', 'ema'), help='test only these (default: both)')
     add_trust_argument(parser)
     parser.add_argument('--tta', action='store_true', help='test-time augmentation: several scales, and flips')
+    add_compile_argument(parser)
     parser.add_argument('--out', metavar='metrics.json', help='write the metrics there')
     parser.add_argument('--show-dir', metavar='DIR', help='draw pictures with prediction and truth there')
     parser.add_argument('--show', type=int, default=60, metavar='N', help='how many pictures to draw (default: 60)')
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> None:
     cfg.resume = False
     cfg.test_cfg.weights = args.weights
     cfg.test_dataloader.dataset.on_bad_image = args.on_bad_image
+    cfg.compile_backbone = args.compile
     if args.tta:
         _use_tta(cfg, args.config)
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):

@@ -20,7 +20,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from ..cli import add_run_arguments, add_trust_argument
+from ..cli import add_compile_argument, add_run_arguments, add_trust_argument
 from ..config import fit_to_machine, read_config, set_amp, set_length
 from ..data.check import PROBLEM
 from ..engine import COMMANDS, DataCheck, Runner, failing_together
@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_trust_argument(parser)
     parser.add_argument('--amp', choices=('off', 'fp16', 'bf16'), help="mixed precision (default: the config's)")
+    add_compile_argument(parser)
     parser.add_argument('--seed', type=int, metavar='N', help="random seed (default: the config's, 0)")
     parser.add_argument('--epochs', type=int, metavar='N', help='length of the run; warm-up and decay follow')
     parser.add_argument('--iters', type=int, metavar='N', help='the same for configs that count optimizer steps')
@@ -134,6 +135,7 @@ def run(args: argparse.Namespace) -> None:
         loader.dataset.on_bad_image = args.on_bad_image
     cfg.visualizer.vis_backends += [dict(type=TRACKERS[name]) for name in args.track]
     cfg.launcher = args.launcher
+    cfg.compile_backbone = args.compile
     os.environ.setdefault('LOCAL_RANK', '0')
     if args.check_data and os.environ.get(RANKS[args.launcher], '0') == '0':
         _check_data(cfg, args.config, args.on_bad_image == 'skip')

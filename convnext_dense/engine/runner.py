@@ -35,6 +35,7 @@ from torch.utils.data import DataLoader
 from .. import __version__
 from ..errors import Stopped, UserError
 from ..files import check_folder
+from ..models.compiling import compile_backbone
 from ..models.weights import load_pretrained, load_whole, read_checkpoint, weights_in
 from ..registry import MODELS, RUNNERS
 from . import checkpoint as checkpoints
@@ -62,8 +63,9 @@ class Runner(mmengine.runner.Runner):
     """Runs a config.
 
     Beyond mmengine's keys a config may have ``pretrained``, the checkpoint or official weights that training starts
-    from, and ``pretrained_weights``, ``'raw'`` or ``'ema'``. ``resume`` may be ``'auto'``: go on where there is a
-    checkpoint to go on from, else start. A default hook that is None is left out.
+    from, and ``pretrained_weights``, ``'raw'`` or ``'ema'``; ``compile_backbone``, to have it compiled by torch.
+    ``resume`` may be ``'auto'``: go on where there is a checkpoint to go on from, else start. A default hook that is
+    None is left out.
     """
 
     _has_loaded: bool
@@ -173,7 +175,10 @@ class Runner(mmengine.runner.Runner):
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
         with config_errors('model'):
-            return super().build_model(model)
+            model = super().build_model(model)
+        if self.cfg.get('compile_backbone'):
+            compile_backbone(model.module if isinstance(model, BaseTTAModel) else model)
+        return model
 
     @staticmethod
     def build_dataloader(*args: object, **kwargs: object) -> DataLoader:

@@ -1,0 +1,28 @@
+"""``torch.compile`` for the backbone, where nearly all of the time goes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from torch import nn
+
+from ..errors import UserError
+
+
+def compile_backbone(model: nn.Module, backend: str = 'inductor') -> None:
+    """Have a model's backbone compiled at its first call, and again where pictures of another size ask for it.
+
+    It stays the same module with the same parameter names, so checkpoints do not change.
+
+    Args:
+        model: anything with the backbone under ``backbone``.
+        backend: of ``torch.compile``.
+
+    Raises:
+        UserError: if there is no C++ compiler, which torch's compiler writes for, also on GPUs.
+    """
+    compilers = (os.environ.get('CXX'), 'g++', 'clang++')
+    if backend == 'inductor' and not any(shutil.which(name) for name in compilers if name):
+        raise UserError('--compile needs a C++ compiler, such as g++: install one, or leave out --compile')
+    model.backbone.compile(backend=backend)

@@ -1,0 +1,40 @@
+"""Compiled backbones against the same ones uncompiled."""
+
+import pytest
+import torch
+from torch import nn
+
+from convnext_dense import ConvNeXt
+from convnext_dense.errors import UserError
+from convnext_dense.models import compiling
+
+SMALL = dict(depths=[1, 1, 1, 1], dims=[4, 6, 8, 10])
+
+
+class Model(nn.Module):
+    def __init__(self, **options) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.backbone = ConvNeXt(SMALL, layer_scale_init_value=1.0, **options)
+
+
+@pytest.mark.parametrize('options', [dict(version=2), dict(out_indices=None, drop_path_rate=0.5)])
+def test_the_backbone_is_one_graph_while_training(options):
+    torch._dynamo.reset()
+    explained = torch._dynamo.explain(Model(**options).train().backbone)(torch.randn(2, 3, 64, 40))
+    assert explained.graph_count == 1 and not explained.break_reasons
+
+
+def test_compiled_it_is_the_same_under_the_same_names():
+    model = Model().eval()
+    x = torch.randn(2, 3, 64, 40)
+    names, wanted = list(model.state_dict()), model.backbone(x)
+    compiling.compile_backbone(model, backend='aot_eager')
+    assert model.backbone._compiled_call_impl is not None and list(model.state_dict()) == names
+    torch.testing.assert_close(model.backbone(x), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_without_a_compiler_it_is_said(monkeypatch):
+    monkeypatch.setattr(compiling.shutil, 'which', lambda name: None)
+    with pytest.raises(UserError, match='--compile needs a C\\+\\+ compiler'):
+        compiling.compile_backbone(Model())
