@@ -175,10 +175,10 @@ class Runner(mmengine.runner.Runner):
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
         with config_errors('model'):
-            model = super().build_model(model)
+            built: nn.Module = super().build_model(model)
         if self.cfg.get('compile_backbone'):
-            compile_backbone(model.module if isinstance(model, BaseTTAModel) else model)
-        return model
+            compile_backbone(built.module if isinstance(built, BaseTTAModel) else built)
+        return built
 
     @staticmethod
     def build_dataloader(*args: object, **kwargs: object) -> DataLoader:

@@ -25,4 +25,4 @@ def compile_backbone(model: nn.Module, backend: str = 'inductor') -> None:
     compilers = (os.environ.get('CXX'), 'g++', 'clang++')
     if backend == 'inductor' and not any(shutil.which(name) for name in compilers if name):
         raise UserError('--compile needs a C++ compiler, such as g++: install one, or leave out --compile')
-    model.backbone.compile(backend=backend)
+    model.get_submodule('backbone').compile(backend=backend)
