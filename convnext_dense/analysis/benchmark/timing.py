@@ -143,10 +143,8 @@ def measure(
             row.difference = differ((contender.check or contender.run)(), reference)
             if contender.check:
                 contender.run()  # warm
-        except RuntimeError as error:
-            if contender.name == OURS:
-                raise
-            row.problem = f'fails: {str(error).splitlines()[0]}'
+        except Exception as error:  # a library or a compiler can fail in any way; the rest goes on
+            row.problem = f'fails: {type(error).__name__}: {(str(error).splitlines() or [""])[0]}'
             continue
         allowed = tolerance[contender.dtype]
         if not row.difference <= allowed:  # not a number is no agreement either
