@@ -180,7 +180,7 @@ def test_pictures_that_cannot_be_used_are_handed_back(predictors, tmp_path):
     results = list(predictors['segmentation'].batch(pictures, 3, lambda picture, error: failed.append(str(error))))
     assert [result.labels.shape for result in results] == [(40, 40), (40, 50)]
     assert failed == [
-        f"bad image {bad} (cannot identify image file '')",
+        f'bad image {bad} (no picture)',
         'bad image array (2000 x 1 is too thin for the network)',
         'bad image array (2000 x 3 is too thin for the network)',
         'a picture as an array is uint8 (H, W, 3) in RGB, not float64 (40, 40, 3)',

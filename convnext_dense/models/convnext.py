@@ -105,12 +105,12 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> the same
         y = self.dwconv(x)
-        if positionwise.pays(x):
+        if positionwise.pays(x) and self._has_own_layers():
             drops = self.training and self.drop_path > 0
             learns = torch.is_grad_enabled() and (x.requires_grad or any(p.requires_grad for p in self.parameters()))
             if not drops and not learns:
                 return positionwise.residual(self, x, y)
-            if self._has_own_layers():
+            if not isinstance(self.grn, GRN):
                 return positionwise.trained_residual(self, x, y)
         y = self.norm(y)
         y = F.gelu(self.pwconv1(y))  # (N, 4C, H, W)
@@ -120,10 +120,19 @@ class Block(nn.Module):
         return x + stochastic_depth(y, self.drop_path, 'row', self.training)
 
     def _has_own_layers(self) -> bool:
-        """Not so where GRN is, and where someone put in or hooked a layer, which must then be called."""
-        layers = {self.norm: LayerNorm, self.pwconv1: Pointwise, self.grn: nn.Identity, self.pwconv2: Pointwise}
-        hooked = any(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks for layer in layers)
-        return not hooked and all(type(layer) is kind for layer, kind in layers.items())
+        """Not so where someone replaced or hooked a layer, which must then be called as it is."""
+        kinds: dict[nn.Module, tuple[type, ...]] = {
+            self.norm: (LayerNorm,),
+            self.pwconv1: (Pointwise,),
+            self.grn: (GRN, nn.Identity),
+            self.pwconv2: (Pointwise,),
+        }
+        return all(type(layer) in kind and not _is_watched(layer) for layer, kind in kinds.items())
+
+
+def _is_watched(layer: nn.Module) -> bool:
+    hooks = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
+    return any(hooks) or 'forward' in vars(layer)
 
 
 @MODELS.register_module()

@@ -80,7 +80,9 @@ def trained_residual(block: Any, x: Tensor, y: Tensor) -> Tensor:
     """The same with gradients, and with stochastic depth, for a block without GRN."""
     keep = None
     if block.drop_path > 0 and block.training:
-        keep = stochastic_depth(x.new_ones(len(x), 1, 1, 1), block.drop_path, 'row')
+        # in float32 at least: in bfloat16 1 / 0.7 would be 1.4297
+        ones = torch.ones(len(x), 1, 1, 1, dtype=torch.promote_types(x.dtype, torch.float32))
+        keep = stochastic_depth(ones, block.drop_path, 'row')
     layers = (block.norm, block.pwconv1, block.pwconv2)
     parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
     return _Recomputed.apply(x, y, keep, block.norm.eps, *parameters, block.gamma)
@@ -107,7 +109,7 @@ class _Recomputed(torch.autograd.Function):
         x, y = (t.contiguous(memory_format=torch.channels_last) for t in (x, y))
         dtype = _autocast_to() or y.dtype
         scale = torch.ones_like(bias2) if gamma is None else gamma
-        out = torch.empty_like(x, dtype=_promoted(x, y, scale))
+        out = torch.empty_like(x, dtype=_promoted(x, y, gamma))
         hiddens = []
         with torch.autocast('cpu', enabled=False):
             w1, b1, w2, b2 = (t.to(dtype) for t in (weight1, bias1, weight2, bias2))
@@ -124,6 +126,11 @@ class _Recomputed(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        with torch.autocast('cpu', enabled=False):  # it is as precise as the forward pass was
+            return _Recomputed._gradients(ctx, grad)
+
+    @staticmethod
+    def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         y, keep, norm_weight, norm_bias, weight1, weight2, bias2, gamma, *hiddens = ctx.saved_tensors
         grad = grad.contiguous(memory_format=torch.channels_last)
         dtype = hiddens[0].dtype

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
 from mmengine.utils import import_modules_from_strings
 from pycocotools import mask as rle
 from torch import Tensor
@@ -214,9 +215,11 @@ def _said(shape: tuple[int, int]) -> str:
 @contextmanager
 def _silence() -> Iterator[None]:
     """Nothing of what the metrics log and print."""
-    logging.disable(logging.WARNING)
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
-        logging.disable(logging.NOTSET)
+        logger.setLevel(level)
