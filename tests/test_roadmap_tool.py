@@ -198,6 +198,7 @@ def test_what_was_written_is_shown_again(tmp_path, capsys, monkeypatch):
         (['--train', '--data', 'DATA', '--steps', 'gelu', 'x'], "no step 'x'"),
         (['--seeds', '3'], '--seeds goes with --train'),
         (['--data', 'sample'], '--data goes with --train'),
+        (['--time', '1000000000000'], '--time 1000000000000: such a batch does not fit into memory'),
         (['--time', '0'], '--time 0: take batches of at least 1 picture'),
         (['--out', '/proc/x'], 'folder /proc/x cannot be written'),
         (['--work-dir', 'absent'], 'no runs of the roadmap in absent: train them with --train'),

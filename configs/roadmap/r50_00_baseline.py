@@ -15,5 +15,5 @@ param_scheduler = [
 sample = dict(
     model=dict(mixup=None),
     train_dataloader=dict(dataset=dict(transform=dict(auto_augment=None, re_prob=0.0))),
-    optim_wrapper=dict(optimizer=dict(lr=0.05)),
+    optim_wrapper=dict(optimizer=dict(lr=6e-4)),  # 0.1 for 256 would be 0.006, too much for a run without warm-up
 )

@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
         # the log of training is not part of the JSON
         with redirect_stdout(sys.stderr) if args.json else nullcontext():
             training = _training(args, track)
-        content = document(track, throughput(track, args.time) if args.time else None, training)
+        content = document(track, _timing(args.time, track) if args.time else None, training)
     if args.out:
         _write(content, Path(args.out))
     if args.json:
@@ -123,6 +123,15 @@ def _training(args: argparse.Namespace, track: str) -> dict | None:
         done += 1
         print(f'{run.step}, seed {run.seed}: top-1 {top1:.2f}', flush=True)
     return results(work_dir, track)
+
+
+def _timing(batch: int, track: str) -> dict:
+    try:
+        return throughput(track, batch)
+    except RuntimeError as error:
+        if 'memory' not in str(error):
+            raise
+        raise UserError(f'--time {batch}: such a batch does not fit into memory, take a smaller one') from None
 
 
 def _read(path: str, track: str | None) -> dict:
