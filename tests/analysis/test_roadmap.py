@@ -1,4 +1,4 @@
-"""The roadmap in numbers: what is counted against FACTS of the paper, what is timed, what is drawn."""
+"""The roadmap in numbers: what is counted against independent counts, what is timed, what is drawn."""
 
 import pytest
 import torch
