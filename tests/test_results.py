@@ -93,6 +93,12 @@ def test_no_masks_are_no_rles():
     assert encode_masks(np.zeros((0, 4, 5), bool)) == []
 
 
+def test_many_masks_in_any_layout_are_what_they_were():
+    many = np.random.default_rng(0).random((19, 5, 7)) < 0.5
+    decoded = rle.decode([{**mask, 'counts': mask['counts'].encode()} for mask in encode_masks(many[:, ::-1])])
+    assert np.array_equal(decoded.transpose(2, 0, 1), many[:, ::-1])
+
+
 def test_detections_above_a_score(detection):
     good = detection.above(0.4)
     assert np.array_equal(good.boxes, detection.boxes[:2]) and np.array_equal(good.masks, detection.masks[:2])
