@@ -292,7 +292,9 @@ class Runner(mmengine.runner.Runner):
     def load_or_resume(self) -> None:
         if self._has_loaded:
             return
-        if self._resume and self._load_from is None:
+        if self._resume and self._load_from is not None:
+            checkpoints.check_newest(self._load_from, self.work_dir)
+        elif self._resume:
             self._load_from = self._newest()
             self._resume = self._load_from is not None
         if not self._resume and self._load_from is None and self.cfg.get('pretrained'):

@@ -166,6 +166,16 @@ def test_what_would_change_the_steps_that_are_left_is_refused(by_epoch, data, wh
     assert {path: path.stat().st_mtime_ns for path in whole.glob('*.pth')} == before
 
 
+def test_going_back_behind_checkpoints_that_stay_is_refused(by_epoch, data, whole, tmp_path, capsys):
+    work_dir = copy(whole, tmp_path / 'w')
+    assert train(by_epoch, data, work_dir, '--resume', str(work_dir / 'epoch_2.pth')) == 2
+    said = capsys.readouterr().err
+    assert f'epoch_2.pth is not the newest checkpoint in {work_dir}, which has epoch_3.pth: move them away' in said
+    (work_dir / 'epoch_3.pth').write_bytes(b'damaged')  # --resume would not take this one either
+    assert train(by_epoch, data, work_dir, '--resume', str(work_dir / 'epoch_2.pth')) == 0
+    assert not differences(outcome(whole), outcome(work_dir))
+
+
 def test_other_data_is_refused(by_epoch, whole, tmp_path, capsys):
     fewer = write_image_folder(tmp_path / 'fewer', train=9, val=2)
     assert train(by_epoch, fewer, whole, '--resume') == 2
