@@ -134,6 +134,7 @@ def test_work_dir_that_holds_a_run(error, image_folder, tmp_path):
     [
         (('--launcher', 'pytorch'), 'start with torchrun'),
         (('--launcher', 'slurm'), 'start with srun'),
+        (('--launcher', 'pytorch', '--check-data'), 'check with tools/check_data.py first'),
         (('--seed', '-1'), '--seed -1 is out of range'),
         (('--epochs', '0'), '--epochs 0: train at least 1'),
         (('--skip-nan', '-1'), '--skip-nan -1: skip 0 steps or more'),
@@ -144,6 +145,9 @@ def test_work_dir_that_holds_a_run(error, image_folder, tmp_path):
 def test_arguments_that_cannot_work(error, image_folder, tmp_path, monkeypatch, arguments, said):
     for name in ('RANK', 'SLURM_PROCID'):
         monkeypatch.delenv(name, raising=False)
+    if '--check-data' in arguments:
+        for name, value in (('RANK', '0'), ('WORLD_SIZE', '2'), ('LOCAL_RANK', '0')):
+            monkeypatch.setenv(name, value)
     monkeypatch.setitem(train_command.TRACKERS, 'absent', 'AbsentVisBackend')
     assert train(image_folder, tmp_path, *arguments) == 2
     assert said in error()

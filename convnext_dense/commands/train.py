@@ -34,14 +34,15 @@ from .check_data import check_and_print
 
 LAUNCHERS = {'none': (), 'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), 'slurm': ('SLURM_PROCID', 'SLURM_NTASKS')}
 NEWEST, AUTO = object(), 'auto'  # what --resume may be, beside a path
-RANKS = {'none': '', 'pytorch': 'RANK', 'slurm': 'SLURM_PROCID'}  # where a process finds its number
 TRACKERS = {'wandb': 'WandbVisBackend', 'mlflow': 'MLflowVisBackend'}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_arguments(parser)
     parser.add_argument(
-        '--check-data', action='store_true', help='first decode and check all data, as tools/check_data.py does'
+        '--check-data',
+        action='store_true',
+        help='first decode and check all data, as tools/check_data.py does; in one process',
     )
     parser.add_argument('--work-dir', metavar='DIR', help='where everything is written (default: work_dirs/CONFIG)')
     parser.add_argument(
@@ -137,7 +138,7 @@ def run(args: argparse.Namespace) -> None:
     cfg.launcher = args.launcher
     cfg.compile_backbone = args.compile
     os.environ.setdefault('LOCAL_RANK', '0')
-    if args.check_data and os.environ.get(RANKS[args.launcher], '0') == '0':
+    if args.check_data:
         _check_data(cfg, args.config, args.on_bad_image == 'skip')
     fit_to_machine(cfg)
     with failing_together():
@@ -193,6 +194,11 @@ def _check(args: argparse.Namespace) -> None:
         }
         raise UserError(
             f'--launcher {args.launcher} needs {absent[0]} in the environment: start with {start[args.launcher]}'
+        )
+    processes = int(os.environ[LAUNCHERS[args.launcher][1]]) if args.launcher != 'none' else 1
+    if args.check_data and processes > 1:
+        raise UserError(
+            '--check-data is for a run of one process: check with tools/check_data.py first, then train without it'
         )
     if args.seed is not None and not 0 <= args.seed < 2**31:
         raise UserError(f'--seed {args.seed} is out of range: take 0 to {2**31 - 1}')
