@@ -25,6 +25,7 @@ from ..config import fit_to_machine, read_config, set_amp, set_length
 from ..data.check import PROBLEM
 from ..engine import COMMANDS, DataCheck, Runner, failing_together
 from ..engine import checkpoint as checkpoints
+from ..engine.disk import explaining_no_space
 from ..errors import Stopped, UserError
 from ..models.fetch import locate
 from ..models.reading import trust_pickle
@@ -147,7 +148,7 @@ def run(args: argparse.Namespace) -> None:
         if args.without:
             runner.logger.info(in_words(args.without))
         if is_main_process():
-            with open(Path(cfg.work_dir, COMMANDS), 'a') as file:
+            with explaining_no_space(cfg.work_dir), open(Path(cfg.work_dir, COMMANDS), 'a') as file:
                 file.write(args.command_line + '\n')
         try:
             runner.train()

@@ -79,22 +79,19 @@ class Runner(mmengine.runner.Runner):
         kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or Path(work_dir).name}-{next(_RUNS)}'
         self._lock: FileLock | None = None
         try:
-            super().__init__(model, work_dir, **kwargs)
+            with disk.explaining_no_space(work_dir):
+                super().__init__(model, work_dir, **kwargs)
         except BaseException:
             self._unlock()
             raise
 
     def train(self) -> nn.Module:
         try:
-            with explaining_dead_workers():
+            with disk.explaining_no_space(self.work_dir), explaining_dead_workers():
                 return super().train()
         except Stopped as stop:
             if not stop.at_once:
                 self.call_hook('after_run')
-            raise
-        except OSError as error:
-            if error.errno in disk.NO_SPACE:
-                raise disk.no_space(error, error.filename or self.work_dir) from error
             raise
         finally:
             self._close_hooks()

@@ -228,6 +228,14 @@ def test_a_disk_without_room_for_two_checkpoints_is_refused_before_the_first_ste
     assert 'the run keeps 2 and writes the next' in capsys.readouterr().out
 
 
+@pytest.mark.parametrize('name', ['by_epoch.py', 'commands.txt'])
+def test_a_disk_that_is_full_before_the_start_is_said_in_one_line(by_epoch, data, tmp_path, capsys, name):
+    """The kernel's own ENOSPC, from /dev/full, for what a run writes before it looks for room."""
+    (tmp_path / name).symlink_to('/dev/full')
+    assert train(by_epoch, data, tmp_path) == 2
+    assert f'error: {tmp_path} cannot be written (No space left on device)' in capsys.readouterr().err
+
+
 def test_a_full_disk_keeps_every_old_file(by_epoch, data, tmp_path, monkeypatch, capsys):
     """The kernel's own ENOSPC, from /dev/full."""
 
