@@ -49,6 +49,16 @@ def test_checkpoint_holds_both_kinds_of_weights_and_plain_values_only(run):
     assert not torch.equal(content['state_dict']['head.weight'], content['ema_state_dict']['head.weight'])
 
 
+def test_a_run_keeps_the_eps_of_its_final_norm(image_folder, tmp_path, capsys):
+    options = ('model.backbone.final_norm_eps=0.1',)
+    assert train(image_folder, tmp_path / 'w', '--epochs', '1', options=options) == 0
+    assert run_verb('convert_weights', [str(tmp_path / 'w'), str(tmp_path / 'hf.pth'), '--to', 'hf']) == 0
+    assert 'layer_norm_eps=0.1)' in capsys.readouterr().out
+    assert test(image_folder, tmp_path / 'w', options=options) == 0
+    assert test(image_folder, tmp_path / 'w') == 2
+    assert 'add --cfg-options model.backbone.final_norm_eps=0.1' in capsys.readouterr().err
+
+
 def test_testing_gives_what_validation_gave(run, image_folder, tmp_path, capsys):
     out, show = tmp_path / 'new' / 'metrics.json', tmp_path / 'show'
     assert test(image_folder, run, '--out', str(out), '--show-dir', str(show), '--show', '6') == 0
