@@ -37,7 +37,7 @@ from ..errors import Stopped, UserError
 from ..files import check_folder
 from ..models.compiling import compile_backbone
 from ..models.variant import final_norm_eps
-from ..models.weights import load_pretrained, load_whole, read_checkpoint, weights_in
+from ..models.weights import TRAINED_HERE, load_pretrained, load_whole, read_checkpoint, weights_in
 from ..registry import MODELS, RUNNERS
 from . import checkpoint as checkpoints
 from . import disk, lock, manifest, resume
@@ -265,7 +265,7 @@ class Runner(mmengine.runner.Runner):
             'run': resume.facts(self),
             'experiment_name': self.experiment_name,
             'time': time.strftime('%Y-%m-%d %H:%M:%S'),
-            'convnext_dense': __version__,
+            TRAINED_HERE: __version__,
             'cfg': self._config_text,
             'final_norm_eps': final_norm_eps(self.bare_model),
             'dataset_meta': _plain(getattr(self.train_dataloader.dataset, 'metainfo', {})),
