@@ -118,11 +118,14 @@ def test_resume_goes_on_with_weights_average_optimizer_and_schedule(image_folder
 
 
 def test_an_official_file_is_tested_as_it_is(run, image_folder, tmp_path):
-    state_dict = torch.load(run / 'epoch_8.pth', weights_only=True)['state_dict']
+    content = torch.load(run / 'epoch_8.pth', weights_only=True)
     path, out = tmp_path / 'official.pth', tmp_path / 'metrics.json'
-    torch.save({'model': {name.removeprefix('backbone.'): t for name, t in state_dict.items()}}, path)
+    names = {'model': 'state_dict', 'model_ema': 'ema_state_dict'}
+    torch.save({n: {k.removeprefix('backbone.'): t for k, t in content[own].items()} for n, own in names.items()}, path)
     assert test(image_folder, path, '--out', str(out)) == 0
-    assert json.loads(out.read_text())['metrics']['raw/top1'] == read_scalars(run)['val/raw/top1'][-1][1]
+    metrics, logged = json.loads(out.read_text())['metrics'], read_scalars(run)
+    for name in ('raw/top1', 'ema/top1'):
+        assert metrics[name] == logged[f'val/{name}'][-1][1]
 
 
 def test_pretrained_weights_move_to_other_classes_and_another_resolution(run, own_image_folder, tmp_path, capsys):

@@ -37,7 +37,7 @@ from ..errors import Stopped, UserError
 from ..files import check_folder
 from ..models.compiling import compile_backbone
 from ..models.variant import final_norm_eps
-from ..models.weights import TRAINED_HERE, load_pretrained, load_whole, read_checkpoint, weights_in
+from ..models.weights import TRAINED_HERE, has_average, load_pretrained, load_whole, read_checkpoint, weights_in
 from ..registry import MODELS, RUNNERS
 from . import checkpoint as checkpoints
 from . import disk, lock, manifest, resume
@@ -327,6 +327,8 @@ class Runner(mmengine.runner.Runner):
         meta = content.get('meta') or {}
         self._check_classes(filename, (meta.get('dataset_meta') or {}).get('classes'))
         load_whole(self.bare_model, weights_in(content, filename))
+        if has_average(content):
+            content['ema_state_dict'] = weights_in(content, filename, 'ema').state
         self.call_hook('after_load_checkpoint', checkpoint=content)
         self._has_loaded = True
         self.logger.info(f'loaded {filename}')

@@ -85,6 +85,11 @@ def state_dict_of(checkpoint: Mapping, weights: str = 'raw', source: str | Path 
     raise UserError(f'{source} holds no {weights} weights: it has {", ".join(map(str, list(checkpoint)[:6]))}')
 
 
+def has_average(checkpoint: Mapping) -> bool:
+    """Whether a checkpoint, ours, timm's or of the official releases, holds a moving average of its weights."""
+    return any(_is_weights(checkpoint.get(name)) for name in EMA)
+
+
 def _is_weights(value: object) -> bool:
     return (
         isinstance(value, Mapping)
