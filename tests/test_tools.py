@@ -117,7 +117,7 @@ def test_resume_goes_on_with_weights_average_optimizer_and_schedule(image_folder
     assert 'had 12 steps, and now has 18' in capsys.readouterr().err
 
 
-def test_an_official_file_is_tested_as_it_is(run, image_folder, tmp_path):
+def test_an_official_file_is_tested_as_it_is(run, image_folder, tmp_path, capsys):
     content = torch.load(run / 'epoch_8.pth', weights_only=True)
     path, out = tmp_path / 'official.pth', tmp_path / 'metrics.json'
     names = {'model': 'state_dict', 'model_ema': 'ema_state_dict'}
@@ -126,6 +126,9 @@ def test_an_official_file_is_tested_as_it_is(run, image_folder, tmp_path):
     metrics, logged = json.loads(out.read_text())['metrics'], read_scalars(run)
     for name in ('raw/top1', 'ema/top1'):
         assert metrics[name] == logged[f'val/{name}'][-1][1]
+    torch.save({**torch.load(path), 'meta': {'CLASSES': ('blue', 'green', 'pink')}}, path)  # as mmcv wrote them
+    assert test(image_folder, path) == 2
+    assert 'was trained on other classes than the data has: pink / red' in capsys.readouterr().err
 
 
 def test_pretrained_weights_move_to_other_classes_and_another_resolution(run, own_image_folder, tmp_path, capsys):

@@ -324,9 +324,9 @@ class Runner(mmengine.runner.Runner):
         """Load weights that must match the model's, by name and shape, and the same classes."""
         manifest.check(filename)
         content = read_checkpoint(filename)
-        meta = content.get('meta') or {}
-        self._check_classes(filename, (meta.get('dataset_meta') or {}).get('classes'))
-        load_whole(self.bare_model, weights_in(content, filename))
+        weights = weights_in(content, filename)
+        self._check_classes(filename, weights.classes)
+        load_whole(self.bare_model, weights)
         if has_average(content):
             content['ema_state_dict'] = weights_in(content, filename, 'ema').state
         self.call_hook('after_load_checkpoint', checkpoint=content)

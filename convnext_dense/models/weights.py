@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -63,9 +63,20 @@ def weights_in(content: Mapping, path: str | Path, kind: str = 'raw') -> Weights
     else:
         source, state, left_over = convert(state, OURS.name, path=path)
     variant = variant_of(path, source, meta)
-    dataset_meta = meta.get('dataset_meta')
-    classes = dataset_meta.get('classes') if isinstance(dataset_meta, Mapping) else None
-    return Weights(path, source, state, left_over, variant, classes)
+    return Weights(path, source, state, left_over, variant, dataset_meta(content).get('classes'))
+
+
+def dataset_meta(checkpoint: Mapping) -> dict[str, Any]:
+    """What a checkpoint says about its data; files of mmcv's times say it in capitals, one level higher.
+
+    Returns:
+        Keys in lower case; ``classes``, where it is there, is a list that is not empty.
+    """
+    meta = checkpoint.get('meta')
+    levels = [meta, meta.get('dataset_meta')] if isinstance(meta, Mapping) else []
+    known = {str(key).lower(): value for level in levels if isinstance(level, Mapping) for key, value in level.items()}
+    classes = known.pop('classes', None)
+    return {**known, 'classes': list(classes)} if isinstance(classes, list | tuple) and classes else known
 
 
 def state_dict_of(checkpoint: Mapping, weights: str = 'raw', source: str | Path = 'the file') -> dict[str, Tensor]:

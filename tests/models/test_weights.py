@@ -184,6 +184,23 @@ def test_what_was_trained_here_is_taken_by_its_names_whatever_it_is():
         weights_in({'state_dict': state}, 'x.pth')
 
 
+@pytest.mark.parametrize(
+    ('meta', 'classes'),
+    [
+        ({'dataset_meta': {'classes': ('a', 'b')}}, ['a', 'b']),
+        ({'dataset_meta': {'CLASSES': ['a', 'b']}}, ['a', 'b']),
+        ({'CLASSES': ('a', 'b'), 'PALETTE': None}, ['a', 'b']),  # as mmcv wrote it before mmengine
+        ({'CLASSES': ('a',), 'dataset_meta': {'classes': ['b']}}, ['b']),
+        ({'dataset_meta': {'classes': 'cat'}}, None),
+        ({'dataset_meta': {'classes': []}}, None),
+        ({'dataset_meta': 'cat'}, None),
+        ('cat', None),
+    ],
+)
+def test_the_classes_are_read_as_they_were_written(meta, classes):
+    assert weights_in({'state_dict': classifier().state_dict(), 'meta': meta}, 'x.pth').classes == classes
+
+
 def test_raw_and_ema_weights_are_told_apart():
     one, two = {'w': torch.zeros(1)}, {'w': torch.ones(1)}
     ours = {'state_dict': one, 'ema_state_dict': two}
