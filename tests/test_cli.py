@@ -71,6 +71,20 @@ def test_option_that_cannot_be_built(error, image_folder, tmp_path, option, said
     assert re.search(said, line := error()), line
 
 
+def test_a_config_can_ask_to_be_compiled_as_the_command_line_can(image_folder, tmp_path, checkpoint, monkeypatch):
+    seen = []
+
+    def from_cfg(cfg):
+        seen.append(cfg.get('compile_backbone'))
+        raise UserError('seen')
+
+    monkeypatch.setattr(Runner, 'from_cfg', from_cfg)
+    for arguments, options in (((), ()), (('--compile',), ()), ((), ('compile_backbone=True',))):
+        train(image_folder, tmp_path, *arguments, options=options)
+        test(image_folder, checkpoint, *arguments, options=options)
+    assert seen == [None, None, True, True, True, True]
+
+
 def test_data_that_are_absent(error, tmp_path):
     assert train(tmp_path / 'nothing', tmp_path / 'w') == 2
     line = error()

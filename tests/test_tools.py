@@ -121,12 +121,13 @@ def test_an_official_file_is_tested_as_it_is(run, image_folder, tmp_path, capsys
     content = torch.load(run / 'epoch_8.pth', weights_only=True)
     path, out = tmp_path / 'official.pth', tmp_path / 'metrics.json'
     names = {'model': 'state_dict', 'model_ema': 'ema_state_dict'}
-    torch.save({n: {k.removeprefix('backbone.'): t for k, t in content[own].items()} for n, own in names.items()}, path)
+    official = {n: {k.removeprefix('backbone.'): t for k, t in content[own].items()} for n, own in names.items()}
+    torch.save(official, path)
     assert test(image_folder, path, '--out', str(out)) == 0
     metrics, logged = json.loads(out.read_text())['metrics'], read_scalars(run)
     for name in ('raw/top1', 'ema/top1'):
         assert metrics[name] == logged[f'val/{name}'][-1][1]
-    torch.save({**torch.load(path), 'meta': {'CLASSES': ('blue', 'green', 'pink')}}, path)  # as mmcv wrote them
+    torch.save({**official, 'meta': {'CLASSES': ('blue', 'green', 'pink')}}, path)  # as mmcv wrote them
     assert test(image_folder, path) == 2
     assert 'was trained on other classes than the data has: pink / red' in capsys.readouterr().err
 

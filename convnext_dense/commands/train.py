@@ -137,7 +137,8 @@ def run(args: argparse.Namespace) -> None:
         loader.dataset.on_bad_image = args.on_bad_image
     cfg.visualizer.vis_backends += [dict(type=TRACKERS[name]) for name in args.track]
     cfg.launcher = args.launcher
-    cfg.compile_backbone = args.compile
+    if args.compile:
+        cfg.compile_backbone = True
     os.environ.setdefault('LOCAL_RANK', '0')
     if args.check_data:
         _check_data(cfg, args.config, args.on_bad_image == 'skip')
