@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -165,6 +166,19 @@ def test_arguments_that_cannot_work(error, image_folder, tmp_path, monkeypatch, 
     monkeypatch.setitem(train_command.TRACKERS, 'absent', 'AbsentVisBackend')
     assert train(image_folder, tmp_path, *arguments) == 2
     assert said in error()
+
+
+@pytest.mark.parametrize(
+    ('script', 'prog'), [('tools/train.py', 'python tools/train.py'), ('/v/bin/convnext-dense', 'convnext-dense train')]
+)
+def test_the_command_to_go_on_with_names_a_script_that_torchrun_finds(monkeypatch, script, prog):
+    monkeypatch.setattr(sys, 'argv', [script])
+    for name in ('WORLD_SIZE', 'LOCAL_WORLD_SIZE'):
+        monkeypatch.setenv(name, '2')
+    line = f'{prog} c.py --resume auto --launcher pytorch --pretrained x.pth'
+    verb = ['train'] if 'convnext-dense' in prog else []
+    wanted = ['torchrun', '--nproc_per_node=2', script, *verb, 'c.py', '--launcher', 'pytorch', '--resume']
+    assert train_command.resume_command(SimpleNamespace(command_line=line, launcher='pytorch')).split() == wanted
 
 
 def test_options_without_a_value(capsys, image_folder, tmp_path):

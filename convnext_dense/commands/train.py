@@ -166,8 +166,7 @@ def resume_command(args: argparse.Namespace) -> str:
     once.add_argument('--resume', nargs='?')
     once.add_argument('--pretrained')
     _, kept = once.parse_known_args(shlex.split(args.command_line))
-    if kept[0] == 'python':
-        kept[1] = sys.argv[0]  # the script, by the path that it was started with
+    kept[1 if kept[0] == 'python' else 0] = sys.argv[0]  # the script, by the path that it was started with
     command = shlex.join([*kept, '--resume'])
     processes = os.environ.get('LOCAL_WORLD_SIZE', '1')
     if args.launcher == 'slurm':
