@@ -30,6 +30,7 @@ RUNNER_KEYS = {
         'sync_bn',
         'model_wrapper_cfg',
         'launcher',
+        'compile_backbone',
     ),
     *('activation_checkpointing', 'efficient_conv_bn_eval', 'compile', 'work_dir', 'data_preprocessor'),
 }

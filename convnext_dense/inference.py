@@ -29,7 +29,7 @@ from .drawing import palette
 from .engine import checkpoint as checkpoints
 from .engine.runner import build_model, config_errors
 from .errors import UserError
-from .models.weights import load_whole, read_checkpoint, weights_in
+from .models.weights import dataset_meta, load_whole, read_checkpoint, weights_in
 from .pictures import read_picture, upright_rgb
 from .results import Classification, Detection, Segmentation
 from .tasks import set_classes
@@ -74,9 +74,9 @@ def load(
     path = checkpoints.find(checkpoint)
     content = read_checkpoint(path)
     found = weights_in(content, path, weights)
-    known = _dataset_meta(content)
+    known = dataset_meta(content)
     count = _count_classes(found.state, cfg.task, path)
-    names = [str(name) for name in known.get('classes') or [f'class_{k}' for k in range(count)]]
+    names = [str(name) for name in found.classes or [f'class_{k}' for k in range(count)]]
     set_classes(cfg, len(names))
     model = revert_sync_batchnorm(build_model(cfg))
     load_whole(model, found)
@@ -265,13 +265,6 @@ def _as_rgb(picture: Picture) -> tuple[str | None, np.ndarray]:
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
         raise UserError(f'a picture as an array is uint8 (H, W, 3) in RGB, not {picture.dtype} {picture.shape}')
     return None, picture
-
-
-def _dataset_meta(checkpoint: Mapping) -> dict[str, Any]:
-    """What a checkpoint says about its data; files of mmcv's times say it in capitals, one level higher."""
-    meta = checkpoint.get('meta')
-    known = {**meta, **(meta.get('dataset_meta') or {})} if isinstance(meta, dict) else {}
-    return {str(key).lower(): value for key, value in known.items()}
 
 
 def _count_classes(state_dict: Mapping[str, Tensor], task: str, path: Path) -> int:

@@ -37,6 +37,10 @@ def main(folder: Path) -> None:
     data = write_image_folder(folder / 'images', train=8, val=2)
     config, work_dir = small_run.write_config(folder / 'by_epoch.py', small_run.BY_EPOCH), disk / 'run'
 
+    filler = fill(disk, leave=0)
+    assert small_run.train(config, data, work_dir) == 2, 'starts with nothing left'
+    filler.unlink()
+
     filler = fill(disk, leave=60_000)
     assert small_run.train(config, data, work_dir) == 2, 'starts without room'
     assert not list(work_dir.glob('*.pth'))

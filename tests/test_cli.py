@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -71,6 +72,20 @@ def test_option_that_cannot_be_built(error, image_folder, tmp_path, option, said
     assert re.search(said, line := error()), line
 
 
+def test_a_config_can_ask_to_be_compiled_as_the_command_line_can(image_folder, tmp_path, checkpoint, monkeypatch):
+    seen = []
+
+    def from_cfg(cfg):
+        seen.append(cfg.get('compile_backbone'))
+        raise UserError('seen')
+
+    monkeypatch.setattr(Runner, 'from_cfg', from_cfg)
+    for arguments, options in (((), ()), (('--compile',), ()), ((), ('compile_backbone=True',))):
+        train(image_folder, tmp_path, *arguments, options=options)
+        test(image_folder, checkpoint, *arguments, options=options)
+    assert seen == [None, None, True, True, True, True]
+
+
 def test_data_that_are_absent(error, tmp_path):
     assert train(tmp_path / 'nothing', tmp_path / 'w') == 2
     line = error()
@@ -134,6 +149,7 @@ def test_work_dir_that_holds_a_run(error, image_folder, tmp_path):
     [
         (('--launcher', 'pytorch'), 'start with torchrun'),
         (('--launcher', 'slurm'), 'start with srun'),
+        (('--launcher', 'pytorch', '--check-data'), 'check with tools/check_data.py first'),
         (('--seed', '-1'), '--seed -1 is out of range'),
         (('--epochs', '0'), '--epochs 0: train at least 1'),
         (('--skip-nan', '-1'), '--skip-nan -1: skip 0 steps or more'),
@@ -144,9 +160,25 @@ def test_work_dir_that_holds_a_run(error, image_folder, tmp_path):
 def test_arguments_that_cannot_work(error, image_folder, tmp_path, monkeypatch, arguments, said):
     for name in ('RANK', 'SLURM_PROCID'):
         monkeypatch.delenv(name, raising=False)
+    if '--check-data' in arguments:
+        for name, value in (('RANK', '0'), ('WORLD_SIZE', '2'), ('LOCAL_RANK', '0')):
+            monkeypatch.setenv(name, value)
     monkeypatch.setitem(train_command.TRACKERS, 'absent', 'AbsentVisBackend')
     assert train(image_folder, tmp_path, *arguments) == 2
     assert said in error()
+
+
+@pytest.mark.parametrize(
+    ('script', 'prog'), [('tools/train.py', 'python tools/train.py'), ('/v/bin/convnext-dense', 'convnext-dense train')]
+)
+def test_the_command_to_go_on_with_names_a_script_that_torchrun_finds(monkeypatch, script, prog):
+    monkeypatch.setattr(sys, 'argv', [script])
+    for name in ('WORLD_SIZE', 'LOCAL_WORLD_SIZE'):
+        monkeypatch.setenv(name, '2')
+    line = f'{prog} c.py --resume auto --launcher pytorch --pretrained x.pth'
+    verb = ['train'] if 'convnext-dense' in prog else []
+    wanted = ['torchrun', '--nproc_per_node=2', script, *verb, 'c.py', '--launcher', 'pytorch', '--resume']
+    assert train_command.resume_command(SimpleNamespace(command_line=line, launcher='pytorch')).split() == wanted
 
 
 def test_options_without_a_value(capsys, image_folder, tmp_path):

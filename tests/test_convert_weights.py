@@ -1,5 +1,6 @@
 """Converting files of weights on the command line."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,13 @@ def test_a_journey_through_all_formats_ends_where_it_began(source, model, tmp_pa
         assert f'mapped     {len(model.state_dict())} tensors' in out
         assert 'left over  nothing' in out and 'fresh      nothing' in out
         source = target
+    written = {path.name: path.stat().st_mode & 0o777 for path in source.parent.iterdir()}
+    new = tmp_path / 'new'
+    new.touch()
+    assert set(written) == {
+        *('official.pth', 'timm.safetensors', 'hf.pth', 'mmpretrain.safetensors', 'ours.pth')
+    }, 'something else is left'
+    assert set(written.values()) == {new.stat().st_mode & 0o777}
     state = read_checkpoint(source)['state_dict']
     assert all(torch.equal(t, state[n]) for n, t in model.state_dict().items())
 
@@ -49,6 +57,17 @@ def test_the_average_is_written_when_asked_for(source, model, tmp_path):
     state = read_checkpoint(tmp_path / 'x.pth')
     assert torch.equal(state['state_dict']['head.bias'], model.head.bias + 1)
     assert state['meta']['dataset_meta']['classes'] == ['a', 'b', 'c']
+
+
+@pytest.mark.parametrize('name', ['x.pth', 'x.safetensors'])
+def test_a_full_disk_leaves_what_was_there(source, tmp_path, capsys, name):
+    """The kernel's own ENOSPC, from /dev/full."""
+    (tmp_path / name).write_bytes(b'old')
+    (tmp_path / f'.{os.getpid()}.{name}').symlink_to('/dev/full')
+    assert convert(source, tmp_path / name, '--force') == 2
+    assert f'{name} cannot be written (No space left on device)' in capsys.readouterr().err
+    assert (tmp_path / name).read_bytes() == b'old'
+    assert {path.name for path in tmp_path.iterdir()} == {'ours.pth', name}
 
 
 def test_what_it_writes_loads_into_the_library_of_that_name(source, tmp_path):

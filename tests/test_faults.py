@@ -113,11 +113,12 @@ def test_a_small_disk_that_fills_up_and_one_that_is_read_only(tmp_path):
     out, error = process.communicate(timeout=600)
     assert process.returncode == 0, out + error
     lines = [line for line in error.splitlines() if line.startswith('error: ')]
-    assert len(lines) == 3, error
-    assert 'there must be room for two' in lines[0]
-    assert 'epoch_2.pth cannot be written (No space left on device)' in lines[1]
-    assert 'were needed and' in lines[1]
-    assert 'cannot be written (Read-only file system): choose another with --work-dir' in lines[2]
+    assert len(lines) == 4, error
+    assert 'cannot be written (No space left on device)' in lines[0]
+    assert 'there must be room for two' in lines[1]
+    assert 'epoch_2.pth cannot be written (No space left on device)' in lines[2]
+    assert 'were needed and' in lines[2]
+    assert 'cannot be written (Read-only file system): choose another with --work-dir' in lines[3]
 
 
 def test_processes_that_train_together_stop_after_the_same_step_and_go_on_exactly(tmp_path):

@@ -144,3 +144,8 @@ def test_a_step_trains_and_tests_without_ema(image_folder, tmp_path, capsys):
     assert run_verb('test', [path, str(tmp_path), '--out', str(tmp_path / 'metrics.json'), *data]) == 0
     assert 'raw/top1' in Path(tmp_path, 'metrics.json').read_text()
     assert 'ema/top1' not in Path(tmp_path, 'metrics.json').read_text()
+    capsys.readouterr()
+    assert run_verb('train', [path, '--work-dir', str(tmp_path), '--resume', '--epochs', '1', *data]) == 0
+    assert 'the run was finished' in capsys.readouterr().out
+    assert run_verb('convert_weights', [str(tmp_path), str(tmp_path / 'x.pth')]) == 2
+    assert 'is no ConvNeXt as it is known here' in capsys.readouterr().err

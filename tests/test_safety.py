@@ -81,6 +81,9 @@ def use(config, image_folder, tmp_path) -> Callable[..., int]:
                 str(tmp_path / 'out'),
             ]
             return run_verb('demo', [*arguments, *more])
+        if way == 'export':
+            arguments = [str(config), str(checkpoint), str(tmp_path / 'exported.pt2'), '--shape', '32', '32']
+            return run_verb('export_onnx', [*arguments, *more])
         if way == 'init_cfg':
             options = {'type': 'Pretrained', 'checkpoint': checkpoint}
             options = tuple(f'model.backbone.init_cfg.{key}={value}' for key, value in options.items())
@@ -90,7 +93,7 @@ def use(config, image_folder, tmp_path) -> Callable[..., int]:
     return run
 
 
-WAYS = ('pretrained', 'resume', 'test', 'demo', 'convert', 'init_cfg')
+WAYS = ('pretrained', 'resume', 'test', 'demo', 'export', 'convert', 'init_cfg')
 
 
 @pytest.mark.parametrize('way', WAYS)
@@ -101,7 +104,7 @@ def test_objects_are_refused(way, use, evil, canary, capfd):
     assert not canary.exists()
 
 
-@pytest.mark.parametrize('way', ['pretrained', 'test', 'demo', 'convert'])
+@pytest.mark.parametrize('way', ['pretrained', 'test', 'demo', 'export', 'convert'])
 def test_trust_lets_them_in_and_says_what_it_risks(way, use, evil, canary, capfd):
     assert use(way, evil, '--trust-pickle') == 0
     assert 'may run whatever code its maker put into it' in capfd.readouterr().err

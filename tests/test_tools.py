@@ -49,6 +49,16 @@ def test_checkpoint_holds_both_kinds_of_weights_and_plain_values_only(run):
     assert not torch.equal(content['state_dict']['head.weight'], content['ema_state_dict']['head.weight'])
 
 
+def test_a_run_keeps_the_eps_of_its_final_norm(image_folder, tmp_path, capsys):
+    options = ('model.backbone.final_norm_eps=0.1',)
+    assert train(image_folder, tmp_path / 'w', '--epochs', '1', options=options) == 0
+    assert run_verb('convert_weights', [str(tmp_path / 'w'), str(tmp_path / 'hf.pth'), '--to', 'hf']) == 0
+    assert 'layer_norm_eps=0.1)' in capsys.readouterr().out
+    assert test(image_folder, tmp_path / 'w', options=options) == 0
+    assert test(image_folder, tmp_path / 'w') == 2
+    assert 'add --cfg-options model.backbone.final_norm_eps=0.1' in capsys.readouterr().err
+
+
 def test_testing_gives_what_validation_gave(run, image_folder, tmp_path, capsys):
     out, show = tmp_path / 'new' / 'metrics.json', tmp_path / 'show'
     assert test(image_folder, run, '--out', str(out), '--show-dir', str(show), '--show', '6') == 0
@@ -107,12 +117,19 @@ def test_resume_goes_on_with_weights_average_optimizer_and_schedule(image_folder
     assert 'had 12 steps, and now has 18' in capsys.readouterr().err
 
 
-def test_an_official_file_is_tested_as_it_is(run, image_folder, tmp_path):
-    state_dict = torch.load(run / 'epoch_8.pth', weights_only=True)['state_dict']
+def test_an_official_file_is_tested_as_it_is(run, image_folder, tmp_path, capsys):
+    content = torch.load(run / 'epoch_8.pth', weights_only=True)
     path, out = tmp_path / 'official.pth', tmp_path / 'metrics.json'
-    torch.save({'model': {name.removeprefix('backbone.'): t for name, t in state_dict.items()}}, path)
+    names = {'model': 'state_dict', 'model_ema': 'ema_state_dict'}
+    official = {n: {k.removeprefix('backbone.'): t for k, t in content[own].items()} for n, own in names.items()}
+    torch.save(official, path)
     assert test(image_folder, path, '--out', str(out)) == 0
-    assert json.loads(out.read_text())['metrics']['raw/top1'] == read_scalars(run)['val/raw/top1'][-1][1]
+    metrics, logged = json.loads(out.read_text())['metrics'], read_scalars(run)
+    for name in ('raw/top1', 'ema/top1'):
+        assert metrics[name] == logged[f'val/{name}'][-1][1]
+    torch.save({**official, 'meta': {'CLASSES': ('blue', 'green', 'pink')}}, path)  # as mmcv wrote them
+    assert test(image_folder, path) == 2
+    assert 'was trained on other classes than the data has: pink / red' in capsys.readouterr().err
 
 
 def test_pretrained_weights_move_to_other_classes_and_another_resolution(run, own_image_folder, tmp_path, capsys):

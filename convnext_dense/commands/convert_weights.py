@@ -11,18 +11,19 @@ segmentor. Tensors are renamed and reshaped, never changed.
 from __future__ import annotations
 
 import argparse
+import io
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from ..cli import add_trust_argument
 from ..engine import checkpoint as checkpoints
 from ..errors import UserError
-from ..files import whole
+from ..files import durable
 from ..models.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, arch_of, convert
 from ..models.reading import read_checkpoint, trust_pickle
 from ..models.variant import EPS
@@ -100,13 +101,17 @@ def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: b
 def _write(content: dict, target: Path, safetensors: bool) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if safetensors:
-            with whole(target) as temporary:
-                save_file(content, temporary, metadata={'format': 'pt'})
-        else:
-            checkpoints.write(content, target)
+        with durable(target) as temporary:
+            temporary.write_bytes(save(content, {'format': 'pt'}) if safetensors else _saved(content))
     except OSError as error:
         raise UserError(f'{target} cannot be written ({error.strerror}): choose another place') from None
+
+
+def _saved(content: dict) -> memoryview:
+    """In memory, since a file that can't be written makes torch's writer hide the error."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getbuffer()
 
 
 def _parts(names: Iterable[str]) -> str:

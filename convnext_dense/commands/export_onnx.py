@@ -23,11 +23,13 @@ from pathlib import Path
 from rich.console import Console
 
 from .. import __version__
-from ..cli import add_config_arguments
+from ..cli import add_config_arguments, add_trust_argument
+from ..engine import checkpoint as checkpoints
 from ..errors import UserError
 from ..export import TASK_OUTPUTS, Graph, graph_for
 from ..export.write import DYNAMIC_MIN, INPUT, check_possible, check_shape, write
 from ..inference import Predictor, load
+from ..models.reading import trust_pickle
 
 SAMPLE_PICTURES = 3
 
@@ -56,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--weights', choices=('raw', 'ema'), default='raw', help='as trained, or their moving average (default: raw)'
     )
+    add_trust_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
     needed = ('onnx', 'onnxscript', *(('onnxruntime',) if checked else ())) if out.suffix == '.onnx' else ()
     check_possible(out, needed)
     pictures = [_existing(path) for path in args.check or ()]
+    if args.trust_pickle:
+        trust_pickle(checkpoints.find(args.checkpoint))
     predict = load(args.config, args.checkpoint, args.weights, 'cpu', args.data, args.cfg_options)
     graph = graph_for(predict, args.task_output)
     shape = tuple(args.shape or predict.input_shape)

@@ -47,7 +47,8 @@ def run(args: argparse.Namespace) -> None:
     cfg.resume = False
     cfg.test_cfg.weights = args.weights
     cfg.test_dataloader.dataset.on_bad_image = args.on_bad_image
-    cfg.compile_backbone = args.compile
+    if args.compile:
+        cfg.compile_backbone = True
     if args.tta:
         _use_tta(cfg, args.config)
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):

@@ -25,6 +25,7 @@ from ..config import fit_to_machine, read_config, set_amp, set_length
 from ..data.check import PROBLEM
 from ..engine import COMMANDS, DataCheck, Runner, failing_together
 from ..engine import checkpoint as checkpoints
+from ..engine.disk import explaining_no_space
 from ..errors import Stopped, UserError
 from ..models.fetch import locate
 from ..models.reading import trust_pickle
@@ -34,14 +35,15 @@ from .check_data import check_and_print
 
 LAUNCHERS = {'none': (), 'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), 'slurm': ('SLURM_PROCID', 'SLURM_NTASKS')}
 NEWEST, AUTO = object(), 'auto'  # what --resume may be, beside a path
-RANKS = {'none': '', 'pytorch': 'RANK', 'slurm': 'SLURM_PROCID'}  # where a process finds its number
 TRACKERS = {'wandb': 'WandbVisBackend', 'mlflow': 'MLflowVisBackend'}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_arguments(parser)
     parser.add_argument(
-        '--check-data', action='store_true', help='first decode and check all data, as tools/check_data.py does'
+        '--check-data',
+        action='store_true',
+        help='first decode and check all data, as tools/check_data.py does; in one process',
     )
     parser.add_argument('--work-dir', metavar='DIR', help='where everything is written (default: work_dirs/CONFIG)')
     parser.add_argument(
@@ -135,9 +137,10 @@ def run(args: argparse.Namespace) -> None:
         loader.dataset.on_bad_image = args.on_bad_image
     cfg.visualizer.vis_backends += [dict(type=TRACKERS[name]) for name in args.track]
     cfg.launcher = args.launcher
-    cfg.compile_backbone = args.compile
+    if args.compile:
+        cfg.compile_backbone = True
     os.environ.setdefault('LOCAL_RANK', '0')
-    if args.check_data and os.environ.get(RANKS[args.launcher], '0') == '0':
+    if args.check_data:
         _check_data(cfg, args.config, args.on_bad_image == 'skip')
     fit_to_machine(cfg)
     with failing_together():
@@ -146,7 +149,7 @@ def run(args: argparse.Namespace) -> None:
         if args.without:
             runner.logger.info(in_words(args.without))
         if is_main_process():
-            with open(Path(cfg.work_dir, COMMANDS), 'a') as file:
+            with explaining_no_space(cfg.work_dir), open(Path(cfg.work_dir, COMMANDS), 'a') as file:
                 file.write(args.command_line + '\n')
         try:
             runner.train()
@@ -163,8 +166,7 @@ def resume_command(args: argparse.Namespace) -> str:
     once.add_argument('--resume', nargs='?')
     once.add_argument('--pretrained')
     _, kept = once.parse_known_args(shlex.split(args.command_line))
-    if kept[0] == 'python':
-        kept[1] = sys.argv[0]  # the script, by the path that it was started with
+    kept[1 if kept[0] == 'python' else 0] = sys.argv[0]  # the script, by the path that it was started with
     command = shlex.join([*kept, '--resume'])
     processes = os.environ.get('LOCAL_WORLD_SIZE', '1')
     if args.launcher == 'slurm':
@@ -193,6 +195,11 @@ def _check(args: argparse.Namespace) -> None:
         }
         raise UserError(
             f'--launcher {args.launcher} needs {absent[0]} in the environment: start with {start[args.launcher]}'
+        )
+    processes = int(os.environ[LAUNCHERS[args.launcher][1]]) if args.launcher != 'none' else 1
+    if args.check_data and processes > 1:
+        raise UserError(
+            '--check-data is for a run of one process: check with tools/check_data.py first, then train without it'
         )
     if args.seed is not None and not 0 <= args.seed < 2**31:
         raise UserError(f'--seed {args.seed} is out of range: take 0 to {2**31 - 1}')

@@ -90,7 +90,7 @@ class Checkpoints(Hook):
         if is_main_process():
             path, self._written = Path(runner.work_dir, name), name
             _point_to(path)
-            # what is further on, in a run that went back, is not older: it stays until it is written again
+            # what is further on is damaged, or the run would not have gone on from here: it counts for nothing
             for old in [p for p in found(runner.work_dir) if _order(p) <= _order(path)][: -self.keep]:
                 old.unlink()
             manifest.settle(runner.work_dir, name)
@@ -153,6 +153,21 @@ def newest(work_dir: str | Path) -> Path:
     if broken:
         raise UserError(f'no whole checkpoint in {work_dir}: {", ".join(broken)}')
     raise UserError(f'no checkpoint (epoch_N.pth) in {work_dir}: check the path, or train without --resume')
+
+
+def check_newest(path: str | Path, work_dir: str | Path) -> None:
+    """See that going on from a checkpoint is not going back behind others in the work dir.
+
+    Raises:
+        UserError: if whole ones there are further on: ``--resume`` would take them for the newest later.
+    """
+    place = NAME.fullmatch(Path(path).name) and _order(Path(path))
+    later = [p for p in found(work_dir) if (not place or _order(p) > place) and manifest.problem(p) is None]
+    if later:
+        raise UserError(
+            f'{path} is not the newest checkpoint in {work_dir}, which has {", ".join(p.name for p in later)}: '
+            'move them away, or go on from a copy in another --work-dir'
+        )
 
 
 def find(source: str | Path) -> Path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,24 @@ def check_room(work_dir: str, size: int, present: int, keep: int) -> str | None:
             'deletes one: keep fewer with --cfg-options default_hooks.checkpoint.keep=N'
         )
     return None
+
+
+@contextmanager
+def explaining_no_space(folder: str | Path) -> Iterator[None]:
+    """Turn the error of a disk that is full into one line.
+
+    Args:
+        folder: where the block writes; named if the error names no file.
+
+    Raises:
+        UserError: instead of it.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise no_space(error, error.filename or folder) from error
+        raise
 
 
 def no_space(error: OSError, path: str | Path, needed: int | None = None) -> UserError:

@@ -167,17 +167,17 @@ class TrainLoop(EpochBasedTrainLoop):
             self.runner.model, self.iter * plan.accumulation, self.max_iters * plan.accumulation
         )
         self.runner.call_hook('before_train')
-        try:
-            with self.request:
+        with self.request:  # the save too: a launcher's copy of the signal may come that late
+            try:
                 if not self.validated:
                     self._validate_at_boundary()
                 while self.iter < self.max_iters:
                     self.run_epoch()
-        except Stopped as stop:
-            if not stop.at_once:
-                self.runner.call_hook('before_stop')
-                barrier()  # the first process saves: a process that ends makes the launcher end the others
-            raise
+            except Stopped as stop:
+                if not stop.at_once:
+                    self.runner.call_hook('before_stop')
+                    barrier()  # the first process saves: a process that ends makes the launcher end the others
+                raise
         self.runner.call_hook('after_train')
         return self.runner.model
 

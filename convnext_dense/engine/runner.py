@@ -36,7 +36,8 @@ from .. import __version__
 from ..errors import Stopped, UserError
 from ..files import check_folder
 from ..models.compiling import compile_backbone
-from ..models.weights import load_pretrained, load_whole, read_checkpoint, weights_in
+from ..models.variant import final_norm_eps
+from ..models.weights import TRAINED_HERE, has_average, load_pretrained, load_whole, read_checkpoint, weights_in
 from ..registry import MODELS, RUNNERS
 from . import checkpoint as checkpoints
 from . import disk, lock, manifest, resume
@@ -79,22 +80,19 @@ class Runner(mmengine.runner.Runner):
         kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or Path(work_dir).name}-{next(_RUNS)}'
         self._lock: FileLock | None = None
         try:
-            super().__init__(model, work_dir, **kwargs)
+            with disk.explaining_no_space(work_dir):
+                super().__init__(model, work_dir, **kwargs)
         except BaseException:
             self._unlock()
             raise
 
     def train(self) -> nn.Module:
         try:
-            with explaining_dead_workers():
+            with disk.explaining_no_space(self.work_dir), explaining_dead_workers():
                 return super().train()
         except Stopped as stop:
             if not stop.at_once:
                 self.call_hook('after_run')
-            raise
-        except OSError as error:
-            if error.errno in disk.NO_SPACE:
-                raise disk.no_space(error, error.filename or self.work_dir) from error
             raise
         finally:
             self._close_hooks()
@@ -267,8 +265,9 @@ class Runner(mmengine.runner.Runner):
             'run': resume.facts(self),
             'experiment_name': self.experiment_name,
             'time': time.strftime('%Y-%m-%d %H:%M:%S'),
-            'convnext_dense': __version__,
+            TRAINED_HERE: __version__,
             'cfg': self._config_text,
+            'final_norm_eps': final_norm_eps(self.bare_model),
             'dataset_meta': _plain(getattr(self.train_dataloader.dataset, 'metainfo', {})),
             **(meta or {}),
         }
@@ -292,7 +291,9 @@ class Runner(mmengine.runner.Runner):
     def load_or_resume(self) -> None:
         if self._has_loaded:
             return
-        if self._resume and self._load_from is None:
+        if self._resume and self._load_from is not None:
+            checkpoints.check_newest(self._load_from, self.work_dir)
+        elif self._resume:
             self._load_from = self._newest()
             self._resume = self._load_from is not None
         if not self._resume and self._load_from is None and self.cfg.get('pretrained'):
@@ -323,9 +324,11 @@ class Runner(mmengine.runner.Runner):
         """Load weights that must match the model's, by name and shape, and the same classes."""
         manifest.check(filename)
         content = read_checkpoint(filename)
-        meta = content.get('meta') or {}
-        self._check_classes(filename, (meta.get('dataset_meta') or {}).get('classes'))
-        load_whole(self.bare_model, weights_in(content, filename))
+        weights = weights_in(content, filename)
+        self._check_classes(filename, weights.classes)
+        load_whole(self.bare_model, weights)
+        if has_average(content):
+            content['ema_state_dict'] = weights_in(content, filename, 'ema').state
         self.call_hook('after_load_checkpoint', checkpoint=content)
         self._has_loaded = True
         self.logger.info(f'loaded {filename}')

@@ -13,7 +13,8 @@ from ..errors import UserError
 DIED = re.compile(
     r'DataLoader worker \(pid(?:\(s\))? (?P<pid>[\d, ]+)\) (?:is killed by signal: (?P<signal>[^.]+)\.)?'
 )
-SHARED = re.compile(r'Bus error|shared memory|unable to (mmap|write to file)')
+# what torch says of a batch on its way through shared memory; its files there are called /torch_...
+SHARED = re.compile(r'killed by signal: Bus error|unable to [^<\n]*</torch_')
 FEWER = 'take fewer workers with --cfg-options train_dataloader.num_workers=N'
 
 

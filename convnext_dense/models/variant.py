@@ -31,7 +31,8 @@ def variant_of(path: Path, source: str, meta: Mapping) -> Variant:
     Args:
         path: the file with the weights.
         source: their format, as :class:`~.formats.Converted` has it.
-        meta: of a checkpoint of ours; ``final_norm_eps`` is what the weights had before they were converted.
+        meta: of a checkpoint of ours; ``final_norm_eps`` is what they were trained with, or had before they were
+            converted.
 
     Raises:
         UserError: if the network is another than ours could be.
@@ -58,16 +59,21 @@ def variant_of(path: Path, source: str, meta: Mapping) -> Variant:
     return Variant(eps, f"final norm's eps {eps:g} and exact GELU, as {HUB_CONFIG} says")
 
 
+def final_norm_eps(model: nn.Module) -> float | None:
+    """The eps of the final norm of a model's backbone; None where it has none, or no LayerNorm."""
+    norm = getattr(getattr(model, 'backbone', None), 'norm', None)
+    return norm.eps if isinstance(norm, nn.LayerNorm) else None
+
+
 def check_final_norm(model: nn.Module, variant: Variant, path: Path) -> None:
     """
     Raises:
         UserError: if the final norm of a model's backbone, where it has one, has another eps than the weights' own.
     """
-    norm = getattr(getattr(model, 'backbone', None), 'norm', None)
-    wanted = variant.final_norm_eps
-    if isinstance(norm, nn.LayerNorm) and wanted is not None and norm.eps != wanted:
+    own, wanted = final_norm_eps(model), variant.final_norm_eps
+    if own is not None and wanted is not None and own != wanted:
         raise UserError(
-            f'the final norm of {path} has eps {wanted:g}, this model {norm.eps:g}: '
+            f'the final norm of {path} has eps {wanted:g}, this model {own:g}: '
             f'add --cfg-options model.backbone.final_norm_eps={wanted:g}'
         )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +15,15 @@ from torch import Tensor, nn
 from ..errors import UserError
 from .convnext import ConvNeXt
 from .fetch import locate
-from .formats import STAGES, Arch, arch_of, convert
+from .formats import OURS, STAGES, Arch, arch_of, convert
 from .isotropic import ISOTROPIC_SIZES, IsotropicConvNeXt, IsotropicSize
 from .reading import read_checkpoint
 from .variant import Variant, check_final_norm, variant_of
 
 OWN_NORMS = ('final norm', 'norms of the outputs')  # the backbone's, of classification and of dense tasks
 RAW, EMA = ('state_dict', 'model'), ('ema_state_dict', 'model_ema', 'state_dict_ema')  # ours, the official, timm's
+
+TRAINED_HERE = 'convnext_dense'  # in a checkpoint's meta: the version of ours that trained it
 
 
 class Weights(NamedTuple):
@@ -51,15 +53,30 @@ def weights_in(content: Mapping, path: str | Path, kind: str = 'raw') -> Weights
         kind: ``'raw'``, or ``'ema'`` for the moving average in the file.
 
     Raises:
-        UserError: if there are none of that kind, or they are no ConvNeXt's, or of one that ours can't compute.
+        UserError: if there are none of that kind, or they were not trained here and are no ConvNeXt's, or of one that
+            ours can't compute.
     """
-    path = Path(path)
-    source, state, left_over = convert(state_dict_of(content, kind, path), 'ours', path=path)
+    path, state = Path(path), state_dict_of(content, kind, path)
     meta = content['meta'] if isinstance(content.get('meta'), Mapping) else {}
+    if TRAINED_HERE in meta:  # whatever the network, its names are right
+        source, left_over = OURS.name, []
+    else:
+        source, state, left_over = convert(state, OURS.name, path=path)
     variant = variant_of(path, source, meta)
-    dataset_meta = meta.get('dataset_meta')
-    classes = dataset_meta.get('classes') if isinstance(dataset_meta, Mapping) else None
-    return Weights(path, source, state, left_over, variant, classes)
+    return Weights(path, source, state, left_over, variant, dataset_meta(content).get('classes'))
+
+
+def dataset_meta(checkpoint: Mapping) -> dict[str, Any]:
+    """What a checkpoint says about its data; files of mmcv's times say it in capitals, one level higher.
+
+    Returns:
+        Keys in lower case; ``classes``, where it is there, is a list that is not empty.
+    """
+    meta = checkpoint.get('meta')
+    levels = [meta, meta.get('dataset_meta')] if isinstance(meta, Mapping) else []
+    known = {str(key).lower(): value for level in levels if isinstance(level, Mapping) for key, value in level.items()}
+    classes = known.pop('classes', None)
+    return {**known, 'classes': list(classes)} if isinstance(classes, list | tuple) and classes else known
 
 
 def state_dict_of(checkpoint: Mapping, weights: str = 'raw', source: str | Path = 'the file') -> dict[str, Tensor]:
@@ -77,6 +94,11 @@ def state_dict_of(checkpoint: Mapping, weights: str = 'raw', source: str | Path 
     if weights == 'raw' and _is_weights(checkpoint):
         return dict(checkpoint)
     raise UserError(f'{source} holds no {weights} weights: it has {", ".join(map(str, list(checkpoint)[:6]))}')
+
+
+def has_average(checkpoint: Mapping) -> bool:
+    """Whether a checkpoint, ours, timm's or of the official releases, holds a moving average of its weights."""
+    return any(_is_weights(checkpoint.get(name)) for name in EMA)
 
 
 def _is_weights(value: object) -> bool:

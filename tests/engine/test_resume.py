@@ -166,6 +166,16 @@ def test_what_would_change_the_steps_that_are_left_is_refused(by_epoch, data, wh
     assert {path: path.stat().st_mtime_ns for path in whole.glob('*.pth')} == before
 
 
+def test_going_back_behind_checkpoints_that_stay_is_refused(by_epoch, data, whole, tmp_path, capsys):
+    work_dir = copy(whole, tmp_path / 'w')
+    assert train(by_epoch, data, work_dir, '--resume', str(work_dir / 'epoch_2.pth')) == 2
+    said = capsys.readouterr().err
+    assert f'epoch_2.pth is not the newest checkpoint in {work_dir}, which has epoch_3.pth: move them away' in said
+    (work_dir / 'epoch_3.pth').write_bytes(b'damaged')  # --resume would not take this one either
+    assert train(by_epoch, data, work_dir, '--resume', str(work_dir / 'epoch_2.pth')) == 0
+    assert not differences(outcome(whole), outcome(work_dir))
+
+
 def test_other_data_is_refused(by_epoch, whole, tmp_path, capsys):
     fewer = write_image_folder(tmp_path / 'fewer', train=9, val=2)
     assert train(by_epoch, fewer, whole, '--resume') == 2
@@ -216,6 +226,14 @@ def test_a_disk_without_room_for_two_checkpoints_is_refused_before_the_first_ste
     free.free = 2 * size
     assert train(by_epoch, data, tmp_path) == 0
     assert 'the run keeps 2 and writes the next' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('name', ['by_epoch.py', 'commands.txt'])
+def test_a_disk_that_is_full_before_the_start_is_said_in_one_line(by_epoch, data, tmp_path, capsys, name):
+    """The kernel's own ENOSPC, from /dev/full, for what a run writes before it looks for room."""
+    (tmp_path / name).symlink_to('/dev/full')
+    assert train(by_epoch, data, tmp_path) == 2
+    assert f'error: {tmp_path} cannot be written (No space left on device)' in capsys.readouterr().err
 
 
 def test_a_full_disk_keeps_every_old_file(by_epoch, data, tmp_path, monkeypatch, capsys):

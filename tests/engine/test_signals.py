@@ -8,9 +8,11 @@ from functools import partial
 import pytest
 from torch.utils.data import DataLoader
 
-from convnext_dense.engine import signals
+from convnext_dense.engine import Checkpoints, signals
 from convnext_dense.engine.signals import SIGNALS, StopRequest, shield_worker
 from convnext_dense.errors import Stopped
+
+from .. import toy
 
 
 @pytest.mark.parametrize('number', SIGNALS)
@@ -31,6 +33,19 @@ def test_the_first_is_noted_and_a_later_one_stops_at_once(number, monkeypatch, c
         assert (stop.value.code, stop.value.at_once) == (128 + number, True)
     assert signal.getsignal(number) is before
     assert capfd.readouterr().err.count('finishing the step and saving') == 1
+
+
+def test_a_copy_of_the_signal_that_comes_while_the_run_saves_leaves_the_save(tmp_path, monkeypatch):
+    def before_stop(self, runner, original=Checkpoints.before_stop):
+        os.kill(os.getpid(), signal.SIGINT)
+        original(self, runner)
+
+    monkeypatch.setattr(Checkpoints, 'before_stop', before_stop)
+    run = toy.runner(tmp_path, {5: lambda: os.kill(os.getpid(), signal.SIGTERM)})
+    with pytest.raises(Stopped) as stop:
+        run.train()
+    assert (stop.value.code, stop.value.at_once) == (143, False)
+    assert [path.name for path in tmp_path.glob('*.pth')] == ['epoch_0_iter_3.pth']
 
 
 def test_workers_leave_signals_to_their_parent():

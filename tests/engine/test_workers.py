@@ -51,6 +51,12 @@ BUS = (
             '^loader worker 7, 8 died, most likely killed for want',
         ),
         ('unable to allocate shared memory(shm) for file </torch_1>: No space left', 'for want of shared memory'),
+        ('unable to open shared memory object </torch_1> in read-write mode', 'for want of shared memory'),
+        ('unable to mmap 4096 bytes from file </torch_1>: Cannot allocate memory', 'for want of shared memory'),
+        (
+            'Caught RuntimeError in DataLoader worker process 0.\nRuntimeError: unable to write to file </torch_1>: No',
+            'for want of shared memory',
+        ),
     ],
 )
 def test_what_torch_says_becomes_a_cause(torch_says, said):
@@ -59,7 +65,9 @@ def test_what_torch_says_becomes_a_cause(torch_says, said):
 
 
 def test_other_errors_stay_as_they_are():
-    for error in (RuntimeError('boom'), UserError('bad image'), KeyError('x')):
+    triton = RuntimeError('out of resource: shared memory, Required: 131072, Hardware limit: 101376.')
+    mapped = RuntimeError('unable to mmap 4096 bytes from file <weights.pth>: Cannot allocate memory')
+    for error in (RuntimeError('boom'), triton, mapped, UserError('bad image'), KeyError('x')):
         with pytest.raises(type(error)) as raised, explaining_dead_workers():
             raise error
         assert raised.value is error

@@ -7,7 +7,7 @@ import torch
 
 from convnext_dense.errors import UserError
 from convnext_dense.models import ConvNeXt, ImageClassifier
-from convnext_dense.models.weights import load_pretrained, load_strictly, state_dict_of
+from convnext_dense.models.weights import load_pretrained, load_strictly, state_dict_of, weights_in
 
 ARCH = dict(depths=[1, 1, 1, 1], dims=[4, 8, 12, 16])
 
@@ -174,6 +174,31 @@ def test_strict_loading_changes_nothing_when_it_fails():
     with pytest.raises(UserError, match=r'head\.weight is \(5, 16\) instead of \(4, 16\)'):
         load_strictly(target, classifier(5).state_dict(), 'x.pth')
     assert torch.equal(target.head.weight, before)
+
+
+def test_what_was_trained_here_is_taken_by_its_names_whatever_it_is():
+    state = {'backbone.conv.weight': torch.zeros(1)}
+    found = weights_in({'state_dict': state, 'meta': {'convnext_dense': '0.1.0'}}, 'x.pth')
+    assert (found.source, found.state, found.left_over) == ('ours', state, [])
+    with pytest.raises(UserError, match=r'x\.pth holds no ConvNeXt weights: its first tensors are backbone\.conv'):
+        weights_in({'state_dict': state}, 'x.pth')
+
+
+@pytest.mark.parametrize(
+    ('meta', 'classes'),
+    [
+        ({'dataset_meta': {'classes': ('a', 'b')}}, ['a', 'b']),
+        ({'dataset_meta': {'CLASSES': ['a', 'b']}}, ['a', 'b']),
+        ({'CLASSES': ('a', 'b'), 'PALETTE': None}, ['a', 'b']),  # as mmcv wrote it before mmengine
+        ({'CLASSES': ('a',), 'dataset_meta': {'classes': ['b']}}, ['b']),
+        ({'dataset_meta': {'classes': 'cat'}}, None),
+        ({'dataset_meta': {'classes': []}}, None),
+        ({'dataset_meta': 'cat'}, None),
+        ('cat', None),
+    ],
+)
+def test_the_classes_are_read_as_they_were_written(meta, classes):
+    assert weights_in({'state_dict': classifier().state_dict(), 'meta': meta}, 'x.pth').classes == classes
 
 
 def test_raw_and_ema_weights_are_told_apart():
