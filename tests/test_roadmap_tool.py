@@ -75,7 +75,7 @@ def test_steps_are_trained_under_one_budget_and_once(roadmap, steps_taken, tmp_p
             run = tmp_path / 'runs' / f'{name}_seed_{seed}'
             values.append(read_scalars(run)['val/raw/top1'][-1][1])
             content = torch.load(run / 'epoch_1.pth', weights_only=True)
-            assert content['meta']['seed'] == seed
+            assert content['meta']['run']['seed'] == seed
             assert 'optimizer' not in content
         assert list(found[step]['by_seed'].values()) == values
         assert found[step]['mean'] == pytest.approx(sum(values) / 2)
