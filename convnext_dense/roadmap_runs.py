@@ -20,12 +20,11 @@ from .engine import Runner, manifest
 from .engine import checkpoint as checkpoints
 from .errors import UserError
 from .files import check_folder, whole
-from .models.roadmap import TRACKS, design_of
+from .models.roadmap import TRACKS, config_of, design_of
 from .models.weights import read_checkpoint
 from .registry import DATASETS
 
 BUDGET, RESULT = 'budget.json', 'result.json'
-PREFIXES = {'resnet50': 'r50', 'resnet200': 'r200'}  # of the configs
 
 
 class Run(NamedTuple):
@@ -135,12 +134,6 @@ class Series:
             'resolution': cfg.train_dataloader.dataset.transform.input_size,
             'cfg_options': {name: str(value) for name, value in self.options.items()},
         }
-
-
-def config_of(track: str, step: str) -> str:
-    """The config of a step, such as ``configs/roadmap/r50_12_gelu.py``."""
-    index = [known.name for known in TRACKS[track]].index(step)
-    return f'configs/roadmap/{PREFIXES[track]}_{index:02d}_{step}.py'
 
 
 def results(work_dir: str | Path, track: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from convnext_dense.config import read_config
 from convnext_dense.engine.csv_log import read_scalars
 from convnext_dense.evaluation import Accuracy
 from convnext_dense.models import ImageClassifier
-from convnext_dense.models.roadmap import TRACKS
+from convnext_dense.models.roadmap import TRACKS, config_of
 
 from .run_tool import SMALL
 
@@ -156,7 +156,7 @@ def test_without_epochs_each_config_has_its_own(roadmap):
 @pytest.mark.parametrize('track', TRACKS)
 def test_every_step_has_its_config(track):
     for step in TRACKS[track]:
-        backbone = read_config(roadmap_runs.config_of(track, step.name), needs_data=False).model.backbone
+        backbone = read_config(config_of(track, step.name), needs_data=False).model.backbone
         assert (backbone.track, backbone.step) == (track, step.name)
 
 
