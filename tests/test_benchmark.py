@@ -94,9 +94,11 @@ def test_json_is_all_that_goes_to_stdout(capsys):
         (['--what', 'loader', '--size', '64', '32'], 'the loader makes squares'),
         (['--what', 'loader', '--data', 'nowhere'], 'no data at nowhere'),
         (['--what', 'eval', '--out', '/dev/null/x'], 'cannot be written'),
+        (['--compile'], '--compile needs a C++ compiler'),
     ],
 )
-def test_bad_input(arguments, said, capsys):
+def test_bad_input(arguments, said, capsys, monkeypatch):
+    monkeypatch.setattr('convnext_dense.models.compiling.shutil.which', lambda name: None)
     assert run_verb('benchmark', [*arguments, '--seconds', '0']) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith('error: ')
