@@ -8,6 +8,7 @@ from PIL import Image
 
 from convnext_dense import roadmap_runs
 from convnext_dense.analysis import roadmap as analysis
+from convnext_dense.analysis.environment import environment
 from convnext_dense.cli import run_verb
 from convnext_dense.config import read_config
 from convnext_dense.engine.csv_log import read_scalars
@@ -181,6 +182,18 @@ def test_what_was_written_is_shown_again(tmp_path, capsys, monkeypatch):
     assert run_verb('roadmap', ['--from', str(out / 'roadmap_resnet200.json'), '--json']) == 0
     assert json.loads(capsys.readouterr().out) == printed
     assert printed == json.loads((out / 'roadmap_resnet200.json').read_text())
+
+
+def test_rates_are_shown_with_what_they_were_measured_on(tmp_path, capsys):
+    made_on = environment() | dict(cpu='A CPU', gpu=False, threads=3, load=1.5)
+    rates = {step.name: [3.0, 1.0, 2.0] for step in TRACKS['resnet50']}
+    timing = dict(images_per_second=rates, batch=8, resolution=224, rounds=3, environment=made_on)
+    file = tmp_path / 'timed.json'
+    file.write_text(json.dumps(analysis.document('resnet50', timing)))
+    assert run_verb('roadmap', ['--from', str(file)]) == 0
+    said = capsys.readouterr().out
+    assert '2.0 (1.0 to 3.0)' in said
+    assert f'224, A CPU, threads: 3, torch {torch.__version__}, load at the start 1.5, {made_on["date"]}' in said
 
 
 @pytest.mark.parametrize(

@@ -195,9 +195,11 @@ def _notes(content: dict) -> list[str]:
         if step['published']['misprint']:
             lines.append(f'* misprint at {step["step"]}: {step["published"]["misprint"]}')
     if timing:
+        made_on = timing['environment']
         lines.append(
             f'images/s: median and range of {timing["rounds"]} rounds of the forward pass, batches of '
-            f'{timing["batch"]} at {timing["resolution"]}, {timing["device"]}, threads: {timing["threads"]}'
+            f'{timing["batch"]} at {timing["resolution"]}, {made_on["gpu"] or made_on["cpu"]}, threads: '
+            f'{made_on["threads"]}, torch {made_on["torch"]}, load at the start {made_on["load"]}, {made_on["date"]}'
         )
     if training:
         lines.append(f'top-1, measured: {in_words(training)}')
