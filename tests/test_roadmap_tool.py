@@ -217,12 +217,22 @@ def test_rates_are_shown_with_what_they_were_measured_on(tmp_path, capsys):
         (['--work-dir', 'absent'], 'no runs of the roadmap in absent: train them with --train'),
         (['--from', 'absent.json'], 'absent.json cannot be read'),
         (['--from', 'README.md'], 'README.md is not of the roadmap'),
+        (['--from', 'foreign.json'], 'foreign.json is not of the roadmap'),
+        (['--from', 'bare.json'], 'bare.json is not of the roadmap'),
+        (['--work-dir', 'foreign'], 'foreign/budget.json is not of the roadmap: choose another folder with'),
+        (['--train', '--data', 'DATA', '--work-dir', 'foreign'], 'foreign/budget.json is not of the roadmap'),
         (['--from', 'README.md', '--time'], '--from computes nothing: leave out --time'),
     ],
 )
 def test_bad_arguments_are_said_in_one_line(arguments, said, image_folder, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'README.md').write_text('# A file\n')
+    content = dict(track='resnet50', timing=None, training=None, steps=[{} for _ in TRACKS['resnet50']])
+    (tmp_path / 'foreign.json').write_text(json.dumps(content))
+    content['steps'] = [dict(step=step.name) for step in TRACKS['resnet50']]
+    (tmp_path / 'bare.json').write_text(json.dumps(content))
+    (tmp_path / 'foreign').mkdir()
+    (tmp_path / 'foreign' / 'budget.json').write_text('{"rent": 1000}')
     assert run_verb('roadmap', [str(image_folder) if x == 'DATA' else x for x in arguments]) == 2
     (error,) = capsys.readouterr().err.splitlines()
     assert said in error
