@@ -91,6 +91,17 @@ def _machine(environment: dict) -> str:
     )
 
 
+LIBRARIES = ('torchvision', 'timm', 'transformers')
+USED = {  # by what tools/benchmark.py measures: whose versions the README names
+    'forward': LIBRARIES,
+    'train': LIBRARIES,
+    'loader': ('torchvision', 'timm', 'pillow'),
+    'eval': ('onedl-mmsegmentation', 'onedl-mmdetection', 'faster-coco-eval', 'pycocotools'),
+    'detector': ('torchvision', 'timm', 'onedl-mmcv', 'onedl-mmdetection'),
+    'segmentor': ('torchvision', 'timm', 'onedl-mmcv', 'onedl-mmsegmentation'),
+}
+
+
 def throughput(results: list[dict] | None = None) -> str:
     """A row for each thing and type that tools/benchmark.py measured of ours."""
     if results is None:
@@ -129,7 +140,8 @@ def _memory(own: dict, peer: dict) -> str:
 
 def _measured_throughput(result: dict) -> str:
     environment = result['environment']
-    versions = ', '.join(f'{n} {environment[n]}' for n in ('torchvision', 'timm', 'transformers') if environment[n])
+    used = dict.fromkeys(name for what in result['setting']['what'] for name in USED[what])
+    versions = ', '.join(f'{name} {environment[name]}' for name in used if environment.get(name))
     return (
         f'Measured with `{result["command"]}` on {_machine(environment)}, {versions}; '
         f'threads {environment["threads"]}, load at the start {environment["load"]}, {environment["date"]}.'

@@ -20,12 +20,11 @@ from .engine import Runner, manifest
 from .engine import checkpoint as checkpoints
 from .errors import UserError
 from .files import check_folder, whole
-from .models.roadmap import TRACKS, design_of
+from .models.roadmap import TRACKS, config_of, design_of
 from .models.weights import read_checkpoint
 from .registry import DATASETS
 
 BUDGET, RESULT = 'budget.json', 'result.json'
-PREFIXES = {'resnet50': 'r50', 'resnet200': 'r200'}  # of the configs
 
 
 class Run(NamedTuple):
@@ -38,6 +37,19 @@ class Run(NamedTuple):
     @property
     def finished(self) -> bool:
         return (self.folder / RESULT).is_file()
+
+
+class Budget(NamedTuple):
+    """What the runs of a series have in common."""
+
+    track: str
+    data: str  # the folder, or 'sample'
+    epochs: int
+    baseline_epochs: int  # of the old recipe
+    training_pictures: int
+    validation_pictures: int
+    resolution: int
+    cfg_options: dict[str, str]
 
 
 class Series:
@@ -82,16 +94,14 @@ class Series:
         ]
         budget = self._budget()
         check_folder(work_dir)
-        file = Path(work_dir, BUDGET)
-        if file.is_file():
-            for key, known in json.loads(file.read_text()).items():
-                if known != budget[key]:
-                    raise UserError(
-                        f'work dir {work_dir} holds runs with {key.replace("_", " ")} {known}, not {budget[key]}: '
-                        'give the same again, or choose another with --work-dir'
-                    )
-        with whole(file) as temporary:
-            temporary.write_text(json.dumps(budget, indent=1) + '\n')
+        for key, known, own in zip(Budget._fields, _budget_in(work_dir) or budget, budget, strict=True):
+            if known != own:
+                raise UserError(
+                    f'work dir {work_dir} holds runs with {key.replace("_", " ")} {known}, not {own}: '
+                    'give the same again, or choose another with --work-dir'
+                )
+        with whole(Path(work_dir, BUDGET)) as temporary:
+            temporary.write_text(json.dumps(budget._asdict(), indent=1) + '\n')
 
     def train(self, run: Run) -> float:
         """Train and validate one, from where it stands, and return its top-1 in percent."""
@@ -122,25 +132,30 @@ class Series:
         set_length(cfg, self.epochs)
         return cfg
 
-    def _budget(self) -> dict[str, Any]:
+    def _budget(self) -> Budget:
         cfg, old_recipe = self._config('modern_recipe'), self._config('baseline')
         train, val = (len(DATASETS.build(cfg[key].dataset)) for key in ('train_dataloader', 'val_dataloader'))
-        return {
-            'track': self.track,
-            'data': 'sample' if self.data == 'sample' else str(Path(cfg.train_dataloader.dataset.root).resolve()),
-            'epochs': cfg.train_cfg.max_epochs,
-            'baseline_epochs': old_recipe.train_cfg.max_epochs,
-            'training_pictures': train,
-            'validation_pictures': val,
-            'resolution': cfg.train_dataloader.dataset.transform.input_size,
-            'cfg_options': {name: str(value) for name, value in self.options.items()},
-        }
+        return Budget(
+            track=self.track,
+            data='sample' if self.data == 'sample' else str(Path(cfg.train_dataloader.dataset.root).resolve()),
+            epochs=cfg.train_cfg.max_epochs,
+            baseline_epochs=old_recipe.train_cfg.max_epochs,
+            training_pictures=train,
+            validation_pictures=val,
+            resolution=cfg.train_dataloader.dataset.transform.input_size,
+            cfg_options={name: str(value) for name, value in self.options.items()},
+        )
 
 
-def config_of(track: str, step: str) -> str:
-    """The config of a step, such as ``configs/roadmap/r50_12_gelu.py``."""
-    index = [known.name for known in TRACKS[track]].index(step)
-    return f'configs/roadmap/{PREFIXES[track]}_{index:02d}_{step}.py'
+def _budget_in(work_dir: str | Path) -> Budget | None:
+    """The budget of the series in a folder, None where there is none; a UserError if its file is of something else."""
+    file = Path(work_dir, BUDGET)
+    if not file.is_file():
+        return None
+    try:
+        return Budget(**json.loads(file.read_text()))
+    except (ValueError, TypeError):
+        raise UserError(f'{file} is not of the roadmap: choose another folder with --work-dir') from None
 
 
 def results(work_dir: str | Path, track: str) -> dict[str, Any]:
@@ -153,19 +168,18 @@ def results(work_dir: str | Path, track: str) -> dict[str, Any]:
     Raises:
         UserError: if the folder holds no series of this track.
     """
-    file = Path(work_dir, BUDGET)
-    if not file.is_file():
+    budget = _budget_in(work_dir)
+    if budget is None:
         raise UserError(f'no runs of the roadmap in {work_dir}: train them with --train')
-    budget = json.loads(file.read_text())
-    if budget['track'] != track:
-        raise UserError(f'{work_dir} holds runs of the track {budget["track"]}: name it with --track')
+    if budget.track != track:
+        raise UserError(f'{work_dir} holds runs of the track {budget.track}: name it with --track')
     top1: dict[str, dict[str, float]] = {}
     seconds: list[float | None] = []
     for result in _results_in(Path(work_dir)):
         top1.setdefault(result['step'], {})[str(result['seed'])] = result['top1']
         seconds.append(result['seconds'])
     total = None if None in seconds else round(sum(s for s in seconds if s is not None), 1)
-    return {**budget, 'seeds': max(map(len, top1.values()), default=0), 'seconds': total, 'top1': top1}
+    return {**budget._asdict(), 'seeds': max(map(len, top1.values()), default=0), 'seconds': total, 'top1': top1}
 
 
 def _results_in(work_dir: Path) -> Iterator[dict]:

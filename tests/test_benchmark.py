@@ -2,6 +2,7 @@
 
 import json
 import runpy
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,14 @@ def test_the_readme_has_a_row_for_each_thing_that_was_measured(measured):
         '| train: ConvNeXt toy, 2 x 3 x 64 x 32, fp32 | 12.3 img/s, 11.9 to 13 | 1.88 x timm fp32, '
     )
     assert lines[3].endswith('| 3 MiB, 0.50 x timm fp32 |')
-    assert f'timm {content["environment"]["timm"]}' in lines[-1]
+    made_on = content['environment']
+    assert f'timm {made_on["timm"]}' in lines[-1]
+    assert 'mm' not in lines[-1].partition(made_on['transformers'])[2]
+    content['setting']['what'] = ['eval']
+    said = throughput([content])
+    for name in ('onedl-mmdetection', 'onedl-mmsegmentation', 'faster-coco-eval', 'pycocotools'):
+        assert f'{name} {version(name)}' in said
+    assert 'timm 1' not in said.splitlines()[-1]
     assert content['command'] in lines[-1]
     assert throughput([]) == 'Not measured yet.'
 
@@ -94,9 +102,11 @@ def test_json_is_all_that_goes_to_stdout(capsys):
         (['--what', 'loader', '--size', '64', '32'], 'the loader makes squares'),
         (['--what', 'loader', '--data', 'nowhere'], 'no data at nowhere'),
         (['--what', 'eval', '--out', '/dev/null/x'], 'cannot be written'),
+        (['--compile'], '--compile needs a C++ compiler'),
     ],
 )
-def test_bad_input(arguments, said, capsys):
+def test_bad_input(arguments, said, capsys, monkeypatch):
+    monkeypatch.setattr('convnext_dense.models.compiling.shutil.which', lambda name: None)
     assert run_verb('benchmark', [*arguments, '--seconds', '0']) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith('error: ')

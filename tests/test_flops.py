@@ -103,6 +103,14 @@ def test_paper_as_json(published, capsys):
         ((ATTO, '--shape', '31', '224'), 'take at least 32 x 32'),
         ((ATTO, '--depth', '-1'), '--depth -1'),
         ((ATTO, '--cfg-options', 'modl.num_classes=3'), 'did you mean model?'),
+        (
+            (ATTO, '--cfg-options', 'test_dataloader.dataset.transform.input_size=abc'),
+            'a picture of abc x abc is none: give its height and width as integers',
+        ),
+        (
+            (ATTO, '--cfg-options', 'model.backbone.out_indices=[0,1]'),
+            'the model does not run on a picture of 224 x 224: ',
+        ),
         (('configs/_base_/runtime.py',), "is not one of this project's"),
         (('--paper', ATTO), 'leave out CONFIG'),
         (('--paper', '--shape', '64', '64'), 'leave out CONFIG, --shape'),

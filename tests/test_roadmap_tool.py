@@ -8,12 +8,13 @@ from PIL import Image
 
 from convnext_dense import roadmap_runs
 from convnext_dense.analysis import roadmap as analysis
+from convnext_dense.analysis.environment import environment
 from convnext_dense.cli import run_verb
 from convnext_dense.config import read_config
 from convnext_dense.engine.csv_log import read_scalars
 from convnext_dense.evaluation import Accuracy
 from convnext_dense.models import ImageClassifier
-from convnext_dense.models.roadmap import TRACKS
+from convnext_dense.models.roadmap import TRACKS, config_of
 
 from .run_tool import SMALL
 
@@ -75,7 +76,7 @@ def test_steps_are_trained_under_one_budget_and_once(roadmap, steps_taken, tmp_p
             run = tmp_path / 'runs' / f'{name}_seed_{seed}'
             values.append(read_scalars(run)['val/raw/top1'][-1][1])
             content = torch.load(run / 'epoch_1.pth', weights_only=True)
-            assert content['meta']['seed'] == seed
+            assert content['meta']['run']['seed'] == seed
             assert 'optimizer' not in content
         assert list(found[step]['by_seed'].values()) == values
         assert found[step]['mean'] == pytest.approx(sum(values) / 2)
@@ -156,7 +157,7 @@ def test_without_epochs_each_config_has_its_own(roadmap):
 @pytest.mark.parametrize('track', TRACKS)
 def test_every_step_has_its_config(track):
     for step in TRACKS[track]:
-        backbone = read_config(roadmap_runs.config_of(track, step.name), needs_data=False).model.backbone
+        backbone = read_config(config_of(track, step.name), needs_data=False).model.backbone
         assert (backbone.track, backbone.step) == (track, step.name)
 
 
@@ -183,6 +184,18 @@ def test_what_was_written_is_shown_again(tmp_path, capsys, monkeypatch):
     assert printed == json.loads((out / 'roadmap_resnet200.json').read_text())
 
 
+def test_rates_are_shown_with_what_they_were_measured_on(tmp_path, capsys):
+    made_on = environment() | dict(cpu='A CPU', gpu=False, threads=3, load=1.5)
+    rates = {step.name: [3.0, 1.0, 2.0] for step in TRACKS['resnet50']}
+    timing = dict(images_per_second=rates, batch=8, resolution=224, rounds=3, environment=made_on)
+    file = tmp_path / 'timed.json'
+    file.write_text(json.dumps(analysis.document('resnet50', timing)))
+    assert run_verb('roadmap', ['--from', str(file)]) == 0
+    said = capsys.readouterr().out
+    assert '2.0 (1.0 to 3.0)' in said
+    assert f'224, A CPU, threads: 3, torch {torch.__version__}, load at the start 1.5, {made_on["date"]}' in said
+
+
 @pytest.mark.parametrize(
     ('arguments', 'said'),
     [
@@ -204,12 +217,22 @@ def test_what_was_written_is_shown_again(tmp_path, capsys, monkeypatch):
         (['--work-dir', 'absent'], 'no runs of the roadmap in absent: train them with --train'),
         (['--from', 'absent.json'], 'absent.json cannot be read'),
         (['--from', 'README.md'], 'README.md is not of the roadmap'),
+        (['--from', 'foreign.json'], 'foreign.json is not of the roadmap'),
+        (['--from', 'bare.json'], 'bare.json is not of the roadmap'),
+        (['--work-dir', 'foreign'], 'foreign/budget.json is not of the roadmap: choose another folder with'),
+        (['--train', '--data', 'DATA', '--work-dir', 'foreign'], 'foreign/budget.json is not of the roadmap'),
         (['--from', 'README.md', '--time'], '--from computes nothing: leave out --time'),
     ],
 )
 def test_bad_arguments_are_said_in_one_line(arguments, said, image_folder, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'README.md').write_text('# A file\n')
+    content = dict(track='resnet50', timing=None, training=None, steps=[{} for _ in TRACKS['resnet50']])
+    (tmp_path / 'foreign.json').write_text(json.dumps(content))
+    content['steps'] = [dict(step=step.name) for step in TRACKS['resnet50']]
+    (tmp_path / 'bare.json').write_text(json.dumps(content))
+    (tmp_path / 'foreign').mkdir()
+    (tmp_path / 'foreign' / 'budget.json').write_text('{"rent": 1000}')
     assert run_verb('roadmap', [str(image_folder) if x == 'DATA' else x for x in arguments]) == 2
     (error,) = capsys.readouterr().err.splitlines()
     assert said in error

@@ -91,6 +91,20 @@ def test_report_shows_curves_results_and_pictures(run, image_folder, capsys):
     assert not re.search(r'(src|href)="http', page)  # self-contained
 
 
+def test_compile_is_passed_on(run, image_folder, tmp_path, monkeypatch):
+    compiled = []
+    for user in ('engine.runner', 'commands.demo'):
+        monkeypatch.setattr(f'convnext_dense.{user}.compile_backbone', compiled.append)
+    picture = str(next(image_folder.rglob('*.*')))
+    for flag in ([], ['--compile']):
+        assert train(image_folder, tmp_path / f'run{len(flag)}', '--epochs', '1', *flag) == 0
+        assert test(image_folder, run, *flag) == 0
+        demo = [ATTO, str(run), picture, '--out-dir', str(tmp_path / 'drawn'), *flag]
+        assert run_verb('demo', [*demo, '--cfg-options', *SMALL]) == 0
+        assert len(compiled) == (3 if flag else 0)
+    assert all(model.backbone for model in compiled)
+
+
 def test_same_seed_same_losses_whatever_the_workers_and_another_seed_others(image_folder, tmp_path):
     workers = ('train_dataloader.num_workers=2',)
     assert train(image_folder, tmp_path / 'a', '--seed', '5') == 0

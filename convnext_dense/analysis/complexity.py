@@ -71,7 +71,10 @@ def count_config(cfg: Config, shape: tuple[int, int] | None = None) -> Complexit
     """
     with torch.device('meta'):
         model = build_model(cfg)
-    return count(model, shape or RULES[cfg.task].shape(cfg), cfg.task)
+    height, width = shape or RULES[cfg.task].shape(cfg)
+    if not (isinstance(height, int) and isinstance(width, int)):
+        raise UserError(f'a picture of {height} x {width} is none: give its height and width as integers')
+    return count(model, (height, width), cfg.task)
 
 
 def count(model: nn.Module, shape: tuple[int, int], task: str = 'classification') -> Complexity:
@@ -103,8 +106,10 @@ def count(model: nn.Module, shape: tuple[int, int], task: str = 'classification'
     try:
         with torch.no_grad(), others, activations, macs:
             rule = counted(torch.empty(input_shape, device=device))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+    except UserError:
+        raise
+    except Exception as error:  # a config can join parts that do not go together in any way
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f'the model does not run on a picture of {shape[0]} x {shape[1]}: {reason}') from error
     of_module = {}
     macs_of, activations_of = (_totals(counted, counter) for counter in (macs, activations))

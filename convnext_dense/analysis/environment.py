@@ -10,7 +10,12 @@ from pathlib import Path
 
 import torch
 
-PEERS = ('torchvision', 'timm', 'transformers')
+PACKAGES = (
+    *('torchvision', 'timm', 'transformers'),
+    *('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmsegmentation'),
+    *('faster-coco-eval', 'pycocotools', 'pillow', 'opencv-python-headless'),
+)
+"""What measurements run beside torch, as pip calls it."""
 
 
 def environment() -> dict[str, str | int | float | bool | None]:
@@ -25,7 +30,7 @@ def environment() -> dict[str, str | int | float | bool | None]:
         'load': round(os.getloadavg()[1], 1),
         'gpu': torch.cuda.get_device_name() if torch.cuda.is_available() else False,
         'torch': torch.__version__,
-        **{name: _version(name) for name in PEERS},
+        **{name: _version(name) for name in PACKAGES},
         'python': platform.python_version(),
         'date': date.today().isoformat(),
     }

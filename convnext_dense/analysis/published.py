@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from .. import paper
-from ..models.roadmap import TRACKS
+from ..models.roadmap import TRACKS, config_of
 from .complexity import Complexity
+from .roadmap import ENDS
 
 CLASSIFICATION_TOLERANCE = 0.005
 DENSE_TOLERANCE = 0.01
@@ -55,14 +56,12 @@ def rows() -> Iterator[Row]:
                 CLASSIFICATION_TOLERANCE,
                 one.note,
             )
-    for track, title, short in (('resnet50', 'ResNet-50', 'r50'), ('resnet200', 'ResNet-200', 'r200')):
-        names = [step.name for step in TRACKS[track]]
+    for track, (start, _) in ENDS.items():
         for step, published in zip(TRACKS[track], paper.ROADMAP[track], strict=True):
-            at = max(1, names.index(step.name))  # the baseline is the next step's network under another recipe
             yield Row(
-                f'Roadmap from {title}',
+                f'Roadmap from {start}',
                 step.title,
-                f'configs/roadmap/{short}_{at:02d}_{names[at]}.py',
+                config_of(track, step.name),
                 None,
                 f'{published.macs:.2f}',
                 CLASSIFICATION_TOLERANCE,

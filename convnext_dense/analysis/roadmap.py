@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch.utils.benchmark import Timer
+from torch import Tensor
 
 from .. import paper
 from ..models.classifier import ImageClassifier
-from ..models.roadmap import TRACKS, Design, design_of
+from ..models.roadmap import TRACKS, design_of
+from .benchmark.setting import Setting
+from .benchmark.timing import Contender, Series, measure
 from .complexity import count
+from .environment import environment
 
 RESOLUTION = 224
-ROUNDS = 7
 ENDS = {'resnet50': ('ResNet-50', 'ConvNeXt-T'), 'resnet200': ('ResNet-200', 'ConvNeXt-B')}
 TABLES = {'resnet50': 10, 'resnet200': 11}  # of the paper
 
@@ -72,41 +74,49 @@ def in_words(training: dict) -> str:
 
 
 def throughput(track: str, batch: int) -> dict[str, Any]:
-    """Time the forward pass of a track's networks in turns, so that a machine that slows down slows all of them.
+    """Time the forward pass of a track's networks side by side, as the benchmark does, on a GPU if there is one.
 
-    Each round runs every network for at least 0.2 seconds. Networks that are the same are timed once.
+    Networks that are the same are timed once.
 
     Args:
         batch: pictures of 224 x 224 at once.
 
     Returns:
-        ``images_per_second`` by step, a number for each round; ``batch``, ``resolution``, ``rounds``, ``threads``,
-        ``device``.
+        ``images_per_second`` by step, a number for each round; ``batch``, ``resolution``, ``rounds``, and
+        ``environment``.
+
+    Raises:
+        RuntimeError: if a network can't be run, as where memory is short.
     """
-    device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    pictures = torch.randn(batch, 3, RESOLUTION, RESOLUTION, device=device)
-    timers: dict[Design, tuple[Timer, int]] = {}
-    rates: dict[Design, list[float]] = {}
+    setting = Setting(torch.device('cuda' if torch.cuda.is_available() else 'cpu'))
+    pictures = torch.randn(batch, 3, RESOLUTION, RESOLUTION, device=setting.device)
     designs = {step.name: design_of(track, step.name) for step in TRACKS[track]}
-    threads = torch.get_num_threads()
-    with torch.inference_mode():
-        for name, design in designs.items():
-            if design not in timers:
-                network = dict(model=_classifier(track, name).to(device), pictures=pictures)
-                timer = Timer('model(pictures)', globals=network, num_threads=threads)
-                timers[design] = timer, max(1, round(0.2 / timer.timeit(1).mean))  # timeit warms up
-                rates[design] = []
-        for _ in range(ROUNDS):
-            for design, (timer, runs) in timers.items():
-                rates[design].append(batch / timer.timeit(runs).mean)
+    names = {design: name for name, design in designs.items()}  # one for each network
+    contenders = (_contender(track, name, pictures) for name in names.values())
+    series = Series('forward', track, batch)
+    made_on = environment()  # the load is that of others
+    with setting.precisely():  # steps are no two ways to do one thing, so no results are compared
+        measure(series, contenders, None, {'fp32': 0.0}, setting, differ=lambda found, reference: 0.0)
+    for row in series.failures():
+        raise RuntimeError(f'{row.name} {row.problem}')
+    rates = {row.name: [batch / seconds for seconds in row.seconds] for row in series.rows}
     return {
-        'images_per_second': {name: rates[design] for name, design in designs.items()},
+        'images_per_second': {name: rates[names[design]] for name, design in designs.items()},
         'batch': batch,
         'resolution': RESOLUTION,
-        'rounds': ROUNDS,
-        'threads': threads,
-        'device': torch.cuda.get_device_name() if device.type == 'cuda' else 'cpu',
+        'rounds': len(series.rows[0].seconds),
+        'environment': made_on,
     }
+
+
+def _contender(track: str, step: str, pictures: Tensor) -> Contender:
+    network = _classifier(track, step).to(pictures.device)
+
+    @torch.inference_mode()
+    def forward() -> Tensor:
+        return network(pictures)
+
+    return Contender(step, 'fp32', 'NCHW', forward)
 
 
 def _classifier(track: str, step: str) -> ImageClassifier:

@@ -33,6 +33,7 @@ from ..analysis.environment import environment
 from ..config import fit_to_machine, read_config
 from ..data.sample import ensure_sample
 from ..errors import UserError
+from ..files import check_folder
 from ..models.convnext import SIZES
 
 # What is measured: pictures in a batch, their height and width. A training step takes three times a forward pass.
@@ -88,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f'unknown arch {args.arch!r}: take one of {", ".join(SIZES)}')
     shape = _shape(args.size)
     if args.out:
-        _check_writable(Path(args.out))
+        check_folder(args.out, 'folder', '--out')  # before the measurement, which would be lost
     if args.threads:
         torch.set_num_threads(args.threads)
     whats, dtypes = list(dict.fromkeys(args.what)), list(dict.fromkeys(args.dtype))
@@ -106,16 +107,6 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         console.print(f'written to {report.save(args.out)}', highlight=False, soft_wrap=True)
     return int(any(series.failures() for series in report.series))
-
-
-def _check_writable(folder: Path) -> None:
-    """Before anything is measured, since it would be lost."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UserError(f'{folder} cannot be written ({error.strerror}): choose another with --out') from None
 
 
 def _shape(size: list[int] | None) -> tuple[int, int] | None:

@@ -108,19 +108,20 @@ def _short(number: int) -> str:
 
 def _paper(as_json: bool) -> int:
     terminal, published = Console(stderr=True), list(rows())
-    counts: dict[str, Complexity] = {}
-    for row in track(published, 'counting', console=terminal, transient=True, disable=not terminal.is_terminal):
-        if row.config not in counts:  # two rows of the roadmap are one network under two recipes
-            counts[row.config] = count_config(read_config(row.config, needs_data=False))
-    compared = [(row, compare(row, counts[row.config])) for row in published]
+    counts = [
+        count_config(read_config(row.config, needs_data=False))
+        for row in track(published, 'counting', console=terminal, transient=True, disable=not terminal.is_terminal)
+    ]
+    compared = [(row, compare(row, counted)) for row, counted in zip(published, counts, strict=True)]
     if as_json:
-        print(json.dumps([_as_json(row, counts[row.config], found) for row, found in compared], indent=1))
+        content = [_as_json(*pair, counted) for pair, counted in zip(compared, counts, strict=True)]
+        print(json.dumps(content, indent=1))
     else:
         _show_paper(compared)
     return int(any(one.verdict == 'exceeds' for _, found in compared for one in found.values()))
 
 
-def _as_json(row: Row, counted: Complexity, found: dict[str, Difference]) -> dict:
+def _as_json(row: Row, found: dict[str, Difference], counted: Complexity) -> dict:
     return {
         'table': row.table,
         'row': row.name,

@@ -28,6 +28,7 @@ from ..files import check_folder, whole
 from ..models.roadmap import TRACKS
 from ..roadmap_runs import Series, results
 
+OF_EACH_STEP = {'step', 'title', 'kept', 'params', 'macs', 'published'}
 ONLY_TRAINING = ('data', 'seeds', 'epochs', 'steps', 'cfg_options')
 
 
@@ -136,7 +137,9 @@ def _timing(batch: int, track: str) -> dict:
 def _read(path: str, track: str | None) -> dict:
     try:
         content = json.loads(Path(path).read_text())
-        known = content['track'] in TRACKS and bool(content['steps'])
+        names = [step.name for step in TRACKS[content['track']]]
+        known = content.keys() >= {'timing', 'training'} and names == [step['step'] for step in content['steps']]
+        known = known and all(step.keys() >= OF_EACH_STEP for step in content['steps'])
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror})') from None
     except (ValueError, KeyError, TypeError):
@@ -195,9 +198,11 @@ def _notes(content: dict) -> list[str]:
         if step['published']['misprint']:
             lines.append(f'* misprint at {step["step"]}: {step["published"]["misprint"]}')
     if timing:
+        made_on = timing['environment']
         lines.append(
             f'images/s: median and range of {timing["rounds"]} rounds of the forward pass, batches of '
-            f'{timing["batch"]} at {timing["resolution"]}, {timing["device"]}, threads: {timing["threads"]}'
+            f'{timing["batch"]} at {timing["resolution"]}, {made_on["gpu"] or made_on["cpu"]}, threads: '
+            f'{made_on["threads"]}, torch {made_on["torch"]}, load at the start {made_on["load"]}, {made_on["date"]}'
         )
     if training:
         lines.append(f'top-1, measured: {in_words(training)}')

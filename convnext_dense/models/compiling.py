@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 
 from torch import nn
@@ -20,9 +21,15 @@ def compile_backbone(model: nn.Module, backend: str = 'inductor') -> None:
         backend: of ``torch.compile``.
 
     Raises:
-        UserError: if there is no C++ compiler, which torch's compiler writes for, also on GPUs.
+        UserError: if there is no C++ compiler.
     """
-    compilers = (os.environ.get('CXX'), 'g++', 'clang++')
-    if backend == 'inductor' and not any(shutil.which(name) for name in compilers if name):
-        raise UserError('--compile needs a C++ compiler, such as g++: install one, or leave out --compile')
+    if backend == 'inductor':
+        check_compiler()
     model.get_submodule('backbone').compile(backend=backend)
+
+
+def check_compiler() -> None:
+    """Raise a UserError if there is no C++ compiler, which torch's compiler writes for, also on GPUs."""
+    own = shlex.split(os.environ.get('CXX', ''))[:1]  # options may follow it
+    if not any(map(shutil.which, [*own, 'g++', 'clang++'])):
+        raise UserError('--compile needs a C++ compiler, such as g++: install one, or leave out --compile')

@@ -146,6 +146,14 @@ TRACKS: dict[str, tuple[Step, ...]] = {
     'resnet200': _track(dict(depths=(3, 24, 36, 3)), dict(depths=(3, 3, 27, 3), width=84), width=128),
 }
 
+CONFIGS = {'resnet50': 'r50', 'resnet200': 'r200'}  # how their names start
+
+
+def config_of(track: str, step: str) -> str:
+    """The config of a track's step, such as ``'configs/roadmap/r50_12_gelu.py'``."""
+    index = [known.name for known in TRACKS[track]].index(step)
+    return f'configs/roadmap/{CONFIGS[track]}_{index:02d}_{step}.py'
+
 
 def design_of(track: str, step: str) -> Design:
     """All decisions taken up to a step of a track.

@@ -32,15 +32,18 @@ def test_rows_have_their_own_config():
         ('ImageNet-22k, then 1k', 'small, 384'): 'classification/convnext_s_22k_to_1k_384',
         ('V2, ImageNet-1k', 'huge, 224'): 'classification/convnextv2_h',
         ('Isotropic, ImageNet-1k', 'large, 224'): 'classification/convnext_iso_l',
+        ('Roadmap from ResNet-50', 'ResNet'): 'roadmap/r50_00_baseline',
+        ('Roadmap from ResNet-200', 'stage ratio'): 'roadmap/r200_02_stage_ratio',
         ('Mask R-CNN, COCO', 'tiny, ImageNet-1k'): 'det/mask_rcnn_convnext_t_coco',
         ('Cascade Mask R-CNN, COCO', 'base, ImageNet-22k'): 'det/cascade_convnext_b_22k_coco',
         ('UPerNet, ADE20K', 'base, ImageNet-1k'): 'seg/upernet_convnext_b_ade20k',
         ('UPerNet, ADE20K', 'xlarge, ImageNet-22k'): 'seg/upernet_convnext_xl_22k_ade20k',
     }.items():
         assert of_row[table, name] == f'configs/{stem}.py'
+    assert len(set(of_row.values())) == len(ROWS)
 
 
-ROADMAP = [row for row in ROWS if row.table.startswith('Roadmap') and row.name != 'ResNet']
+ROADMAP = [row for row in ROWS if row.table.startswith('Roadmap')]
 
 
 @pytest.mark.parametrize('row', ROADMAP, ids=lambda row: row.config)

@@ -38,3 +38,10 @@ def test_without_a_compiler_it_is_said(monkeypatch):
     monkeypatch.setattr(compiling.shutil, 'which', lambda name: None)
     with pytest.raises(UserError, match='--compile needs a C\\+\\+ compiler'):
         compiling.compile_backbone(Model())
+
+
+@pytest.mark.parametrize('words', ['special-c++ -O2', '"special-c++" --sysroot="/a b"'])
+def test_options_may_follow_the_compiler_s_name(words, monkeypatch):
+    monkeypatch.setattr(compiling.shutil, 'which', lambda name: name if name == 'special-c++' else None)
+    monkeypatch.setenv('CXX', words)
+    compiling.check_compiler()

@@ -15,6 +15,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from ...engine.runner import build_model
+from ...models.compiling import compile_backbone
 from ...models.formats import convert
 from ...registry import MODELS, SCOPE
 from .setting import Setting
@@ -138,7 +139,7 @@ def _contender(what: str, kind: str, name: str, dtype: str, model: Any, data: di
     layout = 'channels_last' if name == OURS else 'NCHW'
     stem = next(p for p in model.backbone.parameters() if p.shape[1:] == (3, 4, 4))
     if setting.compiled:
-        model.backbone = torch.compile(model.backbone)
+        compile_backbone(model)
 
     if what == 'inference':
         model.eval()

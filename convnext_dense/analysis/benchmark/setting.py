@@ -11,6 +11,7 @@ import torch._inductor.config as inductor
 from torch import nn
 
 from ...errors import UserError
+from ...models.compiling import check_compiler
 
 DTYPES = ('fp32', 'bf16')
 
@@ -26,7 +27,8 @@ class Setting:
         say: called with what is going on.
 
     Raises:
-        UserError: if the device is not there, or can't compute in one of the types.
+        UserError: if the device is not there, or can't compute in one of the types; if there is no compiler to compile
+            with.
     """
 
     device: torch.device
@@ -36,6 +38,8 @@ class Setting:
     say: Callable[[str], None] = lambda text: None
 
     def __post_init__(self) -> None:
+        if self.compiled:
+            check_compiler()
         if self.device.type != 'cuda':
             return
         if not torch.cuda.is_available():

@@ -54,3 +54,13 @@ def test_stock_parts(tmp_path):
     assert 'convnext_dense.' not in str(changed).replace('convnext_dense.analysis', '')
     assert changed['roi_head']['bbox_roi_extractor']['type'].__name__ == 'SingleRoIExtractor'
     assert changed['neck'] == model['neck']
+
+
+def test_what_is_compiled_is_the_backbone(monkeypatch, tmp_path):
+    compiled = []
+    monkeypatch.setattr(module, 'compile_backbone', compiled.append)
+    monkeypatch.setattr('convnext_dense.analysis.benchmark.setting.check_compiler', lambda: None)
+    setting = Setting(torch.device('cpu'), compiled=True, seconds=0)
+    for series in dense(config('segmentation', tmp_path), 2, (64, 64), setting):
+        assert not series.failures()
+    assert [type(model.backbone).__name__ for model in compiled] == ['ConvNeXt', 'TimmConvNeXt'] * 2
