@@ -169,7 +169,8 @@ def test_arguments_that_cannot_work(error, image_folder, tmp_path, monkeypatch, 
 
 
 @pytest.mark.parametrize(
-    ('script', 'prog'), [('tools/train.py', 'python tools/train.py'), ('/v/bin/convnext-dense', 'convnext-dense train')]
+    ('script', 'prog'),
+    [('tools/train.py', 'python tools/train.py'), ('/v/bin/convnext-dense', 'convnext-dense train')],
 )
 def test_the_command_to_go_on_with_names_a_script_that_torchrun_finds(monkeypatch, script, prog):
     monkeypatch.setattr(sys, 'argv', [script])

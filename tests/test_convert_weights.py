@@ -44,9 +44,7 @@ def test_a_journey_through_all_formats_ends_where_it_began(source, model, tmp_pa
     written = {path.name: path.stat().st_mode & 0o777 for path in source.parent.iterdir()}
     new = tmp_path / 'new'
     new.touch()
-    assert set(written) == {
-        *('official.pth', 'timm.safetensors', 'hf.pth', 'mmpretrain.safetensors', 'ours.pth')
-    }, 'something else is left'
+    assert set(written) == {'official.pth', 'timm.safetensors', 'hf.pth', 'mmpretrain.safetensors', 'ours.pth'}
     assert set(written.values()) == {new.stat().st_mode & 0o777}
     state = read_checkpoint(source)['state_dict']
     assert all(torch.equal(t, state[n]) for n, t in model.state_dict().items())

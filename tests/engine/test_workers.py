@@ -54,7 +54,7 @@ BUS = (
         ('unable to open shared memory object </torch_1> in read-write mode', 'for want of shared memory'),
         ('unable to mmap 4096 bytes from file </torch_1>: Cannot allocate memory', 'for want of shared memory'),
         (
-            'Caught RuntimeError in DataLoader worker process 0.\nRuntimeError: unable to write to file </torch_1>: No',
+            'Caught RuntimeError in DataLoader worker process 0.\nRuntimeError: unable to write to file </torch_1>: ',
             'for want of shared memory',
         ),
     ],
