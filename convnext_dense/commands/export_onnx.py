@@ -56,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='*',
         metavar='PICTURE',
         help='run the file on pictures (default: drawn ones) and compare with PyTorch; exit code 1 if a number is '
-        f'off by more than {TOLERANCE:g} times max(1, the largest), or more than {1 - EQUAL_PIXELS:.1%}% of the labels or '
-        f'{1 - SAME_INSTANCES:.0%}% of the instances',
+        f'off by more than {TOLERANCE:g} times max(1, the largest), or more than {1 - EQUAL_PIXELS:.1%}% of the '
+        f'labels or {1 - SAME_INSTANCES:.0%}% of the instances',
     )
     parser.add_argument(
         '--weights', choices=('raw', 'ema'), default='raw', help='as trained, or their moving average (default: raw)'

@@ -59,7 +59,7 @@ def weights_in(content: Mapping, path: str | Path, kind: str = 'raw') -> Weights
     path, state = Path(path), state_dict_of(content, kind, path)
     meta = content['meta'] if isinstance(content.get('meta'), Mapping) else {}
     if TRAINED_HERE in meta:  # whatever the network, its names are right
-        source, left_over = OURS.name, []
+        source, left_over = OURS.name, list[str]()
     else:
         source, state, left_over = convert(state, OURS.name, path=path)
     variant = variant_of(path, source, meta)
