@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..errors import UserError
 from .convnext import ConvNeXt
 from .fetch import locate
-from .formats import OURS, STAGES, Arch, arch_of, convert
+from .formats import OURS, STAGES, Arch, Converted, arch_of, convert
 from .isotropic import ISOTROPIC_SIZES, IsotropicConvNeXt, IsotropicSize
 from .reading import read_checkpoint
 from .variant import Variant, check_final_norm, variant_of
@@ -58,10 +58,9 @@ def weights_in(content: Mapping, path: str | Path, kind: str = 'raw') -> Weights
     """
     path, state = Path(path), state_dict_of(content, kind, path)
     meta = content['meta'] if isinstance(content.get('meta'), Mapping) else {}
-    if TRAINED_HERE in meta:  # whatever the network, its names are right
-        source, left_over = OURS.name, list[str]()
-    else:
-        source, state, left_over = convert(state, OURS.name, path=path)
+    # whatever the network that was trained here, its names are right
+    known = TRAINED_HERE in meta
+    source, state, left_over = Converted(OURS.name, state, []) if known else convert(state, OURS.name, path=path)
     variant = variant_of(path, source, meta)
     return Weights(path, source, state, left_over, variant, dataset_meta(content).get('classes'))
 
