@@ -8,7 +8,8 @@ What can be exported, the first by default:
   classification  logits, probabilities, features
   detection       instances (boxes, scores, labels, masks of one picture), features
   segmentation    logits, labels (of each pixel), features
-"features" are the outputs of the backbone's four stages, from any config.
+"features" are the outputs of the backbone's four stages, each through its norm. A classifier has no such norms: they
+are fresh, with weight 1 and bias 0. Classifiers on an isotropic network or a step of the roadmap have no features.
 
 The input is a picture as it is decoded: float32, NCHW, RGB, values from 0 to 255. Normalization is inside, and the
 file says so itself, with mean, standard deviation, classes and outputs, in its metadata. Not inside are the resizing
@@ -26,6 +27,7 @@ from .. import __version__
 from ..cli import add_config_arguments
 from ..errors import UserError
 from ..export import TASK_OUTPUTS, Graph, graph_for
+from ..export.check import EQUAL_PIXELS, SAME_INSTANCES, TOLERANCE, compare
 from ..export.write import DYNAMIC_MIN, INPUT, check_possible, check_shape, write
 from ..inference import Predictor, load
 
@@ -51,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--check',
         nargs='*',
         metavar='PICTURE',
-        help='run the file on pictures (default: drawn ones) and compare with PyTorch; exit code 1 if it differs',
+        help='run the file on pictures (default: drawn ones) and compare with PyTorch; exit code 1 if a number is '
+        f'off by more than {TOLERANCE:g} times max(1, the largest), or more than {1 - EQUAL_PIXELS:.1%}% of the '
+        f'labels or {1 - SAME_INSTANCES:.0%}% of the instances',
     )
     parser.add_argument(
         '--weights', choices=('raw', 'ema'), default='raw', help='as trained, or their moving average (default: raw)'
@@ -79,8 +83,6 @@ def run(args: argparse.Namespace) -> int:
     console.print(f'  not inside: {graph.left_out}', markup=False)
     if not checked:
         return 0
-
-    from ..export.check import compare
 
     console.print('\nagainst PyTorch:')
     bad = 0

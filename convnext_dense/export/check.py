@@ -16,7 +16,7 @@ from .detection import Instances
 from .graphs import Graph
 from .write import DYNAMIC_MIN, INPUT, quietly
 
-TOLERANCE = 1e-4  # of a difference; where values are above 1, in units of the largest
+TOLERANCE = 1e-4  # of a difference, times the largest value where that is above 1
 EQUAL_PIXELS = 0.999  # of a label map: where two logits are as good as equal, either may win
 SAME_INSTANCES = 0.99  # one whose score is at the threshold may be in or out
 SAME_PLACE = 1.0  # pixels between the sides of two boxes of one instance
@@ -28,7 +28,7 @@ class Difference(NamedTuple):
     Attributes:
         pictures: the shape that they were shown at, (N, 3, H, W).
         output: its name.
-        says: the difference in words, with PyTorch's largest value.
+        says: the difference in words, with what is allowed.
         good: whether it is within the tolerance.
     """
 
@@ -66,11 +66,12 @@ def _arrays(
         assert a.shape == b.shape, (name, a.shape, b.shape)
         if b.dtype.kind != 'f':
             same = float((a == b).mean())
-            yield name, f'{100 * same:.3f}% of the pixels are equal', same >= EQUAL_PIXELS
+            yield name, f'{same:.3%} of the pixels are equal, of at least {EQUAL_PIXELS:.1%}', same >= EQUAL_PIXELS
             continue
         difference, scale = (float(np.abs(x).max(initial=0)) for x in (a - b, b))
-        says = f'largest difference {difference:.1e}, largest value {scale:.3g}'
-        yield name, says, difference <= TOLERANCE * max(1.0, scale)
+        limit = TOLERANCE * max(1.0, scale)
+        says = f'largest difference {difference:.1e}, of at most {limit:.1e}, largest value {scale:.3g}'
+        yield name, says, difference <= limit
 
 
 def _instances(
@@ -86,7 +87,8 @@ def _instances(
         gaps[row], gaps[:, column] = np.inf, np.inf
         pairs.append((row, column))
     same = len(pairs) / max(counts) if max(counts) else 1.0
-    yield 'instances', f'{len(pairs)} found by both, of {counts[0]} and {counts[1]}', same >= SAME_INSTANCES
+    says = f'{len(pairs)} found by both, of {counts[0]} and {counts[1]}, at least {SAME_INSTANCES:.0%} needed'
+    yield 'instances', says, same >= SAME_INSTANCES
     if pairs:
         rows, columns = map(list, zip(*pairs, strict=True))
         numbers = [i for i, name in enumerate(names) if name != 'labels']  # these are equal

@@ -91,10 +91,14 @@ def test_segmentor_gives_what_its_model_predicts(predictors):
 
 
 def test_backbones_without_stages_have_no_features(predictors):
-    cfg = read_config('configs/classification/convnext_iso_s.py', needs_data=False)
-    with torch.device('meta'):
-        model = build_model(cfg)
-    with pytest.raises(UserError, match='IsotropicConvNeXt has no features of four stages: take another'):
-        graph_for(Predictor(model, cfg, [], np.zeros((0, 3), np.uint8)), 'features')
+    for config, backbone in (
+        ('classification/convnext_iso_s', 'IsotropicConvNeXt'),
+        ('roadmap/r50_12_gelu', 'RoadmapNet'),
+    ):
+        cfg = read_config(f'configs/{config}.py', needs_data=False)
+        with torch.device('meta'):
+            model = build_model(cfg)
+        with pytest.raises(UserError, match=f'{backbone} has no features of four stages: take another'):
+            graph_for(Predictor(model, cfg, [], np.zeros((0, 3), np.uint8)), 'features')
     with pytest.raises(UserError, match='--task-output labels: a model for classification has logits, probabilities'):
         graph_for(predictors['classification'], 'labels')
