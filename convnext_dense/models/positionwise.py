@@ -152,8 +152,8 @@ class _Recomputed(torch.autograd.Function):
                 *(norm_weight, norm_bias, [True, True, True]),
             )
             grad_y_part.copy_(_nchw(grad_in))
-            of_first = _of_pointwise(grad_hidden, _nchw(normed).to(dtype), weight1)
-            of_second = _of_pointwise(grad_result, F.gelu(hidden), weight2)
+            of_first = _of_pointwise(grad_hidden, _nchw(normed).to(dtype))
+            of_second = _of_pointwise(grad_result, F.gelu(hidden))
             for total, part in zip(sums, (*of_norm, *of_first, *of_second), strict=True):
                 total += part
         *of_norm_and_first, raw_weight2, raw_bias2 = sums
@@ -163,14 +163,8 @@ class _Recomputed(torch.autograd.Function):
         return grad, grad_y, None, None, *of_norm_and_first, *of_second, grad_gamma
 
 
-def _of_pointwise(grad: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def _of_pointwise(grad: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """The gradients of a pointwise layer's weight and bias, from that of its output."""
-    if x[:, 0].numel() >= PACKING_PAYS:
-        _, of_weight, of_bias = aten.convolution_backward(
-            *(grad, x, weight[:, :, None, None].to(x.dtype), [len(weight)]),
-            *([1, 1], [0, 0], [1, 1], False, [0, 0], 1, [False, True, True]),
-        )
-        return of_weight[:, :, 0, 0], of_bias
     rows = _nhwc(grad).flatten(0, 2)
     return rows.t() @ _nhwc(x).flatten(0, 2), rows.sum(0)
 
