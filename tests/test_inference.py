@@ -13,9 +13,10 @@ from PIL import Image
 from convnext_dense import inference
 from convnext_dense.config import read_config
 from convnext_dense.drawing import palette
+from convnext_dense.engine.runner import build_model
 from convnext_dense.errors import UserError
 from convnext_dense.inference import Predictor, label_map
-from convnext_dense.registry import DATASETS, FUNCTIONS, MODELS
+from convnext_dense.registry import DATASETS, FUNCTIONS
 
 from . import coco_files
 from .conftest import write_image_folder
@@ -78,7 +79,7 @@ def data_of(task: str, root: Path) -> Path:
 def test_predictions_are_those_of_the_test_pipeline(files, tmp_path, task):
     root = data_of(task, tmp_path / 'data')
     cfg = read_config(str(files / f'{task}.py'), data=str(root))
-    model = revert_sync_batchnorm(MODELS.build(cfg.model)).eval()
+    model = revert_sync_batchnorm(build_model(cfg)).eval()
     torch.save({'state_dict': model.state_dict()}, tmp_path / 'weights.pth')
     predict = load(files / f'{task}.py', tmp_path / 'weights.pth')
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
