@@ -108,7 +108,7 @@ def throughput(results: list[dict] | None = None) -> str:
         results = [json.loads(path.read_text()) for path in sorted(HERE.glob('throughput_*.json'))]
     if not results:
         return 'Not measured yet.'
-    lines = ['| what | ours, quartiles | ours is faster by | memory |', '| --- | --- | --- | --- |']
+    lines = ['| what | ours, quartiles | times as fast as others | memory |', '| --- | --- | --- | --- |']
     for result in results:
         compiled = ', compiled' if result['setting']['compiled'] else ''
         for series in result['series']:

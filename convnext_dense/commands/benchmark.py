@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     whats, dtypes = list(dict.fromkeys(args.what)), list(dict.fromkeys(args.dtype))
     report = Report(args.command_line, _setting(args, whats, dtypes), environment(), [])
-    console = Console(stderr=args.json)
+    console = Console(stderr=args.json, width=None if Console(stderr=args.json).is_terminal else 160)
     with Console(stderr=True).status('') as status:
         setting = Setting(torch.device(args.device), dtypes, args.compile, args.seconds, status.update)
         for what in whats:
