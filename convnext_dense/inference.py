@@ -27,7 +27,7 @@ from .config import read_config
 from .data.classification import eval_transform
 from .drawing import palette
 from .engine import checkpoint as checkpoints
-from .engine.runner import build_model, config_errors
+from .engine.building import build_model, config_errors
 from .errors import UserError
 from .models.weights import dataset_meta, load_whole, read_checkpoint, weights_in
 from .pictures import read_picture, upright_rgb

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from convnext_dense.config import read_config
-from convnext_dense.engine.runner import build_model
+from convnext_dense.engine.building import build_model
 from convnext_dense.tasks import set_classes
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ from PIL import Image
 from convnext_dense import inference
 from convnext_dense.config import read_config
 from convnext_dense.drawing import palette
-from convnext_dense.engine.runner import build_model
+from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
 from convnext_dense.inference import Predictor, label_map
 from convnext_dense.registry import DATASETS, FUNCTIONS

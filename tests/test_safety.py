@@ -9,7 +9,7 @@ from PIL import Image
 
 from convnext_dense.cli import run_verb
 from convnext_dense.config import read_config
-from convnext_dense.engine.runner import build_model
+from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
 
 from .run_tool import SMALL

@@ -23,7 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from ..engine.runner import build_model
+from ..engine.building import build_model
 from ..errors import UserError
 
 COCO_SHAPE = (800, 1280)

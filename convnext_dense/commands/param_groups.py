@@ -18,7 +18,7 @@ from rich.table import Table
 
 from ..cli import add_config_arguments
 from ..config import read_config
-from ..engine.runner import build_model
+from ..engine.building import build_model
 from ..errors import UserError
 from ..optim.layer_decay import Group, parameter_groups
 

@@ -83,3 +83,20 @@ def check_same_optimizer(saved: list[dict], own: list[dict]) -> None:
                     f"the run's optimizer had {key} {before[key]}, and now has {group[key]}: go on with its own; "
                     'to change it, start a new run from its weights with --pretrained'
                 )
+
+
+def check_same_schedule(saved: list[dict], own: list[dict]) -> None:
+    """Refuse a changed length or lr: mmengine's schedulers would take theirs from the checkpoint.
+
+    Raises:
+        UserError: with what was and what is.
+    """
+    moving = {'last_step', '_global_step', '_last_value', 'verbose'}
+    fixed = [[{k: v for k, v in state.items() if k not in moving} for state in states] for states in (own, saved)]
+    if fixed[0] != fixed[1]:
+        end, saved_end = (max((state.get('end', 0) for state in states), default=0) for states in (own, saved))
+        what = f'{saved_end} steps, and now has {end}' if end != saved_end else 'another learning rate or warm-up'
+        raise UserError(
+            f"the run's schedule had {what}: a run can only be resumed with its own epochs, batch and lr; "
+            'to go on with others start from its weights with --pretrained'
+        )

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import logging
 import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,13 +17,11 @@ import mmengine
 import mmengine.runner
 import torch
 from filelock import FileLock
-from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process, master_only
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseTTAModel, MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper
-from mmengine.registry import DefaultScope
 from mmengine.utils import apply_to
 from mmengine.utils.dl_utils import collect_env
 from torch import nn
@@ -38,11 +33,13 @@ from ..files import check_folder
 from ..models.compiling import compile_backbone
 from ..models.variant import final_norm_eps
 from ..models.weights import TRAINED_HERE, has_average, load_pretrained, load_whole, read_checkpoint, weights_in
-from ..registry import MODELS, RUNNERS
+from ..registry import RUNNERS
 from . import checkpoint as checkpoints
 from . import disk, lock, manifest, resume
+from .building import config_errors
 from .loops import TrainLoop
 from .safe_loading import load_safely
+from .schedule import fitting
 from .signals import shield_worker
 from .workers import explaining_dead_workers
 
@@ -202,34 +199,9 @@ class Runner(mmengine.runner.Runner):
 
     def build_param_scheduler(self, scheduler: object) -> object:
         with config_errors('param_scheduler'):
-            return super().build_param_scheduler(self._fitting(scheduler))
-
-    def _fitting(self, scheduler: object) -> object:
-        """The schedule without parts that are shorter than two steps, and with a warm-up that fits the run.
-
-        mmengine's linear warm-up over a single step would never leave its first value. One that is given in steps is
-        made for a long run, and cut to a tenth of a shorter one.
-        """
-        if not isinstance(scheduler, list):
-            return scheduler
-        scheduler, steps = copy.deepcopy(scheduler), len(self.train_dataloader)
-        for part in scheduler:
-            tenth = self.max_iters // 10
-            if part['type'] == 'LinearLR' and part.get('by_epoch') is False and part['end'] > tenth:
-                self.logger.warning(f'a warm-up of {part["end"]} steps is too long for this run: it gets {tenth}')
-                for other in scheduler:
-                    if other is not part and other.get('by_epoch') is False and other.get('begin') == part['end']:
-                        other['begin'] = tenth
-                part['end'] = tenth
-            if 'milestones' in part and part.pop('convert_to_iter_based', False):
-                # mmengine multiplies them by the steps of an epoch: a shortened schedule's would be no integers
-                part.update(by_epoch=False, begin=round(part['begin'] * steps), end=round(part['end'] * steps))
-                part['milestones'] = [round(milestone * steps) for milestone in part['milestones']]
-        kept = [part for part in scheduler if _steps(part, steps) >= 2]
-        if len(kept) < len(scheduler):
-            names = [part['type'] for part in scheduler if part not in kept]
-            self.logger.warning(f'{", ".join(names)} would be shorter than two steps and is left out')
-        return kept
+            return super().build_param_scheduler(
+                fitting(scheduler, len(self.train_dataloader), self.max_iters, self.logger)
+            )
 
     # -- checkpoints
 
@@ -369,7 +341,9 @@ class Runner(mmengine.runner.Runner):
         if entry.get('best_score') is not None:
             self.message_hub.update_info('best_score', entry['best_score'])
         self.optim_wrapper.load_state_dict(content['optimizer'])
-        _check_same_schedule([_plain(s.state_dict()) for s in self.param_schedulers], content['param_schedulers'])
+        resume.check_same_schedule(
+            content['param_schedulers'], [_plain(s.state_dict()) for s in self.param_schedulers]
+        )
         for scheduler, state in zip(self.param_schedulers, content['param_schedulers'], strict=True):
             scheduler.load_state_dict(state)
         finished = ', the run was finished' if meta['iter'] >= self.max_iters else ''
@@ -382,51 +356,6 @@ class Runner(mmengine.runner.Runner):
             different = [f'{a} / {b}' for a, b in zip(classes, own, strict=False) if a != b]
             detail = f'{len(classes)} / {len(own)}' if len(classes) != len(own) else '; '.join(different[:3])
             raise UserError(f'checkpoint {filename} was trained on other classes than the data has: {detail}')
-
-
-def _steps(part: dict, steps_per_epoch: int) -> float:
-    """The length of a part of the schedule, in steps."""
-    if part.get('by_epoch') is False:
-        return part.get('end', float('inf')) - part.get('begin', 0)
-    if not part.get('convert_to_iter_based') or 'end' not in part:
-        return float('inf')
-    return int(part['end'] * steps_per_epoch) - int(part.get('begin', 0) * steps_per_epoch)
-
-
-def _check_same_schedule(own: list[dict], saved: list[dict]) -> None:
-    """A changed length or lr would be ignored: mmengine's schedulers take theirs from the checkpoint."""
-    moving = {'last_step', '_global_step', '_last_value', 'verbose'}
-    fixed = [[{k: v for k, v in state.items() if k not in moving} for state in states] for states in (own, saved)]
-    if fixed[0] != fixed[1]:
-        end, saved_end = (max((state.get('end', 0) for state in states), default=0) for states in (own, saved))
-        what = f'{saved_end} steps, and now has {end}' if end != saved_end else 'another learning rate or warm-up'
-        raise UserError(
-            f"the run's schedule had {what}: a run can only be resumed with its own epochs, batch and lr; "
-            'to go on with others start from its weights with --pretrained'
-        )
-
-
-@contextmanager
-def config_errors(part: str) -> Iterator[None]:
-    """What can't be built from the config is the user's to mend."""
-    try:
-        yield
-    except UserError:
-        raise
-    except (TypeError, ValueError, KeyError, AttributeError, AssertionError) as error:
-        message = str(error.args[0] if error.args else error).split('. Please')[0]
-        raise UserError(f"the config's {part} can't be built: {' '.join(message.split())}") from error
-
-
-def build_model(cfg: Config) -> nn.Module:
-    """The config's model, without a runner: several of different tasks may be built in one process.
-
-    Raises:
-        UserError: if it can't be built.
-    """
-    load_safely()
-    with config_errors('model'), DefaultScope.overwrite_default_scope(cfg.default_scope):
-        return MODELS.build(cfg.model)
 
 
 def _init_gloo(launcher: str, timeout: float | None) -> None:

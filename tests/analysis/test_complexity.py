@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from convnext_dense.analysis.complexity import COCO_SHAPE, Cost, count, count_config
 from convnext_dense.config import read_config
-from convnext_dense.engine.runner import build_model
+from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
 
 

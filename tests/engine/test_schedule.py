@@ -1,8 +1,6 @@
 """The schedule as it fits a run: warm-up in steps, milestones in epochs."""
 
-from types import SimpleNamespace
-
-from convnext_dense.engine import Runner
+from convnext_dense.engine.schedule import fitting
 
 
 class Log(list):
@@ -12,8 +10,7 @@ class Log(list):
 
 def fitting(schedule: list[dict], steps_per_epoch: int, epochs: int) -> tuple[list[dict], Log]:
     log = Log()
-    run = SimpleNamespace(train_dataloader=range(steps_per_epoch), max_iters=steps_per_epoch * epochs, logger=log)
-    return Runner._fitting(run, schedule), log
+    return fitting(schedule, steps_per_epoch, steps_per_epoch * epochs, log), log
 
 
 COCO = [

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from convnext_dense import inference
 from convnext_dense.config import read_config
-from convnext_dense.engine.runner import build_model
+from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
 from convnext_dense.export import TASK_OUTPUTS, graph_for
 from convnext_dense.export.graphs import AveragePool

@@ -14,7 +14,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
-from ...engine.runner import build_model
+from ...engine.building import build_model
 from ...models.compiling import compile_backbone
 from ...models.formats import convert
 from ...registry import MODELS, SCOPE

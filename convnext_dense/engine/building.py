@@ -1,0 +1,37 @@
+"""Building from a config, with errors that are the user's to mend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from torch import nn
+
+from ..errors import UserError
+from ..registry import MODELS
+from .safe_loading import load_safely
+
+
+@contextmanager
+def config_errors(part: str) -> Iterator[None]:
+    """What can't be built from the config is the user's to mend."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError, AssertionError) as error:
+        message = str(error.args[0] if error.args else error).split('. Please')[0]
+        raise UserError(f"the config's {part} can't be built: {' '.join(message.split())}") from error
+
+
+def build_model(cfg: Config) -> nn.Module:
+    """The config's model, without a runner: several of different tasks may be built in one process.
+
+    Raises:
+        UserError: if it can't be built.
+    """
+    load_safely()
+    with config_errors('model'), DefaultScope.overwrite_default_scope(cfg.default_scope):
+        return MODELS.build(cfg.model)

@@ -1,0 +1,49 @@
+"""The schedule of lr: what of a config's fits the run."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from typing import Any
+
+
+def fitting(scheduler: Any, steps: int, total: int, logger: logging.Logger) -> Any:
+    """The schedule without parts that are shorter than two steps, and with a warm-up that fits the run.
+
+    mmengine's linear warm-up over a single step would never leave its first value. One that is given in steps is
+    made for a long run, and cut to a tenth of a shorter one.
+
+    Args:
+        scheduler: the config's ``param_scheduler``; what is no list stays as it is.
+        steps: optimizer steps of an epoch.
+        total: of the run.
+    """
+    if not isinstance(scheduler, list):
+        return scheduler
+    scheduler = copy.deepcopy(scheduler)
+    for part in scheduler:
+        tenth = total // 10
+        if part['type'] == 'LinearLR' and part.get('by_epoch') is False and part['end'] > tenth:
+            logger.warning(f'a warm-up of {part["end"]} steps is too long for this run: it gets {tenth}')
+            for other in scheduler:
+                if other is not part and other.get('by_epoch') is False and other.get('begin') == part['end']:
+                    other['begin'] = tenth
+            part['end'] = tenth
+        if 'milestones' in part and part.pop('convert_to_iter_based', False):
+            # mmengine multiplies them by the steps of an epoch: a shortened schedule's would be no integers
+            part.update(by_epoch=False, begin=round(part['begin'] * steps), end=round(part['end'] * steps))
+            part['milestones'] = [round(milestone * steps) for milestone in part['milestones']]
+    kept = [part for part in scheduler if _steps(part, steps) >= 2]
+    if len(kept) < len(scheduler):
+        names = [part['type'] for part in scheduler if part not in kept]
+        logger.warning(f'{", ".join(names)} would be shorter than two steps and is left out')
+    return kept
+
+
+def _steps(part: dict, steps_per_epoch: int) -> float:
+    """The length of a part of the schedule, in steps."""
+    if part.get('by_epoch') is False:
+        return part.get('end', float('inf')) - part.get('begin', 0)
+    if not part.get('convert_to_iter_based') or 'end' not in part:
+        return float('inf')
+    return int(part['end'] * steps_per_epoch) - int(part.get('begin', 0) * steps_per_epoch)
