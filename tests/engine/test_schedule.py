@@ -1,6 +1,6 @@
 """The schedule as it fits a run: warm-up in steps, milestones in epochs."""
 
-from convnext_dense.engine.schedule import fitting
+from convnext_dense.engine import schedule as schedules
 
 
 class Log(list):
@@ -10,7 +10,7 @@ class Log(list):
 
 def fitting(schedule: list[dict], steps_per_epoch: int, epochs: int) -> tuple[list[dict], Log]:
     log = Log()
-    return fitting(schedule, steps_per_epoch, steps_per_epoch * epochs, log), log
+    return schedules.fitting(schedule, steps_per_epoch, steps_per_epoch * epochs, log), log
 
 
 COCO = [
