@@ -13,7 +13,7 @@ model = dict(
         size=(512, 512),
     ),
     decode_head=dict(
-        type='mmseg.UPerHead',
+        type='convnext_dense.UPerHead',
         in_channels=[96, 192, 384, 768],
         in_index=[0, 1, 2, 3],
         pool_scales=(1, 2, 3, 6),

@@ -26,7 +26,7 @@ warnings.filterwarnings('ignore', message='To copy construct from a tensor')  # 
 
 @MODELS.register_module()
 class RoIExtractor(SingleRoIExtractor):
-    """mmdet's, in float32 whatever the precision of the features.
+    """mmdet's, in float32 whatever the precision of the features, and in ``channels_last`` as they are.
 
     mmdet rounds the boxes to the features' type. In float16 their corners, up to 1333 pixels, come in steps of 1, in
     bfloat16 in steps of 8, which moves the crops that the heads are trained on.
@@ -34,7 +34,7 @@ class RoIExtractor(SingleRoIExtractor):
 
     def forward(self, feats: Sequence[Tensor], rois: Tensor, roi_scale_factor: float | None = None) -> Tensor:
         pooled = super().forward(tuple(feat.float() for feat in feats), rois.float(), roi_scale_factor)
-        return pooled.to(feats[0].dtype)
+        return pooled.to(feats[0].dtype, memory_format=torch.channels_last)
 
 
 @MODELS.register_module()

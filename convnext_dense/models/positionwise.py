@@ -12,7 +12,7 @@ layers up to rounding.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from typing import Any
@@ -48,8 +48,8 @@ def pays(x: Tensor) -> bool:
     return _on and eager and x.device.type == 'cpu' and torch.half not in (x.dtype, _autocast_to())
 
 
-def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A linear layer over the channels, by what is fastest on the device.
+def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Tensor:
+    """A linear layer over the channels, by what is fastest on the device, and GELU after it if that is wanted.
 
     Args:
         x: (N, in, H, W), channels_last.
@@ -60,32 +60,49 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         (N, out, H, W), channels_last.
     """
     if x.device.type == 'cpu' and (torch.compiler.is_compiling() or x[:, 0].numel() >= PACKING_PAYS):
-        return F.conv2d(x, weight[:, :, None, None], bias)
-    return F.linear(x.permute(0, 2, 3, 1), weight, bias).permute(0, 3, 1, 2)
+        kernel = weight[:, :, None, None]
+        if _fuses(x, weight):
+            then = 'gelu' if gelu else 'none'
+            return torch.ops.mkldnn._convolution_pointwise(x, kernel, bias, [0, 0], [1, 1], [1, 1], 1, then, [], 'none')
+        y = F.conv2d(x, kernel, bias)
+    else:
+        y = F.linear(x.permute(0, 2, 3, 1), weight, bias).permute(0, 3, 1, 2)
+    return F.gelu(y) if gelu else y
+
+
+def _fuses(x: Tensor, weight: Tensor) -> bool:
+    """Whether to call oneDNN as Inductor does, which computes GELU with the product, but has no gradients."""
+    if torch.is_grad_enabled() or not pays(x) or not torch.backends.mkldnn.is_available():
+        return False
+    computes = x.dtype == torch.float32 or x.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return computes and weight.dtype == x.dtype and _autocast_to() in (None, x.dtype)
 
 
 def residual(block: Any, x: Tensor, y: Tensor) -> Tensor:
     """What a block returns, from its input x and the output y of its depthwise convolution, all (N, C, H, W)."""
     x, y = (t.contiguous(memory_format=torch.channels_last) for t in (x, y))
     out = torch.empty_like(x, dtype=_promoted(x, y, block.gamma))
-    scale = None if block.gamma is None else block.gamma.view(-1, 1, 1)
+    dtype = _autocast_to() or y.dtype
+    w1, b1, w2, b2 = (p.to(dtype) for layer in (block.pwconv1, block.pwconv2) for p in (layer.weight, layer.bias))
     whole = not isinstance(block.grn, nn.Identity)  # GRN looks at all positions of a picture
-    for x_part, y_part, out_part in _parts(block.pwconv1.out_features, whole, x, y, out):
-        hidden = aten.gelu_(block.pwconv1(block.norm(y_part)))
-        _add_scaled(x_part, block.pwconv2(block.grn(hidden)), scale, out_part)
+    for x_part, y_part, out_part in _parts(len(w1), whole, x, y, out):
+        hidden = pointwise(block.norm(y_part).to(dtype), w1, b1, gelu=True)
+        _add_scaled(x_part, pointwise(block.grn(hidden).to(dtype), w2, b2), block.gamma, out_part)
     return out
 
 
 def trained_residual(block: Any, x: Tensor, y: Tensor) -> Tensor:
     """The same with gradients, and with stochastic depth, for a block without GRN."""
-    keep = None
+    kept, factor = None, 1.0
     if block.drop_path > 0 and block.training:
-        # in float32 at least: in bfloat16 1 / 0.7 would be 1.4297
-        ones = torch.ones(len(x), 1, 1, 1, dtype=torch.promote_types(x.dtype, torch.float32))
-        keep = stochastic_depth(ones, block.drop_path, 'row')
+        factors = stochastic_depth(torch.ones(len(x), 1, 1, 1), block.drop_path, 'row')
+        kept = factors.flatten().nonzero().flatten()
+        factor = 1 / (1 - block.drop_path)
+        if len(kept) == len(x):
+            kept = None
     layers = (block.norm, block.pwconv1, block.pwconv2)
     parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
-    return _Recomputed.apply(x, y, keep, block.norm.eps, *parameters, block.gamma)
+    return _Recomputed.apply(x, y, kept, factor, block.norm.eps, *parameters, block.gamma)
 
 
 class _Recomputed(torch.autograd.Function):
@@ -96,7 +113,8 @@ class _Recomputed(torch.autograd.Function):
         ctx: Any,
         x: Tensor,
         y: Tensor,
-        keep: Tensor | None,  # (N, 1, 1, 1): 0 where a picture skips the block
+        kept: Tensor | None,  # the pictures that go through the block, all if None; nothing is computed for others
+        factor: float,  # of what is added to them
         eps: float,
         norm_weight: Tensor,
         norm_bias: Tensor,
@@ -107,20 +125,25 @@ class _Recomputed(torch.autograd.Function):
         gamma: Tensor | None,
     ) -> Tensor:
         x, y = (t.contiguous(memory_format=torch.channels_last) for t in (x, y))
+        ctx.eps, ctx.factor = eps, factor
         dtype = _autocast_to() or y.dtype
-        scale = torch.ones_like(bias2) if gamma is None else gamma
+        scale = _scale(gamma, bias2, factor)
         out = torch.empty_like(x, dtype=_promoted(x, y, gamma))
+        x_kept, y, out_kept = x, y, out
+        if kept is not None:
+            x_kept, y = x[kept], y[kept]
+            out_kept = torch.empty_like(x_kept, dtype=out.dtype)
         hiddens = []
         with torch.autocast('cpu', enabled=False):
             w1, b1, w2, b2 = (t.to(dtype) for t in (weight1, bias1, weight2, bias2))
-            for x_part, y_part, keep_part, out_part in _parts(len(weight1), False, x, y, _like(keep, x), out):
+            for x_part, y_part, out_part in _parts(len(weight1), False, x_kept, y, out_kept):
                 normed = F.layer_norm(_nhwc(y_part), norm_weight.shape, norm_weight, norm_bias, eps)
                 hidden = pointwise(_nchw(normed).to(dtype), w1, b1)
                 hiddens.append(hidden)
-                result = pointwise(F.gelu(hidden), w2, b2)
-                torch.addcmul(x_part, result * keep_part, scale.view(-1, 1, 1), out=out_part)
-        ctx.save_for_backward(y, keep, norm_weight, norm_bias, weight1, weight2, bias2, gamma, *hiddens)
-        ctx.eps = eps
+                _add_scaled(x_part, pointwise(F.gelu(hidden), w2, b2), scale, out_part)
+        if kept is not None:
+            out.copy_(x).index_copy_(0, kept, out_kept)
+        ctx.save_for_backward(y, kept, norm_weight, norm_bias, weight1, weight2, bias2, gamma, *hiddens)
         return out
 
     @staticmethod
@@ -131,48 +154,55 @@ class _Recomputed(torch.autograd.Function):
 
     @staticmethod
     def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        y, keep, norm_weight, norm_bias, weight1, weight2, bias2, gamma, *hiddens = ctx.saved_tensors
+        y, kept, norm_weight, norm_bias, weight1, weight2, bias2, gamma, *hiddens = ctx.saved_tensors
         grad = grad.contiguous(memory_format=torch.channels_last)
+        grad_kept = grad if kept is None else grad[kept]
         dtype = hiddens[0].dtype
-        scale = torch.ones_like(bias2) if gamma is None else gamma
+        scale = _scale(gamma, bias2, ctx.factor)
         to_hidden = (weight2 * scale[:, None]).t().to(dtype)
         to_normed = weight1.t().to(dtype)
         grad_y = torch.empty_like(y)
         sums = [torch.zeros_like(t) for t in (norm_weight, norm_bias, weight1, weight1[:, 0], weight2, bias2)]
-        parts = _parts(len(weight1), False, y, grad, _like(keep, y), grad_y)
-        for hidden, (y_part, grad_part, keep_part, grad_y_part) in zip(hiddens, parts, strict=True):
+        of_norm, of_first, of_second = sums[:2], sums[2:4], sums[4:]
+        parts = _parts(len(weight1), False, y, grad_kept, grad_y)
+        for hidden, (y_part, grad_part, grad_y_part) in zip(hiddens, parts, strict=True):
             normed, mean, rstd = aten.native_layer_norm(
                 _nhwc(y_part), norm_weight.shape, norm_weight, norm_bias, ctx.eps
             )
-            grad_result = (grad_part * keep_part).to(dtype)
+            grad_result = grad_part.to(dtype)
+            _add_gradients(of_second, grad_result, F.gelu(hidden))
             grad_hidden = aten.gelu_backward(pointwise(grad_result, to_hidden, None), hidden)
+            _add_gradients(of_first, grad_hidden, _nchw(normed).to(dtype))
             grad_normed = pointwise(grad_hidden, to_normed, None)
-            grad_in, *of_norm = aten.native_layer_norm_backward(
+            grad_in, *of_part = aten.native_layer_norm_backward(
                 *(_nhwc(grad_normed).to(normed.dtype), _nhwc(y_part), norm_weight.shape, mean, rstd),
                 *(norm_weight, norm_bias, [True, True, True]),
             )
             grad_y_part.copy_(_nchw(grad_in))
-            of_first = _of_pointwise(grad_hidden, _nchw(normed).to(dtype))
-            of_second = _of_pointwise(grad_result, F.gelu(hidden))
-            for total, part in zip(sums, (*of_norm, *of_first, *of_second), strict=True):
+            for total, part in zip(of_norm, of_part, strict=True):
                 total += part
-        *of_norm_and_first, raw_weight2, raw_bias2 = sums
+        if kept is not None:
+            grad_y = torch.zeros_like(grad, dtype=y.dtype).index_copy_(0, kept, grad_y)
+        raw_weight2, raw_bias2 = of_second
         # gamma scales the rows of the second layer, so what it scales need not be kept
-        grad_gamma = None if gamma is None else (weight2 * raw_weight2).sum(1) + bias2 * raw_bias2
-        of_second = (raw_weight2 * scale[:, None], raw_bias2 * scale)
-        return grad, grad_y, None, None, *of_norm_and_first, *of_second, grad_gamma
+        grad_gamma = None if gamma is None else ctx.factor * ((weight2 * raw_weight2).sum(1) + bias2 * raw_bias2)
+        of_second = [raw_weight2 * scale[:, None], raw_bias2 * scale]
+        return grad, grad_y, None, None, None, *of_norm, *of_first, *of_second, grad_gamma
 
 
-def _of_pointwise(grad: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradients of a pointwise layer's weight and bias, from that of its output."""
-    rows = _nhwc(grad).flatten(0, 2)
-    return rows.t() @ _nhwc(x).flatten(0, 2), rows.sum(0)
+def _scale(gamma: Tensor | None, bias: Tensor, factor: float) -> Tensor:
+    """What the output of the second layer is multiplied by: (C,)"""
+    return torch.full_like(bias, factor) if gamma is None else gamma * factor
 
 
-def _like(keep: Tensor | None, x: Tensor) -> Tensor:
-    """One factor for each position of each picture, 1 without stochastic depth: (N, 1, H, W)"""
-    ones = x.new_ones(1, 1, 1, 1) if keep is None else keep
-    return ones.expand(len(x), 1, *x.shape[2:]).contiguous(memory_format=torch.channels_last)
+def _add_gradients(sums: Sequence[Tensor], grad: Tensor, x: Tensor) -> None:
+    """Add the gradients of a pointwise layer's weight and bias, from that of its output, to their sums."""
+    rows, of_weight, of_bias = _nhwc(grad).flatten(0, 2), *sums
+    if of_weight.dtype == rows.dtype:
+        of_weight.addmm_(rows.t(), _nhwc(x).flatten(0, 2))
+    else:
+        of_weight += rows.t() @ _nhwc(x).flatten(0, 2)
+    of_bias += rows.sum(0)
 
 
 def _nhwc(x: Tensor) -> Tensor:
@@ -192,7 +222,7 @@ def _add_scaled(x: Tensor, y: Tensor, scale: Tensor | None, out: Tensor) -> None
     if scale is None:
         torch.add(x, y, out=out)
     else:
-        torch.addcmul(x, y, scale, out=out)
+        torch.addcmul(x, y, scale.view(-1, 1, 1), out=out)
 
 
 def _parts(hidden: int, whole_pictures: bool, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -5,19 +5,35 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from collections.abc import Sequence
 
 with contextlib.redirect_stdout(io.StringIO()):  # it says, twice, that a package which it can do without is absent
     import mmseg.datasets  # noqa: F401
 
+import torch
 from mmengine.logging import MMLogger
+from mmseg.models.decode_heads import uper_head
 from mmseg.models.segmentors import SegTTAModel
 from mmseg.structures import SegDataSample
+from torch import Tensor
 
 from ..errors import UserError
 from ..registry import MODELS
 
 # The recipe's own choice: ignored pixels count in the mean of the loss.
 warnings.filterwarnings('ignore', message='Default ``avg_non_ignore`` is False')
+
+
+@MODELS.register_module()
+class UPerHead(uper_head.UPerHead):
+    """mmseg's, in the memory format of the features that it is given.
+
+    The pooled maps of a single position have no format, so what mmseg computes from them, and all that follows, would
+    not lie in ``channels_last``.
+    """
+
+    def psp_forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        return super().psp_forward(inputs).contiguous(memory_format=torch.channels_last)
 
 
 @MODELS.register_module()

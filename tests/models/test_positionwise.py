@@ -65,6 +65,50 @@ def test_parts_equal_the_layers(shape: tuple[int, ...], options: dict) -> None:
             torch.testing.assert_close(y, block(x), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize('options', [{}, dict(layer_scale=0.0), dict(version=2)], ids=['', 'no scale', 'v2'])
+def test_inference_in_float32_equals_the_layers(options: dict) -> None:
+    block = some_block(**options).float().eval()
+    x = 3 * torch.randn(3, 8, 7, 9).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad(), positionwise.plain():
+        wanted = block(x)
+        exact = block.double()(x.double())
+    with torch.no_grad():
+        y = block.float()(x)
+    torch.testing.assert_close(y, wanted, rtol=1e-6, atol=2e-6)  # the approximation of GELU by tanh is off by 1e-4
+    torch.testing.assert_close(y.double(), exact, rtol=1e-6, atol=2e-6)
+
+
+def test_dropped_pictures_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    block, computed = some_block(drop_path=0.5).train(), []
+    layer = positionwise.pointwise
+
+    def counted(x: Tensor, *arguments: object) -> Tensor:
+        computed.append(x[:, 0].numel())
+        return layer(x, *arguments)
+
+    monkeypatch.setattr(positionwise, 'pointwise', counted)
+    x = torch.randn(16, 8, 3, 3, dtype=torch.float64, requires_grad=True)
+    y = block(x)
+    dropped = (y == x).flatten(1).all(1)
+    kept = int((~dropped).sum())
+    assert 0 < kept < 16
+    assert sum(computed) == 2 * kept * 9  # two layers
+    computed.clear()
+    y.sum().backward()
+    assert sum(computed) == 2 * kept * 9
+    assert x.grad is not None and torch.equal(x.grad[dropped], torch.ones_like(x.grad[dropped]))
+
+
+def test_gradients_are_zero_where_all_pictures_are_dropped() -> None:
+    block = some_block(drop_path=0.999).train()
+    x = torch.randn(2, 8, 3, 3, dtype=torch.float64)
+    y = block(x)
+    assert torch.equal(y, x)
+    y.sum().backward()
+    for name, parameter in block.named_parameters():  # DistributedDataParallel waits for every parameter's
+        assert parameter.grad is not None and not parameter.grad.any(), name
+
+
 def test_gradients_equal_finite_differences() -> None:
     block = some_block()
     x = torch.randn(2, 8, 4, 5, dtype=torch.float64, requires_grad=True)
