@@ -62,8 +62,9 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, gelu: bool = False
     if x.device.type == 'cpu' and (torch.compiler.is_compiling() or x[:, 0].numel() >= PACKING_PAYS):
         kernel = weight[:, :, None, None]
         if _fuses(x, weight):
-            then = 'gelu' if gelu else 'none'
-            return torch.ops.mkldnn._convolution_pointwise(x, kernel, bias, [0, 0], [1, 1], [1, 1], 1, then, [], 'none')
+            geometry = ([0, 0], [1, 1], [1, 1], 1)  # padding, stride, dilation, groups
+            then = 'gelu' if gelu else 'none'  # by erf
+            return torch.ops.mkldnn._convolution_pointwise(x, kernel, bias, *geometry, then, [], 'none')
         y = F.conv2d(x, kernel, bias)
     else:
         y = F.linear(x.permute(0, 2, 3, 1), weight, bias).permute(0, 3, 1, 2)
@@ -74,8 +75,9 @@ def _fuses(x: Tensor, weight: Tensor) -> bool:
     """Whether to call oneDNN as Inductor does, which computes GELU with the product, but has no gradients."""
     if torch.is_grad_enabled() or not pays(x) or not torch.backends.mkldnn.is_available():
         return False
-    computes = x.dtype == torch.float32 or x.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return computes and weight.dtype == x.dtype and _autocast_to() in (None, x.dtype)
+    if x.dtype != torch.float32 and not (x.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
+        return False
+    return weight.dtype == x.dtype and _autocast_to() in (None, x.dtype)
 
 
 def residual(block: Any, x: Tensor, y: Tensor) -> Tensor:

@@ -1,0 +1,63 @@
+"""How the sizes in models/positionwise.py do on this machine, each varied by itself.
+
+    python benchmarks/parts.py [--threads 2] [--rounds 9]
+
+Prints the median time of ConvNeXt-T's forward pass with each value, as a share of that with the value of the package.
+All take turns in one process. Where another value is faster by more than the noise, it is better for this machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import torch
+
+from convnext_dense import ConvNeXt
+from convnext_dense.models import positionwise
+
+VALUES = {
+    'HIDDEN': [1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 21, 1 << 22, 1 << 40],
+    'FEWEST': [256, 512, 1024, 2048],
+    'PACKING_PAYS': [1, 128, 256, 512, 1024, 1 << 40],
+}
+BATCHES = (1, 16)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
+    parser.add_argument('--rounds', type=int, default=9)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    model = ConvNeXt('tiny', out_indices=None, layer_scale_init_value=1.0).eval()
+    print(f'{args.threads} threads, {args.rounds} rounds; share of the time with the value marked *')
+    for name, values in VALUES.items():
+        default = getattr(positionwise, name)
+        for batch in BATCHES:
+            seconds = measure(model, torch.randn(batch, 3, 224, 224), name, values, args.rounds)
+            medians = {value: statistics.median(times) for value, times in seconds.items()}
+            shares = (f'{v:,}{"*" * (v == default)} {medians[v] / medians[default]:.2f}' for v in values)
+            print(f'{name}, batch {batch} ({medians[default] * 1e3:.0f} ms): ' + ', '.join(shares))
+        setattr(positionwise, name, default)
+
+
+@torch.inference_mode()
+def measure(
+    model: ConvNeXt, pictures: torch.Tensor, name: str, values: list[int], rounds: int
+) -> dict[int, list[float]]:
+    seconds: dict[int, list[float]] = {value: [] for value in values}
+    for number in range(rounds + 1):
+        for value, times in seconds.items():
+            setattr(positionwise, name, value)
+            start = time.perf_counter()
+            model(pictures)
+            if number:  # the first warms up
+                times.append(time.perf_counter() - start)
+    return seconds
+
+
+if __name__ == '__main__':
+    main()
