@@ -5,6 +5,7 @@ import runpy
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from convnext_dense import ConvNeXt
 from convnext_dense.models import positionwise
@@ -249,6 +250,16 @@ def test_replaced_layers_compute_what_they_compute(trained: bool, how: str) -> N
         y = block(x)
         with positionwise.plain():
             torch.testing.assert_close(y, block(x))
+
+
+def test_counters_see_all_operations() -> None:
+    model = ConvNeXt('atto').eval()
+    counts = {}
+    for device in ('cpu', 'meta'):
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            model.to(device)(torch.randn(1, 3, 64, 64, device=device))
+        counts[device] = counter.get_total_flops()
+    assert counts['cpu'] == counts['meta'] > 0
 
 
 def test_the_environment_turns_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
