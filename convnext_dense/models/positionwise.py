@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 from torchvision.ops import stochastic_depth
 
 HIDDEN = 1 << 20  # elements of the hidden tensor at a time: 4 MB in float32
@@ -45,7 +45,7 @@ def plain() -> Iterator[None]:
 
 def pays(x: Tensor) -> bool:
     """Whether to compute in parts: eagerly on a CPU. Compilers, exporters and counters are given the plain layers."""
-    eager = not (torch.compiler.is_compiling() or torch.jit.is_tracing() or is_in_torch_dispatch_mode())
+    eager = not (torch.compiler.is_compiling() or torch.jit.is_tracing() or _get_current_dispatch_mode())
     return _on and eager and x.device.type == 'cpu' and torch.half not in (x.dtype, _autocast_to())
 
 
