@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 
 from convnext_dense.data import ImageFolder
-from convnext_dense.data.classification import collate_images, eval_transform, read_image, scan_classes
+from convnext_dense.data.classification import collate_images, eval_transform, scan_classes
 from convnext_dense.errors import UserError
+from convnext_dense.pictures import read_image
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 RECIPE = dict(
