@@ -75,7 +75,7 @@ def upright_rgb(image: Image.Image) -> np.ndarray:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Decode a picture and turn it as its EXIF says; one that is upright is returned itself, where Pillow copies it."""
+    """Decode a picture and turn it as its EXIF says; one that is upright comes back itself, where Pillow copies it."""
     image.load()  # some formats have their EXIF after the pixels
     return image if image.getexif().get(ExifTags.Base.Orientation, 1) == 1 else ImageOps.exif_transpose(image)
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from ..errors import NoData, UserError
 from ..pictures import IN_A_ROW, all_unreadable, read_image
@@ -142,7 +142,8 @@ def collate_images(samples: Sequence[dict]) -> dict:
     """A batch: ``inputs`` (N, 3, S, S), ``labels`` (N,), ``paths`` and ``skipped``, without unreadable pictures."""
     good = [sample for sample in samples if sample['image'] is not None]
     return {
-        'inputs': torch.stack([s['image'] for s in good]) if good else torch.empty(0, 3, WARP_FROM, WARP_FROM),
+        # default_collate stacks in the memory that a worker shares with the process
+        'inputs': default_collate([s['image'] for s in good]) if good else torch.empty(0, 3, WARP_FROM, WARP_FROM),
         'labels': torch.tensor([s['label'] for s in good], dtype=torch.long),
         'paths': [s['path'] for s in good],
         'skipped': [path for s in samples for path in s['skipped']],
@@ -165,7 +166,9 @@ def train_transform(input_size: int, **options: object) -> Callable[[Image.Image
 
     unknown = sorted(options.keys() - signature(create_transform).parameters.keys())
     if unknown:
-        raise UserError(f"transform has an option {unknown[0]!r} that timm's create_transform does not know: remove it")
+        raise UserError(
+            f"transform has an option {unknown[0]!r} that timm's create_transform does not know: remove it"
+        )
     return faster(create_transform(input_size, is_training=True, **options))
 
 
