@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from .errors import UserError
 from .files import read_bytes
@@ -27,24 +27,26 @@ def open_picture(path: str | Path, seen: bool = False) -> Image.Image:
     return Image.open(io.BytesIO(read_bytes(path, seen)))
 
 
-def read_picture(path: str | Path, seen: bool = False) -> np.ndarray:
-    """Decode a picture wholly, as :func:`upright_rgb` does.
+def read_image(path: str | Path, seen: bool = False) -> Image.Image:
+    """Decode a picture wholly: upright, as RGB.
 
     Args:
         path: its file, read as in :func:`open_picture`.
         seen: the file was there before, so that its absence may pass.
-
-    Returns:
-        uint8 (H, W, 3), RGB.
 
     Raises:
         UserError: if it can't be read or decoded, with its path.
     """
     try:
         with open_picture(path, seen) as image:
-            return upright_rgb(image)
+            return as_rgb(upright(image))
     except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
         raise UserError(f'bad image {path} ({why(error)})') from None
+
+
+def read_picture(path: str | Path, seen: bool = False) -> np.ndarray:
+    """As :func:`read_image`, but uint8 (H, W, 3), RGB."""
+    return np.asarray(read_image(path, seen))
 
 
 def why(error: Exception) -> str:
@@ -69,11 +71,19 @@ def upright_rgb(image: Image.Image) -> np.ndarray:
     Returns:
         uint8 (H, W, 3), RGB.
     """
-    return np.asarray(as_rgb(ImageOps.exif_transpose(image)))
+    return np.asarray(as_rgb(upright(image)))
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Decode a picture and turn it as its EXIF says; one that is upright comes back itself, where Pillow copies it."""
+    image.load()  # some formats have their EXIF after the pixels
+    return image if image.getexif().get(ExifTags.Base.Orientation, 1) == 1 else ImageOps.exif_transpose(image)
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
     """A picture of any mode in RGB: 16-bit grey is scaled to 8 bits, transparency is dropped."""
+    if image.mode == 'RGB':
+        return image
     if image.mode.startswith('I'):  # Pillow would cut what is above 255
         image = Image.fromarray((np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8))
     return image.convert('RGB')

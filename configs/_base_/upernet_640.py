@@ -17,9 +17,9 @@ train_dataloader = dict(
                 keep_ratio=True,
                 resize_type='mmseg.Resize',
             ),
-            dict(type='mmseg.RandomCrop', crop_size=(640, 640), cat_max_ratio=0.75),
+            dict(type='convnext_dense.RandomCrop', crop_size=(640, 640), cat_max_ratio=0.75),
             dict(type='mmcv.RandomFlip', prob=0.5),
-            dict(type='mmseg.PhotoMetricDistortion'),
+            dict(type='convnext_dense.PhotoMetricDistortion'),
             dict(type='mmseg.PackSegInputs'),
         ]
     )

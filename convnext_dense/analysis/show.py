@@ -14,9 +14,9 @@ from mmengine.runner import Runner
 from PIL import Image
 from pycocotools import mask as rle
 
-from ..data.classification import read_image
 from ..drawing import draw_caption, draw_instances, palette, side_by_side
 from ..lettering import legible
+from ..pictures import read_picture
 from ..results import UNLABELLED, Detection, Segmentation
 
 INDEX = 'predictions.json'
@@ -97,7 +97,7 @@ def _classified(output: dict, classes: Sequence[str]) -> tuple[np.ndarray, dict]
     }
     words = legible(classes)
     lines = [(f'{words[label]}  {score:.0%}', RIGHT if label == truth else WRONG), (f'truth: {words[truth]}', INK)]
-    return draw_caption(np.asarray(read_image(output['path'])), lines), entry
+    return draw_caption(read_picture(output['path'], seen=True), lines), entry
 
 
 def _detected(output: Any, picture: np.ndarray, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, str]:

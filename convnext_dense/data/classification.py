@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from ..errors import NoData, UserError
-from ..pictures import IN_A_ROW, all_unreadable, read_picture
+from ..pictures import IN_A_ROW, all_unreadable, read_image
 from ..registry import DATASETS, FUNCTIONS
 from .sampler import SeededIndex, seeded
 
@@ -122,7 +123,7 @@ class ImageFolder(Dataset):
         for _ in range(min(len(self), IN_A_ROW)):
             path, label = os.fsdecode(self.paths[index]), int(self.labels[index])
             try:
-                image = read_image(path)
+                image = read_image(path, seen=True)
             except UserError as error:
                 if self.on_bad_image == 'stop':
                     raise UserError(f'{error}: mend or remove it, or go on without it: --on-bad-image skip') from None
@@ -136,21 +137,13 @@ class ImageFolder(Dataset):
         raise all_unreadable(skipped)
 
 
-def read_image(path: str) -> Image.Image:
-    """Decode a picture wholly, as :func:`~convnext_dense.pictures.read_picture`: upright, as RGB.
-
-    Raises:
-        UserError: if it can't be read or decoded, with its path.
-    """
-    return Image.fromarray(read_picture(path, seen=True))
-
-
 @FUNCTIONS.register_module()
 def collate_images(samples: Sequence[dict]) -> dict:
     """A batch: ``inputs`` (N, 3, S, S), ``labels`` (N,), ``paths`` and ``skipped``, without unreadable pictures."""
     good = [sample for sample in samples if sample['image'] is not None]
     return {
-        'inputs': torch.stack([s['image'] for s in good]) if good else torch.empty(0, 3, WARP_FROM, WARP_FROM),
+        # default_collate stacks in the memory that a worker shares with the process
+        'inputs': default_collate([s['image'] for s in good]) if good else torch.empty(0, 3, WARP_FROM, WARP_FROM),
         'labels': torch.tensor([s['label'] for s in good], dtype=torch.long),
         'paths': [s['path'] for s in good],
         'skipped': [path for s in samples for path in s['skipped']],
@@ -158,15 +151,25 @@ def collate_images(samples: Sequence[dict]) -> dict:
 
 
 def train_transform(input_size: int, **options: object) -> Callable[[Image.Image], Tensor]:
-    """timm's training transform: random resized crop, flip, RandAugment, normalization, random erasing.
+    """timm's training transform, quickened: random resized crop, flip, RandAugment, normalization, random erasing.
 
     Args:
         input_size: side S of the square output, in pixels.
         options: further arguments of timm's ``create_transform``, such as ``auto_augment`` and ``re_prob``.
+
+    Raises:
+        UserError: for an option that timm does not have.
     """
     from timm.data import create_transform  # here, because timm takes seconds to import
 
-    return create_transform(input_size, is_training=True, **options)
+    from .augment import faster
+
+    unknown = sorted(options.keys() - signature(create_transform).parameters.keys())
+    if unknown:
+        raise UserError(
+            f"transform has an option {unknown[0]!r} that timm's create_transform does not know: remove it"
+        )
+    return faster(create_transform(input_size, is_training=True, **options))
 
 
 def eval_transform(input_size: int, crop_ratio: float = 0.875) -> Callable[[Image.Image], Tensor]:

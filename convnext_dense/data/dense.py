@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
-from PIL import ImageOps
 
 from ..errors import UserError
-from ..pictures import IN_A_ROW, all_unreadable, as_rgb, open_picture, why
+from ..pictures import IN_A_ROW, all_unreadable, as_rgb, open_picture, upright, why
 from ..registry import FUNCTIONS, TRANSFORMS
 from .sampler import SeededIndex, seeded
 
@@ -82,8 +82,7 @@ class LoadImage(BaseTransform):
         try:
             with open_picture(path, seen=True) as image:
                 expected = (results.get('width'), results.get('height'))
-                upright = image if image.size == expected else ImageOps.exif_transpose(image)
-                rgb = np.asarray(as_rgb(upright))
+                rgb = np.asarray(as_rgb(image if image.size == expected else upright(image)))
         except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
             raise BadImage(f'bad image {path} ({why(error)})') from None
         height, width = rgb.shape[:2]
@@ -91,7 +90,7 @@ class LoadImage(BaseTransform):
             raise BadImage(
                 f'bad image {path} (it is {width} x {height}, its annotations say {expected[0]} x {expected[1]})'
             )
-        results['img'] = np.ascontiguousarray(rgb[:, :, ::-1])
+        results['img'] = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
         results['img_shape'] = results['ori_shape'] = (height, width)
         return results
 

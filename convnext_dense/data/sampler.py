@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dist import get_dist_info, sync_random_seed
-from torch.utils.data import Sampler
+from torch.utils.data import Sampler, get_worker_info
 
 from ..registry import DATA_SAMPLERS
 
@@ -110,15 +110,17 @@ def sample_seed(seed: int, epoch: int, index: int) -> int:
 def seeded(seed: int) -> Iterator[None]:
     """Seed Python's, numpy's and torch's CPU generators inside the block, and restore them after it.
 
-    The augmentation of timm draws from all three.
+    The augmentation of timm draws from all three. In a loader worker, where nothing else draws, they are not restored,
+    which would take longer than to normalize a picture.
     """
-    python_state, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    before = None if get_worker_info() else (random.getstate(), np.random.get_state(), torch.get_rng_state())
     random.seed(seed)
     np.random.seed(seed)
     torch.default_generator.manual_seed(seed)
     try:
         yield
     finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
-        torch.set_rng_state(torch_state)
+        if before:
+            random.setstate(before[0])
+            np.random.set_state(before[1])
+            torch.set_rng_state(before[2])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import BaseDataset
@@ -89,3 +90,71 @@ class LoadMask(BaseTransform):
         results['gt_seg_map'] = labels
         results['seg_fields'].append('gt_seg_map')
         return results
+
+
+@TRANSFORMS.register_module()
+class RandomCrop(BaseTransform):
+    """mmseg's random crop, draw for draw; it counts labels rather than sort them, in a tenth of the time.
+
+    Args:
+        crop_size: height and width in pixels; where the image is smaller, all of it is taken.
+        cat_max_ratio: the largest share, in (0, 1], that a class may have of the labelled pixels; after 10 crops in
+            which one had more, or the only one, the next is taken as it is.
+    """
+
+    def __init__(self, crop_size: tuple[int, int], cat_max_ratio: float = 1.0) -> None:
+        self.crop_size = crop_size
+        self.cat_max_ratio = cat_max_ratio
+
+    def transform(self, results: dict) -> dict:
+        box = self._draw(results['img'])
+        for _ in range(10 if self.cat_max_ratio < 1 else 0):
+            counts = np.bincount(results['gt_seg_map'][box].ravel(), minlength=256)[:UNLABELLED]
+            if np.count_nonzero(counts) > 1 and counts.max() / counts.sum() < self.cat_max_ratio:
+                break
+            box = self._draw(results['img'])
+        for key in ('img', *results['seg_fields']):
+            results[key] = results[key][box]
+        results['img_shape'] = results['img'].shape[:2]
+        return results
+
+    def _draw(self, image: np.ndarray) -> tuple[slice, slice]:
+        height, width = self.crop_size
+        top = np.random.randint(0, max(image.shape[0] - height, 0) + 1)
+        left = np.random.randint(0, max(image.shape[1] - width, 0) + 1)
+        return slice(top, top + height), slice(left, left + width)
+
+
+@TRANSFORMS.register_module()
+class PhotoMetricDistortion(BaseTransform):
+    """mmseg's, with its default strengths, draw for draw and level for level; levels are looked up."""
+
+    def transform(self, results: dict) -> dict:
+        draw, image = np.random, results['img']
+        if draw.randint(2):
+            image = cv2.LUT(image, _scaled(beta=draw.uniform(-32, 32)))
+        contrast_first = draw.randint(2)
+        for step in ('contrast', 'saturation', 'hue') if contrast_first else ('saturation', 'hue', 'contrast'):
+            if not draw.randint(2):
+                continue
+            if step == 'contrast':
+                image = cv2.LUT(image, _scaled(alpha=draw.uniform(0.5, 1.5)))
+            elif step == 'saturation':
+                image = _in_hsv(image, 1, _scaled(alpha=draw.uniform(0.5, 1.5)))
+            else:
+                image = _in_hsv(image, 0, ((LEVELS.astype(int) + draw.randint(-18, 18)) % 180).astype(np.uint8))
+        results['img'] = image
+        return results
+
+
+LEVELS = np.arange(256, dtype=np.uint8)
+
+
+def _scaled(alpha: float = 1.0, beta: float = 0.0) -> np.ndarray:
+    return np.clip(LEVELS.astype(np.float32) * alpha + beta, 0, 255).astype(np.uint8)
+
+
+def _in_hsv(bgr: np.ndarray, channel: int, table: np.ndarray) -> np.ndarray:
+    hsv = cv2.cvtColor(bgr, cv2.COLOR_BGR2HSV)
+    cv2.insertChannel(cv2.LUT(cv2.extractChannel(hsv, channel), table), hsv, channel)
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)

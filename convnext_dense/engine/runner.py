@@ -41,7 +41,7 @@ from .loops import TrainLoop
 from .safe_loading import load_safely
 from .schedule import fitting
 from .signals import shield_worker
-from .workers import explaining_dead_workers
+from .workers import explaining_dead_workers, pin_worker
 
 # mmengine's own default hooks, those that its register_default_hooks takes None for
 OWN_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -178,7 +178,7 @@ class Runner(mmengine.runner.Runner):
     @staticmethod
     def build_dataloader(*args: object, **kwargs: object) -> DataLoader:
         loader = mmengine.runner.Runner.build_dataloader(*args, **kwargs)
-        loader.worker_init_fn = partial(shield_worker, loader.worker_init_fn)
+        loader.worker_init_fn = partial(shield_worker, partial(pin_worker, loader.worker_init_fn))
         return loader
 
     def build_train_loop(self, loop: object) -> object:

@@ -1,12 +1,14 @@
-"""Loader workers that die."""
+"""Loader workers: how they start, and what is said when they die."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+import cv2
 
 from ..errors import UserError
 
@@ -16,6 +18,17 @@ DIED = re.compile(
 # what torch says of a batch on its way through shared memory; its files there are called /torch_...
 SHARED = re.compile(r'killed by signal: Bus error|unable to [^<\n]*</torch_')
 FEWER = 'take fewer workers with --cfg-options train_dataloader.num_workers=N'
+
+
+def pin_worker(then: Callable[[int], None] | None, worker_id: int) -> None:
+    """Start a loader worker with one thread of OpenCV, as torch does with its own: the other cores are other workers'.
+
+    Args:
+        then: what else a worker starts with.
+    """
+    cv2.setNumThreads(0)
+    if then is not None:
+        then(worker_id)
 
 
 @contextmanager

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from convnext_dense.data import ImageFolder
-from convnext_dense.data.classification import collate_images, eval_transform, read_image, scan_classes
+from convnext_dense.data.classification import collate_images, eval_transform, scan_classes
 from convnext_dense.errors import UserError
+from convnext_dense.pictures import read_image
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 RECIPE = dict(
@@ -49,6 +51,14 @@ def test_augmentation_follows_the_seed_alone(image_folder):
     assert torch.equal(data[(5, 11)]['image'], first)
     others = [data[(5, seed)]['image'] for seed in range(4)]
     assert all(not torch.equal(other, first) for other in others)
+
+
+def test_workers_make_the_same_pictures(image_folder):
+    """Also of a picture that comes twice, and whatever the worker has drawn before."""
+    data, keys = folder(image_folder), [(5, 11), (40, 3), (5, 12), (5, 11), (0, 3)]
+    batches = DataLoader(data, batch_size=2, sampler=keys, num_workers=2, collate_fn=collate_images)
+    inputs = torch.cat([batch['inputs'] for batch in batches])
+    assert torch.equal(inputs, torch.stack([data[key]['image'] for key in keys]))
 
 
 def test_many_seeds_never_fail_and_erase_a_quarter(image_folder):

@@ -21,10 +21,10 @@ from tests.mask_folder import COLOURS, draw_labels, save, save_with_palette, wri
 
 LOAD = [dict(type='convnext_dense.LoadImage'), dict(type='convnext_dense.LoadMask')]
 PACK = [dict(type='mmseg.PackSegInputs')]
-CROP = dict(type='mmseg.RandomCrop', crop_size=(24, 32), cat_max_ratio=0.75)
+CROP = dict(type='convnext_dense.RandomCrop', crop_size=(24, 32), cat_max_ratio=0.75)
 FLIP = dict(type='mmcv.RandomFlip', prob=0.5)
 RESIZE = dict(type='mmcv.RandomResize', scale=(112, 80), ratio_range=(0.5, 2.0), keep_ratio=True)
-COLOUR = dict(type='mmseg.PhotoMetricDistortion')
+COLOUR = dict(type='convnext_dense.PhotoMetricDistortion')
 
 
 @pytest.fixture(autouse=True)
@@ -211,8 +211,26 @@ def test_a_hiccup_of_the_disk_passes_and_a_longer_one_is_named(root, kind, monke
         data[1, 3]
 
 
+def test_crops_and_colours_are_mmsegs_for_the_same_seed(root):
+    """Also where no crop has two classes, where the image is smaller than the crop, and for every colour."""
+    for crop_size in ((24, 32), (3, 2), (300, 10)):
+        options = dict(crop_size=crop_size, cat_max_ratio=0.75)
+        colourful = np.random.default_rng(0).integers(0, 256, (4, 90, 120, 3), dtype=np.uint8)
+        for index, picture in enumerate(colourful):
+            with Image.open(root / 'images' / 'training' / f'{index:02d}.png') as image:
+                Image.fromarray(picture).resize(image.size).save(root / 'images' / 'training' / f'{index:02d}.png')
+        pair = [
+            mask_folder(root, dict(type=f'{scope}.RandomCrop', **options), dict(type=f'{scope}.PhotoMetricDistortion'))
+            for scope in ('mmseg', 'convnext_dense')
+        ]
+        for seed in range(60):
+            (picture, labels), (ours, our_labels) = (arrays(data[seed % 4, seed]) for data in pair)
+            assert np.array_equal(picture, ours)
+            assert np.array_equal(labels, our_labels)
+
+
 def test_a_fault_of_the_pipeline_is_not_blamed_on_the_mask(root):
-    data = mask_folder(root, dict(type='mmseg.RandomCrop', crop_size=(8, 8), cat_max_ratio='most'))
+    data = mask_folder(root, dict(type='convnext_dense.RandomCrop', crop_size=(8, 8), cat_max_ratio='most'))
     with pytest.raises(TypeError):
         data[0]
 

@@ -1,14 +1,38 @@
-"""Loader workers that die end the run with the likely cause."""
+"""Loader workers have one thread each; one that dies ends the run with the likely cause."""
 
 import os
 import signal
 
+import cv2
 import pytest
+import torch
 
+from convnext_dense.engine import Runner
 from convnext_dense.engine.workers import explaining_dead_workers
 from convnext_dense.errors import UserError
 
 from .. import toy
+
+
+class Threads(list):
+    """A data set of how many threads a sample is made with."""
+
+    metainfo: dict = {}
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[int, int]:
+        return cv2.getNumThreads(), torch.get_num_threads()
+
+
+def test_a_worker_has_one_thread():
+    sampler = dict(type='convnext_dense.SeededSampler', shuffle=False)
+    cfg = dict(dataset=Threads([0, 0]), batch_size=2, num_workers=1, sampler=sampler)
+    before = cv2.getNumThreads(), torch.get_num_threads()
+    try:
+        cv2.setNumThreads(2), torch.set_num_threads(2)
+        (batch,) = Runner.build_dataloader(cfg, seed=0)
+    finally:
+        cv2.setNumThreads(before[0]), torch.set_num_threads(before[1])
+    assert torch.tensor(batch).unique().tolist() == [1]
 
 
 def test_a_killed_worker_is_named_and_the_run_goes_on_when_resumed(tmp_path):
