@@ -173,9 +173,11 @@ class Segmentation:
     colours: np.ndarray
 
     @classmethod
-    def from_sample(cls, sample: Any, names: Sequence[str], colours: Sequence, kind: str = 'pred') -> Segmentation:
+    def from_sample(
+        cls, sample: Any, names: Sequence[str], colours: Sequence | np.ndarray, kind: str = 'pred'
+    ) -> Segmentation:
         """From mmseg's ``SegDataSample``: its ``pred_sem_seg``, or with kind ``'gt'`` the truth, ``gt_sem_seg``."""
-        labels = sample.get(f'{kind}_sem_seg').data[0].cpu().numpy().astype(np.uint8)
+        labels = sample.get(f'{kind}_sem_seg').data[0].cpu().numpy().astype(np.uint8, copy=False)
         return cls(sample.get('img_path'), labels, names, np.array(colours, np.uint8))
 
     def draw(
