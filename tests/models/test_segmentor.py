@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from convnext_dense.models import ConvNeXt
+from convnext_dense.models import ConvNeXt, segmentor
 from convnext_dense.models.segmentor import Segmentor, SegmentorTTA, Window, label_map
 
 CLASSES = 12
@@ -79,7 +79,8 @@ METAS = [
 
 @pytest.mark.parametrize('test_cfg', [WHOLE, SLIDE], ids=['whole', 'slide'])
 @pytest.mark.parametrize('size', [(64, 64), (97, 131), (40, 151), (50, 37)])
-def test_labels_are_those_of_mmseg(models, test_cfg, size):
+def test_labels_are_those_of_mmseg(models, test_cfg, size, monkeypatch):
+    monkeypatch.setattr(segmentor, 'LOGITS_AT_ONCE', 20_000)  # a few rows, one of the widest
     pictures = torch.randn(len(METAS), 3, *size)
     ours, theirs = (predictions(model, test_cfg, pictures, METAS) for model in models)
     for own, stock in zip(ours, theirs, strict=True):
@@ -107,7 +108,8 @@ class Largest(TorchDispatchMode):
 
 
 @pytest.mark.parametrize('test_cfg', [WHOLE, SLIDE], ids=['whole', 'slide'])
-def test_nothing_has_all_classes_at_the_pictures_size(models, test_cfg):
+def test_nothing_has_all_classes_at_the_pictures_size(models, test_cfg, monkeypatch):
+    monkeypatch.setattr(segmentor, 'LOGITS_AT_ONCE', CLASSES * 262 * 8)
     largest = []
     for model in models:
         with Largest() as seen:
@@ -149,7 +151,7 @@ def test_views_are_averaged_with_all_their_logits(monkeypatch):
 
 
 def label_map_of(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    return label_map([Window(slice(None), slice(None), logits)], size, {})
+    return label_map([Window(slice(0, size[0]), slice(0, size[1]), logits)], size, {})
 
 
 @pytest.mark.parametrize(('classes', 'dtype'), [(2, torch.uint8), (256, torch.uint8), (300, torch.int32)])

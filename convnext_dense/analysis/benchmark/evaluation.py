@@ -58,11 +58,12 @@ def _labels(setting: Setting, shape: tuple[int, int]) -> Series:
     noise = torch.randn(1, classes, *(length // 8 + 2 for length in small), generator=torch.Generator().manual_seed(0))
     logits = F.interpolate(noise, small, mode='bicubic')  # in regions, as a network's
     of_network = logits.contiguous(memory_format=torch.channels_last)
-    whole, meta = (slice(None), slice(None)), dict(img_shape=shape, ori_shape=shape)
+    rows, columns = (slice(0, length) for length in shape)
+    meta = dict(img_shape=shape, ori_shape=shape)
     network, head = SimpleNamespace(align_corners=False), MODELS.get('mmseg.UPerHead')
 
     def ours() -> Tensor:
-        return label_map([Window(*whole, of_network[0])], shape, meta)
+        return label_map([Window(rows, columns, of_network[0])], shape, meta)
 
     def mmseg(logits: Tensor) -> Tensor:
         enlarged = head.predict_by_feat(network, logits, [meta])
