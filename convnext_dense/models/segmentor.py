@@ -173,8 +173,8 @@ def _resized(scores: Scores, height: int, width: int, align_corners: bool) -> Sc
         first = int(above[0])
         some = scores.rows(first, int(below[-1]) + 1)
         above, below, share = (t.to(some.device) for t in (above - first, below - first, position - above))
-        mixed = torch.lerp(some[above], some[below], share[:, None, None]).permute(2, 0, 1)
-        within = F.interpolate(mixed[None], (stop - start, width), mode='bilinear', align_corners=align_corners)
+        mixed = torch.lerp(some[above], some[below], share[:, None, None])[None].permute(0, 3, 1, 2)  # channels_last
+        within = F.interpolate(mixed, (stop - start, width), mode='bilinear', align_corners=align_corners)
         return within[0].permute(1, 2, 0)
 
     return Scores(height, width, rows)
