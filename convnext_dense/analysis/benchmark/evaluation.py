@@ -75,7 +75,7 @@ def _labels(setting: Setting, shape: tuple[int, int]) -> Series:
 
     contenders = [
         Contender(OURS, '', 'channels_last', ours),
-        Contender('mmseg', '', 'channels_last', lambda: mmseg(of_network)),
+        Contender('mmseg, channels_last', '', 'channels_last', lambda: mmseg(of_network)),
         Contender('mmseg', '', 'NCHW', lambda: mmseg(logits)),
     ]
     # the last bit of an enlarged logit differs between layouts, and may decide between two classes

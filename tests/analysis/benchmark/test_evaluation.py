@@ -16,7 +16,7 @@ def test_results_agree(capfd):
     labels, miou, coco, masks = evaluation(SETTING, 2, (64, 96))
     assert [(row.name, row.layout) for row in labels.rows] == [
         ('ours', 'channels_last'),
-        ('mmseg', 'channels_last'),
+        ('mmseg, channels_last', 'channels_last'),
         ('mmseg', 'NCHW'),
     ]
     assert [row.name for row in miou.rows] == ['ours', 'mmseg']
