@@ -37,8 +37,8 @@ class Segmentor(EncoderDecoder):
     512 x 683 pixels. Here they are never so large together; see :func:`label_map`. ``pred_sem_seg`` is uint8 (1, H, W)
     for up to 256 classes.
 
-    With ``test_cfg.keep_logits`` the predictions are mmseg's, ``seg_logits`` among them, which mmseg's own ``SegTTAModel``
-    needs; so they are with heads of one channel, and with heads that have a way to predict of their own.
+    With ``test_cfg.keep_logits`` the predictions are mmseg's, ``seg_logits`` among them, which mmseg's own
+    ``SegTTAModel`` needs; so they are with heads of one channel, and with heads that predict in a way of their own.
     """
 
     def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
@@ -130,7 +130,7 @@ def _mean(windows: Sequence[Window], size: Sequence[int], align_corners: bool) -
                 place = slice(top - start, bottom - start), window.columns
                 total[place] += part.rows(top - window.rows.start, bottom - window.rows.start)
                 count[place] += 1
-        return total / count
+        return total.div_(count)
 
     return Scores(size[0], size[1], rows)
 
