@@ -15,7 +15,6 @@ from typing import Any, Literal, NamedTuple
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.model import BaseModel, revert_sync_batchnorm
@@ -40,7 +39,6 @@ Result = Classification | Detection | Segmentation
 # How the name of the head's weight ends, by task. It has a row for each class, in detection also one for none of them.
 HEADS = {'classification': 'head.weight', 'detection': 'fc_cls.weight', 'segmentation': 'conv_seg.weight'}
 STRIDE = 32  # pixels that become one of the last stage's: no picture may be thinner
-CLASSES_AT_ONCE = 8  # of a label map: 400 MB for 12 megapixels
 
 
 def load(
@@ -202,15 +200,8 @@ class Predictor:
         if self.task == 'detection':
             found = self.model.test_step({'inputs': tensors, 'data_samples': samples})
             return [Detection.from_sample(sample, self.names, self.category_ids) for sample in found]
-        for sample in samples:  # mmseg would make all logits as large as the picture: 7 GB for 12 megapixels
-            sample.set_metainfo({'ori_shape': sample.img_shape})
         found = self.model.test_step({'inputs': tensors, 'data_samples': samples})
-        maps = [
-            label_map(sample.seg_logits.data, one.size, self.model.align_corners)
-            for sample, one in zip(found, inputs, strict=True)
-        ]
-        pairs = zip(inputs, maps, strict=True)
-        return [Segmentation(one.path, labels, self.names, self.colours) for one, labels in pairs]
+        return [Segmentation.from_sample(sample, self.names, self.colours) for sample in found]
 
 
 def _input_shape(cfg: Config) -> tuple[int, int]:
@@ -230,30 +221,6 @@ class _Input(NamedTuple):
     size: tuple[int, int]  # of the upright picture, height and width
     tensor: Tensor  # (3, h, w), prepared for the network
     sample: Any = None  # mmdet's or mmseg's, with what is known about the picture
-
-
-def label_map(logits: Tensor, size: tuple[int, int], align_corners: bool) -> np.ndarray:
-    """The class of the highest logit at each pixel, after bilinear interpolation as in mmseg.
-
-    It takes a few classes at a time, and so the memory of a few.
-
-    Args:
-        logits: (K, h, w).
-        size: H and W.
-
-    Returns:
-        uint8 (H, W).
-    """
-    best = torch.full(size, float('-inf'), device=logits.device)
-    labels = torch.zeros(size, dtype=torch.uint8, device=logits.device)
-    for first in range(0, len(logits), CLASSES_AT_ONCE):
-        some = logits[None, first : first + CLASSES_AT_ONCE].float()
-        some = F.interpolate(some, size, mode='bilinear', align_corners=align_corners)[0]
-        score, label = some.max(dim=0)
-        better = score > best
-        labels[better] = (label[better] + first).to(torch.uint8)
-        best = torch.maximum(best, score)
-    return labels.cpu().numpy()
 
 
 def _as_rgb(picture: Picture) -> tuple[str | None, np.ndarray]:

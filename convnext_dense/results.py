@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from PIL import Image
 from pycocotools import mask as rle
@@ -24,7 +23,6 @@ from .lettering import legible
 from .pictures import read_picture
 
 UNLABELLED = 255
-MASKS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,9 +173,11 @@ class Segmentation:
     colours: np.ndarray
 
     @classmethod
-    def from_sample(cls, sample: Any, names: Sequence[str], colours: Sequence, kind: str = 'pred') -> Segmentation:
+    def from_sample(
+        cls, sample: Any, names: Sequence[str], colours: Sequence | np.ndarray, kind: str = 'pred'
+    ) -> Segmentation:
         """From mmseg's ``SegDataSample``: its ``pred_sem_seg``, or with kind ``'gt'`` the truth, ``gt_sem_seg``."""
-        labels = sample.get(f'{kind}_sem_seg').data[0].cpu().numpy().astype(np.uint8)
+        labels = sample.get(f'{kind}_sem_seg').data[0].cpu().numpy().astype(np.uint8, copy=False)
         return cls(sample.get('img_path'), labels, names, np.array(colours, np.uint8))
 
     def draw(
@@ -233,16 +233,28 @@ class Segmentation:
 
 def encode_masks(masks: np.ndarray) -> list[dict]:
     """Compressed RLEs, ``{'size': [H, W], 'counts': str}``, of masks, bool (N, H, W)."""
-    masks = np.ascontiguousarray(masks).view(np.uint8)
-    encoded: list[dict] = []
-    # RLEs go down the columns: a few masks at a time are turned within the cache, and encoded in one call
-    columns = np.empty((MASKS_AT_ONCE, masks.shape[2], masks.shape[1]), np.uint8)
-    for start in range(0, len(masks), MASKS_AT_ONCE):
-        some = masks[start : start + MASKS_AT_ONCE]
-        for mask, turned in zip(some, columns, strict=False):
-            cv2.transpose(mask, dst=turned)
-        encoded += rle.encode(columns[: len(some)].transpose(2, 1, 0))
+    size = list(masks.shape[1:])
+    starts = np.empty(size, np.uint8)  # one for all: fresh memory takes longer than what is done in it
+    runs = [{'size': size, 'counts': _runs(mask, starts)} for mask in np.asarray(masks).view(np.uint8)]
+    encoded = rle.frPyObjects(runs, *size) if runs else []
     return [{**mask, 'counts': mask['counts'].decode('ascii')} for mask in encoded]
+
+
+def _runs(mask: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """The lengths of the runs of 0, 1, 0, ... down the columns of a mask; the first may be 0.
+
+    The pixels that differ from the one before are sought along the rows, as the mask is in memory; those few are then
+    put in order.
+
+    Args:
+        mask, starts: uint8 (H, W); the latter is overwritten.
+    """
+    height, width = mask.shape
+    np.bitwise_xor(mask[1:], mask[:-1], out=starts[1:])
+    np.bitwise_xor(mask[0, 1:], mask[-1, :-1], out=starts[0, 1:])  # a column goes on at the top of the next one
+    starts[0, 0] = mask[0, 0]
+    rows, columns = np.divmod(np.flatnonzero(starts.view(bool)), width)
+    return np.diff(np.concatenate([[0], np.sort(columns * height + rows), [mask.size]]))
 
 
 def _picture(path: str | None, image: np.ndarray | None, size: Sequence[int] | None = None) -> np.ndarray:

@@ -84,7 +84,12 @@ def test_json_is_all_that_goes_to_stdout(capsys):
     assert run_verb('benchmark', ['--what', 'eval', '--batch', '1', '--size', '64', '--seconds', '0', '--json']) == 0
     printed = capsys.readouterr()
     content = json.loads(printed.out)
-    assert [series['what'] for series in content['series']] == ['eval, mIoU', 'eval, COCO', 'eval, RLE']
+    assert [series['what'] for series in content['series']] == [
+        'eval, labels',
+        'eval, mIoU',
+        'eval, COCO',
+        'eval, RLE',
+    ]
     assert 'ours is' in printed.err
     assert 'x as fast' in printed.err
     assert 'mmseg' in printed.err

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from mmengine.model import revert_sync_batchnorm
 from PIL import Image
 
@@ -15,7 +14,7 @@ from convnext_dense.config import read_config
 from convnext_dense.drawing import palette
 from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
-from convnext_dense.inference import Predictor, label_map
+from convnext_dense.inference import Predictor
 from convnext_dense.registry import DATASETS, FUNCTIONS
 
 from . import coco_files
@@ -279,14 +278,6 @@ def test_a_gpu_that_is_not_there(files, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     with pytest.raises(UserError, match='device cuda: torch finds no GPU'):
         predictor(files, 'classification', device='cuda')
-
-
-@pytest.mark.parametrize('align_corners', [False, True])
-def test_labels_are_those_of_all_classes_at_once(align_corners):
-    logits = torch.randn(21, 30, 41).mul(4).round().div(4)  # with many equal ones
-    for size in ((70, 95), (30, 41), (17, 200)):
-        resized = F.interpolate(logits[None], size, mode='bilinear', align_corners=align_corners)
-        assert np.array_equal(label_map(logits, size, align_corners), resized[0].argmax(dim=0))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')

@@ -2,7 +2,7 @@
 _base_ = './ade20k.py'
 
 model = dict(
-    type='mmseg.EncoderDecoder',
+    type='convnext_dense.Segmentor',
     data_preprocessor=dict(
         type='mmseg.SegDataPreProcessor',
         mean=[123.675, 116.28, 103.53],

@@ -2,7 +2,7 @@
 
 benchmark                                       ConvNeXt-T, forward pass and training step, fp32
 benchmark --what forward --dtype fp32 bf16 --compile
-benchmark --what loader eval                    the data loader; mIoU, COCO and RLE
+benchmark --what loader eval                    the data loader; labels, mIoU, COCO and RLE
 benchmark --what segmentor detector             whole models, against the same around timm's backbone
 benchmark --json, benchmark --out benchmarks    for programs
 

@@ -5,23 +5,73 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 with contextlib.redirect_stdout(io.StringIO()):  # it says, twice, that a package which it can do without is absent
     import mmseg.datasets  # noqa: F401
 
 import torch
 from mmengine.logging import MMLogger
+from mmengine.structures import PixelData
 from mmseg.models.decode_heads import uper_head
-from mmseg.models.segmentors import SegTTAModel
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.segmentors import EncoderDecoder, SegTTAModel
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from ..errors import UserError
 from ..registry import MODELS
+from .labels import Window, label_map
 
 # The recipe's own choice: ignored pixels count in the mean of the loss.
 warnings.filterwarnings('ignore', message='Default ``avg_non_ignore`` is False')
+
+
+@MODELS.register_module()
+class Segmentor(EncoderDecoder):
+    """mmseg's, that predicts labels and no logits.
+
+    mmseg makes the logits of all classes as large as the picture, several times over: 210 MB for 150 classes of
+    512 x 683 pixels. Here they are never so large together; see :func:`label_map`. ``pred_sem_seg`` is uint8 (1, H, W)
+    for up to 256 classes.
+
+    With ``test_cfg.keep_logits`` the predictions are mmseg's, ``seg_logits`` among them, which mmseg's own
+    ``SegTTAModel`` needs; so they are with heads of one channel, and with heads that predict in a way of their own.
+    """
+
+    def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
+        if self.test_cfg.get('keep_logits') or not _independent_classes(self.decode_head):
+            return super().predict(inputs, data_samples)
+        if data_samples is None:
+            data_samples = [SegDataSample() for _ in inputs]
+        windows = list(self._windows(inputs))
+        for place, sample in enumerate(data_samples):
+            own = [Window(rows, columns, logits[place]) for rows, columns, logits in windows]
+            labels = label_map(own, inputs.shape[2:], sample.metainfo, self.align_corners)
+            sample.set_data({'pred_sem_seg': PixelData(data=labels[None])})
+        return data_samples
+
+    def _windows(self, inputs: Tensor) -> Iterator[Window]:
+        crop, stride = inputs.shape[2:], (1, 1)
+        if self.test_cfg.get('mode', 'whole') == 'slide':
+            crop, stride = self.test_cfg.crop_size, self.test_cfg.stride
+        for rows in _spans(inputs.shape[2], crop[0], stride[0]):
+            for columns in _spans(inputs.shape[3], crop[1], stride[1]):
+                yield Window(rows, columns, self.decode_head(self.extract_feat(inputs[:, :, rows, columns])))
+
+
+def _spans(length: int, crop: int, stride: int) -> Iterator[slice]:
+    """Windows along a side: each a stride further, the last one up to the end."""
+    for number in range(max(length - crop + stride - 1, 0) // stride + 1):
+        end = min(number * stride + crop, length)
+        yield slice(max(end - crop, 0), end)
+
+
+def _independent_classes(head: Any) -> bool:
+    """Whether the head has several classes and finds them as most do: logits, which are then only enlarged."""
+    inherited = all(getattr(type(head), n) is getattr(BaseDecodeHead, n) for n in ('predict', 'predict_by_feat'))
+    return inherited and head.out_channels > 1
 
 
 @MODELS.register_module()
@@ -50,7 +100,7 @@ class SegmentorTTA(SegTTAModel):
         super().__init__(module)
         if mode not in ('whole', 'slide'):
             raise UserError(f"tta_model.mode {mode!r} does not exist: take 'whole' or 'slide'")
-        self.module.test_cfg.mode = mode
+        self.module.test_cfg.update(mode=mode, keep_logits=True)  # probabilities are of all classes together
         MMLogger.get_current_instance().info(f'multi-scale testing with flips, {mode} inference of each view')
 
     def test_step(self, data: dict) -> list[SegDataSample]:

@@ -77,9 +77,10 @@ def test_features_are_those_of_the_stages_normalized(predictors, task):
         assert torch.allclose(feature, expected, atol=1e-4)
 
 
-def test_segmentor_gives_what_its_model_predicts(predictors):
+def test_segmentor_gives_what_its_model_predicts(predictors, monkeypatch):
     predict = predictors['segmentation']
-    predict.model.test_cfg.mode = 'whole'
+    for key, value in (('mode', 'whole'), ('keep_logits', True)):
+        monkeypatch.setitem(predict.model.test_cfg, key, value)
     image = scene(106, 75)
     with torch.no_grad():
         (logits,) = graph_for(predict)(pictures((106, 75)))

@@ -151,10 +151,11 @@ def _contender(what: str, kind: str, name: str, dtype: str, model: Any, data: di
 
         @torch.inference_mode()
         def check() -> list[Tensor]:
+            prepared = model.data_preprocessor(copy.deepcopy(data), False)
             with setting.autocast(dtype):
                 if kind == 'segmentor':
-                    return [sample.seg_logits.data for sample in infer()]
-                return list(model.extract_feat(model.data_preprocessor(copy.deepcopy(data), False)['inputs']))
+                    return [model.inference(prepared['inputs'], [s.metainfo for s in prepared['data_samples']])]
+                return list(model.extract_feat(prepared['inputs']))
 
         return Contender(name, dtype, layout, infer, check)
 

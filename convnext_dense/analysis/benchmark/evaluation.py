@@ -1,4 +1,4 @@
-"""Evaluation: our metrics against mmseg's and mmdet's, on drawn-up predictions."""
+"""Evaluation: labels and metrics, ours against mmseg's and mmdet's, on drawn-up predictions."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
+from mmengine.structures import BaseDataElement
 from mmengine.utils import import_modules_from_strings
 from pycocotools import mask as rle
 from torch import Tensor
 
 from ...evaluation import CocoAP, IoU
-from ...registry import METRICS
+from ...registry import METRICS, MODELS
 from ...results import encode_masks
 from .setting import Setting
 from .timing import OURS, Absent, Contender, Series, measure
@@ -30,13 +33,54 @@ TOLERANCE = {'': 3e-3}  # mmseg and mmdet round their percentages to 2 digits, a
 
 
 def evaluation(setting: Setting, pictures: int = 16, shape: tuple[int, int] = (512, 683)) -> list[Series]:
-    """Measure mIoU's accumulation, COCO's evaluation of boxes and masks, and masks to RLE.
+    """Measure logits to labels, mIoU's accumulation, COCO's evaluation of boxes and masks, and masks to RLE.
 
     Args:
-        pictures: how many, with 150 classes of pixels; with 20 boxes and masks each; with 100 masks in all.
+        pictures: how many, with 150 classes of pixels; with 20 boxes and masks each. Labels are those of one picture,
+            masks are 100 in all.
         shape: H and W of each.
     """
-    return [_miou(setting, pictures, shape), _coco(setting, pictures, shape), _masks(setting, 100, shape)]
+    return [
+        _labels(setting, shape),
+        _miou(setting, pictures, shape),
+        _coco(setting, pictures, shape),
+        _masks(setting, 100, shape),
+    ]
+
+
+def _labels(setting: Setting, shape: tuple[int, int]) -> Series:
+    classes, small = 150, [length // 4 for length in shape]
+    series = Series('eval, labels', f'logits of {classes} classes at {_said(small)} to labels at {_said(shape)}', 1)
+    try:
+        from ...models.labels import Window, label_map
+        from ...models.segmentor import Segmentor
+    except ImportError as error:
+        return measure(series, [Absent('mmseg', str(error))], None, TOLERANCE, setting)
+    noise = torch.randn(1, classes, *(length // 8 + 2 for length in small), generator=torch.Generator().manual_seed(0))
+    logits = F.interpolate(noise, small, mode='bicubic')  # in regions, as a network's
+    of_network = logits.contiguous(memory_format=torch.channels_last)
+    rows, columns = (slice(0, length) for length in shape)
+    meta = dict(img_shape=shape, ori_shape=shape)
+    network, head = SimpleNamespace(align_corners=False), MODELS.get('mmseg.UPerHead')
+
+    def ours() -> Tensor:
+        return label_map([Window(rows, columns, of_network[0])], shape, meta)
+
+    def mmseg(logits: Tensor) -> Tensor:
+        enlarged = head.predict_by_feat(network, logits, [meta])
+        (sample,) = Segmentor.postprocess_result(network, enlarged, [BaseDataElement(metainfo=meta)])
+        return sample.pred_sem_seg.data[0]
+
+    def differ(found: Tensor, reference: Tensor) -> float:
+        return (found != reference).double().mean().item()
+
+    contenders = [
+        Contender(OURS, '', 'channels_last', ours),
+        Contender('mmseg, channels_last', '', 'channels_last', lambda: mmseg(of_network)),
+        Contender('mmseg', '', 'NCHW', lambda: mmseg(logits)),
+    ]
+    # the last bit of an enlarged logit differs between layouts, and may decide between two classes
+    return measure(series, contenders, ours(), {'': 1e-5}, setting, differ)
 
 
 def _miou(setting: Setting, pictures: int, shape: tuple[int, int]) -> Series:
@@ -208,7 +252,7 @@ def _coco_file(samples: Sequence[dict], meta: dict) -> dict:
     )
 
 
-def _said(shape: tuple[int, int]) -> str:
+def _said(shape: Sequence[int]) -> str:
     return f'{shape[0]} x {shape[1]}'
 
 

@@ -1,0 +1,172 @@
+"""Our segmentor against mmseg's: the same labels, without all classes' logits at the picture's size."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.config import ConfigDict
+from mmengine.registry import DefaultScope
+from mmseg.models.decode_heads import UPerHead
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from convnext_dense.models import ConvNeXt, labels
+from convnext_dense.models.labels import Window, label_map
+from convnext_dense.models.segmentor import Segmentor, SegmentorTTA
+
+CLASSES = 12
+WHOLE, SLIDE = dict(mode='whole'), dict(mode='slide', crop_size=(64, 64), stride=(43, 43))
+
+
+@MODELS.register_module()
+class InvertedHead(UPerHead):
+    """A head with a way to predict of its own."""
+
+    def predict_by_feat(self, seg_logits: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        return -super().predict_by_feat(seg_logits, batch_img_metas)
+
+
+def build(kind: type, head: str = 'UPerHead', classes: int = CLASSES, align_corners: bool = False, **options):
+    torch.manual_seed(0)
+    options.update(num_classes=classes, channels=8, norm_cfg=dict(type='BN'), align_corners=align_corners)
+    options.update(in_channels=[8, 16, 24, 32], in_index=[0, 1, 2, 3], pool_scales=(1, 2, 3, 6))
+    arch = dict(depths=[1, 1, 1, 1], dims=[8, 16, 24, 32])
+    parts = dict(backbone=dict(type=ConvNeXt, arch=arch), decode_head=dict(type=head, **options))
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        model = kind(**parts, test_cfg=ConfigDict(WHOLE)).eval()
+    torch.nn.init.normal_(model.decode_head.conv_seg.weight)
+    model.decode_head.conv_seg.register_forward_hook(centred)
+    return model
+
+
+def centred(conv: torch.nn.Module, inputs: tuple, logits: Tensor) -> Tensor:
+    """Every class is the highest somewhere."""
+    return logits - logits.mean((2, 3), keepdim=True)
+
+
+def predictions(model, test_cfg: dict, pictures: Tensor, metas: list[dict]) -> list[SegDataSample]:
+    model.test_cfg = ConfigDict(test_cfg)
+    size = tuple(pictures.shape[2:])
+    samples = [SegDataSample(metainfo=dict(dict(img_shape=size, ori_shape=size), **meta)) for meta in metas]
+    with torch.inference_mode():
+        return model.predict(pictures, samples)
+
+
+def check(found: Tensor, logits: Tensor) -> None:
+    """Labels (1, H, W) are of the highest of the logits (K, H, W), up to rounding when these are enlarged.
+
+    How torch rounds depends on layout and number of channels.
+    """
+    assert found.dtype == torch.uint8 and found.shape[1:] == logits.shape[1:]
+    best, own = logits.max(0).values, logits.gather(0, found.long())[0]
+    assert (best - own).max() < 1e-6 * logits.abs().max()
+    assert (own == best).float().mean() > 0.99 and len(found.unique()) > 3
+
+
+@pytest.fixture(scope='module', params=[False, True], ids=['', 'align_corners'])
+def models(request) -> list:
+    return [build(kind, align_corners=request.param) for kind in (Segmentor, EncoderDecoder)]
+
+
+FLIPS = [dict(flip=True, flip_direction=direction) for direction in ('horizontal', 'vertical')]
+METAS = [
+    *(dict(ori_shape=(49, 67)), dict(ori_shape=(150, 201)), dict(FLIPS[0], ori_shape=(90, 40)), FLIPS[1]),
+    *(dict(img_padding_size=(0, 5, 2, 0), ori_shape=(77, 77)), dict(padding_size=(1, 2, 3, 4), ori_shape=(30, 31))),
+]
+
+
+@pytest.mark.parametrize('test_cfg', [WHOLE, SLIDE], ids=['whole', 'slide'])
+@pytest.mark.parametrize('size', [(64, 64), (97, 131), (40, 151), (50, 37)])
+def test_labels_are_those_of_mmseg(models, test_cfg, size, monkeypatch):
+    monkeypatch.setattr(labels, 'LOGITS_AT_ONCE', 20_000)  # a few rows, one of the widest
+    pictures = torch.randn(len(METAS), 3, *size)
+    ours, theirs = (predictions(model, test_cfg, pictures, METAS) for model in models)
+    for own, stock in zip(ours, theirs, strict=True):
+        check(own.pred_sem_seg.data, stock.seg_logits.data)
+
+
+def test_without_samples_labels_are_of_the_inputs_size(models):
+    pictures = torch.randn(2, 3, 70, 45)
+    with torch.inference_mode():
+        ours, theirs = (model.predict(pictures) for model in models)
+    for own, stock in zip(ours, theirs, strict=True):
+        check(own.pred_sem_seg.data, stock.seg_logits.data)
+        assert own.pred_sem_seg.shape == (70, 45)
+
+
+class Largest(TorchDispatchMode):
+    """How many numbers the largest tensor has that is made."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **kwargs or {})
+        self.numbers = max([self.numbers, *(leaf.numel() for leaf in tree_leaves(out) if isinstance(leaf, Tensor))])
+        return out
+
+
+@pytest.mark.parametrize('test_cfg', [WHOLE, SLIDE], ids=['whole', 'slide'])
+def test_nothing_has_all_classes_at_the_pictures_size(models, test_cfg, monkeypatch):
+    monkeypatch.setattr(labels, 'LOGITS_AT_ONCE', CLASSES * 262 * 8)
+    largest = []
+    for model in models:
+        with Largest() as seen:
+            predictions(model, test_cfg, torch.randn(1, 3, 96, 131), [dict(ori_shape=(192, 262))])
+        largest.append(seen.numbers)
+    assert 'seg_logits' not in predictions(models[0], test_cfg, torch.randn(1, 3, 64, 64), [{}])[0]
+    assert largest[0] < 3 * 192 * 262 < largest[1] == CLASSES * 192 * 262
+
+
+def test_logits_are_kept_where_they_are_asked_for(models):
+    pictures = torch.randn(1, 3, 70, 90)
+    ours, theirs = (predictions(m, dict(SLIDE, keep_logits=True), pictures, METAS[:1])[0] for m in models)
+    assert torch.equal(ours.seg_logits.data, theirs.seg_logits.data) and ours.seg_logits.data.shape == (
+        CLASSES,
+        49,
+        67,
+    )
+    assert torch.equal(ours.pred_sem_seg.data, theirs.pred_sem_seg.data)
+
+
+@pytest.mark.parametrize(
+    'options',
+    [dict(classes=2, out_channels=1, threshold=0.6), dict(head='InvertedHead')],
+    ids=['one channel', 'own prediction'],
+)
+def test_other_heads_predict_as_in_mmseg(options):
+    pictures = torch.randn(1, 3, 64, 80)
+    found = [predictions(build(kind, **options), WHOLE, pictures, [{}])[0] for kind in (Segmentor, EncoderDecoder)]
+    ours, theirs = (sample.pred_sem_seg.data for sample in found)
+    assert torch.equal(ours, theirs) and len(theirs.unique()) > 1
+
+
+def test_views_are_averaged_with_all_their_logits(monkeypatch):
+    monkeypatch.setattr('mmengine.model.test_time_aug.MODELS.build', lambda module: module)
+    module = build(Segmentor)
+    module.test_cfg = ConfigDict(SLIDE)
+    SegmentorTTA(module)
+    assert module.test_cfg.keep_logits and module.test_cfg.mode == 'whole'
+
+
+def label_map_of(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    return label_map([Window(slice(0, size[0]), slice(0, size[1]), logits)], size, {})
+
+
+@pytest.mark.parametrize(('classes', 'dtype'), [(2, torch.uint8), (256, torch.uint8), (300, torch.int32)])
+def test_the_first_of_equal_logits_counts(classes, dtype):
+    torch.manual_seed(classes)
+    logits = torch.randn(classes, 15, 20).round()  # with many equal ones
+    found = label_map_of(logits, (15, 20))
+    assert found.dtype == dtype and torch.equal(found.long(), logits.argmax(dim=0))
+    assert found.max() > 0.9 * (classes - 1)
+    assert torch.equal(label_map_of(torch.cat([logits, logits]), (70, 95)), label_map_of(logits, (70, 95)))
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_logits_in_half_precision_are_enlarged_in_full(dtype):
+    logits = torch.randn(9, 15, 20).to(dtype)
+    expected = F.interpolate(logits[None].float(), (60, 80), mode='bilinear')[0]
+    check(label_map_of(logits, (60, 80))[None], expected)
