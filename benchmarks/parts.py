@@ -18,8 +18,7 @@ from convnext_dense import ConvNeXt
 from convnext_dense.models import positionwise
 
 VALUES = {
-    'HIDDEN': [1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 21, 1 << 22, 1 << 40],
-    'FEWEST': [256, 512, 1024, 2048],
+    'HIDDEN': [1 << 18, 1 << 20, 1 << 21, 1 << 22, 1 << 23, 1 << 24, 1 << 40],
     'PACKING_PAYS': [1, 128, 256, 512, 1024, 1 << 40],
 }
 BATCHES = (1, 16)

@@ -1,16 +1,18 @@
-"""The part of a block that treats each position by itself, computed within a CPU's cache.
+"""The part of a block that treats each position by itself, as fast as a CPU can.
 
 After its depthwise convolution a block is LayerNorm, pointwise layer, GELU, pointwise layer, LayerScale and the
-residual, through a hidden tensor four times as wide as the others. Here a few thousand positions go through all of it
-at a time: the hidden tensor stays in cache, and its memory is used again. Training keeps one copy of it and computes
-LayerNorm and GELU anew in the backward pass, which halves the memory of activations. Results equal those of the plain
-layers up to rounding.
+residual, through a hidden tensor four times as wide as the others. Here some thousand positions go through all of it
+at a time, in memory that is used again, and at inference oneDNN computes GELU with the product before it. Training
+keeps one copy of the hidden tensor and computes LayerNorm and GELU anew in the backward pass, which halves the memory
+of activations, and computes nothing for pictures that stochastic depth drops. Results equal those of the plain layers
+up to rounding.
 
 ``CONVNEXT_DENSE_PLAIN=1`` in the environment, or :func:`plain`, turns this off for debugging.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,8 +26,8 @@ from torch.autograd.function import once_differentiable
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 from torchvision.ops import stochastic_depth
 
-HIDDEN = 1 << 20  # elements of the hidden tensor at a time: 4 MB in float32
-FEWEST = 1024  # positions at a time: with fewer, packing the weights costs oneDNN more than the cache gains
+# By benchmarks/parts.py, on 2 cores with AVX2.
+HIDDEN = 1 << 23  # elements of the hidden tensor at a time: 32 MB in float32
 PACKING_PAYS = 512  # positions from which oneDNN's 1x1 convolution, which packs its weights, beats a matrix product
 
 aten = torch.ops.aten
@@ -165,16 +167,19 @@ class _Recomputed(torch.autograd.Function):
         to_hidden = (weight2 * scale[:, None]).t().to(dtype)
         to_normed = weight1.t().to(dtype)
         grad_y = torch.empty_like(y)
-        sums = [torch.zeros_like(t) for t in (norm_weight, norm_bias, weight1, weight1[:, 0], weight2, bias2)]
-        of_norm, of_first, of_second = sums[:2], sums[2:4], sums[4:]
+        of_norm = [torch.zeros_like(norm_weight), torch.zeros_like(norm_bias)]
+        of_first = [torch.zeros_like(weight1), torch.zeros_like(weight1[:, 0])]
+        of_second = [torch.zeros_like(weight2), torch.zeros_like(bias2)]
+        active = torch.empty_like(hiddens[0])  # fresh memory for every part would take longer than GELU
         parts = _parts(len(weight1), False, y, grad_kept, grad_y)
         for hidden, (y_part, grad_part, grad_y_part) in zip(hiddens, parts, strict=True):
             normed, mean, rstd = aten.native_layer_norm(
                 _nhwc(y_part), norm_weight.shape, norm_weight, norm_bias, ctx.eps
             )
             grad_result = grad_part.to(dtype)
-            _add_gradients(of_second, grad_result, F.gelu(hidden))
-            grad_hidden = aten.gelu_backward(pointwise(grad_result, to_hidden, None), hidden)
+            _add_gradients(of_second, grad_result, aten.gelu(hidden, out=active.narrow(2, 0, hidden.shape[2])))
+            grad_hidden = pointwise(grad_result, to_hidden, None)
+            aten.gelu_backward(grad_hidden, hidden, grad_input=grad_hidden)
             _add_gradients(of_first, grad_hidden, _nchw(normed).to(dtype))
             grad_normed = pointwise(grad_hidden, to_normed, None)
             grad_in, *of_part = aten.native_layer_norm_backward(
@@ -189,7 +194,7 @@ class _Recomputed(torch.autograd.Function):
         raw_weight2, raw_bias2 = of_second
         # gamma scales the rows of the second layer, so what it scales need not be kept
         grad_gamma = None if gamma is None else ctx.factor * ((weight2 * raw_weight2).sum(1) + bias2 * raw_bias2)
-        of_second = [raw_weight2 * scale[:, None], raw_bias2 * scale]
+        of_second = [raw_weight2.mul_(scale[:, None]), raw_bias2.mul_(scale)]
         return grad, grad_y, None, None, None, *of_norm, *of_first, *of_second, grad_gamma
 
 
@@ -230,11 +235,12 @@ def _add_scaled(x: Tensor, y: Tensor, scale: Tensor | None, out: Tensor) -> None
 
 def _parts(hidden: int, whole_pictures: bool, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Channels_last tensors (N, C, H, W) as views (n, C, h, w) of some of their positions."""
-    positions = max(FEWEST, HIDDEN // hidden)
+    positions = max(1, HIDDEN // hidden)
     if whole_pictures:
         pictures = max(1, positions // tensors[0][0, 0].numel())
         return zip(*(tensor.split(pictures) for tensor in tensors), strict=True)
-    return zip(*(_flat(tensor).split(positions, dim=2) for tensor in tensors), strict=True)
+    count = max(1, math.ceil(tensors[0][:, 0].numel() / positions))
+    return zip(*(_flat(tensor).chunk(count, dim=2) for tensor in tensors), strict=True)
 
 
 def _flat(x: Tensor) -> Tensor:

@@ -16,9 +16,8 @@ SMALL = dict(depths=[1, 2, 1, 1], dims=[8, 12, 16, 24])
 
 @pytest.fixture(autouse=True, params=[64, 10**9], ids=['matrices', 'convolutions'])
 def many_parts(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Parts of 33 positions, by either kind of pointwise layer."""
-    monkeypatch.setattr(positionwise, 'HIDDEN', 1)
-    monkeypatch.setattr(positionwise, 'FEWEST', 33)
+    """Parts of up to 33 positions, by either kind of pointwise layer."""
+    monkeypatch.setattr(positionwise, 'HIDDEN', 33 * 4 * 8)
     monkeypatch.setattr(positionwise, 'PACKING_PAYS', 10**9 + 1 - request.param)
 
 
