@@ -2,8 +2,9 @@
 
     python benchmarks/parts.py [--threads 2] [--rounds 9]
 
-Prints the median time of ConvNeXt-T's forward pass with each value, as a share of that with the value of the package.
-All take turns in one process. Where another value is faster by more than the noise, it is better for this machine.
+Prints the median time of ConvNeXt-T's forward pass and training step with each value, as a share of that with the value
+of the package. All take turns in one process. Where another value is faster by more than the noise, it is better for
+this machine.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -21,7 +24,6 @@ VALUES = {
     'HIDDEN': [1 << 18, 1 << 20, 1 << 21, 1 << 22, 1 << 23, 1 << 24, 1 << 40],
     'PACKING_PAYS': [1, 128, 256, 512, 1024, 1 << 40],
 }
-BATCHES = (1, 16)
 
 
 def main() -> None:
@@ -31,28 +33,36 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    model = ConvNeXt('tiny', out_indices=None, layer_scale_init_value=1.0).eval()
+    model = ConvNeXt('tiny', out_indices=None, layer_scale_init_value=1.0)
     print(f'{args.threads} threads, {args.rounds} rounds; share of the time with the value marked *')
     for name, values in VALUES.items():
         default = getattr(positionwise, name)
-        for batch in BATCHES:
-            seconds = measure(model, torch.randn(batch, 3, 224, 224), name, values, args.rounds)
+        for run, batch in ((forward, 1), (forward, 16), (step, 8)):
+            pictures = torch.randn(batch, 3, 224, 224)
+            seconds = measure(partial(run, model, pictures), name, values, args.rounds)
             medians = {value: statistics.median(times) for value, times in seconds.items()}
             shares = (f'{v:,}{"*" * (v == default)} {medians[v] / medians[default]:.2f}' for v in values)
-            print(f'{name}, batch {batch} ({medians[default] * 1e3:.0f} ms): ' + ', '.join(shares))
+            print(f'{name}, {run.__name__}, batch {batch} ({medians[default] * 1e3:.0f} ms): ' + ', '.join(shares))
         setattr(positionwise, name, default)
 
 
 @torch.inference_mode()
-def measure(
-    model: ConvNeXt, pictures: torch.Tensor, name: str, values: list[int], rounds: int
-) -> dict[int, list[float]]:
+def forward(model: ConvNeXt, pictures: torch.Tensor) -> None:
+    model.eval()(pictures)
+
+
+def step(model: ConvNeXt, pictures: torch.Tensor) -> None:
+    model.train().zero_grad()
+    model(pictures).square().mean().backward()
+
+
+def measure(run: Callable[[], None], name: str, values: list[int], rounds: int) -> dict[int, list[float]]:
     seconds: dict[int, list[float]] = {value: [] for value in values}
     for number in range(rounds + 1):
         for value, times in seconds.items():
             setattr(positionwise, name, value)
             start = time.perf_counter()
-            model(pictures)
+            run()
             if number:  # the first warms up
                 times.append(time.perf_counter() - start)
     return seconds

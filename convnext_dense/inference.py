@@ -30,6 +30,7 @@ from .engine.building import build_model, config_errors
 from .errors import UserError
 from .models.weights import dataset_meta, load_whole, read_checkpoint, weights_in
 from .pictures import read_picture, upright_rgb
+from .registry import MODELS
 from .results import Classification, Detection, Segmentation
 from .tasks import set_classes
 
@@ -76,6 +77,8 @@ def load(
     count = _count_classes(found.state, cfg.task, path)
     names = [str(name) for name in found.classes or [f'class_{k}' for k in range(count)]]
     set_classes(cfg, len(names))
+    if cfg.model.type == 'mmseg.EncoderDecoder' and MODELS.get('convnext_dense.Segmentor'):
+        cfg.model.type = 'convnext_dense.Segmentor'  # the same, in a small part of the memory
     model = revert_sync_batchnorm(build_model(cfg))
     load_whole(model, found)
     colours: Any = known.get('palette')
@@ -171,7 +174,7 @@ class Predictor:
         path, rgb = _as_rgb(picture)
         height, width = size = rgb.shape[:2]
         if self.task == 'classification':
-            return _Input(path, size, self._transform(Image.fromarray(rgb)))
+            return _Input(path, self._transform(Image.fromarray(rgb)))
         too_thin = UserError(f'bad image {path or "array"} ({width} x {height} is too thin for the network)')
         bgr = np.ascontiguousarray(rgb[:, :, ::-1])  # as mmcv's transforms want it
         try:
@@ -180,7 +183,7 @@ class Predictor:
             raise too_thin from None
         if min(packed['inputs'].shape[1:]) < STRIDE:
             raise too_thin
-        return _Input(path, size, packed['inputs'], packed['data_samples'])
+        return _Input(path, packed['inputs'], packed['data_samples'])
 
     @torch.inference_mode()
     def _predict(self, inputs: Sequence[_Input]) -> list[Result]:
@@ -196,11 +199,9 @@ class Predictor:
         if self.task == 'classification':
             found = self.model.test_step({'inputs': torch.stack(tensors), 'paths': [one.path for one in inputs]})
             return [Classification.from_prediction(prediction, self.names) for prediction in found]
-        samples = [one.sample for one in inputs]
+        found = self.model.test_step({'inputs': tensors, 'data_samples': [one.sample for one in inputs]})
         if self.task == 'detection':
-            found = self.model.test_step({'inputs': tensors, 'data_samples': samples})
             return [Detection.from_sample(sample, self.names, self.category_ids) for sample in found]
-        found = self.model.test_step({'inputs': tensors, 'data_samples': samples})
         return [Segmentation.from_sample(sample, self.names, self.colours) for sample in found]
 
 
@@ -218,7 +219,6 @@ def _input_shape(cfg: Config) -> tuple[int, int]:
 
 class _Input(NamedTuple):
     path: str | None
-    size: tuple[int, int]  # of the upright picture, height and width
     tensor: Tensor  # (3, h, w), prepared for the network
     sample: Any = None  # mmdet's or mmseg's, with what is known about the picture
 

@@ -220,6 +220,13 @@ def test_a_checkpoint_without_names_still_has_its_number_of_classes(files, tmp_p
     assert same(predict(scene(64, 48)), predictors[task](scene(64, 48)))
 
 
+def test_a_config_from_mmseg_or_an_earlier_run_needs_no_more_memory(files, predictors):
+    found = predictor(files, 'segmentation', options={'model.type': 'mmseg.EncoderDecoder'})
+    assert type(found.model) is type(predictors['segmentation'].model)
+    one, other = (p(scene(70, 50)) for p in (found, predictors['segmentation']))
+    assert same(one, other)
+
+
 def test_averaged_weights(files, tmp_path, predictors):
     content = torch.load(files / 'classification.pth', weights_only=True)
     average = {name: tensor * 0.5 for name, tensor in content['state_dict'].items()}

@@ -1,13 +1,14 @@
-"""timm's training transform with its slow parts done faster: on the same random numbers, the same pictures.
+"""timm's training transform with its slow parts done faster, on the same random numbers.
 
-What is drawn and in which order is timm's; only the pixels are computed elsewhere than in Pillow. Of RandAugment these
-are the operations in which Pillow takes its time and which can be had exactly: shears and translations. (OpenCV's and
-torch's bicubic warps have another kernel than Pillow's, so that rotations stay with Pillow.)
+What is drawn and in which order is timm's; some pixels are computed elsewhere than in Pillow: the crop's are within
+two levels of Pillow's, those of RandAugment's shears and translations within one, which later operations may amplify.
+(OpenCV's and torch's bicubic warps have another kernel than Pillow's, so that rotations stay with Pillow.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -75,19 +76,23 @@ def translate_x(image: Image.Image, pct: float, fillcolor: tuple[int, ...], **_:
     return _move_rows(image, np.full(image.height, pct * image.width), fillcolor)
 
 
-def _in_y(move: Callable[..., Image.Image]) -> Callable[..., Image.Image]:
-    def turned(image: Image.Image, *args: float, **options: object) -> Image.Image:
-        across = image.transpose(Image.Transpose.TRANSPOSE)
-        return move(across, *args, **options).transpose(Image.Transpose.TRANSPOSE)
+def shear_y(image: Image.Image, *args: Any, **options: Any) -> Image.Image:
+    return _transposed(shear_x(_transposed(image), *args, **options))
 
-    return turned
+
+def translate_y(image: Image.Image, *args: Any, **options: Any) -> Image.Image:
+    return _transposed(translate_x(_transposed(image), *args, **options))
+
+
+def _transposed(image: Image.Image) -> Image.Image:
+    return image.transpose(Image.Transpose.TRANSPOSE)
 
 
 FASTER: dict[Callable[..., Image.Image], Callable[..., Image.Image]] = {
     auto_augment.shear_x: shear_x,
-    auto_augment.shear_y: _in_y(shear_x),
+    auto_augment.shear_y: shear_y,
     auto_augment.translate_x_rel: translate_x,
-    auto_augment.translate_y_rel: _in_y(translate_x),
+    auto_augment.translate_y_rel: translate_y,
 }
 
 

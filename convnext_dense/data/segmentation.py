@@ -96,14 +96,16 @@ class LoadMask(BaseTransform):
 class RandomCrop(BaseTransform):
     """mmseg's random crop, draw for draw; it counts labels rather than sort them, in a tenth of the time.
 
+    Labels are uint8, 255 for none, as :class:`LoadMask` gives them.
+
     Args:
-        crop_size: height and width in pixels; where the image is smaller, all of it is taken.
+        crop_size: height and width in pixels, or both in one; where the image is smaller, all of it is taken.
         cat_max_ratio: the largest share, in (0, 1], that a class may have of the labelled pixels; after 10 crops in
             which one had more, or the only one, the next is taken as it is.
     """
 
-    def __init__(self, crop_size: tuple[int, int], cat_max_ratio: float = 1.0) -> None:
-        self.crop_size = crop_size
+    def __init__(self, crop_size: int | tuple[int, int], cat_max_ratio: float = 1.0) -> None:
+        self.crop_size = (crop_size, crop_size) if isinstance(crop_size, int) else crop_size
         self.cat_max_ratio = cat_max_ratio
 
     def transform(self, results: dict) -> dict:
@@ -127,7 +129,10 @@ class RandomCrop(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PhotoMetricDistortion(BaseTransform):
-    """mmseg's, with its default strengths, draw for draw and level for level; levels are looked up."""
+    """mmseg's, with its default strengths, draw for draw and level for level; levels are looked up.
+
+    For other strengths take ``mmseg.PhotoMetricDistortion``.
+    """
 
     def transform(self, results: dict) -> dict:
         draw, image = np.random, results['img']

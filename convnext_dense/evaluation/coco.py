@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 from faster_coco_eval import COCO, COCOeval_faster
-from mmengine.dist import all_gather_object
+from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
 from pycocotools import mask as rle
 
@@ -65,10 +65,13 @@ class CocoAP(BaseMetric):
             )
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Gather all processes' results; ``size`` is not needed, since no image is drawn twice."""
+        """Gather all processes' results, each picture's once, and evaluate them in the main process."""
         own = list(self.results)  # mmengine's own way looks into every number of every outline, for tensors
         self.results.clear()
-        return self.compute_metrics([result for part in all_gather_object(own) for result in part])
+        results = {result['image']['id']: result for part in all_gather_object(own) for result in part}
+        metrics = [self.compute_metrics(list(results.values())) if is_main_process() else {}]
+        broadcast_object_list(metrics)
+        return metrics[0]
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         metrics: dict[str, float] = {}

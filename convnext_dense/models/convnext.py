@@ -131,8 +131,10 @@ class Block(nn.Module):
 
 
 def _is_watched(layer: nn.Module) -> bool:
+    of_all = torch.nn.modules.module
     hooks = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
-    return any(hooks) or 'forward' in vars(layer)
+    of_all_hooks = (of_all._global_forward_hooks, of_all._global_forward_pre_hooks, of_all._global_backward_hooks)
+    return any((*hooks, *of_all_hooks, of_all._global_backward_pre_hooks)) or 'forward' in vars(layer)
 
 
 @MODELS.register_module()

@@ -26,7 +26,7 @@ warnings.filterwarnings('ignore', message='To copy construct from a tensor')  # 
 
 @MODELS.register_module()
 class RoIExtractor(SingleRoIExtractor):
-    """mmdet's, in float32 whatever the precision of the features, and in ``channels_last`` as they are.
+    """mmdet's, in float32 whatever the precision of the features; for the heads' convolutions in ``channels_last``.
 
     mmdet rounds the boxes to the features' type. In float16 their corners, up to 1333 pixels, come in steps of 1, in
     bfloat16 in steps of 8, which moves the crops that the heads are trained on.

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-LOGITS_AT_ONCE = 2**22  # 16 MB: within a CPU's cache, and yet enough for several threads
+LOGITS_AT_ONCE = 2**22  # 16 MB: far less than a picture's, and yet enough for several threads
 
 
 class Window(NamedTuple):
@@ -47,11 +47,12 @@ def label_map(
         (H, W) of the picture, uint8 for up to 256 classes, else int32.
     """
     classes, device = len(windows[0].logits), windows[0].logits.device
-    scores = _upright(_mean(windows, size, align_corners), meta)
-    height, width = meta.get('ori_shape', (scores.height, scores.width))
-    scores = _resized(scores, height, width, align_corners)
+    upright = _upright(_mean(windows, size, align_corners), meta)
+    height, width = meta.get('ori_shape', (upright.height, upright.width))
+    scores = _resized(upright, height, width, align_corners)
     labels = torch.empty(height, width, dtype=torch.uint8 if classes <= 256 else torch.int32, device=device)
-    step = max(LOGITS_AT_ONCE // (width * classes), 1)
+    widest = max(width, upright.height * upright.width / height)  # positions that a row is made of
+    step = max(int(LOGITS_AT_ONCE / (widest * classes)), 1)
     for start in range(0, height, step):
         labels[start : start + step] = _argmax(scores.rows(start, min(start + step, height)))
     return labels

@@ -2,10 +2,10 @@
 
 After its depthwise convolution a block is LayerNorm, pointwise layer, GELU, pointwise layer, LayerScale and the
 residual, through a hidden tensor four times as wide as the others. Here some thousand positions go through all of it
-at a time, in memory that is used again, and at inference oneDNN computes GELU with the product before it. Training
-keeps one copy of the hidden tensor and computes LayerNorm and GELU anew in the backward pass, which halves the memory
-of activations, and computes nothing for pictures that stochastic depth drops. Results equal those of the plain layers
-up to rounding.
+at a time, in memory that is soon used again, and at inference oneDNN computes GELU with the product before it.
+Training keeps one copy of the hidden tensor and computes LayerNorm and GELU anew in the backward pass, which halves
+the memory of activations, and computes nothing for pictures that stochastic depth drops. Results equal those of the
+plain layers up to rounding.
 
 ``CONVNEXT_DENSE_PLAIN=1`` in the environment, or :func:`plain`, turns this off for debugging.
 """
@@ -27,7 +27,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 from torchvision.ops import stochastic_depth
 
 # By benchmarks/parts.py, on 2 cores with AVX2.
-HIDDEN = 1 << 23  # elements of the hidden tensor at a time: 32 MB in float32
+HIDDEN = 1 << 23  # elements of the hidden tensor at a time, 32 MB in float32: larger parts take longer to allocate
 PACKING_PAYS = 512  # positions from which oneDNN's 1x1 convolution, which packs its weights, beats a matrix product
 
 aten = torch.ops.aten
@@ -76,7 +76,8 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, gelu: bool = False
 
 def _fuses(x: Tensor, weight: Tensor) -> bool:
     """Whether to call oneDNN as Inductor does, which computes GELU with the product, but has no gradients."""
-    if torch.is_grad_enabled() or not pays(x) or not torch.backends.mkldnn.is_available():
+    usable = torch.backends.mkldnn.is_available() and torch._C._get_mkldnn_enabled()
+    if torch.is_grad_enabled() or not usable or not pays(x):
         return False
     if x.dtype != torch.float32 and not (x.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         return False
@@ -199,8 +200,9 @@ class _Recomputed(torch.autograd.Function):
 
 
 def _scale(gamma: Tensor | None, bias: Tensor, factor: float) -> Tensor:
-    """What the output of the second layer is multiplied by: (C,)"""
-    return torch.full_like(bias, factor) if gamma is None else gamma * factor
+    """What the output of the second layer is multiplied by: (C,), in float32 at least, in which 1 / 0.7 is precise"""
+    dtype = torch.promote_types(bias.dtype, torch.float32)
+    return torch.full_like(bias, factor, dtype=dtype) if gamma is None else gamma.to(dtype) * factor
 
 
 def _add_gradients(sums: Sequence[Tensor], grad: Tensor, x: Tensor) -> None:
@@ -237,7 +239,7 @@ def _parts(hidden: int, whole_pictures: bool, *tensors: Tensor) -> Iterator[tupl
     """Channels_last tensors (N, C, H, W) as views (n, C, h, w) of some of their positions."""
     positions = max(1, HIDDEN // hidden)
     if whole_pictures:
-        pictures = max(1, positions // tensors[0][0, 0].numel())
+        pictures = max(1, positions // math.prod(tensors[0].shape[2:]))
         return zip(*(tensor.split(pictures) for tensor in tensors), strict=True)
     count = max(1, math.ceil(tensors[0][:, 0].numel() / positions))
     return zip(*(_flat(tensor).chunk(count, dim=2) for tensor in tensors), strict=True)

@@ -76,14 +76,15 @@ def _independent_classes(head: Any) -> bool:
 
 @MODELS.register_module()
 class UPerHead(uper_head.UPerHead):
-    """mmseg's, in the memory format of the features that it is given.
+    """mmseg's, in ``channels_last`` throughout.
 
     The pooled maps of a single position have no format, so what mmseg computes from them, and all that follows, would
-    not lie in ``channels_last``.
+    not lie in it.
     """
 
     def psp_forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        return super().psp_forward(inputs).contiguous(memory_format=torch.channels_last)
+        maps = torch.cat([inputs[-1], *self.psp_modules(inputs[-1])], dim=1)
+        return self.bottleneck(maps.contiguous(memory_format=torch.channels_last))
 
 
 @MODELS.register_module()

@@ -1,5 +1,6 @@
 """The quickened transform draws what timm's draws and makes the same pictures of it."""
 
+import pickle
 import random
 
 import numpy as np
@@ -49,6 +50,16 @@ def test_crops_are_pillows_to_two_levels(shape, interpolation):
         difference = levels(*pair)
         assert difference.max() <= 2
         assert difference.mean() < 0.05
+
+
+def test_workers_that_are_spawned_get_the_transform():
+    transform = train_transform(32, **RECIPE)
+    copy, picture = pickle.loads(pickle.dumps(transform)), photo(50, 40)
+    for seed in range(5):
+        with seeded(seed):
+            wanted = transform(picture)
+        with seeded(seed):
+            assert torch.equal(copy(picture), wanted)
 
 
 @pytest.mark.parametrize('op', FASTER, ids=lambda op: op.__name__)

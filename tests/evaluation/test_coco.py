@@ -272,6 +272,9 @@ def test_it_says_nothing_and_keeps_nothing(tmp_path, capfd):
     assert values[0]['images'] == 4
     metric.process(None, [case.samples(dataset)[0].to_dict()])
     assert metric.evaluate(4)['images'] == 1
+    for _ in range(2):  # as samplers do that give every process as many pictures
+        metric.process(None, [sample.to_dict() for sample in case.samples(dataset)])
+    assert metric.evaluate(4) == values[0]
 
 
 def test_the_kinds_can_be_chosen(tmp_path):

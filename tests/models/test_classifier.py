@@ -64,8 +64,10 @@ def test_predictions_carry_probabilities_labels_and_paths():
     assert (first['label'], first['path'], second['label'], second['path']) == (2, 'a', 0, 'b')
 
 
-def test_an_empty_batch_gives_no_predictions():
-    assert classifier().eval()(torch.empty(0, 3, 64, 64), torch.empty(0).long(), paths=[], mode='predict') == []
+@pytest.mark.parametrize('version', [1, 2])
+def test_an_empty_batch_gives_no_predictions(version):
+    model = ImageClassifier(dict(BACKBONE, version=version), num_classes=4)
+    assert model.eval()(torch.empty(0, 3, 64, 64), torch.empty(0).long(), paths=[], mode='predict') == []
 
 
 def test_head_init_scale_scales_the_head_alone():

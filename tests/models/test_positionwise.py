@@ -5,6 +5,7 @@ import runpy
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from convnext_dense import ConvNeXt
@@ -76,6 +77,42 @@ def test_inference_in_float32_equals_the_layers(options: dict) -> None:
         y = block.float()(x)
     torch.testing.assert_close(y, wanted, rtol=1e-6, atol=2e-6)  # the approximation of GELU by tanh is off by 1e-4
     torch.testing.assert_close(y.double(), exact, rtol=1e-6, atol=2e-6)
+
+
+def test_inference_computes_gelu_with_the_product(request: pytest.FixtureRequest) -> None:
+    block = some_block().float().eval()
+    x = torch.randn(3, 8, 7, 9)
+    with torch.no_grad(), profile(activities=[ProfilerActivity.CPU]) as profiled:
+        block(x)
+    calls = {event.key for event in profiled.key_averages()}
+    fused = 'convolutions' in request.node.name
+    assert ('mkldnn::_convolution_pointwise' in calls) == fused
+    assert ('aten::gelu' in calls) != fused
+    with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False), profile() as profiled:
+        block(x)
+    assert 'mkldnn::_convolution_pointwise' not in {event.key for event in profiled.key_averages()}
+
+
+@pytest.mark.parametrize('version', [1, 2])
+def test_inference_in_bfloat16_errs_no_more_than_the_layers(version: int) -> None:
+    block = some_block(version=version).float().eval()
+    x = torch.randn(3, 8, 7, 9)
+    with torch.no_grad():
+        with torch.autocast('cpu', torch.bfloat16):
+            parts = block(x)
+            with positionwise.plain():
+                layers = block(x)
+        exact = block(x)
+    assert parts.dtype == layers.dtype
+    assert (parts - exact).norm() <= 1.3 * (layers - exact).norm() <= 0.1 * exact.norm()
+
+
+@pytest.mark.parametrize('gamma', [None, torch.ones(2, dtype=torch.bfloat16)], ids=['no scale', 'scale'])
+def test_the_factor_is_precise_for_parameters_in_bfloat16(gamma: Tensor | None) -> None:
+    scale = positionwise._scale(gamma, torch.zeros(2, dtype=torch.bfloat16), 1 / 0.7)
+    torch.testing.assert_close(scale, torch.full((2,), 1 / 0.7), rtol=1e-6, atol=0)
+    block = some_block(drop_path=0.3).bfloat16().train()
+    assert block(torch.randn(4, 8, 3, 3, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 
 def test_dropped_pictures_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor
 
 from convnext_dense.models import ConvNeXt
+from convnext_dense.models.segmentor import _spans
 
 CLASSES = 5
 
@@ -62,6 +63,14 @@ def test_slide_is_the_mean_over_windows_on_odd_sizes(segmentor, size):
             count[rows, columns] += 1
     assert count.min() == 1 and count.max() > 1
     assert torch.allclose(infer(segmentor, images, 'slide'), total / count, atol=1e-4)
+
+
+@pytest.mark.parametrize(('crop', 'stride'), [(512, 341), (640, 426)])
+@pytest.mark.parametrize('length', [1, 333, 511, 512, 513, 640, 641, 683, 853, 854, 1283, 2049])
+def test_our_windows_are_the_published_ones(length, crop, stride):
+    found = list(_spans(length, crop, stride))
+    assert found == windows(length, min(crop, length), stride)
+    assert {pixel for span in found for pixel in range(length)[span]} == set(range(length))
 
 
 @pytest.mark.parametrize(('crop', 'stride'), [(512, 341), (640, 426)])

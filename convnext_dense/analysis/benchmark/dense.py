@@ -154,7 +154,9 @@ def _contender(what: str, kind: str, name: str, dtype: str, model: Any, data: di
             prepared = model.data_preprocessor(copy.deepcopy(data), False)
             with setting.autocast(dtype):
                 if kind == 'segmentor':
-                    return [model.inference(prepared['inputs'], [s.metainfo for s in prepared['data_samples']])]
+                    logits = model.inference(prepared['inputs'], [s.metainfo for s in prepared['data_samples']])
+                    labels = torch.stack([sample.pred_sem_seg.data for sample in infer()]).long()
+                    return [logits, logits.gather(1, labels)]  # of equal ones, either may be the label's
                 return list(model.extract_feat(prepared['inputs']))
 
         return Contender(name, dtype, layout, infer, check)
