@@ -2,9 +2,9 @@
 
     python benchmarks/parts.py [--threads 2] [--rounds 9]
 
-Prints the median time of ConvNeXt-T's forward pass and training step with each value, as a share of that with the value
-of the package. All take turns in one process. Where another value is faster by more than the noise, it is better for
-this machine.
+Prints the median time of ConvNeXt-T's forward pass and training step with each value, as a share of that with the
+package's. All take turns in one process. Where another value is faster by more than the noise, it is better for this
+machine.
 """
 
 from __future__ import annotations
