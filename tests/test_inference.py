@@ -155,7 +155,7 @@ def test_a_batch_gives_what_its_pictures_give_alone(predictors, task):
     alone = [predictors[task](picture) for picture in pictures]
     assert not same(alone[0], alone[2])
     for one, batched in zip(alone, predictors[task].batch(iter(pictures), batch_size=4), strict=True):
-        assert same(one, batched, 1e-5)
+        assert same(one, batched, 1e-4)  # boxes are in pixels
 
 
 def test_pictures_are_taken_as_they_are_needed(predictors):

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..registry import MODELS
+from .convnext import format_for_heads
 from .labels import Window, label_map
 
 # The recipe's own choice: ignored pixels count in the mean of the loss.
@@ -76,7 +77,7 @@ def _independent_classes(head: Any) -> bool:
 
 @MODELS.register_module()
 class UPerHead(uper_head.UPerHead):
-    """mmseg's, in ``channels_last`` throughout.
+    """mmseg's, in the memory format of the features throughout.
 
     The pooled maps of a single position have no format, so what mmseg computes from them, and all that follows, would
     not lie in it.
@@ -84,7 +85,7 @@ class UPerHead(uper_head.UPerHead):
 
     def psp_forward(self, inputs: Sequence[Tensor]) -> Tensor:
         maps = torch.cat([inputs[-1], *self.psp_modules(inputs[-1])], dim=1)
-        return self.bottleneck(maps.contiguous(memory_format=torch.channels_last))
+        return self.bottleneck(maps.contiguous(memory_format=format_for_heads(maps.device, self.training)))
 
 
 @MODELS.register_module()

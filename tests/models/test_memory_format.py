@@ -1,4 +1,4 @@
-"""``channels_last`` from the stem through necks and heads."""
+"""``channels_last`` from the stem through necks and heads, or what is faster."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from convnext_dense.config import read_config
 from convnext_dense.engine.building import build_model
+from convnext_dense.models import convnext
 from tests.small_models import write_config
 
 SIDE = 64
@@ -25,6 +26,15 @@ def samples(task: str) -> list:
         sample = DetDataSample()
     sample.set_metainfo(dict(img_shape=(SIDE, SIDE), ori_shape=(SIDE, SIDE), scale_factor=(1.0, 1.0)))
     return [sample]
+
+
+@pytest.mark.parametrize('training', [True, False])
+@pytest.mark.parametrize('avx2_at_most', [True, False])
+def test_outputs_lie_as_heads_want_them(training: bool, avx2_at_most: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convnext, 'AVX2_AT_MOST', avx2_at_most)
+    outputs = convnext.ConvNeXt('atto').train(training)(torch.randn(2, 3, 64, 96))
+    wanted = torch.contiguous_format if training and avx2_at_most else torch.channels_last
+    assert all(output.is_contiguous(memory_format=wanted) for output in outputs)
 
 
 @pytest.mark.parametrize('task', ['detection', 'segmentation'])
