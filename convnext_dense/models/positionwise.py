@@ -76,8 +76,9 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, gelu: bool = False
 
 def _fuses(x: Tensor, weight: Tensor) -> bool:
     """Whether to call oneDNN as Inductor does, which computes GELU with the product, but has no gradients."""
-    usable = torch.backends.mkldnn.is_available() and torch._C._get_mkldnn_enabled()
-    if torch.is_grad_enabled() or not usable or not pays(x):
+    if torch.is_grad_enabled() or not pays(x):
+        return False
+    if not torch.backends.mkldnn.is_available() or not torch._C._get_mkldnn_enabled():
         return False
     if x.dtype != torch.float32 and not (x.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         return False
