@@ -118,16 +118,19 @@ def throughput(results: list[dict] | None = None) -> str:
                 rate, dtype = own['rate'], f', {own["dtype"]}' if own['dtype'] else ''
                 cells = [
                     f'{series["what"]}: {series["about"]}{dtype}{compiled}',
-                    f'{rate["median"]:.3g} {series["unit"]}, {rate["lower_quartile"]:.3g} to '
-                    f'{rate["upper_quartile"]:.3g}',
+                    f'{_short(rate["median"])} {series["unit"]}, {_short(rate["lower_quartile"])} to '
+                    f'{_short(rate["upper_quartile"])}',
                     ', '.join(f'{peer["ours_is_faster"][_label(own)]:.2f} x {_label(peer)}' for peer in peers),
                     next((_memory(own, peer) for peer in peers if own['memory'] and peer['memory']), '-'),
                 ]
                 lines.append(f'| {" | ".join(cells)} |')
-    lines.append('')
     for machine in dict.fromkeys(map(_measured_throughput, results)):
-        lines.append(machine)
+        lines += ['', machine]
     return '\n'.join(lines)
+
+
+def _short(rate: float) -> str:
+    return f'{rate:,.0f}' if rate >= 1000 else f'{rate:.3g}'
 
 
 def _label(row: dict) -> str:
