@@ -48,7 +48,7 @@ SIZES: dict[str, Size] = {
 }
 
 TOTAL_STRIDE = 32  # of the last stage
-AVX2_AT_MOST = torch.backends.cpu.get_cpu_capability() in ('DEFAULT', 'AVX2')
+AVX2_AT_MOST = torch.backends.cpu.get_cpu_capability() == 'AVX2'
 
 
 class LayerNorm(nn.LayerNorm):
@@ -293,7 +293,7 @@ class ConvNeXt(BaseModule):
 def format_for_heads(device: torch.device, training: bool) -> torch.memory_format:
     """The memory format in which necks and heads compute fastest.
 
-    It is ``channels_last``, but NCHW where a CPU with no more than AVX2 trains: there the weight gradients of 3x3
+    It is ``channels_last``, but NCHW where a CPU with AVX2 and no AVX-512 trains: there the weight gradients of 3x3
     convolutions on large maps take oneDNN two to three times as long in ``channels_last``.
     """
     return torch.contiguous_format if training and device.type == 'cpu' and AVX2_AT_MOST else torch.channels_last

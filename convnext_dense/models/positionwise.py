@@ -27,7 +27,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 from torchvision.ops import stochastic_depth
 
 # By benchmarks/parts.py, on 2 cores with AVX2.
-HIDDEN = 1 << 23  # elements of the hidden tensor at a time, 32 MB in float32: larger parts take longer to allocate
+HIDDEN = 1 << 23  # elements of the hidden tensor at a time: 32 MB in float32
 PACKING_PAYS = 512  # positions from which oneDNN's 1x1 convolution, which packs its weights, beats a matrix product
 
 aten = torch.ops.aten
