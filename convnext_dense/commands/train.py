@@ -23,7 +23,7 @@ from mmengine.dist import is_main_process
 from ..cli import add_compile_argument, add_run_arguments, add_trust_argument
 from ..config import fit_to_machine, read_config, set_amp, set_length
 from ..data.check import PROBLEM
-from ..engine import COMMANDS, DataCheck, Runner, failing_together
+from ..engine import COMMANDS, DataCheck, Runner, ending_together
 from ..engine import checkpoint as checkpoints
 from ..engine.disk import explaining_no_space
 from ..errors import Stopped, UserError
@@ -143,7 +143,7 @@ def run(args: argparse.Namespace) -> None:
     if args.check_data:
         _check_data(cfg, args.config, args.on_bad_image == 'skip')
     fit_to_machine(cfg)
-    with failing_together():
+    with ending_together():
         runner = Runner.from_cfg(cfg)
         runner.register_hook(DataCheck())
         if args.without:
@@ -157,7 +157,7 @@ def run(args: argparse.Namespace) -> None:
             if is_main_process():
                 print(f'go on with: {resume_command(args)}', file=sys.stderr)
             raise
-    runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}')
+        runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}')
 
 
 def resume_command(args: argparse.Namespace) -> str:

@@ -9,7 +9,7 @@ from .learning_rates import LogProcessor, RuntimeInfo
 from .loops import TestLoop, TrainLoop, ValLoop
 from .progress import ProgressBar
 from .runner import COMMANDS, Runner
-from .together import failing_together
+from .together import ending_together
 
 __all__ = [
     'COMMANDS',
@@ -25,5 +25,5 @@ __all__ = [
     'TestLoop',
     'TrainLoop',
     'ValLoop',
-    'failing_together',
+    'ending_together',
 ]

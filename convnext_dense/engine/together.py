@@ -14,7 +14,7 @@ from mmengine.dist import get_dist_info
 from torch.distributed.distributed_c10d import _get_default_store
 from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
-from ..errors import UserError
+from ..errors import Stopped, UserError
 
 FAILED, SEEN = 'convnext_dense/failed', 'convnext_dense/seen'  # keys of the store that the processes share
 PATIENCE = 5.0
@@ -27,11 +27,15 @@ NETWORK = re.compile(r'gloo|nccl|connection (closed|reset)|broken pipe', re.IGNO
 
 
 @contextmanager
-def failing_together() -> Iterator[None]:
+def ending_together() -> Iterator[None]:
     """Where a process of a distributed run fails inside the block, the others end too.
 
-    Its message is the one to read: a UserError says which process it comes from, any other error keeps its traceback,
-    which torchrun's summary repeats. The others, whose next exchange with it fails, name it instead of that exchange.
+    Processes that reach its end, or stop after a step that they agreed on, leave their group there: if Python goes
+    first, a thread of gloo's that still holds a tensor aborts the process (pytorch/pytorch#190489).
+
+    Of one that fails, the message is the one to read: a UserError says which process it comes from, any other error
+    keeps its traceback, which torchrun's summary repeats. The others, whose next exchange with it fails, name it
+    instead of that exchange.
 
     How soon they notice: on CPUs (gloo) at once, or, where a machine is gone without closing its connections, after
     the ``timeout`` of the config's ``env_cfg.dist_cfg``; on GPUs (nccl) after that ``timeout``. torchrun ends them at
@@ -42,6 +46,10 @@ def failing_together() -> Iterator[None]:
     """
     try:
         yield
+    except Stopped as stop:
+        if not stop.at_once:
+            _leave()
+        raise
     except Exception as error:
         rank, processes = get_dist_info()
         if processes == 1:
@@ -56,6 +64,13 @@ def failing_together() -> Iterator[None]:
         get_error_handler().record_exception(error)
         print(f'process {rank} of {processes} failed:', file=sys.stderr)
         raise
+    else:
+        _leave()
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _first_failure(error: Exception, rank: int, processes: int) -> tuple[int | None, str]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmengine.optim import AmpOptimWrapper
 
-from convnext_dense.engine import failing_together, finite
+from convnext_dense.engine import ending_together, finite
 from convnext_dense.engine.csv_log import read_scalars
 from convnext_dense.errors import UserError
 
@@ -137,7 +137,7 @@ def test_two_processes_decide_alike(tmp_path):
     def run(rank: int) -> int:
         torch.set_num_threads(1)
         try:
-            with failing_together():
+            with ending_together():
                 for name, skip in (('skip', 2), ('stop', 1)):
                     faults = {5: 'loss', 8: 'gradient'}
                     one = toy.runner(tmp_path / name, faults, total=4, skip=skip, launcher='pytorch')

@@ -1,5 +1,6 @@
 """Where one process fails, all end, and the reason is the one that is said."""
 
+import contextlib
 import os
 import re
 import signal
@@ -12,8 +13,8 @@ import pytest
 import torch
 
 from convnext_dense.data import SeededSampler
-from convnext_dense.engine import failing_together, together
-from convnext_dense.errors import UserError
+from convnext_dense.engine import ending_together, together
+from convnext_dense.errors import Stopped, UserError
 from convnext_dense.evaluation import Accuracy, CocoAP, IoU
 
 from .. import processes, toy
@@ -34,7 +35,7 @@ def training(work_dir, fault: Callable[[], object], index: int, timeout: int = 6
     def run(rank: int) -> int:
         torch.set_num_threads(1)
         try:
-            with failing_together():
+            with ending_together():
                 toy.runner(work_dir, {index: fault}, total=4, launcher='pytorch', timeout=timeout).train()
         except UserError as error:
             print(f'error: {error}', file=sys.stderr)
@@ -90,6 +91,22 @@ def test_a_process_that_hangs_is_waited_for_until_the_timeout(tmp_path):
     assert [one.code for one in ended] == [2, 2]
     assert 'process 0 ends because another process failed: if it says nothing itself, it hangs' in errors(ended[0])[0]
     assert ended[0].seconds < ended[1].seconds - 2
+
+
+@pytest.mark.parametrize('stop', [None, Stopped(signal.SIGTERM)])
+def test_processes_that_end_as_they_should_leave_their_group(stop, tmp_path):
+    """Or gloo's threads abort some of them at their exit."""
+
+    def end(rank: int) -> int:
+        torch.distributed.init_process_group('gloo')
+        with contextlib.suppress(Stopped), ending_together():
+            torch.distributed.barrier()
+            if stop:
+                raise stop
+        return int(torch.distributed.is_initialized())
+
+    ended = processes.run(end, tmp_path)
+    assert [one.code for one in ended] == [0, 0], ended
 
 
 # ------------------------------------------------------------------ evaluation
