@@ -22,7 +22,6 @@ from convnext_dense.models import positionwise
 
 VALUES = {
     'HIDDEN': [1 << 18, 1 << 20, 1 << 21, 1 << 22, 1 << 23, 1 << 24, 1 << 40],
-    'PACKING_PAYS': [1, 128, 256, 512, 1024, 1 << 40],
 }
 
 

@@ -21,7 +21,7 @@ from torch.profiler import ProfilerActivity, profile
 from convnext_dense import ConvNeXt
 
 KINDS = {
-    'products': ('mm', 'addmm', 'addmm_', '_convolution_pointwise', '_slow_conv2d_forward'),
+    'products': ('mm', 'addmm', 'addmm_', '_linear_pointwise', '_slow_conv2d_forward'),
     'convolutions': ('mkldnn_convolution', 'convolution_backward', '_conv_depthwise2d'),
     'GELU': ('gelu', 'gelu_', 'gelu_backward'),
     'LayerNorm': ('native_layer_norm', 'native_layer_norm_backward'),

@@ -48,7 +48,6 @@ SIZES: dict[str, Size] = {
 }
 
 TOTAL_STRIDE = 32  # of the last stage
-AVX2_AT_MOST = torch.backends.cpu.get_cpu_capability() == 'AVX2'
 
 
 class LayerNorm(nn.LayerNorm):
@@ -296,7 +295,8 @@ def format_for_heads(device: torch.device, training: bool) -> torch.memory_forma
     It is ``channels_last``, but NCHW where a CPU with AVX2 and no AVX-512 trains: there the weight gradients of 3x3
     convolutions on large maps take oneDNN two to three times as long in ``channels_last``.
     """
-    return torch.contiguous_format if training and device.type == 'cpu' and AVX2_AT_MOST else torch.channels_last
+    on_avx2 = device.type == 'cpu' and positionwise.AVX2_AT_MOST
+    return torch.contiguous_format if training and on_avx2 else torch.channels_last
 
 
 def init_conv_and_linear(module: nn.Module) -> None:

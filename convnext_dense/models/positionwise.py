@@ -26,9 +26,10 @@ from torch.autograd.function import once_differentiable
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 from torchvision.ops import stochastic_depth
 
-# By benchmarks/parts.py, on 2 cores with AVX2.
-HIDDEN = 1 << 23  # elements of the hidden tensor at a time: 32 MB in float32
-PACKING_PAYS = 512  # positions from which oneDNN's 1x1 convolution, which packs its weights, beats a matrix product
+HIDDEN = 1 << 23  # elements of the hidden tensor at a time, 32 MB in float32: by benchmarks/parts.py, with AVX2
+# Then MKL's products are as fast as oneDNN's, whose 1x1 convolutions take twice as long in training and four times
+# for 3072 and more channels; with AVX-512 on AMD, MKL takes two to four times as long as oneDNN.
+AVX2_AT_MOST = torch.backends.cpu.get_cpu_capability() == 'AVX2'
 
 aten = torch.ops.aten
 _on = os.environ.get('CONVNEXT_DENSE_PLAIN', '') in ('', '0')
@@ -54,6 +55,8 @@ def pays(x: Tensor) -> bool:
 def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Tensor:
     """A linear layer over the channels, by what is fastest on the device, and GELU after it if that is wanted.
 
+    Without gradients, that is oneDNN's linear layer on a CPU, which computes GELU with the product.
+
     Args:
         x: (N, in, H, W), channels_last.
         weight: (out, in).
@@ -62,20 +65,18 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, gelu: bool = False
     Returns:
         (N, out, H, W), channels_last.
     """
-    if x.device.type == 'cpu' and (torch.compiler.is_compiling() or x[:, 0].numel() >= PACKING_PAYS):
-        kernel = weight[:, :, None, None]
-        if _fuses(x, weight):
-            geometry = ([0, 0], [1, 1], [1, 1], 1)  # padding, stride, dilation, groups
-            then = 'gelu' if gelu else 'none'  # by erf
-            return torch.ops.mkldnn._convolution_pointwise(x, kernel, bias, *geometry, then, [], 'none')
-        y = F.conv2d(x, kernel, bias)
+    if _fuses(x, weight):
+        then = 'gelu' if gelu else 'none'  # by erf
+        return _nchw(torch.ops.mkldnn._linear_pointwise(_nhwc(x), weight, bias, then, [], 'none'))
+    if x.device.type == 'cpu' and not AVX2_AT_MOST and x.numel():
+        y = F.conv2d(x, weight[:, :, None, None], bias)
     else:
-        y = F.linear(x.permute(0, 2, 3, 1), weight, bias).permute(0, 3, 1, 2)
+        y = _nchw(F.linear(_nhwc(x), weight, bias))
     return F.gelu(y) if gelu else y
 
 
 def _fuses(x: Tensor, weight: Tensor) -> bool:
-    """Whether to call oneDNN as Inductor does, which computes GELU with the product, but has no gradients."""
+    """Whether to call oneDNN as Inductor does, by an operator that has no gradients."""
     if torch.is_grad_enabled() or not pays(x):
         return False
     if not torch.backends.mkldnn.is_available() or not torch._C._get_mkldnn_enabled():

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from convnext_dense.config import read_config
 from convnext_dense.engine.building import build_model
-from convnext_dense.models import convnext
+from convnext_dense.models import convnext, positionwise
 from tests.small_models import write_config
 
 SIDE = 64
@@ -31,7 +31,7 @@ def samples(task: str) -> list:
 @pytest.mark.parametrize('training', [True, False])
 @pytest.mark.parametrize('avx2_at_most', [True, False])
 def test_outputs_lie_as_heads_want_them(training: bool, avx2_at_most: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convnext, 'AVX2_AT_MOST', avx2_at_most)
+    monkeypatch.setattr(positionwise, 'AVX2_AT_MOST', avx2_at_most)
     outputs = convnext.ConvNeXt('atto').train(training)(torch.randn(2, 3, 64, 96))
     wanted = torch.contiguous_format if training and avx2_at_most else torch.channels_last
     assert all(output.is_contiguous(memory_format=wanted) for output in outputs)
