@@ -1,10 +1,11 @@
-"""How the sizes in models/positionwise.py do on this machine, each varied by itself.
+"""How the choices in models/positionwise.py do on this machine, each varied by itself.
 
     python benchmarks/parts.py [--threads 2] [--rounds 9]
 
 Prints the median time of ConvNeXt-T's forward pass and training step with each value, as a share of that with the
 package's. All take turns in one process. Where another value is faster by more than the noise, it is better for this
-machine.
+machine. AVX2_AT_MOST says which library makes the products where there are gradients and blocks are computed layer by
+layer, as V2's are.
 """
 
 from __future__ import annotations
@@ -12,17 +13,13 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 
 from convnext_dense import ConvNeXt
 from convnext_dense.models import positionwise
-
-VALUES = {
-    'HIDDEN': [1 << 18, 1 << 20, 1 << 21, 1 << 22, 1 << 23, 1 << 24, 1 << 40],
-}
 
 
 def main() -> None:
@@ -32,15 +29,19 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    model = ConvNeXt('tiny', out_indices=None, layer_scale_init_value=1.0)
+    v1, v2 = (ConvNeXt('tiny', version, out_indices=None, layer_scale_init_value=1.0) for version in (1, 2))
+    choices: dict[str, tuple[list[int], list[tuple]]] = {
+        'HIDDEN': ([2**n for n in (18, 20, 21, 22, 23, 24, 40)], [(forward, v1, 1), (forward, v1, 16), (step, v1, 8)]),
+        'AVX2_AT_MOST': ([True, False], [(step, v2, 8)]),
+    }
     print(f'{args.threads} threads, {args.rounds} rounds; share of the time with the value marked *')
-    for name, values in VALUES.items():
+    for name, (values, runs) in choices.items():
         default = getattr(positionwise, name)
-        for run, batch in ((forward, 1), (forward, 16), (step, 8)):
+        for run, model, batch in runs:
             pictures = torch.randn(batch, 3, 224, 224)
             seconds = measure(partial(run, model, pictures), name, values, args.rounds)
             medians = {value: statistics.median(times) for value, times in seconds.items()}
-            shares = (f'{v:,}{"*" * (v == default)} {medians[v] / medians[default]:.2f}' for v in values)
+            shares = (f'{v}{"*" * (v == default)} {medians[v] / medians[default]:.2f}' for v in values)
             print(f'{name}, {run.__name__}, batch {batch} ({medians[default] * 1e3:.0f} ms): ' + ', '.join(shares))
         setattr(positionwise, name, default)
 
@@ -55,7 +56,7 @@ def step(model: ConvNeXt, pictures: torch.Tensor) -> None:
     model(pictures).square().mean().backward()
 
 
-def measure(run: Callable[[], None], name: str, values: list[int], rounds: int) -> dict[int, list[float]]:
+def measure(run: Callable[[], None], name: str, values: Sequence[int], rounds: int) -> dict[int, list[float]]:
     seconds: dict[int, list[float]] = {value: [] for value in values}
     for number in range(rounds + 1):
         for value, times in seconds.items():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from convnext_dense.analysis.benchmark.report import Report
 from convnext_dense.analysis.environment import environment
 from convnext_dense.cli import run_verb
 from convnext_dense.models.convnext import SIZES, Size
@@ -80,6 +81,14 @@ def test_the_readme_has_a_row_for_each_thing_that_was_measured(measured):
     assert throughput([]) == 'Not measured yet.'
 
 
+def test_inference_alone_has_a_file_of_its_own(measured):
+    content = json.loads(measured.read_text())
+    setting = {**content['setting'], 'what': ['detector'], 'arch': None, 'inference': True}
+    name = Report('', setting, content['environment'], []).file_name()
+    assert name.startswith('throughput_detector_batch2_64x32_')
+    assert '_inference_torch' in name
+
+
 def test_json_is_all_that_goes_to_stdout(capsys):
     assert run_verb('benchmark', ['--what', 'eval', '--batch', '1', '--size', '64', '--seconds', '0', '--json']) == 0
     printed = capsys.readouterr()
@@ -104,6 +113,7 @@ def test_json_is_all_that_goes_to_stdout(capsys):
         (['--size', '16'], '--size 16: give one side or height and width, of at least 32 pixels'),
         (['--size', '64', '64', '64'], '--size 64 64 64: give one side'),
         (['--what', 'segmentor', '--batch', '1'], 'at least 2 pictures'),
+        (['--inference'], '--inference is for --what segmentor and detector'),
         (['--what', 'loader', '--size', '64', '32'], 'the loader makes squares'),
         (['--what', 'loader', '--data', 'nowhere'], 'no data at nowhere'),
         (['--what', 'eval', '--out', '/dev/null/x'], 'cannot be written'),

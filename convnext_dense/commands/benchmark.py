@@ -4,6 +4,7 @@ benchmark                                       ConvNeXt-T, forward pass and tra
 benchmark --what forward --dtype fp32 bf16 --compile
 benchmark --what loader eval                    the data loader; labels, mIoU, COCO and RLE
 benchmark --what segmentor detector             whole models, against the same around timm's backbone
+benchmark --what detector --inference           without the training step, which takes minutes
 benchmark --json, benchmark --out benchmarks    for programs
 
 Results are compared first: what differs is not timed. Each contender runs once in each of at least 7 rounds, in an
@@ -57,6 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--what', nargs='+', choices=tuple(DEFAULTS), default=['forward', 'train'], help='(default: forward train)'
     )
+    parser.add_argument(
+        '--inference', action='store_true', help='of segmentor and detector, leave out the training step'
+    )
     parser.add_argument('--arch', default='tiny', help=f'of forward and train: {", ".join(SIZES)} (default: tiny)')
     parser.add_argument('--batch', type=int, metavar='N', help=f'pictures in a batch (default: {said})')
     parser.add_argument('--size', type=int, nargs='+', metavar='S', help='side of the pictures, or height and width')
@@ -83,8 +87,10 @@ def run(args: argparse.Namespace) -> int:
     ):
         if value is not None and value < least:
             raise UserError(f'{flag} {value}: take at least {least}')
-    if args.batch == 1 and 'segmentor' in args.what:
-        raise UserError('--batch 1: the batch norms of a segmentor need at least 2 pictures to train on')
+    if args.batch == 1 and 'segmentor' in args.what and not args.inference:
+        raise UserError('--batch 1: a segmentor trains on at least 2 pictures, for its batch norms: add --inference')
+    if args.inference and not {'segmentor', 'detector'} & set(args.what):
+        raise UserError('--inference is for --what segmentor and detector; of a classifier, take --what forward')
     if args.arch not in SIZES:
         raise UserError(f'unknown arch {args.arch!r}: take one of {", ".join(SIZES)}')
     shape = _shape(args.size)
@@ -128,6 +134,7 @@ def _setting(args: argparse.Namespace, whats: list[str], dtypes: list[str]) -> d
         'dtypes': dtypes,
         'layout': 'channels_last',  # of ours; each row has its own
         'compiled': args.compile,
+        'inference': args.inference,
     }
 
 
@@ -141,7 +148,8 @@ def _measure(
     elif what == 'loader':
         yield _loader(args.data, batch, shape, setting)
     else:
-        yield from dense(read_config(CONFIGS[what], needs_data=False), batch, shape, setting)
+        cfg = read_config(CONFIGS[what], needs_data=False)
+        yield from dense(cfg, batch, shape, setting, training=not args.inference)
 
 
 def _loader(data: str | None, batch: int, shape: tuple[int, int], setting: Setting) -> Series:

@@ -26,9 +26,10 @@ from torch.autograd.function import once_differentiable
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 from torchvision.ops import stochastic_depth
 
-HIDDEN = 1 << 23  # elements of the hidden tensor at a time, 32 MB in float32: by benchmarks/parts.py, with AVX2
-# Then MKL's products are as fast as oneDNN's, whose 1x1 convolutions take twice as long in training and four times
-# for 3072 and more channels; with AVX-512 on AMD, MKL takes two to four times as long as oneDNN.
+# By benchmarks/parts.py, with AVX2.
+HIDDEN = 1 << 22  # elements of the hidden tensor at a time: 16 MB in float32
+# Then MKL's products are as fast as oneDNN's 1x1 convolutions, or up to a fifth faster. With AVX-512 on AMD, MKL was
+# seen at 62 to 109 GFLOP/s a core and such convolutions at 240.
 AVX2_AT_MOST = torch.backends.cpu.get_cpu_capability() == 'AVX2'
 
 aten = torch.ops.aten

@@ -52,7 +52,9 @@ class TimmConvNeXt(nn.Module):
         return tuple(norm(output) for norm, output in zip(self.norms, self.body(pictures), strict=True))
 
 
-def dense(cfg: Config, batch: int, shape: tuple[int, int], setting: Setting) -> list[Series]:
+def dense(
+    cfg: Config, batch: int, shape: tuple[int, int], setting: Setting, training: bool = True
+) -> Iterator[Series]:
     """Measure inference, from pictures to results at their size, and the training step, up to AdamW's step.
 
     The peer has the same heads with the same weights, as mmdet and mmseg have them, around timm's backbone. The
@@ -62,6 +64,7 @@ def dense(cfg: Config, batch: int, shape: tuple[int, int], setting: Setting) -> 
     Args:
         cfg: a detector's or segmentor's.
         shape: H and W of the pictures.
+        training: whether to measure the step too.
     """
     cfg = copy.deepcopy(cfg)
     kind = {'detection': 'detector', 'segmentation': 'segmentor'}[cfg.task]
@@ -77,8 +80,7 @@ def dense(cfg: Config, batch: int, shape: tuple[int, int], setting: Setting) -> 
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         data = _data(cfg, batch, shape)
 
-    series = []
-    for what in ('inference', 'train'):
+    for what in ('inference', 'train') if training else ('inference',):
         ours.load_state_dict(weights)
         setting.say(f'{kind}, {what}: the reference')
         with setting.precisely(training=what == 'train'):
@@ -88,8 +90,8 @@ def dense(cfg: Config, batch: int, shape: tuple[int, int], setting: Setting) -> 
                 f'{kind}, {what}', f'{cfg.model.type} on ConvNeXt, {batch} x 3 x {shape[0]} x {shape[1]}', batch
             )
             contenders = _contenders(what, kind, cfg, weights, data, setting)
-            series.append(measure(measured, contenders, check(), TOLERANCES[what], setting))
-    return series
+            series = measure(measured, contenders, check(), TOLERANCES[what], setting)
+        yield series
 
 
 def _contenders(

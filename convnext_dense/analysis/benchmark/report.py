@@ -16,8 +16,8 @@ class Report:
 
     Attributes:
         command: that made it.
-        setting: what was asked for: ``what``, ``arch``, ``batch``, ``size``, ``device``, ``dtypes``, ``layout`` and
-            ``compiled``, as plain values.
+        setting: what was asked for: ``what``, ``arch``, ``batch``, ``size``, ``device``, ``dtypes``, ``layout``,
+            ``compiled`` and ``inference``, as plain values.
         environment: of :func:`~convnext_dense.analysis.environment.environment`.
     """
 
@@ -40,6 +40,7 @@ class Report:
             '-'.join(asked['dtypes']),
             asked['layout'],
             'compiled' if asked['compiled'] else None,
+            'inference' if asked['inference'] else None,
             *versions,
         ]
         return '_'.join(['throughput', *filter(None, parts)]) + '.json'

@@ -33,6 +33,12 @@ def test_ours_and_stock_agree(task, batch, kind, tmp_path):
     assert all(row.memory > 1e6 for row in train.rows)
 
 
+def test_inference_alone_takes_one_picture(tmp_path):
+    (series,) = dense(config('segmentation', tmp_path), 1, (64, 64), SETTING, training=False)
+    assert series.what == 'segmentor, inference'
+    assert not series.failures()
+
+
 def test_a_wrong_weight_is_refused(monkeypatch, tmp_path):
     convert = module._stock_weights
 
