@@ -66,6 +66,21 @@ def test_parts_equal_the_layers(shape: tuple[int, ...], options: dict) -> None:
             torch.testing.assert_close(y, block(x), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize('options', [{}, dict(layer_scale=0.0), dict(drop_path=0.5)], ids=['', 'no scale', 'drop'])
+def test_training_in_float32_equals_the_layers(options: dict) -> None:
+    """There oneDNN makes the products, which it does not in float64."""
+    block = some_block(**options).float()
+    x = torch.randn(3, 8, 7, 9).contiguous(memory_format=torch.channels_last)
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        y, grads = outcome(block, x)
+    assert 'mkldnn::_linear_pointwise' in {event.key for event in profiled.key_averages()}
+    with positionwise.plain():
+        wanted, wanted_grads = outcome(block.double(), x.double())
+    torch.testing.assert_close(y.double(), wanted, rtol=1e-5, atol=1e-5)
+    for name, grad in wanted_grads.items():
+        torch.testing.assert_close(grads[name].double(), grad, rtol=1e-5, atol=1e-5 * grad.abs().max().item())
+
+
 @pytest.mark.parametrize('options', [{}, dict(layer_scale=0.0), dict(version=2)], ids=['', 'no scale', 'v2'])
 def test_inference_in_float32_equals_the_layers(options: dict) -> None:
     block = some_block(**options).float().eval()
