@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -56,7 +56,7 @@ def step(model: ConvNeXt, pictures: torch.Tensor) -> None:
     model(pictures).square().mean().backward()
 
 
-def measure(run: Callable[[], None], name: str, values: Sequence[int], rounds: int) -> dict[int, list[float]]:
+def measure(run: Callable[[], None], name: str, values: list[int], rounds: int) -> dict[int, list[float]]:
     seconds: dict[int, list[float]] = {value: [] for value in values}
     for number in range(rounds + 1):
         for value, times in seconds.items():

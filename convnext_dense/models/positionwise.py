@@ -28,8 +28,9 @@ from torchvision.ops import stochastic_depth
 
 # By benchmarks/parts.py, with AVX2.
 HIDDEN = 1 << 22  # elements of the hidden tensor at a time: 16 MB in float32
-# Then MKL's products are as fast as oneDNN's 1x1 convolutions, or up to a fifth faster. With AVX-512 on AMD, MKL was
-# seen at 62 to 109 GFLOP/s a core and such convolutions at 240.
+# Then V2 trains as fast with MKL's products as with oneDNN's 1x1 convolutions, whose times depend on the shape more.
+# With AVX-512, one AMD processor gave 240 GFLOP/s a core in such convolutions and 62 to 109 in MKL; no script here
+# repeats that.
 AVX2_AT_MOST = torch.backends.cpu.get_cpu_capability() == 'AVX2'
 
 aten = torch.ops.aten

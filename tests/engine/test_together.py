@@ -93,9 +93,11 @@ def test_a_process_that_hangs_is_waited_for_until_the_timeout(tmp_path):
     assert ended[0].seconds < ended[1].seconds - 2
 
 
-@pytest.mark.parametrize('stop', [None, Stopped(signal.SIGTERM)])
-def test_processes_that_end_as_they_should_leave_their_group(stop, tmp_path):
-    """Or gloo's threads abort some of them at their exit."""
+@pytest.mark.parametrize(
+    ('stop', 'stay'), [(None, 0), (Stopped(signal.SIGTERM), 0), (Stopped(signal.SIGTERM, at_once=True), 1)]
+)
+def test_processes_that_end_as_they_should_leave_their_group(stop, stay, tmp_path):
+    """Or gloo's threads abort some of them at their exit. To leave in the middle of a step could wait for others."""
 
     def end(rank: int) -> int:
         torch.distributed.init_process_group('gloo')
@@ -106,7 +108,7 @@ def test_processes_that_end_as_they_should_leave_their_group(stop, tmp_path):
         return int(torch.distributed.is_initialized())
 
     ended = processes.run(end, tmp_path)
-    assert [one.code for one in ended] == [0, 0], ended
+    assert [one.code for one in ended] == [stay, stay], ended
 
 
 # ------------------------------------------------------------------ evaluation
