@@ -20,7 +20,7 @@ def requirements(name):
 
 
 def version():
-    text = (ROOT / 'convnext_dense' / '__init__.py').read_text()
+    text = (ROOT / 'convnext_dense' / 'version.py').read_text()
     return re.search(r"^__version__ = '([^']+)'", text, re.MULTILINE).group(1)
 
 

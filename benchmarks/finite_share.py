@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from convnext_dense.cli import run_verb
 from convnext_dense.engine import TrainLoop
-from convnext_dense.engine.finite import FiniteSteps
+from convnext_dense.engine.non_finite import FiniteSteps
 
 spent: Counter[str] = Counter()
 calls: Counter[str] = Counter()

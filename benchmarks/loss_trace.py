@@ -57,6 +57,7 @@ CLASSIFIER = (
     'model.mixup.prob=0.8',
     *(f'{split}_dataloader.dataset.per_class=4' for split in ('train', 'val', 'test')),
 )
+WITHOUT_MIXUP = tuple(option for option in CLASSIFIER if 'mixup' not in option)
 DETECTOR = (
     *EVERY_STEP,
     'train_dataloader.batch_size=2',
@@ -76,11 +77,9 @@ SEGMENTOR = (
 )
 RUNS = (
     Run('classifier', 'classification/convnext_a', ('--epochs', '2'), CLASSIFIER, 'epoch_1.pth'),
-    Run(
-        'classifier, bf16', 'classification/convnext_a', ('--epochs', '1'), CLASSIFIER, arguments=('--amp', 'bf16')
-    ),
+    Run('classifier, bf16', 'classification/convnext_a', ('--epochs', '1'), CLASSIFIER, arguments=('--amp', 'bf16')),
     Run('classifier, tiny', 'classification/convnext_t', ('--epochs', '1'), CLASSIFIER),
-    Run('classifier V2', 'classification/convnextv2_a', ('--epochs', '2'), CLASSIFIER, 'epoch_1.pth'),
+    Run('classifier V2', 'classification/convnextv2_a', ('--epochs', '2'), WITHOUT_MIXUP, 'epoch_1.pth'),
     Run('isotropic', 'classification/convnext_iso_s', ('--epochs', '1'), CLASSIFIER),
     Run('roadmap, ResNet', 'roadmap/r50_00_baseline', ('--epochs', '1'), EVERY_STEP),
     Run('roadmap, GELU', 'roadmap/r50_12_gelu', ('--epochs', '1'), EVERY_STEP),

@@ -19,7 +19,7 @@ from functools import partial
 import torch
 
 from convnext_dense import ConvNeXt
-from convnext_dense.models import positionwise
+from convnext_dense.models import fused_mlp as positionwise
 
 
 def main() -> None:
@@ -38,8 +38,8 @@ def main() -> None:
     for name, (values, runs) in choices.items():
         default = getattr(positionwise, name)
         for run, model, batch in runs:
-            pictures = torch.randn(batch, 3, 224, 224)
-            seconds = measure(partial(run, model, pictures), name, values, args.rounds)
+            images = torch.randn(batch, 3, 224, 224)
+            seconds = measure(partial(run, model, images), name, values, args.rounds)
             medians = {value: statistics.median(times) for value, times in seconds.items()}
             shares = (f'{v}{"*" * (v == default)} {medians[v] / medians[default]:.2f}' for v in values)
             print(f'{name}, {run.__name__}, batch {batch} ({medians[default] * 1e3:.0f} ms): ' + ', '.join(shares))
@@ -47,13 +47,13 @@ def main() -> None:
 
 
 @torch.inference_mode()
-def forward(model: ConvNeXt, pictures: torch.Tensor) -> None:
-    model.eval()(pictures)
+def forward(model: ConvNeXt, images: torch.Tensor) -> None:
+    model.eval()(images)
 
 
-def step(model: ConvNeXt, pictures: torch.Tensor) -> None:
+def step(model: ConvNeXt, images: torch.Tensor) -> None:
     model.train().zero_grad()
-    model(pictures).square().mean().backward()
+    model(images).square().mean().backward()
 
 
 def measure(run: Callable[[], None], name: str, values: list[int], rounds: int) -> dict[int, list[float]]:

@@ -38,7 +38,7 @@ def published() -> str:
 def sample() -> str:
     results = [r for r in _results() if 'raw/top1' in r['metrics']]
     lines = [
-        '| config | top-1 on 960 unseen pictures, raw / EMA weights | whole command |',
+        '| config | top-1 on 960 unseen images, raw / EMA weights | whole command |',
         '| --- | --- | --- |',
     ]
     for result in results:
@@ -50,7 +50,7 @@ def sample() -> str:
 def sample_dense() -> str:
     results = [r for r in _results() if 'raw/top1' not in r['metrics']]
     lines = [
-        '| config | backbone | on unseen pictures | whole command |',
+        '| config | backbone | on unseen images | whole command |',
         '| --- | --- | --- | --- |',
     ]
     for result in results:

@@ -40,13 +40,13 @@ def main() -> None:
         'ours': ConvNeXt('tiny', out_indices=None, layer_scale_init_value=0.5),
         'timm': timm.create_model('convnext_tiny', num_classes=0),
     }
-    pictures = torch.randn(args.batch, 3, 224, 224)
+    images = torch.randn(args.batch, 3, 224, 224)
     for what, run in (('forward', forward), ('training step, without the optimizer', step)):
         rounds: dict[str, list[Counter]] = {name: [] for name in models}
         for _ in range(args.rounds):
             for name, model in models.items():
-                rounds[name].append(milliseconds(partial(run, model, pictures)))
-        print(f'{what}, {args.batch} pictures, {args.threads} threads: ms, medians of {args.rounds} rounds')
+                rounds[name].append(milliseconds(partial(run, model, images)))
+        print(f'{what}, {args.batch} images, {args.threads} threads: ms, medians of {args.rounds} rounds')
         for name, counters in rounds.items():
             medians = {kind: statistics.median(c[kind] for c in counters) for kind in (*KINDS, 'others', 'all')}
             limit = medians['all'] / medians['products']
@@ -56,13 +56,13 @@ def main() -> None:
 
 
 @torch.inference_mode()
-def forward(model: torch.nn.Module, pictures: torch.Tensor) -> None:
-    model.eval()(pictures)
+def forward(model: torch.nn.Module, images: torch.Tensor) -> None:
+    model.eval()(images)
 
 
-def step(model: torch.nn.Module, pictures: torch.Tensor) -> None:
+def step(model: torch.nn.Module, images: torch.Tensor) -> None:
     model.train().zero_grad()
-    model(pictures).square().mean().backward()
+    model(images).square().mean().backward()
 
 
 def milliseconds(run: Callable[[], None]) -> Counter:

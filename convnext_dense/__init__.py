@@ -1,25 +1,28 @@
 """Dense-prediction toolkit for ConvNeXt.
 
-Importing the package registers everything and makes mmcv's compiled ops available.
+Importing the package is cheap: torch and mmengine come with the parts that need them. A name such as
+``convnext_dense.ConvNeXt`` in a config is found by mmengine itself, which imports :mod:`convnext_dense.registry`.
 """
 
-__version__ = '0.1.0'
-
-try:
-    import cv2 as _cv2  # noqa: F401 - mmengine's first import of it would fail less clearly
-except ImportError as error:
-    if 'lib' not in str(error):
-        raise
-    raise ImportError(
-        f'OpenCV cannot load ({error}): apt-get install libgl1 libglib2.0-0, or take the build that needs neither, '
-        'pip install --force-reinstall --no-deps opencv-python-headless'
-    ) from None
+from importlib import import_module
+from typing import Any
 
 from .ops import install as _install_ops
+from .version import __version__
 
-_install_ops()  # first, so that nothing imports mmcv without them
+_install_ops()  # so that whatever imports mmcv.ops later finds them
 
-from . import data, engine, evaluation, models, optim  # noqa: E402
-from .models import ConvNeXt  # noqa: E402
+_HOMES = {'ConvNeXt': 'models', 'load': 'inference'}
 
-__all__ = ['ConvNeXt', '__version__', 'data', 'engine', 'evaluation', 'models', 'optim']
+__all__ = ['ConvNeXt', '__version__', 'load']
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f'.{_HOMES[name]}', __name__), name)
+    try:
+        return import_module(f'.{name}', __name__)
+    except ModuleNotFoundError as error:
+        if error.name != f'{__name__}.{name}':
+            raise
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -4,6 +4,16 @@ A config names our parts as ``convnext_dense.<Name>``; since mmdet's and
 mmseg's registries have the same roots, the names work in all three worlds.
 """
 
+try:
+    import cv2 as _cv2  # noqa: F401 - mmengine's first import of it would fail less clearly
+except ImportError as error:
+    if 'lib' not in str(error):
+        raise
+    raise ImportError(
+        f'OpenCV cannot load ({error}): apt-get install libgl1 libglib2.0-0, or take the build that needs neither, '
+        'pip install --force-reinstall --no-deps opencv-python-headless'
+    ) from None
+
 from mmengine.registry import DATA_SAMPLERS as ROOT_DATA_SAMPLERS
 from mmengine.registry import DATASETS as ROOT_DATASETS
 from mmengine.registry import FUNCTIONS as ROOT_FUNCTIONS
@@ -22,11 +32,12 @@ from mmengine.registry import Registry
 SCOPE = 'convnext_dense'
 
 
-def _child(name: str, parent: Registry, module: str) -> Registry:
-    return Registry(name, parent=parent, scope=SCOPE, locations=[f'{SCOPE}.{module}'])
+def _child(name: str, parent: Registry, *modules: str) -> Registry:
+    """A registry that imports these modules of ours when something is asked for."""
+    return Registry(name, parent=parent, scope=SCOPE, locations=[f'{SCOPE}.{module}' for module in modules])
 
 
-MODELS = _child('model', ROOT_MODELS, 'models')
+MODELS = _child('model', ROOT_MODELS, 'models', 'roadmap.network')
 DATASETS = _child('dataset', ROOT_DATASETS, 'data')
 DATA_SAMPLERS = _child('data sampler', ROOT_DATA_SAMPLERS, 'data')
 TRANSFORMS = _child('transform', ROOT_TRANSFORMS, 'data')

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from convnext_dense import files
+from convnext_dense.io import files
 
 COLOURS = {'blue': (40, 60, 220), 'green': (40, 200, 60), 'red': (220, 50, 40)}
 

@@ -2,7 +2,12 @@
 _base_ = './runtime.py'
 
 custom_imports = dict(
-    imports=['convnext_dense', 'convnext_dense.data.segmentation', 'convnext_dense.models.segmentor', 'mmseg.datasets']
+    imports=[
+        'convnext_dense',
+        'convnext_dense.data.segmentation.dataset',
+        'convnext_dense.models.segmentor',
+        'mmseg.datasets',
+    ]
 )
 default_scope = 'mmseg'
 task = 'segmentation'
@@ -91,7 +96,7 @@ tta_pipeline = [
     ),
 ]
 
-# What `--data sample` changes: crops of 128 pixels of pictures of 256 x 192, few steps.
+# What `--data sample` changes: crops of 128 pixels of images of 256 x 192, few steps.
 sample = dict(
     pretrained=None,
     model=dict(

@@ -1,4 +1,4 @@
-# COCO, or any data set in its format: pictures of 480 to 800 pixels, with the crops that DETR introduced.
+# COCO, or any data set in its format: images of 480 to 800 pixels, with the crops that DETR introduced.
 train_dataloader = dict(
     batch_size=2,  # of one process; total_batch_size is reached by accumulation
     num_workers=4,

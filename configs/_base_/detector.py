@@ -1,7 +1,9 @@
 # What Mask R-CNN and Cascade Mask R-CNN share: preprocessing, FPN, RPN, mask head, training and test settings.
 _base_ = './runtime.py'
 
-custom_imports = dict(imports=['convnext_dense', 'convnext_dense.data.detection', 'convnext_dense.models.detector'])
+custom_imports = dict(
+    imports=['convnext_dense', 'convnext_dense.data.detection.dataset', 'convnext_dense.models.detector']
+)
 default_scope = 'mmdet'
 task = 'detection'
 
@@ -82,7 +84,7 @@ param_scheduler = [
 ]
 default_hooks = dict(checkpoint=dict(best='raw/box_AP'))
 
-# What `--data sample` changes: pictures of 256 x 192, few proposals and samples, few steps.
+# What `--data sample` changes: images of 256 x 192, few proposals and samples, few steps.
 sample = dict(
     pretrained=None,
     model=dict(

@@ -7,7 +7,7 @@ default_hooks = dict(
     sync_buffers=dict(type='SyncBuffersHook'),  # BatchNorm's statistics, averaged over the processes
 )
 
-# About a minute for a step: fewer and smaller pictures, and milder augmentation, for which so short a run has no time.
+# About a minute for a step: fewer and smaller images, and milder augmentation, for which so short a run has no time.
 sample = dict(
     model=dict(mixup=dict(prob=0.1)),
     train_dataloader=dict(

@@ -75,7 +75,7 @@ param_scheduler = [
 ]
 default_hooks = dict(ema=dict(type='convnext_dense.EMA', momentum=1e-4))  # decay 0.9999
 
-# What `--data sample` changes: small pictures and steps, few epochs, and milder mixing and cropping, since so short a
+# What `--data sample` changes: small images and steps, few epochs, and milder mixing and cropping, since so short a
 # run has no time to overfit.
 sample = dict(
     model=dict(mixup=dict(prob=0.2)),

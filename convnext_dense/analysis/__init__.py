@@ -1,1 +1,1 @@
-"""Looking at runs: pictures, curves, reports."""
+"""Looking at runs: images, curves, reports."""

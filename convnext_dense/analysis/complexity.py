@@ -27,7 +27,7 @@ from ..engine.building import build_model
 from ..errors import UserError
 
 COCO_SHAPE = (800, 1280)
-"""Height and width of the picture for which detectors' FLOPs are published."""
+"""Height and width of the image for which detectors' FLOPs are published."""
 
 
 class Cost(NamedTuple):
@@ -39,7 +39,7 @@ class Cost(NamedTuple):
 
 
 class Complexity(NamedTuple):
-    """What a model has, and does for one picture."""
+    """What a model has, and does for one image."""
 
     params: int
     trained: int  # parameters that are not frozen
@@ -54,7 +54,7 @@ class Complexity(NamedTuple):
 class Rule(NamedTuple):
     """How a task's models are counted."""
 
-    shape: Callable[[Config], tuple[int, int]]  # (height, width) of the picture where none is given
+    shape: Callable[[Config], tuple[int, int]]  # (height, width) of the image where none is given
     run: Callable[[nn.Module, Tensor], str]  # the counted part of the forward pass; says what it was
 
 
@@ -62,7 +62,7 @@ def count_config(cfg: Config, shape: tuple[int, int] | None = None) -> Complexit
     """Count a config's model by its task's rule, which is the one of the published numbers.
 
     Args:
-        cfg: of :func:`convnext_dense.config.read_config`.
+        cfg: of :func:`convnext_dense.config.read.read_config`.
         shape: (height, width) in pixels. None is the config's own resolution in classification, 800 x 1280 in
             detection, and in segmentation the height of the crop by four times as much.
 
@@ -73,18 +73,18 @@ def count_config(cfg: Config, shape: tuple[int, int] | None = None) -> Complexit
         model = build_model(cfg)
     height, width = shape or RULES[cfg.task].shape(cfg)
     if not (isinstance(height, int) and isinstance(width, int)):
-        raise UserError(f'a picture of {height} x {width} is none: give its height and width as integers')
+        raise UserError(f'an image of {height} x {width} is none: give its height and width as integers')
     return count(model, (height, width), cfg.task)
 
 
 def count(model: nn.Module, shape: tuple[int, int], task: str = 'classification') -> Complexity:
-    """Count a model for one picture; it goes into evaluation mode.
+    """Count a model for one image; it goes into evaluation mode.
 
     Args:
         model: built on the meta device, where counting costs nothing; a real model really runs.
         shape: (height, width) in pixels.
         task: ``'classification'`` runs all of any model; ``'detection'`` runs backbone, neck and RPN, and the box and
-            mask heads of every stage on as many regions as the model keeps of a picture; ``'segmentation'`` runs
+            mask heads of every stage on as many regions as the model keeps of an image; ``'segmentation'`` runs
             backbone and decode head, without the auxiliary head. Parameters are always all of them.
 
     Raises:
@@ -94,7 +94,7 @@ def count(model: nn.Module, shape: tuple[int, int], task: str = 'classification'
     stride = getattr(backbone, 'total_stride', 1)
     if min(shape) < stride:
         raise UserError(
-            f'a picture of {shape[0]} x {shape[1]} is smaller than the stride of the backbone: '
+            f'an image of {shape[0]} x {shape[1]} is smaller than the stride of the backbone: '
             f'take at least {stride} x {stride}'
         )
     input_shape = (1, getattr(backbone, 'in_channels', 3), *shape)
@@ -110,7 +110,7 @@ def count(model: nn.Module, shape: tuple[int, int], task: str = 'classification'
         raise
     except Exception as error:  # a config can join parts that do not go together in any way
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f'the model does not run on a picture of {shape[0]} x {shape[1]}: {reason}') from error
+        raise UserError(f'the model does not run on an image of {shape[0]} x {shape[1]}: {reason}') from error
     of_module = {}
     macs_of, activations_of = (_totals(counted, counter) for counter in (macs, activations))
     for name, module in model.named_modules():
@@ -139,8 +139,8 @@ class _Counted(nn.Module):
         self.model = model
         self.run = run
 
-    def forward(self, picture: Tensor) -> str:
-        return self.run(self.model, picture)
+    def forward(self, image: Tensor) -> str:
+        return self.run(self.model, image)
 
 
 def _totals(counted: nn.Module, counter: FlopCounterMode) -> dict[str, int]:
@@ -199,15 +199,15 @@ def _kind(func: Any) -> str:
     return 'elementwise' if torch.Tag.pointwise in func.tags else name.strip('_')
 
 
-def _classify(model: nn.Module, picture: Tensor) -> str:
-    model(picture)
+def _classify(model: nn.Module, image: Tensor) -> str:
+    model(image)
     return 'the whole forward pass'
 
 
-def _detect(model: Any, picture: Tensor) -> str:
+def _detect(model: Any, image: Tensor) -> str:
     if not (getattr(model, 'with_rpn', False) and getattr(model, 'with_roi_head', False)):
         raise UserError(f'{type(model).__name__} is not counted: the rule is for detectors with an RPN and RoI heads')
-    levels = model.extract_feat(picture)
+    levels = model.extract_feat(image)
     model.rpn_head(levels)
     roi = model.roi_head
     said = []
@@ -218,7 +218,7 @@ def _detect(model: Any, picture: Tensor) -> str:
         pairs = zip(heads, extractors, strict=True) if isinstance(heads, nn.ModuleList) else [(heads, extractors)]
         for head, extractor in pairs:
             sides = extractor.roi_layers[0].output_size
-            head(torch.empty(keeps.max_per_img, extractor.out_channels, *sides, device=picture.device))
+            head(torch.empty(keeps.max_per_img, extractor.out_channels, *sides, device=image.device))
         said.append(f'the {"box" if part == "bbox" else part} head on {keeps.max_per_img}')
     stages = getattr(roi, 'num_stages', 1)
     at = f' at each of the {stages} stages' if stages > 1 else ''
@@ -228,8 +228,8 @@ def _detect(model: Any, picture: Tensor) -> str:
     )
 
 
-def _segment(model: Any, picture: Tensor) -> str:
-    model.decode_head(model.extract_feat(picture))
+def _segment(model: Any, image: Tensor) -> str:
+    model.decode_head(model.extract_feat(image))
     return 'backbone and decode head; not run: the auxiliary head, whose parameters are included'
 
 

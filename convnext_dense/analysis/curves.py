@@ -36,9 +36,9 @@ class Headline(NamedTuple):
 
 
 HEADLINES = (
-    Headline('top-1 on unseen pictures, %', 'epoch', {'top1': ''}),
-    Headline('AP on unseen pictures, %', 'epoch', {'box_AP': 'boxes, ', 'mask_AP': 'masks, '}),
-    Headline('mIoU on unseen pictures, %', 'optimizer step', {'mIoU': ''}),
+    Headline('top-1 on unseen images, %', 'epoch', {'top1': ''}),
+    Headline('AP on unseen images, %', 'epoch', {'box_AP': 'boxes, ', 'mask_AP': 'masks, '}),
+    Headline('mIoU on unseen images, %', 'optimizer step', {'mIoU': ''}),
 )
 
 

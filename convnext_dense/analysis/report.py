@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a run: curves, results, pictures."""
+"""One self-contained HTML page of a run: curves, results, images."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ h2 { border-bottom: 1px solid #d1d9e0; padding-bottom: .3rem; margin-top: 2.5rem
 table { border-collapse: collapse; } td, th { padding: .25rem 1rem .25rem 0; text-align: right; }
 td:first-child, th:first-child { text-align: left; } tr { border-bottom: 1px solid #d1d9e0; }
 .curves { margin-top: 1.5rem; } .curves svg { width: 100%; height: auto; }
-.pictures { display: flex; flex-wrap: wrap; gap: .7rem; }
-.pictures figure { margin: 0; border: 1px solid #d1d9e0; border-radius: 6px; overflow: hidden; }
-.pictures figure.wrong { border-color: #cf222e; } .pictures img { display: block; height: 190px; }
+.images { display: flex; flex-wrap: wrap; gap: .7rem; }
+.images figure { margin: 0; border: 1px solid #d1d9e0; border-radius: 6px; overflow: hidden; }
+.images figure.wrong { border-color: #cf222e; } .images img { display: block; height: 190px; }
 .pairs figure { margin: 0 0 1rem; border: 1px solid #d1d9e0; border-radius: 6px; padding: .6rem; }
 .pairs img { display: block; max-width: 100%; } .pairs figcaption { color: #57606a; margin-top: .3rem; }
 """
 
 
 def page(title: str, runs: Sequence[Path]) -> str:
-    """The page's HTML; pictures and curves are inside it."""
+    """The page's HTML; images and curves are inside it."""
     sections = '\n'.join(_section(run) for run in runs)
     return (
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>\n'
@@ -57,7 +57,7 @@ def _section(run: Path) -> str:
     parts.append(f'<div class="curves">{_curves(run.name, series)}</div>')
     shown = run / 'show' / INDEX
     if shown.is_file():
-        parts.append(_pictures(shown))
+        parts.append(_images(shown))
     return '\n'.join(parts)
 
 
@@ -89,16 +89,16 @@ def _curves(run: str, series: Series) -> str:
     return text[text.index('<svg') :]
 
 
-def _pictures(index: Path) -> str:
+def _images(index: Path) -> str:
     entries = json.loads(index.read_text())
     if not entries:
         return ''
     figures = [_figure(index.parent / entry['file'], entry) for entry in entries]
     if all('truth' in entry for entry in entries):
         right = sum(entry['prediction'] == entry['truth'] for entry in entries)
-        title, layout = f'Predictions on unseen pictures: {right} of these {len(entries)} are right', 'pictures'
+        title, layout = f'Predictions on unseen images: {right} of these {len(entries)} are right', 'images'
     else:
-        title, layout = 'Predictions on unseen pictures, beside the truth', 'pairs'
+        title, layout = 'Predictions on unseen images, beside the truth', 'pairs'
     return f'<h3>{title}</h3><div class="{layout}">{"".join(figures)}</div>'
 
 
@@ -106,7 +106,7 @@ def _figure(file: Path, entry: dict) -> str:
     kind = 'jpeg' if file.suffix == '.jpg' else 'png'
     source = f'data:image/{kind};base64,{base64.b64encode(file.read_bytes()).decode()}'
     caption = html.escape(entry['caption'])
-    if 'truth' in entry:  # the caption is in the picture
+    if 'truth' in entry:  # the caption is in the image
         wrong = '' if entry['prediction'] == entry['truth'] else ' class="wrong"'
         return f'<figure{wrong}><img alt="{caption}" src="{source}"></figure>'
     return f'<figure><img alt="{caption}" src="{source}"><figcaption>{caption}</figcaption></figure>'

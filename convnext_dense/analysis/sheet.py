@@ -1,4 +1,4 @@
-"""A contact sheet of a data set: pictures with their annotations, those first with which something is wrong."""
+"""A contact sheet of a data set: images with their annotations, those first with which something is wrong."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..data.check import NOTE, Checked, DataSet, Picture
-from ..data.mask_scan import UNLABELLED, read_mask
-from ..drawing import PAPER, draw_caption, palette, side_by_side
+from ..data.check import NOTE, Checked, DataSet, ImageRecord
+from ..data.segmentation.mask_scan import UNLABELLED, read_mask
 from ..errors import UserError
-from ..lettering import legible
-from ..pictures import read_picture
-from ..results import Segmentation
+from ..io.images import read_rgb
+from ..results.drawing import PAPER, draw_caption, palette, side_by_side
+from ..results.results import Segmentation
+from ..results.text import legible
 from .show import INK, WRONG, as_the_data_set_reads_it, draw_annotations
 
-WIDTH, GAP = 1640, 12  # of the sheet, and between pictures, in pixels
-LARGEST = (530, 660)  # pixels of a picture with boxes or masks, across and down
+WIDTH, GAP = 1640, 12  # of the sheet, and between images, in pixels
+LARGEST = (530, 660)  # pixels of an image with boxes or masks, across and down
 BLANK = np.full((224, 224, 3), 225, np.uint8)
 
 
 def contact_sheet(checked: Checked, count: int | None = None) -> np.ndarray:
-    """Draw pictures of both splits.
+    """Draw images of both splits.
 
     Up to half of them are such as a problem or a warning names, with what it says; the others are spread evenly.
 
@@ -34,23 +34,23 @@ def contact_sheet(checked: Checked, count: int | None = None) -> np.ndarray:
     Returns:
         uint8 (H, W, 3), RGB.
     """
-    dense = checked.data.kind != 'pictures'
+    dense = checked.data.kind != 'images'
     chosen = _choose(checked, count or (12 if dense else 32))
-    tiles = [_tile(checked.data, picture, split, why) for picture, split, why in chosen]
+    tiles = [_tile(checked.data, image, split, why) for image, split, why in chosen]
     return _packed(tiles)
 
 
-def _choose(checked: Checked, count: int) -> list[tuple[Picture, str, str]]:
-    """Pictures, with the name of their split and what is wrong with them."""
-    places = {p.path: (p, split.name) for split in reversed(checked.data.splits) for p in split.pictures}
-    queues = [(finding.what, list(finding.pictures)) for finding in checked.findings if finding.level != NOTE]
+def _choose(checked: Checked, count: int) -> list[tuple[ImageRecord, str, str]]:
+    """Images, with the name of their split and what is wrong with them."""
+    places = {p.path: (p, split.name) for split in reversed(checked.data.splits) for p in split.images}
+    queues = [(finding.what, list(finding.images)) for finding in checked.findings if finding.level != NOTE]
     chosen: dict[str, str] = {}
     while any(paths for _, paths in queues) and len(chosen) < count // 2:  # one of each kind in turn
         for what, paths in queues:
             if paths and len(chosen) < count // 2:
                 chosen.setdefault(paths.pop(0), _short(what))
     good = [
-        [p.path for p, one in zip(split.pictures, looks, strict=True) if one.header and p.path not in chosen]
+        [p.path for p, one in zip(split.images, looks, strict=True) if one.header and p.path not in chosen]
         for split, looks in zip(checked.data.splits, checked.looks, strict=True)
     ]
     good = [paths for paths in good if paths]
@@ -63,42 +63,42 @@ def _choose(checked: Checked, count: int) -> list[tuple[Picture, str, str]]:
 
 
 def _short(what: str) -> str:
-    """``can't be decoded`` of ``3 pictures that can't be decoded``."""
+    """``can't be decoded`` of ``3 images that can't be decoded``."""
     return what.split(' ', 2)[-1].removeprefix('that ').partition(':')[0]
 
 
-def _tile(data: DataSet, picture: Picture, split: str, why: str) -> np.ndarray:
-    name = f'{split}: {Path(picture.path).name}'
+def _tile(data: DataSet, image: ImageRecord, split: str, why: str) -> np.ndarray:
+    name = f'{split}: {Path(image.path).name}'
     colour = WRONG if why else INK
     try:
-        if data.kind == 'pictures':
+        if data.kind == 'images':
             words = legible(data.classes)
-            lines = [(words[picture.truth], INK), (why or name, colour)]
-            return draw_caption(read_picture(picture.path), [*lines, (name, INK)] if why else lines)
-        drawn = _annotated(data, picture)
+            lines = [(words[image.truth], INK), (why or name, colour)]
+            return draw_caption(read_rgb(image.path), [*lines, (name, INK)] if why else lines)
+        drawn = _annotated(data, image)
     except UserError:
         return draw_caption(BLANK, [(why or 'cannot be drawn', WRONG), (name, INK)])
     return side_by_side([(f'{name}, {why}' if why else name, drawn)])
 
 
-def _annotated(data: DataSet, picture: Picture) -> np.ndarray:
+def _annotated(data: DataSet, record: ImageRecord) -> np.ndarray:
     if data.kind == 'annotations':
-        assert picture.size is not None
-        image = as_the_data_set_reads_it(picture.path, picture.size[::-1])
-        return _small(draw_annotations(image, picture.truth, data.classes))
-    labels = read_mask(picture.truth).astype(int)
+        assert record.size is not None
+        image = as_the_data_set_reads_it(record.path, record.size[::-1])
+        return _small(draw_annotations(image, record.truth, data.classes))
+    labels = read_mask(record.truth).astype(int)
     if labels.ndim != 2:
-        return _small(read_picture(picture.path))
-    image = as_the_data_set_reads_it(picture.path, labels.shape)
+        return _small(read_rgb(record.path))
+    image = as_the_data_set_reads_it(record.path, labels.shape)
     known = (labels >= data.first_label) & (labels < data.first_label + len(data.classes))
     labels = np.where(known, labels - data.first_label, UNLABELLED).astype(np.uint8)
     image, labels = _small(image), _small(labels, Image.Resampling.NEAREST)
     colours = palette(len(data.classes))
-    return _small(Segmentation(picture.path, labels, data.classes, colours).draw(image=image, legend_rows=2))
+    return _small(Segmentation(record.path, labels, data.classes, colours).draw(image=image, legend_rows=2))
 
 
-def _small(picture: np.ndarray, resample: Image.Resampling = Image.Resampling.LANCZOS) -> np.ndarray:
-    image = Image.fromarray(picture)
+def _small(pixels: np.ndarray, resample: Image.Resampling = Image.Resampling.LANCZOS) -> np.ndarray:
+    image = Image.fromarray(pixels)
     image.thumbnail(LARGEST, resample, reducing_gap=None)
     return np.asarray(image)
 

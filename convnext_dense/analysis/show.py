@@ -1,4 +1,4 @@
-"""Pictures with prediction and truth."""
+"""Images with prediction and truth."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from mmengine.runner import Runner
 from PIL import Image
 from pycocotools import mask as rle
 
-from ..drawing import draw_caption, draw_instances, palette, side_by_side
-from ..lettering import legible
-from ..pictures import read_picture
-from ..results import UNLABELLED, Detection, Segmentation
+from ..io.images import read_rgb
+from ..results.drawing import draw_caption, draw_instances, palette, side_by_side
+from ..results.results import UNLABELLED, Detection, Segmentation
+from ..results.text import legible
 
 INDEX = 'predictions.json'
 SURE = 0.3  # detections with a lower score are not drawn
-WIDEST = 640  # pixels of a side of a picture that is drawn beside another
+WIDEST = 640  # pixels of a side of an image that is drawn beside another
 RIGHT, WRONG, INK = (26, 127, 55), (207, 34, 46), (31, 35, 40)
 
 
 class ShowPredictions(Hook):
-    """Draws pictures, spread evenly over the test set, with prediction and truth.
+    """Draws images, spread evenly over the test set, with prediction and truth.
 
     Classification: a thumbnail over both. Detection: what was found with a score of 0.3 or more, beside the truth.
     Segmentation: the predicted label map beside the true one.
@@ -64,19 +64,19 @@ class ShowPredictions(Hook):
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         if is_main_process():
             (self.folder / INDEX).write_text(json.dumps(list(self.entries.values()), indent=1) + '\n')
-            runner.logger.info(f'{len(self.entries)} pictures with prediction and truth are in {self.folder}')
+            runner.logger.info(f'{len(self.entries)} images with prediction and truth are in {self.folder}')
 
     def _draw(self, number: int, output: Any, metainfo: dict) -> dict:
-        """Write one picture, and return its entry of the index."""
+        """Write one image, and return its entry of the index."""
         if isinstance(output, dict):
             drawn, entry = _classified(output, metainfo['classes'])
             file = f'{number:03d}_{entry["truth"]}.png'
         else:
-            picture = as_the_data_set_reads_it(output.img_path, output.ori_shape[:2])
+            image = as_the_data_set_reads_it(output.img_path, output.ori_shape[:2])
             if 'pred_instances' in output:
-                prediction, truth, caption = _detected(output, picture, metainfo['classes'])
+                prediction, truth, caption = _detected(output, image, metainfo['classes'])
             else:
-                prediction, truth, caption = _segmented(output, picture, metainfo)
+                prediction, truth, caption = _segmented(output, image, metainfo)
             drawn = side_by_side([('prediction', _small(prediction)), ('truth', _small(truth))])
             entry = {'path': output.img_path, 'caption': caption}
             file = f'{number:03d}_{Path(output.img_path).stem}.jpg'
@@ -97,27 +97,27 @@ def _classified(output: dict, classes: Sequence[str]) -> tuple[np.ndarray, dict]
     }
     words = legible(classes)
     lines = [(f'{words[label]}  {score:.0%}', RIGHT if label == truth else WRONG), (f'truth: {words[truth]}', INK)]
-    return draw_caption(read_picture(output['path'], seen=True), lines), entry
+    return draw_caption(read_rgb(output['path'], seen=True), lines), entry
 
 
-def _detected(output: Any, picture: np.ndarray, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, str]:
+def _detected(output: Any, image: np.ndarray, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, str]:
     """Prediction, truth, and a caption."""
     prediction = Detection.from_sample(output, classes).above(SURE)
     truth = output.instances
-    drawn = draw_annotations(picture, truth, classes)
+    drawn = draw_annotations(image, truth, classes)
     caption = f'{len(prediction.boxes)} predicted with a score of {SURE:.0%} or more, {len(truth)} annotated'
-    return prediction.draw(image=picture), drawn, caption
+    return prediction.draw(image=image), drawn, caption
 
 
-def draw_annotations(picture: np.ndarray, instances: Sequence[dict], classes: Sequence[str]) -> np.ndarray:
-    """Annotations as :class:`~convnext_dense.data.detection.CocoDataset` hands them on, drawn on their picture.
+def draw_annotations(image: np.ndarray, instances: Sequence[dict], classes: Sequence[str]) -> np.ndarray:
+    """Annotations as :class:`~convnext_dense.data.detection.dataset.CocoDataset` gives them, drawn on their image.
 
     Args:
-        picture: uint8 (H, W, 3), RGB.
+        image: uint8 (H, W, 3), RGB.
         instances: with ``bbox_label``, ``ignore_flag``, ``bbox`` and, in all or none, ``mask``.
         classes: their names.
     """
-    size = picture.shape[:2]
+    size = image.shape[:2]
     labels = np.array([instance['bbox_label'] for instance in instances], int)
     words = legible(classes)
     tags = [words[i['bbox_label']] + (' (crowd)' if i['ignore_flag'] else '') for i in instances]
@@ -125,10 +125,10 @@ def draw_annotations(picture: np.ndarray, instances: Sequence[dict], classes: Se
     masks = None
     if all('mask' in instance for instance in instances):
         masks = np.array([_decoded(i['mask'], size) for i in instances], bool).reshape(-1, *size)
-    return draw_instances(picture, boxes, tags, palette(len(classes))[labels], masks)
+    return draw_instances(image, boxes, tags, palette(len(classes))[labels], masks)
 
 
-def _segmented(output: Any, picture: np.ndarray, metainfo: dict) -> tuple[np.ndarray, np.ndarray, str]:
+def _segmented(output: Any, image: np.ndarray, metainfo: dict) -> tuple[np.ndarray, np.ndarray, str]:
     """Prediction, truth, and a caption."""
     prediction, truth = (
         Segmentation.from_sample(output, metainfo['classes'], metainfo['palette'], kind) for kind in ('pred', 'gt')
@@ -136,11 +136,11 @@ def _segmented(output: Any, picture: np.ndarray, metainfo: dict) -> tuple[np.nda
     labelled = truth.labels != UNLABELLED
     right = (prediction.labels == truth.labels)[labelled]
     caption = f'{right.mean():.1%} of the labelled pixels are right' if right.size else 'nothing is labelled'
-    return prediction.draw(image=picture), truth.draw(image=picture), caption
+    return prediction.draw(image=image), truth.draw(image=image), caption
 
 
 def as_the_data_set_reads_it(path: str, size: tuple[int, int]) -> np.ndarray:
-    """A picture, turned to fit annotations of this height and width; uint8 (H, W, 3), RGB."""
+    """An image, turned to fit annotations of this height and width; uint8 (H, W, 3), RGB."""
     from ..data.dense import LoadImage  # here, because it imports mmcv, which classification does without
 
     height, width = size
@@ -154,8 +154,8 @@ def _decoded(mask: list | dict, size: tuple[int, int]) -> np.ndarray:
     return rle.decode(rle.merge(mask) if isinstance(mask, list) else mask).astype(bool)
 
 
-def _small(picture: np.ndarray) -> np.ndarray:
-    """The picture, made smaller where a side has more than 640 pixels."""
-    image = Image.fromarray(picture)
+def _small(pixels: np.ndarray) -> np.ndarray:
+    """The image, made smaller where a side has more than 640 pixels."""
+    image = Image.fromarray(pixels)
     image.thumbnail((WIDEST, WIDEST), Image.Resampling.LANCZOS)
     return np.asarray(image)

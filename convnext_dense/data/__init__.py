@@ -4,7 +4,7 @@ The data sets of detection and segmentation are in modules of their own, which c
 import mmcv, which classification does without.
 """
 
-from .classification import ImageFolder
+from .classification.dataset import ImageFolder
 from .sampler import SeededSampler
 
 __all__ = ['ImageFolder', 'SeededSampler']

@@ -13,14 +13,15 @@ import numpy as np
 from PIL import Image
 
 from ..errors import NoData, UserError
-from .classification import EXTENSIONS, files_by_class, scan_classes
-from .coco import CocoSource, check_same_categories, read_coco
-from .mask_scan import UNLABELLED, scan
-from .masks import bad_masks, find_masks, mask_classes
-from .picture_scan import Header, Look, look_at_all
+from .classification.dataset import files_by_class, scan_classes
+from .detection.coco import CocoSource, check_same_categories, read_coco
+from .image_files import EXTENSIONS
+from .image_scan import Header, Look, look_at_all
+from .segmentation.mask_scan import UNLABELLED, scan
+from .segmentation.masks import bad_masks, find_masks, mask_classes
 
 PROBLEM, WARNING, NOTE = 'problem', 'warning', 'note'
-TINY = 32  # pixels: a shorter side leaves nothing of the picture at the last stage's stride
+TINY = 32  # pixels: a shorter side leaves nothing of the image at the last stage's stride
 HUGE = Image.MAX_IMAGE_PIXELS or 2**27  # pixels; Pillow refuses twice as many
 USUAL_MODES = ('RGB', 'L', 'P', '1')
 NOT_READ = ('.gif', '.heic', '.heif', '.avif', '.jfif', '.jp2', '.tga', '.psd', '.dng', '.cr2', '.nef', '.jxl')
@@ -38,15 +39,15 @@ class Finding(NamedTuple):
     fix: str = ''
     things: Sequence[str] = ()
     """Which files or annotations it is about, with details."""
-    pictures: Sequence[str] = ()
-    """Paths of pictures that show it."""
+    images: Sequence[str] = ()
+    """Paths of images that show it."""
 
 
-class Picture(NamedTuple):
+class ImageRecord(NamedTuple):
     path: str
     truth: Any
-    """Its label; its annotations, as :class:`~convnext_dense.data.detection.CocoDataset` hands them on; or the path of
-    its mask."""
+    """Its label; its annotations, as :class:`~convnext_dense.data.detection.dataset.CocoDataset` hands them on; or the
+    path of its mask."""
     size: tuple[int, int] | None = None
     """Width and height, in pixels, that its annotations were made for, where they say so."""
 
@@ -54,15 +55,15 @@ class Picture(NamedTuple):
 @dataclass
 class Split:
     name: str
-    pictures: list[Picture] = field(default_factory=list)
+    images: list[ImageRecord] = field(default_factory=list)
 
 
 @dataclass
 class DataSet:
-    """A data set as the data loaders of a config see it, before any picture is opened."""
+    """A data set as the data loaders of a config see it, before any image is opened."""
 
     kind: str
-    """Of what there are many in a picture: ``'pictures'`` (none), ``'annotations'``, ``'pixels'``."""
+    """Of what there are many in an image: ``'images'`` (none), ``'annotations'``, ``'pixels'``."""
     places: list[str]
     """Where it lies."""
     classes: list[str]
@@ -75,10 +76,10 @@ class DataSet:
 class Balance(NamedTuple):
     """How often each of K classes occurs."""
 
-    pictures: np.ndarray
-    """(K,): pictures that show it."""
+    images: np.ndarray
+    """(K,): images that show it."""
     amount: np.ndarray
-    """(K,): pictures, annotations that are no crowds, or pixels."""
+    """(K,): images, annotations that are no crowds, or pixels."""
 
 
 class Checked(NamedTuple):
@@ -86,7 +87,7 @@ class Checked(NamedTuple):
 
     data: DataSet
     looks: list[list[Look]]
-    """For each split, of each picture."""
+    """For each split, of each image."""
     balance: list[Balance]
     """For each split."""
     findings: list[Finding]
@@ -115,14 +116,14 @@ def read_image_folder(sources: Mapping[str, Mapping]) -> DataSet:
         findings.append(_of_error('', error))
         folders = (Path(root, split) for split in ('train', 'val'))
         classes = sorted({entry.name for folder in folders for entry in folder.iterdir() if entry.is_dir()})
-    data = DataSet('pictures', [str(root)], classes, [], findings)
+    data = DataSet('images', [str(root)], classes, [], findings)
     for name, source in sources.items():
         files_of, empty = files_by_class(source['root'], source['split'], classes)
         if empty and not findings:
             what = f'class folder{"s that hold" if len(empty) > 1 else " that holds"} no images'
             findings.append(Finding(PROBLEM, name, f'{len(empty)} {what}', 'fill or remove them', _texts(empty)))
-        pictures = [Picture(file, label) for label, files in enumerate(files_of) for file in files]
-        data.splits.append(Split(name, pictures))
+        images = [ImageRecord(file, label) for label, files in enumerate(files_of) for file in files]
+        data.splits.append(Split(name, images))
         findings += _left_out(name, Path(source['root'], source['split']))
     return data
 
@@ -137,7 +138,7 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> DataSet:
     Raises:
         NoData: if one is not there.
     """
-    from .detection import instance_of  # here, because it imports mmcv, which classification does without
+    from .detection.dataset import instance_of  # here, because it imports mmcv, which classification does without
 
     data = DataSet('annotations', [], [], [], [])
     findings, read = data.findings, []
@@ -167,11 +168,11 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> DataSet:
         for image in coco.images:
             path = os.path.join(source['images'], image['file_name'])
             truth = [instance_of(a, labels[a['category_id']]) for a in coco.annotations[image['id']]]
-            data.splits[-1].pictures.append(Picture(path, truth, (image['width'], image['height'])))
+            data.splits[-1].images.append(ImageRecord(path, truth, (image['width'], image['height'])))
             if not truth:
                 bare.append(path)
         if bare:
-            findings.append(Finding(NOTE, name, f'{_count(bare, "picture")} without annotations', '', bare, bare))
+            findings.append(Finding(NOTE, name, f'{_count(bare, "image")} without annotations', '', bare, bare))
     if len(read) == 2:
         try:
             check_same_categories(*read)
@@ -202,7 +203,7 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> DataSet:
         except UserError as error:
             findings.append(_of_error(name, error))
             pairs_of[name] = []
-        data.splits.append(Split(name, [Picture(image, mask) for image, mask in pairs_of[name]]))
+        data.splits.append(Split(name, [ImageRecord(image, mask) for image, mask in pairs_of[name]]))
         folders = {os.path.dirname(image) for image, _ in pairs_of[name]}
         for folder in sorted(folders):
             findings += _left_out(name, Path(folder))
@@ -229,23 +230,23 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> DataSet:
 
 
 def check(data: DataSet, workers: int, advance: Callable[[], object] = lambda: None, skip: bool = False) -> Checked:
-    """Decode every picture, and weigh what was found.
+    """Decode every image, and weigh what was found.
 
     Args:
         data: what was read.
         workers: processes that decode.
-        advance: called after each picture.
-        skip: the run passes over pictures that can't be read: they are no problem, and still a warning.
+        advance: called after each image.
+        skip: the run passes over images that can't be read: they are no problem, and still a warning.
     """
     findings, looks, balance = list(data.findings), [], []
     for split in data.splits:
         masks = data.kind == 'pixels'
-        seen = look_at_all([(p.path, p.truth if masks else None) for p in split.pictures], workers, advance)
+        seen = look_at_all([(p.path, p.truth if masks else None) for p in split.images], workers, advance)
         looks.append(seen)
-        findings += _of_pictures(split, seen, data.kind != 'pictures', skip)
+        findings += _of_images(split, seen, data.kind != 'images', skip)
         balance.append(_balance(data, split, seen))
         if masks:
-            of_masks = zip(split.pictures, seen, strict=True)
+            of_masks = zip(split.images, seen, strict=True)
             bare = [p for p, one in of_masks if one.labels is not None and not _labelled(one.labels, data.first_label)]
             if bare:
                 what = f'{_count(bare, "mask")} without a labelled pixel'
@@ -259,13 +260,13 @@ def check(data: DataSet, workers: int, advance: Callable[[], object] = lambda: N
     return Checked(data, looks, balance, sorted(findings, key=lambda finding: order.index(finding.level)))
 
 
-def _of_pictures(split: Split, looks: Sequence[Look], dense: bool, skip: bool) -> Iterable[Finding]:
+def _of_images(split: Split, looks: Sequence[Look], dense: bool, skip: bool) -> Iterable[Finding]:
     found: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
 
     def note(level: str, what: str, fix: str, path: str, detail: object = '') -> None:
         found.setdefault((level, what, fix), []).append((path, f'{path} ({detail})' if detail else path))
 
-    for (path, _, size), one in zip(split.pictures, looks, strict=True):
+    for (path, _, size), one in zip(split.images, looks, strict=True):
         unusable = WARNING if skip else PROBLEM
         if one.header is None:
             note(unusable, "that can't be decoded", SKIP, path, one.fault)
@@ -283,7 +284,7 @@ def _of_pictures(split: Split, looks: Sequence[Look], dense: bool, skip: bool) -
             if not dense:
                 note(NOTE, 'turned upright, as EXIF says', '', path, f'orientation {header.orientation}')
             elif header.orientation < 5 or width == height:  # no size tells which way the annotations mean
-                fix = 'look whether the annotations fit the picture as it is stored; save it without EXIF'
+                fix = 'look whether the annotations fit the image as it is stored; save it without EXIF'
                 note(WARNING, 'that EXIF would turn, and that the run takes as stored', fix, path)
             else:
                 note(NOTE, 'on their side by EXIF, taken the way that fits the annotations', '', path)
@@ -293,7 +294,7 @@ def _of_pictures(split: Split, looks: Sequence[Look], dense: bool, skip: bool) -
             note(NOTE, 'of another format than the name says', '', path, header.format)
     for (level, what, fix), entries in found.items():
         paths, things = zip(*entries, strict=True)
-        yield Finding(level, split.name, f'{_count(paths, "picture")} {what}', fix, things, paths)
+        yield Finding(level, split.name, f'{_count(paths, "image")} {what}', fix, things, paths)
 
 
 def _is_named_well(path: str, header: Header) -> bool:
@@ -302,24 +303,24 @@ def _is_named_well(path: str, header: Header) -> bool:
 
 
 def _copies(data: DataSet, looks: Sequence[Sequence[Look]]) -> Iterable[Finding]:
-    """Pictures of equal content: in both splits, in several classes, in one split."""
-    first: dict[bytes, tuple[str, Picture]] = {}
+    """Images of equal content: in both splits, in several classes, in one split."""
+    first: dict[bytes, tuple[str, ImageRecord]] = {}
     shared: list[tuple[str, str]] = []
     contradictory: list[tuple[str, str]] = []
     repeated: dict[str, list[tuple[str, str]]] = {split.name: [] for split in data.splits}
     for split, seen in zip(data.splits, looks, strict=True):
-        for picture, one in zip(split.pictures, seen, strict=True):
+        for image, one in zip(split.images, seen, strict=True):
             if one.header is None:
                 continue
-            name, original = first.setdefault(one.digest, (split.name, picture))
-            if original is picture:
+            name, original = first.setdefault(one.digest, (split.name, image))
+            if original is image:
                 continue
-            pair = (picture.path, original.path)
+            pair = (image.path, original.path)
             if name != split.name:
                 shared.append(pair)
             else:
                 repeated[name].append(pair)
-            if data.kind == 'pictures' and picture.truth != original.truth:
+            if data.kind == 'images' and image.truth != original.truth:
                 contradictory.append(pair)
     kinds = [
         (PROBLEM, '', 'that val shares with train: its results will look better than they are', shared),
@@ -330,25 +331,25 @@ def _copies(data: DataSet, looks: Sequence[Sequence[Look]]) -> Iterable[Finding]
         if pairs:
             fix = '' if level == NOTE else 'remove one of each pair'
             things = [f'{one} = {other}' for one, other in pairs]
-            yield Finding(level, name, f'{_count(pairs, "picture")} {what}', fix, things, [one for one, _ in pairs])
+            yield Finding(level, name, f'{_count(pairs, "image")} {what}', fix, things, [one for one, _ in pairs])
 
 
 # -- classes
 
 
 def _balance(data: DataSet, split: Split, looks: Sequence[Look]) -> Balance:
-    pictures, amount = Counter[int](), Counter[int]()
-    for picture, one in zip(split.pictures, looks, strict=True):
+    images, amount = Counter[int](), Counter[int]()
+    for image, one in zip(split.images, looks, strict=True):
         if data.kind == 'pixels':
             of_this = _labelled(one.labels or {}, data.first_label)
         elif data.kind == 'annotations':
-            of_this = dict(Counter(a['bbox_label'] for a in picture.truth if not a['ignore_flag']))
+            of_this = dict(Counter(a['bbox_label'] for a in image.truth if not a['ignore_flag']))
         else:
-            of_this = {picture.truth: 1}
-        pictures.update(of_this.keys())
+            of_this = {image.truth: 1}
+        images.update(of_this.keys())
         amount.update(of_this)
     places = range(len(data.classes))
-    return Balance(np.array([pictures[k] for k in places], int), np.array([amount[k] for k in places], int))
+    return Balance(np.array([images[k] for k in places], int), np.array([amount[k] for k in places], int))
 
 
 def _labelled(labels: Mapping[int, int], first: int) -> dict[int, int]:
@@ -359,7 +360,7 @@ def _labelled(labels: Mapping[int, int], first: int) -> dict[int, int]:
 def _of_balance(data: DataSet, balance: Sequence[Balance]) -> Iterable[Finding]:
     for split, of_split in zip(data.splits, balance, strict=True):
         absent = [name for name, n in zip(data.classes, of_split.amount, strict=True) if not n]
-        if absent and split.pictures:
+        if absent and split.images:
             learns = split.name == 'train'
             what = f'{_count(absent, "class", "classes")} of {len(data.classes)} without an example'
             fix = 'they are not learnt: add examples, or take them off the list' if learns else 'they are not measured'
@@ -370,11 +371,11 @@ def _of_balance(data: DataSet, balance: Sequence[Balance]) -> Iterable[Finding]:
 
 
 def _left_out(name: str, folder: Path) -> Iterable[Finding]:
-    """Pictures in formats that are not read."""
+    """Images in formats that are not read."""
     files = [os.path.join(parent, file) for parent, _, names in os.walk(folder, followlinks=True) for file in names]
     left_out = sorted(file for file in files if file.lower().endswith(NOT_READ))
     if left_out:
-        what = f'{_count(left_out, "picture")} in a format that is not read'
+        what = f'{_count(left_out, "image")} in a format that is not read'
         yield Finding(WARNING, name, what, f'save them as one of {", ".join(EXTENSIONS)}', left_out)
 
 

@@ -11,20 +11,20 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from ..errors import UserError
-from ..pictures import IN_A_ROW, all_unreadable, as_rgb, open_picture, upright, why
+from ..io.images import IN_A_ROW, all_unreadable, as_rgb, open_image, upright, why
 from ..registry import FUNCTIONS, TRANSFORMS
 from .sampler import SeededIndex, seeded
 
 
 class BadImage(UserError):
-    """A picture that can't be used."""
+    """An image that can't be used."""
 
 
 class DenseDataset:
-    """To be mixed into an mmengine data set: seeded augmentation, and pictures that can't be read.
+    """To be mixed into an mmengine data set: seeded augmentation, and images that can't be read.
 
-    ``dataset[index]`` and ``dataset[index, seed]`` give the pipeline's dict, with the picture's ``path`` and a list
-    ``skipped`` of the pictures that could not be read and were passed over.
+    ``dataset[index]`` and ``dataset[index, seed]`` give the pipeline's dict, with the image's ``path`` and a list
+    ``skipped`` of the images that could not be read and were passed over.
     """
 
     on_bad_image: str  # 'stop' or 'skip'
@@ -34,8 +34,8 @@ class DenseDataset:
     def __len__(self) -> int:
         return super().__len__()  # type: ignore[misc]
 
-    def picture(self, index: int) -> tuple[str, tuple[int, int] | None]:
-        """A picture's path, and the width and height, in pixels, that its annotations were made for, where known."""
+    def image(self, index: int) -> tuple[str, tuple[int, int] | None]:
+        """An image's path, and the width and height, in pixels, that its annotations were made for, where known."""
         info = self.get_data_info(index)
         return info['img_path'], (info['width'], info['height']) if 'width' in info else None
 
@@ -64,12 +64,12 @@ class DenseDataset:
             if sample is not None:  # None where a random crop left nothing to learn from
                 return {**sample, 'path': path, 'skipped': skipped}
             index = (index + 1) % len(self)
-        raise UserError(f'no training picture can be used, the first was {path}')
+        raise UserError(f'no training image can be used, the first was {path}')
 
 
 @TRANSFORMS.register_module()
 class LoadImage(BaseTransform):
-    """Decode a picture wholly: ``img``, uint8 (H, W, 3) in BGR, as mmcv's transforms want.
+    """Decode an image wholly: ``img``, uint8 (H, W, 3) in BGR, as mmcv's transforms want.
 
     It is turned as its EXIF says, unless its annotations (``height``, ``width``) were made for the unturned one.
 
@@ -80,7 +80,7 @@ class LoadImage(BaseTransform):
     def transform(self, results: dict) -> dict:
         path = results['img_path']
         try:
-            with open_picture(path, seen=True) as image:
+            with open_image(path, seen=True) as image:
                 expected = (results.get('width'), results.get('height'))
                 rgb = np.asarray(as_rgb(image if image.size == expected else upright(image)))
         except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
@@ -99,7 +99,7 @@ class LoadImage(BaseTransform):
 def collate_dense(samples: Sequence[dict]) -> dict:
     """A batch as mmdet's and mmseg's data preprocessors take it: lists of ``inputs`` and ``data_samples``.
 
-    ``paths`` and ``skipped`` go with them; pictures that could not be read are left out. Where each picture comes in
+    ``paths`` and ``skipped`` go with them; images that could not be read are left out. Where each image comes in
     several views (test-time augmentation), both are lists of such lists, one for each view.
     """
     good = [sample for sample in samples if sample['inputs'] is not None]

@@ -1,4 +1,4 @@
-"""Which picture comes when, and with which random numbers."""
+"""Which image comes when, and with which random numbers."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ class SeededSampler(Sampler):
 
 @DATA_SAMPLERS.register_module()
 class AspectRatioBatches(Sampler[list[SeededIndex]]):
-    """Batches of pictures that are all wide or all tall, which need less padding; only an epoch's last may mix.
+    """Batches of images that are all wide or all tall, which need less padding; only an epoch's last may mix.
 
     (mmdet's own leaves out one batch more than it should, now and then, so that an epoch's length is not known.)
 
     Args:
         sampler: of a data set whose ``get_data_info`` knows ``width`` and ``height``.
-        batch_size: pictures in a batch; a rest that is smaller is left out.
+        batch_size: images in a batch; a rest that is smaller is left out.
     """
 
     def __init__(self, sampler: SeededSampler, batch_size: int) -> None:
@@ -84,7 +84,7 @@ class AspectRatioBatches(Sampler[list[SeededIndex]]):
 
     def __iter__(self) -> Iterator[list[SeededIndex]]:
         done = self.sampler.skip // self.sampler.world_size // self.batch_size
-        return islice(self._whole_epoch(), done, None)  # which pictures a batch takes depends on those before it
+        return islice(self._whole_epoch(), done, None)  # which images a batch takes depends on those before it
 
     def _whole_epoch(self) -> Iterator[list[SeededIndex]]:
         wide: list[SeededIndex] = []
@@ -111,7 +111,7 @@ def seeded(seed: int) -> Iterator[None]:
     """Seed Python's, numpy's and torch's CPU generators inside the block, and restore them after it.
 
     The augmentation of timm draws from all three. In a loader worker, where nothing else draws, they are not restored,
-    which would take longer than to normalize a picture.
+    which would take longer than to normalize an image.
     """
     before = None if get_worker_info() else (random.getstate(), np.random.get_state(), torch.get_rng_state())
     random.seed(seed)

@@ -1,15 +1,15 @@
 """What runs while training: the runner and its loops, EMA, checkpoints, progress, logs."""
 
-from .bad_images import BadImages
-from .checkpoint import Checkpoints
 from .csv_log import CSVBackend
-from .data_check import DataCheck
-from .ema import EMA
-from .learning_rates import LogProcessor, RuntimeInfo
+from .distributed import ending_together
+from .hooks.bad_images import BadImages
+from .hooks.checkpoints import Checkpoints
+from .hooks.data_check import DataCheck
+from .hooks.ema import EMA
+from .hooks.log import LogProcessor, RuntimeInfo
+from .hooks.progress import ProgressBar
 from .loops import TestLoop, TrainLoop, ValLoop
-from .progress import ProgressBar
 from .runner import COMMANDS, Runner
-from .together import ending_together
 
 __all__ = [
     'COMMANDS',

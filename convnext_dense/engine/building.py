@@ -9,9 +9,9 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from ..compat.checkpoint_loader import load_safely
 from ..errors import UserError
 from ..registry import MODELS
-from .safe_loading import load_safely
 
 
 @contextmanager

@@ -24,8 +24,8 @@ from torch.utils.data import DataLoader
 from ..data.sampler import sample_seed
 from ..errors import Stopped, UserError
 from ..registry import LOOPS
-from .ema import EMA
-from .finite import FiniteSteps, GradientsOnly
+from .hooks.ema import EMA
+from .non_finite import FiniteSteps, GradientsOnly
 from .signals import StopRequest
 
 
@@ -214,7 +214,7 @@ class TrainLoop(EpochBasedTrainLoop):
             self.runner.model.train()
 
     def run_iter(self, idx: int, data_batch: Iterator[dict]) -> bool:
-        """One optimizer step; the hooks get the batches' file names, not their pictures.
+        """One optimizer step; the hooks get the batches' file names, not their images.
 
         Returns:
             Whether any of the processes was asked to stop.
@@ -294,7 +294,7 @@ class _WithEMA:
                 request.stop_if_anyone_was_asked()
             if len(batch['inputs']):
                 self.run_iter(idx, batch)
-            else:  # every picture of the batch was unreadable
+            else:  # every image of the batch was unreadable
                 self.runner.call_hook(f'before_{mode}_iter', batch_idx=idx, data_batch=batch)
                 self.runner.call_hook(f'after_{mode}_iter', batch_idx=idx, data_batch=batch, outputs=[])
         metrics = self.evaluator.evaluate(len(self.dataloader.dataset))

@@ -27,18 +27,18 @@ from mmengine.utils.dl_utils import collect_env
 from torch import nn
 from torch.utils.data import DataLoader
 
-from .. import __version__
+from ..checkpoints import disk, lock, manifest, resume
+from ..checkpoints import files as checkpoints
+from ..compat.checkpoint_loader import load_safely
 from ..errors import Stopped, UserError
-from ..files import check_folder
+from ..io.files import check_folder
 from ..models.compiling import compile_backbone
-from ..models.variant import final_norm_eps
-from ..models.weights import TRAINED_HERE, has_average, load_pretrained, load_whole, read_checkpoint, weights_in
 from ..registry import RUNNERS
-from . import checkpoint as checkpoints
-from . import disk, lock, manifest, resume
+from ..version import __version__
+from ..weights.hub_config import final_norm_eps
+from ..weights.loading import TRAINED_HERE, has_average, load_pretrained, load_whole, read_checkpoint, weights_in
 from .building import config_errors
 from .loops import TrainLoop
-from .safe_loading import load_safely
 from .schedule import fitting
 from .signals import shield_worker
 from .workers import explaining_dead_workers, pin_worker
@@ -212,7 +212,7 @@ class Runner(mmengine.runner.Runner):
 
     @property
     def bare_model(self) -> nn.Module:
-        """The model without the wrappers that distribute it or show it several views of a picture."""
+        """The model without the wrappers that distribute it or show it several views of an image."""
         model = self.model.module if is_model_wrapper(self.model) else self.model
         return model.module if isinstance(model, BaseTTAModel) else model
 

@@ -66,7 +66,7 @@ def _explain(said: str, died: list[re.Match[str]]) -> str:
     elif signal in ('Killed', None):
         cause = 'most likely killed for want of memory: give the run more'
     else:
-        cause = 'most likely in a decoder: look at the pictures'
+        cause = 'most likely in a decoder: look at the images'
     how = f' ({signal})' if signal else ''
     return f'{what}{how}, {cause}, or {FEWER}; go on from the newest checkpoint with --resume'
 

@@ -13,9 +13,9 @@ from ..registry import METRICS
 
 @METRICS.register_module()
 class Accuracy(BaseMetric):
-    """Share of pictures, in percent, whose true class is among the k highest scores.
+    """Share of images, in percent, whose true class is among the k highest scores.
 
-    Every process hands in its own pictures, each picture once; unreadable ones are not counted.
+    Every process hands in its own images, each image once; unreadable ones are not counted.
 
     Args:
         topk: the values of k; one above the number of classes is left out.
@@ -36,7 +36,7 @@ class Accuracy(BaseMetric):
             self.results.append((label, rank, len(scores)))
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Gather all processes' results; ``size`` is not needed, since no picture is drawn twice."""
+        """Gather all processes' results; ``size`` is not needed, since no image is drawn twice."""
         self.results = [result for part in all_gather_object(self.results) for result in part]
         metrics = self.compute_metrics(self.results)
         self.results.clear()

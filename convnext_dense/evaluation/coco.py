@@ -13,7 +13,7 @@ from pycocotools import mask as rle
 
 from ..errors import UserError
 from ..registry import METRICS
-from ..results import encode_masks
+from ..results.results import encode_masks
 
 NAMES = {'bbox': 'box', 'segm': 'mask'}
 
@@ -28,7 +28,7 @@ class CocoAP(BaseMetric):
     such as large objects, has no entry. ``per_class`` then holds AP and AP50 of every class that has truth:
     ``{'cat': {'box_AP': 41.2, 'box_AP50': 60.3, 'mask_AP': ...}}``.
 
-    The truth comes with the data samples: ``instances`` as our ``CocoDataset`` gives them, of just those pictures that
+    The truth comes with the data samples: ``instances`` as our ``CocoDataset`` gives them, of just those images that
     could be read. The classes and their ids come from its ``metainfo``.
 
     Args:
@@ -65,7 +65,7 @@ class CocoAP(BaseMetric):
             )
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Gather all processes' results, each picture's once, and evaluate them in the main process."""
+        """Gather all processes' results, each image's once, and evaluate them in the main process."""
         own = list(self.results)  # mmengine's own way looks into every number of every outline, for tensors
         self.results.clear()
         results = {result['image']['id']: result for part in all_gather_object(own) for result in part}
@@ -139,7 +139,7 @@ def _have_masks(results: Iterable[dict]) -> bool:
 def _precision(results: Sequence[dict], category_ids: Sequence[int], iou_type: str) -> np.ndarray:
     """COCO's precision at 10 IoU thresholds, 101 recalls, for every label, at all, small, medium and large areas.
 
-    It counts up to 100 predictions per picture and class; -1 is where there is no truth.
+    It counts up to 100 predictions per image and class; -1 is where there is no truth.
     """
     truth = [annotation for result in results for annotation in result['truth']]
     predictions = [prediction for result in results for prediction in result['predictions']]

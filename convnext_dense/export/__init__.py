@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import UserError
-from ..inference import Predictor
+from ..inference.predictor import Predictor
 from .detection import Instances
 from .graphs import Classifier, Features, Graph, LabelMap, Probabilities, Segmentor
 

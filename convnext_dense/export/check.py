@@ -1,4 +1,4 @@
-"""Checking what was written: run on pictures and compared with PyTorch."""
+"""Checking what was written: run on images and compared with PyTorch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..pictures import read_picture
+from ..io.images import read_rgb
 from .detection import Instances
 from .graphs import Graph
 from .write import DYNAMIC_MIN, INPUT, quietly
@@ -26,32 +26,32 @@ class Difference(NamedTuple):
     """How an output differs from PyTorch's.
 
     Attributes:
-        pictures: the shape that they were shown at, (N, 3, H, W).
+        images: the shape that they were shown at, (N, 3, H, W).
         output: its name.
         says: the difference in words, with what is allowed.
         good: whether it is within the tolerance.
     """
 
-    pictures: tuple[int, ...]
+    images: tuple[int, ...]
     output: str
     says: str
     good: bool
 
 
 def compare(
-    graph: Graph, path: Path, pictures: Sequence[Path], shape: tuple[int, int], dynamic: bool
+    graph: Graph, path: Path, paths: Sequence[Path], shape: tuple[int, int], dynamic: bool
 ) -> Iterator[Difference]:
-    """Run a written file on pictures, warped to its input, and compare with the stock model in PyTorch.
+    """Run a written file on images, warped to its input, and compare with the stock model in PyTorch.
 
-    With ``dynamic`` that is done at two sizes, with all pictures at once where the graph takes more than one.
+    With ``dynamic`` that is done at two sizes, with all images at once where the graph takes more than one.
 
     Raises:
-        UserError: if a picture can't be read.
+        UserError: if an image can't be read.
     """
     run = _runner(path)
     for height, width in (shape, _other(shape, graph.side_multiple)) if dynamic else (shape,):
-        images = torch.stack([_warped(picture, height, width) for picture in pictures])
-        for batch in [images] if dynamic and not graph.one_picture else images.split(1):
+        images = torch.stack([_warped(image, height, width) for image in paths])
+        for batch in [images] if dynamic and not graph.one_image else images.split(1):
             with torch.no_grad():
                 expected = [tensor.numpy() for tensor in graph.reference(batch)]
             compared = _instances if isinstance(graph, Instances) else _arrays
@@ -107,9 +107,9 @@ def _runner(path: Path) -> Callable[[Tensor], Sequence[np.ndarray]]:
     return lambda images: session.run(None, {INPUT: images.numpy()})
 
 
-def _warped(picture: Path, height: int, width: int) -> Tensor:
+def _warped(path: Path, height: int, width: int) -> Tensor:
     """Float (3, H, W) of RGB values from 0 to 255."""
-    image = Image.fromarray(read_picture(picture)).resize((width, height), Image.Resampling.BILINEAR)
+    image = Image.fromarray(read_rgb(path)).resize((width, height), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float()
 
 

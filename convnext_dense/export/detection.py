@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import nms, roi_align
 
-from ..inference import Predictor
+from ..inference.predictor import Predictor
 from .graphs import Graph
 
 
 class Instances(Graph):
-    """Boxes, scores, classes and masks of one picture, from Mask R-CNN or Cascade Mask R-CNN.
+    """Boxes, scores, classes and masks of one image, from Mask R-CNN or Cascade Mask R-CNN.
 
     The numbers are those of ``model.predict``, up to the masks, which stay as the head gives them: pasting them into
-    the picture is left to the caller. Between the layers the number of proposals is fixed, with empty ones of no score
+    the image is left to the caller. Between the layers the number of proposals is fixed, with empty ones of no score
     in place of what is absent, so that only the NMS decides on a shape.
     """
 
@@ -27,8 +27,8 @@ class Instances(Graph):
         'labels': 'int64 (D,), the class of each box',
         'masks': 'float32 (D, 28, 28), probability of the mask over the area of its box',
     }
-    left_out = 'decoding and resizing the picture, pasting each mask into its box'
-    one_picture = True
+    left_out = 'decoding and resizing the image, pasting each mask into its box'
+    one_image = True
     side_multiple = 32
 
     def __init__(self, predict: Predictor) -> None:

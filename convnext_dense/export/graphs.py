@@ -1,4 +1,4 @@
-"""What is exported: modules from a picture to named outputs, normalization inside, made of a loaded model's parts."""
+"""What is exported: modules from an image to named outputs, normalization inside, made of a loaded model's parts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import UserError
-from ..inference import Predictor
+from ..inference.predictor import Predictor
 from ..models import ConvNeXt
 from ..models.convnext import LayerNorm
 
@@ -18,7 +18,7 @@ STAGES = (0, 1, 2, 3)
 
 
 class Graph(nn.Module):
-    """From pictures to a tuple of tensors.
+    """From images to a tuple of tensors.
 
     Inputs:
         A float tensor (N, 3, H, W) of RGB values from 0 to 255.
@@ -26,13 +26,13 @@ class Graph(nn.Module):
     Attributes:
         outputs: what each output is, by its name.
         left_out: what the one who calls it has to do.
-        one_picture: whether N is 1.
+        one_image: whether N is 1.
         side_multiple: of what H and W are multiples.
     """
 
     outputs: ClassVar[dict[str, str]]
-    left_out: ClassVar[str] = 'decoding and resizing the picture'
-    one_picture: ClassVar[bool] = False
+    left_out: ClassVar[str] = 'decoding and resizing the image'
+    one_image: ClassVar[bool] = False
     side_multiple: ClassVar[int] = 1
     mean: Tensor
     std: Tensor
@@ -69,7 +69,7 @@ class Classifier(Graph):
 class Probabilities(Classifier):
     """A classifier's probabilities."""
 
-    outputs = {'probabilities': 'float32 (N, classes), each picture sums to 1'}
+    outputs = {'probabilities': 'float32 (N, classes), each image sums to 1'}
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         return (super().forward(image)[0].softmax(dim=1),)
@@ -114,7 +114,7 @@ class Segmentor(Graph):
     """A segmentor's logits at the size of the input, which it sees whole."""
 
     outputs = {'logits': 'float32 (N, classes, H, W), before softmax'}
-    left_out = 'decoding and resizing the picture, cutting it into windows (slide inference)'
+    left_out = 'decoding and resizing the image, cutting it into windows (slide inference)'
 
     def __init__(self, predict: Predictor) -> None:
         super().__init__(predict)

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from ..errors import UserError
-from ..files import check_writable, whole
-from ..inference import STRIDE
+from ..inference.predictor import STRIDE
+from ..io.files import check_writable, whole
 from .graphs import Graph
 
 OPSET = 18  # the oldest that has all that is needed: more runtimes know it
@@ -46,7 +46,7 @@ def check_possible(path: Path, packages: Sequence[str] = ()) -> None:
 
 
 def check_shape(graph: Graph, shape: tuple[int, int], dynamic: bool) -> None:
-    """Raise a UserError if the graph does not take pictures of so many pixels, height and width."""
+    """Raise a UserError if the graph does not take images of so many pixels, height and width."""
     smallest = DYNAMIC_MIN if dynamic else STRIDE
     if min(shape) < smallest:
         why = 'with --dynamic' if dynamic else f'the stride of the last stage is {STRIDE}'
@@ -62,9 +62,9 @@ def write(graph: Graph, path: Path, shape: tuple[int, int], dynamic: bool, about
 
     Args:
         path: ending in ``.onnx`` or ``.pt2``.
-        shape: height and width of the pictures.
-        dynamic: any number of pictures of any height and width from 64 on, where the graph takes them; else one
-            picture of ``shape``.
+        shape: height and width of the images.
+        dynamic: any number of images of any height and width from 64 on, where the graph takes them; else one
+            image of ``shape``.
         about: kept in the file: ONNX's ``metadata_props``, or ``metadata.json`` among a program's extra files.
 
     Raises:
@@ -95,9 +95,9 @@ def _traced(graph: Graph, shape: tuple[int, int], dynamic: bool) -> torch.export
     height, width = shape
     if not dynamic:
         return torch.export.export(graph, (torch.zeros(1, 3, height, width),), strict=False)
-    axes = {axis: torch.export.Dim.DYNAMIC for axis in AXES if axis or not graph.one_picture}
-    # sides that differ and two pictures, since what is equal, or 1, would be taken to stay so
-    example = torch.zeros(1 if graph.one_picture else 2, 3, height, width + STRIDE)
+    axes = {axis: torch.export.Dim.DYNAMIC for axis in AXES if axis or not graph.one_image}
+    # sides that differ and two images, since what is equal, or 1, would be taken to stay so
+    example = torch.zeros(1 if graph.one_image else 2, 3, height, width + STRIDE)
     return torch.export.export(graph, (example,), dynamic_shapes=(axes,), strict=False)
 
 

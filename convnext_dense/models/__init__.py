@@ -3,6 +3,5 @@
 from .classifier import ImageClassifier
 from .convnext import SIZES, ConvNeXt
 from .isotropic import ISOTROPIC_SIZES, IsotropicConvNeXt
-from .roadmap import RoadmapNet
 
-__all__ = ['ISOTROPIC_SIZES', 'SIZES', 'ConvNeXt', 'ImageClassifier', 'IsotropicConvNeXt', 'RoadmapNet']
+__all__ = ['ISOTROPIC_SIZES', 'SIZES', 'ConvNeXt', 'ImageClassifier', 'IsotropicConvNeXt']

@@ -1,4 +1,4 @@
-"""The image classifier: a backbone that returns one feature vector per picture, and a linear head."""
+"""The image classifier: a backbone that returns one feature vector per image, and a linear head."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ImageClassifier(BaseModel):
         data_preprocessor: mmengine's; the default moves the batch to the model's device.
 
     Raises:
-        UserError: (a ValueError) if the batch is odd while Mixup is on, which pairs pictures.
+        UserError: (a ValueError) if the batch is odd while Mixup is on, which pairs images.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class ImageClassifier(BaseModel):
         """Run the network.
 
         Args:
-            inputs: (N, 3, H, W), normalized pictures.
+            inputs: (N, 3, H, W), normalized images.
             labels: (N,), class indices in [0, K).
             paths: N file names, passed on to the predictions.
             mode: ``'tensor'`` for logits (N, K); ``'loss'`` for ``{'loss': scalar}``; ``'predict'`` for a list of
@@ -84,7 +84,7 @@ class ImageClassifier(BaseModel):
     def _loss(self, inputs: Tensor, labels: Tensor) -> Tensor:
         if self.training and self.mixup is not None:
             if len(inputs) % 2:
-                raise UserError(f'Mixup pairs pictures: the batch size must be even, it is {len(inputs)}')
+                raise UserError(f'Mixup pairs images: the batch size must be even, it is {len(inputs)}')
             inputs, targets = self.mixup(inputs, labels)  # targets (N, K), smoothing included
             return F.cross_entropy(self.head(self.backbone(inputs)), targets)
         return F.cross_entropy(self.head(self.backbone(inputs)), labels, label_smoothing=self.label_smoothing)

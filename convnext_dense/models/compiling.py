@@ -12,7 +12,7 @@ from ..errors import UserError
 
 
 def compile_backbone(model: nn.Module, backend: str = 'inductor') -> None:
-    """Have a model's backbone compiled at its first call, and again where pictures of another size ask for it.
+    """Have a model's backbone compiled at its first call, and again where images of another size ask for it.
 
     It stays the same module with the same parameter names, so checkpoints do not change.
 

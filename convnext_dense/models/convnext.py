@@ -4,7 +4,7 @@ V1 is "A ConvNet for the 2020s" (arXiv 2201.03545), V2 is "ConvNeXt V2"
 (arXiv 2301.00808). Parameters carry the names of the official releases, so
 their checkpoints load without any renaming.
 
-Shapes: N pictures, C channels, H x W positions. Tensors are NCHW to the
+Shapes: N images, C channels, H x W positions. Tensors are NCHW to the
 outside and lie in torch's ``channels_last`` memory format from the stem on,
 so the NHWC view that LayerNorm and the pointwise layers want costs nothing;
 the outputs are in the format that is best for necks and heads.
@@ -26,7 +26,7 @@ from torchvision.ops import stochastic_depth
 
 from ..errors import UserError
 from ..registry import MODELS
-from . import positionwise
+from . import fused_mlp as positionwise
 
 
 class Size(NamedTuple):
@@ -87,7 +87,7 @@ class Block(nn.Module):
 
     Args:
         dim: channels C.
-        drop_path: probability in [0, 1) that a picture skips the block while training.
+        drop_path: probability in [0, 1) that an image skips the block while training.
         layer_scale_init_value: start of the per-channel LayerScale; 0 leaves LayerScale out. V1 only.
         version: 1, or 2 for GRN in place of LayerScale.
     """
@@ -145,7 +145,7 @@ class ConvNeXt(BaseModule):
         arch: a name of :data:`SIZES`, or a mapping with ``depths`` and ``dims``, four positive
             integers each.
         version: 1, or 2 for blocks with GRN and without LayerScale.
-        in_channels: channels of the input pictures.
+        in_channels: channels of the input images.
         out_indices: stages whose outputs are returned, 0 to 3, or -4 to -1 counted from the last.
             ``None`` is for classification: the last stage, averaged over all positions and normalized.
         drop_path_rate: stochastic depth of the last block, in [0, 1); it rises linearly from 0.
@@ -225,7 +225,7 @@ class ConvNeXt(BaseModule):
         if x.shape[1] != self.in_channels:
             raise UserError(
                 f'the input has {x.shape[1]} channels, this ConvNeXt takes {self.in_channels}: '
-                'convert the pictures, or build the backbone with in_channels to match'
+                'convert the images, or build the backbone with in_channels to match'
             )
         missing = [max(0, TOTAL_STRIDE - side) for side in x.shape[-2:]]
         if any(missing):

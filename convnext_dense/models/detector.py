@@ -39,15 +39,15 @@ class RoIExtractor(SingleRoIExtractor):
 
 @MODELS.register_module()
 class DetectorTTA(BaseTTAModel):
-    """Merges the predictions for several views of each picture: all boxes together go through one more NMS.
+    """Merges the predictions for several views of each image: all boxes together go through one more NMS.
 
-    A mask goes with its box. Boxes and masks come at the picture's original size; those of a flipped view are flipped
+    A mask goes with its box. Boxes and masks come at the image's original size; those of a flipped view are flipped
     back.
 
     Args:
         module: the detector.
         nms: as in the detector's ``test_cfg.rcnn``.
-        max_per_img: how many instances stay for each picture.
+        max_per_img: how many instances stay for each image.
     """
 
     def __init__(self, module: dict, nms: dict, max_per_img: int) -> None:
@@ -79,7 +79,7 @@ class DetectorTTA(BaseTTAModel):
 
 
 def _upright(view: DetDataSample, flip: str | None) -> DetDataSample:
-    """A view's instances in the picture as it is, with no flip."""
+    """A view's instances in the image as it is, with no flip."""
     if flip is None:
         return view
     if flip != 'horizontal':

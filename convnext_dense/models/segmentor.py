@@ -23,7 +23,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..registry import MODELS
 from .convnext import format_for_heads
-from .labels import Window, label_map
+from .label_map import Window, label_map
 
 # The recipe's own choice: ignored pixels count in the mean of the loss.
 warnings.filterwarnings('ignore', message='Default ``avg_non_ignore`` is False')
@@ -33,7 +33,7 @@ warnings.filterwarnings('ignore', message='Default ``avg_non_ignore`` is False')
 class Segmentor(EncoderDecoder):
     """mmseg's, that predicts labels and no logits.
 
-    mmseg makes the logits of all classes as large as the picture, several times over: 210 MB for 150 classes of
+    mmseg makes the logits of all classes as large as the image, several times over: 210 MB for 150 classes of
     512 x 683 pixels. Here they are never so large together; see :func:`label_map`. ``pred_sem_seg`` is uint8 (1, H, W)
     for up to 256 classes.
 
@@ -90,7 +90,7 @@ class UPerHead(uper_head.UPerHead):
 
 @MODELS.register_module()
 class SegmentorTTA(SegTTAModel):
-    """Averages the class probabilities over several views of each picture.
+    """Averages the class probabilities over several views of each image.
 
     Args:
         module: the segmentor.

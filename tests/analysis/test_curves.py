@@ -8,8 +8,7 @@ import pytest
 
 from convnext_dense.analysis.curves import draw, find_runs, read_runs, smooth
 from convnext_dense.errors import UserError
-
-from .test_report import LOSS, write_run, written
+from tests.analysis.test_report import LOSS, write_run, written
 
 
 def test_smoothing_is_a_mean_over_a_twentieth_of_the_run():
@@ -54,6 +53,6 @@ def test_the_figure_of_several_runs_names_them(tmp_path):
     text = said(runs, tmp_path)
     assert 'a: raw, 61.0 at the end' in text
     assert {'b: raw, 30.0 at the end', 'b: ema, 41.0 at the end'} <= set(text)
-    assert {'mIoU on unseen pictures, %', 'top-1 on unseen pictures, %'} <= set(text)
+    assert {'mIoU on unseen images, %', 'top-1 on unseen images, %'} <= set(text)
     assert text.count('a') == text.count('b') == 2  # in the legends of loss and lr
     assert any(re.search(r'faint: as logged; line: mean over 5% of the run', word) for word in text)

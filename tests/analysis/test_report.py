@@ -1,4 +1,4 @@
-"""The page: each task's own curves, its pictures, nothing from elsewhere."""
+"""The page: each task's own curves, its images, nothing from elsewhere."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from convnext_dense.analysis.report import page
 
 
 def write_run(folder: Path, values: dict[str, list[tuple[int, float]]], entries: list[dict]) -> Path:
-    """A work dir with logged numbers and pictures."""
+    """A work dir with logged numbers and images."""
     logs = folder / '20260101' / 'vis_data'
     logs.mkdir(parents=True)
     rows = [f'{step},{name},{value}' for name, points in values.items() for step, value in points]
@@ -35,7 +35,7 @@ PAIR = {'path': 'a.jpg', 'caption': '3 predicted, 4 <annotated>'}
 CURVES = [
     (
         {'val/raw/top1': [(1, 40.0), (2, 71.26)], 'val/ema/top1': [(1, 30.0), (2, 80.0)]},
-        ['top-1 on unseen pictures, %', 'epoch', 'raw, 71.3 at the end', 'ema, 80.0 at the end'],
+        ['top-1 on unseen images, %', 'epoch', 'raw, 71.3 at the end', 'ema, 80.0 at the end'],
     ),
     (
         {
@@ -43,11 +43,11 @@ CURVES = [
             'val/raw/mask_AP': [(1, 1.0), (2, 25.0)],
             'val/raw/images': [(1, 9)],
         },
-        ['AP on unseen pictures, %', 'epoch', 'boxes, raw, 31.5 at the end', 'masks, raw, 25.0 at the end'],
+        ['AP on unseen images, %', 'epoch', 'boxes, raw, 31.5 at the end', 'masks, raw, 25.0 at the end'],
     ),
     (
         {'val/raw/mIoU': [(20, 20.0), (50, 61.0)], 'val/raw/aAcc': [(20, 3.0), (50, 4.0)]},
-        ['mIoU on unseen pictures, %', 'optimizer step', 'raw, 61.0 at the end'],
+        ['mIoU on unseen images, %', 'optimizer step', 'raw, 61.0 at the end'],
     ),
 ]
 
@@ -96,7 +96,7 @@ def test_thumbnails_are_counted_and_wrong_ones_marked(tmp_path):
     assert re.findall(r'class="wrong"><img alt="([^"]*)"', text) == ['predicted dog, is cat']
 
 
-def test_runs_without_validation_or_pictures_have_a_page_too(tmp_path):
+def test_runs_without_validation_or_images_have_a_page_too(tmp_path):
     text = page('demo', [write_run(tmp_path / 'run', LOSS, [])])
     assert 'training loss' in written(text)
     assert not re.search(r'(src|href)="http', text)

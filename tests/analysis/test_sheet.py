@@ -1,4 +1,4 @@
-"""The contact sheet: annotations at their places, bad pictures first."""
+"""The contact sheet: annotations at their places, bad images first."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ from PIL import Image
 
 from convnext_dense.analysis.sheet import GAP, contact_sheet
 from convnext_dense.data.check import Checked, check, read_coco_files, read_mask_folder
-from convnext_dense.drawing import palette
-from tests import coco_files
-from tests.mask_folder import save
+from convnext_dense.results.drawing import palette
+from tests.helpers import coco_files
+from tests.helpers.mask_folder import save
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def masks_of_two_halves(root: Path, count: int) -> Checked:
-    """Grey pictures of 530 x 400 pixels, class 0 on the left and class 2 on the right."""
+    """Grey images of 530 x 400 pixels, class 0 on the left and class 2 on the right."""
     labels = np.repeat(np.where(np.arange(530) < 265, 1, 3)[None], 400, 0).astype(np.uint8)
     for number in range(count):
         for folder, pixels in (('images', np.full((400, 530, 3), 100 + number, np.uint8)), ('annotations', labels)):
@@ -31,7 +31,7 @@ def checked(root: Path) -> Checked:
     return check(read_mask_folder({'train': {'root': str(root), 'split': 'training'}}), 1)
 
 
-def test_masks_lie_over_their_pictures(tmp_path):
+def test_masks_lie_over_their_images(tmp_path):
     sheet = contact_sheet(masks_of_two_halves(tmp_path, 1)).astype(float)
     below_title = sheet[GAP + 60 : GAP + 360]
     for columns, label in ((slice(60, 200), 0), (slice(330, 500), 2)):

@@ -1,4 +1,4 @@
-"""Pictures with prediction and truth, from what the three kinds of data sets and models hand on."""
+"""Images with prediction and truth, from what the three kinds of data sets and models hand on."""
 
 import json
 from pathlib import Path
@@ -12,12 +12,12 @@ from PIL import Image
 
 from convnext_dense.analysis.show import ShowPredictions
 from convnext_dense.data import ImageFolder
-from convnext_dense.data.detection import CocoDataset
-from convnext_dense.data.segmentation import MaskFolder
-from convnext_dense.drawing import palette
-from tests import coco_files
-from tests.coco_files import GREY, HEIGHT, WIDTH
-from tests.mask_folder import COLOURS, draw_labels, write_mask_folder
+from convnext_dense.data.detection.dataset import CocoDataset
+from convnext_dense.data.segmentation.dataset import MaskFolder
+from convnext_dense.results.drawing import palette
+from tests.helpers import coco_files
+from tests.helpers.coco_files import GREY, HEIGHT, WIDTH
+from tests.helpers.mask_folder import COLOURS, draw_labels, write_mask_folder
 
 
 def show(folder: Path, dataset, passes: list[list], count: int = 60) -> list[dict]:
@@ -35,9 +35,9 @@ def show(folder: Path, dataset, passes: list[list], count: int = 60) -> list[dic
 
 def panels(file: Path, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     """What is drawn left and right, below the titles, each (height, width, 3)."""
-    picture = np.asarray(Image.open(file)).astype(int)
+    image = np.asarray(Image.open(file)).astype(int)
     below_title = round(2 * 13 * 1.15)
-    row = picture[below_title : below_title + height]
+    row = image[below_title : below_title + height]
     return row[:, :width], row[:, -width:]
 
 
@@ -102,7 +102,7 @@ def test_detections_above_the_threshold_are_beside_the_truth(coco, tmp_path):
 
 
 def test_boxes_alone_and_crowds_are_drawn(coco, tmp_path, monkeypatch):
-    from convnext_dense import drawing
+    from convnext_dense.results import drawing
 
     texts = []
     write = drawing._write
@@ -153,7 +153,7 @@ def test_label_maps_are_beside_the_true_ones(tmp_path, monkeypatch):
         assert near(left[y0, x0], 0.45 * drawn + 0.55 * colours[4])
 
 
-def test_large_pictures_are_made_smaller(coco, tmp_path):
+def test_large_images_are_made_smaller(coco, tmp_path):
     sample = detected(coco, 0, [], [], [])
     Image.new('RGB', (3000, 1500)).save(sample.img_path)
     sample.set_metainfo({'ori_shape': (1500, 3000), 'instances': []})
@@ -186,6 +186,6 @@ def test_thumbnails_spread_over_the_test_set_and_show_the_average(image_folder, 
     }
     assert sorted(file.name for file in (tmp_path / 'show').glob('*.png')) == [entry['file'] for entry in index]
     for entry, written in ((index[0], (207, 34, 46)), (index[3], (26, 127, 55))):  # wrong in red, right in green
-        picture = np.asarray(Image.open(tmp_path / 'show' / entry['file']))
-        assert picture.shape == (282, 224, 3)
-        assert (picture[224:253] == written).all(axis=-1).any()
+        image = np.asarray(Image.open(tmp_path / 'show' / entry['file']))
+        assert image.shape == (282, 224, 3)
+        assert (image[224:253] == written).all(axis=-1).any()

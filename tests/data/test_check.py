@@ -21,9 +21,9 @@ from convnext_dense.data.check import (
     read_mask_folder,
 )
 from convnext_dense.errors import NoData
-from tests import coco_files
 from tests.conftest import write_image_folder
-from tests.mask_folder import draw_labels, save, write_mask_folder
+from tests.helpers import coco_files
+from tests.helpers.mask_folder import draw_labels, save, write_mask_folder
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def found(checked: Checked, level: str) -> dict[str, list[str]]:
 
 
 def turn(path: Path, orientation: int) -> None:
-    """Give a picture EXIF that says how to turn it."""
+    """Give an image EXIF that says how to turn it."""
     with Image.open(path) as image:
         exif = image.getexif()
         exif[274] = orientation
@@ -107,25 +107,25 @@ def spoilt_images(root: Path) -> Path:
 
 
 @pytest.mark.parametrize('workers', [1, 2])
-def test_every_kind_of_bad_picture_is_named(images, workers):
+def test_every_kind_of_bad_image_is_named(images, workers):
     bar = []
     checked = checked_images(spoilt_images(images), workers, advance=lambda: bar.append(1))
-    assert len(bar) == sum(len(split.pictures) for split in checked.data.splits) == 22
+    assert len(bar) == sum(len(split.images) for split in checked.data.splits) == 22
     assert found(checked, PROBLEM) == {
-        "train: 4 pictures that can't be decoded": ['00.jpg', '01.jpg', '02.jpg', '03.jpg'],
-        "val: 1 picture that can't be decoded": ['dangling.jpg'],
-        ': 1 picture that val shares with train: its results will look better than they are': ['known.jpg'],
+        "train: 4 images that can't be decoded": ['00.jpg', '01.jpg', '02.jpg', '03.jpg'],
+        "val: 1 image that can't be decoded": ['dangling.jpg'],
+        ': 1 image that val shares with train: its results will look better than they are': ['known.jpg'],
     }
     assert found(checked, WARNING) == {
-        'train: 1 picture with a side of less than 32 pixels': ['00.jpg'],
-        'val: 1 picture in a format that is not read': ['a.gif'],
-        ': 1 picture in two classes': ['01.jpg'],
+        'train: 1 image with a side of less than 32 pixels': ['00.jpg'],
+        'val: 1 image in a format that is not read': ['a.gif'],
+        ': 1 image in two classes': ['01.jpg'],
     }
     assert found(checked, NOTE) == {
-        'train: 1 picture of the mode CMYK, read as 8-bit RGB': ['01.jpg'],
-        'train: 1 picture of another format than the name says': ['02.jpg'],
-        'train: 1 picture turned upright, as EXIF says': ['03.jpg'],
-        'train: 2 pictures with the content of another one': ['01.jpg', 'again.jpg'],
+        'train: 1 image of the mode CMYK, read as 8-bit RGB': ['01.jpg'],
+        'train: 1 image of another format than the name says': ['02.jpg'],
+        'train: 1 image turned upright, as EXIF says': ['03.jpg'],
+        'train: 2 images with the content of another one': ['01.jpg', 'again.jpg'],
     }
     unreadable = next(f.things for f in checked.findings if 'decoded' in f.what)
     for thing, reason in zip(unreadable, ('truncated', 'zero bytes', 'an HTML page', 'Git LFS pointer'), strict=True):
@@ -134,14 +134,14 @@ def test_every_kind_of_bad_picture_is_named(images, workers):
     assert levels == sorted(levels, key=(PROBLEM, WARNING, NOTE).index)
 
 
-def test_a_run_that_skips_bad_pictures_is_only_warned(images):
+def test_a_run_that_skips_bad_images_is_only_warned(images):
     (images / 'train' / 'blue' / '01.jpg').write_bytes(b'')
     checked = checked_images(images, skip=True)
     assert found(checked, PROBLEM) == {}
-    assert found(checked, WARNING) == {"train: 1 picture that can't be decoded": ['01.jpg']}
+    assert found(checked, WARNING) == {"train: 1 image that can't be decoded": ['01.jpg']}
 
 
-def test_large_pictures_are_named(images, monkeypatch):
+def test_large_images_are_named(images, monkeypatch):
     monkeypatch.setattr(check_module, 'HUGE', 48 * 48 - 1)
     assert [len(names) for names in found(checked_images(images), WARNING).values()] == [12, 6]
 
@@ -169,7 +169,7 @@ def test_an_empty_folder_is_no_data(images, tmp_path):
 
 @pytest.fixture
 def coco(tmp_path) -> Path:
-    """Both splits, with pictures of their own."""
+    """Both splits, with images of their own."""
     for number, split in enumerate(('train', 'val')):
         _, folder = coco_files.write(tmp_path / 'coco', coco_files.content(), split)
         for path in folder.iterdir():
@@ -189,11 +189,11 @@ def change(root: Path, split: str, change) -> None:
 def test_a_good_coco_file(coco):
     checked = checked_coco(coco)
     assert found(checked, PROBLEM) == found(checked, WARNING) == {}
-    assert found(checked, NOTE) == {f'{s}: 1 picture without annotations': ['009.png'] for s in ('train', 'val')}
+    assert found(checked, NOTE) == {f'{s}: 1 image without annotations': ['009.png'] for s in ('train', 'val')}
     assert checked.data.classes == ['red', 'green', 'blue']
     balance = checked.balance[0]
     assert balance.amount.tolist() == [2, 1, 2]  # without the crowd
-    assert balance.pictures.tolist() == [2, 1, 2]
+    assert balance.images.tolist() == [2, 1, 2]
 
 
 def test_annotations_that_cannot_be_used_are_named(coco):
@@ -216,7 +216,7 @@ def test_a_file_that_cannot_be_used_is_a_problem_and_the_other_is_checked(coco):
     checked = checked_coco(coco)
     unusable, unreadable = (f for f in checked.findings if f.level == PROBLEM)
     assert 'unknown category_id 99' in unusable.what and unusable.split == 'train'
-    assert "1 picture that can't be decoded" in unreadable.what and unreadable.split == 'val'
+    assert "1 image that can't be decoded" in unreadable.what and unreadable.split == 'val'
 
 
 def test_categories_in_another_order_are_a_problem(coco):
@@ -224,7 +224,7 @@ def test_categories_in_another_order_are_a_problem(coco):
     assert any('categories differ from number 1' in what for what in found(checked_coco(coco), PROBLEM))
 
 
-def test_pictures_of_another_size_and_turned_ones(coco):
+def test_images_of_another_size_and_turned_ones(coco):
     Image.new('RGB', (60, 80)).save(coco / 'train2017' / '000.png')  # annotations: 80 x 60
     image = Image.new('RGB', (60, 80))  # 80 x 60 when upright: as annotated
     exif = image.getexif()
@@ -233,12 +233,12 @@ def test_pictures_of_another_size_and_turned_ones(coco):
     turn(coco / 'val2017' / '000.png', 3)  # upside down: no size says which way was annotated
     checked = checked_coco(coco)
     assert found(checked, PROBLEM) == {
-        'train: 1 picture of another size than the annotations were made for': ['000.png']
+        'train: 1 image of another size than the annotations were made for': ['000.png']
     }
     assert found(checked, WARNING) == {
-        'val: 1 picture that EXIF would turn, and that the run takes as stored': ['000.png']
+        'val: 1 image that EXIF would turn, and that the run takes as stored': ['000.png']
     }
-    assert 'train: 1 picture on their side by EXIF, taken the way that fits the annotations' in found(checked, NOTE)
+    assert 'train: 1 image on their side by EXIF, taken the way that fits the annotations' in found(checked, NOTE)
 
 
 def test_a_class_without_an_example(coco):
@@ -268,7 +268,7 @@ def test_a_detector_of_masks_needs_masks(coco):
 
 @pytest.fixture
 def masks(tmp_path) -> Path:
-    """Validation's pictures are others than training's."""
+    """Validation's images are others than training's."""
     root = write_mask_folder(tmp_path / 'masks', training=4, validation=0)
     for i in range(2):
         save(root / 'images' / 'validation' / f'{i:02d}.png', np.full((40, 56, 3), i, np.uint8))
@@ -281,7 +281,7 @@ def test_a_good_mask_folder(masks):
     assert checked.findings == []
     labels = np.stack([draw_labels(i) for i in range(4)])
     assert checked.balance[0].amount.tolist() == [int((labels == k).sum()) for k in range(1, 6)]
-    assert checked.balance[0].pictures.tolist() == [4] * 5
+    assert checked.balance[0].images.tolist() == [4] * 5
 
 
 @pytest.mark.parametrize('names', [False, True])
@@ -301,7 +301,7 @@ def test_masks_that_cannot_be_used_are_all_named(masks, names):
         'train: 1 mask unreadable': ['01.png'],
         'train: 1 mask of another size than the image': ['00.png'],
         **beyond,
-        "train: 1 picture that can't be decoded": ['03.png'],
+        "train: 1 image that can't be decoded": ['03.png'],
     }
     assert found(checked, WARNING)['train: 1 mask without a labelled pixel'] == ['02.png']
     assert len(checked.data.classes) == (5 if names else 9)
@@ -312,7 +312,7 @@ def test_an_image_without_a_mask_is_a_problem(masks):
     checked = checked_masks(masks)
     [problem] = [f for f in checked.findings if f.level == PROBLEM]
     assert '1 of 4 images' in problem.what and problem.split == 'train'
-    assert len(checked.data.splits[1].pictures) == 2
+    assert len(checked.data.splits[1].images) == 2
 
 
 def test_a_list_of_names_that_cannot_be_used_is_a_problem(masks):

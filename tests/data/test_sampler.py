@@ -81,8 +81,8 @@ def test_seeded_gives_the_same_numbers_and_leaves_no_trace():
     assert [before, numbers()] == undisturbed
 
 
-class Pictures(list):
-    """Shapes of pictures."""
+class Images(list):
+    """Shapes of images."""
 
     def get_data_info(self, key: tuple[int, int]) -> dict:
         return self[key[0]]
@@ -91,11 +91,11 @@ class Pictures(list):
 @pytest.mark.parametrize('tall', range(13))
 def test_batches_are_all_wide_or_all_tall_and_as_many_as_they_say(tall):
     """Also where the rest of both is a whole batch, which mmdet's own sampler would leave out."""
-    pictures = Pictures(dict(width=10, height=20 if i < tall else 5) for i in range(12))
-    batches = list(AspectRatioBatches(SeededSampler(pictures, shuffle=True, seed=0), batch_size=4))
+    images = Images(dict(width=10, height=20 if i < tall else 5) for i in range(12))
+    batches = list(AspectRatioBatches(SeededSampler(images, shuffle=True, seed=0), batch_size=4))
     assert len(batches) == 3
     assert sorted(index for batch in batches for index, _ in batch) == list(range(12))
-    mixed = [len({pictures[index]['height'] for index, _ in batch}) > 1 for batch in batches]
+    mixed = [len({images[index]['height'] for index, _ in batch}) > 1 for batch in batches]
     assert not any(mixed[:-1])
 
 
@@ -109,8 +109,8 @@ def test_a_cut_epoch_goes_on_with_the_samples_that_were_not_drawn():
 @pytest.mark.parametrize('world_size', [1, 2])
 def test_a_cut_epoch_goes_on_with_the_batches_by_aspect_that_were_not_drawn(monkeypatch, world_size):
     monkeypatch.setattr(module, 'get_dist_info', lambda: (0, world_size))
-    pictures = Pictures(dict(width=10, height=20 if i % 3 else 5) for i in range(24))
-    sampler = SeededSampler(pictures, shuffle=True, seed=0)
+    images = Images(dict(width=10, height=20 if i % 3 else 5) for i in range(24))
+    sampler = SeededSampler(images, shuffle=True, seed=0)
     whole = list(AspectRatioBatches(sampler, batch_size=2))
     assert len(whole) == 12 // world_size
     for steps in range(len(whole) + 1):

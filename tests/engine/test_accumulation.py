@@ -7,8 +7,7 @@ import torch
 
 from convnext_dense.data import ImageFolder
 from convnext_dense.registry import DATASETS
-
-from ..run_tool import ATTO, train_config
+from tests.helpers.run_tool import ATTO, train_config
 
 
 @DATASETS.register_module(force=True)
@@ -40,7 +39,7 @@ def checkpoint(data: Path, work_dir: Path, batch: int) -> dict:
 @pytest.mark.usefixtures('_double')
 def test_four_times_eight_is_thirty_two(image_folder, tmp_path):
     one, four = (checkpoint(image_folder, tmp_path / str(batch), batch) for batch in (32, 8))
-    assert one['meta']['iter'] == four['meta']['iter'] == 4  # 48 pictures: one step an epoch
+    assert one['meta']['iter'] == four['meta']['iter'] == 4  # 48 images: one step an epoch
     for kind in ('state_dict', 'ema_state_dict'):
         for name, tensor in one[kind].items():
             assert tensor.dtype == torch.float64

@@ -11,8 +11,7 @@ from torch.utils.data import DataLoader
 from convnext_dense.engine import Checkpoints, signals
 from convnext_dense.engine.signals import SIGNALS, StopRequest, shield_worker
 from convnext_dense.errors import Stopped
-
-from .. import toy
+from tests.helpers import toy
 
 
 @pytest.mark.parametrize('number', SIGNALS)

@@ -10,8 +10,7 @@ import torch
 from convnext_dense.engine import Runner
 from convnext_dense.engine.workers import explaining_dead_workers
 from convnext_dense.errors import UserError
-
-from .. import toy
+from tests.helpers import toy
 
 
 class Threads(list):

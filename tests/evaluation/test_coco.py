@@ -15,7 +15,7 @@ from pycocotools import mask as rle
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from convnext_dense.data.detection import CocoDataset
+from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.errors import UserError
 from convnext_dense.evaluation import CocoAP, coco_results
 
@@ -34,7 +34,7 @@ def ellipse(box: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def make_truth(rng: np.random.Generator, images: int, side: int, largest: int) -> dict:
-    """Things of all sizes as polygons and both kinds of RLE, crowds, and pictures without any."""
+    """Things of all sizes as polygons and both kinds of RLE, crowds, and images without any."""
     data: dict = {'images': [], 'annotations': [], 'categories': CATEGORIES}
     for image in range(images):
         height, width = rng.integers(side // 2, side, 2).tolist()
@@ -77,7 +77,7 @@ def make_predictions(rng: np.random.Generator, data: dict, image: dict, masks: b
         boxes, found = np.zeros((0, 4)), np.zeros(0, int)
     boxes = np.array(boxes).clip(0, 300)
     boxes[:, 2:] += boxes[:, :2] + 1
-    scores = rng.random(len(boxes)).round(1 if image['id'] % 2 else 6)  # with many ties in every other picture
+    scores = rng.random(len(boxes)).round(1 if image['id'] % 2 else 6)  # with many ties in every other image
     instances = InstanceData(
         bboxes=torch.tensor(boxes, dtype=torch.float32),
         labels=torch.tensor(np.array(found)),
@@ -91,7 +91,7 @@ def make_predictions(rng: np.random.Generator, data: dict, image: dict, masks: b
 
 
 class Case:
-    """Truth in a file, predictions for all its pictures, and both evaluations."""
+    """Truth in a file, predictions for all its images, and both evaluations."""
 
     def __init__(self, root: Path, seed: int = 0, images: int = 12, side: int = 260, largest: int = 200) -> None:
         self.rng = np.random.default_rng(seed)
@@ -195,7 +195,7 @@ def test_as_pycocotools_says(tmp_path, seed):
     assert all(1 < value < 99 for value in metrics.values())
 
 
-def test_pictures_without_predictions(tmp_path):
+def test_images_without_predictions(tmp_path):
     case = Case(tmp_path)
     for image in (0, 7, 28):
         case.predictions[image] = case.predictions[image][:0]
@@ -218,7 +218,7 @@ def test_only_the_hundred_best_of_a_class_count(tmp_path):
     assert_same(case)
 
 
-def test_pictures_that_could_not_be_read_do_not_count(tmp_path):
+def test_images_that_could_not_be_read_do_not_count(tmp_path):
     case = Case(tmp_path)
     all_of_it = assert_same(case)
     ids = [i['id'] for i in case.data['images']][2:9]
@@ -272,7 +272,7 @@ def test_it_says_nothing_and_keeps_nothing(tmp_path, capfd):
     assert values[0]['images'] == 4
     metric.process(None, [case.samples(dataset)[0].to_dict()])
     assert metric.evaluate(4)['images'] == 1
-    for _ in range(2):  # as samplers do that give every process as many pictures
+    for _ in range(2):  # as samplers do that give every process as many images
         metric.process(None, [sample.to_dict() for sample in case.samples(dataset)])
     assert metric.evaluate(4) == values[0]
 

@@ -7,12 +7,11 @@ import torch
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from mmdet.structures import DetDataSample
 
-from convnext_dense import inference
 from convnext_dense.export import graph_for
-from convnext_dense.inference import Predictor
-
-from ..small_models import ARCH, CLASSES, ROOT, write_checkpoint, write_config
-from .test_graphs import pictures
+from convnext_dense.inference import predictor as inference
+from convnext_dense.inference.predictor import Predictor
+from tests.export.test_graphs import images_of
+from tests.helpers.small_models import ARCH, CLASSES, ROOT, write_checkpoint, write_config
 
 # of two levels, since each makes the graph longer
 MASK_RCNN = f"""
@@ -48,7 +47,7 @@ def predict(request, tmp_path_factory) -> Predictor:
 @pytest.mark.parametrize('size', [(160, 96), (32, 32)])  # of 32 x 32 there are few proposals
 def test_instances_are_those_of_the_stock_detector(predict, size, monkeypatch):
     monkeypatch.setitem(predict.model.roi_head.test_cfg, 'max_per_img', 200)  # of several classes
-    images = pictures(size)
+    images = images_of(size)
     width, height = size
     sample = DetDataSample(metainfo=dict(img_shape=(height, width), ori_shape=(height, width), scale_factor=(1, 1)))
     graph = graph_for(predict)
@@ -70,5 +69,5 @@ def test_instances_are_those_of_the_stock_detector(predict, size, monkeypatch):
 def test_nothing_found_is_nothing(predict, monkeypatch):
     monkeypatch.setitem(predict.model.roi_head.test_cfg, 'score_thr', 1.1)
     with torch.no_grad():
-        found = graph_for(predict)(pictures((64, 64)))
+        found = graph_for(predict)(images_of((64, 64)))
     assert [tuple(tensor.shape) for tensor in found] == [(0, 4), (0,), (0,), (0, 28, 28)]

@@ -1,4 +1,4 @@
-"""Graphs: the numbers of the stock models, from plain pictures."""
+"""Graphs: the numbers of the stock models, from plain images."""
 
 from pathlib import Path
 
@@ -7,16 +7,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from convnext_dense import inference
-from convnext_dense.config import read_config
+from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
 from convnext_dense.export import TASK_OUTPUTS, graph_for
 from convnext_dense.export.graphs import AveragePool
-from convnext_dense.inference import Predictor
-
-from ..small_models import CLASSES, write_checkpoint, write_config
-from ..test_inference import scene
+from convnext_dense.inference import predictor as inference
+from convnext_dense.inference.predictor import Predictor
+from tests.helpers.small_models import CLASSES, write_checkpoint, write_config
+from tests.inference.test_predictor import scene
 
 MEAN, STD = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))  # ImageNet's
 
@@ -32,7 +31,7 @@ def predictors(tmp_path_factory) -> dict[str, Predictor]:
     return made
 
 
-def pictures(*sizes: tuple[int, int]) -> torch.Tensor:
+def images_of(*sizes: tuple[int, int]) -> torch.Tensor:
     """(N, 3, H, W), RGB from 0 to 255."""
     return torch.stack(
         [torch.from_numpy(scene(*size, seed=i).copy()).permute(2, 0, 1).float() for i, size in enumerate(sizes)]
@@ -48,7 +47,7 @@ def test_average_pool_is_torchs_adaptive_one(size):
 
 def test_normalization_is_inside(predictors):
     predict = predictors['classification']
-    images = pictures((48, 48), (48, 48))
+    images = images_of((48, 48), (48, 48))
     with torch.no_grad():
         expected = predict.model((images / 255 - MEAN) / STD)
         (logits,) = graph_for(predict)(images)
@@ -62,7 +61,7 @@ def test_normalization_is_inside(predictors):
 def test_features_are_those_of_the_stages_normalized(predictors, task):
     model = predictors[task].model
     before = set(model.state_dict())
-    images = pictures((80, 64))
+    images = images_of((80, 64))
     stages = []
     handles = [s[-1].register_forward_hook(lambda _, __, y: stages.append(y)) for s in model.backbone.stages]
     with torch.no_grad():
@@ -83,8 +82,8 @@ def test_segmentor_gives_what_its_model_predicts(predictors, monkeypatch):
         monkeypatch.setitem(predict.model.test_cfg, key, value)
     image = scene(106, 75)
     with torch.no_grad():
-        (logits,) = graph_for(predict)(pictures((106, 75)))
-        (labels,) = graph_for(predict, 'labels')(pictures((106, 75)))
+        (logits,) = graph_for(predict)(images_of((106, 75)))
+        (labels,) = graph_for(predict, 'labels')(images_of((106, 75)))
         sample = predict.model.test_step({'inputs': [torch.from_numpy(image.copy()).permute(2, 0, 1).flip(0)]})[0]
     assert torch.allclose(logits[0], sample.seg_logits.data, atol=1e-5)
     assert (labels == sample.pred_sem_seg.data).float().mean() > 0.999

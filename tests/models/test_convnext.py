@@ -170,7 +170,7 @@ def test_with_cp_recomputes_every_block(monkeypatch):
 
 
 @torch.no_grad()
-def test_drop_path_rises_linearly_and_drops_whole_pictures():
+def test_drop_path_rises_linearly_and_drops_whole_images():
     model = ConvNeXt(SMALL, drop_path_rate=0.4)
     rates = [block.drop_path for stage in model.stages for block in stage]
     assert rates == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])

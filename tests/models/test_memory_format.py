@@ -7,10 +7,11 @@ import torch
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
-from convnext_dense.config import read_config
+from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model
-from convnext_dense.models import convnext, positionwise
-from tests.small_models import write_config
+from convnext_dense.models import convnext
+from convnext_dense.models import fused_mlp as positionwise
+from tests.helpers.small_models import write_config
 
 SIDE = 64
 

@@ -1,4 +1,4 @@
-"""Our segmentor against mmseg's: the same labels, without all classes' logits at the picture's size."""
+"""Our segmentor against mmseg's: the same labels, without all classes' logits at the image's size."""
 
 import pytest
 import torch
@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from convnext_dense.models import ConvNeXt, labels
-from convnext_dense.models.labels import Window, label_map
+from convnext_dense.models import ConvNeXt
+from convnext_dense.models import label_map as labels
+from convnext_dense.models.label_map import Window, label_map
 from convnext_dense.models.segmentor import Segmentor, SegmentorTTA
 
 CLASSES = 12
@@ -47,12 +48,12 @@ def centred(conv: torch.nn.Module, inputs: tuple, logits: Tensor) -> Tensor:
     return logits - logits.mean((2, 3), keepdim=True)
 
 
-def predictions(model, test_cfg: dict, pictures: Tensor, metas: list[dict]) -> list[SegDataSample]:
+def predictions(model, test_cfg: dict, images: Tensor, metas: list[dict]) -> list[SegDataSample]:
     model.test_cfg = ConfigDict(test_cfg)
-    size = tuple(pictures.shape[2:])
+    size = tuple(images.shape[2:])
     samples = [SegDataSample(metainfo=dict(dict(img_shape=size, ori_shape=size), **meta)) for meta in metas]
     with torch.inference_mode():
-        return model.predict(pictures, samples)
+        return model.predict(images, samples)
 
 
 def check(found: Tensor, logits: Tensor) -> None:
@@ -82,16 +83,16 @@ METAS = [
 @pytest.mark.parametrize('size', [(64, 64), (97, 131), (40, 151), (50, 37)])
 def test_labels_are_those_of_mmseg(models, test_cfg, size, monkeypatch):
     monkeypatch.setattr(labels, 'LOGITS_AT_ONCE', 20_000)  # a few rows, one of the widest
-    pictures = torch.randn(len(METAS), 3, *size)
-    ours, theirs = (predictions(model, test_cfg, pictures, METAS) for model in models)
+    images = torch.randn(len(METAS), 3, *size)
+    ours, theirs = (predictions(model, test_cfg, images, METAS) for model in models)
     for own, stock in zip(ours, theirs, strict=True):
         check(own.pred_sem_seg.data, stock.seg_logits.data)
 
 
 def test_without_samples_labels_are_of_the_inputs_size(models):
-    pictures = torch.randn(2, 3, 70, 45)
+    images = torch.randn(2, 3, 70, 45)
     with torch.inference_mode():
-        ours, theirs = (model.predict(pictures) for model in models)
+        ours, theirs = (model.predict(images) for model in models)
     for own, stock in zip(ours, theirs, strict=True):
         check(own.pred_sem_seg.data, stock.seg_logits.data)
         assert own.pred_sem_seg.shape == (70, 45)
@@ -109,7 +110,7 @@ class Largest(TorchDispatchMode):
 
 
 @pytest.mark.parametrize('test_cfg', [WHOLE, SLIDE], ids=['whole', 'slide'])
-def test_nothing_has_all_classes_at_the_pictures_size(models, test_cfg, monkeypatch):
+def test_nothing_has_all_classes_at_the_images_size(models, test_cfg, monkeypatch):
     monkeypatch.setattr(labels, 'LOGITS_AT_ONCE', CLASSES * 262 * 8)
     largest = []
     for model in models:
@@ -118,14 +119,14 @@ def test_nothing_has_all_classes_at_the_pictures_size(models, test_cfg, monkeypa
         largest.append(seen.numbers)
     with Largest() as small:
         predictions(models[0], test_cfg, torch.randn(1, 3, 192, 262), [dict(ori_shape=(12, 17))])
-    assert small.numbers <= 3 * 192 * 262  # of the picture itself
+    assert small.numbers <= 3 * 192 * 262  # of the image itself
     assert 'seg_logits' not in predictions(models[0], test_cfg, torch.randn(1, 3, 64, 64), [{}])[0]
     assert largest[0] < 3 * 192 * 262 < largest[1] == CLASSES * 192 * 262
 
 
 def test_logits_are_kept_where_they_are_asked_for(models):
-    pictures = torch.randn(1, 3, 70, 90)
-    ours, theirs = (predictions(m, dict(SLIDE, keep_logits=True), pictures, METAS[:1])[0] for m in models)
+    images = torch.randn(1, 3, 70, 90)
+    ours, theirs = (predictions(m, dict(SLIDE, keep_logits=True), images, METAS[:1])[0] for m in models)
     assert torch.equal(ours.seg_logits.data, theirs.seg_logits.data) and ours.seg_logits.data.shape == (
         CLASSES,
         49,
@@ -140,8 +141,8 @@ def test_logits_are_kept_where_they_are_asked_for(models):
     ids=['one channel', 'own prediction'],
 )
 def test_other_heads_predict_as_in_mmseg(options):
-    pictures = torch.randn(1, 3, 64, 80)
-    found = [predictions(build(kind, **options), WHOLE, pictures, [{}])[0] for kind in (Segmentor, EncoderDecoder)]
+    images = torch.randn(1, 3, 64, 80)
+    found = [predictions(build(kind, **options), WHOLE, images, [{}])[0] for kind in (Segmentor, EncoderDecoder)]
     ours, theirs = (sample.pred_sem_seg.data for sample in found)
     assert torch.equal(ours, theirs) and len(theirs.unique()) > 1
 

@@ -1,0 +1,5 @@
+"""The command line."""
+
+from .main import main, run_verb
+
+__all__ = ['main', 'run_verb']

@@ -1,0 +1,160 @@
+"""Draw what a model finds in images and videos: classes, boxes and masks, or labelled pixels, as the config says.
+
+demo CONFIG CHECKPOINT street.jpg holiday/ 'more/*.png' film.mp4
+demo CONFIG WORK_DIR images --data sample    a model that was trained with --data sample
+
+Images and the frames of videos are drawn; results.json says what is in the images, film.json what is in film.mp4.
+Segmentation also gives label maps, as PNGs with a palette. A file that can't be read is named and passed over, and the
+exit code is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import tee
+from pathlib import Path
+
+import numpy as np
+from rich.progress import Progress
+
+from ...checkpoints import files as checkpoints
+from ...errors import UserError
+from ...inference.files import RESULTS, find_inputs, is_video, name_outputs
+from ...inference.predictor import ImageLike, Predictor, Result, load
+from ...io.files import whole
+from ...io.video import Video, write_video
+from ...models.compiling import compile_backbone
+from ...results.results import Detection, Segmentation
+from ...weights.reader import trust_pickle
+from ..arguments import add_compile_argument, add_config_arguments, add_trust_argument
+from ..progress import progress_bar
+
+LEGEND_ROWS = 3  # in videos, whose frames are of one size
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config_arguments(parser, roots=False)
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint file, or a work dir for its newest')
+    parser.add_argument('input', metavar='INPUT', nargs='+', help='image, folder of images, pattern, or video')
+    parser.add_argument('--out-dir', metavar='DIR', default='demo_out', help='where to draw (default: demo_out)')
+    parser.add_argument(
+        '--weights', choices=('raw', 'ema'), default='raw', help='as trained, or their moving average (default: raw)'
+    )
+    add_trust_argument(parser)
+    parser.add_argument(
+        '--batch-size', type=int, metavar='N', default=1, help='images at once, more for a GPU (default: 1)'
+    )
+    add_compile_argument(parser)
+    parser.add_argument('--device', choices=('cpu', 'cuda'), help='default: cuda where there is a GPU')
+    parser.add_argument(
+        '--score', type=float, metavar='S', default=0.3, help='leave out detections below this score (default: 0.3)'
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.batch_size < 1:
+        raise UserError(f'--batch-size {args.batch_size}: take at least 1')
+    if not 0 <= args.score <= 1:
+        raise UserError(f'--score {args.score}: take a number from 0 to 1')
+    out_dir = Path(args.out_dir)
+    inputs = find_inputs(args.input, out_dir)
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f'{out_dir} cannot be written ({error.strerror}): choose another with --out-dir') from None
+    if args.trust_pickle:
+        trust_pickle(checkpoints.find(args.checkpoint))
+    predict = load(args.config, args.checkpoint, args.weights, args.device, args.data, args.cfg_options)
+    if args.compile:
+        compile_backbone(predict.model)
+    outputs = name_outputs(inputs, out_dir, labels=predict.task == 'segmentation')
+    with progress_bar() as bar:
+        demo = _Demo(predict, args.batch_size, args.score, bar)
+        images = {str(path): files for path, files in outputs.items() if not is_video(path)}
+        if images:
+            demo.draw_images(images, out_dir / RESULTS)
+        for path, files in outputs.items():
+            if is_video(path):
+                demo.draw_video(str(path), *files)
+    print(f'{len(inputs) - len(demo.failed)} of {len(inputs)} inputs are drawn in {out_dir}')
+    return 1 if demo.failed else 0
+
+
+class _Demo:
+    def __init__(self, predict: Predictor, batch_size: int, score: float, bar: Progress) -> None:
+        self.predict = predict
+        self.batch_size = batch_size
+        self.score = score
+        self.bar = bar
+        self.failed: list[str] = []
+
+    def draw_images(self, outputs: dict[str, list[Path]], results_file: Path) -> None:
+        """Draw each, and write what is in all of them to one file, also when it is interrupted."""
+        task = self.bar.add_task('images', total=len(outputs))
+
+        def failed(path: ImageLike, error: UserError) -> None:
+            self._fail(str(path), error)
+            self.bar.advance(task)
+
+        entries: list[dict] = []
+        try:
+            for result in self.predict.batch(outputs, self.batch_size, failed):
+                result = self._wanted(result)
+                drawn, *labels = outputs[str(result.path)]
+                result.draw(drawn)
+                if isinstance(result, Segmentation):
+                    result.save_labels(labels[0])
+                content = result.as_json()
+                entries += content if isinstance(content, list) else [content]
+                self.bar.advance(task)
+        finally:
+            _write_json(entries, results_file)
+
+    def draw_video(self, path: str, drawn: Path, results_file: Path) -> None:
+        """Draw each frame, and write what is in each."""
+        try:
+            video = Video(path)
+        except UserError as error:
+            self._fail(path, error)
+            return
+        entries: list[dict] = []
+        write_video(drawn, video.fps, self._drawn_frames(video, path, entries))
+        _write_json(entries, results_file)
+        if video.count and len(entries) < 0.9 * video.count:  # some formats only know it roughly
+            self._fail(
+                path, UserError(f'bad video {path} (it breaks off after {len(entries)} of {video.count} frames)')
+            )
+
+    def _drawn_frames(self, video: Video, path: str, entries: list[dict]) -> Iterator[np.ndarray]:
+        """The frames as drawn, each with its entry."""
+        task = self.bar.add_task(Path(path).name, total=video.count)
+        frames, again = tee(video)
+        for frame, result in zip(again, self.predict.batch(frames, self.batch_size), strict=True):
+            result = replace(self._wanted(result), path=path)
+            place = {'frame': len(entries), 'seconds': len(entries) / video.fps}
+            entries.append({**place, 'result': result.as_json()})
+            if isinstance(result, Segmentation):
+                yield result.draw(image=frame, legend_rows=LEGEND_ROWS)
+            else:
+                yield result.draw(image=frame)
+            self.bar.advance(task)
+
+    def _wanted(self, result: Result) -> Result:
+        return result.above(self.score) if isinstance(result, Detection) else result
+
+    def _fail(self, path: str, error: UserError) -> None:
+        self.failed.append(path)
+        self.bar.console.print(f'error: {error}', markup=False, highlight=False, soft_wrap=True)
+
+
+def _write_json(entries: list[dict], path: Path) -> None:
+    """A list with an entry on each line."""
+    lines = ',\n'.join(map(json.dumps, entries))
+    try:
+        with whole(path) as temporary:
+            temporary.write_text(f'[\n{lines}\n]\n')
+    except OSError as error:
+        raise UserError(f'{path} cannot be written ({error.strerror}): choose another place with --out-dir') from None

@@ -1,0 +1,182 @@
+"""Count a model's parameters, multiply-accumulates (MACs) and activations, by module; or all published models'.
+
+flops CONFIG                      at the resolution for which FLOPs of its task are published
+flops CONFIG --shape 600 1000     at a height and width of yours
+flops CONFIG --depth 4            down to the single blocks
+flops --paper                     every published row: ours, theirs, the difference; exit code 1 if one is too large
+
+MACs are those of convolutions, linear layers and matrix products, which papers call FLOPs; activations are the
+elements of their outputs. It needs neither data nor weights, and no memory for the model. --json is for programs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from itertools import groupby
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from rich.text import Text
+
+from ...analysis.complexity import Complexity, count_config
+from ...benchmark.published import CLASSIFICATION_TOLERANCE, DENSE_TOLERANCE, Difference, Row, compare, rows
+from ...config.read import read_config
+from ...errors import UserError
+from ..arguments import add_cfg_options
+
+EXAMPLE = 'configs/classification/convnext_t.py'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('config', nargs='?', metavar='CONFIG', help=f'config file, such as {EXAMPLE}')
+    parser.add_argument('--shape', nargs=2, metavar=('H', 'W'), help="size of the image (default: its task's)")
+    parser.add_argument('--depth', type=int, default=2, metavar='N', help='levels of modules to show (default: 2)')
+    parser.add_argument('--paper', action='store_true', help='count every published model and compare')
+    parser.add_argument('--json', action='store_true', help='print JSON')
+    add_cfg_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.paper:
+        if args.config or args.shape or args.cfg_options:
+            raise UserError(
+                '--paper counts the published models as they are: leave out CONFIG, --shape and --cfg-options'
+            )
+        return _paper(args.json)
+    if not args.config:
+        raise UserError(f'nothing to count: give a config, such as {EXAMPLE}, or --paper')
+    if args.depth < 0:
+        raise UserError(f'--depth {args.depth}: take 0 for the total alone, or more')
+    shape = _shape(args.shape) if args.shape else None
+    counted = count_config(read_config(args.config, args.cfg_options, needs_data=False), shape)
+    shown = {name: cost for name, cost in counted.by_module.items() if name.count('.') < args.depth}
+    if args.json:
+        by_module = {name: cost._asdict() for name, cost in shown.items()}
+        print(json.dumps({'config': args.config, **counted._asdict(), 'by_module': by_module}, indent=1))
+    else:
+        _show(counted._replace(by_module=shown))
+    return 0
+
+
+def _shape(given: list[str]) -> tuple[int, int]:
+    try:
+        height, width = map(int, given)
+    except ValueError:
+        height = width = 0
+    if min(height, width) < 1:
+        raise UserError(f'--shape {" ".join(given)}: give two positive integers, height and width in pixels')
+    return height, width
+
+
+def _show(counted: Complexity) -> None:
+    console = _console()
+    table = Table(box=None, pad_edge=False)
+    for column in ('module', 'parameters', 'MACs', 'of all', 'activations'):
+        table.add_column(column, justify='left' if column == 'module' else 'right')
+    table.add_row(
+        '(all)', _short(counted.params), _short(counted.macs), '', _short(counted.activations), end_section=True
+    )
+    for name, cost in counted.by_module.items():
+        *parents, own = name.split('.')
+        share = f'{cost.macs / counted.macs:.1%}' if cost.macs else ''
+        table.add_row(
+            '  ' * len(parents) + own, _short(cost.params), _short(cost.macs), share, _short(cost.activations)
+        )
+    console.print(table)
+    frozen = counted.params - counted.trained
+    others = ', '.join(f'{kind} {times}' for kind, times in counted.not_counted.items())
+    for line in (
+        '',
+        f'input: {" x ".join(map(str, counted.input_shape))}',
+        f'parameters: {counted.params:,}, {f"of which {frozen:,} are frozen" if frozen else "all trained"}',
+        f'run: {counted.rule}',
+        'counted: MACs and activations (elements of the outputs) of convolutions, linear layers and matrix products',
+        f'not counted, with how often it ran: {others}',
+    ):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _short(number: int) -> str:
+    """Four digits and a unit; billions of MACs stay G, as they are published."""
+    for unit, size in (('G', 1e9), ('M', 1e6), ('k', 1e3)):
+        if number >= size:
+            return f'{number / size:.{max(0, 4 - len(str(int(number / size))))}f}{unit}'
+    return str(number) if number else '-'
+
+
+def _paper(as_json: bool) -> int:
+    terminal, published = Console(stderr=True), list(rows())
+    counts = [
+        count_config(read_config(row.config, needs_data=False))
+        for row in track(published, 'counting', console=terminal, transient=True, disable=not terminal.is_terminal)
+    ]
+    compared = [(row, compare(row, counted)) for row, counted in zip(published, counts, strict=True)]
+    if as_json:
+        content = [_as_json(*pair, counted) for pair, counted in zip(compared, counts, strict=True)]
+        print(json.dumps(content, indent=1))
+    else:
+        _show_paper(compared)
+    return int(any(one.verdict == 'exceeds' for _, found in compared for one in found.values()))
+
+
+def _as_json(row: Row, found: dict[str, Difference], counted: Complexity) -> dict:
+    return {
+        'table': row.table,
+        'row': row.name,
+        'config': row.config,
+        'input_shape': counted.input_shape,
+        'tolerance': row.tolerance,
+        **{key: difference._asdict() for key, difference in found.items()},
+        'note': row.note,
+    }
+
+
+def _show_paper(compared: list[tuple[Row, dict[str, Difference]]]) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column('published row')
+    for what in ('params (M)', 'MACs (G)'):
+        for column in (what, 'published', 'difference'):
+            table.add_column(column, justify='right')
+    table.add_column()
+    notes: list[str] = []
+    exceeding: list[str] = []
+    for title, group in groupby(compared, key=lambda pair: pair[0].table):
+        table.add_row(f'[bold]{title}[/]')
+        for row, found in group:
+            cells, marks = [], []
+            for key, name in (('params', 'parameters'), ('macs', 'MACs')):
+                if key not in found:
+                    cells += ['', '', '']
+                    continue
+                ours, published, relative, verdict = found[key]
+                cells += [_five_digits(ours), published, f'{relative:+.2%}']
+                if verdict != 'within':
+                    marks.append(f'{name}: {verdict}')
+                if verdict == 'exceeds':
+                    exceeding.append(f'{title}, {row.name}: {name} {_five_digits(ours)}, published {published}')
+            if row.note:
+                notes.append(f'[{len(notes) + 1}] {title}, {row.name}: {row.note}')
+                marks.append(f'[{len(notes)}]')
+            table.add_row(f'  {row.name}', *cells, Text('  '.join(marks)))
+    console = _console()
+    console.print(table, highlight=False)
+    for line in (
+        '',
+        *notes,
+        f'tolerance: {CLASSIFICATION_TOLERANCE:.1%} of the published number, '
+        f'{DENSE_TOLERANCE:.0%} in detection and segmentation',
+        'rounding: no further off than half the last printed digit',
+        *(f'exceeds: {line}' for line in exceeding),
+        f'{len(compared)} rows, {len(exceeding)} numbers exceed their tolerance unexplained',
+    ):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _console() -> Console:
+    return Console(width=None if Console().is_terminal else 160)
+
+
+def _five_digits(number: float) -> str:
+    return f'{number:.{max(1, 5 - len(str(int(number))))}f}'

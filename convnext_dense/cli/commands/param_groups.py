@@ -1,0 +1,83 @@
+"""Show what a config gives its parameters: the groups with their layer ids, learning rates and weight decays.
+
+param_groups CONFIG               a table
+param_groups CONFIG --verbose     and the names of the parameters
+param_groups CONFIG --json        for programs
+
+It needs neither data nor weights, and no memory for the model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from ...config.read import read_config
+from ...engine.building import build_model
+from ...errors import UserError
+from ...optim.layer_decay import Group, parameter_groups
+from ..arguments import add_config_arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config_arguments(parser)
+    parser.add_argument('--json', action='store_true', help='print a list of groups with the names of the parameters')
+    parser.add_argument('--verbose', action='store_true', help='name the parameters')
+
+
+def run(args: argparse.Namespace) -> None:
+    cfg = read_config(args.config, args.cfg_options, args.data, needs_data=args.data is not None)
+    constructor = cfg.optim_wrapper.get('constructor')
+    if constructor != 'convnext_dense.LayerDecayConstructor':
+        raise UserError(
+            f'the config builds its optimizer with {constructor}, not convnext_dense.LayerDecayConstructor'
+        )
+    with torch.device('meta'):
+        model = build_model(cfg)
+    groups = parameter_groups(model, cfg.optim_wrapper.optimizer, cfg.optim_wrapper.get('paramwise_cfg') or {})
+    if args.json:
+        print(json.dumps([_as_json(group) for group in groups], indent=1))
+        return
+    trained = sum(p.numel() for group in groups for p in group.parameters.values())
+    frozen = sum(p.numel() for p in model.parameters()) - trained
+    console = Console(width=None if Console().is_terminal else 160)
+    console.print(_table(groups))
+    total = cfg.train_cfg.get('total_batch_size')
+    at = f' at a total batch of {total}' if total else ''
+    console.print(f'{trained:,} trained parameters, {frozen:,} frozen; lr{at}', highlight=False)
+    if args.verbose:
+        for group in groups:
+            console.print(f'\n[bold]{group.name}[/]', highlight=False)
+            for name, parameter in group.parameters.items():
+                console.print(f'  {name}  {tuple(parameter.shape)}', highlight=False, soft_wrap=True)
+
+
+def _table(groups: list[Group]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ('group', 'layer id', 'lr scale', 'lr', 'weight decay', 'tensors', 'parameters'):
+        table.add_column(column, justify='left' if column == 'group' else 'right')
+    for group in groups:
+        table.add_row(
+            group.name,
+            '-' if group.layer_id is None else str(group.layer_id),
+            f'{group.lr_scale:.4g}',
+            f'{group.lr:.3e}',
+            f'{group.weight_decay:g}',
+            str(len(group.parameters)),
+            f'{sum(p.numel() for p in group.parameters.values()):,}',
+        )
+    return table
+
+
+def _as_json(group: Group) -> dict:
+    return {
+        'layer_id': group.layer_id,
+        'lr_scale': group.lr_scale,
+        'lr': group.lr,
+        'weight_decay': group.weight_decay,
+        'params': list(group.parameters),
+    }

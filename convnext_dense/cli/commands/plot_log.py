@@ -1,0 +1,98 @@
+"""Show the curves of runs, over each other: loss, learning rates, memory, and what the task is judged by.
+
+plot_log work_dirs/convnext_t_sample
+plot_log work_dirs/a work_dirs/b --out compared.png
+
+A folder of work dirs stands for all of them. A run that was resumed is one curve. The numbers are those of the runs'
+scalars.csv; the terminal has a summary, in which losses and metrics are as logged, and --out a figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import isfinite
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ...analysis.curves import MEMORY, Series, draw, headlines, read_runs
+from ...errors import UserError
+from ...io.files import check_writable, whole
+
+ENDINGS = ('.png', '.svg', '.pdf')
+BARS = '▁▂▃▄▅▆▇█'
+WIDTH = 24  # of a curve, in characters
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('work_dir', metavar='WORK_DIR', nargs='+', help='a work dir, or a folder of work dirs')
+    parser.add_argument('--out', metavar='FIGURE', help=f'draw the curves, into a {", ".join(ENDINGS)} file')
+
+
+def run(args: argparse.Namespace) -> int:
+    out = Path(args.out) if args.out else None
+    if out is not None and out.suffix not in ENDINGS:
+        raise UserError(f'--out {out}: name a file that ends in {", ".join(ENDINGS)}')
+    if out is not None:
+        check_writable(out)
+    runs = read_runs([Path(folder) for folder in args.work_dir])
+    empty = [name for name, series in runs.items() if not series]
+    for name in empty:
+        print(f'error: {name} has logged nothing yet, and is left out', file=sys.stderr)
+        del runs[name]
+    if not runs:
+        raise UserError('no run has logged anything yet: the first numbers come after some steps')
+    console = Console(highlight=False)
+    for name, series in runs.items():
+        console.print(_summary(name, series))
+        console.print()
+    if out is not None:
+        with whole(out) as temporary:
+            draw(runs, temporary, out.suffix[1:])
+        print(f'the figure is {out}')
+    return 1 if empty else 0
+
+
+def _summary(name: str, series: Series) -> Table:
+    table = Table(title=name, title_justify='left', title_style='bold', box=None, pad_edge=False)
+    table.add_column('', no_wrap=True)
+    table.add_column('', no_wrap=True)
+    for column in ('first', 'last', 'best', 'at'):
+        table.add_column(column, justify='right', no_wrap=True)
+    _add_row(table, 'loss', series.get('train/loss', []), '.4g', 'step', best=min)
+    _add_row(table, 'lr', series.get('train/lr', []), '.3g', 'step')
+    for headline in headlines({name: series}):
+        unit = headline.unit.split()[-1]
+        for metric in headline.metrics:
+            for kind in ('raw', 'ema'):
+                _add_row(table, f'{kind}/{metric}, %', series.get(f'val/{kind}/{metric}', []), '.2f', unit, best=max)
+    for metric, what in MEMORY.items():
+        points = [(step, value / 1024) for step, value in series.get(metric, [])]
+        _add_row(table, f'memory ({what}), GB', points, '.2f', 'step')
+    return table
+
+
+def _add_row(table: Table, name: str, points: Sequence, form: str, unit: str, best: Callable | None = None) -> None:
+    if not points:
+        return
+    values = [value for _, value in points]
+    row = [name, sparkline(values), format(values[0], form), format(values[-1], form)]
+    if best is not None:
+        step, value = best(points, key=lambda point: point[1])
+        row += [format(value, form), f'{unit} {step}']
+    table.add_row(*row)
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """A curve in one line, each character the mean of its share of the values; a blank where it is no number."""
+    count = min(WIDTH, len(values))
+    bounds = [round(i * len(values) / count) for i in range(count + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(bounds)]
+    finite = [mean for mean in means if isfinite(mean)] or [0.0]
+    low, span = min(finite), (max(finite) - min(finite)) or 1.0
+    bars = [BARS[round((m - low) / span * (len(BARS) - 1))] if isfinite(m) else ' ' for m in means]
+    return ''.join(bars)

@@ -1,0 +1,117 @@
+"""Test a checkpoint: raw weights, and their average where the checkpoint has one.
+
+test CONFIG CHECKPOINT --data sample
+test CONFIG WORK_DIR --data PATH --out metrics.json --show-dir images
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from ...analysis.show import INDEX, ShowPredictions
+from ...checkpoints import files as checkpoints
+from ...config.machine import fit_to_machine
+from ...config.read import read_config
+from ...engine import Runner
+from ...errors import UserError
+from ...evaluation.names import split_names
+from ...io.files import check_writable
+from ...weights.reader import trust_pickle
+from ..arguments import add_compile_argument, add_run_arguments, add_trust_argument
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run_arguments(parser)
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint file, or a work dir for its newest')
+    parser.add_argument('--weights', choices=('raw', 'ema'), help='test only these (default: both)')
+    add_trust_argument(parser)
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation: several scales, and flips')
+    add_compile_argument(parser)
+    parser.add_argument('--out', metavar='metrics.json', help='write the metrics there')
+    parser.add_argument('--show-dir', metavar='DIR', help='draw images with prediction and truth there')
+    parser.add_argument('--show', type=int, default=60, metavar='N', help='how many images to draw (default: 60)')
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.show < 1:
+        raise UserError(f'--show {args.show}: draw at least 1 image')
+    cfg = read_config(args.config, args.cfg_options, args.data)
+    cfg.load_from = str(checkpoints.find(args.checkpoint))
+    if args.trust_pickle:
+        trust_pickle(cfg.load_from)
+    cfg.resume = False
+    cfg.test_cfg.weights = args.weights
+    cfg.test_dataloader.dataset.on_bad_image = args.on_bad_image
+    if args.compile:
+        cfg.compile_backbone = True
+    if args.tta:
+        _use_tta(cfg, args.config)
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+        cfg[key] = None
+    for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
+        cfg[key] = None
+    check_writable(*([args.out] if args.out else []), *([Path(args.show_dir, INDEX)] if args.show_dir else []))
+    fit_to_machine(cfg)
+    with tempfile.TemporaryDirectory() as work_dir:  # a test leaves nothing but what was asked for
+        cfg.work_dir = work_dir
+        cfg.visualizer.vis_backends = []
+        runner = Runner.from_cfg(cfg)
+        if args.show_dir:
+            runner.register_hook(ShowPredictions(args.show_dir, args.show))
+        metrics = runner.test()
+    per_class = runner.test_loop.per_class
+    for kind, of_class in per_class.items():
+        print(_per_class_table(kind, of_class))
+    print(_table(metrics))
+    if args.out:
+        content = {
+            'command': args.command_line,
+            'config': args.config,
+            'checkpoint': cfg.load_from,
+            'data': cfg.test_dataloader.dataset.get('root') or cfg.test_dataloader.dataset.annotations,
+            'metrics': metrics,
+            'per_class': per_class,
+        }
+        content = _without_nan(content)
+        Path(args.out).write_text(json.dumps(content, indent=2) + '\n')
+
+
+def _use_tta(cfg: Config, config: str) -> None:
+    if 'tta_model' not in cfg:
+        raise UserError(f'--tta is for detection and segmentation: {config} has no tta_model')
+    cfg.model = dict(cfg.tta_model, module=cfg.model)
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN: what is undefined, such as the IoU of a class without pixels, is null."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return None if isinstance(value, float) and value != value else value
+
+
+def _per_class_table(kind: str, per_class: dict[str, dict[str, float]]) -> str:
+    """A row for each class, a column for each of its metrics."""
+    names = list(dict.fromkeys(name for values in per_class.values() for name in values))
+    width = max([10, *map(len, per_class)]) + 2
+    lines = [f'{kind + " weights":<{width}}' + ''.join(f'{name:>12}' for name in names)]
+    for label, values in per_class.items():
+        numbers = (values.get(name, float('nan')) for name in names)
+        lines.append(f'{label:<{width}}' + ''.join(f'{"-" if v != v else f"{v:.2f}":>12}' for v in numbers))
+    return '\n'.join([*lines, ''])
+
+
+def _table(metrics: dict[str, float]) -> str:
+    """Rows of metrics, a column for each kind of weights."""
+    kinds, names = split_names(metrics)
+    lines = [f'{"":<18}' + ''.join(f'{kind:>10}' for kind in kinds)]
+    for name in names:
+        values = (metrics.get(f'{kind}/{name}') for kind in kinds)
+        lines.append(f'{name:<18}' + ''.join(f'{v:>10.2f}' if isinstance(v, float) else f'{v!s:>10}' for v in values))
+    return '\n'.join(lines)

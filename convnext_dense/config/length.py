@@ -1,0 +1,49 @@
+"""The length of a run, and the schedule that follows it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mmengine.config import Config
+
+from ..errors import UserError
+
+
+def set_length(cfg: Config, epochs: int | None = None, iters: int | None = None) -> None:
+    """Make the run so many epochs or steps long; the schedule's parts keep their shares of it.
+
+    Raises:
+        UserError: for a length below 1, or in the other unit than the config's.
+    """
+    for flag, key, length in (('--epochs', 'max_epochs', epochs), ('--iters', 'max_iters', iters)):
+        if length is None:
+            continue
+        own, own_flag = ('epochs', '--epochs') if 'max_epochs' in cfg.train_cfg else ('steps', '--iters')
+        if flag != own_flag:
+            raise UserError(f'this config counts {own}: give its length with {own_flag}, not {flag}')
+        if length < 1:
+            raise UserError(f'{flag} {length}: train at least 1')
+        with schedule_following(cfg):
+            cfg.train_cfg[key] = length
+
+
+@contextmanager
+def schedule_following(cfg: Config) -> Iterator[None]:
+    """Where the block changes the length of the run, and not the schedule itself, the schedule is stretched to it.
+
+    In a run of so many epochs, what the schedule gives in steps stays.
+    """
+    key = 'max_epochs' if 'max_epochs' in cfg.train_cfg else 'max_iters'
+    before, schedule = cfg.train_cfg[key], copy.deepcopy(cfg.param_scheduler)
+    yield
+    factor = cfg.train_cfg[key] / before
+    if factor == 1 or cfg.param_scheduler != schedule:
+        return
+    for part in cfg.param_scheduler:
+        if part.get('by_epoch', True) == (key == 'max_epochs'):
+            scaled = (lambda x: x * factor) if key == 'max_epochs' else (lambda x: round(x * factor))
+            part.update({name: scaled(part[name]) for name in {'begin', 'end', 'T_max'} & part.keys()})
+            if 'milestones' in part:
+                part.milestones = [scaled(milestone) for milestone in part.milestones]

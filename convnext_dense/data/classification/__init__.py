@@ -1,0 +1,5 @@
+"""Classification: image folders."""
+
+from .dataset import ImageFolder
+
+__all__ = ['ImageFolder']

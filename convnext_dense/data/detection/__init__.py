@@ -1,0 +1,1 @@
+"""Detection and instance segmentation: COCO files. ``dataset`` imports mmcv, the others do not."""

@@ -1,0 +1,130 @@
+"""COCO files as a data set for mmdet's pipelines and detectors."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+
+from ...errors import UserError
+from ...registry import DATASETS
+from ..dense import DenseDataset
+from .coco import CocoSource, read_coco, report
+
+THIN = 1.0  # pixels: mmdet, and so the published recipes, train on no box that is thinner
+
+
+@DATASETS.register_module()
+class CocoDataset(DenseDataset, BaseDataset):
+    """Images with boxes, and masks where the file has them, from any COCO file.
+
+    The pipeline gets, as mmdet's transforms take it, a dict of ``img_path``, ``img_id`` (COCO's), ``height``,
+    ``width`` and ``instances``: a list of ``bbox`` [x1, y1, x2, y2] in pixels, ``bbox_label`` (a place in the
+    classes), ``ignore_flag`` (1 for a crowd), ``area`` in pixels, and, where the file has masks, ``mask`` (polygons or
+    RLE). :class:`~convnext_dense.evaluation.CocoAP` finds the truth in ``instances``: a pipeline for evaluation hands
+    it on by ``meta_keys`` of ``mmdet.PackDetInputs``.
+
+    ``metainfo`` has the ``classes`` and their ``category_ids``.
+
+    Args:
+        annotations: the COCO file; see :func:`~convnext_dense.data.detection.coco.read_coco` for what it may be. What
+            is wrong with it and no error is logged.
+        images: folder that its file names start from.
+        pipeline: transforms.
+        test_mode: evaluate: use every image and every box.
+        filter_cfg: images to leave out of training: with ``filter_empty_gt=True`` those without annotations, with
+            ``min_size=N`` those with a side shorter than N pixels.
+        on_bad_image: ``'stop'`` raises an error that names an unreadable image. ``'skip'`` goes on: in training
+            with the next image, in evaluation without it.
+        indices: only the first so many images, or only these.
+
+    Raises:
+        UserError: for a file that can't be used, one without masks where the pipeline loads them, no image left.
+    """
+
+    counted = 'annotations in the file'  # by ``class_counts``
+
+    def __init__(
+        self,
+        annotations: str,
+        images: str,
+        pipeline: Sequence,
+        test_mode: bool = False,
+        filter_cfg: dict | None = None,
+        on_bad_image: str = 'stop',
+        indices: int | Sequence[int] | None = None,
+    ) -> None:
+        if on_bad_image not in ('stop', 'skip'):
+            raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
+        self.on_bad_image = on_bad_image
+        self.source = CocoSource(Path(annotations), Path(images))
+        super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg, indices=indices)
+
+    def load_data_list(self) -> list[dict]:
+        coco = read_coco(self.source)
+        for line in report(coco.problems):
+            print_log(line, 'current', logging.WARNING)
+        if not coco.masks and any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms):
+            raise UserError(
+                f'{self.source.annotations} has no masks, which the detector is to learn: take a config of one '
+                'without masks, or annotate them'
+            )
+        self.name = coco.name
+        self._metainfo.update(classes=coco.classes, category_ids=coco.category_ids)
+        annotations = coco.annotations if self.test_mode else self._without_thin(coco.annotations)
+        labels = {number: label for label, number in enumerate(coco.category_ids)}
+        learnt = [labels[a['category_id']] for of_image in annotations.values() for a in of_image]
+        self.class_counts = np.bincount(learnt, minlength=len(labels))
+        return [
+            {
+                'img_path': os.path.join(self.source.images, image['file_name']),
+                'img_id': image['id'],
+                'height': image['height'],
+                'width': image['width'],
+                'instances': [instance_of(a, labels[a['category_id']]) for a in annotations[image['id']]],
+            }
+            for image in coco.images
+        ]
+
+    def _without_thin(self, annotations: dict[int, list[dict]]) -> dict[int, list[dict]]:
+        kept = {image: [a for a in of_it if min(a['bbox'][2:]) >= THIN] for image, of_it in annotations.items()}
+        thin = sum(map(len, annotations.values())) - sum(map(len, kept.values()))
+        if thin:
+            print_log(f'{self.name}: boxes thinner than a pixel are not learnt: {thin}', 'current')
+        return kept
+
+    def filter_data(self) -> list[dict]:
+        """Leave out the images that ``filter_cfg`` says, and say how many."""
+        if self.test_mode or not self.filter_cfg:
+            return self.data_list
+        least = self.filter_cfg.get('min_size', 0)
+        filled = [p for p in self.data_list if p['instances'] or not self.filter_cfg.get('filter_empty_gt')]
+        kept = [p for p in filled if min(p['height'], p['width']) >= least]
+        line = (
+            f'{self.name}: {len(kept)} of {len(self.data_list)} images are used; left out are '
+            f'{len(self.data_list) - len(filled)} without annotations, {len(filled) - len(kept)} with a side of less '
+            f'than {least} pixels'
+        )
+        if not kept:
+            raise UserError(f'nothing to learn from: {line}')
+        print_log(line, 'current')
+        return kept
+
+
+def instance_of(annotation: dict, label: int) -> dict:
+    """An annotation as :class:`CocoDataset` hands it on."""
+    x, y, width, height = annotation['bbox']
+    instance = {
+        'bbox': [x, y, x + width, y + height],
+        'bbox_label': label,
+        'ignore_flag': annotation['iscrowd'],
+        'area': annotation['area'],
+    }
+    if 'segmentation' in annotation:
+        instance['mask'] = annotation['segmentation']
+    return instance

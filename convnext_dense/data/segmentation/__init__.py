@@ -1,0 +1,1 @@
+"""Semantic segmentation: folders of images and masks. ``dataset`` imports mmcv, the others do not."""

@@ -1,0 +1,42 @@
+"""Counting the images that could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmengine.dist import all_gather_object
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from ...registry import HOOKS
+
+
+@HOOKS.register_module()
+class BadImages(Hook):
+    """Names every image that was skipped (``--on-bad-image skip``), once, and counts them at the end."""
+
+    def __init__(self) -> None:
+        self.paths: set[str] = set()
+
+    def _note(self, runner: Runner, batch: dict) -> None:
+        for path in batch.get('skipped', ()):
+            if path not in self.paths:
+                self.paths.add(path)
+                runner.logger.warning(f'skipped bad image {path}')
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Sequence[dict], **_: object) -> None:
+        for batch in data_batch:
+            self._note(runner, batch)
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict, **_: object) -> None:
+        self._note(runner, data_batch)
+
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict, **_: object) -> None:
+        self._note(runner, data_batch)
+
+    def after_run(self, runner: Runner) -> None:
+        own, self.paths = self.paths, {path for part in all_gather_object(sorted(self.paths)) for path in part}
+        for path in sorted(self.paths - own):  # other processes' logs are not shown
+            runner.logger.warning(f'skipped bad image {path}')
+        if self.paths:
+            runner.logger.warning(f'skipped {len(self.paths)} bad image{"s" if len(self.paths) > 1 else ""} in all')

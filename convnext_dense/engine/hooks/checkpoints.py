@@ -1,0 +1,114 @@
+"""When checkpoints are written and pruned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from ...checkpoints import disk, manifest
+from ...checkpoints import files as checkpoints
+from ...io.files import TEMPORARY
+from ...registry import HOOKS
+from .ema import EMA
+
+
+@HOOKS.register_module()
+class Checkpoints(Hook):
+    """Writes ``epoch_N.pth`` after training epochs, or ``iter_N.pth`` after steps, and ``best.pth`` after validation.
+
+    A run that a signal stops inside epoch N + 1 leaves ``epoch_N_iter_M.pth``, after M steps. A new file is whole on
+    the disk, and known to the manifest (:mod:`.manifest`), before an old one goes; mmengine's own hook deletes first.
+
+    Args:
+        interval: epochs between two checkpoints, or steps where the train loop counts steps; the last one always gets
+            one.
+        keep: how many of them stay.
+        best: the metric, the higher the better, whose best epoch is kept as ``best.pth``, without the optimizer;
+            None for no such file.
+    """
+
+    priority = 'VERY_LOW'
+
+    def __init__(self, interval: int = 1, keep: int = 3, best: str | None = None) -> None:
+        self.interval = interval
+        self.keep = keep
+        self.best = best
+        self._written = ''  # the last one that this process wrote
+
+    def before_train(self, runner: Runner) -> None:
+        """Tidy up what a killed run left, and see that there is room."""
+        if not is_main_process():
+            return
+        for path in Path(runner.work_dir).iterdir():
+            if (match := TEMPORARY.fullmatch(path.name)) and checkpoints.is_ours(match[1]):
+                path.unlink(missing_ok=True)
+        manifest.settle(runner.work_dir)
+        present = checkpoints.found(runner.work_dir)
+        if present:
+            checkpoints.point_to(present[-1])
+        if warning := disk.check_room(runner.work_dir, _full_size(runner), len(present), self.keep):
+            runner.logger.warning(warning)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        epoch = runner.epoch + 1
+        if not runner.train_loop.counts_steps and (epoch % self.interval == 0 or epoch == runner.max_epochs):
+            self._save(runner, f'epoch_{epoch}.pth', by_epoch=True)
+
+    def after_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
+        step = runner.iter + 1
+        if runner.train_loop.counts_steps and (step % self.interval == 0 or step == runner.max_iters):
+            self._save(runner, f'iter_{step}.pth', by_epoch=False)
+
+    def before_stop(self, runner: Runner) -> None:
+        """Save the state after the last step, unless it is saved already; called between two steps."""
+        loop = runner.train_loop
+        if loop.counts_steps:
+            name = f'iter_{runner.iter}.pth'
+        elif runner.iter == runner.epoch * len(loop.dataloader):
+            name = f'epoch_{runner.epoch}.pth'
+        else:
+            name = f'epoch_{runner.epoch}_iter_{runner.iter}.pth'
+        path = Path(runner.work_dir, name)
+        if is_main_process() and name != self._written and (not path.exists() or manifest.problem(path)):
+            self._save(runner, name, meta={'epoch': runner.epoch, 'iter': runner.iter})
+        runner.logger.warning(f'stopped after step {runner.iter}, saved as {path}')
+
+    def _save(self, runner: Runner, name: str, **kwargs: Any) -> None:
+        runner.save_checkpoint(runner.work_dir, name, **kwargs)
+        if is_main_process():
+            path, self._written = Path(runner.work_dir, name), name
+            checkpoints.point_to(path)
+            # what is further on is damaged, or the run would not have gone on from here: it counts for nothing
+            for old in [
+                p for p in checkpoints.found(runner.work_dir) if checkpoints.order(p) <= checkpoints.order(path)
+            ][: -self.keep]:
+                old.unlink()
+            manifest.settle(runner.work_dir, name)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        score = (metrics or {}).get(self.best or '')
+        best = runner.message_hub.runtime_info.get('best_score')
+        if score is not None and score > (float('-inf') if best is None else best):  # NaN is not
+            best = score
+            runner.message_hub.update_info('best_score', best)
+            meta = {'epoch': runner.epoch, 'iter': runner.iter}
+            runner.save_checkpoint(
+                runner.work_dir, checkpoints.BEST, save_optimizer=False, save_param_scheduler=False, meta=meta
+            )
+            if is_main_process():
+                manifest.settle(runner.work_dir, checkpoints.BEST)
+            runner.logger.info(f'best so far: {self.best} {score:.2f}, kept as {checkpoints.BEST}')
+        if is_main_process():
+            manifest.note_validated(runner.work_dir, runner.iter, best)
+
+
+def _full_size(runner: Runner) -> int:
+    """Bytes of a checkpoint: weights, their average, and the optimizer's two numbers for each trained weight."""
+    weights = disk.bytes_of(runner.bare_model.state_dict())
+    averages = sum(disk.bytes_of(hook.average) for hook in runner.hooks if isinstance(hook, EMA))
+    trained = [p for p in runner.bare_model.parameters() if p.requires_grad]
+    return weights + averages + 2 * disk.bytes_of(trained)

@@ -1,0 +1,71 @@
+"""What can be said of a data set without decoding it, when training starts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from ...data.image_files import shortened
+from ...data.image_scan import read_header
+from ...errors import UserError
+from ...registry import HOOKS
+
+OPENED = 64  # images of a split: 20 ms on a local disk
+
+
+@HOOKS.register_module()
+class DataCheck(Hook):
+    """Says how much there is to learn from, and opens some images of each split, which takes no time.
+
+    What is wrong with annotations and masks, the data sets have said already.
+
+    Raises:
+        UserError: if one of them is no image, or not of the size that its annotations were made for, unless the
+            run skips such images.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        if not is_main_process():
+            return
+        loops = [('train', runner.train_loop), *([('val', runner.val_loop)] if runner.val_loop else [])]
+        for split, loop in loops:
+            dataset = loop.dataloader.dataset
+            runner.logger.info(f'{split}: {amount(dataset)}')
+            if dataset.on_bad_image == 'stop':
+                open_some(dataset)
+
+
+def amount(dataset: Any) -> str:
+    """``6,000 images, 12 classes of 480 (bird) to 520 (boat) images``."""
+    classes, counts = dataset.metainfo['classes'], getattr(dataset, 'class_counts', None)
+    said = f'{len(dataset):,} images, {len(classes)} classes'
+    if counts is None:
+        return said
+    absent = [name for name, count in zip(classes, counts, strict=True) if not count]
+    least, most = int(np.argmin(counts)), int(np.argmax(counts))
+    said += f' of {counts[least]:,} ({classes[least]}) to {counts[most]:,} ({classes[most]}) {dataset.counted}'
+    return f'{said}; without an example: {shortened(absent)}' if absent else said
+
+
+def open_some(dataset: Any) -> None:
+    """Read the headers of some images, spread over the data set."""
+    count = len(dataset)
+    for index in np.linspace(0, count - 1, min(OPENED, count)).round().astype(int).tolist():
+        path, size = dataset.image(index)
+        header = read_header(path)
+        if isinstance(header, str):
+            fault = header
+        elif not header.fits(size):
+            fault = (
+                f'it is {" x ".join(map(str, header.size))}, its annotations say {" x ".join(map(str, size or ()))}'
+            )
+        else:
+            continue
+        raise UserError(
+            f'bad image {path} ({fault}): mend or remove it, or go on without it: --on-bad-image skip; '
+            'tools/check_data.py finds all that are bad'
+        )

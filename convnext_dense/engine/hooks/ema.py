@@ -1,0 +1,79 @@
+"""Exponential moving average of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from ...registry import HOOKS
+from ...weights.loading import load_strictly
+
+
+@HOOKS.register_module()
+class EMA(Hook):
+    """Keeps a moving average of the weights, updated once per optimizer step.
+
+    ``average = (1 - momentum) * average + momentum * weight``, starting from the initial weights. Buffers
+    are copied. A checkpoint holds the raw weights as ``state_dict`` and the average as ``ema_state_dict``.
+
+    Args:
+        momentum: 1 - decay; 1e-4 is the recipe's decay 0.9999.
+    """
+
+    priority = 'NORMAL'
+
+    def __init__(self, momentum: float = 1e-4) -> None:
+        self.momentum = momentum
+        self.average: dict[str, Tensor] = {}
+        self._names: set[str] = set()  # of parameters; the rest are buffers
+
+    def before_train(self, runner: Runner) -> None:
+        model = _unwrapped(runner)
+        self._names = {name for name, _ in model.named_parameters()}
+        if not (runner._resume and self.average):  # a fresh run has a fresh average
+            self.average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        steps = runner.max_iters
+        if self.momentum * steps < 3:
+            runner.logger.warning(
+                f'EMA with momentum {self.momentum:g} averages over about {1 / self.momentum:.0f} steps, and this run '
+                f'has {steps}: judge it by its raw weights, or raise the momentum of the EMA hook'
+            )
+
+    @torch.no_grad()
+    def after_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
+        if not runner.train_loop.stepped:
+            return
+        tensors = _unwrapped(runner).state_dict()
+        averages = [self.average[name] for name in self._names]
+        torch._foreach_lerp_(averages, [tensors[name] for name in self._names], self.momentum)
+        for name in tensors.keys() - self._names:
+            self.average[name].copy_(tensors[name])
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        checkpoint['ema_state_dict'] = {name: tensor.cpu() for name, tensor in self.average.items()}
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        if 'ema_state_dict' in checkpoint:
+            own = _unwrapped(runner).state_dict()
+            averages = checkpoint['ema_state_dict']
+            self.average = {n: t.to(own[n].device, copy=True) if n in own else t for n, t in averages.items()}
+
+    @contextmanager
+    def applied(self, model: nn.Module) -> Iterator[None]:
+        """Inside the block the model has the averaged weights; after it, its own again."""
+        raw = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        load_strictly(model, self.average, "the EMA's state")
+        try:
+            yield
+        finally:
+            model.load_state_dict(raw)
+
+
+def _unwrapped(runner: Runner) -> nn.Module:
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -1,0 +1,68 @@
+"""Reading and writing videos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..errors import UserError
+from .files import whole
+
+VIDEO_EXTENSIONS = ('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv')
+
+
+class Video:
+    """The frames of a video file, to be gone through once: uint8 (H, W, 3), RGB, upright.
+
+    Attributes:
+        fps: frames a second; 25 where the file does not say.
+        count: how many frames the file says it has, or None.
+
+    Raises:
+        UserError: if there is no frame that can be read, with the path.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._capture = cv2.VideoCapture(str(path))
+        good, self._next = self._capture.read()
+        if not good:
+            raise UserError(f'bad video {path} (OpenCV cannot read it)')
+        fps, count = (self._capture.get(key) for key in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
+        self.fps = float(fps) if 0 < fps < 1000 else 25.0
+        self.count = int(count) if count > 0 else None
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        good = True
+        while good:
+            yield cv2.cvtColor(self._next, cv2.COLOR_BGR2RGB)
+            good, self._next = self._capture.read()
+
+
+def write_video(path: str | Path, fps: float, frames: Iterable[np.ndarray]) -> None:
+    """Write an .mp4 file of frames, uint8 (H, W, 3) in RGB, at least one; it is there when all are in it.
+
+    Its size is the first frame's; larger ones are cut, smaller ones filled up with white. The codec is MPEG-4, which
+    every build of OpenCV can write, and which players know but browsers don't.
+
+    Raises:
+        UserError: if it can't be written, with the path.
+    """
+    frames = iter(frames)
+    first = next(frames)
+    height, width = (side + side % 2 for side in first.shape[:2])  # the codec stores colours at half the size
+    with whole(path) as temporary:
+        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*'mp4v'), fps, (width, height))
+        if not writer.isOpened():
+            raise UserError(f'{path} cannot be written: choose another place or name')
+        try:
+            for frame in chain([first], frames):
+                canvas = np.full((height, width, 3), 255, np.uint8)
+                part = frame[:height, :width, ::-1]
+                canvas[: part.shape[0], : part.shape[1]] = part
+                writer.write(canvas)
+        finally:
+            writer.release()

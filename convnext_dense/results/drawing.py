@@ -1,0 +1,285 @@
+"""Drawing what models found: the one place that draws on images.
+
+Images are uint8 (H, W, 3) in RGB. Small ones are enlarged by a whole factor, so that text has room, and lines and
+text grow with large ones. What is given in pixels refers to the image as it was handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw
+
+from .text import font_for, legible, shortened, width_of
+
+LEAST = 512  # pixels: a longer side below this is enlarged
+INK, PAPER = (31, 35, 40), (255, 255, 255)
+BAR, OTHER_BAR = (9, 105, 218), (140, 165, 195)
+MASK_OPACITY, LABEL_OPACITY = 0.45, 0.55
+
+
+def palette(count: int) -> np.ndarray:
+    """Colours far from each other that are neither pale, dark nor grey; the first ones are the same for any count.
+
+    After a red, each is the one of a grid that is farthest in CIELAB from those before it.
+
+    Args:
+        count: the nearest two of 20 are 35 apart in CIELAB, of 150 12; beyond 255 they repeat.
+
+    Returns:
+        uint8 (count, 3), RGB.
+    """
+    levels = np.linspace(0, 255, 9).round().astype(np.uint8)
+    grid = np.stack(np.meshgrid(levels, levels, levels, indexing='ij'), axis=-1).reshape(-1, 3)
+    lab = cv2.cvtColor(grid[None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
+    good = (abs(lab[:, 0] - 60) < 25) & (np.hypot(lab[:, 1], lab[:, 2]) > 35)
+    grid, lab = grid[good], lab[good]
+    chosen = [int(np.linalg.norm(lab - (55, 70, 50), axis=1).argmin())]
+    distance = np.full(len(lab), np.inf)
+    for _ in range(1, min(count, 255)):
+        distance = np.minimum(distance, np.linalg.norm(lab - lab[chosen[-1]], axis=1))
+        chosen.append(int(distance.argmax()))
+    return grid[np.resize(chosen, count)]
+
+
+def draw_instances(
+    image: np.ndarray, boxes: np.ndarray, tags: Sequence[str], colours: np.ndarray, masks: np.ndarray | None = None
+) -> np.ndarray:
+    """Boxes with tags, and masks, through which the image can be seen.
+
+    Large ones lie below small ones. The tags are placed in their order, each where it covers no earlier one, if there
+    is such a place at its box.
+
+    Args:
+        image: uint8 (H, W, 3), RGB.
+        boxes: (N, 4), left, top, right and bottom edge in pixels; what is outside the image is cut off.
+        tags: N texts.
+        colours: uint8 (N, 3), RGB.
+        masks: bool (N, H, W).
+
+    Returns:
+        uint8 RGB; k times as large as ``image``, k a whole number, 1 where its longer side has 512 pixels or more.
+    """
+    enlarged_image, factor = _enlarged(image)
+    height, width = enlarged_image.shape[:2]
+    size = _text_size(enlarged_image)
+    line = max(2, size // 7)
+    edges = np.hstack([np.floor(boxes[:, :2] * factor), np.ceil(boxes[:, 2:] * factor) - 1])
+    edges = edges.clip(0, [width - 1, height - 1] * 2).astype(int)  # the outermost pixels inside each box
+    edges[:, 2:] = np.maximum(edges[:, :2], edges[:, 2:])
+    areas = np.prod(edges[:, 2:] - edges[:, :2], axis=1) if masks is None else masks.sum(axis=(1, 2))
+    order = np.argsort(-areas, kind='stable')
+    if masks is not None:
+        for i in order:
+            _draw_mask(enlarged_image, masks[i], colours[i], factor, max(1, line // 2))
+    canvas = Image.fromarray(enlarged_image)
+    draw = ImageDraw.Draw(canvas)
+    for i in order:
+        draw.rectangle(edges[i].tolist(), outline=_rgb(colours[i]), width=line)
+    placed = np.zeros((0, 4))
+    for box, tag, colour in zip(edges, tags, colours, strict=True):
+        text = shortened(tag, size, width - size)
+        x1, y1, x2, y2 = _free_place(box, width_of(text, size) + size // 2, round(1.35 * size), placed, width, height)
+        placed = np.vstack([placed, (x1, y1, x2, y2)])
+        draw.rectangle((x1, y1, x2 - 1, y2 - 1), fill=_rgb(colour))
+        _write(draw, (x1 + size // 4, (y1 + y2) / 2), text, size, _ink_on(colour))
+    return np.asarray(canvas)
+
+
+def draw_label_map(
+    image: np.ndarray,
+    labels: np.ndarray,
+    names: Sequence[str],
+    colours: np.ndarray,
+    ignore: int = 255,
+    legend_rows: int | None = None,
+) -> np.ndarray:
+    """A colour over each labelled pixel, and below the image the classes by falling area, in percent of the image.
+
+    Args:
+        image: uint8 (H, W, 3), RGB.
+        labels: (H, W), class of each pixel in [0, K), or ``ignore``.
+        names: K class names.
+        colours: uint8 (K, 3), RGB.
+        ignore: label of pixels that are left as they are.
+        legend_rows: the legend has so many, with the largest classes; None for as many as it takes.
+
+    Returns:
+        uint8 RGB; the top left corner is the image, enlarged as by :func:`draw_instances`.
+    """
+    enlarged_image, factor = _enlarged(image)
+    size = _text_size(enlarged_image)
+    counts = np.bincount(labels[labels != ignore], minlength=len(names))
+    enlarged = labels.repeat(factor, 0).repeat(factor, 1)
+    shown = enlarged != ignore
+    tints = np.asarray(colours, np.uint8)[np.where(shown, enlarged, 0)]
+    tinted = cv2.addWeighted(enlarged_image, 1 - LABEL_OPACITY, tints, LABEL_OPACITY, 0)
+    np.copyto(enlarged_image, tinted, where=shown[..., None])
+    enlarged_image[_borders(enlarged, max(1, size // 10)) & shown] = PAPER
+    present = [int(k) for k in np.argsort(-counts, kind='stable') if counts[k]]
+    words = legible(names)
+    entries = [(words[k], f'{counts[k] / labels.size:.1%}', _rgb(colours[k])) for k in present]
+    return _above(enlarged_image, _legend(entries, size, enlarged_image.shape[1], legend_rows))
+
+
+def draw_scores(image: np.ndarray, scores: Sequence[tuple[str, float]]) -> np.ndarray:
+    """The image over a bar for each score.
+
+    Args:
+        image: uint8 (H, W, 3), RGB.
+        scores: names with their scores in [0, 1], from the highest to the lowest.
+
+    Returns:
+        uint8 RGB; the top left corner is the image, enlarged as by :func:`draw_instances`.
+    """
+    enlarged_image, _ = _enlarged(image)
+    size = _text_size(enlarged_image)
+    width, row = max(enlarged_image.shape[1], 20 * size), 2 * size
+    canvas = Image.new('RGB', (width, row * len(scores) + size), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    names = [shortened(name, size, width // 2 - size) for name, _ in scores]
+    left = 2 * size + max((width_of(name, size) for name in names), default=0)
+    full = width - left - 5 * size  # the bar of a score of 1
+    for place, (name, (_, score)) in enumerate(zip(names, scores, strict=True)):
+        top = size // 2 + place * row
+        middle = top + row / 2
+        _write(draw, (size, middle), name, size, INK)
+        bar = (left, top + size // 2, left + round(full * score), top + row - size // 2)
+        draw.rectangle(bar, fill=OTHER_BAR if place else BAR)
+        _write(draw, (bar[2] + size // 2, middle), f'{score:.1%}', size, INK)
+    return _above(enlarged_image, np.asarray(canvas))
+
+
+def draw_caption(image: np.ndarray, lines: Sequence[tuple[str, tuple[int, int, int]]]) -> np.ndarray:
+    """A thumbnail, 224 pixels high, over lines of text in their colours.
+
+    Args:
+        image: uint8 (H, W, 3), RGB.
+        lines: texts with their colours.
+
+    Returns:
+        uint8 (224 + 8 + 25 * lines, W', 3), RGB, W' between 112 and 448.
+    """
+    height, width = 224, max(112, min(448, round(image.shape[1] * 224 / image.shape[0])))
+    canvas = Image.new('RGB', (width, height + 8 + 25 * len(lines)), PAPER)
+    canvas.paste(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC), (0, 0))
+    draw = ImageDraw.Draw(canvas)
+    for place, (text, colour) in enumerate(lines):
+        size = next((size for size in range(19, 10, -1) if width_of(text, size) <= width - 16), 10)
+        _write(draw, (8, height + 17 + 25 * place), shortened(text, size, width - 16), size, colour)
+    return np.asarray(canvas)
+
+
+def side_by_side(panels: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
+    """Images, uint8 RGB of any sizes, next to each other, each below its title."""
+    size = max(_text_size(image) for _, image in panels) * 6 // 5
+    top, gap = 2 * size, size
+    widths = [image.shape[1] for _, image in panels]
+    height = max(image.shape[0] for _, image in panels)
+    canvas = Image.new('RGB', (sum(widths) + gap * (len(panels) - 1), top + height), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    left = 0
+    for (title, image), width in zip(panels, widths, strict=True):
+        _write(draw, (left, top / 2), shortened(title, size, width), size, INK)
+        canvas.paste(Image.fromarray(image), (left, top))
+        left += width + gap
+    return np.asarray(canvas)
+
+
+def _enlarged(image: np.ndarray) -> tuple[np.ndarray, int]:
+    """A copy of the image, enlarged where it is small, and the factor."""
+    factor = max(1, -(-LEAST // max(image.shape[:2])))
+    return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC), factor
+
+
+def _text_size(image: np.ndarray) -> int:
+    return max(13, round(np.sqrt(image.shape[0] * image.shape[1]) / 50))
+
+
+def _draw_mask(image: np.ndarray, mask: np.ndarray, colour: np.ndarray, factor: int, line: int) -> None:
+    """Tint the pixels of a mask, (H, W) before the enlargement, and draw its outline inside it."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return
+    part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].repeat(factor, 0).repeat(factor, 1)
+    region = image[rows[0] * factor :, columns[0] * factor :][: part.shape[0], : part.shape[1]]
+    tinted = (1 - MASK_OPACITY) * region[part] + MASK_OPACITY * colour
+    region[part] = tinted.round().astype(np.uint8)
+    core = cv2.erode(
+        part.astype(np.uint8), np.ones((2 * line + 1,) * 2, np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
+    )
+    region[part & (core == 0)] = colour
+
+
+def _borders(labels: np.ndarray, line: int) -> np.ndarray:
+    """Where a pixel's class is another than that of one up to ``line`` pixels to the right or below."""
+    border = np.zeros(labels.shape, bool)
+    for step in range(1, line + 1):
+        border[:, :-step] |= labels[:, :-step] != labels[:, step:]
+        border[:-step] |= labels[:-step] != labels[step:]
+    return border
+
+
+def _free_place(
+    box: np.ndarray, width: int, height: int, placed: np.ndarray, right: int, bottom: int
+) -> tuple[int, int, int, int]:
+    """Where a tag goes at a box: the first place that covers no tag already placed, or the one that covers least."""
+    x1, y1, x2, y2 = box.tolist()
+    corners = [(x1, y1 - height), (x1, y2 + 1), (x2 + 1 - width, y1 - height), (x2 + 1 - width, y2 + 1)]
+    corners += [(x1, y1), (x1, y2 + 1 - height), (x2 + 1 - width, y1), (x2 + 1 - width, y2 + 1 - height)]
+    places = []
+    for x, y in corners:
+        x, y = max(0, min(x, right - width)), max(0, min(y, bottom - height))
+        covered = np.minimum(placed[:, 2:], (x + width, y + height)) - np.maximum(placed[:, :2], (x, y))
+        places.append((np.prod(covered.clip(0), axis=1).sum(), (x, y, x + width, y + height)))
+        if not places[-1][0]:
+            break
+    return min(places, key=lambda place: place[0])[1]
+
+
+def _legend(
+    entries: Sequence[tuple[str, str, tuple[int, int, int]]], size: int, width: int, rows: int | None
+) -> np.ndarray:
+    """Swatches with name and share, in as many columns as fit, at least as wide as ``width``."""
+    width = max(width, 20 * size)
+    room = width - 3 * size - width_of('  100.0%', size)
+    lines = [(f'{shortened(name, size, room)}  {share}', colour) for name, share, colour in entries]
+    columns = max(1, width // (4 * size + max((width_of(text, size) for text, _ in lines), default=0)))
+    row, rows = round(1.6 * size), -(-len(lines) // columns) if rows is None else rows
+    canvas = Image.new('RGB', (width, size + row * rows), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for place, (text, colour) in enumerate(lines[: rows * columns]):
+        left = place % columns * (width // columns) + size // 2
+        middle = size // 2 + place // columns * row + row // 2
+        top = middle - size // 2
+        draw.rectangle((left, top, left + size - 1, top + size - 1), fill=colour)
+        _write(draw, (left + size * 3 // 2, middle), text, size, INK)
+    return np.asarray(canvas)
+
+
+def _above(image: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Two images in one, the narrower one filled up with white on its right."""
+    width = max(image.shape[1], below.shape[1])
+    canvas = np.full((image.shape[0] + below.shape[0], width, 3), PAPER, np.uint8)
+    canvas[: image.shape[0], : image.shape[1]] = image
+    canvas[image.shape[0] :, : below.shape[1]] = below
+    return canvas
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, left_middle: tuple[float, float], text: str, size: int, colour: tuple[int, int, int]
+) -> None:
+    draw.text(left_middle, text, fill=colour, font=font_for(text, size), anchor='lm')
+
+
+def _ink_on(colour: np.ndarray) -> tuple[int, int, int]:
+    """Black or white, whichever is read more easily on this colour (relative luminance as in WCAG 2)."""
+    linear = (np.asarray(colour) / 255) ** 2.2
+    return INK if linear @ (0.2126, 0.7152, 0.0722) > 0.18 else PAPER
+
+
+def _rgb(colour: np.ndarray) -> tuple[int, int, int]:
+    red, green, blue = (int(value) for value in colour)
+    return red, green, blue

@@ -1,0 +1,69 @@
+"""Text on images: a font that has the letters, and text that fits."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import ImageFont
+
+# Pillow's own font has ASCII alone, matplotlib's most alphabets; Chinese, Japanese and Korean letters are looked for
+# among the fonts of Linux, Windows and macOS.
+PILLOW = ''
+MATPLOTLIB = str(Path(importlib.util.find_spec('matplotlib').origin).parent / 'mpl-data/fonts/ttf/DejaVuSans.ttf')  # type: ignore[union-attr, arg-type]
+SYSTEM = ('NotoSansCJK-Regular.ttc', 'wqy-zenhei.ttc', 'msyh.ttc', 'malgun.ttf', 'PingFang.ttc', 'Arial Unicode.ttf')
+NO_LETTER = '\uffff'  # what a font draws for it is what it draws for each letter that it lacks
+
+
+def font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
+    """The first font that has all letters of the text, or else Pillow's, which draws boxes for them.
+
+    Args:
+        text: one line.
+        size: in pixels.
+    """
+    for file in (PILLOW, MATPLOTLIB, *SYSTEM):
+        font = _load(file, size)
+        if font is not None and _has(font, text):
+            return font
+    return _load(PILLOW, size)  # type: ignore[return-value]
+
+
+def legible(names: Sequence[str]) -> list[str]:
+    """The names, each on one line; one that no font here has the letters for becomes its place, such as ``#3``."""
+    lines = [' '.join(name.split()) for name in names]
+    return [line if _has(font_for(line, 16), line) else f'#{place}' for place, line in enumerate(lines)]
+
+
+def width_of(text: str, size: int) -> int:
+    """Pixels that a line of text takes."""
+    return round(font_for(text, size).getlength(text))
+
+
+def shortened(text: str, size: int, width: int) -> str:
+    """The text, cut with dots at its end where it is wider than ``width`` pixels."""
+    if width_of(text, size) <= width:
+        return text
+    while text and width_of(f'{text}...', size) > width:
+        text = text[:-1]
+    return f'{text.rstrip()}...'
+
+
+@lru_cache
+def _load(file: str, size: int) -> ImageFont.FreeTypeFont | None:
+    try:
+        return ImageFont.truetype(file, size) if file else ImageFont.load_default(size)  # type: ignore[return-value]
+    except OSError:
+        return None  # it is not on this system
+
+
+def _has(font: ImageFont.FreeTypeFont, text: str) -> bool:
+    return text.isascii() or all(_glyph(font, letter) != _glyph(font, NO_LETTER) for letter in text)
+
+
+@lru_cache(maxsize=4096)
+def _glyph(font: ImageFont.FreeTypeFont, letter: str) -> tuple[tuple[int, int], bytes]:
+    mask = font.getmask(letter)
+    return mask.size, bytes(mask)

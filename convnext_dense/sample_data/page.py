@@ -1,0 +1,109 @@
+"""A page of the sample storybook: its colours, its labels, and the light it is kept in.
+
+Everything is drawn three times as large as it is kept. Shrinking smooths the image; the label maps
+take the middle one of each nine pixels, so that labels of different things never overlap or blend.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from .pen import Pen
+
+FINE = 3  # drawn this many times as large as kept; odd, so that every pixel has a middle
+
+
+@dataclass
+class Page:
+    """A drawn page, still three times as large as it is kept.
+
+    Attributes:
+        colour: uint8 (3H, 3W, 3), RGB.
+        region: uint8 (3H, 3W), 0 unlabelled or 1 + index into ``REGIONS``: the landscape behind the things.
+        owner: int16 (3H, 3W), 0 for the landscape, k for the k-th group, -1 for what nobody labels.
+        groups: for each group its class (index into ``THINGS``), the pixels it would show with nothing
+            in front of it and the whole of it in the image, and whether it is a crowd.
+    """
+
+    colour: np.ndarray
+    region: np.ndarray
+    owner: np.ndarray
+    groups: list[Group] = field(default_factory=list)
+
+    @classmethod
+    def blank(cls, width: int, height: int) -> Page:
+        """An empty page for an image of ``width`` x ``height`` pixels."""
+        shape = (height * FINE, width * FINE)
+        return cls(np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8), np.zeros(shape, np.int16))
+
+    def put(self, pen: Pen, x: float, y: float, owner: int) -> int:
+        """Lay a drawing on the page with its middle at (x, y); returns the pixels of its mask."""
+        rows, cols = self.region.shape
+        height, width = pen.mask.shape
+        left, top = round(x - width / 2), round(y - height / 2)
+        x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + width, cols), min(top + height, rows)
+        if x0 < x1 and y0 < y1:
+            part = slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
+            cv2.copyTo(pen.colour[part], pen.mask[part], self.colour[y0:y1, x0:x1])
+            self.owner[y0:y1, x0:x1][pen.mask[part] > 0] = owner
+        return int(np.count_nonzero(pen.mask))
+
+    def shadow(self, x: float, y: float, rx: float, ry: float, depth: float = 0.42) -> None:
+        """A soft dark oval on the ground."""
+        rows, cols = self.region.shape
+        x0, x1 = (int(np.clip(v, 0, cols)) for v in (x - rx, x + rx))
+        y0, y1 = (int(np.clip(v, 0, rows)) for v in (y - ry, y + ry))
+        if x0 >= x1 or y0 >= y1:
+            return
+        across = ((np.arange(x0, x1, dtype=np.float32) - np.float32(x)) / np.float32(rx)) ** 2
+        down = ((np.arange(y0, y1, dtype=np.float32) - np.float32(y)) / np.float32(ry)) ** 2
+        dim = 1 - np.float32(depth) * np.clip(1 - across[None] - down[:, None], 0, 1)
+        part = self.colour[y0:y1, x0:x1]
+        part[:] = cv2.multiply(part, cv2.merge([dim] * 3), dtype=cv2.CV_8U)
+
+
+@dataclass
+class Group:
+    """One thing on a page, or a crowd of them sharing one mask; ``whole`` counts its pixels unhidden."""
+
+    thing: int
+    whole: int
+    crowd: bool = False
+
+
+def finish(page: Page, rng: np.random.Generator) -> np.ndarray:
+    """Shrink the page to its image and light it: uint8 (H, W, 3), RGB.
+
+    The light has a brightness, a warmth, a direction it falls off in and the uneven wash of watercolour.
+    """
+    rows, cols = page.region.shape
+    height, width = rows // FINE, cols // FINE
+    image = cv2.resize(page.colour, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    turn, fall = rng.uniform(0, 2 * math.pi), rng.uniform(0, 0.14)
+    across, down = np.linspace(-1, 1, width), np.linspace(-1, 1, height)[:, None]
+    slope = (across * math.cos(turn) + down * math.sin(turn)).astype(np.float32)
+    wash = cv2.resize(
+        rng.uniform(-0.05, 0.05, (5, 7)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC
+    )
+    light = rng.uniform(0.84, 1.06) * (1 + fall * slope + wash)
+    warmth = rng.uniform(-0.06, 0.06)
+    image *= light[..., None] * np.array([1 + warmth, 1, 1 - warmth], np.float32)
+    image += rng.normal(0, 1.2, (height, width, 1))  # the grain of the paper
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def middle(fine: np.ndarray) -> np.ndarray:
+    """The kept pixels of a fine label map: the middle one of each block, shape (H, W)."""
+    return fine[FINE // 2 :: FINE, FINE // 2 :: FINE]
+
+
+def regions(page: Page) -> np.ndarray:
+    """The landscape's labels at the size of the image, uint8 (H, W); 0 where two regions meet."""
+    label = middle(page.region).copy()
+    around = np.ones((3, 3), np.uint8)
+    label[cv2.dilate(label, around) != cv2.erode(label, around)] = 0
+    return label

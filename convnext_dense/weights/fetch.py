@@ -1,0 +1,205 @@
+"""Weights from wherever they are: a path, a URL, timm's or Hugging Face's name, an official name; downloaded once."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+import tempfile
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.parse import unquote, urlsplit
+from urllib.request import Request, url2pathname, urlopen
+
+from filelock import FileLock
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from ..errors import UserError
+from ..io.cache import cache_folder
+from ..io.files import whole
+from ..paper import OFFICIAL_WEIGHTS
+from .reader import file_kind
+
+# Hosts whose file names end in the first eight digits of the file's SHA-256.
+HASH_IN_NAME = ('download.pytorch.org', 'download.openmmlab.com')
+HUB_FILES = ('model.safetensors', 'pytorch_model.bin')  # in a repository of Hugging Face's, the safer one first
+HUB_CONFIG = 'config.json'
+TIMEOUT = 30  # seconds without an answer
+CHUNK = 2**20  # bytes
+
+
+def locate(source: str | Path) -> Path:
+    """The file of some weights, downloaded if need be into ``weights`` in the cache folder.
+
+    Args:
+        source: a path as it is; a URL (http, https or file), which may end in ``#sha256=`` and the file's digest; a
+            model of timm's, ``timm:convnext_tiny.fb_in1k``; a repository of Hugging Face's,
+            ``hf:facebook/convnext-tiny-224``; or an official name, ``convnext_tiny_1k_224``.
+
+    Raises:
+        UserError: if the download fails, with the place where the file may be put by hand, or the file is not the one
+            that its digest says.
+    """
+    name = str(source)
+    folder = cache_folder() / 'weights'
+    if name in OFFICIAL_WEIGHTS:
+        url = OFFICIAL_WEIGHTS[name]
+        return _download(url, folder / Path(url).name, f'the official weights {name}')
+    scheme, _, rest = name.partition(':')
+    if scheme in ('http', 'https', 'file') and rest.startswith('//'):
+        return _of_url(name, folder)
+    if scheme == 'timm':
+        return _of_hub(_timm_repository(rest), folder, name)
+    if scheme == 'hf':
+        return _of_hub(rest, folder, name)
+    if '://' in name:
+        raise UserError(f'no weights at {name}: take a path, a URL of https, timm:NAME, hf:REPO or an official name')
+    near = difflib.get_close_matches(name, OFFICIAL_WEIGHTS, n=3)
+    if near and not Path(source).exists():
+        raise UserError(f'no file and no official weights at {source}: did you mean {" or ".join(near)}?')
+    return Path(source)
+
+
+def _of_url(source: str, folder: Path) -> Path:
+    url, _, fragment = source.partition('#')
+    parts = urlsplit(url)
+    digest = fragment.removeprefix('sha256=').lower() or None
+    if fragment and not re.fullmatch(r'sha256=[0-9a-fA-F]{64}', fragment):
+        raise UserError(f'{source}: what follows # must be sha256= and the 64 digits of the digest')
+    if parts.scheme == 'file':
+        path = Path(url2pathname(parts.path))
+        return _verified(path, digest) if path.is_file() else path
+    name = Path(unquote(parts.path)).name
+    if not name:
+        raise UserError(f'{source} names no file')
+    if parts.hostname in HASH_IN_NAME and digest is None:
+        in_name = re.search(r'-([0-9a-f]{8})\.\w+$', name)
+        digest = in_name[1] if in_name else None
+    key = hashlib.sha256(url.encode()).hexdigest()[:8]  # other hosts have files of the same name
+    return _download(url, folder / f'{key}-{name}', f'the weights {name}', digest)
+
+
+def _download(url: str, file: Path, what: str, digest: str | None = None) -> Path:
+    """A file by HTTP, whole or not at all; ``digest`` is its SHA-256, or how that begins."""
+    if not file.is_file():
+        with _explained(f'{what} cannot be downloaded from {url}', file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f'{file}.lock'):  # of several processes one downloads
+                if not file.is_file():
+                    with whole(file) as temporary:
+                        _transfer(url, temporary)
+                        _verified(temporary, digest, 'what came')
+        return file
+    return _verified(file, digest)
+
+
+def _transfer(url: str, file: Path) -> None:
+    start, size = b'', 0
+    request = Request(url, headers={'User-Agent': 'convnext_dense'})
+    with urlopen(request, timeout=TIMEOUT) as response, open(file, 'wb') as out, _progress() as bar:
+        length = int(response.headers.get('Content-Length') or 0)
+        task = bar.add_task(Path(url).name, total=length or None)
+        while chunk := response.read(CHUNK):
+            out.write(chunk)
+            start, size = start or chunk[:64], size + len(chunk)
+            bar.advance(task, len(chunk))
+    if length and size != length:
+        raise OSError(f'the transfer broke off after {size} of {length} bytes')
+    kind = file_kind(start)
+    if kind in ('empty', 'web page', 'unknown'):
+        raise OSError({'empty': 'it is empty', 'unknown': 'it is no checkpoint'}.get(kind, f'it is a {kind}'))
+
+
+def _verified(file: Path, digest: str | None, name: str = '') -> Path:
+    if digest is None:
+        return file
+    found = hashlib.sha256()
+    with open(file, 'rb') as content:
+        while chunk := content.read(CHUNK):
+            found.update(chunk)
+    if found.hexdigest().startswith(digest):
+        return file
+    message = f'{name or file} is not the file that was meant: its SHA-256 is {found.hexdigest()}, not {digest}'
+    raise OSError(message) if name else UserError(f'{message}; delete it')
+
+
+def _timm_repository(name: str) -> str:
+    import timm  # here, because it takes seconds to import
+
+    known = timm.models.get_pretrained_cfg(name) if timm.models.is_model(name) else None
+    if known is None or not known.hf_hub_id or not timm.models.is_model_in_modules(name.split('.')[0], ['convnext']):
+        names = timm.list_models('convnext*', pretrained=True)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or names[:3]
+        raise UserError(f'timm has no ConvNeXt weights named {name}: did you mean {" or ".join(near)}?')
+    return known.hf_hub_id
+
+
+def _of_hub(repository: str, folder: Path, source: str) -> Path:
+    """The weights of a repository of Hugging Face's, and beside them its config.json if it has one."""
+    folder = folder / repository.replace('/', '--')
+    if (here := _weights_in(folder)) is None:
+        with _explained(f'{source} cannot be downloaded', folder / HUB_FILES[0]):
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / '.lock'):
+                if (here := _weights_in(folder)) is None:
+                    here = _download_from_hub(repository, folder)
+    return here
+
+
+def _weights_in(folder: Path) -> Path | None:
+    return next((folder / name for name in HUB_FILES if (folder / name).is_file()), None)
+
+
+def _download_from_hub(repository: str, folder: Path) -> Path:
+    import huggingface_hub as hub
+    from huggingface_hub.errors import HTTPError as HubError  # of the HTTP library that it is built on
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        files = {file.rfilename: file for file in hub.model_info(repository, files_metadata=True).siblings or []}
+        wanted = next((name for name in HUB_FILES if name in files), None)
+        if wanted is None:
+            raise OSError(f'the repository has no {" and no ".join(HUB_FILES)}')
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            for name in (HUB_CONFIG, wanted):  # where the weights are, all is there
+                if name in files:
+                    file = Path(hub.hf_hub_download(repository, name, local_dir=temporary))
+                    lfs = files[name].lfs
+                    os.replace(_verified(file, lfs.sha256 if lfs else None, 'what came'), folder / name)
+    except RepositoryNotFoundError:
+        raise OSError('there is no such repository, or it asks for a login') from None
+    except HubError as error:
+        raise OSError(str(error)) from None
+    return folder / wanted
+
+
+class _explained:
+    """Whatever goes wrong in the block is one line, with the place where the file may be put."""
+
+    def __init__(self, what: str, file: Path) -> None:
+        self.what = what
+        self.file = file
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        # ValueError is what Hugging Face's library says to an impossible name
+        if not isinstance(error, OSError | HTTPException | ValueError) or isinstance(error, UserError):
+            return
+        if isinstance(error, URLError) and not isinstance(error, HTTPError):
+            reason = str(error.reason)
+        else:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+            reason = lines[0] if lines else type(error).__name__
+        raise UserError(f'{self.what} ({reason}): put the file at {self.file}, or take other weights') from None
+
+
+def _progress() -> Progress:
+    """A bar on a terminal, nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (TextColumn('{task.description}'), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -1,0 +1,389 @@
+"""The formats that ConvNeXt weights are published in, as a table of names: recognising them, and converting both ways.
+
+``convert(model.state_dict(), 'timm').state`` is what timm's model of this size loads, and
+``convert(timm_model.state_dict(), 'ours').state`` is what ours loads. Tensors are renamed and reshaped, never changed.
+
+In our names, a backbone lies under ``backbone.``, a classifier's linear layer under ``head.``; neck and heads of dense
+models keep the names that mmdet and mmseg give them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from torch import Tensor
+
+from ..errors import UserError
+from ..models.convnext import SIZES, Size
+
+STAGES = range(4)
+
+
+@dataclass(frozen=True)
+class Format:
+    """Where a format keeps what: names of modules, with the places {s} (stage), {b} (block), {i} (0 or 1) and, for
+    numbers that count otherwise, {down} = 2s, {stage} = 2s + 1 and {after} = s + 1."""
+
+    name: str
+    stem: tuple[str, str] = ('downsample_layers.0.0', 'downsample_layers.0.1')  # convolution, norm
+    downsample: str = 'downsample_layers.{s}.{i}'  # norm, convolution
+    block: str = 'stages.{s}.{b}'
+    dwconv: str = 'dwconv'
+    norm: str = 'norm'
+    pwconv: tuple[str, str] = ('pwconv1', 'pwconv2')
+    gamma: str = 'gamma'
+    gamma_shape: tuple[int, ...] = (-1,)
+    grn: tuple[str, str] | None = ('grn.gamma', 'grn.beta')  # None for a format without V2
+    grn_shape: tuple[int, ...] = (1, 1, 1, -1)
+    final_norm: str | None = 'norm'
+    output_norm: str | None = 'norm{s}'
+    head: str | None = 'head'
+    prefixes: tuple[str, ...] = ('',)  # of the backbone in a whole model, V1's and V2's; the head has none
+    dense: bool = False  # whether detectors and segmentors come in it, with mmdet's and mmseg's names
+
+    @property
+    def signature(self) -> str:
+        """A name that weights in this format have, and in no other."""
+        return f'{self.block.format(s=0, b=0, down=0, stage=1)}.{self.dwconv}.weight'
+
+    def names(self, blocks: int, final_norm: bool = True) -> dict[str, str]:
+        """Our modules and bare parameters to theirs, for up to so many blocks in a stage.
+
+        ``final_norm`` is for mmpretrain, which gives one name to the norm of the last output and to the final norm.
+        """
+        names = {f'backbone.downsample_layers.0.{i}': stem for i, stem in enumerate(self.stem)}
+        for s in STAGES:
+            place = dict(s=s, down=2 * s, stage=2 * s + 1, after=s + 1)
+            for i in (0, 1) if s else ():
+                names[f'backbone.downsample_layers.{s}.{i}'] = self.downsample.format(i=i, **place)
+            for b in range(blocks):
+                ours, theirs = f'backbone.stages.{s}.{b}', self.block.format(b=b, **place)
+                names[f'{ours}.dwconv'] = f'{theirs}.{self.dwconv}'
+                names[f'{ours}.norm'] = f'{theirs}.{self.norm}'
+                for n, pwconv in enumerate(self.pwconv, start=1):
+                    names[f'{ours}.pwconv{n}'] = f'{theirs}.{pwconv}'
+                names[f'{ours}.gamma'] = f'{theirs}.{self.gamma}'
+                for own, other in zip(('gamma', 'beta'), self.grn or (), strict=False):
+                    names[f'{ours}.grn.{own}'] = f'{theirs}.{other}'
+            if self.output_norm:
+                names[f'backbone.norm{s}'] = self.output_norm.format(**place)
+        if self.final_norm and final_norm:
+            names = {ours: theirs for ours, theirs in names.items() if theirs != self.final_norm}
+            names['backbone.norm'] = self.final_norm
+        if self.head:
+            names['head'] = self.head
+        return names
+
+
+OURS = Format('ours', prefixes=('backbone.',), dense=True)
+OFFICIAL = Format('official')
+TIMM = Format(
+    name='timm',
+    stem=('stem.0', 'stem.1'),
+    downsample='stages.{s}.downsample.{i}',
+    block='stages.{s}.blocks.{b}',
+    dwconv='conv_dw',
+    pwconv=('mlp.fc1', 'mlp.fc2'),
+    grn=('mlp.grn.weight', 'mlp.grn.bias'),
+    grn_shape=(-1,),
+    final_norm='head.norm',
+    output_norm=None,
+    head='head.fc',
+)
+TIMM_FEATURES = replace(
+    TIMM,
+    name='timm, features_only',
+    stem=('stem_0', 'stem_1'),
+    downsample='stages_{s}.downsample.{i}',
+    block='stages_{s}.blocks.{b}',
+    final_norm=None,
+    head=None,
+)
+TORCHVISION = Format(
+    name='torchvision',
+    stem=('features.0.0', 'features.0.1'),
+    downsample='features.{down}.{i}',
+    block='features.{stage}.{b}',
+    dwconv='block.0',
+    norm='block.2',
+    pwconv=('block.3', 'block.5'),
+    gamma='layer_scale',
+    gamma_shape=(-1, 1, 1),
+    grn=None,
+    final_norm='classifier.0',
+    output_norm=None,
+    head='classifier.2',
+)
+HF = Format(
+    name='hf',
+    stem=('embeddings.patch_embeddings', 'embeddings.layernorm'),
+    downsample='encoder.stages.{s}.downsampling_layer.{i}',
+    block='encoder.stages.{s}.layers.{b}',
+    norm='layernorm',
+    gamma='layer_scale_parameter',
+    grn=('grn.weight', 'grn.bias'),
+    final_norm='layernorm',
+    output_norm='hidden_states_norms.stage{after}',
+    head='classifier',
+    prefixes=('convnext.', 'convnextv2.'),
+)
+MMPRETRAIN = Format(
+    name='mmpretrain',
+    dwconv='depthwise_conv',
+    pwconv=('pointwise_conv1', 'pointwise_conv2'),
+    grn_shape=(-1,),
+    final_norm='norm3',
+    head='head.fc',
+    prefixes=('backbone.',),
+    dense=True,
+)
+FORMATS = {f.name: f for f in (OURS, OFFICIAL, TIMM, TORCHVISION, HF, MMPRETRAIN)}
+
+# Two of the official release's own: the encoder of V2's masked pre-training, and the isotropic networks.
+FCMAE = 'encoder.stages.0.0.dwconv.kernel'
+ISOTROPIC = 'blocks.0.dwconv.weight'
+# timm builds these with 1x1 convolutions, whose kernels are (out, in, 1, 1), and the others with matrices
+TIMM_CONV_MLP = ('atto', 'femto', 'pico', 'nano')
+
+
+class Converted(NamedTuple):
+    """Weights in another format.
+
+    Attributes:
+        source: the format they came in, in words.
+        state: name to tensor.
+        left_over: names of the source that have no place in the other format.
+    """
+
+    source: str
+    state: dict[str, Tensor]
+    left_over: list[str]
+
+
+def convert(
+    state_dict: Mapping[str, Tensor], to: str, conv_mlp: bool | None = None, path: object = 'the state dict'
+) -> Converted:
+    """Recognise the weights of a ConvNeXt, V1 or V2, and give them the names and shapes of a format.
+
+    Args:
+        state_dict: in any of the formats; the backbone may be part of a detector or segmentor.
+        to: a key of :data:`FORMATS`. ``'hf'`` is a ``ConvNextForImageClassification``, or a ``ConvNextModel`` where
+            there is no head.
+        conv_mlp: timm's option of that name; None for what timm's own network of this size has.
+        path: what errors call the weights.
+
+    Raises:
+        UserError: if they are no ConvNeXt's, or there are several, or the format has no such network.
+    """
+    ours = _to_ours(state_dict, path)
+    if to == OURS.name:
+        return ours
+    state, left_over = _from_ours(ours.state, FORMATS[to], conv_mlp)
+    return Converted(ours.source, state, ours.left_over + left_over)
+
+
+# -- from any format to our names
+
+
+def _to_ours(state_dict: Mapping[str, Tensor], path: object) -> Converted:
+    signatures: list[tuple[str, Format | None]] = [(FCMAE, None), (ISOTROPIC, None)]
+    signatures += [(f.signature, f) for f in (OFFICIAL, TIMM, TIMM_FEATURES, TORCHVISION, HF, MMPRETRAIN)]
+    found = [
+        (name.removesuffix(end), end, format)
+        for name in state_dict
+        for end, format in signatures
+        if name == end or name.endswith(f'.{end}')
+    ]
+    if not found:
+        raise UserError(f'{path} holds no ConvNeXt weights: its first tensors are {_first_names(state_dict)}')
+    if len(found) > 1:
+        places = ' and '.join(f'{prefix or "the top level"} ({end})' for prefix, end, _ in found[:3])
+        raise UserError(
+            f'{path} holds more than one ConvNeXt, at {places}: save the wanted one alone; '
+            f'its first tensors are {_first_names(state_dict)}'
+        )
+    prefix, end, format = found[0]
+    if end == FCMAE:
+        state, left_over = _of_fcmae(state_dict, prefix)
+        return Converted("official, FCMAE's encoder", state, left_over)
+    if format in (None, OFFICIAL):
+        whole = prefix.endswith('backbone.')
+        return _of_our_names(state_dict, prefix, OURS if whole else OFFICIAL)
+    return _of_their_names(state_dict, prefix, format)
+
+
+def _first_names(state_dict: Mapping[str, Tensor]) -> str:
+    return ', '.join(list(state_dict)[:3])
+
+
+def _of_our_names(state_dict: Mapping[str, Tensor], prefix: str, format: Format) -> Converted:
+    """Ours, with neck and heads beside the backbone; official ones, whose only part beside it is ``head``."""
+    state, left_over = {}, []
+    outer = prefix.removesuffix('backbone.')
+    for name, tensor in state_dict.items():
+        if not name.startswith(outer):
+            left_over.append(name)
+        elif format is OURS or name.startswith(f'{outer}head.'):
+            state[name.removeprefix(outer)] = tensor
+        else:
+            state[f'backbone.{name.removeprefix(outer)}'] = tensor
+    return Converted(format.name, state, left_over)
+
+
+def _of_their_names(state_dict: Mapping[str, Tensor], prefix: str, format: Format) -> Converted:
+    outer = prefix
+    for inner in format.prefixes:
+        outer = outer.removesuffix(inner)
+    beside = [name for name in state_dict if name.startswith(outer) and not name.startswith(prefix)]
+    heads = [name for name in beside if not name.startswith(f'{outer}{format.head}.')]
+    norms = [s for s in STAGES if f'{prefix}norm{s}.weight' in state_dict]
+    final_norm = format is not MMPRETRAIN or (norms == [3] and not heads)
+    names = format.names(_most_blocks(state_dict), final_norm)
+    theirs = {other: own for own, other in names.items()}
+
+    state, left_over = {}, []
+    for name, tensor in state_dict.items():
+        inside = name.startswith(prefix)
+        other = name.removeprefix(prefix) if inside else name.removeprefix(outer)
+        own = _renamed(other, theirs)
+        if own is not None and inside == (own.startswith('backbone.') or prefix == outer):
+            state[own] = _in_our_shape(own, tensor)
+        elif inside:
+            state[f'backbone.{other}'] = tensor  # no part of our network: loading it will fail, and name it
+        elif format.dense and name in beside:
+            state[other] = tensor
+        else:
+            left_over.append(name)
+    return Converted(format.name, state, left_over)
+
+
+def _most_blocks(names: Collection[str]) -> int:
+    """A number that no stage has more blocks than: of tensors, or more than any number in their names."""
+    numbers = {int(n) for name in names for n in re.findall(r'\d+', name)}
+    return min(1 + max(numbers, default=0), len(names))
+
+
+def _renamed(name: str, names: Mapping[str, str]) -> str | None:
+    """The name of a tensor by those of modules and bare parameters."""
+    if name in names:
+        return names[name]
+    module, _, leaf = name.rpartition('.')
+    return f'{names[module]}.{leaf}' if module in names else None
+
+
+def _in_our_shape(name: str, tensor: Tensor) -> Tensor:
+    """A shape that isn't the format's stays, to be named when it does not fit."""
+    if '.grn.' in name and tensor.ndim == 1:
+        return tensor.view(1, 1, 1, -1)
+    if name.endswith('.gamma') and tensor.ndim == 3 and tensor.shape[1:] == (1, 1):
+        return tensor.flatten()
+    if re.search(r'\.pwconv[12]\.weight$', name) and tensor.ndim == 4 and tensor.shape[2:] == (1, 1):
+        return tensor.flatten(1)
+    return tensor
+
+
+def _of_fcmae(state_dict: Mapping[str, Tensor], prefix: str) -> tuple[dict[str, Tensor], list[str]]:
+    """The encoder of V2's masked pre-training, whose sparse convolutions store their kernels flattened.
+
+    A kernel is (k * k, C) where it is depthwise and (k * k, in, out) elsewhere, its positions column by column; norms
+    and pointwise layers sit one level deeper, under ``ln`` and ``linear``; GRN's parameters are (1, 4C).
+    """
+    state, left_over = {}, []
+    for name, tensor in state_dict.items():
+        if not name.startswith(f'{prefix}encoder.'):
+            left_over.append(name)  # the decoder and its mask token
+            continue
+        rest = name.removeprefix(f'{prefix}encoder.')
+        if rest.endswith('.kernel'):
+            side = math.isqrt(tensor.shape[0])
+            if tensor.ndim == 2:
+                tensor = tensor[:, None]  # (k * k, 1, C)
+            tensor = tensor.permute(2, 1, 0).unflatten(2, (side, side)).transpose(2, 3).contiguous()
+            rest = rest.removesuffix('kernel') + 'weight'
+        rest = rest.replace('.ln.', '.').replace('.linear.', '.')
+        if rest.endswith('.bias'):
+            tensor = tensor.flatten()
+        elif '.grn.' in rest:
+            tensor = tensor.reshape(1, 1, 1, -1)
+        state[f'backbone.{rest}'] = tensor
+    return state, left_over
+
+
+# -- from our names to any format
+
+
+def _from_ours(
+    state_dict: Mapping[str, Tensor], format: Format, conv_mlp: bool | None
+) -> tuple[dict[str, Tensor], list[str]]:
+    arch = arch_of(state_dict)
+    if arch.version == 2 and format.grn is None:
+        raise UserError(f'{format.name} has no ConvNeXt V2: take another format')
+    if not all(arch.size.depths) and format not in (OURS, OFFICIAL):
+        raise UserError(f'{format.name} has no isotropic ConvNeXt: take the format official or ours')
+    whole = 'head.weight' in state_dict or format is MMPRETRAIN
+    prefix = format.prefixes[min(arch.version, len(format.prefixes)) - 1] if whole else ''
+    names = format.names(_most_blocks(state_dict), final_norm='backbone.norm.weight' in state_dict)
+    if conv_mlp is None:
+        conv_mlp = arch.name in TIMM_CONV_MLP
+
+    state, left_over = {}, []
+    for name, tensor in state_dict.items():
+        other = _renamed(name, names)
+        if other is not None:
+            inside = name.startswith('backbone.')
+            state[f'{prefix}{other}' if inside else other] = _in_their_shape(name, tensor, format, conv_mlp)
+        elif format.dense and not name.startswith('backbone.'):
+            state[name] = tensor
+        elif format is OFFICIAL and name.startswith('backbone.'):
+            state[name.removeprefix('backbone.')] = tensor  # the isotropic networks' and the roadmap's
+        else:
+            left_over.append(name)
+    return state, left_over
+
+
+def _in_their_shape(name: str, tensor: Tensor, format: Format, conv_mlp: bool) -> Tensor:
+    if '.grn.' in name:
+        return tensor.reshape(format.grn_shape)
+    if name.endswith('.gamma'):
+        return tensor.reshape(format.gamma_shape)
+    if format is TIMM and conv_mlp and re.search(r'\.pwconv[12]\.weight$', name):
+        return tensor[:, :, None, None]
+    return tensor
+
+
+# -- what network the weights are of
+
+
+class Arch(NamedTuple):
+    """What a state dict tells about a backbone."""
+
+    version: int
+    size: Size
+    name: str | None  # None where it is no published size
+
+    def __str__(self) -> str:
+        if not any(self.size.depths):
+            return 'isotropic ConvNeXt'
+        size = self.name or f'depths {self.size.depths}, dims {self.size.dims}'
+        return f'ConvNeXt V{self.version} {size}'
+
+
+def arch_of(state_dict: Mapping[str, Tensor]) -> Arch:
+    """The network of weights in our names.
+
+    Its four depths and dims are 0 where there is no such stage, as in the isotropic networks.
+    """
+    depths, dims = [], []
+    for s in STAGES:
+        blocks = {name.split('.')[3] for name in state_dict if name.startswith(f'backbone.stages.{s}.')}
+        depths.append(len(blocks))
+        places = re.compile(rf'backbone\.(stages\.{s}\.\d+\.dwconv|downsample_layers\.{s}\.\d+)\.weight$')
+        kernels = (t for name, t in state_dict.items() if places.match(name) and t.ndim == 4)
+        dims.append(len(next(kernels, ())))
+    size = Size((depths[0], depths[1], depths[2], depths[3]), (dims[0], dims[1], dims[2], dims[3]))
+    version = 2 if any('.grn.' in name for name in state_dict) else 1
+    return Arch(version, size, next((name for name, known in SIZES.items() if known == size), None))

@@ -1,0 +1,162 @@
+"""``check_data`` from its command line, and what ``train`` checks before it starts."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from convnext_dense.cli import run_verb
+from tests.helpers import coco_files
+from tests.helpers.mask_folder import write_mask_folder
+from tests.helpers.run_tool import ATTO, ROOT, train
+
+DETECTOR, SEGMENTOR = 'configs/det/cascade_convnext_a_coco.py', 'configs/seg/upernet_convnext_a_ade20k.py'
+
+
+def check_data(data: Path | str, *arguments: str, config: str = ATTO) -> int:
+    return run_verb('check_data', [config, '--data', str(data), '--workers', '1', *arguments])
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
+
+
+def test_a_good_image_folder_is_reported_and_drawn(own_image_folder, tmp_path, capsys):
+    file, sheet = tmp_path / 'new' / 'check.json', tmp_path / 'check.png'
+    assert check_data(own_image_folder, '--json', str(file), '--sheet', str(sheet)) == 0
+    said = capsys.readouterr().out
+    assert 'classification, 3 classes' in said
+    assert 'nothing stands in the way of a run: nothing was found' in said
+    content = json.loads(file.read_text())
+    assert content['problems'] == 0
+    assert content['splits']['train']['images'] == content['splits']['train']['readable'] == 24
+    assert content['splits']['val']['size'] == {'least': [48, 48], 'median': [48, 48], 'largest': [48, 48]}
+    assert content['classes'][2] == {'name': 'red', 'train': {'images': 8}, 'val': {'images': 2}}
+    drawn = np.asarray(Image.open(sheet)).astype(int)
+    for colour in ((40, 60, 220), (40, 200, 60), (220, 50, 40)):
+        assert (abs(drawn - colour).max(axis=-1) < 40).mean() > 0.05
+
+
+def test_bad_images_are_named_everywhere(own_image_folder, tmp_path, capsys):
+    bad = own_image_folder / 'train' / 'red' / '02.jpg'
+    bad.write_bytes(bad.read_bytes()[:400])
+    shutil.copy(own_image_folder / 'train' / 'red' / '00.jpg', own_image_folder / 'val' / 'red' / 'known.jpg')
+    file, sheet = tmp_path / 'check.json', tmp_path / 'check.png'
+    assert check_data(own_image_folder, '--json', str(file), '--sheet', str(sheet)) == 1
+    said = capsys.readouterr().out
+    assert "problem  train: 1 image that can't be decoded: restore or remove them" in said
+    assert f'{bad} (' in said
+    assert 'a run would be harmed: 2 problems' in said
+    findings = json.loads(file.read_text())['findings']
+    assert [f['images'] for f in findings if 'decoded' in f['what']] == [[str(bad)]]
+    drawn = np.asarray(Image.open(sheet))
+    assert (drawn[12:236, 12:236] == 225).all()  # in its place, first of all
+
+
+def test_data_of_three_tasks_meet_configs_of_others(own_image_folder, tmp_path, capsys):
+    coco, masks = tmp_path / 'coco', write_mask_folder(tmp_path / 'masks')
+    for split in ('train', 'val'):
+        coco_files.write(coco, coco_files.content(), split)
+    folders = {ATTO: own_image_folder, DETECTOR: coco, SEGMENTOR: masks}
+    for config in folders:
+        for own, folder in folders.items():
+            code = check_data(folder, '--sheet', str(tmp_path / 'sheet.png'), config=config)
+            said = capsys.readouterr()
+            if config == own:
+                assert code == (0 if config == ATTO else 1)  # theirs have the same images in both splits
+                assert 'written: ' in said.out
+            else:
+                assert code == 2
+                assert said.err.startswith('error: no ') and 'expected' in said.err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (('--json', '{file}/check.json'), 'check.json cannot be written'),
+        (('--sheet', '{file}/check.png'), 'check.png cannot be written'),
+        (('--sheet', 'sheet'), 'give it the suffix of an image format'),
+        (('--workers', '0'), '--workers 0: take at least 1'),
+    ],
+)
+def test_arguments_that_cannot_work(own_image_folder, tmp_path, capsys, arguments, said):
+    (tmp_path / 'file').touch()
+    assert check_data(own_image_folder, *(a.format(file=tmp_path / 'file') for a in arguments)) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_no_data(tmp_path, capsys):
+    (tmp_path / 'empty').mkdir()
+    for folder in ('nothing', 'empty'):
+        assert check_data(tmp_path / folder) == 2
+        assert '--data PATH, or take --data sample' in capsys.readouterr().err
+
+
+def test_training_opens_some_images_first(own_image_folder, tmp_path, capsys):
+    assert train(own_image_folder, tmp_path / 'good', '--epochs', '1') == 0
+    said = capsys.readouterr().out
+    assert 'train: 24 images, 3 classes of 8 (blue) to 8 (blue) images' in said
+    (own_image_folder / 'val' / 'red' / '01.jpg').write_text('<html>not found</html>')
+    assert train(own_image_folder, tmp_path / 'bad', '--epochs', '1') == 2
+    error = capsys.readouterr().err
+    assert '01.jpg (it is an HTML page)' in error and 'check_data.py' in error
+    assert train(own_image_folder, tmp_path / 'skip', '--epochs', '1', '--on-bad-image', 'skip') == 0
+
+
+def test_training_checks_all_images_when_asked(own_image_folder, tmp_path, capsys):
+    bad = own_image_folder / 'train' / 'red' / '02.jpg'
+    bad.write_bytes(bad.read_bytes()[:-300])  # its header is whole
+    assert train(own_image_folder, tmp_path / 'w', '--epochs', '1', '--check-data') == 2
+    said = capsys.readouterr()
+    assert f'{bad} (' in said.out
+    assert 'the data have 1 problem, named above: mend them, or train without --check-data' in said.err
+    assert not list(tmp_path.glob('w/*/vis_data'))
+    assert train(own_image_folder, tmp_path / 'w', '--epochs', '1', '--check-data', '--on-bad-image', 'skip') == 0
+
+
+def test_interrupting_ends_all_processes(tmp_path):
+    """An image that is a pipe keeps a worker waiting for as long as it takes."""
+    root = tmp_path / 'images'
+    for split in ('train', 'val'):
+        for name in ('a', 'b'):
+            (root / split / name).mkdir(parents=True)
+            os.mkfifo(root / split / name / 'pipe.jpg')
+    command = [sys.executable, 'tools/check_data.py', ATTO, '--data', str(root), '--workers', '2']
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 100
+    while len(workers := forks(process.pid)) < 2 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(workers) == 2, process.communicate(timeout=5)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert error.splitlines() == ['interrupted']
+    assert not any(Path(f'/proc/{pid}').exists() for pid in workers)
+
+
+def forks(pid: int) -> list[str]:
+    """Child processes that are copies of the process, not the commands that some import runs."""
+    own, found = Path(f'/proc/{pid}/cmdline').read_bytes(), []
+    for child in Path(f'/proc/{pid}/task/{pid}/children').read_text().split():
+        with contextlib.suppress(OSError):  # it has ended
+            if Path(f'/proc/{child}/cmdline').read_bytes() == own:
+                found.append(child)
+    return found

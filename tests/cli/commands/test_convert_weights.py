@@ -1,0 +1,119 @@
+"""Converting files of weights on the command line."""
+
+import os
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file
+
+from convnext_dense.cli import run_verb
+from convnext_dense.models import ConvNeXt, ImageClassifier
+from convnext_dense.weights.reader import read_checkpoint
+
+
+@pytest.fixture(scope='module')
+def model() -> ImageClassifier:
+    backbone = dict(type='convnext_dense.ConvNeXt', arch='atto', out_indices=None, version=2)
+    return ImageClassifier(backbone, 3)
+
+
+@pytest.fixture
+def source(model, tmp_path) -> Path:
+    average = {n: t + 1 for n, t in model.state_dict().items()}
+    meta = {'dataset_meta': {'classes': ['a', 'b', 'c']}}
+    torch.save({'state_dict': model.state_dict(), 'ema_state_dict': average, 'meta': meta}, tmp_path / 'ours.pth')
+    return tmp_path / 'ours.pth'
+
+
+def convert(*arguments: object) -> int:
+    return run_verb('convert_weights', [str(argument) for argument in arguments])
+
+
+def test_a_journey_through_all_formats_ends_where_it_began(source, model, tmp_path, capsys):
+    for i, to in enumerate(('official', 'timm', 'hf', 'mmpretrain', 'ours')):
+        suffix = '.safetensors' if i % 2 else '.pth'
+        target = tmp_path / 'deep' / 'er' / f'{to}{suffix}'
+        assert convert(source, target, '--to', to) == 0
+        out = capsys.readouterr().out
+        assert 'ConvNeXt V2 atto, 3 classes' in out
+        assert f'mapped     {len(model.state_dict())} tensors' in out
+        assert 'left over  nothing' in out and 'fresh      nothing' in out
+        source = target
+    written = {path.name: path.stat().st_mode & 0o777 for path in source.parent.iterdir()}
+    new = tmp_path / 'new'
+    new.touch()
+    assert set(written) == {'official.pth', 'timm.safetensors', 'hf.pth', 'mmpretrain.safetensors', 'ours.pth'}
+    assert set(written.values()) == {new.stat().st_mode & 0o777}
+    state = read_checkpoint(source)['state_dict']
+    assert all(torch.equal(t, state[n]) for n, t in model.state_dict().items())
+
+
+def test_the_average_is_written_when_asked_for(source, model, tmp_path):
+    assert convert(source, tmp_path / 'x.pth', '--weights', 'ema') == 0
+    state = read_checkpoint(tmp_path / 'x.pth')
+    assert torch.equal(state['state_dict']['head.bias'], model.head.bias + 1)
+    assert state['meta']['dataset_meta']['classes'] == ['a', 'b', 'c']
+
+
+@pytest.mark.parametrize('name', ['x.pth', 'x.safetensors'])
+def test_a_full_disk_leaves_what_was_there(source, tmp_path, capsys, name):
+    """The kernel's own ENOSPC, from /dev/full."""
+    (tmp_path / name).write_bytes(b'old')
+    (tmp_path / f'.{os.getpid()}.{name}').symlink_to('/dev/full')
+    assert convert(source, tmp_path / name, '--force') == 2
+    assert f'{name} cannot be written (No space left on device)' in capsys.readouterr().err
+    assert (tmp_path / name).read_bytes() == b'old'
+    assert {path.name for path in tmp_path.iterdir()} == {'ours.pth', name}
+
+
+def test_what_it_writes_loads_into_the_library_of_that_name(source, tmp_path):
+    assert convert(source, tmp_path / 'x.safetensors', '--to', 'timm', '--safetensors') == 0
+    timm.create_model('convnextv2_atto', num_classes=3).load_state_dict(load_file(tmp_path / 'x.safetensors'))
+
+
+def test_a_detectors_backbone_and_what_is_left_of_it(tmp_path, capsys):
+    backbone = ConvNeXt(dict(depths=[1, 1, 1, 1], dims=[4, 8, 12, 16]))
+    state = {f'backbone.{n}': t for n, t in backbone.state_dict().items()} | {'neck.a.weight': torch.ones(2)}
+    torch.save({'state_dict': state}, tmp_path / 'x.pth')
+    assert convert(tmp_path / 'x.pth', tmp_path / 'y.pth', '--to', 'torchvision') == 0
+    out = capsys.readouterr().out
+    norms = ', '.join(f'backbone.norm{s} (2 tensors)' for s in range(4))
+    assert f'left over  {norms}, neck (1 tensors)' in out
+    assert 'fresh      final norm, head' in out
+
+
+def test_nothing_is_overwritten_unasked(source, tmp_path, capsys):
+    other = tmp_path / 'other.pth'
+    other.write_bytes(b'mine')
+    before = source.read_bytes()
+    (tmp_path / 'link.pth').symlink_to(source)
+    for target, force, said in (
+        (other, [], 'exists: name another file, or replace it with --force'),
+        (source, ['--force'], 'is the file to read'),
+        (tmp_path / 'link.pth', ['--force'], 'is the file to read'),
+        (tmp_path, [], 'is a folder'),
+        (tmp_path / 'x.pth', ['--safetensors'], 'call it x.safetensors'),
+    ):
+        assert convert(source, target, *force) == 2
+        assert said in capsys.readouterr().err
+    assert (other.read_bytes(), source.read_bytes()) == (b'mine', before)
+    assert convert(source, other, '--force') == 0
+    assert 'state_dict' in read_checkpoint(other)
+    assert not list(tmp_path.glob('.*'))
+
+
+def test_what_is_no_whole_convnext_is_refused_with_its_differences(source, tmp_path, capsys):
+    state = torch.load(source)['state_dict']
+    for change, said in (
+        ({'backbone.stages.1.0.dwconv.bias': None}, 'stages.1.0.dwconv.bias is missing'),
+        ({'backbone.stages.1.0.pwconv1.bias': torch.ones(7)}, 'stages.1.0.pwconv1.bias is (7,) instead of (320,)'),
+        ({'backbone.extra.weight': torch.ones(7)}, 'extra.weight (7,) is left over'),
+        ({n: None for n in state if n.startswith('backbone.stages.3')}, 'is missing'),
+    ):
+        changed = {n: t for n, t in {**state, **change}.items() if t is not None}
+        torch.save(changed, tmp_path / 'x.pth')
+        assert convert(tmp_path / 'x.pth', tmp_path / 'y.pth') == 2
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / 'y.pth').exists()

@@ -1,0 +1,220 @@
+"""``export_onnx``: files give PyTorch's numbers at any size and say what they are; the check finds what is wrong."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+from convnext_dense.cli import run_verb
+from convnext_dense.errors import UserError
+from convnext_dense.export import Classifier, graph_for
+from convnext_dense.export.check import _instances, compare
+from convnext_dense.export.write import write
+from convnext_dense.inference.predictor import Predictor, load
+from tests.export.test_detection import write_mask_rcnn
+from tests.helpers.small_models import CLASSES, write_checkpoint, write_config
+from tests.inference.test_predictor import scene
+
+MEAN, STD = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))  # ImageNet's
+OTHER_SIZES = ((1, 77, 131), (3, 128, 64))  # images, height, width
+
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory) -> Path:
+    """``TASK.py`` and ``TASK.pth`` of each task, and two images."""
+    folder = tmp_path_factory.mktemp('models')
+    write_mask_rcnn(folder).rename(folder / 'detection.py')
+    for task in ('classification', 'segmentation', 'detection'):
+        config = folder / 'detection.py' if task == 'detection' else write_config(task, folder)
+        write_checkpoint(config, folder / f'{task}.pth', classes=CLASSES)
+    for seed in (0, 1):
+        Image.fromarray(scene(160, 120, seed)).save(folder / f'{seed}.png')
+    return folder
+
+
+def export(files: Path, task: str, out: Path | str, *arguments: str) -> int:
+    """``export_onnx`` with its arguments; returns the exit code."""
+    return run_verb(
+        'export_onnx',
+        [str(files / f'{task}.py'), str(files / f'{task}.pth'), str(out), '--data', 'sample', *arguments],
+    )
+
+
+def expected(predict: Predictor, output: str, images: torch.Tensor) -> list[torch.Tensor]:
+    """From the stock model in PyTorch."""
+    model, images = predict.model, (images / 255 - MEAN) / STD
+    with torch.no_grad():
+        if output == 'features':
+            return list(model.backbone(images))
+        if predict.task == 'classification':
+            return [model(images)]
+        return [model.encode_decode(images, [{'img_shape': images.shape[2:]}])]
+
+
+@pytest.mark.timeout(400)  # on a loaded machine
+@pytest.mark.parametrize(
+    ('task', 'output', 'shapes'),
+    [
+        ('classification', 'logits', [['batch', 3]]),
+        (
+            'segmentation',
+            'features',
+            [['batch', c, f'(height//{s})', f'(width//{s})'] for c, s in ((8, 4), (16, 8), (24, 16), (32, 32))],
+        ),
+        ('segmentation', 'logits', [['batch', 3, 'height', 'width']]),
+    ],
+)
+def test_dynamic_onnx_gives_pytorchs_numbers_at_any_size(files, tmp_path, capsys, task, output, shapes):
+    out = tmp_path / 'out.onnx'
+    paths = [str(files / f'{i}.png') for i in (0, 1)]
+    arguments = ('--dynamic', '--shape', '96', '64', '--task-output', output, '--check', *paths)
+    assert export(files, task, out, *arguments) == 0
+    said = capsys.readouterr().out
+    assert '  2 x 3 x 96 x 64' in said and '  2 x 3 x 72 x 80' in said
+    assert said.count(': ok\n') == 2 * len(shapes)
+
+    predict = load(files / f'{task}.py', files / f'{task}.pth', device='cpu', data='sample')
+    session = onnxruntime.InferenceSession(out)
+    for count, height, width in OTHER_SIZES:
+        images = torch.stack([torch.from_numpy(scene(width, height, i).copy()) for i in range(count)])
+        images = images.permute(0, 3, 1, 2).float()
+        found = session.run(None, {'image': images.numpy()})
+        for a, b in zip(found, expected(predict, output, images), strict=True):
+            assert np.abs(a - b.numpy()).max() < 1e-4
+            assert b.std() > 0.01
+
+    model = onnx.load(out)
+    assert model.opset_import[0].version == 18
+    assert [[d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim] for v in model.graph.output] == shapes
+    (image,) = model.graph.input
+    assert [d.dim_param or d.dim_value for d in image.type.tensor_type.shape.dim] == ['batch', 3, 'height', 'width']
+    about = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(about['classes']) == CLASSES
+    assert json.loads(about['mean']) == pytest.approx([123.675, 116.28, 103.53])
+    assert json.loads(about['std']) == pytest.approx([58.395, 57.12, 57.375])
+    assert list(json.loads(about['outputs'])) == [value.name for value in model.graph.output]
+    assert about['input'] == 'float32 (N, 3, H, W), RGB values from 0 to 255; H and W from 64 on'
+
+
+def test_a_program_of_torch_export_has_the_same(files, tmp_path, capsys):
+    out = tmp_path / 'out.pt2'
+    arguments = ('--task-output', 'labels', '--shape', '64', '96', '--check', str(files / '0.png'))
+    assert export(files, 'segmentation', out, *arguments) == 0
+    said = '  1 x 3 x 64 x 96     labels        100.000% of the pixels are equal, of at least 99.9%: ok\n'
+    assert said in capsys.readouterr().out
+    extra = {'metadata.json': ''}
+    program = torch.export.load(out, extra_files=extra)
+    assert json.loads(extra['metadata.json'])['classes'] == CLASSES
+    predict = load(files / 'segmentation.py', files / 'segmentation.pth', device='cpu', data='sample')
+    images = torch.from_numpy(scene(96, 64).copy()).permute(2, 0, 1)[None].float()
+    (labels,) = program.module()(images)
+    assert torch.equal(labels, expected(predict, 'logits', images)[0].argmax(dim=1))
+
+
+@pytest.mark.timeout(400)
+def test_a_detector_is_exported_whole(files, tmp_path, capsys):
+    out = tmp_path / 'out.onnx'
+    assert export(files, 'detection', out, '--shape', '96', '160', '--check', str(files / '0.png')) == 0
+    said = capsys.readouterr().out
+    assert 'not inside: decoding and resizing the image, pasting each mask into its box' in said
+    assert said.count(': ok\n') == 4  # instances, boxes, scores, masks
+    found = onnxruntime.InferenceSession(out).run(None, {'image': scene(160, 96).transpose(2, 0, 1)[None].astype('f')})
+    assert [array.shape[1:] for array in found] == [(4,), (), (), (28, 28)]
+    stock = load(files / 'detection.py', files / 'detection.pth', device='cpu', data='sample')
+    with torch.no_grad():
+        image = torch.from_numpy(scene(160, 96).copy()).permute(2, 0, 1)[None].float()
+        boxes, scores, labels, _ = graph_for(stock).reference(image)
+    assert len(boxes) == len(found[0]) > 3
+    assert np.allclose(found[1], scores, atol=1e-4) and np.array_equal(found[2], labels)
+    assert np.allclose(found[0], boxes, atol=0.01)
+
+
+def test_the_check_finds_other_weights(files, tmp_path, capsys, monkeypatch):
+    predict = load(files / 'classification.py', files / 'classification.pth', device='cpu', data='sample')
+    graph = graph_for(predict)
+    out = tmp_path / 'out.pt2'
+    write(graph, out, (64, 64), False, {})
+    predict.model.head.bias.data[1] += 3e-4
+    (difference,) = compare(graph, out, [files / '0.png'], (64, 64), False)
+    said = re.fullmatch(r'largest difference 3.0e-04, of at most (\S+), largest value (\S+)', difference.says)
+    assert not difference.good and float(said[1]) == pytest.approx(1e-4 * float(said[2]), rel=0.05)
+
+    original = Classifier.reference
+    monkeypatch.setattr(Classifier, 'reference', lambda self, image: (original(self, image)[0] + 1,))
+    assert export(files, 'classification', out, '--shape', '64', '64', '--check', str(files / '0.png')) == 1
+    assert 'TOO LARGE' in (said := capsys.readouterr().out) and said.endswith('by more than rounding\n')
+
+
+def test_instances_are_matched_whatever_their_order():
+    boxes = np.array([[0, 0, 10, 10], [50, 0, 60, 10], [0, 0, 10, 10.0]], np.float32)
+    arrays = [boxes, np.array([0.9, 0.8, 0.7], np.float32), np.array([0, 0, 1]), np.zeros((3, 2, 2), np.float32)]
+    names = ['boxes', 'scores', 'labels', 'masks']
+
+    def verdicts(found):
+        return [good for _, _, good in _instances(names, found, arrays)]
+
+    assert verdicts([array[[2, 0, 1]] for array in arrays]) == [True] * 4
+    assert verdicts([array[:2] for array in arrays]) == [False, True, True, True]
+    assert verdicts([*arrays[:2], np.array([0, 0, 2]), arrays[3]]) == [False, True, True, True]
+    assert verdicts([boxes + 0.1, *arrays[1:]]) == [True, False, True, True]
+    assert verdicts([array[:0] for array in arrays])[0] is False
+
+
+class Unknown(Classifier):
+    def forward(self, image):
+        return (torch.special.gammaincc(image, image),)
+
+
+def test_an_operator_that_prevents_the_export_is_named(files, tmp_path):
+    predict = load(files / 'classification.py', files / 'classification.pth', device='cpu', data='sample')
+    with pytest.raises(
+        UserError, match=r'cannot be exported to ONNX: the operator prims\.igammac prevents it'
+    ) as error:
+        write(Unknown(predict), tmp_path / 'out.onnx', (64, 64), False, {})
+    assert '\n' not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ('task', 'out', 'arguments', 'error'),
+    [
+        ('classification', 'out.tflite', (), 'out.tflite: name a file that ends in .onnx, or in .pt2'),
+        ('classification', '/dev/null/out.onnx', (), '/dev/null/out.onnx cannot be written ('),
+        ('classification', '/proc/out.onnx', (), '/proc/out.onnx cannot be written ('),
+        (
+            'classification',
+            'out.onnx',
+            ('--shape', '16', '64'),
+            '--shape 16 64 is too small: take sides of at least 32',
+        ),
+        ('classification', 'out.onnx', ('--dynamic',), '--shape 48 48 is too small: take sides of at least 64'),
+        ('classification', 'out.onnx', ('--task-output', 'instances'), '--task-output instances: a model for class'),
+        ('classification', 'out.onnx', ('--weights', 'ema'), 'holds no ema weights'),
+        ('classification', 'out.onnx', ('--check', 'nowhere.png'), 'no image at nowhere.png'),
+        ('detection', 'out.onnx', ('--shape', '100', '160'), 'takes multiples of 32, such as 128 160'),
+    ],
+)
+def test_bad_input(files, tmp_path, capsys, monkeypatch, task, out, arguments, error):
+    monkeypatch.chdir(tmp_path)
+    assert export(files, task, out, *arguments) == 2
+    said = capsys.readouterr()
+    assert error in said.err and said.err.count('\n') == 1 and not said.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_of_another_model_and_absent_packages(files, tmp_path, capsys, monkeypatch):
+    argv = [str(files / 'segmentation.py'), str(files / 'classification.pth'), str(tmp_path / 'out.onnx')]
+    assert run_verb('export_onnx', argv) == 2
+    assert 'is for classification, the config for segmentation' in capsys.readouterr().err
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name, *a: None if 'onnx' in name else find(name, *a))
+    assert run_verb('export_onnx', [*argv, '--check']) == 2
+    advice = 'onnx, onnxscript, onnxruntime not installed: pip install -r requirements/optional.txt'
+    assert capsys.readouterr().err == f'error: {advice}\n'

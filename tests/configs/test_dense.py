@@ -1,0 +1,181 @@
+"""The configs of detection and segmentation: sizes, recipes, and what they build."""
+
+import pytest
+from mmengine.config import Config
+
+from convnext_dense import paper
+from convnext_dense.analysis.complexity import Complexity, count_config
+from convnext_dense.config.read import read_config
+from tests.helpers.run_tool import ROOT
+
+ARCHS = dict(a='atto', t='tiny', s='small', b='base', l='large', xl='xlarge')
+DETECTORS = sorted((ROOT / 'configs' / 'det').glob('*.py'))
+SEGMENTORS = sorted((ROOT / 'configs' / 'seg').glob('*.py'))
+OF_NAME = {path.stem: path for path in (*DETECTORS, *SEGMENTORS)}
+
+
+def arch_and_data(name: str) -> tuple[str, str]:
+    parts = name.split('convnext')[1].removeprefix('v2').split('_')[1:]
+    return ARCHS[parts[0]], 'ImageNet-22k' if '22k' in parts else 'ImageNet-1k'
+
+
+def published(table: tuple[paper.PublishedDense, ...], name: str) -> paper.PublishedDense:
+    return next(row for row in table if (row.arch, row.data) == arch_and_data(name))
+
+
+def check_size(cfg: Config, table: tuple[paper.PublishedDense, ...], name: str, most_for_atto: float) -> Complexity:
+    assert cfg.model.backbone.arch == arch_and_data(name)[0]
+    assert cfg.model.backbone.get('version', 1) == (2 if 'v2' in name else 1)
+    found = count_config(cfg)
+    if cfg.model.backbone.arch == 'atto':  # nobody published it
+        assert found.params / 1e6 < most_for_atto
+        return found
+    row = published(table, name)
+    assert found.params / 1e6 == pytest.approx(row.params, rel=0.01)
+    assert found.macs / 1e9 == pytest.approx(row.macs, rel=0.01)
+    return found
+
+
+@pytest.mark.parametrize('name', [path.stem for path in DETECTORS])
+def test_detectors_have_the_published_size(name):
+    table = paper.MASK_RCNN_COCO if name.startswith('mask') else paper.CASCADE_COCO
+    found = check_size(Config.fromfile(OF_NAME[name]), table, name, most_for_atto=7)
+    assert found.input_shape == (1, 3, 800, 1280)
+    assert 'the box head on 1000 and the mask head on 100 regions' in found.rule
+
+
+@pytest.mark.parametrize('name', [path.stem for path in SEGMENTORS])
+def test_segmentors_have_the_published_size(name):
+    found = check_size(Config.fromfile(OF_NAME[name]), paper.UPERNET_ADE20K, name, most_for_atto=5)
+    side = 640 if '22k' in name else 512
+    assert found.input_shape == (1, 3, side, 4 * side)
+    assert found.by_module['auxiliary_head'].macs == 0 < found.by_module['auxiliary_head'].params
+
+
+# From the official configs: lr, drop path, layer decay, AMP, weights
+COCO = {
+    'mask_rcnn_convnext_t_coco': (1e-4, 0.4, 0.95, True, 'convnext_tiny_1k_224'),
+    'cascade_convnext_t_coco': (2e-4, 0.4, 0.7, True, 'convnext_tiny_1k_224'),
+    'cascade_convnext_s_coco': (2e-4, 0.6, 0.7, True, 'convnext_small_1k_224'),
+    'cascade_convnext_b_coco': (2e-4, 0.7, 0.8, True, 'convnext_base_1k_224'),
+    'cascade_convnext_b_22k_coco': (1e-4, 0.6, 0.8, True, 'convnext_base_22k_224'),
+    'cascade_convnext_l_22k_coco': (1e-4, 0.7, 0.7, False, 'convnext_large_22k_224'),
+    'cascade_convnext_xl_22k_coco': (1e-4, 0.8, 0.7, False, 'convnext_xlarge_22k_224'),
+    'cascade_convnextv2_t_coco': (2e-4, 0.4, 0.7, True, 'convnextv2_tiny_1k_224_fcmae'),
+    'cascade_convnextv2_b_coco': (2e-4, 0.7, 0.8, True, 'convnextv2_base_1k_224_fcmae'),
+    'cascade_convnext_a_coco': (2e-4, 0.0, 0.7, False, 'work_dirs/convnext_a/epoch_300.pth'),
+}
+# lr, drop path, crop, stride, weights
+ADE20K = {
+    'upernet_convnext_t_ade20k': (1e-4, 0.4, 512, 341, 'convnext_tiny_1k_224'),
+    'upernet_convnext_s_ade20k': (1e-4, 0.3, 512, 341, 'convnext_small_1k_224'),
+    'upernet_convnext_b_ade20k': (1e-4, 0.4, 512, 341, 'convnext_base_1k_224'),
+    'upernet_convnext_b_22k_ade20k': (1e-4, 0.4, 640, 426, 'convnext_base_22k_224'),
+    'upernet_convnext_l_22k_ade20k': (1e-4, 0.4, 640, 426, 'convnext_large_22k_224'),
+    'upernet_convnext_xl_22k_ade20k': (8e-5, 0.4, 640, 426, 'convnext_xlarge_22k_224'),
+    'upernet_convnextv2_t_ade20k': (1e-4, 0.4, 512, 341, 'convnextv2_tiny_1k_224_fcmae'),
+    'upernet_convnextv2_b_ade20k': (1e-4, 0.4, 512, 341, 'convnextv2_base_1k_224_fcmae'),
+    'upernet_convnext_a_ade20k': (1e-4, 0.0, 512, 341, 'work_dirs/convnext_a/epoch_300.pth'),
+}
+
+
+def test_every_config_has_a_recipe_below():
+    assert {path.stem for path in DETECTORS} == COCO.keys()
+    assert {path.stem for path in SEGMENTORS} == ADE20K.keys()
+
+
+def check_common(cfg: Config, lr: float, drop_path: float, amp: bool, weights: str) -> None:
+    optimizer = cfg.optim_wrapper.optimizer
+    assert (optimizer.type, optimizer.lr, optimizer.betas) == ('AdamW', lr, (0.9, 0.999))
+    assert optimizer.weight_decay == 0.05
+    assert cfg.optim_wrapper.type == ('AmpOptimWrapper' if amp else 'OptimWrapper')
+    assert cfg.model.backbone.get('drop_path_rate', 0.0) == drop_path
+    assert cfg.model.backbone.layer_scale_init_value == 1.0
+    assert cfg.train_cfg.total_batch_size == 16
+    assert (cfg.pretrained, cfg.pretrained_weights) == (weights, 'raw')
+    assert weights in paper.OFFICIAL_WEIGHTS or weights.startswith('work_dirs/')
+    assert cfg.sample.pretrained is None
+
+
+@pytest.mark.parametrize('name', COCO)
+def test_detection_recipe_is_the_official_one(name):
+    cfg = Config.fromfile(OF_NAME[name])
+    lr, drop_path, rate, amp, weights = COCO[name]
+    check_common(cfg, lr, drop_path, amp, weights)
+    assert cfg.optim_wrapper.paramwise_cfg == dict(decay_rate=rate, scheme='layer_wise')
+    assert cfg.train_cfg.max_epochs == 36
+    warm_up, steps = cfg.param_scheduler
+    assert (warm_up.type, warm_up.by_epoch, steps.milestones, steps.gamma) == ('LinearLR', False, [27, 33], 0.1)
+    heads = cfg.model.roi_head.bbox_head
+    if name.startswith('cascade') and cfg.model.backbone.arch != 'atto':
+        assert [head.bbox_coder.target_stds[0] for head in heads] == [0.1, 0.05, 0.033]
+        for head in heads:
+            assert (head.num_shared_convs, head.num_shared_fcs, head.norm_cfg.type) == (4, 1, 'SyncBN')
+            assert (head.reg_class_agnostic, head.reg_decoded_bbox, head.num_classes) == (False, True, 80)
+            assert (head.loss_bbox.type, head.loss_bbox.loss_weight) == ('mmdet.GIoULoss', 10.0)
+        assert [stage.assigner.pos_iou_thr for stage in cfg.model.train_cfg.rcnn] == [0.5, 0.6, 0.7]
+    assert 'norm_cfg' not in cfg.model.neck
+    assert 'norm_cfg' not in cfg.model.roi_head.mask_head
+    flip, choice = cfg.train_dataloader.dataset.pipeline[2:4]
+    assert flip.prob == 0.5
+    (resize,), (before, crop, after) = choice.transforms
+    assert [tuple(scale) for scale in resize.scales] == [(side, 1333) for side in range(480, 801, 32)]
+    assert (before.scales, crop.crop_size) == ([(400, 1333), (500, 1333), (600, 1333)], (384, 600))
+    assert after == resize
+    assert cfg.test_dataloader.dataset.pipeline[1].scale == (1333, 800)
+
+
+@pytest.mark.parametrize('name', ADE20K)
+def test_segmentation_recipe_is_the_official_one(name):
+    cfg = Config.fromfile(OF_NAME[name])
+    lr, drop_path, crop, stride, weights = ADE20K[name]
+    check_common(cfg, lr, drop_path, '_a_' not in name, weights)
+    assert cfg.optim_wrapper.paramwise_cfg == dict(decay_rate=0.9, scheme='stage_wise')
+    assert cfg.train_cfg.max_iters == 160000
+    warm_up, poly = cfg.param_scheduler
+    assert (warm_up.start_factor, warm_up.begin, warm_up.end) == (1e-6, 0, 1500)
+    assert (poly.type, poly.power, poly.begin, poly.end, poly.eta_min) == ('PolyLR', 1.0, 1500, 160000, 0.0)
+    assert cfg.model.test_cfg == dict(mode='slide', crop_size=(crop, crop), stride=(stride, stride))
+    channels = 64 if '_a_' in name else 512
+    assert (cfg.model.decode_head.channels, cfg.model.decode_head.norm_cfg.type) == (channels, 'SyncBN')
+    assert (cfg.model.auxiliary_head.in_index, cfg.model.auxiliary_head.loss_decode.loss_weight) == (2, 0.4)
+    assert cfg.model.decode_head.num_classes == cfg.model.auxiliary_head.num_classes == 150
+    for loader, scale in ((cfg.train_dataloader, 2), (cfg.test_dataloader, 1)):
+        assert loader.dataset.reduce_zero_label
+        assert loader.dataset.pipeline[scale].scale == (4 * crop, crop)
+    assert cfg.train_dataloader.dataset.pipeline[2].ratio_range == (0.5, 2.0)
+    assert cfg.train_dataloader.dataset.pipeline[3].crop_size == (crop, crop)
+    assert cfg.model.data_preprocessor.size == (crop, crop)
+    ratios = [resize.scale[1] / crop for resize in cfg.tta_pipeline[1].transforms[0]]
+    assert ratios == [0.5, 0.75, 1.0, 1.25, 1.5, 1.75]
+    assert cfg.tta_model.mode == 'whole'
+
+
+@pytest.mark.parametrize('name', OF_NAME)
+def test_heads_follow_the_data(name, tmp_path, monkeypatch):
+    """With the drawn sample's classes: every head, wherever it is in the config."""
+    root = tmp_path
+    (root / 'ade20k').mkdir()
+    (root / 'ade20k' / 'classes.txt').write_text('\n'.join('abcde'))
+    (root / 'coco' / 'annotations').mkdir(parents=True)
+    for split in ('train', 'val'):
+        text = '{"images": [{"file_name": "1.jpg"}], "categories": [{"id": 3, "name": "x"}, {"id": 9, "name": "y]"}]}'
+        (root / 'coco' / 'annotations' / f'instances_{split}2017.json').write_text(text)
+        (root / 'coco' / f'{split}2017').mkdir()
+        (root / 'coco' / f'{split}2017' / '1.jpg').touch()
+    monkeypatch.setattr('convnext_dense.sample_data.sample.ensure_sample', lambda: root)
+    cfg = read_config(str(OF_NAME[name]), data='sample')
+    found = []
+
+    def look(part: object) -> None:
+        if isinstance(part, dict):
+            found.extend([part['num_classes']] if 'num_classes' in part else [])
+            part = list(part.values())
+        if isinstance(part, list | tuple):
+            for item in part:
+                look(item)
+
+    look(cfg.model)
+    segments = cfg.task == 'segmentation'
+    assert found == [5, 5] if segments else found and set(found) == {2}
+    assert cfg.pretrained is None

@@ -1,0 +1,186 @@
+"""Image folders: what is read, how it is transformed, what is said when it can't be."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from convnext_dense.data import ImageFolder
+from convnext_dense.data.classification.dataset import collate_images, eval_transform, scan_classes
+from convnext_dense.errors import UserError
+from convnext_dense.io.images import read_image
+
+MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+RECIPE = dict(
+    input_size=32, interpolation='bicubic', auto_augment='rand-m9-mstd0.5-inc1', re_prob=0.25, re_mode='pixel'
+)
+
+
+def folder(root, split='train', **options) -> ImageFolder:
+    transform = RECIPE if split == 'train' else dict(input_size=32)
+    return ImageFolder(str(root), split, transform, **options)
+
+
+def test_classes_files_and_labels(image_folder):
+    data = folder(image_folder)
+    assert data.metainfo == {'classes': ['blue', 'green', 'red']}
+    assert len(data) == 48
+    assert [data[i]['label'] for i in (0, 15, 16, 47)] == [0, 0, 1, 2]
+    assert data[47]['path'] == str(image_folder / 'train' / 'red' / '15.jpg')
+    assert len(folder(image_folder, 'val')) == 18
+
+
+def test_a_part_takes_the_first_of_each_class(image_folder):
+    data = folder(image_folder, per_class=3)
+    names = [f'{name}/{i:02d}.jpg' for name in ('blue', 'green', 'red') for i in range(3)]
+    assert [str(data[i]['path']) for i in range(9)] == [str(image_folder / 'train' / name) for name in names]
+    assert [data[i]['label'] for i in range(9)] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    with pytest.raises(UserError, match='per_class 0: take at least 1 image'):
+        folder(image_folder, per_class=0)
+
+
+def test_augmentation_follows_the_seed_alone(image_folder):
+    data = folder(image_folder)
+    torch.manual_seed(0)
+    first = data[(5, 11)]['image']
+    torch.rand(100)
+    assert torch.equal(data[(5, 11)]['image'], first)
+    others = [data[(5, seed)]['image'] for seed in range(4)]
+    assert all(not torch.equal(other, first) for other in others)
+
+
+def test_workers_make_the_same_images(image_folder):
+    """Also of an image that comes twice, and whatever the worker has drawn before."""
+    data, keys = folder(image_folder), [(5, 11), (40, 3), (5, 12), (5, 11), (0, 3)]
+    batches = DataLoader(data, batch_size=2, sampler=keys, num_workers=2, collate_fn=collate_images)
+    inputs = torch.cat([batch['inputs'] for batch in batches])
+    assert torch.equal(inputs, torch.stack([data[key]['image'] for key in keys]))
+
+
+def test_many_seeds_never_fail_and_erase_a_quarter(image_folder):
+    """Some of RandAugment's strengths are rare: they must all work with the installed Pillow."""
+    data = folder(image_folder)
+    images = [data[(i % 48, i)]['image'] for i in range(600)]
+    assert all(i.shape == (3, 32, 32) and i.isfinite().all() for i in images)
+    brightest = ((torch.ones(3) - MEAN) / STD)[:, None, None] + 1e-4
+    erased = sum(bool((i > brightest).any()) for i in images)  # noise of the erased part goes beyond white
+    assert 0.17 < erased / 600 < 0.33
+
+
+def pil_reference(image: Image.Image, resized: tuple[int, int], size: int) -> torch.Tensor:
+    image = image.resize(resized, Image.Resampling.BICUBIC)
+    left, top = round((resized[0] - size) / 2), round((resized[1] - size) / 2)
+    pixels = np.asarray(image.crop((left, top, left + size, top + size)), dtype=np.float32) / 255
+    return ((torch.from_numpy(pixels) - MEAN) / STD).permute(2, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ('size', 'resized'),
+    [(224, (384, 256)), (64, (109, 73)), (384, (384, 384)), (512, (512, 512))],
+    ids=['crop at 224', 'crop at 64', 'warp at 384', 'warp at 512'],
+)
+def test_evaluation_crops_below_384_and_warps_from_there_on(size, resized):
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 150, 3), dtype=np.uint8))
+    assert torch.allclose(eval_transform(size)(image), pil_reference(image, resized, size), atol=2e-5)
+
+
+@pytest.mark.parametrize('mode', ['L', 'RGBA', 'P', 'CMYK', '1', 'I;16'])
+def test_images_of_any_mode_become_rgb(tmp_path, mode):
+    path = tmp_path / ('x.tif' if mode == 'CMYK' else 'x.png')
+    Image.new(mode, (3, 2)).save(path)
+    assert read_image(str(path)).mode == 'RGB'
+
+
+def spoil(path) -> str:
+    path.write_bytes(path.read_bytes()[:300])
+    return str(path)
+
+
+def test_a_bad_image_stops_with_its_path(own_image_folder):
+    bad = spoil(own_image_folder / 'train' / 'blue' / '03.jpg')
+    with pytest.raises(UserError, match='--on-bad-image skip') as error:
+        folder(own_image_folder)[3]
+    assert bad in str(error.value)
+
+
+def test_a_skipped_image_is_replaced_in_training_and_left_out_in_evaluation(own_image_folder):
+    bad = spoil(own_image_folder / 'train' / 'blue' / '03.jpg')
+    sample = folder(own_image_folder, on_bad_image='skip')[3]
+    assert sample['path'].endswith('04.jpg')
+    assert sample['skipped'] == [bad]
+
+    bad = spoil(own_image_folder / 'val' / 'green' / '00.jpg')
+    data = folder(own_image_folder, 'val', on_bad_image='skip')
+    batch = collate_images([data[i] for i in range(6)])
+    assert batch['inputs'].shape == (5, 3, 32, 32)
+    assert batch['labels'].tolist() == [0, 0, 1, 2, 2]
+    assert batch['skipped'] == [bad]
+    assert bad not in batch['paths']
+    assert len(collate_images([data[2]])['inputs']) == 0
+
+
+def test_a_image_that_vanishes_is_looked_for_again_and_named(own_image_folder, monkeypatch):
+    data, skipping = folder(own_image_folder), folder(own_image_folder, on_bad_image='skip')
+    gone, broken = own_image_folder / 'train' / 'blue' / '03.jpg', own_image_folder / 'train' / 'blue' / '05.jpg'
+    content, tried = gone.read_bytes(), []
+    gone.unlink()
+    spoil(broken)
+
+    def read(self, original=Path.read_bytes):
+        tried.append(self)
+        if tried == [gone] * 3:
+            gone.write_bytes(content)
+        return original(self)
+
+    monkeypatch.setattr(Path, 'read_bytes', read)
+    assert data[3]['path'] == str(gone)  # it came back
+    gone.unlink()
+    with pytest.raises(UserError, match=f'bad image {gone} \\(No such file or directory, 4 times, errno 2\\): .*skip'):
+        data[3]
+    assert skipping[3]['skipped'] == [str(gone)]
+    with pytest.raises(UserError, match=r'05\.jpg'):
+        data[5]
+    assert tried.count(broken) == 1  # no patience makes it better
+
+
+def test_no_readable_image_at_all_is_an_error(own_image_folder):
+    for path in own_image_folder.glob('train/*/*.jpg'):
+        spoil(path)
+    with pytest.raises(UserError, match=r'20 training images in a row are unreadable, .*is the disk there'):
+        folder(own_image_folder, on_bad_image='skip')[0]
+
+
+@pytest.mark.parametrize(
+    ('spoiling', 'said'),
+    [
+        (lambda root: shutil.rmtree(root), '--data sample'),
+        (lambda root: shutil.rmtree(root / 'val'), 'val: expected train/<class>'),
+        (lambda root: shutil.rmtree(root / 'train'), 'train: expected train/<class>'),
+        (lambda root: [shutil.rmtree(p) for p in (root / 'train').iterdir()], 'has no class folders'),
+        (lambda root: (root / 'val' / 'violet').mkdir(), 'violet is a class that .* does not have'),
+        (lambda root: (root / 'train' / 'azure').mkdir(), 'azure holds no images'),
+        (lambda root: [p.unlink() for p in (root / 'val' / 'red').iterdir()], 'red holds no images'),
+    ],
+)
+def test_a_wrong_layout_is_named(own_image_folder, spoiling, said):
+    spoiling(own_image_folder)
+    with pytest.raises(UserError, match=said):
+        scan_classes(own_image_folder)
+        folder(own_image_folder, 'train')
+        folder(own_image_folder, 'val')
+
+
+def test_validation_images_alone_are_enough_to_test(own_image_folder):
+    shutil.rmtree(own_image_folder / 'train')
+    data = folder(own_image_folder, 'val')
+    assert data.metainfo == {'classes': ['blue', 'green', 'red']}
+    assert len(data) == 6
+
+
+def test_a_class_without_validation_images_is_allowed(own_image_folder):
+    shutil.rmtree(own_image_folder / 'val' / 'red')
+    assert len(folder(own_image_folder, 'val')) == 4

@@ -1,0 +1,268 @@
+"""COCO files as a data set: what mmdet's pipeline makes of them, what is left out, what is said."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import MMLogger
+from torch.utils.data import DataLoader
+
+from convnext_dense.data import SeededSampler
+from convnext_dense.data.dense import collate_dense
+from convnext_dense.data.detection.dataset import CocoDataset
+from convnext_dense.data.sampler import AspectRatioBatches
+from convnext_dense.errors import UserError
+from tests.helpers import coco_files
+from tests.helpers.coco_files import COLOURS, HEIGHT, WIDTH
+
+LOAD = [
+    dict(type='convnext_dense.LoadImage'),
+    dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=True),
+]
+PACK = dict(type='mmdet.PackDetInputs')
+
+
+def resize(*scales: tuple[int, int]) -> dict:
+    return dict(type='RandomChoiceResize', scales=list(scales), resize_type='mmdet.Resize', keep_ratio=True)
+
+
+# The augmentation of DETR, which the published recipes use, at a size of its own.
+DETR = dict(
+    type='RandomChoice',
+    transforms=[
+        [resize((160, 400), (180, 400), (200, 400))],
+        [
+            resize((120, 900), (140, 900)),
+            dict(type='mmdet.RandomCrop', crop_type='absolute_range', crop_size=(90, 130), allow_negative_crop=True),
+            resize((160, 400), (180, 400), (200, 400)),
+        ],
+    ],
+)
+
+
+@pytest.fixture
+def data() -> dict:
+    return coco_files.content()
+
+
+@pytest.fixture
+def lines():
+    """What mmengine's logger is told."""
+    told: list[str] = []
+    handler = logging.Handler(logging.INFO)
+    handler.emit = lambda record: told.append(f'{record.levelname} {record.getMessage()}')
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    yield told
+    logger.removeHandler(handler)
+
+
+def dataset(root, data, transforms=(), load=LOAD, pack=PACK, drawn=None, **options) -> CocoDataset:
+    annotations, images = coco_files.write(root, data, drawn=drawn)
+    return CocoDataset(str(annotations), str(images), [*load, *transforms, pack], **options)
+
+
+def shows(sample: dict, label: int) -> np.ndarray:
+    """The pixels of a sample that wear the colour of a class, bool (H, W)."""
+    red, green, blue = list(COLOURS.values())[label]
+    colour = torch.tensor([blue, green, red])[:, None, None]
+    return ((sample['inputs'].int() - colour).abs().amax(0) < 60).numpy()
+
+
+# ------------------------------------------------------------------ samples
+
+
+def test_samples_as_mmdet_takes_them(tmp_path, data):
+    sets = dataset(tmp_path, data)
+    assert len(sets) == 4
+    assert sets.metainfo == {'classes': ('red', 'green', 'blue'), 'category_ids': (7, 2, 0)}
+    sample = sets[0]
+    meta, truth = sample['data_samples'].metainfo, sample['data_samples'].gt_instances
+    assert sample['inputs'].shape == (3, HEIGHT, WIDTH)
+    assert (meta['img_id'], meta['ori_shape'], meta['img_shape']) == (0, (HEIGHT, WIDTH), (HEIGHT, WIDTH))
+    assert meta['img_path'] == sample['path'] == str(tmp_path / 'train2017' / '000.png')
+    assert truth.labels.tolist() == [0, 1, 2]
+    assert truth.bboxes.tensor.tolist() == [[5, 6, 25, 36], [40, 10, 65, 22], [30, 40, 70, 55]]
+    for mask, label in zip(truth.masks.masks, truth.labels.tolist(), strict=True):
+        assert (mask == shows(sample, label)).all()
+
+
+def test_crowds_are_ignored_with_their_masks(tmp_path, data):
+    sample = dataset(tmp_path, data)[1]
+    truth, ignored = sample['data_samples'].gt_instances, sample['data_samples'].ignored_instances
+    assert truth.labels.tolist() == [0]
+    assert ignored.labels.tolist() == [1]
+    assert ignored.bboxes.tensor.tolist() == [[2, 3, 32, 23]]
+    assert (ignored.masks.masks[0] == shows(sample, 1)).all()
+
+
+def test_a_image_without_truth(tmp_path, data):
+    truth = dataset(tmp_path, data)[3]['data_samples'].gt_instances
+    assert truth.bboxes.tensor.shape == (0, 4)
+    assert len(truth.masks) == 0
+
+
+@pytest.mark.parametrize(
+    'transforms',
+    [
+        [dict(type='mmdet.RandomFlip', prob=0.5)],
+        [resize((120, 200), (90, 200))],
+        [DETR],
+        [dict(type='mmdet.RandomFlip', prob=0.5), DETR],
+    ],
+    ids=['flip', 'resize', 'DETR', 'flip and DETR'],
+)
+def test_boxes_and_masks_follow_the_image(tmp_path, data, transforms):
+    sets = dataset(tmp_path, data, transforms)
+    flips, looked_at = set(), 0
+    for seed in range(40):
+        sample = sets[seed % 3, seed]
+        flips.add(sample['data_samples'].get('flip'))
+        for truth in (sample['data_samples'].gt_instances, sample['data_samples'].ignored_instances):
+            boxes = truth.bboxes.tensor.tolist()
+            for box, mask, label in zip(boxes, truth.masks.masks, truth.labels.tolist(), strict=True):
+                seen = shows(sample, label)
+                rows, cols = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+                if len(rows) < 8 or len(cols) < 8:
+                    continue  # the border of the crop left a sliver
+                looked_at += 1
+                around = [cols[0], rows[0], cols[-1] + 1, rows[-1] + 1]
+                assert np.abs(np.array(box) - around).max() < 4  # blurred by up to 3 times
+                assert (seen & (mask > 0)).sum() > 0.7 * (seen | (mask > 0)).sum()
+    assert looked_at > 50
+    assert len(flips) == 2 or transforms[0]['type'] != 'mmdet.RandomFlip'
+
+
+def test_augmentation_follows_the_seed_alone(tmp_path, data):
+    sets = dataset(tmp_path, data, [dict(type='mmdet.RandomFlip', prob=0.5), DETR])
+    first = sets[0, 5]
+    np.random.rand(100)
+    second = sets[0, 5]
+    assert torch.equal(first['inputs'], second['inputs'])
+    boxes = [s['data_samples'].gt_instances.bboxes.tensor for s in (first, second)]
+    assert torch.equal(*boxes)
+    assert len({tuple(sets[0, seed]['inputs'].shape) for seed in range(12)}) > 3
+
+
+def test_evaluation_gets_the_truth_in_original_pixels(tmp_path, data):
+    pack = dict(type='mmdet.PackDetInputs', meta_keys=('img_id', 'ori_shape', 'instances'))
+    sets = dataset(tmp_path, data, [resize((160, 400))], load=LOAD[:1], pack=pack, test_mode=True)
+    sample = sets[1]
+    assert sample['inputs'].shape[1:] == (160, 213)
+    assert sample['data_samples'].ori_shape == (HEIGHT, WIDTH)
+    masks = [data['annotations'][i]['segmentation'] for i in (3, 4)]
+    assert sample['data_samples'].instances == [
+        {'bbox': [2, 3, 32, 23], 'bbox_label': 1, 'ignore_flag': 1, 'area': 600, 'mask': masks[0]},
+        {'bbox': [50, 30, 62, 54], 'bbox_label': 0, 'ignore_flag': 0, 'area': 288, 'mask': masks[1]},
+    ]
+
+
+# ------------------------------------------------------------------ what is left out
+
+
+def test_images_left_out_of_training_are_counted(tmp_path, data, lines):
+    data['images'].append(coco_files.image(10, 200, 31))
+    data['annotations'].append(coco_files.annotation(7, 10, 'red', [1, 1, 9, 9], width=200, height=31))
+    sets = dataset(tmp_path, data, filter_cfg=dict(filter_empty_gt=True, min_size=32))
+    assert [sets.get_data_info(i)['img_id'] for i in range(len(sets))] == [0, 1, 4]
+    assert lines == [
+        'INFO train2017: 3 of 5 images are used; left out are 1 without annotations, '
+        '1 with a side of less than 32 pixels'
+    ]
+    assert len(dataset(tmp_path, data, filter_cfg=dict(min_size=32))) == 4
+    assert len(dataset(tmp_path, data)) == 5
+
+
+def test_evaluation_leaves_nothing_out(tmp_path, data, lines):
+    data['annotations'][0]['bbox'] = [5, 6, 0.5, 30]
+    options = dict(filter_cfg=dict(filter_empty_gt=True, min_size=1000), test_mode=True)
+    sets = dataset(tmp_path, data, drawn=coco_files.content(), **options)
+    assert len(sets) == 4
+    assert len(sets.get_data_info(0)['instances']) == 3
+    assert lines == []
+
+
+def test_nothing_left_is_an_error(tmp_path, data):
+    with pytest.raises(UserError, match='nothing to learn from: train2017: 0 of 4 images'):
+        dataset(tmp_path, data, filter_cfg=dict(min_size=1000))
+
+
+def test_boxes_thinner_than_a_pixel_are_not_learnt(tmp_path, data, lines):
+    data['annotations'][0]['bbox'] = [5, 6, 0.99, 30]
+    data['annotations'][1]['bbox'] = [5, 6, 20, 1]
+    sets = dataset(tmp_path, data, drawn=coco_files.content())
+    assert [i['bbox_label'] for i in sets.get_data_info(0)['instances']] == [1, 2]
+    assert lines == ['INFO train2017: boxes thinner than a pixel are not learnt: 1']
+
+
+def test_what_is_wrong_with_the_file_is_logged(tmp_path, data, lines):
+    data['annotations'][0]['bbox'] = [5, 6, 0, 30]
+    data['annotations'][4]['bbox'] = [50, 30, 12, 0]
+    data['annotations'][2]['segmentation'] = []
+    sets = dataset(tmp_path, data, drawn=coco_files.content())
+    assert lines == [
+        'WARNING train2017: 2 annotations dropped: box of zero area (annotation ids 1, 5)',
+        'WARNING train2017: 1 annotation dropped: no mask, where others have one (annotation id 3)',
+    ]
+    assert [len(sets.get_data_info(i)['instances']) for i in range(4)] == [1, 1, 1, 0]
+
+
+def test_a_file_of_boxes_alone(tmp_path, data):
+    for annotation in data['annotations']:
+        annotation['segmentation'] = []
+    with pytest.raises(UserError, match=r'instances_train2017\.json has no masks'):
+        dataset(tmp_path, data)
+    boxes = [LOAD[0], dict(type='mmdet.LoadAnnotations', with_bbox=True)]
+    truth = dataset(tmp_path, data, load=boxes)[0]['data_samples'].gt_instances
+    assert truth.bboxes.tensor.shape == (3, 4)
+    assert 'masks' not in truth
+
+
+def test_a_bad_image_stops_or_is_skipped(tmp_path, data):
+    stop, skip = (dataset(tmp_path, data, on_bad_image=how) for how in ('stop', 'skip'))
+    val = dataset(tmp_path, data, on_bad_image='skip', test_mode=True)
+    bad = tmp_path / 'train2017' / '001.png'
+    bad.write_bytes(bad.read_bytes()[:100])
+    with pytest.raises(UserError, match=r'bad image .*001\.png .*--on-bad-image skip'):
+        stop[1]
+    assert skip[1]['data_samples'].img_id == 4
+    assert skip[1]['skipped'] == [str(bad)]
+    batch = collate_dense([val[0], val[1]])
+    assert [s.img_id for s in batch['data_samples']] == [0]
+    assert batch['skipped'] == [str(bad)]
+    with pytest.raises(UserError, match="on_bad_image 'go on' does not exist"):
+        dataset(tmp_path, data, on_bad_image='go on')
+
+
+# ------------------------------------------------------------------ batches
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_batches_of_like_shape_with_seeds(tmp_path, data, workers):
+    for number in range(20, 36):
+        data['images'].append(coco_files.image(number, *((HEIGHT, WIDTH) if number % 3 else (WIDTH, HEIGHT))))
+    sets = dataset(tmp_path, data, [dict(type='mmdet.RandomFlip', prob=0.5)])
+    sampler = SeededSampler(sets, shuffle=True, seed=0)
+    loader = DataLoader(
+        sets,
+        batch_sampler=AspectRatioBatches(sampler, batch_size=2),
+        num_workers=workers,
+        collate_fn=collate_dense,
+    )
+    batches = list(loader)
+    assert len(batches) == len(loader) == 10
+    shapes = [{tuple(image.shape) for image in batch['inputs']} for batch in batches]
+    assert sum(len(of_batch) == 1 for of_batch in shapes) >= 9  # the last one takes what is left of both shapes
+    ids, seeds = [i['id'] for i in data['images']], dict(sampler)
+    samples = [sample for batch in batches for sample in batch['data_samples']]
+    assert sorted(sample.img_id for sample in samples) == sorted(ids)
+    for sample in samples:
+        index = ids.index(sample.img_id)
+        assert sample.flip == sets[index, seeds[index]]['data_samples'].flip
+
+
+def test_the_list_lies_in_one_buffer_for_all_workers(tmp_path, data):
+    sets = dataset(tmp_path, data)
+    assert sets.data_list == []
+    assert sets.data_bytes.dtype == np.uint8

@@ -1,0 +1,298 @@
+"""The tools from the first command to the last, on data that take seconds."""
+
+import csv
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from convnext_dense.cli import run_verb
+from convnext_dense.engine.csv_log import read_scalars
+from tests.helpers.run_tool import ATTO, ROOT, SMALL, test, train
+
+
+def losses(work_dir: Path) -> list[tuple[int, float]]:
+    return read_scalars(work_dir)['train/loss']
+
+
+@pytest.fixture(scope='module')
+def run(image_folder, tmp_path_factory) -> Path:
+    """A finished run of two epochs."""
+    work_dir = tmp_path_factory.mktemp('runs') / 'run'
+    options = ('default_hooks.ema.momentum=0.2', 'optim_wrapper.optimizer.lr=4e-3')
+    assert train(image_folder, work_dir, '--epochs', '8', options=options) == 0
+    return work_dir
+
+
+def test_training_learns_and_logs_every_step(run):
+    steps = losses(run)
+    assert [step for step, _ in steps] == list(range(1, 49))
+    top1 = read_scalars(run)['val/raw/top1']
+    assert [epoch for epoch, _ in top1] == list(range(1, 9))
+    assert top1[-1][1] > 80  # three colours; chance is 33
+    assert list(run.glob('*/vis_data/events.out.tfevents*'))
+    assert (run / 'epoch_8.pth').is_file()
+
+
+def test_checkpoint_holds_both_kinds_of_weights_and_plain_values_only(run):
+    content = torch.load(run / 'epoch_8.pth', weights_only=True)
+    assert content['meta']['dataset_meta'] == {'classes': ['blue', 'green', 'red']}
+    assert content['meta']['epoch'] == 8
+    assert content['state_dict'].keys() == content['ema_state_dict'].keys()
+    assert not torch.equal(content['state_dict']['head.weight'], content['ema_state_dict']['head.weight'])
+
+
+def test_a_run_keeps_the_eps_of_its_final_norm(image_folder, tmp_path, capsys):
+    options = ('model.backbone.final_norm_eps=0.1',)
+    assert train(image_folder, tmp_path / 'w', '--epochs', '1', options=options) == 0
+    assert run_verb('convert_weights', [str(tmp_path / 'w'), str(tmp_path / 'hf.pth'), '--to', 'hf']) == 0
+    assert 'layer_norm_eps=0.1)' in capsys.readouterr().out
+    assert test(image_folder, tmp_path / 'w', options=options) == 0
+    assert test(image_folder, tmp_path / 'w') == 2
+    assert 'add --cfg-options model.backbone.final_norm_eps=0.1' in capsys.readouterr().err
+
+
+def test_testing_gives_what_validation_gave(run, image_folder, tmp_path, capsys):
+    out, show = tmp_path / 'new' / 'metrics.json', tmp_path / 'show'
+    assert test(image_folder, run, '--out', str(out), '--show-dir', str(show), '--show', '6') == 0
+    metrics = json.loads(out.read_text())['metrics']
+    logged = read_scalars(run)
+    for name in ('raw/top1', 'ema/top1'):
+        assert metrics[name] == logged[f'val/{name}'][-1][1]
+    assert metrics['raw/images'] == 18
+    entries = json.loads((show / 'predictions.json').read_text())
+    assert len(entries) == len(list(show.glob('*.png'))) == 6
+    assert {entry['truth'] for entry in entries} == {'blue', 'green', 'red'}
+    assert 'top1' in capsys.readouterr().out
+
+    assert test(image_folder, run / 'epoch_8.pth', '--weights', 'ema', '--out', str(out)) == 0
+    assert json.loads(out.read_text())['metrics'] == {n: v for n, v in metrics.items() if n.startswith('ema/')}
+
+
+def test_report_shows_curves_results_and_images(run, image_folder, capsys):
+    assert test(image_folder, run, '--out', str(run / 'metrics.json'), '--show-dir', str(run / 'show')) == 0
+    assert run_verb('report', [str(run.parent)]) == 0
+    said = capsys.readouterr().out.strip().splitlines()[-1]
+    page = Path(said.removeprefix('the page is at ')).read_text()
+    top1 = json.loads((run / 'metrics.json').read_text())['metrics']['raw/top1']
+    assert f'<td>{top1:.2f}</td>' in page
+    commands = re.search('<pre>(.*?)</pre>', page, re.DOTALL)[1].splitlines()
+    assert [Path(line.split()[1]).stem for line in commands] == ['train', 'test']
+    assert all(str(run) in line for line in commands)
+    assert page.count('<svg') == 1
+    assert page.count('data:image/png;base64,') == 18
+    assert not re.search(r'(src|href)="http', page)  # self-contained
+
+
+def test_compile_is_passed_on(run, image_folder, tmp_path, monkeypatch):
+    compiled = []
+    for user in ('engine.runner', 'commands.demo'):
+        monkeypatch.setattr(f'convnext_dense.{user}.compile_backbone', compiled.append)
+    image = str(next(image_folder.rglob('*.*')))
+    for flag in ([], ['--compile']):
+        assert train(image_folder, tmp_path / f'run{len(flag)}', '--epochs', '1', *flag) == 0
+        assert test(image_folder, run, *flag) == 0
+        demo = [ATTO, str(run), image, '--out-dir', str(tmp_path / 'drawn'), *flag]
+        assert run_verb('demo', [*demo, '--cfg-options', *SMALL]) == 0
+        assert len(compiled) == (3 if flag else 0)
+    assert all(model.backbone for model in compiled)
+
+
+def test_same_seed_same_losses_whatever_the_workers_and_another_seed_others(image_folder, tmp_path):
+    workers = ('train_dataloader.num_workers=2',)
+    assert train(image_folder, tmp_path / 'a', '--seed', '5') == 0
+    assert train(image_folder, tmp_path / 'b', '--seed', '5', options=workers) == 0
+    assert train(image_folder, tmp_path / 'c', '--seed', '6') == 0
+    assert losses(tmp_path / 'a') == losses(tmp_path / 'b')
+    assert all(x != y for x, y in zip(losses(tmp_path / 'a'), losses(tmp_path / 'c'), strict=True))
+
+
+def test_resume_goes_on_with_weights_average_optimizer_and_schedule(image_folder, tmp_path, capsys):
+    options = ('model.backbone.drop_path_rate=0.3',)
+    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+    assert train(image_folder, whole, options=options) == 0
+    assert train(image_folder, cut, options=options) == 0
+    (cut / 'epoch_2.pth').unlink()
+    assert train(image_folder, cut, '--resume', options=options) == 0
+    a, b = (torch.load(folder / 'epoch_2.pth', weights_only=True) for folder in (whole, cut))
+    for part in ('state_dict', 'ema_state_dict'):
+        assert all(torch.equal(t, b[part][n]) for n, t in a[part].items())
+    assert a['optimizer']['state'][0]['step'] == b['optimizer']['state'][0]['step'] == 12
+    assert losses(whole) == losses(cut)
+
+    assert train(image_folder, cut, '--resume', '--epochs', '3', options=options) == 2
+    assert 'had 12 steps, and now has 18' in capsys.readouterr().err
+
+
+def test_an_official_file_is_tested_as_it_is(run, image_folder, tmp_path, capsys):
+    content = torch.load(run / 'epoch_8.pth', weights_only=True)
+    path, out = tmp_path / 'official.pth', tmp_path / 'metrics.json'
+    names = {'model': 'state_dict', 'model_ema': 'ema_state_dict'}
+    official = {n: {k.removeprefix('backbone.'): t for k, t in content[own].items()} for n, own in names.items()}
+    torch.save(official, path)
+    assert test(image_folder, path, '--out', str(out)) == 0
+    metrics, logged = json.loads(out.read_text())['metrics'], read_scalars(run)
+    for name in ('raw/top1', 'ema/top1'):
+        assert metrics[name] == logged[f'val/{name}'][-1][1]
+    torch.save({**official, 'meta': {'CLASSES': ('blue', 'green', 'pink')}}, path)  # as mmcv wrote them
+    assert test(image_folder, path) == 2
+    assert 'was trained on other classes than the data has: pink / red' in capsys.readouterr().err
+
+
+def test_pretrained_weights_move_to_other_classes_and_another_resolution(run, own_image_folder, tmp_path, capsys):
+    for split in ('train', 'val'):
+        (own_image_folder / split / 'red').rename(tmp_path / split)
+    argv = ['configs/classification/convnext_t_22k_to_1k.py', '--data', str(own_image_folder)]
+    argv += ['--work-dir', str(tmp_path / 'w'), '--pretrained', str(run / 'epoch_8.pth'), '--epochs', '1']
+    larger = [option.replace('=32', '=64') if 'input_size' in option else option for option in SMALL]
+    assert run_verb('train', [*argv, '--cfg-options', *larger, 'model.backbone.arch=atto']) == 0
+    said = capsys.readouterr().out
+    assert 'fresh: head; left over in the file: head (it is for 3 other classes)' in said
+    before, after = (torch.load(p, weights_only=True) for p in (run / 'epoch_8.pth', tmp_path / 'w' / 'epoch_1.pth'))
+    stem, head = 'backbone.downsample_layers.0.0.weight', 'head.weight'
+    # two steps at lr 1e-3: far less at the stem, by the layer decay
+    assert 0 < (before['state_dict'][stem] - after['state_dict'][stem]).abs().max() < 1e-3
+    assert after['state_dict'][head].shape == (2, 320)
+    assert after['state_dict'][head].abs().max() < 0.001 * 0.1 + 3e-3  # head_init_scale 0.001
+    assert 'ema_state_dict' not in after
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(image_folder, tmp_path, monkeypatch, capsys):
+    def fail_in_epoch_two(content, file, save=torch.save):
+        if content['meta']['epoch'] == 2:
+            file.write(b'half')
+            raise OSError(28, 'No space left on device')
+        save(content, file)
+
+    monkeypatch.setattr(torch, 'save', fail_in_epoch_two)
+    assert train(image_folder, tmp_path, options=('default_hooks.checkpoint.keep=1',)) == 2
+    error = capsys.readouterr().err
+    assert 'No space left on device' in error
+    assert 'go on with --resume' in error
+    assert [path.name for path in tmp_path.glob('*.pth')] == ['epoch_1.pth']
+    assert torch.load(tmp_path / 'epoch_1.pth', weights_only=True)['meta']['epoch'] == 1
+
+
+def test_checkpoints_are_pruned_and_the_best_is_kept(image_folder, tmp_path):
+    options = ('default_hooks.checkpoint.keep=2', 'default_hooks.checkpoint.best=raw/top1')
+    assert train(image_folder, tmp_path, '--epochs', '4', options=options) == 0
+    assert {path.name for path in tmp_path.glob('*.pth')} == {'epoch_3.pth', 'epoch_4.pth', 'best.pth'}
+    best = torch.load(tmp_path / 'best.pth', weights_only=True)
+    top1 = dict(read_scalars(tmp_path)['val/raw/top1'])
+    assert top1[best['meta']['epoch']] == max(top1.values()) == best['runtime_info']['best_score']
+
+
+def test_bf16_on_cpu_trains(image_folder, tmp_path):
+    assert train(image_folder, tmp_path, '--amp', 'bf16', '--epochs', '1') == 0
+    assert all(0 < loss < 10 for _, loss in losses(tmp_path))
+
+
+def test_the_schedule_and_the_total_batch_are_followed(image_folder, tmp_path, capsys):
+    options = ('train_cfg.total_batch_size=24', 'optim_wrapper.optimizer.lr=6e-3', 'model.mixup=None')
+    assert train(image_folder, tmp_path, '--epochs', '20', options=options) == 0
+    log = capsys.readouterr().out
+    assert 'total batch 24 = 8 per process x 1 process x 3 accumulated; lr 0.006 (the config: 0.006 at 24)' in log
+    lr = [value for _, value in read_scalars(tmp_path)['train/lr']]
+    assert len(lr) == 40  # 48 images: two steps an epoch
+    # 20 of 300 epochs warm up: 2 of 40 steps; then a cosine over the other 38
+    assert lr[0] == pytest.approx(6e-9, rel=1e-3)
+    assert lr[2] == pytest.approx(6e-3)
+    middle = 2 + 19
+    assert lr[middle] == pytest.approx(6e-3 * (1 + 2.5e-4) / 2, rel=1e-3)
+    assert lr[-1] < 2e-5
+
+
+def test_a_warm_up_of_less_than_two_steps_is_left_out(image_folder, tmp_path, capsys):
+    assert train(image_folder, tmp_path, '--epochs', '3', options=('model.mixup=None',)) == 0
+    assert 'LinearLR would be shorter than two steps and is left out' in capsys.readouterr().out
+    lr = [value for _, value in read_scalars(tmp_path)['train/lr']]
+    # 3 x 20 / 300 epochs of 6 steps would be one step of warm-up; the cosine begins after it
+    assert lr[:2] == pytest.approx([1e-3, 1e-3])
+    assert lr[9] == pytest.approx(1e-3 * (2.5e-4 + (1 - 2.5e-4) * (1 + math.cos(math.pi * 8 / 17)) / 2), rel=1e-6)
+
+
+@pytest.mark.timeout(300)
+def test_two_processes_train_like_one(image_folder, tmp_path):
+    """Same total batch, reached by 2 processes x 4 x 2 accumulated, and by one process at once."""
+    options = ['model.mixup=None', 'train_cfg.total_batch_size=16', 'default_hooks.ema.momentum=0.5']
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)}
+    gradients = {}
+    for name, processes, batch in (('one', 1, 16), ('two', 2, 4)):
+        work_dir = tmp_path / name
+        launch = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2'] if processes == 2 else []
+        command = [sys.executable, *launch, '-m', 'tests.helpers.run_tool', str(tmp_path / f'{name}.pt'), ATTO]
+        command += ['--data', str(image_folder), '--work-dir', str(work_dir), '--epochs', '1']
+        command += ['--launcher', 'pytorch'] if processes == 2 else []
+        command += ['--cfg-options', *SMALL, *options, f'train_dataloader.batch_size={batch}']
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, done.stdout + done.stderr
+        gradients[name] = torch.load(tmp_path / f'{name}.pt')
+    assert len(gradients['one']) == len(gradients['two']) == 3
+    # the first step starts from equal weights; AdamW then turns rounding into steps
+    for one, two in zip(gradients['one'][0], gradients['two'][0], strict=True):
+        assert torch.allclose(one, two, atol=1e-6 * float(one.abs().max()) + 1e-9, rtol=1e-4)
+    one, two = (dict(losses(tmp_path / name)) for name in ('one', 'two'))
+    assert one[1] == pytest.approx(two[1], rel=1e-5)
+    assert one == pytest.approx(two, rel=0.05)
+    counts = [read_scalars(tmp_path / name)['val/raw/images'] for name in ('one', 'two')]
+    assert counts[0] == counts[1] == [(1, 18.0)]
+
+
+def test_param_groups_says_what_a_config_does(capsys):
+    config = 'configs/classification/convnext_t_22k_to_1k.py'
+    assert run_verb('param_groups', [config, '--json']) == 0
+    groups = json.loads(capsys.readouterr().out)
+    keys = {'layer_id', 'lr_scale', 'lr', 'weight_decay', 'params'}
+    assert all(group.keys() == keys for group in groups)
+    of = {name: group for group in groups for name in group['params']}
+    assert len(of) == sum(len(group['params']) for group in groups) == 182
+    block = of['backbone.stages.2.8.pwconv1.weight']
+    assert (block['layer_id'], block['weight_decay']) == (5, 1e-8)
+    assert block['lr'] == pytest.approx(5e-5 * 0.8**2)
+    assert (of['head.bias']['layer_id'], of['head.bias']['lr_scale']) == (7, 1.0)
+
+    assert run_verb('param_groups', [config, '--verbose', '--cfg-options', 'model.backbone.frozen_stages=0']) == 0
+    table = capsys.readouterr().out
+    assert re.search(r'layer_5_decay +5 +0\.64 +3\.200e-05 +1e-08 +9 +3,595,392\n', table)
+    assert '28,584,232 trained parameters, 4,896 frozen; lr at a total batch of 512' in table
+    assert 'backbone.stages.2.8.pwconv1.weight  (1536, 384)' in table
+
+    assert run_verb('param_groups', [config, '--cfg-options', 'optim_wrapper.paramwise_cfg.num_layers=12']) == 2
+    assert 'error: paramwise_cfg.num_layers 12 does not fit' in capsys.readouterr().err
+
+
+def test_installed_command_and_tools_are_the_same(capsys):
+    shown = []
+    for command in (
+        [sys.executable, 'tools/train.py'],
+        [str(Path(sys.executable).parent / 'convnext-dense'), 'train'],
+    ):
+        done = subprocess.run([*command, '--help'], cwd=ROOT, capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, done.stderr
+        shown.append(done.stdout.split('\n\n', 1)[1])
+    assert shown[0] == shown[1]
+    for argument in (
+        '--data',
+        '--work-dir',
+        '--pretrained',
+        '--resume',
+        '--amp',
+        '--seed',
+        '--epochs',
+        '--launcher',
+    ):
+        assert argument in shown[0]
+
+
+def test_csv_is_plain(run):
+    with open(next(run.glob('*/vis_data/scalars.csv')), newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0].keys() == {'step', 'name', 'value'}
+    expected = {'train/loss', 'train/lr', 'train/time', 'host_memory', 'val/raw/top1', 'val/ema/top1'}
+    assert expected <= {row['name'] for row in rows}

@@ -1,0 +1,81 @@
+"""Files appear whole or not at all, and are read with patience."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from convnext_dense.io.files import WAITS, read_bytes, whole
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path):
+    path = tmp_path / 'a.json'
+    path.write_text('old')
+    with whole(path) as temporary:
+        assert (temporary.parent, temporary.suffix) == (tmp_path, '.json')
+        temporary.write_text('new')
+        assert path.read_text() == 'old'
+    assert path.read_text() == 'new'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_fails_leaves_the_old_one_and_nothing_else(tmp_path):
+    path = tmp_path / 'a.json'
+    path.write_text('old')
+    with pytest.raises(KeyboardInterrupt), whole(path) as temporary:
+        temporary.write_text('half')
+        raise KeyboardInterrupt
+    assert path.read_text() == 'old'
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def hiccup(monkeypatch):
+    """Make the next so many attempts to read a file fail; the list holds what was tried."""
+
+    def begin(failures: int, number: int) -> list[Path]:
+        tried = []
+
+        def read(self: Path, original=Path.read_bytes) -> bytes:
+            tried.append(self)
+            if len(tried) <= failures:
+                raise OSError(number, os.strerror(number), str(self))
+            return original(self)
+
+        monkeypatch.setattr(Path, 'read_bytes', read)
+        return tried
+
+    return begin
+
+
+@pytest.mark.parametrize('number', [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN])
+def test_an_error_that_passes_is_waited_for(number, tmp_path, hiccup, monkeypatch, caplog):
+    waited: list[float] = []
+    monkeypatch.setattr('time.sleep', waited.append)
+    monkeypatch.setattr('convnext_dense.io.files.WAITS', WAITS)
+    (tmp_path / 'a').write_bytes(b'content')
+    tried = hiccup(3, number)
+    assert read_bytes(tmp_path / 'a') == b'content'
+    assert (len(tried), waited) == (4, [0.2, 1.0, 5.0])
+    assert f'a was read at attempt 4 (before: {os.strerror(number)})' in caplog.text
+
+
+def test_an_error_that_stays_is_named_with_the_attempts(tmp_path, hiccup):
+    tried = hiccup(99, errno.EIO)
+    with pytest.raises(OSError, match=f'Input/output error, 4 times: .*{tmp_path}/a') as error:
+        read_bytes(tmp_path / 'a')
+    assert (error.value.errno, len(tried)) == (errno.EIO, 4)
+
+
+def test_only_what_may_pass_is_tried_again(tmp_path, hiccup):
+    for number, seen, attempts in (
+        (errno.EACCES, True, 1),
+        (errno.EISDIR, True, 1),
+        (errno.ENOENT, False, 1),  # most likely the name is wrong
+        (errno.ENOENT, True, 4),
+    ):
+        tried = hiccup(99, number)
+        with pytest.raises(OSError, match=os.strerror(number)):
+            read_bytes(tmp_path / 'a', seen)
+        assert len(tried) == attempts

@@ -1,0 +1,241 @@
+"""Weights from servers, which a server on this machine stands for."""
+
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+import huggingface_hub
+import pytest
+import timm
+import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
+
+from convnext_dense.errors import UserError
+from convnext_dense.weights import fetch
+from convnext_dense.weights.fetch import locate
+
+NAME = 'convnext_tiny_1k_224'
+
+
+class Server(ThreadingHTTPServer):
+    """Serves ``files``, by path; of those in ``cut`` only half, under the whole length."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.cut: set[str] = set()
+        self.asked: list[str] = []
+        super().__init__(('127.0.0.1', 0), Handler)
+        self.url = f'http://127.0.0.1:{self.server_port}'
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        content = self.server.files.get(self.path)
+        if content is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if self.path in self.server.cut else content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
+    return tmp_path / 'cache' / 'weights'
+
+
+@pytest.fixture
+def server(cache, monkeypatch, tmp_path):
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
+    with Server() as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        torch.save({'w': torch.ones(300)}, tmp_path / 'w.pth')
+        server.files['/w.pth'] = (tmp_path / 'w.pth').read_bytes()
+        yield server
+        server.shutdown()
+
+
+def weights_in(cache: Path) -> list[str]:
+    return [p.name for p in cache.rglob('*') if p.is_file() and not p.name.endswith('.lock')]
+
+
+def fails(source: str, said: str) -> str:
+    with pytest.raises(UserError, match=said) as error:
+        locate(source)
+    assert '\n' not in str(error.value)
+    return str(error.value)
+
+
+def test_an_official_name_is_downloaded_once(server, cache, monkeypatch):
+    monkeypatch.setattr(fetch, 'OFFICIAL_WEIGHTS', {NAME: f'{server.url}/w.pth'})
+    file = locate(NAME)
+    assert file == cache / 'w.pth'
+    assert torch.load(file)['w'].sum() == 300
+    assert locate(NAME) == file
+    assert server.asked == ['/w.pth']
+
+
+def test_a_url_is_downloaded_once_and_apart_from_its_namesakes(server, cache):
+    server.files['/other/w.pth'] = server.files['/w.pth']
+    file = locate(f'{server.url}/w.pth')
+    assert file.read_bytes() == server.files['/w.pth']
+    assert locate(f'{server.url}/w.pth') == file
+    assert locate(f'{server.url}/other/w.pth') != file
+    assert server.asked == ['/w.pth', '/other/w.pth']
+
+
+def test_without_a_network_it_says_where_the_file_may_be_put(server, cache, monkeypatch):
+    server.server_close()
+    server.shutdown()
+    monkeypatch.setattr(fetch, 'OFFICIAL_WEIGHTS', {NAME: f'{server.url}/{NAME}.pth'})
+    place = cache / f'{NAME}.pth'
+    assert str(place) in fails(NAME, 'cannot be downloaded from .* put the file at')
+    assert weights_in(cache) == []
+    place.write_bytes(b'put there by hand')
+    assert locate(NAME) == place
+
+
+@pytest.mark.parametrize('bad', ['cut off', 'absent', 'a web page', 'empty', 'something else'])
+def test_what_goes_wrong_leaves_no_file_and_can_be_tried_again(server, cache, bad):
+    good, path = server.files['/w.pth'], '/w.pth'
+    said = {
+        'cut off': rf'broke off after \d+ of {len(good)} bytes',
+        'absent': 'HTTP Error 404',
+        'a web page': 'it is a web page',
+        'empty': 'it is empty',
+        'something else': 'it is no checkpoint',
+    }[bad]
+    if bad == 'cut off':
+        server.cut.add(path)
+    elif bad == 'absent':
+        del server.files[path]
+    else:
+        other = {
+            'a web page': b'<!DOCTYPE html><html>log in</html>',
+            'empty': b'',
+            'something else': b'key = value' * 9,
+        }
+        server.files[path] = other[bad]
+    fails(server.url + path, said)
+    assert weights_in(cache) == []
+    server.cut.clear()
+    server.files[path] = good
+    assert locate(server.url + path).read_bytes() == good
+
+
+def test_a_digest_is_checked_after_the_download_and_at_each_use(server, cache):
+    digest = hashlib.sha256(server.files['/w.pth']).hexdigest()
+    fails(f'{server.url}/w.pth#sha256={"0" * 64}', f'its SHA-256 is {digest}, not 0000.*put the file at')
+    assert weights_in(cache) == []
+    fails(f'{server.url}/w.pth#sha256=12', '64 digits')
+    file = locate(f'{server.url}/w.pth#sha256={digest.upper()}')
+    file.write_bytes(b'changed')
+    fails(f'{server.url}/w.pth#sha256={digest}', f'{file} is not the file that was meant.*delete it')
+
+
+def test_some_hosts_have_digests_in_their_file_names(server, cache, monkeypatch):
+    monkeypatch.setattr(fetch, 'HASH_IN_NAME', ('127.0.0.1',))
+    digest = hashlib.sha256(server.files['/w.pth']).hexdigest()
+    for part in (digest[:8], '01234567'):
+        server.files[f'/convnext_20220301-{part}.pth'] = server.files['/w.pth']
+    assert locate(f'{server.url}/convnext_20220301-{digest[:8]}.pth').is_file()
+    fails(f'{server.url}/convnext_20220301-01234567.pth', 'not 01234567')
+
+
+def test_a_file_url_is_the_file_itself(tmp_path, cache):
+    path = tmp_path / 'a b.pth'
+    path.write_bytes(b'x')
+    assert locate(path.as_uri()) == path
+    fails(f'{path.as_uri()}#sha256={"0" * 64}', 'is not the file that was meant')
+
+
+def test_a_path_is_a_path_and_a_misspelt_name_is_corrected(tmp_path):
+    assert locate(tmp_path / 'w.pth') == tmp_path / 'w.pth'
+    fails('convnext_tiny_1k_244', 'did you mean convnext_tiny_1k_224')
+    fails('open-mmlab://resnet50', 'take a path, a URL')
+
+
+@pytest.fixture
+def hub(cache, monkeypatch):
+    """Repositories of Hugging Face's: name to files."""
+    repositories: dict[str, dict[str, bytes]] = {}
+    digests: dict[str, str] = {}
+
+    def model_info(repository: str, files_metadata: bool) -> SimpleNamespace:
+        if repository not in repositories:
+            raise LocalEntryNotFoundError('Cannot reach the hub\n\nmore lines')
+        files = [
+            SimpleNamespace(
+                rfilename=name,
+                lfs=SimpleNamespace(sha256=digests.get(name, hashlib.sha256(content).hexdigest()))
+                if name != 'config.json'
+                else None,
+            )
+            for name, content in repositories[repository].items()
+        ]
+        return SimpleNamespace(siblings=files)
+
+    def download(repository: str, name: str, local_dir: str) -> str:
+        path = Path(local_dir, name)
+        path.write_bytes(repositories[repository][name])
+        return str(path)
+
+    monkeypatch.setattr(huggingface_hub, 'model_info', model_info)
+    monkeypatch.setattr(huggingface_hub, 'hf_hub_download', download)
+    return SimpleNamespace(repositories=repositories, digests=digests)
+
+
+def test_a_repository_of_hugging_face_comes_with_its_config(hub, cache):
+    files = {'model.safetensors': b'weights', 'config.json': b'{}', 'pytorch_model.bin': b'old', 'README.md': b''}
+    hub.repositories['facebook/convnext-tiny-224'] = files
+    file = locate('hf:facebook/convnext-tiny-224')
+    assert file == cache / 'facebook--convnext-tiny-224' / 'model.safetensors'
+    assert file.read_bytes() == b'weights'
+    assert sorted(weights_in(cache)) == ['config.json', 'model.safetensors']
+    hub.repositories.clear()
+    assert locate('hf:facebook/convnext-tiny-224') == file
+
+
+def test_an_older_repository_has_a_pickle_and_a_digest_that_is_checked(hub, cache):
+    hub.repositories['a/b'] = {'pytorch_model.bin': b'weights'}
+    hub.digests['pytorch_model.bin'] = '0' * 64
+    fails('hf:a/b', 'not 0000')
+    assert weights_in(cache) == []
+    hub.digests.clear()
+    assert locate('hf:a/b').name == 'pytorch_model.bin'
+
+
+def test_a_repository_without_weights_or_out_of_reach_is_said(hub, cache):
+    hub.repositories['a/b'] = {'README.md': b''}
+    fails('hf:a/b', 'has no model.safetensors and no pytorch_model.bin')
+    place = cache / 'a--c' / 'model.safetensors'
+    assert str(place) in fails('hf:a/c', r'Cannot reach the hub\): put the file at')
+    place.write_bytes(b'by hand')
+    assert locate('hf:a/c') == place
+
+
+def test_the_hub_itself_out_of_reach_is_one_line(cache, monkeypatch):
+    """Through Hugging Face's own library, in its offline mode."""
+    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_OFFLINE', True)
+    fails('hf:facebook/convnext-tiny-224', 'offline mode is enabled.*put the file at')
+    fails('hf:not/a/repository', 'cannot be downloaded')
+
+
+def test_timms_names_lead_to_its_repositories(hub, cache):
+    hub.repositories['timm/convnext_tiny.fb_in1k'] = {'model.safetensors': b'weights', 'config.json': b'{}'}
+    assert locate('timm:convnext_tiny.fb_in1k').parent.name == 'timm--convnext_tiny.fb_in1k'
+    default = timm.models.get_pretrained_cfg('convnext_atto').hf_hub_id
+    hub.repositories[default] = {'model.safetensors': b'weights'}
+    assert locate('timm:convnext_atto').parent.name == default.replace('/', '--')
+    fails('timm:convnext_tinny.fb_in1k', r'did you mean .*convnext_tiny\.fb_in1k')
+    fails('timm:vit_tiny_patch16_224', 'timm has no ConvNeXt weights named')

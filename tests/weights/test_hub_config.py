@@ -1,0 +1,82 @@
+"""What weights don't tell about their network: eps and GELU, from the config beside them."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import save_file
+
+from convnext_dense.errors import UserError
+from convnext_dense.models import ConvNeXt, ImageClassifier
+from convnext_dense.weights.formats import convert
+from convnext_dense.weights.loading import load_pretrained
+
+DEPTHS, DIMS = [1, 1, 1, 1], [4, 8, 12, 16]
+
+
+def classifier(**backbone) -> ImageClassifier:
+    arch = dict(depths=DEPTHS, dims=DIMS)
+    return ImageClassifier(dict(type='convnext_dense.ConvNeXt', arch=arch, out_indices=None, **backbone), 4).eval()
+
+
+def repository(folder: Path, format: str, config: dict | None) -> Path:
+    folder.mkdir()
+    state = convert(classifier().state_dict(), format).state
+    save_file({n: t.contiguous() for n, t in state.items()}, folder / 'model.safetensors')
+    if config is not None:
+        (folder / 'config.json').write_text(json.dumps(config))
+    return folder / 'model.safetensors'
+
+
+def test_transformers_own_folder_gives_its_logits_once_the_eps_is_the_same(tmp_path):
+    config = transformers.ConvNextConfig(depths=DEPTHS, hidden_sizes=DIMS, num_labels=4, layer_norm_eps=0.1)
+    theirs = transformers.ConvNextForImageClassification(config).eval()
+    torch.nn.init.normal_(theirs.classifier.weight)
+    theirs.save_pretrained(tmp_path)
+    file = tmp_path / 'model.safetensors'
+    with pytest.raises(UserError, match=r'add --cfg-options model\.backbone\.final_norm_eps=0\.1$'):
+        load_pretrained(classifier(), file)
+    ours = classifier(final_norm_eps=0.1)
+    assert "final norm's eps 0.1 and exact GELU, as config.json says" in load_pretrained(ours, file)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), theirs(images).logits, rtol=0, atol=1e-5)
+
+
+def test_a_model_without_a_final_norm_takes_any_eps(tmp_path):
+    file = repository(tmp_path / 'r', 'hf', {'model_type': 'convnext'})  # transformers' own eps is 1e-12
+    dense = torch.nn.Module()
+    dense.backbone = ConvNeXt(dict(depths=DEPTHS, dims=DIMS))
+    assert 'eps 1e-12' in load_pretrained(dense, file)
+    with pytest.raises(UserError, match='has eps 1e-12, this model 1e-06'):
+        load_pretrained(classifier(), file)
+
+
+@pytest.mark.parametrize(
+    ('format', 'config', 'said'),
+    [
+        ('hf', {'model_type': 'convnext', 'hidden_act': 'gelu_new'}, 'another activation than exact GELU'),
+        ('hf', {'model_type': 'vit'}, 'is no config of a ConvNeXt'),
+        ('timm', {'architecture': 'test_convnext'}, 'another activation than exact GELU'),
+        ('timm', {'architecture': 'convnext_tiny', 'model_args': {'act_layer': 'gelu_tanh'}}, 'another activation'),
+        ('timm', {'architecture': 'convnext_tiny', 'model_args': {'norm_eps': 1e-5}}, 'eps 1e-05, not 1e-06'),
+        ('timm', {'architecture': 'convnext_atto_rms'}, 'is no config of a ConvNeXt'),
+        ('timm', {'architecture': 'hf_hub:someone/else'}, 'is no config of a ConvNeXt'),
+        ('timm', [], 'is no config of a ConvNeXt'),
+    ],
+)
+def test_what_our_network_does_not_compute_is_refused(tmp_path, format, config, said):
+    with pytest.raises(UserError, match=said) as error:
+        load_pretrained(classifier(), repository(tmp_path / 'r', format, config))
+    assert 'config.json' in str(error.value)
+
+
+def test_what_it_computes_is_taken_and_an_assumption_is_stated(tmp_path):
+    of_timm = {'architecture': 'convnext_tiny', 'model_args': {'checkpoint_path': '/etc/passwd'}}
+    line = load_pretrained(classifier(), repository(tmp_path / 'a', 'timm', of_timm))
+    assert line.endswith("final norm's eps 1e-06 and exact GELU, as config.json says")
+    for name, format in (('b', 'timm'), ('c', 'hf')):
+        line = load_pretrained(classifier(), repository(tmp_path / name, format, None))
+        assert line.endswith("final norm's eps 1e-06 and exact GELU assumed, since no config.json says it")

@@ -1,0 +1,215 @@
+"""Moving weights into models, strictly."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from convnext_dense.errors import UserError
+from convnext_dense.models import ConvNeXt, ImageClassifier
+from convnext_dense.weights.loading import load_pretrained, load_strictly, state_dict_of, weights_in
+
+ARCH = dict(depths=[1, 1, 1, 1], dims=[4, 8, 12, 16])
+
+
+def classifier(num_classes: int = 4, **backbone) -> ImageClassifier:
+    backbone = dict(type='convnext_dense.ConvNeXt', arch=ARCH, out_indices=None) | backbone
+    model = ImageClassifier(backbone, num_classes)
+    for p in model.parameters():
+        torch.nn.init.normal_(p)
+    return model
+
+
+def official(model: ImageClassifier) -> dict:
+    """The file layout of the official release."""
+    return {'model': {n.removeprefix('backbone.'): t for n, t in model.state_dict().items()}}
+
+
+def save(content: object, path: Path) -> Path:
+    torch.save(content, path)
+    return path
+
+
+def same(a: torch.nn.Module, b: torch.nn.Module, skip: str = '-') -> bool:
+    other = b.state_dict()
+    return all(torch.equal(t, other[n]) for n, t in a.state_dict().items() if not n.startswith(skip))
+
+
+def test_an_official_file_loads_into_the_bare_backbone_without_key_edits():
+    source, target = classifier(), classifier()
+    weights = {n: t for n, t in official(source)['model'].items() if not n.startswith('head')}
+    target.backbone.load_state_dict(weights, strict=True)
+    assert same(source, target, skip='head')
+
+
+@pytest.mark.parametrize('layout', ['ours', 'official'])
+def test_pretrained_loads_trunk_and_fitting_head(tmp_path, layout):
+    source, target = classifier(), classifier()
+    content = official(source) if layout == 'official' else {'state_dict': source.state_dict(), 'meta': {}}
+    line = load_pretrained(target, save(content, tmp_path / 'w.pth'))
+    assert same(source, target)
+    assert 'fresh: nothing; left over in the file: nothing' in line
+
+
+def test_pretrained_keeps_a_fresh_head_for_other_classes(tmp_path):
+    source, target = classifier(4), classifier(7)
+    before = target.head.weight.clone()
+    line = load_pretrained(target, save({'state_dict': source.state_dict()}, tmp_path / 'w.pth'))
+    assert same(source, target, skip='head')
+    assert torch.equal(target.head.weight, before)
+    assert 'fresh: head; left over in the file: head' in line
+
+
+def test_a_head_for_other_classes_stays_fresh_though_it_would_fit(tmp_path):
+    source, target = classifier(2), classifier(2)
+    content = {'state_dict': source.state_dict(), 'meta': {'dataset_meta': {'classes': ['cat', 'dog']}}}
+    path = save(content, tmp_path / 'w.pth')
+    before = target.head.weight.clone()
+    line = load_pretrained(target, path, classes=['cat', 'cow'])
+    assert torch.equal(target.head.weight, before)
+    assert same(source, target, skip='head')
+    assert line.endswith('fresh: head; left over in the file: head (it is for 2 other classes)')
+    load_pretrained(target, path, classes=['cat', 'dog'])
+    assert same(source, target)
+
+
+def test_the_average_is_taken_when_asked_for(tmp_path):
+    raw, ema, target = classifier(), classifier(), classifier()
+    path = save({'state_dict': raw.state_dict(), 'ema_state_dict': ema.state_dict()}, tmp_path / 'w.pth')
+    load_pretrained(target, path)
+    assert same(raw, target)
+    assert 'of averaged weights' in load_pretrained(target, path, weights='ema')
+    assert same(ema, target)
+
+
+class Dense(torch.nn.Module):
+    """A backbone with an output of every stage, and what comes after it."""
+
+    def __init__(self, classes: int = 4) -> None:
+        super().__init__()
+        self.backbone = ConvNeXt(ARCH)
+        self.neck = torch.nn.Conv2d(4, 4, 1)
+        self.roi_head = torch.nn.Linear(4, classes)
+        for p in self.parameters():
+            torch.nn.init.normal_(p)
+
+
+def test_a_classifiers_trunk_moves_into_a_dense_model(tmp_path):
+    source, target = classifier(), Dense()
+    norm = target.backbone.norm0.weight.clone()
+    line = load_pretrained(target, save({'state_dict': source.state_dict()}, tmp_path / 'w.pth'))
+    trunk = {n: t for n, t in source.backbone.state_dict().items() if not n.startswith('norm.')}
+    assert all(torch.equal(t, target.backbone.state_dict()[n]) for n, t in trunk.items())
+    assert torch.equal(target.backbone.norm0.weight, norm)
+    assert line.endswith('fresh: neck, norms of the outputs, roi_head; left over in the file: final norm, head')
+    assert f'{len(trunk)} tensors' in line
+
+
+def test_a_dense_model_starts_from_another_for_other_classes(tmp_path):
+    source, target = Dense(4), Dense(5)
+    line = load_pretrained(target, save({'state_dict': source.state_dict()}, tmp_path / 'w.pth'))
+    assert same(source, target, skip='roi_head')
+    assert line.endswith('fresh: roi_head; left over in the file: roi_head')
+
+
+def fcmae(model: ImageClassifier) -> dict:
+    """As V2's masked pre-training stores an encoder: kernels flattened column by column, GRN as (1, 4C)."""
+    weights = {}
+    for name, t in model.backbone.state_dict().items():
+        stem = name.startswith('downsample_layers.0')
+        if name.startswith('norm.'):
+            continue
+        if name.endswith('dwconv.weight'):  # (C, 1, k, k)
+            out = torch.stack([t[:, 0, y, x] for x in range(7) for y in range(7)])
+            name = name.replace('weight', 'kernel')
+        elif t.ndim == 4 and not stem and 'grn' not in name:  # (out, in, k, k)
+            out = torch.stack([t[:, :, y, x].T for x in range(2) for y in range(2)])
+            name = name.replace('weight', 'kernel')
+        elif 'grn' in name:
+            out = t.reshape(1, -1)
+        elif 'pwconv' in name:
+            out, name = t, name.replace('.weight', '.linear.weight').replace('.bias', '.linear.bias')
+        elif '.norm.' in name:
+            out, name = t, name.replace('.norm.', '.norm.ln.')
+        elif name.endswith('.bias') and 'dwconv' in name:
+            out = t.reshape(1, -1)
+        else:
+            out = t
+        weights[f'encoder.{name}'] = out
+    return weights | {'mask_token': torch.zeros(1), 'decoder.0.dwconv.weight': torch.zeros(1)}
+
+
+def test_masked_pre_training_loads(tmp_path):
+    source, target = classifier(version=2), classifier(version=2)
+    line = load_pretrained(target, save({'model': fcmae(source)}, tmp_path / 'w.pt'))
+    trunk = {n: t for n, t in source.backbone.state_dict().items() if not n.startswith('norm.')}
+    assert all(torch.equal(t, target.backbone.state_dict()[n]) for n, t in trunk.items())
+    assert line.endswith('fresh: final norm, head; left over in the file: decoder, mask_token')
+
+
+@pytest.mark.parametrize(
+    ('change', 'named'),
+    [
+        (dict(arch=dict(depths=[1, 2, 1, 1], dims=[4, 8, 12, 16])), r'stages\.1\.1\.\S+ \(.*left over'),
+        (dict(arch=dict(depths=[1, 1, 1, 1], dims=[4, 8, 12, 20])), r'is \(20,.*instead of \(16,'),
+        (dict(version=2), r'gamma is missing'),
+    ],
+)
+def test_pretrained_of_another_backbone_is_named_by_its_first_differences(tmp_path, change, named):
+    source, target = classifier(**change), classifier()
+    before = {n: t.clone() for n, t in target.state_dict().items()}
+    with pytest.raises(UserError, match=named):
+        load_pretrained(target, save({'state_dict': source.state_dict()}, tmp_path / 'w.pth'))
+    assert all(torch.equal(t, before[n]) for n, t in target.state_dict().items())
+
+
+def test_pretrained_of_another_family_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r'no ConvNeXt weights: its first tensors are blocks\.0\.attn'):
+        load_pretrained(classifier(), save({'model': {'blocks.0.attn': torch.zeros(1)}}, tmp_path / 'w.pth'))
+
+
+def test_strict_loading_changes_nothing_when_it_fails():
+    target = classifier(4)
+    before = target.head.weight.clone()
+    with pytest.raises(UserError, match=r'head\.weight is \(5, 16\) instead of \(4, 16\)'):
+        load_strictly(target, classifier(5).state_dict(), 'x.pth')
+    assert torch.equal(target.head.weight, before)
+
+
+def test_what_was_trained_here_is_taken_by_its_names_whatever_it_is():
+    state = {'backbone.conv.weight': torch.zeros(1)}
+    found = weights_in({'state_dict': state, 'meta': {'convnext_dense': '0.1.0'}}, 'x.pth')
+    assert (found.source, found.state, found.left_over) == ('ours', state, [])
+    with pytest.raises(UserError, match=r'x\.pth holds no ConvNeXt weights: its first tensors are backbone\.conv'):
+        weights_in({'state_dict': state}, 'x.pth')
+
+
+@pytest.mark.parametrize(
+    ('meta', 'classes'),
+    [
+        ({'dataset_meta': {'classes': ('a', 'b')}}, ['a', 'b']),
+        ({'dataset_meta': {'CLASSES': ['a', 'b']}}, ['a', 'b']),
+        ({'CLASSES': ('a', 'b'), 'PALETTE': None}, ['a', 'b']),  # as mmcv wrote it before mmengine
+        ({'CLASSES': ('a',), 'dataset_meta': {'classes': ['b']}}, ['b']),
+        ({'dataset_meta': {'classes': 'cat'}}, None),
+        ({'dataset_meta': {'classes': []}}, None),
+        ({'dataset_meta': 'cat'}, None),
+        ('cat', None),
+    ],
+)
+def test_the_classes_are_read_as_they_were_written(meta, classes):
+    assert weights_in({'state_dict': classifier().state_dict(), 'meta': meta}, 'x.pth').classes == classes
+
+
+def test_raw_and_ema_weights_are_told_apart():
+    one, two = {'w': torch.zeros(1)}, {'w': torch.ones(1)}
+    ours = {'state_dict': one, 'ema_state_dict': two}
+    release = {'model': one, 'model_ema': two}
+    for content in (ours, release):
+        assert state_dict_of(content)['w'] == 0
+        assert state_dict_of(content, 'ema')['w'] == 1
+    assert state_dict_of(one)['w'] == 0
+    with pytest.raises(UserError, match='no raw weights'):
+        state_dict_of({'state_dict': {'w': 1}})
+    with pytest.raises(UserError, match='no ema weights'):
+        state_dict_of({'state_dict': one}, 'ema')
