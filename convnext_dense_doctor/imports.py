@@ -50,7 +50,7 @@ def look() -> Iterator[Finding]:
     rest = [name for name in broken if name not in said]
     if rest:
         what = f'because of that {", ".join(rest)} cannot be imported'
-        yield Finding('imports', WARNING, what, 'mend the above first')
+        yield Finding('imports', WARNING, what, 'fix the above first')
     good = [name for name, module in modules.items() if not module['error']]
     if good:
         yield Finding('imports', OK, f'imported: {", ".join(good)}')

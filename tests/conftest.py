@@ -10,7 +10,7 @@ from PIL import Image
 
 from convnext_dense.io import files
 
-COLOURS = {'blue': (40, 60, 220), 'green': (40, 200, 60), 'red': (220, 50, 40)}
+COLORS = {'blue': (40, 60, 220), 'green': (40, 200, 60), 'red': (220, 50, 40)}
 
 
 # A job that a shell starts in the background ignores Ctrl-C, and so would what the tests start and interrupt.
@@ -24,14 +24,14 @@ def _seed():
 
 
 def write_image_folder(root: Path, train: int = 16, val: int = 6, size: int = 48) -> Path:
-    """Three classes, told apart by colour, in ImageNet's layout."""
+    """Three classes, told apart by color, in ImageNet's layout."""
     rng = np.random.default_rng(0)
     for split, count in (('train', train), ('val', val)):
-        for name, colour in COLOURS.items():
+        for name, color in COLORS.items():
             folder = root / split / name
             folder.mkdir(parents=True)
             for i in range(count):
-                noise = rng.normal(0, 25, (size, size, 3)) + np.array(colour)
+                noise = rng.normal(0, 25, (size, size, 3)) + np.array(color)
                 Image.fromarray(noise.clip(0, 255).astype(np.uint8)).save(folder / f'{i:02d}.jpg')
     return root
 

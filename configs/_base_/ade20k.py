@@ -56,7 +56,7 @@ val_dataloader = dict(
         pipeline=[
             dict(type='convnext_dense.LoadImage'),
             dict(type='mmseg.Resize', scale=(2048, 512), keep_ratio=True),
-            dict(type='convnext_dense.LoadMask'),  # the truth stays at its own size
+            dict(type='convnext_dense.LoadMask'),  # the ground truth stays at its own size
             dict(type='mmseg.PackSegInputs'),
         ],
     ),

@@ -29,7 +29,7 @@ val_dataloader = dict(
         pipeline=[
             dict(type='convnext_dense.LoadImage'),
             dict(type='mmseg.Resize', scale=(2560, 640), keep_ratio=True),
-            dict(type='convnext_dense.LoadMask'),  # the truth stays at its own size
+            dict(type='convnext_dense.LoadMask'),  # the ground truth stays at its own size
             dict(type='mmseg.PackSegInputs'),
         ]
     )

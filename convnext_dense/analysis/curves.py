@@ -89,7 +89,7 @@ def smooth(values: Sequence[float]) -> np.ndarray:
 def draw(runs: Mapping[str, Series], file: Path | IO, kind: str) -> None:
     """Draw what the runs are judged by, and loss, lr and memory by step, each over the others.
 
-    The colours are those of the runs; of a single run, those of raw and averaged weights and of the lr's groups.
+    The colors are those of the runs; of a single run, those of raw and averaged weights and of the lr's groups.
 
     Args:
         file: where to, a path or an open file.
@@ -102,13 +102,13 @@ def draw(runs: Mapping[str, Series], file: Path | IO, kind: str) -> None:
         rows = -(-count // 2)
         figure = Figure(figsize=(11, 3.4 * rows), layout='constrained')
         panels = figure.subplots(rows, 2).flatten()
-        colours = {name: f'C{i}' for i, name in enumerate(runs)} if len(runs) > 1 else {}
-        _draw_loss(panels[0], runs, colours)
-        _draw_lr(panels[1], runs, colours)
+        colors = {name: f'C{i}' for i, name in enumerate(runs)} if len(runs) > 1 else {}
+        _draw_loss(panels[0], runs, colors)
+        _draw_lr(panels[1], runs, colors)
         for headline, axes in zip(judged, panels[2:], strict=False):
-            _draw_metrics(axes, headline, runs, colours)
+            _draw_metrics(axes, headline, runs, colors)
         if with_memory:
-            _draw_memory(panels[count - 1], runs, colours)
+            _draw_memory(panels[count - 1], runs, colors)
         for axes in panels[:count]:
             axes.grid(alpha=0.25)
             axes.spines[['top', 'right']].set_visible(False)
@@ -117,37 +117,37 @@ def draw(runs: Mapping[str, Series], file: Path | IO, kind: str) -> None:
         figure.savefig(file, format=kind, dpi=130, metadata={'Date': None} if kind == 'svg' else None)
 
 
-def _draw_loss(axes: Any, runs: Mapping[str, Series], colours: Mapping[str, str]) -> None:
+def _draw_loss(axes: Any, runs: Mapping[str, Series], colors: Mapping[str, str]) -> None:
     smoothed = False
     for name, series in runs.items():
         steps, values = _columns(series.get('train/loss', []))
-        colour = colours.get(name, RAW)
+        color = colors.get(name, RAW)
         if len(values) >= FEW:
-            axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
+            axes.plot(steps, values, color=color, alpha=0.25, linewidth=0.8)
             smoothed = True
-        axes.plot(steps, smooth(values), color=colour, label=name)
+        axes.plot(steps, smooth(values), color=color, label=name)
     how = f' (faint: as logged; line: mean over {SMOOTHED_OVER:.0%} of the run)' if smoothed else ''
     axes.set(title='training loss', xlabel=f'optimizer step{how}')
-    if colours:
+    if colors:
         axes.legend(frameon=False)
 
 
-def _draw_lr(axes: Any, runs: Mapping[str, Series], colours: Mapping[str, str]) -> None:
+def _draw_lr(axes: Any, runs: Mapping[str, Series], colors: Mapping[str, str]) -> None:
     for name, series in runs.items():
         groups = _lr_groups(series)
         for i, (group, points) in enumerate(groups.items()):
-            shade = colours.get(name) or colormaps['viridis'](0.9 * i / len(groups))
-            style = dict(alpha=0.3, linewidth=0.8) if colours else dict(label=group, linewidth=1)
+            shade = colors.get(name) or colormaps['viridis'](0.9 * i / len(groups))
+            style = dict(alpha=0.3, linewidth=0.8) if colors else dict(label=group, linewidth=1)
             axes.plot(*_columns(points), color=shade, **style)
-        own = dict(label=name) if colours else dict(label="optimizer's own", linestyle='--' if groups else '-')
-        axes.plot(*_columns(series.get('train/lr', [])), color=colours.get(name, RAW), **own)
+        own = dict(label=name) if colors else dict(label="optimizer's own", linestyle='--' if groups else '-')
+        axes.plot(*_columns(series.get('train/lr', [])), color=colors.get(name, RAW), **own)
     several = any(_lr_groups(series) for series in runs.values())
-    axes.set(title='learning rate, of each group too' if several and colours else 'learning rate')
+    axes.set(title='learning rate, of each group too' if several and colors else 'learning rate')
     axes.set_xlabel('optimizer step')
     axes.set_ylim(bottom=0)
     axes.ticklabel_format(axis='y', style='sci', scilimits=(-2, 3))
-    if colours or several:
-        axes.legend(frameon=False, fontsize=8, ncols=2 if several and not colours else 1)
+    if colors or several:
+        axes.legend(frameon=False, fontsize=8, ncols=2 if several and not colors else 1)
 
 
 def _lr_groups(series: Series) -> dict[str, Sequence[tuple[int, float]]]:
@@ -160,17 +160,17 @@ def _lr_groups(series: Series) -> dict[str, Sequence[tuple[int, float]]]:
     return dict(sorted(groups.items(), key=lambda item: [int(p) if p.isdigit() else p for p in item[0].split('_')]))
 
 
-def _draw_metrics(axes: Any, headline: Headline, runs: Mapping[str, Series], colours: Mapping[str, str]) -> None:
+def _draw_metrics(axes: Any, headline: Headline, runs: Mapping[str, Series], colors: Mapping[str, str]) -> None:
     for name, series in runs.items():
         styles = iter(STYLES)
-        for kind, own_colour in (('raw', RAW), ('ema', EMA)):
+        for kind, own_color in (('raw', RAW), ('ema', EMA)):
             for metric, what in headline.metrics.items():
                 steps, values = _columns(series.get(f'val/{kind}/{metric}', []))
                 if not values:
                     continue
-                label = f'{f"{name}: " if colours else ""}{what}{kind}, {values[-1]:.1f} at the end'
-                colour = colours.get(name, own_colour)
-                axes.plot(steps, values, next(styles), color=colour, marker='o', markersize=3, label=label)
+                label = f'{f"{name}: " if colors else ""}{what}{kind}, {values[-1]:.1f} at the end'
+                color = colors.get(name, own_color)
+                axes.plot(steps, values, next(styles), color=color, marker='o', markersize=3, label=label)
     axes.set(title=headline.title, xlabel=headline.unit, ylim=(0, 105))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if all(len(line.get_xdata()) == 1 for line in axes.lines):
@@ -181,14 +181,14 @@ def _draw_metrics(axes: Any, headline: Headline, runs: Mapping[str, Series], col
     axes.legend(frameon=False, loc='upper left' if peak < 50 else 'lower right', fontsize=9)
 
 
-def _draw_memory(axes: Any, runs: Mapping[str, Series], colours: Mapping[str, str]) -> None:
+def _draw_memory(axes: Any, runs: Mapping[str, Series], colors: Mapping[str, str]) -> None:
     for name, series in runs.items():
-        for (metric, what), style, own_colour in zip(MEMORY.items(), STYLES, (RAW, EMA), strict=False):
+        for (metric, what), style, own_color in zip(MEMORY.items(), STYLES, (RAW, EMA), strict=False):
             steps, values = _columns(series.get(metric, []))
             if values:
-                label = f'{f"{name}: " if colours else ""}{what}'
-                colour = colours.get(name, own_colour)
-                axes.plot(steps, np.array(values) / 1024, style, color=colour, label=label)
+                label = f'{f"{name}: " if colors else ""}{what}'
+                color = colors.get(name, own_color)
+                axes.plot(steps, np.array(values) / 1024, style, color=color, label=label)
     axes.set(title='peak memory so far, GB', xlabel='optimizer step')
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=9)

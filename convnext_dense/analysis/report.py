@@ -94,11 +94,11 @@ def _images(index: Path) -> str:
     if not entries:
         return ''
     figures = [_figure(index.parent / entry['file'], entry) for entry in entries]
-    if all('truth' in entry for entry in entries):
-        right = sum(entry['prediction'] == entry['truth'] for entry in entries)
+    if all('ground_truth' in entry for entry in entries):
+        right = sum(entry['prediction'] == entry['ground_truth'] for entry in entries)
         title, layout = f'Predictions on unseen images: {right} of these {len(entries)} are right', 'images'
     else:
-        title, layout = 'Predictions on unseen images, beside the truth', 'pairs'
+        title, layout = 'Predictions on unseen images, beside the ground truth', 'pairs'
     return f'<h3>{title}</h3><div class="{layout}">{"".join(figures)}</div>'
 
 
@@ -106,7 +106,7 @@ def _figure(file: Path, entry: dict) -> str:
     kind = 'jpeg' if file.suffix == '.jpg' else 'png'
     source = f'data:image/{kind};base64,{base64.b64encode(file.read_bytes()).decode()}'
     caption = html.escape(entry['caption'])
-    if 'truth' in entry:  # the caption is in the image
-        wrong = '' if entry['prediction'] == entry['truth'] else ' class="wrong"'
+    if 'ground_truth' in entry:  # the caption is in the image
+        wrong = '' if entry['prediction'] == entry['ground_truth'] else ' class="wrong"'
         return f'<figure{wrong}><img alt="{caption}" src="{source}"></figure>'
     return f'<figure><img alt="{caption}" src="{source}"><figcaption>{caption}</figcaption></figure>'

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ..data.check import NOTE, Checked, DataSet, ImageRecord
-from ..data.segmentation.mask_scan import UNLABELLED, read_mask
+from ..data.segmentation.mask_scan import UNLABELED, read_mask
 from ..errors import UserError
 from ..io.images import read_rgb
 from ..results.drawing import PAPER, draw_caption, palette, side_by_side
@@ -69,11 +69,11 @@ def _short(what: str) -> str:
 
 def _tile(data: DataSet, image: ImageRecord, split: str, why: str) -> np.ndarray:
     name = f'{split}: {Path(image.path).name}'
-    colour = WRONG if why else INK
+    color = WRONG if why else INK
     try:
         if data.kind == 'images':
             words = legible(data.classes)
-            lines = [(words[image.truth], INK), (why or name, colour)]
+            lines = [(words[image.ground_truth], INK), (why or name, color)]
             return draw_caption(read_rgb(image.path), [*lines, (name, INK)] if why else lines)
         drawn = _annotated(data, image)
     except UserError:
@@ -85,16 +85,16 @@ def _annotated(data: DataSet, record: ImageRecord) -> np.ndarray:
     if data.kind == 'annotations':
         assert record.size is not None
         image = as_the_data_set_reads_it(record.path, record.size[::-1])
-        return _small(draw_annotations(image, record.truth, data.classes))
-    labels = read_mask(record.truth).astype(int)
+        return _small(draw_annotations(image, record.ground_truth, data.classes))
+    labels = read_mask(record.ground_truth).astype(int)
     if labels.ndim != 2:
         return _small(read_rgb(record.path))
     image = as_the_data_set_reads_it(record.path, labels.shape)
     known = (labels >= data.first_label) & (labels < data.first_label + len(data.classes))
-    labels = np.where(known, labels - data.first_label, UNLABELLED).astype(np.uint8)
+    labels = np.where(known, labels - data.first_label, UNLABELED).astype(np.uint8)
     image, labels = _small(image), _small(labels, Image.Resampling.NEAREST)
-    colours = palette(len(data.classes))
-    return _small(Segmentation(record.path, labels, data.classes, colours).draw(image=image, legend_rows=2))
+    colors = palette(len(data.classes))
+    return _small(Segmentation(record.path, labels, data.classes, colors).draw(image=image, legend_rows=2))
 
 
 def _small(pixels: np.ndarray, resample: Image.Resampling = Image.Resampling.LANCZOS) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Images with prediction and truth."""
+"""Images with prediction and ground truth."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pycocotools import mask as rle
 
 from ..io.images import read_rgb
 from ..results.drawing import draw_caption, draw_instances, palette, side_by_side
-from ..results.results import UNLABELLED, Detection, Segmentation
+from ..results.results import UNLABELED, Detection, Segmentation
 from ..results.text import legible
 
 INDEX = 'predictions.json'
@@ -26,14 +26,14 @@ RIGHT, WRONG, INK = (26, 127, 55), (207, 34, 46), (31, 35, 40)
 
 
 class ShowPredictions(Hook):
-    """Draws images, spread evenly over the test set, with prediction and truth.
+    """Draws images, spread evenly over the test set, with prediction and ground truth.
 
-    Classification: a thumbnail over both. Detection: what was found with a score of 0.3 or more, beside the truth.
-    Segmentation: the predicted label map beside the true one.
+    Classification: a thumbnail over both. Detection: what was found with a score of 0.3 or more, beside the ground
+    truth. Segmentation: the predicted label map beside the true one.
 
     With them lies ``predictions.json``: a list of ``{"file", "path", "caption"}``, for classification with
-    ``"truth"``, ``"prediction"`` and ``"score"`` in [0, 1]. Where raw and averaged weights are tested, the average's
-    predictions are drawn.
+    ``"ground_truth"``, ``"prediction"`` and ``"score"`` in [0, 1]. Where raw and averaged weights are tested, the
+    predictions of the average are drawn.
 
     Args:
         folder: where they go; it must exist.
@@ -64,20 +64,20 @@ class ShowPredictions(Hook):
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         if is_main_process():
             (self.folder / INDEX).write_text(json.dumps(list(self.entries.values()), indent=1) + '\n')
-            runner.logger.info(f'{len(self.entries)} images with prediction and truth are in {self.folder}')
+            runner.logger.info(f'{len(self.entries)} images with prediction and ground truth are in {self.folder}')
 
     def _draw(self, number: int, output: Any, metainfo: dict) -> dict:
         """Write one image, and return its entry of the index."""
         if isinstance(output, dict):
             drawn, entry = _classified(output, metainfo['classes'])
-            file = f'{number:03d}_{entry["truth"]}.png'
+            file = f'{number:03d}_{entry["ground_truth"]}.png'
         else:
             image = as_the_data_set_reads_it(output.img_path, output.ori_shape[:2])
             if 'pred_instances' in output:
-                prediction, truth, caption = _detected(output, image, metainfo['classes'])
+                prediction, ground_truth, caption = _detected(output, image, metainfo['classes'])
             else:
-                prediction, truth, caption = _segmented(output, image, metainfo)
-            drawn = side_by_side([('prediction', _small(prediction)), ('truth', _small(truth))])
+                prediction, ground_truth, caption = _segmented(output, image, metainfo)
+            drawn = side_by_side([('prediction', _small(prediction)), ('ground truth', _small(ground_truth))])
             entry = {'path': output.img_path, 'caption': caption}
             file = f'{number:03d}_{Path(output.img_path).stem}.jpg'
         Image.fromarray(drawn).save(self.folder / file, quality=90)
@@ -86,26 +86,29 @@ class ShowPredictions(Hook):
 
 def _classified(output: dict, classes: Sequence[str]) -> tuple[np.ndarray, dict]:
     """The thumbnail, and its entry of the index."""
-    label, truth = int(output['scores'].argmax()), output['label']
+    label, ground_truth = int(output['scores'].argmax()), output['label']
     score = float(output['scores'][label])
     entry = {
         'path': output['path'],
-        'caption': f'predicted {classes[label]}, is {classes[truth]}',
-        'truth': classes[truth],
+        'caption': f'predicted {classes[label]}, is {classes[ground_truth]}',
+        'ground_truth': classes[ground_truth],
         'prediction': classes[label],
         'score': round(score, 4),
     }
     words = legible(classes)
-    lines = [(f'{words[label]}  {score:.0%}', RIGHT if label == truth else WRONG), (f'truth: {words[truth]}', INK)]
+    lines = [
+        (f'{words[label]}  {score:.0%}', RIGHT if label == ground_truth else WRONG),
+        (f'ground truth: {words[ground_truth]}', INK),
+    ]
     return draw_caption(read_rgb(output['path'], seen=True), lines), entry
 
 
 def _detected(output: Any, image: np.ndarray, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, str]:
-    """Prediction, truth, and a caption."""
+    """Prediction, ground truth, and a caption."""
     prediction = Detection.from_sample(output, classes).above(SURE)
-    truth = output.instances
-    drawn = draw_annotations(image, truth, classes)
-    caption = f'{len(prediction.boxes)} predicted with a score of {SURE:.0%} or more, {len(truth)} annotated'
+    ground_truth = output.instances
+    drawn = draw_annotations(image, ground_truth, classes)
+    caption = f'{len(prediction.boxes)} predicted with a score of {SURE:.0%} or more, {len(ground_truth)} annotated'
     return prediction.draw(image=image), drawn, caption
 
 
@@ -129,14 +132,14 @@ def draw_annotations(image: np.ndarray, instances: Sequence[dict], classes: Sequ
 
 
 def _segmented(output: Any, image: np.ndarray, metainfo: dict) -> tuple[np.ndarray, np.ndarray, str]:
-    """Prediction, truth, and a caption."""
-    prediction, truth = (
+    """Prediction, ground truth, and a caption."""
+    prediction, ground_truth = (
         Segmentation.from_sample(output, metainfo['classes'], metainfo['palette'], kind) for kind in ('pred', 'gt')
     )
-    labelled = truth.labels != UNLABELLED
-    right = (prediction.labels == truth.labels)[labelled]
-    caption = f'{right.mean():.1%} of the labelled pixels are right' if right.size else 'nothing is labelled'
-    return prediction.draw(image=image), truth.draw(image=image), caption
+    labeled = ground_truth.labels != UNLABELED
+    right = (prediction.labels == ground_truth.labels)[labeled]
+    caption = f'{right.mean():.1%} of the labeled pixels are right' if right.size else 'nothing is labeled'
+    return prediction.draw(image=image), ground_truth.draw(image=image), caption
 
 
 def as_the_data_set_reads_it(path: str, size: tuple[int, int]) -> np.ndarray:

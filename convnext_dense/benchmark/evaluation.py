@@ -87,10 +87,10 @@ def _miou(setting: Setting, images: int, shape: tuple[int, int]) -> Series:
     rng, classes = np.random.default_rng(0), 150
     samples = []
     for _ in range(images):
-        truth = _regions(rng, shape, classes)
+        ground_truth = _regions(rng, shape, classes)
         wrong = _regions(rng, shape, 3) == 0
-        prediction = np.where(wrong, _regions(rng, shape, classes), truth)
-        maps = {'pred_sem_seg': prediction, 'gt_sem_seg': np.where(_regions(rng, shape, 20) == 0, 255, truth)}
+        prediction = np.where(wrong, _regions(rng, shape, classes), ground_truth)
+        maps = {'pred_sem_seg': prediction, 'gt_sem_seg': np.where(_regions(rng, shape, 20) == 0, 255, ground_truth)}
         samples.append({name: {'data': torch.from_numpy(labels)[None]} for name, labels in maps.items()})
 
     def contender(name: str, metric: BaseMetric) -> Contender:
@@ -139,9 +139,9 @@ def _coco(setting: Setting, images: int, shape: tuple[int, int]) -> Series:
     about = f'box and mask AP of {images} images of {_said(shape)} with {things} instances'
     series = Series('eval, COCO', about, images)
     with tempfile.TemporaryDirectory() as folder:
-        truth = Path(folder, 'truth.json')
-        truth.write_text(json.dumps(_coco_file(samples, meta)))
-        peer = _peer('mmdet', 'CocoMetric', contender, ann_file=str(truth), metric=['bbox', 'segm'])
+        ground_truth = Path(folder, 'ground truth.json')
+        ground_truth.write_text(json.dumps(_coco_file(samples, meta)))
+        peer = _peer('mmdet', 'CocoMetric', contender, ann_file=str(ground_truth), metric=['bbox', 'segm'])
         return measure(series, [ours, peer], ours.run(), TOLERANCE, setting)
 
 
@@ -183,7 +183,7 @@ def _regions(rng: np.random.Generator, shape: tuple[int, int], classes: int, sid
 def _instances(
     rng: np.random.Generator, number: int, things: int, classes: int, shape: tuple[int, int]
 ) -> dict[str, Any]:
-    """A sample with truth, and predictions that are off by some pixels."""
+    """A sample with ground truth, and predictions that are off by some pixels."""
     height, width = shape
     boxes = _boxes(rng, shape, things)
     labels = rng.integers(classes, size=things)

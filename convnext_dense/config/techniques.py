@@ -105,7 +105,7 @@ TECHNIQUES: dict[str, Technique] = {
     'randaugment': Technique(
         'nothing beyond crop and flip',
         lambda cfg: _transform(cfg).get('auto_augment') is not None,
-        # timm jitters colours by default where nothing else changes them
+        # timm jitters colors by default where nothing else changes them
         lambda cfg: _transform(cfg).update(auto_augment=None, color_jitter=None),
     ),
     'random_erasing': Technique(

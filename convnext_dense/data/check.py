@@ -17,7 +17,7 @@ from .classification.dataset import files_by_class, scan_classes
 from .detection.coco import CocoSource, check_same_categories, read_coco
 from .image_files import EXTENSIONS
 from .image_scan import Header, Look, look_at_all
-from .segmentation.mask_scan import UNLABELLED, scan
+from .segmentation.mask_scan import UNLABELED, scan
 from .segmentation.masks import bad_masks, find_masks, mask_classes
 
 PROBLEM, WARNING, NOTE = 'problem', 'warning', 'note'
@@ -45,7 +45,7 @@ class Finding(NamedTuple):
 
 class ImageRecord(NamedTuple):
     path: str
-    truth: Any
+    ground_truth: Any
     """Its label; its annotations, as :class:`~convnext_dense.data.detection.dataset.CocoDataset` hands them on; or the
     path of its mask."""
     size: tuple[int, int] | None = None
@@ -167,9 +167,9 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> DataSet:
         bare = []
         for image in coco.images:
             path = os.path.join(source['images'], image['file_name'])
-            truth = [instance_of(a, labels[a['category_id']]) for a in coco.annotations[image['id']]]
-            data.splits[-1].images.append(ImageRecord(path, truth, (image['width'], image['height'])))
-            if not truth:
+            ground_truth = [instance_of(a, labels[a['category_id']]) for a in coco.annotations[image['id']]]
+            data.splits[-1].images.append(ImageRecord(path, ground_truth, (image['width'], image['height'])))
+            if not ground_truth:
                 bare.append(path)
         if bare:
             findings.append(Finding(NOTE, name, f'{_count(bare, "image")} without annotations', '', bare, bare))
@@ -207,13 +207,13 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> DataSet:
         folders = {os.path.dirname(image) for image, _ in pairs_of[name]}
         for folder in sorted(folders):
             findings += _left_out(name, Path(folder))
-    most, nameless = UNLABELLED - data.first_label, None
+    most, nameless = UNLABELED - data.first_label, None
     try:
         data.classes = mask_classes(root, reduce)
     except UserError as error:  # the masks or the list of names can't be used: the masks still tell the number
         nameless = error
         largest = max((look.largest for pairs in pairs_of.values() if pairs for look in scan(pairs)), default=0)
-        data.classes = [f'class_{label}' for label in range(data.first_label, min(largest, UNLABELLED - 1) + 1)]
+        data.classes = [f'class_{label}' for label in range(data.first_label, min(largest, UNLABELED - 1) + 1)]
     for name, pairs in pairs_of.items():
         images = {mask: image for image, mask in pairs}
         for kind in bad_masks(pairs, most if nameless else len(data.classes), reduce) if pairs else ():
@@ -241,18 +241,18 @@ def check(data: DataSet, workers: int, advance: Callable[[], object] = lambda: N
     findings, looks, balance = list(data.findings), [], []
     for split in data.splits:
         masks = data.kind == 'pixels'
-        seen = look_at_all([(p.path, p.truth if masks else None) for p in split.images], workers, advance)
+        seen = look_at_all([(p.path, p.ground_truth if masks else None) for p in split.images], workers, advance)
         looks.append(seen)
         findings += _of_images(split, seen, data.kind != 'images', skip)
         balance.append(_balance(data, split, seen))
         if masks:
             of_masks = zip(split.images, seen, strict=True)
-            bare = [p for p, one in of_masks if one.labels is not None and not _labelled(one.labels, data.first_label)]
+            bare = [p for p, one in of_masks if one.labels is not None and not _labeled(one.labels, data.first_label)]
             if bare:
-                what = f'{_count(bare, "mask")} without a labelled pixel'
+                what = f'{_count(bare, "mask")} without a labeled pixel'
                 fix = 'label them, or remove them with their images'
                 findings.append(
-                    Finding(WARNING, split.name, what, fix, [p.truth for p in bare], [p.path for p in bare])
+                    Finding(WARNING, split.name, what, fix, [p.ground_truth for p in bare], [p.path for p in bare])
                 )
     findings += _copies(data, looks)
     findings += _of_balance(data, balance)
@@ -320,7 +320,7 @@ def _copies(data: DataSet, looks: Sequence[Sequence[Look]]) -> Iterable[Finding]
                 shared.append(pair)
             else:
                 repeated[name].append(pair)
-            if data.kind == 'images' and image.truth != original.truth:
+            if data.kind == 'images' and image.ground_truth != original.ground_truth:
                 contradictory.append(pair)
     kinds = [
         (PROBLEM, '', 'that val shares with train: its results will look better than they are', shared),
@@ -341,20 +341,20 @@ def _balance(data: DataSet, split: Split, looks: Sequence[Look]) -> Balance:
     images, amount = Counter[int](), Counter[int]()
     for image, one in zip(split.images, looks, strict=True):
         if data.kind == 'pixels':
-            of_this = _labelled(one.labels or {}, data.first_label)
+            of_this = _labeled(one.labels or {}, data.first_label)
         elif data.kind == 'annotations':
-            of_this = dict(Counter(a['bbox_label'] for a in image.truth if not a['ignore_flag']))
+            of_this = dict(Counter(a['bbox_label'] for a in image.ground_truth if not a['ignore_flag']))
         else:
-            of_this = {image.truth: 1}
+            of_this = {image.ground_truth: 1}
         images.update(of_this.keys())
         amount.update(of_this)
     places = range(len(data.classes))
     return Balance(np.array([images[k] for k in places], int), np.array([amount[k] for k in places], int))
 
 
-def _labelled(labels: Mapping[int, int], first: int) -> dict[int, int]:
+def _labeled(labels: Mapping[int, int], first: int) -> dict[int, int]:
     """Pixels of each class."""
-    return {label - first: n for label, n in labels.items() if first <= label != UNLABELLED}
+    return {label - first: n for label, n in labels.items() if first <= label != UNLABELED}
 
 
 def _of_balance(data: DataSet, balance: Sequence[Balance]) -> Iterable[Finding]:

@@ -53,7 +53,7 @@ class DenseDataset:
                 except BadImage as error:
                     if self.on_bad_image == 'stop':
                         raise UserError(
-                            f'{error}: mend or remove it, or go on without it: --on-bad-image skip'
+                            f'{error}: fix or remove it, or go on without it: --on-bad-image skip'
                         ) from None
                     skipped.append(path)
                     if len(skipped) == IN_A_ROW:

@@ -19,7 +19,7 @@ from PIL import ExifTags, Image
 
 from ..errors import UserError
 from ..io.images import upright_rgb
-from .segmentation.mask_scan import UNLABELLED, read_mask
+from .segmentation.mask_scan import UNLABELED, read_mask
 
 CHUNK = 16  # images that a process is given at once
 NOT_IMAGES = {  # how files begin that take an image's place now and then, in small letters
@@ -38,7 +38,7 @@ class Header(NamedTuple):
     orientation: int
     """EXIF's, 1 to 8: from 2 on the image has to be turned or mirrored, from 5 on its sides change places."""
     mode: str
-    """Pillow's, such as ``'RGB'``, ``'L'`` for grey and ``'CMYK'``."""
+    """Pillow's, such as ``'RGB'``, ``'L'`` for gray and ``'CMYK'``."""
     format: str
     """Pillow's, such as ``'JPEG'``; told by the content, whatever the file is called."""
 
@@ -153,7 +153,7 @@ def _labels(mask: str) -> dict[int, int] | None:
         return None
     if labels.dtype != np.uint8 or labels.ndim != 2:
         return None
-    counts = np.bincount(labels.ravel(), minlength=UNLABELLED + 1)
+    counts = np.bincount(labels.ravel(), minlength=UNLABELED + 1)
     return {int(label): int(counts[label]) for label in np.flatnonzero(counts)}
 
 

@@ -1,4 +1,4 @@
-"""Building from a config, with errors that are the user's to mend."""
+"""Building from a config, with errors that are the user's to fix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..registry import MODELS
 
 @contextmanager
 def config_errors(part: str) -> Iterator[None]:
-    """What can't be built from the config is the user's to mend."""
+    """What can't be built from the config is the user's to fix."""
     try:
         yield
     except UserError:

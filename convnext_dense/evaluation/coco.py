@@ -24,15 +24,15 @@ class CocoAP(BaseMetric):
 
     ``box_AP`` is the mean over IoU thresholds .5 to .95, ``box_AP50`` and ``box_AP75`` are at one threshold,
     ``box_APs``, ``box_APm`` and ``box_APl`` of objects of less than 32^2 pixels, up to 96^2, and from there on;
-    ``mask_AP`` and so on are the same for masks; ``images`` is how many were evaluated. What there is no truth for,
-    such as large objects, has no entry. ``per_class`` then holds AP and AP50 of every class that has truth:
+    ``mask_AP`` and so on are the same for masks; ``images`` is how many were evaluated. What has no ground truth, such
+    as large objects, has no entry. ``per_class`` then holds AP and AP50 of every class that has ground truth:
     ``{'cat': {'box_AP': 41.2, 'box_AP50': 60.3, 'mask_AP': ...}}``.
 
-    The truth comes with the data samples: ``instances`` as our ``CocoDataset`` gives them, of just those images that
-    could be read. The classes and their ids come from its ``metainfo``.
+    The ground truth comes with the data samples: ``instances`` as our ``CocoDataset`` gives them, of just those images
+    that could be read. The classes and their ids come from its ``metainfo``.
 
     Args:
-        iou_types: ``'bbox'`` and ``'segm'``; the latter is left out where prediction or truth has no masks.
+        iou_types: ``'bbox'`` and ``'segm'``; the latter is left out where prediction or ground truth has no masks.
 
     Raises:
         UserError: if the data samples come without ``instances``.
@@ -51,14 +51,14 @@ class CocoAP(BaseMetric):
         for sample in data_samples:
             if 'instances' not in sample:
                 raise UserError(
-                    "the data samples bring no truth: add 'instances' to meta_keys of mmdet.PackDetInputs in the "
-                    'pipeline for evaluation'
+                    "the data samples bring no ground truth: add 'instances' to meta_keys of mmdet.PackDetInputs in "
+                    'the pipeline for evaluation'
                 )
             height, width = sample['ori_shape']
             self.results.append(
                 {
                     'image': {'id': sample['img_id'], 'height': height, 'width': width},
-                    'truth': [_truth(i, sample['img_id'], category_ids) for i in sample['instances']],
+                    'ground_truth': [_ground_truth(i, sample['img_id'], category_ids) for i in sample['instances']],
                     'predictions': coco_results([sample], category_ids),
                     'masks': 'masks' in sample['pred_instances'],
                 }
@@ -118,7 +118,7 @@ def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int]) -> l
     return results
 
 
-def _truth(instance: dict, image_id: int, category_ids: Sequence[int]) -> dict:
+def _ground_truth(instance: dict, image_id: int, category_ids: Sequence[int]) -> dict:
     x1, y1, x2, y2 = instance['bbox']
     annotation = {
         'image_id': image_id,
@@ -133,21 +133,21 @@ def _truth(instance: dict, image_id: int, category_ids: Sequence[int]) -> dict:
 
 
 def _have_masks(results: Iterable[dict]) -> bool:
-    return all(result['masks'] and all('segmentation' in a for a in result['truth']) for result in results)
+    return all(result['masks'] and all('segmentation' in a for a in result['ground_truth']) for result in results)
 
 
 def _precision(results: Sequence[dict], category_ids: Sequence[int], iou_type: str) -> np.ndarray:
     """COCO's precision at 10 IoU thresholds, 101 recalls, for every label, at all, small, medium and large areas.
 
-    It counts up to 100 predictions per image and class; -1 is where there is no truth.
+    It counts up to 100 predictions per image and class; -1 is where there is no ground truth.
     """
-    truth = [annotation for result in results for annotation in result['truth']]
+    ground_truth = [annotation for result in results for annotation in result['ground_truth']]
     predictions = [prediction for result in results for prediction in result['predictions']]
     predictions = [{**p, 'area': _area(p, iou_type), 'iscrowd': 0} for p in predictions]
     frame = {'images': [result['image'] for result in results], 'categories': [{'id': i} for i in category_ids]}
     true, found = (
         COCO({**frame, 'annotations': [{**a, 'id': number} for number, a in enumerate(annotations, 1)]})
-        for annotations in (truth, predictions)
+        for annotations in (ground_truth, predictions)
     )
     evaluation = COCOeval_faster(true, found, iou_type, print_function=lambda *_: None)
     evaluation.evaluate()
@@ -163,7 +163,7 @@ def _area(prediction: dict, iou_type: str) -> float:
 
 
 def _averages(precision: np.ndarray, name: str) -> dict[str, float]:
-    """AP of all kinds that there is truth for, from precision (10, 101, K, 4)."""
+    """AP of all kinds that there is ground truth for, from precision (10, 101, K, 4)."""
     parts = {
         'AP': precision[..., 0],
         'AP50': precision[0, ..., 0],

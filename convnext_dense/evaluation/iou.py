@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..registry import METRICS
 
 LABELS = 256
-UNLABELLED = 255
+UNLABELED = 255
 
 
 @METRICS.register_module()
@@ -46,23 +46,23 @@ class IoU(BaseMetric):
         self.results.append((images, pixels))
 
     def _count(self, sample: dict) -> Tensor:
-        prediction, truth = sample['pred_sem_seg']['data'].int(), sample['gt_sem_seg']['data'].int()
-        if prediction.shape != truth.shape:
+        prediction, ground_truth = sample['pred_sem_seg']['data'].int(), sample['gt_sem_seg']['data'].int()
+        if prediction.shape != ground_truth.shape:
             raise UserError(
-                f'{sample.get("img_path")}: prediction {_size(prediction)}, truth {_size(truth)}: '
+                f'{sample.get("img_path")}: prediction {_size(prediction)}, ground truth {_size(ground_truth)}: '
                 'in the test pipeline, load the annotations after any resizing'
             )
         classes = len(self.dataset_meta['classes'])
-        lowest, highest = (int(label) for label in truth.aminmax())
-        if lowest >= 0 and highest <= UNLABELLED:
-            both = torch.add(prediction, truth, alpha=LABELS).flatten()
+        lowest, highest = (int(label) for label in ground_truth.aminmax())
+        if lowest >= 0 and highest <= UNLABELED:
+            both = torch.add(prediction, ground_truth, alpha=LABELS).flatten()
             pixels = torch.bincount(both, minlength=LABELS * LABELS).view(LABELS, LABELS)
-            if not pixels[classes:UNLABELLED].any():
+            if not pixels[classes:UNLABELED].any():
                 return pixels[:classes]
-        label = next(int(v) for v in truth.unique() if not 0 <= v < classes and v != UNLABELLED)
+        label = next(int(v) for v in ground_truth.unique() if not 0 <= v < classes and v != UNLABELED)
         raise UserError(
             f'{sample.get("seg_map_path")}: pixels of class {label}, and there are classes 0 to {classes - 1}: '
-            'mend the mask or the class names'
+            'fix the mask or the class names'
         )
 
     def evaluate(self, size: int) -> dict[str, float]:

@@ -81,10 +81,10 @@ def load(
         cfg.model.type = 'convnext_dense.Segmentor'  # the same, in a small part of the memory
     model = revert_sync_batchnorm(build_model(cfg))
     load_whole(model, found)
-    colours: Any = known.get('palette')
-    if np.shape(colours) != (len(names), 3):  # absent, or 'random', as some data sets have it
-        colours = palette(len(names))
-    return Predictor(model.to(device).eval(), cfg, names, np.array(colours, np.uint8), known.get('category_ids'))
+    colors: Any = known.get('palette')
+    if np.shape(colors) != (len(names), 3):  # absent, or 'random', as some data sets have it
+        colors = palette(len(names))
+    return Predictor(model.to(device).eval(), cfg, names, np.array(colors, np.uint8), known.get('category_ids'))
 
 
 class Predictor:
@@ -97,7 +97,7 @@ class Predictor:
         model: an mmengine model in evaluation mode.
         task: ``'classification'``, ``'detection'`` or ``'segmentation'``.
         names: K class names.
-        colours: uint8 (K, 3), RGB, of segmentations.
+        colors: uint8 (K, 3), RGB, of segmentations.
         category_ids: K numbers of the classes in the COCO file that a detector learnt from, None if not known.
         input_shape: height and width that it is tested at: of a classifier's input, of a segmentor's window, of a
             detector's largest landscape image.
@@ -108,13 +108,13 @@ class Predictor:
         model: BaseModel,
         cfg: Config,
         names: Sequence[str],
-        colours: np.ndarray,
+        colors: np.ndarray,
         category_ids: Sequence[int] | None = None,
     ) -> None:
         self.model = model
         self.task: str = cfg.task
         self.names = names
-        self.colours = colours
+        self.colors = colors
         self.category_ids = category_ids
         self.input_shape = _input_shape(cfg)
         dataset = cfg.test_dataloader.dataset
@@ -202,7 +202,7 @@ class Predictor:
         found = self.model.test_step({'inputs': tensors, 'data_samples': [one.sample for one in inputs]})
         if self.task == 'detection':
             return [Detection.from_sample(sample, self.names, self.category_ids) for sample in found]
-        return [Segmentation.from_sample(sample, self.names, self.colours) for sample in found]
+        return [Segmentation.from_sample(sample, self.names, self.colors) for sample in found]
 
 
 def _input_shape(cfg: Config) -> tuple[int, int]:

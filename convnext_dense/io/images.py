@@ -81,7 +81,7 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """An image of any mode in RGB: 16-bit grey is scaled to 8 bits, transparency is dropped."""
+    """An image of any mode in RGB: 16-bit gray is scaled to 8 bits, transparency is dropped."""
     if image.mode == 'RGB':
         return image
     if image.mode.startswith('I'):  # Pillow would cut what is above 255

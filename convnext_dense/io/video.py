@@ -53,7 +53,7 @@ def write_video(path: str | Path, fps: float, frames: Iterable[np.ndarray]) -> N
     """
     frames = iter(frames)
     first = next(frames)
-    height, width = (side + side % 2 for side in first.shape[:2])  # the codec stores colours at half the size
+    height, width = (side + side % 2 for side in first.shape[:2])  # the codec stores colors at half the size
     with whole(path) as temporary:
         writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*'mp4v'), fps, (width, height))
         if not writer.isOpened():

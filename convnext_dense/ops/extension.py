@@ -55,7 +55,7 @@ def roi_align_forward(
         spatial_scale: feature cells per image pixel.
         sampling_ratio: samples per bin and axis; 0 takes as many as the bin has cells.
         pool_mode: 1 for the average; the maximum, 0, is not served.
-        aligned: shift by half a cell, so that cell centres lie at integers.
+        aligned: shift by half a cell, so that cell centers lie at integers.
     """
     if pool_mode != 1:
         raise _not_served("roi_align_forward (pool_mode='max')")

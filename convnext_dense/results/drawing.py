@@ -21,7 +21,7 @@ MASK_OPACITY, LABEL_OPACITY = 0.45, 0.55
 
 
 def palette(count: int) -> np.ndarray:
-    """Colours far from each other that are neither pale, dark nor grey; the first ones are the same for any count.
+    """Colors far from each other that are neither pale, dark nor gray; the first ones are the same for any count.
 
     After a red, each is the one of a grid that is farthest in CIELAB from those before it.
 
@@ -45,7 +45,7 @@ def palette(count: int) -> np.ndarray:
 
 
 def draw_instances(
-    image: np.ndarray, boxes: np.ndarray, tags: Sequence[str], colours: np.ndarray, masks: np.ndarray | None = None
+    image: np.ndarray, boxes: np.ndarray, tags: Sequence[str], colors: np.ndarray, masks: np.ndarray | None = None
 ) -> np.ndarray:
     """Boxes with tags, and masks, through which the image can be seen.
 
@@ -56,7 +56,7 @@ def draw_instances(
         image: uint8 (H, W, 3), RGB.
         boxes: (N, 4), left, top, right and bottom edge in pixels; what is outside the image is cut off.
         tags: N texts.
-        colours: uint8 (N, 3), RGB.
+        colors: uint8 (N, 3), RGB.
         masks: bool (N, H, W).
 
     Returns:
@@ -73,18 +73,18 @@ def draw_instances(
     order = np.argsort(-areas, kind='stable')
     if masks is not None:
         for i in order:
-            _draw_mask(enlarged_image, masks[i], colours[i], factor, max(1, line // 2))
+            _draw_mask(enlarged_image, masks[i], colors[i], factor, max(1, line // 2))
     canvas = Image.fromarray(enlarged_image)
     draw = ImageDraw.Draw(canvas)
     for i in order:
-        draw.rectangle(edges[i].tolist(), outline=_rgb(colours[i]), width=line)
+        draw.rectangle(edges[i].tolist(), outline=_rgb(colors[i]), width=line)
     placed = np.zeros((0, 4))
-    for box, tag, colour in zip(edges, tags, colours, strict=True):
+    for box, tag, color in zip(edges, tags, colors, strict=True):
         text = shortened(tag, size, width - size)
         x1, y1, x2, y2 = _free_place(box, width_of(text, size) + size // 2, round(1.35 * size), placed, width, height)
         placed = np.vstack([placed, (x1, y1, x2, y2)])
-        draw.rectangle((x1, y1, x2 - 1, y2 - 1), fill=_rgb(colour))
-        _write(draw, (x1 + size // 4, (y1 + y2) / 2), text, size, _ink_on(colour))
+        draw.rectangle((x1, y1, x2 - 1, y2 - 1), fill=_rgb(color))
+        _write(draw, (x1 + size // 4, (y1 + y2) / 2), text, size, _ink_on(color))
     return np.asarray(canvas)
 
 
@@ -92,17 +92,17 @@ def draw_label_map(
     image: np.ndarray,
     labels: np.ndarray,
     names: Sequence[str],
-    colours: np.ndarray,
+    colors: np.ndarray,
     ignore: int = 255,
     legend_rows: int | None = None,
 ) -> np.ndarray:
-    """A colour over each labelled pixel, and below the image the classes by falling area, in percent of the image.
+    """A color over each labeled pixel, and below the image the classes by falling area, in percent of the image.
 
     Args:
         image: uint8 (H, W, 3), RGB.
         labels: (H, W), class of each pixel in [0, K), or ``ignore``.
         names: K class names.
-        colours: uint8 (K, 3), RGB.
+        colors: uint8 (K, 3), RGB.
         ignore: label of pixels that are left as they are.
         legend_rows: the legend has so many, with the largest classes; None for as many as it takes.
 
@@ -114,13 +114,13 @@ def draw_label_map(
     counts = np.bincount(labels[labels != ignore], minlength=len(names))
     enlarged = labels.repeat(factor, 0).repeat(factor, 1)
     shown = enlarged != ignore
-    tints = np.asarray(colours, np.uint8)[np.where(shown, enlarged, 0)]
+    tints = np.asarray(colors, np.uint8)[np.where(shown, enlarged, 0)]
     tinted = cv2.addWeighted(enlarged_image, 1 - LABEL_OPACITY, tints, LABEL_OPACITY, 0)
     np.copyto(enlarged_image, tinted, where=shown[..., None])
     enlarged_image[_borders(enlarged, max(1, size // 10)) & shown] = PAPER
     present = [int(k) for k in np.argsort(-counts, kind='stable') if counts[k]]
     words = legible(names)
-    entries = [(words[k], f'{counts[k] / labels.size:.1%}', _rgb(colours[k])) for k in present]
+    entries = [(words[k], f'{counts[k] / labels.size:.1%}', _rgb(colors[k])) for k in present]
     return _above(enlarged_image, _legend(entries, size, enlarged_image.shape[1], legend_rows))
 
 
@@ -153,11 +153,11 @@ def draw_scores(image: np.ndarray, scores: Sequence[tuple[str, float]]) -> np.nd
 
 
 def draw_caption(image: np.ndarray, lines: Sequence[tuple[str, tuple[int, int, int]]]) -> np.ndarray:
-    """A thumbnail, 224 pixels high, over lines of text in their colours.
+    """A thumbnail, 224 pixels high, over lines of text in their colors.
 
     Args:
         image: uint8 (H, W, 3), RGB.
-        lines: texts with their colours.
+        lines: texts with their colors.
 
     Returns:
         uint8 (224 + 8 + 25 * lines, W', 3), RGB, W' between 112 and 448.
@@ -166,9 +166,9 @@ def draw_caption(image: np.ndarray, lines: Sequence[tuple[str, tuple[int, int, i
     canvas = Image.new('RGB', (width, height + 8 + 25 * len(lines)), PAPER)
     canvas.paste(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC), (0, 0))
     draw = ImageDraw.Draw(canvas)
-    for place, (text, colour) in enumerate(lines):
+    for place, (text, color) in enumerate(lines):
         size = next((size for size in range(19, 10, -1) if width_of(text, size) <= width - 16), 10)
-        _write(draw, (8, height + 17 + 25 * place), shortened(text, size, width - 16), size, colour)
+        _write(draw, (8, height + 17 + 25 * place), shortened(text, size, width - 16), size, color)
     return np.asarray(canvas)
 
 
@@ -198,19 +198,19 @@ def _text_size(image: np.ndarray) -> int:
     return max(13, round(np.sqrt(image.shape[0] * image.shape[1]) / 50))
 
 
-def _draw_mask(image: np.ndarray, mask: np.ndarray, colour: np.ndarray, factor: int, line: int) -> None:
+def _draw_mask(image: np.ndarray, mask: np.ndarray, color: np.ndarray, factor: int, line: int) -> None:
     """Tint the pixels of a mask, (H, W) before the enlargement, and draw its outline inside it."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return
     part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].repeat(factor, 0).repeat(factor, 1)
     region = image[rows[0] * factor :, columns[0] * factor :][: part.shape[0], : part.shape[1]]
-    tinted = (1 - MASK_OPACITY) * region[part] + MASK_OPACITY * colour
+    tinted = (1 - MASK_OPACITY) * region[part] + MASK_OPACITY * color
     region[part] = tinted.round().astype(np.uint8)
     core = cv2.erode(
         part.astype(np.uint8), np.ones((2 * line + 1,) * 2, np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
     )
-    region[part & (core == 0)] = colour
+    region[part & (core == 0)] = color
 
 
 def _borders(labels: np.ndarray, line: int) -> np.ndarray:
@@ -245,16 +245,16 @@ def _legend(
     """Swatches with name and share, in as many columns as fit, at least as wide as ``width``."""
     width = max(width, 20 * size)
     room = width - 3 * size - width_of('  100.0%', size)
-    lines = [(f'{shortened(name, size, room)}  {share}', colour) for name, share, colour in entries]
+    lines = [(f'{shortened(name, size, room)}  {share}', color) for name, share, color in entries]
     columns = max(1, width // (4 * size + max((width_of(text, size) for text, _ in lines), default=0)))
     row, rows = round(1.6 * size), -(-len(lines) // columns) if rows is None else rows
     canvas = Image.new('RGB', (width, size + row * rows), PAPER)
     draw = ImageDraw.Draw(canvas)
-    for place, (text, colour) in enumerate(lines[: rows * columns]):
+    for place, (text, color) in enumerate(lines[: rows * columns]):
         left = place % columns * (width // columns) + size // 2
         middle = size // 2 + place // columns * row + row // 2
         top = middle - size // 2
-        draw.rectangle((left, top, left + size - 1, top + size - 1), fill=colour)
+        draw.rectangle((left, top, left + size - 1, top + size - 1), fill=color)
         _write(draw, (left + size * 3 // 2, middle), text, size, INK)
     return np.asarray(canvas)
 
@@ -269,17 +269,17 @@ def _above(image: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def _write(
-    draw: ImageDraw.ImageDraw, left_middle: tuple[float, float], text: str, size: int, colour: tuple[int, int, int]
+    draw: ImageDraw.ImageDraw, left_middle: tuple[float, float], text: str, size: int, color: tuple[int, int, int]
 ) -> None:
-    draw.text(left_middle, text, fill=colour, font=font_for(text, size), anchor='lm')
+    draw.text(left_middle, text, fill=color, font=font_for(text, size), anchor='lm')
 
 
-def _ink_on(colour: np.ndarray) -> tuple[int, int, int]:
-    """Black or white, whichever is read more easily on this colour (relative luminance as in WCAG 2)."""
-    linear = (np.asarray(colour) / 255) ** 2.2
+def _ink_on(color: np.ndarray) -> tuple[int, int, int]:
+    """Black or white, whichever is read more easily on this color (relative luminance as in WCAG 2)."""
+    linear = (np.asarray(color) / 255) ** 2.2
     return INK if linear @ (0.2126, 0.7152, 0.0722) > 0.18 else PAPER
 
 
-def _rgb(colour: np.ndarray) -> tuple[int, int, int]:
-    red, green, blue = (int(value) for value in colour)
+def _rgb(color: np.ndarray) -> tuple[int, int, int]:
+    red, green, blue = (int(value) for value in color)
     return red, green, blue

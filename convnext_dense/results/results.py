@@ -22,7 +22,7 @@ from ..io.images import read_rgb
 from .drawing import draw_instances, draw_label_map, draw_scores, palette
 from .text import legible
 
-UNLABELLED = 255
+UNLABELED = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,10 +116,10 @@ class Detection:
         Raises:
             UserError: if the image can't be read, is of another size than the result, or ``out`` can't be written.
         """
-        words, colours = legible(self.names), palette(len(self.names))[self.labels]
+        words, colors = legible(self.names), palette(len(self.names))[self.labels]
         tags = [f'{words[label]} {score:.0%}' for label, score in zip(self.labels, self.scores, strict=True)]
         pixels = _image_to_draw_on(self.path, image, self.size)
-        return _saved(draw_instances(pixels, self.boxes, tags, colours, self.masks), out)
+        return _saved(draw_instances(pixels, self.boxes, tags, colors, self.masks), out)
 
     def as_json(self) -> list[dict]:
         """Entries as in COCO's results files, in the order of the boxes.
@@ -162,34 +162,34 @@ class Segmentation:
 
     Attributes:
         path: the image's file; None if it came from none.
-        labels: uint8 (H, W), in [0, K), or 255 where unlabelled, as truth may be.
+        labels: uint8 (H, W), in [0, K), or 255 where unlabeled, as ground truth may be.
         names: K class names.
-        colours: uint8 (K, 3), RGB.
+        colors: uint8 (K, 3), RGB.
     """
 
     path: str | None
     labels: np.ndarray
     names: Sequence[str]
-    colours: np.ndarray
+    colors: np.ndarray
 
     @classmethod
     def from_sample(
-        cls, sample: Any, names: Sequence[str], colours: Sequence | np.ndarray, kind: str = 'pred'
+        cls, sample: Any, names: Sequence[str], colors: Sequence | np.ndarray, kind: str = 'pred'
     ) -> Segmentation:
-        """From mmseg's ``SegDataSample``: its ``pred_sem_seg``, or with kind ``'gt'`` the truth, ``gt_sem_seg``."""
+        """From mmseg's ``SegDataSample``: its ``pred_sem_seg``, or with kind ``'gt'`` its ``gt_sem_seg``."""
         labels = sample.get(f'{kind}_sem_seg').data[0].cpu().numpy().astype(np.uint8, copy=False)
-        return cls(sample.get('img_path'), labels, names, np.array(colours, np.uint8))
+        return cls(sample.get('img_path'), labels, names, np.array(colors, np.uint8))
 
     def draw(
         self, out: str | Path | None = None, image: np.ndarray | None = None, legend_rows: int | None = None
     ) -> np.ndarray:
-        """The image in the classes' colours, over a legend; see :meth:`Detection.draw`.
+        """The image in the classes' colors, over a legend; see :meth:`Detection.draw`.
 
         Args:
             legend_rows: the legend has so many, with the largest classes; None for as many as it takes.
         """
         pixels = _image_to_draw_on(self.path, image, self.labels.shape)
-        drawn = draw_label_map(pixels, self.labels, self.names, self.colours, UNLABELLED, legend_rows)
+        drawn = draw_label_map(pixels, self.labels, self.names, self.colors, UNLABELED, legend_rows)
         return _saved(drawn, out)
 
     def as_json(self) -> dict:
@@ -197,7 +197,7 @@ class Segmentation:
 
         The classes are those that are present, the largest first; ``share`` is of the whole image, in [0, 1].
         """
-        counts = np.bincount(self.labels.ravel(), minlength=UNLABELLED + 1)[:UNLABELLED]
+        counts = np.bincount(self.labels.ravel(), minlength=UNLABELED + 1)[:UNLABELED]
         present = [k for k in np.argsort(-counts, kind='stable').tolist() if counts[k]]
         classes = [
             {'label': k, 'name': self.names[k], 'pixels': int(counts[k]), 'share': float(counts[k] / self.labels.size)}
@@ -206,13 +206,13 @@ class Segmentation:
         return {'path': self.path, 'size': list(self.labels.shape), 'classes': classes}
 
     def save_labels(self, out: str | Path) -> None:
-        """Write the labels as a PNG whose palette has the colours: read as indices it is the label map.
+        """Write the labels as a PNG whose palette has the colors: read as indices it is the label map.
 
         Raises:
             UserError: if it can't be written.
         """
         indices = Image.fromarray(self.labels)
-        indices.putpalette(np.vstack([self.colours, np.zeros((256 - len(self.colours), 3), np.uint8)]).tobytes())
+        indices.putpalette(np.vstack([self.colors, np.zeros((256 - len(self.colors), 3), np.uint8)]).tobytes())
         _save(indices, out)
 
     def to_supervision(self) -> Any:
@@ -221,7 +221,7 @@ class Segmentation:
         Raises:
             UserError: where the supervision package is not installed.
         """
-        present = np.setdiff1d(self.labels, UNLABELLED)
+        present = np.setdiff1d(self.labels, UNLABELED)
         masks = self.labels == present[:, None, None]
         return _supervision().Detections(
             xyxy=np.array([_box_of(mask) for mask in masks], np.float32).reshape(-1, 4),

@@ -68,15 +68,15 @@ def _measured(axes: Axes, content: dict[str, Any]) -> None:
     axes.figure.supxlabel(f'Measured: {in_words(content["training"])}', fontsize=9, color=QUIET)
 
 
-def _bars(axes: Axes, steps: list[dict], values: list[float], stds: list[float | None], colour: str) -> None:
+def _bars(axes: Axes, steps: list[dict], values: list[float], stds: list[float | None], color: str) -> None:
     for y, (step, value, std) in enumerate(zip(steps, values, stds, strict=True)):
         look: dict[str, Any] = (
-            dict(color=colour) if step['kept'] else dict(facecolor='white', edgecolor=colour, hatch='/////')
+            dict(color=color) if step['kept'] else dict(facecolor='white', edgecolor=color, hatch='/////')
         )
         axes.barh(y, value, height=0.66, xerr=std, error_kw=dict(ecolor='black', elinewidth=0.9, capsize=2), **look)
         if value == value:
             axes.annotate(
-                f'{value:.1f}' if colour == MEASURED else f'{value:.2f}',
+                f'{value:.1f}' if color == MEASURED else f'{value:.2f}',
                 (value + (std or 0), y),
                 xytext=(4, 0),
                 textcoords='offset points',

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from .page import FINE, Page
-from .pen import WHITE, WOOD, Colour, Pen, box, darker, ellipse, lighter, mix, paint
+from .pen import WHITE, WOOD, Color, Pen, box, darker, ellipse, lighter, mix, paint
 
 REGIONS = ('sky', 'mountain', 'grass', 'water', 'sand', 'road', 'snow')
 SKY, MOUNTAIN, GRASS, WATER, SAND, ROAD, SNOW = range(1, len(REGIONS) + 1)
@@ -22,7 +22,7 @@ FRONT = {
 }
 """The kinds of landscape, each with the region in its foreground."""
 
-CLOUD: Colour = (250, 250, 252)
+CLOUD: Color = (250, 250, 252)
 SKIES = (  # above and at the horizon: three of day, dawn, dusk, night
     ((104, 176, 228), (206, 234, 246)),
     ((126, 190, 236), (236, 244, 240)),
@@ -62,7 +62,7 @@ def _peaks(rng: np.random.Generator, page: Page, level: float, height: float) ->
     return rows * np.interp(np.linspace(0, 1, cols), x, y)
 
 
-def _below(page: Page, line: np.ndarray, top: Colour, foot: Colour, label: int) -> np.ndarray:
+def _below(page: Page, line: np.ndarray, top: Color, foot: Color, label: int) -> np.ndarray:
     """Paint what is below ``line`` from ``top`` to ``foot`` and label it; returns where, uint8 (3H, 3W)."""
     rows, cols = page.region.shape
     outline = np.vstack([np.column_stack([np.arange(cols), line]), [(cols, rows), (0, rows)]])
@@ -72,7 +72,7 @@ def _below(page: Page, line: np.ndarray, top: Colour, foot: Colour, label: int) 
     start = int(np.clip(line.min(), 0, rows - 1))
     wash = np.linspace(top, foot, rows - start)[:, None].astype(np.uint8)
     wash = cv2.resize(wash, (cols, rows - start), interpolation=cv2.INTER_NEAREST)
-    cv2.copyTo(wash, where[start:], page.colour[start:])
+    cv2.copyTo(wash, where[start:], page.color[start:])
     return where
 
 
@@ -83,13 +83,13 @@ def _spots(rng: np.random.Generator, page: Page, label: int, tries: int) -> np.n
     return spots[page.region[spots[:, 1], spots[:, 0]] == label]
 
 
-def _strew(rng: np.random.Generator, page: Page, label: int, tries: int, stroke: np.ndarray, tone: Colour) -> None:
+def _strew(rng: np.random.Generator, page: Page, label: int, tries: int, stroke: np.ndarray, tone: Color) -> None:
     """Strew a little pen stroke over a region: smaller far off; ``tries`` is for a page of 192 rows."""
     rows = page.region.shape[0]
     spots = _spots(rng, page, label, math.ceil(tries * min(1, rows / (192 * FINE))))
     size = 0.01 * (0.3 * rows + 1.4 * spots[:, 1])
     strokes = np.round(16 * (spots[:, None] + size[:, None, None] * stroke)).astype(np.int32)
-    cv2.polylines(page.colour, list(strokes), False, tone, max(1, rows // 190), cv2.LINE_8, 4)
+    cv2.polylines(page.color, list(strokes), False, tone, max(1, rows // 190), cv2.LINE_8, 4)
 
 
 def _sky(rng: np.random.Generator, page: Page) -> None:
@@ -99,7 +99,7 @@ def _sky(rng: np.random.Generator, page: Page) -> None:
     dark = sum(top) < 300
     if dark:
         _strew(rng, page, SKY, 60, DOT, WHITE)
-    if rng.random() < 0.45:  # sun or moon: a decoration nobody labelled
+    if rng.random() < 0.45:  # sun or moon: a decoration nobody labeled
         x, y = rng.uniform(0.08, 0.92) * cols, rng.uniform(0.06, 0.2) * rows
         pen = Pen.fitted(rng.uniform(0.05, 0.08) * rows)
         pen.fill(ellipse(0, 0, 1, 1), (246, 242, 220) if dark else (255, 224, 110), 0)
@@ -108,9 +108,9 @@ def _sky(rng: np.random.Generator, page: Page) -> None:
         x, y, size = rng.uniform(0, cols), rng.uniform(0.05, 0.32) * rows, rng.uniform(0.05, 0.1) * rows
         tone = mix(CLOUD, top, 0.45 if dark else 0.12)
         for dx, dy, r in PUFFS:
-            cv2.circle(page.colour, (round(x + dx * size), round(y + dy * size)), round(r * size), tone, -1)
+            cv2.circle(page.color, (round(x + dx * size), round(y + dy * size)), round(r * size), tone, -1)
         cv2.rectangle(
-            page.colour,
+            page.color,
             (round(x - 1.4 * size), round(y + 0.25 * size)),
             (round(x + 1.5 * size), round(y + 0.76 * size)),
             tone,
@@ -128,7 +128,7 @@ def _mountains(rng: np.random.Generator, page: Page, level: float, white: float)
             x = np.arange(len(line))
             cap = line.min() + rows * (0.07 + 0.018 * np.sin(x / rows * 60))
             where[np.arange(rows)[:, None] >= cap[None]] = 0
-            page.colour[where > 0] = (240, 244, 250)
+            page.color[where > 0] = (240, 244, 250)
 
 
 def _grass(rng: np.random.Generator, page: Page, level: float) -> None:
@@ -151,7 +151,7 @@ def _sand(rng: np.random.Generator, page: Page, level: float) -> None:
     tone = paint(rng.uniform(36, 44), rng.uniform(0.26, 0.38), 0.93)
     line = _ridge(rng, page, level, 0.03)
     cv2.polylines(
-        page.colour,
+        page.color,
         [np.column_stack([np.arange(len(line)), line]).astype(np.int32)],
         False,
         WHITE,
@@ -184,30 +184,30 @@ def _road(rng: np.random.Generator, page: Page, level: float) -> None:
     tone = paint(rng.uniform(20, 50), rng.uniform(0.04, 0.14), rng.uniform(0.52, 0.66))
     mask = cv2.fillPoly(np.zeros_like(page.region), [edge.astype(np.int32)], 1) > 0
     mask &= page.region == GRASS
-    page.colour[mask] = tone
+    page.color[mask] = tone
     page.region[mask] = ROAD
     for k in range(2, 38, 4):
         dash = np.array([(middle[k], y[k]), (middle[k + 1], y[k + 1])]).astype(np.int32)
         if page.region[min(dash[0, 1], rows - 1), np.clip(dash[0, 0], 0, cols - 1)] == ROAD:
-            cv2.polylines(page.colour, [dash], False, lighter(tone, 0.75), max(1, round(half[k] / 9)))
+            cv2.polylines(page.color, [dash], False, lighter(tone, 0.75), max(1, round(half[k] / 9)))
 
 
-def _fence(pen: Pen, colour: Colour) -> None:
+def _fence(pen: Pen, color: Color) -> None:
     for y in (-0.1, 0.25):
-        pen.fill(box(-1, y, 1, y + 0.12), colour, 0.03)
+        pen.fill(box(-1, y, 1, y + 0.12), color, 0.03)
     for x in (-0.8, -0.4, 0, 0.4, 0.8):
         left, right = x - 0.09, x + 0.09
-        pen.fill([(left, 0.6), (left, -0.3), (x, -0.42), (right, -0.3), (right, 0.6)], colour, 0.03)
+        pen.fill([(left, 0.6), (left, -0.3), (x, -0.42), (right, -0.3), (right, 0.6)], color, 0.03)
 
 
-def _stones(pen: Pen, colour: Colour) -> None:
+def _stones(pen: Pen, color: Color) -> None:
     for x, y, r in ((-0.5, 0.3, 0.4), (0.45, 0.32, 0.45), (0, 0.1, 0.5)):
-        pen.fill(ellipse(x, y, r, r * 0.75), colour, 0.05)
-        pen.line(ellipse(x, y, r * 0.6, r * 0.45, 0, 200, 280), lighter(colour), 0.06)
+        pen.fill(ellipse(x, y, r, r * 0.75), color, 0.05)
+        pen.line(ellipse(x, y, r * 0.6, r * 0.45, 0, 200, 280), lighter(color), 0.06)
 
 
 def _decorate(rng: np.random.Generator, page: Page) -> None:
-    """Fences and stones: drawn, but nobody labelled them."""
+    """Fences and stones: drawn, but nobody labeled them."""
     rows = page.region.shape[0]
     for draw, tone, labels in (
         (_fence, lighter(WOOD, 0.3), (GRASS, SNOW)),

@@ -1,4 +1,4 @@
-"""A page of the sample storybook: its colours, its labels, and the light it is kept in.
+"""A page of the sample storybook: its colors, its labels, and the light it is kept in.
 
 Everything is drawn three times as large as it is kept. Shrinking smooths the image; the label maps
 take the middle one of each nine pixels, so that labels of different things never overlap or blend.
@@ -22,14 +22,14 @@ class Page:
     """A drawn page, still three times as large as it is kept.
 
     Attributes:
-        colour: uint8 (3H, 3W, 3), RGB.
-        region: uint8 (3H, 3W), 0 unlabelled or 1 + index into ``REGIONS``: the landscape behind the things.
+        color: uint8 (3H, 3W, 3), RGB.
+        region: uint8 (3H, 3W), 0 unlabeled or 1 + index into ``REGIONS``: the landscape behind the things.
         owner: int16 (3H, 3W), 0 for the landscape, k for the k-th group, -1 for what nobody labels.
         groups: for each group its class (index into ``THINGS``), the pixels it would show with nothing
             in front of it and the whole of it in the image, and whether it is a crowd.
     """
 
-    colour: np.ndarray
+    color: np.ndarray
     region: np.ndarray
     owner: np.ndarray
     groups: list[Group] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Page:
         x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + width, cols), min(top + height, rows)
         if x0 < x1 and y0 < y1:
             part = slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)
-            cv2.copyTo(pen.colour[part], pen.mask[part], self.colour[y0:y1, x0:x1])
+            cv2.copyTo(pen.color[part], pen.mask[part], self.color[y0:y1, x0:x1])
             self.owner[y0:y1, x0:x1][pen.mask[part] > 0] = owner
         return int(np.count_nonzero(pen.mask))
 
@@ -62,7 +62,7 @@ class Page:
         across = ((np.arange(x0, x1, dtype=np.float32) - np.float32(x)) / np.float32(rx)) ** 2
         down = ((np.arange(y0, y1, dtype=np.float32) - np.float32(y)) / np.float32(ry)) ** 2
         dim = 1 - np.float32(depth) * np.clip(1 - across[None] - down[:, None], 0, 1)
-        part = self.colour[y0:y1, x0:x1]
+        part = self.color[y0:y1, x0:x1]
         part[:] = cv2.multiply(part, cv2.merge([dim] * 3), dtype=cv2.CV_8U)
 
 
@@ -78,11 +78,11 @@ class Group:
 def finish(page: Page, rng: np.random.Generator) -> np.ndarray:
     """Shrink the page to its image and light it: uint8 (H, W, 3), RGB.
 
-    The light has a brightness, a warmth, a direction it falls off in and the uneven wash of watercolour.
+    The light has a brightness, a warmth, a direction it falls off in and the uneven wash of watercolor.
     """
     rows, cols = page.region.shape
     height, width = rows // FINE, cols // FINE
-    image = cv2.resize(page.colour, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    image = cv2.resize(page.color, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
     turn, fall = rng.uniform(0, 2 * math.pi), rng.uniform(0, 0.14)
     across, down = np.linspace(-1, 1, width), np.linspace(-1, 1, height)[:, None]
     slope = (across * math.cos(turn) + down * math.sin(turn)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The pen of the sample images: flat colours and ink lines in a unit frame, with an exact mask.
+"""The pen of the sample images: flat colors and ink lines in a unit frame, with an exact mask.
 
 A drawing never sees pixels. It speaks in a frame with x to the right and y downwards, both about
 -1..1, and the pen's affine matrix puts that frame into an image.
@@ -14,39 +14,39 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 """Red, green, blue, each 0..255."""
 
 Points = np.ndarray | Sequence[tuple[float, float]]
 """Corners, shape (N, 2), in the frame of the drawing."""
 
-WHITE: Colour = (252, 248, 238)
-INK: Colour = (52, 44, 54)
-WOOD: Colour = (150, 104, 66)
+WHITE: Color = (252, 248, 238)
+INK: Color = (52, 44, 54)
+WOOD: Color = (150, 104, 66)
 _SHIFT = 4  # OpenCV takes 1/16 pixel steps
 _STEPS = np.linspace(0, 1, 33)
 
 
-def paint(hue: float, saturation: float, value: float) -> Colour:
-    """A colour from a hue in degrees (any number, taken modulo 360), saturation and value in 0..1."""
+def paint(hue: float, saturation: float, value: float) -> Color:
+    """A color from a hue in degrees (any number, taken modulo 360), saturation and value in 0..1."""
     red, green, blue = colorsys.hsv_to_rgb(hue / 360 % 1, min(max(saturation, 0), 1), min(max(value, 0), 1))
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def mix(one: Colour, other: Colour, share: float) -> Colour:
+def mix(one: Color, other: Color, share: float) -> Color:
     """``one`` with ``share`` (0..1) of ``other`` stirred in."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
 
 
-def lighter(colour: Colour, share: float = 0.4) -> Colour:
-    """``colour`` on its way to paper white."""
-    return mix(colour, WHITE, share)
+def lighter(color: Color, share: float = 0.4) -> Color:
+    """``color`` on its way to paper white."""
+    return mix(color, WHITE, share)
 
 
-def darker(colour: Colour, share: float = 0.35) -> Colour:
-    """``colour`` on its way to ink."""
-    return mix(colour, (30, 20, 40), share)
+def darker(color: Color, share: float = 0.35) -> Color:
+    """``color`` on its way to ink."""
+    return mix(color, (30, 20, 40), share)
 
 
 def ellipse(
@@ -82,26 +82,26 @@ def symmetric(points: Points) -> np.ndarray:
 
 
 class Pen:
-    """A colour layer and its mask, drawn through an affine matrix.
+    """A color layer and its mask, drawn through an affine matrix.
 
     Args:
         matrix: shape (2, 3), from the frame of the drawing to pixels of the layer.
         height, width: size of the layer in pixels.
 
     Attributes:
-        colour: uint8 (height, width, 3), RGB; only meaningful where ``mask`` is set.
+        color: uint8 (height, width, 3), RGB; only meaningful where ``mask`` is set.
         mask: uint8 (height, width), 1 where something was drawn.
     """
 
     def __init__(self, matrix: np.ndarray, height: int, width: int) -> None:
         self.matrix = matrix
         self.unit = math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
-        self.colour = np.zeros((height, width, 3), np.uint8)
+        self.color = np.zeros((height, width, 3), np.uint8)
         self.mask = np.zeros((height, width), np.uint8)
 
     @classmethod
     def fitted(cls, scale: float, *, tilt: float = 0, stretch: float = 1, mirror: bool = False) -> Pen:
-        """A pen whose layer just holds the frame -1.1..1.1, centred.
+        """A pen whose layer just holds the frame -1.1..1.1, centered.
 
         Args:
             scale: pixels per unit of the frame.
@@ -119,21 +119,21 @@ class Pen:
         placed = np.asarray(points, float) @ self.matrix[:, :2].T + self.matrix[:, 2]
         return [np.round(placed * (1 << _SHIFT)).astype(np.int32)]
 
-    def fill(self, points: Points, colour: Colour, ink: float = 0.035) -> None:
+    def fill(self, points: Points, color: Color, ink: float = 0.035) -> None:
         """A filled shape with an outline in a darker tone, ``ink`` units wide (0: none)."""
         corners = self._pixels(points)
-        cv2.fillPoly(self.colour, corners, colour, cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(self.color, corners, color, cv2.LINE_8, _SHIFT)
         cv2.fillPoly(self.mask, corners, 1, cv2.LINE_8, _SHIFT)
         if ink:
-            self._stroke(corners, darker(colour, 0.5), ink, closed=True)
+            self._stroke(corners, darker(color, 0.5), ink, closed=True)
 
-    def line(self, points: Points, colour: Colour, width: float) -> None:
+    def line(self, points: Points, color: Color, width: float) -> None:
         """An open line, ``width`` units wide."""
-        self._stroke(self._pixels(points), colour, width, closed=False)
+        self._stroke(self._pixels(points), color, width, closed=False)
 
-    def _stroke(self, corners: list[np.ndarray], colour: Colour, width: float, *, closed: bool) -> None:
+    def _stroke(self, corners: list[np.ndarray], color: Color, width: float, *, closed: bool) -> None:
         thickness = max(1, round(width * self.unit))
-        cv2.polylines(self.colour, corners, closed, colour, thickness, cv2.LINE_8, _SHIFT)
+        cv2.polylines(self.color, corners, closed, color, thickness, cv2.LINE_8, _SHIFT)
         cv2.polylines(self.mask, corners, closed, 1, thickness, cv2.LINE_8, _SHIFT)
 
     def cut(self, points: Points) -> None:
@@ -143,11 +143,11 @@ class Pen:
     @contextmanager
     def inside(self, points: Points) -> Iterator[None]:
         """What is drawn in this block shows only inside the shape."""
-        colour, mask = self.colour.copy(), self.mask.copy()
+        color, mask = self.color.copy(), self.mask.copy()
         outside = np.ones_like(mask)
         cv2.fillPoly(outside, self._pixels(points), 0, cv2.LINE_8, _SHIFT)
         yield
-        cv2.copyTo(colour, outside, self.colour)
+        cv2.copyTo(color, outside, self.color)
         cv2.copyTo(mask, outside, self.mask)
 
     def shade(self, strength: float) -> None:
@@ -155,4 +155,4 @@ class Pen:
         corners = np.array([[1 + strength, 1], [1, 1 - strength]], np.float32)
         height, width = self.mask.shape
         light = cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)
-        self.colour = cv2.multiply(self.colour, cv2.merge([light] * 3), dtype=cv2.CV_8U)
+        self.color = cv2.multiply(self.color, cv2.merge([light] * 3), dtype=cv2.CV_8U)

@@ -19,7 +19,7 @@ def _pen(thing: Thing, half: float, rng: np.random.Generator) -> Pen:
     """One drawing of ``thing``, ``half`` pixels from its middle to its edge."""
     tilt, stretch = rng.uniform(-thing.tilt, thing.tilt), math.exp(rng.uniform(-0.12, 0.12))
     pen = Pen.fitted(half, tilt=tilt, stretch=stretch, mirror=rng.random() < 0.5)
-    thing.draw(pen, thing.colour(rng), rng)
+    thing.draw(pen, thing.color(rng), rng)
     pen.shade(rng.uniform(0.06, 0.18))
     return pen
 
@@ -35,7 +35,7 @@ def _bind(page: Page, thing: Thing, x: float, foot: float, half: float) -> None:
         return
     for reach, share in ((1.05, 0.35), (0.8, 0.6)):
         oval = (round(x), round(foot)), (round(reach * half), round(0.14 * half)), 0, 0, 360
-        cv2.ellipse(page.colour, *oval, lighter((120, 186, 206), share), max(1, round(half / 28)))
+        cv2.ellipse(page.color, *oval, lighter((120, 186, 206), share), max(1, round(half / 28)))
 
 
 def _surroundings(thing: Thing, rng: np.random.Generator) -> str:

@@ -1,4 +1,4 @@
-"""The formats that ConvNeXt weights are published in, as a table of names: recognising them, and converting both ways.
+"""The formats that ConvNeXt weights are published in, as a table of names: recognizing them, and converting both ways.
 
 ``convert(model.state_dict(), 'timm').state`` is what timm's model of this size loads, and
 ``convert(timm_model.state_dict(), 'ours').state`` is what ours loads. Tensors are renamed and reshaped, never changed.
@@ -167,7 +167,7 @@ class Converted(NamedTuple):
 def convert(
     state_dict: Mapping[str, Tensor], to: str, conv_mlp: bool | None = None, path: object = 'the state dict'
 ) -> Converted:
-    """Recognise the weights of a ConvNeXt, V1 or V2, and give them the names and shapes of a format.
+    """Recognize the weights of a ConvNeXt, V1 or V2, and give them the names and shapes of a format.
 
     Args:
         state_dict: in any of the formats; the backbone may be part of a detector or segmentor.

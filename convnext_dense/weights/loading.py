@@ -47,7 +47,7 @@ class Weights(NamedTuple):
 
 
 def weights_in(content: Mapping, path: str | Path, kind: str = 'raw') -> Weights:
-    """Recognise the weights in what :func:`read_checkpoint` read from a file.
+    """Recognize the weights in what :func:`read_checkpoint` read from a file.
 
     Args:
         kind: ``'raw'``, or ``'ema'`` for the moving average in the file.

@@ -91,7 +91,7 @@ def test_every_module_agrees_with_hooks_to_the_last_mac(config, run):
     assert counted.trained == counted.params
 
 
-def test_a_image_of_twice_the_area_takes_twice_the_macs():
+def test_an_image_of_twice_the_area_takes_twice_the_macs():
     cfg = read_config('configs/classification/convnext_a.py', needs_data=False)
     one, two = count_config(cfg, (64, 64)), count_config(cfg, (64, 128))
     head = one.by_module['head'].macs

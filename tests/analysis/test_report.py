@@ -85,7 +85,7 @@ def test_thumbnails_are_counted_and_wrong_ones_marked(tmp_path):
             'path': '',
             'caption': f'predicted {p}, is cat',
             'prediction': p,
-            'truth': 'cat',
+            'ground_truth': 'cat',
             'score': 1,
         }
         for i, p in enumerate(('cat', 'dog', 'cat'))

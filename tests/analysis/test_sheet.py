@@ -19,7 +19,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def masks_of_two_halves(root: Path, count: int) -> Checked:
-    """Grey images of 530 x 400 pixels, class 0 on the left and class 2 on the right."""
+    """Gray images of 530 x 400 pixels, class 0 on the left and class 2 on the right."""
     labels = np.repeat(np.where(np.arange(530) < 265, 1, 3)[None], 400, 0).astype(np.uint8)
     for number in range(count):
         for folder, pixels in (('images', np.full((400, 530, 3), 100 + number, np.uint8)), ('annotations', labels)):

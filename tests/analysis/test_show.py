@@ -1,4 +1,4 @@
-"""Images with prediction and truth, from what the three kinds of data sets and models hand on."""
+"""Images with prediction and ground truth, from what the three kinds of data sets and models hand on."""
 
 import json
 from pathlib import Path
@@ -16,8 +16,8 @@ from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.segmentation.dataset import MaskFolder
 from convnext_dense.results.drawing import palette
 from tests.helpers import coco_files
-from tests.helpers.coco_files import GREY, HEIGHT, WIDTH
-from tests.helpers.mask_folder import COLOURS, draw_labels, write_mask_folder
+from tests.helpers.coco_files import GRAY, HEIGHT, WIDTH
+from tests.helpers.mask_folder import COLORS, draw_labels, write_mask_folder
 
 
 def show(folder: Path, dataset, passes: list[list], count: int = 60) -> list[dict]:
@@ -41,9 +41,9 @@ def panels(file: Path, width: int, height: int) -> tuple[np.ndarray, np.ndarray]
     return row[:, :width], row[:, -width:]
 
 
-def near(colour: np.ndarray, expected: np.ndarray) -> bool:
+def near(color: np.ndarray, expected: np.ndarray) -> bool:
     """Equal, but for what JPEG does to it."""
-    return bool(np.abs(colour - expected).max() < 12)
+    return bool(np.abs(color - expected).max() < 12)
 
 
 @pytest.fixture
@@ -70,8 +70,8 @@ def detected(dataset: CocoDataset, index: int, boxes: list, scores: list, labels
     return sample
 
 
-def test_detections_above_the_threshold_are_beside_the_truth(coco, tmp_path):
-    colours = palette(3)  # green and blue are in the truth, as COCO's ids order the classes of this file
+def test_detections_above_the_threshold_are_beside_the_ground_truth(coco, tmp_path):
+    colors = palette(3)  # green and blue are in the ground truth, as COCO's ids order the classes of this file
     classes = list(coco.metainfo['classes'])
     boxes = [[50, 30, 70, 50], [5, 40, 25, 55]]
     sample = detected(coco, 0, boxes, [0.8, 0.29], [classes.index('red'), classes.index('blue')])
@@ -84,20 +84,20 @@ def test_detections_above_the_threshold_are_beside_the_truth(coco, tmp_path):
 
     factor = 7  # 80 pixels are brought to 512 at least
     left, right = panels(tmp_path / 'show' / '000_000.jpg', WIDTH * factor, HEIGHT * factor)
-    red, green, blue = (colours[classes.index(name)] for name in ('red', 'green', 'blue'))
+    red, green, blue = (colors[classes.index(name)] for name in ('red', 'green', 'blue'))
     at = {
         name: (y * factor, x * factor) for name, (x, y) in {'hit': (60, 45), 'low': (15, 50), 'runs': (50, 50)}.items()
     }
-    of = {name: np.array(colour) for name, colour in coco_files.COLOURS.items()}
+    of = {name: np.array(color) for name, color in coco_files.COLORS.items()}
     assert near(left[at['hit']], 0.55 * of['blue'] + 0.45 * red)
-    assert near(left[at['low']], np.full(3, GREY))
-    truths = {
+    assert near(left[at['low']], np.full(3, GRAY))
+    ground_truths = {
         'polygon': (15, 20, of['red'], red),
         'rle': (50, 18, of['green'], green),
         'runs': (35, 50, of['blue'], blue),
     }
-    for x, y, drawn, colour in truths.values():  # the forms that COCO has for masks
-        assert near(right[y * factor, x * factor], 0.55 * drawn + 0.45 * colour)
+    for x, y, drawn, color in ground_truths.values():  # the forms that COCO has for masks
+        assert near(right[y * factor, x * factor], 0.55 * drawn + 0.45 * color)
         assert near(left[y * factor, x * factor], drawn)
 
 
@@ -110,7 +110,7 @@ def test_boxes_alone_and_crowds_are_drawn(coco, tmp_path, monkeypatch):
     sample = detected(coco, 1, [[5, 5, 30, 20]], [0.9], [0], masks=False)
     [entry] = show(tmp_path / 'show', coco, [[sample]], count=1)
     name = coco.metainfo['classes'][0]
-    assert texts == ['green (crowd)', 'red', f'{name} 90%', 'prediction', 'truth']
+    assert texts == ['green (crowd)', 'red', f'{name} 90%', 'prediction', 'ground truth']
     assert entry['caption'].endswith('2 annotated')
 
 
@@ -135,22 +135,22 @@ def test_label_maps_are_beside_the_true_ones(tmp_path, monkeypatch):
         tmp_path / 'show', dataset, [[segmented(dataset, 0, wrong), segmented(dataset, 1, draw_labels(1) - 1)]]
     )
     share = (labels == 5).sum() / (labels > 0).sum()
-    assert index[0]['caption'] == f'{share:.1%} of the labelled pixels are right'
-    assert index[1]['caption'] == '100.0% of the labelled pixels are right'
+    assert index[0]['caption'] == f'{share:.1%} of the labeled pixels are right'
+    assert index[1]['caption'] == '100.0% of the labeled pixels are right'
     assert [entry['file'] for entry in index] == ['000_00.jpg', '001_01.jpg']
 
     factor = 10
     left, right = panels(tmp_path / 'show' / '000_00.jpg', 56 * factor, 40 * factor)
-    colours = np.array(dataset.metainfo['palette'])
-    inner = np.ones_like(labels, bool)  # away from borders, where resizing mixes the colours
+    colors = np.array(dataset.metainfo['palette'])
+    inner = np.ones_like(labels, bool)  # away from borders, where resizing mixes the colors
     for axis in (0, 1):
         for shift in (-1, 1):
             inner &= labels == np.roll(labels, shift, axis)
     for y, x in np.argwhere(inner)[::37]:
-        y0, x0, drawn = y * factor + 5, x * factor + 5, COLOURS[labels[y, x]]
-        truth = 0.45 * drawn + 0.55 * colours[labels[y, x] - 1] if labels[y, x] else drawn
-        assert near(right[y0, x0], truth)
-        assert near(left[y0, x0], 0.45 * drawn + 0.55 * colours[4])
+        y0, x0, drawn = y * factor + 5, x * factor + 5, COLORS[labels[y, x]]
+        ground_truth = 0.45 * drawn + 0.55 * colors[labels[y, x] - 1] if labels[y, x] else drawn
+        assert near(right[y0, x0], ground_truth)
+        assert near(left[y0, x0], 0.45 * drawn + 0.55 * colors[4])
 
 
 def test_large_images_are_made_smaller(coco, tmp_path):
@@ -174,13 +174,13 @@ def test_thumbnails_spread_over_the_test_set_and_show_the_average(image_folder, 
     raw, average = ([classified(dataset, i, label) for i in range(18)] for label in (0, 2))
     index = show(tmp_path / 'show', dataset, [raw, average], count=4)
     assert [entry['path'] for entry in index] == [raw[i]['path'] for i in (0, 6, 11, 17)]
-    assert [entry['truth'] for entry in index] == ['blue', 'green', 'green', 'red']
+    assert [entry['ground_truth'] for entry in index] == ['blue', 'green', 'green', 'red']
     assert {entry['prediction'] for entry in index} == {'red'}
     assert index[1] == {
         'file': '001_green.png',
         'path': raw[6]['path'],
         'caption': 'predicted red, is green',
-        'truth': 'green',
+        'ground_truth': 'green',
         'prediction': 'red',
         'score': 0.8,
     }

@@ -80,7 +80,7 @@ def test_an_old_schedule_follows_the_length_in_either_order():
 
 
 def test_without_randaugment_crop_and_flip_are_left():
-    """timm would jitter colours in its place."""
+    """timm would jitter colors in its place."""
     for without, count in ((('randaugment', 'random_erasing'), 3), (('randaugment',), 4)):
         transform = train_transform(**read(*without).train_dataloader.dataset.transform)
         assert isinstance(transform, Compose)

@@ -206,7 +206,7 @@ def test_annotations_that_cannot_be_used_are_named(coco):
     assert found(checked_coco(coco), WARNING) == {
         'train: 1 annotation dropped: box of zero area': ['annotation'],
         'train: 1 annotation clipped: box partly outside its image': ['annotation'],
-        'train: 1 annotation mended: area missing, taken from the mask': ['annotation'],
+        'train: 1 annotation fixed: area missing, taken from the mask': ['annotation'],
     }
 
 
@@ -243,10 +243,10 @@ def test_images_of_another_size_and_turned_ones(coco):
 
 def test_a_class_without_an_example(coco):
     for split in ('train', 'val'):
-        change(coco, split, lambda content: content['categories'].append({'id': 50, 'name': 'grey'}))
+        change(coco, split, lambda content: content['categories'].append({'id': 50, 'name': 'gray'}))
     checked = checked_coco(coco)
-    assert found(checked, WARNING) == {'train: 1 class of 4 without an example': ['grey']}
-    assert found(checked, NOTE)['val: 1 class of 4 without an example'] == ['grey']
+    assert found(checked, WARNING) == {'train: 1 class of 4 without an example': ['gray']}
+    assert found(checked, NOTE)['val: 1 class of 4 without an example'] == ['gray']
 
 
 def test_a_detector_of_masks_needs_masks(coco):
@@ -303,7 +303,7 @@ def test_masks_that_cannot_be_used_are_all_named(masks, names):
         **beyond,
         "train: 1 image that can't be decoded": ['03.png'],
     }
-    assert found(checked, WARNING)['train: 1 mask without a labelled pixel'] == ['02.png']
+    assert found(checked, WARNING)['train: 1 mask without a labeled pixel'] == ['02.png']
     assert len(checked.data.classes) == (5 if names else 9)
 
 

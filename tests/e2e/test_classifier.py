@@ -35,7 +35,7 @@ def test_training_learns_and_logs_every_step(run):
     assert [step for step, _ in steps] == list(range(1, 49))
     top1 = read_scalars(run)['val/raw/top1']
     assert [epoch for epoch, _ in top1] == list(range(1, 9))
-    assert top1[-1][1] > 80  # three colours; chance is 33
+    assert top1[-1][1] > 80  # three colors; chance is 33
     assert list(run.glob('*/vis_data/events.out.tfevents*'))
     assert (run / 'epoch_8.pth').is_file()
 
@@ -68,7 +68,7 @@ def test_testing_gives_what_validation_gave(run, image_folder, tmp_path, capsys)
     assert metrics['raw/images'] == 18
     entries = json.loads((show / 'predictions.json').read_text())
     assert len(entries) == len(list(show.glob('*.png'))) == 6
-    assert {entry['truth'] for entry in entries} == {'blue', 'green', 'red'}
+    assert {entry['ground_truth'] for entry in entries} == {'blue', 'green', 'red'}
     assert 'top1' in capsys.readouterr().out
 
     assert test(image_folder, run / 'epoch_8.pth', '--weights', 'ema', '--out', str(out)) == 0

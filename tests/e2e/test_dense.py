@@ -17,7 +17,7 @@ from convnext_dense.cli import run_verb
 from convnext_dense.engine.csv_log import read_scalars
 from convnext_dense.models.detector import DetectorTTA
 from tests.helpers import coco_files
-from tests.helpers.mask_folder import COLOURS, draw_labels
+from tests.helpers.mask_folder import COLORS, draw_labels
 from tests.helpers.run_tool import ATTO, ROOT, train
 
 DET, SEG = 'configs/det/cascade_convnext_a_coco.py', 'configs/seg/upernet_convnext_a_ade20k.py'
@@ -78,7 +78,7 @@ def masks(tmp_path_factory) -> Path:
         for kind in ('images', 'annotations'):
             (root / kind / split).mkdir(parents=True, exist_ok=True)
         labels = draw_labels(i)
-        Image.fromarray(COLOURS[labels]).save(root / 'images' / split / f'{i}.png')
+        Image.fromarray(COLORS[labels]).save(root / 'images' / split / f'{i}.png')
         Image.fromarray(labels).save(root / 'annotations' / split / f'{i}.png')
     return root
 

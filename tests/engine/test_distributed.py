@@ -127,11 +127,11 @@ def label_maps(index: int) -> dict:
 def boxes(index: int) -> dict:
     box = [5.0, 5.0, 25.0 + index, 30.0]
     found = torch.tensor([[5.0, 5.0, 25.0 + index + 3 * (index % 4), 30.0]])
-    truth = {'bbox': box, 'bbox_label': index % 3, 'ignore_flag': 0, 'area': (20.0 + index) * 25}
+    ground_truth = {'bbox': box, 'bbox_label': index % 3, 'ignore_flag': 0, 'area': (20.0 + index) * 25}
     return {
         'img_id': index,
         'ori_shape': (60, 80),
-        'instances': [truth],
+        'instances': [ground_truth],
         'pred_instances': {'bboxes': found, 'scores': torch.tensor([0.9]), 'labels': torch.tensor([index % 3])},
     }
 

@@ -33,7 +33,7 @@ def ellipse(box: np.ndarray, height: int, width: int) -> np.ndarray:
     return (((cols - x) / w - 0.5) ** 2 + ((rows - y) / h - 0.5) ** 2 < 0.25).astype(np.uint8)
 
 
-def make_truth(rng: np.random.Generator, images: int, side: int, largest: int) -> dict:
+def make_ground_truth(rng: np.random.Generator, images: int, side: int, largest: int) -> dict:
     """Things of all sizes as polygons and both kinds of RLE, crowds, and images without any."""
     data: dict = {'images': [], 'annotations': [], 'categories': CATEGORIES}
     for image in range(images):
@@ -91,11 +91,11 @@ def make_predictions(rng: np.random.Generator, data: dict, image: dict, masks: b
 
 
 class Case:
-    """Truth in a file, predictions for all its images, and both evaluations."""
+    """Ground truth in a file, predictions for all its images, and both evaluations."""
 
     def __init__(self, root: Path, seed: int = 0, images: int = 12, side: int = 260, largest: int = 200) -> None:
         self.rng = np.random.default_rng(seed)
-        self.data = make_truth(self.rng, images, side, largest)
+        self.data = make_ground_truth(self.rng, images, side, largest)
         self.file, self.folder = root / 'val.json', root
         self.save()
         self.predictions = {i['id']: make_predictions(self.rng, self.data, i) for i in self.data['images']}
@@ -128,11 +128,11 @@ class Case:
         """From the file and, for the predictions, from numbers of its own."""
         metrics, per_class = {}, {}
         with contextlib.redirect_stdout(io.StringIO()):
-            truth = COCO(str(self.file))
+            ground_truth = COCO(str(self.file))
             for iou_type in iou_types:
                 results = [r for i in self.data['images'] for r in self.results(i, iou_type)]
-                found = truth.loadRes(results) if results else empty(truth)
-                evaluation = COCOeval(truth, found, iou_type)
+                found = ground_truth.loadRes(results) if results else empty(ground_truth)
+                evaluation = COCOeval(ground_truth, found, iou_type)
                 if ids is not None:
                     evaluation.params.imgIds = ids
                 evaluation.evaluate()
@@ -145,7 +145,7 @@ class Case:
                 for place, number in enumerate(evaluation.params.catIds):
                     precision = evaluation.eval['precision'][:, :, place, 0, 2]
                     if precision.max() > -1:
-                        entry = per_class.setdefault(truth.cats[number]['name'], {})
+                        entry = per_class.setdefault(ground_truth.cats[number]['name'], {})
                         entry[f'{name}_AP'] = 100 * precision.mean()
                         entry[f'{name}_AP50'] = 100 * precision[0].mean()
         return metrics, per_class
@@ -168,9 +168,13 @@ class Case:
         return results
 
 
-def empty(truth: COCO) -> COCO:
+def empty(ground_truth: COCO) -> COCO:
     nothing = COCO()
-    nothing.dataset = {'images': truth.dataset['images'], 'categories': truth.dataset['categories'], 'annotations': []}
+    nothing.dataset = {
+        'images': ground_truth.dataset['images'],
+        'categories': ground_truth.dataset['categories'],
+        'annotations': [],
+    }
     nothing.createIndex()
     return nothing
 
@@ -225,7 +229,7 @@ def test_images_that_could_not_be_read_do_not_count(tmp_path):
     assert assert_same(case, ids) != all_of_it
 
 
-def test_what_there_is_no_truth_for_has_no_entry(tmp_path):
+def test_what_there_is_no_ground_truth_for_has_no_entry(tmp_path):
     case = Case(tmp_path, largest=40)
     metrics = assert_same(case)
     assert not {'box_APl', 'mask_APl'} & metrics.keys()
@@ -235,7 +239,7 @@ def test_what_there_is_no_truth_for_has_no_entry(tmp_path):
     json.dumps(metrics, allow_nan=False)
 
 
-def test_a_crowd_alone_is_no_truth(tmp_path):
+def test_a_crowd_alone_is_no_ground_truth(tmp_path):
     case = Case(tmp_path)
     for annotation in case.data['annotations']:
         annotation['iscrowd'] = 1
@@ -243,7 +247,7 @@ def test_a_crowd_alone_is_no_truth(tmp_path):
     assert case.ours() == ({'images': 12}, {})
 
 
-def test_boxes_alone_where_truth_or_prediction_has_no_masks(tmp_path):
+def test_boxes_alone_where_ground_truth_or_prediction_has_no_masks(tmp_path):
     case = Case(tmp_path)
     for found in case.predictions.values():
         del found.masks
@@ -286,7 +290,7 @@ def test_the_kinds_can_be_chosen(tmp_path):
     assert {name.split('_')[0] for name in metric.evaluate(3)} == {'box', 'images'}
 
 
-def test_truth_that_does_not_come_is_missed(tmp_path):
+def test_ground_truth_that_does_not_come_is_missed(tmp_path):
     case = Case(tmp_path, images=1)
     dataset = CocoDataset(str(case.file), str(case.folder), [PIPELINE[0], dict(type='mmdet.PackDetInputs')])
     metric = CocoAP()

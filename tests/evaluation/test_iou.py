@@ -10,18 +10,18 @@ from convnext_dense.errors import UserError
 from convnext_dense.evaluation import IoU, iou
 from convnext_dense.registry import METRICS
 
-Maps = list[tuple[np.ndarray, np.ndarray]]  # prediction and truth of each image
+Maps = list[tuple[np.ndarray, np.ndarray]]  # prediction and ground truth of each image
 
 
 def samples(maps: Maps) -> list[dict]:
     return [
         {
             'pred_sem_seg': {'data': torch.from_numpy(prediction.astype(np.int64))[None]},
-            'gt_sem_seg': {'data': torch.from_numpy(truth.astype(np.int64))[None]},
+            'gt_sem_seg': {'data': torch.from_numpy(ground_truth.astype(np.int64))[None]},
             'img_path': f'images/{number}.jpg',
             'seg_map_path': f'annotations/{number}.png',
         }
-        for number, (prediction, truth) in enumerate(maps)
+        for number, (prediction, ground_truth) in enumerate(maps)
     ]
 
 
@@ -33,22 +33,22 @@ def metric_of(maps: Maps, classes: int) -> IoU:
     return metric
 
 
-def random_maps(classes: int, used: int, images: int = 5, unlabelled: float = 0.2) -> Maps:
+def random_maps(classes: int, used: int, images: int = 5, unlabeled: float = 0.2) -> Maps:
     """Label maps of unequal sizes that are often right, of the first ``used`` classes."""
     rng = np.random.default_rng(classes)
     maps = []
     for number in range(images):
         size = (17 + number, 23)
-        truth, prediction = rng.integers(0, used, size), rng.integers(0, used, size)
-        prediction = np.where(rng.random(size) < 0.6, truth, prediction)
-        maps.append((prediction, np.where(rng.random(size) < unlabelled, 255, truth)))
+        ground_truth, prediction = rng.integers(0, used, size), rng.integers(0, used, size)
+        prediction = np.where(rng.random(size) < 0.6, ground_truth, prediction)
+        maps.append((prediction, np.where(rng.random(size) < unlabeled, 255, ground_truth)))
     return maps
 
 
 def by_hand(maps: Maps, classes: int) -> tuple[dict, np.ndarray, np.ndarray]:
     matrix = np.zeros((classes, classes))
-    for prediction, truth in maps:
-        for p, t in zip(prediction.ravel(), truth.ravel(), strict=True):
+    for prediction, ground_truth in maps:
+        for p, t in zip(prediction.ravel(), ground_truth.ravel(), strict=True):
             if t != 255:
                 matrix[t, p] += 1
     ious, accs = [], []
@@ -92,17 +92,17 @@ def test_numbers_are_those_of_mmseg():
 
 
 def test_a_class_that_is_only_predicted_counts_in_the_iou_and_not_in_the_accuracy():
-    truth = np.zeros((2, 2), int)
-    metric = metric_of([(np.array([[0, 0], [0, 1]]), truth)], 3)
+    ground_truth = np.zeros((2, 2), int)
+    metric = metric_of([(np.array([[0, 0], [0, 1]]), ground_truth)], 3)
     assert metric.evaluate(1) == pytest.approx({'mIoU': 37.5, 'mAcc': 75.0, 'aAcc': 75.0, 'images': 1})
     assert metric.per_class['c1'] == pytest.approx({'IoU': 0.0, 'Acc': math.nan}, nan_ok=True)
     assert metric.per_class['c2'] == pytest.approx({'IoU': math.nan, 'Acc': math.nan}, nan_ok=True)
 
 
-def test_what_is_predicted_where_nothing_is_labelled_does_not_matter():
-    truth = np.array([[0, 1, 255, 255]])
+def test_what_is_predicted_where_nothing_is_labeled_does_not_matter():
+    ground_truth = np.array([[0, 1, 255, 255]])
     for anything in (0, 1, 2):
-        metrics = metric_of([(np.array([[0, 1, anything, anything]]), truth)], 3).evaluate(1)
+        metrics = metric_of([(np.array([[0, 1, anything, anything]]), ground_truth)], 3).evaluate(1)
         assert metrics == {'mIoU': 100, 'mAcc': 100, 'aAcc': 100, 'images': 1}
 
 
@@ -114,13 +114,13 @@ def test_a_prediction_that_is_no_class_is_wrong():
 
 @pytest.mark.parametrize('label', [3, 254, 256, 1000, -1])
 def test_a_true_label_that_is_no_class_is_an_error(label):
-    truth = np.array([[0, 1, 255, label]])
+    ground_truth = np.array([[0, 1, 255, label]])
     with pytest.raises(UserError, match=rf'annotations/0.png: pixels of class {label}, .* 0 to 2'):
-        metric_of([(np.zeros((1, 4), int), truth)], 3)
+        metric_of([(np.zeros((1, 4), int), ground_truth)], 3)
 
 
 def test_maps_of_different_sizes_are_an_error():
-    with pytest.raises(UserError, match=r'images/0.jpg: prediction 4 x 1, truth 2 x 2'):
+    with pytest.raises(UserError, match=r'images/0.jpg: prediction 4 x 1, ground truth 2 x 2'):
         metric_of([(np.zeros((1, 4), int), np.zeros((2, 2), int))], 3)
 
 

@@ -1,4 +1,4 @@
-"""A small COCO data set of coloured rectangles on grey, which tests may spoil."""
+"""A small COCO data set of colored rectangles on gray, which tests may spoil."""
 
 import json
 from pathlib import Path
@@ -8,8 +8,8 @@ from PIL import Image
 from pycocotools import mask as rle
 
 HEIGHT, WIDTH = 60, 80
-GREY = 128
-COLOURS = {'red': (220, 40, 40), 'green': (40, 200, 60), 'blue': (40, 60, 220)}
+GRAY = 128
+COLORS = {'red': (220, 40, 40), 'green': (40, 200, 60), 'blue': (40, 60, 220)}
 CATEGORIES = {'red': 7, 'green': 2, 'blue': 0}  # with gaps, unsorted, one of them 0
 
 
@@ -90,9 +90,9 @@ def draw(folder: Path, data: dict) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     names = {number: name for name, number in CATEGORIES.items()}
     for entry in data['images']:
-        pixels = np.full((entry['height'], entry['width'], 3), GREY, np.uint8)
+        pixels = np.full((entry['height'], entry['width'], 3), GRAY, np.uint8)
         for a in data['annotations']:
             if a['image_id'] == entry['id']:
                 x, y, w, h = a['bbox']
-                pixels[y : y + h, x : x + w] = COLOURS[names[a['category_id']]]
+                pixels[y : y + h, x : x + w] = COLORS[names[a['category_id']]]
         Image.fromarray(pixels).save(folder / entry['file_name'])

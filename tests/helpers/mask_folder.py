@@ -1,12 +1,12 @@
-"""Writing small image/mask folders whose colours tell the labels."""
+"""Writing small image/mask folders whose colors tell the labels."""
 
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-COLOURS = np.array([[0, 0, 0], [200, 0, 0], [0, 200, 0], [0, 0, 200], [200, 200, 0], [200, 0, 200]], dtype=np.uint8)
-"""The colour of each label, 0 to 5; 0 is not labelled."""
+COLORS = np.array([[0, 0, 0], [200, 0, 0], [0, 200, 0], [0, 0, 200], [200, 200, 0], [200, 0, 200]], dtype=np.uint8)
+"""The color of each label, 0 to 5; 0 is not labeled."""
 
 
 def draw_labels(seed: int, height: int = 40, width: int = 56) -> np.ndarray:
@@ -28,17 +28,17 @@ def save(path: Path, pixels: np.ndarray, mode: str | None = None) -> Path:
 
 
 def save_with_palette(path: Path, labels: np.ndarray) -> None:
-    """Every label has the same colour: only the indices tell them apart."""
+    """Every label has the same color: only the indices tell them apart."""
     image = Image.fromarray(labels)
     image.putpalette([7, 8, 9] * 256)
     image.save(path)
 
 
 def write_mask_folder(root: Path, training: int = 4, validation: int = 2, names=('training', 'validation')) -> Path:
-    """ADE20K's layout, with images ``00.png`` and so on: without loss, so that a colour is exactly its label's."""
+    """ADE20K's layout, with images ``00.png`` and so on: without loss, so that a color is exactly its label's."""
     for name, count in zip(names, (training, validation), strict=True):
         for i in range(count):
             labels = draw_labels(i)
-            save(root / 'images' / name / f'{i:02d}.png', COLOURS[labels])
+            save(root / 'images' / name / f'{i:02d}.png', COLORS[labels])
             save(root / 'annotations' / name / f'{i:02d}.png', labels)
     return root

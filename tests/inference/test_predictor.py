@@ -44,7 +44,7 @@ def predictors(files) -> dict[str, Predictor]:
 
 
 def scene(width: int, height: int, seed: int = 0) -> np.ndarray:
-    """A smooth coloured image without any symmetry."""
+    """A smooth colored image without any symmetry."""
     noise = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC))
 
@@ -53,7 +53,7 @@ def numbers(result) -> list[np.ndarray]:
     """All that a result has found."""
     if hasattr(result, 'boxes'):
         return [result.boxes, result.scores, result.labels, result.masks]
-    return [result.labels] if hasattr(result, 'colours') else [result.scores]
+    return [result.labels] if hasattr(result, 'colors') else [result.scores]
 
 
 def same(one, other, tolerance: float = 0) -> bool:
@@ -107,8 +107,8 @@ def odd_images(folder: Path) -> dict[str, tuple[Path, tuple[int, int]]]:
     exif[0x0112] = 6  # to be turned by a quarter
     kinds = {
         'exif.jpg': (rgb, (70, 50)),
-        'grey.png': (rgb.convert('L'), (50, 70)),
-        'grey16.png': (Image.fromarray(scene(70, 50)[:, :, 0].astype(np.uint16) * 257), (50, 70)),
+        'gray.png': (rgb.convert('L'), (50, 70)),
+        'gray16.png': (Image.fromarray(scene(70, 50)[:, :, 0].astype(np.uint16) * 257), (50, 70)),
         'rgba.png': (rgb.convert('RGBA'), (50, 70)),
         'palette.png': (rgb.convert('P'), (50, 70)),
         'cmyk.jpg': (rgb.convert('CMYK'), (50, 70)),
@@ -188,14 +188,14 @@ def test_images_that_cannot_be_used_are_handed_back(predictors, tmp_path):
         predictors['segmentation'](bad)
 
 
-def test_classes_and_colours_come_from_the_checkpoint(files, tmp_path, predictors):
+def test_classes_and_colors_come_from_the_checkpoint(files, tmp_path, predictors):
     meta = {'classes': ['sea', 'sky', 'sun'], 'palette': [[1, 2, 3], [4, 5, 6], [7, 8, 9]]}
     path = write_checkpoint(files / 'segmentation.py', tmp_path / 'seg.pth', **meta)
     result = load(files / 'segmentation.py', path, data='sample')(scene(64, 48))
-    assert (result.names, result.colours.tolist()) == (meta['classes'], meta['palette'])
+    assert (result.names, result.colors.tolist()) == (meta['classes'], meta['palette'])
     path = write_checkpoint(files / 'segmentation.py', path, classes=CLASSES, palette='random')
     for predict in (load(files / 'segmentation.py', path), predictors['segmentation']):
-        assert np.array_equal(predict.colours, palette(3))
+        assert np.array_equal(predict.colors, palette(3))
 
     path = write_checkpoint(files / 'detection.py', tmp_path / 'det.pth', classes=CLASSES, category_ids=[7, 2, 90])
     result = load(files / 'detection.py', path, data='sample')(scene(96, 64))

@@ -7,17 +7,17 @@ from PIL import Image
 from convnext_dense.errors import UserError
 from convnext_dense.io.images import read_rgb
 
-GREY = np.arange(0, 240, 20, dtype=np.uint8).reshape(3, 4)
-RGB = np.stack([GREY, GREY + 5, 255 - GREY], axis=-1)
+GRAY = np.arange(0, 240, 20, dtype=np.uint8).reshape(3, 4)
+RGB = np.stack([GRAY, GRAY + 5, 255 - GRAY], axis=-1)
 EXACT = {
     'rgb.png': (Image.fromarray(RGB), RGB),
-    'grey.png': (Image.fromarray(GREY), GREY[..., None]),
-    'grey16.png': (Image.fromarray(GREY.astype(np.uint16) * 257), GREY[..., None]),
-    'grey16.tif': (Image.fromarray(GREY.astype(np.uint16) * 257 + 100), GREY[..., None]),
-    'rgba.png': (Image.fromarray(np.dstack([RGB, GREY])), RGB),
-    'grey_alpha.png': (Image.fromarray(np.dstack([GREY, GREY])), GREY[..., None]),
+    'gray.png': (Image.fromarray(GRAY), GRAY[..., None]),
+    'gray16.png': (Image.fromarray(GRAY.astype(np.uint16) * 257), GRAY[..., None]),
+    'gray16.tif': (Image.fromarray(GRAY.astype(np.uint16) * 257 + 100), GRAY[..., None]),
+    'rgba.png': (Image.fromarray(np.dstack([RGB, GRAY])), RGB),
+    'gray_alpha.png': (Image.fromarray(np.dstack([GRAY, GRAY])), GRAY[..., None]),
     'palette.png': (Image.fromarray(RGB).quantize(256), RGB),
-    'bits.png': (Image.fromarray(GREY > 100), np.where(GREY > 100, 255, 0)[..., None]),
+    'bits.png': (Image.fromarray(GRAY > 100), np.where(GRAY > 100, 255, 0)[..., None]),
     'one.png': (Image.fromarray(RGB[:1, :1]), RGB[:1, :1]),
 }
 
@@ -48,7 +48,7 @@ def test_exif_says_which_side_is_up(orientation, turned, tmp_path):
     assert np.array_equal(read_rgb(tmp_path / 'a.png'), turned)
 
 
-def test_a_image_that_cannot_be_read_is_named(tmp_path):
+def test_an_image_that_cannot_be_read_is_named(tmp_path):
     whole, cut = tmp_path / 'whole.jpg', tmp_path / 'cut.jpg'
     Image.fromarray(RGB).resize((64, 48)).save(whole)
     cut.write_bytes(whole.read_bytes()[:-200])

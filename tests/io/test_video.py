@@ -9,8 +9,8 @@ from convnext_dense.io.video import Video, write_video
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 
 
-def frame(height: int, width: int, colour: tuple[int, int, int]) -> np.ndarray:
-    return np.full((height, width, 3), colour, np.uint8)
+def frame(height: int, width: int, color: tuple[int, int, int]) -> np.ndarray:
+    return np.full((height, width, 3), color, np.uint8)
 
 
 def test_frames_come_back_at_the_size_of_the_first(tmp_path):
@@ -21,11 +21,11 @@ def test_frames_come_back_at_the_size_of_the_first(tmp_path):
     assert (video.fps, video.count) == (12.5, 3)
     first, second, third = video
     assert first.shape == second.shape == third.shape == (62, 84, 3)
-    for image, point, colour in (
+    for image, point, color in (
         *((first, (30, 40), RED), (third, (58, 80), RED)),
         *((second, (20, 25), BLUE), (second, (55, 25), (255,) * 3), (second, (20, 70), (255,) * 3)),
     ):
-        assert np.abs(image[point].astype(int) - colour).max() < 16
+        assert np.abs(image[point].astype(int) - color).max() < 16
     assert [p.name for p in tmp_path.iterdir()] == ['a.mp4']
 
 

@@ -22,8 +22,8 @@ SMALL = dict(depths=[1, 2, 1, 1], dims=[8, 12, 16, 24])
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Over dim 1 of (N, C, H, W)."""
-    centred = x - x.mean(1, keepdim=True)
-    scaled = centred / torch.sqrt((centred**2).mean(1, keepdim=True) + 1e-6)
+    centered = x - x.mean(1, keepdim=True)
+    scaled = centered / torch.sqrt((centered**2).mean(1, keepdim=True) + 1e-6)
     return scaled * weight[:, None, None] + bias[:, None, None]
 
 

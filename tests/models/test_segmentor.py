@@ -39,11 +39,11 @@ def build(kind: type, head: str = 'UPerHead', classes: int = CLASSES, align_corn
     with DefaultScope.overwrite_default_scope('mmseg'):
         model = kind(**parts, test_cfg=ConfigDict(WHOLE)).eval()
     torch.nn.init.normal_(model.decode_head.conv_seg.weight)
-    model.decode_head.conv_seg.register_forward_hook(centred)
+    model.decode_head.conv_seg.register_forward_hook(centered)
     return model
 
 
-def centred(conv: torch.nn.Module, inputs: tuple, logits: Tensor) -> Tensor:
+def centered(conv: torch.nn.Module, inputs: tuple, logits: Tensor) -> Tensor:
     """Every class is the highest somewhere."""
     return logits - logits.mean((2, 3), keepdim=True)
 

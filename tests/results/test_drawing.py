@@ -19,7 +19,7 @@ from convnext_dense.results.drawing import (
 from convnext_dense.results.text import width_of
 
 RED, BLUE = np.array([[255, 64, 64], [32, 32, 255]], np.uint8)
-GREY = np.random.default_rng(0).integers(90, 160, (400, 600, 3), dtype=np.uint8)  # large enough not to be enlarged
+GRAY = np.random.default_rng(0).integers(90, 160, (400, 600, 3), dtype=np.uint8)  # large enough not to be enlarged
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def changed(image: np.ndarray, before: np.ndarray) -> np.ndarray:
     return (image != before).any(axis=-1)
 
 
-def is_colour(image: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    return (image == colour).all(axis=-1)
+def is_color(image: np.ndarray, color: np.ndarray) -> np.ndarray:
+    return (image == color).all(axis=-1)
 
 
 def bounds(mask: np.ndarray) -> tuple[int, int, int, int]:
@@ -44,9 +44,9 @@ def bounds(mask: np.ndarray) -> tuple[int, int, int, int]:
     return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
 
 
-def cielab(colours: np.ndarray) -> np.ndarray:
+def cielab(colors: np.ndarray) -> np.ndarray:
     """sRGB (N, 3) in 0..255 as CIELAB under D65, by the standard's formulas."""
-    c = colours / 255
+    c = colors / 255
     linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
     xyz = linear @ np.array([[0.4124, 0.2126, 0.0193], [0.3576, 0.7152, 0.1192], [0.1805, 0.0722, 0.9505]])
     t = xyz / np.array([0.9505, 1.0, 1.089])
@@ -55,53 +55,53 @@ def cielab(colours: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(('count', 'apart'), [(2, 100), (20, 33), (150, 11), (255, 9)])
-def test_colours_are_told_apart_from_each_other_and_from_black_white_and_grey(count, apart):
-    colours = palette(count)
-    assert colours.shape == (count, 3) and colours.dtype == np.uint8
-    assert np.array_equal(colours, palette(255)[:count])
-    lab = cielab(colours)
+def test_colors_are_told_apart_from_each_other_and_from_black_white_and_gray(count, apart):
+    colors = palette(count)
+    assert colors.shape == (count, 3) and colors.dtype == np.uint8
+    assert np.array_equal(colors, palette(255)[:count])
+    lab = cielab(colors)
     between = np.linalg.norm(lab[:, None] - lab, axis=2)
     assert between[~np.eye(count, dtype=bool)].min() > apart
     assert np.hypot(lab[:, 1], lab[:, 2]).min() > 30
     assert lab[:, 0].min() > 30 and lab[:, 0].max() < 90
 
 
-def test_there_are_colours_for_any_number_of_classes():
+def test_there_are_colors_for_any_number_of_classes():
     assert palette(0).shape == (0, 3)
     assert np.array_equal(palette(1203)[255:510], palette(255))
 
 
-def test_masked_pixels_are_tinted_the_edges_are_in_the_colour_and_nothing_else_changes():
+def test_masked_pixels_are_tinted_the_edges_are_in_the_color_and_nothing_else_changes():
     mask = np.zeros((400, 600), bool)
     mask[120:180, 220:300] = True
     mask[150:, 250:] = False
-    image = draw_instances(GREY, np.array([[200.0, 100, 320, 200]]), ['ring 98%'], RED[None], mask[None])
-    assert image.shape == GREY.shape and image.dtype == np.uint8
+    image = draw_instances(GRAY, np.array([[200.0, 100, 320, 200]]), ['ring 98%'], RED[None], mask[None])
+    assert image.shape == GRAY.shape and image.dtype == np.uint8
     edge = np.zeros_like(mask)
     edge[100:200, 200:320] = True
     edge[102:198, 202:318] = False  # lines are two pixels wide
     outline = mask.copy()
     outline[121:179, 221:249] = outline[121:149, 221:299] = False
     outline[149, 249] = True  # where both arms of the L meet
-    assert is_colour(image, RED)[edge | outline].all()
+    assert is_color(image, RED)[edge | outline].all()
     inside = mask & ~outline
-    tint = 0.55 * GREY[inside] + 0.45 * RED
+    tint = 0.55 * GRAY[inside] + 0.45 * RED
     assert np.abs(image[inside] - tint).max() <= 0.5
-    tag = changed(image, GREY) & ~mask & ~edge
+    tag = changed(image, GRAY) & ~mask & ~edge
     left, top, right, bottom = bounds(tag)
     assert (left, bottom) == (200, 100) and 50 < right - left < 80 and 15 < bottom - top < 22
     assert tag.sum() == (right - left) * (bottom - top)  # it hides what is behind it
-    colours = {tuple(pixel) for pixel in image[top:bottom, left:right].reshape(-1, 3)}
-    assert tuple(RED) in colours and (INK in colours or PAPER in colours)
+    colors = {tuple(pixel) for pixel in image[top:bottom, left:right].reshape(-1, 3)}
+    assert tuple(RED) in colors and (INK in colors or PAPER in colors)
 
 
 def test_the_image_itself_stays_and_without_things_it_is_returned():
-    before = GREY.copy()
-    draw_instances(GREY, np.array([[0.0, 0, 600, 400]]), ['all'], RED[None], np.ones((1, 400, 600), bool))
-    draw_label_map(GREY, np.zeros((400, 600), np.uint8), ['sky'], RED[None])
-    assert np.array_equal(GREY, before)
-    nothing = draw_instances(GREY, np.zeros((0, 4)), [], palette(0), np.zeros((0, 400, 600), bool))
-    assert np.array_equal(nothing, GREY)
+    before = GRAY.copy()
+    draw_instances(GRAY, np.array([[0.0, 0, 600, 400]]), ['all'], RED[None], np.ones((1, 400, 600), bool))
+    draw_label_map(GRAY, np.zeros((400, 600), np.uint8), ['sky'], RED[None])
+    assert np.array_equal(GRAY, before)
+    nothing = draw_instances(GRAY, np.zeros((0, 4)), [], palette(0), np.zeros((0, 400, 600), bool))
+    assert np.array_equal(nothing, GRAY)
 
 
 def test_small_images_are_enlarged_and_what_is_drawn_with_them():
@@ -138,7 +138,7 @@ def test_text_and_lines_grow_with_the_image():
         tag = changed(tagged, plain)[: 200 * scale]
         _, top, _, bottom = bounds(tag)
         heights[scale] = bottom - top
-        line = int(is_colour(tagged, RED)[300 * scale, : 400 * scale].sum())
+        line = int(is_color(tagged, RED)[300 * scale, : 400 * scale].sum())
         assert line >= 2 * scale - 2
     assert 17 <= heights[1] <= 25 and heights[5] >= 4 * heights[1]
 
@@ -150,7 +150,7 @@ def test_tags_stay_whole_inside_the_image():
         image = draw_instances(plain, np.array([[x, y, x + 4, y + 4]]), ['umbrella 100%'], RED[None])
         tag = changed(image, plain)
         left, top, right, bottom = bounds(tag)
-        return right - left, bottom - top, int((tag & ~is_colour(image, RED)).sum())
+        return right - left, bottom - top, int((tag & ~is_color(image, RED)).sum())
 
     width, height, text = tag_at(300, 200)
     for x in (0, 300, 560, 596):
@@ -161,19 +161,19 @@ def test_tags_stay_whole_inside_the_image():
 
 def test_tags_keep_clear_of_each_other():
     box = np.array([[100.0, 100, 300, 200]])
-    colours = palette(6)
-    image = draw_instances(GREY, np.repeat(box, 6, axis=0), ['ring'] * 6, colours)
-    for colour in colours:  # a tag and nothing less: the edges are drawn over, but for the last
-        alone = draw_instances(GREY, box, ['ring'], colour[None])
-        left, top, right, bottom = bounds(changed(alone, GREY) & (np.arange(400) < 100)[:, None])
-        full = is_colour(alone, colour)[top:bottom, left:right].sum()
-        assert is_colour(image, colour).sum() >= full
+    colors = palette(6)
+    image = draw_instances(GRAY, np.repeat(box, 6, axis=0), ['ring'] * 6, colors)
+    for color in colors:  # a tag and nothing less: the edges are drawn over, but for the last
+        alone = draw_instances(GRAY, box, ['ring'], color[None])
+        left, top, right, bottom = bounds(changed(alone, GRAY) & (np.arange(400) < 100)[:, None])
+        full = is_color(alone, color)[top:bottom, left:right].sum()
+        assert is_color(image, color).sum() >= full
 
 
-def test_tags_are_black_on_bright_colours_and_white_on_dark_ones():
-    for colour, ink, other in (((255, 230, 80), INK, PAPER), ((60, 20, 120), PAPER, INK)):
-        tagged = draw_instances(GREY, np.array([[100.0, 100, 200, 200]]), ['ring'], np.array([colour], np.uint8))
-        assert is_colour(tagged, ink)[:100].any() and not is_colour(tagged, other).any()
+def test_tags_are_black_on_bright_colors_and_white_on_dark_ones():
+    for color, ink, other in (((255, 230, 80), INK, PAPER), ((60, 20, 120), PAPER, INK)):
+        tagged = draw_instances(GRAY, np.array([[100.0, 100, 200, 200]]), ['ring'], np.array([color], np.uint8))
+        assert is_color(tagged, ink)[:100].any() and not is_color(tagged, other).any()
 
 
 def test_small_things_lie_over_large_ones_whatever_their_order():
@@ -182,43 +182,43 @@ def test_small_things_lie_over_large_ones_whatever_their_order():
     small[150:250, 200:300] = True
     boxes = np.array([[50.0, 50, 550, 350], [200, 150, 300, 250]])
     for order in ([0, 1], [1, 0]):
-        masks, colours = np.stack([large, small])[order], np.stack([RED, BLUE])[order]
-        image = draw_instances(GREY, boxes[order], ['', ''], colours, masks)
+        masks, colors = np.stack([large, small])[order], np.stack([RED, BLUE])[order]
+        image = draw_instances(GRAY, boxes[order], ['', ''], colors, masks)
         middle = image[200, 250].astype(float)
-        under = np.round(0.55 * GREY[200, 250] + 0.45 * RED)
+        under = np.round(0.55 * GRAY[200, 250] + 0.45 * RED)
         assert np.abs(middle - (0.55 * under + 0.45 * BLUE)).max() <= 0.5
-        assert is_colour(image, BLUE)[150, 200:300].all()
+        assert is_color(image, BLUE)[150, 200:300].all()
 
 
 def test_boxes_outside_the_image_are_cut_off():
     boxes = np.array([[-50.0, -20, 700, 500], [900, 900, 950, 950], [30, 30, 20, 20]])
-    image = draw_instances(GREY, boxes, ['', '', ''], np.stack([RED] * 3))
+    image = draw_instances(GRAY, boxes, ['', '', ''], np.stack([RED] * 3))
     for edge in (image[-1, 20:-20], image[20:-20, 0], image[20:-20, -1]):
-        assert is_colour(edge, RED).all()
+        assert is_color(edge, RED).all()
 
 
-def test_labelled_pixels_are_tinted_and_ignored_ones_left_alone():
+def test_labeled_pixels_are_tinted_and_ignored_ones_left_alone():
     labels = np.full((400, 600), 255, np.uint8)
     labels[100:200, 100:300], labels[200:300, 100:300] = 1, 0
-    image = draw_label_map(GREY, labels, ['sky', 'sea', 'sand'], np.stack([RED, BLUE, RED]))[:400]
-    assert np.array_equal(image[labels == 255], GREY[labels == 255])
-    for rows, colour in ((slice(101, 198), BLUE), (slice(201, 298), RED)):
-        tint = 0.45 * GREY[rows, 101:298] + 0.55 * colour
+    image = draw_label_map(GRAY, labels, ['sky', 'sea', 'sand'], np.stack([RED, BLUE, RED]))[:400]
+    assert np.array_equal(image[labels == 255], GRAY[labels == 255])
+    for rows, color in ((slice(101, 198), BLUE), (slice(201, 298), RED)):
+        tint = 0.45 * GRAY[rows, 101:298] + 0.55 * color
         assert np.abs(image[rows, 101:298] - tint).max() <= 0.501
-    assert is_colour(image, PAPER)[199, 100:300].all()  # the border between them
+    assert is_color(image, PAPER)[199, 100:300].all()  # the border between them
 
 
 def test_the_legend_lists_the_classes_present_by_area(texts):
     labels = np.full((400, 600), 255, np.uint8)
     labels[:40], labels[40:240], labels[240:300] = 3, 1, 0
-    colours = palette(5)
-    image = draw_label_map(GREY, labels, ['sky', 'sea\n', 'absent', 'Käse', 'absent'], colours)
+    colors = palette(5)
+    image = draw_label_map(GRAY, labels, ['sky', 'sea\n', 'absent', 'Käse', 'absent'], colors)
     assert texts == ['sea  50.0%', 'sky  15.0%', 'Käse  10.0%']
     legend = image[400:]
     assert legend.shape[1] == 600
-    corners = [bounds(is_colour(legend, colours[k]))[:2] for k in (1, 0, 3)]
+    corners = [bounds(is_color(legend, colors[k]))[:2] for k in (1, 0, 3)]
     assert corners == sorted(corners, key=lambda corner: (corner[1], corner[0]))  # left to right, then down
-    assert not is_colour(legend, colours[2]).any() and not is_colour(legend, colours[4]).any()
+    assert not is_color(legend, colors[2]).any() and not is_color(legend, colors[4]).any()
 
 
 def test_a_long_legend_goes_on_below(texts):
@@ -226,7 +226,7 @@ def test_a_long_legend_goes_on_below(texts):
     names = [f'class number {k}' for k in range(150)]
     image = draw_label_map(np.zeros((100, 150, 3), np.uint8), labels, names, palette(150))
     assert sorted(texts) == sorted(f'{name}  0.7%' for name in names)
-    swatches = [bounds(is_colour(image[400:], colour)) for colour in palette(150)]
+    swatches = [bounds(is_color(image[400:], color)) for color in palette(150)]
     assert len(set(swatches)) == 150
     assert {(right - left, bottom - top) for left, top, right, bottom in swatches} == {(13, 13)}
     lefts = sorted({left for left, *_ in swatches})
@@ -234,22 +234,22 @@ def test_a_long_legend_goes_on_below(texts):
 
 
 def test_a_legend_of_so_many_rows(texts):
-    names, colours = [f'class number {k}' for k in range(20)], palette(20)
+    names, colors = [f'class number {k}' for k in range(20)], palette(20)
     many = np.arange(20, dtype=np.uint8).repeat(np.arange(20, 0, -1) * 20).reshape(60, 70)  # the first is the largest
     shapes = set()
     for labels in (many, np.zeros((60, 70), np.uint8)):
         texts.clear()
-        shapes.add(draw_label_map(np.zeros((60, 70, 3), np.uint8), labels, names, colours, legend_rows=2).shape)
+        shapes.add(draw_label_map(np.zeros((60, 70, 3), np.uint8), labels, names, colors, legend_rows=2).shape)
         assert [text.split('  ')[0] for text in texts] == names[: len(texts)]
         assert len(texts) == (6 if labels is many else 1)  # in three columns
     assert len(shapes) == 1
 
 
 def test_bars_are_as_long_as_the_scores(texts):
-    image = draw_scores(GREY, [('ring', 0.8), ('kite', 0.2), ('car', 0.0)])
-    assert np.array_equal(image[:400, :600], GREY)
+    image = draw_scores(GRAY, [('ring', 0.8), ('kite', 0.2), ('car', 0.0)])
+    assert np.array_equal(image[:400, :600], GRAY)
     assert texts == ['ring', '80.0%', 'kite', '20.0%', 'car', '0.0%']
-    first, others = is_colour(image[400:], BAR), is_colour(image[400:], OTHER_BAR)
+    first, others = is_color(image[400:], BAR), is_color(image[400:], OTHER_BAR)
     left, _, right, bottom = bounds(first)
     second = bounds(others)
     assert second[0] == left and second[1] > bottom
@@ -257,9 +257,9 @@ def test_bars_are_as_long_as_the_scores(texts):
 
 
 def test_panels_stand_side_by_side_below_their_titles(texts):
-    low, high = GREY[:200], np.full((300, 100, 3), 7, np.uint8)
-    image = side_by_side([('prediction', low), ('truth', high)])
-    assert texts == ['prediction', 'truth']
+    low, high = GRAY[:200], np.full((300, 100, 3), 7, np.uint8)
+    image = side_by_side([('prediction', low), ('ground_truth', high)])
+    assert texts == ['prediction', 'ground_truth']
     top = image.shape[0] - 300
     assert 20 < top < 60
     assert np.array_equal(image[top : top + 200, :600], low)
@@ -269,7 +269,7 @@ def test_panels_stand_side_by_side_below_their_titles(texts):
 
 
 def test_a_caption_is_below_its_thumbnail(texts):
-    image = draw_caption(GREY, [('umbrella  98%', (26, 127, 55)), ('truth: umbrella', INK)])
+    image = draw_caption(GRAY, [('umbrella  98%', (26, 127, 55)), ('ground truth: umbrella', INK)])
     assert image.shape == (224 + 58, 336, 3)
-    assert texts == ['umbrella  98%', 'truth: umbrella']
-    assert is_colour(image[224:253], (26, 127, 55)).any() and is_colour(image[253:], INK).any()
+    assert texts == ['umbrella  98%', 'ground truth: umbrella']
+    assert is_color(image[224:253], (26, 127, 55)).any() and is_color(image[253:], INK).any()

@@ -21,8 +21,8 @@ NAMES = ['bird', 'boat', 'car', 'fish', 'kite', 'ring']
 
 @pytest.fixture
 def path(tmp_path) -> str:
-    """A grey image."""
-    file = tmp_path / 'grey.png'
+    """A gray image."""
+    file = tmp_path / 'gray.png'
     Image.new('RGB', (WIDTH, HEIGHT), (128, 128, 128)).save(file)
     return str(file)
 
@@ -146,7 +146,7 @@ def test_mmdet_samples_become_detections(detection):
     assert Detection.from_sample(sample, NAMES).size == (HEIGHT, WIDTH)
 
 
-def test_a_drawn_detection_has_its_classes_colours_and_names(detection, tmp_path, monkeypatch):
+def test_a_drawn_detection_has_its_classes_colors_and_names(detection, tmp_path, monkeypatch):
     from convnext_dense.results import drawing
 
     texts = []
@@ -197,17 +197,17 @@ def test_mmseg_samples_become_segmentations(segmentation):
     sample = SegDataSample(metainfo={'img_path': segmentation.path})
     labels = torch.from_numpy(segmentation.labels.astype(np.int64))[None]
     sample.pred_sem_seg, sample.gt_sem_seg = PixelData(data=labels), PixelData(data=labels * 0)
-    colours = segmentation.colours.tolist()
-    prediction, truth = (Segmentation.from_sample(sample, NAMES, colours, kind) for kind in ('pred', 'gt'))
+    colors = segmentation.colors.tolist()
+    prediction, ground_truth = (Segmentation.from_sample(sample, NAMES, colors, kind) for kind in ('pred', 'gt'))
     assert prediction.as_json() == segmentation.as_json()
-    assert prediction.labels.dtype == np.uint8 and np.array_equal(prediction.colours, segmentation.colours)
-    assert not truth.labels.any()
+    assert prediction.labels.dtype == np.uint8 and np.array_equal(prediction.colors, segmentation.colors)
+    assert not ground_truth.labels.any()
 
 
-def test_a_drawn_segmentation_has_the_classes_colours(segmentation, tmp_path):
+def test_a_drawn_segmentation_has_the_classes_colors(segmentation, tmp_path):
     drawn = segmentation.draw(tmp_path / 'out.png')
     for point, label in (((50, 50), 4), ((300, 200), 2)):
-        assert np.abs(drawn[point] - (0.45 * 128 + 0.55 * segmentation.colours[label])).max() <= 0.501
+        assert np.abs(drawn[point] - (0.45 * 128 + 0.55 * segmentation.colors[label])).max() <= 0.501
     assert (drawn[480, 500] == 128).all()
     assert drawn.shape[0] > HEIGHT  # the legend is below
 
@@ -216,9 +216,9 @@ def test_labels_are_written_as_indices_of_a_palette(segmentation, tmp_path):
     segmentation.save_labels(tmp_path / 'labels.png')
     with Image.open(tmp_path / 'labels.png') as image:
         assert np.array_equal(np.asarray(image), segmentation.labels)
-        colours = np.asarray(image.convert('RGB'))
-    assert (colours[:150] == segmentation.colours[4]).all()
-    assert (colours[segmentation.labels == 255] == 0).all()
+        colors = np.asarray(image.convert('RGB'))
+    assert (colors[:150] == segmentation.colors[4]).all()
+    assert (colors[segmentation.labels == 255] == 0).all()
 
 
 def test_detections_for_supervision(detection, supervision):

@@ -258,8 +258,8 @@ def block_reference(step: str, p: dict[str, Tensor], x: Tensor) -> Tensor:
         return (x - mean) / (var + 1e-5).sqrt() * weight + bias
 
     def layer_norm(name: str, x: Tensor) -> Tensor:
-        centred = x - x.mean(1, keepdim=True)
-        scaled = centred / (centred.square().mean(1, keepdim=True) + 1e-6).sqrt()
+        centered = x - x.mean(1, keepdim=True)
+        scaled = centered / (centered.square().mean(1, keepdim=True) + 1e-6).sqrt()
         return scaled * p[f'{name}.weight'].view(-1, 1, 1) + p[f'{name}.bias'].view(-1, 1, 1)
 
     def pointwise(name: str, x: Tensor) -> Tensor:

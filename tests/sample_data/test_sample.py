@@ -379,12 +379,12 @@ def test_ade_layout(sample: Path) -> None:
             assert (classes == 0).mean() < 0.2
             seen += np.bincount(classes.ravel(), minlength=256)
     assert (seen[: len(names) + 1] > 0).all()
-    assert 0.005 < seen[0] / seen.sum() < 0.05, 'some pixels are unlabelled'
+    assert 0.005 < seen[0] / seen.sum() < 0.05, 'some pixels are unlabeled'
     assert not seen[len(names) + 1 :].any()
 
 
 def test_regions_never_touch(sample: Path) -> None:
-    """Where two regions of a landscape meet, the border is unlabelled."""
+    """Where two regions of a landscape meet, the border is unlabeled."""
     for path in (sample / 'ade20k/annotations/training').iterdir():
         classes = read(path)
         for one, other in ((classes[1:], classes[:-1]), (classes[:, 1:], classes[:, :-1])):
@@ -412,7 +412,7 @@ def test_coco_and_ade_show_the_same(sample: Path, coco: COCO) -> None:
 
 
 def test_the_images_are_drawn_not_noise(sample: Path) -> None:
-    """Light, colour and large even areas: neighbouring pixels agree, whole images do not."""
+    """Light, color and large even areas: neighboring pixels agree, whole images do not."""
     for path in (sample / 'coco/val2017').iterdir():
         image = read(path).astype(np.float32)
         assert np.abs(np.diff(image, axis=1)).mean() < 12
@@ -428,7 +428,7 @@ def test_what_lies_in_front_hides_what_is_behind() -> None:
     assert page.owner[30, 20] == 1
     assert page.owner[30, 30] == 2, 'the later one'
     assert ((page.owner == 1).sum() < 250) & ((page.owner == 2).sum() > 400)
-    assert (page.colour == page.owner[..., None]).all(), 'the mask is what is seen'
+    assert (page.color == page.owner[..., None]).all(), 'the mask is what is seen'
 
 
 @pytest.mark.parametrize('thing', THINGS, ids=lambda thing: thing.name)
@@ -436,7 +436,7 @@ def test_a_drawing_fills_its_frame_and_leaves_the_rest(thing: Thing) -> None:
     for seed in range(3):
         rng = np.random.default_rng(seed)
         pen = Pen.fitted(40)
-        thing.draw(pen, thing.colour(rng), rng)
+        thing.draw(pen, thing.color(rng), rng)
         rows, cols = np.flatnonzero(pen.mask.any(1)), np.flatnonzero(pen.mask.any(0))
         assert max(np.ptp(rows), np.ptp(cols)) > 1.7 * 40, 'it fills its frame'
         height, width = pen.mask.shape

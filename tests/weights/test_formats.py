@@ -105,7 +105,7 @@ def test_a_backbone_of_transformers_without_a_head_gives_our_features(version):
 
 
 @pytest.mark.parametrize('feature_cls', ['list', 'getter'])
-def test_timms_features_only_are_recognised(feature_cls):
+def test_timms_features_only_are_recognized(feature_cls):
     with torch.device('meta'):
         theirs = timm.create_model('convnext_atto', features_only=True, feature_cls=feature_cls)
         ours = ConvNeXt('atto', out_indices=())

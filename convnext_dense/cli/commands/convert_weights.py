@@ -4,7 +4,7 @@ convert_weights work_dirs/convnext_t/epoch_300.pth model.safetensors --to timm
 convert_weights hf:facebook/convnext-tiny-224 convnext_t.pth
 convert_weights convnext_tiny_1k_224 torchvision.pth --to torchvision --weights raw
 
-SRC is whatever --pretrained takes, V1 or V2. Its format is recognised; a backbone is also found inside a detector or
+SRC is whatever --pretrained takes, V1 or V2. Its format is recognized; a backbone is also found inside a detector or
 segmentor. Tensors are renamed and reshaped, never changed.
 """
 

@@ -1,4 +1,4 @@
-"""Draw what a model finds in images and videos: classes, boxes and masks, or labelled pixels, as the config says.
+"""Draw what a model finds in images and videos: classes, boxes and masks, or labeled pixels, as the config says.
 
 demo CONFIG CHECKPOINT street.jpg holiday/ 'more/*.png' film.mp4
 demo CONFIG WORK_DIR images --data sample    a model that was trained with --data sample

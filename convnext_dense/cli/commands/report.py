@@ -1,4 +1,4 @@
-"""Make one self-contained page from work dirs: curves, results, and images with prediction and truth.
+"""Make one self-contained page from work dirs: curves, results, and images with prediction and ground truth.
 
 report work_dirs/demo --out report.html
 """

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--tta', action='store_true', help='test-time augmentation: several scales, and flips')
     add_compile_argument(parser)
     parser.add_argument('--out', metavar='metrics.json', help='write the metrics there')
-    parser.add_argument('--show-dir', metavar='DIR', help='draw images with prediction and truth there')
+    parser.add_argument('--show-dir', metavar='DIR', help='draw images with prediction and ground truth there')
     parser.add_argument('--show', type=int, default=60, metavar='N', help='how many images to draw (default: 60)')
 
 

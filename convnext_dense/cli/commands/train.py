@@ -185,7 +185,7 @@ def _check_data(cfg: Config, name: str, skip: bool) -> None:
     problems = [f for f in check_and_print(cfg, name, skip=skip).findings if f.level == PROBLEM]
     if problems:
         many = f'{len(problems)} problems' if len(problems) > 1 else '1 problem'
-        raise UserError(f'the data have {many}, named above: mend them, or train without --check-data')
+        raise UserError(f'the data have {many}, named above: fix them, or train without --check-data')
 
 
 def _check(args: argparse.Namespace) -> None:

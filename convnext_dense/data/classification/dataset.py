@@ -126,7 +126,7 @@ class ImageFolder(Dataset):
                 image = read_image(path, seen=True)
             except UserError as error:
                 if self.on_bad_image == 'stop':
-                    raise UserError(f'{error}: mend or remove it, or go on without it: --on-bad-image skip') from None
+                    raise UserError(f'{error}: fix or remove it, or go on without it: --on-bad-image skip') from None
                 skipped.append(path)
                 if not self.training:
                     return {'image': None, 'label': label, 'path': path, 'skipped': skipped}
@@ -173,7 +173,7 @@ def train_transform(input_size: int, **options: object) -> Callable[[Image.Image
 
 
 def eval_transform(input_size: int, crop_ratio: float = 0.875) -> Callable[[Image.Image], Tensor]:
-    """The official evaluation: below 384 resize the shorter side to S / crop_ratio and crop the centre;
+    """The official evaluation: below 384 resize the shorter side to S / crop_ratio and crop the center;
     from 384 on warp the image to the square and crop nothing.
 
     Args:

@@ -179,7 +179,7 @@ def read_coco(source: CocoSource) -> Coco:
     wholly outside its image; and, in a file with masks, those whose mask is missing, is an RLE that is broken (of
     another size than the image, or with runs that don't cover it exactly), or has no polygon of three points.
 
-    *Mended*: a box that reaches over the border of its image by more than a pixel is clipped (COCO's own do by less);
+    *Fixed*: a box that reaches over the border of its image by more than a pixel is clipped (COCO's own do by less);
     a polygon of fewer than three points, of an odd number of numbers, or with one that is not finite, is left out; a
     missing ``area`` is taken from the mask, or from the box where there are no masks; where none of the file's masks
     can be used, they all are left out. A missing ``iscrowd`` is 0, and nothing to note. The key ``ignore`` is

@@ -48,7 +48,7 @@ def clean(annotations: list[dict], sizes: Mapping[int, tuple[int, int]]) -> Clea
             note(annotation, 'clipped: box partly outside its image')
         annotation['segmentation'], fault = _usable(mask, *size)
         if not fault and len(annotation['segmentation']) < len(mask):
-            note(annotation, 'mended: polygons without three points left out')
+            note(annotation, 'fixed: polygons without three points left out')
         boxed.append((annotation, fault))
 
     masks = not all(fault for _, fault in boxed)
@@ -62,7 +62,7 @@ def clean(annotations: list[dict], sizes: Mapping[int, tuple[int, int]]) -> Clea
             if fault != NO_MASK:
                 note(annotation, f'without its mask: {fault}')
         if not _is_area(annotation.get('area')):
-            note(annotation, f'mended: area missing, taken from the {"mask" if masks else "box"}')
+            note(annotation, f'fixed: area missing, taken from the {"mask" if masks else "box"}')
             annotation['area'] = _area(annotation, *sizes[annotation['image_id']])
         annotation['iscrowd'] = int(bool(annotation.get('iscrowd')))
         if annotation.get('ignore') and not annotation['iscrowd']:

@@ -26,8 +26,8 @@ class CocoDataset(DenseDataset, BaseDataset):
     The pipeline gets, as mmdet's transforms take it, a dict of ``img_path``, ``img_id`` (COCO's), ``height``,
     ``width`` and ``instances``: a list of ``bbox`` [x1, y1, x2, y2] in pixels, ``bbox_label`` (a place in the
     classes), ``ignore_flag`` (1 for a crowd), ``area`` in pixels, and, where the file has masks, ``mask`` (polygons or
-    RLE). :class:`~convnext_dense.evaluation.CocoAP` finds the truth in ``instances``: a pipeline for evaluation hands
-    it on by ``meta_keys`` of ``mmdet.PackDetInputs``.
+    RLE). :class:`~convnext_dense.evaluation.CocoAP` finds the ground truth in ``instances``: a pipeline for evaluation
+    passes it on by ``meta_keys`` of ``mmdet.PackDetInputs``.
 
     ``metainfo`` has the ``classes`` and their ``category_ids``.
 

@@ -16,7 +16,7 @@ from ...errors import UserError
 from ...registry import DATASETS, TRANSFORMS
 from ...results.drawing import palette
 from ..dense import DenseDataset
-from .mask_scan import UNLABELLED, read_mask
+from .mask_scan import UNLABELED, read_mask
 from .masks import check_masks, find_masks, mask_classes
 
 
@@ -24,7 +24,7 @@ from .masks import check_masks, find_masks, mask_classes
 class MaskFolder(DenseDataset, BaseDataset):
     """Images with a label for each pixel, in ADE20K's layout.
 
-    ``metainfo`` has ``classes``, the K names, and ``palette``, K colours as [R, G, B] in 0..255. What a pipeline
+    ``metainfo`` has ``classes``, the K names, and ``palette``, K colors as [R, G, B] in 0..255. What a pipeline
     gets is what mmseg's transforms want, after ``convnext_dense.LoadImage``.
 
     Args:
@@ -32,7 +32,7 @@ class MaskFolder(DenseDataset, BaseDataset):
             :func:`~convnext_dense.data.segmentation.masks.mask_classes`.
         split: ``'training'`` or ``'validation'``.
         pipeline: transforms, such as mmseg's.
-        reduce_zero_label: label 0 means unlabelled and label v class v - 1, as in ADE20K.
+        reduce_zero_label: label 0 means unlabeled and label v class v - 1, as in ADE20K.
         test_mode: an image that can't be read is left out rather than replaced.
         on_bad_image: ``'stop'`` raises an error that names an unreadable image, ``'skip'`` goes on without it.
         indices: only the first so many images, or only these.
@@ -78,15 +78,15 @@ class MaskFolder(DenseDataset, BaseDataset):
 
 @TRANSFORMS.register_module()
 class LoadMask(BaseTransform):
-    """Hand on the mask that ``MaskFolder`` has read: ``gt_seg_map``, uint8 (H, W), 255 where unlabelled.
+    """Hand on the mask that ``MaskFolder`` has read: ``gt_seg_map``, uint8 (H, W), 255 where unlabeled.
 
-    Transforms before it leave the truth alone, those after it change it with the image.
+    Transforms before it leave the ground truth alone, those after it change it with the image.
     """
 
     def transform(self, results: dict) -> dict:
         labels = results['mask'].astype(np.uint8)
         if results['reduce_zero_label']:
-            labels = np.where((labels == 0) | (labels == UNLABELLED), UNLABELLED, labels - 1).astype(np.uint8)
+            labels = np.where((labels == 0) | (labels == UNLABELED), UNLABELED, labels - 1).astype(np.uint8)
         results['gt_seg_map'] = labels
         results['seg_fields'].append('gt_seg_map')
         return results
@@ -100,7 +100,7 @@ class RandomCrop(BaseTransform):
 
     Args:
         crop_size: height and width in pixels, or both in one; where the image is smaller, all of it is taken.
-        cat_max_ratio: the largest share, in (0, 1], that a class may have of the labelled pixels; after 10 crops in
+        cat_max_ratio: the largest share, in (0, 1], that a class may have of the labeled pixels; after 10 crops in
             which one had more, or the only one, the next is taken as it is.
     """
 
@@ -111,7 +111,7 @@ class RandomCrop(BaseTransform):
     def transform(self, results: dict) -> dict:
         box = self._draw(results['img'])
         for _ in range(10 if self.cat_max_ratio < 1 else 0):
-            counts = np.bincount(results['gt_seg_map'][box].ravel(), minlength=256)[:UNLABELLED]
+            counts = np.bincount(results['gt_seg_map'][box].ravel(), minlength=256)[:UNLABELED]
             if np.count_nonzero(counts) > 1 and counts.max() / counts.sum() < self.cat_max_ratio:
                 break
             box = self._draw(results['img'])

@@ -19,7 +19,7 @@ from ...errors import UserError
 from ...io.cache import cache_folder
 from ...io.images import open_image, why
 
-UNLABELLED = 255
+UNLABELED = 255
 SCAN_VERSION = 1
 """Goes up when masks are looked at in another way: what was remembered of them is then out of date."""
 UNREADABLE = 'unreadable'
@@ -48,7 +48,7 @@ def scan(pairs: Sequence[Pair]) -> list[Look]:
             looks = _remembered(file, state)
             if looks is None:
                 looks = _look_at_all(pairs)
-                if not any(look.fault == UNREADABLE for look in looks):  # that may mend without a change of the file
+                if not any(look.fault == UNREADABLE for look in looks):  # that may fix without a change of the file
                     partial = file.with_suffix('.partial')
                     partial.write_text(json.dumps({'state': state, 'looks': looks}), encoding='utf-8')
                     partial.replace(file)
@@ -88,8 +88,8 @@ def _look(pair: Pair) -> Look:
     if sizes and (width, height) not in sizes:
         return Look(0, SIZE, f'{width} x {height}, image {" x ".join(map(str, sizes[-1]))}')
     largest = int(labels.max())
-    if largest == UNLABELLED:
-        largest = int(labels[labels != UNLABELLED].max(initial=0))
+    if largest == UNLABELED:
+        largest = int(labels[labels != UNLABELED].max(initial=0))
     return Look(largest)
 
 

@@ -1,8 +1,8 @@
 """Image/mask folders, ADE20K's among them: which files belong together, their classes, and whether the masks are good.
 
 A mask is a PNG of one channel whose pixels are labels; in a palette image the indices are the labels. With
-``reduce_zero_label``, as in ADE20K, label v is class v - 1 and 0 means unlabelled; without it label v is class v.
-255 means unlabelled either way. Unlabelled pixels are neither trained on nor counted.
+``reduce_zero_label``, as in ADE20K, label v is class v - 1 and 0 means unlabeled; without it label v is class v.
+255 means unlabeled either way. Unlabeled pixels are neither trained on nor counted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ...errors import NoData, UserError
 from ..image_files import EXTENSIONS, images_under, shortened
-from .mask_scan import CHANNELS, SIZE, UNLABELLED, UNREADABLE, Pair, scan
+from .mask_scan import CHANNELS, SIZE, UNLABELED, UNREADABLE, Pair, scan
 
 LAYOUT = 'images/{training,validation}/*.jpg and annotations/{training,validation}/*.png'
 SPLITS = {'training': ('training', 'train'), 'validation': ('validation', 'val')}
@@ -71,14 +71,14 @@ def mask_classes(root: str | Path, reduce_zero_label: bool = True) -> list[str]:
     """
     own, ade = Path(root, 'classes.txt'), Path(root, 'objectInfo150.txt')
     first = 1 if reduce_zero_label else 0
-    most = UNLABELLED - first
+    most = UNLABELED - first
     if not own.is_file() and not ade.is_file():
         pairs = find_masks(root, next((split for split in SPLITS if _folder(root, split).is_dir()), 'training'))
         check_masks(pairs, most, reduce_zero_label)
         largest = max(look.largest for look in scan(pairs))
         if largest < first:
             raise UserError(
-                f'the masks in {os.path.dirname(pairs[0][1])} hold no label but 0 and {UNLABELLED}: label them'
+                f'the masks in {os.path.dirname(pairs[0][1])} hold no label but 0 and {UNLABELED}: label them'
             )
         return [f'class_{label}' for label in range(first, largest + 1)]
     if own.is_file():
@@ -139,9 +139,9 @@ def bad_masks(pairs: Sequence[Pair], num_classes: int, reduce_zero_label: bool =
     beyond = f'with labels above {largest}'
     cures = {
         UNREADABLE: 'restore them, or remove them with their images',
-        CHANNELS: 'save the labels, not their colours',
+        CHANNELS: 'save the labels, not their colors',
         SIZE: 'resize them, without interpolation',
-        beyond: f'{num_classes} classes have labels up to {largest}, and {UNLABELLED} is unlabelled',
+        beyond: f'{num_classes} classes have labels up to {largest}, and {UNLABELED} is unlabeled',
     }
     bad: dict[str, list[tuple[str, str]]] = {fault: [] for fault in cures}
     for (_, mask), look in zip(pairs, scan(pairs), strict=True):

@@ -66,6 +66,6 @@ def open_some(dataset: Any) -> None:
         else:
             continue
         raise UserError(
-            f'bad image {path} ({fault}): mend or remove it, or go on without it: --on-bad-image skip; '
+            f'bad image {path} ({fault}): fix or remove it, or go on without it: --on-bad-image skip; '
             'tools/check_data.py finds all that are bad'
         )

@@ -43,8 +43,8 @@ def test_a_good_image_folder_is_reported_and_drawn(own_image_folder, tmp_path, c
     assert content['splits']['val']['size'] == {'least': [48, 48], 'median': [48, 48], 'largest': [48, 48]}
     assert content['classes'][2] == {'name': 'red', 'train': {'images': 8}, 'val': {'images': 2}}
     drawn = np.asarray(Image.open(sheet)).astype(int)
-    for colour in ((40, 60, 220), (40, 200, 60), (220, 50, 40)):
-        assert (abs(drawn - colour).max(axis=-1) < 40).mean() > 0.05
+    for color in ((40, 60, 220), (40, 200, 60), (220, 50, 40)):
+        assert (abs(drawn - color).max(axis=-1) < 40).mean() > 0.05
 
 
 def test_bad_images_are_named_everywhere(own_image_folder, tmp_path, capsys):
@@ -119,7 +119,7 @@ def test_training_checks_all_images_when_asked(own_image_folder, tmp_path, capsy
     assert train(own_image_folder, tmp_path / 'w', '--epochs', '1', '--check-data') == 2
     said = capsys.readouterr()
     assert f'{bad} (' in said.out
-    assert 'the data have 1 problem, named above: mend them, or train without --check-data' in said.err
+    assert 'the data have 1 problem, named above: fix them, or train without --check-data' in said.err
     assert not list(tmp_path.glob('w/*/vis_data'))
     assert train(own_image_folder, tmp_path / 'w', '--epochs', '1', '--check-data', '--on-bad-image', 'skip') == 0
 

@@ -140,7 +140,7 @@ def test_segmentation(demo, predictors):
     assert isinstance(result, Segmentation)
     labels = Image.open('demo_out/a_labels.png')
     assert np.array_equal(np.asarray(labels), result.labels)
-    assert np.array_equal(np.asarray(labels.convert('RGB')), result.colours[result.labels])
+    assert np.array_equal(np.asarray(labels.convert('RGB')), result.colors[result.labels])
     assert np.array_equal(np.asarray(Image.open('demo_out/a.png')), result.draw())
     (entry,) = json.loads(Path('demo_out/results.json').read_text())
     assert entry['size'] == [48, 64]

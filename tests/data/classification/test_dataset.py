@@ -123,7 +123,7 @@ def test_a_skipped_image_is_replaced_in_training_and_left_out_in_evaluation(own_
     assert len(collate_images([data[2]])['inputs']) == 0
 
 
-def test_a_image_that_vanishes_is_looked_for_again_and_named(own_image_folder, monkeypatch):
+def test_an_image_that_vanishes_is_looked_for_again_and_named(own_image_folder, monkeypatch):
     data, skipping = folder(own_image_folder), folder(own_image_folder, on_bad_image='skip')
     gone, broken = own_image_folder / 'train' / 'blue' / '03.jpg', own_image_folder / 'train' / 'blue' / '05.jpg'
     content, tried = gone.read_bytes(), []

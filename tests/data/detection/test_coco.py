@@ -1,4 +1,4 @@
-"""COCO files: where they are looked for, what is mended in them, what is refused."""
+"""COCO files: where they are looked for, what is fixed in them, what is refused."""
 
 import json
 import math
@@ -229,12 +229,12 @@ def test_what_is_dropped_is_named(tmp_path, data, values, said):
         ({'bbox': [5, 6, WIDTH - 4.5, 30]}, None, {'bbox': [5, 6, WIDTH - 4.5, 30]}),
         (
             {'segmentation': [[1, 2, 3, 4], POLYGON, [1, 2, 3, 4, 5]]},
-            'mended: polygons without three points left out',
+            'fixed: polygons without three points left out',
             {'segmentation': [POLYGON]},
         ),
-        ({'area': None}, 'mended: area missing, taken from the mask', {'area': 600}),
-        ({'area': math.nan}, 'mended: area missing, taken from the mask', {'area': 600}),
-        ({'area': 0}, 'mended: area missing, taken from the mask', {'area': 600}),
+        ({'area': None}, 'fixed: area missing, taken from the mask', {'area': 600}),
+        ({'area': math.nan}, 'fixed: area missing, taken from the mask', {'area': 600}),
+        ({'area': 0}, 'fixed: area missing, taken from the mask', {'area': 600}),
         ({'iscrowd': None}, None, {'iscrowd': 0}),
         ({'iscrowd': True}, None, {'iscrowd': 1}),
         ({'ignore': 1}, "used although marked with 'ignore', which COCO's evaluation does not know", {'iscrowd': 0}),

@@ -14,7 +14,7 @@ from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.sampler import AspectRatioBatches
 from convnext_dense.errors import UserError
 from tests.helpers import coco_files
-from tests.helpers.coco_files import COLOURS, HEIGHT, WIDTH
+from tests.helpers.coco_files import COLORS, HEIGHT, WIDTH
 
 LOAD = [
     dict(type='convnext_dense.LoadImage'),
@@ -64,10 +64,10 @@ def dataset(root, data, transforms=(), load=LOAD, pack=PACK, drawn=None, **optio
 
 
 def shows(sample: dict, label: int) -> np.ndarray:
-    """The pixels of a sample that wear the colour of a class, bool (H, W)."""
-    red, green, blue = list(COLOURS.values())[label]
-    colour = torch.tensor([blue, green, red])[:, None, None]
-    return ((sample['inputs'].int() - colour).abs().amax(0) < 60).numpy()
+    """The pixels of a sample that wear the color of a class, bool (H, W)."""
+    red, green, blue = list(COLORS.values())[label]
+    color = torch.tensor([blue, green, red])[:, None, None]
+    return ((sample['inputs'].int() - color).abs().amax(0) < 60).numpy()
 
 
 # ------------------------------------------------------------------ samples
@@ -78,29 +78,29 @@ def test_samples_as_mmdet_takes_them(tmp_path, data):
     assert len(sets) == 4
     assert sets.metainfo == {'classes': ('red', 'green', 'blue'), 'category_ids': (7, 2, 0)}
     sample = sets[0]
-    meta, truth = sample['data_samples'].metainfo, sample['data_samples'].gt_instances
+    meta, ground_truth = sample['data_samples'].metainfo, sample['data_samples'].gt_instances
     assert sample['inputs'].shape == (3, HEIGHT, WIDTH)
     assert (meta['img_id'], meta['ori_shape'], meta['img_shape']) == (0, (HEIGHT, WIDTH), (HEIGHT, WIDTH))
     assert meta['img_path'] == sample['path'] == str(tmp_path / 'train2017' / '000.png')
-    assert truth.labels.tolist() == [0, 1, 2]
-    assert truth.bboxes.tensor.tolist() == [[5, 6, 25, 36], [40, 10, 65, 22], [30, 40, 70, 55]]
-    for mask, label in zip(truth.masks.masks, truth.labels.tolist(), strict=True):
+    assert ground_truth.labels.tolist() == [0, 1, 2]
+    assert ground_truth.bboxes.tensor.tolist() == [[5, 6, 25, 36], [40, 10, 65, 22], [30, 40, 70, 55]]
+    for mask, label in zip(ground_truth.masks.masks, ground_truth.labels.tolist(), strict=True):
         assert (mask == shows(sample, label)).all()
 
 
 def test_crowds_are_ignored_with_their_masks(tmp_path, data):
     sample = dataset(tmp_path, data)[1]
-    truth, ignored = sample['data_samples'].gt_instances, sample['data_samples'].ignored_instances
-    assert truth.labels.tolist() == [0]
+    ground_truth, ignored = sample['data_samples'].gt_instances, sample['data_samples'].ignored_instances
+    assert ground_truth.labels.tolist() == [0]
     assert ignored.labels.tolist() == [1]
     assert ignored.bboxes.tensor.tolist() == [[2, 3, 32, 23]]
     assert (ignored.masks.masks[0] == shows(sample, 1)).all()
 
 
-def test_a_image_without_truth(tmp_path, data):
-    truth = dataset(tmp_path, data)[3]['data_samples'].gt_instances
-    assert truth.bboxes.tensor.shape == (0, 4)
-    assert len(truth.masks) == 0
+def test_an_image_without_ground_truth(tmp_path, data):
+    ground_truth = dataset(tmp_path, data)[3]['data_samples'].gt_instances
+    assert ground_truth.bboxes.tensor.shape == (0, 4)
+    assert len(ground_truth.masks) == 0
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_boxes_and_masks_follow_the_image(tmp_path, data, transforms):
     for seed in range(40):
         sample = sets[seed % 3, seed]
         flips.add(sample['data_samples'].get('flip'))
-        for truth in (sample['data_samples'].gt_instances, sample['data_samples'].ignored_instances):
-            boxes = truth.bboxes.tensor.tolist()
-            for box, mask, label in zip(boxes, truth.masks.masks, truth.labels.tolist(), strict=True):
+        for ground_truth in (sample['data_samples'].gt_instances, sample['data_samples'].ignored_instances):
+            boxes = ground_truth.bboxes.tensor.tolist()
+            for box, mask, label in zip(boxes, ground_truth.masks.masks, ground_truth.labels.tolist(), strict=True):
                 seen = shows(sample, label)
                 rows, cols = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
                 if len(rows) < 8 or len(cols) < 8:
@@ -145,7 +145,7 @@ def test_augmentation_follows_the_seed_alone(tmp_path, data):
     assert len({tuple(sets[0, seed]['inputs'].shape) for seed in range(12)}) > 3
 
 
-def test_evaluation_gets_the_truth_in_original_pixels(tmp_path, data):
+def test_evaluation_gets_the_ground_truth_in_original_pixels(tmp_path, data):
     pack = dict(type='mmdet.PackDetInputs', meta_keys=('img_id', 'ori_shape', 'instances'))
     sets = dataset(tmp_path, data, [resize((160, 400))], load=LOAD[:1], pack=pack, test_mode=True)
     sample = sets[1]
@@ -214,9 +214,9 @@ def test_a_file_of_boxes_alone(tmp_path, data):
     with pytest.raises(UserError, match=r'instances_train2017\.json has no masks'):
         dataset(tmp_path, data)
     boxes = [LOAD[0], dict(type='mmdet.LoadAnnotations', with_bbox=True)]
-    truth = dataset(tmp_path, data, load=boxes)[0]['data_samples'].gt_instances
-    assert truth.bboxes.tensor.shape == (3, 4)
-    assert 'masks' not in truth
+    ground_truth = dataset(tmp_path, data, load=boxes)[0]['data_samples'].gt_instances
+    assert ground_truth.bboxes.tensor.shape == (3, 4)
+    assert 'masks' not in ground_truth
 
 
 def test_a_bad_image_stops_or_is_skipped(tmp_path, data):

@@ -17,14 +17,14 @@ from convnext_dense.data.dense import collate_dense
 from convnext_dense.errors import UserError
 from convnext_dense.registry import DATASETS
 from convnext_dense.results.drawing import palette
-from tests.helpers.mask_folder import COLOURS, draw_labels, save, save_with_palette, write_mask_folder
+from tests.helpers.mask_folder import COLORS, draw_labels, save, save_with_palette, write_mask_folder
 
 LOAD = [dict(type='convnext_dense.LoadImage'), dict(type='convnext_dense.LoadMask')]
 PACK = [dict(type='mmseg.PackSegInputs')]
 CROP = dict(type='convnext_dense.RandomCrop', crop_size=(24, 32), cat_max_ratio=0.75)
 FLIP = dict(type='mmcv.RandomFlip', prob=0.5)
 RESIZE = dict(type='mmcv.RandomResize', scale=(112, 80), ratio_range=(0.5, 2.0), keep_ratio=True)
-COLOUR = dict(type='convnext_dense.PhotoMetricDistortion')
+COLOR = dict(type='convnext_dense.PhotoMetricDistortion')
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +49,9 @@ def arrays(sample: dict) -> tuple[np.ndarray, np.ndarray]:
     return sample['inputs'].numpy()[::-1].transpose(1, 2, 0), sample['data_samples'].gt_sem_seg.data[0].numpy()
 
 
-def colours_of(classes: np.ndarray, reduced: bool = True) -> np.ndarray:
+def colors_of(classes: np.ndarray, reduced: bool = True) -> np.ndarray:
     """What the image of these classes looks like; class 255 is label 0, which is black."""
-    return COLOURS[np.where(classes == 255, 0, classes + 1) if reduced else classes]
+    return COLORS[np.where(classes == 255, 0, classes + 1) if reduced else classes]
 
 
 def test_labels_are_the_masks_less_one_and_zero_is_ignored(root):
@@ -62,7 +62,7 @@ def test_labels_are_the_masks_less_one_and_zero_is_ignored(root):
         labels = draw_labels(index)
         assert np.array_equal(classes[labels > 0], labels[labels > 0].astype(int) - 1)
         assert (classes[labels == 0] == 255).all()
-        assert np.array_equal(image, COLOURS[labels])
+        assert np.array_equal(image, COLORS[labels])
 
 
 def test_where_zero_is_a_class_labels_stay_and_255_is_ignored(root):
@@ -89,7 +89,7 @@ def test_image_and_labels_stay_together_through_crop_and_flip(root):
     seen = set()
     for seed in range(40):
         image, classes = arrays(data[seed % 4, seed])
-        assert np.array_equal(image, colours_of(classes))
+        assert np.array_equal(image, colors_of(classes))
         assert classes.shape == (24, 32)
         seen.add(classes.tobytes())
     assert len(seen) > 30
@@ -100,19 +100,19 @@ def test_image_and_labels_stay_together_through_a_whole_recipe(root):
     shapes = set()
     for seed in range(40):
         image, classes = arrays(data[seed % 4, seed])
-        difference = np.abs(image.astype(int) - colours_of(classes)).max(axis=2)
-        assert (difference > 60).mean() < 0.25  # resizing mixes the colours along the edges, and edges only
+        difference = np.abs(image.astype(int) - colors_of(classes)).max(axis=2)
+        assert (difference > 60).mean() < 0.25  # resizing mixes the colors along the edges, and edges only
         assert np.median(difference) == 0
         shapes.add(classes.shape)
     assert shapes == {(24, 32)}
 
-    colourful = mask_folder(root, RESIZE, CROP, FLIP, COLOUR)
+    colorful = mask_folder(root, RESIZE, CROP, FLIP, COLOR)
     for seed in range(5):
-        assert np.array_equal(arrays(colourful[0, seed])[1], arrays(data[0, seed])[1])
+        assert np.array_equal(arrays(colorful[0, seed])[1], arrays(data[0, seed])[1])
 
 
 def test_augmentation_follows_the_seed_alone(root):
-    data = mask_folder(root, RESIZE, CROP, FLIP, COLOUR)
+    data = mask_folder(root, RESIZE, CROP, FLIP, COLOR)
     first = data[1, 5]
     np.random.rand(10), torch.rand(10)
     again, other = data[1, 5], data[1, 6]
@@ -140,7 +140,7 @@ def test_samples_say_what_mmseg_asks(root):
     assert meta['reduce_zero_label'] is True
 
 
-def test_classes_and_their_colours_come_from_the_root(root):
+def test_classes_and_their_colors_come_from_the_root(root):
     names = ['wall', 'sky', 'tree', 'road', 'car', 'sign']
     (root / 'classes.txt').write_text('\n'.join(names))
     metainfo = mask_folder(root).metainfo
@@ -153,15 +153,15 @@ def test_an_image_is_turned_where_its_mask_was_made_for_the_turned_one(root):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise
     path = root / 'images' / 'training' / '00.png'
-    Image.fromarray(COLOURS[labels]).save(path, exif=exif)
+    Image.fromarray(COLORS[labels]).save(path, exif=exif)
     stored, _ = arrays(mask_folder(root)[0])
-    assert np.array_equal(stored, COLOURS[labels])
+    assert np.array_equal(stored, COLORS[labels])
 
     upright = np.rot90(labels, -1)
     save(root / 'annotations' / 'training' / '00.png', upright)
     turned, classes = arrays(mask_folder(root)[0])
-    assert np.array_equal(turned, COLOURS[upright])
-    assert np.array_equal(turned, colours_of(classes))
+    assert np.array_equal(turned, COLORS[upright])
+    assert np.array_equal(turned, colors_of(classes))
 
 
 def test_bad_masks_are_named_before_the_first_sample(root):
@@ -211,12 +211,12 @@ def test_a_hiccup_of_the_disk_passes_and_a_longer_one_is_named(root, kind, monke
         data[1, 3]
 
 
-def test_crops_and_colours_are_mmsegs_for_the_same_seed(root):
-    """Also where no crop has two classes, where the image is smaller than the crop, and for every colour."""
+def test_crops_and_colors_are_mmsegs_for_the_same_seed(root):
+    """Also where no crop has two classes, where the image is smaller than the crop, and for every color."""
     for crop_size in ((24, 32), (3, 2), (300, 10)):
         options = dict(crop_size=crop_size, cat_max_ratio=0.75)
-        colourful = np.random.default_rng(0).integers(0, 256, (4, 90, 120, 3), dtype=np.uint8)
-        for index, pixels in enumerate(colourful):
+        colorful = np.random.default_rng(0).integers(0, 256, (4, 90, 120, 3), dtype=np.uint8)
+        for index, pixels in enumerate(colorful):
             with Image.open(root / 'images' / 'training' / f'{index:02d}.png') as image:
                 Image.fromarray(pixels).resize(image.size).save(root / 'images' / 'training' / f'{index:02d}.png')
         pair = [

@@ -15,12 +15,12 @@ LOAD = [dict(type='convnext_dense.LoadImage')]
 
 def test_coco(tmp_path):
     data = coco_files.content()
-    data['categories'].append({'id': 50, 'name': 'grey'})
+    data['categories'].append({'id': 50, 'name': 'gray'})
     file, folder = coco_files.write(tmp_path, data)
     dataset = CocoDataset(str(file), str(folder), LOAD)
-    # red 2, green 1 and a crowd, blue 2, grey none
+    # red 2, green 1 and a crowd, blue 2, gray none
     assert amount(dataset) == (
-        '4 images, 4 classes of 0 (grey) to 2 (red) annotations in the file; without an example: grey'
+        '4 images, 4 classes of 0 (gray) to 2 (red) annotations in the file; without an example: gray'
     )
     open_some(dataset)
     Image.new('RGB', (coco_files.HEIGHT, coco_files.WIDTH)).save(folder / '001.png')
