@@ -25,10 +25,12 @@ from rich.console import Console
 
 from ...checkpoints import files as checkpoints
 from ...errors import UserError
-from ...export import TASK_OUTPUTS, Graph, graph_for
-from ...export.check import EQUAL_PIXELS, SAME_INSTANCES, TOLERANCE, compare
-from ...export.write import DYNAMIC_MIN, INPUT, check_possible, check_shape, write
+from ...export.check import compare
+from ...export.graphs import Graph
+from ...export.limits import DYNAMIC_MIN, EQUAL_PIXELS, SAME_INSTANCES, TOLERANCE
+from ...export.write import INPUT, check_possible, check_shape, write
 from ...inference.predictor import Predictor, load
+from ...tasks import TASKS
 from ...version import __version__
 from ...weights.reader import trust_pickle
 from ..arguments import add_config_arguments, add_trust_argument
@@ -40,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser, roots=False)
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint file, or a work dir for its newest')
     parser.add_argument('out', metavar='OUT', help='file to write: .onnx, or .pt2 for torch.export')
-    names = dict.fromkeys(name for outputs in TASK_OUTPUTS.values() for name in outputs)
+    names = dict.fromkeys(name for task in TASKS.values() for name in task.exports)
     parser.add_argument('--task-output', choices=names, help='what the model gives (default: the first of its task)')
     parser.add_argument(
         '--shape', type=int, nargs=2, metavar=('H', 'W'), help='size of the images (default: as when testing)'
@@ -74,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     if args.trust_pickle:
         trust_pickle(checkpoints.find(args.checkpoint))
     predict = load(args.config, args.checkpoint, args.weights, 'cpu', args.data, args.cfg_options)
-    graph = graph_for(predict, args.task_output)
+    graph = predict.graph(args.task_output)
     shape = tuple(args.shape or predict.input_shape)
     check_shape(graph, shape, args.dynamic)
 
@@ -108,7 +110,7 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: tu
         'config': Path(args.config).name,
         'checkpoint': Path(args.checkpoint).name,
         'weights': args.weights,
-        'task': predict.task,
+        'task': predict.task.name,
         'input': _input_says(graph, shape, args.dynamic),
         'normalization': 'inside: (image - mean) / std',
         'mean': [round(value, 4) for value in graph.mean.flatten().tolist()],

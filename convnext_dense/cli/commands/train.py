@@ -30,7 +30,7 @@ from ...config.techniques import TECHNIQUES, in_words
 from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, ending_together
 from ...errors import Stopped, UserError
-from ...tasks.tasks import loaders
+from ...tasks import loaders
 from ...weights.fetch import locate
 from ...weights.reader import trust_pickle
 from ..arguments import add_compile_argument, add_run_arguments, add_trust_argument
