@@ -70,8 +70,12 @@ def console() -> int:
     if sys.argv[1:2] == ['doctor']:
         return main(sys.argv[2:], 'convnext-dense doctor')
     try:
-        from convnext_dense.cli import main as cli
-    except Exception:
-        print('the package cannot be imported: `convnext-dense doctor` says why, and what helps', file=sys.stderr)
-        raise
+        from convnext_dense.cli.main import main as cli
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        return 130
+    except Exception as error:
+        hint = '`convnext-dense doctor` says why and what helps'
+        print(f'error: the package cannot be imported ({error}): {hint}', file=sys.stderr)
+        return 1
     return cli()

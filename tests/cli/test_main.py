@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from convnext_dense import cli
+from convnext_dense.cli import main as cli
 from convnext_dense.cli.commands import train as train_command
 from convnext_dense.cli.parsers import train as train_parser
 from convnext_dense.engine import ProgressBar, Runner
@@ -232,6 +232,8 @@ def test_bad_images_are_skipped_and_counted(own_image_folder, tmp_path, capsys):
 
 def test_unknown_verb_and_no_verb(capsys):
     assert cli.main(['trian']) == 2
+    assert capsys.readouterr().err == "error: unknown verb 'trian': did you mean train?\n"
+    assert cli.main(['xyz']) == 2
     assert 'take one of train, test' in capsys.readouterr().err
     assert cli.main([]) == 2
     assert cli.main(['--help']) == 0
