@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ...analysis.environment import environment
+from ...archs import ARCHS
 from ...benchmark.classifier import classifier
 from ...benchmark.dense import dense
 from ...benchmark.evaluation import evaluation
@@ -35,7 +36,6 @@ from ...config.machine import fit_to_machine
 from ...config.read import read_config
 from ...errors import UserError
 from ...io.files import check_folder
-from ...models.convnext import SIZES
 from ...sample_data.sample import ensure_sample
 
 # What is measured: images in a batch, their height and width. A training step takes three times a forward pass.
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--inference', action='store_true', help='of segmentor and detector, leave out the training step'
     )
-    parser.add_argument('--arch', default='tiny', help=f'of forward and train: {", ".join(SIZES)} (default: tiny)')
+    parser.add_argument('--arch', default='tiny', help=f'of forward and train: {", ".join(ARCHS)} (default: tiny)')
     parser.add_argument('--batch', type=int, metavar='N', help=f'images in a batch (default: {said})')
     parser.add_argument('--size', type=int, nargs='+', metavar='S', help='side of the images, or height and width')
     parser.add_argument(
@@ -92,8 +92,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError('--batch 1: a segmentor trains on at least 2 images, for its batch norms: add --inference')
     if args.inference and not {'segmentor', 'detector'} & set(args.what):
         raise UserError('--inference is for --what segmentor and detector; of a classifier, take --what forward')
-    if args.arch not in SIZES:
-        raise UserError(f'unknown arch {args.arch!r}: take one of {", ".join(SIZES)}')
+    if args.arch not in ARCHS:
+        raise UserError(f'unknown arch {args.arch!r}: take one of {", ".join(ARCHS)}')
     shape = _shape(args.size)
     if args.out:
         check_folder(args.out, 'folder', '--out')  # before the measurement, which would be lost
