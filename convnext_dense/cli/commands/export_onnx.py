@@ -8,9 +8,10 @@ from pathlib import Path
 from rich.console import Console
 
 from ...checkpoints import files as checkpoints
-from ...export import Graph, graph_for
 from ...export.check import compare
-from ...export.write import DYNAMIC_MIN, INPUT, check_shape, write
+from ...export.graphs import Graph
+from ...export.limits import DYNAMIC_MIN
+from ...export.write import INPUT, check_shape, write
 from ...inference.predictor import Predictor, load
 from ...version import __version__
 from ...weights.reader import trust_pickle
@@ -25,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     if args.trust_pickle:
         trust_pickle(checkpoints.find(args.checkpoint))
     predict = load(args.config, args.checkpoint, args.weights, 'cpu', args.data, args.cfg_options)
-    graph = graph_for(predict, args.task_output)
+    graph = predict.graph(args.task_output)
     shape = tuple(args.shape or predict.input_shape)
     check_shape(graph, shape, args.dynamic)
 
@@ -59,7 +60,7 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: tu
         'config': Path(args.config).name,
         'checkpoint': Path(args.checkpoint).name,
         'weights': args.weights,
-        'task': predict.task,
+        'task': predict.task.name,
         'input': _input_says(graph, shape, args.dynamic),
         'normalization': 'inside: (image - mean) / std',
         'mean': [round(value, 4) for value in graph.mean.flatten().tolist()],

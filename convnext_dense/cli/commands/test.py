@@ -17,6 +17,7 @@ from ...config.read import read_config
 from ...engine import Runner
 from ...errors import UserError
 from ...evaluation.names import split_names
+from ...tasks import task_of
 from ...weights.reader import trust_pickle
 
 
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
         cfg.visualizer.vis_backends = []
         runner = Runner.from_cfg(cfg)
         if args.show_dir:
-            runner.register_hook(ShowPredictions(args.show_dir, args.show))
+            runner.register_hook(ShowPredictions(task_of(cfg), args.show_dir, args.show))
         metrics = runner.test()
     per_class = runner.test_loop.per_class
     for kind, of_class in per_class.items():

@@ -21,7 +21,7 @@ from ...config.techniques import in_words
 from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, ending_together
 from ...errors import Stopped, UserError
-from ...tasks.tasks import loaders
+from ...tasks import loaders
 from ...weights.fetch import locate
 from ...weights.reader import trust_pickle
 from ..parsers.train import AUTO, NEWEST, TRACKERS
