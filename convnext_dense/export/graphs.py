@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..models import ConvNeXt
-from ..models.convnext import LayerNorm
+from ..models.layers import LayerNorm2d
 
 STAGES = (0, 1, 2, 3)
 
@@ -83,7 +83,7 @@ class Features(Graph):
             backbone = copy.deepcopy(backbone)
             for i in STAGES:
                 if not hasattr(backbone, f'norm{i}'):
-                    backbone.add_module(f'norm{i}', LayerNorm(backbone.dims[i]))
+                    backbone.add_module(f'norm{i}', LayerNorm2d(backbone.dims[i]))
             backbone.out_indices = STAGES
         self.backbone = backbone
 
