@@ -100,7 +100,7 @@ def _classified(output: dict, classes: Sequence[str]) -> tuple[np.ndarray, dict]
         (f'{words[label]}  {score:.0%}', RIGHT if label == ground_truth else WRONG),
         (f'ground truth: {words[ground_truth]}', INK),
     ]
-    return draw_caption(read_rgb(output['path'], seen=True), lines), entry
+    return draw_caption(read_rgb(output['path'], retry_missing=True), lines), entry
 
 
 def _detected(output: Any, image: np.ndarray, classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, str]:

@@ -11,7 +11,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from ..errors import UserError
-from ..io.images import IN_A_ROW, all_unreadable, as_rgb, open_image, upright, why
+from ..io.images import MAX_UNREADABLE_IN_A_ROW, as_rgb, describe_read_error, open_image, too_many_unreadable, upright
 from ..registry import FUNCTIONS, TRANSFORMS
 from .sampler import SeededIndex, seeded
 
@@ -56,8 +56,8 @@ class DenseDataset:
                             f'{error}: fix or remove it, or go on without it: --on-bad-image skip'
                         ) from None
                     skipped.append(path)
-                    if len(skipped) == IN_A_ROW:
-                        raise all_unreadable(skipped) from None
+                    if len(skipped) == MAX_UNREADABLE_IN_A_ROW:
+                        raise too_many_unreadable(skipped) from None
                     if self.test_mode:
                         return {'inputs': None, 'data_samples': None, 'path': path, 'skipped': skipped}
                     sample = None
@@ -80,11 +80,11 @@ class LoadImage(BaseTransform):
     def transform(self, results: dict) -> dict:
         path = results['img_path']
         try:
-            with open_image(path, seen=True) as image:
+            with open_image(path, retry_missing=True) as image:
                 expected = (results.get('width'), results.get('height'))
                 rgb = np.asarray(as_rgb(image if image.size == expected else upright(image)))
         except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
-            raise BadImage(f'bad image {path} ({why(error)})') from None
+            raise BadImage(f'bad image {path} ({describe_read_error(error)})') from None
         height, width = rgb.shape[:2]
         if None not in expected and expected != (width, height):
             raise BadImage(

@@ -17,7 +17,7 @@ from PIL import Image
 from pycocotools import mask as rle
 
 from ..errors import UserError
-from ..io.files import whole
+from ..io.files import atomic_write
 from ..io.images import read_rgb
 from .drawing import draw_instances, draw_label_map, draw_scores, palette
 from .text import legible
@@ -278,7 +278,7 @@ def _saved(drawn: np.ndarray, out: str | Path | None) -> np.ndarray:
 
 def _save(image: Image.Image, out: str | Path) -> None:
     try:
-        with whole(out) as temporary:
+        with atomic_write(out) as temporary:
             image.save(temporary, quality=95, subsampling=0)  # JPEG: text and thin lines stay sharp
     except (OSError, ValueError) as error:  # ValueError: no format has this suffix
         reason = getattr(error, 'strerror', None) or error

@@ -34,7 +34,7 @@ from ...benchmark.timing import Series, ratio
 from ...config.machine import fit_to_machine
 from ...config.read import read_config
 from ...errors import UserError
-from ...io.files import check_folder
+from ...io.files import ensure_writable_folder
 from ...models.convnext import SIZES
 from ...sample_data.sample import ensure_sample
 
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f'unknown arch {args.arch!r}: take one of {", ".join(SIZES)}')
     shape = _shape(args.size)
     if args.out:
-        check_folder(args.out, 'folder', '--out')  # before the measurement, which would be lost
+        ensure_writable_folder(args.out, 'folder', '--out')  # before the measurement, which would be lost
     if args.threads:
         torch.set_num_threads(args.threads)
     whats, dtypes = list(dict.fromkeys(args.what)), list(dict.fromkeys(args.dtype))

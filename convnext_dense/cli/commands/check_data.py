@@ -31,7 +31,7 @@ from ...config.read import point_at, read_config
 from ...data.check import NOTE, PROBLEM, WARNING, Checked, Finding, Split, check
 from ...data.image_scan import Look
 from ...errors import UserError
-from ...io.files import check_writable, whole
+from ...io.files import atomic_write, ensure_writable_files
 from ...tasks.tasks import task_of
 from ..arguments import add_config_arguments
 from ..progress import progress_bar
@@ -53,15 +53,15 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f'--workers {args.workers}: take at least 1')
     if args.sheet and Path(args.sheet).suffix.lower() not in Image.registered_extensions():
         raise UserError(f'--sheet {args.sheet}: give it the suffix of an image format, such as .png')
-    check_writable(*(file for file in (args.json, args.sheet) if file))
+    ensure_writable_files(*(file for file in (args.json, args.sheet) if file))
     cfg = read_config(args.config, args.cfg_options, args.data, needs_data=False)
     point_at(cfg, args.data)
     checked = check_and_print(cfg, args.config, args.workers)
     if args.json:
-        with whole(args.json) as file:
+        with atomic_write(args.json) as file:
             file.write_text(json.dumps({'command': args.command_line, **as_json(cfg, checked)}, indent=1) + '\n')
     if args.sheet:
-        with whole(args.sheet) as file:
+        with atomic_write(args.sheet) as file:
             Image.fromarray(contact_sheet(checked)).save(file)
     written = [file for file in (args.json, args.sheet) if file]
     if written:

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from ...analysis.curves import MEMORY, Series, draw, headlines, read_runs
 from ...errors import UserError
-from ...io.files import check_writable, whole
+from ...io.files import atomic_write, ensure_writable_files
 
 ENDINGS = ('.png', '.svg', '.pdf')
 BARS = '▁▂▃▄▅▆▇█'
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if out is not None and out.suffix not in ENDINGS:
         raise UserError(f'--out {out}: name a file that ends in {", ".join(ENDINGS)}')
     if out is not None:
-        check_writable(out)
+        ensure_writable_files(out)
     runs = read_runs([Path(folder) for folder in args.work_dir])
     empty = [name for name, series in runs.items() if not series]
     for name in empty:
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         console.print(_summary(name, series))
         console.print()
     if out is not None:
-        with whole(out) as temporary:
+        with atomic_write(out) as temporary:
             draw(runs, temporary, out.suffix[1:])
         print(f'the figure is {out}')
     return 1 if empty else 0

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from ...benchmark.roadmap import throughput
 from ...errors import Stopped, UserError
-from ...io.files import check_folder, whole
+from ...io.files import atomic_write, ensure_writable_folder
 from ...roadmap.figure import draw
 from ...roadmap.measurements import document, in_words
 from ...roadmap.network import TRACKS
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     _check(args)
     if args.out:
-        check_folder(args.out, 'folder', '--out')  # before hours of training, not after them
+        ensure_writable_folder(args.out, 'folder', '--out')  # before hours of training, not after them
     if args.document:
         content = _read(args.document, args.track)
     else:
@@ -154,11 +154,11 @@ def _read(path: str, track: str | None) -> dict:
 
 def _write(content: dict, folder: Path) -> None:
     start = folder / f'roadmap_{content["track"]}'
-    with whole(start.with_suffix('.json')) as file:
+    with atomic_write(start.with_suffix('.json')) as file:
         file.write_text(json.dumps(content, indent=1) + '\n')
     figure = draw(content)
     for suffix in ('.png', '.svg'):
-        with whole(start.with_suffix(suffix)) as file:
+        with atomic_write(start.with_suffix(suffix)) as file:
             figure.savefig(file, dpi=150, metadata={'Date': None} if suffix == '.svg' else None)
     print(f'written: {start}.json, .png and .svg', file=sys.stderr)
 

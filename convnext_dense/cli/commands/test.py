@@ -21,7 +21,7 @@ from ...config.read import read_config
 from ...engine import Runner
 from ...errors import UserError
 from ...evaluation.names import split_names
-from ...io.files import check_writable
+from ...io.files import ensure_writable_files
 from ...weights.reader import trust_pickle
 from ..arguments import add_compile_argument, add_run_arguments, add_trust_argument
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
         cfg[key] = None
     for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
         cfg[key] = None
-    check_writable(*([args.out] if args.out else []), *([Path(args.show_dir, INDEX)] if args.show_dir else []))
+    ensure_writable_files(*([args.out] if args.out else []), *([Path(args.show_dir, INDEX)] if args.show_dir else []))
     fit_to_machine(cfg)
     with tempfile.TemporaryDirectory() as work_dir:  # a test leaves nothing but what was asked for
         cfg.work_dir = work_dir

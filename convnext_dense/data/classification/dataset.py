@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from ...errors import NoData, UserError
-from ...io.images import IN_A_ROW, all_unreadable, read_image
+from ...io.images import MAX_UNREADABLE_IN_A_ROW, read_image, too_many_unreadable
 from ...registry import DATASETS, FUNCTIONS
 from ..image_files import EXTENSIONS, images_under, shortened
 from ..sampler import SeededIndex, seeded
@@ -120,10 +120,10 @@ class ImageFolder(Dataset):
     def __getitem__(self, key: int | SeededIndex) -> dict:
         index, seed = key if isinstance(key, tuple) else (key, None)
         skipped = []
-        for _ in range(min(len(self), IN_A_ROW)):
+        for _ in range(min(len(self), MAX_UNREADABLE_IN_A_ROW)):
             path, label = os.fsdecode(self.paths[index]), int(self.labels[index])
             try:
-                image = read_image(path, seen=True)
+                image = read_image(path, retry_missing=True)
             except UserError as error:
                 if self.on_bad_image == 'stop':
                     raise UserError(f'{error}: fix or remove it, or go on without it: --on-bad-image skip') from None
@@ -134,7 +134,7 @@ class ImageFolder(Dataset):
                 continue
             with nullcontext() if seed is None else seeded(seed):
                 return {'image': self.transform(image), 'label': label, 'path': path, 'skipped': skipped}
-        raise all_unreadable(skipped)
+        raise too_many_unreadable(skipped)
 
 
 @FUNCTIONS.register_module()

@@ -17,7 +17,7 @@ from PIL import ExifTags, Image
 
 from ...errors import UserError
 from ...io.cache import cache_folder
-from ...io.images import open_image, why
+from ...io.images import describe_read_error, open_image
 
 UNLABELED = 255
 SCAN_VERSION = 1
@@ -60,19 +60,21 @@ def scan(pairs: Sequence[Pair]) -> list[Look]:
     return _look_at_all(pairs) if looks is None else looks
 
 
-def read_mask(path: str, seen: bool = False) -> np.ndarray:
+def read_mask(path: str, retry_missing: bool = False) -> np.ndarray:
     """The labels of a mask, (H, W); more dimensions where it has several channels.
 
-    ``seen``: see :func:`~convnext_dense.io.images.open_image`.
+    ``retry_missing``: see :func:`~convnext_dense.io.images.open_image`.
 
     Raises:
         UserError: if it can't be read or decoded, with its path.
     """
     try:
-        with open_image(path, seen) as mask:
+        with open_image(path, retry_missing) as mask:
             return np.asarray(mask)
     except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
-        raise UserError(f'bad mask {path} ({why(error)}): restore it, or remove it with its image') from None
+        raise UserError(
+            f'bad mask {path} ({describe_read_error(error)}): restore it, or remove it with its image'
+        ) from None
 
 
 def _look(pair: Pair) -> Look:
