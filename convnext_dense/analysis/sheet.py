@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..data.check import NOTE, Checked, DataSet, ImageRecord
+from ..data.check import NOTE, CheckResult, DatasetRecords, ImageRecord
+from ..data.segmentation.check import MaskFolderRecords
 from ..data.segmentation.mask_scan import UNLABELED, read_mask
 from ..errors import UserError
+from ..io.image_size import ImageSize
 from ..io.images import read_rgb
 from ..results.drawing import PAPER, draw_caption, palette, side_by_side
 from ..results.results import Segmentation
@@ -18,11 +20,11 @@ from ..results.text import legible
 from .show import INK, WRONG, as_the_data_set_reads_it, draw_annotations
 
 WIDTH, GAP = 1640, 12  # of the sheet, and between images, in pixels
-LARGEST = (530, 660)  # pixels of an image with boxes or masks, across and down
+LARGEST = ImageSize(660, 530)  # of an image with boxes or masks
 BLANK = np.full((224, 224, 3), 225, np.uint8)
 
 
-def contact_sheet(checked: Checked, count: int | None = None) -> np.ndarray:
+def contact_sheet(checked: CheckResult, count: int | None = None) -> np.ndarray:
     """Draw images of both splits.
 
     Up to half of them are such as a problem or a warning names, with what it says; the others are spread evenly.
@@ -34,24 +36,24 @@ def contact_sheet(checked: Checked, count: int | None = None) -> np.ndarray:
     Returns:
         uint8 (H, W, 3), RGB.
     """
-    dense = checked.data.kind != 'images'
+    dense = checked.data.unit != 'images'
     chosen = _choose(checked, count or (12 if dense else 32))
     tiles = [_tile(checked.data, image, split, why) for image, split, why in chosen]
     return _packed(tiles)
 
 
-def _choose(checked: Checked, count: int) -> list[tuple[ImageRecord, str, str]]:
+def _choose(checked: CheckResult, count: int) -> list[tuple[ImageRecord, str, str]]:
     """Images, with the name of their split and what is wrong with them."""
     places = {p.path: (p, split.name) for split in reversed(checked.data.splits) for p in split.images}
-    queues = [(finding.what, list(finding.images)) for finding in checked.findings if finding.level != NOTE]
+    queues = [(finding.message, list(finding.images)) for finding in checked.findings if finding.level != NOTE]
     chosen: dict[str, str] = {}
     while any(paths for _, paths in queues) and len(chosen) < count // 2:  # one of each kind in turn
         for what, paths in queues:
             if paths and len(chosen) < count // 2:
                 chosen.setdefault(paths.pop(0), _short(what))
     good = [
-        [p.path for p, one in zip(split.images, looks, strict=True) if one.header and p.path not in chosen]
-        for split, looks in zip(checked.data.splits, checked.looks, strict=True)
+        [p.path for p, scan in zip(split.images, scans, strict=True) if scan.header and p.path not in chosen]
+        for split, scans in zip(checked.data.splits, checked.scans, strict=True)
     ]
     good = [paths for paths in good if paths]
     room = count - len(chosen)
@@ -67,13 +69,14 @@ def _short(what: str) -> str:
     return what.split(' ', 2)[-1].removeprefix('that ').partition(':')[0]
 
 
-def _tile(data: DataSet, image: ImageRecord, split: str, why: str) -> np.ndarray:
+def _tile(data: DatasetRecords, image: ImageRecord, split: str, why: str) -> np.ndarray:
     name = f'{split}: {Path(image.path).name}'
     color = WRONG if why else INK
     try:
-        if data.kind == 'images':
+        if data.unit == 'images':
+            assert image.label is not None
             words = legible(data.classes)
-            lines = [(words[image.ground_truth], INK), (why or name, color)]
+            lines = [(words[image.label], INK), (why or name, color)]
             return draw_caption(read_rgb(image.path), [*lines, (name, INK)] if why else lines)
         drawn = _annotated(data, image)
     except UserError:
@@ -81,15 +84,16 @@ def _tile(data: DataSet, image: ImageRecord, split: str, why: str) -> np.ndarray
     return side_by_side([(f'{name}, {why}' if why else name, drawn)])
 
 
-def _annotated(data: DataSet, record: ImageRecord) -> np.ndarray:
-    if data.kind == 'annotations':
+def _annotated(data: DatasetRecords, record: ImageRecord) -> np.ndarray:
+    if data.unit == 'annotations':
         assert record.size is not None
-        image = as_the_data_set_reads_it(record.path, record.size[::-1])
-        return _small(draw_annotations(image, record.ground_truth, data.classes))
-    labels = read_mask(record.ground_truth).astype(int)
+        image = as_the_data_set_reads_it(record.path, record.size)
+        return _small(draw_annotations(image, record.instances, data.classes))
+    assert isinstance(data, MaskFolderRecords) and record.mask is not None
+    labels = read_mask(record.mask).astype(int)
     if labels.ndim != 2:
         return _small(read_rgb(record.path))
-    image = as_the_data_set_reads_it(record.path, labels.shape)
+    image = as_the_data_set_reads_it(record.path, ImageSize.of(labels))
     known = (labels >= data.first_label) & (labels < data.first_label + len(data.classes))
     labels = np.where(known, labels - data.first_label, UNLABELED).astype(np.uint8)
     image, labels = _small(image), _small(labels, Image.Resampling.NEAREST)
@@ -99,7 +103,7 @@ def _annotated(data: DataSet, record: ImageRecord) -> np.ndarray:
 
 def _small(pixels: np.ndarray, resample: Image.Resampling = Image.Resampling.LANCZOS) -> np.ndarray:
     image = Image.fromarray(pixels)
-    image.thumbnail(LARGEST, resample, reducing_gap=None)
+    image.thumbnail((LARGEST.width, LARGEST.height), resample, reducing_gap=None)
     return np.asarray(image)
 
 

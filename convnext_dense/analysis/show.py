@@ -14,6 +14,8 @@ from mmengine.runner import Runner
 from PIL import Image
 from pycocotools import mask as rle
 
+from ..io.coco_format import Instance, Polygons, RunLengths
+from ..io.image_size import ImageSize
 from ..io.images import read_rgb
 from ..results.drawing import draw_caption, draw_instances, palette, side_by_side
 from ..results.results import UNLABELED, Detection, Segmentation
@@ -72,7 +74,7 @@ class ShowPredictions(Hook):
             drawn, entry = _classified(output, metainfo['classes'])
             file = f'{number:03d}_{entry["ground_truth"]}.png'
         else:
-            image = as_the_data_set_reads_it(output.img_path, output.ori_shape[:2])
+            image = as_the_data_set_reads_it(output.img_path, ImageSize(*output.ori_shape[:2]))
             if 'pred_instances' in output:
                 prediction, ground_truth, caption = _detected(output, image, metainfo['classes'])
             else:
@@ -112,7 +114,7 @@ def _detected(output: Any, image: np.ndarray, classes: Sequence[str]) -> tuple[n
     return prediction.draw(image=image), drawn, caption
 
 
-def draw_annotations(image: np.ndarray, instances: Sequence[dict], classes: Sequence[str]) -> np.ndarray:
+def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: Sequence[str]) -> np.ndarray:
     """Annotations as :class:`~convnext_dense.data.detection.dataset.CocoDataset` gives them, drawn on their image.
 
     Args:
@@ -120,7 +122,7 @@ def draw_annotations(image: np.ndarray, instances: Sequence[dict], classes: Sequ
         instances: with ``bbox_label``, ``ignore_flag``, ``bbox`` and, in all or none, ``mask``.
         classes: their names.
     """
-    size = image.shape[:2]
+    size = ImageSize.of(image)
     labels = np.array([instance['bbox_label'] for instance in instances], int)
     words = legible(classes)
     tags = [words[i['bbox_label']] + (' (crowd)' if i['ignore_flag'] else '') for i in instances]
@@ -142,15 +144,14 @@ def _segmented(output: Any, image: np.ndarray, metainfo: dict) -> tuple[np.ndarr
     return prediction.draw(image=image), ground_truth.draw(image=image), caption
 
 
-def as_the_data_set_reads_it(path: str, size: tuple[int, int]) -> np.ndarray:
-    """An image, turned to fit annotations of this height and width; uint8 (H, W, 3), RGB."""
+def as_the_data_set_reads_it(path: str, size: ImageSize) -> np.ndarray:
+    """Read an image, turned to fit annotations for an image of this size; uint8 (H, W, 3), RGB."""
     from ..data.dense import LoadImage  # here, because it imports mmcv, which classification does without
 
-    height, width = size
-    return LoadImage().transform({'img_path': path, 'height': height, 'width': width})['img'][..., ::-1]
+    return LoadImage().transform({'img_path': path, **size._asdict()})['img'][..., ::-1]
 
 
-def _decoded(mask: list | dict, size: tuple[int, int]) -> np.ndarray:
+def _decoded(mask: Polygons | RunLengths, size: ImageSize) -> np.ndarray:
     """A COCO mask, polygons or an RLE of either kind, as bool (H, W)."""
     if isinstance(mask, list) or isinstance(mask['counts'], list):
         mask = rle.frPyObjects(mask, *size)

@@ -8,8 +8,11 @@ from typing import NamedTuple
 
 from mmengine.config import Config, ConfigDict
 
-from ..data.check import DataSet, read_coco_files, read_image_folder, read_mask_folder
+from ..data.check import DatasetRecords
+from ..data.classification.check import read_image_folder
 from ..data.classification.dataset import scan_classes
+from ..data.detection.check import read_coco_files
+from ..data.segmentation.check import read_mask_folder
 from ..errors import NoData, UserError
 
 
@@ -19,7 +22,7 @@ class Task(NamedTuple):
     """Point the config's data sets at a root."""
     classes: Callable[[Config], int]
     """The number of classes in the config's data sets, for the heads."""
-    read: Callable[[Mapping[str, Mapping]], DataSet]
+    read: Callable[[Mapping[str, Mapping]], DatasetRecords]
     """All that a data set holds, to be checked, from the arguments of its ``'train'`` and ``'val'`` data sets."""
 
 
@@ -66,22 +69,22 @@ def _dicts(value: object) -> Iterator[dict]:
 
 
 def _point_coco(cfg: Config, root: str) -> None:
-    from ..data.detection import coco
+    from ..data.detection import find
 
-    found = coco.find_coco(root)
+    found = find.find_coco(root)
     for split, loader in _coco_loaders(cfg):
         if split not in found:
-            raise NoData(f'no {split} annotations at {root}: {coco.EXPECTED}')
+            raise NoData(f'no {split} annotations at {root}: {find.EXPECTED}')
         loader.dataset.update(annotations=str(found[split].annotations), images=str(found[split].images))
 
 
 def _coco_classes(cfg: Config) -> int:
     from ..data.detection import coco
 
-    headers: dict[str, coco.Header] = {}
+    headers: dict[str, coco.CocoHeader] = {}
     for split, loader in _coco_loaders(cfg):
-        source = coco.CocoSource(Path(loader.dataset.annotations), Path(loader.dataset.images))
-        headers[split] = headers.get(split) or coco.read_header(source)
+        source = coco.CocoPaths(Path(loader.dataset.annotations), Path(loader.dataset.images))
+        headers[split] = headers.get(split) or coco.read_coco_header(source)
     if len(headers) == 2:
         coco.check_same_categories(headers['train'], headers['val'])
     return len(next(iter(headers.values())).classes)

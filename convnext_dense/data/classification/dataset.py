@@ -17,8 +17,9 @@ from torch.utils.data import Dataset, default_collate
 from ...errors import NoData, UserError
 from ...io.images import MAX_UNREADABLE_IN_A_ROW, read_image, too_many_unreadable
 from ...registry import DATASETS, FUNCTIONS
-from ..image_files import EXTENSIONS, images_under, shortened
+from ..image_files import EXTENSIONS, images_under
 from ..sampler import SeededIndex, seeded
+from ..text import shortened
 
 LAYOUT = 'train/<class>/*.jpg and val/<class>/*.jpg'
 WARP_FROM = 384  # pixels; from here on the official evaluation warps to the square and crops nothing
@@ -85,7 +86,7 @@ class ImageFolder(Dataset):
         UserError: for a wrong layout, an empty class folder, an unreadable image under ``'stop'``.
     """
 
-    counted = 'images'  # by ``class_counts``
+    counted_units = 'images'  # in ``class_counts``
 
     def __init__(
         self, root: str, split: str, transform: dict, per_class: int | None = None, on_bad_image: str = 'stop'
@@ -114,7 +115,7 @@ class ImageFolder(Dataset):
         return len(self.paths)
 
     def image(self, index: int) -> tuple[str, None]:
-        """An image's path; as in the other data sets, with the size that its annotations ask for: any."""
+        """Return an image's path, and None where other data sets have the size that annotations were made for."""
         return os.fsdecode(self.paths[index]), None
 
     def __getitem__(self, key: int | SeededIndex) -> dict:

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import NoData, UserError
-from ..image_files import EXTENSIONS, images_under, shortened
-from .mask_scan import CHANNELS, SIZE, UNLABELED, UNREADABLE, Pair, scan
+from ..image_files import EXTENSIONS, images_under
+from ..text import shortened
+from .mask_scan import CHANNELS, SIZE, UNLABELED, UNREADABLE, ImageAndMask, scan_masks
 
 LAYOUT = 'images/{training,validation}/*.jpg and annotations/{training,validation}/*.png'
 SPLITS = {'training': ('training', 'train'), 'validation': ('validation', 'val')}
 
 
-def find_masks(root: str | Path, split: str) -> list[Pair]:
+def find_masks(root: str | Path, split: str) -> list[ImageAndMask]:
     """The images of a split with their masks, sorted; folders inside are searched too.
 
     Args:
@@ -75,7 +76,7 @@ def mask_classes(root: str | Path, reduce_zero_label: bool = True) -> list[str]:
     if not own.is_file() and not ade.is_file():
         pairs = find_masks(root, next((split for split in SPLITS if _folder(root, split).is_dir()), 'training'))
         check_masks(pairs, most, reduce_zero_label)
-        largest = max(look.largest for look in scan(pairs))
+        largest = max(scan.largest_label for scan in scan_masks(pairs))
         if largest < first:
             raise UserError(
                 f'the masks in {os.path.dirname(pairs[0][1])} hold no label but 0 and {UNLABELED}: label them'
@@ -94,7 +95,7 @@ def mask_classes(root: str | Path, reduce_zero_label: bool = True) -> list[str]:
     return names
 
 
-def check_masks(pairs: Sequence[Pair], num_classes: int, reduce_zero_label: bool = True) -> None:
+def check_masks(pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_label: bool = True) -> None:
     """Look at every mask before the training, and name the ones that can't be used.
 
     A mask must be readable, have one channel, hold labels of the classes, and be of the size of its image as it is
@@ -110,46 +111,46 @@ def check_masks(pairs: Sequence[Pair], num_classes: int, reduce_zero_label: bool
     Raises:
         UserError: one line with the number of bad masks of each kind, the first three of them, and what to do.
     """
-    bad = bad_masks(pairs, num_classes, reduce_zero_label)
-    if bad:
+    kinds = bad_masks(pairs, num_classes, reduce_zero_label)
+    if kinds:
         found = [
-            f'{len(kind.masks)} {kind.fault} '
-            f'({shortened([f"{os.path.basename(mask)} {detail}".strip() for mask, detail in kind.masks], 3)}): '
-            f'{kind.cure}'
-            for kind in bad
+            f'{len(bad.masks)} {bad.fault} '
+            f'({shortened([f"{os.path.basename(mask)} {detail}".strip() for mask, detail in bad.masks], 3)}): '
+            f'{bad.fix}'
+            for bad in kinds
         ]
         raise UserError(
-            f"{sum(len(kind.masks) for kind in bad)} of {len(pairs)} masks in {os.path.dirname(pairs[0][1])} can't be "
+            f"{sum(len(bad.masks) for bad in kinds)} of {len(pairs)} masks in {os.path.dirname(pairs[0][1])} can't be "
             f'used. {"; ".join(found)}'
         )
 
 
 class BadMasks(NamedTuple):
-    """Masks that can't be used, for one reason."""
+    """Masks that can't be used, all for the same reason."""
 
     fault: str
-    cure: str
+    fix: str
     masks: list[tuple[str, str]]
-    """Their paths, and the details of each."""
+    """The path of each, and details."""
 
 
-def bad_masks(pairs: Sequence[Pair], num_classes: int, reduce_zero_label: bool = True) -> list[BadMasks]:
-    """Look at every mask, as :func:`check_masks` does; the reasons for which some can't be used."""
+def bad_masks(pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_label: bool = True) -> list[BadMasks]:
+    """Scan every mask, and sort those that can't be used by the reason; see :func:`check_masks`."""
     largest = num_classes if reduce_zero_label else num_classes - 1
     beyond = f'with labels above {largest}'
-    cures = {
+    fixes = {
         UNREADABLE: 'restore them, or remove them with their images',
         CHANNELS: 'save the labels, not their colors',
         SIZE: 'resize them, without interpolation',
         beyond: f'{num_classes} classes have labels up to {largest}, and {UNLABELED} is unlabeled',
     }
-    bad: dict[str, list[tuple[str, str]]] = {fault: [] for fault in cures}
-    for (_, mask), look in zip(pairs, scan(pairs), strict=True):
-        if look.fault:
-            bad[look.fault].append((mask, look.detail))
-        elif look.largest > largest:
-            bad[beyond].append((mask, str(look.largest)))
-    return [BadMasks(fault, cures[fault], bad[fault]) for fault in cures if bad[fault]]
+    bad: dict[str, list[tuple[str, str]]] = {fault: [] for fault in fixes}
+    for (_, mask), scan in zip(pairs, scan_masks(pairs), strict=True):
+        if scan.fault:
+            bad[scan.fault].append((mask, scan.detail))
+        elif scan.largest_label > largest:
+            bad[beyond].append((mask, str(scan.largest_label)))
+    return [BadMasks(fault, fix, bad[fault]) for fault, fix in fixes.items() if bad[fault]]
 
 
 def _folder(root: str | Path, split: str) -> Path:

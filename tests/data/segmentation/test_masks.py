@@ -174,7 +174,10 @@ def test_labels_beyond_the_classes_are_named(root, num_classes, reduce_zero_labe
         ),
         (lambda path: save(path, draw_labels(1), 'RGBA'), r'with several channels \(01.png 4\)'),
         (lambda path: save(path, draw_labels(1), 'LA'), r'with several channels \(01.png 2\)'),
-        (lambda path: save(path, draw_labels(1).T), r'another size than the image \(01.png 40 x 56, image 56 x 40\)'),
+        (
+            lambda path: save(path, draw_labels(1).T),
+            r'another size than the image \(height x width\) \(01.png 56 x 40, image 40 x 56\)',
+        ),
         (lambda path: save(path, draw_labels(1).astype(np.uint16) * 256), r'labels above 5 \(01.png 1280\)'),
         (lambda path: path.write_bytes(path.read_bytes()[:-40]), r'1 unreadable \(01.png\): restore'),
         (lambda path: path.write_text('a mask'), 'unreadable'),
@@ -224,26 +227,26 @@ def test_an_unreadable_image_is_left_to_the_loader(root):
     check(root)
 
 
-# -- remembering
+# -- caching
 
 
 @pytest.fixture
-def looks(monkeypatch):
-    """The masks that were looked at."""
-    seen = []
-    look = mask_scan._look
-    monkeypatch.setattr(mask_scan, '_look', lambda pair: seen.append(os.path.basename(pair[1])) or look(pair))
-    return seen
+def scanned(monkeypatch):
+    """The masks that were scanned."""
+    names = []
+    scan = mask_scan._scan
+    monkeypatch.setattr(mask_scan, '_scan', lambda pair: names.append(os.path.basename(pair[1])) or scan(pair))
+    return names
 
 
-def test_masks_are_looked_at_once_until_a_file_changes(root, looks):
+def test_masks_are_scanned_once_until_a_file_changes(root, scanned):
     check(root)
     mask_classes(root)
     check(root, 7)
-    assert sorted(looks) == ['00.png', '01.png', '02.png', '03.png']
+    assert sorted(scanned) == ['00.png', '01.png', '02.png', '03.png']
     with pytest.raises(UserError, match='4 with labels above 3'):
         check(root, 3)
-    assert len(looks) == 4
+    assert len(scanned) == 4
 
     save(mask(root), np.full((40, 56), 9, np.uint8))
     with pytest.raises(UserError, match='1 with labels above 5'):
@@ -251,22 +254,22 @@ def test_masks_are_looked_at_once_until_a_file_changes(root, looks):
     save(image(root, 2), np.zeros((5, 5, 3), np.uint8))
     with pytest.raises(UserError, match='1 of another size'):
         check(root)
-    assert len(looks) == 12
+    assert len(scanned) == 12
 
     image(root, 2).unlink()
     save(mask(root), draw_labels(1))
     check(root)
-    assert len(looks) == 15
+    assert len(scanned) == 15
 
 
-def test_splits_are_remembered_side_by_side(root, looks):
+def test_splits_are_remembered_side_by_side(root, scanned):
     for _ in range(2):
         check(root)
         check(root, split='validation')
-    assert len(looks) == 6
+    assert len(scanned) == 6
 
 
-def test_an_unreadable_mask_is_looked_at_again(root, looks):
+def test_an_unreadable_mask_is_scanned_again(root, scanned):
     content = mask(root).read_bytes()
     times = os.stat(mask(root))
     mask(root).write_bytes(b'\0' * len(content))
@@ -286,9 +289,9 @@ def test_what_was_remembered_may_be_broken(root, cache):
         check(root)
 
 
-def test_without_a_cache_folder_masks_are_looked_at_each_time(root, cache, looks, caplog):
+def test_without_a_cache_folder_masks_are_scanned_each_time(root, cache, scanned, caplog):
     cache.write_text('no folder')
     check(root)
     check(root)
-    assert len(looks) == 8
+    assert len(scanned) == 8
     assert 'set CONVNEXT_DENSE_CACHE' in caplog.text
