@@ -10,18 +10,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import NoData, UserError
+from ..layouts import COCO, COCO_FILES, hint
+from ..text import shortened
 
-LAYOUTS = (  # COCO's own, Roboflow's, anybody's
-    {'train': 'annotations/instances_train2017.json', 'val': 'annotations/instances_val2017.json'},
-    {'train': 'train/_annotations.coco.json', 'val': 'valid/_annotations.coco.json'},
-    {'train': 'annotations/*train*.json', 'val': 'annotations/*val*.json'},
-)
 IMAGE_FOLDERS = ('{0}2017', '{0}', 'images/{0}2017', 'images/{0}', 'images', '.')
 EXPLICIT = '--data TRAIN.json:IMAGES,VAL.json:IMAGES'
+NAME_THEM = f'name other files with {EXPLICIT}, or take --data sample, which needs no data'
 EXPECTED = (
     'expected annotations/instances_{train,val}2017.json with images in {train,val}2017/, or '
-    '{train,valid}/_annotations.coco.json with images beside it; '
-    f'name other files with {EXPLICIT}, or take --data sample, which needs no data'
+    '{train,valid}/_annotations.coco.json with images beside it'
 )
 
 
@@ -51,13 +48,13 @@ def find_coco(root: str) -> dict[str, CocoPaths]:
     folder = Path(root)
     if '.json' in root and not folder.is_dir():
         return _find_named(root)
-    for layout in LAYOUTS:
+    for layout in COCO_FILES:
         files = {split: file for split, pattern in layout.items() if (file := _only_match(folder, pattern))}
         if len(set(files.values())) < len(files):
             raise UserError(f'{files["train"]} may be for training or for validation: say which with {EXPLICIT}')
         if files:
             return {split: CocoPaths(file, _image_folder(file, split, folder)) for split, file in files.items()}
-    raise NoData(f'no COCO data at {root}: {EXPECTED}')
+    raise NoData(f'no COCO data at {root}: {EXPECTED}; {hint(root, COCO) or _other_files(folder) or NAME_THEM}')
 
 
 def _find_named(value: str) -> dict[str, CocoPaths]:
@@ -104,3 +101,11 @@ def _first_image(annotations: Path) -> str:
                 if match:
                     return json.loads(match[1])
     raise UserError(f'{annotations} names no images: it is broken, or no COCO file')
+
+
+def _other_files(root: Path) -> str:
+    """Say which JSON files a folder holds whose names don't tell what they are for."""
+    files = sorted(file for folder in (root, root / 'annotations') for file in folder.glob('*.json'))
+    if not files:
+        return ''
+    return f'{root} holds {shortened([str(file.relative_to(root)) for file in files], 3)}: say which with {EXPLICIT}'

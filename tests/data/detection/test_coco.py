@@ -41,104 +41,6 @@ def flat(coco: CocoData) -> dict[int, dict]:
     return {a['id']: a for of_image in coco.annotations.values() for a in of_image}
 
 
-# ------------------------------------------------------------------ finding
-
-
-def lay_out(root: Path, *files: str, folders: tuple[str, ...] = ()) -> None:
-    """Empty COCO files, and in each of ``folders`` the images that they name."""
-    for file in files:
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        (root / file).write_text(json.dumps(coco_files.content()))
-    for folder in folders:
-        coco_files.draw(root / folder, coco_files.content())
-
-
-COCO = ('annotations/instances_train2017.json', 'annotations/instances_val2017.json')
-ROBOFLOW = ('train/_annotations.coco.json', 'valid/_annotations.coco.json')
-OTHER = ('annotations/my_train_set.json', 'annotations/val.json')
-
-
-@pytest.mark.parametrize(
-    ('files', 'folders'),
-    [
-        (COCO, ('train2017', 'val2017')),
-        (COCO, ('images/train2017', 'images/val2017')),
-        (ROBOFLOW, ('train', 'valid')),
-        (OTHER, ('train', 'val')),
-        (OTHER, ('images/train', 'images/val')),
-        (OTHER, ('images', 'images')),
-        (OTHER, ('.', '.')),
-        (OTHER, ('annotations', 'annotations')),
-    ],
-)
-def test_layouts(tmp_path, files, folders):
-    lay_out(tmp_path, *files, folders=folders)
-    expected = {
-        split: CocoPaths(tmp_path / file, tmp_path / folder)
-        for split, file, folder in zip(('train', 'val'), files, folders, strict=True)
-    }
-    assert find_coco(str(tmp_path)) == expected
-
-
-def test_coco_is_found_among_its_other_files(tmp_path):
-    others = ('annotations/captions_train2017.json', 'annotations/person_keypoints_train2017.json')
-    lay_out(tmp_path, COCO[1], *others, folders=('val2017',))
-    assert find_coco(str(tmp_path)) == {'val': CocoPaths(tmp_path / COCO[1], tmp_path / 'val2017')}
-
-
-def test_the_folder_is_the_first_that_holds_the_first_image(tmp_path):
-    lay_out(tmp_path, OTHER[0], folders=('images',))
-    (tmp_path / 'train').mkdir()
-    assert find_coco(str(tmp_path))['train'].images == tmp_path / 'images'
-
-
-def test_file_names_may_have_folders_and_any_letters_and_come_late_in_the_file(tmp_path, data):
-    data['images'][0]['file_name'] = 'part "1"/ä\\b.png'
-    late = {'annotations': data['annotations'], 'categories': data['categories'], 'images': data['images']}
-    lay_out(tmp_path, OTHER[1])
-    (tmp_path / OTHER[1]).write_text(json.dumps(late))
-    image = tmp_path / 'val' / 'part "1"' / 'ä\\b.png'
-    image.parent.mkdir(parents=True)
-    image.touch()
-    assert find_coco(str(tmp_path))['val'].images == tmp_path / 'val'
-
-
-def test_files_by_name(tmp_path):
-    lay_out(tmp_path, 'a/one.json', 'b/two.json', folders=('photos', 'b/val'))
-    one, two = tmp_path / 'a/one.json', tmp_path / 'b/two.json'
-    expected = {'train': CocoPaths(one, tmp_path / 'photos'), 'val': CocoPaths(two, tmp_path / 'b/val')}
-    assert find_coco(f'{one}:{tmp_path / "photos"},{two}') == expected
-    assert find_coco(f'{one}:{tmp_path / "photos"}, {two}:{tmp_path / "b/val"}') == expected
-    assert find_coco(str(two)) == {'val': expected['val']}
-
-
-@pytest.mark.parametrize(
-    ('files', 'value', 'said'),
-    [
-        ((), '{}', r'no COCO data at .*expected annotations/instances_.*--data sample'),
-        ((), '{}/no.json', r'no annotations at .*no\.json'),
-        (('a.json',), ',{}/a.json', 'cannot make out'),
-        (('a.json',), '{0}/a.json,{0}/a.json,{0}/a.json', '3 COCO files in'),
-        (('a.json',), '{}/a.json', r'000\.png, the first image in .*a\.json, is not in'),
-        ((*OTHER, 'annotations/train_2.json'), '{}', r'2 files match .*train.* \(my_train_set.json, train_2.json\)'),
-        (('annotations/trainval.json',), '{}', r'trainval.json may be for training or for validation'),
-    ],
-)
-def test_what_is_not_found_or_ambiguous_is_named(tmp_path, files, value, said):
-    lay_out(tmp_path, *files)
-    with pytest.raises(UserError, match=said) as error:
-        find_coco(value.format(tmp_path))
-    assert '\n' not in str(error.value)
-
-
-@pytest.mark.parametrize('text', ['', '{"images": []}'])
-def test_a_file_that_names_no_image(tmp_path, text):
-    lay_out(tmp_path, OTHER[0])
-    (tmp_path / OTHER[0]).write_text(text)
-    with pytest.raises(UserError, match=r'my_train_set\.json names no images'):
-        find_coco(str(tmp_path))
-
-
 # ------------------------------------------------------------------ what is kept
 
 
@@ -259,7 +161,7 @@ def test_missing_keys(tmp_path, data):
         data['annotations'][0].pop(key)
     data['annotations'][1].pop('bbox')
     coco = read(tmp_path, data)
-    assert [(p.message, p.ids) for p in coco.faults] == [
+    assert [(p.message, p.annotation_ids) for p in coco.faults] == [
         ('dropped: no box', [2]),
         ('dropped: no mask, where others have one', [1]),
     ]
@@ -291,7 +193,8 @@ def test_the_report_counts_all_and_names_the_first():
 
 
 def test_the_name_of_roboflows_files_is_their_folder(tmp_path):
-    lay_out(tmp_path, *ROBOFLOW, folders=('train', 'valid'))
+    files = 'train/_annotations.coco.json', 'valid/_annotations.coco.json'
+    coco_files.lay_out(tmp_path, *files, folders=('train', 'valid'))
     assert [read_coco(source).name for source in find_coco(str(tmp_path)).values()] == ['train', 'valid']
 
 

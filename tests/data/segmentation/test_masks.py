@@ -1,4 +1,4 @@
-"""Image/mask folders: which files belong together, the classes, and what is said of bad masks."""
+"""The classes of image/mask folders, and messages about bad masks."""
 
 import os
 import shutil
@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from convnext_dense.data.segmentation import mask_scan
-from convnext_dense.data.segmentation.masks import check_masks, find_masks, mask_classes
+from convnext_dense.data.segmentation.find import find_masks
+from convnext_dense.data.segmentation.masks import check_masks, mask_classes
 from convnext_dense.errors import UserError
 from tests.helpers.mask_folder import draw_labels, save, save_with_palette, write_mask_folder
 
@@ -34,58 +35,6 @@ def mask(root, number: int = 1):
 
 def image(root, number: int = 1):
     return root / 'images' / 'training' / f'{number:02d}.png'
-
-
-# -- finding
-
-
-@pytest.mark.parametrize('names', [('training', 'validation'), ('train', 'val')])
-def test_images_and_masks_of_one_name_belong_together(tmp_path, names):
-    root = write_mask_folder(tmp_path, names=names)
-    save(root / 'images' / names[0] / 'town' / 'a.b.jpeg', np.zeros((40, 56, 3), np.uint8))
-    save(root / 'annotations' / names[0] / 'town' / 'a.b.png', draw_labels(9))
-    for name in ('Thumbs.db', '._00.png'):
-        (root / 'images' / names[0] / name).touch()
-    pairs = find_masks(root, 'training')
-    assert [os.path.relpath(file, root) for file in pairs[1]] == [
-        f'images/{names[0]}/01.png',
-        f'annotations/{names[0]}/01.png',
-    ]
-    assert [os.path.basename(file) for file in pairs[4]] == ['a.b.jpeg', 'a.b.png']
-    assert len(pairs) == 5
-    assert len(find_masks(root, 'validation')) == 2
-
-
-@pytest.mark.parametrize(
-    ('spoil', 'said'),
-    [
-        (lambda root: shutil.rmtree(root), 'no data at .*data: expected .*--data PATH'),
-        (lambda root: shutil.rmtree(root / 'images'), 'no data at .*images/training: expected .*--data PATH'),
-        (lambda root: shutil.rmtree(root / 'annotations'), 'no data at .*annotations/training: expected'),
-        (lambda root: [p.unlink() for p in root.glob('images/*/*')], 'images/training holds no images'),
-        (lambda root: mask(root).unlink(), r'1 of 4 images in .*images/training have no mask in .*: 01; add'),
-        (lambda root: [p.unlink() for p in mask(root).parent.iterdir()], '4 of 4 images .*: 00, 01, 02, ...; add'),
-        (lambda root: mask(root).rename(mask(root).with_suffix('.jpg')), '1 of 4 images .* have no mask'),
-        (lambda root: shutil.copy(image(root), image(root).with_suffix('.bmp')), '01.bmp and .*01.png .* a mask'),
-    ],
-)
-def test_a_wrong_layout_is_named(root, spoil, said):
-    spoil(root)
-    with pytest.raises(UserError, match=said):
-        find_masks(root, 'training')
-
-
-def test_a_split_that_does_not_exist_is_named(root):
-    with pytest.raises(UserError, match="'testing' does not exist"):
-        find_masks(root, 'testing')
-
-
-def test_masks_without_an_image_are_counted_and_left_out(root, caplog):
-    image(root, 0).unlink()
-    image(root, 3).unlink()
-    assert len(find_masks(root, 'training')) == 2
-    assert '2 of 4 masks in' in caplog.text
-    assert 'left out: 00, 03' in caplog.text
 
 
 # -- classes
