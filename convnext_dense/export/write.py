@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from ..errors import UserError
-from ..io.files import check_writable, whole
-from ..models.convnext import TOTAL_STRIDE
+from ..io.files import atomic_write, ensure_writable_files
+from ..models.backbone import TOTAL_STRIDE
 from .graphs import Graph
 from .limits import DYNAMIC_MIN
 
@@ -39,7 +39,7 @@ def check_possible(path: Path, packages: Sequence[str] = ()) -> None:
     """
     if path.suffix not in ('.onnx', '.pt2'):
         raise UserError(f'{path}: name a file that ends in .onnx, or in .pt2 for torch.export')
-    check_writable(path)
+    ensure_writable_files(path)
     absent = [package for package in packages if importlib.util.find_spec(package) is None]
     if absent:
         raise UserError(f'{", ".join(absent)} not installed: pip install -r requirements/optional.txt')
@@ -82,7 +82,7 @@ def write(graph: Graph, path: Path, shape: tuple[int, int], dynamic: bool, about
                 onnx_program: Any = torch.onnx.export(program, (), dynamo=True, opset_version=OPSET, verbose=False)
             _label(onnx_program.model, graph, about)
     try:
-        with whole(path) as temporary:
+        with atomic_write(path) as temporary:
             if path.suffix == '.onnx':
                 onnx_program.save(temporary)
             else:

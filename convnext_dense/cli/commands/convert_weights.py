@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...checkpoints import files as checkpoints
 from ...errors import UserError
-from ...io.files import durable
+from ...io.files import durable_write
 from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, arch_of, convert
 from ...weights.hub_config import EPS
 from ...weights.loading import Weights, check_backbone, weights_in
@@ -65,7 +65,7 @@ def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: b
 def _write(content: dict, target: Path, safetensors: bool) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with durable(target) as temporary:
+        with durable_write(target) as temporary:
             temporary.write_bytes(save(content, {'format': 'pt'}) if safetensors else _saved(content))
     except OSError as error:
         raise UserError(f'{target} cannot be written ({error.strerror}): choose another place') from None

@@ -16,7 +16,7 @@ from ...checkpoints import files as checkpoints
 from ...errors import UserError
 from ...inference.files import RESULTS, find_inputs, is_video, name_outputs
 from ...inference.predictor import ImageLike, Predictor, load
-from ...io.files import whole
+from ...io.files import atomic_write
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
 from ...weights.reader import trust_pickle
@@ -112,7 +112,7 @@ def _write_json(entries: Sequence[Mapping], path: Path) -> None:
     """A list with an entry on each line."""
     lines = ',\n'.join(map(json.dumps, entries))
     try:
-        with whole(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(f'[\n{lines}\n]\n')
     except OSError as error:
         raise UserError(f'{path} cannot be written ({error.strerror}): choose another place with --out-dir') from None

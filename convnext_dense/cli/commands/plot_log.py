@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ...analysis.curves import MEMORY, Series, draw, logged_main_metrics, read_runs
 from ...errors import UserError
-from ...io.files import whole
+from ...io.files import atomic_write
 
 BARS = '▁▂▃▄▅▆▇█'
 WIDTH = 24  # of a curve, in characters
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         console.print(_summary(name, series))
         console.print()
     if out is not None:
-        with whole(out) as temporary:
+        with atomic_write(out) as temporary:
             draw(runs, temporary, out.suffix[1:])
         print(f'the figure is {out}')
     return 1 if empty else 0

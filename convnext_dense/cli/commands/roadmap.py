@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ...benchmark.roadmap import throughput
 from ...errors import Stopped, UserError
-from ...io.files import whole
+from ...io.files import atomic_write
 from ...roadmap.figure import draw
 from ...roadmap.measurements import document, in_words
 from ...roadmap.runs import Series, results
@@ -91,11 +91,11 @@ def _read(path: str, track: str | None) -> dict:
 
 def _write(content: dict, folder: Path) -> None:
     start = folder / f'roadmap_{content["track"]}'
-    with whole(start.with_suffix('.json')) as file:
+    with atomic_write(start.with_suffix('.json')) as file:
         file.write_text(json.dumps(content, indent=1) + '\n')
     figure = draw(content)
     for suffix in ('.png', '.svg'):
-        with whole(start.with_suffix(suffix)) as file:
+        with atomic_write(start.with_suffix(suffix)) as file:
             figure.savefig(file, dpi=150, metadata={'Date': None} if suffix == '.svg' else None)
     print(f'written: {start}.json, .png and .svg', file=sys.stderr)
 

@@ -18,7 +18,7 @@ import argparse
 from ...archs import ARCHS
 from ...benchmark.defaults import DEFAULTS, DTYPES
 from ...errors import UserError
-from ...io.files import check_folder
+from ...io.files import ensure_writable_folder
 
 EXAMPLE = ''
 
@@ -73,4 +73,4 @@ def check(args: argparse.Namespace) -> None:
     if args.size and 'loader' in args.what and len(set(args.size)) > 1:
         raise UserError(f'--size {args.size[0]} {args.size[1]}: the loader makes squares, give one side')
     if args.out:
-        check_folder(args.out, 'folder', '--out')  # before the measurement, which would be lost
+        ensure_writable_folder(args.out, 'folder', '--out')  # before the measurement, which would be lost

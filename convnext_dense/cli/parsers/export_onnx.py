@@ -24,7 +24,8 @@ from pathlib import Path
 
 from ...errors import UserError
 from ...export.limits import DYNAMIC_MIN, EQUAL_PIXELS, SAME_INSTANCES, TOLERANCE
-from ...io.files import check_writable
+from ...io.files import ensure_writable_files
+from ...tasks import TASKS
 from ..arguments import (
     EXAMPLE_CONFIG,
     EXAMPLE_RUN,
@@ -36,7 +37,7 @@ from ..arguments import (
 )
 
 EXAMPLE = f'{EXAMPLE_CONFIG} {EXAMPLE_RUN} model.onnx --data sample --check'
-OUTPUTS = ('logits', 'probabilities', 'features', 'instances', 'labels')
+OUTPUTS = tuple(dict.fromkeys(output for task in TASKS.values() for output in task.exports))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +83,7 @@ def check(args: argparse.Namespace) -> None:
     for path in args.check or ():
         if not Path(path).is_file():
             raise UserError(f'no image at {path}: name files after --check, or none for drawn images')
-    check_writable(out)
+    ensure_writable_files(out)
     needed = ('onnx', 'onnxscript', *(('onnxruntime',) if args.check is not None else ()))
     absent = [package for package in needed if importlib.util.find_spec(package) is None]
     if out.suffix == '.onnx' and absent:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from ...errors import UserError
-from ...io.files import check_folder, check_writable
+from ...io.files import ensure_writable_folder, ensure_writable_files
 from ..arguments import (
     EXAMPLE_CONFIG,
     EXAMPLE_RUN,
@@ -40,6 +40,6 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'--show {args.show}: draw at least 1 image')
     check_config_and_checkpoint(args)
     if args.out:
-        check_writable(args.out)
+        ensure_writable_files(args.out)
     if args.show_dir:
-        check_folder(args.show_dir, 'folder', '--show-dir')
+        ensure_writable_folder(args.show_dir, 'folder', '--show-dir')
