@@ -16,7 +16,7 @@ import torch
 
 from ..errors import UserError
 from ..io.files import check_writable, whole
-from ..models.convnext import TOTAL_STRIDE
+from ..models.backbone import TOTAL_STRIDE
 from .graphs import Graph
 from .limits import DYNAMIC_MIN
 

@@ -86,7 +86,7 @@ class DenseTask(Task):
         import cv2
         import numpy as np
 
-        from ..models.convnext import TOTAL_STRIDE
+        from ..models.backbone import TOTAL_STRIDE
 
         height, width = size = image.shape[:2]
         too_thin = UserError(f'bad image {path or "array"} ({width} x {height} is too thin for the network)')

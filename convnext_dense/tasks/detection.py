@@ -84,7 +84,7 @@ class DetectionTask(DenseTask):
         return None if rows is None else rows - 1  # one row is for the background
 
     def input_shape(self, cfg: Config) -> tuple[int, int]:
-        from ..models.convnext import TOTAL_STRIDE
+        from ..models.backbone import TOTAL_STRIDE
 
         scale = next(step.scale for step in cfg.test_dataloader.dataset.pipeline if 'scale' in step)
         short, long = (-(-side // TOTAL_STRIDE) * TOTAL_STRIDE for side in sorted(scale))
