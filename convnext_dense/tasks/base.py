@@ -271,6 +271,8 @@ class Task(ABC):
         Raises:
             UserError: if there is no such output, or the backbone has no features of four stages.
         """
+        if not self.exports:
+            raise self._unsupported('has nothing to export')
         if output is not None and output not in self.exports:
             raise UserError(f'--task-output {output}: a model for {self.name} has {", ".join(self.exports)}')
         graph = self.graph_class(output or self.exports[0])

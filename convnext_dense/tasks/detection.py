@@ -77,7 +77,8 @@ class DetectionTask(DenseTask):
         caption = (
             f'{len(prediction.boxes)} predicted with a score of {DRAWN_SCORE:.0%} or more, {len(annotated)} annotated'
         )
-        return prediction.draw(image=image), draw_annotations(image, annotated, classes), caption
+        ground_truth = draw_annotations(image, annotated, classes)
+        return prediction.draw(image=image), ground_truth, caption
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
         rows = rows_of_head(state_dict, 'fc_cls.weight')
