@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import tee
@@ -25,7 +26,9 @@ from ..progress import progress_bar
 
 def run(args: argparse.Namespace) -> int:
     out_dir = Path(args.out_dir)
-    inputs = find_inputs(args.input, out_dir)
+    inputs, skipped = find_inputs(args.input, out_dir)
+    for error in skipped:
+        print(f'error: {error}', file=sys.stderr)
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -44,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
         for path, files in outputs.items():
             if is_video(path):
                 demo.draw_video(str(path), *files)
-    print(f'{len(inputs) - len(demo.failed)} of {len(inputs)} inputs are drawn in {out_dir}')
-    return 1 if demo.failed else 0
+    print(f'{len(inputs) - len(demo.failed)} of {len(inputs) + len(skipped)} inputs are drawn in {out_dir}')
+    return 1 if demo.failed or skipped else 0
 
 
 class _Demo:

@@ -11,8 +11,10 @@ skipped, and the exit code is 1.
 from __future__ import annotations
 
 import argparse
+import mimetypes
 
 from ...errors import UserError
+from ...io.files import check_input
 from ..arguments import (
     EXAMPLE_CONFIG,
     EXAMPLE_RUN,
@@ -49,4 +51,23 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'--batch-size {args.batch_size}: take at least 1')
     if not 0 <= args.score <= 1:
         raise UserError(f'--score {args.score}: take a number from 0 to 1')
+    if _is_media(args.checkpoint):
+        names = [args.checkpoint, *args.input]
+        checkpoint = next((name for name in names if not _is_media(name)), 'CHECKPOINT')
+        inputs = [name for name in names if name != checkpoint]
+        raise UserError(
+            f'{args.checkpoint} is in the place of CHECKPOINT: {args.prog} {args.config} {checkpoint} {inputs[0]} ...'
+        )
     check_config_and_checkpoint(args)
+    for number, name in enumerate(args.input, start=1):
+        try:
+            check_input(name)
+            break
+        except UserError:
+            if number == len(args.input):  # of several inputs one is enough
+                raise
+
+
+def _is_media(name: str) -> bool:
+    """Whether a name has the suffix of an image or a video."""
+    return (mimetypes.guess_type(name)[0] or '').startswith(('image/', 'video/'))

@@ -37,16 +37,16 @@ from ..arguments import (
 )
 
 EXAMPLE = f'{EXAMPLE_CONFIG} {EXAMPLE_RUN} model.onnx --data sample --check'
-OUTPUTS = tuple(dict.fromkeys(output for task in TASKS.values() for output in task.exports))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser, roots=False)
     add_checkpoint_argument(parser)
+    outputs = dict.fromkeys(name for task in TASKS.values() for name in task.exports)
     parser.add_argument('out', metavar='OUT', help='file to write: .onnx, or .pt2 for torch.export')
     parser.add_argument(
         '--task-output',
-        choices=OUTPUTS,
+        choices=outputs,
         metavar='OUTPUT',
         help='output, listed above (default: the first of its task)',
     )
@@ -60,8 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--dynamic',
         action='store_true',
-        help=f'accept any number of images, of any height and width from {DYNAMIC_MIN} on; detection: one image, sides '
-        'a multiple of 32',
+        help=f'accept any number of images, of any height and width from {DYNAMIC_MIN} on; detection: one image, '
+        'sides a multiple of 32',
     )
     parser.add_argument(
         '--check',
