@@ -7,6 +7,7 @@ from PIL import Image
 
 from convnext_dense.config.read import read_config
 from convnext_dense.errors import UserError
+from convnext_dense.io.image_size import ImageSize
 from convnext_dense.tasks import task_of
 from convnext_dense.tasks.dense import read_as_annotated
 from tests.helpers.small_models import CONFIGS
@@ -31,7 +32,7 @@ def test_samples_of_noise_have_random_annotations(task):
     cfg = read_config(f'configs/{CONFIGS[task][0]}', needs_data=False)
     rng = np.random.default_rng(0)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        one, other = (task_of(cfg).random_sample(rng, (64, 96), 5) for _ in range(2))
+        one, other = (task_of(cfg).random_sample(rng, ImageSize(64, 96), 5) for _ in range(2))
     assert one['inputs'].shape == (3, 64, 96) and not (one['inputs'] == other['inputs']).all()
     if task == 'detection':
         found = one['data_samples'].gt_instances
@@ -46,6 +47,6 @@ def test_an_image_is_turned_to_fit_its_annotations(tmp_path):
     exif[0x0112] = 6
     path = str(tmp_path / 'turned.png')
     Image.fromarray(np.arange(24, dtype=np.uint8).reshape(2, 4, 3)).save(path, exif=exif)
-    as_stored, upright = read_as_annotated(path, (2, 4)), read_as_annotated(path, (4, 2))
+    as_stored, upright = read_as_annotated(path, ImageSize(2, 4)), read_as_annotated(path, ImageSize(4, 2))
     assert as_stored.ravel().tolist() == list(range(24))
     assert np.array_equal(upright, np.rot90(as_stored, -1))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from convnext_dense.config.read import read_config
+from convnext_dense.io.image_size import ImageSize
 from convnext_dense.results.drawing import palette
 from convnext_dense.tasks.segmentation import SegmentationTask
 from tests.helpers.mask_folder import COLORS, draw_labels, write_mask_folder
@@ -38,7 +39,7 @@ def test_a_segmentor_is_tested_at_its_window_and_counted_at_four_times_its_crop(
     cfg = read_config(CONFIG, {'model.test_cfg.crop_size': (64, 96)}, needs_data=False)
     assert TASK.input_shape(cfg) == (64, 96)
     assert TASK.counted_shape(cfg) == (512, 2048)
-    TASK.set_training_shape(cfg, (128, 160))
+    TASK.set_training_shape(cfg, ImageSize(128, 160))
     assert TASK.counted_shape(cfg) == (128, 512)
 
 

@@ -23,6 +23,7 @@ from ...benchmark.setting import Setting
 from ...benchmark.timing import Series, ratio
 from ...config.machine import fit_to_machine
 from ...config.read import read_config
+from ...io.image_size import ImageSize
 from ...sample_data.sample import ensure_sample
 
 CONFIGS = {
@@ -79,7 +80,7 @@ def _measure(
         yield _loader(args.data, batch, shape, setting)
     else:
         cfg = read_config(CONFIGS[what], needs_data=False)
-        yield from dense(cfg, batch, shape, setting, training=not args.inference)
+        yield from dense(cfg, batch, ImageSize(*shape), setting, training=not args.inference)
 
 
 def _loader(data: str | None, batch: int, shape: tuple[int, int], setting: Setting) -> Series:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from ...errors import UserError
-from ...io.files import ensure_writable_folder, ensure_writable_files
+from ...io.files import ensure_writable_files, ensure_writable_folder
 from ..arguments import (
     EXAMPLE_CONFIG,
     EXAMPLE_RUN,
