@@ -189,7 +189,7 @@ def test_outputs_of_equal_names_have_names_of_their_own(demo):
     )
     entries = json.loads(Path('demo_out/results.json').read_text())
     assert [entry['path'] for entry in entries] == sources
-    outputs = demo_files.name_outputs([Path('results.avi'), Path('A.jpg'), Path('a.JPG')], Path('out'), labels=False)
+    outputs = demo_files.name_outputs([Path('results.avi'), Path('A.jpg'), Path('a.JPG')], Path('out'))
     stem = Path.cwd().name
     assert [[file.name for file in of] for of in outputs.values()] == [
         [f'{stem}_results.mp4', f'{stem}_results.json'],
