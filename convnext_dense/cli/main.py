@@ -17,6 +17,8 @@ from ..errors import Stopped, UserError
 from ..version import __version__
 
 VERBS = {
+    'list': 'list the configs, with their models and published results',
+    'config': 'print a config, and where each value comes from',
     'train': 'train a model',
     'test': 'test a checkpoint',
     'demo': 'draw what a model finds in images and videos',
