@@ -1,5 +1,5 @@
-# The roadmap from ResNet-50 to ConvNeXt-T: the ResNet, by the recipe of ConvNeXt-T without EMA. Top-1 78.82 (published).
-# The steps after it are beside this file.
+# The roadmap from ResNet-50 to ConvNeXt-T: the ResNet, by the recipe of ConvNeXt-T without EMA. Top-1 78.82
+# (published). The steps after it are beside this file.
 _base_ = '../classification/convnext_t.py'
 sample_settings = '_base_/sample/roadmap.py'
 

@@ -104,9 +104,7 @@ def compare(row: Row, counted: Complexity) -> dict[str, Difference]:
     return found
 
 
-def _dense(
-    table: str, stem: str, results: Sequence[paper.PublishedDense], scores: tuple[str, str]
-) -> Iterator[Row]:
+def _dense(table: str, stem: str, results: Sequence[paper.PublishedDense], scores: tuple[str, str]) -> Iterator[Row]:
     for one in results:
         data = '_22k' if one.data == 'ImageNet-22k' else ''
         config = f'configs/{stem.format(_letter(one.arch) + data)}.py'

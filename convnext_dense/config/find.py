@@ -1,4 +1,4 @@
-"""Finding a config file: at the path given, or among those that come with the package. Imports no torch or mmengine."""
+"""Finding a config file, as given or among those that come with the package. Imports no torch or mmengine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def packaged_configs() -> dict[str, Path]:
-    """The files of the configs that come with the package, by name, such as ``configs/seg/upernet_convnext_t_ade20k.py``.
+    """The files of the configs that come with the package, by name, such as ``configs/classification/convnext_t.py``.
 
     The parts that configs are made of, in ``configs/_base_/``, are not among them.
     """
@@ -30,12 +30,12 @@ def find_config(path: str) -> Path:
         if candidate.is_file():
             return candidate
     near = near_configs(path)
-    hint = f'did you mean {" or ".join(near)}?' if near else '`convnext-dense list` shows those that come with the package'
+    hint = f'did you mean {" or ".join(near)}?' if near else '`convnext-dense list` shows the packaged ones'
     raise UserError(f'no config at {path}: {hint}')
 
 
 def near_configs(name: str) -> list[str]:
-    """Up to 3 packaged configs whose names, with or without folder and ending, are like this one; the nearest first."""
+    """Up to 3 packaged configs whose names, with or without folder and ending, are like this one, nearest first."""
     configs = packaged_configs()
     by_stem: dict[str, str] = {Path(config).stem: config for config in configs}
     stem = Path(name).stem

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .read import Step, read_in_steps
-from .source import read_source
+from .source import Source
 
 Keys = tuple[str | int, ...]
 
@@ -50,10 +50,11 @@ def explain(
     origins: dict[Keys, Origin] = {}
     for step, cfg in read_in_steps(path, options, data, needs_data):
         before, values = values, dict(_values(cfg.to_dict()))
+        source = Source(step.file.resolve()) if step.file else None
         for keys, value in values.items():
             stated = _states(step.settings, keys)
             if stated or keys not in before or before[keys] != value:
-                origins[keys] = _origin(step, keys, stated)
+                origins[keys] = _origin(step, source, keys, stated)
     return [Value(keys, value, origins[keys]) for keys, value in values.items()]
 
 
@@ -85,10 +86,10 @@ def _states(settings: Any, keys: Keys) -> bool:
     return True
 
 
-def _origin(step: Step, keys: Keys, stated: bool) -> Origin:
-    if step.file is not None and (stated or step.name == 'file'):
-        place = read_source(step.file.resolve()).find(keys)
-        return Origin(_shown(place.file), place.line) if place else Origin(_shown(step.file))
+def _origin(step: Step, source: Source | None, keys: Keys, stated: bool) -> Origin:
+    if source is not None and (stated or step.name == 'file'):
+        place = source.find(keys)
+        return Origin(_shown(place.file), place.line) if place else Origin(_shown(source.file))
     if step.name == 'classes':
         return Origin(CLASSES)
     if keys[0] == 'param_scheduler' and not stated and not step.name.startswith('--without'):

@@ -1,15 +1,15 @@
 """The text of configs: which file sets a key, and in which line. Imports no torch or mmengine, and runs no config.
 
 A config is a Python file of assignments, ``_base_`` names the files that it inherits from, and dicts are merged key by
-key. That much can be read from the syntax tree. An expression that is neither a dict, a list nor a literal counts as one
-value.
+key. That much can be read from the syntax tree. An expression that is neither a dict, a list nor a literal counts as
+one value.
 """
 
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,12 +34,18 @@ class Place(NamedTuple):
 class Source:
     """The text of one config file, with its bases.
 
+    Args:
+        file: an absolute path.
+        known: files that were read before; those read now are added.
+
     Raises:
         OSError: if the file, or that of a base, can't be read.
         SyntaxError: if it is no Python.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, known: dict[Path, Source] | None = None) -> None:
+        known = {} if known is None else known
+        known[file] = self
         self.file = file
         self.assigned: dict[str, ast.expr] = {}
         self.items: list[tuple[tuple[Any, ...], ast.expr]] = []  # from lines such as default_hooks['ema'] = None
@@ -48,7 +54,7 @@ class Source:
                 self.assigned[target.id] = value
             elif (keys := _subscripts(target)) is not None:
                 self.items.append((keys, value))
-        self.bases = [read_source(base) for base in self._base_files()]
+        self.bases = [known.get(base) or Source(base, known) for base in self._base_files()]
 
     def find(self, keys: Sequence[str | int]) -> Place | None:
         """Where the value of a key of the merged config is set; None if neither the file nor a base sets it.
@@ -108,14 +114,9 @@ class Source:
             names = ast.literal_eval(node) if node is not None else []
         except ValueError:  # computed
             names = []
-        files = [self.file.parent / name for name in ([names] if isinstance(names, str) else names)]
+        names = [names] if isinstance(names, str) else names
+        files = [Path(os.path.normpath(self.file.parent / name)) for name in names]
         return [file for file in files if file.suffix == '.py' and file.is_file()]  # others are another package's
-
-
-@lru_cache(maxsize=None)
-def read_source(file: Path) -> Source:
-    """The text of a config, each file read once."""
-    return Source(file)
 
 
 def _assignments(body: Sequence[ast.stmt]) -> Iterator[tuple[ast.expr, ast.expr]]:

@@ -1,5 +1,5 @@
-# `--data sample` for Cascade Mask R-CNN: stages that train on 16 regions of an image, and a part of the images, so that
-# it ends within minutes on two cores.
+# `--data sample` for Cascade Mask R-CNN: stages that train on 16 regions of an image, and a part of the images, so
+# that it ends within minutes on two cores.
 _base_ = './detection.py'
 
 model = dict(

@@ -1,5 +1,5 @@
-# `--data sample` for the steps of the roadmap, about a minute each: fewer and smaller images than in classification.py,
-# and milder augmentation, for which so short a run has no time.
+# `--data sample` for the steps of the roadmap, about a minute each: fewer and smaller images than in
+# classification.py, and milder augmentation, since so short a run has no time to overfit.
 pretrained = None
 
 model = dict(mixup=dict(prob=0.1))

@@ -43,10 +43,7 @@ tta_pipeline = [
     dict(
         type='mmcv.TestTimeAug',
         transforms=[
-            [
-                dict(type='mmseg.Resize', scale=(480, side), keep_ratio=True)
-                for side in (96, 128, 160, 192, 224, 256)
-            ],
+            [dict(type='mmseg.Resize', scale=(480, side), keep_ratio=True) for side in (96, 128, 160, 192, 224, 256)],
             [dict(type='mmcv.RandomFlip', prob=0.0), dict(type='mmcv.RandomFlip', prob=1.0, direction='horizontal')],
             [dict(type='convnext_dense.LoadMask')],
             [dict(type='mmseg.PackSegInputs')],

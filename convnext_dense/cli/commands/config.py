@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ...errors import UserError
@@ -67,11 +68,11 @@ def _show(values: list[Value]) -> None:
     table.add_column('key', no_wrap=True)
     table.add_column('value', overflow='fold')
     table.add_column('set by', overflow='fold', style='dim')
-    sections = [one.keys[0] for one in values]
-    for i, one in enumerate(values):
-        long = sections[i : i + 2].count(sections[i]) == 2
-        if 0 < i and sections[i] != sections[i - 1] and (long or sections[i - 2 : i].count(sections[i - 1]) == 2):
+    sections = [list(group) for _, group in groupby(values, key=lambda one: one.keys[0])]
+    for before, section in zip([[], *sections], sections, strict=False):
+        if before and max(len(before), len(section)) > 1:
             table.add_row()
-        table.add_row(one.key, Text(repr(one.value)), Text(str(one.origin)))
+        for one in section:
+            table.add_row(one.key, Text(repr(one.value)), Text(str(one.origin)))
     console = Console(width=None if Console().is_terminal else 1000)
     console.print(table, highlight=False, markup=False)

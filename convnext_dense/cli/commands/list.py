@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...config.find import near_configs, packaged_configs
-from ...config.source import Source, read_source
+from ...config.source import Source
 from ...errors import UserError
 
 DETECTORS = {'mmdet.CascadeRCNN': 'Cascade Mask R-CNN', 'mmdet.MaskRCNN': 'Mask R-CNN'}
@@ -60,11 +60,13 @@ def entries() -> list[Entry]:
     from ...benchmark.published import rows
 
     published = {row.config: row for row in rows()}
+    sources: dict[Path, Source] = {}
     found = []
     for config, file in packaged_configs().items():
-        source, row = read_source(file), published.get(config)
+        source, row = sources.get(file) or Source(file, sources), published.get(config)
         params = float(row.params) if row and row.params else None
-        found.append(Entry(config, str(source.value('task')), model_name(source), params, dict(row.scores) if row else {}))
+        scores = dict(row.scores) if row else {}
+        found.append(Entry(config, str(source.value('task')), model_name(source), params, scores))
     return found
 
 
@@ -73,7 +75,10 @@ def fits(entry: Entry, pattern: str | None) -> bool:
     if pattern is None:
         return True
     wanted = pattern.lower()
-    texts = [text.lower() for text in (entry.config, Path(entry.config).stem, entry.task, entry.model)]
+    texts = [
+        text.lower()
+        for text in (entry.config, Path(entry.config).name, Path(entry.config).stem, entry.task, entry.model)
+    ]
     if any(sign in wanted for sign in '*?['):
         return any(fnmatchcase(text, wanted) for text in texts)
     return any(wanted in text for text in texts)
