@@ -7,8 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import paper
-from ..roadmap.measurements import ENDS
-from ..roadmap.network import TRACKS, config_of
+from ..roadmap.steps import ENDS, TRACKS, config_of
 
 if TYPE_CHECKING:
     from ..analysis.complexity import Complexity

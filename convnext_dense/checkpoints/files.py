@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ..errors import UserError
-from ..io.files import durable
+from ..io.files import durable_write
 from ..weights.fetch import locate
 from . import disk, manifest
 
@@ -26,7 +26,7 @@ def write(content: dict, path: str | Path) -> None:
     """
     path, meta = Path(path), content.get('meta', {})
     try:
-        with durable(path) as temporary:
+        with durable_write(path) as temporary:
             with open(temporary, 'wb') as raw:
                 file = manifest.HashingFile(raw)
                 try:
@@ -103,5 +103,5 @@ def is_ours(name: str) -> bool:
 
 
 def point_to(path: Path) -> None:
-    with durable(path.with_name(POINTER)) as temporary:
+    with durable_write(path.with_name(POINTER)) as temporary:
         temporary.write_text(str(path.resolve()))

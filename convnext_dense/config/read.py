@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 
 from ..errors import UserError
-from ..tasks.tasks import Task, set_classes, task_of
+from ..tasks import Task, set_classes, task_of
 from .find import find_config
 from .length import schedule_following
 from .sample import find_sample_settings, read_sample_settings
@@ -89,7 +89,7 @@ def read_in_steps(
     if needs_data:
         point_at(cfg, data)
         yield Step('--data'), cfg
-        set_classes(cfg, task.classes(cfg))
+        set_classes(cfg, task.count_classes(cfg))
         yield Step('classes'), cfg
 
 
@@ -101,7 +101,7 @@ def point_at(cfg: Config, data: str | None) -> None:
     """
     task = task_of(cfg)
     if data is not None:
-        task.point(cfg, _sample_root(task) if data == 'sample' else data)
+        task.point_at(cfg, _sample_root(task) if data == 'sample' else data)
 
 
 def _read_file(file: Path) -> Config:
@@ -157,7 +157,7 @@ def _nested(options: dict[str, Any]) -> dict[str, Any]:
 def _sample_root(task: Task) -> str:
     from ..sample_data.sample import ensure_sample
 
-    return str(ensure_sample() / task.sample)
+    return str(ensure_sample() / task.sample_folder)
 
 
 def _last_line(error: BaseException) -> str:

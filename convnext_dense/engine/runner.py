@@ -31,7 +31,7 @@ from ..checkpoints import disk, lock, manifest, resume
 from ..checkpoints import files as checkpoints
 from ..compat.checkpoint_loader import load_safely
 from ..errors import Stopped, UserError
-from ..io.files import check_folder
+from ..io.files import ensure_writable_folder
 from ..models.compiling import compile_backbone
 from ..registry import RUNNERS
 from ..version import __version__
@@ -72,7 +72,7 @@ class Runner(mmengine.runner.Runner):
 
     def __init__(self, model: nn.Module | dict, work_dir: str, **kwargs: object) -> None:
         load_safely()
-        check_folder(work_dir)
+        ensure_writable_folder(work_dir)
         # mmengine keeps loggers and the like by name: two runs of one process must not share theirs
         kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or Path(work_dir).name}-{next(_RUNS)}'
         self._lock: FileLock | None = None
