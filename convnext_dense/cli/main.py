@@ -20,6 +20,8 @@ from .arguments import parse_options
 from .parser import Parser
 
 VERBS = {
+    'list': 'list the configs, with their models and published results',
+    'config': 'print a config, and where each value comes from',
     'train': 'train a model',
     'test': 'test a checkpoint',
     'demo': 'draw predictions on images and videos',

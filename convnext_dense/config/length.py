@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from mmengine.config import Config
+from typing import TYPE_CHECKING
 
 from ..errors import UserError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def set_length(cfg: Config, epochs: int | None = None, iters: int | None = None) -> None:

@@ -15,6 +15,9 @@ from ..tasks import TASKS, task_of
 if TYPE_CHECKING:  # the command line names the techniques before mmengine is imported
     from mmengine.config import Config, ConfigDict
 
+if TYPE_CHECKING:  # the command line names the techniques before mmengine is imported
+    from mmengine.config import Config, ConfigDict
+
 OLD_EPOCHS = 90
 MIXING = {'mixup_alpha': 1.0, 'cutmix_alpha': 0.0}  # timm's defaults
 
