@@ -67,7 +67,9 @@ class Parser(argparse.ArgumentParser):
         argv = list(args or [])
         if not {'-h', '--help'} & set(argv):
             self._check_flags(argv)
-        parsed, unknown = self.parse_known_args(argv, namespace)
+        # flags may stand between positional arguments, also where the first of those may be left out
+        parse = self.parse_known_args if '--' in argv else self.parse_known_intermixed_args
+        parsed, unknown = parse(argv, namespace)
         if unknown:
             self.error(self._unexpected(unknown[0]))
         return parsed

@@ -51,6 +51,43 @@ def packaged(path: str) -> Path:
     return _packaged_folder() / path.removeprefix('configs/')
 
 
+def find_work_dir(checkpoint: str | Path) -> Path | None:
+    """The work dir of the run that a checkpoint is of: the folder that holds it and the config that the run saved.
+
+    Args:
+        checkpoint: a work dir, or a checkpoint in one.
+
+    Returns:
+        None if there is no config in that folder.
+    """
+    folder = Path(checkpoint) if Path(checkpoint).is_dir() else Path(checkpoint).parent
+    return folder if _saved_configs(folder) else None
+
+
+def find_run_config(checkpoint: str | Path) -> Path:
+    """The config that a run saved in its work dir, with all its settings and the place of its data.
+
+    Args:
+        checkpoint: a work dir, or a checkpoint in one.
+
+    Raises:
+        UserError: if there is none.
+    """
+    work_dir = find_work_dir(checkpoint)
+    if work_dir is None:
+        if not Path(checkpoint).exists():
+            raise UserError(f'no run at {checkpoint}: check the path')
+        raise UserError(f'{checkpoint} is not from the work dir of a run, which has a config: give CONFIG before it')
+    return _saved_configs(work_dir)[-1]
+
+
+def _saved_configs(folder: Path) -> list[Path]:
+    """Config files in a folder that has checkpoints or logs of a run, the newest last."""
+    if not any(folder.glob('*.pth')):
+        return []
+    return sorted(folder.glob('*.py'), key=lambda file: file.stat().st_mtime)
+
+
 def _packaged_folder() -> Path:
     """``configs/`` inside an installed package, beside the package in a checkout."""
     return PACKAGE / 'configs' if (PACKAGE / 'configs').is_dir() else PACKAGE.parent / 'configs'
