@@ -1,12 +1,4 @@
-"""Print a config as a run would have it, and where each value comes from.
-
-config CONFIG                          all values, each with the file and line that set it
-config CONFIG optim_wrapper            those under a key
-config CONFIG --data sample            with the settings for the sample
-config CONFIG --cfg-options KEY=VALUE  with changes of yours
-
-Keys are written as --cfg-options takes them. Without --data PATH no data are needed.
-"""
+"""Print a config as a run would have it, with the place that set each value."""
 
 from __future__ import annotations
 
@@ -14,24 +6,16 @@ import argparse
 import difflib
 import json
 from itertools import groupby
-from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ...config.provenance import Value, explain
 from ...errors import UserError
-from ..arguments import add_config_arguments
-
-if TYPE_CHECKING:
-    from ...config.provenance import Value
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_config_arguments(parser)
-    parser.add_argument('key', nargs='?', metavar='KEY', help='print what is under this key, such as model.backbone')
-    parser.add_argument('--json', action='store_true', help='print JSON')
 
 
 def run(args: argparse.Namespace) -> None:
-    from ...config.provenance import explain
-
     needs_data = args.data not in (None, 'sample')
     values = explain(args.config, args.cfg_options, args.data, needs_data)
     if args.key is not None:
@@ -55,20 +39,17 @@ def under(key: str, values: list[Value]) -> list[Value]:
     if found:
         return found
     keys = {'.'.join(map(str, one.keys[:depth])): None for one in values for depth in range(1, len(one.keys) + 1)}
-    near = difflib.get_close_matches(key, keys, n=1) or [', '.join(k for k in keys if '.' not in k)]
+    near = [one for one in keys if one.startswith(key)] or difflib.get_close_matches(key, keys, n=1)
+    near = near or [', '.join(one for one in keys if '.' not in one)]
     raise UserError(f'no key {key!r} in the config; did you mean {near[0]}?')
 
 
 def _show(values: list[Value]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     table = Table(box=None, pad_edge=False)
     table.add_column('key', no_wrap=True)
     table.add_column('value', overflow='fold')
     table.add_column('set by', overflow='fold', style='dim')
-    sections = [list(group) for _, group in groupby(values, key=lambda one: one.keys[0])]
+    sections = [list(section) for _, section in groupby(values, key=lambda one: one.keys[0])]
     for before, section in zip([[], *sections], sections, strict=False):
         if before and max(len(before), len(section)) > 1:
             table.add_row()

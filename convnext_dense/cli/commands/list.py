@@ -1,10 +1,4 @@
-"""List the configs that come with the package, with task, model, parameters and published result.
-
-list                  all of them
-list seg              those with "seg" in their path, task or model
-list 'convnext_?_384' those whose path or name a pattern fits
-list --count          count the parameters that nobody published, which takes a minute
-"""
+"""List the configs that come with the package, read as text: without torch, mmengine or running them."""
 
 from __future__ import annotations
 
@@ -12,17 +6,26 @@ import argparse
 import difflib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from ...benchmark.published import rows
 from ...config.find import near_configs, packaged_configs
 from ...config.source import Source
 from ...errors import UserError
+from ...roadmap.steps import ENDS
 
-DETECTORS = {'mmdet.CascadeRCNN': 'Cascade Mask R-CNN', 'mmdet.MaskRCNN': 'Mask R-CNN'}
-HEADS = {'convnext_dense.UPerHead': 'UPerNet'}
+HEADS = {  # by the type of the model, or of its decode_head
+    'mmdet.CascadeRCNN': 'Cascade Mask R-CNN',
+    'mmdet.MaskRCNN': 'Mask R-CNN',
+    'convnext_dense.UPerHead': 'UPerNet',
+}
 
 
 class Entry(NamedTuple):
@@ -31,20 +34,15 @@ class Entry(NamedTuple):
     config: str
     task: str
     model: str
-    params: float | None  # 10^6; None if unknown
+    params: float | None  # 10^6; None if none are published
     scores: dict[str, float]  # published, in percent
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('pattern', nargs='?', metavar='PATTERN', help='a part of the path, task or model, or a glob')
-    parser.add_argument('--count', action='store_true', help='count the parameters that are not published')
-    parser.add_argument('--json', action='store_true', help='print JSON')
-
-
 def run(args: argparse.Namespace) -> None:
-    found = [entry for entry in entries() if fits(entry, args.pattern)]
+    known = entries()
+    found = [entry for entry in known if args.pattern is None or fits(entry, args.pattern)]
     if not found:
-        near = _near(args.pattern)
+        near = _near(args.pattern, known)
         hint = f'did you mean {" or ".join(near)}?' if near else '`convnext-dense list` shows all'
         raise UserError(f'no config fits {args.pattern!r}: {hint}')
     if args.count:
@@ -56,9 +54,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def entries() -> list[Entry]:
-    """All packaged configs, read as text."""
-    from ...benchmark.published import rows
-
+    """All packaged configs."""
     published = {row.config: row for row in rows()}
     sources: dict[Path, Source] = {}
     found = []
@@ -70,15 +66,10 @@ def entries() -> list[Entry]:
     return found
 
 
-def fits(entry: Entry, pattern: str | None) -> bool:
+def fits(entry: Entry, pattern: str) -> bool:
     """Whether an entry's path, name, task or model has the pattern as a part, or fits it as a glob."""
-    if pattern is None:
-        return True
-    wanted = pattern.lower()
-    texts = [
-        text.lower()
-        for text in (entry.config, Path(entry.config).name, Path(entry.config).stem, entry.task, entry.model)
-    ]
+    wanted, path = pattern.lower(), Path(entry.config)
+    texts = [text.lower() for text in (entry.config, path.name, path.stem, entry.task, entry.model)]
     if any(sign in wanted for sign in '*?['):
         return any(fnmatchcase(text, wanted) for text in texts)
     return any(wanted in text for text in texts)
@@ -88,44 +79,37 @@ def model_name(source: Source) -> str:
     """A config's model as papers call it, such as ``UPerNet, ConvNeXt-T``."""
     backbone = source.value('model', 'backbone', 'type')
     if backbone == 'convnext_dense.RoadmapNet':
-        name = f'roadmap {source.value("model", "backbone", "track")}: {source.value("model", "backbone", "step")}'
-    else:
-        arch = source.value('model', 'backbone', 'arch')
-        size = ('XL' if arch == 'xlarge' else arch[0].upper()) if isinstance(arch, str) else 'custom'
-        version = ' V2' if source.value('model', 'backbone', 'version') == 2 else ''
-        isotropic = 'isotropic ' if backbone == 'convnext_dense.IsotropicConvNeXt' else ''
-        name = f'{isotropic}ConvNeXt{version}-{size}'
-    head = DETECTORS.get(source.value('model', 'type')) or HEADS.get(source.value('model', 'decode_head', 'type'))
+        start, _ = ENDS[source.value('model', 'backbone', 'track')]
+        return f'roadmap from {start}: {source.value("model", "backbone", "step")}'
+    arch = source.value('model', 'backbone', 'arch')
+    version = ' V2' if source.value('model', 'backbone', 'version') == 2 else ''
+    isotropic = 'isotropic ' if backbone == 'convnext_dense.IsotropicConvNeXt' else ''
+    name = f'{isotropic}ConvNeXt{version}-{"XL" if arch == "xlarge" else arch[0].upper()}'
+    head = HEADS.get(source.value('model', 'type')) or HEADS.get(source.value('model', 'decode_head', 'type'))
     return f'{head}, {name}' if head else name
 
 
-def _near(pattern: str) -> list[str]:
-    """Words of the configs that are like the pattern, else configs whose names are."""
-    words = {word for entry in entries() for text in entry[:3] for word in re.findall(r'[a-z0-9]+', text.lower())}
+def _near(pattern: str, known: Sequence[Entry]) -> list[str]:
+    """Up to 2 words of the configs that are like the pattern, else configs whose names are."""
+    words = {word for entry in known for text in entry[:3] for word in re.findall(r'[a-z0-9]+', text.lower())}
     return difflib.get_close_matches(pattern.lower(), sorted(words), n=2, cutoff=0.7) or near_configs(pattern)
 
 
-def _counted(found: Iterable[Entry]) -> list[Entry]:
-    from rich.console import Console
-    from rich.progress import track
-
-    from ...analysis.complexity import count_config
+def _counted(found: list[Entry]) -> list[Entry]:
+    """The entries with counted parameters where none are published."""
+    from ...analysis.complexity import count_config  # which imports torch
     from ...config.read import read_config
 
     terminal = Console(stderr=True)
-    shown = track(list(found), 'counting', console=terminal, transient=True, disable=not terminal.is_terminal)
-    return [
-        entry
-        if entry.params is not None
-        else entry._replace(params=count_config(read_config(entry.config, needs_data=False)).params / 1e6)
-        for entry in shown
-    ]
+    counted = []
+    for entry in track(found, 'counting', console=terminal, transient=True, disable=not terminal.is_terminal):
+        if entry.params is None:
+            entry = entry._replace(params=count_config(read_config(entry.config, needs_data=False)).params / 1e6)
+        counted.append(entry)
+    return counted
 
 
 def _show(found: list[Entry]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     table = Table(box=None, pad_edge=False)
     for column in ('config', 'task', 'model', 'parameters', 'published (%)'):
         table.add_column(column, justify='right' if column == 'parameters' else 'left', overflow='fold')
