@@ -58,7 +58,7 @@ class Parser(argparse.ArgumentParser):
         )
         self.example = example
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse the arguments.
 
         Raises:

@@ -97,6 +97,7 @@ def test_a_run_needs_no_config(run, image_folder, tmp_path, capsys, monkeypatch)
 
 def test_report_shows_curves_results_and_images(run, image_folder, capsys):
     assert test(image_folder, run, '--out', str(run / 'metrics.json'), '--show-dir', str(run / 'show')) == 0
+    capsys.readouterr()
     assert run_verb('report', [str(run.parent)]) == 0
     said = capsys.readouterr().out.strip().splitlines()[-1]
     page = Path(said.removeprefix('the page is at ')).read_text()
