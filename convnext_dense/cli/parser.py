@@ -80,6 +80,8 @@ class Parser(argparse.ArgumentParser):
             names = missing.split(', ')
             said = f'{" and ".join(names)} {"is" if len(names) == 1 else "are"} missing'
             message = f'{said}, for example: {self.prog} {self.example}'
+            if 'CONFIG' in names:
+                message += ' (`convnext-dense list` shows all configs)'
         raise UserError(message.removeprefix('argument '))
 
     def _check_flags(self, argv: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from ...analysis.report import page
 from ...analysis.show import INDEX
 from ...errors import UserError
 
-# What a test leaves in a work dir, and the page shows.
+# Files in a work dir that `test` writes and the page shows.
 RESULTS = {'test results': 'metrics.json', 'images': f'show/{INDEX}'}
 
 

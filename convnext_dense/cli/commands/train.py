@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def resume_command(args: argparse.Namespace) -> str:
-    """The command line that goes on with the run."""
+    """The command line that continues the run."""
     once = argparse.ArgumentParser(add_help=False)
     once.add_argument('--resume', nargs='?')
     once.add_argument('--pretrained')
