@@ -244,9 +244,10 @@ def test_unknown_verb_and_no_verb(capsys):
 
 def test_a_verb_without_anything_says_what_to_give_it(error):
     assert cli.run_verb('train', []) == 2
-    assert error().startswith('error: CONFIG is missing, for example: ')
+    line = error()
+    assert line.startswith('error: CONFIG is missing, for example: ') and '`convnext-dense list` shows' in line
     assert cli.run_verb('test', ['configs/classification/convnext_a.py']) == 2
-    assert error().startswith('error: CHECKPOINT is missing, for example: ')
+    assert error().startswith('error: CHECKPOINT is missing, a file or the work dir of a run: ')
 
 
 def test_debug_shows_the_traceback(capsys):

@@ -36,6 +36,15 @@ def test_wrong_arguments(arguments, expected):
     assert expected in str(error.value)
 
 
+def test_flags_may_stand_anywhere():
+    args = build_parser('test').parse_args(['c.py', '--data', 'sample', 'w.pth'])
+    assert (args.config, args.checkpoint) == ('c.py', 'w.pth')
+    args = build_parser('test').parse_args(['--tta', 'w', '--data', 'sample'])
+    assert (args.config, args.checkpoint) == (None, 'w')
+    args = build_parser('demo').parse_args(['c.py', 'w', '--score', '0.5', 'a.jpg', 'b.jpg'])
+    assert (args.config, args.checkpoint, args.input) == ('c.py', 'w', ['a.jpg', 'b.jpg'])
+
+
 def test_negative_numbers_and_what_follows_two_dashes_are_no_flags():
     assert build_parser('train').parse_args(['c.py', '--seed', '-1']).seed == -1
     assert build_parser('demo').parse_args(['--', 'c.py', 'w', '--odd.jpg']).input == ['--odd.jpg']

@@ -30,7 +30,7 @@ CONFIGS = {
     'detector': 'configs/det/cascade_convnext_t_coco.py',
     'segmentor': 'configs/seg/upernet_convnext_t_ade20k.py',
 }
-PHOTOS = 128  # images that the loader is measured on
+PHOTOS = 128  # drawn images for the loader, where no data are given
 
 
 def run(args: argparse.Namespace) -> int:
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _setting(args: argparse.Namespace, whats: list[str], dtypes: list[str]) -> dict:
-    """What was asked for; a batch or size of None is each thing's own, which its series tells."""
+    """The arguments as the JSON has them; batch or size is None where the default of each measurement applies."""
     return {
         'what': whats,
         'arch': args.arch if {'forward', 'train'} & set(whats) else None,
@@ -63,7 +63,7 @@ def _setting(args: argparse.Namespace, whats: list[str], dtypes: list[str]) -> d
         'size': args.size,
         'device': args.device,
         'dtypes': dtypes,
-        'layout': 'channels_last',  # of ours; each row has its own
+        'layout': 'channels_last',  # of our models; each row names its own
         'compiled': args.compile,
         'inference': args.inference,
     }

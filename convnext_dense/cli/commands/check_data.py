@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def check_and_print(cfg: Config, name: str, workers: int | None = None, skip: bool = False) -> CheckResult:
-    """Check the data of a config, which points at them already, with a bar, and print what came out.
+    """Check the data of a config with a progress bar, and print the result.
 
     Args:
         cfg: the config.
@@ -79,7 +79,7 @@ def check_and_print(cfg: Config, name: str, workers: int | None = None, skip: bo
 
 
 def as_json(cfg: Config, checked: CheckResult) -> dict[str, Any]:
-    """What came out, as plain values."""
+    """The result of a check as plain values, for JSON."""
     data = checked.data
     rows = zip(data.splits, checked.scans, strict=True)
     of_split = dict(zip((split.name for split in data.splits), checked.class_counts, strict=True))
@@ -139,7 +139,7 @@ def _splits_table(checked: CheckResult, column: CountColumn | None) -> Table:
 
 
 def _classes_table(checked: CheckResult, column: CountColumn | None) -> Table:
-    """A row for each class, or for the most and the least frequent, with bars of their shares."""
+    """A table with a row and bars for each class; of many classes, for the most and the least frequent."""
     data = checked.data
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column('\nclass', no_wrap=True, max_width=24)

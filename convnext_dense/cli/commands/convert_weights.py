@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: bool) -> dict:
-    """What the format's own files have around the weights."""
+    """The content of the file: the weights, as files of the format wrap them."""
     if safetensors:
         return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
     if to == OFFICIAL.name:
@@ -72,20 +72,20 @@ def _write(content: dict, target: Path, safetensors: bool) -> None:
 
 
 def _saved(content: dict) -> memoryview:
-    """In memory, since a file that can't be written makes torch's writer hide the error."""
+    """The bytes of a checkpoint, made in memory: torch's writer hides the error of a file that can't be written."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getbuffer()
 
 
 def _parts(names: Iterable[str]) -> str:
-    """How many tensors of each part of a model."""
+    """Count the tensors of each part of a model, in words."""
     counts = Counter('.'.join(name.split('.')[: 2 if name.startswith('backbone.') else 1]) for name in names)
     return ', '.join(f'{part} ({count} tensors)' for part, count in counts.items()) or 'nothing'
 
 
 def _notes(to: str, arch: Arch, weights: Weights) -> list[str]:
-    """What the files can't say, and the libraries have to be told."""
+    """Settings that are not in the file and that the library needs to load it."""
     notes = [weights.variant.note] if weights.variant.note else []
     eps = weights.variant.final_norm_eps or EPS
     if to == HF.name:

@@ -52,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 class _Demo:
+    """Draws inputs, and counts those that fail."""
+
     def __init__(self, predict: Predictor, batch_size: int, score: float, bar: Progress) -> None:
         self.predict = predict
         self.batch_size = batch_size
@@ -60,7 +62,7 @@ class _Demo:
         self.failed: list[str] = []
 
     def draw_images(self, outputs: dict[str, list[Path]], results_file: Path) -> None:
-        """Draw each, and write what is in all of them to one file, also when it is interrupted."""
+        """Draw each image, and write the results of all to one file, also when interrupted."""
         task = self.bar.add_task('images', total=len(outputs))
 
         def failed(path: ImageLike, error: UserError) -> None:
@@ -81,7 +83,7 @@ class _Demo:
             _write_json(entries, results_file)
 
     def draw_video(self, path: str, drawn: Path, results_file: Path) -> None:
-        """Draw each frame, and write what is in each."""
+        """Draw each frame, and write the results of all frames to a file."""
         try:
             video = Video(path)
         except UserError as error:
@@ -96,7 +98,7 @@ class _Demo:
             )
 
     def _drawn_frames(self, video: Video, path: str, entries: list[dict]) -> Iterator[np.ndarray]:
-        """The frames as drawn, each with its entry."""
+        """Draw the frames one after the other, and append the result of each to ``entries``."""
         task = self.bar.add_task(Path(path).name, total=video.count)
         frames, again = tee(video)
         for frame, result in zip(again, self.predict.batch(frames, self.batch_size), strict=True):
@@ -112,7 +114,7 @@ class _Demo:
 
 
 def _write_json(entries: Sequence[Mapping], path: Path) -> None:
-    """A list with an entry on each line."""
+    """Write a JSON list with one entry per line."""
     lines = ',\n'.join(map(json.dumps, entries))
     try:
         with atomic_write(path) as temporary:

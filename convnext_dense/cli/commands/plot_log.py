@@ -71,7 +71,7 @@ def _add_row(table: Table, name: str, points: Sequence, form: str, unit: str, be
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """A curve in one line, each character the mean of its share of the values; a blank where it is no number."""
+    """A curve as one line of bars, each the mean of consecutive values; a blank where the mean is not finite."""
     count = min(WIDTH, len(values))
     bounds = [round(i * len(values) / count) for i in range(count + 1)]
     means = [sum(values[a:b]) / (b - a) for a, b in pairwise(bounds)]

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
         content = _read(args.document, args.track)
     else:
         track = args.track or 'resnet50'
-        # the log of training is not part of the JSON
+        # the log of training goes to stderr: stdout is for the JSON
         with redirect_stdout(sys.stderr) if args.json else nullcontext():
             training = _training(args, track)
         content = document(track, _timing(args.time, track) if args.time else None, training)
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _training(args: argparse.Namespace, track: str) -> dict | None:
-    """Train what is left to train, and return what is known by then."""
+    """Train the runs that are not finished, and return the results of all; without --train, those of finished runs."""
     if not args.train:
         return results(args.work_dir, track) if args.work_dir else None
     name = f'roadmap_{track}' + ('_sample' if args.data == 'sample' else '')

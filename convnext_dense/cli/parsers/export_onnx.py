@@ -1,8 +1,7 @@
 """Export a model as an ONNX file, or as a program of torch.export, and check the file against PyTorch.
 
-convnext-dense export-onnx CONFIG CHECKPOINT OUT.onnx --check
+convnext-dense export-onnx WORK_DIR OUT.onnx --check    the newest checkpoint of a run, with its own config
 convnext-dense export-onnx CONFIG CHECKPOINT OUT.pt2 --task-output features --dynamic --check street.jpg
-convnext-dense export-onnx CONFIG WORK_DIR OUT.onnx --data sample       for a model trained with --data sample
 
 Outputs, by task, the default first:
   classification  logits, probabilities, features
@@ -27,21 +26,18 @@ from ...export.limits import DYNAMIC_MIN, EQUAL_PIXELS, SAME_INSTANCES, TOLERANC
 from ...io.files import ensure_writable_files
 from ...tasks import TASKS
 from ..arguments import (
-    EXAMPLE_CONFIG,
     EXAMPLE_RUN,
-    add_checkpoint_argument,
-    add_config_arguments,
+    add_model_arguments,
     add_trust_argument,
     add_weights_argument,
-    check_config_and_checkpoint,
+    check_model,
 )
 
-EXAMPLE = f'{EXAMPLE_CONFIG} {EXAMPLE_RUN} model.onnx --data sample --check'
+EXAMPLE = f'{EXAMPLE_RUN} model.onnx --check'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_config_arguments(parser, roots=False)
-    add_checkpoint_argument(parser)
+    add_model_arguments(parser)
     outputs = dict.fromkeys(name for task in TASKS.values() for name in task.exports)
     parser.add_argument('out', metavar='OUT', help='file to write: .onnx, or .pt2 for torch.export')
     parser.add_argument(
@@ -76,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    check_config_and_checkpoint(args)
+    check_model(args)
     out = Path(args.out)
     if out.suffix not in ('.onnx', '.pt2'):
         raise UserError(f'{out}: name a file that ends in .onnx, or in .pt2 for torch.export')
