@@ -92,7 +92,7 @@ def point_at(cfg: Config, data: str | None) -> None:
 
 
 def _sample_root(task: Task) -> str:
-    from ..sample_data.sample import ensure_sample
+    from ..sample_data.create import ensure_sample
 
     return str(ensure_sample() / task.sample)
 

@@ -238,7 +238,7 @@ def test_averaged_weights(files, tmp_path, predictors):
 
 
 def test_sample_settings_need_no_sample(files, predictors, monkeypatch):
-    monkeypatch.setattr('convnext_dense.sample_data.sample.ensure_sample', lambda: 1 / 0)
+    monkeypatch.setattr('convnext_dense.sample_data.create.ensure_sample', lambda: 1 / 0)
     assert predictor(files, 'classification')._transform.transforms[1].size == (48, 48)
     assert load(files / 'classification.py', files / 'classification.pth')._transform.transforms[1].size == (224, 224)
     predict = predictor(files, 'detection', options={'model.test_cfg.rcnn.max_per_img': 5})

@@ -36,7 +36,7 @@ from ...config.read import read_config
 from ...errors import UserError
 from ...io.files import ensure_writable_folder
 from ...models.convnext import SIZES
-from ...sample_data.sample import ensure_sample
+from ...sample_data.create import ensure_sample
 
 # What is measured: images in a batch, their height and width. A training step takes three times a forward pass.
 DEFAULTS: dict[str, tuple[int, tuple[int, int]]] = {

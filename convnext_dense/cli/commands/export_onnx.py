@@ -136,6 +136,6 @@ def _existing(path: str) -> Path:
 
 
 def _sample_images() -> list[Path]:
-    from ...sample_data.sample import ensure_sample
+    from ...sample_data.create import ensure_sample
 
     return sorted((ensure_sample() / 'coco' / 'val2017').glob('*.jpg'))[:SAMPLE_IMAGES]
