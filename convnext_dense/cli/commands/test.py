@@ -20,7 +20,7 @@ from ...config.machine import fit_to_machine
 from ...config.read import read_config
 from ...engine import Runner
 from ...errors import UserError
-from ...evaluation.names import split_names
+from ...evaluation.metric_names import split_metric_names
 from ...io.files import ensure_writable_files
 from ...weights.reader import trust_pickle
 from ..arguments import add_compile_argument, add_run_arguments, add_trust_argument
@@ -109,7 +109,7 @@ def _per_class_table(kind: str, per_class: dict[str, dict[str, float]]) -> str:
 
 def _table(metrics: dict[str, float]) -> str:
     """Rows of metrics, a column for each kind of weights."""
-    kinds, names = split_names(metrics)
+    kinds, names = split_metric_names(metrics)
     lines = [f'{"":<18}' + ''.join(f'{kind:>10}' for kind in kinds)]
     for name in names:
         values = (metrics.get(f'{kind}/{name}') for kind in kinds)
