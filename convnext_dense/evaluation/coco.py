@@ -15,7 +15,7 @@ from pycocotools import mask as rle
 from ..errors import UserError
 from ..io.coco_format import CocoResult, Instance
 from ..registry import METRICS
-from ..results.results import encode_masks
+from ..results import encode_masks
 
 PREFIXES = {'bbox': 'box', 'segm': 'mask'}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import logging
 import os
 import re
@@ -98,6 +99,14 @@ def read_with_retries(path: str | Path, retry_missing: bool = False) -> bytes:
                 logging.getLogger('mmengine').warning(f'{path} was read at attempt {attempt} (before: {last_error})')
             return content
     raise AssertionError
+
+
+def check_input(name: str) -> None:
+    """Raise a UserError if an input is neither a path that exists nor a pattern of paths, such as ``*.jpg``."""
+    if '://' in name:
+        raise UserError(f'{name} is a URL: download the file and name its path')
+    if not os.path.exists(name) and not glob.has_magic(name):
+        raise UserError(f'no image, folder or video at {name}: check the path')
 
 
 def ensure_writable_folder(folder: str | Path, name: str = 'work dir', option: str = '--work-dir') -> None:

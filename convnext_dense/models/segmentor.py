@@ -22,8 +22,8 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..registry import MODELS
-from .convnext import format_for_heads
 from .label_map import Window, label_map
+from .memory_format import format_for_heads
 
 # The recipe's own choice: ignored pixels count in the mean of the loss.
 warnings.filterwarnings('ignore', message='Default ``avg_non_ignore`` is False')

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from ..archs import ARCHS, ArchSettings
 from ..errors import UserError
-from ..models.convnext import SIZES, Size
 
 STAGES = range(4)
 
@@ -362,7 +362,7 @@ class Arch(NamedTuple):
     """What a state dict tells about a backbone."""
 
     version: int
-    size: Size
+    size: ArchSettings
     name: str | None  # None where it is no published size
 
     def __str__(self) -> str:
@@ -384,6 +384,6 @@ def arch_of(state_dict: Mapping[str, Tensor]) -> Arch:
         places = re.compile(rf'backbone\.(stages\.{s}\.\d+\.dwconv|downsample_layers\.{s}\.\d+)\.weight$')
         kernels = (t for name, t in state_dict.items() if places.match(name) and t.ndim == 4)
         dims.append(len(next(kernels, ())))
-    size = Size((depths[0], depths[1], depths[2], depths[3]), (dims[0], dims[1], dims[2], dims[3]))
+    size = ArchSettings((depths[0], depths[1], depths[2], depths[3]), (dims[0], dims[1], dims[2], dims[3]))
     version = 2 if any('.grn.' in name for name in state_dict) else 1
-    return Arch(version, size, next((name for name, known in SIZES.items() if known == size), None))
+    return Arch(version, size, next((name for name, known in ARCHS.items() if known == size), None))

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..archs import ISOTROPIC_ARCHS, IsotropicSettings
 from ..errors import UserError
 from ..models.convnext import ConvNeXt
-from ..models.isotropic import ISOTROPIC_SIZES, IsotropicConvNeXt, IsotropicSize
+from ..models.isotropic import IsotropicConvNeXt
 from .fetch import locate
 from .formats import OURS, STAGES, Arch, Converted, arch_of, convert
 from .hub_config import Variant, check_final_norm, variant_of
@@ -218,8 +219,8 @@ def _network_for(trunk: Mapping[str, Tensor], arch: Arch) -> nn.Module:
     scaled = float(any(name.endswith('.gamma') and '.grn.' not in name for name in trunk))
     if 'stem.weight' in trunk:
         blocks = len({name.split('.')[1] for name in trunk if name.startswith('blocks.')})
-        sizes = {size: name for name, size in ISOTROPIC_SIZES.items()}
-        name = sizes.get(IsotropicSize(blocks, len(trunk['stem.weight'])), 'of these weights')
+        sizes = {size: name for name, size in ISOTROPIC_ARCHS.items()}
+        name = sizes.get(IsotropicSettings(blocks, len(trunk['stem.weight'])), 'of these weights')
         return IsotropicConvNeXt(name, layer_scale_init_value=scaled)
     indices = None if 'norm.weight' in trunk else [s for s in STAGES if f'norm{s}.weight' in trunk]
     depths, dims = ([max(1, n) for n in numbers] for numbers in arch.size)
