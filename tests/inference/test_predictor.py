@@ -180,8 +180,8 @@ def test_images_that_cannot_be_used_are_handed_back(predictors, tmp_path):
     assert [result.labels.shape for result in results] == [(40, 40), (40, 50)]
     assert failed == [
         f'bad image {bad} (no image)',
-        'bad image array (2000 x 1 is too thin for the network)',
-        'bad image array (2000 x 3 is too thin for the network)',
+        'bad image array (height 1, width 2000: too thin for the network)',
+        'bad image array (height 3, width 2000: too thin for the network)',
         'an image as an array is uint8 (H, W, 3) in RGB, not float64 (40, 40, 3)',
     ]
     with pytest.raises(UserError, match='bad image'):
