@@ -13,6 +13,7 @@ from ...export.graphs import Graph
 from ...export.limits import DYNAMIC_MIN
 from ...export.write import INPUT, check_shape, write
 from ...inference.predictor import Predictor, load
+from ...io.image_size import ImageSize
 from ...version import __version__
 from ...weights.reader import trust_pickle
 
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
         trust_pickle(checkpoints.find(args.checkpoint))
     predict = load(args.config, args.checkpoint, args.weights, 'cpu', args.data, args.cfg_options)
     graph = predict.graph(args.task_output)
-    shape = tuple(args.shape or predict.input_shape)
+    shape = ImageSize(*(args.shape or predict.input_shape))
     check_shape(graph, shape, args.dynamic)
 
     console = Console(highlight=False, soft_wrap=True)
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: tuple[int, int]) -> dict[str, object]:
+def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: ImageSize) -> dict[str, object]:
     """The metadata of the file."""
     return {
         'producer': f'convnext_dense {__version__}',
@@ -71,7 +72,7 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: tu
     }
 
 
-def _input_says(graph: Graph, shape: tuple[int, int], dynamic: bool) -> str:
+def _input_says(graph: Graph, shape: ImageSize, dynamic: bool) -> str:
     count = 'N' if dynamic and not graph.one_image else '1'
     size = 'H, W' if dynamic else f'{shape[0]}, {shape[1]}'
     says = f'float32 ({count}, 3, {size}), RGB values from 0 to 255'
@@ -82,6 +83,6 @@ def _input_says(graph: Graph, shape: tuple[int, int], dynamic: bool) -> str:
 
 
 def _sample_images() -> list[Path]:
-    from ...sample_data.sample import ensure_sample
+    from ...sample_data.create import ensure_sample
 
     return sorted((ensure_sample() / 'coco' / 'val2017').glob('*.jpg'))[:SAMPLE_IMAGES]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,10 +19,8 @@ from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
 from convnext_dense.errors import UserError
-from convnext_dense.sample_data.landscape import REGIONS
-from convnext_dense.sample_data.page import Page
-from convnext_dense.sample_data.pen import Pen, box
-from convnext_dense.sample_data.sample import (
+from convnext_dense.io.image_size import ImageSize
+from convnext_dense.sample_data.create import (
     CACHE_VARIABLE,
     FULL,
     MANIFEST,
@@ -30,8 +29,11 @@ from convnext_dense.sample_data.sample import (
     ensure_sample,
     sample_root,
 )
+from convnext_dense.sample_data.landscape import REGIONS
+from convnext_dense.sample_data.page import Page
+from convnext_dense.sample_data.pen import Pen, box
 from convnext_dense.sample_data.things import THINGS, Thing
-from convnext_dense.sample_data.writer import _runs
+from convnext_dense.sample_data.writer import _run_lengths
 
 SIZE = SampleSize(train_portraits=24, val_portraits=12, train_scenes=60, val_scenes=4)
 TINY = SampleSize(train_portraits=12, val_portraits=12, train_scenes=5, val_scenes=2)
@@ -123,8 +125,17 @@ def test_says_so_when_it_draws(tmp_path: Path, capfd: pytest.CaptureFixture) -> 
     folder = ensure_sample(tmp_path, size=LEAST, workers=1)
     out, err = capfd.readouterr()
     assert out == ''
-    assert len(err.splitlines()) == 2
-    assert all(str(folder) in line for line in err.splitlines())
+    first, last = err.splitlines()
+    assert first == f'drawing the sample data once, 4 images, about 1 s, into {folder}'
+    assert re.fullmatch(rf'the sample data is ready after \d+ s in {folder}', last)
+
+
+def test_the_estimate_is_for_the_images_and_the_workers(monkeypatch: pytest.MonkeyPatch, capfd, tmp_path) -> None:
+    monkeypatch.setattr('convnext_dense.sample_data.create.run_jobs', interrupt)
+    for workers, seconds in ((1, 30), (4, 8)):
+        with pytest.raises(KeyboardInterrupt):
+            ensure_sample(tmp_path, workers=workers)
+        assert f'7,700 images, about {seconds} s, into' in capfd.readouterr().err
 
 
 @pytest.mark.parametrize('manifest', [None, '', '{"version": 0}'])
@@ -170,7 +181,7 @@ def _start(root: Path, size: SampleSize) -> subprocess.Popen:
     code = f"""
 import sys
 sys.path.insert(0, {str(package.parent)!r})
-from convnext_dense.sample_data.sample import SampleSize, ensure_sample
+from convnext_dense.sample_data.create import SampleSize, ensure_sample
 print('ready', flush=True)
 sys.stdin.readline()
 print(ensure_sample({str(root)!r}, size={size!r}, workers=2))
@@ -323,7 +334,7 @@ def test_masks_come_in_all_three_forms(coco: COCO) -> None:
 def test_runs_start_with_zeros(first: bool) -> None:
     mask = np.random.default_rng(0).random((5, 7)) < 0.5
     mask[0, 0] = first
-    decoded = rle.decode(rle.frPyObjects(_runs(mask), *mask.shape))
+    decoded = rle.decode(rle.frPyObjects(_run_lengths(mask), *mask.shape))
     assert (decoded == mask).all()
 
 
@@ -418,7 +429,7 @@ def test_the_images_are_drawn_not_noise(sample: Path) -> None:
 
 
 def test_what_lies_in_front_hides_what_is_behind() -> None:
-    page = Page.blank(20, 20)
+    page = Page.blank(ImageSize(20, 20))
     for owner, x in ((1, 25), (2, 35)):
         pen = Pen.fitted(10)
         pen.fill(box(-1, -1, 1, 1), (owner, owner, owner), ink=0)
