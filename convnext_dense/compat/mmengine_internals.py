@@ -5,7 +5,7 @@ Read in mmengine 0.10.12 (onedl-mmengine). tests/compat/test_mmengine_internals.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
@@ -21,14 +21,9 @@ SCHEDULER_PROGRESS = ('last_step', '_global_step', '_last_value', 'best', 'num_b
 # -- the runner
 
 
-def train_loop_or_config(runner: Runner) -> BaseLoop | dict | None:
-    """Return the train loop, or its config before it is built; ``runner.train_loop`` would build it."""
-    return runner._train_loop
-
-
-def test_loop_or_config(runner: Runner) -> BaseLoop | dict | None:
-    """Return the test loop, or its config before it is built."""
-    return runner._test_loop
+def loop_or_config(runner: Runner, mode: Literal['train', 'test']) -> BaseLoop | dict | None:
+    """Return a loop, or its config before it is built; ``runner.train_loop`` and ``runner.test_loop`` build it."""
+    return getattr(runner, f'_{mode}_loop')
 
 
 def has_loaded(runner: Runner) -> bool:
