@@ -186,9 +186,7 @@ class TrainLoop(EpochBasedTrainLoop):
             self._validate_if_due(self.epoch, self.max_epochs)
 
     def _validate_if_due(self, done: int, total: int) -> None:
-        if self.runner.val_loop is not None and (
-            done % self.val_interval == 0 or done == total or self.stop_training
-        ):
+        if self.runner.val_loop is not None and (done % self.val_interval == 0 or done == total or self.stop_training):
             self.runner.val_loop.run()
             self.runner.model.train()
 

@@ -275,9 +275,7 @@ SETTINGS = {
     'Step': dict(step_size=2, gamma=0.5),
 }
 SCORES = (1.0, 2.0, 1.5, 1.0, 1.0, 1.0, 3.0, 2.0, 2.0, 2.0)
-SCHEDULERS = sorted(
-    name for name, one in PARAM_SCHEDULERS.module_dict.items() if issubclass(one, _ParamScheduler)
-)
+SCHEDULERS = sorted(name for name, one in PARAM_SCHEDULERS.module_dict.items() if issubclass(one, _ParamScheduler))
 
 
 def parameter_of(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Where one process fails, all end, and the reason is the one that is said."""
+"""When one process fails all end, with the reason of the one that failed."""
 
 import contextlib
 import os
@@ -13,8 +13,7 @@ import pytest
 import torch
 
 from convnext_dense.data import SeededSampler
-from convnext_dense.engine import distributed
-from convnext_dense.engine import propagate_failures
+from convnext_dense.engine import distributed, propagate_failures
 from convnext_dense.errors import Stopped, UserError
 from convnext_dense.evaluation import Accuracy, CocoAP, IoU
 from tests.helpers import processes, toy

@@ -52,7 +52,7 @@ class Toy(BaseModel):
             self.backbone.weight.fill_(0.3)
             self.backbone.bias.fill_(0.1)
 
-    def forward(self, inputs: Tensor, faults: Sequence[str | None], mode: str, **_: object) -> dict[str, Tensor] | list:
+    def forward(self, inputs: Tensor, faults: Sequence[str | None], mode: str, **_: object) -> dict | list:
         if mode == 'predict':
             return list(self.backbone(inputs))
         if 'loss' in faults:
