@@ -1,4 +1,4 @@
-"""A run that was cut goes on exactly as it would have, or is refused."""
+"""An interrupted run continues exactly as it would have, or is refused."""
 
 import json
 import os
@@ -27,7 +27,7 @@ TWO_WORKERS = ('train_dataloader.num_workers=2',)
 
 
 class Killed(BaseException):
-    """As near as one process comes to kill -9; tests/test_faults.py has the real one."""
+    """Stand-in for kill -9 inside one process; tests/e2e/test_faults.py has the real one."""
 
 
 @pytest.fixture(scope='module')
@@ -46,16 +46,16 @@ def by_step(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='module')
-def whole(by_epoch, data, tmp_path_factory) -> Path:
-    """A run that nothing cut."""
-    work_dir = tmp_path_factory.mktemp('runs') / 'whole'
+def uncut(by_epoch, data, tmp_path_factory) -> Path:
+    """A run that was not interrupted."""
+    work_dir = tmp_path_factory.mktemp('runs') / 'uncut'
     assert train(by_epoch, data, work_dir) == 0
     return work_dir
 
 
 @pytest.fixture
 def in_step(monkeypatch):
-    """What happens inside a step, after the weights have moved."""
+    """Do something inside a step, after the weights have moved."""
 
     def set_(step: int, action) -> None:
         def after_train_iter(self, runner, *args, original=EMA.after_train_iter, **kwargs):
@@ -81,7 +81,7 @@ def pths(work_dir: Path) -> set[str]:
     return {path.name for path in work_dir.glob('*.pth')}
 
 
-def test_a_run_by_epochs_goes_on_exactly(by_epoch, data, whole, tmp_path, in_step, monkeypatch, capsys):
+def test_a_run_by_epochs_goes_on_exactly(by_epoch, data, uncut, tmp_path, in_step, monkeypatch, capsys):
     """Stopped inside an epoch, inside a validation, and killed inside a step; with workers and without."""
     work_dir = tmp_path / 'cut'
     in_step(4, send(signal.SIGTERM))
@@ -107,13 +107,13 @@ def test_a_run_by_epochs_goes_on_exactly(by_epoch, data, whole, tmp_path, in_ste
     with pytest.raises(Killed):
         train(by_epoch, data, work_dir, '--resume')
     assert train(by_epoch, data, work_dir, '--resume', 'auto') == 0
-    assert not differences(outcome(whole), outcome(work_dir))
-    assert pths(work_dir) == pths(whole) == {'epoch_2.pth', 'epoch_3.pth', 'best.pth'}
+    assert not differences(outcome(uncut), outcome(work_dir))
+    assert pths(work_dir) == pths(uncut) == {'epoch_2.pth', 'epoch_3.pth', 'best.pth'}
 
 
 def test_a_run_by_steps_goes_on_exactly(by_step, data, tmp_path, in_step):
-    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
-    assert train(by_step, data, whole, options=TWO_WORKERS) == 0
+    uncut, cut = tmp_path / 'uncut', tmp_path / 'cut'
+    assert train(by_step, data, uncut, options=TWO_WORKERS) == 0
     in_step(4, send(signal.SIGUSR1))  # at the end of step 4 it would be saved and validated
     assert train(by_step, data, cut) == 128 + signal.SIGUSR1
     assert pths(cut) == {'iter_2.pth', 'iter_4.pth'}
@@ -124,7 +124,7 @@ def test_a_run_by_steps_goes_on_exactly(by_step, data, tmp_path, in_step):
     assert train(by_step, data, cut, '--resume') == 143
     assert pths(cut) == {'iter_6.pth', 'iter_7.pth', 'best.pth'}
     assert train(by_step, data, cut, '--resume') == 0
-    assert not differences(outcome(whole), outcome(cut))
+    assert not differences(outcome(uncut), outcome(cut))
 
 
 def copy(work_dir: Path, to: Path, *without: str) -> Path:
@@ -134,20 +134,20 @@ def copy(work_dir: Path, to: Path, *without: str) -> Path:
     return to
 
 
-def test_a_damaged_newest_is_passed_over_in_a_work_dir_that_was_moved(by_epoch, data, whole, tmp_path, capsys):
-    moved = copy(whole, tmp_path / 'moved')
+def test_a_damaged_newest_is_passed_over_in_a_work_dir_that_was_moved(by_epoch, data, uncut, tmp_path, capsys):
+    moved = copy(uncut, tmp_path / 'moved')
     newest = bytearray((moved / 'epoch_3.pth').read_bytes())
     newest[len(newest) // 2] ^= 1
     (moved / 'epoch_3.pth').write_bytes(newest)
     (moved / '.123.epoch_4.pth').write_bytes(b'half')
     (moved / '.123.checkpoints.json').write_text('{')
-    assert (moved / 'last_checkpoint').read_text() == str(whole / 'epoch_3.pth')  # it is not there any more
+    assert (moved / 'last_checkpoint').read_text() == str(uncut / 'epoch_3.pth')  # it is not there any more
     assert train(by_epoch, data, moved, '--resume') == 0
     said = capsys.readouterr().out
     assert f'resumed from {moved}/epoch_2.pth' in said
     assert (moved / 'last_checkpoint').read_text() == str(moved / 'epoch_3.pth')
     assert not list(moved.glob('.123.*'))
-    assert not differences(outcome(whole), outcome(moved))
+    assert not differences(outcome(uncut), outcome(moved))
     manifest = json.loads((moved / 'checkpoints.json').read_text())
     assert manifest.keys() == {'epoch_2.pth', 'epoch_3.pth', 'best.pth'}
     assert [manifest[f'epoch_{n}.pth']['step'] for n in (2, 3)] == [6, 9]
@@ -163,37 +163,37 @@ def test_a_damaged_newest_is_passed_over_in_a_work_dir_that_was_moved(by_epoch, 
         ((), ('optim_wrapper.optimizer.lr=2e-3',), 'had another learning rate'),
     ],
 )
-def test_what_would_change_the_steps_that_are_left_is_refused(by_epoch, data, whole, arguments, options, said, capsys):
-    before = {path: path.stat().st_mtime_ns for path in whole.glob('*.pth')}
-    assert train(by_epoch, data, whole, '--resume', *arguments, options=options) == 2
+def test_what_would_change_the_steps_that_are_left_is_refused(by_epoch, data, uncut, arguments, options, said, capsys):
+    before = {path: path.stat().st_mtime_ns for path in uncut.glob('*.pth')}
+    assert train(by_epoch, data, uncut, '--resume', *arguments, options=options) == 2
     error = capsys.readouterr().err
     assert said in error
     assert '--pretrained' in error
-    assert {path: path.stat().st_mtime_ns for path in whole.glob('*.pth')} == before
+    assert {path: path.stat().st_mtime_ns for path in uncut.glob('*.pth')} == before
 
 
-def test_going_back_behind_checkpoints_that_stay_is_refused(by_epoch, data, whole, tmp_path, capsys):
-    work_dir = copy(whole, tmp_path / 'w')
+def test_going_back_behind_checkpoints_that_stay_is_refused(by_epoch, data, uncut, tmp_path, capsys):
+    work_dir = copy(uncut, tmp_path / 'w')
     assert train(by_epoch, data, work_dir, '--resume', str(work_dir / 'epoch_2.pth')) == 2
     said = capsys.readouterr().err
     assert f'epoch_2.pth is not the newest checkpoint in {work_dir}, which has epoch_3.pth: move them away' in said
     (work_dir / 'epoch_3.pth').write_bytes(b'damaged')  # --resume would not take this one either
     assert train(by_epoch, data, work_dir, '--resume', str(work_dir / 'epoch_2.pth')) == 0
-    assert not differences(outcome(whole), outcome(work_dir))
+    assert not differences(outcome(uncut), outcome(work_dir))
 
 
-def test_other_data_is_refused(by_epoch, whole, tmp_path, capsys):
+def test_other_data_is_refused(by_epoch, uncut, tmp_path, capsys):
     fewer = write_image_folder(tmp_path / 'fewer', train=9, val=2)
-    assert train(by_epoch, fewer, whole, '--resume') == 2
+    assert train(by_epoch, fewer, uncut, '--resume') == 2
     assert 'the run had 24 training images, and now has 27' in capsys.readouterr().err
 
 
-def test_the_same_total_batch_in_another_way_goes_on(by_epoch, data, whole, tmp_path, capsys):
-    work_dir = copy(whole, tmp_path / 'w', 'epoch_3.pth')
+def test_the_same_total_batch_in_another_way_goes_on(by_epoch, data, uncut, tmp_path, capsys):
+    work_dir = copy(uncut, tmp_path / 'w', 'epoch_3.pth')
     assert train(by_epoch, data, work_dir, '--resume', options=('train_dataloader.batch_size=4',)) == 0
     said = capsys.readouterr().out
     assert 'the run had a total batch 8 = 8 per process x 1 process x 1 accumulated, and now has' in said
-    own, other = (outcome(folder) for folder in (whole, work_dir))
+    own, other = (outcome(folder) for folder in (uncut, work_dir))
     assert own['log']['train/lr'] == other['log']['train/lr']
     assert own['epoch_3.pth']['param_schedulers'] == other['epoch_3.pth']['param_schedulers']
 
@@ -208,21 +208,21 @@ def test_auto_starts_where_there_is_nothing_and_not_where_all_is_damaged(by_epoc
     assert 'no intact checkpoint in' in capsys.readouterr().err
 
 
-def test_a_second_run_in_a_work_dir_is_refused(by_epoch, data, whole, tmp_path, monkeypatch, capsys):
+def test_a_second_run_in_a_work_dir_is_refused(by_epoch, data, uncut, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(lock, 'TIMEOUT', 0)
-    held = lock.acquire(whole)
-    before = set(whole.rglob('*'))
-    assert train(by_epoch, data, whole, '--resume') == 2
+    held = lock.acquire(uncut)
+    before = set(uncut.rglob('*'))
+    assert train(by_epoch, data, uncut, '--resume') == 2
     assert 'another run is going on in work dir' in capsys.readouterr().err
-    assert set(whole.rglob('*')) == before
+    assert set(uncut.rglob('*')) == before
     held.release()
-    lock.acquire(whole).release()
+    lock.acquire(uncut).release()
 
 
 def test_a_disk_without_room_for_two_checkpoints_is_refused_before_the_first_step(
-    by_epoch, data, whole, tmp_path, monkeypatch, capsys
+    by_epoch, data, uncut, tmp_path, monkeypatch, capsys
 ):
-    content = torch.load(whole / 'epoch_3.pth', weights_only=True)
+    content = torch.load(uncut / 'epoch_3.pth', weights_only=True)
     size = disk.tensor_bytes(content)
     free = SimpleNamespace(free=2 * size - 10 * len(content['optimizer']['state']))  # the moments' counters are small
     monkeypatch.setattr(shutil, 'disk_usage', lambda _: free)
@@ -342,16 +342,16 @@ def test_other_milestones_are_refused():
 
 
 def test_milestones_after_the_cut_still_lower_the_lr(tmp_path):
-    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
-    toy.runner(whole, {}, epochs=2, halved=11).train()
+    uncut, cut = tmp_path / 'uncut', tmp_path / 'cut'
+    toy.runner(uncut, {}, epochs=2, halved=11).train()
     cut.mkdir()
-    content = torch.load(whole / 'epoch_1.pth', weights_only=True)
+    content = torch.load(uncut / 'epoch_1.pth', weights_only=True)
     content['param_schedulers'] = as_text(content['param_schedulers'])  # an older checkpoint
     torch.save(content, cut / 'epoch_1.pth')
     toy.runner(cut, {}, epochs=2, halved=11, resume=True).train()
-    lrs = [value for _, value in read_scalars(whole)['train/lr']]
+    lrs = [value for _, value in read_scalars(uncut)['train/lr']]
     assert lrs == pytest.approx([toy.LR] * 11 + [toy.LR / 2] * 5)
     assert [value for _, value in read_scalars(cut)['train/lr']] == lrs[8:]
-    one, other = (torch.load(folder / 'epoch_2.pth', weights_only=True) for folder in (whole, cut))
+    one, other = (torch.load(folder / 'epoch_2.pth', weights_only=True) for folder in (uncut, cut))
     assert not differences(one['state_dict'], other['state_dict'])
     assert not differences(one['param_schedulers'], other['param_schedulers'])
