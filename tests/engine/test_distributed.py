@@ -1,4 +1,4 @@
-"""Where one process fails, all end, and the reason is the one that is said."""
+"""When one process fails all end, with the reason of the one that failed."""
 
 import contextlib
 import os
@@ -13,8 +13,7 @@ import pytest
 import torch
 
 from convnext_dense.data import SeededSampler
-from convnext_dense.engine import distributed as together
-from convnext_dense.engine import ending_together
+from convnext_dense.engine import distributed, propagate_failures
 from convnext_dense.errors import Stopped, UserError
 from convnext_dense.evaluation import Accuracy, CocoAP, IoU
 from tests.helpers import processes, toy
@@ -30,12 +29,12 @@ def bug() -> None:
 
 
 def training(work_dir, fault: Callable[[], object], index: int, timeout: int = 60) -> Callable[[int], int]:
-    """What each of two processes does; the first takes the images of even numbers."""
+    """Return the function of each of two processes; the first draws the images with even numbers."""
 
     def run(rank: int) -> int:
         torch.set_num_threads(1)
         try:
-            with ending_together():
+            with propagate_failures():
                 toy.runner(work_dir, {index: fault}, total=4, launcher='pytorch', timeout=timeout).train()
         except UserError as error:
             print(f'error: {error}', file=sys.stderr)
@@ -47,7 +46,7 @@ def training(work_dir, fault: Callable[[], object], index: int, timeout: int = 6
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr(together, 'PATIENCE', 1.0)
+    monkeypatch.setattr(distributed, 'GRACE_SECONDS', 1.0)
 
 
 def errors(ended: processes.Ended) -> list[str]:
@@ -97,11 +96,11 @@ def test_a_process_that_hangs_is_waited_for_until_the_timeout(tmp_path):
     ('stop', 'stay'), [(None, 0), (Stopped(signal.SIGTERM), 0), (Stopped(signal.SIGTERM, at_once=True), 1)]
 )
 def test_processes_that_end_as_they_should_leave_their_group(stop, stay, tmp_path):
-    """Or gloo's threads abort some of them at their exit. To leave in the middle of a step could wait for others."""
+    """Else gloo's threads abort some of them at their exit; leaving inside a step could wait for others."""
 
     def end(rank: int) -> int:
         torch.distributed.init_process_group('gloo')
-        with contextlib.suppress(Stopped), ending_together():
+        with contextlib.suppress(Stopped), propagate_failures():
             torch.distributed.barrier()
             if stop:
                 raise stop
@@ -177,7 +176,7 @@ def test_each_image_counts_once_whatever_the_processes(tmp_path, monkeypatch):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize('fault', ['kill', 'bad image'])
 def test_under_torchrun(fault, image_folder, tmp_path):
-    """The command line, from the first word to the last: one process of two fails in its second step."""
+    """One process of two fails in its second step, started by the real command line."""
     command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
     command += ['-m', 'tests.helpers.faulty', fault, ATTO, '--data', str(image_folder), '--work-dir', str(tmp_path)]
     command += ['--launcher', 'pytorch', '--epochs', '2', '--cfg-options', *SMALL, 'train_dataloader.batch_size=4']

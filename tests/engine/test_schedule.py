@@ -1,4 +1,4 @@
-"""The schedule as it fits a run: warm-up in steps, milestones in epochs."""
+"""Fitting a schedule to a run: warm-up in steps, milestones in epochs."""
 
 from convnext_dense.engine import schedule as schedules
 
@@ -10,7 +10,7 @@ class Log(list):
 
 def fitting(schedule: list[dict], steps_per_epoch: int, epochs: int) -> tuple[list[dict], Log]:
     log = Log()
-    return schedules.fitting(schedule, steps_per_epoch, steps_per_epoch * epochs, log), log
+    return schedules.fit_schedule(schedule, steps_per_epoch, steps_per_epoch * epochs, log), log
 
 
 COCO = [
