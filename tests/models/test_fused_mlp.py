@@ -105,8 +105,8 @@ def test_a_linear_layer_by_itself_equals_its_call(bias: bool, grad: bool) -> Non
         y, wanted = fused_mlp.linear(layer, x), layer(x)
     torch.testing.assert_close(y, wanted)
     if grad:
-        for found, expected in zip(*(torch.autograd.grad(t.square().sum(), (x, layer.weight)) for t in (y, wanted))):
-            torch.testing.assert_close(found, expected)
+        found, expected = (torch.autograd.grad(t.square().sum(), (x, layer.weight)) for t in (y, wanted))
+        torch.testing.assert_close(found, expected)
     layer.register_forward_hook(lambda layer, inputs, output: 2 * output)
     torch.testing.assert_close(fused_mlp.linear(layer, x), 2 * wanted)
 
