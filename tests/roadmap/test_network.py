@@ -336,6 +336,18 @@ def test_norm_eval_keeps_the_statistics_and_trains_the_rest(norm_eval):
     assert all(p.grad is not None for p in model.parameters())
 
 
+@pytest.mark.parametrize('step', ['baseline', 'gelu', 'separate_downsampling'])
+@torch.no_grad()
+def test_dynamic_quantization_quantizes_the_linear_layers(step):
+    model = RoadmapNet('resnet50', step, **SMALL, out_indices=None).eval()
+    randomize(model)
+    quantized = torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)
+    assert not any(type(module) is nn.Linear for module in quantized.modules())
+    x = torch.randn(4, 3, 64, 64)
+    difference = ((quantized(x) - model(x)).norm() / model(x).norm()).item()
+    assert 1e-4 < difference < 0.2
+
+
 # -- bad input
 
 
