@@ -42,13 +42,13 @@ class DataCheck(Hook):
 def amount(dataset: Any) -> str:
     """Describe the size of a data set: ``6,000 images, 12 classes of 480 (bird) to 520 (boat) images``."""
     classes, counts = dataset.metainfo['classes'], getattr(dataset, 'class_counts', None)
-    said = f'{len(dataset):,} images, {len(classes)} classes'
+    text = f'{len(dataset):,} images, {len(classes)} classes'
     if counts is None:
-        return said
+        return text
     absent = [name for name, count in zip(classes, counts, strict=True) if not count]
     least, most = int(np.argmin(counts)), int(np.argmax(counts))
-    said += f' of {counts[least]:,} ({classes[least]}) to {counts[most]:,} ({classes[most]}) {dataset.counted}'
-    return f'{said}; without an example: {shortened(absent)}' if absent else said
+    text += f' of {counts[least]:,} ({classes[least]}) to {counts[most]:,} ({classes[most]}) {dataset.counted}'
+    return f'{text}; without an example: {shortened(absent)}' if absent else text
 
 
 def open_some(dataset: Any) -> None:
