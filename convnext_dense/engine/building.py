@@ -1,4 +1,4 @@
-"""Building from a config, with errors that are the user's to fix."""
+"""Building models from a config, with one-line errors for what the config has wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from ..registry import MODELS
 
 @contextmanager
 def config_errors(part: str) -> Iterator[None]:
-    """What can't be built from the config is the user's to fix."""
+    """Turn errors of building inside the block into a UserError that names the config's part.
+
+    Raises:
+        UserError: in the place of the errors that wrong arguments and names lead to.
+    """
     try:
         yield
     except UserError:
@@ -27,7 +31,7 @@ def config_errors(part: str) -> Iterator[None]:
 
 
 def build_model(cfg: Config) -> nn.Module:
-    """The config's model, without a runner: several of different tasks may be built in one process.
+    """Build the config's model without a runner; several of different tasks may be built in one process.
 
     Raises:
         UserError: if it can't be built.
