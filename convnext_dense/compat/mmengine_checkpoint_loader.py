@@ -14,7 +14,9 @@ from mmengine.runner.checkpoint import CheckpointLoader
 def read_checkpoints_with(read: Callable[[str], dict]) -> None:
     """Let mmengine read every checkpoint of this process, from a path or a URL, by ``read``."""
 
-    def load_from_reader(filename: str, map_location: object = None) -> dict:  # mmengine logs what follows `load_from_`
+    def load_from_reader(
+        filename: str, map_location: object = None
+    ) -> dict:  # mmengine logs what follows `load_from_`
         return read(filename)
 
     CheckpointLoader.register_scheme(list(CheckpointLoader._schemes), load_from_reader, force=True)

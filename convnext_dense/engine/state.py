@@ -17,7 +17,7 @@ from ..compat import mmengine_internals as internals
 from ..errors import UserError
 from ..version import __version__
 from ..weights.hub_config import final_norm_eps
-from ..weights.loading import TRAINED_HERE
+from ..weights.loading import VERSION_KEY
 
 
 def collect(runner: Any, meta: Mapping[str, Any], optimizer: bool, schedulers: bool, config_text: str) -> Checkpoint:
@@ -36,7 +36,7 @@ def collect(runner: Any, meta: Mapping[str, Any], optimizer: bool, schedulers: b
             'run': resume.run_facts(runner),
             'experiment_name': runner.experiment_name,
             'time': time.strftime('%Y-%m-%d %H:%M:%S'),
-            TRAINED_HERE: __version__,
+            VERSION_KEY: __version__,
             'cfg': config_text,
             'final_norm_eps': final_norm_eps(runner.bare_model),
             'dataset_meta': plain(getattr(runner.train_dataloader.dataset, 'metainfo', {})),

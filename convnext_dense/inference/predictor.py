@@ -32,7 +32,7 @@ from ..registry import MODELS
 from ..results.drawing import palette
 from ..results.results import Classification, Detection, Segmentation
 from ..tasks.tasks import set_classes
-from ..weights.loading import dataset_meta, load_whole, read_checkpoint, weights_in
+from ..weights.loading import dataset_meta, extract_weights, load_full_model, read_checkpoint
 
 ImageLike = str | Path | np.ndarray | Image.Image
 Result = Classification | Detection | Segmentation
@@ -49,6 +49,7 @@ def load(
     device: str | torch.device | None = None,
     data: Literal['sample'] | None = None,
     options: dict | None = None,
+    trust_pickle: bool = False,
 ) -> Predictor:
     """Load a classifier, detector or segmentor.
 
@@ -57,11 +58,12 @@ def load(
     Args:
         config: the config that the checkpoint was trained with, which also says how images are prepared.
         checkpoint: a path, a URL or a name, as ``--pretrained`` takes them, or a work dir for its newest; it can't run
-            code.
+            code unless it is trusted.
         weights: ``'raw'``, or ``'ema'`` for their moving average.
         device: None for the GPU where there is one.
         data: ``'sample'`` for a model that was trained with ``--data sample``.
         options: changes to the config, ``{'a.b': value}``.
+        trust_pickle: allow the checkpoint to run code, if it can't be read otherwise.
 
     Raises:
         UserError: if config or checkpoint can't be read, or don't fit each other.
@@ -71,8 +73,8 @@ def load(
         raise UserError(f'device {device}: torch finds no GPU on this machine, take the device cpu')
     cfg = read_config(str(config), options, data, needs_data=False)
     path = checkpoints.find(checkpoint)
-    content = read_checkpoint(path)
-    found = weights_in(content, path, weights)
+    content = read_checkpoint(path, trust_pickle)
+    found = extract_weights(content, path, weights)
     known = dataset_meta(content)
     count = _count_classes(found.state, cfg.task, path)
     names = [str(name) for name in found.classes or [f'class_{k}' for k in range(count)]]
@@ -80,7 +82,7 @@ def load(
     if cfg.model.type == 'mmseg.EncoderDecoder' and MODELS.get('convnext_dense.Segmentor'):
         cfg.model.type = 'convnext_dense.Segmentor'  # the same, in a small part of the memory
     model = revert_sync_batchnorm(build_model(cfg))
-    load_whole(model, found)
+    load_full_model(model, found)
     colors: Any = known.get('palette')
     if np.shape(colors) != (len(names), 3):  # absent, or 'random', as some data sets have it
         colors = palette(len(names))

@@ -60,7 +60,7 @@ class Segmentor(EncoderDecoder):
 
 
 def _spans(length: int, crop: int, stride: int) -> Iterator[slice]:
-    """Yield the windows along one side: each starts a stride after the one before, the last ends where the side does."""
+    """Yield the windows along a side: each starts a stride after the one before, the last ends with the side."""
     for number in range(max(length - crop + stride - 1, 0) // stride + 1):
         end = min(number * stride + crop, length)
         yield slice(max(end - crop, 0), end)

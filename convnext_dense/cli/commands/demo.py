@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
-from ...checkpoints import files as checkpoints
 from ...errors import UserError
 from ...inference.files import RESULTS, find_inputs, is_video, name_outputs
 from ...inference.predictor import ImageLike, Predictor, Result, load
@@ -28,7 +27,6 @@ from ...io.files import whole
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
 from ...results.results import Detection, Segmentation
-from ...weights.reader import trust_pickle
 from ..arguments import add_compile_argument, add_config_arguments, add_trust_argument
 from ..progress import progress_bar
 
@@ -65,9 +63,8 @@ def run(args: argparse.Namespace) -> int:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f'{out_dir} cannot be written ({error.strerror}): choose another with --out-dir') from None
-    if args.trust_pickle:
-        trust_pickle(checkpoints.find(args.checkpoint))
-    predict = load(args.config, args.checkpoint, args.weights, args.device, args.data, args.cfg_options)
+    model = (args.config, args.checkpoint, args.weights, args.device, args.data, args.cfg_options)
+    predict = load(*model, trust_pickle=args.trust_pickle)
     if args.compile:
         compile_backbone(predict.model)
     outputs = name_outputs(inputs, out_dir, labels=predict.task == 'segmentation')

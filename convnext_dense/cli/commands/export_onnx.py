@@ -23,14 +23,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ...checkpoints import files as checkpoints
 from ...errors import UserError
 from ...export import TASK_OUTPUTS, Graph, graph_for
 from ...export.check import EQUAL_PIXELS, SAME_INSTANCES, TOLERANCE, compare
 from ...export.write import DYNAMIC_MIN, INPUT, check_possible, check_shape, write
 from ...inference.predictor import Predictor, load
 from ...version import __version__
-from ...weights.reader import trust_pickle
 from ..arguments import add_config_arguments, add_trust_argument
 
 SAMPLE_IMAGES = 3
@@ -71,9 +69,8 @@ def run(args: argparse.Namespace) -> int:
     needed = ('onnx', 'onnxscript', *(('onnxruntime',) if checked else ())) if out.suffix == '.onnx' else ()
     check_possible(out, needed)
     images = [_existing(path) for path in args.check or ()]
-    if args.trust_pickle:
-        trust_pickle(checkpoints.find(args.checkpoint))
-    predict = load(args.config, args.checkpoint, args.weights, 'cpu', args.data, args.cfg_options)
+    model = (args.config, args.checkpoint, args.weights, 'cpu', args.data, args.cfg_options)
+    predict = load(*model, trust_pickle=args.trust_pickle)
     graph = graph_for(predict, args.task_output)
     shape = tuple(args.shape or predict.input_shape)
     check_shape(graph, shape, args.dynamic)

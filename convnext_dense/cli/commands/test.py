@@ -22,7 +22,6 @@ from ...engine import Runner
 from ...errors import UserError
 from ...evaluation.names import split_names
 from ...io.files import check_writable
-from ...weights.reader import trust_pickle
 from ..arguments import add_compile_argument, add_run_arguments, add_trust_argument
 
 
@@ -43,8 +42,7 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f'--show {args.show}: draw at least 1 image')
     cfg = read_config(args.config, args.cfg_options, args.data)
     cfg.load_from = str(checkpoints.find(args.checkpoint))
-    if args.trust_pickle:
-        trust_pickle(cfg.load_from)
+    cfg.trust_pickle = args.trust_pickle
     cfg.resume = False
     cfg.test_cfg.weights = args.weights
     cfg.test_dataloader.dataset.on_bad_image = args.on_bad_image

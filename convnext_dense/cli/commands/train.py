@@ -31,8 +31,6 @@ from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...errors import Stopped, UserError
 from ...tasks.tasks import loaders
-from ...weights.fetch import locate
-from ...weights.reader import trust_pickle
 from ..arguments import add_compile_argument, add_run_arguments, add_trust_argument
 from .check_data import check_and_print
 
@@ -135,7 +133,7 @@ def run(args: argparse.Namespace) -> None:
         source = checkpoints.find_newest(cfg.work_dir) if searched else cfg.get('load_from') or cfg.get('pretrained')
         if source is None:
             raise UserError('--trust-pickle is for the file of --pretrained or --resume: name one')
-        trust_pickle(locate(source))
+        cfg.trust_pickle = True
     for loader in loaders(cfg):
         loader.dataset.on_bad_image = args.on_bad_image
     cfg.visualizer.vis_backends += [dict(type=TRACKERS[name]) for name in args.track]
