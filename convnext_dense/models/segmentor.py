@@ -13,8 +13,8 @@ from torch import Tensor
 from ..compat.mmdet_imports import light_imports
 from ..errors import UserError
 from ..registry import MODELS
-from .convnext import format_for_heads
 from .label_map import Window, label_map
+from .memory_format import format_for_heads
 
 with light_imports():
     import mmseg.datasets  # noqa: F401 - registers data sets and transforms, as the next does models

@@ -26,7 +26,7 @@ from ..errors import UserError
 from ..io.files import check_folder, whole
 from ..registry import DATASETS
 from ..weights.loading import read_checkpoint
-from .network import TRACKS, config_of, design_of
+from .steps import TRACKS, config_of, design_of
 
 BUDGET, RESULT = 'budget.json', 'result.json'
 
@@ -60,7 +60,7 @@ class Series:
     """A track's runs in one folder: all steps with one seed, then all with the next.
 
     Args:
-        track: a name of :data:`~convnext_dense.roadmap.network.TRACKS`.
+        track: a name of :data:`~convnext_dense.roadmap.steps.TRACKS`.
         work_dir: the folder; it keeps the first series' budget, and takes no other.
         data: root of an image folder, or ``'sample'``.
         steps: some of the track's; None for all.

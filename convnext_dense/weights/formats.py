@@ -15,12 +15,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..archs import ARCHS, ArchSettings
 from ..errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from ..models.convnext import Size
 
 STAGES = range(4)
 
@@ -380,7 +379,7 @@ class Arch(NamedTuple):
     """
 
     version: int
-    size: Size
+    size: ArchSettings
     name: str | None
 
     def __str__(self) -> str:
@@ -395,8 +394,6 @@ def detect_arch(state_dict: Mapping[str, Tensor]) -> Arch:
 
     Its four depths and dims are 0 for stages that it does not have, as in the isotropic networks.
     """
-    from ..models.convnext import SIZES, Size  # here, because it imports torch
-
     depths, dims = [], []
     for s in STAGES:
         blocks = {name.split('.')[3] for name in state_dict if name.startswith(f'backbone.stages.{s}.')}
@@ -404,6 +401,6 @@ def detect_arch(state_dict: Mapping[str, Tensor]) -> Arch:
         places = re.compile(rf'backbone\.(stages\.{s}\.\d+\.dwconv|downsample_layers\.{s}\.\d+)\.weight$')
         kernels = (t for name, t in state_dict.items() if places.match(name) and t.ndim == 4)
         dims.append(len(next(kernels, ())))
-    size = Size((depths[0], depths[1], depths[2], depths[3]), (dims[0], dims[1], dims[2], dims[3]))
+    size = ArchSettings((depths[0], depths[1], depths[2], depths[3]), (dims[0], dims[1], dims[2], dims[3]))
     version = 2 if any('.grn.' in name for name in state_dict) else 1
-    return Arch(version, size, next((name for name, known in SIZES.items() if known == size), None))
+    return Arch(version, size, next((name for name, known in ARCHS.items() if known == size), None))

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..archs import ISOTROPIC_ARCHS, IsotropicSettings
 from ..errors import UserError
 from ..models.convnext import ConvNeXt
-from ..models.isotropic import ISOTROPIC_SIZES, IsotropicConvNeXt, IsotropicSize
+from ..models.isotropic import IsotropicConvNeXt
 from .fetch import fetch_weights
 from .formats import OURS, STAGES, Arch, ConvertedWeights, convert, detect_arch
 from .hub_config import NetworkSettings, check_final_norm_eps, network_settings
@@ -244,8 +245,8 @@ def _build_network(backbone: Mapping[str, Tensor], arch: Arch) -> nn.Module:
     scaled = float(any(name.endswith('.gamma') and '.grn.' not in name for name in backbone))
     if 'stem.weight' in backbone:
         blocks = len({name.split('.')[1] for name in backbone if name.startswith('blocks.')})
-        sizes = {size: name for name, size in ISOTROPIC_SIZES.items()}
-        name = sizes.get(IsotropicSize(blocks, len(backbone['stem.weight'])), 'of these weights')
+        sizes = {size: name for name, size in ISOTROPIC_ARCHS.items()}
+        name = sizes.get(IsotropicSettings(blocks, len(backbone['stem.weight'])), 'of these weights')
         return IsotropicConvNeXt(name, layer_scale_init_value=scaled)
     indices = None if 'norm.weight' in backbone else [s for s in STAGES if f'norm{s}.weight' in backbone]
     depths, dims = ([max(1, n) for n in numbers] for numbers in arch.size)

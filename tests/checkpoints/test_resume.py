@@ -11,9 +11,8 @@ import pytest
 import torch
 
 from convnext_dense.checkpoints import disk, lock
-from convnext_dense.engine import EMA, Checkpoints
+from convnext_dense.engine import EMA, Checkpoints, ValLoop
 from convnext_dense.engine.csv_log import read_scalars
-from convnext_dense.engine import ValLoop
 from tests.conftest import write_image_folder
 from tests.helpers.small_run import BY_EPOCH, BY_STEP, differences, outcome, train, write_config
 

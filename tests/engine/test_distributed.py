@@ -13,8 +13,7 @@ import pytest
 import torch
 
 from convnext_dense.data import SeededSampler
-from convnext_dense.engine import distributed
-from convnext_dense.engine import propagate_failures
+from convnext_dense.engine import distributed, propagate_failures
 from convnext_dense.errors import Stopped, UserError
 from convnext_dense.evaluation import Accuracy, CocoAP, IoU
 from tests.helpers import processes, toy

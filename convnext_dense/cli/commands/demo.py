@@ -1,18 +1,10 @@
-"""Draw what a model finds in images and videos: classes, boxes and masks, or labeled pixels, as the config says.
-
-demo CONFIG CHECKPOINT street.jpg holiday/ 'more/*.png' film.mp4
-demo CONFIG WORK_DIR images --data sample    a model that was trained with --data sample
-
-Images and the frames of videos are drawn; results.json says what is in the images, film.json what is in film.mp4.
-Segmentation also gives label maps, as PNGs with a palette. A file that can't be read is named and passed over, and the
-exit code is 1.
-"""
+"""Draw predictions on images and videos."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import tee
 from pathlib import Path
@@ -22,41 +14,14 @@ from rich.progress import Progress
 
 from ...errors import UserError
 from ...inference.files import RESULTS, find_inputs, is_video, name_outputs
-from ...inference.predictor import ImageLike, Predictor, Result, load
+from ...inference.predictor import ImageLike, Predictor, load
 from ...io.files import whole
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
-from ...results.results import Detection, Segmentation
-from ..arguments import add_compile_argument, add_config_arguments, add_trust_argument
 from ..progress import progress_bar
-
-LEGEND_ROWS = 3  # in videos, whose frames are of one size
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_config_arguments(parser, roots=False)
-    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint file, or a work dir for its newest')
-    parser.add_argument('input', metavar='INPUT', nargs='+', help='image, folder of images, pattern, or video')
-    parser.add_argument('--out-dir', metavar='DIR', default='demo_out', help='where to draw (default: demo_out)')
-    parser.add_argument(
-        '--weights', choices=('raw', 'ema'), default='raw', help='as trained, or their moving average (default: raw)'
-    )
-    add_trust_argument(parser)
-    parser.add_argument(
-        '--batch-size', type=int, metavar='N', default=1, help='images at once, more for a GPU (default: 1)'
-    )
-    add_compile_argument(parser)
-    parser.add_argument('--device', choices=('cpu', 'cuda'), help='default: cuda where there is a GPU')
-    parser.add_argument(
-        '--score', type=float, metavar='S', default=0.3, help='leave out detections below this score (default: 0.3)'
-    )
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.batch_size < 1:
-        raise UserError(f'--batch-size {args.batch_size}: take at least 1')
-    if not 0 <= args.score <= 1:
-        raise UserError(f'--score {args.score}: take a number from 0 to 1')
     out_dir = Path(args.out_dir)
     inputs = find_inputs(args.input, out_dir)
     try:
@@ -67,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     predict = load(*model, trust_pickle=args.trust_pickle)
     if args.compile:
         compile_backbone(predict.model)
-    outputs = name_outputs(inputs, out_dir, labels=predict.task == 'segmentation')
+    outputs = name_outputs(inputs, out_dir, predict.task.extra_files)
     with progress_bar() as bar:
         demo = _Demo(predict, args.batch_size, args.score, bar)
         images = {str(path): files for path, files in outputs.items() if not is_video(path)}
@@ -96,16 +61,15 @@ class _Demo:
             self._fail(str(path), error)
             self.bar.advance(task)
 
-        entries: list[dict] = []
+        entries: list[Mapping] = []
         try:
             for result in self.predict.batch(outputs, self.batch_size, failed):
-                result = self._wanted(result)
-                drawn, *labels = outputs[str(result.path)]
+                result = result.above(self.score)
+                drawn, *extra_files = outputs[str(result.path)]
                 result.draw(drawn)
-                if isinstance(result, Segmentation):
-                    result.save_labels(labels[0])
+                result.save_extra_files(*extra_files)
                 content = result.as_json()
-                entries += content if isinstance(content, list) else [content]
+                entries += [content] if isinstance(content, Mapping) else content
                 self.bar.advance(task)
         finally:
             _write_json(entries, results_file)
@@ -130,24 +94,18 @@ class _Demo:
         task = self.bar.add_task(Path(path).name, total=video.count)
         frames, again = tee(video)
         for frame, result in zip(again, self.predict.batch(frames, self.batch_size), strict=True):
-            result = replace(self._wanted(result), path=path)
+            result = replace(result.above(self.score), path=path)
             place = {'frame': len(entries), 'seconds': len(entries) / video.fps}
             entries.append({**place, 'result': result.as_json()})
-            if isinstance(result, Segmentation):
-                yield result.draw(image=frame, legend_rows=LEGEND_ROWS)
-            else:
-                yield result.draw(image=frame)
+            yield result.draw_frame(frame)
             self.bar.advance(task)
-
-    def _wanted(self, result: Result) -> Result:
-        return result.above(self.score) if isinstance(result, Detection) else result
 
     def _fail(self, path: str, error: UserError) -> None:
         self.failed.append(path)
         self.bar.console.print(f'error: {error}', markup=False, highlight=False, soft_wrap=True)
 
 
-def _write_json(entries: list[dict], path: Path) -> None:
+def _write_json(entries: Sequence[Mapping], path: Path) -> None:
     """A list with an entry on each line."""
     lines = ',\n'.join(map(json.dumps, entries))
     try:
