@@ -54,7 +54,9 @@ def find_script(name: str, arguments: Sequence[str]) -> tuple[Path, list[str]]:
     for folder in folders:
         if script and (folder / script).is_file():
             return folder / script, list(arguments)
-    known = [path.relative_to(folder).as_posix() for folder in folders for path in sorted(folder.glob('tools/**/*.py'))]
+    known = [
+        path.relative_to(folder).as_posix() for folder in folders for path in sorted(folder.glob('tools/**/*.py'))
+    ]
     near = [f'{package}/{path}' for path in difflib.get_close_matches(script, known, n=3, cutoff=0.5)]
     hint = f'did you mean {" or ".join(near)}?' if near else 'name a file, or a script such as mmdet/tools/test.py'
     raise UserError(f'no script at {"/".join(filter(None, (package, script)))}: {hint}')
