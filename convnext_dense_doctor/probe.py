@@ -13,7 +13,7 @@ import importlib
 import importlib.util
 import json
 import sys
-from typing import Any, ContextManager
+from typing import Any
 
 MARK = '@@'
 FACTS = 'facts'
@@ -60,7 +60,7 @@ def try_import(name: str) -> None:
         say(name=name, version=None if version is None else str(version), file=file, error=None)
 
 
-def as_in_a_run(name: str) -> ContextManager[None]:
+def as_in_a_run(name: str) -> contextlib.AbstractContextManager[None]:
     """Make the package's changes to mmengine, mmdet and mmseg, without which importing them takes twice as long."""
     if name.partition('.')[0] in ('mmdet', 'mmseg') and 'convnext_dense' in sys.modules:
         with contextlib.suppress(Exception):  # the package is broken, which was printed

@@ -23,7 +23,8 @@ def run(args: argparse.Namespace) -> int:
     except SystemExit:
         raise
     except BaseException as error:
-        sys.excepthook(type(error), error, _frames_of(script, error.__traceback__))
+        error = error.with_traceback(_frames_of(script, error.__traceback__))
+        sys.excepthook(type(error), error, error.__traceback__)
         return 130 if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
