@@ -1,9 +1,9 @@
 """mmdet and mmseg imported quickly and quietly. For mmdet 3.5 and mmseg 1.4 (the onedl builds).
 
 Importing mmdet takes 8 s of processor time on a laptop. About half of it goes into libraries for parts that nothing
-here uses: imgaug and imagecorruptions with numba (data of lines, tests of robustness), scipy (trackers, DETR's assigner),
-matplotlib (plots), transformers (language models). A seventh goes into collecting garbage of which there is none. Both
-packages also print that another one, which they do without, is absent.
+here uses: imgaug and imagecorruptions with numba (data of lines, tests of robustness), scipy (trackers, DETR's
+assigner), matplotlib (plots), transformers (language models). A seventh goes into collecting garbage of which there is
+none. Both packages also print that another one, which they do without, is absent.
 """
 
 from __future__ import annotations

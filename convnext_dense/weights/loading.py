@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ NORM_PARTS = ('final norm', 'norms of the outputs')  # the backbone's own, of cl
 RAW_KEYS, EMA_KEYS = ('state_dict', 'model'), ('ema_state_dict', 'model_ema', 'state_dict_ema')
 # ours, the official releases', timm's
 
-VERSION_KEY = 'convnext_dense'  # in the meta of checkpoints written here: the version of this package
+VERSION_KEY: Final = 'convnext_dense'  # in the meta of checkpoints written here: the version of this package
 
 
 class Weights(NamedTuple):

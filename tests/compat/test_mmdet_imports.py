@@ -53,7 +53,6 @@ def test_mmdet_still_imports_each_of_these_libraries_and_prints(runs):
     _, imported, _ = json.loads(last)
     installed = [name for name in LIBRARIES if find_spec(name)]
     assert imported == installed, 'mmdet does without the others: take them out of mmdet_imports.py'
-    )
     assert any('OneDL' in line for line in printed), 'nothing is printed any more: redirect no output'
 
 
