@@ -1,6 +1,8 @@
 """Other libraries are changed in compat/ and ops/ alone."""
 
 import ast
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,3 +128,15 @@ def test_a_change_is_found(code):
 )
 def test_other_code_is_not(code):
     assert changes(code) == []
+
+
+def test_importing_the_package_changes_nothing_but_where_mmcvs_ops_are_found():
+    code = (
+        'import builtins, sys, warnings; before = (builtins.__import__, list(sys.meta_path), list(warnings.filters)); '
+        'import convnext_dense as c; after = (builtins.__import__, list(sys.meta_path), list(warnings.filters)); '
+        'assert after == (before[0], [*before[1], c.ops.FINDER], before[2]); '
+        'print(sorted({"torch", "mmengine", "mmcv", "mmdet", "cv2", "numpy"} & sys.modules.keys()))'
+    )
+    env = {**os.environ, 'PYTHONPATH': str(PACKAGE.parent)}
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60, env=env)
+    assert (done.stdout, done.stderr) == ('[]\n', '')
