@@ -39,7 +39,7 @@ def write_image_folder(root: Path, train: int = 16, val: int = 6, size: int = 48
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
     """A file that can't be read is tried as often as ever, but at once."""
-    monkeypatch.setattr(files, 'WAITS', (0,) * len(files.WAITS))
+    monkeypatch.setattr(files, 'RETRY_DELAYS', (0,) * len(files.RETRY_DELAYS))
 
 
 @pytest.fixture(scope='session')

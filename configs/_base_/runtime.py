@@ -1,6 +1,4 @@
-# What all runs share.
-custom_imports = dict(imports=['convnext_dense'])
-default_scope = 'mmengine'
+# The settings that all runs share.
 runner_type = 'convnext_dense.Runner'
 
 env_cfg = dict(
@@ -27,6 +25,9 @@ visualizer = dict(
 )
 log_processor = dict(type='convnext_dense.LogProcessor', by_epoch=True, window_size=50, log_with_hierarchy=True)
 log_level = 'INFO'
+
+val_cfg = dict(type='convnext_dense.ValLoop')
+test_cfg = dict(type='convnext_dense.TestLoop')
 
 pretrained = None  # a checkpoint, or the name of official weights, to start from
 pretrained_weights = 'raw'  # or 'ema', for the moving average in it

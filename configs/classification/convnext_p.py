@@ -1,6 +1,6 @@
 # ConvNeXt-P (pico, 9.1M parameters) on ImageNet-1k from scratch, by the tiny recipe without stochastic depth.
 # The paper trained no pico: there is no published accuracy for this run.
 _base_ = './convnext_t.py'
+sample_settings = '_base_/sample/classification_small.py'
 
 model = dict(backbone=dict(arch='pico', drop_path_rate=0.0))
-sample = dict(optim_wrapper=dict(optimizer=dict(lr=2e-3)))

@@ -14,4 +14,3 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', begin=5, end=90, eta_min_ratio=2.5e-4, convert_to_iter_based=True),  # to 1e-6
 ]
 default_hooks = dict(ema=None, checkpoint=dict(best=None))
-sample = dict(val_dataloader=None, default_hooks=dict(ema=None))

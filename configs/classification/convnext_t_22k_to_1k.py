@@ -15,4 +15,3 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', begin=0, end=30, eta_min_ratio=0.02, convert_to_iter_based=True),  # to 1e-6
 ]
 default_hooks = dict(ema=None)
-sample = dict(pretrained=None, model=dict(mixup=None), default_hooks=dict(ema=None))

@@ -6,4 +6,3 @@ _base_ = './convnext_t_22k_to_1k.py'
 pretrained = 'convnext_xlarge_22k_224'
 model = dict(backbone=dict(arch='xlarge', drop_path_rate=0.4))
 default_hooks = dict(ema=dict(_delete_=True, type='convnext_dense.EMA', momentum=1e-4))
-sample = dict(default_hooks=dict(ema=dict(_delete_=True, momentum=0.02)))

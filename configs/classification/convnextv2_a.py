@@ -15,4 +15,3 @@ optim_wrapper = dict(
 param_scheduler = [
     dict(type='CosineAnnealingLR', begin=0, end=600, eta_min_ratio=1.25e-3, convert_to_iter_based=True),  # to 1e-6
 ]
-sample = dict(pretrained=None, model=dict(mixup=None))

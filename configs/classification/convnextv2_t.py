@@ -14,4 +14,3 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=1e-6, begin=0, end=40, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', begin=40, end=300, eta_min_ratio=3.125e-4, convert_to_iter_based=True),  # to 1e-6
 ]
-sample = dict(pretrained=None)

@@ -1,6 +1,11 @@
 # Cascade Mask R-CNN with ConvNeXt-A (atto) and light heads on COCO: the one for a CPU or an edge device.
 # Nobody published a result for it; the recipe is that of tiny without AMP and stochastic depth.
-_base_ = ['../_base_/coco.py', '../_base_/light_cascade_mask_rcnn.py']
+_base_ = [
+    '../_base_/datasets/coco.py',
+    '../_base_/models/light_cascade_mask_rcnn.py',
+    '../_base_/schedules/coco_3x.py',
+]
+sample_settings = '_base_/sample/light_cascade_mask_rcnn.py'
 
 pretrained = 'work_dirs/convnext_a/epoch_300.pth'  # there are no official weights: train convnext_a.py first
 model = dict(

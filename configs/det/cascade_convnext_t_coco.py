@@ -2,7 +2,12 @@
 # at 1280 x 800 (published). It starts from the official raw weights on ImageNet-1k.
 #   torchrun --nproc_per_node=8 tools/train.py configs/det/cascade_convnext_t_coco.py --launcher pytorch
 #   python tools/train.py configs/det/cascade_convnext_t_coco.py --data sample    # minutes on a laptop
-_base_ = ['../_base_/coco.py', '../_base_/cascade_mask_rcnn.py']
+_base_ = [
+    '../_base_/datasets/coco.py',
+    '../_base_/models/cascade_mask_rcnn.py',
+    '../_base_/schedules/coco_3x.py',
+]
+sample_settings = '_base_/sample/cascade_mask_rcnn.py'
 
 pretrained = 'convnext_tiny_1k_224'
 model = dict(
@@ -14,16 +19,6 @@ model = dict(
         layer_scale_init_value=1.0,
     ),
     neck=dict(in_channels=[96, 192, 384, 768]),
-)
-sample = dict(
-    model=dict(
-        train_cfg=dict(rcnn={stage: dict(sampler=dict(num=16)) for stage in '012'}),
-        test_cfg=dict(rpn=dict(max_per_img=30), rcnn=dict(max_per_img=10)),
-    ),
-    train_dataloader=dict(batch_size=2, dataset=dict(indices=80)),
-    val_dataloader=dict(dataset=dict(indices=40)),
-    test_dataloader=dict(dataset=dict(indices=40)),
-    train_cfg=dict(max_epochs=1, total_batch_size=2),
 )
 optim_wrapper = dict(
     type='AmpOptimWrapper',

@@ -1,6 +1,11 @@
 # Mask R-CNN with ConvNeXt-T on COCO, 3x schedule: box AP 46.2, mask AP 41.7, 48M parameters, 262 GFLOPs (MACs) at
 # 1280 x 800 (published). It starts from the official raw weights on ImageNet-1k.
-_base_ = ['../_base_/coco.py', '../_base_/mask_rcnn.py']
+_base_ = [
+    '../_base_/datasets/coco.py',
+    '../_base_/models/mask_rcnn.py',
+    '../_base_/schedules/coco_3x.py',
+]
+sample_settings = '_base_/sample/mask_rcnn.py'
 
 pretrained = 'convnext_tiny_1k_224'
 model = dict(

@@ -2,7 +2,12 @@
 # (MACs) at 2048 x 512 (published). It starts from the official raw weights on ImageNet-1k.
 #   torchrun --nproc_per_node=8 tools/train.py configs/seg/upernet_convnext_t_ade20k.py --launcher pytorch
 #   python tools/train.py configs/seg/upernet_convnext_t_ade20k.py --data sample    # minutes on a laptop
-_base_ = '../_base_/upernet.py'
+_base_ = [
+    '../_base_/datasets/ade20k.py',
+    '../_base_/models/upernet.py',
+    '../_base_/schedules/ade20k_160k.py',
+]
+sample_settings = '_base_/sample/upernet.py'
 
 pretrained = 'convnext_tiny_1k_224'
 model = dict(
@@ -21,10 +26,4 @@ optim_wrapper = dict(
     constructor='convnext_dense.LayerDecayConstructor',
     paramwise_cfg=dict(decay_rate=0.9, scheme='stage_wise'),
     optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05),  # lr at total_batch_size
-)
-sample = dict(
-    train_cfg=dict(max_iters=40, val_interval=40),
-    val_dataloader=dict(dataset=dict(indices=40)),
-    test_dataloader=dict(dataset=dict(indices=40)),
-    default_hooks=dict(checkpoint=dict(interval=40)),
 )

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..data.check import NOTE, Checked, DataSet, ImageRecord
+from ..data.check import NOTE, CheckResult, DatasetRecords, ImageRecord
 from ..errors import UserError
 from ..results.drawing import TEXT_COLOR, WHITE, WRONG_COLOR, draw_caption
 from ..tasks import Task
 
 WIDTH, GAP = 1640, 12  # of the sheet, and between images, in pixels
-BLANK = np.full((224, 224, 3), 225, np.uint8)
+BLANK_IMAGE = np.full((224, 224, 3), 225, np.uint8)
 
 
-def contact_sheet(task: Task, checked: Checked, count: int | None = None) -> np.ndarray:
+def contact_sheet(task: Task, checked: CheckResult, count: int | None = None) -> np.ndarray:
     """Draw images of both splits with their ground truth.
 
     Up to half of them are images with problems or warnings, which stand above them; the others are spread evenly over
@@ -36,18 +36,18 @@ def contact_sheet(task: Task, checked: Checked, count: int | None = None) -> np.
     return _packed(tiles)
 
 
-def _choose(checked: Checked, count: int) -> list[tuple[ImageRecord, str, str]]:
+def _choose(checked: CheckResult, count: int) -> list[tuple[ImageRecord, str, str]]:
     """Choose images; returned with the name of their split and what is wrong with them."""
-    places = {p.path: (p, split.name) for split in reversed(checked.data.splits) for p in split.images}
-    queues = [(finding.what, list(finding.images)) for finding in checked.findings if finding.level != NOTE]
+    records = {p.path: (p, split.name) for split in reversed(checked.data.splits) for p in split.images}
+    queues = [(finding.message, list(finding.images)) for finding in checked.findings if finding.level != NOTE]
     chosen: dict[str, str] = {}
     while any(paths for _, paths in queues) and len(chosen) < count // 2:  # one of each kind in turn
-        for what, paths in queues:
+        for message, paths in queues:
             if paths and len(chosen) < count // 2:
-                chosen.setdefault(paths.pop(0), _short(what))
+                chosen.setdefault(paths.pop(0), _short(message))
     good = [
-        [p.path for p, one in zip(split.images, looks, strict=True) if one.header and p.path not in chosen]
-        for split, looks in zip(checked.data.splits, checked.looks, strict=True)
+        [p.path for p, scan in zip(split.images, scans, strict=True) if scan.header and p.path not in chosen]
+        for split, scans in zip(checked.data.splits, checked.scans, strict=True)
     ]
     good = [paths for paths in good if paths]
     room = count - len(chosen)
@@ -55,20 +55,20 @@ def _choose(checked: Checked, count: int) -> list[tuple[ImageRecord, str, str]]:
         share = room // len(good) + (number < room % len(good))
         picked = np.linspace(0, len(paths) - 1, min(share, len(paths))).round().astype(int).tolist()
         chosen |= {paths[i]: '' for i in picked}
-    return [(*places[path], fault) for path, fault in chosen.items()]
+    return [(*records[path], fault) for path, fault in chosen.items()]
 
 
-def _short(what: str) -> str:
+def _short(message: str) -> str:
     """Shorten the text of a finding: ``3 images that can't be decoded`` becomes ``can't be decoded``."""
-    return what.split(' ', 2)[-1].removeprefix('that ').partition(':')[0]
+    return message.split(' ', 2)[-1].removeprefix('that ').partition(':')[0]
 
 
-def _tile(task: Task, data: DataSet, image: ImageRecord, split: str, fault: str) -> np.ndarray:
+def _tile(task: Task, data: DatasetRecords, image: ImageRecord, split: str, fault: str) -> np.ndarray:
     title = f'{split}: {Path(image.path).name}'
     try:
         return task.draw_record(data, image, title, fault)
     except UserError:
-        return draw_caption(BLANK, [(fault or 'cannot be drawn', WRONG_COLOR), (title, TEXT_COLOR)])
+        return draw_caption(BLANK_IMAGE, [(fault or 'cannot be drawn', WRONG_COLOR), (title, TEXT_COLOR)])
 
 
 def _packed(tiles: Sequence[np.ndarray]) -> np.ndarray:

@@ -14,6 +14,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from ..engine.building import build_model
+from ..io.image_size import ImageSize
 from ..models.compiling import compile_backbone
 from ..registry import MODELS, SCOPE
 from ..tasks import Task, smallest_head, task_of
@@ -51,9 +52,7 @@ class TimmConvNeXt(nn.Module):
         return tuple(norm(output) for norm, output in zip(self.norms, self.body(images), strict=True))
 
 
-def dense(
-    cfg: Config, batch: int, shape: tuple[int, int], setting: Setting, training: bool = True
-) -> Iterator[Series]:
+def dense(cfg: Config, batch: int, size: ImageSize, setting: Setting, training: bool = True) -> Iterator[Series]:
     """Measure inference, from images to results at their size, and the training step, up to AdamW's step.
 
     The peer has the same heads with the same weights, as mmdet and mmseg have them, around timm's backbone. The
@@ -62,7 +61,7 @@ def dense(
 
     Args:
         cfg: a detector's or segmentor's.
-        shape: H and W of the images.
+        size: size of the images.
         training: whether to measure the step too.
     """
     cfg = copy.deepcopy(cfg)
@@ -71,12 +70,12 @@ def dense(
     for head in ('decode_head', 'auxiliary_head'):
         if head in cfg.model:
             cfg.model[head].dropout_ratio = 0.0
-    task.set_training_shape(cfg, shape)
+    task.set_training_shape(cfg, size)
     ours = _build(cfg)
     randomize(ours)
     weights = {name: tensor.clone() for name, tensor in ours.state_dict().items()}
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        data = _data(task, smallest_head(cfg), batch, shape)
+        data = _data(task, smallest_head(cfg), batch, size)
 
     for what in ('inference', 'train') if training else ('inference',):
         ours.load_state_dict(weights)
@@ -86,7 +85,7 @@ def dense(
             assert check is not None
             measured = Series(
                 f'{task.model_name}, {what}',
-                f'{cfg.model.type} on ConvNeXt, {batch} x 3 x {shape[0]} x {shape[1]}',
+                f'{cfg.model.type} on ConvNeXt, {batch} x 3 x {size}',
                 batch,
             )
             contenders = _contenders(what, task, cfg, weights, data, setting)
@@ -185,8 +184,8 @@ def _contender(what: str, task: Task, name: str, dtype: str, model: Any, data: d
     return Contender(name, dtype, layout, step, check_step, loss, model)
 
 
-def _data(task: Task, classes: int, batch: int, shape: tuple[int, int]) -> dict:
+def _data(task: Task, classes: int, batch: int, size: ImageSize) -> dict:
     """A batch of noise as the data loader gives it, with random annotations of so many classes."""
     rng = np.random.default_rng(0)
-    samples = [task.random_sample(rng, shape, classes) for _ in range(batch)]
+    samples = [task.random_sample(rng, size, classes) for _ in range(batch)]
     return {'inputs': [s['inputs'] for s in samples], 'data_samples': [s['data_samples'] for s in samples]}

@@ -1,15 +1,16 @@
-"""The published parameters and MACs, each with the config that must have them, and how far off a count is."""
+"""The published parameters, MACs and scores, each with its config, and how far off a count is from them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import paper
-from ..analysis.complexity import Complexity
-from ..roadmap.measurements import ENDS
-from ..roadmap.steps import TRACKS, config_of
+from ..roadmap.steps import ENDS, TRACKS, config_of
+
+if TYPE_CHECKING:
+    from ..analysis.complexity import Complexity
 
 CLASSIFICATION_TOLERANCE = 0.005
 DENSE_TOLERANCE = 0.01
@@ -26,6 +27,7 @@ class Row(NamedTuple):
     tolerance: float  # share of the published number
     note: str = ''
     misprint: bool = False  # the note says why macs can't be right
+    scores: Mapping[str, float] = {}  # 'top-1', 'box AP', 'mask AP', 'mIoU' or 'mIoU multi-scale', in percent
 
 
 class Difference(NamedTuple):
@@ -55,6 +57,7 @@ def rows() -> Iterator[Row]:
                 f'{one.macs:g}',
                 CLASSIFICATION_TOLERANCE,
                 one.note,
+                scores={'top-1': one.top1},
             )
     for track, (start, _) in ENDS.items():
         for step, published in zip(TRACKS[track], paper.ROADMAP[track], strict=True):
@@ -67,10 +70,12 @@ def rows() -> Iterator[Row]:
                 CLASSIFICATION_TOLERANCE,
                 published.misprint,
                 bool(published.misprint),
+                {'top-1': published.top1},
             )
-    yield from _dense('Mask R-CNN, COCO', 'det/mask_rcnn_convnext_{}_coco', paper.MASK_RCNN_COCO)
-    yield from _dense('Cascade Mask R-CNN, COCO', 'det/cascade_convnext_{}_coco', paper.CASCADE_COCO)
-    yield from _dense('UPerNet, ADE20K', 'seg/upernet_convnext_{}_ade20k', paper.UPERNET_ADE20K)
+    aps, mious = ('box AP', 'mask AP'), ('mIoU', 'mIoU multi-scale')
+    yield from _dense('Mask R-CNN, COCO', 'det/mask_rcnn_convnext_{}_coco', paper.MASK_RCNN_COCO, aps)
+    yield from _dense('Cascade Mask R-CNN, COCO', 'det/cascade_convnext_{}_coco', paper.CASCADE_COCO, aps)
+    yield from _dense('UPerNet, ADE20K', 'seg/upernet_convnext_{}_ade20k', paper.UPERNET_ADE20K, mious)
 
 
 def compare(row: Row, counted: Complexity) -> dict[str, Difference]:
@@ -98,12 +103,13 @@ def compare(row: Row, counted: Complexity) -> dict[str, Difference]:
     return found
 
 
-def _dense(table: str, stem: str, results: Sequence[paper.PublishedDense]) -> Iterator[Row]:
+def _dense(table: str, stem: str, results: Sequence[paper.PublishedDense], scores: tuple[str, str]) -> Iterator[Row]:
     for one in results:
         data = '_22k' if one.data == 'ImageNet-22k' else ''
         config = f'configs/{stem.format(_letter(one.arch) + data)}.py'
         name = f'{one.arch}, {one.data}'
-        yield Row(table, name, config, f'{one.params:g}', f'{one.macs:g}', DENSE_TOLERANCE)
+        published = dict(zip(scores, one.scores, strict=True))
+        yield Row(table, name, config, f'{one.params:g}', f'{one.macs:g}', DENSE_TOLERANCE, scores=published)
 
 
 def _letter(arch: str) -> str:

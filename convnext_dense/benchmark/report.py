@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..io.files import whole
+from ..io.files import atomic_write
 from .timing import Row, Series, ratio
 
 
@@ -56,7 +56,7 @@ class Report:
     def save(self, folder: str | Path) -> Path:
         """Write it into a folder that is there, over a measurement of the same name."""
         path = Path(folder, self.file_name())
-        with whole(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(self.as_json(), indent=2) + '\n')
         return path
 

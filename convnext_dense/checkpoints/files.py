@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ..errors import UserError
-from ..io.files import durable
+from ..io.files import durable_write
 from ..weights.fetch import fetch_weights
 from . import disk, manifest
 from .content import Checkpoint
@@ -27,7 +27,7 @@ def write(content: Checkpoint | dict, path: str | Path) -> None:
     """
     path, meta = Path(path), content.get('meta', {})
     try:
-        with durable(path) as temporary:
+        with durable_write(path) as temporary:
             with open(temporary, 'wb') as raw:
                 file = manifest.HashingFile(raw)
                 try:
@@ -108,5 +108,5 @@ def is_run_file(name: str) -> bool:
 
 def write_pointer(path: Path) -> None:
     """Write the path of the newest checkpoint into the file that mmengine's tools read."""
-    with durable(path.with_name(POINTER)) as temporary:
+    with durable_write(path.with_name(POINTER)) as temporary:
         temporary.write_text(str(path.resolve()))

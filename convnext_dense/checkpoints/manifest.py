@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import UserError
-from ..io.files import durable
+from ..io.files import durable_write
 
 FILE_NAME = 'checkpoints.json'
 
@@ -94,7 +94,7 @@ def _update(work_dir: str | Path, step: int, **values: Any) -> None:
 
 
 def _write(work_dir: str | Path, entries: Entries) -> None:
-    with durable(Path(work_dir, FILE_NAME)) as temporary:
+    with durable_write(Path(work_dir, FILE_NAME)) as temporary:
         temporary.write_text(json.dumps(entries, indent=1) + '\n')
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..config.find import find_config
+from ..config.find import find_config, find_run_config
 from ..errors import UserError
 from ..paper import OFFICIAL_WEIGHTS
 
@@ -20,6 +20,22 @@ EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
 def add_config_arguments(parser: argparse.ArgumentParser, roots: bool = True) -> None:
     """The arguments of every verb that takes a config, with ``roots`` of one that can take data from anywhere."""
     parser.add_argument('config', metavar='CONFIG', help=f'config file, such as {EXAMPLE_CONFIG}')
+    add_data_arguments(parser, roots)
+
+
+def add_model_arguments(parser: argparse.ArgumentParser, roots: bool = False) -> None:
+    """The arguments of every verb that takes a trained model: a run has both CONFIG and CHECKPOINT."""
+    parser.add_argument(
+        'config', metavar='CONFIG', nargs='?', help='config file (default: the one that the run saved in its work dir)'
+    )
+    parser.add_argument(
+        'checkpoint', metavar='CHECKPOINT', help='checkpoint file, or the work dir of a run for its newest checkpoint'
+    )
+    add_data_arguments(parser, roots)
+
+
+def add_data_arguments(parser: argparse.ArgumentParser, roots: bool) -> None:
+    """``--data`` and ``--cfg-options``."""
     if roots:
         parser.add_argument(
             '--data',
@@ -29,12 +45,6 @@ def add_config_arguments(parser: argparse.ArgumentParser, roots: bool = True) ->
     else:
         parser.add_argument('--data', choices=('sample',), help='the model was trained with --data sample')
     add_cfg_options(parser)
-
-
-def add_checkpoint_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        'checkpoint', metavar='CHECKPOINT', help='checkpoint file, or the work dir of a run for its newest checkpoint'
-    )
 
 
 def add_cfg_options(parser: argparse._ActionsContainer, help: str = '', **kwargs: Any) -> None:
@@ -50,9 +60,7 @@ def add_cfg_options(parser: argparse._ActionsContainer, help: str = '', **kwargs
     )
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of every verb that runs a config on data."""
-    add_config_arguments(parser)
+def add_bad_image_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--on-bad-image',
         choices=('stop', 'skip'),
@@ -95,12 +103,24 @@ def check_config(args: argparse.Namespace) -> None:
     find_config(args.config)
 
 
-def check_config_and_checkpoint(args: argparse.Namespace) -> None:
-    """Raise a UserError if CONFIG or CHECKPOINT does not exist, or they have changed places."""
-    if is_config(args.checkpoint) and not is_config(args.config):
-        raise UserError(f'CONFIG comes before CHECKPOINT: {args.prog} {args.checkpoint} {args.config} ...')
-    check_config(args)
+def check_model(args: argparse.Namespace) -> None:
+    """Set CONFIG to the config of the run that CHECKPOINT is from, if none is given.
+
+    Raises:
+        UserError: if config or checkpoint does not exist, or they have changed places.
+    """
+    if is_config(args.checkpoint):
+        if args.config is None:
+            raise UserError(
+                f'CHECKPOINT is missing, a file or the work dir of a run: {args.prog} {args.checkpoint} CHECKPOINT ...'
+            )
+        if not is_config(args.config):
+            raise UserError(f'CONFIG comes before CHECKPOINT: {args.prog} {args.checkpoint} {args.config} ...')
+    if args.config is not None:
+        check_config(args)
     check_checkpoint(args.checkpoint)
+    if args.config is None:
+        args.config = str(find_run_config(args.checkpoint))
 
 
 def check_checkpoint(source: str) -> None:

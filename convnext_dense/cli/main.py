@@ -24,6 +24,8 @@ VERBS = {
     'train': 'train a model',
     'test': 'test a checkpoint',
     'demo': 'draw predictions on images and videos',
+    'list': 'list the configs, with their models and published results',
+    'config': 'print a config as a run would have it, and where each value comes from',
     'report': 'make one page of curves, results and images from finished runs',
     'plot-log': 'show the curves of runs, in the terminal and as a figure',
     'check-data': 'check every image and annotation of a data set',

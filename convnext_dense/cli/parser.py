@@ -58,7 +58,7 @@ class Parser(argparse.ArgumentParser):
         )
         self.example = example
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse the arguments.
 
         Raises:
@@ -67,7 +67,9 @@ class Parser(argparse.ArgumentParser):
         argv = list(args or [])
         if not {'-h', '--help'} & set(argv):
             self._check_flags(argv)
-        parsed, unknown = self.parse_known_args(argv, namespace)
+        # flags may stand between positional arguments, also where the first of those may be left out
+        parse = self.parse_known_args if '--' in argv else self.parse_known_intermixed_args
+        parsed, unknown = parse(argv, namespace)
         if unknown:
             self.error(self._unexpected(unknown[0]))
         return parsed
@@ -78,6 +80,8 @@ class Parser(argparse.ArgumentParser):
             names = missing.split(', ')
             said = f'{" and ".join(names)} {"is" if len(names) == 1 else "are"} missing'
             message = f'{said}, for example: {self.prog} {self.example}'
+            if 'CONFIG' in names:
+                message += ' (`convnext-dense list` shows all configs)'
         raise UserError(message.removeprefix('argument '))
 
     def _check_flags(self, argv: Sequence[str]) -> None:

@@ -60,7 +60,7 @@ class _Loader(Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = self.loader
         installed = find_spec('transformers') is not None
-        sys.modules['transformers'] = None  # type: ignore[assignment] - importing it raises ModuleNotFoundError
+        sys.modules['transformers'] = None  # type: ignore[assignment]  # importing it raises an error
         try:
             self.loader.exec_module(module)
         finally:

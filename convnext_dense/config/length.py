@@ -1,18 +1,20 @@
-"""The length of a run, and the schedule that follows it."""
+"""The length of a run, and the learning-rate schedule that follows it."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from mmengine.config import Config
+from typing import TYPE_CHECKING
 
 from ..errors import UserError
 
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
 
 def set_length(cfg: Config, epochs: int | None = None, iters: int | None = None) -> None:
-    """Make the run so many epochs or steps long; the schedule's parts keep their shares of it.
+    """Set the length of a run in epochs or optimizer steps; its learning-rate schedule is stretched with it.
 
     Raises:
         UserError: for a length below 1, or in the other unit than the config's.
@@ -31,9 +33,9 @@ def set_length(cfg: Config, epochs: int | None = None, iters: int | None = None)
 
 @contextmanager
 def schedule_following(cfg: Config) -> Iterator[None]:
-    """Where the block changes the length of the run, and not the schedule itself, the schedule is stretched to it.
+    """Stretch the learning-rate schedule if the ``with`` block changes the length of the run and not the schedule.
 
-    In a run of so many epochs, what the schedule gives in steps stays.
+    Each part keeps its share of the run. In a config that counts epochs, parts that count steps stay as they are.
     """
     key = 'max_epochs' if 'max_epochs' in cfg.train_cfg else 'max_iters'
     before, schedule = cfg.train_cfg[key], copy.deepcopy(cfg.param_scheduler)

@@ -1,4 +1,4 @@
-"""Fitting a config to the machine that it runs on."""
+"""The loader settings of a config, fitted to the machine that it runs on."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from ..tasks import loaders
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """The number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def fit_to_machine(cfg: Config) -> None:
-    """No more loader workers than cores, and no pinned memory without a GPU."""
+    """Limit the loader workers of a config to the cores of this process's share, and memory pinning to GPUs.
+
+    Processes on one machine (``LOCAL_WORLD_SIZE``) share its cores.
+    """
     most = max(1, cores() // int(os.environ.get('LOCAL_WORLD_SIZE', 1)))
     for loader in loaders(cfg):
         loader.num_workers = min(loader.num_workers, most)

@@ -1,4 +1,4 @@
-"""The precision that a run trains in."""
+"""The precision of training: float32, or mixed precision with float16 or bfloat16."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ from ..errors import UserError
 
 
 def set_amp(cfg: Config, amp: str | None) -> None:
-    """Choose the precision of training: ``'off'``, ``'fp16'``, ``'bf16'``, or None for the config's own.
+    """Set the precision of a config's training.
+
+    Args:
+        cfg: the config, whose ``optim_wrapper`` changes.
+        amp: ``'off'`` for float32, ``'fp16'`` (with a dynamic loss scale), ``'bf16'``, or None for the config's own,
+            which is float32 where there is no GPU.
 
     Raises:
-        UserError: where the device can't do what is asked for.
+        UserError: if this machine does not have the precision.
     """
     wrapper, gpu = cfg.optim_wrapper, torch.cuda.is_available()
     if amp is None:

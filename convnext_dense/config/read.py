@@ -1,9 +1,11 @@
-"""Reading a config, and what the command line changes in it."""
+"""Reading a config, and the changes that the command line makes to it."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
@@ -11,77 +13,88 @@ from ..errors import UserError
 from ..tasks import Task, set_classes, task_of
 from .find import find_config
 from .length import schedule_following
+from .sample import find_sample_settings, read_sample_settings
 from .techniques import leave_out
 
-NEEDED = (
+REQUIRED_KEYS = (
     *('task', 'model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'train_cfg', 'test_cfg'),
     *('optim_wrapper', 'param_scheduler', 'randomness', 'visualizer'),
 )
-# Keys that no config needs to have and a command line may still set.
-RUNNER_KEYS = {
-    *(
-        'experiment_name',
-        'find_unused_parameters',
-        'sync_bn',
-        'model_wrapper_cfg',
-        'launcher',
-        'compile_backbone',
-    ),
-    *('activation_checkpointing', 'efficient_conv_bn_eval', 'compile', 'work_dir', 'data_preprocessor'),
+OPTIONAL_KEYS = {
+    *('activation_checkpointing', 'compile', 'compile_backbone', 'data_preprocessor', 'efficient_conv_bn_eval'),
+    *('experiment_name', 'find_unused_parameters', 'launcher', 'model_wrapper_cfg', 'sync_bn', 'work_dir'),
 }
+"""Keys that a config need not have and ``--cfg-options`` may still set."""
+
+
+class Step(NamedTuple):
+    """One of the steps that a config is made in."""
+
+    name: str  # 'file', 'sample', or as the command line has it, such as '--cfg-options'; 'classes' of the data
+    file: Path | None = None  # the config, or the settings for the sample
+    settings: dict[str, Any] = {}  # the nested keys that the step sets, whether that changes them or not
 
 
 def read_config(
     path: str,
-    options: dict | None = None,
+    options: dict[str, Any] | None = None,
     data: str | None = None,
     needs_data: bool = True,
     without: Iterable[str] = (),
 ) -> Config:
-    """Read a config, point it at the data, and apply ``--cfg-options`` last.
+    """Read a config, point it at the data, and apply ``--cfg-options`` before that.
 
     Args:
-        path: see :func:`find_config`.
-        options: ``{'a.b': value}``, changes to keys of the tree.
-        data: root of a data set, ``'sample'``, or None for the config's own.
-        needs_data: whether the data must be there, and heads follow its classes; if not, the config's own number of
-            classes stays, and of ``data`` it only matters whether it is ``'sample'``, for which configs have settings.
+        path: see :func:`~convnext_dense.config.find.find_config`.
+        options: ``{'a.b': value}``, changes to keys of the tree; they come after those of ``data`` and ``without``.
+        data: root folder of a data set, ``'sample'``, or None for the config's own.
+        needs_data: whether the data must be there, and the heads get as many classes as the data have; if not, the
+            config's own number of classes stays, and ``data`` only decides whether the settings for the sample apply.
         without: names of :data:`~convnext_dense.config.techniques.TECHNIQUES` that the run does without.
 
     Raises:
-        UserError: if the config can't be read, an option's first key is in no config, the data is not as expected,
+        UserError: if the config can't be read, no config has an option's first key, the data are not as expected,
             a technique is unknown or not in use.
     """
-    file = find_config(path)
-    try:
-        cfg = Config.fromfile(file)
-    except Exception as error:  # a config is a program, which can fail in any way
-        where = f' line {error.lineno}' if isinstance(error, SyntaxError) else ''
-        raise UserError(f'config {file}{where} does not parse: {_one_line(error)}') from error
-    absent = [key for key in NEEDED if key not in cfg]
-    if absent:
-        raise UserError(f"config {file} is not one of this project's: it has no {', no '.join(absent)}")
-    task = task_of(cfg)
-    if data == 'sample':
-        with schedule_following(cfg):
-            cfg.merge_from_dict(cfg.get('sample', {}))  # {'1': ...} changes the second item of a list
-    for technique in dict.fromkeys(without):
-        with schedule_following(cfg):
-            leave_out(cfg, technique)
-    _check_options(options or {}, cfg)
-    try:
-        with schedule_following(cfg):
-            cfg.merge_from_dict(options or {})
-    except (TypeError, KeyError, IndexError, AssertionError) as error:
-        raise UserError(f'--cfg-options do not fit the config: {_one_line(error)}') from error
-    if needs_data:
-        point_at(cfg, data)
-        set_classes(cfg, task.count_classes(cfg))
+    *_, (_, cfg) = read_in_steps(path, options, data, needs_data, without)
     return cfg
 
 
+def read_in_steps(
+    path: str,
+    options: dict[str, Any] | None = None,
+    data: str | None = None,
+    needs_data: bool = True,
+    without: Iterable[str] = (),
+) -> Iterator[tuple[Step, Config]]:
+    """Do what :func:`read_config` does, and yield each step with the config as it is after it.
+
+    It is one config that changes from step to step.
+    """
+    file = find_config(path)
+    cfg = _read_file(file)
+    task = task_of(cfg)
+    yield Step('file', file), cfg
+    sample_file = find_sample_settings(cfg, file.parent) if data == 'sample' else None
+    if sample_file is not None:
+        settings = _apply_sample_settings(cfg, sample_file)
+        yield Step('sample', sample_file, settings), cfg
+    for technique in dict.fromkeys(without):
+        with schedule_following(cfg):
+            leave_out(cfg, technique)
+        yield Step(f'--without {technique}'), cfg
+    if options:
+        _apply_options(cfg, options)
+        yield Step('--cfg-options', settings=_nested(options)), cfg
+    if needs_data:
+        point_at(cfg, data)
+        yield Step('--data'), cfg
+        set_classes(cfg, task.count_classes(cfg))
+        yield Step('classes'), cfg
+
+
 def point_at(cfg: Config, data: str | None) -> None:
-    """Point the config's data sets at a root, or for ``'sample'`` at the drawn one; for None they stay at their own.
+    """Point the config's data sets at a root folder, or for ``'sample'`` at the drawn one; for None they stay.
 
     Raises:
         UserError: if the data set can't be found there.
@@ -91,21 +104,62 @@ def point_at(cfg: Config, data: str | None) -> None:
         task.point_at(cfg, _sample_root(task) if data == 'sample' else data)
 
 
+def _read_file(file: Path) -> Config:
+    try:
+        cfg = Config.fromfile(file)
+    except Exception as error:  # a config is a program, which can fail in any way
+        where = f' line {error.lineno}' if isinstance(error, SyntaxError) else ''
+        raise UserError(f'config {file}{where} does not parse: {_last_line(error)}') from error
+    absent = [key for key in REQUIRED_KEYS if key not in cfg]
+    if absent:
+        raise UserError(f"config {file} is not one of this project's: it has no {', no '.join(absent)}")
+    return cfg
+
+
+def _apply_sample_settings(cfg: Config, file: Path) -> dict[str, Any]:
+    try:
+        settings = read_sample_settings(cfg, file)
+        with schedule_following(cfg):
+            cfg.merge_from_dict(settings, allow_list_keys=False)
+    except Exception as error:
+        raise UserError(
+            f'the settings for the sample in {file} do not fit the config: {_last_line(error)}: '
+            'name other ones in the config with sample_settings, or None for none'
+        ) from error
+    return settings
+
+
+def _apply_options(cfg: Config, options: dict[str, Any]) -> None:
+    known = set(cfg.keys()) | OPTIONAL_KEYS
+    for option in options:
+        key = option.split('.')[0]
+        if key not in known:
+            near = difflib.get_close_matches(key, sorted(known), n=1) or [', '.join(sorted(cfg.keys()))]
+            raise UserError(f'--cfg-options: no key {key!r} in the config; did you mean {near[0]}?')
+    try:
+        with schedule_following(cfg):
+            cfg.merge_from_dict(options)
+    except (TypeError, KeyError, IndexError, AssertionError) as error:
+        raise UserError(f'--cfg-options do not fit the config: {_last_line(error)}') from error
+
+
+def _nested(options: dict[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for option, value in options.items():
+        *parents, key = option.split('.')
+        branch = tree
+        for parent in parents:
+            branch = branch.setdefault(parent, {})
+        branch[key] = value
+    return tree
+
+
 def _sample_root(task: Task) -> str:
     from ..sample_data.sample import ensure_sample
 
     return str(ensure_sample() / task.sample_folder)
 
 
-def _check_options(options: dict, cfg: Config) -> None:
-    known = set(cfg.keys()) | RUNNER_KEYS
-    for option in options:
-        key = option.split('.')[0]
-        if key not in known:
-            near = difflib.get_close_matches(key, sorted(known), n=1) or [', '.join(sorted(cfg.keys()))]
-            raise UserError(f'--cfg-options: no key {key!r} in the config; did you mean {near[0]}?')
-
-
-def _one_line(error: BaseException) -> str:
+def _last_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -1,7 +1,7 @@
 """The techniques of ConvNeXt's training recipe (arXiv 2201.03545, section 2.1), each of which can be left out alone.
 
-In its place a run has what ResNet's recipe has there, as ``configs/roadmap/r50_00_baseline.py`` states it. Without all
-of them what is left of ConvNeXt's recipe is the large total batch, its warm-up, and that a backbone has LayerScale.
+A run without a technique does there what ResNet's recipe does, as ``configs/roadmap/r50_00_baseline.py`` states it. A
+run without all of them keeps three things of ConvNeXt's recipe: the large total batch, its warm-up, and LayerScale.
 """
 
 from __future__ import annotations
@@ -20,19 +20,22 @@ MIXING = {'mixup_alpha': 1.0, 'cutmix_alpha': 0.0}  # timm's defaults
 
 
 class Technique(NamedTuple):
-    """One technique."""
+    """One technique of the recipe."""
 
-    instead: str  # what a run without it has in its place
+    replacement: str  # in words: the part of ResNet's recipe that a run without the technique has in its place
     in_use: Callable[[Config], bool]
-    leave_out: Callable[[Config], None]
+    leave_out: Callable[[Config], None]  # changes the config
 
 
 def leave_out(cfg: Config, name: str) -> None:
-    """Change the config of a classification run to one without this technique.
+    """Change a config to one without a technique.
+
+    Args:
+        cfg: the config, of a task that has techniques (``Task.has_techniques``).
+        name: a key of :data:`TECHNIQUES`.
 
     Raises:
-        UserError: for an unknown technique, with those that there are; one that the config does not use; a config of
-            another task.
+        UserError: if there is no such technique, the config does not use it, or its task has none.
     """
     if name not in TECHNIQUES:
         raise UserError(f'--without {name}: there is no such technique, take some of {", ".join(TECHNIQUES)}')
@@ -47,11 +50,12 @@ def leave_out(cfg: Config, name: str) -> None:
     technique.leave_out(cfg)
 
 
-def in_words(names: Iterable[str]) -> str:
-    return '; '.join(f'without {name}: {TECHNIQUES[name].instead}' for name in names)
+def describe_without(names: Iterable[str]) -> str:
+    """A line for the log of a run without these techniques: what it does instead."""
+    return '; '.join(f'without {name}: {TECHNIQUES[name].replacement}' for name in names)
 
 
-# -- what is where in a config
+# -- Parts of a config
 
 
 def _transform(cfg: Config) -> ConfigDict:

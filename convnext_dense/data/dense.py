@@ -1,4 +1,4 @@
-"""What the data sets of detection and segmentation share: mmengine data sets with a pipeline of transforms."""
+"""The parts that the data sets of detection and segmentation share: reading images, skipping bad ones, batches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from ..errors import UserError
-from ..io.images import IN_A_ROW, all_unreadable, as_rgb, open_image, upright, why
+from ..io.image_size import ImageSize
+from ..io.images import MAX_UNREADABLE_IN_A_ROW, as_rgb, describe_read_error, open_image, too_many_unreadable, upright
 from ..registry import FUNCTIONS, TRANSFORMS
 from .sampler import SeededIndex, seeded
 
@@ -21,10 +22,10 @@ class BadImage(UserError):
 
 
 class DenseDataset:
-    """To be mixed into an mmengine data set: seeded augmentation, and images that can't be read.
+    """Mixin for an mmengine data set: seeds the augmentation, and stops at images that can't be read or skips them.
 
     ``dataset[index]`` and ``dataset[index, seed]`` give the pipeline's dict, with the image's ``path`` and a list
-    ``skipped`` of the images that could not be read and were passed over.
+    ``skipped`` of the paths of unreadable images that were skipped.
     """
 
     on_bad_image: str  # 'stop' or 'skip'
@@ -34,10 +35,10 @@ class DenseDataset:
     def __len__(self) -> int:
         return super().__len__()  # type: ignore[misc]
 
-    def image(self, index: int) -> tuple[str, tuple[int, int] | None]:
-        """An image's path, and the width and height, in pixels, that its annotations were made for, where known."""
+    def image(self, index: int) -> tuple[str, ImageSize | None]:
+        """Return an image's path, and the size that its annotations were made for, where they say so."""
         info = self.get_data_info(index)
-        return info['img_path'], (info['width'], info['height']) if 'width' in info else None
+        return info['img_path'], ImageSize(info['height'], info['width']) if 'width' in info else None
 
     def get_data_info(self, key: int | SeededIndex) -> dict:
         return super().get_data_info(key[0] if isinstance(key, tuple) else key)  # type: ignore[misc]
@@ -56,8 +57,8 @@ class DenseDataset:
                             f'{error}: fix or remove it, or go on without it: --on-bad-image skip'
                         ) from None
                     skipped.append(path)
-                    if len(skipped) == IN_A_ROW:
-                        raise all_unreadable(skipped) from None
+                    if len(skipped) == MAX_UNREADABLE_IN_A_ROW:
+                        raise too_many_unreadable(skipped) from None
                     if self.test_mode:
                         return {'inputs': None, 'data_samples': None, 'path': path, 'skipped': skipped}
                     sample = None
@@ -69,7 +70,7 @@ class DenseDataset:
 
 @TRANSFORMS.register_module()
 class LoadImage(BaseTransform):
-    """Decode an image wholly: ``img``, uint8 (H, W, 3) in BGR, as mmcv's transforms want.
+    """Decode an image to ``img``, uint8 (H, W, 3) in BGR, as mmcv's transforms take it.
 
     It is turned as its EXIF says, unless its annotations (``height``, ``width``) were made for the unturned one.
 
@@ -79,28 +80,27 @@ class LoadImage(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         path = results['img_path']
+        expected = ImageSize(results['height'], results['width']) if 'width' in results else None
         try:
-            with open_image(path, seen=True) as image:
-                expected = (results.get('width'), results.get('height'))
-                rgb = np.asarray(as_rgb(image if image.size == expected else upright(image)))
+            with open_image(path, retry_missing=True) as image:
+                rgb = np.asarray(as_rgb(image if ImageSize.of(image) == expected else upright(image)))
         except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
-            raise BadImage(f'bad image {path} ({why(error)})') from None
-        height, width = rgb.shape[:2]
-        if None not in expected and expected != (width, height):
-            raise BadImage(
-                f'bad image {path} (it is {width} x {height}, its annotations say {expected[0]} x {expected[1]})'
-            )
+            raise BadImage(f'bad image {path} ({describe_read_error(error)})') from None
+        size = ImageSize.of(rgb)
+        if expected and size != expected:
+            raise BadImage(f'bad image {path} (it is {size}, its annotations say {expected}, height x width)')
         results['img'] = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-        results['img_shape'] = results['ori_shape'] = (height, width)
+        results['img_shape'] = results['ori_shape'] = tuple(size)
         return results
 
 
 @FUNCTIONS.register_module()
 def collate_dense(samples: Sequence[dict]) -> dict:
-    """A batch as mmdet's and mmseg's data preprocessors take it: lists of ``inputs`` and ``data_samples``.
+    """Collate a batch for mmdet's and mmseg's data preprocessors: lists of ``inputs`` and ``data_samples``.
 
-    ``paths`` and ``skipped`` go with them; images that could not be read are left out. Where each image comes in
-    several views (test-time augmentation), both are lists of such lists, one for each view.
+    Unreadable images are left out; ``paths`` has those of the others, ``skipped`` those of the unreadable ones. Where
+    each image comes in several views (test-time augmentation), ``inputs`` and ``data_samples`` are lists of such
+    lists, one for each view.
     """
     good = [sample for sample in samples if sample['inputs'] is not None]
     inputs, data_samples = [s['inputs'] for s in good], [s['data_samples'] for s in good]

@@ -1,4 +1,4 @@
-"""Looking at many images at once: what each is like, and whether it can be decoded to its last pixel."""
+"""Scanning many images at once: their headers, and whether they can be decoded to the last pixel."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from ..errors import UserError
+from ..io.image_size import ImageSize
 from ..io.images import upright_rgb
 from .segmentation.mask_scan import UNLABELED, read_mask
 
-CHUNK = 16  # images that a process is given at once
-NOT_IMAGES = {  # how files begin that take an image's place now and then, in small letters
+CHUNK_SIZE = 16  # images that a process is given at once
+NOT_IMAGES = {  # first bytes, in small letters, of files that now and then have the name of an image
     b'<!doctype html': 'an HTML page',
     b'<html': 'an HTML page',
     b'<?xml': 'an XML page',
@@ -30,126 +31,135 @@ NOT_IMAGES = {  # how files begin that take an image's place now and then, in sm
 }
 
 
-class Header(NamedTuple):
-    """What the first bytes of an image's file say."""
+class ImageHeader(NamedTuple):
+    """Properties of an image that its file states before the pixels."""
 
-    size: tuple[int, int]
-    """Width and height as stored, in pixels."""
+    size: ImageSize
+    """The size as stored, before EXIF turns it."""
     orientation: int
     """EXIF's, 1 to 8: from 2 on the image has to be turned or mirrored, from 5 on its sides change places."""
     mode: str
     """Pillow's, such as ``'RGB'``, ``'L'`` for gray and ``'CMYK'``."""
     format: str
-    """Pillow's, such as ``'JPEG'``; told by the content, whatever the file is called."""
+    """Pillow's, such as ``'JPEG'``, recognized by the content rather than by the name."""
 
-    def fits(self, size: tuple[int, int] | None) -> bool:
-        """Whether the image, as stored or upright, is of the size that its annotations were made for."""
-        return size is None or size in (self.size, self.size[::-1] if self.orientation >= 5 else self.size)
+    def fits(self, size: ImageSize | None) -> bool:
+        """Tell whether the image, as stored or upright, has the size that its annotations were made for, if any."""
+        return size is None or size in (self.size, self.size.transposed if self.orientation >= 5 else self.size)
 
 
-class Look(NamedTuple):
-    """An image as it was found."""
+class ImageScan(NamedTuple):
+    """The result of decoding an image and its mask."""
 
     fault: str = ''
     """Why it can't be decoded; there is no header then."""
-    header: Header | None = None
+    header: ImageHeader | None = None
     digest: bytes = b''
-    """Of the file's content: equal for copies."""
-    length: int = 0
-    """Of the file, in bytes."""
-    labels: dict[int, int] | None = None
-    """Pixels of each label in its mask, 255 included; None without a mask that can be read."""
+    """Digest of the file's content: equal for copies."""
+    file_size: int = 0
+    """Size of the file in bytes."""
+    label_counts: dict[int, int] | None = None
+    """Number of pixels of each label in the mask, 255 included; None without a mask that can be read."""
 
 
-Item = tuple[str, str | None]
-"""The paths of an image and its mask."""
+ImageAndMask = tuple[str, str | None]
+"""The paths of an image and of its mask, if it has one."""
 
 
-def look_at_all(items: Sequence[Item], workers: int, advance: Callable[[], object]) -> list[Look]:
-    """Look at each, in so many processes; one works in this process.
+def scan_images(
+    pairs: Sequence[ImageAndMask], workers: int, advance: Callable[[], object] = lambda: None
+) -> list[ImageScan]:
+    """Decode images and count the labels of their masks.
 
     Args:
-        items: images, with their masks where they have any.
-        workers: processes, at least 1. They end with this function, however it ends.
+        pairs: images, with their masks where they have any.
+        workers: number of processes, at least 1; with 1 none is started. They end with this function, however it
+            ends.
         advance: called after each image.
 
     Raises:
         UserError: if a process dies.
     """
     if workers == 1:
-        return [_then(advance, look(item)) for item in items]
+        return [_advanced(advance, scan_image(pair)) for pair in pairs]
     # fork, because a fresh process would import the package first
-    pool = ProcessPoolExecutor(workers, get_context('fork'), initializer=_in_worker)
+    pool = ProcessPoolExecutor(workers, get_context('fork'), initializer=_start_worker)
     try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the processes know what to do with it
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the processes have their own handler
         try:
-            looks = pool.map(look, items, chunksize=CHUNK)
+            scans = pool.map(scan_image, pairs, chunksize=CHUNK_SIZE)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        return [_then(advance, one) for one in looks]
+        return [_advanced(advance, scan) for scan in scans]
     except BrokenProcessPool:
         raise UserError(
-            'a process that looks at the images died, perhaps for lack of memory: take fewer with --workers'
+            'a process that decodes the images died, perhaps for lack of memory: take fewer with --workers'
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def look(item: Item) -> Look:
-    """Decode an image wholly, and count the labels of its mask."""
-    path, mask = item
+def scan_image(pair: ImageAndMask) -> ImageScan:
+    """Decode an image, and count the labels of its mask."""
+    path, mask = pair
     try:
         with open(path, 'rb') as file:
             content = file.read()
     except OSError as error:
-        return Look(error.strerror or type(error).__name__)
+        return ImageScan(error.strerror or type(error).__name__)
     digest = hashlib.blake2b(content, digest_size=16).digest()
-    labels = None if mask is None else _labels(mask)
+    label_counts = None if mask is None else _count_labels(mask)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # such as for EXIF that is slightly off
             with Image.open(io.BytesIO(content)) as image:
-                header = _header(image)
+                header = _header_of(image)
                 upright_rgb(image)
     except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
-        return Look(_reason(content[:64], error), None, digest, len(content), labels)
-    return Look('', header, digest, len(content), labels)
+        return ImageScan(_fault(content[:64], error), None, digest, len(content), label_counts)
+    return ImageScan('', header, digest, len(content), label_counts)
 
 
-def read_header(path: str) -> Header | str:
-    """What an image is like, without decoding it; or why it can't be opened."""
+def read_header(path: str) -> ImageHeader | str:
+    """Read an image's header without decoding the image.
+
+    Returns:
+        The header; or the reason why the image can't be opened.
+    """
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
             warnings.simplefilter('ignore')
-            return _header(image)
+            return _header_of(image)
     except Exception as error:
         try:
             with open(path, 'rb') as file:
-                return _reason(file.read(64), error)
+                return _fault(file.read(64), error)
         except OSError as unreadable:
             return unreadable.strerror or type(unreadable).__name__
 
 
-def _header(image: Image.Image) -> Header:
+def _header_of(image: Image.Image) -> ImageHeader:
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    return Header(image.size, orientation if orientation in range(1, 9) else 1, image.mode, image.format or '')
+    orientation = orientation if orientation in range(1, 9) else 1
+    return ImageHeader(ImageSize.of(image), orientation, image.mode, image.format or '')
 
 
-def _reason(start: bytes, error: Exception) -> str:
-    if not start:
+def _fault(first_bytes: bytes, error: Exception) -> str:
+    """Describe why a file is no image that can be decoded."""
+    if not first_bytes:
         return 'it has zero bytes'
-    for beginning, what in NOT_IMAGES.items():
-        if start.lstrip().lower().startswith(beginning):
-            return f'it is {what}'
+    for beginning, kind in NOT_IMAGES.items():
+        if first_bytes.lstrip().lower().startswith(beginning):
+            return f'it is {kind}'
     if isinstance(error, Image.UnidentifiedImageError):
         return 'no known image format'
     return ' '.join(str(error).split()) or type(error).__name__
 
 
-def _labels(mask: str) -> dict[int, int] | None:
+def _count_labels(mask: str) -> dict[int, int] | None:
     try:
         labels = read_mask(mask)
-    except UserError:  # named by whoever checks the masks
+    except UserError:  # named by the check of the masks
         return None
     if labels.dtype != np.uint8 or labels.ndim != 2:
         return None
@@ -157,19 +167,19 @@ def _labels(mask: str) -> dict[int, int] | None:
     return {int(label): int(counts[label]) for label in np.flatnonzero(counts)}
 
 
-def _then(advance: Callable[[], object], result: Look) -> Look:
+def _advanced(advance: Callable[[], object], scan: ImageScan) -> ImageScan:
     advance()
-    return result
+    return scan
 
 
-def _in_worker() -> None:
+def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it at once, and without a traceback
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """A process that was killed could not end the others."""
+    """End this process when its parent has ended: one that was killed can't end its workers itself."""
     parent = parent_process()
     if parent is not None:
         parent.join()

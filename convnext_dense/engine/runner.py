@@ -25,7 +25,7 @@ from ..checkpoints.content import Meta
 from ..compat import mmengine_internals as internals
 from ..compat.mmseg_loss_advice import without_loss_advice
 from ..errors import Stopped
-from ..io.files import check_folder
+from ..io.files import ensure_writable_folder
 from ..models.compiling import compile_backbone
 from ..registry import RUNNERS
 from ..weights.loading import extract_weights, has_ema_weights, load_full_model, load_pretrained, read_checkpoint
@@ -57,7 +57,7 @@ class Runner(mmengine.runner.Runner):
     def __init__(self, model: nn.Module | dict, work_dir: str, **kwargs: object) -> None:
         read_checkpoints_safely()
         self._trust_pickle = _pop_trust(kwargs)
-        check_folder(work_dir)
+        ensure_writable_folder(work_dir)
         # mmengine keeps loggers and the like by name: two runs of one process must not share theirs
         kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or Path(work_dir).name}-{next(_RUN_NUMBERS)}'
         self._lock: FileLock | None = None

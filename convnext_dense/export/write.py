@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from typing import Any
 import torch
 
 from ..errors import UserError
-from ..io.files import check_writable, whole
-from ..models.convnext import TOTAL_STRIDE
+from ..io.files import atomic_write
+from ..models.backbone import TOTAL_STRIDE
 from .graphs import Graph
 from .limits import DYNAMIC_MIN
 
@@ -25,24 +24,6 @@ ONNX_BYTES = 2**31 - 2**24  # protobuf's limit, less some room for the graph
 METADATA = 'metadata.json'  # in a .pt2
 INPUT = 'image'
 AXES = {0: 'batch', 2: 'height', 3: 'width'}  # of the input, those that --dynamic leaves open
-
-
-def check_possible(path: Path, packages: Sequence[str] = ()) -> None:
-    """Check before the work that nothing known will stop it.
-
-    Args:
-        path: the file to write.
-        packages: import names of packages that are needed beside torch.
-
-    Raises:
-        UserError: if the ending is neither .onnx nor .pt2, the file can't be written, a package is not installed.
-    """
-    if path.suffix not in ('.onnx', '.pt2'):
-        raise UserError(f'{path}: name a file that ends in .onnx, or in .pt2 for torch.export')
-    check_writable(path)
-    absent = [package for package in packages if importlib.util.find_spec(package) is None]
-    if absent:
-        raise UserError(f'{", ".join(absent)} not installed: pip install -r requirements/optional.txt')
 
 
 def check_shape(graph: Graph, shape: tuple[int, int], dynamic: bool) -> None:
@@ -82,7 +63,7 @@ def write(graph: Graph, path: Path, shape: tuple[int, int], dynamic: bool, about
                 onnx_program: Any = torch.onnx.export(program, (), dynamo=True, opset_version=OPSET, verbose=False)
             _label(onnx_program.model, graph, about)
     try:
-        with whole(path) as temporary:
+        with atomic_write(path) as temporary:
             if path.suffix == '.onnx':
                 onnx_program.save(temporary)
             else:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..data.image_files import EXTENSIONS, images_under
 from ..errors import UserError
+from ..io.files import check_input
 from ..io.video import VIDEO_EXTENSIONS
 
 RESULTS = 'results.json'
@@ -20,33 +21,46 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_EXTENSIONS
 
 
-def find_inputs(names: Sequence[str], out_dir: Path) -> list[Path]:
+def find_inputs(names: Sequence[str], out_dir: Path) -> tuple[list[Path], list[UserError]]:
     """Find the inputs, each once: files by name, files that match a pattern, and all images under a folder.
 
     Images in ``out_dir`` are left out of a folder around it, since an earlier demo has drawn them.
 
+    Returns:
+        The files, and an error for each name, pattern or folder that gives none.
+
     Raises:
-        UserError: if a name, a pattern or a folder gives no file.
+        UserError: the first of those errors, if there is no file at all.
     """
     found: dict[str, Path] = {}
+    errors: list[UserError] = []
     for name in names:
-        if os.path.isdir(name):
-            files = images_under(Path(name))
-            if _inside(out_dir, Path(name)):
-                files = [file for file in files if not _inside(Path(file), out_dir)]
-            if not files:
-                raise UserError(f'folder {name} holds no images ({", ".join(EXTENSIONS)}): name another')
-        elif os.path.exists(name):
-            files = [name]
-        elif glob.has_magic(name):
-            files = sorted(file for file in glob.glob(name, recursive=True) if os.path.isfile(file))
-            if not files:
-                raise UserError(f'no file fits {name}: check the pattern')
-        else:
-            raise UserError(f'no image, folder or video at {name}: check the path')
-        for file in files:
-            found.setdefault(os.path.realpath(file), Path(file))
-    return list(found.values())
+        try:
+            for file in _files_of(name, out_dir):
+                found.setdefault(os.path.realpath(file), Path(file))
+        except UserError as error:
+            errors.append(error)
+    if errors and not found:
+        raise errors[0]
+    return list(found.values()), errors
+
+
+def _files_of(name: str, out_dir: Path) -> list[str]:
+    """The files that one name stands for, at least one."""
+    check_input(name)
+    if os.path.isdir(name):
+        files = images_under(Path(name))
+        if _inside(out_dir, Path(name)):
+            files = [file for file in files if not _inside(Path(file), out_dir)]
+        if not files:
+            raise UserError(f'folder {name} holds no images ({", ".join(EXTENSIONS)}): name another')
+        return files
+    if os.path.exists(name):
+        return [name]
+    files = sorted(file for file in glob.glob(name, recursive=True) if os.path.isfile(file))
+    if not files:
+        raise UserError(f'no file fits {name}: check the pattern')
+    return files
 
 
 def name_outputs(inputs: Sequence[Path], out_dir: Path, extra_files: Sequence[str] = ()) -> dict[Path, list[Path]]:

@@ -20,6 +20,7 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 
 from ..checkpoints import files as checkpoints
+from ..config.find import find_run_config
 from ..config.read import read_config
 from ..engine.building import build_model, config_errors
 from ..errors import UserError
@@ -35,7 +36,7 @@ ImageLike = str | Path | np.ndarray | Image.Image
 
 def load(
     config: str | Path,
-    checkpoint: str | Path,
+    checkpoint: str | Path | None = None,
     weights: Literal['raw', 'ema'] = 'raw',
     device: str | torch.device | None = None,
     data: Literal['sample'] | None = None,
@@ -47,7 +48,8 @@ def load(
     The classes come from the checkpoint; where it does not name them, they are ``class_0``, ``class_1`` and so on.
 
     Args:
-        config: the config that the checkpoint was trained with, which also says how images are prepared.
+        config: the config that the checkpoint was trained with, which also says how images are prepared. Or, without
+            ``checkpoint``, the work dir of a run or a checkpoint in it: the config is the one that the run saved.
         checkpoint: a path, a URL or a name, as ``--pretrained`` takes them, or a work dir for its newest; it can't run
             code unless it is trusted.
         weights: ``'raw'``, or ``'ema'`` for their moving average.
@@ -60,6 +62,8 @@ def load(
         UserError: if config or checkpoint can't be read, or don't fit each other.
     """
     chosen = _choose_device(device)
+    if checkpoint is None:
+        config, checkpoint = find_run_config(config), config
     cfg = read_config(str(config), options, data, needs_data=False)
     return build_predictor(cfg, checkpoints.find(checkpoint), weights, chosen, trust_pickle)
 

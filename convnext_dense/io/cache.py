@@ -1,4 +1,4 @@
-"""Where files are kept that can be made or fetched again."""
+"""The cache folder, for files that can be created or downloaded again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ CACHE_VARIABLE = 'CONVNEXT_DENSE_CACHE'
 
 
 def cache_folder() -> Path:
-    """``$CONVNEXT_DENSE_CACHE``, else ``convnext_dense`` in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
+    """Return ``$CONVNEXT_DENSE_CACHE``, else ``convnext_dense`` in ``$XDG_CACHE_HOME`` or ``~/.cache``."""
     home = Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache') / 'convnext_dense'
     return Path(os.environ.get(CACHE_VARIABLE) or home).expanduser()

@@ -1,4 +1,4 @@
-"""Reading images as people have them."""
+"""Reading images of any format, mode and orientation as upright RGB."""
 
 from __future__ import annotations
 
@@ -10,47 +10,51 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import UserError
-from .files import read_bytes
+from .files import read_with_retries
 
-IN_A_ROW = 20
-"""So many unreadable images one after another are not skipped: then it is not the images."""
+MAX_UNREADABLE_IN_A_ROW = 20
+"""Unreadable images, one after another, that end even a run which skips bad images: the disk must be at fault."""
 
 
-def open_image(path: str | Path, seen: bool = False) -> Image.Image:
-    """Read an image's file wholly, with the patience of :func:`~convnext_dense.io.files.read_bytes`, and open it.
+def open_image(path: str | Path, retry_missing: bool = False) -> Image.Image:
+    """Read an image's file into memory and open it; the pixels are not decoded yet.
 
-    From here on no error is the disk's (Pillow would map some formats into memory, where one is the process's end).
+    Later errors are never the disk's: Pillow would map some formats into memory, where one kills the process.
+
+    Args:
+        path: the image's file.
+        retry_missing: see :func:`~convnext_dense.io.files.read_with_retries`, which reads the file.
 
     Raises:
         OSError: if the file can't be read, or is no image.
     """
-    return Image.open(io.BytesIO(read_bytes(path, seen)))
+    return Image.open(io.BytesIO(read_with_retries(path, retry_missing)))
 
 
-def read_image(path: str | Path, seen: bool = False) -> Image.Image:
-    """Decode an image wholly: upright, as RGB.
+def read_image(path: str | Path, retry_missing: bool = False) -> Image.Image:
+    """Decode an image, turned upright as its EXIF says, in RGB.
 
     Args:
-        path: its file, read as in :func:`open_image`.
-        seen: the file was there before, so that its absence may pass.
+        path: the image's file.
+        retry_missing: see :func:`~convnext_dense.io.files.read_with_retries`.
 
     Raises:
         UserError: if it can't be read or decoded, with its path.
     """
     try:
-        with open_image(path, seen) as image:
+        with open_image(path, retry_missing) as image:
             return as_rgb(upright(image))
     except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
-        raise UserError(f'bad image {path} ({why(error)})') from None
+        raise UserError(f'bad image {path} ({describe_read_error(error)})') from None
 
 
-def read_rgb(path: str | Path, seen: bool = False) -> np.ndarray:
-    """As :func:`read_image`, but uint8 (H, W, 3), RGB."""
-    return np.asarray(read_image(path, seen))
+def read_rgb(path: str | Path, retry_missing: bool = False) -> np.ndarray:
+    """Decode an image as :func:`read_image` does, to uint8 (H, W, 3), RGB."""
+    return np.asarray(read_image(path, retry_missing))
 
 
-def why(error: Exception) -> str:
-    """Why an image can't be read: the system's reason with its errno, or the decoder's."""
+def describe_read_error(error: Exception) -> str:
+    """Describe why an image can't be read: the system's reason with its errno, or the decoder's message."""
     if isinstance(error, OSError) and error.errno:
         return f'{error.strerror}, errno {error.errno}'
     if isinstance(error, UnidentifiedImageError):
@@ -58,15 +62,15 @@ def why(error: Exception) -> str:
     return ' '.join(str(error).split()) or type(error).__name__
 
 
-def all_unreadable(paths: Sequence[str]) -> UserError:
-    """The error where skipping bad images finds no good one."""
+def too_many_unreadable(paths: Sequence[str]) -> UserError:
+    """The error of a run that skips bad images, after so many in a row that the disk must be at fault."""
     return UserError(
         f'{len(paths)} training images in a row are unreadable, {paths[0]} to {paths[-1]}: is the disk there?'
     )
 
 
 def upright_rgb(image: Image.Image) -> np.ndarray:
-    """An image of any mode, turned upright as its EXIF says.
+    """Convert an image of any mode to an array, turned upright as its EXIF says.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -75,13 +79,13 @@ def upright_rgb(image: Image.Image) -> np.ndarray:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Decode an image and turn it as its EXIF says; one that is upright comes back itself, where Pillow copies it."""
+    """Decode an image and turn it upright as its EXIF says; an upright one is returned itself, without a copy."""
     image.load()  # some formats have their EXIF after the pixels
     return image if image.getexif().get(ExifTags.Base.Orientation, 1) == 1 else ImageOps.exif_transpose(image)
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """An image of any mode in RGB: 16-bit gray is scaled to 8 bits, transparency is dropped."""
+    """Convert an image of any mode to RGB: 16-bit gray is scaled to 8 bits, transparency is dropped."""
     if image.mode == 'RGB':
         return image
     if image.mode.startswith('I'):  # Pillow would cut what is above 255

@@ -10,17 +10,17 @@ import cv2
 import numpy as np
 
 from ..errors import UserError
-from .files import whole
+from .files import atomic_write
 
 VIDEO_EXTENSIONS = ('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv')
 
 
 class Video:
-    """The frames of a video file, to be gone through once: uint8 (H, W, 3), RGB, upright.
+    """The frames of a video file, to be iterated over once: uint8 (H, W, 3), RGB, upright.
 
     Attributes:
-        fps: frames a second; 25 where the file does not say.
-        count: how many frames the file says it has, or None.
+        fps: frames per second; 25 where the file does not say.
+        count: number of frames according to the file, or None where it does not say.
 
     Raises:
         UserError: if there is no frame that can be read, with the path.
@@ -43,10 +43,15 @@ class Video:
 
 
 def write_video(path: str | Path, fps: float, frames: Iterable[np.ndarray]) -> None:
-    """Write an .mp4 file of frames, uint8 (H, W, 3) in RGB, at least one; it is there when all are in it.
+    """Write an .mp4 file of at least one frame, uint8 (H, W, 3) in RGB; it appears when all frames are in it.
 
-    Its size is the first frame's; larger ones are cut, smaller ones filled up with white. The codec is MPEG-4, which
-    every build of OpenCV can write, and which players know but browsers don't.
+    The video has the first frame's size; larger frames are cropped, smaller ones padded with white. The codec is
+    MPEG-4, which every build of OpenCV can write, and which players know but browsers don't.
+
+    Args:
+        path: the file to write.
+        fps: frames per second.
+        frames: the frames in order.
 
     Raises:
         UserError: if it can't be written, with the path.
@@ -54,7 +59,7 @@ def write_video(path: str | Path, fps: float, frames: Iterable[np.ndarray]) -> N
     frames = iter(frames)
     first = next(frames)
     height, width = (side + side % 2 for side in first.shape[:2])  # the codec stores colors at half the size
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*'mp4v'), fps, (width, height))
         if not writer.isOpened():
             raise UserError(f'{path} cannot be written: choose another place or name')

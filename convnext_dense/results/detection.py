@@ -9,9 +9,11 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from ..io.coco_format import RunLengths
+from ..io.image_size import ImageSize
 from .drawing import draw_instances, palette
 from .result import Result, import_supervision
-from .rle import RLE, encode_masks
+from .rle import encode_masks
 from .text import drawable_names
 from .writing import image_to_draw_on, save_drawing
 
@@ -29,7 +31,7 @@ class BoxEntry(TypedDict):
 class DetectionEntry(BoxEntry, total=False):
     """A detection with its mask, from detectors that have masks."""
 
-    segmentation: RLE
+    segmentation: RunLengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,7 @@ class Detection(Result):
 
     Attributes:
         path: the image's file; None if it came from none.
-        size: height and width of the image in pixels.
+        size: size of the image.
         boxes: float32 (N, 4), left, top, right and bottom edge in pixels.
         scores: float32 (N,), in [0, 1].
         labels: int64 (N,), in [0, K).
@@ -47,7 +49,7 @@ class Detection(Result):
         category_ids: K ids of the classes in the COCO file that the detector was trained on, where they are known.
     """
 
-    size: tuple[int, int]
+    size: ImageSize
     boxes: np.ndarray
     scores: np.ndarray
     labels: np.ndarray
@@ -59,10 +61,9 @@ class Detection(Result):
     def from_sample(cls, sample: Any, names: Sequence[str], category_ids: Sequence[int] | None = None) -> Detection:
         """Convert the ``pred_instances`` of mmdet's ``DetDataSample``."""
         found = sample.pred_instances.cpu().numpy()
-        height, width = sample.ori_shape[:2]
         masks = found.masks.astype(bool, copy=False) if 'masks' in found else None
         boxes, scores = found.bboxes.astype(np.float32), found.scores.astype(np.float32)
-        path, size = sample.get('img_path'), (height, width)
+        path, size = sample.get('img_path'), ImageSize(*sample.ori_shape[:2])
         return cls(path, size, boxes, scores, found.labels, masks, names, category_ids)
 
     def above(self, score: float) -> Detection:

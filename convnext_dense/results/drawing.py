@@ -190,16 +190,17 @@ def side_by_side(panels: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
     return np.asarray(canvas)
 
 
-def shrunk(image: np.ndarray, sides: tuple[int, int], smooth: bool = True) -> np.ndarray:
-    """Make an image smaller, in proportion, where it is larger than a width and height in pixels.
+def shrunk(image: np.ndarray, largest: tuple[int, int], smooth: bool = True) -> np.ndarray:
+    """Make an image smaller, in proportion, where it is larger than a height and width in pixels.
 
     Args:
         image: uint8 (H, W, 3) or (H, W).
-        sides: largest width and largest height.
+        largest: largest height and width.
         smooth: whether to filter; label maps take the nearest pixel instead.
     """
     thumbnail = Image.fromarray(image)
-    thumbnail.thumbnail(sides, Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST, reducing_gap=None)
+    resample = Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST
+    thumbnail.thumbnail(largest[::-1], resample, reducing_gap=None)
     return np.asarray(thumbnail)
 
 

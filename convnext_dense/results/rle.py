@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypedDict
-
 import numpy as np
 from pycocotools import mask as coco_mask
 
-
-class RLE(TypedDict):
-    """A compressed RLE: height and width of the mask, and its runs in COCO's text form."""
-
-    size: list[int]
-    counts: str
+from ..io.coco_format import Polygons, RunLengths
+from ..io.image_size import ImageSize
 
 
-def encode_masks(masks: np.ndarray) -> list[RLE]:
+def encode_masks(masks: np.ndarray) -> list[RunLengths]:
     """Compress masks, bool (N, H, W); equal to ``pycocotools.mask.encode`` to the byte, and faster."""
     size = list(masks.shape[1:])
     starts = np.empty(size, np.uint8)  # one for all masks: fresh memory takes longer than what is done in it
@@ -25,12 +18,12 @@ def encode_masks(masks: np.ndarray) -> list[RLE]:
     return [{'size': mask['size'], 'counts': mask['counts'].decode('ascii')} for mask in encoded]
 
 
-def decode_mask(mask: list | Mapping[str, Any], size: tuple[int, int]) -> np.ndarray:
+def decode_mask(mask: Polygons | RunLengths, size: ImageSize) -> np.ndarray:
     """Convert the ``segmentation`` of a COCO annotation to a mask.
 
     Args:
-        mask: polygons, or an RLE whose counts are a list, a text or bytes.
-        size: height and width of the image in pixels.
+        mask: polygons, or an RLE of either kind.
+        size: the image's size.
 
     Returns:
         bool (H, W).

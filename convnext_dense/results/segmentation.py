@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 import numpy as np
 from PIL import Image
 
+from ..io.image_size import ImageSize
 from .drawing import draw_label_map
 from .result import Result, import_supervision
 from .writing import image_to_draw_on, save_drawing, save_image
@@ -68,7 +69,7 @@ class Segmentation(Result):
         Args:
             legend_rows: rows of the legend, which begins with the largest classes; None for as many as it takes.
         """
-        pixels = image_to_draw_on(self.path, image, self.labels.shape)
+        pixels = image_to_draw_on(self.path, image, ImageSize.of(self.labels))
         drawn = draw_label_map(pixels, self.labels, self.names, self.colors, UNLABELED, legend_rows)
         return save_drawing(drawn, out)
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from ..errors import UserError
-from ..io.files import whole
+from ..io.files import atomic_write
+from ..io.image_size import ImageSize
 from ..io.images import read_rgb
 
 
-def image_to_draw_on(path: str | None, image: np.ndarray | None, size: Sequence[int] | None = None) -> np.ndarray:
+def image_to_draw_on(path: str | None, image: np.ndarray | None, size: ImageSize | None = None) -> np.ndarray:
     """The image that was handed over, or else that of the path; uint8 (H, W, 3), RGB.
 
     Args:
-        size: height and width that it must have; None for any.
+        size: size that it must have; None for any.
 
     Raises:
         UserError: if there is none, it can't be read, or is of another size.
@@ -26,9 +26,9 @@ def image_to_draw_on(path: str | None, image: np.ndarray | None, size: Sequence[
         if path is None:
             raise UserError('the result comes from no file: hand over the image to draw on')
         image = read_rgb(path)
-    if size is not None and tuple(size) != image.shape[:2]:
+    if size is not None and size != ImageSize.of(image):
         raise UserError(
-            f'{path}: the image is {image.shape[1]} x {image.shape[0]}, the result is for {size[1]} x {size[0]}: '
+            f'{path}: the image is {ImageSize.of(image)} (height x width), the result is for {size}: '
             'draw on the image that it was made from'
         )
     return image
@@ -52,7 +52,7 @@ def save_image(image: Image.Image, out: str | Path) -> None:
         UserError: if it can't be written, or no format has this suffix.
     """
     try:
-        with whole(out) as temporary:
+        with atomic_write(out) as temporary:
             image.save(temporary, quality=95, subsampling=0)  # JPEG: text and thin lines stay sharp
     except (OSError, ValueError) as error:  # ValueError: no format has this suffix
         reason = getattr(error, 'strerror', None) or error

@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .measurements import ENDS, TABLES, in_words
+from .measurements import TABLES, in_words
+from .steps import ENDS
 
 PUBLISHED, MEASURED, MACS, QUIET = '#0969da', '#1a7f37', '#bc4c00', '#57606a'
 STYLE = {'svg.fonttype': 'none', 'font.size': 10, 'font.family': 'sans-serif', 'hatch.linewidth': 0.6}

@@ -14,7 +14,6 @@ from ..models.classifier import ImageClassifier
 from .steps import TRACKS, design_of
 
 RESOLUTION = 224
-ENDS = {'resnet50': ('ResNet-50', 'ConvNeXt-T'), 'resnet200': ('ResNet-200', 'ConvNeXt-B')}
 TABLES = {'resnet50': 10, 'resnet200': 11}  # of the paper
 
 

@@ -23,7 +23,7 @@ from ..config.precision import set_amp
 from ..config.read import read_config
 from ..engine import Runner
 from ..errors import UserError
-from ..io.files import check_folder, whole
+from ..io.files import atomic_write, ensure_writable_folder
 from ..registry import DATASETS
 from ..weights.loading import read_checkpoint
 from .steps import TRACKS, config_of, design_of
@@ -97,14 +97,14 @@ class Series:
             if steps is None or step.name in steps
         ]
         budget = self._budget()
-        check_folder(work_dir)
+        ensure_writable_folder(work_dir)
         for key, known, own in zip(Budget._fields, _budget_in(work_dir) or budget, budget, strict=True):
             if known != own:
                 raise UserError(
                     f'work dir {work_dir} holds runs with {key.replace("_", " ")} {known}, not {own}: '
                     'give the same again, or choose another with --work-dir'
                 )
-        with whole(Path(work_dir, BUDGET)) as temporary:
+        with atomic_write(Path(work_dir, BUDGET)) as temporary:
             temporary.write_text(json.dumps(budget._asdict(), indent=1) + '\n')
 
     def train(self, run: Run) -> float:
@@ -123,7 +123,7 @@ class Series:
         top1 = runner.message_hub.get_scalar('val/raw/top1').current()
         seconds = None if earlier else round(time.perf_counter() - start, 1)
         result = {'step': run.step, 'seed': run.seed, 'top1': top1, 'seconds': seconds}
-        with whole(run.folder / RESULT) as file:
+        with atomic_write(run.folder / RESULT) as file:
             file.write_text(json.dumps(result, indent=1) + '\n')
         _keep_weights_alone(run.folder)
         del runner

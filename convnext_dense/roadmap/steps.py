@@ -119,6 +119,7 @@ TRACKS: dict[str, tuple[Step, ...]] = {
     'resnet200': _track(dict(depths=(3, 24, 36, 3)), dict(depths=(3, 3, 27, 3), width=84), width=128),
 }
 
+ENDS = {'resnet50': ('ResNet-50', 'ConvNeXt-T'), 'resnet200': ('ResNet-200', 'ConvNeXt-B')}
 CONFIG_PREFIXES = {'resnet50': 'r50', 'resnet200': 'r200'}
 
 

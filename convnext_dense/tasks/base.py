@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from mmengine.config import Config, ConfigDict
     from torch import Tensor, nn
 
-    from ..data.check import DataSet, ImageRecord
+    from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Graph, Normalization
+    from ..io.image_size import ImageSize
     from ..results import Result
 
 
@@ -145,7 +146,7 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def read_records(self, datasets: Mapping[str, Mapping]) -> DataSet:
+    def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
         """Read images and ground truth of a whole data set, to be checked.
 
         Args:
@@ -155,7 +156,7 @@ class Task(ABC):
             NoData: if there is none.
         """
 
-    def read_data(self, cfg: Config) -> DataSet:
+    def read_data(self, cfg: Config) -> DatasetRecords:
         """Read images and ground truth of a config's training and validation data, to be checked.
 
         Raises:
@@ -165,7 +166,7 @@ class Task(ABC):
         return self.read_records({split: loader.dataset for split, loader in loaders.items()})
 
     @abstractmethod
-    def draw_record(self, data: DataSet, record: ImageRecord, title: str, fault: str) -> np.ndarray:
+    def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:
         """Draw an image of a data set with its ground truth, for a contact sheet.
 
         Args:
@@ -206,8 +207,8 @@ class Task(ABC):
         """
         return None
 
-    def input_shape(self, cfg: Config) -> tuple[int, int]:
-        """The height and width that a model is tested at, in pixels."""
+    def input_shape(self, cfg: Config) -> ImageSize:
+        """The size that a model is tested at."""
         raise self._unsupported('gives no predictions for images')
 
     def build_transform(self, dataset: ConfigDict) -> Callable:
@@ -238,8 +239,8 @@ class Task(ABC):
     # -- Counting parameters, MACs and activations
 
     @abstractmethod
-    def counted_shape(self, cfg: Config) -> tuple[int, int]:
-        """The height and width of the image for which the MACs of a config's model are published, in pixels."""
+    def counted_shape(self, cfg: Config) -> ImageSize:
+        """The size of the image for which the MACs of a config's model are published."""
 
     def run_counted(self, model: nn.Module, image: Tensor) -> str:
         """Run the part of a model whose MACs are published.
@@ -271,6 +272,8 @@ class Task(ABC):
         Raises:
             UserError: if there is no such output, or the backbone has no features of four stages.
         """
+        if not self.exports:
+            raise self._unsupported('has nothing to export')
         if output is not None and output not in self.exports:
             raise UserError(f'--task-output {output}: a model for {self.name} has {", ".join(self.exports)}')
         graph = self.graph_class(output or self.exports[0])
@@ -278,15 +281,15 @@ class Task(ABC):
 
     # -- Benchmark
 
-    def set_training_shape(self, cfg: Config, shape: tuple[int, int]) -> None:  # noqa: B027 - most models take any
-        """Let a config's model train on images of this height and width, in pixels."""
+    def set_training_shape(self, cfg: Config, shape: ImageSize) -> None:  # noqa: B027 - most models take any
+        """Let a config's model train on images of this size."""
 
-    def random_sample(self, rng: np.random.Generator, shape: tuple[int, int], classes: int) -> dict:
+    def random_sample(self, rng: np.random.Generator, shape: ImageSize, classes: int) -> dict:
         """Make an image of noise with random annotations, as the training data loader gives it.
 
         Args:
             rng: the source of the noise.
-            shape: height and width in pixels.
+            shape: size of the image.
             classes: number of classes.
 
         Returns:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from mmengine.config import Config, ConfigDict
     from torch import Tensor, nn
 
-    from ..data.check import DataSet, ImageRecord
+    from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Graph, Normalization
+    from ..io.image_size import ImageSize
     from ..results import Result
 
 
@@ -42,21 +43,22 @@ class ClassificationTask(Task):
         point_at_root(cfg, root)
 
     def count_classes(self, cfg: Config) -> int:
-        from ..data.classification.dataset import scan_classes
+        from ..data.classification.find import scan_classes
 
         return len(scan_classes(loaders(cfg)[0].dataset.root))
 
-    def read_records(self, datasets: Mapping[str, Mapping]) -> DataSet:
-        from ..data.check import read_image_folder
+    def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
+        from ..data.classification.check import read_image_folder
 
         return read_image_folder(datasets)
 
-    def draw_record(self, data: DataSet, record: ImageRecord, title: str, fault: str) -> np.ndarray:
+    def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:
         from ..io.images import read_rgb
         from ..results.drawing import TEXT_COLOR, WRONG_COLOR, draw_caption
         from ..results.text import drawable_names
 
-        lines = [(drawable_names(data.classes)[record.ground_truth], TEXT_COLOR)]
+        assert record.label is not None
+        lines = [(drawable_names(data.classes)[record.label], TEXT_COLOR)]
         lines += [(fault, WRONG_COLOR)] if fault else []
         return draw_caption(read_rgb(record.path), [*lines, (title, TEXT_COLOR)])
 
@@ -80,18 +82,20 @@ class ClassificationTask(Task):
             (f'{names[label]}  {score:.0%}', RIGHT_COLOR if label == ground_truth else WRONG_COLOR),
             (f'ground truth: {names[ground_truth]}', TEXT_COLOR),
         ]
-        drawing = draw_caption(read_rgb(output['path'], seen=True), lines)
+        drawing = draw_caption(read_rgb(output['path'], retry_missing=True), lines)
         return Comparison(drawing, f'{classes[ground_truth]}.png', entry)
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
         return rows_of_head(state_dict, 'head.weight')
 
-    def input_shape(self, cfg: Config) -> tuple[int, int]:
+    def input_shape(self, cfg: Config) -> ImageSize:
+        from ..io.image_size import ImageSize
+
         size = cfg.test_dataloader.dataset.transform.input_size
-        return size, size
+        return ImageSize(size, size)
 
     def build_transform(self, dataset: ConfigDict) -> Callable:
-        from ..data.classification.dataset import eval_transform
+        from ..data.classification.transforms import eval_transform
 
         return eval_transform(**dataset.transform)
 
@@ -116,7 +120,7 @@ class ClassificationTask(Task):
         batch = {'inputs': torch.stack([one.tensor for one in images]), 'paths': [one.path for one in images]}
         return [Classification.from_prediction(prediction, classes.names) for prediction in model.test_step(batch)]
 
-    def counted_shape(self, cfg: Config) -> tuple[int, int]:
+    def counted_shape(self, cfg: Config) -> ImageSize:
         return self.input_shape(cfg)
 
     def graph_class(self, output: str) -> type[Graph]:

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from mmengine.config import ConfigDict
     from torch import nn
 
-    from ..data.check import DataSet, ImageRecord
+    from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Normalization
+    from ..io.image_size import ImageSize
     from ..results import Result
 
-RECORD_SIDES = (530, 660)
-"""Width and height in pixels that an image of a contact sheet has at most."""
-COMPARED_SIDES = (640, 640)
-"""Width and height in pixels that an image beside its ground truth has at most."""
+RECORD_SIZE = (660, 530)
+"""Largest height and width of an image of a contact sheet, in pixels."""
+COMPARED_SIZE = (640, 640)
+"""Largest height and width of an image beside its ground truth, in pixels."""
 RANDOM_BOXES = 10  # in an image of noise
 
 
@@ -34,8 +35,8 @@ class DenseTask(Task):
         """Convert a data sample with a prediction, of mmdet or mmseg, to a result."""
 
     @abstractmethod
-    def draw_ground_truth(self, data: DataSet, record: ImageRecord) -> np.ndarray:
-        """Draw the ground truth of an image of a data set over it, within :data:`RECORD_SIDES`.
+    def draw_ground_truth(self, data: DatasetRecords, record: ImageRecord) -> np.ndarray:
+        """Draw the ground truth of an image of a data set over it, within :data:`RECORD_SIZE`.
 
         Returns:
             uint8 (H, W, 3), RGB.
@@ -56,17 +57,18 @@ class DenseTask(Task):
             metainfo: of the test set.
         """
 
-    def draw_record(self, data: DataSet, record: ImageRecord, title: str, fault: str) -> np.ndarray:
+    def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:
         from ..results.drawing import side_by_side
 
         return side_by_side([(f'{title}, {fault}' if fault else title, self.draw_ground_truth(data, record))])
 
     def draw_comparison(self, output: Any, metainfo: Mapping[str, Any]) -> Comparison:
+        from ..io.image_size import ImageSize
         from ..results.drawing import shrunk, side_by_side
 
-        image = read_as_annotated(output.img_path, output.ori_shape[:2])
+        image = read_as_annotated(output.img_path, ImageSize(*output.ori_shape[:2]))
         *drawings, caption = self.compare(output, image, metainfo)
-        prediction, ground_truth = (shrunk(drawing, COMPARED_SIDES) for drawing in drawings)
+        prediction, ground_truth = (shrunk(drawing, COMPARED_SIZE) for drawing in drawings)
         drawing = side_by_side([('prediction', prediction), ('ground truth', ground_truth)])
         entry: PredictionEntry = {'path': output.img_path, 'caption': caption}
         return Comparison(drawing, f'{Path(output.img_path).stem}.jpg', entry)
@@ -86,7 +88,7 @@ class DenseTask(Task):
         import cv2
         import numpy as np
 
-        from ..models.convnext import TOTAL_STRIDE
+        from ..models.backbone import TOTAL_STRIDE
 
         height, width = size = image.shape[:2]
         too_thin = UserError(f'bad image {path or "array"} ({width} x {height} is too thin for the network)')
@@ -104,8 +106,8 @@ class DenseTask(Task):
         return [self.to_result(sample, classes) for sample in model.test_step(batch)]
 
 
-def read_as_annotated(path: str, size: tuple[int, int]) -> np.ndarray:
-    """Read an image as dense data sets do: turned to fit annotations of this height and width, in pixels.
+def read_as_annotated(path: str, size: ImageSize) -> np.ndarray:
+    """Read an image as dense data sets do: turned to fit annotations for an image of this size.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -115,20 +117,19 @@ def read_as_annotated(path: str, size: tuple[int, int]) -> np.ndarray:
     """
     from ..data.dense import LoadImage  # it imports mmcv
 
-    height, width = size
-    return LoadImage().transform({'img_path': path, 'height': height, 'width': width})['img'][..., ::-1]
+    return LoadImage().transform({'img_path': path, **size._asdict()})['img'][..., ::-1]
 
 
-def random_image(rng: np.random.Generator, shape: tuple[int, int]) -> dict:
-    """An image of noise of this height and width, in the form that mmcv's transforms take."""
+def random_image(rng: np.random.Generator, shape: ImageSize) -> dict:
+    """An image of noise of this size, in the form that mmcv's transforms take."""
     import numpy as np
 
     pixels = rng.integers(256, size=(*shape, 3), dtype=np.uint8)
-    return dict(img=pixels, img_id=1, img_shape=shape, ori_shape=shape, scale_factor=(1.0, 1.0))
+    return dict(img=pixels, img_id=1, img_shape=tuple(shape), ori_shape=tuple(shape), scale_factor=(1.0, 1.0))
 
 
-def random_boxes(rng: np.random.Generator, shape: tuple[int, int]) -> list[list[int]]:
-    """Ten boxes in an image of this height and width: left, top, right and bottom edge."""
+def random_boxes(rng: np.random.Generator, shape: ImageSize) -> list[list[int]]:
+    """Ten boxes in an image of this size: left, top, right and bottom edge."""
     import numpy as np
 
     corners = rng.integers(shape[::-1], size=(RANDOM_BOXES, 2)) // 2

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NoData, UserError
 from .base import ClassInfo, CountColumn, MainMetrics, rows_of_head
-from .dense import RECORD_SIDES, DenseTask, random_boxes, random_image, read_as_annotated
+from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
 
 if TYPE_CHECKING:
     import numpy as np
     from mmengine.config import Config, ConfigDict
     from torch import Tensor, nn
 
-    from ..data.check import DataSet, ImageRecord
+    from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Graph
+    from ..io.coco_format import Instance
+    from ..io.image_size import ImageSize
     from ..results import Detection
 
 COUNTED_SHAPE = (800, 1280)
@@ -36,36 +38,36 @@ class DetectionTask(DenseTask):
     exports = ('instances', 'features')
 
     def point_at(self, cfg: Config, root: str) -> None:
-        from ..data.detection import coco
+        from ..data.detection.find import EXPECTED, find_coco
 
-        found = coco.find_coco(root)
+        found = find_coco(root)
         for split, loader in _loaders_by_split(cfg):
             if split not in found:
-                raise NoData(f'no {split} annotations at {root}: {coco.EXPECTED}')
+                raise NoData(f'no {split} annotations at {root}: {EXPECTED}')
             loader.dataset.update(annotations=str(found[split].annotations), images=str(found[split].images))
 
     def count_classes(self, cfg: Config) -> int:
         from ..data.detection import coco
 
-        headers: dict[str, coco.Header] = {}
+        headers: dict[str, coco.CocoHeader] = {}
         for split, loader in _loaders_by_split(cfg):
-            source = coco.CocoSource(Path(loader.dataset.annotations), Path(loader.dataset.images))
-            headers[split] = headers.get(split) or coco.read_header(source)
+            paths = coco.CocoPaths(Path(loader.dataset.annotations), Path(loader.dataset.images))
+            headers[split] = headers.get(split) or coco.read_coco_header(paths)
         if len(headers) == 2:
             coco.check_same_categories(headers['train'], headers['val'])
         return len(next(iter(headers.values())).classes)
 
-    def read_records(self, datasets: Mapping[str, Mapping]) -> DataSet:
-        from ..data.check import read_coco_files
+    def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
+        from ..data.detection.check import read_coco_files
 
         return read_coco_files(datasets)
 
-    def draw_ground_truth(self, data: DataSet, record: ImageRecord) -> np.ndarray:
+    def draw_ground_truth(self, data: DatasetRecords, record: ImageRecord) -> np.ndarray:
         from ..results.drawing import shrunk
 
         assert record.size is not None
-        image = read_as_annotated(record.path, record.size[::-1])
-        return shrunk(draw_annotations(image, record.ground_truth, data.classes), RECORD_SIDES)
+        image = read_as_annotated(record.path, record.size)
+        return shrunk(draw_annotations(image, record.instances, data.classes), RECORD_SIZE)
 
     def compare(
         self, output: Any, image: np.ndarray, metainfo: Mapping[str, Any]
@@ -77,26 +79,30 @@ class DetectionTask(DenseTask):
         caption = (
             f'{len(prediction.boxes)} predicted with a score of {DRAWN_SCORE:.0%} or more, {len(annotated)} annotated'
         )
-        return prediction.draw(image=image), draw_annotations(image, annotated, classes), caption
+        ground_truth = draw_annotations(image, annotated, classes)
+        return prediction.draw(image=image), ground_truth, caption
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
         rows = rows_of_head(state_dict, 'fc_cls.weight')
         return None if rows is None else rows - 1  # one row is for the background
 
-    def input_shape(self, cfg: Config) -> tuple[int, int]:
-        from ..models.convnext import TOTAL_STRIDE
+    def input_shape(self, cfg: Config) -> ImageSize:
+        from ..io.image_size import ImageSize
+        from ..models.backbone import TOTAL_STRIDE
 
         scale = next(step.scale for step in cfg.test_dataloader.dataset.pipeline if 'scale' in step)
         short, long = (-(-side // TOTAL_STRIDE) * TOTAL_STRIDE for side in sorted(scale))
-        return short, long
+        return ImageSize(short, long)
 
     def to_result(self, sample: Any, classes: ClassInfo) -> Detection:
         from ..results import Detection
 
         return Detection.from_sample(sample, classes.names, classes.category_ids)
 
-    def counted_shape(self, cfg: Config) -> tuple[int, int]:
-        return COUNTED_SHAPE
+    def counted_shape(self, cfg: Config) -> ImageSize:
+        from ..io.image_size import ImageSize
+
+        return ImageSize(*COUNTED_SHAPE)
 
     def run_counted(self, model: Any, image: Tensor) -> str:
         """Run backbone, neck and RPN, and the heads of every stage on as many regions as the model keeps of an image.
@@ -135,7 +141,7 @@ class DetectionTask(DenseTask):
         graphs = {'instances': Instances, 'features': Features}
         return graphs[output]
 
-    def random_sample(self, rng: np.random.Generator, shape: tuple[int, int], classes: int) -> dict:
+    def random_sample(self, rng: np.random.Generator, shape: ImageSize, classes: int) -> dict:
         from mmengine.dataset import Compose
 
         instances = []
@@ -147,13 +153,13 @@ class DetectionTask(DenseTask):
             dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=True),
             dict(type='mmdet.PackDetInputs', meta_keys=keys),
         ]
-        return Compose(pack)(dict(random_image(rng, shape), instances=instances, height=shape[0], width=shape[1]))
+        return Compose(pack)(dict(random_image(rng, shape), instances=instances, **shape._asdict()))
 
     def comparable_outputs(self, model: Any, inputs: Tensor, samples: Sequence[Any]) -> list[Tensor]:
         return list(model.extract_feat(inputs))
 
 
-def draw_annotations(image: np.ndarray, instances: Sequence[Mapping], classes: Sequence[str]) -> np.ndarray:
+def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: Sequence[str]) -> np.ndarray:
     """Draw annotations over their image.
 
     Args:
@@ -167,11 +173,12 @@ def draw_annotations(image: np.ndarray, instances: Sequence[Mapping], classes: S
     """
     import numpy as np
 
+    from ..io.image_size import ImageSize
     from ..results import decode_mask
     from ..results.drawing import draw_instances, palette
     from ..results.text import drawable_names
 
-    size = image.shape[:2]
+    size = ImageSize.of(image)
     labels = np.array([instance['bbox_label'] for instance in instances], int)
     names = drawable_names(classes)
     tags = [names[i['bbox_label']] + (' (crowd)' if i['ignore_flag'] else '') for i in instances]

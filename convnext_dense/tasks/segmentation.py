@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from .base import ClassInfo, CountColumn, MainMetrics, point_at_root, rows_of_head
 from .config_parts import loaders
-from .dense import RECORD_SIDES, DenseTask, random_boxes, random_image, read_as_annotated
+from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
 
 if TYPE_CHECKING:
     import numpy as np
     from mmengine.config import Config
     from torch import Tensor
 
-    from ..data.check import DataSet, ImageRecord
+    from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Graph
+    from ..io.image_size import ImageSize
     from ..results import Segmentation
 
 
@@ -39,8 +40,8 @@ class SegmentationTask(DenseTask):
         dataset = loaders(cfg)[0].dataset
         return len(mask_classes(dataset.root, dataset.get('reduce_zero_label', True)))
 
-    def read_records(self, datasets: Mapping[str, Mapping]) -> DataSet:
-        from ..data.check import read_mask_folder
+    def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
+        from ..data.segmentation.check import read_mask_folder
 
         return read_mask_folder(datasets)
 
@@ -48,19 +49,21 @@ class SegmentationTask(DenseTask):
         import numpy as np
 
         from ..data.segmentation.mask_scan import read_mask
+        from ..io.image_size import ImageSize
         from ..io.images import read_rgb
         from ..results import UNLABELED, Segmentation
         from ..results.drawing import palette, shrunk
 
-        labels = read_mask(record.ground_truth).astype(int)
+        assert record.mask is not None
+        labels = read_mask(record.mask).astype(int)
         if labels.ndim != 2:
-            return shrunk(read_rgb(record.path), RECORD_SIDES)
-        image = read_as_annotated(record.path, labels.shape)
+            return shrunk(read_rgb(record.path), RECORD_SIZE)
+        image = read_as_annotated(record.path, ImageSize.of(labels))
         known = (labels >= data.first_label) & (labels < data.first_label + len(data.classes))
         labels = np.where(known, labels - data.first_label, UNLABELED).astype(np.uint8)
-        image, labels = shrunk(image, RECORD_SIDES), shrunk(labels, RECORD_SIDES, smooth=False)
+        image, labels = shrunk(image, RECORD_SIZE), shrunk(labels, RECORD_SIZE, smooth=False)
         result = Segmentation(record.path, labels, data.classes, palette(len(data.classes)))
-        return shrunk(result.draw(image=image, legend_rows=2), RECORD_SIDES)
+        return shrunk(result.draw(image=image, legend_rows=2), RECORD_SIZE)
 
     def compare(
         self, output: Any, image: np.ndarray, metainfo: Mapping[str, Any]
@@ -84,18 +87,21 @@ class SegmentationTask(DenseTask):
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
         return rows_of_head(state_dict, 'conv_seg.weight')
 
-    def input_shape(self, cfg: Config) -> tuple[int, int]:
-        height, width = cfg.model.test_cfg.get('crop_size') or cfg.model.data_preprocessor.size
-        return height, width
+    def input_shape(self, cfg: Config) -> ImageSize:
+        from ..io.image_size import ImageSize
+
+        return ImageSize(*(cfg.model.test_cfg.get('crop_size') or cfg.model.data_preprocessor.size))
 
     def to_result(self, sample: Any, classes: ClassInfo) -> Segmentation:
         from ..results import Segmentation
 
         return Segmentation.from_sample(sample, classes.names, classes.colors)
 
-    def counted_shape(self, cfg: Config) -> tuple[int, int]:
+    def counted_shape(self, cfg: Config) -> ImageSize:
+        from ..io.image_size import ImageSize
+
         height = cfg.model.data_preprocessor.size[0]
-        return height, 4 * height
+        return ImageSize(height, 4 * height)
 
     def run_counted(self, model: Any, image: Tensor) -> str:
         model.decode_head(model.extract_feat(image))
@@ -108,10 +114,10 @@ class SegmentationTask(DenseTask):
         graphs = {'logits': PixelLogits, 'labels': PixelLabels, 'features': Features}
         return graphs[output]
 
-    def set_training_shape(self, cfg: Config, shape: tuple[int, int]) -> None:
-        cfg.model.data_preprocessor.size = shape
+    def set_training_shape(self, cfg: Config, shape: ImageSize) -> None:
+        cfg.model.data_preprocessor.size = tuple(shape)
 
-    def random_sample(self, rng: np.random.Generator, shape: tuple[int, int], classes: int) -> dict:
+    def random_sample(self, rng: np.random.Generator, shape: ImageSize, classes: int) -> dict:
         import numpy as np
         from mmengine.dataset import Compose
 

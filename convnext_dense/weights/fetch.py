@@ -19,7 +19,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from ..errors import UserError
 from ..io.cache import cache_folder
-from ..io.files import whole
+from ..io.files import atomic_write
 from ..paper import OFFICIAL_WEIGHTS
 from .reader import file_kind
 
@@ -96,7 +96,7 @@ def _download(url: str, file: Path, what: str, digest: str | None = None) -> Pat
             file.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f'{file}.lock'):  # of several processes one downloads
                 if not file.is_file():
-                    with whole(file) as temporary:
+                    with atomic_write(file) as temporary:
                         _transfer(url, temporary)
                         _check_digest(temporary, digest, 'the download')
         return file

@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from convnext_dense.analysis.sheet import GAP, contact_sheet
-from convnext_dense.data.check import Checked, check, read_coco_files, read_mask_folder
+from convnext_dense.data.check import CheckResult, check_dataset
+from convnext_dense.data.detection.check import read_coco_files
+from convnext_dense.data.segmentation.check import read_mask_folder
 from convnext_dense.results.drawing import palette
 from convnext_dense.tasks import TASKS
 from tests.helpers import coco_files
@@ -19,7 +21,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
 
 
-def masks_of_two_halves(root: Path, count: int) -> Checked:
+def masks_of_two_halves(root: Path, count: int) -> CheckResult:
     """Gray images of 530 x 400 pixels, class 0 on the left and class 2 on the right."""
     labels = np.repeat(np.where(np.arange(530) < 265, 1, 3)[None], 400, 0).astype(np.uint8)
     for number in range(count):
@@ -28,8 +30,8 @@ def masks_of_two_halves(root: Path, count: int) -> Checked:
     return checked(root)
 
 
-def checked(root: Path) -> Checked:
-    return check(read_mask_folder({'train': {'root': str(root), 'split': 'training'}}), 1)
+def checked(root: Path) -> CheckResult:
+    return check_dataset(read_mask_folder({'train': {'root': str(root), 'split': 'training'}}), 1)
 
 
 def test_masks_lie_over_their_images(tmp_path):
@@ -57,7 +59,7 @@ def test_boxes_are_drawn_where_they_are(tmp_path):
     del data['annotations'][0]['segmentation']
     file, folder = coco_files.write(tmp_path, data)
     Image.new('RGB', (530, 400), (128, 128, 128)).save(folder / '000.png')
-    found = check(read_coco_files({'train': {'annotations': str(file), 'images': str(folder)}}), 1)
+    found = check_dataset(read_coco_files({'train': {'annotations': str(file), 'images': str(folder)}}), 1)
     sheet = contact_sheet(TASKS['detection'], found).astype(int)
     rows, columns = np.nonzero((sheet == palette(3)[1]).all(axis=-1))
     assert (columns.min() - GAP, columns.max() - GAP) == (100, 299)

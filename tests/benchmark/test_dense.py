@@ -7,6 +7,7 @@ from convnext_dense.benchmark import dense as module
 from convnext_dense.benchmark.dense import dense, stock
 from convnext_dense.benchmark.setting import Setting
 from convnext_dense.config.read import read_config
+from convnext_dense.io.image_size import ImageSize
 from tests.helpers.small_models import write_config
 
 pytestmark = pytest.mark.usefixtures('two_rounds')
@@ -23,7 +24,7 @@ def config(task, folder):
 
 @pytest.mark.parametrize(('task', 'batch', 'kind'), [('detection', 1, 'detector'), ('segmentation', 2, 'segmentor')])
 def test_ours_and_stock_agree(task, batch, kind, tmp_path):
-    inference, train = dense(config(task, tmp_path), batch, (64, 64), SETTING)
+    inference, train = dense(config(task, tmp_path), batch, ImageSize(64, 64), SETTING)
     assert (inference.what, train.what) == (f'{kind}, inference', f'{kind}, train')
     for series in (inference, train):
         assert [row.name for row in series.rows] == ['ours', 'stock']
@@ -34,7 +35,7 @@ def test_ours_and_stock_agree(task, batch, kind, tmp_path):
 
 
 def test_inference_alone_takes_one_image(tmp_path):
-    (series,) = dense(config('segmentation', tmp_path), 1, (64, 64), SETTING, training=False)
+    (series,) = dense(config('segmentation', tmp_path), 1, ImageSize(64, 64), SETTING, training=False)
     assert series.what == 'segmentor, inference'
     assert not series.failures()
 
@@ -48,7 +49,7 @@ def test_a_wrong_weight_is_refused(monkeypatch, tmp_path):
         return found
 
     monkeypatch.setattr(module, '_stock_weights', broken)
-    for series in dense(config('segmentation', tmp_path), 2, (64, 64), SETTING):
+    for series in dense(config('segmentation', tmp_path), 2, ImageSize(64, 64), SETTING):
         assert 'its result is off by' in series.rows[1].problem
         assert series.rows[0].seconds
 
@@ -67,6 +68,6 @@ def test_what_is_compiled_is_the_backbone(monkeypatch, tmp_path):
     monkeypatch.setattr(module, 'compile_backbone', compiled.append)
     monkeypatch.setattr('convnext_dense.benchmark.setting.check_compiler', lambda: None)
     setting = Setting(torch.device('cpu'), compiled=True, seconds=0)
-    for series in dense(config('segmentation', tmp_path), 2, (64, 64), setting):
+    for series in dense(config('segmentation', tmp_path), 2, ImageSize(64, 64), setting):
         assert not series.failures()
     assert [type(model.backbone).__name__ for model in compiled] == ['ConvNeXt', 'TimmConvNeXt'] * 2

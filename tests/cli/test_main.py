@@ -1,5 +1,9 @@
 """Bad input ends with one line that names the thing and the fix, exit code 2, and no traceback."""
 
+import json
+import os
+import re
+import shlex
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -12,7 +16,7 @@ from convnext_dense.cli.commands import train as train_command
 from convnext_dense.cli.parsers import train as train_parser
 from convnext_dense.engine import ProgressBar, Runner
 from convnext_dense.errors import UserError
-from tests.helpers.run_tool import ATTO, SMALL, test, train
+from tests.helpers.run_tool import ATTO, ROOT, SMALL, test, train
 
 
 @pytest.fixture
@@ -67,8 +71,6 @@ def test_unknown_option(error, image_folder, tmp_path):
 )
 def test_option_that_cannot_be_built(error, image_folder, tmp_path, option, said):
     assert train(image_folder, tmp_path, '--epochs', '2', options=(option,)) == 2
-    import re
-
     assert re.search(said, line := error()), line
 
 
@@ -240,6 +242,14 @@ def test_unknown_verb_and_no_verb(capsys):
     assert 'report' in capsys.readouterr().out
 
 
+def test_a_verb_without_anything_says_what_to_give_it(error):
+    assert cli.run_verb('train', []) == 2
+    line = error()
+    assert line.startswith('error: CONFIG is missing, for example: ') and '`convnext-dense list` shows' in line
+    assert cli.run_verb('test', ['configs/classification/convnext_a.py']) == 2
+    assert error().startswith('error: CHECKPOINT is missing, a file or the work dir of a run: ')
+
+
 def test_debug_shows_the_traceback(capsys):
     assert cli.run_verb('train', ['absent.py', '--debug']) == 2
     assert 'Traceback' in capsys.readouterr().err
@@ -263,9 +273,107 @@ def test_interrupt_ends_with_130(monkeypatch, capsys):
     assert capsys.readouterr().err == 'interrupted\n'
 
 
+def test_interrupt_while_torch_is_imported_ends_with_130(tmp_path):
+    """The import of mmengine is where Ctrl-C mostly falls when a command is taken back at once."""
+    (tmp_path / 'mmengine').mkdir()
+    (tmp_path / 'mmengine' / '__init__.py').write_text('raise KeyboardInterrupt')
+    command = [sys.executable, 'tools/param_groups.py', ATTO]
+    environment = {**os.environ, 'PYTHONPATH': f'{tmp_path}:{ROOT}'}
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, 'interrupted\n')
+
+
+def test_a_broken_installation_is_said_in_one_line(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, 'convnext_dense.cli.commands.report', None)
+    assert cli.run_verb('report', ['x']) == 1
+    said = capsys.readouterr().err
+    assert said.startswith('error: the installation is broken (ModuleNotFoundError: ') and said.count('\n') == 1
+    assert '`convnext-dense doctor` says why' in said
+    assert cli.run_verb('report', ['x', '--debug']) == 1
+    assert 'Traceback' in capsys.readouterr().err
+
+
 def test_report_without_runs(error, tmp_path):
     assert cli.run_verb('report', [str(tmp_path)]) == 2
     assert 'no run in' in error()
+
+
+# Runs in a fresh interpreter: each line of its input is a command, which must be answered without a heavy import.
+LIGHT = """
+import contextlib, io, json, resource, sys
+from convnext_dense.cli import main as cli
+
+sys.argv[0] = 'convnext-dense'
+for line in sys.stdin:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = cli.main(json.loads(line))
+        except SystemExit as end:
+            code = end.code
+    heavy = sorted({'torch', 'mmengine', 'mmcv', 'cv2', 'numpy', 'timm', 'matplotlib', 'rich'} & sys.modules.keys())
+    print(json.dumps([code, out.getvalue(), err.getvalue(), heavy]), flush=True)
+use = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps(use.ru_utime + use.ru_stime))
+"""
+
+
+def answers(*commands: list[str]) -> tuple[list[list], float]:
+    """For each command its exit code, output, error and the heavy modules it imported; seconds of processor time."""
+    done = subprocess.run(
+        [sys.executable, '-c', LIGHT],
+        input='\n'.join(map(json.dumps, commands)),
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    *found, seconds = map(json.loads, done.stdout.splitlines())
+    assert len(found) == len(commands), done.stderr
+    return found, seconds
+
+
+def test_every_verb_answers_wrong_arguments_without_a_heavy_import(tmp_path):
+    (tmp_path / 'epoch_1.pth').touch()
+    commands: list[list[str]] = []
+    for verb in cli.VERBS:
+        commands += [[verb, '--help'], [verb, '--work_dirr', 'x']]
+        parser = cli.build_parser(verb)
+        names = [action.metavar for action in parser._actions if not action.option_strings]
+        if 'CONFIG' in names:
+            values = {'CONFIG': 'configs/classification/absent.py', 'CHECKPOINT': str(tmp_path / 'epoch_1.pth')}
+            commands.append([verb, *(values.get(name, 'x.onnx') for name in names)])
+        if 'CHECKPOINT' in names:
+            values = {'CONFIG': ATTO, 'CHECKPOINT': 'absent.pth'}
+            commands.append([verb, *(values.get(name, 'x.onnx') for name in names)])
+    commands += [['trian'], ['demo', ATTO, str(tmp_path / 'epoch_1.pth'), 'absent.jpg']]
+    found, _ = answers(*commands)
+    for command, (code, out, err, heavy) in zip(commands, found, strict=True):
+        assert not heavy, (command, heavy)
+        if command[1:] == ['--help']:
+            assert code == 0 and out.startswith(f'usage: convnext-dense {command[0]} ') and not err
+        else:
+            assert code == 2, command
+            assert err.startswith('error: ') and err.count('\n') == 1, (command, err)
+
+
+@pytest.mark.parametrize(
+    'command', [['train', '--help'], ['train', ATTO, '--work_dir', 'x'], ['train', 'absent.py'], ['trian']]
+)
+def test_an_answer_takes_little_processor_time(command):
+    """0.05 to 0.1 s; importing torch and mmengine would take seconds."""
+    assert min(answers(command)[1] for _ in range(3)) < 0.5
+
+
+@pytest.mark.parametrize('verb', [verb for verb in cli.VERBS if verb != 'doctor'])
+def test_every_verb_has_help_and_an_example_that_parse(verb):
+    parser = cli.build_parser(verb)
+    assert 'convnext-dense ' + verb in parser.description
+    assert all(action.help for action in parser._actions)
+    assert cli.build_parser(verb.replace('-', '_')).format_help() == parser.format_help()
+    parser.parse_args(parser.example.split())
+    for line in parser.description.splitlines():
+        if line.startswith('convnext-dense '):  # the lines of the description, too; spaces part off the explanation
+            parser.parse_args(shlex.split(line.split('   ')[0])[2:])
 
 
 def test_core_stays_light():

@@ -1,29 +1,11 @@
-"""Reading configs and what the command line changes in them."""
-
-import os
+"""Reading configs, and the changes that the command line makes to them."""
 
 import pytest
-import torch
 
-from convnext_dense.config.find import find_config
-from convnext_dense.config.length import set_length
-from convnext_dense.config.machine import fit_to_machine
-from convnext_dense.config.precision import set_amp
 from convnext_dense.config.read import read_config
 from convnext_dense.errors import UserError
 
 TINY = 'configs/classification/convnext_t.py'
-
-
-@pytest.fixture
-def cfg(image_folder):
-    return read_config(TINY, data=str(image_folder))
-
-
-def test_configs_are_found_from_any_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert find_config(TINY).is_file()
-    assert find_config('classification/convnext_t.py').is_file()
 
 
 def test_the_data_reach_every_loader_and_the_head(cfg, image_folder):
@@ -80,65 +62,11 @@ def test_the_schedule_follows_the_epochs_however_they_are_set(image_folder, monk
     assert [own.param_scheduler[i].end for i in (0, 1)] == [20, 40]
 
 
-def test_the_schedule_keeps_its_shares(cfg):
-    set_length(cfg, 30)
-    warmup, cosine = cfg.param_scheduler
-    assert cfg.train_cfg.max_epochs == 30
-    assert (warmup.begin, warmup.end, cosine.begin, cosine.end) == (0, 2, 2, 30)
-    with pytest.raises(UserError, match='at least 1'):
-        set_length(cfg, 0)
-
-
-@pytest.mark.parametrize(
-    ('gpu', 'amp', 'expected'),
-    [
-        (False, 'off', 'OptimWrapper'),
-        (False, 'bf16', 'convnext_dense.BF16OptimWrapper'),
-        (False, None, 'OptimWrapper'),
-        (True, None, 'OptimWrapper'),
-        (True, 'fp16', 'AmpOptimWrapper'),
-        (True, 'bf16', 'convnext_dense.BF16OptimWrapper'),
-    ],
-)
-def test_amp_chooses_the_wrapper(cfg, monkeypatch, gpu, amp, expected):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
-    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda **_: gpu)
-    set_amp(cfg, amp)
-    assert cfg.optim_wrapper.type == expected
-
-
-def test_amp_that_the_device_cannot_do_is_an_error(cfg, monkeypatch):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    with pytest.raises(UserError, match='--amp fp16 needs a GPU'):
-        set_amp(cfg, 'fp16')
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda **_: False)
-    monkeypatch.setattr(torch.cuda, 'get_device_name', lambda: 'Old GPU')
-    with pytest.raises(UserError, match='bf16 does not work on Old GPU'):
-        set_amp(cfg, 'bf16')
-
-
-def test_a_config_with_amp_falls_back_without_a_gpu_and_says_so(cfg, monkeypatch, caplog):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    cfg.optim_wrapper.update(type='AmpOptimWrapper', dtype='float16')
-    set_amp(cfg, None)
-    assert cfg.optim_wrapper.type == 'OptimWrapper'
-    assert 'dtype' not in cfg.optim_wrapper
-    assert 'no GPU: mixed precision is off' in caplog.text
-
-
 def test_sample_settings_alone_need_no_data(monkeypatch):
     monkeypatch.setattr('convnext_dense.sample_data.sample.ensure_sample', lambda: 1 / 0)
     cfg = read_config(TINY, data='sample', needs_data=False)
     assert cfg.test_dataloader.dataset.transform.input_size == 48
     assert (cfg.model.num_classes, cfg.test_dataloader.dataset.root) == (1000, 'data/imagenet')
-
-
-def test_workers_do_not_outnumber_the_cores(cfg, monkeypatch):
-    monkeypatch.setattr(os, 'sched_getaffinity', lambda _: range(4), raising=False)
-    monkeypatch.setenv('LOCAL_WORLD_SIZE', '2')
-    fit_to_machine(cfg)
-    assert cfg.train_dataloader.num_workers == 2
 
 
 def test_sample_changes_what_the_config_lists(image_folder, monkeypatch, tmp_path):

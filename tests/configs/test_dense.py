@@ -94,7 +94,6 @@ def check_common(cfg: Config, lr: float, drop_path: float, amp: bool, weights: s
     assert cfg.train_cfg.total_batch_size == 16
     assert (cfg.pretrained, cfg.pretrained_weights) == (weights, 'raw')
     assert weights in paper.OFFICIAL_WEIGHTS or weights.startswith('work_dirs/')
-    assert cfg.sample.pretrained is None
 
 
 @pytest.mark.parametrize('name', COCO)

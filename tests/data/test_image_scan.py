@@ -1,4 +1,4 @@
-"""Looking at images in several processes, and what becomes of these when the first one is killed."""
+"""Scanning images in several processes, and what becomes of these when the first one is killed."""
 
 import os
 import time
@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convnext_dense.data.image_scan import Header, look_at_all, read_header
+from convnext_dense.data.image_scan import ImageHeader, read_header, scan_images
 from convnext_dense.errors import UserError
+from convnext_dense.io.image_size import ImageSize
 
 
 @pytest.fixture
@@ -22,16 +23,16 @@ def images(tmp_path) -> list[tuple[str, None]]:
 
 
 @pytest.mark.parametrize('workers', [1, 3])
-def test_looks_come_in_order(images, workers):
-    looks = look_at_all(images, workers, lambda: None)
-    assert [one.header.size for one in looks] == [(8 + i, 8) for i in range(40)]
-    assert len({one.digest for one in looks}) == 40
+def test_scans_come_in_order(images, workers):
+    scans = scan_images(images, workers)
+    assert [scan.header.size for scan in scans] == [(8, 8 + i) for i in range(40)]
+    assert len({scan.digest for scan in scans}) == 40
 
 
 def test_a_header_says_what_decoding_says(images):
     path = images[3][0]
-    assert read_header(path) == look_at_all(images[3:4], 1, lambda: None)[0].header
-    assert read_header(path) == Header((11, 8), 1, 'RGB', 'PNG')
+    assert read_header(path) == scan_images(images[3:4], 1)[0].header
+    assert read_header(path) == ImageHeader((8, 11), 1, 'RGB', 'PNG')
     assert read_header('/nowhere/a.png') == 'No such file or directory'
 
 
@@ -47,27 +48,27 @@ def test_a_header_says_what_decoding_says(images):
     ],
 )
 def test_which_sizes_fit(stored, orientation, annotated, fits):
-    assert Header(stored, orientation, 'RGB', 'PNG').fits(annotated) is fits
+    assert ImageHeader(ImageSize(*stored), orientation, 'RGB', 'PNG').fits(annotated and ImageSize(*annotated)) is fits
 
 
 def test_a_process_that_dies_is_an_error_in_one_line(images, monkeypatch):
     monkeypatch.setattr('convnext_dense.data.image_scan.upright_rgb', lambda image: os._exit(9))
     with pytest.raises(UserError, match='perhaps for lack of memory'):
-        look_at_all(images, 2, lambda: None)
+        scan_images(images, 2)
 
 
 def test_no_process_outlives_one_that_is_killed(tmp_path):
     """An image that is a pipe keeps a worker waiting for as long as it takes."""
     os.mkfifo(tmp_path / 'pipe.jpg')
-    items = [(str(tmp_path / 'pipe.jpg'), None)] * 40
-    process = get_context('fork').Process(target=look_at_all, args=(items, 2, int))
+    pairs = [(str(tmp_path / 'pipe.jpg'), None)] * 40
+    process = get_context('fork').Process(target=scan_images, args=(pairs, 2))
     process.start()
     children = Path(f'/proc/{process.pid}/task/{process.pid}/children')
     deadline = time.monotonic() + 30
     while len(workers := children.read_text().split()) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
     assert len(workers) == 2
-    time.sleep(0.5)  # until they look
+    time.sleep(0.5)  # until they decode
     process.kill()
     process.join()
     while any(alive(pid) for pid in workers) and time.monotonic() < deadline:

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 
 from convnext_dense.cli import run_verb
 from convnext_dense.engine.csv_log import read_scalars
+from convnext_dense.inference import load
 from tests.helpers.run_tool import ATTO, ROOT, SMALL, test, train
 
 
@@ -75,8 +77,27 @@ def test_testing_gives_what_validation_gave(run, image_folder, tmp_path, capsys)
     assert json.loads(out.read_text())['metrics'] == {n: v for n, v in metrics.items() if n.startswith('ema/')}
 
 
+def test_a_run_needs_no_config(run, image_folder, tmp_path, capsys, monkeypatch):
+    """It was trained and is tested at 32 pixels on its own data, as no packaged config says."""
+    work_dir = tmp_path / 'run'
+    shutil.copytree(run, work_dir, ignore=shutil.ignore_patterns('show', 'metrics.json'))
+    assert run_verb('test', [str(work_dir), '--show', '3']) == 0
+    metrics = json.loads((work_dir / 'metrics.json').read_text())['metrics']
+    assert metrics['raw/top1'] == read_scalars(run)['val/raw/top1'][-1][1]
+    assert len(list((work_dir / 'show').glob('*.png'))) == 3
+    monkeypatch.chdir(tmp_path)
+    image = next(image_folder.rglob('*.jpg'))
+    assert run_verb('demo', [str(work_dir), str(image), str(image_folder / 'val')]) == 0
+    assert '19 of 19 inputs' in capsys.readouterr().out
+    predict = load(work_dir / 'epoch_8.pth', device='cpu')
+    assert predict.input_shape == (32, 32) and list(predict.classes.names) == ['blue', 'green', 'red']
+    expected = load(ATTO, run, device='cpu', options={'test_dataloader.dataset.transform.input_size': 32})(image)
+    assert predict(image).as_json() == expected.as_json()
+
+
 def test_report_shows_curves_results_and_images(run, image_folder, capsys):
     assert test(image_folder, run, '--out', str(run / 'metrics.json'), '--show-dir', str(run / 'show')) == 0
+    capsys.readouterr()
     assert run_verb('report', [str(run.parent)]) == 0
     said = capsys.readouterr().out.strip().splitlines()[-1]
     page = Path(said.removeprefix('the page is at ')).read_text()

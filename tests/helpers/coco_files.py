@@ -96,3 +96,12 @@ def draw(folder: Path, data: dict) -> None:
                 x, y, w, h = a['bbox']
                 pixels[y : y + h, x : x + w] = COLORS[names[a['category_id']]]
         Image.fromarray(pixels).save(folder / entry['file_name'])
+
+
+def lay_out(root: Path, *files: str, folders: tuple[str, ...] = ()) -> None:
+    """Empty COCO files, and in each of ``folders`` the images that they name."""
+    for file in files:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_text(json.dumps(content()))
+    for folder in folders:
+        draw(root / folder, content())

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from convnext_dense.io.files import WAITS, read_bytes, whole
+from convnext_dense.io.files import RETRY_DELAYS, atomic_write, read_with_retries
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
     path = tmp_path / 'a.json'
     path.write_text('old')
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         assert (temporary.parent, temporary.suffix) == (tmp_path, '.json')
         temporary.write_text('new')
         assert path.read_text() == 'old'
@@ -23,7 +23,7 @@ def test_a_file_appears_when_it_is_whole(tmp_path):
 def test_a_file_that_fails_leaves_the_old_one_and_nothing_else(tmp_path):
     path = tmp_path / 'a.json'
     path.write_text('old')
-    with pytest.raises(KeyboardInterrupt), whole(path) as temporary:
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as temporary:
         temporary.write_text('half')
         raise KeyboardInterrupt
     assert path.read_text() == 'old'
@@ -53,10 +53,10 @@ def hiccup(monkeypatch):
 def test_an_error_that_passes_is_waited_for(number, tmp_path, hiccup, monkeypatch, caplog):
     waited: list[float] = []
     monkeypatch.setattr('time.sleep', waited.append)
-    monkeypatch.setattr('convnext_dense.io.files.WAITS', WAITS)
+    monkeypatch.setattr('convnext_dense.io.files.RETRY_DELAYS', RETRY_DELAYS)
     (tmp_path / 'a').write_bytes(b'content')
     tried = hiccup(3, number)
-    assert read_bytes(tmp_path / 'a') == b'content'
+    assert read_with_retries(tmp_path / 'a') == b'content'
     assert (len(tried), waited) == (4, [0.2, 1.0, 5.0])
     assert f'a was read at attempt 4 (before: {os.strerror(number)})' in caplog.text
 
@@ -64,7 +64,7 @@ def test_an_error_that_passes_is_waited_for(number, tmp_path, hiccup, monkeypatc
 def test_an_error_that_stays_is_named_with_the_attempts(tmp_path, hiccup):
     tried = hiccup(99, errno.EIO)
     with pytest.raises(OSError, match=f'Input/output error, 4 times: .*{tmp_path}/a') as error:
-        read_bytes(tmp_path / 'a')
+        read_with_retries(tmp_path / 'a')
     assert (error.value.errno, len(tried)) == (errno.EIO, 4)
 
 
@@ -77,5 +77,5 @@ def test_only_what_may_pass_is_tried_again(tmp_path, hiccup):
     ):
         tried = hiccup(99, number)
         with pytest.raises(OSError, match=os.strerror(number)):
-            read_bytes(tmp_path / 'a', seen)
+            read_with_retries(tmp_path / 'a', seen)
         assert len(tried) == attempts

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convnext_dense.io.image_size import ImageSize
 from convnext_dense.results import Detection, Segmentation
 from convnext_dense.results.drawing import palette
 
@@ -29,7 +30,7 @@ def detection(path) -> Detection:
     masks[2, ::2, 1::3] = True
     boxes = np.array([[200.5, 90, 270.25, 160], [10, 290, 80, 320], [0, 0, 600, 520]], np.float32)
     scores = np.array([0.9, 0.4, 0.1], np.float32)
-    return Detection(path, (HEIGHT, WIDTH), boxes, scores, np.array([5, 0, 5]), masks, NAMES)
+    return Detection(path, ImageSize(HEIGHT, WIDTH), boxes, scores, np.array([5, 0, 5]), masks, NAMES)
 
 
 @pytest.fixture

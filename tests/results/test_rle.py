@@ -5,6 +5,7 @@ import pytest
 import torch
 from pycocotools import mask as rle
 
+from convnext_dense.io.image_size import ImageSize
 from convnext_dense.results.rle import decode_mask, encode_masks
 
 
@@ -48,4 +49,4 @@ def test_masks_in_all_forms_of_coco_files_are_decoded():
     (compressed,) = encode_masks(expected[None])
     runs = {'size': [4, 6], 'counts': [9, 2, 2, 2, 2, 2, 5]}
     for mask in (compressed, runs, [[2, 1, 5, 1, 5, 3, 2, 3]], [[2, 1, 4, 1, 4, 3, 2, 3], [4, 1, 5, 1, 5, 3, 4, 3]]):
-        assert np.array_equal(decode_mask(mask, (4, 6)), expected)
+        assert np.array_equal(decode_mask(mask, ImageSize(4, 6)), expected)

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from convnext_dense.errors import UserError
+from convnext_dense.io.image_size import ImageSize
 from convnext_dense.results import Classification
 from tests.results.conftest import HEIGHT, NAMES, WIDTH
 
@@ -28,8 +29,9 @@ def test_results_are_drawn_on_the_upright_image(detection, tmp_path):
 
 
 def test_bad_input_is_named(detection, segmentation, tmp_path):
-    with pytest.raises(UserError, match=f'^{detection.path}: the image is 600 x 520, the result is for 300 x 200: '):
-        dataclasses.replace(detection, size=(200, 300)).draw()
+    said = r'the image is 520 x 600 \(height x width\), the result is for 200 x 300: '
+    with pytest.raises(UserError, match=f'^{detection.path}: {said}'):
+        dataclasses.replace(detection, size=ImageSize(200, 300)).draw()
     with pytest.raises(UserError, match='comes from no file'):
         dataclasses.replace(segmentation, path=None).draw()
     for name in ('absent/out.png', 'out.suffix', 'out'):

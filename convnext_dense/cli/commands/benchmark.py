@@ -23,13 +23,14 @@ from ...benchmark.setting import Setting
 from ...benchmark.timing import Series, ratio
 from ...config.machine import fit_to_machine
 from ...config.read import read_config
+from ...io.image_size import ImageSize
 from ...sample_data.sample import ensure_sample
 
 CONFIGS = {
     'detector': 'configs/det/cascade_convnext_t_coco.py',
     'segmentor': 'configs/seg/upernet_convnext_t_ade20k.py',
 }
-PHOTOS = 128  # images that the loader is measured on
+PHOTOS = 128  # drawn images for the loader, where no data are given
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _setting(args: argparse.Namespace, whats: list[str], dtypes: list[str]) -> dict:
-    """What was asked for; a batch or size of None is each thing's own, which its series tells."""
+    """The arguments as the JSON has them; batch or size is None where the default of each measurement applies."""
     return {
         'what': whats,
         'arch': args.arch if {'forward', 'train'} & set(whats) else None,
@@ -62,7 +63,7 @@ def _setting(args: argparse.Namespace, whats: list[str], dtypes: list[str]) -> d
         'size': args.size,
         'device': args.device,
         'dtypes': dtypes,
-        'layout': 'channels_last',  # of ours; each row has its own
+        'layout': 'channels_last',  # of our models; each row names its own
         'compiled': args.compile,
         'inference': args.inference,
     }
@@ -79,7 +80,7 @@ def _measure(
         yield _loader(args.data, batch, shape, setting)
     else:
         cfg = read_config(CONFIGS[what], needs_data=False)
-        yield from dense(cfg, batch, shape, setting, training=not args.inference)
+        yield from dense(cfg, batch, ImageSize(*shape), setting, training=not args.inference)
 
 
 def _loader(data: str | None, batch: int, shape: tuple[int, int], setting: Setting) -> Series:

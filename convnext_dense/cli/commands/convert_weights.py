@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...checkpoints import files as checkpoints
 from ...errors import UserError
-from ...io.files import durable
+from ...io.files import durable_write
 from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, convert, detect_arch
 from ...weights.hub_config import EPS
 from ...weights.loading import Weights, check_is_convnext, extract_weights
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: bool) -> dict:
-    """What the format's own files have around the weights."""
+    """The content of the file: the weights, as files of the format wrap them."""
     if safetensors:
         return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
     if to == OFFICIAL.name:
@@ -63,21 +63,21 @@ def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: b
 def _write(content: dict, target: Path, safetensors: bool) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with durable(target) as temporary:
+        with durable_write(target) as temporary:
             temporary.write_bytes(save(content, {'format': 'pt'}) if safetensors else _saved(content))
     except OSError as error:
         raise UserError(f'{target} cannot be written ({error.strerror}): choose another place') from None
 
 
 def _saved(content: dict) -> memoryview:
-    """In memory, since a file that can't be written makes torch's writer hide the error."""
+    """The bytes of a checkpoint, made in memory: torch's writer hides the error of a file that can't be written."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getbuffer()
 
 
 def _parts(names: Iterable[str]) -> str:
-    """How many tensors of each part of a model."""
+    """Count the tensors of each part of a model, in words."""
     counts = Counter('.'.join(name.split('.')[: 2 if name.startswith('backbone.') else 1]) for name in names)
     return ', '.join(f'{part} ({count} tensors)' for part, count in counts.items()) or 'nothing'
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import tee
@@ -15,7 +16,7 @@ from rich.progress import Progress
 from ...errors import UserError
 from ...inference.files import RESULTS, find_inputs, is_video, name_outputs
 from ...inference.predictor import ImageLike, Predictor, load
-from ...io.files import whole
+from ...io.files import atomic_write
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
 from ..progress import progress_bar
@@ -23,7 +24,9 @@ from ..progress import progress_bar
 
 def run(args: argparse.Namespace) -> int:
     out_dir = Path(args.out_dir)
-    inputs = find_inputs(args.input, out_dir)
+    inputs, skipped = find_inputs(args.input, out_dir)
+    for error in skipped:
+        print(f'error: {error}', file=sys.stderr)
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -41,11 +44,13 @@ def run(args: argparse.Namespace) -> int:
         for path, files in outputs.items():
             if is_video(path):
                 demo.draw_video(str(path), *files)
-    print(f'{len(inputs) - len(demo.failed)} of {len(inputs)} inputs are drawn in {out_dir}')
-    return 1 if demo.failed else 0
+    print(f'{len(inputs) - len(demo.failed)} of {len(inputs) + len(skipped)} inputs are drawn in {out_dir}')
+    return 1 if demo.failed or skipped else 0
 
 
 class _Demo:
+    """Draws inputs, and counts those that fail."""
+
     def __init__(self, predict: Predictor, batch_size: int, score: float, bar: Progress) -> None:
         self.predict = predict
         self.batch_size = batch_size
@@ -54,7 +59,7 @@ class _Demo:
         self.failed: list[str] = []
 
     def draw_images(self, outputs: dict[str, list[Path]], results_file: Path) -> None:
-        """Draw each, and write what is in all of them to one file, also when it is interrupted."""
+        """Draw each image, and write the results of all to one file, also when interrupted."""
         task = self.bar.add_task('images', total=len(outputs))
 
         def failed(path: ImageLike, error: UserError) -> None:
@@ -75,7 +80,7 @@ class _Demo:
             _write_json(entries, results_file)
 
     def draw_video(self, path: str, drawn: Path, results_file: Path) -> None:
-        """Draw each frame, and write what is in each."""
+        """Draw each frame, and write the results of all frames to a file."""
         try:
             video = Video(path)
         except UserError as error:
@@ -90,7 +95,7 @@ class _Demo:
             )
 
     def _drawn_frames(self, video: Video, path: str, entries: list[dict]) -> Iterator[np.ndarray]:
-        """The frames as drawn, each with its entry."""
+        """Draw the frames one after the other, and append the result of each to ``entries``."""
         task = self.bar.add_task(Path(path).name, total=video.count)
         frames, again = tee(video)
         for frame, result in zip(again, self.predict.batch(frames, self.batch_size), strict=True):
@@ -106,10 +111,10 @@ class _Demo:
 
 
 def _write_json(entries: Sequence[Mapping], path: Path) -> None:
-    """A list with an entry on each line."""
+    """Write a JSON list with one entry per line."""
     lines = ',\n'.join(map(json.dumps, entries))
     try:
-        with whole(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(f'[\n{lines}\n]\n')
     except OSError as error:
         raise UserError(f'{path} cannot be written ({error.strerror}): choose another place with --out-dir') from None

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: tuple[int, int]) -> dict[str, object]:
-    """What the file says about itself."""
+    """The metadata of the file."""
     return {
         'producer': f'convnext_dense {__version__}',
         'config': Path(args.config).name,

@@ -59,7 +59,7 @@ def _show(counted: Complexity) -> None:
 
 
 def _short(number: int) -> str:
-    """Four digits and a unit; billions of MACs stay G, as they are published."""
+    """A number as four digits and a unit: k, M, G."""
     for unit, size in (('G', 1e9), ('M', 1e6), ('k', 1e3)):
         if number >= size:
             return f'{number / size:.{max(0, 4 - len(str(int(number / size))))}f}{unit}'

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ...analysis.curves import MEMORY, Series, draw, logged_main_metrics, read_runs
 from ...errors import UserError
-from ...io.files import whole
+from ...io.files import atomic_write
 
 BARS = '▁▂▃▄▅▆▇█'
 WIDTH = 24  # of a curve, in characters
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         console.print(_summary(name, series))
         console.print()
     if out is not None:
-        with whole(out) as temporary:
+        with atomic_write(out) as temporary:
             draw(runs, temporary, out.suffix[1:])
         print(f'the figure is {out}')
     return 1 if empty else 0
@@ -71,7 +71,7 @@ def _add_row(table: Table, name: str, points: Sequence, form: str, unit: str, be
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """A curve in one line, each character the mean of its share of the values; a blank where it is no number."""
+    """A curve as one line of bars, each the mean of consecutive values; a blank where the mean is not finite."""
     count = min(WIDTH, len(values))
     bounds = [round(i * len(values) / count) for i in range(count + 1)]
     means = [sum(values[a:b]) / (b - a) for a, b in pairwise(bounds)]

@@ -7,7 +7,11 @@ from pathlib import Path
 
 from ...analysis.curves import find_runs
 from ...analysis.report import page
+from ...analysis.show import INDEX
 from ...errors import UserError
+
+# Files in a work dir that `test` writes and the page shows.
+RESULTS = {'test results': 'metrics.json', 'images': f'show/{INDEX}'}
 
 
 def run(args: argparse.Namespace) -> None:
@@ -19,4 +23,9 @@ def run(args: argparse.Namespace) -> None:
         out.write_text(page(folder.name, runs), encoding='utf-8', errors='backslashreplace')
     except OSError as error:
         raise UserError(f'{out} cannot be written ({error.strerror}): choose another with --out') from None
+    for run in runs:
+        missing = [what for what, file in RESULTS.items() if not (run / file).is_file()]
+        if missing:
+            command = f'{args.prog.replace("report", "test")} {run}'
+            print(f'the page has no {" and no ".join(missing)} of {run}: `{command}` makes them, then report again')
     print(f'the page is at {out.resolve()}')

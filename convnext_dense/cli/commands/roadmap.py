@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ...benchmark.roadmap import throughput
 from ...errors import Stopped, UserError
-from ...io.files import whole
+from ...io.files import atomic_write
 from ...roadmap.figure import draw
 from ...roadmap.measurements import document, in_words
 from ...roadmap.runs import Series, results
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
         content = _read(args.document, args.track)
     else:
         track = args.track or 'resnet50'
-        # the log of training is not part of the JSON
+        # the log of training goes to stderr: stdout is for the JSON
         with redirect_stdout(sys.stderr) if args.json else nullcontext():
             training = _training(args, track)
         content = document(track, _timing(args.time, track) if args.time else None, training)
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _training(args: argparse.Namespace, track: str) -> dict | None:
-    """Train what is left to train, and return what is known by then."""
+    """Train the runs that are not finished, and return the results of all; without --train, those of finished runs."""
     if not args.train:
         return results(args.work_dir, track) if args.work_dir else None
     name = f'roadmap_{track}' + ('_sample' if args.data == 'sample' else '')
@@ -91,11 +91,11 @@ def _read(path: str, track: str | None) -> dict:
 
 def _write(content: dict, folder: Path) -> None:
     start = folder / f'roadmap_{content["track"]}'
-    with whole(start.with_suffix('.json')) as file:
+    with atomic_write(start.with_suffix('.json')) as file:
         file.write_text(json.dumps(content, indent=1) + '\n')
     figure = draw(content)
     for suffix in ('.png', '.svg'):
-        with whole(start.with_suffix(suffix)) as file:
+        with atomic_write(start.with_suffix(suffix)) as file:
             figure.savefig(file, dpi=150, metadata={'Date': None} if suffix == '.svg' else None)
     print(f'written: {start}.json, .png and .svg', file=sys.stderr)
 

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> None:
     for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
         cfg[key] = None
     fit_to_machine(cfg)
-    with tempfile.TemporaryDirectory() as work_dir:  # a test leaves nothing but what was asked for
+    with tempfile.TemporaryDirectory() as work_dir:  # its log is not kept
         cfg.work_dir = work_dir
         cfg.visualizer.vis_backends = []
         runner = Runner.from_cfg(cfg)
@@ -68,14 +68,14 @@ def _use_tta(cfg: Config, config: str) -> None:
 
 
 def _without_nan(value: Any) -> Any:
-    """JSON has no NaN: what is undefined, such as the IoU of a class without pixels, is null."""
+    """Replace NaN, such as the IoU of a class without pixels, by None: JSON has no NaN."""
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
     return None if isinstance(value, float) and value != value else value
 
 
 def _per_class_table(kind: str, per_class: dict[str, dict[str, float]]) -> str:
-    """A row for each class, a column for each of its metrics."""
+    """A table with a row for each class and a column for each metric."""
     names = list(dict.fromkeys(name for values in per_class.values() for name in values))
     width = max([10, *map(len, per_class)]) + 2
     lines = [f'{kind + " weights":<{width}}' + ''.join(f'{name:>12}' for name in names)]
@@ -86,7 +86,7 @@ def _per_class_table(kind: str, per_class: dict[str, dict[str, float]]) -> str:
 
 
 def _table(metrics: dict[str, float]) -> str:
-    """Rows of metrics, a column for each kind of weights."""
+    """A table with a row for each metric and a column for raw and averaged weights."""
     kinds, names = split_names(metrics)
     lines = [f'{"":<18}' + ''.join(f'{kind:>10}' for kind in kinds)]
     for name in names:

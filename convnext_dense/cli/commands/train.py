@@ -17,7 +17,7 @@ from ...config.length import set_length
 from ...config.machine import fit_to_machine
 from ...config.precision import set_amp
 from ...config.read import read_config
-from ...config.techniques import in_words
+from ...config.techniques import describe_without
 from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...errors import Stopped, UserError
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
         runner = Runner.from_cfg(cfg)
         runner.register_hook(DataCheck())
         if args.without:
-            runner.logger.info(in_words(args.without))
+            runner.logger.info(describe_without(args.without))
         if is_main_process():
             with explain_full_disk(cfg.work_dir), open(Path(cfg.work_dir, COMMANDS), 'a') as file:
                 file.write(args.command_line + '\n')
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def resume_command(args: argparse.Namespace) -> str:
-    """The command line that goes on with the run."""
+    """The command line that continues the run."""
     once = argparse.ArgumentParser(add_help=False)
     once.add_argument('--resume', nargs='?')
     once.add_argument('--pretrained')

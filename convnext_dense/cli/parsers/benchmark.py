@@ -5,7 +5,7 @@ convnext-dense benchmark --what forward --dtype fp32 bf16 --compile
 convnext-dense benchmark --what loader eval                    the data loader; computing mIoU and COCO AP
 convnext-dense benchmark --what segmentor detector             whole models, beside the same on timm's backbone
 convnext-dense benchmark --what detector --inference           without the training step, which takes minutes
-convnext-dense benchmark --json, --out benchmarks        for programs
+convnext-dense benchmark --json                                for programs; --out DIR writes a file
 
 Results are compared first: an implementation that gives other results is not timed. Each runs once in each of at least
 7 rounds, in an order that rotates. The exit code is 1 if one could not be measured though it is installed.
@@ -18,7 +18,7 @@ import argparse
 from ...archs import ARCHS
 from ...benchmark.defaults import DEFAULTS, DTYPES
 from ...errors import UserError
-from ...io.files import check_folder
+from ...io.files import ensure_writable_folder
 
 EXAMPLE = ''
 
@@ -73,4 +73,4 @@ def check(args: argparse.Namespace) -> None:
     if args.size and 'loader' in args.what and len(set(args.size)) > 1:
         raise UserError(f'--size {args.size[0]} {args.size[1]}: the loader makes squares, give one side')
     if args.out:
-        check_folder(args.out, 'folder', '--out')  # before the measurement, which would be lost
+        ensure_writable_folder(args.out, 'folder', '--out')  # before the measurement, which would be lost

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 
 from ...errors import UserError
-from ...io.files import check_writable
+from ...io.files import ensure_writable_files
 from ..arguments import EXAMPLE_CONFIG, add_config_arguments, check_config
 
 EXAMPLE = f'{EXAMPLE_CONFIG} --data sample'
@@ -37,4 +37,4 @@ def check(args: argparse.Namespace) -> None:
 
         if not args.sheet.lower().endswith(tuple(Image.registered_extensions())):
             raise UserError(f'--sheet {args.sheet}: give it the suffix of an image format, such as .png')
-    check_writable(*(file for file in (args.json, args.sheet) if file))
+    ensure_writable_files(*(file for file in (args.json, args.sheet) if file))

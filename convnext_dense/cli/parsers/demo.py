@@ -1,7 +1,7 @@
 """Draw predictions on images and videos: classes, boxes and masks, or labeled pixels, by the config's task.
 
+convnext-dense demo WORK_DIR photo.jpg    the newest checkpoint of a run, with its own config
 convnext-dense demo CONFIG CHECKPOINT street.jpg holiday/ 'more/*.png' film.mp4
-convnext-dense demo CONFIG WORK_DIR images --data sample    for a model trained with --data sample
 
 Images and the frames of videos are drawn; results.json has the predictions for all images, film.json those for
 film.mp4. Segmentation also writes label maps, as PNG files with a palette. An input that cannot be read is named and
@@ -11,25 +11,25 @@ skipped, and the exit code is 1.
 from __future__ import annotations
 
 import argparse
+import mimetypes
 
 from ...errors import UserError
+from ...io.files import check_input
 from ..arguments import (
-    EXAMPLE_CONFIG,
     EXAMPLE_RUN,
-    add_checkpoint_argument,
     add_compile_argument,
-    add_config_arguments,
+    add_model_arguments,
     add_trust_argument,
     add_weights_argument,
-    check_config_and_checkpoint,
+    check_model,
+    is_config,
 )
 
-EXAMPLE = f'{EXAMPLE_CONFIG} {EXAMPLE_RUN} photo.jpg --data sample'
+EXAMPLE = f'{EXAMPLE_RUN} photo.jpg'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_config_arguments(parser, roots=False)
-    add_checkpoint_argument(parser)
+    add_model_arguments(parser)
     parser.add_argument('input', metavar='INPUT', nargs='+', help='image, folder of images, pattern, or video')
     parser.add_argument('--out-dir', metavar='DIR', default='demo_out', help='folder to draw in (default: demo_out)')
     add_weights_argument(parser)
@@ -49,4 +49,27 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'--batch-size {args.batch_size}: take at least 1')
     if not 0 <= args.score <= 1:
         raise UserError(f'--score {args.score}: take a number from 0 to 1')
-    check_config_and_checkpoint(args)
+    if args.config is not None and not is_config(args.config) and not is_config(args.checkpoint):
+        # there is no CONFIG: the first argument is CHECKPOINT, the others are INPUT
+        args.config, args.checkpoint, args.input = None, args.config, [args.checkpoint, *args.input]
+    if _is_media(args.checkpoint):
+        names = [args.checkpoint, *args.input]
+        checkpoint = next((name for name in names if not _is_media(name)), 'CHECKPOINT')
+        inputs = [name for name in names if name != checkpoint]
+        config = f'{args.config} ' if args.config else ''
+        raise UserError(
+            f'{args.checkpoint} is in the place of CHECKPOINT: {args.prog} {config}{checkpoint} {inputs[0]} ...'
+        )
+    check_model(args)
+    for number, name in enumerate(args.input, start=1):
+        try:
+            check_input(name)
+            break
+        except UserError:
+            if number == len(args.input):  # of several inputs one is enough
+                raise
+
+
+def _is_media(name: str) -> bool:
+    """Whether a name has the suffix of an image or a video."""
+    return (mimetypes.guess_type(name)[0] or '').startswith(('image/', 'video/'))

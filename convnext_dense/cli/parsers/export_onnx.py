@@ -1,8 +1,7 @@
 """Export a model as an ONNX file, or as a program of torch.export, and check the file against PyTorch.
 
-convnext-dense export-onnx CONFIG CHECKPOINT OUT.onnx --check
+convnext-dense export-onnx WORK_DIR OUT.onnx --check    the newest checkpoint of a run, with its own config
 convnext-dense export-onnx CONFIG CHECKPOINT OUT.pt2 --task-output features --dynamic --check street.jpg
-convnext-dense export-onnx CONFIG WORK_DIR OUT.onnx --data sample       for a model trained with --data sample
 
 Outputs, by task, the default first:
   classification  logits, probabilities, features
@@ -24,28 +23,26 @@ from pathlib import Path
 
 from ...errors import UserError
 from ...export.limits import DYNAMIC_MIN, EQUAL_PIXELS, SAME_INSTANCES, TOLERANCE
-from ...io.files import check_writable
+from ...io.files import ensure_writable_files
+from ...tasks import TASKS
 from ..arguments import (
-    EXAMPLE_CONFIG,
     EXAMPLE_RUN,
-    add_checkpoint_argument,
-    add_config_arguments,
+    add_model_arguments,
     add_trust_argument,
     add_weights_argument,
-    check_config_and_checkpoint,
+    check_model,
 )
 
-EXAMPLE = f'{EXAMPLE_CONFIG} {EXAMPLE_RUN} model.onnx --data sample --check'
-OUTPUTS = ('logits', 'probabilities', 'features', 'instances', 'labels')
+EXAMPLE = f'{EXAMPLE_RUN} model.onnx --check'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_config_arguments(parser, roots=False)
-    add_checkpoint_argument(parser)
+    add_model_arguments(parser)
+    outputs = dict.fromkeys(name for task in TASKS.values() for name in task.exports)
     parser.add_argument('out', metavar='OUT', help='file to write: .onnx, or .pt2 for torch.export')
     parser.add_argument(
         '--task-output',
-        choices=OUTPUTS,
+        choices=outputs,
         metavar='OUTPUT',
         help='output, listed above (default: the first of its task)',
     )
@@ -59,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--dynamic',
         action='store_true',
-        help=f'accept any number of images, of any height and width from {DYNAMIC_MIN} on; detection: one image, sides '
-        'a multiple of 32',
+        help=f'accept any number of images, of any height and width from {DYNAMIC_MIN} on; detection: one image, '
+        'sides a multiple of 32',
     )
     parser.add_argument(
         '--check',
@@ -75,14 +72,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    check_config_and_checkpoint(args)
+    check_model(args)
     out = Path(args.out)
     if out.suffix not in ('.onnx', '.pt2'):
         raise UserError(f'{out}: name a file that ends in .onnx, or in .pt2 for torch.export')
     for path in args.check or ():
         if not Path(path).is_file():
             raise UserError(f'no image at {path}: name files after --check, or none for drawn images')
-    check_writable(out)
+    ensure_writable_files(out)
     needed = ('onnx', 'onnxscript', *(('onnxruntime',) if args.check is not None else ()))
     absent = [package for package in needed if importlib.util.find_spec(package) is None]
     if out.suffix == '.onnx' and absent:

@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from ...errors import UserError
-from ...io.files import check_writable
+from ...io.files import ensure_writable_files
 from ..arguments import EXAMPLE_RUN
 
 EXAMPLE = EXAMPLE_RUN
@@ -30,4 +30,4 @@ def check(args: argparse.Namespace) -> None:
         return
     if Path(args.out).suffix not in SUFFIXES:
         raise UserError(f'--out {args.out}: name a file that ends in {", ".join(SUFFIXES)}')
-    check_writable(args.out)
+    ensure_writable_files(args.out)

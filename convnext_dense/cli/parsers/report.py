@@ -1,6 +1,8 @@
 """Make one self-contained page from runs: curves, results, and images with prediction and ground truth.
 
 convnext-dense report work_dirs/demo --out report.html
+
+Results and images are those that `convnext-dense test WORK_DIR` wrote: test each run first.
 """
 
 from __future__ import annotations

@@ -1,45 +1,57 @@
 """Test a checkpoint: its weights as trained, and their moving average (EMA) if the checkpoint has one.
 
-convnext-dense test CONFIG CHECKPOINT --data sample
-convnext-dense test CONFIG WORK_DIR --data PATH --out metrics.json --show-dir images
+convnext-dense test WORK_DIR                    the newest checkpoint of a run, with its own config and data
+convnext-dense test CONFIG CHECKPOINT --data PATH --out metrics.json --show-dir images
+
+The metrics of a run are written to metrics.json in its work dir, images with predictions to the folder show in it.
 """
 
 from __future__ import annotations
 
 import argparse
 
+from ...config.find import find_work_dir
 from ...errors import UserError
-from ...io.files import check_folder, check_writable
+from ...io.files import ensure_writable_files, ensure_writable_folder
 from ..arguments import (
-    EXAMPLE_CONFIG,
     EXAMPLE_RUN,
-    add_checkpoint_argument,
+    add_bad_image_argument,
     add_compile_argument,
-    add_run_arguments,
+    add_model_arguments,
     add_trust_argument,
-    check_config_and_checkpoint,
+    check_model,
 )
 
-EXAMPLE = f'{EXAMPLE_CONFIG} {EXAMPLE_RUN} --data sample'
+EXAMPLE = EXAMPLE_RUN
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_run_arguments(parser)
-    add_checkpoint_argument(parser)
+    add_model_arguments(parser, roots=True)
+    add_bad_image_argument(parser)
     parser.add_argument('--weights', choices=('raw', 'ema'), help='test only these weights (default: both)')
     add_trust_argument(parser)
     parser.add_argument('--tta', action='store_true', help='test-time augmentation: several scales, and flips')
     add_compile_argument(parser)
-    parser.add_argument('--out', metavar='FILE.json', help='write the metrics to this file')
-    parser.add_argument('--show-dir', metavar='DIR', help='draw images with prediction and ground truth there')
+    parser.add_argument(
+        '--out', metavar='FILE.json', help='file for the metrics (default: metrics.json in the work dir of the run)'
+    )
+    parser.add_argument(
+        '--show-dir',
+        metavar='DIR',
+        help='folder for images with prediction and ground truth (default: show in the work dir of the run)',
+    )
     parser.add_argument('--show', type=int, default=60, metavar='N', help='number of images to draw (default: 60)')
 
 
 def check(args: argparse.Namespace) -> None:
     if args.show < 1:
         raise UserError(f'--show {args.show}: draw at least 1 image')
-    check_config_and_checkpoint(args)
+    check_model(args)
+    work_dir = find_work_dir(args.checkpoint)
+    if work_dir is not None:
+        args.out = args.out or str(work_dir / 'metrics.json')
+        args.show_dir = args.show_dir or str(work_dir / 'show')
     if args.out:
-        check_writable(args.out)
+        ensure_writable_files(args.out)
     if args.show_dir:
-        check_folder(args.show_dir, 'folder', '--show-dir')
+        ensure_writable_folder(args.show_dir, 'folder', '--show-dir')

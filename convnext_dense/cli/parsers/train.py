@@ -18,8 +18,9 @@ from ...config.techniques import TECHNIQUES
 from ...errors import UserError
 from ..arguments import (
     EXAMPLE_CONFIG,
+    add_bad_image_argument,
     add_compile_argument,
-    add_run_arguments,
+    add_config_arguments,
     add_trust_argument,
     check_checkpoint,
     check_config,
@@ -34,7 +35,8 @@ TRACKERS = {'wandb': 'WandbVisBackend', 'mlflow': 'MLflowVisBackend'}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_run_arguments(parser)
+    add_config_arguments(parser)
+    add_bad_image_argument(parser)
     parser.add_argument(
         '--check-data',
         action='store_true',

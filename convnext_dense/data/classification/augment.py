@@ -23,8 +23,8 @@ from torchvision.transforms import Compose, Normalize
 from ...compat.timm_augment import replace_functions
 
 
-def faster(transform: Compose) -> Compose:
-    """timm's transform with faster parts in the place of those that there are faster ones for."""
+def replace_slow_parts(transform: Compose) -> Compose:
+    """Replace the parts of timm's transform for which there are faster ones."""
     parts: list[Callable] = []
     for part in transform.transforms:
         if isinstance(part, transforms.RandomResizedCropAndInterpolation) and part.interpolation in Crop.MODES:

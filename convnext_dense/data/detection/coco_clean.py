@@ -1,4 +1,4 @@
-"""Leaving out of a COCO file's annotations what can't be used, and taking note of it."""
+"""Fixing the annotations of a COCO file, dropping those that can't be used, and listing both."""
 
 from __future__ import annotations
 
@@ -6,72 +6,74 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ...io.coco_format import CocoAnnotation
+from ...io.image_size import ImageSize
 from .coco_mask import good_polygons, mask_area, rle_fits
 
-BORDER = 1.0  # pixels that a box may reach over the border of its image: COCO's own are that much off
+BORDER = 1.0  # pixels that a box may reach over the border of its image: COCO's own reach that far
 NO_MASK = 'no mask, where others have one'
 
 
-class Cleaned(NamedTuple):
-    """Annotations that can be used."""
+class CleanedAnnotations(NamedTuple):
+    """The annotations of a file that can be used."""
 
-    by_image: dict[int, list[dict]]
-    """For every image, see :class:`~convnext_dense.data.detection.coco.Coco`."""
-    masks: bool
+    by_image: dict[int, list[CocoAnnotation]]
+    """For every image id; see :class:`~convnext_dense.data.detection.coco.CocoData`."""
+    has_masks: bool
     """Whether they have masks: all have, or none."""
-    noted: dict[str, list[int]]
-    """What was wrong and what was done about it, with the ids of the annotations."""
+    faults: dict[str, list[int]]
+    """Each fault and what was done about it, with the ids of the annotations that have it."""
 
 
-def clean(annotations: list[dict], sizes: Mapping[int, tuple[int, int]]) -> Cleaned:
-    """Sort out the annotations of a COCO file, as :func:`~convnext_dense.data.detection.coco.read_coco` says.
+def clean_annotations(annotations: list[Any], sizes: Mapping[int, ImageSize]) -> CleanedAnnotations:
+    """Fix or drop annotations, as :func:`~convnext_dense.data.detection.coco.read_coco` says.
 
     Args:
-        annotations: with unique ids, of images that exist; they are changed in place.
-        sizes: height and width of every image, in pixels, by its id.
+        annotations: as they stand in the file, with unique ids, of existing images; they are changed in place.
+        sizes: the size of every image by its id.
     """
-    noted: dict[str, list[int]] = {}
+    faults: dict[str, list[int]] = {}
 
-    def note(annotation: dict, what: str) -> None:
-        noted.setdefault(what, []).append(annotation['id'])
+    def note(annotation: Mapping, message: str) -> None:
+        faults.setdefault(message, []).append(annotation['id'])
 
-    boxed = []  # annotations with a good box, and what is wrong with their masks
+    boxed = []  # annotations with a good box, and the fault of each mask
     for annotation in annotations:
         size = sizes[annotation['image_id']]
-        fault = _box_fault(annotation.get('bbox'), *size)
+        fault = _box_fault(annotation.get('bbox'), size)
         if fault:
             note(annotation, f'dropped: {fault}')
             continue
         box, mask = annotation['bbox'], annotation.get('segmentation') or []
-        annotation['bbox'] = _clipped(box, *size)
+        annotation['bbox'] = _clipped(box, size)
         if annotation['bbox'] != box:
             note(annotation, 'clipped: box partly outside its image')
-        annotation['segmentation'], fault = _usable(mask, *size)
+        annotation['segmentation'], fault = _usable(mask, size)
         if not fault and len(annotation['segmentation']) < len(mask):
             note(annotation, 'fixed: polygons without three points left out')
         boxed.append((annotation, fault))
 
-    masks = not all(fault for _, fault in boxed)
-    by_image: dict[int, list[dict]] = {image: [] for image in sizes}
+    has_masks = not all(fault for _, fault in boxed)
+    by_image: dict[int, list[Any]] = {image: [] for image in sizes}
     for annotation, fault in boxed:
-        if fault and masks:
+        if fault and has_masks:
             note(annotation, f'dropped: {fault}')
             continue
-        if not masks:
+        if not has_masks:
             del annotation['segmentation']
             if fault != NO_MASK:
                 note(annotation, f'without its mask: {fault}')
         if not _is_area(annotation.get('area')):
-            note(annotation, f'fixed: area missing, taken from the {"mask" if masks else "box"}')
-            annotation['area'] = _area(annotation, *sizes[annotation['image_id']])
+            note(annotation, f'fixed: area missing, taken from the {"mask" if has_masks else "box"}')
+            annotation['area'] = _area(annotation, sizes[annotation['image_id']])
         annotation['iscrowd'] = int(bool(annotation.get('iscrowd')))
         if annotation.get('ignore') and not annotation['iscrowd']:
             note(annotation, "used although marked with 'ignore', which COCO's evaluation does not know")
         by_image[annotation['image_id']].append(annotation)
-    return Cleaned(by_image, masks, noted)
+    return CleanedAnnotations(by_image, has_masks, faults)
 
 
-def _box_fault(box: Any, height: int, width: int) -> str | None:
+def _box_fault(box: Any, size: ImageSize) -> str | None:
     try:
         x, y, w, h = box
         finite = math.isfinite(x + y + w + h)
@@ -81,32 +83,33 @@ def _box_fault(box: Any, height: int, width: int) -> str | None:
         return 'box with NaN or infinity'
     if w <= 0 or h <= 0:
         return 'box of zero area'
-    if x >= width or y >= height or x + w <= 0 or y + h <= 0:
+    if x >= size.width or y >= size.height or x + w <= 0 or y + h <= 0:
         return 'box outside its image'
     return None
 
 
-def _clipped(box: list[float], height: int, width: int) -> list[float]:
+def _clipped(box: list[float], size: ImageSize) -> list[float]:
     x, y, w, h = box
+    height, width = size
     if x >= -BORDER and y >= -BORDER and x + w <= width + BORDER and y + h <= height + BORDER:
         return box
     left, top = max(x, 0), max(y, 0)
     return [left, top, min(x + w, width) - left, min(y + h, height) - top]
 
 
-def _usable(mask: Any, height: int, width: int) -> tuple[Any, str | None]:
-    """What is left of a mask, and what is wrong with it."""
+def _usable(mask: Any, size: ImageSize) -> tuple[Any, str | None]:
+    """Return the part of a mask that can be used, and the fault of the mask, if that leaves nothing."""
     if not mask:
         return None, NO_MASK
     if isinstance(mask, list):
         polygons = good_polygons(mask)
         return polygons, None if polygons else 'no polygon of three points'
-    return mask, None if isinstance(mask, dict) and rle_fits(mask, height, width) else 'broken RLE'
+    return mask, None if isinstance(mask, dict) and rle_fits(mask, size) else 'broken RLE'
 
 
-def _area(annotation: dict, height: int, width: int) -> float:
+def _area(annotation: CocoAnnotation, size: ImageSize) -> float:
     if 'segmentation' in annotation:
-        return mask_area(annotation['segmentation'], height, width)
+        return mask_area(annotation['segmentation'], size)
     return annotation['bbox'][2] * annotation['bbox'][3]
 
 

@@ -11,11 +11,16 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
-DIGIT, MORE, SIGN = 31, 32, 16  # the bits of a character of compressed RLE, less 48: five of the number, go on, minus
+from ...io.coco_format import Polygons, RunLengths
+from ...io.image_size import ImageSize
+
+DIGIT, MORE, SIGN = 31, 32, 16
+"""Bits of a character of compressed RLE, less 48: five bits of the number; whether more characters follow; and, in the
+last character, the sign."""
 
 
-def good_polygons(polygons: list) -> list[list[float]]:
-    """Those polygons ``[x1, y1, x2, y2, ...]`` that have three points or more, all of them finite numbers."""
+def good_polygons(polygons: list) -> Polygons:
+    """Select the polygons ``[x1, y1, x2, y2, ...]`` of three points or more with finite coordinates."""
     return [p for p in polygons if _is_polygon(p)]
 
 
@@ -26,24 +31,24 @@ def _is_polygon(polygon: Any) -> bool:
         return False
 
 
-def rle_fits(mask: dict, height: int, width: int) -> bool:
-    """Whether an RLE is of this size, in pixels, and its runs cover it exactly.
+def rle_fits(mask: Any, size: ImageSize) -> bool:
+    """Tell whether an RLE is well-formed, is of this size, and its runs cover it exactly.
 
     Args:
-        mask: ``size`` (height, width), and as ``counts`` either the lengths of runs of 0 and 1 in turn, column by
-            column, or the same compressed to a string.
+        mask: should be :class:`~convnext_dense.io.coco_format.RunLengths`, and may be any JSON object.
+        size: the size of its image.
     """
     try:
         runs = mask['counts']
         if isinstance(runs, str):
-            runs = unpacked(runs)
-        return list(mask['size']) == [height, width] and min(runs) >= 0 and sum(runs) == height * width
+            runs = decompress(runs)
+        return list(mask['size']) == list(size) and min(runs) >= 0 and sum(runs) == size.height * size.width
     except (KeyError, TypeError, ValueError):
         return False
 
 
-def unpacked(counts: str) -> list[int]:
-    """The run lengths in a compressed RLE, as in ``rleFrString`` of COCO's maskApi.c.
+def decompress(counts: str) -> list[int]:
+    """Decompress the run lengths of an RLE, as ``rleFrString`` of COCO's maskApi.c does.
 
     A number is a group of characters of five bits each, the lowest first; from the fourth on each number is the
     difference to the one two before it.
@@ -66,10 +71,10 @@ def unpacked(counts: str) -> list[int]:
     return runs.tolist()
 
 
-def mask_area(mask: list | dict, height: int, width: int) -> float:
-    """Pixels of a mask that has been found good."""
+def mask_area(mask: Polygons | RunLengths, size: ImageSize) -> float:
+    """Count the pixels of a mask that has been checked."""
     if isinstance(mask, list):
-        mask = rle.merge(rle.frPyObjects(mask, height, width))
+        mask = rle.merge(rle.frPyObjects(mask, *size))
     elif isinstance(mask['counts'], list):
         return float(sum(mask['counts'][1::2]))
     return float(rle.area(mask))

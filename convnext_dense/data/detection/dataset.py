@@ -12,11 +12,14 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from ...errors import UserError
+from ...io.coco_format import CocoAnnotation
 from ...registry import DATASETS
 from ..dense import DenseDataset
-from .coco import CocoSource, read_coco, report
+from .coco import describe_faults, read_coco
+from .find import CocoPaths
+from .instances import to_instance
 
-THIN = 1.0  # pixels: mmdet, and so the published recipes, train on no box that is thinner
+MIN_BOX_SIDE = 1.0  # pixels: mmdet, and so the published recipes, train on no box that is thinner
 
 
 @DATASETS.register_module()
@@ -47,7 +50,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         UserError: for a file that can't be used, one without masks where the pipeline loads them, no image left.
     """
 
-    counted = 'annotations in the file'  # by ``class_counts``
+    counted_units = 'annotations in the file'  # in ``class_counts``
 
     def __init__(
         self,
@@ -62,40 +65,44 @@ class CocoDataset(DenseDataset, BaseDataset):
         if on_bad_image not in ('stop', 'skip'):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
         self.on_bad_image = on_bad_image
-        self.source = CocoSource(Path(annotations), Path(images))
+        self.paths = CocoPaths(Path(annotations), Path(images))
         super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg, indices=indices)
 
     def load_data_list(self) -> list[dict]:
-        coco = read_coco(self.source)
-        for line in report(coco.problems):
+        coco = read_coco(self.paths)
+        for line in describe_faults(coco.faults):
             print_log(line, 'current', logging.WARNING)
-        if not coco.masks and any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms):
+        learns_masks = any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
+        if learns_masks and not coco.has_masks:
             raise UserError(
-                f'{self.source.annotations} has no masks, which the detector is to learn: take a config of one '
+                f'{self.paths.annotations} has no masks, which the detector is to learn: take a config of one '
                 'without masks, or annotate them'
             )
         self.name = coco.name
         self._metainfo.update(classes=coco.classes, category_ids=coco.category_ids)
-        annotations = coco.annotations if self.test_mode else self._without_thin(coco.annotations)
+        annotations = coco.annotations if self.test_mode else self._drop_thin_boxes(coco.annotations)
         labels = {number: label for label, number in enumerate(coco.category_ids)}
-        learnt = [labels[a['category_id']] for of_image in annotations.values() for a in of_image]
-        self.class_counts = np.bincount(learnt, minlength=len(labels))
+        learned = [labels[a['category_id']] for of_image in annotations.values() for a in of_image]
+        self.class_counts = np.bincount(learned, minlength=len(labels))
         return [
             {
-                'img_path': os.path.join(self.source.images, image['file_name']),
+                'img_path': os.path.join(self.paths.images, image['file_name']),
                 'img_id': image['id'],
                 'height': image['height'],
                 'width': image['width'],
-                'instances': [instance_of(a, labels[a['category_id']]) for a in annotations[image['id']]],
+                'instances': [to_instance(a, labels[a['category_id']]) for a in annotations[image['id']]],
             }
             for image in coco.images
         ]
 
-    def _without_thin(self, annotations: dict[int, list[dict]]) -> dict[int, list[dict]]:
-        kept = {image: [a for a in of_it if min(a['bbox'][2:]) >= THIN] for image, of_it in annotations.items()}
+    def _drop_thin_boxes(self, annotations: dict[int, list[CocoAnnotation]]) -> dict[int, list[CocoAnnotation]]:
+        kept = {
+            image: [a for a in of_image if min(a['bbox'][2:]) >= MIN_BOX_SIDE]
+            for image, of_image in annotations.items()
+        }
         thin = sum(map(len, annotations.values())) - sum(map(len, kept.values()))
         if thin:
-            print_log(f'{self.name}: boxes thinner than a pixel are not learnt: {thin}', 'current')
+            print_log(f'{self.name}: boxes thinner than a pixel are not learned: {thin}', 'current')
         return kept
 
     def filter_data(self) -> list[dict]:
@@ -114,17 +121,3 @@ class CocoDataset(DenseDataset, BaseDataset):
             raise UserError(f'nothing to learn from: {line}')
         print_log(line, 'current')
         return kept
-
-
-def instance_of(annotation: dict, label: int) -> dict:
-    """An annotation as :class:`CocoDataset` hands it on."""
-    x, y, width, height = annotation['bbox']
-    instance = {
-        'bbox': [x, y, x + width, y + height],
-        'bbox_label': label,
-        'ignore_flag': annotation['iscrowd'],
-        'area': annotation['area'],
-    }
-    if 'segmentation' in annotation:
-        instance['mask'] = annotation['segmentation']
-    return instance

@@ -71,7 +71,7 @@ class MaskFolder(DenseDataset, BaseDataset):
 
     def prepare_data(self, index: int) -> dict | None:
         info = self.get_data_info(index)
-        info['mask'] = read_mask(info['seg_map_path'], seen=True)
+        info['mask'] = read_mask(info['seg_map_path'], retry_missing=True)
         info['height'], info['width'] = info['mask'].shape[:2]  # the image is turned to fit its mask
         return self.pipeline(info)
 

@@ -1,4 +1,4 @@
-"""Looking at every mask of a data set once, and remembering what was seen."""
+"""Scanning every mask of a data set once, and keeping the results in the cache folder."""
 
 from __future__ import annotations
 
@@ -17,105 +17,115 @@ from PIL import ExifTags, Image
 
 from ...errors import UserError
 from ...io.cache import cache_folder
-from ...io.images import open_image, why
+from ...io.files import atomic_write
+from ...io.image_size import ImageSize
+from ...io.images import describe_read_error, open_image
 
 UNLABELED = 255
-SCAN_VERSION = 1
-"""Goes up when masks are looked at in another way: what was remembered of them is then out of date."""
+SCAN_VERSION = 2
+"""Raise it with every change of what a scan finds: cached results of other versions are not used."""
 UNREADABLE = 'unreadable'
 CHANNELS = 'with several channels'
-SIZE = 'of another size than the image'
+SIZE = 'of another size than the image (height x width)'
 
-Pair = tuple[str, str]
+ImageAndMask = tuple[str, str]
 """The paths of an image and its mask."""
 
 
-class Look(NamedTuple):
-    """A mask's largest label, 255 aside (0 where there is none); or its fault, one of the above, and the details."""
+class MaskScan(NamedTuple):
+    """The largest label in a mask, or the reason why the mask can't be used."""
 
-    largest: int
+    largest_label: int
+    """255 aside; 0 where there is no other, and where there is a fault."""
     fault: str = ''
+    """``''``, :data:`UNREADABLE`, :data:`CHANNELS` or :data:`SIZE`."""
     detail: str = ''
+    """More about the fault, such as the sizes."""
 
 
-def scan(pairs: Sequence[Pair]) -> list[Look]:
-    """Look at every mask, or remember what was seen as long as no file has changed. Processes wait for each other."""
-    looks: list[Look] | None = None
+def scan_masks(pairs: Sequence[ImageAndMask]) -> list[MaskScan]:
+    """Scan every mask, or take the results from the cache folder where no file has changed since.
+
+    Several processes may call it at once: one scans, the others wait for its results.
+    """
+    scans: list[MaskScan] | None = None
     try:
         state, file = _state(pairs), _cache_file(pairs)
         file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(file.with_suffix('.lock')):
-            looks = _remembered(file, state)
-            if looks is None:
-                looks = _look_at_all(pairs)
-                if not any(look.fault == UNREADABLE for look in looks):  # that may fix without a change of the file
-                    partial = file.with_suffix('.partial')
-                    partial.write_text(json.dumps({'state': state, 'looks': looks}), encoding='utf-8')
-                    partial.replace(file)
+            scans = _read_cache(file, state)
+            if scans is None:
+                scans = _scan_all(pairs)
+                if not any(scan.fault == UNREADABLE for scan in scans):  # it may become readable without a change
+                    with atomic_write(file) as temporary:
+                        temporary.write_text(json.dumps({'state': state, 'scans': scans}), encoding='utf-8')
     except OSError as error:
         logging.getLogger('mmengine').warning(
-            f'cannot remember what is in the masks ({error}), every start will read them all: '
+            f'cannot keep the results of scanning the masks ({error}), every start will read them all: '
             'set CONVNEXT_DENSE_CACHE to a folder you can write'
         )
-    return _look_at_all(pairs) if looks is None else looks
+    return _scan_all(pairs) if scans is None else scans
 
 
-def read_mask(path: str, seen: bool = False) -> np.ndarray:
-    """The labels of a mask, (H, W); more dimensions where it has several channels.
+def read_mask(path: str, retry_missing: bool = False) -> np.ndarray:
+    """Read the labels of a mask, (H, W); more dimensions where it has several channels.
 
-    ``seen``: see :func:`~convnext_dense.io.images.open_image`.
+    Args:
+        path: the mask's file.
+        retry_missing: see :func:`~convnext_dense.io.files.read_with_retries`.
 
     Raises:
         UserError: if it can't be read or decoded, with its path.
     """
     try:
-        with open_image(path, seen) as mask:
+        with open_image(path, retry_missing) as mask:
             return np.asarray(mask)
     except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
-        raise UserError(f'bad mask {path} ({why(error)}): restore it, or remove it with its image') from None
+        raise UserError(
+            f'bad mask {path} ({describe_read_error(error)}): restore it, or remove it with its image'
+        ) from None
 
 
-def _look(pair: Pair) -> Look:
+def _scan(pair: ImageAndMask) -> MaskScan:
     image, mask = pair
     try:
         labels = read_mask(mask)
     except UserError:
-        return Look(0, UNREADABLE)
+        return MaskScan(0, UNREADABLE)
     if labels.ndim != 2:
-        return Look(0, CHANNELS, str(labels.shape[2]))
-    height, width = labels.shape
-    sizes = _sizes(image)
-    if sizes and (width, height) not in sizes:
-        return Look(0, SIZE, f'{width} x {height}, image {" x ".join(map(str, sizes[-1]))}')
+        return MaskScan(0, CHANNELS, str(labels.shape[2]))
+    size, sizes = ImageSize.of(labels), _possible_sizes(image)
+    if sizes and size not in sizes:
+        return MaskScan(0, SIZE, f'{size}, image {sizes[-1]}')
     largest = int(labels.max())
     if largest == UNLABELED:
         largest = int(labels[labels != UNLABELED].max(initial=0))
-    return Look(largest)
+    return MaskScan(largest)
 
 
-def _sizes(image: str) -> list[tuple[int, int]]:
-    """Width and height of an image as it is stored and, where its EXIF turns it, turned; none if it is unreadable."""
+def _possible_sizes(image: str) -> list[ImageSize]:
+    """Read the size of an image as stored and, where its EXIF turns it, as turned; none if it is unreadable."""
     try:
         with Image.open(image) as opened:
-            width, height = opened.size
+            size = ImageSize.of(opened)
             on_its_side = opened.getexif().get(ExifTags.Base.Orientation, 1) >= 5
     except Exception:  # reading it for training names it, or skips it
         return []
-    return [(width, height), (height, width)] if on_its_side else [(width, height)]
+    return [size, size.transposed] if on_its_side else [size]
 
 
-def _look_at_all(pairs: Sequence[Pair]) -> list[Look]:
+def _scan_all(pairs: Sequence[ImageAndMask]) -> list[MaskScan]:
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(_look, pairs))
+        return list(pool.map(_scan, pairs))
 
 
-def _state(pairs: Sequence[Pair]) -> str:
-    """A digest that changes when a file is added, removed, renamed or written."""
-    files = [(file, *_written(file)) for pair in pairs for file in pair]
+def _state(pairs: Sequence[ImageAndMask]) -> str:
+    """Compute a digest that changes when a file is added, removed, renamed or written."""
+    files = [(file, *_size_and_time(file)) for pair in pairs for file in pair]
     return hashlib.blake2b(repr((SCAN_VERSION, files)).encode('utf-8', 'surrogateescape')).hexdigest()
 
 
-def _written(file: str) -> tuple[int, int]:
+def _size_and_time(file: str) -> tuple[int, int]:
     try:
         status = os.stat(file)
     except OSError:  # a dangling link: unreadable
@@ -123,14 +133,14 @@ def _written(file: str) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _cache_file(pairs: Sequence[Pair]) -> Path:
+def _cache_file(pairs: Sequence[ImageAndMask]) -> Path:
     folder = os.path.realpath(os.path.dirname(pairs[0][1]))
     return cache_folder() / f'masks-{hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()}.json'
 
 
-def _remembered(file: Path, state: str) -> list[Look] | None:
+def _read_cache(file: Path, state: str) -> list[MaskScan] | None:
     try:
         content = json.loads(file.read_text(encoding='utf-8'))
-        return [Look(*look) for look in content['looks']] if content['state'] == state else None
-    except (OSError, ValueError, KeyError, TypeError):  # not there, or not what we wrote
+        return [MaskScan(*scan) for scan in content['scans']] if content['state'] == state else None
+    except (OSError, ValueError, KeyError, TypeError):  # it does not exist, or another program or version wrote it
         return None

@@ -1,4 +1,4 @@
-"""Image/mask folders, ADE20K's among them: which files belong together, their classes, and whether the masks are good.
+"""The classes of an image/mask folder, such as ADE20K, and checking that its masks fit them.
 
 A mask is a PNG of one channel whose pixels are labels; in a palette image the indices are the labels. With
 ``reduce_zero_label``, as in ADE20K, label v is class v - 1 and 0 means unlabeled; without it label v is class v.
@@ -7,75 +7,38 @@ A mask is a PNG of one channel whose pixels are labels; in a palette image the i
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...errors import NoData, UserError
-from ..image_files import EXTENSIONS, images_under, shortened
-from .mask_scan import CHANNELS, SIZE, UNLABELED, UNREADABLE, Pair, scan
-
-LAYOUT = 'images/{training,validation}/*.jpg and annotations/{training,validation}/*.png'
-SPLITS = {'training': ('training', 'train'), 'validation': ('validation', 'val')}
-
-
-def find_masks(root: str | Path, split: str) -> list[Pair]:
-    """The images of a split with their masks, sorted; folders inside are searched too.
-
-    Args:
-        root: folder with ``images/<split>/`` and ``annotations/<split>/``.
-        split: ``'training'`` or ``'validation'``; the folders may be called ``train`` and ``val`` too.
-
-    Raises:
-        UserError: for a wrong layout, an empty folder, an image without a mask, two images with one mask.
-    """
-    if split not in SPLITS:
-        raise UserError(f"split {split!r} does not exist: take 'training' or 'validation'")
-    images = _folder(root, split)
-    masks = Path(root, 'annotations', images.name)
-    for folder in (Path(root), images, masks):
-        if not folder.is_dir():
-            raise NoData(
-                f'no data at {folder}: expected {LAYOUT} under {root}; '
-                'give another root with --data PATH, or take --data sample, which needs no data'
-            )
-    image_of, mask_of = _files(images, EXTENSIONS), _files(masks, ('.png',))
-    if not image_of:
-        raise NoData(f'{images} holds no images ({", ".join(EXTENSIONS)}): fill it')
-    absent = [name for name in image_of if name not in mask_of]
-    if absent:
-        raise UserError(
-            f'{len(absent)} of {len(image_of)} images in {images} have no mask in {masks}: {shortened(absent, 3)}; '
-            'add masks of the same name (.png) or remove the images'
-        )
-    spare = [name for name in mask_of if name not in image_of]
-    if spare:
-        logging.getLogger('mmengine').warning(
-            f'{len(spare)} of {len(mask_of)} masks in {masks} have no image and are left out: {shortened(spare, 3)}'
-        )
-    return [(image, mask_of[name]) for name, image in image_of.items()]
+from ...errors import UserError
+from ..layouts import MASK_SPLITS
+from ..text import shortened
+from .find import find_masks, images_folder
+from .mask_scan import CHANNELS, SIZE, UNLABELED, UNREADABLE, ImageAndMask, scan_masks
 
 
 def mask_classes(root: str | Path, reduce_zero_label: bool = True) -> list[str]:
-    """The class names of an image/mask folder.
+    """Read the class names of an image/mask folder.
 
-    They stand in ``classes.txt``, one on a line, or in ADE20K's own ``objectInfo150.txt``. Without either, the
-    largest label in the training masks (or the validation masks, where they are alone) says how many there are,
-    and they are called by their labels: ``class_1``, ``class_2``, ...
+    They are listed in ``classes.txt``, one on a line, or in ADE20K's own ``objectInfo150.txt``. Without either, their
+    number is the largest label in the training masks, or in the validation masks if there are no others, and they are
+    named after the labels: ``class_1``, ``class_2``, ...
 
     Raises:
         UserError: for a wrong layout, masks that can't be used, a name that is empty or comes twice, more classes
-            than 8-bit labels can tell.
+            than 8-bit labels have room for.
     """
     own, ade = Path(root, 'classes.txt'), Path(root, 'objectInfo150.txt')
     first = 1 if reduce_zero_label else 0
     most = UNLABELED - first
     if not own.is_file() and not ade.is_file():
-        pairs = find_masks(root, next((split for split in SPLITS if _folder(root, split).is_dir()), 'training'))
+        pairs = find_masks(
+            root, next((split for split in MASK_SPLITS if images_folder(root, split).is_dir()), 'training')
+        )
         check_masks(pairs, most, reduce_zero_label)
-        largest = max(look.largest for look in scan(pairs))
+        largest = max(scan.largest_label for scan in scan_masks(pairs))
         if largest < first:
             raise UserError(
                 f'the masks in {os.path.dirname(pairs[0][1])} hold no label but 0 and {UNLABELED}: label them'
@@ -94,80 +57,62 @@ def mask_classes(root: str | Path, reduce_zero_label: bool = True) -> list[str]:
     return names
 
 
-def check_masks(pairs: Sequence[Pair], num_classes: int, reduce_zero_label: bool = True) -> None:
-    """Look at every mask before the training, and name the ones that can't be used.
+def check_masks(pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_label: bool = True) -> None:
+    """Check every mask before a training, and name those that can't be used.
 
     A mask must be readable, have one channel, hold labels of the classes, and be of the size of its image as it is
     stored or as its EXIF turns it. Only the headers of the images are read; unreadable ones are left to the loader.
 
-    It takes 2.2 ms of one core for a mask of 512 x 683, 45 s for ADE20K's 20210. What was seen is remembered in the
-    cache folder until a file changes; looking for changes takes 0.5 s.
+    It takes 2.2 ms of one core for a mask of 512 x 683, 45 s for ADE20K's 20210. The results are kept in the cache
+    folder until a file changes; looking for changes takes 0.5 s.
 
     Args:
-        pairs: what ``find_masks`` returned.
+        pairs: images and masks, as :func:`~convnext_dense.data.segmentation.find.find_masks` returns them.
         num_classes: K. Labels may be 0 to K with ``reduce_zero_label``, and 0 to K - 1 without, or 255.
 
     Raises:
         UserError: one line with the number of bad masks of each kind, the first three of them, and what to do.
     """
-    bad = bad_masks(pairs, num_classes, reduce_zero_label)
-    if bad:
+    kinds = bad_masks(pairs, num_classes, reduce_zero_label)
+    if kinds:
         found = [
-            f'{len(kind.masks)} {kind.fault} '
-            f'({shortened([f"{os.path.basename(mask)} {detail}".strip() for mask, detail in kind.masks], 3)}): '
-            f'{kind.cure}'
-            for kind in bad
+            f'{len(bad.masks)} {bad.fault} '
+            f'({shortened([f"{os.path.basename(mask)} {detail}".strip() for mask, detail in bad.masks], 3)}): '
+            f'{bad.fix}'
+            for bad in kinds
         ]
         raise UserError(
-            f"{sum(len(kind.masks) for kind in bad)} of {len(pairs)} masks in {os.path.dirname(pairs[0][1])} can't be "
+            f"{sum(len(bad.masks) for bad in kinds)} of {len(pairs)} masks in {os.path.dirname(pairs[0][1])} can't be "
             f'used. {"; ".join(found)}'
         )
 
 
 class BadMasks(NamedTuple):
-    """Masks that can't be used, for one reason."""
+    """Masks that can't be used, all for the same reason."""
 
     fault: str
-    cure: str
+    fix: str
     masks: list[tuple[str, str]]
-    """Their paths, and the details of each."""
+    """The path of each, and details."""
 
 
-def bad_masks(pairs: Sequence[Pair], num_classes: int, reduce_zero_label: bool = True) -> list[BadMasks]:
-    """Look at every mask, as :func:`check_masks` does; the reasons for which some can't be used."""
+def bad_masks(pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_label: bool = True) -> list[BadMasks]:
+    """Scan every mask, and sort those that can't be used by the reason; see :func:`check_masks`."""
     largest = num_classes if reduce_zero_label else num_classes - 1
     beyond = f'with labels above {largest}'
-    cures = {
+    fixes = {
         UNREADABLE: 'restore them, or remove them with their images',
         CHANNELS: 'save the labels, not their colors',
         SIZE: 'resize them, without interpolation',
         beyond: f'{num_classes} classes have labels up to {largest}, and {UNLABELED} is unlabeled',
     }
-    bad: dict[str, list[tuple[str, str]]] = {fault: [] for fault in cures}
-    for (_, mask), look in zip(pairs, scan(pairs), strict=True):
-        if look.fault:
-            bad[look.fault].append((mask, look.detail))
-        elif look.largest > largest:
-            bad[beyond].append((mask, str(look.largest)))
-    return [BadMasks(fault, cures[fault], bad[fault]) for fault in cures if bad[fault]]
-
-
-def _folder(root: str | Path, split: str) -> Path:
-    """The folder of a split's images, under the name that exists, or else the usual one."""
-    folders = [Path(root, 'images', name) for name in SPLITS[split]]
-    return next((folder for folder in folders if folder.is_dir()), folders[0])
-
-
-def _files(folder: Path, extensions: Sequence[str]) -> dict[str, str]:
-    """The images with these extensions, at any depth, sorted, by their path inside the folder without extension."""
-    files: dict[str, str] = {}
-    for file in images_under(folder):
-        name, extension = os.path.splitext(file[len(str(folder)) + 1 :])
-        if extension.lower() in extensions and not os.path.basename(name).startswith('.'):
-            if name in files:
-                raise UserError(f'{files[name]} and {file} would share a mask: rename one')
-            files[name] = file
-    return files
+    bad: dict[str, list[tuple[str, str]]] = {fault: [] for fault in fixes}
+    for (_, mask), scan in zip(pairs, scan_masks(pairs), strict=True):
+        if scan.fault:
+            bad[scan.fault].append((mask, scan.detail))
+        elif scan.largest_label > largest:
+            bad[beyond].append((mask, str(scan.largest_label)))
+    return [BadMasks(fault, fix, bad[fault]) for fault, fix in fixes.items() if bad[fault]]
 
 
 def _lines(file: Path) -> list[str]:

@@ -11,7 +11,6 @@ from mmengine.runner import Runner
 
 from ...checkpoints import disk, manifest
 from ...checkpoints import files as checkpoints
-from ...io.files import TEMPORARY
 from ...registry import HOOKS
 from .ema import EMA
 
@@ -45,7 +44,7 @@ class Checkpoints(Hook):
         if not is_main_process():
             return
         for path in Path(runner.work_dir).iterdir():
-            if (match := TEMPORARY.fullmatch(path.name)) and checkpoints.is_run_file(match[1]):
+            if (match := TEMPORARY_NAME.fullmatch(path.name)) and checkpoints.is_run_file(match[1]):
                 path.unlink(missing_ok=True)
         manifest.prune(runner.work_dir)
         present = checkpoints.list_checkpoints(runner.work_dir)

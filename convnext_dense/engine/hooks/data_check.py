@@ -1,4 +1,4 @@
-"""A hook that checks some of the data when training starts, without decoding images."""
+"""A quick check of the data sets when training starts, without decoding images."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ...data.image_files import shortened
 from ...data.image_scan import read_header
+from ...data.text import shortened
 from ...errors import UserError
 from ...registry import HOOKS
 
-OPENED = 64  # images of a split: 20 ms on a local disk
+OPENED = 64  # images of a split that are opened: 20 ms on a local disk
 
 
 @HOOKS.register_module()
 class DataCheck(Hook):
-    """Logs the number of images and classes, and reads the headers of some images of each split, in milliseconds.
+    """Logs the size of each data set, and reads the headers of some images of each split.
 
-    Annotations and masks are checked when the data sets are built.
+    Faults of annotations and masks were named when the data sets were built.
 
     Raises:
-        UserError: if one of them is no image, or has another size than its annotations say, unless the run skips such
-            images.
+        UserError: if one of these images can't be opened, or is not of the size that its annotations were made for,
+            unless the run skips such images.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -34,28 +34,28 @@ class DataCheck(Hook):
         loops = [('train', runner.train_loop), *([('val', runner.val_loop)] if runner.val_loop else [])]
         for split, loop in loops:
             dataset = loop.dataloader.dataset
-            runner.logger.info(f'{split}: {amount(dataset)}')
+            runner.logger.info(f'{split}: {describe_dataset(dataset)}')
             if dataset.on_bad_image == 'stop':
-                open_some(dataset)
+                check_headers(dataset)
 
 
-def amount(dataset: Any) -> str:
+def describe_dataset(dataset: Any) -> str:
     """Describe the size of a data set: ``6,000 images, 12 classes of 480 (bird) to 520 (boat) images``."""
     classes, counts = dataset.metainfo['classes'], getattr(dataset, 'class_counts', None)
-    said = f'{len(dataset):,} images, {len(classes)} classes'
+    text = f'{len(dataset):,} images, {len(classes)} classes'
     if counts is None:
-        return said
+        return text
     absent = [name for name, count in zip(classes, counts, strict=True) if not count]
     least, most = int(np.argmin(counts)), int(np.argmax(counts))
-    said += f' of {counts[least]:,} ({classes[least]}) to {counts[most]:,} ({classes[most]}) {dataset.counted}'
-    return f'{said}; without an example: {shortened(absent)}' if absent else said
+    text += f' of {counts[least]:,} ({classes[least]}) to {counts[most]:,} ({classes[most]}) {dataset.counted_units}'
+    return f'{text}; without an example: {shortened(absent)}' if absent else text
 
 
-def open_some(dataset: Any) -> None:
-    """Read the headers of some images, spread over the data set.
+def check_headers(dataset: Any) -> None:
+    """Read the headers of some images, spread evenly over a data set.
 
     Raises:
-        UserError: for the first that is no image, or has another size than its annotations say.
+        UserError: if one can't be opened, or is not of the size that its annotations were made for.
     """
     count = len(dataset)
     for index in np.linspace(0, count - 1, min(OPENED, count)).round().astype(int).tolist():
@@ -64,9 +64,7 @@ def open_some(dataset: Any) -> None:
         if isinstance(header, str):
             fault = header
         elif not header.fits(size):
-            fault = (
-                f'it is {" x ".join(map(str, header.size))}, its annotations say {" x ".join(map(str, size or ()))}'
-            )
+            fault = f'it is {header.size}, its annotations say {size}, height x width'
         else:
             continue
         raise UserError(

@@ -40,7 +40,7 @@ def test_a_good_image_folder_is_reported_and_drawn(own_image_folder, tmp_path, c
     content = json.loads(file.read_text())
     assert content['problems'] == 0
     assert content['splits']['train']['images'] == content['splits']['train']['readable'] == 24
-    assert content['splits']['val']['size'] == {'least': [48, 48], 'median': [48, 48], 'largest': [48, 48]}
+    assert content['splits']['val']['size'] == {'smallest': [48, 48], 'median': [48, 48], 'largest': [48, 48]}
     assert content['classes'][2] == {'name': 'red', 'train': {'images': 8}, 'val': {'images': 2}}
     drawn = np.asarray(Image.open(sheet)).astype(int)
     for color in ((40, 60, 220), (40, 200, 60), (220, 50, 40)):
@@ -58,7 +58,7 @@ def test_bad_images_are_named_everywhere(own_image_folder, tmp_path, capsys):
     assert f'{bad} (' in said
     assert 'a run would be harmed: 2 problems' in said
     findings = json.loads(file.read_text())['findings']
-    assert [f['images'] for f in findings if 'decoded' in f['what']] == [[str(bad)]]
+    assert [f['images'] for f in findings if 'decoded' in f['message']] == [[str(bad)]]
     drawn = np.asarray(Image.open(sheet))
     assert (drawn[12:236, 12:236] == 225).all()  # in its place, first of all
 

@@ -14,6 +14,7 @@ from pycocotools import mask as rle
 
 from convnext_dense.cli import run_verb
 from convnext_dense.cli.commands import demo as command
+from convnext_dense.data.image_files import EXTENSIONS
 from convnext_dense.inference import files as demo_files
 from convnext_dense.inference import predictor as inference
 from convnext_dense.results import Segmentation
@@ -188,7 +189,7 @@ def test_outputs_of_equal_names_have_names_of_their_own(demo):
     )
     entries = json.loads(Path('demo_out/results.json').read_text())
     assert [entry['path'] for entry in entries] == sources
-    outputs = demo_files.name_outputs([Path('results.avi'), Path('A.jpg'), Path('a.JPG')], Path('out'), labels=False)
+    outputs = demo_files.name_outputs([Path('results.avi'), Path('A.jpg'), Path('a.JPG')], Path('out'))
     stem = Path.cwd().name
     assert [[file.name for file in of] for of in outputs.values()] == [
         [f'{stem}_results.mp4', f'{stem}_results.json'],
@@ -234,6 +235,22 @@ def test_files_that_cannot_be_read_are_named_and_passed_over(demo, error):
     assert [entry['path'] for entry in json.loads(Path('demo_out/results.json').read_text())] == [str(good)]
 
 
+def test_inputs_that_are_not_there_are_named_and_counted_while_the_rest_is_drawn(demo, capsys):
+    image('a.png')
+    Path('empty').mkdir()
+    absent = ['absent.jpg', 'https://example.org/b.jpg', 'empty', 'empty/*.png']
+    assert demo('classification', *absent[:2], 'a.png', *absent[2:]) == 1
+    said = capsys.readouterr()
+    assert [line for line in said.err.splitlines() if line.startswith('error: ')] == [
+        'error: no image, folder or video at absent.jpg: check the path',
+        'error: https://example.org/b.jpg is a URL: download the file and name its path',
+        f'error: folder empty holds no images ({", ".join(EXTENSIONS)}): name another',
+        'error: no file fits empty/*.png: check the pattern',
+    ]
+    assert said.out == '1 of 5 inputs are drawn in demo_out\n'
+    assert names() == ['a.png', 'results.json']
+
+
 def test_a_video_that_breaks_off_is_drawn_and_named(demo, error):
     whole = film('film.avi', frames=20)
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
@@ -250,7 +267,8 @@ def test_bad_input_is_said_before_the_model_is_loaded(demo, error, monkeypatch):
     Path('file').touch()
     for arguments, said in {
         ('absent.jpg',): 'no image, folder or video at absent.jpg',
-        ('a.png', 'empty'): 'folder empty holds no images (.jpg',
+        ('empty',): 'folder empty holds no images (.jpg',
+        ('absent.jpg', 'empty'): 'no image, folder or video at absent.jpg',
         ('empty/*.jpg',): 'no file fits empty/*.jpg',
         ('a.png', '--batch-size', '0'): '--batch-size 0',
         ('a.png', '--score', '30'): '--score 30.0: take a number from 0 to 1',

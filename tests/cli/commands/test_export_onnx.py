@@ -177,7 +177,7 @@ def test_an_operator_that_prevents_the_export_is_named(files, tmp_path):
     with pytest.raises(
         UserError, match=r'cannot be exported to ONNX: the operator prims\.igammac prevents it'
     ) as error:
-        write(Unknown(predict), tmp_path / 'out.onnx', (64, 64), False, {})
+        write(Unknown(predict.model, predict.normalization), tmp_path / 'out.onnx', (64, 64), False, {})
     assert '\n' not in str(error.value)
     assert list(tmp_path.iterdir()) == []
 

@@ -22,7 +22,7 @@ TINY = [*SMALL, 'model.backbone.depths=[1,1,1,1]', 'model.backbone.width=8']
 
 @pytest.fixture(autouse=True)
 def no_counting(monkeypatch):
-    """It takes seconds, and has tests of its own."""
+    """Counting parameters and MACs takes seconds, and has tests of its own."""
     monkeypatch.setattr(analysis, '_count', lambda track, step: (25_000_000, 4_000_000_000))
 
 

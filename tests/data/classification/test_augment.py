@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from timm.data import auto_augment, create_transform
 
-from convnext_dense.data.classification.augment import FASTER, Crop, ToNormalized, faster
-from convnext_dense.data.classification.dataset import train_transform
+from convnext_dense.data.classification.augment import FASTER, Crop, ToNormalized, replace_slow_parts
+from convnext_dense.data.classification.transforms import train_transform
 from convnext_dense.data.sampler import seeded
 from convnext_dense.errors import UserError
 
@@ -114,7 +114,7 @@ def test_every_draw_is_timms():
 def test_where_nothing_is_faster_timms_parts_stay():
     timms = create_transform(48, is_training=True, **{**RECIPE, 'interpolation': 'random'})
     kept = list(timms.transforms)
-    assert faster(timms).transforms[:3] == kept[:3]
+    assert replace_slow_parts(timms).transforms[:3] == kept[:3]
     for interpolation in ('random', 'bilinear'):
         _, ours = both(**{**RECIPE, 'interpolation': interpolation})
         (policy,) = (part for part in ours.transforms if isinstance(part, auto_augment.RandAugment))

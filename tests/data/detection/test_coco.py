@@ -10,16 +10,16 @@ import pytest
 from pycocotools import mask as rle
 
 from convnext_dense.data.detection.coco import (
-    Coco,
-    CocoSource,
-    Problem,
+    AnnotationFault,
+    CocoData,
     check_same_categories,
-    find_coco,
+    describe_faults,
     read_coco,
-    report,
 )
-from convnext_dense.data.detection.coco_mask import mask_area, rle_fits, unpacked
+from convnext_dense.data.detection.coco_mask import decompress, mask_area, rle_fits
+from convnext_dense.data.detection.find import CocoPaths, find_coco
 from convnext_dense.errors import UserError
+from convnext_dense.io.image_size import ImageSize
 from tests.helpers import coco_files
 from tests.helpers.coco_files import HEIGHT, WIDTH
 
@@ -29,114 +29,16 @@ def data() -> dict:
     return coco_files.content()
 
 
-def read(tmp_path: Path, data: dict) -> Coco:
+def read(tmp_path: Path, data: dict) -> CocoData:
     file, folder = tmp_path / 'annotations/instances_train2017.json', tmp_path / 'train2017'
     if not folder.exists():
         coco_files.write(tmp_path, coco_files.content())
     file.write_text(json.dumps(data))
-    return read_coco(CocoSource(file, folder))
+    return read_coco(CocoPaths(file, folder))
 
 
-def flat(coco: Coco) -> dict[int, dict]:
+def flat(coco: CocoData) -> dict[int, dict]:
     return {a['id']: a for of_image in coco.annotations.values() for a in of_image}
-
-
-# ------------------------------------------------------------------ finding
-
-
-def lay_out(root: Path, *files: str, folders: tuple[str, ...] = ()) -> None:
-    """Empty COCO files, and in each of ``folders`` the images that they name."""
-    for file in files:
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        (root / file).write_text(json.dumps(coco_files.content()))
-    for folder in folders:
-        coco_files.draw(root / folder, coco_files.content())
-
-
-COCO = ('annotations/instances_train2017.json', 'annotations/instances_val2017.json')
-ROBOFLOW = ('train/_annotations.coco.json', 'valid/_annotations.coco.json')
-OTHER = ('annotations/my_train_set.json', 'annotations/val.json')
-
-
-@pytest.mark.parametrize(
-    ('files', 'folders'),
-    [
-        (COCO, ('train2017', 'val2017')),
-        (COCO, ('images/train2017', 'images/val2017')),
-        (ROBOFLOW, ('train', 'valid')),
-        (OTHER, ('train', 'val')),
-        (OTHER, ('images/train', 'images/val')),
-        (OTHER, ('images', 'images')),
-        (OTHER, ('.', '.')),
-        (OTHER, ('annotations', 'annotations')),
-    ],
-)
-def test_layouts(tmp_path, files, folders):
-    lay_out(tmp_path, *files, folders=folders)
-    expected = {
-        split: CocoSource(tmp_path / file, tmp_path / folder)
-        for split, file, folder in zip(('train', 'val'), files, folders, strict=True)
-    }
-    assert find_coco(str(tmp_path)) == expected
-
-
-def test_coco_is_found_among_its_other_files(tmp_path):
-    others = ('annotations/captions_train2017.json', 'annotations/person_keypoints_train2017.json')
-    lay_out(tmp_path, COCO[1], *others, folders=('val2017',))
-    assert find_coco(str(tmp_path)) == {'val': CocoSource(tmp_path / COCO[1], tmp_path / 'val2017')}
-
-
-def test_the_folder_is_the_first_that_holds_the_first_image(tmp_path):
-    lay_out(tmp_path, OTHER[0], folders=('images',))
-    (tmp_path / 'train').mkdir()
-    assert find_coco(str(tmp_path))['train'].images == tmp_path / 'images'
-
-
-def test_file_names_may_have_folders_and_any_letters_and_come_late_in_the_file(tmp_path, data):
-    data['images'][0]['file_name'] = 'part "1"/ä\\b.png'
-    late = {'annotations': data['annotations'], 'categories': data['categories'], 'images': data['images']}
-    lay_out(tmp_path, OTHER[1])
-    (tmp_path / OTHER[1]).write_text(json.dumps(late))
-    image = tmp_path / 'val' / 'part "1"' / 'ä\\b.png'
-    image.parent.mkdir(parents=True)
-    image.touch()
-    assert find_coco(str(tmp_path))['val'].images == tmp_path / 'val'
-
-
-def test_files_by_name(tmp_path):
-    lay_out(tmp_path, 'a/one.json', 'b/two.json', folders=('photos', 'b/val'))
-    one, two = tmp_path / 'a/one.json', tmp_path / 'b/two.json'
-    expected = {'train': CocoSource(one, tmp_path / 'photos'), 'val': CocoSource(two, tmp_path / 'b/val')}
-    assert find_coco(f'{one}:{tmp_path / "photos"},{two}') == expected
-    assert find_coco(f'{one}:{tmp_path / "photos"}, {two}:{tmp_path / "b/val"}') == expected
-    assert find_coco(str(two)) == {'val': expected['val']}
-
-
-@pytest.mark.parametrize(
-    ('files', 'value', 'said'),
-    [
-        ((), '{}', r'no COCO data at .*expected annotations/instances_.*--data sample'),
-        ((), '{}/no.json', r'no annotations at .*no\.json'),
-        (('a.json',), ',{}/a.json', 'cannot make out'),
-        (('a.json',), '{0}/a.json,{0}/a.json,{0}/a.json', '3 COCO files in'),
-        (('a.json',), '{}/a.json', r'000\.png, the first image in .*a\.json, is not in'),
-        ((*OTHER, 'annotations/train_2.json'), '{}', r'2 files match .*train.* \(my_train_set.json, train_2.json\)'),
-        (('annotations/trainval.json',), '{}', r'trainval.json may be for training or for validation'),
-    ],
-)
-def test_what_is_not_found_or_ambiguous_is_named(tmp_path, files, value, said):
-    lay_out(tmp_path, *files)
-    with pytest.raises(UserError, match=said) as error:
-        find_coco(value.format(tmp_path))
-    assert '\n' not in str(error.value)
-
-
-@pytest.mark.parametrize('text', ['', '{"images": []}'])
-def test_a_file_that_names_no_image(tmp_path, text):
-    lay_out(tmp_path, OTHER[0])
-    (tmp_path / OTHER[0]).write_text(text)
-    with pytest.raises(UserError, match=r'my_train_set\.json names no images'):
-        find_coco(str(tmp_path))
 
 
 # ------------------------------------------------------------------ what is kept
@@ -144,7 +46,7 @@ def test_a_file_that_names_no_image(tmp_path, text):
 
 def test_a_good_file_is_kept_as_it_is(tmp_path, data):
     coco = read(tmp_path, data)
-    assert (coco.name, coco.masks, coco.problems) == ('train2017', True, [])
+    assert (coco.name, coco.has_masks, coco.faults) == ('train2017', True, [])
     assert coco.classes == ('red', 'green', 'blue')
     assert coco.category_ids == (7, 2, 0)
     assert coco.images == data['images']
@@ -216,9 +118,9 @@ def test_what_is_dropped_is_named(tmp_path, data, values, said):
     change(data, 1, **values)
     change(data, 5, **values)
     coco = read(tmp_path, data)
-    assert coco.problems == [Problem('train2017', f'dropped: {said}', [1, 5])]
+    assert coco.faults == [AnnotationFault('train2017', f'dropped: {said}', [1, 5])]
     assert flat(coco).keys() == {2, 3, 4, 6}
-    assert report(coco.problems) == [f'train2017: 2 annotations dropped: {said} (annotation ids 1, 5)']
+    assert describe_faults(coco.faults) == [f'train2017: 2 annotations dropped: {said} (annotation ids 1, 5)']
 
 
 @pytest.mark.parametrize(
@@ -243,7 +145,7 @@ def test_what_is_dropped_is_named(tmp_path, data, values, said):
 def test_what_is_mended_is_named(tmp_path, data, values, said, result):
     change(data, 1, **values)
     coco = read(tmp_path, data)
-    assert coco.problems == ([Problem('train2017', said, [1])] if said else [])
+    assert coco.faults == ([AnnotationFault('train2017', said, [1])] if said else [])
     assert result.items() <= flat(coco)[1].items()
     assert flat(coco).keys() == {1, 2, 3, 4, 5, 6}
 
@@ -259,7 +161,7 @@ def test_missing_keys(tmp_path, data):
         data['annotations'][0].pop(key)
     data['annotations'][1].pop('bbox')
     coco = read(tmp_path, data)
-    assert [(p.what, p.ids) for p in coco.problems] == [
+    assert [(p.message, p.annotation_ids) for p in coco.faults] == [
         ('dropped: no box', [2]),
         ('dropped: no mask, where others have one', [1]),
     ]
@@ -274,15 +176,16 @@ def test_a_file_without_masks_has_boxes(tmp_path, data, mask, said):
         entry['segmentation'] = mask
     data['annotations'][0]['area'] = None
     coco = read(tmp_path, data)
-    assert not coco.masks
+    assert not coco.has_masks
     assert len(flat(coco)) == 6
     assert not any('segmentation' in a for a in flat(coco).values())
     assert flat(coco)[1]['area'] == 20 * 30
-    assert [p.what for p in coco.problems if 'area' not in p.what] == ([said] if said else [])
+    assert [p.message for p in coco.faults if 'area' not in p.message] == ([said] if said else [])
 
 
 def test_the_report_counts_all_and_names_the_first():
-    lines = report([Problem('val', 'dropped: no box', list(range(3, 20))), Problem('val', 'clipped', [8])])
+    faults = ('dropped: no box', list(range(3, 20))), ('clipped', [8])
+    lines = describe_faults(AnnotationFault('val', *fault) for fault in faults)
     assert lines == [
         'val: 17 annotations dropped: no box (annotation ids 3, 4, 5, 6, 7, ...)',
         'val: 1 annotation clipped (annotation id 8)',
@@ -290,7 +193,8 @@ def test_the_report_counts_all_and_names_the_first():
 
 
 def test_the_name_of_roboflows_files_is_their_folder(tmp_path):
-    lay_out(tmp_path, *ROBOFLOW, folders=('train', 'valid'))
+    files = 'train/_annotations.coco.json', 'valid/_annotations.coco.json'
+    coco_files.lay_out(tmp_path, *files, folders=('train', 'valid'))
     assert [read_coco(source).name for source in find_coco(str(tmp_path)).values()] == ['train', 'valid']
 
 
@@ -344,15 +248,15 @@ def test_what_makes_a_file_unusable_is_named(tmp_path, data, spoiling, said):
 def test_what_is_no_json_is_named(tmp_path, text):
     (tmp_path / 'a.json').write_bytes(text)
     with pytest.raises(UserError, match=r'a\.json are no JSON'):
-        read_coco(CocoSource(tmp_path / 'a.json', tmp_path))
+        read_coco(CocoPaths(tmp_path / 'a.json', tmp_path))
 
 
 def test_json_of_another_kind(tmp_path):
     (tmp_path / 'a.json').write_text('[1, 2]')
     with pytest.raises(UserError, match=r"not in COCO's format"):
-        read_coco(CocoSource(tmp_path / 'a.json', tmp_path))
+        read_coco(CocoPaths(tmp_path / 'a.json', tmp_path))
     with pytest.raises(UserError, match='cannot be read'):
-        read_coco(CocoSource(tmp_path / 'none.json', tmp_path))
+        read_coco(CocoPaths(tmp_path / 'none.json', tmp_path))
 
 
 def test_all_missing_images_are_counted(tmp_path, data):
@@ -363,7 +267,7 @@ def test_all_missing_images_are_counted(tmp_path, data):
         read(tmp_path, data)
     shutil.rmtree(tmp_path / 'train2017')
     with pytest.raises(UserError, match=r'4 images of 4 not in .*, 004.png, \.\.\.\)'):
-        read_coco(CocoSource(tmp_path / 'annotations/instances_train2017.json', tmp_path / 'train2017'))
+        read_coco(CocoPaths(tmp_path / 'annotations/instances_train2017.json', tmp_path / 'train2017'))
 
 
 def test_images_in_folders_are_found(tmp_path, data):
@@ -374,8 +278,8 @@ def test_images_in_folders_are_found(tmp_path, data):
     assert len(read(tmp_path, data).images) == 4
 
 
-def coco_of(name: str, *classes: str) -> Coco:
-    return Coco(name, classes, tuple(range(len(classes))), [], {}, True, [])
+def coco_of(name: str, *classes: str) -> CocoData:
+    return CocoData(name, classes, tuple(range(len(classes))), [], {}, True, [])
 
 
 @pytest.mark.parametrize(
@@ -410,10 +314,10 @@ def random_masks(count: int) -> list[np.ndarray]:
 def test_compressed_rle_unpacks_to_the_runs_of_the_pixels():
     for mask in random_masks(60):
         packed = rle.encode(np.asfortranarray(mask))['counts'].decode()
-        assert unpacked(packed) == coco_files.runs(mask)
-        assert rle_fits({'size': list(mask.shape), 'counts': packed}, *mask.shape)
+        assert decompress(packed) == coco_files.runs(mask)
+        assert rle_fits({'size': list(mask.shape), 'counts': packed}, ImageSize(*mask.shape))
     large = {'size': [1, 1_000_000], 'counts': [300_000, 1, 699_999]}
-    assert unpacked(rle.frPyObjects(large, 1, 1_000_000)['counts'].decode()) == large['counts']
+    assert decompress(rle.frPyObjects(large, 1, 1_000_000)['counts'].decode()) == large['counts']
 
 
 def test_no_part_of_a_compressed_rle_fits():
@@ -422,8 +326,8 @@ def test_no_part_of_a_compressed_rle_fits():
         size = list(mask.shape)
         for end in range(len(packed)):
             part = {'size': size, 'counts': packed[:end]}
-            whole = end and not (ord(packed[end - 1]) - 48) & 32 and sum(unpacked(packed[:end])) == mask.size
-            assert rle_fits(part, *size) == bool(whole)
+            whole = end and not (ord(packed[end - 1]) - 48) & 32 and sum(decompress(packed[:end])) == mask.size
+            assert rle_fits(part, ImageSize(*size)) == bool(whole)
 
 
 def test_areas_are_those_of_the_pixels():
@@ -432,5 +336,5 @@ def test_areas_are_those_of_the_pixels():
         packed = rle.encode(np.asfortranarray(mask))
         packed = {**packed, 'counts': packed['counts'].decode()}
         for form in (packed, {'size': packed['size'], 'counts': coco_files.runs(mask)}):
-            assert mask_area(form, height, width) == mask.sum()
-    assert mask_area([[1, 1, 11, 1, 11, 6, 1, 6], [20, 20, 24, 20, 24, 22, 20, 22]], 30, 30) == 50 + 8
+            assert mask_area(form, ImageSize(height, width)) == mask.sum()
+    assert mask_area([[1, 1, 11, 1, 11, 6, 1, 6], [20, 20, 24, 20, 24, 22, 20, 22]], ImageSize(30, 30)) == 50 + 8

@@ -188,12 +188,12 @@ def test_nothing_left_is_an_error(tmp_path, data):
         dataset(tmp_path, data, filter_cfg=dict(min_size=1000))
 
 
-def test_boxes_thinner_than_a_pixel_are_not_learnt(tmp_path, data, lines):
+def test_boxes_thinner_than_a_pixel_are_not_learned(tmp_path, data, lines):
     data['annotations'][0]['bbox'] = [5, 6, 0.99, 30]
     data['annotations'][1]['bbox'] = [5, 6, 20, 1]
     sets = dataset(tmp_path, data, drawn=coco_files.content())
     assert [i['bbox_label'] for i in sets.get_data_info(0)['instances']] == [1, 2]
-    assert lines == ['INFO train2017: boxes thinner than a pixel are not learnt: 1']
+    assert lines == ['INFO train2017: boxes thinner than a pixel are not learned: 1']
 
 
 def test_what_is_wrong_with_the_file_is_logged(tmp_path, data, lines):

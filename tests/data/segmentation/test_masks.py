@@ -1,4 +1,4 @@
-"""Image/mask folders: which files belong together, the classes, and what is said of bad masks."""
+"""The classes of image/mask folders, and messages about bad masks."""
 
 import os
 import shutil
@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from convnext_dense.data.segmentation import mask_scan
-from convnext_dense.data.segmentation.masks import check_masks, find_masks, mask_classes
+from convnext_dense.data.segmentation.find import find_masks
+from convnext_dense.data.segmentation.masks import check_masks, mask_classes
 from convnext_dense.errors import UserError
 from tests.helpers.mask_folder import draw_labels, save, save_with_palette, write_mask_folder
 
@@ -34,58 +35,6 @@ def mask(root, number: int = 1):
 
 def image(root, number: int = 1):
     return root / 'images' / 'training' / f'{number:02d}.png'
-
-
-# -- finding
-
-
-@pytest.mark.parametrize('names', [('training', 'validation'), ('train', 'val')])
-def test_images_and_masks_of_one_name_belong_together(tmp_path, names):
-    root = write_mask_folder(tmp_path, names=names)
-    save(root / 'images' / names[0] / 'town' / 'a.b.jpeg', np.zeros((40, 56, 3), np.uint8))
-    save(root / 'annotations' / names[0] / 'town' / 'a.b.png', draw_labels(9))
-    for name in ('Thumbs.db', '._00.png'):
-        (root / 'images' / names[0] / name).touch()
-    pairs = find_masks(root, 'training')
-    assert [os.path.relpath(file, root) for file in pairs[1]] == [
-        f'images/{names[0]}/01.png',
-        f'annotations/{names[0]}/01.png',
-    ]
-    assert [os.path.basename(file) for file in pairs[4]] == ['a.b.jpeg', 'a.b.png']
-    assert len(pairs) == 5
-    assert len(find_masks(root, 'validation')) == 2
-
-
-@pytest.mark.parametrize(
-    ('spoil', 'said'),
-    [
-        (lambda root: shutil.rmtree(root), 'no data at .*data: expected .*--data PATH'),
-        (lambda root: shutil.rmtree(root / 'images'), 'no data at .*images/training: expected .*--data PATH'),
-        (lambda root: shutil.rmtree(root / 'annotations'), 'no data at .*annotations/training: expected'),
-        (lambda root: [p.unlink() for p in root.glob('images/*/*')], 'images/training holds no images'),
-        (lambda root: mask(root).unlink(), r'1 of 4 images in .*images/training have no mask in .*: 01; add'),
-        (lambda root: [p.unlink() for p in mask(root).parent.iterdir()], '4 of 4 images .*: 00, 01, 02, ...; add'),
-        (lambda root: mask(root).rename(mask(root).with_suffix('.jpg')), '1 of 4 images .* have no mask'),
-        (lambda root: shutil.copy(image(root), image(root).with_suffix('.bmp')), '01.bmp and .*01.png .* a mask'),
-    ],
-)
-def test_a_wrong_layout_is_named(root, spoil, said):
-    spoil(root)
-    with pytest.raises(UserError, match=said):
-        find_masks(root, 'training')
-
-
-def test_a_split_that_does_not_exist_is_named(root):
-    with pytest.raises(UserError, match="'testing' does not exist"):
-        find_masks(root, 'testing')
-
-
-def test_masks_without_an_image_are_counted_and_left_out(root, caplog):
-    image(root, 0).unlink()
-    image(root, 3).unlink()
-    assert len(find_masks(root, 'training')) == 2
-    assert '2 of 4 masks in' in caplog.text
-    assert 'left out: 00, 03' in caplog.text
 
 
 # -- classes
@@ -174,7 +123,10 @@ def test_labels_beyond_the_classes_are_named(root, num_classes, reduce_zero_labe
         ),
         (lambda path: save(path, draw_labels(1), 'RGBA'), r'with several channels \(01.png 4\)'),
         (lambda path: save(path, draw_labels(1), 'LA'), r'with several channels \(01.png 2\)'),
-        (lambda path: save(path, draw_labels(1).T), r'another size than the image \(01.png 40 x 56, image 56 x 40\)'),
+        (
+            lambda path: save(path, draw_labels(1).T),
+            r'another size than the image \(height x width\) \(01.png 56 x 40, image 40 x 56\)',
+        ),
         (lambda path: save(path, draw_labels(1).astype(np.uint16) * 256), r'labels above 5 \(01.png 1280\)'),
         (lambda path: path.write_bytes(path.read_bytes()[:-40]), r'1 unreadable \(01.png\): restore'),
         (lambda path: path.write_text('a mask'), 'unreadable'),
@@ -224,26 +176,26 @@ def test_an_unreadable_image_is_left_to_the_loader(root):
     check(root)
 
 
-# -- remembering
+# -- caching
 
 
 @pytest.fixture
-def looks(monkeypatch):
-    """The masks that were looked at."""
-    seen = []
-    look = mask_scan._look
-    monkeypatch.setattr(mask_scan, '_look', lambda pair: seen.append(os.path.basename(pair[1])) or look(pair))
-    return seen
+def scanned(monkeypatch):
+    """The masks that were scanned."""
+    names = []
+    scan = mask_scan._scan
+    monkeypatch.setattr(mask_scan, '_scan', lambda pair: names.append(os.path.basename(pair[1])) or scan(pair))
+    return names
 
 
-def test_masks_are_looked_at_once_until_a_file_changes(root, looks):
+def test_masks_are_scanned_once_until_a_file_changes(root, scanned):
     check(root)
     mask_classes(root)
     check(root, 7)
-    assert sorted(looks) == ['00.png', '01.png', '02.png', '03.png']
+    assert sorted(scanned) == ['00.png', '01.png', '02.png', '03.png']
     with pytest.raises(UserError, match='4 with labels above 3'):
         check(root, 3)
-    assert len(looks) == 4
+    assert len(scanned) == 4
 
     save(mask(root), np.full((40, 56), 9, np.uint8))
     with pytest.raises(UserError, match='1 with labels above 5'):
@@ -251,22 +203,22 @@ def test_masks_are_looked_at_once_until_a_file_changes(root, looks):
     save(image(root, 2), np.zeros((5, 5, 3), np.uint8))
     with pytest.raises(UserError, match='1 of another size'):
         check(root)
-    assert len(looks) == 12
+    assert len(scanned) == 12
 
     image(root, 2).unlink()
     save(mask(root), draw_labels(1))
     check(root)
-    assert len(looks) == 15
+    assert len(scanned) == 15
 
 
-def test_splits_are_remembered_side_by_side(root, looks):
+def test_splits_are_remembered_side_by_side(root, scanned):
     for _ in range(2):
         check(root)
         check(root, split='validation')
-    assert len(looks) == 6
+    assert len(scanned) == 6
 
 
-def test_an_unreadable_mask_is_looked_at_again(root, looks):
+def test_an_unreadable_mask_is_scanned_again(root, scanned):
     content = mask(root).read_bytes()
     times = os.stat(mask(root))
     mask(root).write_bytes(b'\0' * len(content))
@@ -286,9 +238,9 @@ def test_what_was_remembered_may_be_broken(root, cache):
         check(root)
 
 
-def test_without_a_cache_folder_masks_are_looked_at_each_time(root, cache, looks, caplog):
+def test_without_a_cache_folder_masks_are_scanned_each_time(root, cache, scanned, caplog):
     cache.write_text('no folder')
     check(root)
     check(root)
-    assert len(looks) == 8
+    assert len(scanned) == 8
     assert 'set CONVNEXT_DENSE_CACHE' in caplog.text

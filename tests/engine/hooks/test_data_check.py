@@ -5,7 +5,7 @@ from PIL import Image
 
 from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.segmentation.dataset import MaskFolder
-from convnext_dense.engine.hooks.data_check import amount, open_some
+from convnext_dense.engine.hooks.data_check import check_headers, describe_dataset
 from convnext_dense.errors import UserError
 from tests.helpers import coco_files
 from tests.helpers.mask_folder import write_mask_folder
@@ -19,24 +19,24 @@ def test_coco(tmp_path):
     file, folder = coco_files.write(tmp_path, data)
     dataset = CocoDataset(str(file), str(folder), LOAD)
     # red 2, green 1 and a crowd, blue 2, gray none
-    assert amount(dataset) == (
+    assert describe_dataset(dataset) == (
         '4 images, 4 classes of 0 (gray) to 2 (red) annotations in the file; without an example: gray'
     )
-    open_some(dataset)
+    check_headers(dataset)
     Image.new('RGB', (coco_files.HEIGHT, coco_files.WIDTH)).save(folder / '001.png')
     with pytest.raises(
-        UserError, match=r'001.png .it is 60 x 80, its annotations say 80 x 60.: .*--on-bad-image skip'
+        UserError, match=r'001.png .it is 80 x 60, its annotations say 60 x 80, height x width.: .*--on-bad-image skip'
     ):
-        open_some(dataset)
+        check_headers(dataset)
     (folder / '001.png').write_bytes(b'')
     with pytest.raises(UserError, match=r'001.png .it has zero bytes'):
-        open_some(dataset)
+        check_headers(dataset)
 
 
 def test_masks(tmp_path, monkeypatch):
     monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
     dataset = MaskFolder(str(write_mask_folder(tmp_path / 'data')), 'training', LOAD)
-    assert amount(dataset) == '4 images, 5 classes'
+    assert describe_dataset(dataset) == '4 images, 5 classes'
     (tmp_path / 'data' / 'images' / 'training' / '03.png').unlink()
     with pytest.raises(UserError, match=r'03.png .No such file'):
-        open_some(dataset)
+        check_headers(dataset)

@@ -1,6 +1,4 @@
 # UPerNet with an auxiliary FCN head on stage 2.
-_base_ = './ade20k.py'
-
 model = dict(
     type='convnext_dense.Segmentor',
     data_preprocessor=dict(

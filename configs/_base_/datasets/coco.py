@@ -1,4 +1,10 @@
 # COCO, or any data set in its format: images of 480 to 800 pixels, with the crops that DETR introduced.
+task = 'detection'
+default_scope = 'mmdet'
+custom_imports = dict(
+    imports=['convnext_dense', 'convnext_dense.data.detection.dataset', 'convnext_dense.models.detector']
+)
+
 train_dataloader = dict(
     batch_size=2,  # of one process; total_batch_size is reached by accumulation
     num_workers=4,

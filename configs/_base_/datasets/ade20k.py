@@ -1,6 +1,6 @@
-# ADE20K, or any folder of images and masks: crops of 512 pixels, slide inference.
-_base_ = './runtime.py'
-
+# ADE20K, or any folder of images and masks, in crops of 512 pixels.
+task = 'segmentation'
+default_scope = 'mmseg'
 custom_imports = dict(
     imports=[
         'convnext_dense',
@@ -9,8 +9,6 @@ custom_imports = dict(
         'mmseg.datasets',
     ]
 )
-default_scope = 'mmseg'
-task = 'segmentation'
 
 train_dataloader = dict(
     batch_size=2,  # of one process; total_batch_size is reached by accumulation
@@ -65,20 +63,8 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='convnext_dense.IoU')
 test_evaluator = val_evaluator
 
-train_cfg = dict(type='convnext_dense.TrainLoop', max_iters=160000, total_batch_size=16, val_interval=16000)
-val_cfg = dict(type='convnext_dense.ValLoop')
-test_cfg = dict(type='convnext_dense.TestLoop')
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),
-    dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=1500, end=160000),
-]
-log_processor = dict(by_epoch=False)
-default_hooks = dict(
-    logger=dict(log_metric_by_epoch=False),
-    checkpoint=dict(interval=16000, best='raw/mIoU'),
-)
-
-# `--tta`: six scales, each with its mirror image; whole-image inference as in the official results, or mode='slide'.
+# `--tta`: six scales, each with its mirror image; inference on whole images as in the official results; crops:
+# mode='slide'.
 tta_model = dict(type='convnext_dense.SegmentorTTA', mode='whole')
 tta_pipeline = [
     dict(type='convnext_dense.LoadImage'),
@@ -95,30 +81,3 @@ tta_pipeline = [
         ],
     ),
 ]
-
-# What `--data sample` changes: crops of 128 pixels of images of 256 x 192, few steps.
-sample = dict(
-    pretrained=None,
-    model=dict(
-        data_preprocessor=dict(size=(128, 128)), test_cfg=dict(mode='slide', crop_size=(192, 192), stride=(128, 128))
-    ),
-    train_dataloader=dict(
-        batch_size=4,
-        num_workers=1,
-        dataset=dict(
-            pipeline={'2': dict(scale=(320, 192), ratio_range=(0.75, 1.5)), '3': dict(crop_size=(128, 128))},
-        ),
-    ),
-    val_dataloader=dict(num_workers=1, dataset=dict(pipeline={'1': dict(scale=(320, 192))})),
-    test_dataloader=dict(num_workers=1, dataset=dict(pipeline={'1': dict(scale=(320, 192))})),
-    train_cfg=dict(max_iters=60, total_batch_size=4, val_interval=60),
-    tta_pipeline={
-        '1': dict(
-            transforms={
-                '0': {str(i): dict(scale=(480, side)) for i, side in enumerate((96, 128, 160, 192, 224, 256))}
-            },
-        )
-    },
-    optim_wrapper=dict(optimizer=dict(lr=1e-3)),
-    default_hooks=dict(logger=dict(interval=10), checkpoint=dict(interval=60, keep=1, best=None)),
-)

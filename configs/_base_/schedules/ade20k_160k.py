@@ -1,0 +1,13 @@
+# 160k steps of 16 crops: a linear warm-up, then down to 0 on a straight line.
+_base_ = '../runtime.py'  # for the hooks that count steps here, not epochs
+
+train_cfg = dict(type='convnext_dense.TrainLoop', max_iters=160000, total_batch_size=16, val_interval=16000)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500),
+    dict(type='PolyLR', power=1.0, eta_min=0.0, by_epoch=False, begin=1500, end=160000),
+]
+log_processor = dict(by_epoch=False)
+default_hooks = dict(
+    logger=dict(log_metric_by_epoch=False),
+    checkpoint=dict(interval=16000, best='raw/mIoU'),
+)

@@ -1,0 +1,50 @@
+"""Checking a data set: decoding every image, and gathering all findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..image_scan import ImageScan, scan_images
+from .classes import count_classes, find_absent_classes
+from .images import find_copies, find_unsuitable_images
+from .records import NOTE, PROBLEM, WARNING, ClassCounts, DatasetRecords, Finding
+
+
+class CheckResult(NamedTuple):
+    """The result of :func:`check_dataset`; splits are in the order of ``data.splits``."""
+
+    data: DatasetRecords
+    scans: list[list[ImageScan]]
+    """For each split, the scan of each image."""
+    class_counts: list[ClassCounts]
+    """For each split."""
+    findings: list[Finding]
+    """The worst first."""
+
+
+def check_dataset(
+    data: DatasetRecords, workers: int, advance: Callable[[], object] = lambda: None, skip: bool = False
+) -> CheckResult:
+    """Decode every image of a data set, count its classes, and find what would harm a run.
+
+    Args:
+        data: the records of the data set, with what was found in reading them.
+        workers: number of processes that decode.
+        advance: called after each image.
+        skip: the run will skip images that can't be read: they are warnings rather than problems.
+
+    Raises:
+        UserError: if a process dies.
+    """
+    findings, scans, counts = list(data.findings), [], []
+    for split in data.splits:
+        of_split = scan_images([(image.path, image.mask) for image in split.images], workers, advance)
+        scans.append(of_split)
+        counts.append(count_classes(data, split, of_split))
+        findings += find_unsuitable_images(split, of_split, data.has_positions, skip)
+        findings += data.check_ground_truth(split, of_split)
+    findings += find_copies(data.splits, scans)
+    findings += find_absent_classes(data, counts)
+    order = (PROBLEM, WARNING, NOTE)
+    return CheckResult(data, scans, counts, sorted(findings, key=lambda finding: order.index(finding.level)))

@@ -1,0 +1,118 @@
+"""Finding images that a run can't use, would read in another way than meant, or has twice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from ..image_files import EXTENSIONS
+from ..image_scan import ImageHeader, ImageScan
+from ..text import count_of
+from .records import NOTE, PROBLEM, WARNING, Finding, ImageRecord, SplitRecords
+
+SMALLEST_SIDE = 32  # pixels: a shorter side leaves nothing of the image at the last stage's stride
+MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 2**27  # Pillow refuses twice as many
+USUAL_MODES = ('RGB', 'L', 'P', '1')
+UNSUPPORTED = ('.gif', '.heic', '.heif', '.avif', '.jfif', '.jp2', '.tga', '.psd', '.dng', '.cr2', '.nef', '.jxl')
+
+
+def find_unsuitable_images(
+    split: SplitRecords, scans: Sequence[ImageScan], has_positions: bool, skip: bool
+) -> Iterable[Finding]:
+    """Find images that can't be decoded, that don't fit their annotations, or that are unusual.
+
+    Args:
+        split: the records of the images.
+        scans: the scan of each image.
+        has_positions: see :class:`~convnext_dense.data.check.DatasetRecords`.
+        skip: the run will skip images that can't be decoded.
+
+    Returns:
+        A finding for each kind of fault, with all images that have it.
+    """
+    found: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+
+    def note(level: str, message: str, fix: str, path: str, detail: object = '') -> None:
+        found.setdefault((level, message, fix), []).append((path, f'{path} ({detail})' if detail else path))
+
+    for image, scan in zip(split.images, scans, strict=True):
+        path, header = image.path, scan.header
+        if header is None:
+            fix = 'restore or remove them, or train without them: --on-bad-image skip'
+            note(WARNING if skip else PROBLEM, "that can't be decoded", fix, path, scan.fault)
+            continue
+        size = header.size
+        if not header.fits(image.size):
+            fix = 'restore or remove them, or train without them: --on-bad-image skip'
+            detail = f'{size}, annotations: {image.size}'
+            message = 'of another size than the annotations were made for (height x width)'
+            note(WARNING if skip else PROBLEM, message, fix, path, detail)
+        if min(size) < SMALLEST_SIDE:
+            note(WARNING, f'with a side of less than {SMALLEST_SIDE} pixels', 'remove them', path, size)
+        if size.height * size.width > MOST_PIXELS:
+            fix = 'make them smaller: they are slow to decode, and Pillow refuses twice as many'
+            note(WARNING, f'of more than {MOST_PIXELS / 1e6:.0f} million pixels', fix, path, size)
+        if header.orientation > 1:
+            if not has_positions:
+                note(NOTE, 'turned upright, as EXIF says', '', path, f'orientation {header.orientation}')
+            elif header.orientation < 5 or size.height == size.width:  # the size can't tell which way is annotated
+                fix = 'look whether the annotations fit the image as it is stored; save it without EXIF'
+                note(WARNING, 'that EXIF would turn, and that the run takes as stored', fix, path)
+            else:
+                note(NOTE, 'on their side by EXIF, taken the way that fits the annotations', '', path)
+        if header.mode not in USUAL_MODES:
+            note(NOTE, f'of the mode {header.mode}, read as 8-bit RGB', '', path)
+        if not _is_format_of_suffix(path, header):
+            note(NOTE, 'of another format than the name says', '', path, header.format)
+    for (level, message, fix), entries in found.items():
+        paths, items = zip(*entries, strict=True)
+        yield Finding(level, split.name, f'{count_of(paths, "image")} {message}', fix, items, paths)
+
+
+def _is_format_of_suffix(path: str, header: ImageHeader) -> bool:
+    of_suffix = Image.registered_extensions().get(os.path.splitext(path)[1].lower())
+    return header.format in (of_suffix, 'MPO')  # MPO: a JPEG with a preview, as cameras write it
+
+
+def find_copies(splits: Sequence[SplitRecords], scans: Sequence[Sequence[ImageScan]]) -> Iterable[Finding]:
+    """Find images whose files are equal: in both splits, with different labels, or within one split."""
+    first: dict[bytes, tuple[str, ImageRecord]] = {}
+    shared: list[tuple[str, str]] = []
+    contradictory: list[tuple[str, str]] = []
+    repeated: dict[str, list[tuple[str, str]]] = {split.name: [] for split in splits}
+    for split, of_split in zip(splits, scans, strict=True):
+        for image, scan in zip(split.images, of_split, strict=True):
+            if scan.header is None:
+                continue
+            name, original = first.setdefault(scan.digest, (split.name, image))
+            if original is image:
+                continue
+            pair = (image.path, original.path)
+            if name != split.name:
+                shared.append(pair)
+            else:
+                repeated[name].append(pair)
+            if image.label != original.label:
+                contradictory.append(pair)
+    kinds = [
+        (PROBLEM, '', 'that val shares with train: its results will look better than they are', shared),
+        (WARNING, '', 'in two classes', contradictory),
+        *((NOTE, name, 'with the content of another one', pairs) for name, pairs in repeated.items()),
+    ]
+    for level, name, message, pairs in kinds:
+        if pairs:
+            fix = '' if level == NOTE else 'remove one of each pair'
+            items = [f'{one} = {other}' for one, other in pairs]
+            yield Finding(level, name, f'{count_of(pairs, "image")} {message}', fix, items, [one for one, _ in pairs])
+
+
+def find_unsupported_formats(split: str, folder: Path) -> Iterable[Finding]:
+    """Find images under a folder in formats that are not read."""
+    files = [os.path.join(parent, file) for parent, _, names in os.walk(folder, followlinks=True) for file in names]
+    left_out = sorted(file for file in files if file.lower().endswith(UNSUPPORTED))
+    if left_out:
+        message = f'{count_of(left_out, "image")} in a format that is not read'
+        yield Finding(WARNING, split, message, f'save them as one of {", ".join(EXTENSIONS)}', left_out)

@@ -1,0 +1,111 @@
+"""Finding COCO files and the folders of their images."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from ...errors import NoData, UserError
+from ..layouts import COCO, COCO_FILES, hint
+from ..text import shortened
+
+IMAGE_FOLDERS = ('{0}2017', '{0}', 'images/{0}2017', 'images/{0}', 'images', '.')
+EXPLICIT = '--data TRAIN.json:IMAGES,VAL.json:IMAGES'
+NAME_THEM = f'name other files with {EXPLICIT}, or take --data sample, which needs no data'
+EXPECTED = (
+    'expected annotations/instances_{train,val}2017.json with images in {train,val}2017/, or '
+    '{train,valid}/_annotations.coco.json with images beside it'
+)
+
+
+class CocoPaths(NamedTuple):
+    """The paths of a COCO file and of its images."""
+
+    annotations: Path
+    """The JSON file."""
+    images: Path
+    """The folder that the file names in it are relative to."""
+
+
+def find_coco(root: str) -> dict[str, CocoPaths]:
+    """Find the COCO files for ``'train'`` and ``'val'``, or for one of them where there is no other.
+
+    Args:
+        root: a folder in COCO's own layout, in Roboflow's, or with one file ``annotations/*train*.json`` and one
+            ``annotations/*val*.json``; or the files by name, ``TRAIN.json[:IMAGES],VAL.json[:IMAGES]``, where a single
+            file is for ``'val'``. Unless a folder of images is named, it is the first that holds the first image, of
+            ``{train,val}2017``, ``{train,val}``, both of these in ``images``, ``images``, and the root; then the same
+            beside the file.
+
+    Raises:
+        NoData: if there are no COCO files.
+        UserError: if several files may be meant, or the images are not found.
+    """
+    folder = Path(root)
+    if '.json' in root and not folder.is_dir():
+        return _find_named(root)
+    for layout in COCO_FILES:
+        files = {split: file for split, pattern in layout.items() if (file := _only_match(folder, pattern))}
+        if len(set(files.values())) < len(files):
+            raise UserError(f'{files["train"]} may be for training or for validation: say which with {EXPLICIT}')
+        if files:
+            return {split: CocoPaths(file, _image_folder(file, split, folder)) for split, file in files.items()}
+    raise NoData(f'no COCO data at {root}: {EXPECTED}; {hint(root, COCO) or _other_files(folder) or NAME_THEM}')
+
+
+def _find_named(value: str) -> dict[str, CocoPaths]:
+    parts = [re.fullmatch(r'(.+?\.json)(?::(.+))?', part.strip()) for part in value.split(',')]
+    if len(parts) > 2:
+        raise UserError(f'{len(parts)} COCO files in {value}: write {EXPLICIT}')
+    sources = {}
+    for split, part in zip(('train', 'val')[-len(parts) :], parts, strict=True):
+        if part is None:
+            raise UserError(f'cannot make out the COCO files in {value}: write {EXPLICIT}')
+        file = Path(part[1])
+        if not file.is_file():
+            raise NoData(f'no annotations at {file}: write {EXPLICIT}')
+        sources[split] = CocoPaths(file, Path(part[2]) if part[2] else _image_folder(file, split, file.parent.parent))
+    return sources
+
+
+def _only_match(root: Path, pattern: str) -> Path | None:
+    files = sorted(root.glob(pattern))
+    if len(files) > 1:
+        names = ', '.join(file.name for file in files)
+        raise UserError(f'{len(files)} files match {root / pattern} ({names}): say which with {EXPLICIT}')
+    return files[0] if files else None
+
+
+def _image_folder(annotations: Path, split: str, root: Path) -> Path:
+    first = _first_image(annotations)
+    names = [name.format(split) for name in IMAGE_FOLDERS]
+    for folder in (parent / name for parent in (root, annotations.parent) for name in names):
+        if (folder / first).is_file():
+            return folder
+    raise UserError(
+        f'{first}, the first image in {annotations}, is not in {root} nor in its {", ".join(names[:-1])}: '
+        f'name the folder with {EXPLICIT}'
+    )
+
+
+def _first_image(annotations: Path) -> str:
+    """Read the first file name without parsing the whole file: COCO's has half a gigabyte."""
+    with open(annotations, 'rb') as file:
+        if os.fstat(file.fileno()).st_size:  # an empty file can't be mapped
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+                match = re.search(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', text)
+                if match:
+                    return json.loads(match[1])
+    raise UserError(f'{annotations} names no images: it is broken, or no COCO file')
+
+
+def _other_files(root: Path) -> str:
+    """Say which JSON files a folder holds whose names don't tell what they are for."""
+    files = sorted(file for folder in (root, root / 'annotations') for file in folder.glob('*.json'))
+    if not files:
+        return ''
+    return f'{root} holds {shortened([str(file.relative_to(root)) for file in files], 3)}: say which with {EXPLICIT}'

@@ -1,0 +1,131 @@
+"""Recognizing the layouts of data sets by a shallow look, for errors that say where the data lie.
+
+A layout is never guessed silently: the error names the path to give with ``--data``.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable
+from fnmatch import fnmatch
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from .text import shortened
+
+MOST_FOLDERS = 100
+"""Folders inside a folder that are looked at: it may be anybody's home."""
+
+COCO_FILES = (  # COCO's own, Roboflow's, and files of any name that tells the split
+    {'train': 'annotations/instances_train2017.json', 'val': 'annotations/instances_val2017.json'},
+    {'train': 'train/_annotations.coco.json', 'val': 'valid/_annotations.coco.json'},
+    {'train': 'annotations/*train*.json', 'val': 'annotations/*val*.json'},
+)
+MASK_SPLITS = {'training': ('training', 'train'), 'validation': ('validation', 'val')}
+"""Names of the folders of each split of an image/mask folder."""
+
+
+class Layout(NamedTuple):
+    """A layout of files that one kind of data set has."""
+
+    content: str
+    """The files, in words."""
+    config: str
+    """The kind of config that takes them."""
+    parts: tuple[str, ...]
+    """Names of the folders in a data set's root, with wildcards."""
+    fits: Callable[[Path], bool]
+    """Tells whether a folder is the root of such a data set."""
+
+
+def _is_image_folder(root: Path) -> bool:
+    return any(subfolders(root / split) for split in ('train', 'val'))
+
+
+def _has_coco_files(root: Path) -> bool:
+    patterns = {pattern for layout in COCO_FILES for pattern in layout.values()}
+    return any(next(root.glob(pattern), None) for pattern in patterns)
+
+
+def _is_mask_folder(root: Path) -> bool:
+    names = [name for names in MASK_SPLITS.values() for name in names]
+    return any((root / 'images' / name).is_dir() and (root / 'annotations' / name).is_dir() for name in names)
+
+
+IMAGE_FOLDER = Layout(
+    'class folders in train/ and val/', 'a classification config', ('train', 'val'), _is_image_folder
+)
+COCO = Layout('COCO files', 'a config of a detector', ('annotations', 'images', 'train*', 'val*'), _has_coco_files)
+MASK_FOLDER = Layout(
+    'images/ and annotations/ with masks',
+    'a config of a segmentor',
+    ('images', 'annotations'),
+    _is_mask_folder,
+)
+LAYOUTS = (IMAGE_FOLDER, COCO, MASK_FOLDER)
+
+
+def hint(root: str | Path, layout: Layout) -> str:
+    """Say what a folder holds that is not the root of a data set, and what to do.
+
+    The folders above it, those in it and in these are looked at.
+
+    Args:
+        root: the folder that was given.
+        layout: the layout that was expected.
+
+    Returns:
+        For example ``'work/flowers holds class folders in train/ and val/ one level deeper: give
+        --data work/flowers/data'``; ``''`` where nothing is known.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        return ''
+    return _above(root, layout) or _below(root, layout) or _other(root, layout)
+
+
+def _above(root: Path, layout: Layout) -> str:
+    full = Path(os.path.abspath(root))
+    for levels, above in enumerate(islice(full.parents, 2), start=1):
+        inside = full.relative_to(above).parts
+        if any(fnmatch(inside[0], part) for part in layout.parts) and layout.fits(above):
+            given = root.parents[levels - 1] if len(root.parts) > levels and '..' not in root.parts else above
+            which = f'is the {"/".join(inside)} folder of a data set'
+            return f'{root} {which} itself: give the folder around it, {data_flag(given)}'
+    return ''
+
+
+def _below(root: Path, layout: Layout) -> str:
+    folders = [root]
+    for depth in ('one level', 'two levels'):
+        folders = [folder / name for folder in folders[:MOST_FOLDERS] for name in subfolders(folder)]
+        found = [folder for folder in folders[:MOST_FOLDERS] if layout.fits(folder)]
+        if len(found) == 1:
+            return f'{root} holds {layout.content} {depth} deeper, in {found[0]}: give {data_flag(found[0])}'
+        if found:
+            names = shortened([str(folder) for folder in found])
+            return f'{root} holds {len(found)} data sets ({names}): give one of them, such as {data_flag(found[0])}'
+    return ''
+
+
+def _other(root: Path, layout: Layout) -> str:
+    for other in LAYOUTS:
+        if other is not layout and other.fits(root):
+            return f'{root} holds {other.content}: take {other.config} for it'
+    return ''
+
+
+def data_flag(path: Path) -> str:
+    """Write the argument that points a command at a path, as a shell takes it."""
+    return f'--data {shlex.quote(str(path))}'
+
+
+def subfolders(folder: Path) -> list[str]:
+    """List the names of the folders in a folder, sorted, without hidden ones; none where it can't be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith('.'))
+    except OSError:
+        return []

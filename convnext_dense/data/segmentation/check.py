@@ -1,0 +1,83 @@
+"""Reading a folder of images and masks for a check."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import NoData, UserError
+from ..check.images import find_unsupported_formats
+from ..check.records import PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
+from ..image_scan import ImageScan
+from ..text import count_of
+from .mask_scan import UNLABELED, scan_masks
+from .masks import bad_masks, find_masks, mask_classes
+
+
+@dataclass
+class MaskFolderRecords(DatasetRecords):
+    """The records of an image/mask folder; the ground truth is a mask, in which label ``first_label`` is class 0."""
+
+    unit = 'pixels'
+    first_label: int = 0
+
+    def count_classes(self, image: ImageRecord, scan: ImageScan) -> dict[int, int]:
+        counts = scan.label_counts or {}
+        return {label - self.first_label: n for label, n in counts.items() if self.first_label <= label != UNLABELED}
+
+    def check_ground_truth(self, split: SplitRecords, scans: Sequence[ImageScan]) -> Iterable[Finding]:
+        """Find masks without a labeled pixel."""
+        pairs = zip(split.images, scans, strict=True)
+        unlabeled = [
+            image for image, scan in pairs if scan.label_counts is not None and not self.count_classes(image, scan)
+        ]
+        if unlabeled:
+            message = f'{count_of(unlabeled, "mask")} without a labeled pixel'
+            fix = 'label them, or remove them with their images'
+            masks, images = [str(image.mask) for image in unlabeled], [image.path for image in unlabeled]
+            yield Finding(WARNING, split.name, message, fix, masks, images)
+
+
+def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
+    """Read which images and masks a folder has, and what is wrong with them.
+
+    Args:
+        sources: arguments of :class:`~convnext_dense.data.segmentation.dataset.MaskFolder` for ``'train'`` and
+            ``'val'``, or one of them: ``root``, ``split`` and maybe ``reduce_zero_label``.
+
+    Raises:
+        NoData: if there are none in this layout.
+    """
+    first = next(iter(sources.values()))
+    root, reduce = first['root'], first.get('reduce_zero_label', True)
+    data = MaskFolderRecords([str(root)], first_label=int(reduce))
+    findings, pairs_of = data.findings, {}
+    for name, source in sources.items():
+        try:
+            pairs_of[name] = find_masks(source['root'], source['split'])
+        except NoData:
+            raise
+        except UserError as error:
+            findings.append(Finding.of_error(name, error))
+            pairs_of[name] = []
+        data.splits.append(SplitRecords(name, [ImageRecord(image, mask=mask) for image, mask in pairs_of[name]]))
+        for folder in sorted({os.path.dirname(image) for image, _ in pairs_of[name]}):
+            findings += find_unsupported_formats(name, Path(folder))
+    most, names_error = UNLABELED - data.first_label, None
+    try:
+        data.classes = mask_classes(root, reduce)
+    except UserError as error:  # the masks or the list of names can't be used: the masks still tell the number
+        names_error = error
+        largest = max((s.largest_label for pairs in pairs_of.values() if pairs for s in scan_masks(pairs)), default=0)
+        data.classes = [f'class_{label}' for label in range(data.first_label, min(largest, UNLABELED - 1) + 1)]
+    for name, pairs in pairs_of.items():
+        image_of = {mask: image for image, mask in pairs}
+        for bad in bad_masks(pairs, most if names_error else len(data.classes), reduce) if pairs else ():
+            items = [f'{mask} {detail}'.strip() for mask, detail in bad.masks]
+            images = [image_of[mask] for mask, _ in bad.masks]
+            findings.append(Finding(PROBLEM, name, f'{count_of(items, "mask")} {bad.fault}', bad.fix, items, images))
+    if names_error and not any(finding.level == PROBLEM for finding in findings):
+        findings.append(Finding.of_error('', names_error))
+    return data

@@ -1,0 +1,80 @@
+"""Types of the objects in COCO's JSON files, and of annotations as mmdet's transforms take them.
+
+https://cocodataset.org/#format-data describes the files.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class RunLengths(TypedDict):
+    """A mask as run-length encoding (RLE)."""
+
+    size: list[int]
+    """[height, width] in pixels."""
+    counts: list[int] | str
+    """Lengths of runs of 0 and 1 in turn, column by column, zeros first; or the same, compressed to a string."""
+
+
+Polygons = list[list[float]]
+"""A mask as polygons [x1, y1, x2, y2, ...], in pixels, which together cover it."""
+
+
+class CocoCategory(TypedDict):
+    id: int
+    name: str
+
+
+class CocoImage(TypedDict):
+    """An image; ``height`` and ``width`` in pixels, ``file_name`` relative to the folder of the images."""
+
+    id: int
+    file_name: str
+    height: int
+    width: int
+
+
+class _CocoBoxAnnotation(TypedDict):
+    id: int
+    image_id: int
+    category_id: int
+    bbox: list[float]
+    area: float
+    iscrowd: int
+
+
+class CocoAnnotation(_CocoBoxAnnotation, total=False):
+    """An annotation: ``bbox`` [x, y, width, height] and ``area`` in pixels, ``iscrowd`` 0 or 1, maybe a mask."""
+
+    segmentation: Polygons | RunLengths
+
+
+class _CocoBoxResult(TypedDict):
+    image_id: int
+    category_id: int
+    bbox: list[float]
+    score: float
+
+
+class CocoResult(_CocoBoxResult, total=False):
+    """A prediction, as in COCO's results files: ``bbox`` [x, y, width, height] in pixels, maybe a mask."""
+
+    segmentation: RunLengths
+
+
+class _BoxInstance(TypedDict):
+    bbox: list[float]
+    bbox_label: int
+    ignore_flag: int
+    area: float
+
+
+class Instance(_BoxInstance, total=False):
+    """An annotation as mmdet's transforms take it.
+
+    ``bbox`` [x1, y1, x2, y2] and ``area`` in pixels; ``bbox_label``, the index of its class; ``ignore_flag``, 1 for a
+    crowd; and ``mask``, where the file has masks.
+    """
+
+    mask: Polygons | RunLengths

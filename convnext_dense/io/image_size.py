@@ -1,0 +1,30 @@
+"""The one type for the size of an image."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+
+class ImageSize(NamedTuple):
+    """Height and width of an image in pixels; printed as ``480 x 640``, height first."""
+
+    height: int
+    width: int
+
+    @classmethod
+    def of(cls, image: np.ndarray | Image.Image) -> ImageSize:
+        """Return the size of an array (H, W, ...) or of a Pillow image, whose own ``size`` is (width, height)."""
+        if isinstance(image, Image.Image):
+            return cls(image.height, image.width)
+        return cls(*image.shape[:2])
+
+    @property
+    def transposed(self) -> ImageSize:
+        """The size after a turn by 90 degrees."""
+        return ImageSize(self.width, self.height)
+
+    def __str__(self) -> str:
+        return f'{self.height} x {self.width}'

@@ -1,0 +1,75 @@
+"""Arguments that verbs share: values of the config, and paths that have changed places."""
+
+import argparse
+
+import pytest
+from mmengine.config import DictAction
+
+from convnext_dense.cli import run_verb
+from convnext_dense.cli.arguments import parse_options
+from convnext_dense.cli.main import build_parser
+from convnext_dense.errors import UserError
+from tests.helpers.run_tool import ATTO
+
+
+def test_options_have_the_values_that_mmengine_gives_them():
+    texts = [
+        'a=1',
+        'b.c=1e-3',
+        'd=True',
+        'e=None',
+        'f=[1,2,(3,x)]',
+        'g=1,2',
+        "h='[1,2]'",
+        'i=(1,)',
+        'j=a=b',
+        'k=',
+        'l=x y',
+    ]
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    expected = parser.parse_args(['--cfg-options', *texts]).cfg_options
+    assert parse_options(texts) == expected
+    assert expected['f'] == [1, 2, (3, 'x')] and expected['e'] is None  # so that it is not all text
+
+
+def test_options_that_are_given_twice_add_up_and_the_last_value_counts():
+    argv = [ATTO, '--cfg-options', 'a=1', 'b=2', '--cfg-options', 'a=3']
+    for _ in range(2):  # the default is not changed by the first
+        assert parse_options(build_parser('train').parse_args(argv).cfg_options) == {'a': 3, 'b': 2}
+    assert parse_options(build_parser('train').parse_args([ATTO]).cfg_options) == {}
+
+
+def test_brackets_that_do_not_match():
+    with pytest.raises(UserError, match=r'--cfg-options a=\[\(1,2\]: its brackets do not match'):
+        parse_options(['a=[(1,2]'])
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'expected'),
+    [
+        ('test w.pth {atto}', 'CONFIG comes before CHECKPOINT: {prog}test {atto} w.pth ...'),
+        ('export_onnx {tmp} {atto} o.onnx', 'CONFIG comes before CHECKPOINT: {prog}export-onnx {atto} {tmp} ...'),
+        ('demo w.pth {atto} a.jpg', 'CONFIG comes before CHECKPOINT: {prog}demo {atto} w.pth ...'),
+        ('test {atto}', 'CHECKPOINT is missing, a file or the work dir of a run: {prog}test {atto} CHECKPOINT ...'),
+        ('test {tmp}', '{tmp} is not from the work dir of a run, which has a config: give CONFIG before it'),
+        ('test absent', 'no checkpoint at absent: check the path'),
+        ('demo a.jpg {tmp}', 'a.jpg is in the place of CHECKPOINT: {prog}demo {tmp} a.jpg ...'),
+        ('demo {atto} a.jpg w.pth', 'a.jpg is in the place of CHECKPOINT: {prog}demo {atto} w.pth a.jpg ...'),
+        ('demo {atto} a.jpg b.mp4', 'a.jpg is in the place of CHECKPOINT: {prog}demo {atto} CHECKPOINT a.jpg ...'),
+        ('train {atto} --data {atto}', '--data {atto} is a config: give the root folder of a data set'),
+        (
+            'train {atto} --pretrained convnext_tiny_1k_225',
+            'no checkpoint at convnext_tiny_1k_225: did you mean convn',
+        ),
+        ('train {atto} --pretrained absent.pth', 'no checkpoint at absent.pth: check the path'),
+        ('demo {atto} {tmp} http://x.org/a.jpg', 'http://x.org/a.jpg is a URL: download the file'),
+    ],
+)
+def test_arguments_in_the_wrong_place(arguments, expected, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr('sys.argv', ['convnext-dense'])
+    values = {'atto': ATTO, 'tmp': tmp_path, 'prog': 'convnext-dense '}
+    verb, *argv = arguments.format(**values).split()
+    assert run_verb(verb, argv) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f'error: {expected.format(**values)}') and said.count('\n') == 1

@@ -1,0 +1,63 @@
+"""Configs are found from any folder, and wrong names answered with near ones, before torch is imported."""
+
+import subprocess
+import sys
+
+import pytest
+
+from convnext_dense.config.find import find_config, near_configs, packaged_configs
+from convnext_dense.errors import UserError
+from tests.helpers.run_tool import ROOT
+
+TINY = 'configs/classification/convnext_t.py'
+
+
+def test_configs_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_config(TINY).is_file()
+    assert find_config('classification/convnext_t.py').is_file()
+
+
+def test_a_file_of_your_own_comes_before_a_packaged_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / TINY
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert find_config(TINY).resolve() == own
+
+
+def test_packaged_configs_are_all_but_the_parts():
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts}
+    assert packaged_configs().keys() == files
+    assert all(file.samefile(ROOT / name) for name, file in packaged_configs().items())
+
+
+@pytest.mark.parametrize(
+    ('name', 'near'),
+    [
+        ('configs/classification/convnext_tt.py', 'configs/classification/convnext_t.py'),
+        ('convnext_t', TINY),
+        ('det/convnext_t.py', TINY),
+        ('cascade_convnext_t', 'configs/det/cascade_convnext_t_coco.py'),
+        ('configs/upernet_convnext_s_ade20k.py', 'configs/seg/upernet_convnext_s_ade20k.py'),
+    ],
+)
+def test_a_wrong_name_is_answered_with_the_nearest(name, near):
+    assert near_configs(name)[0] == near
+    with pytest.raises(UserError, match=f'no config at {name}: did you mean {near}'):
+        find_config(name)
+
+
+def test_a_name_that_nothing_is_like_is_answered_with_the_command_that_lists_all():
+    with pytest.raises(UserError, match=r'no config at zzz\.py: `convnext-dense list` shows'):
+        find_config('zzz.py')
+
+
+def test_finding_imports_neither_torch_nor_mmengine():
+    code = (
+        'import sys; from convnext_dense.config import find, length, source, techniques\n'
+        f'source.Source(find.find_config({TINY!r})).value("task")\n'
+        'print(*{"torch", "mmengine", "numpy"} & sys.modules.keys())'
+    )
+    found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == ''

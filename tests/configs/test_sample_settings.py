@@ -1,0 +1,111 @@
+"""The settings of `--data sample`: whole, the same for configs alike, and with the values that fit two cores."""
+
+from pathlib import Path
+
+import pytest
+
+from convnext_dense.config.find import packaged_configs
+from convnext_dense.config.read import read_config
+
+# By the start of the name: length, total batch, lr, and what else is special
+SAMPLES = {
+    'convnext_a': (3, 32, 2e-3),
+    'convnext_f': (1, 32, 2e-3),
+    'convnext_p': (1, 32, 2e-3),
+    'convnext_n': (1, 32, 2e-3),
+    'convnext': (1, 32, 1e-3),
+    'r50_00': (1, 16, 6e-4),
+    'r200_00': (1, 16, 6e-4),
+    'r': (1, 16, 5e-4),
+    'cascade_convnext_a': (1, 4, 1e-3),
+    'cascade': (1, 2, 1e-3),
+    'mask_rcnn': (1, 4, 1e-3),
+    'upernet_convnext_a': (900, 8, 2e-3),
+    'upernet_convnext_b_22k': (60, 4, 1e-3),
+    'upernet_convnext_l_22k': (60, 4, 1e-3),
+    'upernet_convnext_xl_22k': (60, 4, 1e-3),
+    'upernet': (40, 4, 1e-3),
+}
+REGIONS = {'cascade_convnext_a': [32] * 3, 'cascade': [16] * 3, 'mask_rcnn': 64}
+IMAGES = {'cascade_convnext_a': None, 'cascade': (80, 40), 'upernet_convnext_a': None, 'upernet': (None, 40)}
+
+
+def of_name(table, name):
+    return next((value for start, value in table.items() if name.startswith(start)), None)
+
+
+@pytest.fixture(scope='module')
+def resolved():
+    return {
+        name: [read_config(name, data=data, needs_data=False) for data in (None, 'sample')]
+        for name in packaged_configs()
+    }
+
+
+def test_length_batch_and_lr_fit_the_sample(resolved):
+    for path, (_, cfg) in resolved.items():
+        length = cfg.train_cfg.get('max_epochs') or cfg.train_cfg.max_iters
+        total, lr = cfg.train_cfg.total_batch_size, cfg.optim_wrapper.optimizer.lr
+        name = Path(path).stem
+        assert (length, total, lr) == of_name(SAMPLES, name), name
+        assert cfg.train_dataloader.batch_size == total
+        assert cfg.param_scheduler[-1].end == pytest.approx(length)
+        assert (cfg.pretrained, cfg.default_hooks.checkpoint.keep, cfg.default_hooks.checkpoint.best) == (
+            None,
+            1,
+            None,
+        )
+
+
+def test_images_are_small(resolved):
+    for path, (_, cfg) in resolved.items():
+        if cfg.task == 'classification':
+            side = 32 if 'roadmap' in path else 48
+            loaders = [cfg.train_dataloader, cfg.test_dataloader]
+            assert [loader.dataset.transform.input_size for loader in loaders] == [side, side]
+        elif cfg.task == 'segmentation':
+            resize, crop = cfg.train_dataloader.dataset.pipeline[2:4]
+            assert (resize.scale, resize.ratio_range, crop.crop_size) == ((320, 192), (0.75, 1.5), (128, 128))
+            assert cfg.test_dataloader.dataset.pipeline[1].scale == (320, 192)
+            assert cfg.model.data_preprocessor.size == (128, 128)
+            assert cfg.model.test_cfg == dict(mode='slide', crop_size=(192, 192), stride=(128, 128))
+            sides = [resize.scale for resize in cfg.tta_pipeline[1].transforms[0]]
+            assert sides == [(480, side) for side in (96, 128, 160, 192, 224, 256)]
+        else:
+            assert cfg.train_dataloader.dataset.pipeline[3].scales == [(320, 160), (320, 192), (320, 224)]
+            assert cfg.test_dataloader.dataset.pipeline[1].scale == (320, 192)
+            assert [resize.scale for resize in cfg.tta_pipeline[1].transforms[0]] == [
+                (480, s) for s in (160, 192, 224)
+            ]
+
+
+def test_dense_runs_are_short(resolved):
+    for path, (_, cfg) in resolved.items():
+        name = Path(path).stem
+        if cfg.task == 'detection':
+            stages = cfg.model.train_cfg.rcnn
+            found = [s.sampler.num for s in stages] if isinstance(stages, list) else stages.sampler.num
+            assert found == of_name(REGIONS, name), name
+        if cfg.task != 'classification':
+            images = [loader.dataset.get('indices') for loader in (cfg.train_dataloader, cfg.val_dataloader)]
+            expected = None if '22k_ade' in name else of_name(IMAGES, name)
+            assert tuple(images) == (expected or (None, None)), name
+
+
+def test_whole_lists_replace_whole_lists(resolved):
+    """What the settings do not change is as in the config: the same transforms, the stages' own thresholds."""
+    for path, (own, cfg) in resolved.items():
+        if cfg.task == 'classification':
+            continue
+        pairs = [(one.test_dataloader.dataset.pipeline, one.tta_pipeline[1].transforms) for one in (own, cfg)]
+        for before, after in zip(*pairs, strict=True):
+            assert kinds(before) == kinds(after), path
+        if cfg.task == 'segmentation':
+            assert kinds(own.train_dataloader.dataset.pipeline) == kinds(cfg.train_dataloader.dataset.pipeline)
+        if cfg.model.type == 'mmdet.CascadeRCNN':
+            for before, after in zip(own.model.train_cfg.rcnn, cfg.model.train_cfg.rcnn, strict=True):
+                assert before == dict(after, sampler=dict(after.sampler, num=512)), path
+
+
+def kinds(part):
+    return [kinds(item) if isinstance(item, list) else item.type for item in part]

@@ -1,0 +1,114 @@
+"""Reading COCO files for a check: faults of annotations, and of images that they don't fit."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from convnext_dense.data.check import NOTE, PROBLEM, WARNING, CheckResult, check_dataset
+from convnext_dense.data.detection.check import read_coco_files
+from tests.helpers import coco_files
+from tests.helpers.findings import found, turn
+
+
+def checked_coco(root: Path) -> CheckResult:
+    places = ((split, root / 'annotations' / f'instances_{split}2017.json') for split in ('train', 'val'))
+    sources = {split: {'annotations': str(file), 'images': str(root / f'{split}2017')} for split, file in places}
+    return check_dataset(read_coco_files(sources), 1)
+
+
+@pytest.fixture
+def coco(tmp_path) -> Path:
+    """Both splits, with images of their own."""
+    for number, split in enumerate(('train', 'val')):
+        _, folder = coco_files.write(tmp_path / 'coco', coco_files.content(), split)
+        for path in folder.iterdir():
+            with Image.open(path) as image:
+                image.putpixel((0, 0), (number, number, number))
+                image.save(path)
+    return tmp_path / 'coco'
+
+
+def change(root: Path, split: str, change) -> None:
+    file = root / 'annotations' / f'instances_{split}2017.json'
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+def test_a_good_coco_file(coco):
+    checked = checked_coco(coco)
+    assert found(checked, PROBLEM) == found(checked, WARNING) == {}
+    assert found(checked, NOTE) == {f'{s}: 1 image without annotations': ['009.png'] for s in ('train', 'val')}
+    assert checked.data.classes == ['red', 'green', 'blue']
+    counts = checked.class_counts[0]
+    assert counts.units.tolist() == [2, 1, 2]  # without the crowd
+    assert counts.images.tolist() == [2, 1, 2]
+
+
+def test_annotations_that_cannot_be_used_are_named(coco):
+    def spoil(content):
+        content['annotations'][0]['bbox'][2] = 0
+        content['annotations'][4]['bbox'][0] = 70
+        content['annotations'][4].pop('area')
+
+    change(coco, 'train', spoil)
+    assert found(checked_coco(coco), WARNING) == {
+        'train: 1 annotation dropped: box of zero area': ['annotation'],
+        'train: 1 annotation clipped: box partly outside its image': ['annotation'],
+        'train: 1 annotation fixed: area missing, taken from the mask': ['annotation'],
+    }
+
+
+def test_a_file_that_cannot_be_used_is_a_problem_and_the_other_is_checked(coco):
+    change(coco, 'train', lambda content: content['annotations'][0].update(category_id=99))
+    (coco / 'val2017' / '001.png').write_bytes(b'')
+    checked = checked_coco(coco)
+    unusable, unreadable = (f for f in checked.findings if f.level == PROBLEM)
+    assert 'unknown category_id 99' in unusable.message and unusable.split == 'train'
+    assert "1 image that can't be decoded" in unreadable.message and unreadable.split == 'val'
+
+
+def test_categories_in_another_order_are_a_problem(coco):
+    change(coco, 'val', lambda content: content['categories'].reverse())
+    assert any('categories differ from number 1' in what for what in found(checked_coco(coco), PROBLEM))
+
+
+def test_images_of_another_size_and_turned_ones(coco):
+    Image.new('RGB', (60, 80)).save(coco / 'train2017' / '000.png')  # 80 x 60, annotations: 60 x 80
+    image = Image.new('RGB', (60, 80))  # 60 x 80 when upright: as annotated
+    exif = image.getexif()
+    exif[274] = 6
+    image.save(coco / 'train2017' / '001.png', exif=exif)
+    turn(coco / 'val2017' / '000.png', 3)  # upside down: no size says which way was annotated
+    checked = checked_coco(coco)
+    assert found(checked, PROBLEM) == {
+        'train: 1 image of another size than the annotations were made for (height x width)': ['000.png']
+    }
+    assert found(checked, WARNING) == {
+        'val: 1 image that EXIF would turn, and that the run takes as stored': ['000.png']
+    }
+    assert 'train: 1 image on their side by EXIF, taken the way that fits the annotations' in found(checked, NOTE)
+
+
+def test_a_class_without_an_example(coco):
+    for split in ('train', 'val'):
+        change(coco, split, lambda content: content['categories'].append({'id': 50, 'name': 'gray'}))
+    checked = checked_coco(coco)
+    assert found(checked, WARNING) == {'train: 1 class of 4 without an example': ['gray']}
+    assert found(checked, NOTE)['val: 1 class of 4 without an example'] == ['gray']
+
+
+def test_a_detector_of_masks_needs_masks(coco):
+    def take_away(content):
+        for annotation in content['annotations']:
+            del annotation['segmentation']
+
+    change(coco, 'train', take_away)
+    file = coco / 'annotations' / 'instances_train2017.json'
+    source = {'annotations': str(file), 'images': str(coco / 'train2017')}
+    for with_mask in (False, True):
+        pipeline = [dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=with_mask)]
+        data = read_coco_files({'train': {**source, 'pipeline': pipeline}})
+        assert any('has no masks' in f.message for f in data.findings if f.level == PROBLEM) is with_mask

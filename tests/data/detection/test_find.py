@@ -1,0 +1,118 @@
+"""Finding COCO files in known layouts, and errors that say where the data lie."""
+
+import json
+
+import pytest
+
+from convnext_dense.data.detection.find import CocoPaths, find_coco
+from convnext_dense.errors import NoData, UserError
+from tests.helpers import coco_files
+from tests.helpers.layouts import touch
+
+COCO = ('annotations/instances_train2017.json', 'annotations/instances_val2017.json')
+ROBOFLOW = ('train/_annotations.coco.json', 'valid/_annotations.coco.json')
+OTHER = ('annotations/my_train_set.json', 'annotations/val.json')
+
+
+@pytest.mark.parametrize(
+    ('files', 'folders'),
+    [
+        (COCO, ('train2017', 'val2017')),
+        (COCO, ('images/train2017', 'images/val2017')),
+        (ROBOFLOW, ('train', 'valid')),
+        (OTHER, ('train', 'val')),
+        (OTHER, ('images/train', 'images/val')),
+        (OTHER, ('images', 'images')),
+        (OTHER, ('.', '.')),
+        (OTHER, ('annotations', 'annotations')),
+    ],
+)
+def test_layouts(tmp_path, files, folders):
+    coco_files.lay_out(tmp_path, *files, folders=folders)
+    expected = {
+        split: CocoPaths(tmp_path / file, tmp_path / folder)
+        for split, file, folder in zip(('train', 'val'), files, folders, strict=True)
+    }
+    assert find_coco(str(tmp_path)) == expected
+
+
+def test_coco_is_found_among_its_other_files(tmp_path):
+    others = ('annotations/captions_train2017.json', 'annotations/person_keypoints_train2017.json')
+    coco_files.lay_out(tmp_path, COCO[1], *others, folders=('val2017',))
+    assert find_coco(str(tmp_path)) == {'val': CocoPaths(tmp_path / COCO[1], tmp_path / 'val2017')}
+
+
+def test_the_folder_is_the_first_that_holds_the_first_image(tmp_path):
+    coco_files.lay_out(tmp_path, OTHER[0], folders=('images',))
+    (tmp_path / 'train').mkdir()
+    assert find_coco(str(tmp_path))['train'].images == tmp_path / 'images'
+
+
+def test_file_names_may_have_folders_and_any_letters_and_come_late_in_the_file(tmp_path):
+    data = coco_files.content()
+    data['images'][0]['file_name'] = 'part "1"/ä\\b.png'
+    late = {'annotations': data['annotations'], 'categories': data['categories'], 'images': data['images']}
+    coco_files.lay_out(tmp_path, OTHER[1])
+    (tmp_path / OTHER[1]).write_text(json.dumps(late))
+    image = tmp_path / 'val' / 'part "1"' / 'ä\\b.png'
+    image.parent.mkdir(parents=True)
+    image.touch()
+    assert find_coco(str(tmp_path))['val'].images == tmp_path / 'val'
+
+
+def test_files_by_name(tmp_path):
+    coco_files.lay_out(tmp_path, 'a/one.json', 'b/two.json', folders=('photos', 'b/val'))
+    one, two = tmp_path / 'a/one.json', tmp_path / 'b/two.json'
+    expected = {'train': CocoPaths(one, tmp_path / 'photos'), 'val': CocoPaths(two, tmp_path / 'b/val')}
+    assert find_coco(f'{one}:{tmp_path / "photos"},{two}') == expected
+    assert find_coco(f'{one}:{tmp_path / "photos"}, {two}:{tmp_path / "b/val"}') == expected
+    assert find_coco(str(two)) == {'val': expected['val']}
+
+
+@pytest.mark.parametrize(
+    ('files', 'value', 'said'),
+    [
+        ((), '{}', r'no COCO data at .*expected annotations/instances_.*--data sample'),
+        ((), '{}/no.json', r'no annotations at .*no\.json'),
+        (('a.json',), ',{}/a.json', 'cannot make out'),
+        (('a.json',), '{0}/a.json,{0}/a.json,{0}/a.json', '3 COCO files in'),
+        (('a.json',), '{}/a.json', r'000\.png, the first image in .*a\.json, is not in'),
+        ((*OTHER, 'annotations/train_2.json'), '{}', r'2 files match .*train.* \(my_train_set.json, train_2.json\)'),
+        (('annotations/trainval.json',), '{}', r'trainval.json may be for training or for validation'),
+    ],
+)
+def test_what_is_not_found_or_ambiguous_is_named(tmp_path, files, value, said):
+    coco_files.lay_out(tmp_path, *files)
+    with pytest.raises(UserError, match=said) as error:
+        find_coco(value.format(tmp_path))
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('text', ['', '{"images": []}'])
+def test_a_file_that_names_no_image(tmp_path, text):
+    coco_files.lay_out(tmp_path, OTHER[0])
+    (tmp_path / OTHER[0]).write_text(text)
+    with pytest.raises(UserError, match=r'my_train_set\.json names no images'):
+        find_coco(str(tmp_path))
+
+
+# -- errors that say where the data lie
+
+
+@pytest.mark.parametrize(
+    ('files', 'given', 'said'),
+    [
+        (COCO, '', '{root} holds COCO files one level deeper, in {root}/data: give --data {root}/data'),
+        (ROBOFLOW, 'data/train', '{root}/data/train is the train folder of a data set itself: give the folder around'),
+        (COCO, 'data/annotations', 'give the folder around it, --data {root}/data'),
+        (COCO, 'data/images/train2017', 'is the images/train2017 folder of a data set itself: .* --data {root}/data'),
+        (('a.json', 'b.json'), 'data', '{root}/data holds a.json, b.json: say which with --data TRAIN.json:IMAGES'),
+        (('train/cat/1.jpg',), 'data', '{root}/data holds class folders in train/ and val/: take a classification'),
+        (('images/val/1.jpg', 'annotations/val/1.png'), 'data', 'holds images/ .* with masks: take a config of a seg'),
+    ],
+)
+def test_an_error_says_where_the_data_lie(tmp_path, files, given, said):
+    touch(tmp_path / 'data', *files, 'images/train2017/', 'train/')
+    with pytest.raises(NoData, match=said.format(root=tmp_path)) as error:
+        find_coco(str(tmp_path / given))
+    assert 'no COCO data at' in str(error.value) and '\n' not in str(error.value)

@@ -1,0 +1,101 @@
+"""Image/mask folders: which files belong together, and errors that say where the data lie."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from convnext_dense.data.segmentation.find import find_masks
+from convnext_dense.errors import NoData, UserError
+from tests.helpers.layouts import touch
+from tests.helpers.mask_folder import draw_labels, save, write_mask_folder
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_mask_folder(tmp_path / 'data')
+
+
+def mask(root, number: int = 1):
+    return root / 'annotations' / 'training' / f'{number:02d}.png'
+
+
+def image(root, number: int = 1):
+    return root / 'images' / 'training' / f'{number:02d}.png'
+
+
+@pytest.mark.parametrize('names', [('training', 'validation'), ('train', 'val')])
+def test_images_and_masks_of_one_name_belong_together(tmp_path, names):
+    root = write_mask_folder(tmp_path, names=names)
+    save(root / 'images' / names[0] / 'town' / 'a.b.jpeg', np.zeros((40, 56, 3), np.uint8))
+    save(root / 'annotations' / names[0] / 'town' / 'a.b.png', draw_labels(9))
+    for name in ('Thumbs.db', '._00.png'):
+        (root / 'images' / names[0] / name).touch()
+    pairs = find_masks(root, 'training')
+    assert [os.path.relpath(file, root) for file in pairs[1]] == [
+        f'images/{names[0]}/01.png',
+        f'annotations/{names[0]}/01.png',
+    ]
+    assert [os.path.basename(file) for file in pairs[4]] == ['a.b.jpeg', 'a.b.png']
+    assert len(pairs) == 5
+    assert len(find_masks(root, 'validation')) == 2
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'said'),
+    [
+        (lambda root: shutil.rmtree(root), 'no data at .*data: expected .*--data PATH'),
+        (lambda root: shutil.rmtree(root / 'images'), 'no data at .*images/training: expected .*--data PATH'),
+        (lambda root: shutil.rmtree(root / 'annotations'), 'no data at .*annotations/training: expected'),
+        (lambda root: [p.unlink() for p in root.glob('images/*/*')], 'images/training holds no images'),
+        (lambda root: mask(root).unlink(), r'1 of 4 images in .*images/training have no mask in .*: 01; add'),
+        (lambda root: [p.unlink() for p in mask(root).parent.iterdir()], '4 of 4 images .*: 00, 01, 02, ...; add'),
+        (lambda root: mask(root).rename(mask(root).with_suffix('.jpg')), '1 of 4 images .* have no mask'),
+        (lambda root: shutil.copy(image(root), image(root).with_suffix('.bmp')), '01.bmp and .*01.png .* a mask'),
+    ],
+)
+def test_a_wrong_layout_is_named(root, spoil, said):
+    spoil(root)
+    with pytest.raises(UserError, match=said):
+        find_masks(root, 'training')
+
+
+def test_a_split_that_does_not_exist_is_named(root):
+    with pytest.raises(UserError, match="'testing' does not exist"):
+        find_masks(root, 'testing')
+
+
+def test_masks_without_an_image_are_counted_and_left_out(root, caplog):
+    image(root, 0).unlink()
+    image(root, 3).unlink()
+    assert len(find_masks(root, 'training')) == 2
+    assert '2 of 4 masks in' in caplog.text
+    assert 'left out: 00, 03' in caplog.text
+
+
+GOOD = ('images/training/1.jpg', 'annotations/training/1.png', 'images/validation/2.jpg')
+
+
+@pytest.mark.parametrize(
+    ('files', 'given', 'said'),
+    [
+        (GOOD, '', '{root} holds images/ .* one level deeper, in {root}/data: give --data {root}/data$'),
+        (GOOD, 'data/images', '{root}/data/images is the images folder of a data set itself: .*, --data {root}/data$'),
+        (GOOD, 'data/annotations/training', 'is the annotations/training folder .* around it, --data {root}/data$'),
+        (
+            ('images/train/1.jpg', 'masks/train/1.png'),
+            'data',
+            'holds masks/ beside images/: rename it to annotations/$',
+        ),
+        (('images/1.jpg', 'annotations/1.png'), 'data', 'images and masks that are in no split: move each into'),
+        (('train/cat/1.jpg',), 'data', '{root}/data holds class folders in train/ and val/: take a classification c'),
+        (('train/_annotations.coco.json',), 'data', 'holds COCO files: take a config of a detector'),
+        (('notes.txt',), 'data', 'give another root with --data PATH, or take --data sample, which needs no data$'),
+    ],
+)
+def test_an_error_says_where_the_data_lie(tmp_path, files, given, said):
+    touch(tmp_path / 'data', *files)
+    with pytest.raises(NoData, match=said.format(root=tmp_path)) as error:
+        find_masks(tmp_path / given, 'training')
+    assert 'expected images/' in str(error.value) and '\n' not in str(error.value)

@@ -1,0 +1,80 @@
+"""The contract: a new task needs only its own methods, and says what it can't do."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from convnext_dense.errors import UserError
+from convnext_dense.export.graphs import Graph
+from convnext_dense.tasks import TASKS, Task
+from convnext_dense.tasks.base import rows_of_head
+
+
+class Pretraining(Task):
+    """A task without predictions for images."""
+
+    name = 'pretraining'
+    model_name = 'autoencoder'
+
+    def point_at(self, cfg, root):
+        pass
+
+    def count_classes(self, cfg):
+        return 0
+
+    def read_records(self, datasets):
+        raise NotImplementedError
+
+    def draw_record(self, data, record, title, fault):
+        raise NotImplementedError
+
+    def draw_comparison(self, output, metainfo):
+        raise NotImplementedError
+
+    def counted_shape(self, cfg):
+        return (224, 224)
+
+
+@pytest.mark.parametrize(
+    ('call', 'problem'),
+    [
+        (lambda task: task.input_shape(None), 'gives no predictions for images'),
+        (lambda task: task.build_transform(None), 'gives no predictions for images'),
+        (lambda task: task.normalization(None, None), 'gives no predictions for images'),
+        (lambda task: task.prepare(None, np.zeros((1, 1, 3), np.uint8), None), 'gives no predictions for images'),
+        (lambda task: task.predict(None, [], None), 'gives no predictions for images'),
+        (lambda task: task.build_graph(nn.Identity(), None), 'has nothing to export'),
+        (lambda task: task.build_graph(nn.Identity(), None, 'logits'), 'has nothing to export'),
+        (lambda task: task.random_sample(None, (1, 1), 1), 'is not measured'),
+        (lambda task: task.comparable_outputs(None, None, []), 'is not measured'),
+    ],
+)
+def test_a_task_says_what_it_has_not(call, problem):
+    with pytest.raises(UserError, match=f'^a model for pretraining {problem}.*: take a config of another task$'):
+        call(Pretraining())
+
+
+def test_defaults_of_a_task_without_more():
+    task = Pretraining()
+    assert task.count_head_classes({'head.weight': torch.zeros(3, 4)}) is None
+    assert task.run_counted(nn.Identity(), torch.zeros(1)) == 'the whole forward pass'
+    assert (task.exports, task.extra_files, task.count_column, task.has_techniques) == ((), (), None, False)
+
+
+@pytest.mark.parametrize('task', TASKS.values(), ids=TASKS)
+def test_every_export_has_a_graph_of_its_own(task):
+    graphs = [task.graph_class(output) for output in task.exports]
+    assert len(set(graphs)) == len(graphs) > 1
+    assert all(issubclass(graph, Graph) for graph in graphs)
+    assert next(iter(graphs[0].outputs)) in (task.exports[0], 'boxes')
+    with pytest.raises(
+        UserError, match=rf'^--task-output none: a model for {task.name} has {", ".join(task.exports)}$'
+    ):
+        task.build_graph(None, None, 'none')
+
+
+def test_the_rows_of_a_head_are_found_by_the_end_of_its_name():
+    state = {'overhead.weight': torch.zeros(2, 4), 'module.head.weight': torch.zeros(3, 4)}
+    assert rows_of_head(state, 'head.weight') == 3
+    assert rows_of_head({'overhead.weight': torch.zeros(2, 4)}, 'head.weight') is None

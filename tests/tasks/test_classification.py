@@ -1,0 +1,37 @@
+"""Classification: an image folder's classes, and the numbers that go in and out of a classifier."""
+
+import numpy as np
+import pytest
+
+from convnext_dense.config.read import read_config
+from convnext_dense.tasks.classification import ClassificationTask
+from tests.conftest import write_image_folder
+
+TASK = ClassificationTask()
+
+
+def test_a_config_is_pointed_at_an_image_folder_and_read(tmp_path):
+    root = write_image_folder(tmp_path / 'images')
+    cfg = read_config('configs/classification/convnext_a.py', needs_data=False)
+    TASK.point_at(cfg, str(root))
+    assert {loader.dataset.root for loader in (cfg.train_dataloader, cfg.val_dataloader)} == {str(root)}
+    assert TASK.count_classes(cfg) == 3
+    data = TASK.read_data(cfg)
+    assert (data.classes, [split.name for split in data.splits]) == (['blue', 'green', 'red'], ['train', 'val'])
+    record = data.splits[1].images[-1]
+    good, bad = (TASK.draw_record(data, record, 'a title', fault) for fault in ('', 'a fault'))
+    assert bad.shape[0] == good.shape[0] + 25  # a line more
+    assert (bad == (207, 34, 46)).all(axis=-1).any() and not (good == (207, 34, 46)).all(axis=-1).any()
+
+
+def test_input_and_normalization_are_the_configs():
+    options = {'test_dataloader.dataset.transform.input_size': 96}
+    cfg = read_config('configs/classification/convnext_a.py', options, needs_data=False)
+    assert TASK.input_shape(cfg) == TASK.counted_shape(cfg) == (96, 96)
+    transform = TASK.build_transform(cfg.test_dataloader.dataset)
+    mean, std = TASK.normalization(None, transform)
+    assert mean.tolist() == pytest.approx([123.675, 116.28, 103.53])
+    assert std.tolist() == pytest.approx([58.395, 57.12, 57.375])
+    prepared = TASK.prepare(transform, np.full((50, 70, 3), (124, 116, 104), np.uint8), 'a.jpg')
+    assert prepared.path == 'a.jpg' and prepared.tensor.shape == (3, 96, 96)
+    assert abs(prepared.tensor).max() < 0.02

@@ -1,0 +1,49 @@
+"""Detection: COCO files of a config, the shapes that a detector is tested and counted at, drawn annotations."""
+
+import numpy as np
+import pytest
+
+from convnext_dense.config.read import read_config
+from convnext_dense.errors import NoData
+from convnext_dense.results.drawing import palette
+from convnext_dense.tasks.detection import DetectionTask, draw_annotations
+from tests.helpers import coco_files
+
+TASK = DetectionTask()
+CONFIG = 'configs/det/cascade_convnext_a_coco.py'
+
+
+def test_a_config_is_pointed_at_coco_files_and_read(tmp_path):
+    cfg = read_config(CONFIG, needs_data=False)
+    coco_files.write(tmp_path, coco_files.content(), 'train')
+    with pytest.raises(NoData, match='no val annotations at'):
+        TASK.point_at(cfg, str(tmp_path))
+    coco_files.write(tmp_path, coco_files.content(), 'val')
+    TASK.point_at(cfg, str(tmp_path))
+    assert cfg.train_dataloader.dataset.annotations != cfg.val_dataloader.dataset.annotations
+    assert cfg.test_dataloader.dataset.annotations == cfg.val_dataloader.dataset.annotations
+    assert TASK.count_classes(cfg) == 3
+    data = TASK.read_data(cfg)
+    assert [len(split.images) for split in data.splits] == [4, 4]
+
+
+def test_a_detector_is_tested_at_the_largest_landscape_image_and_counted_as_published():
+    cfg = read_config(CONFIG, needs_data=False)
+    assert TASK.input_shape(cfg) == (800, 1344)  # of 1333 x 800, up to a multiple of the stride
+    assert TASK.counted_shape(cfg) == (800, 1280)
+
+
+def test_annotations_are_drawn_at_their_places_in_the_colors_of_their_classes():
+    image = np.full((600, 700, 3), 100, np.uint8)
+    instances = [
+        {'bbox': [50, 100, 150, 200], 'bbox_label': 1, 'ignore_flag': 0},
+        {'bbox': [300, 300, 400, 500], 'bbox_label': 0, 'ignore_flag': 1},
+    ]
+    drawn = draw_annotations(image, instances, ['cat', 'dog'])
+    for label, (x1, y1, x2, y2) in ((1, (50, 100, 150, 200)), (0, (300, 300, 400, 500))):
+        assert (drawn[y2 - 1, x1:x2] == palette(2)[label]).all()
+        assert (drawn[(y1 + y2) // 2, (x1 + x2) // 2] == 100).all()
+    corners = [300, 300, 400, 300, 400, 500, 300, 500]
+    masks = [[[50, 100, 150, 100, 150, 200, 50, 200]], [corners]]
+    masked = draw_annotations(image, [{**i, 'mask': m} for i, m in zip(instances, masks, strict=True)], ['cat', 'dog'])
+    assert np.abs(masked[400, 350] - (0.55 * 100 + 0.45 * palette(2)[0])).max() <= 0.5
