@@ -25,7 +25,7 @@ class RunFacts(TypedDict):
 
 
 class Meta(TypedDict, total=False):
-    """Facts about a checkpoint. One more key, ``convnext_dense``, is the version of this package that trained it."""
+    """Facts about a checkpoint."""
 
     epoch: int
     """Epochs done."""
@@ -35,6 +35,8 @@ class Meta(TypedDict, total=False):
     experiment_name: str
     time: str
     """Local time of writing, ``2025-01-31 12:00:00``."""
+    convnext_dense: str
+    """Version of this package that trained it; its presence tells :mod:`..weights.loading` where weights are from."""
     cfg: str
     """The config's text, for people; it is never executed."""
     final_norm_eps: float | None

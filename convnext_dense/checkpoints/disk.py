@@ -53,13 +53,13 @@ def check_space(work_dir: str, size: int, present: int, keep: int) -> str | None
     has = f'the disk of work dir {work_dir} has {format_bytes(free)} free'
     if free < size * max(1, 2 - present):
         raise UserError(
-            f'{has}, and one checkpoint takes {format_bytes(size)}: there must be room for two, since the old one stays '
-            'until the new one is complete; make room, or choose another with --work-dir'
+            f'{has}, and one checkpoint takes {format_bytes(size)}: there must be room for two, since the old one '
+            'stays until the new one is complete; make room, or choose another with --work-dir'
         )
     if free < size * max(1, keep + 1 - present):
         return (
-            f'{has}, one checkpoint takes {format_bytes(size)}, and the run keeps {keep} and writes the next before it '
-            'deletes one: keep fewer with --cfg-options default_hooks.checkpoint.keep=N'
+            f'{has}, one checkpoint takes {format_bytes(size)}, and the run keeps {keep} and writes the next before '
+            'it deletes one: keep fewer with --cfg-options default_hooks.checkpoint.keep=N'
         )
     return None
 

@@ -54,7 +54,7 @@ class SeededSampler(Sampler):
         self._total_batch = total
 
     def start_after(self, samples: int) -> None:
-        """Start epochs after so many samples, which all processes together have drawn before; 0 starts at the first."""
+        """Start epochs after the samples that all processes together have drawn before a run was interrupted."""
         self._done = samples
 
     @property

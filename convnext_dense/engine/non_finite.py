@@ -43,7 +43,7 @@ class NonFiniteGuard:
 
     All processes decide alike. A step that is not taken leaves weights, buffers and the optimizer as they were before
     it; its images are named, and all of them are listed in ``not_finite.csv`` of the log folder. The fp16 scaler may
-    skip a step now and then, in search of its scale; to skip :data:`MAX_SCALER_SKIPS` in a row is an error like any other.
+    skip a step now and then, in search of its scale; more than :data:`MAX_SCALER_SKIPS` in a row are errors.
 
     Args:
         runner: the runner.
@@ -111,14 +111,14 @@ class NonFiniteGuard:
             return
         earlier = f' ({skipped} such step{"s were" if skipped > 1 else " was"} skipped before)' if skipped else ''
         raise UserError(
-            f'{finding}{earlier}: the weights are still those before this step, and none were saved after them; look at '
-            f'these images and their annotations, or go on without up to N such steps: --resume --skip-nan N'
+            f'{finding}{earlier}: the weights are still those before this step, and none were saved after them; look '
+            f'at these images and their annotations, or go on without up to N such steps: --resume --skip-nan N'
         )
 
     def _list_images(
         self, step: int, what: str, losses: Sequence[Tensor], paths: Sequence[Sequence[str]]
     ) -> list[str]:
-        """Append to the CSV file, and return, the images of all processes: of batches with a non-finite loss, or all."""
+        """List the images of all processes in the CSV file: those of batches with a non-finite loss, else all."""
         own = [(loss.item(), list(of_batch)) for loss, of_batch in zip(losses, paths, strict=True)]
         batches = [(process, *batch) for process, part in enumerate(all_gather_object(own)) for batch in part]
         if what == 'loss':

@@ -12,15 +12,14 @@ from mmengine.logging import HistoryBuffer
 
 from ..checkpoints import files as checkpoints
 from ..checkpoints import manifest, resume
-from ..checkpoints.content import RESUMABLE, Checkpoint, plain, to_cpu
+from ..checkpoints.content import RESUMABLE, Checkpoint, Meta, plain, to_cpu
 from ..compat import mmengine_internals as internals
 from ..errors import UserError
 from ..version import __version__
 from ..weights.hub_config import final_norm_eps
-from ..weights.loading import VERSION_KEY
 
 
-def collect(runner: Any, meta: Mapping[str, Any], optimizer: bool, schedulers: bool, config_text: str) -> Checkpoint:
+def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_text: str) -> Checkpoint:
     """Collect the state of a run into the content of a checkpoint.
 
     Args:
@@ -31,17 +30,18 @@ def collect(runner: Any, meta: Mapping[str, Any], optimizer: bool, schedulers: b
         config_text: the config, for people.
     """
     hub = runner.message_hub
+    full_meta: Meta = {
+        'run': resume.run_facts(runner),
+        'experiment_name': runner.experiment_name,
+        'time': time.strftime('%Y-%m-%d %H:%M:%S'),
+        'convnext_dense': __version__,
+        'cfg': config_text,
+        'final_norm_eps': final_norm_eps(runner.bare_model),
+        'dataset_meta': plain(getattr(runner.train_dataloader.dataset, 'metainfo', {})),
+    }
+    full_meta.update(meta)
     content: Checkpoint = {
-        'meta': {  # type: ignore[typeddict-unknown-key]
-            'run': resume.run_facts(runner),
-            'experiment_name': runner.experiment_name,
-            'time': time.strftime('%Y-%m-%d %H:%M:%S'),
-            VERSION_KEY: __version__,
-            'cfg': config_text,
-            'final_norm_eps': final_norm_eps(runner.bare_model),
-            'dataset_meta': plain(getattr(runner.train_dataloader.dataset, 'metainfo', {})),
-            **meta,
-        },
+        'meta': full_meta,
         'state_dict': to_cpu(runner.bare_model.state_dict()),
         'runtime_info': plain(hub.runtime_info),
         'log_scalars': {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import islice
 from typing import NamedTuple
 
 from torch.utils.data import DataLoader
@@ -61,6 +61,13 @@ def plan_batches(images: int, per_process: int, processes: int, total: int | Non
     return BatchPlan(per_process, processes, accumulation, wanted)
 
 
+def prepend(first: dict, rest: Iterator[dict]) -> Iterator[dict]:
+    """Yield a batch before the others without keeping it in memory until the end, as ``itertools.chain`` does."""
+    yield first
+    del first
+    yield from rest
+
+
 class AccumulatedLoader:
     """A data loader that yields ``accumulation`` batches at a time; every other attribute is the loader's own.
 
@@ -81,7 +88,7 @@ class AccumulatedLoader:
             first = next(batches, None)  # fetched here, so that waiting for it counts as data time
             if first is None:
                 return  # the rest of an epoch that was interrupted
-            of_step = chain([first], islice(batches, self.accumulation - 1))
+            of_step = prepend(first, islice(batches, self.accumulation - 1))
             del first  # or it would stay in memory for the whole step
             yield of_step
 

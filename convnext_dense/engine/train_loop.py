@@ -9,7 +9,6 @@ import math
 import random
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +23,7 @@ from ..errors import Stopped, UserError
 from ..registry import LOOPS
 from .non_finite import BackwardOnlyWrapper, NonFiniteGuard
 from .signals import StopRequest
-from .total_batch import AccumulatedLoader, plan_batches
+from .total_batch import AccumulatedLoader, plan_batches, prepend
 
 
 class StepRecord(NamedTuple):
@@ -187,9 +186,7 @@ class TrainLoop(EpochBasedTrainLoop):
             self._validate_if_due(self.epoch, self.max_epochs)
 
     def _validate_if_due(self, done: int, total: int) -> None:
-        if self.runner.val_loop is not None and (
-            done % self.val_interval == 0 or done == total or self.stop_training
-        ):
+        if self.runner.val_loop is not None and (done % self.val_interval == 0 or done == total or self.stop_training):
             self.runner.val_loop.run()
             self.runner.model.train()
 
@@ -205,7 +202,7 @@ class TrainLoop(EpochBasedTrainLoop):
         """
         first = next(data_batch)
         self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=first)
-        batches = chain([first], data_batch)
+        batches = prepend(first, data_batch)
         del first  # or it would stay in memory for the whole step
         seed = sample_seed(self.runner.seed, self.iter, 0)  # Mixup and drop path draw from the global generators
         random.seed(seed)
@@ -229,7 +226,8 @@ class TrainLoop(EpochBasedTrainLoop):
         self.last_step = StepRecord(taken, paths, skipped_images)
         self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=batch, outputs=losses)
         internals.set_progress(self, self.epoch, self.iter + 1)
-        return stop_requested
+        alone = get_world_size() == 1  # has nobody to agree with: its signal may come until here
+        return self.request.number > 0 if alone else stop_requested
 
     def _over_processes(self, losses: dict[str, Tensor], norm: Tensor) -> tuple[dict[str, Tensor], Tensor, bool]:
         """Average losses and gradient norm over all processes and collect requests to stop, in one reduction.

@@ -14,9 +14,9 @@ from ..registry import OPTIM_WRAPPERS
 
 @OPTIM_WRAPPERS.register_module()
 class BF16OptimWrapper(OptimWrapper):
-    """Runs the forward pass under bfloat16 autocast on the model's device.
+    """Optimizer wrapper that runs the forward pass under bfloat16 autocast on the model's device.
 
-    bfloat16 has float32's range, so there is no loss scaling. (mmengine's own wrapper asserts an accelerator.)
+    bfloat16 has float32's range, so there is no loss scaling. mmengine's own wrapper does not work on CPUs.
     """
 
     @contextmanager

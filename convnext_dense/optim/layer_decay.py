@@ -1,4 +1,4 @@
-"""Parameter groups: layer-wise lr decay, and what weight decay leaves alone."""
+"""Parameter groups: layer-wise lr decay, and parameters without weight decay."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
 class Group(NamedTuple):
-    """Parameters that are trained alike."""
+    """Parameters with the same lr and weight decay."""
 
     layer_id: int | None  # None where the lr does not decay with depth
     lr_scale: float
@@ -39,22 +39,22 @@ class LayerDecayConstructor:
     A parameter's lr is ``lr_scale = decay_rate^(num_layers + 1 - layer_id)`` times the optimizer's. The layer ids come
     from the backbone, a module anywhere in the model with ``layer_id(name, scheme, num_layers)`` and
     ``num_layers(scheme)``; necks, heads and the norms of the backbone's outputs have ``num_layers + 1``, so scale 1.
-    Weight decay leaves alone every bias and 1-D parameter, and LayerScale's and GRN's by their names. Frozen
-    parameters are left out. These are the official rules (github.com/facebookresearch/ConvNeXt, ``optim_factory.py``
+    There is no weight decay for biases and other 1-D parameters, nor for LayerScale's and GRN's, which are known by
+    their names. Frozen parameters are in no group. These are the official rules (github.com/facebookresearch/ConvNeXt, ``optim_factory.py``
     and the optimizer constructors of its detection and segmentation parts).
 
     Args:
         optim_wrapper_cfg: config of the optimizer wrapper, with the optimizer's under ``optimizer``.
-        paramwise_cfg: all of it optional:
+        paramwise_cfg: all keys are optional:
 
             - ``decay_rate``, in (0, 1]; without it all layers have one lr.
             - ``scheme``: ``'layer_wise'``, ``'stage_wise'`` or ``'single'`` (each block by itself).
-            - ``num_layers``: the number that fits the backbone's depth, which is also the default; with
-              ``stage_wise`` any from the number of stages on, where it only widens the gap to the head.
+            - ``num_layers``: the number that fits the backbone's depth, which is also the default. With
+              ``stage_wise`` it may be any number from that of the stages on: a larger one lowers the backbone's lr.
             - ``norm_decay_mult``, ``bias_decay_mult``: factors on the weight decay of norms' and of the other biases.
               0 by default.
             - ``custom_keys``: ``{part of a name: dict(lr_mult=..., decay_mult=...)}``. The longest part that a name
-              contains counts; ``lr_mult`` multiplies ``lr_scale``, ``decay_mult`` overrides the other rules.
+              contains applies; ``lr_mult`` multiplies ``lr_scale``, ``decay_mult`` overrides the other rules.
 
     Raises:
         UserError: (a ValueError) if a rule is unknown or out of range, or the model has no layer ids.
@@ -67,7 +67,7 @@ class LayerDecayConstructor:
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         groups = parameter_groups(model, self.optimizer_cfg, self.rules)
-        MMLogger.get_current_instance().info(_in_words(groups))
+        MMLogger.get_current_instance().info(_summary(groups))
         params = [
             {
                 'params': list(group.parameters.values()),
@@ -84,10 +84,10 @@ class LayerDecayConstructor:
 
 
 def parameter_groups(model: nn.Module, optimizer: dict, rules: dict) -> list[Group]:
-    """The trained parameters in groups, from the stem to the heads.
+    """Collect the trained parameters in groups, from the stem to the heads.
 
     Args:
-        model: any model, in a distributed wrapper or not.
+        model: a model, in a distributed wrapper or not.
         optimizer: the optimizer's config, with ``lr`` and, unless it is 0, ``weight_decay``.
         rules: see ``paramwise_cfg`` of :class:`LayerDecayConstructor`.
 
@@ -131,7 +131,7 @@ def parameter_groups(model: nn.Module, optimizer: dict, rules: dict) -> list[Gro
 
 
 def _parameters(model: nn.Module) -> Iterator[tuple[str, Tensor, nn.Module]]:
-    """Each parameter once, with its name and the module that it is in."""
+    """Yield each parameter once, with its name and the module that it is in."""
     seen: set[int] = set()
     for prefix, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
@@ -150,14 +150,14 @@ def _decay_mult(name: str, parameter: Tensor, owner: nn.Module, rules: dict) -> 
 
 
 def _layer_ids(model: nn.Module, rules: dict) -> tuple[Callable[[str], int | None], int]:
-    """A function from a parameter's name to its layer id, and the number of layers."""
+    """Return a function from a parameter's name to its layer id, and the number of layers."""
     if not {'decay_rate', 'scheme', 'num_layers'} & rules.keys():
         return lambda name: None, 0
     absent = [key for key in ('decay_rate', 'scheme') if key not in rules]
     if absent:
         raise UserError(f'paramwise_cfg has no {absent[0]}: layer-wise lr decay takes decay_rate and scheme')
-    found = ((prefix, module) for prefix, module in model.named_modules() if hasattr(type(module), 'layer_id'))
-    prefix, backbone = next(found, ('', None))
+    candidates = ((prefix, module) for prefix, module in model.named_modules() if hasattr(type(module), 'layer_id'))
+    prefix, backbone = next(candidates, ('', None))
     if backbone is None:
         raise UserError(
             f'{type(model).__name__} has no layer ids: layer-wise lr decay takes a backbone with a method layer_id, '
@@ -200,10 +200,10 @@ def _check_rules(rules: dict[str, Any]) -> None:
             raise UserError(f'paramwise_cfg.custom_keys {key!r} takes {" and ".join(CUSTOM)}, not {unknown[0]!r}')
 
 
-def _in_words(groups: list[Group]) -> str:
+def _summary(groups: list[Group]) -> str:
     scales = {group.layer_id: group.lr_scale for group in groups if '_lr_x' not in group.name}
     named = ', '.join(f'layer_{i} x {scale:.3g}' for i, scale in scales.items() if i is not None)
-    line = f'{len(groups)} parameter groups; the lr in the log is '
+    line = f'{len(groups)} parameter groups; the lr in the log is that of '
     if not named:
-        return line + 'that of all layers'
-    return line + f"the optimizer's own, as of neck and heads; of it have {named}"
+        return f'{line}all layers'
+    return f'{line}neck and heads, and scaled by layer: {named}'

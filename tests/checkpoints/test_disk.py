@@ -1,4 +1,4 @@
-"""Room for checkpoints."""
+"""Disk space for checkpoints."""
 
 import shutil
 from types import SimpleNamespace

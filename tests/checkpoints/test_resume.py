@@ -1,4 +1,4 @@
-"""A run that was cut goes on exactly as it would have, or is refused."""
+"""An interrupted run continues exactly as it would have, or is refused."""
 
 import json
 import os
@@ -9,18 +9,25 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.optim import OptimWrapper, _ParamScheduler
+from mmengine.registry import PARAM_SCHEDULERS
 
 from convnext_dense.checkpoints import disk, lock
+from convnext_dense.checkpoints.content import plain
+from convnext_dense.checkpoints.resume import restore_schedulers
+from convnext_dense.compat.mmengine_internals import SCHEDULER_PROGRESS
 from convnext_dense.engine import EMA, Checkpoints, ValLoop
 from convnext_dense.engine.csv_log import read_scalars
+from convnext_dense.errors import UserError
 from tests.conftest import write_image_folder
+from tests.helpers import toy
 from tests.helpers.small_run import BY_EPOCH, BY_STEP, differences, outcome, train, write_config
 
 TWO_WORKERS = ('train_dataloader.num_workers=2',)
 
 
 class Killed(BaseException):
-    """As near as one process comes to kill -9; tests/test_faults.py has the real one."""
+    """Stand-in for kill -9 inside one process; tests/e2e/test_faults.py has the real one."""
 
 
 @pytest.fixture(scope='module')
@@ -39,16 +46,16 @@ def by_step(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='module')
-def whole(by_epoch, data, tmp_path_factory) -> Path:
-    """A run that nothing cut."""
-    work_dir = tmp_path_factory.mktemp('runs') / 'whole'
+def uncut(by_epoch, data, tmp_path_factory) -> Path:
+    """A run that was not interrupted."""
+    work_dir = tmp_path_factory.mktemp('runs') / 'uncut'
     assert train(by_epoch, data, work_dir) == 0
     return work_dir
 
 
 @pytest.fixture
 def in_step(monkeypatch):
-    """What happens inside a step, after the weights have moved."""
+    """Do something inside a step, after the weights have moved."""
 
     def set_(step: int, action) -> None:
         def after_train_iter(self, runner, *args, original=EMA.after_train_iter, **kwargs):
@@ -74,7 +81,7 @@ def pths(work_dir: Path) -> set[str]:
     return {path.name for path in work_dir.glob('*.pth')}
 
 
-def test_a_run_by_epochs_goes_on_exactly(by_epoch, data, whole, tmp_path, in_step, monkeypatch, capsys):
+def test_a_run_by_epochs_goes_on_exactly(by_epoch, data, uncut, tmp_path, in_step, monkeypatch, capsys):
     """Stopped inside an epoch, inside a validation, and killed inside a step; with workers and without."""
     work_dir = tmp_path / 'cut'
     in_step(4, send(signal.SIGTERM))
@@ -100,13 +107,13 @@ def test_a_run_by_epochs_goes_on_exactly(by_epoch, data, whole, tmp_path, in_ste
     with pytest.raises(Killed):
         train(by_epoch, data, work_dir, '--resume')
     assert train(by_epoch, data, work_dir, '--resume', 'auto') == 0
-    assert not differences(outcome(whole), outcome(work_dir))
-    assert pths(work_dir) == pths(whole) == {'epoch_2.pth', 'epoch_3.pth', 'best.pth'}
+    assert not differences(outcome(uncut), outcome(work_dir))
+    assert pths(work_dir) == pths(uncut) == {'epoch_2.pth', 'epoch_3.pth', 'best.pth'}
 
 
 def test_a_run_by_steps_goes_on_exactly(by_step, data, tmp_path, in_step):
-    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
-    assert train(by_step, data, whole, options=TWO_WORKERS) == 0
+    uncut, cut = tmp_path / 'uncut', tmp_path / 'cut'
+    assert train(by_step, data, uncut, options=TWO_WORKERS) == 0
     in_step(4, send(signal.SIGUSR1))  # at the end of step 4 it would be saved and validated
     assert train(by_step, data, cut) == 128 + signal.SIGUSR1
     assert pths(cut) == {'iter_2.pth', 'iter_4.pth'}
@@ -117,7 +124,7 @@ def test_a_run_by_steps_goes_on_exactly(by_step, data, tmp_path, in_step):
     assert train(by_step, data, cut, '--resume') == 143
     assert pths(cut) == {'iter_6.pth', 'iter_7.pth', 'best.pth'}
     assert train(by_step, data, cut, '--resume') == 0
-    assert not differences(outcome(whole), outcome(cut))
+    assert not differences(outcome(uncut), outcome(cut))
 
 
 def copy(work_dir: Path, to: Path, *without: str) -> Path:
@@ -127,20 +134,20 @@ def copy(work_dir: Path, to: Path, *without: str) -> Path:
     return to
 
 
-def test_a_damaged_newest_is_passed_over_in_a_work_dir_that_was_moved(by_epoch, data, whole, tmp_path, capsys):
-    moved = copy(whole, tmp_path / 'moved')
+def test_a_damaged_newest_is_passed_over_in_a_work_dir_that_was_moved(by_epoch, data, uncut, tmp_path, capsys):
+    moved = copy(uncut, tmp_path / 'moved')
     newest = bytearray((moved / 'epoch_3.pth').read_bytes())
     newest[len(newest) // 2] ^= 1
     (moved / 'epoch_3.pth').write_bytes(newest)
     (moved / '.123.epoch_4.pth').write_bytes(b'half')
     (moved / '.123.checkpoints.json').write_text('{')
-    assert (moved / 'last_checkpoint').read_text() == str(whole / 'epoch_3.pth')  # it is not there any more
+    assert (moved / 'last_checkpoint').read_text() == str(uncut / 'epoch_3.pth')  # it is not there any more
     assert train(by_epoch, data, moved, '--resume') == 0
     said = capsys.readouterr().out
     assert f'resumed from {moved}/epoch_2.pth' in said
     assert (moved / 'last_checkpoint').read_text() == str(moved / 'epoch_3.pth')
     assert not list(moved.glob('.123.*'))
-    assert not differences(outcome(whole), outcome(moved))
+    assert not differences(outcome(uncut), outcome(moved))
     manifest = json.loads((moved / 'checkpoints.json').read_text())
     assert manifest.keys() == {'epoch_2.pth', 'epoch_3.pth', 'best.pth'}
     assert [manifest[f'epoch_{n}.pth']['step'] for n in (2, 3)] == [6, 9]
@@ -156,37 +163,37 @@ def test_a_damaged_newest_is_passed_over_in_a_work_dir_that_was_moved(by_epoch, 
         ((), ('optim_wrapper.optimizer.lr=2e-3',), 'had another learning rate'),
     ],
 )
-def test_what_would_change_the_steps_that_are_left_is_refused(by_epoch, data, whole, arguments, options, said, capsys):
-    before = {path: path.stat().st_mtime_ns for path in whole.glob('*.pth')}
-    assert train(by_epoch, data, whole, '--resume', *arguments, options=options) == 2
+def test_what_would_change_the_steps_that_are_left_is_refused(by_epoch, data, uncut, arguments, options, said, capsys):
+    before = {path: path.stat().st_mtime_ns for path in uncut.glob('*.pth')}
+    assert train(by_epoch, data, uncut, '--resume', *arguments, options=options) == 2
     error = capsys.readouterr().err
     assert said in error
     assert '--pretrained' in error
-    assert {path: path.stat().st_mtime_ns for path in whole.glob('*.pth')} == before
+    assert {path: path.stat().st_mtime_ns for path in uncut.glob('*.pth')} == before
 
 
-def test_going_back_behind_checkpoints_that_stay_is_refused(by_epoch, data, whole, tmp_path, capsys):
-    work_dir = copy(whole, tmp_path / 'w')
+def test_going_back_behind_checkpoints_that_stay_is_refused(by_epoch, data, uncut, tmp_path, capsys):
+    work_dir = copy(uncut, tmp_path / 'w')
     assert train(by_epoch, data, work_dir, '--resume', str(work_dir / 'epoch_2.pth')) == 2
     said = capsys.readouterr().err
     assert f'epoch_2.pth is not the newest checkpoint in {work_dir}, which has epoch_3.pth: move them away' in said
     (work_dir / 'epoch_3.pth').write_bytes(b'damaged')  # --resume would not take this one either
     assert train(by_epoch, data, work_dir, '--resume', str(work_dir / 'epoch_2.pth')) == 0
-    assert not differences(outcome(whole), outcome(work_dir))
+    assert not differences(outcome(uncut), outcome(work_dir))
 
 
-def test_other_data_is_refused(by_epoch, whole, tmp_path, capsys):
+def test_other_data_is_refused(by_epoch, uncut, tmp_path, capsys):
     fewer = write_image_folder(tmp_path / 'fewer', train=9, val=2)
-    assert train(by_epoch, fewer, whole, '--resume') == 2
+    assert train(by_epoch, fewer, uncut, '--resume') == 2
     assert 'the run had 24 training images, and now has 27' in capsys.readouterr().err
 
 
-def test_the_same_total_batch_in_another_way_goes_on(by_epoch, data, whole, tmp_path, capsys):
-    work_dir = copy(whole, tmp_path / 'w', 'epoch_3.pth')
+def test_the_same_total_batch_in_another_way_goes_on(by_epoch, data, uncut, tmp_path, capsys):
+    work_dir = copy(uncut, tmp_path / 'w', 'epoch_3.pth')
     assert train(by_epoch, data, work_dir, '--resume', options=('train_dataloader.batch_size=4',)) == 0
     said = capsys.readouterr().out
     assert 'the run had a total batch 8 = 8 per process x 1 process x 1 accumulated, and now has' in said
-    own, other = (outcome(folder) for folder in (whole, work_dir))
+    own, other = (outcome(folder) for folder in (uncut, work_dir))
     assert own['log']['train/lr'] == other['log']['train/lr']
     assert own['epoch_3.pth']['param_schedulers'] == other['epoch_3.pth']['param_schedulers']
 
@@ -201,21 +208,21 @@ def test_auto_starts_where_there_is_nothing_and_not_where_all_is_damaged(by_epoc
     assert 'no intact checkpoint in' in capsys.readouterr().err
 
 
-def test_a_second_run_in_a_work_dir_is_refused(by_epoch, data, whole, tmp_path, monkeypatch, capsys):
+def test_a_second_run_in_a_work_dir_is_refused(by_epoch, data, uncut, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(lock, 'TIMEOUT', 0)
-    held = lock.acquire(whole)
-    before = set(whole.rglob('*'))
-    assert train(by_epoch, data, whole, '--resume') == 2
+    held = lock.acquire(uncut)
+    before = set(uncut.rglob('*'))
+    assert train(by_epoch, data, uncut, '--resume') == 2
     assert 'another run is going on in work dir' in capsys.readouterr().err
-    assert set(whole.rglob('*')) == before
+    assert set(uncut.rglob('*')) == before
     held.release()
-    lock.acquire(whole).release()
+    lock.acquire(uncut).release()
 
 
 def test_a_disk_without_room_for_two_checkpoints_is_refused_before_the_first_step(
-    by_epoch, data, whole, tmp_path, monkeypatch, capsys
+    by_epoch, data, uncut, tmp_path, monkeypatch, capsys
 ):
-    content = torch.load(whole / 'epoch_3.pth', weights_only=True)
+    content = torch.load(uncut / 'epoch_3.pth', weights_only=True)
     size = disk.tensor_bytes(content)
     free = SimpleNamespace(free=2 * size - 10 * len(content['optimizer']['state']))  # the moments' counters are small
     monkeypatch.setattr(shutil, 'disk_usage', lambda _: free)
@@ -251,3 +258,100 @@ def test_a_full_disk_keeps_every_old_file(by_epoch, data, tmp_path, monkeypatch,
     assert pths(tmp_path) == {'epoch_1.pth', 'best.pth'}
     assert not list(tmp_path.glob('.*.pth'))
     assert torch.load(tmp_path / 'epoch_1.pth', weights_only=True)['meta']['iter'] == 3
+
+
+# ------------------------------------------------------------------ schedulers
+
+SETTINGS = {
+    'Constant': dict(factor=0.5, end=6),
+    'CosineAnnealing': dict(T_max=8, eta_min=0.01),
+    'CosineRestart': dict(periods=[3, 4, 5], restart_weights=[1, 0.5, 0.2], eta_min=0.0),
+    'Exponential': dict(gamma=0.8),
+    'Linear': dict(start_factor=0.2, end=7),
+    'MultiStep': dict(milestones=[3, 6, 6, 7], gamma=0.5),
+    'OneCycle': dict(eta_max=0.5, total_steps=12),
+    'Poly': dict(power=2.0, end=9),
+    'ReduceOnPlateau': dict(monitor='score', rule='greater', factor=0.5, patience=1),
+    'Step': dict(step_size=2, gamma=0.5),
+}
+SCORES = (1.0, 2.0, 1.5, 1.0, 1.0, 1.0, 3.0, 2.0, 2.0, 2.0)
+SCHEDULERS = sorted(name for name, one in PARAM_SCHEDULERS.module_dict.items() if issubclass(one, _ParamScheduler))
+
+
+def parameter_of(name: str) -> str:
+    return 'momentum' if name.endswith('Momentum') else 'lr'
+
+
+def scheduled(name: str):
+    """An optimizer wrapper and its scheduler, by the name that mmengine registers it with."""
+    weights = [torch.nn.Parameter(torch.ones(1)) for _ in range(2)]
+    groups = [dict(params=[weight], lr=lr) for weight, lr in zip(weights, (0.1, 0.02), strict=True)]
+    wrapper = OptimWrapper(torch.optim.SGD(groups, lr=0.1, momentum=0.9))
+    kind = name.removesuffix('LR').removesuffix('Momentum').removesuffix('ParamScheduler')
+    generic = dict(param_name='lr') if name.endswith('ParamScheduler') else {}
+    cfg = dict(type=name, optimizer=wrapper, **SETTINGS[kind], **generic)
+    return wrapper, PARAM_SCHEDULERS.build(cfg)
+
+
+def values(name: str, wrapper, scheduler, steps: range) -> list[list[float]]:
+    """Each group's lr, or momentum, after each of these steps."""
+    trace = []
+    for step in steps:
+        wrapper.optimizer.step()
+        scheduler.step()
+        if getattr(scheduler, 'need_val_args', False):
+            scheduler.step({'score': SCORES[step]})
+        trace.append([group[parameter_of(name)] for group in wrapper.param_groups])
+    return trace
+
+
+def as_text(value):
+    """Keys as text, as checkpoints had them before."""
+    if isinstance(value, dict):
+        return {str(key): as_text(v) for key, v in value.items()}
+    return [as_text(v) for v in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize('older', [False, True])
+@pytest.mark.parametrize('done', [1, 4, 7])
+@pytest.mark.parametrize('name', SCHEDULERS)
+def test_each_scheduler_of_mmengine_continues_as_it_would_have(name, done, older, tmp_path):
+    expected = values(name, *scheduled(name), range(10))
+    assert len({tuple(step) for step in expected}) > 1
+    wrapper, scheduler = scheduled(name)
+    assert values(name, wrapper, scheduler, range(done)) == expected[:done]
+    state = plain(scheduler.state_dict())
+    content = {'optimizer': wrapper.state_dict(), 'param_schedulers': [as_text(state) if older else state]}
+    torch.save(content, tmp_path / 'x.pth')
+
+    content = torch.load(tmp_path / 'x.pth', weights_only=True)
+    wrapper, scheduler = scheduled(name)
+    settings = {key: value for key, value in vars(scheduler).items() if key not in SCHEDULER_PROGRESS}
+    wrapper.load_state_dict(content['optimizer'])
+    restore_schedulers([scheduler], content['param_schedulers'])
+    assert values(name, wrapper, scheduler, range(done, 10)) == expected[done:]
+    assert {key: value for key, value in vars(scheduler).items() if key not in SCHEDULER_PROGRESS} == settings
+
+
+def test_other_milestones_are_refused():
+    _, scheduler = scheduled('MultiStepLR')
+    state = plain(scheduler.state_dict())
+    for milestones in ({3: 1, 6: 2, 8: 1}, {'3': 1, '6': 1, '7': 1}):
+        with pytest.raises(UserError, match='had another learning rate'):
+            restore_schedulers([scheduler], [{**state, 'milestones': milestones}])
+
+
+def test_milestones_after_the_cut_still_lower_the_lr(tmp_path):
+    uncut, cut = tmp_path / 'uncut', tmp_path / 'cut'
+    toy.runner(uncut, {}, epochs=2, halved=11).train()
+    cut.mkdir()
+    content = torch.load(uncut / 'epoch_1.pth', weights_only=True)
+    content['param_schedulers'] = as_text(content['param_schedulers'])  # an older checkpoint
+    torch.save(content, cut / 'epoch_1.pth')
+    toy.runner(cut, {}, epochs=2, halved=11, resume=True).train()
+    lrs = [value for _, value in read_scalars(uncut)['train/lr']]
+    assert lrs == pytest.approx([toy.LR] * 11 + [toy.LR / 2] * 5)
+    assert [value for _, value in read_scalars(cut)['train/lr']] == lrs[8:]
+    one, other = (torch.load(folder / 'epoch_2.pth', weights_only=True) for folder in (uncut, cut))
+    assert not differences(one['state_dict'], other['state_dict'])
+    assert not differences(one['param_schedulers'], other['param_schedulers'])

@@ -1,4 +1,4 @@
-"""Where one process fails, all end, and the reason is the one that is said."""
+"""When one process fails all end, with the reason of the one that failed."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ def bug() -> None:
 
 
 def training(work_dir, fault: Callable[[], object], index: int, timeout: int = 60) -> Callable[[int], int]:
-    """What each of two processes does; the first takes the images of even numbers."""
+    """Return the function of each of two processes; the first draws the images with even numbers."""
 
     def run(rank: int) -> int:
         torch.set_num_threads(1)
@@ -96,7 +96,7 @@ def test_a_process_that_hangs_is_waited_for_until_the_timeout(tmp_path):
     ('stop', 'stay'), [(None, 0), (Stopped(signal.SIGTERM), 0), (Stopped(signal.SIGTERM, at_once=True), 1)]
 )
 def test_processes_that_end_as_they_should_leave_their_group(stop, stay, tmp_path):
-    """Or gloo's threads abort some of them at their exit. To leave in the middle of a step could wait for others."""
+    """Else gloo's threads abort some of them at their exit; leaving inside a step could wait for others."""
 
     def end(rank: int) -> int:
         torch.distributed.init_process_group('gloo')
@@ -176,7 +176,7 @@ def test_each_image_counts_once_whatever_the_processes(tmp_path, monkeypatch):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize('fault', ['kill', 'bad image'])
 def test_under_torchrun(fault, image_folder, tmp_path):
-    """The command line, from the first word to the last: one process of two fails in its second step."""
+    """One process of two fails in its second step, started by the real command line."""
     command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
     command += ['-m', 'tests.helpers.faulty', fault, ATTO, '--data', str(image_folder), '--work-dir', str(tmp_path)]
     command += ['--launcher', 'pytorch', '--epochs', '2', '--cfg-options', *SMALL, 'train_dataloader.batch_size=4']

@@ -1,4 +1,4 @@
-"""No weights take a step with a loss or a gradient that is not finite."""
+"""The guard against non-finite losses and gradients."""
 
 import csv
 from functools import partial
@@ -131,7 +131,7 @@ def test_a_scaler_that_finds_no_scale_and_a_nan_in_the_loss_are_faults(tmp_path,
 
 
 def test_two_processes_decide_alike(tmp_path):
-    """A NaN that one of them sees: both leave the step out; the second one ends both."""
+    """One of them sees a NaN: both skip the step; the second NaN ends both."""
 
     def run(rank: int) -> int:
         torch.set_num_threads(1)

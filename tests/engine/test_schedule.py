@@ -1,4 +1,4 @@
-"""The schedule as it fits a run: warm-up in steps, milestones in epochs."""
+"""Fitting a schedule to a run: warm-up in steps, milestones in epochs."""
 
 from convnext_dense.engine import schedule as schedules
 

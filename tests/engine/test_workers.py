@@ -14,7 +14,7 @@ from tests.helpers import toy
 
 
 class Threads(list):
-    """A data set of how many threads a sample is made with."""
+    """A data set whose samples are the numbers of threads that OpenCV and torch have."""
 
     metainfo: dict = {}
 

@@ -5,6 +5,8 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -50,7 +52,9 @@ class Toy(BaseModel):
             self.backbone.weight.fill_(0.3)
             self.backbone.bias.fill_(0.1)
 
-    def forward(self, inputs: Tensor, faults: Sequence[str | None], mode: str, **_: object) -> dict[str, Tensor]:
+    def forward(self, inputs: Tensor, faults: Sequence[str | None], mode: str, **_: object) -> dict | list:
+        if mode == 'predict':
+            return list(self.backbone(inputs))
         if 'loss' in faults:
             inputs = inputs * float('nan')
         self.norm(inputs)
@@ -58,6 +62,20 @@ class Toy(BaseModel):
         if 'gradient' in faults:
             loss = loss + (0 * self.backbone.weight.sum()).sqrt()  # 0, and its derivative 0 * infinity
         return {'loss': loss}
+
+
+class Scores(BaseMetric):
+    """A metric ``score`` with given values, one for each validation of raw and averaged weights."""
+
+    def __init__(self, scores: Sequence[float]) -> None:
+        super().__init__(collect_device='cpu')
+        self.scores = iter([score for score in scores for _ in ('raw', 'ema')])
+
+    def process(self, data_batch: object, data_samples: Sequence) -> None:
+        self.results += data_samples
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        return {'score': next(self.scores)}
 
 
 def runner(
@@ -71,25 +89,61 @@ def runner(
     workers: int = 0,
     timeout: int = 60,
     resume: bool = False,
+    halved: int = HALVED,
+    steps: int | None = None,
+    scores: Sequence[float] = (),
+    val_interval: int = 1,
+    save_interval: int = 1,
+    hooks: Sequence[Hook | dict] = (),
 ) -> Runner:
-    """A run over vectors in their order."""
-    return Runner(
-        model=Toy(),
-        work_dir=str(work_dir),
-        train_dataloader=dict(
+    """Build a run over vectors in their order.
+
+    Args:
+        work_dir: where it writes.
+        faults: by index of a vector, what happens to it.
+        batch: vectors of a batch.
+        total: vectors of an optimizer step.
+        skip: steps that may be skipped for a NaN.
+        launcher: how the processes were started.
+        epochs: length of the run.
+        workers: loader workers.
+        timeout: seconds that a process waits for another.
+        resume: whether to resume the newest checkpoint.
+        halved: steps before the lr is halved.
+        steps: length of the run in steps instead of epochs.
+        scores: results of the validations; none for a run without validation.
+        val_interval: epochs, or steps, between them.
+        save_interval: epochs, or steps, between checkpoints.
+        hooks: further hooks.
+    """
+
+    def loader(faults: Mapping[int, str | Callable[[], object]]) -> dict:
+        return dict(
             batch_size=batch,
             num_workers=workers,
             sampler=dict(type='convnext_dense.SeededSampler', shuffle=False),
             dataset=Vectors(faults),
             collate_fn=partial(collate),
-        ),
-        train_cfg=dict(type='convnext_dense.TrainLoop', max_epochs=epochs, total_batch_size=total, skip_nan=skip),
+        )
+
+    length = dict(max_epochs=epochs) if steps is None else dict(max_iters=steps)
+    loop = dict(type='convnext_dense.TrainLoop', total_batch_size=total, skip_nan=skip, val_interval=val_interval)
+    validation = dict(
+        val_dataloader=loader({}), val_cfg=dict(type='convnext_dense.ValLoop'), val_evaluator=Evaluator(Scores(scores))
+    )
+    return Runner(
+        model=Toy(),
+        work_dir=str(work_dir),
+        train_dataloader=loader(faults),
+        train_cfg={**loop, **length},
+        **(validation if scores else {}),
+        custom_hooks=list(hooks),
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=LR)),
-        param_scheduler=[dict(type='MultiStepLR', milestones=[HALVED], gamma=0.5, by_epoch=False)],
+        param_scheduler=[dict(type='MultiStepLR', milestones=[halved], gamma=0.5, by_epoch=False)],
         default_hooks=dict(
             runtime_info=dict(type='convnext_dense.RuntimeInfo'),
             logger=dict(type='LoggerHook', interval=1),
-            checkpoint=dict(type='convnext_dense.Checkpoints'),
+            checkpoint=dict(type='convnext_dense.Checkpoints', interval=save_interval),
             ema=dict(type='convnext_dense.EMA', momentum=MOMENTUM),
         ),
         log_processor=dict(type='convnext_dense.LogProcessor', window_size=1, log_with_hierarchy=True),

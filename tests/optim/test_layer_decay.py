@@ -24,7 +24,7 @@ STAGE_WISE = {
 
 
 class Detector(nn.Module):
-    """A backbone under a prefix, with something beside it."""
+    """A backbone under a prefix, beside another module."""
 
     def __init__(self, **options):
         super().__init__()
@@ -69,7 +69,7 @@ def test_every_parameter_has_the_official_scale_and_decay(arch, scheme, version)
 
 
 def test_stage_wise_scales_are_the_published_ones():
-    """Printed in the official configs' terms: decay 0.9, the gap to the head from num_layers."""
+    """In the official configs' terms: decay 0.9, and num_layers sets the gap to the head."""
     for num_layers, downsample, stages in (
         (6, 0.478, [0.531, 0.590, 0.656, 0.729]),
         (12, 0.254, [0.282, 0.314, 0.349, 0.387]),

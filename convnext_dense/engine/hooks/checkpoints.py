@@ -19,9 +19,9 @@ from .ema import EMA
 class Checkpoints(Hook):
     """Writes ``epoch_N.pth`` after training epochs, or ``iter_N.pth`` after steps, and ``best.pth`` after validation.
 
-    A run that a signal stops inside epoch N + 1 leaves ``epoch_N_iter_M.pth``, after M steps. A new file is complete on
-    the disk, and in the manifest (:mod:`convnext_dense.checkpoints.manifest`), before an old one is deleted; mmengine's
-    own hook deletes first.
+    A run that a signal stops inside epoch N + 1 leaves ``epoch_N_iter_M.pth``, after M steps. A new file is complete
+    on the disk, and in the manifest (:mod:`convnext_dense.checkpoints.manifest`), before an old one is deleted;
+    mmengine's own hook deletes first.
 
     Args:
         interval: epochs between two checkpoints, or steps where the train loop counts steps; the last one always gets

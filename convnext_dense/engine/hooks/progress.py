@@ -79,7 +79,8 @@ class ProgressBar(Hook):
     def after_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
         if self.bar is not None:
             scalars = runner.message_hub.log_scalars
-            loss = f'loss {scalars["train/loss"].mean(10):.4f}' if 'train/loss' in scalars else ''  # absent where each step was skipped
+            # there is no loss while each step was skipped for a NaN
+            loss = f'loss {scalars["train/loss"].mean(10):.4f}' if 'train/loss' in scalars else ''
             lr = runner.message_hub.get_scalar('train/lr').current()
             self._show(runner, runner.iter + 1, f'{loss}  lr {lr:.2e}')
 

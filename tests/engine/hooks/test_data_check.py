@@ -1,4 +1,4 @@
-"""What training says of its data before the first step, and which images stop it."""
+"""The check of the data before the first step."""
 
 import pytest
 from PIL import Image

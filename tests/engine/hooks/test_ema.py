@@ -9,6 +9,8 @@ from torch import nn
 from convnext_dense.engine import EMA
 from convnext_dense.errors import UserError
 
+TAKEN = SimpleNamespace(taken=True)
+
 
 class Warnings(list):
     def warning(self, message: str) -> None:
@@ -18,7 +20,7 @@ class Warnings(list):
 def runner(max_iters: int = 100_000) -> SimpleNamespace:
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     return SimpleNamespace(
-        model=model, max_iters=max_iters, logger=Warnings(), _resume=False, train_loop=SimpleNamespace(last_step=SimpleNamespace(taken=True))
+        model=model, max_iters=max_iters, logger=Warnings(), _resume=False, train_loop=SimpleNamespace(last_step=TAKEN)
     )
 
 
