@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from ...checkpoints import disk, manifest
 from ...checkpoints import files as checkpoints
+from ...io.files import TEMPORARY_NAME
 from ...registry import HOOKS
 from .ema import EMA
 
