@@ -68,11 +68,17 @@ class Parser(argparse.ArgumentParser):
         if not {'-h', '--help'} & set(argv):
             self._check_flags(argv)
         # flags may stand between positional arguments, also where the first of those may be left out
-        parse = self.parse_known_args if '--' in argv else self.parse_known_intermixed_args
+        ordered = '--' in argv or self._passes_arguments_on
+        parse = self.parse_known_args if ordered else self.parse_known_intermixed_args
         parsed, unknown = parse(argv, namespace)
         if unknown:
             self.error(self._unexpected(unknown[0]))
         return parsed
+
+    @property
+    def _passes_arguments_on(self) -> bool:
+        """Whether all that follows the first positional argument is for another program."""
+        return any(action.nargs == argparse.REMAINDER for action in self._actions)
 
     def error(self, message: str) -> NoReturn:
         missing = message.removeprefix('the following arguments are required: ')
@@ -86,13 +92,12 @@ class Parser(argparse.ArgumentParser):
 
     def _check_flags(self, argv: Sequence[str]) -> None:
         """Name the first unknown flag, before argparse complains of what it makes of the rest."""
-        passes_on = any(action.nargs == argparse.REMAINDER for action in self._actions)
         for place, argument in enumerate(argv):
             if argument == '--':
                 return
             flag, has_value, value = argument.partition('=')
             if not argument.startswith('-') or argument == '-' or NUMBER.fullmatch(argument):
-                if passes_on:  # what follows is for another program
+                if self._passes_arguments_on:
                     return
                 continue
             if flag not in self._option_string_actions:
