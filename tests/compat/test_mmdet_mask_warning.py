@@ -13,7 +13,8 @@ def paste_masks() -> list[str]:
     from mmdet.models.roi_heads.mask_heads import FCNMaskHead
     from mmengine.config import ConfigDict
 
-    head = FCNMaskHead(num_convs=0, num_classes=2, in_channels=4, conv_out_channels=4)
+    loss = dict(type='mmdet.CrossEntropyLoss', use_mask=True)
+    head = FCNMaskHead(loss_mask=loss, num_convs=0, num_classes=2, in_channels=4, conv_out_channels=4)
     boxes = torch.tensor([[1.0, 1, 9, 9]])
     meta = dict(img_shape=(10, 10), ori_shape=(10, 10), scale_factor=(1.0, 1.0))
     arguments = (torch.rand(1, 2, 4, 4), boxes, torch.tensor([1]), meta, ConfigDict(mask_thr_binary=0.5))

@@ -387,3 +387,15 @@ def test_a_figure_library_that_cannot_be_imported(broken):
     broken.module('matplotlib', **{'': "raise ImportError('numpy.core.multiarray failed to import')"})
     what, fix = broken.problem()
     assert what.startswith('matplotlib cannot be imported') and 'matplotlib, built for this numpy' in fix
+
+
+def test_the_probe_imports_as_a_run_does_without_what_it_does_not_need():
+    """Importing these would double the time."""
+    probe = ROOT / 'convnext_dense_doctor' / 'probe.py'
+    command = [sys.executable, '-X', 'importtime', str(probe), 'convnext_dense', 'mmdet.models', 'facts']
+    env = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, env=env)
+    lines = [json.loads(line[2:]) for line in done.stdout.splitlines() if line.startswith('@@')]
+    assert lines[3]['name'] == 'mmdet.models' and lines[3]['error'] is None and 'ops_wrong' in lines[-1]['facts']
+    imported = {line.rpartition('|')[2].strip().partition('.')[0] for line in done.stderr.splitlines()}
+    assert 'mmdet' in imported and not {'transformers', 'imgaug', 'numba', 'scipy', 'matplotlib'} & imported
