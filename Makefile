@@ -57,7 +57,7 @@ help:  ## print this list
 
 install: $(STAMP)  ## make .venv, with the versions of requirements/lock.txt
 
-$(STAMP): requirements/lock.txt requirements/dev.txt setup.py convnext_dense.pth
+$(STAMP): requirements/lock.txt requirements/dev.txt setup.py
 	@$(RUN) -m pip --version >/dev/null 2>&1 || { \
 		command -v "$(PYTHON)" >/dev/null || { echo "make install: there is no '$(PYTHON)' here; $(ANOTHER)" >&2; exit 1; }; \
 		"$(PYTHON)" -c "$$PYTHON_CHECK"; \
@@ -66,7 +66,6 @@ $(STAMP): requirements/lock.txt requirements/dev.txt setup.py convnext_dense.pth
 	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint requirements/lock.txt uv
 	$(UV) pip install --python $(RUN) --no-deps $(WHEELS) --requirement requirements/lock.txt
 	$(UV) pip install --python $(RUN) --no-deps --no-build-isolation --editable .
-	@$(RUN) -c "import shutil, sysconfig; shutil.copy('convnext_dense.pth', sysconfig.get_path('purelib'))"
 	@$(RUN) -c "$$SMOKE_CHECK"
 	@touch $@
 
