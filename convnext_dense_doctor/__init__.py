@@ -70,8 +70,9 @@ def console() -> int:
     if sys.argv[1:2] == ['doctor']:
         return main(sys.argv[2:], 'convnext-dense doctor')
     try:
-        from convnext_dense.cli import main as cli
-    except Exception:
-        print('the package cannot be imported: `convnext-dense doctor` says why, and what helps', file=sys.stderr)
+        from convnext_dense.cli.main import main as cli
+
+        return cli()
+    except ImportError:
+        print('a package cannot be imported: `convnext-dense doctor` says why, and what helps', file=sys.stderr)
         raise
-    return cli()

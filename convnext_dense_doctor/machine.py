@@ -109,8 +109,8 @@ def _cache_folder() -> Path | None:
     """As the package says, from the one of its modules that needs no other."""
     package = importlib.util.find_spec('convnext_dense')
     for folder in package.submodule_search_locations or () if package else ():
-        spec = importlib.util.spec_from_file_location('cache', Path(folder) / 'cache.py')
-        if spec and spec.loader and Path(folder, 'cache.py').is_file():
+        spec = importlib.util.spec_from_file_location('cache', Path(folder) / 'io' / 'cache.py')
+        if spec and spec.loader and Path(folder, 'io', 'cache.py').is_file():
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
             return module.cache_folder()

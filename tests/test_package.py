@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 
 def test_opencv_that_cannot_load_is_named_with_its_cure(tmp_path):
     (tmp_path / 'cv2.py').write_text("raise ImportError('libGL.so.1: cannot open shared object file')\n")
-    code = f'import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; import convnext_dense'
+    code = f'import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; import convnext_dense.registry'
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60)
     last = done.stderr.strip().splitlines()[-1]
     assert 'OpenCV cannot load (libGL.so.1' in last

@@ -1,5 +1,5 @@
 """The command line."""
 
-from .main import main, run_verb
+from .main import run_verb
 
-__all__ = ['main', 'run_verb']
+__all__ = ['run_verb']

@@ -57,7 +57,7 @@ def test_stock_parts(tmp_path):
     model = config('detection', tmp_path).model
     assert 'convnext_dense.' in str(model)
     changed = stock(model, (1, 1, 1, 1), (8, 16, 24, 32))
-    assert 'convnext_dense.' not in str(changed).replace('convnext_dense.analysis', '')
+    assert 'convnext_dense.' not in str(changed).replace('convnext_dense.benchmark', '')
     assert changed['roi_head']['bbox_roi_extractor']['type'].__name__ == 'SingleRoIExtractor'
     assert changed['neck'] == model['neck']
 

@@ -1,9 +1,10 @@
 """Reading configs and what the command line changes in them."""
 
+import os
+
 import pytest
 import torch
 
-from convnext_dense.config import read as module
 from convnext_dense.config.find import find_config
 from convnext_dense.config.length import set_length
 from convnext_dense.config.machine import fit_to_machine
@@ -134,7 +135,7 @@ def test_sample_settings_alone_need_no_data(monkeypatch):
 
 
 def test_workers_do_not_outnumber_the_cores(cfg, monkeypatch):
-    monkeypatch.setattr(module.os, 'sched_getaffinity', lambda _: range(4), raising=False)
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda _: range(4), raising=False)
     monkeypatch.setenv('LOCAL_WORLD_SIZE', '2')
     fit_to_machine(cfg)
     assert cfg.train_dataloader.num_workers == 2

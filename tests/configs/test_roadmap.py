@@ -7,6 +7,7 @@ import torch
 
 from convnext_dense.cli import run_verb
 from convnext_dense.config import read as config
+from convnext_dense.config.length import set_length
 from convnext_dense.config.techniques import TECHNIQUES
 from convnext_dense.data.classification.dataset import train_transform
 from convnext_dense.engine.csv_log import read_scalars
@@ -99,7 +100,7 @@ def test_the_old_schedule_follows_the_length(read):
     cfg = read(FOLDER / 'r50_00_baseline.py', sample=True)
     assert (cfg.train_cfg.max_epochs, cfg.param_scheduler[0].end) == (1, pytest.approx(1))
     assert cfg.param_scheduler[0].milestones == pytest.approx([1 / 3, 2 / 3])
-    config.set_length(cfg, 9)
+    set_length(cfg, 9)
     assert (cfg.param_scheduler[0].end, cfg.param_scheduler[0].milestones) == (9, pytest.approx([3, 6]))
 
 

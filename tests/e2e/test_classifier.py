@@ -92,7 +92,7 @@ def test_report_shows_curves_results_and_images(run, image_folder, capsys):
 
 def test_compile_is_passed_on(run, image_folder, tmp_path, monkeypatch):
     compiled = []
-    for user in ('engine.runner', 'commands.demo'):
+    for user in ('engine.runner', 'cli.commands.demo'):
         monkeypatch.setattr(f'convnext_dense.{user}.compile_backbone', compiled.append)
     image = str(next(image_folder.rglob('*.*')))
     for flag in ([], ['--compile']):

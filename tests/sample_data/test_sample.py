@@ -165,14 +165,12 @@ def test_a_failed_try_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.
 
 
 def _start(root: Path, size: SampleSize) -> subprocess.Popen:
-    """Another process that asks for the sample; it loads the data code without the rest of the package."""
+    """Another process that asks for the sample."""
     package = Path(__file__).parents[2] / 'convnext_dense'
     code = f"""
-import sys, types
-for name, folder in (('convnext_dense', ''), ('convnext_dense.data', 'data')):
-    sys.modules[name] = module = types.ModuleType(name)
-    module.__path__ = [{str(package)!r} + '/' + folder]
-from convnext_dense.data.sample import SampleSize, ensure_sample
+import sys
+sys.path.insert(0, {str(package.parent)!r})
+from convnext_dense.sample_data.sample import SampleSize, ensure_sample
 print('ready', flush=True)
 sys.stdin.readline()
 print(ensure_sample({str(root)!r}, size={size!r}, workers=2))
