@@ -69,7 +69,7 @@ def _arguments(parser: argparse.ArgumentParser) -> str:
     formatter = parser._get_formatter()
     lines = ['| argument | meaning |', '| --- | --- |']
     for action in parser._actions:
-        if action.help == argparse.SUPPRESS:
+        if action.help == argparse.SUPPRESS or action.dest in ('help', 'debug'):  # the page says it once
             continue
         values = formatter._format_args(action, formatter._get_default_metavar_for_optional(action))
         name = ', '.join(action.option_strings) or formatter._format_args(action, action.dest.upper())

@@ -1,0 +1,43 @@
+"""The command reference of the site, and the docstrings' Sphinx roles."""
+
+import runpy
+
+import griffe
+import pytest
+
+from convnext_dense.cli.main import VERBS
+from tests.helpers.pages import ROOT
+
+HOOKS = runpy.run_path(str(ROOT / 'docs' / 'hooks.py'))
+
+
+def test_the_reference_has_every_verb_with_its_arguments():
+    page = HOOKS['on_page_markdown']('# Commands\n\n<!-- commands -->\n')
+    for verb in VERBS:
+        assert f'\n## {verb}\n' in page
+    assert '| `--epochs N` |' in page
+    assert '<!-- commands -->' not in page
+    assert HOOKS['on_page_markdown']('# Another page') == '# Another page'
+
+
+def test_the_reference_shows_pipes_inside_a_cell():
+    train = HOOKS['command_reference']().partition('## train')[2].partition('\n## ')[0]
+    rows = [line for line in train.splitlines() if line.startswith('| `')]
+    assert rows
+    assert all(row.replace(r'\|', '').count('|') == 3 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ('text', 'shown', 'target'),
+    [
+        (':func:`helper`', 'helper', 'package.module.helper'),
+        (':class:`~convnext_dense.models.ConvNeXt`', 'ConvNeXt', 'convnext_dense.models.ConvNeXt'),
+        (':meth:`Thing.draw`', 'Thing.draw', 'package.module.Thing.draw'),
+    ],
+)
+def test_roles_become_code_with_a_link(text, shown, target):
+    module = griffe.Module('module', parent=griffe.Module('package'))
+    function = griffe.Function('function', parent=module, docstring=griffe.Docstring(f'See {text} there.'))
+    HOOKS['SphinxRoles']().on_object(obj=function)
+    link = f'<autoref optional identifier="{target}"><code>{shown}</code></autoref>'
+    assert function.docstring.value == f'See {link} there.'
