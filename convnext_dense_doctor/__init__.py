@@ -71,8 +71,11 @@ def console() -> int:
         return main(sys.argv[2:], 'convnext-dense doctor')
     try:
         from convnext_dense.cli.main import main as cli
-
-        return cli()
-    except ImportError:
-        print('a package cannot be imported: `convnext-dense doctor` says why, and what helps', file=sys.stderr)
-        raise
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        return 130
+    except Exception as error:
+        hint = '`convnext-dense doctor` says why and what helps'
+        print(f'error: the package cannot be imported ({error}): {hint}', file=sys.stderr)
+        return 1
+    return cli()

@@ -13,15 +13,13 @@ from torch import nn
 from ..errors import UserError
 from ..models.compiling import check_compiler
 
-DTYPES = ('fp32', 'bf16')
-
 
 @dataclass(frozen=True)
 class Setting:
     """Where and how the contenders run.
 
     Args:
-        dtypes: names of :data:`DTYPES`.
+        dtypes: names of :data:`~.defaults.DTYPES`.
         compiled: run them through ``torch.compile``, for inference with frozen weights.
         seconds: rounds go on for so long, but there are at least 7.
         say: called with what is going on.

@@ -1,46 +1,52 @@
-"""Arguments that several verbs share."""
+"""Arguments that several verbs share, and what is checked of them. Quick to import, as the parsers are."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from mmengine.config import DictAction
+from ..config.find import find_config
+from ..errors import UserError
+from ..paper import OFFICIAL_WEIGHTS
 
-
-class Options(DictAction):
-    """``KEY=VALUE ...``; anything else is the command line's error."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> None:
-        try:
-            super().__call__(parser, *args, **kwargs)
-        except ValueError:
-            parser.error('--cfg-options: expected KEY=VALUE, such as train_dataloader.batch_size=64')
+EXAMPLE_CONFIG = 'configs/classification/convnext_t.py'
+EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
 
 
 def add_config_arguments(parser: argparse.ArgumentParser, roots: bool = True) -> None:
     """The arguments of every verb that takes a config, with ``roots`` of one that can take data from anywhere."""
-    parser.add_argument('config', metavar='CONFIG', help='config file, such as configs/classification/convnext_t.py')
+    parser.add_argument('config', metavar='CONFIG', help=f'config file, such as {EXAMPLE_CONFIG}')
     if roots:
         parser.add_argument(
             '--data',
             metavar='PATH|sample',
-            help="root of the data set (default: the config's own); 'sample' draws a small one and needs no download",
+            help="root folder of the data set (default: the config's own); 'sample' draws a small one, no download",
         )
     else:
         parser.add_argument('--data', choices=('sample',), help='the model was trained with --data sample')
     add_cfg_options(parser)
 
 
-def add_cfg_options(parser: argparse.ArgumentParser) -> None:
-    """``--cfg-options``, of every verb that reads a config."""
+def add_checkpoint_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        'checkpoint', metavar='CHECKPOINT', help='checkpoint file, or the work dir of a run for its newest checkpoint'
+    )
+
+
+def add_cfg_options(parser: argparse._ActionsContainer, help: str = '', **kwargs: Any) -> None:
+    """``--cfg-options``, of every verb that reads a config; its texts become values by :func:`parse_options`."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=Options,
-        default={},
+        action='extend',
+        type=_option,
         metavar='KEY=VALUE',
-        help='change the config, such as train_dataloader.batch_size=64',
+        help=help or 'change values of the config, such as train_dataloader.batch_size=64',
+        **{'default': [], **kwargs},
     )
 
 
@@ -51,7 +57,16 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         '--on-bad-image',
         choices=('stop', 'skip'),
         default='stop',
-        help='what an unreadable image does: stop the run, or be skipped and counted (default: stop)',
+        help='stop at an image that cannot be read, or skip and count it (default: stop)',
+    )
+
+
+def add_weights_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--weights',
+        choices=('raw', 'ema'),
+        default='raw',
+        help='weights as trained, or their moving average (EMA) (default: raw)',
     )
 
 
@@ -68,5 +83,63 @@ def add_trust_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--trust-pickle',
         action='store_true',
-        help='read that checkpoint even if it holds Python objects; whoever made it can run any code with this',
+        help='load a checkpoint that holds Python objects: its author can run any code on this machine',
     )
+
+
+def check_config(args: argparse.Namespace) -> None:
+    """Raise a UserError if CONFIG does not exist, or --data is a config."""
+    data = getattr(args, 'data', None)
+    if data and is_config(data):
+        raise UserError(f'--data {data} is a config: give the root folder of a data set, or --data sample')
+    find_config(args.config)
+
+
+def check_config_and_checkpoint(args: argparse.Namespace) -> None:
+    """Raise a UserError if CONFIG or CHECKPOINT does not exist, or they have changed places."""
+    if is_config(args.checkpoint) and not is_config(args.config):
+        raise UserError(f'CONFIG comes before CHECKPOINT: {args.prog} {args.checkpoint} {args.config} ...')
+    check_config(args)
+    check_checkpoint(args.checkpoint)
+
+
+def check_checkpoint(source: str) -> None:
+    """Raise a UserError if the weights are neither at a path, nor at a URL or under a name that may be known."""
+    if os.path.exists(source) or ':' in source or source in OFFICIAL_WEIGHTS:
+        return
+    near = difflib.get_close_matches(source, OFFICIAL_WEIGHTS, n=3)
+    hint = f'did you mean {" or ".join(near)}?' if near else 'check the path'
+    raise UserError(f'no checkpoint at {source}: {hint}')
+
+
+def is_config(path: str) -> bool:
+    """Whether a name is that of a config, there or not."""
+    return Path(path).suffix == '.py'
+
+
+def parse_options(texts: Sequence[str] | None) -> dict[str, Any]:
+    """The values of ``KEY=VALUE`` texts by mmengine's rules: numbers, booleans, None, lists and tuples, else text.
+
+    Raises:
+        UserError: for brackets that are not closed.
+    """
+    if not texts:
+        return {}
+    from mmengine.config import DictAction
+
+    options = {}
+    for text in texts:
+        key, value = text.split('=', maxsplit=1)
+        try:
+            options[key] = DictAction._parse_iterable(value)
+        except AssertionError:
+            raise UserError(f'--cfg-options {text}: its brackets do not match') from None
+    return options
+
+
+def _option(text: str) -> str:
+    if '=' not in text:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not KEY=VALUE: expected KEY=VALUE, such as train_dataloader.batch_size=64'
+        )
+    return text

@@ -5,71 +5,99 @@
 
 from __future__ import annotations
 
-import argparse
+import difflib
 import importlib
 import os
 import shlex
 import sys
 import traceback
 from collections.abc import Sequence
+from types import ModuleType, TracebackType
 
 from ..errors import Stopped, UserError
 from ..version import __version__
+from .arguments import parse_options
+from .parser import Parser
 
 VERBS = {
     'train': 'train a model',
     'test': 'test a checkpoint',
-    'demo': 'draw what a model finds in images and videos',
-    'benchmark': 'measure speed and memory against other libraries, side by side',
-    'convert_weights': 'convert weights between the formats they are published in',
-    'param_groups': 'show the learning rates and weight decays that a config gives its parameters',
+    'demo': 'draw predictions on images and videos',
+    'report': 'make one page of curves, results and images from finished runs',
+    'plot-log': 'show the curves of runs, in the terminal and as a figure',
+    'check-data': 'check every image and annotation of a data set',
+    'convert-weights': 'convert weights between the formats they are published in',
+    'export-onnx': 'export a model as an ONNX file or a torch.export program, and check it',
+    'param-groups': 'show the learning rate and weight decay of each parameter',
     'flops': 'count parameters, MACs and activations, and compare them with the published ones',
-    'check_data': 'look for what is wrong with a data set',
-    'doctor': 'look for what is wrong with the installation or the machine',
+    'benchmark': 'measure speed and memory beside other libraries',
     'roadmap': 'show, train and draw the steps from ResNet to ConvNeXt',
-    'report': 'make a page of curves, results and images from work dirs',
-    'plot_log': 'show the curves of runs, in the terminal and as a figure',
-    'export_onnx': 'export a model as an ONNX file or a torch.export program, and check it',
+    'doctor': 'check the installation and the machine',
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``argv``, by default the process's, and return the exit code.
 
-    It is 0, 1 if some of many inputs could not be used, 2 for bad input, 130 for Ctrl-C, 143 for SIGTERM.
+    It is 0; 1 if some of many inputs could not be used, a check failed, or the installation is broken; 2 for bad
+    input; 130 for Ctrl-C; 143 for SIGTERM.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    if not argv or argv[0] in ('-h', '--help'):
-        verbs = '\n'.join(f'  {verb:<14}{what}' for verb, what in VERBS.items())
-        print(f'usage: convnext-dense VERB ...\n\n{verbs}\n\nconvnext-dense VERB --help says more.')
+    if not argv or argv[0] in ('-h', '--help', 'help'):
+        print(usage())
         return 0 if argv else 2
     if argv[0] == '--version':
         print(__version__)
         return 0
-    if argv[0] not in VERBS:
-        print(f'error: unknown verb {argv[0]!r}: take one of {", ".join(VERBS)}', file=sys.stderr)
-        return 2
     return run_verb(argv[0], argv[1:])
 
 
-def run_verb(verb: str, argv: Sequence[str] | None = None) -> int:
-    """Run one verb, with the process's arguments by default, and return the exit code."""
-    command = importlib.import_module(f'.commands.{verb}', __package__)
-    in_tools = sys.argv[0].endswith('.py')
-    parser = argparse.ArgumentParser(
-        prog=f'tools/{verb}.py' if in_tools else f'convnext-dense {verb}',
-        description=command.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def usage() -> str:
+    """The list of verbs, as ``convnext-dense --help`` prints it."""
+    verbs = '\n'.join(f'  {verb:<17}{summary}' for verb, summary in VERBS.items())
+    return f'usage: convnext-dense VERB ...\n\n{verbs}\n\n"convnext-dense VERB --help" says more about a verb.'
+
+
+def find_verb(name: str) -> str:
+    """The key of :data:`VERBS` for a name that is written with dashes or underscores.
+
+    Raises:
+        UserError: if there is no such verb, with the nearest.
+    """
+    verb = name.replace('_', '-')
+    if verb in VERBS:
+        return verb
+    near = difflib.get_close_matches(verb.lower(), VERBS, n=2)
+    near = near or [one for one in VERBS if verb.lower() in (one.replace('-', ''), *one.split('-'))]
+    hint = f'did you mean {" or ".join(near)}?' if near else f'take one of {", ".join(VERBS)}'
+    raise UserError(f'unknown verb {name!r}: {hint}')
+
+
+def build_parser(verb: str, prog: str | None = None) -> Parser:
+    """The parser of a verb, which is quick to make: nothing that the verb works with is imported.
+
+    Args:
+        verb: with dashes or underscores.
+        prog: the command in its usage; None for ``convnext-dense VERB``.
+
+    Raises:
+        UserError: if there is no such verb.
+    """
+    verb = find_verb(verb)
+    arguments = _module('parsers', verb)
+    parser = Parser(prog or f'convnext-dense {verb}', arguments.__doc__, getattr(arguments, 'EXAMPLE', ''))
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
-    command.add_arguments(parser)
+    arguments.add_arguments(parser)
+    return parser
+
+
+def run_verb(verb: str, argv: Sequence[str] | None = None) -> int:
+    """Run one verb, with the process's arguments by default, and return the exit code (see :func:`main`)."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    args = parser.parse_args(argv)
-    args.command_line = shlex.join(['python', parser.prog, *argv] if in_tools else [*parser.prog.split(), *argv])
     try:
-        return command.run(args) or 0
+        return _run(verb, argv)
     except UserError as error:
-        if args.debug:
+        if '--debug' in argv:
             traceback.print_exc()
         # an error from a loader worker arrives with the worker's traceback before it
         print(f'error: {str(error).strip().rsplit("UserError: ", 1)[-1]}', file=sys.stderr)
@@ -82,3 +110,44 @@ def run_verb(verb: str, argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Exception as error:
+        if not _while_importing(error.__traceback__):
+            raise
+        if '--debug' in argv:
+            traceback.print_exc()
+        said = ' '.join(str(error).split())
+        print(
+            f'error: the installation is broken ({type(error).__name__}: {said}): '
+            '`convnext-dense doctor` says why and what helps, --debug shows the traceback',
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _run(verb: str, argv: list[str]) -> int:
+    verb = find_verb(verb)
+    in_tools = sys.argv[0].endswith('.py')
+    parser = build_parser(verb, f'python tools/{verb.replace("-", "_")}.py' if in_tools else None)
+    args = parser.parse_args(argv)
+    args.prog = parser.prog
+    args.command_line = shlex.join([*parser.prog.split(), *argv])
+    check = getattr(_module('parsers', verb), 'check', None)
+    if check is not None:
+        check(args)
+    # from here on all is imported that the verb works with
+    if hasattr(args, 'cfg_options'):
+        args.cfg_options = parse_options(args.cfg_options)
+    return _module('commands', verb).run(args) or 0
+
+
+def _module(package: str, verb: str) -> ModuleType:
+    return importlib.import_module(f'.{package}.{verb.replace("-", "_")}', __package__)
+
+
+def _while_importing(frames: TracebackType | None) -> bool:
+    """Whether an exception was raised by a module that was being imported."""
+    while frames is not None:
+        if frames.tb_frame.f_code.co_filename.startswith('<frozen importlib'):
+            return True
+        frames = frames.tb_next
+    return False

@@ -7,11 +7,12 @@ of them what is left of ConvNeXt's recipe is the large total batch, its warm-up,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
-
-from mmengine.config import Config, ConfigDict
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import UserError
+
+if TYPE_CHECKING:  # the command line names the techniques before mmengine is imported
+    from mmengine.config import Config, ConfigDict
 
 OLD_EPOCHS = 90
 MIXING = {'mixup_alpha': 1.0, 'cutmix_alpha': 0.0}  # timm's defaults

@@ -9,6 +9,7 @@ import torch
 
 from convnext_dense.cli import main as cli
 from convnext_dense.cli.commands import train as train_command
+from convnext_dense.cli.parsers import train as train_parser
 from convnext_dense.engine import ProgressBar, Runner
 from convnext_dense.errors import UserError
 from tests.helpers.run_tool import ATTO, SMALL, test, train
@@ -162,7 +163,7 @@ def test_arguments_that_cannot_work(error, image_folder, tmp_path, monkeypatch, 
     if '--check-data' in arguments:
         for name, value in (('RANK', '0'), ('WORLD_SIZE', '2'), ('LOCAL_RANK', '0')):
             monkeypatch.setenv(name, value)
-    monkeypatch.setitem(train_command.TRACKERS, 'absent', 'AbsentVisBackend')
+    monkeypatch.setitem(train_parser.TRACKERS, 'absent', 'AbsentVisBackend')
     assert train(image_folder, tmp_path, *arguments) == 2
     assert said in error()
 
@@ -181,11 +182,9 @@ def test_the_command_to_go_on_with_names_a_script_that_torchrun_finds(monkeypatc
     assert train_command.resume_command(SimpleNamespace(command_line=line, launcher='pytorch')).split() == wanted
 
 
-def test_options_without_a_value(capsys, image_folder, tmp_path):
-    with pytest.raises(SystemExit) as end:
-        train(image_folder, tmp_path, options=('randomness.seed',))
-    assert end.value.code == 2
-    assert 'expected KEY=VALUE' in capsys.readouterr().err
+def test_options_without_a_value(error, image_folder, tmp_path):
+    assert train(image_folder, tmp_path, options=('randomness.seed',)) == 2
+    assert "'randomness.seed' is not KEY=VALUE" in error()
 
 
 def test_results_that_cannot_be_written_are_said_before_the_test(error, image_folder, tmp_path, checkpoint):
@@ -233,6 +232,8 @@ def test_bad_images_are_skipped_and_counted(own_image_folder, tmp_path, capsys):
 
 def test_unknown_verb_and_no_verb(capsys):
     assert cli.main(['trian']) == 2
+    assert capsys.readouterr().err == "error: unknown verb 'trian': did you mean train?\n"
+    assert cli.main(['xyz']) == 2
     assert 'take one of train, test' in capsys.readouterr().err
     assert cli.main([]) == 2
     assert cli.main(['--help']) == 0

@@ -17,6 +17,7 @@ import pytest
 from convnext_dense.cli import run_verb
 from convnext_dense_doctor import console, machine, packages
 
+ATTO = 'configs/classification/convnext_a.py'
 ROOT = Path(__file__).parents[2]
 DOCTOR = ROOT / 'tools' / 'doctor.py'
 
@@ -301,13 +302,21 @@ def test_the_command_survives_a_package_that_cannot_be_imported(broken):
     broken.module('convnext_dense', **{'': "raise ImportError('no')"})
     start = 'import sys; from convnext_dense_doctor import console; sys.exit(console())'
     environment = {**os.environ, 'PYTHONPATH': f'{broken.site}:{ROOT}'}
-    done = [
-        subprocess.run([broken.python, '-c', start, verb], env=environment, capture_output=True, text=True, timeout=60)
-        for verb in ('doctor', 'train')
-    ]
+
+    def run(*arguments: str, cwd: Path = broken.site) -> subprocess.CompletedProcess:
+        command = [broken.python, '-c', start, *arguments]
+        return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=60)
+
+    done = [run('doctor'), run('train')]
     assert done[0].returncode == 1
     assert 'problem  convnext_dense cannot be imported: no\n         fix: make install' in done[0].stdout
     assert done[1].returncode == 1
+    assert done[1].stderr.startswith('error: the package cannot be imported (no): `convnext-dense doctor` says why')
+    # the package is fine, and what it needs is not installed: wrong arguments are still answered
+    done = [run('train', cwd=ROOT), run('train', ATTO, '--data', 'sample', cwd=ROOT)]
+    assert [one.returncode for one in done] == [2, 1]
+    assert done[0].stderr.startswith('error: CONFIG is missing, for example: convnext-dense train configs/')
+    assert "(ModuleNotFoundError: No module named '" in done[1].stderr and done[1].stderr.count('\n') == 1
     assert '`convnext-dense doctor` says why' in done[1].stderr
 
 

@@ -1,15 +1,4 @@
-"""Measure speed and memory against timm, torchvision, transformers, mmdet and mmseg, side by side in one process.
-
-benchmark                                       ConvNeXt-T, forward pass and training step, fp32
-benchmark --what forward --dtype fp32 bf16 --compile
-benchmark --what loader eval                    the data loader; labels, mIoU, COCO and RLE
-benchmark --what segmentor detector             whole models, against the same around timm's backbone
-benchmark --what detector --inference           without the training step, which takes minutes
-benchmark --json, benchmark --out benchmarks    for programs
-
-Results are compared first: what differs is not timed. Each contender runs once in each of at least 7 rounds, in an
-order that rotates. The exit code is 1 if one could not be measured though it is installed.
-"""
+"""Measure speed and memory beside other libraries, in turns in one process."""
 
 from __future__ import annotations
 
@@ -25,28 +14,19 @@ from rich.table import Table
 
 from ...analysis.environment import environment
 from ...benchmark.classifier import classifier
+from ...benchmark.defaults import DEFAULTS
 from ...benchmark.dense import dense
 from ...benchmark.evaluation import evaluation
 from ...benchmark.loader import loader, write_photos
 from ...benchmark.report import Report
-from ...benchmark.setting import DTYPES, Setting
+from ...benchmark.setting import Setting
 from ...benchmark.timing import Series, ratio
 from ...config.machine import fit_to_machine
 from ...config.read import read_config
 from ...errors import UserError
-from ...io.files import check_folder
 from ...models.convnext import SIZES
 from ...sample_data.sample import ensure_sample
 
-# What is measured: images in a batch, their height and width. A training step takes three times a forward pass.
-DEFAULTS: dict[str, tuple[int, tuple[int, int]]] = {
-    'forward': (16, (224, 224)),
-    'train': (8, (224, 224)),
-    'loader': (32, (224, 224)),
-    'eval': (16, (512, 683)),
-    'detector': (1, (608, 800)),
-    'segmentor': (2, (512, 512)),
-}
 CONFIGS = {
     'detector': 'configs/det/cascade_convnext_t_coco.py',
     'segmentor': 'configs/seg/upernet_convnext_t_ade20k.py',
@@ -54,49 +34,10 @@ CONFIGS = {
 PHOTOS = 128  # images that the loader is measured on
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    said = ', '.join(f'{what} {n} x {h} x {w}' for what, (n, (h, w)) in DEFAULTS.items())
-    parser.add_argument(
-        '--what', nargs='+', choices=tuple(DEFAULTS), default=['forward', 'train'], help='(default: forward train)'
-    )
-    parser.add_argument(
-        '--inference', action='store_true', help='of segmentor and detector, leave out the training step'
-    )
-    parser.add_argument('--arch', default='tiny', help=f'of forward and train: {", ".join(SIZES)} (default: tiny)')
-    parser.add_argument('--batch', type=int, metavar='N', help=f'images in a batch (default: {said})')
-    parser.add_argument('--size', type=int, nargs='+', metavar='S', help='side of the images, or height and width')
-    parser.add_argument(
-        '--threads',
-        type=int,
-        metavar='N',
-        help="threads, or worker processes of the loader (default: torch's)",
-    )
-    parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
-    parser.add_argument('--dtype', nargs='+', choices=DTYPES, default=['fp32'], help='one or more (default: fp32)')
-    parser.add_argument('--compile', action='store_true', help='through torch.compile, frozen for inference')
-    parser.add_argument('--seconds', type=float, default=30, metavar='S', help='go on for so long (default: 30)')
-    parser.add_argument('--data', metavar='PATH', help='image folder for the loader (default: 128 drawn images)')
-    parser.add_argument('--json', action='store_true', help='print JSON')
-    parser.add_argument('--out', metavar='DIR', help='write the JSON there, under a name that tells what was measured')
-
-
 def run(args: argparse.Namespace) -> int:
-    for flag, value, least in (
-        ('--batch', args.batch, 1),
-        ('--threads', args.threads, 1),
-        ('--seconds', args.seconds, 0),
-    ):
-        if value is not None and value < least:
-            raise UserError(f'{flag} {value}: take at least {least}')
-    if args.batch == 1 and 'segmentor' in args.what and not args.inference:
-        raise UserError('--batch 1: a segmentor trains on at least 2 images, for its batch norms: add --inference')
-    if args.inference and not {'segmentor', 'detector'} & set(args.what):
-        raise UserError('--inference is for --what segmentor and detector; of a classifier, take --what forward')
     if args.arch not in SIZES:
         raise UserError(f'unknown arch {args.arch!r}: take one of {", ".join(SIZES)}')
-    shape = _shape(args.size)
-    if args.out:
-        check_folder(args.out, 'folder', '--out')  # before the measurement, which would be lost
+    shape = (args.size[0], args.size[-1]) if args.size else None
     if args.threads:
         torch.set_num_threads(args.threads)
     whats, dtypes = list(dict.fromkeys(args.what)), list(dict.fromkeys(args.dtype))
@@ -114,14 +55,6 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         console.print(f'written to {report.save(args.out)}', highlight=False, soft_wrap=True)
     return int(any(series.failures() for series in report.series))
-
-
-def _shape(size: list[int] | None) -> tuple[int, int] | None:
-    if size is None:
-        return None
-    if len(size) > 2 or min(size) < 32:
-        raise UserError(f'--size {" ".join(map(str, size))}: give one side or height and width, of at least 32 pixels')
-    return size[0], size[-1]
 
 
 def _setting(args: argparse.Namespace, whats: list[str], dtypes: list[str]) -> dict:
@@ -154,8 +87,6 @@ def _measure(
 
 
 def _loader(data: str | None, batch: int, shape: tuple[int, int], setting: Setting) -> Series:
-    if shape[0] != shape[1]:
-        raise UserError(f'--size {shape[0]} {shape[1]}: the loader makes squares, give one side')
     with tempfile.TemporaryDirectory() as folder:
         if data is None:
             setting.say('loader: writing images')

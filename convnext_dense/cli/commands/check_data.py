@@ -1,12 +1,4 @@
-"""Look at a whole data set before a run: decode every image, check every annotation and mask, weigh the classes.
-
-check_data CONFIG --data PATH
-check_data CONFIG --data PATH --json check.json --sheet check.png
-
-Both splits are read as the config would read them. The exit code is 1 if something would stop a run or spoil its
-result: images that can't be decoded or don't fit their annotations, annotations and masks that can't be used,
-classes that differ, images in both splits.
-"""
+"""Check a whole data set before a run."""
 
 from __future__ import annotations
 
@@ -14,7 +6,6 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,10 +21,8 @@ from ...config.machine import cores
 from ...config.read import point_at, read_config
 from ...data.check import NOTE, PROBLEM, WARNING, Checked, Finding, Split, check
 from ...data.image_scan import Look
-from ...errors import UserError
-from ...io.files import check_writable, whole
+from ...io.files import whole
 from ...tasks.tasks import task_of
-from ..arguments import add_config_arguments
 from ..progress import progress_bar
 
 STYLES = {PROBLEM: 'bold red', WARNING: 'yellow', NOTE: 'dim'}
@@ -41,19 +30,7 @@ SHOWN = 3  # files that are named with a finding; the JSON names all
 ROWS = 24  # classes in the table
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_config_arguments(parser)
-    parser.add_argument('--json', metavar='FILE', help='write all that was found there')
-    parser.add_argument('--sheet', metavar='FILE.png', help='draw images with their annotations there')
-    parser.add_argument('--workers', type=int, metavar='N', help='processes that decode (default: one for each core)')
-
-
 def run(args: argparse.Namespace) -> int:
-    if args.workers is not None and args.workers < 1:
-        raise UserError(f'--workers {args.workers}: take at least 1')
-    if args.sheet and Path(args.sheet).suffix.lower() not in Image.registered_extensions():
-        raise UserError(f'--sheet {args.sheet}: give it the suffix of an image format, such as .png')
-    check_writable(*(file for file in (args.json, args.sheet) if file))
     cfg = read_config(args.config, args.cfg_options, args.data, needs_data=False)
     point_at(cfg, args.data)
     checked = check_and_print(cfg, args.config, args.workers)

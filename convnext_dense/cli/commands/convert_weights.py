@@ -1,12 +1,4 @@
-"""Convert ConvNeXt weights between the formats they are published in.
-
-convert_weights work_dirs/convnext_t/epoch_300.pth model.safetensors --to timm
-convert_weights hf:facebook/convnext-tiny-224 convnext_t.pth
-convert_weights convnext_tiny_1k_224 torchvision.pth --to torchvision --weights raw
-
-SRC is whatever --pretrained takes, V1 or V2. Its format is recognized; a backbone is also found inside a detector or
-segmentor. Tensors are renamed and reshaped, never changed.
-"""
+"""Convert ConvNeXt weights between the formats they are published in."""
 
 from __future__ import annotations
 
@@ -27,29 +19,13 @@ from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch,
 from ...weights.hub_config import EPS
 from ...weights.loading import Weights, check_backbone, weights_in
 from ...weights.reader import read_checkpoint, trust_pickle
-from ..arguments import add_trust_argument
-
-SAFETENSORS = '.safetensors'
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('source', metavar='SRC', help='a path, a URL, timm:NAME, hf:REPO or an official name')
-    parser.add_argument('target', metavar='DST', help='file to write')
-    parser.add_argument('--to', choices=sorted(FORMATS), default='ours', help='format of DST (default: ours)')
-    parser.add_argument(
-        '--weights', choices=('raw', 'ema'), default='raw', help='as trained, or their moving average (default: raw)'
-    )
-    parser.add_argument(
-        '--safetensors', action='store_true', help='write safetensors, as a DST of that suffix asks for, too'
-    )
-    parser.add_argument('--force', action='store_true', help='replace DST if it exists')
-    add_trust_argument(parser)
+from ..parsers.convert_weights import SAFETENSORS, check_target
 
 
 def run(args: argparse.Namespace) -> None:
     source, target = checkpoints.find(args.source), Path(args.target)
     safetensors = args.safetensors or target.suffix == SAFETENSORS
-    _check_target(source, target, safetensors, args.force)
+    check_target(source, target, safetensors, args.force)  # again, now that SRC is a file
     if args.trust_pickle:
         trust_pickle(source)
     weights = weights_in(read_checkpoint(source), source, args.weights)
@@ -70,18 +46,6 @@ def run(args: argparse.Namespace) -> None:
     print(f'fresh      {", ".join(fresh) or "nothing"}' + (' in a classifier that loads it' if fresh else ''))
     for note in _notes(args.to, arch, weights):
         print(f'note       {note}')
-
-
-def _check_target(source: Path, target: Path, safetensors: bool, force: bool) -> None:
-    """Before the work, since its result would be lost after it."""
-    if safetensors and target.suffix != SAFETENSORS:
-        raise UserError(f'--safetensors: libraries tell the format by its suffix, call it {target.stem}{SAFETENSORS}')
-    if target.is_dir():
-        raise UserError(f'{target} is a folder: name the file to write')
-    if target.exists() and source.exists() and target.samefile(source):
-        raise UserError(f'{target} is the file to read: name another to write')
-    if target.exists() and not force:
-        raise UserError(f'{target} exists: name another file, or replace it with --force')
 
 
 def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: bool) -> dict:

@@ -1,12 +1,4 @@
-"""Draw what a model finds in images and videos: classes, boxes and masks, or labeled pixels, as the config says.
-
-demo CONFIG CHECKPOINT street.jpg holiday/ 'more/*.png' film.mp4
-demo CONFIG WORK_DIR images --data sample    a model that was trained with --data sample
-
-Images and the frames of videos are drawn; results.json says what is in the images, film.json what is in film.mp4.
-Segmentation also gives label maps, as PNGs with a palette. A file that can't be read is named and passed over, and the
-exit code is 1.
-"""
+"""Draw predictions on images and videos."""
 
 from __future__ import annotations
 
@@ -29,36 +21,12 @@ from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
 from ...results.results import Detection, Segmentation
 from ...weights.reader import trust_pickle
-from ..arguments import add_compile_argument, add_config_arguments, add_trust_argument
 from ..progress import progress_bar
 
 LEGEND_ROWS = 3  # in videos, whose frames are of one size
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_config_arguments(parser, roots=False)
-    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint file, or a work dir for its newest')
-    parser.add_argument('input', metavar='INPUT', nargs='+', help='image, folder of images, pattern, or video')
-    parser.add_argument('--out-dir', metavar='DIR', default='demo_out', help='where to draw (default: demo_out)')
-    parser.add_argument(
-        '--weights', choices=('raw', 'ema'), default='raw', help='as trained, or their moving average (default: raw)'
-    )
-    add_trust_argument(parser)
-    parser.add_argument(
-        '--batch-size', type=int, metavar='N', default=1, help='images at once, more for a GPU (default: 1)'
-    )
-    add_compile_argument(parser)
-    parser.add_argument('--device', choices=('cpu', 'cuda'), help='default: cuda where there is a GPU')
-    parser.add_argument(
-        '--score', type=float, metavar='S', default=0.3, help='leave out detections below this score (default: 0.3)'
-    )
-
-
 def run(args: argparse.Namespace) -> int:
-    if args.batch_size < 1:
-        raise UserError(f'--batch-size {args.batch_size}: take at least 1')
-    if not 0 <= args.score <= 1:
-        raise UserError(f'--score {args.score}: take a number from 0 to 1')
     out_dir = Path(args.out_dir)
     inputs = find_inputs(args.input, out_dir)
     try:

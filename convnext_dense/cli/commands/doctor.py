@@ -1,3 +1,5 @@
-from convnext_dense_doctor import __doc__, add_arguments, run
+"""Check the installation and the machine; the doctor itself is a package of its own, without imports of this one."""
 
-__all__ = ['__doc__', 'add_arguments', 'run']
+from convnext_dense_doctor import run
+
+__all__ = ['run']

@@ -1,13 +1,4 @@
-"""Count a model's parameters, multiply-accumulates (MACs) and activations, by module; or all published models'.
-
-flops CONFIG                      at the resolution for which FLOPs of its task are published
-flops CONFIG --shape 600 1000     at a height and width of yours
-flops CONFIG --depth 4            down to the single blocks
-flops --paper                     every published row: ours, theirs, the difference; exit code 1 if one is too large
-
-MACs are those of convolutions, linear layers and matrix products, which papers call FLOPs; activations are the
-elements of their outputs. It needs neither data nor weights, and no memory for the model. --json is for programs.
-"""
+"""Count parameters, multiply-accumulates (MACs) and activations."""
 
 from __future__ import annotations
 
@@ -23,33 +14,12 @@ from rich.text import Text
 from ...analysis.complexity import Complexity, count_config
 from ...benchmark.published import CLASSIFICATION_TOLERANCE, DENSE_TOLERANCE, Difference, Row, compare, rows
 from ...config.read import read_config
-from ...errors import UserError
-from ..arguments import add_cfg_options
-
-EXAMPLE = 'configs/classification/convnext_t.py'
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('config', nargs='?', metavar='CONFIG', help=f'config file, such as {EXAMPLE}')
-    parser.add_argument('--shape', nargs=2, metavar=('H', 'W'), help="size of the image (default: its task's)")
-    parser.add_argument('--depth', type=int, default=2, metavar='N', help='levels of modules to show (default: 2)')
-    parser.add_argument('--paper', action='store_true', help='count every published model and compare')
-    parser.add_argument('--json', action='store_true', help='print JSON')
-    add_cfg_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.paper:
-        if args.config or args.shape or args.cfg_options:
-            raise UserError(
-                '--paper counts the published models as they are: leave out CONFIG, --shape and --cfg-options'
-            )
         return _paper(args.json)
-    if not args.config:
-        raise UserError(f'nothing to count: give a config, such as {EXAMPLE}, or --paper')
-    if args.depth < 0:
-        raise UserError(f'--depth {args.depth}: take 0 for the total alone, or more')
-    shape = _shape(args.shape) if args.shape else None
+    shape = (int(args.shape[0]), int(args.shape[1])) if args.shape else None
     counted = count_config(read_config(args.config, args.cfg_options, needs_data=False), shape)
     shown = {name: cost for name, cost in counted.by_module.items() if name.count('.') < args.depth}
     if args.json:
@@ -58,16 +28,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         _show(counted._replace(by_module=shown))
     return 0
-
-
-def _shape(given: list[str]) -> tuple[int, int]:
-    try:
-        height, width = map(int, given)
-    except ValueError:
-        height = width = 0
-    if min(height, width) < 1:
-        raise UserError(f'--shape {" ".join(given)}: give two positive integers, height and width in pixels')
-    return height, width
 
 
 def _show(counted: Complexity) -> None:

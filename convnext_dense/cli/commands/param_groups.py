@@ -1,11 +1,4 @@
-"""Show what a config gives its parameters: the groups with their layer ids, learning rates and weight decays.
-
-param_groups CONFIG               a table
-param_groups CONFIG --verbose     and the names of the parameters
-param_groups CONFIG --json        for programs
-
-It needs neither data nor weights, and no memory for the model.
-"""
+"""Show the learning rate and weight decay that a config gives each parameter."""
 
 from __future__ import annotations
 
@@ -20,13 +13,6 @@ from ...config.read import read_config
 from ...engine.building import build_model
 from ...errors import UserError
 from ...optim.layer_decay import Group, parameter_groups
-from ..arguments import add_config_arguments
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_config_arguments(parser)
-    parser.add_argument('--json', action='store_true', help='print a list of groups with the names of the parameters')
-    parser.add_argument('--verbose', action='store_true', help='name the parameters')
 
 
 def run(args: argparse.Namespace) -> None:

@@ -1,11 +1,4 @@
-"""Show the curves of runs, over each other: loss, learning rates, memory, and what the task is judged by.
-
-plot_log work_dirs/convnext_t_sample
-plot_log work_dirs/a work_dirs/b --out compared.png
-
-A folder of work dirs stands for all of them. A run that was resumed is one curve. The numbers are those of the runs'
-scalars.csv; the terminal has a summary, in which losses and metrics are as logged, and --out a figure.
-"""
+"""Show the curves of runs over each other."""
 
 from __future__ import annotations
 
@@ -21,24 +14,14 @@ from rich.table import Table
 
 from ...analysis.curves import MEMORY, Series, draw, headlines, read_runs
 from ...errors import UserError
-from ...io.files import check_writable, whole
+from ...io.files import whole
 
-ENDINGS = ('.png', '.svg', '.pdf')
 BARS = '▁▂▃▄▅▆▇█'
 WIDTH = 24  # of a curve, in characters
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('work_dir', metavar='WORK_DIR', nargs='+', help='a work dir, or a folder of work dirs')
-    parser.add_argument('--out', metavar='FIGURE', help=f'draw the curves, into a {", ".join(ENDINGS)} file')
-
-
 def run(args: argparse.Namespace) -> int:
     out = Path(args.out) if args.out else None
-    if out is not None and out.suffix not in ENDINGS:
-        raise UserError(f'--out {out}: name a file that ends in {", ".join(ENDINGS)}')
-    if out is not None:
-        check_writable(out)
     runs = read_runs([Path(folder) for folder in args.work_dir])
     empty = [name for name, series in runs.items() if not series]
     for name in empty:

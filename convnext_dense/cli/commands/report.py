@@ -1,7 +1,4 @@
-"""Make one self-contained page from work dirs: curves, results, and images with prediction and ground truth.
-
-report work_dirs/demo --out report.html
-"""
+"""Make one self-contained page from runs."""
 
 from __future__ import annotations
 
@@ -11,11 +8,6 @@ from pathlib import Path
 from ...analysis.curves import find_runs
 from ...analysis.report import page
 from ...errors import UserError
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('folder', metavar='DIR', help='a work dir, or a folder of work dirs')
-    parser.add_argument('--out', metavar='PAGE', help='the page to write (default: DIR/report.html)')
 
 
 def run(args: argparse.Namespace) -> None:

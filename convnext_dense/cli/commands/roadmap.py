@@ -1,13 +1,4 @@
-"""The way from ResNet to ConvNeXt in numbers, step by step.
-
-roadmap                                    the table: parameters, MACs, and what the paper published
-roadmap --track resnet200 --out DIR        and the paper's figure, as PNG and SVG, with the numbers as JSON
-roadmap --time                             and measured throughput
-roadmap --train --data sample --seeds 3    train every step under one budget, and add the measured accuracy
-roadmap --from roadmap_resnet50.json       what an earlier run wrote, with nothing computed
-
-Training that was interrupted goes on where it stopped when the same command is given again.
-"""
+"""Show, train and draw the steps from ResNet to ConvNeXt."""
 
 from __future__ import annotations
 
@@ -22,52 +13,16 @@ from rich.table import Table
 
 from ...benchmark.roadmap import throughput
 from ...errors import Stopped, UserError
-from ...io.files import check_folder, whole
+from ...io.files import whole
 from ...roadmap.figure import draw
 from ...roadmap.measurements import document, in_words
 from ...roadmap.network import TRACKS
 from ...roadmap.runs import Series, results
-from ..arguments import Options
 
 OF_EACH_STEP = {'step', 'title', 'kept', 'params', 'macs', 'published'}
-ONLY_TRAINING = ('data', 'seeds', 'epochs', 'steps', 'cfg_options')
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--track', choices=sorted(TRACKS), help='where it starts (default: resnet50)')
-    parser.add_argument(
-        '--time',
-        nargs='?',
-        const=8,
-        type=int,
-        metavar='N',
-        help='measure images/s of the forward pass at 224, in batches of N (default: 8)',
-    )
-    parser.add_argument('--json', action='store_true', help='print the numbers as JSON')
-    parser.add_argument('--out', metavar='DIR', help='write roadmap_TRACK.json, .png and .svg there')
-    parser.add_argument('--from', dest='document', metavar='JSON', help='show what --out or --json wrote earlier')
-    parser.add_argument(
-        '--work-dir',
-        metavar='DIR',
-        help='runs are kept there (default: work_dirs/roadmap_TRACK); without --train its finished runs are shown',
-    )
-    training = parser.add_argument_group('training')
-    training.add_argument('--train', action='store_true', help='train and validate every step, one after the other')
-    training.add_argument('--data', metavar='PATH|sample', help="an image folder, or 'sample'")
-    training.add_argument('--seeds', type=int, metavar='N', help='train each step N times (default: 1)')
-    training.add_argument(
-        '--epochs', type=int, metavar='N', help="of every run (default: its config's: 90 for the old recipe, then 300)"
-    )
-    training.add_argument('--steps', nargs='+', metavar='STEP', help='train these alone')
-    training.add_argument(
-        '--cfg-options', nargs='+', action=Options, metavar='KEY=VALUE', help='change the config of every run'
-    )
 
 
 def run(args: argparse.Namespace) -> None:
-    _check(args)
-    if args.out:
-        check_folder(args.out, 'folder', '--out')  # before hours of training, not after them
     if args.document:
         content = _read(args.document, args.track)
     else:
@@ -82,24 +37,6 @@ def run(args: argparse.Namespace) -> None:
         print(json.dumps(content, indent=1))
     else:
         _show(content)
-
-
-def _check(args: argparse.Namespace) -> None:
-    """What can be wrong with the arguments alone."""
-    if args.time is not None and args.time < 1:
-        raise UserError(f'--time {args.time}: take batches of at least 1 image')
-    if args.document:
-        for name in ('train', 'time', 'work_dir', *ONLY_TRAINING):
-            if getattr(args, name):
-                raise UserError(f'--from computes nothing: leave out --{name.replace("_", "-")}')
-    if not args.train:
-        for name in ONLY_TRAINING:
-            if getattr(args, name) is not None:
-                raise UserError(f'--{name.replace("_", "-")} goes with --train')
-    elif args.data is None:
-        raise UserError("--train needs --data: an image folder, or 'sample', which needs no download")
-    if args.seeds is not None and args.seeds < 1:
-        raise UserError(f'--seeds {args.seeds}: train each step at least once')
 
 
 def _training(args: argparse.Namespace, track: str) -> dict | None:

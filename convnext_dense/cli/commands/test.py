@@ -1,8 +1,4 @@
-"""Test a checkpoint: raw weights, and their average where the checkpoint has one.
-
-test CONFIG CHECKPOINT --data sample
-test CONFIG WORK_DIR --data PATH --out metrics.json --show-dir images
-"""
+"""Test a checkpoint."""
 
 from __future__ import annotations
 
@@ -14,33 +10,17 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ...analysis.show import INDEX, ShowPredictions
+from ...analysis.show import ShowPredictions
 from ...checkpoints import files as checkpoints
 from ...config.machine import fit_to_machine
 from ...config.read import read_config
 from ...engine import Runner
 from ...errors import UserError
 from ...evaluation.names import split_names
-from ...io.files import check_writable
 from ...weights.reader import trust_pickle
-from ..arguments import add_compile_argument, add_run_arguments, add_trust_argument
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_run_arguments(parser)
-    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='checkpoint file, or a work dir for its newest')
-    parser.add_argument('--weights', choices=('raw', 'ema'), help='test only these (default: both)')
-    add_trust_argument(parser)
-    parser.add_argument('--tta', action='store_true', help='test-time augmentation: several scales, and flips')
-    add_compile_argument(parser)
-    parser.add_argument('--out', metavar='metrics.json', help='write the metrics there')
-    parser.add_argument('--show-dir', metavar='DIR', help='draw images with prediction and ground truth there')
-    parser.add_argument('--show', type=int, default=60, metavar='N', help='how many images to draw (default: 60)')
 
 
 def run(args: argparse.Namespace) -> None:
-    if args.show < 1:
-        raise UserError(f'--show {args.show}: draw at least 1 image')
     cfg = read_config(args.config, args.cfg_options, args.data)
     cfg.load_from = str(checkpoints.find(args.checkpoint))
     if args.trust_pickle:
@@ -56,7 +36,6 @@ def run(args: argparse.Namespace) -> None:
         cfg[key] = None
     for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
         cfg[key] = None
-    check_writable(*([args.out] if args.out else []), *([Path(args.show_dir, INDEX)] if args.show_dir else []))
     fit_to_machine(cfg)
     with tempfile.TemporaryDirectory() as work_dir:  # a test leaves nothing but what was asked for
         cfg.work_dir = work_dir

@@ -1,17 +1,8 @@
-"""Train a model.
-
-train CONFIG --data sample            on drawn images, minutes on a laptop
-train CONFIG --data PATH              on your data
-train CONFIG --resume                 go on from the newest checkpoint in the work dir
-train CONFIG --resume auto            the same, or start where there is none
-train CONFIG --without mixup cutmix   leave out techniques of the recipe, for an ablation
-torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
-"""
+"""Train a model."""
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import shlex
 import sys
@@ -26,83 +17,18 @@ from ...config.length import set_length
 from ...config.machine import fit_to_machine
 from ...config.precision import set_amp
 from ...config.read import read_config
-from ...config.techniques import TECHNIQUES, in_words
+from ...config.techniques import in_words
 from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, ending_together
 from ...errors import Stopped, UserError
 from ...tasks.tasks import loaders
 from ...weights.fetch import locate
 from ...weights.reader import trust_pickle
-from ..arguments import add_compile_argument, add_run_arguments, add_trust_argument
+from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
-
-LAUNCHERS = {'none': (), 'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), 'slurm': ('SLURM_PROCID', 'SLURM_NTASKS')}
-NEWEST, AUTO = object(), 'auto'  # what --resume may be, beside a path
-TRACKERS = {'wandb': 'WandbVisBackend', 'mlflow': 'MLflowVisBackend'}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_run_arguments(parser)
-    parser.add_argument(
-        '--check-data',
-        action='store_true',
-        help='first decode and check all data, as tools/check_data.py does; in one process',
-    )
-    parser.add_argument('--work-dir', metavar='DIR', help='where everything is written (default: work_dirs/CONFIG)')
-    parser.add_argument(
-        '--pretrained',
-        metavar='WEIGHTS',
-        help='weights to start from: a path, a URL, timm:NAME, hf:REPO, an official name (convnext_tiny_1k_224), '
-        "or 'none' (default: CONFIG's)",
-    )
-    parser.add_argument(
-        '--pretrained-weights',
-        choices=('raw', 'ema'),
-        help='which of the weights in that checkpoint: as trained, or their moving average (default: raw)',
-    )
-    parser.add_argument(
-        '--resume',
-        nargs='?',
-        const=NEWEST,
-        metavar='auto|CKPT',
-        help="go on from a checkpoint (default: the newest in the work dir); 'auto' starts where there is none",
-    )
-    add_trust_argument(parser)
-    parser.add_argument('--amp', choices=('off', 'fp16', 'bf16'), help="mixed precision (default: the config's)")
-    add_compile_argument(parser)
-    parser.add_argument('--seed', type=int, metavar='N', help="random seed (default: the config's, 0)")
-    parser.add_argument('--epochs', type=int, metavar='N', help='length of the run; warm-up and decay follow')
-    parser.add_argument('--iters', type=int, metavar='N', help='the same for configs that count optimizer steps')
-    parser.add_argument(
-        '--skip-nan',
-        type=int,
-        metavar='N',
-        help='leave out up to N steps whose loss or gradient is NaN or infinite (default: the first ends the run)',
-    )
-    parser.add_argument(
-        '--without',
-        nargs='+',
-        default=[],
-        metavar='TECHNIQUE',
-        help=f'classification: leave out some of {", ".join(TECHNIQUES)}',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=('none', 'pytorch', 'slurm'),
-        default='none',
-        help='how the processes were started: alone, by torchrun, by srun (default: none)',
-    )
-    parser.add_argument(
-        '--track',
-        nargs='+',
-        choices=sorted(TRACKERS),
-        default=[],
-        help='also log to Weights & Biases or MLflow',
-    )
 
 
 def run(args: argparse.Namespace) -> None:
-    _check(args)
     cfg = read_config(args.config, args.cfg_options, args.data, without=args.without)
     set_amp(cfg, args.amp)
     set_length(cfg, args.epochs, args.iters)
@@ -123,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
             f'work dir {cfg.work_dir} holds a run already ({earlier[-1].name}): '
             'go on with --resume, or choose another with --work-dir'
         )
-    if args.resume is NEWEST and not earlier:
+    if args.resume == NEWEST and not earlier:
         raise UserError(
             f'no checkpoint (epoch_N.pth) in {cfg.work_dir}: check the path, or start with --resume auto or without'
         )
@@ -186,30 +112,3 @@ def _check_data(cfg: Config, name: str, skip: bool) -> None:
     if problems:
         many = f'{len(problems)} problems' if len(problems) > 1 else '1 problem'
         raise UserError(f'the data have {many}, named above: fix them, or train without --check-data')
-
-
-def _check(args: argparse.Namespace) -> None:
-    """What can be wrong with the arguments alone."""
-    absent = [name for name in LAUNCHERS[args.launcher] if name not in os.environ]
-    if absent:
-        start = {
-            'pytorch': 'torchrun --nproc_per_node=N tools/train.py ...',
-            'slurm': 'srun python tools/train.py ...',
-        }
-        raise UserError(
-            f'--launcher {args.launcher} needs {absent[0]} in the environment: start with {start[args.launcher]}'
-        )
-    processes = int(os.environ[LAUNCHERS[args.launcher][1]]) if args.launcher != 'none' else 1
-    if args.check_data and processes > 1:
-        raise UserError(
-            '--check-data is for a run of one process: check with tools/check_data.py first, then train without it'
-        )
-    if args.seed is not None and not 0 <= args.seed < 2**31:
-        raise UserError(f'--seed {args.seed} is out of range: take 0 to {2**31 - 1}')
-    if args.skip_nan is not None and args.skip_nan < 0:
-        raise UserError(f'--skip-nan {args.skip_nan}: skip 0 steps or more')
-    if args.resume not in (None, AUTO) and args.pretrained not in (None, 'none'):
-        raise UserError('--resume brings its own weights: leave out --pretrained, or take --resume auto')
-    for name in args.track:
-        if importlib.util.find_spec(name) is None:
-            raise UserError(f'--track {name} needs the package {name}: pip install -r requirements/optional.txt')

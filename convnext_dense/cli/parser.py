@@ -1,0 +1,118 @@
+"""The argument parser of the verbs: errors are one line, with what was probably meant."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from ..errors import UserError
+
+# Flags of other training tools, and the key of the config that does the same here.
+KEYS = {
+    'lr': 'optim_wrapper.optimizer.lr',
+    'learning-rate': 'optim_wrapper.optimizer.lr',
+    'weight-decay': 'optim_wrapper.optimizer.weight_decay',
+    'wd': 'optim_wrapper.optimizer.weight_decay',
+    'batch-size': 'train_dataloader.batch_size',
+    'num-workers': 'train_dataloader.num_workers',
+    'workers': 'train_dataloader.num_workers',
+    'drop-path': 'model.backbone.drop_path_rate',
+    'drop-path-rate': 'model.backbone.drop_path_rate',
+}
+# Flags of other training tools that have another name here.
+SYNONYMS = {
+    'load-from': '--pretrained',
+    'weights': '--pretrained',
+    'finetune': '--pretrained',
+    'resume-from': '--resume',
+    'max-epochs': '--epochs',
+    'max-iters': '--iters',
+    'data-path': '--data',
+    'data-root': '--data',
+    'dataset': '--data',
+    'output': '--out',
+    'output-dir': '--out-dir',
+    'options': '--cfg-options',
+}
+NUMBER = re.compile(r'-\.?\d.*')
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are a :class:`UserError`; flags are never abbreviated.
+
+    Args:
+        prog: the command, such as ``'convnext-dense train'``.
+        description: printed by ``--help`` as it is.
+        example: arguments that work, for the message about a missing one.
+    """
+
+    def __init__(self, prog: str, description: str | None, example: str) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        self.example = example
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+        """Parse the arguments.
+
+        Raises:
+            UserError: if one is unknown, missing or of the wrong kind.
+        """
+        argv = list(args or [])
+        if not {'-h', '--help'} & set(argv):
+            self._check_flags(argv)
+        parsed, unknown = self.parse_known_args(argv, namespace)
+        if unknown:
+            self.error(self._unexpected(unknown[0]))
+        return parsed
+
+    def error(self, message: str) -> NoReturn:
+        missing = message.removeprefix('the following arguments are required: ')
+        if missing != message:
+            names = missing.split(', ')
+            said = f'{" and ".join(names)} {"is" if len(names) == 1 else "are"} missing'
+            message = f'{said}, for example: {self.prog} {self.example}'
+        raise UserError(message.removeprefix('argument '))
+
+    def _check_flags(self, argv: Sequence[str]) -> None:
+        """Name the first unknown flag, before argparse complains of what it makes of the rest."""
+        for place, argument in enumerate(argv):
+            if argument == '--':
+                return
+            flag, has_value, value = argument.partition('=')
+            if not argument.startswith('-') or argument == '-' or NUMBER.fullmatch(argument):
+                continue
+            if flag not in self._option_string_actions:
+                if not has_value and place + 1 < len(argv) and not argv[place + 1].startswith('-'):
+                    value = argv[place + 1]
+                self.error(f'unknown flag {flag}: {self._meant(flag, value)}')
+
+    def _meant(self, flag: str, value: str) -> str:
+        """The flag that was probably meant."""
+        known = [name for name in self._option_string_actions if name.startswith('--')]
+        name = flag.strip('-').lower().replace('_', '-')
+        options = '--cfg-options' in known
+        if f'--{name}' in known:
+            return f'did you mean --{name}?'
+        if options and name in KEYS:
+            return f'did you mean --cfg-options {KEYS[name]}={value or "VALUE"}?'
+        if options and '.' in flag:
+            return f'did you mean --cfg-options {flag.strip("-")}={value or "VALUE"}?'
+        if SYNONYMS.get(name) in known:
+            return f'did you mean {SYNONYMS[name]}?'
+        near = difflib.get_close_matches(f'--{name}', known, n=2, cutoff=0.7)
+        near = near or [other for other in known if other.startswith(f'--{name}')][:2]
+        if near:
+            return f'did you mean {" or ".join(near)}?'
+        return f'{self.prog} --help lists all flags'
+
+    def _unexpected(self, argument: str) -> str:
+        if '=' in argument and '--cfg-options' in self._option_string_actions:
+            return f'unexpected argument {argument}: did you mean --cfg-options {argument}?'
+        return f'unexpected argument {argument}: {self.prog} --help says what it takes'

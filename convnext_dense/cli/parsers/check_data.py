@@ -1,0 +1,40 @@
+"""Check a whole data set before a run: decode every image, check every annotation and mask, count the classes.
+
+convnext-dense check-data CONFIG --data PATH
+convnext-dense check-data CONFIG --data PATH --json check.json --sheet check.png
+
+Both splits are read as the config reads them. The exit code is 1 if something would stop a run or spoil its result:
+images that can't be decoded or don't fit their annotations, annotations and masks that can't be used, classes that
+differ between the splits, images that are in both splits.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from ...errors import UserError
+from ...io.files import check_writable
+from ..arguments import EXAMPLE_CONFIG, add_config_arguments, check_config
+
+EXAMPLE = f'{EXAMPLE_CONFIG} --data sample'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config_arguments(parser)
+    parser.add_argument('--json', metavar='FILE', help='write all findings to this file')
+    parser.add_argument('--sheet', metavar='FILE.png', help='draw images with their annotations into this file')
+    parser.add_argument(
+        '--workers', type=int, metavar='N', help='processes that decode images (default: one per core)'
+    )
+
+
+def check(args: argparse.Namespace) -> None:
+    check_config(args)
+    if args.workers is not None and args.workers < 1:
+        raise UserError(f'--workers {args.workers}: take at least 1')
+    if args.sheet:
+        from PIL import Image
+
+        if not args.sheet.lower().endswith(tuple(Image.registered_extensions())):
+            raise UserError(f'--sheet {args.sheet}: give it the suffix of an image format, such as .png')
+    check_writable(*(file for file in (args.json, args.sheet) if file))

@@ -1,0 +1,87 @@
+"""Export a model as an ONNX file, or as a program of torch.export, and check the file against PyTorch.
+
+convnext-dense export-onnx CONFIG CHECKPOINT OUT.onnx --check
+convnext-dense export-onnx CONFIG CHECKPOINT OUT.pt2 --task-output features --dynamic --check street.jpg
+convnext-dense export-onnx CONFIG WORK_DIR OUT.onnx --data sample       for a model trained with --data sample
+
+Outputs, by task, the default first:
+  classification  logits, probabilities, features
+  detection       instances (boxes, scores, labels, masks of one image), features
+  segmentation    logits, labels (of each pixel), features
+"features" are the outputs of the backbone's four stages, each through its norm. A classifier has no such norms: they
+are fresh, with weight 1 and bias 0. Classifiers on an isotropic network or a step of the roadmap have no features.
+
+The input is an image as decoded: float32, NCHW, RGB, values from 0 to 255. Normalization is part of the model, and
+the file's metadata names mean, standard deviation, classes and outputs. Not part of it: resizing the image, slide
+inference of segmentors, and, of detectors, pasting the masks (28 x 28) into their boxes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from pathlib import Path
+
+from ...errors import UserError
+from ...io.files import check_writable
+from ..arguments import (
+    EXAMPLE_CONFIG,
+    EXAMPLE_RUN,
+    add_checkpoint_argument,
+    add_config_arguments,
+    add_trust_argument,
+    add_weights_argument,
+    check_config_and_checkpoint,
+)
+
+EXAMPLE = f'{EXAMPLE_CONFIG} {EXAMPLE_RUN} model.onnx --data sample --check'
+OUTPUTS = ('logits', 'probabilities', 'features', 'instances', 'labels')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config_arguments(parser, roots=False)
+    add_checkpoint_argument(parser)
+    parser.add_argument('out', metavar='OUT', help='file to write: .onnx, or .pt2 for torch.export')
+    parser.add_argument(
+        '--task-output',
+        choices=OUTPUTS,
+        metavar='OUTPUT',
+        help='output, listed above (default: the first of its task)',
+    )
+    parser.add_argument(
+        '--shape',
+        type=int,
+        nargs=2,
+        metavar=('H', 'W'),
+        help='size of the images in pixels (default: as in testing)',
+    )
+    parser.add_argument(
+        '--dynamic',
+        action='store_true',
+        help='accept any number of images of any height and width from 64 on; detection: one image, sides a multiple '
+        'of 32',
+    )
+    parser.add_argument(
+        '--check',
+        nargs='*',
+        metavar='IMAGE',
+        help='run the file on images (default: drawn ones) and compare with PyTorch; the exit code is 1 if they '
+        'differ by more than rounding',
+    )
+    add_weights_argument(parser)
+    add_trust_argument(parser)
+
+
+def check(args: argparse.Namespace) -> None:
+    check_config_and_checkpoint(args)
+    out = Path(args.out)
+    if out.suffix not in ('.onnx', '.pt2'):
+        raise UserError(f'{out}: name a file that ends in .onnx, or in .pt2 for torch.export')
+    for path in args.check or ():
+        if not Path(path).is_file():
+            raise UserError(f'no image at {path}: name files after --check, or none for drawn images')
+    check_writable(out)
+    needed = ('onnx', 'onnxscript', *(('onnxruntime',) if args.check is not None else ()))
+    absent = [package for package in needed if importlib.util.find_spec(package) is None]
+    if out.suffix == '.onnx' and absent:
+        raise UserError(f'{", ".join(absent)} not installed: pip install -r requirements/optional.txt')

@@ -1,0 +1,132 @@
+"""Train a model.
+
+convnext-dense train CONFIG --data sample            on drawn images, minutes on a laptop
+convnext-dense train CONFIG --data PATH              on your data
+convnext-dense train CONFIG --resume                 continue from the newest checkpoint in the work dir
+convnext-dense train CONFIG --resume auto            the same, or start if there is no checkpoint yet
+convnext-dense train CONFIG --without mixup cutmix   without techniques of the recipe, for an ablation
+torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+
+from ...config.techniques import TECHNIQUES
+from ...errors import UserError
+from ..arguments import (
+    EXAMPLE_CONFIG,
+    add_compile_argument,
+    add_run_arguments,
+    add_trust_argument,
+    check_checkpoint,
+    check_config,
+)
+
+EXAMPLE = f'{EXAMPLE_CONFIG} --data sample'
+NEWEST, AUTO = '', 'auto'  # values of --resume beside a path
+# The variables that a launcher sets; the second is the number of processes.
+LAUNCHERS = {'none': (), 'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), 'slurm': ('SLURM_PROCID', 'SLURM_NTASKS')}
+STARTS = {'pytorch': 'torchrun --nproc_per_node=N tools/train.py ...', 'slurm': 'srun python tools/train.py ...'}
+TRACKERS = {'wandb': 'WandbVisBackend', 'mlflow': 'MLflowVisBackend'}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_run_arguments(parser)
+    parser.add_argument(
+        '--check-data',
+        action='store_true',
+        help='first check every image and annotation, as the verb check-data does; in one process',
+    )
+    parser.add_argument(
+        '--work-dir', metavar='DIR', help='folder for checkpoints and logs (default: work_dirs/NAME_OF_CONFIG)'
+    )
+    parser.add_argument(
+        '--pretrained',
+        metavar='WEIGHTS',
+        help='weights to start from: a path, a URL, timm:NAME, hf:REPO, an official name (convnext_tiny_1k_224), '
+        "or 'none' (default: the config's)",
+    )
+    parser.add_argument(
+        '--pretrained-weights',
+        choices=('raw', 'ema'),
+        help='weights to take from that checkpoint: as trained, or their moving average (EMA) (default: raw)',
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const=NEWEST,
+        metavar='auto|CKPT',
+        help='continue from a checkpoint (default: the newest in the work dir); '
+        "'auto' starts if there is no checkpoint yet",
+    )
+    add_trust_argument(parser)
+    parser.add_argument('--amp', choices=('off', 'fp16', 'bf16'), help="mixed precision (default: the config's)")
+    add_compile_argument(parser)
+    parser.add_argument('--seed', type=int, metavar='N', help="random seed (default: the config's, 0)")
+    parser.add_argument('--epochs', type=int, metavar='N', help='epochs to train; the lr schedule is scaled to them')
+    parser.add_argument(
+        '--iters', type=int, metavar='N', help='optimizer steps to train, for configs that count steps, not epochs'
+    )
+    parser.add_argument(
+        '--skip-nan',
+        type=int,
+        metavar='N',
+        help='skip up to N steps whose loss or gradient is NaN or infinite (default: the first one ends the run)',
+    )
+    parser.add_argument(
+        '--without',
+        nargs='+',
+        default=[],
+        metavar='TECHNIQUE',
+        help=f'classification: leave out techniques of the recipe: {", ".join(TECHNIQUES)}',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=('none', 'pytorch', 'slurm'),
+        default='none',
+        help="'pytorch' if torchrun started the processes, 'slurm' if srun did (default: none, a single process)",
+    )
+    parser.add_argument(
+        '--track',
+        nargs='+',
+        choices=sorted(TRACKERS),
+        default=[],
+        metavar='TRACKER',
+        help=f'also log to {" or ".join(sorted(TRACKERS))}',
+    )
+
+
+def check(args: argparse.Namespace) -> None:
+    check_config(args)
+    absent = [name for name in LAUNCHERS[args.launcher] if name not in os.environ]
+    if absent:
+        raise UserError(
+            f'--launcher {args.launcher} needs {absent[0]} in the environment: start with {STARTS[args.launcher]}'
+        )
+    processes = int(os.environ[LAUNCHERS[args.launcher][1]]) if args.launcher != 'none' else 1
+    if args.check_data and processes > 1:
+        raise UserError(
+            '--check-data is for a run of one process: check with tools/check_data.py first, then train without it'
+        )
+    if args.seed is not None and not 0 <= args.seed < 2**31:
+        raise UserError(f'--seed {args.seed} is out of range: take 0 to {2**31 - 1}')
+    for flag, length in (('--epochs', args.epochs), ('--iters', args.iters)):
+        if length is not None and length < 1:
+            raise UserError(f'{flag} {length}: train at least 1')
+    if args.skip_nan is not None and args.skip_nan < 0:
+        raise UserError(f'--skip-nan {args.skip_nan}: skip 0 steps or more')
+    unknown = [name for name in args.without if name not in TECHNIQUES]
+    if unknown:
+        raise UserError(f'--without {unknown[0]}: there is no such technique, take some of {", ".join(TECHNIQUES)}')
+    if args.resume not in (None, AUTO) and args.pretrained not in (None, 'none'):
+        raise UserError('--resume brings its own weights: leave out --pretrained, or take --resume auto')
+    if args.pretrained not in (None, 'none'):
+        check_checkpoint(args.pretrained)
+    if args.resume not in (None, NEWEST, AUTO):
+        check_checkpoint(args.resume)
+    for name in args.track:
+        if importlib.util.find_spec(name) is None:
+            raise UserError(f'--track {name} needs the package {name}: pip install -r requirements/optional.txt')
