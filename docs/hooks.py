@@ -36,18 +36,7 @@ def _link(obj: griffe.Object, shortened: str, name: str) -> str:
 
 def command_reference() -> str:
     """A section for each verb, as Markdown: its description, its usage, its arguments."""
-    from convnext_dense.cli.main import VERBS
-
-    try:
-        from convnext_dense.cli.main import build_parser
-    except ImportError:  # TEMPORARY
-        import importlib
-
-        def build_parser(verb):
-            command = importlib.import_module(f'convnext_dense.cli.commands.{verb}')
-            parser = argparse.ArgumentParser(f'convnext-dense {verb}', description=command.__doc__)
-            command.add_arguments(parser)
-            return parser
+    from convnext_dense.cli.main import VERBS, build_parser
 
     sections = []
     for verb, summary in VERBS.items():

@@ -12,6 +12,7 @@ BLOCK = re.compile(r'^```(\w*)(?: title="(.*?)")?\n(.*?)^```', re.DOTALL | re.MU
 SHELL = ('bash', 'console', 'sh')
 INLINE = re.compile(r'(?<!`)`([^`\n]+)`(?!`)')
 COMMAND = re.compile(r'(python |make |pip |torchrun |srun |convnext-dense )')
+PLACEHOLDER = re.compile(r'\.\.\.|\b[A-Z]+\b')  # what a reader replaces: VERB, N
 
 
 class Block(NamedTuple):
@@ -47,5 +48,5 @@ def commands(page: Path) -> list[str]:
             lines = block.code.replace('\\\n', ' ').splitlines()
             found += [line for line in lines if line.strip() and not line.startswith('#')]
     inline = (' '.join(code.split()) for code in inline_code(page))
-    found += [code for code in inline if COMMAND.match(code) and '...' not in code and 'VERB' not in code]
+    found += [code for code in inline if COMMAND.match(code) and not PLACEHOLDER.search(code)]
     return found
