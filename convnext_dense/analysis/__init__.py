@@ -1,1 +1,1 @@
-"""Looking at runs: images, curves, reports."""
+"""Analysis: drawings of predictions and data sets, curves and reports of runs, complexity of models."""

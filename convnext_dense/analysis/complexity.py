@@ -25,13 +25,12 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from ..engine.building import build_model
 from ..errors import UserError
-
-COCO_SHAPE = (800, 1280)
-"""Height and width of the image for which detectors' FLOPs are published."""
+from ..tasks import task_of
+from ..tasks.base import run_whole_model
 
 
 class Cost(NamedTuple):
-    """What one module has and does, with all that is inside it."""
+    """The cost of one module for one image, with all modules inside it."""
 
     params: int
     macs: int
@@ -39,7 +38,7 @@ class Cost(NamedTuple):
 
 
 class Complexity(NamedTuple):
-    """What a model has, and does for one image."""
+    """The cost of a model for one image."""
 
     params: int
     trained: int  # parameters that are not frozen
@@ -47,15 +46,8 @@ class Complexity(NamedTuple):
     activations: int
     input_shape: tuple[int, int, int, int]  # 1, channels, height, width
     rule: str  # which parts were run, and on what
-    by_module: dict[str, Cost]  # by name, parents first; without modules that have and do nothing
-    not_counted: dict[str, int]  # other operators by kind, and how often they ran
-
-
-class Rule(NamedTuple):
-    """How a task's models are counted."""
-
-    shape: Callable[[Config], tuple[int, int]]  # (height, width) of the image where none is given
-    run: Callable[[nn.Module, Tensor], str]  # the counted part of the forward pass; says what it was
+    by_module: dict[str, Cost]  # by name, parents first; without modules that cost nothing
+    not_counted: dict[str, int]  # kinds of operators without a rule, and how often they ran
 
 
 def count_config(cfg: Config, shape: tuple[int, int] | None = None) -> Complexity:
@@ -63,7 +55,7 @@ def count_config(cfg: Config, shape: tuple[int, int] | None = None) -> Complexit
 
     Args:
         cfg: of :func:`convnext_dense.config.read.read_config`.
-        shape: (height, width) in pixels. None is the config's own resolution in classification, 800 x 1280 in
+        shape: height and width in pixels. None is the config's own resolution in classification, 800 x 1280 in
             detection, and in segmentation the height of the crop by four times as much.
 
     Raises:
@@ -71,24 +63,27 @@ def count_config(cfg: Config, shape: tuple[int, int] | None = None) -> Complexit
     """
     with torch.device('meta'):
         model = build_model(cfg)
-    height, width = shape or RULES[cfg.task].shape(cfg)
+    task = task_of(cfg)
+    height, width = shape or task.counted_shape(cfg)
     if not (isinstance(height, int) and isinstance(width, int)):
         raise UserError(f'an image of {height} x {width} is none: give its height and width as integers')
-    return count(model, (height, width), cfg.task)
+    return count(model, (height, width), task.run_counted)
 
 
-def count(model: nn.Module, shape: tuple[int, int], task: str = 'classification') -> Complexity:
+def count(
+    model: nn.Module, shape: tuple[int, int], run: Callable[[nn.Module, Tensor], str] = run_whole_model
+) -> Complexity:
     """Count a model for one image; it goes into evaluation mode.
 
     Args:
         model: built on the meta device, where counting costs nothing; a real model really runs.
-        shape: (height, width) in pixels.
-        task: ``'classification'`` runs all of any model; ``'detection'`` runs backbone, neck and RPN, and the box and
-            mask heads of every stage on as many regions as the model keeps of an image; ``'segmentation'`` runs
-            backbone and decode head, without the auxiliary head. Parameters are always all of them.
+        shape: height and width in pixels.
+        run: runs the part of the model whose MACs are counted, and returns it in words: by default all of it, else the
+            rule of a task, such as :meth:`~convnext_dense.tasks.Task.run_counted`. Parameters are counted of all
+            parts.
 
     Raises:
-        UserError: if the shape is smaller than the backbone's stride, or the model is not what the rule is for.
+        UserError: if the shape is smaller than the backbone's stride, or the rule is not for such a model.
     """
     backbone = getattr(model, 'backbone', model)
     stride = getattr(backbone, 'total_stride', 1)
@@ -99,7 +94,7 @@ def count(model: nn.Module, shape: tuple[int, int], task: str = 'classification'
         )
     input_shape = (1, getattr(backbone, 'in_channels', 3), *shape)
     device = next(model.parameters()).device
-    counted = _Counted(model.eval(), RULES[task].run)
+    counted = _Counted(model.eval(), run)
     others = _Others()
     activations = FlopCounterMode(display=False, custom_mapping=dict.fromkeys(flop_registry, _elements))
     macs = FlopCounterMode(display=False)
@@ -132,7 +127,7 @@ def count(model: nn.Module, shape: tuple[int, int], task: str = 'classification'
 
 
 class _Counted(nn.Module):
-    """The counted part of a model's forward pass, as a module: so the counter knows the names of all modules in it."""
+    """The counted part of a forward pass as a module, which gives the counter the names of all modules in it."""
 
     def __init__(self, model: nn.Module, run: Callable[[nn.Module, Tensor], str]) -> None:
         super().__init__()
@@ -144,7 +139,7 @@ class _Counted(nn.Module):
 
 
 def _totals(counted: nn.Module, counter: FlopCounterMode) -> dict[str, int]:
-    """The counter's sum for every module, by name. It knows those that were called, which lists of them are not."""
+    """The counter's sum for every module by name; modules that are never called, such as lists, sum their children."""
     ran, root = counter.get_flop_counts(), type(counted).__name__
     totals: dict[str, int] = {}
 
@@ -163,7 +158,7 @@ def _elements(*_: Any, out_shape: Any = None, **__: Any) -> int:
 
 
 class _Others(TorchDispatchMode):
-    """Counts how often operators run that have no MACs by the counter's rules, by kind."""
+    """Counts, by kind, how often operators run for which the counter has no rule."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -188,7 +183,7 @@ KINDS = {
     'cat': 'copy',
     'pad': 'copy',
 }
-"""What operators with these words in their names are called."""
+"""Kinds of operators, by words in their names."""
 
 
 def _kind(func: Any) -> str:
@@ -197,54 +192,3 @@ def _kind(func: Any) -> str:
         if word in name:
             return kind
     return 'elementwise' if torch.Tag.pointwise in func.tags else name.strip('_')
-
-
-def _classify(model: nn.Module, image: Tensor) -> str:
-    model(image)
-    return 'the whole forward pass'
-
-
-def _detect(model: Any, image: Tensor) -> str:
-    if not (getattr(model, 'with_rpn', False) and getattr(model, 'with_roi_head', False)):
-        raise UserError(f'{type(model).__name__} is not counted: the rule is for detectors with an RPN and RoI heads')
-    levels = model.extract_feat(image)
-    model.rpn_head(levels)
-    roi = model.roi_head
-    said = []
-    for part, keeps in (('bbox', model.rpn_head.test_cfg), ('mask', roi.test_cfg)):
-        if not getattr(roi, f'with_{part}'):
-            continue
-        heads, extractors = getattr(roi, f'{part}_head'), getattr(roi, f'{part}_roi_extractor')
-        pairs = zip(heads, extractors, strict=True) if isinstance(heads, nn.ModuleList) else [(heads, extractors)]
-        for head, extractor in pairs:
-            sides = extractor.roi_layers[0].output_size
-            head(torch.empty(keeps.max_per_img, extractor.out_channels, *sides, device=image.device))
-        said.append(f'the {"box" if part == "bbox" else part} head on {keeps.max_per_img}')
-    stages = getattr(roi, 'num_stages', 1)
-    at = f' at each of the {stages} stages' if stages > 1 else ''
-    return (
-        f'backbone, neck and RPN, and{at} {" and ".join(said)} regions; '
-        'not run: the choice of regions (nms), RoIAlign, pasting of masks'
-    )
-
-
-def _segment(model: Any, image: Tensor) -> str:
-    model.decode_head(model.extract_feat(image))
-    return 'backbone and decode head; not run: the auxiliary head, whose parameters are included'
-
-
-def _own_resolution(cfg: Config) -> tuple[int, int]:
-    size = cfg.test_dataloader.dataset.transform.input_size
-    return size, size
-
-
-def _crop_by_four(cfg: Config) -> tuple[int, int]:
-    height = cfg.model.data_preprocessor.size[0]
-    return height, 4 * height
-
-
-RULES = {
-    'classification': Rule(_own_resolution, _classify),
-    'detection': Rule(lambda cfg: COCO_SHAPE, _detect),
-    'segmentation': Rule(_crop_by_four, _segment),
-}

@@ -1,11 +1,11 @@
-"""Runs as curves: finding them, reading what they logged, drawing them over each other."""
+"""Curves of runs: finding runs, reading their logs, drawing them over each other."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import matplotlib
 import numpy as np
@@ -15,35 +15,21 @@ from matplotlib.ticker import MaxNLocator
 
 from ..engine.csv_log import read_scalars
 from ..errors import UserError
+from ..tasks import TASKS, MainMetrics
 
 Series = Mapping[str, Sequence[tuple[int, float]]]
 """Logged numbers: (step, value) pairs by name."""
 
 RAW, EMA = '#0969da', '#bc4c00'
-LOOK = {'svg.fonttype': 'none', 'font.size': 10, 'font.family': 'sans-serif', 'axes.titlesize': 11}
+MATPLOTLIB_STYLE = {'svg.fonttype': 'none', 'font.size': 10, 'font.family': 'sans-serif', 'axes.titlesize': 11}
 STYLES = ('-', '--', ':', '-.')
 SMOOTHED_OVER = 0.05  # of the run
-FEW = 20  # points: so few are drawn as they are
+FEW = 20  # points: fewer are drawn without smoothing
 MEMORY = {'memory': 'GPU', 'host_memory': 'process'}  # peaks, in MB
 
 
-class Headline(NamedTuple):
-    """What a task is judged by, in percent."""
-
-    title: str
-    unit: str  # what its recipe counts
-    metrics: dict[str, str]  # with what tells their curves apart
-
-
-HEADLINES = (
-    Headline('top-1 on unseen images, %', 'epoch', {'top1': ''}),
-    Headline('AP on unseen images, %', 'epoch', {'box_AP': 'boxes, ', 'mask_AP': 'masks, '}),
-    Headline('mIoU on unseen images, %', 'optimizer step', {'mIoU': ''}),
-)
-
-
 def find_runs(folder: Path) -> list[Path]:
-    """The work dirs at or below a folder, sorted: those that hold logged numbers.
+    """Find the work dirs at or below a folder, which are those with logged numbers; sorted.
 
     Raises:
         UserError: if there are none.
@@ -55,7 +41,7 @@ def find_runs(folder: Path) -> list[Path]:
 
 
 def read_runs(folders: Sequence[Path]) -> dict[str, dict[str, list[tuple[int, float]]]]:
-    """What the runs at or below the folders have logged, by a name of each that no other has.
+    """Read the logs of all runs at or below the folders, each under a name that no other run has.
 
     Raises:
         UserError: if there is no run in one of them, or its log can't be read.
@@ -65,7 +51,7 @@ def read_runs(folders: Sequence[Path]) -> dict[str, dict[str, list[tuple[int, fl
 
 
 def short_names(runs: Sequence[Path]) -> list[str]:
-    """As few last parts of each path as tell all of them apart."""
+    """Shorten paths to as few last parts as tell all of them apart."""
     for count in range(1, max(len(run.parts) for run in runs) + 1):
         names = [os.path.join(*run.parts[-count:]) for run in runs]
         if len(set(names)) == len(names):
@@ -73,30 +59,33 @@ def short_names(runs: Sequence[Path]) -> list[str]:
     return names
 
 
-def headlines(runs: Mapping[str, Series]) -> list[Headline]:
-    """What the runs have been judged by."""
+def logged_main_metrics(runs: Mapping[str, Series]) -> list[MainMetrics]:
+    """The main metrics of those tasks whose metrics the runs have logged."""
     logged = {name.split('/')[-1] for series in runs.values() for name in series if name.startswith('val/')}
-    return [headline for headline in HEADLINES if logged & headline.metrics.keys()]
+    return [task.metrics for task in TASKS.values() if logged & task.metrics.labels.keys()]
 
 
 def smooth(values: Sequence[float]) -> np.ndarray:
-    """The mean over a twentieth of the run around each point, of an odd number of points, fewer at the ends."""
+    """Average each point with its neighbors, over a twentieth of the run: an odd number of points, fewer at the ends.
+
+    Runs of fewer than 20 points stay as they are.
+    """
     reach = round(SMOOTHED_OVER * len(values)) // 2 if len(values) >= FEW else 0
     array = np.asarray(values, float)
     return np.array([array[max(0, i - reach) : i + reach + 1].mean() for i in range(len(array))])
 
 
 def draw(runs: Mapping[str, Series], file: Path | IO, kind: str) -> None:
-    """Draw what the runs are judged by, and loss, lr and memory by step, each over the others.
+    """Draw the runs over each other: loss, lr and memory by step, and the main metrics.
 
-    The colors are those of the runs; of a single run, those of raw and averaged weights and of the lr's groups.
+    Each run has a color; of a single run, raw and averaged weights and the parameter groups have one each.
 
     Args:
-        file: where to, a path or an open file.
+        file: path, or open file, to write to.
         kind: ``'png'``, ``'svg'`` or ``'pdf'``.
     """
-    with matplotlib.rc_context(LOOK):
-        judged = headlines(runs)
+    with matplotlib.rc_context(MATPLOTLIB_STYLE):
+        judged = logged_main_metrics(runs)
         with_memory = any(name in series for series in runs.values() for name in MEMORY)
         count = 2 + len(judged) + with_memory
         rows = -(-count // 2)
@@ -105,8 +94,8 @@ def draw(runs: Mapping[str, Series], file: Path | IO, kind: str) -> None:
         colors = {name: f'C{i}' for i, name in enumerate(runs)} if len(runs) > 1 else {}
         _draw_loss(panels[0], runs, colors)
         _draw_lr(panels[1], runs, colors)
-        for headline, axes in zip(judged, panels[2:], strict=False):
-            _draw_metrics(axes, headline, runs, colors)
+        for metrics, axes in zip(judged, panels[2:], strict=False):
+            _draw_metrics(axes, metrics, runs, colors)
         if with_memory:
             _draw_memory(panels[count - 1], runs, colors)
         for axes in panels[:count]:
@@ -151,7 +140,7 @@ def _draw_lr(axes: Any, runs: Mapping[str, Series], colors: Mapping[str, str]) -
 
 
 def _lr_groups(series: Series) -> dict[str, Sequence[tuple[int, float]]]:
-    """The lr of every parameter group; one entry for groups that only differ in their weight decay."""
+    """The lr of every parameter group by name, with one entry for groups that differ only in their weight decay."""
     groups: dict[str, Sequence[tuple[int, float]]] = {}
     for name, points in series.items():
         if name.startswith('train/lr/'):
@@ -160,18 +149,18 @@ def _lr_groups(series: Series) -> dict[str, Sequence[tuple[int, float]]]:
     return dict(sorted(groups.items(), key=lambda item: [int(p) if p.isdigit() else p for p in item[0].split('_')]))
 
 
-def _draw_metrics(axes: Any, headline: Headline, runs: Mapping[str, Series], colors: Mapping[str, str]) -> None:
+def _draw_metrics(axes: Any, metrics: MainMetrics, runs: Mapping[str, Series], colors: Mapping[str, str]) -> None:
     for name, series in runs.items():
         styles = iter(STYLES)
         for kind, own_color in (('raw', RAW), ('ema', EMA)):
-            for metric, what in headline.metrics.items():
+            for metric, prefix in metrics.labels.items():
                 steps, values = _columns(series.get(f'val/{kind}/{metric}', []))
                 if not values:
                     continue
-                label = f'{f"{name}: " if colors else ""}{what}{kind}, {values[-1]:.1f} at the end'
+                label = f'{f"{name}: " if colors else ""}{prefix}{kind}, {values[-1]:.1f} at the end'
                 color = colors.get(name, own_color)
                 axes.plot(steps, values, next(styles), color=color, marker='o', markersize=3, label=label)
-    axes.set(title=headline.title, xlabel=headline.unit, ylim=(0, 105))
+    axes.set(title=metrics.title, xlabel=metrics.step, ylim=(0, 105))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if all(len(line.get_xdata()) == 1 for line in axes.lines):
         axes.set_xticks(sorted({line.get_xdata()[0] for line in axes.lines}))

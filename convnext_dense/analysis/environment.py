@@ -1,4 +1,4 @@
-"""What a measurement was made on."""
+"""The environment of a measurement: processor, load, and versions of packages."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PACKAGES = (
     *('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmsegmentation'),
     *('faster-coco-eval', 'pycocotools', 'pillow', 'opencv-python-headless'),
 )
-"""What measurements run beside torch, as pip calls it."""
+"""Packages other than torch that measurements depend on, by the names that pip knows."""
 
 
 def environment() -> dict[str, str | int | float | bool | None]:
-    """The processor, its load, and versions, as plain values; a package that is absent has the version None.
+    """The processor, its load, and versions, as plain values; the version of an absent package is None.
 
-    ``load`` is how many processes wanted a core, on average over the last five minutes.
+    ``load`` is the number of processes that wanted a core, averaged over the last five minutes.
     """
     return {
         'cpu': cpu_name(),
@@ -37,6 +37,7 @@ def environment() -> dict[str, str | int | float | bool | None]:
 
 
 def cpu_name() -> str:
+    """The model name of the processor."""
     info = Path('/proc/cpuinfo')
     for line in info.read_text().splitlines() if info.is_file() else ():
         if line.startswith('model name'):

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a run: curves, results, images."""
+"""A report of runs as one self-contained HTML page: metrics, curves, images."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ td:first-child, th:first-child { text-align: left; } tr { border-bottom: 1px sol
 
 
 def page(title: str, runs: Sequence[Path]) -> str:
-    """The page's HTML; images and curves are inside it."""
+    """Build the HTML of a report on the work dirs of runs, with images and curves inside it."""
     sections = '\n'.join(_section(run) for run in runs)
     return (
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>\n'
@@ -82,7 +82,7 @@ def _number(value: float) -> str:
 
 
 def _curves(run: str, series: Series) -> str:
-    """An SVG."""
+    """Draw the curves of a run as SVG."""
     svg = io.StringIO()
     draw({run: series}, svg, 'svg')
     text = svg.getvalue()

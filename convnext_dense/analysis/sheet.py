@@ -1,4 +1,4 @@
-"""A contact sheet of a data set: images with their annotations, those first with which something is wrong."""
+"""A contact sheet of a data set: images with their ground truth, those with faults first."""
 
 from __future__ import annotations
 
@@ -9,39 +9,35 @@ import numpy as np
 from PIL import Image
 
 from ..data.check import NOTE, Checked, DataSet, ImageRecord
-from ..data.segmentation.mask_scan import UNLABELED, read_mask
 from ..errors import UserError
-from ..io.images import read_rgb
-from ..results.drawing import PAPER, draw_caption, palette, side_by_side
-from ..results.results import Segmentation
-from ..results.text import legible
-from .show import INK, WRONG, as_the_data_set_reads_it, draw_annotations
+from ..results.drawing import TEXT_COLOR, WHITE, WRONG_COLOR, draw_caption
+from ..tasks import Task
 
 WIDTH, GAP = 1640, 12  # of the sheet, and between images, in pixels
-LARGEST = (530, 660)  # pixels of an image with boxes or masks, across and down
 BLANK = np.full((224, 224, 3), 225, np.uint8)
 
 
-def contact_sheet(checked: Checked, count: int | None = None) -> np.ndarray:
-    """Draw images of both splits.
+def contact_sheet(task: Task, checked: Checked, count: int | None = None) -> np.ndarray:
+    """Draw images of both splits with their ground truth.
 
-    Up to half of them are such as a problem or a warning names, with what it says; the others are spread evenly.
+    Up to half of them are images with problems or warnings, which stand above them; the others are spread evenly over
+    the data set.
 
     Args:
-        checked: what came out.
-        count: how many; None for 32 of an image folder, 12 of other data sets.
+        task: the task that the data set is for.
+        checked: the result of checking it.
+        count: how many images; None for ``task.sheet_images``.
 
     Returns:
         uint8 (H, W, 3), RGB.
     """
-    dense = checked.data.kind != 'images'
-    chosen = _choose(checked, count or (12 if dense else 32))
-    tiles = [_tile(checked.data, image, split, why) for image, split, why in chosen]
+    chosen = _choose(checked, count or task.sheet_images)
+    tiles = [_tile(task, checked.data, image, split, fault) for image, split, fault in chosen]
     return _packed(tiles)
 
 
 def _choose(checked: Checked, count: int) -> list[tuple[ImageRecord, str, str]]:
-    """Images, with the name of their split and what is wrong with them."""
+    """Choose images; returned with the name of their split and what is wrong with them."""
     places = {p.path: (p, split.name) for split in reversed(checked.data.splits) for p in split.images}
     queues = [(finding.what, list(finding.images)) for finding in checked.findings if finding.level != NOTE]
     chosen: dict[str, str] = {}
@@ -59,52 +55,24 @@ def _choose(checked: Checked, count: int) -> list[tuple[ImageRecord, str, str]]:
         share = room // len(good) + (number < room % len(good))
         picked = np.linspace(0, len(paths) - 1, min(share, len(paths))).round().astype(int).tolist()
         chosen |= {paths[i]: '' for i in picked}
-    return [(*places[path], why) for path, why in chosen.items()]
+    return [(*places[path], fault) for path, fault in chosen.items()]
 
 
 def _short(what: str) -> str:
-    """``can't be decoded`` of ``3 images that can't be decoded``."""
+    """Shorten the text of a finding: ``3 images that can't be decoded`` becomes ``can't be decoded``."""
     return what.split(' ', 2)[-1].removeprefix('that ').partition(':')[0]
 
 
-def _tile(data: DataSet, image: ImageRecord, split: str, why: str) -> np.ndarray:
-    name = f'{split}: {Path(image.path).name}'
-    color = WRONG if why else INK
+def _tile(task: Task, data: DataSet, image: ImageRecord, split: str, fault: str) -> np.ndarray:
+    title = f'{split}: {Path(image.path).name}'
     try:
-        if data.kind == 'images':
-            words = legible(data.classes)
-            lines = [(words[image.ground_truth], INK), (why or name, color)]
-            return draw_caption(read_rgb(image.path), [*lines, (name, INK)] if why else lines)
-        drawn = _annotated(data, image)
+        return task.draw_record(data, image, title, fault)
     except UserError:
-        return draw_caption(BLANK, [(why or 'cannot be drawn', WRONG), (name, INK)])
-    return side_by_side([(f'{name}, {why}' if why else name, drawn)])
-
-
-def _annotated(data: DataSet, record: ImageRecord) -> np.ndarray:
-    if data.kind == 'annotations':
-        assert record.size is not None
-        image = as_the_data_set_reads_it(record.path, record.size[::-1])
-        return _small(draw_annotations(image, record.ground_truth, data.classes))
-    labels = read_mask(record.ground_truth).astype(int)
-    if labels.ndim != 2:
-        return _small(read_rgb(record.path))
-    image = as_the_data_set_reads_it(record.path, labels.shape)
-    known = (labels >= data.first_label) & (labels < data.first_label + len(data.classes))
-    labels = np.where(known, labels - data.first_label, UNLABELED).astype(np.uint8)
-    image, labels = _small(image), _small(labels, Image.Resampling.NEAREST)
-    colors = palette(len(data.classes))
-    return _small(Segmentation(record.path, labels, data.classes, colors).draw(image=image, legend_rows=2))
-
-
-def _small(pixels: np.ndarray, resample: Image.Resampling = Image.Resampling.LANCZOS) -> np.ndarray:
-    image = Image.fromarray(pixels)
-    image.thumbnail(LARGEST, resample, reducing_gap=None)
-    return np.asarray(image)
+        return draw_caption(BLANK, [(fault or 'cannot be drawn', WRONG_COLOR), (title, TEXT_COLOR)])
 
 
 def _packed(tiles: Sequence[np.ndarray]) -> np.ndarray:
-    """The tiles in rows, from left to right."""
+    """Arrange the tiles in rows, from left to right."""
     rows: list[list[np.ndarray]] = [[]]
     for tile in tiles:
         if rows[-1] and sum(t.shape[1] + GAP for t in rows[-1]) + tile.shape[1] > WIDTH:
@@ -113,7 +81,7 @@ def _packed(tiles: Sequence[np.ndarray]) -> np.ndarray:
     rows = [row for row in rows if row]
     height = sum(max(t.shape[0] for t in row) + GAP for row in rows) + GAP
     width = max((sum(t.shape[1] + GAP for t in row) + GAP for row in rows), default=2 * GAP)
-    canvas = Image.new('RGB', (width, height), PAPER)
+    canvas = Image.new('RGB', (width, height), WHITE)
     top = GAP
     for row in rows:
         left = GAP

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..archs import ArchSettings
 from ..models.classifier import ImageClassifier
-from ..models.convnext import Size
 from .peers import peers
 from .setting import Setting
 from .timing import OURS, Absent, Contender, Series, measure
@@ -41,7 +41,7 @@ def classifier(what: str, arch: str | dict, batch: int, shape: tuple[int, int], 
     reference = _ours(arch)
     randomize(reference)
     weights = {name: tensor.clone() for name, tensor in reference.state_dict().items()}  # its step changes them
-    size = Size(reference.backbone.depths, reference.backbone.dims)
+    size = ArchSettings(reference.backbone.depths, reference.backbone.dims)
     images, labels = torch.randn(batch, 3, *shape), torch.randint(CLASSES, (batch,))
     data = Batch(images.to(setting.device), labels.to(setting.device))
     contestants: list[tuple[str, torch.memory_format, Callable[[], nn.Module]]] = [

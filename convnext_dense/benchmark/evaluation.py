@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ..evaluation import CocoAP, IoU
 from ..registry import METRICS, MODELS
-from ..results.results import encode_masks
+from ..results import encode_masks
 from .setting import Setting
 from .timing import OURS, Absent, Contender, Series, measure
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..models.convnext import Size
+from ..archs import ArchSettings
 from ..weights.formats import convert
 
 Weights = Mapping[str, Tensor]
@@ -23,7 +23,7 @@ class Peer(NamedTuple):
     """
 
     name: str
-    build: Callable[[Size, Weights], nn.Module]
+    build: Callable[[ArchSettings, Weights], nn.Module]
     layout: torch.memory_format = torch.contiguous_format
 
 
@@ -42,7 +42,7 @@ def peers(device: torch.device) -> list[Peer]:
     ]
 
 
-def _timm(size: Size, weights: Weights, conv_mlp: bool = False) -> nn.Module:
+def _timm(size: ArchSettings, weights: Weights, conv_mlp: bool = False) -> nn.Module:
     from timm.models import ConvNeXt
 
     classes = len(weights['head.weight'])
@@ -51,11 +51,11 @@ def _timm(size: Size, weights: Weights, conv_mlp: bool = False) -> nn.Module:
     return model
 
 
-def _timm_conv_mlp(size: Size, weights: Weights) -> nn.Module:
+def _timm_conv_mlp(size: ArchSettings, weights: Weights) -> nn.Module:
     return _timm(size, weights, conv_mlp=True)
 
 
-def _torchvision(size: Size, weights: Weights) -> nn.Module:
+def _torchvision(size: ArchSettings, weights: Weights) -> nn.Module:
     from torchvision.models.convnext import CNBlockConfig, ConvNeXt
 
     following = [*size.dims[1:], None]
@@ -65,7 +65,7 @@ def _torchvision(size: Size, weights: Weights) -> nn.Module:
     return model
 
 
-def _transformers(size: Size, weights: Weights) -> nn.Module:
+def _transformers(size: ArchSettings, weights: Weights) -> nn.Module:
     from transformers import ConvNextConfig, ConvNextForImageClassification
 
     config = ConvNextConfig(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from .. import paper
 from ..analysis.complexity import Complexity
 from ..roadmap.measurements import ENDS
-from ..roadmap.network import TRACKS, config_of
+from ..roadmap.steps import TRACKS, config_of
 
 CLASSIFICATION_TOLERANCE = 0.005
 DENSE_TOLERANCE = 0.01

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..analysis.environment import environment
 from ..roadmap.measurements import RESOLUTION, step_classifier
-from ..roadmap.network import TRACKS, design_of
+from ..roadmap.steps import TRACKS, design_of
 from .setting import Setting
 from .timing import Contender, Series, measure
 

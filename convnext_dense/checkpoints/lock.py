@@ -1,4 +1,4 @@
-"""One run in a work dir at a time."""
+"""The lock that keeps a second run out of a work dir."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from filelock import FileLock, Timeout
 from ..errors import UserError
 
 FILE_NAME = '.run.lock'
-PATIENCE = 6.0  # seconds: a stopped run takes its time to end, and a killed one's loader workers live on for 5
+TIMEOUT = 6.0
+"""Seconds to wait for the lock: a stopped run takes time to end, and a killed one's loader workers live on for 5."""
 
 
-def take(work_dir: str | Path) -> FileLock:
-    """Lock a work dir for a run. The kernel releases it when the process ends, however it ends.
+def acquire(work_dir: str | Path) -> FileLock:
+    """Lock a work dir for a run. The kernel releases the lock when the process ends, however it ends.
 
     Raises:
-        UserError: if another run has it.
+        UserError: if another run holds the lock.
     """
     lock = FileLock(Path(work_dir, FILE_NAME))
     try:
-        lock.acquire(timeout=PATIENCE)
+        lock.acquire(timeout=TIMEOUT)
     except Timeout:
         raise UserError(
             f'another run is going on in work dir {work_dir}: wait for its end, or choose another with --work-dir'

@@ -1,9 +1,9 @@
-"""What the checkpoints of a work dir must be: ``checkpoints.json``, and the files held against it.
+"""The manifest of a work dir's checkpoints, ``checkpoints.json``, and the check of files against it.
 
 For each file: ``sha256``, ``size`` in bytes, the ``epoch`` and optimizer ``step`` it was written after. ``best_score``
-is there once the validation of that step is finished: the best score until then, or null. An entry is written before
-its file takes its place, with the entry of the file that it replaces as ``before``: whenever the process is killed,
-the manifest knows the file.
+is there once the validation of that step is finished: the best score until then, or null. ``stopped_early`` is true
+where a hook ended the run after that step. An entry is written before its file takes its place, with the entry of the
+file that it replaces as ``before``: whenever the process is killed, the manifest knows the file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Entries = dict[str, dict[str, Any]]
 
 
 class HashingFile:
-    """A file to write to that knows the size and the hash of what was written, and the error that ended it."""
+    """File to write to that keeps the size and SHA-256 of the written bytes, and the error that ended the writing."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -47,11 +47,12 @@ class HashingFile:
         self.file.flush()
 
     def entry(self) -> dict[str, Any]:
+        """Return the manifest's ``sha256`` and ``size`` for what was written."""
         return {'sha256': self._sha256.hexdigest(), 'size': self.size}
 
 
 def read(work_dir: str | Path) -> Entries:
-    """The entries by file name; none where there is no manifest, or one that can't be read."""
+    """Read the entries by file name: none where there is no manifest, or one that can't be read."""
     try:
         entries = json.loads(Path(work_dir, FILE_NAME).read_text())
     except (OSError, ValueError):
@@ -59,16 +60,16 @@ def read(work_dir: str | Path) -> Entries:
     return entries if isinstance(entries, dict) else {}
 
 
-def promise(path: Path, entry: dict[str, Any]) -> None:
-    """Note what the file at ``path`` will be, beside what it is until then."""
+def add_upcoming(path: Path, entry: dict[str, Any]) -> None:
+    """Add the entry of a file that is about to take its place at ``path``, beside that of the file there now."""
     entries = read(path.parent)
     if path.name in entries:
         entry = {**entry, 'before': entries[path.name]}
     _write(path.parent, {**entries, path.name: entry})
 
 
-def settle(work_dir: str | Path, written: str | None = None) -> None:
-    """Forget the files that are gone, and what the file ``written`` was before."""
+def prune(work_dir: str | Path, written: str | None = None) -> None:
+    """Remove the entries of files that are gone, and that of the file which the file ``written`` has replaced."""
     entries = {name: entry for name, entry in read(work_dir).items() if Path(work_dir, name).exists()}
     entries.get(written or '', {}).pop('before', None)
     _write(work_dir, entries)
@@ -76,10 +77,19 @@ def settle(work_dir: str | Path, written: str | None = None) -> None:
 
 def note_validated(work_dir: str | Path, step: int, best_score: float | None) -> None:
     """Note that the validation after this step is finished."""
+    _update(work_dir, step, best_score=best_score)
+
+
+def note_stopped_early(work_dir: str | Path, step: int) -> None:
+    """Note that a hook ended the run after this step, so that resuming it does nothing."""
+    _update(work_dir, step, stopped_early=True)
+
+
+def _update(work_dir: str | Path, step: int, **values: Any) -> None:
     entries = read(work_dir)
     for entry in entries.values():
         if entry.get('step') == step:
-            entry['best_score'] = best_score
+            entry.update(values)
     _write(work_dir, entries)
 
 
@@ -88,10 +98,10 @@ def _write(work_dir: str | Path, entries: Entries) -> None:
         temporary.write_text(json.dumps(entries, indent=1) + '\n')
 
 
-def problem(path: str | Path) -> str | None:
-    """What is wrong with a checkpoint file: other bytes than the manifest beside it says, or than its own checksums.
+def damage(path: str | Path) -> str | None:
+    """Describe the damage of a checkpoint file, or return None: its bytes against the manifest beside it.
 
-    A file in no manifest is held against the CRC-32 that torch.save's archive has of each of its parts.
+    A file in no manifest is checked against the CRC-32 that torch.save's archive has of each of its parts.
     """
     path = Path(path)
     entry = read(path.parent).get(path.name)
@@ -107,12 +117,12 @@ def problem(path: str | Path) -> str | None:
 
 
 def check(path: str | Path) -> None:
-    """Refuse a damaged checkpoint; what can't be opened at all is left to whoever reads it.
+    """Refuse a damaged checkpoint; a path that is no file is left to whoever reads it.
 
     Raises:
-        UserError: with what is wrong.
+        UserError: with the damage.
     """
-    if Path(path).is_file() and (what := problem(path)):
+    if Path(path).is_file() and (what := damage(path)):
         raise UserError(f'checkpoint {path} is truncated or damaged ({what}): take another one, or copy it again')
 
 
@@ -124,7 +134,7 @@ def _versions(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 @lru_cache(maxsize=8)
 def _sha256(path: Path, modified: int) -> str:
-    """Remembered, since a file is chosen first and loaded later."""
+    """Return the SHA-256 of a file, cached, since a file is first chosen and then loaded."""
     sha256 = hashlib.sha256()
     with open(path, 'rb') as file:
         while block := file.read(1 << 20):

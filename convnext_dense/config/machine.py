@@ -7,7 +7,7 @@ import os
 import torch
 from mmengine.config import Config
 
-from ..tasks.tasks import loaders
+from ..tasks import loaders
 
 
 def cores() -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from mmengine.config import Config
 
 from ..errors import UserError
-from ..tasks.tasks import Task, set_classes, task_of
+from ..tasks import Task, set_classes, task_of
 from .find import find_config
 from .length import schedule_following
 from .techniques import leave_out
@@ -76,7 +76,7 @@ def read_config(
         raise UserError(f'--cfg-options do not fit the config: {_one_line(error)}') from error
     if needs_data:
         point_at(cfg, data)
-        set_classes(cfg, task.classes(cfg))
+        set_classes(cfg, task.count_classes(cfg))
     return cfg
 
 
@@ -88,13 +88,13 @@ def point_at(cfg: Config, data: str | None) -> None:
     """
     task = task_of(cfg)
     if data is not None:
-        task.point(cfg, _sample_root(task) if data == 'sample' else data)
+        task.point_at(cfg, _sample_root(task) if data == 'sample' else data)
 
 
 def _sample_root(task: Task) -> str:
     from ..sample_data.sample import ensure_sample
 
-    return str(ensure_sample() / task.sample)
+    return str(ensure_sample() / task.sample_folder)
 
 
 def _check_options(options: dict, cfg: Config) -> None:

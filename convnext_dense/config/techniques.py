@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import UserError
+from ..tasks import TASKS, task_of
 
 if TYPE_CHECKING:  # the command line names the techniques before mmengine is imported
     from mmengine.config import Config, ConfigDict
@@ -35,8 +36,10 @@ def leave_out(cfg: Config, name: str) -> None:
     """
     if name not in TECHNIQUES:
         raise UserError(f'--without {name}: there is no such technique, take some of {", ".join(TECHNIQUES)}')
-    if cfg.task != 'classification':
-        raise UserError(f'--without is for classification: this config is for {cfg.task}')
+    task = task_of(cfg)
+    if not task.has_techniques:
+        suitable = ', '.join(other.name for other in TASKS.values() if other.has_techniques)
+        raise UserError(f'--without is for {suitable}: this config is for {task.name}')
     technique = TECHNIQUES[name]
     if not technique.in_use(cfg):
         in_use = ', '.join(other for other in TECHNIQUES if TECHNIQUES[other].in_use(cfg))

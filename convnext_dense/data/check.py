@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -62,15 +62,81 @@ class Split:
 class DataSet:
     """A data set as the data loaders of a config see it, before any image is opened."""
 
-    kind: str
-    """Of what there are many in an image: ``'images'`` (none), ``'annotations'``, ``'pixels'``."""
+    unit: ClassVar[str]
+    """Counted for each class: ``'images'``, ``'annotations'`` or ``'pixels'``."""
+    localized: ClassVar[bool] = True
+    """Whether ground truth refers to positions in the image, so that turning the image matters."""
+
     places: list[str]
     """Where it lies."""
     classes: list[str]
     splits: list[Split]
     findings: list[Finding]
+
+    def count_units(self, image: ImageRecord, look: Look) -> dict[int, int]:
+        """The number of units of each class in an image."""
+        raise NotImplementedError
+
+    def mask(self, image: ImageRecord) -> str | None:
+        """The path of the image's mask, whose labels are to be counted; None without masks."""
+        return None
+
+    def contradict(self, image: ImageRecord, copy: ImageRecord) -> bool:
+        """Whether two images of equal content can't both have the right ground truth."""
+        return False
+
+    def check_split(self, split: Split, looks: Sequence[Look]) -> Iterable[Finding]:
+        """Findings about the ground truth of a split that take the labels of its masks."""
+        return ()
+
+
+@dataclass
+class ImageFolderData(DataSet):
+    """An image folder, where an image is an example of one class."""
+
+    unit = 'images'
+    localized = False
+
+    def count_units(self, image: ImageRecord, look: Look) -> dict[int, int]:
+        return {image.ground_truth: 1}
+
+    def contradict(self, image: ImageRecord, copy: ImageRecord) -> bool:
+        return image.ground_truth != copy.ground_truth
+
+
+@dataclass
+class CocoData(DataSet):
+    """COCO files, whose examples are annotations that are no crowds."""
+
+    unit = 'annotations'
+
+    def count_units(self, image: ImageRecord, look: Look) -> dict[int, int]:
+        return dict(Counter(a['bbox_label'] for a in image.ground_truth if not a['ignore_flag']))
+
+
+@dataclass
+class MaskFolderData(DataSet):
+    """Images with masks, whose examples are labeled pixels."""
+
+    unit = 'pixels'
+
     first_label: int = 0
-    """Of the masks: the label of class 0."""
+    """The label of class 0 in the masks."""
+
+    def count_units(self, image: ImageRecord, look: Look) -> dict[int, int]:
+        return _labeled(look.labels or {}, self.first_label)
+
+    def mask(self, image: ImageRecord) -> str | None:
+        return image.ground_truth
+
+    def check_split(self, split: Split, looks: Sequence[Look]) -> Iterable[Finding]:
+        pairs = zip(split.images, looks, strict=True)
+        bare = [p for p, one in pairs if one.labels is not None and not _labeled(one.labels, self.first_label)]
+        if bare:
+            what = f'{_count(bare, "mask")} without a labeled pixel'
+            fix = 'label them, or remove them with their images'
+            masks, images = [p.ground_truth for p in bare], [p.path for p in bare]
+            yield Finding(WARNING, split.name, what, fix, masks, images)
 
 
 class Balance(NamedTuple):
@@ -79,7 +145,7 @@ class Balance(NamedTuple):
     images: np.ndarray
     """(K,): images that show it."""
     amount: np.ndarray
-    """(K,): images, annotations that are no crowds, or pixels."""
+    """(K,): units, see :attr:`DataSet.unit`."""
 
 
 class Checked(NamedTuple):
@@ -97,7 +163,7 @@ class Checked(NamedTuple):
 # -- reading
 
 
-def read_image_folder(sources: Mapping[str, Mapping]) -> DataSet:
+def read_image_folder(sources: Mapping[str, Mapping]) -> ImageFolderData:
     """An image folder.
 
     Args:
@@ -116,7 +182,7 @@ def read_image_folder(sources: Mapping[str, Mapping]) -> DataSet:
         findings.append(_of_error('', error))
         folders = (Path(root, split) for split in ('train', 'val'))
         classes = sorted({entry.name for folder in folders for entry in folder.iterdir() if entry.is_dir()})
-    data = DataSet('images', [str(root)], classes, [], findings)
+    data = ImageFolderData([str(root)], classes, [], findings)
     for name, source in sources.items():
         files_of, empty = files_by_class(source['root'], source['split'], classes)
         if empty and not findings:
@@ -128,7 +194,7 @@ def read_image_folder(sources: Mapping[str, Mapping]) -> DataSet:
     return data
 
 
-def read_coco_files(sources: Mapping[str, Mapping]) -> DataSet:
+def read_coco_files(sources: Mapping[str, Mapping]) -> CocoData:
     """COCO files.
 
     Args:
@@ -140,7 +206,7 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> DataSet:
     """
     from .detection.dataset import instance_of  # here, because it imports mmcv, which classification does without
 
-    data = DataSet('annotations', [], [], [], [])
+    data = CocoData([], [], [], [])
     findings, read = data.findings, []
     for name, source in sources.items():
         file = source['annotations']
@@ -181,7 +247,7 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> DataSet:
     return data
 
 
-def read_mask_folder(sources: Mapping[str, Mapping]) -> DataSet:
+def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderData:
     """A folder of images and masks.
 
     Args:
@@ -193,7 +259,7 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> DataSet:
     """
     first = next(iter(sources.values()))
     root, reduce = first['root'], first.get('reduce_zero_label', True)
-    data = DataSet('pixels', [str(root)], [], [], [], int(reduce))
+    data = MaskFolderData([str(root)], [], [], [], int(reduce))
     findings, pairs_of = data.findings, {}
     for name, source in sources.items():
         try:
@@ -240,27 +306,18 @@ def check(data: DataSet, workers: int, advance: Callable[[], object] = lambda: N
     """
     findings, looks, balance = list(data.findings), [], []
     for split in data.splits:
-        masks = data.kind == 'pixels'
-        seen = look_at_all([(p.path, p.ground_truth if masks else None) for p in split.images], workers, advance)
+        seen = look_at_all([(image.path, data.mask(image)) for image in split.images], workers, advance)
         looks.append(seen)
-        findings += _of_images(split, seen, data.kind != 'images', skip)
+        findings += _of_images(split, seen, data.localized, skip)
         balance.append(_balance(data, split, seen))
-        if masks:
-            of_masks = zip(split.images, seen, strict=True)
-            bare = [p for p, one in of_masks if one.labels is not None and not _labeled(one.labels, data.first_label)]
-            if bare:
-                what = f'{_count(bare, "mask")} without a labeled pixel'
-                fix = 'label them, or remove them with their images'
-                findings.append(
-                    Finding(WARNING, split.name, what, fix, [p.ground_truth for p in bare], [p.path for p in bare])
-                )
+        findings += data.check_split(split, seen)
     findings += _copies(data, looks)
     findings += _of_balance(data, balance)
     order = (PROBLEM, WARNING, NOTE)
     return Checked(data, looks, balance, sorted(findings, key=lambda finding: order.index(finding.level)))
 
 
-def _of_images(split: Split, looks: Sequence[Look], dense: bool, skip: bool) -> Iterable[Finding]:
+def _of_images(split: Split, looks: Sequence[Look], localized: bool, skip: bool) -> Iterable[Finding]:
     found: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
 
     def note(level: str, what: str, fix: str, path: str, detail: object = '') -> None:
@@ -281,7 +338,7 @@ def _of_images(split: Split, looks: Sequence[Look], dense: bool, skip: bool) -> 
             fix = 'make them smaller: they are slow to decode, and Pillow refuses twice as many'
             note(WARNING, f'of more than {HUGE / 1e6:.0f} million pixels', fix, path, f'{width} x {height}')
         if header.orientation > 1:
-            if not dense:
+            if not localized:
                 note(NOTE, 'turned upright, as EXIF says', '', path, f'orientation {header.orientation}')
             elif header.orientation < 5 or width == height:  # no size tells which way the annotations mean
                 fix = 'look whether the annotations fit the image as it is stored; save it without EXIF'
@@ -320,7 +377,7 @@ def _copies(data: DataSet, looks: Sequence[Sequence[Look]]) -> Iterable[Finding]
                 shared.append(pair)
             else:
                 repeated[name].append(pair)
-            if data.kind == 'images' and image.ground_truth != original.ground_truth:
+            if data.contradict(image, original):
                 contradictory.append(pair)
     kinds = [
         (PROBLEM, '', 'that val shares with train: its results will look better than they are', shared),
@@ -340,12 +397,7 @@ def _copies(data: DataSet, looks: Sequence[Sequence[Look]]) -> Iterable[Finding]
 def _balance(data: DataSet, split: Split, looks: Sequence[Look]) -> Balance:
     images, amount = Counter[int](), Counter[int]()
     for image, one in zip(split.images, looks, strict=True):
-        if data.kind == 'pixels':
-            of_this = _labeled(one.labels or {}, data.first_label)
-        elif data.kind == 'annotations':
-            of_this = dict(Counter(a['bbox_label'] for a in image.ground_truth if not a['ignore_flag']))
-        else:
-            of_this = {image.ground_truth: 1}
+        of_this = data.count_units(image, one)
         images.update(of_this.keys())
         amount.update(of_this)
     places = range(len(data.classes))

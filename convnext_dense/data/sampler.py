@@ -39,14 +39,31 @@ class SeededSampler(Sampler):
         self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
-        self.multiple_of = 1
-        self.skip = 0  # samples of the epoch that all processes together have drawn before, in a resumed run
+        self._total_batch = 1
+        self._done = 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
+    def use_seed(self, seed: int) -> None:
+        """Draw as a sampler with this seed: the one of the run that is resumed."""
+        self.seed = seed
+
+    def use_whole_batches(self, total: int) -> None:
+        """Leave out the samples at the end of each epoch that do not fill a total batch, of all processes."""
+        self._total_batch = total
+
+    def start_after(self, samples: int) -> None:
+        """Start epochs after so many samples, which all processes together have drawn before; 0 starts at the first."""
+        self._done = samples
+
+    @property
+    def done(self) -> int:
+        """Samples of the epoch that all processes together have drawn before the sampler starts."""
+        return self._done
+
     def __iter__(self) -> Iterator[SeededIndex]:
-        return self.epoch_from(self.skip)
+        return self.epoch_from(self._done)
 
     def epoch_from(self, skip: int) -> Iterator[SeededIndex]:
         """This process's samples of the epoch, after those that all processes together draw first."""
@@ -61,7 +78,7 @@ class SeededSampler(Sampler):
 
     def _used(self) -> int:
         """Samples drawn per epoch by all processes: training leaves out the rest of the last total batch."""
-        return self.size // self.multiple_of * self.multiple_of
+        return self.size // self._total_batch * self._total_batch
 
 
 @DATA_SAMPLERS.register_module()
@@ -83,7 +100,7 @@ class AspectRatioBatches(Sampler[list[SeededIndex]]):
         return len(self.sampler) // self.batch_size
 
     def __iter__(self) -> Iterator[list[SeededIndex]]:
-        done = self.sampler.skip // self.sampler.world_size // self.batch_size
+        done = self.sampler.done // self.sampler.world_size // self.batch_size
         return islice(self._whole_epoch(), done, None)  # which images a batch takes depends on those before it
 
     def _whole_epoch(self) -> Iterator[list[SeededIndex]]:

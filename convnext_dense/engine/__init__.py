@@ -1,15 +1,17 @@
-"""What runs while training: the runner and its loops, EMA, checkpoints, progress, logs."""
+"""Training and testing: the runner and its loops, and hooks for EMA, checkpoints, progress and logs."""
 
 from .csv_log import CSVBackend
-from .distributed import ending_together
+from .distributed import propagate_failures
+from .evaluation_loops import TestLoop, ValLoop
 from .hooks.bad_images import BadImages
 from .hooks.checkpoints import Checkpoints
 from .hooks.data_check import DataCheck
 from .hooks.ema import EMA
+from .hooks.first_step import FirstStep
 from .hooks.log import LogProcessor, RuntimeInfo
 from .hooks.progress import ProgressBar
-from .loops import TestLoop, TrainLoop, ValLoop
 from .runner import COMMANDS, Runner
+from .train_loop import TrainLoop
 
 __all__ = [
     'COMMANDS',
@@ -18,6 +20,7 @@ __all__ = [
     'CSVBackend',
     'Checkpoints',
     'DataCheck',
+    'FirstStep',
     'LogProcessor',
     'ProgressBar',
     'Runner',
@@ -25,5 +28,5 @@ __all__ = [
     'TestLoop',
     'TrainLoop',
     'ValLoop',
-    'ending_together',
+    'propagate_failures',
 ]

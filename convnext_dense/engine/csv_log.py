@@ -1,4 +1,4 @@
-"""Every logged number in one CSV file."""
+"""A CSV file of every logged number: writing and reading it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmengine.visualization import BaseVisBackend
 
+from ..compat import mmengine_internals as internals
 from ..errors import UserError
 from ..registry import VISBACKENDS
 
@@ -21,8 +22,6 @@ class CSVBackend(BaseVisBackend):
     ``step`` is the optimizer step for training values and the epoch for validation metrics; values are written
     with all their digits.
     """
-
-    _env_initialized: bool
 
     def __init__(self, save_dir: str) -> None:
         super().__init__(save_dir)
@@ -45,9 +44,9 @@ class CSVBackend(BaseVisBackend):
     def add_scalars(
         self, scalar_dict: dict[str, float], step: int = 0, file_path: str | None = None, **_: object
     ) -> None:
-        if not self._env_initialized:
+        if not internals.environment_is_initialized(self):
             self._init_env()
-            self._env_initialized = True
+            internals.set_environment_initialized(self)
         step = int(scalar_dict.get('step', step))
         with open(self._path, 'a', newline='') as file:
             rows = csv.writer(file)
@@ -55,17 +54,17 @@ class CSVBackend(BaseVisBackend):
 
 
 def read_scalars(work_dir: str | Path) -> dict[str, list[tuple[int, float]]]:
-    """All numbers of a work dir by name, as (step, value) pairs in order of step.
+    """Read all numbers of a work dir by name, as (step, value) pairs in order of step.
 
-    A resumed run has one file for each start. What it did again counts instead of what was lost: no step is there
-    twice. Half a line at the end of a file, as a run leaves it that is killed, does not count.
+    A resumed run has one file for each start. Steps that it did again replace those of the start before, so no step
+    comes twice. An incomplete line at the end of a file, which a killed run leaves, is ignored.
 
     Raises:
         UserError: if a file can't be read or is no such log, with its line.
     """
     series: dict[str, list[tuple[int, float]]] = {}
     for file in sorted(Path(work_dir).glob(f'*/vis_data/{FILE_NAME}')):
-        for number, row in enumerate(csv.reader(_whole_lines(file)), start=1):
+        for number, row in enumerate(csv.reader(_complete_lines(file)), start=1):
             if number == 1:
                 continue
             try:
@@ -79,7 +78,7 @@ def read_scalars(work_dir: str | Path) -> dict[str, list[tuple[int, float]]]:
     return series
 
 
-def _whole_lines(file: Path) -> list[str]:
+def _complete_lines(file: Path) -> list[str]:
     try:
         text = file.read_text(encoding='utf-8', errors='replace')
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Processes of a distributed run that end together when one fails, with the message of that one."""
+"""Failures in a distributed run: when one process fails, all end, and the message is that of the one."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from torch.distributed.elastic.multiprocessing.errors import get_error_handler
 
 from ..errors import Stopped, UserError
 
-FAILED, SEEN = 'convnext_dense/failed', 'convnext_dense/seen'  # keys of the store that the processes share
-PATIENCE = 5.0
-"""Seconds: torchrun has then seen which process failed first, and has ended the others."""
-SILENT = (
+FAILED, READ = 'convnext_dense/failed', 'convnext_dense/read'  # keys in the store that the processes share
+GRACE_SECONDS = 5.0
+"""Time in which torchrun sees which process failed first and ends the others."""
+UNKNOWN_CAUSE = (
     'if it says nothing itself, it hangs, or was killed, for want of memory for instance, or its machine is gone; '
     'go on with --resume'
 )
-NETWORK = re.compile(r'gloo|nccl|connection (closed|reset)|broken pipe', re.IGNORECASE)
+NETWORK_ERROR = re.compile(r'gloo|nccl|connection (closed|reset)|broken pipe', re.IGNORECASE)
 
 
 @contextmanager
-def ending_together() -> Iterator[None]:
-    """Where a process of a distributed run fails inside the block, the others end too.
+def propagate_failures() -> Iterator[None]:
+    """End all processes of a distributed run when one of them fails inside the block.
 
-    Processes that reach its end, or stop after a step that they agreed on, leave their group there: if Python goes
-    first, a thread of gloo's that still holds a tensor aborts the process (pytorch/pytorch#190489).
+    Processes that reach its end, or stop after a step that they agreed on, leave their group there: if Python ends
+    first, a gloo thread that still holds a tensor aborts the process (pytorch/pytorch#190489).
 
-    Of one that fails, the message is the one to read: a UserError says which process it comes from, any other error
-    keeps its traceback, which torchrun's summary repeats. The others, whose next exchange with it fails, name it
-    instead of that exchange.
+    The process that fails gives the message to read: a UserError says which process it comes from, any other error
+    keeps its traceback, which torchrun's summary repeats. In the other processes the next communication with it
+    fails; their message names the process that failed instead.
 
-    How soon they notice: on CPUs (gloo) at once, or, where a machine is gone without closing its connections, after
+    The others notice: on CPUs (gloo) at once, or, where a machine is gone without closing its connections, after
     the ``timeout`` of the config's ``env_cfg.dist_cfg``; on GPUs (nccl) after that ``timeout``. torchrun ends them at
     once in any case.
 
     Raises:
-        UserError: in the processes that did not fail; and in the one that did, if it was one.
+        UserError: in the processes that did not fail; and in the one that did, if its error was a UserError.
     """
     try:
         yield
@@ -56,7 +56,7 @@ def ending_together() -> Iterator[None]:
             raise
         culprit, why = _first_failure(error, rank, processes)
         if culprit != rank:
-            time.sleep(PATIENCE)
+            time.sleep(GRACE_SECONDS)
             name = 'another process' if culprit is None else f'process {culprit}'
             raise UserError(f'process {rank} ends because {name} failed: {why}') from error
         if isinstance(error, UserError):
@@ -74,30 +74,30 @@ def _leave() -> None:
 
 
 def _first_failure(error: Exception, rank: int, processes: int) -> tuple[int | None, str]:
-    """The process that failed, where that is known, and why.
+    """Return the rank of the process that failed first, None where it is unknown, and the reason.
 
-    An error of its own makes this process the one, unless another has said the same before.
+    It is this process if its error is no consequence of another's, unless another has reported the same reason.
     """
     own = (rank, _line(error))
     consequence = isinstance(error, dist.DistError) or (
-        isinstance(error, RuntimeError) and NETWORK.search(str(error)) is not None
+        isinstance(error, RuntimeError) and NETWORK_ERROR.search(str(error)) is not None
     )
     try:
         store = _get_default_store()
         if not consequence:
             store.compare_set(FAILED, '', json.dumps(own))
-        first = tuple(json.loads(store.get(FAILED))) if store.check([FAILED]) else (None, SILENT)
-        _let_all_see(store, rank, processes)
+        first = tuple(json.loads(store.get(FAILED))) if store.check([FAILED]) else (None, UNKNOWN_CAUSE)
+        _wait_until_all_have_read(store, rank, processes)
     except (RuntimeError, ValueError):  # where no torchrun keeps it, the store ends with process 0
-        first = (0, SILENT)
+        first = (0, UNKNOWN_CAUSE)
     return first if consequence or first[1] == own[1] else own
 
 
-def _let_all_see(store: dist.Store, rank: int, processes: int) -> None:
-    """Where all fail alike, the store must not end before the last one has looked into it."""
-    store.add(SEEN, 1)
+def _wait_until_all_have_read(store: dist.Store, rank: int, processes: int) -> None:
+    """Keep the store alive, which ends with process 0, until each process has read the reason, or for a second."""
+    store.add(READ, 1)
     end = time.monotonic() + 1
-    while rank == 0 and store.add(SEEN, 0) < processes and time.monotonic() < end:
+    while rank == 0 and store.add(READ, 0) < processes and time.monotonic() < end:
         time.sleep(0.05)
 
 

@@ -1,4 +1,4 @@
-"""Steps with a loss or a gradient that is NaN or infinite: no weights take them."""
+"""The guard against non-finite numbers: no weights take a step with a loss or gradient that is NaN or infinite."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from torch import Tensor
 
 from ..errors import UserError
 
-ENDLESS = 30
-"""So many steps in a row that the fp16 scaler skips are no search for a scale: it has been halved to a billionth."""
-NAMED = 8  # images in a message
-LIST = 'not_finite.csv'  # in the log folder: all of them
+MAX_SCALER_SKIPS = 30
+"""Steps in a row that the fp16 scaler may skip in search of its scale, which is then halved to a billionth."""
+MAX_NAMED = 8  # images in a message
+FILE_NAME = 'not_finite.csv'  # in the log folder: all images of steps that were not taken
 
 
-class GradientsOnly:
-    """An optimizer wrapper as a model sees it, which computes the gradients and leaves the step to the train loop."""
+class BackwardOnlyWrapper:
+    """Optimizer wrapper for ``model.train_step`` that computes gradients and leaves the step to the train loop.
+
+    Args:
+        wrapper: the real one, which has every other attribute.
+    """
 
     def __init__(self, wrapper: OptimWrapper) -> None:
         self.wrapper = wrapper
@@ -34,16 +38,16 @@ class GradientsOnly:
         return getattr(self.wrapper, name)
 
 
-class FiniteSteps:
+class NonFiniteGuard:
     """Takes the optimizer's steps, but none with a loss or a gradient that is NaN or infinite.
 
     All processes decide alike. A step that is not taken leaves weights, buffers and the optimizer as they were before
-    it; its images are named, and all of them are listed in ``not_finite.csv`` of the log folder. That the scaler of
-    fp16 looks for its scale, skipping a step now and then, is no fault; that it never finds one is.
+    it; its images are named, and all of them are listed in ``not_finite.csv`` of the log folder. The fp16 scaler may
+    skip a step now and then, in search of its scale; to skip :data:`MAX_SCALER_SKIPS` in a row is an error like any other.
 
     Args:
-        runner: the run's.
-        skip: how many steps may be left out in a run, resumed ones included; the next one is an error.
+        runner: the runner.
+        skip: number of steps that may be skipped in a run, resumed ones included; the next one is an error.
     """
 
     def __init__(self, runner: Runner, skip: int = 0) -> None:
@@ -52,70 +56,75 @@ class FiniteSteps:
         self._scaler_skips = 0  # in a row
         self._buffers: list[Tensor] = []
 
-    def begin(self) -> None:
-        """To be called before the step's first forward pass, which changes the statistics of batch norms."""
+    def before_step(self) -> None:
+        """Keep the buffers, such as batch norms' statistics, which the step's forward passes change."""
         self._buffers = [buffer.detach().clone() for buffer in self.runner.model.buffers()]
 
     def gradient_norm(self) -> Tensor:
-        """The L2 norm of all gradients, times the fp16 scaler's scale."""
+        """Return the L2 norm of all gradients, times the fp16 scaler's scale."""
         groups = self.runner.optim_wrapper.optimizer.param_groups
         grads = [p.grad for group in groups for p in group['params'] if p.grad is not None]
         return torch.nn.utils.get_total_norm(grads)
 
-    def take(self, loss: Tensor, norm: Tensor, losses: Sequence[Tensor], paths: Sequence[Sequence[str]]) -> bool:
-        """Take the step, or don't; the gradients are gone either way.
+    def step_if_finite(
+        self, loss: Tensor, norm: Tensor, losses: Sequence[Tensor], paths: Sequence[Sequence[str]]
+    ) -> bool:
+        """Take the optimizer's step if loss and gradient are finite; the gradients are set to zero in any case.
 
         Args:
-            loss: the mean over all processes, and so the same on all.
-            norm: the gradient's, the same on all processes, too.
-            losses: of this process's batches.
-            paths: of the images of each.
+            loss: mean loss over all processes, so the same number on all.
+            norm: norm of the gradient, the same number on all processes.
+            losses: losses of this process's batches.
+            paths: paths of the images in each of them.
 
         Returns:
-            whether the step was taken.
+            Whether the step was taken.
 
         Raises:
-            UserError: if it was not, and as many were skipped before as may be.
+            UserError: if it was not, and as many steps as allowed were skipped before.
         """
         wrapper = self.runner.optim_wrapper
         loss_is_finite, norm_is_finite = torch.isfinite(torch.stack([loss.double(), norm.double()])).tolist()
-        scaling = hasattr(wrapper, 'loss_scaler') and self._scaler_skips < ENDLESS
+        scaling = hasattr(wrapper, 'loss_scaler') and self._scaler_skips < MAX_SCALER_SKIPS
         finite = loss_is_finite and (norm_is_finite or scaling)
         if finite:
             self._scaler_skips = 0 if norm_is_finite else self._scaler_skips + 1
             wrapper.step()
         wrapper.zero_grad()
         if not finite:
-            self._leave_out('gradient' if loss_is_finite else 'loss', norm if loss_is_finite else loss, losses, paths)
+            self._skip_step('gradient' if loss_is_finite else 'loss', norm if loss_is_finite else loss, losses, paths)
         return finite
 
-    def _leave_out(self, what: str, value: Tensor, losses: Sequence[Tensor], paths: Sequence[Sequence[str]]) -> None:
+    def _skip_step(self, what: str, value: Tensor, losses: Sequence[Tensor], paths: Sequence[Sequence[str]]) -> None:
         for buffer, before in zip(self.runner.model.buffers(), self._buffers, strict=True):
             buffer.copy_(before)
         step = self.runner.iter + 1
-        guilty = self._list(step, what, losses, paths)
-        more = f' and {len(guilty) - NAMED} more (listed in {LIST} of the log folder)' if len(guilty) > NAMED else ''
-        said = f'the {what} is {value.item()} at step {step} on {", ".join(guilty[:NAMED])}{more}'
+        images = self._list_images(step, what, losses, paths)
+        more = len(images) - MAX_NAMED
+        rest = f' and {more} more (listed in {FILE_NAME} of the log folder)' if more > 0 else ''
+        finding = f'the {what} is {value.item()} at step {step} on {", ".join(images[:MAX_NAMED])}{rest}'
         skipped = self.runner.message_hub.get_info('skipped_steps', 0)
         if skipped < self.skip:
             self.runner.message_hub.update_info('skipped_steps', skipped + 1)
             self.runner.message_hub.update_scalar('train/skipped_steps', skipped + 1)
-            self.runner.logger.warning(f'{said}: the step is skipped, {skipped + 1} of {self.skip}')
+            self.runner.logger.warning(f'{finding}: the step is skipped, {skipped + 1} of {self.skip}')
             return
         earlier = f' ({skipped} such step{"s were" if skipped > 1 else " was"} skipped before)' if skipped else ''
         raise UserError(
-            f'{said}{earlier}: the weights are still those before this step, and none were saved after them; look at '
+            f'{finding}{earlier}: the weights are still those before this step, and none were saved after them; look at '
             f'these images and their annotations, or go on without up to N such steps: --resume --skip-nan N'
         )
 
-    def _list(self, step: int, what: str, losses: Sequence[Tensor], paths: Sequence[Sequence[str]]) -> list[str]:
-        """Write down and return the images of all processes' batches: those whose loss it is, or else all."""
+    def _list_images(
+        self, step: int, what: str, losses: Sequence[Tensor], paths: Sequence[Sequence[str]]
+    ) -> list[str]:
+        """Append to the CSV file, and return, the images of all processes: of batches with a non-finite loss, or all."""
         own = [(loss.item(), list(of_batch)) for loss, of_batch in zip(losses, paths, strict=True)]
         batches = [(process, *batch) for process, part in enumerate(all_gather_object(own)) for batch in part]
         if what == 'loss':
             batches = [batch for batch in batches if not torch.isfinite(torch.tensor(batch[1]))] or batches
         if is_main_process():
-            file = Path(self.runner.log_dir, LIST)
+            file = Path(self.runner.log_dir, FILE_NAME)
             new = not file.exists()
             with open(file, 'a', newline='') as lines:
                 rows = csv.writer(lines)

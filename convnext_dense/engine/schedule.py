@@ -1,4 +1,4 @@
-"""The schedule of lr: what of a config's fits the run."""
+"""The lr schedule, fitted to the length of the run."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ import logging
 from typing import Any
 
 
-def fitting(scheduler: Any, steps: int, total: int, logger: logging.Logger) -> Any:
-    """The schedule without parts that are shorter than two steps, and with a warm-up that fits the run.
+def fit_schedule(scheduler: Any, steps: int, total: int, logger: logging.Logger) -> Any:
+    """Fit a schedule to the run: without parts shorter than two steps, and with a warm-up of at most a tenth.
 
-    mmengine's linear warm-up over a single step would never leave its first value. One that is given in steps is
-    made for a long run, and cut to a tenth of a shorter one.
+    mmengine's linear warm-up over a single step would never leave its first value. A warm-up whose length is given in
+    steps is made for a long run, and is cut to a tenth of a shorter one. Milestones in epochs become steps.
 
     Args:
-        scheduler: the config's ``param_scheduler``; what is no list stays as it is.
+        scheduler: the config's ``param_scheduler``, which is not changed; anything but a list is returned as it is.
         steps: optimizer steps of an epoch.
-        total: of the run.
+        total: optimizer steps of the run.
+        logger: where changes are logged.
+
+    Returns:
+        The fitted configs of the schedulers.
     """
     if not isinstance(scheduler, list):
         return scheduler
@@ -41,7 +45,7 @@ def fitting(scheduler: Any, steps: int, total: int, logger: logging.Logger) -> A
 
 
 def _steps(part: dict, steps_per_epoch: int) -> float:
-    """The length of a part of the schedule, in steps."""
+    """Return the length of a part of the schedule, in optimizer steps."""
     if part.get('by_epoch') is False:
         return part.get('end', float('inf')) - part.get('begin', 0)
     if not part.get('convert_to_iter_based') or 'end' not in part:

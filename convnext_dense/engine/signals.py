@@ -1,4 +1,4 @@
-"""Signals that end a run in good order: the step is finished, the state saved, and the exit code tells.
+"""Signals that end a run in good order: it finishes the step, saves its state, and exits with 128 + the signal.
 
 SIGTERM, SIGINT (Ctrl-C) and SIGUSR1, which SLURM is asked to send before it takes a job's nodes
 (``--signal=USR1@120``).
@@ -20,18 +20,18 @@ from mmengine.dist import all_reduce, get_world_size, is_main_process
 from ..errors import Stopped
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-# Seconds in which a signal counts once: SLURM and torchrun may both deliver it.
-SAME = 1.0
+REPEAT_WINDOW = 1.0
+"""Seconds in which a second signal counts as a copy of the first: SLURM and torchrun may both deliver it."""
 
 
 class StopRequest:
-    """Inside the block, the first signal is noted and a second one raises :class:`Stopped` at once.
+    """Context manager in which the first signal is noted and a second one raises :class:`Stopped` at once.
 
     Processes that train together have to agree before they stop, or some would wait for the others for ever: the
     signal may reach them in different steps, or one of them alone.
 
     Attributes:
-        number: of the signal that this process got, or 0.
+        number: number of the signal that this process got, or 0.
     """
 
     def __init__(self) -> None:
@@ -55,39 +55,40 @@ class StopRequest:
             if is_main_process():
                 name = signal.Signals(number).name
                 os.write(2, f'\n{name}: finishing the step and saving; once more stops at once\n'.encode())
-        elif now - self._since > SAME:
+        elif now - self._since > REPEAT_WINDOW:
             raise Stopped(number, at_once=True)
 
-    def stop_if(self, asked: bool) -> None:
-        """Raise :class:`Stopped` if the processes have agreed to."""
-        if asked:
+    def stop_if(self, requested: bool) -> None:
+        """Raise :class:`Stopped` if the processes have agreed that one of them has a request to stop."""
+        if requested:
             raise Stopped(self.number or signal.SIGTERM)
 
-    def stop_if_anyone_was_asked(self) -> None:
-        """To be called by all processes together."""
-        asked = torch.tensor(self.number)
+    def stop_if_any_process_requested(self) -> None:
+        """Raise :class:`Stopped` if any process has a request to stop; all processes call this together."""
+        number = torch.tensor(self.number)
         if get_world_size() > 1:
-            all_reduce(asked, 'max')
-        self.stop_if(bool(asked))
+            all_reduce(number, 'max')
+        self.stop_if(bool(number))
 
 
-def shield_worker(then: Callable[[int], None] | None, worker_id: int) -> None:
-    """Start a loader worker that leaves signals to its parent: Ctrl-C and SLURM send them to every process.
+def leave_signals_to_parent(then: Callable[[int], None] | None, worker_id: int) -> None:
+    """Make a loader worker ignore signals, which Ctrl-C and SLURM send to every process: its parent acts on them.
 
-    SIGTERM ends it where it comes from the parent alone, which sends it to workers that are late to end.
+    Only a SIGTERM that comes from the parent ends it: the parent sends it to workers that are late to end.
 
     Args:
-        then: what else a worker starts with.
+        then: another function to start the worker with, or None.
+        worker_id: number of the worker, which ``then`` gets.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    threading.Thread(target=_obey_parent, daemon=True).start()
+    threading.Thread(target=_exit_on_sigterm_from_parent, daemon=True).start()
     if then is not None:
         then(worker_id)
 
 
-def _obey_parent() -> None:
+def _exit_on_sigterm_from_parent() -> None:
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
         pass
     os._exit(0)

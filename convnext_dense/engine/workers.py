@@ -1,4 +1,4 @@
-"""Loader workers: how they start, and what is said when they die."""
+"""Data loader workers: their number of threads, and the message when one of them dies."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from ..errors import UserError
 DIED = re.compile(
     r'DataLoader worker \(pid(?:\(s\))? (?P<pid>[\d, ]+)\) (?:is killed by signal: (?P<signal>[^.]+)\.)?'
 )
-# what torch says of a batch on its way through shared memory; its files there are called /torch_...
-SHARED = re.compile(r'killed by signal: Bus error|unable to [^<\n]*</torch_')
-FEWER = 'take fewer workers with --cfg-options train_dataloader.num_workers=N'
+# torch's errors for a batch on its way through shared memory, where its files are called /torch_...
+SHARED_MEMORY = re.compile(r'killed by signal: Bus error|unable to [^<\n]*</torch_')
+FEWER_WORKERS = 'take fewer workers with --cfg-options train_dataloader.num_workers=N'
 
 
-def pin_worker(then: Callable[[int], None] | None, worker_id: int) -> None:
-    """Start a loader worker with one thread of OpenCV, as torch does with its own: the other cores are other workers'.
+def use_one_thread(then: Callable[[int], None] | None, worker_id: int) -> None:
+    """Give OpenCV one thread in a loader worker, as torch has there: the other cores are for the other workers.
 
     Args:
-        then: what else a worker starts with.
+        then: another function to start the worker with, or None.
+        worker_id: number of the worker, which ``then`` gets.
     """
     cv2.setNumThreads(0)
     if then is not None:
@@ -32,24 +33,25 @@ def pin_worker(then: Callable[[int], None] | None, worker_id: int) -> None:
 
 
 @contextmanager
-def explaining_dead_workers() -> Iterator[None]:
-    """Turn torch's error for a loader worker that died into one line with the likely cause.
+def explain_dead_workers() -> Iterator[None]:
+    """Turn torch's error for a loader worker that died inside the block into one line with the likely cause.
 
     Raises:
-        UserError: instead of it.
+        UserError: in the place of torch's error.
     """
     try:
         yield
     except (RuntimeError, ConnectionError, EOFError) as error:
-        said = [str(one) for one in (error, error.__cause__, _from_the_signal_handler(error)) if one is not None]
-        died = [match for match in map(DIED.match, said) if match]
-        if not died and not SHARED.search(said[0]):
+        errors = (error, error.__cause__, _from_signal_handler(error))
+        texts = [str(one) for one in errors if one is not None]
+        deaths = [match for match in map(DIED.match, texts) if match]
+        if not deaths and not SHARED_MEMORY.search(texts[0]):
             raise
-        raise UserError(_explain(' '.join(said), died)) from error
+        raise UserError(_explain(' '.join(texts), deaths)) from error
 
 
-def _from_the_signal_handler(error: Exception) -> RuntimeError | None:
-    """What torch says when the system reports the end of the worker, just after its connection has broken."""
+def _from_signal_handler(error: Exception) -> RuntimeError | None:
+    """Wait for torch's own error, raised when the system reports the worker's end just after its connection broke."""
     if isinstance(error, ConnectionError | EOFError):
         try:
             time.sleep(1)
@@ -58,17 +60,17 @@ def _from_the_signal_handler(error: Exception) -> RuntimeError | None:
     return None
 
 
-def _explain(said: str, died: list[re.Match[str]]) -> str:
-    signal = next((match['signal'] for match in died if match['signal']), None)
-    what = f'loader worker {died[0]["pid"]} died' if died else 'a loader worker failed'
-    if SHARED.search(said):
+def _explain(text: str, deaths: list[re.Match[str]]) -> str:
+    signal = next((match['signal'] for match in deaths if match['signal']), None)
+    what = f'loader worker {deaths[0]["pid"]} died' if deaths else 'a loader worker failed'
+    if SHARED_MEMORY.search(text):
         cause = f'most likely for want of shared memory, {_shared_memory()}: give it more (docker run --shm-size=8g)'
     elif signal in ('Killed', None):
         cause = 'most likely killed for want of memory: give the run more'
     else:
         cause = 'most likely in a decoder: look at the images'
     how = f' ({signal})' if signal else ''
-    return f'{what}{how}, {cause}, or {FEWER}; go on from the newest checkpoint with --resume'
+    return f'{what}{how}, {cause}, or {FEWER_WORKERS}; go on from the newest checkpoint with --resume'
 
 
 def _shared_memory() -> str:

@@ -13,7 +13,7 @@ from pycocotools import mask as rle
 
 from ..errors import UserError
 from ..registry import METRICS
-from ..results.results import encode_masks
+from ..results import encode_masks
 
 NAMES = {'bbox': 'box', 'segm': 'mask'}
 

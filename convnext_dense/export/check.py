@@ -1,4 +1,4 @@
-"""Checking what was written: run on images and compared with PyTorch."""
+"""Checking exported files: they run on images, and their outputs are compared with PyTorch's."""
 
 from __future__ import annotations
 
@@ -14,21 +14,19 @@ from torch import Tensor
 from ..io.images import read_rgb
 from .detection import Instances
 from .graphs import Graph
-from .write import DYNAMIC_MIN, INPUT, quietly
+from .limits import DYNAMIC_MIN, EQUAL_PIXELS, SAME_INSTANCES, TOLERANCE
+from .write import INPUT, silence
 
-TOLERANCE = 1e-4  # of a difference, times the largest value where that is above 1
-EQUAL_PIXELS = 0.999  # of a label map: where two logits are as good as equal, either may win
-SAME_INSTANCES = 0.99  # one whose score is at the threshold may be in or out
 SAME_PLACE = 1.0  # pixels between the sides of two boxes of one instance
 
 
 class Difference(NamedTuple):
-    """How an output differs from PyTorch's.
+    """The difference of an output from PyTorch's.
 
     Attributes:
-        images: the shape that they were shown at, (N, 3, H, W).
-        output: its name.
-        says: the difference in words, with what is allowed.
+        images: shape of the input, (N, 3, H, W).
+        output: name of the output.
+        says: the difference in words, with the tolerance.
         good: whether it is within the tolerance.
     """
 
@@ -41,16 +39,16 @@ class Difference(NamedTuple):
 def compare(
     graph: Graph, path: Path, paths: Sequence[Path], shape: tuple[int, int], dynamic: bool
 ) -> Iterator[Difference]:
-    """Run a written file on images, warped to its input, and compare with the stock model in PyTorch.
+    """Run an exported file on images, resized to its input, and compare with the stock model in PyTorch.
 
-    With ``dynamic`` that is done at two sizes, with all images at once where the graph takes more than one.
+    A dynamic file is run at two sizes, with all images at once where the graph takes more than one.
 
     Raises:
         UserError: if an image can't be read.
     """
     run = _runner(path)
-    for height, width in (shape, _other(shape, graph.side_multiple)) if dynamic else (shape,):
-        images = torch.stack([_warped(image, height, width) for image in paths])
+    for height, width in (shape, _second_shape(shape, graph.side_multiple)) if dynamic else (shape,):
+        images = torch.stack([_resized(image, height, width) for image in paths])
         for batch in [images] if dynamic and not graph.one_image else images.split(1):
             with torch.no_grad():
                 expected = [tensor.numpy() for tensor in graph.reference(batch)]
@@ -77,7 +75,7 @@ def _arrays(
 def _instances(
     names: Sequence[str], found: Sequence[np.ndarray], expected: Sequence[np.ndarray]
 ) -> Iterator[tuple[str, str, bool]]:
-    """Each instance with the nearest of its class: two of one score may have changed places."""
+    """Compare each instance with the nearest of its class, since two of equal score may have changed places."""
     counts = len(found[0]), len(expected[0])
     gaps = np.abs(found[0][:, None] - expected[0]).max(axis=2, initial=0)
     gaps[found[2][:, None] != expected[2]] = np.inf
@@ -98,7 +96,7 @@ def _instances(
 
 def _runner(path: Path) -> Callable[[Tensor], Sequence[np.ndarray]]:
     if path.suffix == '.pt2':
-        with quietly():
+        with silence():
             module = torch.export.load(path).module()
         return lambda images: [tensor.numpy() for tensor in module(images)]
     import onnxruntime
@@ -107,14 +105,14 @@ def _runner(path: Path) -> Callable[[Tensor], Sequence[np.ndarray]]:
     return lambda images: session.run(None, {INPUT: images.numpy()})
 
 
-def _warped(path: Path, height: int, width: int) -> Tensor:
+def _resized(path: Path, height: int, width: int) -> Tensor:
     """Float (3, H, W) of RGB values from 0 to 255."""
     image = Image.fromarray(read_rgb(path)).resize((width, height), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float()
 
 
-def _other(shape: tuple[int, int], multiple: int) -> tuple[int, int]:
-    """Another size and aspect ratio."""
+def _second_shape(shape: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """A second shape to check a dynamic file at, of another size and aspect ratio."""
     height, width = (
         max(DYNAMIC_MIN, int(side * share) // multiple * multiple)
         for side, share in zip(shape, (0.75, 1.25), strict=True)

@@ -1,4 +1,4 @@
-"""The whole detector as one graph: mmdet's layers, and its steps between them with shapes that can be exported."""
+"""The graph of a whole detector: mmdet's layers, and the steps between them with shapes that can be exported."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import nms, roi_align
 
-from ..inference.predictor import Predictor
-from .graphs import Graph
+from .graphs import Graph, Normalization
 
 
 class Instances(Graph):
     """Boxes, scores, classes and masks of one image, from Mask R-CNN or Cascade Mask R-CNN.
 
-    The numbers are those of ``model.predict``, up to the masks, which stay as the head gives them: pasting them into
-    the image is left to the caller. Between the layers the number of proposals is fixed, with empty ones of no score
-    in place of what is absent, so that only the NMS decides on a shape.
+    The numbers equal those of ``model.predict``, but for the masks, which stay as the head gives them: pasting them
+    into the image is left to the caller. Between the layers the number of proposals is fixed, filled up with empty
+    boxes of score 0, so that no shape but that of the NMS's output depends on the image.
     """
 
     outputs = {
@@ -31,9 +30,9 @@ class Instances(Graph):
     one_image = True
     side_multiple = 32
 
-    def __init__(self, predict: Predictor) -> None:
-        super().__init__(predict)
-        self.model: Any = predict.model
+    def __init__(self, model: Any, normalization: Normalization) -> None:
+        super().__init__(model, normalization)
+        self.model = model
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         features = self.model.neck(self.model.backbone(self.normalized(image)))
@@ -67,7 +66,7 @@ class Instances(Graph):
         wide_enough = (boxes[:, 2:] - boxes[:, :2] > cfg.min_bbox_size).all(dim=1)
         chosen = wide_enough.nonzero()[:, 0]
         boxes, scores, levels = boxes[chosen], scores[chosen], levels[chosen]
-        kept = nms(_apart(boxes, levels), scores, cfg.nms.iou_threshold)
+        kept = nms(_moved_apart(boxes, levels), scores, cfg.nms.iou_threshold)
         return _filled(boxes[kept], cfg.max_per_img)
 
     def _boxes(
@@ -92,7 +91,7 @@ class Instances(Graph):
         cfg = roi_head.test_cfg
         chosen = (scores.flatten() > cfg.score_thr).nonzero()[:, 0]
         boxes, scores, labels = decoded[chosen], scores.flatten()[chosen], chosen % classes
-        kept = nms(_apart(boxes, labels), scores, cfg.nms.iou_threshold)[: cfg.max_per_img]
+        kept = nms(_moved_apart(boxes, labels), scores, cfg.nms.iou_threshold)[: cfg.max_per_img]
         return boxes[kept], scores[kept], labels[kept]
 
     def _masks(self, features: tuple[Tensor, ...], boxes: Tensor, labels: Tensor) -> Tensor:
@@ -106,23 +105,23 @@ class Instances(Graph):
 
 
 def _stages(parts: nn.Module) -> list[Any]:
-    """A cascade's parts, stage by stage; without a cascade there is one stage."""
+    """The parts of a cascade, one for each stage; a detector without a cascade has one stage."""
     return list(parts) if isinstance(parts, nn.ModuleList) else [parts]
 
 
 def _filled(boxes: Tensor, count: int) -> Tensor:
-    """The first ``count`` boxes, with empty ones after the last if there are fewer."""
+    """The first ``count`` boxes, filled up with empty ones if there are fewer."""
     return torch.cat([boxes, boxes.new_zeros(count, 4)])[:count]
 
 
-def _apart(boxes: Tensor, groups: Tensor) -> Tensor:
-    """The boxes of each group moved to where no other group's are, as mmcv's ``batched_nms`` does."""
+def _moved_apart(boxes: Tensor, groups: Tensor) -> Tensor:
+    """Move the boxes of each group away from those of all others, as mmcv's ``batched_nms`` does."""
     largest = torch.cat([boxes.flatten(), boxes.new_zeros(1)]).max()
     return boxes + groups[:, None] * (largest + 1)
 
 
 def _pooled(features: tuple[Tensor, ...], boxes: Tensor, extractor: Any) -> Tensor:  # (R, C, S, S)
-    """mmdet's ``SingleRoIExtractor``: each box from the level of its size."""
+    """Crop each box from the level of its size, as mmdet's ``SingleRoIExtractor`` does."""
     rois = torch.cat([boxes.new_zeros(len(boxes), 1), boxes], dim=1)
     levels = extractor.map_roi_levels(rois, extractor.num_inputs)
     layer = extractor.roi_layers[0]

@@ -1,33 +1,43 @@
-"""What is exported: modules from an image to named outputs, normalization inside, made of a loaded model's parts."""
+"""The base of all exported graphs, and the graph of a backbone's features.
+
+A graph is a module from an image to named outputs, with the normalization inside, made of the parts of a loaded model.
+"""
 
 from __future__ import annotations
 
 import copy
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import UserError
-from ..inference.predictor import Predictor
 from ..models import ConvNeXt
-from ..models.convnext import LayerNorm
+from ..models.layers import LayerNorm2d
 
 STAGES = (0, 1, 2, 3)
 
 
-class Graph(nn.Module):
-    """From images to a tuple of tensors.
+class Normalization(NamedTuple):
+    """Mean and standard deviation (3,) that a network's input is normalized by, in RGB values from 0 to 255."""
 
-    Inputs:
-        A float tensor (N, 3, H, W) of RGB values from 0 to 255.
+    mean: Tensor
+    std: Tensor
+
+
+class Graph(nn.Module):
+    """The exported part of a model: from images to a tuple of tensors, with the normalization inside.
+
+    Its input is a float tensor (N, 3, H, W) of RGB values from 0 to 255.
+
+    Args:
+        model: an mmengine model in evaluation mode.
+        normalization: of the network's input.
 
     Attributes:
-        outputs: what each output is, by its name.
-        left_out: what the one who calls it has to do.
-        one_image: whether N is 1.
-        side_multiple: of what H and W are multiples.
+        outputs: name of each output, with its type, shape and meaning.
+        left_out: steps that are left to the caller.
+        one_image: whether N must be 1.
+        side_multiple: H and W must be multiples of it.
     """
 
     outputs: ClassVar[dict[str, str]]
@@ -37,51 +47,24 @@ class Graph(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, predict: Predictor) -> None:
+    def __init__(self, model: Any, normalization: Normalization) -> None:
         super().__init__()
-        mean, std = predict.normalization
-        self.register_buffer('mean', mean.view(3, 1, 1))
-        self.register_buffer('std', std.view(3, 1, 1))
+        self.register_buffer('mean', normalization.mean.view(3, 1, 1))
+        self.register_buffer('std', normalization.std.view(3, 1, 1))
 
     def normalized(self, image: Tensor) -> Tensor:
         return (image - self.mean) / self.std
 
     def reference(self, image: Tensor) -> tuple[Tensor, ...]:
-        """The same as :meth:`forward` by the stock model's own steps, for comparison; whole values only."""
+        """Compute the outputs by the stock model's own steps, to compare :meth:`forward` with."""
         raise NotImplementedError
 
 
-class Classifier(Graph):
-    """A classifier's logits."""
-
-    outputs = {'logits': 'float32 (N, classes), before softmax'}
-
-    def __init__(self, predict: Predictor) -> None:
-        super().__init__(predict)
-        self.model: Any = predict.model
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        return (self.model(self.normalized(image)),)
-
-    reference = forward
-
-
-class Probabilities(Classifier):
-    """A classifier's probabilities."""
-
-    outputs = {'probabilities': 'float32 (N, classes), each image sums to 1'}
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        return (super().forward(image)[0].softmax(dim=1),)
-
-    reference = forward
-
-
 class Features(Graph):
-    """The outputs of the backbone's four stages, whatever the model is for.
+    """The outputs of the backbone's four stages, for models of any task.
 
-    Each goes through its LayerNorm ``norm{i}``. A classifier has none of these: they are fresh, with weight 1 and bias
-    0, as a detector or segmentor starts with them.
+    Each goes through its LayerNorm ``norm{i}``. A classifier has no such norms: they are added with weight 1 and bias
+    0, the values with which the training of a detector or segmentor starts.
     """
 
     outputs = {
@@ -89,9 +72,9 @@ class Features(Graph):
         for i, s in enumerate((4, 8, 16, 32))
     }
 
-    def __init__(self, predict: Predictor) -> None:
-        super().__init__(predict)
-        backbone = predict.model.backbone
+    def __init__(self, model: Any, normalization: Normalization) -> None:
+        super().__init__(model, normalization)
+        backbone = model.backbone
         if getattr(backbone, 'out_indices', ()) != STAGES:
             if type(backbone) is not ConvNeXt:
                 raise UserError(
@@ -100,7 +83,7 @@ class Features(Graph):
             backbone = copy.deepcopy(backbone)
             for i in STAGES:
                 if not hasattr(backbone, f'norm{i}'):
-                    backbone.add_module(f'norm{i}', LayerNorm(backbone.dims[i]))
+                    backbone.add_module(f'norm{i}', LayerNorm2d(backbone.dims[i]))
             backbone.out_indices = STAGES
         self.backbone = backbone
 
@@ -108,71 +91,3 @@ class Features(Graph):
         return self.backbone(self.normalized(image))
 
     reference = forward
-
-
-class Segmentor(Graph):
-    """A segmentor's logits at the size of the input, which it sees whole."""
-
-    outputs = {'logits': 'float32 (N, classes, H, W), before softmax'}
-    left_out = 'decoding and resizing the image, cutting it into windows (slide inference)'
-
-    def __init__(self, predict: Predictor) -> None:
-        super().__init__(predict)
-        self.stock = [predict.model]  # in a list, since its weights are those of the parts below
-        self.backbone = predict.model.backbone
-        self.neck = predict.model.neck if predict.model.with_neck else nn.Identity()
-        self.head = _with_exportable_pools(predict.model.decode_head)
-        self.align_corners = predict.model.align_corners
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        logits = self.head(self.neck(self.backbone(self.normalized(image))))  # (N, classes, H / 4, W / 4)
-        return (F.interpolate(logits, image.shape[2:], mode='bilinear', align_corners=self.align_corners),)
-
-    def reference(self, image: Tensor) -> tuple[Tensor, ...]:
-        (model,) = self.stock
-        inputs = model.data_preprocessor({'inputs': list(image.flip(1))})['inputs']  # it takes BGR
-        return (model.encode_decode(inputs, [{'img_shape': tuple(image.shape[2:])}] * len(image)),)
-
-
-class LabelMap(Segmentor):
-    """A segmentor's class of each pixel."""
-
-    outputs = {'labels': 'int64 (N, H, W), the class of each pixel'}
-
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        return (super().forward(image)[0].argmax(dim=1),)
-
-    def reference(self, image: Tensor) -> tuple[Tensor, ...]:
-        return (super().reference(image)[0].argmax(dim=1),)
-
-
-class AveragePool(nn.Module):
-    """``nn.AdaptiveAvgPool2d`` to (S, S) as two products with matrices of averages, which is exact at any size.
-
-    Window i of a side of L positions goes from floor(i L / S) to ceil((i + 1) L / S), as in torch. Torch's own can
-    only be exported for sides that are known beforehand.
-    """
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.size = size
-
-    def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, S, S)
-        return self._averages(x.shape[2], x) @ x @ self._averages(x.shape[3], x).T
-
-    def _averages(self, length: int, like: Tensor) -> Tensor:  # (S, length)
-        window = torch.arange(self.size, device=like.device)[:, None] * length
-        position = torch.arange(length, device=like.device) * self.size
-        inside = ((position + self.size > window) & (position < window + length)).to(like.dtype)
-        return inside / inside.sum(dim=1, keepdim=True)
-
-
-def _with_exportable_pools(head: Any) -> nn.Module:
-    """A copy of the head, with the same weights, whose adaptive pools can be exported."""
-    shared = {id(tensor): tensor for tensor in (*head.parameters(), *head.buffers())}
-    head = copy.deepcopy(head, shared)
-    for module in head.modules():
-        for name, child in module.named_children():
-            if isinstance(child, nn.AdaptiveAvgPool2d):
-                setattr(module, name, AveragePool(int(child.output_size)))  # type: ignore[arg-type]
-    return head

@@ -1,4 +1,4 @@
-"""Writing a graph: as an ONNX file, or as a program of torch.export."""
+"""Writing graphs as ONNX files, or as programs of torch.export."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from typing import Any
 import torch
 
 from ..errors import UserError
-from ..inference.predictor import STRIDE
 from ..io.files import check_writable, whole
+from ..models.convnext import TOTAL_STRIDE
 from .graphs import Graph
+from .limits import DYNAMIC_MIN
 
-OPSET = 18  # the oldest that has all that is needed: more runtimes know it
-DYNAMIC_MIN = 64  # pixels of a side: torch.export holds one position of the last stage for a special case
+OPSET = 18  # the oldest with all operators that the graphs need: more runtimes know it
 ONNX_BYTES = 2**31 - 2**24  # protobuf's limit, less some room for the graph
 METADATA = 'metadata.json'  # in a .pt2
 INPUT = 'image'
@@ -28,11 +28,11 @@ AXES = {0: 'batch', 2: 'height', 3: 'width'}  # of the input, those that --dynam
 
 
 def check_possible(path: Path, packages: Sequence[str] = ()) -> None:
-    """Find out before the work what would stop it.
+    """Check before the work that nothing known will stop it.
 
     Args:
-        path: what will be written.
-        packages: import names of what the work needs beside torch.
+        path: the file to write.
+        packages: import names of packages that are needed beside torch.
 
     Raises:
         UserError: if the ending is neither .onnx nor .pt2, the file can't be written, a package is not installed.
@@ -46,10 +46,10 @@ def check_possible(path: Path, packages: Sequence[str] = ()) -> None:
 
 
 def check_shape(graph: Graph, shape: tuple[int, int], dynamic: bool) -> None:
-    """Raise a UserError if the graph does not take images of so many pixels, height and width."""
-    smallest = DYNAMIC_MIN if dynamic else STRIDE
+    """Raise a UserError if the graph does not take images of this height and width, in pixels."""
+    smallest = DYNAMIC_MIN if dynamic else TOTAL_STRIDE
     if min(shape) < smallest:
-        why = 'with --dynamic' if dynamic else f'the stride of the last stage is {STRIDE}'
+        why = 'with --dynamic' if dynamic else f'the stride of the last stage is {TOTAL_STRIDE}'
         raise UserError(f'--shape {shape[0]} {shape[1]} is too small: take sides of at least {smallest} ({why})')
     multiple = graph.side_multiple
     if any(side % multiple for side in shape):
@@ -58,27 +58,27 @@ def check_shape(graph: Graph, shape: tuple[int, int], dynamic: bool) -> None:
 
 
 def write(graph: Graph, path: Path, shape: tuple[int, int], dynamic: bool, about: dict[str, object]) -> None:
-    """Write the graph, whole or not at all.
+    """Write the graph atomically.
 
     Args:
         path: ending in ``.onnx`` or ``.pt2``.
         shape: height and width of the images.
-        dynamic: any number of images of any height and width from 64 on, where the graph takes them; else one
-            image of ``shape``.
-        about: kept in the file: ONNX's ``metadata_props``, or ``metadata.json`` among a program's extra files.
+        dynamic: accept any number of images (one, where the graph takes only one) of any height and width from 64
+            on; else one image of ``shape``.
+        about: metadata for the file: ONNX's ``metadata_props``, or ``metadata.json`` among a program's extra files.
 
     Raises:
-        UserError: if it can't be written, or an operator prevents it, with its name.
+        UserError: if it can't be written, or an operator can't be exported, which is named.
     """
     check_shape(graph, shape, dynamic)
     size = sum(tensor.nbytes for tensor in graph.state_dict().values())
     if path.suffix == '.onnx' and size > ONNX_BYTES:
         raise UserError(f'the weights take {size / 2**30:.1f} GB, an ONNX file holds 2: name {path.stem}.pt2 instead')
-    with quietly():
-        with _naming_what_prevents('torch.export'):
+    with silence():
+        with _export_errors('torch.export'):
             program = _traced(graph, shape, dynamic)
         if path.suffix == '.onnx':
-            with _naming_what_prevents('ONNX'):
+            with _export_errors('ONNX'):
                 onnx_program: Any = torch.onnx.export(program, (), dynamo=True, opset_version=OPSET, verbose=False)
             _label(onnx_program.model, graph, about)
     try:
@@ -96,13 +96,13 @@ def _traced(graph: Graph, shape: tuple[int, int], dynamic: bool) -> torch.export
     if not dynamic:
         return torch.export.export(graph, (torch.zeros(1, 3, height, width),), strict=False)
     axes = {axis: torch.export.Dim.DYNAMIC for axis in AXES if axis or not graph.one_image}
-    # sides that differ and two images, since what is equal, or 1, would be taken to stay so
-    example = torch.zeros(1 if graph.one_image else 2, 3, height, width + STRIDE)
+    # sides that differ and two images: the exporter takes sizes that are equal, or 1, to be fixed
+    example = torch.zeros(1 if graph.one_image else 2, 3, height, width + TOTAL_STRIDE)
     return torch.export.export(graph, (example,), dynamic_shapes=(axes,), strict=False)
 
 
 def _label(model: Any, graph: Graph, about: dict[str, object]) -> None:
-    """Give input, outputs and axes their names, and the file what is known about it."""
+    """Name input, outputs and axes, and add the metadata."""
     model.metadata_props.update({key: _as_text(value) for key, value in about.items()})
     (image,) = model.graph.inputs
     image.name = INPUT
@@ -125,8 +125,8 @@ def _as_text(value: object) -> str:
 
 
 @contextmanager
-def _naming_what_prevents(format: str) -> Iterator[None]:
-    """An error of torch's exporter as one line, with the operator if there is one to blame."""
+def _export_errors(format: str) -> Iterator[None]:
+    """Turn an error of torch's exporter into one line, with the operator that caused it if it names one."""
     try:
         yield
     except UserError:
@@ -140,8 +140,8 @@ def _naming_what_prevents(format: str) -> Iterator[None]:
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
-    """Without the exporter's warnings and notes on its own workings."""
+def silence() -> Iterator[None]:
+    """Silence warnings and log messages of the exporter, which are about its own workings."""
     logger = logging.getLogger('torch')
     level = logger.level
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""From a config and a checkpoint to results for images."""
+"""Inference: from a config and a checkpoint to results for images."""
 
 from .predictor import Predictor, load
 

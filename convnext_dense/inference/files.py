@@ -1,4 +1,4 @@
-"""Which files a demo takes, and what it calls those it writes."""
+"""Files of a demo: finding its inputs, and naming its outputs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ RESULTS = 'results.json'
 
 
 def is_video(path: Path) -> bool:
+    """Whether the file is a video, by its suffix."""
     return path.suffix.lower() in VIDEO_EXTENSIONS
 
 
 def find_inputs(names: Sequence[str], out_dir: Path) -> list[Path]:
-    """The files that are meant, each once: those named, those that fit a pattern, all images under a folder.
+    """Find the inputs, each once: files by name, files that match a pattern, and all images under a folder.
 
-    What lies in ``out_dir`` is passed over where a folder around it is named: it was drawn by an earlier demo.
+    Images in ``out_dir`` are left out of a folder around it, since an earlier demo has drawn them.
 
     Raises:
-        UserError: for a name, a pattern or a folder that gives no file.
+        UserError: if a name, a pattern or a folder gives no file.
     """
     found: dict[str, Path] = {}
     for name in names:
@@ -48,11 +49,18 @@ def find_inputs(names: Sequence[str], out_dir: Path) -> list[Path]:
     return list(found.values())
 
 
-def name_outputs(inputs: Sequence[Path], out_dir: Path, labels: bool) -> dict[Path, list[Path]]:
-    """The files in ``out_dir`` that each input gives: none of them twice, none an input, none ``results.json``.
+def name_outputs(inputs: Sequence[Path], out_dir: Path, extra_files: Sequence[str] = ()) -> dict[Path, list[Path]]:
+    """Name the files in ``out_dir`` that each input gives: none of them twice, none an input, none ``results.json``.
 
-    For an image: it as drawn and, with ``labels``, its label map. For a video: it as drawn, and what was found in it.
-    They are called as the input is; where that is taken, its folder's name or a number is added.
+    They are called as the input; where that name is taken, the name of its folder or a number is added.
+
+    Args:
+        inputs: images and videos.
+        out_dir: the folder of the outputs.
+        extra_files: endings of the files beside the drawing of an image; see :class:`~convnext_dense.tasks.Task`.
+
+    Returns:
+        For an image, its drawing and its extra files; for a video, the drawn video and the JSON file of its results.
     """
     taken = {_key(path) for path in (*inputs, out_dir / RESULTS)}
     named = {}
@@ -61,7 +69,7 @@ def name_outputs(inputs: Sequence[Path], out_dir: Path, labels: bool) -> dict[Pa
             endings = ['.mp4', '.json']
         else:
             drawn = '.jpg' if path.suffix.lower() in ('.jpg', '.jpeg') else '.png'
-            endings = [drawn, '_labels.png'] if labels else [drawn]
+            endings = [drawn, *extra_files]
         choices = ([out_dir / f'{stem}{ending}' for ending in endings] for stem in _stems(path))
         named[path] = next(files for files in choices if taken.isdisjoint(map(_key, files)))
         taken.update(map(_key, named[path]))
@@ -69,6 +77,7 @@ def name_outputs(inputs: Sequence[Path], out_dir: Path, labels: bool) -> dict[Pa
 
 
 def _stems(path: Path) -> Iterator[str]:
+    """Names for the outputs of an input, the best first, without an end."""
     yield path.stem
     stem = f'{path.resolve().parent.name}_{path.stem}'
     yield stem
@@ -77,7 +86,7 @@ def _stems(path: Path) -> Iterator[str]:
 
 
 def _key(path: Path) -> str:
-    """Equal for names of one file, also where upper and lower case are the same to the file system."""
+    """A key that is equal for all names of one file, also on file systems that ignore upper and lower case."""
     return os.path.realpath(path).casefold()
 
 

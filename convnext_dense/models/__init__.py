@@ -1,7 +1,8 @@
 """The networks."""
 
+from ..archs import ARCHS, ISOTROPIC_ARCHS
 from .classifier import ImageClassifier
-from .convnext import SIZES, ConvNeXt
-from .isotropic import ISOTROPIC_SIZES, IsotropicConvNeXt
+from .convnext import ConvNeXt
+from .isotropic import IsotropicConvNeXt
 
-__all__ = ['ISOTROPIC_SIZES', 'SIZES', 'ConvNeXt', 'ImageClassifier', 'IsotropicConvNeXt']
+__all__ = ['ARCHS', 'ISOTROPIC_ARCHS', 'ConvNeXt', 'ImageClassifier', 'IsotropicConvNeXt']

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..registry import MODELS
-from .convnext import init_conv_and_linear
+from .layers import init_conv_and_linear
 
 
 @MODELS.register_module()

@@ -1,13 +1,13 @@
-"""The part of a block that treats each position by itself, as fast as a CPU can.
+"""A fast path for :class:`~convnext_dense.models.convnext.Block` on a CPU; results equal the block's up to rounding.
 
-After its depthwise convolution a block is LayerNorm, pointwise layer, GELU, pointwise layer, LayerScale and the
-residual, through a hidden tensor four times as wide as the others. Here some thousand positions go through all of it
-at a time, in memory that is soon used again, and at inference oneDNN computes GELU with the product before it.
-Training keeps one copy of the hidden tensor and computes LayerNorm and GELU anew in the backward pass, which halves
-the memory of activations, and computes nothing for images that stochastic depth drops. Results equal those of the
-plain layers up to rounding.
+After its depthwise convolution a block runs LayerNorm, linear layer, GELU, linear layer, LayerScale and the residual
+sum through a hidden tensor four times as wide as its input. Here a few thousand positions at a time go through all of
+it, in memory that is soon used again, and at inference oneDNN computes GELU together with the product before it.
+Training saves the hidden tensor once and recomputes LayerNorm and GELU in the backward pass, which halves the memory
+of activations, and computes nothing for images that stochastic depth drops.
 
-``CONVNEXT_DENSE_PLAIN=1`` in the environment, or :func:`plain`, turns this off for debugging.
+:func:`forward` decides whether this applies. ``CONVNEXT_DENSE_PLAIN=1`` in the environment, or :func:`disabled`, turns
+it off for debugging.
 """
 
 from __future__ import annotations
@@ -16,115 +16,188 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn.modules import module as torch_modules
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 from torchvision.ops import stochastic_depth
 
-# By benchmarks/parts.py, with AVX2.
-HIDDEN = 1 << 22  # elements of the hidden tensor at a time: 16 MB in float32
-# Then V2 trains as fast with MKL's products as with oneDNN's 1x1 convolutions, whose times depend on the shape more.
-# With AVX-512, one AMD processor gave 240 GFLOP/s a core in such convolutions and 62 to 109 in MKL; no script here
-# repeats that.
-AVX2_AT_MOST = torch.backends.cpu.get_cpu_capability() == 'AVX2'
+from .layers import GRN
+
+if TYPE_CHECKING:
+    from .convnext import Block
+
+# Both were chosen with benchmarks/fused_mlp.py on a CPU with AVX2.
+HIDDEN_ELEMENTS = 1 << 22  # of the hidden tensor at a time: 16 MB in float32
+# Whether oneDNN's 1x1 convolution makes the products where gradients are needed and GRN or BatchNorm forbids chunks.
+# With AVX2 MKL's matrix product is as fast, and its time depends less on the shape. With AVX-512 an AMD processor gave
+# 240 GFLOP/s a core in such convolutions and 62 to 109 in MKL; no script here repeats that.
+LINEAR_AS_CONV2D = torch.backends.cpu.get_cpu_capability() != 'AVX2'
 
 aten = torch.ops.aten
-_on = os.environ.get('CONVNEXT_DENSE_PLAIN', '') in ('', '0')
+_enabled = ContextVar('fused_mlp enabled', default=os.environ.get('CONVNEXT_DENSE_PLAIN', '') in ('', '0'))
 
 
 @contextmanager
-def plain() -> Iterator[None]:
-    """Blocks compute layer by layer while this context lasts."""
-    global _on
-    before, _on = _on, False
+def disabled() -> Iterator[None]:
+    """Have blocks compute layer by layer while this context lasts."""
+    token = _enabled.set(False)
     try:
         yield
     finally:
-        _on = before
+        _enabled.reset(token)
 
 
-def pays(x: Tensor) -> bool:
-    """Whether to compute in parts: eagerly on a CPU. Compilers, exporters and counters are given the plain layers."""
-    eager = not (torch.compiler.is_compiling() or torch.jit.is_tracing() or _get_current_dispatch_mode())
-    return _on and eager and x.device.type == 'cpu' and torch.half not in (x.dtype, _autocast_to())
+# -- where the fast path applies
 
 
-def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None, gelu: bool = False) -> Tensor:
-    """A linear layer over the channels, by what is fastest on the device, and GELU after it if that is wanted.
-
-    Without gradients, that is oneDNN's linear layer on a CPU, which computes GELU with the product.
-
-    Args:
-        x: (N, in, H, W), channels_last.
-        weight: (out, in).
-        bias: (out,), or None.
+def forward(block: Block, x: Tensor) -> Tensor | None:
+    """Compute a block's output (N, C, H, W) from its input (N, C, H, W) as fast as this CPU can.
 
     Returns:
-        (N, out, H, W), channels_last.
+        The output, or None where the block is to compute layer by layer: on other devices, in compilers, exporters and
+        counters, in half precision, where a layer was hooked or replaced, and where that is as fast.
     """
-    if _fuses(x, weight):
-        then = 'gelu' if gelu else 'none'  # by erf
-        return _nchw(torch.ops.mkldnn._linear_pointwise(_nhwc(x), weight, bias, then, [], 'none'))
-    if x.device.type == 'cpu' and not AVX2_AT_MOST and x.numel():
-        y = F.conv2d(x, weight[:, :, None, None], bias)
-    else:
-        y = _nchw(F.linear(_nhwc(x), weight, bias))
-    return F.gelu(y) if gelu else y
+    if not (_applies_to(x) and _has_own_layers(block)):
+        return None
+    drops = block.training and block.drop_path > 0
+    learns = torch.is_grad_enabled() and (x.requires_grad or any(p.requires_grad for p in block.parameters()))
+    if not drops and not learns:
+        return _infer(block, x)
+    if isinstance(block.grn, nn.Identity):
+        return _train(block, x)
+    return _train_with_grn(block, x) if LINEAR_AS_CONV2D else None
 
 
-def _fuses(x: Tensor, weight: Tensor) -> bool:
-    """Whether to call oneDNN as Inductor does, by an operator that has no gradients."""
-    if torch.is_grad_enabled() or not pays(x):
+def linear(layer: nn.Module, x: Tensor) -> Tensor:
+    """Apply a linear layer to the last dimension of x (N, H, W, in) as fast as this CPU can, elsewhere by calling it.
+
+    Returns:
+        (N, H, W, out)
+    """
+    if not (_applies_to(x) and isinstance(layer, nn.Linear) and _is_untouched(layer, nn.Linear)):
+        return layer(x)
+    if _onednn_applies_to(x, layer.weight):
+        return _matmul(x, layer.weight, layer.bias)
+    if LINEAR_AS_CONV2D:
+        return _nhwc(F.conv2d(_nchw(x), layer.weight[:, :, None, None], layer.bias))
+    return layer(x)
+
+
+def _applies_to(x: Tensor) -> bool:
+    eager = not (torch.compiler.is_compiling() or torch.jit.is_tracing() or _get_current_dispatch_mode())
+    return (
+        eager
+        and _enabled.get()
+        and x.device.type == 'cpu'
+        and x.numel() > 0
+        and torch.half not in (x.dtype, _autocast_dtype())
+    )
+
+
+def _has_own_layers(block: Block) -> bool:
+    layers: dict[nn.Module, tuple[type, ...]] = {
+        block.norm: (nn.LayerNorm,),
+        block.pwconv1: (nn.Linear,),
+        block.grn: (GRN, nn.Identity),
+        block.pwconv2: (nn.Linear,),
+    }
+    return all(
+        _is_untouched(layer, *kinds) and all(parameter is not None for parameter in layer._parameters.values())
+        for layer, kinds in layers.items()
+    )
+
+
+def _is_untouched(layer: nn.Module, *kinds: type) -> bool:
+    """Whether a layer is of one of these classes, and computes its forward pass from its parameters and nothing else.
+
+    It must be called as a module where someone hooked, wrapped or quantized it, replaced its ``forward``, or put other
+    tensors in place of its parameters, as ``torch.func.functional_call`` and weight quantization do.
+    """
+    hooks = (
+        *(layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks),
+        *(torch_modules._global_forward_hooks, torch_modules._global_forward_pre_hooks),
+        *(torch_modules._global_backward_hooks, torch_modules._global_backward_pre_hooks),
+    )
+    parameters = layer._parameters.values()
+    return (
+        type(layer) in kinds
+        and not any(hooks)
+        and 'forward' not in vars(layer)
+        and all(parameter is None or type(parameter) is nn.Parameter for parameter in parameters)
+    )
+
+
+def _onednn_applies_to(x: Tensor, weight: Tensor) -> bool:
+    """Whether oneDNN's linear operator, as Inductor calls it, can make a product; it has no gradients."""
+    if torch.is_grad_enabled() or not _applies_to(x):
         return False
     if not torch.backends.mkldnn.is_available() or not torch._C._get_mkldnn_enabled():
         return False
     if x.dtype != torch.float32 and not (x.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         return False
-    return weight.dtype == x.dtype and _autocast_to() in (None, x.dtype)
+    return weight.dtype == x.dtype and _autocast_dtype() in (None, x.dtype)
 
 
-def residual(block: Any, x: Tensor, y: Tensor) -> Tensor:
-    """What a block returns, from its input x and the output y of its depthwise convolution, all (N, C, H, W)."""
-    x, y = (t.contiguous(memory_format=torch.channels_last) for t in (x, y))
-    out = torch.empty_like(x, dtype=_promoted(x, y, block.gamma))
-    dtype = _autocast_to() or y.dtype
+# -- without gradients
+
+
+def _infer(block: Block, x: Tensor) -> Tensor:
+    x, y = (t.contiguous(memory_format=torch.channels_last) for t in (x, block.dwconv(x)))
+    out = torch.empty_like(x, dtype=_promoted_dtype(x, y, block.gamma))
+    dtype = _autocast_dtype() or y.dtype
     w1, b1, w2, b2 = (p.to(dtype) for layer in (block.pwconv1, block.pwconv2) for p in (layer.weight, layer.bias))
-    whole = not isinstance(block.grn, nn.Identity)  # GRN looks at all positions of an image
-    for x_part, y_part, out_part in _parts(len(w1), whole, x, y, out):
-        hidden = pointwise(block.norm(y_part).to(dtype), w1, b1, gelu=True)
-        _add_scaled(x_part, pointwise(block.grn(hidden).to(dtype), w2, b2), block.gamma, out_part)
+    for x_part, y_part, out_part in _chunks(len(w1), x, y, out, whole_images=isinstance(block.grn, GRN)):
+        hidden = _matmul(block.norm(y_part).to(dtype), w1, b1, gelu=True)
+        _add_scaled(x_part, _matmul(block.grn(hidden).to(dtype), w2, b2), block.gamma, out_part)
     return out
 
 
-def trained_residual(block: Any, x: Tensor, y: Tensor) -> Tensor:
-    """The same with gradients, and with stochastic depth, for a block without GRN."""
-    kept, factor = None, 1.0
+# -- with gradients or stochastic depth
+
+
+def _train_with_grn(block: Block, x: Tensor) -> Tensor:
+    """Compute layer by layer, since GRN needs all positions of an image, with the faster product."""
+    y = block.norm(_nhwc(block.dwconv(x)))
+    y = block.grn(_gelu(linear(block.pwconv1, y)))
+    y = linear(block.pwconv2, y)
+    y = y if block.gamma is None else y * block.gamma
+    return x + stochastic_depth(_nchw(y), block.drop_path, 'row', block.training)
+
+
+def _train(block: Block, x: Tensor) -> Tensor:
+    y = block.dwconv(x)
+    kept, kept_scale = None, 1.0
     if block.drop_path > 0 and block.training:
-        factors = stochastic_depth(torch.ones(len(x), 1, 1, 1), block.drop_path, 'row')
-        kept = factors.flatten().nonzero().flatten()
-        factor = 1 / (1 - block.drop_path)
+        scales = stochastic_depth(torch.ones(len(x), 1, 1, 1), block.drop_path, 'row')
+        kept = scales.flatten().nonzero().flatten()
+        kept_scale = 1 / (1 - block.drop_path)
         if len(kept) == len(x):
             kept = None
     layers = (block.norm, block.pwconv1, block.pwconv2)
     parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
-    return _Recomputed.apply(x, y, kept, factor, block.norm.eps, *parameters, block.gamma)
+    return _FusedMLP.apply(x, y, kept, kept_scale, block.norm.eps, *parameters, block.gamma)
 
 
-class _Recomputed(torch.autograd.Function):
-    """Keeps y and the input of GELU for the backward pass, and nothing else of their size."""
+class _FusedMLP(torch.autograd.Function):
+    """The residual sum of x and what a block makes of the output y of its depthwise convolution.
+
+    Of tensors of their size it saves y and the input of GELU for the backward pass, and no other.
+    """
 
     @staticmethod
     def forward(
         ctx: Any,
-        x: Tensor,
-        y: Tensor,
-        kept: Tensor | None,  # the images that go through the block, all if None; nothing is computed for others
-        factor: float,  # of what is added to them
+        x: Tensor,  # (N, C, H, W)
+        y: Tensor,  # (N, C, H, W)
+        kept: Tensor | None,  # indices of the images that stochastic depth keeps, or None for all
+        kept_scale: float,  # factor on the branch of these images
         eps: float,
         norm_weight: Tensor,
         norm_bias: Tensor,
@@ -133,90 +206,136 @@ class _Recomputed(torch.autograd.Function):
         weight2: Tensor,
         bias2: Tensor,
         gamma: Tensor | None,
-    ) -> Tensor:
+    ) -> Tensor:  # (N, C, H, W)
         x, y = (t.contiguous(memory_format=torch.channels_last) for t in (x, y))
-        ctx.eps, ctx.factor = eps, factor
-        dtype = _autocast_to() or y.dtype
-        scale = _scale(gamma, bias2, factor)
-        out = torch.empty_like(x, dtype=_promoted(x, y, gamma))
-        x_kept, y, out_kept = x, y, out
+        ctx.eps, ctx.kept_scale = eps, kept_scale
+        dtype = _autocast_dtype() or y.dtype
+        scale = _branch_scale(gamma, bias2, kept_scale)
+        out = torch.empty_like(x, dtype=_promoted_dtype(x, y, gamma))
+        kept_x, kept_out = x, out
         if kept is not None:
-            x_kept, y = x[kept], y[kept]
-            out_kept = torch.empty_like(x_kept, dtype=out.dtype)
+            kept_x, y = x[kept], y[kept]
+            kept_out = torch.empty_like(kept_x, dtype=out.dtype)
         hiddens = []
         with torch.autocast('cpu', enabled=False):
             w1, b1, w2, b2 = (t.to(dtype) for t in (weight1, bias1, weight2, bias2))
-            for x_part, y_part, out_part in _parts(len(weight1), False, x_kept, y, out_kept):
-                normed = F.layer_norm(_nhwc(y_part), norm_weight.shape, norm_weight, norm_bias, eps)
-                hidden = pointwise(_nchw(normed).to(dtype), w1, b1)
+            for x_part, y_part, out_part in _chunks(len(weight1), kept_x, y, kept_out):
+                normed = F.layer_norm(y_part, norm_weight.shape, norm_weight, norm_bias, eps)
+                hidden = _matmul(normed.to(dtype), w1, b1)
                 hiddens.append(hidden)
-                _add_scaled(x_part, pointwise(F.gelu(hidden), w2, b2), scale, out_part)
+                _add_scaled(x_part, _matmul(_gelu(hidden), w2, b2), scale, out_part)
         if kept is not None:
-            out.copy_(x).index_copy_(0, kept, out_kept)
+            out.copy_(x).index_copy_(0, kept, kept_out)
         ctx.save_for_backward(y, kept, norm_weight, norm_bias, weight1, weight2, bias2, gamma, *hiddens)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        with torch.autocast('cpu', enabled=False):  # it is as precise as the forward pass was
-            return _Recomputed._gradients(ctx, grad)
+        with torch.autocast('cpu', enabled=False):  # the dtypes of the forward pass are saved with its tensors
+            return _FusedMLP._gradients(ctx, grad)
 
     @staticmethod
     def _gradients(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         y, kept, norm_weight, norm_bias, weight1, weight2, bias2, gamma, *hiddens = ctx.saved_tensors
         grad = grad.contiguous(memory_format=torch.channels_last)
-        grad_kept = grad if kept is None else grad[kept]
+        kept_grad = grad if kept is None else grad[kept]
         dtype = hiddens[0].dtype
-        scale = _scale(gamma, bias2, ctx.factor)
-        to_hidden = (weight2 * scale[:, None]).t().to(dtype)
-        to_normed = weight1.t().to(dtype)
+        scale = _branch_scale(gamma, bias2, ctx.kept_scale)
+        scaled_weight2_t = (weight2 * scale[:, None]).t().to(dtype)
+        weight1_t = weight1.t().to(dtype)
         grad_y = torch.empty_like(y)
-        of_norm = [torch.zeros_like(norm_weight), torch.zeros_like(norm_bias)]
-        of_first = [torch.zeros_like(weight1), torch.zeros_like(weight1[:, 0])]
-        of_second = [torch.zeros_like(weight2), torch.zeros_like(bias2)]
-        active = torch.empty_like(hiddens[0])  # fresh memory for every part would take longer than GELU
-        parts = _parts(len(weight1), False, y, grad_kept, grad_y)
-        for hidden, (y_part, grad_part, grad_y_part) in zip(hiddens, parts, strict=True):
-            normed, mean, rstd = aten.native_layer_norm(
-                _nhwc(y_part), norm_weight.shape, norm_weight, norm_bias, ctx.eps
-            )
-            grad_result = grad_part.to(dtype)
-            _add_gradients(of_second, grad_result, aten.gelu(hidden, out=active.narrow(2, 0, hidden.shape[2])))
-            grad_hidden = pointwise(grad_result, to_hidden, None)
-            aten.gelu_backward(grad_hidden, hidden, grad_input=grad_hidden)
-            _add_gradients(of_first, grad_hidden, _nchw(normed).to(dtype))
-            grad_normed = pointwise(grad_hidden, to_normed, None)
-            grad_in, *of_part = aten.native_layer_norm_backward(
-                *(_nhwc(grad_normed).to(normed.dtype), _nhwc(y_part), norm_weight.shape, mean, rstd),
+        norm_grads = [torch.zeros_like(norm_weight), torch.zeros_like(norm_bias)]
+        linear1_grads = [torch.zeros_like(weight1), torch.zeros_like(weight1[:, 0])]
+        linear2_grads = [torch.zeros_like(weight2), torch.zeros_like(bias2)]
+        activated = torch.empty_like(hiddens[0])  # fresh memory for every chunk would take longer than GELU
+        chunks = _chunks(len(weight1), y, kept_grad, grad_y)
+        for hidden, (y_part, grad_part, grad_y_part) in zip(hiddens, chunks, strict=True):
+            normed, mean, rstd = aten.native_layer_norm(y_part, norm_weight.shape, norm_weight, norm_bias, ctx.eps)
+            grad_branch = grad_part.to(dtype)
+            _add_linear_gradients(linear2_grads, grad_branch, _gelu(hidden, out=activated[: len(hidden)]))
+            grad_hidden = _matmul(grad_branch, scaled_weight2_t)
+            aten.gelu_backward(grad_hidden.mT, hidden.mT, grad_input=grad_hidden.mT)  # as in _gelu
+            _add_linear_gradients(linear1_grads, grad_hidden, normed.to(dtype))
+            grad_normed = _matmul(grad_hidden, weight1_t)
+            grad_input, *part_grads = aten.native_layer_norm_backward(
+                *(grad_normed.to(normed.dtype), y_part, norm_weight.shape, mean, rstd),
                 *(norm_weight, norm_bias, [True, True, True]),
             )
-            grad_y_part.copy_(_nchw(grad_in))
-            for total, part in zip(of_norm, of_part, strict=True):
-                total += part
+            grad_y_part.copy_(grad_input)
+            for total, part_grad in zip(norm_grads, part_grads, strict=True):
+                total += part_grad
         if kept is not None:
             grad_y = torch.zeros_like(grad, dtype=y.dtype).index_copy_(0, kept, grad_y)
-        raw_weight2, raw_bias2 = of_second
-        # gamma scales the rows of the second layer, so what it scales need not be kept
-        grad_gamma = None if gamma is None else ctx.factor * ((weight2 * raw_weight2).sum(1) + bias2 * raw_bias2)
-        of_second = [raw_weight2.mul_(scale[:, None]), raw_bias2.mul_(scale)]
-        return grad, grad_y, None, None, None, *of_norm, *of_first, *of_second, grad_gamma
+        # So far of the unscaled second layer. Its rows are scaled by gamma, so gamma's gradient needs no other tensor.
+        grad_weight2, grad_bias2 = linear2_grads
+        grad_gamma = None if gamma is None else ctx.kept_scale * ((weight2 * grad_weight2).sum(1) + bias2 * grad_bias2)
+        linear2_grads = [grad_weight2.mul_(scale[:, None]), grad_bias2.mul_(scale)]
+        return grad, grad_y, None, None, None, *norm_grads, *linear1_grads, *linear2_grads, grad_gamma
 
 
-def _scale(gamma: Tensor | None, bias: Tensor, factor: float) -> Tensor:
-    """What the output of the second layer is multiplied by: (C,), in float32 at least, in which 1 / 0.7 is precise"""
+def _branch_scale(gamma: Tensor | None, bias: Tensor, kept_scale: float) -> Tensor:
+    """The factor (C,) on the second linear layer's output, in float32 at least, in which 1 / 0.7 is precise."""
     dtype = torch.promote_types(bias.dtype, torch.float32)
-    return torch.full_like(bias, factor, dtype=dtype) if gamma is None else gamma.to(dtype) * factor
+    return torch.full_like(bias, kept_scale, dtype=dtype) if gamma is None else gamma.to(dtype) * kept_scale
 
 
-def _add_gradients(sums: Sequence[Tensor], grad: Tensor, x: Tensor) -> None:
-    """Add the gradients of a pointwise layer's weight and bias, from that of its output, to their sums."""
-    rows, of_weight, of_bias = _nhwc(grad).flatten(0, 2), *sums
-    if of_weight.dtype == rows.dtype:
-        of_weight.addmm_(rows.t(), _nhwc(x).flatten(0, 2))
+def _add_linear_gradients(sums: Sequence[Tensor], grad: Tensor, x: Tensor) -> None:
+    """Add a linear layer's gradients to the sums for its weight (out, in) and bias (out,).
+
+    Args:
+        grad: of its output, (P, out).
+        x: its input, (P, in).
+    """
+    weight_sum, bias_sum = sums
+    if weight_sum.dtype == grad.dtype:
+        weight_sum.addmm_(grad.t(), x)
     else:
-        of_weight += rows.t() @ _nhwc(x).flatten(0, 2)
-    of_bias += rows.sum(0)
+        weight_sum += grad.t() @ x
+    bias_sum += grad.sum(0)
+
+
+# -- shared parts
+
+
+def _matmul(x: Tensor, weight: Tensor, bias: Tensor | None = None, gelu: bool = False) -> Tensor:
+    """A linear layer over the last dimension of x (..., in) -> (..., out), then GELU (by erf) if wanted."""
+    if _onednn_applies_to(x, weight):
+        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, 'gelu' if gelu else 'none', [], 'none')
+    y = F.linear(x, weight, bias)
+    return _gelu(y) if gelu else y
+
+
+def _gelu(x: Tensor, out: Tensor | None = None) -> Tensor:
+    """GELU of x (..., C) by torch's own kernel; contiguous tensors would go to oneDNN's, whose last digits differ."""
+    if out is None:
+        return F.gelu(x.mT).mT
+    aten.gelu(x.mT, out=out.mT)
+    return out
+
+
+def _add_scaled(x: Tensor, y: Tensor, scale: Tensor | None, out: Tensor) -> None:
+    """``out = x + scale * y``, with the scale (C,) along the last dimension."""
+    if scale is None:
+        torch.add(x, y, out=out)
+    else:
+        torch.addcmul(x, y, scale, out=out)
+
+
+def _chunks(hidden_width: int, *tensors: Tensor, whole_images: bool = False) -> Iterator[tuple[Tensor, ...]]:
+    """Split channels_last tensors (N, C, H, W) alike, so that a chunk's hidden tensor has HIDDEN_ELEMENTS at most.
+
+    Yields:
+        Views (P, C) of P positions, or (n, H, W, C) of n >= 1 whole images.
+    """
+    positions = max(1, HIDDEN_ELEMENTS // hidden_width)
+    views = [_nhwc(tensor) for tensor in tensors]
+    if whole_images:
+        images = max(1, positions // math.prod(views[0].shape[1:3]))
+        return zip(*(view.split(images) for view in views), strict=True)
+    rows = [view.view(-1, view.shape[-1]) for view in views]
+    count = max(1, math.ceil(len(rows[0]) / positions))
+    return zip(*(row.chunk(count) for row in rows), strict=True)
 
 
 def _nhwc(x: Tensor) -> Tensor:
@@ -227,32 +346,9 @@ def _nchw(x: Tensor) -> Tensor:
     return x.permute(0, 3, 1, 2)
 
 
-def _promoted(*tensors: Tensor | None) -> torch.dtype:
+def _promoted_dtype(*tensors: Tensor | None) -> torch.dtype:
     return reduce(torch.promote_types, (t.dtype for t in tensors if t is not None))
 
 
-def _add_scaled(x: Tensor, y: Tensor, scale: Tensor | None, out: Tensor) -> None:
-    """``out = x + scale * y``"""
-    if scale is None:
-        torch.add(x, y, out=out)
-    else:
-        torch.addcmul(x, y, scale.view(-1, 1, 1), out=out)
-
-
-def _parts(hidden: int, whole_images: bool, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Channels_last tensors (N, C, H, W) as views (n, C, h, w) of some of their positions."""
-    positions = max(1, HIDDEN // hidden)
-    if whole_images:
-        images = max(1, positions // math.prod(tensors[0].shape[2:]))
-        return zip(*(tensor.split(images) for tensor in tensors), strict=True)
-    count = max(1, math.ceil(tensors[0][:, 0].numel() / positions))
-    return zip(*(_flat(tensor).chunk(count, dim=2) for tensor in tensors), strict=True)
-
-
-def _flat(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (1, C, N * H * W, 1), a view"""
-    return _nchw(_nhwc(x).view(1, -1, 1, x.shape[1]))
-
-
-def _autocast_to() -> torch.dtype | None:
+def _autocast_dtype() -> torch.dtype | None:
     return torch.get_autocast_dtype('cpu') if torch.is_autocast_enabled('cpu') else None

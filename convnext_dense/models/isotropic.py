@@ -1,31 +1,19 @@
-"""The isotropic ConvNeXt: ViT's layout, one resolution from the first block to the last (the paper's section 3.3)."""
+"""The isotropic ConvNeXt: like ViT it has one resolution from the first block to the last (paper, section 3.3)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
-import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ..archs import ISOTROPIC_ARCHS
 from ..errors import UserError
 from ..registry import MODELS
-from .convnext import Block, init_conv_and_linear
+from .backbone import drop_paths, pad_to_side
+from .convnext import Block
+from .layers import init_conv_and_linear
 
 PATCH = 16  # pixels a side
-
-
-class IsotropicSize(NamedTuple):
-    depth: int  # blocks
-    dim: int  # channels
-
-
-ISOTROPIC_SIZES: dict[str, IsotropicSize] = {
-    'small': IsotropicSize(18, 384),
-    'base': IsotropicSize(18, 768),
-    'large': IsotropicSize(36, 1024),
-}
 
 
 @MODELS.register_module()
@@ -33,7 +21,7 @@ class IsotropicConvNeXt(BaseModule):
     """The isotropic backbone, for classification. Parameters carry the official names.
 
     Args:
-        arch: a name of :data:`ISOTROPIC_SIZES`.
+        arch: a name of :data:`~convnext_dense.archs.ISOTROPIC_ARCHS`.
         drop_path_rate: stochastic depth of the last block, in [0, 1); it rises linearly from 0.
         layer_scale_init_value: start of LayerScale, 0 to leave it out, as the official small and base do.
         init_cfg: mmengine's.
@@ -42,7 +30,7 @@ class IsotropicConvNeXt(BaseModule):
         A float tensor (N, 3, H, W). A side shorter than 16 is padded with zeros at its end.
 
     Outputs:
-        A tensor (N, dim): the last block's, averaged over all positions and normalized.
+        A tensor (N, dim): the last block's output, averaged over all positions and normalized.
 
     Raises:
         UserError: (a ValueError) for an unknown arch or a rate out of range.
@@ -58,23 +46,19 @@ class IsotropicConvNeXt(BaseModule):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        if arch not in ISOTROPIC_SIZES:
-            raise UserError(f'unknown isotropic arch {arch!r}: take one of {", ".join(ISOTROPIC_SIZES)}')
-        if not 0 <= drop_path_rate < 1:
-            raise UserError(f'drop_path_rate {drop_path_rate} is outside [0, 1)')
-        depth, dim = ISOTROPIC_SIZES[arch]
+        if arch not in ISOTROPIC_ARCHS:
+            raise UserError(f'unknown isotropic arch {arch!r}: take one of {", ".join(ISOTROPIC_ARCHS)}')
+        depth, dim = ISOTROPIC_ARCHS[arch]
         self.depths, self.dims = (depth,), (dim,)
         self.stem = nn.Conv2d(3, dim, kernel_size=PATCH, stride=PATCH)
-        rates = [drop_path_rate * i / (depth - 1) for i in range(depth)]
+        rates = drop_paths(drop_path_rate, depth)
         self.blocks = nn.Sequential(*(Block(dim, rate, layer_scale_init_value, version=1) for rate in rates))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.apply(init_conv_and_linear)
 
     def forward(self, x: Tensor) -> Tensor:
-        missing = [max(0, PATCH - side) for side in x.shape[-2:]]
-        if any(missing):
-            x = F.pad(x, (0, missing[1], 0, missing[0]))
-        x = self.blocks(self.stem(x.contiguous(memory_format=torch.channels_last)))
+        x = pad_to_side(x, PATCH).contiguous(memory_format=torch.channels_last)
+        x = self.blocks(self.stem(x))  # (N, dim, H / 16, W / 16)
         return self.norm(x.mean(dim=(2, 3)))
 
     def num_layers(self, scheme: str) -> int:
@@ -84,7 +68,7 @@ class IsotropicConvNeXt(BaseModule):
         return self.depths[0]
 
     def layer_id(self, name: str, scheme: str, num_layers: int) -> int:
-        """0 for the stem, then one for each block, as ViT's rule counts them."""
+        """The depth of a parameter for layer-wise lr decay, by ViT's rule: 0 for the stem, then one for each block."""
         part, block = name.split('.')[:2]
         if part == 'blocks':
             return int(block) + 1

@@ -1,5 +1,13 @@
-"""What models find, as plain objects that draw themselves and become JSON."""
+"""Predictions for images as plain objects that can be drawn, and written as JSON.
 
-from .results import UNLABELED, Classification, Detection, Segmentation, encode_masks
+Coordinates are pixels from the top left corner of the upright image, x to the right and y down, with pixel (0, 0)
+between 0 and 1 on both axes: a box around the whole image is [0, 0, width, height]. Class k is ``names[k]``.
+"""
 
-__all__ = ['UNLABELED', 'Classification', 'Detection', 'Segmentation', 'encode_masks']
+from .classification import Classification
+from .detection import Detection
+from .result import Result
+from .rle import decode_mask, encode_masks
+from .segmentation import UNLABELED, Segmentation
+
+__all__ = ['UNLABELED', 'Classification', 'Detection', 'Result', 'Segmentation', 'decode_mask', 'encode_masks']

@@ -1,7 +1,7 @@
-"""Drawing what models found: the one place that draws on images.
+"""Drawing predictions and annotations on images; no other module draws on them.
 
-Images are uint8 (H, W, 3) in RGB. Small ones are enlarged by a whole factor, so that text has room, and lines and
-text grow with large ones. What is given in pixels refers to the image as it was handed in.
+Images are uint8 (H, W, 3) in RGB. Small ones are enlarged by an integer factor, so that text has room, and lines and
+text grow with large ones. Arguments in pixels refer to the image before it is enlarged.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .text import font_for, legible, shortened, width_of
+from .text import drawable_names, fit_to_width, font_for, text_width
 
-LEAST = 512  # pixels: a longer side below this is enlarged
-INK, PAPER = (31, 35, 40), (255, 255, 255)
+MIN_LONG_SIDE = 512  # pixels: an image whose longer side is below this is enlarged
+TEXT_COLOR, WHITE = (31, 35, 40), (255, 255, 255)
+RIGHT_COLOR, WRONG_COLOR = (26, 127, 55), (207, 34, 46)  # of texts that say that something is right or wrong
 BAR, OTHER_BAR = (9, 105, 218), (140, 165, 195)
 MASK_OPACITY, LABEL_OPACITY = 0.45, 0.55
 
@@ -47,20 +48,20 @@ def palette(count: int) -> np.ndarray:
 def draw_instances(
     image: np.ndarray, boxes: np.ndarray, tags: Sequence[str], colors: np.ndarray, masks: np.ndarray | None = None
 ) -> np.ndarray:
-    """Boxes with tags, and masks, through which the image can be seen.
+    """Draw boxes with tags, and translucent masks.
 
-    Large ones lie below small ones. The tags are placed in their order, each where it covers no earlier one, if there
-    is such a place at its box.
+    Large boxes and masks lie below small ones. The tags are placed in their order, each where it covers no earlier
+    one, if there is such a place at its box.
 
     Args:
         image: uint8 (H, W, 3), RGB.
-        boxes: (N, 4), left, top, right and bottom edge in pixels; what is outside the image is cut off.
+        boxes: (N, 4), left, top, right and bottom edge in pixels; parts outside the image are cut off.
         tags: N texts.
         colors: uint8 (N, 3), RGB.
         masks: bool (N, H, W).
 
     Returns:
-        uint8 RGB; k times as large as ``image``, k a whole number, 1 where its longer side has 512 pixels or more.
+        uint8 RGB; k times as large as ``image``, k an integer, 1 where its longer side has 512 pixels or more.
     """
     enlarged_image, factor = _enlarged(image)
     height, width = enlarged_image.shape[:2]
@@ -80,11 +81,12 @@ def draw_instances(
         draw.rectangle(edges[i].tolist(), outline=_rgb(colors[i]), width=line)
     placed = np.zeros((0, 4))
     for box, tag, color in zip(edges, tags, colors, strict=True):
-        text = shortened(tag, size, width - size)
-        x1, y1, x2, y2 = _free_place(box, width_of(text, size) + size // 2, round(1.35 * size), placed, width, height)
+        text = fit_to_width(tag, size, width - size)
+        tag_size = text_width(text, size) + size // 2, round(1.35 * size)
+        x1, y1, x2, y2 = _free_place(box, *tag_size, placed, width, height)
         placed = np.vstack([placed, (x1, y1, x2, y2)])
         draw.rectangle((x1, y1, x2 - 1, y2 - 1), fill=_rgb(color))
-        _write(draw, (x1 + size // 4, (y1 + y2) / 2), text, size, _ink_on(color))
+        _write(draw, (x1 + size // 4, (y1 + y2) / 2), text, size, _text_color_on(color))
     return np.asarray(canvas)
 
 
@@ -96,7 +98,7 @@ def draw_label_map(
     ignore: int = 255,
     legend_rows: int | None = None,
 ) -> np.ndarray:
-    """A color over each labeled pixel, and below the image the classes by falling area, in percent of the image.
+    """Tint each labeled pixel, and list the classes below the image by descending area, in percent of the image.
 
     Args:
         image: uint8 (H, W, 3), RGB.
@@ -104,7 +106,7 @@ def draw_label_map(
         names: K class names.
         colors: uint8 (K, 3), RGB.
         ignore: label of pixels that are left as they are.
-        legend_rows: the legend has so many, with the largest classes; None for as many as it takes.
+        legend_rows: rows of the legend, which begins with the largest classes; None for as many as it takes.
 
     Returns:
         uint8 RGB; the top left corner is the image, enlarged as by :func:`draw_instances`.
@@ -117,15 +119,15 @@ def draw_label_map(
     tints = np.asarray(colors, np.uint8)[np.where(shown, enlarged, 0)]
     tinted = cv2.addWeighted(enlarged_image, 1 - LABEL_OPACITY, tints, LABEL_OPACITY, 0)
     np.copyto(enlarged_image, tinted, where=shown[..., None])
-    enlarged_image[_borders(enlarged, max(1, size // 10)) & shown] = PAPER
+    enlarged_image[_borders(enlarged, max(1, size // 10)) & shown] = WHITE
     present = [int(k) for k in np.argsort(-counts, kind='stable') if counts[k]]
-    words = legible(names)
-    entries = [(words[k], f'{counts[k] / labels.size:.1%}', _rgb(colors[k])) for k in present]
-    return _above(enlarged_image, _legend(entries, size, enlarged_image.shape[1], legend_rows))
+    shown_names = drawable_names(names)
+    entries = [(shown_names[k], f'{counts[k] / labels.size:.1%}', _rgb(colors[k])) for k in present]
+    return _stacked(enlarged_image, _legend(entries, size, enlarged_image.shape[1], legend_rows))
 
 
 def draw_scores(image: np.ndarray, scores: Sequence[tuple[str, float]]) -> np.ndarray:
-    """The image over a bar for each score.
+    """Draw the image over a bar for each score.
 
     Args:
         image: uint8 (H, W, 3), RGB.
@@ -137,23 +139,23 @@ def draw_scores(image: np.ndarray, scores: Sequence[tuple[str, float]]) -> np.nd
     enlarged_image, _ = _enlarged(image)
     size = _text_size(enlarged_image)
     width, row = max(enlarged_image.shape[1], 20 * size), 2 * size
-    canvas = Image.new('RGB', (width, row * len(scores) + size), PAPER)
+    canvas = Image.new('RGB', (width, row * len(scores) + size), WHITE)
     draw = ImageDraw.Draw(canvas)
-    names = [shortened(name, size, width // 2 - size) for name, _ in scores]
-    left = 2 * size + max((width_of(name, size) for name in names), default=0)
+    names = [fit_to_width(name, size, width // 2 - size) for name, _ in scores]
+    left = 2 * size + max((text_width(name, size) for name in names), default=0)
     full = width - left - 5 * size  # the bar of a score of 1
     for place, (name, (_, score)) in enumerate(zip(names, scores, strict=True)):
         top = size // 2 + place * row
         middle = top + row / 2
-        _write(draw, (size, middle), name, size, INK)
+        _write(draw, (size, middle), name, size, TEXT_COLOR)
         bar = (left, top + size // 2, left + round(full * score), top + row - size // 2)
         draw.rectangle(bar, fill=OTHER_BAR if place else BAR)
-        _write(draw, (bar[2] + size // 2, middle), f'{score:.1%}', size, INK)
-    return _above(enlarged_image, np.asarray(canvas))
+        _write(draw, (bar[2] + size // 2, middle), f'{score:.1%}', size, TEXT_COLOR)
+    return _stacked(enlarged_image, np.asarray(canvas))
 
 
 def draw_caption(image: np.ndarray, lines: Sequence[tuple[str, tuple[int, int, int]]]) -> np.ndarray:
-    """A thumbnail, 224 pixels high, over lines of text in their colors.
+    """Draw a thumbnail, 224 pixels high, over lines of text in their colors.
 
     Args:
         image: uint8 (H, W, 3), RGB.
@@ -163,34 +165,47 @@ def draw_caption(image: np.ndarray, lines: Sequence[tuple[str, tuple[int, int, i
         uint8 (224 + 8 + 25 * lines, W', 3), RGB, W' between 112 and 448.
     """
     height, width = 224, max(112, min(448, round(image.shape[1] * 224 / image.shape[0])))
-    canvas = Image.new('RGB', (width, height + 8 + 25 * len(lines)), PAPER)
+    canvas = Image.new('RGB', (width, height + 8 + 25 * len(lines)), WHITE)
     canvas.paste(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC), (0, 0))
     draw = ImageDraw.Draw(canvas)
     for place, (text, color) in enumerate(lines):
-        size = next((size for size in range(19, 10, -1) if width_of(text, size) <= width - 16), 10)
-        _write(draw, (8, height + 17 + 25 * place), shortened(text, size, width - 16), size, color)
+        size = next((size for size in range(19, 10, -1) if text_width(text, size) <= width - 16), 10)
+        _write(draw, (8, height + 17 + 25 * place), fit_to_width(text, size, width - 16), size, color)
     return np.asarray(canvas)
 
 
 def side_by_side(panels: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
-    """Images, uint8 RGB of any sizes, next to each other, each below its title."""
+    """Place images, uint8 RGB of any sizes, next to each other, each below its title."""
     size = max(_text_size(image) for _, image in panels) * 6 // 5
     top, gap = 2 * size, size
     widths = [image.shape[1] for _, image in panels]
     height = max(image.shape[0] for _, image in panels)
-    canvas = Image.new('RGB', (sum(widths) + gap * (len(panels) - 1), top + height), PAPER)
+    canvas = Image.new('RGB', (sum(widths) + gap * (len(panels) - 1), top + height), WHITE)
     draw = ImageDraw.Draw(canvas)
     left = 0
     for (title, image), width in zip(panels, widths, strict=True):
-        _write(draw, (left, top / 2), shortened(title, size, width), size, INK)
+        _write(draw, (left, top / 2), fit_to_width(title, size, width), size, TEXT_COLOR)
         canvas.paste(Image.fromarray(image), (left, top))
         left += width + gap
     return np.asarray(canvas)
 
 
+def shrunk(image: np.ndarray, sides: tuple[int, int], smooth: bool = True) -> np.ndarray:
+    """Make an image smaller, in proportion, where it is larger than a width and height in pixels.
+
+    Args:
+        image: uint8 (H, W, 3) or (H, W).
+        sides: largest width and largest height.
+        smooth: whether to filter; label maps take the nearest pixel instead.
+    """
+    thumbnail = Image.fromarray(image)
+    thumbnail.thumbnail(sides, Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST, reducing_gap=None)
+    return np.asarray(thumbnail)
+
+
 def _enlarged(image: np.ndarray) -> tuple[np.ndarray, int]:
     """A copy of the image, enlarged where it is small, and the factor."""
-    factor = max(1, -(-LEAST // max(image.shape[:2])))
+    factor = max(1, -(-MIN_LONG_SIDE // max(image.shape[:2])))
     return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC), factor
 
 
@@ -214,7 +229,7 @@ def _draw_mask(image: np.ndarray, mask: np.ndarray, color: np.ndarray, factor: i
 
 
 def _borders(labels: np.ndarray, line: int) -> np.ndarray:
-    """Where a pixel's class is another than that of one up to ``line`` pixels to the right or below."""
+    """Mark pixels whose class differs from that of a pixel up to ``line`` pixels to the right or below."""
     border = np.zeros(labels.shape, bool)
     for step in range(1, line + 1):
         border[:, :-step] |= labels[:, :-step] != labels[:, step:]
@@ -225,7 +240,7 @@ def _borders(labels: np.ndarray, line: int) -> np.ndarray:
 def _free_place(
     box: np.ndarray, width: int, height: int, placed: np.ndarray, right: int, bottom: int
 ) -> tuple[int, int, int, int]:
-    """Where a tag goes at a box: the first place that covers no tag already placed, or the one that covers least."""
+    """The place of a tag at a box: the first that covers no tag already placed, or the one that covers least."""
     x1, y1, x2, y2 = box.tolist()
     corners = [(x1, y1 - height), (x1, y2 + 1), (x2 + 1 - width, y1 - height), (x2 + 1 - width, y2 + 1)]
     corners += [(x1, y1), (x1, y2 + 1 - height), (x2 + 1 - width, y1), (x2 + 1 - width, y2 + 1 - height)]
@@ -242,27 +257,27 @@ def _free_place(
 def _legend(
     entries: Sequence[tuple[str, str, tuple[int, int, int]]], size: int, width: int, rows: int | None
 ) -> np.ndarray:
-    """Swatches with name and share, in as many columns as fit, at least as wide as ``width``."""
+    """Draw color swatches with name and share, in as many columns as fit, at least as wide as ``width``."""
     width = max(width, 20 * size)
-    room = width - 3 * size - width_of('  100.0%', size)
-    lines = [(f'{shortened(name, size, room)}  {share}', color) for name, share, color in entries]
-    columns = max(1, width // (4 * size + max((width_of(text, size) for text, _ in lines), default=0)))
+    room = width - 3 * size - text_width('  100.0%', size)
+    lines = [(f'{fit_to_width(name, size, room)}  {share}', color) for name, share, color in entries]
+    columns = max(1, width // (4 * size + max((text_width(text, size) for text, _ in lines), default=0)))
     row, rows = round(1.6 * size), -(-len(lines) // columns) if rows is None else rows
-    canvas = Image.new('RGB', (width, size + row * rows), PAPER)
+    canvas = Image.new('RGB', (width, size + row * rows), WHITE)
     draw = ImageDraw.Draw(canvas)
     for place, (text, color) in enumerate(lines[: rows * columns]):
         left = place % columns * (width // columns) + size // 2
         middle = size // 2 + place // columns * row + row // 2
         top = middle - size // 2
         draw.rectangle((left, top, left + size - 1, top + size - 1), fill=color)
-        _write(draw, (left + size * 3 // 2, middle), text, size, INK)
+        _write(draw, (left + size * 3 // 2, middle), text, size, TEXT_COLOR)
     return np.asarray(canvas)
 
 
-def _above(image: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Two images in one, the narrower one filled up with white on its right."""
+def _stacked(image: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Stack two images, the narrower one filled up with white on its right."""
     width = max(image.shape[1], below.shape[1])
-    canvas = np.full((image.shape[0] + below.shape[0], width, 3), PAPER, np.uint8)
+    canvas = np.full((image.shape[0] + below.shape[0], width, 3), WHITE, np.uint8)
     canvas[: image.shape[0], : image.shape[1]] = image
     canvas[image.shape[0] :, : below.shape[1]] = below
     return canvas
@@ -274,10 +289,10 @@ def _write(
     draw.text(left_middle, text, fill=color, font=font_for(text, size), anchor='lm')
 
 
-def _ink_on(color: np.ndarray) -> tuple[int, int, int]:
-    """Black or white, whichever is read more easily on this color (relative luminance as in WCAG 2)."""
+def _text_color_on(color: np.ndarray) -> tuple[int, int, int]:
+    """Black or white, whichever has more contrast to this color (relative luminance as in WCAG 2)."""
     linear = (np.asarray(color) / 255) ** 2.2
-    return INK if linear @ (0.2126, 0.7152, 0.0722) > 0.18 else PAPER
+    return TEXT_COLOR if linear @ (0.2126, 0.7152, 0.0722) > 0.18 else WHITE
 
 
 def _rgb(color: np.ndarray) -> tuple[int, int, int]:

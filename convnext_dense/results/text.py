@@ -1,4 +1,4 @@
-"""Text on images: a font that has the letters, and text that fits."""
+"""Text on images: choosing a font that has the letters, measuring and cutting lines."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from PIL import ImageFont
 
-# Pillow's own font has ASCII alone, matplotlib's most alphabets; Chinese, Japanese and Korean letters are looked for
+# Pillow's own font has only ASCII, matplotlib's most alphabets; Chinese, Japanese and Korean letters are looked for
 # among the fonts of Linux, Windows and macOS.
 PILLOW = ''
 MATPLOTLIB = str(Path(importlib.util.find_spec('matplotlib').origin).parent / 'mpl-data/fonts/ttf/DejaVuSans.ttf')  # type: ignore[union-attr, arg-type]
 SYSTEM = ('NotoSansCJK-Regular.ttc', 'wqy-zenhei.ttc', 'msyh.ttc', 'malgun.ttf', 'PingFang.ttc', 'Arial Unicode.ttf')
-NO_LETTER = '\uffff'  # what a font draws for it is what it draws for each letter that it lacks
+NO_LETTER = '\uffff'  # no font has it: drawn as the box that a font draws for every letter that it lacks
 
 
 def font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
@@ -31,22 +31,22 @@ def font_for(text: str, size: int) -> ImageFont.FreeTypeFont:
     return _load(PILLOW, size)  # type: ignore[return-value]
 
 
-def legible(names: Sequence[str]) -> list[str]:
-    """The names, each on one line; one that no font here has the letters for becomes its place, such as ``#3``."""
+def drawable_names(names: Sequence[str]) -> list[str]:
+    """The names, each on one line; a name with letters that no font here has becomes its index, such as ``#3``."""
     lines = [' '.join(name.split()) for name in names]
-    return [line if _has(font_for(line, 16), line) else f'#{place}' for place, line in enumerate(lines)]
+    return [line if _has(font_for(line, 16), line) else f'#{index}' for index, line in enumerate(lines)]
 
 
-def width_of(text: str, size: int) -> int:
-    """Pixels that a line of text takes."""
+def text_width(text: str, size: int) -> int:
+    """The width of a line of text in pixels."""
     return round(font_for(text, size).getlength(text))
 
 
-def shortened(text: str, size: int, width: int) -> str:
-    """The text, cut with dots at its end where it is wider than ``width`` pixels."""
-    if width_of(text, size) <= width:
+def fit_to_width(text: str, size: int, width: int) -> str:
+    """Cut a text that is wider than ``width`` pixels, with dots at its end."""
+    if text_width(text, size) <= width:
         return text
-    while text and width_of(f'{text}...', size) > width:
+    while text and text_width(f'{text}...', size) > width:
         text = text[:-1]
     return f'{text.rstrip()}...'
 

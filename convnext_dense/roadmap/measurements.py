@@ -11,7 +11,7 @@ import torch
 from .. import paper
 from ..analysis.complexity import count
 from ..models.classifier import ImageClassifier
-from .network import TRACKS, design_of
+from .steps import TRACKS, design_of
 
 RESOLUTION = 224
 ENDS = {'resnet50': ('ResNet-50', 'ConvNeXt-T'), 'resnet200': ('ResNet-200', 'ConvNeXt-B')}
@@ -22,7 +22,7 @@ def document(track: str, timing: dict | None = None, training: dict | None = Non
     """Everything known about a track, as plain values: for the table, the figure, and JSON.
 
     Args:
-        track: a name of :data:`~convnext_dense.roadmap.network.TRACKS`.
+        track: a name of :data:`~convnext_dense.roadmap.steps.TRACKS`.
         timing: of :func:`convnext_dense.benchmark.roadmap.throughput`.
         training: of :func:`convnext_dense.roadmap.runs.results`.
 

@@ -26,7 +26,7 @@ from ..errors import UserError
 from ..io.files import check_folder, whole
 from ..registry import DATASETS
 from ..weights.loading import read_checkpoint
-from .network import TRACKS, config_of, design_of
+from .steps import TRACKS, config_of, design_of
 
 BUDGET, RESULT = 'budget.json', 'result.json'
 
@@ -60,7 +60,7 @@ class Series:
     """A track's runs in one folder: all steps with one seed, then all with the next.
 
     Args:
-        track: a name of :data:`~convnext_dense.roadmap.network.TRACKS`.
+        track: a name of :data:`~convnext_dense.roadmap.steps.TRACKS`.
         work_dir: the folder; it keeps the first series' budget, and takes no other.
         data: root of an image folder, or ``'sample'``.
         steps: some of the track's; None for all.
@@ -112,7 +112,7 @@ class Series:
         cfg = self._config(run.step)
         cfg.randomness.seed = run.seed
         cfg.work_dir = str(run.folder)
-        earlier = checkpoints.found(run.folder)
+        earlier = checkpoints.list_checkpoints(run.folder)
         cfg.resume = 'auto'
         fit_to_machine(cfg)
         start = time.perf_counter()
@@ -193,9 +193,9 @@ def _results_in(work_dir: Path) -> Iterator[dict]:
 
 def _keep_weights_alone(folder: Path) -> None:
     """What a run needs to go on is two thirds of its checkpoint, and of no use when it has finished."""
-    *earlier, newest = checkpoints.found(folder)
+    *earlier, newest = checkpoints.list_checkpoints(folder)
     content = read_checkpoint(newest)
     checkpoints.write({k: v for k, v in content.items() if k not in ('optimizer', 'param_schedulers')}, newest)
     for path in earlier:
         path.unlink()
-    manifest.settle(folder, newest.name)
+    manifest.prune(folder, newest.name)

@@ -1,5 +1,69 @@
-"""What differs between the tasks."""
+"""Tasks: one class for each, with everything in which it differs from the others as attributes and methods.
 
-from .tasks import TASKS, Task, loaders, set_classes, task_of
+:func:`task_of` is the only function of the package that asks which task a config has.
+"""
 
-__all__ = ['TASKS', 'Task', 'loaders', 'set_classes', 'task_of']
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import UserError
+from .base import ClassInfo, MainMetrics, PreparedImage, Task
+from .classification import ClassificationTask
+from .config_parts import loaders, set_classes, smallest_head
+from .detection import DetectionTask
+from .segmentation import SegmentationTask
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from torch import Tensor
+
+TASKS: Mapping[str, Task] = {task.name: task for task in (ClassificationTask(), DetectionTask(), SegmentationTask())}
+"""All tasks by name."""
+
+
+def task_of(cfg: Config) -> Task:
+    """The task of a config.
+
+    Raises:
+        UserError: if there is none of that name.
+    """
+    if cfg.task not in TASKS:
+        raise UserError(f'unknown task {cfg.task!r} in the config: take one of {", ".join(TASKS)}')
+    return TASKS[cfg.task]
+
+
+def count_classes_in(state_dict: Mapping[str, Tensor], task: Task, path: Path) -> int:
+    """Count the classes that the head in a checkpoint was made for.
+
+    Args:
+        state_dict: the weights by name.
+        task: the task that the head should be for.
+        path: the checkpoint's file, for error messages.
+
+    Raises:
+        UserError: if the head is for another task, or there is none.
+    """
+    count = task.count_head_classes(state_dict)
+    if count is not None:
+        return count
+    for other in TASKS.values():
+        if other.count_head_classes(state_dict) is not None:
+            raise UserError(f'checkpoint {path} is for {other.name}, the config for {task.name}: take one of its task')
+    raise UserError(f'checkpoint {path} has no head for {task.name}: train one on top of it with --pretrained {path}')
+
+
+__all__ = [
+    'TASKS',
+    'ClassInfo',
+    'MainMetrics',
+    'PreparedImage',
+    'Task',
+    'count_classes_in',
+    'loaders',
+    'set_classes',
+    'smallest_head',
+    'task_of',
+]

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from convnext_dense.analysis.complexity import COCO_SHAPE, Cost, count, count_config
+from convnext_dense.analysis.complexity import Cost, count, count_config
 from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
+from convnext_dense.tasks.detection import COUNTED_SHAPE, DetectionTask
 
 
 def by_hooks(model: nn.Module, run: Callable[[], object]) -> dict[str, Cost]:
@@ -181,4 +182,4 @@ def test_a_detector_of_one_stage_is_refused():
         with_rpn = False
 
     with pytest.raises(UserError, match='OneStage is not counted'):
-        count(OneStage(3, 8, 1), COCO_SHAPE, 'detection')
+        count(OneStage(3, 8, 1), COUNTED_SHAPE, DetectionTask().run_counted)

@@ -9,6 +9,7 @@ from PIL import Image
 from convnext_dense.analysis.sheet import GAP, contact_sheet
 from convnext_dense.data.check import Checked, check, read_coco_files, read_mask_folder
 from convnext_dense.results.drawing import palette
+from convnext_dense.tasks import TASKS
 from tests.helpers import coco_files
 from tests.helpers.mask_folder import save
 
@@ -32,7 +33,7 @@ def checked(root: Path) -> Checked:
 
 
 def test_masks_lie_over_their_images(tmp_path):
-    sheet = contact_sheet(masks_of_two_halves(tmp_path, 1)).astype(float)
+    sheet = contact_sheet(TASKS['segmentation'], masks_of_two_halves(tmp_path, 1)).astype(float)
     below_title = sheet[GAP + 60 : GAP + 360]
     for columns, label in ((slice(60, 200), 0), (slice(330, 500), 2)):
         expected = 0.45 * 100 + 0.55 * palette(3)[label]
@@ -42,7 +43,7 @@ def test_masks_lie_over_their_images(tmp_path):
 def test_bad_ones_come_first_and_the_others_are_spread(tmp_path):
     masks_of_two_halves(tmp_path, 9)
     (tmp_path / 'images' / 'training' / '8.png').write_bytes(b'')
-    sheet = contact_sheet(checked(tmp_path), count=4)
+    sheet = contact_sheet(TASKS['segmentation'], checked(tmp_path), count=4)
     assert (sheet[GAP : GAP + 224, GAP : GAP + 224] == 225).all()
     lefts = sheet[GAP + 60 :, :].reshape(-1, 3)
     shown = [n for n in range(8) if (abs(lefts - (0.45 * (100 + n) + 0.55 * palette(3)[0])).max(axis=1) < 0.6).any()]
@@ -57,7 +58,7 @@ def test_boxes_are_drawn_where_they_are(tmp_path):
     file, folder = coco_files.write(tmp_path, data)
     Image.new('RGB', (530, 400), (128, 128, 128)).save(folder / '000.png')
     found = check(read_coco_files({'train': {'annotations': str(file), 'images': str(folder)}}), 1)
-    sheet = contact_sheet(found).astype(int)
+    sheet = contact_sheet(TASKS['detection'], found).astype(int)
     rows, columns = np.nonzero((sheet == palette(3)[1]).all(axis=-1))
     assert (columns.min() - GAP, columns.max() - GAP) == (100, 299)
     title = sheet.shape[0] - 2 * GAP - 400

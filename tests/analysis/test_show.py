@@ -15,17 +15,18 @@ from convnext_dense.data import ImageFolder
 from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.segmentation.dataset import MaskFolder
 from convnext_dense.results.drawing import palette
+from convnext_dense.tasks import TASKS
 from tests.helpers import coco_files
 from tests.helpers.coco_files import GRAY, HEIGHT, WIDTH
 from tests.helpers.mask_folder import COLORS, draw_labels, write_mask_folder
 
 
-def show(folder: Path, dataset, passes: list[list], count: int = 60) -> list[dict]:
+def show(task: str, folder: Path, dataset, passes: list[list], count: int = 60) -> list[dict]:
     """Hand batches of two outputs to the hook, pass by pass; returns the index."""
     folder.mkdir()
     loader = SimpleNamespace(dataset=dataset, sampler=range(len(dataset)))
     runner = SimpleNamespace(test_dataloader=loader, logger=SimpleNamespace(info=print))
-    hook = ShowPredictions(folder, count)
+    hook = ShowPredictions(TASKS[task], folder, count)
     for outputs in passes:
         for batch in range(0, len(outputs), 2):
             hook.after_test_iter(runner, batch // 2, None, outputs[batch : batch + 2])
@@ -76,7 +77,7 @@ def test_detections_above_the_threshold_are_beside_the_ground_truth(coco, tmp_pa
     boxes = [[50, 30, 70, 50], [5, 40, 25, 55]]
     sample = detected(coco, 0, boxes, [0.8, 0.29], [classes.index('red'), classes.index('blue')])
     others = [detected(coco, i, [], [], []) for i in (1, 2, 3)]
-    index = show(tmp_path / 'show', coco, [[sample, *others]])
+    index = show('detection', tmp_path / 'show', coco, [[sample, *others]])
     assert [entry['file'] for entry in index] == ['000_000.jpg', '001_001.jpg', '002_004.jpg', '003_009.jpg']
     assert [entry['path'] for entry in index] == [coco.get_data_info(i)['img_path'] for i in range(4)]
     assert index[0]['caption'] == '1 predicted with a score of 30% or more, 3 annotated'
@@ -108,7 +109,7 @@ def test_boxes_alone_and_crowds_are_drawn(coco, tmp_path, monkeypatch):
     write = drawing._write
     monkeypatch.setattr(drawing, '_write', lambda *args: (texts.append(args[2]), write(*args)))
     sample = detected(coco, 1, [[5, 5, 30, 20]], [0.9], [0], masks=False)
-    [entry] = show(tmp_path / 'show', coco, [[sample]], count=1)
+    [entry] = show('detection', tmp_path / 'show', coco, [[sample]], count=1)
     name = coco.metainfo['classes'][0]
     assert texts == ['green (crowd)', 'red', f'{name} 90%', 'prediction', 'ground truth']
     assert entry['caption'].endswith('2 annotated')
@@ -131,9 +132,8 @@ def test_label_maps_are_beside_the_true_ones(tmp_path, monkeypatch):
     dataset = MaskFolder(str(root), 'validation', pipeline, test_mode=True)
     labels = draw_labels(0)
     wrong = np.full_like(labels, 4)
-    index = show(
-        tmp_path / 'show', dataset, [[segmented(dataset, 0, wrong), segmented(dataset, 1, draw_labels(1) - 1)]]
-    )
+    outputs = [segmented(dataset, 0, wrong), segmented(dataset, 1, draw_labels(1) - 1)]
+    index = show('segmentation', tmp_path / 'show', dataset, [outputs])
     share = (labels == 5).sum() / (labels > 0).sum()
     assert index[0]['caption'] == f'{share:.1%} of the labeled pixels are right'
     assert index[1]['caption'] == '100.0% of the labeled pixels are right'
@@ -157,7 +157,7 @@ def test_large_images_are_made_smaller(coco, tmp_path):
     sample = detected(coco, 0, [], [], [])
     Image.new('RGB', (3000, 1500)).save(sample.img_path)
     sample.set_metainfo({'ori_shape': (1500, 3000), 'instances': []})
-    [entry] = show(tmp_path / 'show', coco, [[sample]], count=1)
+    [entry] = show('detection', tmp_path / 'show', coco, [[sample]], count=1)
     width, height = Image.open(tmp_path / 'show' / entry['file']).size
     assert 1280 < width < 1340 and 320 < height < 380
 
@@ -172,7 +172,7 @@ def classified(dataset: ImageFolder, index: int, label: int) -> dict:
 def test_thumbnails_spread_over_the_test_set_and_show_the_average(image_folder, tmp_path):
     dataset = ImageFolder(str(image_folder), 'val', {'input_size': 32})
     raw, average = ([classified(dataset, i, label) for i in range(18)] for label in (0, 2))
-    index = show(tmp_path / 'show', dataset, [raw, average], count=4)
+    index = show('classification', tmp_path / 'show', dataset, [raw, average], count=4)
     assert [entry['path'] for entry in index] == [raw[i]['path'] for i in (0, 6, 11, 17)]
     assert [entry['ground_truth'] for entry in index] == ['blue', 'green', 'green', 'red']
     assert {entry['prediction'] for entry in index} == {'red'}

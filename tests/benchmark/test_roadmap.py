@@ -7,7 +7,7 @@ import torch
 
 from convnext_dense.benchmark import roadmap, timing
 from convnext_dense.benchmark.roadmap import throughput
-from convnext_dense.roadmap.network import TRACKS
+from convnext_dense.roadmap.steps import TRACKS
 
 
 @pytest.fixture

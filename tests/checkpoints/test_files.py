@@ -21,14 +21,14 @@ def test_newest_goes_by_number_not_by_name_or_time(tmp_path):
         '.7.epoch_11.pth',
     ):
         torch.save({}, tmp_path / name)
-    assert checkpoint.newest(tmp_path).name == 'epoch_10.pth'
+    assert checkpoint.find_newest(tmp_path).name == 'epoch_10.pth'
 
 
 def test_no_checkpoint_is_an_error(tmp_path):
     with pytest.raises(UserError, match='no checkpoint'):
-        checkpoint.newest(tmp_path)
+        checkpoint.find_newest(tmp_path)
     with pytest.raises(UserError, match='no checkpoint'):
-        checkpoint.newest(tmp_path / 'absent')
+        checkpoint.find_newest(tmp_path / 'absent')
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
@@ -44,13 +44,13 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
         checkpoint.write({'a': 2}, path)
     assert torch.load(path) == {'a': 1}
     assert {p.name for p in tmp_path.iterdir()} == {'epoch_1.pth', 'checkpoints.json'}
-    assert checkpoint.newest(tmp_path) == path
+    assert checkpoint.find_newest(tmp_path) == path
 
 
 def test_a_checkpoint_inside_an_epoch_comes_between_the_epochs(tmp_path):
     for name in ('epoch_10.pth', 'epoch_9_iter_95.pth', 'epoch_9.pth', 'epoch_9_iter_104.pth', 'epoch_0_iter_3.pth'):
         (tmp_path / name).touch()
-    names = [path.name for path in checkpoint.found(tmp_path)]
+    names = [path.name for path in checkpoint.list_checkpoints(tmp_path)]
     assert names == [
         'epoch_0_iter_3.pth',
         'epoch_9.pth',
@@ -82,22 +82,22 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(tmp_path, caplog, spoil, 
     write_three(tmp_path)
     if not listed:
         (tmp_path / 'checkpoints.json').unlink()
-    assert checkpoint.newest(tmp_path).name == 'epoch_3.pth'
+    assert checkpoint.find_newest(tmp_path).name == 'epoch_3.pth'
     spoil(tmp_path / 'epoch_3.pth')
-    assert checkpoint.newest(tmp_path).name == 'epoch_2.pth'
+    assert checkpoint.find_newest(tmp_path).name == 'epoch_2.pth'
     assert f'{tmp_path}/epoch_3.pth is damaged and passed over' in caplog.text
     with pytest.raises(UserError, match=r'epoch_3\.pth is truncated or damaged'):
         manifest.check(tmp_path / 'epoch_3.pth')
     manifest.check(tmp_path / 'epoch_2.pth')
     for epoch in (1, 2):
         spoil(tmp_path / f'epoch_{epoch}.pth')
-    with pytest.raises(UserError, match=r'no whole checkpoint in .*epoch_3.*epoch_2.*epoch_1'):
-        checkpoint.newest(tmp_path)
+    with pytest.raises(UserError, match=r'no intact checkpoint in .*epoch_3.*epoch_2.*epoch_1'):
+        checkpoint.find_newest(tmp_path)
 
 
 def test_the_manifest_has_what_is_in_the_files(tmp_path):
     write_three(tmp_path)
-    for path in checkpoint.found(tmp_path):
+    for path in checkpoint.list_checkpoints(tmp_path):
         entry = json.loads((tmp_path / 'checkpoints.json').read_text())[path.name]
         content = path.read_bytes()
         assert entry['sha256'] == hashlib.sha256(content).hexdigest()
@@ -114,7 +114,7 @@ def test_whenever_a_write_is_killed_the_manifest_knows_the_file(tmp_path, monkey
     """Killed at the first, second, ... call to the disk: old or new, the file is whole, and so says the manifest."""
     path = tmp_path / 'best.pth'
     checkpoint.write({'a': 'old'}, path)
-    manifest.settle(tmp_path, path.name)
+    manifest.prune(tmp_path, path.name)
     seen = set()
     for allowed in range(20):
         calls, original = [], getattr(os, function)
@@ -134,11 +134,11 @@ def test_whenever_a_write_is_killed_the_manifest_knows_the_file(tmp_path, monkey
             break
         finally:
             monkeypatch.undo()
-        assert manifest.problem(path) is None
+        assert manifest.damage(path) is None
         seen.add(torch.load(path)['a'])
     assert len(calls) <= allowed
     assert 'old' in seen
-    manifest.settle(tmp_path, path.name)
+    manifest.prune(tmp_path, path.name)
     assert json.loads((tmp_path / 'checkpoints.json').read_text())[path.name].keys() == {
         'sha256',
         'size',

@@ -11,9 +11,8 @@ import pytest
 import torch
 
 from convnext_dense.checkpoints import disk, lock
-from convnext_dense.engine import EMA, Checkpoints
+from convnext_dense.engine import EMA, Checkpoints, ValLoop
 from convnext_dense.engine.csv_log import read_scalars
-from convnext_dense.engine.loops import ValLoop
 from tests.conftest import write_image_folder
 from tests.helpers.small_run import BY_EPOCH, BY_STEP, differences, outcome, train, write_config
 
@@ -199,25 +198,25 @@ def test_auto_starts_where_there_is_nothing_and_not_where_all_is_damaged(by_epoc
     assert not pths(tmp_path)
     (tmp_path / 'epoch_1.pth').write_bytes(b'')
     assert train(by_epoch, data, tmp_path, '--resume', 'auto') == 2
-    assert 'no whole checkpoint in' in capsys.readouterr().err
+    assert 'no intact checkpoint in' in capsys.readouterr().err
 
 
 def test_a_second_run_in_a_work_dir_is_refused(by_epoch, data, whole, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(lock, 'PATIENCE', 0)
-    held = lock.take(whole)
+    monkeypatch.setattr(lock, 'TIMEOUT', 0)
+    held = lock.acquire(whole)
     before = set(whole.rglob('*'))
     assert train(by_epoch, data, whole, '--resume') == 2
     assert 'another run is going on in work dir' in capsys.readouterr().err
     assert set(whole.rglob('*')) == before
     held.release()
-    lock.take(whole).release()
+    lock.acquire(whole).release()
 
 
 def test_a_disk_without_room_for_two_checkpoints_is_refused_before_the_first_step(
     by_epoch, data, whole, tmp_path, monkeypatch, capsys
 ):
     content = torch.load(whole / 'epoch_3.pth', weights_only=True)
-    size = disk.bytes_of(content)
+    size = disk.tensor_bytes(content)
     free = SimpleNamespace(free=2 * size - 10 * len(content['optimizer']['state']))  # the moments' counters are small
     monkeypatch.setattr(shutil, 'disk_usage', lambda _: free)
     assert train(by_epoch, data, tmp_path) == 2

@@ -13,7 +13,8 @@ from convnext_dense.data.classification.dataset import train_transform
 from convnext_dense.engine.csv_log import read_scalars
 from convnext_dense.optim.layer_decay import parameter_groups
 from convnext_dense.registry import MODELS
-from convnext_dense.roadmap.network import TRACKS, RoadmapNet
+from convnext_dense.roadmap.network import RoadmapNet
+from convnext_dense.roadmap.steps import TRACKS
 from tests.helpers.run_tool import ROOT, SMALL
 
 FOLDER = ROOT / 'configs' / 'roadmap'

@@ -10,9 +10,9 @@ from convnext_dense.data import sampler as module
 from convnext_dense.data.sampler import AspectRatioBatches, SeededSampler, sample_seed, seeded
 
 
-def draw(size: int = 10, epoch: int = 0, seed: int = 3, shuffle: bool = True, multiple_of: int = 1) -> list:
+def draw(size: int = 10, epoch: int = 0, seed: int = 3, shuffle: bool = True, total_batch: int = 1) -> list:
     sampler = SeededSampler(range(size), shuffle=shuffle, seed=seed)
-    sampler.multiple_of = multiple_of
+    sampler.use_whole_batches(total_batch)
     sampler.set_epoch(epoch)
     drawn = list(sampler)
     assert len(drawn) == len(sampler)
@@ -59,9 +59,9 @@ def test_evaluation_counts_each_sample_once_on_uneven_processes(monkeypatch):
 
 
 def test_training_leaves_out_the_rest_of_the_last_total_batch(monkeypatch):
-    assert len(draw(size=10, multiple_of=4)) == 8
+    assert len(draw(size=10, total_batch=4)) == 8
     monkeypatch.setattr(module, 'get_dist_info', lambda: (1, 2))
-    assert len(draw(size=10, multiple_of=4)) == 4
+    assert len(draw(size=10, total_batch=4)) == 4
 
 
 def test_seeded_gives_the_same_numbers_and_leaves_no_trace():
@@ -102,7 +102,7 @@ def test_batches_are_all_wide_or_all_tall_and_as_many_as_they_say(tall):
 def test_a_cut_epoch_goes_on_with_the_samples_that_were_not_drawn():
     sampler = SeededSampler(range(10), shuffle=True, seed=3)
     whole = list(sampler)
-    sampler.skip = 4
+    sampler.start_after(4)
     assert list(sampler) == whole[4:]
 
 
@@ -114,5 +114,5 @@ def test_a_cut_epoch_goes_on_with_the_batches_by_aspect_that_were_not_drawn(monk
     whole = list(AspectRatioBatches(sampler, batch_size=2))
     assert len(whole) == 12 // world_size
     for steps in range(len(whole) + 1):
-        sampler.skip = steps * 2 * world_size
+        sampler.start_after(steps * 2 * world_size)
         assert list(AspectRatioBatches(sampler, batch_size=2)) == whole[steps:]

@@ -76,8 +76,8 @@ def test_killed_twenty_times_and_resumed_to_the_same_end(forks, tmp_path, worker
                     break
                 shutil.rmtree(work_dir)
             print(f'{kind}, {workers} workers, killed after {_rows(work_dir)} of {rows} logged numbers; left: {left}')
-            for path in checkpoint.found(work_dir):
-                assert checkpoint.manifest.problem(path) is None
+            for path in checkpoint.list_checkpoints(work_dir):
+                assert checkpoint.manifest.damage(path) is None
             pointer = work_dir / checkpoint.POINTER
             assert not pointer.exists() or Path(pointer.read_text()).exists()
             process = start(forks, log, config, data, work_dir, '--resume=auto', *options)

@@ -13,8 +13,7 @@ import pytest
 import torch
 
 from convnext_dense.data import SeededSampler
-from convnext_dense.engine import distributed as together
-from convnext_dense.engine import ending_together
+from convnext_dense.engine import distributed, propagate_failures
 from convnext_dense.errors import Stopped, UserError
 from convnext_dense.evaluation import Accuracy, CocoAP, IoU
 from tests.helpers import processes, toy
@@ -35,7 +34,7 @@ def training(work_dir, fault: Callable[[], object], index: int, timeout: int = 6
     def run(rank: int) -> int:
         torch.set_num_threads(1)
         try:
-            with ending_together():
+            with propagate_failures():
                 toy.runner(work_dir, {index: fault}, total=4, launcher='pytorch', timeout=timeout).train()
         except UserError as error:
             print(f'error: {error}', file=sys.stderr)
@@ -47,7 +46,7 @@ def training(work_dir, fault: Callable[[], object], index: int, timeout: int = 6
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr(together, 'PATIENCE', 1.0)
+    monkeypatch.setattr(distributed, 'GRACE_SECONDS', 1.0)
 
 
 def errors(ended: processes.Ended) -> list[str]:
@@ -101,7 +100,7 @@ def test_processes_that_end_as_they_should_leave_their_group(stop, stay, tmp_pat
 
     def end(rank: int) -> int:
         torch.distributed.init_process_group('gloo')
-        with contextlib.suppress(Stopped), ending_together():
+        with contextlib.suppress(Stopped), propagate_failures():
             torch.distributed.barrier()
             if stop:
                 raise stop

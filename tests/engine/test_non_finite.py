@@ -9,8 +9,7 @@ import pytest
 import torch
 from mmengine.optim import AmpOptimWrapper
 
-from convnext_dense.engine import ending_together
-from convnext_dense.engine import non_finite as finite
+from convnext_dense.engine import non_finite, propagate_failures
 from convnext_dense.engine.csv_log import read_scalars
 from convnext_dense.errors import UserError
 from tests.helpers import processes, toy
@@ -120,7 +119,7 @@ def test_the_skips_of_the_fp16_scaler_are_no_fault(tmp_path):
 
 @pytest.mark.usefixtures('_fp16')
 def test_a_scaler_that_finds_no_scale_and_a_nan_in_the_loss_are_faults(tmp_path, monkeypatch):
-    monkeypatch.setattr(finite, 'ENDLESS', 3)
+    monkeypatch.setattr(non_finite, 'MAX_SCALER_SKIPS', 3)
     run = toy.runner(tmp_path / 'a', {0: 'gradient', **dict.fromkeys(range(4, 16), 'gradient')})
     scaled(run)
     with pytest.raises(UserError, match='the gradient is nan at step 6 '):
@@ -137,7 +136,7 @@ def test_two_processes_decide_alike(tmp_path):
     def run(rank: int) -> int:
         torch.set_num_threads(1)
         try:
-            with ending_together():
+            with propagate_failures():
                 for name, skip in (('skip', 2), ('stop', 1)):
                     faults = {5: 'loss', 8: 'gradient'}
                     one = toy.runner(tmp_path / name, faults, total=4, skip=skip, launcher='pytorch')

@@ -10,7 +10,7 @@ class Log(list):
 
 def fitting(schedule: list[dict], steps_per_epoch: int, epochs: int) -> tuple[list[dict], Log]:
     log = Log()
-    return schedules.fitting(schedule, steps_per_epoch, steps_per_epoch * epochs, log), log
+    return schedules.fit_schedule(schedule, steps_per_epoch, steps_per_epoch * epochs, log), log
 
 
 COCO = [

@@ -9,7 +9,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 from convnext_dense.engine import Checkpoints, signals
-from convnext_dense.engine.signals import SIGNALS, StopRequest, shield_worker
+from convnext_dense.engine.signals import SIGNALS, StopRequest, leave_signals_to_parent
 from convnext_dense.errors import Stopped
 from tests.helpers import toy
 
@@ -18,14 +18,14 @@ from tests.helpers import toy
 def test_the_first_is_noted_and_a_later_one_stops_at_once(number, monkeypatch, capfd):
     before = signal.getsignal(number)
     with StopRequest() as request:
-        request.stop_if_anyone_was_asked()
+        request.stop_if_any_process_requested()
         os.kill(os.getpid(), number)
         os.kill(os.getpid(), number)  # a launcher's copy of the same
         assert request.number == number
         with pytest.raises(Stopped) as stop:
-            request.stop_if_anyone_was_asked()
+            request.stop_if_any_process_requested()
         assert (stop.value.code, stop.value.at_once) == (128 + number, False)
-        monkeypatch.setattr(signals, 'SAME', 0)
+        monkeypatch.setattr(signals, 'REPEAT_WINDOW', 0)
         with pytest.raises(Stopped) as stop:
             os.kill(os.getpid(), number)
             time.sleep(1)
@@ -49,7 +49,7 @@ def test_a_copy_of_the_signal_that_comes_while_the_run_saves_leaves_the_save(tmp
 
 def test_workers_leave_signals_to_their_parent():
     started = []
-    loader = DataLoader(range(6), num_workers=2, worker_init_fn=partial(shield_worker, started.append))
+    loader = DataLoader(range(6), num_workers=2, worker_init_fn=partial(leave_signals_to_parent, started.append))
     batches = iter(loader)
     first = next(batches)
     for worker in batches._workers:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from convnext_dense.engine import Runner
-from convnext_dense.engine.workers import explaining_dead_workers
+from convnext_dense.engine.workers import explain_dead_workers
 from convnext_dense.errors import UserError
 from tests.helpers import toy
 
@@ -83,7 +83,7 @@ BUS = (
     ],
 )
 def test_what_torch_says_becomes_a_cause(torch_says, said):
-    with pytest.raises(UserError, match=said), explaining_dead_workers():
+    with pytest.raises(UserError, match=said), explain_dead_workers():
         raise RuntimeError(torch_says)
 
 
@@ -91,6 +91,6 @@ def test_other_errors_stay_as_they_are():
     triton = RuntimeError('out of resource: shared memory, Required: 131072, Hardware limit: 101376.')
     mapped = RuntimeError('unable to mmap 4096 bytes from file <weights.pth>: Cannot allocate memory')
     for error in (RuntimeError('boom'), triton, mapped, UserError('bad image'), KeyError('x')):
-        with pytest.raises(type(error)) as raised, explaining_dead_workers():
+        with pytest.raises(type(error)) as raised, explain_dead_workers():
             raise error
         assert raised.value is error

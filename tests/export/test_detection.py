@@ -7,7 +7,6 @@ import torch
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from mmdet.structures import DetDataSample
 
-from convnext_dense.export import graph_for
 from convnext_dense.inference import predictor as inference
 from convnext_dense.inference.predictor import Predictor
 from tests.export.test_graphs import images_of
@@ -50,7 +49,7 @@ def test_instances_are_those_of_the_stock_detector(predict, size, monkeypatch):
     images = images_of(size)
     width, height = size
     sample = DetDataSample(metainfo=dict(img_shape=(height, width), ori_shape=(height, width), scale_factor=(1, 1)))
-    graph = graph_for(predict)
+    graph = predict.graph()
     with torch.no_grad():
         boxes, scores, labels, masks = graph(images)
         stock = predict.model.test_step({'inputs': list(images.flip(1)), 'data_samples': [sample]})[0].pred_instances
@@ -69,5 +68,5 @@ def test_instances_are_those_of_the_stock_detector(predict, size, monkeypatch):
 def test_nothing_found_is_nothing(predict, monkeypatch):
     monkeypatch.setitem(predict.model.roi_head.test_cfg, 'score_thr', 1.1)
     with torch.no_grad():
-        found = graph_for(predict)(images_of((64, 64)))
+        found = predict.graph()(images_of((64, 64)))
     assert [tuple(tensor.shape) for tensor in found] == [(0, 4), (0,), (0,), (0, 28, 28)]

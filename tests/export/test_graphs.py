@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
-from convnext_dense.export import TASK_OUTPUTS, graph_for
-from convnext_dense.export.graphs import AveragePool
+from convnext_dense.export.segmentation import AveragePool
 from convnext_dense.inference import predictor as inference
 from convnext_dense.inference.predictor import Predictor
+from convnext_dense.tasks import TASKS, ClassInfo
 from tests.helpers.small_models import CLASSES, write_checkpoint, write_config
 from tests.inference.test_predictor import scene
 
@@ -24,7 +24,7 @@ MEAN, STD = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.2
 def predictors(tmp_path_factory) -> dict[str, Predictor]:
     folder: Path = tmp_path_factory.mktemp('models')
     made = {}
-    for task in TASK_OUTPUTS:
+    for task in TASKS:
         config = write_config(task, folder)
         checkpoint = write_checkpoint(config, folder / f'{task}.pth', classes=CLASSES)
         made[task] = inference.load(config, checkpoint, device='cpu', data='sample')
@@ -50,14 +50,14 @@ def test_normalization_is_inside(predictors):
     images = images_of((48, 48), (48, 48))
     with torch.no_grad():
         expected = predict.model((images / 255 - MEAN) / STD)
-        (logits,) = graph_for(predict)(images)
-        (probabilities,) = graph_for(predict, 'probabilities')(images)
+        (logits,) = predict.graph()(images)
+        (probabilities,) = predict.graph('probabilities')(images)
     assert torch.allclose(logits, expected, atol=1e-5)
     assert not torch.allclose(logits[0], logits[1], atol=0.01)
     assert torch.allclose(probabilities, expected.exp() / expected.exp().sum(dim=1, keepdim=True), atol=1e-6)
 
 
-@pytest.mark.parametrize('task', TASK_OUTPUTS)
+@pytest.mark.parametrize('task', TASKS)
 def test_features_are_those_of_the_stages_normalized(predictors, task):
     model = predictors[task].model
     before = set(model.state_dict())
@@ -68,7 +68,7 @@ def test_features_are_those_of_the_stages_normalized(predictors, task):
         model.backbone((images / 255 - MEAN) / STD)
         for handle in handles:
             handle.remove()
-        features = graph_for(predictors[task], 'features')(images)
+        features = predictors[task].graph('features')(images)
     assert set(model.state_dict()) == before
     for stride, feature, stage in zip((4, 8, 16, 32), features, stages, strict=True):
         assert feature.shape == (1, stage.shape[1], 64 // stride, 80 // stride)
@@ -82,8 +82,8 @@ def test_segmentor_gives_what_its_model_predicts(predictors, monkeypatch):
         monkeypatch.setitem(predict.model.test_cfg, key, value)
     image = scene(106, 75)
     with torch.no_grad():
-        (logits,) = graph_for(predict)(images_of((106, 75)))
-        (labels,) = graph_for(predict, 'labels')(images_of((106, 75)))
+        (logits,) = predict.graph()(images_of((106, 75)))
+        (labels,) = predict.graph('labels')(images_of((106, 75)))
         sample = predict.model.test_step({'inputs': [torch.from_numpy(image.copy()).permute(2, 0, 1).flip(0)]})[0]
     assert torch.allclose(logits[0], sample.seg_logits.data, atol=1e-5)
     assert (labels == sample.pred_sem_seg.data).float().mean() > 0.999
@@ -99,6 +99,6 @@ def test_backbones_without_stages_have_no_features(predictors):
         with torch.device('meta'):
             model = build_model(cfg)
         with pytest.raises(UserError, match=f'{backbone} has no features of four stages: take another'):
-            graph_for(Predictor(model, cfg, [], np.zeros((0, 3), np.uint8)), 'features')
+            Predictor(model, cfg, ClassInfo([], np.zeros((0, 3), np.uint8))).graph('features')
     with pytest.raises(UserError, match='--task-output labels: a model for classification has logits, probabilities'):
-        graph_for(predictors['classification'], 'labels')
+        predictors['classification'].graph('labels')

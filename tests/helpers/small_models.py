@@ -6,7 +6,7 @@ import torch
 
 from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model
-from convnext_dense.tasks.tasks import set_classes
+from convnext_dense.tasks import set_classes
 
 ROOT = Path(__file__).parents[2]
 ARCH = 'backbone=dict(arch=dict(_delete_=True, depths=[1, 1, 1, 1], dims=[8, 16, 24, 32]))'

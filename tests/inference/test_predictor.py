@@ -195,7 +195,7 @@ def test_classes_and_colors_come_from_the_checkpoint(files, tmp_path, predictors
     assert (result.names, result.colors.tolist()) == (meta['classes'], meta['palette'])
     path = write_checkpoint(files / 'segmentation.py', path, classes=CLASSES, palette='random')
     for predict in (load(files / 'segmentation.py', path), predictors['segmentation']):
-        assert np.array_equal(predict.colors, palette(3))
+        assert np.array_equal(predict.classes.colors, palette(3))
 
     path = write_checkpoint(files / 'detection.py', tmp_path / 'det.pth', classes=CLASSES, category_ids=[7, 2, 90])
     result = load(files / 'detection.py', path, data='sample')(scene(96, 64))

@@ -9,7 +9,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from convnext_dense import ConvNeXt
-from convnext_dense.models import fused_mlp as positionwise
+from convnext_dense.models import fused_mlp
 from convnext_dense.models.convnext import Block
 
 SMALL = dict(depths=[1, 2, 1, 1], dims=[8, 12, 16, 24])
@@ -18,8 +18,8 @@ SMALL = dict(depths=[1, 2, 1, 1], dims=[8, 12, 16, 24])
 @pytest.fixture(autouse=True, params=[True, False], ids=['matrices', 'convolutions'])
 def many_parts(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Parts of up to 33 positions, by either kind of pointwise layer."""
-    monkeypatch.setattr(positionwise, 'HIDDEN', 33 * 4 * 8)
-    monkeypatch.setattr(positionwise, 'AVX2_AT_MOST', request.param)
+    monkeypatch.setattr(fused_mlp, 'HIDDEN_ELEMENTS', 33 * 4 * 8)
+    monkeypatch.setattr(fused_mlp, 'LINEAR_AS_CONV2D', request.param)
 
 
 def some_block(version: int = 1, layer_scale: float = 0.5, drop_path: float = 0.0) -> Block:
@@ -50,7 +50,7 @@ def test_parts_equal_the_layers(shape: tuple[int, ...], options: dict) -> None:
     block = some_block(**options)
     x = torch.randn(shape, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
     y, grads = outcome(block, x)
-    with positionwise.plain():
+    with fused_mlp.disabled():
         wanted, wanted_grads = outcome(block, x)
     torch.testing.assert_close(y, wanted, rtol=1e-12, atol=1e-12)
     assert grads.keys() == wanted_grads.keys()
@@ -62,7 +62,7 @@ def test_parts_equal_the_layers(shape: tuple[int, ...], options: dict) -> None:
     with torch.no_grad():
         y = block(x)
         assert torch.equal(x, before)
-        with positionwise.plain():
+        with fused_mlp.disabled():
             torch.testing.assert_close(y, block(x), rtol=1e-12, atol=1e-12)
 
 
@@ -74,7 +74,7 @@ def test_training_in_float32_equals_the_layers(options: dict) -> None:
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         y, grads = outcome(block, x)
     assert 'mkldnn::_linear_pointwise' in {event.key for event in profiled.key_averages()}
-    with positionwise.plain():
+    with fused_mlp.disabled():
         wanted, wanted_grads = outcome(block.double(), x.double())
     torch.testing.assert_close(y.double(), wanted, rtol=1e-5, atol=1e-5)
     for name, grad in wanted_grads.items():
@@ -85,7 +85,7 @@ def test_training_in_float32_equals_the_layers(options: dict) -> None:
 def test_inference_in_float32_equals_the_layers(options: dict) -> None:
     block = some_block(**options).float().eval()
     x = 3 * torch.randn(3, 8, 7, 9).contiguous(memory_format=torch.channels_last)
-    with torch.no_grad(), positionwise.plain():
+    with torch.no_grad(), fused_mlp.disabled():
         wanted = block(x)
         exact = block.double()(x.double())
     with torch.no_grad():
@@ -114,7 +114,7 @@ def test_inference_in_bfloat16_errs_no_more_than_the_layers(version: int) -> Non
     with torch.no_grad():
         with torch.autocast('cpu', torch.bfloat16):
             parts = block(x)
-            with positionwise.plain():
+            with fused_mlp.disabled():
                 layers = block(x)
         exact = block(x)
     assert parts.dtype == layers.dtype
@@ -123,7 +123,7 @@ def test_inference_in_bfloat16_errs_no_more_than_the_layers(version: int) -> Non
 
 @pytest.mark.parametrize('gamma', [None, torch.ones(2, dtype=torch.bfloat16)], ids=['no scale', 'scale'])
 def test_the_factor_is_precise_for_parameters_in_bfloat16(gamma: Tensor | None) -> None:
-    scale = positionwise._scale(gamma, torch.zeros(2, dtype=torch.bfloat16), 1 / 0.7)
+    scale = fused_mlp._scale(gamma, torch.zeros(2, dtype=torch.bfloat16), 1 / 0.7)
     torch.testing.assert_close(scale, torch.full((2,), 1 / 0.7), rtol=1e-6, atol=0)
     block = some_block(drop_path=0.3).bfloat16().train()
     assert block(torch.randn(4, 8, 3, 3, dtype=torch.bfloat16)).dtype == torch.bfloat16
@@ -131,13 +131,13 @@ def test_the_factor_is_precise_for_parameters_in_bfloat16(gamma: Tensor | None) 
 
 def test_dropped_images_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     block, computed = some_block(drop_path=0.5).train(), []
-    layer = positionwise.pointwise
+    layer = fused_mlp.pointwise
 
     def counted(x: Tensor, *arguments: object) -> Tensor:
         computed.append(x[:, 0].numel())
         return layer(x, *arguments)
 
-    monkeypatch.setattr(positionwise, 'pointwise', counted)
+    monkeypatch.setattr(fused_mlp, 'pointwise', counted)
     x = torch.randn(16, 8, 3, 3, dtype=torch.float64, requires_grad=True)
     y = block(x)
     dropped = (y == x).flatten(1).all(1)
@@ -178,7 +178,7 @@ def test_frozen_parameters_get_no_gradient() -> None:
     assert with_gradient == {'pwconv2.weight', 'pwconv2.bias', 'gamma'}
     grad = block.gamma.grad.clone()
     block.zero_grad()
-    with positionwise.plain():
+    with fused_mlp.disabled():
         block(x).sum().backward()
     torch.testing.assert_close(grad, block.gamma.grad)
 
@@ -200,7 +200,7 @@ def test_bfloat16_errs_no_more_than_the_layers(options: dict) -> None:
         return [*outputs, *(p.grad.clone() for p in model.parameters())]
 
     parts = run()
-    with positionwise.plain():
+    with fused_mlp.disabled():
         layers, exact = run(), run(autocast=False)
     assert [t.dtype for t in parts] == [t.dtype for t in layers]
 
@@ -254,7 +254,7 @@ def test_training_keeps_little_more_than_half() -> None:
     model = ConvNeXt('atto', out_indices=None)
     x = torch.randn(2, 3, 64, 64)
     parts = kept(model, x)
-    with positionwise.plain():
+    with fused_mlp.disabled():
         assert parts <= 0.65 * kept(model, x)
 
 
@@ -278,7 +278,7 @@ def test_hooks_see_what_the_layers_do(trained: bool, kind: str) -> None:
 
     getattr(block.pwconv1, f'register_{kind}_hook')(note)
     got = run()
-    with positionwise.plain():
+    with fused_mlp.disabled():
         wanted = run()
     assert len(got) == len(wanted) and (wanted or not trained)
     for a, b in zip(got, wanted, strict=True):
@@ -299,7 +299,7 @@ def test_replaced_layers_compute_what_they_compute(trained: bool, how: str) -> N
         block.pwconv1.forward = lambda x: 2 * plain_forward(x)
     with torch.set_grad_enabled(trained):
         y = block(x)
-        with positionwise.plain():
+        with fused_mlp.disabled():
             torch.testing.assert_close(y, block(x))
 
 
@@ -316,5 +316,5 @@ def test_counters_see_all_operations() -> None:
 def test_the_environment_turns_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
     for value, on in (('1', False), ('0', True), ('', True)):
         monkeypatch.setenv('CONVNEXT_DENSE_PLAIN', value)
-        module = runpy.run_path(positionwise.__file__)
+        module = runpy.run_path(fused_mlp.__file__)
         assert module['pays'](torch.zeros(1)) == on

@@ -6,9 +6,9 @@ import pytest
 from convnext_dense.results import drawing
 from convnext_dense.results.drawing import (
     BAR,
-    INK,
     OTHER_BAR,
-    PAPER,
+    TEXT_COLOR,
+    WHITE,
     draw_caption,
     draw_instances,
     draw_label_map,
@@ -16,7 +16,7 @@ from convnext_dense.results.drawing import (
     palette,
     side_by_side,
 )
-from convnext_dense.results.text import width_of
+from convnext_dense.results.text import text_width
 
 RED, BLUE = np.array([[255, 64, 64], [32, 32, 255]], np.uint8)
 GRAY = np.random.default_rng(0).integers(90, 160, (400, 600, 3), dtype=np.uint8)  # large enough not to be enlarged
@@ -92,7 +92,7 @@ def test_masked_pixels_are_tinted_the_edges_are_in_the_color_and_nothing_else_ch
     assert (left, bottom) == (200, 100) and 50 < right - left < 80 and 15 < bottom - top < 22
     assert tag.sum() == (right - left) * (bottom - top)  # it hides what is behind it
     colors = {tuple(pixel) for pixel in image[top:bottom, left:right].reshape(-1, 3)}
-    assert tuple(RED) in colors and (INK in colors or PAPER in colors)
+    assert tuple(RED) in colors and (TEXT_COLOR in colors or WHITE in colors)
 
 
 def test_the_image_itself_stays_and_without_things_it_is_returned():
@@ -124,7 +124,7 @@ def test_images_of_any_size_can_be_drawn_on(size):
         draw_instances(image, box, names, RED[None], np.ones((1, *size), bool)),
         draw_label_map(image, np.zeros(size, np.uint8), names, RED[None]),
         draw_scores(image, [(names[0], 1.0)]),
-        draw_caption(image, [(names[0], INK)]),
+        draw_caption(image, [(names[0], TEXT_COLOR)]),
     ):
         assert max(drawn.shape[:2]) < 1024 and drawn.dtype == np.uint8
 
@@ -171,7 +171,7 @@ def test_tags_keep_clear_of_each_other():
 
 
 def test_tags_are_black_on_bright_colors_and_white_on_dark_ones():
-    for color, ink, other in (((255, 230, 80), INK, PAPER), ((60, 20, 120), PAPER, INK)):
+    for color, ink, other in (((255, 230, 80), TEXT_COLOR, WHITE), ((60, 20, 120), WHITE, TEXT_COLOR)):
         tagged = draw_instances(GRAY, np.array([[100.0, 100, 200, 200]]), ['ring'], np.array([color], np.uint8))
         assert is_color(tagged, ink)[:100].any() and not is_color(tagged, other).any()
 
@@ -205,7 +205,7 @@ def test_labeled_pixels_are_tinted_and_ignored_ones_left_alone():
     for rows, color in ((slice(101, 198), BLUE), (slice(201, 298), RED)):
         tint = 0.45 * GRAY[rows, 101:298] + 0.55 * color
         assert np.abs(image[rows, 101:298] - tint).max() <= 0.501
-    assert is_color(image, PAPER)[199, 100:300].all()  # the border between them
+    assert is_color(image, WHITE)[199, 100:300].all()  # the border between them
 
 
 def test_the_legend_lists_the_classes_present_by_area(texts):
@@ -230,7 +230,7 @@ def test_a_long_legend_goes_on_below(texts):
     assert len(set(swatches)) == 150
     assert {(right - left, bottom - top) for left, top, right, bottom in swatches} == {(13, 13)}
     lefts = sorted({left for left, *_ in swatches})
-    assert min(np.diff([*lefts, image.shape[1]])) > 13 + max(width_of(text, 13) for text in texts)  # no overlap
+    assert min(np.diff([*lefts, image.shape[1]])) > 13 + max(text_width(text, 13) for text in texts)  # no overlap
 
 
 def test_a_legend_of_so_many_rows(texts):
@@ -269,7 +269,7 @@ def test_panels_stand_side_by_side_below_their_titles(texts):
 
 
 def test_a_caption_is_below_its_thumbnail(texts):
-    image = draw_caption(GRAY, [('umbrella  98%', (26, 127, 55)), ('ground truth: umbrella', INK)])
+    image = draw_caption(GRAY, [('umbrella  98%', (26, 127, 55)), ('ground truth: umbrella', TEXT_COLOR)])
     assert image.shape == (224 + 58, 336, 3)
     assert texts == ['umbrella  98%', 'ground truth: umbrella']
-    assert is_color(image[224:253], (26, 127, 55)).any() and is_color(image[253:], INK).any()
+    assert is_color(image[224:253], (26, 127, 55)).any() and is_color(image[253:], TEXT_COLOR).any()

@@ -11,7 +11,7 @@ from convnext_dense.errors import UserError
 from convnext_dense.roadmap import measurements as roadmap
 from convnext_dense.roadmap.figure import draw
 from convnext_dense.roadmap.measurements import document
-from convnext_dense.roadmap.network import TRACKS
+from convnext_dense.roadmap.steps import TRACKS
 
 BUDGET = dict(
     data='sample', epochs=2, baseline_epochs=1, training_images=1440, validation_images=480, resolution=32, seeds=2

@@ -23,8 +23,6 @@ from ...benchmark.setting import Setting
 from ...benchmark.timing import Series, ratio
 from ...config.machine import fit_to_machine
 from ...config.read import read_config
-from ...errors import UserError
-from ...models.convnext import SIZES
 from ...sample_data.sample import ensure_sample
 
 CONFIGS = {
@@ -35,8 +33,6 @@ PHOTOS = 128  # images that the loader is measured on
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.arch not in SIZES:
-        raise UserError(f'unknown arch {args.arch!r}: take one of {", ".join(SIZES)}')
     shape = (args.size[0], args.size[-1]) if args.size else None
     if args.threads:
         torch.set_num_threads(args.threads)

@@ -22,7 +22,8 @@ from ...config.read import point_at, read_config
 from ...data.check import NOTE, PROBLEM, WARNING, Checked, Finding, Split, check
 from ...data.image_scan import Look
 from ...io.files import whole
-from ...tasks.tasks import task_of
+from ...tasks import task_of
+from ...tasks.base import CountColumn
 from ..progress import progress_bar
 
 STYLES = {PROBLEM: 'bold red', WARNING: 'yellow', NOTE: 'dim'}
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
             file.write_text(json.dumps({'command': args.command_line, **as_json(cfg, checked)}, indent=1) + '\n')
     if args.sheet:
         with whole(args.sheet) as file:
-            Image.fromarray(contact_sheet(checked)).save(file)
+            Image.fromarray(contact_sheet(task_of(cfg), checked)).save(file)
     written = [file for file in (args.json, args.sheet) if file]
     if written:
         print(f'written: {", ".join(written)}')
@@ -58,17 +59,17 @@ def check_and_print(cfg: Config, name: str, workers: int | None = None, skip: bo
     Raises:
         UserError: if there are no data.
     """
-    loaders = {'train': cfg.train_dataloader, 'val': cfg.val_dataloader or cfg.test_dataloader}
-    data = task_of(cfg).read({split: loader.dataset for split, loader in loaders.items()})
+    task = task_of(cfg)
+    data = task.read_data(cfg)
     with progress_bar() as bar:
         count = sum(len(split.images) for split in data.splits)
-        task = bar.add_task('images', total=count)
-        checked = check(data, workers or cores(), lambda: bar.advance(task), skip)
+        row = bar.add_task('images', total=count)
+        checked = check(data, workers or cores(), lambda: bar.advance(row), skip)
     console = Console(highlight=False)
-    console.print(f'{name}: {cfg.task}, {len(data.classes)} classes, {", ".join(data.places)}', soft_wrap=True)
+    console.print(f'{name}: {task.name}, {len(data.classes)} classes, {", ".join(data.places)}', soft_wrap=True)
     console.print()
-    console.print(_splits_table(checked))
-    console.print(_balance_table(checked))
+    console.print(_splits_table(checked, task.count_column))
+    console.print(_balance_table(checked, task.count_column))
     for finding in checked.findings:
         for line in _lines(finding):
             console.print(line, soft_wrap=True)
@@ -83,14 +84,14 @@ def as_json(cfg: Config, checked: Checked) -> dict[str, Any]:
     of_split = dict(zip((split.name for split in data.splits), checked.balance, strict=True))
     return {
         'config': cfg.filename,
-        'task': cfg.task,
+        'task': task_of(cfg).name,
         'data': data.places,
         'splits': {split.name: _sizes(split, looks) for split, looks in rows},
-        'counted': data.kind,
+        'counted': data.unit,
         'classes': [
             {
                 'name': name,
-                **{s: {'images': int(b.images[k]), data.kind: int(b.amount[k])} for s, b in of_split.items()},
+                **{s: {'images': int(b.images[k]), data.unit: int(b.amount[k])} for s, b in of_split.items()},
             }
             for k, name in enumerate(data.classes)
         ],
@@ -115,15 +116,16 @@ def _sizes(split: Split, looks: Sequence[Look]) -> dict[str, Any]:
     }
 
 
-def _splits_table(checked: Checked) -> Table:
+def _splits_table(checked: Checked, column: CountColumn | None) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column('split')
     table.add_column('images', justify='right')
     table.add_column('MB', justify='right')
     table.add_column('least, median, largest size', no_wrap=True)
     table.add_column('formats')
-    if checked.data.kind == 'annotations':
-        table.add_column('boxes', justify='right')
+    with_total = column is not None and not column.as_share
+    if column and with_total:
+        table.add_column(column.heading, justify='right')
     for split, looks, balance in zip(checked.data.splits, checked.looks, checked.balance, strict=True):
         row = _sizes(split, looks)
         sizes = ', '.join(f'{width} x {height}' for width, height in row['size'].values())
@@ -131,19 +133,19 @@ def _splits_table(checked: Checked) -> Table:
         if len(row['formats']) > 1 and len(row['modes']) > 1:
             formats = f'{", ".join(row["formats"])}; {", ".join(row["modes"])}'
         cells = [split.name, f'{row["images"]:,}', f'{row["bytes"] / 1e6:,.1f}', sizes, formats]
-        table.add_row(*cells, *([f'{balance.amount.sum():,}'] if checked.data.kind == 'annotations' else []))
+        table.add_row(*cells, *([f'{balance.amount.sum():,}'] if with_total else []))
     return table
 
 
-def _balance_table(checked: Checked) -> Table:
+def _balance_table(checked: Checked, column: CountColumn | None) -> Table:
     """A row for each class, or for the most and the least frequent, with bars of their shares."""
     data = checked.data
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column('\nclass', no_wrap=True, max_width=24)
     for split in data.splits:
         table.add_column(f'{split.name}\nimages', justify='right', no_wrap=True)
-        if data.kind != 'images':
-            table.add_column(f'\n{dict(annotations="boxes").get(data.kind, data.kind)}', justify='right', no_wrap=True)
+        if column:
+            table.add_column(f'\n{column.heading}', justify='right', no_wrap=True)
         table.add_column('', width=10)
     first = checked.balance[0].amount
     order = np.argsort(-first, kind='stable').tolist()
@@ -157,10 +159,9 @@ def _balance_table(checked: Checked) -> Table:
         for balance in checked.balance:
             amount, most = balance.amount[k], max(balance.amount.max(), 1)
             cells.append(f'{balance.images[k]:,}')
-            if data.kind == 'pixels':
-                cells.append(f'{amount / max(balance.amount.sum(), 1):.2%}')
-            elif data.kind == 'annotations':
-                cells.append(f'{amount:,}')
+            if column:
+                share = amount / max(balance.amount.sum(), 1)
+                cells.append(f'{share:.2%}' if column.as_share else f'{amount:,}')
             cells.append(Bar(most, 0, amount, width=8))
         table.add_row(*cells)
     return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import tee
 from pathlib import Path
@@ -12,18 +12,13 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
-from ...checkpoints import files as checkpoints
 from ...errors import UserError
 from ...inference.files import RESULTS, find_inputs, is_video, name_outputs
-from ...inference.predictor import ImageLike, Predictor, Result, load
+from ...inference.predictor import ImageLike, Predictor, load
 from ...io.files import whole
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
-from ...results.results import Detection, Segmentation
-from ...weights.reader import trust_pickle
 from ..progress import progress_bar
-
-LEGEND_ROWS = 3  # in videos, whose frames are of one size
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,12 +28,11 @@ def run(args: argparse.Namespace) -> int:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f'{out_dir} cannot be written ({error.strerror}): choose another with --out-dir') from None
-    if args.trust_pickle:
-        trust_pickle(checkpoints.find(args.checkpoint))
-    predict = load(args.config, args.checkpoint, args.weights, args.device, args.data, args.cfg_options)
+    model = (args.config, args.checkpoint, args.weights, args.device, args.data, args.cfg_options)
+    predict = load(*model, trust_pickle=args.trust_pickle)
     if args.compile:
         compile_backbone(predict.model)
-    outputs = name_outputs(inputs, out_dir, labels=predict.task == 'segmentation')
+    outputs = name_outputs(inputs, out_dir, predict.task.extra_files)
     with progress_bar() as bar:
         demo = _Demo(predict, args.batch_size, args.score, bar)
         images = {str(path): files for path, files in outputs.items() if not is_video(path)}
@@ -67,16 +61,15 @@ class _Demo:
             self._fail(str(path), error)
             self.bar.advance(task)
 
-        entries: list[dict] = []
+        entries: list[Mapping] = []
         try:
             for result in self.predict.batch(outputs, self.batch_size, failed):
-                result = self._wanted(result)
-                drawn, *labels = outputs[str(result.path)]
+                result = result.above(self.score)
+                drawn, *extra_files = outputs[str(result.path)]
                 result.draw(drawn)
-                if isinstance(result, Segmentation):
-                    result.save_labels(labels[0])
+                result.save_extra_files(*extra_files)
                 content = result.as_json()
-                entries += content if isinstance(content, list) else [content]
+                entries += [content] if isinstance(content, Mapping) else content
                 self.bar.advance(task)
         finally:
             _write_json(entries, results_file)
@@ -101,24 +94,18 @@ class _Demo:
         task = self.bar.add_task(Path(path).name, total=video.count)
         frames, again = tee(video)
         for frame, result in zip(again, self.predict.batch(frames, self.batch_size), strict=True):
-            result = replace(self._wanted(result), path=path)
+            result = replace(result.above(self.score), path=path)
             place = {'frame': len(entries), 'seconds': len(entries) / video.fps}
             entries.append({**place, 'result': result.as_json()})
-            if isinstance(result, Segmentation):
-                yield result.draw(image=frame, legend_rows=LEGEND_ROWS)
-            else:
-                yield result.draw(image=frame)
+            yield result.draw_frame(frame)
             self.bar.advance(task)
-
-    def _wanted(self, result: Result) -> Result:
-        return result.above(self.score) if isinstance(result, Detection) else result
 
     def _fail(self, path: str, error: UserError) -> None:
         self.failed.append(path)
         self.bar.console.print(f'error: {error}', markup=False, highlight=False, soft_wrap=True)
 
 
-def _write_json(entries: list[dict], path: Path) -> None:
+def _write_json(entries: Sequence[Mapping], path: Path) -> None:
     """A list with an entry on each line."""
     lines = ',\n'.join(map(json.dumps, entries))
     try:

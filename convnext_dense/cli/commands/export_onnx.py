@@ -7,13 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ...checkpoints import files as checkpoints
-from ...export import Graph, graph_for
 from ...export.check import compare
-from ...export.write import DYNAMIC_MIN, INPUT, check_shape, write
+from ...export.graphs import Graph
+from ...export.limits import DYNAMIC_MIN
+from ...export.write import INPUT, check_shape, write
 from ...inference.predictor import Predictor, load
 from ...version import __version__
-from ...weights.reader import trust_pickle
 
 SAMPLE_IMAGES = 3
 
@@ -22,10 +21,9 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     checked = args.check is not None
     images = [Path(path) for path in args.check or ()]
-    if args.trust_pickle:
-        trust_pickle(checkpoints.find(args.checkpoint))
-    predict = load(args.config, args.checkpoint, args.weights, 'cpu', args.data, args.cfg_options)
-    graph = graph_for(predict, args.task_output)
+    model = (args.config, args.checkpoint, args.weights, 'cpu', args.data, args.cfg_options)
+    predict = load(*model, trust_pickle=args.trust_pickle)
+    graph = predict.graph(args.task_output)
     shape = tuple(args.shape or predict.input_shape)
     check_shape(graph, shape, args.dynamic)
 
@@ -59,7 +57,7 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: tu
         'config': Path(args.config).name,
         'checkpoint': Path(args.checkpoint).name,
         'weights': args.weights,
-        'task': predict.task,
+        'task': predict.task.name,
         'input': _input_says(graph, shape, args.dynamic),
         'normalization': 'inside: (image - mean) / std',
         'mean': [round(value, 4) for value in graph.mean.flatten().tolist()],

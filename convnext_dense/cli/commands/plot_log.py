@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from ...analysis.curves import MEMORY, Series, draw, headlines, read_runs
+from ...analysis.curves import MEMORY, Series, draw, logged_main_metrics, read_runs
 from ...errors import UserError
 from ...io.files import whole
 
@@ -48,9 +48,9 @@ def _summary(name: str, series: Series) -> Table:
         table.add_column(column, justify='right', no_wrap=True)
     _add_row(table, 'loss', series.get('train/loss', []), '.4g', 'step', best=min)
     _add_row(table, 'lr', series.get('train/lr', []), '.3g', 'step')
-    for headline in headlines({name: series}):
-        unit = headline.unit.split()[-1]
-        for metric in headline.metrics:
+    for main in logged_main_metrics({name: series}):
+        unit = main.step.split()[-1]
+        for metric in main.labels:
             for kind in ('raw', 'ema'):
                 _add_row(table, f'{kind}/{metric}, %', series.get(f'val/{kind}/{metric}', []), '.2f', unit, best=max)
     for metric, what in MEMORY.items():

@@ -16,8 +16,8 @@ from ...errors import Stopped, UserError
 from ...io.files import whole
 from ...roadmap.figure import draw
 from ...roadmap.measurements import document, in_words
-from ...roadmap.network import TRACKS
 from ...roadmap.runs import Series, results
+from ...roadmap.steps import TRACKS
 
 OF_EACH_STEP = {'step', 'title', 'kept', 'params', 'macs', 'published'}
 

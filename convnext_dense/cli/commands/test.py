@@ -17,14 +17,13 @@ from ...config.read import read_config
 from ...engine import Runner
 from ...errors import UserError
 from ...evaluation.names import split_names
-from ...weights.reader import trust_pickle
+from ...tasks import task_of
 
 
 def run(args: argparse.Namespace) -> None:
     cfg = read_config(args.config, args.cfg_options, args.data)
     cfg.load_from = str(checkpoints.find(args.checkpoint))
-    if args.trust_pickle:
-        trust_pickle(cfg.load_from)
+    cfg.trust_pickle = args.trust_pickle
     cfg.resume = False
     cfg.test_cfg.weights = args.weights
     cfg.test_dataloader.dataset.on_bad_image = args.on_bad_image
@@ -42,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
         cfg.visualizer.vis_backends = []
         runner = Runner.from_cfg(cfg)
         if args.show_dir:
-            runner.register_hook(ShowPredictions(args.show_dir, args.show))
+            runner.register_hook(ShowPredictions(task_of(cfg), args.show_dir, args.show))
         metrics = runner.test()
     per_class = runner.test_loop.per_class
     for kind, of_class in per_class.items():

@@ -12,18 +12,16 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from ...checkpoints import files as checkpoints
-from ...checkpoints.disk import explaining_no_space
+from ...checkpoints.disk import explain_full_disk
 from ...config.length import set_length
 from ...config.machine import fit_to_machine
 from ...config.precision import set_amp
 from ...config.read import read_config
 from ...config.techniques import in_words
 from ...data.check import PROBLEM
-from ...engine import COMMANDS, DataCheck, Runner, ending_together
+from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...errors import Stopped, UserError
-from ...tasks.tasks import loaders
-from ...weights.fetch import locate
-from ...weights.reader import trust_pickle
+from ...tasks import loaders
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
 
@@ -43,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     name = '_'.join([Path(args.config).stem, *(['without', *args.without] if args.without else [])])
     name += '_sample' if args.data == 'sample' else ''
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
-    earlier = checkpoints.found(cfg.work_dir)
+    earlier = checkpoints.list_checkpoints(cfg.work_dir)
     if args.resume is None and earlier:
         raise UserError(
             f'work dir {cfg.work_dir} holds a run already ({earlier[-1].name}): '
@@ -58,10 +56,10 @@ def run(args: argparse.Namespace) -> None:
         cfg.load_from = None if args.resume in (NEWEST, AUTO) else args.resume
     if args.trust_pickle:
         searched = args.resume in (NEWEST, AUTO) and earlier
-        source = checkpoints.newest(cfg.work_dir) if searched else cfg.get('load_from') or cfg.get('pretrained')
+        source = checkpoints.find_newest(cfg.work_dir) if searched else cfg.get('load_from') or cfg.get('pretrained')
         if source is None:
             raise UserError('--trust-pickle is for the file of --pretrained or --resume: name one')
-        trust_pickle(locate(source))
+        cfg.trust_pickle = True
     for loader in loaders(cfg):
         loader.dataset.on_bad_image = args.on_bad_image
     cfg.visualizer.vis_backends += [dict(type=TRACKERS[name]) for name in args.track]
@@ -72,13 +70,13 @@ def run(args: argparse.Namespace) -> None:
     if args.check_data:
         _check_data(cfg, args.config, args.on_bad_image == 'skip')
     fit_to_machine(cfg)
-    with ending_together():
+    with propagate_failures():
         runner = Runner.from_cfg(cfg)
         runner.register_hook(DataCheck())
         if args.without:
             runner.logger.info(in_words(args.without))
         if is_main_process():
-            with explaining_no_space(cfg.work_dir), open(Path(cfg.work_dir, COMMANDS), 'a') as file:
+            with explain_full_disk(cfg.work_dir), open(Path(cfg.work_dir, COMMANDS), 'a') as file:
                 file.write(args.command_line + '\n')
         try:
             runner.train()

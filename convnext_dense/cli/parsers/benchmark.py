@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 
+from ...archs import ARCHS
 from ...benchmark.defaults import DEFAULTS, DTYPES
 from ...errors import UserError
 from ...io.files import check_folder
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f'things to measure: {", ".join(DEFAULTS)} (default: forward train)',
     )
     parser.add_argument('--inference', action='store_true', help='segmentor and detector: leave out the training step')
-    parser.add_argument('--arch', default='tiny', help='forward and train: size of the ConvNeXt (default: tiny)')
+    parser.add_argument('--arch', default='tiny', help=f'forward and train: {", ".join(ARCHS)} (default: tiny)')
     parser.add_argument('--batch', type=int, metavar='N', help=f'images in a batch (default: {batches})')
     parser.add_argument('--size', type=int, nargs='+', metavar='S', help='side of the images, or height and width')
     parser.add_argument(
@@ -53,6 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
+    if args.arch not in ARCHS:
+        raise UserError(f'unknown arch {args.arch!r}: take one of {", ".join(ARCHS)}')
     for flag, value, least in (
         ('--batch', args.batch, 1),
         ('--threads', args.threads, 1),

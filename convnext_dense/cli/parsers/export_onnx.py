@@ -23,6 +23,7 @@ import importlib.util
 from pathlib import Path
 
 from ...errors import UserError
+from ...export.limits import DYNAMIC_MIN, EQUAL_PIXELS, SAME_INSTANCES, TOLERANCE
 from ...io.files import check_writable
 from ..arguments import (
     EXAMPLE_CONFIG,
@@ -58,15 +59,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--dynamic',
         action='store_true',
-        help='accept any number of images of any height and width from 64 on; detection: one image, sides a multiple '
-        'of 32',
+        help=f'accept any number of images, of any height and width from {DYNAMIC_MIN} on; detection: one image, sides '
+        'a multiple of 32',
     )
     parser.add_argument(
         '--check',
         nargs='*',
         metavar='IMAGE',
-        help='run the file on images (default: drawn ones) and compare with PyTorch; the exit code is 1 if they '
-        'differ by more than rounding',
+        help='run the file on images (default: drawn ones) and compare with PyTorch; the exit code is 1 if a number '
+        f'differs by more than {TOLERANCE:g} times max(1, the largest), or more than {1 - EQUAL_PIXELS:.1%}% of the '
+        f'labels or {1 - SAME_INSTANCES:.0%}% of the instances do',
     )
     add_weights_argument(parser)
     add_trust_argument(parser)

@@ -15,15 +15,15 @@ import argparse
 
 from ...errors import UserError
 from ...io.files import check_folder
+from ...roadmap.steps import TRACKS
 from ..arguments import add_cfg_options
 
 EXAMPLE = '--track resnet50'
-TRACKS = ('resnet200', 'resnet50')
 ONLY_TRAINING = ('data', 'seeds', 'epochs', 'steps', 'cfg_options')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--track', choices=TRACKS, help='network of the first step (default: resnet50)')
+    parser.add_argument('--track', choices=sorted(TRACKS), help='network of the first step (default: resnet50)')
     parser.add_argument(
         '--time',
         nargs='?',

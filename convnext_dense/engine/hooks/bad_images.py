@@ -1,8 +1,8 @@
-"""Counting the images that could not be read."""
+"""A hook that counts the images that could not be read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
@@ -18,21 +18,20 @@ class BadImages(Hook):
     def __init__(self) -> None:
         self.paths: set[str] = set()
 
-    def _note(self, runner: Runner, batch: dict) -> None:
-        for path in batch.get('skipped', ()):
+    def _note(self, runner: Runner, paths: Iterable[str]) -> None:
+        for path in paths:
             if path not in self.paths:
                 self.paths.add(path)
                 runner.logger.warning(f'skipped bad image {path}')
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Sequence[dict], **_: object) -> None:
-        for batch in data_batch:
-            self._note(runner, batch)
+    def after_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
+        self._note(runner, runner.train_loop.last_step.skipped_images)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict, **_: object) -> None:
-        self._note(runner, data_batch)
+        self._note(runner, data_batch.get('skipped', ()))
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict, **_: object) -> None:
-        self._note(runner, data_batch)
+        self._note(runner, data_batch.get('skipped', ()))
 
     def after_run(self, runner: Runner) -> None:
         own, self.paths = self.paths, {path for part in all_gather_object(sorted(self.paths)) for path in part}

@@ -1,4 +1,4 @@
-"""When checkpoints are written and pruned."""
+"""A hook that decides when checkpoints are written and deleted."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from .ema import EMA
 class Checkpoints(Hook):
     """Writes ``epoch_N.pth`` after training epochs, or ``iter_N.pth`` after steps, and ``best.pth`` after validation.
 
-    A run that a signal stops inside epoch N + 1 leaves ``epoch_N_iter_M.pth``, after M steps. A new file is whole on
-    the disk, and known to the manifest (:mod:`.manifest`), before an old one goes; mmengine's own hook deletes first.
+    A run that a signal stops inside epoch N + 1 leaves ``epoch_N_iter_M.pth``, after M steps. A new file is complete on
+    the disk, and in the manifest (:mod:`convnext_dense.checkpoints.manifest`), before an old one is deleted; mmengine's
+    own hook deletes first.
 
     Args:
         interval: epochs between two checkpoints, or steps where the train loop counts steps; the last one always gets
             one.
-        keep: how many of them stay.
+        keep: number of checkpoints that stay.
         best: the metric, the higher the better, whose best epoch is kept as ``best.pth``, without the optimizer;
             None for no such file.
     """
@@ -37,20 +38,20 @@ class Checkpoints(Hook):
         self.interval = interval
         self.keep = keep
         self.best = best
-        self._written = ''  # the last one that this process wrote
+        self._written = ''  # name of the last file that this process wrote
 
     def before_train(self, runner: Runner) -> None:
-        """Tidy up what a killed run left, and see that there is room."""
+        """Delete the temporary files of a killed run, and check the disk's space."""
         if not is_main_process():
             return
         for path in Path(runner.work_dir).iterdir():
-            if (match := TEMPORARY.fullmatch(path.name)) and checkpoints.is_ours(match[1]):
+            if (match := TEMPORARY.fullmatch(path.name)) and checkpoints.is_run_file(match[1]):
                 path.unlink(missing_ok=True)
-        manifest.settle(runner.work_dir)
-        present = checkpoints.found(runner.work_dir)
+        manifest.prune(runner.work_dir)
+        present = checkpoints.list_checkpoints(runner.work_dir)
         if present:
-            checkpoints.point_to(present[-1])
-        if warning := disk.check_room(runner.work_dir, _full_size(runner), len(present), self.keep):
+            checkpoints.write_pointer(present[-1])
+        if warning := disk.check_space(runner.work_dir, _full_size(runner), len(present), self.keep):
             runner.logger.warning(warning)
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -64,7 +65,22 @@ class Checkpoints(Hook):
             self._save(runner, f'iter_{step}.pth', by_epoch=False)
 
     def before_stop(self, runner: Runner) -> None:
-        """Save the state after the last step, unless it is saved already; called between two steps."""
+        """Save the state after the last step where a signal stops the run; called between two steps."""
+        path = self._save_last_step(runner)
+        runner.logger.warning(f'stopped after step {runner.iter}, saved as {path}')
+
+    def after_train(self, runner: Runner) -> None:
+        """Save the state after the last step where a hook ended the run early, and note that it is finished."""
+        if runner.iter < runner.max_iters:
+            self._save_last_step(runner)
+            if is_main_process():
+                if runner.val_loop is not None:
+                    best = runner.message_hub.runtime_info.get('best_score')
+                    manifest.note_validated(runner.work_dir, runner.iter, best)
+                manifest.note_stopped_early(runner.work_dir, runner.iter)
+
+    def _save_last_step(self, runner: Runner) -> Path:
+        """Save the state after the last step, unless it is saved already, and return the file's path."""
         loop = runner.train_loop
         if loop.counts_steps:
             name = f'iter_{runner.iter}.pth'
@@ -73,21 +89,22 @@ class Checkpoints(Hook):
         else:
             name = f'epoch_{runner.epoch}_iter_{runner.iter}.pth'
         path = Path(runner.work_dir, name)
-        if is_main_process() and name != self._written and (not path.exists() or manifest.problem(path)):
-            self._save(runner, name, meta={'epoch': runner.epoch, 'iter': runner.iter})
-        runner.logger.warning(f'stopped after step {runner.iter}, saved as {path}')
+        if is_main_process() and name != self._written and (not path.exists() or manifest.damage(path)):
+            complete = min(runner.epoch, runner.iter // len(loop.dataloader))  # a run that ends early counts its last
+            self._save(runner, name, meta={'epoch': complete, 'iter': runner.iter})
+        return path
 
     def _save(self, runner: Runner, name: str, **kwargs: Any) -> None:
         runner.save_checkpoint(runner.work_dir, name, **kwargs)
         if is_main_process():
             path, self._written = Path(runner.work_dir, name), name
-            checkpoints.point_to(path)
-            # what is further on is damaged, or the run would not have gone on from here: it counts for nothing
-            for old in [
-                p for p in checkpoints.found(runner.work_dir) if checkpoints.order(p) <= checkpoints.order(path)
-            ][: -self.keep]:
+            checkpoints.write_pointer(path)
+            # those with more steps are damaged, or the run would have resumed them: they don't count
+            until_now = checkpoints.sort_key(path)
+            written = checkpoints.list_checkpoints(runner.work_dir)
+            for old in [p for p in written if checkpoints.sort_key(p) <= until_now][: -self.keep]:
                 old.unlink()
-            manifest.settle(runner.work_dir, name)
+            manifest.prune(runner.work_dir, name)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         score = (metrics or {}).get(self.best or '')
@@ -100,15 +117,15 @@ class Checkpoints(Hook):
                 runner.work_dir, checkpoints.BEST, save_optimizer=False, save_param_scheduler=False, meta=meta
             )
             if is_main_process():
-                manifest.settle(runner.work_dir, checkpoints.BEST)
+                manifest.prune(runner.work_dir, checkpoints.BEST)
             runner.logger.info(f'best so far: {self.best} {score:.2f}, kept as {checkpoints.BEST}')
         if is_main_process():
             manifest.note_validated(runner.work_dir, runner.iter, best)
 
 
 def _full_size(runner: Runner) -> int:
-    """Bytes of a checkpoint: weights, their average, and the optimizer's two numbers for each trained weight."""
-    weights = disk.bytes_of(runner.bare_model.state_dict())
-    averages = sum(disk.bytes_of(hook.average) for hook in runner.hooks if isinstance(hook, EMA))
+    """Estimate a checkpoint's bytes: weights, their average, and the optimizer's two numbers per trained weight."""
+    weights = disk.tensor_bytes(runner.bare_model.state_dict())
+    averages = sum(disk.tensor_bytes(hook.average) for hook in runner.hooks if isinstance(hook, EMA))
     trained = [p for p in runner.bare_model.parameters() if p.requires_grad]
-    return weights + averages + 2 * disk.bytes_of(trained)
+    return weights + averages + 2 * disk.tensor_bytes(trained)

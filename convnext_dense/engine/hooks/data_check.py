@@ -1,4 +1,4 @@
-"""What can be said of a data set without decoding it, when training starts."""
+"""A hook that checks some of the data when training starts, without decoding images."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ OPENED = 64  # images of a split: 20 ms on a local disk
 
 @HOOKS.register_module()
 class DataCheck(Hook):
-    """Says how much there is to learn from, and opens some images of each split, which takes no time.
+    """Logs the number of images and classes, and reads the headers of some images of each split, in milliseconds.
 
-    What is wrong with annotations and masks, the data sets have said already.
+    Annotations and masks are checked when the data sets are built.
 
     Raises:
-        UserError: if one of them is no image, or not of the size that its annotations were made for, unless the
-            run skips such images.
+        UserError: if one of them is no image, or has another size than its annotations say, unless the run skips such
+            images.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -40,7 +40,7 @@ class DataCheck(Hook):
 
 
 def amount(dataset: Any) -> str:
-    """``6,000 images, 12 classes of 480 (bird) to 520 (boat) images``."""
+    """Describe the size of a data set: ``6,000 images, 12 classes of 480 (bird) to 520 (boat) images``."""
     classes, counts = dataset.metainfo['classes'], getattr(dataset, 'class_counts', None)
     said = f'{len(dataset):,} images, {len(classes)} classes'
     if counts is None:
@@ -52,7 +52,11 @@ def amount(dataset: Any) -> str:
 
 
 def open_some(dataset: Any) -> None:
-    """Read the headers of some images, spread over the data set."""
+    """Read the headers of some images, spread over the data set.
+
+    Raises:
+        UserError: for the first that is no image, or has another size than its annotations say.
+    """
     count = len(dataset)
     for index in np.linspace(0, count - 1, min(OPENED, count)).round().astype(int).tolist():
         path, size = dataset.image(index)

@@ -1,4 +1,4 @@
-"""Exponential moving average of the weights."""
+"""A hook that keeps an exponential moving average (EMA) of the weights."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from ...compat import mmengine_internals as internals
 from ...registry import HOOKS
 from ...weights.loading import load_strictly
 
@@ -31,12 +32,12 @@ class EMA(Hook):
     def __init__(self, momentum: float = 1e-4) -> None:
         self.momentum = momentum
         self.average: dict[str, Tensor] = {}
-        self._names: set[str] = set()  # of parameters; the rest are buffers
+        self._parameter_names: set[str] = set()  # the other averages are of buffers
 
     def before_train(self, runner: Runner) -> None:
         model = _unwrapped(runner)
-        self._names = {name for name, _ in model.named_parameters()}
-        if not (runner._resume and self.average):  # a fresh run has a fresh average
+        self._parameter_names = {name for name, _ in model.named_parameters()}
+        if not (internals.resume_setting(runner) and self.average):  # a fresh run has a fresh average
             self.average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
         steps = runner.max_iters
         if self.momentum * steps < 3:
@@ -47,12 +48,12 @@ class EMA(Hook):
 
     @torch.no_grad()
     def after_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
-        if not runner.train_loop.stepped:
+        if not runner.train_loop.last_step.taken:
             return
         tensors = _unwrapped(runner).state_dict()
-        averages = [self.average[name] for name in self._names]
-        torch._foreach_lerp_(averages, [tensors[name] for name in self._names], self.momentum)
-        for name in tensors.keys() - self._names:
+        averages = [self.average[name] for name in self._parameter_names]
+        torch._foreach_lerp_(averages, [tensors[name] for name in self._parameter_names], self.momentum)
+        for name in tensors.keys() - self._parameter_names:
             self.average[name].copy_(tensors[name])
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:

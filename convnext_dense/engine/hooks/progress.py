@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on."""
+"""A progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ...registry import HOOKS
 
 @HOOKS.register_module()
 class ProgressBar(Hook):
-    """A live bar with ETA, loss and lr on a terminal; elsewhere nothing, since the log's plain lines say it.
+    """Live bar with ETA, loss and lr on a terminal; elsewhere there is none, since the log has plain lines.
 
     While the bar is shown, the log's lines for single iterations go to the log file alone.
     """
@@ -52,7 +52,7 @@ class ProgressBar(Hook):
         self.close()
 
     def close(self) -> None:
-        """Take the bar away and give the log its own stream back."""
+        """Remove the bar and let the log write to its own stream again."""
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
@@ -79,7 +79,7 @@ class ProgressBar(Hook):
     def after_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
         if self.bar is not None:
             scalars = runner.message_hub.log_scalars
-            loss = f'loss {scalars["train/loss"].mean(10):.4f}' if 'train/loss' in scalars else ''  # none of a NaN
+            loss = f'loss {scalars["train/loss"].mean(10):.4f}' if 'train/loss' in scalars else ''  # absent where each step was skipped
             lr = runner.message_hub.get_scalar('train/lr').current()
             self._show(runner, runner.iter + 1, f'{loss}  lr {lr:.2e}')
 
@@ -97,7 +97,7 @@ class ProgressBar(Hook):
 
 
 class _AboveTheBar:
-    """A stream whose lines the bar moves down for."""
+    """Stream that prints its lines above the bar."""
 
     def __init__(self, console: Console) -> None:
         self.console = console

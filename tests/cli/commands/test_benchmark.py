@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from convnext_dense.analysis.environment import environment
+from convnext_dense.archs import ARCHS, ArchSettings
 from convnext_dense.benchmark.report import Report
 from convnext_dense.cli import run_verb
-from convnext_dense.models.convnext import SIZES, Size
 
 ROOT = Path(__file__).parents[3]
 NAMES = ['ours', 'timm', 'timm, conv_mlp, channels_last', 'torchvision', 'transformers']
@@ -21,7 +21,7 @@ def measured(tmp_path_factory):
     """A real run of a toy, and the one file that it writes."""
     folder = tmp_path_factory.mktemp('out') / 'new'
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SIZES, 'toy', Size((1, 1, 2, 1), (4, 8, 12, 16)))
+        patch.setitem(ARCHS, 'toy', ArchSettings((1, 1, 2, 1), (4, 8, 12, 16)))
         asked = ['--arch', 'toy', '--batch', '2', '--size', '64', '32', '--seconds', '0', '--out', str(folder)]
         assert run_verb('benchmark', asked) == 0
         (file,) = folder.iterdir()

@@ -16,7 +16,7 @@ from convnext_dense.cli import run_verb
 from convnext_dense.cli.commands import demo as command
 from convnext_dense.inference import files as demo_files
 from convnext_dense.inference import predictor as inference
-from convnext_dense.results.results import Segmentation
+from convnext_dense.results import Segmentation
 from tests.helpers.small_models import CLASSES, CONFIGS, write_checkpoint, write_config
 
 IDS = [7, 2, 90]

@@ -14,8 +14,8 @@ from PIL import Image
 
 from convnext_dense.cli import run_verb
 from convnext_dense.errors import UserError
-from convnext_dense.export import Classifier, graph_for
 from convnext_dense.export.check import _instances, compare
+from convnext_dense.export.classification import ClassLogits
 from convnext_dense.export.write import write
 from convnext_dense.inference.predictor import Predictor, load
 from tests.export.test_detection import write_mask_rcnn
@@ -53,7 +53,7 @@ def expected(predict: Predictor, output: str, images: torch.Tensor) -> list[torc
     with torch.no_grad():
         if output == 'features':
             return list(model.backbone(images))
-        if predict.task == 'classification':
+        if predict.task.name == 'classification':
             return [model(images)]
         return [model.encode_decode(images, [{'img_shape': images.shape[2:]}])]
 
@@ -130,7 +130,7 @@ def test_a_detector_is_exported_whole(files, tmp_path, capsys):
     stock = load(files / 'detection.py', files / 'detection.pth', device='cpu', data='sample')
     with torch.no_grad():
         image = torch.from_numpy(scene(160, 96).copy()).permute(2, 0, 1)[None].float()
-        boxes, scores, labels, _ = graph_for(stock).reference(image)
+        boxes, scores, labels, _ = stock.graph().reference(image)
     assert len(boxes) == len(found[0]) > 3
     assert np.allclose(found[1], scores, atol=1e-4) and np.array_equal(found[2], labels)
     assert np.allclose(found[0], boxes, atol=0.01)
@@ -138,7 +138,7 @@ def test_a_detector_is_exported_whole(files, tmp_path, capsys):
 
 def test_the_check_finds_other_weights(files, tmp_path, capsys, monkeypatch):
     predict = load(files / 'classification.py', files / 'classification.pth', device='cpu', data='sample')
-    graph = graph_for(predict)
+    graph = predict.graph()
     out = tmp_path / 'out.pt2'
     write(graph, out, (64, 64), False, {})
     predict.model.head.bias.data[1] += 3e-4
@@ -146,8 +146,8 @@ def test_the_check_finds_other_weights(files, tmp_path, capsys, monkeypatch):
     said = re.fullmatch(r'largest difference 3.0e-04, of at most (\S+), largest value (\S+)', difference.says)
     assert not difference.good and float(said[1]) == pytest.approx(1e-4 * float(said[2]), rel=0.05)
 
-    original = Classifier.reference
-    monkeypatch.setattr(Classifier, 'reference', lambda self, image: (original(self, image)[0] + 1,))
+    original = ClassLogits.reference
+    monkeypatch.setattr(ClassLogits, 'reference', lambda self, image: (original(self, image)[0] + 1,))
     assert export(files, 'classification', out, '--shape', '64', '64', '--check', str(files / '0.png')) == 1
     assert 'TOO LARGE' in (said := capsys.readouterr().out) and said.endswith('by more than rounding\n')
 
@@ -167,7 +167,7 @@ def test_instances_are_matched_whatever_their_order():
     assert verdicts([array[:0] for array in arrays])[0] is False
 
 
-class Unknown(Classifier):
+class Unknown(ClassLogits):
     def forward(self, image):
         return (torch.special.gammaincc(image, image),)
 

@@ -14,7 +14,7 @@ from convnext_dense.evaluation import Accuracy
 from convnext_dense.models import ImageClassifier
 from convnext_dense.roadmap import measurements as analysis
 from convnext_dense.roadmap import runs as roadmap_runs
-from convnext_dense.roadmap.network import TRACKS, config_of
+from convnext_dense.roadmap.steps import TRACKS, config_of
 from tests.helpers.run_tool import SMALL
 
 TINY = [*SMALL, 'model.backbone.depths=[1,1,1,1]', 'model.backbone.width=8']

@@ -18,7 +18,7 @@ class Warnings(list):
 def runner(max_iters: int = 100_000) -> SimpleNamespace:
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     return SimpleNamespace(
-        model=model, max_iters=max_iters, logger=Warnings(), _resume=False, train_loop=SimpleNamespace(stepped=True)
+        model=model, max_iters=max_iters, logger=Warnings(), _resume=False, train_loop=SimpleNamespace(last_step=SimpleNamespace(taken=True))
     )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from convnext_dense.engine.loops import AccumulatedLoader, plan_batches
+from convnext_dense.engine.total_batch import AccumulatedLoader, plan_batches
 from convnext_dense.errors import UserError
 
 

@@ -1,0 +1,99 @@
+"""The validation and test loops, which evaluate the raw weights and their moving average."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from mmengine.dist import get_world_size
+from mmengine.runner import TestLoop as MMTestLoop
+from mmengine.runner import ValLoop as MMValLoop
+
+from ..compat import mmengine_internals as internals
+from ..errors import UserError
+from ..registry import LOOPS
+from .hooks.ema import EMA
+
+
+class _EvaluatesEMA:
+    """Evaluation of the raw weights and, where there is a moving average of them, of the average too.
+
+    Metrics are named ``raw/...`` and ``ema/...``.
+
+    Args:
+        weights: ``'raw'``, ``'ema'``, or None for both.
+
+    Attributes:
+        per_class: by kind of weights, the metric's values for each class, where it has them: ``{'raw': {class name:
+            {metric name: value}}}``.
+    """
+
+    runner: Any
+    dataloader: Any
+    evaluator: Any
+    run_iter: Callable[[int, dict], None]
+
+    def __init__(self, *args: object, weights: str | None = None, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.weights = weights
+        self.per_class: dict[str, dict[str, dict[str, float]]] = {}
+
+    def _evaluate(self, mode: str) -> dict[str, float]:
+        ema = next((hook for hook in self.runner.hooks if isinstance(hook, EMA) and hook.average), None)
+        if self.weights == 'ema' and ema is None:
+            raise UserError('the checkpoint holds no EMA weights: take --weights raw')
+        metrics: dict[str, float] = {}
+        if self.weights != 'ema':
+            metrics |= self._one_pass(mode, 'raw')
+        if self.weights != 'raw' and ema is not None:
+            with ema.applied(self.runner.bare_model):
+                metrics |= self._one_pass(mode, 'ema')
+        return metrics
+
+    def _one_pass(self, mode: str, weights: str) -> dict[str, float]:
+        self.runner.message_hub.update_info('weights', weights)
+        self.runner.model.eval()
+        train_loop = internals.loop_or_config(self.runner, 'train')
+        request = getattr(train_loop, 'request', None) if mode == 'val' else None
+        fewest = len(self.dataloader.dataset) // get_world_size()  # samples of a process
+        common = math.ceil(fewest / self.dataloader.batch_sampler.batch_size)  # batches that every process has
+        for idx, batch in enumerate(self.dataloader):
+            if request is not None and idx < common:
+                request.stop_if_any_process_requested()
+            if len(batch['inputs']):
+                self.run_iter(idx, batch)
+            else:  # every image of the batch was unreadable
+                self.runner.call_hook(f'before_{mode}_iter', batch_idx=idx, data_batch=batch)
+                self.runner.call_hook(f'after_{mode}_iter', batch_idx=idx, data_batch=batch, outputs=[])
+        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
+        for metric in self.evaluator.metrics:
+            if hasattr(metric, 'per_class'):
+                self.per_class[weights] = metric.per_class
+        return {f'{weights}/{name}': value for name, value in metrics.items()}
+
+
+@LOOPS.register_module()
+class ValLoop(_EvaluatesEMA, MMValLoop):
+    """Validation during training, of the raw weights and of their average."""
+
+    def run(self) -> dict[str, float]:
+        self.runner.call_hook('before_val')
+        self.runner.call_hook('before_val_epoch')
+        metrics = self._evaluate('val')
+        self.runner.call_hook('after_val_epoch', metrics=metrics)
+        self.runner.call_hook('after_val')
+        return metrics
+
+
+@LOOPS.register_module()
+class TestLoop(_EvaluatesEMA, MMTestLoop):
+    """Testing a checkpoint, its raw weights and their average."""
+
+    def run(self) -> dict[str, float]:
+        self.runner.call_hook('before_test')
+        self.runner.call_hook('before_test_epoch')
+        metrics = self._evaluate('test')
+        self.runner.call_hook('after_test_epoch', metrics=metrics)
+        self.runner.call_hook('after_test')
+        return metrics

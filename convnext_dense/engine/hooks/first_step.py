@@ -1,0 +1,59 @@
+"""A hook that logs the first optimizer step at once."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor
+
+from ...registry import HOOKS
+
+
+@HOOKS.register_module()
+class FirstStep(Hook):
+    """Logs a line before the first batch is loaded, and one after the first optimizer step of each start.
+
+    The log's own lines come every so many steps, which may be minutes: until then nobody would know whether the run
+    works, and how long it will take. The estimate is this step's time, without loading its first batch, for each
+    remaining step; validation is not in it.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self._started: float | None = None
+        self._loaded = 0.0
+        self._finished = False
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        if self._started is None:
+            self._started = time.perf_counter()
+            workers = runner.train_dataloader.num_workers
+            by = f'{workers} worker{"s" if workers > 1 else ""}' if workers else 'no workers'
+            runner.logger.info(f'starting the data loader ({by}) and loading the first batch')
+
+    def before_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
+        if not self._finished:
+            self._loaded = time.perf_counter()
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict[str, Tensor] | None = None,
+    ) -> None:
+        if self._finished or self._started is None:
+            return
+        self._finished = True
+        seconds = time.perf_counter() - self._loaded
+        loss = f'loss {float(outputs["loss"]):.4f}, ' if outputs else ''
+        remaining = runner.max_iters - runner.iter - 1
+        estimate = timedelta(seconds=round(remaining * seconds))
+        runner.logger.info(
+            f'first step: {loss}{seconds:.1f} s, after {self._loaded - self._started:.1f} s for its first batch; '
+            f'the remaining {remaining} steps would take about {estimate}'
+        )

@@ -1,0 +1,174 @@
+"""A backbone of four stages without its layers: the part that ConvNeXt and the networks of the roadmap share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ..archs import ARCHS, ArchSettings
+from ..errors import UserError
+from .layers import init_conv_and_linear
+from .memory_format import format_for_heads
+
+TOTAL_STRIDE = 32  # of the last stage
+
+
+class FourStageBackbone(BaseModule):
+    """Four stages of blocks, each behind a downsample layer, and a norm for each output.
+
+    A subclass calls this ``__init__``, fills the two module lists, and ends with :meth:`finish`.
+
+    Args:
+        arch: a name of :data:`~convnext_dense.archs.ARCHS`, or a mapping with ``depths`` and ``dims``.
+        in_channels, out_indices, frozen_stages, with_cp, init_cfg: see
+            :class:`~convnext_dense.models.ConvNeXt`.
+
+    Attributes:
+        depths: blocks of each stage.
+        dims: channels of each stage's output.
+        downsample_layers: four modules; the first is the stem.
+        stages: four ``nn.Sequential`` of blocks.
+
+    Raises:
+        UserError: (a ValueError) for an argument that is unknown or out of range.
+    """
+
+    total_stride = TOTAL_STRIDE
+
+    def __init__(
+        self,
+        arch: str | dict,
+        in_channels: int,
+        out_indices: Sequence[int] | None,
+        frozen_stages: int,
+        with_cp: bool,
+        init_cfg: dict | None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.depths, self.dims = _arch_settings(arch)
+        if not -1 <= frozen_stages <= 4:
+            raise UserError(f'frozen_stages {frozen_stages} is out of range: -1 (none) to 4 (all)')
+        self.in_channels = in_channels
+        self.out_indices = None if out_indices is None else _stage_indices(out_indices)
+        self.frozen_stages = frozen_stages
+        self.with_cp = with_cp
+        self.downsample_layers, self.stages = nn.ModuleList(), nn.ModuleList()
+
+    def finish(self, new_norm: Callable[[int], nn.Module], new_pooled_norm: Callable[[int], nn.Module]) -> None:
+        """Add the norms of the outputs, initialize all weights, and freeze the stages that are to be frozen.
+
+        Args:
+            new_norm: makes the norm of a stage's output (N, C, H, W) from C.
+            new_pooled_norm: makes the norm of the averaged last stage (N, C) from C.
+        """
+        if self.out_indices is None:
+            self.add_module('norm', new_pooled_norm(self.dims[-1]))
+        else:
+            for i in sorted(set(self.out_indices)):
+                self.add_module(f'norm{i}', new_norm(self.dims[i]))
+        self.apply(init_conv_and_linear)
+        for part in self._frozen_parts():
+            part.requires_grad_(False)
+            part.eval()
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        if x.shape[1] != self.in_channels:
+            raise UserError(
+                f'the input has {x.shape[1]} channels, this {type(self).__name__} takes {self.in_channels}: '
+                'convert the images, or build the backbone with in_channels to match'
+            )
+        x = pad_to_side(x, TOTAL_STRIDE).contiguous(memory_format=torch.channels_last)
+        recompute = self.with_cp and self.training and torch.is_grad_enabled()
+        outputs = {}
+        for i, (downsample, stage) in enumerate(zip(self.downsample_layers, self.stages, strict=True)):
+            x = downsample(x)  # (N, dims[i], H / s, W / s)
+            if recompute:
+                for block in stage.children():
+                    x = checkpoint(block, x, use_reentrant=False)
+            else:
+                x = stage(x)
+            if self.out_indices is not None and i in self.out_indices:
+                outputs[i] = getattr(self, f'norm{i}')(x)
+        if self.out_indices is None:
+            return self.norm(x.mean(dim=(2, 3)))
+        memory_format = format_for_heads(x.device, self.training)
+        return tuple(outputs[i].contiguous(memory_format=memory_format) for i in self.out_indices)
+
+    def train(self, mode: bool = True) -> FourStageBackbone:
+        """Set training mode; frozen stages stay in evaluation mode, without stochastic depth."""
+        super().train(mode)
+        for part in self._frozen_parts():
+            part.eval()
+        return self
+
+    def num_layers(self, scheme: str) -> int:
+        """The largest layer id of a block: 12 for depth 27, 6 for tiny; with ``single`` the number of blocks."""
+        return sum(self.depths) if scheme == 'single' else 3 + math.ceil(self.depths[2] / 3)
+
+    def layer_id(self, name: str, scheme: str, num_layers: int) -> int:
+        """The depth of a parameter for layer-wise lr decay, by the official rules.
+
+        Args:
+            name: of the parameter, in this module.
+            scheme: ``'layer_wise'`` (stage 2 in groups of three blocks), ``'stage_wise'``, or ``'single'`` (block by
+                block, as in V2's fine-tuning).
+            num_layers: of :meth:`num_layers`; the norms of the outputs have ``num_layers + 1``.
+        """
+        part, stage, block = [*name.split('.'), '', ''][:3]
+        if part not in ('downsample_layers', 'stages'):
+            return num_layers + 1
+        i = int(stage)
+        if scheme == 'single':
+            return sum(self.depths[:i]) + 1 + (int(block) if part == 'stages' else 0)
+        if part == 'downsample_layers':
+            return 0 if scheme == 'stage_wise' else (0, 2, 3, num_layers)[i]
+        return i + 1 if scheme == 'stage_wise' else (1, 2, 3 + int(block) // 3, num_layers)[i]
+
+    def _frozen_parts(self) -> list[nn.Module]:
+        if self.frozen_stages < 0:
+            return []
+        stages = max(1, self.frozen_stages)
+        return [*self.downsample_layers[:stages], *self.stages[: self.frozen_stages]]
+
+
+def drop_paths(drop_path_rate: float, blocks: int) -> list[float]:
+    """Each block's probability of stochastic depth, which rises linearly from 0 to ``drop_path_rate``.
+
+    Raises:
+        UserError: (a ValueError) for a rate outside [0, 1).
+    """
+    if not 0 <= drop_path_rate < 1:
+        raise UserError(f'drop_path_rate {drop_path_rate} is outside [0, 1)')
+    return [drop_path_rate * i / max(1, blocks - 1) for i in range(blocks)]
+
+
+def pad_to_side(x: Tensor, least: int) -> Tensor:
+    """Pad the height and width of (N, C, H, W) with zeros at their ends where they are shorter than ``least``."""
+    missing = [max(0, least - side) for side in x.shape[-2:]]
+    return F.pad(x, (0, missing[1], 0, missing[0])) if any(missing) else x
+
+
+def _arch_settings(arch: str | dict) -> ArchSettings:
+    if isinstance(arch, str):
+        if arch not in ARCHS:
+            raise UserError(f'unknown arch {arch!r}: take one of {", ".join(ARCHS)}, or give depths and dims')
+        return ARCHS[arch]
+    if not isinstance(arch, dict) or set(arch) != {'depths', 'dims'}:
+        raise UserError(f'arch must be one of {", ".join(ARCHS)}, or dict(depths=..., dims=...), not {arch!r}')
+    for key, values in arch.items():
+        if len(values) != 4 or any(not isinstance(v, int) or v < 1 for v in values):
+            raise UserError(f'arch {key} must be four positive integers, not {values!r}')
+    return ArchSettings(tuple(arch['depths']), tuple(arch['dims']))
+
+
+def _stage_indices(out_indices: Sequence[int]) -> tuple[int, ...]:
+    for i in out_indices:
+        if not -4 <= i <= 3:
+            raise UserError(f'out_indices {tuple(out_indices)}: {i} is out of range, there are stages 0 to 3')
+    return tuple(i % 4 for i in out_indices)

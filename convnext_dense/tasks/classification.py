@@ -1,0 +1,127 @@
+"""Image classification: one class for each image, by its score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .base import (
+    ClassifiedEntry,
+    ClassInfo,
+    Comparison,
+    MainMetrics,
+    PreparedImage,
+    Task,
+    point_at_root,
+    rows_of_head,
+)
+from .config_parts import loaders
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mmengine.config import Config, ConfigDict
+    from torch import Tensor, nn
+
+    from ..data.check import DataSet, ImageRecord
+    from ..export.graphs import Graph, Normalization
+    from ..results import Result
+
+
+class ClassificationTask(Task):
+    """Classifiers, trained on image folders and judged by top-1 accuracy."""
+
+    name = 'classification'
+    model_name = 'classifier'
+    sample_folder = 'classification'
+    metrics = MainMetrics('top-1 on unseen images, %', 'epoch', {'top1': ''})
+    sheet_images = 32
+    exports = ('logits', 'probabilities', 'features')
+    has_techniques = True
+
+    def point_at(self, cfg: Config, root: str) -> None:
+        point_at_root(cfg, root)
+
+    def count_classes(self, cfg: Config) -> int:
+        from ..data.classification.dataset import scan_classes
+
+        return len(scan_classes(loaders(cfg)[0].dataset.root))
+
+    def read_records(self, datasets: Mapping[str, Mapping]) -> DataSet:
+        from ..data.check import read_image_folder
+
+        return read_image_folder(datasets)
+
+    def draw_record(self, data: DataSet, record: ImageRecord, title: str, fault: str) -> np.ndarray:
+        from ..io.images import read_rgb
+        from ..results.drawing import TEXT_COLOR, WRONG_COLOR, draw_caption
+        from ..results.text import drawable_names
+
+        lines = [(drawable_names(data.classes)[record.ground_truth], TEXT_COLOR)]
+        lines += [(fault, WRONG_COLOR)] if fault else []
+        return draw_caption(read_rgb(record.path), [*lines, (title, TEXT_COLOR)])
+
+    def draw_comparison(self, output: Any, metainfo: Mapping[str, Any]) -> Comparison:
+        from ..io.images import read_rgb
+        from ..results.drawing import RIGHT_COLOR, TEXT_COLOR, WRONG_COLOR, draw_caption
+        from ..results.text import drawable_names
+
+        classes = metainfo['classes']
+        label, ground_truth = int(output['scores'].argmax()), output['label']
+        score = float(output['scores'][label])
+        entry: ClassifiedEntry = {
+            'path': output['path'],
+            'caption': f'predicted {classes[label]}, is {classes[ground_truth]}',
+            'ground_truth': classes[ground_truth],
+            'prediction': classes[label],
+            'score': round(score, 4),
+        }
+        names = drawable_names(classes)
+        lines = [
+            (f'{names[label]}  {score:.0%}', RIGHT_COLOR if label == ground_truth else WRONG_COLOR),
+            (f'ground truth: {names[ground_truth]}', TEXT_COLOR),
+        ]
+        drawing = draw_caption(read_rgb(output['path'], seen=True), lines)
+        return Comparison(drawing, f'{classes[ground_truth]}.png', entry)
+
+    def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
+        return rows_of_head(state_dict, 'head.weight')
+
+    def input_shape(self, cfg: Config) -> tuple[int, int]:
+        size = cfg.test_dataloader.dataset.transform.input_size
+        return size, size
+
+    def build_transform(self, dataset: ConfigDict) -> Callable:
+        from ..data.classification.dataset import eval_transform
+
+        return eval_transform(**dataset.transform)
+
+    def normalization(self, model: nn.Module, transform: Any) -> Normalization:
+        import torch
+
+        from ..export.graphs import Normalization
+
+        step = next(step for step in transform.transforms if hasattr(step, 'mean'))
+        return Normalization(torch.as_tensor(step.mean) * 255, torch.as_tensor(step.std) * 255)
+
+    def prepare(self, transform: Any, image: np.ndarray, path: str | None) -> PreparedImage:
+        from PIL import Image
+
+        return PreparedImage(path, transform(Image.fromarray(image)))
+
+    def predict(self, model: Any, images: Sequence[PreparedImage], classes: ClassInfo) -> list[Result]:
+        import torch
+
+        from ..results import Classification
+
+        batch = {'inputs': torch.stack([one.tensor for one in images]), 'paths': [one.path for one in images]}
+        return [Classification.from_prediction(prediction, classes.names) for prediction in model.test_step(batch)]
+
+    def counted_shape(self, cfg: Config) -> tuple[int, int]:
+        return self.input_shape(cfg)
+
+    def graph_class(self, output: str) -> type[Graph]:
+        from ..export.classification import ClassLogits, ClassProbabilities
+        from ..export.graphs import Features
+
+        graphs = {'logits': ClassLogits, 'probabilities': ClassProbabilities, 'features': Features}
+        return graphs[output]

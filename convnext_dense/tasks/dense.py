@@ -1,0 +1,136 @@
+"""Tasks that mmdet and mmseg have models for, and the code that detection and segmentation share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+from .base import ClassInfo, Comparison, PredictionEntry, PreparedImage, Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mmengine.config import ConfigDict
+    from torch import nn
+
+    from ..data.check import DataSet, ImageRecord
+    from ..export.graphs import Normalization
+    from ..results import Result
+
+RECORD_SIDES = (530, 660)
+"""Width and height in pixels that an image of a contact sheet has at most."""
+COMPARED_SIDES = (640, 640)
+"""Width and height in pixels that an image beside its ground truth has at most."""
+RANDOM_BOXES = 10  # in an image of noise
+
+
+class DenseTask(Task):
+    """A task of dense prediction: models and pipelines are mmdet's or mmseg's, results have positions in the image."""
+
+    @abstractmethod
+    def to_result(self, sample: Any, classes: ClassInfo) -> Result:
+        """Convert a data sample with a prediction, of mmdet or mmseg, to a result."""
+
+    @abstractmethod
+    def draw_ground_truth(self, data: DataSet, record: ImageRecord) -> np.ndarray:
+        """Draw the ground truth of an image of a data set over it, within :data:`RECORD_SIDES`.
+
+        Returns:
+            uint8 (H, W, 3), RGB.
+
+        Raises:
+            UserError: if the image or its ground truth can't be read.
+        """
+
+    @abstractmethod
+    def compare(
+        self, output: Any, image: np.ndarray, metainfo: Mapping[str, Any]
+    ) -> tuple[np.ndarray, np.ndarray, str]:
+        """Draw a prediction and its ground truth over the image, and caption them.
+
+        Args:
+            output: the data sample.
+            image: uint8 (H, W, 3), RGB.
+            metainfo: of the test set.
+        """
+
+    def draw_record(self, data: DataSet, record: ImageRecord, title: str, fault: str) -> np.ndarray:
+        from ..results.drawing import side_by_side
+
+        return side_by_side([(f'{title}, {fault}' if fault else title, self.draw_ground_truth(data, record))])
+
+    def draw_comparison(self, output: Any, metainfo: Mapping[str, Any]) -> Comparison:
+        from ..results.drawing import shrunk, side_by_side
+
+        image = read_as_annotated(output.img_path, output.ori_shape[:2])
+        *drawings, caption = self.compare(output, image, metainfo)
+        prediction, ground_truth = (shrunk(drawing, COMPARED_SIDES) for drawing in drawings)
+        drawing = side_by_side([('prediction', prediction), ('ground truth', ground_truth)])
+        entry: PredictionEntry = {'path': output.img_path, 'caption': caption}
+        return Comparison(drawing, f'{Path(output.img_path).stem}.jpg', entry)
+
+    def build_transform(self, dataset: ConfigDict) -> Callable:
+        from mmengine.dataset import Compose
+
+        return Compose([step for step in dataset.pipeline if not step['type'].split('.')[-1].startswith('Load')])
+
+    def normalization(self, model: nn.Module, transform: Any) -> Normalization:
+        from ..export.graphs import Normalization
+
+        preprocessor: Any = model.data_preprocessor
+        return Normalization(preprocessor.mean.flatten(), preprocessor.std.flatten())
+
+    def prepare(self, transform: Any, image: np.ndarray, path: str | None) -> PreparedImage:
+        import cv2
+        import numpy as np
+
+        from ..models.convnext import TOTAL_STRIDE
+
+        height, width = size = image.shape[:2]
+        too_thin = UserError(f'bad image {path or "array"} ({width} x {height} is too thin for the network)')
+        bgr = np.ascontiguousarray(image[:, :, ::-1])  # as mmcv's transforms want it
+        try:
+            packed = transform({'img': bgr, 'img_path': path, 'img_shape': size, 'ori_shape': size})
+        except cv2.error:
+            raise too_thin from None
+        if min(packed['inputs'].shape[1:]) < TOTAL_STRIDE:
+            raise too_thin
+        return PreparedImage(path, packed['inputs'], packed['data_samples'])
+
+    def predict(self, model: Any, images: Sequence[PreparedImage], classes: ClassInfo) -> list[Result]:
+        batch = {'inputs': [one.tensor for one in images], 'data_samples': [one.sample for one in images]}
+        return [self.to_result(sample, classes) for sample in model.test_step(batch)]
+
+
+def read_as_annotated(path: str, size: tuple[int, int]) -> np.ndarray:
+    """Read an image as dense data sets do: turned to fit annotations of this height and width, in pixels.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+
+    Raises:
+        UserError: if it can't be decoded, or does not fit.
+    """
+    from ..data.dense import LoadImage  # it imports mmcv
+
+    height, width = size
+    return LoadImage().transform({'img_path': path, 'height': height, 'width': width})['img'][..., ::-1]
+
+
+def random_image(rng: np.random.Generator, shape: tuple[int, int]) -> dict:
+    """An image of noise of this height and width, in the form that mmcv's transforms take."""
+    import numpy as np
+
+    pixels = rng.integers(256, size=(*shape, 3), dtype=np.uint8)
+    return dict(img=pixels, img_id=1, img_shape=shape, ori_shape=shape, scale_factor=(1.0, 1.0))
+
+
+def random_boxes(rng: np.random.Generator, shape: tuple[int, int]) -> list[list[int]]:
+    """Ten boxes in an image of this height and width: left, top, right and bottom edge."""
+    import numpy as np
+
+    corners = rng.integers(shape[::-1], size=(RANDOM_BOXES, 2)) // 2
+    sides = np.array(shape[::-1]) // rng.integers(2, 8, size=(RANDOM_BOXES, 1))
+    return np.hstack([corners, corners + sides]).tolist()

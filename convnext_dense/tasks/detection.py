@@ -1,0 +1,199 @@
+"""Object detection with instance masks: boxes, scores, classes and masks of the objects in an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import NoData, UserError
+from .base import ClassInfo, CountColumn, MainMetrics, rows_of_head
+from .dense import RECORD_SIDES, DenseTask, random_boxes, random_image, read_as_annotated
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mmengine.config import Config, ConfigDict
+    from torch import Tensor, nn
+
+    from ..data.check import DataSet, ImageRecord
+    from ..export.graphs import Graph
+    from ..results import Detection
+
+COUNTED_SHAPE = (800, 1280)
+"""Height and width of the image for which the MACs of detectors are published."""
+DRAWN_SCORE = 0.3
+"""Detections with a lower score are not drawn beside the ground truth."""
+
+
+class DetectionTask(DenseTask):
+    """Detectors of mmdet, trained on COCO files and judged by box and mask AP."""
+
+    name = 'detection'
+    model_name = 'detector'
+    sample_folder = 'coco'
+    metrics = MainMetrics('AP on unseen images, %', 'epoch', {'box_AP': 'boxes, ', 'mask_AP': 'masks, '})
+    count_column = CountColumn('boxes')
+    exports = ('instances', 'features')
+
+    def point_at(self, cfg: Config, root: str) -> None:
+        from ..data.detection import coco
+
+        found = coco.find_coco(root)
+        for split, loader in _loaders_by_split(cfg):
+            if split not in found:
+                raise NoData(f'no {split} annotations at {root}: {coco.EXPECTED}')
+            loader.dataset.update(annotations=str(found[split].annotations), images=str(found[split].images))
+
+    def count_classes(self, cfg: Config) -> int:
+        from ..data.detection import coco
+
+        headers: dict[str, coco.Header] = {}
+        for split, loader in _loaders_by_split(cfg):
+            source = coco.CocoSource(Path(loader.dataset.annotations), Path(loader.dataset.images))
+            headers[split] = headers.get(split) or coco.read_header(source)
+        if len(headers) == 2:
+            coco.check_same_categories(headers['train'], headers['val'])
+        return len(next(iter(headers.values())).classes)
+
+    def read_records(self, datasets: Mapping[str, Mapping]) -> DataSet:
+        from ..data.check import read_coco_files
+
+        return read_coco_files(datasets)
+
+    def draw_ground_truth(self, data: DataSet, record: ImageRecord) -> np.ndarray:
+        from ..results.drawing import shrunk
+
+        assert record.size is not None
+        image = read_as_annotated(record.path, record.size[::-1])
+        return shrunk(draw_annotations(image, record.ground_truth, data.classes), RECORD_SIDES)
+
+    def compare(
+        self, output: Any, image: np.ndarray, metainfo: Mapping[str, Any]
+    ) -> tuple[np.ndarray, np.ndarray, str]:
+        from ..results import Detection
+
+        classes, annotated = metainfo['classes'], output.instances
+        prediction = Detection.from_sample(output, classes).above(DRAWN_SCORE)
+        caption = (
+            f'{len(prediction.boxes)} predicted with a score of {DRAWN_SCORE:.0%} or more, {len(annotated)} annotated'
+        )
+        return prediction.draw(image=image), draw_annotations(image, annotated, classes), caption
+
+    def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
+        rows = rows_of_head(state_dict, 'fc_cls.weight')
+        return None if rows is None else rows - 1  # one row is for the background
+
+    def input_shape(self, cfg: Config) -> tuple[int, int]:
+        from ..models.convnext import TOTAL_STRIDE
+
+        scale = next(step.scale for step in cfg.test_dataloader.dataset.pipeline if 'scale' in step)
+        short, long = (-(-side // TOTAL_STRIDE) * TOTAL_STRIDE for side in sorted(scale))
+        return short, long
+
+    def to_result(self, sample: Any, classes: ClassInfo) -> Detection:
+        from ..results import Detection
+
+        return Detection.from_sample(sample, classes.names, classes.category_ids)
+
+    def counted_shape(self, cfg: Config) -> tuple[int, int]:
+        return COUNTED_SHAPE
+
+    def run_counted(self, model: Any, image: Tensor) -> str:
+        """Run backbone, neck and RPN, and the heads of every stage on as many regions as the model keeps of an image.
+
+        Raises:
+            UserError: if the model is no detector with an RPN and RoI heads.
+        """
+        import torch
+
+        if not (getattr(model, 'with_rpn', False) and getattr(model, 'with_roi_head', False)):
+            raise UserError(
+                f'{type(model).__name__} is not counted: the rule is for detectors with an RPN and RoI heads'
+            )
+        model.rpn_head(model.extract_feat(image))
+        roi = model.roi_head
+        regions = []
+        for part, kept in (('bbox', model.rpn_head.test_cfg), ('mask', roi.test_cfg)):
+            if not getattr(roi, f'with_{part}'):
+                continue
+            heads, extractors = _stages(getattr(roi, f'{part}_head')), _stages(getattr(roi, f'{part}_roi_extractor'))
+            for head, extractor in zip(heads, extractors, strict=True):
+                sides = extractor.roi_layers[0].output_size
+                head(torch.empty(kept.max_per_img, extractor.out_channels, *sides, device=image.device))
+            regions.append(f'the {"box" if part == "bbox" else part} head on {kept.max_per_img}')
+        stages = getattr(roi, 'num_stages', 1)
+        each = f' at each of the {stages} stages' if stages > 1 else ''
+        return (
+            f'backbone, neck and RPN, and{each} {" and ".join(regions)} regions; '
+            'not run: the choice of regions (nms), RoIAlign, pasting of masks'
+        )
+
+    def graph_class(self, output: str) -> type[Graph]:
+        from ..export.detection import Instances
+        from ..export.graphs import Features
+
+        graphs = {'instances': Instances, 'features': Features}
+        return graphs[output]
+
+    def random_sample(self, rng: np.random.Generator, shape: tuple[int, int], classes: int) -> dict:
+        from mmengine.dataset import Compose
+
+        instances = []
+        for x1, y1, x2, y2 in random_boxes(rng, shape):
+            instance = dict(bbox=[x1, y1, x2, y2], bbox_label=int(rng.integers(classes)), ignore_flag=0)
+            instances.append(dict(instance, mask=[[x1, y1, x2, y1, x2, y2, x1, y2]]))
+        keys = ('img_id', 'ori_shape', 'img_shape', 'scale_factor')
+        pack = [
+            dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=True),
+            dict(type='mmdet.PackDetInputs', meta_keys=keys),
+        ]
+        return Compose(pack)(dict(random_image(rng, shape), instances=instances, height=shape[0], width=shape[1]))
+
+    def comparable_outputs(self, model: Any, inputs: Tensor, samples: Sequence[Any]) -> list[Tensor]:
+        return list(model.extract_feat(inputs))
+
+
+def draw_annotations(image: np.ndarray, instances: Sequence[Mapping], classes: Sequence[str]) -> np.ndarray:
+    """Draw annotations over their image.
+
+    Args:
+        image: uint8 (H, W, 3), RGB.
+        instances: as :class:`~convnext_dense.data.detection.dataset.CocoDataset` gives them, with ``bbox_label``,
+            ``ignore_flag``, ``bbox`` and, in all or none, ``mask``.
+        classes: the class names.
+
+    Returns:
+        uint8 RGB; see :func:`~convnext_dense.results.drawing.draw_instances`.
+    """
+    import numpy as np
+
+    from ..results import decode_mask
+    from ..results.drawing import draw_instances, palette
+    from ..results.text import drawable_names
+
+    size = image.shape[:2]
+    labels = np.array([instance['bbox_label'] for instance in instances], int)
+    names = drawable_names(classes)
+    tags = [names[i['bbox_label']] + (' (crowd)' if i['ignore_flag'] else '') for i in instances]
+    boxes = np.array([instance['bbox'] for instance in instances], float).reshape(-1, 4)
+    masks = None
+    if all('mask' in instance for instance in instances):
+        masks = np.array([decode_mask(i['mask'], size) for i in instances], bool).reshape(-1, *size)
+    return draw_instances(image, boxes, tags, palette(len(classes))[labels], masks)
+
+
+def _loaders_by_split(cfg: Config) -> list[tuple[str, ConfigDict]]:
+    """The data loaders of a config, each with the split of COCO that it reads."""
+    by_split = (
+        ('train', cfg.get('train_dataloader')),
+        ('val', cfg.get('val_dataloader')),
+        ('val', cfg.test_dataloader),
+    )
+    return [(split, loader) for split, loader in by_split if loader is not None]
+
+
+def _stages(parts: nn.Module) -> list[Any]:
+    """The parts of a cascade, one for each stage; a detector without a cascade has one stage."""
+    from torch import nn
+
+    return list(parts) if isinstance(parts, nn.ModuleList) else [parts]

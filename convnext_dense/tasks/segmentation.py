@@ -1,0 +1,130 @@
+"""Semantic segmentation: the class of each pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .base import ClassInfo, CountColumn, MainMetrics, point_at_root, rows_of_head
+from .config_parts import loaders
+from .dense import RECORD_SIDES, DenseTask, random_boxes, random_image, read_as_annotated
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mmengine.config import Config
+    from torch import Tensor
+
+    from ..data.check import DataSet, ImageRecord
+    from ..export.graphs import Graph
+    from ..results import Segmentation
+
+
+class SegmentationTask(DenseTask):
+    """Segmentors of mmseg, trained on images with masks and judged by mIoU."""
+
+    name = 'segmentation'
+    model_name = 'segmentor'
+    sample_folder = 'ade20k'
+    metrics = MainMetrics('mIoU on unseen images, %', 'optimizer step', {'mIoU': ''})
+    count_column = CountColumn('pixels', as_share=True)
+    exports = ('logits', 'labels', 'features')
+    extra_files = ('_labels.png',)
+
+    def point_at(self, cfg: Config, root: str) -> None:
+        point_at_root(cfg, root)
+
+    def count_classes(self, cfg: Config) -> int:
+        from ..data.segmentation.masks import mask_classes
+
+        dataset = loaders(cfg)[0].dataset
+        return len(mask_classes(dataset.root, dataset.get('reduce_zero_label', True)))
+
+    def read_records(self, datasets: Mapping[str, Mapping]) -> DataSet:
+        from ..data.check import read_mask_folder
+
+        return read_mask_folder(datasets)
+
+    def draw_ground_truth(self, data: Any, record: ImageRecord) -> np.ndarray:
+        import numpy as np
+
+        from ..data.segmentation.mask_scan import read_mask
+        from ..io.images import read_rgb
+        from ..results import UNLABELED, Segmentation
+        from ..results.drawing import palette, shrunk
+
+        labels = read_mask(record.ground_truth).astype(int)
+        if labels.ndim != 2:
+            return shrunk(read_rgb(record.path), RECORD_SIDES)
+        image = read_as_annotated(record.path, labels.shape)
+        known = (labels >= data.first_label) & (labels < data.first_label + len(data.classes))
+        labels = np.where(known, labels - data.first_label, UNLABELED).astype(np.uint8)
+        image, labels = shrunk(image, RECORD_SIDES), shrunk(labels, RECORD_SIDES, smooth=False)
+        result = Segmentation(record.path, labels, data.classes, palette(len(data.classes)))
+        return shrunk(result.draw(image=image, legend_rows=2), RECORD_SIDES)
+
+    def compare(
+        self, output: Any, image: np.ndarray, metainfo: Mapping[str, Any]
+    ) -> tuple[np.ndarray, np.ndarray, str]:
+        from ..results import UNLABELED, Segmentation
+
+        prediction, ground_truth = (
+            Segmentation.from_sample(output, metainfo['classes'], metainfo['palette'], kind) for kind in ('pred', 'gt')
+        )
+        labeled = ground_truth.labels != UNLABELED
+        right = (prediction.labels == ground_truth.labels)[labeled]
+        caption = f'{right.mean():.1%} of the labeled pixels are right' if right.size else 'nothing is labeled'
+        return prediction.draw(image=image), ground_truth.draw(image=image), caption
+
+    def prepare_config(self, cfg: Config) -> None:
+        from ..registry import MODELS
+
+        if cfg.model.type == 'mmseg.EncoderDecoder' and MODELS.get('convnext_dense.Segmentor'):
+            cfg.model.type = 'convnext_dense.Segmentor'
+
+    def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
+        return rows_of_head(state_dict, 'conv_seg.weight')
+
+    def input_shape(self, cfg: Config) -> tuple[int, int]:
+        height, width = cfg.model.test_cfg.get('crop_size') or cfg.model.data_preprocessor.size
+        return height, width
+
+    def to_result(self, sample: Any, classes: ClassInfo) -> Segmentation:
+        from ..results import Segmentation
+
+        return Segmentation.from_sample(sample, classes.names, classes.colors)
+
+    def counted_shape(self, cfg: Config) -> tuple[int, int]:
+        height = cfg.model.data_preprocessor.size[0]
+        return height, 4 * height
+
+    def run_counted(self, model: Any, image: Tensor) -> str:
+        model.decode_head(model.extract_feat(image))
+        return 'backbone and decode head; not run: the auxiliary head, whose parameters are included'
+
+    def graph_class(self, output: str) -> type[Graph]:
+        from ..export.graphs import Features
+        from ..export.segmentation import PixelLabels, PixelLogits
+
+        graphs = {'logits': PixelLogits, 'labels': PixelLabels, 'features': Features}
+        return graphs[output]
+
+    def set_training_shape(self, cfg: Config, shape: tuple[int, int]) -> None:
+        cfg.model.data_preprocessor.size = shape
+
+    def random_sample(self, rng: np.random.Generator, shape: tuple[int, int], classes: int) -> dict:
+        import numpy as np
+        from mmengine.dataset import Compose
+
+        labels = np.zeros(shape, np.uint8)
+        for x1, y1, x2, y2 in random_boxes(rng, shape):
+            labels[y1:y2, x1:x2] = rng.integers(classes)
+        pack = dict(type='mmseg.PackSegInputs')
+        return Compose([pack])(dict(random_image(rng, shape), gt_seg_map=labels, seg_fields=['gt_seg_map']))
+
+    def comparable_outputs(self, model: Any, inputs: Tensor, samples: Sequence[Any]) -> list[Tensor]:
+        """Compute the logits, and those of the predicted labels: of two equal ones, either may be the label's."""
+        import torch
+
+        logits = model.inference(inputs, [sample.metainfo for sample in samples])
+        labels = torch.stack([sample.pred_sem_seg.data for sample in model.predict(inputs, samples)]).long()
+        return [logits, logits.gather(1, labels)]

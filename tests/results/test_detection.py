@@ -1,0 +1,85 @@
+"""Detections: their JSON in COCO's form, what they draw, and supervision's form of them."""
+
+import dataclasses
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pycocotools import mask as rle
+
+from convnext_dense.errors import UserError
+from convnext_dense.results import Detection
+from convnext_dense.results.drawing import palette
+from tests.results.conftest import HEIGHT, NAMES, WIDTH
+
+
+def test_detections_as_coco_results(detection):
+    entries = json.loads(json.dumps(detection.as_json()))
+    assert [entry['bbox'] for entry in entries] == [[200.5, 90, 69.75, 70], [10, 290, 70, 30], [0, 0, 600, 520]]
+    assert [entry['score'] for entry in entries] == pytest.approx([0.9, 0.4, 0.1])
+    assert [(entry['category_id'], entry['category']) for entry in entries] == [(5, 'ring'), (0, 'bird'), (5, 'ring')]
+    assert {entry['image_id'] for entry in entries} == {detection.path}
+    for entry, mask in zip(entries, detection.masks, strict=True):
+        assert np.array_equal(rle.decode(entry['segmentation']), mask)
+
+    known = dataclasses.replace(detection, category_ids=[7, 2, 1, 3, 90, 4])
+    assert [(entry['category_id'], entry['category']) for entry in known.as_json()] == [
+        *((4, 'ring'), (7, 'bird'), (4, 'ring'))
+    ]
+    boxes_only = dataclasses.replace(detection, masks=None)
+    assert all(entry.keys() == entries[0].keys() - {'segmentation'} for entry in boxes_only.as_json())
+
+
+def test_detections_above_a_score(detection):
+    good = detection.above(0.4)
+    assert np.array_equal(good.boxes, detection.boxes[:2]) and np.array_equal(good.masks, detection.masks[:2])
+    assert good.labels.tolist() == [5, 0] and good.scores.tolist() == pytest.approx([0.9, 0.4])
+    nothing = detection.above(0.95)
+    assert nothing.boxes.shape == (0, 4) and nothing.as_json() == []
+    assert (nothing.draw() == 128).all()
+
+
+def test_mmdet_samples_become_detections(detection):
+    from mmdet.structures import DetDataSample
+    from mmengine.structures import InstanceData
+
+    sample = DetDataSample(metainfo={'ori_shape': (HEIGHT, WIDTH), 'img_path': detection.path})
+    fields = {'bboxes': detection.boxes, 'scores': detection.scores, 'labels': detection.labels}
+    sample.pred_instances = InstanceData(**{name: torch.from_numpy(value) for name, value in fields.items()})
+    boxes_only = Detection.from_sample(sample, NAMES)
+    assert boxes_only.masks is None
+    sample.pred_instances.masks = torch.from_numpy(detection.masks)
+    assert Detection.from_sample(sample, NAMES).as_json() == detection.as_json()
+    assert Detection.from_sample(sample, NAMES).size == (HEIGHT, WIDTH)
+
+
+def test_a_drawn_detection_has_its_classes_colors_and_names(detection, tmp_path, monkeypatch):
+    from convnext_dense.results import drawing
+
+    texts = []
+    monkeypatch.setattr(drawing, '_write', lambda draw, place, text, *_: texts.append(text))
+    out = tmp_path / 'out.png'
+    drawn = detection.above(0.4).draw(out)
+    assert texts == ['ring 90%', 'bird 40%']
+    ring, bird = palette(len(NAMES))[[5, 0]]
+    assert (drawn[159, 201:270] == ring).all() and (drawn[319, 10:80] == bird).all()
+    assert np.abs(drawn[120, 230] - (0.55 * 128 + 0.45 * ring)).max() <= 0.5
+    assert (drawn[400:] == 128).all()
+    assert np.array_equal(np.asarray(Image.open(out)), drawn)
+
+
+def test_detections_for_supervision(detection, supervision):
+    found = detection.to_supervision()
+    assert np.array_equal(found.xyxy, detection.boxes) and np.array_equal(found.mask, detection.masks)
+    assert np.array_equal(found.confidence, detection.scores) and found.class_id.tolist() == [5, 0, 5]
+    assert found.data['class_name'].tolist() == ['ring', 'bird', 'ring']
+    assert detection.above(2).to_supervision().data['class_name'].shape == (0,)
+
+
+def test_without_supervision_the_error_says_how_to_get_it(detection, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'supervision', None)
+    with pytest.raises(UserError, match=r'pip install supervision$'):
+        detection.to_supervision()
