@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -53,18 +54,22 @@ def check(command: str, page: Path) -> None:
 def check_verb(verb: str, arguments: list[str], page: Path) -> None:
     """Parse the arguments as the verb would, find its config, and in it the keys of ``--cfg-options``."""
     args = build_parser(verb).parse_args(arguments)
-    config = getattr(args, 'config', None)
-    if config is None or not config.endswith('.py'):  # a run that carries its config
-        assert not (config or '').startswith('configs/'), f'{config} is not a config'
+    configs = [word for word in arguments if word.endswith('.py') and word not in shown_files(page)]
+    for config in configs:
+        assert config.startswith('tools/') or find_config(config), config
+    if not getattr(args, 'config', '').endswith('.py') or args.config not in configs:
         return
-    if config in shown_files(page):
-        return
-    cfg = Config.fromfile(find_config(config))
+    cfg = read(args.config)
     for key in getattr(args, 'cfg_options', None) or {}:
         parent = cfg
         for part in key.split('.')[:-1]:
             parent = parent[part]
         assert isinstance(parent, dict), key
+
+
+@cache
+def read(config: str) -> Config:
+    return Config.fromfile(find_config(config))
 
 
 @pytest.mark.parametrize('page', PAGES, ids=IDS)
