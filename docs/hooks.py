@@ -49,7 +49,7 @@ def _description(parser: argparse.ArgumentParser) -> list[str]:
     """Paragraphs of prose, and paragraphs of commands or lists as preformatted text; the first one is the summary."""
     found = []
     for paragraph in (parser.description or '').strip().split('\n\n')[1:]:
-        preformatted = re.search(r'\S {2,}\S|^ {2,}|^\S+ [A-Z]+\b', paragraph, re.MULTILINE)
+        preformatted = re.search(r'\S {2,}\S|^ {2,}|^(convnext-dense|torchrun|python) ', paragraph, re.MULTILINE)
         found.append(f'```text\n{paragraph.strip()}\n```' if preformatted else paragraph)
     return found
 
