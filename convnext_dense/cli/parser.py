@@ -82,11 +82,14 @@ class Parser(argparse.ArgumentParser):
 
     def _check_flags(self, argv: Sequence[str]) -> None:
         """Name the first unknown flag, before argparse complains of what it makes of the rest."""
+        passes_on = any(action.nargs == argparse.REMAINDER for action in self._actions)
         for place, argument in enumerate(argv):
             if argument == '--':
                 return
             flag, has_value, value = argument.partition('=')
             if not argument.startswith('-') or argument == '-' or NUMBER.fullmatch(argument):
+                if passes_on:  # what follows is for another program
+                    return
                 continue
             if flag not in self._option_string_actions:
                 if not has_value and place + 1 < len(argv) and not argv[place + 1].startswith('-'):

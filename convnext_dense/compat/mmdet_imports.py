@@ -1,8 +1,8 @@
 """mmdet and mmseg imported quickly and quietly. For mmdet 3.5 and mmseg 1.4 (the onedl builds).
 
 Importing mmdet takes 8 s of processor time on a laptop. Almost half of it goes into libraries for parts that nothing
-here uses: imgaug with numba (data of lines), scipy (trackers, DETR's assigner), matplotlib (plots), transformers
-(language models); a seventh goes into collecting garbage of which there is none. Both packages also print that another
+here uses: imgaug and imagecorruptions with numba (data of lines, tests of robustness), scipy (trackers, DETR's
+assigner), matplotlib (plots), transformers (language models); a seventh goes into collecting garbage of which there is none. Both packages also print that another
 one, which they do without, is absent.
 """
 
@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 IMPORTERS = ('mmdet', 'mmseg', 'pycocotools')
-DEFERRED = ('imgaug', 'matplotlib', 'scipy')
+DEFERRED = ('imagecorruptions', 'imgaug', 'matplotlib', 'scipy')
 HIDDEN = ('transformers',)
 
 
