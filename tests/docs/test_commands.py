@@ -57,7 +57,7 @@ def check_verb(verb: str, arguments: list[str], page: Path) -> None:
     configs = [word for word in arguments if word.endswith('.py') and word not in shown_files(page)]
     for config in configs:
         assert config.startswith('tools/') or find_config(config), config
-    if not getattr(args, 'config', '').endswith('.py') or args.config not in configs:
+    if getattr(args, 'config', None) not in configs:
         return
     cfg = read(args.config)
     for key in getattr(args, 'cfg_options', None) or {}:

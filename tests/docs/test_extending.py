@@ -1,16 +1,17 @@
 """The files that docs/extending.md shows, in a folder of their own outside the repository."""
 
 import csv
+import json
 import runpy
 import sys
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from convnext_dense.cli import run_verb
 from convnext_dense.config.read import read_config
-from convnext_dense.data.detection.coco import find_coco, read_coco
 from convnext_dense.engine.csv_log import read_scalars
 from tests.helpers.mask_folder import write_mask_folder
 from tests.helpers.pages import ROOT, shown_files
@@ -69,8 +70,6 @@ def test_a_backbone_and_a_data_set_of_your_own_train_a_classifier(config, projec
 
 
 def test_boxes_in_a_csv_become_a_coco_file(project, monkeypatch):
-    from PIL import Image
-
     (project / 'images').mkdir()
     for name in ('a.png', 'b.png'):
         Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(project / 'images' / name)
@@ -80,8 +79,15 @@ def test_boxes_in_a_csv_become_a_coco_file(project, monkeypatch):
         table.writerows([['b.png', 1, 2, 11, 22, 'dog'], ['a.png', 5, 5, 25.5, 35, 'cat']])
     monkeypatch.setattr(sys, 'argv', ['csv_to_coco.py', 'boxes.csv', 'images', 'train.json'])
     runpy.run_path('csv_to_coco.py', run_name='__main__')
-    coco = read_coco(find_coco('train.json:images,train.json:images')['train'])
-    assert coco.classes == ('cat', 'dog')
-    found = [annotation for annotations in coco.annotations.values() for annotation in annotations]
-    assert sorted(annotation['bbox'] for annotation in found) == [[1, 2, 10, 20], [5, 5, 20.5, 30]]
-    assert not coco.problems
+    content = json.loads((project / 'train.json').read_text())
+    assert [(image['file_name'], image['width'], image['height']) for image in content['images']] == [
+        ('a.png', 60, 40),
+        ('b.png', 60, 40),
+    ]
+    assert sorted(annotation['bbox'] for annotation in content['annotations']) == [[1, 2, 10, 20], [5, 5, 20.5, 30]]
+    argv = ['configs/det/cascade_convnext_a_coco.py', '--data', 'train.json:images,train.json:images']
+    run_verb('check_data', [*argv, '--json', 'check.json', '--workers', '1'])
+    checked = json.loads((project / 'check.json').read_text())
+    counts = {entry['name']: entry['train'] for entry in checked['classes']}
+    assert counts == {name: {'images': 1, 'annotations': 1} for name in ('cat', 'dog')}
+    assert not [finding for finding in checked['findings'] if 'annotation' in finding['what']]
