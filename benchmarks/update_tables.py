@@ -31,7 +31,7 @@ SIZES = {'tiny': 't', 'small': 's', 'base': 'b', 'large': 'l', 'xlarge': 'xl'}
 def published_by_size() -> str:
     """Each size's published results of all tasks, with the configs in the header."""
     lines = [
-        '| size | parameters | top-1, ImageNet-1k | top-1, ImageNet-22k then 1k | box / mask AP, COCO | mIoU, ADE20K |',
+        '| size | parameters | top-1, ImageNet-1k | top-1, 22k then 1k | box / mask AP, COCO | mIoU, ADE20K |',
         '| --- | --- | --- | --- | --- | --- |',
         '| | | `convnext_{size}` | `convnext_{size}_22k_to_1k_384` | `cascade_convnext_{size}_coco` | '
         '`upernet_convnext_{size}_ade20k` |',
