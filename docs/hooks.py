@@ -1,4 +1,4 @@
-"""Hooks of the documentation site: the command reference from the parsers, and Sphinx roles in docstrings.
+"""Hooks of the documentation site: what is printed from the code, and Sphinx roles in docstrings.
 
 mkdocs.yml names this file twice, as a hook of MkDocs and as an extension of griffe, which reads the docstrings.
 """
@@ -6,18 +6,23 @@ mkdocs.yml names this file twice, as a hook of MkDocs and as an extension of gri
 from __future__ import annotations
 
 import argparse
+import ast
 import re
+from pathlib import Path
 from typing import Any
 
 import griffe
 
-COMMANDS = '<!-- commands -->'  # is replaced by a section for each verb
+PACKAGE = Path(__file__).parents[1] / 'convnext_dense'
 ROLE = re.compile(r':(?:class|func|meth|mod|data|attr|exc|obj):`(~?)([\w.]+)`')
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the command reference in the place of its marker."""
-    return markdown.replace(COMMANDS, command_reference()) if COMMANDS in markdown else markdown
+    """Put what is printed from the code in the places of the markers."""
+    for marker, text in (('<!-- commands -->', command_reference), ('<!-- changes -->', changes_to_libraries)):
+        if marker in markdown:
+            markdown = markdown.replace(marker, text())
+    return markdown
 
 
 class SphinxRoles(griffe.Extension):
@@ -32,6 +37,15 @@ def _link(obj: griffe.Object, shortened: str, name: str) -> str:
     target = name if name.startswith('convnext_dense.') else f'{obj.module.path}.{name}'
     shown = name.rsplit('.', 1)[-1] if shortened else name
     return f'<autoref optional identifier="{target}"><code>{shown}</code></autoref>'
+
+
+def changes_to_libraries() -> str:
+    """The files of ``compat/`` with the first lines of their docstrings, as a table."""
+    lines = ['| file in `compat/` | change, and the versions that it is for |', '| --- | --- |']
+    for file in sorted((PACKAGE / 'compat').glob('[!_]*.py')):
+        docstring = ast.get_docstring(ast.parse(file.read_text())) or ''
+        lines.append(f'| `{file.name}` | {docstring.splitlines()[0]} |')
+    return '\n'.join(lines)
 
 
 def command_reference() -> str:

@@ -62,7 +62,7 @@ def check_verb(verb: str, arguments: list[str], page: Path) -> None:
     cfg = read(args.config)
     for key in getattr(args, 'cfg_options', None) or {}:
         parent = cfg
-        for part in key.split('.')[:-1]:
+        for part in key.partition('=')[0].split('.')[:-1]:
             parent = parent[part]
         assert isinstance(parent, dict), key
 

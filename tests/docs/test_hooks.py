@@ -1,4 +1,4 @@
-"""The command reference of the site, and the docstrings' Sphinx roles."""
+"""What the site prints from the code, and the Sphinx roles in docstrings."""
 
 import re
 import runpy
@@ -26,6 +26,13 @@ def test_the_reference_shows_pipes_inside_a_cell():
     rows = [line for line in train.splitlines() if line.startswith('| `')]
     assert rows
     assert all(re.sub(r'`[^`]*`|\\\|', '', row).count('|') == 3 for row in rows)
+
+
+def test_every_change_to_a_library_is_listed():
+    page = HOOKS['on_page_markdown']('# Architecture\n\n<!-- changes -->\n')
+    rows = dict(re.findall(r'^\| `(\w+\.py)` \| (.+) \|$', page, re.MULTILINE))
+    assert set(rows) == {path.name for path in (ROOT / 'convnext_dense' / 'compat').glob('[!_]*.py')}
+    assert all(change.endswith('.') for change in rows.values())
 
 
 @pytest.mark.parametrize(
