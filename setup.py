@@ -1,7 +1,6 @@
 """Packaging.
 
-The dependencies come from requirements/, the version from the package; the configs travel in the wheel, and the .pth
-file that lets stock mmdet and mmseg tools find mmcv's ops.
+The dependencies come from requirements/, the version from the package; the configs travel in the wheel.
 """
 
 import re
@@ -24,11 +23,8 @@ def version():
     return re.search(r"^__version__ = '([^']+)'", text, re.MULTILINE).group(1)
 
 
-class BuildWithExtraFiles(build_py):
-    """Put configs/ into the wheel as convnext_dense/configs/, and convnext_dense.pth beside the package.
-
-    An editable installation reads the configs in place, and `make install` copies the .pth file.
-    """
+class BuildWithConfigs(build_py):
+    """Put configs/ into the wheel as convnext_dense/configs/; an editable installation reads them in place."""
 
     def run(self):
         super().run()
@@ -36,21 +32,18 @@ class BuildWithExtraFiles(build_py):
             return
         target = Path(self.build_lib) / 'convnext_dense' / 'configs'
         shutil.rmtree(target, ignore_errors=True)  # a config deleted since the last build stays deleted
-        for source, copy in self.extra_files():
+        for source, copy in self.configs():
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
 
     def get_outputs(self, include_bytecode=1):
-        copies = [] if self.editable_mode else [str(copy) for _, copy in self.extra_files()]
+        copies = [] if self.editable_mode else [str(copy) for _, copy in self.configs()]
         return super().get_outputs(include_bytecode) + copies
 
-    def extra_files(self):
+    def configs(self):
         build = Path(self.build_lib)
         configs = sorted((ROOT / 'configs').rglob('*.py'))
-        return [
-            *((path, build / 'convnext_dense' / path.relative_to(ROOT)) for path in configs),
-            (ROOT / 'convnext_dense.pth', build / 'convnext_dense.pth'),
-        ]
+        return [(path, build / 'convnext_dense' / path.relative_to(ROOT)) for path in configs]
 
 
 readme = ROOT / 'README.md'
@@ -63,10 +56,9 @@ setup(
     license='Apache-2.0',
     license_files=['LICENSE'],
     python_requires='>=3.10,<3.14',
-    py_modules=['convnext_dense_startup'],
     packages=find_packages(include=['convnext_dense', 'convnext_dense.*', 'convnext_dense_doctor']),
     install_requires=requirements('runtime'),
     extras_require={'optional': requirements('optional'), 'dev': requirements('dev')},
     entry_points={'console_scripts': ['convnext-dense = convnext_dense_doctor:console']},
-    cmdclass={'build_py': BuildWithExtraFiles},
+    cmdclass={'build_py': BuildWithConfigs},
 )

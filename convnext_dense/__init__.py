@@ -19,6 +19,9 @@ __all__ = ['ConvNeXt', '__version__', 'load']
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
+        from .compat.mmengine_adafactor import defer_adafactor
+
+        defer_adafactor()
         return getattr(import_module(f'.{_HOMES[name]}', __name__), name)
     try:
         return import_module(f'.{name}', __name__)

@@ -29,7 +29,11 @@ from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import VISBACKENDS as ROOT_VISBACKENDS
 from mmengine.registry import Registry
 
+from .compat.mmdet_placeholders import replace_placeholders
+
 SCOPE = 'convnext_dense'
+
+replace_placeholders()  # whoever wants one of our parts may have imported mmdet before us
 
 
 def _child(name: str, parent: Registry, *modules: str) -> Registry:

@@ -1,14 +1,14 @@
-"""Look for what is wrong with an installation or a machine, and say what helps.
+"""Check an installation and a machine, and print what helps against each problem.
 
-doctor           what was found, each problem with its fix
-doctor --json    for programs
+doctor           print the findings, each problem with its fix
+doctor --json    print them for programs
 
-It looks at versions, at packages that do not belong together or overwrite each other, at what cannot be imported and
-why, at where mmcv's ops come from and whether they are right, at the GPU, memory, and folders to write to. The exit
-code is 1 if there are problems.
+It checks versions, packages that do not belong together or overwrite each other, failing imports and their causes,
+mmcv's ops and their results, the GPU, cores and their load, memory, and folders to write to. The exit code is 1 if
+there are problems.
 
-It lies beside the package and imports the standard library alone: it is for machines where the package, torch or mmcv
-cannot be imported. What it tries out, it tries out in a process of its own.
+It works on machines where the package, torch or mmcv cannot be imported: it uses the standard library alone, and
+imports other packages in a process of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .findings import PROBLEM, WARNING, Finding
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--json', action='store_true', help='print what was found as JSON')
+    parser.add_argument('--json', action='store_true', help='print the findings as JSON')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     findings: list[Finding] = []
     for look in (packages.look, imports.look, machine.look):
         if look is imports.look and sys.stderr.isatty():
-            print('importing everything, which may take a minute ...', file=sys.stderr)
+            print('importing all packages, which may take a minute ...', file=sys.stderr)
         for finding in look():
             findings.append(finding)
             if not args.json:
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None, prog: str = 'tools/doctor.py') -> in
 
 
 def console() -> int:
-    """The command ``convnext-dense``: every verb but this one needs the package."""
+    """Run the command ``convnext-dense``; its verb ``doctor`` works without the package."""
     if sys.argv[1:2] == ['doctor']:
         return main(sys.argv[2:], 'convnext-dense doctor')
     try:

@@ -1,4 +1,4 @@
-"""What the doctor says."""
+"""Results of the doctor's checks."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ OK, WARNING, PROBLEM = 'ok', 'warning', 'problem'
 
 
 class Finding(NamedTuple):
-    """Something that was looked at."""
+    """Result of one check."""
 
     check: str
-    """What was looked at, such as ``'imports'``."""
+    """Name of the check, such as ``'imports'``."""
     level: str
-    """``'ok'``; ``'warning'``: it may do harm; ``'problem'``: it does."""
+    """``'ok'``, ``'warning'`` for what may do harm, or ``'problem'`` for what does."""
     what: str
     fix: Optional[str] = None  # noqa: UP045 - Python 3.9 shall be told that it is too old
-    """A command, or what to do."""
+    """Command, or advice, that helps."""
 
     def __str__(self) -> str:
         return f'{self.level:<9}{self.what}' + (f'\n{"":<9}fix: {self.fix}' if self.fix else '')

@@ -1,4 +1,4 @@
-"""What can be imported, why something can't, and what torch and mmcv's ops say when they are used."""
+"""Checks by use: imports of all that a training needs, with the cause of failures, mmcv's ops, and the GPU."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from . import probe
 from .findings import OK, PROBLEM, WARNING, Finding
 from .packages import TWINS, distribution_of, normalized, pair, requirement_of, requirements, versions
 
-# What a training imports, each after what it builds on.
+# Modules that a training imports, each after those it depends on.
 MODULES = (
     *('numpy', 'PIL', 'cv2', 'torch', 'torchvision', 'timm', 'pycocotools', 'mmengine', 'mmcv', 'convnext_dense'),
     *('mmdet', 'mmseg', 'mmdet.models', 'mmseg.models', 'convnext_dense.models.detector'),
     'convnext_dense.models.segmentor',
 )
+# What figures need, after a training: tried if it is installed.
+LATER = ('matplotlib',)
 # Packages that mmdet and mmseg import where they are installed, and that nothing here needs.
 OPTIONAL = ('mmpretrain', 'mmcls', 'transformers', 'apex', 'xformers', 'flash_attn')
 PATIENCE = 600  # seconds for all of it
@@ -33,10 +35,10 @@ NO_OPS = 'pip install --force-reinstall --no-deps --no-cache-dir onedl-mmcv, whi
 
 
 def look() -> Iterator[Finding]:
-    """Imports, ops, GPU."""
+    """Check the imports, the ops and the GPU."""
     modules, facts = try_out()
     broken = [name for name, module in modules.items() if module['error']]
-    # what is not installed was said already
+    # packages.look has reported what is not installed
     absent = {distribution_of(line) for line in requirements()} - versions().keys()
     blamed: set[str] = set()
     said: set[str] = set()
@@ -62,9 +64,13 @@ def look() -> Iterator[Finding]:
 
 
 def try_out() -> tuple[dict[str, dict[str, Any]], dict[str, Any] | None]:
-    """What the probe says of each module, and of torch and the ops; a module that ends the process is passed over."""
+    """Run the probe, again without the module if one ends its process.
+
+    Returns:
+        The probe's result of each module, and of torch and the ops; None if it did not get that far.
+    """
     modules: dict[str, dict[str, Any]] = {}
-    left = [*MODULES, probe.FACTS]
+    left = [*MODULES, *(name for name in LATER if find_spec(name)), probe.FACTS]
     while left:
         said, end = _probe(left)
         begun = None
@@ -89,7 +95,7 @@ def try_out() -> tuple[dict[str, dict[str, Any]], dict[str, Any] | None]:
 
 
 def _probe(names: list[str]) -> tuple[list[dict[str, Any]], str]:
-    """What one process says, and how it ended."""
+    """Run the probe once, and return its results and how it ended."""
     command = [sys.executable, '-W', 'ignore', str(Path(probe.__file__)), *names]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE)
@@ -103,7 +109,7 @@ def _probe(names: list[str]) -> tuple[list[dict[str, Any]], str]:
 
 
 def culprit_of(name: str, error: dict[str, Any], blamed: set[str]) -> str:
-    """The module that is to blame for a failed import: one blamed before, or the last that it went through."""
+    """Return the module to blame for a failed import: one blamed before, or the last that the error came through."""
     own = name.partition('.')[0]
     trail = [
         m
@@ -160,7 +166,7 @@ def _explained(name: str, culprit: str, error: dict[str, Any]) -> Finding:
 
 
 def _distribution(module: str) -> str:
-    """The distribution that this project takes a module from."""
+    """Return the distribution from which this project takes a module."""
     return TWINS[module][0] if module in TWINS else normalized(module)
 
 
@@ -205,7 +211,7 @@ def _gpu(facts: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _driver() -> tuple[bool, str]:
-    """Whether there is an NVIDIA GPU, and its driver's version."""
+    """Return whether there is an NVIDIA GPU, and the version of its driver."""
     try:
         command = ['nvidia-smi', '--query-gpu=driver_version', '--format=csv,noheader']
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)

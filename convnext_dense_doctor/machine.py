@@ -1,4 +1,4 @@
-"""What the machine gives: memory, cores, folders to write to."""
+"""Checks of the machine: cores and who uses them, memory, folders to write to."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,11 +17,15 @@ BATCH = 128 * 3 * 224 * 224 * 4  # bytes of the largest batch of the recipes, Im
 AHEAD = 2  # batches that each loader worker keeps ready
 MOST_WORKERS = 10  # of the recipes
 LEAST_MEMORY, LEAST_DISK = 4, 2  # GB: the tiny model on the sample takes about half
+CPU_TIMES = Path('/proc/stat')
+WATCHED = 0.3  # seconds, in which this process sleeps
+BUSY = 0.5  # cores that other processes may use before it is worth a warning
 
 
 def look() -> Iterator[Finding]:
-    """Cores and memory, shared memory, folders."""
+    """Check the cores, memory, shared memory and folders."""
     yield from _cores()
+    yield from _load()
     yield from _shared_memory()
     yield from _folders()
 
@@ -47,8 +52,39 @@ def _cores() -> Iterator[Finding]:
             yield Finding('memory', OK, said)
 
 
+def _load() -> Iterator[Finding]:
+    """Check whether other processes use the cores: torch's threads then wait for each other."""
+    count, busy = cores(), _busy_cores()
+    average = os.getloadavg()[0] if hasattr(os, 'getloadavg') else 0.0
+    said = f'load average {average:.1f}' + ('' if busy is None else f', other processes use {busy:.1f} cores now')
+    if average <= count and (busy or 0.0) < BUSY:
+        yield Finding('load', OK, said)
+        return
+    left = max(1, round(count - max(busy or 0.0, average - count)))
+    what = f'{said}: beside busy processes a training step can take ten times as long, since its threads wait'
+    fix = f'end them, or export OMP_NUM_THREADS={left}, or export OMP_WAIT_POLICY=passive'
+    yield Finding('load', WARNING, what, fix)
+
+
+def _busy_cores() -> float | None:
+    """Measure how many cores are in use while this process sleeps; None where the system does not tell."""
+    try:
+        before = _cpu_times()
+        time.sleep(WATCHED)
+        passed = [after - earlier for after, earlier in zip(_cpu_times(), before)]  # noqa: B905 - Python 3.9 runs this
+    except (OSError, ValueError, IndexError):
+        return None
+    total, idle = sum(passed), passed[3] + passed[4]
+    return (os.cpu_count() or 1) * (1 - idle / total) if total else None
+
+
+def _cpu_times() -> list[int]:
+    """Return the ticks of all cores together: user, nice, system, idle, waiting for disks, interrupts, stolen."""
+    return [int(ticks) for ticks in CPU_TIMES.read_text().splitlines()[0].split()[1:9]]
+
+
 def _memory() -> tuple[float, float] | None:
-    """Total and free, in GB: what the machine has, or the container may use."""
+    """Return total and free memory in GB, of the machine or within the limit of the container."""
     try:
         lines = dict(line.split(':') for line in Path('/proc/meminfo').read_text().splitlines())
         total, free = (int(lines[key].split()[0]) * 1024 / 1e9 for key in ('MemTotal', 'MemAvailable'))
@@ -67,7 +103,7 @@ def _memory() -> tuple[float, float] | None:
 
 
 def _shared_memory() -> Iterator[Finding]:
-    """Loader workers hand over their batches in it; without room they die of a bus error."""
+    """Check the shared memory, through which loader workers pass batches; without room they die of a bus error."""
     if not SHARED.is_dir():
         return
     usage = shutil.disk_usage(SHARED)
@@ -106,7 +142,7 @@ def _folders() -> Iterator[Finding]:
 
 
 def _cache_folder() -> Path | None:
-    """As the package says, from the one of its modules that needs no other."""
+    """Ask the package for its cache folder, by a module that needs no other."""
     package = importlib.util.find_spec('convnext_dense')
     for folder in package.submodule_search_locations or () if package else ():
         spec = importlib.util.spec_from_file_location('cache', Path(folder) / 'io' / 'cache.py')

@@ -1,7 +1,8 @@
-"""What is installed, by what the packages say of themselves: nothing is imported."""
+"""Checks of the installed packages by their metadata; none of them is imported."""
 
 from __future__ import annotations
 
+import functools
 import platform
 import re
 import sys
@@ -29,7 +30,7 @@ TWINS = {
 
 
 def look() -> Iterator[Finding]:
-    """Python, versions, pairs and twins."""
+    """Check Python, the versions, torch with torchvision, and packages that overwrite each other."""
     yield _python()
     installed = versions()
     yield from _required(installed)
@@ -37,8 +38,9 @@ def look() -> Iterator[Finding]:
     yield from _twins(installed)
 
 
+@functools.cache
 def versions() -> dict[str, str]:
-    """The version of each distribution that can be found, by its normalized name."""
+    """Return the version of each installed distribution by its normalized name."""
     found: dict[str, str] = {}
     for distribution in metadata.distributions():
         name = distribution.metadata['Name']
@@ -51,8 +53,9 @@ def normalized(name: str) -> str:
     return re.sub(r'[-_.]+', '-', name).lower()
 
 
+@functools.cache
 def requirements() -> list[str]:
-    """What this project asks for, as in ``torch>=2.6,<2.16``; of the installed package, or else of the clone."""
+    """Return the project's requirements, such as ``torch>=2.6,<2.16``, of the installed package or else the clone."""
     try:
         lines = [line for line in metadata.requires(OURS) or [] if ';' not in line]
     except metadata.PackageNotFoundError:
@@ -64,7 +67,7 @@ def requirements() -> list[str]:
 
 
 def requirement_of(name: str) -> str:
-    """The line that asks for a distribution, to be installed by; the name alone if none does."""
+    """Return the requirement of a distribution, as pip takes it; the name alone if there is none."""
     return next((f"'{line}'" for line in requirements() if distribution_of(line) == name), name)
 
 
@@ -104,7 +107,7 @@ def _required(installed: dict[str, str]) -> Iterator[Finding]:
 
 
 def distribution_of(requirement: str) -> str:
-    """The normalized name in ``torch>=2.6,<2.16``."""
+    """Return the normalized name in a requirement such as ``torch>=2.6,<2.16``."""
     return normalized(re.split(r'[^\w.-]', requirement)[0])
 
 
@@ -126,7 +129,7 @@ def _holds(version: str, sign: str, bound: str) -> bool:
 
 
 def release(version: str) -> list[int]:
-    """``[2, 11, 0]`` of ``2.11.0+cu130``."""
+    """Return the numbers of a version: ``[2, 11, 0]`` for ``2.11.0+cu130``."""
     numbers = re.match(r'\d+(\.\d+)*', version)
     return [int(number) for number in numbers[0].split('.')] if numbers else []
 
@@ -135,7 +138,7 @@ def release(version: str) -> list[int]:
 
 
 def pair(installed: dict[str, str]) -> Iterator[Finding]:
-    """torchvision is compiled for one torch, which its requirements name, and for one kind of device."""
+    """Check that torchvision is compiled for this torch, which its requirements name, and for the same devices."""
     torch, vision = installed.get('torch'), installed.get('torchvision')
     if torch is None or vision is None:
         return  # said already
@@ -172,12 +175,12 @@ def _both() -> str:
 
 
 def partners(minor: int) -> list[int]:
-    """The torchvision 0.N of torch 2.minor: 0.21 of 2.6, one more each time; 2.15 came with 0.29 too."""
+    """Return the N of the torchvision 0.N that belong to torch 2.minor: 21 for 6, and so on; 2.15 has 0.29, too."""
     return [29, 30] if minor == 15 else [minor + 15]
 
 
 def build(name: str) -> str | None:
-    """The version as the files say it, such as ``2.11.0+cu130``: the installer knows no device."""
+    """Read the version with the kind of device, such as ``2.11.0+cu130``, which the metadata lacks, from the files."""
     try:
         spec = find_spec(name)
         file = Path(spec.origin).with_name('version.py') if spec and spec.origin else None
@@ -196,7 +199,7 @@ def _is_torch(line: str) -> bool:
 
 
 def _twins(installed: dict[str, str]) -> Iterator[Finding]:
-    """Distributions that have written over each other's files."""
+    """Find distributions that have overwritten each other's files."""
     named = metadata.packages_distributions() if sys.version_info >= (3, 10) else {}
     for module, group in TWINS.items():
         names = [name for name in group if name in installed]

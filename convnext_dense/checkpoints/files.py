@@ -10,7 +10,7 @@ import torch
 
 from ..errors import UserError
 from ..io.files import durable_write
-from ..weights.fetch import locate
+from ..weights.fetch import fetch_weights
 from . import disk, manifest
 from .content import Checkpoint
 
@@ -81,12 +81,12 @@ def check_newest(path: str | Path, work_dir: str | Path) -> None:
 
 
 def find(source: str | Path) -> Path:
-    """Find the file of a checkpoint: the newest in a work dir, else the one that ``weights.fetch.locate`` finds.
+    """Find the file of a checkpoint: the newest in a work dir, else the one that :func:`fetch_weights` returns.
 
     Raises:
         UserError: if there is none, or the manifest beside it says that it is damaged.
     """
-    path = locate(source)
+    path = fetch_weights(source)
     if path.is_dir():
         return find_newest(path)
     manifest.check(path)

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Sequence
 from types import ModuleType, TracebackType
 
+from ..compat.mmengine_adafactor import defer_adafactor
 from ..errors import Stopped, UserError
 from ..version import __version__
 from .arguments import parse_options
@@ -34,6 +35,7 @@ VERBS = {
     'flops': 'count parameters, MACs and activations, and compare them with the published ones',
     'benchmark': 'measure speed and memory beside other libraries',
     'roadmap': 'show, train and draw the steps from ResNet to ConvNeXt',
+    'run-stock': 'run a script of mmdet or mmseg on our configs',
     'doctor': 'check the installation and the machine',
 }
 
@@ -137,6 +139,7 @@ def _run(verb: str, argv: list[str]) -> int:
     if check is not None:
         check(args)
     # from here on all is imported that the verb works with
+    defer_adafactor()
     if hasattr(args, 'cfg_options'):
         args.cfg_options = parse_options(args.cfg_options)
     return _module('commands', verb).run(args) or 0

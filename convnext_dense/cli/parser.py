@@ -68,11 +68,17 @@ class Parser(argparse.ArgumentParser):
         if not {'-h', '--help'} & set(argv):
             self._check_flags(argv)
         # flags may stand between positional arguments, also where the first of those may be left out
-        parse = self.parse_known_args if '--' in argv else self.parse_known_intermixed_args
+        ordered = '--' in argv or self._passes_arguments_on
+        parse = self.parse_known_args if ordered else self.parse_known_intermixed_args
         parsed, unknown = parse(argv, namespace)
         if unknown:
             self.error(self._unexpected(unknown[0]))
         return parsed
+
+    @property
+    def _passes_arguments_on(self) -> bool:
+        """Whether all that follows the first positional argument is for another program."""
+        return any(action.nargs == argparse.REMAINDER for action in self._actions)
 
     def error(self, message: str) -> NoReturn:
         missing = message.removeprefix('the following arguments are required: ')
@@ -91,6 +97,8 @@ class Parser(argparse.ArgumentParser):
                 return
             flag, has_value, value = argument.partition('=')
             if not argument.startswith('-') or argument == '-' or NUMBER.fullmatch(argument):
+                if self._passes_arguments_on:
+                    return
                 continue
             if flag not in self._option_string_actions:
                 if not has_value and place + 1 < len(argv) and not argv[place + 1].startswith('-'):

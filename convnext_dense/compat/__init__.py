@@ -1,0 +1,20 @@
+"""Changes to other libraries: one file each, with the reason, the version, and when the change is made.
+
+=================================== ============== =================================================================
+File                                Library        Change, and when
+=================================== ============== =================================================================
+:mod:`.mmdet_imports`               mmdet, mmseg   Imported without libraries that nothing here uses and without
+                                                   notes on standard output; by ``models/detector.py``,
+                                                   ``models/segmentor.py``
+:mod:`.mmdet_mask_warning`          mmdet          No warning for each batch of masks; when our RoIExtractor is built
+:mod:`.mmdet_placeholders`          mmdet          Ops it found missing are given to it; with ``registry.py``
+:mod:`.mmengine_adafactor`          mmengine       No import of transformers until Adafactor is wanted; by the
+                                                   commands, and by ``convnext_dense.load``
+:mod:`.mmengine_checkpoint_loader`  mmengine       Checkpoints are read without unpickling; before a model is built
+:mod:`.mmseg_loss_advice`           mmseg          No advice about the loss; while a model is built
+:mod:`.timm_augment`                timm           Faster functions in a transform that was just built
+=================================== ============== =================================================================
+
+Importing :mod:`convnext_dense` makes none of these changes. Each has a test in ``tests/compat`` that fails when the
+library no longer needs it. mmcv's compiled ops, for which torchvision stands in, are in :mod:`convnext_dense.ops`.
+"""

@@ -9,9 +9,12 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from ..compat.checkpoint_loader import load_safely
+from ..compat.mmengine_checkpoint_loader import read_checkpoints_with
+from ..compat.mmseg_loss_advice import without_loss_advice
 from ..errors import UserError
 from ..registry import MODELS
+from ..weights.fetch import fetch_weights
+from ..weights.reader import read_checkpoint
 
 
 @contextmanager
@@ -30,12 +33,17 @@ def config_errors(part: str) -> Iterator[None]:
         raise UserError(f"the config's {part} can't be built: {' '.join(message.split())}") from error
 
 
+def read_checkpoints_safely() -> None:
+    """Have mmengine read the checkpoints that parts of a model name in ``init_cfg`` without running code in them."""
+    read_checkpoints_with(lambda source: read_checkpoint(fetch_weights(source)))
+
+
 def build_model(cfg: Config) -> nn.Module:
     """Build the config's model without a runner; several of different tasks may be built in one process.
 
     Raises:
         UserError: if it can't be built.
     """
-    load_safely()
-    with config_errors('model'), DefaultScope.overwrite_default_scope(cfg.default_scope):
+    read_checkpoints_safely()
+    with config_errors('model'), without_loss_advice(), DefaultScope.overwrite_default_scope(cfg.default_scope):
         return MODELS.build(cfg.model)

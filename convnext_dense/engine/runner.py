@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import logging
 from functools import cached_property, partial
@@ -22,14 +23,14 @@ from ..checkpoints import disk, lock, manifest
 from ..checkpoints import files as checkpoints
 from ..checkpoints.content import Meta
 from ..compat import mmengine_internals as internals
-from ..compat.checkpoint_loader import load_safely
+from ..compat.mmseg_loss_advice import without_loss_advice
 from ..errors import Stopped
 from ..io.files import ensure_writable_folder
 from ..models.compiling import compile_backbone
 from ..registry import RUNNERS
-from ..weights.loading import has_average, load_pretrained, load_whole, read_checkpoint, weights_in
+from ..weights.loading import extract_weights, has_ema_weights, load_full_model, load_pretrained, read_checkpoint
 from . import environment, state
-from .building import config_errors
+from .building import config_errors, read_checkpoints_safely
 from .schedule import fit_schedule
 from .signals import leave_signals_to_parent
 from .train_loop import TrainLoop
@@ -48,12 +49,14 @@ class Runner(mmengine.runner.Runner):
 
     Beyond mmengine's keys a config may have ``pretrained``, the checkpoint or official weights that training starts
     from, and ``pretrained_weights``, ``'raw'`` or ``'ema'``; ``compile_backbone``, to have it compiled by torch.
-    ``resume`` may be ``'auto'``: resume where there is a checkpoint, else start. A default hook that is None is left
-    out.
+    ``resume`` may be ``'auto'``: resume where there is a checkpoint, else start. ``trust_pickle`` allows the file of
+    ``pretrained``, ``load_from`` or ``resume``, and no other, to run code when it is read; it is not kept in the run's
+    config. A default hook that is None is left out.
     """
 
     def __init__(self, model: nn.Module | dict, work_dir: str, **kwargs: object) -> None:
-        load_safely()
+        read_checkpoints_safely()
+        self._trust_pickle = _pop_trust(kwargs)
         ensure_writable_folder(work_dir)
         # mmengine keeps loggers and the like by name: two runs of one process must not share theirs
         kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or Path(work_dir).name}-{next(_RUN_NUMBERS)}'
@@ -114,7 +117,7 @@ class Runner(mmengine.runner.Runner):
     # -- building
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
-        with config_errors('model'):
+        with config_errors('model'), without_loss_advice():
             built: nn.Module = super().build_model(model)
         if self.cfg.get('compile_backbone'):
             compile_backbone(built.module if isinstance(built, BaseTTAModel) else built)
@@ -245,7 +248,9 @@ class Runner(mmengine.runner.Runner):
             classes = getattr(self.train_dataloader.dataset, 'metainfo', {}).get('classes')
             weights = self.cfg.get('pretrained_weights', 'raw')
             manifest.check(self.cfg.pretrained)
-            self.logger.info(load_pretrained(self.bare_model, self.cfg.pretrained, weights, classes))
+            self.logger.info(
+                load_pretrained(self.bare_model, self.cfg.pretrained, weights, classes, self._trust_pickle)
+            )
             internals.set_loaded(self)
         else:
             super().load_or_resume()
@@ -259,12 +264,12 @@ class Runner(mmengine.runner.Runner):
             UserError: if they don't, or the file is damaged.
         """
         manifest.check(filename)
-        content = read_checkpoint(filename)
-        weights = weights_in(content, filename)
+        content = read_checkpoint(filename, self._trust_pickle)
+        weights = extract_weights(content, filename)
         state.check_same_classes(self, filename, weights.classes)
-        load_whole(self.bare_model, weights)
-        if has_average(content):
-            content['ema_state_dict'] = weights_in(content, filename, 'ema').state
+        load_full_model(self.bare_model, weights)
+        if has_ema_weights(content):
+            content['ema_state_dict'] = extract_weights(content, filename, 'ema').state
         self.call_hook('after_load_checkpoint', checkpoint=content)
         internals.set_loaded(self)
         self.logger.info(f'loaded {filename}')
@@ -284,3 +289,12 @@ class Runner(mmengine.runner.Runner):
                 or optimizer now.
         """
         state.restore(self, filename, self.load_checkpoint(filename))
+
+
+def _pop_trust(arguments: dict[str, Any]) -> bool:
+    """Return the config's ``trust_pickle``, and take it out of the config that the run keeps, a copy."""
+    cfg = arguments.get('cfg') or {}
+    if 'trust_pickle' not in cfg:
+        return False
+    arguments['cfg'] = copy.deepcopy(cfg)
+    return bool(arguments['cfg'].pop('trust_pickle'))

@@ -29,7 +29,7 @@ from ..io.images import read_rgb, upright_rgb
 from ..results import Result
 from ..results.drawing import palette
 from ..tasks import ClassInfo, PreparedImage, count_classes_in, set_classes, task_of
-from ..weights.loading import dataset_meta, load_whole, read_checkpoint, weights_in
+from ..weights.loading import dataset_meta, extract_weights, load_full_model, read_checkpoint
 
 ImageLike = str | Path | np.ndarray | Image.Image
 
@@ -41,6 +41,7 @@ def load(
     device: str | torch.device | None = None,
     data: Literal['sample'] | None = None,
     options: dict | None = None,
+    trust_pickle: bool = False,
 ) -> Predictor:
     """Load a classifier, detector or segmentor.
 
@@ -50,11 +51,12 @@ def load(
         config: the config that the checkpoint was trained with, which also says how images are prepared. Or, without
             ``checkpoint``, the work dir of a run or a checkpoint in it: the config is the one that the run saved.
         checkpoint: a path, a URL or a name, as ``--pretrained`` takes them, or a work dir for its newest; it can't run
-            code.
+            code unless it is trusted.
         weights: ``'raw'``, or ``'ema'`` for their moving average.
         device: None for the GPU where there is one.
         data: ``'sample'`` for a model that was trained with ``--data sample``.
         options: changes to the config, ``{'a.b': value}``.
+        trust_pickle: allow the checkpoint to run code, if it can't be read otherwise.
 
     Raises:
         UserError: if config or checkpoint can't be read, or don't fit each other.
@@ -63,11 +65,15 @@ def load(
     if checkpoint is None:
         config, checkpoint = find_run_config(config), config
     cfg = read_config(str(config), options, data, needs_data=False)
-    return build_predictor(cfg, checkpoints.find(checkpoint), weights, chosen)
+    return build_predictor(cfg, checkpoints.find(checkpoint), weights, chosen, trust_pickle)
 
 
 def build_predictor(
-    cfg: Config, checkpoint: Path, weights: Literal['raw', 'ema'] = 'raw', device: torch.device | str = 'cpu'
+    cfg: Config,
+    checkpoint: Path,
+    weights: Literal['raw', 'ema'] = 'raw',
+    device: torch.device | str = 'cpu',
+    trust_pickle: bool = False,
 ) -> Predictor:
     """Build the model of a config with the weights and the classes of a checkpoint.
 
@@ -76,20 +82,21 @@ def build_predictor(
         checkpoint: the checkpoint's file.
         weights: ``'raw'``, or ``'ema'`` for their moving average.
         device: the device of the model.
+        trust_pickle: allow the checkpoint to run code, if it can't be read otherwise.
 
     Raises:
         UserError: if the checkpoint can't be read, or does not fit the config.
     """
     task = task_of(cfg)
-    content = read_checkpoint(checkpoint)
-    found = weights_in(content, checkpoint, weights)
+    content = read_checkpoint(checkpoint, trust_pickle)
+    found = extract_weights(content, checkpoint, weights)
     meta = dataset_meta(content)
     count = count_classes_in(found.state, task, checkpoint)
     names = [str(name) for name in found.classes or [f'class_{k}' for k in range(count)]]
     set_classes(cfg, len(names))
     task.prepare_config(cfg)
     model = revert_sync_batchnorm(build_model(cfg))
-    load_whole(model, found)
+    load_full_model(model, found)
     colors: Any = meta.get('palette')
     if np.shape(colors) != (len(names), 3):  # absent, or 'random', as some data sets have it
         colors = palette(len(names))

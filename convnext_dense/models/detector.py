@@ -1,53 +1,65 @@
-"""What the detectors need beyond mmdet's parts."""
+"""Parts of detectors beside mmdet's own: RoI features in float32, and test-time augmentation."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
 from collections.abc import Sequence
-
-with contextlib.redirect_stdout(io.StringIO()):  # it says, twice, that a package which it can do without is absent
-    import mmdet.datasets  # noqa: F401
+from typing import Any
 
 import torch
 from mmcv.ops import batched_nms
-from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
-from mmdet.structures import DetDataSample
 from mmengine.model import BaseTTAModel
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ..compat.mmdet_imports import light_imports
+from ..compat.mmdet_mask_warning import silence_mask_warning
 from ..errors import UserError
 from ..registry import MODELS
 
-warnings.filterwarnings('ignore', message='To copy construct from a tensor')  # mmdet does, where it pastes masks
+with light_imports():
+    import mmdet.datasets  # noqa: F401 - registers data sets and transforms, as the next does models
+    from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+    from mmdet.structures import DetDataSample
 
 
 @MODELS.register_module()
 class RoIExtractor(SingleRoIExtractor):
-    """mmdet's, in float32 whatever the precision of the features; for the heads' convolutions in ``channels_last``.
+    """mmdet's ``SingleRoIExtractor``, computed in float32 whatever the precision of the features.
 
     mmdet rounds the boxes to the features' type. In float16 their corners, up to 1333 pixels, come in steps of 1, in
     bfloat16 in steps of 8, which moves the crops that the heads are trained on.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        silence_mask_warning()
+
     def forward(self, feats: Sequence[Tensor], rois: Tensor, roi_scale_factor: float | None = None) -> Tensor:
+        """Pool the features of regions.
+
+        Args:
+            feats: one (N, C, H, W) for each level, the finest first.
+            rois: (K, 5), image index and x1 y1 x2 y2 in pixels of the image.
+            roi_scale_factor: enlarges the regions.
+
+        Returns:
+            (K, C, *output size) in the type of the features, in ``channels_last`` for the heads' convolutions.
+        """
         pooled = super().forward(tuple(feat.float() for feat in feats), rois.float(), roi_scale_factor)
         return pooled.to(feats[0].dtype, memory_format=torch.channels_last)
 
 
 @MODELS.register_module()
 class DetectorTTA(BaseTTAModel):
-    """Merges the predictions for several views of each image: all boxes together go through one more NMS.
+    """Test-time augmentation of a detector: the boxes of all views of an image go through one more NMS.
 
     A mask goes with its box. Boxes and masks come at the image's original size; those of a flipped view are flipped
     back.
 
     Args:
-        module: the detector.
-        nms: as in the detector's ``test_cfg.rcnn``.
-        max_per_img: how many instances stay for each image.
+        module: config of the detector.
+        nms: config of the NMS, as in the detector's ``test_cfg.rcnn``.
+        max_per_img: the highest number of instances that is kept for an image.
     """
 
     def __init__(self, module: dict, nms: dict, max_per_img: int) -> None:
@@ -56,13 +68,18 @@ class DetectorTTA(BaseTTAModel):
         self.max_per_img = max_per_img
 
     def test_step(self, data: dict) -> list[DetDataSample]:
+        """Predict for a batch of views: ``inputs`` and ``data_samples`` have one list for each view.
+
+        Raises:
+            UserError: if a view is flipped in another direction than horizontally.
+        """
         predictions = []
         for inputs, samples in zip(data['inputs'], data['data_samples'], strict=True):
             flips = [sample.flip_direction for sample in samples]
-            for sample in samples:  # mmdet would turn masks back by itself, and fails at it
+            for sample in samples:  # mmdet would flip masks back by itself, and fails at it
                 sample.set_metainfo(dict(flip=False, flip_direction=None))
             found = self.module.test_step(dict(inputs=inputs, data_samples=samples))
-            predictions.append([_upright(sample, flip) for sample, flip in zip(found, flips, strict=True)])
+            predictions.append([_flip_back(sample, flip) for sample, flip in zip(found, flips, strict=True)])
         return self.merge_preds(list(zip(*predictions, strict=True)))
 
     def merge_preds(self, data_samples_list: Sequence[Sequence[DetDataSample]]) -> list[DetDataSample]:
@@ -78,8 +95,8 @@ class DetectorTTA(BaseTTAModel):
         return merged
 
 
-def _upright(view: DetDataSample, flip: str | None) -> DetDataSample:
-    """A view's instances in the image as it is, with no flip."""
+def _flip_back(view: DetDataSample, flip: str | None) -> DetDataSample:
+    """Give a flipped view's instances the coordinates of the image that is not flipped."""
     if flip is None:
         return view
     if flip != 'horizontal':

@@ -1,47 +1,44 @@
-"""What the segmentors need beyond mmseg's parts."""
+"""Parts of segmentors beside mmseg's own: prediction in little memory, UPerHead, and test-time augmentation."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
-
-with contextlib.redirect_stdout(io.StringIO()):  # it says, twice, that a package which it can do without is absent
-    import mmseg.datasets  # noqa: F401
 
 import torch
 from mmengine.logging import MMLogger
 from mmengine.structures import PixelData
-from mmseg.models.decode_heads import uper_head
-from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from mmseg.models.segmentors import EncoderDecoder, SegTTAModel
-from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from ..compat.mmdet_imports import light_imports
 from ..errors import UserError
 from ..registry import MODELS
 from .label_map import Window, label_map
 from .memory_format import format_for_heads
 
-# The recipe's own choice: ignored pixels count in the mean of the loss.
-warnings.filterwarnings('ignore', message='Default ``avg_non_ignore`` is False')
+with light_imports():
+    import mmseg.datasets  # noqa: F401 - registers data sets and transforms, as the next does models
+    from mmseg.models.decode_heads import uper_head
+    from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+    from mmseg.models.segmentors import EncoderDecoder, SegTTAModel
+    from mmseg.structures import SegDataSample
 
 
 @MODELS.register_module()
 class Segmentor(EncoderDecoder):
-    """mmseg's, that predicts labels and no logits.
+    """mmseg's ``EncoderDecoder``, predicting labels without keeping the logits.
 
-    mmseg makes the logits of all classes as large as the image, several times over: 210 MB for 150 classes of
-    512 x 683 pixels. Here they are never so large together; see :func:`label_map`. ``pred_sem_seg`` is uint8 (1, H, W)
-    for up to 256 classes.
+    mmseg enlarges the logits of all classes to the size of the image, several times over: 210 MB for 150 classes of
+    512 x 683 pixels. Here only a few rows are enlarged at a time; see :func:`label_map`. ``pred_sem_seg`` is uint8
+    (1, H, W) for up to 256 classes.
 
-    With ``test_cfg.keep_logits`` the predictions are mmseg's, ``seg_logits`` among them, which mmseg's own
-    ``SegTTAModel`` needs; so they are with heads of one channel, and with heads that predict in a way of their own.
+    With ``test_cfg.keep_logits`` the predictions are mmseg's, including the ``seg_logits`` that mmseg's own
+    ``SegTTAModel`` needs. They also are for heads with one channel and for heads that override ``predict`` or
+    ``predict_by_feat``.
     """
 
     def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
+        """Predict the labels of images (N, 3, H, W), at each sample's ``ori_shape``."""
         if self.test_cfg.get('keep_logits') or not _independent_classes(self.decode_head):
             return super().predict(inputs, data_samples)
         if data_samples is None:
@@ -63,24 +60,24 @@ class Segmentor(EncoderDecoder):
 
 
 def _spans(length: int, crop: int, stride: int) -> Iterator[slice]:
-    """Windows along a side: each a stride further, the last one up to the end."""
+    """Yield the windows along a side: each starts a stride after the one before, the last ends with the side."""
     for number in range(max(length - crop + stride - 1, 0) // stride + 1):
         end = min(number * stride + crop, length)
         yield slice(max(end - crop, 0), end)
 
 
 def _independent_classes(head: Any) -> bool:
-    """Whether the head has several classes and finds them as most do: logits, which are then only enlarged."""
+    """Whether the head predicts by mmseg's default, the highest of several classes' enlarged logits."""
     inherited = all(getattr(type(head), n) is getattr(BaseDecodeHead, n) for n in ('predict', 'predict_by_feat'))
     return inherited and head.out_channels > 1
 
 
 @MODELS.register_module()
 class UPerHead(uper_head.UPerHead):
-    """mmseg's, in the memory format of the features throughout.
+    """mmseg's ``UPerHead``, in the memory format of the features throughout.
 
-    The pooled maps of a single position have no format, so what mmseg computes from them, and all that follows, would
-    not lie in it.
+    Maps pooled to 1 x 1 are contiguous in both memory formats, so what mmseg computes from them would lose
+    ``channels_last``.
     """
 
     def psp_forward(self, inputs: Sequence[Tensor]) -> Tensor:
@@ -90,12 +87,15 @@ class UPerHead(uper_head.UPerHead):
 
 @MODELS.register_module()
 class SegmentorTTA(SegTTAModel):
-    """Averages the class probabilities over several views of each image.
+    """Test-time augmentation of a segmentor: the class probabilities of all views of an image are averaged.
 
     Args:
-        module: the segmentor.
-        mode: ``'whole'`` shows it each view at once, as the official multi-scale results were made; ``'slide'`` in
-            windows, as in single-scale testing.
+        module: config of the segmentor.
+        mode: inference of each view, ``'whole'`` as in the official multi-scale results, or ``'slide'`` in windows, as
+            in single-scale testing.
+
+    Raises:
+        UserError: if ``mode`` is another.
     """
 
     def __init__(self, module: dict, mode: str = 'whole') -> None:

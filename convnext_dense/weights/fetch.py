@@ -1,4 +1,4 @@
-"""Weights from wherever they are: a path, a URL, timm's or Hugging Face's name, an official name; downloaded once."""
+"""Downloading weights, once, by URL or by the name that timm, Hugging Face or the official releases give them."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from ..io.files import atomic_write
 from ..paper import OFFICIAL_WEIGHTS
 from .reader import file_kind
 
-# Hosts whose file names end in the first eight digits of the file's SHA-256.
+# Hosts with file names that end in the first eight digits of the file's SHA-256.
 HASH_IN_NAME = ('download.pytorch.org', 'download.openmmlab.com')
-HUB_FILES = ('model.safetensors', 'pytorch_model.bin')  # in a repository of Hugging Face's, the safer one first
+HUB_FILES = ('model.safetensors', 'pytorch_model.bin')  # in a repository of Hugging Face, the safer one first
 HUB_CONFIG = 'config.json'
 TIMEOUT = 30  # seconds without an answer
 CHUNK = 2**20  # bytes
 
 
-def locate(source: str | Path) -> Path:
-    """The file of some weights, downloaded if need be into ``weights`` in the cache folder.
+def fetch_weights(source: str | Path) -> Path:
+    """Return the path of a file of weights, after downloading it to ``weights`` in the cache folder if necessary.
 
     Args:
-        source: a path as it is; a URL (http, https or file), which may end in ``#sha256=`` and the file's digest; a
-            model of timm's, ``timm:convnext_tiny.fb_in1k``; a repository of Hugging Face's,
+        source: a path, which is returned as it is; a URL (http, https or file), which may end in ``#sha256=`` and the
+            file's digest; a model of timm, ``timm:convnext_tiny.fb_in1k``; a repository of Hugging Face,
             ``hf:facebook/convnext-tiny-224``; or an official name, ``convnext_tiny_1k_224``.
 
     Raises:
-        UserError: if the download fails, with the place where the file may be put by hand, or the file is not the one
-            that its digest says.
+        UserError: if the download fails, with the path where the file can be put by hand; or if the file has another
+            digest.
     """
     name = str(source)
     folder = cache_folder() / 'weights'
@@ -50,11 +50,11 @@ def locate(source: str | Path) -> Path:
         return _download(url, folder / Path(url).name, f'the official weights {name}')
     scheme, _, rest = name.partition(':')
     if scheme in ('http', 'https', 'file') and rest.startswith('//'):
-        return _of_url(name, folder)
+        return _fetch_url(name, folder)
     if scheme == 'timm':
-        return _of_hub(_timm_repository(rest), folder, name)
+        return _fetch_from_hub(_timm_repository(rest), folder, name)
     if scheme == 'hf':
-        return _of_hub(rest, folder, name)
+        return _fetch_from_hub(rest, folder, name)
     if '://' in name:
         raise UserError(f'no weights at {name}: take a path, a URL of https, timm:NAME, hf:REPO or an official name')
     near = difflib.get_close_matches(name, OFFICIAL_WEIGHTS, n=3)
@@ -63,7 +63,7 @@ def locate(source: str | Path) -> Path:
     return Path(source)
 
 
-def _of_url(source: str, folder: Path) -> Path:
+def _fetch_url(source: str, folder: Path) -> Path:
     url, _, fragment = source.partition('#')
     parts = urlsplit(url)
     digest = fragment.removeprefix('sha256=').lower() or None
@@ -71,7 +71,7 @@ def _of_url(source: str, folder: Path) -> Path:
         raise UserError(f'{source}: what follows # must be sha256= and the 64 digits of the digest')
     if parts.scheme == 'file':
         path = Path(url2pathname(parts.path))
-        return _verified(path, digest) if path.is_file() else path
+        return _check_digest(path, digest) if path.is_file() else path
     name = Path(unquote(parts.path)).name
     if not name:
         raise UserError(f'{source} names no file')
@@ -83,17 +83,24 @@ def _of_url(source: str, folder: Path) -> Path:
 
 
 def _download(url: str, file: Path, what: str, digest: str | None = None) -> Path:
-    """A file by HTTP, whole or not at all; ``digest`` is its SHA-256, or how that begins."""
+    """Download a file by HTTP, atomically.
+
+    Args:
+        url: of the file.
+        file: where to put it; nothing is downloaded if it exists.
+        what: what errors call it.
+        digest: the file's SHA-256 or the beginning of it, None if not known.
+    """
     if not file.is_file():
-        with _explained(f'{what} cannot be downloaded from {url}', file):
+        with _explain_errors(f'{what} cannot be downloaded from {url}', file):
             file.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(f'{file}.lock'):  # of several processes one downloads
                 if not file.is_file():
                     with atomic_write(file) as temporary:
                         _transfer(url, temporary)
-                        _verified(temporary, digest, 'what came')
+                        _check_digest(temporary, digest, 'the download')
         return file
-    return _verified(file, digest)
+    return _check_digest(file, digest)
 
 
 def _transfer(url: str, file: Path) -> None:
@@ -113,7 +120,13 @@ def _transfer(url: str, file: Path) -> None:
         raise OSError({'empty': 'it is empty', 'unknown': 'it is no checkpoint'}.get(kind, f'it is a {kind}'))
 
 
-def _verified(file: Path, digest: str | None, name: str = '') -> Path:
+def _check_digest(file: Path, digest: str | None, name: str = '') -> Path:
+    """Return the file if its SHA-256 begins with ``digest``.
+
+    Raises:
+        UserError: if it does not.
+        OSError: instead, if ``name`` is given, under which the message has the file.
+    """
     if digest is None:
         return file
     found = hashlib.sha256()
@@ -127,6 +140,7 @@ def _verified(file: Path, digest: str | None, name: str = '') -> Path:
 
 
 def _timm_repository(name: str) -> str:
+    """Return the repository of Hugging Face that has the weights of a model of timm."""
     import timm  # here, because it takes seconds to import
 
     known = timm.models.get_pretrained_cfg(name) if timm.models.is_model(name) else None
@@ -137,19 +151,19 @@ def _timm_repository(name: str) -> str:
     return known.hf_hub_id
 
 
-def _of_hub(repository: str, folder: Path, source: str) -> Path:
-    """The weights of a repository of Hugging Face's, and beside them its config.json if it has one."""
+def _fetch_from_hub(repository: str, folder: Path, source: str) -> Path:
+    """Download the weights of a repository of Hugging Face, and its config.json if it has one."""
     folder = folder / repository.replace('/', '--')
-    if (here := _weights_in(folder)) is None:
-        with _explained(f'{source} cannot be downloaded', folder / HUB_FILES[0]):
+    if (here := _cached_weights(folder)) is None:
+        with _explain_errors(f'{source} cannot be downloaded', folder / HUB_FILES[0]):
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / '.lock'):
-                if (here := _weights_in(folder)) is None:
+                if (here := _cached_weights(folder)) is None:
                     here = _download_from_hub(repository, folder)
     return here
 
 
-def _weights_in(folder: Path) -> Path | None:
+def _cached_weights(folder: Path) -> Path | None:
     return next((folder / name for name in HUB_FILES if (folder / name).is_file()), None)
 
 
@@ -164,11 +178,11 @@ def _download_from_hub(repository: str, folder: Path) -> Path:
         if wanted is None:
             raise OSError(f'the repository has no {" and no ".join(HUB_FILES)}')
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            for name in (HUB_CONFIG, wanted):  # where the weights are, all is there
+            for name in (HUB_CONFIG, wanted):  # the weights last: where they are, the download was complete
                 if name in files:
                     file = Path(hub.hf_hub_download(repository, name, local_dir=temporary))
                     lfs = files[name].lfs
-                    os.replace(_verified(file, lfs.sha256 if lfs else None, 'what came'), folder / name)
+                    os.replace(_check_digest(file, lfs.sha256 if lfs else None, 'the download'), folder / name)
     except RepositoryNotFoundError:
         raise OSError('there is no such repository, or it asks for a login') from None
     except HubError as error:
@@ -176,8 +190,8 @@ def _download_from_hub(repository: str, folder: Path) -> Path:
     return folder / wanted
 
 
-class _explained:
-    """Whatever goes wrong in the block is one line, with the place where the file may be put."""
+class _explain_errors:
+    """Turn errors of a download into a UserError of one line, with the path where the file can be put by hand."""
 
     def __init__(self, what: str, file: Path) -> None:
         self.what = what
@@ -187,7 +201,7 @@ class _explained:
         pass
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        # ValueError is what Hugging Face's library says to an impossible name
+        # huggingface_hub raises ValueError for an impossible name
         if not isinstance(error, OSError | HTTPException | ValueError) or isinstance(error, UserError):
             return
         if isinstance(error, URLError) and not isinstance(error, HTTPError):
@@ -199,7 +213,7 @@ class _explained:
 
 
 def _progress() -> Progress:
-    """A bar on a terminal, nothing elsewhere."""
+    """Make a progress bar that shows on terminals only."""
     console = Console(stderr=True)
     columns = (TextColumn('{task.description}'), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

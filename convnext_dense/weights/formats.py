@@ -1,10 +1,10 @@
-"""The formats that ConvNeXt weights are published in, as a table of names: recognizing them, and converting both ways.
+"""The formats that ConvNeXt weights are published in, as tables of names, and conversion between them.
 
-``convert(model.state_dict(), 'timm').state`` is what timm's model of this size loads, and
-``convert(timm_model.state_dict(), 'ours').state`` is what ours loads. Tensors are renamed and reshaped, never changed.
+timm's model of the same size loads ``convert(model.state_dict(), 'timm').state``, and ours loads
+``convert(timm_model.state_dict(), 'ours').state``. Tensors are renamed and reshaped, their values stay.
 
-In our names, a backbone lies under ``backbone.``, a classifier's linear layer under ``head.``; neck and heads of dense
-models keep the names that mmdet and mmseg give them.
+In the names of this package, the backbone is under ``backbone.`` and a classifier's linear layer under ``head.``; neck
+and heads of dense models keep the names that mmdet and mmseg give them. Importing this module does not import torch.
 """
 
 from __future__ import annotations
@@ -13,20 +13,24 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
-
-from torch import Tensor
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..archs import ARCHS, ArchSettings
 from ..errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 STAGES = range(4)
 
 
 @dataclass(frozen=True)
 class Format:
-    """Where a format keeps what: names of modules, with the places {s} (stage), {b} (block), {i} (0 or 1) and, for
-    numbers that count otherwise, {down} = 2s, {stage} = 2s + 1 and {after} = s + 1."""
+    """Names of the modules and parameters of a ConvNeXt in a format.
+
+    They contain {s} for the stage, {b} for the block, {i} for 0 or 1, and for formats that count in other ways
+    {down} = 2s, {stage} = 2s + 1 and {after} = s + 1.
+    """
 
     name: str
     stem: tuple[str, str] = ('downsample_layers.0.0', 'downsample_layers.0.1')  # convolution, norm
@@ -42,18 +46,21 @@ class Format:
     final_norm: str | None = 'norm'
     output_norm: str | None = 'norm{s}'
     head: str | None = 'head'
-    prefixes: tuple[str, ...] = ('',)  # of the backbone in a whole model, V1's and V2's; the head has none
-    dense: bool = False  # whether detectors and segmentors come in it, with mmdet's and mmseg's names
+    prefixes: tuple[str, ...] = ('',)  # of the backbone's names in a full model, of V1 and V2; the head has none
+    dense: bool = False  # whether detectors and segmentors are published in it, with mmdet's and mmseg's names
 
     @property
     def signature(self) -> str:
-        """A name that weights in this format have, and in no other."""
+        """Name of a tensor that only weights in this format have."""
         return f'{self.block.format(s=0, b=0, down=0, stage=1)}.{self.dwconv}.weight'
 
     def names(self, blocks: int, final_norm: bool = True) -> dict[str, str]:
-        """Our modules and bare parameters to theirs, for up to so many blocks in a stage.
+        """Map the names of our modules, and of parameters directly in a block, to the names in this format.
 
-        ``final_norm`` is for mmpretrain, which gives one name to the norm of the last output and to the final norm.
+        Args:
+            blocks: highest number of blocks in a stage.
+            final_norm: whether the weights have a final norm; mmpretrain gives one name to it and to the norm of the
+                last output.
         """
         names = {f'backbone.downsample_layers.0.{i}': stem for i, stem in enumerate(self.stem)}
         for s in STAGES:
@@ -143,20 +150,21 @@ MMPRETRAIN = Format(
 )
 FORMATS = {f.name: f for f in (OURS, OFFICIAL, TIMM, TORCHVISION, HF, MMPRETRAIN)}
 
-# Two of the official release's own: the encoder of V2's masked pre-training, and the isotropic networks.
+# Tensors by which two networks of the official releases are recognized: the encoder of V2's masked pre-training, and
+# the isotropic networks.
 FCMAE = 'encoder.stages.0.0.dwconv.kernel'
 ISOTROPIC = 'blocks.0.dwconv.weight'
 # timm builds these with 1x1 convolutions, whose kernels are (out, in, 1, 1), and the others with matrices
 TIMM_CONV_MLP = ('atto', 'femto', 'pico', 'nano')
 
 
-class Converted(NamedTuple):
-    """Weights in another format.
+class ConvertedWeights(NamedTuple):
+    """Weights converted to another format.
 
     Attributes:
-        source: the format they came in, in words.
+        source: name of the format that they were in, for people.
         state: name to tensor.
-        left_over: names of the source that have no place in the other format.
+        left_over: names of the source that the other format does not have.
     """
 
     source: str
@@ -166,30 +174,30 @@ class Converted(NamedTuple):
 
 def convert(
     state_dict: Mapping[str, Tensor], to: str, conv_mlp: bool | None = None, path: object = 'the state dict'
-) -> Converted:
-    """Recognize the weights of a ConvNeXt, V1 or V2, and give them the names and shapes of a format.
+) -> ConvertedWeights:
+    """Recognize the weights of a ConvNeXt, V1 or V2, and convert them to the names and shapes of a format.
 
     Args:
         state_dict: in any of the formats; the backbone may be part of a detector or segmentor.
-        to: a key of :data:`FORMATS`. ``'hf'`` is a ``ConvNextForImageClassification``, or a ``ConvNextModel`` where
-            there is no head.
-        conv_mlp: timm's option of that name; None for what timm's own network of this size has.
+        to: a key of :data:`FORMATS`. ``'hf'`` is a ``ConvNextForImageClassification``, or a ``ConvNextModel`` if the
+            weights have no head.
+        conv_mlp: timm's option of that name; None for the choice of timm's own network of this size.
         path: what errors call the weights.
 
     Raises:
-        UserError: if they are no ConvNeXt's, or there are several, or the format has no such network.
+        UserError: if the weights are not a ConvNeXt's, or of several, or the format has no such network.
     """
     ours = _to_ours(state_dict, path)
     if to == OURS.name:
         return ours
     state, left_over = _from_ours(ours.state, FORMATS[to], conv_mlp)
-    return Converted(ours.source, state, ours.left_over + left_over)
+    return ConvertedWeights(ours.source, state, ours.left_over + left_over)
 
 
 # -- from any format to our names
 
 
-def _to_ours(state_dict: Mapping[str, Tensor], path: object) -> Converted:
+def _to_ours(state_dict: Mapping[str, Tensor], path: object) -> ConvertedWeights:
     signatures: list[tuple[str, Format | None]] = [(FCMAE, None), (ISOTROPIC, None)]
     signatures += [(f.signature, f) for f in (OFFICIAL, TIMM, TIMM_FEATURES, TORCHVISION, HF, MMPRETRAIN)]
     found = [
@@ -208,20 +216,22 @@ def _to_ours(state_dict: Mapping[str, Tensor], path: object) -> Converted:
         )
     prefix, end, format = found[0]
     if end == FCMAE:
-        state, left_over = _of_fcmae(state_dict, prefix)
-        return Converted("official, FCMAE's encoder", state, left_over)
+        state, left_over = _convert_fcmae(state_dict, prefix)
+        return ConvertedWeights("official, FCMAE's encoder", state, left_over)
     if format in (None, OFFICIAL):
-        whole = prefix.endswith('backbone.')
-        return _of_our_names(state_dict, prefix, OURS if whole else OFFICIAL)
-    return _of_their_names(state_dict, prefix, format)
+        return _from_our_names(state_dict, prefix, OURS if prefix.endswith('backbone.') else OFFICIAL)
+    return _from_other_names(state_dict, prefix, format)
 
 
 def _first_names(state_dict: Mapping[str, Tensor]) -> str:
     return ', '.join(list(state_dict)[:3])
 
 
-def _of_our_names(state_dict: Mapping[str, Tensor], prefix: str, format: Format) -> Converted:
-    """Ours, with neck and heads beside the backbone; official ones, whose only part beside it is ``head``."""
+def _from_our_names(state_dict: Mapping[str, Tensor], prefix: str, format: Format) -> ConvertedWeights:
+    """Convert weights that have our names below some prefix.
+
+    Ours have neck and heads beside the backbone; official ones have only ``head`` beside it.
+    """
     state, left_over = {}, []
     outer = prefix.removesuffix('backbone.')
     for name, tensor in state_dict.items():
@@ -231,10 +241,11 @@ def _of_our_names(state_dict: Mapping[str, Tensor], prefix: str, format: Format)
             state[name.removeprefix(outer)] = tensor
         else:
             state[f'backbone.{name.removeprefix(outer)}'] = tensor
-    return Converted(format.name, state, left_over)
+    return ConvertedWeights(format.name, state, left_over)
 
 
-def _of_their_names(state_dict: Mapping[str, Tensor], prefix: str, format: Format) -> Converted:
+def _from_other_names(state_dict: Mapping[str, Tensor], prefix: str, format: Format) -> ConvertedWeights:
+    """Convert weights of a format whose backbone's names begin with a prefix."""
     outer = prefix
     for inner in format.prefixes:
         outer = outer.removesuffix(inner)
@@ -253,22 +264,22 @@ def _of_their_names(state_dict: Mapping[str, Tensor], prefix: str, format: Forma
         if own is not None and inside == (own.startswith('backbone.') or prefix == outer):
             state[own] = _in_our_shape(own, tensor)
         elif inside:
-            state[f'backbone.{other}'] = tensor  # no part of our network: loading it will fail, and name it
+            state[f'backbone.{other}'] = tensor  # not in our network: loading it will fail with its name
         elif format.dense and name in beside:
             state[other] = tensor
         else:
             left_over.append(name)
-    return Converted(format.name, state, left_over)
+    return ConvertedWeights(format.name, state, left_over)
 
 
 def _most_blocks(names: Collection[str]) -> int:
-    """A number that no stage has more blocks than: of tensors, or more than any number in their names."""
+    """Return a number that no stage has more blocks than: one above the highest in the names, or the names' count."""
     numbers = {int(n) for name in names for n in re.findall(r'\d+', name)}
     return min(1 + max(numbers, default=0), len(names))
 
 
 def _renamed(name: str, names: Mapping[str, str]) -> str | None:
-    """The name of a tensor by those of modules and bare parameters."""
+    """Rename a tensor by a map of modules and parameters; None if it is not in there."""
     if name in names:
         return names[name]
     module, _, leaf = name.rpartition('.')
@@ -276,7 +287,7 @@ def _renamed(name: str, names: Mapping[str, str]) -> str | None:
 
 
 def _in_our_shape(name: str, tensor: Tensor) -> Tensor:
-    """A shape that isn't the format's stays, to be named when it does not fit."""
+    """Reshape a tensor as ours; one with an unexpected shape stays, and loading it will report its shape."""
     if '.grn.' in name and tensor.ndim == 1:
         return tensor.view(1, 1, 1, -1)
     if name.endswith('.gamma') and tensor.ndim == 3 and tensor.shape[1:] == (1, 1):
@@ -286,8 +297,8 @@ def _in_our_shape(name: str, tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _of_fcmae(state_dict: Mapping[str, Tensor], prefix: str) -> tuple[dict[str, Tensor], list[str]]:
-    """The encoder of V2's masked pre-training, whose sparse convolutions store their kernels flattened.
+def _convert_fcmae(state_dict: Mapping[str, Tensor], prefix: str) -> tuple[dict[str, Tensor], list[str]]:
+    """Convert the encoder of V2's masked pre-training, whose sparse convolutions store their kernels flattened.
 
     A kernel is (k * k, C) where it is depthwise and (k * k, in, out) elsewhere, its positions column by column; norms
     and pointwise layers sit one level deeper, under ``ln`` and ``linear``; GRN's parameters are (1, 4C).
@@ -319,13 +330,13 @@ def _of_fcmae(state_dict: Mapping[str, Tensor], prefix: str) -> tuple[dict[str, 
 def _from_ours(
     state_dict: Mapping[str, Tensor], format: Format, conv_mlp: bool | None
 ) -> tuple[dict[str, Tensor], list[str]]:
-    arch = arch_of(state_dict)
+    arch = detect_arch(state_dict)
     if arch.version == 2 and format.grn is None:
         raise UserError(f'{format.name} has no ConvNeXt V2: take another format')
     if not all(arch.size.depths) and format not in (OURS, OFFICIAL):
         raise UserError(f'{format.name} has no isotropic ConvNeXt: take the format official or ours')
-    whole = 'head.weight' in state_dict or format is MMPRETRAIN
-    prefix = format.prefixes[min(arch.version, len(format.prefixes)) - 1] if whole else ''
+    full_model = 'head.weight' in state_dict or format is MMPRETRAIN
+    prefix = format.prefixes[min(arch.version, len(format.prefixes)) - 1] if full_model else ''
     names = format.names(_most_blocks(state_dict), final_norm='backbone.norm.weight' in state_dict)
     if conv_mlp is None:
         conv_mlp = arch.name in TIMM_CONV_MLP
@@ -355,15 +366,21 @@ def _in_their_shape(name: str, tensor: Tensor, format: Format, conv_mlp: bool) -
     return tensor
 
 
-# -- what network the weights are of
+# -- recognizing the network
 
 
 class Arch(NamedTuple):
-    """What a state dict tells about a backbone."""
+    """Version and size of a backbone.
+
+    Attributes:
+        version: 1 or 2.
+        size: depths and dims.
+        name: of the size, such as ``'tiny'``; None if it is not a published one.
+    """
 
     version: int
     size: ArchSettings
-    name: str | None  # None where it is no published size
+    name: str | None
 
     def __str__(self) -> str:
         if not any(self.size.depths):
@@ -372,10 +389,10 @@ class Arch(NamedTuple):
         return f'ConvNeXt V{self.version} {size}'
 
 
-def arch_of(state_dict: Mapping[str, Tensor]) -> Arch:
-    """The network of weights in our names.
+def detect_arch(state_dict: Mapping[str, Tensor]) -> Arch:
+    """Recognize the network of weights in our names.
 
-    Its four depths and dims are 0 where there is no such stage, as in the isotropic networks.
+    Its four depths and dims are 0 for stages that it does not have, as in the isotropic networks.
     """
     depths, dims = [], []
     for s in STAGES:

@@ -1,7 +1,7 @@
-"""What weights can't tell about their network: the eps of its norms, and its GELU.
+"""Settings of a network that its weights do not contain: the eps of its norms, and its activation.
 
-A config.json beside them does, as Hugging Face's repositories have it, timm's among them. What our network can't
-compute is refused.
+They are read from the ``config.json`` beside the weights that repositories of Hugging Face, including timm's, have. A
+network that :class:`~convnext_dense.models.ConvNeXt` does not compute exactly is refused.
 """
 
 from __future__ import annotations
@@ -20,32 +20,40 @@ from .formats import HF, TIMM, TIMM_FEATURES
 EPS = 1e-6  # of all our norms; the final one's can be set
 
 
-class Variant(NamedTuple):
-    final_norm_eps: float | None  # None if not known
-    note: str  # for the line that says what was loaded: what is known, or assumed
+class NetworkSettings(NamedTuple):
+    """Settings of the network that some weights were trained in.
+
+    Attributes:
+        final_norm_eps: eps of the final norm, None if not known.
+        note: what is known or assumed, for the line that reports what was loaded; may be empty.
+    """
+
+    final_norm_eps: float | None
+    note: str
 
 
-def variant_of(path: Path, source: str, meta: Mapping) -> Variant:
-    """What is said beside some weights.
+def network_settings(path: Path, source: str, meta: Mapping) -> NetworkSettings:
+    """Read the settings of a network from beside its weights.
 
     Args:
-        path: the file with the weights.
-        source: their format, as :class:`~.formats.Converted` has it.
-        meta: of a checkpoint of ours; ``final_norm_eps`` is what they were trained with, or had before they were
-            converted.
+        path: the file with the weights; a ``config.json`` is looked for in its folder.
+        source: format of the weights, as in :class:`~.formats.ConvertedWeights`.
+        meta: the checkpoint's own; ``final_norm_eps`` in it is what the weights were trained with, or had before they
+            were converted.
 
     Raises:
-        UserError: if the network is another than ours could be.
+        UserError: if the network has another activation than exact GELU, another eps in its blocks than 1e-6, or is no
+            ConvNeXt.
     """
     if source not in (HF.name, TIMM.name, TIMM_FEATURES.name):
         eps = meta.get('final_norm_eps')
-        return Variant(eps, '') if isinstance(eps, float) else Variant(None, '')
+        return NetworkSettings(eps, '') if isinstance(eps, float) else NetworkSettings(None, '')
     config = path.with_name(HUB_CONFIG)
     if path.name not in HUB_FILES or not config.is_file():
-        return Variant(None, f"final norm's eps {EPS:g} and exact GELU assumed, since no {HUB_CONFIG} says it")
+        return NetworkSettings(None, f"final norm's eps {EPS:g} and exact GELU assumed, since no {HUB_CONFIG} says it")
     try:
         content = json.loads(config.read_text())
-        block_eps, eps, gelu = _of_timm(content) if 'architecture' in content else _of_hf(content)
+        block_eps, eps, gelu = _read_timm(content) if 'architecture' in content else _read_hf(content)
     except (ValueError, KeyError, TypeError, AttributeError, OSError):
         raise UserError(
             f'{config} is no config of a ConvNeXt: {path} is not read without knowing its network'
@@ -56,21 +64,22 @@ def variant_of(path: Path, source: str, meta: Mapping) -> Variant:
         )
     if block_eps != EPS:
         raise UserError(f'{path} is of a network whose norms have eps {block_eps:g}, not {EPS:g}, as {config} says')
-    return Variant(eps, f"final norm's eps {eps:g} and exact GELU, as {HUB_CONFIG} says")
+    return NetworkSettings(eps, f"final norm's eps {eps:g} and exact GELU, as {HUB_CONFIG} says")
 
 
 def final_norm_eps(model: nn.Module) -> float | None:
-    """The eps of the final norm of a model's backbone; None where it has none, or no LayerNorm."""
+    """Return the eps of the final norm of a model's backbone; None if it has none, or no LayerNorm."""
     norm = getattr(getattr(model, 'backbone', None), 'norm', None)
     return norm.eps if isinstance(norm, nn.LayerNorm) else None
 
 
-def check_final_norm(model: nn.Module, variant: Variant, path: Path) -> None:
-    """
+def check_final_norm_eps(model: nn.Module, settings: NetworkSettings, path: Path) -> None:
+    """Check that the final norm of a model's backbone, if it has one, has the eps that the weights were trained with.
+
     Raises:
-        UserError: if the final norm of a model's backbone, where it has one, has another eps than the weights' own.
+        UserError: if it has another.
     """
-    own, wanted = final_norm_eps(model), variant.final_norm_eps
+    own, wanted = final_norm_eps(model), settings.final_norm_eps
     if own is not None and wanted is not None and own != wanted:
         raise UserError(
             f'the final norm of {path} has eps {wanted:g}, this model {own:g}: '
@@ -78,16 +87,19 @@ def check_final_norm(model: nn.Module, variant: Variant, path: Path) -> None:
         )
 
 
-def _of_hf(content: dict) -> tuple[float, float, bool]:
-    """Eps of the blocks' norms and of the final one, and whether its activation is ours. transformers' defaults are
-    eps 1e-12 and GELU."""
+def _read_hf(content: dict) -> tuple[float, float, bool]:
+    """Read a config of transformers, whose defaults are eps 1e-12 and GELU.
+
+    Returns:
+        Eps of the blocks' norms, eps of the final norm, and whether the activation is exact GELU.
+    """
     if content['model_type'] not in ('convnext', 'convnextv2'):
         raise ValueError
     return EPS, float(content.get('layer_norm_eps', 1e-12)), content.get('hidden_act', 'gelu') == 'gelu'
 
 
-def _of_timm(content: dict) -> tuple[float, float, bool]:
-    """The same of timm's network, looked up in the network itself."""
+def _read_timm(content: dict) -> tuple[float, float, bool]:
+    """Read a config of timm, as :func:`_read_hf` does, by building the network that it names."""
     import timm
     import torch
 

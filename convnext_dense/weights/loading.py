@@ -1,13 +1,13 @@
-"""Moving weights from a file into a model: strictly, and saying what was done.
+"""Loading weights from a file into a model, strictly, with a report of what was loaded.
 
-:func:`~.reading.read_checkpoint` reads the file, :mod:`~.formats` gives its weights our names.
+:func:`~.reader.read_checkpoint` reads the file, :mod:`.formats` converts its weights to our names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,61 +16,68 @@ from ..archs import ISOTROPIC_ARCHS, IsotropicSettings
 from ..errors import UserError
 from ..models.convnext import ConvNeXt
 from ..models.isotropic import IsotropicConvNeXt
-from .fetch import locate
-from .formats import OURS, STAGES, Arch, Converted, arch_of, convert
-from .hub_config import Variant, check_final_norm, variant_of
+from .fetch import fetch_weights
+from .formats import OURS, STAGES, Arch, ConvertedWeights, convert, detect_arch
+from .hub_config import NetworkSettings, check_final_norm_eps, network_settings
 from .reader import read_checkpoint
 
-OWN_NORMS = ('final norm', 'norms of the outputs')  # the backbone's, of classification and of dense tasks
-RAW, EMA = ('state_dict', 'model'), ('ema_state_dict', 'model_ema', 'state_dict_ema')  # ours, the official, timm's
+NORM_PARTS = ('final norm', 'norms of the outputs')  # the backbone's own, of classification and of dense tasks
+RAW_KEYS, EMA_KEYS = ('state_dict', 'model'), ('ema_state_dict', 'model_ema', 'state_dict_ema')
+# ours, the official releases', timm's
 
-TRAINED_HERE = 'convnext_dense'  # in a checkpoint's meta: the version of ours that trained it
+VERSION_KEY: Final = 'convnext_dense'  # in the meta of checkpoints written here: the version of this package
 
 
 class Weights(NamedTuple):
-    """The weights in a file, by our names.
+    """The weights of a file, in the names of this package.
 
     Attributes:
         path: the file.
-        source: the format they are in there, in words.
+        source: the format in the file, for people.
         state: name to tensor.
         left_over: names in the file that are not in ``state``.
-        variant: what is known about the network beside its weights.
-        classes: names of the classes that they are for, None if the file does not say.
+        settings: what is known about the network beside its weights.
+        classes: names of the classes that the weights are for, None if the file does not have them.
     """
 
     path: Path
     source: str
     state: dict[str, Tensor]
     left_over: list[str]
-    variant: Variant
+    settings: NetworkSettings
     classes: list[str] | None
 
 
-def weights_in(content: Mapping, path: str | Path, kind: str = 'raw') -> Weights:
-    """Recognize the weights in what :func:`read_checkpoint` read from a file.
+def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> Weights:
+    """Find the weights in the content of a checkpoint and convert them to the names of this package.
 
     Args:
-        kind: ``'raw'``, or ``'ema'`` for the moving average in the file.
+        content: as :func:`~.reader.read_checkpoint` returns it.
+        path: the file it was read from.
+        kind: ``'raw'``, or ``'ema'`` for the moving average.
 
     Raises:
-        UserError: if there are none of that kind, or they were not trained here and are no ConvNeXt's, or of one that
-            ours can't compute.
+        UserError: if there are none of that kind; or they were not trained here and are not a ConvNeXt's, or of a
+            ConvNeXt that this package does not compute exactly.
     """
-    path, state = Path(path), state_dict_of(content, kind, path)
+    path, state = Path(path), extract_state_dict(content, kind, path)
     meta = content['meta'] if isinstance(content.get('meta'), Mapping) else {}
-    # whatever the network that was trained here, its names are right
-    known = TRAINED_HERE in meta
-    source, state, left_over = Converted(OURS.name, state, []) if known else convert(state, OURS.name, path=path)
-    variant = variant_of(path, source, meta)
-    return Weights(path, source, state, left_over, variant, dataset_meta(content).get('classes'))
+    # any network that was trained here has the right names, also one that is no ConvNeXt
+    trained_here = VERSION_KEY in meta
+    converted = ConvertedWeights(OURS.name, state, []) if trained_here else convert(state, OURS.name, path=path)
+    source, state, left_over = converted
+    return Weights(
+        path, source, state, left_over, network_settings(path, source, meta), dataset_meta(content).get('classes')
+    )
 
 
 def dataset_meta(checkpoint: Mapping) -> dict[str, Any]:
-    """What a checkpoint says about its data; files of mmcv's times say it in capitals, one level higher.
+    """Return a checkpoint's metadata of its data set.
+
+    It is under ``meta.dataset_meta``, or in files of mmcv 1 in capitals directly under ``meta``.
 
     Returns:
-        Keys in lower case; ``classes``, where it is there, is a list that is not empty.
+        Keys in lower case; ``classes``, if present, is a list that is not empty.
     """
     meta = checkpoint.get('meta')
     levels = [meta, meta.get('dataset_meta')] if isinstance(meta, Mapping) else []
@@ -79,16 +86,23 @@ def dataset_meta(checkpoint: Mapping) -> dict[str, Any]:
     return {**known, 'classes': list(classes)} if isinstance(classes, list | tuple) and classes else known
 
 
-def state_dict_of(checkpoint: Mapping, weights: str = 'raw', source: str | Path = 'the file') -> dict[str, Tensor]:
-    """The weights in a checkpoint, ours, timm's or of the official releases.
+def extract_state_dict(
+    checkpoint: Mapping, weights: str = 'raw', source: str | Path = 'the file'
+) -> dict[str, Tensor]:
+    """Return the weights of a checkpoint of this package, of timm or of the official releases.
 
     Args:
+        checkpoint: its content.
         weights: ``'raw'``, or ``'ema'`` for their exponential moving average.
+        source: what the error calls the checkpoint.
+
+    Returns:
+        Name to tensor, with the names of the file.
 
     Raises:
-        UserError: if the checkpoint does not hold them.
+        UserError: if the checkpoint does not have these weights.
     """
-    for name in {'raw': RAW, 'ema': EMA}[weights]:
+    for name in {'raw': RAW_KEYS, 'ema': EMA_KEYS}[weights]:
         if _is_weights(checkpoint.get(name)):
             return dict(checkpoint[name])
     if weights == 'raw' and _is_weights(checkpoint):
@@ -96,9 +110,9 @@ def state_dict_of(checkpoint: Mapping, weights: str = 'raw', source: str | Path 
     raise UserError(f'{source} holds no {weights} weights: it has {", ".join(map(str, list(checkpoint)[:6]))}')
 
 
-def has_average(checkpoint: Mapping) -> bool:
-    """Whether a checkpoint, ours, timm's or of the official releases, holds a moving average of its weights."""
-    return any(_is_weights(checkpoint.get(name)) for name in EMA)
+def has_ema_weights(checkpoint: Mapping) -> bool:
+    """Whether a checkpoint of this package, of timm or of the official releases has averaged weights."""
+    return any(_is_weights(checkpoint.get(name)) for name in EMA_KEYS)
 
 
 def _is_weights(value: object) -> bool:
@@ -112,6 +126,11 @@ def _is_weights(value: object) -> bool:
 def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor], source: str) -> None:
     """Load weights that must match the model's by name and shape, every one of them.
 
+    Args:
+        model: unchanged if they don't.
+        state_dict: name to tensor.
+        source: what the error calls the weights.
+
     Raises:
         UserError: with the first differences by name and shape.
     """
@@ -121,110 +140,117 @@ def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor], source: st
     model.load_state_dict(state_dict)
 
 
-def load_whole(model: nn.Module, weights: Weights) -> None:
-    """Load a whole model strictly, as :func:`load_strictly` does, and only where it computes the same.
+def load_full_model(model: nn.Module, weights: Weights) -> None:
+    """Load all weights of a model strictly, after checking that its final norm has the eps they were trained with.
 
     Raises:
-        UserError: with the first differences, or if the eps of the final norm is another.
+        UserError: with the first differences by name and shape, or with the eps.
     """
-    check_final_norm(model, weights.variant, weights.path)
+    check_final_norm_eps(model, weights.settings, weights.path)
     load_strictly(model, weights.state, f'checkpoint {weights.path}')
 
 
 def load_pretrained(
-    model: nn.Module, source: str | Path, weights: str = 'raw', classes: Sequence[str] | None = None
+    model: nn.Module,
+    source: str | Path,
+    weights: str = 'raw',
+    classes: Sequence[str] | None = None,
+    trust_pickle: bool = False,
 ) -> str:
-    """Start a classifier, detector or segmentor from weights of any of the three, in any known format.
+    """Initialize a classifier, detector or segmentor with weights of any of the three, in any known format.
 
-    The backbone must match. What a task adds to it is loaded where the file has it in the same shapes, and stays fresh
-    elsewhere: the norms of the outputs, neck, heads. If the file is known to be for other classes than
-    ``classes``, the heads stay fresh whatever their shapes.
+    The backbone must match. The other parts (norms of the outputs, neck, heads) are loaded where the file has them in
+    the same shapes, and keep their random weights elsewhere. If the file is known to be for other classes than
+    ``classes``, the heads keep their random weights whatever their shapes.
 
     Args:
-        model: anything with the backbone under ``backbone``.
-        source: whatever :func:`~.fetch.locate` finds: a path, a URL, a name.
+        model: any model with the backbone under ``backbone``.
+        source: a path, a URL or a name, as in :func:`~.fetch.fetch_weights`.
         weights: ``'raw'``, or ``'ema'`` for the moving average in the file.
+        classes: names of the model's classes.
+        trust_pickle: as in :func:`~.reader.read_checkpoint`.
 
     Returns:
-        One line that says what was loaded, what is fresh and what was left over.
+        One line that says what was loaded, what keeps its random weights and what was left over in the file.
 
     Raises:
         UserError: if the file can't be read or the backbone does not match.
     """
-    path = locate(source)
+    path = fetch_weights(source)
     if not path.exists():
         raise UserError(
             f'no checkpoint at {path}: start from another with --pretrained, or from none with --pretrained none'
         )
-    found = weights_in(read_checkpoint(path), path, weights)
+    found = extract_weights(read_checkpoint(path, trust_pickle), path, weights)
     own, loaded = model.state_dict(), found.state
-    trunks = [{n: t for n, t in state.items() if _part(n) == 'backbone'} for state in (own, loaded)]
-    differences = _differences(*trunks)
+    backbones = [{n: t for n, t in state.items() if _part(n) == 'backbone'} for state in (own, loaded)]
+    differences = _differences(*backbones)
     if differences:
         raise UserError(f'{path} ({found.source}) does not fit this backbone: {_first(differences)}')
-    check_final_norm(model, found.variant, path)
+    check_final_norm_eps(model, found.settings, path)
 
-    others = classes is not None and found.classes is not None and list(found.classes) != list(classes)
+    other_classes = classes is not None and found.classes is not None and list(found.classes) != list(classes)
     modules = _by_module(own)
     fitting = {
         module
         for module, names in modules.items()
         if all(name in loaded and loaded[name].shape == own[name].shape for name in names)
-        and not (others and _part(module) not in ('backbone', 'neck', *OWN_NORMS))
+        and not (other_classes and _part(module) not in ('backbone', 'neck', *NORM_PARTS))
     }
     chosen = {name: loaded[name] for module in fitting for name in modules[module]}
     model.load_state_dict(chosen, strict=False)
     fresh = sorted({_part(module) for module in modules.keys() - fitting})
     left_over = {_part(name) for name in [*(_by_module(loaded).keys() - fitting), *found.left_over]}
-    kind = ' of averaged weights' if weights == 'ema' else ''
+    averaged = ' of averaged weights' if weights == 'ema' else ''
     return (
-        f'pretrained: {len(chosen)} tensors{kind} from {path} ({found.source}); '
+        f'pretrained: {len(chosen)} tensors{averaged} from {path} ({found.source}); '
         f'fresh: {", ".join(fresh) or "nothing"}; '
         f'left over in the file: {", ".join(sorted(left_over)) or "nothing"}'
-        + (f' (it is for {len(found.classes)} other classes)' if others and found.classes else '')
-        + (f'; {found.variant.note}' if found.variant.note else '')
+        + (f' (it is for {len(found.classes)} other classes)' if other_classes and found.classes else '')
+        + (f'; {found.settings.note}' if found.settings.note else '')
     )
 
 
 def _part(name: str) -> str:
-    """The part of the model that a name belongs to; the backbone's own norms are parts by themselves."""
+    """Return the part of the model that a parameter belongs to; the backbone's final and output norms are parts."""
     parts = name.split('.')
     if parts[0] == 'backbone' and parts[1].startswith('norm'):
-        return OWN_NORMS[0] if parts[1] == 'norm' else OWN_NORMS[1]
+        return NORM_PARTS[0] if parts[1] == 'norm' else NORM_PARTS[1]
     return parts[0]
 
 
 def _by_module(state_dict: Mapping[str, Tensor]) -> dict[str, list[str]]:
-    """The tensors' names by the module that holds them: a module is loaded whole or not at all."""
+    """Group the tensors' names by the module that holds them, since a module is loaded completely or not at all."""
     modules: dict[str, list[str]] = {}
     for name in state_dict:
         modules.setdefault(name.rpartition('.')[0], []).append(name)
     return modules
 
 
-def check_backbone(weights: Weights) -> None:
-    """See that the backbone is a ConvNeXt of some size, whole and with nothing else in it.
+def check_is_convnext(weights: Weights) -> None:
+    """Check that the backbone is a complete ConvNeXt of some size and has no other weights.
 
     Raises:
         UserError: with the first differences by name and shape.
     """
-    trunk = {name.removeprefix('backbone.'): t for name, t in weights.state.items() if name.startswith('backbone.')}
+    backbone = {name.removeprefix('backbone.'): t for name, t in weights.state.items() if name.startswith('backbone.')}
     with torch.device('meta'):
-        differences = _differences(_network_for(trunk, arch_of(weights.state)).state_dict(), trunk)
+        differences = _differences(_build_network(backbone, detect_arch(weights.state)).state_dict(), backbone)
     if differences:
         raise UserError(f'{weights.path} ({weights.source}) is no ConvNeXt as it is known here: {_first(differences)}')
 
 
-def _network_for(trunk: Mapping[str, Tensor], arch: Arch) -> nn.Module:
-    scaled = float(any(name.endswith('.gamma') and '.grn.' not in name for name in trunk))
-    if 'stem.weight' in trunk:
-        blocks = len({name.split('.')[1] for name in trunk if name.startswith('blocks.')})
+def _build_network(backbone: Mapping[str, Tensor], arch: Arch) -> nn.Module:
+    """Build the ConvNeXt that these weights of a backbone seem to be of."""
+    scaled = float(any(name.endswith('.gamma') and '.grn.' not in name for name in backbone))
+    if 'stem.weight' in backbone:
+        blocks = len({name.split('.')[1] for name in backbone if name.startswith('blocks.')})
         sizes = {size: name for name, size in ISOTROPIC_ARCHS.items()}
-        name = sizes.get(IsotropicSettings(blocks, len(trunk['stem.weight'])), 'of these weights')
+        name = sizes.get(IsotropicSettings(blocks, len(backbone['stem.weight'])), 'of these weights')
         return IsotropicConvNeXt(name, layer_scale_init_value=scaled)
-    indices = None if 'norm.weight' in trunk else [s for s in STAGES if f'norm{s}.weight' in trunk]
+    indices = None if 'norm.weight' in backbone else [s for s in STAGES if f'norm{s}.weight' in backbone]
     depths, dims = ([max(1, n) for n in numbers] for numbers in arch.size)
-    channels = trunk['downsample_layers.0.0.weight'].shape[1] if 'downsample_layers.0.0.weight' in trunk else 3
+    channels = backbone['downsample_layers.0.0.weight'].shape[1] if 'downsample_layers.0.0.weight' in backbone else 3
     return ConvNeXt(dict(depths=depths, dims=dims), arch.version, channels, indices, layer_scale_init_value=scaled)
 
 

@@ -1,7 +1,4 @@
-"""Reading weights from files without running what is in them.
-
-Every read of the project goes through :func:`read_checkpoint`.
-"""
+"""Reading checkpoint files without running code that is in them; :func:`read_checkpoint` is the only reader."""
 
 from __future__ import annotations
 
@@ -17,9 +14,9 @@ from safetensors.torch import load_file
 
 from ..errors import UserError
 
-# What trainers put beside the weights: mmengine its logs, the official and timm's scripts their arguments. It is read
-# as objects that hold nothing and do nothing.
-BESIDE_WEIGHTS = (
+# Objects that trainers put beside the weights: mmengine its logs, the official and timm's scripts their arguments.
+# They are read as IgnoredObject, which holds nothing and does nothing.
+IGNORED_OBJECTS = (
     'mmengine.logging.history_buffer.HistoryBuffer',
     'argparse.Namespace',
     'pathlib.PosixPath',
@@ -28,13 +25,11 @@ BESIDE_WEIGHTS = (
     *('numpy.ndarray', 'numpy.dtype'),
 )
 
-_trusted: set[Path] = set()
 
+class IgnoredObject:
+    """Takes the place of an object of :data:`IGNORED_OBJECTS` when a checkpoint is read."""
 
-class Inert:
-    """Stands for an object that is not wanted."""
-
-    def __new__(cls, *args: object) -> Inert:
+    def __new__(cls, *args: object) -> IgnoredObject:
         return super().__new__(cls)
 
     def __init__(self, *args: object) -> None:
@@ -44,18 +39,16 @@ class Inert:
         pass
 
 
-def trust_pickle(path: str | Path) -> None:
-    """Let the next read of a file unpickle objects, where it can't be read without, and say what that risks."""
-    _trusted.add(Path(path).resolve())
-    print(
-        f'warning: --trust-pickle: reading {path} may run whatever code its maker put into it, with all your rights',
-        file=sys.stderr,
-    )
-
-
 def file_kind(start: bytes) -> str:
-    """What a file is by its first bytes, at least 16 of them: ``'zip'`` and ``'pickle'`` as torch.save writes them,
-    ``'safetensors'``, ``'web page'``, ``'empty'`` or ``'unknown'``."""
+    """Tell the kind of a file by its first bytes.
+
+    Args:
+        start: at least 16 bytes, or all that there are.
+
+    Returns:
+        ``'zip'`` or ``'pickle'``, which torch.save writes, ``'safetensors'``, ``'web page'``, ``'empty'`` or
+        ``'unknown'``.
+    """
     if not start:
         return 'empty'
     if start.startswith(b'PK\x03\x04'):
@@ -67,11 +60,17 @@ def file_kind(start: bytes) -> str:
     return 'pickle' if start.startswith(b'\x80') else 'unknown'
 
 
-def read_checkpoint(path: str | Path) -> dict:
+def read_checkpoint(path: str | Path, trust_pickle: bool = False) -> dict:
     """Read a checkpoint file onto the CPU: tensors and plain values only.
 
+    Args:
+        path: file of torch.save or safetensors.
+        trust_pickle: whether to unpickle objects where the file can't be read without, which may run any code. A
+            warning on standard error says so before.
+
     Raises:
-        UserError: if it is missing, empty, truncated, no checkpoint, or would run code when unpickled.
+        UserError: if the file is missing, empty, truncated, no checkpoint, or not trusted and would run code when
+            unpickled.
     """
     path = Path(path)
     if not path.exists():
@@ -92,7 +91,7 @@ def read_checkpoint(path: str | Path) -> dict:
         raise UserError(
             f'{path} is no checkpoint: expected a file of torch.save or safetensors, it starts with {start[:4]!r}'
         )
-    content = _read_safetensors(path) if kind == 'safetensors' else _read_pickle(path, kind)
+    content = _read_safetensors(path) if kind == 'safetensors' else _read_pickle(path, kind, trust_pickle)
     if not isinstance(content, dict):
         raise UserError(f'{path} is no checkpoint: it holds a {type(content).__name__}, not a dict of weights')
     return content
@@ -105,33 +104,36 @@ def _read_safetensors(path: Path) -> dict:
         raise _damaged(path) from None
 
 
-def _read_pickle(path: Path, kind: str) -> object:
-    """A file of torch.save, by torch's reader of plain values."""
+def _read_pickle(path: Path, kind: str, trust: bool) -> object:
+    """Read a file of torch.save with torch's reader of plain values, or with pickle if that is not enough."""
     if kind == 'zip' and not zipfile.is_zipfile(path):  # the list of its contents is at its end
         raise _damaged(path)
     try:
-        with torch.serialization.safe_globals([(Inert, name) for name in BESIDE_WEIGHTS]):
+        with torch.serialization.safe_globals([(IgnoredObject, name) for name in IGNORED_OBJECTS]):
             return torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
-        wanted = _wanted_object(path, str(error))
-        if wanted is None:
+        refused = _refused_object(path, str(error))
+        if refused is None:
             raise _damaged(path) from None
-        if path.resolve() not in _trusted:
+        if not trust:
             raise UserError(
-                f'checkpoint {path} holds Python objects ({wanted}), which could run code when loaded, and is not '
+                f'checkpoint {path} holds Python objects ({refused}), which could run code when loaded, and is not '
                 'read: take one with tensors and plain values only, or, if you trust its maker, add --trust-pickle'
             ) from None
     except Exception:  # a damaged file can make the reader fail in any way
         raise _damaged(path) from None
-    _trusted.discard(path.resolve())
+    print(
+        f'warning: --trust-pickle: reading {path} may run whatever code its maker put into it, with all your rights',
+        file=sys.stderr,
+    )
     try:
         return torch.load(path, map_location='cpu', weights_only=False)
     except Exception as error:  # the objects' code may fail in any way
         raise UserError(f'checkpoint {path} cannot be unpickled ({type(error).__name__}: {error})') from error
 
 
-def _wanted_object(path: Path, message: str) -> str | None:
-    """What torch's reader of plain values stopped at, None where the file is just no pickle."""
+def _refused_object(path: Path, message: str) -> str | None:
+    """Return the name of the object that torch's reader of plain values refused; None if the file is no pickle."""
     named = re.search(r'(?:GLOBAL|unrecognized function|create new object for .* but got) (\S+)', message)
     if named:
         return named[1]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from convnext_dense.checkpoints.content import RESUMABLE, Checkpoint, Meta, RunFacts, plain
-from convnext_dense.weights.loading import TRAINED_HERE
+from convnext_dense.weights.loading import VERSION_KEY
 from tests.helpers import toy
 
 
@@ -29,6 +29,6 @@ def test_a_checkpoint_has_the_documented_keys(tmp_path):
     content = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)
     assert content.keys() == Checkpoint.__annotations__.keys()
     assert content['meta'].keys() == Meta.__annotations__.keys()
-    assert TRAINED_HERE in content['meta']
+    assert VERSION_KEY in content['meta']
     assert content['meta']['run'].keys() == RunFacts.__annotations__.keys()
     assert set(RESUMABLE) <= content.keys()

@@ -338,3 +338,64 @@ def test_this_machine_imports_everything_and_its_ops_are_right():
     assert {f['level'] for f in findings.values()} == {'ok'}, findings
     assert 'convnext_dense.models.segmentor' in findings['imports']['what']
     assert 'nms and RoIAlign are right' in findings['ops']['what']
+
+
+@pytest.mark.parametrize(
+    ('average', 'idle', 'level', 'said'),
+    [
+        (0.4, 100, 'ok', 'load average 0.4, other processes use 0.0 cores now'),
+        (4.1, 100, 'warning', 'load average 4.1, other processes use 0.0 cores now: beside busy processes'),
+        (0.4, 50, 'warning', 'load average 0.4, other processes use 2.0 cores now: beside busy processes'),
+    ],
+)
+def test_a_loaded_machine_is_said_with_what_helps(tmp_path, monkeypatch, average, idle, level, said):
+    times = tmp_path / 'stat'
+    times.write_text('cpu  100 0 50 1000 10 0 0 0 0 0\ncpu0 1 1 1 1\n')
+    monkeypatch.setattr(machine, 'CPU_TIMES', times)
+    monkeypatch.setattr(machine, 'cores', lambda: 4)
+    monkeypatch.setattr(machine.os, 'cpu_count', lambda: 4)
+    monkeypatch.setattr(machine.os, 'getloadavg', lambda: (average, 9, 9))
+
+    def work(_: float) -> None:
+        times.write_text(f'cpu  {200 - idle} 0 50 {1000 + idle} 10 0 0 0 0 0\n')
+
+    monkeypatch.setattr(machine.time, 'sleep', work)
+    [finding] = machine._load()
+    assert finding.level == level and finding.what.startswith(said)
+    if level == 'warning':
+        threads = 2 if idle == 50 else 4
+        assert finding.fix == (f'end them, or export OMP_NUM_THREADS={threads}, or export OMP_WAIT_POLICY=passive'), (
+            finding.fix
+        )
+
+
+def test_a_system_that_does_not_tell_its_load(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, 'CPU_TIMES', tmp_path / 'absent')
+    monkeypatch.setattr(machine.os, 'getloadavg', lambda: (0.2, 0, 0))
+    [finding] = machine._load()
+    assert (finding.level, finding.what) == ('ok', 'load average 0.2')
+
+
+def test_the_cache_folder_is_the_packages(monkeypatch, tmp_path):
+    from convnext_dense.io.cache import cache_folder
+
+    monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path))
+    assert machine._cache_folder() == cache_folder() == tmp_path
+
+
+def test_a_figure_library_that_cannot_be_imported(broken):
+    broken.module('matplotlib', **{'': "raise ImportError('numpy.core.multiarray failed to import')"})
+    what, fix = broken.problem()
+    assert what.startswith('matplotlib cannot be imported') and 'matplotlib, built for this numpy' in fix
+
+
+def test_the_probe_imports_as_a_run_does_without_what_it_does_not_need():
+    """Importing these would double the time."""
+    probe = ROOT / 'convnext_dense_doctor' / 'probe.py'
+    command = [sys.executable, '-X', 'importtime', str(probe), 'convnext_dense', 'mmdet.models', 'facts']
+    env = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, env=env)
+    lines = [json.loads(line[2:]) for line in done.stdout.splitlines() if line.startswith('@@')]
+    assert lines[3]['name'] == 'mmdet.models' and lines[3]['error'] is None and 'ops_wrong' in lines[-1]['facts']
+    imported = {line.rpartition('|')[2].strip().partition('.')[0] for line in done.stderr.splitlines()}
+    assert 'mmdet' in imported and not {'transformers', 'imgaug', 'numba', 'scipy', 'matplotlib'} & imported

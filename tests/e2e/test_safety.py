@@ -110,6 +110,14 @@ def test_trust_lets_them_in_and_says_what_it_risks(way, use, evil, canary, capfd
     assert canary.exists()
 
 
+def test_trust_is_not_kept_in_the_run(use, evil, canary, tmp_path):
+    assert use('pretrained', evil, '--trust-pickle') == 0
+    content = torch.load(tmp_path / 'work' / 'epoch_1.pth', weights_only=True)
+    texts = [path.read_text() for path in (tmp_path / 'work').rglob('*') if path.suffix in ('.py', '.log', '.json')]
+    assert 'pretrained' in content['meta']['cfg'] and len(texts) > 1
+    assert not [text for text in [*texts, content['meta']['cfg']] if 'trust_pickle' in text]
+
+
 def test_trust_does_not_reach_what_the_config_names(use, evil, canary, tmp_path, capfd):
     assert use('init_cfg', evil, '--trust-pickle') == 2
     assert '--trust-pickle is for the file of --pretrained or --resume' in capfd.readouterr().err

@@ -14,7 +14,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from convnext_dense.errors import UserError
 from convnext_dense.weights import fetch
-from convnext_dense.weights.fetch import locate
+from convnext_dense.weights.fetch import fetch_weights
 
 NAME = 'convnext_tiny_1k_224'
 
@@ -71,26 +71,26 @@ def weights_in(cache: Path) -> list[str]:
 
 def fails(source: str, said: str) -> str:
     with pytest.raises(UserError, match=said) as error:
-        locate(source)
+        fetch_weights(source)
     assert '\n' not in str(error.value)
     return str(error.value)
 
 
 def test_an_official_name_is_downloaded_once(server, cache, monkeypatch):
     monkeypatch.setattr(fetch, 'OFFICIAL_WEIGHTS', {NAME: f'{server.url}/w.pth'})
-    file = locate(NAME)
+    file = fetch_weights(NAME)
     assert file == cache / 'w.pth'
     assert torch.load(file)['w'].sum() == 300
-    assert locate(NAME) == file
+    assert fetch_weights(NAME) == file
     assert server.asked == ['/w.pth']
 
 
 def test_a_url_is_downloaded_once_and_apart_from_its_namesakes(server, cache):
     server.files['/other/w.pth'] = server.files['/w.pth']
-    file = locate(f'{server.url}/w.pth')
+    file = fetch_weights(f'{server.url}/w.pth')
     assert file.read_bytes() == server.files['/w.pth']
-    assert locate(f'{server.url}/w.pth') == file
-    assert locate(f'{server.url}/other/w.pth') != file
+    assert fetch_weights(f'{server.url}/w.pth') == file
+    assert fetch_weights(f'{server.url}/other/w.pth') != file
     assert server.asked == ['/w.pth', '/other/w.pth']
 
 
@@ -102,7 +102,7 @@ def test_without_a_network_it_says_where_the_file_may_be_put(server, cache, monk
     assert str(place) in fails(NAME, 'cannot be downloaded from .* put the file at')
     assert weights_in(cache) == []
     place.write_bytes(b'put there by hand')
-    assert locate(NAME) == place
+    assert fetch_weights(NAME) == place
 
 
 @pytest.mark.parametrize('bad', ['cut off', 'absent', 'a web page', 'empty', 'something else'])
@@ -130,7 +130,7 @@ def test_what_goes_wrong_leaves_no_file_and_can_be_tried_again(server, cache, ba
     assert weights_in(cache) == []
     server.cut.clear()
     server.files[path] = good
-    assert locate(server.url + path).read_bytes() == good
+    assert fetch_weights(server.url + path).read_bytes() == good
 
 
 def test_a_digest_is_checked_after_the_download_and_at_each_use(server, cache):
@@ -138,7 +138,7 @@ def test_a_digest_is_checked_after_the_download_and_at_each_use(server, cache):
     fails(f'{server.url}/w.pth#sha256={"0" * 64}', f'its SHA-256 is {digest}, not 0000.*put the file at')
     assert weights_in(cache) == []
     fails(f'{server.url}/w.pth#sha256=12', '64 digits')
-    file = locate(f'{server.url}/w.pth#sha256={digest.upper()}')
+    file = fetch_weights(f'{server.url}/w.pth#sha256={digest.upper()}')
     file.write_bytes(b'changed')
     fails(f'{server.url}/w.pth#sha256={digest}', f'{file} is not the file that was meant.*delete it')
 
@@ -148,19 +148,19 @@ def test_some_hosts_have_digests_in_their_file_names(server, cache, monkeypatch)
     digest = hashlib.sha256(server.files['/w.pth']).hexdigest()
     for part in (digest[:8], '01234567'):
         server.files[f'/convnext_20220301-{part}.pth'] = server.files['/w.pth']
-    assert locate(f'{server.url}/convnext_20220301-{digest[:8]}.pth').is_file()
+    assert fetch_weights(f'{server.url}/convnext_20220301-{digest[:8]}.pth').is_file()
     fails(f'{server.url}/convnext_20220301-01234567.pth', 'not 01234567')
 
 
 def test_a_file_url_is_the_file_itself(tmp_path, cache):
     path = tmp_path / 'a b.pth'
     path.write_bytes(b'x')
-    assert locate(path.as_uri()) == path
+    assert fetch_weights(path.as_uri()) == path
     fails(f'{path.as_uri()}#sha256={"0" * 64}', 'is not the file that was meant')
 
 
 def test_a_path_is_a_path_and_a_misspelt_name_is_corrected(tmp_path):
-    assert locate(tmp_path / 'w.pth') == tmp_path / 'w.pth'
+    assert fetch_weights(tmp_path / 'w.pth') == tmp_path / 'w.pth'
     fails('convnext_tiny_1k_244', 'did you mean convnext_tiny_1k_224')
     fails('open-mmlab://resnet50', 'take a path, a URL')
 
@@ -198,12 +198,12 @@ def hub(cache, monkeypatch):
 def test_a_repository_of_hugging_face_comes_with_its_config(hub, cache):
     files = {'model.safetensors': b'weights', 'config.json': b'{}', 'pytorch_model.bin': b'old', 'README.md': b''}
     hub.repositories['facebook/convnext-tiny-224'] = files
-    file = locate('hf:facebook/convnext-tiny-224')
+    file = fetch_weights('hf:facebook/convnext-tiny-224')
     assert file == cache / 'facebook--convnext-tiny-224' / 'model.safetensors'
     assert file.read_bytes() == b'weights'
     assert sorted(weights_in(cache)) == ['config.json', 'model.safetensors']
     hub.repositories.clear()
-    assert locate('hf:facebook/convnext-tiny-224') == file
+    assert fetch_weights('hf:facebook/convnext-tiny-224') == file
 
 
 def test_an_older_repository_has_a_pickle_and_a_digest_that_is_checked(hub, cache):
@@ -212,7 +212,7 @@ def test_an_older_repository_has_a_pickle_and_a_digest_that_is_checked(hub, cach
     fails('hf:a/b', 'not 0000')
     assert weights_in(cache) == []
     hub.digests.clear()
-    assert locate('hf:a/b').name == 'pytorch_model.bin'
+    assert fetch_weights('hf:a/b').name == 'pytorch_model.bin'
 
 
 def test_a_repository_without_weights_or_out_of_reach_is_said(hub, cache):
@@ -221,7 +221,7 @@ def test_a_repository_without_weights_or_out_of_reach_is_said(hub, cache):
     place = cache / 'a--c' / 'model.safetensors'
     assert str(place) in fails('hf:a/c', r'Cannot reach the hub\): put the file at')
     place.write_bytes(b'by hand')
-    assert locate('hf:a/c') == place
+    assert fetch_weights('hf:a/c') == place
 
 
 def test_the_hub_itself_out_of_reach_is_one_line(cache, monkeypatch):
@@ -233,9 +233,9 @@ def test_the_hub_itself_out_of_reach_is_one_line(cache, monkeypatch):
 
 def test_timms_names_lead_to_its_repositories(hub, cache):
     hub.repositories['timm/convnext_tiny.fb_in1k'] = {'model.safetensors': b'weights', 'config.json': b'{}'}
-    assert locate('timm:convnext_tiny.fb_in1k').parent.name == 'timm--convnext_tiny.fb_in1k'
+    assert fetch_weights('timm:convnext_tiny.fb_in1k').parent.name == 'timm--convnext_tiny.fb_in1k'
     default = timm.models.get_pretrained_cfg('convnext_atto').hf_hub_id
     hub.repositories[default] = {'model.safetensors': b'weights'}
-    assert locate('timm:convnext_atto').parent.name == default.replace('/', '--')
+    assert fetch_weights('timm:convnext_atto').parent.name == default.replace('/', '--')
     fails('timm:convnext_tinny.fb_in1k', r'did you mean .*convnext_tiny\.fb_in1k')
     fails('timm:vit_tiny_patch16_224', 'timm has no ConvNeXt weights named')

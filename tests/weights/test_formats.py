@@ -10,7 +10,7 @@ from torchvision.models import convnext as torchvision_convnext
 
 from convnext_dense.errors import UserError
 from convnext_dense.models import ConvNeXt, ImageClassifier
-from convnext_dense.weights.formats import FORMATS, TIMM_CONV_MLP, arch_of, convert
+from convnext_dense.weights.formats import FORMATS, TIMM_CONV_MLP, convert, detect_arch
 
 DEPTHS, DIMS = [1, 2, 1, 1], [8, 16, 24, 32]
 CLASSES = 5
@@ -145,8 +145,8 @@ def test_there_and_back_is_equal(format, version, arch):
     assert back.source == format
     assert equal(back.state, state)
     assert equal(convert({f'module.{n}': t for n, t in there.state.items()}, 'ours').state, state)
-    assert arch_of(back.state).version == version
-    assert arch_of(back.state).name == (arch if isinstance(arch, str) else None)
+    assert detect_arch(back.state).version == version
+    assert detect_arch(back.state).name == (arch if isinstance(arch, str) else None)
 
 
 def mmpretrains(state: dict) -> dict:

@@ -7,7 +7,7 @@ import torch
 
 from convnext_dense.errors import UserError
 from convnext_dense.models import ConvNeXt, ImageClassifier
-from convnext_dense.weights.loading import load_pretrained, load_strictly, state_dict_of, weights_in
+from convnext_dense.weights.loading import extract_state_dict, extract_weights, load_pretrained, load_strictly
 
 ARCH = dict(depths=[1, 1, 1, 1], dims=[4, 8, 12, 16])
 
@@ -178,10 +178,10 @@ def test_strict_loading_changes_nothing_when_it_fails():
 
 def test_what_was_trained_here_is_taken_by_its_names_whatever_it_is():
     state = {'backbone.conv.weight': torch.zeros(1)}
-    found = weights_in({'state_dict': state, 'meta': {'convnext_dense': '0.1.0'}}, 'x.pth')
+    found = extract_weights({'state_dict': state, 'meta': {'convnext_dense': '0.1.0'}}, 'x.pth')
     assert (found.source, found.state, found.left_over) == ('ours', state, [])
     with pytest.raises(UserError, match=r'x\.pth holds no ConvNeXt weights: its first tensors are backbone\.conv'):
-        weights_in({'state_dict': state}, 'x.pth')
+        extract_weights({'state_dict': state}, 'x.pth')
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_what_was_trained_here_is_taken_by_its_names_whatever_it_is():
     ],
 )
 def test_the_classes_are_read_as_they_were_written(meta, classes):
-    assert weights_in({'state_dict': classifier().state_dict(), 'meta': meta}, 'x.pth').classes == classes
+    assert extract_weights({'state_dict': classifier().state_dict(), 'meta': meta}, 'x.pth').classes == classes
 
 
 def test_raw_and_ema_weights_are_told_apart():
@@ -206,10 +206,10 @@ def test_raw_and_ema_weights_are_told_apart():
     ours = {'state_dict': one, 'ema_state_dict': two}
     release = {'model': one, 'model_ema': two}
     for content in (ours, release):
-        assert state_dict_of(content)['w'] == 0
-        assert state_dict_of(content, 'ema')['w'] == 1
-    assert state_dict_of(one)['w'] == 0
+        assert extract_state_dict(content)['w'] == 0
+        assert extract_state_dict(content, 'ema')['w'] == 1
+    assert extract_state_dict(one)['w'] == 0
     with pytest.raises(UserError, match='no raw weights'):
-        state_dict_of({'state_dict': {'w': 1}})
+        extract_state_dict({'state_dict': {'w': 1}})
     with pytest.raises(UserError, match='no ema weights'):
-        state_dict_of({'state_dict': one}, 'ema')
+        extract_state_dict({'state_dict': one}, 'ema')

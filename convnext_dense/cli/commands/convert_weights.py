@@ -15,10 +15,10 @@ from torch import Tensor
 from ...checkpoints import files as checkpoints
 from ...errors import UserError
 from ...io.files import durable_write
-from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, arch_of, convert
+from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, convert, detect_arch
 from ...weights.hub_config import EPS
-from ...weights.loading import Weights, check_backbone, weights_in
-from ...weights.reader import read_checkpoint, trust_pickle
+from ...weights.loading import Weights, check_is_convnext, extract_weights
+from ...weights.reader import read_checkpoint
 from ..parsers.convert_weights import SAFETENSORS, check_target
 
 
@@ -26,14 +26,12 @@ def run(args: argparse.Namespace) -> None:
     source, target = checkpoints.find(args.source), Path(args.target)
     safetensors = args.safetensors or target.suffix == SAFETENSORS
     check_target(source, target, safetensors, args.force)  # again, now that SRC is a file
-    if args.trust_pickle:
-        trust_pickle(source)
-    weights = weights_in(read_checkpoint(source), source, args.weights)
-    check_backbone(weights)
+    weights = extract_weights(read_checkpoint(source, args.trust_pickle), source, args.weights)
+    check_is_convnext(weights)
     written = convert(weights.state, args.to, path=source)
     _write(_content(written.state, args.to, weights, safetensors), target, safetensors)
 
-    arch, state = arch_of(weights.state), weights.state
+    arch, state = detect_arch(weights.state), weights.state
     classes = f'{len(state["head.weight"])} classes' if 'head.weight' in state else 'no classifier'
     fresh = [
         part for part, name in (('final norm', 'backbone.norm.weight'), ('head', 'head.weight')) if name not in state
@@ -57,8 +55,8 @@ def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: b
     if not FORMATS[to].dense:
         return state
     meta: dict = {'dataset_meta': {'classes': weights.classes}} if weights.classes else {}
-    if weights.variant.final_norm_eps is not None:
-        meta['final_norm_eps'] = weights.variant.final_norm_eps
+    if weights.settings.final_norm_eps is not None:
+        meta['final_norm_eps'] = weights.settings.final_norm_eps
     return {'state_dict': state, 'meta': meta}
 
 
@@ -85,9 +83,9 @@ def _parts(names: Iterable[str]) -> str:
 
 
 def _notes(to: str, arch: Arch, weights: Weights) -> list[str]:
-    """Settings that are not in the file and that the library needs to load it."""
-    notes = [weights.variant.note] if weights.variant.note else []
-    eps = weights.variant.final_norm_eps or EPS
+    """What the files can't say, and the libraries have to be told."""
+    notes = [weights.settings.note] if weights.settings.note else []
+    eps = weights.settings.final_norm_eps or EPS
     if to == HF.name:
         version = 'V2' if arch.version == 2 else ''
         depths, dims = map(list, arch.size)

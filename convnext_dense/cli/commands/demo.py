@@ -13,14 +13,12 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
-from ...checkpoints import files as checkpoints
 from ...errors import UserError
 from ...inference.files import RESULTS, find_inputs, is_video, name_outputs
 from ...inference.predictor import ImageLike, Predictor, load
 from ...io.files import atomic_write
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
-from ...weights.reader import trust_pickle
 from ..progress import progress_bar
 
 
@@ -33,9 +31,8 @@ def run(args: argparse.Namespace) -> int:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f'{out_dir} cannot be written ({error.strerror}): choose another with --out-dir') from None
-    if args.trust_pickle:
-        trust_pickle(checkpoints.find(args.checkpoint))
-    predict = load(args.config, args.checkpoint, args.weights, args.device, args.data, args.cfg_options)
+    model = (args.config, args.checkpoint, args.weights, args.device, args.data, args.cfg_options)
+    predict = load(*model, trust_pickle=args.trust_pickle)
     if args.compile:
         compile_backbone(predict.model)
     outputs = name_outputs(inputs, out_dir, predict.task.extra_files)

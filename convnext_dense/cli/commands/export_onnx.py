@@ -7,7 +7,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ...checkpoints import files as checkpoints
 from ...export.check import compare
 from ...export.graphs import Graph
 from ...export.limits import DYNAMIC_MIN
@@ -15,7 +14,6 @@ from ...export.write import INPUT, check_shape, write
 from ...inference.predictor import Predictor, load
 from ...io.image_size import ImageSize
 from ...version import __version__
-from ...weights.reader import trust_pickle
 
 SAMPLE_IMAGES = 3
 
@@ -24,9 +22,8 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     checked = args.check is not None
     images = [Path(path) for path in args.check or ()]
-    if args.trust_pickle:
-        trust_pickle(checkpoints.find(args.checkpoint))
-    predict = load(args.config, args.checkpoint, args.weights, 'cpu', args.data, args.cfg_options)
+    model = (args.config, args.checkpoint, args.weights, 'cpu', args.data, args.cfg_options)
+    predict = load(*model, trust_pickle=args.trust_pickle)
     graph = predict.graph(args.task_output)
     shape = ImageSize(*(args.shape or predict.input_shape))
     check_shape(graph, shape, args.dynamic)

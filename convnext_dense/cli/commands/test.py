@@ -18,14 +18,12 @@ from ...engine import Runner
 from ...errors import UserError
 from ...evaluation.metric_names import split_metric_names
 from ...tasks import task_of
-from ...weights.reader import trust_pickle
 
 
 def run(args: argparse.Namespace) -> None:
     cfg = read_config(args.config, args.cfg_options, args.data)
     cfg.load_from = str(checkpoints.find(args.checkpoint))
-    if args.trust_pickle:
-        trust_pickle(cfg.load_from)
+    cfg.trust_pickle = args.trust_pickle
     cfg.resume = False
     cfg.test_cfg.weights = args.weights
     cfg.test_dataloader.dataset.on_bad_image = args.on_bad_image

@@ -22,8 +22,6 @@ from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...errors import Stopped, UserError
 from ...tasks import loaders
-from ...weights.fetch import locate
-from ...weights.reader import trust_pickle
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
 
@@ -61,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
         source = checkpoints.find_newest(cfg.work_dir) if searched else cfg.get('load_from') or cfg.get('pretrained')
         if source is None:
             raise UserError('--trust-pickle is for the file of --pretrained or --resume: name one')
-        trust_pickle(locate(source))
+        cfg.trust_pickle = True
     for loader in loaders(cfg):
         loader.dataset.on_bad_image = args.on_bad_image
     cfg.visualizer.vis_backends += [dict(type=TRACKERS[name]) for name in args.track]

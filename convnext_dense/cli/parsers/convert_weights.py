@@ -14,17 +14,17 @@ import argparse
 from pathlib import Path
 
 from ...errors import UserError
+from ...weights.formats import FORMATS
 from ..arguments import add_trust_argument, add_weights_argument, check_checkpoint
 
 EXAMPLE = 'convnext_tiny_1k_224 convnext_t.pth'
-FORMATS = ('hf', 'mmpretrain', 'official', 'ours', 'timm', 'torchvision')
 SAFETENSORS = '.safetensors'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('source', metavar='SRC', help='a path, a URL, timm:NAME, hf:REPO, or an official name')
     parser.add_argument('target', metavar='DST', help='file to write')
-    parser.add_argument('--to', choices=FORMATS, default='ours', help='format of DST (default: ours)')
+    parser.add_argument('--to', choices=sorted(FORMATS), default='ours', help='format of DST (default: ours)')
     add_weights_argument(parser)
     parser.add_argument(
         '--safetensors',

@@ -20,6 +20,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import Compose, Normalize
 
+from ...compat.timm_augment import replace_functions
+
 
 def replace_slow_parts(transform: Compose) -> Compose:
     """Replace the parts of timm's transform for which there are faster ones."""
@@ -28,9 +30,7 @@ def replace_slow_parts(transform: Compose) -> Compose:
         if isinstance(part, transforms.RandomResizedCropAndInterpolation) and part.interpolation in Crop.MODES:
             part = Crop(part)
         elif isinstance(part, auto_augment.RandAugment):
-            for op in part.ops:
-                if op.kwargs['resample'] == Image.Resampling.BICUBIC:
-                    op.aug_fn = FASTER.get(op.aug_fn, op.aug_fn)
+            replace_functions(part, FASTER, Image.Resampling.BICUBIC)
         elif isinstance(part, Normalize) and isinstance(parts[-1], transforms.MaybeToTensor):
             parts.pop()
             part = ToNormalized(part)
@@ -44,7 +44,7 @@ class Crop(transforms.RandomResizedCropAndInterpolation):
     MODES = (transforms.str_to_interp_mode('bilinear'), transforms.str_to_interp_mode('bicubic'))
 
     def __init__(self, crop: transforms.RandomResizedCropAndInterpolation) -> None:
-        self.__dict__.update(vars(crop))
+        super().__init__(crop.size, crop.scale, crop.ratio, transforms.interp_mode_to_str(crop.interpolation))
 
     def __call__(self, image: Image.Image) -> Image.Image:
         top, left, height, width = self.get_params(image, self.scale, self.ratio)

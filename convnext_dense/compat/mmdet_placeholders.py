@@ -1,0 +1,34 @@
+"""Ops for an mmdet that was imported before ours made them available. For mmdet 3.5 with an mmcv without its ops.
+
+Where ``import mmcv.ops`` fails, mmdet puts functions and classes in the ops' places that do nothing but raise
+"<op> requires mmcv to be compiled". They stay there when the ops can be imported later.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import FunctionType, ModuleType
+
+MESSAGE = ' requires mmcv to be compiled'
+
+
+def replace_placeholders() -> None:
+    """Put mmcv's ops where mmdet's imported modules have placeholders for them; does nothing if there are none."""
+    for module, name, op in placeholders():
+        ops = importlib.import_module('mmcv.ops')
+        setattr(module, name, getattr(ops, op, getattr(module, name)))
+
+
+def placeholders() -> list[tuple[ModuleType, str, str]]:
+    """List the placeholders in mmdet's imported modules: (module, attribute, op)."""
+    found = []
+    modules = [module for name, module in list(sys.modules.items()) if name.startswith('mmdet.')]
+    for module in modules:
+        for name, value in list(vars(module).items()):
+            function = vars(value).get('__init__') if isinstance(value, type) else value
+            constants = function.__code__.co_consts if isinstance(function, FunctionType) else ()
+            for text in constants:
+                if isinstance(text, str) and MESSAGE in text:
+                    found.append((module, name, text.split()[0]))
+    return found
