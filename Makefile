@@ -8,7 +8,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-faults lint lock clean
+.PHONY: help install demo test test-faults lint docs lock clean
 
 # Python reads its bytecode from disk: where it may not write any, each import of torch and mmcv costs 10 s more.
 export PYTHONDONTWRITEBYTECODE :=
@@ -51,11 +51,11 @@ print('Ready: ' + ', '.join(versions))
 endef
 export SMOKE_CHECK
 
-help:  ## print this list
+help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 	@echo 'Variables: PYTHON=python3.12 picks the interpreter of .venv, PYTEST_ARGS="-k name" is passed to pytest.'
 
-install: $(STAMP)  ## make .venv, with the versions of requirements/lock.txt
+install: $(STAMP)  ## make .venv with the versions of requirements/lock.txt
 
 $(STAMP): requirements/lock.txt requirements/dev.txt setup.py
 	@$(RUN) -m pip --version >/dev/null 2>&1 || { \
@@ -69,7 +69,7 @@ $(STAMP): requirements/lock.txt requirements/dev.txt setup.py
 	@$(RUN) -c "$$SMOKE_CHECK"
 	@touch $@
 
-demo: install  ## backbone, detector and segmentor on the procedural sample, and a page about them, in minutes on a CPU
+demo: install  ## train a backbone, a detector and a segmentor on drawn images and make a page about them, in minutes
 	rm -rf $(DEMO)
 	$(RUN) tools/train.py $(CLASSIFIER) --data sample --work-dir $(DEMO)/1_backbone --epochs 2
 	$(RUN) tools/test.py $(CLASSIFIER) $(DEMO)/1_backbone --data sample \
@@ -84,23 +84,27 @@ demo: install  ## backbone, detector and segmentor on the procedural sample, and
 		--out $(DEMO)/3_segmentor/metrics.json --show-dir $(DEMO)/3_segmentor/show --show 8
 	$(RUN) tools/report.py $(DEMO) --out $(DEMO)/report.html
 
-test: install  ## run the test suite
+test: install  ## run the tests
 	$(RUN) -m pytest $(PYTEST_ARGS)
 
-test-faults: install  ## kill runs, fill disks: the tests of what must never lose a run, minutes
+test-faults: install  ## run the tests that kill runs and fill disks, which take minutes
 	$(RUN) -m pytest -m faults $(PYTEST_ARGS)
 
-lint: install  ## ruff, mypy and the import contracts
+lint: install  ## check style (ruff), types (mypy) and the import contracts
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	.venv/bin/lint-imports
 
+docs: install  ## build the documentation site into site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+	@echo 'The site is in site/: open site/index.html, or run "python -m http.server -d site" to search it, too.'
+
 # Pins that still fit are kept; move them with LOCK_ARGS, for instance LOCK_ARGS='--upgrade-package timm'.
-lock: install  ## bring requirements/lock.txt in line with runtime.txt and dev.txt
+lock: install  ## update requirements/lock.txt from runtime.txt and dev.txt
 	$(UV) pip compile --universal --python-version 3.10 --no-annotate --quiet --custom-compile-command 'make lock' \
 		$(WHEELS) $(LOCK_ARGS) requirements/runtime.txt requirements/dev.txt --output-file requirements/lock.txt
 
-clean:  ## remove .venv, caches and the demo's results; data and other work_dirs stay
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache $(DEMO)
-	find convnext_dense configs tools tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+clean:  ## remove .venv, caches, site/ and the demo's results; data and other work_dirs stay
+	rm -rf .venv build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache $(DEMO)
+	find convnext_dense configs tools tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from convnext_dense.analysis.environment import environment
-from convnext_dense.sample_data.sample import ensure_sample
+from convnext_dense.sample_data.create import ensure_sample
 
 ROOT = Path(__file__).parents[1]
 

@@ -25,6 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from ..engine.building import build_model
 from ..errors import UserError
+from ..io.image_size import ImageSize
 from ..tasks import task_of
 from ..tasks.base import run_whole_model
 
@@ -50,7 +51,7 @@ class Complexity(NamedTuple):
     not_counted: dict[str, int]  # kinds of operators without a rule, and how often they ran
 
 
-def count_config(cfg: Config, shape: tuple[int, int] | None = None) -> Complexity:
+def count_config(cfg: Config, shape: ImageSize | None = None) -> Complexity:
     """Count a config's model by its task's rule, which is the one of the published numbers.
 
     Args:
@@ -67,7 +68,7 @@ def count_config(cfg: Config, shape: tuple[int, int] | None = None) -> Complexit
     height, width = shape or task.counted_shape(cfg)
     if not (isinstance(height, int) and isinstance(width, int)):
         raise UserError(f'an image of {height} x {width} is none: give its height and width as integers')
-    return count(model, (height, width), task.run_counted)
+    return count(model, ImageSize(height, width), task.run_counted)
 
 
 def count(
@@ -77,7 +78,7 @@ def count(
 
     Args:
         model: built on the meta device, where counting costs nothing; a real model really runs.
-        shape: height and width in pixels.
+        shape: height and width of the image in pixels.
         run: runs the part of the model whose MACs are counted, and returns it in words: by default all of it, else the
             rule of a task, such as :meth:`~convnext_dense.tasks.Task.run_counted`. Parameters are counted of all
             parts.
@@ -89,7 +90,7 @@ def count(
     stride = getattr(backbone, 'total_stride', 1)
     if min(shape) < stride:
         raise UserError(
-            f'an image of {shape[0]} x {shape[1]} is smaller than the stride of the backbone: '
+            f'an image of {ImageSize(*shape)} is smaller than the stride of the backbone: '
             f'take at least {stride} x {stride}'
         )
     input_shape = (1, getattr(backbone, 'in_channels', 3), *shape)
@@ -105,7 +106,7 @@ def count(
         raise
     except Exception as error:  # a config can join parts that do not go together in any way
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f'the model does not run on an image of {shape[0]} x {shape[1]}: {reason}') from error
+        raise UserError(f'the model does not run on an image of {ImageSize(*shape)}: {reason}') from error
     of_module = {}
     macs_of, activations_of = (_totals(counted, counter) for counter in (macs, activations))
     for name, module in model.named_modules():

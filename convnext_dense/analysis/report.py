@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..engine import COMMANDS
 from ..engine.csv_log import read_scalars
-from ..evaluation.names import split_names
+from ..evaluation.metric_names import split_metric_names
 from .curves import Series, draw
 from .show import INDEX
 
@@ -63,7 +63,7 @@ def _section(run: Path) -> str:
 
 def _results(content: dict) -> str:
     metrics = content['metrics']
-    kinds, names = split_names(metrics)
+    kinds, names = split_metric_names(metrics)
     words = {'raw': 'raw weights', 'ema': 'their average (EMA)'}
     head = ''.join(f'<th>{words[kind]}</th>' for kind in kinds)
     rows = ''.join(

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..archs import ArchSettings
+from ..io.image_size import ImageSize
 from ..models.classifier import ImageClassifier
 from .peers import peers
 from .setting import Setting
@@ -26,7 +27,7 @@ class Batch(NamedTuple):
     labels: Tensor  # (N,)
 
 
-def classifier(what: str, arch: str | dict, batch: int, shape: tuple[int, int], setting: Setting) -> Series:
+def classifier(what: str, arch: str | dict, batch: int, shape: ImageSize, setting: Setting) -> Series:
     """Measure the forward pass (``what='forward'``), logits for images, or the training step (``'train'``).
 
     A step is the forward pass, cross-entropy, the backward pass and AdamW's step; in bf16 it runs under autocast, and
@@ -60,7 +61,7 @@ def classifier(what: str, arch: str | dict, batch: int, shape: tuple[int, int], 
                 yield _contender(what, name, dtype, layout, model, data, setting)
 
     name = arch if isinstance(arch, str) else 'of another size'
-    series = Series(what, f'ConvNeXt {name}, {batch} x 3 x {shape[0]} x {shape[1]}', batch)
+    series = Series(what, f'ConvNeXt {name}, {batch} x 3 x {shape}', batch)
     eager = Setting(setting.device)
     with setting.precisely(training=what == 'train'):
         expected = _contender(what, OURS, 'fp32', torch.contiguous_format, reference, data, eager).run()

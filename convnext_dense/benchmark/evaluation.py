@@ -24,6 +24,7 @@ from pycocotools import mask as rle
 from torch import Tensor
 
 from ..evaluation import CocoAP, IoU
+from ..io.image_size import ImageSize
 from ..registry import METRICS, MODELS
 from ..results import encode_masks
 from .setting import Setting
@@ -31,8 +32,10 @@ from .timing import OURS, Absent, Contender, Series, measure
 
 TOLERANCE = {'': 3e-3}  # mmseg and mmdet round their percentages to 2 digits, and to 1
 
+IMAGE = ImageSize(512, 683)
 
-def evaluation(setting: Setting, images: int = 16, shape: tuple[int, int] = (512, 683)) -> list[Series]:
+
+def evaluation(setting: Setting, images: int = 16, shape: ImageSize = IMAGE) -> list[Series]:
     """Measure logits to labels, mIoU's accumulation, COCO's evaluation of boxes and masks, and masks to RLE.
 
     Args:
@@ -48,7 +51,7 @@ def evaluation(setting: Setting, images: int = 16, shape: tuple[int, int] = (512
     ]
 
 
-def _labels(setting: Setting, shape: tuple[int, int]) -> Series:
+def _labels(setting: Setting, shape: ImageSize) -> Series:
     classes, small = 150, [length // 4 for length in shape]
     series = Series('eval, labels', f'logits of {classes} classes at {_said(small)} to labels at {_said(shape)}', 1)
     try:
@@ -83,7 +86,7 @@ def _labels(setting: Setting, shape: tuple[int, int]) -> Series:
     return measure(series, contenders, ours(), {'': 1e-5}, setting, differ)
 
 
-def _miou(setting: Setting, images: int, shape: tuple[int, int]) -> Series:
+def _miou(setting: Setting, images: int, shape: ImageSize) -> Series:
     rng, classes = np.random.default_rng(0), 150
     samples = []
     for _ in range(images):
@@ -115,7 +118,7 @@ def _miou(setting: Setting, images: int, shape: tuple[int, int]) -> Series:
     return measure(series, [ours, _peer('mmseg', 'IoUMetric', contender)], ours.check(), TOLERANCE, setting)
 
 
-def _coco(setting: Setting, images: int, shape: tuple[int, int]) -> Series:
+def _coco(setting: Setting, images: int, shape: ImageSize) -> Series:
     classes, things = 8, 20
     rng = np.random.default_rng(0)
     samples = [_instances(rng, number, things, classes, shape) for number in range(images)]
@@ -145,7 +148,7 @@ def _coco(setting: Setting, images: int, shape: tuple[int, int]) -> Series:
         return measure(series, [ours, peer], ours.run(), TOLERANCE, setting)
 
 
-def _masks(setting: Setting, count: int, shape: tuple[int, int]) -> Series:
+def _masks(setting: Setting, count: int, shape: ImageSize) -> Series:
     rng = np.random.default_rng(0)
     masks = np.stack([_filled(box, shape) for box in _boxes(rng, shape, count)])
 
@@ -174,15 +177,13 @@ def _peer(package: str, kind: str, contender: Any, **arguments: Any) -> Contende
         return contender(package, METRICS.build(dict(type=f'{package}.{kind}', **arguments)))
 
 
-def _regions(rng: np.random.Generator, shape: tuple[int, int], classes: int, side: int = 16) -> np.ndarray:
+def _regions(rng: np.random.Generator, shape: ImageSize, classes: int, side: int = 16) -> np.ndarray:
     """Labels in squares of a few pixels, int64 (H, W)."""
     small = rng.integers(classes, size=[-(-length // side) for length in shape])
     return small.repeat(side, 0).repeat(side, 1)[: shape[0], : shape[1]]
 
 
-def _instances(
-    rng: np.random.Generator, number: int, things: int, classes: int, shape: tuple[int, int]
-) -> dict[str, Any]:
+def _instances(rng: np.random.Generator, number: int, things: int, classes: int, shape: ImageSize) -> dict[str, Any]:
     """A sample with ground truth, and predictions that are off by some pixels."""
     height, width = shape
     boxes = _boxes(rng, shape, things)
@@ -208,7 +209,7 @@ def _instances(
     return dict(img_id=number, ori_shape=shape, instances=instances, pred_instances=predictions)
 
 
-def _boxes(rng: np.random.Generator, shape: tuple[int, int], count: int) -> np.ndarray:
+def _boxes(rng: np.random.Generator, shape: ImageSize, count: int) -> np.ndarray:
     """Left, top, right and bottom edge, whole pixels, float (count, 4)."""
     corners, sides = rng.uniform(0, 0.7, (count, 2)), rng.uniform(0.05, 0.3, (count, 2))
     return (np.hstack([corners, corners + sides]) * (*shape[::-1], *shape[::-1])).round()
@@ -223,7 +224,7 @@ def _outline(box: Sequence[float]) -> list[float]:
     return [x1, y1, x2, y1, x2, y2, x1, y2]
 
 
-def _filled(box: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _filled(box: np.ndarray, shape: ImageSize) -> np.ndarray:
     x1, y1, x2, y2 = box.round().astype(int)
     mask = np.zeros(shape, bool)
     mask[y1:y2, x1:x2] = True
@@ -253,7 +254,7 @@ def _coco_file(samples: Sequence[dict], meta: dict) -> dict:
 
 
 def _said(shape: Sequence[int]) -> str:
-    return f'{shape[0]} x {shape[1]}'
+    return str(ImageSize(*shape))
 
 
 @contextmanager

@@ -15,11 +15,12 @@ from torch.utils.data import DataLoader
 
 from ..data.image_files import images_under
 from ..engine import Runner
+from ..io.image_size import ImageSize
 from .setting import Setting
 from .timing import OURS, Absent, Contender, Series, measure
 
 TOLERANCE = {'': 0.5}  # of the pixels' mean and deviation by channel: the augmentation is random
-PHOTO = (500, 375)  # pixels: what images of ImageNet usually have
+PHOTO = ImageSize(375, 500)  # the usual size of the images of ImageNet
 
 
 def loader(cfg: ConfigDict, setting: Setting) -> Series:
@@ -101,15 +102,19 @@ def _torchvision(root: Path, side: int, options: dict) -> Iterable:
     return DataLoader(dataset, shuffle=True, **options)
 
 
-def write_photos(source: Path, folder: Path, count: int, size: tuple[int, int] = PHOTO) -> None:
-    """Write an image folder of one class: images from another folder, enlarged to the size of photographs.
+def write_photos(source: Path, folder: Path, count: int, size: ImageSize = PHOTO) -> None:
+    """Write an image folder of one class, ``photo``: images from another folder, enlarged to the size of photographs.
 
     Args:
-        size: width and height in pixels.
+        source: the folder that has the images.
+        folder: the image folder to create.
+        count: number of images to write.
+        size: size to which they are enlarged.
     """
     target = folder / 'train' / 'photo'
     target.mkdir(parents=True)
     paths = images_under(source)
     for number in range(count):
         with Image.open(paths[number % len(paths)]) as image:
-            image.convert('RGB').resize(size, Image.Resampling.BICUBIC).save(target / f'{number}.jpg', quality=90)
+            enlarged = image.convert('RGB').resize((size.width, size.height), Image.Resampling.BICUBIC)
+            enlarged.save(target / f'{number}.jpg', quality=90)

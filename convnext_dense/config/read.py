@@ -155,7 +155,7 @@ def _nested(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sample_root(task: Task) -> str:
-    from ..sample_data.sample import ensure_sample
+    from ..sample_data.create import ensure_sample
 
     return str(ensure_sample() / task.sample_folder)
 

@@ -1,10 +1,21 @@
-"""Data sets, their transforms and the order in which they are drawn.
+"""Data sets, their transforms, and the order in which samples are drawn.
 
-The data sets of detection and segmentation are in modules of their own, which configs name in ``custom_imports``: they
-import mmcv, which classification does without.
+The package alone imports neither torch nor mmcv. The registries know where classification's data set lies; the data
+sets of detection and segmentation, which need mmcv, are named in the ``custom_imports`` of their configs.
 """
 
-from .classification.dataset import ImageFolder
-from .sampler import SeededSampler
+from typing import Any
 
 __all__ = ['ImageFolder', 'SeededSampler']
+
+
+def __getattr__(name: str) -> Any:
+    if name == 'ImageFolder':
+        from .classification.dataset import ImageFolder
+
+        return ImageFolder
+    if name == 'SeededSampler':
+        from .sampler import SeededSampler
+
+        return SeededSampler
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -1,4 +1,4 @@
-"""Which image comes when, and with which random numbers."""
+"""The order in which samples are drawn, and the seeds of their augmentation."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from torch.utils.data import Sampler, get_worker_info
 
 from ..registry import DATA_SAMPLERS
 
-SeededIndex = tuple[int, int]  # (index of the sample, seed of its augmentation)
+SeededIndex = tuple[int, int]
+"""The index of a sample, and the seed of its augmentation."""
 
 
 @DATA_SAMPLERS.register_module()
 class SeededSampler(Sampler):
-    """Draws every sample once per epoch and hands each one the seed of its augmentation.
+    """Draws every sample once per epoch, each with a seed for its augmentation.
 
-    The order depends on (seed, epoch), the augmentation on (seed, epoch, index): neither depends on the
-    number of processes or of loader workers. Process r of R takes the samples r, r + R, ... of the common
-    order, so that R processes with batch B see together the batches that one process with R x B sees.
+    The order depends on (seed, epoch), the augmentation on (seed, epoch, index), and neither on the number of
+    processes or of loader workers. Process r of R takes the samples r, r + R, ... of the common order, so that R
+    processes with batches of B draw together the batches that one process with batches of R x B draws.
 
     Args:
         dataset: the data set, or anything with a length.
-        shuffle: draw in random order, and another one every epoch.
-        seed: the same on all processes; None takes one from the first process.
+        shuffle: draw in random order, a new one in every epoch.
+        seed: the same on all processes; None takes a random one of the first process.
     """
 
     def __init__(self, dataset: Sized, shuffle: bool, seed: int | None = None) -> None:
@@ -66,7 +67,7 @@ class SeededSampler(Sampler):
         return self.epoch_from(self._done)
 
     def epoch_from(self, skip: int) -> Iterator[SeededIndex]:
-        """This process's samples of the epoch, after those that all processes together draw first."""
+        """Draw this process's samples of the epoch, after the first ``skip`` ones, which all processes share."""
         order = np.arange(self.size)
         if self.shuffle:
             np.random.default_rng([self.seed, self.epoch]).shuffle(order)
@@ -77,19 +78,20 @@ class SeededSampler(Sampler):
         return len(range(self.rank, self._used(), self.world_size))
 
     def _used(self) -> int:
-        """Samples drawn per epoch by all processes: training leaves out the rest of the last total batch."""
+        """Return the number of samples that all processes draw per epoch, without an incomplete last batch."""
         return self.size // self._total_batch * self._total_batch
 
 
 @DATA_SAMPLERS.register_module()
 class AspectRatioBatches(Sampler[list[SeededIndex]]):
-    """Batches of images that are all wide or all tall, which need less padding; only an epoch's last may mix.
+    """Batches of images that are all wide or all tall, which need less padding; only an epoch's last may mix them.
 
-    (mmdet's own leaves out one batch more than it should, now and then, so that an epoch's length is not known.)
+    (The sampler of mmdet leaves out one batch more than it should, now and then, so that the length of an epoch is not
+    known.)
 
     Args:
-        sampler: of a data set whose ``get_data_info`` knows ``width`` and ``height``.
-        batch_size: images in a batch; a rest that is smaller is left out.
+        sampler: the sampler of a data set whose ``get_data_info`` gives ``width`` and ``height``.
+        batch_size: images in a batch; an incomplete last batch is left out.
     """
 
     def __init__(self, sampler: SeededSampler, batch_size: int) -> None:
@@ -101,9 +103,9 @@ class AspectRatioBatches(Sampler[list[SeededIndex]]):
 
     def __iter__(self) -> Iterator[list[SeededIndex]]:
         done = self.sampler.done // self.sampler.world_size // self.batch_size
-        return islice(self._whole_epoch(), done, None)  # which images a batch takes depends on those before it
+        return islice(self._batches_of_epoch(), done, None)  # the images of a batch depend on all batches before
 
-    def _whole_epoch(self) -> Iterator[list[SeededIndex]]:
+    def _batches_of_epoch(self) -> Iterator[list[SeededIndex]]:
         wide: list[SeededIndex] = []
         tall: list[SeededIndex] = []
         for key in self.sampler.epoch_from(0):
@@ -119,7 +121,7 @@ class AspectRatioBatches(Sampler[list[SeededIndex]]):
 
 
 def sample_seed(seed: int, epoch: int, index: int) -> int:
-    """A number in [0, 2^32) that is as good as random in each of its arguments."""
+    """Hash the arguments to a number in [0, 2^32)."""
     return int(np.random.SeedSequence([seed, epoch, index]).generate_state(1)[0])
 
 
@@ -127,8 +129,8 @@ def sample_seed(seed: int, epoch: int, index: int) -> int:
 def seeded(seed: int) -> Iterator[None]:
     """Seed Python's, numpy's and torch's CPU generators inside the block, and restore them after it.
 
-    The augmentation of timm draws from all three. In a loader worker, where nothing else draws, they are not restored,
-    which would take longer than to normalize an image.
+    timm's augmentation draws from all three. In a loader worker, where nothing else draws, they are not restored,
+    which would take longer than normalizing an image.
     """
     before = None if get_worker_info() else (random.getstate(), np.random.get_state(), torch.get_rng_state())
     random.seed(seed)

@@ -1,4 +1,4 @@
-"""Metrics."""
+"""Metrics: top-k accuracy, COCO's average precision, and mean IoU."""
 
 from .accuracy import Accuracy
 from .coco import CocoAP, coco_results

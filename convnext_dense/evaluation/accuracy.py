@@ -13,12 +13,13 @@ from ..registry import METRICS
 
 @METRICS.register_module()
 class Accuracy(BaseMetric):
-    """Share of images, in percent, whose true class is among the k highest scores.
+    """Top-k accuracy: the share of images, in percent, whose true class is among the k highest scores.
 
-    Every process hands in its own images, each image once; unreadable ones are not counted.
+    ``mean_class_top1`` is the mean over the classes of each one's top-1 accuracy, ``images`` the number of images.
+    Each process counts the images that it read, and no image is read by two; unreadable ones don't count.
 
     Args:
-        topk: the values of k; one above the number of classes is left out.
+        topk: the values of k; those above the number of classes are left out.
     """
 
     default_prefix = ''
@@ -29,20 +30,22 @@ class Accuracy(BaseMetric):
         self.topk = tuple(topk)
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        """Count samples: ``scores`` (K,) and ``label``, an index."""
         for sample in data_samples:
             scores, label = sample['scores'], sample['label']
-            # All other classes that don't score strictly lower: ties and NaN are no success.
+            # The number of other classes that don't score strictly lower, so that ties and NaN count as wrong.
             rank = len(scores) - 1 - int((scores < scores[label]).sum())
             self.results.append((label, rank, len(scores)))
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Gather all processes' results; ``size`` is not needed, since no image is drawn twice."""
+        """Compute the metrics of all processes' images; ``size`` is unused, since no image is read twice."""
         self.results = [result for part in all_gather_object(self.results) for result in part]
         metrics = self.compute_metrics(self.results)
         self.results.clear()
         return metrics
 
     def compute_metrics(self, results: list[tuple[int, int, int]]) -> dict[str, float]:
+        """Compute the metrics from (label, number of classes that score as high or higher, K) of each image."""
         if not results:
             return {'images': 0}
         labels, ranks, classes = torch.tensor(results).T

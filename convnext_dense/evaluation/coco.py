@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,24 +13,27 @@ from mmengine.evaluator import BaseMetric
 from pycocotools import mask as rle
 
 from ..errors import UserError
+from ..io.coco_format import CocoResult, Instance
 from ..registry import METRICS
 from ..results import encode_masks
 
-NAMES = {'bbox': 'box', 'segm': 'mask'}
+PREFIXES = {'bbox': 'box', 'segm': 'mask'}
 
 
 @METRICS.register_module()
 class CocoAP(BaseMetric):
     """COCO's average precision (AP), in percent, of boxes and of masks.
 
-    ``box_AP`` is the mean over IoU thresholds .5 to .95, ``box_AP50`` and ``box_AP75`` are at one threshold,
-    ``box_APs``, ``box_APm`` and ``box_APl`` of objects of less than 32^2 pixels, up to 96^2, and from there on;
-    ``mask_AP`` and so on are the same for masks; ``images`` is how many were evaluated. What has no ground truth, such
-    as large objects, has no entry. ``per_class`` then holds AP and AP50 of every class that has ground truth:
+    ``box_AP`` is the mean over the IoU thresholds 0.5 to 0.95, ``box_AP50`` and ``box_AP75`` are at one threshold;
+    ``box_APs``, ``box_APm`` and ``box_APl`` are of objects of less than 32^2 pixels, of up to 96^2, and of more.
+    ``mask_AP`` and so on are the corresponding values of masks, and ``images`` is the number of images. Values without
+    ground truth, such as ``box_APl`` where there are no large objects, are left out.
+
+    After an evaluation ``per_class`` has the AP and AP50 of every class with ground truth:
     ``{'cat': {'box_AP': 41.2, 'box_AP50': 60.3, 'mask_AP': ...}}``.
 
-    The ground truth comes with the data samples: ``instances`` as our ``CocoDataset`` gives them, of just those images
-    that could be read. The classes and their ids come from its ``metainfo``.
+    The ground truth is in the data samples, as ``instances`` of our ``CocoDataset``, so that images that can't be read
+    don't count. The classes and their ids are in the ``metainfo`` of the data set.
 
     Args:
         iou_types: ``'bbox'`` and ``'segm'``; the latter is left out where prediction or ground truth has no masks.
@@ -47,6 +51,7 @@ class CocoAP(BaseMetric):
         self.per_class: dict[str, dict[str, float]] = {}
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
+        """Collect mmdet's data samples: ``img_id``, ``ori_shape``, ``instances`` and ``pred_instances``."""
         category_ids = self.dataset_meta['category_ids']
         for sample in data_samples:
             if 'instances' not in sample:
@@ -65,8 +70,8 @@ class CocoAP(BaseMetric):
             )
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Gather all processes' results, each image's once, and evaluate them in the main process."""
-        own = list(self.results)  # mmengine's own way looks into every number of every outline, for tensors
+        """Compute the metrics of all processes' images in the main process, each image once."""
+        own = list(self.results)  # not by mmengine, which looks for tensors in every coordinate of every polygon
         self.results.clear()
         results = {result['image']['id']: result for part in all_gather_object(own) for result in part}
         metrics = [self.compute_metrics(list(results.values())) if is_main_process() else {}]
@@ -74,23 +79,24 @@ class CocoAP(BaseMetric):
         return metrics[0]
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Compute the metrics from the collected images."""
         metrics: dict[str, float] = {}
         self.per_class = {name: {} for name in self.dataset_meta['classes']}
         for iou_type in self.iou_types:
             if not results or (iou_type == 'segm' and not _have_masks(results)):
                 continue
             precision = _precision(results, self.dataset_meta['category_ids'], iou_type)
-            metrics |= _averages(precision, NAMES[iou_type])
+            metrics |= _averages(precision, PREFIXES[iou_type])
             for label, entry in enumerate(self.per_class.values()):
-                of_class = _averages(precision[:, :, label : label + 1], NAMES[iou_type])
+                of_class = _averages(precision[:, :, label : label + 1], PREFIXES[iou_type])
                 entry |= {name: value for name, value in of_class.items() if name.endswith(('_AP', '_AP50'))}
         self.per_class = {name: entry for name, entry in self.per_class.items() if entry}
         metrics['images'] = len(results)
         return metrics
 
 
-def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int]) -> list[dict]:
-    """Predictions in the format of COCO's results files.
+def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int]) -> list[CocoResult]:
+    """Convert predictions to the format of COCO's results files.
 
     Args:
         data_samples: mmdet's, as ``to_dict()`` gives them: ``img_id`` and ``pred_instances`` with ``bboxes`` (N, 4) as
@@ -98,16 +104,15 @@ def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int]) -> l
         category_ids: the id of every label.
 
     Returns:
-        For every box ``image_id``, ``category_id``, ``bbox`` [x, y, width, height], ``score``, and, where there are
-        masks, ``segmentation``: a compressed RLE.
+        An entry for every box, with a compressed RLE where there are masks.
     """
-    results = []
+    results: list[CocoResult] = []
     for sample in data_samples:
         found = sample['pred_instances']
         corners = found['bboxes'].double()
         boxes = torch.cat([corners[:, :2], corners[:, 2:] - corners[:, :2]], dim=1).tolist()
         rows = zip(found['labels'].tolist(), boxes, found['scores'].tolist(), strict=True)
-        entries = [
+        entries: list[CocoResult] = [
             {'image_id': sample['img_id'], 'category_id': category_ids[label], 'bbox': box, 'score': score}
             for label, box, score in rows
         ]
@@ -118,9 +123,10 @@ def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int]) -> l
     return results
 
 
-def _ground_truth(instance: dict, image_id: int, category_ids: Sequence[int]) -> dict:
+def _ground_truth(instance: Instance, image_id: int, category_ids: Sequence[int]) -> dict[str, Any]:
+    """Convert an instance back to a COCO annotation, without an id."""
     x1, y1, x2, y2 = instance['bbox']
-    annotation = {
+    annotation: dict[str, Any] = {
         'image_id': image_id,
         'category_id': category_ids[instance['bbox_label']],
         'bbox': [x1, y1, x2 - x1, y2 - y1],
@@ -137,19 +143,21 @@ def _have_masks(results: Iterable[dict]) -> bool:
 
 
 def _precision(results: Sequence[dict], category_ids: Sequence[int], iou_type: str) -> np.ndarray:
-    """COCO's precision at 10 IoU thresholds, 101 recalls, for every label, at all, small, medium and large areas.
+    """Compute COCO's precision of every label, from up to 100 predictions per image and class.
 
-    It counts up to 100 predictions per image and class; -1 is where there is no ground truth.
+    Returns:
+        (10 IoU thresholds, 101 recalls, K labels, 4 ranges of area: all, small, medium, large), -1 where there is no
+        ground truth.
     """
     ground_truth = [annotation for result in results for annotation in result['ground_truth']]
     predictions = [prediction for result in results for prediction in result['predictions']]
     predictions = [{**p, 'area': _area(p, iou_type), 'iscrowd': 0} for p in predictions]
     frame = {'images': [result['image'] for result in results], 'categories': [{'id': i} for i in category_ids]}
-    true, found = (
+    ground_truth_index, predictions_index = (
         COCO({**frame, 'annotations': [{**a, 'id': number} for number, a in enumerate(annotations, 1)]})
         for annotations in (ground_truth, predictions)
     )
-    evaluation = COCOeval_faster(true, found, iou_type, print_function=lambda *_: None)
+    evaluation = COCOeval_faster(ground_truth_index, predictions_index, iou_type, print_function=lambda *_: None)
     evaluation.evaluate()
     evaluation.accumulate()
     order = np.searchsorted(sorted(category_ids), category_ids)  # the evaluation sorts them
@@ -159,11 +167,11 @@ def _precision(results: Sequence[dict], category_ids: Sequence[int], iou_type: s
 def _area(prediction: dict, iou_type: str) -> float:
     if iou_type == 'bbox':
         return prediction['bbox'][2] * prediction['bbox'][3]
-    return float(rle.area(prediction['segmentation']))  # one by one: given more than 255, pycocotools fails
+    return float(rle.area(prediction['segmentation']))  # one by one: pycocotools fails if given more than 255
 
 
 def _averages(precision: np.ndarray, name: str) -> dict[str, float]:
-    """AP of all kinds that there is ground truth for, from precision (10, 101, K, 4)."""
+    """Average a precision (10, 101, K, 4), as :func:`_precision` computes it, to the APs that have ground truth."""
     parts = {
         'AP': precision[..., 0],
         'AP50': precision[0, ..., 0],

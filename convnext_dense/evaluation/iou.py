@@ -10,25 +10,27 @@ from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
 from ..errors import UserError
+from ..io.image_size import ImageSize
 from ..registry import METRICS
 
-LABELS = 256
+NUM_LABELS = 256  # that 8 bits can tell
 UNLABELED = 255
 
 
 @METRICS.register_module()
 class IoU(BaseMetric):
-    """mIoU, mAcc and aAcc of label maps, in percent, over the pixels of the whole data set that are not 255.
+    """mIoU, mAcc and aAcc of label maps, in percent, over all labeled pixels (other than 255) of the data set.
 
-    Of a class with T true pixels, P predicted ones and I that are both, IoU = I / (T + P - I) and Acc = I / T; the
-    means leave out classes where that is 0 / 0. aAcc is the share of pixels that are right.
+    A class with T true pixels, P predicted ones and I in both has IoU = I / (T + P - I) and Acc = I / T. mIoU and mAcc
+    are the means over the classes, without those where that is 0 / 0; aAcc is the share of pixels that are predicted
+    right.
 
-    After an evaluation ``per_class`` is ``{name: {'IoU': percent, 'Acc': percent}}``, nan for 0 / 0.
+    After an evaluation ``per_class`` is ``{name: {'IoU': percent, 'Acc': percent}}``, NaN for 0 / 0.
     """
 
     default_prefix = ''
     dataset_meta: dict
-    results: list[tuple[int, Tensor]]  # images, and pixels (K, 256) by true and predicted class; one entry
+    results: list[tuple[int, Tensor]]  # one entry: number of images, and pixels (K, 256) by true and predicted class
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,15 +50,15 @@ class IoU(BaseMetric):
     def _count(self, sample: dict) -> Tensor:
         prediction, ground_truth = sample['pred_sem_seg']['data'].int(), sample['gt_sem_seg']['data'].int()
         if prediction.shape != ground_truth.shape:
+            sizes = f'prediction {_size(prediction)}, ground truth {_size(ground_truth)} (height x width)'
             raise UserError(
-                f'{sample.get("img_path")}: prediction {_size(prediction)}, ground truth {_size(ground_truth)}: '
-                'in the test pipeline, load the annotations after any resizing'
+                f'{sample.get("img_path")}: {sizes}: in the test pipeline, load the annotations after any resizing'
             )
         classes = len(self.dataset_meta['classes'])
         lowest, highest = (int(label) for label in ground_truth.aminmax())
         if lowest >= 0 and highest <= UNLABELED:
-            both = torch.add(prediction, ground_truth, alpha=LABELS).flatten()
-            pixels = torch.bincount(both, minlength=LABELS * LABELS).view(LABELS, LABELS)
+            both = torch.add(prediction, ground_truth, alpha=NUM_LABELS).flatten()
+            pixels = torch.bincount(both, minlength=NUM_LABELS * NUM_LABELS).view(NUM_LABELS, NUM_LABELS)
             if not pixels[classes:UNLABELED].any():
                 return pixels[:classes]
         label = next(int(v) for v in ground_truth.unique() if not 0 <= v < classes and v != UNLABELED)
@@ -66,12 +68,13 @@ class IoU(BaseMetric):
         )
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Gather all processes' results; ``size`` is not needed, since no image is drawn twice."""
+        """Compute the metrics of all processes' images; ``size`` is unused, since no image is read twice."""
         own = [(images, pixels.cpu()) for images, pixels in self.results]
         self.results.clear()
         return self.compute_metrics([result for part in all_gather_object(own) for result in part])
 
     def compute_metrics(self, results: list[tuple[int, Tensor]]) -> dict[str, float]:
+        """Compute the metrics from the counts of each process."""
         self.per_class = {}
         images = sum(images for images, _ in results)
         if not images:
@@ -91,5 +94,5 @@ class IoU(BaseMetric):
         }
 
 
-def _size(labels: Tensor) -> str:
-    return f'{labels.shape[-1]} x {labels.shape[-2]}'
+def _size(labels: Tensor) -> ImageSize:
+    return ImageSize(*labels.shape[-2:])

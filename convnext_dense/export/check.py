@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..io.image_size import ImageSize
 from ..io.images import read_rgb
 from .detection import Instances
 from .graphs import Graph
@@ -36,9 +37,7 @@ class Difference(NamedTuple):
     good: bool
 
 
-def compare(
-    graph: Graph, path: Path, paths: Sequence[Path], shape: tuple[int, int], dynamic: bool
-) -> Iterator[Difference]:
+def compare(graph: Graph, path: Path, paths: Sequence[Path], shape: ImageSize, dynamic: bool) -> Iterator[Difference]:
     """Run an exported file on images, resized to its input, and compare with the stock model in PyTorch.
 
     A dynamic file is run at two sizes, with all images at once where the graph takes more than one.
@@ -111,10 +110,10 @@ def _resized(path: Path, height: int, width: int) -> Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float()
 
 
-def _second_shape(shape: tuple[int, int], multiple: int) -> tuple[int, int]:
+def _second_shape(shape: ImageSize, multiple: int) -> ImageSize:
     """A second shape to check a dynamic file at, of another size and aspect ratio."""
     height, width = (
         max(DYNAMIC_MIN, int(side * share) // multiple * multiple)
         for side, share in zip(shape, (0.75, 1.25), strict=True)
     )
-    return height, width
+    return ImageSize(height, width)

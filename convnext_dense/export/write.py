@@ -15,6 +15,7 @@ import torch
 
 from ..errors import UserError
 from ..io.files import atomic_write
+from ..io.image_size import ImageSize
 from ..models.backbone import TOTAL_STRIDE
 from .graphs import Graph
 from .limits import DYNAMIC_MIN
@@ -26,7 +27,7 @@ INPUT = 'image'
 AXES = {0: 'batch', 2: 'height', 3: 'width'}  # of the input, those that --dynamic leaves open
 
 
-def check_shape(graph: Graph, shape: tuple[int, int], dynamic: bool) -> None:
+def check_shape(graph: Graph, shape: ImageSize, dynamic: bool) -> None:
     """Raise a UserError if the graph does not take images of this height and width, in pixels."""
     smallest = DYNAMIC_MIN if dynamic else TOTAL_STRIDE
     if min(shape) < smallest:
@@ -38,7 +39,7 @@ def check_shape(graph: Graph, shape: tuple[int, int], dynamic: bool) -> None:
         raise UserError(f'--shape {shape[0]} {shape[1]}: this model takes multiples of {multiple}, such as {nearest}')
 
 
-def write(graph: Graph, path: Path, shape: tuple[int, int], dynamic: bool, about: dict[str, object]) -> None:
+def write(graph: Graph, path: Path, shape: ImageSize, dynamic: bool, about: dict[str, object]) -> None:
     """Write the graph atomically.
 
     Args:
@@ -72,7 +73,7 @@ def write(graph: Graph, path: Path, shape: tuple[int, int], dynamic: bool, about
         raise UserError(f'{path} cannot be written ({error.strerror}): name another place') from None
 
 
-def _traced(graph: Graph, shape: tuple[int, int], dynamic: bool) -> torch.export.ExportedProgram:
+def _traced(graph: Graph, shape: ImageSize, dynamic: bool) -> torch.export.ExportedProgram:
     height, width = shape
     if not dynamic:
         return torch.export.export(graph, (torch.zeros(1, 3, height, width),), strict=False)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from PIL import Image
+if TYPE_CHECKING:  # the arguments of a command, which have sizes, are known before anything large is imported
+    import numpy as np
+    from PIL import Image
 
 
 class ImageSize(NamedTuple):
@@ -17,9 +18,7 @@ class ImageSize(NamedTuple):
     @classmethod
     def of(cls, image: np.ndarray | Image.Image) -> ImageSize:
         """Return the size of an array (H, W, ...) or of a Pillow image, whose own ``size`` is (width, height)."""
-        if isinstance(image, Image.Image):
-            return cls(image.height, image.width)
-        return cls(*image.shape[:2])
+        return cls(*image.shape[:2]) if hasattr(image, 'shape') else cls(image.height, image.width)
 
     @property
     def transposed(self) -> ImageSize:

@@ -19,8 +19,8 @@ class ImageClassifier(BaseModel):
     Args:
         backbone: config of a backbone that returns (N, C) features (``ConvNeXt`` with ``out_indices=None``).
         num_classes: K, the number of classes.
-        head_init_scale: factor on the fresh head's weight and bias (0.001 in the fine-tuning recipes).
-        label_smoothing: in [0, 1); share of the target that is spread evenly over all classes.
+        head_init_scale: factor on the head's initial weight and bias (0.001 in the fine-tuning recipes).
+        label_smoothing: share of the target, in [0, 1), that is spread evenly over all classes.
         mixup: arguments of timm's ``Mixup`` (``mixup_alpha``, ``cutmix_alpha``, ``prob``,
             ``switch_prob``, ``mode``), or None for neither Mixup nor CutMix.
         data_preprocessor: mmengine's; the default moves the batch to the model's device.

@@ -1,4 +1,4 @@
-"""``torch.compile`` for the backbone, where nearly all of the time goes."""
+"""``torch.compile`` for the backbone, which takes nearly all of a model's time."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..errors import UserError
 
 
 def compile_backbone(model: nn.Module, backend: str = 'inductor') -> None:
-    """Have a model's backbone compiled at its first call, and again where images of another size ask for it.
+    """Have a model's backbone compiled at its first call, and again at the first images of another size.
 
     It stays the same module with the same parameter names, so checkpoints do not change.
 
     Args:
-        model: anything with the backbone under ``backbone``.
-        backend: of ``torch.compile``.
+        model: a module whose backbone is its attribute ``backbone``.
+        backend: as of ``torch.compile``.
 
     Raises:
         UserError: if there is no C++ compiler.
@@ -30,6 +30,6 @@ def compile_backbone(model: nn.Module, backend: str = 'inductor') -> None:
 
 def check_compiler() -> None:
     """Raise a UserError if there is no C++ compiler, which torch's compiler writes for, also on GPUs."""
-    own = shlex.split(os.environ.get('CXX', ''))[:1]  # options may follow it
-    if not any(map(shutil.which, [*own, 'g++', 'clang++'])):
+    from_environment = shlex.split(os.environ.get('CXX', ''))[:1]  # without the options that may follow it
+    if not any(map(shutil.which, [*from_environment, 'g++', 'clang++'])):
         raise UserError('--compile needs a C++ compiler, such as g++: install one, or leave out --compile')

@@ -1,4 +1,4 @@
-"""From logits to labels, a few rows of the image at a time, as mmseg does it for all classes and pixels at once."""
+"""A segmentor's label map from its logits, computed a few rows of the image at a time to save memory."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-LOGITS_AT_ONCE = 2**22  # 16 MB: far less than an image's, and yet enough for several threads
+LOGITS_AT_ONCE = 2**22  # 16 MB: far less than the logits of an image, and yet enough for several threads
 
 
 class Window(NamedTuple):
-    """A part of the network's input and its logits (..., K, h, w), as small as the head gives them."""
+    """A rectangle of the network's input, and the head's logits (..., K, h, w) for it, at the head's resolution."""
 
     rows: slice
     columns: slice
@@ -21,7 +21,7 @@ class Window(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """Logits (height, width, K) that are made when they are needed: ``rows(start, stop)`` gives some rows of them."""
+    """Logits (height, width, K) that are computed on demand: ``rows(start, stop)`` returns some of the rows."""
 
     height: int
     width: int
@@ -31,27 +31,29 @@ class Scores(NamedTuple):
 def label_map(
     windows: Sequence[Window], size: Sequence[int], meta: Mapping[str, Any], align_corners: bool = False
 ) -> Tensor:
-    """The class of the highest logit at each pixel of an image, the first among equals.
+    """Return the class of the highest logit at each pixel of an image, the first among equals.
 
-    Each window is enlarged to its size in the input, they are averaged where they overlap, what was padded is cut off,
-    a flip is undone, and all is resized to the size of the image, as in mmseg, but a few rows at a time and in
-    float32 whatever the logits are. They are mmseg's up to their last bits, which in torch itself depend on layout and
-    number of channels: where two are equal up to there, either may be the highest.
+    As in mmseg, each window's logits are resized to the window, averaged where windows overlap, cropped to the
+    unpadded image, flipped back, and resized to the original image; here a few rows at a time, and always in float32.
+    The logits equal mmseg's up to their last bits, which in torch itself depend on memory format and number of
+    channels: where two classes are equal up to there, either may be the highest.
 
     Args:
-        windows: with logits (K, h, w).
-        size: H and W of the input.
-        meta: of mmseg's sample: ``ori_shape``, the size of the image, or else the input's; padding; flip.
+        windows: parts that cover the network's input, with logits (K, h, w).
+        size: (height, width) of the network's input.
+        meta: metainfo of mmseg's data sample: ``ori_shape``, the (height, width) of the result (default: that of the
+            unpadded input); ``img_padding_size`` or ``padding_size``; ``flip`` and ``flip_direction``.
+        align_corners: as of ``torch.nn.functional.interpolate``.
 
     Returns:
-        (H, W) of the image, uint8 for up to 256 classes, else int32.
+        A label map (height, width): uint8 for up to 256 classes, else int32.
     """
     classes, device = len(windows[0].logits), windows[0].logits.device
-    upright = _upright(_mean(windows, size, align_corners), meta)
-    height, width = meta.get('ori_shape', (upright.height, upright.width))
-    scores = _resized(upright, height, width, align_corners)
+    unpadded = _unpadded_and_unflipped(_mean(windows, size, align_corners), meta)
+    height, width = meta.get('ori_shape', (unpadded.height, unpadded.width))
+    scores = _resized(unpadded, height, width, align_corners)
     labels = torch.empty(height, width, dtype=torch.uint8 if classes <= 256 else torch.int32, device=device)
-    widest = max(width, upright.height * upright.width / height)  # positions that a row is made of
+    widest = max(width, unpadded.height * unpadded.width / height)  # columns that a row of labels is computed from
     step = max(int(LOGITS_AT_ONCE / (widest * classes)), 1)
     for start in range(0, height, step):
         labels[start : start + step] = _argmax(scores.rows(start, min(start + step, height)))
@@ -59,13 +61,13 @@ def label_map(
 
 
 def _argmax(scores: Tensor) -> Tensor:
-    if scores.device.type == 'cpu':  # numpy's is several times as fast
+    if scores.device.type == 'cpu':  # numpy's argmax is several times as fast
         return torch.from_numpy(scores.detach().numpy().argmax(axis=-1))
     return scores.argmax(dim=-1)
 
 
 def _mean(windows: Sequence[Window], size: Sequence[int], align_corners: bool) -> Scores:
-    """The mean over the windows, (H, W) of the input."""
+    """Average the windows where they overlap: logits of the size of the input."""
     parts = [_enlarged(window, align_corners) for window in windows]
     if len(parts) == 1:
         return parts[0]
@@ -93,8 +95,8 @@ def _enlarged(window: Window, align_corners: bool) -> Scores:
     return _resized(scores, height, width, align_corners)
 
 
-def _upright(scores: Scores, meta: Mapping[str, Any]) -> Scores:
-    """Without padding and flip."""
+def _unpadded_and_unflipped(scores: Scores, meta: Mapping[str, Any]) -> Scores:
+    """Crop the padding and undo the flip."""
     left, right, top, bottom = meta.get('img_padding_size', meta.get('padding_size', (0, 0, 0, 0)))
     height, width = scores.height - top - bottom, scores.width - left - right
     flip = meta['flip_direction'] if meta.get('flip') else None
@@ -109,7 +111,7 @@ def _upright(scores: Scores, meta: Mapping[str, Any]) -> Scores:
 
 
 def _resized(scores: Scores, height: int, width: int, align_corners: bool) -> Scores:
-    """By bilinear interpolation as in torch: here between rows, which torch then does within them."""
+    """Resize by bilinear interpolation: between rows here, and then within each row by torch."""
     if (height, width) == (scores.height, scores.width):
         return scores
 

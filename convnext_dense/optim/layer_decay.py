@@ -40,8 +40,8 @@ class LayerDecayConstructor:
     from the backbone, a module anywhere in the model with ``layer_id(name, scheme, num_layers)`` and
     ``num_layers(scheme)``; necks, heads and the norms of the backbone's outputs have ``num_layers + 1``, so scale 1.
     There is no weight decay for biases and other 1-D parameters, nor for LayerScale's and GRN's, which are known by
-    their names. Frozen parameters are in no group. These are the official rules (github.com/facebookresearch/ConvNeXt, ``optim_factory.py``
-    and the optimizer constructors of its detection and segmentation parts).
+    their names. Frozen parameters are in no group. These are the official rules (github.com/facebookresearch/ConvNeXt:
+    ``optim_factory.py`` and the optimizer constructors of its detection and segmentation parts).
 
     Args:
         optim_wrapper_cfg: config of the optimizer wrapper, with the optimizer's under ``optimizer``.

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .measurements import TABLES, in_words
+from .measurements import TABLES, describe_training
 from .steps import ENDS
 
 PUBLISHED, MEASURED, MACS, QUIET = '#0969da', '#1a7f37', '#bc4c00', '#57606a'
@@ -17,7 +17,7 @@ STYLE = {'svg.fonttype': 'none', 'font.size': 10, 'font.family': 'sans-serif', '
 
 
 def draw(content: dict[str, Any]) -> Figure:
-    """Draw what :func:`~convnext_dense.roadmap.measurements.document` returns.
+    """Draw the result of :func:`~convnext_dense.roadmap.measurements.document`.
 
     From left to right: the steps, their published accuracies, where there are measured ones those, and the counted
     MACs. Steps that the paper tried and left are hatched, and the line of MACs passes them by.
@@ -66,7 +66,7 @@ def _measured(axes: Axes, content: dict[str, Any]) -> None:
     axes.set_xlim(0, 1.22 * np.nanmax(values))
     sample = content['training']['data'] == 'sample'
     _title(axes, f'top-1 on {"the sample" if sample else "your data"}, %', 'MEASURED here,\nas said below')
-    axes.figure.supxlabel(f'Measured: {in_words(content["training"])}', fontsize=9, color=QUIET)
+    axes.figure.supxlabel(f'Measured: {describe_training(content["training"])}', fontsize=9, color=QUIET)
 
 
 def _bars(axes: Axes, steps: list[dict], values: list[float], stds: list[float | None], color: str) -> None:

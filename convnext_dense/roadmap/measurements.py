@@ -1,4 +1,4 @@
-"""The roadmap in numbers: what its steps cost, counted and timed here, beside what the paper published."""
+"""The roadmap in numbers: parameters, MACs, speed and accuracy of its steps, beside the paper's published ones."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ TABLES = {'resnet50': 10, 'resnet200': 11}  # of the paper
 
 
 def document(track: str, timing: dict | None = None, training: dict | None = None) -> dict[str, Any]:
-    """Everything known about a track, as plain values: for the table, the figure, and JSON.
+    """Collect all numbers of a track, as plain values: for the table, the figure, and JSON.
 
     Args:
         track: a name of :data:`~convnext_dense.roadmap.steps.TRACKS`.
-        timing: of :func:`convnext_dense.benchmark.roadmap.throughput`.
-        training: of :func:`convnext_dense.roadmap.runs.results`.
+        timing: the result of :func:`convnext_dense.benchmark.roadmap.throughput`.
+        training: the result of :func:`convnext_dense.roadmap.runs.results`.
 
     Returns:
         ``track``, ``timing`` and ``training`` (without their values by step), and ``steps``, in order: ``step``,
         ``title``, ``kept``; ``params`` and ``macs``, counted at 224 with a head of 1000 classes; ``published`` with
-        ``top1`` in percent, its ``std``, ``gmacs`` as printed, and ``misprint``, empty or why that can't be;
+        ``top1`` in percent, its ``std``, ``gmacs`` as printed, and ``misprint``, empty or why these can't be right;
         ``images_per_second`` with ``median``, ``min`` and ``max``; ``measured_top1`` in percent with ``mean``,
         ``std`` over seeds (None for one seed) and ``by_seed``.
 
@@ -54,11 +54,11 @@ def document(track: str, timing: dict | None = None, training: dict | None = Non
     }
 
 
-def in_words(training: dict) -> str:
-    """What the measured accuracies are of: the data, the budget, the seeds."""
-    epochs, of_baseline = training['epochs'], training['baseline_epochs']
+def describe_training(training: dict) -> str:
+    """Describe the training behind the measured accuracies in one phrase: its length, data, resolution and seeds."""
+    epochs, baseline_epochs = training['epochs'], training['baseline_epochs']
     length = f'{epochs} epoch{"s" if epochs > 1 else ""}'
-    length += f' (of the old recipe: {of_baseline})' if of_baseline != epochs else ''
+    length += f' (of the old recipe: {baseline_epochs})' if baseline_epochs != epochs else ''
     data = 'the drawn sample' if training['data'] == 'sample' else training['data']
     seeds = training['seeds']
     return (
@@ -69,13 +69,13 @@ def in_words(training: dict) -> str:
 
 
 def step_classifier(track: str, step: str) -> ImageClassifier:
-    """The network of a step as a classifier of 1000 classes, in evaluation mode."""
+    """Build the network of a step as a classifier of 1000 classes, in evaluation mode."""
     backbone = dict(type='convnext_dense.RoadmapNet', track=track, step=step, out_indices=None)
     return ImageClassifier(backbone, num_classes=1000).eval()
 
 
 def _count(track: str, step: str) -> tuple[int, int]:
-    """Parameters and MACs, without memory for either."""
+    """Count parameters and MACs on the meta device, which needs memory for neither."""
     with torch.device('meta'):
         counted = count(step_classifier(track, step), (RESOLUTION, RESOLUTION))
     return counted.params, counted.macs

@@ -1,4 +1,4 @@
-"""Training the steps of the roadmap under one budget, one run after the other, and what came of it.
+"""Train the steps of the roadmap on one budget, one run after the other, and read their results.
 
 Each step and seed is an ordinary run of its config in a folder of its own. A finished one has a ``result.json`` and is
 not trained again; one that was interrupted goes on from its newest checkpoint.
@@ -32,7 +32,7 @@ BUDGET, RESULT = 'budget.json', 'result.json'
 
 
 class Run(NamedTuple):
-    """One step, trained once."""
+    """The training of one step with one seed."""
 
     step: str
     seed: int
@@ -44,12 +44,12 @@ class Run(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """What the runs of a series have in common."""
+    """The settings that all runs of a series have in common."""
 
     track: str
     data: str  # the folder, or 'sample'
     epochs: int
-    baseline_epochs: int  # of the old recipe
+    baseline_epochs: int  # of the first step, which has ResNet's recipe
     training_images: int
     validation_images: int
     resolution: int
@@ -57,14 +57,14 @@ class Budget(NamedTuple):
 
 
 class Series:
-    """A track's runs in one folder: all steps with one seed, then all with the next.
+    """The runs of a track in one folder: all steps with one seed, then all with the next.
 
     Args:
         track: a name of :data:`~convnext_dense.roadmap.steps.TRACKS`.
-        work_dir: the folder; it keeps the first series' budget, and takes no other.
+        work_dir: the folder, which holds the runs of one budget only.
         data: root of an image folder, or ``'sample'``.
-        steps: some of the track's; None for all.
-        seeds: how many, from 0 on.
+        steps: names of some of the track's steps; None for all.
+        seeds: number of seeds, which are 0, 1, 2, ...
         epochs: of every run; None for each config's own, which differ on the paper's schedule alone (90 for the old
             recipe, 300 for the others).
         options: changes to every config.
@@ -108,7 +108,7 @@ class Series:
             temporary.write_text(json.dumps(budget._asdict(), indent=1) + '\n')
 
     def train(self, run: Run) -> float:
-        """Train and validate one, from where it stands, and return its top-1 in percent."""
+        """Train and validate a run, or resume it, and return its top-1 in percent."""
         cfg = self._config(run.step)
         cfg.randomness.seed = run.seed
         cfg.work_dir = str(run.folder)
@@ -125,7 +125,7 @@ class Series:
         result = {'step': run.step, 'seed': run.seed, 'top1': top1, 'seconds': seconds}
         with atomic_write(run.folder / RESULT) as file:
             file.write_text(json.dumps(result, indent=1) + '\n')
-        _keep_weights_alone(run.folder)
+        _drop_training_state(run.folder)
         del runner
         gc.collect()  # its cycles hold the network and the loaders' processes
         return top1
@@ -152,7 +152,11 @@ class Series:
 
 
 def _budget_in(work_dir: str | Path) -> Budget | None:
-    """The budget of the series in a folder, None where there is none; a UserError if its file is of something else."""
+    """Read the budget of the series in a folder, None if there is none.
+
+    Raises:
+        UserError: if the file holds something else.
+    """
     file = Path(work_dir, BUDGET)
     if not file.is_file():
         return None
@@ -163,7 +167,7 @@ def _budget_in(work_dir: str | Path) -> Budget | None:
 
 
 def results(work_dir: str | Path, track: str) -> dict[str, Any]:
-    """The finished runs of a series.
+    """Read the results of the finished runs of a series.
 
     Returns:
         The budget, ``seeds`` (the most that a step has), ``seconds`` of all runs together, None if one of them was
@@ -191,8 +195,8 @@ def _results_in(work_dir: Path) -> Iterator[dict]:
         yield json.loads(file.read_text())
 
 
-def _keep_weights_alone(folder: Path) -> None:
-    """What a run needs to go on is two thirds of its checkpoint, and of no use when it has finished."""
+def _drop_training_state(folder: Path) -> None:
+    """Keep only the weights of a finished run's newest checkpoint; the other two thirds serve to resume alone."""
     *earlier, newest = checkpoints.list_checkpoints(folder)
     content = read_checkpoint(newest)
     checkpoints.write({k: v for k, v in content.items() if k not in ('optimizer', 'param_schedulers')}, newest)

@@ -1,5 +1,10 @@
-"""The drawn data set."""
+"""The sample data set, drawn on this machine, which lets any config train without data of one's own.
 
-from .sample import ensure_sample
+A *scene* is a landscape with things in it, for detection and segmentation; a *portrait* shows one thing, for
+classification. :mod:`.things` draws the classes and :mod:`.landscape` the background with a :class:`.pen.Pen` onto a
+:class:`.page.Page`; :mod:`.scene` composes them, :mod:`.writer` writes them as files, :mod:`.create` as a data set.
+"""
+
+from .create import ensure_sample
 
 __all__ = ['ensure_sample']

@@ -1,4 +1,4 @@
-"""The landscapes of the sample storybook: sky, mountains, grass, water, sand, roads and snow."""
+"""Drawing landscapes, the background of the sample images: sky, mountains, grass, water, sand, roads and snow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from .page import FINE, Page
+from .page import SCALE, Page
 from .pen import WHITE, WOOD, Color, Pen, box, darker, ellipse, lighter, mix, paint
 
 REGIONS = ('sky', 'mountain', 'grass', 'water', 'sand', 'road', 'snow')
@@ -20,10 +20,10 @@ FRONT = {
     'sea': 'water',
     'winter': 'snow',
 }
-"""The kinds of landscape, each with the region in its foreground."""
+"""Kinds of landscape, each with the region in its foreground."""
 
 CLOUD: Color = (250, 250, 252)
-SKIES = (  # above and at the horizon: three of day, dawn, dusk, night
+SKIES = (  # colors at the top and at the horizon: three of day, dawn, dusk, night
     ((104, 176, 228), (206, 234, 246)),
     ((126, 190, 236), (236, 244, 240)),
     ((84, 154, 218), (190, 222, 240)),
@@ -31,7 +31,7 @@ SKIES = (  # above and at the horizon: three of day, dawn, dusk, night
     ((236, 160, 130), (254, 226, 176)),
     ((52, 62, 118), (142, 138, 184)),
 )
-# Little pen strokes, points (P, 2) in hundredths of the page.
+# Small pen strokes, points (P, 2) in hundredths of the page.
 _TURN = np.linspace(-1, 1, 15)
 TUFT = np.array([(-1, -1.7), (0, 0), (0, -1.9), (0, 0), (1, -1.7)])
 WAVE = np.column_stack([4.4 * _TURN, 1.4 * np.abs(np.sin(math.pi * _TURN))])
@@ -42,7 +42,7 @@ PUFFS = ((-1.3, 0.2, 0.6), (-0.6, -0.2, 0.8), (0.2, -0.35, 0.9), (0.9, 0, 0.75),
 
 
 def _ridge(rng: np.random.Generator, page: Page, level: float, swing: float, waves: float = 2) -> np.ndarray:
-    """A wavy line across the page: y in pixels for every column; ``level`` and ``swing`` in page heights."""
+    """Draw a wavy line at random: y in pixels for every column; ``level`` and ``swing`` in page heights."""
     rows, cols = page.region.shape
     x = np.linspace(0, 2 * math.pi, cols)
     line = sum(np.sin(x * waves * k / 2 + rng.uniform(0, 6.3)) / k for k in (1, 2, 3))
@@ -50,7 +50,7 @@ def _ridge(rng: np.random.Generator, page: Page, level: float, swing: float, wav
 
 
 def _peaks(rng: np.random.Generator, page: Page, level: float, height: float) -> np.ndarray:
-    """A jagged line of mountain tops, y in pixels for every column."""
+    """Draw a jagged line of mountain tops at random: y in pixels for every column."""
     rows, cols = page.region.shape
     count = int(rng.integers(4, 8))
     x = np.linspace(-0.1, 1.1, 2 * count + 1) + rng.uniform(-0.2, 0.2, 2 * count + 1) / count
@@ -63,7 +63,7 @@ def _peaks(rng: np.random.Generator, page: Page, level: float, height: float) ->
 
 
 def _below(page: Page, line: np.ndarray, top: Color, foot: Color, label: int) -> np.ndarray:
-    """Paint what is below ``line`` from ``top`` to ``foot`` and label it; returns where, uint8 (3H, 3W)."""
+    """Paint and label the area below a line, shaded from ``top`` to ``foot``; return its mask, uint8 (3H, 3W)."""
     rows, cols = page.region.shape
     outline = np.vstack([np.column_stack([np.arange(cols), line]), [(cols, rows), (0, rows)]])
     corners = [np.round(outline).astype(np.int32)]
@@ -77,16 +77,16 @@ def _below(page: Page, line: np.ndarray, top: Color, foot: Color, label: int) ->
 
 
 def _spots(rng: np.random.Generator, page: Page, label: int, tries: int) -> np.ndarray:
-    """Random pixels (x, y) of a region, int (N, 2), N <= ``tries``."""
+    """Choose random pixels (x, y) of a region, int (N, 2), N <= ``tries``."""
     rows, cols = page.region.shape
     spots = np.column_stack([rng.integers(0, cols, tries), rng.integers(0, rows, tries)])
     return spots[page.region[spots[:, 1], spots[:, 0]] == label]
 
 
-def _strew(rng: np.random.Generator, page: Page, label: int, tries: int, stroke: np.ndarray, tone: Color) -> None:
-    """Strew a little pen stroke over a region: smaller far off; ``tries`` is for a page of 192 rows."""
+def _scatter(rng: np.random.Generator, page: Page, label: int, tries: int, stroke: np.ndarray, tone: Color) -> None:
+    """Scatter a small stroke over a region, smaller with distance; ``tries`` is for an image of 192 rows."""
     rows = page.region.shape[0]
-    spots = _spots(rng, page, label, math.ceil(tries * min(1, rows / (192 * FINE))))
+    spots = _spots(rng, page, label, math.ceil(tries * min(1, rows / (192 * SCALE))))
     size = 0.01 * (0.3 * rows + 1.4 * spots[:, 1])
     strokes = np.round(16 * (spots[:, None] + size[:, None, None] * stroke)).astype(np.int32)
     cv2.polylines(page.color, list(strokes), False, tone, max(1, rows // 190), cv2.LINE_8, 4)
@@ -98,8 +98,8 @@ def _sky(rng: np.random.Generator, page: Page) -> None:
     _below(page, np.zeros(cols), top, mix(foot, top, 0.2), SKY)
     dark = sum(top) < 300
     if dark:
-        _strew(rng, page, SKY, 60, DOT, WHITE)
-    if rng.random() < 0.45:  # sun or moon: a decoration nobody labeled
+        _scatter(rng, page, SKY, 60, DOT, WHITE)
+    if rng.random() < 0.45:  # sun or moon, a decoration without a label
         x, y = rng.uniform(0.08, 0.92) * cols, rng.uniform(0.06, 0.2) * rows
         pen = Pen.fitted(rng.uniform(0.05, 0.08) * rows)
         pen.fill(ellipse(0, 0, 1, 1), (246, 242, 220) if dark else (255, 224, 110), 0)
@@ -137,13 +137,13 @@ def _grass(rng: np.random.Generator, page: Page, level: float) -> None:
         tone = paint(hue + rng.uniform(-8, 8), 0.42 + 0.05 * layer, 0.78 - 0.06 * layer)
         _below(page, _ridge(rng, page, level, 0.035), lighter(tone, 0.2), darker(tone, 0.12), GRASS)
         level += rng.uniform(0.12, 0.22)
-    _strew(rng, page, GRASS, 90, TUFT, darker(tone, 0.25))
+    _scatter(rng, page, GRASS, 90, TUFT, darker(tone, 0.25))
 
 
 def _waves(rng: np.random.Generator, page: Page, level: float, swing: float = 0) -> None:
     tone = paint(rng.uniform(184, 208), rng.uniform(0.42, 0.6), rng.uniform(0.7, 0.85))
     _below(page, _ridge(rng, page, level, swing), lighter(tone, 0.25), darker(tone, 0.25), WATER)
-    _strew(rng, page, WATER, 70, WAVE, lighter(tone, 0.4))
+    _scatter(rng, page, WATER, 70, WAVE, lighter(tone, 0.4))
 
 
 def _sand(rng: np.random.Generator, page: Page, level: float) -> None:
@@ -158,7 +158,7 @@ def _sand(rng: np.random.Generator, page: Page, level: float) -> None:
         max(2, rows // 45),
     )
     _below(page, line, tone, darker(tone, 0.12), SAND)
-    _strew(rng, page, SAND, 160, DOT, darker(tone, 0.25))
+    _scatter(rng, page, SAND, 160, DOT, darker(tone, 0.25))
 
 
 def _snow(rng: np.random.Generator, page: Page, level: float) -> None:
@@ -166,11 +166,11 @@ def _snow(rng: np.random.Generator, page: Page, level: float) -> None:
         tone = mix((238, 243, 250), paint(rng.uniform(205, 235), 0.3, 0.86), 0.16 + 0.16 * layer)
         _below(page, _ridge(rng, page, level, 0.035), (246, 249, 253), tone, SNOW)
         level += rng.uniform(0.12, 0.22)
-    _strew(rng, page, SNOW, 50, DRIFT, (206, 216, 234))
+    _scatter(rng, page, SNOW, 50, DRIFT, (206, 216, 234))
 
 
 def _road(rng: np.random.Generator, page: Page, level: float) -> None:
-    """A road from the front edge to the first hill, winding and narrowing."""
+    """Draw a road from the front edge to the first hill, winding and narrowing."""
     rows, cols = page.region.shape
     y = np.linspace(rows * (level + 0.06), rows * 1.02, 40)
     near = (y - y[0]) / (y[-1] - y[0])
@@ -207,7 +207,7 @@ def _stones(pen: Pen, color: Color) -> None:
 
 
 def _decorate(rng: np.random.Generator, page: Page) -> None:
-    """Fences and stones: drawn, but nobody labeled them."""
+    """Draw fences and stones, which get no label."""
     rows = page.region.shape[0]
     for draw, tone, labels in (
         (_fence, lighter(WOOD, 0.3), (GRASS, SNOW)),
@@ -220,8 +220,8 @@ def _decorate(rng: np.random.Generator, page: Page) -> None:
             page.put(pen, x, y, -1)
 
 
-def landscape(page: Page, kind: str, rng: np.random.Generator) -> None:
-    """Fill ``page`` with a landscape of a kind in ``FRONT``."""
+def draw_landscape(page: Page, kind: str, rng: np.random.Generator) -> None:
+    """Fill a page with a landscape, of a kind in ``FRONT``."""
     _sky(rng, page)
     level = rng.uniform(0.3, 0.48)
     if kind not in ('beach', 'sea') and rng.random() < 0.75:

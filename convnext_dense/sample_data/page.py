@@ -1,7 +1,7 @@
-"""A page of the sample storybook: its colors, its labels, and the light it is kept in.
+"""A page: the canvas of one image, with the labels of what is drawn on it.
 
-Everything is drawn three times as large as it is kept. Shrinking smooths the image; the label maps
-take the middle one of each nine pixels, so that labels of different things never overlap or blend.
+A page is three times as large as its image. Shrinking smooths the image; a label map takes the center one of each nine
+pixels, so that labels of different things never overlap or blend.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from ..io.image_size import ImageSize
 from .pen import Pen
 
-FINE = 3  # drawn this many times as large as kept; odd, so that every pixel has a middle
+SCALE = 3  # height of a page over that of its image; odd, so that every pixel of the image has a center
 
 
 @dataclass
 class Page:
-    """A drawn page, still three times as large as it is kept.
+    """A canvas for an image of H x W pixels, three times as large.
 
     Attributes:
         color: uint8 (3H, 3W, 3), RGB.
-        region: uint8 (3H, 3W), 0 unlabeled or 1 + index into ``REGIONS``: the landscape behind the things.
-        owner: int16 (3H, 3W), 0 for the landscape, k for the k-th group, -1 for what nobody labels.
-        groups: for each group its class (index into ``THINGS``), the pixels it would show with nothing
-            in front of it and the whole of it in the image, and whether it is a crowd.
+        region: uint8 (3H, 3W), the landscape behind the things: 0 for unlabeled, else 1 + index into ``REGIONS``.
+        owner: int16 (3H, 3W): 0 for the landscape, k for the k-th group, -1 for decoration, which has no label.
+        groups: what is annotated, in the order of drawing.
     """
 
     color: np.ndarray
@@ -35,13 +35,13 @@ class Page:
     groups: list[Group] = field(default_factory=list)
 
     @classmethod
-    def blank(cls, width: int, height: int) -> Page:
-        """An empty page for an image of ``width`` x ``height`` pixels."""
-        shape = (height * FINE, width * FINE)
+    def blank(cls, size: ImageSize) -> Page:
+        """Create an empty page for an image of this size."""
+        shape = (size.height * SCALE, size.width * SCALE)
         return cls(np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.uint8), np.zeros(shape, np.int16))
 
     def put(self, pen: Pen, x: float, y: float, owner: int) -> int:
-        """Lay a drawing on the page with its middle at (x, y); returns the pixels of its mask."""
+        """Put a drawing on the page with its center at (x, y); return the number of pixels of its mask."""
         rows, cols = self.region.shape
         height, width = pen.mask.shape
         left, top = round(x - width / 2), round(y - height / 2)
@@ -53,7 +53,7 @@ class Page:
         return int(np.count_nonzero(pen.mask))
 
     def shadow(self, x: float, y: float, rx: float, ry: float, depth: float = 0.42) -> None:
-        """A soft dark oval on the ground."""
+        """Draw a soft dark oval on the ground, with radii in pixels and a depth in [0, 1]."""
         rows, cols = self.region.shape
         x0, x1 = (int(np.clip(v, 0, cols)) for v in (x - rx, x + rx))
         y0, y1 = (int(np.clip(v, 0, rows)) for v in (y - ry, y + ry))
@@ -68,20 +68,22 @@ class Page:
 
 @dataclass
 class Group:
-    """One thing on a page, or a crowd of them sharing one mask; ``whole`` counts its pixels unhidden."""
+    """A thing on a page, or a crowd of one class, which shares a mask."""
 
     thing: int
-    whole: int
-    crowd: bool = False
+    """Index into ``THINGS``."""
+    full_area: int
+    """Pixels of the page that it would show with nothing in front of it and nothing cut off."""
+    is_crowd: bool = False
 
 
-def finish(page: Page, rng: np.random.Generator) -> np.ndarray:
-    """Shrink the page to its image and light it: uint8 (H, W, 3), RGB.
+def render(page: Page, rng: np.random.Generator) -> np.ndarray:
+    """Shrink a page to its image and light it: uint8 (H, W, 3), RGB.
 
-    The light has a brightness, a warmth, a direction it falls off in and the uneven wash of watercolor.
+    The light has a brightness, a color temperature, a direction in which it falls off, and smooth random variation.
     """
     rows, cols = page.region.shape
-    height, width = rows // FINE, cols // FINE
+    height, width = rows // SCALE, cols // SCALE
     image = cv2.resize(page.color, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
     turn, fall = rng.uniform(0, 2 * math.pi), rng.uniform(0, 0.14)
     across, down = np.linspace(-1, 1, width), np.linspace(-1, 1, height)[:, None]
@@ -96,14 +98,14 @@ def finish(page: Page, rng: np.random.Generator) -> np.ndarray:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def middle(fine: np.ndarray) -> np.ndarray:
-    """The kept pixels of a fine label map: the middle one of each block, shape (H, W)."""
-    return fine[FINE // 2 :: FINE, FINE // 2 :: FINE]
+def subsample(labels: np.ndarray) -> np.ndarray:
+    """Reduce a label map of a page to the size of the image, (H, W), by the center pixel of each block."""
+    return labels[SCALE // 2 :: SCALE, SCALE // 2 :: SCALE]
 
 
-def regions(page: Page) -> np.ndarray:
-    """The landscape's labels at the size of the image, uint8 (H, W); 0 where two regions meet."""
-    label = middle(page.region).copy()
+def region_labels(page: Page) -> np.ndarray:
+    """Return the labels of the landscape at the size of the image, uint8 (H, W); 0 where two regions meet."""
+    label = subsample(page.region).copy()
     around = np.ones((3, 3), np.uint8)
     label[cv2.dilate(label, around) != cv2.erode(label, around)] = 0
     return label

@@ -1,7 +1,7 @@
-"""The pen of the sample images: flat colors and ink lines in a unit frame, with an exact mask.
+"""A pen that draws shapes in flat colors with ink outlines, and records their exact mask.
 
-A drawing never sees pixels. It speaks in a frame with x to the right and y downwards, both about
--1..1, and the pen's affine matrix puts that frame into an image.
+Drawings use coordinates in a frame with x to the right and y downward, both about -1 to 1; an affine matrix maps that
+frame to the pixels of a layer.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ _STEPS = np.linspace(0, 1, 33)
 
 
 def paint(hue: float, saturation: float, value: float) -> Color:
-    """A color from a hue in degrees (any number, taken modulo 360), saturation and value in 0..1."""
+    """Make a color of a hue in degrees (taken modulo 360), a saturation and a value in [0, 1]."""
     red, green, blue = colorsys.hsv_to_rgb(hue / 360 % 1, min(max(saturation, 0), 1), min(max(value, 0), 1))
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def mix(one: Color, other: Color, share: float) -> Color:
-    """``one`` with ``share`` (0..1) of ``other`` stirred in."""
+    """Mix two colors; ``share``, in [0, 1], is that of the other one."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
 
 
 def lighter(color: Color, share: float = 0.4) -> Color:
-    """``color`` on its way to paper white."""
+    """Mix a color with white."""
     return mix(color, WHITE, share)
 
 
 def darker(color: Color, share: float = 0.35) -> Color:
-    """``color`` on its way to ink."""
+    """Mix a color with a dark ink."""
     return mix(color, (30, 20, 40), share)
 
 
 def ellipse(
     x: float, y: float, rx: float, ry: float, tilt: float = 0, start: float = 0, end: float = 360
 ) -> np.ndarray:
-    """Points of an ellipse (or of its arc from ``start`` to ``end`` degrees), tilted by ``tilt`` degrees."""
+    """Return points (N, 2) of an ellipse, or of its arc from ``start`` to ``end``; angles in degrees."""
     turn = np.radians(start + (end - start) * _STEPS)
     c, s = math.cos(math.radians(tilt)), math.sin(math.radians(tilt))
     points = np.column_stack([np.cos(turn), np.sin(turn)]) @ np.array([[rx * c, rx * s], [-ry * s, ry * c]])
@@ -60,12 +60,12 @@ def ellipse(
 
 
 def box(left: float, top: float, right: float, bottom: float) -> list[tuple[float, float]]:
-    """The four corners of an upright rectangle."""
+    """Return the four corners of an upright rectangle."""
     return [(left, top), (right, top), (right, bottom), (left, bottom)]
 
 
 def smooth(points: Points, steps: int = 6) -> np.ndarray:
-    """A closed soft curve through ``points`` (Catmull-Rom), shape (N * steps, 2)."""
+    """Return a closed smooth curve through N points (a Catmull-Rom spline), shape (N * steps, 2)."""
     p1 = np.asarray(points, float)
     p0, p2, p3 = np.roll(p1, 1, 0), np.roll(p1, -1, 0), np.roll(p1, -2, 0)
     t = np.linspace(0, 1, steps, endpoint=False)[:, None, None]
@@ -75,14 +75,14 @@ def smooth(points: Points, steps: int = 6) -> np.ndarray:
 
 
 def symmetric(points: Points) -> np.ndarray:
-    """An outline from its right half, given from top to bottom; the left half mirrors it."""
+    """Complete an outline from its right half, given from top to bottom, by mirroring it."""
     right = np.asarray(points, float)
     left = right[right[:, 0] > 0][::-1] * (-1, 1)
     return np.vstack([right, left])
 
 
 class Pen:
-    """A color layer and its mask, drawn through an affine matrix.
+    """A layer of colors and its mask, drawn through an affine matrix.
 
     Args:
         matrix: shape (2, 3), from the frame of the drawing to pixels of the layer.
@@ -101,13 +101,13 @@ class Pen:
 
     @classmethod
     def fitted(cls, scale: float, *, tilt: float = 0, stretch: float = 1, mirror: bool = False) -> Pen:
-        """A pen whose layer just holds the frame -1.1..1.1, centered.
+        """Create a pen whose layer just holds the frame -1.1 to 1.1, centered.
 
         Args:
             scale: pixels per unit of the frame.
             tilt: rotation in degrees, clockwise.
-            stretch: how much wider than high the frame becomes; its area stays.
-            mirror: left and right swapped.
+            stretch: width over height of the frame, whose area stays the same.
+            mirror: swap left and right.
         """
         c, s = math.cos(math.radians(tilt)), math.sin(math.radians(tilt))
         across, down = scale * math.sqrt(stretch), scale / math.sqrt(stretch)
@@ -120,7 +120,7 @@ class Pen:
         return [np.round(placed * (1 << _SHIFT)).astype(np.int32)]
 
     def fill(self, points: Points, color: Color, ink: float = 0.035) -> None:
-        """A filled shape with an outline in a darker tone, ``ink`` units wide (0: none)."""
+        """Draw a filled shape, with an outline in a darker tone that is ``ink`` units wide (0 for none)."""
         corners = self._pixels(points)
         cv2.fillPoly(self.color, corners, color, cv2.LINE_8, _SHIFT)
         cv2.fillPoly(self.mask, corners, 1, cv2.LINE_8, _SHIFT)
@@ -128,7 +128,7 @@ class Pen:
             self._stroke(corners, darker(color, 0.5), ink, closed=True)
 
     def line(self, points: Points, color: Color, width: float) -> None:
-        """An open line, ``width`` units wide."""
+        """Draw an open line that is ``width`` units wide."""
         self._stroke(self._pixels(points), color, width, closed=False)
 
     def _stroke(self, corners: list[np.ndarray], color: Color, width: float, *, closed: bool) -> None:
@@ -137,12 +137,12 @@ class Pen:
         cv2.polylines(self.mask, corners, closed, 1, thickness, cv2.LINE_8, _SHIFT)
 
     def cut(self, points: Points) -> None:
-        """A hole: the shape is no part of the drawing any more."""
+        """Cut a shape out of the drawing."""
         cv2.fillPoly(self.mask, self._pixels(points), 0, cv2.LINE_8, _SHIFT)
 
     @contextmanager
     def inside(self, points: Points) -> Iterator[None]:
-        """What is drawn in this block shows only inside the shape."""
+        """Clip all that is drawn in this block to a shape."""
         color, mask = self.color.copy(), self.mask.copy()
         outside = np.ones_like(mask)
         cv2.fillPoly(outside, self._pixels(points), 0, cv2.LINE_8, _SHIFT)
@@ -151,7 +151,7 @@ class Pen:
         cv2.copyTo(mask, outside, self.mask)
 
     def shade(self, strength: float) -> None:
-        """Light from the upper left: brightens that side by ``strength`` (0..0.5), darkens the other."""
+        """Light the drawing from the upper left: that side by ``strength``, in [0, 0.5], brighter."""
         corners = np.array([[1 + strength, 1], [1, 1 - strength]], np.float32)
         height, width = self.mask.shape
         light = cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -1,4 +1,4 @@
-"""Things in a landscape: the scenes of the dense formats and the portraits of the image folder."""
+"""Composing things and a landscape to a scene (for detection and segmentation) or a portrait (classification)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import math
 import cv2
 import numpy as np
 
-from .landscape import FRONT, MOUNTAIN, REGIONS, SKY, WATER, landscape
+from ..io.image_size import ImageSize
+from .landscape import FRONT, MOUNTAIN, REGIONS, SKY, WATER, draw_landscape
 from .page import Group, Page
 from .pen import Pen, lighter
 from .things import THINGS, Thing
 
-FOOT = 0.94  # how far below its middle a thing stands, in half sizes
+FOOT = 0.94  # distance from the center of a thing down to its foot, in half sizes
 
 
-def _pen(thing: Thing, half: float, rng: np.random.Generator) -> Pen:
-    """One drawing of ``thing``, ``half`` pixels from its middle to its edge."""
+def _draw_thing(thing: Thing, half: float, rng: np.random.Generator) -> Pen:
+    """Draw a thing, ``half`` pixels from its center to its edge."""
     tilt, stretch = rng.uniform(-thing.tilt, thing.tilt), math.exp(rng.uniform(-0.12, 0.12))
     pen = Pen.fitted(half, tilt=tilt, stretch=stretch, mirror=rng.random() < 0.5)
     thing.draw(pen, thing.color(rng), rng)
@@ -24,8 +25,8 @@ def _pen(thing: Thing, half: float, rng: np.random.Generator) -> Pen:
     return pen
 
 
-def _bind(page: Page, thing: Thing, x: float, foot: float, half: float) -> None:
-    """Bind a thing to the place it stands in: a shadow on land, a ripple on water, nothing in the air."""
+def _ground(page: Page, thing: Thing, x: float, foot: float, half: float) -> None:
+    """Draw a shadow below a thing on land, ripples below one on water, and nothing below one in the air."""
     rows, cols = page.region.shape
     label = int(page.region[int(np.clip(foot, 0, rows - 1)), int(np.clip(x, 0, cols - 1))])
     if not label or REGIONS[label - 1] not in thing.where or label in (SKY, MOUNTAIN):
@@ -39,13 +40,13 @@ def _bind(page: Page, thing: Thing, x: float, foot: float, half: float) -> None:
 
 
 def _surroundings(thing: Thing, rng: np.random.Generator) -> str:
-    """A kind of landscape with ``thing``'s place in its foreground."""
+    """Choose a kind of landscape that has a place for a thing in its foreground."""
     kinds = [kind for kind, front in FRONT.items() if front in thing.where or 'sky' in thing.where]
     return kinds[rng.integers(len(kinds))]
 
 
-def _home(thing: Thing, page: Page, rng: np.random.Generator) -> tuple[float, float, bool] | None:
-    """A spot (x, y) where ``thing`` belongs and whether that is in the air; None where the page has none."""
+def _find_spot(thing: Thing, page: Page, rng: np.random.Generator) -> tuple[float, float, bool] | None:
+    """Choose a spot (x, y) where a thing belongs, and tell whether it is in the air; None if the page has none."""
     rows, cols = page.region.shape
     for _ in range(25):
         x, y = rng.uniform(0.04, 0.96) * cols, rng.uniform(0.08, 0.97) * rows
@@ -55,8 +56,8 @@ def _home(thing: Thing, page: Page, rng: np.random.Generator) -> tuple[float, fl
     return None
 
 
-def _cluster(half: float, rng: np.random.Generator) -> list[tuple[float, float]]:
-    """Up to 20 places of a crowd around (0, 0), from back to front, for things of this half size."""
+def _crowd_places(half: float, rng: np.random.Generator) -> list[tuple[float, float]]:
+    """Choose up to 20 places of a crowd around (0, 0), from back to front, for things of this half size."""
     places: list[tuple[float, float]] = []
     reach = np.array([rng.uniform(5, 8), rng.uniform(2.2, 3.5)]) * half
     for x, y in rng.uniform(-reach, reach, (60, 2)).tolist():
@@ -65,29 +66,29 @@ def _cluster(half: float, rng: np.random.Generator) -> list[tuple[float, float]]
     return sorted(places, key=lambda place: place[1])
 
 
-def draw_scene(width: int, height: int, rng: np.random.Generator, *, bare: bool = False) -> Page:
-    """A page with four to eight things, hidden by one another as they come.
+def draw_scene(size: ImageSize, rng: np.random.Generator, *, empty: bool = False) -> Page:
+    """Draw a landscape with four to eight things, which may hide one another.
 
-    The first is the one the landscape was chosen for; on every other page it is a large one.
+    The landscape is chosen for the first one, which in half of the scenes is large.
 
     Args:
-        width, height: size of the image in pixels.
-        rng: everything random about the page comes from it.
-        bare: the landscape alone.
+        size: the size of the image.
+        rng: the source of everything random.
+        empty: draw no things.
     """
-    page = Page.blank(width, height)
+    page = Page.blank(size)
     lead = int(rng.integers(len(THINGS)))
-    landscape(page, _surroundings(THINGS[lead], rng), rng)
+    draw_landscape(page, _surroundings(THINGS[lead], rng), rng)
     rows = page.region.shape[0]
-    count = 0 if bare else int(rng.integers(4, 9))
+    count = 0 if empty else int(rng.integers(4, 9))
     hero = 0 if rng.random() < 0.5 else -1
     crowd = int(rng.integers(1, count)) if count and rng.random() < 0.2 else -1
-    cast: list[tuple[int, float, float, float, bool]] = []  # class, x, y of the middle, half size, crowd?
+    cast: list[tuple[int, float, float, float, bool]] = []  # class, x, y of the center, half size, is a crowd
     for number in range(count):
         for _ in range(12):  # until something fits
             kind = int(rng.integers(len(THINGS))) if number else lead
             thing = THINGS[kind]
-            spot = _home(thing, page, rng)
+            spot = _find_spot(thing, page, rng)
             if spot is None:
                 continue
             x, y, flying = spot
@@ -105,17 +106,17 @@ def draw_scene(width: int, height: int, rng: np.random.Generator, *, bare: bool 
     for kind, x, y, half, crowded in sorted(cast, key=lambda one: one[2] + one[3]):  # by their feet
         group = Group(kind, 0, crowded)
         page.groups.append(group)
-        for u, v in _cluster(half, rng) if crowded else [(0, 0)]:
-            pen = _pen(THINGS[kind], half, rng)
-            _bind(page, THINGS[kind], x + u, y + v + FOOT * half, half)
-            group.whole += page.put(pen, x + u, y + v, len(page.groups))
+        for u, v in _crowd_places(half, rng) if crowded else [(0, 0)]:
+            pen = _draw_thing(THINGS[kind], half, rng)
+            _ground(page, THINGS[kind], x + u, y + v + FOOT * half, half)
+            group.full_area += page.put(pen, x + u, y + v, len(page.groups))
     return page
 
 
-def draw_portrait(thing: int, width: int, height: int, rng: np.random.Generator) -> Page:
-    """A page filled by one thing (an index into ``THINGS``), at times with another's edge beside it."""
-    page = Page.blank(width, height)
-    landscape(page, _surroundings(THINGS[thing], rng), rng)
+def draw_portrait(thing: int, size: ImageSize, rng: np.random.Generator) -> Page:
+    """Draw one thing (an index into ``THINGS``) that fills the image, at times with part of another beside it."""
+    page = Page.blank(size)
+    draw_landscape(page, _surroundings(THINGS[thing], rng), rng)
     rows, cols = page.region.shape
     side = min(rows, cols)
     half = side * rng.uniform(0.32, 0.5)
@@ -124,12 +125,12 @@ def draw_portrait(thing: int, width: int, height: int, rng: np.random.Generator)
     if guest < 0.3:
         other = THINGS[rng.integers(len(THINGS))]
         turn, reach = rng.uniform(0, 2 * math.pi), side * rng.uniform(0.55, 0.66)
-        size = side * rng.uniform(0.18, 0.3)
-        visit = _pen(other, size, rng), x + reach * math.cos(turn), y + reach * math.sin(turn), 2
+        other_half = side * rng.uniform(0.18, 0.3)
+        visit = _draw_thing(other, other_half, rng), x + reach * math.cos(turn), y + reach * math.sin(turn), 2
     if 0.15 <= guest < 0.3:
         page.put(*visit)
-    pen = _pen(THINGS[thing], half, rng)
-    _bind(page, THINGS[thing], x, y + FOOT * half, half)
+    pen = _draw_thing(THINGS[thing], half, rng)
+    _ground(page, THINGS[thing], x, y + FOOT * half, half)
     page.groups.append(Group(thing, page.put(pen, x, y, 1)))
     if guest < 0.15:
         page.put(*visit)

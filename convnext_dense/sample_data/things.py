@@ -1,7 +1,7 @@
-"""What the sample images show: one drawing per class, in one ordered table.
+"""The classes of things in the sample images: a function that draws each, and a table of them.
 
-To add a class, write a ``draw_...(pen, color, rng)`` that fills the frame -1..1 (things that stand
-have their foot at y = 1) and give it a line in ``THINGS``; bump ``SAMPLE_VERSION`` with it.
+To add a class, write a function ``draw_...(pen, color, rng)`` that fills the frame -1 to 1 (things that stand have
+their foot at y = 1), give it a line in ``THINGS``, and raise ``SAMPLE_VERSION``.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ GROUND = ('grass', 'sand', 'snow', 'road')
 AIR = ('sky', 'mountain')
 LEAF: Color = (104, 158, 76)
 GLASS: Color = (190, 224, 238)
-TYPICAL = 0.9  # the share of a class that wears its own color
+TYPICAL = 0.9  # share of the things that have the typical color of their class
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One object class.
+    """A class of things.
 
     Args:
-        name: the class name, as it stands in every format.
+        name: the name of the class in all formats.
         hue: degrees, lowest and highest, of the typical color.
-        tone: typical saturation and value, 0..1.
-        draw: draws one of them.
-        where: background regions it is met on, by its foot (in the air: by its middle).
-        size: extent against the other classes, 1 is usual.
-        tilt: degrees it may lean to either side.
+        tone: typical saturation and value, in [0, 1].
+        draw: draws a thing of this class.
+        where: regions of a landscape in which it has its foot (or, in the air, its center).
+        size: relative size; 1 is usual.
+        tilt: largest rotation to either side, in degrees.
         kind: COCO's supercategory.
     """
 
@@ -49,7 +49,7 @@ class Thing:
     kind: str
 
     def color(self, rng: np.random.Generator) -> Color:
-        """The typical color with a little play, or, for one in ten, any color at all."""
+        """Draw a color at random: near the typical one, or, for one thing in ten, any."""
         hue = rng.uniform(*self.hue)
         saturation, value = self.tone[0] + rng.uniform(-0.08, 0.08), self.tone[1] + rng.uniform(-0.07, 0.07)
         if rng.random() > TYPICAL:
@@ -58,7 +58,7 @@ class Thing:
 
 
 def draw_balloon(pen: Pen, color: Color, rng: np.random.Generator) -> None:
-    """A hot-air balloon with gores and a basket."""
+    """Draw a hot-air balloon with gores and a basket."""
     skin = smooth(symmetric([(0, -1), (0.52, -0.83), (0.73, -0.38), (0.56, 0.08), (0.2, 0.5)]))
     for x in (-0.17, 0.17):
         pen.line([(x, 0.48), (x * 0.9, 0.78)], INK, 0.03)
@@ -76,7 +76,7 @@ def draw_balloon(pen: Pen, color: Color, rng: np.random.Generator) -> None:
 
 
 def draw_bird(pen: Pen, color: Color, rng: np.random.Generator) -> None:
-    """A round bird with a lifted wing, looking right."""
+    """Draw a round bird with a lifted wing, looking right."""
     pen.fill([(-0.5, 0.1), (-1, -0.12), (-0.94, 0.14), (-1, 0.34), (-0.45, 0.36)], darker(color, 0.2))
     for x in (-0.05, 0.15):
         pen.line([(x, 0.5), (x + 0.05, 0.82), (x + 0.17, 0.82)], (216, 140, 60), 0.05)
@@ -100,7 +100,7 @@ def draw_bird(pen: Pen, color: Color, rng: np.random.Generator) -> None:
 
 
 def draw_boat(pen: Pen, color: Color, rng: np.random.Generator) -> None:
-    """A sailing boat with two white sails and a colored stripe."""
+    """Draw a sailing boat with two white sails and a colored stripe."""
     pen.line([(0, -0.98), (0, 0.5)], darker(WOOD), 0.06)
     sail, jib = [(0.06, -0.86), (0.74, 0.34), (0.06, 0.34)], [(-0.07, -0.72), (-0.66, 0.34), (-0.07, 0.34)]
     pen.fill(sail, WHITE)
@@ -120,7 +120,7 @@ def draw_boat(pen: Pen, color: Color, rng: np.random.Generator) -> None:
 
 
 def draw_car(pen: Pen, color: Color, rng: np.random.Generator) -> None:
-    """A little car from the side, driving right."""
+    """Draw a little car from the side, driving right."""
     back = rng.uniform(-0.62, -0.5)
     cabin = smooth([(back - 0.12, 0.2), (back, -0.28), (-0.2, -0.46), (0.22, -0.42), (0.5, 0.2), (0.2, 0.3)])
     pen.fill(cabin, darker(color, 0.12))
@@ -141,7 +141,7 @@ def draw_car(pen: Pen, color: Color, rng: np.random.Generator) -> None:
 
 
 def draw_fish(pen: Pen, color: Color, rng: np.random.Generator) -> None:
-    """A striped fish swimming right."""
+    """Draw a striped fish swimming right."""
     fin = darker(color, 0.22)
     tail = [(-0.5, 0), (-0.84, -0.5), (-1, -0.52), (-0.86, 0), (-1, 0.52), (-0.84, 0.5)]
     pen.fill(smooth(tail), fin)
@@ -165,7 +165,7 @@ def draw_fish(pen: Pen, color: Color, rng: np.random.Generator) -> None:
 
 
 def draw_flower(pen: Pen, color: Color, rng: np.random.Generator) -> None:
-    """A flower with five to eight petals, a stem and two leaves."""
+    """Draw a flower with five to eight petals, a stem and two leaves."""
     bend = rng.uniform(-0.12, 0.12)
     pen.line(smooth([(0, -0.3), (bend, 0.35), (0, 1), (bend, 0.35)]), darker(LEAF, 0.2), 0.09)
     pen.fill(smooth([(bend * 0.6, 0.74), (0.3, 0.36), (0.62, 0.3), (0.42, 0.64)]), LEAF)
@@ -182,7 +182,7 @@ def draw_flower(pen: Pen, color: Color, rng: np.random.Generator) -> None:
 
 
 def draw_house(pen: Pen, color: Color, rng: np.random.Generator) -> None:
-    """A house with a tiled roof, a door, two windows and a chimney."""
+    """Draw a house with a tiled roof, a door, two windows and a chimney."""
     roof, door = paint(rng.uniform(4, 22), 0.62, 0.68), paint(rng.uniform(0, 360), 0.5, 0.55)
     pen.fill(box(0.3, -0.9, 0.52, -0.3), mix(roof, INK, 0.25))
     pen.fill(box(-0.76, -0.14, 0.76, 1), color)
@@ -206,7 +206,7 @@ def draw_house(pen: Pen, color: Color, rng: np.random.Generator) -> None:
 
 
 def draw_kite(pen: Pen, color: Color, rng: np.random.Generator) -> None:
-    """A diamond kite of four panels with a tail of bows."""
+    """Draw a diamond kite of four panels with a tail of bows."""
     x, y = np.array([0, 0.14, -0.12, 0.1, -0.06]), np.linspace(0.34, 0.98, 5)
     pen.line(np.stack([x, y], 1), INK, 0.035)
     bow = paint(rng.uniform(0, 360), 0.65, 0.95)
@@ -224,7 +224,7 @@ def draw_kite(pen: Pen, color: Color, rng: np.random.Generator) -> None:
 
 
 def draw_mushroom(pen: Pen, color: Color, rng: np.random.Generator) -> None:
-    """A mushroom with white dots on its cap."""
+    """Draw a mushroom with white dots on its cap."""
     stalk = smooth(symmetric([(0.2, 0), (0.22, 0.5), (0.36, 0.9), (0, 1)]))
     pen.fill(stalk, (244, 228, 198))
     pen.line([(0.1, 0.3), (0.14, 0.8)], (206, 182, 150), 0.04)
@@ -240,7 +240,7 @@ def draw_mushroom(pen: Pen, color: Color, rng: np.random.Generator) -> None:
 
 
 def draw_ring(pen: Pen, color: Color, rng: np.random.Generator) -> None:
-    """A swimming ring with white segments: the class with a hole."""
+    """Draw a swimming ring with white segments: the class with a hole."""
     outer, inner = ellipse(0, 0, 0.92, 0.92), ellipse(0, 0, 0.44, 0.44)
     pen.fill(outer, color)
     turn, segments = rng.uniform(0, 90), int(rng.integers(3, 6))
@@ -256,7 +256,7 @@ def draw_ring(pen: Pen, color: Color, rng: np.random.Generator) -> None:
 
 
 def draw_tree(pen: Pen, color: Color, rng: np.random.Generator) -> None:
-    """A leafy tree, or a fir in three storeys."""
+    """Draw a leafy tree, or a fir in three storeys."""
     pen.fill([(-0.13, 0.2), (0.13, 0.2), (0.2, 1), (-0.2, 1)], WOOD)
     pen.line([(0.03, 0.6), (0.06, 0.9)], darker(WOOD), 0.03)
     if rng.random() < 0.35:
@@ -279,7 +279,7 @@ def draw_tree(pen: Pen, color: Color, rng: np.random.Generator) -> None:
 
 
 def draw_umbrella(pen: Pen, color: Color, rng: np.random.Generator) -> None:
-    """An open umbrella with a scalloped edge and a crooked handle."""
+    """Draw an open umbrella with a scalloped edge and a crooked handle."""
     pen.line([(0, -0.95), (0, 0.8)], darker(WOOD), 0.06)
     pen.line(ellipse(0.14, 0.8, 0.14, 0.17, 0, 0, 180), darker(WOOD), 0.07)
     panels = int(rng.integers(4, 7))

@@ -91,7 +91,7 @@ class DenseTask(Task):
         from ..models.backbone import TOTAL_STRIDE
 
         height, width = size = image.shape[:2]
-        too_thin = UserError(f'bad image {path or "array"} ({width} x {height} is too thin for the network)')
+        too_thin = UserError(f'bad image {path or "array"} (height {height}, width {width}: too thin for the network)')
         bgr = np.ascontiguousarray(image[:, :, ::-1])  # as mmcv's transforms want it
         try:
             packed = transform({'img': bgr, 'img_path': path, 'img_shape': size, 'ori_shape': size})

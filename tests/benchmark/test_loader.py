@@ -9,6 +9,7 @@ from convnext_dense.benchmark import loader as module
 from convnext_dense.benchmark.loader import loader, write_photos
 from convnext_dense.benchmark.setting import Setting
 from convnext_dense.config.read import read_config
+from convnext_dense.io.image_size import ImageSize
 
 
 def measure(image_folder):
@@ -40,7 +41,7 @@ def test_images_that_are_not_normalized_are_refused(image_folder, two_rounds, mo
 
 
 def test_photos(image_folder, tmp_path):
-    write_photos(Path(image_folder, 'train'), tmp_path, 5, size=(50, 40))
+    write_photos(Path(image_folder, 'train'), tmp_path, 5, size=ImageSize(40, 50))
     photos = sorted((tmp_path / 'train').glob('*/*.jpg'))
     assert len(photos) == 5
     assert {Image.open(photo).size for photo in photos} == {(50, 40)}

@@ -111,7 +111,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize('function', ['open', 'replace', 'fsync'])
 def test_whenever_a_write_is_killed_the_manifest_knows_the_file(tmp_path, monkeypatch, function):
-    """Killed at the first, second, ... call to the disk, the file is the complete old or new one, as in the manifest."""
+    """Killed at the first, second, ... disk call, the file is the complete old or new one, as in the manifest."""
     path = tmp_path / 'best.pth'
     checkpoint.write({'a': 'old'}, path)
     manifest.prune(tmp_path, path.name)

@@ -52,7 +52,7 @@ def test_an_option_that_does_not_fit_is_an_error(image_folder):
 
 def test_the_schedule_follows_the_epochs_however_they_are_set(image_folder, monkeypatch, tmp_path):
     (tmp_path / 'classification').symlink_to(image_folder)
-    monkeypatch.setattr('convnext_dense.sample_data.sample.ensure_sample', lambda: tmp_path)
+    monkeypatch.setattr('convnext_dense.sample_data.create.ensure_sample', lambda: tmp_path)
     sample = read_config(TINY, data='sample')
     option = read_config(TINY, {'train_cfg.max_epochs': 30}, str(image_folder))
     for cfg, epochs in ((sample, sample.train_cfg.max_epochs), (option, 30)):
@@ -63,7 +63,7 @@ def test_the_schedule_follows_the_epochs_however_they_are_set(image_folder, monk
 
 
 def test_sample_settings_alone_need_no_data(monkeypatch):
-    monkeypatch.setattr('convnext_dense.sample_data.sample.ensure_sample', lambda: 1 / 0)
+    monkeypatch.setattr('convnext_dense.sample_data.create.ensure_sample', lambda: 1 / 0)
     cfg = read_config(TINY, data='sample', needs_data=False)
     assert cfg.test_dataloader.dataset.transform.input_size == 48
     assert (cfg.model.num_classes, cfg.test_dataloader.dataset.root) == (1000, 'data/imagenet')
@@ -71,7 +71,7 @@ def test_sample_settings_alone_need_no_data(monkeypatch):
 
 def test_sample_changes_what_the_config_lists(image_folder, monkeypatch, tmp_path):
     (tmp_path / 'classification').symlink_to(image_folder)
-    monkeypatch.setattr('convnext_dense.sample_data.sample.ensure_sample', lambda: tmp_path)
+    monkeypatch.setattr('convnext_dense.sample_data.create.ensure_sample', lambda: tmp_path)
     cfg = read_config(TINY, {'train_dataloader.batch_size': 7}, 'sample')
     assert cfg.train_dataloader.dataset.transform.input_size == 48
     assert cfg.train_dataloader.dataset.transform.auto_augment == 'rand-m9-mstd0.5-inc1'

@@ -1,5 +1,7 @@
 """The file of settings for the sample: found from any config, merged into what the config has."""
 
+import shutil
+
 import pytest
 from mmengine.config import Config
 
@@ -45,6 +47,20 @@ def test_a_config_can_have_none(tmp_path):
 def test_a_config_as_a_run_has_written_it_finds_its_settings(tmp_path):
     Config.fromfile(TINY).dump(tmp_path / 'config.py')
     assert read(str(tmp_path / 'config.py')).train_cfg.max_epochs == 1
+
+
+def test_an_installed_package_has_its_configs_inside(tmp_path, monkeypatch):
+    package = tmp_path / 'site-packages' / 'convnext_dense'
+    shutil.copytree(ROOT / 'configs', package / 'configs')
+    monkeypatch.setattr('convnext_dense.config.find.PACKAGE', package)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'own.py').write_text(
+        "_base_ = './site-packages/convnext_dense/configs/seg/upernet_convnext_t_ade20k.py'"
+    )
+    for path in ('own.py', 'configs/seg/upernet_convnext_t_ade20k.py'):
+        cfg = read(path)
+        assert cfg.train_cfg.max_iters == 40
+        assert find_sample_settings(cfg, tmp_path) == package / 'configs/_base_/sample/upernet.py'
 
 
 def test_settings_that_are_absent_are_an_error(tmp_path):

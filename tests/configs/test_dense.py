@@ -162,7 +162,7 @@ def test_heads_follow_the_data(name, tmp_path, monkeypatch):
         (root / 'coco' / 'annotations' / f'instances_{split}2017.json').write_text(text)
         (root / 'coco' / f'{split}2017').mkdir()
         (root / 'coco' / f'{split}2017' / '1.jpg').touch()
-    monkeypatch.setattr('convnext_dense.sample_data.sample.ensure_sample', lambda: root)
+    monkeypatch.setattr('convnext_dense.sample_data.create.ensure_sample', lambda: root)
     cfg = read_config(str(OF_NAME[name]), data='sample')
     found = []
 

@@ -29,7 +29,7 @@ def names(track: str) -> list[str]:
 def read(image_folder, tmp_path, monkeypatch):
     """Reads a config with the test's images, as they are or in the place of the sample."""
     (tmp_path / 'classification').symlink_to(image_folder)
-    monkeypatch.setattr('convnext_dense.sample_data.sample.ensure_sample', lambda: tmp_path)
+    monkeypatch.setattr('convnext_dense.sample_data.create.ensure_sample', lambda: tmp_path)
     return lambda name, sample=False: config.read_config(str(name), data='sample' if sample else str(image_folder))
 
 

@@ -120,7 +120,7 @@ def test_a_true_label_that_is_no_class_is_an_error(label):
 
 
 def test_maps_of_different_sizes_are_an_error():
-    with pytest.raises(UserError, match=r'images/0.jpg: prediction 4 x 1, ground truth 2 x 2'):
+    with pytest.raises(UserError, match=r'images/0.jpg: prediction 1 x 4, ground truth 2 x 2'):
         metric_of([(np.zeros((1, 4), int), np.zeros((2, 2), int))], 3)
 
 

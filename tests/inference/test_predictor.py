@@ -180,8 +180,8 @@ def test_images_that_cannot_be_used_are_handed_back(predictors, tmp_path):
     assert [result.labels.shape for result in results] == [(40, 40), (40, 50)]
     assert failed == [
         f'bad image {bad} (no image)',
-        'bad image array (2000 x 1 is too thin for the network)',
-        'bad image array (2000 x 3 is too thin for the network)',
+        'bad image array (height 1, width 2000: too thin for the network)',
+        'bad image array (height 3, width 2000: too thin for the network)',
         'an image as an array is uint8 (H, W, 3) in RGB, not float64 (40, 40, 3)',
     ]
     with pytest.raises(UserError, match='bad image'):
@@ -238,7 +238,7 @@ def test_averaged_weights(files, tmp_path, predictors):
 
 
 def test_sample_settings_need_no_sample(files, predictors, monkeypatch):
-    monkeypatch.setattr('convnext_dense.sample_data.sample.ensure_sample', lambda: 1 / 0)
+    monkeypatch.setattr('convnext_dense.sample_data.create.ensure_sample', lambda: 1 / 0)
     assert predictor(files, 'classification')._transform.transforms[1].size == (48, 48)
     assert load(files / 'classification.py', files / 'classification.pth')._transform.transforms[1].size == (224, 224)
     predict = predictor(files, 'detection', options={'model.test_cfg.rcnn.max_per_img': 5})

@@ -6,11 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.registry import MODELS as ROOT_MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from convnext_dense import ConvNeXt
-from convnext_dense.errors import UserError
-from convnext_dense.models.convnext import SIZES
+from convnext_dense.models import fused_mlp
+from convnext_dense.models.convnext import Block
 from convnext_dense.registry import MODELS
 
 # params of the classification model with 1000 classes, in 10^6, as published
@@ -31,6 +31,22 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.einsum('nchw,oc->nohw', x, weight) + bias[:, None, None]
 
 
+def reference_block(p: dict[str, Tensor], x: Tensor) -> Tensor:
+    """A block's output from its input (N, C, H, W)."""
+    y = F.conv2d(x, p['dwconv.weight'], p['dwconv.bias'], padding=3, groups=x.shape[1])
+    y = layer_norm(y, p['norm.weight'], p['norm.bias'])
+    y = linear(y, p['pwconv1.weight'], p['pwconv1.bias'])
+    y = 0.5 * y * (1 + torch.erf(y / math.sqrt(2)))
+    if 'grn.gamma' in p:
+        g = torch.sqrt((y**2).sum(dim=(2, 3), keepdim=True))
+        n = g / (g.mean(1, keepdim=True) + 1e-6)
+        y = p['grn.gamma'].reshape(-1, 1, 1) * (y * n) + p['grn.beta'].reshape(-1, 1, 1) + y
+    y = linear(y, p['pwconv2.weight'], p['pwconv2.bias'])
+    if 'gamma' in p:
+        y = y * p['gamma'][:, None, None]
+    return x + y
+
+
 def reference(p: dict[str, Tensor], x: Tensor, depths: tuple[int, ...]) -> list[Tensor]:
     """The stages' outputs, without their norms, from the parameters by their official names."""
     outputs = []
@@ -43,19 +59,8 @@ def reference(p: dict[str, Tensor], x: Tensor, depths: tuple[int, ...]) -> list[
             x = layer_norm(x, p[f'{layer}.0.weight'], p[f'{layer}.0.bias'])
             x = F.conv2d(x, p[f'{layer}.1.weight'], p[f'{layer}.1.bias'], stride=2)
         for b in range(depth):
-            name = f'stages.{s}.{b}'
-            y = F.conv2d(x, p[f'{name}.dwconv.weight'], p[f'{name}.dwconv.bias'], padding=3, groups=x.shape[1])
-            y = layer_norm(y, p[f'{name}.norm.weight'], p[f'{name}.norm.bias'])
-            y = linear(y, p[f'{name}.pwconv1.weight'], p[f'{name}.pwconv1.bias'])
-            y = 0.5 * y * (1 + torch.erf(y / math.sqrt(2)))
-            if f'{name}.grn.gamma' in p:
-                g = torch.sqrt((y**2).sum(dim=(2, 3), keepdim=True))
-                n = g / (g.mean(1, keepdim=True) + 1e-6)
-                y = p[f'{name}.grn.gamma'].reshape(-1, 1, 1) * (y * n) + p[f'{name}.grn.beta'].reshape(-1, 1, 1) + y
-            y = linear(y, p[f'{name}.pwconv2.weight'], p[f'{name}.pwconv2.bias'])
-            if f'{name}.gamma' in p:
-                y = y * p[f'{name}.gamma'][:, None, None]
-            x = x + y
+            prefix = f'stages.{s}.{b}.'
+            x = reference_block({n.removeprefix(prefix): t for n, t in p.items() if n.startswith(prefix)}, x)
         outputs.append(x)
     return outputs
 
@@ -121,54 +126,6 @@ def test_version_decides_between_layer_scale_and_grn():
     assert 'stages.1.1.gamma' not in dict(ConvNeXt(SMALL, layer_scale_init_value=0).named_parameters())
 
 
-def test_initialization_is_the_official_one():
-    model = ConvNeXt('atto')
-    weights = torch.cat([p.flatten() for n, p in model.named_parameters() if p.ndim > 1])
-    assert weights.std().item() == pytest.approx(0.02, rel=0.02)
-    assert weights.abs().max() <= 2
-    biases = [p for n, p in model.named_parameters() if n.endswith('.bias')]
-    assert all(b.abs().max() == 0 for b in biases)
-
-
-@torch.no_grad()
-def test_out_indices_choose_and_order_the_outputs():
-    x = torch.randn(1, 3, 64, 64)
-    model = ConvNeXt(SMALL, out_indices=(-1, 1)).eval()
-    assert [tuple(o.shape) for o in model(x)] == [(1, 24, 2, 2), (1, 12, 8, 8)]
-    assert {n.split('.')[0] for n in model.state_dict()} == {'downsample_layers', 'stages', 'norm1', 'norm3'}
-
-
-@torch.no_grad()
-def test_a_side_shorter_than_the_stride_is_padded():
-    model = ConvNeXt(SMALL).eval()
-    x = torch.randn(1, 3, 5, 40)
-    padded = torch.zeros(1, 3, 32, 40)
-    padded[:, :, :5] = x
-    for own, expected in zip(model(x), model(padded), strict=True):
-        assert torch.equal(own, expected)
-
-
-def test_outputs_and_gradients_do_not_depend_on_the_input_layout_or_on_checkpointing():
-    plain = ConvNeXt(SMALL, layer_scale_init_value=1.0)
-    recomputing = ConvNeXt(SMALL, layer_scale_init_value=1.0, with_cp=True)
-    recomputing.load_state_dict(plain.state_dict())
-    x = torch.randn(2, 3, 64, 64)
-    plain(x)[3].square().sum().backward()
-    recomputing(x.contiguous(memory_format=torch.channels_last))[3].square().sum().backward()
-    for (name, a), b in zip(plain.named_parameters(), recomputing.parameters(), strict=True):
-        if a.grad is not None:  # the other stages' norms have none
-            assert relative_difference(b.grad, a.grad) < 1e-5, name
-
-
-def test_with_cp_recomputes_every_block(monkeypatch):
-    calls = []
-    model = ConvNeXt(SMALL, with_cp=True)
-    original = type(model.stages[0][0]).forward
-    monkeypatch.setattr(type(model.stages[0][0]), 'forward', lambda self, x: calls.append(1) or original(self, x))
-    model(torch.randn(1, 3, 32, 32))[3].sum().backward()
-    assert len(calls) == 2 * 5
-
-
 @torch.no_grad()
 def test_drop_path_rises_linearly_and_drops_whole_images():
     model = ConvNeXt(SMALL, drop_path_rate=0.4)
@@ -184,27 +141,6 @@ def test_drop_path_rises_linearly_and_drops_whole_images():
     assert torch.allclose(branch[kept], full[kept] / 0.6, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ('frozen', 'trained'), [(-1, 'downsample_layers.0'), (0, 'stages.0'), (2, 'downsample_layers.2')]
-)
-def test_frozen_stages_get_no_gradient_and_no_drop_path(frozen, trained):
-    model = ConvNeXt(SMALL, frozen_stages=frozen, drop_path_rate=0.5).train()
-    names = [n for n, p in model.named_parameters() if p.requires_grad]
-    assert names[0].startswith(trained) or any(n.startswith(trained) for n in names)
-    frozen_names = {n.rsplit('.', 1)[0] for n, p in model.named_parameters() if not p.requires_grad}
-    expected = {
-        -1: set(),
-        0: {'downsample_layers.0'},
-        2: {'downsample_layers.0', 'downsample_layers.1', 'stages.0', 'stages.1'},
-    }
-    assert {'.'.join(n.split('.')[:2]) for n in frozen_names} == expected[frozen]
-    for name, module in model.named_modules():
-        if name.startswith(('stages.0.', 'stages.1.')) and frozen == 2:
-            assert not module.training, name
-        if name.startswith('stages.3.'):
-            assert module.training, name
-
-
 def test_registered_for_all_three_worlds():
     from mmdet.registry import MODELS as DETECTION
     from mmseg.registry import MODELS as SEGMENTATION
@@ -213,29 +149,71 @@ def test_registered_for_all_three_worlds():
         assert type(registry.build(dict(type='convnext_dense.ConvNeXt', arch='atto'))) is ConvNeXt
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'named'),
-    [
-        (dict(arch='teeny'), 'tiny'),
-        (dict(arch=dict(depths=[1, 2], dims=[1, 2, 3, 4])), 'depths'),
-        (dict(arch=dict(depths=[1, 1, 1, 1])), 'dims'),
-        (dict(out_indices=(0, 4)), '4 is out of range'),
-        (dict(out_indices=(-5,)), '-5 is out of range'),
-        (dict(frozen_stages=5), 'frozen_stages 5'),
-        (dict(drop_path_rate=1.0), 'drop_path_rate 1.0'),
-        (dict(version=3), 'version 3'),
-    ],
-)
-def test_bad_arguments_are_named(arguments, named):
-    with pytest.raises(UserError, match=named):
-        ConvNeXt(**{'arch': 'atto', **arguments})
+# -- tools that look for nn.Linear
 
 
-def test_a_wrong_channel_count_is_named():
-    with pytest.raises(UserError, match=r'4 channels.*takes 3'):
-        ConvNeXt(SMALL)(torch.randn(1, 4, 32, 32))
+@pytest.mark.parametrize('version', [1, 2])
+@torch.no_grad()
+def test_dynamic_quantization_quantizes_the_linear_layers(version: int) -> None:
+    torch.manual_seed(0)
+    model = ConvNeXt(SMALL, version, out_indices=None, layer_scale_init_value=1.0).eval()
+    randomize(model)
+    quantized = torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)
+    kinds = [type(getattr(b, n)) for stage in quantized.stages for b in stage for n in ('pwconv1', 'pwconv2')]
+    assert kinds == [torch.ao.nn.quantized.dynamic.Linear] * 10
+    x = torch.randn(4, 3, 64, 64)
+    assert fused_mlp.forward(quantized.stages[0][0], torch.randn(1, 8, 16, 16)) is None
+    difference = ((quantized(x) - model(x)).norm() / model(x).norm()).item()
+    assert 1e-4 < difference < 0.1
 
 
-def test_sizes_are_those_of_the_papers():
-    assert SIZES['huge'] == ((3, 3, 27, 3), (352, 704, 1408, 2816))
-    assert SIZES['atto'] == ((2, 2, 6, 2), (40, 80, 160, 320))
+class LowRank(nn.Module):
+    """A linear layer with a trained product of two thin matrices beside it, as PEFT libraries put in its place."""
+
+    def __init__(self, base: nn.Linear, rank: int) -> None:
+        super().__init__()
+        self.base = base.requires_grad_(False)
+        self.down = nn.Linear(base.in_features, rank, bias=False)
+        self.up = nn.Linear(rank, base.out_features, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.base(x) + self.up(self.down(x))
+
+
+@pytest.mark.parametrize('version', [1, 2])
+def test_a_low_rank_adapter_trains_in_place_of_a_linear_layer(version: int) -> None:
+    torch.manual_seed(0)
+    block = Block(8, drop_path=0.0, layer_scale_init_value=1.0, version=version).double()
+    randomize(block)
+    merged = {name: parameter.detach().clone() for name, parameter in block.named_parameters()}
+    adapters = {name: LowRank(getattr(block, name), rank=2).double() for name in ('pwconv1', 'pwconv2')}
+    for name, adapter in adapters.items():
+        setattr(block, name, adapter)
+    x = torch.randn(2, 8, 9, 7, dtype=torch.float64)
+    y = block(x)
+    y.square().sum().backward()
+
+    factors = {}
+    for name, adapter in adapters.items():
+        up, down = (layer.weight.detach().clone().requires_grad_() for layer in (adapter.up, adapter.down))
+        merged[f'{name}.weight'] = merged[f'{name}.weight'] + up @ down
+        factors[name] = up, down
+    expected = reference_block(merged, x)
+    expected.square().sum().backward()
+    torch.testing.assert_close(y, expected)
+    for name, (up, down) in factors.items():
+        assert up.grad.abs().max() > 0
+        torch.testing.assert_close(adapters[name].up.weight.grad, up.grad)
+        torch.testing.assert_close(adapters[name].down.weight.grad, down.grad)
+
+
+@pytest.mark.parametrize('version', [1, 2])
+@pytest.mark.parametrize('grad', [True, False])
+def test_hooks_on_the_linear_layers_see_nhwc(version: int, grad: bool) -> None:
+    block = Block(8, drop_path=0.0, layer_scale_init_value=1.0, version=version)
+    shapes = []
+    for layer in (block.pwconv1, block.pwconv2):
+        layer.register_forward_hook(lambda layer, inputs, output: shapes.extend((inputs[0].shape, output.shape)))
+    with torch.set_grad_enabled(grad):
+        block(torch.randn(2, 8, 5, 7))
+    assert shapes == [(2, 5, 7, 8), (2, 5, 7, 32), (2, 5, 7, 32), (2, 5, 7, 8)]

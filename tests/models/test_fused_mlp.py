@@ -1,10 +1,12 @@
-"""Computing a block in parts against the same block layer by layer."""
+"""The fast path of a block against the same block layer by layer."""
 
 import runpy
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.utils import parametrize
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -15,9 +17,9 @@ from convnext_dense.models.convnext import Block
 SMALL = dict(depths=[1, 2, 1, 1], dims=[8, 12, 16, 24])
 
 
-@pytest.fixture(autouse=True, params=[True, False], ids=['matrices', 'convolutions'])
-def many_parts(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Parts of up to 33 positions, by either kind of pointwise layer."""
+@pytest.fixture(autouse=True, params=[False, True], ids=['matrices', 'convolutions'])
+def many_chunks(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Chunks of up to 33 positions, and either kind of product for blocks with GRN."""
     monkeypatch.setattr(fused_mlp, 'HIDDEN_ELEMENTS', 33 * 4 * 8)
     monkeypatch.setattr(fused_mlp, 'LINEAR_AS_CONV2D', request.param)
 
@@ -31,7 +33,7 @@ def some_block(version: int = 1, layer_scale: float = 0.5, drop_path: float = 0.
 
 
 def outcome(block: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """What a module returns, and all gradients of some loss of it."""
+    """Return the output of a module, and all gradients of some loss of it."""
     x = x.clone().requires_grad_()
     block.zero_grad()
     torch.manual_seed(1)
@@ -46,7 +48,7 @@ def outcome(block: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
 @pytest.mark.parametrize(
     'options', [{}, dict(layer_scale=0.0), dict(drop_path=0.5), dict(version=2)], ids=['', 'no scale', 'drop', 'v2']
 )
-def test_parts_equal_the_layers(shape: tuple[int, ...], options: dict) -> None:
+def test_chunks_equal_the_layers(shape: tuple[int, ...], options: dict) -> None:
     block = some_block(**options)
     x = torch.randn(shape, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
     y, grads = outcome(block, x)
@@ -94,6 +96,30 @@ def test_inference_in_float32_equals_the_layers(options: dict) -> None:
     torch.testing.assert_close(y.double(), exact, rtol=1e-6, atol=2e-6)
 
 
+@pytest.mark.parametrize('bias', [True, False])
+@pytest.mark.parametrize('grad', [True, False])
+def test_a_linear_layer_by_itself_equals_its_call(bias: bool, grad: bool) -> None:
+    layer = nn.Linear(8, 12, bias=bias)
+    x = torch.randn(2, 5, 7, 8, requires_grad=True)
+    with torch.set_grad_enabled(grad):
+        y, wanted = fused_mlp.linear(layer, x), layer(x)
+    torch.testing.assert_close(y, wanted)
+    if grad:
+        found, expected = (torch.autograd.grad(t.square().sum(), (x, layer.weight)) for t in (y, wanted))
+        torch.testing.assert_close(found, expected)
+    layer.register_forward_hook(lambda layer, inputs, output: 2 * output)
+    torch.testing.assert_close(fused_mlp.linear(layer, x), 2 * wanted)
+
+
+def test_training_with_grn_makes_its_products_by_the_faster_operator() -> None:
+    block = some_block(version=2).float()
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        block(torch.randn(3, 8, 7, 9))
+    calls = {event.key: event.count for event in profiled.key_averages()}
+    convolutions = calls['aten::conv2d']
+    assert convolutions == (3 if fused_mlp.LINEAR_AS_CONV2D else 1)  # one is depthwise
+
+
 def test_inference_computes_gelu_with_the_product() -> None:
     block = some_block().float().eval()
     x = torch.randn(3, 8, 7, 9)
@@ -113,17 +139,17 @@ def test_inference_in_bfloat16_errs_no_more_than_the_layers(version: int) -> Non
     x = torch.randn(3, 8, 7, 9)
     with torch.no_grad():
         with torch.autocast('cpu', torch.bfloat16):
-            parts = block(x)
+            fused = block(x)
             with fused_mlp.disabled():
                 layers = block(x)
         exact = block(x)
-    assert parts.dtype == layers.dtype
-    assert (parts - exact).norm() <= 1.3 * (layers - exact).norm() <= 0.1 * exact.norm()
+    assert fused.dtype == layers.dtype
+    assert (fused - exact).norm() <= 1.3 * (layers - exact).norm() <= 0.1 * exact.norm()
 
 
 @pytest.mark.parametrize('gamma', [None, torch.ones(2, dtype=torch.bfloat16)], ids=['no scale', 'scale'])
 def test_the_factor_is_precise_for_parameters_in_bfloat16(gamma: Tensor | None) -> None:
-    scale = fused_mlp._scale(gamma, torch.zeros(2, dtype=torch.bfloat16), 1 / 0.7)
+    scale = fused_mlp._branch_scale(gamma, torch.zeros(2, dtype=torch.bfloat16), 1 / 0.7)
     torch.testing.assert_close(scale, torch.full((2,), 1 / 0.7), rtol=1e-6, atol=0)
     block = some_block(drop_path=0.3).bfloat16().train()
     assert block(torch.randn(4, 8, 3, 3, dtype=torch.bfloat16)).dtype == torch.bfloat16
@@ -131,13 +157,13 @@ def test_the_factor_is_precise_for_parameters_in_bfloat16(gamma: Tensor | None) 
 
 def test_dropped_images_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     block, computed = some_block(drop_path=0.5).train(), []
-    layer = fused_mlp.pointwise
+    matmul = fused_mlp._matmul
 
     def counted(x: Tensor, *arguments: object) -> Tensor:
-        computed.append(x[:, 0].numel())
-        return layer(x, *arguments)
+        computed.append(len(x))
+        return matmul(x, *arguments)
 
-    monkeypatch.setattr(fused_mlp, 'pointwise', counted)
+    monkeypatch.setattr(fused_mlp, '_matmul', counted)
     x = torch.randn(16, 8, 3, 3, dtype=torch.float64, requires_grad=True)
     y = block(x)
     dropped = (y == x).flatten(1).all(1)
@@ -199,18 +225,18 @@ def test_bfloat16_errs_no_more_than_the_layers(options: dict) -> None:
         ).backward()
         return [*outputs, *(p.grad.clone() for p in model.parameters())]
 
-    parts = run()
+    fused = run()
     with fused_mlp.disabled():
         layers, exact = run(), run(autocast=False)
-    assert [t.dtype for t in parts] == [t.dtype for t in layers]
+    assert [t.dtype for t in fused] == [t.dtype for t in layers]
 
     for part in (slice(0, 4), slice(4, None)):  # outputs, gradients
         reference = torch.cat([t.flatten() for t in exact[part]])
-        ours, plain = (
+        of_fused, of_layers = (
             float((torch.cat([t.flatten().float() for t in group[part]]) - reference).norm() / reference.norm())
-            for group in (parts, layers)
+            for group in (fused, layers)
         )
-        assert ours <= 1.3 * plain <= 0.1
+        assert of_fused <= 1.3 * of_layers <= 0.1
 
 
 def test_images_that_are_kept_grow_by_the_exact_factor_in_mixed_precision() -> None:
@@ -235,8 +261,8 @@ def test_the_backward_pass_is_as_precise_as_the_forward_pass() -> None:
     assert torch.equal(*grads)
 
 
-def kept(model: nn.Module, x: Tensor) -> int:
-    """Elements that a step keeps for its backward pass, parameters aside."""
+def saved_elements(model: nn.Module, x: Tensor) -> int:
+    """Count the elements that a step saves for its backward pass, parameters aside."""
     storages = {}
 
     def pack(tensor: Tensor) -> Tensor:
@@ -250,12 +276,12 @@ def kept(model: nn.Module, x: Tensor) -> int:
     return sum(t.untyped_storage().nbytes() // t.element_size() for key, t in storages.items() if key not in own)
 
 
-def test_training_keeps_little_more_than_half() -> None:
+def test_training_saves_little_more_than_half() -> None:
     model = ConvNeXt('atto', out_indices=None)
     x = torch.randn(2, 3, 64, 64)
-    parts = kept(model, x)
+    fused = saved_elements(model, x)
     with fused_mlp.disabled():
-        assert parts <= 0.65 * kept(model, x)
+        assert fused <= 0.65 * saved_elements(model, x)
 
 
 @pytest.mark.parametrize('trained', [True, False])
@@ -285,22 +311,47 @@ def test_hooks_see_what_the_layers_do(trained: bool, kind: str) -> None:
         torch.testing.assert_close(a, b)
 
 
+class Doubled(nn.Module):
+    def forward(self, weight: Tensor) -> Tensor:
+        return 2 * weight
+
+
 @pytest.mark.parametrize('trained', [True, False])
-@pytest.mark.parametrize('how', ['class', 'instance', 'wrapped'])
+@pytest.mark.parametrize('how', ['class', 'instance', 'wrapped', 'no bias', 'parametrized'])
 def test_replaced_layers_compute_what_they_compute(trained: bool, how: str) -> None:
     block = some_block()
     x = torch.randn(3, 8, 6, 6, dtype=torch.float64)
     if how == 'class':
-        block.norm = nn.GroupNorm(2, 8).double()
+        block.norm = nn.RMSNorm(8).double()
     elif how == 'wrapped':
         block.pwconv1 = nn.Sequential(block.pwconv1, nn.Dropout(0.0))
+    elif how == 'no bias':
+        block.pwconv2.bias = None
+    elif how == 'parametrized':
+        parametrize.register_parametrization(block.pwconv1, 'weight', Doubled())
     else:
-        plain_forward = block.pwconv1.forward
-        block.pwconv1.forward = lambda x: 2 * plain_forward(x)
+        own_forward = block.pwconv1.forward
+        block.pwconv1.forward = lambda x: 2 * own_forward(x)
     with torch.set_grad_enabled(trained):
         y = block(x)
         with fused_mlp.disabled():
             torch.testing.assert_close(y, block(x))
+
+
+def test_other_tensors_in_place_of_the_parameters_are_taken() -> None:
+    block = some_block()
+    x = torch.randn(3, 8, 6, 6, dtype=torch.float64)
+    doubled = {name: 2 * parameter.detach() for name, parameter in block.named_parameters()}
+    assert fused_mlp.forward(block, x) is not None
+    found = functional_call(block, doubled, x)
+    grads = torch.func.grad(lambda parameters: functional_call(block, parameters, x).sum())(doubled)
+    block.load_state_dict(doubled)
+    with fused_mlp.disabled():
+        wanted = block(x)
+        wanted.sum().backward()
+    torch.testing.assert_close(found, wanted)
+    for name, parameter in block.named_parameters():
+        torch.testing.assert_close(grads[name], parameter.grad)
 
 
 def test_counters_see_all_operations() -> None:
@@ -316,5 +367,5 @@ def test_counters_see_all_operations() -> None:
 def test_the_environment_turns_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
     for value, on in (('1', False), ('0', True), ('', True)):
         monkeypatch.setenv('CONVNEXT_DENSE_PLAIN', value)
-        module = runpy.run_path(fused_mlp.__file__)
-        assert module['pays'](torch.zeros(1)) == on
+        module = runpy.run_module(fused_mlp.__name__)
+        assert module['_applies_to'](torch.zeros(1)) == on

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model
-from convnext_dense.models import convnext
-from convnext_dense.models import fused_mlp as positionwise
+from convnext_dense.models import ConvNeXt, memory_format
 from tests.helpers.small_models import write_config
 
 SIDE = 64
@@ -30,11 +29,11 @@ def samples(task: str) -> list:
 
 
 @pytest.mark.parametrize('training', [True, False])
-@pytest.mark.parametrize('avx2_at_most', [True, False])
-def test_outputs_lie_as_heads_want_them(training: bool, avx2_at_most: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(positionwise, 'AVX2_AT_MOST', avx2_at_most)
-    outputs = convnext.ConvNeXt('atto').train(training)(torch.randn(2, 3, 64, 96))
-    wanted = torch.contiguous_format if training and avx2_at_most else torch.channels_last
+@pytest.mark.parametrize('nchw_is_faster', [True, False])
+def test_outputs_lie_as_heads_want_them(training: bool, nchw_is_faster: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory_format, 'CPU_TRAINS_FASTER_IN_NCHW', nchw_is_faster)
+    outputs = ConvNeXt('atto').train(training)(torch.randn(2, 3, 64, 96))
+    wanted = torch.contiguous_format if training and nchw_is_faster else torch.channels_last
     assert all(output.is_contiguous(memory_format=wanted) for output in outputs)
 
 

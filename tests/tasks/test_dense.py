@@ -23,7 +23,7 @@ def test_an_image_is_prepared_as_bgr_with_its_own_size(task):
         assert prepared.tensor[:, 20, 20].tolist() == [50, 100, 200]
         assert prepared.sample.ori_shape == (60, 90)
         assert min(prepared.tensor.shape[1:]) in (512, 800)
-        with pytest.raises(UserError, match=r'bad image array \(4000 x 1 is too thin for the network\)'):
+        with pytest.raises(UserError, match=r'bad image array \(height 1, width 4000: too thin for the network\)'):
             task_of(cfg).prepare(transform, np.zeros((1, 4000, 3), np.uint8), None)
 
 

@@ -63,8 +63,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='convnext_dense.IoU')
 test_evaluator = val_evaluator
 
-# `--tta`: six scales, each with its mirror image; inference on whole images as in the official results; crops:
-# mode='slide'.
+# `--tta`: six scales, each with its mirror image, on whole images as in the official results (mode='slide' for crops).
 tta_model = dict(type='convnext_dense.SegmentorTTA', mode='whole')
 tta_pipeline = [
     dict(type='convnext_dense.LoadImage'),

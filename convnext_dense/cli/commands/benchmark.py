@@ -24,7 +24,7 @@ from ...benchmark.timing import Series, ratio
 from ...config.machine import fit_to_machine
 from ...config.read import read_config
 from ...io.image_size import ImageSize
-from ...sample_data.sample import ensure_sample
+from ...sample_data.create import ensure_sample
 
 CONFIGS = {
     'detector': 'configs/det/cascade_convnext_t_coco.py',
@@ -34,7 +34,7 @@ PHOTOS = 128  # drawn images for the loader, where no data are given
 
 
 def run(args: argparse.Namespace) -> int:
-    shape = (args.size[0], args.size[-1]) if args.size else None
+    shape = ImageSize(args.size[0], args.size[-1]) if args.size else None
     if args.threads:
         torch.set_num_threads(args.threads)
     whats, dtypes = list(dict.fromkeys(args.what)), list(dict.fromkeys(args.dtype))
@@ -69,9 +69,7 @@ def _setting(args: argparse.Namespace, whats: list[str], dtypes: list[str]) -> d
     }
 
 
-def _measure(
-    what: str, args: argparse.Namespace, batch: int, shape: tuple[int, int], setting: Setting
-) -> Iterator[Series]:
+def _measure(what: str, args: argparse.Namespace, batch: int, shape: ImageSize, setting: Setting) -> Iterator[Series]:
     if what in ('forward', 'train'):
         yield classifier(what, args.arch, batch, shape, setting)
     elif what == 'eval':
@@ -80,10 +78,10 @@ def _measure(
         yield _loader(args.data, batch, shape, setting)
     else:
         cfg = read_config(CONFIGS[what], needs_data=False)
-        yield from dense(cfg, batch, ImageSize(*shape), setting, training=not args.inference)
+        yield from dense(cfg, batch, shape, setting, training=not args.inference)
 
 
-def _loader(data: str | None, batch: int, shape: tuple[int, int], setting: Setting) -> Series:
+def _loader(data: str | None, batch: int, shape: ImageSize, setting: Setting) -> Series:
     with tempfile.TemporaryDirectory() as folder:
         if data is None:
             setting.say('loader: writing images')

@@ -12,6 +12,7 @@ from ...export.graphs import Graph
 from ...export.limits import DYNAMIC_MIN
 from ...export.write import INPUT, check_shape, write
 from ...inference.predictor import Predictor, load
+from ...io.image_size import ImageSize
 from ...version import __version__
 
 SAMPLE_IMAGES = 3
@@ -24,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     model = (args.config, args.checkpoint, args.weights, 'cpu', args.data, args.cfg_options)
     predict = load(*model, trust_pickle=args.trust_pickle)
     graph = predict.graph(args.task_output)
-    shape = tuple(args.shape or predict.input_shape)
+    shape = ImageSize(*(args.shape or predict.input_shape))
     check_shape(graph, shape, args.dynamic)
 
     console = Console(highlight=False, soft_wrap=True)
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: tuple[int, int]) -> dict[str, object]:
+def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: ImageSize) -> dict[str, object]:
     """The metadata of the file."""
     return {
         'producer': f'convnext_dense {__version__}',
@@ -68,7 +69,7 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: tu
     }
 
 
-def _input_says(graph: Graph, shape: tuple[int, int], dynamic: bool) -> str:
+def _input_says(graph: Graph, shape: ImageSize, dynamic: bool) -> str:
     count = 'N' if dynamic and not graph.one_image else '1'
     size = 'H, W' if dynamic else f'{shape[0]}, {shape[1]}'
     says = f'float32 ({count}, 3, {size}), RGB values from 0 to 255'
@@ -79,6 +80,6 @@ def _input_says(graph: Graph, shape: tuple[int, int], dynamic: bool) -> str:
 
 
 def _sample_images() -> list[Path]:
-    from ...sample_data.sample import ensure_sample
+    from ...sample_data.create import ensure_sample
 
     return sorted((ensure_sample() / 'coco' / 'val2017').glob('*.jpg'))[:SAMPLE_IMAGES]

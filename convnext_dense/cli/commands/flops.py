@@ -14,12 +14,13 @@ from rich.text import Text
 from ...analysis.complexity import Complexity, count_config
 from ...benchmark.published import CLASSIFICATION_TOLERANCE, DENSE_TOLERANCE, Difference, Row, compare, rows
 from ...config.read import read_config
+from ...io.image_size import ImageSize
 
 
 def run(args: argparse.Namespace) -> int:
     if args.paper:
         return _paper(args.json)
-    shape = (int(args.shape[0]), int(args.shape[1])) if args.shape else None
+    shape = ImageSize(int(args.shape[0]), int(args.shape[1])) if args.shape else None
     counted = count_config(read_config(args.config, args.cfg_options, needs_data=False), shape)
     shown = {name: cost for name, cost in counted.by_module.items() if name.count('.') < args.depth}
     if args.json:

@@ -15,7 +15,7 @@ from ...benchmark.roadmap import throughput
 from ...errors import Stopped, UserError
 from ...io.files import atomic_write
 from ...roadmap.figure import draw
-from ...roadmap.measurements import document, in_words
+from ...roadmap.measurements import describe_training, document
 from ...roadmap.runs import Series, results
 from ...roadmap.steps import TRACKS
 
@@ -143,7 +143,7 @@ def _notes(content: dict) -> list[str]:
             f'{made_on["threads"]}, torch {made_on["torch"]}, load at the start {made_on["load"]}, {made_on["date"]}'
         )
     if training:
-        lines.append(f'top-1, measured: {in_words(training)}')
+        lines.append(f'top-1, measured: {describe_training(training)}')
     return lines
 
 

@@ -16,7 +16,7 @@ from ...config.machine import fit_to_machine
 from ...config.read import read_config
 from ...engine import Runner
 from ...errors import UserError
-from ...evaluation.names import split_names
+from ...evaluation.metric_names import split_metric_names
 from ...tasks import task_of
 
 
@@ -87,7 +87,7 @@ def _per_class_table(kind: str, per_class: dict[str, dict[str, float]]) -> str:
 
 def _table(metrics: dict[str, float]) -> str:
     """A table with a row for each metric and a column for raw and averaged weights."""
-    kinds, names = split_names(metrics)
+    kinds, names = split_metric_names(metrics)
     lines = [f'{"":<18}' + ''.join(f'{kind:>10}' for kind in kinds)]
     for name in names:
         values = (metrics.get(f'{kind}/{name}') for kind in kinds)

@@ -1,5 +1,1 @@
 """Classification: image folders."""
-
-from .dataset import ImageFolder
-
-__all__ = ['ImageFolder']

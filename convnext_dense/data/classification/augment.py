@@ -1,8 +1,8 @@
-"""timm's training transform with its slow parts done faster, on the same random numbers.
+"""Faster implementations of the slow parts of timm's training transform, which draw the same random numbers.
 
-What is drawn and in which order is timm's; some pixels are computed elsewhere than in Pillow: the crop's are within
-two levels of Pillow's, those of RandAugment's shears and translations within one, which later operations may amplify.
-(OpenCV's and torch's bicubic warps have another kernel than Pillow's, so that rotations stay with Pillow.)
+Pixels may differ from Pillow's: those of the crop by up to two levels, those of RandAugment's shears and translations
+by one, which later operations may amplify. (Rotations stay with Pillow, since the bicubic warps of OpenCV and torch
+have another kernel.)
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def replace_slow_parts(transform: Compose) -> Compose:
 
 
 class Crop(transforms.RandomResizedCropAndInterpolation):
-    """timm's random resized crop, resized by torch: here and there it is a level or two off Pillow's."""
+    """timm's random resized crop, resized by torch instead of Pillow."""
 
     MODES = (transforms.str_to_interp_mode('bilinear'), transforms.str_to_interp_mode('bicubic'))
 
@@ -55,7 +55,7 @@ class Crop(transforms.RandomResizedCropAndInterpolation):
 
 
 class ToNormalized:
-    """An image as normalized float32 (3, H, W): what timm's two steps make of each of the 256 levels, looked up."""
+    """timm's conversion to float32 (3, H, W) and normalization, by a table of the results for 256 levels."""
 
     def __init__(self, normalize: Normalize) -> None:
         levels = torch.arange(256).float().div(255).expand(3, 1, 256)
@@ -97,24 +97,24 @@ FASTER: dict[Callable[..., Image.Image], Callable[..., Image.Image]] = {
 
 
 def _move_rows(image: Image.Image, distance: np.ndarray, fill: tuple[int, ...]) -> Image.Image:
-    """Let pixel (x, y) show what was at (x + ``distance[y]``, y), by Pillow's bicubic interpolation, whose a is -1.
+    """Move the content of each row y by ``distance[y]`` pixels to the left, with Pillow's bicubic kernel (a = -1).
 
-    As in Pillow, the image's edge goes on beyond it for the interpolation, results are cut to whole levels, and what
-    shows a place outside is filled.
+    As in Pillow, the image is extended by its edge for the interpolation, results are truncated to integers, and
+    pixels whose source lies outside the image are filled.
     """
     height, width = image.height, image.width
     distance = distance.clip(-width, width)
-    whole = np.floor(distance).astype(int)
-    d = (distance - whole)[:, None]
+    steps = np.floor(distance).astype(int)
+    d = (distance - steps)[:, None]
     weights = np.hstack([-d * (1 - d) ** 2, 1 - 2 * d**2 + d**3, d + d**2 - d**3, -(d**2) * (1 - d)])
 
-    left, right = max(1 - whole.min(), 0), max(whole.max() + 2, 0)
+    left, right = max(1 - steps.min(), 0), max(steps.max() + 2, 0)
     wide = cv2.copyMakeBorder(np.asarray(image), 0, 0, left, right, cv2.BORDER_REPLICATE).reshape(height, -1)
     windows = sliding_window_view(wide, 3 * (width + 3), axis=1)
-    rows = windows[np.arange(height), 3 * (left - 1 + whole)].astype(np.float32)
+    rows = windows[np.arange(height), 3 * (left - 1 + steps)].astype(np.float32)
     taps = sliding_window_view(rows, 3 * width, axis=1)[:, ::3]
     values = np.einsum('yk,ykx->yx', weights.astype(np.float32), taps)
-    values += 1e-3  # against float32's rounding, where the value is a whole level
+    values += 1e-3  # so that float32's rounding does not truncate an exact level to the one below
     moved = values.clip(0, 255, out=values).astype(np.uint8).reshape(height, width, 3)
 
     first = np.ceil(-distance - 0.5).astype(int)

@@ -9,7 +9,7 @@ from ...errors import NoData, UserError
 from ..check.images import find_unsupported_formats
 from ..check.records import PROBLEM, DatasetRecords, Finding, ImageRecord, SplitRecords
 from ..image_scan import ImageScan
-from .dataset import files_by_class, scan_classes
+from .find import files_by_class, scan_classes
 
 
 class ImageFolderRecords(DatasetRecords):

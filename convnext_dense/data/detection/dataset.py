@@ -1,4 +1,4 @@
-"""COCO files as a data set for mmdet's pipelines and detectors."""
+"""The data set for COCO files, whose samples mmdet's transforms and detectors take."""
 
 from __future__ import annotations
 
@@ -26,28 +26,27 @@ MIN_BOX_SIDE = 1.0  # pixels: mmdet, and so the published recipes, train on no b
 class CocoDataset(DenseDataset, BaseDataset):
     """Images with boxes, and masks where the file has them, from any COCO file.
 
-    The pipeline gets, as mmdet's transforms take it, a dict of ``img_path``, ``img_id`` (COCO's), ``height``,
-    ``width`` and ``instances``: a list of ``bbox`` [x1, y1, x2, y2] in pixels, ``bbox_label`` (a place in the
-    classes), ``ignore_flag`` (1 for a crowd), ``area`` in pixels, and, where the file has masks, ``mask`` (polygons or
-    RLE). :class:`~convnext_dense.evaluation.CocoAP` finds the ground truth in ``instances``: a pipeline for evaluation
-    passes it on by ``meta_keys`` of ``mmdet.PackDetInputs``.
+    The pipeline gets a dict of ``img_path``, ``img_id`` (COCO's), ``height``, ``width`` and ``instances``, a list of
+    :class:`~convnext_dense.io.coco_format.Instance`. A pipeline for evaluation passes ``instances`` on by the
+    ``meta_keys`` of ``mmdet.PackDetInputs``: :class:`~convnext_dense.evaluation.CocoAP` takes the ground truth from
+    there.
 
     ``metainfo`` has the ``classes`` and their ``category_ids``.
 
     Args:
-        annotations: the COCO file; see :func:`~convnext_dense.data.detection.coco.read_coco` for what it may be. What
-            is wrong with it and no error is logged.
-        images: folder that its file names start from.
+        annotations: the COCO file. Faults that :func:`~convnext_dense.data.detection.coco.read_coco` fixes are logged.
+        images: the folder that the file names in it are relative to.
         pipeline: transforms.
-        test_mode: evaluate: use every image and every box.
+        test_mode: the data set is for evaluation: use every image and every box.
         filter_cfg: images to leave out of training: with ``filter_empty_gt=True`` those without annotations, with
             ``min_size=N`` those with a side shorter than N pixels.
         on_bad_image: ``'stop'`` raises an error that names an unreadable image. ``'skip'`` goes on: in training
             with the next image, in evaluation without it.
-        indices: only the first so many images, or only these.
+        indices: use only the first so many images, or only those with these indices.
 
     Raises:
-        UserError: for a file that can't be used, one without masks where the pipeline loads them, no image left.
+        UserError: for a file that can't be used, for one without masks where the pipeline loads them, and if no image
+            is left.
     """
 
     counted_units = 'annotations in the file'  # in ``class_counts``
@@ -106,7 +105,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         return kept
 
     def filter_data(self) -> list[dict]:
-        """Leave out the images that ``filter_cfg`` says, and say how many."""
+        """Leave out images as ``filter_cfg`` says, and log how many."""
         if self.test_mode or not self.filter_cfg:
             return self.data_list
         least = self.filter_cfg.get('min_size', 0)

@@ -1,4 +1,4 @@
-"""A quick check of the data sets when training starts, without decoding images."""
+"""A hook that checks some of the data when training starts, without decoding images."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ OPENED = 64  # images of a split that are opened: 20 ms on a local disk
 
 @HOOKS.register_module()
 class DataCheck(Hook):
-    """Logs the size of each data set, and reads the headers of some images of each split.
+    """Logs the number of images and classes, and reads the headers of some images of each split, in milliseconds.
 
-    Faults of annotations and masks were named when the data sets were built.
+    Annotations and masks are checked when the data sets are built.
 
     Raises:
-        UserError: if one of these images can't be opened, or is not of the size that its annotations were made for,
-            unless the run skips such images.
+        UserError: if one of them is no image, or has another size than its annotations say, unless the run skips such
+            images.
     """
 
     def before_train(self, runner: Runner) -> None:

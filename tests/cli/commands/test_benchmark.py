@@ -1,4 +1,4 @@
-"""The command: what it prints, the JSON and its name, bad input, and the README's table."""
+"""The command: what it prints, the JSON and its name, bad input, and the table in the documentation."""
 
 import json
 import runpy
@@ -56,8 +56,8 @@ def test_the_file_tells_what_was_measured_on_what(measured):
     assert all(row['memory'] > 0 for row in train['rows'])
 
 
-def test_the_readme_has_a_row_for_each_thing_that_was_measured(measured):
-    throughput = runpy.run_path(str(ROOT / 'benchmarks' / 'update_readme.py'))['throughput']
+def test_the_table_has_a_row_for_each_thing_that_was_measured(measured):
+    throughput = runpy.run_path(str(ROOT / 'benchmarks' / 'update_tables.py'))['throughput']
     content = json.loads(measured.read_text())
     row, peer = content['series'][1]['rows'][:2]
     row['rate'].update(median=12.345, lower_quartile=11.9, upper_quartile=13.0)

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-import convnext_dense.data.segmentation
+import convnext_dense.data.segmentation.dataset
 import convnext_dense.models.segmentor  # noqa: F401  (both register what the pipelines name)
 from convnext_dense.data import SeededSampler
 from convnext_dense.data.dense import collate_dense

@@ -1,7 +1,9 @@
-"""Print the README's tables from paper.py and the measurements beside this file.
+"""Write the tables of the README and the documentation from paper.py and the measurements beside this file.
 
-python benchmarks/update_readme.py           # rewrites README.md
-python benchmarks/update_readme.py --check   # fails if it would change
+python benchmarks/update_tables.py           # rewrites the files that would change
+python benchmarks/update_tables.py --check   # changes nothing, and fails if one would change
+
+A table stands between the lines ``<!-- table: NAME -->`` and ``<!-- end -->``.
 """
 
 from __future__ import annotations
@@ -9,12 +11,49 @@ from __future__ import annotations
 import json
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 from convnext_dense import paper
 
 HERE = Path(__file__).parent
-README = HERE.parent / 'README.md'
+ROOT = HERE.parent
+
+
+def pages() -> list[Path]:
+    """The files in which tables may stand."""
+    return [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
+
+
+SIZES = {'tiny': 't', 'small': 's', 'base': 'b', 'large': 'l', 'xlarge': 'xl'}
+
+
+def published_by_size() -> str:
+    """Each size's published results of all tasks, with the configs in the header."""
+    lines = [
+        '| size | parameters | top-1, ImageNet-1k | top-1, 22k then 1k | box / mask AP, COCO | mIoU, ADE20K |',
+        '| --- | --- | --- | --- | --- | --- |',
+        '| | | `convnext_{size}` | `convnext_{size}_22k_to_1k_384` | `cascade_convnext_{size}_coco` | '
+        '`upernet_convnext_{size}_ade20k` |',
+    ]
+    for arch, letter in SIZES.items():
+        of_1k = [row for row in paper.CONVNEXT_1K if (row.arch, row.resolution) == (arch, 224)]
+        of_22k = [row for row in paper.CONVNEXT_22K_TO_1K if (row.arch, row.resolution) == (arch, 384)]
+        cells = [
+            f'{arch}, `{letter}`',
+            f'{(of_1k or of_22k)[0].params:g}M',
+            ', '.join(f'{row.top1:.1f}' for row in of_1k),
+            ', '.join(f'{row.top1:.1f}' for row in of_22k),
+            _by_pretraining(paper.CASCADE_COCO, arch, '{} / {}'),
+            _by_pretraining(paper.UPERNET_ADE20K, arch, '{}'),
+        ]
+        lines.append(f'| {" | ".join(cell or "-" for cell in cells)} |')
+    return '\n'.join(lines)
+
+
+def _by_pretraining(rows: tuple[paper.PublishedDense, ...], arch: str, result: str) -> str:
+    of_arch = {row.data: result.format(*row.scores) for row in rows if row.arch == arch}
+    return ', '.join(f'{scores} (22k)' if data == 'ImageNet-22k' else scores for data, scores in of_arch.items())
 
 
 def published() -> str:
@@ -47,8 +86,9 @@ def sample() -> str:
     return '\n'.join([*lines, '', f'{_measured(results[0])} Chance is 8.3.'])
 
 
-def sample_dense() -> str:
-    results = [r for r in _results() if 'raw/top1' not in r['metrics']]
+def sample_dense(metric: str) -> str:
+    """The runs that were judged by ``metric``."""
+    results = [r for r in _results() if metric in r['metrics']]
     lines = [
         '| config | backbone | on unseen images | whole command |',
         '| --- | --- | --- | --- |',
@@ -92,7 +132,7 @@ def _machine(environment: dict) -> str:
 
 
 LIBRARIES = ('torchvision', 'timm', 'transformers')
-USED = {  # by what tools/benchmark.py measures: whose versions the README names
+USED = {  # by what tools/benchmark.py measures: whose versions stand below the table
     'forward': LIBRARIES,
     'train': LIBRARIES,
     'loader': ('torchvision', 'timm', 'pillow'),
@@ -151,16 +191,22 @@ def _measured_throughput(result: dict) -> str:
     )
 
 
-def published_dense() -> str:
+def published_detection() -> str:
+    return _published_dense(
+        ('Mask R-CNN', paper.MASK_RCNN_COCO, 'box AP {}, mask AP {}'),
+        ('Cascade Mask R-CNN', paper.CASCADE_COCO, 'box AP {}, mask AP {}'),
+    )
+
+
+def published_segmentation() -> str:
+    return _published_dense(('UPerNet', paper.UPERNET_ADE20K, 'mIoU {} single-scale, {} multi-scale'))
+
+
+def _published_dense(*groups: tuple[str, tuple[paper.PublishedDense, ...], str]) -> str:
     lines = [
         '| model | backbone | trained on | parameters | FLOPs (MACs, as the paper counts) | result |',
         '| --- | --- | --- | --- | --- | --- |',
     ]
-    groups = (
-        ('Mask R-CNN, COCO', paper.MASK_RCNN_COCO, 'box AP {}, mask AP {}'),
-        ('Cascade Mask R-CNN, COCO', paper.CASCADE_COCO, 'box AP {}, mask AP {}'),
-        ('UPerNet, ADE20K', paper.UPERNET_ADE20K, 'mIoU {} single-scale, {} multi-scale'),
-    )
     for model, rows, result in groups:
         for row in rows:
             said = result.format(*row.scores)
@@ -169,24 +215,34 @@ def published_dense() -> str:
 
 
 TABLES = {
+    'published by size': published_by_size,
     'published': published,
-    'published dense': published_dense,
+    'published detection': published_detection,
+    'published segmentation': published_segmentation,
     'sample': sample,
-    'sample dense': sample_dense,
+    'sample detection': partial(sample_dense, 'raw/box_AP50'),
+    'sample segmentation': partial(sample_dense, 'raw/mIoU'),
     'throughput': throughput,
 }
+TABLE = re.compile(r'(<!-- table: (.*?) -->\n).*?(<!-- end -->)', re.DOTALL)
 
 
 def update(text: str) -> str:
-    for name, table in TABLES.items():
-        pattern = rf'(<!-- table: {name} -->\n).*?(<!-- end -->)'
-        text = re.sub(pattern, lambda match, table=table: f'{match[1]}{table()}\n{match[2]}', text, flags=re.DOTALL)
-    return text
+    """The text with every table in it written anew.
+
+    Raises:
+        KeyError: if there is no table of a name.
+    """
+    return TABLE.sub(lambda match: f'{match[1]}{TABLES[match[2]]()}\n{match[3]}', text)
 
 
 if __name__ == '__main__':
-    old = README.read_text()
-    new = update(old)
-    if sys.argv[1:] == ['--check']:
-        sys.exit(0 if new == old else 'README.md is not what its measurements say: run benchmarks/update_readme.py')
-    README.write_text(new)
+    old = {page: page.read_text() for page in pages()}
+    new = {page: update(text) for page, text in old.items()}
+    changed = [page for page in old if new[page] != old[page]]
+    names = ', '.join(str(page.relative_to(ROOT)) for page in changed)
+    if changed and sys.argv[1:] == ['--check']:
+        sys.exit(f'{names}: not what the measurements say, run benchmarks/update_tables.py')
+    for page in changed:
+        page.write_text(new[page])
+    print(f'rewritten: {names or "nothing, all tables are up to date"}')

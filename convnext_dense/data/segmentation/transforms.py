@@ -1,0 +1,101 @@
+"""Transforms for semantic segmentation: loading masks, and mmseg's random crop and color distortion, faster."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from ...registry import TRANSFORMS
+from .mask_scan import UNLABELED
+
+
+@TRANSFORMS.register_module()
+class LoadMask(BaseTransform):
+    """Add the ground truth: ``gt_seg_map``, the classes as uint8 (H, W), 255 where unlabeled.
+
+    The mask was read by ``MaskFolder``. Transforms before this one change the image alone, those after it both.
+    """
+
+    def transform(self, results: dict) -> dict:
+        labels = results['mask'].astype(np.uint8)
+        if results['reduce_zero_label']:
+            labels = np.where((labels == 0) | (labels == UNLABELED), UNLABELED, labels - 1).astype(np.uint8)
+        results['gt_seg_map'] = labels
+        results['seg_fields'].append('gt_seg_map')
+        return results
+
+
+@TRANSFORMS.register_module()
+class RandomCrop(BaseTransform):
+    """mmseg's random crop with the same random numbers, ten times as fast: it counts labels rather than sort them.
+
+    Labels are uint8, 255 where unlabeled, as :class:`LoadMask` makes them.
+
+    Args:
+        crop_size: height and width in pixels, or one number for both; sides of a smaller image are kept.
+        cat_max_ratio: the largest share, in (0, 1], of the labeled pixels that one class may have. After 10 crops in
+            which a class had more, or was the only one, the next crop is taken anyway.
+    """
+
+    def __init__(self, crop_size: int | tuple[int, int], cat_max_ratio: float = 1.0) -> None:
+        self.crop_size = (crop_size, crop_size) if isinstance(crop_size, int) else crop_size
+        self.cat_max_ratio = cat_max_ratio
+
+    def transform(self, results: dict) -> dict:
+        box = self._draw(results['img'])
+        for _ in range(10 if self.cat_max_ratio < 1 else 0):
+            counts = np.bincount(results['gt_seg_map'][box].ravel(), minlength=256)[:UNLABELED]
+            if np.count_nonzero(counts) > 1 and counts.max() / counts.sum() < self.cat_max_ratio:
+                break
+            box = self._draw(results['img'])
+        for key in ('img', *results['seg_fields']):
+            results[key] = results[key][box]
+        results['img_shape'] = results['img'].shape[:2]
+        return results
+
+    def _draw(self, image: np.ndarray) -> tuple[slice, slice]:
+        height, width = self.crop_size
+        top = np.random.randint(0, max(image.shape[0] - height, 0) + 1)
+        left = np.random.randint(0, max(image.shape[1] - width, 0) + 1)
+        return slice(top, top + height), slice(left, left + width)
+
+
+@TRANSFORMS.register_module()
+class PhotoMetricDistortion(BaseTransform):
+    """mmseg's color distortion of default strength, with the same random numbers and results, by table look-up.
+
+    For other strengths take ``mmseg.PhotoMetricDistortion``.
+    """
+
+    def transform(self, results: dict) -> dict:
+        draw, image = np.random, results['img']
+        if draw.randint(2):
+            image = cv2.LUT(image, _table(beta=draw.uniform(-32, 32)))
+        contrast_first = draw.randint(2)
+        for step in ('contrast', 'saturation', 'hue') if contrast_first else ('saturation', 'hue', 'contrast'):
+            if not draw.randint(2):
+                continue
+            if step == 'contrast':
+                image = cv2.LUT(image, _table(alpha=draw.uniform(0.5, 1.5)))
+            elif step == 'saturation':
+                image = _in_hsv(image, 1, _table(alpha=draw.uniform(0.5, 1.5)))
+            else:
+                image = _in_hsv(image, 0, ((LEVELS.astype(int) + draw.randint(-18, 18)) % 180).astype(np.uint8))
+        results['img'] = image
+        return results
+
+
+LEVELS = np.arange(256, dtype=np.uint8)
+
+
+def _table(alpha: float = 1.0, beta: float = 0.0) -> np.ndarray:
+    """Map each of the 256 levels to ``alpha * level + beta``."""
+    return np.clip(LEVELS.astype(np.float32) * alpha + beta, 0, 255).astype(np.uint8)
+
+
+def _in_hsv(bgr: np.ndarray, channel: int, table: np.ndarray) -> np.ndarray:
+    """Map the levels of one channel of an image in HSV."""
+    hsv = cv2.cvtColor(bgr, cv2.COLOR_BGR2HSV)
+    cv2.insertChannel(cv2.LUT(cv2.extractChannel(hsv, channel), table), hsv, channel)
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)

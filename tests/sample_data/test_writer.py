@@ -1,0 +1,180 @@
+"""The files of the sample: an image folder, COCO files, and ADE20K's layout, all valid and in agreement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as rle
+from pycocotools.coco import COCO
+
+from convnext_dense.sample_data.landscape import REGIONS
+from convnext_dense.sample_data.things import THINGS
+from convnext_dense.sample_data.writer import _run_lengths
+from tests.sample_data.conftest import SIZE
+
+
+def read(path: Path, flag: int = cv2.IMREAD_UNCHANGED) -> np.ndarray:
+    image = cv2.imread(str(path), flag)
+    assert image is not None, path
+    return image
+
+
+def ade_label(sample: Path, image_id: int) -> np.ndarray:
+    return read(sample / f'ade20k/annotations/training/ADE_train_{image_id:08d}.png')
+
+
+def test_image_folder(sample: Path) -> None:
+    for split, count in (('train', SIZE.train_portraits), ('val', SIZE.val_portraits)):
+        folder = sample / 'classification' / split
+        assert sorted(path.name for path in folder.iterdir()) == [thing.name for thing in THINGS]
+        for name in folder.iterdir():
+            assert len(list(name.glob('*.jpg'))) == count // len(THINGS)
+        for path in folder.rglob('*.jpg'):
+            height, width, channels = read(path).shape
+            assert 72 <= min(height, width) <= max(height, width) <= 88
+            assert channels == 3
+
+
+# -- COCO
+
+
+def test_coco_ids_and_images(sample: Path, coco: COCO) -> None:
+    ids = coco.getCatIds()
+    assert [category['name'] for category in coco.loadCats(ids)] == [thing.name for thing in THINGS]
+    assert ids == sorted(ids)
+    assert ids[-1] > len(ids), 'category ids have gaps'
+    assert len(coco.imgs) == SIZE.train_scenes
+    for image in coco.imgs.values():
+        pixels = read(sample / 'coco/train2017' / image['file_name'])
+        assert pixels.shape == (image['height'], image['width'], 3)
+    annotations = coco.dataset['annotations']
+    assert [annotation['id'] for annotation in annotations] == list(range(1, len(annotations) + 1))
+
+
+def test_boxes_and_areas_agree_with_the_decoded_masks(coco: COCO) -> None:
+    outlines_off = []
+    for annotation in coco.anns.values():
+        mask = coco.annToMask(annotation)
+        area = annotation['area']
+        rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        x, y, width, height = annotation['bbox']
+        outlined = isinstance(annotation['segmentation'], list)
+        # An outline may miss or add pixels along its length, which grows with the root of the area.
+        assert abs(int(mask.sum()) - area) <= (1.2 * np.sqrt(area) if outlined else 0)
+        box = np.array([cols[0], rows[0], cols[-1] + 1, rows[-1] + 1])
+        off = np.abs(box - [x, y, x + width, y + height]).max()
+        if outlined:
+            outlines_off.append(off)
+        else:
+            assert off == 0
+    assert np.mean(np.array(outlines_off) <= 1) > 0.97
+
+
+def test_masks_come_in_all_three_forms(coco: COCO) -> None:
+    def form(annotation: dict) -> tuple[int, str]:
+        shape = annotation['segmentation']
+        return annotation['iscrowd'], 'outline' if isinstance(shape, list) else type(shape['counts']).__name__
+
+    forms = [form(annotation) for annotation in coco.anns.values()]
+    assert set(forms) == {(0, 'outline'), (0, 'str'), (1, 'list')}
+    outlines = [a['segmentation'] for a in coco.anns.values() if isinstance(a['segmentation'], list)]
+    assert all(len(polygon) >= 6 and len(polygon) % 2 == 0 for shape in outlines for polygon in shape)
+    assert any(len(shape) > 1 for shape in outlines), 'a thing in two parts behind another'
+
+
+@pytest.mark.parametrize('first', [False, True])
+def test_runs_start_with_zeros(first: bool) -> None:
+    mask = np.random.default_rng(0).random((5, 7)) < 0.5
+    mask[0, 0] = first
+    decoded = rle.decode(rle.frPyObjects(_run_lengths(mask), *mask.shape))
+    assert (decoded == mask).all()
+
+
+def test_crowds_are_crowded(coco: COCO) -> None:
+    crowds = [annotation for annotation in coco.anns.values() if annotation['iscrowd']]
+    assert len(crowds) >= 3
+    parts = [cv2.connectedComponents(coco.annToMask(annotation))[0] - 1 for annotation in crowds]
+    assert np.median(parts) >= 5
+
+
+def test_three_ranges_of_scale_and_images_without_anything(coco: COCO) -> None:
+    areas = np.array([annotation['area'] for annotation in coco.anns.values() if not annotation['iscrowd']])
+    small, large = areas < 32**2, areas >= 96**2
+    assert small.mean() > 0.1
+    assert large.mean() > 0.02
+    assert (~small & ~large).mean() > 0.3
+    assert {annotation['category_id'] for annotation in coco.anns.values()} == set(coco.cats)
+    assert set(coco.imgs) - {annotation['image_id'] for annotation in coco.anns.values()}
+
+
+def test_things_hide_one_another(coco: COCO) -> None:
+    """Boxes overlap, and the masks in them never do: they are what is visible."""
+    overlapping = 0
+    for image_id in coco.imgs:
+        annotations = coco.loadAnns(coco.getAnnIds(image_id))
+        if len(annotations) < 2:
+            continue
+        total = np.sum([coco.annToMask(annotation) for annotation in annotations], axis=0)
+        assert (total > 1).mean() < 4e-3
+        boxes = np.array([annotation['bbox'] for annotation in annotations])
+        overlapping += int((rle.iou(boxes, boxes, [0] * len(boxes)) > 0.02).sum() - len(boxes)) // 2
+    assert overlapping > SIZE.train_scenes / 2
+
+
+# -- ADE20K
+
+
+def test_ade_layout(sample: Path) -> None:
+    names = (sample / 'ade20k/classes.txt').read_text().splitlines()
+    assert names == [*REGIONS, *(thing.name for thing in THINGS)]
+    seen = np.zeros(256, int)
+    for split, count in (('training', SIZE.train_scenes), ('validation', SIZE.val_scenes)):
+        images = sorted((sample / 'ade20k/images' / split).iterdir())
+        labels = sorted((sample / 'ade20k/annotations' / split).iterdir())
+        assert [path.stem for path in images] == [path.stem for path in labels]
+        assert len(images) == count
+        for image, label in zip(images, labels, strict=True):
+            classes = read(label)
+            assert classes.dtype == np.uint8
+            assert classes.shape == read(image).shape[:2]
+            assert (classes == 0).mean() < 0.2
+            seen += np.bincount(classes.ravel(), minlength=256)
+    assert (seen[: len(names) + 1] > 0).all()
+    assert 0.005 < seen[0] / seen.sum() < 0.05, 'some pixels are unlabeled'
+    assert not seen[len(names) + 1 :].any()
+
+
+def test_regions_never_touch(sample: Path) -> None:
+    """Where two regions of a landscape meet, the border is unlabeled."""
+    for path in (sample / 'ade20k/annotations/training').iterdir():
+        classes = read(path)
+        for one, other in ((classes[1:], classes[:-1]), (classes[:, 1:], classes[:, :-1])):
+            both = (np.minimum(one, other) > 0) & (np.maximum(one, other) <= len(REGIONS))
+            assert (one[both] == other[both]).all()
+
+
+def test_coco_and_ade_show_the_same(sample: Path, coco: COCO) -> None:
+    """The pixels of every annotation wear its class in the label map, and no class has pixels without one."""
+    names = (sample / 'ade20k/classes.txt').read_text().splitlines()
+    for image in coco.imgs.values():
+        ade = sample / f'ade20k/images/training/ADE_train_{image["id"]:08d}.jpg'
+        assert ade.read_bytes() == (sample / 'coco/train2017' / image['file_name']).read_bytes()
+        classes = ade_label(sample, image['id'])
+        explained = classes <= len(REGIONS)
+        for annotation in coco.loadAnns(coco.getAnnIds(image['id'])):
+            mask = coco.annToMask(annotation) > 0
+            label = 1 + names.index(coco.cats[annotation['category_id']]['name'])
+            assert (classes[mask] == label).mean() > (0.93 if annotation['area'] > 200 else 0.8)
+            explained |= cv2.dilate(mask.astype(np.uint8), np.ones((3, 3))) > 0
+        assert explained.mean() > 0.998
+
+
+def test_the_images_are_drawn_not_noise(sample: Path) -> None:
+    """Light, color and large even areas: neighboring pixels agree, whole images do not."""
+    for path in (sample / 'coco/val2017').iterdir():
+        image = read(path).astype(np.float32)
+        assert np.abs(np.diff(image, axis=1)).mean() < 12
+        assert image.std() > 25
