@@ -162,7 +162,7 @@ def _contender(what: str, task: Task, name: str, dtype: str, model: Any, data: d
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 
     def loss() -> Tensor:
-        torch.manual_seed(0)  # which proposals are learnt from
+        torch.manual_seed(0)  # which proposals are learned from
         np.random.seed(0)
         inputs = model.data_preprocessor(copy.deepcopy(data), True)
         with setting.autocast(dtype):

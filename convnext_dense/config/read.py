@@ -53,8 +53,8 @@ def read_config(
         without: names of :data:`~convnext_dense.config.techniques.TECHNIQUES` that the run does without.
 
     Raises:
-        UserError: if the config can't be read, no config has an option's first key, the data are not as expected,
-            a technique is unknown or not in use.
+        UserError: if the config can't be read or keeps its settings for the sample where nothing reads them, no config
+            has an option's first key, the data are not as expected, a technique is unknown or not in use.
     """
     *_, (_, cfg) = read_in_steps(path, options, data, needs_data, without)
     return cfg
@@ -113,6 +113,11 @@ def _read_file(file: Path) -> Config:
     absent = [key for key in REQUIRED_KEYS if key not in cfg]
     if absent:
         raise UserError(f"config {file} is not one of this project's: it has no {', no '.join(absent)}")
+    if 'sample' in cfg:
+        raise UserError(
+            f'config {file} sets sample = dict(...), which nothing reads: put the settings for the sample into a file '
+            "of their own and name it with sample_settings = 'FILE'"
+        )
     return cfg
 
 

@@ -10,6 +10,7 @@ from convnext_dense.benchmark import peers
 from convnext_dense.benchmark.classifier import classifier
 from convnext_dense.benchmark.setting import Setting
 from convnext_dense.errors import UserError
+from convnext_dense.io.image_size import ImageSize
 
 ARCH = dict(depths=[1, 1, 2, 1], dims=[4, 8, 12, 16])
 CPU = torch.device('cpu')
@@ -18,7 +19,7 @@ NAMES = ['ours', 'timm', 'timm, conv_mlp, channels_last', 'torchvision', 'transf
 
 
 def run(what, dtypes=('fp32',)):
-    return classifier(what, ARCH, 2, (64, 32), Setting(CPU, dtypes, seconds=0))
+    return classifier(what, ARCH, 2, ImageSize(64, 32), Setting(CPU, dtypes, seconds=0))
 
 
 def test_all_libraries_agree_on_the_forward_pass():

@@ -7,13 +7,14 @@ from convnext_dense.benchmark import evaluation as module
 from convnext_dense.benchmark.evaluation import evaluation
 from convnext_dense.benchmark.setting import Setting
 from convnext_dense.evaluation import IoU
+from convnext_dense.io.image_size import ImageSize
 
 pytestmark = pytest.mark.usefixtures('two_rounds')
 SETTING = Setting(torch.device('cpu'), seconds=0)
 
 
 def test_results_agree(capfd):
-    labels, miou, coco, masks = evaluation(SETTING, 2, (64, 96))
+    labels, miou, coco, masks = evaluation(SETTING, 2, ImageSize(64, 96))
     assert [(row.name, row.layout) for row in labels.rows] == [
         ('ours', 'channels_last'),
         ('mmseg, channels_last', 'channels_last'),

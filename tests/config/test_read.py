@@ -2,6 +2,7 @@
 
 import pytest
 
+from convnext_dense.config.find import find_config
 from convnext_dense.config.read import read_config
 from convnext_dense.errors import UserError
 
@@ -77,3 +78,10 @@ def test_sample_changes_what_the_config_lists(image_folder, monkeypatch, tmp_pat
     assert cfg.train_dataloader.dataset.transform.auto_augment == 'rand-m9-mstd0.5-inc1'
     assert cfg.train_dataloader.dataset.root == str(tmp_path / 'classification')
     assert cfg.train_dataloader.batch_size == 7
+
+
+def test_settings_for_the_sample_inside_a_config_are_refused(tmp_path):
+    config = tmp_path / 'own.py'
+    config.write_text(f"_base_ = '{find_config(TINY).resolve()}'\nsample = dict(train_cfg=dict(max_epochs=2))\n")
+    with pytest.raises(UserError, match=r"own.py sets sample = dict\(...\), which nothing reads: .* sample_settings"):
+        read_config(str(config), needs_data=False)

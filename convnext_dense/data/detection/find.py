@@ -16,10 +16,11 @@ from ..text import shortened
 IMAGE_FOLDERS = ('{0}2017', '{0}', 'images/{0}2017', 'images/{0}', 'images', '.')
 EXPLICIT = '--data TRAIN.json:IMAGES,VAL.json:IMAGES'
 NAME_THEM = f'name other files with {EXPLICIT}, or take --data sample, which needs no data'
-EXPECTED = (
+LAYOUTS = (
     'expected annotations/instances_{train,val}2017.json with images in {train,val}2017/, or '
     '{train,valid}/_annotations.coco.json with images beside it'
 )
+EXPECTED = f'{LAYOUTS}; {NAME_THEM}'
 
 
 class CocoPaths(NamedTuple):
@@ -54,7 +55,7 @@ def find_coco(root: str) -> dict[str, CocoPaths]:
             raise UserError(f'{files["train"]} may be for training or for validation: say which with {EXPLICIT}')
         if files:
             return {split: CocoPaths(file, _image_folder(file, split, folder)) for split, file in files.items()}
-    raise NoData(f'no COCO data at {root}: {EXPECTED}; {hint(root, COCO) or _other_files(folder) or NAME_THEM}')
+    raise NoData(f'no COCO data at {root}: {LAYOUTS}; {hint(root, COCO) or _other_files(folder) or NAME_THEM}')
 
 
 def _find_named(value: str) -> dict[str, CocoPaths]:

@@ -102,6 +102,13 @@ def test_no_data(tmp_path, capsys):
         assert '--data PATH, or take --data sample' in capsys.readouterr().err
 
 
+def test_a_parent_folder_is_not_taken_but_named_with_the_flag_to_give(own_image_folder, capsys):
+    assert check_data(own_image_folder.parent) == 2
+    assert f'one level deeper, in {own_image_folder}: give --data {own_image_folder}\n' in capsys.readouterr().err
+    assert check_data(own_image_folder / 'val') == 2
+    assert f'give the folder around it, --data {own_image_folder}\n' in capsys.readouterr().err
+
+
 def test_training_opens_some_images_first(own_image_folder, tmp_path, capsys):
     assert train(own_image_folder, tmp_path / 'good', '--epochs', '1') == 0
     said = capsys.readouterr().out

@@ -45,7 +45,7 @@ def predictors(files) -> dict[str, inference.Predictor]:
 def demo(files, predictors, monkeypatch, tmp_path):
     """``demo TASK ARGUMENTS`` in an empty folder, with a model that is loaded once; returns the exit code."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, 'load', lambda config, *_: predictors[Path(config).stem])
+    monkeypatch.setattr(command, 'load', lambda config, *_, **__: predictors[Path(config).stem])
 
     def run(task: str, *arguments: object) -> int:
         model = [str(files / f'{task}.py'), str(files / f'{task}.pth')]
@@ -261,7 +261,7 @@ def test_a_video_that_breaks_off_is_drawn_and_named(demo, error):
 
 
 def test_bad_input_is_said_before_the_model_is_loaded(demo, error, monkeypatch):
-    monkeypatch.setattr(command, 'load', lambda *_: 1 / 0)
+    monkeypatch.setattr(command, 'load', lambda *_, **__: 1 / 0)
     image('a.png')
     Path('empty').mkdir()
     Path('file').touch()
