@@ -58,10 +58,11 @@ def find_work_dir(checkpoint: str | Path) -> Path | None:
         checkpoint: a work dir, or a checkpoint in one.
 
     Returns:
-        None if there is no config in that folder.
+        None if there is no config in that folder, or ``checkpoint`` is no file or folder but a URL or a name.
     """
-    folder = Path(checkpoint) if Path(checkpoint).is_dir() else Path(checkpoint).parent
-    return folder if _saved_configs(folder) else None
+    path = Path(checkpoint)
+    folder = path if path.is_dir() else path.parent
+    return folder if path.exists() and _saved_configs(folder) else None
 
 
 def find_run_config(checkpoint: str | Path) -> Path:

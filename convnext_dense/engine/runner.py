@@ -125,7 +125,8 @@ class Runner(mmengine.runner.Runner):
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         synced = any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
-        if synced and not (self.distributed and torch.cuda.is_available()):
+        trains = internals.loop_or_config(self, 'train') is not None
+        if synced and trains and not (self.distributed and torch.cuda.is_available()):
             why = 'without a GPU' if self.distributed else 'in one process'
             self.logger.warning(f'SyncBN does not work {why}: each process normalizes its own batch (BN)')
         if self.distributed and not torch.cuda.is_available() and model_wrapper_cfg is None:

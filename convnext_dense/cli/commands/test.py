@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from mmengine.config import Config
 
 from ...analysis.show import ShowPredictions
 from ...checkpoints import files as checkpoints
+from ...config.compare import warning_of_differences
 from ...config.machine import fit_to_machine
 from ...config.read import read_config
 from ...engine import Runner
@@ -22,6 +24,9 @@ from ...tasks import task_of
 
 def run(args: argparse.Namespace) -> None:
     cfg = read_config(args.config, args.cfg_options, args.data)
+    warning = warning_of_differences(cfg, args.config, args.checkpoint, args.cfg_options, args.tta)
+    if warning is not None:
+        print(f'warning: {warning}', file=sys.stderr)
     cfg.load_from = str(checkpoints.find(args.checkpoint))
     cfg.trust_pickle = args.trust_pickle
     cfg.resume = False
