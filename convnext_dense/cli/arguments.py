@@ -104,7 +104,7 @@ def check_config(args: argparse.Namespace) -> None:
 
 
 def check_model(args: argparse.Namespace) -> None:
-    """Set CONFIG to the config of the run that CHECKPOINT is from, if none is given.
+    """Set CONFIG to the config that the run of CHECKPOINT saved, if none is given, and ``saved`` to whether it is.
 
     Raises:
         UserError: if config or checkpoint does not exist, or they have changed places.
@@ -119,8 +119,14 @@ def check_model(args: argparse.Namespace) -> None:
     if args.config is not None:
         check_config(args)
     check_checkpoint(args.checkpoint)
-    if args.config is None:
+    args.saved = args.config is None
+    if args.saved:
         args.config = str(find_run_config(args.checkpoint))
+
+
+def config_and_checkpoint(args: argparse.Namespace) -> tuple[str, str | None]:
+    """The first two arguments of :func:`convnext_dense.load`, which reads the config of a run in its own way."""
+    return (args.checkpoint, None) if args.saved else (args.config, args.checkpoint)
 
 
 def check_checkpoint(source: str) -> None:

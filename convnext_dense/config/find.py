@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from ..checkpoints import manifest
 from ..errors import UserError
 
 PACKAGE = Path(__file__).parents[1]
@@ -83,8 +84,8 @@ def find_run_config(checkpoint: str | Path) -> Path:
 
 
 def _saved_configs(folder: Path) -> list[Path]:
-    """Config files in a folder that has checkpoints or logs of a run, the newest last."""
-    if not any(folder.glob('*.pth')):
+    """Config files in a folder that has checkpoints of a run, and so their manifest, the newest last."""
+    if not (folder / manifest.FILE_NAME).is_file():
         return []
     return sorted(folder.glob('*.py'), key=lambda file: file.stat().st_mtime)
 

@@ -52,7 +52,8 @@ def load(
 
     Args:
         config: the config that the checkpoint was trained with, which also says how images are prepared. Or, without
-            ``checkpoint``, the work dir of a run or a checkpoint in it: the config is the one that the run saved.
+            ``checkpoint``, the work dir of a run or a checkpoint in it: the config is the one that the run saved. That
+            one is read without running it, and may name parts of this package, mmdet, mmseg, mmcv and mmengine only.
         checkpoint: a path, a URL or a name, as ``--pretrained`` takes them, or a work dir for its newest; it can't run
             code unless it is trusted.
         weights: ``'raw'``, or ``'ema'`` for their moving average.
@@ -65,9 +66,10 @@ def load(
         UserError: if config or checkpoint can't be read, or don't fit each other.
     """
     chosen = _choose_device(device)
+    saved = checkpoint is None
     if checkpoint is None:
         config, checkpoint = find_run_config(config), config
-    cfg = read_config(str(config), options, data, needs_data=False)
+    cfg = read_config(str(config), options, data, needs_data=False, saved=saved)
     warning = warning_of_differences(cfg, config, checkpoint, options or ())
     if warning is not None:
         print(f'warning: {warning}', file=sys.stderr)

@@ -19,6 +19,7 @@ from ...inference.predictor import ImageLike, Predictor, load
 from ...io.files import atomic_write
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
+from ..arguments import config_and_checkpoint
 from ..progress import progress_bar
 
 
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f'{out_dir} cannot be written ({error.strerror}): choose another with --out-dir') from None
-    model = (args.config, args.checkpoint, args.weights, args.device, args.data, args.cfg_options)
+    model = (*config_and_checkpoint(args), args.weights, args.device, args.data, args.cfg_options)
     predict = load(*model, trust_pickle=args.trust_pickle)
     if args.compile:
         compile_backbone(predict.model)

@@ -14,6 +14,7 @@ from ...export.write import INPUT, check_shape, write
 from ...inference.predictor import Predictor, load
 from ...io.image_size import ImageSize
 from ...version import __version__
+from ..arguments import config_and_checkpoint
 
 SAMPLE_IMAGES = 3
 
@@ -22,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     checked = args.check is not None
     images = [Path(path) for path in args.check or ()]
-    model = (args.config, args.checkpoint, args.weights, 'cpu', args.data, args.cfg_options)
+    model = (*config_and_checkpoint(args), args.weights, 'cpu', args.data, args.cfg_options)
     predict = load(*model, trust_pickle=args.trust_pickle)
     graph = predict.graph(args.task_output)
     shape = ImageSize(*(args.shape or predict.input_shape))

@@ -23,7 +23,7 @@ from ...tasks import task_of
 
 
 def run(args: argparse.Namespace) -> None:
-    cfg = read_config(args.config, args.cfg_options, args.data)
+    cfg = read_config(args.config, args.cfg_options, args.data, saved=args.saved)
     warning = warning_of_differences(cfg, args.config, args.checkpoint, args.cfg_options, args.tta)
     if warning is not None:
         print(f'warning: {warning}', file=sys.stderr)
