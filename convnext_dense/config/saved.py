@@ -29,8 +29,8 @@ CHOICES = {'nms', 'soft_nms', 'RoIAlign', 'RoIPool', 'absolute', 'absolute_range
 EVALUATING = {'CameraMotionCompensation', 'RFSearchHook'}
 """Registered parts of mmcv and mmdet that run texts of their config as Python."""
 
-STARTING = ('compile_backbone', 'launcher')
-"""Settings of how the run was started, which say nothing about how its model is tested."""
+LEFT_OUT = ('compile_backbone', 'launcher', 'sample')
+"""Settings of how the run was started; older runs have those for the sample, which are in use or not."""
 
 
 def read_saved_config(file: Path) -> Config:
@@ -59,7 +59,7 @@ def read_saved_config(file: Path) -> Config:
     for name in names['type']:
         if not _is_known(name, [default_scope, *names['_scope_']]):
             raise _refusal(file, f'it names {name}')
-    kept = {key: value for key, value in settings.items() if key not in STARTING}
+    kept = {key: value for key, value in settings.items() if key not in LEFT_OUT}
     return Config(kept, filename=str(file))
 
 
