@@ -48,10 +48,10 @@ class Runner(mmengine.runner.Runner):
     """Runs a config.
 
     Beyond mmengine's keys a config may have ``pretrained``, the weights that training starts from: a path, a URL, a
-    name, or a work dir for its newest checkpoint, and ``pretrained_weights``, ``'raw'`` or ``'ema'``; ``compile_backbone``, to have it compiled by torch.
-    ``resume`` may be ``'auto'``: resume where there is a checkpoint, else start. ``trust_pickle`` allows the file of
-    ``pretrained``, ``load_from`` or ``resume``, and no other, to run code when it is read; it is not kept in the run's
-    config. A default hook that is None is left out.
+    name, or a work dir for its newest checkpoint; ``pretrained_weights``, ``'raw'`` or ``'ema'``; and
+    ``compile_backbone``, to have it compiled by torch. ``resume`` may be ``'auto'``: resume where there is a
+    checkpoint, else start. ``trust_pickle`` allows the file of ``pretrained``, ``load_from`` or ``resume``, and no
+    other, to run code when it is read; it is not kept in the run's config. A default hook that is None is left out.
     """
 
     def __init__(self, model: nn.Module | dict, work_dir: str, **kwargs: object) -> None:
