@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,16 @@ from ..paper import OFFICIAL_WEIGHTS
 
 EXAMPLE_CONFIG = 'configs/classification/convnext_t.py'
 EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
+
+
+def program(verb: str, script: bool) -> str:
+    """The beginning of a verb's command line: the script in ``tools/``, or ``convnext-dense``."""
+    return f'python tools/{verb.replace("-", "_")}.py' if script else f'convnext-dense {verb}'
+
+
+def command_line(args: argparse.Namespace, verb: str, *arguments: object) -> str:
+    """The command line of another verb, in the form in which this one was started."""
+    return f'{program(verb, args.prog.endswith(".py"))} {shlex.join(map(str, arguments))}'
 
 
 def add_config_arguments(parser: argparse.ArgumentParser, roots: bool = True) -> None:

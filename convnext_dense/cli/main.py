@@ -17,7 +17,7 @@ from types import ModuleType, TracebackType
 from ..compat.mmengine_adafactor import defer_adafactor
 from ..errors import Stopped, UserError
 from ..version import __version__
-from .arguments import parse_options
+from .arguments import parse_options, program
 from .parser import Parser
 
 VERBS = {
@@ -89,7 +89,7 @@ def build_parser(verb: str, prog: str | None = None) -> Parser:
     """
     verb = find_verb(verb)
     arguments = _module('parsers', verb)
-    parser = Parser(prog or f'convnext-dense {verb}', arguments.__doc__, getattr(arguments, 'EXAMPLE', ''))
+    parser = Parser(prog or program(verb, script=False), arguments.__doc__, getattr(arguments, 'EXAMPLE', ''))
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     arguments.add_arguments(parser)
     return parser
@@ -130,8 +130,7 @@ def run_verb(verb: str, argv: Sequence[str] | None = None) -> int:
 
 def _run(verb: str, argv: list[str]) -> int:
     verb = find_verb(verb)
-    in_tools = sys.argv[0].endswith('.py')
-    parser = build_parser(verb, f'python tools/{verb.replace("-", "_")}.py' if in_tools else None)
+    parser = build_parser(verb, program(verb, script=sys.argv[0].endswith('.py')))
     args = parser.parse_args(argv)
     args.prog = parser.prog
     args.command_line = shlex.join([*parser.prog.split(), *argv])

@@ -6,7 +6,8 @@ File                                Library        Change, and when
 :mod:`.mmdet_imports`               mmdet, mmseg   Imported without libraries that nothing here uses and without
                                                    notes on standard output; by ``models/detector.py``,
                                                    ``models/segmentor.py``
-:mod:`.mmdet_mask_warning`          mmdet          No warning for each batch of masks; when our RoIExtractor is first used
+:mod:`.mmdet_mask_warning`          mmdet          No warning for each batch of masks; when our
+                                                   RoIExtractor is first used
 :mod:`.mmdet_placeholders`          mmdet          Ops it found missing are given to it; with ``registry.py``
 :mod:`.mmengine_adafactor`          mmengine       No import of transformers until Adafactor is wanted; by the
                                                    commands, and by ``convnext_dense.load``

@@ -59,7 +59,7 @@ def explain(
 
 
 def innermost_values(part: Any, keys: Keys = ()) -> Iterator[tuple[Keys, Any]]:
-    """The innermost values, each with its keys; lists and tuples are taken apart only where there are dicts in them."""
+    """The innermost values with their keys; lists and tuples are taken apart only where there are dicts in them."""
     if isinstance(part, dict) and part:
         for key, value in part.items():
             yield from innermost_values(value, (*keys, key))

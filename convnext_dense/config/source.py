@@ -139,10 +139,10 @@ def read_literals(file: Path) -> dict[str, Any] | None:
 def _literal(node: ast.expr) -> Any:
     """The value of an expression of literals and ``dict(...)``; a ValueError for others."""
     items = _dict_items(node)
-    if items is not None:
-        if None in items:
-            raise ValueError
+    if items is not None and None not in items:
         return {key: _literal(value) for key, value in items.items()}
+    if isinstance(node, ast.Call) and items is not None and not node.keywords and len(node.args) == 1:
+        return dict(_literal(node.args[0]))  # as mmengine writes a dict whose keys are no names
     if isinstance(node, ast.List | ast.Tuple):
         values = [_literal(item) for item in node.elts]
         return values if isinstance(node, ast.List) else tuple(values)

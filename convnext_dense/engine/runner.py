@@ -47,11 +47,11 @@ _RUN_NUMBERS = itertools.count(1)
 class Runner(mmengine.runner.Runner):
     """Runs a config.
 
-    Beyond mmengine's keys a config may have ``pretrained``, the checkpoint or official weights that training starts
-    from, and ``pretrained_weights``, ``'raw'`` or ``'ema'``; ``compile_backbone``, to have it compiled by torch.
-    ``resume`` may be ``'auto'``: resume where there is a checkpoint, else start. ``trust_pickle`` allows the file of
-    ``pretrained``, ``load_from`` or ``resume``, and no other, to run code when it is read; it is not kept in the run's
-    config. A default hook that is None is left out.
+    Beyond mmengine's keys a config may have ``pretrained``, the weights that training starts from: a path, a URL, a
+    name, or a work dir for its newest checkpoint; ``pretrained_weights``, ``'raw'`` or ``'ema'``; and
+    ``compile_backbone``, to have it compiled by torch. ``resume`` may be ``'auto'``: resume where there is a
+    checkpoint, else start. ``trust_pickle`` allows the file of ``pretrained``, ``load_from`` or ``resume``, and no
+    other, to run code when it is read; it is not kept in the run's config. A default hook that is None is left out.
     """
 
     def __init__(self, model: nn.Module | dict, work_dir: str, **kwargs: object) -> None:
@@ -248,10 +248,8 @@ class Runner(mmengine.runner.Runner):
         if not resumes and named is None and self.cfg.get('pretrained'):
             classes = getattr(self.train_dataloader.dataset, 'metainfo', {}).get('classes')
             weights = self.cfg.get('pretrained_weights', 'raw')
-            manifest.check(self.cfg.pretrained)
-            self.logger.info(
-                load_pretrained(self.bare_model, self.cfg.pretrained, weights, classes, self._trust_pickle)
-            )
+            source = checkpoints.find(self.cfg.pretrained)
+            self.logger.info(load_pretrained(self.bare_model, source, weights, classes, self._trust_pickle))
             internals.set_loaded(self)
         else:
             super().load_or_resume()

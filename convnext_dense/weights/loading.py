@@ -137,9 +137,7 @@ def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor], source: st
     own = model.state_dict()
     differences = _differences(own, state_dict)
     if differences:
-        raise UserError(
-            f'{source} is of another model than this config: {_other_network(own, state_dict)}{_first(differences)}'
-        )
+        raise UserError(f'{source} is of another model than this config: {_mismatch(own, state_dict, differences)}')
     model.load_state_dict(state_dict)
 
 
@@ -189,8 +187,8 @@ def load_pretrained(
     backbones = [{n: t for n, t in state.items() if _part(n) == 'backbone'} for state in (own, loaded)]
     differences = _differences(*backbones)
     if differences:
-        networks = _other_network(own, loaded)
-        raise UserError(f'{path} ({found.source}) does not fit this backbone: {networks}{_first(differences)}')
+        mismatch = _mismatch(own, loaded, differences)
+        raise UserError(f'{path} ({found.source}) does not fit this backbone: {mismatch}')
     check_final_norm_eps(model, found.settings, path)
 
     other_classes = classes is not None and found.classes is not None and list(found.classes) != list(classes)
@@ -244,12 +242,15 @@ def check_is_convnext(weights: Weights) -> None:
         raise UserError(f'{weights.path} ({weights.source}) is no ConvNeXt as it is known here: {_first(differences)}')
 
 
-def _other_network(own: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> str:
-    """Beginning of a message about weights that do not fit; empty unless both are of ConvNeXts, and of two."""
-    ours, theirs = _network_name(own), _network_name(other)
+def _mismatch(own: Mapping[str, Tensor], other: Mapping[str, Tensor], differences: list[str]) -> str:
+    """Say why weights do not fit a model: their first differences, and the backbones if these are two ConvNeXts."""
+    ours, theirs, first = _network_name(own), _network_name(other), _first(differences)
     if ours is None or theirs is None or ours == theirs:
-        return ''
-    return f'its backbone is {theirs}, that of the config {ours}: '
+        return first
+    return (
+        f'its backbone is {theirs}, that of the config {ours} ({first}): '
+        f'take weights of {ours}, or a config of {theirs}'
+    )
 
 
 def _network_name(state_dict: Mapping[str, Tensor]) -> str | None:

@@ -133,6 +133,7 @@ def folder(tmp_path_factory) -> Path:
     work_dir.mkdir(parents=True)
     write_checkpoint(config, work_dir / 'epoch_1.pth', classes=['red', 'green', 'blue'])
     pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    shutil.copy(config, work_dir)
     for name in ('street', 'a', 'b', 'c'):
         Image.fromarray(pixels).save(root / f'{name}.jpg')
     return root

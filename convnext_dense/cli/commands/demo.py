@@ -46,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
             if is_video(path):
                 demo.draw_video(str(path), *files)
     print(f'{len(inputs) - len(demo.failed)} of {len(inputs) + len(skipped)} inputs are drawn in {out_dir}')
+    if demo.found_nothing:
+        print(f'nothing has a score of {args.score:g} or more in these images: take a lower one with --score')
     return 1 if demo.failed or skipped else 0
 
 
@@ -58,6 +60,7 @@ class _Demo:
         self.score = score
         self.bar = bar
         self.failed: list[str] = []
+        self.found_nothing = False  # in any of the images, at this score
 
     def draw_images(self, outputs: dict[str, list[Path]], results_file: Path) -> None:
         """Draw each image, and write the results of all to one file, also when interrupted."""
@@ -77,6 +80,7 @@ class _Demo:
                 content = result.as_json()
                 entries += [content] if isinstance(content, Mapping) else content
                 self.bar.advance(task)
+                self.found_nothing = not entries
         finally:
             _write_json(entries, results_file)
 

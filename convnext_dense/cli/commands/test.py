@@ -11,15 +11,18 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ...analysis import METRICS_FILE
 from ...analysis.show import ShowPredictions
 from ...checkpoints import files as checkpoints
 from ...config.compare import warning_of_differences
+from ...config.find import find_work_dir
 from ...config.machine import fit_to_machine
 from ...config.read import read_config
 from ...engine import Runner
 from ...errors import UserError
 from ...evaluation.metric_names import split_metric_names
 from ...tasks import task_of
+from ..arguments import command_line
 
 
 def run(args: argparse.Namespace) -> None:
@@ -63,6 +66,15 @@ def run(args: argparse.Namespace) -> None:
         }
         content = _without_nan(content)
         Path(args.out).write_text(json.dumps(content, indent=2) + '\n')
+        print(f'these numbers are in {args.out}{_next_step(args)}')
+
+
+def _next_step(args: argparse.Namespace) -> str:
+    """The command that shows the results, if they are where it looks for them."""
+    work_dir = find_work_dir(args.checkpoint)
+    if work_dir is None or Path(args.out) != work_dir / METRICS_FILE:
+        return ''
+    return f'; `{command_line(args, "report", work_dir)}` makes a page of curves, numbers and images'
 
 
 def _use_tta(cfg: Config, config: str) -> None:

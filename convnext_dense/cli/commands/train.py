@@ -22,6 +22,7 @@ from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...errors import Stopped, UserError
 from ...tasks import loaders
+from ..arguments import command_line
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
 
@@ -84,7 +85,9 @@ def run(args: argparse.Namespace) -> None:
             if is_main_process():
                 print(f'go on with: {resume_command(args)}', file=sys.stderr)
             raise
-        runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}')
+        following = command_line(args, 'test', cfg.work_dir)
+        tested = f'; `{following}` tests it' if checkpoints.list_checkpoints(cfg.work_dir) else ''
+        runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}{tested}')
 
 
 def resume_command(args: argparse.Namespace) -> str:
