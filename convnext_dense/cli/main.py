@@ -18,6 +18,7 @@ from ..compat.mmengine_adafactor import defer_adafactor
 from ..errors import Stopped, UserError
 from ..version import __version__
 from .arguments import parse_options
+from .openmp import limit_spinning
 from .parser import Parser
 
 VERBS = {
@@ -38,6 +39,18 @@ VERBS = {
     'run-stock': 'run a script of mmdet or mmseg on our configs',
     'doctor': 'check the installation and the machine',
 }
+
+
+def run_command(verb: str | None = None) -> int:
+    """Run the command that this process was started for, and return the exit code (see :func:`main`).
+
+    Unlike the other functions it may set environment variables (:func:`.openmp.limit_spinning`).
+
+    Args:
+        verb: None where it is the first argument.
+    """
+    limit_spinning()
+    return main() if verb is None else run_verb(verb)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
