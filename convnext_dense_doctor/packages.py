@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import platform
 import re
 import sys
@@ -38,7 +37,6 @@ def look() -> Iterator[Finding]:
     yield from _twins(installed)
 
 
-@functools.cache
 def versions() -> dict[str, str]:
     """Return the version of each installed distribution by its normalized name."""
     found: dict[str, str] = {}
@@ -53,7 +51,6 @@ def normalized(name: str) -> str:
     return re.sub(r'[-_.]+', '-', name).lower()
 
 
-@functools.cache
 def requirements() -> list[str]:
     """Return the project's requirements, such as ``torch>=2.6,<2.16``, of the installed package or else the clone."""
     try:

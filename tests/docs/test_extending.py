@@ -90,4 +90,4 @@ def test_boxes_in_a_csv_become_a_coco_file(project, monkeypatch):
     checked = json.loads((project / 'check.json').read_text())
     counts = {entry['name']: entry['train'] for entry in checked['classes']}
     assert counts == {name: {'images': 1, 'annotations': 1} for name in ('cat', 'dog')}
-    assert not [finding for finding in checked['findings'] if 'annotation' in finding['what']]
+    assert not [finding for finding in checked['findings'] if 'annotation' in finding['message']]
