@@ -14,6 +14,8 @@ import traceback
 from collections.abc import Sequence
 from types import ModuleType, TracebackType
 
+from convnext_dense_doctor.load import LoadMeter
+
 from ..compat.mmengine_adafactor import defer_adafactor
 from ..errors import Stopped, UserError
 from ..version import __version__
@@ -151,6 +153,7 @@ def _run(verb: str, argv: list[str]) -> int:
     check = getattr(_module('parsers', verb), 'check', None)
     if check is not None:
         check(args)
+    args.load_meter = LoadMeter()  # measures during the imports that follow, which take seconds
     # from here on all is imported that the verb works with
     defer_adafactor()
     if hasattr(args, 'cfg_options'):

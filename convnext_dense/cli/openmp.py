@@ -9,7 +9,6 @@ where the cores are free: ``benchmarks/busy_machine.py`` measures both. Results 
 from __future__ import annotations
 
 import os
-import sys
 
 SPIN_COUNT = '1000'  # turns of the loop, about as long as going to sleep and being woken takes
 CHOICES = ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME')
@@ -17,6 +16,6 @@ CHOICES = ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME')
 
 
 def limit_spinning() -> None:
-    """Set ``GOMP_SPINCOUNT`` in the environment, unless the user chose, or torch is imported and has read it."""
-    if 'torch' not in sys.modules and not any(name in os.environ for name in CHOICES):
+    """Set ``GOMP_SPINCOUNT`` in the environment, unless the user chose. It counts if torch is imported later."""
+    if not any(name in os.environ for name in CHOICES):
         os.environ['GOMP_SPINCOUNT'] = SPIN_COUNT

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from mmengine.utils.dl_utils import collect_env
 
-from convnext_dense_doctor.load import LoadMeter
+from convnext_dense_doctor.load import Load
 
 from ..version import __version__
 
@@ -47,24 +47,29 @@ def drop_noise(logger: logging.Logger) -> None:
 
 
 def log_environment(runner: Any) -> None:
-    """Write the whole environment to ``environment.txt`` in the log folder, and one line of it to the log.
-
-    Another line warns if other processes use the cores; the number of threads stays, since the digits of the losses
-    depend on it.
-    """
-    meter = LoadMeter()
+    """Write the whole environment to ``environment.txt`` in the log folder, and one line of it to the log."""
     if runner.rank == 0:
         lines = [f'{key}: {value}' for key, value in collect_env().items()]
         Path(runner.log_dir, 'environment.txt').write_text('\n'.join(lines) + '\n')
-    load = meter.read()
-    threads = torch.get_num_threads()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'
     runner.logger.info(
         f'convnext_dense {__version__}, torch {torch.__version__}, Python {platform.python_version()}, '
-        f'{runner.world_size} x {device}, {threads} threads, seed {runner.seed}; logs in {runner.log_dir}'
+        f'{runner.world_size} x {device}, {torch.get_num_threads()} threads, seed {runner.seed}; '
+        f'logs in {runner.log_dir}'
     )
-    if load and load.high and not runner.distributed:  # the processes of one run would count each other
-        advice = ''
-        if threads > load.free_cores:
-            advice = f'; with OMP_NUM_THREADS={load.free_cores} perhaps less, and the last digits of the losses differ'
-        runner.logger.warning(f'{load}: steps take longer{advice}')
+
+
+def warn_of_load(runner: Any, load: Load | None) -> None:
+    """Log a line if other processes use the cores.
+
+    The number of threads stays as it is, since the last digits of the losses depend on it.
+
+    Args:
+        load: as measured while the command started; None where the system does not tell.
+    """
+    if load is None or not load.high or runner.distributed:  # the processes of one run count each other
+        return
+    advice = ''
+    if torch.get_num_threads() > load.free_cores:
+        advice = f'; OMP_NUM_THREADS={load.free_cores} may help, and changes the last digits of the losses'
+    runner.logger.warning(f'{load}: steps take longer{advice}')

@@ -3,49 +3,48 @@
 import logging
 from types import SimpleNamespace
 
-import pytest
 import torch
 
 from convnext_dense.engine import environment
-from convnext_dense_doctor.load import Load
+from convnext_dense_doctor.load import Load, LoadMeter
+from tests.helpers import run_tool
 
 
-@pytest.fixture
-def lines(tmp_path, monkeypatch, caplog):
-    """A function that returns the lines of a run on a machine with this load."""
+def runner(tmp_path, distributed: bool = False) -> SimpleNamespace:
+    logger = logging.getLogger('run')
+    return SimpleNamespace(rank=0, world_size=1, log_dir=tmp_path, seed=3, logger=logger, distributed=distributed)
+
+
+def test_the_environment_is_a_file_and_a_line(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(environment, 'collect_env', lambda: {'CUDA': 'none'})
     monkeypatch.setattr(torch, 'get_num_threads', lambda: 2)
-
-    def log(load: Load | None, distributed: bool = False) -> list[str]:
-        monkeypatch.setattr(environment.LoadMeter, 'read', lambda _: load)
-        caplog.clear()
-        logger = logging.getLogger('run')
-        runner = SimpleNamespace(
-            rank=0, world_size=1, log_dir=tmp_path, seed=3, logger=logger, distributed=distributed
-        )
-        with caplog.at_level(logging.INFO):
-            environment.log_environment(runner)
-        return [f'{record.levelname} {record.getMessage()}' for record in caplog.records]
-
-    return log
-
-
-def test_the_environment_is_a_file_and_a_line(lines, tmp_path):
-    for load in (None, Load(2, 0.2)):
-        [line] = lines(load)
-        assert line.startswith('INFO convnext_dense ') and '2 threads, seed 3; logs in' in line
+    with caplog.at_level(logging.INFO):
+        environment.log_environment(runner(tmp_path))
+    [line] = caplog.messages
+    assert line.startswith('convnext_dense ') and '2 threads, seed 3; logs in' in line
     assert (tmp_path / 'environment.txt').read_text() == 'CUDA: none\n'
 
 
-def test_a_loaded_machine_is_said_and_the_number_of_threads_stays(lines):
-    _, line = lines(Load(2, 1.3))
-    assert line == (
-        'WARNING other processes use 1.3 of 2 cores: steps take longer; with OMP_NUM_THREADS=1 perhaps less, '
-        'and the last digits of the losses differ'
-    )
-    _, line = lines(Load(4, 1.6))  # two threads have a core each
-    assert line == 'WARNING other processes use 1.6 of 4 cores: steps take longer'
+def test_a_loaded_machine_is_said_and_the_number_of_threads_stays(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(torch, 'get_num_threads', lambda: 2)
+    for load in (Load(2, 1.3), Load(4, 1.6), Load(2, 0.2), None):
+        environment.warn_of_load(runner(tmp_path), load)
+    assert caplog.messages == [
+        'other processes use 1.3 of 2 cores: steps take longer; OMP_NUM_THREADS=1 may help, '
+        'and changes the last digits of the losses',
+        'other processes use 1.6 of 4 cores: steps take longer',  # two threads have a core each
+    ]
+    assert {record.levelname for record in caplog.records} == {'WARNING'}
 
 
-def test_the_processes_of_one_run_are_no_load(lines):
-    assert len(lines(Load(2, 2.0), distributed=True)) == 1
+def test_the_processes_of_one_run_are_no_load(tmp_path, caplog):
+    environment.warn_of_load(runner(tmp_path, distributed=True), Load(2, 2.0))
+    assert not caplog.messages
+
+
+def test_train_and_test_say_it(image_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(LoadMeter, 'read', lambda _: Load(2, 1.3))
+    epoch = ('--epochs', '1')
+    assert run_tool.train(image_folder, tmp_path / 'run', *epoch) == 0
+    assert run_tool.test(image_folder, tmp_path / 'run') == 0
+    assert capsys.readouterr().out.count('WARNING - other processes use 1.3 of 2 cores: steps take longer') == 2
