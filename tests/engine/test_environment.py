@@ -6,8 +6,7 @@ from types import SimpleNamespace
 import torch
 
 from convnext_dense.engine import environment
-from convnext_dense_doctor.load import Load, LoadMeter
-from tests.helpers import run_tool
+from convnext_dense_doctor.load import Load
 
 
 def runner(tmp_path, distributed: bool = False) -> SimpleNamespace:
@@ -40,11 +39,3 @@ def test_a_loaded_machine_is_said_and_the_number_of_threads_stays(tmp_path, monk
 def test_the_processes_of_one_run_are_no_load(tmp_path, caplog):
     environment.warn_of_load(runner(tmp_path, distributed=True), Load(2, 2.0))
     assert not caplog.messages
-
-
-def test_train_and_test_say_it(image_folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(LoadMeter, 'read', lambda _: Load(2, 1.3))
-    epoch = ('--epochs', '1')
-    assert run_tool.train(image_folder, tmp_path / 'run', *epoch) == 0
-    assert run_tool.test(image_folder, tmp_path / 'run') == 0
-    assert capsys.readouterr().out.count('WARNING - other processes use 1.3 of 2 cores: steps take longer') == 2
