@@ -334,5 +334,6 @@ def test_stock_tools_run_our_configs(package, config, data, tmp_path, request):
 
 
 def test_classification_has_no_views(image_folder, tmp_path, capsys):
+    torch.save({'state_dict': {'x': torch.zeros(1)}}, tmp_path / 'x.pth')  # intact, which is checked first
     assert run_verb('test', [ATTO, str(tmp_path / 'x.pth'), '--tta', '--data', str(image_folder)]) == 2
     assert '--tta is for detection and segmentation' in capsys.readouterr().err
