@@ -14,10 +14,13 @@ import traceback
 from collections.abc import Sequence
 from types import ModuleType, TracebackType
 
+from convnext_dense_doctor.load import LoadMeter
+
 from ..compat.mmengine_adafactor import defer_adafactor
 from ..errors import Stopped, UserError
 from ..version import __version__
 from .arguments import parse_options, program
+from .openmp import limit_spinning
 from .parser import Parser
 
 VERBS = {
@@ -38,6 +41,18 @@ VERBS = {
     'run-stock': 'run a script of mmdet or mmseg on our configs',
     'doctor': 'check the installation and the machine',
 }
+
+
+def run_command(verb: str | None = None) -> int:
+    """Run the command that this process was started for, and return the exit code (see :func:`main`).
+
+    Unlike the other functions it may set environment variables (:func:`.openmp.limit_spinning`).
+
+    Args:
+        verb: None where it is the first argument.
+    """
+    limit_spinning()
+    return main() if verb is None else run_verb(verb)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -137,6 +152,7 @@ def _run(verb: str, argv: list[str]) -> int:
     check = getattr(_module('parsers', verb), 'check', None)
     if check is not None:
         check(args)
+    args.load_meter = LoadMeter()  # measures during the imports that follow, which take seconds
     # from here on all is imported that the verb works with
     defer_adafactor()
     if hasattr(args, 'cfg_options'):

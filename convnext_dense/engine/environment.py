@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from mmengine.utils.dl_utils import collect_env
 
+from convnext_dense_doctor.load import Load
+
 from ..compat import mmengine_internals as internals
 from ..version import __version__
 
@@ -58,3 +60,19 @@ def log_environment(runner: Any) -> None:
         f'{runner.world_size} x {device}, {threads} thread{"s" if threads > 1 else ""}, seed {runner.seed}'
         + (f'; logs in {runner.log_dir}' if trains else '')
     )
+
+
+def warn_of_load(runner: Any, load: Load | None) -> None:
+    """Log a line if other processes use the cores.
+
+    The number of threads stays as it is, since the last digits of the losses depend on it.
+
+    Args:
+        load: as measured while the command started; None where the system does not tell.
+    """
+    if load is None or not load.high or runner.distributed:  # the processes of one run count each other
+        return
+    advice = ''
+    if torch.get_num_threads() > load.free_cores:
+        advice = f'; OMP_NUM_THREADS={load.free_cores} may help, and changes the last digits of the losses'
+    runner.logger.warning(f'{load}: steps take longer{advice}')

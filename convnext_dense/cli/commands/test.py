@@ -19,6 +19,7 @@ from ...config.find import find_work_dir
 from ...config.machine import fit_to_machine
 from ...config.read import read_config
 from ...engine import Runner
+from ...engine.environment import warn_of_load
 from ...errors import UserError
 from ...evaluation.metric_names import split_metric_names
 from ...tasks import task_of
@@ -48,6 +49,7 @@ def run(args: argparse.Namespace) -> None:
         cfg.work_dir = work_dir
         cfg.visualizer.vis_backends = []
         runner = Runner.from_cfg(cfg)
+        warn_of_load(runner, args.load_meter.read())
         if args.show_dir:
             runner.register_hook(ShowPredictions(task_of(cfg), args.show_dir, args.show))
         metrics = runner.test()

@@ -20,6 +20,7 @@ from ...config.read import read_config
 from ...config.techniques import describe_without
 from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
+from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
 from ...tasks import loaders
 from ..arguments import command_line
@@ -73,6 +74,7 @@ def run(args: argparse.Namespace) -> None:
     fit_to_machine(cfg)
     with propagate_failures():
         runner = Runner.from_cfg(cfg)
+        warn_of_load(runner, args.load_meter.read())
         runner.register_hook(DataCheck())
         if args.without:
             runner.logger.info(describe_without(args.without))
