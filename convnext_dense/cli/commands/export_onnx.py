@@ -30,7 +30,9 @@ def run(args: argparse.Namespace) -> int:
     check_shape(graph, shape, args.dynamic)
 
     console = Console(highlight=False, soft_wrap=True)
-    with console.status(f'exporting {out.name}'):  # on a terminal only
+    if not console.is_terminal:  # where the status is not shown, and a detector takes half a minute
+        print(f'exporting {out.name}', flush=True)
+    with console.status(f'exporting {out.name}'):
         write(graph, out, shape, args.dynamic, _about(args, predict, graph, shape))
     console.print(f'{out} is written, {out.stat().st_size / 1e6:.1f} MB', markup=False)
     console.print(f'  {INPUT:<14}{_input_says(graph, shape, args.dynamic)}', markup=False)
