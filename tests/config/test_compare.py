@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from convnext_dense.checkpoints import manifest
 from convnext_dense.config.compare import differences, warning_of_differences
 from convnext_dense.config.read import read_config
 from tests.helpers.run_tool import ATTO
@@ -22,6 +23,7 @@ def write_run(folder: Path, cfg: Config) -> Path:
     folder.mkdir()
     cfg.dump(folder / 'config.py')
     (folder / 'epoch_1.pth').touch()
+    (folder / manifest.FILE_NAME).write_text('{}')
     return folder
 
 
