@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from convnext_dense.checkpoints import files as checkpoints
+from convnext_dense.checkpoints import manifest
 from convnext_dense.config.compare import differences, warning_of_differences
 from convnext_dense.config.read import read_config
 from tests.helpers.run_tool import ATTO
@@ -22,7 +22,8 @@ def write_run(folder: Path, cfg: Config) -> Path:
     """A work dir as a run leaves it."""
     folder.mkdir()
     cfg.dump(folder / 'config.py')
-    checkpoints.write({}, folder / 'epoch_1.pth')
+    (folder / 'epoch_1.pth').touch()
+    (folder / manifest.FILE_NAME).write_text('{}')
     return folder
 
 

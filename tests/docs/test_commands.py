@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from mmengine.config import Config
 from PIL import Image
 
-from convnext_dense.checkpoints import files as checkpoints
+from convnext_dense.checkpoints import manifest
 from convnext_dense.cli.main import VERBS, build_parser
 from convnext_dense.config.find import find_config
 from convnext_dense.config.read import read_config
@@ -134,10 +133,10 @@ def folder(tmp_path_factory) -> Path:
     shutil.move(write_config('detection', root), config)
     work_dir = root / 'work_dirs' / DETECTOR
     work_dir.mkdir(parents=True)
-    weights = write_checkpoint(config, root / 'weights.pth', classes=['red', 'green', 'blue'])
-    checkpoints.write(torch.load(weights, weights_only=True), work_dir / 'epoch_1.pth')
-    read_config(str(config), needs_data=False).dump(work_dir / config.name)
+    write_checkpoint(config, work_dir / 'epoch_1.pth', classes=['red', 'green', 'blue'])
     pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    read_config(str(config), needs_data=False).dump(work_dir / config.name)
+    (work_dir / manifest.FILE_NAME).write_text('{}')
     for name in ('street', 'a', 'b', 'c'):
         Image.fromarray(pixels).save(root / f'{name}.jpg')
     return root
