@@ -83,7 +83,9 @@ def _read(path: str, track: str | None) -> dict:
     except (ValueError, KeyError, TypeError):
         known = False
     if not known:
-        raise UserError(f'{path} is not of the roadmap: name a file that tools/roadmap.py --out or --json wrote')
+        raise UserError(
+            f'{path} was not written by the roadmap: name a file that tools/roadmap.py --out or --json wrote'
+        )
     if track not in (None, content['track']):
         raise UserError(f'{path} is of the track {content["track"]}, not {track}')
     return content

@@ -132,7 +132,7 @@ def untrained(monkeypatch):
 @pytest.mark.parametrize(
     ('changed', 'said'),
     [
-        (['--epochs', '3'], 'epochs 1, not 3: give the same again, or choose another with --work-dir'),
+        (['--epochs', '3'], 'epochs 1, not 3: use the same settings, or choose another folder with --work-dir'),
         (['--epochs', '1', '--track', 'resnet200'], 'track resnet50, not resnet200'),
         (['--epochs', '1', '--data', 'OTHER'], '/images'),
     ],
@@ -215,11 +215,11 @@ def test_rates_are_shown_with_what_they_were_measured_on(tmp_path, capsys):
         (['--out', '/proc/x'], 'folder /proc/x cannot be written'),
         (['--work-dir', 'absent'], 'no runs of the roadmap in absent: train them with --train'),
         (['--from', 'absent.json'], 'absent.json cannot be read'),
-        (['--from', 'README.md'], 'README.md is not of the roadmap'),
-        (['--from', 'foreign.json'], 'foreign.json is not of the roadmap'),
-        (['--from', 'bare.json'], 'bare.json is not of the roadmap'),
-        (['--work-dir', 'foreign'], 'foreign/budget.json is not of the roadmap: choose another folder with'),
-        (['--train', '--data', 'DATA', '--work-dir', 'foreign'], 'foreign/budget.json is not of the roadmap'),
+        (['--from', 'README.md'], 'README.md was not written by the roadmap'),
+        (['--from', 'foreign.json'], 'foreign.json was not written by the roadmap'),
+        (['--from', 'bare.json'], 'bare.json was not written by the roadmap'),
+        (['--work-dir', 'foreign'], 'foreign/budget.json was not written by the roadmap: choose another folder with'),
+        (['--train', '--data', 'DATA', '--work-dir', 'foreign'], 'foreign/budget.json was not written by the roadmap'),
         (['--from', 'README.md', '--time'], '--from computes nothing: leave out --time'),
     ],
 )
