@@ -1,1 +1,1 @@
-"""Analysis: drawings of predictions and data sets, curves and reports of runs, complexity of models."""
+"""Analysis: drawings of predictions and data sets, curves and reports of runs, and model complexity."""
