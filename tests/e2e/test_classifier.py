@@ -148,7 +148,7 @@ def test_resume_goes_on_with_weights_average_optimizer_and_schedule(image_folder
     assert losses(whole) == losses(cut)
 
     assert train(image_folder, cut, '--resume', '--epochs', '3', options=options) == 2
-    assert 'had 12 steps, and now has 18' in capsys.readouterr().err
+    assert 'had 12 steps and now has 18' in capsys.readouterr().err
 
 
 def test_an_official_file_is_tested_as_it_is(run, image_folder, tmp_path, capsys):

@@ -57,10 +57,14 @@ def test_a_model_without_a_final_norm_takes_any_eps(tmp_path):
 @pytest.mark.parametrize(
     ('format', 'config', 'said'),
     [
-        ('hf', {'model_type': 'convnext', 'hidden_act': 'gelu_new'}, 'activation is not exact GELU'),
+        ('hf', {'model_type': 'convnext', 'hidden_act': 'gelu_new'}, 'not exact GELU'),
         ('hf', {'model_type': 'vit'}, 'is not the config of a ConvNeXt'),
-        ('timm', {'architecture': 'test_convnext'}, 'activation is not exact GELU'),
-        ('timm', {'architecture': 'convnext_tiny', 'model_args': {'act_layer': 'gelu_tanh'}}, 'activation is not exact GELU'),
+        ('timm', {'architecture': 'test_convnext'}, 'not exact GELU'),
+        (
+            'timm',
+            {'architecture': 'convnext_tiny', 'model_args': {'act_layer': 'gelu_tanh'}},
+            'activation is not exact GELU',
+        ),
         ('timm', {'architecture': 'convnext_tiny', 'model_args': {'norm_eps': 1e-5}}, 'eps 1e-05, not 1e-06'),
         ('timm', {'architecture': 'convnext_atto_rms'}, 'is not the config of a ConvNeXt'),
         ('timm', {'architecture': 'hf_hub:someone/else'}, 'is not the config of a ConvNeXt'),

@@ -111,7 +111,7 @@ def test_paper_as_json(published, capsys):
             (ATTO, '--cfg-options', 'model.backbone.out_indices=[0,1]'),
             'the model does not run on an image of 224 x 224: ',
         ),
-        (('configs/_base_/runtime.py',), "is not one of this project's"),
+        (('configs/_base_/runtime.py',), 'is not a config of this project'),
         (('--paper', ATTO), 'leave out CONFIG'),
         (('--paper', '--shape', '64', '64'), 'leave out CONFIG, --shape'),
     ],
