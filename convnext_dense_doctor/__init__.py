@@ -75,7 +75,7 @@ def console() -> int:
         print('interrupted', file=sys.stderr)
         return 130
     except Exception as error:
-        hint = '`convnext-dense doctor` says why and what helps'
+        hint = '`convnext-dense doctor` explains why and how to fix it'
         print(f'error: the package cannot be imported ({error}): {hint}', file=sys.stderr)
         return 1
     return cli()

@@ -89,7 +89,7 @@ def test_a_run_by_epochs_goes_on_exactly(by_epoch, data, uncut, tmp_path, in_ste
     said = capsys.readouterr()
     assert pths(work_dir) == {'epoch_1.pth', 'epoch_1_iter_4.pth', 'best.pth'}
     assert f'saved as {work_dir}/epoch_1_iter_4.pth' in said.out
-    again = said.err.split('go on with: ')[1].split()
+    again = said.err.split('continue with: ')[1].split()
     assert again[-1] == '--resume'
     assert str(work_dir) in again
 

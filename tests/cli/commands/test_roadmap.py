@@ -93,7 +93,7 @@ def test_an_interrupted_series_goes_on_where_it_stopped(roadmap, steps_taken, tm
     steps_taken['interrupt_at'] = 12 + 6 + 3  # the second run's second epoch
     code, content, said = roadmap('--epochs', '2')
     assert (code, content) == (130, None)
-    assert '1 of 2 runs are finished; the same command goes on with gelu' in said
+    assert '1 of 2 runs are finished; the same command continues with gelu' in said
     first = read_scalars(tmp_path / 'runs' / 'r50_12_gelu_seed_0')['train/loss']
     steps_taken['interrupt_at'] = None
     code, content, _ = roadmap('--epochs', '2')
