@@ -72,17 +72,14 @@ $(STAMP): requirements/lock.txt requirements/dev.txt setup.py
 demo: install  ## train a backbone, a detector and a segmentor on drawn images and make a page about them, in minutes
 	rm -rf $(DEMO)
 	$(RUN) tools/train.py $(CLASSIFIER) --data sample --work-dir $(DEMO)/1_backbone --epochs 2
-	$(RUN) tools/test.py $(CLASSIFIER) $(DEMO)/1_backbone --data sample \
-		--out $(DEMO)/1_backbone/metrics.json --show-dir $(DEMO)/1_backbone/show --show 24
-	$(RUN) tools/train.py $(DETECTOR) --data sample --pretrained $(DEMO)/1_backbone/epoch_2.pth \
-		--work-dir $(DEMO)/2_detector --cfg-options train_dataloader.dataset.indices=360 val_dataloader.dataset.indices=20
-	$(RUN) tools/test.py $(DETECTOR) $(DEMO)/2_detector --data sample \
-		--out $(DEMO)/2_detector/metrics.json --show-dir $(DEMO)/2_detector/show --show 8
-	$(RUN) tools/train.py $(SEGMENTOR) --data sample --pretrained $(DEMO)/1_backbone/epoch_2.pth \
-		--work-dir $(DEMO)/3_segmentor --iters 180
-	$(RUN) tools/test.py $(SEGMENTOR) $(DEMO)/3_segmentor --data sample \
-		--out $(DEMO)/3_segmentor/metrics.json --show-dir $(DEMO)/3_segmentor/show --show 8
-	$(RUN) tools/report.py $(DEMO) --out $(DEMO)/report.html
+	$(RUN) tools/train.py $(DETECTOR) --data sample --work-dir $(DEMO)/2_detector --pretrained $(DEMO)/1_backbone \
+		--cfg-options train_dataloader.dataset.indices=360 val_dataloader.dataset.indices=20
+	$(RUN) tools/train.py $(SEGMENTOR) --data sample --work-dir $(DEMO)/3_segmentor --pretrained $(DEMO)/1_backbone \
+		--iters 180
+	$(RUN) tools/test.py $(DEMO)/1_backbone --show 24
+	$(RUN) tools/test.py $(DEMO)/2_detector --show 8
+	$(RUN) tools/test.py $(DEMO)/3_segmentor --show 8
+	$(RUN) tools/report.py $(DEMO)
 
 test: install  ## run the tests
 	$(RUN) -m pytest $(PYTEST_ARGS)

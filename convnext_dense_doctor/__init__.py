@@ -70,7 +70,7 @@ def console() -> int:
     if sys.argv[1:2] == ['doctor']:
         return main(sys.argv[2:], 'convnext-dense doctor')
     try:
-        from convnext_dense.cli.main import main as cli
+        from convnext_dense.cli.main import run_command
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         return 130
@@ -78,4 +78,4 @@ def console() -> int:
         hint = '`convnext-dense doctor` explains why and how to fix it'
         print(f'error: the package cannot be imported ({error}): {hint}', file=sys.stderr)
         return 1
-    return cli()
+    return run_command()

@@ -11,15 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .findings import OK, PROBLEM, WARNING, Finding
+from .load import LoadMeter, cores
 
 SHARED = Path('/dev/shm')
 BATCH = 128 * 3 * 224 * 224 * 4  # bytes of the largest batch of the recipes, ImageNet's: 77 MB
 AHEAD = 2  # batches that each loader worker prefetches
 MOST_WORKERS = 10  # of the recipes
 LEAST_MEMORY, LEAST_DISK = 4, 2  # GB: the tiny model on the sample takes about half
-CPU_TIMES = Path('/proc/stat')
 WATCHED = 0.3  # seconds of measuring, while this process sleeps
-BUSY = 0.5  # cores used by other processes that cause a warning
 
 
 def look() -> Iterator[Finding]:
@@ -28,10 +27,6 @@ def look() -> Iterator[Finding]:
     yield from _load()
     yield from _shared_memory()
     yield from _folders()
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def _cores() -> Iterator[Finding]:
@@ -54,33 +49,19 @@ def _cores() -> Iterator[Finding]:
 
 def _load() -> Iterator[Finding]:
     """Check whether other processes use the cores: torch's threads then wait for each other."""
-    count, busy = cores(), _busy_cores()
+    meter = LoadMeter()
+    time.sleep(WATCHED)
+    load = meter.read()
     average = os.getloadavg()[0] if hasattr(os, 'getloadavg') else 0.0
-    said = f'load average {average:.1f}' + ('' if busy is None else f', other processes use {busy:.1f} cores now')
-    if average <= count and (busy or 0.0) < BUSY:
+    said = f'load average {average:.1f}' + (f', {load}' if load else '')
+    wanted_too_much = average > (os.cpu_count() or 1)
+    if not wanted_too_much and not (load and load.high):
         yield Finding('load', OK, said)
         return
-    left = max(1, round(count - max(busy or 0.0, average - count)))
-    what = f'{said}: next to busy processes a training step can take ten times as long, since its threads wait'
-    fix = f'end them, or export OMP_NUM_THREADS={left}, or export OMP_WAIT_POLICY=passive'
-    yield Finding('load', WARNING, what, fix)
-
-
-def _busy_cores() -> float | None:
-    """Measure the number of busy cores while this process sleeps; None if the system does not report it."""
-    try:
-        before = _cpu_times()
-        time.sleep(WATCHED)
-        passed = [after - earlier for after, earlier in zip(_cpu_times(), before)]  # noqa: B905 - Python 3.9 runs this
-    except (OSError, ValueError, IndexError):
-        return None
-    total, idle = sum(passed), passed[3] + passed[4]
-    return (os.cpu_count() or 1) * (1 - idle / total) if total else None
-
-
-def _cpu_times() -> list[int]:
-    """Return the ticks of all cores together: user, nice, system, idle, waiting for disks, interrupts, stolen."""
-    return [int(ticks) for ticks in CPU_TIMES.read_text().splitlines()[0].split()[1:9]]
+    fix = 'end them'
+    if load and load.free_cores < load.cores:
+        fix += f', or export OMP_NUM_THREADS={load.free_cores}, which changes the last digits of the losses'
+    yield Finding('load', WARNING, f'{said}: beside busy processes a training step takes longer', fix)
 
 
 def _memory() -> tuple[float, float] | None:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 import sys
 
-from convnext_dense.cli import run_verb
+from convnext_dense.cli import run_command
 
 if __name__ == '__main__':
-    sys.exit(run_verb('param_groups'))
+    sys.exit(run_command('param_groups'))

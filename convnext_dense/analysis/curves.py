@@ -102,6 +102,9 @@ def draw(runs: Mapping[str, Series], file: Path | IO, kind: str) -> None:
         for axes in panels[:count]:
             axes.grid(alpha=0.25)
             axes.spines[['top', 'right']].set_visible(False)
+            for line in axes.lines:
+                if len(line.get_xdata()) == 1:  # a line of one point can't be seen
+                    line.set(marker='o', markersize=3)
         for axes in panels[count:]:
             axes.remove()
         figure.savefig(file, format=kind, dpi=130, metadata={'Date': None} if kind == 'svg' else None)

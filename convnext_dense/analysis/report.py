@@ -12,6 +12,7 @@ from pathlib import Path
 from ..engine import COMMANDS
 from ..engine.csv_log import read_scalars
 from ..evaluation.metric_names import split_metric_names
+from . import METRICS_FILE, SHOW_FOLDER
 from .curves import Series, draw
 from .show import INDEX
 
@@ -47,7 +48,7 @@ def _section(run: Path) -> str:
     parts = [f'<h2>{html.escape(run.name)}</h2>']
     commands = run / COMMANDS
     lines = commands.read_text().splitlines() if commands.is_file() else []
-    metrics = run / 'metrics.json'
+    metrics = run / METRICS_FILE
     if metrics.is_file():
         content = json.loads(metrics.read_text())
         lines += [content['command']] if 'command' in content else []
@@ -55,7 +56,7 @@ def _section(run: Path) -> str:
     if lines:
         parts.append(f'<pre>{html.escape(chr(10).join(lines))}</pre>')
     parts.append(f'<div class="curves">{_curves(run.name, series)}</div>')
-    shown = run / 'show' / INDEX
+    shown = run / SHOW_FOLDER / INDEX
     if shown.is_file():
         parts.append(_images(shown))
     return '\n'.join(parts)

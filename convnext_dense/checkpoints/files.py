@@ -61,7 +61,7 @@ def find_newest(work_dir: str | Path) -> Path:
         logging.getLogger('mmengine').warning(f'checkpoint {path} is damaged and skipped: {damage}')
     if broken:
         raise UserError(f'no intact checkpoint in {work_dir}: {", ".join(broken)}')
-    raise UserError(f'no checkpoint (epoch_N.pth) in {work_dir}: check the path, or train without --resume')
+    raise UserError(f'no checkpoint (epoch_N.pth) in {work_dir}: check the path')
 
 
 def check_newest(path: str | Path, work_dir: str | Path) -> None:

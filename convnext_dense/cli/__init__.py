@@ -1,5 +1,5 @@
 """The command line."""
 
-from .main import build_parser, run_verb
+from .main import build_parser, run_command, run_verb
 
-__all__ = ['build_parser', 'run_verb']
+__all__ = ['build_parser', 'run_command', 'run_verb']

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,16 @@ from ..paper import OFFICIAL_WEIGHTS
 
 EXAMPLE_CONFIG = 'configs/classification/convnext_t.py'
 EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
+
+
+def program(verb: str, script: bool) -> str:
+    """The beginning of a verb's command line: the script in ``tools/``, or ``convnext-dense``."""
+    return f'python tools/{verb.replace("-", "_")}.py' if script else f'convnext-dense {verb}'
+
+
+def command_line(args: argparse.Namespace, verb: str, *arguments: object) -> str:
+    """The command line of another verb, in the form in which this one was started."""
+    return f'{program(verb, args.prog.endswith(".py"))} {shlex.join(map(str, arguments))}'
 
 
 def add_config_arguments(parser: argparse.ArgumentParser, roots: bool = True) -> None:
@@ -104,7 +115,7 @@ def check_config(args: argparse.Namespace) -> None:
 
 
 def check_model(args: argparse.Namespace) -> None:
-    """Set CONFIG, if it is not given, to the saved config of CHECKPOINT's run.
+    """Set CONFIG, if it is not given, to the saved config of CHECKPOINT's run; ``saved`` is True if it was set.
 
     Raises:
         UserError: if config or checkpoint does not exist, or if they are swapped.
@@ -119,8 +130,14 @@ def check_model(args: argparse.Namespace) -> None:
     if args.config is not None:
         check_config(args)
     check_checkpoint(args.checkpoint)
-    if args.config is None:
+    args.saved = args.config is None
+    if args.saved:
         args.config = str(find_run_config(args.checkpoint))
+
+
+def config_and_checkpoint(args: argparse.Namespace) -> tuple[str, str | None]:
+    """The first two arguments of :func:`convnext_dense.load`, which reads the config of a run in its own way."""
+    return (args.checkpoint, None) if args.saved else (args.config, args.checkpoint)
 
 
 def check_checkpoint(source: str) -> None:

@@ -14,10 +14,13 @@ import traceback
 from collections.abc import Sequence
 from types import ModuleType, TracebackType
 
+from convnext_dense_doctor.load import LoadMeter
+
 from ..compat.mmengine_adafactor import defer_adafactor
 from ..errors import Stopped, UserError
 from ..version import __version__
-from .arguments import parse_options
+from .arguments import parse_options, program
+from .openmp import limit_spinning
 from .parser import Parser
 
 VERBS = {
@@ -38,6 +41,18 @@ VERBS = {
     'run-stock': 'run a script of mmdet or mmseg on our configs',
     'doctor': 'check the installation and the machine',
 }
+
+
+def run_command(verb: str | None = None) -> int:
+    """Run the command that this process was started for, and return the exit code (see :func:`main`).
+
+    Unlike the other functions it may set environment variables (:func:`.openmp.limit_spinning`).
+
+    Args:
+        verb: None where it is the first argument.
+    """
+    limit_spinning()
+    return main() if verb is None else run_verb(verb)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,7 +104,7 @@ def build_parser(verb: str, prog: str | None = None) -> Parser:
     """
     verb = find_verb(verb)
     arguments = _module('parsers', verb)
-    parser = Parser(prog or f'convnext-dense {verb}', arguments.__doc__, getattr(arguments, 'EXAMPLE', ''))
+    parser = Parser(prog or program(verb, script=False), arguments.__doc__, getattr(arguments, 'EXAMPLE', ''))
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     arguments.add_arguments(parser)
     return parser
@@ -130,14 +145,14 @@ def run_verb(verb: str, argv: Sequence[str] | None = None) -> int:
 
 def _run(verb: str, argv: list[str]) -> int:
     verb = find_verb(verb)
-    in_tools = sys.argv[0].endswith('.py')
-    parser = build_parser(verb, f'python tools/{verb.replace("-", "_")}.py' if in_tools else None)
+    parser = build_parser(verb, program(verb, script=sys.argv[0].endswith('.py')))
     args = parser.parse_args(argv)
     args.prog = parser.prog
     args.command_line = shlex.join([*parser.prog.split(), *argv])
     check = getattr(_module('parsers', verb), 'check', None)
     if check is not None:
         check(args)
+    args.load_meter = LoadMeter()  # measures during the imports that follow, which take seconds
     # from here on, torch and mmengine may be imported
     defer_adafactor()
     if hasattr(args, 'cfg_options'):

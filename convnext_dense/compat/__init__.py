@@ -5,7 +5,8 @@ File                                Library        Change, and when
 =================================== ============== =================================================================
 :mod:`.mmdet_imports`               mmdet, mmseg   Unused libraries are not imported and nothing is printed; by
                                                    ``models/detector.py``, ``models/segmentor.py``
-:mod:`.mmdet_mask_warning`          mmdet          No warning for each batch of masks; when our RoIExtractor is built
+:mod:`.mmdet_mask_warning`          mmdet          No warning for each batch of masks; when our
+                                                   RoIExtractor is first used
 :mod:`.mmdet_placeholders`          mmdet          Placeholders for mmcv's ops replaced; by ``registry.py``
 :mod:`.mmengine_adafactor`          mmengine       No import of transformers until Adafactor is wanted; by the
                                                    commands, and by ``convnext_dense.load``

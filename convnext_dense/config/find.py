@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from ..checkpoints import manifest
 from ..errors import UserError
 
 PACKAGE = Path(__file__).parents[1]
@@ -58,10 +59,11 @@ def find_work_dir(checkpoint: str | Path) -> Path | None:
         checkpoint: a work dir, or a checkpoint in one.
 
     Returns:
-        The work dir, or None if there is no saved config in the folder.
+        The work dir, or None if the folder has no saved config, or ``checkpoint`` is a URL or a name.
     """
-    folder = Path(checkpoint) if Path(checkpoint).is_dir() else Path(checkpoint).parent
-    return folder if _saved_configs(folder) else None
+    path = Path(checkpoint)
+    folder = path if path.is_dir() else path.parent
+    return folder if path.exists() and _saved_configs(folder) else None
 
 
 def find_run_config(checkpoint: str | Path) -> Path:
@@ -82,8 +84,8 @@ def find_run_config(checkpoint: str | Path) -> Path:
 
 
 def _saved_configs(folder: Path) -> list[Path]:
-    """List the config files in a folder with checkpoints, newest last."""
-    if not any(folder.glob('*.pth')):
+    """List the config files in a folder with a run's checkpoints, and so their manifest, newest last."""
+    if not (folder / manifest.FILE_NAME).is_file():
         return []
     return sorted(folder.glob('*.py'), key=lambda file: file.stat().st_mtime)
 

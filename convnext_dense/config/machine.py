@@ -7,12 +7,9 @@ import os
 import torch
 from mmengine.config import Config
 
+from convnext_dense_doctor.load import cores
+
 from ..tasks import loaders
-
-
-def cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 def fit_to_machine(cfg: Config) -> None:

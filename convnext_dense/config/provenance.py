@@ -49,7 +49,7 @@ def explain(
     values: dict[Keys, Any] = {}
     origins: dict[Keys, Origin] = {}
     for step, cfg in read_in_steps(path, options, data, needs_data):
-        before, values = values, dict(_values(cfg.to_dict()))
+        before, values = values, dict(innermost_values(cfg.to_dict()))
         source = Source(step.file.resolve()) if step.file else None
         for keys, value in values.items():
             is_set = _sets(step.settings, keys)
@@ -58,14 +58,14 @@ def explain(
     return [Value(keys, value, origins[keys]) for keys, value in values.items()]
 
 
-def _values(part: Any, keys: Keys = ()) -> Iterator[tuple[Keys, Any]]:
+def innermost_values(part: Any, keys: Keys = ()) -> Iterator[tuple[Keys, Any]]:
     """Yield the innermost values with their keys; lists and tuples are split only if they contain dicts."""
     if isinstance(part, dict) and part:
         for key, value in part.items():
-            yield from _values(value, (*keys, key))
+            yield from innermost_values(value, (*keys, key))
     elif _holds_dicts(part):
         for index, value in enumerate(part):
-            yield from _values(value, (*keys, index))
+            yield from innermost_values(value, (*keys, index))
     else:
         yield keys, part
 

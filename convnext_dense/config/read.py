@@ -14,6 +14,7 @@ from ..tasks import Task, set_classes, task_of
 from .find import find_config
 from .length import schedule_following
 from .sample import find_sample_settings, read_sample_settings
+from .saved import read_saved_config
 from .techniques import leave_out
 
 REQUIRED_KEYS = (
@@ -41,6 +42,7 @@ def read_config(
     data: str | None = None,
     needs_data: bool = True,
     without: Iterable[str] = (),
+    saved: bool = False,
 ) -> Config:
     """Read a config, apply ``--cfg-options``, and point it at the data.
 
@@ -51,12 +53,14 @@ def read_config(
         needs_data: require the data, and set the heads' number of classes to that of the data. If False, the config's
             own number of classes is kept, and ``data`` only decides whether the settings for the sample are applied.
         without: names in :data:`~convnext_dense.config.techniques.TECHNIQUES` to leave out.
+        saved: True for a config that a run saved, which is read as data by :mod:`.saved`. It already has the settings
+            for the sample if the run had them.
 
     Raises:
         UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, the data
             can't be read, or a technique is unknown or not in use.
     """
-    *_, (_, cfg) = read_in_steps(path, options, data, needs_data, without)
+    *_, (_, cfg) = read_in_steps(path, options, data, needs_data, without, saved)
     return cfg
 
 
@@ -66,16 +70,18 @@ def read_in_steps(
     data: str | None = None,
     needs_data: bool = True,
     without: Iterable[str] = (),
+    saved: bool = False,
 ) -> Iterator[tuple[Step, Config]]:
     """Read a config like :func:`read_config`, and yield each step with the config after it.
 
     All steps yield the same config object, which changes from step to step.
     """
     file = find_config(path)
-    cfg = _read_file(file)
+    cfg = read_saved_config(file) if saved else _read_file(file)
+    _check_keys(cfg, file)
     task = task_of(cfg)
     yield Step('file', file), cfg
-    sample_file = find_sample_settings(cfg, file.parent) if data == 'sample' else None
+    sample_file = find_sample_settings(cfg, file.parent) if data == 'sample' and not saved else None
     if sample_file is not None:
         settings = _apply_sample_settings(cfg, sample_file)
         yield Step('sample', sample_file, settings), cfg
@@ -106,10 +112,13 @@ def point_at(cfg: Config, data: str | None) -> None:
 
 def _read_file(file: Path) -> Config:
     try:
-        cfg = Config.fromfile(file)
+        return Config.fromfile(file)
     except Exception as error:  # a config is a Python program and can fail in any way
         where = f' line {error.lineno}' if isinstance(error, SyntaxError) else ''
         raise UserError(f'config {file}{where} does not parse: {_last_line(error)}') from error
+
+
+def _check_keys(cfg: Config, file: Path) -> None:
     absent = [key for key in REQUIRED_KEYS if key not in cfg]
     if absent:
         raise UserError(f'config {file} is not a config of this project: it has no {", no ".join(absent)}')
@@ -118,7 +127,6 @@ def _read_file(file: Path) -> Config:
             f'config {file} sets sample = dict(...), which has no effect: put the settings for the sample into a '
             "separate file and name it with sample_settings = 'FILE'"
         )
-    return cfg
 
 
 def _apply_sample_settings(cfg: Config, file: Path) -> dict[str, Any]:

@@ -119,6 +119,36 @@ class Source:
         return [file for file in files if file.suffix == '.py' and file.is_file()]  # others are in another package
 
 
+def read_literals(file: Path) -> dict[str, Any] | None:
+    """Read a config that consists of literals alone, as the one that a run saves, without running it.
+
+    Returns:
+        None if there is more in the file, such as an expression or a base, or if it can't be read.
+    """
+    values = {}
+    try:
+        for statement in ast.parse(file.read_text(encoding='utf-8')).body:
+            if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name):
+                return None
+            values[statement.targets[0].id] = _literal(statement.value)
+    except (OSError, SyntaxError, ValueError):
+        return None
+    return None if BASE in values else values
+
+
+def _literal(node: ast.expr) -> Any:
+    """The value of an expression of literals and ``dict(...)``; a ValueError for others."""
+    items = _dict_items(node)
+    if items is not None and None not in items:
+        return {key: _literal(value) for key, value in items.items()}
+    if isinstance(node, ast.Call) and items is not None and not node.keywords and len(node.args) == 1:
+        return dict(_literal(node.args[0]))  # as mmengine writes a dict whose keys are no names
+    if isinstance(node, ast.List | ast.Tuple):
+        values = [_literal(item) for item in node.elts]
+        return values if isinstance(node, ast.List) else tuple(values)
+    return ast.literal_eval(node)
+
+
 def _assignments(body: Sequence[ast.stmt]) -> Iterator[tuple[ast.expr, ast.expr]]:
     for statement in body:
         if isinstance(statement, ast.Assign):

@@ -13,6 +13,9 @@ from typing import Any
 import torch
 from mmengine.utils.dl_utils import collect_env
 
+from convnext_dense_doctor.load import Load
+
+from ..compat import mmengine_internals as internals
 from ..version import __version__
 
 DROPPED_LINES = (
@@ -50,8 +53,26 @@ def log_environment(runner: Any) -> None:
         lines = [f'{key}: {value}' for key, value in collect_env().items()]
         Path(runner.log_dir, 'environment.txt').write_text('\n'.join(lines) + '\n')
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'
+    threads = torch.get_num_threads()
+    trains = internals.loop_or_config(runner, 'train') is not None  # the logs of a test are not kept
     runner.logger.info(
         f'convnext_dense {__version__}, torch {torch.__version__}, Python {platform.python_version()}, '
-        f'{runner.world_size} x {device}, {torch.get_num_threads()} threads, seed {runner.seed}; '
-        f'logs in {runner.log_dir}'
+        f'{runner.world_size} x {device}, {threads} thread{"s" if threads > 1 else ""}, seed {runner.seed}'
+        + (f'; logs in {runner.log_dir}' if trains else '')
     )
+
+
+def warn_of_load(runner: Any, load: Load | None) -> None:
+    """Log a line if other processes use the cores.
+
+    The number of threads stays as it is, since the last digits of the losses depend on it.
+
+    Args:
+        load: as measured while the command started; None where the system does not tell.
+    """
+    if load is None or not load.high or runner.distributed:  # the processes of one run count each other
+        return
+    advice = ''
+    if torch.get_num_threads() > load.free_cores:
+        advice = f'; OMP_NUM_THREADS={load.free_cores} may help, and changes the last digits of the losses'
+    runner.logger.warning(f'{load}: steps take longer{advice}')

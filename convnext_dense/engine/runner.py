@@ -49,8 +49,8 @@ class Runner(mmengine.runner.Runner):
 
     Beyond mmengine's keys a config may have:
 
-    - ``pretrained``: checkpoint or official weights for initialization, with ``pretrained_weights``, ``'raw'`` or
-      ``'ema'``.
+    - ``pretrained``: weights for initialization: a path, a URL, a name, or a work dir for its newest checkpoint; with
+      ``pretrained_weights``, ``'raw'`` or ``'ema'``.
     - ``compile_backbone``: compile the backbone with torch.
     - ``resume='auto'``: resume if there is a checkpoint, otherwise start.
     - ``trust_pickle``: allow the file of ``pretrained``, ``load_from`` or ``resume``, and no other, to run code when
@@ -130,7 +130,8 @@ class Runner(mmengine.runner.Runner):
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         synced = any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
-        if synced and not (self.distributed and torch.cuda.is_available()):
+        trains = internals.loop_or_config(self, 'train') is not None
+        if synced and trains and not (self.distributed and torch.cuda.is_available()):
             why = 'without a GPU' if self.distributed else 'in one process'
             self.logger.warning(f'SyncBN does not work {why}: each process normalizes its own batch (BN)')
         if self.distributed and not torch.cuda.is_available() and model_wrapper_cfg is None:
@@ -252,10 +253,8 @@ class Runner(mmengine.runner.Runner):
         if not resumes and named is None and self.cfg.get('pretrained'):
             classes = getattr(self.train_dataloader.dataset, 'metainfo', {}).get('classes')
             weights = self.cfg.get('pretrained_weights', 'raw')
-            manifest.check(self.cfg.pretrained)
-            self.logger.info(
-                load_pretrained(self.bare_model, self.cfg.pretrained, weights, classes, self._trust_pickle)
-            )
+            source = checkpoints.find(self.cfg.pretrained)
+            self.logger.info(load_pretrained(self.bare_model, source, weights, classes, self._trust_pickle))
             internals.set_loaded(self)
         else:
             super().load_or_resume()

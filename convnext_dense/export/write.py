@@ -95,12 +95,17 @@ def _label(model: Any, graph: Graph, about: dict[str, object]) -> None:
     symbol = re.compile(r'\b[su]\d+\b')
     for value in (*model.graph.inputs, *(output for node in model.graph for output in node.outputs)):
         for axis, dim in enumerate(value.shape or ()):
-            if not isinstance(dim, int):
+            if _has_name(dim):
                 value.shape[axis] = symbol.sub(lambda match: axes.get(match[0], match[0]), str(dim))
     for value in model.graph.outputs:
         for axis, dim in enumerate(value.shape or ()):
-            if not isinstance(dim, int):
+            if _has_name(dim):
                 value.shape[axis] = symbol.sub('detections', str(dim))
+
+
+def _has_name(dim: Any) -> bool:
+    """Whether a dimension is open and named. Equal names are equal sizes, so those without one must not get one."""
+    return not isinstance(dim, int) and dim.value is not None
 
 
 def _as_text(value: object) -> str:

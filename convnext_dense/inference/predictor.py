@@ -7,6 +7,7 @@ result.draw('out.png')
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -20,6 +21,7 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 
 from ..checkpoints import files as checkpoints
+from ..config.compare import warning_of_differences
 from ..config.find import find_run_config
 from ..config.read import read_config
 from ..engine.building import build_model, config_errors
@@ -45,11 +47,13 @@ def load(
 ) -> Predictor:
     """Load a classifier, detector or segmentor.
 
-    The classes come from the checkpoint; where it does not name them, they are ``class_0``, ``class_1`` and so on.
+    The classes come from the checkpoint; where it does not name them, they are ``class_0``, ``class_1`` and so on. A
+    warning on standard error names settings of the config by which it does not predict as the checkpoint's run did.
 
     Args:
         config: the config that the checkpoint was trained with, which also says how images are prepared. Or, without
-            ``checkpoint``, the work dir of a run or a checkpoint in it: the config is the one that the run saved.
+            ``checkpoint``, the work dir of a run or a checkpoint in it: the config is the one that the run saved. That
+            one is read without running it, and may name parts of this package, mmdet, mmseg, mmcv and mmengine only.
         checkpoint: a path, a URL or a name, as ``--pretrained`` takes them, or a work dir for its newest; it can't run
             code unless it is trusted.
         weights: ``'raw'``, or ``'ema'`` for their moving average.
@@ -62,9 +66,13 @@ def load(
         UserError: if config or checkpoint can't be read, or don't fit each other.
     """
     chosen = _choose_device(device)
+    saved = checkpoint is None
     if checkpoint is None:
         config, checkpoint = find_run_config(config), config
-    cfg = read_config(str(config), options, data, needs_data=False)
+    cfg = read_config(str(config), options, data, needs_data=False, saved=saved)
+    warning = warning_of_differences(cfg, config, checkpoint, options or ())
+    if warning is not None:
+        print(f'warning: {warning}', file=sys.stderr)
     return build_predictor(cfg, checkpoints.find(checkpoint), weights, chosen, trust_pickle)
 
 

@@ -32,7 +32,7 @@ class RoIExtractor(SingleRoIExtractor):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        silence_mask_warning()
+        self._used = False
 
     def forward(self, feats: Sequence[Tensor], rois: Tensor, roi_scale_factor: float | None = None) -> Tensor:
         """Pool the features of regions.
@@ -45,6 +45,9 @@ class RoIExtractor(SingleRoIExtractor):
         Returns:
             A tensor (K, C, h, w) with the features' dtype, in ``channels_last`` for the heads' convolutions.
         """
+        if not self._used:  # not when it is built: what builds models restores the filters of warnings
+            silence_mask_warning()
+            self._used = True
         pooled = super().forward(tuple(feat.float() for feat in feats), rois.float(), roi_scale_factor)
         return pooled.to(feats[0].dtype, memory_format=torch.channels_last)
 

@@ -132,11 +132,12 @@ def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor], source: st
         source: what the error calls the weights.
 
     Raises:
-        UserError: with the first differences by name and shape.
+        UserError: with the first differences by name and shape, and the networks where they are different ConvNeXts.
     """
-    differences = _differences(model.state_dict(), state_dict)
+    own = model.state_dict()
+    differences = _differences(own, state_dict)
     if differences:
-        raise UserError(f'{source} is of another model than this config: {_first(differences)}')
+        raise UserError(f'{source} is of another model than this config: {_mismatch(own, state_dict, differences)}')
     model.load_state_dict(state_dict)
 
 
@@ -186,7 +187,8 @@ def load_pretrained(
     backbones = [{n: t for n, t in state.items() if _part(n) == 'backbone'} for state in (own, loaded)]
     differences = _differences(*backbones)
     if differences:
-        raise UserError(f'{path} ({found.source}) does not fit this backbone: {_first(differences)}')
+        mismatch = _mismatch(own, loaded, differences)
+        raise UserError(f'{path} ({found.source}) does not fit this backbone: {mismatch}')
     check_final_norm_eps(model, found.settings, path)
 
     other_classes = classes is not None and found.classes is not None and list(found.classes) != list(classes)
@@ -240,18 +242,53 @@ def check_is_convnext(weights: Weights) -> None:
         raise UserError(f'{weights.path} ({weights.source}) is no ConvNeXt as it is known here: {_first(differences)}')
 
 
+def _mismatch(own: Mapping[str, Tensor], other: Mapping[str, Tensor], differences: list[str]) -> str:
+    """Say why weights do not fit a model: their first differences, and the backbones if these are two ConvNeXts."""
+    ours, theirs, first = _network_name(own), _network_name(other), _first(differences)
+    if ours is None or theirs is None or ours == theirs:
+        return first
+    return (
+        f'its backbone is {theirs}, that of the config {ours} ({first}): '
+        f'take weights of {ours}, or a config of {theirs}'
+    )
+
+
+def _network_name(state_dict: Mapping[str, Tensor]) -> str | None:
+    """Name the ConvNeXt that the weights of a model's backbone are of; None if they are not of one as known here.
+
+    Other networks can have names like a ConvNeXt's, as those of the roadmap do.
+    """
+    backbone = {name.removeprefix('backbone.'): t for name, t in state_dict.items() if _part(name) == 'backbone'}
+    arch = detect_arch(state_dict)
+    try:
+        with torch.device('meta'):
+            network = _build_network(backbone, arch)
+    except UserError:  # there is no isotropic network of this size
+        return None
+    known = {name: t for name, t in network.state_dict().items() if _part(f'backbone.{name}') == 'backbone'}
+    if _differences(known, backbone):
+        return None
+    if isinstance(network, IsotropicConvNeXt):
+        return f'{arch} {_isotropic_name(backbone)}'
+    return str(arch)
+
+
 def _build_network(backbone: Mapping[str, Tensor], arch: Arch) -> nn.Module:
     """Build the ConvNeXt that these weights of a backbone seem to be of."""
     scaled = float(any(name.endswith('.gamma') and '.grn.' not in name for name in backbone))
     if 'stem.weight' in backbone:
-        blocks = len({name.split('.')[1] for name in backbone if name.startswith('blocks.')})
-        sizes = {size: name for name, size in ISOTROPIC_ARCHS.items()}
-        name = sizes.get(IsotropicSettings(blocks, len(backbone['stem.weight'])), 'of these weights')
-        return IsotropicConvNeXt(name, layer_scale_init_value=scaled)
+        return IsotropicConvNeXt(_isotropic_name(backbone), layer_scale_init_value=scaled)
     indices = None if 'norm.weight' in backbone else [s for s in STAGES if f'norm{s}.weight' in backbone]
     depths, dims = ([max(1, n) for n in numbers] for numbers in arch.size)
     channels = backbone['downsample_layers.0.0.weight'].shape[1] if 'downsample_layers.0.0.weight' in backbone else 3
     return ConvNeXt(dict(depths=depths, dims=dims), arch.version, channels, indices, layer_scale_init_value=scaled)
+
+
+def _isotropic_name(backbone: Mapping[str, Tensor]) -> str:
+    """The size of an isotropic network, for which there is no network if it is not a published one."""
+    blocks = len({name.split('.')[1] for name in backbone if name.startswith('blocks.')})
+    sizes = {size: name for name, size in ISOTROPIC_ARCHS.items()}
+    return sizes.get(IsotropicSettings(blocks, len(backbone['stem.weight'])), 'of these weights')
 
 
 def _differences(own: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:

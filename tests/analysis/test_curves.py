@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from convnext_dense.analysis.curves import draw, find_runs, read_runs, smooth
 from convnext_dense.errors import UserError
@@ -42,6 +43,15 @@ def test_the_figure_of_one_run_has_every_group_and_kind_of_memory(tmp_path):
     for words in ('training loss', 'learning rate', 'peak memory so far, GB', 'GPU', 'process'):
         assert words in text
     assert '3.0' in text and '3000' not in text  # GB
+
+
+def test_a_run_that_logged_once_has_points(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(Figure, 'savefig', lambda figure, *_, **__: figures.append(figure))
+    for points in ([(6, 5.5)], [(6, 5.5), (7, 5.4)]):
+        draw({'one': {'train/loss': points, 'train/lr': points}}, tmp_path / 'curves.svg', 'svg')
+    markers = [[line.get_marker() for axes in figure.axes for line in axes.lines] for figure in figures]
+    assert markers == [['o', 'o'], ['None', 'None']]
 
 
 def test_the_figure_of_several_runs_names_them(tmp_path):

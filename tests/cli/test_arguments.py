@@ -1,12 +1,13 @@
 """Arguments that verbs share: values of the config, and paths that have changed places."""
 
 import argparse
+from pathlib import Path
 
 import pytest
 from mmengine.config import DictAction
 
 from convnext_dense.cli import run_verb
-from convnext_dense.cli.arguments import parse_options
+from convnext_dense.cli.arguments import command_line, parse_options
 from convnext_dense.cli.main import build_parser
 from convnext_dense.errors import UserError
 from tests.helpers.run_tool import ATTO
@@ -38,6 +39,13 @@ def test_options_that_are_given_twice_add_up_and_the_last_value_counts():
     for _ in range(2):  # the default is not changed by the first
         assert parse_options(build_parser('train').parse_args(argv).cfg_options) == {'a': 3, 'b': 2}
     assert parse_options(build_parser('train').parse_args([ATTO]).cfg_options) == {}
+
+
+def test_another_verbs_command_has_the_form_of_this_one():
+    forms = {'convnext-dense train': 'convnext-dense plot-log', 'python tools/train.py': 'python tools/plot_log.py'}
+    for prog, start in forms.items():
+        args = argparse.Namespace(prog=prog)
+        assert command_line(args, 'plot-log', Path('my runs/a'), 1) == f"{start} 'my runs/a' 1"
 
 
 def test_brackets_that_do_not_match():

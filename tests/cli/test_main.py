@@ -16,6 +16,7 @@ from convnext_dense.cli.commands import train as train_command
 from convnext_dense.cli.parsers import train as train_parser
 from convnext_dense.engine import ProgressBar, Runner
 from convnext_dense.errors import UserError
+from convnext_dense_doctor.load import Load, LoadMeter
 from tests.helpers.run_tool import ATTO, ROOT, SMALL, test, train
 
 
@@ -230,6 +231,13 @@ def test_bad_images_are_skipped_and_counted(own_image_folder, tmp_path, capsys):
     assert log.count('skipped bad image') == 3
     assert 'skipped 3 bad images in all' in log
     assert 'val/raw/images: 5.0000' in log or 'val/raw/images: 5 ' in log
+
+
+def test_a_loaded_machine_is_said_by_train_and_test(image_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(LoadMeter, 'read', lambda _: Load(2, 1.3))
+    assert train(image_folder, tmp_path / 'run', '--epochs', '1') == 0
+    assert test(image_folder, tmp_path / 'run') == 0
+    assert capsys.readouterr().out.count('WARNING - other processes use 1.3 of 2 cores: steps take longer') == 2
 
 
 def test_unknown_verb_and_no_verb(capsys):

@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 
 from convnext_dense.config.find import packaged_configs
-from convnext_dense.config.source import Source
+from convnext_dense.config.source import Source, read_literals
 
 BASE = """\
     model = dict(
@@ -71,6 +71,21 @@ def test_values_that_are_literals_are_read(source):
     assert source.value('loader', 'pipeline', 1, 'size') == (1, 2)
     assert source.value('model', 'stages') is None
     assert source.value('absent') is None
+
+
+def test_the_config_that_a_run_saved_is_read_whole_without_running_it(tmp_path):
+    content = dict(a=1.5, b=dict(c=None, d=[dict(e=(1, 2)), 'x']), f={'g-h': -1, 'i': {}}, j=[], k=True)
+    Config(content).dump(tmp_path / 'saved.py')
+    assert read_literals(tmp_path / 'saved.py') == content
+
+
+@pytest.mark.parametrize(
+    'text', ['a = print(1)', 'a = dict(b=c)', 'a = dict(**b)', 'import os', "_base_ = 'b.py'", 'a = = 1', 'a["b"] = 1']
+)
+def test_a_config_of_more_than_literals_is_not_read(text, tmp_path):
+    (tmp_path / 'c.py').write_text(f'z = 1\n{text}\n')
+    assert read_literals(tmp_path / 'c.py') is None
+    assert read_literals(tmp_path / 'absent.py') is None
 
 
 def test_files_are_read_once(source, tmp_path):

@@ -12,8 +12,10 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
+from convnext_dense.checkpoints import manifest
 from convnext_dense.cli.main import VERBS, build_parser
 from convnext_dense.config.find import find_config
+from convnext_dense.config.read import read_config
 from convnext_dense.registry import MODELS
 from tests.helpers.pages import PAGES, ROOT, SHELL, blocks, commands, inline_code, shown_files
 from tests.helpers.small_models import write_checkpoint, write_config
@@ -133,6 +135,8 @@ def folder(tmp_path_factory) -> Path:
     work_dir.mkdir(parents=True)
     write_checkpoint(config, work_dir / 'epoch_1.pth', classes=['red', 'green', 'blue'])
     pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    read_config(str(config), needs_data=False).dump(work_dir / config.name)
+    (work_dir / manifest.FILE_NAME).write_text('{}')
     for name in ('street', 'a', 'b', 'c'):
         Image.fromarray(pixels).save(root / f'{name}.jpg')
     return root

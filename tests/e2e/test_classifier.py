@@ -95,6 +95,50 @@ def test_a_run_needs_no_config(run, image_folder, tmp_path, capsys, monkeypatch)
     assert predict(image).as_json() == expected.as_json()
 
 
+def test_a_config_that_disagrees_with_the_run_is_named_in_one_line(run, image_folder, tmp_path, capsys):
+    """It was trained at 32 pixels, the packaged config tests at 224."""
+    image = str(next(image_folder.rglob('*.jpg')))
+    warning = (
+        f'warning: {ATTO} does not predict as the run in {run} does: '
+        'test_dataloader.dataset.transform.input_size is 224, in the run 32; '
+        "leave out CONFIG to take the run's own config"
+    )
+    shown = ['--show', '1', '--show-dir', str(tmp_path), '--out', str(tmp_path / 'metrics.json')]
+    verbs = {
+        'test': ['--data', str(image_folder), *shown],
+        'demo': [image, '--out-dir', str(tmp_path / 'drawn')],
+        'export_onnx': [str(tmp_path / 'model.pt2'), '--shape', '32', '32'],
+    }
+    options = ['--cfg-options', 'test_dataloader.dataset.transform.input_size=32']
+    for verb, arguments in verbs.items():
+        for model, extra, said in (([ATTO, str(run)], [], 1), ([str(run)], [], 0), ([ATTO, str(run)], options, 0)):
+            assert run_verb(verb, [*model, *arguments, *extra]) == 0
+            warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith('warning: ')]
+            assert warnings == [warning] * said, (verb, model)
+    load(ATTO, run / 'epoch_8.pth', device='cpu')
+    assert capsys.readouterr().err == f'{warning}\n'
+
+
+def test_each_command_says_what_follows(run, image_folder, tmp_path, capsys, monkeypatch):
+    work_dir = tmp_path / 'run'
+    for script, prefix in (('convnext-dense', 'convnext-dense {}'), ('tools/x.py', 'python tools/{}.py')):
+        monkeypatch.setattr('sys.argv', [script])
+        shutil.rmtree(work_dir, ignore_errors=True)
+        assert train(image_folder, work_dir, '--epochs', '1', '--pretrained', str(run)) == 0
+        said = ''.join(capsys.readouterr())
+        test_command, report = (f'{prefix.format(verb)} {work_dir}' for verb in ('test', 'report'))
+        assert f'done: checkpoints and logs are in {work_dir}; `{test_command}` tests it\n' in said
+        assert f'from {run / "epoch_8.pth"} (ours); fresh: nothing' in said
+        assert run_verb('test', [str(work_dir)]) == 0
+        last = capsys.readouterr().out.splitlines()[-1]
+        metrics = work_dir / 'metrics.json'
+        assert last == f'these numbers are in {metrics}; `{report}` makes a page of curves, numbers and images'
+        assert run_verb('report', [str(work_dir)]) == 0
+        assert capsys.readouterr().out == f'the page is at {work_dir / "report.html"}\n'
+    assert run_verb('test', [str(work_dir), '--out', str(tmp_path / 'm.json')]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f'these numbers are in {tmp_path / "m.json"}'
+
+
 def test_report_shows_curves_results_and_images(run, image_folder, capsys):
     assert test(image_folder, run, '--out', str(run / 'metrics.json'), '--show-dir', str(run / 'show')) == 0
     capsys.readouterr()

@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from mmdet.structures import DetDataSample
 
+from convnext_dense.export.write import INPUT, write
 from convnext_dense.inference import predictor as inference
 from convnext_dense.inference.predictor import Predictor
+from convnext_dense.io.image_size import ImageSize
 from tests.export.test_graphs import images_of
 from tests.helpers.small_models import ARCH, CLASSES, ROOT, write_checkpoint, write_config
 
@@ -63,6 +66,16 @@ def test_instances_are_those_of_the_stock_detector(predict, size, monkeypatch):
     assert ((pasted >= 0.5) == stock.masks).float().mean() > 0.9999
     assert 0.01 < stock.masks.float().mean() < 0.99
     assert torch.allclose(masks, reference[3], atol=1e-5)
+
+
+def test_a_file_names_only_sizes_that_are_equal(predict, tmp_path, capfd):
+    """A runtime that finds two sizes behind one name warns of each."""
+    graph, images = predict.graph(), images_of((64, 64))
+    write(graph, tmp_path / 'model.onnx', ImageSize(64, 64), dynamic=False, about={})
+    session = onnxruntime.InferenceSession(tmp_path / 'model.onnx', providers=['CPUExecutionProvider'])
+    assert [output.shape for output in session.get_outputs()][:2] == [['detections', 4], ['detections']]
+    session.run(None, {INPUT: images.numpy()})
+    assert capfd.readouterr().err == ''
 
 
 def test_nothing_found_is_nothing(predict, monkeypatch):

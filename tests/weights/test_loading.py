@@ -7,13 +7,22 @@ import torch
 
 from convnext_dense.errors import UserError
 from convnext_dense.models import ConvNeXt, ImageClassifier
-from convnext_dense.weights.loading import extract_state_dict, extract_weights, load_pretrained, load_strictly
+from convnext_dense.weights.loading import (
+    Weights,
+    extract_state_dict,
+    extract_weights,
+    load_full_model,
+    load_pretrained,
+    load_strictly,
+    read_checkpoint,
+)
 
 ARCH = dict(depths=[1, 1, 1, 1], dims=[4, 8, 12, 16])
 
 
 def classifier(num_classes: int = 4, **backbone) -> ImageClassifier:
     backbone = dict(type='convnext_dense.ConvNeXt', arch=ARCH, out_indices=None) | backbone
+    backbone = {key: value for key, value in backbone.items() if value is not ...}
     model = ImageClassifier(backbone, num_classes)
     for p in model.parameters():
         torch.nn.init.normal_(p)
@@ -28,6 +37,10 @@ def official(model: ImageClassifier) -> dict:
 def save(content: object, path: Path) -> Path:
     torch.save(content, path)
     return path
+
+
+def read(path: Path) -> Weights:
+    return extract_weights(read_checkpoint(path), path)
 
 
 def same(a: torch.nn.Module, b: torch.nn.Module, skip: str = '-') -> bool:
@@ -161,6 +174,43 @@ def test_pretrained_of_another_backbone_is_named_by_its_first_differences(tmp_pa
     with pytest.raises(UserError, match=named):
         load_pretrained(target, save({'state_dict': source.state_dict()}, tmp_path / 'w.pth'))
     assert all(torch.equal(t, before[n]) for n, t in target.state_dict().items())
+
+
+@pytest.mark.parametrize('load', [load_pretrained, lambda model, path: load_full_model(model, read(path))])
+def test_networks_that_differ_are_named_before_the_differences(tmp_path, load):
+    def said(file: dict, config: dict) -> str:
+        path = save({'state_dict': backbone_alone(**file)}, tmp_path / 'w.pth')
+        with torch.device('meta'), pytest.raises(UserError) as error:
+            load(classifier(**config), path)
+        return str(error.value)
+
+    def backbone_alone(**backbone) -> dict:
+        with torch.device('meta'):
+            names = classifier(**backbone).state_dict()
+        return {name: torch.empty(tensor.shape) for name, tensor in names.items()}
+
+    v1, v2 = dict(arch='atto', version=1), dict(arch='atto', version=2)
+    names = 'ConvNeXt V1 atto', 'ConvNeXt V2 atto'
+    for (file, config), (theirs, ours) in (((v1, v2), names), ((v2, v1), names[::-1])):
+        line = said(file, config)
+        assert f': its backbone is {theirs}, that of the config {ours} (backbone.stages.0.0.' in line
+        assert line.endswith(f'): take weights of {ours}, or a config of {theirs}')
+    assert ': its backbone is ConvNeXt V1 femto, that of the config ConvNeXt V1 atto (backbone.' in said(
+        dict(arch='femto'), v1
+    )
+    isotropic = dict(type='convnext_dense.IsotropicConvNeXt', arch='small', out_indices=..., layer_scale_init_value=0)
+    assert ': its backbone is ConvNeXt V1 atto, that of the config isotropic ConvNeXt small (backbone.' in said(
+        v1, isotropic
+    )
+
+
+def test_networks_are_not_named_where_that_says_nothing(tmp_path):
+    """Of one size, or of the roadmap, whose names are a ConvNeXt's and whose layers are not."""
+    roadmap = dict(type='convnext_dense.RoadmapNet', arch=..., track='resnet50', step='kernel_7')
+    for other in (classifier(in_channels=1), classifier(**roadmap)):
+        with pytest.raises(UserError, match=r'^x\.pth is of another model than this config: backbone\.') as error:
+            load_strictly(classifier(), other.state_dict(), 'x.pth')
+        assert 'its backbone' not in str(error.value)
 
 
 def test_pretrained_of_another_family_is_refused(tmp_path):

@@ -19,6 +19,7 @@ from ...inference.predictor import ImageLike, Predictor, load
 from ...io.files import atomic_write
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
+from ..arguments import config_and_checkpoint
 from ..progress import progress_bar
 
 
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f'{out_dir} cannot be written ({error.strerror}): choose another with --out-dir') from None
-    model = (args.config, args.checkpoint, args.weights, args.device, args.data, args.cfg_options)
+    model = (*config_and_checkpoint(args), args.weights, args.device, args.data, args.cfg_options)
     predict = load(*model, trust_pickle=args.trust_pickle)
     if args.compile:
         compile_backbone(predict.model)
@@ -45,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
             if is_video(path):
                 demo.draw_video(str(path), *files)
     print(f'{len(inputs) - len(demo.failed)} of {len(inputs) + len(skipped)} inputs are drawn in {out_dir}')
+    if demo.found_nothing:
+        print(f'nothing has a score of {args.score:g} or more in these images: take a lower one with --score')
     return 1 if demo.failed or skipped else 0
 
 
@@ -57,6 +60,7 @@ class _Demo:
         self.score = score
         self.bar = bar
         self.failed: list[str] = []
+        self.found_nothing = False  # in any of the images, at this score
 
     def draw_images(self, outputs: dict[str, list[Path]], results_file: Path) -> None:
         """Draw each image, and write the results of all to one file, also when interrupted."""
@@ -76,6 +80,7 @@ class _Demo:
                 content = result.as_json()
                 entries += [content] if isinstance(content, Mapping) else content
                 self.bar.advance(task)
+                self.found_nothing = not entries
         finally:
             _write_json(entries, results_file)
 

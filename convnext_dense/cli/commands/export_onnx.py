@@ -14,6 +14,7 @@ from ...export.write import INPUT, check_shape, write
 from ...inference.predictor import Predictor, load
 from ...io.image_size import ImageSize
 from ...version import __version__
+from ..arguments import config_and_checkpoint
 
 SAMPLE_IMAGES = 3
 
@@ -22,14 +23,16 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     checked = args.check is not None
     images = [Path(path) for path in args.check or ()]
-    model = (args.config, args.checkpoint, args.weights, 'cpu', args.data, args.cfg_options)
+    model = (*config_and_checkpoint(args), args.weights, 'cpu', args.data, args.cfg_options)
     predict = load(*model, trust_pickle=args.trust_pickle)
     graph = predict.graph(args.task_output)
     shape = ImageSize(*(args.shape or predict.input_shape))
     check_shape(graph, shape, args.dynamic)
 
     console = Console(highlight=False, soft_wrap=True)
-    with console.status(f'exporting {out.name}'):  # on a terminal only
+    if not console.is_terminal:  # where the status is not shown, and a detector takes half a minute
+        print(f'exporting {out.name}', flush=True)
+    with console.status(f'exporting {out.name}'):
         write(graph, out, shape, args.dynamic, _about(args, predict, graph, shape))
     console.print(f'{out} is written, {out.stat().st_size / 1e6:.1f} MB', markup=False)
     console.print(f'  {INPUT:<14}{_input_says(graph, shape, args.dynamic)}', markup=False)

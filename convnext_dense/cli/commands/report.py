@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ...analysis import METRICS_FILE, SHOW_FOLDER
 from ...analysis.curves import find_runs
 from ...analysis.report import page
 from ...analysis.show import INDEX
 from ...errors import UserError
+from ..arguments import command_line
 
 # Files in a work dir that `test` writes and the page shows.
-RESULTS = {'test results': 'metrics.json', 'images': f'show/{INDEX}'}
+RESULTS = {'test results': METRICS_FILE, 'images': f'{SHOW_FOLDER}/{INDEX}'}
 
 
 def run(args: argparse.Namespace) -> None:
@@ -26,6 +28,6 @@ def run(args: argparse.Namespace) -> None:
     for run in runs:
         missing = [what for what, file in RESULTS.items() if not (run / file).is_file()]
         if missing:
-            command = f'{args.prog.replace("report", "test")} {run}'
+            command = command_line(args, 'test', run)
             print(f'the page has no {" and no ".join(missing)} of {run}: `{command}` makes them, then report again')
     print(f'the page is at {out.resolve()}')

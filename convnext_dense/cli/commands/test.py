@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
+from ...analysis import METRICS_FILE
 from ...analysis.show import ShowPredictions
 from ...checkpoints import files as checkpoints
+from ...config.compare import warning_of_differences
+from ...config.find import find_work_dir
 from ...config.machine import fit_to_machine
 from ...config.read import read_config
 from ...engine import Runner
+from ...engine.environment import warn_of_load
 from ...errors import UserError
 from ...evaluation.metric_names import split_metric_names
 from ...tasks import task_of
+from ..arguments import command_line
 
 
 def run(args: argparse.Namespace) -> None:
-    cfg = read_config(args.config, args.cfg_options, args.data)
+    cfg = read_config(args.config, args.cfg_options, args.data, saved=args.saved)
+    warning = warning_of_differences(cfg, args.config, args.checkpoint, args.cfg_options, args.tta)
+    if warning is not None:
+        print(f'warning: {warning}', file=sys.stderr)
     cfg.load_from = str(checkpoints.find(args.checkpoint))
     cfg.trust_pickle = args.trust_pickle
     cfg.resume = False
@@ -40,6 +49,7 @@ def run(args: argparse.Namespace) -> None:
         cfg.work_dir = work_dir
         cfg.visualizer.vis_backends = []
         runner = Runner.from_cfg(cfg)
+        warn_of_load(runner, args.load_meter.read())
         if args.show_dir:
             runner.register_hook(ShowPredictions(task_of(cfg), args.show_dir, args.show))
         metrics = runner.test()
@@ -58,6 +68,15 @@ def run(args: argparse.Namespace) -> None:
         }
         content = _without_nan(content)
         Path(args.out).write_text(json.dumps(content, indent=2) + '\n')
+        print(f'these numbers are in {args.out}{_next_step(args)}')
+
+
+def _next_step(args: argparse.Namespace) -> str:
+    """The command that shows the results, if they are where it looks for them."""
+    work_dir = find_work_dir(args.checkpoint)
+    if work_dir is None or Path(args.out) != work_dir / METRICS_FILE:
+        return ''
+    return f'; `{command_line(args, "report", work_dir)}` makes a page of curves, numbers and images'
 
 
 def _use_tta(cfg: Config, config: str) -> None:

@@ -20,8 +20,10 @@ from ...config.read import read_config
 from ...config.techniques import describe_without
 from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
+from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
 from ...tasks import loaders
+from ..arguments import command_line
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
 
@@ -72,6 +74,7 @@ def run(args: argparse.Namespace) -> None:
     fit_to_machine(cfg)
     with propagate_failures():
         runner = Runner.from_cfg(cfg)
+        warn_of_load(runner, args.load_meter.read())
         runner.register_hook(DataCheck())
         if args.without:
             runner.logger.info(describe_without(args.without))
@@ -84,7 +87,9 @@ def run(args: argparse.Namespace) -> None:
             if is_main_process():
                 print(f'continue with: {resume_command(args)}', file=sys.stderr)
             raise
-        runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}')
+        following = command_line(args, 'test', cfg.work_dir)
+        tested = f'; `{following}` tests it' if checkpoints.list_checkpoints(cfg.work_dir) else ''
+        runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}{tested}')
 
 
 def resume_command(args: argparse.Namespace) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 
+from ...analysis import METRICS_FILE, SHOW_FOLDER
 from ...config.find import find_work_dir
 from ...errors import UserError
 from ...io.files import ensure_writable_files, ensure_writable_folder
@@ -49,8 +50,8 @@ def check(args: argparse.Namespace) -> None:
     check_model(args)
     work_dir = find_work_dir(args.checkpoint)
     if work_dir is not None:
-        args.out = args.out or str(work_dir / 'metrics.json')
-        args.show_dir = args.show_dir or str(work_dir / 'show')
+        args.out = args.out or str(work_dir / METRICS_FILE)
+        args.show_dir = args.show_dir or str(work_dir / SHOW_FOLDER)
     if args.out:
         ensure_writable_files(args.out)
     if args.show_dir:

@@ -133,6 +133,19 @@ def test_detection(demo, predictors):
         assert np.array_equal(rle.decode(segmentation), mask)
 
 
+def test_a_score_that_nothing_has_is_named(demo, capsys):
+    image('a.png')
+    image('b.png', 1)
+    for score, said in ((1.0, 1), (0.0, 0)):
+        assert demo('detection', 'a.png', 'b.png', '--score', score) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0] == '2 of 2 inputs are drawn in demo_out' and len(lines) == 1 + said
+        if said:
+            assert lines[1] == 'nothing has a score of 1 or more in these images: take a lower one with --score'
+    assert demo('segmentation', 'a.png', '--score', 1) == 0
+    assert capsys.readouterr().out.count('\n') == 1
+
+
 def test_segmentation(demo, predictors):
     image('a.png')
     assert demo('segmentation', 'a.png') == 0

@@ -1,0 +1,120 @@
+"""The config that a run saved, read as data: reading it, and building what it describes, runs no code of its author.
+
+A config is a Python program, and one that was read can still name any function: mmengine calls what the dotted path of
+a ``type`` leads to, and imports what ``custom_imports`` lists. That is right for a config that somebody gives. The one
+beside a checkpoint is taken without being asked for, and may come with a checkpoint from anywhere. It must consist of
+literals, import only the packages below, and name only what is registered by them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine import registry as mmengine_registry
+from mmengine.config import Config
+from mmengine.registry import Registry
+
+from ..errors import UserError
+from .source import read_literals
+
+PACKAGES = ('convnext_dense', 'mmcv', 'mmdet', 'mmengine', 'mmseg', 'timm')
+"""Packages whose modules a saved config may import."""
+SCOPES = ('convnext_dense', 'mmcv', 'mmdet', 'mmengine', 'mmseg')
+"""Scopes of the names that it may use. mmcv registers its parts with mmengine."""
+CHOICES = {'nms', 'soft_nms', 'RoIAlign', 'RoIPool', 'absolute', 'absolute_range', 'relative', 'relative_range'}
+"""Values of ``type`` that are not looked up in a registry."""
+EVALUATING = {'CameraMotionCompensation', 'RFSearchHook'}
+"""Registered parts of mmcv and mmdet that run texts of their config as Python."""
+
+LEFT_OUT = ('compile_backbone', 'launcher', 'sample')
+"""Settings of how the run was started; older runs have those for the sample, which are in use or not."""
+
+
+def read_saved_config(file: Path) -> Config:
+    """Read the config that a run saved, without running anything that its author wrote.
+
+    Raises:
+        UserError: if it is more than literals, or names code of other packages than :data:`PACKAGES`.
+    """
+    settings = read_literals(file)
+    if settings is None:
+        raise _refusal(file, 'it is more than plain values')
+    modules = _imports(settings)
+    for module in modules:
+        if not isinstance(module, str) or module.split('.')[0] not in PACKAGES:
+            raise _refusal(file, f'it imports {module}')
+    default_scope = settings.get('default_scope')
+    names = {key: list(dict.fromkeys(_values_of(key, settings))) for key in ('type', '_scope_')}
+    for scope in (default_scope, *names['_scope_']):
+        if scope is not None and scope not in SCOPES:
+            raise _refusal(file, f'it uses the scope {scope}')
+    try:
+        for module in modules:
+            importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise UserError(f'{file} is of a run of another version ({error}): give CONFIG') from error
+    for name in names['type']:
+        if not _is_known(name, [default_scope, *names['_scope_']]):
+            raise _refusal(file, f'it names {name}')
+    kept = {key: value for key, value in settings.items() if key not in LEFT_OUT}
+    return Config(kept, filename=str(file))
+
+
+def _refusal(file: Path, reason: str) -> UserError:
+    return UserError(
+        f'{file} is not taken for the config of the run, since it could run any code ({reason}): '
+        f'if you trust it, give it as CONFIG'
+    )
+
+
+def _imports(settings: dict[str, Any]) -> list[Any]:
+    entry = settings.get('custom_imports') or {}
+    imports = entry.get('imports', []) if isinstance(entry, dict) else [entry]
+    return [imports] if isinstance(imports, str) else list(imports)
+
+
+def _values_of(key: str, value: Any) -> Iterator[Any]:
+    """The values of a key wherever it is in nested containers, as texts, except those that are dicts."""
+    if isinstance(value, dict):
+        if key in value and not isinstance(value[key], dict):
+            yield str(value[key])
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _values_of(key, item)
+
+
+def _is_known(name: str, default_scopes: Sequence[str | None]) -> bool:
+    """Whether a ``type`` can be nothing but one of :data:`CHOICES` or a part that is registered.
+
+    Args:
+        name: the type.
+        default_scopes: scopes that a name without a scope may be looked up in.
+    """
+    if name in CHOICES:
+        return True
+    scope, dot, part = name.rpartition('.')
+    if part in EVALUATING or (dot and scope not in SCOPES):
+        return False
+    registries = [one for own in ([scope] if dot else default_scopes) for one in _registries(own)]
+    if any(part in one.module_dict for one in registries):
+        return True
+    for one in registries:
+        one.import_from_location()
+        if part in one.module_dict:
+            return True
+    return False
+
+
+def _registries(scope: str | None) -> Iterator[Registry]:
+    """The registries of a scope, and mmengine's, where it looks next."""
+    if scope not in (None, 'mmcv', 'mmengine'):
+        importlib.import_module(f'{scope}.registry')
+    for root in vars(mmengine_registry).values():
+        if isinstance(root, Registry):
+            if scope in root.children:
+                yield root.children[scope]
+            yield root
