@@ -71,7 +71,7 @@ BUS = (
         ('DataLoader worker (pid 7) is killed by signal: Segmentation fault. ', r'\(Segmentation fault\), .*decoder'),
         (
             'DataLoader worker (pid(s) 7, 8) exited unexpectedly',
-            '^loader worker 7, 8 died, most likely killed for want',
+            '^loader worker 7, 8 died, most likely killed because',
         ),
         ('unable to allocate shared memory(shm) for file </torch_1>: No space left', 'out of shared memory'),
         ('unable to open shared memory object </torch_1> in read-write mode', 'out of shared memory'),
