@@ -1,4 +1,4 @@
-"""Time the two choices of convnext_dense/models/fused_mlp.py on this machine, each varied by itself.
+"""Time the two tuning constants of convnext_dense/models/fused_mlp.py on this machine, varying one at a time.
 
     python benchmarks/fused_mlp.py [--threads 2] [--rounds 9]
 

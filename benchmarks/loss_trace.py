@@ -1,4 +1,4 @@
-"""Trace short training runs of all tasks to the last digit, to prove that a change of the code changes no number.
+"""Trace short training runs of all tasks to the last digit, to check that a code change does not change results.
 
     python benchmarks/loss_trace.py > before.txt
     ... change the code ...
@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Run(NamedTuple):
-    """A run of ``train``, and of ``test`` after it."""
+    """A run of ``train``, followed by ``test``."""
 
     name: str
     config: str
@@ -106,7 +106,7 @@ def main() -> int:
 
 
 def trace(run: Run, work_dir: Path) -> Iterator[str]:
-    """Train, test, and where the run has a middle, resume there and compare."""
+    """Train and test, and, if ``resume_from`` is set, resume there and compare."""
     yield f'\n== {run.name}: {run.config}'
     options = run.options + (FEWER if run.config.startswith('roadmap') else ())
     train(run, work_dir, options)
@@ -155,7 +155,7 @@ def newest(work_dir: Path) -> Path:
 
 
 def scalars(work_dir: Path) -> dict[str, list[str]]:
-    """Every logged number by name, with all its digits."""
+    """Return all logged values by name, in full precision."""
     series: dict[str, list[str]] = {}
     for file in sorted(work_dir.glob('*/vis_data/scalars.csv')):
         with open(file, newline='') as lines:

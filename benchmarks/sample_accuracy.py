@@ -1,4 +1,4 @@
-"""Train and test a config on the sample by the two tools, and keep the result beside this file.
+"""Train and test a config on the sample with the two tools, and save the result next to this file.
 
 python benchmarks/sample_accuracy.py configs/classification/convnext_a.py --work-dir work_dirs/backbone
 python benchmarks/sample_accuracy.py configs/det/cascade_convnext_a_coco.py

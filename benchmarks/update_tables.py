@@ -1,4 +1,4 @@
-"""Write the tables of the README and the documentation from paper.py and the measurements beside this file.
+"""Write the tables in the README and the documentation from paper.py and the measurements next to this file.
 
 python benchmarks/update_tables.py           # rewrites the files that would change
 python benchmarks/update_tables.py --check   # changes nothing, and fails if one would change
@@ -21,7 +21,7 @@ ROOT = HERE.parent
 
 
 def pages() -> list[Path]:
-    """The files in which tables may stand."""
+    """Return the files that may contain tables."""
     return [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
 
 
@@ -29,7 +29,7 @@ SIZES = {'tiny': 't', 'small': 's', 'base': 'b', 'large': 'l', 'xlarge': 'xl'}
 
 
 def published_by_size() -> str:
-    """Each size's published results of all tasks, with the configs in the header."""
+    """Make the table of each size's published results on all tasks, with the configs in the header."""
     lines = [
         '| size | parameters | top-1, ImageNet-1k | top-1, 22k then 1k | box / mask AP, COCO | mIoU, ADE20K |',
         '| --- | --- | --- | --- | --- | --- |',
@@ -87,7 +87,7 @@ def sample() -> str:
 
 
 def sample_dense(metric: str) -> str:
-    """The runs that were judged by ``metric``."""
+    """Return the runs with this metric."""
     results = [r for r in _results() if metric in r['metrics']]
     lines = [
         '| config | backbone | on unseen images | whole command |',
@@ -97,11 +97,11 @@ def sample_dense(metric: str) -> str:
         metrics = result['metrics']
         start = 'trained by `convnext_a.py --data sample`' if result['pretrained'] else 'random'
         if 'raw/mIoU' in metrics:
-            said = f'mIoU {metrics["raw/mIoU"]:.1f}'
+            scores = f'mIoU {metrics["raw/mIoU"]:.1f}'
         else:
-            said = f'box AP50 {metrics["raw/box_AP50"]:.1f}, mask AP50 {metrics["raw/mask_AP50"]:.1f}'
-        said += f' (of {metrics["raw/images"]})'
-        lines.append(f'| `{result["config"]} --data sample` | {start} | {said} | {_time(result)} |')
+            scores = f'box AP50 {metrics["raw/box_AP50"]:.1f}, mask AP50 {metrics["raw/mask_AP50"]:.1f}'
+        scores += f' (of {metrics["raw/images"]})'
+        lines.append(f'| `{result["config"]} --data sample` | {start} | {scores} | {_time(result)} |')
     return '\n'.join([*lines, '', _measured(results[0])])
 
 
@@ -143,7 +143,7 @@ USED = {  # by what tools/benchmark.py measures: whose versions stand below the 
 
 
 def throughput(results: list[dict] | None = None) -> str:
-    """A row for each thing and type that tools/benchmark.py measured of ours."""
+    """Make a row for each measurement and dtype of ours by tools/benchmark.py."""
     if results is None:
         results = [json.loads(path.read_text()) for path in sorted(HERE.glob('throughput_*.json'))]
     if not results:
@@ -209,8 +209,8 @@ def _published_dense(*groups: tuple[str, tuple[paper.PublishedDense, ...], str])
     ]
     for model, rows, result in groups:
         for row in rows:
-            said = result.format(*row.scores)
-            lines.append(f'| {model} | {row.arch} | {row.data} | {row.params:g}M | {row.macs:g}G | {said} |')
+            scores = result.format(*row.scores)
+            lines.append(f'| {model} | {row.arch} | {row.data} | {row.params:g}M | {row.macs:g}G | {scores} |')
     return '\n'.join(lines)
 
 
@@ -228,7 +228,7 @@ TABLE = re.compile(r'(<!-- table: (.*?) -->\n).*?(<!-- end -->)', re.DOTALL)
 
 
 def update(text: str) -> str:
-    """The text with every table in it written anew.
+    """Return the text with all its tables updated.
 
     Raises:
         KeyError: if there is no table of a name.
@@ -242,7 +242,7 @@ if __name__ == '__main__':
     changed = [page for page in old if new[page] != old[page]]
     names = ', '.join(str(page.relative_to(ROOT)) for page in changed)
     if changed and sys.argv[1:] == ['--check']:
-        sys.exit(f'{names}: not what the measurements say, run benchmarks/update_tables.py')
+        sys.exit(f'{names}: tables differ from the measurements, run benchmarks/update_tables.py')
     for page in changed:
         page.write_text(new[page])
     print(f'rewritten: {names or "nothing, all tables are up to date"}')

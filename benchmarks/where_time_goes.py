@@ -1,9 +1,9 @@
-"""Where the time of ConvNeXt-T's forward pass and training step goes, ours and timm's, by kind of operation.
+"""Measure the time of ConvNeXt-T's forward pass and training step by kind of operation, ours and timm's.
 
     python benchmarks/where_time_goes.py [--threads 2] [--batch 8] [--rounds 5]
 
-The products of matrices are the same in both, so what they take is what no implementation can save: the whole divided
-by it is the most that one can be faster than the other on this machine.
+The matrix products are the same in both, so no implementation can save their time: the total time divided by it is the
+largest possible speedup on this machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The architectures of the papers by name, as data only: importing this module imports neither torch nor mmengine."""
+"""The papers' architectures by name, as plain data: importing this module imports neither torch nor mmengine."""
 
 from __future__ import annotations
 

@@ -1,24 +1,23 @@
-"""The exceptions that mean something else than "the program is wrong"."""
+"""Exceptions that do not indicate a bug: bad input, and a stop by signal."""
 
 
 class UserError(ValueError):
-    """Bad input: the message is one line that names the thing and the fix.
+    """Bad input; the message is one line that names the problem and the fix.
 
-    Every tool prints it without a traceback and exits with code 2
-    (``--debug`` shows the traceback).
+    Every command prints the message without a traceback and exits with code 2 (``--debug`` shows the traceback).
     """
 
 
 class NoData(UserError):
-    """There is no data set of the wanted kind at the place that was named."""
+    """No data set of the expected kind at the given path."""
 
 
 class Stopped(SystemExit):
-    """A signal has stopped the run; the exit code is 128 + the signal's number, as a shell has it.
+    """Exit because a signal stopped the run; the exit code is 128 + the signal's number, as in a shell.
 
     Args:
-        number: of the signal.
-        at_once: whether it stopped in the middle of something, so that nothing can be saved.
+        number: the signal's number.
+        at_once: True if the run stopped in the middle of a step, so that nothing can be saved.
     """
 
     code: int

@@ -1,8 +1,8 @@
-"""Published numbers, as data only, each with its source.
+"""Published results with their sources, as plain data.
 
 Sources: R, the official repository's README (github.com/facebookresearch/ConvNeXt and ConvNeXt-V2);
 P, the paper "A ConvNet for the 2020s" (arXiv 2201.03545).
-MACs are multiply-accumulates of convolutions and linear layers (what the paper calls FLOPs), in 10^9;
+MACs are multiply-accumulates of convolutions and linear layers (the paper calls them FLOPs), in 10^9;
 parameters are in 10^6, with a head of 1000 classes; top-1 is in percent on ImageNet-1k's validation set.
 """
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Published(NamedTuple):
-    """One published ImageNet-1k result."""
+    """A published ImageNet-1k result."""
 
     arch: str
     resolution: int
@@ -71,7 +71,7 @@ ISOTROPIC_1K: tuple[Published, ...] = (
 
 
 class PublishedDense(NamedTuple):
-    """One published result of a detector or segmentor, from weights that were trained on ``data``."""
+    """A published result of a detector or segmentor whose backbone was pre-trained on ``data``."""
 
     arch: str
     data: str  # 'ImageNet-1k' or 'ImageNet-22k'
@@ -103,7 +103,7 @@ UPERNET_ADE20K = (
     PublishedDense('xlarge', 'ImageNet-22k', 391, 3335, (53.6, 54.0)),
 )
 
-# Official weights by name: {1k, 22k, 22k_1k} is what they were trained on; `_ema` marks averaged ones, `_fcmae` V2's
+# Official weights by name: {1k, 22k, 22k_1k} is the training data; `_ema` marks weight averages, `_fcmae` V2's
 # pre-training without a head.
 _HOST = 'https://dl.fbaipublicfiles.com/convnext'
 _V1 = (
@@ -125,17 +125,17 @@ OFFICIAL_WEIGHTS: dict[str, str] = {
 
 
 class RoadmapResult(NamedTuple):
-    """One published step of the roadmap from a ResNet to a ConvNeXt."""
+    """A published step of the roadmap from a ResNet to a ConvNeXt."""
 
-    step: str  # its name in models/roadmap.py
+    step: str  # its name in roadmap/steps.py
     top1: float  # percent
     std: float | None  # of top1 over three seeds; None where the paper prints one run
     macs: float  # 10^9, as printed
-    misprint: str = ''  # why macs can't be what the architecture counts
+    misprint: str = ''  # why the printed MACs must be wrong; empty if they are right
 
 
 # P: table 10 for ResNet-50 to ConvNeXt-T, table 11 for ResNet-200 to ConvNeXt-B. Without EMA, hence ConvNeXt-T's 81.97
-# here and 82.1 above. Two of table 10's GFLOPs are misprints; all others are what the architectures count.
+# here and 82.1 above. Two of table 10's GFLOPs are misprints; all others equal the architectures' MACs.
 ROADMAP: dict[str, tuple[RoadmapResult, ...]] = {
     'resnet50': (
         RoadmapResult('baseline', 76.13, None, 4.09),

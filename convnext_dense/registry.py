@@ -1,11 +1,11 @@
-"""The project's scope: children of mmengine's root registries.
+"""The registries of this package, in the scope ``convnext_dense``: children of mmengine's root registries.
 
-A config names our parts as ``convnext_dense.<Name>``; since mmdet's and
-mmseg's registries have the same roots, the names work in all three worlds.
+A config names our classes as ``convnext_dense.<Name>``. mmdet's and mmseg's registries have the same roots, so the
+names work in their configs as well.
 """
 
 try:
-    import cv2 as _cv2  # noqa: F401 - mmengine's first import of it would fail less clearly
+    import cv2 as _cv2  # noqa: F401 - mmengine imports it with a less clear error message
 except ImportError as error:
     if 'lib' not in str(error):
         raise
@@ -33,11 +33,11 @@ from .compat.mmdet_placeholders import replace_placeholders
 
 SCOPE = 'convnext_dense'
 
-replace_placeholders()  # whoever wants one of our parts may have imported mmdet before us
+replace_placeholders()  # in case mmdet was imported before this package
 
 
 def _child(name: str, parent: Registry, *modules: str) -> Registry:
-    """A registry that imports these modules of ours when something is asked for."""
+    """Make a registry that imports these modules of the package when a name is first looked up."""
     return Registry(name, parent=parent, scope=SCOPE, locations=[f'{SCOPE}.{module}' for module in modules])
 
 

@@ -1,3 +1,3 @@
-"""The version, which setup.py and the doctor read too."""
+"""The package's version; setup.py and the doctor read this file, too."""
 
 __version__ = '0.1.0'

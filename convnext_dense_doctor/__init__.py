@@ -1,14 +1,14 @@
-"""Check an installation and a machine, and print what helps against each problem.
+"""Check an installation and a machine, and print a fix for each problem.
 
 doctor           print the findings, each problem with its fix
 doctor --json    print them for programs
 
-It checks versions, packages that do not belong together or overwrite each other, failing imports and their causes,
-mmcv's ops and their results, the GPU, cores and their load, memory, and folders to write to. The exit code is 1 if
-there are problems.
+It checks versions, packages that are incompatible or overwrite each other, failing imports and their causes, mmcv's
+ops and their results, the GPU, cores and their load, memory, and output folders. The exit code is 1 if there are
+problems.
 
-It works on machines where the package, torch or mmcv cannot be imported: it uses the standard library alone, and
-imports other packages in a process of its own.
+It works on machines where the package, torch or mmcv cannot be imported: it uses only the standard library, and
+imports other packages in a separate process.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def run(args: argparse.Namespace) -> int:
         }
         print(json.dumps(content, indent=1))
     else:
-        said = [f'{count} {level}{"" if count == 1 else "s"}' for level, count in counts.items() if count]
-        print(', '.join(said) or 'nothing is wrong')
+        totals = [f'{count} {level}{"" if count == 1 else "s"}' for level, count in counts.items() if count]
+        print(', '.join(totals) or 'no problems found')
     return 1 if counts[PROBLEM] else 0
 
 
@@ -75,7 +75,7 @@ def console() -> int:
         print('interrupted', file=sys.stderr)
         return 130
     except Exception as error:
-        hint = '`convnext-dense doctor` says why and what helps'
+        hint = '`convnext-dense doctor` explains why and how to fix it'
         print(f'error: the package cannot be imported ({error}): {hint}', file=sys.stderr)
         return 1
     return run_command()

@@ -13,10 +13,10 @@ class Finding(NamedTuple):
     check: str
     """Name of the check, such as ``'imports'``."""
     level: str
-    """``'ok'``, ``'warning'`` for what may do harm, or ``'problem'`` for what does."""
+    """``'ok'``, ``'warning'`` for possible problems, or ``'problem'``."""
     what: str
-    fix: Optional[str] = None  # noqa: UP045 - Python 3.9 shall be told that it is too old
-    """Command, or advice, that helps."""
+    fix: Optional[str] = None  # noqa: UP045 - must run in Python 3.9 to report it as too old
+    """Command or advice that fixes the problem."""
 
     def __str__(self) -> str:
         return f'{self.level:<9}{self.what}' + (f'\n{"":<9}fix: {self.fix}' if self.fix else '')

@@ -1,4 +1,4 @@
-"""Checks by use: imports of all that a training needs, with the cause of failures, mmcv's ops, and the GPU."""
+"""Checks that import packages: everything that training needs, with causes of failures, mmcv's ops, and the GPU."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from . import probe
 from .findings import OK, PROBLEM, WARNING, Finding
 from .packages import TWINS, distribution_of, normalized, pair, requirement_of, requirements, versions
 
-# Modules that a training imports, each after those it depends on.
+# Modules that training imports, each after its dependencies.
 MODULES = (
     *('numpy', 'PIL', 'cv2', 'torch', 'torchvision', 'timm', 'pycocotools', 'mmengine', 'mmcv', 'convnext_dense'),
     *('mmdet', 'mmseg', 'mmdet.models', 'mmseg.models', 'convnext_dense.models.detector'),
     'convnext_dense.models.segmentor',
 )
-# What figures need, after a training: tried if it is installed.
+# Optional modules for figures, checked if they are installed.
 LATER = ('matplotlib',)
-# Packages that mmdet and mmseg import where they are installed, and that nothing here needs.
+# Packages that mmdet and mmseg import if they are installed, but that this project does not need.
 OPTIONAL = ('mmpretrain', 'mmcls', 'transformers', 'apex', 'xformers', 'flash_attn')
-PATIENCE = 600  # seconds for all of it
+TIMEOUT = 600  # seconds for the whole probe
 NO_LIBRARY = re.compile(r'lib(GL|EGL|gthread|glib|SM|ICE|Xext|Xrender|xcb)[\w.-]*: cannot open shared object')
 OTHER_BUILD = re.compile(r'torchvision::nms does not exist|compiled with different CUDA|undefined symbol')
 OLD_NUMPY = re.compile(r'compiled using NumPy 1|numpy\.core\.multiarray failed|_ARRAY_API not found|numpy\.dtype size')
@@ -38,7 +38,7 @@ def look() -> Iterator[Finding]:
     """Check the imports, the ops and the GPU."""
     modules, facts = try_out()
     broken = [name for name, module in modules.items() if module['error']]
-    # packages.look has reported what is not installed
+    # missing packages are reported by packages.look
     absent = {distribution_of(line) for line in requirements()} - versions().keys()
     blamed: set[str] = set()
     said: set[str] = set()
@@ -95,21 +95,21 @@ def try_out() -> tuple[dict[str, dict[str, Any]], dict[str, Any] | None]:
 
 
 def _probe(names: list[str]) -> tuple[list[dict[str, Any]], str]:
-    """Run the probe once, and return its results and how it ended."""
+    """Run the probe once, and return its results and a description of how it ended."""
     command = [sys.executable, '-W', 'ignore', str(Path(probe.__file__)), *names]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT)
         output, end = done.stdout, f'it ends Python with exit code {done.returncode}'
         if done.returncode < 0:
             end = f'it ends Python with {signal.Signals(-done.returncode).name}'
     except subprocess.TimeoutExpired as error:
-        output, end = error.stdout or b'', f'it takes more than {PATIENCE // 60} minutes'
+        output, end = error.stdout or b'', f'it takes more than {TIMEOUT // 60} minutes'
     lines = output.decode(errors='replace').splitlines()
     return [json.loads(line[len(probe.MARK) :]) for line in lines if line.startswith(probe.MARK)], end
 
 
 def culprit_of(name: str, error: dict[str, Any], blamed: set[str]) -> str:
-    """Return the module to blame for a failed import: one blamed before, or the last that the error came through."""
+    """Return the module that caused a failed import: a known cause, or the last module that the error passed."""
     own = name.partition('.')[0]
     trail = [
         m
@@ -120,7 +120,7 @@ def culprit_of(name: str, error: dict[str, Any], blamed: set[str]) -> str:
     reached = [*trail, *error['behind'], *([missing] if missing else []), own]
     before = [module for module in reached if module in blamed]
     if error['missing'] == 'mmcv._ext' and 'convnext_dense' in blamed:
-        return 'convnext_dense'  # it would have served it
+        return 'convnext_dense'  # it would have provided the module
     if before:
         return before[-1]
     optional = [module for module in reached if module in OPTIONAL]
@@ -192,7 +192,7 @@ def _gpu(facts: dict[str, Any]) -> Iterator[Finding]:
             yield Finding('gpu', OK, said)
         else:
             fix = 'look at dmesg and nvidia-smi -q, and run no training on it'
-            yield Finding('gpu', PROBLEM, f'{said}: it gives wrong sums', fix)
+            yield Finding('gpu', PROBLEM, f'{said}: it computes wrong sums', fix)
     elif 'threads' not in facts:
         return  # torch cannot be imported
     elif cards and hidden is not None and hidden.strip() in ('', '-1'):

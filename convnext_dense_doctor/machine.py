@@ -1,4 +1,4 @@
-"""Checks of the machine: cores and who uses them, memory, folders to write to."""
+"""Checks of the machine: cores and their load, memory, and output folders."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .load import LoadMeter, cores
 
 SHARED = Path('/dev/shm')
 BATCH = 128 * 3 * 224 * 224 * 4  # bytes of the largest batch of the recipes, ImageNet's: 77 MB
-AHEAD = 2  # batches that each loader worker keeps ready
+AHEAD = 2  # batches that each loader worker prefetches
 MOST_WORKERS = 10  # of the recipes
 LEAST_MEMORY, LEAST_DISK = 4, 2  # GB: the tiny model on the sample takes about half
-WATCHED = 0.3  # seconds
+WATCHED = 0.3  # seconds of measuring, while this process sleeps
 
 
 def look() -> Iterator[Finding]:
@@ -77,7 +77,7 @@ def _memory() -> tuple[float, float] | None:
     ):
         try:
             most, now = (int(Path(file).read_text()) / 1e9 for file in (limit, used))
-        except (OSError, ValueError):  # no limit
+        except (OSError, ValueError):  # there is no limit
             continue
         total, free = min(total, most), min(free, most - now)
     return total, free
@@ -117,13 +117,13 @@ def _folders() -> Iterator[Finding]:
         free = shutil.disk_usage(existing).free / 1e9
         said = f'{name}: {folder}, {free:.1f} GB free'
         if free < LEAST_DISK:
-            yield Finding('folders', WARNING, said, f'make room, or {fix}')
+            yield Finding('folders', WARNING, said, f'free some space, or {fix}')
         else:
             yield Finding('folders', OK, said)
 
 
 def _cache_folder() -> Path | None:
-    """Ask the package for its cache folder, by a module that needs no other."""
+    """Return the package's cache folder, from a module without imports of other packages."""
     package = importlib.util.find_spec('convnext_dense')
     for folder in package.submodule_search_locations or () if package else ():
         spec = importlib.util.spec_from_file_location('cache', Path(folder) / 'io' / 'cache.py')

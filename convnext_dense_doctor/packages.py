@@ -14,7 +14,7 @@ from .findings import OK, PROBLEM, WARNING, Finding
 
 OURS = 'convnext-dense'
 OPENCV = 'opencv-python-headless'
-# Distributions that write the same import; the first is the one that this project asks for.
+# Distributions that install the same module; the first is the one that this project requires.
 TWINS = {
     'mmengine': ('onedl-mmengine', 'mmengine', 'mmengine-lite'),
     'mmcv': ('onedl-mmcv', 'mmcv', 'mmcv-full', 'mmcv-lite'),
@@ -42,7 +42,7 @@ def versions() -> dict[str, str]:
     found: dict[str, str] = {}
     for distribution in metadata.distributions():
         name = distribution.metadata['Name']
-        if name:  # a half-removed one has none
+        if name:  # a partly removed distribution has no name
             found.setdefault(normalized(name), distribution.version)  # the first on the path is imported
     return found
 
@@ -64,7 +64,7 @@ def requirements() -> list[str]:
 
 
 def requirement_of(name: str) -> str:
-    """Return the requirement of a distribution, as pip takes it; the name alone if there is none."""
+    """Return the requirement of a distribution for pip, or only the name if there is none."""
     return next((f"'{line}'" for line in requirements() if distribution_of(line) == name), name)
 
 
@@ -84,7 +84,7 @@ def _required(installed: dict[str, str]) -> Iterator[Finding]:
     for line in requirements():
         name = distribution_of(line)
         version = installed.get(name)
-        if version is None and name == OPENCV:  # another build serves, if it can be imported
+        if version is None and name == OPENCV:  # another build will do if it can be imported
             version = next((installed[twin] for twin in TWINS['cv2'] if twin in installed), None)
         if version is None:
             absent.append((name, f"'{line}'"))
@@ -96,7 +96,7 @@ def _required(installed: dict[str, str]) -> Iterator[Finding]:
         else:
             good.append(f'{name} {version}')
     if absent:
-        names, lines = zip(*absent)  # noqa: B905 - Python 3.9 shall be told that it is too old
+        names, lines = zip(*absent)  # noqa: B905 - must run in Python 3.9 to report it as too old
         what = f'{", ".join(names)} {"is" if len(names) == 1 else "are"} not installed'
         yield Finding('packages', PROBLEM, what, 'make install' if not good else f'pip install {" ".join(lines)}')
     if good:
@@ -138,7 +138,7 @@ def pair(installed: dict[str, str]) -> Iterator[Finding]:
     """Check that torchvision is compiled for this torch, which its requirements name, and for the same devices."""
     torch, vision = installed.get('torch'), installed.get('torchvision')
     if torch is None or vision is None:
-        return  # said already
+        return  # already reported
     torch_build, vision_build = build('torch') or torch, build('torchvision') or vision
     plain = '.'.join(map(str, release(torch)))
     pins = [re.search(r'==\s*([\d.]+)', line) for line in metadata.requires('torchvision') or [] if _is_torch(line)]

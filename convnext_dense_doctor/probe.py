@@ -1,4 +1,4 @@
-"""A program that imports modules and tries out torch and mmcv's ops, run by the doctor in a process of its own.
+"""Program that imports modules and tests torch and mmcv's ops, run by the doctor in a separate process.
 
 Its arguments are the modules. It prints each result at once, one JSON object on a line after ``@@``, so that all but
 the last are known if the process dies: ``{"begin": name}``, then ``{"name", "version", "file", "error"}`` for a
@@ -27,7 +27,7 @@ def say(**content: Any) -> None:
 
 
 def described(error: BaseException) -> dict[str, Any]:
-    """Describe an error: its message, the modules that it passed through, and those that its causes did."""
+    """Describe an error: its message, the modules that it passed through, and those that its causes passed through."""
     trail: list[str] = []
     behind: list[str] = []
     seen: BaseException | None = error
@@ -49,7 +49,7 @@ def described(error: BaseException) -> dict[str, Any]:
 
 
 def try_import(name: str) -> None:
-    """Import a module as a run does, and print how that went."""
+    """Import a module and print the result."""
     say(begin=name)
     try:
         with as_in_a_run(name):
@@ -64,7 +64,7 @@ def try_import(name: str) -> None:
 def as_in_a_run(name: str) -> contextlib.AbstractContextManager[None]:
     """Make the package's changes to mmengine, mmdet and mmseg, without which importing them takes twice as long."""
     if name.partition('.')[0] in ('mmdet', 'mmseg') and 'convnext_dense' in sys.modules:
-        with contextlib.suppress(Exception):  # the package is broken, which was printed
+        with contextlib.suppress(Exception):  # the package is broken, which is already reported
             from convnext_dense.compat.mmdet_imports import light_imports
             from convnext_dense.compat.mmengine_adafactor import defer_adafactor
 
@@ -74,7 +74,7 @@ def as_in_a_run(name: str) -> contextlib.AbstractContextManager[None]:
 
 
 def facts() -> dict[str, Any]:
-    """Return what torch reports of the machine, and what mmcv's ops compute."""
+    """Return torch's facts about the machine, and the results of testing mmcv's ops."""
     found: dict[str, Any] = {}
     torch = sys.modules.get('torch')
     if torch is not None:
@@ -121,7 +121,7 @@ def gpus(torch: Any) -> list[dict[str, Any]]:
 
 
 def wrong_ops(torch: Any, device: str) -> list[str]:
-    """Compare nms and RoIAlign on a few numbers with results by hand, and describe the differences."""
+    """Compare nms and RoIAlign on a few numbers with known results, and describe the differences."""
     from mmcv.ops import nms, roi_align
 
     # the first two boxes overlap by 90 of 110: the better one stays, and the far one does
@@ -142,11 +142,11 @@ def wrong_ops(torch: Any, device: str) -> list[str]:
 
 if __name__ == '__main__':
     del sys.path[0]  # this folder, which is not on the path of a run
-    gc.disable()  # imports make no garbage, and looking for it takes a seventh of their time
+    gc.disable()  # imports create no garbage, and collecting takes a seventh of the time
     for name in sys.argv[1:]:
         if name == FACTS:
             say(begin=FACTS)
             say(facts=facts())
         else:
             try_import(name)
-    os._exit(0)  # taking thousands of modules apart takes longer than some imports
+    os._exit(0)  # skip Python's slow cleanup of thousands of modules

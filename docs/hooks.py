@@ -1,4 +1,4 @@
-"""Hooks of the documentation site: what is printed from the code, and Sphinx roles in docstrings.
+"""Hooks of the documentation site: content generated from the code, and Sphinx roles in docstrings.
 
 mkdocs.yml names this file twice, as a hook of MkDocs and as an extension of griffe, which reads the docstrings.
 """
@@ -18,7 +18,7 @@ ROLE = re.compile(r':(?:class|func|meth|mod|data|attr|exc|obj):`(~?)([\w.]+)`')
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put what is printed from the code in the places of the markers."""
+    """Replace the markers by content generated from the code."""
     for marker, text in (('<!-- commands -->', command_reference), ('<!-- changes -->', changes_to_libraries)):
         if marker in markdown:
             markdown = markdown.replace(marker, text())
@@ -40,7 +40,7 @@ def _link(obj: griffe.Object, shortened: str, name: str) -> str:
 
 
 def changes_to_libraries() -> str:
-    """The files of ``compat/`` with the first lines of their docstrings, as a table."""
+    """Make a table of the files in ``compat/`` with the first lines of their docstrings."""
     lines = ['| file in `compat/` | change, and the versions that it is for |', '| --- | --- |']
     for file in sorted((PACKAGE / 'compat').glob('[!_]*.py')):
         docstring = ast.get_docstring(ast.parse(file.read_text())) or ''
@@ -49,7 +49,7 @@ def changes_to_libraries() -> str:
 
 
 def command_reference() -> str:
-    """A section for each verb, as Markdown: its description, its usage, its arguments."""
+    """Make a Markdown section for each verb: description, usage, arguments."""
     from convnext_dense.cli.main import VERBS, build_parser
 
     sections = []
@@ -60,7 +60,7 @@ def command_reference() -> str:
 
 
 def _description(parser: argparse.ArgumentParser) -> list[str]:
-    """Paragraphs of prose, and paragraphs of commands or lists as preformatted text; the first one is the summary."""
+    """Convert the description to Markdown: prose, and commands or lists as preformatted text, without the summary."""
     found = []
     for paragraph in (parser.description or '').strip().split('\n\n')[1:]:
         preformatted = re.search(r'\S {2,}\S|^ {2,}|^(convnext-dense|torchrun|python) ', paragraph, re.MULTILINE)

@@ -1,9 +1,9 @@
 """Parameters, multiply-accumulates and activations of a model, by module.
 
-MACs are multiply-accumulates of convolutions, linear layers and matrix products: what papers on vision models, this
-one's included, call FLOPs. Activations are the elements of the outputs of the same operators, as fvcore and "Designing
-Network Design Spaces" (arXiv 2003.13678) count them. Both come from torch's ``FlopCounterMode``. On the meta device
-nothing is computed, and neither weights, data nor memory are needed.
+MACs are multiply-accumulates of convolutions, linear layers and matrix products; vision papers, ConvNeXt's included,
+call them FLOPs. Activations are the output elements of the same operators, counted as in fvcore and "Designing Network
+Design Spaces" (arXiv 2003.13678). Both come from torch's ``FlopCounterMode``. On the meta device nothing is computed,
+and no weights, data or memory are needed.
 
     with torch.device('meta'):
         model = MODELS.build(...)
@@ -31,7 +31,7 @@ from ..tasks.base import run_whole_model
 
 
 class Cost(NamedTuple):
-    """The cost of one module for one image, with all modules inside it."""
+    """Cost of a module and all its submodules for one image."""
 
     params: int
     macs: int
@@ -39,52 +39,52 @@ class Cost(NamedTuple):
 
 
 class Complexity(NamedTuple):
-    """The cost of a model for one image."""
+    """Cost of a model for one image."""
 
     params: int
     trained: int  # parameters that are not frozen
     macs: int
     activations: int
     input_shape: tuple[int, int, int, int]  # 1, channels, height, width
-    rule: str  # which parts were run, and on what
+    rule: str  # description of the parts that were run
     by_module: dict[str, Cost]  # by name, parents first; without modules that cost nothing
-    not_counted: dict[str, int]  # kinds of operators without a rule, and how often they ran
+    not_counted: dict[str, int]  # calls of operators without a counting rule, by kind
 
 
 def count_config(cfg: Config, shape: ImageSize | None = None) -> Complexity:
-    """Count a config's model by its task's rule, which is the one of the published numbers.
+    """Count a config's model by the rule of its task, the same rule as for the published numbers.
 
     Args:
-        cfg: of :func:`convnext_dense.config.read.read_config`.
-        shape: height and width in pixels. None is the config's own resolution in classification, 800 x 1280 in
-            detection, and in segmentation the height of the crop by four times as much.
+        cfg: a config from :func:`convnext_dense.config.read.read_config`.
+        shape: height and width in pixels. None: in classification the config's own resolution, in detection
+            800 x 1280, in segmentation the crop's height by four times that height.
 
     Raises:
-        UserError: if the model can't be built, or the shape or the kind of model does not go with the rule.
+        UserError: if the model can't be built, or the rule does not apply to the shape or the model.
     """
     with torch.device('meta'):
         model = build_model(cfg)
     task = task_of(cfg)
     height, width = shape or task.counted_shape(cfg)
     if not (isinstance(height, int) and isinstance(width, int)):
-        raise UserError(f'an image of {height} x {width} is none: give its height and width as integers')
+        raise UserError(f'{height} x {width} is not an image size: give height and width as integers')
     return count(model, ImageSize(height, width), task.run_counted)
 
 
 def count(
     model: nn.Module, shape: tuple[int, int], run: Callable[[nn.Module, Tensor], str] = run_whole_model
 ) -> Complexity:
-    """Count a model for one image; it goes into evaluation mode.
+    """Count a model for one image; sets the model to evaluation mode.
 
     Args:
-        model: built on the meta device, where counting costs nothing; a real model really runs.
+        model: a model on any device; on the meta device counting computes nothing.
         shape: height and width of the image in pixels.
-        run: runs the part of the model whose MACs are counted, and returns it in words: by default all of it, else the
-            rule of a task, such as :meth:`~convnext_dense.tasks.Task.run_counted`. Parameters are counted of all
-            parts.
+        run: function that runs the part of the model whose MACs are counted and returns its description: the whole
+            model, or a task's :meth:`~convnext_dense.tasks.Task.run_counted`. Parameters are always those of the whole
+            model.
 
     Raises:
-        UserError: if the shape is smaller than the backbone's stride, or the rule is not for such a model.
+        UserError: if the shape is smaller than the backbone's stride, or the rule does not apply to the model.
     """
     backbone = getattr(model, 'backbone', model)
     stride = getattr(backbone, 'total_stride', 1)
@@ -96,25 +96,25 @@ def count(
     input_shape = (1, getattr(backbone, 'in_channels', 3), *shape)
     device = next(model.parameters()).device
     counted = _Counted(model.eval(), run)
-    others = _Others()
+    not_counted = _NotCounted()
     activations = FlopCounterMode(display=False, custom_mapping=dict.fromkeys(flop_registry, _elements))
     macs = FlopCounterMode(display=False)
     try:
-        with torch.no_grad(), others, activations, macs:
+        with torch.no_grad(), not_counted, activations, macs:
             rule = counted(torch.empty(input_shape, device=device))
     except UserError:
         raise
-    except Exception as error:  # a config can join parts that do not go together in any way
+    except Exception as error:  # mismatched parts of a config can fail in any way
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f'the model does not run on an image of {ImageSize(*shape)}: {reason}') from error
-    of_module = {}
+    costs = {}
     macs_of, activations_of = (_totals(counted, counter) for counter in (macs, activations))
     for name, module in model.named_modules():
         path = f'model.{name}'.rstrip('.')
         cost = Cost(sum(p.numel() for p in module.parameters()), macs_of[path] // 2, activations_of[path])
         if any(cost):
-            of_module[name] = cost
-    total = of_module.pop('')
+            costs[name] = cost
+    total = costs.pop('')
     return Complexity(
         params=total.params,
         trained=sum(p.numel() for p in model.parameters() if p.requires_grad),
@@ -122,13 +122,13 @@ def count(
         activations=total.activations,
         input_shape=input_shape,
         rule=rule,
-        by_module=of_module,
-        not_counted=dict(others.ran.most_common()),
+        by_module=costs,
+        not_counted=dict(not_counted.calls.most_common()),
     )
 
 
 class _Counted(nn.Module):
-    """The counted part of a forward pass as a module, which gives the counter the names of all modules in it."""
+    """Wrapper of the counted part of a forward pass, so that the counter sees the names of all modules."""
 
     def __init__(self, model: nn.Module, run: Callable[[nn.Module, Tensor], str]) -> None:
         super().__init__()
@@ -140,14 +140,14 @@ class _Counted(nn.Module):
 
 
 def _totals(counted: nn.Module, counter: FlopCounterMode) -> dict[str, int]:
-    """The counter's sum for every module by name; modules that are never called, such as lists, sum their children."""
-    ran, root = counter.get_flop_counts(), type(counted).__name__
+    """Return the counter's total for each module by name; uncalled modules, such as lists, sum their children."""
+    counts, root = counter.get_flop_counts(), type(counted).__name__
     totals: dict[str, int] = {}
 
     def total(name: str, module: nn.Module) -> int:
-        inside = sum(total(f'{name}.{child}'.lstrip('.'), part) for child, part in module.named_children())
-        own = ran.get(f'{root}.{name}')
-        totals[name] = inside if own is None else sum(own.values())
+        of_children = sum(total(f'{name}.{child}'.lstrip('.'), part) for child, part in module.named_children())
+        own = counts.get(f'{root}.{name}')
+        totals[name] = of_children if own is None else sum(own.values())
         return totals[name]
 
     total('', counted)
@@ -158,19 +158,19 @@ def _elements(*_: Any, out_shape: Any = None, **__: Any) -> int:
     return out_shape.numel() if isinstance(out_shape, torch.Size) else 0
 
 
-class _Others(TorchDispatchMode):
-    """Counts, by kind, how often operators run for which the counter has no rule."""
+class _NotCounted(TorchDispatchMode):
+    """Counter of calls to operators for which FlopCounterMode has no rule, by kind."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.ran: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         packet = func.overloadpacket
         is_view = func.is_view or torch.Tag.inplace_view in func.tags or packet is torch.ops.aten._unsafe_view
         takes_tensors = any(isinstance(arg, Tensor) for arg in tree_leaves(args))
         if takes_tensors and not is_view and packet not in flop_registry:
-            self.ran[_kind(func)] += 1
+            self.calls[_kind(func)] += 1
         return func(*args, **(kwargs or {}))
 
 
@@ -178,13 +178,13 @@ KINDS = {
     'norm': 'normalization',
     'pool': 'pooling',
     'upsample': 'interpolation',
-    'unsafe_index': 'interpolation',  # to the nearest
+    'unsafe_index': 'interpolation',  # nearest neighbor
     'clone': 'copy',
     'copy': 'copy',
     'cat': 'copy',
     'pad': 'copy',
 }
-"""Kinds of operators, by words in their names."""
+"""Kinds of operators by parts of their names."""
 
 
 def _kind(func: Any) -> str:

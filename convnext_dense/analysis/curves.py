@@ -1,4 +1,4 @@
-"""Curves of runs: finding runs, reading their logs, drawing them over each other."""
+"""Curves of runs: finding runs, reading their logs, and plotting them together."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from ..errors import UserError
 from ..tasks import TASKS, MainMetrics
 
 Series = Mapping[str, Sequence[tuple[int, float]]]
-"""Logged numbers: (step, value) pairs by name."""
+"""Logged values: (step, value) pairs by name."""
 
 RAW, EMA = '#0969da', '#bc4c00'
 MATPLOTLIB_STYLE = {'svg.fonttype': 'none', 'font.size': 10, 'font.family': 'sans-serif', 'axes.titlesize': 11}
 STYLES = ('-', '--', ':', '-.')
-SMOOTHED_OVER = 0.05  # of the run
-FEW = 20  # points: fewer are drawn without smoothing
+SMOOTHING_WINDOW = 0.05  # share of the run
+MIN_SMOOTHED = 20  # points: shorter curves are not smoothed
 MEMORY = {'memory': 'GPU', 'host_memory': 'process'}  # peaks, in MB
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Find the work dirs at or below a folder, which are those with logged numbers; sorted.
+    """Find all work dirs with logged values at or below a folder, sorted.
 
     Raises:
         UserError: if there are none.
@@ -41,17 +41,17 @@ def find_runs(folder: Path) -> list[Path]:
 
 
 def read_runs(folders: Sequence[Path]) -> dict[str, dict[str, list[tuple[int, float]]]]:
-    """Read the logs of all runs at or below the folders, each under a name that no other run has.
+    """Read the logs of all runs at or below the folders, by unique short names.
 
     Raises:
-        UserError: if there is no run in one of them, or its log can't be read.
+        UserError: if a folder has no run, or a log can't be read.
     """
     runs = list(dict.fromkeys(run.resolve() for folder in folders for run in find_runs(folder)))
     return dict(zip(short_names(runs), map(read_scalars, runs), strict=True))
 
 
 def short_names(runs: Sequence[Path]) -> list[str]:
-    """Shorten paths to as few last parts as tell all of them apart."""
+    """Shorten paths to their last parts, as few as keep all of them distinct."""
     for count in range(1, max(len(run.parts) for run in runs) + 1):
         names = [os.path.join(*run.parts[-count:]) for run in runs]
         if len(set(names)) == len(names):
@@ -60,41 +60,42 @@ def short_names(runs: Sequence[Path]) -> list[str]:
 
 
 def logged_main_metrics(runs: Mapping[str, Series]) -> list[MainMetrics]:
-    """The main metrics of those tasks whose metrics the runs have logged."""
+    """Return the main metrics of the tasks whose metrics the runs have logged."""
     logged = {name.split('/')[-1] for series in runs.values() for name in series if name.startswith('val/')}
     return [task.metrics for task in TASKS.values() if logged & task.metrics.labels.keys()]
 
 
 def smooth(values: Sequence[float]) -> np.ndarray:
-    """Average each point with its neighbors, over a twentieth of the run: an odd number of points, fewer at the ends.
+    """Smooth a curve by a centered moving average over 5% of the run; the window is truncated at the ends.
 
-    Runs of fewer than 20 points stay as they are.
+    Curves of fewer than 20 points are returned unchanged.
     """
-    reach = round(SMOOTHED_OVER * len(values)) // 2 if len(values) >= FEW else 0
+    reach = round(SMOOTHING_WINDOW * len(values)) // 2 if len(values) >= MIN_SMOOTHED else 0
     array = np.asarray(values, float)
     return np.array([array[max(0, i - reach) : i + reach + 1].mean() for i in range(len(array))])
 
 
 def draw(runs: Mapping[str, Series], file: Path | IO, kind: str) -> None:
-    """Draw the runs over each other: loss, lr and memory by step, and the main metrics.
+    """Plot the runs together: loss, lr and memory by step, and the main metrics.
 
-    Each run has a color; of a single run, raw and averaged weights and the parameter groups have one each.
+    Each run has a color; for a single run, colors tell raw from averaged weights, and the parameter groups apart.
 
     Args:
-        file: path, or open file, to write to.
+        runs: logged values of each run by its name.
+        file: path or open file to write to.
         kind: ``'png'``, ``'svg'`` or ``'pdf'``.
     """
     with matplotlib.rc_context(MATPLOTLIB_STYLE):
-        judged = logged_main_metrics(runs)
+        tasks_metrics = logged_main_metrics(runs)
         with_memory = any(name in series for series in runs.values() for name in MEMORY)
-        count = 2 + len(judged) + with_memory
+        count = 2 + len(tasks_metrics) + with_memory
         rows = -(-count // 2)
         figure = Figure(figsize=(11, 3.4 * rows), layout='constrained')
         panels = figure.subplots(rows, 2).flatten()
         colors = {name: f'C{i}' for i, name in enumerate(runs)} if len(runs) > 1 else {}
         _draw_loss(panels[0], runs, colors)
         _draw_lr(panels[1], runs, colors)
-        for metrics, axes in zip(judged, panels[2:], strict=False):
+        for metrics, axes in zip(tasks_metrics, panels[2:], strict=False):
             _draw_metrics(axes, metrics, runs, colors)
         if with_memory:
             _draw_memory(panels[count - 1], runs, colors)
@@ -114,12 +115,12 @@ def _draw_loss(axes: Any, runs: Mapping[str, Series], colors: Mapping[str, str])
     for name, series in runs.items():
         steps, values = _columns(series.get('train/loss', []))
         color = colors.get(name, RAW)
-        if len(values) >= FEW:
+        if len(values) >= MIN_SMOOTHED:
             axes.plot(steps, values, color=color, alpha=0.25, linewidth=0.8)
             smoothed = True
         axes.plot(steps, smooth(values), color=color, label=name)
-    how = f' (faint: as logged; line: mean over {SMOOTHED_OVER:.0%} of the run)' if smoothed else ''
-    axes.set(title='training loss', xlabel=f'optimizer step{how}')
+    note = f' (faint: as logged; line: mean over {SMOOTHING_WINDOW:.0%} of the run)' if smoothed else ''
+    axes.set(title='training loss', xlabel=f'optimizer step{note}')
     if colors:
         axes.legend(frameon=False)
 
@@ -143,7 +144,7 @@ def _draw_lr(axes: Any, runs: Mapping[str, Series], colors: Mapping[str, str]) -
 
 
 def _lr_groups(series: Series) -> dict[str, Sequence[tuple[int, float]]]:
-    """The lr of every parameter group by name, with one entry for groups that differ only in their weight decay."""
+    """Return the lr of every parameter group by name, with one entry for groups that differ only in weight decay."""
     groups: dict[str, Sequence[tuple[int, float]]] = {}
     for name, points in series.items():
         if name.startswith('train/lr/'):
@@ -175,10 +176,10 @@ def _draw_metrics(axes: Any, metrics: MainMetrics, runs: Mapping[str, Series], c
 
 def _draw_memory(axes: Any, runs: Mapping[str, Series], colors: Mapping[str, str]) -> None:
     for name, series in runs.items():
-        for (metric, what), style, own_color in zip(MEMORY.items(), STYLES, (RAW, EMA), strict=False):
+        for (metric, memory), style, own_color in zip(MEMORY.items(), STYLES, (RAW, EMA), strict=False):
             steps, values = _columns(series.get(metric, []))
             if values:
-                label = f'{f"{name}: " if colors else ""}{what}'
+                label = f'{f"{name}: " if colors else ""}{memory}'
                 color = colors.get(name, own_color)
                 axes.plot(steps, np.array(values) / 1024, style, color=color, label=label)
     axes.set(title='peak memory so far, GB', xlabel='optimizer step')

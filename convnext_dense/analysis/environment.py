@@ -1,4 +1,4 @@
-"""The environment of a measurement: processor, load, and versions of packages."""
+"""Environment of a measurement: processor, load, and package versions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PACKAGES = (
     *('onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmsegmentation'),
     *('faster-coco-eval', 'pycocotools', 'pillow', 'opencv-python-headless'),
 )
-"""Packages other than torch that measurements depend on, by the names that pip knows."""
+"""Packages other than torch that affect measurements, by their names on PyPI."""
 
 
 def environment() -> dict[str, str | int | float | bool | None]:
-    """The processor, its load, and versions, as plain values; the version of an absent package is None.
+    """Describe processor, load and versions as plain values; the version of a package that is not installed is None.
 
-    ``load`` is the number of processes that wanted a core, averaged over the last five minutes.
+    ``load`` is the load average of the last five minutes.
     """
     return {
         'cpu': cpu_name(),
@@ -37,7 +37,7 @@ def environment() -> dict[str, str | int | float | bool | None]:
 
 
 def cpu_name() -> str:
-    """The model name of the processor."""
+    """Return the model name of the processor."""
     info = Path('/proc/cpuinfo')
     for line in info.read_text().splitlines() if info.is_file() else ():
         if line.startswith('model name'):

@@ -1,4 +1,4 @@
-"""A report of runs as one self-contained HTML page: metrics, curves, images."""
+"""Report on runs as a self-contained HTML page: metrics, curves and images."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ td:first-child, th:first-child { text-align: left; } tr { border-bottom: 1px sol
 
 
 def page(title: str, runs: Sequence[Path]) -> str:
-    """Build the HTML of a report on the work dirs of runs, with images and curves inside it."""
+    """Build the HTML of a report on the work dirs of runs, with embedded images and curves."""
     sections = '\n'.join(_section(run) for run in runs)
     return (
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>\n'

@@ -1,4 +1,4 @@
-"""A contact sheet of a data set: images with their ground truth, those with faults first."""
+"""Contact sheet of a data set: images with their ground truth, those with problems first."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ BLANK_IMAGE = np.full((224, 224, 3), 225, np.uint8)
 def contact_sheet(task: Task, checked: CheckResult, count: int | None = None) -> np.ndarray:
     """Draw images of both splits with their ground truth.
 
-    Up to half of them are images with problems or warnings, which stand above them; the others are spread evenly over
-    the data set.
+    Up to half of them are images with problems or warnings, which are written above them; the others are spread evenly
+    over the data set.
 
     Args:
-        task: the task that the data set is for.
-        checked: the result of checking it.
-        count: how many images; None for ``task.sheet_images``.
+        task: the task of the data set.
+        checked: the result of the data check.
+        count: number of images; None for ``task.sheet_images``.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -37,29 +37,29 @@ def contact_sheet(task: Task, checked: CheckResult, count: int | None = None) ->
 
 
 def _choose(checked: CheckResult, count: int) -> list[tuple[ImageRecord, str, str]]:
-    """Choose images; returned with the name of their split and what is wrong with them."""
+    """Choose images, each with the name of its split and the problem with it, which may be empty."""
     records = {p.path: (p, split.name) for split in reversed(checked.data.splits) for p in split.images}
     queues = [(finding.message, list(finding.images)) for finding in checked.findings if finding.level != NOTE]
     chosen: dict[str, str] = {}
-    while any(paths for _, paths in queues) and len(chosen) < count // 2:  # one of each kind in turn
+    while any(paths for _, paths in queues) and len(chosen) < count // 2:  # one image of each finding in turn
         for message, paths in queues:
             if paths and len(chosen) < count // 2:
                 chosen.setdefault(paths.pop(0), _short(message))
-    good = [
+    without_findings = [
         [p.path for p, scan in zip(split.images, scans, strict=True) if scan.header and p.path not in chosen]
         for split, scans in zip(checked.data.splits, checked.scans, strict=True)
     ]
-    good = [paths for paths in good if paths]
+    without_findings = [paths for paths in without_findings if paths]
     room = count - len(chosen)
-    for number, paths in enumerate(good):
-        share = room // len(good) + (number < room % len(good))
+    for number, paths in enumerate(without_findings):
+        share = room // len(without_findings) + (number < room % len(without_findings))
         picked = np.linspace(0, len(paths) - 1, min(share, len(paths))).round().astype(int).tolist()
         chosen |= {paths[i]: '' for i in picked}
     return [(*records[path], fault) for path, fault in chosen.items()]
 
 
 def _short(message: str) -> str:
-    """Shorten the text of a finding: ``3 images that can't be decoded`` becomes ``can't be decoded``."""
+    """Shorten a finding's message: ``3 images that can't be decoded`` becomes ``can't be decoded``."""
     return message.split(' ', 2)[-1].removeprefix('that ').partition(':')[0]
 
 

@@ -1,4 +1,4 @@
-"""A hook that draws predictions of a test with their ground truth."""
+"""Hook that draws predictions on the test set with their ground truth."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ INDEX = 'predictions.json'
 
 
 class ShowPredictions(Hook):
-    """Draws images, spread evenly over the test set, with prediction and ground truth.
+    """Hook that draws images, spread evenly over the test set, with prediction and ground truth.
 
-    Classification: a thumbnail over both. Detection: the objects found with a score of 0.3 or more, beside the ground
-    truth. Segmentation: the predicted label map beside that of the ground truth.
+    Classification: a thumbnail above both classes. Detection: predicted objects with a score of 0.3 or more, beside
+    the ground truth. Segmentation: the predicted label map beside the ground truth.
 
-    In the same folder it writes ``predictions.json``: a list of ``{"file", "path", "caption"}``, for classification
-    with ``"ground_truth"``, ``"prediction"`` and ``"score"`` in [0, 1]. Where raw and averaged weights are tested, the
-    predictions of the average are drawn.
+    It also writes ``predictions.json`` to the folder: a list of ``{"file", "path", "caption"}``, in classification
+    with ``"ground_truth"``, ``"prediction"`` and ``"score"`` in [0, 1]. If both raw and averaged weights are tested,
+    the predictions of the averaged weights are drawn.
 
     Args:
         task: the task of the model.
-        folder: the folder of the drawings; it must exist.
-        count: how many images to draw.
+        folder: existing folder for the drawings.
+        count: number of images to draw.
     """
 
     def __init__(self, task: Task, folder: str | Path, count: int) -> None:
@@ -61,7 +61,7 @@ class ShowPredictions(Hook):
             runner.logger.info(f'{len(self.entries)} images with prediction and ground truth are in {self.folder}')
 
     def _draw(self, number: int, output: object, metainfo: dict) -> dict:
-        """Write the drawing of one image, and return its entry of the index."""
+        """Write the drawing of one image and return its entry in the index."""
         comparison = self.task.draw_comparison(output, metainfo)
         file = f'{number:03d}_{comparison.file_name}'
         Image.fromarray(comparison.drawing).save(self.folder / file, quality=90)

@@ -1,1 +1,1 @@
-"""Ours against its peers: speed and memory, in one process, side by side."""
+"""Benchmark of speed and memory against other libraries, side by side in one process."""

@@ -1,4 +1,4 @@
-"""Forward pass and training step of the classifier, ours and the peers'."""
+"""Benchmark of a classifier's forward pass and training step, ours and other libraries'."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .timing import OURS, Absent, Contender, Series, measure
 from .weights import randomize
 
 CLASSES = 1000
-# Of logits, and of the loss and the gradient of the stem, which is the last that the backward pass reaches.
+# For logits; for the loss and the gradient of the stem, which the backward pass computes last.
 TOLERANCES = {'forward': {'fp32': 1e-5, 'bf16': 0.05}, 'train': {'fp32': 1e-4, 'bf16': 0.1}}
 
 
@@ -28,15 +28,18 @@ class Batch(NamedTuple):
 
 
 def classifier(what: str, arch: str | dict, batch: int, shape: ImageSize, setting: Setting) -> Series:
-    """Measure the forward pass (``what='forward'``), logits for images, or the training step (``'train'``).
+    """Measure the forward pass from images to logits (``what='forward'``) or the training step (``'train'``).
 
-    A step is the forward pass, cross-entropy, the backward pass and AdamW's step; in bf16 it runs under autocast, and
-    the forward pass with weights in bf16. Nothing is dropped at random. Our classifier in fp32, not compiled, is the
-    reference.
+    A step is the forward pass, cross-entropy, the backward pass and AdamW's step; in bf16 it runs under autocast,
+    while the forward pass alone uses bf16 weights. There is no stochastic depth. The reference is our classifier in
+    fp32, not compiled.
 
     Args:
-        arch: as of :class:`~convnext_dense.models.ConvNeXt`.
-        shape: H and W of the images.
+        what: ``'forward'`` or ``'train'``.
+        arch: see :class:`~convnext_dense.models.ConvNeXt`.
+        batch: images per batch.
+        shape: height and width of the images.
+        setting: device, dtypes and duration.
     """
     torch.manual_seed(0)
     reference = _ours(arch)
@@ -87,7 +90,7 @@ def _contender(
 ) -> Contender:
     model = model.to(setting.device, memory_format=layout)  # type: ignore[call-overload]
     images = data.images.contiguous(memory_format=layout)
-    said = 'channels_last' if layout == torch.channels_last or name == OURS else 'NCHW'
+    layout_name = 'channels_last' if layout == torch.channels_last or name == OURS else 'NCHW'
     if what == 'forward':
         model = model.eval()
         if dtype == 'bf16':
@@ -98,7 +101,7 @@ def _contender(
         def forward() -> list[Tensor]:
             return [network(images)]
 
-        return Contender(name, dtype, said, forward)
+        return Contender(name, dtype, layout_name, forward)
 
     model = model.train()
     network = setting.ready(model)
@@ -117,4 +120,4 @@ def _contender(
         assert stem.grad is not None
         return [value.detach(), stem.grad]
 
-    return Contender(name, dtype, said, step, loss=loss, module=model)
+    return Contender(name, dtype, layout_name, step, loss=loss, module=model)

@@ -1,10 +1,10 @@
-"""What can be measured, and how by default; quick to import."""
+"""Names and default settings of the measurements; imports nothing large."""
 
 from ..io.image_size import ImageSize
 
 DTYPES = ('fp32', 'bf16')
 
-# Images in a batch, and their size. A training step takes three times as long as a forward pass.
+# Batch size and image size. A training step takes three times as long as a forward pass.
 DEFAULTS: dict[str, tuple[int, ImageSize]] = {
     'forward': (16, ImageSize(224, 224)),
     'train': (8, ImageSize(224, 224)),

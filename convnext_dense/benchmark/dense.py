@@ -1,4 +1,4 @@
-"""Inference and training step of a whole detector or segmentor, ours and one of stock parts."""
+"""Benchmark of a whole detector's or segmentor's inference and training step, ours against stock parts."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from .timing import OURS, Absent, Contender, Series, measure
 from .weights import randomize
 
 STOCK = 'stock'
-# Of the features or logits that inference starts from; of a step's loss and the gradient of its stem.
+# For features or logits in inference; for the loss and the gradient of the stem in training.
 TOLERANCES = {'inference': {'fp32': 1e-5, 'bf16': 0.05}, 'train': {'fp32': 1e-3, 'bf16': 0.3}}
 
 
 class TimmConvNeXt(nn.Module):
-    """timm's ConvNeXt as a backbone, with the norms of the outputs that the dense recipes have.
+    """timm's ConvNeXt as a backbone, with the output norms of the dense recipes.
 
     Args:
         depths, dims: blocks and channels of each stage.
@@ -46,23 +46,25 @@ class TimmConvNeXt(nn.Module):
         self.norms = nn.ModuleList(LayerNorm2d(dim, eps=1e-6) for dim in dims)
 
     def init_weights(self) -> None:
-        """As mmengine's models have it; the weights are loaded."""
+        """Do nothing; mmengine calls this, but the weights are loaded later."""
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         return tuple(norm(output) for norm, output in zip(self.norms, self.body(images), strict=True))
 
 
 def dense(cfg: Config, batch: int, size: ImageSize, setting: Setting, training: bool = True) -> Iterator[Series]:
-    """Measure inference, from images to results at their size, and the training step, up to AdamW's step.
+    """Measure inference, from images to results at their size, and the training step including AdamW's step.
 
-    The peer has the same heads with the same weights, as mmdet and mmseg have them, around timm's backbone. The
-    weights, the images and what is to be found in them are random; nothing is dropped at random. In bf16 both run
-    under autocast. Of what is compiled, it is the backbone.
+    The peer has mmdet's or mmseg's own heads with the same weights, and timm's backbone. Weights, images and
+    annotations are random; there is no stochastic depth or dropout. In bf16 both run under autocast. With
+    ``setting.compiled`` the backbones are compiled.
 
     Args:
-        cfg: a detector's or segmentor's.
-        size: size of the images.
-        training: whether to measure the step too.
+        cfg: config of a detector or segmentor.
+        batch: images per batch.
+        size: height and width of the images.
+        setting: device, dtypes and duration.
+        training: measure the training step as well.
     """
     cfg = copy.deepcopy(cfg)
     task = task_of(cfg)
@@ -113,7 +115,7 @@ def _build(cfg: Config) -> Any:
 
 
 def stock(model: Any, depths: Sequence[int], dims: Sequence[int]) -> Any:
-    """A model's config with timm's backbone, and for our other parts what they extend of mmdet or mmseg."""
+    """Return a model's config with timm's backbone, and our other classes replaced by their mmdet or mmseg bases."""
     if isinstance(model, list | tuple):
         return [stock(part, depths, dims) for part in model]
     if not isinstance(model, dict):
@@ -162,7 +164,7 @@ def _contender(what: str, task: Task, name: str, dtype: str, model: Any, data: d
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 
     def loss() -> Tensor:
-        torch.manual_seed(0)  # which proposals are learned from
+        torch.manual_seed(0)  # for the sampling of proposals
         np.random.seed(0)
         inputs = model.data_preprocessor(copy.deepcopy(data), True)
         with setting.autocast(dtype):
@@ -185,7 +187,7 @@ def _contender(what: str, task: Task, name: str, dtype: str, model: Any, data: d
 
 
 def _data(task: Task, classes: int, batch: int, size: ImageSize) -> dict:
-    """A batch of noise as the data loader gives it, with random annotations of so many classes."""
+    """Make a batch of noise in the data loader's format, with random annotations."""
     rng = np.random.default_rng(0)
     samples = [task.random_sample(rng, size, classes) for _ in range(batch)]
     return {'inputs': [s['inputs'] for s in samples], 'data_samples': [s['data_samples'] for s in samples]}

@@ -1,4 +1,4 @@
-"""Evaluation: labels and metrics, ours against mmseg's and mmdet's, on drawn-up predictions."""
+"""Benchmark of evaluation: labels and metrics, ours against mmseg's and mmdet's, on synthetic predictions."""
 
 from __future__ import annotations
 
@@ -30,18 +30,19 @@ from ..results import encode_masks
 from .setting import Setting
 from .timing import OURS, Absent, Contender, Series, measure
 
-TOLERANCE = {'': 3e-3}  # mmseg and mmdet round their percentages to 2 digits, and to 1
+TOLERANCE = {'': 3e-3}  # because mmseg rounds percentages to 2 digits, mmdet to 1
 
 IMAGE = ImageSize(512, 683)
 
 
 def evaluation(setting: Setting, images: int = 16, shape: ImageSize = IMAGE) -> list[Series]:
-    """Measure logits to labels, mIoU's accumulation, COCO's evaluation of boxes and masks, and masks to RLE.
+    """Measure four parts: logits to labels, accumulation of mIoU, COCO's box and mask AP, and encoding masks as RLE.
 
     Args:
-        images: how many, with 150 classes of pixels; with 20 boxes and masks each. Labels are those of one image,
-            masks are 100 in all.
-        shape: H and W of each.
+        setting: device and duration.
+        images: number of images for mIoU (150 classes) and AP (20 instances each); the other two measure one image's
+            labels and 100 masks.
+        shape: height and width of the images.
     """
     return [
         _labels(setting, shape),
@@ -53,14 +54,14 @@ def evaluation(setting: Setting, images: int = 16, shape: ImageSize = IMAGE) -> 
 
 def _labels(setting: Setting, shape: ImageSize) -> Series:
     classes, small = 150, [length // 4 for length in shape]
-    series = Series('eval, labels', f'logits of {classes} classes at {_said(small)} to labels at {_said(shape)}', 1)
+    series = Series('eval, labels', f'logits of {classes} classes at {_size(small)} to labels at {_size(shape)}', 1)
     try:
         from ..models.label_map import Window, label_map
         from ..models.segmentor import Segmentor
     except ImportError as error:
         return measure(series, [Absent('mmseg', str(error))], None, TOLERANCE, setting)
     noise = torch.randn(1, classes, *(length // 8 + 2 for length in small), generator=torch.Generator().manual_seed(0))
-    logits = F.interpolate(noise, small, mode='bicubic')  # in regions, as a network's
+    logits = F.interpolate(noise, small, mode='bicubic')  # in regions, like a network's
     of_network = logits.contiguous(memory_format=torch.channels_last)
     rows, columns = (slice(0, length) for length in shape)
     meta = dict(img_shape=shape, ori_shape=shape)
@@ -114,7 +115,7 @@ def _miou(setting: Setting, images: int, shape: ImageSize) -> Series:
 
     ours = contender(OURS, IoU())
     assert ours.check is not None
-    series = Series('eval, mIoU', f'counting the pixels of {images} label maps of {_said(shape)}', images)
+    series = Series('eval, mIoU', f'counting the pixels of {images} label maps of {_size(shape)}', images)
     return measure(series, [ours, _peer('mmseg', 'IoUMetric', contender)], ours.check(), TOLERANCE, setting)
 
 
@@ -139,7 +140,7 @@ def _coco(setting: Setting, images: int, shape: ImageSize) -> Series:
         return Contender(name, '', '', run)
 
     ours = contender(OURS, CocoAP())
-    about = f'box and mask AP of {images} images of {_said(shape)} with {things} instances'
+    about = f'box and mask AP of {images} images of {_size(shape)} with {things} instances'
     series = Series('eval, COCO', about, images)
     with tempfile.TemporaryDirectory() as folder:
         ground_truth = Path(folder, 'ground truth.json')
@@ -163,14 +164,14 @@ def _masks(setting: Setting, count: int, shape: ImageSize) -> Series:
         Contender(OURS, '', '', lambda: encode_masks(masks)),
         Contender('one by one, as mmdet', '', '', one_by_one),
     ]
-    series = Series('eval, RLE', f'{count} masks of {_said(shape)}', count, 'masks')
+    series = Series('eval, RLE', f'{count} masks of {_size(shape)}', count, 'masks')
     return measure(series, contenders, encode_masks(masks), {'': 0.0}, setting, differ)
 
 
 def _peer(package: str, kind: str, contender: Any, **arguments: Any) -> Contender | Absent:
-    of = {'mmseg': 'segmentor', 'mmdet': 'detector'}[package]
+    module = {'mmseg': 'segmentor', 'mmdet': 'detector'}[package]
     try:
-        import_modules_from_strings([f'convnext_dense.models.{of}'])
+        import_modules_from_strings([f'convnext_dense.models.{module}'])
     except ImportError as error:
         return Absent(package, str(error))
     with _silence():
@@ -178,13 +179,13 @@ def _peer(package: str, kind: str, contender: Any, **arguments: Any) -> Contende
 
 
 def _regions(rng: np.random.Generator, shape: ImageSize, classes: int, side: int = 16) -> np.ndarray:
-    """Labels in squares of a few pixels, int64 (H, W)."""
+    """Make random labels in squares of ``side`` pixels, int64 (H, W)."""
     small = rng.integers(classes, size=[-(-length // side) for length in shape])
     return small.repeat(side, 0).repeat(side, 1)[: shape[0], : shape[1]]
 
 
 def _instances(rng: np.random.Generator, number: int, things: int, classes: int, shape: ImageSize) -> dict[str, Any]:
-    """A sample with ground truth, and predictions that are off by some pixels."""
+    """Make a sample with ground truth, and predictions that are off by some pixels."""
     height, width = shape
     boxes = _boxes(rng, shape, things)
     labels = rng.integers(classes, size=things)
@@ -210,7 +211,7 @@ def _instances(rng: np.random.Generator, number: int, things: int, classes: int,
 
 
 def _boxes(rng: np.random.Generator, shape: ImageSize, count: int) -> np.ndarray:
-    """Left, top, right and bottom edge, whole pixels, float (count, 4)."""
+    """Make random boxes, float (count, 4): left, top, right and bottom edge in whole pixels."""
     corners, sides = rng.uniform(0, 0.7, (count, 2)), rng.uniform(0.05, 0.3, (count, 2))
     return (np.hstack([corners, corners + sides]) * (*shape[::-1], *shape[::-1])).round()
 
@@ -253,13 +254,13 @@ def _coco_file(samples: Sequence[dict], meta: dict) -> dict:
     )
 
 
-def _said(shape: Sequence[int]) -> str:
+def _size(shape: Sequence[int]) -> str:
     return str(ImageSize(*shape))
 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Nothing of what the metrics log and print."""
+    """Context that suppresses the metrics' log messages and output."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.ERROR)

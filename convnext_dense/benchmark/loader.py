@@ -1,4 +1,4 @@
-"""Training images from files to batches: our data loader against timm's and torchvision's."""
+"""Benchmark of loading training images: our data loader against timm's and torchvision's."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from ..io.image_size import ImageSize
 from .setting import Setting
 from .timing import OURS, Absent, Contender, Series, measure
 
-TOLERANCE = {'': 0.5}  # of the pixels' mean and deviation by channel: the augmentation is random
-PHOTO = ImageSize(375, 500)  # the usual size of the images of ImageNet
+TOLERANCE = {'': 0.5}  # for each channel's mean and standard deviation, since augmentation is random
+PHOTO = ImageSize(375, 500)  # usual size of ImageNet's images
 
 
 def loader(cfg: ConfigDict, setting: Setting) -> Series:
-    """Measure how fast a pass over the training images is, from files to augmented and normalized batches.
+    """Measure an epoch of loading training images, from files to augmented and normalized batches.
 
-    All have as many worker processes, and the recipe's augmentation: random resized crop, flip, RandAugment of
-    magnitude 9, random erasing. timm's is what its training script uses on a CPU; torchvision's is of its v2
-    transforms, on tensors.
+    All loaders have the same number of worker processes and the recipe's augmentation: random resized crop, flip,
+    RandAugment of magnitude 9, random erasing. timm's is the one of its training script on a CPU; torchvision's uses
+    its v2 transforms on tensors.
 
     Args:
         cfg: the config's ``train_dataloader``, pointed at data.
+        setting: device and duration.
     """
     root, side = Path(cfg.dataset.root, 'train'), cfg.dataset.transform.input_size
     options = dict(
@@ -79,7 +80,7 @@ def _timm(root: Path, side: int, options: dict) -> Iterable:
         interpolation='bicubic',
         re_prob=0.25,
         re_mode='pixel',
-        **{name: value for name, value in options.items() if name != 'drop_last'},  # it drops them by itself
+        **{name: value for name, value in options.items() if name != 'drop_last'},  # timm always drops it
     )
 
 
@@ -103,13 +104,13 @@ def _torchvision(root: Path, side: int, options: dict) -> Iterable:
 
 
 def write_photos(source: Path, folder: Path, count: int, size: ImageSize = PHOTO) -> None:
-    """Write an image folder of one class, ``photo``: images from another folder, enlarged to the size of photographs.
+    """Write an image folder with one class, ``photo``, of images enlarged to the size of photos.
 
     Args:
-        source: the folder that has the images.
+        source: the folder of the original images.
         folder: the image folder to create.
         count: number of images to write.
-        size: size to which they are enlarged.
+        size: height and width of the enlarged images.
     """
     target = folder / 'train' / 'photo'
     target.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""How much memory a run takes beyond what was there before it."""
+"""Measure the memory that a run needs in addition to the memory in use before it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from torch import Tensor, nn
 def memory_of(
     run: Callable[[], Any], loss: Callable[[], Tensor] | None, module: nn.Module | None, device: torch.device
 ) -> int | None:
-    """Bytes: on a GPU the allocator's peak during a run, on a CPU the activations that a training step keeps.
+    """Return bytes: on a GPU the allocator's peak during a run, on a CPU the activations of a training step.
 
-    Of a CPU's memory there is no peak of one contender among several in a process. Its activation memory is that of
-    all tensors that autograd saved for the backward pass when the loss is there, each storage once, without parameters
-    and buffers; copies of them in another type count.
+    On a CPU, the peak of one contender among several in a process can't be measured. Activation memory is the size of
+    all tensors that autograd has saved for the backward pass when the loss is computed: each storage once, without
+    parameters and buffers, but including copies of them in another dtype.
 
     Args:
-        run: the whole run, once done before.
-        loss: its first half, up to the loss; None where nothing is trained, which has no activation memory.
-        module: whose parameters and buffers do not count.
+        run: the whole run, called once before.
+        loss: the first half of the run, up to the loss; None without training, which needs no activation memory.
+        module: the module whose parameters and buffers do not count.
+        device: the device.
+
+    Returns:
+        The bytes, or None for inference on a CPU.
     """
     if device.type == 'cuda':
         torch.cuda.synchronize(device)
@@ -42,7 +46,7 @@ def memory_of(
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        graph = loss()  # holds what is saved, so that no two storages have one address
+        graph = loss()  # keeps the saved tensors alive, so that storage addresses stay unique
     del graph
     return sum(saved.values())
 

@@ -18,8 +18,9 @@ class Peer(NamedTuple):
     """Another library's classifier.
 
     Attributes:
-        build: makes it in the given size, with our classifier's weights; ImportError where the library is absent.
-        layout: the memory format that its weights and images get.
+        build: function from the size and our classifier's weights to the classifier; raises ImportError if the library
+            is not installed.
+        layout: memory format for weights and images.
     """
 
     name: str
@@ -28,7 +29,7 @@ class Peer(NamedTuple):
 
 
 def peers(device: torch.device) -> list[Peer]:
-    """timm by default and in its fastest setting on the device, the others in the layout that spares copying."""
+    """List the peers: timm with defaults and in its fastest setting, the others in the layout that avoids copies."""
     last = torch.channels_last
     if device.type == 'cuda':
         fastest = Peer('timm, channels_last', _timm, last)

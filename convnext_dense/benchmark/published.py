@@ -1,4 +1,4 @@
-"""The published parameters, MACs and scores, each with its config, and how far off a count is from them."""
+"""Published parameters, MACs and scores with their configs, and the comparison with counted values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DENSE_TOLERANCE = 0.01
 
 
 class Row(NamedTuple):
-    """A published row. Numbers are text, which keeps the printed digits."""
+    """A published row; numbers are strings, to keep the printed digits."""
 
     table: str
     name: str
@@ -26,12 +26,12 @@ class Row(NamedTuple):
     macs: str  # 10^9
     tolerance: float  # share of the published number
     note: str = ''
-    misprint: bool = False  # the note says why macs can't be right
+    misprint: bool = False  # True if the note explains why macs must be wrong
     scores: Mapping[str, float] = {}  # 'top-1', 'box AP', 'mask AP', 'mIoU' or 'mIoU multi-scale', in percent
 
 
 class Difference(NamedTuple):
-    """A count beside what is published, in the row's unit."""
+    """A counted and a published value in the row's unit."""
 
     ours: float
     published: str
@@ -40,24 +40,24 @@ class Difference(NamedTuple):
 
 
 def rows() -> Iterator[Row]:
-    """Every published row that has parameters or MACs."""
+    """Yield all published rows with parameters or MACs."""
     for table, stem, end, results in (
         ('ImageNet-1k', 'convnext', '', paper.CONVNEXT_1K),
         ('ImageNet-22k, then 1k', 'convnext', '_22k_to_1k', paper.CONVNEXT_22K_TO_1K),
         ('V2, ImageNet-1k', 'convnextv2', '', paper.CONVNEXTV2_1K),
         ('Isotropic, ImageNet-1k', 'convnext_iso', '', paper.ISOTROPIC_1K),
     ):
-        for one in results:
-            size = '_384' if one.resolution == 384 else ''
+        for result in results:
+            size = '_384' if result.resolution == 384 else ''
             yield Row(
                 table,
-                f'{one.arch}, {one.resolution}',
-                f'configs/classification/{stem}_{_letter(one.arch)}{end}{size}.py',
-                f'{one.params:g}',
-                f'{one.macs:g}',
+                f'{result.arch}, {result.resolution}',
+                f'configs/classification/{stem}_{_letter(result.arch)}{end}{size}.py',
+                f'{result.params:g}',
+                f'{result.macs:g}',
                 CLASSIFICATION_TOLERANCE,
-                one.note,
-                scores={'top-1': one.top1},
+                result.note,
+                scores={'top-1': result.top1},
             )
     for track, (start, _) in ENDS.items():
         for step, published in zip(TRACKS[track], paper.ROADMAP[track], strict=True):
@@ -79,12 +79,12 @@ def rows() -> Iterator[Row]:
 
 
 def compare(row: Row, counted: Complexity) -> dict[str, Difference]:
-    """``params`` where they are published, and ``macs``.
+    """Compare counted with published values: ``macs``, and ``params`` if they are published.
 
-    A difference is within the row's tolerance, or no larger than the rounding to the printed digits, or explained by
-    a known misprint, or it exceeds.
+    The verdict is ``'within'`` the row's tolerance, ``'rounding'`` (no larger than the rounding to the printed
+    digits), ``'misprint'`` (explained by a known one), or ``'exceeds'``.
     """
-    found = {}
+    differences = {}
     for key, published, ours in (
         ('params', row.params, counted.params / 1e6),
         ('macs', row.macs, counted.macs / 1e9),
@@ -99,17 +99,17 @@ def compare(row: Row, counted: Complexity) -> dict[str, Difference]:
             verdict = 'rounding'
         else:
             verdict = 'misprint' if row.misprint and key == 'macs' else 'exceeds'
-        found[key] = Difference(ours, published, relative, verdict)
-    return found
+        differences[key] = Difference(ours, published, relative, verdict)
+    return differences
 
 
 def _dense(table: str, stem: str, results: Sequence[paper.PublishedDense], scores: tuple[str, str]) -> Iterator[Row]:
-    for one in results:
-        data = '_22k' if one.data == 'ImageNet-22k' else ''
-        config = f'configs/{stem.format(_letter(one.arch) + data)}.py'
-        name = f'{one.arch}, {one.data}'
-        published = dict(zip(scores, one.scores, strict=True))
-        yield Row(table, name, config, f'{one.params:g}', f'{one.macs:g}', DENSE_TOLERANCE, scores=published)
+    for result in results:
+        data = '_22k' if result.data == 'ImageNet-22k' else ''
+        config = f'configs/{stem.format(_letter(result.arch) + data)}.py'
+        name = f'{result.arch}, {result.data}'
+        published = dict(zip(scores, result.scores, strict=True))
+        yield Row(table, name, config, f'{result.params:g}', f'{result.macs:g}', DENSE_TOLERANCE, scores=published)
 
 
 def _letter(arch: str) -> str:

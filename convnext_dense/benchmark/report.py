@@ -1,4 +1,4 @@
-"""What was measured, as JSON under a name that tells it from others."""
+"""Save the results of a benchmark as a JSON file with a descriptive name."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from .timing import Row, Series, ratio
 
 @dataclass
 class Report:
-    """A run of the benchmark.
+    """Results of a run of the benchmark.
 
     Attributes:
-        command: that made it.
-        setting: what was asked for: ``what``, ``arch``, ``batch``, ``size``, ``device``, ``dtypes``, ``layout``,
-            ``compiled`` and ``inference``, as plain values.
-        environment: of :func:`~convnext_dense.analysis.environment.environment`.
+        command: the command line.
+        setting: the arguments ``what``, ``arch``, ``batch``, ``size``, ``device``, ``dtypes``, ``layout``,
+            ``compiled`` and ``inference`` as plain values.
+        environment: the result of :func:`~convnext_dense.analysis.environment.environment`.
+        series: the measurements.
     """
 
     command: str
@@ -27,7 +28,7 @@ class Report:
     series: list[Series]
 
     def file_name(self) -> str:
-        """What, arch, batch and size where they were chosen, device, threads, dtypes, layout and versions."""
+        """Return the file name: measurements, arch, batch and size if given, device, threads, dtypes and versions."""
         asked, made_on = self.setting, self.environment
         versions = [f'{name}{str(made_on[name]).split("+")[0]}' for name in ('torch', 'timm')]
         parts = [
@@ -54,7 +55,7 @@ class Report:
         }
 
     def save(self, folder: str | Path) -> Path:
-        """Write it into a folder that is there, over a measurement of the same name."""
+        """Write the JSON file into an existing folder, replacing a file of the same name."""
         path = Path(folder, self.file_name())
         with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(self.as_json(), indent=2) + '\n')

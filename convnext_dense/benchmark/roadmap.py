@@ -1,4 +1,4 @@
-"""The speed of the roadmap's networks, side by side."""
+"""Benchmark of the roadmap's networks, side by side."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ from .timing import Contender, Series, measure
 
 
 def throughput(track: str, batch: int) -> dict[str, Any]:
-    """Time the forward pass of a track's networks side by side, as the benchmark does, on a GPU if there is one.
+    """Time the forward pass of a track's networks side by side, on a GPU if there is one.
 
-    Networks that are the same are timed once.
+    Identical networks are timed once.
 
     Args:
-        batch: images of 224 x 224 at once.
+        track: a name of :data:`~convnext_dense.roadmap.steps.TRACKS`.
+        batch: images of 224 x 224 per batch.
 
     Returns:
-        ``images_per_second`` by step, a number for each round; ``batch``, ``resolution``, ``rounds``, and
+        A dict with ``images_per_second`` by step (a number for each round), ``batch``, ``resolution``, ``rounds``, and
         ``environment``.
 
     Raises:
-        RuntimeError: if a network can't be run, as where memory is short.
+        RuntimeError: if a network can't be run, for example for lack of memory.
     """
     setting = Setting(torch.device('cuda' if torch.cuda.is_available() else 'cpu'))
     images = torch.randn(batch, 3, RESOLUTION, RESOLUTION, device=setting.device)
     designs = {step.name: design_of(track, step.name) for step in TRACKS[track]}
-    names = {design: name for name, design in designs.items()}  # one for each network
+    names = {design: name for name, design in designs.items()}  # a name for each distinct network
     contenders = (_contender(track, name, images) for name in names.values())
     series = Series('forward', track, batch)
-    made_on = environment()  # the load is that of others
-    with setting.precisely():  # steps are no two ways to do one thing, so no results are compared
+    made_on = environment()  # before the measurement, so that the load is that of other processes
+    with setting.precisely():  # different networks, so results are not compared
         measure(series, contenders, None, {'fp32': 0.0}, setting, differ=lambda found, reference: 0.0)
     for row in series.failures():
         raise RuntimeError(f'{row.name} {row.problem}')

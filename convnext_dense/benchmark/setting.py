@@ -1,4 +1,4 @@
-"""What holds for all contenders alike."""
+"""Settings shared by all contenders of a benchmark."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ..models.compiling import check_compiler
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and how the contenders run.
+    """Device, dtypes and duration of a benchmark.
 
     Args:
-        dtypes: names of :data:`~.defaults.DTYPES`.
-        compiled: run them through ``torch.compile``, for inference with frozen weights.
-        seconds: rounds go on for so long, but there are at least 7.
-        say: called with what is going on.
+        device: the device.
+        dtypes: names in :data:`~.defaults.DTYPES`.
+        compiled: use ``torch.compile``, with frozen weights for inference.
+        seconds: duration of the rounds of a series, of which there are at least 7.
+        say: function called with progress messages.
 
     Raises:
-        UserError: if the device is not there, or can't compute in one of the types; if there is no compiler to compile
-            with.
+        UserError: if the device is missing or does not support a dtype, or if there is no C++ compiler.
     """
 
     device: torch.device
@@ -46,14 +46,14 @@ class Setting:
             raise UserError(f'--dtype bf16 does not work on {torch.cuda.get_device_name()}: take --dtype fp32')
 
     def ready(self, model: nn.Module) -> nn.Module:
-        """The model as it runs: compiled, if that is wanted, with its first call."""
+        """Return the model, or its compiled version (compiled at the first call) if ``compiled``."""
         return torch.compile(model) if self.compiled else model  # type: ignore[return-value]
 
     def autocast(self, dtype: str) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=dtype == 'bf16')
 
     def precisely(self, training: bool = False) -> AbstractContextManager:
-        """fp32 is fp32, without TensorFloat-32; weights are frozen into what is compiled for inference."""
+        """Context without TensorFloat-32, in which models compiled for inference have frozen weights."""
         stack = ExitStack()
         stack.enter_context(torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False))
         stack.enter_context(inductor.patch(freezing=self.compiled and not training))

@@ -1,8 +1,8 @@
-"""Timing several ways to do one thing against each other.
+"""Time several implementations of the same task against each other.
 
-All of them run in one process. First each one's result is compared with the reference; what differs is not timed. Then
-come rounds in which every contender runs once, in an order that rotates, so that whatever slows the machine down for
-a while slows down all of them.
+All of them run in one process. First each result is compared with the reference; contenders that differ are not timed.
+Then come rounds in which every contender runs once, in rotating order, so that anything that slows down the machine
+for a while slows down all of them.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ OURS = 'ours'
 
 
 class Contender(NamedTuple):
-    """One way to do the thing.
+    """An implementation of the task.
 
     Attributes:
-        name: ``'ours'``, or a peer's.
-        dtype: of the computation, ``'fp32'`` or ``'bf16'``; empty where there is no choice.
-        layout: the memory format of weights and images; empty where it does not matter.
-        run: does the thing once, which is timed.
-        check: does it, or the part of it that can be compared, and returns its result; None where ``run`` does.
-        loss: the first half of a training step, up to the loss; None where nothing is trained.
-        module: whose parameters and buffers count for no memory.
+        name: ``'ours'``, or a peer's name.
+        dtype: ``'fp32'`` or ``'bf16'``; empty if there is no choice.
+        layout: memory format of weights and images; empty if it does not matter.
+        run: function that does the task once; it is timed.
+        check: function that does the task, or a comparable part, and returns its result; None if ``run`` returns it.
+        loss: the first half of a training step, up to the loss; None without training.
+        module: module whose parameters and buffers don't count as activation memory.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Contender(NamedTuple):
 
 
 class Absent(NamedTuple):
-    """A contender that can't take part, and why."""
+    """A contender that is not available, with the reason."""
 
     name: str
     reason: str
@@ -56,12 +56,15 @@ class Absent(NamedTuple):
 
 @dataclass
 class Row:
-    """What was measured of one contender.
+    """Measurements of a contender.
 
     Attributes:
-        seconds: of each round; empty if it was not timed, and ``problem`` says why.
-        difference: the largest from the reference; see :func:`relative_difference`.
+        name, dtype, layout: see :class:`Contender`.
+        seconds: time of each round; empty if it was not timed.
+        difference: largest difference from the reference; see :func:`relative_difference`.
         memory: bytes; see :func:`~convnext_dense.benchmark.memory.memory_of`.
+        problem: the reason why it was not timed, or None.
+        absent: True if it is not available.
     """
 
     name: str
@@ -80,12 +83,14 @@ class Row:
 
 @dataclass
 class Series:
-    """One thing that was measured, of all contenders.
+    """A measurement of all contenders.
 
     Attributes:
-        what: ``'forward'`` and so on.
-        about: what exactly, in words.
-        items: how many images, or what ``unit`` names, go into one run.
+        what: name of the measurement, such as ``'forward'``.
+        about: description of the measurement.
+        items: number of images, or other ``unit``, per run.
+        unit: unit of the items.
+        rows: results of the contenders.
     """
 
     what: str
@@ -95,21 +100,21 @@ class Series:
     rows: list[Row] = field(default_factory=list)
 
     def rate(self, row: Row) -> tuple[float, float, float]:
-        """Items per second: from the median of the rounds, and from the slower and the faster quartile."""
+        """Return items per second: at the median time of the rounds, and at the slower and the faster quartile."""
         slow, median, fast = reversed(statistics.quantiles(row.seconds, method='inclusive'))
         return self.items / median, self.items / slow, self.items / fast
 
     def ours(self) -> list[Row]:
-        """Our rows that were timed."""
+        """Return our rows that were timed."""
         return [row for row in self.rows if row.name == OURS and row.seconds]
 
     def failures(self) -> list[Row]:
-        """Rows that could not be timed though they are there."""
+        """Return the rows of available contenders that could not be timed."""
         return [row for row in self.rows if row.problem and not row.absent]
 
 
 def ratio(ours: Row, theirs: Row) -> float:
-    """How many times faster ours is, by the medians."""
+    """Return how many times faster ours is, by the median times."""
     return statistics.median(theirs.seconds) / statistics.median(ours.seconds)
 
 
@@ -125,10 +130,13 @@ def measure(
     """Check all contenders, time those that agree, and add a row for each to the series.
 
     Args:
-        reference: what each of them should find.
-        tolerance: the largest difference that is allowed, by dtype.
-        differ: how far a result is from the reference; :func:`relative_difference` by default.
-        clock: the time in seconds.
+        series: the series to fill.
+        contenders: the contenders.
+        reference: the expected result.
+        tolerance: largest allowed difference by dtype.
+        setting: device and duration.
+        differ: function from a result and the reference to their difference; None for :func:`relative_difference`.
+        clock: function that returns the time in seconds.
     """
     differ = differ or relative_difference
     running: list[tuple[Contender, Row]] = []
@@ -143,11 +151,11 @@ def measure(
             row.difference = differ((contender.check or contender.run)(), reference)
             if contender.check:
                 contender.run()  # warm
-        except Exception as error:  # a library or a compiler can fail in any way; the rest goes on
+        except Exception as error:  # libraries and compilers can fail in any way
             row.problem = f'fails: {type(error).__name__}: {(str(error).splitlines() or [""])[0]}'
             continue
         allowed = tolerance[contender.dtype]
-        if not row.difference <= allowed:  # not a number is no agreement either
+        if not row.difference <= allowed:  # also if the difference is NaN
             row.problem = f'not timed: its result is off by {row.difference:.1e}, {allowed:.0e} is allowed'
             continue
         row.memory = memory_of(contender.run, contender.loss, contender.module, setting.device)
@@ -170,7 +178,7 @@ def measure(
 
 
 def relative_difference(found: Sequence[Tensor], reference: Sequence[Tensor]) -> float:
-    """The largest difference between tensors of one name, as a share of the largest magnitude of the reference's."""
+    """Return the largest difference between corresponding tensors, relative to the reference's largest magnitude."""
     shares = []
     for own, other in zip(found, reference, strict=True):
         other = other.double().cpu()

@@ -1,4 +1,4 @@
-"""Random weights in which every parameter counts."""
+"""Random weights with which every parameter affects the result."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ LAST = {'rpn_reg': 0.01, 'fc_reg': 0.002, 'fc_cls': 0.2}
 
 @torch.no_grad()
 def randomize(model: nn.Module) -> None:
-    """Draw weights that keep the signal's size, and spread norms, biases and LayerScale around what they are.
+    """Set random weights that keep the signal's magnitude, and add noise to norms, biases and LayerScale.
 
-    A fresh model would not tell a misplaced weight: its biases are 0, and LayerScale hides its blocks.
+    A newly initialized model would hide misplaced weights, since its biases are 0 and LayerScale is tiny.
     """
     generator = torch.Generator().manual_seed(0)
     for name, parameter in model.named_parameters():

@@ -1,4 +1,4 @@
-"""The content of a checkpoint file: plain values and tensors, so that reading it runs nothing."""
+"""Content of a checkpoint file: only plain values and tensors, so that reading it runs no code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class RunFacts(TypedDict):
-    """Facts about a run that decide what its remaining steps do."""
+    """Facts about a run that determine its remaining steps."""
 
     seed: int
     sampler_seed: int
@@ -21,49 +21,49 @@ class RunFacts(TypedDict):
     steps: int
     """Optimizer steps of the whole run."""
     plan: str
-    """How the total batch is reached."""
+    """Composition of the total batch."""
 
 
 class Meta(TypedDict, total=False):
     """Facts about a checkpoint."""
 
     epoch: int
-    """Epochs done."""
+    """Completed epochs."""
     iter: int
-    """Optimizer steps done."""
+    """Completed optimizer steps."""
     run: RunFacts
     experiment_name: str
     time: str
     """Local time of writing, ``2025-01-31 12:00:00``."""
     convnext_dense: str
-    """Version of this package that trained it; its presence tells :mod:`..weights.loading` where weights are from."""
+    """Version of this package that wrote the file; its presence marks our own weights for :mod:`..weights.loading`."""
     cfg: str
-    """The config's text, for people; it is never executed."""
+    """The config's text, for reading only; never executed."""
     final_norm_eps: float | None
     dataset_meta: dict[str, Any]
     """``classes`` and more."""
 
 
 class Checkpoint(TypedDict, total=False):
-    """All that a checkpoint holds. ``best.pth`` is without the last two; weights from elsewhere have other keys."""
+    """Content of a checkpoint. ``best.pth`` lacks the last two keys; weights from elsewhere have other keys."""
 
     meta: Meta
     state_dict: dict[str, Tensor]
     """The raw weights."""
     ema_state_dict: dict[str, Tensor]
-    """Their moving average, where the run has an EMA."""
+    """The weights' moving average, if the run has an EMA."""
     runtime_info: dict[str, Any]
     """mmengine's message hub, with ``best_score`` and ``skipped_steps``."""
     log_scalars: dict[str, list[float]]
-    """The last training numbers, over which the log takes means."""
+    """Recent training values, for the running means in the log."""
     optimizer: dict[str, Any]
     """State of the optimizer wrapper."""
     param_schedulers: list[dict[str, Any]]
-    """State of each scheduler; only what moves is read back, see :func:`.resume.restore_schedulers`."""
+    """State of each scheduler; only its progress is restored, see :func:`.resume.restore_schedulers`."""
 
 
 RESUMABLE = ('meta', 'optimizer', 'param_schedulers', 'runtime_info')
-"""Keys that a checkpoint must have for its run to continue."""
+"""Keys that a checkpoint needs for its run to be resumed."""
 
 
 def to_cpu(content: Any) -> Any:
@@ -72,9 +72,9 @@ def to_cpu(content: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Keep what ``torch.load(weights_only=True)`` reads back: plain values and containers of them.
+    """Reduce a value to what ``torch.load(weights_only=True)`` reads: plain values and containers of them.
 
-    Keys that are numbers stay numbers; all but plain ones become text.
+    Other values are dropped. Keys stay numbers, strings or None; other keys become strings.
     """
     if isinstance(value, dict):
         return {k if _is_plain_key(k) else str(k): plain(v) for k, v in value.items() if _is_plain(v)}

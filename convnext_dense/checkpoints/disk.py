@@ -1,4 +1,4 @@
-"""Disk space for checkpoints: checked before the run starts, and explained when the disk is full after all."""
+"""Disk space for checkpoints: a check before the run starts, and a clear error when the disk is full."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_SPACE_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
 def tensor_bytes(content: Any) -> int:
-    """Count the bytes of all tensors in nested containers."""
+    """Return the total size in bytes of all tensors in nested containers."""
     if isinstance(content, torch.Tensor):
         return content.numel() * content.element_size()
     if isinstance(content, dict):
@@ -35,44 +35,44 @@ def format_bytes(size: float) -> str:
 
 
 def check_space(work_dir: str, size: int, present: int, keep: int) -> str | None:
-    """Check that the disk can hold two checkpoints: the newest, and the next while it is written.
+    """Check that the disk can hold two checkpoints: the newest, and the next one while it is written.
 
     Args:
-        work_dir: where the checkpoints are written.
-        size: bytes of one checkpoint.
-        present: number of checkpoints of this size that the work dir holds already.
+        work_dir: folder of the checkpoints.
+        size: size of one checkpoint in bytes.
+        present: number of checkpoints of this size that are already in the work dir.
         keep: number of checkpoints that the run will keep.
 
     Returns:
-        A warning where the disk can hold two, but not all that the run will keep and one more while it is written.
+        A warning if the disk can hold two, but not ``keep`` plus one that is being written; otherwise None.
 
     Raises:
         UserError: if the disk can't hold two.
     """
     free = shutil.disk_usage(work_dir).free
-    has = f'the disk of work dir {work_dir} has {format_bytes(free)} free'
+    free_space = f'the disk of work dir {work_dir} has {format_bytes(free)} free'
     if free < size * max(1, 2 - present):
         raise UserError(
-            f'{has}, and one checkpoint takes {format_bytes(size)}: there must be room for two, since the old one '
-            'stays until the new one is complete; make room, or choose another with --work-dir'
+            f'{free_space}, and one checkpoint takes {format_bytes(size)}: there must be room for two, since the old '
+            'one is kept until the new one is complete; free some space, or choose another disk with --work-dir'
         )
     if free < size * max(1, keep + 1 - present):
         return (
-            f'{has}, one checkpoint takes {format_bytes(size)}, and the run keeps {keep} and writes the next before '
-            'it deletes one: keep fewer with --cfg-options default_hooks.checkpoint.keep=N'
+            f'{free_space}, one checkpoint takes {format_bytes(size)}, and the run keeps {keep} and writes the next '
+            'before it deletes one: keep fewer with --cfg-options default_hooks.checkpoint.keep=N'
         )
     return None
 
 
 @contextmanager
 def explain_full_disk(folder: str | Path) -> Iterator[None]:
-    """Turn the error of a full disk inside the block into one line.
+    """Context that converts the error of a full disk to a UserError of one line.
 
     Args:
-        folder: where the block writes; named if the error names no file.
+        folder: folder that is written to, for the message if the error names no file.
 
     Raises:
-        UserError: in the place of the OSError.
+        UserError: instead of the OSError.
     """
     try:
         yield
@@ -83,12 +83,12 @@ def explain_full_disk(folder: str | Path) -> Iterator[None]:
 
 
 def full_disk_error(error: OSError, path: str | Path, needed: int | None = None) -> UserError:
-    """Make the error for a full disk: the bytes needed, the bytes free, and that nothing is lost.
+    """Return the error for a full disk, with the needed and the free space.
 
     Args:
         error: the OSError.
-        path: the file that was written.
-        needed: bytes of the whole file, where known.
+        path: the file that was being written.
+        needed: size of the whole file in bytes, if known.
     """
     try:
         free = format_bytes(shutil.disk_usage(Path(path).parent).free)
@@ -96,6 +96,6 @@ def full_disk_error(error: OSError, path: str | Path, needed: int | None = None)
         free = 'an unknown number of bytes'
     wanted = f'{format_bytes(needed)} were needed and {free} are free' if needed else f'{free} are free'
     return UserError(
-        f'{path} cannot be written ({error.strerror}): {wanted}; every earlier checkpoint is as it was: '
-        'make room and go on with --resume'
+        f'{path} cannot be written ({error.strerror}): {wanted}; all earlier checkpoints are intact: '
+        'free some space and continue with --resume'
     )

@@ -1,4 +1,4 @@
-"""Checkpoint files: their names, writing them atomically, finding the newest one that is intact."""
+"""Checkpoint files: names, atomic writing, and finding the newest intact one."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .content import Checkpoint
 
 FILE_PATTERN = re.compile(r'epoch_(\d+)(?:_iter_(\d+))?\.pth|iter_(\d+)\.pth')
 BEST = 'best.pth'
-POINTER = 'last_checkpoint'  # mmengine's tools read the newest checkpoint's path in this file
+POINTER = 'last_checkpoint'  # file with the newest checkpoint's path, for mmengine's tools
 
 
 def write(content: Checkpoint | dict, path: str | Path) -> None:
-    """Write a checkpoint atomically: beside its place, flushed to disk, added to the manifest, then renamed.
+    """Write a checkpoint atomically: to a temporary file, flushed to disk, added to the manifest, then renamed.
 
     Raises:
-        UserError: if the disk is full; every earlier file is as it was.
+        UserError: if the disk is full; earlier files are not changed.
     """
     path, meta = Path(path), content.get('meta', {})
     try:
@@ -42,33 +42,33 @@ def write(content: Checkpoint | dict, path: str | Path) -> None:
 
 
 def list_checkpoints(work_dir: str | Path) -> list[Path]:
-    """List the checkpoints in a work dir that a run can continue from, damaged ones too, by their number of steps."""
+    """List the checkpoints in a work dir from which a run can resume, including damaged ones, sorted by their step."""
     return sorted((p for p in Path(work_dir).glob('*.pth') if FILE_PATTERN.fullmatch(p.name)), key=sort_key)
 
 
 def find_newest(work_dir: str | Path) -> Path:
-    """Find the intact checkpoint in a work dir with the most steps; damaged ones are named in the log.
+    """Find the newest intact checkpoint in a work dir; damaged ones are logged.
 
     Raises:
         UserError: if there is none.
     """
     broken = []
     for path in reversed(list_checkpoints(work_dir)):
-        what = manifest.damage(path)
-        if what is None:
+        damage = manifest.damage(path)
+        if damage is None:
             return path
-        broken.append(f'{path.name} ({what})')
-        logging.getLogger('mmengine').warning(f'checkpoint {path} is damaged and passed over: {what}')
+        broken.append(f'{path.name} ({damage})')
+        logging.getLogger('mmengine').warning(f'checkpoint {path} is damaged and skipped: {damage}')
     if broken:
         raise UserError(f'no intact checkpoint in {work_dir}: {", ".join(broken)}')
     raise UserError(f'no checkpoint (epoch_N.pth) in {work_dir}: check the path')
 
 
 def check_newest(path: str | Path, work_dir: str | Path) -> None:
-    """Check that a checkpoint to resume is not behind other intact ones in the work dir.
+    """Check that a checkpoint to resume is the newest intact one in the work dir.
 
     Raises:
-        UserError: if it is: ``--resume`` would later take the others for the newest.
+        UserError: if it is not; a later ``--resume`` would choose the newer ones.
     """
     place = FILE_PATTERN.fullmatch(Path(path).name) and sort_key(Path(path))
     candidates = [p for p in list_checkpoints(work_dir) if not place or sort_key(p) > place]
@@ -76,15 +76,15 @@ def check_newest(path: str | Path, work_dir: str | Path) -> None:
     if later:
         raise UserError(
             f'{path} is not the newest checkpoint in {work_dir}, which has {", ".join(p.name for p in later)}: '
-            'move them away, or go on from a copy in another --work-dir'
+            'move them away, or resume from a copy in another --work-dir'
         )
 
 
 def find(source: str | Path) -> Path:
-    """Find the file of a checkpoint: the newest in a work dir, else the one that :func:`fetch_weights` returns.
+    """Find a checkpoint's file: the newest in a work dir, or the file that :func:`fetch_weights` returns.
 
     Raises:
-        UserError: if there is none, or the manifest beside it says that it is damaged.
+        UserError: if there is none, or if it is damaged according to the manifest in its folder.
     """
     path = fetch_weights(source)
     if path.is_dir():
@@ -94,7 +94,7 @@ def find(source: str | Path) -> Path:
 
 
 def sort_key(path: Path) -> tuple[int, int]:
-    """Return numbers that order the checkpoints of a run by their steps: (epoch or step, step inside the epoch)."""
+    """Return a key that sorts the checkpoints of a run by progress: (epoch or step, step inside the epoch)."""
     match = FILE_PATTERN.fullmatch(path.name)
     assert match
     epoch, step_inside, step = (int(group or 0) for group in match.groups())
@@ -102,11 +102,11 @@ def sort_key(path: Path) -> tuple[int, int]:
 
 
 def is_run_file(name: str) -> bool:
-    """Tell whether a run writes a file of this name: a checkpoint, the pointer to it or the manifest."""
+    """Check whether a run writes a file of this name: a checkpoint, the pointer file or the manifest."""
     return name in (BEST, POINTER, manifest.FILE_NAME) or FILE_PATTERN.fullmatch(name) is not None
 
 
 def write_pointer(path: Path) -> None:
-    """Write the path of the newest checkpoint into the file that mmengine's tools read."""
+    """Write the newest checkpoint's path to the pointer file for mmengine's tools."""
     with durable_write(path.with_name(POINTER)) as temporary:
         temporary.write_text(str(path.resolve()))

@@ -1,4 +1,4 @@
-"""The lock that keeps a second run out of a work dir."""
+"""Lock that prevents two runs in the same work dir."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ..errors import UserError
 
 FILE_NAME = '.run.lock'
 TIMEOUT = 6.0
-"""Seconds to wait for the lock: a stopped run takes time to end, and a killed one's loader workers live on for 5."""
+"""Seconds to wait for the lock; the loader workers of a killed run hold it for up to 5 seconds."""
 
 
 def acquire(work_dir: str | Path) -> FileLock:
-    """Lock a work dir for a run. The kernel releases the lock when the process ends, however it ends.
+    """Lock a work dir for a run; the kernel releases the lock when the process ends for any reason.
 
     Raises:
         UserError: if another run holds the lock.
@@ -24,6 +24,6 @@ def acquire(work_dir: str | Path) -> FileLock:
         lock.acquire(timeout=TIMEOUT)
     except Timeout:
         raise UserError(
-            f'another run is going on in work dir {work_dir}: wait for its end, or choose another with --work-dir'
+            f'another run is active in work dir {work_dir}: wait until it ends, or choose another with --work-dir'
         ) from None
     return lock

@@ -1,9 +1,10 @@
-"""The manifest of a work dir's checkpoints, ``checkpoints.json``, and the check of files against it.
+"""Manifest of a work dir's checkpoints, ``checkpoints.json``, and the check of files against it.
 
-For each file: ``sha256``, ``size`` in bytes, the ``epoch`` and optimizer ``step`` it was written after. ``best_score``
-is there once the validation of that step is finished: the best score until then, or null. ``stopped_early`` is true
-where a hook ended the run after that step. An entry is written before its file takes its place, with the entry of the
-file that it replaces as ``before``: whenever the process is killed, the manifest knows the file.
+Each file's entry has ``sha256``, ``size`` in bytes, and the ``epoch`` and optimizer ``step`` after which it was
+written. ``best_score``, the best score so far or null, is added when that step's validation is finished.
+``stopped_early`` is true if a hook ended the run after that step. An entry is written before its file is renamed into
+place, and keeps the entry of the replaced file as ``before``, so that the manifest always matches the file, even if
+the process is killed in between.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Entries = dict[str, dict[str, Any]]
 
 
 class HashingFile:
-    """File to write to that keeps the size and SHA-256 of the written bytes, and the error that ended the writing."""
+    """Writable file that records the size and SHA-256 of the written bytes, and the error of a failed write."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -37,7 +38,7 @@ class HashingFile:
         try:
             self.file.write(data)
         except OSError as error:
-            self.error = error  # torch's writer may raise another in its place
+            self.error = error  # torch's writer may raise a different one
             raise
         self._sha256.update(data)
         self.size += len(data)
@@ -47,12 +48,12 @@ class HashingFile:
         self.file.flush()
 
     def entry(self) -> dict[str, Any]:
-        """Return the manifest's ``sha256`` and ``size`` for what was written."""
+        """Return ``sha256`` and ``size`` of the written bytes for the manifest."""
         return {'sha256': self._sha256.hexdigest(), 'size': self.size}
 
 
 def read(work_dir: str | Path) -> Entries:
-    """Read the entries by file name: none where there is no manifest, or one that can't be read."""
+    """Read the entries by file name; empty if there is no readable manifest."""
     try:
         entries = json.loads(Path(work_dir, FILE_NAME).read_text())
     except (OSError, ValueError):
@@ -61,7 +62,7 @@ def read(work_dir: str | Path) -> Entries:
 
 
 def add_upcoming(path: Path, entry: dict[str, Any]) -> None:
-    """Add the entry of a file that is about to take its place at ``path``, beside that of the file there now."""
+    """Add the entry of a file that is about to be renamed to ``path``, keeping the entry of the current file."""
     entries = read(path.parent)
     if path.name in entries:
         entry = {**entry, 'before': entries[path.name]}
@@ -69,19 +70,19 @@ def add_upcoming(path: Path, entry: dict[str, Any]) -> None:
 
 
 def prune(work_dir: str | Path, written: str | None = None) -> None:
-    """Remove the entries of files that are gone, and that of the file which the file ``written`` has replaced."""
+    """Remove the entries of deleted files, and the entry of the file that ``written`` has replaced."""
     entries = {name: entry for name, entry in read(work_dir).items() if Path(work_dir, name).exists()}
     entries.get(written or '', {}).pop('before', None)
     _write(work_dir, entries)
 
 
 def note_validated(work_dir: str | Path, step: int, best_score: float | None) -> None:
-    """Note that the validation after this step is finished."""
+    """Record that the validation after this step is finished."""
     _update(work_dir, step, best_score=best_score)
 
 
 def note_stopped_early(work_dir: str | Path, step: int) -> None:
-    """Note that a hook ended the run after this step, so that resuming it does nothing."""
+    """Record that a hook ended the run after this step, so that resuming it does nothing."""
     _update(work_dir, step, stopped_early=True)
 
 
@@ -99,31 +100,29 @@ def _write(work_dir: str | Path, entries: Entries) -> None:
 
 
 def damage(path: str | Path) -> str | None:
-    """Describe the damage of a checkpoint file, or return None: its bytes against the manifest beside it.
+    """Check a checkpoint file against the manifest in its folder, and describe the damage or return None.
 
-    A file in no manifest is checked against the CRC-32 that torch.save's archive has of each of its parts.
+    A file without an entry is checked by the CRC-32 checksums in torch.save's zip archive.
     """
     path = Path(path)
     entry = read(path.parent).get(path.name)
     if entry is None:
-        return _unreadable(path)
+        return _archive_damage(path)
     size = path.stat().st_size
     versions = list(_versions(entry))
     if all(size != version.get('size') for version in versions):
-        return f'it has {size} bytes, and {FILE_NAME} says {entry.get("size")}'
+        return f'it has {size} bytes, not {entry.get("size")} as in {FILE_NAME}'
     if _sha256(path, path.stat().st_mtime_ns) not in [version.get('sha256') for version in versions]:
-        return f'its SHA-256 is not the one in {FILE_NAME}'
+        return f'its SHA-256 differs from {FILE_NAME}'
     return None
 
 
 def check(path: str | Path) -> None:
-    """Refuse a damaged checkpoint; a path that is no file is left to whoever reads it.
-
-    Raises:
-        UserError: with the damage.
-    """
-    if Path(path).is_file() and (what := damage(path)):
-        raise UserError(f'checkpoint {path} is truncated or damaged ({what}): take another one, or copy it again')
+    """Raise a UserError that describes the damage if a checkpoint is damaged; missing files are ignored."""
+    if Path(path).is_file() and (description := damage(path)):
+        raise UserError(
+            f'checkpoint {path} is truncated or damaged ({description}): take another one, or copy it again'
+        )
 
 
 def _versions(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -134,7 +133,7 @@ def _versions(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 @lru_cache(maxsize=8)
 def _sha256(path: Path, modified: int) -> str:
-    """Return the SHA-256 of a file, cached, since a file is first chosen and then loaded."""
+    """Return the SHA-256 of a file; cached, because a file is checked when it is chosen and again when loaded."""
     sha256 = hashlib.sha256()
     with open(path, 'rb') as file:
         while block := file.read(1 << 20):
@@ -142,14 +141,14 @@ def _sha256(path: Path, modified: int) -> str:
     return sha256.hexdigest()
 
 
-def _unreadable(path: Path) -> str | None:
+def _archive_damage(path: Path) -> str | None:
     try:
         with open(path, 'rb') as file:
             start = file.read(4)
-        if start != b'PK\x03\x04':  # an older format, or no checkpoint: reading it will tell
+        if start != b'PK\x03\x04':  # an older format, or not a checkpoint: the reader reports it
             return None if start else 'it is empty'
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
     except (OSError, zipfile.BadZipFile, ValueError, EOFError) as error:
         return ' '.join(str(error).split()) or type(error).__name__
-    return None if damaged is None else f'the checksum of its part {damaged} is another'
+    return None if damaged is None else f'the checksum of its part {damaged} is wrong'

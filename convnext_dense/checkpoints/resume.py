@@ -1,4 +1,4 @@
-"""Conditions for a run to continue exactly as it would have, and the schedulers' state."""
+"""Checks that a resumed run continues exactly as an uninterrupted one, and restoring the schedulers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .content import RunFacts, plain
 
 
 class _Condition(NamedTuple):
-    """A fact that must not change: its description and the fix, each with a place for the value."""
+    """A fact that must not change: its description and the fix, each with a placeholder for the value."""
 
     description: str
     fix: str
@@ -21,20 +21,20 @@ class _Condition(NamedTuple):
 
 # by the key in RunFacts
 UNCHANGED = {
-    'seed': _Condition('the seed {}', 'go on with --seed {}'),
+    'seed': _Condition('the seed {}', 'resume with --seed {}'),
     'total_batch': _Condition(
         'a total batch of {}',
         'choose train_dataloader.batch_size so that its product with the processes and an accumulation is {}',
     ),
-    'images': _Condition('{} training images', 'go on with the same {}'),
-    'steps': _Condition('{} steps', 'go on with its own length, {} steps'),
+    'images': _Condition('{} training images', 'resume with the same {}'),
+    'steps': _Condition('{} steps', 'resume with its own length, {} steps'),
 }
-# Entries of an optimizer's parameter group that move with the run, or say how it computes rather than what.
+# Entries of an optimizer's parameter group that change during the run, or do not affect the result.
 _NOT_SETTINGS = {'params', 'lr', 'initial_lr', 'fused', 'foreach', 'capturable', 'differentiable'}
 
 
 def run_facts(runner: Any) -> RunFacts:
-    """Collect the facts about a run that its checkpoints carry beside its state."""
+    """Collect the facts about a run that are saved in its checkpoints."""
     loop = runner.train_loop
     return {
         'seed': runner.seed - (get_rank() if internals.seeds_differ_between_processes(runner) else 0),
@@ -47,65 +47,66 @@ def run_facts(runner: Any) -> RunFacts:
 
 
 def check_same_run(saved: Mapping[str, Any], own: RunFacts) -> str | None:
-    """Refuse what would change the remaining steps; the same total batch may be reached in another way.
+    """Check that nothing has changed that would change the remaining steps.
 
-    With another number of processes, or another batch of each, the steps draw the same images with the same
-    augmentation at the same lr; they agree to rounding, but Mixup and drop path draw other numbers.
+    The same total batch may be composed differently: with another number of processes, or another batch per process,
+    the steps use the same images with the same augmentation at the same lr. Results are then equal up to rounding,
+    except that Mixup and drop path draw other random numbers.
 
     Args:
         saved: facts in the checkpoint; an older one may lack some.
-        own: facts about the run now.
+        own: facts about the current run.
 
     Returns:
-        A warning if the total batch is reached in another way.
+        A warning if the total batch is composed differently, otherwise None.
 
     Raises:
-        UserError: with the saved and the present value.
+        UserError: if a fact has changed; the message has the saved and the current value.
     """
     for key, condition in UNCHANGED.items():
         before, now = saved.get(key), own[key]  # type: ignore[literal-required]
         if key in saved and before != now:
             raise UserError(
-                f'the run had {condition.description.format(before)}, and now has {now}: '
+                f'the run had {condition.description.format(before)} and now has {now}: '
                 f'{condition.fix.format(before)}; to change it, start a new run from its weights with --pretrained'
             )
     if saved.get('plan', own['plan']) != own['plan']:
         return (
-            f'the run had a {saved["plan"]}, and now has a {own["plan"]}: lr, steps and their images stay; '
-            'Mixup and drop path draw other numbers'
+            f'the run had a {saved["plan"]} and now has a {own["plan"]}: lr, steps and images stay the same, but '
+            'Mixup and drop path draw other random numbers'
         )
     return None
 
 
 def check_same_optimizer(saved: list[dict], own: list[dict]) -> None:
-    """Refuse changed settings, which loading the optimizer's state would silently set back.
+    """Check that the optimizer's settings have not changed, since loading its state would silently undo a change.
 
     Args:
         saved: the checkpoint's parameter groups.
-        own: the optimizer's now.
+        own: the current optimizer's parameter groups.
 
     Raises:
-        UserError: with the saved and the present setting.
+        UserError: if a setting has changed; the message has the saved and the current value.
     """
     if len(saved) != len(own):
-        raise UserError(f'the run had {len(saved)} parameter groups, and now has {len(own)}: go on with its config')
+        raise UserError(f'the run had {len(saved)} parameter groups and now has {len(own)}: resume with its config')
     for before, group in zip(saved, own, strict=True):
         for key in (before.keys() & group.keys()) - _NOT_SETTINGS:
             if before[key] != group[key]:
                 raise UserError(
-                    f"the run's optimizer had {key} {before[key]}, and now has {group[key]}: go on with its own; "
-                    'to change it, start a new run from its weights with --pretrained'
+                    f"the run's optimizer had {key} {before[key]} and now has {group[key]}: resume with the old "
+                    'value; to change it, start a new run from its weights with --pretrained'
                 )
 
 
 def restore_schedulers(schedulers: Sequence[Any], saved: Sequence[dict[str, Any]]) -> None:
-    """Set parameter schedulers to the step that they were saved after.
+    """Set parameter schedulers to the step after which they were saved.
 
-    Only what moves with the run comes from the saved state; the rest is the config's, which must be the same.
+    Only their progress is restored from the saved state; all settings come from the config and must be unchanged.
 
     Args:
-        schedulers: mmengine's schedulers, as they are built from the config.
-        saved: their states in the checkpoint. Older ones have text as keys where ``MultiStepLR`` has numbers.
+        schedulers: mmengine's schedulers, built from the config.
+        saved: their states in the checkpoint. Older checkpoints have strings as keys of ``MultiStepLR``'s milestones.
 
     Raises:
         UserError: if the length, the lr or another setting has changed.
@@ -116,27 +117,27 @@ def restore_schedulers(schedulers: Sequence[Any], saved: Sequence[dict[str, Any]
 
 
 def check_same_schedule(saved: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> None:
-    """Refuse a changed length, lr or other setting of a schedule.
+    """Check that the schedule's length, lr and other settings have not changed.
 
     Args:
         saved: states of the schedulers in the checkpoint.
-        own: states of the config's schedulers now, of plain values.
+        own: states of the config's schedulers as plain values.
 
     Raises:
-        UserError: with the saved and the present length, where it is the length.
+        UserError: if a setting has changed; for the length, the message has the saved and the current one.
     """
     if _settings(saved) != _settings(own):
         end, saved_end = (max((state.get('end', 0) for state in states), default=0) for states in (own, saved))
-        what = f'{saved_end} steps, and now has {end}' if end != saved_end else 'another learning rate or warm-up'
+        change = f'{saved_end} steps and now has {end}' if end != saved_end else 'another learning rate or warm-up'
         raise UserError(
-            f"the run's schedule had {what}: a run can only be resumed with its own epochs, batch and lr; "
-            'to go on with others start from its weights with --pretrained'
+            f"the run's schedule had {change}: a run can only be resumed with its own epochs, batch and lr; "
+            'to change them, start a new run from its weights with --pretrained'
         )
 
 
 def _settings(states: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    moving = {*internals.SCHEDULER_PROGRESS, 'verbose'}
-    return [{key: _with_text_keys(v) for key, v in state.items() if key not in moving} for state in states]
+    progress = {*internals.SCHEDULER_PROGRESS, 'verbose'}
+    return [{key: _with_text_keys(v) for key, v in state.items() if key not in progress} for state in states]
 
 
 def _with_text_keys(value: Any) -> Any:

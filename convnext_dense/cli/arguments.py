@@ -1,4 +1,4 @@
-"""Arguments that several verbs share, and what is checked of them. Quick to import, as the parsers are."""
+"""Arguments shared by several verbs, and their checks. Imports nothing large, like the parsers."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def command_line(args: argparse.Namespace, verb: str, *arguments: object) -> str
 
 
 def add_config_arguments(parser: argparse.ArgumentParser, roots: bool = True) -> None:
-    """The arguments of every verb that takes a config, with ``roots`` of one that can take data from anywhere."""
+    """Add the arguments of a verb that takes a config; with ``roots``, ``--data`` also accepts a path."""
     parser.add_argument('config', metavar='CONFIG', help=f'config file, such as {EXAMPLE_CONFIG}')
     add_data_arguments(parser, roots)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, roots: bool = False) -> None:
-    """The arguments of every verb that takes a trained model: a run has both CONFIG and CHECKPOINT."""
+    """Add the arguments of a verb that takes a trained model: CONFIG, which a run has saved, and CHECKPOINT."""
     parser.add_argument(
         'config', metavar='CONFIG', nargs='?', help='config file (default: the one that the run saved in its work dir)'
     )
@@ -46,7 +46,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, roots: bool = False) ->
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, roots: bool) -> None:
-    """``--data`` and ``--cfg-options``."""
+    """Add ``--data`` and ``--cfg-options``; with ``roots``, ``--data`` also accepts a path."""
     if roots:
         parser.add_argument(
             '--data',
@@ -59,7 +59,7 @@ def add_data_arguments(parser: argparse.ArgumentParser, roots: bool) -> None:
 
 
 def add_cfg_options(parser: argparse._ActionsContainer, help: str = '', **kwargs: Any) -> None:
-    """``--cfg-options``, of every verb that reads a config; its texts become values by :func:`parse_options`."""
+    """Add ``--cfg-options``; :func:`parse_options` converts the strings to values."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -98,7 +98,7 @@ def add_compile_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_trust_argument(parser: argparse.ArgumentParser) -> None:
-    """The only way to have objects unpickled."""
+    """Add ``--trust-pickle``, the only way to have Python objects unpickled."""
     parser.add_argument(
         '--trust-pickle',
         action='store_true',
@@ -107,7 +107,7 @@ def add_trust_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def check_config(args: argparse.Namespace) -> None:
-    """Raise a UserError if CONFIG does not exist, or --data is a config."""
+    """Raise a UserError if CONFIG does not exist, or if --data is a config."""
     data = getattr(args, 'data', None)
     if data and is_config(data):
         raise UserError(f'--data {data} is a config: give the root folder of a data set, or --data sample')
@@ -115,10 +115,10 @@ def check_config(args: argparse.Namespace) -> None:
 
 
 def check_model(args: argparse.Namespace) -> None:
-    """Set CONFIG to the config that the run of CHECKPOINT saved, if none is given, and ``saved`` to whether it is.
+    """Set CONFIG, if it is not given, to the saved config of CHECKPOINT's run; ``saved`` is True if it was set.
 
     Raises:
-        UserError: if config or checkpoint does not exist, or they have changed places.
+        UserError: if config or checkpoint does not exist, or if they are swapped.
     """
     if is_config(args.checkpoint):
         if args.config is None:
@@ -141,7 +141,7 @@ def config_and_checkpoint(args: argparse.Namespace) -> tuple[str, str | None]:
 
 
 def check_checkpoint(source: str) -> None:
-    """Raise a UserError if the weights are neither at a path, nor at a URL or under a name that may be known."""
+    """Raise a UserError if a source of weights is neither an existing path, nor a URL, nor a possible name."""
     if os.path.exists(source) or ':' in source or source in OFFICIAL_WEIGHTS:
         return
     near = difflib.get_close_matches(source, OFFICIAL_WEIGHTS, n=3)
@@ -150,12 +150,12 @@ def check_checkpoint(source: str) -> None:
 
 
 def is_config(path: str) -> bool:
-    """Whether a name is that of a config, there or not."""
+    """Check by its suffix whether a path is that of a config, which may not exist."""
     return Path(path).suffix == '.py'
 
 
 def parse_options(texts: Sequence[str] | None) -> dict[str, Any]:
-    """The values of ``KEY=VALUE`` texts by mmengine's rules: numbers, booleans, None, lists and tuples, else text.
+    """Parse ``KEY=VALUE`` strings by mmengine's rules: numbers, booleans, None, lists, tuples, or else strings.
 
     Raises:
         UserError: for brackets that are not closed.

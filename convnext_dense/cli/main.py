@@ -1,6 +1,6 @@
-"""The command line: one verb per tool, and errors in one line.
+"""Entry point of the command line: dispatches verbs and prints errors in one line.
 
-``python tools/train.py ...`` and ``convnext-dense train ...`` both end here.
+Both ``python tools/train.py ...`` and ``convnext-dense train ...`` use it.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ VERBS = {
     'test': 'test a checkpoint',
     'demo': 'draw predictions on images and videos',
     'list': 'list the configs, with their models and published results',
-    'config': 'print a config as a run would have it, and where each value comes from',
-    'report': 'make one page of curves, results and images from finished runs',
-    'plot-log': 'show the curves of runs, in the terminal and as a figure',
+    'config': 'print a resolved config and the origin of each value',
+    'report': 'make an HTML page with curves, results and images of finished runs',
+    'plot-log': 'plot the curves of runs, in the terminal and as a figure',
     'check-data': 'check every image and annotation of a data set',
-    'convert-weights': 'convert weights between the formats they are published in',
+    'convert-weights': 'convert weights between published formats',
     'export-onnx': 'export a model as an ONNX file or a torch.export program, and check it',
     'param-groups': 'show the learning rate and weight decay of each parameter',
     'flops': 'count parameters, MACs and activations, and compare them with the published ones',
-    'benchmark': 'measure speed and memory beside other libraries',
+    'benchmark': 'measure speed and memory against other libraries',
     'roadmap': 'show, train and draw the steps from ResNet to ConvNeXt',
     'run-stock': 'run a script of mmdet or mmseg on our configs',
     'doctor': 'check the installation and the machine',
@@ -56,10 +56,10 @@ def run_command(verb: str | None = None) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``argv``, by default the process's, and return the exit code.
+    """Run ``argv``, by default the process's arguments, and return the exit code.
 
-    It is 0; 1 if some of many inputs could not be used, a check failed, or the installation is broken; 2 for bad
-    input; 130 for Ctrl-C; 143 for SIGTERM.
+    The exit code is 0 for success; 1 if some of several inputs could not be used, a check failed, or the installation
+    is broken; 2 for bad input; 130 for Ctrl-C; 143 for SIGTERM.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ('-h', '--help', 'help'):
@@ -72,32 +72,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def usage() -> str:
-    """The list of verbs, as ``convnext-dense --help`` prints it."""
+    """Return the list of verbs that ``convnext-dense --help`` prints."""
     verbs = '\n'.join(f'  {verb:<17}{summary}' for verb, summary in VERBS.items())
-    return f'usage: convnext-dense VERB ...\n\n{verbs}\n\n"convnext-dense VERB --help" says more about a verb.'
+    return f'usage: convnext-dense VERB ...\n\n{verbs}\n\n"convnext-dense VERB --help" describes a verb.'
 
 
 def find_verb(name: str) -> str:
-    """The key of :data:`VERBS` for a name that is written with dashes or underscores.
+    """Return the key of :data:`VERBS` for a name with dashes or underscores.
 
     Raises:
-        UserError: if there is no such verb, with the nearest.
+        UserError: if there is no such verb; the message suggests similar ones.
     """
     verb = name.replace('_', '-')
     if verb in VERBS:
         return verb
     near = difflib.get_close_matches(verb.lower(), VERBS, n=2)
-    near = near or [one for one in VERBS if verb.lower() in (one.replace('-', ''), *one.split('-'))]
+    near = near or [other for other in VERBS if verb.lower() in (other.replace('-', ''), *other.split('-'))]
     hint = f'did you mean {" or ".join(near)}?' if near else f'take one of {", ".join(VERBS)}'
     raise UserError(f'unknown verb {name!r}: {hint}')
 
 
 def build_parser(verb: str, prog: str | None = None) -> Parser:
-    """The parser of a verb, which is quick to make: nothing that the verb works with is imported.
+    """Build the parser of a verb, without importing the verb's implementation.
 
     Args:
-        verb: with dashes or underscores.
-        prog: the command in its usage; None for ``convnext-dense VERB``.
+        verb: the verb, with dashes or underscores.
+        prog: the command in the usage line; None for ``convnext-dense VERB``.
 
     Raises:
         UserError: if there is no such verb.
@@ -111,14 +111,14 @@ def build_parser(verb: str, prog: str | None = None) -> Parser:
 
 
 def run_verb(verb: str, argv: Sequence[str] | None = None) -> int:
-    """Run one verb, with the process's arguments by default, and return the exit code (see :func:`main`)."""
+    """Run a verb, by default with the process's arguments, and return the exit code (see :func:`main`)."""
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         return _run(verb, argv)
     except UserError as error:
         if '--debug' in argv:
             traceback.print_exc()
-        # an error from a loader worker arrives with the worker's traceback before it
+        # an error from a loader worker follows the worker's traceback
         print(f'error: {str(error).strip().rsplit("UserError: ", 1)[-1]}', file=sys.stderr)
         return 2
     except Stopped as stop:
@@ -134,10 +134,10 @@ def run_verb(verb: str, argv: Sequence[str] | None = None) -> int:
             raise
         if '--debug' in argv:
             traceback.print_exc()
-        said = ' '.join(str(error).split())
+        message = ' '.join(str(error).split())
         print(
-            f'error: the installation is broken ({type(error).__name__}: {said}): '
-            '`convnext-dense doctor` says why and what helps, --debug shows the traceback',
+            f'error: the installation is broken ({type(error).__name__}: {message}): '
+            '`convnext-dense doctor` explains why and how to fix it, --debug shows the traceback',
             file=sys.stderr,
         )
         return 1
@@ -153,7 +153,7 @@ def _run(verb: str, argv: list[str]) -> int:
     if check is not None:
         check(args)
     args.load_meter = LoadMeter()  # measures during the imports that follow, which take seconds
-    # from here on all is imported that the verb works with
+    # from here on, torch and mmengine may be imported
     defer_adafactor()
     if hasattr(args, 'cfg_options'):
         args.cfg_options = parse_options(args.cfg_options)
@@ -165,7 +165,7 @@ def _module(package: str, verb: str) -> ModuleType:
 
 
 def _while_importing(frames: TracebackType | None) -> bool:
-    """Whether an exception was raised by a module that was being imported."""
+    """Check whether an exception was raised while a module was being imported."""
     while frames is not None:
         if frames.tb_frame.f_code.co_filename.startswith('<frozen importlib'):
             return True

@@ -1,4 +1,4 @@
-"""The argument parser of the verbs: errors are one line, with what was probably meant."""
+"""Argument parser of the verbs, with one-line errors that suggest corrections."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from ..errors import UserError
 
-# Flags of other training tools, and the key of the config that does the same here.
+# Flags of other training tools, with the corresponding keys of our configs.
 KEYS = {
     'lr': 'optim_wrapper.optimizer.lr',
     'learning-rate': 'optim_wrapper.optimizer.lr',
@@ -22,7 +22,7 @@ KEYS = {
     'drop-path': 'model.backbone.drop_path_rate',
     'drop-path-rate': 'model.backbone.drop_path_rate',
 }
-# Flags of other training tools that have another name here.
+# Flags of other training tools, with our names for them.
 SYNONYMS = {
     'load-from': '--pretrained',
     'weights': '--pretrained',
@@ -41,12 +41,12 @@ NUMBER = re.compile(r'-\.?\d.*')
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are a :class:`UserError`; flags are never abbreviated.
+    """Parser that raises :class:`UserError` for errors and does not accept abbreviated flags.
 
     Args:
         prog: the command, such as ``'convnext-dense train'``.
-        description: printed by ``--help`` as it is.
-        example: arguments that work, for the message about a missing one.
+        description: text that ``--help`` prints unchanged.
+        example: valid arguments, for the message about a missing one.
     """
 
     def __init__(self, prog: str, description: str | None, example: str) -> None:
@@ -62,12 +62,12 @@ class Parser(argparse.ArgumentParser):
         """Parse the arguments.
 
         Raises:
-            UserError: if one is unknown, missing or of the wrong kind.
+            UserError: if an argument is unknown, missing or invalid.
         """
         argv = list(args or [])
         if not {'-h', '--help'} & set(argv):
             self._check_flags(argv)
-        # flags may stand between positional arguments, also where the first of those may be left out
+        # flags may be between positional arguments, even if the first positional argument is optional
         ordered = '--' in argv or self._passes_arguments_on
         parse = self.parse_known_args if ordered else self.parse_known_intermixed_args
         parsed, unknown = parse(argv, namespace)
@@ -77,21 +77,21 @@ class Parser(argparse.ArgumentParser):
 
     @property
     def _passes_arguments_on(self) -> bool:
-        """Whether all that follows the first positional argument is for another program."""
+        """True if everything after the first positional argument is for another program."""
         return any(action.nargs == argparse.REMAINDER for action in self._actions)
 
     def error(self, message: str) -> NoReturn:
         missing = message.removeprefix('the following arguments are required: ')
         if missing != message:
             names = missing.split(', ')
-            said = f'{" and ".join(names)} {"is" if len(names) == 1 else "are"} missing'
-            message = f'{said}, for example: {self.prog} {self.example}'
+            problem = f'{" and ".join(names)} {"is" if len(names) == 1 else "are"} missing'
+            message = f'{problem}, for example: {self.prog} {self.example}'
             if 'CONFIG' in names:
                 message += ' (`convnext-dense list` shows all configs)'
         raise UserError(message.removeprefix('argument '))
 
     def _check_flags(self, argv: Sequence[str]) -> None:
-        """Name the first unknown flag, before argparse complains of what it makes of the rest."""
+        """Raise an error for the first unknown flag, before argparse reports a less clear one."""
         for place, argument in enumerate(argv):
             if argument == '--':
                 return
@@ -103,10 +103,10 @@ class Parser(argparse.ArgumentParser):
             if flag not in self._option_string_actions:
                 if not has_value and place + 1 < len(argv) and not argv[place + 1].startswith('-'):
                     value = argv[place + 1]
-                self.error(f'unknown flag {flag}: {self._meant(flag, value)}')
+                self.error(f'unknown flag {flag}: {self._suggestion(flag, value)}')
 
-    def _meant(self, flag: str, value: str) -> str:
-        """The flag that was probably meant."""
+    def _suggestion(self, flag: str, value: str) -> str:
+        """Suggest the flag that was probably meant."""
         known = [name for name in self._option_string_actions if name.startswith('--')]
         name = flag.strip('-').lower().replace('_', '-')
         options = '--cfg-options' in known
@@ -127,4 +127,4 @@ class Parser(argparse.ArgumentParser):
     def _unexpected(self, argument: str) -> str:
         if '=' in argument and '--cfg-options' in self._option_string_actions:
             return f'unexpected argument {argument}: did you mean --cfg-options {argument}?'
-        return f'unexpected argument {argument}: {self.prog} --help says what it takes'
+        return f'unexpected argument {argument}: see {self.prog} --help'

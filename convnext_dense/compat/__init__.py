@@ -3,12 +3,11 @@
 =================================== ============== =================================================================
 File                                Library        Change, and when
 =================================== ============== =================================================================
-:mod:`.mmdet_imports`               mmdet, mmseg   Imported without libraries that nothing here uses and without
-                                                   notes on standard output; by ``models/detector.py``,
-                                                   ``models/segmentor.py``
+:mod:`.mmdet_imports`               mmdet, mmseg   Unused libraries are not imported and nothing is printed; by
+                                                   ``models/detector.py``, ``models/segmentor.py``
 :mod:`.mmdet_mask_warning`          mmdet          No warning for each batch of masks; when our
                                                    RoIExtractor is first used
-:mod:`.mmdet_placeholders`          mmdet          Ops it found missing are given to it; with ``registry.py``
+:mod:`.mmdet_placeholders`          mmdet          Placeholders for mmcv's ops replaced; by ``registry.py``
 :mod:`.mmengine_adafactor`          mmengine       No import of transformers until Adafactor is wanted; by the
                                                    commands, and by ``convnext_dense.load``
 :mod:`.mmengine_checkpoint_loader`  mmengine       Checkpoints are read without unpickling; before a model is built

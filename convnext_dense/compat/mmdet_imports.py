@@ -1,9 +1,9 @@
-"""mmdet and mmseg imported quickly and quietly. For mmdet 3.5 and mmseg 1.4 (the onedl builds).
+"""Fast and quiet imports of mmdet and mmseg. For mmdet 3.5 and mmseg 1.4 (the onedl builds).
 
-Importing mmdet takes 8 s of processor time on a laptop. About half of it goes into libraries for parts that nothing
-here uses: imgaug and imagecorruptions with numba (data of lines, tests of robustness), scipy (trackers, DETR's
-assigner), matplotlib (plots), transformers (language models). A seventh goes into collecting garbage of which there is
-none. Both packages also print that another one, which they do without, is absent.
+Importing mmdet takes 8 s of CPU time on a laptop. About half is spent on libraries for parts that nothing here uses:
+imgaug and imagecorruptions with numba (line datasets, robustness tests), scipy (trackers, DETR's assigner), matplotlib
+(plots), transformers (language models). A seventh is spent in the garbage collector, which finds nothing to free. Both
+packages also print notes about optional packages that are not installed.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ HIDDEN = ('transformers',)
 
 @contextlib.contextmanager
 def light_imports() -> Iterator[None]:
-    """Import mmdet and mmseg in the block without what only unused parts of them need.
+    """Context in which importing mmdet and mmseg skips the libraries that only their unused parts need.
 
     An import statement in mmdet, mmseg or pycocotools gets a stand-in for a library of :data:`DEFERRED`, which imports
-    the library when it is used. A library of :data:`HIDDEN` is not found, which mmdet is prepared for: to use mmdet's
-    language models, import transformers before. Libraries that are already imported, and whatever other packages
-    import, are left alone. Nothing is printed on standard output.
+    the library when it is first used. A library of :data:`HIDDEN` is not found, which mmdet handles: to use mmdet's
+    language models, import transformers first. Libraries that are already imported, and the imports of all other
+    packages, are left alone. Nothing is printed on standard output.
     """
-    import_statement, collecting = builtins.__import__, gc.isenabled()
+    original_import, gc_enabled = builtins.__import__, gc.isenabled()
 
     def light_import(
         name: str,
@@ -46,10 +46,10 @@ def light_imports() -> Iterator[None]:
         if level == 0 and package in (*DEFERRED, *HIDDEN) and name not in sys.modules:
             importer = str((globals or {}).get('__name__')).partition('.')[0]
             if importer in IMPORTERS and package in HIDDEN and package not in sys.modules:
-                raise ModuleNotFoundError(f'{name} is hidden from {importer}, import it before', name=package)
+                raise ModuleNotFoundError(f'{name} is hidden from {importer}, import it first', name=package)
             if importer in IMPORTERS and package in DEFERRED and find_spec(package) is not None:
                 return Deferred(name if fromlist else package)  # type: ignore[return-value]
-        return import_statement(name, globals, locals, fromlist or (), level)
+        return original_import(name, globals, locals, fromlist or (), level)
 
     gc.disable()
     builtins.__import__ = light_import
@@ -57,13 +57,13 @@ def light_imports() -> Iterator[None]:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
-        builtins.__import__ = import_statement
-        if collecting:
+        builtins.__import__ = original_import
+        if gc_enabled:
             gc.enable()
 
 
 class Deferred:
-    """A module, or a name in one, that is imported when it is called, indexed, iterated over or derived from."""
+    """Stand-in for a module or one of its names, imported when it is called, indexed, iterated over or subclassed."""
 
     def __init__(self, module: str, *names: str) -> None:
         self._module = module

@@ -1,7 +1,7 @@
-"""mmdet's warning for each batch of masks, silenced. For mmdet 3.5.
+"""Silence a warning that mmdet repeats for each batch of masks. For mmdet 3.5.
 
-``FCNMaskHead`` copies the masks of cascades by ``new_tensor(tensor)``, of which torch warns: "To copy construct from a
-tensor, it is recommended to use ...". The copy is right, and nobody who trains a detector can change it.
+``FCNMaskHead`` copies masks with ``new_tensor(tensor)``, and torch warns: "To copy construct from a tensor, it is
+recommended to use ...". The copy is correct, and users can't change it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ MODULE = r'mmdet\.models\.roi_heads\.mask_heads\.fcn_mask_head'
 
 
 def silence_mask_warning() -> None:
-    """Ignore this warning in this module of mmdet from now on.
+    """Ignore the warning in mmdet's mask head from now on.
 
-    It comes with every image, where a filter set anew each time would make Python repeat all other warnings, too.
+    The filter is permanent because setting one around each image would make Python repeat all other warnings as well.
     """
     warnings.filterwarnings('ignore', message=MESSAGE, module=MODULE)

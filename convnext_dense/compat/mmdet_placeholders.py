@@ -1,7 +1,8 @@
-"""Ops for an mmdet that was imported before ours made them available. For mmdet 3.5 with an mmcv without its ops.
+"""Replace mmdet's placeholders for mmcv's ops. For mmdet 3.5 with an mmcv without compiled ops.
 
-Where ``import mmcv.ops`` fails, mmdet puts functions and classes in the ops' places that do nothing but raise
-"<op> requires mmcv to be compiled". They stay there when the ops can be imported later.
+If ``import mmcv.ops`` fails while mmdet is imported, mmdet defines placeholders for the ops that only raise "<op>
+requires mmcv to be compiled". They stay even if the ops can be imported later, so an mmdet that was imported before
+convnext_dense needs this.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def replace_placeholders() -> None:
 
 def placeholders() -> list[tuple[ModuleType, str, str]]:
     """List the placeholders in mmdet's imported modules: (module, attribute, op)."""
-    found = []
+    placeholders_found = []
     modules = [module for name, module in list(sys.modules.items()) if name.startswith('mmdet.')]
     for module in modules:
         for name, value in list(vars(module).items()):
@@ -30,5 +31,5 @@ def placeholders() -> list[tuple[ModuleType, str, str]]:
             constants = function.__code__.co_consts if isinstance(function, FunctionType) else ()
             for text in constants:
                 if isinstance(text, str) and MESSAGE in text:
-                    found.append((module, name, text.split()[0]))
-    return found
+                    placeholders_found.append((module, name, text.split()[0]))
+    return placeholders_found

@@ -1,8 +1,8 @@
-"""mmengine's optimizers without importing transformers for one of them. For mmengine 0.10.
+"""Import transformers only when its Adafactor is used. For mmengine 0.10.
 
-``mmengine.optim`` imports transformers wherever it is installed, to register its Adafactor. That takes about a second,
-and an error in a transformers that does not fit the installed torch ends every program that uses mmengine. Here
-Adafactor is registered as a function that imports transformers when a config asks for it.
+If transformers is installed, ``mmengine.optim`` imports it to register its Adafactor. That takes about a second, and a
+transformers that does not work with the installed torch breaks every program that uses mmengine. Here Adafactor is
+registered as a function that imports transformers when a config uses it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ BUILDER = 'mmengine.optim.optimizer.builder'
 
 
 def defer_adafactor() -> None:
-    """Have mmengine import transformers only when an optimizer of it is built; imports nothing itself.
+    """Make mmengine import transformers only when Adafactor is built.
 
-    Does nothing if mmengine's optimizers or transformers are imported already.
+    Imports nothing itself, and does nothing if mmengine's optimizers or transformers are already imported.
     """
     if FINDER not in sys.meta_path and BUILDER not in sys.modules and 'transformers' not in sys.modules:
         sys.meta_path.insert(0, FINDER)
@@ -35,7 +35,7 @@ def adafactor(params: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 class _Finder(MetaPathFinder):
-    """Finds mmengine's module that registers the optimizers, once."""
+    """Finder for mmengine's module that registers the optimizers; removes itself after one use."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -50,7 +50,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(Loader):
-    """Runs the module as if transformers were not installed, and registers what it then leaves out."""
+    """Loader that runs the module as if transformers were not installed, then registers the deferred Adafactor."""
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader

@@ -1,7 +1,7 @@
-"""mmengine's own loader of checkpoints, made safe. For mmengine 0.10.
+"""Make mmengine's checkpoint loader safe. For mmengine 0.10.
 
-``init_cfg=dict(type='Pretrained', checkpoint=...)`` of any part of a model reads a file through mmengine's
-``CheckpointLoader``, which unpickles what it can't read otherwise and so runs whatever code is in the file.
+A module with ``init_cfg=dict(type='Pretrained', checkpoint=...)`` reads its file through mmengine's
+``CheckpointLoader``, which unpickles the file and so can run code that is hidden in it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 
 
 def read_checkpoints_with(read: Callable[[str], dict]) -> None:
-    """Let mmengine read every checkpoint of this process, from a path or a URL, by ``read``."""
+    """Make mmengine read all checkpoints, from a path or a URL, with the function ``read``."""
 
     def load_from_reader(
         filename: str, map_location: object = None

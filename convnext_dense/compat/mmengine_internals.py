@@ -1,6 +1,6 @@
-"""Names that mmengine keeps to itself and that this package reads, sets or overrides: all of them are here.
+"""All access to private names of mmengine: those that this package reads, sets or overrides.
 
-Read in mmengine 0.10.12 (onedl-mmengine). tests/compat/test_mmengine_internals.py fails when one of them is gone.
+Written for mmengine 0.10.12 (onedl-mmengine). tests/compat/test_mmengine_internals.py fails when one of them is gone.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 OVERRIDDEN_BY_RUNNER = ('_log_env',)
 """Methods of mmengine's Runner that ours overrides."""
 OVERRIDDEN_BY_BACKEND = ('_init_env',)
-"""Methods of a visualization backend that ours overrides; ``_env_initialized`` says whether it was called."""
+"""Methods of a visualization backend that ours overrides; ``_env_initialized`` is True after the call."""
 SCHEDULER_PROGRESS = ('last_step', '_global_step', '_last_value', 'best', 'num_bad_epochs', 'cooldown_counter')
-"""Parts of a parameter scheduler's ``state_dict`` that move with the run; all others come from its config."""
+"""Entries of a parameter scheduler's ``state_dict`` that change during a run; all others come from its config."""
 
 
 # -- the runner
 
 
 def loop_or_config(runner: Runner, mode: Literal['train', 'test']) -> BaseLoop | dict | None:
-    """Return a loop, or its config before it is built; ``runner.train_loop`` and ``runner.test_loop`` build it."""
+    """Return a loop, or its config if it is not built yet; ``runner.train_loop`` and ``runner.test_loop`` build it."""
     return getattr(runner, f'_{mode}_loop')
 
 
 def has_loaded(runner: Runner) -> bool:
-    """Tell whether the model's weights are loaded already, so that training does not load them again."""
+    """Check whether the model's weights are already loaded, so that training does not load them again."""
     return runner._has_loaded
 
 
 def set_loaded(runner: Runner) -> None:
-    """Note that the model's weights are loaded."""
+    """Mark the model's weights as loaded."""
     runner._has_loaded = True
 
 
@@ -42,7 +42,7 @@ def resume_setting(runner: Runner) -> bool | str:
 
 
 def checkpoint_setting(runner: Runner) -> str | None:
-    """Return the config's ``load_from``: the checkpoint to load, or with ``resume`` to continue."""
+    """Return the config's ``load_from``: the checkpoint to load, or, with ``resume``, to resume from."""
     return runner._load_from
 
 
@@ -52,7 +52,7 @@ def set_checkpoint_to_resume(runner: Runner, path: str | None) -> None:
 
 
 def seeds_differ_between_processes(runner: Runner) -> bool:
-    """Tell whether each process adds its rank to the seed (``randomness.diff_rank_seed``)."""
+    """Check whether each process adds its rank to the seed (``randomness.diff_rank_seed``)."""
     return runner._randomness_cfg.get('diff_rank_seed', False)
 
 
@@ -60,12 +60,12 @@ def seeds_differ_between_processes(runner: Runner) -> bool:
 
 
 def set_progress(loop: EpochBasedTrainLoop, epoch: int, iteration: int) -> None:
-    """Set the epochs and iterations that the loop has done."""
+    """Set the number of epochs and iterations that the loop has completed."""
     loop._epoch, loop._iter = epoch, iteration
 
 
 def set_max_iters(loop: EpochBasedTrainLoop, max_iters: int) -> None:
-    """Set the iterations of the run, which mmengine computes from whole epochs."""
+    """Set the number of iterations of the run, which mmengine computes from whole epochs."""
     loop._max_iters = max_iters
 
 
@@ -73,14 +73,14 @@ def set_max_iters(loop: EpochBasedTrainLoop, max_iters: int) -> None:
 
 
 def set_accumulation(wrapper: OptimWrapper, model: Any, batches: int, done: int, total: int) -> None:
-    """Make the wrapper divide each loss by the batches of a step and synchronize gradients in the step's last one.
+    """Make the wrapper divide each loss by the batches per step and synchronize gradients in a step's last batch.
 
     Args:
         wrapper: the optimizer wrapper.
-        model: the model that it trains.
-        batches: batches of an optimizer step.
-        done: batches that the run has done.
-        total: batches of the whole run.
+        model: the trained model.
+        batches: batches per optimizer step.
+        done: batches completed so far.
+        total: batches in the whole run.
     """
     wrapper._accumulative_counts = batches
     wrapper.initialize_count_status(model, done, total)
@@ -90,10 +90,10 @@ def set_accumulation(wrapper: OptimWrapper, model: Any, batches: int, done: int,
 
 
 def environment_is_initialized(backend: Any) -> bool:
-    """Tell whether ``_init_env`` of the backend was called."""
+    """Check whether the backend's ``_init_env`` was called."""
     return backend._env_initialized
 
 
 def set_environment_initialized(backend: Any) -> None:
-    """Note that ``_init_env`` of the backend was called."""
+    """Mark the backend's ``_init_env`` as called."""
     backend._env_initialized = True

@@ -1,7 +1,7 @@
-"""mmseg's advice about its cross-entropy, silenced. For mmseg 1.4.
+"""Silence mmseg's advice about its cross-entropy. For mmseg 1.4.
 
-``CrossEntropyLoss`` warns whenever it is built that ``avg_non_ignore`` is False. That is the recipe's own choice:
-ignored pixels count in the mean of the loss.
+``CrossEntropyLoss`` warns when it is built with ``avg_non_ignore=False``. The recipe wants this setting: the mean of
+the loss includes ignored pixels.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MESSAGE = 'Default ``avg_non_ignore`` is False'
 
 @contextlib.contextmanager
 def without_loss_advice() -> Iterator[None]:
-    """Build models in the block without this warning."""
+    """Context in which models are built without the warning."""
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', message=MESSAGE)
         yield

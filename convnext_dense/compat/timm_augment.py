@@ -1,7 +1,7 @@
-"""timm's RandAugment with other functions for some operations. For timm 1.0.
+"""Replace the functions of some operations in timm's RandAugment. For timm 1.0.
 
-timm finds the function of an operation in a table of its own module, and takes no other as an argument. Only the
-transform that is given is changed, not timm's table.
+timm looks up each operation's function in a module-level table and has no argument for another one. Only the given
+transform is changed, not timm's table.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ def replace_functions(augment: RandAugment, functions: Mapping[Callable, Callabl
 
     Args:
         augment: the transform, changed in place.
-        functions: timm's function to the one that takes its place, with the same arguments.
-        resample: operations that interpolate in another way keep timm's function.
+        functions: replacements by timm's function, with the same arguments.
+        resample: the interpolation that the replacements implement; other operations keep timm's function.
     """
     for op in augment.ops:
         if op.kwargs['resample'] == resample:

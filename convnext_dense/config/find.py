@@ -1,4 +1,4 @@
-"""Finding a config file, as given or among those that come with the package. Imports no torch or mmengine."""
+"""Find a config file by its path or among the packaged configs. Imports neither torch nor mmengine."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def packaged_configs() -> dict[str, Path]:
-    """The files of the configs that come with the package, by name, such as ``configs/classification/convnext_t.py``.
+    """Return the files of the packaged configs by name, such as ``configs/classification/convnext_t.py``.
 
-    The parts that configs are made of, in ``configs/_base_/``, are not among them.
+    The files in ``configs/_base_/``, from which configs inherit, are not included.
     """
     folder = _packaged_folder()
     files = sorted(folder.glob('[!_]*/*.py'))
@@ -22,12 +22,12 @@ def packaged_configs() -> dict[str, Path]:
 
 
 def find_config(path: str) -> Path:
-    """The config file at ``path``, or the packaged one of that name, with or without ``configs/`` before it.
+    """Return the config file at ``path``, or else the packaged config of that name, with or without ``configs/``.
 
     Raises:
-        UserError: if there is none, with the nearest names.
+        UserError: if there is none; the message suggests similar names.
     """
-    for candidate in (Path(path), packaged(path)):
+    for candidate in (Path(path), packaged_path(path)):
         if candidate.is_file():
             return candidate
     near = near_configs(path)
@@ -36,30 +36,30 @@ def find_config(path: str) -> Path:
 
 
 def near_configs(name: str) -> list[str]:
-    """Up to 3 packaged configs whose names, with or without folder and ending, are like this one, nearest first."""
+    """Return up to 3 packaged configs with a similar name, with or without folder and suffix, most similar first."""
     configs = packaged_configs()
     by_stem: dict[str, str] = {Path(config).stem: config for config in configs}
     stem = Path(name).stem
     if stem in by_stem:
         return [by_stem[stem]]
     near = difflib.get_close_matches(name, configs, n=3, cutoff=0.8)
-    near += [by_stem[one] for one in difflib.get_close_matches(stem, by_stem, n=3)]
+    near += [by_stem[match] for match in difflib.get_close_matches(stem, by_stem, n=3)]
     return list(dict.fromkeys(near))[:3]
 
 
-def packaged(path: str) -> Path:
-    """Where a file of that name would be in the packaged configs."""
+def packaged_path(path: str) -> Path:
+    """Return the path that a file of this name has among the packaged configs; it may not exist."""
     return _packaged_folder() / path.removeprefix('configs/')
 
 
 def find_work_dir(checkpoint: str | Path) -> Path | None:
-    """The work dir of the run that a checkpoint is of: the folder that holds it and the config that the run saved.
+    """Find the work dir of a checkpoint's run: its folder, if the run's config is saved there.
 
     Args:
         checkpoint: a work dir, or a checkpoint in one.
 
     Returns:
-        None if there is no config in that folder, or ``checkpoint`` is no file or folder but a URL or a name.
+        The work dir, or None if the folder has no saved config, or ``checkpoint`` is a URL or a name.
     """
     path = Path(checkpoint)
     folder = path if path.is_dir() else path.parent
@@ -67,7 +67,7 @@ def find_work_dir(checkpoint: str | Path) -> Path | None:
 
 
 def find_run_config(checkpoint: str | Path) -> Path:
-    """The config that a run saved in its work dir, with all its settings and the place of its data.
+    """Return the config that a run saved in its work dir, with all its settings and the path of its data.
 
     Args:
         checkpoint: a work dir, or a checkpoint in one.
@@ -84,12 +84,12 @@ def find_run_config(checkpoint: str | Path) -> Path:
 
 
 def _saved_configs(folder: Path) -> list[Path]:
-    """Config files in a folder that has checkpoints of a run, and so their manifest, the newest last."""
+    """List the config files in a folder with a run's checkpoints, and so their manifest, newest last."""
     if not (folder / manifest.FILE_NAME).is_file():
         return []
     return sorted(folder.glob('*.py'), key=lambda file: file.stat().st_mtime)
 
 
 def _packaged_folder() -> Path:
-    """``configs/`` inside an installed package, beside the package in a checkout."""
+    """Return the folder ``configs/``: inside an installed package, next to the package in a checkout."""
     return PACKAGE / 'configs' if (PACKAGE / 'configs').is_dir() else PACKAGE.parent / 'configs'

@@ -1,4 +1,4 @@
-"""The length of a run, and the learning-rate schedule that follows it."""
+"""Set the length of a run and stretch its learning-rate schedule accordingly."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def set_length(cfg: Config, epochs: int | None = None, iters: int | None = None) -> None:
-    """Set the length of a run in epochs or optimizer steps; its learning-rate schedule is stretched with it.
+    """Set the length of a run in epochs or optimizer steps, and stretch its learning-rate schedule.
 
     Raises:
-        UserError: for a length below 1, or in the other unit than the config's.
+        UserError: for a length below 1, or in another unit than the config's.
     """
     for flag, key, length in (('--epochs', 'max_epochs', epochs), ('--iters', 'max_iters', iters)):
         if length is None:
@@ -33,9 +33,9 @@ def set_length(cfg: Config, epochs: int | None = None, iters: int | None = None)
 
 @contextmanager
 def schedule_following(cfg: Config) -> Iterator[None]:
-    """Stretch the learning-rate schedule if the ``with`` block changes the length of the run and not the schedule.
+    """Context that stretches the learning-rate schedule if the length of the run changes and the schedule does not.
 
-    Each part keeps its share of the run. In a config that counts epochs, parts that count steps stay as they are.
+    Each part keeps its share of the run. In a config that counts epochs, parts that count steps are not changed.
     """
     key = 'max_epochs' if 'max_epochs' in cfg.train_cfg else 'max_iters'
     before, schedule = cfg.train_cfg[key], copy.deepcopy(cfg.param_scheduler)

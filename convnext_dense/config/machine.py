@@ -1,4 +1,4 @@
-"""The loader settings of a config, fitted to the machine that it runs on."""
+"""Fit a config's data loader settings to the machine."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..tasks import loaders
 
 
 def fit_to_machine(cfg: Config) -> None:
-    """Limit the loader workers of a config to the cores of this process's share, and memory pinning to GPUs.
+    """Limit loader workers to this process's share of the cores, and disable memory pinning without a GPU.
 
-    Processes on one machine (``LOCAL_WORLD_SIZE``) share its cores.
+    The processes on one machine (``LOCAL_WORLD_SIZE``) share its cores.
     """
-    most = max(1, cores() // int(os.environ.get('LOCAL_WORLD_SIZE', 1)))
+    max_workers = max(1, cores() // int(os.environ.get('LOCAL_WORLD_SIZE', 1)))
     for loader in loaders(cfg):
-        loader.num_workers = min(loader.num_workers, most)
+        loader.num_workers = min(loader.num_workers, max_workers)
         loader.persistent_workers = loader.num_workers > 0 and loader.get('persistent_workers', False)
         loader.pin_memory = torch.cuda.is_available() and loader.get('pin_memory', False)

@@ -1,4 +1,4 @@
-"""The precision of training: float32, or mixed precision with float16 or bfloat16."""
+"""Set the precision of training: float32, or mixed precision with float16 or bfloat16."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def set_amp(cfg: Config, amp: str | None) -> None:
     """Set the precision of a config's training.
 
     Args:
-        cfg: the config, whose ``optim_wrapper`` changes.
-        amp: ``'off'`` for float32, ``'fp16'`` (with a dynamic loss scale), ``'bf16'``, or None for the config's own,
-            which is float32 where there is no GPU.
+        cfg: the config; its ``optim_wrapper`` is changed.
+        amp: ``'off'`` for float32, ``'fp16'`` (with a dynamic loss scale), ``'bf16'``, or None for the config's own
+            precision, or float32 if that needs a GPU and there is none.
 
     Raises:
-        UserError: if this machine does not have the precision.
+        UserError: if this machine does not support the precision.
     """
     wrapper, gpu = cfg.optim_wrapper, torch.cuda.is_available()
     if amp is None:

@@ -1,4 +1,4 @@
-"""Reading a config, and the changes that the command line makes to it."""
+"""Read a config and apply the changes of the command line."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ OPTIONAL_KEYS = {
     *('activation_checkpointing', 'compile', 'compile_backbone', 'data_preprocessor', 'efficient_conv_bn_eval'),
     *('experiment_name', 'find_unused_parameters', 'launcher', 'model_wrapper_cfg', 'sync_bn', 'work_dir'),
 }
-"""Keys that a config need not have and ``--cfg-options`` may still set."""
+"""Keys that ``--cfg-options`` may set even if the config does not have them."""
 
 
 class Step(NamedTuple):
-    """One of the steps that a config is made in."""
+    """A step of resolving a config."""
 
-    name: str  # 'file', 'sample', or as the command line has it, such as '--cfg-options'; 'classes' of the data
+    name: str  # 'file', 'sample', 'classes', or a command-line argument such as '--cfg-options'
     file: Path | None = None  # the config, or the settings for the sample
-    settings: dict[str, Any] = {}  # the nested keys that the step sets, whether that changes them or not
+    settings: dict[str, Any] = {}  # all nested keys that the step sets, even to the same value
 
 
 def read_config(
@@ -44,21 +44,21 @@ def read_config(
     without: Iterable[str] = (),
     saved: bool = False,
 ) -> Config:
-    """Read a config, point it at the data, and apply ``--cfg-options`` before that.
+    """Read a config, apply ``--cfg-options``, and point it at the data.
 
     Args:
         path: see :func:`~convnext_dense.config.find.find_config`.
-        options: ``{'a.b': value}``, changes to keys of the tree; they come after those of ``data`` and ``without``.
+        options: changes to nested keys, ``{'a.b': value}``, applied after the sample settings and ``without``.
         data: root folder of a data set, ``'sample'``, or None for the config's own.
-        needs_data: whether the data must be there, and the heads get as many classes as the data have; if not, the
-            config's own number of classes stays, and ``data`` only decides whether the settings for the sample apply.
-        without: names of :data:`~convnext_dense.config.techniques.TECHNIQUES` that the run does without.
-        saved: whether it is the config that a run saved, which is read as data by :mod:`.saved`. It has the settings
-            for the sample already, where the run had them.
+        needs_data: require the data, and set the heads' number of classes to that of the data. If False, the config's
+            own number of classes is kept, and ``data`` only decides whether the settings for the sample are applied.
+        without: names in :data:`~convnext_dense.config.techniques.TECHNIQUES` to leave out.
+        saved: True for a config that a run saved, which is read as data by :mod:`.saved`. It already has the settings
+            for the sample if the run had them.
 
     Raises:
-        UserError: if the config can't be read or keeps its settings for the sample where nothing reads them, no config
-            has an option's first key, the data are not as expected, a technique is unknown or not in use.
+        UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, the data
+            can't be read, or a technique is unknown or not in use.
     """
     *_, (_, cfg) = read_in_steps(path, options, data, needs_data, without, saved)
     return cfg
@@ -72,9 +72,9 @@ def read_in_steps(
     without: Iterable[str] = (),
     saved: bool = False,
 ) -> Iterator[tuple[Step, Config]]:
-    """Do what :func:`read_config` does, and yield each step with the config as it is after it.
+    """Read a config like :func:`read_config`, and yield each step with the config after it.
 
-    It is one config that changes from step to step.
+    All steps yield the same config object, which changes from step to step.
     """
     file = find_config(path)
     cfg = read_saved_config(file) if saved else _read_file(file)
@@ -100,10 +100,10 @@ def read_in_steps(
 
 
 def point_at(cfg: Config, data: str | None) -> None:
-    """Point the config's data sets at a root folder, or for ``'sample'`` at the drawn one; for None they stay.
+    """Point the config's data sets at a root folder, or for ``'sample'`` at the sample; None changes nothing.
 
     Raises:
-        UserError: if the data set can't be found there.
+        UserError: if there is no suitable data set.
     """
     task = task_of(cfg)
     if data is not None:
@@ -113,7 +113,7 @@ def point_at(cfg: Config, data: str | None) -> None:
 def _read_file(file: Path) -> Config:
     try:
         return Config.fromfile(file)
-    except Exception as error:  # a config is a program, which can fail in any way
+    except Exception as error:  # a config is a Python program and can fail in any way
         where = f' line {error.lineno}' if isinstance(error, SyntaxError) else ''
         raise UserError(f'config {file}{where} does not parse: {_last_line(error)}') from error
 
@@ -121,11 +121,11 @@ def _read_file(file: Path) -> Config:
 def _check_keys(cfg: Config, file: Path) -> None:
     absent = [key for key in REQUIRED_KEYS if key not in cfg]
     if absent:
-        raise UserError(f"config {file} is not one of this project's: it has no {', no '.join(absent)}")
+        raise UserError(f'config {file} is not a config of this project: it has no {", no ".join(absent)}')
     if 'sample' in cfg:
         raise UserError(
-            f'config {file} sets sample = dict(...), which nothing reads: put the settings for the sample into a file '
-            "of their own and name it with sample_settings = 'FILE'"
+            f'config {file} sets sample = dict(...), which has no effect: put the settings for the sample into a '
+            "separate file and name it with sample_settings = 'FILE'"
         )
 
 
@@ -137,7 +137,7 @@ def _apply_sample_settings(cfg: Config, file: Path) -> dict[str, Any]:
     except Exception as error:
         raise UserError(
             f'the settings for the sample in {file} do not fit the config: {_last_line(error)}: '
-            'name other ones in the config with sample_settings, or None for none'
+            'set sample_settings in the config to another file, or to None'
         ) from error
     return settings
 

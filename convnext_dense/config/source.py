@@ -1,8 +1,8 @@
-"""The text of configs: which file sets a key, and in which line. Imports no torch or mmengine, and runs no config.
+"""Find the file and line of a config that sets a key, without running it. Imports neither torch nor mmengine.
 
-A config is a Python file of assignments, ``_base_`` names the files that it inherits from, and dicts are merged key by
-key. That much can be read from the syntax tree. An expression that is neither a dict, a list nor a literal counts as
-one value.
+A config is a Python file of assignments, ``_base_`` lists the files from which it inherits, and dicts are merged key
+by key. All of this is read from the syntax tree. An expression that is neither a dict, a list nor a literal is treated
+as one value.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ BASE, DELETE = '_base_', '_delete_'
 
 
 class Place(NamedTuple):
-    """Where a config sets a key."""
+    """Place in a config file that sets a key."""
 
     file: Path
     line: int
     node: ast.expr  # the value
 
     def value(self) -> Any:
-        """The value; None if it is more than a literal."""
+        """Return the value, or None if it is not a literal."""
         try:
             return ast.literal_eval(self.node)
         except ValueError:
@@ -32,15 +32,15 @@ class Place(NamedTuple):
 
 
 class Source:
-    """The text of one config file, with its bases.
+    """Parsed text of a config file and its bases.
 
     Args:
         file: an absolute path.
-        known: files that were read before; those read now are added.
+        known: files that are already parsed; the new ones are added.
 
     Raises:
-        OSError: if the file, or that of a base, can't be read.
-        SyntaxError: if it is no Python.
+        OSError: if the file or a base can't be read.
+        SyntaxError: if a file is not valid Python.
     """
 
     def __init__(self, file: Path, known: dict[Path, Source] | None = None) -> None:
@@ -57,40 +57,40 @@ class Source:
         self.bases = [known.get(base) or Source(base, known) for base in self._base_files()]
 
     def find(self, keys: Sequence[str | int]) -> Place | None:
-        """Where the value of a key of the merged config is set; None if neither the file nor a base sets it.
+        """Find the place that sets a key of the merged config; None if neither the file nor a base sets it.
 
         Args:
-            keys: from the outermost on, an integer for an item of a list: ``('param_scheduler', 0, 'end')``.
+            keys: nested keys, outermost first, with integers for list items: ``('param_scheduler', 0, 'end')``.
         """
         node = self._find_here(keys)
         if node is not None:
             return Place(self.file, node.lineno, node)
         for base in self.bases:
-            found = base.find(keys)
-            if found is not None:
-                return found
+            place = base.find(keys)
+            if place is not None:
+                return place
         return None
 
     def value(self, *keys: str | int) -> Any:
-        """The value of a key of the merged config; None if it is not set, or to more than a literal."""
+        """Return the value of a key of the merged config; None if it is not set, or not to a literal."""
         place = self.find(keys)
         return place.value() if place else None
 
     def files(self) -> Iterator[Path]:
-        """This file and all that it inherits from."""
+        """Yield this file and all files from which it inherits."""
         yield self.file
         for base in self.bases:
             yield from base.files()
 
     def _find_here(self, keys: Sequence[str | int]) -> ast.expr | None:
         for prefix, node in reversed(self.items):
-            if tuple(keys[: len(prefix)]) == prefix and (found := self._descend(node, keys[len(prefix) :])):
-                return found
+            if tuple(keys[: len(prefix)]) == prefix and (value := self._descend(node, keys[len(prefix) :])):
+                return value
         node = self.assigned.get(str(keys[0]))
         return None if node is None else self._descend(node, keys[1:])
 
     def _descend(self, node: ast.expr, keys: Sequence[str | int]) -> ast.expr | None:
-        """The value of nested keys; the expression around them if they can't be told apart, None if there are none."""
+        """Return the expression at nested keys, or the one around them if it can't be split; None if there is none."""
         if isinstance(node, ast.Name) and node.id in self.assigned and self.assigned[node.id] is not node:
             return self._descend(self.assigned[node.id], keys)
         if not keys:
@@ -116,7 +116,7 @@ class Source:
             names = []
         names = [names] if isinstance(names, str) else names
         files = [Path(os.path.normpath(self.file.parent / name)) for name in names]
-        return [file for file in files if file.suffix == '.py' and file.is_file()]  # others are another package's
+        return [file for file in files if file.suffix == '.py' and file.is_file()]  # others are in another package
 
 
 def read_literals(file: Path) -> dict[str, Any] | None:
@@ -159,7 +159,7 @@ def _assignments(body: Sequence[ast.stmt]) -> Iterator[tuple[ast.expr, ast.expr]
 
 
 def _subscripts(target: ast.expr) -> tuple[Any, ...] | None:
-    """The keys of ``name['a'][0]``, the name first."""
+    """Return the keys of ``name['a'][0]``, the name first."""
     keys: list[Any] = []
     while isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
         keys.insert(0, target.slice.value)
@@ -168,7 +168,7 @@ def _subscripts(target: ast.expr) -> tuple[Any, ...] | None:
 
 
 def _dict_items(node: ast.expr) -> dict[Any, ast.expr] | None:
-    """The items of ``dict(...)`` or ``{...}``, with the key None for what is unpacked; None for other expressions."""
+    """Return the items of ``dict(...)`` or ``{...}``, with key None for unpacked ones; None for other expressions."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
         items: dict[Any, ast.expr] = {keyword.arg: keyword.value for keyword in node.keywords}
         return {**dict.fromkeys([None] * len(node.args), node), **items}

@@ -1,7 +1,8 @@
-"""The techniques of ConvNeXt's training recipe (arXiv 2201.03545, section 2.1), each of which can be left out alone.
+"""Techniques of ConvNeXt's training recipe (arXiv 2201.03545, section 2.1), which can be left out one by one.
 
-A run without a technique does there what ResNet's recipe does, as ``configs/roadmap/r50_00_baseline.py`` states it. A
-run without all of them keeps three things of ConvNeXt's recipe: the large total batch, its warm-up, and LayerScale.
+A technique that is left out is replaced by the corresponding part of ResNet's recipe, which is in
+``configs/roadmap/r50_00_baseline.py``. A run without all of them still has three parts of ConvNeXt's recipe: the large
+total batch, its warm-up, and LayerScale.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ MIXING = {'mixup_alpha': 1.0, 'cutmix_alpha': 0.0}  # timm's defaults
 
 
 class Technique(NamedTuple):
-    """One technique of the recipe."""
+    """A technique of the recipe."""
 
-    replacement: str  # in words: the part of ResNet's recipe that a run without the technique has in its place
+    replacement: str  # description of the part of ResNet's recipe that replaces the technique
     in_use: Callable[[Config], bool]
     leave_out: Callable[[Config], None]  # changes the config
 
 
 def leave_out(cfg: Config, name: str) -> None:
-    """Change a config to one without a technique.
+    """Remove a technique from a config.
 
     Args:
         cfg: the config, of a task that has techniques (``Task.has_techniques``).
@@ -51,7 +52,7 @@ def leave_out(cfg: Config, name: str) -> None:
 
 
 def describe_without(names: Iterable[str]) -> str:
-    """A line for the log of a run without these techniques: what it does instead."""
+    """Return a line for the log that describes what replaces the techniques that a run leaves out."""
     return '; '.join(f'without {name}: {TECHNIQUES[name].replacement}' for name in names)
 
 
@@ -113,7 +114,7 @@ TECHNIQUES: dict[str, Technique] = {
     'randaugment': Technique(
         'nothing beyond crop and flip',
         lambda cfg: _transform(cfg).get('auto_augment') is not None,
-        # timm jitters colors by default where nothing else changes them
+        # without auto_augment, timm's default is color jitter
         lambda cfg: _transform(cfg).update(auto_augment=None, color_jitter=None),
     ),
     'random_erasing': Technique(

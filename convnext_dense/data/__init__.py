@@ -1,7 +1,7 @@
-"""Data sets, their transforms, and the order in which samples are drawn.
+"""Data sets, their transforms, and the samplers.
 
-The package alone imports neither torch nor mmcv. The registries know where classification's data set lies; the data
-sets of detection and segmentation, which need mmcv, are named in the ``custom_imports`` of their configs.
+Importing this package imports neither torch nor mmcv. The registries find the data set for classification; the data
+sets for detection and segmentation, which need mmcv, are imported by ``custom_imports`` in their configs.
 """
 
 from typing import Any

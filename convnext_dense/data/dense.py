@@ -1,4 +1,4 @@
-"""The parts that the data sets of detection and segmentation share: reading images, skipping bad ones, batches."""
+"""Code shared by the data sets of detection and segmentation: reading images, skipping bad ones, collating."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .sampler import SeededIndex, seeded
 
 
 class BadImage(UserError):
-    """An image that can't be used."""
+    """Error for an image that can't be used."""
 
 
 class DenseDataset:
-    """Mixin for an mmengine data set: seeds the augmentation, and stops at images that can't be read or skips them.
+    """Mixin for mmengine data sets that seeds the augmentation, and stops at or skips unreadable images.
 
-    ``dataset[index]`` and ``dataset[index, seed]`` give the pipeline's dict, with the image's ``path`` and a list
-    ``skipped`` of the paths of unreadable images that were skipped.
+    ``dataset[index]`` and ``dataset[index, seed]`` return the pipeline's dict, with the image's ``path`` and the list
+    ``skipped`` with the paths of skipped images.
     """
 
     on_bad_image: str  # 'stop' or 'skip'
@@ -36,7 +36,7 @@ class DenseDataset:
         return super().__len__()  # type: ignore[misc]
 
     def image(self, index: int) -> tuple[str, ImageSize | None]:
-        """Return an image's path, and the size that its annotations were made for, where they say so."""
+        """Return an image's path, and the annotated size of the image, or None if the annotations don't contain it."""
         info = self.get_data_info(index)
         return info['img_path'], ImageSize(info['height'], info['width']) if 'width' in info else None
 
@@ -53,16 +53,14 @@ class DenseDataset:
                     sample = self.prepare_data(index)
                 except BadImage as error:
                     if self.on_bad_image == 'stop':
-                        raise UserError(
-                            f'{error}: fix or remove it, or go on without it: --on-bad-image skip'
-                        ) from None
+                        raise UserError(f'{error}: fix or remove it, or skip it with --on-bad-image skip') from None
                     skipped.append(path)
                     if len(skipped) == MAX_UNREADABLE_IN_A_ROW:
                         raise too_many_unreadable(skipped) from None
                     if self.test_mode:
                         return {'inputs': None, 'data_samples': None, 'path': path, 'skipped': skipped}
                     sample = None
-            if sample is not None:  # None where a random crop left nothing to learn from
+            if sample is not None:  # None if a random crop left no annotations
                 return {**sample, 'path': path, 'skipped': skipped}
             index = (index + 1) % len(self)
         raise UserError(f'no training image can be used, the first was {path}')
@@ -70,12 +68,13 @@ class DenseDataset:
 
 @TRANSFORMS.register_module()
 class LoadImage(BaseTransform):
-    """Decode an image to ``img``, uint8 (H, W, 3) in BGR, as mmcv's transforms take it.
+    """Transform that reads an image to ``img``, uint8 (H, W, 3), BGR, for mmcv's transforms.
 
-    It is turned as its EXIF says, unless its annotations (``height``, ``width``) were made for the unturned one.
+    The image is rotated upright by its EXIF orientation, unless the annotated size (``height``, ``width``) matches the
+    image as stored.
 
     Raises:
-        BadImage: if it can't be decoded, or is not of the size that its annotations were made for.
+        BadImage: if the image can't be decoded, or its size differs from the annotated one.
     """
 
     def transform(self, results: dict) -> dict:
@@ -84,7 +83,7 @@ class LoadImage(BaseTransform):
         try:
             with open_image(path, retry_missing=True) as image:
                 rgb = np.asarray(as_rgb(image if ImageSize.of(image) == expected else upright(image)))
-        except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
+        except Exception as error:  # Pillow's decoders raise many types for broken files
             raise BadImage(f'bad image {path} ({describe_read_error(error)})') from None
         size = ImageSize.of(rgb)
         if expected and size != expected:
@@ -98,17 +97,16 @@ class LoadImage(BaseTransform):
 def collate_dense(samples: Sequence[dict]) -> dict:
     """Collate a batch for mmdet's and mmseg's data preprocessors: lists of ``inputs`` and ``data_samples``.
 
-    Unreadable images are left out; ``paths`` has those of the others, ``skipped`` those of the unreadable ones. Where
-    each image comes in several views (test-time augmentation), ``inputs`` and ``data_samples`` are lists of such
-    lists, one for each view.
+    ``paths`` are the paths of the batch's images, ``skipped`` those of unreadable images, which are omitted. With
+    several views per image (test-time augmentation), ``inputs`` and ``data_samples`` have a list for each view.
     """
-    good = [sample for sample in samples if sample['inputs'] is not None]
-    inputs, data_samples = [s['inputs'] for s in good], [s['data_samples'] for s in good]
+    readable = [sample for sample in samples if sample['inputs'] is not None]
+    inputs, data_samples = [s['inputs'] for s in readable], [s['data_samples'] for s in readable]
     if inputs and isinstance(inputs[0], list):
         inputs, data_samples = ([list(view) for view in zip(*views, strict=True)] for views in (inputs, data_samples))
     return {
         'inputs': inputs,
         'data_samples': data_samples,
-        'paths': [s['path'] for s in good],
+        'paths': [s['path'] for s in readable],
         'skipped': [path for s in samples for path in s['skipped']],
     }

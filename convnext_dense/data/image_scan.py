@@ -1,4 +1,4 @@
-"""Scanning many images at once: their headers, and whether they can be decoded to the last pixel."""
+"""Scan many images in parallel: read their headers, and check that they can be decoded completely."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from ..io.image_size import ImageSize
 from ..io.images import upright_rgb
 from .segmentation.mask_scan import UNLABELED, read_mask
 
-CHUNK_SIZE = 16  # images that a process is given at once
-NOT_IMAGES = {  # first bytes, in small letters, of files that now and then have the name of an image
+CHUNK_SIZE = 16  # images per task of a process
+NOT_IMAGES = {  # first bytes, in lowercase, of other files that may have the name of an image
     b'<!doctype html': 'an HTML page',
     b'<html': 'an HTML page',
     b'<?xml': 'an XML page',
@@ -32,38 +32,38 @@ NOT_IMAGES = {  # first bytes, in small letters, of files that now and then have
 
 
 class ImageHeader(NamedTuple):
-    """Properties of an image that its file states before the pixels."""
+    """Properties of an image from its file header."""
 
     size: ImageSize
-    """The size as stored, before EXIF turns it."""
+    """The size as stored, without EXIF rotation."""
     orientation: int
-    """EXIF's, 1 to 8: from 2 on the image has to be turned or mirrored, from 5 on its sides change places."""
+    """EXIF orientation, 1 to 8: 2 and above rotate or mirror the image, 5 and above swap height and width."""
     mode: str
-    """Pillow's, such as ``'RGB'``, ``'L'`` for gray and ``'CMYK'``."""
+    """Pillow's mode, such as ``'RGB'``, ``'L'`` for gray and ``'CMYK'``."""
     format: str
-    """Pillow's, such as ``'JPEG'``, recognized by the content rather than by the name."""
+    """Pillow's format, such as ``'JPEG'``, detected from the content, not from the name."""
 
     def fits(self, size: ImageSize | None) -> bool:
-        """Tell whether the image, as stored or upright, has the size that its annotations were made for, if any."""
+        """Check whether the image, as stored or upright, has the annotated size; True if ``size`` is None."""
         return size is None or size in (self.size, self.size.transposed if self.orientation >= 5 else self.size)
 
 
 class ImageScan(NamedTuple):
-    """The result of decoding an image and its mask."""
+    """Result of decoding an image and its mask."""
 
     fault: str = ''
-    """Why it can't be decoded; there is no header then."""
+    """The reason why the image can't be decoded; there is no header then."""
     header: ImageHeader | None = None
     digest: bytes = b''
-    """Digest of the file's content: equal for copies."""
+    """Digest of the file's content, equal for copies."""
     file_size: int = 0
     """Size of the file in bytes."""
     label_counts: dict[int, int] | None = None
-    """Number of pixels of each label in the mask, 255 included; None without a mask that can be read."""
+    """Number of pixels of each label in the mask, including 255; None without a readable mask."""
 
 
 ImageAndMask = tuple[str, str | None]
-"""The paths of an image and of its mask, if it has one."""
+"""Paths of an image and of its mask, or None."""
 
 
 def scan_images(
@@ -72,9 +72,8 @@ def scan_images(
     """Decode images and count the labels of their masks.
 
     Args:
-        pairs: images, with their masks where they have any.
-        workers: number of processes, at least 1; with 1 none is started. They end with this function, however it
-            ends.
+        pairs: images and their masks.
+        workers: number of processes, at least 1; with 1, no process is started. All processes end with this function.
         advance: called after each image.
 
     Raises:
@@ -82,7 +81,7 @@ def scan_images(
     """
     if workers == 1:
         return [_advanced(advance, scan_image(pair)) for pair in pairs]
-    # fork, because a fresh process would import the package first
+    # fork, because a spawned process would have to import the package
     pool = ProcessPoolExecutor(workers, get_context('fork'), initializer=_start_worker)
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the processes have their own handler
@@ -93,7 +92,7 @@ def scan_images(
         return [_advanced(advance, scan) for scan in scans]
     except BrokenProcessPool:
         raise UserError(
-            'a process that decodes the images died, perhaps for lack of memory: take fewer with --workers'
+            'a process that decodes the images died, perhaps out of memory: use fewer with --workers'
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
@@ -111,11 +110,11 @@ def scan_image(pair: ImageAndMask) -> ImageScan:
     label_counts = None if mask is None else _count_labels(mask)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # such as for EXIF that is slightly off
+            warnings.simplefilter('ignore')  # such as for slightly invalid EXIF
             with Image.open(io.BytesIO(content)) as image:
                 header = _header_of(image)
                 upright_rgb(image)
-    except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
+    except Exception as error:  # Pillow's decoders raise many types for broken files
         return ImageScan(_fault(content[:64], error), None, digest, len(content), label_counts)
     return ImageScan('', header, digest, len(content), label_counts)
 
@@ -124,7 +123,7 @@ def read_header(path: str) -> ImageHeader | str:
     """Read an image's header without decoding the image.
 
     Returns:
-        The header; or the reason why the image can't be opened.
+        The header, or the reason why the image can't be opened.
     """
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
@@ -145,7 +144,7 @@ def _header_of(image: Image.Image) -> ImageHeader:
 
 
 def _fault(first_bytes: bytes, error: Exception) -> str:
-    """Describe why a file is no image that can be decoded."""
+    """Describe why a file can't be decoded as an image."""
     if not first_bytes:
         return 'it has zero bytes'
     for beginning, kind in NOT_IMAGES.items():
@@ -159,7 +158,7 @@ def _fault(first_bytes: bytes, error: Exception) -> str:
 def _count_labels(mask: str) -> dict[int, int] | None:
     try:
         labels = read_mask(mask)
-    except UserError:  # named by the check of the masks
+    except UserError:  # reported by the check of the masks
         return None
     if labels.dtype != np.uint8 or labels.ndim != 2:
         return None
@@ -179,7 +178,7 @@ def _start_worker() -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent has ended: one that was killed can't end its workers itself."""
+    """End this process when its parent has ended, since a killed parent can't end its workers."""
     parent = parent_process()
     if parent is not None:
         parent.join()

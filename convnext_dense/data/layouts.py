@@ -1,4 +1,4 @@
-"""Recognizing the layouts of data sets by a shallow look, for errors that say where the data lie.
+"""Recognize the layouts of data sets by their folders, for error messages that point to the data.
 
 A layout is never guessed silently: the error names the path to give with ``--data``.
 """
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from .text import shortened
 
 MOST_FOLDERS = 100
-"""Folders inside a folder that are looked at: it may be anybody's home."""
+"""Maximum number of folders to search, since the root may be a large folder such as a home directory."""
 
 COCO_FILES = (  # COCO's own, Roboflow's, and files of any name that tells the split
     {'train': 'annotations/instances_train2017.json', 'val': 'annotations/instances_val2017.json'},
@@ -28,16 +28,16 @@ MASK_SPLITS = {'training': ('training', 'train'), 'validation': ('validation', '
 
 
 class Layout(NamedTuple):
-    """A layout of files that one kind of data set has."""
+    """Layout of the files of a kind of data set."""
 
     content: str
-    """The files, in words."""
+    """Description of the files."""
     config: str
-    """The kind of config that takes them."""
+    """The kind of config for these files."""
     parts: tuple[str, ...]
     """Names of the folders in a data set's root, with wildcards."""
     fits: Callable[[Path], bool]
-    """Tells whether a folder is the root of such a data set."""
+    """Function that checks whether a folder is the root of such a data set."""
 
 
 def _is_image_folder(root: Path) -> bool:
@@ -68,17 +68,17 @@ LAYOUTS = (IMAGE_FOLDER, COCO, MASK_FOLDER)
 
 
 def hint(root: str | Path, layout: Layout) -> str:
-    """Say what a folder holds that is not the root of a data set, and what to do.
+    """Describe the content of a folder that is not the expected root of a data set, with advice.
 
-    The folders above it, those in it and in these are looked at.
+    The two folders above it and two levels of folders in it are searched.
 
     Args:
-        root: the folder that was given.
-        layout: the layout that was expected.
+        root: the given folder.
+        layout: the expected layout.
 
     Returns:
         For example ``'work/flowers holds class folders in train/ and val/ one level deeper: give
-        --data work/flowers/data'``; ``''`` where nothing is known.
+        --data work/flowers/data'``; ``''`` if no data set is found.
     """
     root = Path(root)
     if not root.is_dir():
@@ -118,12 +118,12 @@ def _other(root: Path, layout: Layout) -> str:
 
 
 def data_flag(path: Path) -> str:
-    """Write the argument that points a command at a path, as a shell takes it."""
+    """Format the argument that points a command at a path, quoted for a shell."""
     return f'--data {shlex.quote(str(path))}'
 
 
 def subfolders(folder: Path) -> list[str]:
-    """List the names of the folders in a folder, sorted, without hidden ones; none where it can't be read."""
+    """List the names of a folder's subfolders, sorted, without hidden ones; empty if it can't be read."""
     try:
         with os.scandir(folder) as entries:
             return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith('.'))

@@ -1,4 +1,4 @@
-"""The order in which samples are drawn, and the seeds of their augmentation."""
+"""Samplers: the order of the samples, and the seeds of their augmentation."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ SeededIndex = tuple[int, int]
 
 @DATA_SAMPLERS.register_module()
 class SeededSampler(Sampler):
-    """Draws every sample once per epoch, each with a seed for its augmentation.
+    """Sampler that yields every sample once per epoch, with a seed for its augmentation.
 
     The order depends on (seed, epoch), the augmentation on (seed, epoch, index), and neither on the number of
-    processes or of loader workers. Process r of R takes the samples r, r + R, ... of the common order, so that R
-    processes with batches of B draw together the batches that one process with batches of R x B draws.
+    processes or loader workers. Process r of R takes the samples r, r + R, ... of the common order, so that R
+    processes with batch size B together use the same batches as one process with batch size R x B.
 
     Args:
-        dataset: the data set, or anything with a length.
-        shuffle: draw in random order, a new one in every epoch.
-        seed: the same on all processes; None takes a random one of the first process.
+        dataset: the data set, or any object with a length.
+        shuffle: use a new random order in every epoch.
+        seed: the seed, equal on all processes; None for a random one from the first process.
     """
 
     def __init__(self, dataset: Sized, shuffle: bool, seed: int | None = None) -> None:
@@ -47,27 +47,27 @@ class SeededSampler(Sampler):
         self.epoch = epoch
 
     def use_seed(self, seed: int) -> None:
-        """Draw as a sampler with this seed: the one of the run that is resumed."""
+        """Set the seed, to that of a resumed run."""
         self.seed = seed
 
     def use_whole_batches(self, total: int) -> None:
-        """Leave out the samples at the end of each epoch that do not fill a total batch, of all processes."""
+        """Drop the samples at the end of each epoch that do not fill a total batch (over all processes)."""
         self._total_batch = total
 
     def start_after(self, samples: int) -> None:
-        """Start epochs after the samples that all processes together have drawn before a run was interrupted."""
+        """Skip the first ``samples`` samples (over all processes) of each epoch, to resume an interrupted one."""
         self._done = samples
 
     @property
     def done(self) -> int:
-        """Samples of the epoch that all processes together have drawn before the sampler starts."""
+        """Number of samples (over all processes) that are skipped at the start of an epoch."""
         return self._done
 
     def __iter__(self) -> Iterator[SeededIndex]:
         return self.epoch_from(self._done)
 
     def epoch_from(self, skip: int) -> Iterator[SeededIndex]:
-        """Draw this process's samples of the epoch, after the first ``skip`` ones, which all processes share."""
+        """Yield this process's samples of the epoch, without the first ``skip`` samples (over all processes)."""
         order = np.arange(self.size)
         if self.shuffle:
             np.random.default_rng([self.seed, self.epoch]).shuffle(order)
@@ -78,20 +78,19 @@ class SeededSampler(Sampler):
         return len(range(self.rank, self._used(), self.world_size))
 
     def _used(self) -> int:
-        """Return the number of samples that all processes draw per epoch, without an incomplete last batch."""
+        """Return the number of samples per epoch (over all processes), without an incomplete last batch."""
         return self.size // self._total_batch * self._total_batch
 
 
 @DATA_SAMPLERS.register_module()
 class AspectRatioBatches(Sampler[list[SeededIndex]]):
-    """Batches of images that are all wide or all tall, which need less padding; only an epoch's last may mix them.
+    """Batch sampler that groups wide and tall images, to save padding; only an epoch's last batch may mix them.
 
-    (The sampler of mmdet leaves out one batch more than it should, now and then, so that the length of an epoch is not
-    known.)
+    (mmdet's own sampler sometimes drops a batch too many, so that the length of an epoch is not known.)
 
     Args:
-        sampler: the sampler of a data set whose ``get_data_info`` gives ``width`` and ``height``.
-        batch_size: images in a batch; an incomplete last batch is left out.
+        sampler: the sampler of a data set whose ``get_data_info`` returns ``height`` and ``width``.
+        batch_size: images per batch; an incomplete last batch is dropped.
     """
 
     def __init__(self, sampler: SeededSampler, batch_size: int) -> None:
@@ -121,16 +120,16 @@ class AspectRatioBatches(Sampler[list[SeededIndex]]):
 
 
 def sample_seed(seed: int, epoch: int, index: int) -> int:
-    """Hash the arguments to a number in [0, 2^32)."""
+    """Hash the arguments to a seed in [0, 2^32)."""
     return int(np.random.SeedSequence([seed, epoch, index]).generate_state(1)[0])
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed Python's, numpy's and torch's CPU generators inside the block, and restore them after it.
+    """Context that seeds the random generators of Python, numpy and torch (CPU), and restores them at the end.
 
-    timm's augmentation draws from all three. In a loader worker, where nothing else draws, they are not restored,
-    which would take longer than normalizing an image.
+    timm's augmentation uses all three. In a loader worker, where nothing else uses them, they are not restored, since
+    that takes longer than normalizing an image.
     """
     before = None if get_worker_info() else (random.getstate(), np.random.get_state(), torch.get_rng_state())
     random.seed(seed)

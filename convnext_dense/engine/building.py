@@ -1,4 +1,4 @@
-"""Building models from a config, with one-line errors for what the config has wrong."""
+"""Build models from a config, with one-line errors for mistakes in the config."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from ..weights.reader import read_checkpoint
 
 @contextmanager
 def config_errors(part: str) -> Iterator[None]:
-    """Turn errors of building inside the block into a UserError that names the config's part.
+    """Context that converts errors of building a part of the config to a UserError that names the part.
 
     Raises:
-        UserError: in the place of the errors that wrong arguments and names lead to.
+        UserError: instead of the errors that wrong arguments and names cause.
     """
     try:
         yield
@@ -34,15 +34,15 @@ def config_errors(part: str) -> Iterator[None]:
 
 
 def read_checkpoints_safely() -> None:
-    """Have mmengine read the checkpoints that parts of a model name in ``init_cfg`` without running code in them."""
+    """Make mmengine read the checkpoints in a model's ``init_cfg`` without running code that they contain."""
     read_checkpoints_with(lambda source: read_checkpoint(fetch_weights(source)))
 
 
 def build_model(cfg: Config) -> nn.Module:
-    """Build the config's model without a runner; several of different tasks may be built in one process.
+    """Build the config's model without a runner; one process may build models of several tasks.
 
     Raises:
-        UserError: if it can't be built.
+        UserError: if the model can't be built.
     """
     read_checkpoints_safely()
     with config_errors('model'), without_loss_advice(), DefaultScope.overwrite_default_scope(cfg.default_scope):

@@ -1,4 +1,4 @@
-"""A CSV file of every logged number: writing and reading it."""
+"""Write and read a CSV file of all logged values."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ COLUMNS = ('step', 'name', 'value')
 
 @VISBACKENDS.register_module()
 class CSVBackend(BaseVisBackend):
-    """Appends ``step,name,value`` rows to ``scalars.csv`` of the run's log folder.
+    """Visualization backend that appends ``step,name,value`` rows to ``scalars.csv`` in the run's log folder.
 
-    ``step`` is the optimizer step for training values and the epoch for validation metrics; values are written
-    with all their digits.
+    ``step`` is the optimizer step for training values and the epoch for validation metrics; values are written in full
+    precision.
     """
 
     def __init__(self, save_dir: str) -> None:
@@ -54,13 +54,13 @@ class CSVBackend(BaseVisBackend):
 
 
 def read_scalars(work_dir: str | Path) -> dict[str, list[tuple[int, float]]]:
-    """Read all numbers of a work dir by name, as (step, value) pairs in order of step.
+    """Read all logged values of a work dir by name, as (step, value) pairs in order of step.
 
-    A resumed run has one file for each start. Steps that it did again replace those of the start before, so no step
-    comes twice. An incomplete line at the end of a file, which a killed run leaves, is ignored.
+    A resumed run has a file for each start. Repeated steps replace those of the earlier start, so each step occurs
+    once. An incomplete last line, which a killed run may leave, is ignored.
 
     Raises:
-        UserError: if a file can't be read or is no such log, with its line.
+        UserError: if a file can't be read or a line has another format.
     """
     series: dict[str, list[tuple[int, float]]] = {}
     for file in sorted(Path(work_dir).glob(f'*/vis_data/{FILE_NAME}')):

@@ -1,4 +1,4 @@
-"""The environment of a run: the process group, the log's first lines, and which of mmengine's lines are dropped."""
+"""Environment of a run: process group, first lines of the log, and a filter for mmengine's uninformative lines."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ DROPPED_LINES = (
     *('Hooks will be executed', 'Distributed training is not used', 'Exp name:', 'Checkpoints will be saved'),
     *('"FileClient"', '"HardDiskBackend"'),
 )
-"""Beginnings of mmengine's log lines that tell a person nothing."""
+"""Beginnings of mmengine's log lines that are dropped because they are not informative."""
 
 
 def init_gloo(launcher: str, timeout: float | None) -> None:
-    """Start the process group on CPUs, which mmengine's launchers don't.
+    """Start the process group on CPUs, since mmengine's launchers only support GPUs.
 
     Args:
         launcher: ``'pytorch'`` or ``'slurm'``.
-        timeout: seconds that a process waits for another; None for torch's default.
+        timeout: seconds to wait for another process; None for torch's default.
     """
     if launcher == 'slurm':
         nodes = subprocess.check_output(['scontrol', 'show', 'hostnames', os.environ['SLURM_NODELIST']], text=True)
@@ -43,12 +43,12 @@ def init_gloo(launcher: str, timeout: float | None) -> None:
 
 
 def drop_noise(logger: logging.Logger) -> None:
-    """Keep :data:`DROPPED_LINES` out of the log."""
+    """Filter :data:`DROPPED_LINES` from the log."""
     logger.addFilter(lambda record: not str(record.msg).startswith(DROPPED_LINES))
 
 
 def log_environment(runner: Any) -> None:
-    """Write the whole environment to ``environment.txt`` in the log folder, and one line of it to the log."""
+    """Write the environment to ``environment.txt`` in the log folder, and a one-line summary to the log."""
     if runner.rank == 0:
         lines = [f'{key}: {value}' for key, value in collect_env().items()]
         Path(runner.log_dir, 'environment.txt').write_text('\n'.join(lines) + '\n')

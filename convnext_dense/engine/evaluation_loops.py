@@ -1,4 +1,4 @@
-"""The validation and test loops, which evaluate the raw weights and their moving average."""
+"""Validation and test loops that evaluate the raw weights and their moving average."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .hooks.ema import EMA
 
 
 class _EvaluatesEMA:
-    """Evaluation of the raw weights and, where there is a moving average of them, of the average too.
+    """Mixin that evaluates the raw weights and, if there is one, their moving average.
 
     Metrics are named ``raw/...`` and ``ema/...``.
 
@@ -25,8 +25,8 @@ class _EvaluatesEMA:
         weights: ``'raw'``, ``'ema'``, or None for both.
 
     Attributes:
-        per_class: by kind of weights, the metric's values for each class, where it has them: ``{'raw': {class name:
-            {metric name: value}}}``.
+        per_class: metrics of each class by kind of weights, if the metric has them: ``{'raw': {class name: {metric
+            name: value}}}``.
     """
 
     runner: Any
@@ -45,21 +45,21 @@ class _EvaluatesEMA:
             raise UserError('the checkpoint holds no EMA weights: take --weights raw')
         metrics: dict[str, float] = {}
         if self.weights != 'ema':
-            metrics |= self._one_pass(mode, 'raw')
+            metrics |= self._evaluate_weights(mode, 'raw')
         if self.weights != 'raw' and ema is not None:
             with ema.applied(self.runner.bare_model):
-                metrics |= self._one_pass(mode, 'ema')
+                metrics |= self._evaluate_weights(mode, 'ema')
         return metrics
 
-    def _one_pass(self, mode: str, weights: str) -> dict[str, float]:
+    def _evaluate_weights(self, mode: str, weights: str) -> dict[str, float]:
         self.runner.message_hub.update_info('weights', weights)
         self.runner.model.eval()
         train_loop = internals.loop_or_config(self.runner, 'train')
         request = getattr(train_loop, 'request', None) if mode == 'val' else None
-        fewest = len(self.dataloader.dataset) // get_world_size()  # samples of a process
-        common = math.ceil(fewest / self.dataloader.batch_sampler.batch_size)  # batches that every process has
+        min_samples = len(self.dataloader.dataset) // get_world_size()  # of a process
+        common_batches = math.ceil(min_samples / self.dataloader.batch_sampler.batch_size)  # that every process has
         for idx, batch in enumerate(self.dataloader):
-            if request is not None and idx < common:
+            if request is not None and idx < common_batches:
                 request.stop_if_any_process_requested()
             if len(batch['inputs']):
                 self.run_iter(idx, batch)
@@ -75,7 +75,7 @@ class _EvaluatesEMA:
 
 @LOOPS.register_module()
 class ValLoop(_EvaluatesEMA, MMValLoop):
-    """Validation during training, of the raw weights and of their average."""
+    """Validation loop for the raw weights and their average."""
 
     def run(self) -> dict[str, float]:
         self.runner.call_hook('before_val')
@@ -88,7 +88,7 @@ class ValLoop(_EvaluatesEMA, MMValLoop):
 
 @LOOPS.register_module()
 class TestLoop(_EvaluatesEMA, MMTestLoop):
-    """Testing a checkpoint, its raw weights and their average."""
+    """Test loop for a checkpoint's raw weights and their average."""
 
     def run(self) -> dict[str, float]:
         self.runner.call_hook('before_test')

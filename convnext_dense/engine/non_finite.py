@@ -1,4 +1,4 @@
-"""The guard against non-finite numbers: no weights take a step with a loss or gradient that is NaN or infinite."""
+"""Guard against optimizer steps with a non-finite loss or gradient (NaN or infinity)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from torch import Tensor
 from ..errors import UserError
 
 MAX_SCALER_SKIPS = 30
-"""Steps in a row that the fp16 scaler may skip in search of its scale, which is then halved to a billionth."""
+"""Consecutive steps that the fp16 scaler may skip; each halves its scale, all together to a billionth."""
 MAX_NAMED = 8  # images in a message
-FILE_NAME = 'not_finite.csv'  # in the log folder: all images of steps that were not taken
+FILE_NAME = 'not_finite.csv'  # file in the log folder with all images of skipped steps
 
 
 class BackwardOnlyWrapper:
     """Optimizer wrapper for ``model.train_step`` that computes gradients and leaves the step to the train loop.
 
     Args:
-        wrapper: the real one, which has every other attribute.
+        wrapper: the real optimizer wrapper, which provides all other attributes.
     """
 
     def __init__(self, wrapper: OptimWrapper) -> None:
@@ -39,15 +39,15 @@ class BackwardOnlyWrapper:
 
 
 class NonFiniteGuard:
-    """Takes the optimizer's steps, but none with a loss or a gradient that is NaN or infinite.
+    """Takes the optimizer's steps, except those with a non-finite loss or gradient.
 
-    All processes decide alike. A step that is not taken leaves weights, buffers and the optimizer as they were before
-    it; its images are named, and all of them are listed in ``not_finite.csv`` of the log folder. The fp16 scaler may
-    skip a step now and then, in search of its scale; more than :data:`MAX_SCALER_SKIPS` in a row are errors.
+    All processes make the same decision. A skipped step leaves weights, buffers and the optimizer unchanged; its
+    images are logged, and all of them are listed in ``not_finite.csv`` in the log folder. The fp16 scaler may skip a
+    step now and then to find its scale; more than :data:`MAX_SCALER_SKIPS` consecutive ones count as non-finite.
 
     Args:
         runner: the runner.
-        skip: number of steps that may be skipped in a run, resumed ones included; the next one is an error.
+        skip: number of steps that may be skipped in a run, including before a resume; the next one is an error.
     """
 
     def __init__(self, runner: Runner, skip: int = 0) -> None:
@@ -57,7 +57,7 @@ class NonFiniteGuard:
         self._buffers: list[Tensor] = []
 
     def before_step(self) -> None:
-        """Keep the buffers, such as batch norms' statistics, which the step's forward passes change."""
+        """Save the buffers, such as BatchNorm's statistics, which the step's forward passes change."""
         self._buffers = [buffer.detach().clone() for buffer in self.runner.model.buffers()]
 
     def gradient_norm(self) -> Tensor:
@@ -69,19 +69,19 @@ class NonFiniteGuard:
     def step_if_finite(
         self, loss: Tensor, norm: Tensor, losses: Sequence[Tensor], paths: Sequence[Sequence[str]]
     ) -> bool:
-        """Take the optimizer's step if loss and gradient are finite; the gradients are set to zero in any case.
+        """Take the optimizer's step if loss and gradient are finite, and zero the gradients in any case.
 
         Args:
-            loss: mean loss over all processes, so the same number on all.
-            norm: norm of the gradient, the same number on all processes.
+            loss: mean loss over all processes.
+            norm: norm of the gradient, equal on all processes.
             losses: losses of this process's batches.
-            paths: paths of the images in each of them.
+            paths: image paths of each batch.
 
         Returns:
-            Whether the step was taken.
+            True if the step was taken.
 
         Raises:
-            UserError: if it was not, and as many steps as allowed were skipped before.
+            UserError: if the step was not taken and no more steps may be skipped.
         """
         wrapper = self.runner.optim_wrapper
         loss_is_finite, norm_is_finite = torch.isfinite(torch.stack([loss.double(), norm.double()])).tolist()
@@ -111,14 +111,14 @@ class NonFiniteGuard:
             return
         earlier = f' ({skipped} such step{"s were" if skipped > 1 else " was"} skipped before)' if skipped else ''
         raise UserError(
-            f'{finding}{earlier}: the weights are still those before this step, and none were saved after them; look '
-            f'at these images and their annotations, or go on without up to N such steps: --resume --skip-nan N'
+            f'{finding}{earlier}: no weights were changed or saved in this step; check these images and their '
+            f'annotations, or allow up to N skipped steps: --resume --skip-nan N'
         )
 
     def _list_images(
         self, step: int, what: str, losses: Sequence[Tensor], paths: Sequence[Sequence[str]]
     ) -> list[str]:
-        """List the images of all processes in the CSV file: those of batches with a non-finite loss, else all."""
+        """Write the images of all processes to the CSV file, or only those of batches with a non-finite loss."""
         own = [(loss.item(), list(of_batch)) for loss, of_batch in zip(losses, paths, strict=True)]
         batches = [(process, *batch) for process, part in enumerate(all_gather_object(own)) for batch in part]
         if what == 'loss':

@@ -1,4 +1,4 @@
-"""mmengine's Runner, with checkpoints that are written atomically, read safely and loaded strictly."""
+"""mmengine's Runner with atomic writing, safe reading and strict loading of checkpoints."""
 
 from __future__ import annotations
 
@@ -36,29 +36,34 @@ from .signals import leave_signals_to_parent
 from .train_loop import TrainLoop
 from .workers import explain_dead_workers, use_one_thread
 
-# mmengine's own default hooks, those that its register_default_hooks takes None for
+# mmengine's own default hooks: its register_default_hooks accepts None for these only
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
-COMMANDS = 'commands.txt'  # in a work dir: the command lines of its runs
+COMMANDS = 'commands.txt'  # file in a work dir with the command lines of its runs
 
 _RUN_NUMBERS = itertools.count(1)
 
 
 @RUNNERS.register_module()
 class Runner(mmengine.runner.Runner):
-    """Runs a config.
+    """mmengine's Runner for the configs of this project.
 
-    Beyond mmengine's keys a config may have ``pretrained``, the weights that training starts from: a path, a URL, a
-    name, or a work dir for its newest checkpoint; ``pretrained_weights``, ``'raw'`` or ``'ema'``; and
-    ``compile_backbone``, to have it compiled by torch. ``resume`` may be ``'auto'``: resume where there is a
-    checkpoint, else start. ``trust_pickle`` allows the file of ``pretrained``, ``load_from`` or ``resume``, and no
-    other, to run code when it is read; it is not kept in the run's config. A default hook that is None is left out.
+    Beyond mmengine's keys a config may have:
+
+    - ``pretrained``: weights for initialization: a path, a URL, a name, or a work dir for its newest checkpoint; with
+      ``pretrained_weights``, ``'raw'`` or ``'ema'``.
+    - ``compile_backbone``: compile the backbone with torch.
+    - ``resume='auto'``: resume if there is a checkpoint, otherwise start.
+    - ``trust_pickle``: allow the file of ``pretrained``, ``load_from`` or ``resume``, and no other, to run code when
+      it is read; not saved in the run's config.
+
+    A default hook that is None is left out.
     """
 
     def __init__(self, model: nn.Module | dict, work_dir: str, **kwargs: object) -> None:
         read_checkpoints_safely()
-        self._trust_pickle = _pop_trust(kwargs)
+        self._trust_pickle = _pop_trust_pickle(kwargs)
         ensure_writable_folder(work_dir)
-        # mmengine keeps loggers and the like by name: two runs of one process must not share theirs
+        # mmengine caches loggers and more by name; two runs in one process must not share them
         kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or Path(work_dir).name}-{next(_RUN_NUMBERS)}'
         self._lock: FileLock | None = None
         try:
@@ -92,7 +97,7 @@ class Runner(mmengine.runner.Runner):
             self._lock.release()
 
     def _close_hooks(self) -> None:
-        """Call ``close`` of hooks that have it: an error must not leave a progress bar and a hidden cursor behind."""
+        """Close the hooks that have a ``close`` method, so that an error leaves no progress bar and hidden cursor."""
         for hook in self.hooks:
             if hasattr(hook, 'close'):
                 hook.close()
@@ -137,7 +142,7 @@ class Runner(mmengine.runner.Runner):
 
     @property
     def bare_model(self) -> nn.Module:
-        """The model without the wrappers that distribute it or show it several views of an image."""
+        """The model without wrappers for distributed training or test-time augmentation."""
         model = self.model.module if is_model_wrapper(self.model) else self.model
         return model.module if isinstance(model, BaseTTAModel) else model
 
@@ -170,7 +175,7 @@ class Runner(mmengine.runner.Runner):
             )
 
     def scale_lr(self, optim_wrapper: OptimWrapper, auto_scale_lr: dict | None = None) -> None:
-        """Scale the lr with the total batch that is really reached, and log it in one line."""
+        """Scale the lr with the actual total batch, and log both in one line."""
         loop = internals.loop_or_config(self, 'train')
         if not isinstance(loop, TrainLoop):
             return super().scale_lr(optim_wrapper, auto_scale_lr)
@@ -187,8 +192,8 @@ class Runner(mmengine.runner.Runner):
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
         """Register mmengine's default hooks and the config's, except those that are None.
 
-        So a config can remove a hook of its base, also one that mmengine does not know. Training gets one hook more,
-        ``first_step``, which logs the first step at once.
+        So a config can remove a hook of its base, even one that mmengine does not know. The hook ``first_step``, which
+        logs the first step at once, is added.
         """
         chosen: dict[str, Hook | dict | None] = {'first_step': dict(type='convnext_dense.FirstStep'), **(hooks or {})}
         super().register_default_hooks(
@@ -199,7 +204,7 @@ class Runner(mmengine.runner.Runner):
 
     @cached_property
     def _config_text(self) -> str:
-        """Text of the config: formatting it takes as long as writing a small checkpoint."""
+        """Text of the config, cached because formatting takes as long as writing a small checkpoint."""
         return self.cfg.pretty_text
 
     @master_only
@@ -217,14 +222,14 @@ class Runner(mmengine.runner.Runner):
         """Write a checkpoint; its content is a :class:`~convnext_dense.checkpoints.content.Checkpoint`.
 
         Args:
-            out_dir: folder.
-            filename: name of the file in it.
-            file_client_args: ignored, for mmengine.
-            save_optimizer: whether to save the optimizer's state.
-            save_param_scheduler: whether to save the state of the parameter schedulers.
-            meta: entries of ``meta`` to set.
-            by_epoch: whether this is the end of an epoch, which counts as done; else of a step.
-            backend_args: ignored, for mmengine.
+            out_dir: the folder.
+            filename: name of the file in the folder.
+            file_client_args: ignored; only for compatibility with mmengine.
+            save_optimizer: save the optimizer's state.
+            save_param_scheduler: save the state of the parameter schedulers.
+            meta: additional entries of ``meta``.
+            by_epoch: True at the end of an epoch, which then counts as completed; False at the end of a step.
+            backend_args: ignored; only for compatibility with mmengine.
         """
         progress: Meta = {
             'epoch': self.epoch + 1 if by_epoch else self.epoch,
@@ -257,10 +262,10 @@ class Runner(mmengine.runner.Runner):
     def load_checkpoint(
         self, filename: str, map_location: object = 'cpu', strict: bool = True, revise_keys: object = None
     ) -> dict[str, Any]:
-        """Load weights that must match the model's, by name and shape, and the same classes.
+        """Load weights whose names, shapes and classes must match the model.
 
         Raises:
-            UserError: if they don't, or the file is damaged.
+            UserError: if they don't match, or the file is damaged.
         """
         manifest.check(filename)
         content = read_checkpoint(filename, self._trust_pickle)
@@ -281,17 +286,17 @@ class Runner(mmengine.runner.Runner):
         resume_param_scheduler: bool = True,
         map_location: object = 'cpu',
     ) -> None:
-        """Continue a run from its checkpoint, exactly as it would have continued.
+        """Resume a run from its checkpoint, so that it continues exactly like an uninterrupted run.
 
         Raises:
-            UserError: if the file holds no run, or the run has another seed, batch, length, amount of data, schedule
-                or optimizer now.
+            UserError: if the file holds only weights, or if seed, batch, length, number of images, schedule or
+                optimizer have changed.
         """
         state.restore(self, filename, self.load_checkpoint(filename))
 
 
-def _pop_trust(arguments: dict[str, Any]) -> bool:
-    """Return the config's ``trust_pickle``, and take it out of the config that the run keeps, a copy."""
+def _pop_trust_pickle(arguments: dict[str, Any]) -> bool:
+    """Return the config's ``trust_pickle``, and replace the config by a copy without it."""
     cfg = arguments.get('cfg') or {}
     if 'trust_pickle' not in cfg:
         return False

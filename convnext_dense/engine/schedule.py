@@ -1,4 +1,4 @@
-"""The lr schedule, fitted to the length of the run."""
+"""Fit the lr schedule to the length of the run."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 
 def fit_schedule(scheduler: Any, steps: int, total: int, logger: logging.Logger) -> Any:
-    """Fit a schedule to the run: without parts shorter than two steps, and with a warm-up of at most a tenth.
+    """Fit a schedule to the run: drop parts shorter than two steps, and limit the warm-up to a tenth of the run.
 
-    mmengine's linear warm-up over a single step would never leave its first value. A warm-up whose length is given in
-    steps is made for a long run, and is cut to a tenth of a shorter one. Milestones in epochs become steps.
+    mmengine's linear warm-up over a single step would never leave its initial value. A warm-up given in steps is meant
+    for a long run, and is cut to a tenth of a shorter run. Milestones in epochs are converted to steps.
 
     Args:
-        scheduler: the config's ``param_scheduler``, which is not changed; anything but a list is returned as it is.
-        steps: optimizer steps of an epoch.
+        scheduler: the config's ``param_scheduler``, not changed; anything but a list is returned unchanged.
+        steps: optimizer steps per epoch.
         total: optimizer steps of the run.
-        logger: where changes are logged.
+        logger: logger for the changes.
 
     Returns:
         The fitted configs of the schedulers.
@@ -34,18 +34,18 @@ def fit_schedule(scheduler: Any, steps: int, total: int, logger: logging.Logger)
                     other['begin'] = tenth
             part['end'] = tenth
         if 'milestones' in part and part.pop('convert_to_iter_based', False):
-            # mmengine multiplies them by the steps of an epoch: a shortened schedule's would be no integers
+            # mmengine's own conversion would give non-integers for a shortened schedule
             part.update(by_epoch=False, begin=round(part['begin'] * steps), end=round(part['end'] * steps))
             part['milestones'] = [round(milestone * steps) for milestone in part['milestones']]
     kept = [part for part in scheduler if _steps(part, steps) >= 2]
     if len(kept) < len(scheduler):
-        names = [part['type'] for part in scheduler if part not in kept]
-        logger.warning(f'{", ".join(names)} would be shorter than two steps and is left out')
+        dropped = [part['type'] for part in scheduler if part not in kept]
+        logger.warning(f'{", ".join(dropped)} would be shorter than two steps and is left out')
     return kept
 
 
 def _steps(part: dict, steps_per_epoch: int) -> float:
-    """Return the length of a part of the schedule, in optimizer steps."""
+    """Return the length of a part of the schedule in optimizer steps."""
     if part.get('by_epoch') is False:
         return part.get('end', float('inf')) - part.get('begin', 0)
     if not part.get('convert_to_iter_based') or 'end' not in part:

@@ -1,7 +1,6 @@
-"""Signals that end a run in good order: it finishes the step, saves its state, and exits with 128 + the signal.
+"""Signals that stop a run cleanly: it finishes the step, saves its state, and exits with 128 + the signal's number.
 
-SIGTERM, SIGINT (Ctrl-C) and SIGUSR1, which SLURM is asked to send before it takes a job's nodes
-(``--signal=USR1@120``).
+They are SIGTERM, SIGINT (Ctrl-C) and SIGUSR1, which SLURM can send before a job's time limit (``--signal=USR1@120``).
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ from ..errors import Stopped
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 REPEAT_WINDOW = 1.0
-"""Seconds in which a second signal counts as a copy of the first: SLURM and torchrun may both deliver it."""
+"""Seconds in which a second signal counts as a copy of the first, since SLURM and torchrun may both send it."""
 
 
 class StopRequest:
-    """Context manager in which the first signal is noted and a second one raises :class:`Stopped` at once.
+    """Context that records the first signal and raises :class:`Stopped` at once on a second one.
 
-    Processes that train together have to agree before they stop, or some would wait for the others for ever: the
-    signal may reach them in different steps, or one of them alone.
+    In distributed training all processes must stop after the same step, or some would wait for the others forever: the
+    signal may reach them in different steps, or only one of them.
 
     Attributes:
-        number: number of the signal that this process got, or 0.
+        number: number of the received signal, or 0.
     """
 
     def __init__(self) -> None:
@@ -40,15 +39,15 @@ class StopRequest:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> StopRequest:
-        if threading.current_thread() is threading.main_thread():  # Python lets no other thread set handlers
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        if threading.current_thread() is threading.main_thread():  # only the main thread may set handlers
+            self._before = {number: signal.signal(number, self._record) for number in SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if not self.number:
             self.number, self._since = number, now
@@ -59,12 +58,12 @@ class StopRequest:
             raise Stopped(number, at_once=True)
 
     def stop_if(self, requested: bool) -> None:
-        """Raise :class:`Stopped` if the processes have agreed that one of them has a request to stop."""
+        """Raise :class:`Stopped` if ``requested``, which must be equal on all processes."""
         if requested:
             raise Stopped(self.number or signal.SIGTERM)
 
     def stop_if_any_process_requested(self) -> None:
-        """Raise :class:`Stopped` if any process has a request to stop; all processes call this together."""
+        """Raise :class:`Stopped` if any process has received a signal; all processes must call this together."""
         number = torch.tensor(self.number)
         if get_world_size() > 1:
             all_reduce(number, 'max')
@@ -72,13 +71,13 @@ class StopRequest:
 
 
 def leave_signals_to_parent(then: Callable[[int], None] | None, worker_id: int) -> None:
-    """Make a loader worker ignore signals, which Ctrl-C and SLURM send to every process: its parent acts on them.
+    """Make a loader worker ignore the signals that Ctrl-C and SLURM send to all processes; its parent handles them.
 
-    Only a SIGTERM that comes from the parent ends it: the parent sends it to workers that are late to end.
+    Only a SIGTERM from the parent ends the worker; the parent sends it to workers that do not end in time.
 
     Args:
-        then: another function to start the worker with, or None.
-        worker_id: number of the worker, which ``then`` gets.
+        then: another function to initialize the worker, or None.
+        worker_id: number of the worker, passed to ``then``.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""The state of a run: collected into a checkpoint, and restored from one."""
+"""Collect the state of a run into a checkpoint, and restore it from one."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
 
     Args:
         runner: the runner.
-        meta: ``epoch`` and ``iter``, the epochs and steps done, and what else ``meta`` shall hold.
-        optimizer: whether to include the optimizer's state.
-        schedulers: whether to include the parameter schedulers' state.
-        config_text: the config, for people.
+        meta: ``epoch`` and ``iter``, the completed epochs and steps, and any other entries of ``meta``.
+        optimizer: include the optimizer's state.
+        schedulers: include the parameter schedulers' state.
+        config_text: the config's text.
     """
     hub = runner.message_hub
     full_meta: Meta = {
@@ -58,22 +58,22 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
 
 
 def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
-    """Restore all but the weights, so that the run continues exactly as it would have.
+    """Restore everything but the weights, so that the run continues exactly like an uninterrupted run.
 
     Args:
         runner: the runner, with train loop, optimizer and schedulers built.
-        filename: path of the checkpoint; the manifest beside it tells whether its validation was done.
-        content: what it holds.
+        filename: path of the checkpoint; the manifest in its folder records whether its validation was finished.
+        content: content of the checkpoint.
 
     Raises:
-        UserError: if the file holds no run, or the run has another seed, batch, length, amount of data, schedule
-            or optimizer now.
+        UserError: if the file holds only weights, or if seed, batch, length, number of images, schedule or optimizer
+            have changed.
     """
     absent = set(RESUMABLE) - content.keys()
     if absent:
         raise UserError(
-            f'checkpoint {filename} holds weights only ({", ".join(sorted(absent))} absent) and no run to go on '
-            'from: start one from these weights with --pretrained'
+            f'checkpoint {filename} holds weights only ({", ".join(sorted(absent))} absent) and cannot be resumed: '
+            'start a new run from these weights with --pretrained'
         )
     meta, loop = content['meta'], runner.train_loop
     saved = meta.get('run', {})
@@ -97,17 +97,17 @@ def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
 
 
 def find_newest_for_all(runner: Any) -> str | None:
-    """Find the checkpoint to resume, in the first process for all; None where ``resume='auto'`` finds none.
+    """Find the checkpoint to resume, in the main process for all; returns None if ``resume='auto'`` finds none.
 
     Raises:
-        UserError: if there is none, or none that is intact.
+        UserError: if there is no intact checkpoint.
     """
     answer: list[str | UserError | None] = [None]
     optional = internals.resume_setting(runner) == 'auto'
     if is_main_process() and (not optional or checkpoints.list_checkpoints(runner.work_dir)):
         try:
             answer[0] = str(checkpoints.find_newest(runner.work_dir))
-        except UserError as error:  # the others must not wait for an answer
+        except UserError as error:  # raised after the broadcast, for which the other processes wait
             answer[0] = error
     broadcast_object_list(answer)
     if isinstance(answer[0], UserError):
@@ -116,15 +116,15 @@ def find_newest_for_all(runner: Any) -> str | None:
 
 
 def check_same_classes(runner: Any, filename: str, classes: list[str] | None) -> None:
-    """Refuse weights that were trained on other classes than the run's data has.
+    """Check that a checkpoint's classes are those of the run's data.
 
     Args:
         runner: the runner.
         filename: path of the checkpoint.
-        classes: class names in it; None where it tells none.
+        classes: class names in the checkpoint, or None if it has none.
 
     Raises:
-        UserError: with the differences.
+        UserError: if they differ; the message has the differences.
     """
     train_loop, test_loop = (internals.loop_or_config(runner, mode) for mode in ('train', 'test'))
     loop = test_loop if train_loop is None or isinstance(train_loop, dict) else train_loop

@@ -1,4 +1,4 @@
-"""The total batch of an optimizer step: how many images it has, and the loader that yields its batches together."""
+"""Total batch of an optimizer step: choice of the gradient accumulation, and the loader that groups batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import UserError
 
 
 class BatchPlan(NamedTuple):
-    """How the total batch of one optimizer step is reached."""
+    """Composition of the total batch of an optimizer step."""
 
     per_process: int
     processes: int
@@ -21,12 +21,12 @@ class BatchPlan(NamedTuple):
 
     @property
     def total(self) -> int:
-        """Images per optimizer step, of all processes and accumulated batches."""
+        """Images per optimizer step, over all processes and accumulated batches."""
         return self.per_process * self.processes * self.accumulation
 
     @property
     def lr_factor(self) -> float:
-        """Factor on the config's lr, which is for the wanted total batch: lr grows linearly with the total."""
+        """Factor on the config's lr, which is for the wanted total batch; lr is proportional to the total batch."""
         return self.total / self.wanted
 
     def __str__(self) -> str:
@@ -37,16 +37,16 @@ class BatchPlan(NamedTuple):
 
 
 def plan_batches(images: int, per_process: int, processes: int, total: int | None) -> BatchPlan:
-    """Choose the accumulation that comes nearest to the total batch, with at least one step per epoch.
+    """Choose the accumulation that comes closest to the wanted total batch, with at least one step per epoch.
 
     Args:
         images: number of training images.
-        per_process: batch of one process.
+        per_process: batch size of one process.
         processes: number of processes.
         total: the wanted total batch; None for no accumulation.
 
     Raises:
-        UserError: if there are fewer images than one batch of all processes.
+        UserError: if there are fewer images than in one batch of all processes.
     """
     at_once = per_process * processes
     if images < 2 * processes:
@@ -62,17 +62,17 @@ def plan_batches(images: int, per_process: int, processes: int, total: int | Non
 
 
 def prepend(first: dict, rest: Iterator[dict]) -> Iterator[dict]:
-    """Yield a batch before the others without keeping it in memory until the end, as ``itertools.chain`` does."""
+    """Yield a batch and then the others; unlike ``itertools.chain``, the first is not kept in memory until the end."""
     yield first
     del first
     yield from rest
 
 
 class AccumulatedLoader:
-    """A data loader that yields ``accumulation`` batches at a time; every other attribute is the loader's own.
+    """Data loader wrapper that yields iterators over ``accumulation`` batches; other attributes are the loader's.
 
-    They come as an iterator that fetches each batch when its turn comes: a total batch need not fit in memory. Batches
-    that are left at the end of an epoch and fill no step are dropped.
+    An iterator fetches each batch only when it is needed, so that the total batch need not fit in memory. Batches at
+    the end of an epoch that do not fill a step are dropped.
     """
 
     def __init__(self, loader: DataLoader, accumulation: int) -> None:
@@ -87,7 +87,7 @@ class AccumulatedLoader:
         for _ in range(len(self)):
             first = next(batches, None)  # fetched here, so that waiting for it counts as data time
             if first is None:
-                return  # the rest of an epoch that was interrupted
+                return  # end of a resumed epoch
             of_step = prepend(first, islice(batches, self.accumulation - 1))
             del first  # or it would stay in memory for the whole step
             yield of_step

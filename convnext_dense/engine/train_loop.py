@@ -1,4 +1,4 @@
-"""The train loop: one iteration is one optimizer step, of as many batches as it takes to reach the total batch.
+"""Train loop in which one iteration is one optimizer step, with gradient accumulation up to the total batch.
 
 So everything that counts iterations (EMA, schedules, logs, checkpoints) counts optimizer steps.
 """
@@ -27,12 +27,12 @@ from .total_batch import AccumulatedLoader, plan_batches, prepend
 
 
 class StepRecord(NamedTuple):
-    """Facts about an optimizer step, for hooks that ask for more than its last batch.
+    """Facts about all batches of an optimizer step, for hooks.
 
     Attributes:
-        taken: False where the step was skipped for a loss or gradient that is NaN or infinite.
-        paths: paths of the images in each of this process's batches.
-        skipped_images: paths of images that could not be read and are missing in the batches.
+        taken: False if the step was skipped because of a non-finite loss or gradient.
+        paths: image paths of each of this process's batches.
+        skipped_images: paths of unreadable images that are missing from the batches.
     """
 
     taken: bool
@@ -42,18 +42,18 @@ class StepRecord(NamedTuple):
 
 @LOOPS.register_module()
 class TrainLoop(EpochBasedTrainLoop):
-    """Training with gradient accumulation inside the iteration, for a number of epochs or of steps.
+    """Train loop with gradient accumulation inside the iteration, for a number of epochs or optimizer steps.
 
-    One optimizer step (:meth:`run_iter`), in its order::
+    Order of one optimizer step (:meth:`run_iter`)::
 
         batch = first batch of the step               # waiting for it counts as data_time
         hooks.before_train_iter(batch_idx, data_batch=batch)
         seed random, numpy and torch from (seed, step)
-        for batch in the step's batches:              # each is fetched when its turn comes
+        for batch in the step's batches:              # each is fetched when it is needed
             losses += model.train_step(batch)         # forward and backward; gradients add up
                                                       # and are averaged over processes in the last one
         losses /= number of batches
-        all_reduce(losses, gradient norm, requests to stop)   # where there are several processes
+        all_reduce(losses, gradient norm, requests to stop)   # if there are several processes
         if loss and gradient norm are finite:
             optimizer.step()                          # clips gradients before
         optimizer.zero_grad()
@@ -62,40 +62,38 @@ class TrainLoop(EpochBasedTrainLoop):
         hooks.after_train_iter(batch_idx, data_batch=batch, outputs=losses)
             EMA, log, schedules, checkpoint           # by the hooks' priorities
         iter += 1
-        raise Stopped if any process has a request to stop
+        raise Stopped if any process was asked to stop
         validate if it is due                         # counting steps; else after the epoch
 
-    Hooks get what mmengine documents: ``data_batch`` is a batch as the data loader yields it, the first of the step
-    before it and the last one after it; the others are gone by then, since a total batch need not fit in memory.
-    ``outputs`` is the dict of losses and other numbers that the model logs, averaged over all batches and processes.
-    In a step that was skipped they are as they were computed, with a NaN or an infinity among them, or with finite
-    losses where only a gradient was not. :attr:`last_step` has what hooks may ask about all batches of the step.
+    Hooks get the arguments that mmengine documents. ``data_batch`` is a batch of the data loader: the step's first one
+    before the step and its last one after it; the others are no longer in memory. ``outputs`` is the dict of losses
+    and other values that the model logs, averaged over all batches and processes. For a skipped step the values are
+    those that were computed, possibly NaN or infinite. :attr:`last_step` has facts about all batches of the step.
 
-    Every random number of step s comes from (seed, s), so a run that is resumed after any step continues exactly as it
-    would have. A signal to stop ends the loop after the step (:mod:`.signals`): the hooks' ``before_stop`` is called,
-    and :class:`~convnext_dense.errors.Stopped` raised. A hook that sets ``stop_training``, such as mmengine's
-    ``EarlyStoppingHook``, ends the run in good order after the epoch, or after the step where the loop counts steps,
-    and after a validation; the run is then finished, also for ``--resume``. (That hook's own counter is not in the
-    checkpoint: after ``--resume`` of an interrupted run it counts from the beginning.)
+    All random numbers of step s depend on (seed, s) only, so a run that is resumed after any step continues exactly
+    like an uninterrupted one. A signal ends the loop after the step (:mod:`.signals`): the hooks' ``before_stop`` is
+    called, and :class:`~convnext_dense.errors.Stopped` is raised. A hook that sets ``stop_training``, such as
+    mmengine's ``EarlyStoppingHook``, ends the run after the epoch (or after the step if the loop counts steps) and a
+    validation; the run is then finished, and ``--resume`` does nothing. (The counter of ``EarlyStoppingHook`` is not
+    in the checkpoint: after a resume it starts again.)
 
     Args:
         runner: the runner.
         dataloader: a data loader or its config, with a :class:`~convnext_dense.data.sampler.SeededSampler`.
         max_epochs: length of the run in epochs, or None.
-        max_iters: its length in optimizer steps instead; then validation and checkpoints count steps too.
-        total_batch_size: images per optimizer step that the config's lr is made for; None takes what the
-            processes have at once. The lr follows the total that is really reached.
-        val_interval: epochs, or steps, between two validations; there is one at the end in any case.
-        skip_nan: number of steps that may be skipped for a loss or a gradient that is NaN or infinite; the next one
-            ends the run.
+        max_iters: length of the run in optimizer steps, or None; validation and checkpoints then count steps as well.
+        total_batch_size: images per optimizer step for which the config's lr is meant; None for one batch per process.
+            The lr is scaled to the actual total batch.
+        val_interval: epochs or steps between validations; there is always one at the end.
+        skip_nan: number of steps with a non-finite loss or gradient that may be skipped; the next one ends the run.
 
     Attributes:
-        plan: how the total batch is reached.
-        last_step: facts about the last step, all batches of this process together.
-        counts_steps: whether length, validation and checkpoints count steps rather than epochs.
-        validated: whether the validation that is due after the last step is done.
-        request: the signal to stop that this process got, if any.
-        stop_training: set to True by a hook that wants the run to end.
+        plan: composition of the total batch.
+        last_step: facts about the last step.
+        counts_steps: True if length, validation and checkpoints count steps rather than epochs.
+        validated: True if the validation that is due after the last step is finished.
+        request: the signal that this process received, if any.
+        stop_training: set to True by a hook to end the run.
     """
 
     def __init__(
@@ -129,7 +127,7 @@ class TrainLoop(EpochBasedTrainLoop):
         self.request = StopRequest()
 
     def resume_after(self, epoch: int, step: int, sampler_seed: int | None) -> None:
-        """Continue after so many epochs and steps, drawing images as the sampler with this seed would have."""
+        """Set the completed epochs and steps, and the sampler's seed, None for its own."""
         internals.set_progress(self, epoch, step)
         if sampler_seed is not None:
             self.sampler.use_seed(sampler_seed)
@@ -140,7 +138,7 @@ class TrainLoop(EpochBasedTrainLoop):
             self.runner.optim_wrapper, self.runner.model, batches, self.iter * batches, self.max_iters * batches
         )
         self.runner.call_hook('before_train')
-        with self.request:  # around the save too: a launcher's copy of the signal may come that late
+        with self.request:  # includes the save, since a launcher's copy of the signal may arrive late
             try:
                 if not self.validated:
                     self._validate_at_boundary()
@@ -149,7 +147,7 @@ class TrainLoop(EpochBasedTrainLoop):
             except Stopped as stop:
                 if not stop.at_once:
                     self.runner.call_hook('before_stop')
-                    barrier()  # the first process saves: a process that ends makes the launcher end the others
+                    barrier()  # wait for the main process to save: the launcher ends all processes when one exits
                 raise
         if self.iter < self.max_iters:
             self.runner.logger.info(
@@ -179,7 +177,7 @@ class TrainLoop(EpochBasedTrainLoop):
             self._validate_if_due(self.epoch, self.max_epochs)
 
     def _validate_at_boundary(self) -> None:
-        """Do the validation that the run was interrupted before or in."""
+        """Run the validation before or during which the run was interrupted."""
         if self.counts_steps:
             self._validate_if_due(self.iter, self.max_iters)
         elif self.iter == self.epoch * len(self.dataloader):
@@ -191,14 +189,14 @@ class TrainLoop(EpochBasedTrainLoop):
             self.runner.model.train()
 
     def run_iter(self, idx: int, data_batch: Iterator[dict]) -> bool:
-        """Do one optimizer step, in the order that the class's docstring draws.
+        """Run one optimizer step, in the order described in the class's docstring.
 
         Args:
-            idx: number of the step in its epoch.
+            idx: index of the step in its epoch.
             data_batch: the step's batches.
 
         Returns:
-            Whether any of the processes has a request to stop.
+            True if any process was asked to stop.
         """
         first = next(data_batch)
         self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=first)
@@ -221,19 +219,19 @@ class TrainLoop(EpochBasedTrainLoop):
                 sums[name] += value.detach()
             losses_of_batches.append(logged['loss'].detach())
         losses = {name: value / len(paths) for name, value in sums.items()}
-        losses, norm, stop_requested = self._over_processes(losses, self.non_finite.gradient_norm())
+        losses, norm, stop_requested = self._reduce_losses(losses, self.non_finite.gradient_norm())
         taken = self.non_finite.step_if_finite(losses['loss'], norm, losses_of_batches, paths)
         self.last_step = StepRecord(taken, paths, skipped_images)
         self.runner.call_hook('after_train_iter', batch_idx=idx, data_batch=batch, outputs=losses)
         internals.set_progress(self, self.epoch, self.iter + 1)
-        alone = get_world_size() == 1  # has nobody to agree with: its signal may come until here
+        alone = get_world_size() == 1  # then a signal may still arrive up to here
         return self.request.number > 0 if alone else stop_requested
 
-    def _over_processes(self, losses: dict[str, Tensor], norm: Tensor) -> tuple[dict[str, Tensor], Tensor, bool]:
-        """Average losses and gradient norm over all processes and collect requests to stop, in one reduction.
+    def _reduce_losses(self, losses: dict[str, Tensor], norm: Tensor) -> tuple[dict[str, Tensor], Tensor, bool]:
+        """Average losses and gradient norm over all processes and combine stop requests, in a single reduction.
 
         Returns:
-            The averages, and whether any of the processes has a request to stop.
+            The averages, and True if any process was asked to stop.
         """
         requested = self.request.number > 0
         processes = get_world_size()

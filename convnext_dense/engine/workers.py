@@ -1,4 +1,4 @@
-"""Data loader workers: their number of threads, and the message when one of them dies."""
+"""Data loader workers: their number of threads, and a clear error when one of them dies."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ..errors import UserError
 DIED = re.compile(
     r'DataLoader worker \(pid(?:\(s\))? (?P<pid>[\d, ]+)\) (?:is killed by signal: (?P<signal>[^.]+)\.)?'
 )
-# torch's errors for a batch on its way through shared memory, where its files are called /torch_...
+# torch's errors for batches in shared memory, where its files are named /torch_...
 SHARED_MEMORY = re.compile(r'killed by signal: Bus error|unable to [^<\n]*</torch_')
-FEWER_WORKERS = 'take fewer workers with --cfg-options train_dataloader.num_workers=N'
+FEWER_WORKERS = 'use fewer workers with --cfg-options train_dataloader.num_workers=N'
 
 
 def use_one_thread(then: Callable[[int], None] | None, worker_id: int) -> None:
-    """Give OpenCV one thread in a loader worker, as torch has there: the other cores are for the other workers.
+    """Limit OpenCV to one thread in a loader worker, as torch does, since the other workers use the other cores.
 
     Args:
-        then: another function to start the worker with, or None.
-        worker_id: number of the worker, which ``then`` gets.
+        then: another function to initialize the worker, or None.
+        worker_id: number of the worker, passed to ``then``.
     """
     cv2.setNumThreads(0)
     if then is not None:
@@ -34,16 +34,16 @@ def use_one_thread(then: Callable[[int], None] | None, worker_id: int) -> None:
 
 @contextmanager
 def explain_dead_workers() -> Iterator[None]:
-    """Turn torch's error for a loader worker that died inside the block into one line with the likely cause.
+    """Context that converts torch's error for a dead loader worker to a UserError with the likely cause.
 
     Raises:
-        UserError: in the place of torch's error.
+        UserError: instead of torch's error.
     """
     try:
         yield
     except (RuntimeError, ConnectionError, EOFError) as error:
         errors = (error, error.__cause__, _from_signal_handler(error))
-        texts = [str(one) for one in errors if one is not None]
+        texts = [str(e) for e in errors if e is not None]
         deaths = [match for match in map(DIED.match, texts) if match]
         if not deaths and not SHARED_MEMORY.search(texts[0]):
             raise
@@ -51,7 +51,7 @@ def explain_dead_workers() -> Iterator[None]:
 
 
 def _from_signal_handler(error: Exception) -> RuntimeError | None:
-    """Wait for torch's own error, raised when the system reports the worker's end just after its connection broke."""
+    """Wait for torch's own error, which follows when the system reports the end of a worker whose connection broke."""
     if isinstance(error, ConnectionError | EOFError):
         try:
             time.sleep(1)
@@ -62,20 +62,20 @@ def _from_signal_handler(error: Exception) -> RuntimeError | None:
 
 def _explain(text: str, deaths: list[re.Match[str]]) -> str:
     signal = next((match['signal'] for match in deaths if match['signal']), None)
-    what = f'loader worker {deaths[0]["pid"]} died' if deaths else 'a loader worker failed'
+    event = f'loader worker {deaths[0]["pid"]} died' if deaths else 'a loader worker failed'
     if SHARED_MEMORY.search(text):
-        cause = f'most likely for want of shared memory, {_shared_memory()}: give it more (docker run --shm-size=8g)'
+        cause = f'most likely out of shared memory ({_shared_memory()}): provide more (docker run --shm-size=8g)'
     elif signal in ('Killed', None):
-        cause = 'most likely killed for want of memory: give the run more'
+        cause = 'most likely killed because it ran out of memory: provide more'
     else:
-        cause = 'most likely in a decoder: look at the images'
-    how = f' ({signal})' if signal else ''
-    return f'{what}{how}, {cause}, or {FEWER_WORKERS}; go on from the newest checkpoint with --resume'
+        cause = 'most likely in an image decoder: check the images'
+    signal_name = f' ({signal})' if signal else ''
+    return f'{event}{signal_name}, {cause}, or {FEWER_WORKERS}; continue from the newest checkpoint with --resume'
 
 
 def _shared_memory() -> str:
     try:
         usage = shutil.disk_usage('/dev/shm')
     except OSError:
-        return 'of which there is none'
-    return f'of which /dev/shm has {usage.total / 2**20:.0f} MiB, {usage.free / 2**20:.0f} free'
+        return 'there is none'
+    return f'/dev/shm has {usage.total / 2**20:.0f} MiB, {usage.free / 2**20:.0f} free'

@@ -15,8 +15,8 @@ from ..registry import METRICS
 class Accuracy(BaseMetric):
     """Top-k accuracy: the share of images, in percent, whose true class is among the k highest scores.
 
-    ``mean_class_top1`` is the mean over the classes of each one's top-1 accuracy, ``images`` the number of images.
-    Each process counts the images that it read, and no image is read by two; unreadable ones don't count.
+    ``mean_class_top1`` is the top-1 accuracy averaged over classes, ``images`` the number of images. Each process
+    counts its own images, without overlap; unreadable images don't count.
 
     Args:
         topk: the values of k; those above the number of classes are left out.
@@ -33,7 +33,7 @@ class Accuracy(BaseMetric):
         """Count samples: ``scores`` (K,) and ``label``, an index."""
         for sample in data_samples:
             scores, label = sample['scores'], sample['label']
-            # The number of other classes that don't score strictly lower, so that ties and NaN count as wrong.
+            # Counts the other classes that don't score strictly lower, so that ties and NaN are wrong predictions.
             rank = len(scores) - 1 - int((scores < scores[label]).sum())
             self.results.append((label, rank, len(scores)))
 

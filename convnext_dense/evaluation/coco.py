@@ -25,21 +25,21 @@ class CocoAP(BaseMetric):
     """COCO's average precision (AP), in percent, of boxes and of masks.
 
     ``box_AP`` is the mean over the IoU thresholds 0.5 to 0.95, ``box_AP50`` and ``box_AP75`` are at one threshold;
-    ``box_APs``, ``box_APm`` and ``box_APl`` are of objects of less than 32^2 pixels, of up to 96^2, and of more.
-    ``mask_AP`` and so on are the corresponding values of masks, and ``images`` is the number of images. Values without
-    ground truth, such as ``box_APl`` where there are no large objects, are left out.
+    ``box_APs``, ``box_APm`` and ``box_APl`` are for objects of less than 32^2 pixels, of up to 96^2, and of more.
+    ``mask_AP`` and so on are the corresponding values for masks, and ``images`` is the number of images. Values
+    without ground truth, such as ``box_APl`` if there are no large objects, are omitted.
 
     After an evaluation ``per_class`` has the AP and AP50 of every class with ground truth:
     ``{'cat': {'box_AP': 41.2, 'box_AP50': 60.3, 'mask_AP': ...}}``.
 
-    The ground truth is in the data samples, as ``instances`` of our ``CocoDataset``, so that images that can't be read
+    The ground truth is taken from the data samples, as ``instances`` of our ``CocoDataset``, so that unreadable images
     don't count. The classes and their ids are in the ``metainfo`` of the data set.
 
     Args:
-        iou_types: ``'bbox'`` and ``'segm'``; the latter is left out where prediction or ground truth has no masks.
+        iou_types: ``'bbox'`` and ``'segm'``; the latter is omitted if predictions or ground truth have no masks.
 
     Raises:
-        UserError: if the data samples come without ``instances``.
+        UserError: if the data samples have no ``instances``.
     """
 
     default_prefix = ''
@@ -56,7 +56,7 @@ class CocoAP(BaseMetric):
         for sample in data_samples:
             if 'instances' not in sample:
                 raise UserError(
-                    "the data samples bring no ground truth: add 'instances' to meta_keys of mmdet.PackDetInputs in "
+                    "the data samples have no ground truth: add 'instances' to meta_keys of mmdet.PackDetInputs in "
                     'the pipeline for evaluation'
                 )
             height, width = sample['ori_shape']
@@ -99,25 +99,25 @@ def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int]) -> l
     """Convert predictions to the format of COCO's results files.
 
     Args:
-        data_samples: mmdet's, as ``to_dict()`` gives them: ``img_id`` and ``pred_instances`` with ``bboxes`` (N, 4) as
-            [x1, y1, x2, y2] in pixels, ``scores`` (N), ``labels`` (N) and maybe ``masks`` (N, H, W), bool.
-        category_ids: the id of every label.
+        data_samples: mmdet's data samples as dicts: ``img_id`` and ``pred_instances`` with ``bboxes`` (N, 4) as
+            [x1, y1, x2, y2] in pixels, ``scores`` (N), ``labels`` (N) and optional ``masks`` (N, H, W), bool.
+        category_ids: the category id of each label.
 
     Returns:
-        An entry for every box, with a compressed RLE where there are masks.
+        An entry for each box, with a compressed RLE if there are masks.
     """
     results: list[CocoResult] = []
     for sample in data_samples:
-        found = sample['pred_instances']
-        corners = found['bboxes'].double()
+        instances = sample['pred_instances']
+        corners = instances['bboxes'].double()
         boxes = torch.cat([corners[:, :2], corners[:, 2:] - corners[:, :2]], dim=1).tolist()
-        rows = zip(found['labels'].tolist(), boxes, found['scores'].tolist(), strict=True)
+        rows = zip(instances['labels'].tolist(), boxes, instances['scores'].tolist(), strict=True)
         entries: list[CocoResult] = [
             {'image_id': sample['img_id'], 'category_id': category_ids[label], 'bbox': box, 'score': score}
             for label, box, score in rows
         ]
-        if 'masks' in found:
-            for entry, mask in zip(entries, encode_masks(found['masks'].cpu().numpy()), strict=True):
+        if 'masks' in instances:
+            for entry, mask in zip(entries, encode_masks(instances['masks'].cpu().numpy()), strict=True):
                 entry['segmentation'] = mask
         results += entries
     return results
@@ -143,11 +143,10 @@ def _have_masks(results: Iterable[dict]) -> bool:
 
 
 def _precision(results: Sequence[dict], category_ids: Sequence[int], iou_type: str) -> np.ndarray:
-    """Compute COCO's precision of every label, from up to 100 predictions per image and class.
+    """Compute COCO's precision of each label, from up to 100 predictions per image and class.
 
     Returns:
-        (10 IoU thresholds, 101 recalls, K labels, 4 ranges of area: all, small, medium, large), -1 where there is no
-        ground truth.
+        (10 IoU thresholds, 101 recalls, K labels, 4 areas: all, small, medium, large), -1 without ground truth.
     """
     ground_truth = [annotation for result in results for annotation in result['ground_truth']]
     predictions = [prediction for result in results for prediction in result['predictions']]
@@ -171,7 +170,7 @@ def _area(prediction: dict, iou_type: str) -> float:
 
 
 def _averages(precision: np.ndarray, name: str) -> dict[str, float]:
-    """Average a precision (10, 101, K, 4), as :func:`_precision` computes it, to the APs that have ground truth."""
+    """Average the result of :func:`_precision`, (10, 101, K, 4), to the APs that have ground truth."""
     parts = {
         'AP': precision[..., 0],
         'AP50': precision[0, ..., 0],

@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..registry import METRICS
 
-NUM_LABELS = 256  # that 8 bits can tell
+NUM_LABELS = 256  # of 8 bits
 UNLABELED = 255
 
 
@@ -21,16 +21,15 @@ UNLABELED = 255
 class IoU(BaseMetric):
     """mIoU, mAcc and aAcc of label maps, in percent, over all labeled pixels (other than 255) of the data set.
 
-    A class with T true pixels, P predicted ones and I in both has IoU = I / (T + P - I) and Acc = I / T. mIoU and mAcc
-    are the means over the classes, without those where that is 0 / 0; aAcc is the share of pixels that are predicted
-    right.
+    A class with T true pixels, P predicted pixels and I pixels in both has IoU = I / (T + P - I) and Acc = I / T. mIoU
+    and mAcc are means over classes, except those with 0 / 0; aAcc is the share of pixels that are predicted correctly.
 
     After an evaluation ``per_class`` is ``{name: {'IoU': percent, 'Acc': percent}}``, NaN for 0 / 0.
     """
 
     default_prefix = ''
     dataset_meta: dict
-    results: list[tuple[int, Tensor]]  # one entry: number of images, and pixels (K, 256) by true and predicted class
+    results: list[tuple[int, Tensor]]  # a single entry: number of images, pixels (K, 256) by true and predicted class
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +39,7 @@ class IoU(BaseMetric):
         """Count the pixels of mmseg's samples: ``pred_sem_seg`` and ``gt_sem_seg``, each with ``data`` (1, H, W).
 
         Raises:
-            UserError: for a true label that is no class, and for maps of different sizes.
+            UserError: for a ground truth label that is not a class, and for maps of different sizes.
         """
         images, pixels = self.results.pop() if self.results else (0, torch.tensor(0))
         for sample in data_samples:
@@ -57,13 +56,13 @@ class IoU(BaseMetric):
         classes = len(self.dataset_meta['classes'])
         lowest, highest = (int(label) for label in ground_truth.aminmax())
         if lowest >= 0 and highest <= UNLABELED:
-            both = torch.add(prediction, ground_truth, alpha=NUM_LABELS).flatten()
-            pixels = torch.bincount(both, minlength=NUM_LABELS * NUM_LABELS).view(NUM_LABELS, NUM_LABELS)
+            true_and_predicted = torch.add(prediction, ground_truth, alpha=NUM_LABELS).flatten()
+            pixels = torch.bincount(true_and_predicted, minlength=NUM_LABELS * NUM_LABELS).view(NUM_LABELS, NUM_LABELS)
             if not pixels[classes:UNLABELED].any():
                 return pixels[:classes]
         label = next(int(v) for v in ground_truth.unique() if not 0 <= v < classes and v != UNLABELED)
         raise UserError(
-            f'{sample.get("seg_map_path")}: pixels of class {label}, and there are classes 0 to {classes - 1}: '
+            f'{sample.get("seg_map_path")}: pixels of class {label}, but the classes are 0 to {classes - 1}: '
             'fix the mask or the class names'
         )
 

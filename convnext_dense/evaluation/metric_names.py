@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def split_metric_names(metrics: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Split names into the kinds of weights and the metrics that occur in them, each once and in order.
+    """Split metric names into the unique kinds of weights and the unique metrics, in order.
 
     ``['raw/top1', 'raw/top5', 'ema/top1']`` gives ``(['raw', 'ema'], ['top1', 'top5'])``.
     """

@@ -1,4 +1,4 @@
-"""Models as ONNX files and torch.export programs: the exported graphs, writing them, checking files against PyTorch.
+"""Export to ONNX files and torch.export programs: building graphs, writing them, and checking files against PyTorch.
 
-A loaded model gives its graph by :meth:`convnext_dense.inference.Predictor.graph`.
+:meth:`convnext_dense.inference.Predictor.graph` builds the graph of a loaded model.
 """

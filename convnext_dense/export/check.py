@@ -1,4 +1,4 @@
-"""Checking exported files: they run on images, and their outputs are compared with PyTorch's."""
+"""Check exported files: run them on images and compare their outputs with PyTorch's."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from .graphs import Graph
 from .limits import DYNAMIC_MIN, EQUAL_PIXELS, SAME_INSTANCES, TOLERANCE
 from .write import INPUT, silence
 
-SAME_PLACE = 1.0  # pixels between the sides of two boxes of one instance
+MATCH_DISTANCE = 1.0  # pixels: two boxes match if all their sides are closer
 
 
 class Difference(NamedTuple):
-    """The difference of an output from PyTorch's.
+    """Difference between an output of an exported file and PyTorch's.
 
     Attributes:
         images: shape of the input, (N, 3, H, W).
         output: name of the output.
-        says: the difference in words, with the tolerance.
-        good: whether it is within the tolerance.
+        description: text with the difference and the tolerance.
+        within_tolerance: True if the difference is within the tolerance.
     """
 
     images: tuple[int, ...]
     output: str
-    says: str
-    good: bool
+    description: str
+    within_tolerance: bool
 
 
 def compare(graph: Graph, path: Path, paths: Sequence[Path], shape: ImageSize, dynamic: bool) -> Iterator[Difference]:
-    """Run an exported file on images, resized to its input, and compare with the stock model in PyTorch.
+    """Run an exported file on images, resized to its input, and compare with the original model in PyTorch.
 
-    A dynamic file is run at two sizes, with all images at once where the graph takes more than one.
+    A dynamic file is run at two sizes, with all images in one batch if the graph takes more than one.
 
     Raises:
         UserError: if an image can't be read.
@@ -52,14 +52,14 @@ def compare(graph: Graph, path: Path, paths: Sequence[Path], shape: ImageSize, d
             with torch.no_grad():
                 expected = [tensor.numpy() for tensor in graph.reference(batch)]
             compared = _instances if isinstance(graph, Instances) else _arrays
-            for name, says, good in compared(list(graph.outputs), run(batch), expected):
-                yield Difference(tuple(batch.shape), name, says, good)
+            for name, description, passed in compared(list(graph.outputs), run(batch), expected):
+                yield Difference(tuple(batch.shape), name, description, passed)
 
 
 def _arrays(
-    names: Sequence[str], found: Sequence[np.ndarray], expected: Sequence[np.ndarray]
+    names: Sequence[str], actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]
 ) -> Iterator[tuple[str, str, bool]]:
-    for name, a, b in zip(names, found, expected, strict=True):
+    for name, a, b in zip(names, actual, expected, strict=True):
         assert a.shape == b.shape, (name, a.shape, b.shape)
         if b.dtype.kind != 'f':
             same = float((a == b).mean())
@@ -67,29 +67,29 @@ def _arrays(
             continue
         difference, scale = (float(np.abs(x).max(initial=0)) for x in (a - b, b))
         limit = TOLERANCE * max(1.0, scale)
-        says = f'largest difference {difference:.1e}, of at most {limit:.1e}, largest value {scale:.3g}'
-        yield name, says, difference <= limit
+        description = f'largest difference {difference:.1e}, of at most {limit:.1e}, largest value {scale:.3g}'
+        yield name, description, difference <= limit
 
 
 def _instances(
-    names: Sequence[str], found: Sequence[np.ndarray], expected: Sequence[np.ndarray]
+    names: Sequence[str], actual: Sequence[np.ndarray], expected: Sequence[np.ndarray]
 ) -> Iterator[tuple[str, str, bool]]:
-    """Compare each instance with the nearest of its class, since two of equal score may have changed places."""
-    counts = len(found[0]), len(expected[0])
-    gaps = np.abs(found[0][:, None] - expected[0]).max(axis=2, initial=0)
-    gaps[found[2][:, None] != expected[2]] = np.inf
+    """Compare each instance with the nearest one of its class, since instances of equal score may be swapped."""
+    counts = len(actual[0]), len(expected[0])
+    gaps = np.abs(actual[0][:, None] - expected[0]).max(axis=2, initial=0)
+    gaps[actual[2][:, None] != expected[2]] = np.inf
     pairs = []
-    while gaps.size and gaps.min() < SAME_PLACE:
+    while gaps.size and gaps.min() < MATCH_DISTANCE:
         row, column = np.unravel_index(gaps.argmin(), gaps.shape)
         gaps[row], gaps[:, column] = np.inf, np.inf
         pairs.append((row, column))
     same = len(pairs) / max(counts) if max(counts) else 1.0
-    says = f'{len(pairs)} found by both, of {counts[0]} and {counts[1]}, at least {SAME_INSTANCES:.0%} needed'
-    yield 'instances', says, same >= SAME_INSTANCES
+    description = f'{len(pairs)} found by both, of {counts[0]} and {counts[1]}, at least {SAME_INSTANCES:.0%} needed'
+    yield 'instances', description, same >= SAME_INSTANCES
     if pairs:
         rows, columns = map(list, zip(*pairs, strict=True))
         numbers = [i for i, name in enumerate(names) if name != 'labels']  # these are equal
-        matched = ([array[i][chosen] for i in numbers] for array, chosen in ((found, rows), (expected, columns)))
+        matched = ([array[i][chosen] for i in numbers] for array, chosen in ((actual, rows), (expected, columns)))
         yield from _arrays([names[i] for i in numbers], *matched)
 
 
@@ -105,13 +105,13 @@ def _runner(path: Path) -> Callable[[Tensor], Sequence[np.ndarray]]:
 
 
 def _resized(path: Path, height: int, width: int) -> Tensor:
-    """Float (3, H, W) of RGB values from 0 to 255."""
+    """Read and resize an image; returns float (3, H, W), RGB, 0 to 255."""
     image = Image.fromarray(read_rgb(path)).resize((width, height), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float()
 
 
 def _second_shape(shape: ImageSize, multiple: int) -> ImageSize:
-    """A second shape to check a dynamic file at, of another size and aspect ratio."""
+    """Return another size and aspect ratio for checking a dynamic file."""
     height, width = (
         max(DYNAMIC_MIN, int(side * share) // multiple * multiple)
         for side, share in zip(shape, (0.75, 1.25), strict=True)

@@ -1,4 +1,4 @@
-"""Graphs of classifiers: logits or probabilities of the classes."""
+"""Graphs of classifiers: class logits or probabilities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .graphs import Graph, Normalization
 
 
 class ClassLogits(Graph):
-    """The logits of a classifier."""
+    """Graph of a classifier's logits."""
 
     outputs = {'logits': 'float32 (N, classes), before softmax'}
 
@@ -25,7 +25,7 @@ class ClassLogits(Graph):
 
 
 class ClassProbabilities(ClassLogits):
-    """The probabilities of a classifier."""
+    """Graph of a classifier's probabilities."""
 
     outputs = {'probabilities': 'float32 (N, classes), each image sums to 1'}
 

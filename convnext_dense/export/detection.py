@@ -1,4 +1,4 @@
-"""The graph of a whole detector: mmdet's layers, and the steps between them with shapes that can be exported."""
+"""Graph of a whole detector: mmdet's layers, joined by steps whose shapes can be exported."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .graphs import Graph, Normalization
 
 
 class Instances(Graph):
-    """Boxes, scores, classes and masks of one image, from Mask R-CNN or Cascade Mask R-CNN.
+    """Graph of the boxes, scores, classes and masks of one image, for Mask R-CNN and Cascade Mask R-CNN.
 
-    The numbers equal those of ``model.predict``, but for the masks, which stay as the head gives them: pasting them
-    into the image is left to the caller. Between the layers the number of proposals is fixed, filled up with empty
-    boxes of score 0, so that no shape but that of the NMS's output depends on the image.
+    The values equal those of ``model.predict``, except that masks are the head's 28 x 28 outputs: the caller pastes
+    them into the image. Inside the graph the number of proposals is fixed, padded with empty boxes of score 0, so that
+    only the shape of the NMS's output depends on the image.
     """
 
     outputs = {
@@ -39,7 +39,7 @@ class Instances(Graph):
         proposals = self._proposals(features, image.shape[2:])
         boxes, scores, labels = self._boxes(features, proposals, image.shape[2:])
         count = boxes.shape[0]
-        masks = self._masks(features, _filled(boxes, self.model.roi_head.test_cfg.max_per_img), labels)
+        masks = self._masks(features, _pad_boxes(boxes, self.model.roi_head.test_cfg.max_per_img), labels)
         return boxes, scores, labels, masks[:count]
 
     def reference(self, image: Tensor) -> tuple[Tensor, ...]:
@@ -47,27 +47,27 @@ class Instances(Graph):
         info = {'img_shape': tuple(image.shape[2:])}
         features = model.extract_feat(model.data_preprocessor({'inputs': list(image.flip(1))})['inputs'])  # from BGR
         proposals = model.rpn_head.predict(features, [SimpleNamespace(metainfo=info)], rescale=False)
-        (found,) = model.roi_head.predict_bbox(features, [info], proposals, model.roi_head.test_cfg)
-        masks = self._masks(features, found.bboxes, found.labels)
-        return found.bboxes, found.scores, found.labels, masks
+        (instances,) = model.roi_head.predict_bbox(features, [info], proposals, model.roi_head.test_cfg)
+        masks = self._masks(features, instances.bboxes, instances.labels)
+        return instances.bboxes, instances.scores, instances.labels, masks
 
     def _proposals(self, features: tuple[Tensor, ...], size: torch.Size) -> Tensor:  # (R, 4)
         head = self.model.rpn_head
         cfg = head.test_cfg
         priors = head.prior_generator.grid_priors([level.shape[2:] for level in features], device=features[0].device)
-        found = []
+        candidates = []
         for level, (logits, deltas) in enumerate(zip(*head(features), strict=True)):
             scores = logits[0].permute(1, 2, 0).reshape(-1).sigmoid()
             scores, order = scores.topk(torch.sym_min(cfg.nms_pre, scores.shape[0]))
             deltas = deltas[0].permute(1, 2, 0).reshape(-1, 4)[order]
             boxes = head.bbox_coder.decode(priors[level][order], deltas, max_shape=size)
-            found.append((boxes, scores, torch.full_like(order, level)))
-        boxes, scores, levels = (torch.cat(parts) for parts in zip(*found, strict=True))
+            candidates.append((boxes, scores, torch.full_like(order, level)))
+        boxes, scores, levels = (torch.cat(parts) for parts in zip(*candidates, strict=True))
         wide_enough = (boxes[:, 2:] - boxes[:, :2] > cfg.min_bbox_size).all(dim=1)
         chosen = wide_enough.nonzero()[:, 0]
         boxes, scores, levels = boxes[chosen], scores[chosen], levels[chosen]
-        kept = nms(_moved_apart(boxes, levels), scores, cfg.nms.iou_threshold)
-        return _filled(boxes[kept], cfg.max_per_img)
+        kept = nms(_separate_groups(boxes, levels), scores, cfg.nms.iou_threshold)
+        return _pad_boxes(boxes[kept], cfg.max_per_img)
 
     def _boxes(
         self, features: tuple[Tensor, ...], proposals: Tensor, size: torch.Size
@@ -83,15 +83,15 @@ class Instances(Graph):
                 boxes = head.regress_by_class(boxes, logits[:, :-1].argmax(dim=1), deltas, {'img_shape': size})
         scores = (sum(all_logits) / len(all_logits)).softmax(dim=1)[:, :-1] * real[:, None]
         classes = scores.shape[1]
-        each = 1 if head.reg_class_agnostic else classes
+        boxes_per_roi = 1 if head.reg_class_agnostic else classes
         decoded = head.bbox_coder.decode(
-            boxes[:, None].expand(-1, each, 4).reshape(-1, 4), deltas.reshape(-1, 4), max_shape=size
+            boxes[:, None].expand(-1, boxes_per_roi, 4).reshape(-1, 4), deltas.reshape(-1, 4), max_shape=size
         )
-        decoded = decoded.view(-1, each, 4).expand(-1, classes, 4).reshape(-1, 4)
+        decoded = decoded.view(-1, boxes_per_roi, 4).expand(-1, classes, 4).reshape(-1, 4)
         cfg = roi_head.test_cfg
         chosen = (scores.flatten() > cfg.score_thr).nonzero()[:, 0]
         boxes, scores, labels = decoded[chosen], scores.flatten()[chosen], chosen % classes
-        kept = nms(_moved_apart(boxes, labels), scores, cfg.nms.iou_threshold)[: cfg.max_per_img]
+        kept = nms(_separate_groups(boxes, labels), scores, cfg.nms.iou_threshold)[: cfg.max_per_img]
         return boxes[kept], scores[kept], labels[kept]
 
     def _masks(self, features: tuple[Tensor, ...], boxes: Tensor, labels: Tensor) -> Tensor:
@@ -105,23 +105,23 @@ class Instances(Graph):
 
 
 def _stages(parts: nn.Module) -> list[Any]:
-    """The parts of a cascade, one for each stage; a detector without a cascade has one stage."""
+    """Return the heads or extractors of a cascade's stages; a detector without a cascade has one stage."""
     return list(parts) if isinstance(parts, nn.ModuleList) else [parts]
 
 
-def _filled(boxes: Tensor, count: int) -> Tensor:
-    """The first ``count`` boxes, filled up with empty ones if there are fewer."""
+def _pad_boxes(boxes: Tensor, count: int) -> Tensor:
+    """Return the first ``count`` boxes, padded with empty boxes if there are fewer."""
     return torch.cat([boxes, boxes.new_zeros(count, 4)])[:count]
 
 
-def _moved_apart(boxes: Tensor, groups: Tensor) -> Tensor:
-    """Move the boxes of each group away from those of all others, as mmcv's ``batched_nms`` does."""
+def _separate_groups(boxes: Tensor, groups: Tensor) -> Tensor:
+    """Offset the boxes so that boxes of different groups do not overlap, as in mmcv's ``batched_nms``."""
     largest = torch.cat([boxes.flatten(), boxes.new_zeros(1)]).max()
     return boxes + groups[:, None] * (largest + 1)
 
 
 def _pooled(features: tuple[Tensor, ...], boxes: Tensor, extractor: Any) -> Tensor:  # (R, C, S, S)
-    """Crop each box from the level of its size, as mmdet's ``SingleRoIExtractor`` does."""
+    """Pool the features of each box from the level for its size, as in mmdet's ``SingleRoIExtractor``."""
     rois = torch.cat([boxes.new_zeros(len(boxes), 1), boxes], dim=1)
     levels = extractor.map_roi_levels(rois, extractor.num_inputs)
     layer = extractor.roi_layers[0]

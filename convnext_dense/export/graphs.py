@@ -1,6 +1,7 @@
-"""The base of all exported graphs, and the graph of a backbone's features.
+"""Base class of exported graphs, and the graph of a backbone's features.
 
-A graph is a module from an image to named outputs, with the normalization inside, made of the parts of a loaded model.
+A graph is a module from images to named outputs, built from the parts of a loaded model, that includes the
+normalization.
 """
 
 from __future__ import annotations
@@ -18,26 +19,26 @@ STAGES = (0, 1, 2, 3)
 
 
 class Normalization(NamedTuple):
-    """Mean and standard deviation (3,) that a network's input is normalized by, in RGB values from 0 to 255."""
+    """Mean and standard deviation (3,) of a network's input normalization, for RGB values from 0 to 255."""
 
     mean: Tensor
     std: Tensor
 
 
 class Graph(nn.Module):
-    """The exported part of a model: from images to a tuple of tensors, with the normalization inside.
+    """Exported part of a model: from images to a tuple of tensors, including the normalization.
 
-    Its input is a float tensor (N, 3, H, W) of RGB values from 0 to 255.
+    The input is a float tensor (N, 3, H, W) of RGB values from 0 to 255.
 
     Args:
         model: an mmengine model in evaluation mode.
-        normalization: of the network's input.
+        normalization: normalization of the network's input.
 
     Attributes:
-        outputs: name of each output, with its type, shape and meaning.
+        outputs: type, shape and meaning of each output by its name.
         left_out: steps that are left to the caller.
-        one_image: whether N must be 1.
-        side_multiple: H and W must be multiples of it.
+        one_image: True if N must be 1.
+        side_multiple: number of which H and W must be multiples.
     """
 
     outputs: ClassVar[dict[str, str]]
@@ -56,15 +57,15 @@ class Graph(nn.Module):
         return (image - self.mean) / self.std
 
     def reference(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Compute the outputs by the stock model's own steps, to compare :meth:`forward` with."""
+        """Compute the outputs with the original model's own code, as a reference for :meth:`forward`."""
         raise NotImplementedError
 
 
 class Features(Graph):
-    """The outputs of the backbone's four stages, for models of any task.
+    """Graph of the outputs of the backbone's four stages, for models of any task.
 
-    Each goes through its LayerNorm ``norm{i}``. A classifier has no such norms: they are added with weight 1 and bias
-    0, the values with which the training of a detector or segmentor starts.
+    Each output passes a LayerNorm ``norm{i}``. A classifier has no such norms: they are added with weight 1 and bias
+    0, their initial values when a detector or segmentor is trained.
     """
 
     outputs = {

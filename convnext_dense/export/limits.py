@@ -1,6 +1,6 @@
-"""Limits of exports and of their check; it imports nothing, for the help of the command line."""
+"""Limits of exports and their checks; imports nothing, so that the command line's help stays fast."""
 
-DYNAMIC_MIN = 64  # pixels of a side: torch.export holds one position of the last stage for a special case
-TOLERANCE = 1e-4  # of a difference, times the largest value where that is above 1
-EQUAL_PIXELS = 0.999  # share of a label map: where two logits are as good as equal, either may win
-SAME_INSTANCES = 0.99  # share of the instances: one whose score is at the threshold may be in or out
+DYNAMIC_MIN = 64  # pixels per side: with 32 the last stage has size 1, which torch.export treats as a constant
+TOLERANCE = 1e-4  # of a difference; multiplied by the largest value if that is above 1
+EQUAL_PIXELS = 0.999  # share of a label map; where two logits are nearly equal, either class may win
+SAME_INSTANCES = 0.99  # share of the instances; one whose score is at the threshold may be in or out

@@ -1,4 +1,4 @@
-"""Graphs of segmentors: logits, or the class of each pixel."""
+"""Graphs of segmentors: logits, or a label map."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .graphs import Graph, Normalization
 
 
 class PixelLogits(Graph):
-    """The logits of a segmentor at the size of the input, which goes through the network as one image (no windows)."""
+    """Graph of a segmentor's logits at the size of the input, by whole inference (no sliding window)."""
 
     outputs = {'logits': 'float32 (N, classes, H, W), before softmax'}
     left_out = 'decoding and resizing the image, cutting it into windows (slide inference)'
 
     def __init__(self, model: Any, normalization: Normalization) -> None:
         super().__init__(model, normalization)
-        self.stock = [model]  # in a list, which hides it from torch: its weights are those of the parts below
+        self.original = [model]  # in a list, to hide it from torch: the parts below have the same weights
         self.backbone = model.backbone
         self.neck = model.neck if model.with_neck else nn.Identity()
         self.head = _with_exportable_pools(model.decode_head)
@@ -31,13 +31,13 @@ class PixelLogits(Graph):
         return (F.interpolate(logits, image.shape[2:], mode='bilinear', align_corners=self.align_corners),)
 
     def reference(self, image: Tensor) -> tuple[Tensor, ...]:
-        (model,) = self.stock
-        inputs = model.data_preprocessor({'inputs': list(image.flip(1))})['inputs']  # it takes BGR
+        (model,) = self.original
+        inputs = model.data_preprocessor({'inputs': list(image.flip(1))})['inputs']  # from BGR
         return (model.encode_decode(inputs, [{'img_shape': tuple(image.shape[2:])}] * len(image)),)
 
 
 class PixelLabels(PixelLogits):
-    """The class of each pixel, by a segmentor."""
+    """Graph of a segmentor's label map: the class of each pixel."""
 
     outputs = {'labels': 'int64 (N, H, W), the class of each pixel'}
 
@@ -49,10 +49,10 @@ class PixelLabels(PixelLogits):
 
 
 class AveragePool(nn.Module):
-    """``nn.AdaptiveAvgPool2d`` to (S, S) as two products with matrices of averages, exportable for any size.
+    """``nn.AdaptiveAvgPool2d`` to (S, S) as two matrix products, exportable for inputs of any size.
 
-    Torch's own can only be exported for sides that are fixed. Window i of a side of L positions goes from
-    floor(i L / S) to ceil((i + 1) L / S), as in torch, so that both give the same averages.
+    Torch's own layer can only be exported for fixed sizes. As in torch, window i of a side of length L covers
+    floor(i L / S) to ceil((i + 1) L / S), so that both give the same averages.
     """
 
     def __init__(self, size: int) -> None:
@@ -70,7 +70,7 @@ class AveragePool(nn.Module):
 
 
 def _with_exportable_pools(head: Any) -> nn.Module:
-    """A copy of the head that shares its weights, with adaptive pools that can be exported."""
+    """Copy a head, sharing its weights, and replace its adaptive pools by exportable ones."""
     shared = {id(tensor): tensor for tensor in (*head.parameters(), *head.buffers())}
     head = copy.deepcopy(head, shared)
     for module in head.modules():

@@ -1,4 +1,4 @@
-"""Writing graphs as ONNX files, or as programs of torch.export."""
+"""Write graphs as ONNX files or torch.export programs."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from ..models.backbone import TOTAL_STRIDE
 from .graphs import Graph
 from .limits import DYNAMIC_MIN
 
-OPSET = 18  # the oldest with all operators that the graphs need: more runtimes know it
-ONNX_BYTES = 2**31 - 2**24  # protobuf's limit, less some room for the graph
-METADATA = 'metadata.json'  # in a .pt2
+OPSET = 18  # the oldest opset with all needed operators, for the widest support by runtimes
+ONNX_BYTES = 2**31 - 2**24  # protobuf's limit, minus some room for the graph
+METADATA = 'metadata.json'  # file inside a .pt2
 INPUT = 'image'
-AXES = {0: 'batch', 2: 'height', 3: 'width'}  # of the input, those that --dynamic leaves open
+AXES = {0: 'batch', 2: 'height', 3: 'width'}  # dynamic axes of the input with --dynamic
 
 
 def check_shape(graph: Graph, shape: ImageSize, dynamic: bool) -> None:
-    """Raise a UserError if the graph does not take images of this height and width, in pixels."""
+    """Raise a UserError if the graph can't take images of this height and width in pixels."""
     smallest = DYNAMIC_MIN if dynamic else TOTAL_STRIDE
     if min(shape) < smallest:
         why = 'with --dynamic' if dynamic else f'the stride of the last stage is {TOTAL_STRIDE}'
@@ -40,17 +40,18 @@ def check_shape(graph: Graph, shape: ImageSize, dynamic: bool) -> None:
 
 
 def write(graph: Graph, path: Path, shape: ImageSize, dynamic: bool, about: dict[str, object]) -> None:
-    """Write the graph atomically.
+    """Export a graph and write it to a file atomically.
 
     Args:
-        path: ending in ``.onnx`` or ``.pt2``.
+        graph: the graph.
+        path: file with the suffix ``.onnx`` or ``.pt2``.
         shape: height and width of the images.
-        dynamic: accept any number of images (one, where the graph takes only one) of any height and width from 64
-            on; else one image of ``shape``.
+        dynamic: accept any number of images (one, if the graph takes only one) of any height and width of at least 64;
+            otherwise one image of ``shape``.
         about: metadata for the file: ONNX's ``metadata_props``, or ``metadata.json`` among a program's extra files.
 
     Raises:
-        UserError: if it can't be written, or an operator can't be exported, which is named.
+        UserError: if the file can't be written, or an operator can't be exported; the message names it.
     """
     check_shape(graph, shape, dynamic)
     size = sum(tensor.nbytes for tensor in graph.state_dict().values())
@@ -78,13 +79,13 @@ def _traced(graph: Graph, shape: ImageSize, dynamic: bool) -> torch.export.Expor
     if not dynamic:
         return torch.export.export(graph, (torch.zeros(1, 3, height, width),), strict=False)
     axes = {axis: torch.export.Dim.DYNAMIC for axis in AXES if axis or not graph.one_image}
-    # sides that differ and two images: the exporter takes sizes that are equal, or 1, to be fixed
+    # different sides and two images, because the exporter assumes that sizes that are equal, or 1, are fixed
     example = torch.zeros(1 if graph.one_image else 2, 3, height, width + TOTAL_STRIDE)
     return torch.export.export(graph, (example,), dynamic_shapes=(axes,), strict=False)
 
 
 def _label(model: Any, graph: Graph, about: dict[str, object]) -> None:
-    """Name input, outputs and axes, and add the metadata."""
+    """Set the names of input, outputs and axes, and add the metadata."""
     model.metadata_props.update({key: _as_text(value) for key, value in about.items()})
     (image,) = model.graph.inputs
     image.name = INPUT
@@ -113,22 +114,22 @@ def _as_text(value: object) -> str:
 
 @contextmanager
 def _export_errors(format: str) -> Iterator[None]:
-    """Turn an error of torch's exporter into one line, with the operator that caused it if it names one."""
+    """Convert an error of torch's exporter to a UserError of one line, with the failing operator if it is known."""
     try:
         yield
     except UserError:
         raise
-    except Exception as error:  # it fails in many ways
+    except Exception as error:  # the exporter raises many types
         text = str(error)
-        found = re.search(r"OpOverload\(op='([\w.]+)'", text) or re.search(r'torch\.ops\.([\w.]+)', text)
+        operator = re.search(r"OpOverload\(op='([\w.]+)'", text) or re.search(r'torch\.ops\.([\w.]+)', text)
         first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
-        why = f'the operator {found[1]} prevents it' if found else first
-        raise UserError(f'this model cannot be exported to {format}: {why}') from error
+        reason = f'the operator {operator[1]} prevents it' if operator else first
+        raise UserError(f'this model cannot be exported to {format}: {reason}') from error
 
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Silence warnings and log messages of the exporter, which are about its own workings."""
+    """Silence the exporter's warnings and log messages, which only concern its internals."""
     logger = logging.getLogger('torch')
     level = logger.level
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Inference: from a config and a checkpoint to results for images."""
+"""Inference: load a config and a checkpoint, and predict results for images."""
 
 from .predictor import Predictor, load
 

@@ -1,4 +1,4 @@
-"""Files of a demo: finding its inputs, and naming its outputs."""
+"""Find the input files of a demo and name its output files."""
 
 from __future__ import annotations
 
@@ -17,36 +17,40 @@ RESULTS = 'results.json'
 
 
 def is_video(path: Path) -> bool:
-    """Whether the file is a video, by its suffix."""
+    """Check by its suffix whether a file is a video."""
     return path.suffix.lower() in VIDEO_EXTENSIONS
 
 
 def find_inputs(names: Sequence[str], out_dir: Path) -> tuple[list[Path], list[UserError]]:
-    """Find the inputs, each once: files by name, files that match a pattern, and all images under a folder.
+    """Find all input files, without duplicates.
 
-    Images in ``out_dir`` are left out of a folder around it, since an earlier demo has drawn them.
+    Images in ``out_dir`` are skipped when a folder that contains it is searched, since an earlier demo wrote them.
+
+    Args:
+        names: files, glob patterns, and folders, which are searched for images.
+        out_dir: the folder of the outputs.
 
     Returns:
-        The files, and an error for each name, pattern or folder that gives none.
+        The files, and an error for each name, pattern or folder without files.
 
     Raises:
         UserError: the first of those errors, if there is no file at all.
     """
-    found: dict[str, Path] = {}
+    inputs: dict[str, Path] = {}
     errors: list[UserError] = []
     for name in names:
         try:
             for file in _files_of(name, out_dir):
-                found.setdefault(os.path.realpath(file), Path(file))
+                inputs.setdefault(os.path.realpath(file), Path(file))
         except UserError as error:
             errors.append(error)
-    if errors and not found:
+    if errors and not inputs:
         raise errors[0]
-    return list(found.values()), errors
+    return list(inputs.values()), errors
 
 
 def _files_of(name: str, out_dir: Path) -> list[str]:
-    """The files that one name stands for, at least one."""
+    """List the files, at least one, of a name, pattern or folder."""
     check_input(name)
     if os.path.isdir(name):
         files = images_under(Path(name))
@@ -64,14 +68,14 @@ def _files_of(name: str, out_dir: Path) -> list[str]:
 
 
 def name_outputs(inputs: Sequence[Path], out_dir: Path, extra_files: Sequence[str] = ()) -> dict[Path, list[Path]]:
-    """Name the files in ``out_dir`` that each input gives: none of them twice, none an input, none ``results.json``.
+    """Name the output files of each input: unique, and different from all inputs and from ``results.json``.
 
-    They are called as the input; where that name is taken, the name of its folder or a number is added.
+    An output has its input's name; if that name is taken, the name of the input's folder or a number is added.
 
     Args:
         inputs: images and videos.
         out_dir: the folder of the outputs.
-        extra_files: endings of the files beside the drawing of an image; see :class:`~convnext_dense.tasks.Task`.
+        extra_files: endings of an image's files besides its drawing; see :class:`~convnext_dense.tasks.Task`.
 
     Returns:
         For an image, its drawing and its extra files; for a video, the drawn video and the JSON file of its results.
@@ -91,7 +95,7 @@ def name_outputs(inputs: Sequence[Path], out_dir: Path, extra_files: Sequence[st
 
 
 def _stems(path: Path) -> Iterator[str]:
-    """Names for the outputs of an input, the best first, without an end."""
+    """Yield candidate names for the outputs of an input, the best first, endlessly."""
     yield path.stem
     stem = f'{path.resolve().parent.name}_{path.stem}'
     yield stem
@@ -100,7 +104,7 @@ def _stems(path: Path) -> Iterator[str]:
 
 
 def _key(path: Path) -> str:
-    """A key that is equal for all names of one file, also on file systems that ignore upper and lower case."""
+    """Return a key that is equal for all paths to the same file, even on case-insensitive file systems."""
     return os.path.realpath(path).casefold()
 
 

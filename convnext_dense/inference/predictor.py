@@ -1,4 +1,4 @@
-"""Predictors: from a config and a checkpoint to results for images.
+"""Load a model from a config and a checkpoint, and predict results for images.
 
 predict = load('configs/det/cascade_convnext_t_coco.py', 'work_dirs/cascade_convnext_t_coco/epoch_36.pth')
 result = predict('street.jpg')
@@ -86,14 +86,14 @@ def build_predictor(
     """Build the model of a config with the weights and the classes of a checkpoint.
 
     Args:
-        cfg: of :func:`~convnext_dense.config.read.read_config`; its model gets the classes of the checkpoint.
+        cfg: a config from :func:`~convnext_dense.config.read.read_config`; its model gets the checkpoint's classes.
         checkpoint: the checkpoint's file.
         weights: ``'raw'``, or ``'ema'`` for their moving average.
         device: the device of the model.
-        trust_pickle: allow the checkpoint to run code, if it can't be read otherwise.
+        trust_pickle: allow the checkpoint to run code if it can't be read otherwise.
 
     Raises:
-        UserError: if the checkpoint can't be read, or does not fit the config.
+        UserError: if the checkpoint can't be read, or does not match the config.
     """
     task = task_of(cfg)
     content = read_checkpoint(checkpoint, trust_pickle)
@@ -106,28 +106,28 @@ def build_predictor(
     model = revert_sync_batchnorm(build_model(cfg))
     load_full_model(model, found)
     colors: Any = meta.get('palette')
-    if np.shape(colors) != (len(names), 3):  # absent, or 'random', as some data sets have it
+    if np.shape(colors) != (len(names), 3):  # absent, or 'random' as in some data sets
         colors = palette(len(names))
     classes = ClassInfo(names, np.array(colors, np.uint8), meta.get('category_ids'))
     return Predictor(model.to(device).eval(), cfg, classes)
 
 
 class Predictor:
-    """Predicts results for images; :func:`load` builds it.
+    """A model that predicts results for images; use :func:`load` to build it.
 
-    An image is a path, an array, uint8 (H, W, 3) in RGB, or a PIL image. Files and PIL images may have any mode, and
-    are turned upright as their EXIF says. Results are at the full size of the upright image.
+    An image is a path, an array (uint8 (H, W, 3), RGB), or a PIL image. Files and PIL images may have any mode, and
+    are rotated upright by their EXIF orientation. Results are at the full size of the upright image.
 
     Args:
         model: an mmengine model in evaluation mode.
-        cfg: its config.
-        classes: its classes.
+        cfg: the model's config.
+        classes: the model's classes.
 
     Attributes:
         model: the model.
-        task: the task of its config, see :class:`~convnext_dense.tasks.Task`.
-        classes: names, colors and ids of its K classes.
-        input_shape: height and width that it is tested at: of a classifier's input, of a segmentor's window, of a
+        task: the config's task, see :class:`~convnext_dense.tasks.Task`.
+        classes: names, colors and ids of the K classes.
+        input_shape: height and width at test time: of a classifier's input, of a segmentor's window, or of a
             detector's largest landscape image.
     """
 
@@ -146,14 +146,14 @@ class Predictor:
 
     @property
     def normalization(self) -> Normalization:
-        """Mean and standard deviation (3,) that the network's input is normalized by, in RGB values from 0 to 255."""
+        """Mean and standard deviation (3,) of the network's input normalization, for RGB values from 0 to 255."""
         return self.task.normalization(self.model, self._transform)
 
     def graph(self, output: str | None = None) -> Graph:
-        """Build the graph that an export of the model writes, in evaluation mode.
+        """Build the model's graph for an export, in evaluation mode.
 
         Args:
-            output: one of ``task.exports``, by default the first.
+            output: a name in ``task.exports``; None for the first.
 
         Raises:
             UserError: if there is no such output, or the backbone has no features of four stages.
@@ -174,14 +174,16 @@ class Predictor:
         batch_size: int = 1,
         failed: Callable[[ImageLike, UserError], object] | None = None,
     ) -> Iterator[Result]:
-        """Predict the results for many images, one after another in their order.
+        """Predict the results for many images, in their order.
 
-        Images are taken from ``images`` as they are needed. Results do not depend on the batch: only images that the
-        network gets at the same size go through it in one batch.
+        Images are read from ``images`` only when needed. Results do not depend on the batch size: only images of the
+        same network input size are batched.
 
         Args:
-            batch_size: how many images are in memory at once.
-            failed: called with each image that can't be used, and why; it has no result. None raises the error.
+            images: the images.
+            batch_size: number of images in memory at once.
+            failed: function called with each image that can't be used and its error; the image then has no result.
+                None raises the error.
         """
         images = iter(images)
         while batch := list(islice(images, batch_size)):
@@ -198,7 +200,7 @@ class Predictor:
 
     @torch.inference_mode()
     def _predict(self, images: Sequence[PreparedImage]) -> list[Result]:
-        """Predict in batches of images of the same size; the results are in the order of the images."""
+        """Predict in batches of images of the same size, and return the results in the order of the images."""
         results: dict[int, Result] = {}
         shapes = [image.tensor.shape for image in images]
         for shape in dict.fromkeys(shapes):
@@ -209,10 +211,10 @@ class Predictor:
 
 
 def _choose_device(device: str | torch.device | None) -> torch.device:
-    """The device that was asked for, by default the GPU where there is one.
+    """Return the given device, or by default the GPU if there is one.
 
     Raises:
-        UserError: if it is a GPU, and there is none.
+        UserError: if the device is a GPU and there is none.
     """
     chosen = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     if chosen.type == 'cuda' and not torch.cuda.is_available():
@@ -221,7 +223,7 @@ def _choose_device(device: str | torch.device | None) -> torch.device:
 
 
 def _read(image: ImageLike) -> tuple[str | None, np.ndarray]:
-    """The image's path, if it has one, and its pixels, uint8 (H, W, 3) in RGB."""
+    """Return the image's path, or None, and its pixels, uint8 (H, W, 3), RGB."""
     if isinstance(image, str | Path):
         return str(image), read_rgb(image)
     if isinstance(image, Image.Image):

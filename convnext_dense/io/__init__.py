@@ -1,1 +1,1 @@
-"""Reading and writing files, images and videos."""
+"""Read and write files, images and videos."""

@@ -1,4 +1,4 @@
-"""The cache folder, for files that can be created or downloaded again."""
+"""Cache folder for files that can be created or downloaded again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Types of the objects in COCO's JSON files, and of annotations as mmdet's transforms take them.
+"""Types of the objects in COCO's JSON files, and of annotations in the format of mmdet's transforms.
 
 https://cocodataset.org/#format-data describes the files.
 """
@@ -14,11 +14,11 @@ class RunLengths(TypedDict):
     size: list[int]
     """[height, width] in pixels."""
     counts: list[int] | str
-    """Lengths of runs of 0 and 1 in turn, column by column, zeros first; or the same, compressed to a string."""
+    """Lengths of alternating runs of 0 and 1, column by column, zeros first; or their compressed string."""
 
 
 Polygons = list[list[float]]
-"""A mask as polygons [x1, y1, x2, y2, ...], in pixels, which together cover it."""
+"""A mask as the union of polygons [x1, y1, x2, y2, ...] in pixels."""
 
 
 class CocoCategory(TypedDict):
@@ -45,7 +45,7 @@ class _CocoBoxAnnotation(TypedDict):
 
 
 class CocoAnnotation(_CocoBoxAnnotation, total=False):
-    """An annotation: ``bbox`` [x, y, width, height] and ``area`` in pixels, ``iscrowd`` 0 or 1, maybe a mask."""
+    """An annotation: ``bbox`` [x, y, width, height] and ``area`` in pixels, ``iscrowd`` 0 or 1, an optional mask."""
 
     segmentation: Polygons | RunLengths
 
@@ -58,7 +58,7 @@ class _CocoBoxResult(TypedDict):
 
 
 class CocoResult(_CocoBoxResult, total=False):
-    """A prediction, as in COCO's results files: ``bbox`` [x, y, width, height] in pixels, maybe a mask."""
+    """A prediction in COCO's results files: ``bbox`` [x, y, width, height] in pixels, an optional mask."""
 
     segmentation: RunLengths
 
@@ -71,10 +71,10 @@ class _BoxInstance(TypedDict):
 
 
 class Instance(_BoxInstance, total=False):
-    """An annotation as mmdet's transforms take it.
+    """An annotation in the format of mmdet's transforms.
 
-    ``bbox`` [x1, y1, x2, y2] and ``area`` in pixels; ``bbox_label``, the index of its class; ``ignore_flag``, 1 for a
-    crowd; and ``mask``, where the file has masks.
+    ``bbox`` is [x1, y1, x2, y2] and ``area`` in pixels, ``bbox_label`` the class index, ``ignore_flag`` 1 for a crowd;
+    ``mask`` exists if the file has masks.
     """
 
     mask: Polygons | RunLengths

@@ -1,4 +1,4 @@
-"""Writing files atomically, so that none is ever half written, and reading files with retries."""
+"""Write files atomically, so that no file is ever half written, and read files with retries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..errors import UserError
 TEMPORARY_NAME = re.compile(r'\.\d+\.(.+)')
 """Names of the files that :func:`atomic_write` fills, ``.<process id>.<final name>``; group 1 is the final name.
 
-Such a file is left behind only where its process was killed."""
+Such a file is left behind only if its process was killed."""
 RETRY_DELAYS = (0.2, 1.0, 5.0)
 """Seconds before each retry of reading a file."""
 TRANSIENT_ERRNOS = {
@@ -28,15 +28,15 @@ TRANSIENT_ERRNOS = {
         *('ECONNABORTED', 'ENETDOWN', 'ENETUNREACH', 'EHOSTDOWN', 'EHOSTUNREACH'),
     )
 }
-"""Errors of disks and network file systems that may be gone a moment later, so that a retry makes sense."""
+"""Errors of disks and network file systems that may be temporary, so that a retry makes sense."""
 
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Provide a temporary file to write, which replaces ``path`` when the block ends without an error.
+    """Context that provides a temporary file to write, which replaces ``path`` if the block ends without an error.
 
-    Readers see the old file or the new one, never half of one. The temporary file has the suffix of ``path``, lies
-    beside it, and is removed if the block raises.
+    Readers see either the complete old file or the complete new one. The temporary file is in the same folder, has the
+    suffix of ``path``, and is removed if the block raises an error.
 
     Args:
         path: the file to create or replace.
@@ -55,9 +55,9 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def durable_write(path: str | Path) -> Iterator[Path]:
-    """Write a file as :func:`atomic_write` does, and flush it to the disk before it replaces the old one.
+    """Context like :func:`atomic_write` that flushes the file to disk before it replaces the old one.
 
-    After a power failure ``path`` holds the old content or the new one.
+    So even after a power failure ``path`` has either the old content or the new one.
     """
     with atomic_write(path) as temporary:
         yield temporary
@@ -74,12 +74,12 @@ def _flush_to_disk(path: Path) -> None:
 
 
 def read_with_retries(path: str | Path, retry_missing: bool = False) -> bytes:
-    """Read a file's content; after a transient error, retry up to three times within about 6 seconds.
+    """Read a file's content, with up to three retries within about 6 seconds after transient errors.
 
     Args:
         path: the file.
-        retry_missing: treat a missing file as a transient error too: for files that are known to exist, which a
-            network file system may lose for a moment.
+        retry_missing: also retry if the file is missing, for files that are known to exist on a network file system
+            that may be unavailable for a moment.
 
     Raises:
         OSError: if the file can't be read; the message has the number of attempts, if there was more than one.
@@ -102,20 +102,20 @@ def read_with_retries(path: str | Path, retry_missing: bool = False) -> bytes:
 
 
 def check_input(name: str) -> None:
-    """Raise a UserError if an input is neither a path that exists nor a pattern of paths, such as ``*.jpg``."""
+    """Raise a UserError if an input is neither an existing path nor a glob pattern, such as ``*.jpg``."""
     if '://' in name:
-        raise UserError(f'{name} is a URL: download the file and name its path')
+        raise UserError(f'{name} is a URL: download the file and give its path')
     if not os.path.exists(name) and not glob.has_magic(name):
         raise UserError(f'no image, folder or video at {name}: check the path')
 
 
 def ensure_writable_folder(folder: str | Path, name: str = 'work dir', option: str = '--work-dir') -> None:
-    """Create a folder if it does not exist, and see that files can be written there.
+    """Create a folder if it does not exist, and check that files can be written to it.
 
     Args:
         folder: the folder.
-        name: what the error message calls the folder.
-        option: the command line option that the error message tells to change.
+        name: description of the folder for the error message.
+        option: the command-line option that sets the folder, for the error message.
 
     Raises:
         UserError: if files can't be written there.
@@ -131,12 +131,12 @@ def ensure_writable_folder(folder: str | Path, name: str = 'work dir', option: s
 
 
 def ensure_writable_files(*files: str | Path) -> None:
-    """See, before long work, that files for its results can be written; their folders are created.
+    """Check before a long computation that its result files can be written, and create their folders.
 
     Existing files keep their content, and no empty files are left behind.
 
     Raises:
-        UserError: if one can't be written, with its path.
+        UserError: if a file can't be written.
     """
     for file in map(Path, files):
         try:
@@ -144,7 +144,7 @@ def ensure_writable_files(*files: str | Path) -> None:
             new = not file.exists()
             with open(file, 'a'):
                 pass
-            if new:  # work that fails must not leave empty results
+            if new:  # a failed computation must not leave empty results
                 file.unlink()
         except OSError as error:
             raise UserError(f'{file} cannot be written ({error.strerror}): choose another place') from None

@@ -1,28 +1,28 @@
-"""The one type for the size of an image."""
+"""The type for image sizes, used everywhere."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:  # the arguments of a command, which have sizes, are known before anything large is imported
+if TYPE_CHECKING:  # the command line parses sizes before numpy and Pillow are imported
     import numpy as np
     from PIL import Image
 
 
 class ImageSize(NamedTuple):
-    """Height and width of an image in pixels; printed as ``480 x 640``, height first."""
+    """Height and width of an image in pixels, printed as ``480 x 640``, height first."""
 
     height: int
     width: int
 
     @classmethod
     def of(cls, image: np.ndarray | Image.Image) -> ImageSize:
-        """Return the size of an array (H, W, ...) or of a Pillow image, whose own ``size`` is (width, height)."""
+        """Return the size of an array (H, W, ...) or a Pillow image (whose own ``size`` is width first)."""
         return cls(*image.shape[:2]) if hasattr(image, 'shape') else cls(image.height, image.width)
 
     @property
     def transposed(self) -> ImageSize:
-        """The size after a turn by 90 degrees."""
+        """The size after rotation by 90 degrees."""
         return ImageSize(self.width, self.height)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Reading and writing videos."""
+"""Read and write videos."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ VIDEO_EXTENSIONS = ('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg', '.m
 
 
 class Video:
-    """The frames of a video file, to be iterated over once: uint8 (H, W, 3), RGB, upright.
+    """Iterable over the frames of a video file, once: uint8 (H, W, 3), RGB, upright.
 
     Attributes:
-        fps: frames per second; 25 where the file does not say.
-        count: number of frames according to the file, or None where it does not say.
+        fps: frames per second; 25 if the file does not contain it.
+        count: number of frames according to the file, or None if the file does not contain it.
 
     Raises:
-        UserError: if there is no frame that can be read, with the path.
+        UserError: if no frame can be read.
     """
 
     def __init__(self, path: str | Path) -> None:
         self._capture = cv2.VideoCapture(str(path))
-        good, self._next = self._capture.read()
-        if not good:
+        success, self._next = self._capture.read()
+        if not success:
             raise UserError(f'bad video {path} (OpenCV cannot read it)')
         fps, count = (self._capture.get(key) for key in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
         self.fps = float(fps) if 0 < fps < 1000 else 25.0
         self.count = int(count) if count > 0 else None
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        good = True
-        while good:
+        success = True
+        while success:
             yield cv2.cvtColor(self._next, cv2.COLOR_BGR2RGB)
-            good, self._next = self._capture.read()
+            success, self._next = self._capture.read()
 
 
 def write_video(path: str | Path, fps: float, frames: Iterable[np.ndarray]) -> None:
-    """Write an .mp4 file of at least one frame, uint8 (H, W, 3) in RGB; it appears when all frames are in it.
+    """Write an .mp4 file of at least one frame, uint8 (H, W, 3), RGB, atomically.
 
     The video has the first frame's size; larger frames are cropped, smaller ones padded with white. The codec is
-    MPEG-4, which every build of OpenCV can write, and which players know but browsers don't.
+    MPEG-4, which every build of OpenCV can write; media players support it, browsers don't.
 
     Args:
         path: the file to write.
@@ -54,7 +54,7 @@ def write_video(path: str | Path, fps: float, frames: Iterable[np.ndarray]) -> N
         frames: the frames in order.
 
     Raises:
-        UserError: if it can't be written, with the path.
+        UserError: if the file can't be written.
     """
     frames = iter(frames)
     first = next(frames)

@@ -1,4 +1,4 @@
-"""The networks."""
+"""Backbones, the image classifier, and parts of detectors and segmentors."""
 
 from ..archs import ARCHS, ISOTROPIC_ARCHS
 from .classifier import ImageClassifier

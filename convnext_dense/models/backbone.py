@@ -1,4 +1,4 @@
-"""A backbone of four stages without its layers: the part that ConvNeXt and the networks of the roadmap share."""
+"""Base class of four-stage backbones: the code that ConvNeXt and the roadmap's networks share."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ TOTAL_STRIDE = 32  # of the last stage
 
 
 class FourStageBackbone(BaseModule):
-    """Four stages of blocks, each behind a downsample layer, and a norm for each output.
+    """Base class: four stages of blocks, each after a downsample layer, and a norm for each output.
 
-    A subclass calls this ``__init__``, fills the two module lists, and ends with :meth:`finish`.
+    A subclass's ``__init__`` calls this one, fills the two module lists, and ends with :meth:`finish`.
 
     Args:
         arch: a name of :data:`~convnext_dense.archs.ARCHS`, or a mapping with ``depths`` and ``dims``.
@@ -36,7 +36,7 @@ class FourStageBackbone(BaseModule):
         stages: four ``nn.Sequential`` of blocks.
 
     Raises:
-        UserError: (a ValueError) for an argument that is unknown or out of range.
+        UserError: (a ValueError) for an unknown arch or an index out of range.
     """
 
     total_stride = TOTAL_STRIDE
@@ -61,11 +61,11 @@ class FourStageBackbone(BaseModule):
         self.downsample_layers, self.stages = nn.ModuleList(), nn.ModuleList()
 
     def finish(self, new_norm: Callable[[int], nn.Module], new_pooled_norm: Callable[[int], nn.Module]) -> None:
-        """Add the norms of the outputs, initialize all weights, and freeze the stages that are to be frozen.
+        """Add the norms of the outputs, initialize all weights, and freeze the first ``frozen_stages`` stages.
 
         Args:
-            new_norm: makes the norm of a stage's output (N, C, H, W) from C.
-            new_pooled_norm: makes the norm of the averaged last stage (N, C) from C.
+            new_norm: function from C to the norm of a stage's output (N, C, H, W).
+            new_pooled_norm: function from C to the norm of the averaged last stage (N, C).
         """
         if self.out_indices is None:
             self.add_module('norm', new_pooled_norm(self.dims[-1]))
@@ -108,17 +108,21 @@ class FourStageBackbone(BaseModule):
         return self
 
     def num_layers(self, scheme: str) -> int:
-        """The largest layer id of a block: 12 for depth 27, 6 for tiny; with ``single`` the number of blocks."""
+        """Return the largest layer id of a block: 6 for tiny, 12 if stage 2 has 27 blocks; for ``single`` all blocks.
+
+        Args:
+            scheme: see :meth:`layer_id`.
+        """
         return sum(self.depths) if scheme == 'single' else 3 + math.ceil(self.depths[2] / 3)
 
     def layer_id(self, name: str, scheme: str, num_layers: int) -> int:
-        """The depth of a parameter for layer-wise lr decay, by the official rules.
+        """Return the layer id of a parameter for layer-wise lr decay, by the official rules.
 
         Args:
-            name: of the parameter, in this module.
+            name: the parameter's name in this module.
             scheme: ``'layer_wise'`` (stage 2 in groups of three blocks), ``'stage_wise'``, or ``'single'`` (block by
                 block, as in V2's fine-tuning).
-            num_layers: of :meth:`num_layers`; the norms of the outputs have ``num_layers + 1``.
+            num_layers: the result of :meth:`num_layers`; the norms of the outputs have id ``num_layers + 1``.
         """
         part, stage, block = [*name.split('.'), '', ''][:3]
         if part not in ('downsample_layers', 'stages'):
@@ -138,7 +142,7 @@ class FourStageBackbone(BaseModule):
 
 
 def drop_paths(drop_path_rate: float, blocks: int) -> list[float]:
-    """Each block's probability of stochastic depth, which rises linearly from 0 to ``drop_path_rate``.
+    """Return each block's drop probability, which rises linearly from 0 to ``drop_path_rate``.
 
     Raises:
         UserError: (a ValueError) for a rate outside [0, 1).
@@ -148,9 +152,9 @@ def drop_paths(drop_path_rate: float, blocks: int) -> list[float]:
     return [drop_path_rate * i / max(1, blocks - 1) for i in range(blocks)]
 
 
-def pad_to_side(x: Tensor, least: int) -> Tensor:
-    """Pad the height and width of (N, C, H, W) with zeros at their ends where they are shorter than ``least``."""
-    missing = [max(0, least - side) for side in x.shape[-2:]]
+def pad_to_side(x: Tensor, min_side: int) -> Tensor:
+    """Pad (N, C, H, W) with zeros at the bottom and right where a side is shorter than ``min_side``."""
+    missing = [max(0, min_side - side) for side in x.shape[-2:]]
     return F.pad(x, (0, missing[1], 0, missing[0])) if any(missing) else x
 
 

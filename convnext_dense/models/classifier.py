@@ -26,7 +26,7 @@ class ImageClassifier(BaseModel):
         data_preprocessor: mmengine's; the default moves the batch to the model's device.
 
     Raises:
-        UserError: (a ValueError) if the batch is odd while Mixup is on, which pairs images.
+        UserError: (a ValueError) if the batch size is odd while Mixup, which pairs images, is on.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class ImageClassifier(BaseModel):
             labels: (N,), class indices in [0, K).
             paths: N file names, passed on to the predictions.
             mode: ``'tensor'`` for logits (N, K); ``'loss'`` for ``{'loss': scalar}``; ``'predict'`` for a list of
-                N dicts with ``scores`` (K,) that sum to 1, and ``label`` and ``path`` where known.
+                N dicts with ``scores`` (K,) that sum to 1, and ``label`` and ``path`` if they were given.
         """
         if mode == 'loss':
             assert labels is not None

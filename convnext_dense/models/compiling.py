@@ -12,13 +12,13 @@ from ..errors import UserError
 
 
 def compile_backbone(model: nn.Module, backend: str = 'inductor') -> None:
-    """Have a model's backbone compiled at its first call, and again at the first images of another size.
+    """Compile a model's backbone at its first call, and again when the input size changes.
 
-    It stays the same module with the same parameter names, so checkpoints do not change.
+    The module and its parameter names stay the same, so checkpoints do not change.
 
     Args:
         model: a module whose backbone is its attribute ``backbone``.
-        backend: as of ``torch.compile``.
+        backend: a backend of ``torch.compile``.
 
     Raises:
         UserError: if there is no C++ compiler.
@@ -29,7 +29,7 @@ def compile_backbone(model: nn.Module, backend: str = 'inductor') -> None:
 
 
 def check_compiler() -> None:
-    """Raise a UserError if there is no C++ compiler, which torch's compiler writes for, also on GPUs."""
-    from_environment = shlex.split(os.environ.get('CXX', ''))[:1]  # without the options that may follow it
+    """Raise a UserError if there is no C++ compiler, which ``torch.compile`` needs even on GPUs."""
+    from_environment = shlex.split(os.environ.get('CXX', ''))[:1]  # without any options after the command
     if not any(map(shutil.which, [*from_environment, 'g++', 'clang++'])):
         raise UserError('--compile needs a C++ compiler, such as g++: install one, or leave out --compile')

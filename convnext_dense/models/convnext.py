@@ -1,11 +1,11 @@
 """ConvNeXt, V1 and V2, as a backbone.
 
 V1 is "A ConvNet for the 2020s" (arXiv 2201.03545), V2 is "ConvNeXt V2" (arXiv 2301.00808). Parameters carry the names
-of the official releases, so their checkpoints load without any renaming.
+of the official releases, so that their checkpoints load without renaming.
 
 Shapes: N images, C channels, H x W positions. Stages take and return NCHW tensors in torch's ``channels_last`` memory
-format, so the NHWC view that a block's LayerNorm and linear layers want costs nothing; the backbone's outputs are in
-the format that is best for necks and heads.
+format, so the NHWC view that a block's LayerNorm and linear layers need is free; the backbone's outputs are in the
+memory format in which necks and heads run fastest.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Block(nn.Module):
     Args:
         dim: channels C.
         drop_path: probability in [0, 1) that an image skips the block while training.
-        layer_scale_init_value: start of the per-channel LayerScale; 0 leaves LayerScale out. V1 only.
+        layer_scale_init_value: initial value of the per-channel LayerScale; 0 omits LayerScale. V1 only.
         version: 1, or 2 for GRN in place of LayerScale.
     """
 
@@ -48,7 +48,7 @@ class Block(nn.Module):
         self.drop_path = drop_path
 
     def forward(self, x: Tensor) -> Tensor:  # (N, C, H, W) -> (N, C, H, W)
-        fused = fused_mlp.forward(self, x)  # None wherever the lines below are to run
+        fused = fused_mlp.forward(self, x)  # None where the fast path does not apply
         if fused is not None:
             return fused
         y = self.dwconv(x)  # (N, C, H, W)
@@ -71,22 +71,22 @@ class ConvNeXt(FourStageBackbone):
         out_indices: stages whose outputs are returned, 0 to 3, or -4 to -1 counted from the last.
             ``None`` is for classification: the last stage, averaged over all positions and normalized.
         drop_path_rate: stochastic depth of the last block, in [0, 1); it rises linearly from 0.
-        layer_scale_init_value: start of LayerScale, 0 to leave it out. V1 only. 1e-6 in the
+        layer_scale_init_value: initial value of LayerScale; 0 omits LayerScale. V1 only. 1e-6 in the
             ImageNet recipes, 1.0 in the detection and segmentation configs.
         frozen_stages: -1 trains everything; 0 freezes the stem, k > 0 the stem and the first k
             stages, with the downsample layers before them.
-        with_cp: recompute each block in the backward pass, which saves memory and costs time.
-        final_norm_eps: of the LayerNorm ``norm``; Hugging Face's networks have 1e-12.
-        init_cfg: mmengine's.
+        with_cp: recompute each block in the backward pass (gradient checkpointing), which saves memory and costs time.
+        final_norm_eps: eps of the LayerNorm ``norm``; Hugging Face's networks use 1e-12.
+        init_cfg: initialization config of mmengine's ``BaseModule``.
 
     Inputs:
         A float tensor (N, in_channels, H, W). H and W may be any; a side shorter than 32 is padded with
-        zeros to 32 at its end, so that the last stage has a position.
+        zeros to 32 at the bottom or right, so that the last stage is not empty.
 
     Outputs:
         A tuple of tensors (N, dims[i], H // s, W // s), with stride s = 4, 8, 16, 32 for stages 0 to 3,
-        each through a LayerNorm of its own (``norm{i}``), which ImageNet checkpoints do not hold. With
-        ``out_indices=None`` one tensor (N, dims[3]), through the LayerNorm ``norm`` of ImageNet checkpoints.
+        each after a LayerNorm of its own (``norm{i}``), which ImageNet checkpoints do not contain. With
+        ``out_indices=None`` one tensor (N, dims[3]), after the LayerNorm ``norm`` of ImageNet checkpoints.
 
     Raises:
         UserError: (a ValueError) for an unknown arch, an index out of range, a wrong number of channels.

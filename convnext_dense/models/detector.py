@@ -1,4 +1,4 @@
-"""Parts of detectors beside mmdet's own: RoI features in float32, and test-time augmentation."""
+"""Extensions of mmdet's detectors: RoI features in float32, and test-time augmentation with masks."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ with light_imports():
 
 @MODELS.register_module()
 class RoIExtractor(SingleRoIExtractor):
-    """mmdet's ``SingleRoIExtractor``, computed in float32 whatever the precision of the features.
+    """mmdet's ``SingleRoIExtractor``, computed in float32 for features of any precision.
 
-    mmdet rounds the boxes to the features' type. In float16 their corners, up to 1333 pixels, come in steps of 1, in
-    bfloat16 in steps of 8, which moves the crops that the heads are trained on.
+    mmdet rounds the boxes to the features' dtype. Box corners of up to 1333 pixels are then rounded to multiples of 1
+    in float16 and of 8 in bfloat16, which shifts the crops that the heads are trained on.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -38,12 +38,12 @@ class RoIExtractor(SingleRoIExtractor):
         """Pool the features of regions.
 
         Args:
-            feats: one (N, C, H, W) for each level, the finest first.
+            feats: a tensor (N, C, H, W) for each level, finest first.
             rois: (K, 5), image index and x1 y1 x2 y2 in pixels of the image.
             roi_scale_factor: enlarges the regions.
 
         Returns:
-            (K, C, *output size) in the type of the features, in ``channels_last`` for the heads' convolutions.
+            A tensor (K, C, h, w) with the features' dtype, in ``channels_last`` for the heads' convolutions.
         """
         if not self._used:  # not when it is built: what builds models restores the filters of warnings
             silence_mask_warning()
@@ -56,13 +56,13 @@ class RoIExtractor(SingleRoIExtractor):
 class DetectorTTA(BaseTTAModel):
     """Test-time augmentation of a detector: the boxes of all views of an image go through one more NMS.
 
-    A mask goes with its box. Boxes and masks come at the image's original size; those of a flipped view are flipped
+    Masks follow their boxes. Boxes and masks are at the image's original size; those of a flipped view are flipped
     back.
 
     Args:
         module: config of the detector.
         nms: config of the NMS, as in the detector's ``test_cfg.rcnn``.
-        max_per_img: the highest number of instances that is kept for an image.
+        max_per_img: maximum number of instances per image.
     """
 
     def __init__(self, module: dict, nms: dict, max_per_img: int) -> None:
@@ -74,15 +74,15 @@ class DetectorTTA(BaseTTAModel):
         """Predict for a batch of views: ``inputs`` and ``data_samples`` have one list for each view.
 
         Raises:
-            UserError: if a view is flipped in another direction than horizontally.
+            UserError: if a view is flipped other than horizontally.
         """
         predictions = []
         for inputs, samples in zip(data['inputs'], data['data_samples'], strict=True):
             flips = [sample.flip_direction for sample in samples]
-            for sample in samples:  # mmdet would flip masks back by itself, and fails at it
+            for sample in samples:  # otherwise mmdet tries to flip the masks back, and fails
                 sample.set_metainfo(dict(flip=False, flip_direction=None))
-            found = self.module.test_step(dict(inputs=inputs, data_samples=samples))
-            predictions.append([_flip_back(sample, flip) for sample, flip in zip(found, flips, strict=True)])
+            results = self.module.test_step(dict(inputs=inputs, data_samples=samples))
+            predictions.append([_flip_back(sample, flip) for sample, flip in zip(results, flips, strict=True)])
         return self.merge_preds(list(zip(*predictions, strict=True)))
 
     def merge_preds(self, data_samples_list: Sequence[Sequence[DetDataSample]]) -> list[DetDataSample]:
@@ -99,7 +99,7 @@ class DetectorTTA(BaseTTAModel):
 
 
 def _flip_back(view: DetDataSample, flip: str | None) -> DetDataSample:
-    """Give a flipped view's instances the coordinates of the image that is not flipped."""
+    """Convert the instances of a flipped view to coordinates of the original image."""
     if flip is None:
         return view
     if flip != 'horizontal':

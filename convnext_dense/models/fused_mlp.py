@@ -1,13 +1,13 @@
-"""A fast path for :class:`~convnext_dense.models.convnext.Block` on a CPU; results equal the block's up to rounding.
+"""Fast path for :class:`~convnext_dense.models.convnext.Block` on a CPU; results equal the block's up to rounding.
 
 After its depthwise convolution a block runs LayerNorm, linear layer, GELU, linear layer, LayerScale and the residual
-sum through a hidden tensor four times as wide as its input. Here a few thousand positions at a time go through all of
-it, in memory that is soon used again, and at inference oneDNN computes GELU together with the product before it.
-Training saves the hidden tensor once and recomputes LayerNorm and GELU in the backward pass, which halves the memory
-of activations, and computes nothing for images that stochastic depth drops.
+sum, with a hidden tensor four times as wide as its input. The fast path runs all of these on a few thousand positions
+at a time, which reuses a small piece of memory, and at inference oneDNN fuses GELU with the matrix product before it.
+Training saves the hidden tensor once and recomputes LayerNorm and GELU in the backward pass, which halves the
+memory for activations, and computes nothing for images that stochastic depth drops.
 
-:func:`forward` decides whether this applies. ``CONVNEXT_DENSE_PLAIN=1`` in the environment, or :func:`disabled`, turns
-it off for debugging.
+:func:`forward` decides whether the fast path applies. ``CONVNEXT_DENSE_PLAIN=1`` in the environment, or
+:func:`disabled`, turns it off for debugging.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 # Both were chosen with benchmarks/fused_mlp.py on a CPU with AVX2.
 HIDDEN_ELEMENTS = 1 << 22  # of the hidden tensor at a time: 16 MB in float32
-# Whether oneDNN's 1x1 convolution makes the products where gradients are needed and GRN or BatchNorm forbids chunks.
-# With AVX2 MKL's matrix product is as fast, and its time depends less on the shape. With AVX-512 an AMD processor gave
-# 240 GFLOP/s a core in such convolutions and 62 to 109 in MKL; no script here repeats that.
+# Use oneDNN's 1x1 convolution for linear layers where gradients are needed and GRN or BatchNorm forbids chunks.
+# With AVX2, MKL's matrix product is as fast, and its time depends less on the shape. With AVX-512, an AMD processor
+# reached 240 GFLOP/s per core in such convolutions and 62 to 109 in MKL; no script in this repository measures that.
 LINEAR_AS_CONV2D = torch.backends.cpu.get_cpu_capability() != 'AVX2'
 
 aten = torch.ops.aten
@@ -46,7 +46,7 @@ _enabled = ContextVar('fused_mlp enabled', default=os.environ.get('CONVNEXT_DENS
 
 @contextmanager
 def disabled() -> Iterator[None]:
-    """Have blocks compute layer by layer while this context lasts."""
+    """Context in which blocks compute layer by layer, without the fast path."""
     token = _enabled.set(False)
     try:
         yield
@@ -61,14 +61,14 @@ def forward(block: Block, x: Tensor) -> Tensor | None:
     """Compute a block's output (N, C, H, W) from its input (N, C, H, W) as fast as this CPU can.
 
     Returns:
-        The output, or None where the block is to compute layer by layer: on other devices, in compilers, exporters and
-        counters, in half precision, where a layer was hooked or replaced, and where that is as fast.
+        The output, or None if the block must compute layer by layer: on other devices, in compilers, exporters and
+        FLOP counters, in half precision, with hooked or replaced layers, and where the fast path is not faster.
     """
     if not (_applies_to(x) and _has_own_layers(block)):
         return None
-    drops = block.training and block.drop_path > 0
-    learns = torch.is_grad_enabled() and (x.requires_grad or any(p.requires_grad for p in block.parameters()))
-    if not drops and not learns:
+    drops_images = block.training and block.drop_path > 0
+    needs_grad = torch.is_grad_enabled() and (x.requires_grad or any(p.requires_grad for p in block.parameters()))
+    if not drops_images and not needs_grad:
         return _infer(block, x)
     if isinstance(block.grn, nn.Identity):
         return _train(block, x)
@@ -76,7 +76,7 @@ def forward(block: Block, x: Tensor) -> Tensor | None:
 
 
 def linear(layer: nn.Module, x: Tensor) -> Tensor:
-    """Apply a linear layer to the last dimension of x (N, H, W, in) as fast as this CPU can, elsewhere by calling it.
+    """Apply a linear layer to the last dimension of x (N, H, W, in), on a CPU with the fastest kernel for it.
 
     Returns:
         (N, H, W, out)
@@ -115,10 +115,10 @@ def _has_own_layers(block: Block) -> bool:
 
 
 def _is_untouched(layer: nn.Module, *kinds: type) -> bool:
-    """Whether a layer is of one of these classes, and computes its forward pass from its parameters and nothing else.
+    """Check that a layer's class is one of ``kinds`` and that its output depends on its own parameters alone.
 
-    It must be called as a module where someone hooked, wrapped or quantized it, replaced its ``forward``, or put other
-    tensors in place of its parameters, as ``torch.func.functional_call`` and weight quantization do.
+    A layer must be called as a module if it was hooked, wrapped or quantized, if its ``forward`` was replaced, or if
+    other tensors replace its parameters, as in ``torch.func.functional_call`` and weight quantization.
     """
     hooks = (
         *(layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks),
@@ -135,7 +135,7 @@ def _is_untouched(layer: nn.Module, *kinds: type) -> bool:
 
 
 def _onednn_applies_to(x: Tensor, weight: Tensor) -> bool:
-    """Whether oneDNN's linear operator, as Inductor calls it, can make a product; it has no gradients."""
+    """Check whether oneDNN's linear operator, the one Inductor calls, can compute a product; it has no gradients."""
     if torch.is_grad_enabled() or not _applies_to(x):
         return False
     if not torch.backends.mkldnn.is_available() or not torch._C._get_mkldnn_enabled():
@@ -163,7 +163,7 @@ def _infer(block: Block, x: Tensor) -> Tensor:
 
 
 def _train_with_grn(block: Block, x: Tensor) -> Tensor:
-    """Compute layer by layer, since GRN needs all positions of an image, with the faster product."""
+    """Compute layer by layer, since GRN needs all positions of an image, but with the faster matrix product."""
     y = block.norm(_nhwc(block.dwconv(x)))
     y = block.grn(_gelu(linear(block.pwconv1, y)))
     y = linear(block.pwconv2, y)
@@ -186,9 +186,9 @@ def _train(block: Block, x: Tensor) -> Tensor:
 
 
 class _FusedMLP(torch.autograd.Function):
-    """The residual sum of x and what a block makes of the output y of its depthwise convolution.
+    """Residual sum of a block's input x and its branch, computed from y, the output of the depthwise convolution.
 
-    Of tensors of their size it saves y and the input of GELU for the backward pass, and no other.
+    The only large tensors that it saves for the backward pass are y and the input of GELU.
     """
 
     @staticmethod
@@ -248,7 +248,7 @@ class _FusedMLP(torch.autograd.Function):
         norm_grads = [torch.zeros_like(norm_weight), torch.zeros_like(norm_bias)]
         linear1_grads = [torch.zeros_like(weight1), torch.zeros_like(weight1[:, 0])]
         linear2_grads = [torch.zeros_like(weight2), torch.zeros_like(bias2)]
-        activated = torch.empty_like(hiddens[0])  # fresh memory for every chunk would take longer than GELU
+        activated = torch.empty_like(hiddens[0])  # allocating it for every chunk would take longer than GELU
         chunks = _chunks(len(weight1), y, kept_grad, grad_y)
         for hidden, (y_part, grad_part, grad_y_part) in zip(hiddens, chunks, strict=True):
             normed, mean, rstd = aten.native_layer_norm(y_part, norm_weight.shape, norm_weight, norm_bias, ctx.eps)
@@ -267,7 +267,7 @@ class _FusedMLP(torch.autograd.Function):
                 total += part_grad
         if kept is not None:
             grad_y = torch.zeros_like(grad, dtype=y.dtype).index_copy_(0, kept, grad_y)
-        # So far of the unscaled second layer. Its rows are scaled by gamma, so gamma's gradient needs no other tensor.
+        # These are gradients of the unscaled second layer. Gamma scales its rows, so its gradient follows from them.
         grad_weight2, grad_bias2 = linear2_grads
         grad_gamma = None if gamma is None else ctx.kept_scale * ((weight2 * grad_weight2).sum(1) + bias2 * grad_bias2)
         linear2_grads = [grad_weight2.mul_(scale[:, None]), grad_bias2.mul_(scale)]
@@ -275,7 +275,7 @@ class _FusedMLP(torch.autograd.Function):
 
 
 def _branch_scale(gamma: Tensor | None, bias: Tensor, kept_scale: float) -> Tensor:
-    """The factor (C,) on the second linear layer's output, in float32 at least, in which 1 / 0.7 is precise."""
+    """Return the factor (C,) on the second linear layer's output, in float32 or wider so that 1 / 0.7 is precise."""
     dtype = torch.promote_types(bias.dtype, torch.float32)
     return torch.full_like(bias, kept_scale, dtype=dtype) if gamma is None else gamma.to(dtype) * kept_scale
 
@@ -284,8 +284,9 @@ def _add_linear_gradients(sums: Sequence[Tensor], grad: Tensor, x: Tensor) -> No
     """Add a linear layer's gradients to the sums for its weight (out, in) and bias (out,).
 
     Args:
-        grad: of its output, (P, out).
-        x: its input, (P, in).
+        sums: the two sums, changed in place.
+        grad: gradient of the layer's output, (P, out).
+        x: the layer's input, (P, in).
     """
     weight_sum, bias_sum = sums
     if weight_sum.dtype == grad.dtype:
@@ -299,7 +300,7 @@ def _add_linear_gradients(sums: Sequence[Tensor], grad: Tensor, x: Tensor) -> No
 
 
 def _matmul(x: Tensor, weight: Tensor, bias: Tensor | None = None, gelu: bool = False) -> Tensor:
-    """A linear layer over the last dimension of x (..., in) -> (..., out), then GELU (by erf) if wanted."""
+    """Apply a linear layer to the last dimension of x (..., in) -> (..., out), and GELU (by erf) if ``gelu``."""
     if _onednn_applies_to(x, weight):
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, 'gelu' if gelu else 'none', [], 'none')
     y = F.linear(x, weight, bias)
@@ -307,7 +308,10 @@ def _matmul(x: Tensor, weight: Tensor, bias: Tensor | None = None, gelu: bool = 
 
 
 def _gelu(x: Tensor, out: Tensor | None = None) -> Tensor:
-    """GELU of x (..., C) by torch's own kernel; contiguous tensors would go to oneDNN's, whose last digits differ."""
+    """Compute GELU of x (..., C) with torch's own kernel.
+
+    The transposed views are not contiguous: for contiguous tensors torch calls oneDNN, whose last digits differ.
+    """
     if out is None:
         return F.gelu(x.mT).mT
     aten.gelu(x.mT, out=out.mT)
@@ -315,7 +319,7 @@ def _gelu(x: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 def _add_scaled(x: Tensor, y: Tensor, scale: Tensor | None, out: Tensor) -> None:
-    """``out = x + scale * y``, with the scale (C,) along the last dimension."""
+    """Compute ``out = x + scale * y``, with the scale (C,) along the last dimension."""
     if scale is None:
         torch.add(x, y, out=out)
     else:
@@ -323,7 +327,7 @@ def _add_scaled(x: Tensor, y: Tensor, scale: Tensor | None, out: Tensor) -> None
 
 
 def _chunks(hidden_width: int, *tensors: Tensor, whole_images: bool = False) -> Iterator[tuple[Tensor, ...]]:
-    """Split channels_last tensors (N, C, H, W) alike, so that a chunk's hidden tensor has HIDDEN_ELEMENTS at most.
+    """Split channels_last tensors (N, C, H, W) so that a chunk's hidden tensor has at most HIDDEN_ELEMENTS elements.
 
     Yields:
         Views (P, C) of P positions, or (n, H, W, C) of n >= 1 whole images.

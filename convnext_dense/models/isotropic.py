@@ -1,4 +1,4 @@
-"""The isotropic ConvNeXt: like ViT it has one resolution from the first block to the last (paper, section 3.3)."""
+"""Isotropic ConvNeXt: like ViT, it has one resolution from the first block to the last (paper, section 3.3)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class IsotropicConvNeXt(BaseModule):
     Args:
         arch: a name of :data:`~convnext_dense.archs.ISOTROPIC_ARCHS`.
         drop_path_rate: stochastic depth of the last block, in [0, 1); it rises linearly from 0.
-        layer_scale_init_value: start of LayerScale, 0 to leave it out, as the official small and base do.
-        init_cfg: mmengine's.
+        layer_scale_init_value: initial value of LayerScale; 0 omits LayerScale, as in the official small and base.
+        init_cfg: initialization config of mmengine's ``BaseModule``.
 
     Inputs:
-        A float tensor (N, 3, H, W). A side shorter than 16 is padded with zeros at its end.
+        A float tensor (N, 3, H, W). A side shorter than 16 is padded with zeros at the bottom or right.
 
     Outputs:
         A tensor (N, dim): the last block's output, averaged over all positions and normalized.
@@ -62,13 +62,13 @@ class IsotropicConvNeXt(BaseModule):
         return self.norm(x.mean(dim=(2, 3)))
 
     def num_layers(self, scheme: str) -> int:
-        """The number of blocks; there is one stage, so ``stage_wise`` does not apply."""
+        """Return the number of blocks; there is one stage, so ``stage_wise`` does not apply."""
         if scheme == 'stage_wise':
             raise UserError('the isotropic ConvNeXt has one stage: take scheme layer_wise or single')
         return self.depths[0]
 
     def layer_id(self, name: str, scheme: str, num_layers: int) -> int:
-        """The depth of a parameter for layer-wise lr decay, by ViT's rule: 0 for the stem, then one for each block."""
+        """Return a parameter's layer id for lr decay, by ViT's rule: 0 for the stem, then an id for each block."""
         part, block = name.split('.')[:2]
         if part == 'blocks':
             return int(block) + 1

@@ -1,4 +1,4 @@
-"""A segmentor's label map from its logits, computed a few rows of the image at a time to save memory."""
+"""Compute a segmentor's label map from its logits, a few rows of the image at a time to save memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-LOGITS_AT_ONCE = 2**22  # 16 MB: far less than the logits of an image, and yet enough for several threads
+LOGITS_AT_ONCE = 2**22  # 16 MB: far less than the logits of an image, but enough work for several threads
 
 
 class Window(NamedTuple):
@@ -31,19 +31,19 @@ class Scores(NamedTuple):
 def label_map(
     windows: Sequence[Window], size: Sequence[int], meta: Mapping[str, Any], align_corners: bool = False
 ) -> Tensor:
-    """Return the class of the highest logit at each pixel of an image, the first among equals.
+    """Return the class with the highest logit at each pixel of an image; of equal logits the first wins.
 
     As in mmseg, each window's logits are resized to the window, averaged where windows overlap, cropped to the
     unpadded image, flipped back, and resized to the original image; here a few rows at a time, and always in float32.
-    The logits equal mmseg's up to their last bits, which in torch itself depend on memory format and number of
-    channels: where two classes are equal up to there, either may be the highest.
+    The logits equal mmseg's up to the last bits, which in torch depend on memory format and number of channels: where
+    the logits of two classes differ only there, the label may be either class.
 
     Args:
         windows: parts that cover the network's input, with logits (K, h, w).
         size: (height, width) of the network's input.
         meta: metainfo of mmseg's data sample: ``ori_shape``, the (height, width) of the result (default: that of the
             unpadded input); ``img_padding_size`` or ``padding_size``; ``flip`` and ``flip_direction``.
-        align_corners: as of ``torch.nn.functional.interpolate``.
+        align_corners: see ``torch.nn.functional.interpolate``.
 
     Returns:
         A label map (height, width): uint8 for up to 256 classes, else int32.
@@ -53,8 +53,8 @@ def label_map(
     height, width = meta.get('ori_shape', (unpadded.height, unpadded.width))
     scores = _resized(unpadded, height, width, align_corners)
     labels = torch.empty(height, width, dtype=torch.uint8 if classes <= 256 else torch.int32, device=device)
-    widest = max(width, unpadded.height * unpadded.width / height)  # columns that a row of labels is computed from
-    step = max(int(LOGITS_AT_ONCE / (widest * classes)), 1)
+    columns = max(width, unpadded.height * unpadded.width / height)  # that a row of labels is computed from
+    step = max(int(LOGITS_AT_ONCE / (columns * classes)), 1)
     for start in range(0, height, step):
         labels[start : start + step] = _argmax(scores.rows(start, min(start + step, height)))
     return labels
@@ -67,7 +67,7 @@ def _argmax(scores: Tensor) -> Tensor:
 
 
 def _mean(windows: Sequence[Window], size: Sequence[int], align_corners: bool) -> Scores:
-    """Average the windows where they overlap: logits of the size of the input."""
+    """Combine the windows into logits of the input's size, averaged where windows overlap."""
     parts = [_enlarged(window, align_corners) for window in windows]
     if len(parts) == 1:
         return parts[0]
@@ -111,7 +111,7 @@ def _unpadded_and_unflipped(scores: Scores, meta: Mapping[str, Any]) -> Scores:
 
 
 def _resized(scores: Scores, height: int, width: int, align_corners: bool) -> Scores:
-    """Resize by bilinear interpolation: between rows here, and then within each row by torch."""
+    """Resize by bilinear interpolation: between rows in this function, then within each row by torch."""
     if (height, width) == (scores.height, scores.width):
         return scores
 

@@ -1,4 +1,4 @@
-"""Layers that several networks share, and how their weights start."""
+"""Layers that several networks share, and their weight initialization."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class GRN(nn.Module):
 
 
 def init_conv_and_linear(module: nn.Module) -> None:
-    """Initialize as the official code does: convolutions and linear layers truncated normal, std 0.02, biases 0."""
-    if isinstance(module, nn.Conv2d | nn.Linear) and not module.weight.is_meta:  # meta has no values, and takes long
+    """Initialize a convolution or linear layer as the official code does: truncated normal, std 0.02; bias 0."""
+    if isinstance(module, nn.Conv2d | nn.Linear) and not module.weight.is_meta:  # meta tensors hold no values
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -1,11 +1,11 @@
-"""The memory format in which a backbone hands over its outputs."""
+"""Memory format of a backbone's outputs."""
 
 from __future__ import annotations
 
 import torch
 
-# With AVX2 the weight gradients of 3x3 convolutions on large maps take oneDNN two to three times as long in
-# channels_last; with AVX-512 they do not.
+# With AVX2, oneDNN takes two to three times as long for weight gradients of 3x3 convolutions on large feature maps in
+# channels_last; with AVX-512 it does not.
 CPU_TRAINS_FASTER_IN_NCHW = torch.backends.cpu.get_cpu_capability() == 'AVX2'
 
 

@@ -1,4 +1,4 @@
-"""Parts of segmentors beside mmseg's own: prediction in little memory, UPerHead, and test-time augmentation."""
+"""Extensions of mmseg's segmentors: prediction that saves memory, UPerHead, and test-time augmentation."""
 
 from __future__ import annotations
 
@@ -26,15 +26,14 @@ with light_imports():
 
 @MODELS.register_module()
 class Segmentor(EncoderDecoder):
-    """mmseg's ``EncoderDecoder``, predicting labels without keeping the logits.
+    """mmseg's ``EncoderDecoder`` that predicts labels without keeping the logits.
 
-    mmseg enlarges the logits of all classes to the size of the image, several times over: 210 MB for 150 classes of
+    mmseg holds several copies of the logits of all classes at the size of the image: 210 MB each for 150 classes and
     512 x 683 pixels. Here only a few rows are enlarged at a time; see :func:`label_map`. ``pred_sem_seg`` is uint8
     (1, H, W) for up to 256 classes.
 
-    With ``test_cfg.keep_logits`` the predictions are mmseg's, including the ``seg_logits`` that mmseg's own
-    ``SegTTAModel`` needs. They also are for heads with one channel and for heads that override ``predict`` or
-    ``predict_by_feat``.
+    mmseg's own ``predict`` is used if ``test_cfg.keep_logits`` is set (its ``SegTTAModel`` needs ``seg_logits``), if
+    the head has one output channel, and if the head overrides ``predict`` or ``predict_by_feat``.
     """
 
     def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
@@ -60,23 +59,23 @@ class Segmentor(EncoderDecoder):
 
 
 def _spans(length: int, crop: int, stride: int) -> Iterator[slice]:
-    """Yield the windows along a side: each starts a stride after the one before, the last ends with the side."""
+    """Yield the windows along a side: each starts a stride after the previous one, the last ends at the side's end."""
     for number in range(max(length - crop + stride - 1, 0) // stride + 1):
         end = min(number * stride + crop, length)
         yield slice(max(end - crop, 0), end)
 
 
 def _independent_classes(head: Any) -> bool:
-    """Whether the head predicts by mmseg's default, the highest of several classes' enlarged logits."""
+    """Check whether the head predicts in mmseg's default way, by the highest of several classes' logits."""
     inherited = all(getattr(type(head), n) is getattr(BaseDecodeHead, n) for n in ('predict', 'predict_by_feat'))
     return inherited and head.out_channels > 1
 
 
 @MODELS.register_module()
 class UPerHead(uper_head.UPerHead):
-    """mmseg's ``UPerHead``, in the memory format of the features throughout.
+    """mmseg's ``UPerHead`` that keeps the memory format of its input.
 
-    Maps pooled to 1 x 1 are contiguous in both memory formats, so what mmseg computes from them would lose
+    Maps pooled to 1 x 1 are contiguous in both memory formats, so in mmseg the tensors computed from them lose
     ``channels_last``.
     """
 
@@ -91,18 +90,18 @@ class SegmentorTTA(SegTTAModel):
 
     Args:
         module: config of the segmentor.
-        mode: inference of each view, ``'whole'`` as in the official multi-scale results, or ``'slide'`` in windows, as
-            in single-scale testing.
+        mode: inference mode for each view: ``'whole'``, as in the official multi-scale results, or ``'slide'``, as in
+            single-scale testing.
 
     Raises:
-        UserError: if ``mode`` is another.
+        UserError: for any other ``mode``.
     """
 
     def __init__(self, module: dict, mode: str = 'whole') -> None:
         super().__init__(module)
         if mode not in ('whole', 'slide'):
             raise UserError(f"tta_model.mode {mode!r} does not exist: take 'whole' or 'slide'")
-        self.module.test_cfg.update(mode=mode, keep_logits=True)  # probabilities are of all classes together
+        self.module.test_cfg.update(mode=mode, keep_logits=True)  # averaging needs the logits
         MMLogger.get_current_instance().info(f'multi-scale testing with flips, {mode} inference of each view')
 
     def test_step(self, data: dict) -> list[SegDataSample]:

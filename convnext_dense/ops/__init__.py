@@ -1,9 +1,9 @@
-"""mmcv's compiled ops, served by torchvision if mmcv was installed without its own.
+"""Replacements for mmcv's compiled ops, based on torchvision, for an mmcv that was installed without them.
 
 mmdet and mmseg call every compiled op through one module, ``mmcv._ext``, and do not work without it. :func:`install`
-puts a finder at the very end of ``sys.meta_path`` that finds this one module. A compiled ``mmcv._ext`` is found first,
-so it always takes precedence, and nothing is imported before it is needed. The ops are in one file for each family;
-this package can be imported without torch.
+appends a finder for this module to ``sys.meta_path``. It comes last, so a compiled ``mmcv._ext`` always takes
+precedence, and nothing is imported before it is needed. There is a file for each family of ops; this package can be
+imported without torch.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ EXT = 'mmcv._ext'
 def install() -> None:
     """Make ``import mmcv._ext`` work from now on; safe to call again, and in any order with importing mmcv.
 
-    An mmdet that was imported before has given up on the ops: see :mod:`convnext_dense.compat.mmdet_placeholders`.
+    An mmdet that was already imported without the ops is handled by :mod:`convnext_dense.compat.mmdet_placeholders`.
     """
     if FINDER not in sys.meta_path:
         sys.meta_path.append(FINDER)
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds and loads ``mmcv._ext`` if no other finder did."""
+    """Finder and loader of ``mmcv._ext``, used if no other finder finds it."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

@@ -1,17 +1,17 @@
-"""Helpers of all ops."""
+"""Helper functions shared by all ops."""
 
 import torch
 from torch import Tensor
 
 
 def to_full_precision(*tensors: Tensor) -> list[Tensor]:
-    """Convert to one type: float64 if any tensor has it, else float32 (torchvision's ops lack most others)."""
+    """Convert to one dtype: float64 if any tensor has it, else float32 (torchvision's ops lack most others)."""
     dtype = torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
     return [t.to(dtype) for t in tensors]
 
 
 def not_available(op: str) -> NotImplementedError:
-    """Make the error for an op that has no stand-in."""
+    """Return the error for an op that has no replacement."""
     return NotImplementedError(
         f"mmcv's compiled op {op} is not available: this mmcv was installed without its ops, and torchvision "
         f'stands in for nms and average RoIAlign only. To use it, build mmcv with its ops for torch '

@@ -1,8 +1,7 @@
-"""The module that stands in for ``mmcv._ext``, with nms and average RoIAlign.
+"""Content of the replacement for ``mmcv._ext``: nms and average RoIAlign.
 
-These are all that Cascade R-CNN, Mask R-CNN and UPerNet call.
-
-Any other op can be imported, so that the packages load, and raises an error with its name when it is called.
+Cascade R-CNN, Mask R-CNN and UPerNet call no other op. All other ops can be imported, so that mmdet and mmseg load,
+and raise an error with their name when called.
 """
 
 import importlib
@@ -43,7 +42,7 @@ def fill(module: ModuleType) -> None:
 
 
 def _other_op(name: str) -> Callable[..., Any]:
-    """Return any other op, as the module's ``__getattr__``: a function that raises an error."""
+    """Return a function that raises an error when called, for any op without a replacement."""
     if name.startswith('_'):
         raise AttributeError(f'module {EXT!r} has no attribute {name!r}')
 

@@ -1,4 +1,4 @@
-"""Non-maximum suppression, as mmcv's compiled op of this name."""
+"""Non-maximum suppression: replacement for mmcv's compiled op of the same name."""
 
 import torch
 from torch import Tensor
@@ -7,13 +7,13 @@ from .common import to_full_precision
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
-    """Greedy non-maximum suppression: indices of the kept boxes, highest score first.
+    """Run greedy non-maximum suppression and return the indices of the kept boxes, highest score first.
 
     Args:
         boxes: (N, 4), x1 y1 x2 y2 in pixels.
         scores: (N,).
         iou_threshold: a box is dropped when its IoU with a kept one is greater.
-        offset: 0 or 1, added to every width and height.
+        offset: 0 or 1 pixels, added to every width and height.
     """
     from torchvision.ops import nms as torchvision_nms
 

@@ -1,4 +1,4 @@
-"""RoIAlign with average pooling, as mmcv's two compiled ops for it."""
+"""RoIAlign with average pooling: replacements for mmcv's two compiled ops."""
 
 import torch
 from torch import Tensor
@@ -24,11 +24,11 @@ def roi_align_forward(
     Args:
         input: (N, C, H, W) features.
         rois: (K, 5), image index and x1 y1 x2 y2 in pixels of the image.
-        argmax_y, argmax_x: used by maximum pooling only.
+        argmax_y, argmax_x: for maximum pooling only.
         spatial_scale: feature cells per image pixel.
-        sampling_ratio: samples per bin and axis; 0 takes as many as the bin has cells.
+        sampling_ratio: samples per bin and axis; 0 takes one per feature cell of the bin.
         pool_mode: 1 for the average; 0, the maximum, is not available.
-        aligned: shift by half a cell, so that cell centers lie at integers.
+        aligned: shift by half a cell, so that cell centers are at integer coordinates.
 
     Raises:
         NotImplementedError: for maximum pooling.

@@ -1,4 +1,4 @@
-"""Mixed precision in bfloat16, on CPU and GPU."""
+"""bfloat16 mixed precision on CPU and GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameter groups: layer-wise lr decay, and parameters without weight decay."""
+"""Parameter groups for layer-wise lr decay, with no weight decay for biases, norms and scales."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ class Group(NamedTuple):
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class LayerDecayConstructor:
-    """Builds the optimizer with a parameter group for each lr and weight decay.
+    """Optimizer constructor that makes a parameter group for each pair of lr and weight decay.
 
     A parameter's lr is ``lr_scale = decay_rate^(num_layers + 1 - layer_id)`` times the optimizer's. The layer ids come
     from the backbone, a module anywhere in the model with ``layer_id(name, scheme, num_layers)`` and
     ``num_layers(scheme)``; necks, heads and the norms of the backbone's outputs have ``num_layers + 1``, so scale 1.
-    There is no weight decay for biases and other 1-D parameters, nor for LayerScale's and GRN's, which are known by
-    their names. Frozen parameters are in no group. These are the official rules (github.com/facebookresearch/ConvNeXt:
-    ``optim_factory.py`` and the optimizer constructors of its detection and segmentation parts).
+    Biases, other 1-D parameters, and the parameters of LayerScale and GRN (recognized by name) have no weight decay.
+    Frozen parameters are in no group. These are the official rules (github.com/facebookresearch/ConvNeXt:
+    ``optim_factory.py`` and the optimizer constructors for detection and segmentation).
 
     Args:
-        optim_wrapper_cfg: config of the optimizer wrapper, with the optimizer's under ``optimizer``.
+        optim_wrapper_cfg: config of the optimizer wrapper, with the optimizer's config under ``optimizer``.
         paramwise_cfg: all keys are optional:
 
-            - ``decay_rate``, in (0, 1]; without it all layers have one lr.
-            - ``scheme``: ``'layer_wise'``, ``'stage_wise'`` or ``'single'`` (each block by itself).
-            - ``num_layers``: the number that fits the backbone's depth, which is also the default. With
-              ``stage_wise`` it may be any number from that of the stages on: a larger one lowers the backbone's lr.
-            - ``norm_decay_mult``, ``bias_decay_mult``: factors on the weight decay of norms' and of the other biases.
+            - ``decay_rate``, in (0, 1]; without it all layers have the same lr.
+            - ``scheme``: ``'layer_wise'``, ``'stage_wise'`` or ``'single'`` (an id for each block).
+            - ``num_layers``: must equal the backbone's own number, the default. Only ``stage_wise`` takes any number
+              from the number of stages up: a larger one lowers the backbone's lr.
+            - ``norm_decay_mult``, ``bias_decay_mult``: factors on the weight decay of norms and of all other biases;
               0 by default.
-            - ``custom_keys``: ``{part of a name: dict(lr_mult=..., decay_mult=...)}``. The longest part that a name
+            - ``custom_keys``: ``{part of a name: dict(lr_mult=..., decay_mult=...)}``. The longest key that a name
               contains applies; ``lr_mult`` multiplies ``lr_scale``, ``decay_mult`` overrides the other rules.
 
     Raises:
@@ -84,15 +84,15 @@ class LayerDecayConstructor:
 
 
 def parameter_groups(model: nn.Module, optimizer: dict, rules: dict) -> list[Group]:
-    """Collect the trained parameters in groups, from the stem to the heads.
+    """Sort the trained parameters into groups, from the stem to the heads.
 
     Args:
-        model: a model, in a distributed wrapper or not.
+        model: a model, with or without a distributed wrapper.
         optimizer: the optimizer's config, with ``lr`` and, unless it is 0, ``weight_decay``.
         rules: see ``paramwise_cfg`` of :class:`LayerDecayConstructor`.
 
     Raises:
-        UserError: as :class:`LayerDecayConstructor`.
+        UserError: see :class:`LayerDecayConstructor`.
     """
     _check_rules(rules)
     if 'lr' not in optimizer:
@@ -131,7 +131,7 @@ def parameter_groups(model: nn.Module, optimizer: dict, rules: dict) -> list[Gro
 
 
 def _parameters(model: nn.Module) -> Iterator[tuple[str, Tensor, nn.Module]]:
-    """Yield each parameter once, with its name and the module that it is in."""
+    """Yield each parameter once: its name, the parameter, and the module that owns it."""
     seen: set[int] = set()
     for prefix, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):

@@ -1,7 +1,7 @@
-"""Predictions for images as plain objects that can be drawn, and written as JSON.
+"""Predictions for images as plain objects that can be drawn and written as JSON.
 
-Coordinates are pixels from the top left corner of the upright image, x to the right and y down, with pixel (0, 0)
-between 0 and 1 on both axes: a box around the whole image is [0, 0, width, height]. Class k is ``names[k]``.
+Coordinates are in pixels from the top left corner of the upright image, x to the right and y down. Pixel (0, 0) covers
+0 to 1 on both axes, so a box around the whole image is [0, 0, width, height]. Class k is ``names[k]``.
 """
 
 from .classification import Classification

@@ -1,4 +1,4 @@
-"""Scores of all classes for one image."""
+"""Classification result: scores of all classes for one image."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ClassScore(TypedDict):
 
 
 class ClassificationEntry(TypedDict):
-    """A classification in a JSON file, with its five highest scores, the highest first."""
+    """A classification in a JSON file, with its five highest scores in descending order."""
 
     path: str | None
     top: list[ClassScore]
@@ -32,11 +32,11 @@ class ClassificationEntry(TypedDict):
 
 @dataclass(frozen=True, eq=False)
 class Classification(Result):
-    """Scores of an image's classes.
+    """Scores of all classes for an image.
 
     Attributes:
-        path: the image's file; None if it came from none.
-        scores: float32 (K,), in [0, 1], of all classes; they sum to 1.
+        path: the image's file, or None.
+        scores: float32 (K,), in [0, 1], with sum 1.
         names: K class names.
     """
 
@@ -49,11 +49,11 @@ class Classification(Result):
         return cls(prediction.get('path'), prediction['scores'].float().cpu().numpy(), names)
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
-        """The names of the ``count`` highest scores, or of all there are, with their scores, the highest first."""
+        """Return names and scores of the ``count`` classes with the highest scores, in descending order."""
         return [(self.names[k], float(self.scores[k])) for k in self._best(count)]
 
     def draw(self, out: str | Path | None = None, image: np.ndarray | None = None) -> np.ndarray:
-        """Draw the image over bars of the five highest scores; see :meth:`Result.draw`."""
+        """Draw the image above bars of the five highest scores; see :meth:`Result.draw`."""
         names = drawable_names(self.names)
         bars = [(names[k], float(self.scores[k])) for k in self._best(5)]
         return save_drawing(draw_scores(image_to_draw_on(self.path, image), bars), out)

@@ -1,4 +1,4 @@
-"""Objects found in one image: boxes, scores, classes and masks."""
+"""Detection result: boxes, scores, classes and masks of the objects in one image."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ class BoxEntry(TypedDict):
 
 
 class DetectionEntry(BoxEntry, total=False):
-    """A detection with its mask, from detectors that have masks."""
+    """A detection in a JSON file, with its mask if the detector predicts masks."""
 
     segmentation: RunLengths
 
 
 @dataclass(frozen=True, eq=False)
 class Detection(Result):
-    """Objects found in an image, N of them.
+    """The N detected objects of an image.
 
     Attributes:
-        path: the image's file; None if it came from none.
-        size: size of the image.
+        path: the image's file, or None.
+        size: height and width of the image.
         boxes: float32 (N, 4), left, top, right and bottom edge in pixels.
         scores: float32 (N,), in [0, 1].
         labels: int64 (N,), in [0, K).
         masks: bool (N, H, W), or None from a detector without masks.
         names: K class names.
-        category_ids: K ids of the classes in the COCO file that the detector was trained on, where they are known.
+        category_ids: K ids of the classes in the COCO file that the detector was trained on, or None if unknown.
     """
 
     size: ImageSize
@@ -60,17 +60,17 @@ class Detection(Result):
     @classmethod
     def from_sample(cls, sample: Any, names: Sequence[str], category_ids: Sequence[int] | None = None) -> Detection:
         """Convert the ``pred_instances`` of mmdet's ``DetDataSample``."""
-        found = sample.pred_instances.cpu().numpy()
-        masks = found.masks.astype(bool, copy=False) if 'masks' in found else None
-        boxes, scores = found.bboxes.astype(np.float32), found.scores.astype(np.float32)
+        instances = sample.pred_instances.cpu().numpy()
+        masks = instances.masks.astype(bool, copy=False) if 'masks' in instances else None
+        boxes, scores = instances.bboxes.astype(np.float32), instances.scores.astype(np.float32)
         path, size = sample.get('img_path'), ImageSize(*sample.ori_shape[:2])
-        return cls(path, size, boxes, scores, found.labels, masks, names, category_ids)
+        return cls(path, size, boxes, scores, instances.labels, masks, names, category_ids)
 
     def above(self, score: float) -> Detection:
-        """The detections with a score of at least ``score``."""
-        good = self.scores >= score
-        masks = None if self.masks is None else self.masks[good]
-        return replace(self, boxes=self.boxes[good], scores=self.scores[good], labels=self.labels[good], masks=masks)
+        """Return the detections with a score of at least ``score``."""
+        keep = self.scores >= score
+        masks = None if self.masks is None else self.masks[keep]
+        return replace(self, boxes=self.boxes[keep], scores=self.scores[keep], labels=self.labels[keep], masks=masks)
 
     def draw(self, out: str | Path | None = None, image: np.ndarray | None = None) -> np.ndarray:
         """Draw boxes with names and scores, and masks, over the image; see :meth:`Result.draw`."""
@@ -80,11 +80,11 @@ class Detection(Result):
         return save_drawing(draw_instances(pixels, self.boxes, tags, colors, self.masks), out)
 
     def as_json(self) -> list[DetectionEntry]:
-        """Entries as in COCO's results files, in the order of the boxes.
+        """Return entries as in COCO's results files, in the order of the boxes.
 
-        Each has ``image_id`` (the path), ``category_id`` (from ``category_ids``, or the label where there are none),
-        ``category`` (the name), ``bbox`` [x, y, width, height], ``score`` and, where there are masks,
-        ``segmentation``, a compressed RLE.
+        Each has ``image_id`` (the path), ``category_id`` (from ``category_ids``, or the label if there are none),
+        ``category`` (the name), ``bbox`` [x, y, width, height], ``score`` and, if there are masks, ``segmentation``, a
+        compressed RLE.
         """
         corners = self.boxes.astype(float)
         boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]).tolist()
@@ -103,7 +103,7 @@ class Detection(Result):
         """Convert to ``supervision.Detections``, with the names in ``data['class_name']``.
 
         Raises:
-            UserError: where the supervision package is not installed.
+            UserError: if the supervision package is not installed.
         """
         return import_supervision().Detections(
             xyxy=self.boxes,

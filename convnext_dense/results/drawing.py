@@ -1,7 +1,7 @@
-"""Drawing predictions and annotations on images; no other module draws on them.
+"""Draw predictions and annotations on images; the only module that draws.
 
-Images are uint8 (H, W, 3) in RGB. Small ones are enlarged by an integer factor, so that text has room, and lines and
-text grow with large ones. Arguments in pixels refer to the image before it is enlarged.
+Images are uint8 (H, W, 3), RGB. Small images are enlarged by an integer factor to make room for text; lines and text
+grow with the image. Arguments in pixels refer to the image before enlargement.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from PIL import Image, ImageDraw
 
 from .text import drawable_names, fit_to_width, font_for, text_width
 
-MIN_LONG_SIDE = 512  # pixels: an image whose longer side is below this is enlarged
+MIN_LONG_SIDE = 512  # pixels: images with a shorter long side are enlarged
 TEXT_COLOR, WHITE = (31, 35, 40), (255, 255, 255)
-RIGHT_COLOR, WRONG_COLOR = (26, 127, 55), (207, 34, 46)  # of texts that say that something is right or wrong
+RIGHT_COLOR, WRONG_COLOR = (26, 127, 55), (207, 34, 46)  # for text about right and wrong predictions
 BAR, OTHER_BAR = (9, 105, 218), (140, 165, 195)
 MASK_OPACITY, LABEL_OPACITY = 0.45, 0.55
 
 
 def palette(count: int) -> np.ndarray:
-    """Colors far from each other that are neither pale, dark nor gray; the first ones are the same for any count.
+    """Return distinct colors that are neither pale, dark nor gray; the first colors are the same for any count.
 
-    After a red, each is the one of a grid that is farthest in CIELAB from those before it.
+    After a red, each color is the one in a grid that is farthest in CIELAB from all previous ones.
 
     Args:
-        count: the nearest two of 20 are 35 apart in CIELAB, of 150 12; beyond 255 they repeat.
+        count: number of colors. The smallest CIELAB distance is 35 for 20 colors, 12 for 150; after 255 they repeat.
 
     Returns:
         uint8 (count, 3), RGB.
@@ -35,8 +35,8 @@ def palette(count: int) -> np.ndarray:
     levels = np.linspace(0, 255, 9).round().astype(np.uint8)
     grid = np.stack(np.meshgrid(levels, levels, levels, indexing='ij'), axis=-1).reshape(-1, 3)
     lab = cv2.cvtColor(grid[None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
-    good = (abs(lab[:, 0] - 60) < 25) & (np.hypot(lab[:, 1], lab[:, 2]) > 35)
-    grid, lab = grid[good], lab[good]
+    vivid = (abs(lab[:, 0] - 60) < 25) & (np.hypot(lab[:, 1], lab[:, 2]) > 35)
+    grid, lab = grid[vivid], lab[vivid]
     chosen = [int(np.linalg.norm(lab - (55, 70, 50), axis=1).argmin())]
     distance = np.full(len(lab), np.inf)
     for _ in range(1, min(count, 255)):
@@ -50,18 +50,18 @@ def draw_instances(
 ) -> np.ndarray:
     """Draw boxes with tags, and translucent masks.
 
-    Large boxes and masks lie below small ones. The tags are placed in their order, each where it covers no earlier
-    one, if there is such a place at its box.
+    Small boxes and masks are drawn over large ones. Tags are placed in order, each where it covers no earlier tag if
+    its box has such a place.
 
     Args:
         image: uint8 (H, W, 3), RGB.
-        boxes: (N, 4), left, top, right and bottom edge in pixels; parts outside the image are cut off.
+        boxes: (N, 4), left, top, right and bottom edge in pixels; clipped to the image.
         tags: N texts.
         colors: uint8 (N, 3), RGB.
         masks: bool (N, H, W).
 
     Returns:
-        uint8 RGB; k times as large as ``image``, k an integer, 1 where its longer side has 512 pixels or more.
+        uint8 RGB, ``image`` enlarged by an integer factor, which is 1 if its longer side has at least 512 pixels.
     """
     enlarged_image, factor = _enlarged(image)
     height, width = enlarged_image.shape[:2]
@@ -98,18 +98,18 @@ def draw_label_map(
     ignore: int = 255,
     legend_rows: int | None = None,
 ) -> np.ndarray:
-    """Tint each labeled pixel, and list the classes below the image by descending area, in percent of the image.
+    """Tint each labeled pixel, and list the classes below the image by descending area in percent of the image.
 
     Args:
         image: uint8 (H, W, 3), RGB.
-        labels: (H, W), class of each pixel in [0, K), or ``ignore``.
+        labels: (H, W), the class of each pixel in [0, K), or ``ignore``.
         names: K class names.
         colors: uint8 (K, 3), RGB.
-        ignore: label of pixels that are left as they are.
-        legend_rows: rows of the legend, which begins with the largest classes; None for as many as it takes.
+        ignore: label of pixels that stay unchanged.
+        legend_rows: maximum number of rows of the legend, which lists the largest classes first; None for no limit.
 
     Returns:
-        uint8 RGB; the top left corner is the image, enlarged as by :func:`draw_instances`.
+        uint8 RGB; the top left corner is the image, enlarged as in :func:`draw_instances`.
     """
     enlarged_image, factor = _enlarged(image)
     size = _text_size(enlarged_image)
@@ -127,14 +127,14 @@ def draw_label_map(
 
 
 def draw_scores(image: np.ndarray, scores: Sequence[tuple[str, float]]) -> np.ndarray:
-    """Draw the image over a bar for each score.
+    """Draw the image above a bar for each score.
 
     Args:
         image: uint8 (H, W, 3), RGB.
-        scores: names with their scores in [0, 1], from the highest to the lowest.
+        scores: names with their scores in [0, 1], in descending order.
 
     Returns:
-        uint8 RGB; the top left corner is the image, enlarged as by :func:`draw_instances`.
+        uint8 RGB; the top left corner is the image, enlarged as in :func:`draw_instances`.
     """
     enlarged_image, _ = _enlarged(image)
     size = _text_size(enlarged_image)
@@ -143,7 +143,7 @@ def draw_scores(image: np.ndarray, scores: Sequence[tuple[str, float]]) -> np.nd
     draw = ImageDraw.Draw(canvas)
     names = [fit_to_width(name, size, width // 2 - size) for name, _ in scores]
     left = 2 * size + max((text_width(name, size) for name in names), default=0)
-    full = width - left - 5 * size  # the bar of a score of 1
+    full = width - left - 5 * size  # length of the bar for a score of 1
     for place, (name, (_, score)) in enumerate(zip(names, scores, strict=True)):
         top = size // 2 + place * row
         middle = top + row / 2
@@ -155,7 +155,7 @@ def draw_scores(image: np.ndarray, scores: Sequence[tuple[str, float]]) -> np.nd
 
 
 def draw_caption(image: np.ndarray, lines: Sequence[tuple[str, tuple[int, int, int]]]) -> np.ndarray:
-    """Draw a thumbnail, 224 pixels high, over lines of text in their colors.
+    """Draw a thumbnail, 224 pixels high, above lines of text.
 
     Args:
         image: uint8 (H, W, 3), RGB.
@@ -175,7 +175,7 @@ def draw_caption(image: np.ndarray, lines: Sequence[tuple[str, tuple[int, int, i
 
 
 def side_by_side(panels: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
-    """Place images, uint8 RGB of any sizes, next to each other, each below its title."""
+    """Place images (uint8 RGB of any size) next to each other, each below its title."""
     size = max(_text_size(image) for _, image in panels) * 6 // 5
     top, gap = 2 * size, size
     widths = [image.shape[1] for _, image in panels]
@@ -191,12 +191,12 @@ def side_by_side(panels: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
 
 
 def shrunk(image: np.ndarray, largest: tuple[int, int], smooth: bool = True) -> np.ndarray:
-    """Make an image smaller, in proportion, where it is larger than a height and width in pixels.
+    """Shrink an image that is larger than a height or width, keeping its aspect ratio.
 
     Args:
         image: uint8 (H, W, 3) or (H, W).
-        largest: largest height and width.
-        smooth: whether to filter; label maps take the nearest pixel instead.
+        largest: largest height and width in pixels.
+        smooth: filter the image; False takes the nearest pixel, for label maps.
     """
     thumbnail = Image.fromarray(image)
     resample = Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST
@@ -205,7 +205,7 @@ def shrunk(image: np.ndarray, largest: tuple[int, int], smooth: bool = True) -> 
 
 
 def _enlarged(image: np.ndarray) -> tuple[np.ndarray, int]:
-    """A copy of the image, enlarged where it is small, and the factor."""
+    """Return a copy of the image, enlarged if it is small, and the factor."""
     factor = max(1, -(-MIN_LONG_SIDE // max(image.shape[:2])))
     return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC), factor
 
@@ -215,7 +215,7 @@ def _text_size(image: np.ndarray) -> int:
 
 
 def _draw_mask(image: np.ndarray, mask: np.ndarray, color: np.ndarray, factor: int, line: int) -> None:
-    """Tint the pixels of a mask, (H, W) before the enlargement, and draw its outline inside it."""
+    """Tint the pixels of a mask, (H, W) before enlargement, and draw its outline inside it."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return
@@ -241,7 +241,7 @@ def _borders(labels: np.ndarray, line: int) -> np.ndarray:
 def _free_place(
     box: np.ndarray, width: int, height: int, placed: np.ndarray, right: int, bottom: int
 ) -> tuple[int, int, int, int]:
-    """The place of a tag at a box: the first that covers no tag already placed, or the one that covers least."""
+    """Find the place of a tag at a box: the first that covers no earlier tag, or else the one that covers least."""
     x1, y1, x2, y2 = box.tolist()
     corners = [(x1, y1 - height), (x1, y2 + 1), (x2 + 1 - width, y1 - height), (x2 + 1 - width, y2 + 1)]
     corners += [(x1, y1), (x1, y2 + 1 - height), (x2 + 1 - width, y1), (x2 + 1 - width, y2 + 1 - height)]
@@ -258,7 +258,7 @@ def _free_place(
 def _legend(
     entries: Sequence[tuple[str, str, tuple[int, int, int]]], size: int, width: int, rows: int | None
 ) -> np.ndarray:
-    """Draw color swatches with name and share, in as many columns as fit, at least as wide as ``width``."""
+    """Draw color swatches with names and shares in as many columns as fit, at least ``width`` wide."""
     width = max(width, 20 * size)
     room = width - 3 * size - text_width('  100.0%', size)
     lines = [(f'{fit_to_width(name, size, room)}  {share}', color) for name, share, color in entries]
@@ -276,7 +276,7 @@ def _legend(
 
 
 def _stacked(image: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Stack two images, the narrower one filled up with white on its right."""
+    """Stack two images vertically; the narrower one is padded with white on the right."""
     width = max(image.shape[1], below.shape[1])
     canvas = np.full((image.shape[0] + below.shape[0], width, 3), WHITE, np.uint8)
     canvas[: image.shape[0], : image.shape[1]] = image
@@ -291,7 +291,7 @@ def _write(
 
 
 def _text_color_on(color: np.ndarray) -> tuple[int, int, int]:
-    """Black or white, whichever has more contrast to this color (relative luminance as in WCAG 2)."""
+    """Return black or white, whichever has more contrast with this color (relative luminance as in WCAG 2)."""
     linear = (np.asarray(color) / 255) ** 2.2
     return TEXT_COLOR if linear @ (0.2126, 0.7152, 0.0722) > 0.18 else WHITE
 

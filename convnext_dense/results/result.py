@@ -1,4 +1,4 @@
-"""The base of all results: predictions for one image as plain numbers."""
+"""Base class of all results: predictions for one image as plain values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Result(ABC):
     """Predictions for one image.
 
     Attributes:
-        path: the image's file; None if it came from none.
+        path: the image's file, or None.
     """
 
     path: str | None
@@ -29,22 +29,22 @@ class Result(ABC):
         """Draw the result on its image.
 
         Args:
-            out: the file to write, its format told by its suffix; None for none.
-            image: uint8 (H, W, 3), RGB, to draw on; None to read it again from ``path``.
+            out: the file to write, in the format of its suffix; None writes no file.
+            image: uint8 (H, W, 3), RGB, to draw on; None reads it from ``path``.
 
         Returns:
             The drawing, uint8 RGB; small images are enlarged.
 
         Raises:
-            UserError: if the image can't be read, is of another size than the result, or ``out`` can't be written.
+            UserError: if the image can't be read, its size differs from the result's, or ``out`` can't be written.
         """
 
     @abstractmethod
     def as_json(self) -> Mapping | Sequence[Mapping]:
-        """The result as plain values: one entry for the image, or a list with an entry for each thing in it."""
+        """Return the result as plain values: an entry for the image, or a list with an entry for each object."""
 
     def draw_frame(self, frame: np.ndarray) -> np.ndarray:
-        """Draw the result on a frame of a video: frames of one size give drawings of one size.
+        """Draw the result on a frame of a video; drawings of frames of equal size have equal size.
 
         Args:
             frame: uint8 (H, W, 3), RGB.
@@ -52,22 +52,22 @@ class Result(ABC):
         return self.draw(image=frame)
 
     def above(self, score: float) -> Result:
-        """Leave out predictions with a score below ``score``; a result without such scores stays as it is."""
+        """Return the predictions with a score of at least ``score``; a result without scores is returned unchanged."""
         return self
 
     def save_extra_files(self, *files: Path) -> None:  # noqa: B027 - most results have none
-        """Write the files that a demo leaves beside the drawing: those of the task's ``extra_files``, in their order.
+        """Write the files that a demo saves besides the drawing, in the order of the task's ``extra_files``.
 
         Raises:
-            UserError: if one can't be written.
+            UserError: if a file can't be written.
         """
 
 
 def import_supervision() -> Any:
-    """The ``supervision`` package.
+    """Import and return the ``supervision`` package.
 
     Raises:
-        UserError: where it is not installed.
+        UserError: if it is not installed.
     """
     try:
         return importlib.import_module('supervision')

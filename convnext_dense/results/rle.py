@@ -10,9 +10,9 @@ from ..io.image_size import ImageSize
 
 
 def encode_masks(masks: np.ndarray) -> list[RunLengths]:
-    """Compress masks, bool (N, H, W); equal to ``pycocotools.mask.encode`` to the byte, and faster."""
+    """Compress masks, bool (N, H, W); same bytes as ``pycocotools.mask.encode``, but faster."""
     size = list(masks.shape[1:])
-    starts = np.empty(size, np.uint8)  # one for all masks: fresh memory takes longer than what is done in it
+    starts = np.empty(size, np.uint8)  # reused for all masks, since allocating it takes longer than filling it
     runs = [{'size': size, 'counts': _run_lengths(mask, starts)} for mask in np.asarray(masks).view(np.uint8)]
     encoded = coco_mask.frPyObjects(runs, *size) if runs else []
     return [{'size': mask['size'], 'counts': mask['counts'].decode('ascii')} for mask in encoded]
@@ -22,8 +22,8 @@ def decode_mask(mask: Polygons | RunLengths, size: ImageSize) -> np.ndarray:
     """Convert the ``segmentation`` of a COCO annotation to a mask.
 
     Args:
-        mask: polygons, or an RLE of either kind.
-        size: the image's size.
+        mask: polygons, or a compressed or uncompressed RLE.
+        size: height and width of the image.
 
     Returns:
         bool (H, W).
@@ -34,17 +34,17 @@ def decode_mask(mask: Polygons | RunLengths, size: ImageSize) -> np.ndarray:
 
 
 def _run_lengths(mask: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """The lengths of the runs of 0, 1, 0, ... down the columns of a mask; the first may be 0.
+    """Return the lengths of the runs of 0, 1, 0, ... down the columns of a mask; the first may be 0.
 
-    Pixels that differ from the one before are searched along the rows, as the mask lies in memory; those few are then
-    put in order.
+    The starts of runs are searched row by row, the mask's order in memory, and then sorted by column.
 
     Args:
-        mask, starts: uint8 (H, W); the latter is overwritten.
+        mask: uint8 (H, W).
+        starts: uint8 (H, W), overwritten.
     """
     height, width = mask.shape
     np.bitwise_xor(mask[1:], mask[:-1], out=starts[1:])
-    np.bitwise_xor(mask[0, 1:], mask[-1, :-1], out=starts[0, 1:])  # a column goes on at the top of the next one
+    np.bitwise_xor(mask[0, 1:], mask[-1, :-1], out=starts[0, 1:])  # the next column continues the run
     starts[0, 0] = mask[0, 0]
     rows, columns = np.divmod(np.flatnonzero(starts.view(bool)), width)
     return np.diff(np.concatenate([[0], np.sort(columns * height + rows), [mask.size]]))

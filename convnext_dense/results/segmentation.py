@@ -1,4 +1,4 @@
-"""The class of each pixel of one image."""
+"""Segmentation result: the class of each pixel of one image."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .result import Result, import_supervision
 from .writing import image_to_draw_on, save_drawing, save_image
 
 UNLABELED = 255
-"""The label of pixels of no class, in label maps of ground truth."""
+"""Label of pixels without a class in ground truth."""
 LEGEND_ROWS = 3
-"""Rows of the legend below a frame of a video: as many for every frame, since all are of one size."""
+"""Rows of the legend below each frame of a video; fixed, because all frames must have the same size."""
 
 
 class ClassArea(TypedDict):
@@ -31,7 +31,7 @@ class ClassArea(TypedDict):
 
 
 class SegmentationEntry(TypedDict):
-    """A segmentation in a JSON file: height and width, and the classes that are present, the largest first."""
+    """A segmentation in a JSON file: height and width, and the present classes, largest first."""
 
     path: str | None
     size: list[int]
@@ -43,8 +43,8 @@ class Segmentation(Result):
     """The class of each pixel of an image.
 
     Attributes:
-        path: the image's file; None if it came from none.
-        labels: uint8 (H, W), in [0, K), or 255 where unlabeled, as ground truth may be.
+        path: the image's file, or None.
+        labels: uint8 (H, W), in [0, K), or 255 where ground truth is unlabeled.
         names: K class names.
         colors: uint8 (K, 3), RGB.
     """
@@ -57,17 +57,18 @@ class Segmentation(Result):
     def from_sample(
         cls, sample: Any, names: Sequence[str], colors: Sequence | np.ndarray, kind: str = 'pred'
     ) -> Segmentation:
-        """Convert the ``pred_sem_seg`` of mmseg's ``SegDataSample``, or with kind ``'gt'`` its ``gt_sem_seg``."""
+        """Convert the ``pred_sem_seg`` of mmseg's ``SegDataSample``, or its ``gt_sem_seg`` if ``kind`` is ``'gt'``."""
         labels = sample.get(f'{kind}_sem_seg').data[0].cpu().numpy().astype(np.uint8, copy=False)
         return cls(sample.get('img_path'), labels, names, np.array(colors, np.uint8))
 
     def draw(
         self, out: str | Path | None = None, image: np.ndarray | None = None, legend_rows: int | None = None
     ) -> np.ndarray:
-        """Draw the image in the classes' colors, over a legend; see :meth:`Result.draw`.
+        """Draw the image tinted in the classes' colors, above a legend; see :meth:`Result.draw`.
 
         Args:
-            legend_rows: rows of the legend, which begins with the largest classes; None for as many as it takes.
+            out, image: see :meth:`Result.draw`.
+            legend_rows: maximum number of rows of the legend, the largest classes first; None for no limit.
         """
         pixels = image_to_draw_on(self.path, image, ImageSize.of(self.labels))
         drawn = draw_label_map(pixels, self.labels, self.names, self.colors, UNLABELED, legend_rows)
@@ -86,10 +87,10 @@ class Segmentation(Result):
         return {'path': self.path, 'size': list(self.labels.shape), 'classes': classes}
 
     def save_labels(self, out: str | Path) -> None:
-        """Write the labels as a PNG whose palette has the colors: read as indices it is the label map.
+        """Write the label map as a PNG whose pixel values are the labels and whose palette has the classes' colors.
 
         Raises:
-            UserError: if it can't be written.
+            UserError: if the file can't be written.
         """
         indices = Image.fromarray(self.labels)
         indices.putpalette(np.vstack([self.colors, np.zeros((256 - len(self.colors), 3), np.uint8)]).tobytes())
@@ -100,10 +101,10 @@ class Segmentation(Result):
         self.save_labels(label_map)
 
     def to_supervision(self) -> Any:
-        """Convert to ``supervision.Detections``: for each class that is present, by its index, one of all its pixels.
+        """Convert to ``supervision.Detections``, with one detection for all pixels of each present class.
 
         Raises:
-            UserError: where the supervision package is not installed.
+            UserError: if the supervision package is not installed.
         """
         present = np.setdiff1d(self.labels, UNLABELED)
         masks = self.labels == present[:, None, None]
@@ -116,6 +117,6 @@ class Segmentation(Result):
 
 
 def _box_of(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """The smallest box around the pixels of a mask: left, top, right and bottom edge."""
+    """Return the smallest box around a mask: left, top, right and bottom edge."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1

@@ -1,4 +1,4 @@
-"""The image that a result is drawn on, and the files that drawings are written to."""
+"""Read the image that a result is drawn on, and write drawings to files."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ from ..io.images import read_rgb
 
 
 def image_to_draw_on(path: str | None, image: np.ndarray | None, size: ImageSize | None = None) -> np.ndarray:
-    """The image that was handed over, or else that of the path; uint8 (H, W, 3), RGB.
+    """Return the given image, or else read it from the path; uint8 (H, W, 3), RGB.
 
     Args:
-        size: size that it must have; None for any.
+        path: the image's file, or None.
+        image: the image, or None to read it.
+        size: expected size; None for any.
 
     Raises:
-        UserError: if there is none, it can't be read, or is of another size.
+        UserError: if there is neither image nor path, the file can't be read, or the size differs.
     """
     if image is None:
         if path is None:
-            raise UserError('the result comes from no file: hand over the image to draw on')
+            raise UserError('the result has no file: pass the image to draw on')
         image = read_rgb(path)
     if size is not None and size != ImageSize.of(image):
         raise UserError(
             f'{path}: the image is {ImageSize.of(image)} (height x width), the result is for {size}: '
-            'draw on the image that it was made from'
+            'draw on the image that was predicted'
         )
     return image
 
 
 def save_drawing(drawn: np.ndarray, out: str | Path | None) -> np.ndarray:
-    """Write a drawing, uint8 (H, W, 3) in RGB, unless ``out`` is None; returns it.
+    """Write a drawing, uint8 (H, W, 3), RGB, unless ``out`` is None, and return it.
 
     Raises:
-        UserError: if it can't be written.
+        UserError: if the file can't be written.
     """
     if out is not None:
         save_image(Image.fromarray(drawn), out)
@@ -46,10 +48,10 @@ def save_drawing(drawn: np.ndarray, out: str | Path | None) -> np.ndarray:
 
 
 def save_image(image: Image.Image, out: str | Path) -> None:
-    """Write an image atomically, in the format of the suffix.
+    """Write an image atomically, in the format of the file's suffix.
 
     Raises:
-        UserError: if it can't be written, or no format has this suffix.
+        UserError: if the file can't be written, or no format has this suffix.
     """
     try:
         with atomic_write(out) as temporary:

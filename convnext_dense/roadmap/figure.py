@@ -1,4 +1,4 @@
-"""The paper's figure of the roadmap: a bar of accuracy for each step, and a line of GFLOPs."""
+"""The paper's roadmap figure: an accuracy bar for each step, and a line of GFLOPs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ STYLE = {'svg.fonttype': 'none', 'font.size': 10, 'font.family': 'sans-serif', '
 def draw(content: dict[str, Any]) -> Figure:
     """Draw the result of :func:`~convnext_dense.roadmap.measurements.document`.
 
-    From left to right: the steps, their published accuracies, where there are measured ones those, and the counted
-    MACs. Steps that the paper tried and left are hatched, and the line of MACs passes them by.
+    From left to right: the steps, the published accuracies, the measured accuracies if there are any, and the counted
+    MACs. Steps that the paper tried but did not keep are hatched, and the line of MACs skips them.
     """
     steps = content['steps']
     measured = any('measured_top1' in step for step in steps)
@@ -60,21 +60,21 @@ def _published(axes: Axes, content: dict[str, Any]) -> None:
 
 
 def _measured(axes: Axes, content: dict[str, Any]) -> None:
-    found = [step.get('measured_top1') or {'mean': np.nan, 'std': None} for step in content['steps']]
-    values = [entry['mean'] for entry in found]
-    _bars(axes, content['steps'], values, [entry['std'] for entry in found], MEASURED)
+    measured = [step.get('measured_top1') or {'mean': np.nan, 'std': None} for step in content['steps']]
+    values = [entry['mean'] for entry in measured]
+    _bars(axes, content['steps'], values, [entry['std'] for entry in measured], MEASURED)
     axes.set_xlim(0, 1.22 * np.nanmax(values))
     sample = content['training']['data'] == 'sample'
-    _title(axes, f'top-1 on {"the sample" if sample else "your data"}, %', 'MEASURED here,\nas said below')
+    _title(axes, f'top-1 on {"the sample" if sample else "your data"}, %', 'MEASURED here,\nas described below')
     axes.figure.supxlabel(f'Measured: {describe_training(content["training"])}', fontsize=9, color=QUIET)
 
 
 def _bars(axes: Axes, steps: list[dict], values: list[float], stds: list[float | None], color: str) -> None:
     for y, (step, value, std) in enumerate(zip(steps, values, stds, strict=True)):
-        look: dict[str, Any] = (
+        style: dict[str, Any] = (
             dict(color=color) if step['kept'] else dict(facecolor='white', edgecolor=color, hatch='/////')
         )
-        axes.barh(y, value, height=0.66, xerr=std, error_kw=dict(ecolor='black', elinewidth=0.9, capsize=2), **look)
+        axes.barh(y, value, height=0.66, xerr=std, error_kw=dict(ecolor='black', elinewidth=0.9, capsize=2), **style)
         if value == value:
             axes.annotate(
                 f'{value:.1f}' if color == MEASURED else f'{value:.2f}',

@@ -1,4 +1,4 @@
-"""The roadmap in numbers: parameters, MACs, speed and accuracy of its steps, beside the paper's published ones."""
+"""Measurements of the roadmap's steps: parameters, MACs, speed and accuracy, with the paper's published values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TABLES = {'resnet50': 10, 'resnet200': 11}  # of the paper
 
 
 def document(track: str, timing: dict | None = None, training: dict | None = None) -> dict[str, Any]:
-    """Collect all numbers of a track, as plain values: for the table, the figure, and JSON.
+    """Collect all measurements of a track as plain values for the table, the figure, and JSON.
 
     Args:
         track: a name of :data:`~convnext_dense.roadmap.steps.TRACKS`.
@@ -28,7 +28,7 @@ def document(track: str, timing: dict | None = None, training: dict | None = Non
     Returns:
         ``track``, ``timing`` and ``training`` (without their values by step), and ``steps``, in order: ``step``,
         ``title``, ``kept``; ``params`` and ``macs``, counted at 224 with a head of 1000 classes; ``published`` with
-        ``top1`` in percent, its ``std``, ``gmacs`` as printed, and ``misprint``, empty or why these can't be right;
+        ``top1`` in percent, its ``std``, ``gmacs`` as printed, and ``misprint``, the reason if ``gmacs`` is wrong;
         ``images_per_second`` with ``median``, ``min`` and ``max``; ``measured_top1`` in percent with ``mean``,
         ``std`` over seeds (None for one seed) and ``by_seed``.
 
@@ -55,7 +55,7 @@ def document(track: str, timing: dict | None = None, training: dict | None = Non
 
 
 def describe_training(training: dict) -> str:
-    """Describe the training behind the measured accuracies in one phrase: its length, data, resolution and seeds."""
+    """Describe the training of the measured steps in one phrase: length, data, resolution and seeds."""
     epochs, baseline_epochs = training['epochs'], training['baseline_epochs']
     length = f'{epochs} epoch{"s" if epochs > 1 else ""}'
     length += f' (of the old recipe: {baseline_epochs})' if baseline_epochs != epochs else ''
@@ -69,13 +69,13 @@ def describe_training(training: dict) -> str:
 
 
 def step_classifier(track: str, step: str) -> ImageClassifier:
-    """Build the network of a step as a classifier of 1000 classes, in evaluation mode."""
+    """Build a step's network as a classifier with 1000 classes, in evaluation mode."""
     backbone = dict(type='convnext_dense.RoadmapNet', track=track, step=step, out_indices=None)
     return ImageClassifier(backbone, num_classes=1000).eval()
 
 
 def _count(track: str, step: str) -> tuple[int, int]:
-    """Count parameters and MACs on the meta device, which needs memory for neither."""
+    """Count parameters and MACs on the meta device, which allocates no memory."""
     with torch.device('meta'):
         counted = count(step_classifier(track, step), (RESOLUTION, RESOLUTION))
     return counted.params, counted.macs

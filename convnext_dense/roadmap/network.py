@@ -1,13 +1,13 @@
-"""The networks of the roadmap, from ResNet to ConvNeXt: built from the design decisions of a step, or from any others.
+"""Networks of the roadmap, from ResNet to ConvNeXt, built from the design decisions of a step or any other ones.
 
-Where the paper leaves a detail open, this file holds what reproduces its GFLOPs, or else what is simplest:
+Where the paper leaves a detail open, the choice here reproduces its GFLOPs, or else is the simplest:
 
-- Until "separate downsampling" the first block of a stage halves the sides as in ResNet: its spatial convolution has
-  stride 2, and so has a 1x1 convolution on its shortcut.
-- "Separate downsampling" also brings the norm after global average pooling (the paper counts it in), the norms of the
-  stages' outputs that dense prediction uses, and LayerScale (which the paper lists with the recipe, not as a step).
-- "Fewer activations" leaves none in the stem, as in ConvNeXt. "Fewer norms" keeps those of the stem and the shortcuts.
-- Convolutions have a bias from "BN -> LN" on: BatchNorm would cancel it, LayerNorm does not.
+- Before "separate downsampling", the first block of a stage halves height and width as in ResNet: its spatial
+  convolution has stride 2, and so has a 1x1 convolution on its shortcut.
+- "Separate downsampling" also adds the norm after global average pooling (which the paper includes), the norms of the
+  stages' outputs for dense prediction, and LayerScale (which the paper lists with the recipe, not as a step).
+- "Fewer activations" removes that of the stem, as in ConvNeXt. "Fewer norms" keeps those of the stem and shortcuts.
+- Convolutions have a bias from "BN -> LN" on: BatchNorm would cancel it, LayerNorm would not.
 - All steps start from ConvNeXt's weight initialization, as in the paper.
 """
 
@@ -36,17 +36,17 @@ NEW_POOLED_NORM: dict[str, Callable[[int], nn.Module]] = {  # of (N, C)
 
 
 class RoadmapBlock(nn.Module):
-    """A residual block anywhere between ResNet's bottleneck and ConvNeXt's block.
+    """A residual block at any step between ResNet's bottleneck and ConvNeXt's block.
 
-    Its layers carry the names of ConvNeXt's; ``dwconv`` is the spatial convolution, which is a full one at first. 1x1
-    convolutions are linear layers over the last dimension, as in ConvNeXt.
+    Its layers have the same names as ConvNeXt's; ``dwconv`` is the spatial convolution, which is not depthwise in the
+    first steps. 1x1 convolutions are linear layers over the last dimension, as in ConvNeXt.
 
     Args:
         in_dim: channels of the input.
         dim: channels C of the output.
-        stride: 1, or 2 to halve the sides.
+        stride: 1, or 2 to halve height and width.
         drop_path: probability in [0, 1) that an image skips the block while training.
-        design: the decisions.
+        design: the design decisions.
     """
 
     def __init__(self, in_dim: int, dim: int, stride: int, drop_path: float, design: Design) -> None:
@@ -73,7 +73,7 @@ class RoadmapBlock(nn.Module):
         self.shortcut: nn.Module = nn.Identity()
         if stride > 1 or in_dim != dim:
             self.shortcut = Shortcut(
-                nn.AvgPool2d(kernel_size=1, stride=stride),  # no averaging: it picks every stride-th position
+                nn.AvgPool2d(kernel_size=1, stride=stride),  # kernel 1: picks every stride-th position
                 nn.Linear(in_dim, dim, design.bias),
                 new_norm(dim),
             )
@@ -92,7 +92,7 @@ class RoadmapBlock(nn.Module):
 
 
 class Shortcut(nn.Sequential):
-    """Pooling, a linear layer and a norm, for a block whose output differs from its input in shape."""
+    """Shortcut of a block whose output and input shapes differ: pooling, linear layer, norm."""
 
     def forward(self, x: Tensor) -> Tensor:  # (N, in_dim, H, W) -> (N, C, H / stride, W / stride)
         pool, linear, norm = self
@@ -106,24 +106,24 @@ def linear_nchw(layer: nn.Module, x: Tensor) -> Tensor:  # (N, in, H, W) -> (N, 
 
 @MODELS.register_module()
 class RoadmapNet(FourStageBackbone):
-    """A network of the roadmap: ConvNeXt's four stages and names, with the layers that the decisions ask for.
+    """A network of the roadmap: ConvNeXt's stages and names, with the layers of a step's design decisions.
 
     The last step of ``resnet50`` is ConvNeXt-T, that of ``resnet200`` ConvNeXt-B, weight for weight. The first steps
-    are ResNets, whose 1x1 convolutions are stored as (out, in) matrices.
+    are ResNets whose 1x1 convolutions are stored as (out, in) matrices.
 
     Args:
         track: a name of :data:`~convnext_dense.roadmap.steps.TRACKS`.
-        step: a step of it; ``baseline`` and ``modern_recipe`` are the same network.
-        in_channels: as ConvNeXt's, like the arguments below it.
-        out_indices: ``None`` is for classification: the last stage, averaged over all positions; normalized, as the
-            outputs of stages are, from ``separate_downsampling`` on.
+        step: name of a step of the track; ``baseline`` and ``modern_recipe`` are the same network.
+        in_channels: channels of the input images.
+        out_indices: stages whose outputs are returned. ``None`` is for classification: the last stage, averaged over
+            all positions. Outputs are normalized from ``separate_downsampling`` on.
         drop_path_rate: stochastic depth of the last block, in [0, 1).
-        frozen_stages: -1 to 4.
-        norm_eval: BatchNorm keeps its statistics while the rest is trained, for detectors and segmentors that start
-            from a trained backbone and see few images at once; as in mmdet's ResNet, where it is the default.
-        with_cp: recompute each block in the backward pass; BatchNorm's statistics then see each batch twice.
-        init_cfg: mmengine's.
-        decisions: any fields of :class:`~convnext_dense.roadmap.steps.Design`, in place of the step's own.
+        frozen_stages: -1 to 4, as in ConvNeXt.
+        norm_eval: keep BatchNorm in evaluation mode during training, for detectors and segmentors with a pre-trained
+            backbone and small batches; mmdet's ResNet has the same option, on by default.
+        with_cp: recompute each block in the backward pass; BatchNorm's statistics are then updated twice per batch.
+        init_cfg: initialization config of mmengine's ``BaseModule``.
+        decisions: fields of :class:`~convnext_dense.roadmap.steps.Design` that replace the step's own.
 
     Inputs:
         A float tensor (N, in_channels, H, W).
@@ -181,7 +181,7 @@ class RoadmapNet(FourStageBackbone):
             self.finish(nn.Identity, nn.Identity)
 
     def train(self, mode: bool = True) -> RoadmapNet:
-        """Set training mode; what is frozen stays in evaluation mode, with ``norm_eval`` every BatchNorm does."""
+        """Set training mode; frozen stages, and with ``norm_eval`` all BatchNorms, stay in evaluation mode."""
         super().train(mode)
         for module in self.modules():
             if self.norm_eval and isinstance(module, nn.BatchNorm2d):
@@ -190,7 +190,7 @@ class RoadmapNet(FourStageBackbone):
 
 
 def _stem(in_channels: int, design: Design) -> nn.Sequential:
-    """The stem: (N, in_channels, H, W) -> (N, width, H / 4, W / 4)."""
+    """Build the stem: (N, in_channels, H, W) -> (N, width, H / 4, W / 4)."""
     if design.patchify_stem:
         convolution = nn.Conv2d(in_channels, design.width, kernel_size=4, stride=4, bias=design.bias)
     else:

@@ -1,7 +1,7 @@
 """Train the steps of the roadmap on one budget, one run after the other, and read their results.
 
-Each step and seed is an ordinary run of its config in a folder of its own. A finished one has a ``result.json`` and is
-not trained again; one that was interrupted goes on from its newest checkpoint.
+Each step and seed is an ordinary run of its config in a folder of its own. A finished run has a ``result.json`` and is
+not trained again; an interrupted run resumes from its newest checkpoint.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Run(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """The settings that all runs of a series have in common."""
+    """The settings that all runs of a series share."""
 
     track: str
     data: str  # the folder, or 'sample'
@@ -64,14 +64,14 @@ class Series:
         work_dir: the folder, which holds the runs of one budget only.
         data: root of an image folder, or ``'sample'``.
         steps: names of some of the track's steps; None for all.
-        seeds: number of seeds, which are 0, 1, 2, ...
-        epochs: of every run; None for each config's own, which differ on the paper's schedule alone (90 for the old
-            recipe, 300 for the others).
-        options: changes to every config.
+        seeds: number of seeds: 0, 1, 2, ...
+        epochs: epochs of every run; None for each config's own (on the paper's schedule 90 for the old recipe, 300 for
+            the others).
+        options: changes to every config, as with ``--cfg-options``.
 
     Raises:
-        UserError: for an unknown step, with those that there are; if the data are not as expected; if the folder
-            can't be written or holds runs on another budget.
+        UserError: for an unknown step; for data in another format; if the folder can't be written or holds runs on
+            another budget.
     """
 
     def __init__(
@@ -98,17 +98,17 @@ class Series:
         ]
         budget = self._budget()
         ensure_writable_folder(work_dir)
-        for key, known, own in zip(Budget._fields, _budget_in(work_dir) or budget, budget, strict=True):
-            if known != own:
+        for key, old, new in zip(Budget._fields, _read_budget(work_dir) or budget, budget, strict=True):
+            if old != new:
                 raise UserError(
-                    f'work dir {work_dir} holds runs with {key.replace("_", " ")} {known}, not {own}: '
-                    'give the same again, or choose another with --work-dir'
+                    f'work dir {work_dir} holds runs with {key.replace("_", " ")} {old}, not {new}: '
+                    'use the same settings, or choose another folder with --work-dir'
                 )
         with atomic_write(Path(work_dir, BUDGET)) as temporary:
             temporary.write_text(json.dumps(budget._asdict(), indent=1) + '\n')
 
     def train(self, run: Run) -> float:
-        """Train and validate a run, or resume it, and return its top-1 in percent."""
+        """Train or resume a run, validate it, and return its top-1 accuracy in percent."""
         cfg = self._config(run.step)
         cfg.randomness.seed = run.seed
         cfg.work_dir = str(run.folder)
@@ -118,7 +118,7 @@ class Series:
         start = time.perf_counter()
         runner = Runner.from_cfg(cfg)
         runner.train()
-        if 'val/raw/top1' not in runner.message_hub.log_scalars:  # it was interrupted in its last validation
+        if 'val/raw/top1' not in runner.message_hub.log_scalars:  # interrupted during the last validation
             runner.val_loop.run()
         top1 = runner.message_hub.get_scalar('val/raw/top1').current()
         seconds = None if earlier else round(time.perf_counter() - start, 1)
@@ -127,7 +127,7 @@ class Series:
             file.write_text(json.dumps(result, indent=1) + '\n')
         _drop_training_state(run.folder)
         del runner
-        gc.collect()  # its cycles hold the network and the loaders' processes
+        gc.collect()  # reference cycles keep the network and the loaders' processes alive
         return top1
 
     def _config(self, step: str) -> Config:
@@ -151,11 +151,11 @@ class Series:
         )
 
 
-def _budget_in(work_dir: str | Path) -> Budget | None:
-    """Read the budget of the series in a folder, None if there is none.
+def _read_budget(work_dir: str | Path) -> Budget | None:
+    """Read the budget of the series in a folder, or return None if there is none.
 
     Raises:
-        UserError: if the file holds something else.
+        UserError: if the file has other content.
     """
     file = Path(work_dir, BUDGET)
     if not file.is_file():
@@ -163,40 +163,40 @@ def _budget_in(work_dir: str | Path) -> Budget | None:
     try:
         return Budget(**json.loads(file.read_text()))
     except (ValueError, TypeError):
-        raise UserError(f'{file} is not of the roadmap: choose another folder with --work-dir') from None
+        raise UserError(f'{file} was not written by the roadmap: choose another folder with --work-dir') from None
 
 
 def results(work_dir: str | Path, track: str) -> dict[str, Any]:
     """Read the results of the finished runs of a series.
 
     Returns:
-        The budget, ``seeds`` (the most that a step has), ``seconds`` of all runs together, None if one of them was
-        interrupted, and ``top1`` in percent by step and seed.
+        The budget's fields, ``seeds`` (the largest number of seeds of a step), ``seconds`` (total of all runs, None if
+        a run was interrupted), and ``top1`` in percent by step and seed.
 
     Raises:
         UserError: if the folder holds no series of this track.
     """
-    budget = _budget_in(work_dir)
+    budget = _read_budget(work_dir)
     if budget is None:
         raise UserError(f'no runs of the roadmap in {work_dir}: train them with --train')
     if budget.track != track:
         raise UserError(f'{work_dir} holds runs of the track {budget.track}: name it with --track')
     top1: dict[str, dict[str, float]] = {}
     seconds: list[float | None] = []
-    for result in _results_in(Path(work_dir)):
+    for result in _read_results(Path(work_dir)):
         top1.setdefault(result['step'], {})[str(result['seed'])] = result['top1']
         seconds.append(result['seconds'])
     total = None if None in seconds else round(sum(s for s in seconds if s is not None), 1)
     return {**budget._asdict(), 'seeds': max(map(len, top1.values()), default=0), 'seconds': total, 'top1': top1}
 
 
-def _results_in(work_dir: Path) -> Iterator[dict]:
+def _read_results(work_dir: Path) -> Iterator[dict]:
     for file in work_dir.glob(f'*_seed_*/{RESULT}'):
         yield json.loads(file.read_text())
 
 
 def _drop_training_state(folder: Path) -> None:
-    """Keep only the weights of a finished run's newest checkpoint; the other two thirds serve to resume alone."""
+    """Keep only the weights of a finished run's newest checkpoint; the rest, two thirds, only serves to resume."""
     *earlier, newest = checkpoints.list_checkpoints(folder)
     content = read_checkpoint(newest)
     checkpoints.write({k: v for k, v in content.items() if k not in ('optimizer', 'param_schedulers')}, newest)

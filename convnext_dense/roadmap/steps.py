@@ -1,7 +1,7 @@
-"""The roadmap of "A ConvNet for the 2020s" (arXiv 2201.03545, section 2): a ResNet becomes a ConvNeXt step by step.
+"""The roadmap of "A ConvNet for the 2020s" (arXiv 2201.03545, section 2), from ResNet to ConvNeXt in steps.
 
-The design decisions that the paper takes, and the steps that take them one by one, as data only: importing this module
-imports neither torch nor mmengine. Two tracks lead from ResNet-50 to ConvNeXt-T and from ResNet-200 to ConvNeXt-B.
+This module defines the design decisions and the steps that change them, as plain data: importing it imports neither
+torch nor mmengine. Two tracks lead from ResNet-50 to ConvNeXt-T and from ResNet-200 to ConvNeXt-B.
 :mod:`convnext_dense.roadmap.network` builds a network from any set of decisions, and :mod:`convnext_dense.paper` has
 each step's published accuracy and GFLOPs.
 """
@@ -19,11 +19,11 @@ NORMS = ('bn', 'ln')  # BatchNorm, LayerNorm
 
 @dataclass(frozen=True)
 class Design:
-    """The design decisions; the defaults are those of ResNet-50.
+    """Design decisions; the defaults are those of ResNet-50.
 
     Raises:
-        UserError: (a ValueError) for a value of the wrong kind or out of range, and for two decisions that
-            contradict each other, by name.
+        UserError: (a ValueError) for a value of the wrong type or out of range, and for two decisions that
+            contradict each other.
     """
 
     depths: tuple[int, int, int, int] = (3, 4, 6, 3)  # blocks per stage
@@ -31,7 +31,7 @@ class Design:
     patchify_stem: bool = False  # a 4x4 convolution of stride 4, instead of 7x7 of stride 2 and max pooling
     depthwise: bool = False  # the block's spatial convolution has one group per channel
     inverted_bottleneck: bool = False  # wide within a block and narrow between blocks, instead of the reverse
-    depthwise_first: bool = False  # the spatial convolution opens the block, instead of standing between the 1x1 ones
+    depthwise_first: bool = False  # the spatial convolution comes first in the block, not between the 1x1 convolutions
     kernel_size: int = 3  # of the spatial convolution
     activation: str = 'relu'  # or 'gelu'
     fewer_activations: bool = False  # one per block, before its last 1x1 convolution, and none elsewhere
@@ -53,8 +53,8 @@ class Design:
             if getattr(self, name) not in known:
                 raise UserError(f'unknown {name} {getattr(self, name)!r}: take one of {", ".join(known)}')
         for decision, needed in (
-            ('inverted_bottleneck', 'depthwise'),  # a full convolution on the wide middle would dwarf all else
-            ('depthwise_first', 'inverted_bottleneck'),  # it moves up to where channels are few
+            ('inverted_bottleneck', 'depthwise'),  # a full convolution at the wide middle would cost far too much
+            ('depthwise_first', 'inverted_bottleneck'),  # the block's input must be its narrow end
         ):
             if getattr(self, decision) and not getattr(self, needed):
                 raise UserError(f'{decision}=True contradicts {needed}=False: change one of the two')
@@ -67,7 +67,7 @@ class Design:
 
     @property
     def bias(self) -> bool:
-        """Whether convolutions and linear layers have a bias."""
+        """True if convolutions and linear layers have a bias."""
         return self.norm == 'ln'
 
 
@@ -76,31 +76,31 @@ class Step(NamedTuple):
 
     name: str
     title: str  # for tables
-    changes: dict[str, Any]  # decisions that replace those of the last step before it that was kept
-    kept: bool = True  # False: an alternative that the paper tried and left
+    changes: dict[str, Any]  # decisions that replace those of the previous kept step
+    kept: bool = True  # False: an alternative that the paper tried but did not keep
 
 
 def _track(resnet: dict[str, Any], stage_ratio: dict[str, Any], width: int) -> tuple[Step, ...]:
     return (
-        # Section 2.1: the network stays, ConvNeXt's training recipe replaces ResNet's.
+        # Section 2.1: the same network; ConvNeXt's training recipe replaces ResNet's.
         Step('baseline', 'ResNet', resnet),
         Step('modern_recipe', 'modern training recipe', {}),
-        # Section 2.2, macro design: Swin's share of blocks per stage, and its patches that do not overlap.
+        # Section 2.2, macro design: Swin's ratio of blocks per stage, and its patches that do not overlap.
         Step('stage_ratio', 'stage ratio', stage_ratio),
         Step('patchify_stem', 'patchify stem', dict(patchify_stem=True)),
-        # Section 2.3, ResNeXt-ify: mix positions and channels apart, and spend on width what that saves.
+        # Section 2.3, ResNeXt-ify: mix positions and channels separately, and spend the saved compute on width.
         Step('depthwise_conv', 'depthwise conv', dict(depthwise=True)),
         Step('width', f'width {width}', dict(width=width)),
         # Section 2.4: like a Transformer's MLP, a block widens its input by 4.
         Step('inverted_bottleneck', 'inverted bottleneck', dict(inverted_bottleneck=True)),
-        # Section 2.5, large kernels: the depthwise convolution moves up to where channels are few, as a Transformer's
-        # attention precedes its MLP. That makes larger ones cheap: the paper tries four sizes and keeps 7.
+        # Section 2.5, large kernels: the depthwise convolution moves up to the narrow end of the block, as a
+        # Transformer's attention precedes its MLP. That makes larger kernels cheap: of four sizes the paper keeps 7.
         Step('depthwise_conv_up', 'depthwise conv moved up', dict(depthwise_first=True)),
         Step('kernel_5', 'kernel 5', dict(kernel_size=5), kept=False),
         Step('kernel_7', 'kernel 7', dict(kernel_size=7)),
         Step('kernel_9', 'kernel 9', dict(kernel_size=9), kept=False),
         Step('kernel_11', 'kernel 11', dict(kernel_size=11), kept=False),
-        # Section 2.6, micro design: what a Transformer has of each, and where.
+        # Section 2.6, micro design: activations and norms as in a Transformer.
         Step('gelu', 'ReLU -> GELU', dict(activation='gelu')),
         Step('fewer_activations', 'fewer activations', dict(fewer_activations=True)),
         Step('fewer_norms', 'fewer norms', dict(fewer_norms=True)),
@@ -130,13 +130,15 @@ def config_of(track: str, step: str) -> str:
 
 
 def design_of(track: str, step: str, **decisions: Any) -> Design:
-    """Return all decisions taken up to a step of a track, with some of them replaced.
+    """Return the design of a step of a track, with some decisions replaced.
 
     Args:
-        decisions: values by the names of :class:`Design`'s fields; lists are taken as tuples.
+        track: a name of :data:`TRACKS`.
+        step: name of a step of the track.
+        decisions: fields of :class:`Design` to replace; lists become tuples.
 
     Raises:
-        UserError: (a ValueError) if there is no such track, step or decision, with those that there are.
+        UserError: (a ValueError) for an unknown track, step or decision; the message lists the known ones.
     """
     if track not in TRACKS:
         raise UserError(f'the roadmap has no track {track!r}: take one of {", ".join(TRACKS)}')

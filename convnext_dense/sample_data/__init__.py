@@ -1,4 +1,4 @@
-"""The sample data set, drawn on this machine, which lets any config train without data of one's own.
+"""Sample data set, drawn procedurally, so that any config can be trained without a data set.
 
 A *scene* is a landscape with things in it, for detection and segmentation; a *portrait* shows one thing, for
 classification. :mod:`.things` draws the classes and :mod:`.landscape` the background with a :class:`.pen.Pen` onto a

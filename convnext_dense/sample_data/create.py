@@ -1,12 +1,12 @@
-"""Creating the sample data set: procedurally drawn storybook scenes, written to the cache folder once.
+"""Create the sample data set: procedurally drawn storybook scenes, written to the cache folder once.
 
-``ensure_sample()`` returns a folder with the images that a real project would bring, in three formats::
+``ensure_sample()`` returns a folder with images and annotations in three formats::
 
     classification/{train,val}/<class>/*.jpg                       an image folder
     coco/annotations/instances_{train,val}2017.json, coco/{train,val}2017/*.jpg
     ade20k/{images,annotations}/{training,validation}/, ade20k/classes.txt
 
-COCO and ADE20K show the same scenes with the same masks. The files depend on nothing but ``SAMPLE_VERSION`` and the
+COCO and ADE20K have the same scenes with the same masks. The files depend only on ``SAMPLE_VERSION`` and the
 ``SampleSize``: they have the same bytes on every machine, with any number of processes.
 """
 
@@ -34,16 +34,16 @@ from . import writer
 from .workers import Job, available_cpus, run_jobs
 
 SAMPLE_VERSION = 1
-"""Raise it with every change of the drawings: the old files stay, the new ones get a folder of their own."""
+"""Version of the drawings; increase it with every change. Each version has a folder of its own."""
 MANIFEST = 'COMPLETE.json'
-"""The file in the sample's folder that is written last."""
+"""File in the sample's folder that is written last, as a mark that the sample is complete."""
 SECONDS = {'scenes': 0.017, 'portraits': 0.0024}
-"""Time that one core of a current server takes for an image."""
+"""Seconds per image on one core of a current server."""
 
 
 @dataclass(frozen=True)
 class SampleSize:
-    """Number of images in the sample: portraits for classification, scenes for detection and segmentation."""
+    """Numbers of images in the sample: portraits for classification, scenes for detection and segmentation."""
 
     train_portraits: int = 6000
     val_portraits: int = 960
@@ -55,11 +55,11 @@ FULL = SampleSize()
 
 
 def sample_root(root: Path | str | None = None, size: SampleSize = FULL) -> Path:
-    """Return the folder of the sample, whether it exists yet or not.
+    """Return the folder of the sample, which may not exist yet.
 
     Args:
-        root: the cache folder; without it :func:`~convnext_dense.io.cache.cache_folder`.
-        size: a sample of another size than ``FULL`` has a folder of its own beside it.
+        root: the cache folder; None for :func:`~convnext_dense.io.cache.cache_folder`.
+        size: numbers of images; each size has a folder of its own.
     """
     name = f'sample-v{SAMPLE_VERSION}'
     if size != FULL:
@@ -70,15 +70,14 @@ def sample_root(root: Path | str | None = None, size: SampleSize = FULL) -> Path
 def ensure_sample(root: Path | str | None = None, *, workers: int | None = None, size: SampleSize = FULL) -> Path:
     """Draw the sample if it is missing or incomplete, and return its folder.
 
-    Several processes may call it at once: one of them draws, the others wait for it. The images are written to a
-    temporary folder, which is moved into place when it is complete. Two lines on stderr, at the start and at the end,
-    tell of it; on a terminal a bar shows the progress.
+    Several processes may call this at once: one of them draws, the others wait. The images are written to a temporary
+    folder, which is renamed when it is complete. A line is printed to stderr at the start and at the end, and a
+    progress bar on a terminal.
 
     Args:
         root: the cache folder, see :func:`sample_root`.
-        workers: number of processes that draw; None for as many as this process may use CPUs. With 1 no process is
-            started.
-        size: number of images of each kind.
+        workers: number of processes; None for one per available CPU. With 1, no process is started.
+        size: numbers of images.
 
     Raises:
         UserError: if the cache folder can't be written.
@@ -101,7 +100,7 @@ def ensure_sample(root: Path | str | None = None, *, workers: int | None = None,
     except OSError as error:
         raise UserError(
             f'cannot write the sample data to {folder} ({error.strerror or error}): '
-            f'set {CACHE_VARIABLE} to a folder you can write'
+            f'set {CACHE_VARIABLE} to a writable folder'
         ) from error
     return folder
 

@@ -1,4 +1,4 @@
-"""Drawing landscapes, the background of the sample images: sky, mountains, grass, water, sand, roads and snow."""
+"""Draw landscapes, the background of the sample images: sky, mountains, grass, water, sand, roads and snow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FRONT = {
     'sea': 'water',
     'winter': 'snow',
 }
-"""Kinds of landscape, each with the region in its foreground."""
+"""Region in the foreground of each kind of landscape."""
 
 CLOUD: Color = (250, 250, 252)
 SKIES = (  # colors at the top and at the horizon: three of day, dawn, dusk, night

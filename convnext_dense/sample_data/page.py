@@ -1,7 +1,7 @@
-"""A page: the canvas of one image, with the labels of what is drawn on it.
+"""Canvas of an image with the labels of everything drawn on it.
 
-A page is three times as large as its image. Shrinking smooths the image; a label map takes the center one of each nine
-pixels, so that labels of different things never overlap or blend.
+A page is three times as large as its image. Shrinking smooths the image; a label map takes the center of each block of
+nine pixels, so that labels of different things never overlap or blend.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Page:
         color: uint8 (3H, 3W, 3), RGB.
         region: uint8 (3H, 3W), the landscape behind the things: 0 for unlabeled, else 1 + index into ``REGIONS``.
         owner: int16 (3H, 3W): 0 for the landscape, k for the k-th group, -1 for decoration, which has no label.
-        groups: what is annotated, in the order of drawing.
+        groups: the annotated things and crowds, in the order of drawing.
     """
 
     color: np.ndarray
@@ -73,7 +73,7 @@ class Group:
     thing: int
     """Index into ``THINGS``."""
     full_area: int
-    """Pixels of the page that it would show with nothing in front of it and nothing cut off."""
+    """Pixels of the page that it would cover without occlusion or truncation."""
     is_crowd: bool = False
 
 

@@ -33,9 +33,9 @@ def paint(hue: float, saturation: float, value: float) -> Color:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def mix(one: Color, other: Color, share: float) -> Color:
-    """Mix two colors; ``share``, in [0, 1], is that of the other one."""
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+def mix(color: Color, other: Color, share: float) -> Color:
+    """Mix two colors; ``share``, in [0, 1], is the share of ``other``."""
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(color, other, strict=True))
     return red, green, blue
 
 

@@ -1,4 +1,4 @@
-"""Composing things and a landscape to a scene (for detection and segmentation) or a portrait (classification)."""
+"""Compose things and a landscape into a scene (for detection and segmentation) or a portrait (classification)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def draw_scene(size: ImageSize, rng: np.random.Generator, *, empty: bool = False
 
     Args:
         size: the size of the image.
-        rng: the source of everything random.
+        rng: random generator.
         empty: draw no things.
     """
     page = Page.blank(size)
@@ -103,7 +103,7 @@ def draw_scene(size: ImageSize, rng: np.random.Generator, *, empty: bool = False
             if y > 0.75 * half and all(apart):
                 cast.append((kind, x, y, half, number == crowd))
                 break
-    for kind, x, y, half, crowded in sorted(cast, key=lambda one: one[2] + one[3]):  # by their feet
+    for kind, x, y, half, crowded in sorted(cast, key=lambda entry: entry[2] + entry[3]):  # by their feet
         group = Group(kind, 0, crowded)
         page.groups.append(group)
         for u, v in _crowd_places(half, rng) if crowded else [(0, 0)]:

@@ -1,7 +1,7 @@
-"""The classes of things in the sample images: a function that draws each, and a table of them.
+"""Classes of things in the sample images: a drawing function for each, and a table of all classes.
 
 To add a class, write a function ``draw_...(pen, color, rng)`` that fills the frame -1 to 1 (things that stand have
-their foot at y = 1), give it a line in ``THINGS``, and raise ``SAMPLE_VERSION``.
+their foot at y = 1), add a line to ``THINGS``, and increase ``SAMPLE_VERSION``.
 """
 
 from __future__ import annotations

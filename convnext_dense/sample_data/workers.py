@@ -1,4 +1,4 @@
-"""Drawing the images of the sample in several processes."""
+"""Draw the images of the sample in several processes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Job:
 
 
 Draw = Callable[[Job], SceneEntry | None]
-"""Draws and writes one image; of a scene it returns the entry in the COCO file."""
+"""Function that draws and writes an image; for a scene, it returns the entry in the COCO file."""
 
 
 def available_cpus() -> int:
@@ -94,7 +94,7 @@ def _start_worker(draw: Draw, jobs: Sequence[Job]) -> tuple[Connection, BaseProc
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(draw, jobs, receiver, sender), daemon=True)
     with warnings.catch_warnings():
-        # Python 3.12 and later warn of any fork beside threads; a worker uses nothing that they may have locked.
+        # Python 3.12 and later warn about forking a process with threads; workers use nothing that threads may lock.
         warnings.filterwarnings('ignore', '.*multi-threaded', DeprecationWarning)
         process.start()
     sender.close()
@@ -102,7 +102,7 @@ def _start_worker(draw: Draw, jobs: Sequence[Job]) -> tuple[Connection, BaseProc
 
 
 def _work(draw: Draw, jobs: Sequence[Job], receiver: Connection, sender: Connection) -> None:
-    """Run jobs in a worker process, which ignores Ctrl-C, and ends with its parent however that ends."""
+    """Run jobs in a worker process, which ignores Ctrl-C and always ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     cv2.setNumThreads(1)

@@ -1,4 +1,4 @@
-"""Writing the sample as files: an image folder, COCO files, and images with masks in ADE20K's layout.
+"""Write the sample as files: an image folder, COCO files, and images with masks in ADE20K's layout.
 
 Every image has a random stream of its own, seeded by (version, kind, split, index), so that the files are the same
 with any number of processes. The functions run in worker processes and don't need torch.
@@ -25,23 +25,23 @@ from .things import THINGS
 SPLITS = ('train', 'val')
 ADE_SPLITS = {'train': 'training', 'val': 'validation'}
 NAMES = (*REGIONS, *(thing.name for thing in THINGS))
-"""Names of the labels 1 to K of the ADE20K masks: the regions of a landscape, then the things."""
+"""Names of the labels 1 to K in the ADE20K masks: regions of the landscape, then things."""
 CATEGORY_IDS = tuple(1 + index + index // 3 for index in range(len(THINGS)))
-"""COCO's category ids have gaps, and so have these: 1 2 3 5 6 7 9 ..."""
+"""Category ids with gaps, as in COCO: 1 2 3 5 6 7 9 ..."""
 MAX_HIDDEN = 0.7
-"""A thing is not annotated if others hide more than this share of it, ..."""
+"""Maximum occluded share of a thing; things that are hidden more are not annotated."""
 MIN_PIXELS = 24
-"""... or if it shows fewer pixels."""
+"""Minimum visible pixels of a thing; smaller things are not annotated."""
 EMPTY_EVERY = 30
-"""One of so many scenes is a landscape without things."""
+"""Interval of scenes without things: one in this number is an empty landscape."""
 MAX_HOLES = 4
-"""Pixels of holes in a mask from which on it is written as RLE: polygons can't have holes."""
+"""Minimum area of a mask's holes in pixels for writing it as RLE, since polygons can't have holes."""
 JPEG_QUALITY = 90
 SCENE_SIZES = (
     *(ImageSize(192, 256), ImageSize(192, 256), ImageSize(192, 272)),
     *(ImageSize(192, 240), ImageSize(176, 256), ImageSize(240, 200)),
 )
-"""Sizes of scenes, of which one is drawn at random."""
+"""Sizes of scenes; each scene has a random one."""
 
 PORTRAIT, SCENE = range(2)
 

@@ -1,6 +1,6 @@
-"""Tasks: one class for each, with everything in which it differs from the others as attributes and methods.
+"""Tasks: a class for each, whose attributes and methods hold everything that differs between tasks.
 
-:func:`task_of` is the only function of the package that asks which task a config has.
+:func:`task_of` is the only function of the package that reads the task of a config.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ TASKS: Mapping[str, Task] = {task.name: task for task in (ClassificationTask(), 
 
 
 def task_of(cfg: Config) -> Task:
-    """The task of a config.
+    """Return the task of a config.
 
     Raises:
-        UserError: if there is none of that name.
+        UserError: if the config's task is unknown.
     """
     if cfg.task not in TASKS:
         raise UserError(f'unknown task {cfg.task!r} in the config: take one of {", ".join(TASKS)}')
@@ -36,11 +36,11 @@ def task_of(cfg: Config) -> Task:
 
 
 def count_classes_in(state_dict: Mapping[str, Tensor], task: Task, path: Path) -> int:
-    """Count the classes that the head in a checkpoint was made for.
+    """Count the classes of the head in a checkpoint.
 
     Args:
         state_dict: the weights by name.
-        task: the task that the head should be for.
+        task: the expected task of the head.
         path: the checkpoint's file, for error messages.
 
     Raises:

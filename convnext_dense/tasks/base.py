@@ -1,14 +1,14 @@
-"""The contract of a task: everything in which one task differs from another.
+"""Interface of a task: everything that differs between tasks.
 
 To add a task, write a subclass of :class:`Task` in a module of its own and list it in :mod:`convnext_dense.tasks`; its
-configs name it in their ``task``. Nothing else in the package asks which task a config has: commands call the methods
-of ``task_of(cfg)``.
+configs name it in their ``task``. No other code depends on the task of a config: commands call the methods of
+``task_of(cfg)``.
 
-- Every task has a name, a folder of the sample data set, and the metrics that judge it; it points configs at data,
-  counts classes and reads data sets for checks (the abstract methods).
-- A task whose models predict something for an image has the methods under "Prediction".
+- Every task has a name, a folder in the sample data set, and main metrics; it points configs at data, counts classes
+  and reads data sets for checks (the abstract methods).
+- A task whose models predict results for images implements the methods under "Prediction".
 - A task whose models can be exported lists its ``exports``.
-- Methods with a body have a default that suits most tasks.
+- Other methods have a default that suits most tasks.
 
 Tasks have no state. Importing this package loads neither torch nor mmengine; mmdet, mmseg and mmcv are imported inside
 the methods of the tasks that need them, so classification never loads them.
@@ -37,27 +37,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MainMetrics:
-    """The metrics that judge a task, in percent, for a panel of the curves."""
+    """Main metrics of a task, in percent, for a panel of the curves."""
 
     title: str
     step: str
     """Unit in which the recipes of the task count their length: ``'epoch'`` or ``'optimizer step'``."""
     labels: Mapping[str, str]
-    """Names of the metrics, each with the text that tells its curve from the others'."""
+    """Label of each metric's curve by the metric's name."""
 
 
 @dataclass(frozen=True)
 class CountColumn:
-    """The column of a table with the examples of each class, for tasks that have several in an image."""
+    """Table column with the number of examples of each class, for tasks with several examples per image."""
 
     heading: str
     as_share: bool = False
-    """Whether to show the share of all examples, because the numbers are too large to read."""
+    """Show the share of all examples instead of a large number."""
 
 
 @dataclass(frozen=True)
 class ClassInfo:
-    """The K classes of a model, as its checkpoint describes them."""
+    """The K classes of a model, from its checkpoint."""
 
     names: Sequence[str]
     colors: np.ndarray
@@ -67,14 +67,14 @@ class ClassInfo:
 
 
 class PreparedImage(NamedTuple):
-    """An image as the network takes it."""
+    """An image prepared for the network."""
 
     path: str | None
-    """Its file; None if it came from none."""
+    """The image's file, or None."""
     tensor: Tensor
-    """(3, h, w)."""
+    """The network's input, (3, h, w)."""
     sample: Any = None
-    """mmdet's or mmseg's data sample, with the metadata of the image."""
+    """The image's metadata: a data sample of mmdet or mmseg."""
 
 
 class PredictionEntry(TypedDict):
@@ -102,19 +102,19 @@ class Comparison(NamedTuple):
 
 
 class Task(ABC):
-    """A task: what it is called, and how its configs, data, models and results are used.
+    """Base class of tasks: how the task's configs, data, models and results are used.
 
     Attributes:
         name: the ``task`` of its configs.
         model_name: noun for its models, such as ``'detector'``.
         sample_folder: folder of its data in the sample data set.
-        metrics: the metrics that judge it.
-        count_column: the examples of a class in tables of a data set; None where each image is one example.
-        sheet_images: how many images a contact sheet has by default.
-        exports: names of the outputs that a model can be exported with, the default first.
-        extra_files: endings of the files that a demo writes beside the drawing of each image; see
+        metrics: its main metrics.
+        count_column: column for the examples per class in tables; None if each image is one example.
+        sheet_images: default number of images on a contact sheet.
+        exports: names of the outputs that can be exported, the default first.
+        extra_files: endings of the files that a demo writes besides the drawing of each image; see
             :meth:`~convnext_dense.results.Result.save_extra_files`.
-        has_techniques: whether ``--without`` can leave out techniques of its training recipe.
+        has_techniques: True if ``--without`` can disable techniques of its training recipe.
     """
 
     name: ClassVar[str]
@@ -134,7 +134,7 @@ class Task(ABC):
         """Point the data sets of a config at a data set on disk.
 
         Raises:
-            NoData: if it is not there, or not in the expected layout.
+            NoData: if there is none in the expected layout.
         """
 
     @abstractmethod
@@ -147,17 +147,17 @@ class Task(ABC):
 
     @abstractmethod
     def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
-        """Read images and ground truth of a whole data set, to be checked.
+        """Read images and ground truth of a whole data set for a check.
 
         Args:
-            datasets: the configs of the data sets called ``'train'`` and ``'val'``.
+            datasets: the data sets' configs by split, ``'train'`` and ``'val'``.
 
         Raises:
             NoData: if there is none.
         """
 
     def read_data(self, cfg: Config) -> DatasetRecords:
-        """Read images and ground truth of a config's training and validation data, to be checked.
+        """Read images and ground truth of a config's training and validation data for a check.
 
         Raises:
             NoData: if there are none.
@@ -172,8 +172,8 @@ class Task(ABC):
         Args:
             data: the data set.
             record: the image.
-            title: text that names the image.
-            fault: text that says what is wrong with it; empty if nothing is.
+            title: the image's title.
+            fault: description of a problem with the image, or empty.
 
         Returns:
             uint8 (H, W, 3), RGB.
@@ -187,32 +187,32 @@ class Task(ABC):
         """Draw a model's output for an image of the test set with its ground truth.
 
         Args:
-            output: as the model's ``test_step`` gives it, with the ground truth inside.
-            metainfo: of the test set: ``classes`` and, in segmentation, ``palette``.
+            output: an element of the output of the model's ``test_step``, which includes the ground truth.
+            metainfo: the test set's ``classes`` and, in segmentation, ``palette``.
         """
 
     # -- Prediction
 
     def prepare_config(self, cfg: Config) -> None:  # noqa: B027 - most tasks change nothing
-        """Change a config so that its model predicts with as little memory as possible, and the same results."""
+        """Change a config so that its model predicts the same results with less memory."""
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
-        """Count the classes that the head in a checkpoint was made for.
+        """Count the classes of the head in a checkpoint.
 
         Args:
             state_dict: the weights by name.
 
         Returns:
-            None if there is no head of this task.
+            The number of classes, or None if there is no head of this task.
         """
         return None
 
     def input_shape(self, cfg: Config) -> ImageSize:
-        """The size that a model is tested at."""
+        """Return the height and width at which a model is tested."""
         raise self._unsupported('gives no predictions for images')
 
     def build_transform(self, dataset: ConfigDict) -> Callable:
-        """Build the test transform of a data set's config, for images that are read already."""
+        """Build a data set's test transform, without the steps that read the image."""
         raise self._unsupported('gives no predictions for images')
 
     def normalization(self, model: nn.Module, transform: Any) -> Normalization:
@@ -223,12 +223,12 @@ class Task(ABC):
         """Prepare an image for the network.
 
         Args:
-            transform: of :meth:`build_transform`.
+            transform: the result of :meth:`build_transform`.
             image: uint8 (H, W, 3), RGB, upright.
-            path: its file, if it came from one.
+            path: the image's file, or None.
 
         Raises:
-            UserError: if the network can't take such an image.
+            UserError: if the network can't take the image.
         """
         raise self._unsupported('gives no predictions for images')
 
@@ -240,31 +240,36 @@ class Task(ABC):
 
     @abstractmethod
     def counted_shape(self, cfg: Config) -> ImageSize:
-        """The size of the image for which the MACs of a config's model are published."""
+        """Return the image size for which the MACs of a config's model are published."""
 
     def run_counted(self, model: nn.Module, image: Tensor) -> str:
         """Run the part of a model whose MACs are published.
 
         Args:
-            model: on the device of the image; on the meta device nothing is computed.
+            model: a model on the device of the image; on the meta device nothing is computed.
             image: (1, C, H, W).
 
         Returns:
-            The parts that ran, in words.
+            Description of the parts that ran.
 
         Raises:
-            UserError: if there is no rule for a model of this kind.
+            UserError: if there is no rule for this kind of model.
         """
         return run_whole_model(model, image)
 
     # -- Export
 
     def graph_class(self, output: str) -> type[Graph]:
-        """The graph that gives an output of ``exports``."""
+        """Return the graph class for an output in ``exports``."""
         raise self._unsupported('has nothing to export')
 
     def build_graph(self, model: nn.Module, normalization: Normalization, output: str | None = None) -> Graph:
-        """Build the graph that gives an output of a loaded model, the first of ``exports`` by default.
+        """Build the graph of an output of a loaded model.
+
+        Args:
+            model: the model.
+            normalization: normalization of the network's input.
+            output: a name in ``exports``; None for the first.
 
         Returns:
             The graph, in evaluation mode.
@@ -282,27 +287,27 @@ class Task(ABC):
     # -- Benchmark
 
     def set_training_shape(self, cfg: Config, shape: ImageSize) -> None:  # noqa: B027 - most models take any
-        """Let a config's model train on images of this size."""
+        """Change a config so that its model trains on images of this size."""
 
     def random_sample(self, rng: np.random.Generator, shape: ImageSize, classes: int) -> dict:
-        """Make an image of noise with random annotations, as the training data loader gives it.
+        """Make an image of noise with random annotations, in the format of the training data loader.
 
         Args:
-            rng: the source of the noise.
-            shape: size of the image.
+            rng: random generator.
+            shape: height and width of the image.
             classes: number of classes.
 
         Returns:
-            ``inputs`` and ``data_samples``.
+            A dict with ``inputs`` and ``data_samples``.
         """
         raise self._unsupported('is not measured by the benchmark of whole models')
 
     def comparable_outputs(self, model: Any, inputs: Tensor, samples: Sequence[Any]) -> list[Tensor]:
-        """Compute floating-point outputs in which two implementations of a model must agree.
+        """Compute floating-point outputs for comparing two implementations of a model.
 
         Args:
-            model: in evaluation mode.
-            inputs, samples: a batch as the model's data preprocessor gives it.
+            model: a model in evaluation mode.
+            inputs, samples: a batch from the model's data preprocessor.
         """
         raise self._unsupported('is not measured by the benchmark of whole models')
 
@@ -311,18 +316,18 @@ class Task(ABC):
 
 
 def run_whole_model(model: nn.Module, image: Tensor) -> str:
-    """Run all of a model; returns that in words."""
+    """Run the whole model and return a description of the part that ran."""
     model(image)
     return 'the whole forward pass'
 
 
 def point_at_root(cfg: Config, root: str) -> None:
-    """Point every data set of a config at a root, for data sets that have one."""
+    """Set the ``root`` of every data set of a config."""
     for loader in loaders(cfg):
         loader.dataset.root = root
 
 
-def rows_of_head(state_dict: Mapping[str, Tensor], ending: str) -> int | None:
-    """The rows of the head's weight, whose name ends with ``ending``; None if there is no such weight."""
+def count_head_rows(state_dict: Mapping[str, Tensor], ending: str) -> int | None:
+    """Return the number of rows of the weight whose name ends with ``ending``, or None if there is no such weight."""
     rows = [len(tensor) for name, tensor in state_dict.items() if f'.{name}'.endswith(f'.{ending}')]
     return rows[-1] if rows else None

@@ -1,4 +1,4 @@
-"""Image classification: one class for each image, by its score."""
+"""Image classification."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .base import (
     MainMetrics,
     PreparedImage,
     Task,
+    count_head_rows,
     point_at_root,
-    rows_of_head,
 )
 from .config_parts import loaders
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class ClassificationTask(Task):
-    """Classifiers, trained on image folders and judged by top-1 accuracy."""
+    """Image classification on image folders, with top-1 accuracy."""
 
     name = 'classification'
     model_name = 'classifier'
@@ -86,7 +86,7 @@ class ClassificationTask(Task):
         return Comparison(drawing, f'{classes[ground_truth]}.png', entry)
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
-        return rows_of_head(state_dict, 'head.weight')
+        return count_head_rows(state_dict, 'head.weight')
 
     def input_shape(self, cfg: Config) -> ImageSize:
         from ..io.image_size import ImageSize
@@ -117,7 +117,7 @@ class ClassificationTask(Task):
 
         from ..results import Classification
 
-        batch = {'inputs': torch.stack([one.tensor for one in images]), 'paths': [one.path for one in images]}
+        batch = {'inputs': torch.stack([image.tensor for image in images]), 'paths': [image.path for image in images]}
         return [Classification.from_prediction(prediction, classes.names) for prediction in model.test_step(batch)]
 
     def counted_shape(self, cfg: Config) -> ImageSize:

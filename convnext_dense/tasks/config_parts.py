@@ -1,4 +1,4 @@
-"""Parts that the configs of all tasks have: data loaders, and heads with a number of classes."""
+"""Access to parts that the configs of all tasks have: data loaders and the heads' numbers of classes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def loaders(cfg: Config) -> list[ConfigDict]:
-    """The data loaders of a config, for training, validation and testing, of which some may be absent."""
+    """Return a config's data loaders for training, validation and testing, as far as it has them."""
     keys = ('train_dataloader', 'val_dataloader', 'test_dataloader')
     return [cfg[key] for key in keys if cfg.get(key) is not None]
 
@@ -23,12 +23,12 @@ def set_classes(cfg: Config, count: int) -> None:
 
 
 def smallest_head(cfg: Config) -> int:
-    """The smallest number of classes that a head of a config's model has."""
+    """Return the smallest number of classes of a head in a config's model."""
     return min(part['num_classes'] for part in _dicts(cfg.model) if 'num_classes' in part)
 
 
 def _dicts(value: object) -> Iterator[dict]:
-    """All dicts in a nested value, the outer ones first."""
+    """Yield all dicts in a nested value, outer ones first."""
     if isinstance(value, dict):
         yield value
         value = list(value.values())

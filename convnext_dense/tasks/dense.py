@@ -1,4 +1,4 @@
-"""Tasks that mmdet and mmseg have models for, and the code that detection and segmentation share."""
+"""Base class of the tasks with models of mmdet or mmseg: the code that detection and segmentation share."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from ..results import Result
 
 RECORD_SIZE = (660, 530)
-"""Largest height and width of an image of a contact sheet, in pixels."""
+"""Maximum height and width of an image on a contact sheet, in pixels."""
 COMPARED_SIZE = (640, 640)
-"""Largest height and width of an image beside its ground truth, in pixels."""
+"""Maximum height and width of a prediction beside its ground truth, in pixels."""
 RANDOM_BOXES = 10  # in an image of noise
 
 
 class DenseTask(Task):
-    """A task of dense prediction: models and pipelines are mmdet's or mmseg's, results have positions in the image."""
+    """Dense prediction task: models and pipelines are mmdet's or mmseg's, results have positions in the image."""
 
     @abstractmethod
     def to_result(self, sample: Any, classes: ClassInfo) -> Result:
-        """Convert a data sample with a prediction, of mmdet or mmseg, to a result."""
+        """Convert a data sample of mmdet or mmseg with a prediction to a result."""
 
     @abstractmethod
     def draw_ground_truth(self, data: DatasetRecords, record: ImageRecord) -> np.ndarray:
-        """Draw the ground truth of an image of a data set over it, within :data:`RECORD_SIZE`.
+        """Draw the ground truth of an image of a data set over the image, within :data:`RECORD_SIZE`.
 
         Returns:
             uint8 (H, W, 3), RGB.
@@ -49,12 +49,15 @@ class DenseTask(Task):
     def compare(
         self, output: Any, image: np.ndarray, metainfo: Mapping[str, Any]
     ) -> tuple[np.ndarray, np.ndarray, str]:
-        """Draw a prediction and its ground truth over the image, and caption them.
+        """Draw a prediction and its ground truth over the image.
 
         Args:
             output: the data sample.
             image: uint8 (H, W, 3), RGB.
-            metainfo: of the test set.
+            metainfo: the test set's metainfo.
+
+        Returns:
+            The drawn prediction, the drawn ground truth, and a caption.
         """
 
     def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:
@@ -92,7 +95,7 @@ class DenseTask(Task):
 
         height, width = size = image.shape[:2]
         too_thin = UserError(f'bad image {path or "array"} (height {height}, width {width}: too thin for the network)')
-        bgr = np.ascontiguousarray(image[:, :, ::-1])  # as mmcv's transforms want it
+        bgr = np.ascontiguousarray(image[:, :, ::-1])  # mmcv's transforms take BGR
         try:
             packed = transform({'img': bgr, 'img_path': path, 'img_shape': size, 'ori_shape': size})
         except cv2.error:
@@ -102,26 +105,30 @@ class DenseTask(Task):
         return PreparedImage(path, packed['inputs'], packed['data_samples'])
 
     def predict(self, model: Any, images: Sequence[PreparedImage], classes: ClassInfo) -> list[Result]:
-        batch = {'inputs': [one.tensor for one in images], 'data_samples': [one.sample for one in images]}
+        batch = {'inputs': [image.tensor for image in images], 'data_samples': [image.sample for image in images]}
         return [self.to_result(sample, classes) for sample in model.test_step(batch)]
 
 
 def read_as_annotated(path: str, size: ImageSize) -> np.ndarray:
-    """Read an image as dense data sets do: turned to fit annotations for an image of this size.
+    """Read an image as dense data sets do: upright by its EXIF, or as stored if that matches its annotations' size.
+
+    Args:
+        path: the image's file.
+        size: height and width that the annotations are for.
 
     Returns:
         uint8 (H, W, 3), RGB.
 
     Raises:
-        UserError: if it can't be decoded, or does not fit.
+        UserError: if the image can't be decoded, or does not have this size.
     """
-    from ..data.dense import LoadImage  # it imports mmcv
+    from ..data.dense import LoadImage  # here, because it imports mmcv
 
     return LoadImage().transform({'img_path': path, **size._asdict()})['img'][..., ::-1]
 
 
 def random_image(rng: np.random.Generator, shape: ImageSize) -> dict:
-    """An image of noise of this size, in the form that mmcv's transforms take."""
+    """Make an image of noise of this size, in the format of mmcv's transforms."""
     import numpy as np
 
     pixels = rng.integers(256, size=(*shape, 3), dtype=np.uint8)
@@ -129,7 +136,7 @@ def random_image(rng: np.random.Generator, shape: ImageSize) -> dict:
 
 
 def random_boxes(rng: np.random.Generator, shape: ImageSize) -> list[list[int]]:
-    """Ten boxes in an image of this size: left, top, right and bottom edge."""
+    """Draw ten random boxes in an image of this size: left, top, right and bottom edge."""
     import numpy as np
 
     corners = rng.integers(shape[::-1], size=(RANDOM_BOXES, 2)) // 2

@@ -1,4 +1,4 @@
-"""Object detection with instance masks: boxes, scores, classes and masks of the objects in an image."""
+"""Object detection and instance segmentation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NoData, UserError
-from .base import ClassInfo, CountColumn, MainMetrics, rows_of_head
+from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows
 from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from ..results import Detection
 
 COUNTED_SHAPE = (800, 1280)
-"""Height and width of the image for which the MACs of detectors are published."""
+"""Height and width of the image for which detectors' MACs are published."""
 DRAWN_SCORE = 0.3
 """Detections with a lower score are not drawn beside the ground truth."""
 
 
 class DetectionTask(DenseTask):
-    """Detectors of mmdet, trained on COCO files and judged by box and mask AP."""
+    """Object detection and instance segmentation on COCO files with mmdet's detectors, with box and mask AP."""
 
     name = 'detection'
     model_name = 'detector'
@@ -40,11 +40,11 @@ class DetectionTask(DenseTask):
     def point_at(self, cfg: Config, root: str) -> None:
         from ..data.detection.find import EXPECTED, find_coco
 
-        found = find_coco(root)
+        splits = find_coco(root)
         for split, loader in _loaders_by_split(cfg):
-            if split not in found:
+            if split not in splits:
                 raise NoData(f'no {split} annotations at {root}: {EXPECTED}')
-            loader.dataset.update(annotations=str(found[split].annotations), images=str(found[split].images))
+            loader.dataset.update(annotations=str(splits[split].annotations), images=str(splits[split].images))
 
     def count_classes(self, cfg: Config) -> int:
         from ..data.detection import coco
@@ -83,7 +83,7 @@ class DetectionTask(DenseTask):
         return prediction.draw(image=image), ground_truth, caption
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
-        rows = rows_of_head(state_dict, 'fc_cls.weight')
+        rows = count_head_rows(state_dict, 'fc_cls.weight')
         return None if rows is None else rows - 1  # one row is for the background
 
     def input_shape(self, cfg: Config) -> ImageSize:
@@ -105,10 +105,10 @@ class DetectionTask(DenseTask):
         return ImageSize(*COUNTED_SHAPE)
 
     def run_counted(self, model: Any, image: Tensor) -> str:
-        """Run backbone, neck and RPN, and the heads of every stage on as many regions as the model keeps of an image.
+        """Run backbone, neck, RPN, and each stage's heads on the maximum number of regions per image.
 
         Raises:
-            UserError: if the model is no detector with an RPN and RoI heads.
+            UserError: if the model is not a detector with an RPN and RoI heads.
         """
         import torch
 
@@ -119,18 +119,18 @@ class DetectionTask(DenseTask):
         model.rpn_head(model.extract_feat(image))
         roi = model.roi_head
         regions = []
-        for part, kept in (('bbox', model.rpn_head.test_cfg), ('mask', roi.test_cfg)):
+        for part, limits in (('bbox', model.rpn_head.test_cfg), ('mask', roi.test_cfg)):
             if not getattr(roi, f'with_{part}'):
                 continue
             heads, extractors = _stages(getattr(roi, f'{part}_head')), _stages(getattr(roi, f'{part}_roi_extractor'))
             for head, extractor in zip(heads, extractors, strict=True):
                 sides = extractor.roi_layers[0].output_size
-                head(torch.empty(kept.max_per_img, extractor.out_channels, *sides, device=image.device))
-            regions.append(f'the {"box" if part == "bbox" else part} head on {kept.max_per_img}')
+                head(torch.empty(limits.max_per_img, extractor.out_channels, *sides, device=image.device))
+            regions.append(f'the {"box" if part == "bbox" else part} head on {limits.max_per_img}')
         stages = getattr(roi, 'num_stages', 1)
-        each = f' at each of the {stages} stages' if stages > 1 else ''
+        at_stages = f' at each of the {stages} stages' if stages > 1 else ''
         return (
-            f'backbone, neck and RPN, and{each} {" and ".join(regions)} regions; '
+            f'backbone, neck and RPN, and{at_stages} {" and ".join(regions)} regions; '
             'not run: the choice of regions (nms), RoIAlign, pasting of masks'
         )
 
@@ -164,7 +164,7 @@ def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: 
 
     Args:
         image: uint8 (H, W, 3), RGB.
-        instances: as :class:`~convnext_dense.data.detection.dataset.CocoDataset` gives them, with ``bbox_label``,
+        instances: instances of a :class:`~convnext_dense.data.detection.dataset.CocoDataset`, with ``bbox_label``,
             ``ignore_flag``, ``bbox`` and, in all or none, ``mask``.
         classes: the class names.
 
@@ -190,7 +190,7 @@ def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: 
 
 
 def _loaders_by_split(cfg: Config) -> list[tuple[str, ConfigDict]]:
-    """The data loaders of a config, each with the split of COCO that it reads."""
+    """Return the data loaders of a config, each with the COCO split that it reads."""
     by_split = (
         ('train', cfg.get('train_dataloader')),
         ('val', cfg.get('val_dataloader')),
@@ -200,7 +200,7 @@ def _loaders_by_split(cfg: Config) -> list[tuple[str, ConfigDict]]:
 
 
 def _stages(parts: nn.Module) -> list[Any]:
-    """The parts of a cascade, one for each stage; a detector without a cascade has one stage."""
+    """Return the heads or extractors of a cascade's stages; a detector without a cascade has one stage."""
     from torch import nn
 
     return list(parts) if isinstance(parts, nn.ModuleList) else [parts]

@@ -1,11 +1,11 @@
-"""Semantic segmentation: the class of each pixel."""
+"""Semantic segmentation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .base import ClassInfo, CountColumn, MainMetrics, point_at_root, rows_of_head
+from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows, point_at_root
 from .config_parts import loaders
 from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class SegmentationTask(DenseTask):
-    """Segmentors of mmseg, trained on images with masks and judged by mIoU."""
+    """Semantic segmentation on images with label maps, with mmseg's segmentors and mIoU."""
 
     name = 'segmentation'
     model_name = 'segmentor'
@@ -85,7 +85,7 @@ class SegmentationTask(DenseTask):
             cfg.model.type = 'convnext_dense.Segmentor'
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
-        return rows_of_head(state_dict, 'conv_seg.weight')
+        return count_head_rows(state_dict, 'conv_seg.weight')
 
     def input_shape(self, cfg: Config) -> ImageSize:
         from ..io.image_size import ImageSize
@@ -128,7 +128,7 @@ class SegmentationTask(DenseTask):
         return Compose([pack])(dict(random_image(rng, shape), gt_seg_map=labels, seg_fields=['gt_seg_map']))
 
     def comparable_outputs(self, model: Any, inputs: Tensor, samples: Sequence[Any]) -> list[Tensor]:
-        """Compute the logits, and those of the predicted labels: of two equal ones, either may be the label's."""
+        """Compute all logits, and the logit of each predicted label: labels may differ where logits are equal."""
         import torch
 
         logits = model.inference(inputs, [sample.metainfo for sample in samples])

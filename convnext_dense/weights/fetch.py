@@ -1,4 +1,4 @@
-"""Downloading weights, once, by URL or by the name that timm, Hugging Face or the official releases give them."""
+"""Download weights, once, by URL or by their name in timm, on Hugging Face or in the official releases."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from ..io.files import atomic_write
 from ..paper import OFFICIAL_WEIGHTS
 from .reader import file_kind
 
-# Hosts with file names that end in the first eight digits of the file's SHA-256.
+# Hosts whose file names end in the first eight digits of the file's SHA-256.
 HASH_IN_NAME = ('download.pytorch.org', 'download.openmmlab.com')
-HUB_FILES = ('model.safetensors', 'pytorch_model.bin')  # in a repository of Hugging Face, the safer one first
+HUB_FILES = ('model.safetensors', 'pytorch_model.bin')  # in a Hugging Face repository, the safer one first
 HUB_CONFIG = 'config.json'
-TIMEOUT = 30  # seconds without an answer
+TIMEOUT = 30  # seconds without a response
 CHUNK = 2**20  # bytes
 
 
 def fetch_weights(source: str | Path) -> Path:
-    """Return the path of a file of weights, after downloading it to ``weights`` in the cache folder if necessary.
+    """Return the path of a weights file, after downloading it to ``weights`` in the cache folder if necessary.
 
     Args:
-        source: a path, which is returned as it is; a URL (http, https or file), which may end in ``#sha256=`` and the
-            file's digest; a model of timm, ``timm:convnext_tiny.fb_in1k``; a repository of Hugging Face,
+        source: a path, which is returned unchanged; a URL (http, https or file), which may end in ``#sha256=`` and the
+            file's digest; a timm model, ``timm:convnext_tiny.fb_in1k``; a Hugging Face repository,
             ``hf:facebook/convnext-tiny-224``; or an official name, ``convnext_tiny_1k_224``.
 
     Raises:
-        UserError: if the download fails, with the path where the file can be put by hand; or if the file has another
-            digest.
+        UserError: if the download fails (the message names the path for a manual download), or if the file's digest
+            differs.
     """
     name = str(source)
     folder = cache_folder() / 'weights'
@@ -78,23 +78,23 @@ def _fetch_url(source: str, folder: Path) -> Path:
     if parts.hostname in HASH_IN_NAME and digest is None:
         in_name = re.search(r'-([0-9a-f]{8})\.\w+$', name)
         digest = in_name[1] if in_name else None
-    key = hashlib.sha256(url.encode()).hexdigest()[:8]  # other hosts have files of the same name
+    key = hashlib.sha256(url.encode()).hexdigest()[:8]  # keeps files of the same name from other hosts apart
     return _download(url, folder / f'{key}-{name}', f'the weights {name}', digest)
 
 
-def _download(url: str, file: Path, what: str, digest: str | None = None) -> Path:
+def _download(url: str, file: Path, description: str, digest: str | None = None) -> Path:
     """Download a file by HTTP, atomically.
 
     Args:
-        url: of the file.
-        file: where to put it; nothing is downloaded if it exists.
-        what: what errors call it.
-        digest: the file's SHA-256 or the beginning of it, None if not known.
+        url: the file's URL.
+        file: the destination; nothing is downloaded if it exists.
+        description: name of the file in error messages.
+        digest: the file's SHA-256 or its first digits, or None if unknown.
     """
     if not file.is_file():
-        with _explain_errors(f'{what} cannot be downloaded from {url}', file):
+        with _explain_errors(f'{description} cannot be downloaded from {url}', file):
             file.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f'{file}.lock'):  # of several processes one downloads
+            with FileLock(f'{file}.lock'):  # only one of several processes downloads
                 if not file.is_file():
                     with atomic_write(file) as temporary:
                         _transfer(url, temporary)
@@ -117,7 +117,7 @@ def _transfer(url: str, file: Path) -> None:
         raise OSError(f'the transfer broke off after {size} of {length} bytes')
     kind = file_kind(start)
     if kind in ('empty', 'web page', 'unknown'):
-        raise OSError({'empty': 'it is empty', 'unknown': 'it is no checkpoint'}.get(kind, f'it is a {kind}'))
+        raise OSError({'empty': 'it is empty', 'unknown': 'it is not a checkpoint'}.get(kind, f'it is a {kind}'))
 
 
 def _check_digest(file: Path, digest: str | None, name: str = '') -> Path:
@@ -125,22 +125,22 @@ def _check_digest(file: Path, digest: str | None, name: str = '') -> Path:
 
     Raises:
         UserError: if it does not.
-        OSError: instead, if ``name`` is given, under which the message has the file.
+        OSError: instead of UserError if ``name``, the file's name in the message, is given.
     """
     if digest is None:
         return file
-    found = hashlib.sha256()
+    actual = hashlib.sha256()
     with open(file, 'rb') as content:
         while chunk := content.read(CHUNK):
-            found.update(chunk)
-    if found.hexdigest().startswith(digest):
+            actual.update(chunk)
+    if actual.hexdigest().startswith(digest):
         return file
-    message = f'{name or file} is not the file that was meant: its SHA-256 is {found.hexdigest()}, not {digest}'
+    message = f'{name or file} is not the expected file: its SHA-256 is {actual.hexdigest()}, not {digest}'
     raise OSError(message) if name else UserError(f'{message}; delete it')
 
 
 def _timm_repository(name: str) -> str:
-    """Return the repository of Hugging Face that has the weights of a model of timm."""
+    """Return the Hugging Face repository with the weights of a timm model."""
     import timm  # here, because it takes seconds to import
 
     known = timm.models.get_pretrained_cfg(name) if timm.models.is_model(name) else None
@@ -152,15 +152,15 @@ def _timm_repository(name: str) -> str:
 
 
 def _fetch_from_hub(repository: str, folder: Path, source: str) -> Path:
-    """Download the weights of a repository of Hugging Face, and its config.json if it has one."""
+    """Download the weights of a Hugging Face repository, and its config.json if there is one."""
     folder = folder / repository.replace('/', '--')
-    if (here := _cached_weights(folder)) is None:
+    if (file := _cached_weights(folder)) is None:
         with _explain_errors(f'{source} cannot be downloaded', folder / HUB_FILES[0]):
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / '.lock'):
-                if (here := _cached_weights(folder)) is None:
-                    here = _download_from_hub(repository, folder)
-    return here
+                if (file := _cached_weights(folder)) is None:
+                    file = _download_from_hub(repository, folder)
+    return file
 
 
 def _cached_weights(folder: Path) -> Path | None:
@@ -169,7 +169,7 @@ def _cached_weights(folder: Path) -> Path | None:
 
 def _download_from_hub(repository: str, folder: Path) -> Path:
     import huggingface_hub as hub
-    from huggingface_hub.errors import HTTPError as HubError  # of the HTTP library that it is built on
+    from huggingface_hub.errors import HTTPError as HubError  # the HTTP library's
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
@@ -178,23 +178,23 @@ def _download_from_hub(repository: str, folder: Path) -> Path:
         if wanted is None:
             raise OSError(f'the repository has no {" and no ".join(HUB_FILES)}')
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            for name in (HUB_CONFIG, wanted):  # the weights last: where they are, the download was complete
+            for name in (HUB_CONFIG, wanted):  # the weights last: their presence marks a complete download
                 if name in files:
                     file = Path(hub.hf_hub_download(repository, name, local_dir=temporary))
                     lfs = files[name].lfs
                     os.replace(_check_digest(file, lfs.sha256 if lfs else None, 'the download'), folder / name)
     except RepositoryNotFoundError:
-        raise OSError('there is no such repository, or it asks for a login') from None
+        raise OSError('there is no such repository, or it requires a login') from None
     except HubError as error:
         raise OSError(str(error)) from None
     return folder / wanted
 
 
 class _explain_errors:
-    """Turn errors of a download into a UserError of one line, with the path where the file can be put by hand."""
+    """Context that converts download errors to a UserError of one line with the path for a manual download."""
 
-    def __init__(self, what: str, file: Path) -> None:
-        self.what = what
+    def __init__(self, message: str, file: Path) -> None:
+        self.message = message
         self.file = file
 
     def __enter__(self) -> None:
@@ -209,11 +209,11 @@ class _explain_errors:
         else:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             reason = lines[0] if lines else type(error).__name__
-        raise UserError(f'{self.what} ({reason}): put the file at {self.file}, or take other weights') from None
+        raise UserError(f'{self.message} ({reason}): put the file at {self.file}, or take other weights') from None
 
 
 def _progress() -> Progress:
-    """Make a progress bar that shows on terminals only."""
+    """Make a progress bar that is shown only on terminals."""
     console = Console(stderr=True)
     columns = (TextColumn('{task.description}'), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -1,10 +1,10 @@
-"""The formats that ConvNeXt weights are published in, as tables of names, and conversion between them.
+"""Formats of published ConvNeXt weights, as tables of names, and conversion between them.
 
 timm's model of the same size loads ``convert(model.state_dict(), 'timm').state``, and ours loads
-``convert(timm_model.state_dict(), 'ours').state``. Tensors are renamed and reshaped, their values stay.
+``convert(timm_model.state_dict(), 'ours').state``. Tensors are renamed and reshaped; their values do not change.
 
-In the names of this package, the backbone is under ``backbone.`` and a classifier's linear layer under ``head.``; neck
-and heads of dense models keep the names that mmdet and mmseg give them. Importing this module does not import torch.
+In this package's names, the backbone is under ``backbone.`` and a classifier's linear layer under ``head.``; neck and
+heads of dense models keep the names of mmdet and mmseg. Importing this module does not import torch.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ STAGES = range(4)
 
 @dataclass(frozen=True)
 class Format:
-    """Names of the modules and parameters of a ConvNeXt in a format.
+    """A format: the names of a ConvNeXt's modules and parameters.
 
-    They contain {s} for the stage, {b} for the block, {i} for 0 or 1, and for formats that count in other ways
+    Names contain {s} for the stage, {b} for the block, {i} for 0 or 1, and, for formats with another numbering,
     {down} = 2s, {stage} = 2s + 1 and {after} = s + 1.
     """
 
@@ -46,21 +46,21 @@ class Format:
     final_norm: str | None = 'norm'
     output_norm: str | None = 'norm{s}'
     head: str | None = 'head'
-    prefixes: tuple[str, ...] = ('',)  # of the backbone's names in a full model, of V1 and V2; the head has none
-    dense: bool = False  # whether detectors and segmentors are published in it, with mmdet's and mmseg's names
+    prefixes: tuple[str, ...] = ('',)  # of the backbone's names in a full model, for V1 and V2; the head has none
+    dense: bool = False  # True if it is also used for detectors and segmentors, with mmdet's and mmseg's names
 
     @property
     def signature(self) -> str:
-        """Name of a tensor that only weights in this format have."""
+        """Name of a tensor that exists only in this format."""
         return f'{self.block.format(s=0, b=0, down=0, stage=1)}.{self.dwconv}.weight'
 
     def names(self, blocks: int, final_norm: bool = True) -> dict[str, str]:
         """Map the names of our modules, and of parameters directly in a block, to the names in this format.
 
         Args:
-            blocks: highest number of blocks in a stage.
-            final_norm: whether the weights have a final norm; mmpretrain gives one name to it and to the norm of the
-                last output.
+            blocks: maximum number of blocks in a stage.
+            final_norm: True if the weights have a final norm; mmpretrain uses the same name for it and for the norm of
+                the last output.
         """
         names = {f'backbone.downsample_layers.0.{i}': stem for i, stem in enumerate(self.stem)}
         for s in STAGES:
@@ -150,11 +150,10 @@ MMPRETRAIN = Format(
 )
 FORMATS = {f.name: f for f in (OURS, OFFICIAL, TIMM, TORCHVISION, HF, MMPRETRAIN)}
 
-# Tensors by which two networks of the official releases are recognized: the encoder of V2's masked pre-training, and
-# the isotropic networks.
+# Tensors that identify two other official networks: the encoder of V2's masked pre-training, and the isotropic ones.
 FCMAE = 'encoder.stages.0.0.dwconv.kernel'
 ISOTROPIC = 'blocks.0.dwconv.weight'
-# timm builds these with 1x1 convolutions, whose kernels are (out, in, 1, 1), and the others with matrices
+# timm builds these with 1x1 convolutions, whose weights are (out, in, 1, 1), and the others with linear layers
 TIMM_CONV_MLP = ('atto', 'femto', 'pico', 'nano')
 
 
@@ -162,9 +161,9 @@ class ConvertedWeights(NamedTuple):
     """Weights converted to another format.
 
     Attributes:
-        source: name of the format that they were in, for people.
-        state: name to tensor.
-        left_over: names of the source that the other format does not have.
+        source: name of the original format, for messages.
+        state: tensors by name.
+        left_over: names in the source without a counterpart in the other format.
     """
 
     source: str
@@ -175,17 +174,17 @@ class ConvertedWeights(NamedTuple):
 def convert(
     state_dict: Mapping[str, Tensor], to: str, conv_mlp: bool | None = None, path: object = 'the state dict'
 ) -> ConvertedWeights:
-    """Recognize the weights of a ConvNeXt, V1 or V2, and convert them to the names and shapes of a format.
+    """Recognize the format of a ConvNeXt's weights, V1 or V2, and convert them to another format.
 
     Args:
-        state_dict: in any of the formats; the backbone may be part of a detector or segmentor.
+        state_dict: weights in any format; the backbone may be part of a detector or segmentor.
         to: a key of :data:`FORMATS`. ``'hf'`` is a ``ConvNextForImageClassification``, or a ``ConvNextModel`` if the
             weights have no head.
-        conv_mlp: timm's option of that name; None for the choice of timm's own network of this size.
-        path: what errors call the weights.
+        conv_mlp: timm's option of that name; None for the default of timm's network of this size.
+        path: name of the weights in error messages.
 
     Raises:
-        UserError: if the weights are not a ConvNeXt's, or of several, or the format has no such network.
+        UserError: if the weights are not those of exactly one ConvNeXt, or the format has no such network.
     """
     ours = _to_ours(state_dict, path)
     if to == OURS.name:
@@ -200,21 +199,21 @@ def convert(
 def _to_ours(state_dict: Mapping[str, Tensor], path: object) -> ConvertedWeights:
     signatures: list[tuple[str, Format | None]] = [(FCMAE, None), (ISOTROPIC, None)]
     signatures += [(f.signature, f) for f in (OFFICIAL, TIMM, TIMM_FEATURES, TORCHVISION, HF, MMPRETRAIN)]
-    found = [
+    matches = [
         (name.removesuffix(end), end, format)
         for name in state_dict
         for end, format in signatures
         if name == end or name.endswith(f'.{end}')
     ]
-    if not found:
+    if not matches:
         raise UserError(f'{path} holds no ConvNeXt weights: its first tensors are {_first_names(state_dict)}')
-    if len(found) > 1:
-        places = ' and '.join(f'{prefix or "the top level"} ({end})' for prefix, end, _ in found[:3])
+    if len(matches) > 1:
+        places = ' and '.join(f'{prefix or "the top level"} ({end})' for prefix, end, _ in matches[:3])
         raise UserError(
             f'{path} holds more than one ConvNeXt, at {places}: save the wanted one alone; '
             f'its first tensors are {_first_names(state_dict)}'
         )
-    prefix, end, format = found[0]
+    prefix, end, format = matches[0]
     if end == FCMAE:
         state, left_over = _convert_fcmae(state_dict, prefix)
         return ConvertedWeights("official, FCMAE's encoder", state, left_over)
@@ -228,9 +227,9 @@ def _first_names(state_dict: Mapping[str, Tensor]) -> str:
 
 
 def _from_our_names(state_dict: Mapping[str, Tensor], prefix: str, format: Format) -> ConvertedWeights:
-    """Convert weights that have our names below some prefix.
+    """Convert weights with our names or the official ones, under any prefix.
 
-    Ours have neck and heads beside the backbone; official ones have only ``head`` beside it.
+    Our weights have neck and heads next to the backbone; official ones have only ``head`` next to it.
     """
     state, left_over = {}, []
     outer = prefix.removesuffix('backbone.')
@@ -245,7 +244,7 @@ def _from_our_names(state_dict: Mapping[str, Tensor], prefix: str, format: Forma
 
 
 def _from_other_names(state_dict: Mapping[str, Tensor], prefix: str, format: Format) -> ConvertedWeights:
-    """Convert weights of a format whose backbone's names begin with a prefix."""
+    """Convert weights of another format; the backbone's names begin with ``prefix``."""
     outer = prefix
     for inner in format.prefixes:
         outer = outer.removesuffix(inner)
@@ -264,7 +263,7 @@ def _from_other_names(state_dict: Mapping[str, Tensor], prefix: str, format: For
         if own is not None and inside == (own.startswith('backbone.') or prefix == outer):
             state[own] = _in_our_shape(own, tensor)
         elif inside:
-            state[f'backbone.{other}'] = tensor  # not in our network: loading it will fail with its name
+            state[f'backbone.{other}'] = tensor  # unknown: loading it will fail and report this name
         elif format.dense and name in beside:
             state[other] = tensor
         else:
@@ -273,13 +272,13 @@ def _from_other_names(state_dict: Mapping[str, Tensor], prefix: str, format: For
 
 
 def _most_blocks(names: Collection[str]) -> int:
-    """Return a number that no stage has more blocks than: one above the highest in the names, or the names' count."""
+    """Return an upper bound on the blocks of a stage: one above the highest number in the names, or their count."""
     numbers = {int(n) for name in names for n in re.findall(r'\d+', name)}
     return min(1 + max(numbers, default=0), len(names))
 
 
 def _renamed(name: str, names: Mapping[str, str]) -> str | None:
-    """Rename a tensor by a map of modules and parameters; None if it is not in there."""
+    """Rename a tensor by a map of module and parameter names; returns None if it is not in the map."""
     if name in names:
         return names[name]
     module, _, leaf = name.rpartition('.')
@@ -287,7 +286,7 @@ def _renamed(name: str, names: Mapping[str, str]) -> str | None:
 
 
 def _in_our_shape(name: str, tensor: Tensor) -> Tensor:
-    """Reshape a tensor as ours; one with an unexpected shape stays, and loading it will report its shape."""
+    """Reshape a tensor to our shape; one with an unexpected shape is kept, and loading it will report its shape."""
     if '.grn.' in name and tensor.ndim == 1:
         return tensor.view(1, 1, 1, -1)
     if name.endswith('.gamma') and tensor.ndim == 3 and tensor.shape[1:] == (1, 1):
@@ -298,10 +297,10 @@ def _in_our_shape(name: str, tensor: Tensor) -> Tensor:
 
 
 def _convert_fcmae(state_dict: Mapping[str, Tensor], prefix: str) -> tuple[dict[str, Tensor], list[str]]:
-    """Convert the encoder of V2's masked pre-training, whose sparse convolutions store their kernels flattened.
+    """Convert the encoder of V2's masked pre-training, whose sparse convolutions store flattened kernels.
 
-    A kernel is (k * k, C) where it is depthwise and (k * k, in, out) elsewhere, its positions column by column; norms
-    and pointwise layers sit one level deeper, under ``ln`` and ``linear``; GRN's parameters are (1, 4C).
+    A depthwise kernel is (k * k, C), any other (k * k, in, out), with the positions column by column. Norms and
+    pointwise layers are one level deeper, under ``ln`` and ``linear``. GRN's parameters are (1, 4C).
     """
     state, left_over = {}, []
     for name, tensor in state_dict.items():
@@ -375,7 +374,7 @@ class Arch(NamedTuple):
     Attributes:
         version: 1 or 2.
         size: depths and dims.
-        name: of the size, such as ``'tiny'``; None if it is not a published one.
+        name: name of the size, such as ``'tiny'``; None if it is not a published size.
     """
 
     version: int
@@ -390,9 +389,9 @@ class Arch(NamedTuple):
 
 
 def detect_arch(state_dict: Mapping[str, Tensor]) -> Arch:
-    """Recognize the network of weights in our names.
+    """Detect version and size of the backbone from weights in our names.
 
-    Its four depths and dims are 0 for stages that it does not have, as in the isotropic networks.
+    Depths and dims are 0 for stages that the network does not have, as in isotropic networks.
     """
     depths, dims = [], []
     for s in STAGES:

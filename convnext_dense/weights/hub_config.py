@@ -1,7 +1,7 @@
 """Settings of a network that its weights do not contain: the eps of its norms, and its activation.
 
-They are read from the ``config.json`` beside the weights that repositories of Hugging Face, including timm's, have. A
-network that :class:`~convnext_dense.models.ConvNeXt` does not compute exactly is refused.
+They are read from the ``config.json`` next to the weights in Hugging Face repositories, including timm's. Networks
+that :class:`~convnext_dense.models.ConvNeXt` can't compute exactly are rejected.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from ..errors import UserError
 from .fetch import HUB_CONFIG, HUB_FILES
 from .formats import HF, TIMM, TIMM_FEATURES
 
-EPS = 1e-6  # of all our norms; the final one's can be set
+EPS = 1e-6  # of all our norms; that of the final norm can be set
 
 
 class NetworkSettings(NamedTuple):
-    """Settings of the network that some weights were trained in.
+    """Settings of the network that weights were trained in.
 
     Attributes:
-        final_norm_eps: eps of the final norm, None if not known.
-        note: what is known or assumed, for the line that reports what was loaded; may be empty.
+        final_norm_eps: eps of the final norm, None if unknown.
+        note: known or assumed settings, for the line that reports the loaded weights; may be empty.
     """
 
     final_norm_eps: float | None
@@ -33,16 +33,15 @@ class NetworkSettings(NamedTuple):
 
 
 def network_settings(path: Path, source: str, meta: Mapping) -> NetworkSettings:
-    """Read the settings of a network from beside its weights.
+    """Read the settings of the network of some weights.
 
     Args:
-        path: the file with the weights; a ``config.json`` is looked for in its folder.
+        path: the weights file; its folder may have a ``config.json``.
         source: format of the weights, as in :class:`~.formats.ConvertedWeights`.
-        meta: the checkpoint's own; ``final_norm_eps`` in it is what the weights were trained with, or had before they
-            were converted.
+        meta: the checkpoint's metadata; its ``final_norm_eps`` is the eps that the weights were trained with.
 
     Raises:
-        UserError: if the network has another activation than exact GELU, another eps in its blocks than 1e-6, or is no
+        UserError: if the activation is not exact GELU, the eps in the blocks is not 1e-6, or the network is not a
             ConvNeXt.
     """
     if source not in (HF.name, TIMM.name, TIMM_FEATURES.name):
@@ -50,21 +49,23 @@ def network_settings(path: Path, source: str, meta: Mapping) -> NetworkSettings:
         return NetworkSettings(eps, '') if isinstance(eps, float) else NetworkSettings(None, '')
     config = path.with_name(HUB_CONFIG)
     if path.name not in HUB_FILES or not config.is_file():
-        return NetworkSettings(None, f"final norm's eps {EPS:g} and exact GELU assumed, since no {HUB_CONFIG} says it")
+        return NetworkSettings(None, f"final norm's eps {EPS:g} and exact GELU assumed, without a {HUB_CONFIG}")
     try:
         content = json.loads(config.read_text())
         block_eps, eps, gelu = _read_timm(content) if 'architecture' in content else _read_hf(content)
     except (ValueError, KeyError, TypeError, AttributeError, OSError):
         raise UserError(
-            f'{config} is no config of a ConvNeXt: {path} is not read without knowing its network'
+            f'{config} is not the config of a ConvNeXt, so that {path} cannot be used: take other weights'
         ) from None
     if not gelu:
         raise UserError(
-            f'{path} is of a network with another activation than exact GELU, as {config} says: take others'
+            f'{path} is for a network whose activation is not exact GELU (see {config}): take other weights'
         )
     if block_eps != EPS:
-        raise UserError(f'{path} is of a network whose norms have eps {block_eps:g}, not {EPS:g}, as {config} says')
-    return NetworkSettings(eps, f"final norm's eps {eps:g} and exact GELU, as {HUB_CONFIG} says")
+        raise UserError(
+            f'{path} is for a network with norms of eps {block_eps:g}, not {EPS:g} (see {config}): take other weights'
+        )
+    return NetworkSettings(eps, f"final norm's eps {eps:g} and exact GELU, from {HUB_CONFIG}")
 
 
 def final_norm_eps(model: nn.Module) -> float | None:
@@ -74,10 +75,10 @@ def final_norm_eps(model: nn.Module) -> float | None:
 
 
 def check_final_norm_eps(model: nn.Module, settings: NetworkSettings, path: Path) -> None:
-    """Check that the final norm of a model's backbone, if it has one, has the eps that the weights were trained with.
+    """Check that the eps of the backbone's final norm, if there is one, equals the one the weights were trained with.
 
     Raises:
-        UserError: if it has another.
+        UserError: if they differ.
     """
     own, wanted = final_norm_eps(model), settings.final_norm_eps
     if own is not None and wanted is not None and own != wanted:
@@ -88,10 +89,10 @@ def check_final_norm_eps(model: nn.Module, settings: NetworkSettings, path: Path
 
 
 def _read_hf(content: dict) -> tuple[float, float, bool]:
-    """Read a config of transformers, whose defaults are eps 1e-12 and GELU.
+    """Read a transformers config; its defaults are eps 1e-12 and GELU.
 
     Returns:
-        Eps of the blocks' norms, eps of the final norm, and whether the activation is exact GELU.
+        Eps of the blocks' norms, eps of the final norm, and True if the activation is exact GELU.
     """
     if content['model_type'] not in ('convnext', 'convnextv2'):
         raise ValueError
@@ -99,14 +100,14 @@ def _read_hf(content: dict) -> tuple[float, float, bool]:
 
 
 def _read_timm(content: dict) -> tuple[float, float, bool]:
-    """Read a config of timm, as :func:`_read_hf` does, by building the network that it names."""
+    """Read a timm config by building its network; returns the same values as :func:`_read_hf`."""
     import timm
     import torch
 
     name, arguments = content['architecture'], content.get('model_args') or {}
     if not timm.models.is_model(name):
         raise ValueError
-    # of the file's own arguments only these two count: the others could name files to load
+    # only these two of the file's arguments are passed on: others could name files to load
     known = {key: arguments[key] for key in ('norm_eps', 'act_layer') if key in arguments}
     with torch.device('meta'):
         network = timm.models.model_entrypoint(name)(**known)

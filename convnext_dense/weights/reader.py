@@ -1,4 +1,4 @@
-"""Reading checkpoint files without running code that is in them; :func:`read_checkpoint` is the only reader."""
+"""Read checkpoint files without running code that they contain; :func:`read_checkpoint` is the only reader."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 
 from ..errors import UserError
 
-# Objects that trainers put beside the weights: mmengine its logs, the official and timm's scripts their arguments.
-# They are read as IgnoredObject, which holds nothing and does nothing.
+# Objects that training scripts store with the weights: mmengine its logs, the official scripts and timm's their
+# arguments. They are read as IgnoredObject, which holds nothing and does nothing.
 IGNORED_OBJECTS = (
     'mmengine.logging.history_buffer.HistoryBuffer',
     'argparse.Namespace',
@@ -27,7 +27,7 @@ IGNORED_OBJECTS = (
 
 
 class IgnoredObject:
-    """Takes the place of an object of :data:`IGNORED_OBJECTS` when a checkpoint is read."""
+    """Placeholder for an object of :data:`IGNORED_OBJECTS` when a checkpoint is read."""
 
     def __new__(cls, *args: object) -> IgnoredObject:
         return super().__new__(cls)
@@ -40,14 +40,13 @@ class IgnoredObject:
 
 
 def file_kind(start: bytes) -> str:
-    """Tell the kind of a file by its first bytes.
+    """Detect the kind of a file by its first bytes.
 
     Args:
-        start: at least 16 bytes, or all that there are.
+        start: the first 16 bytes or more, or the whole file if it is shorter.
 
     Returns:
-        ``'zip'`` or ``'pickle'``, which torch.save writes, ``'safetensors'``, ``'web page'``, ``'empty'`` or
-        ``'unknown'``.
+        ``'zip'`` or ``'pickle'`` (from torch.save), ``'safetensors'``, ``'web page'``, ``'empty'`` or ``'unknown'``.
     """
     if not start:
         return 'empty'
@@ -61,16 +60,16 @@ def file_kind(start: bytes) -> str:
 
 
 def read_checkpoint(path: str | Path, trust_pickle: bool = False) -> dict:
-    """Read a checkpoint file onto the CPU: tensors and plain values only.
+    """Read a checkpoint file onto the CPU, with tensors and plain values only.
 
     Args:
-        path: file of torch.save or safetensors.
-        trust_pickle: whether to unpickle objects where the file can't be read without, which may run any code. A
-            warning on standard error says so before.
+        path: file written by torch.save or safetensors.
+        trust_pickle: unpickle Python objects if the file can't be read otherwise, which may run any code; a warning is
+            printed to standard error before.
 
     Raises:
-        UserError: if the file is missing, empty, truncated, no checkpoint, or not trusted and would run code when
-            unpickled.
+        UserError: if the file is missing, empty, truncated, not a checkpoint, or holds Python objects and is not
+            trusted.
     """
     path = Path(path)
     if not path.exists():
@@ -84,16 +83,16 @@ def read_checkpoint(path: str | Path, trust_pickle: bool = False) -> dict:
         raise UserError(f'checkpoint {path} cannot be read ({error.strerror})') from None
     kind = file_kind(start)
     if kind == 'empty':
-        raise UserError(f'checkpoint {path} is empty: its writing was cut off, take another one')
+        raise UserError(f'checkpoint {path} is empty: writing it was interrupted, take another one')
     if kind == 'web page':
-        raise UserError(f'{path} is a web page and no checkpoint: its download went wrong, download it again')
+        raise UserError(f'{path} is a web page, not a checkpoint: the download failed, download it again')
     if kind == 'unknown':
         raise UserError(
-            f'{path} is no checkpoint: expected a file of torch.save or safetensors, it starts with {start[:4]!r}'
+            f'{path} is not a checkpoint: expected a file of torch.save or safetensors, it starts with {start[:4]!r}'
         )
     content = _read_safetensors(path) if kind == 'safetensors' else _read_pickle(path, kind, trust_pickle)
     if not isinstance(content, dict):
-        raise UserError(f'{path} is no checkpoint: it holds a {type(content).__name__}, not a dict of weights')
+        raise UserError(f'{path} is not a checkpoint: it holds a {type(content).__name__}, not a dict of weights')
     return content
 
 
@@ -105,8 +104,8 @@ def _read_safetensors(path: Path) -> dict:
 
 
 def _read_pickle(path: Path, kind: str, trust: bool) -> object:
-    """Read a file of torch.save with torch's reader of plain values, or with pickle if that is not enough."""
-    if kind == 'zip' and not zipfile.is_zipfile(path):  # the list of its contents is at its end
+    """Read a file of torch.save with ``weights_only``, or if that fails and the file is trusted, with pickle."""
+    if kind == 'zip' and not zipfile.is_zipfile(path):  # its table of contents is at the end
         raise _damaged(path)
     try:
         with torch.serialization.safe_globals([(IgnoredObject, name) for name in IGNORED_OBJECTS]):
@@ -117,13 +116,13 @@ def _read_pickle(path: Path, kind: str, trust: bool) -> object:
             raise _damaged(path) from None
         if not trust:
             raise UserError(
-                f'checkpoint {path} holds Python objects ({refused}), which could run code when loaded, and is not '
-                'read: take one with tensors and plain values only, or, if you trust its maker, add --trust-pickle'
+                f'checkpoint {path} holds Python objects ({refused}), which could run code when loaded: take one with '
+                'tensors and plain values only, or, if you trust its source, add --trust-pickle'
             ) from None
     except Exception:  # a damaged file can make the reader fail in any way
         raise _damaged(path) from None
     print(
-        f'warning: --trust-pickle: reading {path} may run whatever code its maker put into it, with all your rights',
+        f'warning: --trust-pickle: reading {path} may run any code that it contains, with all your permissions',
         file=sys.stderr,
     )
     try:
@@ -133,10 +132,10 @@ def _read_pickle(path: Path, kind: str, trust: bool) -> object:
 
 
 def _refused_object(path: Path, message: str) -> str | None:
-    """Return the name of the object that torch's reader of plain values refused; None if the file is no pickle."""
-    named = re.search(r'(?:GLOBAL|unrecognized function|create new object for .* but got) (\S+)', message)
-    if named:
-        return named[1]
+    """Return the name of the object that ``weights_only`` refused, or None if the file is not a pickle."""
+    match = re.search(r'(?:GLOBAL|unrecognized function|create new object for .* but got) (\S+)', message)
+    if match:
+        return match[1]
     with open(path, 'rb') as file:
         protocol = file.read(2)[1:]
     return 'of a pickle' if b'\x03' <= protocol <= b'\x05' else None  # torch.save's own bare pickles have 2

@@ -85,7 +85,7 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(tmp_path, caplog, spoil, 
     assert checkpoint.find_newest(tmp_path).name == 'epoch_3.pth'
     spoil(tmp_path / 'epoch_3.pth')
     assert checkpoint.find_newest(tmp_path).name == 'epoch_2.pth'
-    assert f'{tmp_path}/epoch_3.pth is damaged and passed over' in caplog.text
+    assert f'{tmp_path}/epoch_3.pth is damaged and skipped' in caplog.text
     with pytest.raises(UserError, match=r'epoch_3\.pth is truncated or damaged'):
         manifest.check(tmp_path / 'epoch_3.pth')
     manifest.check(tmp_path / 'epoch_2.pth')

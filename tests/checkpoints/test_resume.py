@@ -89,7 +89,7 @@ def test_a_run_by_epochs_goes_on_exactly(by_epoch, data, uncut, tmp_path, in_ste
     said = capsys.readouterr()
     assert pths(work_dir) == {'epoch_1.pth', 'epoch_1_iter_4.pth', 'best.pth'}
     assert f'saved as {work_dir}/epoch_1_iter_4.pth' in said.out
-    again = said.err.split('go on with: ')[1].split()
+    again = said.err.split('continue with: ')[1].split()
     assert again[-1] == '--resume'
     assert str(work_dir) in again
 
@@ -156,10 +156,10 @@ def test_a_damaged_newest_is_passed_over_in_a_work_dir_that_was_moved(by_epoch, 
 @pytest.mark.parametrize(
     ('arguments', 'options', 'said'),
     [
-        (('--seed', '7'), (), 'the run had the seed 0, and now has 7: go on with --seed 0'),
-        ((), ('train_dataloader.batch_size=4', 'train_cfg.total_batch_size=4'), 'total batch of 8, and now has 4'),
-        (('--epochs', '5'), (), 'had 9 steps, and now has 15'),
-        ((), ('optim_wrapper.optimizer.weight_decay=0.1',), 'weight_decay 0.05, and now has 0.1'),
+        (('--seed', '7'), (), 'the run had the seed 0 and now has 7: resume with --seed 0'),
+        ((), ('train_dataloader.batch_size=4', 'train_cfg.total_batch_size=4'), 'total batch of 8 and now has 4'),
+        (('--epochs', '5'), (), 'had 9 steps and now has 15'),
+        ((), ('optim_wrapper.optimizer.weight_decay=0.1',), 'weight_decay 0.05 and now has 0.1'),
         ((), ('optim_wrapper.optimizer.lr=2e-3',), 'had another learning rate'),
     ],
 )
@@ -185,14 +185,14 @@ def test_going_back_behind_checkpoints_that_stay_is_refused(by_epoch, data, uncu
 def test_other_data_is_refused(by_epoch, uncut, tmp_path, capsys):
     fewer = write_image_folder(tmp_path / 'fewer', train=9, val=2)
     assert train(by_epoch, fewer, uncut, '--resume') == 2
-    assert 'the run had 24 training images, and now has 27' in capsys.readouterr().err
+    assert 'the run had 24 training images and now has 27' in capsys.readouterr().err
 
 
 def test_the_same_total_batch_in_another_way_goes_on(by_epoch, data, uncut, tmp_path, capsys):
     work_dir = copy(uncut, tmp_path / 'w', 'epoch_3.pth')
     assert train(by_epoch, data, work_dir, '--resume', options=('train_dataloader.batch_size=4',)) == 0
     said = capsys.readouterr().out
-    assert 'the run had a total batch 8 = 8 per process x 1 process x 1 accumulated, and now has' in said
+    assert 'the run had a total batch 8 = 8 per process x 1 process x 1 accumulated and now has' in said
     own, other = (outcome(folder) for folder in (uncut, work_dir))
     assert own['log']['train/lr'] == other['log']['train/lr']
     assert own['epoch_3.pth']['param_schedulers'] == other['epoch_3.pth']['param_schedulers']
@@ -213,7 +213,7 @@ def test_a_second_run_in_a_work_dir_is_refused(by_epoch, data, uncut, tmp_path, 
     held = lock.acquire(uncut)
     before = set(uncut.rglob('*'))
     assert train(by_epoch, data, uncut, '--resume') == 2
-    assert 'another run is going on in work dir' in capsys.readouterr().err
+    assert 'another run is active in work dir' in capsys.readouterr().err
     assert set(uncut.rglob('*')) == before
     held.release()
     lock.acquire(uncut).release()

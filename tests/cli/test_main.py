@@ -144,7 +144,7 @@ def test_checkpoint_of_another_model(error, image_folder, checkpoint):
 def test_work_dir_that_holds_a_run(error, image_folder, tmp_path):
     (tmp_path / 'epoch_7.pth').touch()
     assert train(image_folder, tmp_path) == 2
-    assert 'holds a run already (epoch_7.pth): go on with --resume' in error()
+    assert 'holds a run already (epoch_7.pth): continue it with --resume' in error()
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_a_broken_installation_is_said_in_one_line(monkeypatch, capsys):
     assert cli.run_verb('report', ['x']) == 1
     said = capsys.readouterr().err
     assert said.startswith('error: the installation is broken (ModuleNotFoundError: ') and said.count('\n') == 1
-    assert '`convnext-dense doctor` says why' in said
+    assert '`convnext-dense doctor` explains why' in said
     assert cli.run_verb('report', ['x', '--debug']) == 1
     assert 'Traceback' in capsys.readouterr().err
 

@@ -24,7 +24,7 @@ from convnext_dense.errors import UserError
         ('report x --xyz', 'unknown flag --xyz: convnext-dense report --help lists all flags'),
         ('report x --lr 1', 'unknown flag --lr: convnext-dense report --help lists all flags'),
         ('train c.py a.b=1', 'unexpected argument a.b=1: did you mean --cfg-options a.b=1?'),
-        ('train c.py d.py', 'unexpected argument d.py: convnext-dense train --help says what it takes'),
+        ('train c.py d.py', 'unexpected argument d.py: see convnext-dense train --help'),
         ('train c.py --seed x', "--seed: invalid int value: 'x'"),
         ('train c.py --amp half', "--amp: invalid choice: 'half'"),
     ],

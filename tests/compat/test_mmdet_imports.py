@@ -120,7 +120,7 @@ def test_only_mmdets_modules_get_a_stand_in_and_only_in_the_block(mmdets, librar
         assert isinstance(mmdets('import a_library.part as part')['part'], types.ModuleType)  # imported already
         with pytest.raises(ModuleNotFoundError, match='not_installed'):
             mmdets('import not_installed')
-        with pytest.raises(ModuleNotFoundError, match='hidden from mmdet, import it before'):
+        with pytest.raises(ModuleNotFoundError, match='hidden from mmdet, import it first'):
             mmdets('from a_hidden_one import x')
     assert builtins.__import__.__module__ == 'builtins'
 

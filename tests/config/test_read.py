@@ -83,5 +83,5 @@ def test_sample_changes_what_the_config_lists(image_folder, monkeypatch, tmp_pat
 def test_settings_for_the_sample_inside_a_config_are_refused(tmp_path):
     config = tmp_path / 'own.py'
     config.write_text(f"_base_ = '{find_config(TINY).resolve()}'\nsample = dict(train_cfg=dict(max_epochs=2))\n")
-    with pytest.raises(UserError, match=r'own.py sets sample = dict\(...\), which nothing reads: .* sample_settings'):
+    with pytest.raises(UserError, match=r'own.py sets sample = dict\(...\), which has no effect: .* sample_settings'):
         read_config(str(config), needs_data=False)

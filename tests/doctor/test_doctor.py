@@ -312,13 +312,15 @@ def test_the_command_survives_a_package_that_cannot_be_imported(broken):
     assert done[0].returncode == 1
     assert 'problem  convnext_dense cannot be imported: no\n         fix: make install' in done[0].stdout
     assert done[1].returncode == 1
-    assert done[1].stderr.startswith('error: the package cannot be imported (no): `convnext-dense doctor` says why')
+    assert done[1].stderr.startswith(
+        'error: the package cannot be imported (no): `convnext-dense doctor` explains why'
+    )
     # the package is fine, and what it needs is not installed: wrong arguments are still answered
     done = [run('train', cwd=ROOT), run('train', ATTO, '--data', 'sample', cwd=ROOT)]
     assert [one.returncode for one in done] == [2, 1]
     assert done[0].stderr.startswith('error: CONFIG is missing, for example: convnext-dense train configs/')
     assert "(ModuleNotFoundError: No module named '" in done[1].stderr and done[1].stderr.count('\n') == 1
-    assert '`convnext-dense doctor` says why' in done[1].stderr
+    assert '`convnext-dense doctor` explains why' in done[1].stderr
 
 
 def test_all_ways_to_the_doctor_are_one(monkeypatch, capsys):

@@ -203,7 +203,7 @@ def test_resume_goes_on_with_weights_average_optimizer_and_schedule(image_folder
     assert losses(whole) == losses(cut)
 
     assert train(image_folder, cut, '--resume', '--epochs', '3', options=options) == 2
-    assert 'had 12 steps, and now has 18' in capsys.readouterr().err
+    assert 'had 12 steps and now has 18' in capsys.readouterr().err
 
 
 def test_an_official_file_is_tested_as_it_is(run, image_folder, tmp_path, capsys):
@@ -250,7 +250,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(image_folder, tmp_path, monkey
     assert train(image_folder, tmp_path, options=('default_hooks.checkpoint.keep=1',)) == 2
     error = capsys.readouterr().err
     assert 'No space left on device' in error
-    assert 'go on with --resume' in error
+    assert 'continue it with --resume' in error
     assert [path.name for path in tmp_path.glob('*.pth')] == ['epoch_1.pth']
     assert torch.load(tmp_path / 'epoch_1.pth', weights_only=True)['meta']['epoch'] == 1
 

@@ -142,7 +142,7 @@ def test_processes_that_train_together_stop_after_the_same_step_and_go_on_exactl
     os.kill(int(ranks[-1]), signal.SIGTERM)
     out, error = process.communicate(timeout=600)
     assert process.returncode, out + error
-    assert 'go on with: torchrun --nproc_per_node=2 tools/train.py' in error
+    assert 'continue with: torchrun --nproc_per_node=2 tools/train.py' in error
     assert 'exitcode  : 143' in error
     assert 'stopped after step' in out
     manifest = json.loads((cut / checkpoint.manifest.FILE_NAME).read_text())

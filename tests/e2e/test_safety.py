@@ -106,7 +106,7 @@ def test_objects_are_refused(way, use, evil, canary, capfd):
 @pytest.mark.parametrize('way', ['pretrained', 'test', 'demo', 'export', 'convert'])
 def test_trust_lets_them_in_and_says_what_it_risks(way, use, evil, canary, capfd):
     assert use(way, evil, '--trust-pickle') == 0
-    assert 'may run whatever code its maker put into it' in capfd.readouterr().err
+    assert 'may run any code that it contains' in capfd.readouterr().err
     assert canary.exists()
 
 

@@ -60,7 +60,7 @@ def test_bad_input_of_one_process_is_said_once_and_named_by_the_other(culprit, t
     assert [one.code for one in ended] == [2, 2]
     assert errors(ended[culprit]) == [f'error: bad image 6.jpg (process {culprit} of 2)']
     (said,) = errors(ended[other])
-    why = 'bad image 6.jpg' if culprit else 'if it says nothing itself'
+    why = 'bad image 6.jpg' if culprit else 'if it prints no error'
     assert said.startswith(f'error: process {other} ends because process {culprit} failed: {why}')
     assert not any('Traceback' in one.err for one in ended)
 
@@ -81,14 +81,14 @@ def test_a_killed_process_takes_the_other_down(culprit, tmp_path):
     assert (ended[culprit].code, ended[other].code) == (-signal.SIGKILL, 2)
     (said,) = errors(ended[other])
     name = 'another process' if culprit else 'process 0'
-    assert said.startswith(f'error: process {other} ends because {name} failed: if it says nothing itself')
+    assert said.startswith(f'error: process {other} ends because {name} failed: if it prints no error')
     assert 'Traceback' not in ended[other].err
 
 
 def test_a_process_that_hangs_is_waited_for_until_the_timeout(tmp_path):
     ended = processes.run(training(tmp_path, lambda: time.sleep(9), 7, timeout=3), tmp_path)
     assert [one.code for one in ended] == [2, 2]
-    assert 'process 0 ends because another process failed: if it says nothing itself, it hangs' in errors(ended[0])[0]
+    assert 'process 0 ends because another process failed: if it prints no error, it hangs' in errors(ended[0])[0]
     assert ended[0].seconds < ended[1].seconds - 2
 
 

@@ -45,9 +45,9 @@ def test_a_killed_worker_is_named_and_the_run_goes_on_when_resumed(tmp_path):
     with pytest.raises(UserError) as error:
         toy.runner(tmp_path, {9: kill}, epochs=2, workers=1).train()
     said = str(error.value)
-    assert 'died (Killed), most likely killed for want of memory' in said
+    assert 'died (Killed), most likely killed because it ran out of memory' in said
     assert 'train_dataloader.num_workers=N' in said
-    assert said.endswith('go on from the newest checkpoint with --resume')
+    assert said.endswith('continue from the newest checkpoint with --resume')
     assert said.count('\n') == 0
 
     resumed = toy.runner(tmp_path, {}, epochs=2, workers=1, resume=True)
@@ -66,19 +66,19 @@ BUS = (
     [
         (
             BUS,
-            r'^loader worker 7 died \(Bus error\), .* shared memory, of which /dev/shm has \d+ MiB, \d+ free: .*--shm',
+            r'^loader worker 7 died \(Bus error\), .* shared memory \(/dev/shm has \d+ MiB, \d+ free\): .*--shm',
         ),
         ('DataLoader worker (pid 7) is killed by signal: Segmentation fault. ', r'\(Segmentation fault\), .*decoder'),
         (
             'DataLoader worker (pid(s) 7, 8) exited unexpectedly',
-            '^loader worker 7, 8 died, most likely killed for want',
+            '^loader worker 7, 8 died, most likely killed because',
         ),
-        ('unable to allocate shared memory(shm) for file </torch_1>: No space left', 'for want of shared memory'),
-        ('unable to open shared memory object </torch_1> in read-write mode', 'for want of shared memory'),
-        ('unable to mmap 4096 bytes from file </torch_1>: Cannot allocate memory', 'for want of shared memory'),
+        ('unable to allocate shared memory(shm) for file </torch_1>: No space left', 'out of shared memory'),
+        ('unable to open shared memory object </torch_1> in read-write mode', 'out of shared memory'),
+        ('unable to mmap 4096 bytes from file </torch_1>: Cannot allocate memory', 'out of shared memory'),
         (
             'Caught RuntimeError in DataLoader worker process 0.\nRuntimeError: unable to write to file </torch_1>: ',
-            'for want of shared memory',
+            'out of shared memory',
         ),
     ],
 )

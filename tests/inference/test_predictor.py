@@ -179,7 +179,7 @@ def test_images_that_cannot_be_used_are_handed_back(predictors, tmp_path):
     results = list(predictors['segmentation'].batch(images, 3, lambda image, error: failed.append(str(error))))
     assert [result.labels.shape for result in results] == [(40, 40), (40, 50)]
     assert failed == [
-        f'bad image {bad} (no image)',
+        f'bad image {bad} (not an image)',
         'bad image array (height 1, width 2000: too thin for the network)',
         'bad image array (height 3, width 2000: too thin for the network)',
         'an image as an array is uint8 (H, W, 3) in RGB, not float64 (40, 40, 3)',

@@ -32,7 +32,7 @@ def test_bad_input_is_named(detection, segmentation, tmp_path):
     said = r'the image is 520 x 600 \(height x width\), the result is for 200 x 300: '
     with pytest.raises(UserError, match=f'^{detection.path}: {said}'):
         dataclasses.replace(detection, size=ImageSize(200, 300)).draw()
-    with pytest.raises(UserError, match='comes from no file'):
+    with pytest.raises(UserError, match='has no file'):
         dataclasses.replace(segmentation, path=None).draw()
     for name in ('absent/out.png', 'out.suffix', 'out'):
         with pytest.raises(UserError, match=f'{name} cannot be written'):

@@ -8,7 +8,7 @@ from torch import nn
 from convnext_dense.errors import UserError
 from convnext_dense.export.graphs import Graph
 from convnext_dense.tasks import TASKS, Task
-from convnext_dense.tasks.base import rows_of_head
+from convnext_dense.tasks.base import count_head_rows
 
 
 class Pretraining(Task):
@@ -76,5 +76,5 @@ def test_every_export_has_a_graph_of_its_own(task):
 
 def test_the_rows_of_a_head_are_found_by_the_end_of_its_name():
     state = {'overhead.weight': torch.zeros(2, 4), 'module.head.weight': torch.zeros(3, 4)}
-    assert rows_of_head(state, 'head.weight') == 3
-    assert rows_of_head({'overhead.weight': torch.zeros(2, 4)}, 'head.weight') is None
+    assert count_head_rows(state, 'head.weight') == 3
+    assert count_head_rows({'overhead.weight': torch.zeros(2, 4)}, 'head.weight') is None

@@ -113,7 +113,7 @@ def test_what_goes_wrong_leaves_no_file_and_can_be_tried_again(server, cache, ba
         'absent': 'HTTP Error 404',
         'a web page': 'it is a web page',
         'empty': 'it is empty',
-        'something else': 'it is no checkpoint',
+        'something else': 'it is not a checkpoint',
     }[bad]
     if bad == 'cut off':
         server.cut.add(path)
@@ -140,7 +140,7 @@ def test_a_digest_is_checked_after_the_download_and_at_each_use(server, cache):
     fails(f'{server.url}/w.pth#sha256=12', '64 digits')
     file = fetch_weights(f'{server.url}/w.pth#sha256={digest.upper()}')
     file.write_bytes(b'changed')
-    fails(f'{server.url}/w.pth#sha256={digest}', f'{file} is not the file that was meant.*delete it')
+    fails(f'{server.url}/w.pth#sha256={digest}', f'{file} is not the expected file.*delete it')
 
 
 def test_some_hosts_have_digests_in_their_file_names(server, cache, monkeypatch):
@@ -156,7 +156,7 @@ def test_a_file_url_is_the_file_itself(tmp_path, cache):
     path = tmp_path / 'a b.pth'
     path.write_bytes(b'x')
     assert fetch_weights(path.as_uri()) == path
-    fails(f'{path.as_uri()}#sha256={"0" * 64}', 'is not the file that was meant')
+    fails(f'{path.as_uri()}#sha256={"0" * 64}', 'is not the expected file')
 
 
 def test_a_path_is_a_path_and_a_misspelt_name_is_corrected(tmp_path):

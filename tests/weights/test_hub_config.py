@@ -39,7 +39,7 @@ def test_transformers_own_folder_gives_its_logits_once_the_eps_is_the_same(tmp_p
     with pytest.raises(UserError, match=r'add --cfg-options model\.backbone\.final_norm_eps=0\.1$'):
         load_pretrained(classifier(), file)
     ours = classifier(final_norm_eps=0.1)
-    assert "final norm's eps 0.1 and exact GELU, as config.json says" in load_pretrained(ours, file)
+    assert "final norm's eps 0.1 and exact GELU, from config.json" in load_pretrained(ours, file)
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(ours(images), theirs(images).logits, rtol=0, atol=1e-5)
@@ -57,14 +57,18 @@ def test_a_model_without_a_final_norm_takes_any_eps(tmp_path):
 @pytest.mark.parametrize(
     ('format', 'config', 'said'),
     [
-        ('hf', {'model_type': 'convnext', 'hidden_act': 'gelu_new'}, 'another activation than exact GELU'),
-        ('hf', {'model_type': 'vit'}, 'is no config of a ConvNeXt'),
-        ('timm', {'architecture': 'test_convnext'}, 'another activation than exact GELU'),
-        ('timm', {'architecture': 'convnext_tiny', 'model_args': {'act_layer': 'gelu_tanh'}}, 'another activation'),
+        ('hf', {'model_type': 'convnext', 'hidden_act': 'gelu_new'}, 'not exact GELU'),
+        ('hf', {'model_type': 'vit'}, 'is not the config of a ConvNeXt'),
+        ('timm', {'architecture': 'test_convnext'}, 'not exact GELU'),
+        (
+            'timm',
+            {'architecture': 'convnext_tiny', 'model_args': {'act_layer': 'gelu_tanh'}},
+            'activation is not exact GELU',
+        ),
         ('timm', {'architecture': 'convnext_tiny', 'model_args': {'norm_eps': 1e-5}}, 'eps 1e-05, not 1e-06'),
-        ('timm', {'architecture': 'convnext_atto_rms'}, 'is no config of a ConvNeXt'),
-        ('timm', {'architecture': 'hf_hub:someone/else'}, 'is no config of a ConvNeXt'),
-        ('timm', [], 'is no config of a ConvNeXt'),
+        ('timm', {'architecture': 'convnext_atto_rms'}, 'is not the config of a ConvNeXt'),
+        ('timm', {'architecture': 'hf_hub:someone/else'}, 'is not the config of a ConvNeXt'),
+        ('timm', [], 'is not the config of a ConvNeXt'),
     ],
 )
 def test_what_our_network_does_not_compute_is_refused(tmp_path, format, config, said):
@@ -76,7 +80,7 @@ def test_what_our_network_does_not_compute_is_refused(tmp_path, format, config, 
 def test_what_it_computes_is_taken_and_an_assumption_is_stated(tmp_path):
     of_timm = {'architecture': 'convnext_tiny', 'model_args': {'checkpoint_path': '/etc/passwd'}}
     line = load_pretrained(classifier(), repository(tmp_path / 'a', 'timm', of_timm))
-    assert line.endswith("final norm's eps 1e-06 and exact GELU, as config.json says")
+    assert line.endswith("final norm's eps 1e-06 and exact GELU, from config.json")
     for name, format in (('b', 'timm'), ('c', 'hf')):
         line = load_pretrained(classifier(), repository(tmp_path / name, format, None))
-        assert line.endswith("final norm's eps 1e-06 and exact GELU assumed, since no config.json says it")
+        assert line.endswith("final norm's eps 1e-06 and exact GELU assumed, without a config.json")

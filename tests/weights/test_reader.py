@@ -68,8 +68,8 @@ def damaged(tmp_path: Path, kind: str) -> Path:
         ('safetensors cut off', 'truncated or damaged'),
         ('safetensors cut off early', 'truncated or damaged'),
         ('random pickle', 'truncated or damaged'),
-        ('random', 'no checkpoint: expected a file of torch.save'),
-        ('short', 'no checkpoint: expected a file of torch.save'),
+        ('random', 'not a checkpoint: expected a file of torch.save'),
+        ('short', 'not a checkpoint: expected a file of torch.save'),
         ('html', 'is a web page'),
         ('list', 'holds a list'),
     ],
@@ -118,7 +118,7 @@ def test_trust_is_for_one_read_and_its_risk_is_printed(tmp_path, capsys):
     assert not canary.exists()
     assert capsys.readouterr().err == ''
     assert read_checkpoint(trusted, trust_pickle=True)['state_dict'] == {}
-    assert f'reading {trusted} may run whatever code its maker put into it' in capsys.readouterr().err
+    assert f'reading {trusted} may run any code that it contains' in capsys.readouterr().err
     assert canary.exists()
     canary.unlink()
     with pytest.raises(UserError, match='could run code'):

@@ -1,4 +1,4 @@
-"""Measure speed and memory beside other libraries, in turns in one process."""
+"""Measure speed and memory against other libraries, taking turns in one process."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ CONFIGS = {
     'detector': 'configs/det/cascade_convnext_t_coco.py',
     'segmentor': 'configs/seg/upernet_convnext_t_ade20k.py',
 }
-PHOTOS = 128  # drawn images for the loader, where no data are given
+PHOTOS = 128  # drawn images for the loader if no data are given
 
 
 def run(args: argparse.Namespace) -> int:
     shape = ImageSize(args.size[0], args.size[-1]) if args.size else None
     if args.threads:
         torch.set_num_threads(args.threads)
-    whats, dtypes = list(dict.fromkeys(args.what)), list(dict.fromkeys(args.dtype))
-    report = Report(args.command_line, _setting(args, whats, dtypes), environment(), [])
+    measurements, dtypes = list(dict.fromkeys(args.what)), list(dict.fromkeys(args.dtype))
+    report = Report(args.command_line, _setting(args, measurements, dtypes), environment(), [])
     console = Console(stderr=args.json, width=None if Console(stderr=args.json).is_terminal else 160)
     with Console(stderr=True).status('') as status:
         setting = Setting(torch.device(args.device), dtypes, args.compile, args.seconds, status.update)
-        for what in whats:
+        for what in measurements:
             batch = args.batch or DEFAULTS[what][0]
             for series in _measure(what, args, batch, shape or DEFAULTS[what][1], setting):
                 report.series.append(series)
@@ -54,11 +54,11 @@ def run(args: argparse.Namespace) -> int:
     return int(any(series.failures() for series in report.series))
 
 
-def _setting(args: argparse.Namespace, whats: list[str], dtypes: list[str]) -> dict:
-    """The arguments as the JSON has them; batch or size is None where the default of each measurement applies."""
+def _setting(args: argparse.Namespace, measurements: list[str], dtypes: list[str]) -> dict:
+    """Return the arguments for the JSON; batch or size is None if the default of each measurement applies."""
     return {
-        'what': whats,
-        'arch': args.arch if {'forward', 'train'} & set(whats) else None,
+        'what': measurements,
+        'arch': args.arch if {'forward', 'train'} & set(measurements) else None,
         'batch': args.batch,
         'size': args.size,
         'device': args.device,

@@ -28,8 +28,8 @@ from ...tasks.base import CountColumn
 from ..progress import progress_bar
 
 STYLES = {PROBLEM: 'bold red', WARNING: 'yellow', NOTE: 'dim'}
-SHOWN = 3  # files that are named with a finding; the JSON names all
-ROWS = 24  # classes in the table
+SHOWN = 3  # items that are printed for a finding; the JSON has all
+ROWS = 24  # maximum number of classes in the table
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,8 +53,8 @@ def check_and_print(cfg: Config, name: str, workers: int | None = None, skip: bo
 
     Args:
         cfg: the config.
-        name: what it is called.
-        workers: processes that decode; None for one for each core.
+        name: name of the config for the output.
+        workers: processes that decode images; None for one per core.
         skip: see :func:`~convnext_dense.data.check.check_dataset`.
 
     Raises:
@@ -79,7 +79,7 @@ def check_and_print(cfg: Config, name: str, workers: int | None = None, skip: bo
 
 
 def as_json(cfg: Config, checked: CheckResult) -> dict[str, Any]:
-    """The result of a check as plain values, for JSON."""
+    """Convert the result of a check to plain values for JSON."""
     data = checked.data
     rows = zip(data.splits, checked.scans, strict=True)
     of_split = dict(zip((split.name for split in data.splits), checked.class_counts, strict=True))
@@ -139,7 +139,7 @@ def _splits_table(checked: CheckResult, column: CountColumn | None) -> Table:
 
 
 def _classes_table(checked: CheckResult, column: CountColumn | None) -> Table:
-    """A table with a row and bars for each class; of many classes, for the most and the least frequent."""
+    """Make a table with a row and bars for each class, or for the most and least frequent ones if there are many."""
     data = checked.data
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column('\nclass', no_wrap=True, max_width=24)
@@ -182,5 +182,5 @@ def _lines(finding: Finding) -> Iterator[Text]:
 def _summary(findings: Sequence[Finding]) -> str:
     counts = Counter(finding.level for finding in findings)
     parts = [f'{counts[level]} {level}{"" if counts[level] == 1 else "s"}' for level in STYLES if counts[level]]
-    verdict = 'a run would be harmed' if counts[PROBLEM] else 'nothing stands in the way of a run'
-    return f'{verdict}: {", ".join(parts)}' if parts else f'{verdict}: nothing was found'
+    verdict = 'fix the problems before training' if counts[PROBLEM] else 'ready for training'
+    return f'{verdict}: {", ".join(parts)}' if parts else f'{verdict}: no problems found'

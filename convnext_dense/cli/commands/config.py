@@ -1,4 +1,4 @@
-"""Print a config as a run would have it, with the place that set each value."""
+"""Print a resolved config with the origin of each value."""
 
 from __future__ import annotations
 
@@ -19,28 +19,26 @@ def run(args: argparse.Namespace) -> None:
     needs_data = args.data not in (None, 'sample')
     values = explain(args.config, args.cfg_options, args.data, needs_data)
     if args.key is not None:
-        values = under(args.key, values)
+        values = select(args.key, values)
     if args.json:
-        content = [
-            {'key': one.key, 'value': one.value, 'set_by': one.origin.by, 'line': one.origin.line} for one in values
-        ]
+        content = [{'key': v.key, 'value': v.value, 'set_by': v.origin.by, 'line': v.origin.line} for v in values]
         print(json.dumps(content, indent=1, default=str))
     else:
         _show(values)
 
 
-def under(key: str, values: list[Value]) -> list[Value]:
-    """The values at a key and under it.
+def select(key: str, values: list[Value]) -> list[Value]:
+    """Select the values at a key and under it.
 
     Raises:
-        UserError: if there are none, with the nearest key.
+        UserError: if there are none; the message suggests the most similar key.
     """
-    found = [one for one in values if one.key == key or one.key.startswith(f'{key}.')]
-    if found:
-        return found
-    keys = {'.'.join(map(str, one.keys[:depth])): None for one in values for depth in range(1, len(one.keys) + 1)}
-    near = [one for one in keys if one.startswith(key)] or difflib.get_close_matches(key, keys, n=1)
-    near = near or [', '.join(one for one in keys if '.' not in one)]
+    selected = [value for value in values if value.key == key or value.key.startswith(f'{key}.')]
+    if selected:
+        return selected
+    keys = {'.'.join(map(str, v.keys[:depth])): None for v in values for depth in range(1, len(v.keys) + 1)}
+    near = [other for other in keys if other.startswith(key)] or difflib.get_close_matches(key, keys, n=1)
+    near = near or [', '.join(other for other in keys if '.' not in other)]
     raise UserError(f'no key {key!r} in the config; did you mean {near[0]}?')
 
 
@@ -49,11 +47,11 @@ def _show(values: list[Value]) -> None:
     table.add_column('key', no_wrap=True)
     table.add_column('value', overflow='fold')
     table.add_column('set by', overflow='fold', style='dim')
-    sections = [list(section) for _, section in groupby(values, key=lambda one: one.keys[0])]
+    sections = [list(section) for _, section in groupby(values, key=lambda value: value.keys[0])]
     for before, section in zip([[], *sections], sections, strict=False):
         if before and max(len(before), len(section)) > 1:
             table.add_row()
-        for one in section:
-            table.add_row(one.key, Text(repr(one.value)), Text(str(one.origin)))
+        for value in section:
+            table.add_row(value.key, Text(repr(value.value)), Text(str(value.origin)))
     console = Console(width=None if Console().is_terminal else 1000)
     console.print(table, highlight=False, markup=False)

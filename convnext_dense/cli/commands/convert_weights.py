@@ -1,4 +1,4 @@
-"""Convert ConvNeXt weights between the formats they are published in."""
+"""Convert ConvNeXt weights between published formats."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: bool) -> dict:
-    """The content of the file: the weights, as files of the format wrap them."""
+    """Return the content of the file: the weights in the structure of the format's files."""
     if safetensors:
         return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
     if to == OFFICIAL.name:
@@ -70,20 +70,20 @@ def _write(content: dict, target: Path, safetensors: bool) -> None:
 
 
 def _saved(content: dict) -> memoryview:
-    """The bytes of a checkpoint, made in memory: torch's writer hides the error of a file that can't be written."""
+    """Serialize a checkpoint in memory, since torch's writer hides the error of a file that can't be written."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getbuffer()
 
 
 def _parts(names: Iterable[str]) -> str:
-    """Count the tensors of each part of a model, in words."""
+    """Describe the number of tensors in each part of a model."""
     counts = Counter('.'.join(name.split('.')[: 2 if name.startswith('backbone.') else 1]) for name in names)
     return ', '.join(f'{part} ({count} tensors)' for part, count in counts.items()) or 'nothing'
 
 
 def _notes(to: str, arch: Arch, weights: Weights) -> list[str]:
-    """What the files can't say, and the libraries have to be told."""
+    """Return notes on settings that are not in the file and must be set in the other library."""
     notes = [weights.settings.note] if weights.settings.note else []
     eps = weights.settings.final_norm_eps or EPS
     if to == HF.name:

@@ -1,4 +1,4 @@
-"""Check the installation and the machine; the doctor itself is a package of its own, without imports of this one."""
+"""Check the installation and the machine, by the separate package ``convnext_dense_doctor``."""
 
 from convnext_dense_doctor import run
 

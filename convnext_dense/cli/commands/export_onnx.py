@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
     bad = 0
     for difference in compare(graph, out, images or _sample_images(), shape, args.dynamic):
         place = ' x '.join(map(str, difference.images))
-        verdict = 'ok' if difference.good else 'TOO LARGE'
-        console.print(f'  {place:<20}{difference.output:<14}{difference.says}: {verdict}', markup=False)
-        bad += not difference.good
+        verdict = 'ok' if difference.within_tolerance else 'TOO LARGE'
+        console.print(f'  {place:<20}{difference.output:<14}{difference.description}: {verdict}', markup=False)
+        bad += not difference.within_tolerance
     if bad:
         console.print(f'error: {out} differs from PyTorch by more than rounding', markup=False)
     return 1 if bad else 0

@@ -60,7 +60,7 @@ def _show(counted: Complexity) -> None:
 
 
 def _short(number: int) -> str:
-    """A number as four digits and a unit: k, M, G."""
+    """Format a number with four digits and a unit: k, M, G."""
     for unit, size in (('G', 1e9), ('M', 1e6), ('k', 1e3)):
         if number >= size:
             return f'{number / size:.{max(0, 4 - len(str(int(number / size))))}f}{unit}'
@@ -79,7 +79,7 @@ def _paper(as_json: bool) -> int:
         print(json.dumps(content, indent=1))
     else:
         _show_paper(compared)
-    return int(any(one.verdict == 'exceeds' for _, found in compared for one in found.values()))
+    return int(any(d.verdict == 'exceeds' for _, differences in compared for d in differences.values()))
 
 
 def _as_json(row: Row, found: dict[str, Difference], counted: Complexity) -> dict:

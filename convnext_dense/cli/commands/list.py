@@ -1,4 +1,4 @@
-"""List the configs that come with the package, read as text: without torch, mmengine or running them."""
+"""List the packaged configs, read from their syntax trees: without torch, mmengine or running them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HEADS = {  # by the type of the model, or of its decode_head
 
 
 class Entry(NamedTuple):
-    """A config as it is listed."""
+    """A config in the list."""
 
     config: str
     task: str
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def entries() -> list[Entry]:
-    """All packaged configs."""
+    """Return entries for all packaged configs."""
     published = {row.config: row for row in rows()}
     sources: dict[Path, Source] = {}
     found = []
@@ -76,7 +76,7 @@ def fits(entry: Entry, pattern: str) -> bool:
 
 
 def model_name(source: Source) -> str:
-    """A config's model as papers call it, such as ``UPerNet, ConvNeXt-T``."""
+    """Return the name of a config's model in papers, such as ``UPerNet, ConvNeXt-T``."""
     backbone = source.value('model', 'backbone', 'type')
     if backbone == 'convnext_dense.RoadmapNet':
         start, _ = ENDS[source.value('model', 'backbone', 'track')]
@@ -90,13 +90,13 @@ def model_name(source: Source) -> str:
 
 
 def _near(pattern: str, known: Sequence[Entry]) -> list[str]:
-    """Up to 2 words of the configs that are like the pattern, else configs whose names are."""
+    """Return up to 2 words from the configs that are similar to the pattern, or else configs with similar names."""
     words = {word for entry in known for text in entry[:3] for word in re.findall(r'[a-z0-9]+', text.lower())}
     return difflib.get_close_matches(pattern.lower(), sorted(words), n=2, cutoff=0.7) or near_configs(pattern)
 
 
 def _counted(found: list[Entry]) -> list[Entry]:
-    """The entries with counted parameters where none are published."""
+    """Count the parameters of entries without published ones."""
     from ...analysis.complexity import count_config  # which imports torch
     from ...config.read import read_config
 

@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> None:
     constructor = cfg.optim_wrapper.get('constructor')
     if constructor != 'convnext_dense.LayerDecayConstructor':
         raise UserError(
-            f'the config builds its optimizer with {constructor}, not convnext_dense.LayerDecayConstructor'
+            f'the config builds its optimizer with {constructor}: take one with convnext_dense.LayerDecayConstructor'
         )
     with torch.device('meta'):
         model = build_model(cfg)

@@ -1,4 +1,4 @@
-"""Show the curves of runs over each other."""
+"""Plot the curves of runs together."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def run(args: argparse.Namespace) -> int:
     runs = read_runs([Path(folder) for folder in args.work_dir])
     empty = [name for name, series in runs.items() if not series]
     for name in empty:
-        print(f'error: {name} has logged nothing yet, and is left out', file=sys.stderr)
+        print(f'error: {name} has no logged values yet and is left out', file=sys.stderr)
         del runs[name]
     if not runs:
-        raise UserError('no run has logged anything yet: the first numbers come after some steps')
+        raise UserError('no run has logged anything yet: wait for the first steps')
     console = Console(highlight=False)
     for name, series in runs.items():
         console.print(_summary(name, series))
@@ -71,7 +71,7 @@ def _add_row(table: Table, name: str, points: Sequence, form: str, unit: str, be
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """A curve as one line of bars, each the mean of consecutive values; a blank where the mean is not finite."""
+    """Format a curve as a line of bars, each for the mean of consecutive values; blank if the mean is not finite."""
     count = min(WIDTH, len(values))
     bounds = [round(i * len(values) / count) for i in range(count + 1)]
     means = [sum(values[a:b]) / (b - a) for a, b in pairwise(bounds)]

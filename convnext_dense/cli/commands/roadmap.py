@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _training(args: argparse.Namespace, track: str) -> dict | None:
-    """Train the runs that are not finished, and return the results of all; without --train, those of finished runs."""
+    """Train the unfinished runs and return the results of all; without --train, return those of the finished runs."""
     if not args.train:
         return results(args.work_dir, track) if args.work_dir else None
     name = f'roadmap_{track}' + ('_sample' if args.data == 'sample' else '')
@@ -56,7 +56,7 @@ def _training(args: argparse.Namespace, track: str) -> dict | None:
         try:
             top1 = series.train(run)
         except (KeyboardInterrupt, Stopped):
-            print(f'{done} of {len(runs)} runs are finished; the same command goes on with {run.step}', flush=True)
+            print(f'{done} of {len(runs)} runs are finished; the same command continues with {run.step}', flush=True)
             raise
         done += 1
         print(f'{run.step}, seed {run.seed}: top-1 {top1:.2f}', flush=True)
@@ -69,7 +69,7 @@ def _timing(batch: int, track: str) -> dict:
     except RuntimeError as error:
         if 'memory' not in str(error):
             raise
-        raise UserError(f'--time {batch}: such a batch does not fit into memory, take a smaller one') from None
+        raise UserError(f'--time {batch}: the batch does not fit into memory, use a smaller one') from None
 
 
 def _read(path: str, track: str | None) -> dict:
@@ -83,7 +83,9 @@ def _read(path: str, track: str | None) -> dict:
     except (ValueError, KeyError, TypeError):
         known = False
     if not known:
-        raise UserError(f'{path} is not of the roadmap: name a file that tools/roadmap.py --out or --json wrote')
+        raise UserError(
+            f'{path} was not written by the roadmap: name a file that tools/roadmap.py --out or --json wrote'
+        )
     if track not in (None, content['track']):
         raise UserError(f'{path} is of the track {content["track"]}, not {track}')
     return content

@@ -1,4 +1,4 @@
-"""Running scripts of mmdet and mmseg with mmcv's ops and the parts of this package."""
+"""Run scripts of mmdet and mmseg with mmcv's ops and the classes of this package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def run(args: argparse.Namespace) -> int:
     install()
     importlib.import_module('convnext_dense.registry')  # the scope
     sys.argv[:] = [str(script), *args.arguments]
-    sys.path.insert(0, str(script.resolve().parent))  # as `python script.py` has it
+    sys.path.insert(0, str(script.resolve().parent))  # like `python script.py`
     try:
         runpy.run_path(str(script), run_name='__main__')
     except SystemExit:

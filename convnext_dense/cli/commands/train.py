@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     if args.resume is None and earlier:
         raise UserError(
             f'work dir {cfg.work_dir} holds a run already ({earlier[-1].name}): '
-            'go on with --resume, or choose another with --work-dir'
+            'continue it with --resume, or choose another with --work-dir'
         )
     if args.resume == NEWEST and not earlier:
         raise UserError(
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> None:
             runner.train()
         except Stopped:
             if is_main_process():
-                print(f'go on with: {resume_command(args)}', file=sys.stderr)
+                print(f'continue with: {resume_command(args)}', file=sys.stderr)
             raise
         following = command_line(args, 'test', cfg.work_dir)
         tested = f'; `{following}` tests it' if checkpoints.list_checkpoints(cfg.work_dir) else ''
@@ -93,12 +93,12 @@ def run(args: argparse.Namespace) -> None:
 
 
 def resume_command(args: argparse.Namespace) -> str:
-    """The command line that continues the run."""
+    """Return the command line that resumes the run."""
     once = argparse.ArgumentParser(add_help=False)
     once.add_argument('--resume', nargs='?')
     once.add_argument('--pretrained')
     _, kept = once.parse_known_args(shlex.split(args.command_line))
-    kept[1 if kept[0] == 'python' else 0] = sys.argv[0]  # the script, by the path that it was started with
+    kept[1 if kept[0] == 'python' else 0] = sys.argv[0]  # the script's path as it was started
     command = shlex.join([*kept, '--resume'])
     processes = os.environ.get('LOCAL_WORLD_SIZE', '1')
     if args.launcher == 'slurm':

@@ -1,14 +1,14 @@
-"""Measure speed and memory beside timm, torchvision, transformers, mmdet and mmseg, in turns in one process.
+"""Measure speed and memory against timm, torchvision, transformers, mmdet and mmseg, taking turns in one process.
 
 convnext-dense benchmark                                       ConvNeXt-T, forward pass and training step, fp32
 convnext-dense benchmark --what forward --dtype fp32 bf16 --compile
 convnext-dense benchmark --what loader eval                    the data loader; computing mIoU and COCO AP
-convnext-dense benchmark --what segmentor detector             whole models, beside the same on timm's backbone
+convnext-dense benchmark --what segmentor detector             whole models, against the same with timm's backbone
 convnext-dense benchmark --what detector --inference           without the training step, which takes minutes
 convnext-dense benchmark --json                                for programs; --out DIR writes a file
 
-Results are compared first: an implementation that gives other results is not timed. Each runs once in each of at least
-7 rounds, in an order that rotates. The exit code is 1 if one could not be measured though it is installed.
+Results are compared first: an implementation with different results is not timed. Each runs once in each of at least
+7 rounds, in rotating order. The exit code is 1 if an installed implementation could not be measured.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=tuple(DEFAULTS),
         default=['forward', 'train'],
         metavar='WHAT',
-        help=f'things to measure: {", ".join(DEFAULTS)} (default: forward train)',
+        help=f'measurements: {", ".join(DEFAULTS)} (default: forward train)',
     )
-    parser.add_argument('--inference', action='store_true', help='segmentor and detector: leave out the training step')
+    parser.add_argument('--inference', action='store_true', help='segmentor and detector: skip the training step')
     parser.add_argument('--arch', default='tiny', help=f'forward and train: {", ".join(ARCHS)} (default: tiny)')
     parser.add_argument('--batch', type=int, metavar='N', help=f'images in a batch (default: {batches})')
     parser.add_argument('--size', type=int, nargs='+', metavar='S', help='side of the images, or height and width')
@@ -42,15 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu', help='(default: cpu)')
     parser.add_argument('--dtype', nargs='+', choices=DTYPES, default=['fp32'], help='one or more (default: fp32)')
-    parser.add_argument('--compile', action='store_true', help='through torch.compile, frozen for inference')
+    parser.add_argument('--compile', action='store_true', help='use torch.compile, with frozen weights for inference')
     parser.add_argument(
         '--seconds', type=float, default=30, metavar='S', help='duration of each measurement (default: 30)'
     )
     parser.add_argument('--data', metavar='PATH', help='image folder for the loader (default: 128 drawn images)')
     parser.add_argument('--json', action='store_true', help='print JSON')
-    parser.add_argument(
-        '--out', metavar='DIR', help='write the JSON into this folder, under a name that tells what was measured'
-    )
+    parser.add_argument('--out', metavar='DIR', help='write the JSON to this folder, with a descriptive file name')
 
 
 def check(args: argparse.Namespace) -> None:

@@ -3,9 +3,9 @@
 convnext-dense check-data CONFIG --data PATH
 convnext-dense check-data CONFIG --data PATH --json check.json --sheet check.png
 
-Both splits are read as the config reads them. The exit code is 1 if something would stop a run or spoil its result:
-images that can't be decoded or don't fit their annotations, annotations and masks that can't be used, classes that
-differ between the splits, images that are in both splits.
+Both splits are read like in training. The exit code is 1 for problems that would stop a run or spoil its result:
+images that can't be decoded or don't match their annotations, unusable annotations and masks, classes that differ
+between the splits, and images that are in both splits.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Print a config as a run would have it, with the file and line, or the argument, that set each value.
+"""Print a resolved config with the origin of each value: file and line, or command-line argument.
 
 convnext-dense config CONFIG                            all values
 convnext-dense config CONFIG optim_wrapper              those under a key
-convnext-dense config CONFIG --data sample              with the settings for the sample, which is not drawn for it
+convnext-dense config CONFIG --data sample              with the settings for the sample (which is not drawn)
 convnext-dense config CONFIG --data PATH                with the data set and its number of classes
 convnext-dense config CONFIG --cfg-options KEY=VALUE    with values changed
 
-Keys are printed as --cfg-options takes them.
+Keys are printed in the notation of --cfg-options.
 """
 
 from __future__ import annotations

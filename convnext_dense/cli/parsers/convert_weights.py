@@ -1,10 +1,10 @@
-"""Convert ConvNeXt weights between the formats they are published in.
+"""Convert ConvNeXt weights between published formats.
 
 convnext-dense convert-weights work_dirs/convnext_t/epoch_300.pth model.safetensors --to timm
 convnext-dense convert-weights hf:facebook/convnext-tiny-224 convnext_t.pth
 convnext-dense convert-weights convnext_tiny_1k_224 torchvision.pth --to torchvision --weights raw
 
-SRC is anything that train --pretrained takes, V1 or V2. Its format is recognized; a backbone is also found inside a
+SRC is any source of train --pretrained, V1 or V2. Its format is detected; a backbone is also found inside a
 detector or segmentor. Tensors are renamed and reshaped; their values do not change.
 """
 
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--safetensors',
         action='store_true',
-        help='write the safetensors format (the default where DST ends in .safetensors)',
+        help='write the safetensors format (default if DST ends in .safetensors)',
     )
     parser.add_argument('--force', action='store_true', help='replace DST if it exists')
     add_trust_argument(parser)

@@ -2,7 +2,7 @@
 
 convnext-dense flops CONFIG                      at the resolution of the published FLOPs for its task
 convnext-dense flops CONFIG --shape 600 1000     at another height and width
-convnext-dense flops CONFIG --depth 4            down to the single blocks
+convnext-dense flops CONFIG --depth 4            down to single blocks
 convnext-dense flops --paper                     every published model: counted, published, and the difference
 
 MACs are those of convolutions, linear layers and matrix products, which papers call FLOPs; activations are the

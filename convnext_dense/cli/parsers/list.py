@@ -1,8 +1,8 @@
-"""List the configs that come with the package, with their tasks, models, parameters and published results.
+"""List the packaged configs with their tasks, models, parameters and published results.
 
 convnext-dense list                     all of them
 convnext-dense list upernet             those with "upernet" in their path, task or model
-convnext-dense list 'convnext_?_384'    those whose path, name, task or model fits a pattern
+convnext-dense list 'convnext_?_384'    those whose path, name, task or model matches a pattern
 convnext-dense list --count             count the parameters that are not published
 
 Scores are those that the authors of ConvNeXt published, in percent.

@@ -4,7 +4,7 @@ convnext-dense param-groups CONFIG               a table of the groups
 convnext-dense param-groups CONFIG --verbose     and the names of their parameters
 convnext-dense param-groups CONFIG --json        for programs
 
-It needs neither data nor weights, and allocates no memory for the model.
+No data or weights are needed, and no memory is allocated for the model.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Show the curves of runs over each other: loss, learning rates, memory, and the metrics of the task.
+"""Plot the curves of runs together: loss, learning rates, memory, and the metrics of the task.
 
 convnext-dense plot-log work_dirs/convnext_t_sample
 convnext-dense plot-log work_dirs/a work_dirs/b --out compared.png
 
-A folder of work dirs stands for all of them. A run that was resumed is one curve. The numbers come from the runs'
-scalars.csv. The terminal shows a summary with losses and metrics as they were logged; --out draws a figure.
+A folder of work dirs includes all of them. A resumed run is a single curve. The values come from the runs'
+scalars.csv. The terminal shows a summary with losses and metrics as logged; --out draws a figure.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Make one self-contained page from runs: curves, results, and images with prediction and ground truth.
+"""Make a self-contained HTML page from runs: curves, results, and images with prediction and ground truth.
 
 convnext-dense report work_dirs/demo --out report.html
 

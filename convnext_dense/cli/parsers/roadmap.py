@@ -3,10 +3,10 @@
 convnext-dense roadmap                                    a table: parameters, MACs, published accuracy
 convnext-dense roadmap --track resnet200 --out DIR        and the paper's figure as PNG and SVG, the numbers as JSON
 convnext-dense roadmap --time                             and measured throughput
-convnext-dense roadmap --train --data sample --seeds 3    train every step alike, and add the measured accuracy
-convnext-dense roadmap --from roadmap_resnet50.json       show what an earlier run wrote, with nothing computed
+convnext-dense roadmap --train --data sample --seeds 3    train every step on one budget, add measured accuracy
+convnext-dense roadmap --from roadmap_resnet50.json       show the result of an earlier run, without computing
 
-Training that was interrupted continues where it stopped when the same command is given again.
+To resume an interrupted training, run the same command again.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Run a script of mmdet or mmseg, unchanged, on configs that name parts of this package.
+"""Run a script of mmdet or mmseg, unchanged, on configs that use classes of this package.
 
 convnext-dense run-stock mmdet/tools/train.py configs/det/cascade_convnext_t_coco.py
 convnext-dense run-stock mmseg/tools/test.py config.py checkpoint.pth
 convnext-dense run-stock path/to/script.py ARGS
 
-The script finds mmcv's compiled ops, which it may import before it reads any config, and the parts of this package by
-their names, such as convnext_dense.ConvNeXt. All else, also its errors and its exit code, is its own.
+mmcv's compiled ops and the classes of this package, such as convnext_dense.ConvNeXt, are available to the script.
+Everything else, including its errors and its exit code, is unchanged.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def find_script(name: str, arguments: Sequence[str]) -> tuple[Path, list[str]]:
 
     Args:
         name: a file; ``mmdet/tools/test.py``; or ``mmdet``, with ``tools/test.py`` as the first argument.
-        arguments: of the script.
+        arguments: arguments of the script.
 
     Returns:
-        Path of the script, and the arguments that are left for it.
+        Path of the script, and its remaining arguments.
 
     Raises:
-        UserError: if there is no such script, with similar ones.
+        UserError: if there is no such script; the message suggests similar ones.
     """
     if Path(name).is_file():
         return Path(name), list(arguments)
@@ -63,7 +63,7 @@ def find_script(name: str, arguments: Sequence[str]) -> tuple[Path, list[str]]:
 
 
 def _script_folders(package: str) -> list[Path]:
-    """List the folders that may have a package's ``tools``: in a wheel of mim, in the package, in a clone."""
+    """List the folders that may contain a package's ``tools``: in a wheel of mim, in the package, in a clone."""
     spec = find_spec(package) if package.isidentifier() else None
     found = [Path(location) for location in (spec.submodule_search_locations or () if spec else ())]
     return [folder for location in found for folder in (location / '.mim', location, location.parent)]

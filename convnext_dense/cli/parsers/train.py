@@ -3,7 +3,7 @@
 convnext-dense train CONFIG --data sample            on drawn images, minutes on a laptop
 convnext-dense train CONFIG --data PATH              on your data
 convnext-dense train CONFIG --resume                 continue from the newest checkpoint in the work dir
-convnext-dense train CONFIG --resume auto            the same, or start if there is no checkpoint yet
+convnext-dense train CONFIG --resume auto            continue, or start if there is no checkpoint yet
 convnext-dense train CONFIG --without mixup cutmix   without techniques of the recipe, for an ablation
 torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
 """
@@ -27,7 +27,7 @@ from ..arguments import (
 )
 
 EXAMPLE = f'{EXAMPLE_CONFIG} --data sample'
-NEWEST, AUTO = '', 'auto'  # values of --resume beside a path
+NEWEST, AUTO = '', 'auto'  # values of --resume other than a path
 # The variables that a launcher sets; the second is the number of processes.
 LAUNCHERS = {'none': (), 'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), 'slurm': ('SLURM_PROCID', 'SLURM_NTASKS')}
 STARTS = {'pytorch': 'torchrun --nproc_per_node=N tools/train.py ...', 'slurm': 'srun python tools/train.py ...'}
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--check-data',
         action='store_true',
-        help='first check every image and annotation, as the verb check-data does; in one process',
+        help='first check every image and annotation, like the verb check-data; for a single process',
     )
     parser.add_argument(
         '--work-dir', metavar='DIR', help='folder for checkpoints and logs (default: work_dirs/NAME_OF_CONFIG)'

@@ -1,7 +1,7 @@
-"""Checking a data set before a run: what would stop the run or spoil its result.
+"""Check a data set before a run for problems that would stop the run or spoil its result.
 
-Each kind of data set lists its images and what is wrong with its ground truth in a module of its own, such as
-:mod:`convnext_dense.data.classification.check`; here are the records that it fills and the checks that all share.
+A module for each kind of data set, such as :mod:`convnext_dense.data.classification.check`, lists its images and the
+problems with its ground truth; this package has the records that they fill and the checks that they share.
 """
 
 from .dataset import CheckResult, check_dataset

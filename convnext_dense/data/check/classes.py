@@ -1,4 +1,4 @@
-"""Counting the classes of a data set, and finding those without an example."""
+"""Count the examples of each class in a data set, and find classes without an example."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .records import NOTE, WARNING, ClassCounts, DatasetRecords, Finding, SplitR
 
 
 def count_classes(data: DatasetRecords, split: SplitRecords, scans: Sequence[ImageScan]) -> ClassCounts:
-    """Count the images of a split that show each class, and its units in them."""
+    """Count the images and the units (see :attr:`DatasetRecords.unit`) of each class in a split."""
     images, units = Counter[int](), Counter[int]()
     for image, scan in zip(split.images, scans, strict=True):
         of_image = data.count_classes(image, scan)
@@ -24,13 +24,13 @@ def count_classes(data: DatasetRecords, split: SplitRecords, scans: Sequence[Ima
 
 
 def find_absent_classes(data: DatasetRecords, counts: Sequence[ClassCounts]) -> Iterable[Finding]:
-    """Find classes without an example, by the counts for each split."""
+    """Find classes without an example from the counts for each split."""
     for split, of_split in zip(data.splits, counts, strict=True):
         absent = [name for name, n in zip(data.classes, of_split.units, strict=True) if not n]
         if absent and split.images:
             message = f'{count_of(absent, "class", "classes")} of {len(data.classes)} without an example'
             if split.name == 'train':
-                fix = 'they are not learned: add examples, or take them off the list'
+                fix = 'they are not learned: add examples, or remove them from the list'
                 yield Finding(WARNING, split.name, message, fix, absent)
             else:
                 yield Finding(NOTE, split.name, message, 'they are not measured', absent)

@@ -1,4 +1,4 @@
-"""Checking a data set: decoding every image, and gathering all findings."""
+"""Check a data set: decode every image and collect all findings."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class CheckResult(NamedTuple):
     class_counts: list[ClassCounts]
     """For each split."""
     findings: list[Finding]
-    """The worst first."""
+    """Sorted by severity, most severe first."""
 
 
 def check_dataset(
     data: DatasetRecords, workers: int, advance: Callable[[], object] = lambda: None, skip: bool = False
 ) -> CheckResult:
-    """Decode every image of a data set, count its classes, and find what would harm a run.
+    """Decode every image of a data set, count its classes, and find problems for a run.
 
     Args:
-        data: the records of the data set, with what was found in reading them.
+        data: the records of the data set, including the findings from reading it.
         workers: number of processes that decode.
         advance: called after each image.
-        skip: the run will skip images that can't be read: they are warnings rather than problems.
+        skip: the run will skip unreadable images, so they are warnings rather than problems.
 
     Raises:
         UserError: if a process dies.

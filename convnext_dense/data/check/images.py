@@ -1,4 +1,4 @@
-"""Finding images that a run can't use, would read in another way than meant, or has twice."""
+"""Find images that are unusable, unusual or duplicated."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..image_scan import ImageHeader, ImageScan
 from ..text import count_of
 from .records import NOTE, PROBLEM, WARNING, Finding, ImageRecord, SplitRecords
 
-SMALLEST_SIDE = 32  # pixels: a shorter side leaves nothing of the image at the last stage's stride
-MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 2**27  # Pillow refuses twice as many
+SMALLEST_SIDE = 32  # pixels, the stride of the last stage
+MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 2**27  # Pillow refuses images with twice as many
 USUAL_MODES = ('RGB', 'L', 'P', '1')
 UNSUPPORTED = ('.gif', '.heic', '.heif', '.avif', '.jfif', '.jp2', '.tga', '.psd', '.dng', '.cr2', '.nef', '.jxl')
 
@@ -22,7 +22,7 @@ UNSUPPORTED = ('.gif', '.heic', '.heif', '.avif', '.jfif', '.jp2', '.tga', '.psd
 def find_unsuitable_images(
     split: SplitRecords, scans: Sequence[ImageScan], has_positions: bool, skip: bool
 ) -> Iterable[Finding]:
-    """Find images that can't be decoded, that don't fit their annotations, or that are unusual.
+    """Find images that can't be decoded, don't match their annotations, or are unusual.
 
     Args:
         split: the records of the images.
@@ -31,12 +31,12 @@ def find_unsuitable_images(
         skip: the run will skip images that can't be decoded.
 
     Returns:
-        A finding for each kind of fault, with all images that have it.
+        A finding for each kind of fault, with all affected images.
     """
-    found: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+    faults: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
 
     def note(level: str, message: str, fix: str, path: str, detail: object = '') -> None:
-        found.setdefault((level, message, fix), []).append((path, f'{path} ({detail})' if detail else path))
+        faults.setdefault((level, message, fix), []).append((path, f'{path} ({detail})' if detail else path))
 
     for image, scan in zip(split.images, scans, strict=True):
         path, header = image.path, scan.header
@@ -58,8 +58,8 @@ def find_unsuitable_images(
         if header.orientation > 1:
             if not has_positions:
                 note(NOTE, 'turned upright, as EXIF says', '', path, f'orientation {header.orientation}')
-            elif header.orientation < 5 or size.height == size.width:  # the size can't tell which way is annotated
-                fix = 'look whether the annotations fit the image as it is stored; save it without EXIF'
+            elif header.orientation < 5 or size.height == size.width:  # size can't tell the orientation
+                fix = 'check that the annotations fit the image as stored, and save it without EXIF'
                 note(WARNING, 'that EXIF would turn, and that the run takes as stored', fix, path)
             else:
                 note(NOTE, 'on their side by EXIF, taken the way that fits the annotations', '', path)
@@ -67,18 +67,18 @@ def find_unsuitable_images(
             note(NOTE, f'of the mode {header.mode}, read as 8-bit RGB', '', path)
         if not _is_format_of_suffix(path, header):
             note(NOTE, 'of another format than the name says', '', path, header.format)
-    for (level, message, fix), entries in found.items():
+    for (level, message, fix), entries in faults.items():
         paths, items = zip(*entries, strict=True)
         yield Finding(level, split.name, f'{count_of(paths, "image")} {message}', fix, items, paths)
 
 
 def _is_format_of_suffix(path: str, header: ImageHeader) -> bool:
     of_suffix = Image.registered_extensions().get(os.path.splitext(path)[1].lower())
-    return header.format in (of_suffix, 'MPO')  # MPO: a JPEG with a preview, as cameras write it
+    return header.format in (of_suffix, 'MPO')  # MPO: a JPEG with a preview, from cameras
 
 
 def find_copies(splits: Sequence[SplitRecords], scans: Sequence[Sequence[ImageScan]]) -> Iterable[Finding]:
-    """Find images whose files are equal: in both splits, with different labels, or within one split."""
+    """Find identical image files: in both splits, with different labels, or within one split."""
     first: dict[bytes, tuple[str, ImageRecord]] = {}
     shared: list[tuple[str, str]] = []
     contradictory: list[tuple[str, str]] = []
@@ -105,12 +105,13 @@ def find_copies(splits: Sequence[SplitRecords], scans: Sequence[Sequence[ImageSc
     for level, name, message, pairs in kinds:
         if pairs:
             fix = '' if level == NOTE else 'remove one of each pair'
-            items = [f'{one} = {other}' for one, other in pairs]
-            yield Finding(level, name, f'{count_of(pairs, "image")} {message}', fix, items, [one for one, _ in pairs])
+            items = [f'{copy} = {original}' for copy, original in pairs]
+            images = [copy for copy, _ in pairs]
+            yield Finding(level, name, f'{count_of(pairs, "image")} {message}', fix, items, images)
 
 
 def find_unsupported_formats(split: str, folder: Path) -> Iterable[Finding]:
-    """Find images under a folder in formats that are not read."""
+    """Find images under a folder in unsupported formats."""
     files = [os.path.join(parent, file) for parent, _, names in os.walk(folder, followlinks=True) for file in names]
     left_out = sorted(file for file in files if file.lower().endswith(UNSUPPORTED))
     if left_out:

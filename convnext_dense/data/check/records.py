@@ -1,4 +1,4 @@
-"""Records of a data set: its splits, its images with their ground truth, and what was found about them."""
+"""Records of a data set: its splits, its images with their ground truth, and the findings about them."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ PROBLEM, WARNING, NOTE = 'problem', 'warning', 'note'
 
 
 class Finding(NamedTuple):
-    """A message about a data set, for the person who brings it."""
+    """A message about a data set for its user."""
 
     level: str
     """``'problem'``: it would stop a run or spoil its result; ``'warning'``: it may; ``'note'``: good to know."""
     split: str
-    """``'train'``, ``'val'``, or ``''`` where it is about both."""
+    """``'train'``, ``'val'``, or ``''`` for both."""
     message: str
     fix: str = ''
     items: Sequence[str] = ()
-    """The files, annotations or classes it is about, with details."""
+    """The affected files, annotations or classes, with details."""
     images: Sequence[str] = ()
-    """Paths of the images that show it."""
+    """Paths of the affected images."""
 
     @classmethod
     def of_error(cls, split: str, error: UserError) -> Finding:
-        """Make a problem of an error that would stop a run."""
+        """Convert an error that would stop a run to a problem."""
         return cls(PROBLEM, split, str(error))
 
 
 class ImageRecord(NamedTuple):
-    """An image and its ground truth, of which it has one kind: a label, annotations, or a mask."""
+    """An image and its ground truth: a label, annotations, or a mask."""
 
     path: str
     label: int | None = None
     instances: Sequence[Instance] = ()
     mask: str | None = None
-    """The path of its mask."""
+    """The mask's path."""
     size: ImageSize | None = None
-    """The size that its annotations were made for, where they say so."""
+    """The image size according to the annotations, if they contain it."""
 
 
 @dataclass
@@ -58,28 +58,28 @@ class SplitRecords:
 
 @dataclass
 class DatasetRecords(ABC):
-    """A data set as the data loaders of a config see it, before any image is opened.
+    """Base class: the contents of a config's data set, before any image is opened.
 
     There is a subclass for each kind of data set.
     """
 
     locations: list[str]
-    """Folders or files that it was read from."""
+    """Folders or files of the data set."""
     classes: list[str] = field(default_factory=list)
     splits: list[SplitRecords] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
     unit: ClassVar[str]
-    """Counted for each class: ``'images'``, ``'annotations'`` or ``'pixels'``."""
+    """Unit of the counts for each class: ``'images'``, ``'annotations'`` or ``'pixels'``."""
     has_positions: ClassVar[bool] = True
-    """Whether the ground truth has positions in the image, so that turning one without the other spoils it."""
+    """True if the ground truth has positions in the image, so that both must be rotated together."""
 
     @abstractmethod
     def count_classes(self, image: ImageRecord, scan: ImageScan) -> dict[int, int]:
         """Count the units of each class in an image's ground truth."""
 
     def check_ground_truth(self, split: SplitRecords, scans: Sequence[ImageScan]) -> Iterable[Finding]:
-        """Find in a split's ground truth what only a scan of its images and masks shows."""
+        """Find problems in a split's ground truth that only a scan of its images and masks can show."""
         return ()
 
 
@@ -87,6 +87,6 @@ class ClassCounts(NamedTuple):
     """Occurrences of each of K classes in a split."""
 
     images: np.ndarray
-    """(K,): images that show the class."""
+    """(K,): images with the class."""
     units: np.ndarray
     """(K,): images, annotations other than crowds, or pixels; see :attr:`DatasetRecords.unit`."""

@@ -1,8 +1,8 @@
-"""Faster implementations of the slow parts of timm's training transform, which draw the same random numbers.
+"""Faster implementations of slow parts of timm's training transform, with the same random numbers.
 
-Pixels may differ from Pillow's: those of the crop by up to two levels, those of RandAugment's shears and translations
-by one, which later operations may amplify. (Rotations stay with Pillow, since the bicubic warps of OpenCV and torch
-have another kernel.)
+Pixels may differ from Pillow's: by up to two levels in the crop and by one in RandAugment's shears and translations,
+which later operations may amplify. (Rotations are left to Pillow, since the bicubic warps of OpenCV and torch have
+another kernel.)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ...compat.timm_augment import replace_functions
 
 
 def replace_slow_parts(transform: Compose) -> Compose:
-    """Replace the parts of timm's transform for which there are faster ones."""
+    """Replace slow parts of timm's transform by faster ones."""
     parts: list[Callable] = []
     for part in transform.transforms:
         if isinstance(part, transforms.RandomResizedCropAndInterpolation) and part.interpolation in Crop.MODES:
@@ -49,13 +49,13 @@ class Crop(transforms.RandomResizedCropAndInterpolation):
     def __call__(self, image: Image.Image) -> Image.Image:
         top, left, height, width = self.get_params(image, self.scale, self.ratio)
         box = image.crop((left, top, left + width, top + height))
-        pixels = torch.from_numpy(np.array(box))[None].permute(0, 3, 1, 2)  # channels_last has a kernel of its own
+        pixels = torch.from_numpy(np.array(box))[None].permute(0, 3, 1, 2)  # channels_last has a faster kernel
         resized = F.interpolate(pixels, self.size, mode=self.interpolation.value, antialias=True)
         return Image.fromarray(resized[0].permute(1, 2, 0).numpy())
 
 
 class ToNormalized:
-    """timm's conversion to float32 (3, H, W) and normalization, by a table of the results for 256 levels."""
+    """timm's conversion to float32 (3, H, W) and normalization, by a lookup table for the 256 levels."""
 
     def __init__(self, normalize: Normalize) -> None:
         levels = torch.arange(256).float().div(255).expand(3, 1, 256)

@@ -1,4 +1,4 @@
-"""Reading an image folder for a check."""
+"""Read an image folder for a check."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .find import files_by_class, scan_classes
 
 
 class ImageFolderRecords(DatasetRecords):
-    """The records of an image folder; the label is a class for the whole image."""
+    """Records of an image folder, with a class label for each image."""
 
     unit = 'images'
     has_positions = False
@@ -23,14 +23,14 @@ class ImageFolderRecords(DatasetRecords):
 
 
 def read_image_folder(sources: Mapping[str, Mapping]) -> ImageFolderRecords:
-    """Read which images an image folder has, and what is wrong with its folders.
+    """List the images of an image folder and the problems with its folders.
 
     Args:
-        sources: arguments of :class:`~convnext_dense.data.classification.dataset.ImageFolder` for ``'train'`` and
-            ``'val'``, or one of them: ``root`` and ``split``.
+        sources: arguments of :class:`~convnext_dense.data.classification.dataset.ImageFolder`, ``root`` and
+            ``split``, for ``'train'``, ``'val'`` or both.
 
     Raises:
-        NoData: if there are none in this layout.
+        NoData: if there are no images in this layout.
     """
     findings = []
     root = next(iter(sources.values()))['root']

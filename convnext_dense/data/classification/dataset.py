@@ -1,4 +1,4 @@
-"""The data set for image folders, ImageNet's among them: ``train/<class>/*.jpg`` and ``val/<class>/*.jpg``."""
+"""Data set for image folders such as ImageNet: ``train/<class>/*.jpg`` and ``val/<class>/*.jpg``."""
 
 from __future__ import annotations
 
@@ -21,25 +21,24 @@ from .transforms import WARP_FROM, eval_transform, train_transform
 
 @DATASETS.register_module()
 class ImageFolder(Dataset):
-    """Images sorted into one folder per class.
+    """Data set of images in one folder per class.
 
-    A sample is ``dict(image=(3, S, S) float tensor, label=int, path=str, skipped=[paths])``. A key is an index, or an
-    index with the seed of its augmentation, as :class:`~convnext_dense.data.sampler.SeededSampler` yields it.
+    A sample is ``dict(image=(3, S, S) float tensor, label=int, path=str, skipped=[paths])``. A key is an index, or a
+    pair of an index and an augmentation seed from :class:`~convnext_dense.data.sampler.SeededSampler`.
 
     Args:
         root: folder with ``train/<class>/`` and ``val/<class>/``.
         split: ``'train'`` or ``'val'``.
         transform: arguments of :func:`train_transform` or, for ``'val'``, of :func:`eval_transform`.
-        per_class: take only the first so many images of each class; None takes all.
-        on_bad_image: ``'stop'`` raises an error that names an unreadable image. ``'skip'`` goes on: in
-            training the next readable image takes its place, in evaluation the image is left out
-            (``image`` is None); either way its path is in ``skipped``.
+        per_class: maximum number of images of each class, the first ones; None for all.
+        on_bad_image: ``'stop'`` raises an error that names an unreadable image. ``'skip'`` replaces it by the next
+            readable image in training, and omits it in evaluation (``image`` is None); its path is in ``skipped``.
 
     Raises:
-        UserError: for a wrong layout, an empty class folder, an unreadable image under ``'stop'``.
+        UserError: for a wrong layout, an empty class folder, or an unreadable image with ``'stop'``.
     """
 
-    counted_units = 'images'  # in ``class_counts``
+    counted_units = 'images'  # unit of ``class_counts``
 
     def __init__(
         self, root: str, split: str, transform: dict, per_class: int | None = None, on_bad_image: str = 'stop'
@@ -49,7 +48,7 @@ class ImageFolder(Dataset):
         if on_bad_image not in ('stop', 'skip'):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
         if per_class is not None and per_class < 1:
-            raise UserError(f'per_class {per_class}: take at least 1 image of each class, or None for all')
+            raise UserError(f'per_class {per_class} is too small: take at least 1, or None for all images')
         classes = scan_classes(root)
         files_of, empty = files_by_class(root, split, classes)
         if empty:
@@ -68,7 +67,7 @@ class ImageFolder(Dataset):
         return len(self.paths)
 
     def image(self, index: int) -> tuple[str, None]:
-        """Return an image's path, and None where other data sets have the size that annotations were made for."""
+        """Return an image's path and None; other data sets return the annotated size instead of None."""
         return os.fsdecode(self.paths[index]), None
 
     def __getitem__(self, key: int | SeededIndex) -> dict:
@@ -80,7 +79,7 @@ class ImageFolder(Dataset):
                 image = read_image(path, retry_missing=True)
             except UserError as error:
                 if self.on_bad_image == 'stop':
-                    raise UserError(f'{error}: fix or remove it, or go on without it: --on-bad-image skip') from None
+                    raise UserError(f'{error}: fix or remove it, or skip it with --on-bad-image skip') from None
                 skipped.append(path)
                 if not self.training:
                     return {'image': None, 'label': label, 'path': path, 'skipped': skipped}
@@ -96,13 +95,16 @@ def collate_images(samples: Sequence[dict]) -> dict:
     """Collate a batch without its unreadable images.
 
     Returns:
-        ``inputs`` (N, 3, S, S), ``labels`` (N,), ``paths``, and under ``skipped`` the paths of unreadable images.
+        A dict with ``inputs`` (N, 3, S, S), ``labels`` (N,), ``paths``, and ``skipped``, the paths of unreadable
+        images.
     """
-    good = [sample for sample in samples if sample['image'] is not None]
+    readable = [sample for sample in samples if sample['image'] is not None]
     return {
-        # default_collate stacks in the memory that a worker shares with the process
-        'inputs': default_collate([s['image'] for s in good]) if good else torch.empty(0, 3, WARP_FROM, WARP_FROM),
-        'labels': torch.tensor([s['label'] for s in good], dtype=torch.long),
-        'paths': [s['path'] for s in good],
+        # default_collate stacks in the memory that a worker shares with the main process
+        'inputs': default_collate([s['image'] for s in readable])
+        if readable
+        else torch.empty(0, 3, WARP_FROM, WARP_FROM),
+        'labels': torch.tensor([s['label'] for s in readable], dtype=torch.long),
+        'paths': [s['path'] for s in readable],
         'skipped': [path for s in samples for path in s['skipped']],
     }

@@ -1,4 +1,4 @@
-"""Finding the classes and the images of an image folder."""
+"""Find the classes and images of an image folder."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..text import shortened
 
 LAYOUT = 'train/<class>/*.jpg and val/<class>/*.jpg'
 OTHER_NAMES = {'train': 'train', 'training': 'train', 'val': 'val', 'valid': 'val', 'validation': 'val', 'test': 'val'}
-"""Names that other programs give to the folders of the splits, in small letters, and ours."""
+"""Our names of the splits' folders by common other names, in lowercase."""
 
 
 def scan_classes(root: str | Path) -> list[str]:
-    """List the classes of an image folder: the names of the folders in ``train``, or in a lone ``val``, sorted.
+    """List the classes of an image folder: the sorted folder names in ``train``, or in ``val`` if there is no other.
 
     Raises:
-        NoData: if there are none in this layout.
+        NoData: if there are no class folders in this layout.
         UserError: if ``val`` has a class that ``train`` lacks.
     """
     root = Path(root)
@@ -47,10 +47,10 @@ def files_by_class(root: str | Path, split: str, classes: Sequence[str]) -> tupl
     Args:
         root: the image folder.
         split: ``'train'`` or ``'val'``.
-        classes: the classes, as :func:`scan_classes` lists them.
+        classes: the classes from :func:`scan_classes`.
 
     Raises:
-        NoData: if the split is not there, or has no image at all.
+        NoData: if the split does not exist or has no images.
     """
     if not Path(root, split).is_dir():
         raise _no_data(Path(root, split), root)
@@ -73,7 +73,7 @@ def _no_data(folder: Path, root: Path | str) -> NoData:
 
 
 def _misnamed(root: Path) -> str:
-    """Say how to rename the folders of splits, such as ``Training/`` and ``valid/``."""
+    """Return advice to rename the splits' folders, such as ``Training/`` and ``valid/``, or an empty string."""
     ours = {name: OTHER_NAMES[name.lower()] for name in subfolders(root) if name.lower() in OTHER_NAMES}
     wrong = [name for name, right in ours.items() if name != right and subfolders(root / name)]
     if not wrong or len(set(ours.values())) < len(ours):
@@ -83,7 +83,7 @@ def _misnamed(root: Path) -> str:
 
 
 def _unsplit(root: Path) -> str:
-    """Say what to do with class folders that are in no split."""
+    """Return advice for class folders that are in no split, or an empty string."""
     classes = [name for name in subfolders(root) if _has_image(root / name)]
     if not classes:
         return ''

@@ -1,4 +1,4 @@
-"""The transforms of classification: timm's for training, the official one for evaluation."""
+"""Transforms for classification: timm's for training, the official one for evaluation."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 
 from ...errors import UserError
 
-WARP_FROM = 384  # pixels; from here on the official evaluation warps to the square and crops nothing
+WARP_FROM = 384  # pixels: from this resolution up, the official evaluation warps to a square without cropping
 
 
 def train_transform(input_size: int, **options: object) -> Callable[[Image.Image], Tensor]:
-    """Create timm's training transform with faster parts: random crop, flip, RandAugment, normalization, erasing.
+    """Create timm's training transform with faster parts: random crop, flip, RandAugment, normalization and erasing.
 
     Args:
         input_size: side S of the square output, in pixels.
@@ -38,8 +38,8 @@ def train_transform(input_size: int, **options: object) -> Callable[[Image.Image
 def eval_transform(input_size: int, crop_ratio: float = 0.875) -> Callable[[Image.Image], Tensor]:
     """Create the official transform for evaluation.
 
-    Below 384 pixels it resizes the shorter side to S / crop_ratio and crops the center; from 384 on it warps the image
-    to the square and crops nothing.
+    Below 384 pixels it resizes the shorter side to S / crop_ratio and crops the center; from 384 pixels up it warps
+    the image to the square without cropping.
 
     Args:
         input_size: side S of the square output, in pixels.

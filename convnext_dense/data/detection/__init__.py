@@ -1,1 +1,1 @@
-"""Detection and instance segmentation: COCO files. ``dataset`` imports mmcv, the others do not."""
+"""Data for detection and instance segmentation: COCO files. Only ``dataset`` imports mmcv."""

@@ -1,4 +1,4 @@
-"""Reading COCO files for a check."""
+"""Read COCO files for a check."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .instances import to_instance
 
 
 class CocoRecords(DatasetRecords):
-    """The records of COCO files; the ground truth is annotations."""
+    """Records of COCO files, with annotations for each image."""
 
     unit = 'annotations'
 
@@ -26,11 +26,11 @@ class CocoRecords(DatasetRecords):
 
 
 def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
-    """Read COCO files with everything that is wrong with them.
+    """Read COCO files and list all problems with them.
 
     Args:
-        sources: arguments of :class:`~convnext_dense.data.detection.dataset.CocoDataset` for ``'train'`` and
-            ``'val'``, or one of them: ``annotations``, ``images`` and maybe ``pipeline``.
+        sources: arguments of :class:`~convnext_dense.data.detection.dataset.CocoDataset`, ``annotations``, ``images``
+            and optionally ``pipeline``, for ``'train'``, ``'val'`` or both.
 
     Raises:
         NoData: if a file does not exist.
@@ -55,7 +55,7 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
             items = [f'annotation {number}' for number in fault.annotation_ids]
             findings.append(Finding(WARNING, name, f'{count_of(items, "annotation")} {fault.message}', '', items))
         if not coco.has_masks and any(step.get('with_mask') for step in source.get('pipeline', ())):
-            message = f'{file} has no masks, which the detector is to learn'
+            message = f'{file} has no masks, which the detector needs'
             fix = 'annotate them, or take a config of a detector without masks'
             findings.append(Finding(PROBLEM, name, message, fix))
         unannotated = []

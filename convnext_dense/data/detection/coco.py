@@ -1,4 +1,4 @@
-"""Reading COCO files of any origin: what can be fixed is fixed, what is ambiguous is an error."""
+"""Read COCO files of any origin: fix or drop faulty annotations, and raise errors for anything ambiguous."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ from .find import EXPECTED, EXPLICIT, CocoPaths
 
 
 class AnnotationFault(NamedTuple):
-    """A fault that some annotations of a file have."""
+    """A fault of some annotations in a file."""
 
     file: str
-    """The name of the file, as in :class:`CocoData`."""
+    """The file's name, as in :class:`CocoData`."""
     message: str
-    """The fault and what was done about it, such as ``'dropped: box of zero area'``."""
+    """The action and the fault, such as ``'dropped: box of zero area'``."""
     annotation_ids: list[int]
 
 
 class CocoData(NamedTuple):
-    """The content of a COCO file, without what can't be used; see :func:`read_coco`."""
+    """Content of a COCO file without unusable annotations; see :func:`read_coco`."""
 
     name: str
     """``'train2017'`` for ``instances_train2017.json``."""
     classes: tuple[str, ...]
-    """Names of the categories in the order of the file: a label is an index into them."""
+    """Names of the categories in the order of the file; labels are indices into this list."""
     category_ids: tuple[int, ...]
     """Ids of the categories, which may have gaps."""
     images: list[CocoImage]
     annotations: dict[int, list[CocoAnnotation]]
-    """For every image id; each has an ``area`` and ``iscrowd``, and, where there are masks, ``segmentation``."""
+    """Annotations by image id; each has ``area`` and ``iscrowd``, and ``segmentation`` if there are masks."""
     has_masks: bool
-    """Whether the annotations have masks: all have, or none."""
+    """True if all annotations have masks, False if none has."""
     faults: list[AnnotationFault]
 
 
 class CocoHeader(NamedTuple):
-    """The name and the classes of a COCO file."""
+    """Name and classes of a COCO file."""
 
     name: str
     classes: tuple[str, ...]
 
 
 def read_coco_header(paths: CocoPaths) -> CocoHeader:
-    """Read the classes without parsing the rest of the file: COCO's has half a gigabyte.
+    """Read the classes without parsing the rest of the file, since COCO's has half a gigabyte.
 
     Raises:
         NoData: if the file does not exist.
@@ -67,7 +67,7 @@ def read_coco_header(paths: CocoPaths) -> CocoHeader:
         with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
             for match in re.finditer(rb'"categories"\s*:\s*(?=\[)', text):
                 end = text.find(b']', match.end()) + 1
-                while end:  # a name may hold a bracket
+                while end:  # a name may contain a bracket
                     with contextlib.suppress(ValueError):
                         categories = json.loads(text[match.end() : end])
                         return CocoHeader(_name(path), tuple(str(c['name']) for c in categories))
@@ -75,29 +75,29 @@ def read_coco_header(paths: CocoPaths) -> CocoHeader:
     except FileNotFoundError:
         raise NoData(f'no annotations at {path}: {EXPECTED}') from None
     except (OSError, ValueError, TypeError, KeyError):
-        pass  # read_coco names the fault
+        pass  # read_coco reports the fault
     read_coco(paths)
     raise UserError(f"{path} is not in COCO's format")
 
 
 def read_coco(paths: CocoPaths) -> CocoData:
-    """Read a COCO file; annotations that can't be used are fixed or dropped, and listed under ``faults``.
+    """Read a COCO file; faulty annotations are fixed or dropped, and listed in ``faults``.
 
     *Dropped* are annotations whose box is missing, malformed, non-finite, of zero or negative width or height, or
-    wholly outside its image; and, in a file with masks, those whose mask is missing, is a broken RLE (of another size
-    than the image, or with runs that don't cover it exactly), or has no polygon of three points.
+    completely outside the image; and, in a file with masks, those whose mask is missing, is a broken RLE (its size
+    differs from the image, or its runs don't cover it exactly), or has no polygon with three points.
 
-    *Fixed*: a box that reaches over the border of its image by more than a pixel is clipped (COCO's own do by less);
-    a polygon of fewer than three points, of an odd number of coordinates, or with a non-finite one, is left out; a
-    missing ``area`` is computed from the mask, or from the box where there are no masks; where none of the file's
-    masks can be used, all are left out. A missing ``iscrowd`` is 0, which is no fault. The key ``ignore`` is listed
-    and has no effect, as in pycocotools.
+    *Fixed*: a box that extends beyond the image by more than a pixel is clipped (COCO's own do by less); a polygon
+    with fewer than three points, an odd number of coordinates, or a non-finite coordinate is removed; a missing
+    ``area`` is computed from the mask, or from the box if there are no masks; if none of the file's masks is usable,
+    all are removed. A missing ``iscrowd`` is 0, which is no fault. The key ``ignore`` is listed and has no effect, as
+    in pycocotools.
 
     Raises:
-        UserError: for a file that can't be read, is no JSON or not in COCO's format; without categories, images or
-            usable annotations; for ids that are not integers, or not unique; for a category without a name or with
-            another one's; for an annotation of an unknown category or image; for an image without file name, height
-            or width, or that is not in the folder.
+        UserError: for a file that can't be read, is not JSON or not in COCO's format; without categories, images or
+            usable annotations; for ids that are not integers or not unique; for a missing or repeated category name;
+            for an annotation of an unknown category or image; for an image without file name, height or width, or
+            that is not in the folder.
     """
     path, folder = paths
     content = _read_json(path)
@@ -119,7 +119,10 @@ def read_coco(paths: CocoPaths) -> CocoData:
 
 
 def describe_faults(faults: Iterable[AnnotationFault]) -> list[str]:
-    """Describe each in a line: ``train2017: 3 annotations dropped: box of zero area (annotation ids 17, 23, 99)``."""
+    """Describe each fault in one line.
+
+    For example ``train2017: 3 annotations dropped: box of zero area (annotation ids 17, 23, 99)``.
+    """
     return [
         f'{fault.file}: {count_of(fault.annotation_ids, "annotation")} {fault.message} '
         f'{_ids("annotation", fault.annotation_ids)}'
@@ -128,14 +131,14 @@ def describe_faults(faults: Iterable[AnnotationFault]) -> list[str]:
 
 
 def check_same_categories(train: CocoData | CocoHeader, val: CocoData | CocoHeader) -> None:
-    """Check that both files have the same category names in the same order: labels are indices into the list.
+    """Check that both files have the same category names in the same order, since labels are indices into them.
 
     Raises:
-        UserError: if they don't, with both lists from the first difference on.
+        UserError: if they differ; the message has both lists from the first difference on.
     """
     if train.classes != val.classes:
         pairs = enumerate(zip_longest(train.classes, val.classes))
-        same = next(place for place, (one, other) in pairs if one != other)
+        same = next(index for index, (a, b) in pairs if a != b)
         ours, theirs = (shortened(coco.classes[same:], 10) or 'no more' for coco in (train, val))
         raise UserError(
             f'the categories differ from number {same + 1} on: {train.name} has {ours}; {val.name} has {theirs}: '
@@ -152,8 +155,8 @@ def _read_json(path: Path) -> dict[str, list[Any]]:
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise UserError(f'annotations {path} cannot be read ({error.strerror})') from None
-    except (ValueError, RecursionError) as error:  # no JSON, or no text at all
-        raise UserError(f'annotations {path} are no JSON ({error}): get or write the file again') from None
+    except (ValueError, RecursionError) as error:  # not JSON, or not even text
+        raise UserError(f'annotations {path} are not JSON ({error}): get or write the file again') from None
     for key, kind in (('categories', 'category'), ('images', 'image'), ('annotations', 'annotation')):
         items = content.get(key, []) if isinstance(content, dict) else None
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
@@ -211,7 +214,7 @@ def _is_size(value: Any) -> bool:
 
 
 def _missing(folder: Path, names: Iterable[str]) -> list[str]:
-    """List the files that don't exist. To list a folder once is much faster than to ask for every file."""
+    """List the files that don't exist; listing each folder once is much faster than checking each file."""
     paths = [os.path.split(name) for name in names]
     existing: dict[str, set[str]] = {}
     for parent in {parent for parent, _ in paths}:

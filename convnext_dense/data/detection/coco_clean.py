@@ -1,4 +1,4 @@
-"""Fixing the annotations of a COCO file, dropping those that can't be used, and listing both."""
+"""Fix the annotations of a COCO file, drop unusable ones, and list both."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from typing import Any, NamedTuple
 
 from ...io.coco_format import CocoAnnotation
 from ...io.image_size import ImageSize
-from .coco_mask import good_polygons, mask_area, rle_fits
+from .coco_mask import mask_area, rle_fits, valid_polygons
 
-BORDER = 1.0  # pixels that a box may reach over the border of its image: COCO's own reach that far
+BORDER = 1.0  # pixels that a box may extend beyond its image, as some of COCO's own do
 NO_MASK = 'no mask, where others have one'
 
 
 class CleanedAnnotations(NamedTuple):
-    """The annotations of a file that can be used."""
+    """The usable annotations of a file."""
 
     by_image: dict[int, list[CocoAnnotation]]
-    """For every image id; see :class:`~convnext_dense.data.detection.coco.CocoData`."""
+    """Annotations by image id; see :class:`~convnext_dense.data.detection.coco.CocoData`."""
     has_masks: bool
-    """Whether they have masks: all have, or none."""
+    """True if all annotations have masks, False if none has."""
     faults: dict[str, list[int]]
-    """Each fault and what was done about it, with the ids of the annotations that have it."""
+    """Ids of the affected annotations by message (the action and the fault)."""
 
 
 def clean_annotations(annotations: list[Any], sizes: Mapping[int, ImageSize]) -> CleanedAnnotations:
-    """Fix or drop annotations, as :func:`~convnext_dense.data.detection.coco.read_coco` says.
+    """Fix or drop annotations by the rules of :func:`~convnext_dense.data.detection.coco.read_coco`.
 
     Args:
-        annotations: as they stand in the file, with unique ids, of existing images; they are changed in place.
-        sizes: the size of every image by its id.
+        annotations: annotations of the file, with unique ids and existing images; changed in place.
+        sizes: size of each image by its id.
     """
     faults: dict[str, list[int]] = {}
 
     def note(annotation: Mapping, message: str) -> None:
         faults.setdefault(message, []).append(annotation['id'])
 
-    boxed = []  # annotations with a good box, and the fault of each mask
+    boxed = []  # annotations with a valid box, and the fault of each mask
     for annotation in annotations:
         size = sizes[annotation['image_id']]
         fault = _box_fault(annotation.get('bbox'), size)
@@ -48,7 +48,7 @@ def clean_annotations(annotations: list[Any], sizes: Mapping[int, ImageSize]) ->
         annotation['bbox'] = _clipped(box, size)
         if annotation['bbox'] != box:
             note(annotation, 'clipped: box partly outside its image')
-        annotation['segmentation'], fault = _usable(mask, size)
+        annotation['segmentation'], fault = _usable_mask(mask, size)
         if not fault and len(annotation['segmentation']) < len(mask):
             note(annotation, 'fixed: polygons without three points left out')
         boxed.append((annotation, fault))
@@ -97,12 +97,12 @@ def _clipped(box: list[float], size: ImageSize) -> list[float]:
     return [left, top, min(x + w, width) - left, min(y + h, height) - top]
 
 
-def _usable(mask: Any, size: ImageSize) -> tuple[Any, str | None]:
-    """Return the part of a mask that can be used, and the fault of the mask, if that leaves nothing."""
+def _usable_mask(mask: Any, size: ImageSize) -> tuple[Any, str | None]:
+    """Return the usable part of a mask, and the mask's fault if nothing is usable."""
     if not mask:
         return None, NO_MASK
     if isinstance(mask, list):
-        polygons = good_polygons(mask)
+        polygons = valid_polygons(mask)
         return polygons, None if polygons else 'no polygon of three points'
     return mask, None if isinstance(mask, dict) and rle_fits(mask, size) else 'broken RLE'
 

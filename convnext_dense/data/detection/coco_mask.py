@@ -1,6 +1,6 @@
-"""The masks of COCO files: polygons and run-length encodings (RLE), checked without drawing them.
+"""Check masks of COCO files, polygons and run-length encodings (RLE), without drawing them.
 
-pycocotools trusts what it is given: a broken RLE makes it read or write beyond its memory.
+pycocotools does not check its input: a broken RLE makes it read or write outside its memory.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from ...io.coco_format import Polygons, RunLengths
 from ...io.image_size import ImageSize
 
 DIGIT, MORE, SIGN = 31, 32, 16
-"""Bits of a character of compressed RLE, less 48: five bits of the number; whether more characters follow; and, in the
+"""Bits of a character of compressed RLE minus 48: five bits of the number, a flag for more characters, and, in the
 last character, the sign."""
 
 
-def good_polygons(polygons: list) -> Polygons:
+def valid_polygons(polygons: list) -> Polygons:
     """Select the polygons ``[x1, y1, x2, y2, ...]`` of three points or more with finite coordinates."""
     return [p for p in polygons if _is_polygon(p)]
 
@@ -32,11 +32,11 @@ def _is_polygon(polygon: Any) -> bool:
 
 
 def rle_fits(mask: Any, size: ImageSize) -> bool:
-    """Tell whether an RLE is well-formed, is of this size, and its runs cover it exactly.
+    """Check that an RLE is well-formed, has this size, and that its runs cover it exactly.
 
     Args:
-        mask: should be :class:`~convnext_dense.io.coco_format.RunLengths`, and may be any JSON object.
-        size: the size of its image.
+        mask: a :class:`~convnext_dense.io.coco_format.RunLengths`, or any other JSON object.
+        size: the image's size.
     """
     try:
         runs = mask['counts']
@@ -48,13 +48,13 @@ def rle_fits(mask: Any, size: ImageSize) -> bool:
 
 
 def decompress(counts: str) -> list[int]:
-    """Decompress the run lengths of an RLE, as ``rleFrString`` of COCO's maskApi.c does.
+    """Decompress the run lengths of an RLE, like ``rleFrString`` in COCO's maskApi.c.
 
-    A number is a group of characters of five bits each, the lowest first; from the fourth on each number is the
-    difference to the one two before it.
+    A number is a group of characters with five bits each, lowest first; from the fourth on, each number is the
+    difference from the number two places before.
 
     Raises:
-        ValueError: if it is not such a string.
+        ValueError: if the string has another format.
     """
     codes = np.frombuffer(counts.encode('ascii'), np.uint8).astype(np.int64) - 48
     if not codes.size or codes.min() < 0 or codes.max() >= 2 * MORE or codes[-1] & MORE:
@@ -72,7 +72,7 @@ def decompress(counts: str) -> list[int]:
 
 
 def mask_area(mask: Polygons | RunLengths, size: ImageSize) -> float:
-    """Count the pixels of a mask that has been checked."""
+    """Return the number of pixels of a mask, which must be valid."""
     if isinstance(mask, list):
         mask = rle.merge(rle.frPyObjects(mask, *size))
     elif isinstance(mask['counts'], list):

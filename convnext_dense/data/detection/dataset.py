@@ -1,4 +1,4 @@
-"""The data set for COCO files, whose samples mmdet's transforms and detectors take."""
+"""Data set for COCO files, for mmdet's transforms and detectors."""
 
 from __future__ import annotations
 
@@ -19,37 +19,36 @@ from .coco import describe_faults, read_coco
 from .find import CocoPaths
 from .instances import to_instance
 
-MIN_BOX_SIDE = 1.0  # pixels: mmdet, and so the published recipes, train on no box that is thinner
+MIN_BOX_SIDE = 1.0  # pixels: thinner boxes are not used for training, as in mmdet and so in the published recipes
 
 
 @DATASETS.register_module()
 class CocoDataset(DenseDataset, BaseDataset):
-    """Images with boxes, and masks where the file has them, from any COCO file.
+    """Data set of images with boxes, and masks if there are any, from a COCO file.
 
-    The pipeline gets a dict of ``img_path``, ``img_id`` (COCO's), ``height``, ``width`` and ``instances``, a list of
-    :class:`~convnext_dense.io.coco_format.Instance`. A pipeline for evaluation passes ``instances`` on by the
-    ``meta_keys`` of ``mmdet.PackDetInputs``: :class:`~convnext_dense.evaluation.CocoAP` takes the ground truth from
-    there.
+    The pipeline gets a dict with ``img_path``, ``img_id`` (COCO's), ``height``, ``width`` and ``instances``, a list of
+    :class:`~convnext_dense.io.coco_format.Instance`. For evaluation, ``meta_keys`` of ``mmdet.PackDetInputs`` must
+    include ``instances``, since :class:`~convnext_dense.evaluation.CocoAP` takes the ground truth from the data
+    samples.
 
     ``metainfo`` has the ``classes`` and their ``category_ids``.
 
     Args:
         annotations: the COCO file. Faults that :func:`~convnext_dense.data.detection.coco.read_coco` fixes are logged.
-        images: the folder that the file names in it are relative to.
+        images: the folder to which file names are relative.
         pipeline: transforms.
-        test_mode: the data set is for evaluation: use every image and every box.
+        test_mode: True for evaluation: use all images and boxes.
         filter_cfg: images to leave out of training: with ``filter_empty_gt=True`` those without annotations, with
             ``min_size=N`` those with a side shorter than N pixels.
-        on_bad_image: ``'stop'`` raises an error that names an unreadable image. ``'skip'`` goes on: in training
-            with the next image, in evaluation without it.
-        indices: use only the first so many images, or only those with these indices.
+        on_bad_image: ``'stop'`` raises an error that names an unreadable image. ``'skip'`` replaces it by the next
+            image in training, and omits it in evaluation.
+        indices: number of images to use, the first ones, or their indices.
 
     Raises:
-        UserError: for a file that can't be used, for one without masks where the pipeline loads them, and if no image
-            is left.
+        UserError: for an unusable file, for a file without masks if the pipeline loads masks, and if no image is left.
     """
 
-    counted_units = 'annotations in the file'  # in ``class_counts``
+    counted_units = 'annotations in the file'  # unit of ``class_counts``
 
     def __init__(
         self,
@@ -74,7 +73,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         learns_masks = any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
         if learns_masks and not coco.has_masks:
             raise UserError(
-                f'{self.paths.annotations} has no masks, which the detector is to learn: take a config of one '
+                f'{self.paths.annotations} has no masks, which the detector needs: take a config of a detector '
                 'without masks, or annotate them'
             )
         self.name = coco.name
@@ -105,7 +104,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         return kept
 
     def filter_data(self) -> list[dict]:
-        """Leave out images as ``filter_cfg`` says, and log how many."""
+        """Leave out images by the rules of ``filter_cfg``, and log their number."""
         if self.test_mode or not self.filter_cfg:
             return self.data_list
         least = self.filter_cfg.get('min_size', 0)

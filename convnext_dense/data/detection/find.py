@@ -1,4 +1,4 @@
-"""Finding COCO files and the folders of their images."""
+"""Find COCO files and their image folders."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ EXPECTED = f'{LAYOUTS}; {NAME_THEM}'
 
 
 class CocoPaths(NamedTuple):
-    """The paths of a COCO file and of its images."""
+    """Paths of a COCO file and its images."""
 
     annotations: Path
     """The JSON file."""
     images: Path
-    """The folder that the file names in it are relative to."""
+    """The folder to which file names are relative."""
 
 
 def find_coco(root: str) -> dict[str, CocoPaths]:
-    """Find the COCO files for ``'train'`` and ``'val'``, or for one of them where there is no other.
+    """Find the COCO files for ``'train'``, ``'val'`` or both.
 
     Args:
         root: a folder in COCO's own layout, in Roboflow's, or with one file ``annotations/*train*.json`` and one
-            ``annotations/*val*.json``; or the files by name, ``TRAIN.json[:IMAGES],VAL.json[:IMAGES]``, where a single
-            file is for ``'val'``. Unless a folder of images is named, it is the first that holds the first image, of
-            ``{train,val}2017``, ``{train,val}``, both of these in ``images``, ``images``, and the root; then the same
-            beside the file.
+            ``annotations/*val*.json``; or explicit files, ``TRAIN.json[:IMAGES],VAL.json[:IMAGES]``, where a single
+            file is for ``'val'``. If no image folder is given, ``{train,val}2017``, ``{train,val}``,
+            ``images/{train,val}2017``, ``images/{train,val}``, ``images`` and the root are searched for the first
+            image, then the same folders next to the file.
 
     Raises:
         NoData: if there are no COCO files.
@@ -65,7 +65,7 @@ def _find_named(value: str) -> dict[str, CocoPaths]:
     sources = {}
     for split, part in zip(('train', 'val')[-len(parts) :], parts, strict=True):
         if part is None:
-            raise UserError(f'cannot make out the COCO files in {value}: write {EXPLICIT}')
+            raise UserError(f'no COCO files can be read from {value}: write {EXPLICIT}')
         file = Path(part[1])
         if not file.is_file():
             raise NoData(f'no annotations at {file}: write {EXPLICIT}')
@@ -94,18 +94,18 @@ def _image_folder(annotations: Path, split: str, root: Path) -> Path:
 
 
 def _first_image(annotations: Path) -> str:
-    """Read the first file name without parsing the whole file: COCO's has half a gigabyte."""
+    """Read the first file name without parsing the whole file, since COCO's has half a gigabyte."""
     with open(annotations, 'rb') as file:
         if os.fstat(file.fileno()).st_size:  # an empty file can't be mapped
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
                 match = re.search(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', text)
                 if match:
                     return json.loads(match[1])
-    raise UserError(f'{annotations} names no images: it is broken, or no COCO file')
+    raise UserError(f'{annotations} names no images: it is damaged, or not a COCO file')
 
 
 def _other_files(root: Path) -> str:
-    """Say which JSON files a folder holds whose names don't tell what they are for."""
+    """Return advice for JSON files whose names don't show their split, or an empty string."""
     files = sorted(file for folder in (root, root / 'annotations') for file in folder.glob('*.json'))
     if not files:
         return ''

@@ -1,4 +1,4 @@
-"""Annotations of COCO files in the form that mmdet's transforms take."""
+"""Convert annotations of COCO files to the format of mmdet's transforms."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ...io.coco_format import CocoAnnotation, Instance
 
 
 def to_instance(annotation: CocoAnnotation, label: int) -> Instance:
-    """Convert an annotation, whose category has this label, to mmdet's form."""
+    """Convert an annotation to mmdet's format; ``label`` is the index of its category."""
     x, y, width, height = annotation['bbox']
     instance: Instance = {
         'bbox': [x, y, x + width, y + height],

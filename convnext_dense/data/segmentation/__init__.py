@@ -1,1 +1,1 @@
-"""Semantic segmentation: folders of images and masks. ``dataset`` imports mmcv, the others do not."""
+"""Data for semantic segmentation: folders of images and masks. ``dataset`` and ``transforms`` import mmcv."""

@@ -1,4 +1,4 @@
-"""Reading a folder of images and masks for a check."""
+"""Read a folder of images and masks for a check."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..check.records import PROBLEM, WARNING, DatasetRecords, Finding, ImageReco
 from ..image_scan import ImageScan
 from ..text import count_of
 from .mask_scan import UNLABELED, scan_masks
-from .masks import bad_masks, find_masks, mask_classes
+from .masks import find_bad_masks, find_masks, mask_classes
 
 
 @dataclass
 class MaskFolderRecords(DatasetRecords):
-    """The records of an image/mask folder; the ground truth is a mask, in which label ``first_label`` is class 0."""
+    """Records of an image/mask folder, with a mask for each image; label ``first_label`` is class 0."""
 
     unit = 'pixels'
     first_label: int = 0
@@ -41,14 +41,14 @@ class MaskFolderRecords(DatasetRecords):
 
 
 def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
-    """Read which images and masks a folder has, and what is wrong with them.
+    """List the images and masks of a folder and the problems with them.
 
     Args:
-        sources: arguments of :class:`~convnext_dense.data.segmentation.dataset.MaskFolder` for ``'train'`` and
-            ``'val'``, or one of them: ``root``, ``split`` and maybe ``reduce_zero_label``.
+        sources: arguments of :class:`~convnext_dense.data.segmentation.dataset.MaskFolder`, ``root``, ``split`` and
+            optionally ``reduce_zero_label``, for ``'train'``, ``'val'`` or both.
 
     Raises:
-        NoData: if there are none in this layout.
+        NoData: if there are no images in this layout.
     """
     first = next(iter(sources.values()))
     root, reduce = first['root'], first.get('reduce_zero_label', True)
@@ -68,13 +68,13 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     most, names_error = UNLABELED - data.first_label, None
     try:
         data.classes = mask_classes(root, reduce)
-    except UserError as error:  # the masks or the list of names can't be used: the masks still tell the number
+    except UserError as error:  # then the masks still show the number
         names_error = error
         largest = max((s.largest_label for pairs in pairs_of.values() if pairs for s in scan_masks(pairs)), default=0)
         data.classes = [f'class_{label}' for label in range(data.first_label, min(largest, UNLABELED - 1) + 1)]
     for name, pairs in pairs_of.items():
         image_of = {mask: image for image, mask in pairs}
-        for bad in bad_masks(pairs, most if names_error else len(data.classes), reduce) if pairs else ():
+        for bad in find_bad_masks(pairs, most if names_error else len(data.classes), reduce) if pairs else ():
             items = [f'{mask} {detail}'.strip() for mask, detail in bad.masks]
             images = [image_of[mask] for mask, _ in bad.masks]
             findings.append(Finding(PROBLEM, name, f'{count_of(items, "mask")} {bad.fault}', bad.fix, items, images))

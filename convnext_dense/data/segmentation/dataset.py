@@ -1,4 +1,4 @@
-"""The data set for image/mask folders, whose samples mmseg's transforms and segmentors take.
+"""Data set for image/mask folders, for mmseg's transforms and segmentors.
 
 A config names this module in its ``custom_imports``, since importing the package does not import mmcv.
 """
@@ -21,11 +21,11 @@ from .masks import check_masks, mask_classes
 
 @DATASETS.register_module()
 class MaskFolder(DenseDataset, BaseDataset):
-    """Images with a label for each pixel, in ADE20K's layout.
+    """Data set of images with label maps, in ADE20K's layout.
 
     ``metainfo`` has ``classes``, the K names, and ``palette``, K colors as [R, G, B] in 0..255. The pipeline begins
-    with ``convnext_dense.LoadImage`` and :class:`~convnext_dense.data.segmentation.transforms.LoadMask`, which mmseg's
-    transforms may follow.
+    with ``convnext_dense.LoadImage`` and :class:`~convnext_dense.data.segmentation.transforms.LoadMask`, followed by
+    mmseg's transforms.
 
     Args:
         root: see :func:`~convnext_dense.data.segmentation.find.find_masks`, and for the names of the classes
@@ -33,13 +33,13 @@ class MaskFolder(DenseDataset, BaseDataset):
         split: ``'training'`` or ``'validation'``.
         pipeline: transforms, such as mmseg's.
         reduce_zero_label: label 0 means unlabeled and label v class v - 1, as in ADE20K.
-        test_mode: the data set is for evaluation: an image that can't be read is left out rather than replaced.
-        on_bad_image: ``'stop'`` raises an error that names an unreadable image, ``'skip'`` goes on without it.
-        indices: use only the first so many images, or only those with these indices.
+        test_mode: True for evaluation: an unreadable image is omitted rather than replaced.
+        on_bad_image: ``'stop'`` raises an error that names an unreadable image, ``'skip'`` skips it.
+        indices: number of images to use, the first ones, or their indices.
 
     Raises:
-        NoData: if there are none in this layout.
-        UserError: for masks that can't be used, and for a mask that becomes unreadable later.
+        NoData: if there are no images in this layout.
+        UserError: for unusable masks, and for a mask that becomes unreadable later.
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class MaskFolder(DenseDataset, BaseDataset):
         ]
 
     def prepare_data(self, index: int) -> dict | None:
-        """Read the mask of a sample, so that errors name it, and run the pipeline."""
+        """Read the mask of a sample, with errors that name it, and run the pipeline."""
         info = self.get_data_info(index)
         info['mask'] = read_mask(info['seg_map_path'], retry_missing=True)
-        info['height'], info['width'] = info['mask'].shape[:2]  # the image is turned to fit its mask
+        info['height'], info['width'] = info['mask'].shape[:2]  # LoadImage rotates the image to fit
         return self.pipeline(info)

@@ -1,4 +1,4 @@
-"""Finding the images and the masks of a folder in ADE20K's layout."""
+"""Find the images and masks of a folder in ADE20K's layout."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .mask_scan import ImageAndMask
 
 LAYOUT = 'images/{training,validation}/*.jpg and annotations/{training,validation}/*.png'
 OTHER_NAMES = ('masks', 'mask', 'labels', 'labelids', 'annotation', 'ann_dir', 'gt', 'segmentation')
-"""Names that other programs give to the folder of the masks, in small letters."""
+"""Names of mask folders in other programs, in lowercase."""
 
 
 def find_masks(root: str | Path, split: str) -> list[ImageAndMask]:
-    """Find the images of a split with their masks, sorted; folders inside are searched too.
+    """Find the images of a split with their masks, sorted, including subfolders.
 
     Args:
         root: folder with ``images/<split>/`` and ``annotations/<split>/``.
-        split: ``'training'`` or ``'validation'``; the folders may be called ``train`` and ``val`` too.
+        split: ``'training'`` or ``'validation'``; the folders may also be named ``train`` and ``val``.
 
     Raises:
-        NoData: if there are none in this layout.
+        NoData: if there are no images in this layout.
         UserError: for an image without a mask, and for two images with the same mask.
     """
     if split not in MASK_SPLITS:
@@ -60,13 +60,13 @@ def find_masks(root: str | Path, split: str) -> list[ImageAndMask]:
 
 
 def images_folder(root: str | Path, split: str) -> Path:
-    """Return the folder of a split's images: of its possible names the one that exists, else the usual one."""
+    """Return the folder of a split's images: the one that exists of the possible names, or else the usual one."""
     folders = [Path(root, 'images', name) for name in MASK_SPLITS[split]]
     return next((folder for folder in folders if folder.is_dir()), folders[0])
 
 
 def _files(folder: Path, extensions: Sequence[str]) -> dict[str, str]:
-    """Find files with these extensions at any depth, sorted; keys are paths in the folder without extension."""
+    """Find files with these extensions at any depth, sorted; keys are relative paths without extension."""
     files: dict[str, str] = {}
     for file in images_under(folder):
         name, extension = os.path.splitext(file[len(str(folder)) + 1 :])
@@ -78,7 +78,7 @@ def _files(folder: Path, extensions: Sequence[str]) -> dict[str, str]:
 
 
 def _misnamed(root: Path) -> str:
-    """Say how to rename a folder of masks, such as ``masks/`` beside ``images/``."""
+    """Return advice to rename a mask folder, such as ``masks/`` next to ``images/``, or an empty string."""
     names = [name for name in subfolders(root) if name.lower() in OTHER_NAMES]
     if len(names) != 1 or not (root / 'images').is_dir() or (root / 'annotations').is_dir():
         return ''
@@ -86,7 +86,7 @@ def _misnamed(root: Path) -> str:
 
 
 def _unsplit(root: Path) -> str:
-    """Say what to do with images and masks that are in no split."""
+    """Return advice for images and masks that are in no split, or an empty string."""
     folders = [root / name for name in ('images', 'annotations')]
     if not all(folder.is_dir() and any(path.is_file() for path in folder.iterdir()) for folder in folders):
         return ''

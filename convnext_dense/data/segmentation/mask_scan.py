@@ -1,4 +1,4 @@
-"""Scanning every mask of a data set once, and keeping the results in the cache folder."""
+"""Scan every mask of a data set once, and cache the results."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ from ...io.images import describe_read_error, open_image
 
 UNLABELED = 255
 SCAN_VERSION = 2
-"""Raise it with every change of what a scan finds: cached results of other versions are not used."""
+"""Version of the cached results; increase it whenever the results of a scan change."""
 UNREADABLE = 'unreadable'
 CHANNELS = 'with several channels'
 SIZE = 'of another size than the image (height x width)'
 
 ImageAndMask = tuple[str, str]
-"""The paths of an image and its mask."""
+"""Paths of an image and its mask."""
 
 
 class MaskScan(NamedTuple):
-    """The largest label in a mask, or the reason why the mask can't be used."""
+    """The largest label in a mask, or the reason why the mask is unusable."""
 
     largest_label: int
-    """255 aside; 0 where there is no other, and where there is a fault."""
+    """Largest label other than 255; 0 if there is none or there is a fault."""
     fault: str = ''
     """``''``, :data:`UNREADABLE`, :data:`CHANNELS` or :data:`SIZE`."""
     detail: str = ''
-    """More about the fault, such as the sizes."""
+    """Details of the fault, such as the sizes."""
 
 
 def scan_masks(pairs: Sequence[ImageAndMask]) -> list[MaskScan]:
-    """Scan every mask, or take the results from the cache folder where no file has changed since.
+    """Scan every mask, or take the cached results if no file has changed.
 
-    Several processes may call it at once: one scans, the others wait for its results.
+    Several processes may call this at once: one scans, the others wait for its results.
     """
     scans: list[MaskScan] | None = None
     try:
@@ -61,26 +61,26 @@ def scan_masks(pairs: Sequence[ImageAndMask]) -> list[MaskScan]:
                         temporary.write_text(json.dumps({'state': state, 'scans': scans}), encoding='utf-8')
     except OSError as error:
         logging.getLogger('mmengine').warning(
-            f'cannot keep the results of scanning the masks ({error}), every start will read them all: '
-            'set CONVNEXT_DENSE_CACHE to a folder you can write'
+            f'cannot cache the results of scanning the masks ({error}), so every start will read all masks: '
+            'set CONVNEXT_DENSE_CACHE to a writable folder'
         )
     return _scan_all(pairs) if scans is None else scans
 
 
 def read_mask(path: str, retry_missing: bool = False) -> np.ndarray:
-    """Read the labels of a mask, (H, W); more dimensions where it has several channels.
+    """Read the labels of a mask, (H, W), or (H, W, C) if it has several channels.
 
     Args:
         path: the mask's file.
         retry_missing: see :func:`~convnext_dense.io.files.read_with_retries`.
 
     Raises:
-        UserError: if it can't be read or decoded, with its path.
+        UserError: if the mask can't be read or decoded.
     """
     try:
         with open_image(path, retry_missing) as mask:
             return np.asarray(mask)
-    except Exception as error:  # Pillow's decoders leak whatever a broken file makes them run into
+    except Exception as error:  # Pillow's decoders raise many types for broken files
         raise UserError(
             f'bad mask {path} ({describe_read_error(error)}): restore it, or remove it with its image'
         ) from None
@@ -104,12 +104,12 @@ def _scan(pair: ImageAndMask) -> MaskScan:
 
 
 def _possible_sizes(image: str) -> list[ImageSize]:
-    """Read the size of an image as stored and, where its EXIF turns it, as turned; none if it is unreadable."""
+    """Return an image's size as stored and, if EXIF rotates it by 90 degrees, as rotated; empty if unreadable."""
     try:
         with Image.open(image) as opened:
             size = ImageSize.of(opened)
             on_its_side = opened.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-    except Exception:  # reading it for training names it, or skips it
+    except Exception:  # reported or skipped when it is read for training
         return []
     return [size, size.transposed] if on_its_side else [size]
 
@@ -120,7 +120,7 @@ def _scan_all(pairs: Sequence[ImageAndMask]) -> list[MaskScan]:
 
 
 def _state(pairs: Sequence[ImageAndMask]) -> str:
-    """Compute a digest that changes when a file is added, removed, renamed or written."""
+    """Return a digest that changes when a file is added, removed, renamed or modified."""
     files = [(file, *_size_and_time(file)) for pair in pairs for file in pair]
     return hashlib.blake2b(repr((SCAN_VERSION, files)).encode('utf-8', 'surrogateescape')).hexdigest()
 

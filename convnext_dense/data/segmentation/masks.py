@@ -1,8 +1,8 @@
-"""The classes of an image/mask folder, such as ADE20K, and checking that its masks fit them.
+"""Read the classes of an image/mask folder, such as ADE20K, and check that its masks fit them.
 
-A mask is a PNG of one channel whose pixels are labels; in a palette image the indices are the labels. With
-``reduce_zero_label``, as in ADE20K, label v is class v - 1 and 0 means unlabeled; without it label v is class v.
-255 means unlabeled either way. Unlabeled pixels are neither trained on nor counted.
+A mask is a PNG with one channel whose pixels are labels; in a palette image the indices are the labels. With
+``reduce_zero_label``, as in ADE20K, label v is class v - 1 and 0 means unlabeled; without it, label v is class v. 255
+always means unlabeled. Unlabeled pixels are ignored in training and evaluation.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from .mask_scan import CHANNELS, SIZE, UNLABELED, UNREADABLE, ImageAndMask, scan
 def mask_classes(root: str | Path, reduce_zero_label: bool = True) -> list[str]:
     """Read the class names of an image/mask folder.
 
-    They are listed in ``classes.txt``, one on a line, or in ADE20K's own ``objectInfo150.txt``. Without either, their
-    number is the largest label in the training masks, or in the validation masks if there are no others, and they are
-    named after the labels: ``class_1``, ``class_2``, ...
+    They are listed in ``classes.txt``, one per line, or in ADE20K's own ``objectInfo150.txt``. Without either, the
+    number of classes follows from the largest label in the training masks, or in the validation masks if there are no
+    training masks, and classes are named after the labels: ``class_1``, ``class_2``, ...
 
     Raises:
-        UserError: for a wrong layout, masks that can't be used, a name that is empty or comes twice, more classes
-            than 8-bit labels have room for.
+        UserError: for a wrong layout, unusable masks, an empty or repeated name, or too many classes for 8-bit labels.
     """
     own, ade = Path(root, 'classes.txt'), Path(root, 'objectInfo150.txt')
     first = 1 if reduce_zero_label else 0
@@ -58,22 +57,23 @@ def mask_classes(root: str | Path, reduce_zero_label: bool = True) -> list[str]:
 
 
 def check_masks(pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_label: bool = True) -> None:
-    """Check every mask before a training, and name those that can't be used.
+    """Check every mask before training.
 
-    A mask must be readable, have one channel, hold labels of the classes, and be of the size of its image as it is
-    stored or as its EXIF turns it. Only the headers of the images are read; unreadable ones are left to the loader.
+    A mask must be readable, have one channel, contain only labels of the classes, and have the size of its image as
+    stored or as rotated by EXIF. Only the headers of the images are read; unreadable images are left to the loader.
 
-    It takes 2.2 ms of one core for a mask of 512 x 683, 45 s for ADE20K's 20210. The results are kept in the cache
-    folder until a file changes; looking for changes takes 0.5 s.
+    The check takes 2.2 ms on one core for a mask of 512 x 683, 45 s for ADE20K's 20210. The results are cached until a
+    file changes; checking for changes takes 0.5 s.
 
     Args:
-        pairs: images and masks, as :func:`~convnext_dense.data.segmentation.find.find_masks` returns them.
-        num_classes: K. Labels may be 0 to K with ``reduce_zero_label``, and 0 to K - 1 without, or 255.
+        pairs: images and masks from :func:`~convnext_dense.data.segmentation.find.find_masks`.
+        num_classes: number of classes K. Labels may be 0 to K with ``reduce_zero_label``, 0 to K - 1 without, or 255.
+        reduce_zero_label: label 0 means unlabeled, see above.
 
     Raises:
-        UserError: one line with the number of bad masks of each kind, the first three of them, and what to do.
+        UserError: if masks are unusable; the message has their number by fault, the first three of each, and the fix.
     """
-    kinds = bad_masks(pairs, num_classes, reduce_zero_label)
+    kinds = find_bad_masks(pairs, num_classes, reduce_zero_label)
     if kinds:
         found = [
             f'{len(bad.masks)} {bad.fault} '
@@ -88,16 +88,16 @@ def check_masks(pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_lab
 
 
 class BadMasks(NamedTuple):
-    """Masks that can't be used, all for the same reason."""
+    """Masks that are unusable for the same reason."""
 
     fault: str
     fix: str
     masks: list[tuple[str, str]]
-    """The path of each, and details."""
+    """Path and details of each mask."""
 
 
-def bad_masks(pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_label: bool = True) -> list[BadMasks]:
-    """Scan every mask, and sort those that can't be used by the reason; see :func:`check_masks`."""
+def find_bad_masks(pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_label: bool = True) -> list[BadMasks]:
+    """Scan every mask, and group the unusable ones by their fault; see :func:`check_masks`."""
     largest = num_classes if reduce_zero_label else num_classes - 1
     beyond = f'with labels above {largest}'
     fixes = {

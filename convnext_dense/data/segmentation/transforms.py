@@ -1,4 +1,4 @@
-"""Transforms for semantic segmentation: loading masks, and mmseg's random crop and color distortion, faster."""
+"""Transforms for semantic segmentation: loading masks, and faster versions of mmseg's crop and color distortion."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .mask_scan import UNLABELED
 
 @TRANSFORMS.register_module()
 class LoadMask(BaseTransform):
-    """Add the ground truth: ``gt_seg_map``, the classes as uint8 (H, W), 255 where unlabeled.
+    """Transform that adds the ground truth ``gt_seg_map``: classes as uint8 (H, W), 255 where unlabeled.
 
-    The mask was read by ``MaskFolder``. Transforms before this one change the image alone, those after it both.
+    The mask was read by ``MaskFolder``. Transforms before this one change only the image, those after it both.
     """
 
     def transform(self, results: dict) -> dict:
@@ -28,14 +28,14 @@ class LoadMask(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomCrop(BaseTransform):
-    """mmseg's random crop with the same random numbers, ten times as fast: it counts labels rather than sort them.
+    """mmseg's random crop with the same random numbers, ten times as fast because it counts labels without sorting.
 
-    Labels are uint8, 255 where unlabeled, as :class:`LoadMask` makes them.
+    Labels are uint8, 255 where unlabeled, from :class:`LoadMask`.
 
     Args:
-        crop_size: height and width in pixels, or one number for both; sides of a smaller image are kept.
-        cat_max_ratio: the largest share, in (0, 1], of the labeled pixels that one class may have. After 10 crops in
-            which a class had more, or was the only one, the next crop is taken anyway.
+        crop_size: height and width in pixels, or one number for both; smaller sides are not cropped.
+        cat_max_ratio: maximum share, in (0, 1], of the labeled pixels that a class may have. After 10 crops in which a
+            class exceeds it, or is the only one, the next crop is used regardless.
     """
 
     def __init__(self, crop_size: int | tuple[int, int], cat_max_ratio: float = 1.0) -> None:
@@ -63,9 +63,9 @@ class RandomCrop(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PhotoMetricDistortion(BaseTransform):
-    """mmseg's color distortion of default strength, with the same random numbers and results, by table look-up.
+    """mmseg's color distortion with default strength, with the same random numbers and results, by lookup tables.
 
-    For other strengths take ``mmseg.PhotoMetricDistortion``.
+    For other strengths use ``mmseg.PhotoMetricDistortion``.
     """
 
     def transform(self, results: dict) -> dict:

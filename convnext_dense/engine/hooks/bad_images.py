@@ -1,4 +1,4 @@
-"""A hook that counts the images that could not be read."""
+"""Hook that reports images that could not be read."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from ...registry import HOOKS
 
 @HOOKS.register_module()
 class BadImages(Hook):
-    """Names every image that was skipped (``--on-bad-image skip``), once, and counts them at the end."""
+    """Hook that logs each skipped image (``--on-bad-image skip``) once, and their number at the end."""
 
     def __init__(self) -> None:
         self.paths: set[str] = set()
 
-    def _note(self, runner: Runner, paths: Iterable[str]) -> None:
+    def _log_skipped(self, runner: Runner, paths: Iterable[str]) -> None:
         for path in paths:
             if path not in self.paths:
                 self.paths.add(path)
                 runner.logger.warning(f'skipped bad image {path}')
 
     def after_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
-        self._note(runner, runner.train_loop.last_step.skipped_images)
+        self._log_skipped(runner, runner.train_loop.last_step.skipped_images)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict, **_: object) -> None:
-        self._note(runner, data_batch.get('skipped', ()))
+        self._log_skipped(runner, data_batch.get('skipped', ()))
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict, **_: object) -> None:
-        self._note(runner, data_batch.get('skipped', ()))
+        self._log_skipped(runner, data_batch.get('skipped', ()))
 
     def after_run(self, runner: Runner) -> None:
         own, self.paths = self.paths, {path for part in all_gather_object(sorted(self.paths)) for path in part}

@@ -1,4 +1,4 @@
-"""A hook that decides when checkpoints are written and deleted."""
+"""Hook that writes and deletes checkpoints."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ from .ema import EMA
 
 @HOOKS.register_module()
 class Checkpoints(Hook):
-    """Writes ``epoch_N.pth`` after training epochs, or ``iter_N.pth`` after steps, and ``best.pth`` after validation.
+    """Hook that writes ``epoch_N.pth`` after epochs, or ``iter_N.pth`` after steps, and ``best.pth`` after validation.
 
-    A run that a signal stops inside epoch N + 1 leaves ``epoch_N_iter_M.pth``, after M steps. A new file is complete
-    on the disk, and in the manifest (:mod:`convnext_dense.checkpoints.manifest`), before an old one is deleted;
-    mmengine's own hook deletes first.
+    A run that is stopped by a signal inside epoch N + 1 writes ``epoch_N_iter_M.pth``, after M steps. An old file is
+    deleted only after the new one is complete on disk and in the manifest
+    (:mod:`convnext_dense.checkpoints.manifest`); mmengine's own hook deletes first.
 
     Args:
-        interval: epochs between two checkpoints, or steps where the train loop counts steps; the last one always gets
-            one.
-        keep: number of checkpoints that stay.
-        best: the metric, the higher the better, whose best epoch is kept as ``best.pth``, without the optimizer;
-            None for no such file.
+        interval: epochs between checkpoints, or steps if the train loop counts steps; there is always one at the end.
+        keep: number of checkpoints to keep.
+        best: metric, higher is better, whose best weights are kept as ``best.pth``, without the optimizer; None for no
+            such file.
     """
 
     priority = 'VERY_LOW'
@@ -41,7 +40,7 @@ class Checkpoints(Hook):
         self._written = ''  # name of the last file that this process wrote
 
     def before_train(self, runner: Runner) -> None:
-        """Delete the temporary files of a killed run, and check the disk's space."""
+        """Delete the temporary files of a killed run, and check the free disk space."""
         if not is_main_process():
             return
         for path in Path(runner.work_dir).iterdir():
@@ -65,12 +64,12 @@ class Checkpoints(Hook):
             self._save(runner, f'iter_{step}.pth', by_epoch=False)
 
     def before_stop(self, runner: Runner) -> None:
-        """Save the state after the last step where a signal stops the run; called between two steps."""
+        """Save the state after the last step when a signal stops the run; called between two steps."""
         path = self._save_last_step(runner)
         runner.logger.warning(f'stopped after step {runner.iter}, saved as {path}')
 
     def after_train(self, runner: Runner) -> None:
-        """Save the state after the last step where a hook ended the run early, and note that it is finished."""
+        """Save the state after the last step if a hook ended the run early, and record that the run is finished."""
         if runner.iter < runner.max_iters:
             self._save_last_step(runner)
             if is_main_process():
@@ -80,7 +79,7 @@ class Checkpoints(Hook):
                 manifest.note_stopped_early(runner.work_dir, runner.iter)
 
     def _save_last_step(self, runner: Runner) -> Path:
-        """Save the state after the last step, unless it is saved already, and return the file's path."""
+        """Save the state after the last step unless it is already saved, and return the file's path."""
         loop = runner.train_loop
         if loop.counts_steps:
             name = f'iter_{runner.iter}.pth'
@@ -99,17 +98,17 @@ class Checkpoints(Hook):
         if is_main_process():
             path, self._written = Path(runner.work_dir, name), name
             checkpoints.write_pointer(path)
-            # those with more steps are damaged, or the run would have resumed them: they don't count
-            until_now = checkpoints.sort_key(path)
-            written = checkpoints.list_checkpoints(runner.work_dir)
-            for old in [p for p in written if checkpoints.sort_key(p) <= until_now][: -self.keep]:
+            # ignore checkpoints with more steps: they must be damaged, or the run would have resumed from them
+            current = checkpoints.sort_key(path)
+            present = checkpoints.list_checkpoints(runner.work_dir)
+            for old in [p for p in present if checkpoints.sort_key(p) <= current][: -self.keep]:
                 old.unlink()
             manifest.prune(runner.work_dir, name)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         score = (metrics or {}).get(self.best or '')
         best = runner.message_hub.runtime_info.get('best_score')
-        if score is not None and score > (float('-inf') if best is None else best):  # NaN is not
+        if score is not None and score > (float('-inf') if best is None else best):  # False for NaN
             best = score
             runner.message_hub.update_info('best_score', best)
             meta = {'epoch': runner.epoch, 'iter': runner.iter}
@@ -124,7 +123,7 @@ class Checkpoints(Hook):
 
 
 def _full_size(runner: Runner) -> int:
-    """Estimate a checkpoint's bytes: weights, their average, and the optimizer's two numbers per trained weight."""
+    """Estimate a checkpoint's size in bytes: weights, their average, and two optimizer values per trained weight."""
     weights = disk.tensor_bytes(runner.bare_model.state_dict())
     averages = sum(disk.tensor_bytes(hook.average) for hook in runner.hooks if isinstance(hook, EMA))
     trained = [p for p in runner.bare_model.parameters() if p.requires_grad]

@@ -1,4 +1,4 @@
-"""A hook that checks some of the data when training starts, without decoding images."""
+"""Hook that checks some of the data when training starts, without decoding images."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from ...data.text import shortened
 from ...errors import UserError
 from ...registry import HOOKS
 
-OPENED = 64  # images of a split that are opened: 20 ms on a local disk
+MAX_OPENED = 64  # images per split, which take 20 ms on a local disk
 
 
 @HOOKS.register_module()
 class DataCheck(Hook):
-    """Logs the number of images and classes, and reads the headers of some images of each split, in milliseconds.
+    """Hook that logs the numbers of images and classes, and quickly checks the headers of some images of each split.
 
     Annotations and masks are checked when the data sets are built.
 
     Raises:
-        UserError: if one of them is no image, or has another size than its annotations say, unless the run skips such
-            images.
+        UserError: if a file is not an image or its size differs from its annotations, unless the run skips bad images.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -40,7 +39,7 @@ class DataCheck(Hook):
 
 
 def describe_dataset(dataset: Any) -> str:
-    """Describe the size of a data set: ``6,000 images, 12 classes of 480 (bird) to 520 (boat) images``."""
+    """Describe the size of a data set, such as ``6,000 images, 12 classes of 480 (bird) to 520 (boat) images``."""
     classes, counts = dataset.metainfo['classes'], getattr(dataset, 'class_counts', None)
     text = f'{len(dataset):,} images, {len(classes)} classes'
     if counts is None:
@@ -55,10 +54,10 @@ def check_headers(dataset: Any) -> None:
     """Read the headers of some images, spread evenly over a data set.
 
     Raises:
-        UserError: if one can't be opened, or is not of the size that its annotations were made for.
+        UserError: if an image can't be opened, or its size differs from its annotations.
     """
     count = len(dataset)
-    for index in np.linspace(0, count - 1, min(OPENED, count)).round().astype(int).tolist():
+    for index in np.linspace(0, count - 1, min(MAX_OPENED, count)).round().astype(int).tolist():
         path, size = dataset.image(index)
         header = read_header(path)
         if isinstance(header, str):
@@ -68,6 +67,6 @@ def check_headers(dataset: Any) -> None:
         else:
             continue
         raise UserError(
-            f'bad image {path} ({fault}): fix or remove it, or go on without it: --on-bad-image skip; '
-            'tools/check_data.py finds all that are bad'
+            f'bad image {path} ({fault}): fix or remove it, or skip it with --on-bad-image skip; '
+            'tools/check_data.py finds all bad images'
         )

@@ -1,4 +1,4 @@
-"""A hook that keeps an exponential moving average (EMA) of the weights."""
+"""Hook that keeps an exponential moving average (EMA) of the weights."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ...weights.loading import load_strictly
 
 @HOOKS.register_module()
 class EMA(Hook):
-    """Keeps a moving average of the weights, updated once per optimizer step.
+    """Hook that keeps a moving average of the weights, updated once per optimizer step.
 
-    ``average = (1 - momentum) * average + momentum * weight``, starting from the initial weights. Buffers
-    are copied. A checkpoint holds the raw weights as ``state_dict`` and the average as ``ema_state_dict``.
+    ``average = (1 - momentum) * average + momentum * weight``, starting from the initial weights. Buffers are copied
+    without averaging. A checkpoint holds the raw weights as ``state_dict`` and the average as ``ema_state_dict``.
 
     Args:
         momentum: 1 - decay; 1e-4 is the recipe's decay 0.9999.
@@ -32,12 +32,12 @@ class EMA(Hook):
     def __init__(self, momentum: float = 1e-4) -> None:
         self.momentum = momentum
         self.average: dict[str, Tensor] = {}
-        self._parameter_names: set[str] = set()  # the other averages are of buffers
+        self._parameter_names: set[str] = set()  # all other names are buffers
 
     def before_train(self, runner: Runner) -> None:
         model = _unwrapped(runner)
         self._parameter_names = {name for name, _ in model.named_parameters()}
-        if not (internals.resume_setting(runner) and self.average):  # a fresh run has a fresh average
+        if not (internals.resume_setting(runner) and self.average):  # a new run starts a new average
             self.average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
         steps = runner.max_iters
         if self.momentum * steps < 3:
@@ -67,7 +67,7 @@ class EMA(Hook):
 
     @contextmanager
     def applied(self, model: nn.Module) -> Iterator[None]:
-        """Inside the block the model has the averaged weights; after it, its own again."""
+        """Context in which the model has the averaged weights."""
         raw = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
         load_strictly(model, self.average, "the EMA's state")
         try:

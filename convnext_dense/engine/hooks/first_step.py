@@ -1,4 +1,4 @@
-"""A hook that logs the first optimizer step at once."""
+"""Hook that logs the first optimizer step at once."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ...registry import HOOKS
 
 @HOOKS.register_module()
 class FirstStep(Hook):
-    """Logs a line before the first batch is loaded, and one after the first optimizer step of each start.
+    """Hook that logs a line before the first batch is loaded, and one after the first optimizer step of each start.
 
-    The log's own lines come every so many steps, which may be minutes: until then nobody would know whether the run
-    works, and how long it will take. The estimate is this step's time, without loading its first batch, for each
-    remaining step; validation is not in it.
+    Regular log lines may be minutes apart; these show early that the run works and how long it will take. The estimate
+    multiplies the time of the first step, without loading its first batch, by the remaining steps; it does not include
+    validation.
     """
 
     priority = 'LOWEST'
@@ -32,8 +32,8 @@ class FirstStep(Hook):
         if self._started is None:
             self._started = time.perf_counter()
             workers = runner.train_dataloader.num_workers
-            by = f'{workers} worker{"s" if workers > 1 else ""}' if workers else 'no workers'
-            runner.logger.info(f'starting the data loader ({by}) and loading the first batch')
+            with_workers = f'{workers} worker{"s" if workers > 1 else ""}' if workers else 'no workers'
+            runner.logger.info(f'starting the data loader ({with_workers}) and loading the first batch')
 
     def before_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
         if not self._finished:

@@ -1,4 +1,4 @@
-"""Numbers logged beside mmengine's numbers: the optimizer's own lr; in files also each group's lr and the memory."""
+"""Logged values in addition to mmengine's: the base lr, and in files also each group's lr and the process's memory."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ...registry import HOOKS, LOG_PROCESSORS
 
 @HOOKS.register_module()
 class RuntimeInfo(RuntimeInfoHook):
-    """mmengine's hook with one ``lr``: the optimizer's own, before any layer's scale.
+    """mmengine's hook with a single ``lr``: the optimizer's base lr, without the layers' scales.
 
-    Losses of a skipped step are not logged: a NaN would hide the other steps' losses in the means.
+    Losses of skipped steps are not logged, because a NaN would make all means NaN.
     """
 
     def before_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
@@ -30,10 +30,10 @@ class RuntimeInfo(RuntimeInfoHook):
 
 @LOG_PROCESSORS.register_module()
 class LogProcessor(MMLogProcessor):
-    """mmengine's log processor, with more numbers in the files and trackers.
+    """mmengine's log processor with additional values in files and experiment trackers.
 
-    The lr of every parameter group is ``train/lr/<group>``. ``host_memory`` is the peak memory of this process, beside
-    mmengine's ``memory``, the peak memory of tensors on the GPU, both in MB (2**20 bytes).
+    ``train/lr/<group>`` is the lr of a parameter group. ``host_memory`` is the peak memory of this process; mmengine's
+    ``memory`` is the peak memory of tensors on the GPU. Both are in MB (2**20 bytes).
     """
 
     def get_log_after_iter(self, runner: Runner, batch_idx: int, mode: str) -> tuple[dict, str]:
@@ -42,5 +42,5 @@ class LogProcessor(MMLogProcessor):
         if any(group.get('layer_id') is not None for group in groups):
             tag.update({f'train/lr/{group["group_name"]}': group['lr'] for group in groups})
         if mode == 'train':
-            tag['host_memory'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024  # of KB, on Linux
+            tag['host_memory'] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024  # in KB on Linux
         return tag, line

@@ -1,4 +1,4 @@
-"""A progress bar on a terminal."""
+"""Hook that shows a progress bar on terminals."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ...registry import HOOKS
 
 @HOOKS.register_module()
 class ProgressBar(Hook):
-    """Live bar with ETA, loss and lr on a terminal; elsewhere there is none, since the log has plain lines.
+    """Hook that shows a live progress bar with ETA, loss and lr on a terminal; elsewhere it does nothing.
 
-    While the bar is shown, the log's lines for single iterations go to the log file alone.
+    While the bar is shown, log lines of single iterations go only to the log file.
     """
 
     priority = 'LOW'
@@ -52,7 +52,7 @@ class ProgressBar(Hook):
         self.close()
 
     def close(self) -> None:
-        """Remove the bar and let the log write to its own stream again."""
+        """Remove the bar and restore the log's own stream."""
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
@@ -61,11 +61,11 @@ class ProgressBar(Hook):
             handler.removeFilter(_no_iterations)
         self._streams.clear()
 
-    def _begin(self, what: str, total: int, done: int = 0) -> None:
+    def _begin(self, description: str, total: int, done: int = 0) -> None:
         if self.bar is not None:
             for task in self.bar.task_ids:
                 self.bar.remove_task(task)
-            self.task = self.bar.add_task(what, total=total, completed=done, numbers='')
+            self.task = self.bar.add_task(description, total=total, completed=done, numbers='')
 
     def _show(self, runner: Runner, done: int, numbers: str) -> None:
         if self.bar is not None:
@@ -79,7 +79,7 @@ class ProgressBar(Hook):
     def after_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
         if self.bar is not None:
             scalars = runner.message_hub.log_scalars
-            # there is no loss while each step was skipped for a NaN
+            # there is no loss if all steps so far were skipped because of NaN
             loss = f'loss {scalars["train/loss"].mean(10):.4f}' if 'train/loss' in scalars else ''
             lr = runner.message_hub.get_scalar('train/lr').current()
             self._show(runner, runner.iter + 1, f'{loss}  lr {lr:.2e}')

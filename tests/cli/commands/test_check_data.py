@@ -36,7 +36,7 @@ def test_a_good_image_folder_is_reported_and_drawn(own_image_folder, tmp_path, c
     assert check_data(own_image_folder, '--json', str(file), '--sheet', str(sheet)) == 0
     said = capsys.readouterr().out
     assert 'classification, 3 classes' in said
-    assert 'nothing stands in the way of a run: nothing was found' in said
+    assert 'ready for training: no problems found' in said
     content = json.loads(file.read_text())
     assert content['problems'] == 0
     assert content['splits']['train']['images'] == content['splits']['train']['readable'] == 24
@@ -56,7 +56,7 @@ def test_bad_images_are_named_everywhere(own_image_folder, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "problem  train: 1 image that can't be decoded: restore or remove them" in said
     assert f'{bad} (' in said
-    assert 'a run would be harmed: 2 problems' in said
+    assert 'fix the problems before training: 2 problems' in said
     findings = json.loads(file.read_text())['findings']
     assert [f['images'] for f in findings if 'decoded' in f['message']] == [[str(bad)]]
     drawn = np.asarray(Image.open(sheet))

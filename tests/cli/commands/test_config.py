@@ -82,7 +82,7 @@ def test_data_are_needed_only_when_they_are_named(shown, image_folder):
         ((TINY, 'qqq'), "no key 'qqq' in the config; did you mean task, default_scope"),
         ((TINY, '--data', '/nowhere'), '/nowhere'),
         ((TINY, '--cfg-options', 'modl.num_classes=3'), 'did you mean model?'),
-        (('configs/_base_/runtime.py',), "is not one of this project's"),
+        (('configs/_base_/runtime.py',), 'is not a config of this project'),
     ],
 )
 def test_bad_input_is_said_in_one_line(capsys, arguments, said):

@@ -256,7 +256,7 @@ def test_inputs_that_are_not_there_are_named_and_counted_while_the_rest_is_drawn
     said = capsys.readouterr()
     assert [line for line in said.err.splitlines() if line.startswith('error: ')] == [
         'error: no image, folder or video at absent.jpg: check the path',
-        'error: https://example.org/b.jpg is a URL: download the file and name its path',
+        'error: https://example.org/b.jpg is a URL: download the file and give its path',
         f'error: folder empty holds no images ({", ".join(EXTENSIONS)}): name another',
         'error: no file fits empty/*.png: check the pattern',
     ]

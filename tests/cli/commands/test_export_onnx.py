@@ -144,8 +144,8 @@ def test_the_check_finds_other_weights(files, tmp_path, capsys, monkeypatch):
     write(graph, out, (64, 64), False, {})
     predict.model.head.bias.data[1] += 3e-4
     (difference,) = compare(graph, out, [files / '0.png'], (64, 64), False)
-    said = re.fullmatch(r'largest difference 3.0e-04, of at most (\S+), largest value (\S+)', difference.says)
-    assert not difference.good and float(said[1]) == pytest.approx(1e-4 * float(said[2]), rel=0.05)
+    said = re.fullmatch(r'largest difference 3.0e-04, of at most (\S+), largest value (\S+)', difference.description)
+    assert not difference.within_tolerance and float(said[1]) == pytest.approx(1e-4 * float(said[2]), rel=0.05)
 
     original = ClassLogits.reference
     monkeypatch.setattr(ClassLogits, 'reference', lambda self, image: (original(self, image)[0] + 1,))

@@ -105,13 +105,13 @@ def test_paper_as_json(published, capsys):
         ((ATTO, '--cfg-options', 'modl.num_classes=3'), 'did you mean model?'),
         (
             (ATTO, '--cfg-options', 'test_dataloader.dataset.transform.input_size=abc'),
-            'an image of abc x abc is none: give its height and width as integers',
+            'abc x abc is not an image size: give height and width as integers',
         ),
         (
             (ATTO, '--cfg-options', 'model.backbone.out_indices=[0,1]'),
             'the model does not run on an image of 224 x 224: ',
         ),
-        (('configs/_base_/runtime.py',), "is not one of this project's"),
+        (('configs/_base_/runtime.py',), 'is not a config of this project'),
         (('--paper', ATTO), 'leave out CONFIG'),
         (('--paper', '--shape', '64', '64'), 'leave out CONFIG, --shape'),
     ],

@@ -40,7 +40,7 @@ def test_a_run_without_numbers_is_left_out(tmp_path, capsys):
     assert run_verb('plot_log', [str(tmp_path)]) == 1
     said = capsys.readouterr()
     assert 'full\n' in re.sub(' +', '', said.out)
-    assert said.err == 'error: new has logged nothing yet, and is left out\n'
+    assert said.err == 'error: new has no logged values yet and is left out\n'
     assert run_verb('plot_log', [str(tmp_path / 'new')]) == 2
     assert 'no run has logged anything yet' in capsys.readouterr().err
 

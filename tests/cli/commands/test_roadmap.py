@@ -93,7 +93,7 @@ def test_an_interrupted_series_goes_on_where_it_stopped(roadmap, steps_taken, tm
     steps_taken['interrupt_at'] = 12 + 6 + 3  # the second run's second epoch
     code, content, said = roadmap('--epochs', '2')
     assert (code, content) == (130, None)
-    assert '1 of 2 runs are finished; the same command goes on with gelu' in said
+    assert '1 of 2 runs are finished; the same command continues with gelu' in said
     first = read_scalars(tmp_path / 'runs' / 'r50_12_gelu_seed_0')['train/loss']
     steps_taken['interrupt_at'] = None
     code, content, _ = roadmap('--epochs', '2')
@@ -132,7 +132,7 @@ def untrained(monkeypatch):
 @pytest.mark.parametrize(
     ('changed', 'said'),
     [
-        (['--epochs', '3'], 'epochs 1, not 3: give the same again, or choose another with --work-dir'),
+        (['--epochs', '3'], 'epochs 1, not 3: use the same settings, or choose another folder with --work-dir'),
         (['--epochs', '1', '--track', 'resnet200'], 'track resnet50, not resnet200'),
         (['--epochs', '1', '--data', 'OTHER'], '/images'),
     ],
@@ -215,11 +215,11 @@ def test_rates_are_shown_with_what_they_were_measured_on(tmp_path, capsys):
         (['--out', '/proc/x'], 'folder /proc/x cannot be written'),
         (['--work-dir', 'absent'], 'no runs of the roadmap in absent: train them with --train'),
         (['--from', 'absent.json'], 'absent.json cannot be read'),
-        (['--from', 'README.md'], 'README.md is not of the roadmap'),
-        (['--from', 'foreign.json'], 'foreign.json is not of the roadmap'),
-        (['--from', 'bare.json'], 'bare.json is not of the roadmap'),
-        (['--work-dir', 'foreign'], 'foreign/budget.json is not of the roadmap: choose another folder with'),
-        (['--train', '--data', 'DATA', '--work-dir', 'foreign'], 'foreign/budget.json is not of the roadmap'),
+        (['--from', 'README.md'], 'README.md was not written by the roadmap'),
+        (['--from', 'foreign.json'], 'foreign.json was not written by the roadmap'),
+        (['--from', 'bare.json'], 'bare.json was not written by the roadmap'),
+        (['--work-dir', 'foreign'], 'foreign/budget.json was not written by the roadmap: choose another folder with'),
+        (['--train', '--data', 'DATA', '--work-dir', 'foreign'], 'foreign/budget.json was not written by the roadmap'),
         (['--from', 'README.md', '--time'], '--from computes nothing: leave out --time'),
     ],
 )

@@ -39,7 +39,7 @@ def test_a_part_takes_the_first_of_each_class(image_folder):
     names = [f'{name}/{i:02d}.jpg' for name in ('blue', 'green', 'red') for i in range(3)]
     assert [str(data[i]['path']) for i in range(9)] == [str(image_folder / 'train' / name) for name in names]
     assert [data[i]['label'] for i in range(9)] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    with pytest.raises(UserError, match='per_class 0: take at least 1 image'):
+    with pytest.raises(UserError, match='per_class 0 is too small: take at least 1'):
         folder(image_folder, per_class=0)
 
 
@@ -150,7 +150,7 @@ def test_an_image_that_vanishes_is_looked_for_again_and_named(own_image_folder, 
 def test_no_readable_image_at_all_is_an_error(own_image_folder):
     for path in own_image_folder.glob('train/*/*.jpg'):
         spoil(path)
-    with pytest.raises(UserError, match=r'20 training images in a row are unreadable, .*is the disk there'):
+    with pytest.raises(UserError, match=r'20 training images in a row are unreadable, .*check the disk'):
         folder(own_image_folder, on_bad_image='skip')[0]
 
 

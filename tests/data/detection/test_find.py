@@ -74,7 +74,7 @@ def test_files_by_name(tmp_path):
     [
         ((), '{}', r'no COCO data at .*expected annotations/instances_.*--data sample'),
         ((), '{}/no.json', r'no annotations at .*no\.json'),
-        (('a.json',), ',{}/a.json', 'cannot make out'),
+        (('a.json',), ',{}/a.json', 'no COCO files can be read from'),
         (('a.json',), '{0}/a.json,{0}/a.json,{0}/a.json', '3 COCO files in'),
         (('a.json',), '{}/a.json', r'000\.png, the first image in .*a\.json, is not in'),
         ((*OTHER, 'annotations/train_2.json'), '{}', r'2 files match .*train.* \(my_train_set.json, train_2.json\)'),

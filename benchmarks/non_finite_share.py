@@ -1,6 +1,6 @@
-"""Which share of a training step goes into judging its loss and gradient.
+"""Measure the share of a training step that is spent on checking for a non-finite loss or gradient.
 
-finite_share.py CONFIG --data sample ...      the arguments of tools/train.py; on GPUs, waiting for the loss counts too
+non_finite_share.py CONFIG --data sample ...    arguments of tools/train.py; on GPUs, waiting for the loss counts too
 """
 
 import sys
