@@ -52,3 +52,15 @@ def image_folder(tmp_path_factory) -> Path:
 def own_image_folder(tmp_path) -> Path:
     """An image folder that the test may spoil."""
     return write_image_folder(tmp_path / 'images', train=8, val=2)
+
+
+@pytest.fixture
+def error(capsys):
+    """The one line on stderr."""
+
+    def read() -> str:
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error: ')]
+        assert len(lines) == 1
+        return lines[0]
+
+    return read

@@ -5,14 +5,12 @@ import os
 import shutil
 import signal
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.optim import OptimWrapper, _ParamScheduler
 from mmengine.registry import PARAM_SCHEDULERS
 
-from convnext_dense.checkpoints import disk, lock
 from convnext_dense.checkpoints.content import plain
 from convnext_dense.checkpoints.resume import restore_schedulers
 from convnext_dense.compat.mmengine_internals import SCHEDULER_PROGRESS
@@ -21,7 +19,7 @@ from convnext_dense.engine.csv_log import read_scalars
 from convnext_dense.errors import UserError
 from tests.conftest import write_image_folder
 from tests.helpers import toy
-from tests.helpers.small_run import BY_EPOCH, BY_STEP, differences, outcome, train, write_config
+from tests.helpers.small_run import BY_STEP, differences, outcome, train, write_config
 
 TWO_WORKERS = ('train_dataloader.num_workers=2',)
 
@@ -31,26 +29,8 @@ class Killed(BaseException):
 
 
 @pytest.fixture(scope='module')
-def data(tmp_path_factory) -> Path:
-    return write_image_folder(tmp_path_factory.mktemp('data') / 'images', train=8, val=2)
-
-
-@pytest.fixture(scope='module')
-def by_epoch(tmp_path_factory) -> Path:
-    return write_config(tmp_path_factory.mktemp('config') / 'by_epoch.py', BY_EPOCH)
-
-
-@pytest.fixture(scope='module')
 def by_step(tmp_path_factory) -> Path:
     return write_config(tmp_path_factory.mktemp('config') / 'by_step.py', BY_STEP)
-
-
-@pytest.fixture(scope='module')
-def uncut(by_epoch, data, tmp_path_factory) -> Path:
-    """A run that was not interrupted."""
-    work_dir = tmp_path_factory.mktemp('runs') / 'uncut'
-    assert train(by_epoch, data, work_dir) == 0
-    return work_dir
 
 
 @pytest.fixture
@@ -206,40 +186,6 @@ def test_auto_starts_where_there_is_nothing_and_not_where_all_is_damaged(by_epoc
     (tmp_path / 'epoch_1.pth').write_bytes(b'')
     assert train(by_epoch, data, tmp_path, '--resume', 'auto') == 2
     assert 'no intact checkpoint in' in capsys.readouterr().err
-
-
-def test_a_second_run_in_a_work_dir_is_refused(by_epoch, data, uncut, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(lock, 'TIMEOUT', 0)
-    held = lock.acquire(uncut)
-    before = set(uncut.rglob('*'))
-    assert train(by_epoch, data, uncut, '--resume') == 2
-    assert 'another run is active in work dir' in capsys.readouterr().err
-    assert set(uncut.rglob('*')) == before
-    held.release()
-    lock.acquire(uncut).release()
-
-
-def test_a_disk_without_room_for_two_checkpoints_is_refused_before_the_first_step(
-    by_epoch, data, uncut, tmp_path, monkeypatch, capsys
-):
-    content = torch.load(uncut / 'epoch_3.pth', weights_only=True)
-    size = disk.tensor_bytes(content)
-    free = SimpleNamespace(free=2 * size - 10 * len(content['optimizer']['state']))  # the moments' counters are small
-    monkeypatch.setattr(shutil, 'disk_usage', lambda _: free)
-    assert train(by_epoch, data, tmp_path) == 2
-    assert 'there must be room for two' in capsys.readouterr().err
-    assert not read_scalars(tmp_path)
-    free.free = 2 * size
-    assert train(by_epoch, data, tmp_path) == 0
-    assert 'the run keeps 2 and writes the next' in capsys.readouterr().out
-
-
-@pytest.mark.parametrize('name', ['by_epoch.py', 'commands.txt'])
-def test_a_disk_that_is_full_before_the_start_is_said_in_one_line(by_epoch, data, tmp_path, capsys, name):
-    """The kernel's own ENOSPC, from /dev/full, for what a run writes before it looks for room."""
-    (tmp_path / name).symlink_to('/dev/full')
-    assert train(by_epoch, data, tmp_path) == 2
-    assert f'error: {tmp_path} cannot be written (No space left on device)' in capsys.readouterr().err
 
 
 def test_a_full_disk_keeps_every_old_file(by_epoch, data, tmp_path, monkeypatch, capsys):

@@ -2,44 +2,18 @@
 
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from convnext_dense.cli import main as cli
-from convnext_dense.cli.commands import train as train_command
-from convnext_dense.cli.parsers import train as train_parser
-from convnext_dense.engine import ProgressBar, Runner
+from convnext_dense.engine import Runner
 from convnext_dense.errors import UserError
 from convnext_dense_doctor.load import Load, LoadMeter
 from tests.helpers.run_tool import ATTO, ROOT, SMALL, test, train
-
-
-@pytest.fixture
-def error(capsys):
-    """The one line on stderr."""
-
-    def read() -> str:
-        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error: ')]
-        assert len(lines) == 1
-        return lines[0]
-
-    return read
-
-
-@pytest.fixture(scope='module')
-def checkpoint(tmp_path_factory):
-    """A small checkpoint that another model than atto would have written."""
-    path = tmp_path_factory.mktemp('weights') / 'epoch_1.pth'
-    block = {'gamma': torch.zeros(7), 'dwconv.weight': torch.zeros(7, 1, 7, 7)}
-    state_dict = {f'backbone.stages.0.0.{name}': tensor for name, tensor in block.items()}
-    torch.save({'meta': {'epoch': 1}, 'state_dict': state_dict}, path)
-    return path
 
 
 def test_config_that_does_not_exist(error):
@@ -56,23 +30,6 @@ def test_config_that_does_not_parse(error, tmp_path):
 def test_unknown_option(error, image_folder, tmp_path):
     assert train(image_folder, tmp_path, options=('trian_cfg.max_epochs=1',)) == 2
     assert 'did you mean train_cfg?' in error()
-
-
-@pytest.mark.parametrize(
-    ('option', 'said'),
-    [
-        ('model.backbone.drop_paht_rate=0.1', 'model can.t be built.*drop_paht_rate'),
-        ('model.backbone.arch=teeny', 'unknown arch .teeny.: take one of atto'),
-        ('optim_wrapper.optimizer.type=Adamm', 'optim_wrapper can.t be built.*Adamm'),
-        ('val_evaluator.type=Accuracyy', 'can.t be built.*Accuracyy'),
-        ('train_dataloader.batch_size=500', '48 training images are fewer than one batch'),
-        ('train_dataloader.batch_size=7', 'batch size must be even'),
-        ('model.type=Classifier', 'Classifier is not in the'),
-    ],
-)
-def test_option_that_cannot_be_built(error, image_folder, tmp_path, option, said):
-    assert train(image_folder, tmp_path, '--epochs', '2', options=(option,)) == 2
-    assert re.search(said, line := error()), line
 
 
 def test_a_config_can_ask_to_be_compiled_as_the_command_line_can(image_folder, tmp_path, checkpoint, monkeypatch):
@@ -96,27 +53,11 @@ def test_data_that_are_absent(error, tmp_path):
     assert '--data sample' in line
 
 
-def test_work_dir_that_cannot_be_written(error, image_folder, tmp_path):
-    (tmp_path / 'file').touch()
-    assert train(image_folder, tmp_path / 'file' / 'w') == 2
-    assert 'choose another with --work-dir' in error()
-
-
 def test_amp_that_cannot_work(error, image_folder, tmp_path):
     if torch.cuda.is_available():
         pytest.skip('this machine can')
     assert train(image_folder, tmp_path, '--amp', 'fp16') == 2
     assert '--amp fp16 needs a GPU' in error()
-
-
-def test_resume_without_a_checkpoint(error, image_folder, tmp_path):
-    assert train(image_folder, tmp_path, '--resume') == 2
-    assert 'no checkpoint' in error()
-
-
-def test_resume_from_weights_alone(error, image_folder, tmp_path, checkpoint):
-    assert train(image_folder, tmp_path, '--resume', str(checkpoint)) == 2
-    assert 'is of another model than this config: backbone.stages.0.0.gamma is (7,) instead of (40,)' in error()
 
 
 @pytest.mark.parametrize(
@@ -136,101 +77,9 @@ def test_checkpoint_that_is_missing_or_truncated(error, image_folder, tmp_path, 
         assert str(path) in line
 
 
-def test_checkpoint_of_another_model(error, image_folder, checkpoint):
-    assert test(image_folder, checkpoint) == 2
-    assert 'is of another model than this config' in error()
-
-
-def test_work_dir_that_holds_a_run(error, image_folder, tmp_path):
-    (tmp_path / 'epoch_7.pth').touch()
-    assert train(image_folder, tmp_path) == 2
-    assert 'holds a run already (epoch_7.pth): continue it with --resume' in error()
-
-
-@pytest.mark.parametrize(
-    ('arguments', 'said'),
-    [
-        (('--launcher', 'pytorch'), 'start with torchrun'),
-        (('--launcher', 'slurm'), 'start with srun'),
-        (('--launcher', 'pytorch', '--check-data'), 'check with tools/check_data.py first'),
-        (('--seed', '-1'), '--seed -1 is out of range'),
-        (('--epochs', '0'), '--epochs 0: train at least 1'),
-        (('--skip-nan', '-1'), '--skip-nan -1: skip 0 steps or more'),
-        (('--resume', '--pretrained', 'x.pth'), 'leave out --pretrained'),
-        (('--track', 'absent'), 'needs the package absent: pip install -r requirements/optional.txt'),
-    ],
-)
-def test_arguments_that_cannot_work(error, image_folder, tmp_path, monkeypatch, arguments, said):
-    for name in ('RANK', 'SLURM_PROCID'):
-        monkeypatch.delenv(name, raising=False)
-    if '--check-data' in arguments:
-        for name, value in (('RANK', '0'), ('WORLD_SIZE', '2'), ('LOCAL_RANK', '0')):
-            monkeypatch.setenv(name, value)
-    monkeypatch.setitem(train_parser.TRACKERS, 'absent', 'AbsentVisBackend')
-    assert train(image_folder, tmp_path, *arguments) == 2
-    assert said in error()
-
-
-@pytest.mark.parametrize(
-    ('script', 'prog'),
-    [('tools/train.py', 'python tools/train.py'), ('/v/bin/convnext-dense', 'convnext-dense train')],
-)
-def test_the_command_to_go_on_with_names_a_script_that_torchrun_finds(monkeypatch, script, prog):
-    monkeypatch.setattr(sys, 'argv', [script])
-    for name in ('WORLD_SIZE', 'LOCAL_WORLD_SIZE'):
-        monkeypatch.setenv(name, '2')
-    line = f'{prog} c.py --resume auto --launcher pytorch --pretrained x.pth'
-    verb = ['train'] if 'convnext-dense' in prog else []
-    wanted = ['torchrun', '--nproc_per_node=2', script, *verb, 'c.py', '--launcher', 'pytorch', '--resume']
-    assert train_command.resume_command(SimpleNamespace(command_line=line, launcher='pytorch')).split() == wanted
-
-
 def test_options_without_a_value(error, image_folder, tmp_path):
     assert train(image_folder, tmp_path, options=('randomness.seed',)) == 2
     assert "'randomness.seed' is not KEY=VALUE" in error()
-
-
-def test_results_that_cannot_be_written_are_said_before_the_test(error, image_folder, tmp_path, checkpoint):
-    for arguments in (('--out', str(tmp_path)), ('--show-dir', str(checkpoint))):
-        assert test(image_folder, checkpoint, *arguments) == 2
-        assert 'cannot be written' in error()
-    out, show = tmp_path / 'metrics.json', tmp_path / 'show'
-    assert test(image_folder, checkpoint, '--out', str(out), '--show-dir', str(show)) == 2
-    assert 'another model' in error()
-    assert not out.exists()
-    assert not list(show.iterdir())
-    assert test(image_folder, checkpoint, '--show', '0') == 2
-    assert 'draw at least 1' in error()
-
-
-def test_the_bar_leaves_the_terminal_whatever_happens(image_folder, tmp_path, monkeypatch):
-    closed = []
-    monkeypatch.setattr(ProgressBar, 'close', lambda self: closed.append(1))
-    monkeypatch.setattr(Runner, 'save_checkpoint', lambda *_, **__: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        train(image_folder, tmp_path)
-    assert closed
-
-
-def test_bad_image_stops_the_run_with_its_path(error, own_image_folder, tmp_path):
-    bad = own_image_folder / 'train' / 'red' / '02.jpg'
-    bad.write_bytes(bad.read_bytes()[:200])
-    assert train(own_image_folder, tmp_path / 'w', options=('train_dataloader.num_workers=1',)) == 2
-    line = error()
-    assert f'bad image {bad}' in line
-    assert '--on-bad-image skip' in line
-
-
-def test_bad_images_are_skipped_and_counted(own_image_folder, tmp_path, capsys):
-    for path in ('train/red/02.jpg', 'train/blue/05.jpg', 'val/red/01.jpg'):
-        bad = own_image_folder / path
-        bad.write_bytes(bad.read_bytes()[:200])
-    options = ('val_dataloader.batch_size=1',)  # so that one batch has nothing else
-    assert train(own_image_folder, tmp_path / 'w', '--on-bad-image', 'skip', options=options) == 0
-    log = capsys.readouterr().out
-    assert log.count('skipped bad image') == 3
-    assert 'skipped 3 bad images in all' in log
-    assert 'val/raw/images: 5.0000' in log or 'val/raw/images: 5 ' in log
 
 
 def test_a_loaded_machine_is_said_by_train_and_test(image_folder, tmp_path, monkeypatch, capsys):
@@ -299,11 +148,6 @@ def test_a_broken_installation_is_said_in_one_line(monkeypatch, capsys):
     assert '`convnext-dense doctor` explains why' in said
     assert cli.run_verb('report', ['x', '--debug']) == 1
     assert 'Traceback' in capsys.readouterr().err
-
-
-def test_report_without_runs(error, tmp_path):
-    assert cli.run_verb('report', [str(tmp_path)]) == 2
-    assert 'no run in' in error()
 
 
 # Runs in a fresh interpreter: each line of its input is a command, which must be answered without a heavy import.

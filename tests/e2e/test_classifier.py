@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 import os
 import re
 import shutil
@@ -180,32 +179,6 @@ def test_compile_is_passed_on(run, image_folder, tmp_path, monkeypatch):
     assert all(model.backbone for model in compiled)
 
 
-def test_same_seed_same_losses_whatever_the_workers_and_another_seed_others(image_folder, tmp_path):
-    workers = ('train_dataloader.num_workers=2',)
-    assert train(image_folder, tmp_path / 'a', '--seed', '5') == 0
-    assert train(image_folder, tmp_path / 'b', '--seed', '5', options=workers) == 0
-    assert train(image_folder, tmp_path / 'c', '--seed', '6') == 0
-    assert losses(tmp_path / 'a') == losses(tmp_path / 'b')
-    assert all(x != y for x, y in zip(losses(tmp_path / 'a'), losses(tmp_path / 'c'), strict=True))
-
-
-def test_resume_goes_on_with_weights_average_optimizer_and_schedule(image_folder, tmp_path, capsys):
-    options = ('model.backbone.drop_path_rate=0.3',)
-    whole, cut = tmp_path / 'whole', tmp_path / 'cut'
-    assert train(image_folder, whole, options=options) == 0
-    assert train(image_folder, cut, options=options) == 0
-    (cut / 'epoch_2.pth').unlink()
-    assert train(image_folder, cut, '--resume', options=options) == 0
-    a, b = (torch.load(folder / 'epoch_2.pth', weights_only=True) for folder in (whole, cut))
-    for part in ('state_dict', 'ema_state_dict'):
-        assert all(torch.equal(t, b[part][n]) for n, t in a[part].items())
-    assert a['optimizer']['state'][0]['step'] == b['optimizer']['state'][0]['step'] == 12
-    assert losses(whole) == losses(cut)
-
-    assert train(image_folder, cut, '--resume', '--epochs', '3', options=options) == 2
-    assert 'had 12 steps and now has 18' in capsys.readouterr().err
-
-
 def test_an_official_file_is_tested_as_it_is(run, image_folder, tmp_path, capsys):
     content = torch.load(run / 'epoch_8.pth', weights_only=True)
     path, out = tmp_path / 'official.pth', tmp_path / 'metrics.json'
@@ -239,36 +212,6 @@ def test_pretrained_weights_move_to_other_classes_and_another_resolution(run, ow
     assert 'ema_state_dict' not in after
 
 
-def test_a_full_disk_leaves_the_checkpoint_before(image_folder, tmp_path, monkeypatch, capsys):
-    def fail_in_epoch_two(content, file, save=torch.save):
-        if content['meta']['epoch'] == 2:
-            file.write(b'half')
-            raise OSError(28, 'No space left on device')
-        save(content, file)
-
-    monkeypatch.setattr(torch, 'save', fail_in_epoch_two)
-    assert train(image_folder, tmp_path, options=('default_hooks.checkpoint.keep=1',)) == 2
-    error = capsys.readouterr().err
-    assert 'No space left on device' in error
-    assert 'continue it with --resume' in error
-    assert [path.name for path in tmp_path.glob('*.pth')] == ['epoch_1.pth']
-    assert torch.load(tmp_path / 'epoch_1.pth', weights_only=True)['meta']['epoch'] == 1
-
-
-def test_checkpoints_are_pruned_and_the_best_is_kept(image_folder, tmp_path):
-    options = ('default_hooks.checkpoint.keep=2', 'default_hooks.checkpoint.best=raw/top1')
-    assert train(image_folder, tmp_path, '--epochs', '4', options=options) == 0
-    assert {path.name for path in tmp_path.glob('*.pth')} == {'epoch_3.pth', 'epoch_4.pth', 'best.pth'}
-    best = torch.load(tmp_path / 'best.pth', weights_only=True)
-    top1 = dict(read_scalars(tmp_path)['val/raw/top1'])
-    assert top1[best['meta']['epoch']] == max(top1.values()) == best['runtime_info']['best_score']
-
-
-def test_bf16_on_cpu_trains(image_folder, tmp_path):
-    assert train(image_folder, tmp_path, '--amp', 'bf16', '--epochs', '1') == 0
-    assert all(0 < loss < 10 for _, loss in losses(tmp_path))
-
-
 def test_the_schedule_and_the_total_batch_are_followed(image_folder, tmp_path, capsys):
     options = ('train_cfg.total_batch_size=24', 'optim_wrapper.optimizer.lr=6e-3', 'model.mixup=None')
     assert train(image_folder, tmp_path, '--epochs', '20', options=options) == 0
@@ -282,15 +225,6 @@ def test_the_schedule_and_the_total_batch_are_followed(image_folder, tmp_path, c
     middle = 2 + 19
     assert lr[middle] == pytest.approx(6e-3 * (1 + 2.5e-4) / 2, rel=1e-3)
     assert lr[-1] < 2e-5
-
-
-def test_a_warm_up_of_less_than_two_steps_is_left_out(image_folder, tmp_path, capsys):
-    assert train(image_folder, tmp_path, '--epochs', '3', options=('model.mixup=None',)) == 0
-    assert 'LinearLR would be shorter than two steps and is left out' in capsys.readouterr().out
-    lr = [value for _, value in read_scalars(tmp_path)['train/lr']]
-    # 3 x 20 / 300 epochs of 6 steps would be one step of warm-up; the cosine begins after it
-    assert lr[:2] == pytest.approx([1e-3, 1e-3])
-    assert lr[9] == pytest.approx(1e-3 * (2.5e-4 + (1 - 2.5e-4) * (1 + math.cos(math.pi * 8 / 17)) / 2), rel=1e-6)
 
 
 @pytest.mark.timeout(300)
@@ -318,29 +252,6 @@ def test_two_processes_train_like_one(image_folder, tmp_path):
     assert one == pytest.approx(two, rel=0.05)
     counts = [read_scalars(tmp_path / name)['val/raw/images'] for name in ('one', 'two')]
     assert counts[0] == counts[1] == [(1, 18.0)]
-
-
-def test_param_groups_says_what_a_config_does(capsys):
-    config = 'configs/classification/convnext_t_22k_to_1k.py'
-    assert run_verb('param_groups', [config, '--json']) == 0
-    groups = json.loads(capsys.readouterr().out)
-    keys = {'layer_id', 'lr_scale', 'lr', 'weight_decay', 'params'}
-    assert all(group.keys() == keys for group in groups)
-    of = {name: group for group in groups for name in group['params']}
-    assert len(of) == sum(len(group['params']) for group in groups) == 182
-    block = of['backbone.stages.2.8.pwconv1.weight']
-    assert (block['layer_id'], block['weight_decay']) == (5, 1e-8)
-    assert block['lr'] == pytest.approx(5e-5 * 0.8**2)
-    assert (of['head.bias']['layer_id'], of['head.bias']['lr_scale']) == (7, 1.0)
-
-    assert run_verb('param_groups', [config, '--verbose', '--cfg-options', 'model.backbone.frozen_stages=0']) == 0
-    table = capsys.readouterr().out
-    assert re.search(r'layer_5_decay +5 +0\.64 +3\.200e-05 +1e-08 +9 +3,595,392\n', table)
-    assert '28,584,232 trained parameters, 4,896 frozen; lr at a total batch of 512' in table
-    assert 'backbone.stages.2.8.pwconv1.weight  (1536, 384)' in table
-
-    assert run_verb('param_groups', [config, '--cfg-options', 'optim_wrapper.paramwise_cfg.num_layers=12']) == 2
-    assert 'error: paramwise_cfg.num_layers 12 does not fit' in capsys.readouterr().err
 
 
 def test_installed_command_and_tools_are_the_same(capsys):

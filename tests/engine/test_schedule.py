@@ -1,6 +1,12 @@
 """Fitting a schedule to a run: warm-up in steps, milestones in epochs."""
 
+import math
+
+import pytest
+
 from convnext_dense.engine import schedule as schedules
+from convnext_dense.engine.csv_log import read_scalars
+from tests.helpers.run_tool import train
 
 
 class Log(list):
@@ -41,3 +47,12 @@ def test_parts_shorter_than_two_steps_are_left_out():
     kept, log = fitting([COCO[0], COCO[1]], steps_per_epoch=19, epochs=1)
     assert [part['type'] for part in kept] == ['MultiStepLR']
     assert 'LinearLR would be shorter than two steps' in log[-1]
+
+
+def test_a_warm_up_of_less_than_two_steps_is_left_out(image_folder, tmp_path, capsys):
+    assert train(image_folder, tmp_path, '--epochs', '3', options=('model.mixup=None',)) == 0
+    assert 'LinearLR would be shorter than two steps and is left out' in capsys.readouterr().out
+    lr = [value for _, value in read_scalars(tmp_path)['train/lr']]
+    # 3 x 20 / 300 epochs of 6 steps would be one step of warm-up; the cosine begins after it
+    assert lr[:2] == pytest.approx([1e-3, 1e-3])
+    assert lr[9] == pytest.approx(1e-3 * (2.5e-4 + (1 - 2.5e-4) * (1 + math.cos(math.pi * 8 / 17)) / 2), rel=1e-6)

@@ -16,6 +16,7 @@ from convnext_dense.engine import propagate_failures
 from convnext_dense.engine.csv_log import read_scalars
 from convnext_dense.errors import Stopped
 from tests.helpers import processes, toy
+from tests.helpers.run_tool import ATTO, train_config
 
 
 class Recorder(Hook):
@@ -194,3 +195,34 @@ def test_two_processes_stop_after_the_same_step_and_log_the_losses_alone(tmp_pat
     toy.runner(tmp_path / 'one', {}, total=4).train()
     two, one = (dict(read_scalars(tmp_path / name)['train/loss']) for name in ('two', 'one'))
     assert two == pytest.approx({step: one[step] for step in (1, 2, 3)}, rel=1e-5)
+
+
+@pytest.fixture
+def _double():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def checkpoint(data: Path, work_dir: Path, batch: int) -> dict:
+    options = {
+        'train_dataloader.batch_size': batch,
+        'train_dataloader.dataset.type': 'convnext_dense.DoubleImageFolder',
+        'train_cfg.total_batch_size': 32,
+        'train_cfg.max_epochs': 4,
+        'default_hooks.ema.momentum': 0.3,
+    }
+    train_config(ATTO, data, work_dir, options)
+    return torch.load(work_dir / 'epoch_4.pth', weights_only=True)
+
+
+@pytest.mark.usefixtures('_double')
+def test_four_times_eight_is_thirty_two(image_folder, tmp_path):
+    one, four = (checkpoint(image_folder, tmp_path / str(batch), batch) for batch in (32, 8))
+    assert one['meta']['iter'] == four['meta']['iter'] == 4  # 48 images: one step an epoch
+    for kind in ('state_dict', 'ema_state_dict'):
+        for name, tensor in one[kind].items():
+            assert tensor.dtype == torch.float64
+            assert torch.allclose(tensor, four[kind][name], rtol=0, atol=1e-6), (kind, name)
+    moved = (one['state_dict']['head.weight'] - one['ema_state_dict']['head.weight']).abs().max()
+    assert moved > 1e-4  # the average is not the weights, so both were compared

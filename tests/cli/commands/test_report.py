@@ -2,6 +2,7 @@
 
 import shutil
 
+from convnext_dense.cli import main as cli
 from convnext_dense.cli import run_verb
 from tests.analysis.test_report import write_run
 from tests.cli.commands.test_plot_log import VALUES
@@ -20,3 +21,8 @@ def test_missing_results_are_named_with_the_command_that_makes_them(tmp_path, ca
         'then report again',
         f'the page is at {tmp_path / "report.html"}',
     ]
+
+
+def test_report_without_runs(error, tmp_path):
+    assert cli.run_verb('report', [str(tmp_path)]) == 2
+    assert 'no run in' in error()
