@@ -9,7 +9,6 @@ from convnext_dense.benchmark import classifier as module
 from convnext_dense.benchmark import peers
 from convnext_dense.benchmark.classifier import classifier
 from convnext_dense.benchmark.setting import Setting
-from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
 
 ARCH = dict(depths=[1, 1, 2, 1], dims=[4, 8, 12, 16])
@@ -76,17 +75,6 @@ def test_an_absent_library_has_a_row(monkeypatch):
     assert last.problem == "not installed (No module named 'transformers')"
     assert not series.failures()
     assert all(len(row.seconds) == 2 for row in series.rows[:-1])
-
-
-def test_a_device_that_is_not_there(monkeypatch):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    with pytest.raises(UserError, match='finds no GPU on this machine'):
-        Setting(torch.device('cuda'))
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    monkeypatch.setattr(torch.cuda, 'is_bf16_supported', lambda **_: False)
-    monkeypatch.setattr(torch.cuda, 'get_device_name', lambda: 'Old GPU')
-    with pytest.raises(UserError, match='--dtype bf16 does not work on Old GPU'):
-        Setting(torch.device('cuda'), ('fp32', 'bf16'))
 
 
 def test_every_parameter_counts():

@@ -7,6 +7,7 @@ import pytest
 from convnext_dense.inference import predictor as inference
 from convnext_dense.inference.predictor import Predictor
 from convnext_dense.tasks import TASKS
+from tests.helpers.mask_rcnn import write_mask_rcnn
 from tests.helpers.small_models import CLASSES, write_checkpoint, write_config
 
 
@@ -19,3 +20,11 @@ def predictors(tmp_path_factory) -> dict[str, Predictor]:
         checkpoint = write_checkpoint(config, folder / f'{task}.pth', classes=CLASSES)
         made[task] = inference.load(config, checkpoint, device='cpu', data='sample')
     return made
+
+
+@pytest.fixture(scope='module', params=['cascade', 'mask_rcnn'])
+def predict(request, tmp_path_factory) -> Predictor:
+    folder = tmp_path_factory.mktemp('models')
+    config = write_config('detection', folder) if request.param == 'cascade' else write_mask_rcnn(folder)
+    checkpoint = write_checkpoint(config, folder / 'detector.pth', classes=CLASSES)
+    return inference.load(config, checkpoint, device='cpu', data='sample')

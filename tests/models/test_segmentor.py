@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 from mmengine.config import ConfigDict
 from mmengine.registry import DefaultScope
 from mmseg.models.decode_heads import UPerHead
@@ -15,8 +14,8 @@ from torch.utils._pytree import tree_leaves
 
 from convnext_dense.models import ConvNeXt
 from convnext_dense.models import label_map as labels
-from convnext_dense.models.label_map import Window, label_map
 from convnext_dense.models.segmentor import Segmentor, SegmentorTTA
+from tests.helpers.labels import check
 
 CLASSES = 12
 WHOLE, SLIDE = dict(mode='whole'), dict(mode='slide', crop_size=(64, 64), stride=(43, 43))
@@ -54,17 +53,6 @@ def predictions(model, test_cfg: dict, images: Tensor, metas: list[dict]) -> lis
     samples = [SegDataSample(metainfo=dict(dict(img_shape=size, ori_shape=size), **meta)) for meta in metas]
     with torch.inference_mode():
         return model.predict(images, samples)
-
-
-def check(found: Tensor, logits: Tensor) -> None:
-    """Labels (1, H, W) are of the highest of the logits (K, H, W), up to rounding when these are enlarged.
-
-    How torch rounds depends on layout and number of channels.
-    """
-    assert found.dtype == torch.uint8 and found.shape[1:] == logits.shape[1:]
-    best, own = logits.max(0).values, logits.gather(0, found.long())[0]
-    assert (best - own).max() < 1e-6 * logits.abs().max()
-    assert (own == best).float().mean() > 0.99 and len(found.unique()) > 3
 
 
 @pytest.fixture(scope='module', params=[False, True], ids=['', 'align_corners'])
@@ -153,24 +141,3 @@ def test_views_are_averaged_with_all_their_logits(monkeypatch):
     module.test_cfg = ConfigDict(SLIDE)
     SegmentorTTA(module)
     assert module.test_cfg.keep_logits and module.test_cfg.mode == 'whole'
-
-
-def label_map_of(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    return label_map([Window(slice(0, size[0]), slice(0, size[1]), logits)], size, {})
-
-
-@pytest.mark.parametrize(('classes', 'dtype'), [(2, torch.uint8), (256, torch.uint8), (300, torch.int32)])
-def test_the_first_of_equal_logits_counts(classes, dtype):
-    torch.manual_seed(classes)
-    logits = torch.randn(classes, 15, 20).round()  # with many equal ones
-    found = label_map_of(logits, (15, 20))
-    assert found.dtype == dtype and torch.equal(found.long(), logits.argmax(dim=0))
-    assert found.max() > 0.9 * (classes - 1)
-    assert torch.equal(label_map_of(torch.cat([logits, logits]), (70, 95)), label_map_of(logits, (70, 95)))
-
-
-@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
-def test_logits_in_half_precision_are_enlarged_in_full(dtype):
-    logits = torch.randn(9, 15, 20).to(dtype)
-    expected = F.interpolate(logits[None].float(), (60, 80), mode='bilinear')[0]
-    check(label_map_of(logits, (60, 80))[None], expected)

@@ -14,11 +14,11 @@ from PIL import Image
 
 from convnext_dense.cli import run_verb
 from convnext_dense.errors import UserError
-from convnext_dense.export.check import _instances, compare
+from convnext_dense.export.check import compare
 from convnext_dense.export.classification import ClassLogits
 from convnext_dense.export.write import write
 from convnext_dense.inference.predictor import Predictor, load
-from tests.export.test_detection import write_mask_rcnn
+from tests.helpers.mask_rcnn import write_mask_rcnn
 from tests.helpers.small_models import CLASSES, write_checkpoint, write_config
 from tests.inference.test_predictor import scene
 
@@ -151,21 +151,6 @@ def test_the_check_finds_other_weights(files, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(ClassLogits, 'reference', lambda self, image: (original(self, image)[0] + 1,))
     assert export(files, 'classification', out, '--shape', '64', '64', '--check', str(files / '0.png')) == 1
     assert 'TOO LARGE' in (said := capsys.readouterr().out) and said.endswith('by more than rounding\n')
-
-
-def test_instances_are_matched_whatever_their_order():
-    boxes = np.array([[0, 0, 10, 10], [50, 0, 60, 10], [0, 0, 10, 10.0]], np.float32)
-    arrays = [boxes, np.array([0.9, 0.8, 0.7], np.float32), np.array([0, 0, 1]), np.zeros((3, 2, 2), np.float32)]
-    names = ['boxes', 'scores', 'labels', 'masks']
-
-    def verdicts(found):
-        return [good for _, _, good in _instances(names, found, arrays)]
-
-    assert verdicts([array[[2, 0, 1]] for array in arrays]) == [True] * 4
-    assert verdicts([array[:2] for array in arrays]) == [False, True, True, True]
-    assert verdicts([*arrays[:2], np.array([0, 0, 2]), arrays[3]]) == [False, True, True, True]
-    assert verdicts([boxes + 0.1, *arrays[1:]]) == [True, False, True, True]
-    assert verdicts([array[:0] for array in arrays])[0] is False
 
 
 class Unknown(ClassLogits):

@@ -12,7 +12,6 @@ from timm.data import auto_augment, create_transform
 from convnext_dense.data.classification.augment import FASTER, Crop, ToNormalized, replace_slow_parts
 from convnext_dense.data.classification.transforms import train_transform
 from convnext_dense.data.sampler import seeded
-from convnext_dense.errors import UserError
 
 RECIPE = dict(interpolation='bicubic', auto_augment='rand-m9-mstd0.5-inc1', re_prob=0.25, re_mode='pixel')
 FILL = (124, 116, 104)
@@ -126,8 +125,3 @@ def test_where_nothing_is_faster_timms_parts_stay():
 def test_other_policies_of_timm_work(policy):
     with seeded(0):
         assert train_transform(48, auto_augment=policy)(photo(60, 50)).shape == (3, 48, 48)
-
-
-def test_an_option_that_timm_does_not_have_is_named():
-    with pytest.raises(UserError, match="transform has an option 're_probability' that timm"):
-        train_transform(48, re_probability=0.25)

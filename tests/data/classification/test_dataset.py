@@ -3,14 +3,13 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
 from convnext_dense.data import ImageFolder
-from convnext_dense.data.classification.dataset import collate_images, eval_transform, scan_classes
+from convnext_dense.data.classification.dataset import collate_images, scan_classes
 from convnext_dense.errors import UserError
 from convnext_dense.io.images import read_image
 
@@ -69,23 +68,6 @@ def test_many_seeds_never_fail_and_erase_a_quarter(image_folder):
     brightest = ((torch.ones(3) - MEAN) / STD)[:, None, None] + 1e-4
     erased = sum(bool((i > brightest).any()) for i in images)  # noise of the erased part goes beyond white
     assert 0.17 < erased / 600 < 0.33
-
-
-def pil_reference(image: Image.Image, resized: tuple[int, int], size: int) -> torch.Tensor:
-    image = image.resize(resized, Image.Resampling.BICUBIC)
-    left, top = round((resized[0] - size) / 2), round((resized[1] - size) / 2)
-    pixels = np.asarray(image.crop((left, top, left + size, top + size)), dtype=np.float32) / 255
-    return ((torch.from_numpy(pixels) - MEAN) / STD).permute(2, 0, 1)
-
-
-@pytest.mark.parametrize(
-    ('size', 'resized'),
-    [(224, (384, 256)), (64, (109, 73)), (384, (384, 384)), (512, (512, 512))],
-    ids=['crop at 224', 'crop at 64', 'warp at 384', 'warp at 512'],
-)
-def test_evaluation_crops_below_384_and_warps_from_there_on(size, resized):
-    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (100, 150, 3), dtype=np.uint8))
-    assert torch.allclose(eval_transform(size)(image), pil_reference(image, resized, size), atol=2e-5)
 
 
 @pytest.mark.parametrize('mode', ['L', 'RGBA', 'P', 'CMYK', '1', 'I;16'])

@@ -15,43 +15,14 @@ import convnext_dense.models.segmentor  # noqa: F401  (both register what the pi
 from convnext_dense.data import SeededSampler
 from convnext_dense.data.dense import collate_dense
 from convnext_dense.errors import UserError
-from convnext_dense.registry import DATASETS
 from convnext_dense.results.drawing import palette
-from tests.helpers.mask_folder import COLORS, draw_labels, save, save_with_palette, write_mask_folder
-
-LOAD = [dict(type='convnext_dense.LoadImage'), dict(type='convnext_dense.LoadMask')]
-PACK = [dict(type='mmseg.PackSegInputs')]
-CROP = dict(type='convnext_dense.RandomCrop', crop_size=(24, 32), cat_max_ratio=0.75)
-FLIP = dict(type='mmcv.RandomFlip', prob=0.5)
-RESIZE = dict(type='mmcv.RandomResize', scale=(112, 80), ratio_range=(0.5, 2.0), keep_ratio=True)
-COLOR = dict(type='convnext_dense.PhotoMetricDistortion')
+from tests.helpers.mask_folder import COLORS, draw_labels, save, save_with_palette
+from tests.helpers.mask_samples import COLOR, CROP, FLIP, RESIZE, arrays, colors_of, mask_folder
 
 
 @pytest.fixture(autouse=True)
 def _cache(tmp_path, monkeypatch):
     monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
-
-
-@pytest.fixture
-def root(tmp_path):
-    return write_mask_folder(tmp_path / 'data')
-
-
-def mask_folder(root, *transforms, split='training', **options):
-    pipeline = [*LOAD, *transforms, *PACK]
-    return DATASETS.build(
-        dict(type='convnext_dense.MaskFolder', root=str(root), split=split, pipeline=pipeline, **options)
-    )
-
-
-def arrays(sample: dict) -> tuple[np.ndarray, np.ndarray]:
-    """The image, RGB (H, W, 3), and its labels, (H, W)."""
-    return sample['inputs'].numpy()[::-1].transpose(1, 2, 0), sample['data_samples'].gt_sem_seg.data[0].numpy()
-
-
-def colors_of(classes: np.ndarray, reduced: bool = True) -> np.ndarray:
-    """What the image of these classes looks like; class 255 is label 0, which is black."""
-    return COLORS[np.where(classes == 255, 0, classes + 1) if reduced else classes]
 
 
 def test_labels_are_the_masks_less_one_and_zero_is_ignored(root):
@@ -82,33 +53,6 @@ def test_palette_and_16_bit_masks_give_the_same_labels(root):
     assert [Image.open(folder / name).mode for name in ('00.png', '01.png')] == ['P', 'I;16']
     after = [arrays(mask_folder(root)[index])[1] for index in range(2)]
     assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))
-
-
-def test_image_and_labels_stay_together_through_crop_and_flip(root):
-    data = mask_folder(root, CROP, FLIP)
-    seen = set()
-    for seed in range(40):
-        image, classes = arrays(data[seed % 4, seed])
-        assert np.array_equal(image, colors_of(classes))
-        assert classes.shape == (24, 32)
-        seen.add(classes.tobytes())
-    assert len(seen) > 30
-
-
-def test_image_and_labels_stay_together_through_a_whole_recipe(root):
-    data = mask_folder(root, RESIZE, CROP, FLIP)
-    shapes = set()
-    for seed in range(40):
-        image, classes = arrays(data[seed % 4, seed])
-        difference = np.abs(image.astype(int) - colors_of(classes)).max(axis=2)
-        assert (difference > 60).mean() < 0.25  # resizing mixes the colors along the edges, and edges only
-        assert np.median(difference) == 0
-        shapes.add(classes.shape)
-    assert shapes == {(24, 32)}
-
-    colorful = mask_folder(root, RESIZE, CROP, FLIP, COLOR)
-    for seed in range(5):
-        assert np.array_equal(arrays(colorful[0, seed])[1], arrays(data[0, seed])[1])
 
 
 def test_augmentation_follows_the_seed_alone(root):
@@ -209,24 +153,6 @@ def test_a_hiccup_of_the_disk_passes_and_a_longer_one_is_named(root, kind, monke
     failures = 99
     with pytest.raises(UserError, match=f'bad (image|mask) {path} \\(Input/output error, 4 times, errno 5\\)'):
         data[1, 3]
-
-
-def test_crops_and_colors_are_mmsegs_for_the_same_seed(root):
-    """Also where no crop has two classes, where the image is smaller than the crop, and for every color."""
-    for crop_size in ((24, 32), (3, 2), (300, 10)):
-        options = dict(crop_size=crop_size, cat_max_ratio=0.75)
-        colorful = np.random.default_rng(0).integers(0, 256, (4, 90, 120, 3), dtype=np.uint8)
-        for index, pixels in enumerate(colorful):
-            with Image.open(root / 'images' / 'training' / f'{index:02d}.png') as image:
-                Image.fromarray(pixels).resize(image.size).save(root / 'images' / 'training' / f'{index:02d}.png')
-        pair = [
-            mask_folder(root, dict(type=f'{scope}.RandomCrop', **options), dict(type=f'{scope}.PhotoMetricDistortion'))
-            for scope in ('mmseg', 'convnext_dense')
-        ]
-        for seed in range(60):
-            (pixels, labels), (ours, our_labels) = (arrays(data[seed % 4, seed]) for data in pair)
-            assert np.array_equal(pixels, ours)
-            assert np.array_equal(labels, our_labels)
 
 
 def test_a_fault_of_the_pipeline_is_not_blamed_on_the_mask(root):

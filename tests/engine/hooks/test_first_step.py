@@ -1,13 +1,11 @@
 """The lines around the first step of a start."""
 
-import logging
 import re
 from pathlib import Path
 
 import pytest
 
 from convnext_dense.engine.csv_log import read_scalars
-from convnext_dense.engine.hooks.progress import _no_iterations
 from tests.helpers import toy
 
 
@@ -37,12 +35,3 @@ def test_a_resumed_run_counts_the_steps_that_remain(tmp_path):
     resumed = toy.runner(tmp_path, {}, epochs=2, resume=True)
     resumed.train()
     assert [line for line in lines(resumed) if line.startswith('first step') and 'the remaining 7 steps' in line]
-
-
-def test_the_line_is_shown_above_the_progress_bar(tmp_path):
-    run = toy.runner(tmp_path, {})
-    run.train()
-    records = {line: logging.LogRecord('mmengine', logging.INFO, '', 0, line, None, None) for line in lines(run)}
-    shown = [line for line, record in records.items() if _no_iterations(record)]
-    assert any(line.startswith('first step') for line in shown)
-    assert not any(line.startswith('Epoch(train)') for line in shown)

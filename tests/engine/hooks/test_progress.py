@@ -1,8 +1,13 @@
 """The progress bar."""
 
+import logging
+from pathlib import Path
+
 import pytest
 
 from convnext_dense.engine import ProgressBar, Runner
+from convnext_dense.engine.hooks.progress import _no_iterations
+from tests.helpers import toy
 from tests.helpers.run_tool import train
 
 
@@ -13,3 +18,17 @@ def test_the_bar_leaves_the_terminal_whatever_happens(image_folder, tmp_path, mo
     with pytest.raises(ZeroDivisionError):
         train(image_folder, tmp_path)
     assert closed
+
+
+def lines(run) -> list[str]:
+    text = next(Path(run.log_dir).glob('*.log')).read_text()
+    return [line.split(' - INFO - ')[1] for line in text.splitlines() if ' - INFO - ' in line]
+
+
+def test_the_line_is_shown_above_the_progress_bar(tmp_path):
+    run = toy.runner(tmp_path, {})
+    run.train()
+    records = {line: logging.LogRecord('mmengine', logging.INFO, '', 0, line, None, None) for line in lines(run)}
+    shown = [line for line, record in records.items() if _no_iterations(record)]
+    assert any(line.startswith('first step') for line in shown)
+    assert not any(line.startswith('Epoch(train)') for line in shown)

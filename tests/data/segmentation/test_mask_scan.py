@@ -1,0 +1,97 @@
+"""Masks are scanned once, and what was found is remembered."""
+
+import os
+
+import numpy as np
+import pytest
+
+from convnext_dense.data.segmentation import mask_scan
+from convnext_dense.data.segmentation.find import find_masks
+from convnext_dense.data.segmentation.masks import check_masks, mask_classes
+from convnext_dense.errors import UserError
+from tests.helpers.mask_folder import draw_labels, save
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
+    return tmp_path / 'cache'
+
+
+def check(root, num_classes: int = 5, split: str = 'training', **options) -> None:
+    check_masks(find_masks(root, split), num_classes, **options)
+
+
+def mask(root, number: int = 1):
+    return root / 'annotations' / 'training' / f'{number:02d}.png'
+
+
+def image(root, number: int = 1):
+    return root / 'images' / 'training' / f'{number:02d}.png'
+
+
+@pytest.fixture
+def scanned(monkeypatch):
+    """The masks that were scanned."""
+    names = []
+    scan = mask_scan._scan
+    monkeypatch.setattr(mask_scan, '_scan', lambda pair: names.append(os.path.basename(pair[1])) or scan(pair))
+    return names
+
+
+def test_masks_are_scanned_once_until_a_file_changes(root, scanned):
+    check(root)
+    mask_classes(root)
+    check(root, 7)
+    assert sorted(scanned) == ['00.png', '01.png', '02.png', '03.png']
+    with pytest.raises(UserError, match='4 with labels above 3'):
+        check(root, 3)
+    assert len(scanned) == 4
+
+    save(mask(root), np.full((40, 56), 9, np.uint8))
+    with pytest.raises(UserError, match='1 with labels above 5'):
+        check(root)
+    save(image(root, 2), np.zeros((5, 5, 3), np.uint8))
+    with pytest.raises(UserError, match='1 of another size'):
+        check(root)
+    assert len(scanned) == 12
+
+    image(root, 2).unlink()
+    save(mask(root), draw_labels(1))
+    check(root)
+    assert len(scanned) == 15
+
+
+def test_splits_are_remembered_side_by_side(root, scanned):
+    for _ in range(2):
+        check(root)
+        check(root, split='validation')
+    assert len(scanned) == 6
+
+
+def test_an_unreadable_mask_is_scanned_again(root, scanned):
+    content = mask(root).read_bytes()
+    times = os.stat(mask(root))
+    mask(root).write_bytes(b'\0' * len(content))
+    os.utime(mask(root), ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(UserError):
+        check(root)
+    mask(root).write_bytes(content)
+    os.utime(mask(root), ns=(times.st_atime_ns, times.st_mtime_ns))
+    check(root)
+
+
+def test_what_was_remembered_may_be_broken(root, cache):
+    check(root)
+    (file,) = cache.glob('masks-*.json')
+    for broken in (b'', b'[]', b'{"state": 1}', file.read_bytes()[:-9]):
+        file.write_bytes(broken)
+        check(root)
+
+
+def test_without_a_cache_folder_masks_are_scanned_each_time(root, cache, scanned, caplog):
+    cache.write_text('no folder')
+    check(root)
+    check(root)
+    assert len(scanned) == 8
+    assert 'set CONVNEXT_DENSE_CACHE' in caplog.text
