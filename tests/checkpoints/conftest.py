@@ -1,4 +1,4 @@
-"""One run at a time in a work dir."""
+"""Configs, data and an uncut run that the tests of this folder share."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""``train``: arguments and folders that it refuses, and the command to continue with."""
+"""A checkpoint of another model."""
 
 import pytest
 import torch

@@ -12,9 +12,11 @@ import pytest
 import torch
 from mmengine.hooks import EarlyStoppingHook, Hook
 
+from convnext_dense.data import ImageFolder
 from convnext_dense.engine import propagate_failures
 from convnext_dense.engine.csv_log import read_scalars
 from convnext_dense.errors import Stopped
+from convnext_dense.registry import DATASETS
 from tests.helpers import processes, toy
 from tests.helpers.run_tool import ATTO, train_config
 
@@ -195,6 +197,13 @@ def test_two_processes_stop_after_the_same_step_and_log_the_losses_alone(tmp_pat
     toy.runner(tmp_path / 'one', {}, total=4).train()
     two, one = (dict(read_scalars(tmp_path / name)['train/loss']) for name in ('two', 'one'))
     assert two == pytest.approx({step: one[step] for step in (1, 2, 3)}, rel=1e-5)
+
+
+@DATASETS.register_module(force=True)
+class DoubleImageFolder(ImageFolder):
+    def __getitem__(self, key):
+        sample = super().__getitem__(key)
+        return {**sample, 'image': sample['image'].double()}
 
 
 @pytest.fixture

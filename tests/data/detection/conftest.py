@@ -1,4 +1,4 @@
-"""Annotations that are dropped or corrected, and what is said of them."""
+"""The content of a COCO file, which tests change."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Masks are scanned once, and what was found is remembered."""
+"""An image/mask folder, and an empty cache."""
 
 import pytest
 
