@@ -55,6 +55,14 @@ class ShowPredictions(Hook):
                 self.entries[self._position] = self._draw(number, output, runner.test_dataloader.dataset.metainfo)
             self._position += 1
 
+    def before_test(self, runner: Runner) -> None:
+        """Remove the drawings of an earlier test that the index in the folder names."""
+        index = self.folder / INDEX
+        if is_main_process() and index.is_file():
+            for entry in json.loads(index.read_text()):
+                (self.folder / Path(entry['file']).name).unlink(missing_ok=True)
+            index.unlink()
+
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         if is_main_process():
             (self.folder / INDEX).write_text(json.dumps(list(self.entries.values()), indent=1) + '\n')

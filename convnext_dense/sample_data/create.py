@@ -26,10 +26,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..errors import UserError
 from ..io.cache import CACHE_VARIABLE, cache_folder
+from ..io.progress import progress_bar
 from . import writer
 from .workers import Job, available_cpus, run_jobs
 
@@ -145,7 +145,7 @@ def _create(partial_folder: Path, folder: Path, size: SampleSize, workers: int, 
     writer.make_folders(partial_folder)
     entries: dict[str, list[writer.SceneEntry]] = {split: [] for split in writer.SPLITS}
     draw = partial(_draw, partial_folder)
-    with _progress(console) as progress, closing(run_jobs(draw, jobs, workers)) as done:
+    with progress_bar(console=console) as progress, closing(run_jobs(draw, jobs, workers)) as done:
         for job, entry in progress.track(done, total=len(jobs), description='drawing'):
             if entry:
                 entries[job.split].append(entry)
@@ -156,11 +156,6 @@ def _create(partial_folder: Path, folder: Path, size: SampleSize, workers: int, 
         shutil.rmtree(folder)
     partial_folder.rename(folder)
     console.print(f'the sample data is ready after {math.ceil(time.monotonic() - start)} s in {folder}')
-
-
-def _progress(console: Console) -> Progress:
-    columns = TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _draw(root: Path, job: Job) -> writer.SceneEntry | None:

@@ -14,12 +14,12 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import Request, url2pathname, urlopen
 
 from filelock import FileLock
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import DownloadColumn, TransferSpeedColumn
 
 from ..errors import UserError
 from ..io.cache import cache_folder
 from ..io.files import atomic_write
+from ..io.progress import progress_bar
 from ..paper import OFFICIAL_WEIGHTS
 from .reader import file_kind
 
@@ -106,7 +106,11 @@ def _download(url: str, file: Path, description: str, digest: str | None = None)
 def _transfer(url: str, file: Path) -> None:
     start, size = b'', 0
     request = Request(url, headers={'User-Agent': 'convnext_dense'})
-    with urlopen(request, timeout=TIMEOUT) as response, open(file, 'wb') as out, _progress() as bar:
+    with (
+        urlopen(request, timeout=TIMEOUT) as response,
+        open(file, 'wb') as out,
+        progress_bar(DownloadColumn(), TransferSpeedColumn()) as bar,
+    ):
         length = int(response.headers.get('Content-Length') or 0)
         task = bar.add_task(Path(url).name, total=length or None)
         while chunk := response.read(CHUNK):
@@ -210,10 +214,3 @@ class _explain_errors:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             reason = lines[0] if lines else type(error).__name__
         raise UserError(f'{self.message} ({reason}): put the file at {self.file}, or take other weights') from None
-
-
-def _progress() -> Progress:
-    """Make a progress bar that is shown only on terminals."""
-    console = Console(stderr=True)
-    columns = (TextColumn('{task.description}'), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -94,6 +94,22 @@ def test_a_run_needs_no_config(run, image_folder, tmp_path, capsys, monkeypatch)
     assert predict(image).as_json() == expected.as_json()
 
 
+def test_the_numbers_of_a_run_are_not_lost_to_a_test_on_other_data(run, own_image_folder, tmp_path, capsys):
+    work_dir = tmp_path / 'run'
+    shutil.copytree(run, work_dir, ignore=shutil.ignore_patterns('show', 'metrics.json'))
+    assert run_verb('test', [str(work_dir), '--show', '3']) == 0
+    own = (work_dir / 'metrics.json').read_text()
+    assert run_verb('test', [str(work_dir), '--data', str(own_image_folder)]) == 2
+    assert f'this test is on {own_image_folder}: keep both with --out FILE.json' in capsys.readouterr().err
+    other = ['--out', str(tmp_path / 'other.json'), '--show-dir', str(tmp_path / 'other'), '--show', '1']
+    assert run_verb('test', [str(work_dir), '--data', str(own_image_folder), *other]) == 0
+    assert (work_dir / 'metrics.json').read_text() == own
+    assert run_verb('test', [str(work_dir), '--show', '2']) == 0
+    index = json.loads((work_dir / 'show' / 'predictions.json').read_text())
+    assert {path.name for path in (work_dir / 'show').glob('*.png')} == {entry['file'] for entry in index}
+    assert len(index) == 2
+
+
 def test_a_config_that_disagrees_with_the_run_is_named_in_one_line(run, image_folder, tmp_path, capsys):
     """It was trained at 32 pixels, the packaged config tests at 224."""
     image = str(next(image_folder.rglob('*.jpg')))

@@ -23,9 +23,9 @@ from ...data.check import NOTE, PROBLEM, WARNING, CheckResult, Finding, SplitRec
 from ...data.image_scan import ImageScan
 from ...io.files import atomic_write
 from ...io.image_size import ImageSize
+from ...io.progress import progress_bar
 from ...tasks import task_of
 from ...tasks.base import CountColumn
-from ..progress import progress_bar
 
 STYLES = {PROBLEM: 'bold red', WARNING: 'yellow', NOTE: 'dim'}
 SHOWN = 3  # items that are printed for a finding; the JSON has all

@@ -17,10 +17,10 @@ from ...errors import UserError
 from ...inference.files import RESULTS, find_inputs, is_video, name_outputs
 from ...inference.predictor import ImageLike, Predictor, load
 from ...io.files import atomic_write
+from ...io.progress import progress_bar
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
 from ..arguments import config_and_checkpoint
-from ..progress import progress_bar
 
 
 def run(args: argparse.Namespace) -> int:

@@ -44,6 +44,9 @@ def run(args: argparse.Namespace) -> None:
         cfg[key] = None
     for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
         cfg[key] = None
+    data = cfg.test_dataloader.dataset.get('root') or cfg.test_dataloader.dataset.annotations
+    if args.out:
+        _check_same_data(Path(args.out), data, args.checkpoint)
     fit_to_machine(cfg)
     with tempfile.TemporaryDirectory() as work_dir:  # its log is not kept
         cfg.work_dir = work_dir
@@ -62,13 +65,33 @@ def run(args: argparse.Namespace) -> None:
             'command': args.command_line,
             'config': args.config,
             'checkpoint': cfg.load_from,
-            'data': cfg.test_dataloader.dataset.get('root') or cfg.test_dataloader.dataset.annotations,
+            'data': data,
             'metrics': metrics,
             'per_class': per_class,
         }
         content = _without_nan(content)
         Path(args.out).write_text(json.dumps(content, indent=2) + '\n')
         print(f'these numbers are in {args.out}{_next_step(args)}')
+
+
+def _check_same_data(out: Path, data: str, checkpoint: str) -> None:
+    """Refuse to write over the numbers that a run has on other data.
+
+    Raises:
+        UserError: if ``out`` is the run's own file of metrics, and those are on other data.
+    """
+    work_dir = find_work_dir(checkpoint)
+    if work_dir is None or out != work_dir / METRICS_FILE or not out.is_file():
+        return
+    try:
+        earlier = json.loads(out.read_text()).get('data', data)
+    except (OSError, ValueError, AttributeError):
+        return
+    if earlier != data:
+        raise UserError(
+            f'{out} has the metrics on {earlier}, and this test is on {data}: '
+            'keep both with --out FILE.json --show-dir DIR'
+        )
 
 
 def _next_step(args: argparse.Namespace) -> str:

@@ -4,6 +4,7 @@ convnext-dense test WORK_DIR                    the newest checkpoint of a run, 
 convnext-dense test CONFIG CHECKPOINT --data PATH --out metrics.json --show-dir images
 
 The metrics of a run are written to metrics.json in its work dir, images with predictions to the folder show in it.
+With --tta nothing is written unless --out or --show-dir is given.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'--show {args.show}: draw at least 1 image')
     check_model(args)
     work_dir = find_work_dir(args.checkpoint)
-    if work_dir is not None and os.access(work_dir, os.W_OK):  # another's work dir is tested, too
+    # The work dir of somebody else can be tested, too. With --tta the numbers are not those of the plain test.
+    if work_dir is not None and os.access(work_dir, os.W_OK) and not args.tta:
         args.out = args.out or str(work_dir / METRICS_FILE)
         args.show_dir = args.show_dir or str(work_dir / SHOW_FOLDER)
     if args.out:
