@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -25,19 +20,11 @@ from convnext_dense.sample_data.create import (
     ensure_sample,
     sample_root,
 )
+from tests.helpers.sample_process import hashes, let_draw, start_drawing
 from tests.sample_data.conftest import SIZE
 
 TINY = SampleSize(train_portraits=12, val_portraits=12, train_scenes=5, val_scenes=2)
-ENDLESS = SampleSize(train_portraits=100_000, val_portraits=1, train_scenes=10, val_scenes=1)
 LEAST = SampleSize(train_portraits=1, val_portraits=1, train_scenes=1, val_scenes=1)
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob('*'))
-        if path.is_file()
-    }
 
 
 def interrupt(*_: object) -> None:
@@ -59,14 +46,6 @@ def test_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_other_sizes_lie_beside_the_full_one(tmp_path: Path) -> None:
     assert len({sample_root(tmp_path, size) for size in (FULL, SIZE, TINY)}) == 3
-
-
-def test_same_bytes_with_any_number_of_workers(tmp_path: Path) -> None:
-    one = hashes(ensure_sample(tmp_path / 'one', size=TINY, workers=1))
-    three = hashes(ensure_sample(tmp_path / 'three', size=TINY, workers=3))
-    assert one == three
-    images = [digest for path, digest in one.items() if path.endswith('.jpg') and 'ade20k' not in path]
-    assert len(set(images)) == len(images) == 24 + 7  # no two are alike
 
 
 def test_a_smaller_sample_is_the_beginning_of_a_larger_one(sample: Path, tmp_path: Path) -> None:
@@ -143,36 +122,10 @@ def test_a_failed_try_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.
     cv2.setNumThreads(threads)
 
 
-def _start(root: Path, size: SampleSize) -> subprocess.Popen:
-    """Another process that asks for the sample."""
-    package = Path(__file__).parents[2] / 'convnext_dense'
-    code = f"""
-import sys
-sys.path.insert(0, {str(package.parent)!r})
-from convnext_dense.sample_data.create import SampleSize, ensure_sample
-print('ready', flush=True)
-sys.stdin.readline()
-print(ensure_sample({str(root)!r}, size={size!r}, workers=2))
-"""
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(
-        [sys.executable, '-c', code], stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == 'ready\n'
-    return process
-
-
-def _go(process: subprocess.Popen) -> None:
-    assert process.stdin is not None
-    process.stdin.write('\n')
-    process.stdin.flush()
-
-
 def test_two_processes_at_once_draw_one_sample(tmp_path: Path) -> None:
-    pair = [_start(tmp_path, TINY) for _ in range(2)]
+    pair = [start_drawing(tmp_path, TINY) for _ in range(2)]
     for process in pair:
-        _go(process)
+        let_draw(process)
     said = [process.communicate(timeout=60) for process in pair]
     assert [process.returncode for process in pair] == [0, 0], said
     folder = sample_root(tmp_path, TINY)
@@ -180,57 +133,3 @@ def test_two_processes_at_once_draw_one_sample(tmp_path: Path) -> None:
     assert sum('drawing' in err for _, err in said) == 1
     assert sum('waiting for another process' in err for _, err in said) == 1
     assert sorted(p.name for p in tmp_path.iterdir() if p.suffix != '.lock') == [folder.name]
-
-
-@pytest.mark.skipif(sys.platform != 'linux', reason='looks for the workers in /proc')
-def test_workers_end_with_a_killed_parent_and_the_next_run_recovers(tmp_path: Path) -> None:
-    process = _start(tmp_path, ENDLESS)
-    _go(process)
-
-    def workers() -> list[int]:
-        children = Path(f'/proc/{process.pid}/task/{process.pid}/children')
-        return [int(pid) for pid in children.read_text().split()]
-
-    deadline = time.monotonic() + 20
-    while len(workers()) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    pids = workers()
-    assert len(pids) == 2
-    process.kill()
-    process.wait()
-
-    def alive(pid: int) -> bool:
-        try:
-            return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] not in 'ZX'
-        except OSError:
-            return False
-
-    try:
-        while any(map(alive, pids)) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert not any(map(alive, pids))
-    finally:
-        for pid in filter(alive, pids):
-            os.kill(pid, signal.SIGKILL)
-    # the lock went with them, and so does what they left
-    folder = sample_root(tmp_path, ENDLESS)
-    assert list(tmp_path.glob(f'{folder.name}.partial-*'))
-    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
-        patch.setattr('convnext_dense.sample_data.writer.make_folders', interrupt)
-        ensure_sample(tmp_path, size=ENDLESS)
-    assert [path for path in tmp_path.iterdir() if path.suffix != '.lock'] == []
-
-
-@pytest.mark.skipif(sys.platform == 'win32', reason='needs process groups')
-def test_control_c_ends_it_cleanly(tmp_path: Path) -> None:
-    process = _start(tmp_path, ENDLESS)
-    _go(process)
-    deadline = time.monotonic() + 20
-    while not list(tmp_path.glob('*.partial-*/coco/train2017/*.jpg')) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
-    _, err = process.communicate(timeout=20)
-    assert process.returncode != 0
-    assert err.count('Traceback') == 1  # the parent's own: the workers say nothing
-    assert err.rstrip().endswith('KeyboardInterrupt')
-    assert [path for path in tmp_path.iterdir() if path.suffix != '.lock'] == []
