@@ -1,0 +1,84 @@
+"""Tests mirror the package file by file: ``convnext_dense/a/b.py`` is tested by ``tests/a/test_b.py``."""
+
+import ast
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / 'convnext_dense'
+
+# Modules without a test file of their own, each with the tests that would fail with it.
+TESTED_ELSEWHERE = {
+    'analysis/environment.py': 'benchmark/test_report.py',
+    'benchmark/peers.py': 'benchmark/test_classifier.py',
+    'benchmark/weights.py': 'benchmark/test_classifier.py',
+    'cli/parsers/benchmark.py': 'cli/commands/test_benchmark.py',
+    'cli/parsers/check_data.py': 'cli/commands/test_check_data.py',
+    'cli/parsers/config.py': 'cli/commands/test_config.py',
+    'cli/parsers/convert_weights.py': 'cli/commands/test_convert_weights.py',
+    'cli/parsers/demo.py': 'cli/commands/test_demo.py',
+    'cli/parsers/export_onnx.py': 'cli/commands/test_export_onnx.py',
+    'cli/parsers/flops.py': 'cli/commands/test_flops.py',
+    'cli/parsers/list.py': 'cli/commands/test_list.py',
+    'cli/parsers/param_groups.py': 'cli/commands/test_param_groups.py',
+    'cli/parsers/plot_log.py': 'cli/commands/test_plot_log.py',
+    'cli/parsers/report.py': 'cli/commands/test_report.py',
+    'cli/parsers/roadmap.py': 'cli/commands/test_roadmap.py',
+    'cli/parsers/run_stock.py': 'cli/commands/test_run_stock.py',
+    'cli/parsers/test.py': 'cli/commands/test_test.py',
+    'cli/parsers/train.py': 'cli/commands/test_train.py',
+    'data/check/classes.py': 'data/detection/test_check.py',
+    'data/check/records.py': 'data/segmentation/test_check.py',
+    'data/dense.py': 'data/detection/test_dataset.py',
+    'data/detection/instances.py': 'data/detection/test_dataset.py',
+    'data/image_files.py': 'cli/commands/test_demo.py',
+    'data/layouts.py': 'data/detection/test_find.py',
+    'data/text.py': 'data/segmentation/test_masks.py',
+    'engine/evaluation_loops.py': 'e2e/test_classifier.py',
+    'errors.py': 'cli/test_main.py',
+    'inference/files.py': 'cli/commands/test_demo.py',
+    'io/cache.py': 'data/segmentation/test_mask_scan.py',
+    'io/progress.py': 'cli/commands/test_demo.py',
+    'ops/common.py': 'ops/test_extension.py',
+    'registry.py': 'test_package.py',
+    'roadmap/runs.py': 'cli/commands/test_roadmap.py',
+    'sample_data/pen.py': 'sample_data/test_things.py',
+}
+# Test files of no single module, each with their subject.
+OF_NO_MODULE = {
+    'compat/test_only_here.py': 'the rule that only compat/ changes other libraries',
+    'models/test_slide.py': 'the sliding window of models/segmentor.py, beside whole inference',
+    'ops/test_stack.py': 'ops/ inside mmcv, mmdet and mmseg, in an interpreter of its own',
+    'tasks/test_lookup.py': 'the functions of tasks/__init__.py',
+    'test_mirror.py': 'this rule',
+    'test_package.py': 'convnext_dense/__init__.py',
+}
+
+
+def test_every_module_has_its_test_file_or_is_listed():
+    absent = {str(module.relative_to(PACKAGE)) for module in modules() if not mirror_of(module).exists()}
+    assert absent == TESTED_ELSEWHERE.keys()
+
+
+def test_every_test_file_has_its_module_or_is_listed():
+    folders = {TESTS / folder.relative_to(PACKAGE) for folder in [PACKAGE, *PACKAGE.rglob('*/')]}
+    files = {file for folder in folders for file in folder.glob('test_*.py')}
+    mirrored = {mirror_of(module) for module in PACKAGE.rglob('*.py')}
+    assert {str(file.relative_to(TESTS)) for file in files - mirrored} == OF_NO_MODULE.keys()
+
+
+def test_the_places_of_other_tests_exist():
+    assert [place for place in TESTED_ELSEWHERE.values() if not (TESTS / place).exists()] == []
+
+
+def modules() -> list[Path]:
+    """All modules in which a function is defined: the others are constants, types and re-exports."""
+    files = (file for file in PACKAGE.rglob('*.py') if file.name != '__init__.py')
+    return [file for file in files if any(isinstance(n, ast.FunctionDef) for n in ast.walk(tree_of(file)))]
+
+
+def tree_of(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
+def mirror_of(module: Path) -> Path:
+    return TESTS / module.relative_to(PACKAGE).with_name(f'test_{module.name}')
