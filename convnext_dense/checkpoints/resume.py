@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from mmengine.dist import get_rank
 
-from ..compat import mmengine_internals as internals
+from ..compat import mmengine_private_names as internals
 from ..errors import UserError
 from .content import RunFacts, plain
 

@@ -15,6 +15,8 @@ File                                Library        Change, and when
 :mod:`.timm_augment`                timm           Faster functions in a transform that was just built
 =================================== ============== =================================================================
 
+:mod:`.mmengine_private_names` changes nothing: mmengine's private names that the package reads and sets are there.
+
 Importing :mod:`convnext_dense` makes none of these changes. Each has a test in ``tests/compat`` that fails when the
 library no longer needs it. mmcv's compiled ops, for which torchvision stands in, are in :mod:`convnext_dense.ops`.
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmengine.visualization import BaseVisBackend
 
-from ..compat import mmengine_internals as internals
+from ..compat import mmengine_private_names as internals
 from ..errors import UserError
 from ..registry import VISBACKENDS
 

@@ -15,7 +15,7 @@ from mmengine.utils.dl_utils import collect_env
 
 from convnext_dense_doctor.load import Load
 
-from ..compat import mmengine_internals as internals
+from ..compat import mmengine_private_names as internals
 from ..version import __version__
 
 DROPPED_LINES = (

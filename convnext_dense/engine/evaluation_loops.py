@@ -10,7 +10,7 @@ from mmengine.dist import get_world_size
 from mmengine.runner import TestLoop as MMTestLoop
 from mmengine.runner import ValLoop as MMValLoop
 
-from ..compat import mmengine_internals as internals
+from ..compat import mmengine_private_names as internals
 from ..errors import UserError
 from ..registry import LOOPS
 from .hooks.ema import EMA

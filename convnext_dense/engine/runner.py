@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from ..checkpoints import disk, lock, manifest
 from ..checkpoints import files as checkpoints
 from ..checkpoints.content import Meta
-from ..compat import mmengine_internals as internals
+from ..compat import mmengine_private_names as internals
 from ..compat.mmseg_loss_advice import without_loss_advice
 from ..errors import Stopped
 from ..io.files import ensure_writable_folder

@@ -13,7 +13,7 @@ from mmengine.logging import HistoryBuffer
 from ..checkpoints import files as checkpoints
 from ..checkpoints import manifest, resume
 from ..checkpoints.content import RESUMABLE, Checkpoint, Meta, plain, to_cpu
-from ..compat import mmengine_internals as internals
+from ..compat import mmengine_private_names as internals
 from ..errors import UserError
 from ..version import __version__
 from ..weights.hub_config import final_norm_eps

@@ -17,7 +17,7 @@ from mmengine.dist import all_reduce_dict, barrier, get_world_size
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import Tensor
 
-from ..compat import mmengine_internals as internals
+from ..compat import mmengine_private_names as internals
 from ..data.sampler import sample_seed
 from ..errors import Stopped, UserError
 from ..registry import LOOPS

@@ -13,7 +13,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 
 from convnext_dense.checkpoints.content import plain
 from convnext_dense.checkpoints.resume import restore_schedulers
-from convnext_dense.compat.mmengine_internals import SCHEDULER_PROGRESS
+from convnext_dense.compat.mmengine_private_names import SCHEDULER_PROGRESS
 from convnext_dense.engine import EMA, Checkpoints, ValLoop
 from convnext_dense.engine.csv_log import read_scalars
 from convnext_dense.errors import UserError

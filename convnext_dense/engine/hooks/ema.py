@@ -11,7 +11,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from ...compat import mmengine_internals as internals
+from ...compat import mmengine_private_names as internals
 from ...registry import HOOKS
 from ...weights.loading import load_strictly
 

@@ -1,6 +1,6 @@
-"""All access to private names of mmengine: those that this package reads, sets or overrides.
+"""No change: the private names of mmengine that this package reads, sets or overrides, all in one place.
 
-Written for mmengine 0.10.12 (onedl-mmengine). tests/compat/test_mmengine_internals.py fails when one of them is gone.
+Written for mmengine 0.10.12 (onedl-mmengine); a test fails when one of them is gone.
 """
 
 from __future__ import annotations

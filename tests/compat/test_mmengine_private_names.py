@@ -5,7 +5,7 @@ import pytest
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.visualization import BaseVisBackend
 
-from convnext_dense.compat import mmengine_internals as internals
+from convnext_dense.compat import mmengine_private_names as internals
 from convnext_dense.engine.csv_log import CSVBackend
 from tests.helpers import toy
 
