@@ -12,7 +12,7 @@ from convnext_dense.archs import ARCHS, ArchSettings
 from convnext_dense.benchmark.report import Report
 from convnext_dense.cli import run_verb
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 NAMES = ['ours', 'timm', 'timm, conv_mlp, channels_last', 'torchvision', 'transformers']

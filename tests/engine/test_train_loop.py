@@ -1,4 +1,4 @@
-"""The train loop's contract with hooks, what it keeps in memory, and hooks that end the run early."""
+"""The train loop: its contract with hooks, what it keeps in memory, hooks that end the run early, accumulation."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The command: what it prints, the JSON and its name, bad input, and the table in the documentation."""
+"""``benchmark``: what it prints, and bad input."""
 
 import json
 

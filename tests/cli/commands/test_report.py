@@ -1,4 +1,4 @@
-"""``report``: it says which results the page lacks, and the command that makes them."""
+"""``report``: runs and results that are absent are named."""
 
 import shutil
 

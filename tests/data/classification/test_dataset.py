@@ -1,4 +1,4 @@
-"""Image folders: what is read, how it is transformed, what is said when it can't be."""
+"""Image folders: what is read, what is said when it can't be."""
 
 import shutil
 from pathlib import Path

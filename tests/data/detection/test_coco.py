@@ -1,4 +1,4 @@
-"""COCO files: where they are looked for, what is fixed in them, what is refused."""
+"""COCO files: what is kept of them, and what is refused."""
 
 import shutil
 
@@ -156,6 +156,3 @@ def test_categories_must_be_the_same_in_the_same_order(val, said):
     check_same_categories(coco_of('t', 'a', 'b', 'c'), coco_of('v', 'a', 'b', 'c'))
     with pytest.raises(UserError, match=said):
         check_same_categories(coco_of('t', 'a', 'b', 'c'), coco_of('v', *val))
-
-
-# ------------------------------------------------------------------ masks

@@ -5,6 +5,12 @@ import pytest
 from tests.helpers.mask_folder import write_mask_folder
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
+    return tmp_path / 'cache'
+
+
 @pytest.fixture
 def root(tmp_path):
     return write_mask_folder(tmp_path / 'data')

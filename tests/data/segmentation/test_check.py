@@ -14,11 +14,6 @@ from tests.helpers.mask_folder import draw_labels, save, write_mask_folder
 SPLITS = {'train': 'training', 'val': 'validation'}
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
-
-
 def checked_masks(root: Path) -> CheckResult:
     sources = {name: {'root': str(root), 'split': split} for name, split in SPLITS.items()}
     return check_dataset(read_mask_folder(sources), 1)

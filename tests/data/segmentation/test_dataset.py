@@ -20,11 +20,6 @@ from tests.helpers.mask_folder import COLORS, draw_labels, save, save_with_palet
 from tests.helpers.mask_samples import COLOR, CROP, FLIP, RESIZE, arrays, colors_of, mask_folder
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path, monkeypatch):
-    monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
-
-
 def test_labels_are_the_masks_less_one_and_zero_is_ignored(root):
     data = mask_folder(root)
     assert len(data) == 4

@@ -12,12 +12,6 @@ from convnext_dense.errors import UserError
 from tests.helpers.mask_folder import draw_labels, save
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
-    return tmp_path / 'cache'
-
-
 def check(root, num_classes: int = 5, split: str = 'training', **options) -> None:
     check_masks(find_masks(root, split), num_classes, **options)
 

@@ -162,6 +162,3 @@ def test_the_size_is_that_of_the_image_as_stored_or_as_its_exif_turns_it(root, o
 def test_an_unreadable_image_is_left_to_the_loader(root):
     image(root).write_bytes(b'')
     check(root)
-
-
-# -- caching
