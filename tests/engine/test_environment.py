@@ -11,7 +11,8 @@ from convnext_dense_doctor.load import Load
 
 def runner(tmp_path, distributed: bool = False) -> SimpleNamespace:
     logger = logging.getLogger('run')
-    return SimpleNamespace(rank=0, world_size=1, log_dir=tmp_path, seed=3, logger=logger, distributed=distributed)
+    facts = dict(rank=0, world_size=1, log_dir=tmp_path, seed=3, distributed=distributed)
+    return SimpleNamespace(logger=logger, _train_loop={}, **facts)
 
 
 def test_the_environment_is_a_file_and_a_line(tmp_path, monkeypatch, caplog):

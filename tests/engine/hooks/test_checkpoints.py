@@ -17,7 +17,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(image_folder, tmp_path, monkey
     assert train(image_folder, tmp_path, options=('default_hooks.checkpoint.keep=1',)) == 2
     error = capsys.readouterr().err
     assert 'No space left on device' in error
-    assert 'continue it with --resume' in error
+    assert 'free some space and continue with --resume' in error
     assert [path.name for path in tmp_path.glob('*.pth')] == ['epoch_1.pth']
     assert torch.load(tmp_path / 'epoch_1.pth', weights_only=True)['meta']['epoch'] == 1
 
