@@ -210,7 +210,7 @@ def test_rates_are_shown_with_what_they_were_measured_on(tmp_path, capsys):
         (['--train', '--data', 'DATA', '--steps', 'gelu', 'x'], "no step 'x'"),
         (['--seeds', '3'], '--seeds goes with --train'),
         (['--data', 'sample'], '--data goes with --train'),
-        (['--time', '1000000000000'], '--time 1000000000000: such a batch does not fit into memory'),
+        (['--time', '1000000000000'], '--time 1000000000000: the batch does not fit into memory'),
         (['--time', '0'], '--time 0: take batches of at least 1 image'),
         (['--out', '/proc/x'], 'folder /proc/x cannot be written'),
         (['--work-dir', 'absent'], 'no runs of the roadmap in absent: train them with --train'),
