@@ -139,6 +139,17 @@ def test_each_command_says_what_follows(run, image_folder, tmp_path, capsys, mon
     assert capsys.readouterr().out.splitlines()[-1] == f'these numbers are in {tmp_path / "m.json"}'
 
 
+def test_a_run_that_cannot_be_written_to_is_tested_all_the_same(run, tmp_path, capsys, monkeypatch):
+    work_dir = tmp_path / 'run'
+    shutil.copytree(run, work_dir, ignore=shutil.ignore_patterns('show', 'metrics.json'))
+    before = sorted(work_dir.rglob('*'))
+    writable = os.access
+    monkeypatch.setattr(os, 'access', lambda path, mode: Path(path) != work_dir and writable(path, mode))
+    assert run_verb('test', [str(work_dir)]) == 0
+    assert 'top1' in capsys.readouterr().out
+    assert sorted(work_dir.rglob('*')) == before
+
+
 def test_report_shows_curves_results_and_images(run, image_folder, capsys):
     assert test(image_folder, run, '--out', str(run / 'metrics.json'), '--show-dir', str(run / 'show')) == 0
     capsys.readouterr()

@@ -9,6 +9,7 @@ The metrics of a run are written to metrics.json in its work dir, images with pr
 from __future__ import annotations
 
 import argparse
+import os
 
 from ...analysis import METRICS_FILE, SHOW_FOLDER
 from ...config.find import find_work_dir
@@ -49,7 +50,7 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'--show {args.show}: draw at least 1 image')
     check_model(args)
     work_dir = find_work_dir(args.checkpoint)
-    if work_dir is not None:
+    if work_dir is not None and os.access(work_dir, os.W_OK):  # another's work dir is tested, too
         args.out = args.out or str(work_dir / METRICS_FILE)
         args.show_dir = args.show_dir or str(work_dir / SHOW_FOLDER)
     if args.out:
