@@ -1,10 +1,10 @@
-# The settings that all runs share.
+# Settings shared by all runs.
 runner_type = 'convnext_dense.Runner'
 
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl', timeout=600),  # seconds that a process waits for another; gloo where there is no GPU
+    dist_cfg=dict(backend='nccl', timeout=600),  # seconds to wait for another process; gloo without a GPU
 )
 randomness = dict(seed=0, diff_rank_seed=True)
 
@@ -29,7 +29,7 @@ log_level = 'INFO'
 val_cfg = dict(type='convnext_dense.ValLoop')
 test_cfg = dict(type='convnext_dense.TestLoop')
 
-pretrained = None  # a checkpoint, or the name of official weights, to start from
-pretrained_weights = 'raw'  # or 'ema', for the moving average in it
-load_from = None  # a checkpoint of the same model to start from, or with resume=True to go on from
+pretrained = None  # a checkpoint, or the name of official weights, for initialization
+pretrained_weights = 'raw'  # or 'ema' for the checkpoint's moving average
+load_from = None  # a checkpoint of the same model to load, or with resume=True to resume from
 resume = False

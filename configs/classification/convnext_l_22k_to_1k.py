@@ -1,4 +1,4 @@
-# ConvNeXt-L, pre-trained on ImageNet-22k, fine-tuned on ImageNet-1k, as convnext_t_22k_to_1k.py with drop path 0.3.
+# ConvNeXt-L, pre-trained on ImageNet-22k, fine-tuned on ImageNet-1k, like convnext_t_22k_to_1k.py with drop path 0.3.
 # Top-1 86.6 (published).
 _base_ = './convnext_t_22k_to_1k.py'
 

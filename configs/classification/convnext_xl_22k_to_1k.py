@@ -1,4 +1,4 @@
-# ConvNeXt-XL, pre-trained on ImageNet-22k, fine-tuned on ImageNet-1k, as convnext_t_22k_to_1k.py with drop path
+# ConvNeXt-XL, pre-trained on ImageNet-22k, fine-tuned on ImageNet-1k, like convnext_t_22k_to_1k.py with drop path
 # 0.4 and EMA.
 # Top-1 87.0 (published).
 _base_ = './convnext_t_22k_to_1k.py'

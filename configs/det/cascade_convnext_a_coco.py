@@ -1,5 +1,5 @@
-# Cascade Mask R-CNN with ConvNeXt-A (atto) and light heads on COCO: the one for a CPU or an edge device.
-# Nobody published a result for it; the recipe is that of tiny without AMP and stochastic depth.
+# Cascade Mask R-CNN with ConvNeXt-A (atto) and light heads on COCO, for CPUs and edge devices.
+# There is no published result; the recipe is tiny's without AMP and stochastic depth.
 _base_ = [
     '../_base_/datasets/coco.py',
     '../_base_/models/light_cascade_mask_rcnn.py',

@@ -1,4 +1,4 @@
-# UPerNet with ConvNeXt-A (atto) and a narrow head on ADE20K: the one for a CPU or an edge device.
+# UPerNet with ConvNeXt-A (atto) and a narrow head on ADE20K, for CPUs and edge devices.
 # Nobody published a result for it; the recipe is that of tiny without AMP and stochastic depth.
 _base_ = './upernet_convnext_t_ade20k.py'
 sample_settings = '_base_/sample/upernet_atto.py'

@@ -1,4 +1,4 @@
-# COCO, or any data set in its format: images of 480 to 800 pixels, with the crops that DETR introduced.
+# COCO, or any data set in its format: images of 480 to 800 pixels, with DETR's crops.
 task = 'detection'
 default_scope = 'mmdet'
 custom_imports = dict(

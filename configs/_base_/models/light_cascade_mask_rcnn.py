@@ -1,4 +1,4 @@
-# Cascade Mask R-CNN for a CPU or an edge device: 64 channels from the FPN on, two fully connected layers per stage.
+# Cascade Mask R-CNN for CPUs and edge devices: 64 channels from the FPN on, two fully connected layers per stage.
 _base_ = './cascade_mask_rcnn.py'
 
 model = dict(

@@ -1,5 +1,5 @@
 # `--data sample` in classification: small images and batches, one epoch, and milder mixing and cropping, since so
-# short a run has no time to overfit. What a config has switched off with None, such as Mixup or EMA, stays off.
+# short a run has no time to overfit. Parts that a config has disabled with None, such as Mixup or EMA, stay disabled.
 pretrained = None
 
 model = dict(mixup=dict(prob=0.2))
@@ -11,5 +11,5 @@ optim_wrapper = dict(optimizer=dict(lr=1e-3))
 default_hooks = dict(
     logger=dict(interval=20),
     checkpoint=dict(keep=1, best=None),
-    ema=dict(momentum=0.02),  # the average spans as large a part of the short run as it does of the long one
+    ema=dict(momentum=0.02),  # averages over the same share of the run as in the full recipe
 )

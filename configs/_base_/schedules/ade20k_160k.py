@@ -1,4 +1,4 @@
-# 160k steps of 16 crops: a linear warm-up, then down to 0 on a straight line.
+# 160k steps of 16 crops: a linear warm-up, then linear decay to 0.
 _base_ = '../runtime.py'  # for the hooks that count steps here, not epochs
 
 train_cfg = dict(type='convnext_dense.TrainLoop', max_iters=160000, total_batch_size=16, val_interval=16000)
