@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from mmengine.logging import MMLogger
+
 
 class Ended(NamedTuple):
     """How a process ended: its exit code, or minus the signal, and what it wrote."""
@@ -50,9 +52,18 @@ def _start(
         for stream, number in (('out', 1), ('err', 2)):
             os.dup2(os.open(Path(folder, f'{rank}.{stream}'), os.O_WRONLY | os.O_CREAT), number)
         sys.stdout, sys.stderr = (os.fdopen(number, 'w', buffering=1, closefd=False) for number in (1, 2))
+        _drop_closed_handlers()
         code = function(rank)
     except BaseException:
         traceback.print_exc()
     finally:
         sys.stdout.flush(), sys.stderr.flush()
         os._exit(code)
+
+
+def _drop_closed_handlers() -> None:
+    """Drop the log handlers of earlier tests, whose captured streams are closed."""
+    for logger in MMLogger._instance_dict.values():
+        for handler in list(logger.handlers):
+            if getattr(getattr(handler, 'stream', None), 'closed', False):
+                logger.removeHandler(handler)
