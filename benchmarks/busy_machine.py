@@ -70,8 +70,9 @@ def main() -> None:
     from convnext_dense.analysis.environment import environment
 
     content = {'steps': found, 'busy': args.busy, 'environment': environment()}
-    args.out.write_text(json.dumps(content, indent=2) + '\n')
-    print(f'\nwritten to {args.out}')
+    out = args.out / 'busy_machine.json' if args.out.is_dir() else args.out
+    out.write_text(json.dumps(content, indent=2) + '\n')
+    print(f'\nwritten to {out}')
 
 
 Measured = dict[str, dict[str, dict[str, Any]]]

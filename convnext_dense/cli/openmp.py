@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-SPIN_COUNT = '1000'  # turns of the loop, about as long as going to sleep and being woken takes
+SPIN_COUNT = '2000'  # turns of the loop, about as long as going to sleep and being woken takes
 CHOICES = ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT', 'KMP_BLOCKTIME')
 """Variables by which users choose themselves."""
 
