@@ -2,7 +2,7 @@
 
 torch computes with the threads of GNU OpenMP. One that has nothing to do looks for work in a loop, by default for
 milliseconds, before it sleeps. Where another process wants the core, the loop keeps from it what the thread that is
-waited for needs, and a training step takes ten times as long and more. A loop of some microseconds is long enough
+waited for needs, and a training step takes several times as long. A loop of some microseconds is long enough
 where the cores are free: ``benchmarks/busy_machine.py`` measures both. Results are the same digit for digit.
 """
 

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
+from ..io.images import UNLABELED
 from ..registry import METRICS
 
 NUM_LABELS = 256  # of 8 bits
-UNLABELED = 255
 
 
 @METRICS.register_module()

@@ -12,6 +12,8 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from ..errors import UserError
 from .files import read_with_retries
 
+UNLABELED = 255
+"""Label of pixels without a class, in masks and label maps."""
 MAX_UNREADABLE_IN_A_ROW = 20
 """Number of consecutive unreadable images that ends even a run that skips bad images: the disk must have failed."""
 

@@ -11,12 +11,11 @@ import numpy as np
 from PIL import Image
 
 from ..io.image_size import ImageSize
+from ..io.images import UNLABELED
 from .drawing import draw_label_map
 from .result import Result, import_supervision
 from .writing import image_to_draw_on, save_drawing, save_image
 
-UNLABELED = 255
-"""Label of pixels without a class in ground truth."""
 LEGEND_ROWS = 3
 """Rows of the legend below each frame of a video; fixed, because all frames must have the same size."""
 

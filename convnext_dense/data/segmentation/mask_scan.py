@@ -19,9 +19,8 @@ from ...errors import UserError
 from ...io.cache import cache_folder
 from ...io.files import atomic_write
 from ...io.image_size import ImageSize
-from ...io.images import describe_read_error, open_image
+from ...io.images import UNLABELED, describe_read_error, open_image
 
-UNLABELED = 255
 SCAN_VERSION = 2
 """Version of the cached results; increase it whenever the results of a scan change."""
 UNREADABLE = 'unreadable'
