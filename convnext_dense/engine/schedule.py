@@ -48,7 +48,8 @@ def fit_schedule(scheduler: Any, steps: int, total: int, logger: logging.Logger)
 def _steps(part: dict, steps_per_epoch: int) -> float:
     """Return the length of a part of the schedule in optimizer steps."""
     if part.get('by_epoch') is False:
-        return part.get('end', float('inf')) - part.get('begin', 0)
+        with_full_lr = part['type'] == 'LinearLR'  # a warm-up of one step is not worth a step without learning
+        return part.get('end', float('inf')) - part.get('begin', 0) - with_full_lr
     if not part.get('convert_to_iter_based') or 'end' not in part:
         return float('inf')
     return int(part['end'] * steps_per_epoch) - int(part.get('begin', 0) * steps_per_epoch)

@@ -104,7 +104,7 @@ def test_detection_has_the_official_lr_in_every_step():
     assert all(whole[t] == pytest.approx(mmcv(t, 500, 1e-3, lambda t: 1.0), rel=1e-9) for t in range(600))
 
 
-@pytest.mark.parametrize('length', [100, 400, 40000])
+@pytest.mark.parametrize('length', [400, 4000, 40000])
 def test_a_shorter_run_has_the_official_lr_of_its_length(length):
     found = lrs('configs/seg/upernet_convnext_t_ade20k.py', range(length), 50, {'train_cfg.max_iters': length})
     warm_up = round(1500 * length / 160000)

@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
 
+from ...counting import counted
 from ...registry import HOOKS
 
 
@@ -32,7 +33,7 @@ class FirstStep(Hook):
         if self._started is None:
             self._started = time.perf_counter()
             workers = runner.train_dataloader.num_workers
-            with_workers = f'{workers} worker{"s" if workers > 1 else ""}' if workers else 'no workers'
+            with_workers = counted(workers, 'worker') if workers else 'no workers'
             runner.logger.info(f'starting the data loader ({with_workers}) and loading the first batch')
 
     def before_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
@@ -55,5 +56,9 @@ class FirstStep(Hook):
         estimate = timedelta(seconds=round(remaining * seconds))
         runner.logger.info(
             f'first step: {loss}{seconds:.1f} s, after {self._loaded - self._started:.1f} s for its first batch; '
-            f'the remaining {remaining} steps would take about {estimate}'
+            + (
+                f'the remaining {counted(remaining, "step")} would take about {estimate}'
+                if remaining
+                else 'it is the last'
+            )
         )
