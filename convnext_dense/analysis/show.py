@@ -67,9 +67,8 @@ class ShowPredictions(Hook):
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         if is_main_process():
             (self.folder / INDEX).write_text(json.dumps(list(self.entries.values()), indent=1) + '\n')
-            runner.logger.info(
-                f'in {self.folder}: {counted(len(self.entries), "image")} with prediction and ground truth'
-            )
+            images = counted(len(self.entries), 'image')
+            runner.logger.info(f'{images} with prediction and ground truth: {self.folder}')
 
     def _draw(self, number: int, output: object, metainfo: dict) -> dict:
         """Write the drawing of one image and return its entry in the index."""

@@ -32,8 +32,8 @@ class BatchPlan(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f'total batch {self.total} = {self.per_process} per process x {counted(self.processes, "process", "processes")}'
-            f' x {self.accumulation} accumulated'
+            f'total batch {self.total} = {self.per_process} per process x '
+            f'{counted(self.processes, "process", "processes")} x {self.accumulation} accumulated'
         )
 
 
@@ -51,9 +51,8 @@ def plan_batches(images: int, per_process: int, processes: int, total: int | Non
     """
     at_once = per_process * processes
     if images < 2 * processes:
-        raise UserError(
-            f'{counted(images, "training image")} {"is" if images == 1 else "are"} too few: there must be at least 2 for each process'
-        )
+        few = f'{counted(images, "training image")} {"is" if images == 1 else "are"} too few'
+        raise UserError(f'{few}: there must be at least 2 for each process')
     if images < at_once:
         raise UserError(
             f'{images} training images are fewer than one batch ({per_process} x {processes} processes): '

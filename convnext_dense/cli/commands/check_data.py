@@ -68,10 +68,8 @@ def check_and_print(cfg: Config, name: str, workers: int | None = None, skip: bo
         row = bar.add_task('images', total=count)
         checked = check_dataset(data, workers or cores(), lambda: bar.advance(row), skip)
     console = Console(highlight=False)
-    console.print(
-        f'{name}: {task.name}, {counted(len(data.classes), "class", "classes")}, {", ".join(data.locations)}',
-        soft_wrap=True,
-    )
+    classes = counted(len(data.classes), 'class', 'classes')
+    console.print(f'{name}: {task.name}, {classes}, {", ".join(data.locations)}', soft_wrap=True)
     console.print()
     console.print(_splits_table(checked, task.count_column))
     console.print(_classes_table(checked, task.count_column))

@@ -54,11 +54,11 @@ class FirstStep(Hook):
         loss = f'loss {float(outputs["loss"]):.4f}, ' if outputs else ''
         remaining = runner.max_iters - runner.iter - 1
         estimate = timedelta(seconds=round(remaining * seconds))
+        rest = (
+            f'the remaining {counted(remaining, "step")} would take about {estimate}'
+            if remaining
+            else 'it is the last'
+        )
         runner.logger.info(
-            f'first step: {loss}{seconds:.1f} s, after {self._loaded - self._started:.1f} s for its first batch; '
-            + (
-                f'the remaining {counted(remaining, "step")} would take about {estimate}'
-                if remaining
-                else 'it is the last'
-            )
+            f'first step: {loss}{seconds:.1f} s, after {self._loaded - self._started:.1f} s for its first batch; {rest}'
         )
