@@ -11,7 +11,7 @@ from convnext_dense.config.option_value import parse_value
 @pytest.mark.parametrize(
     ('text', 'expected'),
     [
-        ("[dict(type='mmseg.CrossEntropyLoss', loss_weight=0.5)]", [dict(type='mmseg.CrossEntropyLoss', loss_weight=0.5)]),
+        ("[dict(type='mmseg.DiceLoss', loss_weight=0.5)]", [dict(type='mmseg.DiceLoss', loss_weight=0.5)]),
         ('[dict(type=LinearLR, end=5), dict(type=PolyLR)]', [dict(type='LinearLR', end=5), dict(type='PolyLR')]),
         ("{'a': 1}", {'a': 1}),
         ('{a: 1, b: {c: [x, None]}}', {'a': 1, 'b': {'c': ['x', None]}}),
@@ -31,7 +31,7 @@ from convnext_dense.config.option_value import parse_value
         ('https://x.org/a?b=1', 'https://x.org/a?b=1'),
         ('[^a-z]+', None),
     ],
-)  # fmt: skip
+)
 def test_values(text, expected):
     if expected is None:
         with pytest.raises(ValueError, match='is not expected there'):

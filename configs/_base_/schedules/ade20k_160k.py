@@ -1,5 +1,5 @@
-# 160k steps of 16 crops: linear decay to 0, below it a linear warm-up of 1500 steps. As in mmcv, the decay runs from the
-# first step on, and the full lr is due after the warm-up. `end` is one more, since mmengine counts the last step.
+# 160k steps of 16 crops: linear decay to 0, times a linear warm-up of 1500 steps. As in mmcv, the decay runs from the
+# first step on, and the warm-up reaches it at step 1500. (In mmengine `end` is one more.)
 _base_ = '../runtime.py'  # for the hooks that count steps here, not epochs
 
 train_cfg = dict(type='convnext_dense.TrainLoop', max_iters=160000, total_batch_size=16, val_interval=16000)

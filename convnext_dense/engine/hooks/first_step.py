@@ -55,10 +55,7 @@ class FirstStep(Hook):
         remaining = runner.max_iters - runner.iter - 1
         estimate = timedelta(seconds=round(remaining * seconds))
         rest = (
-            f'the remaining {counted(remaining, "step")} would take about {estimate}'
-            if remaining
-            else 'it is the last'
+            f'the remaining {counted(remaining, "step")} would take about {estimate}' if remaining else 'the last one'
         )
-        runner.logger.info(
-            f'first step: {loss}{seconds:.1f} s, after {self._loaded - self._started:.1f} s for its first batch; {rest}'
-        )
+        waited = self._loaded - self._started
+        runner.logger.info(f'first step: {loss}{seconds:.1f} s, after {waited:.1f} s for its first batch; {rest}')
