@@ -93,7 +93,7 @@ def test_the_advice_is_for_what_runs():
     with pytest.raises(UserError) as testing, explain_dead_workers('test_dataloader', resumes=False):
         raise RuntimeError(BUS)
     assert str(training.value).endswith(
-        'train_dataloader.num_workers=N; continue from the newest checkpoint with --resume'
+        'num_workers=N; continue from the newest checkpoint with --resume'
     )
     assert str(testing.value).endswith('or use fewer workers with --cfg-options test_dataloader.num_workers=N')
 

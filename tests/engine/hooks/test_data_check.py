@@ -46,8 +46,8 @@ def test_coco(tmp_path):
     ],
 )
 def test_classes_of_the_same_number_are_not_a_range(counts, expected):
-    dataset = SimpleNamespace(metainfo={'classes': 'abc'[: len(counts)]}, class_counts=counts, counted_units='things')
-    dataset.__class__ = type('Sized', (SimpleNamespace,), {'__len__': lambda self: 500})
+    sized = type('Sized', (SimpleNamespace,), {'__len__': lambda self: 500})
+    dataset = sized(metainfo={'classes': 'abc'[: len(counts)]}, class_counts=counts, counted_units='things')
     assert describe_dataset(dataset) == expected
 
 
