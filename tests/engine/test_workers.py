@@ -92,9 +92,7 @@ def test_the_advice_is_for_what_runs():
         raise RuntimeError(BUS)
     with pytest.raises(UserError) as testing, explain_dead_workers('test_dataloader', resumes=False):
         raise RuntimeError(BUS)
-    assert str(training.value).endswith(
-        'num_workers=N; continue from the newest checkpoint with --resume'
-    )
+    assert str(training.value).endswith('num_workers=N; continue from the newest checkpoint with --resume')
     assert str(testing.value).endswith('or use fewer workers with --cfg-options test_dataloader.num_workers=N')
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from convnext_dense.config.dry_run import check_first_step
 from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model
-from convnext_dense.engine.dry_run import check_first_step
 from convnext_dense.errors import UserError
 from convnext_dense.tasks import set_classes
 from tests.helpers.small_models import write_config
