@@ -115,11 +115,11 @@ class Task(ABC):
 
     Attributes:
         name: the ``task`` of its configs.
-        default_scope: scope of names without one, in its configs.
-        modules: modules that register the parts of its configs; every config imports them.
         model_name: noun for its models, such as ``'detector'``.
         sample_folder: folder of its data in the sample data set.
         metrics: its main metrics.
+        default_scope: scope of names without one, in its configs.
+        modules: modules that register the parts of its configs; every config imports them.
         count_column: column for the examples per class in tables; None if each image is one example.
         sheet_images: default number of images on a contact sheet.
         exports: names of the outputs that can be exported, the default first.
@@ -129,11 +129,11 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
-    default_scope: ClassVar[str]
-    modules: ClassVar[tuple[str, ...]]
     model_name: ClassVar[str]
     sample_folder: ClassVar[str]
     metrics: ClassVar[MainMetrics]
+    default_scope: ClassVar[str] = 'mmengine'
+    modules: ClassVar[tuple[str, ...]] = ('convnext_dense',)
     count_column: ClassVar[CountColumn | None] = None
     sheet_images: ClassVar[int] = 12
     exports: ClassVar[tuple[str, ...]] = ()
@@ -258,11 +258,10 @@ class Task(ABC):
             UserError: if one does not.
         """
 
-    @abstractmethod
     def training_size(self, cfg: Config) -> ImageSize:
         """Return the height and width of the images that a config trains on, or of a typical one."""
+        return self.counted_shape(cfg)
 
-    @abstractmethod
     def training_parts(self, model: Any, image: Tensor) -> Iterator[Part]:
         """Run the parts of a model that training runs, as far as they are of known kinds, and yield each before.
 
@@ -273,6 +272,8 @@ class Task(ABC):
         Raises:
             UserError: if the outputs of a part are not as many as the next one takes.
         """
+        yield Part('model', [image])
+        model(image)
 
     # -- Counting parameters, MACs and activations
 

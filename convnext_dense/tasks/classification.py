@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .base import (
@@ -10,7 +10,6 @@ from .base import (
     ClassInfo,
     Comparison,
     MainMetrics,
-    Part,
     PreparedImage,
     Task,
     count_head_rows,
@@ -33,8 +32,6 @@ class ClassificationTask(Task):
     """Image classification on image folders, with top-1 accuracy."""
 
     name = 'classification'
-    default_scope = 'mmengine'
-    modules = ('convnext_dense',)
     model_name = 'classifier'
     sample_folder = 'classification'
     metrics = MainMetrics('top-1 on unseen images, %', 'epoch', {'top1': ''})
@@ -128,10 +125,6 @@ class ClassificationTask(Task):
 
         size = cfg.train_dataloader.dataset.get('transform', {}).get('input_size', 224)
         return ImageSize(size, size) if isinstance(size, int) else ImageSize(*size[-2:])
-
-    def training_parts(self, model: Any, image: Tensor) -> Iterator[Part]:
-        yield Part('model', [image])
-        model(image)
 
     def counted_shape(self, cfg: Config) -> ImageSize:
         return self.input_shape(cfg)
