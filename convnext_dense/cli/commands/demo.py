@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
+from ...data.image_files import describe_left_out
 from ...errors import UserError
 from ...inference.files import RESULTS, find_inputs, is_video, name_outputs
 from ...inference.predictor import ImageLike, Predictor, load
@@ -25,9 +26,11 @@ from ..arguments import config_and_checkpoint
 
 def run(args: argparse.Namespace) -> int:
     out_dir = Path(args.out_dir)
-    inputs, skipped = find_inputs(args.input, out_dir)
+    inputs, skipped, left_out = find_inputs(args.input, out_dir)
     for error in skipped:
         print(f'error: {error}', file=sys.stderr)
+    if left_out:
+        print(describe_left_out(left_out))
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import NoData, UserError
-from ..check.images import find_unsupported_formats
+from ..check.images import find_stray_files, find_unsupported_formats
 from ..check.records import PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
+from ..image_files import find_files
 from ..image_scan import ImageScan
 from ..text import count_of
+from .find import images_folder
 from .mask_scan import UNLABELED, scan_masks
 from .masks import find_bad_masks, find_masks, mask_classes
 
@@ -63,8 +64,11 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
             findings.append(Finding.of_error(name, error))
             pairs_of[name] = []
         data.splits.append(SplitRecords(name, [ImageRecord(image, mask=mask) for image, mask in pairs_of[name]]))
-        for folder in sorted({os.path.dirname(image) for image, _ in pairs_of[name]}):
-            findings += find_unsupported_formats(name, Path(folder))
+        if pairs_of[name]:
+            folder = images_folder(source['root'], source['split'])
+            findings += find_unsupported_formats(name, folder)
+            folders = (folder, Path(source['root'], 'annotations', folder.name))
+            findings += find_stray_files(name, [path for one in folders for path in find_files(one).left_out])
     most, names_error = UNLABELED - data.first_label, None
     try:
         data.classes = mask_classes(root, reduce)
