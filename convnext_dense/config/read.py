@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from mmengine.config import Config
 
 from ..errors import UserError
-from ..tasks import Task, set_classes, task_of
+from ..tasks import Task, leave_out_training, leave_out_validation, set_classes, task_of
 from .find import find_config
 from .length import schedule_following
 from .sample import find_sample_settings, read_sample_settings
@@ -26,6 +26,9 @@ OPTIONAL_KEYS = {
     *('experiment_name', 'find_unused_parameters', 'launcher', 'model_wrapper_cfg', 'sync_bn', 'work_dir'),
 }
 """Keys that ``--cfg-options`` may set even if the config does not have them."""
+
+Reads = Literal['all', 'train', 'test']
+"""The data that a command reads: of all loaders, for training with or without validation, or for testing."""
 
 
 class Step(NamedTuple):
@@ -43,6 +46,8 @@ def read_config(
     needs_data: bool = True,
     without: Iterable[str] = (),
     saved: bool = False,
+    reads: Reads = 'all',
+    classes: Sequence[str] | None = None,
 ) -> Config:
     """Read a config, apply ``--cfg-options``, and point it at the data.
 
@@ -55,12 +60,16 @@ def read_config(
         without: names in :data:`~convnext_dense.config.techniques.TECHNIQUES` to leave out.
         saved: True for a config that a run saved, which is read as data by :mod:`.saved`. It already has the settings
             for the sample if the run had them.
+        reads: the data that the command reads. ``'test'`` removes all that only training reads from the config;
+            ``'train'`` removes the validation if there are no data for it, rather than raising an error.
+        classes: names of the classes that the data sets are joined to, such as those of a checkpoint; None for those
+            of the data.
 
     Raises:
         UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, the data
             can't be read, or a technique is unknown or not in use.
     """
-    *_, (_, cfg) = read_in_steps(path, options, data, needs_data, without, saved)
+    *_, (_, cfg) = read_in_steps(path, options, data, needs_data, without, saved, reads, classes)
     return cfg
 
 
@@ -71,6 +80,8 @@ def read_in_steps(
     needs_data: bool = True,
     without: Iterable[str] = (),
     saved: bool = False,
+    reads: Reads = 'all',
+    classes: Sequence[str] | None = None,
 ) -> Iterator[tuple[Step, Config]]:
     """Read a config like :func:`read_config`, and yield each step with the config after it.
 
@@ -93,21 +104,43 @@ def read_in_steps(
         _apply_options(cfg, options)
         yield Step('--cfg-options', settings=_nested(options)), cfg
     if needs_data:
-        point_at(cfg, data)
+        if reads == 'test':
+            leave_out_training(cfg)
+            leave_out_validation(cfg)
+        optional = ('val',) if reads == 'train' else ()
+        point_at(cfg, data, optional)
+        if optional and _lacks_validation(cfg):
+            leave_out_validation(cfg)
         yield Step('--data'), cfg
-        set_classes(cfg, task.count_classes(cfg))
+        if classes is not None:
+            task.use_classes(cfg, classes)
+            set_classes(cfg, len(classes))
+        else:
+            task.join_classes(cfg)
+            set_classes(cfg, task.count_classes(cfg))
         yield Step('classes'), cfg
 
 
-def point_at(cfg: Config, data: str | None) -> None:
+def point_at(cfg: Config, data: str | None, optional: Collection[str] = ()) -> None:
     """Point the config's data sets at a root folder, or for ``'sample'`` at the sample; None changes nothing.
+
+    Args:
+        cfg: the config.
+        data: root folder of a data set, ``'sample'``, or None for the config's own.
+        optional: splits that may be absent, of ``'train'`` and ``'val'``.
 
     Raises:
         UserError: if there is no suitable data set.
     """
     task = task_of(cfg)
     if data is not None:
-        task.point_at(cfg, _sample_root(task) if data == 'sample' else data)
+        task.point_at(cfg, _sample_root(task) if data == 'sample' else data, optional)
+
+
+def _lacks_validation(cfg: Config) -> bool:
+    """Check whether there are training data, but none for the validation that the config has."""
+    task, train, val = task_of(cfg), cfg.train_dataloader, cfg.val_dataloader
+    return val is not None and task.has_data(train.dataset) and not task.has_data(val.dataset)
 
 
 def _read_file(file: Path) -> Config:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import UserError
 from .base import ClassInfo, MainMetrics, PreparedImage, Task
 from .classification import ClassificationTask
-from .config_parts import loaders, set_classes, smallest_head
+from .config_parts import leave_out_training, leave_out_validation, loaders, set_classes, smallest_head
 from .detection import DetectionTask
 from .segmentation import SegmentationTask
 
@@ -62,6 +62,8 @@ __all__ = [
     'PreparedImage',
     'Task',
     'count_classes_in',
+    'leave_out_training',
+    'leave_out_validation',
     'loaders',
     'set_classes',
     'smallest_head',

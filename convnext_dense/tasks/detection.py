@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 COUNTED_SHAPE = (800, 1280)
 """Height and width of the image for which detectors' MACs are published."""
+NO_FILE = 'no file'
+"""Path of the annotations of a split that a data set does not have."""
 DRAWN_SCORE = 0.3
 """Detections with a lower score are not drawn beside the ground truth."""
 
@@ -37,20 +39,25 @@ class DetectionTask(DenseTask):
     count_column = CountColumn('boxes')
     exports = ('instances', 'features')
 
-    def point_at(self, cfg: Config, root: str) -> None:
+    def point_at(self, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
         from ..data.detection.find import EXPECTED, find_coco
 
-        splits = find_coco(root)
+        splits = find_coco(root, single='val' if cfg.train_dataloader is None else 'train')
         for split, loader in _loaders_by_split(cfg):
-            if split not in splits:
+            if split not in splits and split not in optional:
                 raise NoData(f'no {split} annotations at {root}: {EXPECTED}')
-            loader.dataset.update(annotations=str(splits[split].annotations), images=str(splits[split].images))
+            annotations, images = splits.get(split, (NO_FILE, NO_FILE))
+            loader.dataset.update(annotations=str(annotations), images=str(images))
+
+    def has_data(self, dataset: Mapping) -> bool:
+        return Path(dataset['annotations']).is_file()
 
     def count_classes(self, cfg: Config) -> int:
         from ..data.detection import coco
 
         headers: dict[str, coco.CocoHeader] = {}
-        for split, loader in _loaders_by_split(cfg):
+        used = _loaders_by_split(cfg)
+        for split, loader in used[:1] if cfg.val_dataloader is None else used:  # testing is not part of training
             paths = coco.CocoPaths(Path(loader.dataset.annotations), Path(loader.dataset.images))
             headers[split] = headers.get(split) or coco.read_coco_header(paths)
         if len(headers) == 2:

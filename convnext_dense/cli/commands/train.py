@@ -29,7 +29,7 @@ from .check_data import check_and_print
 
 
 def run(args: argparse.Namespace) -> None:
-    cfg = read_config(args.config, args.cfg_options, args.data, without=args.without)
+    cfg = read_config(args.config, args.cfg_options, args.data, without=args.without, reads='train')
     set_amp(cfg, args.amp)
     set_length(cfg, args.epochs, args.iters)
     if args.seed is not None:
@@ -76,6 +76,10 @@ def run(args: argparse.Namespace) -> None:
         runner = Runner.from_cfg(cfg)
         warn_of_load(runner, args.load_meter.read())
         runner.register_hook(DataCheck())
+        if cfg.val_dataloader is None:
+            runner.logger.warning(
+                'there are no validation data: this run measures nothing, and keeps its last checkpoints, no best.pth'
+            )
         if args.without:
             runner.logger.info(describe_without(args.without))
         if is_main_process():
@@ -88,7 +92,8 @@ def run(args: argparse.Namespace) -> None:
                 print(f'continue with: {resume_command(args)}', file=sys.stderr)
             raise
         following = command_line(args, 'test', cfg.work_dir)
-        tested = f'; `{following}` tests it' if checkpoints.list_checkpoints(cfg.work_dir) else ''
+        testable = cfg.val_dataloader is not None and checkpoints.list_checkpoints(cfg.work_dir)
+        tested = f'; `{following}` tests it' if testable else ''
         runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}{tested}')
 
 
