@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from mmengine.config import Config
 
 from ..errors import UserError
-from ..tasks import Task, leave_out_training, leave_out_validation, set_classes, task_of
+from ..tasks import Task, TrainedClasses, leave_out_training, leave_out_validation, set_classes, task_of
 from .find import find_config
 from .length import schedule_following
 from .sample import find_sample_settings, read_sample_settings
@@ -47,7 +47,7 @@ def read_config(
     without: Iterable[str] = (),
     saved: bool = False,
     reads: Reads = 'all',
-    classes: Sequence[str] | None = None,
+    classes: TrainedClasses | None = None,
 ) -> Config:
     """Read a config, apply ``--cfg-options``, and point it at the data.
 
@@ -62,8 +62,7 @@ def read_config(
             for the sample if the run had them.
         reads: the data that the command reads. ``'test'`` removes all that only training reads from the config;
             ``'train'`` removes the validation if there are no data for it, rather than raising an error.
-        classes: names of the classes that the data sets are joined to, such as those of a checkpoint; None for those
-            of the data.
+        classes: the classes of a checkpoint, which the data sets join by name; None for those of the data.
 
     Raises:
         UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, the data
@@ -81,7 +80,7 @@ def read_in_steps(
     without: Iterable[str] = (),
     saved: bool = False,
     reads: Reads = 'all',
-    classes: Sequence[str] | None = None,
+    classes: TrainedClasses | None = None,
 ) -> Iterator[tuple[Step, Config]]:
     """Read a config like :func:`read_config`, and yield each step with the config after it.
 
@@ -114,7 +113,7 @@ def read_in_steps(
         yield Step('--data'), cfg
         if classes is not None:
             task.use_classes(cfg, classes)
-            set_classes(cfg, len(classes))
+            set_classes(cfg, len(classes.names))
         else:
             task.join_classes(cfg)
             set_classes(cfg, task.count_classes(cfg))

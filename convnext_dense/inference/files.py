@@ -15,6 +15,7 @@ from ..io.files import check_input
 from ..io.video import VIDEO_EXTENSIONS
 
 RESULTS = 'results.json'
+IMAGES = 'images.json'  # images and categories of a detector's results, as in a COCO file
 JPEG_EXTENSIONS = ('.jpg', '.jpeg', '.jpe', '.jfif')
 
 
@@ -90,7 +91,7 @@ def _files_of(name: str, out_dir: Path, left_out: list[str]) -> list[str]:
 
 
 def name_outputs(inputs: Sequence[Path], out_dir: Path, extra_files: Sequence[str] = ()) -> dict[Path, list[Path]]:
-    """Name the output files of each input: unique, and different from all inputs and from ``results.json``.
+    """Name the output files of each input: unique, and different from all inputs, :data:`RESULTS` and :data:`IMAGES`.
 
     An output has its input's name; if that name is taken, the name of the input's folder or a number is added.
 
@@ -102,7 +103,7 @@ def name_outputs(inputs: Sequence[Path], out_dir: Path, extra_files: Sequence[st
     Returns:
         For an image, its drawing and its extra files; for a video, the drawn video and the JSON file of its results.
     """
-    taken = {_key(path) for path in (*inputs, out_dir / RESULTS)}
+    taken = {_key(path) for path in (*inputs, out_dir / RESULTS, out_dir / IMAGES)}
     named = {}
     for path in inputs:
         if is_video(path):

@@ -55,6 +55,10 @@ class Result(ABC):
         """Return the predictions with a score of at least ``score``; a result without scores is returned unchanged."""
         return self
 
+    def with_image_id(self, image_id: int) -> Result:
+        """Return the result with the image's id in COCO's results files; a result of another kind is unchanged."""
+        return self
+
     def save_extra_files(self, *files: Path) -> None:  # noqa: B027 - most results have none
         """Write the files that a demo saves besides the drawing, in the order of the task's ``extra_files``.
 

@@ -66,6 +66,14 @@ class ClassInfo:
     """Ids of the classes in the COCO file that a detector was trained on; None if unknown."""
 
 
+class TrainedClasses(NamedTuple):
+    """The K classes that a checkpoint was trained on, as far as it tells them."""
+
+    names: Sequence[str]
+    category_ids: Sequence[int] | None = None
+    """Ids of the classes in the COCO file that a detector was trained on; None if unknown."""
+
+
 class PreparedImage(NamedTuple):
     """An image prepared for the network."""
 
@@ -114,6 +122,7 @@ class Task(ABC):
         exports: names of the outputs that can be exported, the default first.
         extra_files: endings of the files that a demo writes besides the drawing of each image; see
             :meth:`~convnext_dense.results.Result.save_extra_files`.
+        writes_coco: True if its results are entries of COCO's results files.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
     """
 
@@ -125,6 +134,7 @@ class Task(ABC):
     sheet_images: ClassVar[int] = 12
     exports: ClassVar[tuple[str, ...]] = ()
     extra_files: ClassVar[tuple[str, ...]] = ()
+    writes_coco: ClassVar[bool] = False
     has_techniques: ClassVar[bool] = False
 
     # -- Data
@@ -149,10 +159,14 @@ class Task(ABC):
     def join_classes(self, cfg: Config) -> None:  # noqa: B027 - data sets may have their classes from one place
         """Have all data sets of a config take their labels from the classes of the first one, by name."""
 
-    def use_classes(self, cfg: Config, names: Sequence[str]) -> None:
-        """Have all data sets of a config join their classes by name to those of a checkpoint."""
+    def use_classes(self, cfg: Config, classes: TrainedClasses) -> None:
+        """Have the data sets of a config join their classes by name to those of a checkpoint.
+
+        Data sets of other packages keep their own, which must then be the same.
+        """
         for loader in loaders(cfg):
-            loader.dataset.classes = list(names)
+            if takes(loader.dataset, 'classes'):
+                loader.dataset.classes = list(classes.names)
 
     @abstractmethod
     def count_classes(self, cfg: Config) -> int:
@@ -174,7 +188,7 @@ class Task(ABC):
         """
 
     def read_data(self, cfg: Config) -> DatasetRecords:
-        """Read images and ground truth of a config's training and validation data for a check, as far as there are any.
+        """Read images and ground truth of a config's training and validation data for a check, if there are any.
 
         Raises:
             NoData: if there are none.
@@ -353,6 +367,16 @@ def point_at_root(cfg: Config, root: str) -> None:
     """Set the ``root`` of every data set of a config."""
     for loader in loaders(cfg):
         loader.dataset.root = root
+
+
+def takes(dataset: Mapping, argument: str) -> bool:
+    """Check whether the class of a data set has an argument, from the data set's config."""
+    from inspect import signature
+
+    from ..registry import DATASETS
+
+    known = DATASETS.get(dataset['type'])
+    return known is not None and argument in signature(known).parameters
 
 
 def join_classes_of_roots(cfg: Config, read: Callable[[ConfigDict], list[str]]) -> None:

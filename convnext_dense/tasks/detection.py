@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NoData, UserError
-from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows
+from .base import ClassInfo, CountColumn, MainMetrics, TrainedClasses, count_head_rows, takes
+from .config_parts import loaders
 from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class DetectionTask(DenseTask):
     metrics = MainMetrics('AP on unseen images, %', 'epoch', {'box_AP': 'boxes, ', 'mask_AP': 'masks, '})
     count_column = CountColumn('boxes')
     exports = ('instances', 'features')
+    writes_coco = True
 
     def point_at(self, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
         from ..data.detection.find import EXPECTED, find_coco
@@ -51,6 +53,12 @@ class DetectionTask(DenseTask):
 
     def has_data(self, dataset: Mapping) -> bool:
         return Path(dataset['annotations']).is_file()
+
+    def use_classes(self, cfg: Config, classes: TrainedClasses) -> None:
+        super().use_classes(cfg, classes)
+        for loader in loaders(cfg):
+            if classes.category_ids is not None and takes(loader.dataset, 'category_ids'):
+                loader.dataset.category_ids = list(classes.category_ids)
 
     def count_classes(self, cfg: Config) -> int:
         from ..data.detection import coco

@@ -21,7 +21,8 @@ def test_detections_as_coco_results(detection):
     assert [entry['bbox'] for entry in entries] == [[200.5, 90, 69.75, 70], [10, 290, 70, 30], [0, 0, 600, 520]]
     assert [entry['score'] for entry in entries] == pytest.approx([0.9, 0.4, 0.1])
     assert [(entry['category_id'], entry['category']) for entry in entries] == [(5, 'ring'), (0, 'bird'), (5, 'ring')]
-    assert {entry['image_id'] for entry in entries} == {detection.path}
+    assert {(entry['image_id'], entry['path']) for entry in entries} == {(None, detection.path)}
+    assert {entry['image_id'] for entry in detection.with_image_id(7).as_json()} == {7}
     for entry, mask in zip(entries, detection.masks, strict=True):
         assert np.array_equal(rle.decode(entry['segmentation']), mask)
 
