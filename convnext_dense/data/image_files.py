@@ -52,7 +52,7 @@ def find_files(folder: str | Path) -> FoundFiles:
     found = FoundFiles()
     above = os.path.dirname(os.path.abspath(folder))
     # folders, each with the real paths of the way to it: of the folder before each link, and its own
-    waiting = [(str(folder), (os.path.realpath(above), os.path.realpath(folder)))]
+    waiting: list[tuple[str, tuple[str, ...]]] = [(str(folder), (os.path.realpath(above), os.path.realpath(folder)))]
     while waiting:
         parent, way = waiting.pop()
         try:

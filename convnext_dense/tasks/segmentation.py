@@ -71,6 +71,10 @@ class SegmentationTask(DenseTask):
         image = read_as_annotated(record.path, ImageSize.of(labels))
         known = (labels >= data.first_label) & (labels < data.first_label + len(data.classes))
         labels = np.where(known, labels - data.first_label, UNLABELED).astype(np.uint8)
+        joined = labels.copy()
+        for own, label in data.label_maps.get(record.mask, {}).items():
+            joined[labels == own] = label
+        labels = joined
         image, labels = shrunk(image, RECORD_SIZE), shrunk(labels, RECORD_SIZE, smooth=False)
         result = Segmentation(record.path, labels, data.classes, palette(len(data.classes)))
         return shrunk(result.draw(image=image, legend_rows=2), RECORD_SIZE)
