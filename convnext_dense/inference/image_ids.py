@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import UserError
 from ..io.coco_format import CocoImage
-from ..io.image_size import ImageSize
 
 
 def read_image_ids(file: str | Path, paths: Sequence[str]) -> dict[str, int]:
@@ -58,20 +57,6 @@ def read_image_ids(file: str | Path, paths: Sequence[str]) -> dict[str, int]:
 def number_images(paths: Iterable[str]) -> dict[str, int]:
     """Number images from 1 in their order; returns the id of each by its path."""
     return {path: number for number, path in enumerate(paths, start=1)}
-
-
-def list_images(ids: dict[str, int], sizes: dict[str, ImageSize]) -> list[CocoImage]:
-    """List images as in a COCO file, each with its path as the file name.
-
-    Args:
-        ids: the id of each image by its path.
-        sizes: height and width of each image by its path; others are left out.
-    """
-    return [
-        {'id': number, 'file_name': path, 'height': sizes[path].height, 'width': sizes[path].width}
-        for path, number in ids.items()
-        if path in sizes
-    ]
 
 
 def _read_images(file: str | Path) -> list[CocoImage]:

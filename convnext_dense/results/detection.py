@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from ..io.coco_format import RunLengths
+from ..io.coco_format import CocoImage, RunLengths
 from ..io.image_size import ImageSize
 from .drawing import draw_instances, palette
 from .result import Result, import_supervision
@@ -77,6 +77,11 @@ class Detection(Result):
 
     def with_image_id(self, image_id: int) -> Detection:
         return replace(self, image_id=image_id)
+
+    def coco_image(self) -> CocoImage | None:
+        if self.image_id is None or self.path is None:
+            return None
+        return {'id': self.image_id, 'file_name': self.path, 'height': self.size.height, 'width': self.size.width}
 
     def draw(self, out: str | Path | None = None, image: np.ndarray | None = None) -> np.ndarray:
         """Draw boxes with names and scores, and masks, over the image; see :meth:`Result.draw`."""

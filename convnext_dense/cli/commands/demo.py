@@ -16,15 +16,13 @@ from rich.progress import Progress
 from ...data.image_files import describe_left_out
 from ...errors import UserError
 from ...inference.files import IMAGES, RESULTS, find_inputs, is_video, name_outputs
-from ...inference.image_ids import list_images, number_images, read_image_ids
+from ...inference.image_ids import number_images, read_image_ids
 from ...inference.predictor import ImageLike, Predictor, load
 from ...io.coco_format import CocoImage
 from ...io.files import atomic_write
-from ...io.image_size import ImageSize
 from ...io.progress import progress_bar
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
-from ...results import Detection
 from ...tasks import ClassInfo
 from ..arguments import config_and_checkpoint
 
@@ -92,13 +90,12 @@ class _Demo:
             self.bar.advance(task)
 
         entries: list[Mapping] = []
-        sizes: dict[str, ImageSize] = {}
+        images: list[CocoImage] = []
         try:
             for result in self.predict.batch(outputs, self.batch_size, failed):
                 path = str(result.path)
                 result = result.above(self.score).with_image_id(ids[path])
-                if isinstance(result, Detection):
-                    sizes[path] = result.size
+                images += filter(None, [result.coco_image()])
                 drawn, *extra_files = outputs[path]
                 result.draw(drawn)
                 result.save_extra_files(*extra_files)
@@ -109,7 +106,7 @@ class _Demo:
         finally:
             _write_json(entries, results_file)
             if images_file is not None:
-                _write_images(list_images(ids, sizes), self.predict.classes, images_file)
+                _write_images(images, self.predict.classes, images_file)
 
     def draw_video(self, path: str, drawn: Path, results_file: Path) -> None:
         """Draw each frame, and write the results of all frames to a file."""
