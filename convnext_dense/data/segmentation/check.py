@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ...errors import NoData, UserError
 from ..check.images import find_stray_files, find_unsupported_formats
 from ..check.records import PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
-from ..image_files import find_files
 from ..image_scan import ImageScan
 from ..text import count_of
-from .find import images_folder
+from .find import find_left_out, images_folder
 from .join import join_labels
 from .mask_scan import UNLABELED, scan_masks
 from .masks import find_bad_masks, find_masks, mask_classes
@@ -70,10 +68,8 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
             pairs_of[name] = []
         data.splits.append(SplitRecords(name, [ImageRecord(image, mask=mask) for image, mask in pairs_of[name]]))
         if pairs_of[name]:
-            folder = images_folder(source['root'], source['split'])
-            findings += find_unsupported_formats(name, folder)
-            folders = (folder, Path(source['root'], 'annotations', folder.name))
-            findings += find_stray_files(name, [path for one in folders for path in find_files(one).left_out])
+            findings += find_unsupported_formats(name, images_folder(source['root'], source['split']))
+            findings += find_stray_files(name, find_left_out(source['root'], source['split']))
     most, names_error = UNLABELED - data.first_label, None
     try:
         data.classes = mask_classes(root, reduce)

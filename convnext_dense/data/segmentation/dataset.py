@@ -5,16 +5,19 @@ A config names this module in its ``custom_imports``, since importing the packag
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 
 from ...errors import UserError
 from ...registry import DATASETS
 from ...results.drawing import palette
 from ..dense import DenseDataset
+from ..image_files import describe_left_out
 from . import transforms as transforms  # registers them: configs name this module alone
-from .find import find_masks
+from .find import find_left_out, find_masks
 from .join import join_labels
 from .mask_scan import read_mask
 from .masks import check_masks, mask_classes
@@ -69,6 +72,8 @@ class MaskFolder(DenseDataset, BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         pairs = find_masks(self.root, self.split)
+        if left_out := find_left_out(self.root, self.split):
+            print_log(f'{self.root}: {describe_left_out(left_out)}', 'current', logging.WARNING)
         check_masks(pairs, len(self.own_classes), self.reduce_zero_label)
         shared = {'label_map': self.label_map, 'reduce_zero_label': self.reduce_zero_label}
         return [dict(img_path=image, seg_map_path=mask, seg_fields=[], **shared) for image, mask in pairs]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import NoData, UserError
-from ..image_files import EXTENSIONS, describe_left_out, find_files, images_in, subfolders
+from ..image_files import EXTENSIONS, find_files, images_in, subfolders
 from ..layouts import MASK_FOLDER, MASK_SPLITS, hint
 from ..text import shortened
 from .mask_scan import ImageAndMask
@@ -25,7 +25,7 @@ def find_masks(root: str | Path, split: str, log: bool = True) -> list[ImageAndM
         root: folder with ``images/<split>/`` and ``annotations/<split>/``.
         split: ``'training'`` or ``'validation'``; the folders may also have another name in
             :data:`~convnext_dense.data.layouts.MASK_SPLITS`.
-        log: log what is left out: masks without an image, and stray files.
+        log: log masks without an image, and a folder of another name.
 
     Raises:
         NoData: if there are no images in this layout.
@@ -65,9 +65,15 @@ def find_masks(root: str | Path, split: str, log: bool = True) -> list[ImageAndM
         )
     if log and images.name != split and images.name not in ('train', 'val'):
         logger.warning(f'{images} is taken for {split}')
-    if log and (left_out := [*found.left_out, *found_masks.left_out]):
-        logger.warning(f'{images} and {masks}: {describe_left_out(left_out)}')
     return [(image, mask_of[name]) for name, image in image_of.items()]
+
+
+def find_left_out(root: str | Path, split: str) -> list[str]:
+    """List the stray files of a split's images and masks; see :func:`~convnext_dense.data.image_files.find_files`."""
+    images = images_folder(root, split)
+    return [
+        path for folder in (images, Path(root, 'annotations', images.name)) for path in find_files(folder).left_out
+    ]
 
 
 def images_folder(root: str | Path, split: str) -> Path:

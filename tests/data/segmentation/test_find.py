@@ -6,10 +6,12 @@ import shutil
 import numpy as np
 import pytest
 
-from convnext_dense.data.segmentation.find import find_masks
+from convnext_dense.data.segmentation import dataset
+from convnext_dense.data.segmentation.find import find_left_out, find_masks
 from convnext_dense.errors import NoData, UserError
 from tests.helpers.layouts import touch
 from tests.helpers.mask_folder import draw_labels, save, write_mask_folder
+from tests.helpers.mask_samples import mask_folder
 
 
 @pytest.fixture
@@ -112,7 +114,7 @@ def test_another_name_of_validation_is_taken_and_said(tmp_path, caplog, name):
             find_masks(root, 'validation')
 
 
-def test_stray_files_and_links_in_circles_are_left_out_and_counted(root, caplog):
+def test_stray_files_and_links_in_circles_are_left_out_and_counted(root, monkeypatch):
     for path in ('@eaDir/00.png', '.ipynb_checkpoints/00-checkpoint.png', '__MACOSX/00.png', '._00.png'):
         for kind in (image(root).parent, mask(root).parent):
             (kind / path).parent.mkdir(exist_ok=True)
@@ -121,10 +123,11 @@ def test_stray_files_and_links_in_circles_are_left_out_and_counted(root, caplog)
         (kind / 'again').symlink_to('.')
         (kind / 'up').symlink_to('..')
     assert len(find_masks(root, 'training')) == 4
-    assert '12 files and folders left out, which are hidden' in caplog.text
-    caplog.clear()
-    find_masks(root, 'training', log=False)
-    assert not caplog.text
+    assert len(find_left_out(root, 'training')) == 12
+    lines = []
+    monkeypatch.setattr(dataset, 'print_log', lambda line, *_: lines.append(line))
+    assert len(mask_folder(root)) == 4
+    assert [line.split(',')[0] for line in lines] == [f'{root}: 12 files and folders left out']
 
 
 def test_masks_for_images_of_other_formats_are_told_apart_from_none(root):
