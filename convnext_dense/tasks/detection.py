@@ -57,6 +57,8 @@ class DetectionTask(DenseTask):
     def use_classes(self, cfg: Config, classes: TrainedClasses) -> None:
         super().use_classes(cfg, classes)
         for loader in loaders(cfg):
+            if loader.dataset.annotations == NO_FILE:
+                raise NoData('the config is of a run without validation data: give some with --data PATH')
             if classes.category_ids is not None and takes(loader.dataset, 'category_ids'):
                 loader.dataset.category_ids = list(classes.category_ids)
 

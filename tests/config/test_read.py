@@ -151,6 +151,16 @@ def test_data_sets_join_the_classes_of_a_checkpoint(coco):
     assert smallest_head(cfg) == 4
 
 
+def test_the_config_of_a_run_without_validation_data_needs_some_for_testing(coco, tmp_path):
+    cfg = read_config(DETECTOR, data=str(coco('train')), reads='train')
+    cfg.dump(tmp_path / 'saved.py')
+    classes = TrainedClasses(['red', 'green', 'blue'], [7, 2, 0])
+    with pytest.raises(NoData, match='is of a run without validation data: give some with --data PATH'):
+        read_config(str(tmp_path / 'saved.py'), saved=True, reads='test', classes=classes)
+    given = read_config(str(tmp_path / 'saved.py'), data=str(coco('val')), saved=True, reads='test', classes=classes)
+    assert Path(given.test_dataloader.dataset.annotations).is_file()
+
+
 def test_validation_under_another_root_has_the_labels_of_training(tmp_path):
     touch(tmp_path / 'a', 'train/cat/1.jpg', 'train/cow/1.jpg', 'train/dog/1.jpg', 'val/cat/1.jpg')
     touch(tmp_path / 'b', 'train/cow/1.jpg', 'train/dog/1.jpg', 'val/cow/1.jpg', 'val/dog/1.jpg')

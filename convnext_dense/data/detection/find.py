@@ -95,7 +95,8 @@ def _first_match(root: Path, patterns: Sequence[str]) -> Path | None:
 def _image_folder(annotations: Path, split: str, root: Path) -> Path:
     first = _first_image(annotations)
     names = [name.format(split) for name in IMAGE_FOLDERS]
-    for folder in (parent / name for parent in (root, annotations.parent) for name in names):
+    of_tests = [name.format('test') for name in IMAGE_FOLDERS if split == 'val' and '{0}' in name]
+    for folder in (parent / name for parent in (root, annotations.parent) for name in [*names, *of_tests]):
         if (folder / first).is_file():
             return folder
     raise UserError(

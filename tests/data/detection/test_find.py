@@ -136,6 +136,13 @@ def test_validation_data_of_roboflow_have_several_names(tmp_path, caplog, name):
     assert ('is taken for val' in caplog.text) == (name == 'test')
 
 
+def test_a_test_split_beside_training_is_for_validation(tmp_path, caplog):
+    files = ('annotations/instances_train.json', 'annotations/instances_test.json')
+    coco_files.lay_out(tmp_path, *files, folders=('train', 'test'))
+    assert find_coco(str(tmp_path))['val'] == (tmp_path / files[1], tmp_path / 'test')
+    assert 'instances_test.json is taken for val' in caplog.text
+
+
 @pytest.mark.parametrize('split', ['train', 'val'])
 def test_a_single_file_is_for_the_split_that_is_read(tmp_path, split):
     coco_files.lay_out(tmp_path, 'one.json', folders=('images',))
