@@ -13,11 +13,11 @@ from ..text import count_of
 from .records import NOTE, PROBLEM, WARNING, Finding
 
 NEAR_CONSTANT = 16
-"""Levels, of 255, that an image's largest and smallest value differ by at most: those of 12 bits stored in 16."""
+"""Levels, of 255, by which an image's largest and smallest value differ at most: those of 12 bits stored in 16."""
 DARK = 64
 """Levels: images of 16 bits that all stay below use only a quarter of their range, as 14 bits stored in 16."""
 MANY = 0.5
-"""Share of the images from which near-constant images of 8 bits are a problem rather than a warning."""
+"""Share of the images above which near-constant images of 8 bits are a problem: a few are blank pages."""
 CLIPPED_WHITE, CLIPPED = 0.5, 0.9
 """Shares of an image's values from which it is clipped: above the range, and outside of it. A dark background below
 the range is usual where a window of the values is chosen."""
@@ -37,13 +37,14 @@ def find_value_faults(split: str, measured: Sequence[tuple[str, ImageValues]]) -
         A finding for each kind of fault, and one for each kind of images of more than 8 bits that are scaled.
     """
     deep = [(path, values) for path, values in measured if values.depth != '8-bit']
-    dark = bool(deep) and max(values.levels[1] for _, values in deep if values) < DARK
+    dark = bool(deep) and max(values.levels[1] for _, values in deep) < DARK
+    flat = [path for path, v in measured if _is_near_constant(v)]
+    many_flat = len(flat) > MANY * len(measured)
     groups: dict[tuple[str, str, str], list[tuple[str, ImageValues]]] = {}
     for path, values in measured:
-        low, high = values.levels
         if values.above > CLIPPED_WHITE or values.outside > CLIPPED:
             kind = 'clipped'
-        elif high - low <= NEAR_CONSTANT:
+        elif _is_near_constant(values) and (values.depth != '8-bit' or many_flat):
             kind = 'near-constant'
         elif dark and values.depth == '16-bit' and values.black_to_white == (0, 65535):
             kind = 'dark'
@@ -71,10 +72,15 @@ def find_value_faults(split: str, measured: Sequence[tuple[str, ImageValues]]) -
             message = f'{whose} dark: their {values_are} become gray levels {levels} of 255'
             yield Finding(WARNING, split, message, fix, items, paths)
         else:
-            blank = depth == '8-bit' and len(images) <= MANY * len(measured)
-            message = f'{whose} near-constant: their {values_are} become gray levels {levels} of 255'
-            fix = f'remove what shows nothing, or {fix}' if depth == '8-bit' else fix
-            yield Finding(WARNING if blank else PROBLEM, split, message, fix, items, paths)
+            spread = max(v.levels[1] - v.levels[0] for _, v in images)
+            message = f'{whose} near-constant: of 255 gray levels, those of an image differ by {spread} at most'
+            message += f' (values of {low:g} to {high:g})'
+            yield Finding(PROBLEM, split, message, fix, items, paths)
+
+
+def _is_near_constant(values: ImageValues) -> bool:
+    """Whether all values become nearly the same level; a blank image does not count, which no range mends."""
+    return values.low < values.high and values.levels[1] - values.levels[0] <= NEAR_CONSTANT
 
 
 def find_enlarged(split: str, sizes: Sequence[ImageSize], side: float | None, square: bool) -> Iterable[Finding]:
