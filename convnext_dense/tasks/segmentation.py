@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UserError
+from ..io.image_size import ImageSize
 from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows, point_at_root
 from .config_parts import loaders
+from .pipelines import as_size, is_size, mean_side, scale_sizes
+from .sizes import find_training_size, follow, pads_after, set_at, value_at
 from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
 
 if TYPE_CHECKING:
@@ -16,8 +20,11 @@ if TYPE_CHECKING:
 
     from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Graph
-    from ..io.image_size import ImageSize
     from ..results import Segmentation
+    from .sizes import SetBy
+
+PADDED_SIZE = ('model', 'data_preprocessor', 'size')
+"""Keys of the size to which the crops are padded in training."""
 
 
 class SegmentationTask(DenseTask):
@@ -45,11 +52,74 @@ class SegmentationTask(DenseTask):
 
         return read_mask_folder(datasets)
 
+    def set_image_size(self, cfg: Config, size: ImageSize) -> None:
+        training = find_training_size(cfg)
+        if training is None:
+            raise UserError(
+                f'--image-size {size.height} {size.width}: the training pipeline of this config has no crop to set'
+            )
+        factor = min(size) / min(training.size)
+
+        def scaled(key: str, own: Any) -> Any:
+            if key == 'crop_size':
+                return tuple(size)
+            sides = own if isinstance(own, tuple) else (own,)
+            new = tuple(max(1, round(side * factor)) for side in sides)
+            return new if isinstance(own, tuple) else new[0]
+
+        scale_sizes([*(loader.dataset for loader in loaders(cfg)), cfg.get('tta_pipeline')], scaled)
+        for keys in pads_after(cfg, training):
+            set_at(cfg, keys, tuple(size.transposed))
+        if is_size(value_at(cfg, PADDED_SIZE)):
+            set_at(cfg, PADDED_SIZE, tuple(size))
+        window = cfg.model.get('test_cfg') or {}
+        if is_size(window.get('crop_size')):
+            _set_window(window, size)
+
+    def follow_training_size(self, cfg: Config, set_by: SetBy) -> dict[str, Any]:
+        changed, training = {}, find_training_size(cfg)
+        window, keys = cfg.model.get('test_cfg') or {}, ('model', 'test_cfg')
+        if training is not None:
+            for padding in pads_after(cfg, training):
+                changed.update(follow(cfg, training, padding, set_by, width_first=True))
+            changed.update(follow(cfg, training, PADDED_SIZE, set_by))
+            own = window.get('crop_size')
+            if is_size(own) and as_size(own) != training.size:
+                if set_by(training.keys).rank > set_by((*keys, 'crop_size')).rank:
+                    stride = window.get('stride')
+                    _set_window(window, training.size)
+                    if set_by((*keys, 'stride')).rank >= set_by(training.keys).rank:
+                        window['stride'] = stride
+                    changed['model.test_cfg.crop_size'] = window['crop_size']
+                    changed['model.test_cfg.stride'] = window['stride']
+        if is_size(window.get('crop_size')) and is_size(window.get('stride')):
+            crop, stride = as_size(window['crop_size']), as_size(window['stride'])
+            if stride.height > crop.height or stride.width > crop.width:  # pixels between the windows
+                if set_by((*keys, 'stride')).rank >= set_by((*keys, 'crop_size')).rank:
+                    raise UserError(
+                        f'model.test_cfg.stride is {stride} and model.test_cfg.crop_size {crop}: windows this far '
+                        'apart leave pixels out, take a smaller stride'
+                    )
+                window['stride'] = tuple(max(1, side * 2 // 3) for side in crop)
+                changed['model.test_cfg.stride'] = window['stride']
+        return changed
+
+    def describe_sizes(self, cfg: Config) -> str:
+        training, window = find_training_size(cfg), cfg.model.get('test_cfg') or {}
+        crops = f'crops of {training.size}' if training else 'images of any size'
+        padding = value_at(cfg, PADDED_SIZE)
+        padded = f', padded to {as_size(padding)}' if is_size(padding) else ''
+        own = window.get('crop_size') if window.get('mode') == 'slide' else None
+        windows = f'windows of {as_size(own)}' if is_size(own) else 'whole images'
+        return f'{crops} in training{padded}, {windows} in testing'
+
+    def training_side(self, cfg: Config) -> float | None:
+        return mean_side(cfg)
+
     def draw_ground_truth(self, data: Any, record: ImageRecord) -> np.ndarray:
         import numpy as np
 
         from ..data.segmentation.mask_scan import read_mask
-        from ..io.image_size import ImageSize
         from ..io.images import read_rgb
         from ..results import UNLABELED, Segmentation
         from ..results.drawing import palette, shrunk
@@ -57,8 +127,8 @@ class SegmentationTask(DenseTask):
         assert record.mask is not None
         labels = read_mask(record.mask).astype(int)
         if labels.ndim != 2:
-            return shrunk(read_rgb(record.path), RECORD_SIZE)
-        image = read_as_annotated(record.path, ImageSize.of(labels))
+            return shrunk(read_rgb(record.path, value_range=data.value_range), RECORD_SIZE)
+        image = read_as_annotated(record.path, ImageSize.of(labels), data.value_range)
         known = (labels >= data.first_label) & (labels < data.first_label + len(data.classes))
         labels = np.where(known, labels - data.first_label, UNLABELED).astype(np.uint8)
         image, labels = shrunk(image, RECORD_SIZE), shrunk(labels, RECORD_SIZE, smooth=False)
@@ -88,8 +158,6 @@ class SegmentationTask(DenseTask):
         return count_head_rows(state_dict, 'conv_seg.weight')
 
     def input_shape(self, cfg: Config) -> ImageSize:
-        from ..io.image_size import ImageSize
-
         return ImageSize(*(cfg.model.test_cfg.get('crop_size') or cfg.model.data_preprocessor.size))
 
     def to_result(self, sample: Any, classes: ClassInfo) -> Segmentation:
@@ -98,8 +166,6 @@ class SegmentationTask(DenseTask):
         return Segmentation.from_sample(sample, classes.names, classes.colors)
 
     def counted_shape(self, cfg: Config) -> ImageSize:
-        from ..io.image_size import ImageSize
-
         height = cfg.model.data_preprocessor.size[0]
         return ImageSize(height, 4 * height)
 
@@ -134,3 +200,12 @@ class SegmentationTask(DenseTask):
         logits = model.inference(inputs, [sample.metainfo for sample in samples])
         labels = torch.stack([sample.pred_sem_seg.data for sample in model.predict(inputs, samples)]).long()
         return [logits, logits.gather(1, labels)]
+
+
+def _set_window(window: dict, size: ImageSize) -> None:
+    """Set the window of slide inference, whose stride keeps its share of it."""
+    own, stride = window['crop_size'], window.get('stride')
+    if is_size(stride):
+        shares = zip(size, as_size(stride), as_size(own), strict=True)
+        window['stride'] = tuple(max(1, round(new * step / old)) for new, step, old in shares)
+    window['crop_size'] = tuple(size)
