@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from ..io.value_range import ValueRange
+from ..io.value_range import as_value_range
 from ..tasks import Task, set_classes, task_of
 from ..tasks.sizes import check_image_size
 from .find import find_config
@@ -52,7 +52,7 @@ def read_config(
     without: Iterable[str] = (),
     saved: bool = False,
     image_size: ImageSize | None = None,
-    value_range: ValueRange | None = None,
+    value_range: Sequence[float] | None = None,
 ) -> Config:
     """Read a config, apply ``--cfg-options``, and point it at the data.
 
@@ -85,7 +85,7 @@ def read_in_steps(
     without: Iterable[str] = (),
     saved: bool = False,
     image_size: ImageSize | None = None,
-    value_range: ValueRange | None = None,
+    value_range: Sequence[float] | None = None,
 ) -> Iterator[tuple[Step, Config]]:
     """Read a config like :func:`read_config`, and yield each step with the config after it.
 
@@ -109,10 +109,11 @@ def read_in_steps(
     if image_size is not None:
         sized = _set_image_size(cfg, image_size, options or {})
         yield Step('--image-size'), cfg
-    if value_range is not None:
+    values = as_value_range(value_range)
+    if values is not None:
         if not task.image_parts(cfg):
-            raise UserError(f'--value-range {value_range.low:g} {value_range.high:g}: no pipeline has a LoadImage')
-        task.set_value_range(cfg, value_range)
+            raise UserError(f'--value-range {values.low:g} {values.high:g}: no pipeline has a LoadImage')
+        task.set_value_range(cfg, values)
         yield Step('--value-range'), cfg
     if options:
         _apply_options(cfg, options)

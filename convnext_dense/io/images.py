@@ -63,9 +63,7 @@ def open_content(content: bytes) -> Image.Image:
         raise
 
 
-def read_image(
-    path: str | Path, retry_missing: bool = False, value_range: ValueRange | None = None
-) -> Image.Image:
+def read_image(path: str | Path, retry_missing: bool = False, value_range: ValueRange | None = None) -> Image.Image:
     """Read and decode an image as RGB, rotated upright by its EXIF orientation.
 
     Args:
@@ -83,9 +81,7 @@ def read_image(
         raise UserError(f'bad image {path} ({describe_read_error(error)})') from None
 
 
-def read_rgb(
-    path: str | Path, retry_missing: bool = False, value_range: ValueRange | None = None
-) -> np.ndarray:
+def read_rgb(path: str | Path, retry_missing: bool = False, value_range: ValueRange | None = None) -> np.ndarray:
     """Read an image like :func:`read_image`, as an array: uint8 (H, W, 3), RGB."""
     return np.asarray(read_image(path, retry_missing, value_range))
 
@@ -227,7 +223,7 @@ def _color_of_16_bits(image: Image.Image) -> np.ndarray | None:
         return None
     import cv2
 
-    content = image.fp.getvalue()  # type: ignore[attr-defined] - opened by `open_content`
+    content = getattr(image, 'fp').getvalue()  # noqa: B009 - `open_content` set it; the type does not have it
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
         raise OSError(f'color of 16 bits that OpenCV does not read ({image.format}): save it with 8 bits')

@@ -45,7 +45,9 @@ def as_value_range(setting: object) -> ValueRange | None:
     except (TypeError, ValueError):
         raise UserError(f'value_range {setting!r}: give two numbers, the values of black and white') from None
     if not (np.isfinite([low, high]).all() and low < high):
-        raise UserError(f'value range {low:g} {high:g}: the second number, white, must be larger than the first, black')
+        raise UserError(
+            f'value range {low:g} {high:g}: the second number, white, must be larger than the first, black'
+        )
     return ValueRange(low, high)
 
 

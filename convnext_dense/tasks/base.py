@@ -117,6 +117,7 @@ class Task(ABC):
         extra_files: endings of the files that a demo writes besides the drawing of each image; see
             :meth:`~convnext_dense.results.Result.save_extra_files`.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
+        takes_squares: True if images enter its networks as squares.
     """
 
     name: ClassVar[str]
@@ -128,6 +129,7 @@ class Task(ABC):
     exports: ClassVar[tuple[str, ...]] = ()
     extra_files: ClassVar[tuple[str, ...]] = ()
     has_techniques: ClassVar[bool] = False
+    takes_squares: ClassVar[bool] = False
 
     # -- Data
 
@@ -167,6 +169,7 @@ class Task(ABC):
         loaders = {'train': cfg.train_dataloader, 'val': cfg.val_dataloader or cfg.test_dataloader}
         data = self.read_records({split: loader.dataset for split, loader in loaders.items()})
         data.value_range, data.training_side = self.value_range(cfg), self.training_side(cfg)
+        data.takes_squares = self.takes_squares
         return data
 
     # -- Images

@@ -41,6 +41,7 @@ class ClassificationTask(Task):
     sheet_images = 32
     exports = ('logits', 'probabilities', 'features')
     has_techniques = True
+    takes_squares = True
 
     def point_at(self, cfg: Config, root: str) -> None:
         point_at_root(cfg, root)
@@ -66,7 +67,9 @@ class ClassificationTask(Task):
             )
         for loader in loaders(cfg):
             if 'input_size' not in (loader.dataset.get('transform') or {}):
-                raise UserError(f'--image-size {size.height} {size.width}: the data set of this config has no input_size')
+                raise UserError(
+                    f'--image-size {size.height} {size.width}: the data set of this config has no input_size'
+                )
             loader.dataset.transform.input_size = size.height
 
     def follow_training_size(self, cfg: Config, set_by: SetBy) -> dict[str, Any]:
@@ -80,7 +83,9 @@ class ClassificationTask(Task):
         return changed
 
     def describe_sizes(self, cfg: Config) -> str:
-        sides = [(value_at(cfg, _input_size(split)), name) for split, name in (('train', 'training'), ('test', 'testing'))]
+        sides = [
+            (value_at(cfg, _input_size(split)), name) for split, name in (('train', 'training'), ('test', 'testing'))
+        ]
         return ', '.join(f'crops of {side} x {side} in {name}' for side, name in sides if side)
 
     def training_side(self, cfg: Config) -> float | None:

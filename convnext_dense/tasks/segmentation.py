@@ -9,9 +9,9 @@ from ..errors import UserError
 from ..io.image_size import ImageSize
 from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows, point_at_root
 from .config_parts import loaders
-from .pipelines import as_size, is_size, mean_side, scale_sizes
-from .sizes import find_training_size, follow, pads_after, set_at, value_at
 from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
+from .pipelines import SizedStep, as_size, is_size, mean_side, scale_sizes
+from .sizes import dotted, find_training_size, follow, pads_after, set_at, value_at
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PADDED_SIZE = ('model', 'data_preprocessor', 'size')
 """Keys of the size to which the crops are padded in training."""
+WINDOW = ('model', 'test_cfg')
+"""Keys of the window of slide inference: its ``crop_size`` and ``stride``."""
 
 
 class SegmentationTask(DenseTask):
@@ -78,31 +80,12 @@ class SegmentationTask(DenseTask):
 
     def follow_training_size(self, cfg: Config, set_by: SetBy) -> dict[str, Any]:
         changed, training = {}, find_training_size(cfg)
-        window, keys = cfg.model.get('test_cfg') or {}, ('model', 'test_cfg')
         if training is not None:
             for padding in pads_after(cfg, training):
                 changed.update(follow(cfg, training, padding, set_by, width_first=True))
             changed.update(follow(cfg, training, PADDED_SIZE, set_by))
-            own = window.get('crop_size')
-            if is_size(own) and as_size(own) != training.size:
-                if set_by(training.keys).rank > set_by((*keys, 'crop_size')).rank:
-                    stride = window.get('stride')
-                    _set_window(window, training.size)
-                    if set_by((*keys, 'stride')).rank >= set_by(training.keys).rank:
-                        window['stride'] = stride
-                    changed['model.test_cfg.crop_size'] = window['crop_size']
-                    changed['model.test_cfg.stride'] = window['stride']
-        if is_size(window.get('crop_size')) and is_size(window.get('stride')):
-            crop, stride = as_size(window['crop_size']), as_size(window['stride'])
-            if stride.height > crop.height or stride.width > crop.width:  # pixels between the windows
-                if set_by((*keys, 'stride')).rank >= set_by((*keys, 'crop_size')).rank:
-                    raise UserError(
-                        f'model.test_cfg.stride is {stride} and model.test_cfg.crop_size {crop}: windows this far '
-                        'apart leave pixels out, take a smaller stride'
-                    )
-                window['stride'] = tuple(max(1, side * 2 // 3) for side in crop)
-                changed['model.test_cfg.stride'] = window['stride']
-        return changed
+            changed.update(_follow_with_window(cfg, training, set_by))
+        return {**changed, **_close_gaps(cfg, set_by)}
 
     def describe_sizes(self, cfg: Config) -> str:
         training, window = find_training_size(cfg), cfg.model.get('test_cfg') or {}
@@ -209,3 +192,37 @@ def _set_window(window: dict, size: ImageSize) -> None:
         shares = zip(size, as_size(stride), as_size(own), strict=True)
         window['stride'] = tuple(max(1, round(new * step / old)) for new, step, old in shares)
     window['crop_size'] = tuple(size)
+
+
+def _follow_with_window(cfg: Config, training: SizedStep, set_by: SetBy) -> dict[str, Any]:
+    """Set the window of slide inference to the crop in training, unless the window was set as specifically."""
+    window = value_at(cfg, WINDOW) or {}
+    own, stride = window.get('crop_size'), window.get('stride')
+    crop_set = set_by(training.keys).rank
+    if not is_size(own) or as_size(own) == training.size or crop_set <= set_by((*WINDOW, 'crop_size')).rank:
+        return {}
+    _set_window(window, training.size)
+    if crop_set <= set_by((*WINDOW, 'stride')).rank:
+        window['stride'] = stride
+    return {dotted((*WINDOW, key)): window.get(key) for key in ('crop_size', 'stride')}
+
+
+def _close_gaps(cfg: Config, set_by: SetBy) -> dict[str, Any]:
+    """Shorten a stride that is longer than the window, which would leave pixels out.
+
+    Raises:
+        UserError: if the stride was set as specifically as the window.
+    """
+    window = value_at(cfg, WINDOW) or {}
+    if not is_size(window.get('crop_size')) or not is_size(window.get('stride')):
+        return {}
+    crop, stride = as_size(window['crop_size']), as_size(window['stride'])
+    if stride.height <= crop.height and stride.width <= crop.width:
+        return {}
+    if set_by((*WINDOW, 'stride')).rank >= set_by((*WINDOW, 'crop_size')).rank:
+        raise UserError(
+            f'model.test_cfg.stride is {stride} and model.test_cfg.crop_size {crop}: windows this far apart leave '
+            'pixels out, take a smaller stride'
+        )
+    window['stride'] = tuple(max(1, side * 2 // 3) for side in crop)  # as in the recipes
+    return {dotted((*WINDOW, 'stride')): window['stride']}

@@ -21,9 +21,11 @@ from ..arguments import (
     add_bad_image_argument,
     add_compile_argument,
     add_config_arguments,
+    add_image_arguments,
     add_trust_argument,
     check_checkpoint,
     check_config,
+    check_image_arguments,
 )
 
 EXAMPLE = f'{EXAMPLE_CONFIG} --data sample'
@@ -36,6 +38,7 @@ TRACKERS = {'wandb': 'WandbVisBackend', 'mlflow': 'MLflowVisBackend'}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
+    add_image_arguments(parser)
     add_bad_image_argument(parser)
     parser.add_argument(
         '--check-data',
@@ -68,6 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--amp', choices=('off', 'fp16', 'bf16'), help="mixed precision (default: the config's)")
     add_compile_argument(parser)
     parser.add_argument('--seed', type=int, metavar='N', help="random seed (default: the config's, 0)")
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        metavar='N',
+        help="images of an optimizer step, over all processes; the lr follows (default: the config's, which is large)",
+    )
     parser.add_argument('--epochs', type=int, metavar='N', help='epochs to train; the lr schedule is scaled to them')
     parser.add_argument(
         '--iters', type=int, metavar='N', help='optimizer steps to train, for configs that count steps, not epochs'
@@ -101,14 +110,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def processes_of(launcher: str) -> int:
+    """Return the number of processes that a launcher has started."""
+    return int(os.environ[LAUNCHERS[launcher][1]]) if launcher != 'none' else 1
+
+
 def check(args: argparse.Namespace) -> None:
+    check_image_arguments(args)
     check_config(args)
     absent = [name for name in LAUNCHERS[args.launcher] if name not in os.environ]
     if absent:
         raise UserError(
             f'--launcher {args.launcher} needs {absent[0]} in the environment: start with {STARTS[args.launcher]}'
         )
-    processes = int(os.environ[LAUNCHERS[args.launcher][1]]) if args.launcher != 'none' else 1
+    processes = processes_of(args.launcher)
+    if args.batch_size is not None and args.batch_size < processes:
+        raise UserError(f'--batch-size {args.batch_size}: take at least {processes}, one image for each process')
     if args.check_data and processes > 1:
         raise UserError(
             '--check-data is for a run of one process: check with tools/check_data.py first, then train without it'

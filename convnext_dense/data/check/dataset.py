@@ -40,7 +40,9 @@ def check_dataset(
     """
     findings, scans, counts = list(data.findings), [], []
     for split in data.splits:
-        of_split = scan_images([(image.path, image.mask) for image in split.images], workers, advance, data.value_range)
+        of_split = scan_images(
+            [(image.path, image.mask) for image in split.images], workers, advance, data.value_range
+        )
         scans.append(of_split)
         counts.append(count_classes(data, split, of_split))
         findings += find_unsuitable_images(split, of_split, data.has_positions, skip)
@@ -49,7 +51,7 @@ def check_dataset(
         findings += data.check_ground_truth(split, of_split)
     if data.splits:
         sizes = [scan.header.upright_size for scan in scans[0] if scan.header]
-        findings += find_enlarged(data.splits[0].name, sizes, data.training_side, not data.has_positions)
+        findings += find_enlarged(data.splits[0].name, sizes, data.training_side, data.takes_squares)
     findings += find_copies(data.splits, scans)
     findings += find_absent_classes(data, counts)
     order = (PROBLEM, WARNING, NOTE)

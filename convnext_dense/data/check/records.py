@@ -73,6 +73,8 @@ class DatasetRecords(ABC):
     """The values of images that become black and white; see :func:`~convnext_dense.io.images.decode`."""
     training_side: float | None = None
     """The shorter side that training resizes images to on average, in pixels, if it is known."""
+    takes_squares: bool = False
+    """True if images enter the network as squares."""
 
     unit: ClassVar[str]
     """Unit of the counts for each class: ``'images'``, ``'annotations'`` or ``'pixels'``."""

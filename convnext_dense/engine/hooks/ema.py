@@ -39,12 +39,6 @@ class EMA(Hook):
         self._parameter_names = {name for name, _ in model.named_parameters()}
         if not (internals.resume_setting(runner) and self.average):  # a new run starts a new average
             self.average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-        steps = runner.max_iters
-        if self.momentum * steps < 3:
-            runner.logger.warning(
-                f'EMA with momentum {self.momentum:g} averages over about {1 / self.momentum:.0f} steps, and this run '
-                f'has {steps}: judge it by its raw weights, or raise the momentum of the EMA hook'
-            )
 
     @torch.no_grad()
     def after_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
