@@ -174,9 +174,9 @@ class Task(ABC):
 
     # -- Images
 
-    @abstractmethod
     def image_parts(self, cfg: Config) -> list[dict]:
         """Return the parts of a config that read images, each with ``value_range`` or without."""
+        return []
 
     def value_range(self, cfg: Config) -> ValueRange | None:
         """Return the values that become black and white in the images of a config's data."""
@@ -190,15 +190,14 @@ class Task(ABC):
         for part in self.image_parts(cfg):
             part['value_range'] = tuple(value_range)
 
-    @abstractmethod
     def set_image_size(self, cfg: Config, size: ImageSize) -> None:
         """Set the size at which images enter the network, in training and testing, in all settings that state it.
 
         Raises:
             UserError: if the network can't take images of this size, or the config does not say its own.
         """
+        raise self._unsupported('has no size of images to set')
 
-    @abstractmethod
     def follow_training_size(self, cfg: Config, set_by: SetBy) -> dict[str, Any]:
         """Set the sizes that follow from the size of the images in training.
 
@@ -212,14 +211,15 @@ class Task(ABC):
         Raises:
             UserError: if two settings of one size were set on purpose, and differ.
         """
+        return {}
 
-    @abstractmethod
     def describe_sizes(self, cfg: Config) -> str:
-        """Describe the sizes at which images enter the network, in training and testing."""
+        """Describe the sizes at which images enter the network, in training and testing; empty if it is unknown."""
+        return ''
 
-    @abstractmethod
     def training_side(self, cfg: Config) -> float | None:
         """Return the shorter side that training resizes images to on average, in pixels; None if it is unknown."""
+        return None
 
     @abstractmethod
     def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:

@@ -17,7 +17,7 @@ from .base import (
     point_at_root,
 )
 from .config_parts import loaders
-from .sizes import dotted, set_at, value_at
+from .sizes import value_at
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ..export.graphs import Graph, Normalization
     from ..io.image_size import ImageSize
     from ..results import Result
-    from .sizes import SetBy
 
 
 class ClassificationTask(Task):
@@ -72,21 +71,11 @@ class ClassificationTask(Task):
                 )
             loader.dataset.transform.input_size = size.height
 
-    def follow_training_size(self, cfg: Config, set_by: SetBy) -> dict[str, Any]:
-        keys = [_input_size(split) for split in ('train', 'val', 'test')]
-        changed = {}
-        for leader, follower in ((keys[0], keys[1]), (keys[0], keys[2]), (keys[1], keys[2])):
-            size, own = value_at(cfg, leader), value_at(cfg, follower)
-            if None not in (size, own) and size != own and set_by(leader).rank > set_by(follower).rank:
-                set_at(cfg, follower, size)
-                changed[dotted(follower)] = size
-        return changed
-
     def describe_sizes(self, cfg: Config) -> str:
-        sides = [
-            (value_at(cfg, _input_size(split)), name) for split, name in (('train', 'training'), ('test', 'testing'))
-        ]
-        return ', '.join(f'crops of {side} x {side} in {name}' for side, name in sides if side)
+        parts = (('train', 'training'), ('val', 'validation'), ('test', 'testing'))
+        sides = {name: value_at(cfg, _input_size(split)) for split, name in parts}
+        said = ', '.join(f'crops of {side} x {side} in {name}' for name, side in sides.items() if side)
+        return f'{said}; --image-size sets all' if len(set(sides.values())) > 1 else said
 
     def training_side(self, cfg: Config) -> float | None:
         side: float | None = value_at(cfg, _input_size('train'))

@@ -35,6 +35,8 @@ def run(args: argparse.Namespace) -> None:
     said = [describe_without(args.without)] if args.without else []
     if args.batch_size is not None:
         said.append(set_batch_size(cfg, args.batch_size, processes_of(args.launcher), args.cfg_options))
+    sizes = task.describe_sizes(cfg)
+    said += [f'image sizes: {sizes}'] if sizes else []
     set_amp(cfg, args.amp)
     set_length(cfg, args.epochs, args.iters)
     if args.seed is not None:
@@ -81,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
         runner = Runner.from_cfg(cfg)
         warn_of_load(runner, args.load_meter.read())
         runner.register_hook(DataCheck(task.training_side(cfg), task.takes_squares))
-        for line in (*said, f'image sizes: {task.describe_sizes(cfg)}'):
+        for line in said:
             runner.logger.info(line)
         if is_main_process():
             with explain_full_disk(cfg.work_dir), open(Path(cfg.work_dir, COMMANDS), 'a') as file:

@@ -39,6 +39,14 @@ class EMA(Hook):
         self._parameter_names = {name for name, _ in model.named_parameters()}
         if not (internals.resume_setting(runner) and self.average):  # a new run starts a new average
             self.average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        steps = runner.max_iters
+        if self.momentum * steps < 3:
+            runner.logger.warning(
+                f'EMA with momentum {self.momentum:g} averages over about {1 / self.momentum:.0f} steps, and this run '
+                f'has {steps}, so that {(1 - self.momentum) ** steps:.0%} of it are the initial weights at the end: '
+                f'judge it by its raw weights, or --cfg-options default_hooks.ema.momentum={min(0.5, 10 / steps):.2g} or '
+                'default_hooks.ema=None'
+            )
 
     @torch.no_grad()
     def after_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:

@@ -10,24 +10,21 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ...registry import HOOKS
-from .ema import EMA
 
 FEW_STEPS = 300
 """Optimizer steps below which a run learns little, whatever its recipe."""
 SMALL_BATCH = 16
 """Images of a step that a run on few images can do with."""
-EMA_HORIZONS = 3
-"""Lengths of the average, in steps of 1 / momentum, that a run must have for the initial weights to be forgotten."""
 WARM_UP_SHARE = 0.5
 """Share of a run from which its warm-up is too long."""
 
 
 @HOOKS.register_module()
 class RunLength(Hook):
-    """Hook that logs one line if a run has few optimizer steps, or if its warm-up, schedule or EMA outlast it.
+    """Hook that logs one line if a run has few optimizer steps, or if its warm-up or lr schedule outlast it.
 
-    The line gives the numbers of the run and the setting that mends each. A run that is short on purpose leaves the
-    hook out: ``default_hooks.run_length=None``.
+    The line gives the numbers of the run, and the setting that mends each. The EMA hook says it of its average. A run
+    that is short on purpose leaves the hook out: ``default_hooks.run_length=None``.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -42,9 +39,6 @@ class RunLength(Hook):
         if isinstance(schedule, Sequence):
             length = runner.max_iters if by_step else runner.max_epochs
             parts += describe_schedule(schedule, length, by_step)
-        for hook in runner.hooks:
-            if isinstance(hook, EMA) and hook.momentum * runner.max_iters < EMA_HORIZONS:
-                parts.append(describe_ema(hook.momentum, runner.max_iters))
         if parts:
             runner.logger.warning(f'this run is short for its settings: {"; ".join(parts)}')
 
@@ -104,14 +98,3 @@ def describe_schedule(schedule: Sequence[Mapping[str, Any]], length: int, by_ste
                 f'the lr would drop at {late[0]:g} {unit}, the run ends at {length}: '
                 f'--cfg-options {name}.milestones=[{options}]'
             )
-
-
-def describe_ema(momentum: float, steps: int) -> str:
-    """Describe a moving average that still has much of the initial weights when the run ends."""
-    share = (1 - momentum) ** steps
-    fitting = min(0.5, 10 / steps)
-    return (
-        f'the EMA averages over about {1 / momentum:.0f} steps, so that {share:.0%} of it are the initial weights at '
-        f'the end: judge the run by its raw weights, or --cfg-options default_hooks.ema.momentum={fitting:.2g} or '
-        'default_hooks.ema=None'
-    )
