@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -9,10 +10,10 @@ import numpy as np
 
 from ..errors import UserError
 
-DEEPEST_UNIT = 1.0
+LARGEST_SHARE = 1.0
 """Floats up to here are shares of white."""
-DARKEST_8_BIT = 16.0
-"""Floats whose largest value lies between the two may be either shares, overshot by a filter, or dark 8-bit levels."""
+DARKEST_LEVEL = 16.0
+"""Floats whose largest value lies between the two are ambiguous: shares that a filter overshot, or dark levels."""
 
 
 class ValueRange(NamedTuple):
@@ -72,9 +73,9 @@ def find_value_range(values: np.ndarray, is_scaled: bool = False) -> ValueRange:
     low, high = float(values.min()), float(values.max())
     integers = values.dtype.kind in 'iu'
     if np.isfinite([low, high]).all() and low >= 0:
-        if not integers and high <= DEEPEST_UNIT:
+        if not integers and high <= LARGEST_SHARE:
             return ValueRange(0, 1)
-        if high <= BITS_8.high and (integers or high > DARKEST_8_BIT):
+        if high <= BITS_8.high and (integers or high > DARKEST_LEVEL):
             return BITS_8
     finite = values[np.isfinite(values)]
     own = likely_range(finite, finite.dtype) if finite.size else ValueRange(0, 1)
@@ -88,11 +89,19 @@ def find_value_range(values: np.ndarray, is_scaled: bool = False) -> ValueRange:
 
 
 def likely_range(values: np.ndarray | tuple[float, float], dtype: object = np.uint16) -> ValueRange:
-    """Guess a range from the values, for advice: the next power of two for integers from 0 on, else their own."""
+    """Guess a range from the values, for advice: the next power of two for integers from 0 on, else their own.
+
+    Args:
+        values: the values, or the smallest and the largest.
+        dtype: their type.
+    """
     low, high = float(np.min(values)), float(np.max(values))
     if np.dtype(dtype).kind in 'iu' and low >= 0:  # type: ignore[call-overload]
         return ValueRange(0, 2 ** max(int(high).bit_length(), 1) - 1)
-    return ValueRange(low, high) if low < high else ValueRange(low, low + 1)
+    if low >= high:
+        return ValueRange(low, low + 1)
+    step = 10 ** (math.floor(math.log10(high - low)) - 2)  # three digits of the difference, rounded outwards
+    return ValueRange(float(f'{math.floor(low / step) * step:.6g}'), float(f'{math.ceil(high / step) * step:.6g}'))
 
 
 def to_levels(values: np.ndarray, value_range: ValueRange) -> np.ndarray:

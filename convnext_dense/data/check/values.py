@@ -15,7 +15,7 @@ from .records import NOTE, PROBLEM, WARNING, Finding
 NEAR_CONSTANT = 16
 """Levels, of 255, by which an image's largest and smallest value differ at most: those of 12 bits stored in 16."""
 DARK = 64
-"""Levels: images of 16 bits that all stay below use only a quarter of their range, as 14 bits stored in 16."""
+"""Levels: images of 16 bits that all end there use only a quarter of their range, as 14 bits stored in 16."""
 MANY = 0.5
 """Share of the images above which near-constant images of 8 bits are a problem: a few are blank pages."""
 CLIPPED_WHITE, CLIPPED = 0.5, 0.9
@@ -37,7 +37,7 @@ def find_value_faults(split: str, measured: Sequence[tuple[str, ImageValues]]) -
         A finding for each kind of fault, and one for each kind of images of more than 8 bits that are scaled.
     """
     deep = [(path, values) for path, values in measured if values.depth != '8-bit']
-    dark = bool(deep) and max(values.levels[1] for _, values in deep) < DARK
+    dark = bool(deep) and max(values.levels[1] for _, values in deep) <= DARK
     flat = [path for path, v in measured if _is_near_constant(v)]
     many_flat = len(flat) > MANY * len(measured)
     groups: dict[tuple[str, str, str], list[tuple[str, ImageValues]]] = {}

@@ -58,9 +58,9 @@ def describe_few_steps(steps: int, per_epoch: int, images: int, batch: int, by_s
         return f'{text}: --iters {FEW_STEPS} or more'
     advice = [f'--epochs {math.ceil(FEW_STEPS / per_epoch)} makes {math.ceil(FEW_STEPS / per_epoch) * per_epoch}']
     smaller = min(SMALL_BATCH, images)
-    if batch > smaller:
-        epochs = round(steps / per_epoch)
-        advice.insert(0, f'--batch-size {smaller} makes {images // smaller * epochs} in as many epochs')
+    more = images // smaller * round(steps / per_epoch)
+    if more > steps:
+        advice.insert(0, f'--batch-size {smaller} makes {more} in as many epochs')
     return f'{text}: {", ".join(advice)}'
 
 
