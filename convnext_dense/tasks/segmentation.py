@@ -198,11 +198,13 @@ def _follow_with_window(cfg: Config, training: SizedStep, set_by: SetBy) -> dict
     """Set the window of slide inference to the crop in training, unless the window was set as specifically."""
     window = value_at(cfg, WINDOW) or {}
     own, stride = window.get('crop_size'), window.get('stride')
-    crop_set = set_by(training.keys).rank
-    if not is_size(own) or as_size(own) == training.size or crop_set <= set_by((*WINDOW, 'crop_size')).rank:
+    if not is_size(own) or as_size(own) == training.size:
+        return {}
+    crop_set = set_by(training.keys)
+    if set_by((*WINDOW, 'crop_size')).overrides(crop_set):
         return {}
     _set_window(window, training.size)
-    if crop_set <= set_by((*WINDOW, 'stride')).rank:
+    if set_by((*WINDOW, 'stride')).overrides(crop_set):
         window['stride'] = stride
     return {dotted((*WINDOW, key)): window.get(key) for key in ('crop_size', 'stride')}
 

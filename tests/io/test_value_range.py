@@ -62,7 +62,7 @@ def test_levels():
 
 @pytest.mark.parametrize('setting', [(1, 1), (5, 0), (0, float('inf')), (0, float('nan')), (1,), 'ab', 3])
 def test_a_setting_that_is_no_range_is_refused(setting):
-    with pytest.raises(UserError, match='value_range .*two numbers|value range .*larger'):
+    with pytest.raises(UserError, match=r'value_range .*two numbers|value range .*larger'):
         as_value_range(setting)
 
 
