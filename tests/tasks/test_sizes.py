@@ -130,7 +130,7 @@ model = dict(data_preprocessor=dict(batch_augments=[dict(type='mmdet.BatchFixedS
     cfg = read(file, image_size=ImageSize(400, 667))  # half of the scale in testing
     assert cfg.train_dataloader.dataset.pipeline[2].crop_size == (512, 512)
     assert cfg.model.data_preprocessor.batch_augments[0].size == (512, 512)
-    with pytest.raises(UserError, match='batch_augments.0.size is 64 x 64 and .*crop_size 1024 x 1024'):
+    with pytest.raises(UserError, match=r'batch_augments.0.size is 64 x 64 and .*crop_size 1024 x 1024'):
         read(file, {'model.data_preprocessor.batch_augments.0.size': (64, 64)})
 
 
@@ -188,7 +188,7 @@ def test_image_size_and_options():
     size = ImageSize(96, 96)
     with pytest.raises(UserError, match=f'--image-size 96 96 and --cfg-options {CROP}=... both set {CROP}'):
         read(UPERNET, {CROP: (64, 64)}, image_size=size)
-    with pytest.raises(UserError, match='both set test_dataloader.dataset.transform.input_size'):
+    with pytest.raises(UserError, match=r'both set test_dataloader.dataset.transform.input_size'):
         read(TINY, {'test_dataloader.dataset.transform': dict(input_size=64)}, image_size=size)
     assert sizes(read(UPERNET, {STRIDE: (32, 32)}, image_size=size)) == ((96, 96), (96, 96), (32, 32))
 

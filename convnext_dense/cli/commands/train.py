@@ -13,7 +13,6 @@ from mmengine.dist import is_main_process
 
 from ...checkpoints import files as checkpoints
 from ...checkpoints.disk import explain_full_disk
-from ...config.batch import set_batch_size
 from ...config.length import set_length
 from ...config.machine import fit_to_machine
 from ...config.precision import set_amp
@@ -25,7 +24,7 @@ from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
 from ...tasks import loaders, task_of
 from ..arguments import command_line, image_arguments
-from ..parsers.train import AUTO, NEWEST, TRACKERS, processes_of
+from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
 
 
@@ -33,8 +32,6 @@ def run(args: argparse.Namespace) -> None:
     cfg = read_config(args.config, args.cfg_options, args.data, without=args.without, **image_arguments(args))
     task = task_of(cfg)
     said = [describe_without(args.without)] if args.without else []
-    if args.batch_size is not None:
-        said.append(set_batch_size(cfg, args.batch_size, processes_of(args.launcher), args.cfg_options))
     sizes = task.describe_sizes(cfg)
     said += [f'image sizes: {sizes}'] if sizes else []
     set_amp(cfg, args.amp)

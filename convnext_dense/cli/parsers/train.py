@@ -71,12 +71,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--amp', choices=('off', 'fp16', 'bf16'), help="mixed precision (default: the config's)")
     add_compile_argument(parser)
     parser.add_argument('--seed', type=int, metavar='N', help="random seed (default: the config's, 0)")
-    parser.add_argument(
-        '--batch-size',
-        type=int,
-        metavar='N',
-        help="images of an optimizer step, over all processes; the lr follows (default: the config's, which is large)",
-    )
     parser.add_argument('--epochs', type=int, metavar='N', help='epochs to train; the lr schedule is scaled to them')
     parser.add_argument(
         '--iters', type=int, metavar='N', help='optimizer steps to train, for configs that count steps, not epochs'
@@ -110,11 +104,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def processes_of(launcher: str) -> int:
-    """Return the number of processes that a launcher has started."""
-    return int(os.environ[LAUNCHERS[launcher][1]]) if launcher != 'none' else 1
-
-
 def check(args: argparse.Namespace) -> None:
     check_image_arguments(args)
     check_config(args)
@@ -123,9 +112,7 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(
             f'--launcher {args.launcher} needs {absent[0]} in the environment: start with {STARTS[args.launcher]}'
         )
-    processes = processes_of(args.launcher)
-    if args.batch_size is not None and args.batch_size < processes:
-        raise UserError(f'--batch-size {args.batch_size}: take at least {processes}, one image for each process')
+    processes = int(os.environ[LAUNCHERS[args.launcher][1]]) if args.launcher != 'none' else 1
     if args.check_data and processes > 1:
         raise UserError(
             '--check-data is for a run of one process: check with tools/check_data.py first, then train without it'

@@ -31,11 +31,12 @@ class RunLength(Hook):
         loop = runner.train_loop
         by_step = getattr(loop, 'counts_steps', False)
         per_epoch, plan = len(loop.dataloader), getattr(loop, 'plan', None)
-        parts = []
+        config, parts = runner.cfg or {}, []
         if plan is not None and runner.max_iters < FEW_STEPS:
             images = len(loop.dataloader.dataset)
-            parts.append(describe_few_steps(runner.max_iters, per_epoch, images, plan.total, by_step))
-        schedule = (runner.cfg or {}).get('param_scheduler')
+            smaller = describe_small_batch(images, plan.wanted, config.get('optim_wrapper') or {}, plan.processes)
+            parts.append(describe_few_steps(runner.max_iters, per_epoch, images, plan.total, by_step, smaller))
+        schedule = config.get('param_scheduler')
         if isinstance(schedule, Sequence):
             length = runner.max_iters if by_step else runner.max_epochs
             parts += describe_schedule(schedule, length, by_step)
@@ -43,7 +44,29 @@ class RunLength(Hook):
             runner.logger.warning(f'this run is short for its settings: {"; ".join(parts)}')
 
 
-def describe_few_steps(steps: int, per_epoch: int, images: int, batch: int, by_step: bool) -> str:
+def describe_small_batch(images: int, wanted: int, wrapper: Mapping[str, Any], processes: int = 1) -> str:
+    """Return options for a smaller batch, with the lr that suits it.
+
+    The lr of SGD is proportional to the batch (arXiv 1706.02677), that of other optimizers to its square root, as for
+    Adam (arXiv 2205.10287).
+
+    Args:
+        images: training images.
+        wanted: total batch that the config's lr is for.
+        wrapper: the config's ``optim_wrapper``.
+        processes: number of processes.
+    """
+    batch = min(SMALL_BATCH, images)
+    of_process = max(1, batch // processes)
+    options = f'--cfg-options train_cfg.total_batch_size={batch} train_dataloader.batch_size={of_process}'
+    optimizer = wrapper.get('optimizer') or {}
+    if optimizer.get('lr') is None:
+        return options
+    share = batch / wanted if str(optimizer.get('type')).split('.')[-1] == 'SGD' else math.sqrt(batch / wanted)
+    return f'{options} optim_wrapper.optimizer.lr={optimizer["lr"] * share:.3g}'
+
+
+def describe_few_steps(steps: int, per_epoch: int, images: int, batch: int, by_step: bool, smaller_batch: str) -> str:
     """Describe a run of few steps, and what gives it more.
 
     Args:
@@ -52,6 +75,7 @@ def describe_few_steps(steps: int, per_epoch: int, images: int, batch: int, by_s
         images: training images.
         batch: images of a step.
         by_step: the run's length is given in steps.
+        smaller_batch: options for a smaller batch.
     """
     text = f'{steps} optimizer step{"s" if steps > 1 else ""} of {batch} of {images} images'
     if by_step:
@@ -60,7 +84,7 @@ def describe_few_steps(steps: int, per_epoch: int, images: int, batch: int, by_s
     smaller = min(SMALL_BATCH, images)
     more = images // smaller * round(steps / per_epoch)
     if more > steps:
-        advice.insert(0, f'--batch-size {smaller} makes {more} in as many epochs')
+        advice.insert(0, f'{smaller_batch} makes {more} in as many epochs')
     return f'{text}: {", ".join(advice)}'
 
 

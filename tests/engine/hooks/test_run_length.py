@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from convnext_dense.engine.hooks.run_length import describe_few_steps, describe_schedule
+from convnext_dense.engine.hooks.run_length import describe_few_steps, describe_schedule, describe_small_batch
 from tests.helpers import toy
 
 RECIPE = [
@@ -26,7 +26,7 @@ STEPS = [
     [
         (
             (8, 1, 180, 128, False),
-            '8 optimizer steps of 128 of 180 images: --batch-size 16 makes 88 in as many epochs, --epochs 300 makes 300',
+            '8 optimizer steps of 128 of 180 images: OPTIONS makes 88 in as many epochs, --epochs 300 makes 300',
         ),
         ((88, 11, 180, 16, False), '88 optimizer steps of 16 of 180 images: --epochs 28 makes 308'),
         ((1, 1, 9, 9, False), '1 optimizer step of 9 of 9 images: --epochs 300 makes 300'),
@@ -34,7 +34,17 @@ STEPS = [
     ],
 )
 def test_few_steps(numbers, expected):
-    assert describe_few_steps(*numbers) == expected
+    assert describe_few_steps(*numbers, smaller_batch='OPTIONS') == expected
+
+
+def test_a_smaller_batch_has_an_lr_that_suits_it():
+    adamw, sgd = (dict(optimizer=dict(type=kind, lr=lr)) for kind, lr in (('AdamW', 4e-3), ('SGD', 0.1)))
+    batch = '--cfg-options train_cfg.total_batch_size=16 train_dataloader.batch_size=16'
+    assert describe_small_batch(180, 4096, adamw) == f'{batch} optim_wrapper.optimizer.lr=0.00025'
+    assert describe_small_batch(180, 256, sgd) == f'{batch} optim_wrapper.optimizer.lr=0.0062'
+    assert (
+        describe_small_batch(9, 16, {}) == '--cfg-options train_cfg.total_batch_size=9 train_dataloader.batch_size=9'
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,7 +67,8 @@ def test_few_steps(numbers, expected):
             False,
             [
                 'MultiStepLR would end at 36 epochs, the run at 24: --cfg-options param_scheduler.1.end=24',
-                'the lr would drop at 27 epochs, the run ends at 24: --cfg-options param_scheduler.1.milestones=[18,22]',
+                'the lr would drop at 27 epochs, the run ends at 24: '
+                '--cfg-options param_scheduler.1.milestones=[18,22]',
             ],
         ),
         (STEPS, 160000, True, []),
@@ -66,7 +77,8 @@ def test_few_steps(numbers, expected):
             2000,
             True,
             [
-                'the warm-up takes 1500 of 2000 steps: --cfg-options param_scheduler.0.end=200 param_scheduler.1.begin=200',
+                'the warm-up takes 1500 of 2000 steps: '
+                '--cfg-options param_scheduler.0.end=200 param_scheduler.1.begin=200',
                 'PolyLR would end at 160000 steps, the run at 2000: --cfg-options param_scheduler.1.end=2000',
             ],
         ),
