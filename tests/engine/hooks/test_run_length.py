@@ -41,10 +41,9 @@ def test_a_smaller_batch_has_an_lr_that_suits_it():
     adamw, sgd = (dict(optimizer=dict(type=kind, lr=lr)) for kind, lr in (('AdamW', 4e-3), ('SGD', 0.1)))
     batch = '--cfg-options train_cfg.total_batch_size=16 train_dataloader.batch_size=16'
     assert describe_small_batch(180, 4096, adamw) == f'{batch} optim_wrapper.optimizer.lr=0.00025'
-    assert describe_small_batch(180, 256, sgd) == f'{batch} optim_wrapper.optimizer.lr=0.0062'
-    assert (
-        describe_small_batch(9, 16, {}) == '--cfg-options train_cfg.total_batch_size=9 train_dataloader.batch_size=9'
-    )
+    assert describe_small_batch(180, 256, sgd) == f'{batch} optim_wrapper.optimizer.lr=0.00625'
+    expected = '--cfg-options train_cfg.total_batch_size=9 train_dataloader.batch_size=2'
+    assert describe_small_batch(9, 16, {}, processes=4) == expected
 
 
 @pytest.mark.parametrize(
