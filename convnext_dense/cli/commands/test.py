@@ -27,13 +27,21 @@ from ...evaluation.metric_names import split_metric_names
 from ...tasks import TrainedClasses, task_of
 from ...tasks.base import takes
 from ...weights.loading import dataset_meta, read_checkpoint
-from ..arguments import command_line
+from ..arguments import command_line, image_arguments
 
 
 def run(args: argparse.Namespace) -> None:
     checkpoint = checkpoints.find(args.checkpoint)
     classes = _trained_classes(checkpoint, args.trust_pickle)
-    cfg = read_config(args.config, args.cfg_options, args.data, saved=args.saved, reads='test', classes=classes)
+    cfg = read_config(
+        args.config,
+        args.cfg_options,
+        args.data,
+        saved=args.saved,
+        reads='test',
+        classes=classes,
+        **image_arguments(args),
+    )
     if args.out_predictions:
         _want_predictions(cfg)
     warning = warning_of_differences(cfg, args.config, args.checkpoint, args.cfg_options, args.tta)
