@@ -12,11 +12,13 @@ from mmengine.logging import HistoryBuffer
 
 from ..checkpoints import files as checkpoints
 from ..checkpoints import manifest, resume
-from ..checkpoints.content import RESUMABLE, Checkpoint, Meta, plain, to_cpu
+from ..checkpoints.content import RESUMABLE, VALIDATED_STEP, Checkpoint, Meta, plain, to_cpu
 from ..compat import mmengine_private_names as internals
 from ..errors import UserError
 from ..version import __version__
 from ..weights.hub_config import final_norm_eps
+from .hooks.early_stopping import EarlyStopping
+from .hooks.param_scheduler import ParamScheduler
 
 
 def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_text: str) -> Checkpoint:
@@ -85,15 +87,36 @@ def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
         runner.message_hub.update_info(key, value)
     for name, values in content.get('log_scalars', {}).items():
         runner.message_hub.log_scalars[name] = HistoryBuffer(values, [1] * len(values))
-    entry = manifest.read(Path(filename).parent).get(Path(filename).name, {})
-    loop.validated = 'best_score' in entry
-    loop.stop_training = entry.get('stopped_early', False)
-    if entry.get('best_score') is not None:
-        runner.message_hub.update_info('best_score', entry['best_score'])
     runner.optim_wrapper.load_state_dict(content['optimizer'])
     resume.restore_schedulers(runner.param_schedulers, content['param_schedulers'])
+    entry = manifest.read(Path(filename).parent).get(Path(filename).name, {})
+    loop.stop_training = entry.get('stopped_early', False)
+    _restore_validation(runner, meta['iter'], entry)
     finished = ', the run was finished' if loop.stop_training or meta['iter'] >= runner.max_iters else ''
     runner.logger.info(f'resumed from {filename}: {meta["epoch"]} epochs, {meta["iter"]} steps done{finished}')
+
+
+def _restore_validation(runner: Any, step: int, entry: Mapping[str, Any]) -> None:
+    """Restore the state after the validation of a checkpoint's step.
+
+    A checkpoint is written before its validation, whose results are then in the manifest: hooks that decide by them
+    get them again. A checkpoint that was written after it, by a run that stopped, has them in its state.
+    """
+    hub = runner.message_hub
+    deciding = [hook for hook in runner.hooks if isinstance(hook, EarlyStopping | ParamScheduler)]
+    for hook in deciding:
+        if isinstance(hook, EarlyStopping):
+            hook.resume(runner)
+    included = hub.get_info(VALIDATED_STEP) == step
+    runner.train_loop.validated = included or 'best_score' in entry
+    if included or 'best_score' not in entry:
+        return
+    for key in ('best_score', 'best_metric'):
+        if entry.get(key) is not None:
+            hub.update_info(key, entry[key])
+    if 'metrics' in entry:  # not in a manifest of an older version
+        for hook in deciding:
+            hook.after_val_epoch(runner, entry['metrics'])
 
 
 def find_newest_for_all(runner: Any) -> str | None:
