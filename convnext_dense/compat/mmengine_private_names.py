@@ -5,6 +5,7 @@ Written for mmengine 0.10.12 (onedl-mmengine); a test fails when one of them is 
 
 from __future__ import annotations
 
+import bisect
 from typing import Any, Literal
 
 from mmengine.optim import OptimWrapper
@@ -69,7 +70,18 @@ def set_max_iters(loop: EpochBasedTrainLoop, max_iters: int) -> None:
     loop._max_iters = max_iters
 
 
+def set_val_interval(loop: EpochBasedTrainLoop, done: int) -> None:
+    """Set the loop's ``val_interval`` to that of its ``dynamic_intervals`` after ``done`` epochs or iterations."""
+    position = bisect.bisect(loop.dynamic_milestones, done + 1)
+    loop.val_interval = loop.dynamic_intervals[position - 1]
+
+
 # -- the optimizer wrapper
+
+
+def accumulation_of(wrapper: OptimWrapper) -> int:
+    """Return the ``accumulative_counts`` with which a wrapper was built."""
+    return wrapper._accumulative_counts
 
 
 def set_accumulation(wrapper: OptimWrapper, model: Any, batches: int, done: int, total: int) -> None:

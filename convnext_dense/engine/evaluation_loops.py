@@ -20,8 +20,8 @@ from .hooks.ema import EMA
 class _EvaluatesEMA:
     """Mixin that evaluates the raw weights and, if there is one, their moving average.
 
-    Metrics are named ``raw/...`` and ``ema/...``, and are numbers: a metric's other values are left out, which is logged
-    once.
+    Metrics are named ``raw/...`` and ``ema/...``, and are numbers: a metric's other values are left out, which is
+    logged once.
 
     Args:
         weights: ``'raw'``, ``'ema'``, or None for both.

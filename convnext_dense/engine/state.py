@@ -11,7 +11,7 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import HistoryBuffer
 
 from ..checkpoints import files as checkpoints
-from ..checkpoints import manifest, resume
+from ..checkpoints import length, manifest, resume
 from ..checkpoints.content import RESUMABLE, VALIDATED_STEP, Checkpoint, Meta, plain, to_cpu
 from ..compat import mmengine_private_names as internals
 from ..errors import UserError
@@ -68,8 +68,8 @@ def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
         content: content of the checkpoint.
 
     Raises:
-        UserError: if the file holds only weights, or if seed, batch, length, number of images, schedule or optimizer
-            have changed.
+        UserError: if the file holds only weights, if seed, batch, number of images, schedule or optimizer have
+            changed, or if the length has and the schedule can't be continued.
     """
     absent = set(RESUMABLE) - content.keys()
     if absent:
@@ -82,13 +82,23 @@ def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
     if warning := resume.check_same_run(saved, resume.run_facts(runner)):
         runner.logger.warning(warning)
     resume.check_same_optimizer(content['optimizer']['param_groups'], runner.optim_wrapper.optimizer.param_groups)
+    continued = None
+    if saved.get('steps', loop.max_iters) != loop.max_iters:
+        continued = length.continue_schedule(runner, filename, content)
+        runner.logger.warning(
+            f'the run had {saved["steps"]} steps and now has {loop.max_iters}: it goes on like a run that was started '
+            'with this length'
+        )
     loop.resume_after(meta['epoch'], meta['iter'], saved.get('sampler_seed'))
     for key, value in content['runtime_info'].items():
         runner.message_hub.update_info(key, value)
     for name, values in content.get('log_scalars', {}).items():
         runner.message_hub.log_scalars[name] = HistoryBuffer(values, [1] * len(values))
     runner.optim_wrapper.load_state_dict(content['optimizer'])
-    resume.restore_schedulers(runner.param_schedulers, content['param_schedulers'])
+    if continued is None:
+        resume.restore_schedulers(runner.param_schedulers, content['param_schedulers'])
+    else:
+        continued.apply()
     entry = manifest.read(Path(filename).parent).get(Path(filename).name, {})
     loop.stop_training = entry.get('stopped_early', False)
     _restore_validation(runner, meta['iter'], entry)
@@ -111,6 +121,7 @@ def _restore_validation(runner: Any, step: int, entry: Mapping[str, Any]) -> Non
     runner.train_loop.validated = included or 'best_score' in entry
     if included or 'best_score' not in entry:
         return
+    hub.update_info(VALIDATED_STEP, step)
     for key in ('best_score', 'best_metric'):
         if entry.get(key) is not None:
             hub.update_info(key, entry[key])

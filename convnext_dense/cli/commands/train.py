@@ -13,7 +13,7 @@ from mmengine.dist import is_main_process
 
 from ...checkpoints import files as checkpoints
 from ...checkpoints.disk import explain_full_disk
-from ...config.length import set_length
+from ...config.length import planned_length, set_length
 from ...config.machine import fit_to_machine
 from ...config.precision import set_amp
 from ...config.read import read_config
@@ -31,7 +31,13 @@ from .check_data import check_and_print
 def run(args: argparse.Namespace) -> None:
     cfg = read_config(args.config, args.cfg_options, args.data, without=args.without)
     set_amp(cfg, args.amp)
-    set_length(cfg, args.epochs, args.iters)
+    name = '_'.join([Path(args.config).stem, *(['without', *args.without] if args.without else [])])
+    name += '_sample' if args.data == 'sample' else ''
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
+    changes = args.resume is not None and (args.epochs, args.iters) != (None, None)
+    resumed = cfg.work_dir if args.resume in (None, NEWEST, AUTO) else args.resume
+    set_length(cfg, args.epochs, args.iters, planned_length(resumed) if changes else None)
+    cfg.may_change_length = changes
     if args.seed is not None:
         cfg.randomness.seed = args.seed
     if args.skip_nan is not None:
@@ -40,9 +46,6 @@ def run(args: argparse.Namespace) -> None:
         cfg.pretrained = None if args.pretrained == 'none' else args.pretrained
     if args.pretrained_weights is not None:
         cfg.pretrained_weights = args.pretrained_weights
-    name = '_'.join([Path(args.config).stem, *(['without', *args.without] if args.without else [])])
-    name += '_sample' if args.data == 'sample' else ''
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
     earlier = checkpoints.list_checkpoints(cfg.work_dir)
     if args.resume is None and earlier:
         raise UserError(

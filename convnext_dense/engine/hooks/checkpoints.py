@@ -44,8 +44,8 @@ class Checkpoints(Hook):
     deleted only after the new one is complete on disk and in the manifest
     (:mod:`convnext_dense.checkpoints.manifest`); mmengine's own hook deletes first.
 
-    The arguments of mmengine's ``CheckpointHook`` are known: those below, and others only with the value that this hook
-    has anyway. A config that names ``CheckpointHook`` in ``default_hooks.checkpoint`` gets this hook.
+    The arguments of mmengine's ``CheckpointHook`` are known: those below, and others only with the value that this
+    hook has anyway. A config that names ``CheckpointHook`` in ``default_hooks.checkpoint`` gets this hook.
 
     Args:
         interval: epochs between checkpoints, or steps if the train loop counts steps; there is always one at the end.
@@ -61,7 +61,7 @@ class Checkpoints(Hook):
         settings: further arguments of mmengine's hook.
 
     Raises:
-        UserError: for a value out of range, an unknown argument, or one of mmengine's hook that this hook does not have.
+        UserError: for a value out of range, an unknown argument, or one of mmengine's hook that this hook lacks.
     """
 
     priority = 'VERY_LOW'
@@ -87,7 +87,10 @@ class Checkpoints(Hook):
         self.rule = rule
         self.save_begin = save_begin
         self.by_epoch = by_epoch
-        self._keys = {'greater': tuple(greater_keys or ()), 'less': tuple(less_keys or ())}
+        self._listed: dict[Rule, tuple[str, ...]] = {
+            'greater': tuple(greater_keys or ()),
+            'less': tuple(less_keys or ()),
+        }
         if rule not in (None, 'greater', 'less'):
             raise UserError(f"{_KEY}.rule {rule!r} does not exist: take 'greater' or 'less'")
         if self.best not in (None, 'auto'):
@@ -101,8 +104,8 @@ class Checkpoints(Hook):
         Raises:
             UserError: if neither the settings nor its name tell.
         """
-        found = self.rule or next((rule for rule, keys in self._keys.items() if metric.endswith(keys)), None)
-        found = found or rule_of(metric)
+        listed = next((rule for rule, names in self._listed.items() if metric.endswith(names)), None)
+        found = self.rule or listed or rule_of(metric)
         if found is None:
             raise UserError(
                 f"{_KEY}: are greater or smaller values of {metric} better? set {_KEY}.rule to 'greater' or 'less'"

@@ -51,6 +51,8 @@ class EarlyStopping(EarlyStoppingHook):
                 "set its rule to 'greater' or 'less'"
             )
         super().__init__(monitor, rule, min_delta, strict, check_finite, patience, stopping_threshold)
+        self.wait_count: int
+        self.best_score: float
         self._absence_is_logged = False
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
