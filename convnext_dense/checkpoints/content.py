@@ -62,7 +62,7 @@ class Checkpoint(TypedDict, total=False):
     """State of each scheduler; only its progress is restored, see :func:`.resume.restore_schedulers`."""
 
 
-VALIDATED_STEP = 'validated_step'
+VALIDATED_STEP = 'step_of_validation'
 """Key in ``runtime_info``: the step of the last validation whose results the state includes."""
 RESUMABLE = ('meta', 'optimizer', 'param_schedulers', 'runtime_info')
 """Keys that a checkpoint needs for its run to be resumed."""

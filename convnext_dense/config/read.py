@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 
 from ..errors import UserError
-from ..tasks import Task, set_classes, task_of
+from ..tasks import Task, count_classes, set_classes, task_of
+from ..tasks import point_at as point_at_data
 from .find import find_config
 from .length import schedule_following
 from .sample import find_sample_settings, read_sample_settings
@@ -95,7 +96,7 @@ def read_in_steps(
     if needs_data:
         point_at(cfg, data)
         yield Step('--data'), cfg
-        set_classes(cfg, task.count_classes(cfg))
+        set_classes(cfg, count_classes(task, cfg))
         yield Step('classes'), cfg
 
 
@@ -107,7 +108,7 @@ def point_at(cfg: Config, data: str | None) -> None:
     """
     task = task_of(cfg)
     if data is not None:
-        task.point_at(cfg, _sample_root(task) if data == 'sample' else data)
+        point_at_data(task, cfg, _sample_root(task) if data == 'sample' else data)
 
 
 def _read_file(file: Path) -> Config:

@@ -24,10 +24,11 @@ from ..checkpoints import files as checkpoints
 from ..checkpoints.content import Meta
 from ..compat import mmengine_private_names as internals
 from ..compat.mmseg_loss_advice import without_loss_advice
+from ..data.foreign import with_seeds
 from ..errors import Stopped, UserError
 from ..io.files import ensure_writable_folder
 from ..models.compiling import compile_backbone
-from ..registry import RUNNERS
+from ..registry import DATASETS, RUNNERS
 from ..weights.loading import extract_weights, has_ema_weights, load_full_model, load_pretrained, read_checkpoint
 from . import environment, state
 from .building import config_errors, read_checkpoints_safely
@@ -155,8 +156,14 @@ class Runner(mmengine.runner.Runner):
         return model.module if isinstance(model, BaseTTAModel) else model
 
     @staticmethod
-    def build_dataloader(*args: object, **kwargs: object) -> DataLoader:
-        loader = mmengine.runner.Runner.build_dataloader(*args, **kwargs)
+    def build_dataloader(dataloader: DataLoader | dict, *args: object, **kwargs: object) -> DataLoader:
+        if isinstance(dataloader, dict):
+            dataset = dataloader['dataset']
+            built = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+            if hasattr(built, 'full_init'):
+                built.full_init()
+            dataloader = {**dataloader, 'dataset': with_seeds(built)}
+        loader = mmengine.runner.Runner.build_dataloader(dataloader, *args, **kwargs)
         loader.worker_init_fn = partial(leave_signals_to_parent, partial(use_one_thread, loader.worker_init_fn))
         return loader
 
@@ -302,7 +309,7 @@ class Runner(mmengine.runner.Runner):
             super().dump_config()
 
     def dump_config(self) -> None:
-        """Write the config to the work dir; in training after a resume, so that a refused one keeps the run's config."""
+        """Write the config to the work dir; in training only after a resume, since a refused one changes nothing."""
         if internals.loop_or_config(self, 'train') is None:
             super().dump_config()
 

@@ -86,8 +86,7 @@ def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
     if saved.get('steps', loop.max_iters) != loop.max_iters:
         continued = length.continue_schedule(runner, filename, content)
         runner.logger.warning(
-            f'the run had {saved["steps"]} steps and now has {loop.max_iters}: it goes on like a run that was started '
-            'with this length'
+            f'the run had {saved["steps"]} steps and now has {loop.max_iters}: its schedule goes on as it was planned'
         )
     loop.resume_after(meta['epoch'], meta['iter'], saved.get('sampler_seed'))
     for key, value in content['runtime_info'].items():

@@ -119,7 +119,12 @@ class TrainLoop(EpochBasedTrainLoop):
         if isinstance(dataloader, dict):
             diff_rank_seed = internals.seeds_differ_between_processes(runner)
             dataloader = runner.build_dataloader(dataloader, seed=runner.seed, diff_rank_seed=diff_rank_seed)
-        self.sampler = dataloader.batch_sampler.sampler
+        self.sampler = getattr(dataloader.batch_sampler, 'sampler', None)
+        if not hasattr(self.sampler, 'use_whole_batches'):
+            raise UserError(
+                f'train_dataloader.sampler: after a resume {type(self.sampler).__name__} would not go on where it was: '
+                "take dict(type='convnext_dense.SeededSampler', shuffle=True)"
+            )
         per_process = dataloader.batch_sampler.batch_size
         self.plan = plan_batches(
             len(dataloader.dataset), per_process, get_world_size(), total_batch_size, accumulative_counts(runner)

@@ -13,6 +13,7 @@ from ..errors import UserError
 from .base import ClassInfo, MainMetrics, PreparedImage, Task
 from .classification import ClassificationTask
 from .config_parts import loaders, set_classes, smallest_head
+from .datasets import count_classes, innermost_datasets, own_datasets, place_of, point_at
 from .detection import DetectionTask
 from .segmentation import SegmentationTask
 
@@ -61,8 +62,13 @@ __all__ = [
     'MainMetrics',
     'PreparedImage',
     'Task',
+    'count_classes',
     'count_classes_in',
+    'innermost_datasets',
     'loaders',
+    'own_datasets',
+    'place_of',
+    'point_at',
     'set_classes',
     'smallest_head',
     'task_of',

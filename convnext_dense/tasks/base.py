@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
 
 from ..errors import UserError
 from .config_parts import loaders
+from .datasets import only_own_dataset
 
 if TYPE_CHECKING:
     import numpy as np
@@ -163,7 +164,7 @@ class Task(ABC):
             NoData: if there are none.
         """
         loaders = {'train': cfg.train_dataloader, 'val': cfg.val_dataloader or cfg.test_dataloader}
-        return self.read_records({split: loader.dataset for split, loader in loaders.items()})
+        return self.read_records({split: only_own_dataset(loader) for split, loader in loaders.items()})
 
     @abstractmethod
     def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:

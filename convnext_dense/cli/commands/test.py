@@ -22,7 +22,7 @@ from ...engine import Runner
 from ...engine.environment import warn_of_load
 from ...errors import UserError
 from ...evaluation.metric_names import split_metric_names
-from ...tasks import task_of
+from ...tasks import innermost_datasets, own_datasets, place_of, task_of
 from ..arguments import command_line
 
 
@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> None:
     cfg.trust_pickle = args.trust_pickle
     cfg.resume = False
     cfg.test_cfg.weights = args.weights
-    cfg.test_dataloader.dataset.on_bad_image = args.on_bad_image
+    for dataset in own_datasets(cfg):
+        dataset.on_bad_image = args.on_bad_image
     if args.compile:
         cfg.compile_backbone = True
     if args.tta:
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
         cfg[key] = None
     for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
         cfg[key] = None
-    data = cfg.test_dataloader.dataset.get('root') or cfg.test_dataloader.dataset.annotations
+    data = place_of(cfg.test_dataloader.dataset)
     if args.out:
         _check_same_data(Path(args.out), data, args.checkpoint)
     fit_to_machine(cfg)
@@ -106,7 +107,8 @@ def _use_tta(cfg: Config, config: str) -> None:
     if 'tta_model' not in cfg:
         raise UserError(f'--tta is for detection and segmentation: {config} has no tta_model')
     cfg.model = dict(cfg.tta_model, module=cfg.model)
-    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    for dataset in innermost_datasets(cfg.test_dataloader.dataset):
+        dataset.pipeline = cfg.tta_pipeline
 
 
 def _without_nan(value: Any) -> Any:

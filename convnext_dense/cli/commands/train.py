@@ -22,7 +22,7 @@ from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
-from ...tasks import loaders
+from ...tasks import own_datasets
 from ..arguments import command_line
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
@@ -65,8 +65,8 @@ def run(args: argparse.Namespace) -> None:
         if source is None:
             raise UserError('--trust-pickle is for the file of --pretrained or --resume: name one')
         cfg.trust_pickle = True
-    for loader in loaders(cfg):
-        loader.dataset.on_bad_image = args.on_bad_image
+    for dataset in own_datasets(cfg):
+        dataset.on_bad_image = args.on_bad_image
     cfg.visualizer.vis_backends += [dict(type=TRACKERS[name]) for name in args.track]
     cfg.launcher = args.launcher
     if args.compile:

@@ -9,6 +9,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ...data.foreign import innermost
 from ...data.image_scan import read_header
 from ...data.text import shortened
 from ...errors import UserError
@@ -34,14 +35,24 @@ class DataCheck(Hook):
         for split, loop in loops:
             dataset = loop.dataloader.dataset
             runner.logger.info(f'{split}: {describe_dataset(dataset)}')
-            if dataset.on_bad_image == 'stop':
-                check_headers(dataset)
+            others = []
+            for part in innermost(dataset):
+                if not hasattr(part, 'image'):
+                    others.append(type(part).__name__)
+                elif getattr(part, 'on_bad_image', 'stop') == 'stop':
+                    check_headers(part)
+            if others:
+                runner.logger.info(
+                    f'{split}: {", ".join(dict.fromkeys(others))} can not skip bad images or count classes, and its '
+                    'images are not checked before training'
+                )
 
 
 def describe_dataset(dataset: Any) -> str:
     """Describe the size of a data set, such as ``6,000 images, 12 classes of 480 (bird) to 520 (boat) images``."""
-    classes, counts = dataset.metainfo['classes'], getattr(dataset, 'class_counts', None)
-    text = f'{len(dataset):,} images, {len(classes)} classes'
+    classes = (getattr(dataset, 'metainfo', None) or {}).get('classes') or ()
+    counts = getattr(dataset, 'class_counts', None) if len(list(innermost(dataset))) == 1 else None
+    text = f'{len(dataset):,} images, {len(classes) or "unknown"} classes'
     if counts is None:
         return text
     absent = [name for name, count in zip(classes, counts, strict=True) if not count]
