@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from ..compat import mmengine_private_names as internals
@@ -137,7 +136,7 @@ class _Schedule:
         for group in self.groups:
             group.update({name: group[f'initial_{name}'] for name in names if f'initial_{name}' in group})
         self.names = sorted(names)
-        optimizer = SimpleNamespace(param_groups=self.groups, step=_counted_step, _global_step=0)
+        optimizer = internals.optimizer_of_groups(self.groups)
         self.parts = [_at_start(*pair, optimizer) for pair in zip(schedulers, states, strict=True)]
         for part in self.parts:
             self._step(part)
@@ -161,19 +160,12 @@ class _Schedule:
         return [{name: group[name] for name in self.names if name in group} for group in self.groups]
 
 
-def _counted_step() -> None:
-    """Stand in for the optimizer's step; mmengine's schedulers check that it counts."""
-
-
-_counted_step._with_counter = True  # type: ignore[attr-defined]
-
-
 def _at_start(scheduler: Any, state: Mapping[str, Any], optimizer: Any) -> Any:
     part = copy.copy(scheduler)
     settings = {key: copy.deepcopy(value) for key, value in state.items() if key not in internals.SCHEDULER_PROGRESS}
     if 'milestones' in settings:  # older checkpoints have the steps as text
         settings['milestones'] = Counter({int(step): count for step, count in settings['milestones'].items()})
-    vars(part).update(settings, optimizer=optimizer, last_step=-1, _global_step=-1, verbose=False)
+    part.load_state_dict({**settings, 'optimizer': optimizer, 'last_step': -1, '_global_step': -1, 'verbose': False})
     return part
 
 

@@ -28,8 +28,12 @@ def config_errors(part: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (TypeError, ValueError, KeyError, AttributeError, AssertionError) as error:
-        message = str(error.args[0] if error.args else error).split('. Please')[0]
+    except (
+        *(TypeError, ValueError, KeyError, AttributeError, AssertionError),
+        *(NotImplementedError, FileNotFoundError, ImportError),
+    ) as error:
+        message = str(error if isinstance(error, OSError) or not error.args else error.args[0]).split('. Please')[0]
+        message = message or type(error).__name__
         raise UserError(f"the config's {part} can't be built: {' '.join(message.split())}") from error
 
 

@@ -23,6 +23,7 @@ from ..checkpoints import disk, lock, manifest
 from ..checkpoints import files as checkpoints
 from ..checkpoints.content import Meta
 from ..compat import mmengine_private_names as internals
+from ..compat.mmengine_recomputation import check_part, trained_checkpointing
 from ..compat.mmseg_loss_advice import without_loss_advice
 from ..data.foreign import with_seeds
 from ..errors import Stopped, UserError
@@ -83,7 +84,7 @@ class Runner(mmengine.runner.Runner):
 
     def train(self) -> nn.Module:
         try:
-            with disk.explain_full_disk(self.work_dir), explain_dead_workers():
+            with disk.explain_full_disk(self.work_dir), explain_dead_workers(), trained_checkpointing():
                 return super().train()
         except Stopped as stop:
             if not stop.at_once:
@@ -148,6 +149,12 @@ class Runner(mmengine.runner.Runner):
             model = revert_sync_batchnorm(model)
             return MMDistributedDataParallel(module=model, broadcast_buffers=False, find_unused_parameters=unused)
         return super().wrap_model(model_wrapper_cfg, model)
+
+    def _init_model_weights(self) -> None:
+        super()._init_model_weights()
+        modules = self.cfg.get('efficient_conv_bn_eval') or []
+        for name in [modules] if isinstance(modules, str) else modules:
+            check_part(self.bare_model, name, 'efficient_conv_bn_eval')
 
     @property
     def bare_model(self) -> nn.Module:

@@ -119,10 +119,11 @@ class TrainLoop(EpochBasedTrainLoop):
         if isinstance(dataloader, dict):
             diff_rank_seed = internals.seeds_differ_between_processes(runner)
             dataloader = runner.build_dataloader(dataloader, seed=runner.seed, diff_rank_seed=diff_rank_seed)
-        self.sampler = getattr(dataloader.batch_sampler, 'sampler', None)
+        batches = dataloader.batch_sampler
+        self.sampler: Any = getattr(batches, 'sampler', batches)
         if not hasattr(self.sampler, 'use_whole_batches'):
             raise UserError(
-                f'train_dataloader.sampler: after a resume {type(self.sampler).__name__} would not go on where it was: '
+                f'train_dataloader.sampler: {type(self.sampler).__name__} does not go on where it was after a resume: '
                 "take dict(type='convnext_dense.SeededSampler', shuffle=True)"
             )
         per_process = dataloader.batch_sampler.batch_size
