@@ -45,14 +45,19 @@ def log_of(run) -> str:
 
 
 def test_the_runner_takes_our_hook_for_mmengines(tmp_path):
-    for hook in (CONFIG, {**CONFIG, 'type': EarlyStoppingHook}, {**CONFIG, 'type': 'mmengine.EarlyStoppingHook'}):
-        run = toy.runner(tmp_path / 'x', {}, hooks=[dict(hook)])
+    for kind in ('EarlyStoppingHook', 'mmengine.EarlyStoppingHook', EarlyStoppingHook):
+        run = toy.runner(tmp_path / str(kind), {}, hooks=[{**CONFIG, 'type': kind}])
         assert sum(type(one) is EarlyStopping for one in run.hooks) == 1
 
 
-@pytest.mark.parametrize('length', [dict(epochs=6, save_interval=1), dict(steps=18, val_interval=3, save_interval=3)])
-@pytest.mark.parametrize('before', [True, False])
-@pytest.mark.parametrize('cut_at', [2, 3])
+BY_EPOCHS = dict(epochs=6, save_interval=1)
+BY_STEPS = dict(steps=18, val_interval=3, save_interval=3)
+
+
+@pytest.mark.parametrize(
+    ('length', 'before', 'cut_at'),
+    [(BY_EPOCHS, True, 3), (BY_EPOCHS, False, 2), (BY_STEPS, False, 3), (BY_EPOCHS, False, 4)],
+)
 def test_a_run_that_was_cut_ends_where_it_would_have(tmp_path, length, before, cut_at):
     uncut = run_of(tmp_path / 'uncut', SCORES, **length)
     uncut.train()
