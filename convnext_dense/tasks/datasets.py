@@ -133,7 +133,7 @@ def _count_in_metainfo(cfg: Config, key: str, dataset: ConfigDict) -> int:
             with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
                 stated = DATASETS.build({**dataset, 'lazy_init': True}).metainfo.get('classes')
         except (TypeError, ValueError, KeyError, AttributeError, OSError) as error:
-            message = ' '.join(str(error).split())
+            message = ' '.join(str(error.args[0] if error.args else error).split('. Please')[0].split())
             raise UserError(f"the config's {key}.dataset can't be built: {message}") from error
     if not stated:
         raise UserError(

@@ -2,12 +2,20 @@
 
 import pytest
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.registry import DATASETS
 
 from convnext_dense.config.read import read_config
 from convnext_dense.errors import UserError
 from convnext_dense.tasks import TASKS, count_classes, innermost_datasets, own_datasets, place_of, point_at
 from convnext_dense.tasks.datasets import data_views, only_own_dataset
 from tests.helpers.run_tool import ATTO
+
+
+@DATASETS.register_module()
+class SomebodysDataset(BaseDataset):
+    """A data set of somebody."""
+
 
 TASK = TASKS['classification']
 
@@ -32,7 +40,7 @@ def concatenated(*datasets: dict) -> dict:
     return dict(type='ConcatDataset', datasets=list(datasets))
 
 
-FOREIGN = dict(type='mmengine.BaseDataset', data_root='old', ann_file='a.json', metainfo=dict(classes=['a', 'b', 'c']))
+FOREIGN = dict(type='SomebodysDataset', data_root='old', ann_file='a.json', metainfo=dict(classes=['a', 'b', 'c']))
 
 
 def test_wrappers_are_looked_through():
@@ -63,7 +71,7 @@ def test_another_librarys_is_pointed_by_its_data_root(image_folder):
     assert place_of(cfg.train_dataloader.dataset) == str(image_folder)
     assert own_datasets(cfg) == [cfg.val_dataloader.dataset, cfg.test_dataloader.dataset]
     del cfg.train_dataloader.dataset['data_root']
-    with pytest.raises(UserError, match='train_dataloader reads a mmengine.BaseDataset, which states no data_root'):
+    with pytest.raises(UserError, match=r'train_dataloader reads a SomebodysDataset, which states no data_root'):
         point_at(TASK, cfg, str(image_folder))
 
 
@@ -78,7 +86,7 @@ def test_classes_are_counted_in_all_and_must_agree(image_folder):
     assert count_classes(TASK, config(dict(FOREIGN), test)) == 3
     for metainfo, said in (
         (dict(classes=['a', 'b']), "the config's data sets have 3 and 2 classes"),
-        ({}, 'train_dataloader: mmengine.BaseDataset does not tell its classes: set metainfo='),
+        ({}, 'train_dataloader: SomebodysDataset does not tell its classes: set metainfo='),
     ):
         with pytest.raises(UserError, match=said):
             count_classes(TASK, config(dict(FOREIGN, metainfo=metainfo), test))
@@ -87,7 +95,7 @@ def test_classes_are_counted_in_all_and_must_agree(image_folder):
 
 
 def test_where_one_of_ours_is_read_others_are_named():
-    for dataset, what in ((concatenated(ours(), ours()), '2 data sets'), (dict(FOREIGN), 'mmengine.BaseDataset')):
+    for dataset, what in ((concatenated(ours(), ours()), '2 data sets'), (dict(FOREIGN), 'SomebodysDataset')):
         with pytest.raises(UserError, match=f'one data set of ours can be read here, and this config has {what}'):
             only_own_dataset(config(dataset).train_dataloader)
     assert only_own_dataset(config(repeated(ours('z'))).train_dataloader).root == 'z'

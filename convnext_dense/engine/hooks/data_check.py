@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ class DataCheck(Hook):
         if not is_main_process():
             return
         loops = [('train', runner.train_loop), *([('val', runner.val_loop)] if runner.val_loop else [])]
+        check_same_classes(*[loop.dataloader.dataset for _, loop in loops])
         for split, loop in loops:
             dataset = loop.dataloader.dataset
             runner.logger.info(f'{split}: {describe_dataset(dataset)}')
@@ -46,6 +48,23 @@ class DataCheck(Hook):
                     f'{split}: {", ".join(dict.fromkeys(others))} can not skip bad images or count classes, and its '
                     'images are not checked before training'
                 )
+
+
+def check_same_classes(training: Any, validation: Any = None) -> None:
+    """Check that the labels of two data sets are the same classes, as far as their ``metainfo`` tells.
+
+    Raises:
+        UserError: if not; the message has the first difference.
+    """
+    learned, tested = ((getattr(data, 'metainfo', None) or {}).get('classes') for data in (training, validation))
+    if learned is None or tested is None or list(learned) == list(tested):
+        return
+    pairs = zip_longest(learned, tested, fillvalue='absent')
+    label, (own, other) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+    raise UserError(
+        f'class {label} is {own} in the training data and {other} in the validation data: give both the same classes '
+        'in the same order'
+    )
 
 
 def describe_dataset(dataset: Any) -> str:
