@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from .find import find_run_config, find_work_dir
@@ -42,7 +42,7 @@ def set_length(cfg: Config, epochs: int | None = None, iters: int | None = None,
         if planned not in (None, length):
             cfg.train_cfg[key] = length
             cfg.schedule_length = planned
-            for part in cfg.param_scheduler:
+            for part in _parts(cfg.param_scheduler):
                 counts_alike = part.get('by_epoch', True) == (key == 'max_epochs')
                 if counts_alike and part.get('end') is not None and math.isclose(part.end, planned):
                     part.end = length
@@ -77,9 +77,14 @@ def schedule_following(cfg: Config) -> Iterator[None]:
     factor = cfg.train_cfg[key] / before
     if factor == 1 or cfg.param_scheduler != schedule:
         return
-    for part in cfg.param_scheduler:
+    for part in _parts(cfg.param_scheduler):
         if part.get('by_epoch', True) == (key == 'max_epochs'):
             scaled = (lambda x: x * factor) if key == 'max_epochs' else (lambda x: round(x * factor))
             part.update({name: scaled(part[name]) for name in {'begin', 'end', 'T_max'} & part.keys()})
             if 'milestones' in part:
                 part.milestones = [scaled(milestone) for milestone in part.milestones]
+
+
+def _parts(schedule: Any) -> list[Any]:
+    """Return the parts of a schedule: mmengine takes a list, a single part, or None."""
+    return [schedule] if isinstance(schedule, dict) else list(schedule or ())

@@ -24,6 +24,15 @@ def test_a_resumed_run_keeps_the_places_of_its_schedule(cfg):
     assert (warmup.begin, warmup.end, cosine.begin, cosine.end) == (0, 2, 2, 40)
 
 
+def test_a_schedule_may_be_a_single_part_or_absent(cfg):
+    cfg.param_scheduler = dict(type='CosineAnnealingLR', T_max=300, end=300)
+    set_length(cfg, 30)
+    assert (cfg.param_scheduler.T_max, cfg.param_scheduler.end) == (30, 30)
+    cfg.param_scheduler = None
+    set_length(cfg, 60, planned=30)
+    assert cfg.train_cfg.max_epochs == 60
+
+
 def test_the_planned_length_is_read_from_the_config_that_a_run_saved(tmp_path):
     assert planned_length(tmp_path) is None
     assert planned_length('convnext_tiny_1k_224') is None

@@ -90,7 +90,7 @@ def test_classes_are_counted_in_all_and_must_agree(image_folder):
     ):
         with pytest.raises(UserError, match=said):
             count_classes(TASK, config(dict(FOREIGN, metainfo=metainfo), test))
-    with pytest.raises(UserError, match="the config's train_dataloader.dataset can't be built"):
+    with pytest.raises(UserError, match=r"the config's train_dataloader.dataset can't be built"):
         count_classes(TASK, config(dict(type='NoDataset'), test))
 
 

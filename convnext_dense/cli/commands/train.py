@@ -68,6 +68,11 @@ def run(args: argparse.Namespace) -> None:
     for dataset in own_datasets(cfg):
         dataset.on_bad_image = args.on_bad_image
     cfg.visualizer.vis_backends += [dict(type=TRACKERS[name]) for name in args.track]
+    if cfg.get('launcher', 'none') not in ('none', args.launcher):
+        print(
+            f"warning: the config's launcher {cfg.launcher} is not used: --launcher {args.launcher} is",
+            file=sys.stderr,
+        )
     cfg.launcher = args.launcher
     if args.compile:
         cfg.compile_backbone = True
