@@ -14,9 +14,8 @@ from mmengine.hooks import EarlyStoppingHook, Hook
 
 from convnext_dense.data import ImageFolder
 from convnext_dense.engine import propagate_failures
-from convnext_dense.errors import UserError
 from convnext_dense.engine.csv_log import read_scalars
-from convnext_dense.errors import Stopped
+from convnext_dense.errors import Stopped, UserError
 from convnext_dense.registry import DATASETS
 from tests.helpers import processes, toy
 from tests.helpers.run_tool import ATTO, train_config
