@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from mmengine.config import Config
 
 from ..errors import UserError
-from ..tasks import Task, count_classes, set_classes, task_of
+from ..io.image_size import ImageSize
+from ..io.value_range import as_value_range
+from ..tasks import (
+    Task,
+    TrainedClasses,
+    count_classes,
+    data_views,
+    has_own_data,
+    leave_out_training,
+    leave_out_validation,
+    set_classes,
+    task_of,
+)
 from ..tasks import point_at as point_at_data
+from ..tasks.sizes import check_image_size
 from .find import find_config
 from .length import schedule_following
+from .precedence import Settings
 from .sample import find_sample_settings, read_sample_settings
 from .saved import read_saved_config
 from .techniques import leave_out
@@ -27,6 +41,13 @@ OPTIONAL_KEYS = {
     *('experiment_name', 'find_unused_parameters', 'launcher', 'model_wrapper_cfg', 'sync_bn', 'work_dir'),
 }
 """Keys that ``--cfg-options`` may set even if the config does not have them."""
+
+Reads = Literal['all', 'train', 'test']
+"""The data that a command reads: of all loaders, for training with or without validation, or for testing."""
+
+
+SIZE_STEP = 'the size of the images in training'
+"""The step that sets the sizes which follow from that one."""
 
 
 class Step(NamedTuple):
@@ -44,6 +65,10 @@ def read_config(
     needs_data: bool = True,
     without: Iterable[str] = (),
     saved: bool = False,
+    reads: Reads = 'all',
+    classes: TrainedClasses | None = None,
+    image_size: ImageSize | None = None,
+    value_range: Sequence[float] | None = None,
 ) -> Config:
     """Read a config, apply ``--cfg-options``, and point it at the data.
 
@@ -56,12 +81,20 @@ def read_config(
         without: names in :data:`~convnext_dense.config.techniques.TECHNIQUES` to leave out.
         saved: True for a config that a run saved, which is read as data by :mod:`.saved`. It already has the settings
             for the sample if the run had them.
+        reads: the data that the command reads. ``'test'`` removes all that only training reads from the config;
+            ``'train'`` removes the validation if there are no data for it, rather than raising an error.
+        classes: the classes of a checkpoint, which the data sets join by name; None for those of the data.
+        image_size: the size at which images enter the network; see
+            :meth:`~convnext_dense.tasks.Task.set_image_size`.
+        value_range: the values of images that become black and white; see :func:`~convnext_dense.io.images.decode`.
 
     Raises:
         UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, the data
-            can't be read, or a technique is unknown or not in use.
+            can't be read, a technique is unknown or not in use, or two settings of one size contradict each other.
     """
-    *_, (_, cfg) = read_in_steps(path, options, data, needs_data, without, saved)
+    *_, (_, cfg) = read_in_steps(
+        path, options, data, needs_data, without, saved, reads, classes, image_size, value_range
+    )
     return cfg
 
 
@@ -72,6 +105,10 @@ def read_in_steps(
     needs_data: bool = True,
     without: Iterable[str] = (),
     saved: bool = False,
+    reads: Reads = 'all',
+    classes: TrainedClasses | None = None,
+    image_size: ImageSize | None = None,
+    value_range: Sequence[float] | None = None,
 ) -> Iterator[tuple[Step, Config]]:
     """Read a config like :func:`read_config`, and yield each step with the config after it.
 
@@ -83,6 +120,7 @@ def read_in_steps(
     task = task_of(cfg)
     yield Step('file', file), cfg
     sample_file = find_sample_settings(cfg, file.parent) if data == 'sample' and not saved else None
+    settings: dict[str, Any] = {}
     if sample_file is not None:
         settings = _apply_sample_settings(cfg, sample_file)
         yield Step('sample', sample_file, settings), cfg
@@ -90,25 +128,61 @@ def read_in_steps(
         with schedule_following(cfg):
             leave_out(cfg, technique)
         yield Step(f'--without {technique}'), cfg
+    sized: dict[str, Any] = {}
+    if image_size is not None:
+        sized = _set_image_size(cfg, image_size, options or {})
+        yield Step('--image-size'), cfg
+    values = as_value_range(value_range)
+    if values is not None:
+        if not task.image_parts(cfg):
+            raise UserError(f'--value-range {values.low:g} {values.high:g}: no pipeline has a LoadImage')
+        task.set_value_range(cfg, values)
+        yield Step('--value-range'), cfg
     if options:
         _apply_options(cfg, options)
         yield Step('--cfg-options', settings=_nested(options)), cfg
+    if not saved and task.follow_training_size(cfg, Settings(file, settings, sized, options or ())):
+        yield Step(SIZE_STEP), cfg
     if needs_data:
-        point_at(cfg, data)
+        if reads == 'test':
+            leave_out_training(cfg)
+            leave_out_validation(cfg)
+        optional = ('val',) if reads == 'train' else ()
+        point_at(cfg, data, optional)
+        if optional and _lacks_validation(cfg):
+            leave_out_validation(cfg)
         yield Step('--data'), cfg
-        set_classes(cfg, count_classes(task, cfg))
+        if classes is not None:
+            for view in data_views(cfg):
+                task.use_classes(view, classes)
+            set_classes(cfg, len(classes.names))
+        else:
+            for view in data_views(cfg):
+                task.join_classes(view)
+            set_classes(cfg, count_classes(task, cfg))
         yield Step('classes'), cfg
 
 
-def point_at(cfg: Config, data: str | None) -> None:
+def point_at(cfg: Config, data: str | None, optional: Collection[str] = ()) -> None:
     """Point the config's data sets at a root folder, or for ``'sample'`` at the sample; None changes nothing.
+
+    Args:
+        cfg: the config.
+        data: root folder of a data set, ``'sample'``, or None for the config's own.
+        optional: splits that may be absent, of ``'train'`` and ``'val'``.
 
     Raises:
         UserError: if there is no suitable data set.
     """
     task = task_of(cfg)
     if data is not None:
-        point_at_data(task, cfg, _sample_root(task) if data == 'sample' else data)
+        point_at_data(task, cfg, _sample_root(task) if data == 'sample' else data, optional)
+
+
+def _lacks_validation(cfg: Config) -> bool:
+    """Check whether there are training data, but none for the validation that the config has."""
+    task, train, val = task_of(cfg), cfg.train_dataloader, cfg.val_dataloader
+    return val is not None and has_own_data(task, train.dataset) and not has_own_data(task, val.dataset)
 
 
 def _read_file(file: Path) -> Config:
@@ -117,6 +191,29 @@ def _read_file(file: Path) -> Config:
     except Exception as error:  # a config is a Python program and can fail in any way
         where = f' line {error.lineno}' if isinstance(error, SyntaxError) else ''
         raise UserError(f'config {file}{where} does not parse: {_last_line(error)}') from error
+
+
+def _set_image_size(cfg: Config, size: ImageSize, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Set the size of the images, and return what was changed by keys joined with dots.
+
+    Raises:
+        UserError: if an option sets one of the same sizes.
+    """
+    from .provenance import innermost_values
+
+    check_image_size(size)
+    before = dict(innermost_values(cfg.to_dict()))
+    task_of(cfg).set_image_size(cfg, size)
+    after = innermost_values(cfg.to_dict())
+    sized = {'.'.join(map(str, keys)): value for keys, value in after if before.get(keys) != value}
+    for option in options:
+        same = next((key for key in sized if key == option or key.startswith(f'{option}.')), None)
+        if same is not None and not same.endswith('.stride'):
+            raise UserError(
+                f'--image-size {size.height} {size.width} and --cfg-options {option}=... both set {same}: '
+                'leave out one of them'
+            )
+    return sized
 
 
 def _check_keys(cfg: Config, file: Path) -> None:

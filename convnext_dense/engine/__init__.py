@@ -12,6 +12,7 @@ from .hooks.first_step import FirstStep
 from .hooks.log import LogProcessor, RuntimeInfo
 from .hooks.param_scheduler import ParamScheduler
 from .hooks.progress import ProgressBar
+from .hooks.run_length import RunLength
 from .runner import COMMANDS, Runner
 from .train_loop import TrainLoop
 
@@ -27,6 +28,7 @@ __all__ = [
     'LogProcessor',
     'ParamScheduler',
     'ProgressBar',
+    'RunLength',
     'Runner',
     'RuntimeInfo',
     'TestLoop',

@@ -6,7 +6,7 @@ through; data sets of other libraries are asked for their ``metainfo``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
@@ -78,8 +78,14 @@ def data_views(cfg: Config) -> Iterator[Any]:
         yield ConfigDict({**{key: cfg[key] for key in cfg}, **chosen})
 
 
-def point_at(task: Task, cfg: Config, root: str) -> None:
+def point_at(task: Task, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
     """Point a config's data sets at a root folder: ours by the task, others by their ``data_root``.
+
+    Args:
+        task: the config's task.
+        cfg: the config.
+        root: the folder.
+        optional: splits that may be absent, of ``'train'`` and ``'val'``.
 
     Raises:
         UserError: if a loader has several data sets, or one that has no root.
@@ -98,7 +104,12 @@ def point_at(task: Task, cfg: Config, root: str) -> None:
                 )
             dataset.data_root = root
     for view in data_views(cfg):
-        task.point_at(view, root)
+        task.point_at(view, root, optional)
+
+
+def has_own_data(task: Task, dataset: ConfigDict) -> bool:
+    """Check whether the folders or files of all data sets of ours inside a data set's wrappers exist."""
+    return all(task.has_data(one) for one in innermost_datasets(dataset) if is_own(one))
 
 
 def count_classes(task: Task, cfg: Config) -> int:

@@ -182,6 +182,8 @@ def test_our_coco_files_concatenated_and_tested_by_mmdet(detection, tmp_path):
     assert 'val: CocoDataset can not skip bad images' in log_of(work_dir)
     assert len(losses(work_dir)) == 4
     assert torch.load(work_dir / 'best.pth', weights_only=True)['runtime_info']['best_metric'] == 'raw/coco/bbox_mAP'
+    assert run('test', None, work_dir) == 0
+    assert 'raw/coco/bbox_mAP' in json.loads((work_dir / 'metrics.json').read_text())['metrics']
 
 
 def test_mmdets_data_set_in_mmdets_mixing_wrapper(detection, coco, tmp_path):  # noqa: F811

@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.config import Config
@@ -22,14 +23,19 @@ from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
-from ...tasks import own_datasets
-from ..arguments import command_line
+from ...tasks import own_datasets, task_of
+from ..arguments import command_line, image_arguments
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
 
 
 def run(args: argparse.Namespace) -> None:
-    cfg = read_config(args.config, args.cfg_options, args.data, without=args.without)
+    options = (args.config, args.cfg_options, args.data)
+    cfg = read_config(*options, without=args.without, reads='train', **image_arguments(args))
+    task = task_of(cfg)
+    said = [describe_without(args.without)] if args.without else []
+    sizes = task.describe_sizes(cfg)
+    said += [f'image sizes: {sizes}'] if sizes else []
     set_amp(cfg, args.amp)
     name = '_'.join([Path(args.config).stem, *(['without', *args.without] if args.without else [])])
     name += '_sample' if args.data == 'sample' else ''
@@ -83,9 +89,14 @@ def run(args: argparse.Namespace) -> None:
     with propagate_failures():
         runner = Runner.from_cfg(cfg)
         warn_of_load(runner, args.load_meter.read())
-        runner.register_hook(DataCheck())
-        if args.without:
-            runner.logger.info(describe_without(args.without))
+        runner.register_hook(DataCheck(task.training_side(cfg), task.takes_squares))
+        if cfg.val_dataloader is None:
+            runner.logger.warning(
+                f'there are no validation data beside {_place(cfg.train_dataloader.dataset)}: '
+                'this run measures nothing, and keeps its last checkpoints, but no best.pth'
+            )
+        for line in said:
+            runner.logger.info(line)
         if is_main_process():
             with explain_full_disk(cfg.work_dir), open(Path(cfg.work_dir, COMMANDS), 'a') as file:
                 file.write(args.command_line + '\n')
@@ -96,8 +107,16 @@ def run(args: argparse.Namespace) -> None:
                 print(f'continue with: {resume_command(args)}', file=sys.stderr)
             raise
         following = command_line(args, 'test', cfg.work_dir)
-        tested = f'; `{following}` tests it' if checkpoints.list_checkpoints(cfg.work_dir) else ''
+        testable = cfg.val_dataloader is not None and checkpoints.list_checkpoints(cfg.work_dir)
+        tested = f'; `{following}` tests it' if testable else ''
         runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}{tested}')
+
+
+def _place(dataset: Mapping) -> str:
+    """The training data, for the message."""
+    if 'annotations' in dataset:
+        return dataset['annotations']
+    return f'{dataset.get("root")}/{dataset.get("split")}'
 
 
 def resume_command(args: argparse.Namespace) -> str:
