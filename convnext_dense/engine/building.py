@@ -29,14 +29,17 @@ def config_errors(part: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (TypeError, ValueError, KeyError, AttributeError, AssertionError) as error:
+    except (
+        *(TypeError, ValueError, KeyError, AttributeError, AssertionError),
+        *(NotImplementedError, FileNotFoundError, ImportError),
+    ) as error:
         raise UserError(f"the config's {part} can't be built: {describe(error)}") from error
 
 
 def describe(error: Exception) -> str:
     """Describe an error in a line: its message, or else the line of code that raised it."""
-    message = ' '.join(str(error.args[0] if error.args else error).split('. Please')[0].split())
-    if message:
+    message = str(error if isinstance(error, OSError) or not error.args else error.args[0]).split('. Please')[0]
+    if message := ' '.join(message.split()):
         return message
     frames = traceback.extract_tb(error.__traceback__)
     return f'{type(error).__name__} at {frames[-1].line!r}' if frames else type(error).__name__

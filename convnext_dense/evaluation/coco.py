@@ -52,6 +52,11 @@ class CocoAP(BaseMetric):
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Collect mmdet's data samples: ``img_id``, ``ori_shape``, ``instances`` and ``pred_instances``."""
+        if 'category_ids' not in self.dataset_meta:
+            raise UserError(
+                'CocoAP takes the ground truth of convnext_dense.CocoDataset: evaluate another data set with its own '
+                "metric, such as val_evaluator=dict(type='mmdet.CocoMetric', ann_file=...)"
+            )
         category_ids = self.dataset_meta['category_ids']
         for sample in data_samples:
             if 'instances' not in sample:

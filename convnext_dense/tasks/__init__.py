@@ -13,6 +13,15 @@ from ..errors import UserError
 from .base import ClassInfo, MainMetrics, PreparedImage, Task, TrainedClasses
 from .classification import ClassificationTask
 from .config_parts import leave_out_training, leave_out_validation, loaders, set_classes, smallest_head
+from .datasets import (
+    count_classes,
+    data_views,
+    has_own_data,
+    innermost_datasets,
+    own_datasets,
+    place_of,
+    point_at,
+)
 from .detection import DetectionTask
 from .segmentation import SegmentationTask
 
@@ -62,10 +71,17 @@ __all__ = [
     'PreparedImage',
     'Task',
     'TrainedClasses',
+    'count_classes',
     'count_classes_in',
+    'data_views',
+    'has_own_data',
+    'innermost_datasets',
     'leave_out_training',
     'leave_out_validation',
     'loaders',
+    'own_datasets',
+    'place_of',
+    'point_at',
     'set_classes',
     'smallest_head',
     'task_of',

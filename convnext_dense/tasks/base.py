@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
 
 from ..errors import UserError
 from .config_parts import loaders
+from .datasets import only_own_dataset
 
 if TYPE_CHECKING:
     import numpy as np
@@ -213,7 +214,7 @@ class Task(ABC):
         from ..data.check import PROBLEM, WARNING, Finding
 
         used = {'train': cfg.train_dataloader, 'val': cfg.val_dataloader or cfg.test_dataloader}
-        datasets = {split: loader.dataset for split, loader in used.items() if loader is not None}
+        datasets = {split: only_own_dataset(loader) for split, loader in used.items() if loader is not None}
         present = {split: dataset for split, dataset in datasets.items() if self.has_data(dataset)}
         data = self.read_records(present or datasets)
         data.value_range, data.training_side = self.value_range(cfg), self.training_side(cfg)

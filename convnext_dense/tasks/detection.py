@@ -159,12 +159,13 @@ class DetectionTask(DenseTask):
     ) -> tuple[np.ndarray, np.ndarray, str]:
         from ..results import Detection
 
-        classes, annotated = metainfo['classes'], output.instances
+        classes, annotated = metainfo['classes'], output.get('instances')  # not in another library's data set
         prediction = Detection.from_sample(output, classes).above(DRAWN_SCORE)
         caption = (
-            f'{len(prediction.boxes)} predicted with a score of {DRAWN_SCORE:.0%} or more, {len(annotated)} annotated'
+            f'{len(prediction.boxes)} predicted with a score of {DRAWN_SCORE:.0%} or more, '
+            f'{"no" if annotated is None else len(annotated)} annotated'
         )
-        ground_truth = draw_annotations(image, annotated, classes)
+        ground_truth = draw_annotations(image, annotated or [], classes)
         return prediction.draw(image=image), ground_truth, caption
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:

@@ -121,6 +121,10 @@ class CocoDataset(DenseDataset, BaseDataset):
             print_log(f'{self.name}: boxes thinner than a pixel are not learned: {thin}', 'current')
         return kept
 
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Return the labels of an image's instances, for mmengine's ``ClassBalancedDataset``."""
+        return [instance['bbox_label'] for instance in self.get_data_info(idx)['instances']]
+
     def filter_data(self) -> list[dict]:
         """Leave out images by the rules of ``filter_cfg``, and log their number."""
         if self.test_mode or not self.filter_cfg:
