@@ -217,8 +217,7 @@ class Task(ABC):
         datasets = {split: only_own_dataset(loader) for split, loader in used.items() if loader is not None}
         present = {split: dataset for split, dataset in datasets.items() if self.has_data(dataset)}
         data = self.read_records(present or datasets)
-        data.value_range, data.training_side = self.value_range(cfg), self.training_side(cfg)
-        data.takes_squares = self.takes_squares
+        data.value_range = self.value_range(cfg)
         if 'train' not in present:
             fix = 'add some to train; test needs none'
             data.findings.append(Finding(PROBLEM, 'train', 'no data for this split, so that no run can train', fix))
