@@ -142,6 +142,9 @@ class Runner(mmengine.runner.Runner):
     def _init_model_weights(self) -> None:
         with without_parameter_list():
             super()._init_model_weights()
+        modules = self.cfg.get('efficient_conv_bn_eval') or []
+        for name in [modules] if isinstance(modules, str) else modules:
+            check_part(self.bare_model, name, 'efficient_conv_bn_eval')
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         synced = any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
@@ -155,12 +158,6 @@ class Runner(mmengine.runner.Runner):
             model = revert_sync_batchnorm(model)
             return MMDistributedDataParallel(module=model, broadcast_buffers=False, find_unused_parameters=unused)
         return super().wrap_model(model_wrapper_cfg, model)
-
-    def _init_model_weights(self) -> None:
-        super()._init_model_weights()
-        modules = self.cfg.get('efficient_conv_bn_eval') or []
-        for name in [modules] if isinstance(modules, str) else modules:
-            check_part(self.bare_model, name, 'efficient_conv_bn_eval')
 
     @property
     def bare_model(self) -> nn.Module:
