@@ -30,7 +30,7 @@ from ..models.compiling import compile_backbone
 from ..registry import RUNNERS
 from ..weights.loading import extract_weights, has_ema_weights, load_full_model, load_pretrained, read_checkpoint
 from . import environment, state
-from .building import config_errors, read_checkpoints_safely
+from .building import class_shapes, config_errors, read_checkpoints_safely
 from .schedule import fit_schedule
 from .signals import leave_signals_to_parent
 from .train_loop import TrainLoop
@@ -254,7 +254,10 @@ class Runner(mmengine.runner.Runner):
             classes = getattr(self.train_dataloader.dataset, 'metainfo', {}).get('classes')
             weights = self.cfg.get('pretrained_weights', 'raw')
             source = checkpoints.find(self.cfg.pretrained)
-            self.logger.info(load_pretrained(self.bare_model, source, weights, classes, self._trust_pickle))
+            shapes = partial(class_shapes, self.cfg, channel_per_class=True) if isinstance(self.cfg.get('model'), dict) else dict
+            self.logger.info(
+                load_pretrained(self.bare_model, source, weights, classes, self._trust_pickle, shapes)
+            )
             internals.set_loaded(self)
         else:
             super().load_or_resume()

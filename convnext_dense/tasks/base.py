@@ -197,13 +197,13 @@ class Task(ABC):
         """Change a config so that its model predicts the same results with less memory."""
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
-        """Count the classes of the head in a checkpoint.
+        """Count the classes of a well-known head in weights from elsewhere, by the names of its parameters.
 
         Args:
             state_dict: the weights by name.
 
         Returns:
-            The number of classes, or None if there is no head of this task.
+            The number of classes, or None if there is no well-known head of this task.
         """
         return None
 
