@@ -50,7 +50,7 @@ def build_model(cfg: Config) -> nn.Module:
     """
     read_checkpoints_safely()
     with config_errors('model'), without_loss_advice(), DefaultScope.overwrite_default_scope(cfg.default_scope):
-        return MODELS.build(cfg.model)
+        return MODELS.build(copy.deepcopy(cfg.model))  # some heads of mmdet change their config
 
 
 TRIED_CLASSES = 5  # more than one or two, for which some heads have another form

@@ -62,9 +62,8 @@ def count_classes_of(weights: Weights, cfg: Config) -> int:
 
     task, shapes = task_of(cfg), class_shapes(cfg)
     check_same_task(weights, task)
-    count = count_classes(shapes, weights.state) or task.count_head_classes(weights.state)
-    if count is None and not shapes:
-        count = max(head_classes(cfg.model).values(), default=0)
+    known = count_classes(shapes, weights.state) if shapes else max(head_classes(cfg.model).values(), default=None)
+    count = known or task.count_head_classes(weights.state)
     if count is None:
         raise UserError(
             f'checkpoint {weights.path} has no head for {task.name}: '

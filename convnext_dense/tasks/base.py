@@ -275,14 +275,24 @@ class Task(ABC):
             The graph, in evaluation mode.
 
         Raises:
-            UserError: if there is no such output, or the backbone has no features of four stages.
+            UserError: if there is no such output, or none of this kind of model, or the backbone has no features of
+                four stages.
         """
         if not self.exports:
             raise self._unsupported('has nothing to export')
         if output is not None and output not in self.exports:
             raise UserError(f'--task-output {output}: a model for {self.name} has {", ".join(self.exports)}')
-        graph = self.graph_class(output or self.exports[0])
-        return graph(model, normalization).eval().requires_grad_(False)
+        output = output or self.exports[0]
+        if reason := self.export_obstacle(model, output):
+            raise UserError(
+                f'{type(model).__name__} cannot be exported as {output}: {reason}; '
+                '--task-output features exports its backbone'
+            )
+        return self.graph_class(output)(model, normalization).eval().requires_grad_(False)
+
+    def export_obstacle(self, model: nn.Module, output: str) -> str | None:
+        """Return the reason why a kind of model has no graph for an output in ``exports``; None if it has one."""
+        return None
 
     # -- Benchmark
 

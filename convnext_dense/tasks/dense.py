@@ -13,7 +13,7 @@ from .base import ClassInfo, Comparison, PredictionEntry, PreparedImage, Task
 if TYPE_CHECKING:
     import numpy as np
     from mmengine.config import ConfigDict
-    from torch import nn
+    from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Normalization
@@ -125,6 +125,14 @@ def read_as_annotated(path: str, size: ImageSize) -> np.ndarray:
     from ..data.dense import LoadImage  # here, because it imports mmcv
 
     return LoadImage().transform({'img_path': path, **size._asdict()})['img'][..., ::-1]
+
+
+def counted_samples(image: Tensor) -> list[Any]:
+    """Return data samples with the shape of a batch of images (N, C, H, W), which heads with queries ask for."""
+    from mmengine.structures import BaseDataElement
+
+    shape = tuple(image.shape[2:])
+    return [BaseDataElement(metainfo=dict(img_shape=shape, batch_input_shape=shape)) for _ in image]
 
 
 def random_image(rng: np.random.Generator, shape: ImageSize) -> dict:

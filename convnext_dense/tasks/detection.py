@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NoData, UserError
 from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows
-from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
+from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 COUNTED_SHAPE = (800, 1280)
 """Height and width of the image for which detectors' MACs are published."""
+EXPORTED = ('RPNHead', 'StandardRoIHead', 'DynamicRoIHead', 'CascadeRoIHead', 'FCNMaskHead')
+"""Heads of mmdet that the exported graph computes like mmdet; those derived from them in mmdet predict otherwise."""
 DRAWN_SCORE = 0.3
 """Detections with a lower score are not drawn beside the ground truth."""
 
@@ -107,15 +109,18 @@ class DetectionTask(DenseTask):
     def run_counted(self, model: Any, image: Tensor) -> str:
         """Run backbone, neck, RPN, and each stage's heads on the maximum number of regions per image.
 
+        A detector without regions runs as a whole, up to the outputs of its head.
+
         Raises:
-            UserError: if the model is not a detector with an RPN and RoI heads.
+            UserError: if the model is not one of mmdet's detectors.
         """
         import torch
 
         if not (getattr(model, 'with_rpn', False) and getattr(model, 'with_roi_head', False)):
-            raise UserError(
-                f'{type(model).__name__} is not counted: the rule is for detectors with an RPN and RoI heads'
-            )
+            if not hasattr(model, '_forward'):
+                raise UserError(f"{type(model).__name__} is not counted: the rule is for mmdet's detectors")
+            model(image, counted_samples(image), mode='tensor')
+            return 'backbone, neck and head; not run: the choice of results (nms), pasting of masks'
         model.rpn_head(model.extract_feat(image))
         roi = model.roi_head
         regions = []
@@ -140,6 +145,15 @@ class DetectionTask(DenseTask):
 
         graphs = {'instances': Instances, 'features': Features}
         return graphs[output]
+
+    def export_obstacle(self, model: nn.Module, output: str) -> str | None:
+        if output == 'features':
+            return None
+        roi_head = getattr(model, 'roi_head', None)
+        parts = [getattr(model, 'rpn_head', None), roi_head, *_stages(getattr(roi_head, 'mask_head', None))]
+        if all(_class_of_mmdet(part) in EXPORTED for part in parts):
+            return None
+        return 'only Mask R-CNN and Cascade Mask R-CNN are, with an RPN and RoI heads for boxes and masks'
 
     def random_sample(self, rng: np.random.Generator, shape: ImageSize, classes: int) -> dict:
         from mmengine.dataset import Compose
@@ -199,7 +213,13 @@ def _loaders_by_split(cfg: Config) -> list[tuple[str, ConfigDict]]:
     return [(split, loader) for split, loader in by_split if loader is not None]
 
 
-def _stages(parts: nn.Module) -> list[Any]:
+def _class_of_mmdet(part: object) -> str:
+    """Name the class of mmdet that a part is of, or that its own class is derived from; empty if there is none."""
+    classes = (cls for cls in type(part).__mro__ if cls.__module__.startswith('mmdet.'))
+    return next((cls.__name__ for cls in classes), '')
+
+
+def _stages(parts: nn.Module | None) -> list[Any]:
     """Return the heads or extractors of a cascade's stages; a detector without a cascade has one stage."""
     from torch import nn
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows, point_at_root
 from .config_parts import loaders
-from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
+from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 
 if TYPE_CHECKING:
     import numpy as np
     from mmengine.config import Config
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Graph
@@ -104,7 +104,15 @@ class SegmentationTask(DenseTask):
         return ImageSize(height, 4 * height)
 
     def run_counted(self, model: Any, image: Tensor) -> str:
-        model.decode_head(model.extract_feat(image))
+        features, heads = model.extract_feat(image), model.decode_head
+        if _has_queries(heads):
+            heads(features, counted_samples(image))
+        elif _is_cascade(heads):
+            logits = heads[0](features)
+            for head in list(heads)[1:]:
+                logits = head(features, logits)
+        else:
+            heads(features)
         return 'backbone and decode head; not run: the auxiliary head, whose parameters are included'
 
     def graph_class(self, output: str) -> type[Graph]:
@@ -113,6 +121,11 @@ class SegmentationTask(DenseTask):
 
         graphs = {'logits': PixelLogits, 'labels': PixelLabels, 'features': Features}
         return graphs[output]
+
+    def export_obstacle(self, model: Any, output: str) -> str | None:
+        if output == 'features' or not (_is_cascade(model.decode_head) or _has_queries(model.decode_head)):
+            return None
+        return 'only heads are that compute the logits of all pixels in one step'
 
     def set_training_shape(self, cfg: Config, shape: ImageSize) -> None:
         cfg.model.data_preprocessor.size = tuple(shape)
@@ -134,3 +147,15 @@ class SegmentationTask(DenseTask):
         logits = model.inference(inputs, [sample.metainfo for sample in samples])
         labels = torch.stack([sample.pred_sem_seg.data for sample in model.predict(inputs, samples)]).long()
         return [logits, logits.gather(1, labels)]
+
+
+def _is_cascade(head: nn.Module) -> bool:
+    """Whether a decode head consists of several, each of which refines the logits of the one before."""
+    from torch import nn
+
+    return isinstance(head, nn.ModuleList)
+
+
+def _has_queries(head: nn.Module) -> bool:
+    """Whether a decode head predicts a mask and a class for each of its queries, as MaskFormer's."""
+    return hasattr(head, 'pixel_decoder')
