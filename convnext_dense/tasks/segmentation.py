@@ -123,9 +123,14 @@ class SegmentationTask(DenseTask):
         return graphs[output]
 
     def export_obstacle(self, model: Any, output: str) -> str | None:
-        if output == 'features' or not (_is_cascade(model.decode_head) or _has_queries(model.decode_head)):
+        head = model.decode_head
+        if output == 'features':
             return None
-        return 'only heads are that compute the logits of all pixels in one step'
+        if _is_cascade(head):
+            return 'its heads refine the logits of one another, which has no graph'
+        if _has_queries(head):
+            return f'its {type(head).__name__} predicts the masks and classes of queries, not the logits of each pixel'
+        return None
 
     def set_training_shape(self, cfg: Config, shape: ImageSize) -> None:
         cfg.model.data_preprocessor.size = tuple(shape)
