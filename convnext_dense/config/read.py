@@ -11,19 +11,17 @@ from mmengine.config import Config
 
 from ..errors import UserError
 from ..tasks import Task, set_classes, task_of
+from .file import check_keys, import_modules, last_line, read_file
 from .find import find_config
 from .length import schedule_following
 from .sample import find_sample_settings, read_sample_settings
 from .saved import read_saved_config
 from .techniques import leave_out
 
-REQUIRED_KEYS = (
-    *('task', 'model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'train_cfg', 'test_cfg'),
-    *('optim_wrapper', 'param_scheduler', 'randomness', 'visualizer'),
-)
 OPTIONAL_KEYS = {
-    *('activation_checkpointing', 'compile', 'compile_backbone', 'data_preprocessor', 'efficient_conv_bn_eval'),
-    *('experiment_name', 'find_unused_parameters', 'launcher', 'model_wrapper_cfg', 'sync_bn', 'work_dir'),
+    *('activation_checkpointing', 'compile', 'compile_backbone', 'custom_hooks', 'data_preprocessor'),
+    *('efficient_conv_bn_eval', 'experiment_name', 'find_unused_parameters', 'launcher', 'model_wrapper_cfg'),
+    *('sync_bn', 'work_dir'),
 }
 """Keys that ``--cfg-options`` may set even if the config does not have them."""
 
@@ -77,8 +75,9 @@ def read_in_steps(
     All steps yield the same config object, which changes from step to step.
     """
     file = find_config(path)
-    cfg = read_saved_config(file) if saved else _read_file(file)
-    _check_keys(cfg, file)
+    cfg = read_saved_config(file) if saved else read_file(file)
+    if saved:
+        check_keys(cfg, file)
     task = task_of(cfg)
     yield Step('file', file), cfg
     sample_file = find_sample_settings(cfg, file.parent) if data == 'sample' and not saved else None
@@ -110,25 +109,6 @@ def point_at(cfg: Config, data: str | None) -> None:
         task.point_at(cfg, _sample_root(task) if data == 'sample' else data)
 
 
-def _read_file(file: Path) -> Config:
-    try:
-        return Config.fromfile(file)
-    except Exception as error:  # a config is a Python program and can fail in any way
-        where = f' line {error.lineno}' if isinstance(error, SyntaxError) else ''
-        raise UserError(f'config {file}{where} does not parse: {_last_line(error)}') from error
-
-
-def _check_keys(cfg: Config, file: Path) -> None:
-    absent = [key for key in REQUIRED_KEYS if key not in cfg]
-    if absent:
-        raise UserError(f'config {file} is not a config of this project: it has no {", no ".join(absent)}')
-    if 'sample' in cfg:
-        raise UserError(
-            f'config {file} sets sample = dict(...), which has no effect: put the settings for the sample into a '
-            "separate file and name it with sample_settings = 'FILE'"
-        )
-
-
 def _apply_sample_settings(cfg: Config, file: Path) -> dict[str, Any]:
     try:
         settings = read_sample_settings(cfg, file)
@@ -136,7 +116,7 @@ def _apply_sample_settings(cfg: Config, file: Path) -> dict[str, Any]:
             cfg.merge_from_dict(settings, allow_list_keys=False)
     except Exception as error:
         raise UserError(
-            f'the settings for the sample in {file} do not fit the config: {_last_line(error)}: '
+            f'the settings for the sample in {file} do not fit the config: {last_line(error)}: '
             'set sample_settings in the config to another file, or to None'
         ) from error
     return settings
@@ -153,7 +133,9 @@ def _apply_options(cfg: Config, options: dict[str, Any]) -> None:
         with schedule_following(cfg):
             cfg.merge_from_dict(options)
     except (TypeError, KeyError, IndexError, AssertionError) as error:
-        raise UserError(f'--cfg-options do not fit the config: {_last_line(error)}') from error
+        raise UserError(f'--cfg-options do not fit the config: {last_line(error)}') from error
+    if any(option.split('.')[0] == 'custom_imports' for option in options):
+        import_modules(cfg, task_of(cfg), '--cfg-options')
 
 
 def _nested(options: dict[str, Any]) -> dict[str, Any]:
@@ -171,8 +153,3 @@ def _sample_root(task: Task) -> str:
     from ..sample_data.create import ensure_sample
 
     return str(ensure_sample() / task.sample_folder)
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -106,6 +106,8 @@ class Task(ABC):
 
     Attributes:
         name: the ``task`` of its configs.
+        default_scope: scope of names without one, in its configs.
+        modules: modules that register the parts of its configs; every config imports them.
         model_name: noun for its models, such as ``'detector'``.
         sample_folder: folder of its data in the sample data set.
         metrics: its main metrics.
@@ -118,6 +120,8 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
+    default_scope: ClassVar[str]
+    modules: ClassVar[tuple[str, ...]]
     model_name: ClassVar[str]
     sample_folder: ClassVar[str]
     metrics: ClassVar[MainMetrics]

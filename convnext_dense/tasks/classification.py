@@ -32,6 +32,8 @@ class ClassificationTask(Task):
     """Image classification on image folders, with top-1 accuracy."""
 
     name = 'classification'
+    default_scope = 'mmengine'
+    modules = ('convnext_dense',)
     model_name = 'classifier'
     sample_folder = 'classification'
     metrics = MainMetrics('top-1 on unseen images, %', 'epoch', {'top1': ''})

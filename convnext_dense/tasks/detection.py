@@ -33,6 +33,12 @@ class DetectionTask(DenseTask):
     """Object detection and instance segmentation on COCO files with mmdet's detectors, with box and mask AP."""
 
     name = 'detection'
+    default_scope = 'mmdet'
+    modules = (
+        'convnext_dense',
+        'convnext_dense.data.detection.dataset',
+        'convnext_dense.models.detector',
+    )
     model_name = 'detector'
     sample_folder = 'coco'
     metrics = MainMetrics('AP on unseen images, %', 'epoch', {'box_AP': 'boxes, ', 'mask_AP': 'masks, '})

@@ -24,6 +24,13 @@ class SegmentationTask(DenseTask):
     """Semantic segmentation on images with label maps, with mmseg's segmentors and mIoU."""
 
     name = 'segmentation'
+    default_scope = 'mmseg'
+    modules = (
+        'convnext_dense',
+        'convnext_dense.data.segmentation.dataset',
+        'convnext_dense.models.segmentor',
+        'mmseg.datasets',
+    )
     model_name = 'segmentor'
     sample_folder = 'ade20k'
     metrics = MainMetrics('mIoU on unseen images, %', 'optimizer step', {'mIoU': ''})
