@@ -195,6 +195,12 @@ class Task(ABC):
             metainfo: the test set's ``classes`` and, in segmentation, ``palette``.
         """
 
+    # -- Training
+
+    def explain_training_error(self, error: Exception) -> str | None:
+        """Explain an error of the model in training that its config or data cause, in one line; None for others."""
+        return None
+
     # -- Prediction
 
     def prepare_config(self, cfg: Config) -> None:  # noqa: B027 - most tasks change nothing

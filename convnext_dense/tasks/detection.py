@@ -25,6 +25,13 @@ COUNTED_SHAPE = (800, 1280)
 """Height and width of the image for which detectors' MACs are published."""
 EXPORTED = ('RPNHead', 'StandardRoIHead', 'DynamicRoIHead', 'CascadeRoIHead', 'FCNMaskHead')
 """Heads of mmdet that the exported graph computes like mmdet; those derived from them in mmdet predict otherwise."""
+MISSING_ANNOTATIONS = {
+    "no attribute 'masks'": 'the head learns masks, and the training pipeline loads none: set with_mask=True in '
+    'mmdet.LoadAnnotations of train_dataloader.dataset.pipeline, or take a detector without masks',
+    "no attribute 'gt_sem_seg'": 'the model has a head for the classes of all pixels, and COCO files with instances have '
+    'none: leave out its semantic_head',
+}
+"""Lines for errors of mmdet's heads that lack ground truth, by words of the errors."""
 DRAWN_SCORE = 0.3
 """Detections with a lower score are not drawn beside the ground truth."""
 
@@ -90,6 +97,9 @@ class DetectionTask(DenseTask):
         ground_truth = draw_annotations(image, annotated, classes)
         return prediction.draw(image=image), ground_truth, caption
 
+    def explain_training_error(self, error: Exception) -> str | None:
+        return next((line for word, line in MISSING_ANNOTATIONS.items() if word in str(error)), None)
+
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
         rows = count_head_rows(state_dict, 'fc_cls.weight')
         return None if rows is None else rows - 1  # one row is for the background
@@ -98,7 +108,8 @@ class DetectionTask(DenseTask):
         from ..io.image_size import ImageSize
         from ..models.backbone import TOTAL_STRIDE
 
-        scale = next(step.scale for step in cfg.test_dataloader.dataset.pipeline if 'scale' in step)
+        steps = cfg.test_dataloader.dataset.pipeline
+        scale = next((step.scale for step in steps if isinstance(step.get('scale'), list | tuple)), COUNTED_SHAPE)
         short, long = (-(-side // TOTAL_STRIDE) * TOTAL_STRIDE for side in sorted(scale))
         return ImageSize(short, long)
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ..io.image_size import ImageSize
     from ..results import Segmentation
 
+COUNTED_CROP = (512, 512)
+"""Height and width of the crops of a model whose config does not say."""
+
 
 class SegmentationTask(DenseTask):
     """Semantic segmentation on images with label maps, with mmseg's segmentors and mIoU."""
@@ -97,7 +100,8 @@ class SegmentationTask(DenseTask):
     def input_shape(self, cfg: Config) -> ImageSize:
         from ..io.image_size import ImageSize
 
-        return ImageSize(*(cfg.model.test_cfg.get('crop_size') or cfg.model.data_preprocessor.size))
+        tested, trained = cfg.model.get('test_cfg') or {}, cfg.model.get('data_preprocessor') or {}
+        return ImageSize(*(tested.get('crop_size') or trained.get('size') or COUNTED_CROP))
 
     def to_result(self, sample: Any, classes: ClassInfo) -> Segmentation:
         from ..results import Segmentation
@@ -107,7 +111,7 @@ class SegmentationTask(DenseTask):
     def counted_shape(self, cfg: Config) -> ImageSize:
         from ..io.image_size import ImageSize
 
-        height = cfg.model.data_preprocessor.size[0]
+        height = ((cfg.model.get('data_preprocessor') or {}).get('size') or COUNTED_CROP)[0]
         return ImageSize(height, 4 * height)
 
     def run_counted(self, model: Any, image: Tensor) -> str:

@@ -22,7 +22,7 @@ from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
-from ...tasks import loaders
+from ...tasks import loaders, task_of
 from ..arguments import command_line
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
@@ -87,6 +87,11 @@ def run(args: argparse.Namespace) -> None:
             if is_main_process():
                 print(f'continue with: {resume_command(args)}', file=sys.stderr)
             raise
+        except (AttributeError, KeyError) as error:
+            explained = task_of(cfg).explain_training_error(error)
+            if explained is None:
+                raise
+            raise UserError(explained) from error
         following = command_line(args, 'test', cfg.work_dir)
         tested = f'; `{following}` tests it' if checkpoints.list_checkpoints(cfg.work_dir) else ''
         runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}{tested}')
