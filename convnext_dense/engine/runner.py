@@ -244,6 +244,7 @@ class Runner(mmengine.runner.Runner):
     def load_or_resume(self) -> None:
         if internals.has_loaded(self):
             return
+        state.check_heads(self)
         if internals.resume_setting(self):
             if (named := internals.checkpoint_setting(self)) is not None:
                 checkpoints.check_newest(named, self.work_dir)

@@ -28,6 +28,19 @@ def head_classes(model: Mapping[str, Any]) -> dict[str, int]:
     return {'.'.join(place): count for place, part, _ in _parts(model) if (count := _classes(part)) is not None}
 
 
+def built_head_classes(model: Any) -> dict[str, int]:
+    """Return the number of classes of every head of a built model, by the head's name.
+
+    It can differ from the config's where the config has none, and the head a default.
+    """
+    counts = ((name, getattr(module, CLASSES, None)) for name, module in model.named_modules())
+    return {
+        name: count
+        for name, count in counts
+        if isinstance(count, int) and not any(part in CLASS_AGNOSTIC for part in name.split('.'))
+    }
+
+
 def set_head_classes(model: MutableMapping[str, Any], count: int) -> None:
     """Set the number of classes of every head in a model's config.
 
