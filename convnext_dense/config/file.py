@@ -57,8 +57,8 @@ def check_keys(cfg: Config, file: Path) -> None:
     if library:
         raise UserError(
             f"config {file} is one of {library}'s own: to train its model here, take one of our configs as _base_ and "
-            f'its model with _delete_=True, as in docs/extending.md, "A head"; or run it as it is with '
-            f'`convnext-dense run-stock {library}/tools/train.py {file}`'
+            'its model with _delete_=True, as in docs/extending.md, "A detector with another head"; or run it as it '
+            f'is with `convnext-dense run-stock {library}/tools/train.py {file}`'
         )
     if absent:
         raise UserError(f'config {file} is not a config of this project: it has no {", no ".join(absent)}')

@@ -255,10 +255,12 @@ class Runner(mmengine.runner.Runner):
             classes = getattr(self.train_dataloader.dataset, 'metainfo', {}).get('classes')
             weights = self.cfg.get('pretrained_weights', 'raw')
             source = checkpoints.find(self.cfg.pretrained)
-            shapes = partial(class_shapes, self.cfg, channel_per_class=True) if isinstance(self.cfg.get('model'), dict) else dict
-            self.logger.info(
-                load_pretrained(self.bare_model, source, weights, classes, self._trust_pickle, shapes)
+            shapes = (
+                partial(class_shapes, self.cfg, channel_per_class=True)
+                if isinstance(self.cfg.get('model'), dict)
+                else dict
             )
+            self.logger.info(load_pretrained(self.bare_model, source, weights, classes, self._trust_pickle, shapes))
             internals.set_loaded(self)
         else:
             super().load_or_resume()

@@ -20,7 +20,7 @@ def not_available(op: str) -> MissingOp:
     """Return the error for an op that has no replacement."""
     return MissingOp(
         f"mmcv's compiled op {op} is not available: this mmcv was installed without its ops, and only nms, average "
-        f'RoIAlign, sigmoid focal loss and deformable attention have a stand-in. To use it, build mmcv with its ops for '
-        f'torch {torch.__version__}: pip install --force-reinstall --no-deps --no-build-isolation '
+        f'RoIAlign, sigmoid focal loss and deformable attention have a stand-in. To use it, build mmcv with its ops '
+        f'for torch {torch.__version__}: pip install --force-reinstall --no-deps --no-build-isolation '
         f'--no-binary onedl-mmcv onedl-mmcv'
     )

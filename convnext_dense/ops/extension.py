@@ -1,7 +1,7 @@
 """Content of the replacement for ``mmcv._ext``: nms, average RoIAlign, focal loss and deformable attention.
 
-Most detectors and segmentors of mmdet and mmseg call no other op. All other ops can be imported, so that mmdet and mmseg load,
-and raise an error with their name when called.
+Most detectors and segmentors of mmdet and mmseg call no other op. All other ops can be imported, so that mmdet and
+mmseg load, and raise an error with their name when called.
 """
 
 import importlib

@@ -28,8 +28,8 @@ EXPORTED = ('RPNHead', 'StandardRoIHead', 'DynamicRoIHead', 'CascadeRoIHead', 'F
 MISSING_ANNOTATIONS = {
     "no attribute 'masks'": 'the head learns masks, and the training pipeline loads none: set with_mask=True in '
     'mmdet.LoadAnnotations of train_dataloader.dataset.pipeline, or take a detector without masks',
-    "no attribute 'gt_sem_seg'": 'the model has a head for the classes of all pixels, and COCO files with instances have '
-    'none: leave out its semantic_head',
+    "no attribute 'gt_sem_seg'": 'the model has a head for the classes of all pixels, and COCO files with instances '
+    'have none: leave out its semantic_head',
 }
 """Lines for errors of mmdet's heads that lack ground truth, by words of the errors."""
 DRAWN_SCORE = 0.3

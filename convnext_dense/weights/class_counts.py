@@ -44,8 +44,8 @@ def built_head_classes(model: Any) -> dict[str, int]:
 def set_head_classes(model: MutableMapping[str, Any], count: int) -> None:
     """Set the number of classes of every head in a model's config.
 
-    All classes of a panoptic head become things, since data sets here have instances only. Class weights that are equal
-    for all classes, with or without one for the background after them, get the new length; others stay.
+    All classes of a panoptic head become things, since data sets here have instances only. Class weights that are
+    equal for all classes, with or without one for the background after them, get the new length; others stay.
     """
     for _, part, earlier in list(_parts(model)):
         if CLASSES in part:
@@ -93,7 +93,7 @@ class ClassShape(NamedTuple):
         per_class = tuple(more - side for side, more in zip(shape, next_shape, strict=True))
         return cls(tuple(side - classes * step for side, step in zip(shape, per_class, strict=True)), per_class)
 
-    def count(self, shape: Sequence[int]) -> int | None:
+    def classes_in(self, shape: Sequence[int]) -> int | None:
         """Return the number of classes of a tensor of this shape; None if no number gives it."""
         for side, fixed, step in zip(shape, self.fixed, self.per_class, strict=False):
             if step:
@@ -113,6 +113,6 @@ def count_classes(shapes: Mapping[str, ClassShape], state_dict: Mapping[str, Any
     Returns:
         The number that most of the tensors agree on; None if there are none of these names and shapes.
     """
-    counts = (rule.count(state_dict[name].shape) for name, rule in shapes.items() if name in state_dict)
+    counts = (rule.classes_in(state_dict[name].shape) for name, rule in shapes.items() if name in state_dict)
     votes = Counter(count for count in counts if count is not None)
     return votes.most_common(1)[0][0] if votes else None

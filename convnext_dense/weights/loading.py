@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -177,8 +177,8 @@ def load_pretrained(
     """Initialize a classifier, detector or segmentor with weights of any of the three, in any known format.
 
     The backbone must match. Of the other parts (norms of the outputs, neck, heads), layers that the file does not have
-    keep their random weights, and so do those whose shapes depend on the number of classes, if it differs or if the file
-    is known to be for other classes than ``classes``.
+    keep their random weights, and so do those whose shapes depend on the number of classes, if it differs or if the
+    file is known to be for other classes than ``classes``.
 
     Args:
         model: any model with the backbone under ``backbone``.
@@ -186,9 +186,9 @@ def load_pretrained(
         weights: ``'raw'``, or ``'ema'`` for the moving average in the file.
         classes: names of the model's classes.
         trust_pickle: as in :func:`~.reader.read_checkpoint`.
-        find_class_shapes: function that returns the rules of the shapes that depend on the number of classes, called if
-            they are needed; if it finds none, any layer may differ, and whole heads keep their random weights where the
-            classes are others.
+        find_class_shapes: function that returns the rules of the shapes that depend on the number of classes, called
+            if they are needed; if it finds none, any layer may differ, and whole heads keep their random weights where
+            the classes are others.
 
     Returns:
         One line that says what was loaded, which layers keep their random weights and what was left over in the file.
@@ -249,7 +249,7 @@ def _check_only_classes_differ(
     Raises:
         UserError: with the first differences.
     """
-    unexplained = [n for n in unequal if n not in class_shapes or class_shapes[n].count(loaded[n].shape) is None]
+    unexplained = [n for n in unequal if n not in class_shapes or class_shapes[n].classes_in(loaded[n].shape) is None]
     if unexplained:
         differences = _differences(*({name: state[name] for name in unexplained} for state in (own, loaded)))
         raise UserError(

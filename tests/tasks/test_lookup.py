@@ -55,7 +55,9 @@ def test_weights_of_ours_name_their_task_whatever_the_names_of_the_layers():
     with pytest.raises(UserError, match=r'a.pth is for detection, the config for segmentation: take one of its task'):
         check_same_task(weights_of(state, task='detection'), TASKS['segmentation'])
     # as a segmentor's auxiliary head would be called
-    check_same_task(weights_of({'semantic_head.conv_seg.weight': torch.zeros(7, 9)}, task='detection'), TASKS['detection'])
+    check_same_task(
+        weights_of({'semantic_head.conv_seg.weight': torch.zeros(7, 9)}, task='detection'), TASKS['detection']
+    )
 
 
 @pytest.mark.parametrize('name', [*DETECTORS, *SEGMENTORS])
@@ -68,7 +70,9 @@ def test_classes_are_counted_by_the_shapes_of_the_model_that_the_config_builds(n
         set_classes(cfg, 3)  # the config's own number does not matter
         assert count_classes_of(weights_of(state), cfg) == count
     trunk = {name: tensor for name, tensor in state.items() if name.startswith('backbone.')}
-    with pytest.raises(UserError, match=rf'a.pth has no head for {cfg.task}: train one on top of it with --pretrained a'):
+    with pytest.raises(
+        UserError, match=rf'a.pth has no head for {cfg.task}: train one on top of it with --pretrained a'
+    ):
         count_classes_of(weights_of(trunk), cfg)
 
 

@@ -71,7 +71,7 @@ def test_class_weights_of_a_panoptic_head_count_things_and_stuff():
     ],
 )
 def test_a_shape_has_one_number_of_classes_or_none(fixed, per_class, shape, count):
-    assert ClassShape(fixed, per_class).count(shape) == count
+    assert ClassShape(fixed, per_class).classes_in(shape) == count
 
 
 def test_the_rule_of_a_shape_follows_from_two_numbers_of_classes():

@@ -340,8 +340,18 @@ def test_fine_tuning_leaves_the_random_numbers_of_the_run_alone(tmp_path):
 @pytest.mark.parametrize(
     ('config', 'option', 'value', 'named'),
     [
-        ('configs/det/cascade_convnext_a_coco.py', 'model.neck.out_channels', 32, r'neck\.lateral_convs\.0\.conv\.weight'),
-        ('configs/seg/upernet_convnext_a_ade20k.py', 'model.decode_head.channels', 32, r'decode_head\.conv_seg\.weight'),
+        (
+            'configs/det/cascade_convnext_a_coco.py',
+            'model.neck.out_channels',
+            32,
+            r'neck\.lateral_convs\.0\.conv\.weight',
+        ),
+        (
+            'configs/seg/upernet_convnext_a_ade20k.py',
+            'model.decode_head.channels',
+            32,
+            r'decode_head\.conv_seg\.weight',
+        ),
         ('fcos', 'model.bbox_head.feat_channels', 8, r'bbox_head\.cls_convs\.0\.conv\.weight'),
         ('detr', 'model.num_queries', 7, r'query_embedding\.weight is \(5, 32\) instead of \(7, 32\)'),
     ],
@@ -351,7 +361,9 @@ def test_a_shape_that_differs_for_another_reason_than_the_classes_is_refused(con
     cfg, target = built(config, 3, tmp_path, **{option: value})
     before = {n: t.clone() for n, t in target.state_dict().items()}
     path = save({'state_dict': source.state_dict(), 'meta': {'convnext_dense': '1'}}, tmp_path / 'w.pth')
-    with pytest.raises(UserError, match=f'does not fit this model, and not for its number of classes: .*{named}') as error:
+    with pytest.raises(
+        UserError, match=f'does not fit this model, and not for its number of classes: .*{named}'
+    ) as error:
         load_pretrained(target, path, find_class_shapes=lambda: class_shapes(cfg))
     assert f'`convnext-dense convert_weights {path} backbone.pth --to official` writes it' in str(error.value)
     assert all(torch.equal(t, before[n]) for n, t in target.state_dict().items())
@@ -368,9 +380,11 @@ def test_a_head_of_one_channel_starts_from_one_of_many_classes(tmp_path):
 
 
 def test_the_task_of_our_checkpoints_is_in_their_config():
-    def task(cfg: object, **meta) -> str | None:
+    def task(cfg: object) -> str | None:
         state = {'backbone.conv.weight': torch.zeros(1)}
-        return extract_weights({'state_dict': state, 'meta': {'convnext_dense': '1', 'cfg': cfg, **meta}}, 'x.pth').task
+        return extract_weights(
+            {'state_dict': state, 'meta': {'convnext_dense': '1', 'cfg': cfg}}, 'x.pth'
+        ).task
 
     assert task("a = 1\ntask = 'detection'\n") == 'detection'
     assert task("model = dict(task='detection')\n") is None
