@@ -10,7 +10,7 @@ from typing import Any, Literal
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 
-OVERRIDDEN_BY_RUNNER = ('_log_env',)
+OVERRIDDEN_BY_RUNNER = ('_init_model_weights', '_log_env')
 """Methods of mmengine's Runner that ours overrides."""
 OVERRIDDEN_BY_BACKEND = ('_init_env',)
 """Methods of a visualization backend that ours overrides; ``_env_initialized`` is True after the call."""

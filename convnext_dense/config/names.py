@@ -8,7 +8,7 @@ run, and read again as plain values.
 from __future__ import annotations
 
 import inspect
-import sys
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +20,9 @@ from mmengine.registry import Registry
 
 LIBRARIES = ('builtins', 'convnext_dense', 'mmcv', 'mmdet', 'mmengine', 'mmseg', 'timm', 'torch', 'torchvision')
 """Packages whose modules are imported by the names of their parts, or by the task."""
+
+OPS = re.compile(r'(mmcv|convnext_dense)\.ops(\.|$)')
+"""The modules of mmcv's ops, compiled or ours."""
 
 
 def with_names(cfg: Config) -> tuple[dict[str, Any], list[str]]:
@@ -63,7 +66,7 @@ def name_of(part: Any, default_scope: str | None) -> str:
     the module and the name in it.
     """
     own = part.__name__
-    if getattr(sys.modules.get('mmcv.ops'), own, None) is part:  # mmdet looks these up in mmcv.ops
+    if OPS.match(part.__module__):  # mmdet looks these up in mmcv.ops
         return own
     found = [
         (registry, name) for registry in _registries() for name, one in registry.module_dict.items() if one is part

@@ -16,6 +16,7 @@ from .find import find_config
 from .length import schedule_following
 from .sample import find_sample_settings, read_sample_settings
 from .saved import read_saved_config
+from .settings import check_numbers, check_options
 from .techniques import leave_out
 
 OPTIONAL_KEYS = {
@@ -55,8 +56,8 @@ def read_config(
             for the sample if the run had them.
 
     Raises:
-        UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, the data
-            can't be read, or a technique is unknown or not in use.
+        UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, a number is
+            out of range, the data can't be read, or a technique is unknown or not in use.
     """
     *_, (_, cfg) = read_in_steps(path, options, data, needs_data, without, saved)
     return cfg
@@ -78,6 +79,7 @@ def read_in_steps(
     cfg = read_saved_config(file) if saved else read_file(file)
     if saved:
         check_keys(cfg, file)
+    check_numbers(cfg)
     task = task_of(cfg)
     yield Step('file', file), cfg
     sample_file = find_sample_settings(cfg, file.parent) if data == 'sample' and not saved else None
@@ -90,6 +92,7 @@ def read_in_steps(
         yield Step(f'--without {technique}'), cfg
     if options:
         _apply_options(cfg, options)
+        check_numbers(cfg)
         yield Step('--cfg-options', settings=_nested(options)), cfg
     if needs_data:
         point_at(cfg, data)
@@ -129,6 +132,7 @@ def _apply_options(cfg: Config, options: dict[str, Any]) -> None:
         if key not in known:
             near = difflib.get_close_matches(key, sorted(known), n=1) or [', '.join(sorted(cfg.keys()))]
             raise UserError(f'--cfg-options: no key {key!r} in the config; did you mean {near[0]}?')
+    check_options(cfg, options)
     try:
         with schedule_following(cfg):
             cfg.merge_from_dict(options)

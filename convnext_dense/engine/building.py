@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,8 +34,16 @@ def config_errors(part: str) -> Iterator[None]:
     except UserError:
         raise
     except (TypeError, ValueError, KeyError, AttributeError, AssertionError) as error:
-        message = str(error.args[0] if error.args else error).split('. Please')[0]
-        raise UserError(f"the config's {part} can't be built: {' '.join(message.split())}") from error
+        raise UserError(f"the config's {part} can't be built: {describe(error)}") from error
+
+
+def describe(error: Exception) -> str:
+    """Describe an error in a line: its message, or else the line of code that raised it."""
+    message = ' '.join(str(error.args[0] if error.args else error).split('. Please')[0].split())
+    if message:
+        return message
+    frames = traceback.extract_tb(error.__traceback__)
+    return f'{type(error).__name__} at {frames[-1].line!r}' if frames else type(error).__name__
 
 
 def read_checkpoints_safely() -> None:

@@ -23,7 +23,9 @@ from ..checkpoints import disk, lock, manifest
 from ..checkpoints import files as checkpoints
 from ..checkpoints.content import Meta
 from ..compat import mmengine_private_names as internals
+from ..compat.mmengine_parameter_list import without_parameter_list
 from ..compat.mmseg_loss_advice import without_loss_advice
+from ..counting import counted
 from ..errors import Stopped
 from ..io.files import ensure_writable_folder
 from ..models.compiling import compile_backbone
@@ -31,6 +33,7 @@ from ..registry import RUNNERS
 from ..weights.loading import extract_weights, has_ema_weights, load_full_model, load_pretrained, read_checkpoint
 from . import environment, state
 from .building import class_shapes, config_errors, read_checkpoints_safely
+from .dry_run import check_first_step
 from .schedule import fit_schedule
 from .signals import leave_signals_to_parent
 from .train_loop import TrainLoop
@@ -87,7 +90,7 @@ class Runner(mmengine.runner.Runner):
 
     def test(self) -> dict[str, float]:
         try:
-            with explain_dead_workers():
+            with explain_dead_workers('test_dataloader', resumes=False):
                 return super().test()
         finally:
             self._close_hooks()
@@ -124,9 +127,15 @@ class Runner(mmengine.runner.Runner):
     def build_model(self, model: nn.Module | dict) -> nn.Module:
         with config_errors('model'), without_loss_advice():
             built: nn.Module = super().build_model(model)
+        if internals.loop_or_config(self, 'train') is not None and isinstance(model, dict):
+            check_first_step(built, self.cfg)
         if self.cfg.get('compile_backbone'):
             compile_backbone(built.module if isinstance(built, BaseTTAModel) else built)
         return built
+
+    def _init_model_weights(self) -> None:
+        with without_parameter_list():
+            super()._init_model_weights()
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         synced = any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
@@ -185,7 +194,7 @@ class Runner(mmengine.runner.Runner):
             group['lr'] *= plan.lr_factor
         self.logger.info(
             f'{plan}; lr {config_lr * plan.lr_factor:g} (the config: {config_lr:g} at {plan.wanted}); '
-            f'{len(loop.dataloader)} steps per epoch, {loop.max_iters} in all'
+            f'{counted(len(loop.dataloader), "step")} per epoch, {loop.max_iters:,} in all'
         )
         return None
 

@@ -14,6 +14,7 @@ from ..checkpoints import files as checkpoints
 from ..checkpoints import manifest, resume
 from ..checkpoints.content import RESUMABLE, Checkpoint, Meta, plain, to_cpu
 from ..compat import mmengine_private_names as internals
+from ..counting import counted
 from ..errors import UserError
 from ..version import __version__
 from ..weights.class_counts import built_head_classes
@@ -94,7 +95,9 @@ def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
     runner.optim_wrapper.load_state_dict(content['optimizer'])
     resume.restore_schedulers(runner.param_schedulers, content['param_schedulers'])
     finished = ', the run was finished' if loop.stop_training or meta['iter'] >= runner.max_iters else ''
-    runner.logger.info(f'resumed from {filename}: {meta["epoch"]} epochs, {meta["iter"]} steps done{finished}')
+    runner.logger.info(
+        f'resumed from {filename}: {counted(meta["epoch"], "epoch")}, {counted(meta["iter"], "step")} done{finished}'
+    )
 
 
 def find_newest_for_all(runner: Any) -> str | None:

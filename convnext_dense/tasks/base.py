@@ -17,7 +17,7 @@ the methods of the tasks that need them, so classification never loads them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
 
@@ -75,6 +75,15 @@ class PreparedImage(NamedTuple):
     """The network's input, (3, h, w)."""
     sample: Any = None
     """The image's metadata: a data sample of mmdet or mmseg."""
+
+
+class Part(NamedTuple):
+    """A part of a model and what it gets in training."""
+
+    key: str
+    """Its key in the config, such as ``'model.decode_head'``; it is also its name in the model, after ``model.``."""
+    inputs: Sequence[Tensor]
+    """(N, C, H, W), the finest first."""
 
 
 class PredictionEntry(TypedDict):
@@ -246,6 +255,31 @@ class Task(ABC):
         """Predict for images whose tensors have the same shape."""
         raise self._unsupported('gives no predictions for images')
 
+    # -- Training
+
+    def check_model(self, model: Any) -> None:  # noqa: B027 - most tasks check nothing
+        """Check that settings of a model fit its classes, before it is trained.
+
+        Raises:
+            UserError: if one does not.
+        """
+
+    @abstractmethod
+    def training_size(self, cfg: Config) -> ImageSize:
+        """Return the height and width of the images that a config trains on, or of a typical one."""
+
+    @abstractmethod
+    def training_parts(self, model: Any, image: Tensor) -> Iterator[Part]:
+        """Run the parts of a model that training runs, as far as they are of known kinds, and yield each before.
+
+        Args:
+            model: a model in training mode.
+            image: (N, C, H, W), on any device.
+
+        Raises:
+            UserError: if the outputs of a part are not as many as the next one takes.
+        """
+
     # -- Counting parameters, MACs and activations
 
     @abstractmethod
@@ -333,6 +367,31 @@ class Task(ABC):
 
     def _unsupported(self, problem: str) -> UserError:
         return UserError(f'a model for {self.name} {problem}: take a config of another task')
+
+
+def check_class_weights(model: nn.Module) -> None:
+    """Check the lengths of the class weights in a model's losses.
+
+    Raises:
+        UserError: if a loss has not one weight for each output of its head.
+    """
+    for name, head in model.named_modules():
+        classes = getattr(head, 'num_classes', None)
+        if classes is None:
+            continue
+        for part, loss in head.named_modules():
+            weights = getattr(loss, 'class_weight', None)
+            if not part.startswith('loss') or weights is None or not hasattr(weights, '__len__'):
+                continue
+            has_background = hasattr(head, 'fc_cls') or hasattr(head, 'cls_embed')
+            background = has_background and not getattr(loss, 'use_sigmoid', False)
+            outputs = getattr(head, 'out_channels', classes) + background
+            if len(weights) != outputs:
+                of = f'{classes} classes{" and the background" if background else ""}'
+                raise UserError(
+                    f'model.{name}.{part}.class_weight has {len(weights)} weights for {of}: give {outputs}, '
+                    'in the order of the classes'
+                )
 
 
 def run_whole_model(model: nn.Module, image: Tensor) -> str:

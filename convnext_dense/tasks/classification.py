@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .base import (
@@ -10,6 +10,7 @@ from .base import (
     ClassInfo,
     Comparison,
     MainMetrics,
+    Part,
     PreparedImage,
     Task,
     count_head_rows,
@@ -121,6 +122,16 @@ class ClassificationTask(Task):
 
         batch = {'inputs': torch.stack([image.tensor for image in images]), 'paths': [image.path for image in images]}
         return [Classification.from_prediction(prediction, classes.names) for prediction in model.test_step(batch)]
+
+    def training_size(self, cfg: Config) -> ImageSize:
+        from ..io.image_size import ImageSize
+
+        size = cfg.train_dataloader.dataset.get('transform', {}).get('input_size', 224)
+        return ImageSize(size, size) if isinstance(size, int) else ImageSize(*size[-2:])
+
+    def training_parts(self, model: Any, image: Tensor) -> Iterator[Part]:
+        yield Part('model', [image])
+        model(image)
 
     def counted_shape(self, cfg: Config) -> ImageSize:
         return self.input_shape(cfg)

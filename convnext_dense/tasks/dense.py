@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
-from .base import ClassInfo, Comparison, PredictionEntry, PreparedImage, Task
+from .base import ClassInfo, Comparison, Part, PredictionEntry, PreparedImage, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,6 +103,19 @@ class DenseTask(Task):
         if min(packed['inputs'].shape[1:]) < TOTAL_STRIDE:
             raise too_thin
         return PreparedImage(path, packed['inputs'], packed['data_samples'])
+
+    def training_parts(self, model: Any, image: Tensor) -> Iterator[Part]:
+        features = [image]
+        for part in ('backbone', 'neck'):
+            if getattr(model, part, None) is not None:
+                yield Part(f'model.{part}', features)
+                outputs = getattr(model, part)(image if part == 'backbone' else tuple(features))
+                features = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+        yield from self.head_parts(model, features)
+
+    def head_parts(self, model: Any, features: Sequence[Tensor]) -> Iterator[Part]:
+        """Run the heads of a model on the features of backbone and neck; see :meth:`training_parts`."""
+        yield from ()
 
     def predict(self, model: Any, images: Sequence[PreparedImage], classes: ClassInfo) -> list[Result]:
         batch = {'inputs': [image.tensor for image in images], 'data_samples': [image.sample for image in images]}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows, point_at_root
+from ..errors import UserError
+from .base import ClassInfo, CountColumn, MainMetrics, Part, check_class_weights, count_head_rows, point_at_root
 from .config_parts import loaders
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 
@@ -108,6 +109,38 @@ class SegmentationTask(DenseTask):
 
         return Segmentation.from_sample(sample, classes.names, classes.colors)
 
+    def check_model(self, model: Any) -> None:
+        from ..io.images import UNLABELED
+
+        check_class_weights(model)
+        for name, part in model.named_modules():
+            for key in ('ignore_index', 'seg_pad_val'):
+                value = getattr(part, key, UNLABELED)
+                if isinstance(value, int) and value != UNLABELED:
+                    raise UserError(
+                        f'model.{name}.{key} is {value}: pixels without a class have the label {UNLABELED}, so leave '
+                        'it out; a class that is not to be learned gets the class_weight 0 in the loss'
+                    )
+
+    def training_size(self, cfg: Config) -> ImageSize:
+        from ..io.image_size import ImageSize
+
+        size = cfg.model.get('data_preprocessor', {}).get('size')
+        crops = [step['crop_size'] for step in cfg.train_dataloader.dataset.get('pipeline', ()) if 'crop_size' in step]
+        return ImageSize(*(size or (crops[-1] if crops else (512, 512))))
+
+    def head_parts(self, model: Any, features: Sequence[Tensor]) -> Iterator[Part]:
+        for name in ('decode_head', 'auxiliary_head'):
+            head = getattr(model, name, None)
+            several = hasattr(head, '__len__')  # in a ModuleList, where those of a cascade depend on each other
+            if name == 'decode_head' and several:
+                return
+            if _has_queries(head):  # it needs the samples' metadata, and values
+                continue
+            for key, one in enumerate(head) if several else [(None, head)] if head is not None else ():
+                yield Part(f'model.{name}' + ('' if key is None else f'.{key}'), features)
+                one(tuple(features))
+
     def counted_shape(self, cfg: Config) -> ImageSize:
         from ..io.image_size import ImageSize
 
@@ -172,6 +205,6 @@ def _is_cascade(head: nn.Module) -> bool:
     return isinstance(head, nn.ModuleList)
 
 
-def _has_queries(head: nn.Module) -> bool:
+def _has_queries(head: object) -> bool:
     """Whether a decode head predicts a mask and a class for each of its queries, as MaskFormer's."""
     return hasattr(head, 'pixel_decoder')

@@ -179,29 +179,32 @@ def test_a_new_style_config_trains_and_what_it_saves_tests_resumes_and_compares(
     assert 'it imports my_parts' in capsys.readouterr().err
 
 
+READ_BASE = 'from mmengine.config import read_base\nwith read_base():\n    from .{} import *\n'
+
+
 @pytest.mark.parametrize(
     ('files', 'said'),
     [
         (
-            {'a.py': "_base_ = './b.py'\nx = 1", 'b.py': 'from mmengine.config import read_base\nwith read_base():\n'
-             '    from .c import *\n', 'c.py': 'y = 1'},
+            {'a.py': "_base_ = './b.py'\nx = 1", 'b.py': READ_BASE.format('c'), 'c.py': 'y = 1'},
             r"a.py mixes mmengine's styles, read_base\(\) or imports in .*b.py and _base_ of .*a.py",
         ),
         (
-            {'a.py': 'from mmengine.config import read_base\nwith read_base():\n    from .b import *\n',
-             'b.py': "_base_ = './c.py'", 'c.py': 'y = 1'},
+            {'a.py': READ_BASE.format('b'), 'b.py': "_base_ = './c.py'", 'c.py': 'y = 1'},
             r"a.py mixes mmengine's styles, read_base\(\) or imports in .*a.py and _base_ of .*b.py",
         ),
         (
-            {'a.py': "_base_ = './c.py'\nfrom mmengine.config import read_base\nwith read_base():\n    from .c import *\n",
-             'c.py': 'y = 1'},
+            {'a.py': "_base_ = './c.py'\n" + READ_BASE.format('c'), 'c.py': 'y = 1'},
             r"a.py mixes mmengine's styles, read_base\(\) or imports in .*a.py and _base_ itself",
         ),
-        ({'a.py': "_base_ = './b.py'", 'b.py': 'from torch import nn\nx = dict(type=nn.GELU)'}, "mixes mmengine's styles"),
-        ({'a.py': 'from mmengine.config import read_base\nwith read_base():\n    from .absent import *\n'}, 'absent.py not found'),
+        (
+            {'a.py': "_base_ = './b.py'", 'b.py': 'from torch import nn\nx = dict(type=nn.GELU)'},
+            "a.py mixes mmengine's styles",
+        ),
+        ({'a.py': READ_BASE.format('absent')}, 'absent.py not found'),
         ({'a.py': 'with open("x"):\n    pass\n'}, 'Only `read_base` context manager'),
     ],
-)  # fmt: skip
+)
 def test_what_mmengine_does_not_read_is_one_line(files, said, tmp_path):
     for name, text in files.items():
         (tmp_path / name).write_text(text)

@@ -30,9 +30,8 @@ PARTS = [
 
 @pytest.mark.parametrize(('module', 'name', 'root', 'scope', 'expected'), PARTS)
 def test_a_name_builds_the_class_that_it_stands_for(module, name, root, scope, expected):
-    import convnext_dense.models.detector  # noqa: F401 - as their tasks do
-    import convnext_dense.models.segmentor  # noqa: F401
-
+    for needed in ('detector', 'segmentor'):  # as their tasks import them
+        importlib.import_module(f'convnext_dense.models.{needed}')
     part = getattr(importlib.import_module(module), name)
     assert name_of(part, scope) == expected
     whole = getattr(importlib.import_module('mmengine.registry'), root)

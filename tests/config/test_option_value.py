@@ -11,7 +11,7 @@ from convnext_dense.config.option_value import parse_value
 @pytest.mark.parametrize(
     ('text', 'expected'),
     [
-        ("[dict(type='mmseg.CrossEntropyLoss', loss_weight=0.5)]", [dict(type='mmseg.CrossEntropyLoss', loss_weight=0.5)]),
+        ("[dict(type='mmseg.DiceLoss', loss_weight=0.5)]", [dict(type='mmseg.DiceLoss', loss_weight=0.5)]),
         ('[dict(type=LinearLR, end=5), dict(type=PolyLR)]', [dict(type='LinearLR', end=5), dict(type='PolyLR')]),
         ("{'a': 1}", {'a': 1}),
         ('{a: 1, b: {c: [x, None]}}', {'a': 1, 'b': {'c': ['x', None]}}),
@@ -31,7 +31,7 @@ from convnext_dense.config.option_value import parse_value
         ('https://x.org/a?b=1', 'https://x.org/a?b=1'),
         ('[^a-z]+', None),
     ],
-)  # fmt: skip
+)
 def test_values(text, expected):
     if expected is None:
         with pytest.raises(ValueError, match='is not expected there'):
@@ -68,9 +68,9 @@ def test_what_mmengine_reads_is_read_as_mmengine_does():
     """All nested lists and tuples of some words, up to a depth."""
     level = ['1', '-2.5', 'x', 'TRUE', 'None', '1e-3', 'a.b/c']
     compared = 0
-    for _ in range(2):
+    for form in ('{},{}', '[[{},{}]]'):  # mmengine does not return from '[1],[2]'
         pairs = list(itertools.product(level[:9], level[:9]))
-        level = [form.format(a, b) for a, b in pairs for form in ('[{},{}]', '({}, {})', '[{}]', '({},)', '{},{}')]
+        level = [f.format(a, b) for a, b in pairs for f in (form, '[{},{}]', '({}, {})', '[{}]', '({},)')]
         for text in level:
             assert parse_value(text) == DictAction._parse_iterable(text), text
             compared += 1

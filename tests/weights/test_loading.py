@@ -382,9 +382,7 @@ def test_a_head_of_one_channel_starts_from_one_of_many_classes(tmp_path):
 def test_the_task_of_our_checkpoints_is_in_their_config():
     def task(cfg: object) -> str | None:
         state = {'backbone.conv.weight': torch.zeros(1)}
-        return extract_weights(
-            {'state_dict': state, 'meta': {'convnext_dense': '1', 'cfg': cfg}}, 'x.pth'
-        ).task
+        return extract_weights({'state_dict': state, 'meta': {'convnext_dense': '1', 'cfg': cfg}}, 'x.pth').task
 
     assert task("a = 1\ntask = 'detection'\n") == 'detection'
     assert task("model = dict(task='detection')\n") is None

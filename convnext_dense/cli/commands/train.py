@@ -103,7 +103,12 @@ def resume_command(args: argparse.Namespace) -> str:
     once.add_argument('--resume', nargs='?')
     once.add_argument('--pretrained')
     _, kept = once.parse_known_args(shlex.split(args.command_line))
-    kept[1 if kept[0] == 'python' else 0] = sys.argv[0]  # the script's path as it was started
+    if kept[0] != 'python':
+        kept[0] = sys.argv[0]  # the path as it was started
+    elif Path(sys.argv[0]).stem == 'train':
+        kept[1] = sys.argv[0]
+    else:  # in another program, such as a notebook
+        kept[:2] = ['convnext-dense', 'train']
     command = shlex.join([*kept, '--resume'])
     processes = os.environ.get('LOCAL_WORLD_SIZE', '1')
     if args.launcher == 'slurm':

@@ -9,6 +9,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ...counting import counted
 from ...data.image_scan import read_header
 from ...data.text import shortened
 from ...errors import UserError
@@ -41,12 +42,16 @@ class DataCheck(Hook):
 def describe_dataset(dataset: Any) -> str:
     """Describe the size of a data set, such as ``6,000 images, 12 classes of 480 (bird) to 520 (boat) images``."""
     classes, counts = dataset.metainfo['classes'], getattr(dataset, 'class_counts', None)
-    text = f'{len(dataset):,} images, {len(classes)} classes'
-    if counts is None:
+    text = f'{counted(len(dataset), "image")}, {counted(len(classes), "class", "classes")}'
+    if counts is None or not len(counts):
         return text
     absent = [name for name, count in zip(classes, counts, strict=True) if not count]
     least, most = int(np.argmin(counts)), int(np.argmax(counts))
-    text += f' of {counts[least]:,} ({classes[least]}) to {counts[most]:,} ({classes[most]}) {dataset.counted_units}'
+    if counts[least] == counts[most]:
+        text += f' of {counts[least]:,}' if len(classes) > 1 else f' ({classes[0]}) of {counts[0]:,}'
+    else:
+        text += f' of {counts[least]:,} ({classes[least]}) to {counts[most]:,} ({classes[most]})'
+    text += f' {dataset.counted_units}'
     return f'{text}; without an example: {shortened(absent)}' if absent else text
 
 
