@@ -33,7 +33,6 @@ from ..registry import RUNNERS
 from ..weights.loading import extract_weights, has_ema_weights, load_full_model, load_pretrained, read_checkpoint
 from . import environment, state
 from .building import class_shapes, config_errors, read_checkpoints_safely
-from .dry_run import check_first_step
 from .schedule import fit_schedule
 from .signals import leave_signals_to_parent
 from .train_loop import TrainLoop
@@ -127,8 +126,6 @@ class Runner(mmengine.runner.Runner):
     def build_model(self, model: nn.Module | dict) -> nn.Module:
         with config_errors('model'), without_loss_advice():
             built: nn.Module = super().build_model(model)
-        if internals.loop_or_config(self, 'train') is not None and isinstance(model, dict):
-            check_first_step(built, self.cfg)
         if self.cfg.get('compile_backbone'):
             compile_backbone(built.module if isinstance(built, BaseTTAModel) else built)
         return built

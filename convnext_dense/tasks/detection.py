@@ -126,7 +126,7 @@ class DetectionTask(DenseTask):
 
     def head_parts(self, model: Any, features: Sequence[Tensor]) -> Iterator[Part]:
         for name in ('rpn_head', 'bbox_head'):
-            head = getattr(model, name, None)
+            head: Any = getattr(model, name, None)
             if getattr(head, 'prior_generator', None) is None:  # others take more than features
                 continue
             yield Part(f'model.{name}', features)
@@ -142,7 +142,7 @@ class DetectionTask(DenseTask):
             if getattr(roi, f'with_{name}', False) and hasattr(roi, f'{name}_roi_extractor'):
                 extractors = _stages(getattr(roi, f'{name}_roi_extractor'))
                 heads = _stages(getattr(roi, f'{name}_head'))
-                for number, (extractor, head) in enumerate(zip(extractors, heads, strict=False)):
+                for number, (extractor, one) in enumerate(zip(extractors, heads, strict=False)):
                     stage = f'.{number}' if len(heads) > 1 else ''
                     levels = len(extractor.featmap_strides)
                     if levels > len(features):
@@ -153,7 +153,7 @@ class DetectionTask(DenseTask):
                     sides = extractor.roi_layers[0].output_size
                     regions = features[0].new_empty(len(features[0]) * 2, features[0].shape[1], *sides)
                     yield Part(f'model.roi_head.{name}_head{stage}', [regions])
-                    head(regions)
+                    one(regions)
 
     def counted_shape(self, cfg: Config) -> ImageSize:
         from ..io.image_size import ImageSize

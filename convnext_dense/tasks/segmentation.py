@@ -132,13 +132,13 @@ class SegmentationTask(DenseTask):
     def head_parts(self, model: Any, features: Sequence[Tensor]) -> Iterator[Part]:
         for name in ('decode_head', 'auxiliary_head'):
             head = getattr(model, name, None)
-            several = hasattr(head, '__len__')  # in a ModuleList, where those of a cascade depend on each other
-            if name == 'decode_head' and several:
-                return
-            if _has_queries(head):  # it needs the samples' metadata, and values
-                continue
-            for key, one in enumerate(head) if several else [(None, head)] if head is not None else ():
-                yield Part(f'model.{name}' + ('' if key is None else f'.{key}'), features)
+            if head is None or (name == 'decode_head' and hasattr(head, '__len__')):
+                continue  # the heads of a cascade depend on each other
+            if _has_queries(head):
+                continue  # it needs the samples' metadata, and values
+            heads = {f'.{i}': one for i, one in enumerate(head)} if hasattr(head, '__len__') else {'': head}
+            for place, one in heads.items():
+                yield Part(f'model.{name}{place}', features)
                 one(tuple(features))
 
     def counted_shape(self, cfg: Config) -> ImageSize:

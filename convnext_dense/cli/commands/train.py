@@ -13,6 +13,7 @@ from mmengine.dist import is_main_process
 
 from ...checkpoints import files as checkpoints
 from ...checkpoints.disk import explain_full_disk
+from ...config.dry_run import check_first_step
 from ...config.length import set_length
 from ...config.machine import fit_to_machine
 from ...config.precision import set_amp
@@ -74,6 +75,7 @@ def run(args: argparse.Namespace) -> None:
     fit_to_machine(cfg)
     with propagate_failures():
         runner = Runner.from_cfg(cfg)
+        check_first_step(runner.bare_model, cfg)
         warn_of_load(runner, args.load_meter.read())
         runner.register_hook(DataCheck())
         if args.without:

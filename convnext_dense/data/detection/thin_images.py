@@ -22,7 +22,7 @@ def longest_side(pipeline: Sequence[Any]) -> float | None:
     return max((max(scale) for scale in _scales(pipeline)), default=None)
 
 
-def _scales(part: Any) -> Iterator[tuple[float, float]]:
+def _scales(part: Any) -> Iterator[Sequence[float]]:
     if isinstance(part, dict):
         for key, value in part.items():
             if key == 'scale' and isinstance(value, list | tuple):

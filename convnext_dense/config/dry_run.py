@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..engine.building import describe
 from ..errors import UserError
 from ..tasks import task_of
 from ..tasks.base import Part
-from .building import describe
 
 FAILURES = (RuntimeError, IndexError, ValueError, AssertionError, TypeError)
 
@@ -79,7 +79,7 @@ class _Parts(nn.Module):
             name: torch.empty_like(tensor, device='meta') if image.is_meta else tensor.detach().cpu().clone()
             for name, tensor in tensors.items()
         }
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), torch.compiler.set_stance('force_eager'):
             functional_call(self, copies, (image,))
 
 
