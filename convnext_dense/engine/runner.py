@@ -34,7 +34,7 @@ from ..models.compiling import compile_backbone
 from ..registry import DATASETS, RUNNERS
 from ..weights.loading import extract_weights, has_ema_weights, load_full_model, load_pretrained, read_checkpoint
 from . import environment, state
-from .building import config_errors, read_checkpoints_safely
+from .building import class_shapes, config_errors, read_checkpoints_safely
 from .schedule import fit_schedule
 from .settings import check_settings, stand_in
 from .signals import leave_signals_to_parent
@@ -139,10 +139,6 @@ class Runner(mmengine.runner.Runner):
             compile_backbone(built.module if isinstance(built, BaseTTAModel) else built)
         return built
 
-    def _init_model_weights(self) -> None:
-        with without_parameter_list():
-            super()._init_model_weights()
-
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         synced = any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
         synced = synced or self.cfg.get('sync_bn') is not None
@@ -157,7 +153,8 @@ class Runner(mmengine.runner.Runner):
         return super().wrap_model(model_wrapper_cfg, model)
 
     def _init_model_weights(self) -> None:
-        super()._init_model_weights()
+        with without_parameter_list():
+            super()._init_model_weights()
         modules = self.cfg.get('efficient_conv_bn_eval') or []
         for name in [modules] if isinstance(modules, str) else modules:
             check_part(self.bare_model, name, 'efficient_conv_bn_eval')
@@ -307,6 +304,7 @@ class Runner(mmengine.runner.Runner):
     def load_or_resume(self) -> None:
         if internals.has_loaded(self):
             return
+        state.check_heads(self)
         if internals.resume_setting(self):
             if (named := internals.checkpoint_setting(self)) is not None:
                 checkpoints.check_newest(named, self.work_dir)
@@ -319,7 +317,12 @@ class Runner(mmengine.runner.Runner):
             classes = getattr(self.train_dataloader.dataset, 'metainfo', {}).get('classes')
             weights = self.cfg.get('pretrained_weights', 'raw')
             source = checkpoints.find(self.cfg.pretrained)
-            self.logger.info(load_pretrained(self.bare_model, source, weights, classes, self._trust_pickle))
+            shapes = (
+                partial(class_shapes, self.cfg, channel_per_class=True)
+                if isinstance(self.cfg.get('model'), dict)
+                else dict
+            )
+            self.logger.info(load_pretrained(self.bare_model, source, weights, classes, self._trust_pickle, shapes))
             internals.set_loaded(self)
         else:
             super().load_or_resume()

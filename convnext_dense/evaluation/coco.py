@@ -64,6 +64,8 @@ class CocoAP(BaseMetric):
                     "the data samples have no ground truth: add 'instances' to meta_keys of mmdet.PackDetInputs in "
                     'the pipeline for evaluation'
                 )
+            if 'pred_instances' not in sample:
+                raise UserError('the model predicts no instances: set model.test_cfg.instance_on=True')
             height, width = sample['ori_shape']
             self.results.append(
                 {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from ..weights.class_counts import head_classes, set_head_classes
 
 if TYPE_CHECKING:
     from mmengine.config import Config, ConfigDict
@@ -28,22 +29,10 @@ def leave_out_validation(cfg: Config) -> None:
 
 
 def set_classes(cfg: Config, count: int) -> None:
-    """Set the number of classes of every head of a config's model."""
-    for part in _dicts(cfg.model):
-        if 'num_classes' in part:
-            part['num_classes'] = count
+    """Set the number of classes of every head of a config's model; see :func:`~.class_counts.set_head_classes`."""
+    set_head_classes(cfg.model, count)
 
 
 def smallest_head(cfg: Config) -> int:
     """Return the smallest number of classes of a head in a config's model."""
-    return min(part['num_classes'] for part in _dicts(cfg.model) if 'num_classes' in part)
-
-
-def _dicts(value: object) -> Iterator[dict]:
-    """Yield all dicts in a nested value, outer ones first."""
-    if isinstance(value, dict):
-        yield value
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _dicts(item)
+    return min(head_classes(cfg.model).values())

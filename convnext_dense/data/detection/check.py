@@ -56,8 +56,8 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
             items = [f'annotation {number}' for number in fault.annotation_ids]
             findings.append(Finding(WARNING, name, f'{count_of(items, "annotation")} {fault.message}', '', items))
         if not coco.has_masks and any(step.get('with_mask') for step in source.get('pipeline', ())):
-            message = f'{file} has no masks, which the detector needs'
-            fix = 'annotate them, or take a config of a detector without masks'
+            message = f'{file} has no masks, which the pipeline loads'
+            fix = 'annotate them, or for a detector without masks set with_mask=False in mmdet.LoadAnnotations'
             findings.append(Finding(PROBLEM, name, message, fix))
         unannotated, thin = [], []
         longest = longest_side(source.get('pipeline', ()))

@@ -89,8 +89,8 @@ class CocoDataset(DenseDataset, BaseDataset):
         learns_masks = any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
         if learns_masks and not coco.has_masks:
             raise UserError(
-                f'{self.paths.annotations} has no masks, which the detector needs: take a config of a detector '
-                'without masks, or annotate them'
+                f'{self.paths.annotations} has no masks, which the pipeline loads: for a detector without masks set '
+                'with_mask=False in its mmdet.LoadAnnotations, for one with masks annotate them'
             )
         self.name = coco.name
         classes = coco.classes if self.classes is None else tuple(self.classes)

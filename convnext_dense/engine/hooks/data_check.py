@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -96,7 +97,7 @@ def check_same_classes(training: Any, validation: Any = None) -> None:
 
 def describe_dataset(dataset: Any) -> str:
     """Describe the size of a data set, such as ``6,000 images, 12 classes of 480 (bird) to 520 (boat) images``."""
-    classes = (getattr(dataset, 'metainfo', None) or {}).get('classes') or ()
+    classes: Sequence[str] = (getattr(dataset, 'metainfo', None) or {}).get('classes') or ()
     counts = getattr(dataset, 'class_counts', None) if len(list(innermost(dataset))) == 1 else None
     named = counted(len(classes), 'class', 'classes') if classes else 'unknown classes'
     text = f'{counted(len(dataset), "image")}, {named}'
