@@ -43,9 +43,14 @@ class ImageHeader(NamedTuple):
     format: str
     """Pillow's format, such as ``'JPEG'``, detected from the content, not from the name."""
 
+    @property
+    def upright_size(self) -> ImageSize:
+        """The size after EXIF rotation."""
+        return self.size.transposed if self.orientation >= 5 else self.size
+
     def fits(self, size: ImageSize | None) -> bool:
         """Check whether the image, as stored or upright, has the annotated size; True if ``size`` is None."""
-        return size is None or size in (self.size, self.size.transposed if self.orientation >= 5 else self.size)
+        return size is None or size in (self.size, self.upright_size)
 
 
 class ImageScan(NamedTuple):

@@ -33,7 +33,8 @@ class CocoAP(BaseMetric):
     ``{'cat': {'box_AP': 41.2, 'box_AP50': 60.3, 'mask_AP': ...}}``.
 
     The ground truth is taken from the data samples, as ``instances`` of our ``CocoDataset``, so that unreadable images
-    don't count. The classes and their ids are in the ``metainfo`` of the data set.
+    don't count. The classes are in the ``metainfo`` of the data set. In ground truth with masks, an object without one
+    counts for boxes only; for masks it is a crowd of the shape of its box.
 
     Args:
         iou_types: ``'bbox'`` and ``'segm'``; the latter is omitted if predictions or ground truth have no masks.
@@ -52,7 +53,7 @@ class CocoAP(BaseMetric):
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Collect mmdet's data samples: ``img_id``, ``ori_shape``, ``instances`` and ``pred_instances``."""
-        category_ids = self.dataset_meta['category_ids']
+        labels = range(len(self.dataset_meta['classes']))
         for sample in data_samples:
             if 'instances' not in sample:
                 raise UserError(
@@ -63,8 +64,8 @@ class CocoAP(BaseMetric):
             self.results.append(
                 {
                     'image': {'id': sample['img_id'], 'height': height, 'width': width},
-                    'ground_truth': [_ground_truth(i, sample['img_id'], category_ids) for i in sample['instances']],
-                    'predictions': coco_results([sample], category_ids),
+                    'ground_truth': [_ground_truth(instance) for instance in sample['instances']],
+                    'predictions': coco_results([sample], labels),
                     'masks': 'masks' in sample['pred_instances'],
                 }
             )
@@ -85,7 +86,7 @@ class CocoAP(BaseMetric):
         for iou_type in self.iou_types:
             if not results or (iou_type == 'segm' and not _have_masks(results)):
                 continue
-            precision = _precision(results, self.dataset_meta['category_ids'], iou_type)
+            precision = _precision(results, len(self.per_class), iou_type)
             metrics |= _averages(precision, PREFIXES[iou_type])
             for label, entry in enumerate(self.per_class.values()):
                 of_class = _averages(precision[:, :, label : label + 1], PREFIXES[iou_type])
@@ -95,16 +96,16 @@ class CocoAP(BaseMetric):
         return metrics
 
 
-def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int]) -> list[CocoResult]:
+def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int | None]) -> list[CocoResult]:
     """Convert predictions to the format of COCO's results files.
 
     Args:
         data_samples: mmdet's data samples as dicts: ``img_id`` and ``pred_instances`` with ``bboxes`` (N, 4) as
             [x1, y1, x2, y2] in pixels, ``scores`` (N), ``labels`` (N) and optional ``masks`` (N, H, W), bool.
-        category_ids: the category id of each label.
+        category_ids: the category id of each label, or None for a class that the file doesn't have.
 
     Returns:
-        An entry for each box, with a compressed RLE if there are masks.
+        An entry for each box of a class with an id, with a compressed RLE if there are masks.
     """
     results: list[CocoResult] = []
     for sample in data_samples:
@@ -112,23 +113,23 @@ def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int]) -> l
         corners = instances['bboxes'].double()
         boxes = torch.cat([corners[:, :2], corners[:, 2:] - corners[:, :2]], dim=1).tolist()
         rows = zip(instances['labels'].tolist(), boxes, instances['scores'].tolist(), strict=True)
-        entries: list[CocoResult] = [
-            {'image_id': sample['img_id'], 'category_id': category_ids[label], 'bbox': box, 'score': score}
-            for label, box, score in rows
-        ]
-        if 'masks' in instances:
-            for entry, mask in zip(entries, encode_masks(instances['masks'].cpu().numpy()), strict=True):
-                entry['segmentation'] = mask
-        results += entries
+        masks = encode_masks(instances['masks'].cpu().numpy()) if 'masks' in instances else None
+        for place, (label, box, score) in enumerate(rows):
+            number = category_ids[label]
+            if number is None:
+                continue
+            entry: CocoResult = {'image_id': sample['img_id'], 'category_id': number, 'bbox': box, 'score': score}
+            if masks is not None:
+                entry['segmentation'] = masks[place]
+            results.append(entry)
     return results
 
 
-def _ground_truth(instance: Instance, image_id: int, category_ids: Sequence[int]) -> dict[str, Any]:
-    """Convert an instance back to a COCO annotation, without an id."""
+def _ground_truth(instance: Instance) -> dict[str, Any]:
+    """Convert an instance to a COCO annotation whose category is the label, without ids."""
     x1, y1, x2, y2 = instance['bbox']
     annotation: dict[str, Any] = {
-        'image_id': image_id,
-        'category_id': category_ids[instance['bbox_label']],
+        'category_id': instance['bbox_label'],
         'bbox': [x1, y1, x2 - x1, y2 - y1],
         'area': instance['area'],
         'iscrowd': instance['ignore_flag'],
@@ -138,20 +139,28 @@ def _ground_truth(instance: Instance, image_id: int, category_ids: Sequence[int]
     return annotation
 
 
-def _have_masks(results: Iterable[dict]) -> bool:
-    return all(result['masks'] and all('segmentation' in a for a in result['ground_truth']) for result in results)
+def _have_masks(results: Sequence[dict]) -> bool:
+    annotations = [annotation for result in results for annotation in result['ground_truth']]
+    has_masks = not annotations or any('segmentation' in annotation for annotation in annotations)
+    return has_masks and all(result['masks'] for result in results)
 
 
-def _precision(results: Sequence[dict], category_ids: Sequence[int], iou_type: str) -> np.ndarray:
+def _precision(results: Sequence[dict], classes: int, iou_type: str) -> np.ndarray:
     """Compute COCO's precision of each label, from up to 100 predictions per image and class.
+
+    The images are numbered anew: the evaluation does not take every integer as an id.
 
     Returns:
         (10 IoU thresholds, 101 recalls, K labels, 4 areas: all, small, medium, large), -1 without ground truth.
     """
-    ground_truth = [annotation for result in results for annotation in result['ground_truth']]
-    predictions = [prediction for result in results for prediction in result['predictions']]
-    predictions = [{**p, 'area': _area(p, iou_type), 'iscrowd': 0} for p in predictions]
-    frame = {'images': [result['image'] for result in results], 'categories': [{'id': i} for i in category_ids]}
+    images = [{**result['image'], 'id': number} for number, result in enumerate(results, 1)]
+    ground_truth, predictions = [], []
+    for number, result in enumerate(results, 1):
+        ground_truth += [{**_with_mask(a, iou_type), 'image_id': number} for a in result['ground_truth']]
+        predictions += [
+            {**p, 'image_id': number, 'area': _area(p, iou_type), 'iscrowd': 0} for p in result['predictions']
+        ]
+    frame = {'images': images, 'categories': [{'id': label} for label in range(classes)]}
     ground_truth_index, predictions_index = (
         COCO({**frame, 'annotations': [{**a, 'id': number} for number, a in enumerate(annotations, 1)]})
         for annotations in (ground_truth, predictions)
@@ -159,8 +168,15 @@ def _precision(results: Sequence[dict], category_ids: Sequence[int], iou_type: s
     evaluation = COCOeval_faster(ground_truth_index, predictions_index, iou_type, print_function=lambda *_: None)
     evaluation.evaluate()
     evaluation.accumulate()
-    order = np.searchsorted(sorted(category_ids), category_ids)  # the evaluation sorts them
-    return evaluation.eval['precision'][..., -1][:, :, order]
+    return evaluation.eval['precision'][..., -1]
+
+
+def _with_mask(annotation: dict[str, Any], iou_type: str) -> dict[str, Any]:
+    """Make a crowd of an annotation without a mask where masks are compared."""
+    if iou_type == 'bbox' or 'segmentation' in annotation:
+        return annotation
+    x, y, w, h = annotation['bbox']
+    return {**annotation, 'iscrowd': 1, 'segmentation': [[x, y, x + w, y, x + w, y + h, x, y + h]]}
 
 
 def _area(prediction: dict, iou_type: str) -> float:

@@ -12,12 +12,16 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from ...errors import UserError
-from ...io.coco_format import CocoAnnotation
+from ...io.coco_format import IGNORE_REGION, CocoAnnotation, Instance
 from ...registry import DATASETS
 from ..dense import DenseDataset
-from .coco import describe_faults, read_coco
+from ..check.records import WARNING
+from ..text import count_of, shortened
+from .categories import check_known_names
+from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
+from .faults import describe_faults
 from .find import CocoPaths
-from .instances import to_instance
+from .instances import to_instance, to_learned_instance
 
 MIN_BOX_SIDE = 1.0  # pixels: thinner boxes are not used for training, as in mmdet and so in the published recipes
 
@@ -31,10 +35,15 @@ class CocoDataset(DenseDataset, BaseDataset):
     include ``instances``, since :class:`~convnext_dense.evaluation.CocoAP` takes the ground truth from the data
     samples.
 
-    ``metainfo`` has the ``classes`` and their ``category_ids``.
+    ``metainfo`` has the ``classes`` and their ``category_ids``, with None for a class that the file doesn't have.
+
+    In training, annotations that can't be used are ignore regions, and so are objects without a mask if the pipeline
+    loads masks: instances with ``ignore_flag`` 1 and the label :data:`~convnext_dense.io.coco_format.IGNORE_REGION`,
+    where :class:`~convnext_dense.models.detector.MaxIoUAssigner` takes no background from.
 
     Args:
-        annotations: the COCO file. Faults that :func:`~convnext_dense.data.detection.coco.read_coco` fixes are logged.
+        annotations: the COCO file. What :func:`~convnext_dense.data.detection.coco.read_coco` fixes, drops or ignores
+            is logged.
         images: the folder to which file names are relative.
         pipeline: transforms.
         test_mode: True for evaluation: use all images and boxes.
@@ -43,9 +52,15 @@ class CocoDataset(DenseDataset, BaseDataset):
         on_bad_image: ``'stop'`` raises an error that names an unreadable image. ``'skip'`` replaces it by the next
             image in training, and omits it in evaluation.
         indices: number of images to use, the first ones, or their indices.
+        classes: names of the classes in the order of their labels, among which the file's must be; None for the
+            file's own in its order.
+        box_format: convention of the boxes, ``'xywh'``, ``'xyxy'`` (corners) or ``'cxcywh'`` (centers), in pixels;
+            None for COCO's, ``'xywh'``, which is checked.
+        most_lost: largest share of the annotations, in [0, 1], that may be dropped or ignored.
 
     Raises:
-        UserError: for an unusable file, for a file without masks if the pipeline loads masks, and if no image is left.
+        UserError: for an unusable file, or one of which too much is lost; for other classes than ``classes``; for a
+            file without masks if the pipeline loads masks; in training, if no object or no image is left.
     """
 
     counted_units = 'annotations in the file'  # unit of ``class_counts``
@@ -59,39 +74,75 @@ class CocoDataset(DenseDataset, BaseDataset):
         filter_cfg: dict | None = None,
         on_bad_image: str = 'stop',
         indices: int | Sequence[int] | None = None,
+        classes: Sequence[str] | None = None,
+        box_format: str | None = None,
+        most_lost: float = MOST_LOST,
     ) -> None:
         if on_bad_image not in ('stop', 'skip'):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
         self.on_bad_image = on_bad_image
         self.paths = CocoPaths(Path(annotations), Path(images))
+        self.classes = classes
+        self.box_format = box_format
+        self.most_lost = most_lost
         super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg, indices=indices)
 
     def load_data_list(self) -> list[dict]:
-        coco = read_coco(self.paths)
-        for line in describe_faults(coco.faults):
-            print_log(line, 'current', logging.WARNING)
+        coco = read_coco(self.paths, self.box_format)
         learns_masks = any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
+        self._report(coco, learns_masks)
         if learns_masks and not coco.has_masks:
             raise UserError(
                 f'{self.paths.annotations} has no masks, which the detector needs: take a config of a detector '
                 'without masks, or annotate them'
             )
+        check_enough_is_left(self.paths.annotations, coco, learns_masks, self.most_lost)
+        classes = coco.classes if self.classes is None else tuple(self.classes)
+        check_known_names(coco.classes, coco.name, classes, 'the model')
+        ids = dict(zip(coco.classes, coco.category_ids, strict=True))
+        labels = {ids[name]: label for label, name in enumerate(classes) if name in ids}
         self.name = coco.name
-        self._metainfo.update(classes=coco.classes, category_ids=coco.category_ids)
+        self._metainfo.update(classes=classes, category_ids=tuple(ids.get(name) for name in classes))
         annotations = coco.annotations if self.test_mode else self._drop_thin_boxes(coco.annotations)
-        labels = {number: label for label, number in enumerate(coco.category_ids)}
-        learned = [labels[a['category_id']] for of_image in annotations.values() for a in of_image]
-        self.class_counts = np.bincount(learned, minlength=len(labels))
+        learned = [
+            labels[a['category_id']] for of_image in annotations.values() for a in of_image if not a.get('ignored')
+        ]
+        self.class_counts = np.bincount(learned, minlength=len(classes))
+
+        def instance(annotation: CocoAnnotation) -> Instance:
+            label = labels[annotation['category_id']]
+            if self.test_mode:
+                return to_instance(annotation, label)
+            return to_learned_instance(annotation, label, learns_masks)
+
         return [
             {
                 'img_path': os.path.join(self.paths.images, image['file_name']),
                 'img_id': image['id'],
                 'height': image['height'],
                 'width': image['width'],
-                'instances': [to_instance(a, labels[a['category_id']]) for a in annotations[image['id']]],
+                'instances': [instance(a) for a in annotations[image['id']]],
             }
             for image in coco.images
         ]
+
+    def _report(self, coco: CocoData, learns_masks: bool) -> None:
+        """Log what was changed in the file, and what is not learned or measured of it."""
+        for fault in coco.faults:
+            (line,) = describe_faults(coco.name, [fault])
+            print_log(line, 'current', logging.WARNING if fault.level == WARNING else logging.INFO)
+        if learns_masks and coco.has_masks and coco.without_mask:
+            line = f'{coco.name}: {coco.without_mask} boxes without a mask are ignored, since masks are learned'
+            print_log(line, 'current', logging.WARNING)
+        absent = [name for name in self.classes or () if name not in coco.classes]
+        if absent:
+            line = f'{coco.name}: {count_of(absent, "class", "classes")} not in the file: {shortened(absent)}'
+            print_log(line, 'current')
+        if not coco.has_objects:
+            line = f'all {coco.total} annotations in {self.paths.annotations} are crowds (iscrowd) or ignored'
+            if not self.test_mode:
+                raise UserError(f'{line}, so that there is nothing to learn: correct them')
+            print_log(f'{line}, so that there is nothing to measure', 'current', logging.WARNING)
 
     def _drop_thin_boxes(self, annotations: dict[int, list[CocoAnnotation]]) -> dict[int, list[CocoAnnotation]]:
         kept = {
@@ -108,7 +159,8 @@ class CocoDataset(DenseDataset, BaseDataset):
         if self.test_mode or not self.filter_cfg:
             return self.data_list
         least = self.filter_cfg.get('min_size', 0)
-        filled = [p for p in self.data_list if p['instances'] or not self.filter_cfg.get('filter_empty_gt')]
+        keeps_empty = not self.filter_cfg.get('filter_empty_gt')
+        filled = [p for p in self.data_list if keeps_empty or any(map(_is_learned, p['instances']))]
         kept = [p for p in filled if min(p['height'], p['width']) >= least]
         line = (
             f'{self.name}: {len(kept)} of {len(self.data_list)} images are used; left out are '
@@ -119,3 +171,7 @@ class CocoDataset(DenseDataset, BaseDataset):
             raise UserError(f'nothing to learn from: {line}')
         print_log(line, 'current')
         return kept
+
+
+def _is_learned(instance: Instance) -> bool:
+    return instance['bbox_label'] != IGNORE_REGION
