@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
+    from ..data.detection.coco import CocoHeader
     from ..export.graphs import Graph
     from ..io.coco_format import Instance
     from ..io.image_size import ImageSize
@@ -47,15 +48,24 @@ class DetectionTask(DenseTask):
             loader.dataset.update(annotations=str(splits[split].annotations), images=str(splits[split].images))
 
     def count_classes(self, cfg: Config) -> int:
-        from ..data.detection import coco
+        self.join_classes(cfg)
+        return len(next(iter(_read_headers(cfg).values())).classes)
 
-        headers: dict[str, coco.CocoHeader] = {}
+    def join_classes(self, cfg: Config) -> None:
+        """Have validation and test take their labels from the classes of training, by name.
+
+        Raises:
+            UserError: if they have others.
+        """
+        from ..data.detection.categories import check_known_names
+
+        headers = _read_headers(cfg)
+        learned = next(iter(headers.values()))
         for split, loader in _loaders_by_split(cfg):
-            paths = coco.CocoPaths(Path(loader.dataset.annotations), Path(loader.dataset.images))
-            headers[split] = headers.get(split) or coco.read_coco_header(paths)
-        if len(headers) == 2:
-            coco.check_same_categories(headers['train'], headers['val'])
-        return len(next(iter(headers.values())).classes)
+            name, classes = headers[split]
+            check_known_names(classes, name, learned.classes, learned.name)
+            if classes != learned.classes:
+                loader.dataset.classes = list(learned.classes)
 
     def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
         from ..data.detection.check import read_coco_files
@@ -165,7 +175,7 @@ def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: 
     Args:
         image: uint8 (H, W, 3), RGB.
         instances: instances of a :class:`~convnext_dense.data.detection.dataset.CocoDataset`, with ``bbox_label``,
-            ``ignore_flag``, ``bbox`` and, in all or none, ``mask``.
+            ``ignore_flag``, ``bbox`` and an optional ``mask``.
         classes: the class names.
 
     Returns:
@@ -184,8 +194,10 @@ def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: 
     tags = [names[i['bbox_label']] + (' (crowd)' if i['ignore_flag'] else '') for i in instances]
     boxes = np.array([instance['bbox'] for instance in instances], float).reshape(-1, 4)
     masks = None
-    if all('mask' in instance for instance in instances):
-        masks = np.array([decode_mask(i['mask'], size) for i in instances], bool).reshape(-1, *size)
+    if any('mask' in instance for instance in instances) or not instances:
+        masks = np.array(
+            [decode_mask(i['mask'], size) if 'mask' in i else np.zeros(size, bool) for i in instances], bool
+        ).reshape(-1, *size)
     return draw_instances(image, boxes, tags, palette(len(classes))[labels], masks)
 
 
@@ -197,6 +209,18 @@ def _loaders_by_split(cfg: Config) -> list[tuple[str, ConfigDict]]:
         ('val', cfg.test_dataloader),
     )
     return [(split, loader) for split, loader in by_split if loader is not None]
+
+
+def _read_headers(cfg: Config) -> dict[str, CocoHeader]:
+    """Read the classes of each split's file, once."""
+    from ..data.detection.coco import read_coco_header
+    from ..data.detection.find import CocoPaths
+
+    headers: dict[str, CocoHeader] = {}
+    for split, loader in _loaders_by_split(cfg):
+        paths = CocoPaths(Path(loader.dataset.annotations), Path(loader.dataset.images))
+        headers[split] = headers.get(split) or read_coco_header(paths)
+    return headers
 
 
 def _stages(parts: nn.Module) -> list[Any]:

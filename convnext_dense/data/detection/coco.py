@@ -164,7 +164,7 @@ def check_enough_is_left(path: Path, coco: CocoData, learns_masks: bool, most_lo
     Raises:
         UserError: if there are more.
     """
-    lost = coco.lost + (coco.without_mask if learns_masks else 0)
+    lost = coco.lost + (coco.without_mask if learns_masks and coco.has_masks else 0)
     if lost > most_lost * coco.total:
         raise UserError(
             f'{path}: {lost} of {coco.total} annotations ({lost / coco.total:.0%}) are dropped or ignored, more than '

@@ -14,8 +14,8 @@ from mmengine.logging import print_log
 from ...errors import UserError
 from ...io.coco_format import IGNORE_REGION, CocoAnnotation, Instance
 from ...registry import DATASETS
-from ..dense import DenseDataset
 from ..check.records import WARNING
+from ..dense import DenseDataset
 from ..text import count_of, shortened
 from .categories import check_known_names
 from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
