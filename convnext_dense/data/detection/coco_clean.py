@@ -103,7 +103,7 @@ def clean_annotations(
             annotation['bbox'] = clip_box(box, size)
             if annotation['bbox'] != box:
                 note(annotation, 'clipped: box partly outside its image')
-            if extent is not None and overlap(corners_of_box(box), extent) < AGREEMENT:
+            if extent is not None and not _agree(annotation['bbox'], extent, size):
                 note(annotation, 'used although box and mask differ by more than half')
             annotation['segmentation'] = mask.mask
             if mask.fault and has_masks:
@@ -122,6 +122,11 @@ def clean_annotations(
         by_image[annotation['image_id']].append(annotation)
     faults = [Fault(message, ids, level=level) for (message, level), ids in found.items()]
     return CleanedAnnotations(by_image, has_masks, faults, lost)
+
+
+def _agree(box: Box, extent: Corners, size: ImageSize) -> bool:
+    inside = clip_box(box_of_corners(extent), size)
+    return overlap(corners_of_box(box), corners_of_box(inside)) >= AGREEMENT
 
 
 def _box_of_mask(mask: MaskReading, size: ImageSize) -> Box | None:

@@ -118,7 +118,7 @@ def _as_rectangle(numbers: list[float], box: Box | None, is_two_points: bool) ->
     """Return the polygon of a rectangle given by two corners, or by the numbers of the annotation's box."""
     x1, y1, x2, y2 = numbers
     corners: Corners = (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
-    if box is None:
+    if box is None or min(box[2:]) <= 0:
         fits = is_two_points and corners[0] < corners[2] and corners[1] < corners[3]
         return rectangle_mask(box_of_corners(corners))[0] if fits else None
     own = corners_of_box(box)
