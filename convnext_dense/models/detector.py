@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ with light_imports():
     from mmdet.structures import DetDataSample
 
 IN_REGION = 0.5
-"""Share of a box that must lie in an ignore region for it not to be background."""
+"""Share of a box in an ignore region above which it is not background."""
 
 
 @MODELS.register_module()
@@ -63,8 +63,8 @@ class MaxIoUAssigner(MmdetMaxIoUAssigner):
     """mmdet's ``MaxIoUAssigner``, which takes no background from the ignore regions of our ``CocoDataset``.
 
     Those are the ignored instances with the label :data:`~convnext_dense.io.coco_format.IGNORE_REGION`. Boxes that
-    would be background and of which more than half lies in one are not used. Nothing else changes: for crowds
-    ``ignore_iof_thr`` decides, which is off in the published recipes.
+    would be background are not used if their center or more than half of them lies in one. Nothing else changes: for
+    crowds ``ignore_iof_thr`` decides, which is off in the published recipes.
     """
 
     def assign(
@@ -83,7 +83,7 @@ class MaxIoUAssigner(MmdetMaxIoUAssigner):
         if gt_instances_ignore is not None and 'labels' in gt_instances_ignore:
             regions = gt_instances_ignore.bboxes[gt_instances_ignore.labels == IGNORE_REGION]
             if len(regions) and len(result.gt_inds):
-                inside = self.iou_calculator(pred_instances.priors, regions, mode='iof').amax(dim=1) > IN_REGION
+                inside = _are_inside(pred_instances.priors, self.iou_calculator, regions)
                 result.gt_inds[inside & (result.gt_inds == 0)] = -1
         return result
 
@@ -132,6 +132,22 @@ class DetectorTTA(BaseTTAModel):
         instances.scores = rows[: self.max_per_img, -1]
         merged.pred_instances = instances
         return merged
+
+
+def _are_inside(boxes: Tensor, calculate_iou: Callable[..., Tensor], regions: Tensor) -> Tensor:
+    """Find the boxes that lie in a region: with more than half, or, as anchors beyond the image may, with the center.
+
+    Args:
+        boxes: (N, 4), x1 y1 x2 y2 in pixels.
+        calculate_iou: mmdet's calculator of overlaps.
+        regions: (R, 4).
+
+    Returns:
+        bool (N).
+    """
+    centers = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
+    has_center = ((centers >= regions[:, :2]) & (centers <= regions[:, 2:])).all(dim=2).any(dim=1)
+    return has_center | (calculate_iou(boxes, regions, mode='iof').amax(dim=1) > IN_REGION)
 
 
 def _flip_back(view: DetDataSample, flip: str | None) -> DetDataSample:

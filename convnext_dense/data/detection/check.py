@@ -86,7 +86,8 @@ def _findings(split: str, coco: CocoData, source: Mapping[str, Any], learns_mask
         yield Finding(PROBLEM, split, message, fix)
     elif coco.has_masks and learns_masks and coco.without_mask:
         what = 'ignored, since masks are learned' if _learns_masks(source) else 'not counted in the AP of masks'
-        yield Finding(WARNING, split, f'{coco.without_mask} boxes without a mask are {what}')
+        objects = count_of(range(coco.without_mask), 'object')
+        yield Finding(WARNING, split, f'without a mask, so {what}: {objects}')
     if not coco.has_objects:
         message = f'all {coco.total} annotations are crowds (iscrowd) or ignored'
         yield Finding(PROBLEM, split, message, 'there is nothing to learn or measure: correct them')

@@ -132,7 +132,8 @@ class CocoDataset(DenseDataset, BaseDataset):
             (line,) = describe_faults(coco.name, [fault])
             print_log(line, 'current', logging.WARNING if fault.level == WARNING else logging.INFO)
         if learns_masks and coco.has_masks and coco.without_mask:
-            line = f'{coco.name}: {coco.without_mask} boxes without a mask are ignored, since masks are learned'
+            objects = count_of(range(coco.without_mask), 'object')
+            line = f'{coco.name}: without a mask, so ignored, since masks are learned: {objects}'
             print_log(line, 'current', logging.WARNING)
         absent = [name for name in self.classes or () if name not in coco.classes]
         if absent:

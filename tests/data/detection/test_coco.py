@@ -217,7 +217,9 @@ def test_a_file_of_which_too_much_is_lost_is_refused(tmp_path, data):
     data['annotations'][2].update(bbox=[0, 0, 0, 5], segmentation=None)
     coco = read(tmp_path, data)
     assert (coco.lost, coco.total) == (3, 40)
-    with pytest.raises(UserError, match=r'a\.json: 3 of 40 annotations \(8%\) are dropped or ignored, more than 5%') as e:
+    with pytest.raises(
+        UserError, match=r'a\.json: 3 of 40 annotations \(8%\) are dropped or ignored, more than 5%'
+    ) as e:
         check_enough_is_left(file, coco, False)
     assert '2 annotations ignored, the whole image: no box; 1 annotation dropped: box of zero area' in str(e.value)
     check_enough_is_left(file, coco, True, 0.1)
