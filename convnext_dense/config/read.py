@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 
 from ..errors import UserError
-from ..tasks import Task, set_classes, task_of
+from ..tasks import Task, check_chosen_classes, set_classes, task_of
 from .find import find_config
 from .length import schedule_following
 from .sample import find_sample_settings, read_sample_settings
@@ -95,7 +95,9 @@ def read_in_steps(
     if needs_data:
         point_at(cfg, data)
         yield Step('--data'), cfg
-        set_classes(cfg, task.count_classes(cfg))
+        count = task.count_classes(cfg)
+        check_chosen_classes(_nested(options or {}), count)
+        set_classes(cfg, count)
         yield Step('classes'), cfg
 
 

@@ -30,7 +30,7 @@ from ..models.compiling import compile_backbone
 from ..registry import RUNNERS
 from ..weights.loading import extract_weights, has_ema_weights, load_full_model, load_pretrained, read_checkpoint
 from . import environment, state
-from .building import config_errors, read_checkpoints_safely
+from .building import check_class_counts, config_errors, describe_unused_regions, read_checkpoints_safely
 from .schedule import fit_schedule
 from .signals import leave_signals_to_parent
 from .train_loop import TrainLoop
@@ -154,7 +154,12 @@ class Runner(mmengine.runner.Runner):
 
     def build_train_loop(self, loop: object) -> object:
         with config_errors('train_cfg or train_dataloader'):
-            return super().build_train_loop(loop)
+            built = super().build_train_loop(loop)
+        dataset = getattr(getattr(built, 'dataloader', None), 'dataset', None)
+        check_class_counts(self.cfg.get('model'), getattr(dataset, 'metainfo', {}).get('classes'))
+        if line := describe_unused_regions(self.cfg.get('model'), getattr(dataset, 'ignore_regions', 0)):
+            self.logger.warning(line)
+        return built
 
     def build_val_loop(self, loop: object) -> object:
         with config_errors('val_cfg, val_dataloader or val_evaluator'):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import UserError
 from .base import ClassInfo, MainMetrics, PreparedImage, Task
 from .classification import ClassificationTask
-from .config_parts import loaders, set_classes, smallest_head
+from .config_parts import check_chosen_classes, loaders, set_classes, smallest_head
 from .detection import DetectionTask
 from .segmentation import SegmentationTask
 
@@ -61,6 +61,7 @@ __all__ = [
     'MainMetrics',
     'PreparedImage',
     'Task',
+    'check_chosen_classes',
     'count_classes_in',
     'loaders',
     'set_classes',

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..errors import UserError
+
 if TYPE_CHECKING:
     from mmengine.config import Config, ConfigDict
 
@@ -20,6 +22,24 @@ def set_classes(cfg: Config, count: int) -> None:
     for part in _dicts(cfg.model):
         if 'num_classes' in part:
             part['num_classes'] = count
+
+
+def check_chosen_classes(chosen: object, count: int) -> None:
+    """Check that a number of classes that the user chose is that of the data, which the heads follow.
+
+    Args:
+        chosen: the nested settings of the command line.
+        count: the number of classes of the data.
+
+    Raises:
+        UserError: if it is another one.
+    """
+    for part in _dicts(chosen):
+        if part.get('num_classes', count) != count:
+            raise UserError(
+                f'--cfg-options sets num_classes to {part["num_classes"]}, and the data have {count} classes: '
+                'leave it out, since the heads follow the data'
+            )
 
 
 def smallest_head(cfg: Config) -> int:

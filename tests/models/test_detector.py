@@ -105,7 +105,7 @@ def parts(value):
 
 
 def test_nothing_in_an_ignore_region_is_learned_as_background(tmp_path):
-    """Where a region covers the image, only what is positive has a loss; where it covers the object, less than before."""
+    """Where a region covers the image, only what is positive has a loss."""
     cfg = read_config(str(write_mask_rcnn(tmp_path)), needs_data=False)
     set_classes(cfg, 3)
     torch.manual_seed(0)

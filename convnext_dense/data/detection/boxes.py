@@ -66,8 +66,8 @@ def read_box(value: Any, box_format: str = 'xywh') -> BoxReading:
         return BoxReading(None, 'no box')
     if not isinstance(value, list) or len(value) != 4:
         return BoxReading(None, 'no box of four numbers')
-    numbers = [read_number(number) for number in value]
-    if None in numbers:
+    numbers = [number for number in map(read_number, value) if number is not None]
+    if len(numbers) < 4:
         is_float = all(type(number) in (int, float) for number in value)
         return BoxReading(None, 'box with NaN or infinity' if is_float else 'no box of four numbers')
     is_text = any(isinstance(number, str) for number in value)

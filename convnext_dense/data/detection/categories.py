@@ -30,7 +30,7 @@ def read_categories(path: Path, entries: Sequence[dict]) -> Categories:
         UserError: for a missing or repeated id, or a missing name.
     """
     ids = read_ids(path, 'categories', entries)
-    names = {}
+    names: dict[int, list] = {}
     for number, entry in zip(ids, entries, strict=True):
         name = entry.get('name')
         names.setdefault(number, []).append(str(name) if type(name) in (int, float) else name)

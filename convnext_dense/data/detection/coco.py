@@ -53,6 +53,11 @@ class CocoData(NamedTuple):
         return sum('segmentation' not in a for a in objects)
 
     @property
+    def regions(self) -> int:
+        """Number of annotations that became ignore regions."""
+        return sum('ignored' in a for of_image in self.annotations.values() for a in of_image)
+
+    @property
     def has_objects(self) -> bool:
         """True if an annotation is an object, not a crowd or an ignore region."""
         return any(not a['iscrowd'] for of_image in self.annotations.values() for a in of_image)

@@ -64,6 +64,7 @@ class CocoDataset(DenseDataset, BaseDataset):
     """
 
     counted_units = 'annotations in the file'  # unit of ``class_counts``
+    ignore_regions: int  # their number in training
 
     def __init__(
         self,
@@ -115,6 +116,7 @@ class CocoDataset(DenseDataset, BaseDataset):
                 return to_instance(annotation, label)
             return to_learned_instance(annotation, label, learns_masks)
 
+        self.ignore_regions = 0 if self.test_mode else coco.regions + (coco.without_mask if learns_masks else 0)
         return [
             {
                 'img_path': os.path.join(self.paths.images, image['file_name']),

@@ -233,6 +233,7 @@ def test_what_can_not_be_used_is_a_region_to_ignore_in_training(tmp_path, data):
     assert regions.labels.tolist() == [IGNORE_REGION, IGNORE_REGION]
     assert regions.bboxes.tensor.tolist() == [[0, 0, WIDTH, HEIGHT], [30, 40, 70, 55]]
     assert regions.masks.masks.sum((1, 2)).tolist() == [HEIGHT * WIDTH, 40 * 15]
+    assert sets.ignore_regions == 2
     assert sets.class_counts.tolist() == [1, 1, 2]  # the box without a mask is in the file
     crowd = sets[1]['data_samples'].ignored_instances
     assert crowd.labels.tolist() == [1]  # a crowd is as before
