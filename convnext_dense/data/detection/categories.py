@@ -49,6 +49,7 @@ def read_categories(path: Path, entries: Sequence[dict]) -> Categories:
     for number, label in labels.items():
         of_class.setdefault(label, []).append(number)
     found = {
+        'fixed: id is not an integer': not_integers(ids, entries),
         'fixed: name is a number, taken as text': [
             n for n, e in zip(ids, entries, strict=True) if not isinstance(e['name'], str)
         ],
@@ -74,6 +75,11 @@ def read_ids(path: Path, key: str, entries: Iterable[dict]) -> list[int]:
             raise UserError(f'{path}: number {place} of its {key} has the id {entry.get("id")!r}: make it an integer')
         ids.append(number)
     return ids
+
+
+def not_integers(ids: Sequence[int], entries: Sequence[dict]) -> list[int]:
+    """Return the ids that are written as something else than an integer."""
+    return [number for number, entry in zip(ids, entries, strict=True) if type(entry['id']) is not int]
 
 
 def check_known_names(names: Sequence[str], file: str, known: Sequence[str], known_file: str) -> None:

@@ -128,7 +128,7 @@ def read_coco(paths: CocoPaths, box_format: str | None = None) -> CocoData:
     faults = [*categories.faults, *image_faults, *_number(annotations)]
     faults += _resolve(path, annotations, 'category', categories.labels.keys())
     faults += _resolve(path, annotations, 'image', sizes.keys() | merged.keys())
-    _read_crowds(path, annotations)
+    faults += _read_crowds(path, annotations)
     for annotation in annotations:
         annotation['image_id'] = merged.get(annotation['image_id'], annotation['image_id'])
     if merged:
@@ -240,25 +240,29 @@ def _resolve(path: Path, annotations: list[Any], kind: str, known: Collection[in
     return [Fault(f'fixed: {key} is not an integer', rewritten, level=NOTE)] if rewritten else []
 
 
-def _read_crowds(path: Path, annotations: list[Any]) -> None:
+def _read_crowds(path: Path, annotations: list[Any]) -> list[Fault]:
     """Set each ``iscrowd`` to 0 or 1.
 
     Raises:
         UserError: if one is something else.
     """
-    unknown: dict[str, list[int]] = {}
+    unknown: dict[str, None] = {}
+    wrong, as_text = [], []
     for annotation in annotations:
         value = annotation.get('iscrowd')
         flag = 0 if value is None else read_flag(value)
         if flag is None:
-            unknown.setdefault(repr(value), []).append(annotation['id'])
+            unknown[repr(value)] = None
+            wrong.append(annotation['id'])
+        elif isinstance(value, str):
+            as_text.append(annotation['id'])
         annotation['iscrowd'] = flag
-    if unknown:
-        ids = sorted(number for of_value in unknown.values() for number in of_value)
+    if wrong:
         raise UserError(
-            f'{path}: {count_of(ids, "annotation")} with iscrowd {shortened(list(unknown))} '
-            f'{in_brackets("annotation", ids)}: write 0 or 1'
+            f'{path}: {count_of(wrong, "annotation")} with iscrowd {shortened(list(unknown))} '
+            f'{in_brackets("annotation", wrong)}: write 0 or 1'
         )
+    return [Fault('fixed: iscrowd is text', as_text, level=NOTE)] if as_text else []
 
 
 def _check_convention(path: Path, annotations: list[Any], shapes: list[Shapes], sizes: dict[int, ImageSize]) -> None:

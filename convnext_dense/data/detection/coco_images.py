@@ -12,7 +12,7 @@ from ...io.image_size import ImageSize
 from ..check.records import NOTE
 from ..image_scan import read_header
 from ..text import count_of, shortened
-from .categories import read_ids
+from .categories import not_integers, read_ids
 from .faults import Fault, in_brackets
 from .file_names import Folder
 from .find import EXPLICIT
@@ -48,9 +48,10 @@ def read_images(path: Path, folder: Path, entries: list[Any]) -> CocoImages:
     if nameless:
         where = in_brackets('image', nameless)
         raise UserError(f'{path}: {count_of(nameless, "image")} without file_name {where}')
+    rewritten = Fault('fixed: id is not an integer', not_integers(ids, entries), 'image', NOTE)
     for number, entry in zip(ids, entries, strict=True):
         entry['id'] = number
-    faults = [_find_files(path, folder, entries), _read_sizes(path, folder, entries)]
+    faults = [rewritten, _find_files(path, folder, entries), *_read_sizes(path, folder, entries)]
     images, merged, fault = _merge(path, entries)
     return CocoImages(images, merged, [f for f in (*faults, fault) if f.ids])
 
@@ -76,9 +77,9 @@ def _find_files(path: Path, folder: Path, entries: list[Any]) -> Fault:
     return Fault('fixed: file_name written in another way than the file', renamed, 'image', NOTE)
 
 
-def _read_sizes(path: Path, folder: Path, entries: list[Any]) -> Fault:
+def _read_sizes(path: Path, folder: Path, entries: list[Any]) -> list[Fault]:
     """Set each ``height`` and ``width`` to an integer of pixels."""
-    unsized, faults = [], []
+    unsized, rewritten, faults = [], [], []
     for entry in entries:
         size = [read_integer(entry.get(side)) for side in ('height', 'width')]
         if any(side is None or side <= 0 for side in size):
@@ -88,6 +89,8 @@ def _read_sizes(path: Path, folder: Path, entries: list[Any]) -> Fault:
                 faults.append((entry['id'], header))
                 continue
             size = list(header.upright_size)
+        elif type(entry['height']) is not int or type(entry['width']) is not int:
+            rewritten.append(entry['id'])
         entry['height'], entry['width'] = size
     if faults:
         raise UserError(
@@ -95,7 +98,10 @@ def _read_sizes(path: Path, folder: Path, entries: list[Any]) -> Fault:
             f'{in_brackets("image", [number for number, _ in faults])}, and the file gives none ({faults[0][1]}): '
             'write them, in pixels, or remove the images'
         )
-    return Fault('fixed: without height and width, which are read from the file', unsized, 'image', NOTE)
+    return [
+        Fault('fixed: height or width is not an integer', rewritten, 'image', NOTE),
+        Fault('fixed: without height and width, which are read from the file', unsized, 'image', NOTE),
+    ]
 
 
 def _merge(path: Path, entries: list[Any]) -> tuple[list[CocoImage], dict[int, int], Fault]:

@@ -169,6 +169,10 @@ def test_ids_of_images_may_be_any_integers_and_text(tmp_path, data):
         annotation['image_id'] = number
     coco = read(tmp_path, data)
     assert {number: len(of_image) for number, of_image in coco.annotations.items()} == {-5: 3, 2**70: 2, 4: 1, 9: 0}
+    assert [(f.message, f.ids, f.part) for f in coco.faults] == [
+        ('fixed: id is not an integer', [-5, 4], 'image'),
+        ('fixed: image_id is not an integer', [2, 3, 5], 'annotation'),
+    ]
 
 
 def test_names_that_are_numbers_and_names_of_several_ids(tmp_path, data):
@@ -186,6 +190,7 @@ def test_names_that_are_numbers_and_names_of_several_ids(tmp_path, data):
     assert coco.category_ids == (5, 2, 0)  # of the two of 1 the one with more annotations
     assert [a['category_id'] for a in flat(coco).values()] == [5, 2, 5, 2, 5, 5]
     assert [(f.message, f.ids, f.part) for f in coco.faults] == [
+        ('fixed: id is not an integer', [0], 'category'),
         ('fixed: name is a number, taken as text', [7, 0], 'category'),
         ('fixed: listed twice', [0], 'category'),
         ('fixed: with the name of another one, taken as one class', [5], 'category'),
@@ -200,7 +205,10 @@ def test_names_that_are_numbers_and_names_of_several_ids(tmp_path, data):
 def test_iscrowd_of_other_types(tmp_path, data, value, flag):
     data['annotations'][2]['iscrowd'] = value
     coco = read(tmp_path, data)
-    assert (flat(coco)[3]['iscrowd'], coco.faults) == (flag, [])
+    assert flat(coco)[3]['iscrowd'] == flag
+    assert [(f.message, f.ids, f.level) for f in coco.faults] == (
+        [('fixed: iscrowd is text', [3], NOTE)] if isinstance(value, str) else []
+    )
 
 
 # ------------------------------------------------------------------ how much is lost

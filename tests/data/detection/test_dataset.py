@@ -248,7 +248,7 @@ def test_what_can_not_be_used_is_a_region_to_ignore_in_training(tmp_path, data):
 
 def test_nothing_but_crowds_is_nothing_to_learn_and_said_in_evaluation(tmp_path, data, lines):
     for annotation in data['annotations']:
-        annotation['iscrowd'] = 'true'
+        annotation['iscrowd'] = 1
     with pytest.raises(
         UserError, match=r'all 6 annotations in .* are crowds \(iscrowd\) or ignored, so that there is n'
     ):
