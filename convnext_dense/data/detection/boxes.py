@@ -16,6 +16,8 @@ Box = list[float]
 Corners = tuple[float, float, float, float]
 """Left, top, right and bottom edge in pixels."""
 
+LARGEST = 1e300
+"""Bound of the sum of four finite numbers; NaN, infinity and integers beyond it are looked at one by one."""
 BORDER = 1.0
 """Pixels that a box may extend beyond its image, as some of COCO's own do."""
 TOLERANCE = 2.0
@@ -66,6 +68,8 @@ def read_box(value: Any, box_format: str = 'xywh') -> BoxReading:
         return BoxReading(None, 'no box')
     if not isinstance(value, list) or len(value) != 4:
         return BoxReading(None, 'no box of four numbers')
+    if box_format == 'xywh' and all(type(n) in (int, float) for n in value) and abs(sum(value)) < LARGEST:
+        return BoxReading(value)
     numbers = [number for number in map(read_number, value) if number is not None]
     if len(numbers) < 4:
         is_float = all(type(number) in (int, float) for number in value)
@@ -158,7 +162,9 @@ def find_wrong_convention(
     if has_mask.any():
         if np.mean(_are_fractions(masks, pixels[has_mask])) > MISFIT:
             return 'in pixels, and the masks are fractions of the image: multiply these by its width and height'
-        share = {name: float(np.mean(_fit(f.to_corners(boxes[has_mask]), masks))) for name, f in FORMATS.items()}
+        share = {
+            n: float(np.mean(_fit(f.to_corners(boxes[has_mask]), masks, pixels[has_mask]))) for n, f in FORMATS.items()
+        }
         if share['xywh'] >= 1 - MISFIT:
             return _beyond(boxes, pixels)
         best = max(share, key=lambda name: share[name])
@@ -190,7 +196,10 @@ def _are_fractions(edges: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     return ((edges >= 0) & (edges <= 1)).all(axis=1) & (pixels.min(axis=1) > math.ceil(2 * TOLERANCE))
 
 
-def _fit(corners: np.ndarray, masks: np.ndarray) -> np.ndarray:
+def _fit(corners: np.ndarray, masks: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Find boxes around their masks, as far as both are in the image."""
+    borders = pixels[:, [1, 0, 1, 0]]
+    corners, masks = corners.clip(0, borders), masks.clip(0, borders)
     longer = (masks[:, 2:] - masks[:, :2]).max(axis=1)
     return np.abs(corners - masks).max(axis=1) <= TOLERANCE + SLACK * longer
 

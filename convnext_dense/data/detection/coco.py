@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,6 +91,19 @@ def read_coco_header(paths: CocoPaths) -> CocoHeader:
     return CocoHeader(_name(path), read_categories(path, entries).names)
 
 
+@contextmanager
+def _paused_garbage_collection() -> Iterator[None]:
+    """Pause the search for garbage, which takes half of the time where millions of objects are made and kept."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_paused_garbage_collection()
 def read_coco(paths: CocoPaths, box_format: str | None = None) -> CocoData:
     """Read a COCO file; all that is fixed, dropped or ignored is listed in ``faults``.
 

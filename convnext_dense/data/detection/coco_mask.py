@@ -58,7 +58,7 @@ def read_mask(value: Any, size: ImageSize, box: Box | None) -> MaskReading:
         if not rle_fits(value, size):
             return MaskReading(fault='broken RLE')
         return MaskReading({**value, 'size': list(size)} if value['size'] != list(size) else value)
-    if all(_is_polygon(polygon) for polygon in value):
+    if all(map(_is_polygon, value)):
         return MaskReading(value)
     polygons, repairs = _as_polygons(value)
     usable = [polygon for polygon in polygons if _is_polygon(polygon)]
@@ -131,7 +131,8 @@ def mask_extent(mask: Polygons | RunLengths, size: ImageSize) -> Corners | None:
     Polygons are not clipped to the image.
     """
     if isinstance(mask, list):
-        xs, ys = [x for p in mask for x in p[::2]], [y for p in mask for y in p[1::2]]
+        numbers = mask[0] if len(mask) == 1 else [number for polygon in mask for number in polygon]
+        xs, ys = numbers[::2], numbers[1::2]
         return min(xs), min(ys), max(xs), max(ys)
     runs: Any = rle.frPyObjects(mask, *size) if isinstance(mask['counts'], list) else mask
     x, y, w, h = rle.toBbox(runs).tolist()

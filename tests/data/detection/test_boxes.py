@@ -73,6 +73,9 @@ def test_what_is_right_is_not_suspected():
     boxes = random_boxes()
     sloppy = [(x + 1.9, y - 1.9, x + w + 1, y + h - 1) for x, y, w, h in boxes]
     assert find_wrong_convention(boxes, sloppy, [SIZE] * 60) is None
+    cut = [(x, y, x + w + 300, y + h + 300) for x, y, w, h in boxes]  # masks that go on where the image ends
+    whole = [[x, y, SIZE.width - x, SIZE.height - y] for x, y, _, _ in boxes]
+    assert find_wrong_convention(whole, cut, [SIZE] * 60) is None
     tiny = [[x, y, 2, 2] for x, y, _, _ in boxes]
     assert find_wrong_convention(tiny, [(x, y, x + 3, y + 3) for x, y, _, _ in tiny], [SIZE] * 60) is None
     for box in boxes[:15]:
