@@ -148,11 +148,13 @@ def _have_masks(results: Sequence[dict]) -> bool:
 def _precision(results: Sequence[dict], classes: int, iou_type: str) -> np.ndarray:
     """Compute COCO's precision of each label, from up to 100 predictions per image and class.
 
-    The images are numbered anew: the evaluation does not take every integer as an id.
+    The images are numbered anew in the order of their ids, which decides between equal scores: the evaluation does not
+    take every integer as an id.
 
     Returns:
         (10 IoU thresholds, 101 recalls, K labels, 4 areas: all, small, medium, large), -1 without ground truth.
     """
+    results = sorted(results, key=lambda result: result['image']['id'])
     images = [{**result['image'], 'id': number} for number, result in enumerate(results, 1)]
     ground_truth, predictions = [], []
     for number, result in enumerate(results, 1):

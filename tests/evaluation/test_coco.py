@@ -274,7 +274,7 @@ def renumber(case: Case, ids: list[int]) -> None:
     case.save()
 
 
-@pytest.mark.parametrize('ids', [[-3, -2, -1, 0], [2**31, 2**63, 2**64 + 5, -(2**70)]])
+@pytest.mark.parametrize('ids', [[-3, -2, -1, 0], [-(2**70), 2**31, 2**63, 2**64 + 5]])
 def test_ids_of_images_may_be_any_integers(tmp_path, ids):
     case = Case(tmp_path, images=4)
     expected = assert_same(case)
@@ -282,6 +282,13 @@ def test_ids_of_images_may_be_any_integers(tmp_path, ids):
     metrics, _ = case.ours()
     assert metrics.pop('images') == 4
     assert metrics == pytest.approx(expected, abs=1e-9)
+
+
+def test_equal_scores_are_ordered_by_the_ids_of_their_images(tmp_path):
+    case = Case(tmp_path)
+    assert_same(case)
+    renumber(case, [(5 * number) % 12 + 3 for number in range(12)])  # not the order of the file
+    assert_same(case)
 
 
 def perfect(case: Case) -> None:
