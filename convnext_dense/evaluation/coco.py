@@ -96,16 +96,16 @@ class CocoAP(BaseMetric):
         return metrics
 
 
-def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int | None]) -> list[CocoResult]:
+def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int]) -> list[CocoResult]:
     """Convert predictions to the format of COCO's results files.
 
     Args:
         data_samples: mmdet's data samples as dicts: ``img_id`` and ``pred_instances`` with ``bboxes`` (N, 4) as
             [x1, y1, x2, y2] in pixels, ``scores`` (N), ``labels`` (N) and optional ``masks`` (N, H, W), bool.
-        category_ids: the category id of each label, or None for a class that the file doesn't have.
+        category_ids: the category id of each label.
 
     Returns:
-        An entry for each box of a class with an id, with a compressed RLE if there are masks.
+        An entry for each box, with a compressed RLE if there are masks.
     """
     results: list[CocoResult] = []
     for sample in data_samples:
@@ -113,15 +113,14 @@ def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int | None
         corners = instances['bboxes'].double()
         boxes = torch.cat([corners[:, :2], corners[:, 2:] - corners[:, :2]], dim=1).tolist()
         rows = zip(instances['labels'].tolist(), boxes, instances['scores'].tolist(), strict=True)
-        masks = encode_masks(instances['masks'].cpu().numpy()) if 'masks' in instances else None
-        for place, (label, box, score) in enumerate(rows):
-            number = category_ids[label]
-            if number is None:
-                continue
-            entry: CocoResult = {'image_id': sample['img_id'], 'category_id': number, 'bbox': box, 'score': score}
-            if masks is not None:
-                entry['segmentation'] = masks[place]
-            results.append(entry)
+        entries: list[CocoResult] = [
+            {'image_id': sample['img_id'], 'category_id': category_ids[label], 'bbox': box, 'score': score}
+            for label, box, score in rows
+        ]
+        if 'masks' in instances:
+            for entry, mask in zip(entries, encode_masks(instances['masks'].cpu().numpy()), strict=True):
+                entry['segmentation'] = mask
+        results += entries
     return results
 
 

@@ -10,9 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
-from .base import ClassInfo, MainMetrics, PreparedImage, Task
+from .base import ClassInfo, MainMetrics, PreparedImage, Task, TrainedClasses
 from .classification import ClassificationTask
-from .config_parts import check_chosen_classes, loaders, set_classes, smallest_head
+from .config_parts import (
+    check_chosen_classes,
+    leave_out_training,
+    leave_out_validation,
+    loaders,
+    set_classes,
+    smallest_head,
+)
 from .detection import DetectionTask
 from .segmentation import SegmentationTask
 
@@ -61,8 +68,11 @@ __all__ = [
     'MainMetrics',
     'PreparedImage',
     'Task',
+    'TrainedClasses',
     'check_chosen_classes',
     'count_classes_in',
+    'leave_out_training',
+    'leave_out_validation',
     'loaders',
     'set_classes',
     'smallest_head',

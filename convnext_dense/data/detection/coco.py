@@ -61,8 +61,8 @@ class CocoData(NamedTuple):
 
     @property
     def has_objects(self) -> bool:
-        """True if an annotation is an object, not a crowd or an ignore region."""
-        return any(not a['iscrowd'] for of_image in self.annotations.values() for a in of_image)
+        """True if an annotation is an object, not a crowd or an ignore region, or if there are no annotations."""
+        return not self.total or any(not a['iscrowd'] for of_image in self.annotations.values() for a in of_image)
 
 
 class CocoHeader(NamedTuple):
@@ -87,7 +87,7 @@ def read_coco_header(paths: CocoPaths) -> CocoHeader:
     except (LookupError, OSError, ValueError):
         entries = []
     if not entries:  # in another encoding than UTF-8, or a fault that is reported here
-        entries = _read_json(path)['categories']
+        entries = _read_json(path, ())['categories']
     return CocoHeader(_name(path), read_categories(path, entries).names)
 
 
@@ -104,7 +104,7 @@ def _paused_garbage_collection() -> Iterator[None]:
 
 
 @_paused_garbage_collection()
-def read_coco(paths: CocoPaths, box_format: str | None = None) -> CocoData:
+def read_coco(paths: CocoPaths, box_format: str | None = None, needs_annotations: bool = True) -> CocoData:
     """Read a COCO file; all that is fixed, dropped or ignored is listed in ``faults``.
 
     *Fixed* is what is clear: numbers, ids and flags in other JSON types; category ids with one name, which are one
@@ -125,6 +125,7 @@ def read_coco(paths: CocoPaths, box_format: str | None = None) -> CocoData:
     Args:
         paths: the file and its images.
         box_format: convention of the boxes, a name in :data:`.boxes.FORMATS`; None for COCO's, which is checked.
+        needs_annotations: False for a file that may have no annotations and no categories.
 
     Raises:
         UserError: for a file that can't be read, is not JSON or not in COCO's format; without categories, images or
@@ -135,7 +136,7 @@ def read_coco(paths: CocoPaths, box_format: str | None = None) -> CocoData:
     path, folder = paths
     if box_format is not None and box_format not in FORMATS:
         raise UserError(f'box_format {box_format!r} does not exist: take one of {", ".join(FORMATS)}')
-    content = _read_json(path)
+    content = _read_json(path, () if needs_annotations else ('categories', 'annotations'))
     categories = read_categories(path, content['categories'])
     images, merged, image_faults = read_images(path, folder, content['images'])
     sizes = {image['id']: ImageSize(image['height'], image['width']) for image in images}
@@ -166,7 +167,7 @@ def read_coco(paths: CocoPaths, box_format: str | None = None) -> CocoData:
         len(annotations),
         cleaned.lost,
     )
-    if not any(not a.get('ignored') for of_image in cleaned.by_image.values() for a in of_image):
+    if annotations and not any(not a.get('ignored') for of_image in cleaned.by_image.values() for a in of_image):
         lines = '; '.join(describe_faults(data.name, cleaned.faults))
         raise UserError(f'{path} has no annotation that can be used: {lines}')
     return data
@@ -202,7 +203,7 @@ def _name(path: Path) -> str:
     return path.parent.name if path.name == '_annotations.coco.json' else path.stem.removeprefix('instances_')
 
 
-def _read_json(path: Path) -> dict[str, list[Any]]:
+def _read_json(path: Path, optional: Collection[str]) -> dict[str, list[Any]]:
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:
@@ -213,8 +214,9 @@ def _read_json(path: Path) -> dict[str, list[Any]]:
         items = content.get(key, []) if isinstance(content, dict) else None
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise UserError(f"{path} is not in COCO's format: its {key} must be a list of objects")
-        if not items:
+        if not items and key not in optional:
             raise UserError(f'{path} has no {key}')
+        content[key] = items
     return content
 
 

@@ -17,11 +17,11 @@ from ...registry import DATASETS
 from ..check.records import WARNING
 from ..dense import DenseDataset
 from ..text import count_of, shortened
-from .categories import check_known_names
 from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
 from .faults import describe_faults
 from .find import CocoPaths
 from .instances import to_instance, to_learned_instance
+from .join import join_categories
 
 MIN_BOX_SIDE = 1.0  # pixels: thinner boxes are not used for training, as in mmdet and so in the published recipes
 
@@ -35,7 +35,7 @@ class CocoDataset(DenseDataset, BaseDataset):
     include ``instances``, since :class:`~convnext_dense.evaluation.CocoAP` takes the ground truth from the data
     samples.
 
-    ``metainfo`` has the ``classes`` and their ``category_ids``, with None for a class that the file doesn't have.
+    ``metainfo`` has the ``classes`` and their ``category_ids``.
 
     In training, annotations that can't be used are ignore regions, and so are objects without a mask if the pipeline
     loads masks: instances with ``ignore_flag`` 1 and the label :data:`~convnext_dense.io.coco_format.IGNORE_REGION`,
@@ -52,15 +52,18 @@ class CocoDataset(DenseDataset, BaseDataset):
         on_bad_image: ``'stop'`` raises an error that names an unreadable image. ``'skip'`` replaces it by the next
             image in training, and omits it in evaluation.
         indices: number of images to use, the first ones, or their indices.
-        classes: names of the classes in the order of their labels, among which the file's must be; None for the
-            file's own in its order.
+        classes: names of the classes by label, such as those of a checkpoint; None for the categories of the file. The
+            categories of the file are joined to them by name, and may be some of them.
+        category_ids: ids of ``classes`` in the results, for those that are not in the file.
+        needs_annotations: False for images that may have no annotations and no categories; ``has_ground_truth`` says
+            whether they have.
         box_format: convention of the boxes, ``'xywh'``, ``'xyxy'`` (corners) or ``'cxcywh'`` (centers), in pixels;
             None for COCO's, ``'xywh'``, which is checked.
         most_lost: largest share of the annotations, in [0, 1], that may be dropped or ignored.
 
     Raises:
-        UserError: for an unusable file, or one of which too much is lost; for other classes than ``classes``; for a
-            file without masks if the pipeline loads masks; in training, if no object or no image is left.
+        UserError: for an unusable file, or one of which too much is lost; for a category that is not in ``classes``;
+            for a file without masks if the pipeline loads masks; in training, if no object or no image is left.
     """
 
     counted_units = 'annotations in the file'  # unit of ``class_counts``
@@ -76,6 +79,8 @@ class CocoDataset(DenseDataset, BaseDataset):
         on_bad_image: str = 'stop',
         indices: int | Sequence[int] | None = None,
         classes: Sequence[str] | None = None,
+        category_ids: Sequence[int] | None = None,
+        needs_annotations: bool = True,
         box_format: str | None = None,
         most_lost: float = MOST_LOST,
     ) -> None:
@@ -83,13 +88,13 @@ class CocoDataset(DenseDataset, BaseDataset):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
         self.on_bad_image = on_bad_image
         self.paths = CocoPaths(Path(annotations), Path(images))
-        self.classes = classes
-        self.box_format = box_format
-        self.most_lost = most_lost
+        self.classes, self.category_ids, self.needs_annotations = classes, category_ids, needs_annotations
+        self.box_format, self.most_lost = box_format, most_lost
         super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg, indices=indices)
 
     def load_data_list(self) -> list[dict]:
-        coco = read_coco(self.paths, self.box_format)
+        coco = read_coco(self.paths, self.box_format, self.needs_annotations)
+        self.has_ground_truth = any(coco.annotations.values())
         learns_masks = any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
         self._report(coco, learns_masks)
         if learns_masks and not coco.has_masks:
@@ -98,12 +103,11 @@ class CocoDataset(DenseDataset, BaseDataset):
                 'without masks, or annotate them'
             )
         check_enough_is_left(self.paths.annotations, coco, learns_masks, self.most_lost)
-        classes = coco.classes if self.classes is None else tuple(self.classes)
-        check_known_names(coco.classes, coco.name, classes, 'the model')
-        ids = dict(zip(coco.classes, coco.category_ids, strict=True))
-        labels = {ids[name]: label for label, name in enumerate(classes) if name in ids}
         self.name = coco.name
-        self._metainfo.update(classes=classes, category_ids=tuple(ids.get(name) for name in classes))
+        classes = coco.classes if self.classes is None else tuple(self.classes)
+        ids = join_categories(self.paths.annotations, coco, classes, self.category_ids)
+        self._metainfo.update(classes=classes, category_ids=ids)
+        labels = {number: label for label, number in enumerate(ids)}
         annotations = coco.annotations if self.test_mode else self._drop_thin_boxes(coco.annotations)
         learned = [
             labels[a['category_id']] for of_image in annotations.values() for a in of_image if not a.get('ignored')
@@ -138,7 +142,7 @@ class CocoDataset(DenseDataset, BaseDataset):
             line = f'{coco.name}: without a mask, so ignored, since masks are learned: {objects}'
             print_log(line, 'current', logging.WARNING)
         absent = [name for name in self.classes or () if name not in coco.classes]
-        if absent:
+        if absent and coco.classes:
             line = f'{coco.name}: {count_of(absent, "class", "classes")} not in the file: {shortened(absent)}'
             print_log(line, 'current')
         if not coco.has_objects:

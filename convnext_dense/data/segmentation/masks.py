@@ -33,9 +33,8 @@ def mask_classes(root: str | Path, reduce_zero_label: bool = True) -> list[str]:
     first = 1 if reduce_zero_label else 0
     most = UNLABELED - first
     if not own.is_file() and not ade.is_file():
-        pairs = find_masks(
-            root, next((split for split in MASK_SPLITS if images_folder(root, split).is_dir()), 'training')
-        )
+        split = next((split for split in MASK_SPLITS if images_folder(root, split).is_dir()), 'training')
+        pairs = find_masks(root, split, log=False)  # the data set logs what is left out
         check_masks(pairs, most, reduce_zero_label)
         largest = max(scan.largest_label for scan in scan_masks(pairs))
         if largest < first:

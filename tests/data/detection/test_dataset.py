@@ -259,11 +259,11 @@ def test_nothing_but_crowds_is_nothing_to_learn_and_said_in_evaluation(tmp_path,
 
 def test_classes_are_joined_by_name(tmp_path, data, lines):
     sets = dataset(tmp_path, data, classes=['blue', 'gray', 'red', 'green'])
-    assert sets.metainfo == {'classes': ('blue', 'gray', 'red', 'green'), 'category_ids': (0, None, 7, 2)}
+    assert sets.metainfo == {'classes': ('blue', 'gray', 'red', 'green'), 'category_ids': (0, 1, 7, 2)}
     assert [i['bbox_label'] for i in sets.get_data_info(0)['instances']] == [2, 3, 0]
     assert sets.class_counts.tolist() == [2, 0, 2, 2]
     assert lines == ['INFO train2017: 1 class not in the file: gray']
-    with pytest.raises(UserError, match='train2017 has red, and lacks gray, where the model has 3 categories'):
+    with pytest.raises(UserError, match=r'not among the 3 classes \(blue, gray, green\): red'):
         dataset(tmp_path, data, classes=['blue', 'gray', 'green'])
 
 
