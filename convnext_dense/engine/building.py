@@ -7,6 +7,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -20,6 +21,9 @@ from ..registry import MODELS
 from ..weights.class_counts import ClassShape, set_head_classes
 from ..weights.fetch import fetch_weights
 from ..weights.reader import read_checkpoint
+
+REGION_ASSIGNER = 'convnext_dense.MaxIoUAssigner'
+"""The assigner that takes no background from ignore regions."""
 
 
 @contextmanager
@@ -52,6 +56,36 @@ def describe(error: Exception) -> str:
 def read_checkpoints_safely() -> None:
     """Make mmengine read the checkpoints in a model's ``init_cfg`` without running code that they contain."""
     read_checkpoints_with(lambda source: read_checkpoint(fetch_weights(source)))
+
+
+def describe_unused_regions(model: Any, regions: int) -> str | None:
+    """Describe that a detector learns what is in the ignore regions of its data as background, or return None.
+
+    Args:
+        model: the model's config.
+        regions: number of ignore regions in the training data.
+    """
+    kinds = [assigner['type'] for assigner in _values_of(model, 'assigner') if isinstance(assigner, dict)]
+    assigners = [kind if isinstance(kind, str) else f'{kind.__module__}.{kind.__name__}' for kind in kinds]
+    others = [name for name in assigners if not name.startswith('convnext_dense.')]
+    if not regions or (assigners and not others):
+        return None
+    which = f'its assigners ({", ".join(dict.fromkeys(others))}) do' if others else 'it does'
+    return (
+        f'the training data have {regions} ignore regions, and what is in them is learned as background: {which} not '
+        f'know them; {REGION_ASSIGNER} does, where a detector can take one'
+    )
+
+
+def _values_of(value: Any, key: str) -> Iterator[Any]:
+    """Yield all values of a key in a nested config."""
+    if isinstance(value, dict):
+        if key in value:
+            yield value[key]
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _values_of(part, key)
 
 
 def build_model(cfg: Config) -> nn.Module:

@@ -34,7 +34,12 @@ from ..models.compiling import compile_backbone
 from ..registry import DATASETS, RUNNERS
 from ..weights.loading import extract_weights, has_ema_weights, load_full_model, load_pretrained, read_checkpoint
 from . import environment, state
-from .building import class_shapes, config_errors, read_checkpoints_safely
+from .building import (
+    class_shapes,
+    config_errors,
+    describe_unused_regions,
+    read_checkpoints_safely,
+)
 from .schedule import fit_schedule
 from .settings import check_settings, stand_in
 from .signals import leave_signals_to_parent
@@ -181,7 +186,11 @@ class Runner(mmengine.runner.Runner):
         if isinstance(loop, dict):
             loop = {key: value for key, value in loop.items() if key != 'by_epoch'}  # which the length tells
         with config_errors('train_cfg or train_dataloader'):
-            return super().build_train_loop(loop)
+            built = super().build_train_loop(loop)
+        dataset = getattr(getattr(built, 'dataloader', None), 'dataset', None)
+        if line := describe_unused_regions(self.cfg.get('model'), getattr(dataset, 'ignore_regions', 0)):
+            self.logger.warning(line)
+        return built
 
     def build_val_loop(self, loop: object) -> object:
         with config_errors('val_cfg, val_dataloader or val_evaluator'):

@@ -12,7 +12,14 @@ from ..errors import UserError
 from ..weights.class_counts import count_trained_classes, head_classes
 from .base import ClassInfo, MainMetrics, PreparedImage, Task, TrainedClasses
 from .classification import ClassificationTask
-from .config_parts import leave_out_training, leave_out_validation, loaders, set_classes, smallest_head
+from .config_parts import (
+    check_chosen_classes,
+    leave_out_training,
+    leave_out_validation,
+    loaders,
+    set_classes,
+    smallest_head,
+)
 from .datasets import (
     count_classes,
     data_views,
@@ -93,6 +100,7 @@ __all__ = [
     'PreparedImage',
     'Task',
     'TrainedClasses',
+    'check_chosen_classes',
     'check_same_task',
     'count_classes',
     'count_classes_of',

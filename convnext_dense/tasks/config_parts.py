@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from ..errors import UserError
 from ..weights.class_counts import head_classes, set_head_classes
 
 if TYPE_CHECKING:
@@ -31,6 +33,24 @@ def leave_out_validation(cfg: Config) -> None:
 def set_classes(cfg: Config, count: int) -> None:
     """Set the number of classes of every head of a config's model; see :func:`~.class_counts.set_head_classes`."""
     set_head_classes(cfg.model, count)
+
+
+def check_chosen_classes(chosen: Mapping[str, Any], count: int) -> None:
+    """Check that a number of classes that the user chose is that of the data, which the heads follow.
+
+    Args:
+        chosen: the nested settings of the command line.
+        count: the number of classes of the data.
+
+    Raises:
+        UserError: if it is another one.
+    """
+    for of_head in head_classes(chosen.get('model') or {}).values():
+        if of_head != count:
+            raise UserError(
+                f'--cfg-options sets num_classes to {of_head}, and the data have {count} classes: '
+                'leave it out, since the heads follow the data'
+            )
 
 
 def smallest_head(cfg: Config) -> int:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
+    from ..data.detection.coco import CocoHeader
     from ..export.graphs import Graph
     from ..io.coco_format import Instance
     from ..results import Detection
@@ -92,16 +93,18 @@ class DetectionTask(DenseTask):
                 loader.dataset.category_ids = list(classes.category_ids)
 
     def count_classes(self, cfg: Config) -> int:
-        from ..data.detection import coco
+        return len(next(iter(_read_headers(cfg).values())).classes)
 
-        headers: dict[str, coco.CocoHeader] = {}
-        used = _loaders_by_split(cfg)
-        for split, loader in used[:1] if cfg.val_dataloader is None else used:  # testing is not part of training
-            paths = coco.CocoPaths(Path(loader.dataset.annotations), Path(loader.dataset.images))
-            headers[split] = headers.get(split) or coco.read_coco_header(paths)
-        if len(headers) == 2:
-            coco.check_same_categories(headers['train'], headers['val'])
-        return len(next(iter(headers.values())).classes)
+    def join_classes(self, cfg: Config) -> None:
+        from ..data.detection.categories import check_known_names
+
+        headers = _read_headers(cfg)
+        learned = next(iter(headers.values()))
+        for split, loader in _loaders_by_split(cfg):
+            if split in headers and headers[split].classes != learned.classes:
+                name, classes = headers[split]
+                check_known_names(classes, name, learned.classes, learned.name)
+                loader.dataset.classes = list(learned.classes)
 
     def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
         from ..data.detection.check import read_coco_files
@@ -310,7 +313,7 @@ def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: 
     Args:
         image: uint8 (H, W, 3), RGB.
         instances: instances of a :class:`~convnext_dense.data.detection.dataset.CocoDataset`, with ``bbox_label``,
-            ``ignore_flag``, ``bbox`` and, in all or none, ``mask``.
+            ``ignore_flag``, ``bbox`` and an optional ``mask``.
         classes: the class names.
 
     Returns:
@@ -328,8 +331,10 @@ def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: 
     tags = [names[i['bbox_label']] + (' (crowd)' if i['ignore_flag'] else '') for i in instances]
     boxes = np.array([instance['bbox'] for instance in instances], float).reshape(-1, 4)
     masks = None
-    if all('mask' in instance for instance in instances):
-        masks = np.array([decode_mask(i['mask'], size) for i in instances], bool).reshape(-1, *size)
+    if any('mask' in instance for instance in instances) or not instances:
+        masks = np.array(
+            [decode_mask(i['mask'], size) if 'mask' in i else np.zeros(size, bool) for i in instances], bool
+        ).reshape(-1, *size)
     return draw_instances(image, boxes, tags, palette(len(classes))[labels], masks)
 
 
@@ -341,6 +346,19 @@ def _loaders_by_split(cfg: Config) -> list[tuple[str, ConfigDict]]:
         ('val', cfg.test_dataloader),
     )
     return [(split, loader) for split, loader in by_split if loader is not None]
+
+
+def _read_headers(cfg: Config) -> dict[str, CocoHeader]:
+    """Read the classes of each split's file, once."""
+    from ..data.detection.coco import read_coco_header
+    from ..data.detection.find import CocoPaths
+
+    headers: dict[str, CocoHeader] = {}
+    used = _loaders_by_split(cfg)
+    for split, loader in used[:1] if cfg.val_dataloader is None else used:  # testing is not part of training
+        paths = CocoPaths(Path(loader.dataset.annotations), Path(loader.dataset.images))
+        headers[split] = headers.get(split) or read_coco_header(paths)
+    return headers
 
 
 def _test_scale(cfg: Config) -> tuple[int, int] | None:

@@ -9,6 +9,7 @@ from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model
 from convnext_dense.errors import NoData, UserError
 from convnext_dense.export.graphs import Features, Normalization
+from convnext_dense.registry import DATASETS
 from convnext_dense.results.drawing import palette
 from convnext_dense.tasks.detection import DetectionTask, draw_annotations
 from tests.helpers import coco_files
@@ -33,6 +34,41 @@ def test_a_config_is_pointed_at_coco_files_and_read(tmp_path):
     assert [len(split.images) for split in data.splits] == [4, 4]
 
 
+def point(tmp_path, val_names: list[str]):
+    """A config of a data set whose validation has these categories."""
+    data = coco_files.content()
+    coco_files.write(tmp_path, data, 'train')
+    val = {
+        'images': data['images'],
+        'categories': [{'id': 10 + place, 'name': name} for place, name in enumerate(val_names)],
+        'annotations': [{**data['annotations'][0], 'category_id': 10}],
+    }
+    coco_files.write(tmp_path, val, 'val', drawn=data)
+    cfg = read_config(CONFIG, needs_data=False)
+    TASK.point_at(cfg, str(tmp_path))
+    return cfg
+
+
+@pytest.mark.parametrize('names', [['blue', 'red', 'green'], ['green', 'red'], ['blue']])
+def test_validation_takes_its_labels_from_the_classes_of_training(tmp_path, names):
+    cfg = point(tmp_path, names)
+    TASK.join_classes(cfg)
+    assert TASK.count_classes(cfg) == 3
+    assert 'classes' not in cfg.train_dataloader.dataset
+    for loader in (cfg.val_dataloader, cfg.test_dataloader):
+        dataset = DATASETS.build(dict(loader.dataset))
+        assert dataset.metainfo['classes'] == ('red', 'green', 'blue')
+        ids = {name: 10 + place for place, name in enumerate(names)}
+        assert ids.items() <= dict(zip(*dataset.metainfo.values(), strict=True)).items()
+        label = ('red', 'green', 'blue').index(names[0])
+        assert [i['bbox_label'] for i in dataset.get_data_info(0)['instances']] == [label]
+
+
+def test_validation_of_other_classes_is_refused(tmp_path):
+    with pytest.raises(UserError, match='val2017 has gray, and lacks green, blue, where train2017 has 3 categories'):
+        TASK.join_classes(point(tmp_path, ['red', 'gray']))
+
+
 def test_a_detector_is_tested_at_the_largest_landscape_image_and_counted_as_published():
     cfg = read_config(CONFIG, needs_data=False)
     assert TASK.input_shape(cfg) == (800, 1344)  # of 1333 x 800, up to a multiple of the stride
@@ -51,6 +87,8 @@ def test_annotations_are_drawn_at_their_places_in_the_colors_of_their_classes():
         assert (drawn[(y1 + y2) // 2, (x1 + x2) // 2] == 100).all()
     corners = [300, 300, 400, 300, 400, 500, 300, 500]
     masks = [[[50, 100, 150, 100, 150, 200, 50, 200]], [corners]]
+    half = draw_annotations(image, [{**instances[0], 'mask': masks[0]}, instances[1]], ['cat', 'dog'])
+    assert (half[400, 350] == 100).all() and (half[150, 100] != 100).any()
     masked = draw_annotations(image, [{**i, 'mask': m} for i, m in zip(instances, masks, strict=True)], ['cat', 'dog'])
     assert np.abs(masked[400, 350] - (0.55 * 100 + 0.45 * palette(2)[0])).max() <= 0.5
 
