@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,8 +43,8 @@ def set_length(cfg: Config, epochs: int | None = None, iters: int | None = None,
             cfg.schedule_length = planned
             for part in _parts(cfg.param_scheduler):
                 counts_alike = part.get('by_epoch', True) == (key == 'max_epochs')
-                if counts_alike and part.get('end') is not None and math.isclose(part.end, planned):
-                    part.end = length
+                if counts_alike and part.get('end') is not None and part.end > planned - 1e-6:
+                    part.end += length - planned
 
 
 def planned_length(checkpoint: str | Path) -> int | None:
@@ -69,17 +68,27 @@ def planned_length(checkpoint: str | Path) -> int | None:
 def schedule_following(cfg: Config) -> Iterator[None]:
     """Context that stretches the learning-rate schedule if the length of the run changes and the schedule does not.
 
-    Each part keeps its share of the run. In a config that counts epochs, parts that count steps are not changed.
+    Each part keeps its share of the run; a part that ends with the run, or a step after it, still does. In a config
+    that counts epochs, parts that count steps are not changed.
     """
     key = 'max_epochs' if 'max_epochs' in cfg.train_cfg else 'max_iters'
     before, schedule = cfg.train_cfg[key], copy.deepcopy(cfg.param_scheduler)
     yield
-    factor = cfg.train_cfg[key] / before
-    if factor == 1 or cfg.param_scheduler != schedule:
+    if not isinstance(cfg.train_cfg[key], int | float):
+        return  # an error that is found with others
+    after = cfg.train_cfg[key]
+    if after == before or cfg.param_scheduler != schedule:
         return
+
+    def scaled(x: float) -> float:
+        if key == 'max_epochs':
+            return x * after / before
+        if x >= before:
+            return after + x - before
+        return round((x - 1) * after / before) + 1 if x > 0 else x  # the last step's place, and one step after it
+
     for part in _parts(cfg.param_scheduler):
         if part.get('by_epoch', True) == (key == 'max_epochs'):
-            scaled = (lambda x: x * factor) if key == 'max_epochs' else (lambda x: round(x * factor))
             part.update({name: scaled(part[name]) for name in {'begin', 'end', 'T_max'} & part.keys()})
             if 'milestones' in part:
                 part.milestones = [scaled(milestone) for milestone in part.milestones]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,9 +33,18 @@ def config_errors(part: str) -> Iterator[None]:
         *(TypeError, ValueError, KeyError, AttributeError, AssertionError),
         *(NotImplementedError, FileNotFoundError, ImportError),
     ) as error:
-        message = str(error if isinstance(error, OSError) or not error.args else error.args[0]).split('. Please')[0]
-        message = message or type(error).__name__
-        raise UserError(f"the config's {part} can't be built: {' '.join(message.split())}") from error
+        raise UserError(f"the config's {part} can't be built: {describe(error)}") from error
+
+
+def describe(error: Exception) -> str:
+    """Describe an error in a line: its message, or else the line of code that raised it."""
+    message = ' '.join(
+        str(error if isinstance(error, OSError) or not error.args else error.args[0]).split('. Please')[0].split()
+    )
+    if message:
+        return message
+    frames = traceback.extract_tb(error.__traceback__)
+    return f'{type(error).__name__} at {frames[-1].line!r}' if frames else type(error).__name__
 
 
 def read_checkpoints_safely() -> None:

@@ -23,8 +23,10 @@ from ..checkpoints import disk, lock, manifest
 from ..checkpoints import files as checkpoints
 from ..checkpoints.content import Meta
 from ..compat import mmengine_private_names as internals
+from ..compat.mmengine_parameter_list import without_parameter_list
 from ..compat.mmengine_recomputation import check_part, trained_checkpointing
 from ..compat.mmseg_loss_advice import without_loss_advice
+from ..counting import counted
 from ..data.foreign import with_seeds
 from ..errors import Stopped, UserError
 from ..io.files import ensure_writable_folder
@@ -96,7 +98,7 @@ class Runner(mmengine.runner.Runner):
 
     def test(self) -> dict[str, float]:
         try:
-            with explain_dead_workers():
+            with explain_dead_workers('test_dataloader', resumes=False):
                 return super().test()
         finally:
             self._close_hooks()
@@ -137,6 +139,13 @@ class Runner(mmengine.runner.Runner):
             compile_backbone(built.module if isinstance(built, BaseTTAModel) else built)
         return built
 
+    def _init_model_weights(self) -> None:
+        with without_parameter_list():
+            super()._init_model_weights()
+        modules = self.cfg.get('efficient_conv_bn_eval') or []
+        for name in [modules] if isinstance(modules, str) else modules:
+            check_part(self.bare_model, name, 'efficient_conv_bn_eval')
+
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         synced = any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
         synced = synced or self.cfg.get('sync_bn') is not None
@@ -149,12 +158,6 @@ class Runner(mmengine.runner.Runner):
             model = revert_sync_batchnorm(model)
             return MMDistributedDataParallel(module=model, broadcast_buffers=False, find_unused_parameters=unused)
         return super().wrap_model(model_wrapper_cfg, model)
-
-    def _init_model_weights(self) -> None:
-        super()._init_model_weights()
-        modules = self.cfg.get('efficient_conv_bn_eval') or []
-        for name in [modules] if isinstance(modules, str) else modules:
-            check_part(self.bare_model, name, 'efficient_conv_bn_eval')
 
     @property
     def bare_model(self) -> nn.Module:
@@ -213,7 +216,7 @@ class Runner(mmengine.runner.Runner):
             group['lr'] *= plan.lr_factor
         self.logger.info(
             f'{plan}; lr {config_lr * plan.lr_factor:g} (the config: {config_lr:g} at {plan.wanted}); '
-            f'{len(loop.dataloader)} steps per epoch, {loop.max_iters} in all'
+            f'{counted(len(loop.dataloader), "step")} per epoch, {loop.max_iters:,} in all'
         )
         return None
 

@@ -14,6 +14,7 @@ from ..checkpoints import files as checkpoints
 from ..checkpoints import length, manifest, resume
 from ..checkpoints.content import RESUMABLE, VALIDATED_STEP, Checkpoint, Meta, plain, to_cpu
 from ..compat import mmengine_private_names as internals
+from ..counting import counted
 from ..errors import UserError
 from ..version import __version__
 from ..weights.hub_config import final_norm_eps
@@ -102,7 +103,9 @@ def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
     loop.stop_training = entry.get('stopped_early', False)
     _restore_validation(runner, meta['iter'], entry)
     finished = ', the run was finished' if loop.stop_training or meta['iter'] >= runner.max_iters else ''
-    runner.logger.info(f'resumed from {filename}: {meta["epoch"]} epochs, {meta["iter"]} steps done{finished}')
+    runner.logger.info(
+        f'resumed from {filename}: {counted(meta["epoch"], "epoch")}, {counted(meta["iter"], "step")} done{finished}'
+    )
 
 
 def _restore_validation(runner: Any, step: int, entry: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from mmengine.optim import OptimWrapper
 from torch.utils.data import DataLoader
 
 from ..compat import mmengine_private_names as internals
+from ..counting import counted
 from ..errors import UserError
 
 
@@ -35,8 +36,8 @@ class BatchPlan(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f'total batch {self.total} = {self.per_process} per process x {self.processes} '
-            f'process{"es" if self.processes > 1 else ""} x {self.accumulation} accumulated'
+            f'total batch {self.total} = {self.per_process} per process x '
+            f'{counted(self.processes, "process", "processes")} x {self.accumulation} accumulated'
         )
 
 
@@ -67,7 +68,8 @@ def plan_batches(
     """
     at_once = per_process * processes
     if images < 2 * processes:
-        raise UserError(f'{images} training images are too few: there must be at least 2 for each process')
+        few = f'{counted(images, "training image")} {"is" if images == 1 else "are"} too few'
+        raise UserError(f'{few}: there must be at least 2 for each process')
     if images < at_once:
         raise UserError(
             f'{images} training images are fewer than one batch ({per_process} x {processes} processes): '

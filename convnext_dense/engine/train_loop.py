@@ -23,6 +23,7 @@ from ..errors import Stopped, UserError
 from ..registry import LOOPS
 from .non_finite import BackwardOnlyWrapper, NonFiniteGuard
 from .signals import StopRequest
+from .thin_images import explain_thin_images
 from .total_batch import AccumulatedLoader, accumulative_counts, plan_batches, prepend
 
 
@@ -232,7 +233,9 @@ class TrainLoop(EpochBasedTrainLoop):
         for batch in batches:
             paths.append(batch.get('paths', []))
             skipped_images += batch.get('skipped', [])
-            logged = self.runner.model.train_step(batch, optim_wrapper=BackwardOnlyWrapper(self.runner.optim_wrapper))
+            with explain_thin_images(batch):
+                wrapper = BackwardOnlyWrapper(self.runner.optim_wrapper)
+                logged = self.runner.model.train_step(batch, optim_wrapper=wrapper)
             for name, value in logged.items():
                 sums[name] += value.detach()
             losses_of_batches.append(logged['loss'].detach())

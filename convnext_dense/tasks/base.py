@@ -17,7 +17,7 @@ the methods of the tasks that need them, so classification never loads them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
 
@@ -88,6 +88,15 @@ class PreparedImage(NamedTuple):
     """The image's metadata: a data sample of mmdet or mmseg."""
 
 
+class Part(NamedTuple):
+    """A part of a model and what it gets in training."""
+
+    key: str
+    """Its key in the config, such as ``'model.decode_head'``; it is also its name in the model, after ``model.``."""
+    inputs: Sequence[Tensor]
+    """(N, C, H, W), the finest first."""
+
+
 class PredictionEntry(TypedDict):
     """An image in ``predictions.json``; see :class:`~convnext_dense.analysis.show.ShowPredictions`."""
 
@@ -120,6 +129,8 @@ class Task(ABC):
         model_name: noun for its models, such as ``'detector'``.
         sample_folder: folder of its data in the sample data set.
         metrics: its main metrics.
+        default_scope: scope of names without one, in its configs.
+        modules: modules that register the parts of its configs; every config imports them.
         count_column: column for the examples per class in tables; None if each image is one example.
         sheet_images: default number of images on a contact sheet.
         exports: names of the outputs that can be exported, the default first.
@@ -134,6 +145,8 @@ class Task(ABC):
     model_name: ClassVar[str]
     sample_folder: ClassVar[str]
     metrics: ClassVar[MainMetrics]
+    default_scope: ClassVar[str] = 'mmengine'
+    modules: ClassVar[tuple[str, ...]] = ('convnext_dense',)
     count_column: ClassVar[CountColumn | None] = None
     sheet_images: ClassVar[int] = 12
     exports: ClassVar[tuple[str, ...]] = ()
@@ -334,6 +347,32 @@ class Task(ABC):
         """Predict for images whose tensors have the same shape."""
         raise self._unsupported('gives no predictions for images')
 
+    # -- Training
+
+    def check_model(self, model: Any) -> None:  # noqa: B027 - most tasks check nothing
+        """Check that settings of a model fit its classes, before it is trained.
+
+        Raises:
+            UserError: if one does not.
+        """
+
+    def training_size(self, cfg: Config) -> ImageSize:
+        """Return the height and width of the images that a config trains on, or of a typical one."""
+        return self.counted_shape(cfg)
+
+    def training_parts(self, model: Any, image: Tensor) -> Iterator[Part]:
+        """Run the parts of a model that training runs, as far as they are of known kinds, and yield each before.
+
+        Args:
+            model: a model in training mode.
+            image: (N, C, H, W), on any device.
+
+        Raises:
+            UserError: if the outputs of a part are not as many as the next one takes.
+        """
+        yield Part('model', [image])
+        model(image)
+
     # -- Counting parameters, MACs and activations
 
     @abstractmethod
@@ -411,6 +450,30 @@ class Task(ABC):
 
     def _unsupported(self, problem: str) -> UserError:
         return UserError(f'a model for {self.name} {problem}: take a config of another task')
+
+
+def check_class_weights(model: nn.Module) -> None:
+    """Check the lengths of the class weights in a model's losses.
+
+    Raises:
+        UserError: if a loss has not one weight for each output of its head.
+    """
+    for name, head in model.named_modules():
+        classes = getattr(head, 'num_classes', None)
+        if classes is None:
+            continue
+        for part, loss in head.named_modules():
+            weights = getattr(loss, 'class_weight', None)
+            if not part.startswith('loss') or weights is None or not hasattr(weights, '__len__'):
+                continue
+            background = hasattr(head, 'fc_cls') and not getattr(loss, 'use_sigmoid', False)
+            outputs = getattr(head, 'out_channels', classes) + background
+            if len(weights) != outputs:
+                of = f'{classes} classes{" and the background" if background else ""}'
+                raise UserError(
+                    f'model.{name}.{part}.class_weight has {len(weights)} weights for {of}: give {outputs}, '
+                    'in the order of the classes'
+                )
 
 
 def run_whole_model(model: nn.Module, image: Tensor) -> str:

@@ -162,6 +162,12 @@ class ClassificationTask(Task):
         batch = {'inputs': torch.stack([image.tensor for image in images]), 'paths': [image.path for image in images]}
         return [Classification.from_prediction(prediction, classes.names) for prediction in model.test_step(batch)]
 
+    def training_size(self, cfg: Config) -> ImageSize:
+        from ..io.image_size import ImageSize
+
+        size = cfg.train_dataloader.dataset.get('transform', {}).get('input_size', 224)
+        return ImageSize(size, size) if isinstance(size, int) else ImageSize(*size[-2:])
+
     def counted_shape(self, cfg: Config) -> ImageSize:
         return self.input_shape(cfg)
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
-from .base import ClassInfo, Comparison, PredictionEntry, PreparedImage, Task
+from .base import ClassInfo, Comparison, Part, PredictionEntry, PreparedImage, Task
 from .pipelines import reading_steps
 
 if TYPE_CHECKING:
     import numpy as np
     from mmengine.config import Config, ConfigDict
-    from torch import nn
+    from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Normalization
@@ -109,6 +109,19 @@ class DenseTask(Task):
         if min(packed['inputs'].shape[1:]) < TOTAL_STRIDE:
             raise too_thin
         return PreparedImage(path, packed['inputs'], packed['data_samples'])
+
+    def training_parts(self, model: Any, image: Tensor) -> Iterator[Part]:
+        features = [image]
+        for part in ('backbone', 'neck'):
+            if getattr(model, part, None) is not None:
+                yield Part(f'model.{part}', features)
+                outputs = getattr(model, part)(image if part == 'backbone' else tuple(features))
+                features = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+        yield from self.head_parts(model, features)
+
+    def head_parts(self, model: Any, features: Sequence[Tensor]) -> Iterator[Part]:
+        """Run the heads of a model on the features of backbone and neck; see :meth:`training_parts`."""
+        yield from ()
 
     def predict(self, model: Any, images: Sequence[PreparedImage], classes: ClassInfo) -> list[Result]:
         batch = {'inputs': [image.tensor for image in images], 'data_samples': [image.sample for image in images]}

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NoData, UserError
 from ..io.image_size import ImageSize
-from .base import ClassInfo, CountColumn, MainMetrics, TrainedClasses, count_head_rows, takes
+from .base import (
+    ClassInfo,
+    CountColumn,
+    MainMetrics,
+    Part,
+    TrainedClasses,
+    check_class_weights,
+    count_head_rows,
+    takes,
+)
 from .config_parts import loaders
 from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
 from .pipelines import as_size, is_size, kind_of, mean_side, resized_sides, scale_sizes, steps_of
@@ -39,6 +48,12 @@ class DetectionTask(DenseTask):
     """Object detection and instance segmentation on COCO files with mmdet's detectors, with box and mask AP."""
 
     name = 'detection'
+    default_scope = 'mmdet'
+    modules = (
+        'convnext_dense',
+        'convnext_dense.data.detection.dataset',
+        'convnext_dense.models.detector',
+    )
     model_name = 'detector'
     sample_folder = 'coco'
     metrics = MainMetrics('AP on unseen images, %', 'epoch', {'box_AP': 'boxes, ', 'mask_AP': 'masks, '})
@@ -168,6 +183,43 @@ class DetectionTask(DenseTask):
         from ..results import Detection
 
         return Detection.from_sample(sample, classes.names, classes.category_ids)
+
+    def check_model(self, model: Any) -> None:
+        check_class_weights(model)
+
+    def training_size(self, cfg: Config) -> ImageSize:
+        return self.counted_shape(cfg)
+
+    def head_parts(self, model: Any, features: Sequence[Tensor]) -> Iterator[Part]:
+        for name in ('rpn_head', 'bbox_head'):
+            head: Any = getattr(model, name, None)
+            if getattr(head, 'prior_generator', None) is None:  # others take more than features
+                continue
+            yield Part(f'model.{name}', features)
+            levels = head.prior_generator.num_levels
+            if len(features) != levels:
+                raise UserError(
+                    f'model.{name} has anchors for {levels} levels and gets {len(features)}: set the strides of its '
+                    "anchor_generator and the neck's num_outs to as many"
+                )
+            head(tuple(features))
+        roi = getattr(model, 'roi_head', None)
+        for name in ('bbox', 'mask') if roi is not None else ():
+            if getattr(roi, f'with_{name}', False) and hasattr(roi, f'{name}_roi_extractor'):
+                extractors = _stages(getattr(roi, f'{name}_roi_extractor'))
+                heads = _stages(getattr(roi, f'{name}_head'))
+                for number, (extractor, one) in enumerate(zip(extractors, heads, strict=False)):
+                    stage = f'.{number}' if len(heads) > 1 else ''
+                    levels = len(extractor.featmap_strides)
+                    if levels > len(features):
+                        raise UserError(
+                            f'model.roi_head.{name}_roi_extractor takes {levels} levels and gets {len(features)}: '
+                            'shorten its featmap_strides'
+                        )
+                    sides = extractor.roi_layers[0].output_size
+                    regions = features[0].new_empty(len(features[0]) * 2, features[0].shape[1], *sides)
+                    yield Part(f'model.roi_head.{name}_head{stage}', [regions])
+                    one(regions)
 
     def counted_shape(self, cfg: Config) -> ImageSize:
         return ImageSize(*COUNTED_SHAPE) if _test_scale(cfg) == RECIPE_SCALE else self.input_shape(cfg)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows, join_classes_of_roots, point_at_root
+from .base import (
+    ClassInfo,
+    CountColumn,
+    MainMetrics,
+    Part,
+    check_class_weights,
+    count_head_rows,
+    join_classes_of_roots,
+    point_at_root,
+)
 from .config_parts import loaders
 from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
 from .pipelines import SizedStep, as_size, is_size, mean_side, scale_sizes
@@ -33,6 +42,13 @@ class SegmentationTask(DenseTask):
     """Semantic segmentation on images with label maps, with mmseg's segmentors and mIoU."""
 
     name = 'segmentation'
+    default_scope = 'mmseg'
+    modules = (
+        'convnext_dense',
+        'convnext_dense.data.segmentation.dataset',
+        'convnext_dense.models.segmentor',
+        'mmseg.datasets',
+    )
     model_name = 'segmentor'
     sample_folder = 'ade20k'
     metrics = MainMetrics('mIoU on unseen images, %', 'optimizer step', {'mIoU': ''})
@@ -161,6 +177,34 @@ class SegmentationTask(DenseTask):
         from ..results import Segmentation
 
         return Segmentation.from_sample(sample, classes.names, classes.colors)
+
+    def check_model(self, model: Any) -> None:
+        from ..io.images import UNLABELED
+
+        check_class_weights(model)
+        for name, part in model.named_modules():
+            for key in ('ignore_index', 'seg_pad_val'):
+                value = getattr(part, key, UNLABELED)
+                if isinstance(value, int) and value != UNLABELED:
+                    raise UserError(
+                        f'model.{name}.{key} is {value}: pixels without a class have the label {UNLABELED}, so leave '
+                        'it out; a class that is not to be learned gets the class_weight 0 in the loss'
+                    )
+
+    def training_size(self, cfg: Config) -> ImageSize:
+        size = cfg.model.get('data_preprocessor', {}).get('size')
+        crops = [step['crop_size'] for step in cfg.train_dataloader.dataset.get('pipeline', ()) if 'crop_size' in step]
+        return ImageSize(*(size or (crops[-1] if crops else (512, 512))))
+
+    def head_parts(self, model: Any, features: Sequence[Tensor]) -> Iterator[Part]:
+        for name in ('decode_head', 'auxiliary_head'):
+            head = getattr(model, name, None)
+            if head is None or (name == 'decode_head' and hasattr(head, '__len__')):
+                continue  # the heads of a cascade depend on each other
+            heads = {f'.{i}': one for i, one in enumerate(head)} if hasattr(head, '__len__') else {'': head}
+            for place, one in heads.items():
+                yield Part(f'model.{name}{place}', features)
+                one(tuple(features))
 
     def counted_shape(self, cfg: Config) -> ImageSize:
         height = cfg.model.data_preprocessor.size[0]

@@ -201,8 +201,9 @@ def load_pretrained(
     }
     chosen = {name: loaded[name] for module in fitting for name in modules[module]}
     model.load_state_dict(chosen, strict=False)
-    fresh = sorted({_part(module) for module in modules.keys() - fitting})
-    left_over = {_part(name) for name in [*(_by_module(loaded).keys() - fitting), *found.left_over]}
+    fresh = sorted({_part(modules[module][0]) for module in modules.keys() - fitting})
+    unused = [names[0] for module, names in _by_module(loaded).items() if module not in fitting]
+    left_over = {_part(name) for name in [*unused, *found.left_over]}
     averaged = ' of averaged weights' if weights == 'ema' else ''
     return (
         f'pretrained: {len(chosen)} tensors{averaged} from {path} ({found.source}); '

@@ -64,6 +64,15 @@ def test_pretrained_loads_trunk_and_fitting_head(tmp_path, layout):
     assert 'fresh: nothing; left over in the file: nothing' in line
 
 
+def test_a_parameter_of_the_model_itself_is_named(tmp_path):
+    source, target = classifier(), classifier()
+    target.level_embed = torch.nn.Parameter(torch.zeros(4))  # as in mmdet's DINO
+    line = load_pretrained(target, save({'state_dict': source.state_dict()}, tmp_path / 'w.pth'))
+    assert line.endswith('fresh: level_embed; left over in the file: nothing')
+    line = load_pretrained(source, save({'state_dict': target.state_dict()}, tmp_path / 'v.pth'))
+    assert line.endswith('fresh: nothing; left over in the file: level_embed')
+
+
 def test_pretrained_keeps_a_fresh_head_for_other_classes(tmp_path):
     source, target = classifier(4), classifier(7)
     before = target.head.weight.clone()

@@ -164,10 +164,10 @@ def _per_class_table(kind: str, per_class: dict[str, dict[str, float]]) -> str:
     """A table with a row for each class and a column for each metric."""
     names = list(dict.fromkeys(name for values in per_class.values() for name in values))
     width = max([10, *map(len, per_class)]) + 2
-    lines = [f'{kind + " weights":<{width}}' + ''.join(f'{name:>12}' for name in names)]
+    lines = [f'{kind + " weights":<{width}}' + ''.join(f' {name:>11}' for name in names)]
     for label, values in per_class.items():
         numbers = (values.get(name, float('nan')) for name in names)
-        lines.append(f'{label:<{width}}' + ''.join(f'{"-" if v != v else f"{v:.2f}":>12}' for v in numbers))
+        lines.append(f'{label:<{width}}' + ''.join(f' {"-" if v != v else f"{v:.2f}":>11}' for v in numbers))
     return '\n'.join([*lines, ''])
 
 
@@ -177,5 +177,5 @@ def _table(metrics: dict[str, float]) -> str:
     lines = [f'{"":<18}' + ''.join(f'{kind:>10}' for kind in kinds)]
     for name in names:
         values = (metrics.get(f'{kind}/{name}') for kind in kinds)
-        lines.append(f'{name:<18}' + ''.join(f'{v:>10.2f}' if isinstance(v, float) else f'{v!s:>10}' for v in values))
+        lines.append(f'{name:<17} ' + ''.join(f'{v:>10.2f}' if isinstance(v, float) else f'{v!s:>10}' for v in values))
     return '\n'.join(lines)

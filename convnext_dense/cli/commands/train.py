@@ -14,6 +14,7 @@ from mmengine.dist import is_main_process
 
 from ...checkpoints import files as checkpoints
 from ...checkpoints.disk import explain_full_disk
+from ...config.dry_run import check_first_step
 from ...config.length import planned_length, set_length
 from ...config.machine import fit_to_machine
 from ...config.precision import set_amp
@@ -88,6 +89,7 @@ def run(args: argparse.Namespace) -> None:
     fit_to_machine(cfg)
     with propagate_failures():
         runner = Runner.from_cfg(cfg)
+        check_first_step(runner.bare_model, cfg)
         warn_of_load(runner, args.load_meter.read())
         runner.register_hook(DataCheck(task.training_side(cfg), task.takes_squares))
         if cfg.val_dataloader is None:
@@ -125,7 +127,12 @@ def resume_command(args: argparse.Namespace) -> str:
     once.add_argument('--resume', nargs='?')
     once.add_argument('--pretrained')
     _, kept = once.parse_known_args(shlex.split(args.command_line))
-    kept[1 if kept[0] == 'python' else 0] = sys.argv[0]  # the script's path as it was started
+    if kept[0] != 'python':
+        kept[0] = sys.argv[0]  # the path as it was started
+    elif Path(sys.argv[0]).stem == 'train':
+        kept[1] = sys.argv[0]
+    else:  # in another program, such as a notebook
+        kept[:2] = ['convnext-dense', 'train']
     command = shlex.join([*kept, '--resume'])
     processes = os.environ.get('LOCAL_WORLD_SIZE', '1')
     if args.launcher == 'slurm':

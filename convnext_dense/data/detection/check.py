@@ -14,6 +14,7 @@ from ..image_scan import ImageScan
 from ..text import count_of
 from .coco import CocoPaths, check_same_categories, read_coco
 from .instances import to_instance
+from .thin_images import is_too_thin, longest_side
 
 
 class CocoRecords(DatasetRecords):
@@ -58,7 +59,8 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
             message = f'{file} has no masks, which the detector needs'
             fix = 'annotate them, or take a config of a detector without masks'
             findings.append(Finding(PROBLEM, name, message, fix))
-        unannotated = []
+        unannotated, thin = [], []
+        longest = longest_side(source.get('pipeline', ()))
         for image in coco.images:
             path = os.path.join(source['images'], image['file_name'])
             instances = [to_instance(a, labels[a['category_id']]) for a in coco.annotations[image['id']]]
@@ -66,9 +68,14 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
             data.splits[-1].images.append(ImageRecord(path, instances=instances, size=size))
             if not instances:
                 unannotated.append(path)
+            elif name == 'train' and is_too_thin(size, longest):
+                thin.append(path)
         if unannotated:
             message = f'{count_of(unannotated, "image")} without annotations'
             findings.append(Finding(NOTE, name, message, '', unannotated, unannotated))
+        if thin:
+            message = f'{count_of(thin, "image")} too thin for the anchors of a detector, left out in training'
+            findings.append(Finding(WARNING, name, message, 'cut them into parts', thin, thin))
     if len(read) == 2:
         try:
             check_same_categories(*read)

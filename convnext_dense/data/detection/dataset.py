@@ -13,12 +13,15 @@ from mmengine.logging import print_log
 
 from ...errors import UserError
 from ...io.coco_format import CocoAnnotation
+from ...io.image_size import ImageSize
 from ...registry import DATASETS
 from ..dense import DenseDataset
+from ..text import count_of, shortened
 from .coco import describe_faults, read_coco
 from .find import CocoPaths
 from .instances import to_instance
 from .join import join_categories
+from .thin_images import is_too_thin, longest_side
 
 MIN_BOX_SIDE = 1.0  # pixels: thinner boxes are not used for training, as in mmdet and so in the published recipes
 
@@ -74,6 +77,7 @@ class CocoDataset(DenseDataset, BaseDataset):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
         self.on_bad_image = on_bad_image
         self.paths = CocoPaths(Path(annotations), Path(images))
+        self._longest_side = longest_side(pipeline)
         self.classes, self.category_ids, self.needs_annotations = classes, category_ids, needs_annotations
         super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg, indices=indices)
 
@@ -136,4 +140,14 @@ class CocoDataset(DenseDataset, BaseDataset):
         if not kept:
             raise UserError(f'nothing to learn from: {line}')
         print_log(line, 'current')
+        return self._drop_thin_images(kept)
+
+    def _drop_thin_images(self, images: list[dict]) -> list[dict]:
+        kept = [p for p in images if not is_too_thin(ImageSize(p['height'], p['width']), self._longest_side)]
+        thin = [p['img_path'] for p in images if p not in kept] if len(kept) < len(images) else []
+        if thin:
+            line = f'{count_of(thin, "image")} too thin for the anchors of a detector, left out: {shortened(thin)}'
+            if not kept:
+                raise UserError(f'nothing to learn from: {self.name}: {line}')
+            print_log(f'{self.name}: {line}', 'current', logging.WARNING)
         return kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -11,6 +12,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ...counting import counted
 from ...data.check.records import NOTE
 from ...data.check.values import find_enlarged, find_value_faults
 from ...data.foreign import innermost
@@ -95,14 +97,18 @@ def check_same_classes(training: Any, validation: Any = None) -> None:
 
 def describe_dataset(dataset: Any) -> str:
     """Describe the size of a data set, such as ``6,000 images, 12 classes of 480 (bird) to 520 (boat) images``."""
-    classes = (getattr(dataset, 'metainfo', None) or {}).get('classes') or ()
+    classes: Sequence[str] = (getattr(dataset, 'metainfo', None) or {}).get('classes') or []
     counts = getattr(dataset, 'class_counts', None) if len(list(innermost(dataset))) == 1 else None
-    text = f'{len(dataset):,} images, {len(classes) or "unknown"} classes'
-    if counts is None:
+    text = f'{counted(len(dataset), "image")}, {counted(len(classes), "class", "classes")}'
+    if counts is None or not len(counts):
         return text
     absent = [name for name, count in zip(classes, counts, strict=True) if not count]
     least, most = int(np.argmin(counts)), int(np.argmax(counts))
-    text += f' of {counts[least]:,} ({classes[least]}) to {counts[most]:,} ({classes[most]}) {dataset.counted_units}'
+    if counts[least] == counts[most]:
+        text += f' of {counts[least]:,}' if len(classes) > 1 else f' ({classes[0]}) of {counts[0]:,}'
+    else:
+        text += f' of {counts[least]:,} ({classes[least]}) to {counts[most]:,} ({classes[most]})'
+    text += f' {dataset.counted_units}'
     return f'{text}; without an example: {shortened(absent)}' if absent else text
 
 
