@@ -15,6 +15,7 @@ from ..io.value_range import as_value_range
 from ..tasks import (
     Task,
     TrainedClasses,
+    check_chosen_classes,
     count_classes,
     data_views,
     has_own_data,
@@ -158,11 +159,13 @@ def read_in_steps(
         if classes is not None:
             for view in data_views(cfg):
                 task.use_classes(view, classes)
-            set_classes(cfg, len(classes.names))
+            count = len(classes.names)
         else:
             for view in data_views(cfg):
                 task.join_classes(view)
-            set_classes(cfg, count_classes(task, cfg))
+            count = count_classes(task, cfg)
+        check_chosen_classes(_nested(options or {}), count)
+        set_classes(cfg, count)
         yield Step('classes'), cfg
 
 

@@ -34,7 +34,12 @@ from ..models.compiling import compile_backbone
 from ..registry import DATASETS, RUNNERS
 from ..weights.loading import extract_weights, has_ema_weights, load_full_model, load_pretrained, read_checkpoint
 from . import environment, state
-from .building import config_errors, read_checkpoints_safely
+from .building import (
+    class_shapes,
+    config_errors,
+    describe_unused_regions,
+    read_checkpoints_safely,
+)
 from .schedule import fit_schedule
 from .settings import check_settings, stand_in
 from .signals import leave_signals_to_parent
@@ -139,13 +144,6 @@ class Runner(mmengine.runner.Runner):
             compile_backbone(built.module if isinstance(built, BaseTTAModel) else built)
         return built
 
-    def _init_model_weights(self) -> None:
-        with without_parameter_list():
-            super()._init_model_weights()
-        modules = self.cfg.get('efficient_conv_bn_eval') or []
-        for name in [modules] if isinstance(modules, str) else modules:
-            check_part(self.bare_model, name, 'efficient_conv_bn_eval')
-
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         synced = any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
         synced = synced or self.cfg.get('sync_bn') is not None
@@ -158,6 +156,13 @@ class Runner(mmengine.runner.Runner):
             model = revert_sync_batchnorm(model)
             return MMDistributedDataParallel(module=model, broadcast_buffers=False, find_unused_parameters=unused)
         return super().wrap_model(model_wrapper_cfg, model)
+
+    def _init_model_weights(self) -> None:
+        with without_parameter_list():
+            super()._init_model_weights()
+        modules = self.cfg.get('efficient_conv_bn_eval') or []
+        for name in [modules] if isinstance(modules, str) else modules:
+            check_part(self.bare_model, name, 'efficient_conv_bn_eval')
 
     @property
     def bare_model(self) -> nn.Module:
@@ -181,7 +186,11 @@ class Runner(mmengine.runner.Runner):
         if isinstance(loop, dict):
             loop = {key: value for key, value in loop.items() if key != 'by_epoch'}  # which the length tells
         with config_errors('train_cfg or train_dataloader'):
-            return super().build_train_loop(loop)
+            built = super().build_train_loop(loop)
+        dataset = getattr(getattr(built, 'dataloader', None), 'dataset', None)
+        if line := describe_unused_regions(self.cfg.get('model'), getattr(dataset, 'ignore_regions', 0)):
+            self.logger.warning(line)
+        return built
 
     def build_val_loop(self, loop: object) -> object:
         with config_errors('val_cfg, val_dataloader or val_evaluator'):
@@ -304,6 +313,7 @@ class Runner(mmengine.runner.Runner):
     def load_or_resume(self) -> None:
         if internals.has_loaded(self):
             return
+        state.check_heads(self)
         if internals.resume_setting(self):
             if (named := internals.checkpoint_setting(self)) is not None:
                 checkpoints.check_newest(named, self.work_dir)
@@ -316,7 +326,12 @@ class Runner(mmengine.runner.Runner):
             classes = getattr(self.train_dataloader.dataset, 'metainfo', {}).get('classes')
             weights = self.cfg.get('pretrained_weights', 'raw')
             source = checkpoints.find(self.cfg.pretrained)
-            self.logger.info(load_pretrained(self.bare_model, source, weights, classes, self._trust_pickle))
+            shapes = (
+                partial(class_shapes, self.cfg, channel_per_class=True)
+                if isinstance(self.cfg.get('model'), dict)
+                else dict
+            )
+            self.logger.info(load_pretrained(self.bare_model, source, weights, classes, self._trust_pickle, shapes))
             internals.set_loaded(self)
         else:
             super().load_or_resume()

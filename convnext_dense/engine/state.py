@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..compat import mmengine_private_names as internals
 from ..counting import counted
 from ..errors import UserError
 from ..version import __version__
+from ..weights.class_counts import built_head_classes
 from ..weights.hub_config import final_norm_eps
 from .hooks.early_stopping import EarlyStopping
 from .hooks.param_scheduler import ParamScheduler
@@ -162,10 +163,30 @@ def check_same_classes(runner: Any, filename: str, classes: list[str] | None) ->
     Raises:
         UserError: if they differ; the message has the differences.
     """
-    train_loop, test_loop = (internals.loop_or_config(runner, mode) for mode in ('train', 'test'))
-    loop = test_loop if train_loop is None or isinstance(train_loop, dict) else train_loop
-    own = getattr(getattr(getattr(loop, 'dataloader', None), 'dataset', None), 'metainfo', {}).get('classes')
+    own = _classes_of_data(runner)
     if classes and own and list(classes) != list(own):
         different = [f'{a} / {b}' for a, b in zip(classes, own, strict=False) if a != b]
         detail = f'{len(classes)} / {len(own)}' if len(classes) != len(own) else '; '.join(different[:3])
         raise UserError(f'checkpoint {filename} was trained on other classes than the data has: {detail}')
+
+
+def check_heads(runner: Any) -> None:
+    """Check that every head of a run's model has as many classes as the run's data.
+
+    Raises:
+        UserError: if one has not, such as a head whose config has no number and whose default is COCO's.
+    """
+    classes = _classes_of_data(runner)
+    for name, count in built_head_classes(runner.bare_model).items():
+        if classes and count != len(classes):
+            raise UserError(
+                f'{name or "the model"} has {count} classes, and the data {len(classes)}: '
+                f'give {name or "model"} num_classes={len(classes)} in the config'
+            )
+
+
+def _classes_of_data(runner: Any) -> Sequence[str] | None:
+    """Return the class names of the training data, or where there are none of the test data; None if unknown."""
+    train_loop, test_loop = (internals.loop_or_config(runner, mode) for mode in ('train', 'test'))
+    loop = test_loop if train_loop is None or isinstance(train_loop, dict) else train_loop
+    return getattr(getattr(getattr(loop, 'dataloader', None), 'dataset', None), 'metainfo', {}).get('classes')

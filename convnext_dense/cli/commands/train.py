@@ -108,6 +108,11 @@ def run(args: argparse.Namespace) -> None:
             if is_main_process():
                 print(f'continue with: {resume_command(args)}', file=sys.stderr)
             raise
+        except (AttributeError, KeyError) as error:
+            explained = task_of(cfg).explain_training_error(error)
+            if explained is None:
+                raise
+            raise UserError(explained) from error
         following = command_line(args, 'test', cfg.work_dir)
         testable = cfg.val_dataloader is not None and checkpoints.list_checkpoints(cfg.work_dir)
         tested = f'; `{following}` tests it' if testable else ''

@@ -97,9 +97,10 @@ def check_same_classes(training: Any, validation: Any = None) -> None:
 
 def describe_dataset(dataset: Any) -> str:
     """Describe the size of a data set, such as ``6,000 images, 12 classes of 480 (bird) to 520 (boat) images``."""
-    classes: Sequence[str] = (getattr(dataset, 'metainfo', None) or {}).get('classes') or []
+    classes: Sequence[str] = (getattr(dataset, 'metainfo', None) or {}).get('classes') or ()
     counts = getattr(dataset, 'class_counts', None) if len(list(innermost(dataset))) == 1 else None
-    text = f'{counted(len(dataset), "image")}, {counted(len(classes), "class", "classes")}'
+    named = counted(len(classes), 'class', 'classes') if classes else 'unknown classes'
+    text = f'{counted(len(dataset), "image")}, {named}'
     if counts is None or not len(counts):
         return text
     absent = [name for name, count in zip(classes, counts, strict=True) if not count]
