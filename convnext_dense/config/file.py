@@ -53,6 +53,13 @@ def check_keys(cfg: Config, file: Path) -> None:
         UserError: if it lacks a key, or has one of an older version.
     """
     absent = [key for key in REQUIRED_KEYS if key not in cfg]
+    library = _library_of(cfg) if absent else None
+    if library:
+        raise UserError(
+            f"config {file} is one of {library}'s own: to train its model here, take one of our configs as _base_ and "
+            'its model with _delete_=True, as in docs/extending.md, "A detector with another head"; or run it as it '
+            f'is with `convnext-dense run-stock {library}/tools/train.py {file}`'
+        )
     if absent:
         raise UserError(f'config {file} is not a config of this project: it has no {", no ".join(absent)}')
     if 'sample' in cfg:
@@ -60,6 +67,15 @@ def check_keys(cfg: Config, file: Path) -> None:
             f'config {file} sets sample = dict(...), which has no effect: put the settings for the sample into a '
             "separate file and name it with sample_settings = 'FILE'"
         )
+
+
+def _library_of(cfg: Config) -> str | None:
+    """Name the library, mmdet or mmseg, that a config without a task is written for."""
+    kind = cfg.model.get('type') if isinstance(cfg.get('model'), dict) else None
+    for scope in (cfg.get('default_scope'), *str(kind).split('.')[:1]):
+        if kind is not None and 'task' not in cfg and scope in ('mmdet', 'mmseg'):
+            return scope
+    return None
 
 
 def import_modules(cfg: Config, task: Task, source: str) -> None:

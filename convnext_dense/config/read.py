@@ -12,7 +12,19 @@ from mmengine.config import Config
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..io.value_range import as_value_range
-from ..tasks import Task, TrainedClasses, leave_out_training, leave_out_validation, set_classes, task_of
+from ..tasks import (
+    Task,
+    TrainedClasses,
+    check_chosen_classes,
+    count_classes,
+    data_views,
+    has_own_data,
+    leave_out_training,
+    leave_out_validation,
+    set_classes,
+    task_of,
+)
+from ..tasks import point_at as point_at_data
 from ..tasks.sizes import check_image_size
 from .file import check_keys, import_modules, last_line, read_file
 from .find import find_config
@@ -145,11 +157,15 @@ def read_in_steps(
             leave_out_validation(cfg)
         yield Step('--data'), cfg
         if classes is not None:
-            task.use_classes(cfg, classes)
-            set_classes(cfg, len(classes.names))
+            for view in data_views(cfg):
+                task.use_classes(view, classes)
+            count = len(classes.names)
         else:
-            task.join_classes(cfg)
-            set_classes(cfg, task.count_classes(cfg))
+            for view in data_views(cfg):
+                task.join_classes(view)
+            count = count_classes(task, cfg)
+        check_chosen_classes(_nested(options or {}), count)
+        set_classes(cfg, count)
         yield Step('classes'), cfg
 
 
@@ -166,13 +182,13 @@ def point_at(cfg: Config, data: str | None, optional: Collection[str] = ()) -> N
     """
     task = task_of(cfg)
     if data is not None:
-        task.point_at(cfg, _sample_root(task) if data == 'sample' else data, optional)
+        point_at_data(task, cfg, _sample_root(task) if data == 'sample' else data, optional)
 
 
 def _lacks_validation(cfg: Config) -> bool:
     """Check whether there are training data, but none for the validation that the config has."""
     task, train, val = task_of(cfg), cfg.train_dataloader, cfg.val_dataloader
-    return val is not None and task.has_data(train.dataset) and not task.has_data(val.dataset)
+    return val is not None and has_own_data(task, train.dataset) and not has_own_data(task, val.dataset)
 
 
 def _set_image_size(cfg: Config, size: ImageSize, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,8 @@ def fit_schedule(scheduler: Any, steps: int, total: int, logger: logging.Logger)
     for a long run, and is cut to a tenth of a shorter run. Milestones in epochs are converted to steps.
 
     Args:
-        scheduler: the config's ``param_scheduler``, not changed; anything but a list is returned unchanged.
+        scheduler: the config's ``param_scheduler``, not changed; anything but a part or a list of them is returned
+            unchanged.
         steps: optimizer steps per epoch.
         total: optimizer steps of the run.
         logger: logger for the changes.
@@ -22,6 +23,8 @@ def fit_schedule(scheduler: Any, steps: int, total: int, logger: logging.Logger)
     Returns:
         The fitted configs of the schedulers.
     """
+    if isinstance(scheduler, dict) and 'type' in scheduler:
+        scheduler = [scheduler]
     if not isinstance(scheduler, list):
         return scheduler
     scheduler = copy.deepcopy(scheduler)

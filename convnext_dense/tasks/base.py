@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
 
 from ..errors import UserError
 from .config_parts import loaders
+from .datasets import only_own_dataset
 
 if TYPE_CHECKING:
     import numpy as np
@@ -213,11 +214,10 @@ class Task(ABC):
         from ..data.check import PROBLEM, WARNING, Finding
 
         used = {'train': cfg.train_dataloader, 'val': cfg.val_dataloader or cfg.test_dataloader}
-        datasets = {split: loader.dataset for split, loader in used.items() if loader is not None}
+        datasets = {split: only_own_dataset(loader) for split, loader in used.items() if loader is not None}
         present = {split: dataset for split, dataset in datasets.items() if self.has_data(dataset)}
         data = self.read_records(present or datasets)
-        data.value_range, data.training_side = self.value_range(cfg), self.training_side(cfg)
-        data.takes_squares = self.takes_squares
+        data.value_range = self.value_range(cfg)
         if 'train' not in present:
             fix = 'add some to train; test needs none'
             data.findings.append(Finding(PROBLEM, 'train', 'no data for this split, so that no run can train', fix))
@@ -301,19 +301,25 @@ class Task(ABC):
             metainfo: the test set's ``classes`` and, in segmentation, ``palette``.
         """
 
+    # -- Training
+
+    def explain_training_error(self, error: Exception) -> str | None:
+        """Explain an error of the model in training that its config or data cause, in one line; None for others."""
+        return None
+
     # -- Prediction
 
     def prepare_config(self, cfg: Config) -> None:  # noqa: B027 - most tasks change nothing
         """Change a config so that its model predicts the same results with less memory."""
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
-        """Count the classes of the head in a checkpoint.
+        """Count the classes of a well-known head in weights from elsewhere, by the names of its parameters.
 
         Args:
             state_dict: the weights by name.
 
         Returns:
-            The number of classes, or None if there is no head of this task.
+            The number of classes, or None if there is no well-known head of this task.
         """
         return None
 
@@ -411,14 +417,24 @@ class Task(ABC):
             The graph, in evaluation mode.
 
         Raises:
-            UserError: if there is no such output, or the backbone has no features of four stages.
+            UserError: if there is no such output, or none of this kind of model, or the backbone has no features of
+                four stages.
         """
         if not self.exports:
             raise self._unsupported('has nothing to export')
         if output is not None and output not in self.exports:
             raise UserError(f'--task-output {output}: a model for {self.name} has {", ".join(self.exports)}')
-        graph = self.graph_class(output or self.exports[0])
-        return graph(model, normalization).eval().requires_grad_(False)
+        output = output or self.exports[0]
+        if reason := self.export_obstacle(model, output):
+            raise UserError(
+                f'{type(model).__name__} cannot be exported as {output}: {reason}; '
+                '--task-output features exports its backbone'
+            )
+        return self.graph_class(output)(model, normalization).eval().requires_grad_(False)
+
+    def export_obstacle(self, model: nn.Module, output: str) -> str | None:
+        """Return the reason why a kind of model has no graph for an output in ``exports``; None if it has one."""
+        return None
 
     # -- Benchmark
 
@@ -465,7 +481,8 @@ def check_class_weights(model: nn.Module) -> None:
             weights = getattr(loss, 'class_weight', None)
             if not part.startswith('loss') or weights is None or not hasattr(weights, '__len__'):
                 continue
-            background = hasattr(head, 'fc_cls') and not getattr(loss, 'use_sigmoid', False)
+            has_background = hasattr(head, 'fc_cls') or hasattr(head, 'cls_embed')
+            background = has_background and not getattr(loss, 'use_sigmoid', False)
             outputs = getattr(head, 'out_channels', classes) + background
             if len(weights) != outputs:
                 of = f'{classes} classes{" and the background" if background else ""}'

@@ -18,6 +18,7 @@ from .base import (
     point_at_root,
 )
 from .config_parts import loaders
+from .datasets import own_datasets
 from .sizes import value_at
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class ClassificationTask(Task):
         return read_image_folder(datasets)
 
     def image_parts(self, cfg: Config) -> list[dict]:
-        return [loader.dataset for loader in loaders(cfg)]
+        return [*own_datasets(cfg)]
 
     def set_image_size(self, cfg: Config, size: ImageSize) -> None:
         if size.height != size.width:
@@ -75,12 +76,12 @@ class ClassificationTask(Task):
                 f'--image-size {size.height} {size.width}: classification takes squares, '
                 f'such as --image-size {size.height} {size.height}'
             )
-        for loader in loaders(cfg):
-            if 'input_size' not in (loader.dataset.get('transform') or {}):
+        for dataset in own_datasets(cfg):
+            if 'input_size' not in (dataset.get('transform') or {}):
                 raise UserError(
                     f'--image-size {size.height} {size.width}: the data set of this config has no input_size'
                 )
-            loader.dataset.transform.input_size = size.height
+            dataset.transform.input_size = size.height
 
     def describe_sizes(self, cfg: Config) -> str:
         parts = (('train', 'training'), ('val', 'validation'), ('test', 'testing'))

@@ -147,6 +147,14 @@ def read_as_annotated(path: str, size: ImageSize, value_range: ValueRange | None
     return LoadImage(value_range).transform({'img_path': path, **size._asdict()})['img'][..., ::-1]
 
 
+def counted_samples(image: Tensor) -> list[Any]:
+    """Return data samples with the shape of a batch of images (N, C, H, W), which heads with queries ask for."""
+    from mmengine.structures import BaseDataElement
+
+    shape = tuple(image.shape[2:])
+    return [BaseDataElement(metainfo=dict(img_shape=shape, batch_input_shape=shape)) for _ in image]
+
+
 def random_image(rng: np.random.Generator, shape: ImageSize) -> dict:
     """Make an image of noise of this size, in the format of mmcv's transforms."""
     import numpy as np

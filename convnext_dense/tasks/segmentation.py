@@ -18,14 +18,14 @@ from .base import (
     point_at_root,
 )
 from .config_parts import loaders
-from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
+from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .pipelines import SizedStep, as_size, is_size, mean_side, scale_sizes
 from .sizes import dotted, find_training_size, follow, pads_after, set_at, value_at
 
 if TYPE_CHECKING:
     import numpy as np
     from mmengine.config import Config
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Graph
@@ -36,6 +36,9 @@ PADDED_SIZE = ('model', 'data_preprocessor', 'size')
 """Keys of the size to which the crops are padded in training."""
 WINDOW = ('model', 'test_cfg')
 """Keys of the window of slide inference: its ``crop_size`` and ``stride``."""
+
+COUNTED_CROP = (512, 512)
+"""Height and width of the crops of a model whose config does not say."""
 
 
 class SegmentationTask(DenseTask):
@@ -171,7 +174,8 @@ class SegmentationTask(DenseTask):
         return count_head_rows(state_dict, 'conv_seg.weight')
 
     def input_shape(self, cfg: Config) -> ImageSize:
-        return ImageSize(*(cfg.model.test_cfg.get('crop_size') or cfg.model.data_preprocessor.size))
+        tested, trained = cfg.model.get('test_cfg') or {}, cfg.model.get('data_preprocessor') or {}
+        return ImageSize(*(tested.get('crop_size') or trained.get('size') or COUNTED_CROP))
 
     def to_result(self, sample: Any, classes: ClassInfo) -> Segmentation:
         from ..results import Segmentation
@@ -201,17 +205,27 @@ class SegmentationTask(DenseTask):
             head = getattr(model, name, None)
             if head is None or (name == 'decode_head' and hasattr(head, '__len__')):
                 continue  # the heads of a cascade depend on each other
+            if _has_queries(head):
+                continue  # it needs the samples' metadata, and values
             heads = {f'.{i}': one for i, one in enumerate(head)} if hasattr(head, '__len__') else {'': head}
             for place, one in heads.items():
                 yield Part(f'model.{name}{place}', features)
                 one(tuple(features))
 
     def counted_shape(self, cfg: Config) -> ImageSize:
-        height = cfg.model.data_preprocessor.size[0]
+        height = ((cfg.model.get('data_preprocessor') or {}).get('size') or COUNTED_CROP)[0]
         return ImageSize(height, 4 * height)
 
     def run_counted(self, model: Any, image: Tensor) -> str:
-        model.decode_head(model.extract_feat(image))
+        features, heads = model.extract_feat(image), model.decode_head
+        if _has_queries(heads):
+            heads(features, counted_samples(image))
+        elif _is_cascade(heads):
+            logits = heads[0](features)
+            for head in list(heads)[1:]:
+                logits = head(features, logits)
+        else:
+            heads(features)
         return 'backbone and decode head; not run: the auxiliary head, whose parameters are included'
 
     def graph_class(self, output: str) -> type[Graph]:
@@ -220,6 +234,16 @@ class SegmentationTask(DenseTask):
 
         graphs = {'logits': PixelLogits, 'labels': PixelLabels, 'features': Features}
         return graphs[output]
+
+    def export_obstacle(self, model: Any, output: str) -> str | None:
+        head = model.decode_head
+        if output == 'features':
+            return None
+        if _is_cascade(head):
+            return 'its heads refine the logits of one another, which has no graph'
+        if _has_queries(head):
+            return f'its {type(head).__name__} predicts the masks and classes of queries, not the logits of each pixel'
+        return None
 
     def set_training_shape(self, cfg: Config, shape: ImageSize) -> None:
         cfg.model.data_preprocessor.size = tuple(shape)
@@ -286,3 +310,15 @@ def _close_gaps(cfg: Config, set_by: SetBy) -> dict[str, Any]:
         )
     window['stride'] = tuple(max(1, side * 2 // 3) for side in crop)  # as in the recipes
     return {dotted((*WINDOW, 'stride')): window['stride']}
+
+
+def _is_cascade(head: nn.Module) -> bool:
+    """Whether a decode head consists of several, each of which refines the logits of the one before."""
+    from torch import nn
+
+    return isinstance(head, nn.ModuleList)
+
+
+def _has_queries(head: object) -> bool:
+    """Whether a decode head predicts a mask and a class for each of its queries, as MaskFormer's."""
+    return hasattr(head, 'pixel_decoder')

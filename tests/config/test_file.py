@@ -1,10 +1,12 @@
 """Reading config files in both of mmengine's styles: a config means the same in each."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
 
 from convnext_dense.cli import run_verb
+from convnext_dense.config.file import read_file
 from convnext_dense.config.provenance import explain
 from convnext_dense.config.read import read_config
 from convnext_dense.config.source import read_literals
@@ -277,3 +279,30 @@ def test_modules_that_may_fail_may_fail(tmp_path):
     path = write_config('classification', tmp_path)
     path.write_text(f"{path.read_text()}custom_imports = dict(imports=['my_absent'], allow_failed_imports=True)\n")
     assert read_config(str(path), needs_data=False).custom_imports.allow_failed_imports
+
+
+@pytest.mark.parametrize(
+    ('library', 'name'),
+    [
+        ('mmdet', 'fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py'),
+        ('mmdet', 'convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py'),  # imports mmpretrain
+        ('mmdet', 'mask2former/mask2former_r50_8xb2-lsj-50e_coco-panoptic.py'),
+        ('mmseg', 'segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py'),
+    ],
+)
+def test_a_stock_config_is_told_how_its_model_is_trained_here(library, name):
+    package = importlib.util.find_spec(library)
+    path = Path(package.origin).parent / '.mim' / 'configs' / name
+    with pytest.raises(UserError) as error:
+        read_file(path)
+    assert str(error.value) == (
+        f"config {path} is one of {library}'s own: to train its model here, take one of our configs as _base_ and its "
+        'model with _delete_=True, as in docs/extending.md, "A detector with another head"; or run it as it is with '
+        f'`convnext-dense run-stock {library}/tools/train.py {path}`'
+    )
+
+
+def test_a_config_of_ours_without_a_task_is_not_taken_for_a_stock_config(tmp_path):
+    (tmp_path / 'c.py').write_text("model = dict(type='mmpretrain.ImageClassifier')\n")
+    with pytest.raises(UserError, match='is not a config of this project: it has no task, no train_dataloader'):
+        read_file(tmp_path / 'c.py')

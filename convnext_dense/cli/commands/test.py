@@ -24,7 +24,7 @@ from ...engine.environment import warn_of_load
 from ...engine.hooks.data_check import describe_dataset
 from ...errors import UserError
 from ...evaluation.metric_names import split_metric_names
-from ...tasks import TrainedClasses, task_of
+from ...tasks import TrainedClasses, innermost_datasets, own_datasets, place_of, task_of
 from ...tasks.base import takes
 from ...weights.loading import dataset_meta, read_checkpoint
 from ..arguments import command_line, image_arguments
@@ -51,12 +51,13 @@ def run(args: argparse.Namespace) -> None:
     cfg.trust_pickle = args.trust_pickle
     cfg.resume = False
     cfg.test_cfg.weights = args.weights
-    cfg.test_dataloader.dataset.on_bad_image = args.on_bad_image
+    for dataset in own_datasets(cfg):
+        dataset.on_bad_image = args.on_bad_image
     if args.compile:
         cfg.compile_backbone = True
     if args.tta:
         _use_tta(cfg, args.config)
-    data = cfg.test_dataloader.dataset.get('root') or cfg.test_dataloader.dataset.annotations
+    data = place_of(cfg.test_dataloader.dataset)
     fit_to_machine(cfg)
     with tempfile.TemporaryDirectory() as work_dir:  # its log is not kept
         cfg.work_dir = work_dir
@@ -148,7 +149,8 @@ def _use_tta(cfg: Config, config: str) -> None:
     if 'tta_model' not in cfg:
         raise UserError(f'--tta is for detection and segmentation: {config} has no tta_model')
     cfg.model = dict(cfg.tta_model, module=cfg.model)
-    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    for dataset in innermost_datasets(cfg.test_dataloader.dataset):
+        dataset.pipeline = cfg.tta_pipeline
 
 
 def _without_nan(value: Any) -> Any:
