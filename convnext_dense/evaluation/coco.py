@@ -53,6 +53,11 @@ class CocoAP(BaseMetric):
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Collect mmdet's data samples: ``img_id``, ``ori_shape``, ``instances`` and ``pred_instances``."""
+        if 'category_ids' not in self.dataset_meta:
+            raise UserError(
+                'CocoAP takes the ground truth of convnext_dense.CocoDataset: evaluate another data set with its own '
+                "metric, such as val_evaluator=dict(type='mmdet.CocoMetric', ann_file=...)"
+            )
         labels = range(len(self.dataset_meta['classes']))
         for sample in data_samples:
             if 'instances' not in sample:
@@ -60,6 +65,8 @@ class CocoAP(BaseMetric):
                     "the data samples have no ground truth: add 'instances' to meta_keys of mmdet.PackDetInputs in "
                     'the pipeline for evaluation'
                 )
+            if 'pred_instances' not in sample:
+                raise UserError('the model predicts no instances: set model.test_cfg.instance_on=True')
             height, width = sample['ori_shape']
             self.results.append(
                 {

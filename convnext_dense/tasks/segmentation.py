@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows, join_classes_of_roots, point_at_root
+from .base import (
+    ClassInfo,
+    CountColumn,
+    MainMetrics,
+    Part,
+    check_class_weights,
+    count_head_rows,
+    join_classes_of_roots,
+    point_at_root,
+)
 from .config_parts import loaders
-from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
+from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .pipelines import SizedStep, as_size, is_size, mean_side, scale_sizes
 from .sizes import dotted, find_training_size, follow, pads_after, set_at, value_at
 
 if TYPE_CHECKING:
     import numpy as np
     from mmengine.config import Config
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Graph
@@ -28,11 +37,21 @@ PADDED_SIZE = ('model', 'data_preprocessor', 'size')
 WINDOW = ('model', 'test_cfg')
 """Keys of the window of slide inference: its ``crop_size`` and ``stride``."""
 
+COUNTED_CROP = (512, 512)
+"""Height and width of the crops of a model whose config does not say."""
+
 
 class SegmentationTask(DenseTask):
     """Semantic segmentation on images with label maps, with mmseg's segmentors and mIoU."""
 
     name = 'segmentation'
+    default_scope = 'mmseg'
+    modules = (
+        'convnext_dense',
+        'convnext_dense.data.segmentation.dataset',
+        'convnext_dense.models.segmentor',
+        'mmseg.datasets',
+    )
     model_name = 'segmentor'
     sample_folder = 'ade20k'
     metrics = MainMetrics('mIoU on unseen images, %', 'optimizer step', {'mIoU': ''})
@@ -155,19 +174,58 @@ class SegmentationTask(DenseTask):
         return count_head_rows(state_dict, 'conv_seg.weight')
 
     def input_shape(self, cfg: Config) -> ImageSize:
-        return ImageSize(*(cfg.model.test_cfg.get('crop_size') or cfg.model.data_preprocessor.size))
+        tested, trained = cfg.model.get('test_cfg') or {}, cfg.model.get('data_preprocessor') or {}
+        return ImageSize(*(tested.get('crop_size') or trained.get('size') or COUNTED_CROP))
 
     def to_result(self, sample: Any, classes: ClassInfo) -> Segmentation:
         from ..results import Segmentation
 
         return Segmentation.from_sample(sample, classes.names, classes.colors)
 
+    def check_model(self, model: Any) -> None:
+        from ..io.images import UNLABELED
+
+        check_class_weights(model)
+        for name, part in model.named_modules():
+            for key in ('ignore_index', 'seg_pad_val'):
+                value = getattr(part, key, UNLABELED)
+                if isinstance(value, int) and value != UNLABELED:
+                    raise UserError(
+                        f'model.{name}.{key} is {value}: pixels without a class have the label {UNLABELED}, so leave '
+                        'it out; a class that is not to be learned gets the class_weight 0 in the loss'
+                    )
+
+    def training_size(self, cfg: Config) -> ImageSize:
+        size = cfg.model.get('data_preprocessor', {}).get('size')
+        crops = [step['crop_size'] for step in cfg.train_dataloader.dataset.get('pipeline', ()) if 'crop_size' in step]
+        return ImageSize(*(size or (crops[-1] if crops else (512, 512))))
+
+    def head_parts(self, model: Any, features: Sequence[Tensor]) -> Iterator[Part]:
+        for name in ('decode_head', 'auxiliary_head'):
+            head = getattr(model, name, None)
+            if head is None or (name == 'decode_head' and hasattr(head, '__len__')):
+                continue  # the heads of a cascade depend on each other
+            if _has_queries(head):
+                continue  # it needs the samples' metadata, and values
+            heads = {f'.{i}': one for i, one in enumerate(head)} if hasattr(head, '__len__') else {'': head}
+            for place, one in heads.items():
+                yield Part(f'model.{name}{place}', features)
+                one(tuple(features))
+
     def counted_shape(self, cfg: Config) -> ImageSize:
-        height = cfg.model.data_preprocessor.size[0]
+        height = ((cfg.model.get('data_preprocessor') or {}).get('size') or COUNTED_CROP)[0]
         return ImageSize(height, 4 * height)
 
     def run_counted(self, model: Any, image: Tensor) -> str:
-        model.decode_head(model.extract_feat(image))
+        features, heads = model.extract_feat(image), model.decode_head
+        if _has_queries(heads):
+            heads(features, counted_samples(image))
+        elif _is_cascade(heads):
+            logits = heads[0](features)
+            for head in list(heads)[1:]:
+                logits = head(features, logits)
+        else:
+            heads(features)
         return 'backbone and decode head; not run: the auxiliary head, whose parameters are included'
 
     def graph_class(self, output: str) -> type[Graph]:
@@ -176,6 +234,16 @@ class SegmentationTask(DenseTask):
 
         graphs = {'logits': PixelLogits, 'labels': PixelLabels, 'features': Features}
         return graphs[output]
+
+    def export_obstacle(self, model: Any, output: str) -> str | None:
+        head = model.decode_head
+        if output == 'features':
+            return None
+        if _is_cascade(head):
+            return 'its heads refine the logits of one another, which has no graph'
+        if _has_queries(head):
+            return f'its {type(head).__name__} predicts the masks and classes of queries, not the logits of each pixel'
+        return None
 
     def set_training_shape(self, cfg: Config, shape: ImageSize) -> None:
         cfg.model.data_preprocessor.size = tuple(shape)
@@ -242,3 +310,15 @@ def _close_gaps(cfg: Config, set_by: SetBy) -> dict[str, Any]:
         )
     window['stride'] = tuple(max(1, side * 2 // 3) for side in crop)  # as in the recipes
     return {dotted((*WINDOW, 'stride')): window['stride']}
+
+
+def _is_cascade(head: nn.Module) -> bool:
+    """Whether a decode head consists of several, each of which refines the logits of the one before."""
+    from torch import nn
+
+    return isinstance(head, nn.ModuleList)
+
+
+def _has_queries(head: object) -> bool:
+    """Whether a decode head predicts a mask and a class for each of its queries, as MaskFormer's."""
+    return hasattr(head, 'pixel_decoder')

@@ -17,6 +17,7 @@ from .categories import check_known_names
 from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
 from .find import CocoPaths
 from .instances import to_instance
+from .thin_images import is_too_thin, longest_side
 
 
 class CocoRecords(DatasetRecords):
@@ -57,11 +58,17 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
             check_known_names(coco.classes, coco.name, data.classes, data.splits[0].name)
         except UserError as error:
             data.findings.append(Finding.of_error(name, error))
-        data.splits[-1].images += _records(coco, source['images'], data.classes)
-        unannotated = [image.path for image in data.splits[-1].images if not image.instances]
+        images = list(_records(coco, source['images'], data.classes))
+        data.splits[-1].images += images
+        unannotated = [image.path for image in images if not image.instances]
         if unannotated:
             message = f'{count_of(unannotated, "image")} without annotations'
             data.findings.append(Finding(NOTE, name, message, '', unannotated, unannotated))
+        longest = longest_side(source.get('pipeline', ()))
+        thin = [i.path for i in images if i.instances and i.size and is_too_thin(i.size, longest)]
+        if thin and name == 'train':
+            message = f'{count_of(thin, "image")} too thin for the anchors of a detector, left out in training'
+            data.findings.append(Finding(WARNING, name, message, 'cut them into parts', thin, thin))
     return data
 
 
@@ -81,8 +88,8 @@ def _findings(split: str, coco: CocoData, source: Mapping[str, Any], learns_mask
     for fault in coco.faults:
         yield Finding(fault.level, split, fault.line, '', [f'{fault.part} {number}' for number in fault.ids])
     if not coco.has_masks and _learns_masks(source):
-        message = f'{file} has no masks, which the detector needs'
-        fix = 'annotate them, or take a config of a detector without masks'
+        message = f'{file} has no masks, which the pipeline loads'
+        fix = 'annotate them, or for a detector without masks set with_mask=False in mmdet.LoadAnnotations'
         yield Finding(PROBLEM, split, message, fix)
     elif coco.has_masks and learns_masks and coco.without_mask:
         what = 'ignored, since masks are learned' if _learns_masks(source) else 'not counted in the AP of masks'

@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 
 from ...errors import UserError
 from ...io.coco_format import IGNORE_REGION, CocoAnnotation, Instance
+from ...io.image_size import ImageSize
 from ...registry import DATASETS
 from ..check.records import WARNING
 from ..dense import DenseDataset
@@ -22,6 +23,7 @@ from .faults import describe_faults
 from .find import CocoPaths
 from .instances import to_instance, to_learned_instance
 from .join import join_categories
+from .thin_images import is_too_thin, longest_side
 
 MIN_BOX_SIDE = 1.0  # pixels: thinner boxes are not used for training, as in mmdet and so in the published recipes
 
@@ -88,6 +90,7 @@ class CocoDataset(DenseDataset, BaseDataset):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
         self.on_bad_image = on_bad_image
         self.paths = CocoPaths(Path(annotations), Path(images))
+        self._longest_side = longest_side(pipeline)
         self.classes, self.category_ids, self.needs_annotations = classes, category_ids, needs_annotations
         self.box_format, self.most_lost = box_format, most_lost
         super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg, indices=indices)
@@ -99,8 +102,8 @@ class CocoDataset(DenseDataset, BaseDataset):
         self._report(coco, learns_masks)
         if learns_masks and not coco.has_masks:
             raise UserError(
-                f'{self.paths.annotations} has no masks, which the detector needs: take a config of a detector '
-                'without masks, or annotate them'
+                f'{self.paths.annotations} has no masks, which the pipeline loads: for a detector without masks set '
+                'with_mask=False in its mmdet.LoadAnnotations, for one with masks annotate them'
             )
         check_enough_is_left(self.paths.annotations, coco, learns_masks, self.most_lost)
         self.name = coco.name
@@ -161,6 +164,10 @@ class CocoDataset(DenseDataset, BaseDataset):
             print_log(f'{self.name}: boxes thinner than a pixel are not learned: {thin}', 'current')
         return kept
 
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Return the labels of an image's instances, for mmengine's ``ClassBalancedDataset``."""
+        return [instance['bbox_label'] for instance in self.get_data_info(idx)['instances']]
+
     def filter_data(self) -> list[dict]:
         """Leave out images by the rules of ``filter_cfg``, and log their number."""
         if self.test_mode or not self.filter_cfg:
@@ -177,6 +184,16 @@ class CocoDataset(DenseDataset, BaseDataset):
         if not kept:
             raise UserError(f'nothing to learn from: {line}')
         print_log(line, 'current')
+        return self._drop_thin_images(kept)
+
+    def _drop_thin_images(self, images: list[dict]) -> list[dict]:
+        kept = [p for p in images if not is_too_thin(ImageSize(p['height'], p['width']), self._longest_side)]
+        thin = [p['img_path'] for p in images if p not in kept] if len(kept) < len(images) else []
+        if thin:
+            line = f'{count_of(thin, "image")} too thin for the anchors of a detector, left out: {shortened(thin)}'
+            if not kept:
+                raise UserError(f'nothing to learn from: {self.name}: {line}')
+            print_log(f'{self.name}: {line}', 'current', logging.WARNING)
         return kept
 
 
