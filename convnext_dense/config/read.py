@@ -43,6 +43,7 @@ def read_config(
     needs_data: bool = True,
     without: Iterable[str] = (),
     saved: bool = False,
+    label_zero: str | None = None,
 ) -> Config:
     """Read a config, apply ``--cfg-options``, and point it at the data.
 
@@ -55,12 +56,14 @@ def read_config(
         without: names in :data:`~convnext_dense.config.techniques.TECHNIQUES` to leave out.
         saved: True for a config that a run saved, which is read as data by :mod:`.saved`. It already has the settings
             for the sample if the run had them.
+        label_zero: what label 0 of masks means, ``'ignore'`` or ``'class'``; None for the config's own setting, which
+            by default leaves it to the data.
 
     Raises:
         UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, the data
             can't be read, or a technique is unknown or not in use.
     """
-    *_, (_, cfg) = read_in_steps(path, options, data, needs_data, without, saved)
+    *_, (_, cfg) = read_in_steps(path, options, data, needs_data, without, saved, label_zero)
     return cfg
 
 
@@ -71,6 +74,7 @@ def read_in_steps(
     needs_data: bool = True,
     without: Iterable[str] = (),
     saved: bool = False,
+    label_zero: str | None = None,
 ) -> Iterator[tuple[Step, Config]]:
     """Read a config like :func:`read_config`, and yield each step with the config after it.
 
@@ -92,9 +96,13 @@ def read_in_steps(
     if options:
         _apply_options(cfg, options)
         yield Step('--cfg-options', settings=_nested(options)), cfg
+    if label_zero is not None:
+        task.set_label_zero(cfg, label_zero)
+        yield Step('--label-zero'), cfg
     if needs_data:
         point_at(cfg, data)
         yield Step('--data'), cfg
+        task.settle(cfg)
         set_classes(cfg, task.count_classes(cfg))
         yield Step('classes'), cfg
 

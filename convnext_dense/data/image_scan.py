@@ -14,13 +14,12 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from typing import NamedTuple
 
-import numpy as np
 from PIL import ExifTags, Image
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..io.images import upright_rgb
-from .segmentation.mask_scan import UNLABELED, read_mask
+from .segmentation.mask_scan import count_labels, read_mask
 
 CHUNK_SIZE = 16  # images per task of a process
 NOT_IMAGES = {  # first bytes, in lowercase, of other files that may have the name of an image
@@ -160,10 +159,7 @@ def _count_labels(mask: str) -> dict[int, int] | None:
         labels = read_mask(mask)
     except UserError:  # reported by the check of the masks
         return None
-    if labels.dtype != np.uint8 or labels.ndim != 2:
-        return None
-    counts = np.bincount(labels.ravel(), minlength=UNLABELED + 1)
-    return {int(label): int(counts[label]) for label in np.flatnonzero(counts)}
+    return count_labels(labels) if labels.ndim == 2 else None
 
 
 def _advanced(advance: Callable[[], object], scan: ImageScan) -> ImageScan:

@@ -44,6 +44,7 @@ def load(
     data: Literal['sample'] | None = None,
     options: dict | None = None,
     trust_pickle: bool = False,
+    label_zero: Literal['ignore', 'class'] | None = None,
 ) -> Predictor:
     """Load a classifier, detector or segmentor.
 
@@ -61,6 +62,8 @@ def load(
         data: ``'sample'`` for a model that was trained with ``--data sample``.
         options: changes to the config, ``{'a.b': value}``.
         trust_pickle: allow the checkpoint to run code, if it can't be read otherwise.
+        label_zero: for a segmentor whose checkpoint does not say it: whether label 0 of its masks means unlabeled or
+            is a class, which decides the numbers in the label maps that it writes.
 
     Raises:
         UserError: if config or checkpoint can't be read, or don't fit each other.
@@ -69,7 +72,7 @@ def load(
     saved = checkpoint is None
     if checkpoint is None:
         config, checkpoint = find_run_config(config), config
-    cfg = read_config(str(config), options, data, needs_data=False, saved=saved)
+    cfg = read_config(str(config), options, data, needs_data=False, saved=saved, label_zero=label_zero)
     warning = warning_of_differences(cfg, config, checkpoint, options or ())
     if warning is not None:
         print(f'warning: {warning}', file=sys.stderr)
@@ -108,7 +111,8 @@ def build_predictor(
     colors: Any = meta.get('palette')
     if np.shape(colors) != (len(names), 3):  # absent, or 'random' as in some data sets
         colors = palette(len(names))
-    classes = ClassInfo(names, np.array(colors, np.uint8), meta.get('category_ids'))
+    first_label = task.first_label(cfg, meta, checkpoint)
+    classes = ClassInfo(names, np.array(colors, np.uint8), meta.get('category_ids'), first_label)
     return Predictor(model.to(device).eval(), cfg, classes)
 
 

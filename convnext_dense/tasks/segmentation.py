@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UserError
 from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows, point_at_root
 from .config_parts import loaders
 from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
 
 if TYPE_CHECKING:
     import numpy as np
-    from mmengine.config import Config
+    from mmengine.config import Config, ConfigDict
     from torch import Tensor
 
     from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Graph
     from ..io.image_size import ImageSize
     from ..results import Segmentation
+
+
+def _datasets(cfg: Config, *keys: str) -> list[ConfigDict]:
+    """Return the data sets of a config, or of some of its data loaders, without the wrappers around them."""
+    chosen = [cfg.get(key) for key in keys] if keys else loaders(cfg)
+    found, waiting = [], [loader.dataset for loader in chosen if loader is not None]
+    while waiting:
+        dataset = waiting.pop(0)
+        inner = dataset.get('datasets') or ([dataset.dataset] if 'dataset' in dataset else [])
+        waiting += inner
+        found += [] if inner else [dataset]
+    return found
+
+
+def _is_mask_folder(dataset: ConfigDict) -> bool:
+    return dataset.type in ('MaskFolder', 'convnext_dense.MaskFolder')
+
+
+def _classifies_pixels(cfg: Config) -> bool:
+    """Check whether the heads learn a class of each pixel, unlike those that find masks and classify them."""
+    heads = cfg.model.get('decode_head') or []
+    return not any('loss_mask' in head for head in (heads if isinstance(heads, list | tuple) else [heads]))
 
 
 class SegmentationTask(DenseTask):
@@ -34,11 +59,50 @@ class SegmentationTask(DenseTask):
     def point_at(self, cfg: Config, root: str) -> None:
         point_at_root(cfg, root)
 
+    def set_label_zero(self, cfg: Config, meaning: str) -> None:
+        for dataset in _datasets(cfg):
+            dataset.reduce_zero_label = meaning == 'ignore'
+
+    def settle(self, cfg: Config) -> None:
+        """Set what label 0 of the masks means in all data sets, where no setting says it by what the data say."""
+        from ..data.segmentation.label_zero import AUTO
+        from ..data.segmentation.masks import agree_on_label_zero
+
+        folders = [dataset for dataset in _datasets(cfg) if _is_mask_folder(dataset)]
+        settings = [(dataset.root, dataset.get('reduce_zero_label', AUTO)) for dataset in folders]
+        agreed = agree_on_label_zero(settings)
+        for dataset in folders:
+            dataset.reduce_zero_label = agreed
+
     def count_classes(self, cfg: Config) -> int:
+        from ..data.segmentation.label_zero import AUTO
         from ..data.segmentation.masks import mask_classes
 
         dataset = loaders(cfg)[0].dataset
-        return len(mask_classes(dataset.root, dataset.get('reduce_zero_label', True)))
+        return len(mask_classes(dataset.root, dataset.get('reduce_zero_label', AUTO)))
+
+    def check_trainable(self, cfg: Config) -> None:
+        from ..data.segmentation.label_zero import AUTO
+        from ..data.segmentation.masks import check_learnable, read_labels
+
+        folders = [dataset for dataset in _datasets(cfg, 'train_dataloader') if _is_mask_folder(dataset)]
+        for dataset in folders if _classifies_pixels(cfg) else ():
+            labels = read_labels(dataset.root, dataset.get('reduce_zero_label', AUTO))
+            check_learnable(dataset.root, dataset.split, labels)
+
+    def read_data(self, cfg: Config) -> DatasetRecords:
+        from ..data.check import Finding
+        from ..data.segmentation.masks import UnusableMasks
+
+        data = super().read_data(cfg)
+        try:
+            self.check_trainable(cfg)
+        except UnusableMasks:  # the data have findings about them
+            pass
+        except UserError as error:
+            if str(error) not in [finding.message for finding in data.findings]:
+                data.findings.append(Finding.of_error('train', error))
+        return data
 
     def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
         from ..data.segmentation.check import read_mask_folder
@@ -87,6 +151,26 @@ class SegmentationTask(DenseTask):
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
         return count_head_rows(state_dict, 'conv_seg.weight')
 
+    def first_label(self, cfg: Config, meta: Mapping[str, Any], checkpoint: Path) -> int:
+        """Return the label of class 0 in the masks that a checkpoint was trained on, as it says or the config.
+
+        Raises:
+            UserError: if they contradict each other.
+        """
+        known, given = meta.get('reduce_zero_label'), cfg.test_dataloader.dataset.get('reduce_zero_label')
+        words = {True: 'ignore', False: 'class'}
+        if known in words and given in words and known != given:
+            raise UserError(
+                f'checkpoint {checkpoint} was trained with --label-zero {words[known]}: leave out --label-zero, and '
+                'reduce_zero_label in the config'
+            )
+        if known not in words and given not in words:
+            logging.getLogger('mmengine').warning(
+                f'checkpoint {checkpoint} does not say what label 0 of its masks means: label maps are written as in '
+                'ADE20K, with 1 for the first class; with 0 for it if you give --label-zero class'
+            )
+        return int(known if known in words else given if given in words else True)
+
     def input_shape(self, cfg: Config) -> ImageSize:
         from ..io.image_size import ImageSize
 
@@ -95,7 +179,7 @@ class SegmentationTask(DenseTask):
     def to_result(self, sample: Any, classes: ClassInfo) -> Segmentation:
         from ..results import Segmentation
 
-        return Segmentation.from_sample(sample, classes.names, classes.colors)
+        return Segmentation.from_sample(sample, classes.names, classes.colors, first_label=classes.first_label or 0)
 
     def counted_shape(self, cfg: Config) -> ImageSize:
         from ..io.image_size import ImageSize

@@ -7,6 +7,8 @@ from PIL import Image
 
 COLORS = np.array([[0, 0, 0], [200, 0, 0], [0, 200, 0], [0, 0, 200], [200, 200, 0], [200, 0, 200]], dtype=np.uint8)
 """The color of each label, 0 to 5; 0 is not labeled."""
+CLASSES = ('red', 'green', 'blue', 'yellow', 'pink')
+"""The names of the labels 1 to 5."""
 
 
 def draw_labels(seed: int, height: int = 40, width: int = 56) -> np.ndarray:
@@ -35,7 +37,12 @@ def save_with_palette(path: Path, labels: np.ndarray) -> None:
 
 
 def write_mask_folder(root: Path, training: int = 4, validation: int = 2, names=('training', 'validation')) -> Path:
-    """ADE20K's layout, with images ``00.png`` and so on: without loss, so that a color is exactly its label's."""
+    """ADE20K's layout, with images ``00.png`` and so on: without loss, so that a color is exactly its label's.
+
+    ``classes.txt`` names the labels 1 to 5, so that 0 is unlabeled.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    (root / 'classes.txt').write_text('\n'.join(CLASSES))
     for name, count in zip(names, (training, validation), strict=True):
         for i in range(count):
             labels = draw_labels(i)

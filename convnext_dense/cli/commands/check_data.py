@@ -33,7 +33,7 @@ ROWS = 24  # maximum number of classes in the table
 
 
 def run(args: argparse.Namespace) -> int:
-    cfg = read_config(args.config, args.cfg_options, args.data, needs_data=False)
+    cfg = read_config(args.config, args.cfg_options, args.data, needs_data=False, label_zero=args.label_zero)
     point_at(cfg, args.data)
     checked = check_and_print(cfg, args.config, args.workers)
     if args.json:

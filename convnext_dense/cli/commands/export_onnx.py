@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     checked = args.check is not None
     images = [Path(path) for path in args.check or ()]
     model = (*config_and_checkpoint(args), args.weights, 'cpu', args.data, args.cfg_options)
-    predict = load(*model, trust_pickle=args.trust_pickle)
+    predict = load(*model, trust_pickle=args.trust_pickle, label_zero=args.label_zero)
     graph = predict.graph(args.task_output)
     shape = ImageSize(*(args.shape or predict.input_shape))
     check_shape(graph, shape, args.dynamic)
@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: ImageSize) -> dict[str, object]:
     """The metadata of the file."""
+    first_label = predict.classes.first_label
     return {
         'producer': f'convnext_dense {__version__}',
         'config': Path(args.config).name,
@@ -69,6 +70,7 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: Im
         'outputs': graph.outputs,
         'not_inside': graph.left_out,
         'classes': list(predict.names),
+        **({} if first_label is None else {'label_of_first_class_in_masks': first_label}),
     }
 
 

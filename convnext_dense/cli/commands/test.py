@@ -18,7 +18,7 @@ from ...config.compare import warning_of_differences
 from ...config.find import find_work_dir
 from ...config.machine import fit_to_machine
 from ...config.read import read_config
-from ...engine import Runner
+from ...engine import DataCheck, Runner
 from ...engine.environment import warn_of_load
 from ...errors import UserError
 from ...evaluation.metric_names import split_metric_names
@@ -27,7 +27,7 @@ from ..arguments import command_line
 
 
 def run(args: argparse.Namespace) -> None:
-    cfg = read_config(args.config, args.cfg_options, args.data, saved=args.saved)
+    cfg = read_config(args.config, args.cfg_options, args.data, saved=args.saved, label_zero=args.label_zero)
     warning = warning_of_differences(cfg, args.config, args.checkpoint, args.cfg_options, args.tta)
     if warning is not None:
         print(f'warning: {warning}', file=sys.stderr)
@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> None:
         cfg.visualizer.vis_backends = []
         runner = Runner.from_cfg(cfg)
         warn_of_load(runner, args.load_meter.read())
+        runner.register_hook(DataCheck())
         if args.show_dir:
             runner.register_hook(ShowPredictions(task_of(cfg), args.show_dir, args.show))
         metrics = runner.test()

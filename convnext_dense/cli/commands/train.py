@@ -22,14 +22,14 @@ from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
-from ...tasks import loaders
+from ...tasks import loaders, task_of
 from ..arguments import command_line
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
 
 
 def run(args: argparse.Namespace) -> None:
-    cfg = read_config(args.config, args.cfg_options, args.data, without=args.without)
+    cfg = read_config(args.config, args.cfg_options, args.data, without=args.without, label_zero=args.label_zero)
     set_amp(cfg, args.amp)
     set_length(cfg, args.epochs, args.iters)
     if args.seed is not None:
@@ -71,6 +71,7 @@ def run(args: argparse.Namespace) -> None:
     os.environ.setdefault('LOCAL_RANK', '0')
     if args.check_data:
         _check_data(cfg, args.config, args.on_bad_image == 'skip')
+    task_of(cfg).check_trainable(cfg)
     fit_to_machine(cfg)
     with propagate_failures():
         runner = Runner.from_cfg(cfg)

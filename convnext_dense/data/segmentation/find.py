@@ -18,12 +18,13 @@ OTHER_NAMES = ('masks', 'mask', 'labels', 'labelids', 'annotation', 'ann_dir', '
 """Names of mask folders in other programs, in lowercase."""
 
 
-def find_masks(root: str | Path, split: str) -> list[ImageAndMask]:
+def find_masks(root: str | Path, split: str, warn: bool = True) -> list[ImageAndMask]:
     """Find the images of a split with their masks, sorted, including subfolders.
 
     Args:
         root: folder with ``images/<split>/`` and ``annotations/<split>/``.
         split: ``'training'`` or ``'validation'``; the folders may also be named ``train`` and ``val``.
+        warn: log a warning of masks without an image.
 
     Raises:
         NoData: if there are no images in this layout.
@@ -52,7 +53,7 @@ def find_masks(root: str | Path, split: str) -> list[ImageAndMask]:
             'add masks of the same name (.png) or remove the images'
         )
     unused = [name for name in mask_of if name not in image_of]
-    if unused:
+    if unused and warn:
         logging.getLogger('mmengine').warning(
             f'{len(unused)} of {len(mask_of)} masks in {masks} have no image and are left out: {shortened(unused, 3)}'
         )

@@ -34,8 +34,20 @@ class DataCheck(Hook):
         for split, loop in loops:
             dataset = loop.dataloader.dataset
             runner.logger.info(f'{split}: {describe_dataset(dataset)}')
+            if split == 'train':
+                log_remarks(runner, dataset)
             if dataset.on_bad_image == 'stop':
                 check_headers(dataset)
+
+    def before_test(self, runner: Runner) -> None:
+        if is_main_process():
+            log_remarks(runner, runner.test_loop.dataloader.dataset)
+
+
+def log_remarks(runner: Runner, dataset: Any) -> None:
+    """Log what a data set has to say about its ground truth: its ``remarks``, each with True if it is a warning."""
+    for is_warning, remark in getattr(dataset, 'remarks', ()):
+        (runner.logger.warning if is_warning else runner.logger.info)(remark)
 
 
 def describe_dataset(dataset: Any) -> str:
