@@ -1,5 +1,8 @@
 """Writing small image/mask folders whose colors tell the labels."""
 
+import struct
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +32,37 @@ def save(path: Path, pixels: np.ndarray, mode: str | None = None) -> Path:
     return path
 
 
+def relabel(root: Path, change: Callable[[np.ndarray], np.ndarray], splits=('training', 'validation')) -> Path:
+    """Change the labels in the masks of a folder."""
+    for split in splits:
+        for path in (root / 'annotations' / split).iterdir():
+            save(path, change(np.asarray(Image.open(path))).astype(np.uint8))
+    return root
+
+
 def save_with_palette(path: Path, labels: np.ndarray) -> None:
     """Every label has the same color: only the indices tell them apart."""
     image = Image.fromarray(labels)
     image.putpalette([7, 8, 9] * 256)
     image.save(path)
+
+
+def save_bits(path: Path, labels: np.ndarray, depth: int) -> None:
+    """Write labels (H, W) as a gray PNG of 1, 2 or 4 bits, which Pillow does not write."""
+    height, width = labels.shape
+    pixels = np.pad(labels, ((0, 0), (0, -width % 8))).astype(np.uint8)
+    bits = np.unpackbits(pixels[..., None], axis=2)[..., 8 - depth :].reshape(height, -1)
+    rows = np.packbits(bits, axis=1)[:, : -(-width * depth // 8)]
+    content = b''.join(b'\0' + row.tobytes() for row in rows)
+    header = struct.pack('>IIBBBBB', width, height, depth, 0, 0, 0, 0)
+    chunks = [(b'IHDR', header), (b'IDAT', zlib.compress(content)), (b'IEND', b'')]
+    path.write_bytes(
+        b'\x89PNG\r\n\x1a\n'
+        + b''.join(
+            struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+            for kind, data in chunks
+        )
+    )
 
 
 def write_mask_folder(root: Path, training: int = 4, validation: int = 2, names=('training', 'validation')) -> Path:

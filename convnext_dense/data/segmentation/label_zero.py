@@ -101,8 +101,8 @@ def decide(setting: LabelZeroSetting, listed: ClassList | None, seen: LabelCount
             del names[0]
     doubtful = setting != AUTO and decided is not None and decided != ignored
     called = f', {names[0]!r}' if names and not ignored else ''
-    why = f'as set, although {reason}' if doubtful else reason or 'as set'
-    hint = f'; {FLAGS[not ignored]} for the other meaning' if setting == AUTO or doubtful else ''
+    why = reason if decided == ignored and reason else 'as set' + (f', although {reason}' if doubtful else '')
+    hint = '' if why == 'as set' else f'; {FLAGS[not ignored]} for the other meaning'
     meaning = 'ignored' if ignored else f'a class{called}'
     return LabelZero(ignored, names, f'label 0 of the masks is {meaning}{_shares(seen)}: {why}{hint}', doubtful)
 
@@ -115,20 +115,21 @@ def _judge(listed: ClassList | None, labels: Collection[int], seen: LabelCounts 
     if listed.starts_at_one:
         return True, f'{file} counts the classes from 1'
     first = names_label_zero(names[0])
+    listing = f'{file} has {count} name{"" if count == 1 else "s"}'
     begins = f'{file} begins with {names[0]!r}'
     if count in labels and first:
         return None, f'{begins}, but label {count} occurs, so that its {count} names also fit the labels from 1 on'
     if count in labels:
-        return True, f'{file} has {count} names, and label {count} occurs'
+        return True, f'{listing}, and label {count} occurs'
     if first and count > 1 and names_label_zero(names[1]):
         return None, f'{begins} and {names[1]!r}: remove the one that is no label'
     if first or not labels:
         return not _is(BACKGROUND, names[0]), begins
     if all(label in labels for label in range(count)):
-        return False, f'{file} has {count} names, and the labels are 0 to {count - 1}'
+        return False, f'{listing}, and the labels are 0 to {count - 1}'
     if 0 in labels and seen and UNLABELED in seen.pixels:
         return False, f'pixels without a class have a label of their own, {UNLABELED}'
-    return None, f'{file} has {count} names, and the masks have {_described(labels)}'
+    return None, f'{listing}, and the masks have {_described(labels)}'
 
 
 def _judge_without_names(labels: Collection[int], seen: LabelCounts | None) -> tuple[bool | None, str]:

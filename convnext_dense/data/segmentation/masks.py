@@ -192,8 +192,10 @@ def check_learnable(root: str | Path, split: str, labels: MaskLabels) -> None:
     """Check that the masks of a split show two classes or more: of one alone, nothing is learned.
 
     Raises:
-        UserError: if they do not.
+        UnusableMasks: if masks are unusable, see :func:`check_masks`.
+        UserError: if they show fewer classes.
     """
+    check_masks(find_masks(root, split, warn=False), len(labels.classes), labels.reduce_zero_label)
     seen, first = _labels_shown(root, split), labels.first_label
     shown = sorted(label for label in seen if first <= label < first + len(labels.classes))
     if len(shown) > 1:
@@ -263,7 +265,7 @@ def find_bad_masks(pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_
         UNREADABLE: 'restore them, or remove them with their images',
         CHANNELS: 'save the labels, not their colors',
         SIZE: 'resize them, without interpolation',
-        beyond: f'{num_classes} classes have labels up to {largest}, and {UNLABELED} is unlabeled{ignoring}',
+        beyond: f'for {num_classes} class{"" if num_classes == 1 else "es"} labels go up to {largest}, and {UNLABELED} is unlabeled{ignoring}',
         NOT_LABELS: f'{UNLABELED} means unlabeled: save a class with another number, as with '
         f'Image.open(file).point(lambda label: label // {UNLABELED}).save(file) of Pillow',
     }
