@@ -28,7 +28,7 @@ UNCHANGED = {
     ),
     'images': _Condition('{} training images', 'resume with the same {}'),
     'steps': _Condition('{} steps', 'resume with its own length, {} steps'),
-    'label_zero': _Condition('--label-zero {}', 'resume with --label-zero {}'),
+    'label_zero': _Condition('label 0 of the masks as {}', 'resume with --label-zero {}'),
 }
 # Entries of an optimizer's parameter group that change during the run, or do not affect the result.
 _NOT_SETTINGS = {'params', 'lr', 'initial_lr', 'fused', 'foreach', 'capturable', 'differentiable'}

@@ -260,12 +260,13 @@ def find_bad_masks(pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_
     """Scan every mask, and group the unusable ones by their fault; see :func:`check_masks`."""
     largest = num_classes if reduce_zero_label else num_classes - 1
     beyond = f'with labels above {largest}'
+    number = '1 class' if num_classes == 1 else f'{num_classes} classes'
     ignoring = '' if reduce_zero_label else f' ({FLAGS[True]} if 0 is unlabeled, too, and the first class is 1)'
     fixes = {
         UNREADABLE: 'restore them, or remove them with their images',
         CHANNELS: 'save the labels, not their colors',
         SIZE: 'resize them, without interpolation',
-        beyond: f'for {num_classes} class{"" if num_classes == 1 else "es"} labels go up to {largest}, and {UNLABELED} is unlabeled{ignoring}',
+        beyond: f'the labels of {number} go up to {largest}, and {UNLABELED} is unlabeled{ignoring}',
         NOT_LABELS: f'{UNLABELED} means unlabeled: save a class with another number, as with '
         f'Image.open(file).point(lambda label: label // {UNLABELED}).save(file) of Pillow',
     }

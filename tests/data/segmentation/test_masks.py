@@ -128,7 +128,7 @@ def test_all_data_sets_of_a_config_agree(root, tmp_path):
     ):
         agree_on_label_zero([(root, 'auto'), (other, 'auto')])
     with pytest.raises(
-        UserError, match='True for some data sets of the config and False for others: .*--label-zero ig'
+        UserError, match=r'True for some data sets of the config and False for others: .*--label-zero ig'
     ):
         agree_on_label_zero([(root, True), (root, False)])
 
@@ -158,7 +158,7 @@ def test_one_split_with_255_for_a_class_is_refused(root):
     relabel(root, lambda labels: labels > 2, ['training'])
     relabel(root, lambda labels: np.where(labels > 2, 255, 0), ['validation'])
     check(root, 2)
-    with pytest.raises(UserError, match='2 of 2 masks in .*validation .* no label but 0 and 255'):
+    with pytest.raises(UserError, match=r'2 of 2 masks in .*validation .* no label but 0 and 255'):
         check(root, 2, split='validation')
 
 
@@ -201,7 +201,7 @@ def test_two_classes_are_enough(root):
     assert labels.classes == ['class_0', 'class_1'] and not labels.reduce_zero_label
     check_learnable(root, 'training', labels)
     (root / 'classes.txt').write_text('crack')
-    with pytest.raises(UserError, match='4 with labels above 0 .*--label-zero ignore if 0 is unlabeled'):
+    with pytest.raises(UserError, match=r'4 with labels above 0 .*--label-zero ignore if 0 is unlabeled'):
         check_learnable(root, 'training', read_labels(root, False))
 
 

@@ -1,11 +1,14 @@
 """The check of the data before the first step."""
 
+import logging
+from types import SimpleNamespace
+
 import pytest
 from PIL import Image
 
 from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.segmentation.dataset import MaskFolder
-from convnext_dense.engine.hooks.data_check import check_headers, describe_dataset
+from convnext_dense.engine.hooks.data_check import DataCheck, check_headers, describe_dataset
 from convnext_dense.errors import UserError
 from tests.helpers import coco_files
 from tests.helpers.mask_folder import write_mask_folder
@@ -40,3 +43,26 @@ def test_masks(tmp_path, monkeypatch):
     (tmp_path / 'data' / 'images' / 'training' / '03.png').unlink()
     with pytest.raises(UserError, match=r'03.png .No such file'):
         check_headers(dataset)
+
+
+class Talking(list):
+    """A data set with remarks."""
+
+    metainfo = {'classes': ['a', 'b']}
+    on_bad_image = 'skip'
+
+    @property
+    def remarks(self) -> list:
+        return list(self)
+
+
+def test_what_a_data_set_says_is_logged_once_in_training_and_in_testing(caplog):
+    remarks = [(False, 'label 0 is a class'), (True, 'a class is absent')]
+    loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=Talking(remarks)))
+    runner = SimpleNamespace(train_loop=loop, val_loop=loop, test_loop=loop, logger=logging.getLogger('test'))
+    caplog.set_level(logging.INFO)
+    for said in (DataCheck().before_train, DataCheck().before_test):
+        caplog.clear()
+        said(runner)
+        found = [(r.levelname, r.message) for r in caplog.records if r.message in dict(map(reversed, remarks))]
+        assert found == [('INFO', 'label 0 is a class'), ('WARNING', 'a class is absent')]
