@@ -69,16 +69,11 @@ class MaskFolder(DenseDataset, BaseDataset):
             'reduce_zero_label': labels.reduce_zero_label,
         }
         super().__init__(metainfo=metainfo, pipeline=pipeline, test_mode=test_mode, indices=indices)
-        absent = [] if test_mode else classes_without_example(root, split, labels)
         self.remarks = [(labels.doubtful, labels.line)]
+        absent = [] if test_mode else classes_without_example(root, split, labels)
         if absent:
-            self.remarks.append(
-                (
-                    True,
-                    f'{len(absent)} of {len(labels.classes)} classes without an example in the '
-                    f'training masks, which are not learned: {shortened(absent)}',
-                )
-            )
+            what = f'{len(absent)} of {len(labels.classes)} classes without an example in the training masks'
+            self.remarks.append((True, f'{what}, which are not learned: {shortened(absent)}'))
 
     def load_data_list(self) -> list[dict]:
         pairs = find_masks(self.root, self.split)
