@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from mmengine.config import Config
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..io.value_range import as_value_range
-from ..tasks import Task, set_classes, task_of
+from ..tasks import Task, TrainedClasses, leave_out_training, leave_out_validation, set_classes, task_of
 from ..tasks.sizes import check_image_size
 from .find import find_config
 from .length import schedule_following
@@ -30,6 +30,9 @@ OPTIONAL_KEYS = {
     *('experiment_name', 'find_unused_parameters', 'launcher', 'model_wrapper_cfg', 'sync_bn', 'work_dir'),
 }
 """Keys that ``--cfg-options`` may set even if the config does not have them."""
+
+Reads = Literal['all', 'train', 'test']
+"""The data that a command reads: of all loaders, for training with or without validation, or for testing."""
 
 
 SIZE_STEP = 'the size of the images in training'
@@ -51,6 +54,8 @@ def read_config(
     needs_data: bool = True,
     without: Iterable[str] = (),
     saved: bool = False,
+    reads: Reads = 'all',
+    classes: TrainedClasses | None = None,
     image_size: ImageSize | None = None,
     value_range: Sequence[float] | None = None,
     label_zero: str | None = None,
@@ -66,6 +71,9 @@ def read_config(
         without: names in :data:`~convnext_dense.config.techniques.TECHNIQUES` to leave out.
         saved: True for a config that a run saved, which is read as data by :mod:`.saved`. It already has the settings
             for the sample if the run had them.
+        reads: the data that the command reads. ``'test'`` removes all that only training reads from the config;
+            ``'train'`` removes the validation if there are no data for it, rather than raising an error.
+        classes: the classes of a checkpoint, which the data sets join by name; None for those of the data.
         image_size: the size at which images enter the network; see
             :meth:`~convnext_dense.tasks.Task.set_image_size`.
         value_range: the values of images that become black and white; see :func:`~convnext_dense.io.images.decode`.
@@ -76,7 +84,9 @@ def read_config(
         UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, the data
             can't be read, a technique is unknown or not in use, or two settings of one size contradict each other.
     """
-    *_, (_, cfg) = read_in_steps(path, options, data, needs_data, without, saved, image_size, value_range, label_zero)
+    *_, (_, cfg) = read_in_steps(
+        path, options, data, needs_data, without, saved, reads, classes, image_size, value_range, label_zero
+    )
     return cfg
 
 
@@ -87,6 +97,8 @@ def read_in_steps(
     needs_data: bool = True,
     without: Iterable[str] = (),
     saved: bool = False,
+    reads: Reads = 'all',
+    classes: TrainedClasses | None = None,
     image_size: ImageSize | None = None,
     value_range: Sequence[float] | None = None,
     label_zero: str | None = None,
@@ -128,22 +140,44 @@ def read_in_steps(
         task.set_label_zero(cfg, label_zero)
         yield Step('--label-zero'), cfg
     if needs_data:
-        point_at(cfg, data)
+        if reads == 'test':
+            leave_out_training(cfg)
+            leave_out_validation(cfg)
+        optional = ('val',) if reads == 'train' else ()
+        point_at(cfg, data, optional)
+        if optional and _lacks_validation(cfg):
+            leave_out_validation(cfg)
         yield Step('--data'), cfg
         task.settle(cfg)
-        set_classes(cfg, task.count_classes(cfg))
+        if classes is not None:
+            task.use_classes(cfg, classes)
+            set_classes(cfg, len(classes.names))
+        else:
+            task.join_classes(cfg)
+            set_classes(cfg, task.count_classes(cfg))
         yield Step('classes'), cfg
 
 
-def point_at(cfg: Config, data: str | None) -> None:
+def point_at(cfg: Config, data: str | None, optional: Collection[str] = ()) -> None:
     """Point the config's data sets at a root folder, or for ``'sample'`` at the sample; None changes nothing.
+
+    Args:
+        cfg: the config.
+        data: root folder of a data set, ``'sample'``, or None for the config's own.
+        optional: splits that may be absent, of ``'train'`` and ``'val'``.
 
     Raises:
         UserError: if there is no suitable data set.
     """
     task = task_of(cfg)
     if data is not None:
-        task.point_at(cfg, _sample_root(task) if data == 'sample' else data)
+        task.point_at(cfg, _sample_root(task) if data == 'sample' else data, optional)
+
+
+def _lacks_validation(cfg: Config) -> bool:
+    """Check whether there are training data, but none for the validation that the config has."""
+    task, train, val = task_of(cfg), cfg.train_dataloader, cfg.val_dataloader
+    return val is not None and task.has_data(train.dataset) and not task.has_data(val.dataset)
 
 
 def _read_file(file: Path) -> Config:

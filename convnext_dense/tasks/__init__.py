@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
-from .base import ClassInfo, MainMetrics, PreparedImage, Task
+from .base import ClassInfo, MainMetrics, PreparedImage, Task, TrainedClasses
 from .classification import ClassificationTask
-from .config_parts import loaders, set_classes, smallest_head
+from .config_parts import leave_out_training, leave_out_validation, loaders, set_classes, smallest_head
 from .detection import DetectionTask
 from .segmentation import SegmentationTask
 
@@ -61,7 +61,10 @@ __all__ = [
     'MainMetrics',
     'PreparedImage',
     'Task',
+    'TrainedClasses',
     'count_classes_in',
+    'leave_out_training',
+    'leave_out_validation',
     'loaders',
     'set_classes',
     'smallest_head',

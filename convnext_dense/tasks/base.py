@@ -17,7 +17,7 @@ the methods of the tasks that need them, so classification never loads them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
@@ -71,6 +71,14 @@ class ClassInfo:
     """Label of class 0 in the masks that a segmentor was trained on, 0 or 1; None for other tasks."""
 
 
+class TrainedClasses(NamedTuple):
+    """The K classes that a checkpoint was trained on, as far as it tells them."""
+
+    names: Sequence[str]
+    category_ids: Sequence[int] | None = None
+    """Ids of the classes in the COCO file that a detector was trained on; None if unknown."""
+
+
 class PreparedImage(NamedTuple):
     """An image prepared for the network."""
 
@@ -119,6 +127,7 @@ class Task(ABC):
         exports: names of the outputs that can be exported, the default first.
         extra_files: endings of the files that a demo writes besides the drawing of each image; see
             :meth:`~convnext_dense.results.Result.save_extra_files`.
+        writes_coco: True if its results are entries of COCO's results files.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
         takes_squares: True if images enter its networks as squares.
     """
@@ -131,18 +140,40 @@ class Task(ABC):
     sheet_images: ClassVar[int] = 12
     exports: ClassVar[tuple[str, ...]] = ()
     extra_files: ClassVar[tuple[str, ...]] = ()
+    writes_coco: ClassVar[bool] = False
     has_techniques: ClassVar[bool] = False
     takes_squares: ClassVar[bool] = False
 
     # -- Data
 
     @abstractmethod
-    def point_at(self, cfg: Config, root: str) -> None:
+    def point_at(self, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
         """Point the data sets of a config at a data set on disk.
+
+        Args:
+            cfg: the config.
+            root: the data set.
+            optional: splits, of ``'train'`` and ``'val'``, that may be absent; :meth:`has_data` is then False.
 
         Raises:
             NoData: if there is none in the expected layout.
         """
+
+    def has_data(self, dataset: Mapping) -> bool:
+        """Check whether the folder or file of a data set's split exists, from the data set's config."""
+        return True
+
+    def join_classes(self, cfg: Config) -> None:  # noqa: B027 - data sets may have their classes from one place
+        """Have all data sets of a config take their labels from the classes of the first one, by name."""
+
+    def use_classes(self, cfg: Config, classes: TrainedClasses) -> None:
+        """Have the data sets of a config join their classes by name to those of a checkpoint.
+
+        Data sets of other packages keep their own, which must then be the same.
+        """
+        for loader in loaders(cfg):
+            if takes(loader.dataset, 'classes'):
+                loader.dataset.classes = list(classes.names)
 
     def set_label_zero(self, cfg: Config, meaning: str) -> None:
         """Set what label 0 of the masks means in every data set of a config.
@@ -190,15 +221,25 @@ class Task(ABC):
         """
 
     def read_data(self, cfg: Config) -> DatasetRecords:
-        """Read images and ground truth of a config's training and validation data for a check.
+        """Read images and ground truth of a config's training and validation data for a check, if there are any.
 
         Raises:
             NoData: if there are none.
         """
-        loaders = {'train': cfg.train_dataloader, 'val': cfg.val_dataloader or cfg.test_dataloader}
-        data = self.read_records({split: loader.dataset for split, loader in loaders.items()})
+        from ..data.check import PROBLEM, WARNING, Finding
+
+        used = {'train': cfg.train_dataloader, 'val': cfg.val_dataloader or cfg.test_dataloader}
+        datasets = {split: loader.dataset for split, loader in used.items() if loader is not None}
+        present = {split: dataset for split, dataset in datasets.items() if self.has_data(dataset)}
+        data = self.read_records(present or datasets)
         data.value_range, data.training_side = self.value_range(cfg), self.training_side(cfg)
         data.takes_squares = self.takes_squares
+        if 'train' not in present:
+            fix = 'add some to train; test needs none'
+            data.findings.append(Finding(PROBLEM, 'train', 'no data for this split, so that no run can train', fix))
+        if 'val' not in present:
+            message = 'no data for this split, so that training neither measures anything nor keeps a best.pth'
+            data.findings.append(Finding(WARNING, 'val', message))
         return data
 
     # -- Images
@@ -420,6 +461,31 @@ def point_at_root(cfg: Config, root: str) -> None:
     """Set the ``root`` of every data set of a config."""
     for loader in loaders(cfg):
         loader.dataset.root = root
+
+
+def takes(dataset: Mapping, argument: str) -> bool:
+    """Check whether the class of a data set has an argument, from the data set's config."""
+    from inspect import signature
+
+    from ..registry import DATASETS
+
+    known = DATASETS.get(dataset['type'])
+    return known is not None and argument in signature(known).parameters
+
+
+def join_classes_of_roots(cfg: Config, read: Callable[[ConfigDict], list[str]]) -> None:
+    """Give data sets under other roots than the first one, which may have other classes, the first one's.
+
+    Args:
+        cfg: the config.
+        read: function that reads the class names of a data set from its config.
+    """
+    first, *others = (loader.dataset for loader in loaders(cfg))
+    elsewhere = [dataset for dataset in others if dataset.get('root') != first.get('root')]
+    if elsewhere:
+        names = read(first)
+        for dataset in elsewhere:
+            dataset.classes = names
 
 
 def count_head_rows(state_dict: Mapping[str, Tensor], ending: str) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
@@ -14,6 +14,7 @@ from .base import (
     PreparedImage,
     Task,
     count_head_rows,
+    join_classes_of_roots,
     point_at_root,
 )
 from .config_parts import loaders
@@ -42,8 +43,18 @@ class ClassificationTask(Task):
     has_techniques = True
     takes_squares = True
 
-    def point_at(self, cfg: Config, root: str) -> None:
+    def point_at(self, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
         point_at_root(cfg, root)
+
+    def has_data(self, dataset: Mapping) -> bool:
+        from ..data.classification.find import find_split
+
+        return find_split(dataset['root'], dataset['split']) is not None
+
+    def join_classes(self, cfg: Config) -> None:
+        from ..data.classification.find import scan_classes
+
+        join_classes_of_roots(cfg, lambda dataset: scan_classes(dataset.root))
 
     def count_classes(self, cfg: Config) -> int:
         from ..data.classification.find import scan_classes

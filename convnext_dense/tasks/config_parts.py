@@ -15,6 +15,18 @@ def loaders(cfg: Config) -> list[ConfigDict]:
     return [cfg[key] for key in keys if cfg.get(key) is not None]
 
 
+def leave_out_training(cfg: Config) -> None:
+    """Remove from a config all that only training reads."""
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+        cfg[key] = None
+
+
+def leave_out_validation(cfg: Config) -> None:
+    """Remove the validation during training from a config; testing stays."""
+    for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
+        cfg[key] = None
+
+
 def set_classes(cfg: Config, count: int) -> None:
     """Set the number of classes of every head of a config's model."""
     for part in _dicts(cfg.model):

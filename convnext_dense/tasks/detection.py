@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NoData, UserError
 from ..io.image_size import ImageSize
-from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows
+from .base import ClassInfo, CountColumn, MainMetrics, TrainedClasses, count_head_rows, takes
 from .config_parts import loaders
 from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
 from .pipelines import as_size, is_size, kind_of, mean_side, resized_sides, scale_sizes, steps_of
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 COUNTED_SHAPE = (800, 1280)
 """Height and width of the image for which detectors' MACs are published."""
+NO_FILE = 'no file'
+"""Path of the annotations of a split that a data set does not have."""
 RECIPE_SCALE = (1333, 800)
 """Size that images fit into in the recipes, for which the MACs are counted at :data:`COUNTED_SHAPE`."""
 DRAWN_SCORE = 0.3
@@ -42,21 +44,35 @@ class DetectionTask(DenseTask):
     metrics = MainMetrics('AP on unseen images, %', 'epoch', {'box_AP': 'boxes, ', 'mask_AP': 'masks, '})
     count_column = CountColumn('boxes')
     exports = ('instances', 'features')
+    writes_coco = True
 
-    def point_at(self, cfg: Config, root: str) -> None:
+    def point_at(self, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
         from ..data.detection.find import EXPECTED, find_coco
 
-        splits = find_coco(root)
+        splits = find_coco(root, single='val' if cfg.train_dataloader is None else 'train')
         for split, loader in _loaders_by_split(cfg):
-            if split not in splits:
+            if split not in splits and split not in optional:
                 raise NoData(f'no {split} annotations at {root}: {EXPECTED}')
-            loader.dataset.update(annotations=str(splits[split].annotations), images=str(splits[split].images))
+            annotations, images = splits.get(split, (NO_FILE, NO_FILE))
+            loader.dataset.update(annotations=str(annotations), images=str(images))
+
+    def has_data(self, dataset: Mapping) -> bool:
+        return Path(dataset['annotations']).is_file()
+
+    def use_classes(self, cfg: Config, classes: TrainedClasses) -> None:
+        super().use_classes(cfg, classes)
+        for loader in loaders(cfg):
+            if loader.dataset.annotations == NO_FILE:
+                raise NoData('the config is of a run without validation data: give some with --data PATH')
+            if classes.category_ids is not None and takes(loader.dataset, 'category_ids'):
+                loader.dataset.category_ids = list(classes.category_ids)
 
     def count_classes(self, cfg: Config) -> int:
         from ..data.detection import coco
 
         headers: dict[str, coco.CocoHeader] = {}
-        for split, loader in _loaders_by_split(cfg):
+        used = _loaders_by_split(cfg)
+        for split, loader in used[:1] if cfg.val_dataloader is None else used:  # testing is not part of training
             paths = coco.CocoPaths(Path(loader.dataset.annotations), Path(loader.dataset.images))
             headers[split] = headers.get(split) or coco.read_coco_header(paths)
         if len(headers) == 2:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows, point_at_root
+from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows, join_classes_of_roots, point_at_root
 from .config_parts import loaders
 from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
 from .pipelines import SizedStep, as_size, is_size, mean_side, scale_sizes
@@ -64,7 +64,7 @@ class SegmentationTask(DenseTask):
     exports = ('logits', 'labels', 'features')
     extra_files = ('_labels.png',)
 
-    def point_at(self, cfg: Config, root: str) -> None:
+    def point_at(self, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
         point_at_root(cfg, root)
 
     def set_label_zero(self, cfg: Config, meaning: str) -> None:
@@ -82,6 +82,17 @@ class SegmentationTask(DenseTask):
         for dataset in folders:
             dataset.reduce_zero_label = agreed
 
+    def has_data(self, dataset: Mapping) -> bool:
+        from ..data.segmentation.find import images_folder
+
+        return images_folder(dataset['root'], dataset['split']).is_dir()
+
+    def join_classes(self, cfg: Config) -> None:
+        from ..data.segmentation.label_zero import AUTO
+        from ..data.segmentation.masks import mask_classes
+
+        join_classes_of_roots(cfg, lambda dataset: mask_classes(dataset.root, dataset.get('reduce_zero_label', AUTO)))
+
     def count_classes(self, cfg: Config) -> int:
         from ..data.segmentation.label_zero import AUTO
         from ..data.segmentation.masks import mask_classes
@@ -94,7 +105,7 @@ class SegmentationTask(DenseTask):
         from ..data.segmentation.masks import check_learnable, read_labels
 
         folders = [dataset for dataset in _datasets(cfg, 'train_dataloader') if _is_mask_folder(dataset)]
-        for dataset in folders if _classifies_pixels(cfg) else ():
+        for dataset in filter(self.has_data, folders if _classifies_pixels(cfg) else ()):
             labels = read_labels(dataset.root, dataset.get('reduce_zero_label', AUTO))
             check_learnable(dataset.root, dataset.split, labels)
 
@@ -177,6 +188,10 @@ class SegmentationTask(DenseTask):
         image = read_as_annotated(record.path, ImageSize.of(labels), data.value_range)
         known = (labels >= data.first_label) & (labels < data.first_label + len(data.classes))
         labels = np.where(known, labels - data.first_label, UNLABELED).astype(np.uint8)
+        joined = labels.copy()
+        for own, label in data.label_maps.get(record.mask, {}).items():
+            joined[labels == own] = label
+        labels = joined
         image, labels = shrunk(image, RECORD_SIZE), shrunk(labels, RECORD_SIZE, smooth=False)
         result = Segmentation(record.path, labels, data.classes, palette(len(data.classes)))
         return shrunk(result.draw(image=image, legend_rows=2), RECORD_SIZE)

@@ -36,7 +36,7 @@ ROWS = 24  # maximum number of classes in the table
 def run(args: argparse.Namespace) -> int:
     options = dict(label_zero=args.label_zero, **image_arguments(args))
     cfg = read_config(args.config, args.cfg_options, args.data, needs_data=False, **options)
-    point_at(cfg, args.data)
+    point_at(cfg, args.data, optional=('train', 'val'))
     checked = check_and_print(cfg, args.config, args.workers)
     if args.json:
         with atomic_write(args.json) as file:

@@ -17,7 +17,8 @@ from ...optim.layer_decay import Group, parameter_groups
 
 def run(args: argparse.Namespace) -> None:
     needs_data = args.data is not None
-    cfg = read_config(args.config, args.cfg_options, args.data, needs_data, label_zero=args.label_zero)
+    options = dict(reads='train', label_zero=args.label_zero)
+    cfg = read_config(args.config, args.cfg_options, args.data, needs_data, **options)
     constructor = cfg.optim_wrapper.get('constructor')
     if constructor != 'convnext_dense.LayerDecayConstructor':
         raise UserError(

@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.config import Config
@@ -29,7 +30,7 @@ from .check_data import check_and_print
 
 
 def run(args: argparse.Namespace) -> None:
-    options = dict(label_zero=args.label_zero, **image_arguments(args))
+    options = dict(reads='train', label_zero=args.label_zero, **image_arguments(args))
     cfg = read_config(args.config, args.cfg_options, args.data, without=args.without, **options)
     task = task_of(cfg)
     said = [describe_without(args.without)] if args.without else []
@@ -82,6 +83,11 @@ def run(args: argparse.Namespace) -> None:
         runner = Runner.from_cfg(cfg)
         warn_of_load(runner, args.load_meter.read())
         runner.register_hook(DataCheck(task.training_side(cfg), task.takes_squares))
+        if cfg.val_dataloader is None:
+            runner.logger.warning(
+                f'there are no validation data beside {_place(cfg.train_dataloader.dataset)}: '
+                'this run measures nothing, and keeps its last checkpoints, but no best.pth'
+            )
         for line in said:
             runner.logger.info(line)
         if is_main_process():
@@ -94,8 +100,16 @@ def run(args: argparse.Namespace) -> None:
                 print(f'continue with: {resume_command(args)}', file=sys.stderr)
             raise
         following = command_line(args, 'test', cfg.work_dir)
-        tested = f'; `{following}` tests it' if checkpoints.list_checkpoints(cfg.work_dir) else ''
+        testable = cfg.val_dataloader is not None and checkpoints.list_checkpoints(cfg.work_dir)
+        tested = f'; `{following}` tests it' if testable else ''
         runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}{tested}')
+
+
+def _place(dataset: Mapping) -> str:
+    """The training data, for the message."""
+    if 'annotations' in dataset:
+        return dataset['annotations']
+    return f'{dataset.get("root")}/{dataset.get("split")}'
 
 
 def resume_command(args: argparse.Namespace) -> str:

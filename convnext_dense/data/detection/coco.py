@@ -80,7 +80,7 @@ def read_coco_header(paths: CocoPaths) -> CocoHeader:
     raise UserError(f"{path} is not in COCO's format")
 
 
-def read_coco(paths: CocoPaths) -> CocoData:
+def read_coco(paths: CocoPaths, needs_annotations: bool = True) -> CocoData:
     """Read a COCO file; faulty annotations are fixed or dropped, and listed in ``faults``.
 
     *Dropped* are annotations whose box is missing, malformed, non-finite, of zero or negative width or height, or
@@ -100,7 +100,7 @@ def read_coco(paths: CocoPaths) -> CocoData:
             that is not in the folder.
     """
     path, folder = paths
-    content = _read_json(path)
+    content = _read_json(path, () if needs_annotations else ('categories', 'annotations'))
     categories, images, annotations = (content[key] for key in ('categories', 'images', 'annotations'))
     _check_categories(path, categories)
     _check_images(path, folder, images)
@@ -112,7 +112,7 @@ def read_coco(paths: CocoPaths) -> CocoData:
     cleaned = clean_annotations(annotations, sizes)
     name = _name(path)
     faults = [AnnotationFault(name, message, ids) for message, ids in cleaned.faults.items()]
-    if not any(cleaned.by_image.values()):
+    if annotations and not any(cleaned.by_image.values()):
         raise UserError(f'{path} has no annotation that can be used: {"; ".join(describe_faults(faults))}')
     classes = tuple(category['name'] for category in categories)
     return CocoData(name, classes, category_ids, images, cleaned.by_image, cleaned.has_masks, faults)
@@ -150,7 +150,7 @@ def _name(path: Path) -> str:
     return path.parent.name if path.name == '_annotations.coco.json' else path.stem.removeprefix('instances_')
 
 
-def _read_json(path: Path) -> dict[str, list[Any]]:
+def _read_json(path: Path, optional: Collection[str]) -> dict[str, list[Any]]:
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:
@@ -161,8 +161,9 @@ def _read_json(path: Path) -> dict[str, list[Any]]:
         items = content.get(key, []) if isinstance(content, dict) else None
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise UserError(f"{path} is not in COCO's format: its {key} must be a list of objects")
-        if not items:
+        if not items and key not in optional:
             raise UserError(f'{path} has no {key}')
+        content[key] = items
         ids = [item.get('id') for item in items]
         for place, number in enumerate(ids, 1):
             if type(number) is not int:

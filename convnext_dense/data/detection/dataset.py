@@ -18,6 +18,7 @@ from ..dense import DenseDataset
 from .coco import describe_faults, read_coco
 from .find import CocoPaths
 from .instances import to_instance
+from .join import join_categories
 
 MIN_BOX_SIDE = 1.0  # pixels: thinner boxes are not used for training, as in mmdet and so in the published recipes
 
@@ -43,9 +44,15 @@ class CocoDataset(DenseDataset, BaseDataset):
         on_bad_image: ``'stop'`` raises an error that names an unreadable image. ``'skip'`` replaces it by the next
             image in training, and omits it in evaluation.
         indices: number of images to use, the first ones, or their indices.
+        classes: names of the classes by label, such as those of a checkpoint; None for the categories of the file. The
+            categories of the file are joined to them by name, and may be some of them.
+        category_ids: ids of ``classes`` in the results, for those that are not in the file.
+        needs_annotations: False for images that may have no annotations and no categories; ``has_ground_truth`` says
+            whether they have.
 
     Raises:
-        UserError: for an unusable file, for a file without masks if the pipeline loads masks, and if no image is left.
+        UserError: for a category that is not in ``classes``, for an unusable file, for a file without masks if the
+            pipeline loads masks, and if no image is left.
     """
 
     counted_units = 'annotations in the file'  # unit of ``class_counts``
@@ -59,15 +66,20 @@ class CocoDataset(DenseDataset, BaseDataset):
         filter_cfg: dict | None = None,
         on_bad_image: str = 'stop',
         indices: int | Sequence[int] | None = None,
+        classes: Sequence[str] | None = None,
+        category_ids: Sequence[int] | None = None,
+        needs_annotations: bool = True,
     ) -> None:
         if on_bad_image not in ('stop', 'skip'):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
         self.on_bad_image = on_bad_image
         self.paths = CocoPaths(Path(annotations), Path(images))
+        self.classes, self.category_ids, self.needs_annotations = classes, category_ids, needs_annotations
         super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg, indices=indices)
 
     def load_data_list(self) -> list[dict]:
-        coco = read_coco(self.paths)
+        coco = read_coco(self.paths, self.needs_annotations)
+        self.has_ground_truth = any(coco.annotations.values())
         for line in describe_faults(coco.faults):
             print_log(line, 'current', logging.WARNING)
         learns_masks = any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
@@ -77,9 +89,11 @@ class CocoDataset(DenseDataset, BaseDataset):
                 'without masks, or annotate them'
             )
         self.name = coco.name
-        self._metainfo.update(classes=coco.classes, category_ids=coco.category_ids)
+        classes = coco.classes if self.classes is None else tuple(self.classes)
+        ids = join_categories(self.paths.annotations, coco, classes, self.category_ids)
+        self._metainfo.update(classes=classes, category_ids=ids)
         annotations = coco.annotations if self.test_mode else self._drop_thin_boxes(coco.annotations)
-        labels = {number: label for label, number in enumerate(coco.category_ids)}
+        labels = {number: label for label, number in enumerate(ids)}
         learned = [labels[a['category_id']] for of_image in annotations.values() for a in of_image]
         self.class_counts = np.bincount(learned, minlength=len(labels))
         return [

@@ -61,10 +61,6 @@ class DataCheck(Hook):
             if split == 'train':
                 log_remarks(runner, dataset)
 
-    def before_test(self, runner: Runner) -> None:
-        if is_main_process():
-            log_remarks(runner, runner.test_loop.dataloader.dataset)
-
 
 def log_remarks(runner: Runner, dataset: Any) -> None:
     """Log what a data set has to say about its ground truth: its ``remarks``, each with True if it is a warning."""

@@ -1,5 +1,6 @@
 """``train``: arguments and folders that it refuses, and the command to continue with."""
 
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -108,3 +109,28 @@ def test_bad_image_stops_the_run_with_its_path(error, own_image_folder, tmp_path
     line = error()
     assert f'bad image {bad}' in line
     assert '--on-bad-image skip' in line
+
+
+def test_without_validation_data_a_run_trains_and_says_so(own_image_folder, tmp_path, capsys):
+    shutil.rmtree(own_image_folder / 'val')
+    work_dir = tmp_path / 'run'
+    options = ('default_hooks.checkpoint.best=raw/top1', 'default_hooks.checkpoint.interval=2')
+    assert train(own_image_folder, work_dir, '--epochs', '3', options=options) == 0
+    log = next(work_dir.glob('*/*.log')).read_text()
+    [said] = [line for line in log.splitlines() if 'no validation data' in line]
+    assert said.endswith(
+        f'WARNING - there are no validation data beside {own_image_folder}/train: this run measures nothing, and '
+        'keeps its last checkpoints, but no best.pth'
+    )
+    assert sorted(path.name for path in work_dir.glob('*.pth')) == ['epoch_2.pth', 'epoch_3.pth']
+    assert 'val/' not in log and 'tests it' not in log
+    capsys.readouterr()
+    assert train(own_image_folder, work_dir, '--epochs', '3', '--resume') == 0  # finished: nothing is made up for
+    assert run_verb('test', [str(work_dir)]) == 2
+    assert f'no data at {own_image_folder}/val' in capsys.readouterr().err
+
+
+def test_a_run_is_not_started_without_training_data(error, own_image_folder, tmp_path):
+    shutil.rmtree(own_image_folder / 'train')
+    assert train(own_image_folder, tmp_path / 'run') == 2
+    assert f'no data at {own_image_folder}/train' in error()

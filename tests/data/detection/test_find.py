@@ -116,3 +116,36 @@ def test_an_error_says_where_the_data_lie(tmp_path, files, given, said):
     with pytest.raises(NoData, match=said.format(root=tmp_path)) as error:
         find_coco(str(tmp_path / given))
     assert 'no COCO data at' in str(error.value) and '\n' not in str(error.value)
+
+
+def test_hidden_files_are_no_annotations(tmp_path):
+    coco_files.lay_out(tmp_path, 'annotations/my_train.json', 'annotations/my_val.json', folders=('train', 'val'))
+    for name in ('._my_train.json', '.my_val.json.swp.json'):
+        (tmp_path / 'annotations' / name).write_bytes(b'no COCO')
+    assert {split: paths.annotations.name for split, paths in find_coco(str(tmp_path)).items()} == {
+        'train': 'my_train.json',
+        'val': 'my_val.json',
+    }
+
+
+@pytest.mark.parametrize('name', ['valid', 'validation', 'val', 'test'])
+def test_validation_data_of_roboflow_have_several_names(tmp_path, caplog, name):
+    files = ('train/_annotations.coco.json', f'{name}/_annotations.coco.json')
+    coco_files.lay_out(tmp_path, *files, folders=('train', name))
+    assert find_coco(str(tmp_path))['val'] == (tmp_path / files[1], tmp_path / name)
+    assert ('is taken for val' in caplog.text) == (name == 'test')
+
+
+def test_a_test_split_beside_training_is_for_validation(tmp_path, caplog):
+    files = ('annotations/instances_train.json', 'annotations/instances_test.json')
+    coco_files.lay_out(tmp_path, *files, folders=('train', 'test'))
+    assert find_coco(str(tmp_path))['val'] == (tmp_path / files[1], tmp_path / 'test')
+    assert 'instances_test.json is taken for val' in caplog.text
+
+
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_a_single_file_is_for_the_split_that_is_read(tmp_path, split):
+    coco_files.lay_out(tmp_path, 'one.json', folders=('images',))
+    assert find_coco(f'{tmp_path}/one.json:{tmp_path}/images', single=split) == {
+        split: (tmp_path / 'one.json', tmp_path / 'images')
+    }

@@ -114,17 +114,10 @@ def test_dense_data_sets_know_their_range(tmp_path, monkeypatch):
     assert MaskFolder(str(root), 'training', LOAD).value_range is None
 
 
-def test_what_a_data_set_says_is_logged_once_in_training_and_in_testing(tmp_path, monkeypatch, caplog):
+def test_what_a_data_set_says_is_logged_once_in_training(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
-    root = write_mask_folder(tmp_path / 'data')
-    dataset = MaskFolder(str(root), 'training', LOAD)
+    dataset = MaskFolder(str(write_mask_folder(tmp_path / 'data')), 'training', LOAD)
     dataset.remarks.append((True, 'a class is absent'))
-    loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
-    runner = SimpleNamespace(train_loop=loop, val_loop=loop, test_loop=loop, logger=logging.getLogger('data_check'))
-    caplog.set_level(logging.INFO)
-    for said in (DataCheck().before_train, DataCheck().before_test):
-        caplog.clear()
-        said(runner)
-        lines = [(record.levelname, record.getMessage().split(' (')[0]) for record in caplog.records]
-        assert lines.count(('INFO', 'label 0 of the masks is ignored')) == 1
-        assert lines.count(('WARNING', 'a class is absent')) == 1
+    lines = [(level, text.split(' (')[0]) for level, text in said_of(dataset, caplog)]
+    assert lines.count(('INFO', 'label 0 of the masks is ignored')) == 1
+    assert lines.count(('WARNING', 'a class is absent')) == 1
