@@ -51,6 +51,7 @@ OF_NO_MODULE = {
     'models/test_slide.py': 'the sliding window of models/segmentor.py, beside whole inference',
     'ops/test_stack.py': 'ops/ inside mmcv, mmdet and mmseg, in an interpreter of its own',
     'tasks/test_lookup.py': 'the functions of tasks/__init__.py',
+    'test_messages.py': 'the texts of all messages',
     'test_mirror.py': 'this rule',
     'test_package.py': 'convnext_dense/__init__.py',
 }

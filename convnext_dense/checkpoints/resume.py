@@ -27,7 +27,6 @@ UNCHANGED = {
         'choose train_dataloader.batch_size so that its product with the processes and an accumulation is {}',
     ),
     'images': _Condition('{} training images', 'resume with the same {}'),
-    'steps': _Condition('{} steps', 'resume with its own length, {} steps'),
     'label_zero': _Condition('label 0 of the masks as {}', 'resume with --label-zero {}'),
 }
 # Entries of an optimizer's parameter group that change during the run, or do not affect the result.

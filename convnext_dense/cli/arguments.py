@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.find import find_config, find_run_config
+from ..config.option_value import parse_value
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..paper import OFFICIAL_WEIGHTS
@@ -206,22 +207,18 @@ def is_config(path: str) -> bool:
 
 
 def parse_options(texts: Sequence[str] | None) -> dict[str, Any]:
-    """Parse ``KEY=VALUE`` strings by mmengine's rules: numbers, booleans, None, lists, tuples, or else strings.
+    """Parse ``KEY=VALUE`` strings; see :func:`~convnext_dense.config.option_value.parse_value`.
 
     Raises:
-        UserError: for brackets that are not closed.
+        UserError: for a value that can't be parsed.
     """
-    if not texts:
-        return {}
-    from mmengine.config import DictAction
-
     options = {}
-    for text in texts:
+    for text in texts or ():
         key, value = text.split('=', maxsplit=1)
         try:
-            options[key] = DictAction._parse_iterable(value)
-        except AssertionError:
-            raise UserError(f'--cfg-options {text}: its brackets do not match') from None
+            options[key] = parse_value(value)
+        except ValueError as error:
+            raise UserError(f'--cfg-options {text}: {error}') from None
     return options
 
 

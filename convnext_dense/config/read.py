@@ -12,22 +12,33 @@ from mmengine.config import Config
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..io.value_range import as_value_range
-from ..tasks import Task, TrainedClasses, leave_out_training, leave_out_validation, set_classes, task_of
+from ..tasks import (
+    Task,
+    TrainedClasses,
+    check_chosen_classes,
+    count_classes,
+    data_views,
+    has_own_data,
+    leave_out_training,
+    leave_out_validation,
+    set_classes,
+    task_of,
+)
+from ..tasks import point_at as point_at_data
 from ..tasks.sizes import check_image_size
+from .file import check_keys, import_modules, last_line, read_file
 from .find import find_config
 from .length import schedule_following
 from .precedence import Settings
 from .sample import find_sample_settings, read_sample_settings
 from .saved import read_saved_config
+from .settings import check_numbers, check_options
 from .techniques import leave_out
 
-REQUIRED_KEYS = (
-    *('task', 'model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'train_cfg', 'test_cfg'),
-    *('optim_wrapper', 'param_scheduler', 'randomness', 'visualizer'),
-)
 OPTIONAL_KEYS = {
-    *('activation_checkpointing', 'compile', 'compile_backbone', 'data_preprocessor', 'efficient_conv_bn_eval'),
-    *('experiment_name', 'find_unused_parameters', 'launcher', 'model_wrapper_cfg', 'sync_bn', 'work_dir'),
+    *('activation_checkpointing', 'compile', 'compile_backbone', 'custom_hooks', 'data_preprocessor'),
+    *('efficient_conv_bn_eval', 'experiment_name', 'find_unused_parameters', 'launcher', 'model_wrapper_cfg'),
+    *('sync_bn', 'work_dir'),
 }
 """Keys that ``--cfg-options`` may set even if the config does not have them."""
 
@@ -81,8 +92,9 @@ def read_config(
             by default leaves it to the data.
 
     Raises:
-        UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, the data
-            can't be read, a technique is unknown or not in use, or two settings of one size contradict each other.
+        UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, a number is
+            out of range, the data can't be read, a technique is unknown or not in use, or two settings of one size
+            contradict each other.
     """
     *_, (_, cfg) = read_in_steps(
         path, options, data, needs_data, without, saved, reads, classes, image_size, value_range, label_zero
@@ -108,8 +120,10 @@ def read_in_steps(
     All steps yield the same config object, which changes from step to step.
     """
     file = find_config(path)
-    cfg = read_saved_config(file) if saved else _read_file(file)
-    _check_keys(cfg, file)
+    cfg = read_saved_config(file) if saved else read_file(file)
+    if saved:
+        check_keys(cfg, file)
+    check_numbers(cfg)
     task = task_of(cfg)
     yield Step('file', file), cfg
     sample_file = find_sample_settings(cfg, file.parent) if data == 'sample' and not saved else None
@@ -133,6 +147,7 @@ def read_in_steps(
         yield Step('--value-range'), cfg
     if options:
         _apply_options(cfg, options)
+        check_numbers(cfg)
         yield Step('--cfg-options', settings=_nested(options)), cfg
     if not saved and task.follow_training_size(cfg, Settings(file, settings, sized, options or ())):
         yield Step(SIZE_STEP), cfg
@@ -150,11 +165,15 @@ def read_in_steps(
         yield Step('--data'), cfg
         task.settle(cfg)
         if classes is not None:
-            task.use_classes(cfg, classes)
-            set_classes(cfg, len(classes.names))
+            for view in data_views(cfg):
+                task.use_classes(view, classes)
+            count = len(classes.names)
         else:
-            task.join_classes(cfg)
-            set_classes(cfg, task.count_classes(cfg))
+            for view in data_views(cfg):
+                task.join_classes(view)
+            count = count_classes(task, cfg)
+        check_chosen_classes(_nested(options or {}), count)
+        set_classes(cfg, count)
         yield Step('classes'), cfg
 
 
@@ -171,21 +190,13 @@ def point_at(cfg: Config, data: str | None, optional: Collection[str] = ()) -> N
     """
     task = task_of(cfg)
     if data is not None:
-        task.point_at(cfg, _sample_root(task) if data == 'sample' else data, optional)
+        point_at_data(task, cfg, _sample_root(task) if data == 'sample' else data, optional)
 
 
 def _lacks_validation(cfg: Config) -> bool:
     """Check whether there are training data, but none for the validation that the config has."""
     task, train, val = task_of(cfg), cfg.train_dataloader, cfg.val_dataloader
-    return val is not None and task.has_data(train.dataset) and not task.has_data(val.dataset)
-
-
-def _read_file(file: Path) -> Config:
-    try:
-        return Config.fromfile(file)
-    except Exception as error:  # a config is a Python program and can fail in any way
-        where = f' line {error.lineno}' if isinstance(error, SyntaxError) else ''
-        raise UserError(f'config {file}{where} does not parse: {_last_line(error)}') from error
+    return val is not None and has_own_data(task, train.dataset) and not has_own_data(task, val.dataset)
 
 
 def _set_image_size(cfg: Config, size: ImageSize, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,17 +222,6 @@ def _set_image_size(cfg: Config, size: ImageSize, options: Mapping[str, Any]) ->
     return sized
 
 
-def _check_keys(cfg: Config, file: Path) -> None:
-    absent = [key for key in REQUIRED_KEYS if key not in cfg]
-    if absent:
-        raise UserError(f'config {file} is not a config of this project: it has no {", no ".join(absent)}')
-    if 'sample' in cfg:
-        raise UserError(
-            f'config {file} sets sample = dict(...), which has no effect: put the settings for the sample into a '
-            "separate file and name it with sample_settings = 'FILE'"
-        )
-
-
 def _apply_sample_settings(cfg: Config, file: Path) -> dict[str, Any]:
     try:
         settings = read_sample_settings(cfg, file)
@@ -229,7 +229,7 @@ def _apply_sample_settings(cfg: Config, file: Path) -> dict[str, Any]:
             cfg.merge_from_dict(settings, allow_list_keys=False)
     except Exception as error:
         raise UserError(
-            f'the settings for the sample in {file} do not fit the config: {_last_line(error)}: '
+            f'the settings for the sample in {file} do not fit the config: {last_line(error)}: '
             'set sample_settings in the config to another file, or to None'
         ) from error
     return settings
@@ -242,11 +242,14 @@ def _apply_options(cfg: Config, options: dict[str, Any]) -> None:
         if key not in known:
             near = difflib.get_close_matches(key, sorted(known), n=1) or [', '.join(sorted(cfg.keys()))]
             raise UserError(f'--cfg-options: no key {key!r} in the config; did you mean {near[0]}?')
+    check_options(cfg, options)
     try:
         with schedule_following(cfg):
             cfg.merge_from_dict(options)
     except (TypeError, KeyError, IndexError, AssertionError) as error:
-        raise UserError(f'--cfg-options do not fit the config: {_last_line(error)}') from error
+        raise UserError(f'--cfg-options do not fit the config: {last_line(error)}') from error
+    if any(option.split('.')[0] == 'custom_imports' for option in options):
+        import_modules(cfg, task_of(cfg), '--cfg-options')
 
 
 def _nested(options: dict[str, Any]) -> dict[str, Any]:
@@ -264,8 +267,3 @@ def _sample_root(task: Task) -> str:
     from ..sample_data.create import ensure_sample
 
     return str(ensure_sample() / task.sample_folder)
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -108,7 +108,9 @@ def _runner(path: Path) -> Callable[[Tensor], Sequence[np.ndarray]]:
         return lambda images: [tensor.numpy() for tensor in module(images)]
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what fails raises an error; what is printed besides is about its optimization
+    session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
     return lambda images: session.run(None, {INPUT: images.numpy()})
 
 

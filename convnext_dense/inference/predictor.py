@@ -33,7 +33,7 @@ from ..io.images import read_rgb, upright_rgb
 from ..io.value_range import ValueRange, as_value_range
 from ..results import Result
 from ..results.drawing import palette
-from ..tasks import ClassInfo, PreparedImage, count_classes_in, set_classes, task_of
+from ..tasks import ClassInfo, PreparedImage, check_same_task, count_classes_of, set_classes, task_of
 from ..weights.loading import dataset_meta, extract_weights, load_full_model, read_checkpoint
 
 ImageLike = str | Path | np.ndarray | Image.Image
@@ -111,12 +111,16 @@ def build_predictor(
     content = read_checkpoint(checkpoint, trust_pickle)
     found = extract_weights(content, checkpoint, weights)
     meta = dataset_meta(content)
-    count = count_classes_in(found.state, task, checkpoint)
-    names = [str(name) for name in found.classes or [f'class_{k}' for k in range(count)]]
+    check_same_task(found, task)
+    names = [str(name) for name in found.classes or [f'class_{k}' for k in range(count_classes_of(found, cfg))]]
     set_classes(cfg, len(names))
     task.prepare_config(cfg)
     model = revert_sync_batchnorm(build_model(cfg))
-    load_full_model(model, found)
+    try:
+        load_full_model(model, found)
+    except UserError:
+        count_classes_of(found, cfg)  # an error that there is no head says more than one about its layers
+        raise
     colors: Any = meta.get('palette')
     if np.shape(colors) != (len(names), 3):  # absent, or 'random' as in some data sets
         colors = palette(len(names))

@@ -17,13 +17,14 @@ the methods of the tasks that need them, so classification never loads them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
 
 from ..errors import UserError
 from .config_parts import loaders
+from .datasets import only_own_dataset
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,6 +91,15 @@ class PreparedImage(NamedTuple):
     """The image's metadata: a data sample of mmdet or mmseg."""
 
 
+class Part(NamedTuple):
+    """A part of a model and what it gets in training."""
+
+    key: str
+    """Its key in the config, such as ``'model.decode_head'``; it is also its name in the model, after ``model.``."""
+    inputs: Sequence[Tensor]
+    """(N, C, H, W), the finest first."""
+
+
 class PredictionEntry(TypedDict):
     """An image in ``predictions.json``; see :class:`~convnext_dense.analysis.show.ShowPredictions`."""
 
@@ -122,6 +132,8 @@ class Task(ABC):
         model_name: noun for its models, such as ``'detector'``.
         sample_folder: folder of its data in the sample data set.
         metrics: its main metrics.
+        default_scope: scope of names without one, in its configs.
+        modules: modules that register the parts of its configs; every config imports them.
         count_column: column for the examples per class in tables; None if each image is one example.
         sheet_images: default number of images on a contact sheet.
         exports: names of the outputs that can be exported, the default first.
@@ -136,6 +148,8 @@ class Task(ABC):
     model_name: ClassVar[str]
     sample_folder: ClassVar[str]
     metrics: ClassVar[MainMetrics]
+    default_scope: ClassVar[str] = 'mmengine'
+    modules: ClassVar[tuple[str, ...]] = ('convnext_dense',)
     count_column: ClassVar[CountColumn | None] = None
     sheet_images: ClassVar[int] = 12
     exports: ClassVar[tuple[str, ...]] = ()
@@ -229,11 +243,10 @@ class Task(ABC):
         from ..data.check import PROBLEM, WARNING, Finding
 
         used = {'train': cfg.train_dataloader, 'val': cfg.val_dataloader or cfg.test_dataloader}
-        datasets = {split: loader.dataset for split, loader in used.items() if loader is not None}
+        datasets = {split: only_own_dataset(loader) for split, loader in used.items() if loader is not None}
         present = {split: dataset for split, dataset in datasets.items() if self.has_data(dataset)}
         data = self.read_records(present or datasets)
-        data.value_range, data.training_side = self.value_range(cfg), self.training_side(cfg)
-        data.takes_squares = self.takes_squares
+        data.value_range = self.value_range(cfg)
         if 'train' not in present:
             fix = 'add some to train; test needs none'
             data.findings.append(Finding(PROBLEM, 'train', 'no data for this split, so that no run can train', fix))
@@ -317,19 +330,25 @@ class Task(ABC):
             metainfo: the test set's ``classes`` and, in segmentation, ``palette``.
         """
 
+    # -- Training
+
+    def explain_training_error(self, error: Exception) -> str | None:
+        """Explain an error of the model in training that its config or data cause, in one line; None for others."""
+        return None
+
     # -- Prediction
 
     def prepare_config(self, cfg: Config) -> None:  # noqa: B027 - most tasks change nothing
         """Change a config so that its model predicts the same results with less memory."""
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
-        """Count the classes of the head in a checkpoint.
+        """Count the classes of a well-known head in weights from elsewhere, by the names of its parameters.
 
         Args:
             state_dict: the weights by name.
 
         Returns:
-            The number of classes, or None if there is no head of this task.
+            The number of classes, or None if there is no well-known head of this task.
         """
         return None
 
@@ -372,6 +391,32 @@ class Task(ABC):
         """Predict for images whose tensors have the same shape."""
         raise self._unsupported('gives no predictions for images')
 
+    # -- Training
+
+    def check_model(self, model: Any) -> None:  # noqa: B027 - most tasks check nothing
+        """Check that settings of a model fit its classes, before it is trained.
+
+        Raises:
+            UserError: if one does not.
+        """
+
+    def training_size(self, cfg: Config) -> ImageSize:
+        """Return the height and width of the images that a config trains on, or of a typical one."""
+        return self.counted_shape(cfg)
+
+    def training_parts(self, model: Any, image: Tensor) -> Iterator[Part]:
+        """Run the parts of a model that training runs, as far as they are of known kinds, and yield each before.
+
+        Args:
+            model: a model in training mode.
+            image: (N, C, H, W), on any device.
+
+        Raises:
+            UserError: if the outputs of a part are not as many as the next one takes.
+        """
+        yield Part('model', [image])
+        model(image)
+
     # -- Counting parameters, MACs and activations
 
     @abstractmethod
@@ -411,14 +456,24 @@ class Task(ABC):
             The graph, in evaluation mode.
 
         Raises:
-            UserError: if there is no such output, or the backbone has no features of four stages.
+            UserError: if there is no such output, or none of this kind of model, or the backbone has no features of
+                four stages.
         """
         if not self.exports:
             raise self._unsupported('has nothing to export')
         if output is not None and output not in self.exports:
             raise UserError(f'--task-output {output}: a model for {self.name} has {", ".join(self.exports)}')
-        graph = self.graph_class(output or self.exports[0])
-        return graph(model, normalization).eval().requires_grad_(False)
+        output = output or self.exports[0]
+        if reason := self.export_obstacle(model, output):
+            raise UserError(
+                f'{type(model).__name__} cannot be exported as {output}: {reason}; '
+                '--task-output features exports its backbone'
+            )
+        return self.graph_class(output)(model, normalization).eval().requires_grad_(False)
+
+    def export_obstacle(self, model: nn.Module, output: str) -> str | None:
+        """Return the reason why a kind of model has no graph for an output in ``exports``; None if it has one."""
+        return None
 
     # -- Benchmark
 
@@ -449,6 +504,31 @@ class Task(ABC):
 
     def _unsupported(self, problem: str) -> UserError:
         return UserError(f'a model for {self.name} {problem}: take a config of another task')
+
+
+def check_class_weights(model: nn.Module) -> None:
+    """Check the lengths of the class weights in a model's losses.
+
+    Raises:
+        UserError: if a loss has not one weight for each output of its head.
+    """
+    for name, head in model.named_modules():
+        classes = getattr(head, 'num_classes', None)
+        if classes is None:
+            continue
+        for part, loss in head.named_modules():
+            weights = getattr(loss, 'class_weight', None)
+            if not part.startswith('loss') or weights is None or not hasattr(weights, '__len__'):
+                continue
+            has_background = hasattr(head, 'fc_cls') or hasattr(head, 'cls_embed')
+            background = has_background and not getattr(loss, 'use_sigmoid', False)
+            outputs = getattr(head, 'out_channels', classes) + background
+            if len(weights) != outputs:
+                of = f'{classes} classes{" and the background" if background else ""}'
+                raise UserError(
+                    f'model.{name}.{part}.class_weight has {len(weights)} weights for {of}: give {outputs}, '
+                    'in the order of the classes'
+                )
 
 
 def run_whole_model(model: nn.Module, image: Tensor) -> str:

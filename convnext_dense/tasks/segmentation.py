@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows, join_classes_of_roots, point_at_root
+from .base import (
+    ClassInfo,
+    CountColumn,
+    MainMetrics,
+    Part,
+    check_class_weights,
+    count_head_rows,
+    join_classes_of_roots,
+    point_at_root,
+)
 from .config_parts import loaders
-from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
+from .datasets import innermost_datasets, is_own, own_datasets
+from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .pipelines import SizedStep, as_size, is_size, mean_side, scale_sizes
 from .sizes import dotted, find_training_size, follow, pads_after, set_at, value_at
 
 if TYPE_CHECKING:
     import numpy as np
-    from mmengine.config import Config, ConfigDict
-    from torch import Tensor
+    from mmengine.config import Config
+    from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Graph
@@ -30,21 +40,8 @@ PADDED_SIZE = ('model', 'data_preprocessor', 'size')
 WINDOW = ('model', 'test_cfg')
 """Keys of the window of slide inference: its ``crop_size`` and ``stride``."""
 
-
-def _datasets(cfg: Config, *keys: str) -> list[ConfigDict]:
-    """Return the data sets of a config, or of some of its data loaders, without the wrappers around them."""
-    chosen = [cfg.get(key) for key in keys] if keys else loaders(cfg)
-    found, waiting = [], [loader.dataset for loader in chosen if loader is not None]
-    while waiting:
-        dataset = waiting.pop(0)
-        inner = dataset.get('datasets') or ([dataset.dataset] if 'dataset' in dataset else [])
-        waiting += inner
-        found += [] if inner else [dataset]
-    return found
-
-
-def _is_mask_folder(dataset: ConfigDict) -> bool:
-    return dataset.type in ('MaskFolder', 'convnext_dense.MaskFolder')
+COUNTED_CROP = (512, 512)
+"""Height and width of the crops of a model whose config does not say."""
 
 
 def _classifies_pixels(cfg: Config) -> bool:
@@ -57,6 +54,13 @@ class SegmentationTask(DenseTask):
     """Semantic segmentation on images with label maps, with mmseg's segmentors and mIoU."""
 
     name = 'segmentation'
+    default_scope = 'mmseg'
+    modules = (
+        'convnext_dense',
+        'convnext_dense.data.segmentation.dataset',
+        'convnext_dense.models.segmentor',
+        'mmseg.datasets',
+    )
     model_name = 'segmentor'
     sample_folder = 'ade20k'
     metrics = MainMetrics('mIoU on unseen images, %', 'optimizer step', {'mIoU': ''})
@@ -68,15 +72,16 @@ class SegmentationTask(DenseTask):
         point_at_root(cfg, root)
 
     def set_label_zero(self, cfg: Config, meaning: str) -> None:
-        for dataset in _datasets(cfg):
-            dataset.reduce_zero_label = meaning == 'ignore'
+        for loader in loaders(cfg):
+            for dataset in innermost_datasets(loader.dataset):
+                dataset.reduce_zero_label = meaning == 'ignore'
 
     def settle(self, cfg: Config) -> None:
         """Set what label 0 of the masks means in all data sets, where no setting says it by what the data say."""
         from ..data.segmentation.label_zero import AUTO
         from ..data.segmentation.masks import agree_on_label_zero
 
-        folders = [dataset for dataset in _datasets(cfg) if _is_mask_folder(dataset)]
+        folders = own_datasets(cfg)
         settings = [(dataset.root, dataset.get('reduce_zero_label', AUTO)) for dataset in folders]
         agreed = agree_on_label_zero(settings)
         for dataset in folders:
@@ -104,8 +109,11 @@ class SegmentationTask(DenseTask):
         from ..data.segmentation.label_zero import AUTO
         from ..data.segmentation.masks import check_learnable, read_labels
 
-        folders = [dataset for dataset in _datasets(cfg, 'train_dataloader') if _is_mask_folder(dataset)]
-        for dataset in filter(self.has_data, folders if _classifies_pixels(cfg) else ()):
+        if cfg.get('train_dataloader') is None or not _classifies_pixels(cfg):
+            return
+        for dataset in innermost_datasets(cfg.train_dataloader.dataset):
+            if not is_own(dataset) or not self.has_data(dataset):
+                continue
             labels = read_labels(dataset.root, dataset.get('reduce_zero_label', AUTO))
             check_learnable(dataset.root, dataset.split, labels)
 
@@ -239,19 +247,58 @@ class SegmentationTask(DenseTask):
         return int(known if known in words else given if given in words else True)
 
     def input_shape(self, cfg: Config) -> ImageSize:
-        return ImageSize(*(cfg.model.test_cfg.get('crop_size') or cfg.model.data_preprocessor.size))
+        tested, trained = cfg.model.get('test_cfg') or {}, cfg.model.get('data_preprocessor') or {}
+        return ImageSize(*(tested.get('crop_size') or trained.get('size') or COUNTED_CROP))
 
     def to_result(self, sample: Any, classes: ClassInfo) -> Segmentation:
         from ..results import Segmentation
 
         return Segmentation.from_sample(sample, classes.names, classes.colors, first_label=classes.first_label or 0)
 
+    def check_model(self, model: Any) -> None:
+        from ..io.images import UNLABELED
+
+        check_class_weights(model)
+        for name, part in model.named_modules():
+            for key in ('ignore_index', 'seg_pad_val'):
+                value = getattr(part, key, UNLABELED)
+                if isinstance(value, int) and value != UNLABELED:
+                    raise UserError(
+                        f'model.{name}.{key} is {value}: pixels without a class have the label {UNLABELED}, so leave '
+                        'it out; a class that is not to be learned gets the class_weight 0 in the loss'
+                    )
+
+    def training_size(self, cfg: Config) -> ImageSize:
+        size = cfg.model.get('data_preprocessor', {}).get('size')
+        crops = [step['crop_size'] for step in cfg.train_dataloader.dataset.get('pipeline', ()) if 'crop_size' in step]
+        return ImageSize(*(size or (crops[-1] if crops else (512, 512))))
+
+    def head_parts(self, model: Any, features: Sequence[Tensor]) -> Iterator[Part]:
+        for name in ('decode_head', 'auxiliary_head'):
+            head = getattr(model, name, None)
+            if head is None or (name == 'decode_head' and hasattr(head, '__len__')):
+                continue  # the heads of a cascade depend on each other
+            if _has_queries(head):
+                continue  # it needs the samples' metadata, and values
+            heads = {f'.{i}': one for i, one in enumerate(head)} if hasattr(head, '__len__') else {'': head}
+            for place, one in heads.items():
+                yield Part(f'model.{name}{place}', features)
+                one(tuple(features))
+
     def counted_shape(self, cfg: Config) -> ImageSize:
-        height = cfg.model.data_preprocessor.size[0]
+        height = ((cfg.model.get('data_preprocessor') or {}).get('size') or COUNTED_CROP)[0]
         return ImageSize(height, 4 * height)
 
     def run_counted(self, model: Any, image: Tensor) -> str:
-        model.decode_head(model.extract_feat(image))
+        features, heads = model.extract_feat(image), model.decode_head
+        if _has_queries(heads):
+            heads(features, counted_samples(image))
+        elif _is_cascade(heads):
+            logits = heads[0](features)
+            for head in list(heads)[1:]:
+                logits = head(features, logits)
+        else:
+            heads(features)
         return 'backbone and decode head; not run: the auxiliary head, whose parameters are included'
 
     def graph_class(self, output: str) -> type[Graph]:
@@ -260,6 +307,16 @@ class SegmentationTask(DenseTask):
 
         graphs = {'logits': PixelLogits, 'labels': PixelLabels, 'features': Features}
         return graphs[output]
+
+    def export_obstacle(self, model: Any, output: str) -> str | None:
+        head = model.decode_head
+        if output == 'features':
+            return None
+        if _is_cascade(head):
+            return 'its heads refine the logits of one another, which has no graph'
+        if _has_queries(head):
+            return f'its {type(head).__name__} predicts the masks and classes of queries, not the logits of each pixel'
+        return None
 
     def set_training_shape(self, cfg: Config, shape: ImageSize) -> None:
         cfg.model.data_preprocessor.size = tuple(shape)
@@ -326,3 +383,15 @@ def _close_gaps(cfg: Config, set_by: SetBy) -> dict[str, Any]:
         )
     window['stride'] = tuple(max(1, side * 2 // 3) for side in crop)  # as in the recipes
     return {dotted((*WINDOW, 'stride')): window['stride']}
+
+
+def _is_cascade(head: nn.Module) -> bool:
+    """Whether a decode head consists of several, each of which refines the logits of the one before."""
+    from torch import nn
+
+    return isinstance(head, nn.ModuleList)
+
+
+def _has_queries(head: object) -> bool:
+    """Whether a decode head predicts a mask and a class for each of its queries, as MaskFormer's."""
+    return hasattr(head, 'pixel_decoder')

@@ -153,7 +153,7 @@ def test_a_damaged_newest_is_passed_over_in_a_work_dir_that_was_moved(by_epoch, 
     [
         (('--seed', '7'), (), 'the run had the seed 0 and now has 7: resume with --seed 0'),
         ((), ('train_dataloader.batch_size=4', 'train_cfg.total_batch_size=4'), 'total batch of 8 and now has 4'),
-        (('--epochs', '5'), (), 'had 9 steps and now has 15'),
+        ((), ('train_cfg.max_epochs=5',), 'had 9 steps and now has 15'),
         ((), ('optim_wrapper.optimizer.weight_decay=0.1',), 'weight_decay 0.05 and now has 0.1'),
         ((), ('optim_wrapper.optimizer.lr=2e-3',), 'had another learning rate'),
     ],

@@ -4,14 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from convnext_dense.config.read import read_config
 from convnext_dense.data.check import PROBLEM
+from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.results.drawing import palette
 from convnext_dense.tasks.segmentation import SegmentationTask
 from tests.helpers.mask_folder import COLORS, draw_labels, relabel, write_mask_folder
+from tests.helpers.other_heads import write_head
 
 TASK = SegmentationTask()
 CONFIG = 'configs/seg/upernet_convnext_a_ade20k.py'
@@ -149,3 +152,35 @@ def test_a_checkpoint_that_does_not_say_it_or_says_another_thing(caplog):
     TASK.set_label_zero(cfg, 'class')
     with pytest.raises(UserError, match=r'a.pth was trained with --label-zero ignore: leave out --label-zero'):
         TASK.first_label(cfg, {'reduce_zero_label': True}, Path('a.pth'))
+
+
+@pytest.mark.parametrize(
+    ('name', 'reason'),
+    [
+        ('fcn', None),
+        ('segformer', None),
+        ('deeplab', None),
+        ('ocrnet', 'its heads refine the logits of one another, which has no graph'),
+        ('maskformer', 'its MaskFormerHead predicts the masks and classes of queries, not the logits of each pixel'),
+        (
+            'mask2former_seg',
+            'its Mask2FormerHead predicts the masks and classes of queries, not the logits of each pixel',
+        ),
+    ],
+)
+def test_heads_are_exported_and_counted_or_named(name, reason, tmp_path):
+    cfg = read_config(str(write_head(name, tmp_path)), needs_data=False)
+    model = build_model(cfg).eval()
+    for output in ('logits', 'labels'):
+        assert TASK.export_obstacle(model, output) == reason
+    assert TASK.export_obstacle(model, 'features') is None
+    with torch.no_grad():
+        said = TASK.run_counted(model, torch.zeros(1, 3, 64, 64))
+    assert said.startswith('backbone and decode head')
+
+
+def test_a_config_without_sizes_has_those_of_the_recipes(tmp_path):
+    cfg = read_config(str(write_head('fcn', tmp_path)), needs_data=False)
+    assert (TASK.input_shape(cfg), TASK.counted_shape(cfg)) == ((32, 32), (32, 128))
+    cfg.model.test_cfg, cfg.model.data_preprocessor = dict(mode='whole'), dict(size_divisor=32)
+    assert (TASK.input_shape(cfg), TASK.counted_shape(cfg)) == ((512, 512), (512, 2048))

@@ -35,9 +35,9 @@ def run(args: argparse.Namespace) -> int:
     with console.status(f'exporting {out.name}'):
         write(graph, out, shape, args.dynamic, _about(args, predict, graph, shape))
     console.print(f'{out} is written, {out.stat().st_size / 1e6:.1f} MB', markup=False)
-    console.print(f'  {INPUT:<14}{_input_says(graph, shape, args.dynamic)}', markup=False)
+    console.print(f'  {INPUT:<13} {_input_says(graph, shape, args.dynamic)}', markup=False)
     for name, says in graph.outputs.items():
-        console.print(f'  {name:<14}{says}', markup=False)
+        console.print(f'  {name:<13} {says}', markup=False)
     console.print(f'  not inside: {graph.left_out}', markup=False)
     if not checked:
         return 0
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     for difference in compare(graph, out, images or _sample_images(), shape, args.dynamic, predict.value_range):
         place = ' x '.join(map(str, difference.images))
         verdict = 'ok' if difference.within_tolerance else 'TOO LARGE'
-        console.print(f'  {place:<20}{difference.output:<14}{difference.description}: {verdict}', markup=False)
+        console.print(f'  {place:<19} {difference.output:<13} {difference.description}: {verdict}', markup=False)
         bad += not difference.within_tolerance
     if bad:
         console.print(f'error: {out} differs from PyTorch by more than rounding', markup=False)

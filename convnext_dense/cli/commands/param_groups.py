@@ -21,8 +21,9 @@ def run(args: argparse.Namespace) -> None:
     cfg = read_config(args.config, args.cfg_options, args.data, needs_data, **options)
     constructor = cfg.optim_wrapper.get('constructor')
     if constructor != 'convnext_dense.LayerDecayConstructor':
+        named = constructor or "mmengine's own constructor"
         raise UserError(
-            f'the config builds its optimizer with {constructor}: take one with convnext_dense.LayerDecayConstructor'
+            f'the config builds its optimizer with {named}: take one with convnext_dense.LayerDecayConstructor'
         )
     with torch.device('meta'):
         model = build_model(cfg)

@@ -24,7 +24,7 @@ from ...engine.environment import warn_of_load
 from ...engine.hooks.data_check import describe_dataset, log_remarks
 from ...errors import UserError
 from ...evaluation.metric_names import split_metric_names
-from ...tasks import TrainedClasses, task_of
+from ...tasks import TrainedClasses, innermost_datasets, own_datasets, place_of, task_of
 from ...tasks.base import takes
 from ...weights.loading import dataset_meta, read_checkpoint
 from ..arguments import command_line, image_arguments
@@ -52,12 +52,13 @@ def run(args: argparse.Namespace) -> None:
     cfg.trust_pickle = args.trust_pickle
     cfg.resume = False
     cfg.test_cfg.weights = args.weights
-    cfg.test_dataloader.dataset.on_bad_image = args.on_bad_image
+    for dataset in own_datasets(cfg):
+        dataset.on_bad_image = args.on_bad_image
     if args.compile:
         cfg.compile_backbone = True
     if args.tta:
         _use_tta(cfg, args.config)
-    data = cfg.test_dataloader.dataset.get('root') or cfg.test_dataloader.dataset.annotations
+    data = place_of(cfg.test_dataloader.dataset)
     fit_to_machine(cfg)
     with tempfile.TemporaryDirectory() as work_dir:  # its log is not kept
         cfg.work_dir = work_dir
@@ -150,7 +151,8 @@ def _use_tta(cfg: Config, config: str) -> None:
     if 'tta_model' not in cfg:
         raise UserError(f'--tta is for detection and segmentation: {config} has no tta_model')
     cfg.model = dict(cfg.tta_model, module=cfg.model)
-    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    for dataset in innermost_datasets(cfg.test_dataloader.dataset):
+        dataset.pipeline = cfg.tta_pipeline
 
 
 def _without_nan(value: Any) -> Any:
@@ -164,10 +166,10 @@ def _per_class_table(kind: str, per_class: dict[str, dict[str, float]]) -> str:
     """A table with a row for each class and a column for each metric."""
     names = list(dict.fromkeys(name for values in per_class.values() for name in values))
     width = max([10, *map(len, per_class)]) + 2
-    lines = [f'{kind + " weights":<{width}}' + ''.join(f'{name:>12}' for name in names)]
+    lines = [f'{kind + " weights":<{width}}' + ''.join(f' {name:>11}' for name in names)]
     for label, values in per_class.items():
         numbers = (values.get(name, float('nan')) for name in names)
-        lines.append(f'{label:<{width}}' + ''.join(f'{"-" if v != v else f"{v:.2f}":>12}' for v in numbers))
+        lines.append(f'{label:<{width}}' + ''.join(f' {"-" if v != v else f"{v:.2f}":>11}' for v in numbers))
     return '\n'.join([*lines, ''])
 
 
@@ -177,5 +179,5 @@ def _table(metrics: dict[str, float]) -> str:
     lines = [f'{"":<18}' + ''.join(f'{kind:>10}' for kind in kinds)]
     for name in names:
         values = (metrics.get(f'{kind}/{name}') for kind in kinds)
-        lines.append(f'{name:<18}' + ''.join(f'{v:>10.2f}' if isinstance(v, float) else f'{v!s:>10}' for v in values))
+        lines.append(f'{name:<17} ' + ''.join(f'{v:>10.2f}' if isinstance(v, float) else f'{v!s:>10}' for v in values))
     return '\n'.join(lines)

@@ -87,6 +87,13 @@ class ImageFolder(Dataset):
     def __len__(self) -> int:
         return len(self.paths)
 
+    def full_init(self) -> None:
+        """Do nothing: mmengine's wrappers of data sets call it, and the data set is complete once it is built."""
+
+    def get_cat_ids(self, index: int) -> list[int]:
+        """Return the label of an image in a list, for mmengine's ``ClassBalancedDataset``."""
+        return [int(self.labels[index])]
+
     def image(self, index: int) -> tuple[str, None]:
         """Return an image's path and None; other data sets return the annotated size instead of None."""
         return os.fsdecode(self.paths[index]), None

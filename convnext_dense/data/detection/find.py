@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-import mmap
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import NoData, UserError
+from ...io.json_lists import iterate_list
 from ..image_files import is_stray
 from ..layouts import COCO, COCO_FILES, hint
 from ..text import shortened
+from .file_names import Folder
 
 IMAGE_FOLDERS = ('{0}2017', '{0}', 'images/{0}2017', 'images/{0}', 'images', '.')
 EXPLICIT = '--data TRAIN.json:IMAGES,VAL.json:IMAGES'
@@ -96,8 +96,12 @@ def _image_folder(annotations: Path, split: str, root: Path) -> Path:
     first = _first_image(annotations)
     names = [name.format(split) for name in IMAGE_FOLDERS]
     of_tests = [name.format('test') for name in IMAGE_FOLDERS if split == 'val' and '{0}' in name]
-    for folder in (parent / name for parent in (root, annotations.parent) for name in [*names, *of_tests]):
+    folders = [parent / name for parent in (root, annotations.parent) for name in [*names, *of_tests]]
+    for folder in folders:
         if (folder / first).is_file():
+            return folder
+    for folder in folders:
+        if Folder(folder).match([first])[first] is not None:
             return folder
     raise UserError(
         f'{first}, the first image in {annotations}, is not in {root} nor in its {", ".join(names[:-1])}: '
@@ -107,13 +111,16 @@ def _image_folder(annotations: Path, split: str, root: Path) -> Path:
 
 def _first_image(annotations: Path) -> str:
     """Read the first file name without parsing the whole file, since COCO's has half a gigabyte."""
-    with open(annotations, 'rb') as file:
-        if os.fstat(file.fileno()).st_size:  # an empty file can't be mapped
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-                match = re.search(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', text)
-                if match:
-                    return json.loads(match[1])
-    raise UserError(f'{annotations} names no images: it is damaged, or not a COCO file')
+    try:
+        images = iterate_list(annotations, 'images')
+        return next(image['file_name'] for image in images if isinstance(image.get('file_name'), str))
+    except (LookupError, OSError, ValueError, StopIteration):
+        pass
+    try:  # in another encoding than UTF-8
+        images = json.loads(annotations.read_bytes())['images']
+        return next(image['file_name'] for image in images if isinstance(image['file_name'], str))
+    except (LookupError, OSError, TypeError, ValueError, RecursionError, StopIteration):
+        raise UserError(f'{annotations} names no images: it is damaged, or not a COCO file') from None
 
 
 def _other_files(root: Path) -> str:

@@ -102,6 +102,13 @@ def test_the_command_to_go_on_with_names_a_script_that_torchrun_finds(monkeypatc
     assert train_command.resume_command(SimpleNamespace(command_line=line, launcher='pytorch')).split() == wanted
 
 
+@pytest.mark.parametrize('program', ['/v/ipykernel_launcher.py', 'battery.py', '/v/pytest/__main__.py'])
+def test_the_command_to_go_on_with_from_another_program_has_its_verb(monkeypatch, program):
+    monkeypatch.setattr(sys, 'argv', [program])
+    arguments = SimpleNamespace(command_line='python tools/train.py c.py --data d', launcher='none')
+    assert train_command.resume_command(arguments) == 'convnext-dense train c.py --data d --resume'
+
+
 def test_bad_image_stops_the_run_with_its_path(error, own_image_folder, tmp_path):
     bad = own_image_folder / 'train' / 'red' / '02.jpg'
     bad.write_bytes(bad.read_bytes()[:200])

@@ -60,6 +60,32 @@ def test_file_names_may_have_folders_and_any_letters_and_come_late_in_the_file(t
     assert find_coco(str(tmp_path))['val'].images == tmp_path / 'val'
 
 
+@pytest.mark.parametrize(
+    'elsewhere',
+    [
+        {'info': {'file_name': 'no.png'}},
+        {'info': {'images': [{'file_name': 'no.png'}]}},
+        {'annotations': [{'segments': {'file_name': 'no.png'}}]},
+        {'info': {'description': '"images": [{"file_name": "no.png"}]'}},
+    ],
+)
+def test_only_a_file_name_of_an_image_of_the_file_counts(tmp_path, elsewhere):
+    coco_files.lay_out(tmp_path, OTHER[1], folders=('val',))
+    images = [{'extra': {'file_name': 'no.png'}, **image} for image in coco_files.content()['images']]
+    (tmp_path / OTHER[1]).write_text(json.dumps({**elsewhere, 'images': images}))
+    assert find_coco(str(tmp_path))['val'].images == tmp_path / 'val'
+
+
+@pytest.mark.parametrize('name', ['C:\\x\\000.png', 'https://a.org/000.png', '000.PNG', 'data/val/000.png'])
+def test_the_folder_is_found_by_names_of_other_tools(tmp_path, name):
+    data = coco_files.content()
+    data['images'][0]['file_name'] = name
+    coco_files.lay_out(tmp_path, OTHER[1], folders=('val',))
+    for encoding in ('utf-8', 'utf-16'):
+        (tmp_path / OTHER[1]).write_text(json.dumps(data), encoding)
+        assert find_coco(str(tmp_path))['val'].images == tmp_path / 'val'
+
+
 def test_files_by_name(tmp_path):
     coco_files.lay_out(tmp_path, 'a/one.json', 'b/two.json', folders=('photos', 'b/val'))
     one, two = tmp_path / 'a/one.json', tmp_path / 'b/two.json'
