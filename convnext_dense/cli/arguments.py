@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import math
 import os
 import shlex
 from collections.abc import Sequence
@@ -11,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ..config.find import find_config, find_run_config
+from ..config.option_value import parse_value
 from ..errors import UserError
+from ..io.image_size import ImageSize
 from ..paper import OFFICIAL_WEIGHTS
+from ..tasks.sizes import check_image_size
 
 EXAMPLE_CONFIG = 'configs/classification/convnext_t.py'
 EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
@@ -46,7 +50,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, roots: bool = False) ->
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, roots: bool) -> None:
-    """Add ``--data`` and ``--cfg-options``; with ``roots``, ``--data`` also accepts a path."""
+    """Add ``--data``, ``--label-zero`` and ``--cfg-options``; with ``roots``, ``--data`` also accepts a path."""
     if roots:
         parser.add_argument(
             '--data',
@@ -55,7 +59,17 @@ def add_data_arguments(parser: argparse.ArgumentParser, roots: bool) -> None:
         )
     else:
         parser.add_argument('--data', choices=('sample',), help='the model was trained with --data sample')
+    add_label_zero_argument(parser)
     add_cfg_options(parser)
+
+
+def add_label_zero_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--label-zero',
+        choices=('ignore', 'class'),
+        help='segmentation: whether 0 in the masks means unlabeled, so that labels count from 1, or is a class '
+        '(default: what masks and class names say, or the run of the checkpoint)',
+    )
 
 
 def add_cfg_options(parser: argparse._ActionsContainer, help: str = '', **kwargs: Any) -> None:
@@ -69,6 +83,44 @@ def add_cfg_options(parser: argparse._ActionsContainer, help: str = '', **kwargs
         help=help or 'change values of the config, such as train_dataloader.batch_size=64',
         **{'default': [], **kwargs},
     )
+
+
+def add_image_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--image-size`` and ``--value-range``; :func:`check_image_arguments` checks them."""
+    parser.add_argument(
+        '--image-size',
+        type=int,
+        nargs=2,
+        metavar=('H', 'W'),
+        help='height and width at which images enter the network: its crops and windows, or for a detector the '
+        "largest image, with its other scales in proportion (default: the config's)",
+    )
+    parser.add_argument(
+        '--value-range',
+        type=float,
+        nargs=2,
+        metavar=('LOW', 'HIGH'),
+        help='values of the images that become black and white, such as 0 4095 for 12 bits stored in 16 '
+        '(default: the full range of 8 or 16 bits; 0 to 1 for floats that are there)',
+    )
+
+
+def check_image_arguments(args: argparse.Namespace) -> None:
+    """Raise a UserError for a size that no network takes, or a range that is none."""
+    if args.image_size is not None:
+        check_image_size(ImageSize(*args.image_size))
+    if args.value_range is not None:
+        low, high = args.value_range
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise UserError(
+                f'--value-range {low:g} {high:g}: the second number, white, must be larger than the first, black'
+            )
+
+
+def image_arguments(args: argparse.Namespace) -> dict[str, Any]:
+    """Return ``--image-size`` and ``--value-range`` as arguments of ``read_config`` and ``load``."""
+    size = ImageSize(*args.image_size) if args.image_size is not None else None
+    return {'image_size': size, 'value_range': args.value_range}
 
 
 def add_bad_image_argument(parser: argparse.ArgumentParser) -> None:
@@ -155,22 +207,18 @@ def is_config(path: str) -> bool:
 
 
 def parse_options(texts: Sequence[str] | None) -> dict[str, Any]:
-    """Parse ``KEY=VALUE`` strings by mmengine's rules: numbers, booleans, None, lists, tuples, or else strings.
+    """Parse ``KEY=VALUE`` strings; see :func:`~convnext_dense.config.option_value.parse_value`.
 
     Raises:
-        UserError: for brackets that are not closed.
+        UserError: for a value that can't be parsed.
     """
-    if not texts:
-        return {}
-    from mmengine.config import DictAction
-
     options = {}
-    for text in texts:
+    for text in texts or ():
         key, value = text.split('=', maxsplit=1)
         try:
-            options[key] = DictAction._parse_iterable(value)
-        except AssertionError:
-            raise UserError(f'--cfg-options {text}: its brackets do not match') from None
+            options[key] = parse_value(value)
+        except ValueError as error:
+            raise UserError(f'--cfg-options {text}: {error}') from None
     return options
 
 

@@ -17,7 +17,10 @@ from .provenance import innermost_values
 from .source import read_literals
 
 DATASET = 'test_dataloader.dataset'
-PREDICTION = (f'{DATASET}.transform', f'{DATASET}.pipeline', f'{DATASET}.reduce_zero_label', 'model')
+PREDICTION = (
+    *(f'{DATASET}.{key}' for key in ('transform', 'pipeline', 'value_range', 'reduce_zero_label')),
+    'model',
+)
 """The parts of a config that predictions depend on."""
 TTA_PREDICTION = ('tta_pipeline', 'tta_model', f'{DATASET}.reduce_zero_label', 'model')
 """Those parts with test-time augmentation."""
@@ -30,6 +33,8 @@ TRAINING = {
 CHECKED = {'arch', 'final_norm_eps', 'num_classes', 'version'}
 """Keys of models that are taken from the checkpoint or its data, or whose difference is an error in loading."""
 NOT_SET = 'not set'
+LEFT_TO_DATA = 'auto'
+"""A value of ``reduce_zero_label`` by which the data decide: it differs from no other."""
 SHOWN = 2  # differences that the warning spells out
 
 
@@ -68,7 +73,11 @@ def warning_of_differences(
     saved = read_literals(find_run_config(work_dir))
     if saved is None:
         return None
-    found = [one for one in differences(cfg.to_dict(), saved, tta) if not _is_set_by(options, one.key)]
+    found = [
+        one
+        for one in differences(cfg.to_dict(), saved, tta)
+        if not _is_set_by(options, one.key) and LEFT_TO_DATA not in (one.given, one.saved)
+    ]
     if not found:
         return None
     more = f'; and {len(found) - SHOWN} more' if len(found) > SHOWN else ''

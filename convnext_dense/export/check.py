@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..io.image_size import ImageSize
 from ..io.images import read_rgb
+from ..io.value_range import ValueRange
 from .detection import Instances
 from .graphs import Graph
 from .limits import DYNAMIC_MIN, EQUAL_PIXELS, SAME_INSTANCES, TOLERANCE
@@ -37,7 +38,14 @@ class Difference(NamedTuple):
     within_tolerance: bool
 
 
-def compare(graph: Graph, path: Path, paths: Sequence[Path], shape: ImageSize, dynamic: bool) -> Iterator[Difference]:
+def compare(
+    graph: Graph,
+    path: Path,
+    paths: Sequence[Path],
+    shape: ImageSize,
+    dynamic: bool,
+    value_range: ValueRange | None = None,
+) -> Iterator[Difference]:
     """Run an exported file on images, resized to its input, and compare with the original model in PyTorch.
 
     A dynamic file is run at two sizes, with all images in one batch if the graph takes more than one.
@@ -47,7 +55,7 @@ def compare(graph: Graph, path: Path, paths: Sequence[Path], shape: ImageSize, d
     """
     run = _runner(path)
     for height, width in (shape, _second_shape(shape, graph.side_multiple)) if dynamic else (shape,):
-        images = torch.stack([_resized(image, height, width) for image in paths])
+        images = torch.stack([_resized(image, height, width, value_range) for image in paths])
         for batch in [images] if dynamic and not graph.one_image else images.split(1):
             with torch.no_grad():
                 expected = [tensor.numpy() for tensor in graph.reference(batch)]
@@ -100,13 +108,16 @@ def _runner(path: Path) -> Callable[[Tensor], Sequence[np.ndarray]]:
         return lambda images: [tensor.numpy() for tensor in module(images)]
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what fails raises an error; what is printed besides is about its optimization
+    session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
     return lambda images: session.run(None, {INPUT: images.numpy()})
 
 
-def _resized(path: Path, height: int, width: int) -> Tensor:
+def _resized(path: Path, height: int, width: int, value_range: ValueRange | None) -> Tensor:
     """Read and resize an image; returns float (3, H, W), RGB, 0 to 255."""
-    image = Image.fromarray(read_rgb(path)).resize((width, height), Image.Resampling.BILINEAR)
+    image = Image.fromarray(read_rgb(path, value_range=value_range))
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float()
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import UserError
+from ..io.coco_format import CocoImage
+from ..io.value_range import ValueRange
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,9 +22,11 @@ class Result(ABC):
 
     Attributes:
         path: the image's file, or None.
+        value_range: the values of the image that become black and white, to draw on it.
     """
 
     path: str | None
+    value_range: ValueRange | None = field(default=None, kw_only=True)
 
     @abstractmethod
     def draw(self, out: str | Path | None = None, image: np.ndarray | None = None) -> np.ndarray:
@@ -54,6 +58,14 @@ class Result(ABC):
     def above(self, score: float) -> Result:
         """Return the predictions with a score of at least ``score``; a result without scores is returned unchanged."""
         return self
+
+    def with_image_id(self, image_id: int) -> Result:
+        """Return the result with the image's id in COCO's results files; a result of another kind is unchanged."""
+        return self
+
+    def coco_image(self) -> CocoImage | None:
+        """Return the image's entry in a COCO file, for a result with an image id; None for one of another kind."""
+        return None
 
     def save_extra_files(self, *files: Path) -> None:  # noqa: B027 - most results have none
         """Write the files that a demo saves besides the drawing, in the order of the task's ``extra_files``.

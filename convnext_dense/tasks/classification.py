@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UserError
 from .base import (
     ClassifiedEntry,
     ClassInfo,
@@ -13,9 +14,12 @@ from .base import (
     PreparedImage,
     Task,
     count_head_rows,
+    join_classes_of_roots,
     point_at_root,
 )
 from .config_parts import loaders
+from .datasets import own_datasets
+from .sizes import value_at
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,9 +42,20 @@ class ClassificationTask(Task):
     sheet_images = 32
     exports = ('logits', 'probabilities', 'features')
     has_techniques = True
+    takes_squares = True
 
-    def point_at(self, cfg: Config, root: str) -> None:
+    def point_at(self, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
         point_at_root(cfg, root)
+
+    def has_data(self, dataset: Mapping) -> bool:
+        from ..data.classification.find import find_split
+
+        return find_split(dataset['root'], dataset['split']) is not None
+
+    def join_classes(self, cfg: Config) -> None:
+        from ..data.classification.find import scan_classes
+
+        join_classes_of_roots(cfg, lambda dataset: scan_classes(dataset.root))
 
     def count_classes(self, cfg: Config) -> int:
         from ..data.classification.find import scan_classes
@@ -52,6 +67,32 @@ class ClassificationTask(Task):
 
         return read_image_folder(datasets)
 
+    def image_parts(self, cfg: Config) -> list[dict]:
+        return [*own_datasets(cfg)]
+
+    def set_image_size(self, cfg: Config, size: ImageSize) -> None:
+        if size.height != size.width:
+            raise UserError(
+                f'--image-size {size.height} {size.width}: classification takes squares, '
+                f'such as --image-size {size.height} {size.height}'
+            )
+        for dataset in own_datasets(cfg):
+            if 'input_size' not in (dataset.get('transform') or {}):
+                raise UserError(
+                    f'--image-size {size.height} {size.width}: the data set of this config has no input_size'
+                )
+            dataset.transform.input_size = size.height
+
+    def describe_sizes(self, cfg: Config) -> str:
+        parts = (('train', 'training'), ('val', 'validation'), ('test', 'testing'))
+        sides = {name: value_at(cfg, _input_size(split)) for split, name in parts}
+        said = ', '.join(f'crops of {side} x {side} in {name}' for name, side in sides.items() if side)
+        return f'{said}; --image-size sets all' if len(set(sides.values())) > 1 else said
+
+    def training_side(self, cfg: Config) -> float | None:
+        side: float | None = value_at(cfg, _input_size('train'))
+        return side
+
     def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:
         from ..io.images import read_rgb
         from ..results.drawing import TEXT_COLOR, WRONG_COLOR, draw_caption
@@ -60,7 +101,7 @@ class ClassificationTask(Task):
         assert record.label is not None
         lines = [(drawable_names(data.classes)[record.label], TEXT_COLOR)]
         lines += [(fault, WRONG_COLOR)] if fault else []
-        return draw_caption(read_rgb(record.path), [*lines, (title, TEXT_COLOR)])
+        return draw_caption(read_rgb(record.path, value_range=data.value_range), [*lines, (title, TEXT_COLOR)])
 
     def draw_comparison(self, output: Any, metainfo: Mapping[str, Any]) -> Comparison:
         from ..io.images import read_rgb
@@ -82,7 +123,8 @@ class ClassificationTask(Task):
             (f'{names[label]}  {score:.0%}', RIGHT_COLOR if label == ground_truth else WRONG_COLOR),
             (f'ground truth: {names[ground_truth]}', TEXT_COLOR),
         ]
-        drawing = draw_caption(read_rgb(output['path'], retry_missing=True), lines)
+        image = read_rgb(output['path'], retry_missing=True, value_range=metainfo.get('value_range'))
+        drawing = draw_caption(image, lines)
         return Comparison(drawing, f'{classes[ground_truth]}.png', entry)
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
@@ -120,6 +162,12 @@ class ClassificationTask(Task):
         batch = {'inputs': torch.stack([image.tensor for image in images]), 'paths': [image.path for image in images]}
         return [Classification.from_prediction(prediction, classes.names) for prediction in model.test_step(batch)]
 
+    def training_size(self, cfg: Config) -> ImageSize:
+        from ..io.image_size import ImageSize
+
+        size = cfg.train_dataloader.dataset.get('transform', {}).get('input_size', 224)
+        return ImageSize(size, size) if isinstance(size, int) else ImageSize(*size[-2:])
+
     def counted_shape(self, cfg: Config) -> ImageSize:
         return self.input_shape(cfg)
 
@@ -129,3 +177,7 @@ class ClassificationTask(Task):
 
         graphs = {'logits': ClassLogits, 'probabilities': ClassProbabilities, 'features': Features}
         return graphs[output]
+
+
+def _input_size(split: str) -> tuple[str, ...]:
+    return f'{split}_dataloader', 'dataset', 'transform', 'input_size'

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
-from .base import ClassInfo, Comparison, PredictionEntry, PreparedImage, Task
+from .base import ClassInfo, Comparison, Part, PredictionEntry, PreparedImage, Task
+from .pipelines import reading_steps
 
 if TYPE_CHECKING:
     import numpy as np
-    from mmengine.config import ConfigDict
-    from torch import nn
+    from mmengine.config import Config, ConfigDict
+    from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Normalization
     from ..io.image_size import ImageSize
+    from ..io.value_range import ValueRange
     from ..results import Result
 
 RECORD_SIZE = (660, 530)
@@ -60,6 +62,9 @@ class DenseTask(Task):
             The drawn prediction, the drawn ground truth, and a caption.
         """
 
+    def image_parts(self, cfg: Config) -> list[dict]:
+        return reading_steps(cfg)
+
     def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:
         from ..results.drawing import side_by_side
 
@@ -69,7 +74,8 @@ class DenseTask(Task):
         from ..io.image_size import ImageSize
         from ..results.drawing import shrunk, side_by_side
 
-        image = read_as_annotated(output.img_path, ImageSize(*output.ori_shape[:2]))
+        size = ImageSize(*output.ori_shape[:2])
+        image = read_as_annotated(output.img_path, size, metainfo.get('value_range'))
         *drawings, caption = self.compare(output, image, metainfo)
         prediction, ground_truth = (shrunk(drawing, COMPARED_SIZE) for drawing in drawings)
         drawing = side_by_side([('prediction', prediction), ('ground truth', ground_truth)])
@@ -104,17 +110,31 @@ class DenseTask(Task):
             raise too_thin
         return PreparedImage(path, packed['inputs'], packed['data_samples'])
 
+    def training_parts(self, model: Any, image: Tensor) -> Iterator[Part]:
+        features = [image]
+        for part in ('backbone', 'neck'):
+            if getattr(model, part, None) is not None:
+                yield Part(f'model.{part}', features)
+                outputs = getattr(model, part)(image if part == 'backbone' else tuple(features))
+                features = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+        yield from self.head_parts(model, features)
+
+    def head_parts(self, model: Any, features: Sequence[Tensor]) -> Iterator[Part]:
+        """Run the heads of a model on the features of backbone and neck; see :meth:`training_parts`."""
+        yield from ()
+
     def predict(self, model: Any, images: Sequence[PreparedImage], classes: ClassInfo) -> list[Result]:
         batch = {'inputs': [image.tensor for image in images], 'data_samples': [image.sample for image in images]}
         return [self.to_result(sample, classes) for sample in model.test_step(batch)]
 
 
-def read_as_annotated(path: str, size: ImageSize) -> np.ndarray:
+def read_as_annotated(path: str, size: ImageSize, value_range: ValueRange | None = None) -> np.ndarray:
     """Read an image as dense data sets do: upright by its EXIF, or as stored if that matches its annotations' size.
 
     Args:
         path: the image's file.
         size: height and width that the annotations are for.
+        value_range: the values that become black and white; see :func:`~convnext_dense.io.images.decode`.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -124,7 +144,15 @@ def read_as_annotated(path: str, size: ImageSize) -> np.ndarray:
     """
     from ..data.dense import LoadImage  # here, because it imports mmcv
 
-    return LoadImage().transform({'img_path': path, **size._asdict()})['img'][..., ::-1]
+    return LoadImage(value_range).transform({'img_path': path, **size._asdict()})['img'][..., ::-1]
+
+
+def counted_samples(image: Tensor) -> list[Any]:
+    """Return data samples with the shape of a batch of images (N, C, H, W), which heads with queries ask for."""
+    from mmengine.structures import BaseDataElement
+
+    shape = tuple(image.shape[2:])
+    return [BaseDataElement(metainfo=dict(img_shape=shape, batch_input_shape=shape)) for _ in image]
 
 
 def random_image(rng: np.random.Generator, shape: ImageSize) -> dict:

@@ -14,7 +14,7 @@ from ...export.write import INPUT, check_shape, write
 from ...inference.predictor import Predictor, load
 from ...io.image_size import ImageSize
 from ...version import __version__
-from ..arguments import config_and_checkpoint
+from ..arguments import config_and_checkpoint, image_arguments
 
 SAMPLE_IMAGES = 3
 
@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     checked = args.check is not None
     images = [Path(path) for path in args.check or ()]
     model = (*config_and_checkpoint(args), args.weights, 'cpu', args.data, args.cfg_options)
-    predict = load(*model, trust_pickle=args.trust_pickle)
+    predict = load(*model, trust_pickle=args.trust_pickle, label_zero=args.label_zero, **image_arguments(args))
     graph = predict.graph(args.task_output)
     shape = ImageSize(*(args.shape or predict.input_shape))
     check_shape(graph, shape, args.dynamic)
@@ -35,19 +35,19 @@ def run(args: argparse.Namespace) -> int:
     with console.status(f'exporting {out.name}'):
         write(graph, out, shape, args.dynamic, _about(args, predict, graph, shape))
     console.print(f'{out} is written, {out.stat().st_size / 1e6:.1f} MB', markup=False)
-    console.print(f'  {INPUT:<14}{_input_says(graph, shape, args.dynamic)}', markup=False)
+    console.print(f'  {INPUT:<13} {_input_says(graph, shape, args.dynamic)}', markup=False)
     for name, says in graph.outputs.items():
-        console.print(f'  {name:<14}{says}', markup=False)
+        console.print(f'  {name:<13} {says}', markup=False)
     console.print(f'  not inside: {graph.left_out}', markup=False)
     if not checked:
         return 0
 
     console.print('\nagainst PyTorch:')
     bad = 0
-    for difference in compare(graph, out, images or _sample_images(), shape, args.dynamic):
+    for difference in compare(graph, out, images or _sample_images(), shape, args.dynamic, predict.value_range):
         place = ' x '.join(map(str, difference.images))
         verdict = 'ok' if difference.within_tolerance else 'TOO LARGE'
-        console.print(f'  {place:<20}{difference.output:<14}{difference.description}: {verdict}', markup=False)
+        console.print(f'  {place:<19} {difference.output:<13} {difference.description}: {verdict}', markup=False)
         bad += not difference.within_tolerance
     if bad:
         console.print(f'error: {out} differs from PyTorch by more than rounding', markup=False)
@@ -56,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: ImageSize) -> dict[str, object]:
     """The metadata of the file."""
+    first_label = predict.classes.first_label
+    scaled = {'value_range': list(predict.value_range)} if predict.value_range else {}
     return {
         'producer': f'convnext_dense {__version__}',
         'config': Path(args.config).name,
@@ -63,12 +65,14 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: Im
         'weights': args.weights,
         'task': predict.task.name,
         'input': _input_says(graph, shape, args.dynamic),
+        **scaled,  # of the images before they were scaled to 0 to 255
         'normalization': 'inside: (image - mean) / std',
         'mean': [round(value, 4) for value in graph.mean.flatten().tolist()],
         'std': [round(value, 4) for value in graph.std.flatten().tolist()],
         'outputs': graph.outputs,
         'not_inside': graph.left_out,
         'classes': list(predict.names),
+        **({} if first_label is None else {'label_of_first_class_in_masks': first_label}),
     }
 
 

@@ -2,7 +2,9 @@
 
 convnext-dense test WORK_DIR                    the newest checkpoint of a run, with its own config and data
 convnext-dense test CONFIG CHECKPOINT --data PATH --out metrics.json --show-dir images
+convnext-dense test WORK_DIR --data FILE.json:IMAGES --out-predictions results.json
 
+Only the validation data are read; a single COCO file is enough, and for --out-predictions one without annotations.
 The metrics of a run are written to metrics.json in its work dir, images with predictions to the folder show in it.
 With --tta nothing is written unless --out or --show-dir is given.
 """
@@ -20,8 +22,10 @@ from ..arguments import (
     EXAMPLE_RUN,
     add_bad_image_argument,
     add_compile_argument,
+    add_image_arguments,
     add_model_arguments,
     add_trust_argument,
+    check_image_arguments,
     check_model,
 )
 
@@ -30,6 +34,7 @@ EXAMPLE = EXAMPLE_RUN
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser, roots=True)
+    add_image_arguments(parser)
     add_bad_image_argument(parser)
     parser.add_argument('--weights', choices=('raw', 'ema'), help='test only these weights (default: both)')
     add_trust_argument(parser)
@@ -37,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_compile_argument(parser)
     parser.add_argument(
         '--out', metavar='FILE.json', help='file for the metrics (default: metrics.json in the work dir of the run)'
+    )
+    parser.add_argument(
+        '--out-predictions',
+        metavar='FILE.json',
+        help='detection: also write all detections as a COCO results file, with the ids of the data set; the images '
+        'may be without annotations',
     )
     parser.add_argument(
         '--show-dir',
@@ -47,15 +58,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
+    check_image_arguments(args)
     if args.show < 1:
         raise UserError(f'--show {args.show}: draw at least 1 image')
     check_model(args)
+    args.out_given, args.show_dir_given = args.out is not None, args.show_dir is not None
     work_dir = find_work_dir(args.checkpoint)
     # The work dir of somebody else can be tested, too. With --tta the numbers are not those of the plain test.
     if work_dir is not None and os.access(work_dir, os.W_OK) and not args.tta:
         args.out = args.out or str(work_dir / METRICS_FILE)
         args.show_dir = args.show_dir or str(work_dir / SHOW_FOLDER)
-    if args.out:
-        ensure_writable_files(args.out)
+    ensure_writable_files(*(file for file in (args.out, args.out_predictions) if file))
     if args.show_dir:
         ensure_writable_folder(args.show_dir, 'folder', '--show-dir')

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..image_files import EXTENSIONS
+from ..image_files import EXTENSIONS, describe_left_out, find_files
 from ..image_scan import ImageHeader, ImageScan
 from ..text import count_of
 from .records import NOTE, PROBLEM, WARNING, Finding, ImageRecord, SplitRecords
@@ -16,7 +16,7 @@ from .records import NOTE, PROBLEM, WARNING, Finding, ImageRecord, SplitRecords
 SMALLEST_SIDE = 32  # pixels, the stride of the last stage
 MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 2**27  # Pillow refuses images with twice as many
 USUAL_MODES = ('RGB', 'L', 'P', '1')
-UNSUPPORTED = ('.gif', '.heic', '.heif', '.avif', '.jfif', '.jp2', '.tga', '.psd', '.dng', '.cr2', '.nef', '.jxl')
+UNSUPPORTED = ('.gif', '.heic', '.heif', '.avif', '.jp2', '.tga', '.psd', '.dng', '.cr2', '.nef', '.jxl')
 
 
 def find_unsuitable_images(
@@ -42,7 +42,10 @@ def find_unsuitable_images(
         path, header = image.path, scan.header
         if header is None:
             fix = 'restore or remove them, or train without them: --on-bad-image skip'
-            note(WARNING if skip else PROBLEM, "that can't be decoded", fix, path, scan.fault)
+            message = "that can't be decoded"
+            if scan.is_ambiguous:
+                message, fix = 'whose values can mean several ranges', 'set the range: --value-range LOW HIGH'
+            note(WARNING if skip else PROBLEM, message, fix, path, scan.fault)
             continue
         size = header.size
         if not header.fits(image.size):
@@ -63,7 +66,7 @@ def find_unsuitable_images(
                 note(WARNING, 'that EXIF would turn, and that the run takes as stored', fix, path)
             else:
                 note(NOTE, 'on their side by EXIF, taken the way that fits the annotations', '', path)
-        if header.mode not in USUAL_MODES:
+        if header.mode not in USUAL_MODES and not header.mode.startswith(('I', 'F')):  # those are measured
             note(NOTE, f'of the mode {header.mode}, read as 8-bit RGB', '', path)
         if not _is_format_of_suffix(path, header):
             note(NOTE, 'of another format than the name says', '', path, header.format)
@@ -112,8 +115,13 @@ def find_copies(splits: Sequence[SplitRecords], scans: Sequence[Sequence[ImageSc
 
 def find_unsupported_formats(split: str, folder: Path) -> Iterable[Finding]:
     """Find images under a folder in unsupported formats."""
-    files = [os.path.join(parent, file) for parent, _, names in os.walk(folder, followlinks=True) for file in names]
-    left_out = sorted(file for file in files if file.lower().endswith(UNSUPPORTED))
+    left_out = [file for file in find_files(folder).files if file.lower().endswith(UNSUPPORTED)]
     if left_out:
         message = f'{count_of(left_out, "image")} in a format that is not read'
         yield Finding(WARNING, split, message, f'save them as one of {", ".join(EXTENSIONS)}', left_out)
+
+
+def find_stray_files(split: str, left_out: Sequence[str]) -> Iterable[Finding]:
+    """Note the hidden files and folders, those of other programs, and links in circles that are left out."""
+    if left_out:
+        yield Finding(NOTE, split, describe_left_out(left_out), '', left_out)

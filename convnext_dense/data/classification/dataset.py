@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from torch.utils.data import Dataset, default_collate
 
 from ...errors import UserError
 from ...io.images import MAX_UNREADABLE_IN_A_ROW, read_image, too_many_unreadable
+from ...io.value_range import as_value_range
 from ...registry import DATASETS, FUNCTIONS
-from ..image_files import EXTENSIONS
+from ..image_files import EXTENSIONS, describe_left_out
 from ..sampler import SeededIndex, seeded
 from .find import files_by_class, scan_classes
 from .transforms import WARP_FROM, eval_transform, train_transform
@@ -30,18 +33,29 @@ class ImageFolder(Dataset):
         root: folder with ``train/<class>/`` and ``val/<class>/``.
         split: ``'train'`` or ``'val'``.
         transform: arguments of :func:`train_transform` or, for ``'val'``, of :func:`eval_transform`.
+        classes: names of the classes by label, such as those of a checkpoint; None for the folders of ``train``. The
+            class folders of the split are joined to them by name, and may be some of them.
         per_class: maximum number of images of each class, the first ones; None for all.
+        value_range: the values that become black and white, of images of any depth; None for the rule of
+            :func:`~convnext_dense.io.value_range.find_value_range`.
         on_bad_image: ``'stop'`` raises an error that names an unreadable image. ``'skip'`` replaces it by the next
             readable image in training, and omits it in evaluation (``image`` is None); its path is in ``skipped``.
 
     Raises:
-        UserError: for a wrong layout, an empty class folder, or an unreadable image with ``'stop'``.
+        UserError: for a wrong layout, an empty or unknown class folder, or an unreadable image with ``'stop'``.
     """
 
     counted_units = 'images'  # unit of ``class_counts``
 
     def __init__(
-        self, root: str, split: str, transform: dict, per_class: int | None = None, on_bad_image: str = 'stop'
+        self,
+        root: str,
+        split: str,
+        transform: dict,
+        per_class: int | None = None,
+        on_bad_image: str = 'stop',
+        classes: Sequence[str] | None = None,
+        value_range: Sequence[float] | None = None,
     ) -> None:
         if split not in ('train', 'val'):
             raise UserError(f"split {split!r} does not exist: take 'train' or 'val'")
@@ -49,14 +63,21 @@ class ImageFolder(Dataset):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
         if per_class is not None and per_class < 1:
             raise UserError(f'per_class {per_class} is too small: take at least 1, or None for all images')
-        classes = scan_classes(root)
-        files_of, empty = files_by_class(root, split, classes)
-        if empty:
-            raise UserError(f'class folder {empty[0]} holds no images ({", ".join(EXTENSIONS)}): fill or remove it')
-        files_of = [files[:per_class] for files in files_of]
+        classes = scan_classes(root) if classes is None else list(classes)
+        found = files_by_class(root, split, classes)
+        if found.empty:
+            raise UserError(
+                f'class folder {found.empty[0]} holds no images ({", ".join(EXTENSIONS)}): fill or remove it'
+            )
+        for note in found.notes:
+            print_log(note, 'current', logging.WARNING)
+        if found.left_out:
+            print_log(f'{found.folder}: {describe_left_out(found.left_out)}', 'current', logging.WARNING)
+        files_of = [files[:per_class] for files in found.files]
         self.metainfo = {'classes': classes}
         self.training = split == 'train'
         self.on_bad_image = on_bad_image
+        self.value_range = as_value_range(value_range)
         # arrays, not lists: reference counts would copy a list into every loader worker's memory
         self.paths = np.array([os.fsencode(path) for files in files_of for path in files])
         self.class_counts = np.array([len(files) for files in files_of])
@@ -65,6 +86,13 @@ class ImageFolder(Dataset):
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def full_init(self) -> None:
+        """Do nothing: mmengine's wrappers of data sets call it, and the data set is complete once it is built."""
+
+    def get_cat_ids(self, index: int) -> list[int]:
+        """Return the label of an image in a list, for mmengine's ``ClassBalancedDataset``."""
+        return [int(self.labels[index])]
 
     def image(self, index: int) -> tuple[str, None]:
         """Return an image's path and None; other data sets return the annotated size instead of None."""
@@ -76,7 +104,7 @@ class ImageFolder(Dataset):
         for _ in range(min(len(self), MAX_UNREADABLE_IN_A_ROW)):
             path, label = os.fsdecode(self.paths[index]), int(self.labels[index])
             try:
-                image = read_image(path, retry_missing=True)
+                image = read_image(path, retry_missing=True, value_range=self.value_range)
             except UserError as error:
                 if self.on_bad_image == 'stop':
                     raise UserError(f'{error}: fix or remove it, or skip it with --on-bad-image skip') from None
