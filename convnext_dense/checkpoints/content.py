@@ -22,6 +22,8 @@ class RunFacts(TypedDict):
     """Optimizer steps of the whole run."""
     plan: str
     """Composition of the total batch."""
+    label_zero: str | None
+    """What label 0 of the masks means, ``'ignore'`` or ``'class'``; None without masks."""
 
 
 class Meta(TypedDict, total=False):

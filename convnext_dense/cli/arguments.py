@@ -50,7 +50,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, roots: bool = False) ->
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, roots: bool) -> None:
-    """Add ``--data`` and ``--cfg-options``; with ``roots``, ``--data`` also accepts a path."""
+    """Add ``--data``, ``--label-zero`` and ``--cfg-options``; with ``roots``, ``--data`` also accepts a path."""
     if roots:
         parser.add_argument(
             '--data',
@@ -59,7 +59,17 @@ def add_data_arguments(parser: argparse.ArgumentParser, roots: bool) -> None:
         )
     else:
         parser.add_argument('--data', choices=('sample',), help='the model was trained with --data sample')
+    add_label_zero_argument(parser)
     add_cfg_options(parser)
+
+
+def add_label_zero_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--label-zero',
+        choices=('ignore', 'class'),
+        help='segmentation: whether 0 in the masks means unlabeled, so that labels count from 1, or is a class '
+        '(default: what masks and class names say, or the run of the checkpoint)',
+    )
 
 
 def add_cfg_options(parser: argparse._ActionsContainer, help: str = '', **kwargs: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,8 +43,8 @@ def set_length(cfg: Config, epochs: int | None = None, iters: int | None = None,
             cfg.schedule_length = planned
             for part in _parts(cfg.param_scheduler):
                 counts_alike = part.get('by_epoch', True) == (key == 'max_epochs')
-                if counts_alike and part.get('end') is not None and math.isclose(part.end, planned):
-                    part.end = length
+                if counts_alike and part.get('end') is not None and part.end > planned - 1e-6:
+                    part.end += length - planned
 
 
 def planned_length(checkpoint: str | Path) -> int | None:

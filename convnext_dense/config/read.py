@@ -69,6 +69,7 @@ def read_config(
     classes: TrainedClasses | None = None,
     image_size: ImageSize | None = None,
     value_range: Sequence[float] | None = None,
+    label_zero: str | None = None,
 ) -> Config:
     """Read a config, apply ``--cfg-options``, and point it at the data.
 
@@ -87,6 +88,8 @@ def read_config(
         image_size: the size at which images enter the network; see
             :meth:`~convnext_dense.tasks.Task.set_image_size`.
         value_range: the values of images that become black and white; see :func:`~convnext_dense.io.images.decode`.
+        label_zero: what label 0 of masks means, ``'ignore'`` or ``'class'``; None for the config's own setting, which
+            by default leaves it to the data.
 
     Raises:
         UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, a number is
@@ -94,7 +97,7 @@ def read_config(
             contradict each other.
     """
     *_, (_, cfg) = read_in_steps(
-        path, options, data, needs_data, without, saved, reads, classes, image_size, value_range
+        path, options, data, needs_data, without, saved, reads, classes, image_size, value_range, label_zero
     )
     return cfg
 
@@ -110,6 +113,7 @@ def read_in_steps(
     classes: TrainedClasses | None = None,
     image_size: ImageSize | None = None,
     value_range: Sequence[float] | None = None,
+    label_zero: str | None = None,
 ) -> Iterator[tuple[Step, Config]]:
     """Read a config like :func:`read_config`, and yield each step with the config after it.
 
@@ -147,6 +151,9 @@ def read_in_steps(
         yield Step('--cfg-options', settings=_nested(options)), cfg
     if not saved and task.follow_training_size(cfg, Settings(file, settings, sized, options or ())):
         yield Step(SIZE_STEP), cfg
+    if label_zero is not None:
+        task.set_label_zero(cfg, label_zero)
+        yield Step('--label-zero'), cfg
     if needs_data:
         if reads == 'test':
             leave_out_training(cfg)
@@ -156,6 +163,7 @@ def read_in_steps(
         if optional and _lacks_validation(cfg):
             leave_out_validation(cfg)
         yield Step('--data'), cfg
+        task.settle(cfg)
         if classes is not None:
             for view in data_views(cfg):
                 task.use_classes(view, classes)

@@ -302,7 +302,10 @@ def _check_arguments(
     if built is None:
         near = difflib.get_close_matches(kind.rsplit('.', 1)[-1], _registered(registry), n=1)
         hint = f'did you mean {near[0]}?' if near else 'is its module in custom_imports?'
-        raise UserError(f'{where}: there is no {kind!r} ({registry.name}): {hint}')
+        top = where.split('.')[0].split('[')[0]
+        raise UserError(
+            f"the config's {top} can't be built: there is no {kind!r} ({registry.name}) for {where}: {hint}"
+        )
     accepted = _accepted(built)
     if accepted is not None:
         _check_names(part, {'type', '_scope_', *accepted, *others}, where, others)

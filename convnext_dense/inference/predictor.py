@@ -49,6 +49,7 @@ def load(
     trust_pickle: bool = False,
     image_size: tuple[int, int] | None = None,
     value_range: tuple[float, float] | None = None,
+    label_zero: Literal['ignore', 'class'] | None = None,
 ) -> Predictor:
     """Load a classifier, detector or segmentor.
 
@@ -68,6 +69,8 @@ def load(
         trust_pickle: allow the checkpoint to run code, if it can't be read otherwise.
         image_size: height and width at which images enter the network; None for the config's.
         value_range: the values of images that become black and white; None for the config's.
+        label_zero: for a segmentor whose checkpoint does not say it: whether label 0 of its masks means unlabeled or
+            is a class, which decides the numbers in the label maps that it writes.
 
     Raises:
         UserError: if config or checkpoint can't be read, or don't fit each other.
@@ -77,8 +80,8 @@ def load(
     if checkpoint is None:
         config, checkpoint = find_run_config(config), config
     size = None if image_size is None else ImageSize(*image_size)
-    values = as_value_range(value_range)
-    cfg = read_config(str(config), options, data, False, saved=saved, image_size=size, value_range=values)
+    images: dict[str, Any] = {'image_size': size, 'value_range': as_value_range(value_range)}
+    cfg = read_config(str(config), options, data, False, saved=saved, label_zero=label_zero, **images)
     warning = warning_of_differences(cfg, config, checkpoint, options or ())
     if warning is not None:
         print(f'warning: {warning}', file=sys.stderr)
@@ -121,7 +124,8 @@ def build_predictor(
     colors: Any = meta.get('palette')
     if np.shape(colors) != (len(names), 3):  # absent, or 'random' as in some data sets
         colors = palette(len(names))
-    classes = ClassInfo(names, np.array(colors, np.uint8), meta.get('category_ids'))
+    first_label = task.first_label(cfg, meta, checkpoint)
+    classes = ClassInfo(names, np.array(colors, np.uint8), meta.get('category_ids'), first_label)
     return Predictor(model.to(device).eval(), cfg, classes)
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
 
 from ..errors import UserError
@@ -67,6 +68,8 @@ class ClassInfo:
     """uint8 (K, 3), RGB."""
     category_ids: Sequence[int] | None = None
     """Ids of the classes in the COCO file that a detector was trained on; None if unknown."""
+    first_label: int | None = None
+    """Label of class 0 in the masks that a segmentor was trained on, 0 or 1; None for other tasks."""
 
 
 class TrainedClasses(NamedTuple):
@@ -186,12 +189,38 @@ class Task(ABC):
             if takes(loader.dataset, 'classes'):
                 loader.dataset.classes = list(classes.names)
 
+    def set_label_zero(self, cfg: Config, meaning: str) -> None:
+        """Set what label 0 of the masks means in every data set of a config.
+
+        Args:
+            cfg: the config.
+            meaning: ``'ignore'`` or ``'class'``.
+
+        Raises:
+            UserError: if the task has no masks with labels.
+        """
+        raise UserError(f'--label-zero is for the masks of segmentation: leave it out for {self.name}')
+
+    def settle(self, cfg: Config) -> None:  # noqa: B027 - most tasks have no such setting
+        """Set what a config leaves to its data to decide.
+
+        Raises:
+            UserError: if they do not decide it.
+        """
+
     @abstractmethod
     def count_classes(self, cfg: Config) -> int:
         """Count the classes of a config's data sets, for the heads.
 
         Raises:
             UserError: if the data can't be read, or training and validation data have different classes.
+        """
+
+    def check_trainable(self, cfg: Config) -> None:  # noqa: B027 - most tasks learn from any data
+        """Check that a config's model has something to learn from its data.
+
+        Raises:
+            UserError: if it has not.
         """
 
     @abstractmethod
@@ -320,6 +349,16 @@ class Task(ABC):
 
         Returns:
             The number of classes, or None if there is no well-known head of this task.
+        """
+        return None
+
+    def first_label(self, cfg: Config, meta: Mapping[str, Any], checkpoint: Path) -> int | None:
+        """Return :attr:`ClassInfo.first_label` for a checkpoint.
+
+        Args:
+            cfg: the model's config.
+            meta: the metainfo of the data set in the checkpoint.
+            checkpoint: the checkpoint's file, for messages.
         """
         return None
 

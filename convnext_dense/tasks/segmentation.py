@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
@@ -18,6 +20,7 @@ from .base import (
     point_at_root,
 )
 from .config_parts import loaders
+from .datasets import innermost_datasets, is_own, own_datasets
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .pipelines import SizedStep, as_size, is_size, mean_side, scale_sizes
 from .sizes import dotted, find_training_size, follow, pads_after, set_at, value_at
@@ -41,6 +44,12 @@ COUNTED_CROP = (512, 512)
 """Height and width of the crops of a model whose config does not say."""
 
 
+def _classifies_pixels(cfg: Config) -> bool:
+    """Check whether the heads learn a class of each pixel, unlike those that find masks and classify them."""
+    heads = cfg.model.get('decode_head') or []
+    return not any('loss_mask' in head for head in (heads if isinstance(heads, list | tuple) else [heads]))
+
+
 class SegmentationTask(DenseTask):
     """Semantic segmentation on images with label maps, with mmseg's segmentors and mIoU."""
 
@@ -62,21 +71,65 @@ class SegmentationTask(DenseTask):
     def point_at(self, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
         point_at_root(cfg, root)
 
+    def set_label_zero(self, cfg: Config, meaning: str) -> None:
+        for loader in loaders(cfg):
+            for dataset in innermost_datasets(loader.dataset):
+                dataset.reduce_zero_label = meaning == 'ignore'
+
+    def settle(self, cfg: Config) -> None:
+        """Set what label 0 of the masks means in all data sets, where no setting says it by what the data say."""
+        from ..data.segmentation.label_zero import AUTO
+        from ..data.segmentation.masks import agree_on_label_zero
+
+        folders = own_datasets(cfg)
+        settings = [(dataset.root, dataset.get('reduce_zero_label', AUTO)) for dataset in folders]
+        agreed = agree_on_label_zero(settings)
+        for dataset in folders:
+            dataset.reduce_zero_label = agreed
+
     def has_data(self, dataset: Mapping) -> bool:
         from ..data.segmentation.find import images_folder
 
         return images_folder(dataset['root'], dataset['split']).is_dir()
 
     def join_classes(self, cfg: Config) -> None:
+        from ..data.segmentation.label_zero import AUTO
         from ..data.segmentation.masks import mask_classes
 
-        join_classes_of_roots(cfg, lambda dataset: mask_classes(dataset.root, dataset.get('reduce_zero_label', True)))
+        join_classes_of_roots(cfg, lambda dataset: mask_classes(dataset.root, dataset.get('reduce_zero_label', AUTO)))
 
     def count_classes(self, cfg: Config) -> int:
+        from ..data.segmentation.label_zero import AUTO
         from ..data.segmentation.masks import mask_classes
 
         dataset = loaders(cfg)[0].dataset
-        return len(mask_classes(dataset.root, dataset.get('reduce_zero_label', True)))
+        return len(mask_classes(dataset.root, dataset.get('reduce_zero_label', AUTO)))
+
+    def check_trainable(self, cfg: Config) -> None:
+        from ..data.segmentation.label_zero import AUTO
+        from ..data.segmentation.masks import check_learnable, read_labels
+
+        if cfg.get('train_dataloader') is None or not _classifies_pixels(cfg):
+            return
+        for dataset in innermost_datasets(cfg.train_dataloader.dataset):
+            if not is_own(dataset) or not self.has_data(dataset):
+                continue
+            labels = read_labels(dataset.root, dataset.get('reduce_zero_label', AUTO))
+            check_learnable(dataset.root, dataset.split, labels)
+
+    def read_data(self, cfg: Config) -> DatasetRecords:
+        from ..data.check import Finding
+        from ..data.segmentation.masks import UnusableMasks
+
+        data = super().read_data(cfg)
+        try:
+            self.check_trainable(cfg)
+        except UnusableMasks:  # the data have findings about them
+            pass
+        except UserError as error:
+            if str(error) not in [finding.message for finding in data.findings]:
+                data.findings.append(Finding.of_error('train', error))
+        return data
 
     def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
         from ..data.segmentation.check import read_mask_folder
@@ -173,6 +226,26 @@ class SegmentationTask(DenseTask):
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
         return count_head_rows(state_dict, 'conv_seg.weight')
 
+    def first_label(self, cfg: Config, meta: Mapping[str, Any], checkpoint: Path) -> int:
+        """Return the label of class 0 in the masks that a checkpoint was trained on, as it says or the config.
+
+        Raises:
+            UserError: if they contradict each other.
+        """
+        known, given = meta.get('reduce_zero_label'), cfg.test_dataloader.dataset.get('reduce_zero_label')
+        words = {True: 'ignore', False: 'class'}
+        if known in words and given in words and known != given:
+            raise UserError(
+                f'checkpoint {checkpoint} was trained with --label-zero {words[known]}: leave out --label-zero, and '
+                'reduce_zero_label in the config'
+            )
+        if known not in words and given not in words:
+            logging.getLogger('mmengine').warning(
+                f'checkpoint {checkpoint} does not say what label 0 of its masks means: label maps are written as in '
+                'ADE20K, with 1 for the first class; with 0 for it if you give --label-zero class'
+            )
+        return int(known if known in words else given if given in words else True)
+
     def input_shape(self, cfg: Config) -> ImageSize:
         tested, trained = cfg.model.get('test_cfg') or {}, cfg.model.get('data_preprocessor') or {}
         return ImageSize(*(tested.get('crop_size') or trained.get('size') or COUNTED_CROP))
@@ -180,7 +253,7 @@ class SegmentationTask(DenseTask):
     def to_result(self, sample: Any, classes: ClassInfo) -> Segmentation:
         from ..results import Segmentation
 
-        return Segmentation.from_sample(sample, classes.names, classes.colors)
+        return Segmentation.from_sample(sample, classes.names, classes.colors, first_label=classes.first_label or 0)
 
     def check_model(self, model: Any) -> None:
         from ..io.images import UNLABELED

@@ -12,7 +12,7 @@ from mmengine.optim import OptimWrapper, _ParamScheduler
 from mmengine.registry import PARAM_SCHEDULERS
 
 from convnext_dense.checkpoints.content import plain
-from convnext_dense.checkpoints.resume import restore_schedulers
+from convnext_dense.checkpoints.resume import check_same_run, restore_schedulers
 from convnext_dense.compat.mmengine_private_names import SCHEDULER_PROGRESS
 from convnext_dense.engine import EMA, Checkpoints, ValLoop
 from convnext_dense.engine.csv_log import read_scalars
@@ -51,6 +51,21 @@ def in_step(monkeypatch):
 
 def kill() -> None:
     raise Killed
+
+
+@pytest.mark.parametrize(
+    ('before', 'now', 'same'), [('ignore', 'class', False), ('class', 'class', True), (None, None, True)]
+)
+def test_label_0_keeps_its_meaning(before, now, same):
+    facts = dict(seed=0, sampler_seed=0, total_batch=2, images=4, steps=6, plan='2 = 1 x 2')
+    if same:
+        assert check_same_run({**facts, 'label_zero': before}, {**facts, 'label_zero': now}) is None
+        return
+    assert check_same_run(facts, {**facts, 'label_zero': now}) is None  # an older checkpoint does not know
+    with pytest.raises(
+        UserError, match='had label 0 of the masks as ignore and now has class: resume with --label-zero ignore'
+    ):
+        check_same_run({**facts, 'label_zero': before}, {**facts, 'label_zero': now})
 
 
 def send(number: int):

@@ -80,7 +80,7 @@ def test_the_lists_hold_every_hook_of_mmengine_once():
         ),
         (
             dict(optim_wrapper=dict(optimizer=dict(type='AdamV', lr=1))),
-            "there is no 'AdamV' (optimizer): did you mean Adam",
+            "there is no 'AdamV' (optimizer) for optim_wrapper.optimizer: did you mean Adam",
         ),
         (dict(optim_wrapper=dict(generator={}, discriminator={})), 'optim_wrapper has no optimizer'),
         (
@@ -145,7 +145,7 @@ def test_the_lists_hold_every_hook_of_mmengine_once():
         ),
         (
             dict(custom_hooks=[dict(type='EarlyStopingHook', monitor='x')]),
-            "there is no 'EarlyStopingHook' (hook): did you mean EarlyStoppingHook",
+            "there is no 'EarlyStopingHook' (hook) for custom_hooks[0]: did you mean EarlyStoppingHook",
         ),
         (
             dict(custom_hooks=[dict(type='EMAHook', momentum=0.1)]),

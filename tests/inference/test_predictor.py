@@ -210,6 +210,21 @@ def test_classes_and_colors_come_from_the_checkpoint(files, tmp_path, predictors
     assert load(files / 'detection.py', path).names == ['a', 'b', 'c']
 
 
+def test_label_maps_have_the_numbers_of_the_masks_that_the_checkpoint_was_trained_on(files, tmp_path):
+    for ignored, meaning in ((True, 'ignore'), (False, 'class')):
+        meta = {'classes': CLASSES, 'reduce_zero_label': ignored}
+        path = write_checkpoint(files / 'segmentation.py', tmp_path / 'seg.pth', **meta)
+        result = load(files / 'segmentation.py', path, data='sample')(scene(64, 48))
+        result.save_labels(tmp_path / 'labels.png')
+        with Image.open(tmp_path / 'labels.png') as labels:
+            assert np.array_equal(np.asarray(labels), result.labels + int(ignored))
+        assert load(files / 'segmentation.py', path, label_zero=meaning).classes.first_label == int(ignored)
+        with pytest.raises(UserError, match=f'was trained with --label-zero {meaning}: leave out --label-zero'):
+            load(files / 'segmentation.py', path, label_zero='class' if ignored else 'ignore')
+    with pytest.raises(UserError, match='--label-zero is for the masks of segmentation'):
+        load(files / 'classification.py', files / 'classification.pth', label_zero='class')
+
+
 @pytest.mark.parametrize('task', TASKS)
 def test_a_checkpoint_without_names_still_has_its_number_of_classes(files, tmp_path, predictors, task):
     state = torch.load(files / f'{task}.pth', weights_only=True)['state_dict']

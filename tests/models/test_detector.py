@@ -56,7 +56,8 @@ def test_assignment_is_as_in_mmdet_but_takes_no_background_from_ignore_regions()
         corners = torch.from_numpy(rng.uniform(0, 90, (count, 2)))
         return torch.cat([corners, corners + torch.from_numpy(rng.uniform(5, 60, (count, 2)))], dim=1).float()
 
-    options = dict(pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0.3, match_low_quality=True)
+    options: dict = dict(pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0.3, match_low_quality=True)
+    options['iou_calculator'] = dict(type='mmdet.BboxOverlaps2D')
     theirs, ours = MmdetAssigner(**options), MaxIoUAssigner(**options)
     changed = 0
     for objects in (0, 1, 6):

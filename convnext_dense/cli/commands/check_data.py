@@ -35,7 +35,8 @@ ROWS = 24  # maximum number of classes in the table
 
 
 def run(args: argparse.Namespace) -> int:
-    cfg = read_config(args.config, args.cfg_options, args.data, needs_data=False, **image_arguments(args))
+    options = dict(label_zero=args.label_zero, **image_arguments(args))
+    cfg = read_config(args.config, args.cfg_options, args.data, needs_data=False, **options)
     point_at(cfg, args.data, optional=('train', 'val'))
     checked = check_and_print(cfg, args.config, args.workers)
     if args.json:

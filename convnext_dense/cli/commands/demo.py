@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise UserError(f'{out_dir} cannot be written ({error.strerror}): choose another with --out-dir') from None
     model = (*config_and_checkpoint(args), args.weights, args.device, args.data, args.cfg_options)
-    predict = load(*model, trust_pickle=args.trust_pickle, **image_arguments(args))
+    predict = load(*model, trust_pickle=args.trust_pickle, label_zero=args.label_zero, **image_arguments(args))
     if args.compile:
         compile_backbone(predict.model)
     if args.annotations and not predict.task.writes_coco:

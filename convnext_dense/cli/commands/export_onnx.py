@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     checked = args.check is not None
     images = [Path(path) for path in args.check or ()]
     model = (*config_and_checkpoint(args), args.weights, 'cpu', args.data, args.cfg_options)
-    predict = load(*model, trust_pickle=args.trust_pickle, **image_arguments(args))
+    predict = load(*model, trust_pickle=args.trust_pickle, label_zero=args.label_zero, **image_arguments(args))
     graph = predict.graph(args.task_output)
     shape = ImageSize(*(args.shape or predict.input_shape))
     check_shape(graph, shape, args.dynamic)
@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: ImageSize) -> dict[str, object]:
     """The metadata of the file."""
+    first_label = predict.classes.first_label
     scaled = {'value_range': list(predict.value_range)} if predict.value_range else {}
     return {
         'producer': f'convnext_dense {__version__}',
@@ -71,6 +72,7 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: Im
         'outputs': graph.outputs,
         'not_inside': graph.left_out,
         'classes': list(predict.names),
+        **({} if first_label is None else {'label_of_first_class_in_masks': first_label}),
     }
 
 

@@ -21,7 +21,7 @@ from ...config.machine import fit_to_machine
 from ...config.read import read_config
 from ...engine import Runner
 from ...engine.environment import warn_of_load
-from ...engine.hooks.data_check import describe_dataset
+from ...engine.hooks.data_check import describe_dataset, log_remarks
 from ...errors import UserError
 from ...evaluation.metric_names import split_metric_names
 from ...tasks import TrainedClasses, innermost_datasets, own_datasets, place_of, task_of
@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> None:
         saved=args.saved,
         reads='test',
         classes=classes,
+        label_zero=args.label_zero,
         **image_arguments(args),
     )
     if args.out_predictions:
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace) -> None:
         warn_of_load(runner, args.load_meter.read())
         dataset = runner.test_dataloader.dataset
         runner.logger.info(f'test: {describe_dataset(dataset)}')
+        log_remarks(runner, dataset)
         if not getattr(dataset, 'has_ground_truth', True):
             print(f'{data} has no annotations: nothing is measured')
             args.out = args.out if args.out_given else None

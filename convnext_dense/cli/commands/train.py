@@ -31,8 +31,8 @@ from .check_data import check_and_print
 
 
 def run(args: argparse.Namespace) -> None:
-    options = (args.config, args.cfg_options, args.data)
-    cfg = read_config(*options, without=args.without, reads='train', **image_arguments(args))
+    options = dict(reads='train', label_zero=args.label_zero, **image_arguments(args))
+    cfg = read_config(args.config, args.cfg_options, args.data, without=args.without, **options)
     task = task_of(cfg)
     said = [describe_without(args.without)] if args.without else []
     sizes = task.describe_sizes(cfg)
@@ -86,6 +86,7 @@ def run(args: argparse.Namespace) -> None:
     os.environ.setdefault('LOCAL_RANK', '0')
     if args.check_data:
         _check_data(cfg, args.config, args.on_bad_image == 'skip')
+    task.check_trainable(cfg)
     fit_to_machine(cfg)
     with propagate_failures():
         runner = Runner.from_cfg(cfg)

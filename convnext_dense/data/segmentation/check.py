@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 from ...errors import NoData, UserError
 from ..check.images import find_stray_files, find_unsupported_formats
-from ..check.records import PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
+from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
 from ..image_scan import ImageScan
 from ..text import count_of
 from .find import find_left_out, images_folder
 from .join import join_labels
+from .label_zero import AUTO
 from .mask_scan import UNLABELED, scan_masks
-from .masks import find_bad_masks, find_masks, mask_classes
+from .masks import UnusableMasks, agree_on_label_zero, find_bad_masks, find_masks, mask_classes, read_labels
 
 
 @dataclass
@@ -54,9 +55,8 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     Raises:
         NoData: if there are no images in this layout.
     """
-    first = next(iter(sources.values()))
-    root, reduce = first['root'], first.get('reduce_zero_label', True)
-    data = MaskFolderRecords([str(root)], first_label=int(reduce))
+    roots = dict.fromkeys(str(source['root']) for source in sources.values())
+    data = MaskFolderRecords(list(roots))
     findings, pairs_of = data.findings, {}
     for name, source in sources.items():
         try:
@@ -70,23 +70,31 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
         if pairs_of[name]:
             findings += find_unsupported_formats(name, images_folder(source['root'], source['split']))
             findings += find_stray_files(name, find_left_out(source['root'], source['split']))
-    most, names_error = UNLABELED - data.first_label, None
+    settings = [(source['root'], source.get('reduce_zero_label', AUTO)) for source in sources.values()]
+    is_set, labels_error = any(setting != AUTO for _, setting in settings), None
     try:
-        data.classes = mask_classes(root, reduce)
+        setting = agree_on_label_zero(settings)
+        labels = read_labels(next(iter(roots)), setting if is_set else AUTO, compare=True)
+        data.classes, data.first_label = labels.classes, labels.first_label
+        if labels.doubtful or not is_set:
+            findings.append(Finding(WARNING if labels.doubtful else NOTE, '', labels.line))
     except UserError as error:  # then the masks still show the number
-        names_error = error
+        labels_error = error
+        data.first_label = int(any(setting is True for _, setting in settings))
         largest = max((s.largest_label for pairs in pairs_of.values() if pairs for s in scan_masks(pairs)), default=0)
         data.classes = [f'class_{label}' for label in range(data.first_label, min(largest, UNLABELED - 1) + 1)]
     else:
-        _join_other_roots(data, sources, reduce)
+        _join_other_roots(data, sources, labels.reduce_zero_label)
+    most, reduce = UNLABELED - data.first_label, bool(data.first_label)
     for name, pairs in pairs_of.items():
         image_of = {mask: image for image, mask in pairs}
-        for bad in find_bad_masks(pairs, most if names_error else len(data.classes), reduce) if pairs else ():
+        for bad in find_bad_masks(pairs, most if labels_error else len(data.classes), reduce) if pairs else ():
             items = [f'{mask} {detail}'.strip() for mask, detail in bad.masks]
             images = [image_of[mask] for mask, _ in bad.masks]
             findings.append(Finding(PROBLEM, name, f'{count_of(items, "mask")} {bad.fault}', bad.fix, items, images))
-    if names_error and not any(finding.level == PROBLEM for finding in findings):
-        findings.append(Finding.of_error('', names_error))
+    is_known = isinstance(labels_error, UnusableMasks) or str(labels_error) in [f.message for f in findings]
+    if labels_error and not is_known:
+        findings.append(Finding.of_error('', labels_error))
     return data
 
 

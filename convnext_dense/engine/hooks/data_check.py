@@ -76,6 +76,14 @@ class DataCheck(Hook):
                 level = logging.INFO if finding.level == NOTE else logging.WARNING
                 fix = f': {finding.fix}' if finding.fix else ''
                 runner.logger.log(level, f'{split}: {finding.message}{fix}')
+            if split == 'train':
+                log_remarks(runner, dataset)
+
+
+def log_remarks(runner: Runner, dataset: Any) -> None:
+    """Log what a data set has to say about its ground truth: its ``remarks``, each with True if it is a warning."""
+    for is_warning, remark in getattr(dataset, 'remarks', ()):
+        (runner.logger.warning if is_warning else runner.logger.info)(remark)
 
 
 def check_same_classes(training: Any, validation: Any = None) -> None:

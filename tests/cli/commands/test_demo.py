@@ -214,11 +214,12 @@ def test_segmentation(demo, predictors):
     result = predictors['segmentation']('a.png')
     assert isinstance(result, Segmentation)
     labels = Image.open('demo_out/a_labels.png')
-    assert np.array_equal(np.asarray(labels), result.labels)
+    assert np.array_equal(np.asarray(labels), result.labels + 1)  # the masks' numbers: 0 is unlabeled, as in ADE20K
     assert np.array_equal(np.asarray(labels.convert('RGB')), result.colors[result.labels])
     assert np.array_equal(np.asarray(Image.open('demo_out/a.png')), result.draw())
     (entry,) = json.loads(Path('demo_out/results.json').read_text())
     assert entry['size'] == [48, 64]
+    assert all(CLASSES[one['label'] - 1] == one['name'] for one in entry['classes'])
     areas = {one['name']: one['pixels'] for one in entry['classes']}
     assert areas == {name: (result.labels == k).sum() for k, name in enumerate(CLASSES) if (result.labels == k).any()}
 

@@ -4,11 +4,13 @@ import shutil
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from convnext_dense.cli import run_verb
 from convnext_dense.cli.commands import train as train_command
 from convnext_dense.cli.parsers import train as train_parser
+from tests.helpers.mask_folder import relabel, write_mask_folder
 from tests.helpers.run_tool import train
 
 
@@ -16,6 +18,29 @@ def test_work_dir_that_cannot_be_written(error, image_folder, tmp_path):
     (tmp_path / 'file').touch()
     assert train(image_folder, tmp_path / 'file' / 'w') == 2
     assert 'choose another with --work-dir' in error()
+
+
+@pytest.mark.parametrize(
+    ('labels', 'names', 'arguments', 'said'),
+    [
+        ((0, 1), 'crack', (), "show one class only, 'crack' (label 1)"),
+        ((0, 1), None, ('--label-zero', 'ignore'), "show one class only, 'class_1' (label 1)"),
+        ((0, 255), 'background\ncrack', ('--label-zero', 'class'), 'no label but 0 and 255'),
+        ((0, 1, 2, 3), None, (), 'is not decidable'),
+    ],
+)
+def test_masks_that_teach_nothing_or_do_not_say_what_0_is(
+    error, tmp_path, monkeypatch, labels, names, arguments, said
+):
+    monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
+    root = relabel(write_mask_folder(tmp_path / 'data'), lambda drawn: np.array(labels)[drawn % len(labels)])
+    (root / 'classes.txt').unlink()
+    if names:
+        (root / 'classes.txt').write_text(names)
+    argv = ['configs/seg/upernet_convnext_a_ade20k.py', '--data', str(root), '--work-dir', str(tmp_path / 'run')]
+    assert run_verb('train', [*argv, '--pretrained', 'none', *arguments]) == 2
+    assert said in error()
+    assert run_verb('check_data', [*argv[:3], '--workers', '1', *arguments]) == 1
 
 
 def test_resume_without_a_checkpoint(error, image_folder, tmp_path):

@@ -128,3 +128,12 @@ def test_dense_data_sets_know_their_range(tmp_path, monkeypatch):
     assert np.array_equal(dataset[0]['img'], expected[..., ::-1])
     assert {values.outside > 0 for _, values in measure_some(dataset)} == {True}
     assert MaskFolder(str(root), 'training', LOAD).value_range is None
+
+
+def test_what_a_data_set_says_is_logged_once_in_training(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
+    dataset = MaskFolder(str(write_mask_folder(tmp_path / 'data')), 'training', LOAD)
+    dataset.remarks.append((True, 'a class is absent'))
+    lines = [(level, text.split(' (')[0]) for level, text in said_of(dataset, caplog)]
+    assert lines.count(('INFO', 'label 0 of the masks is ignored')) == 1
+    assert lines.count(('WARNING', 'a class is absent')) == 1
