@@ -3,49 +3,86 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .graphs import Graph, Normalization
+from ..errors import UserError
+from ..io.image_size import ImageSize
+from ..models.label_map import labels_of_logits
+from .graphs import Graph, Normalization, class_with
 
 
 class PixelLogits(Graph):
-    """Graph of a segmentor's logits at the size of the input, by whole inference (no sliding window)."""
+    """Graph of a segmentor's logits at the size of the input, by whole inference (no sliding window).
 
-    outputs = {'logits': 'float32 (N, classes, H, W), before softmax'}
+    Raises:
+        UserError: if the segmentor has no single decode head of mmseg, or pads its input.
+    """
+
     left_out = 'decoding and resizing the image, cutting it into windows (slide inference)'
 
     def __init__(self, model: Any, normalization: Normalization) -> None:
         super().__init__(model, normalization)
+        _check_supported(model)
         self.original = [model]  # in a list, to hide it from torch: the parts below have the same weights
         self.backbone = model.backbone
         self.neck = model.neck if model.with_neck else nn.Identity()
         self.head = _with_exportable_pools(model.decode_head)
         self.align_corners = model.align_corners
+        self.threshold = model.decode_head.threshold if model.out_channels == 1 else None
+        before = 'softmax' if self.threshold is None else f'sigmoid; class 1 is where that is above {self.threshold:g}'
+        self.outputs = {'logits': f'float32 (N, {"classes" if self.threshold is None else 1}, H, W), before {before}'}
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        logits = self.head(self.neck(self.backbone(self.normalized(image))))  # (N, classes, H / 4, W / 4)
-        return (F.interpolate(logits, image.shape[2:], mode='bilinear', align_corners=self.align_corners),)
+        return (self._logits(image),)
 
-    def reference(self, image: Tensor) -> tuple[Tensor, ...]:
+    def _logits(self, image: Tensor) -> Tensor:  # (N, K, H, W)
+        features = self.neck(self.backbone(self.normalized(image)))
+        if all(class_with(self.head, method) == 'BaseDecodeHead' for method in ('predict', 'predict_by_feat')):
+            return F.interpolate(
+                self.head(features), image.shape[2:], mode='bilinear', align_corners=self.align_corners
+            )
+        return self.head.predict(features, [{'img_shape': image.shape[2:]}] * len(image), self.original[0].test_cfg)
+
+    def numbers(self, image: Tensor) -> dict[str, Tensor]:
         (model,) = self.original
         inputs = model.data_preprocessor({'inputs': list(image.flip(1))})['inputs']  # from BGR
-        return (model.encode_decode(inputs, [{'img_shape': tuple(image.shape[2:])}] * len(image)),)
+        return {'logits': model.encode_decode(inputs, [{'img_shape': tuple(image.shape[2:])}] * len(image))}
+
+    def as_predicted(self, outputs: Sequence[Tensor], size: ImageSize) -> list[dict[str, np.ndarray]]:
+        return [{'labels': labels.numpy()} for labels in labels_of_logits(outputs[0], self.threshold)]
 
 
 class PixelLabels(PixelLogits):
     """Graph of a segmentor's label map: the class of each pixel."""
 
-    outputs = {'labels': 'int64 (N, H, W), the class of each pixel'}
+    def __init__(self, model: Any, normalization: Normalization) -> None:
+        super().__init__(model, normalization)
+        self.outputs = {'labels': 'int64 (N, H, W), the class of each pixel'}
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        return (super().forward(image)[0].argmax(dim=1),)
+        return (labels_of_logits(self._logits(image), self.threshold),)
 
-    def reference(self, image: Tensor) -> tuple[Tensor, ...]:
-        return (super().reference(image)[0].argmax(dim=1),)
+    def numbers(self, image: Tensor) -> dict[str, Tensor]:
+        return {}
+
+    def as_predicted(self, outputs: Sequence[Tensor], size: ImageSize) -> list[dict[str, np.ndarray]]:
+        return [{'labels': labels.numpy()} for labels in outputs[0]]
+
+
+def _check_supported(model: Any) -> None:
+    if not isinstance(getattr(model, 'decode_head', None), nn.Module) or isinstance(model.decode_head, nn.ModuleList):
+        raise UserError(
+            f'{type(model).__name__} is not exported whole: that is for segmentors with one decode head; '
+            "--task-output features is any segmentor's backbone"
+        )
+    if getattr(model.data_preprocessor, 'test_cfg', None):
+        raise UserError('data_preprocessor.test_cfg, which pads the images, is not exported: leave it out')
 
 
 class AveragePool(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import re
@@ -19,28 +20,26 @@ from ..io.image_size import ImageSize
 from ..models.backbone import TOTAL_STRIDE
 from .graphs import Graph
 from .limits import DYNAMIC_MIN
+from .run import INPUT, open_exported
 
 OPSET = 18  # the oldest opset with all needed operators, for the widest support by runtimes
 ONNX_BYTES = 2**31 - 2**24  # protobuf's limit, minus some room for the graph
 METADATA = 'metadata.json'  # file inside a .pt2
-INPUT = 'image'
 AXES = {0: 'batch', 2: 'height', 3: 'width'}  # dynamic axes of the input with --dynamic
 
 
-def check_shape(graph: Graph, shape: ImageSize, dynamic: bool) -> None:
-    """Raise a UserError if the graph can't take images of this height and width in pixels."""
+def check_shape(shape: ImageSize, dynamic: bool) -> None:
+    """Raise a UserError if an exported file can't take images of this height and width in pixels."""
     smallest = DYNAMIC_MIN if dynamic else TOTAL_STRIDE
     if min(shape) < smallest:
         why = 'with --dynamic' if dynamic else f'the stride of the last stage is {TOTAL_STRIDE}'
         raise UserError(f'--shape {shape[0]} {shape[1]} is too small: take sides of at least {smallest} ({why})')
-    multiple = graph.side_multiple
-    if any(side % multiple for side in shape):
-        nearest = ' '.join(str(-(-side // multiple) * multiple) for side in shape)
-        raise UserError(f'--shape {shape[0]} {shape[1]}: this model takes multiples of {multiple}, such as {nearest}')
 
 
 def write(graph: Graph, path: Path, shape: ImageSize, dynamic: bool, about: dict[str, object]) -> None:
-    """Export a graph and write it to a file atomically.
+    """Export a graph and write it to a file atomically, after running it on noise.
+
+    An ONNX file is run where onnxruntime is installed; a dynamic file at two small sizes.
 
     Args:
         graph: the graph.
@@ -52,13 +51,14 @@ def write(graph: Graph, path: Path, shape: ImageSize, dynamic: bool, about: dict
 
     Raises:
         UserError: if the file can't be written, or an operator can't be exported; the message names it.
+        DoesNotRun: if the file does not run; then none is left.
     """
-    check_shape(graph, shape, dynamic)
+    check_shape(shape, dynamic)
     size = sum(tensor.nbytes for tensor in graph.state_dict().values())
     if path.suffix == '.onnx' and size > ONNX_BYTES:
         raise UserError(f'the weights take {size / 2**30:.1f} GB, an ONNX file holds 2: name {path.stem}.pt2 instead')
     with silence():
-        with _export_errors('torch.export'):
+        with _export_errors('torch.export with --dynamic' if dynamic else 'torch.export'):
             program = _traced(graph, shape, dynamic)
         if path.suffix == '.onnx':
             with _export_errors('ONNX'):
@@ -70,8 +70,23 @@ def write(graph: Graph, path: Path, shape: ImageSize, dynamic: bool, about: dict
                 onnx_program.save(temporary)
             else:
                 torch.export.save(program, temporary, extra_files={METADATA: json.dumps(about)})
+            if path.suffix != '.onnx' or has_onnxruntime():
+                _run_on_noise(temporary, shape, dynamic)
     except OSError as error:
         raise UserError(f'{path} cannot be written ({error.strerror}): name another place') from None
+
+
+def has_onnxruntime() -> bool:
+    """Check whether onnxruntime is installed."""
+    return importlib.util.find_spec('onnxruntime') is not None
+
+
+def _run_on_noise(path: Path, shape: ImageSize, dynamic: bool) -> None:
+    with silence():
+        run = open_exported(path)
+    noise = torch.Generator().manual_seed(0)
+    for height, width in ((DYNAMIC_MIN, 2 * DYNAMIC_MIN), (2 * DYNAMIC_MIN, DYNAMIC_MIN)) if dynamic else (shape,):
+        run(torch.rand(1, 3, height, width, generator=noise) * 255)
 
 
 def _traced(graph: Graph, shape: ImageSize, dynamic: bool) -> torch.export.ExportedProgram:

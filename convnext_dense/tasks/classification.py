@@ -14,6 +14,7 @@ from .base import (
     Task,
     count_head_rows,
     point_at_root,
+    resize_tensor,
 )
 from .config_parts import loaders
 
@@ -111,6 +112,12 @@ class ClassificationTask(Task):
         from PIL import Image
 
         return PreparedImage(path, transform(Image.fromarray(image)))
+
+    def resize_prepared(self, image: PreparedImage, size: ImageSize) -> PreparedImage:
+        return PreparedImage(image.path, resize_tensor(image.tensor, size))
+
+    def exported_input(self, image: PreparedImage, normalization: Normalization) -> Tensor:
+        return image.tensor * normalization.std.view(3, 1, 1) + normalization.mean.view(3, 1, 1)
 
     def predict(self, model: Any, images: Sequence[PreparedImage], classes: ClassInfo) -> list[Result]:
         import torch

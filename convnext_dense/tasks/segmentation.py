@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows, point_at_root
@@ -85,7 +86,8 @@ class SegmentationTask(DenseTask):
             cfg.model.type = 'convnext_dense.Segmentor'
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
-        return count_head_rows(state_dict, 'conv_seg.weight')
+        rows = count_head_rows(state_dict, 'conv_seg.weight')
+        return 2 if rows == 1 else rows  # a single channel tells class 1 from class 0
 
     def input_shape(self, cfg: Config) -> ImageSize:
         from ..io.image_size import ImageSize
@@ -96,6 +98,16 @@ class SegmentationTask(DenseTask):
         from ..results import Segmentation
 
         return Segmentation.from_sample(sample, classes.names, classes.colors)
+
+    @contextmanager
+    def whole_inference(self, model: Any) -> Iterator[None]:
+        before = dict(model.test_cfg)
+        model.test_cfg.mode = 'whole'
+        try:
+            yield
+        finally:
+            model.test_cfg.clear()
+            model.test_cfg.update(before)
 
     def counted_shape(self, cfg: Config) -> ImageSize:
         from ..io.image_size import ImageSize
