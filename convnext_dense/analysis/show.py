@@ -49,10 +49,12 @@ class ShowPredictions(Hook):
             self._position = 0
         size = len(runner.test_dataloader.sampler)
         chosen = np.linspace(0, size - 1, min(self.count, size)).round().astype(int).tolist()
+        dataset = runner.test_dataloader.dataset
+        metainfo = {**dataset.metainfo, 'value_range': getattr(dataset, 'value_range', None)}
         for output in outputs:
             if self._position in chosen:
                 number = chosen.index(self._position)
-                self.entries[self._position] = self._draw(number, output, runner.test_dataloader.dataset.metainfo)
+                self.entries[self._position] = self._draw(number, output, metainfo)
             self._position += 1
 
     def before_test(self, runner: Runner) -> None:

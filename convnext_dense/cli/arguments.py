@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import math
 import os
 import shlex
 from collections.abc import Sequence
@@ -12,7 +13,9 @@ from typing import Any
 
 from ..config.find import find_config, find_run_config
 from ..errors import UserError
+from ..io.image_size import ImageSize
 from ..paper import OFFICIAL_WEIGHTS
+from ..tasks.sizes import check_image_size
 
 EXAMPLE_CONFIG = 'configs/classification/convnext_t.py'
 EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
@@ -69,6 +72,44 @@ def add_cfg_options(parser: argparse._ActionsContainer, help: str = '', **kwargs
         help=help or 'change values of the config, such as train_dataloader.batch_size=64',
         **{'default': [], **kwargs},
     )
+
+
+def add_image_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--image-size`` and ``--value-range``; :func:`check_image_arguments` checks them."""
+    parser.add_argument(
+        '--image-size',
+        type=int,
+        nargs=2,
+        metavar=('H', 'W'),
+        help='height and width at which images enter the network: its crops and windows, or for a detector the '
+        "largest image, with its other scales in proportion (default: the config's)",
+    )
+    parser.add_argument(
+        '--value-range',
+        type=float,
+        nargs=2,
+        metavar=('LOW', 'HIGH'),
+        help='values of the images that become black and white, such as 0 4095 for 12 bits stored in 16 '
+        '(default: the full range of 8 or 16 bits; 0 to 1 for floats that are there)',
+    )
+
+
+def check_image_arguments(args: argparse.Namespace) -> None:
+    """Raise a UserError for a size that no network takes, or a range that is none."""
+    if args.image_size is not None:
+        check_image_size(ImageSize(*args.image_size))
+    if args.value_range is not None:
+        low, high = args.value_range
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise UserError(
+                f'--value-range {low:g} {high:g}: the second number, white, must be larger than the first, black'
+            )
+
+
+def image_arguments(args: argparse.Namespace) -> dict[str, Any]:
+    """Return ``--image-size`` and ``--value-range`` as arguments of ``read_config`` and ``load``."""
+    size = ImageSize(*args.image_size) if args.image_size is not None else None
+    return {'image_size': size, 'value_range': args.value_range}
 
 
 def add_bad_image_argument(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ Both ``python tools/train.py ...`` and ``convnext-dense train ...`` use it.
 
 from __future__ import annotations
 
+import atexit
 import difflib
 import importlib
 import os
@@ -46,13 +47,29 @@ VERBS = {
 def run_command(verb: str | None = None) -> int:
     """Run the command that this process was started for, and return the exit code (see :func:`main`).
 
-    Unlike the other functions it may set environment variables (:func:`.openmp.limit_spinning`).
+    Unlike the other functions it may set environment variables (:func:`.openmp.limit_spinning`). A process of a
+    distributed run ends here, without Python's finalization.
 
     Args:
         verb: None where it is the first argument.
     """
     limit_spinning()
-    return main() if verb is None else run_verb(verb)
+    code = main() if verb is None else run_verb(verb)
+    if 'RANK' in os.environ:
+        _end_process(code)
+    return code
+
+
+def _end_process(code: int) -> None:
+    """End this process without finalizing Python.
+
+    A gloo thread that still holds a tensor of the last all-reduce would abort the process during finalization
+    (pytorch/pytorch#190489), even without a process group, since DDP keeps the threads; the exit code would be lost.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

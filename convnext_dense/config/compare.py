@@ -17,7 +17,10 @@ from .provenance import innermost_values
 from .source import read_literals
 
 DATASET = 'test_dataloader.dataset'
-PREDICTION = (f'{DATASET}.transform', f'{DATASET}.pipeline', f'{DATASET}.reduce_zero_label', 'model')
+PREDICTION = (
+    *(f'{DATASET}.{key}' for key in ('transform', 'pipeline', 'value_range', 'reduce_zero_label')),
+    'model',
+)
 """The parts of a config that predictions depend on."""
 TTA_PREDICTION = ('tta_pipeline', 'tta_model', f'{DATASET}.reduce_zero_label', 'model')
 """Those parts with test-time augmentation."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
 from ..errors import UserError
+from ..io.image_size import ImageSize
+from ..io.value_range import as_value_range
 from ..tasks import Task, set_classes, task_of
+from ..tasks.sizes import check_image_size
 from .find import find_config
 from .length import schedule_following
+from .precedence import Settings
 from .sample import find_sample_settings, read_sample_settings
 from .saved import read_saved_config
 from .techniques import leave_out
@@ -26,6 +30,10 @@ OPTIONAL_KEYS = {
     *('experiment_name', 'find_unused_parameters', 'launcher', 'model_wrapper_cfg', 'sync_bn', 'work_dir'),
 }
 """Keys that ``--cfg-options`` may set even if the config does not have them."""
+
+
+SIZE_STEP = 'the size of the images in training'
+"""The step that sets the sizes which follow from that one."""
 
 
 class Step(NamedTuple):
@@ -43,6 +51,8 @@ def read_config(
     needs_data: bool = True,
     without: Iterable[str] = (),
     saved: bool = False,
+    image_size: ImageSize | None = None,
+    value_range: Sequence[float] | None = None,
 ) -> Config:
     """Read a config, apply ``--cfg-options``, and point it at the data.
 
@@ -55,12 +65,15 @@ def read_config(
         without: names in :data:`~convnext_dense.config.techniques.TECHNIQUES` to leave out.
         saved: True for a config that a run saved, which is read as data by :mod:`.saved`. It already has the settings
             for the sample if the run had them.
+        image_size: the size at which images enter the network; see
+            :meth:`~convnext_dense.tasks.Task.set_image_size`.
+        value_range: the values of images that become black and white; see :func:`~convnext_dense.io.images.decode`.
 
     Raises:
         UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, the data
-            can't be read, or a technique is unknown or not in use.
+            can't be read, a technique is unknown or not in use, or two settings of one size contradict each other.
     """
-    *_, (_, cfg) = read_in_steps(path, options, data, needs_data, without, saved)
+    *_, (_, cfg) = read_in_steps(path, options, data, needs_data, without, saved, image_size, value_range)
     return cfg
 
 
@@ -71,6 +84,8 @@ def read_in_steps(
     needs_data: bool = True,
     without: Iterable[str] = (),
     saved: bool = False,
+    image_size: ImageSize | None = None,
+    value_range: Sequence[float] | None = None,
 ) -> Iterator[tuple[Step, Config]]:
     """Read a config like :func:`read_config`, and yield each step with the config after it.
 
@@ -82,6 +97,7 @@ def read_in_steps(
     task = task_of(cfg)
     yield Step('file', file), cfg
     sample_file = find_sample_settings(cfg, file.parent) if data == 'sample' and not saved else None
+    settings: dict[str, Any] = {}
     if sample_file is not None:
         settings = _apply_sample_settings(cfg, sample_file)
         yield Step('sample', sample_file, settings), cfg
@@ -89,9 +105,21 @@ def read_in_steps(
         with schedule_following(cfg):
             leave_out(cfg, technique)
         yield Step(f'--without {technique}'), cfg
+    sized: dict[str, Any] = {}
+    if image_size is not None:
+        sized = _set_image_size(cfg, image_size, options or {})
+        yield Step('--image-size'), cfg
+    values = as_value_range(value_range)
+    if values is not None:
+        if not task.image_parts(cfg):
+            raise UserError(f'--value-range {values.low:g} {values.high:g}: no pipeline has a LoadImage')
+        task.set_value_range(cfg, values)
+        yield Step('--value-range'), cfg
     if options:
         _apply_options(cfg, options)
         yield Step('--cfg-options', settings=_nested(options)), cfg
+    if not saved and task.follow_training_size(cfg, Settings(file, settings, sized, options or ())):
+        yield Step(SIZE_STEP), cfg
     if needs_data:
         point_at(cfg, data)
         yield Step('--data'), cfg
@@ -116,6 +144,29 @@ def _read_file(file: Path) -> Config:
     except Exception as error:  # a config is a Python program and can fail in any way
         where = f' line {error.lineno}' if isinstance(error, SyntaxError) else ''
         raise UserError(f'config {file}{where} does not parse: {_last_line(error)}') from error
+
+
+def _set_image_size(cfg: Config, size: ImageSize, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Set the size of the images, and return what was changed by keys joined with dots.
+
+    Raises:
+        UserError: if an option sets one of the same sizes.
+    """
+    from .provenance import innermost_values
+
+    check_image_size(size)
+    before = dict(innermost_values(cfg.to_dict()))
+    task_of(cfg).set_image_size(cfg, size)
+    after = innermost_values(cfg.to_dict())
+    sized = {'.'.join(map(str, keys)): value for keys, value in after if before.get(keys) != value}
+    for option in options:
+        same = next((key for key in sized if key == option or key.startswith(f'{option}.')), None)
+        if same is not None and not same.endswith('.stride'):
+            raise UserError(
+                f'--image-size {size.height} {size.width} and --cfg-options {option}=... both set {same}: '
+                'leave out one of them'
+            )
+    return sized
 
 
 def _check_keys(cfg: Config, file: Path) -> None:

@@ -12,7 +12,8 @@ from mmcv.transforms import BaseTransform
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from ..io.images import MAX_UNREADABLE_IN_A_ROW, as_rgb, describe_read_error, open_image, too_many_unreadable, upright
+from ..io.images import MAX_UNREADABLE_IN_A_ROW, decode, describe_read_error, open_image, too_many_unreadable
+from ..io.value_range import ValueRange, as_value_range
 from ..registry import FUNCTIONS, TRANSFORMS
 from .sampler import SeededIndex, seeded
 
@@ -39,6 +40,12 @@ class DenseDataset:
         """Return an image's path, and the annotated size of the image, or None if the annotations don't contain it."""
         info = self.get_data_info(index)
         return info['img_path'], ImageSize(info['height'], info['width']) if 'width' in info else None
+
+    @property
+    def value_range(self) -> ValueRange | None:
+        """The values of images that become black and white, or None; see :class:`LoadImage`."""
+        steps = getattr(getattr(self, 'pipeline', None), 'transforms', ())
+        return next((step.value_range for step in steps if isinstance(step, LoadImage)), None)
 
     def get_data_info(self, key: int | SeededIndex) -> dict:
         return super().get_data_info(key[0] if isinstance(key, tuple) else key)  # type: ignore[misc]
@@ -73,16 +80,24 @@ class LoadImage(BaseTransform):
     The image is rotated upright by its EXIF orientation, unless the annotated size (``height``, ``width``) matches the
     image as stored.
 
+    Args:
+        value_range: the values that become black and white, of images of any depth; None for the rule of
+            :func:`~convnext_dense.io.value_range.find_value_range`.
+
     Raises:
-        BadImage: if the image can't be decoded, or its size differs from the annotated one.
+        BadImage: if the image can't be decoded, its size differs from the annotated one, or its value range is
+            ambiguous.
     """
+
+    def __init__(self, value_range: Sequence[float] | None = None) -> None:
+        self.value_range = as_value_range(value_range)
 
     def transform(self, results: dict) -> dict:
         path = results['img_path']
         expected = ImageSize(results['height'], results['width']) if 'width' in results else None
         try:
             with open_image(path, retry_missing=True) as image:
-                rgb = np.asarray(as_rgb(image if ImageSize.of(image) == expected else upright(image)))
+                rgb = np.asarray(decode(image, self.value_range, turn=ImageSize.of(image) != expected))
         except Exception as error:  # Pillow's decoders raise many types for broken files
             raise BadImage(f'bad image {path} ({describe_read_error(error)})') from None
         size = ImageSize.of(rgb)

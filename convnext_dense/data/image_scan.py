@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import signal
 import threading
@@ -11,6 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import get_context, parent_process
 from typing import NamedTuple
 
@@ -19,7 +19,8 @@ from PIL import ExifTags, Image
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from ..io.images import upright_rgb
+from ..io.images import ImageValues, measure_values, open_content
+from ..io.value_range import AmbiguousValues, ValueRange
 from .segmentation.mask_scan import UNLABELED, read_mask
 
 CHUNK_SIZE = 16  # images per task of a process
@@ -43,9 +44,14 @@ class ImageHeader(NamedTuple):
     format: str
     """Pillow's format, such as ``'JPEG'``, detected from the content, not from the name."""
 
+    @property
+    def upright_size(self) -> ImageSize:
+        """The size after EXIF rotation."""
+        return self.size.transposed if self.orientation >= 5 else self.size
+
     def fits(self, size: ImageSize | None) -> bool:
         """Check whether the image, as stored or upright, has the annotated size; True if ``size`` is None."""
-        return size is None or size in (self.size, self.size.transposed if self.orientation >= 5 else self.size)
+        return size is None or size in (self.size, self.upright_size)
 
 
 class ImageScan(NamedTuple):
@@ -60,6 +66,10 @@ class ImageScan(NamedTuple):
     """Size of the file in bytes."""
     label_counts: dict[int, int] | None = None
     """Number of pixels of each label in the mask, including 255; None without a readable mask."""
+    values: ImageValues | None = None
+    """The values of the image, if it can be decoded."""
+    is_ambiguous: bool = False
+    """True if the fault is that the image's values don't tell which of them are black and white."""
 
 
 ImageAndMask = tuple[str, str | None]
@@ -67,7 +77,10 @@ ImageAndMask = tuple[str, str | None]
 
 
 def scan_images(
-    pairs: Sequence[ImageAndMask], workers: int, advance: Callable[[], object] = lambda: None
+    pairs: Sequence[ImageAndMask],
+    workers: int,
+    advance: Callable[[], object] = lambda: None,
+    value_range: ValueRange | None = None,
 ) -> list[ImageScan]:
     """Decode images and count the labels of their masks.
 
@@ -75,18 +88,19 @@ def scan_images(
         pairs: images and their masks.
         workers: number of processes, at least 1; with 1, no process is started. All processes end with this function.
         advance: called after each image.
+        value_range: the values of images that become black and white; see :func:`~convnext_dense.io.images.decode`.
 
     Raises:
         UserError: if a process dies.
     """
     if workers == 1:
-        return [_advanced(advance, scan_image(pair)) for pair in pairs]
+        return [_advanced(advance, scan_image(pair, value_range)) for pair in pairs]
     # fork, because a spawned process would have to import the package
     pool = ProcessPoolExecutor(workers, get_context('fork'), initializer=_start_worker)
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the processes have their own handler
         try:
-            scans = pool.map(scan_image, pairs, chunksize=CHUNK_SIZE)
+            scans = pool.map(partial(scan_image, value_range=value_range), pairs, chunksize=CHUNK_SIZE)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return [_advanced(advance, scan) for scan in scans]
@@ -98,8 +112,8 @@ def scan_images(
         pool.shutdown(cancel_futures=True)
 
 
-def scan_image(pair: ImageAndMask) -> ImageScan:
-    """Decode an image, and count the labels of its mask."""
+def scan_image(pair: ImageAndMask, value_range: ValueRange | None = None) -> ImageScan:
+    """Decode an image and measure its values, and count the labels of its mask."""
     path, mask = pair
     try:
         with open(path, 'rb') as file:
@@ -111,12 +125,13 @@ def scan_image(pair: ImageAndMask) -> ImageScan:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # such as for slightly invalid EXIF
-            with Image.open(io.BytesIO(content)) as image:
+            with open_content(content) as image:
                 header = _header_of(image)
-                upright_rgb(image)
+                values = measure_values(image, value_range)
     except Exception as error:  # Pillow's decoders raise many types for broken files
-        return ImageScan(_fault(content[:64], error), None, digest, len(content), label_counts)
-    return ImageScan('', header, digest, len(content), label_counts)
+        fault, ambiguous = _fault(content[:64], error), isinstance(error, AmbiguousValues)
+        return ImageScan(fault, None, digest, len(content), label_counts, is_ambiguous=ambiguous)
+    return ImageScan('', header, digest, len(content), label_counts, values)
 
 
 def read_header(path: str) -> ImageHeader | str:

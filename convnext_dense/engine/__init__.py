@@ -10,6 +10,7 @@ from .hooks.ema import EMA
 from .hooks.first_step import FirstStep
 from .hooks.log import LogProcessor, RuntimeInfo
 from .hooks.progress import ProgressBar
+from .hooks.run_length import RunLength
 from .runner import COMMANDS, Runner
 from .train_loop import TrainLoop
 
@@ -23,6 +24,7 @@ __all__ = [
     'FirstStep',
     'LogProcessor',
     'ProgressBar',
+    'RunLength',
     'Runner',
     'RuntimeInfo',
     'TestLoop',

@@ -38,8 +38,8 @@ def propagate_failures() -> Iterator[None]:
     after the ``timeout`` in the config's ``env_cfg.dist_cfg``; on GPUs (nccl) after that ``timeout``. torchrun always
     ends them at once.
 
-    Processes that finish, or that stop together after a step, destroy their process group at the end of the block: if
-    Python exits first, a gloo thread that still holds a tensor aborts the process (pytorch/pytorch#190489).
+    Processes that finish, or that stop together after a step, destroy their process group at the end of the block.
+    Its threads may live on, since DDP refers to them: see the end of :func:`convnext_dense.cli.run_command`.
 
     Raises:
         UserError: in the processes that did not fail, and in the failing one if its error is a UserError.

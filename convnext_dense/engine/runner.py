@@ -192,10 +192,15 @@ class Runner(mmengine.runner.Runner):
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
         """Register mmengine's default hooks and the config's, except those that are None.
 
-        So a config can remove a hook of its base, even one that mmengine does not know. The hook ``first_step``, which
-        logs the first step at once, is added.
+        So a config can remove a hook of its base, even one that mmengine does not know. The hooks ``first_step``,
+        which logs the first step at once, and ``run_length``, which says if the run is short for its settings, are
+        added.
         """
-        chosen: dict[str, Hook | dict | None] = {'first_step': dict(type='convnext_dense.FirstStep'), **(hooks or {})}
+        added = {
+            'first_step': dict(type='convnext_dense.FirstStep'),
+            'run_length': dict(type='convnext_dense.RunLength'),
+        }
+        chosen: dict[str, Hook | dict | None] = {**added, **(hooks or {})}
         super().register_default_hooks(
             {name: hook for name, hook in chosen.items() if hook is not None or name in MMENGINE_HOOKS}
         )

@@ -51,7 +51,6 @@ class Instances(Graph):
         UserError: if the detector has a part or a setting that this graph does not follow; the message names it.
     """
 
-    left_out = 'decoding and resizing the image, pasting each mask into its box'
     one_image = True
 
     def __init__(self, model: Any, normalization: Normalization) -> None:
@@ -66,8 +65,10 @@ class Instances(Graph):
         }
         if self.with_masks:
             self.outputs['masks'] = 'float32 (D, 28, 28), probability of the mask over the area of its box'
-        else:
-            self.left_out = super().left_out
+            self.left_out += (
+                ', pasting each mask into its box, where it takes the pixels of at least '
+                f'{model.roi_head.test_cfg.mask_thr_binary:g}'
+            )
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         features = self.model.extract_feat(self._padded(self.normalized(image)))
@@ -91,7 +92,8 @@ class Instances(Graph):
         preprocessor = self.model.data_preprocessor
         divisor = preprocessor.pad_size_divisor
         height, width = ((side + divisor - 1) // divisor * divisor for side in image.shape[2:])
-        # by as much as may be needed, then cut: the exporter takes a padding of 0 for a constant
+        # cut to the size, since the exporter takes a padding of 0 for a constant; no quotient is negative, since ONNX
+        # rounds those up
         padded = F.pad(image, (0, divisor - 1, 0, divisor - 1), value=preprocessor.pad_value)
         return padded[:, :, :height, :width]
 

@@ -47,7 +47,7 @@ class PixelLogits(Graph):
             return F.interpolate(
                 self.head(features), image.shape[2:], mode='bilinear', align_corners=self.align_corners
             )
-        return self.head.predict(features, [{'img_shape': image.shape[2:]}] * len(image), self.original[0].test_cfg)
+        return self.head.predict(features, [{'img_shape': image.shape[2:]}], self.original[0].test_cfg)  # of all images
 
     def numbers(self, image: Tensor) -> dict[str, Tensor]:
         (model,) = self.original

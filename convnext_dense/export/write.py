@@ -58,7 +58,7 @@ def write(graph: Graph, path: Path, shape: ImageSize, dynamic: bool, about: dict
     if path.suffix == '.onnx' and size > ONNX_BYTES:
         raise UserError(f'the weights take {size / 2**30:.1f} GB, an ONNX file holds 2: name {path.stem}.pt2 instead')
     with silence():
-        with _export_errors('torch.export with --dynamic' if dynamic else 'torch.export'):
+        with _export_errors('torch.export'):
             program = _traced(graph, shape, dynamic)
         if path.suffix == '.onnx':
             with _export_errors('ONNX'):
@@ -138,7 +138,10 @@ def _export_errors(format: str) -> Iterator[None]:
         text = str(error)
         operator = re.search(r"OpOverload\(op='([\w.]+)'", text) or re.search(r'torch\.ops\.([\w.]+)', text)
         first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+        fixed = [AXES[int(axis)] for axis in re.findall(r"L\['image'\]\.size\(\)\[(\d)\]", first)]
         reason = f'the operator {operator[1]} prevents it' if operator else first
+        if fixed:
+            reason = f'it computes with a fixed {" and ".join(dict.fromkeys(fixed))}, leave out --dynamic'
         raise UserError(f'this model cannot be exported to {format}: {reason}') from error
 
 

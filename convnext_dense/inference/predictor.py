@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +30,7 @@ from ..errors import UserError
 from ..export.graphs import Graph, Normalization
 from ..io.image_size import ImageSize
 from ..io.images import read_rgb, upright_rgb
+from ..io.value_range import ValueRange, as_value_range
 from ..results import Result
 from ..results.drawing import palette
 from ..tasks import ClassInfo, PreparedImage, count_classes_in, set_classes, task_of
@@ -45,6 +47,8 @@ def load(
     data: Literal['sample'] | None = None,
     options: dict | None = None,
     trust_pickle: bool = False,
+    image_size: tuple[int, int] | None = None,
+    value_range: tuple[float, float] | None = None,
 ) -> Predictor:
     """Load a classifier, detector or segmentor.
 
@@ -62,6 +66,8 @@ def load(
         data: ``'sample'`` for a model that was trained with ``--data sample``.
         options: changes to the config, ``{'a.b': value}``.
         trust_pickle: allow the checkpoint to run code, if it can't be read otherwise.
+        image_size: height and width at which images enter the network; None for the config's.
+        value_range: the values of images that become black and white; None for the config's.
 
     Raises:
         UserError: if config or checkpoint can't be read, or don't fit each other.
@@ -70,7 +76,9 @@ def load(
     saved = checkpoint is None
     if checkpoint is None:
         config, checkpoint = find_run_config(config), config
-    cfg = read_config(str(config), options, data, needs_data=False, saved=saved)
+    size = None if image_size is None else ImageSize(*image_size)
+    values = as_value_range(value_range)
+    cfg = read_config(str(config), options, data, False, saved=saved, image_size=size, value_range=values)
     warning = warning_of_differences(cfg, config, checkpoint, options or ())
     if warning is not None:
         print(f'warning: {warning}', file=sys.stderr)
@@ -130,6 +138,8 @@ class Predictor:
         classes: names, colors and ids of the K classes.
         input_shape: height and width at test time: of a classifier's input, of a segmentor's window, or of a
             detector's largest landscape image.
+        value_range: the values of images that become black and white, or None; see
+            :func:`~convnext_dense.io.images.decode`. Arrays are taken as they are.
     """
 
     def __init__(self, model: BaseModel, cfg: Config, classes: ClassInfo) -> None:
@@ -137,6 +147,7 @@ class Predictor:
         self.task = task_of(cfg)
         self.classes = classes
         self.input_shape = self.task.input_shape(cfg)
+        self.value_range = self.task.value_range(cfg)
         with config_errors('test_dataloader'), DefaultScope.overwrite_default_scope(cfg.default_scope):
             self._transform = self.task.build_transform(cfg.test_dataloader.dataset)
 
@@ -191,7 +202,7 @@ class Predictor:
             prepared = []
             for image in batch:
                 try:
-                    path, rgb = _read(image)
+                    path, rgb = _read(image, self.value_range)
                     prepared.append(self.task.prepare(self._transform, rgb, path))
                 except UserError as error:
                     if failed is None:
@@ -217,7 +228,7 @@ class Predictor:
         """
         prepared = []
         for image in images:
-            path, rgb = _read(image)
+            path, rgb = _read(image, self.value_range)
             own = self.task.prepare(self._transform, rgb, path)
             prepared.append(self.task.resize_prepared(own, size or ImageSize(*own.tensor.shape[1:])))
         inputs = torch.stack([self.task.exported_input(image, self.normalization) for image in prepared])
@@ -232,6 +243,8 @@ class Predictor:
         for shape in dict.fromkeys(shapes):
             indices = [index for index, own in enumerate(shapes) if own == shape]
             predicted = self.task.predict(self.model, [images[index] for index in indices], self.classes)
+            if self.value_range is not None:
+                predicted = [replace(result, value_range=self.value_range) for result in predicted]
             results.update(zip(indices, predicted, strict=True))
         return [results[index] for index in range(len(images))]
 
@@ -248,12 +261,12 @@ def _choose_device(device: str | torch.device | None) -> torch.device:
     return chosen
 
 
-def _read(image: ImageLike) -> tuple[str | None, np.ndarray]:
+def _read(image: ImageLike, value_range: ValueRange | None) -> tuple[str | None, np.ndarray]:
     """Return the image's path, or None, and its pixels, uint8 (H, W, 3), RGB."""
     if isinstance(image, str | Path):
-        return str(image), read_rgb(image)
+        return str(image), read_rgb(image, value_range=value_range)
     if isinstance(image, Image.Image):
-        return None, upright_rgb(image)
+        return None, upright_rgb(image, value_range)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise UserError(f'an image as an array is uint8 (H, W, 3) in RGB, not {image.dtype} {image.shape}')
     return None, image

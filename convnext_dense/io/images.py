@@ -5,17 +5,31 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import UserError
 from .files import read_with_retries
+from .value_range import BITS_8, ValueRange, find_value_range, to_levels
 
 UNLABELED = 255
 """Label of pixels without a class, in masks and label maps."""
 MAX_UNREADABLE_IN_A_ROW = 20
 """Number of consecutive unreadable images that ends even a run that skips bad images: the disk must have failed."""
+TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
+"""First bytes of TIFF files, of which Pillow does not read all kinds."""
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""The transposition that turns an image upright, by its EXIF orientation."""
 
 
 def open_image(path: str | Path, retry_missing: bool = False) -> Image.Image:
@@ -31,29 +45,45 @@ def open_image(path: str | Path, retry_missing: bool = False) -> Image.Image:
     Raises:
         OSError: if the file can't be read or is not an image.
     """
-    return Image.open(io.BytesIO(read_with_retries(path, retry_missing)))
+    return open_content(read_with_retries(path, retry_missing))
 
 
-def read_image(path: str | Path, retry_missing: bool = False) -> Image.Image:
+def open_content(content: bytes) -> Image.Image:
+    """Open an image file that is in memory, without decoding the pixels.
+
+    Raises:
+        OSError: if it is not an image of a kind that is read.
+    """
+    try:
+        return Image.open(io.BytesIO(content))
+    except UnidentifiedImageError:
+        if content.startswith(TIFF):
+            kind = 'a TIFF of a kind that is not read, such as floats in several channels: save it with 8 or 16 bits'
+            raise OSError(kind) from None
+        raise
+
+
+def read_image(path: str | Path, retry_missing: bool = False, value_range: ValueRange | None = None) -> Image.Image:
     """Read and decode an image as RGB, rotated upright by its EXIF orientation.
 
     Args:
         path: the image's file.
         retry_missing: see :func:`~convnext_dense.io.files.read_with_retries`.
+        value_range: see :func:`decode`.
 
     Raises:
-        UserError: if the image can't be read or decoded.
+        UserError: if the image can't be read or decoded, or its value range is ambiguous.
     """
     try:
         with open_image(path, retry_missing) as image:
-            return as_rgb(upright(image))
+            return decode(image, value_range)
     except Exception as error:  # Pillow's decoders raise many types for broken files
         raise UserError(f'bad image {path} ({describe_read_error(error)})') from None
 
 
-def read_rgb(path: str | Path, retry_missing: bool = False) -> np.ndarray:
+def read_rgb(path: str | Path, retry_missing: bool = False, value_range: ValueRange | None = None) -> np.ndarray:
     """Read an image like :func:`read_image`, as an array: uint8 (H, W, 3), RGB."""
-    return np.asarray(read_image(path, retry_missing))
+    return np.asarray(read_image(path, retry_missing, value_range))
 
 
 def describe_read_error(error: Exception) -> str:
@@ -72,13 +102,33 @@ def too_many_unreadable(paths: Sequence[str]) -> UserError:
     )
 
 
-def upright_rgb(image: Image.Image) -> np.ndarray:
+def upright_rgb(image: Image.Image, value_range: ValueRange | None = None) -> np.ndarray:
     """Convert an image of any mode to an array, rotated upright by its EXIF orientation.
 
     Returns:
         uint8 (H, W, 3), RGB.
     """
-    return np.asarray(as_rgb(upright(image)))
+    return np.asarray(decode(image, value_range))
+
+
+def decode(image: Image.Image, value_range: ValueRange | None = None, turn: bool = True) -> Image.Image:
+    """Decode an image of any mode as RGB with 8 bits; transparency is dropped.
+
+    Args:
+        image: the image. Color of 16 bits has all of them only if the pixels of the opened file are not decoded yet.
+        value_range: the values that become black and white, of images of any depth. None leaves images of 8 bits as
+            they are, and scales others by the rule of :func:`~convnext_dense.io.value_range.find_value_range`.
+        turn: rotate the image upright by its EXIF orientation.
+
+    Raises:
+        AmbiguousValues: if there is no ``value_range`` and the image's is ambiguous.
+    """
+    color = None if value_range is None else _color_of_16_bits(image)
+    if color is None or value_range is None:
+        return as_rgb(upright(image) if turn else image, value_range)
+    rgb = Image.fromarray(to_levels(color, value_range))
+    method = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1)) if turn else None
+    return rgb if method is None else rgb.transpose(method)
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -87,10 +137,94 @@ def upright(image: Image.Image) -> Image.Image:
     return image if image.getexif().get(ExifTags.Base.Orientation, 1) == 1 else ImageOps.exif_transpose(image)
 
 
-def as_rgb(image: Image.Image) -> Image.Image:
-    """Convert an image of any mode to RGB: 16-bit gray is scaled to 8 bits, transparency is dropped."""
-    if image.mode == 'RGB':
+def as_rgb(image: Image.Image, value_range: ValueRange | None = None) -> Image.Image:
+    """Convert an image of any mode to RGB; see :func:`decode`."""
+    if image.mode == 'RGB' and value_range is None:
         return image
-    if image.mode.startswith('I'):  # Pillow would clip values above 255
-        image = Image.fromarray((np.asarray(image) / 257).round().clip(0, 255).astype(np.uint8))
-    return image.convert('RGB')
+    values = _deep_values(image)
+    if values is not None:
+        levels = to_levels(values, value_range or find_value_range(values, image.format == 'PPM'))
+        return Image.fromarray(levels).convert('RGB')
+    rgb = image.convert('RGB')
+    if value_range is None or value_range == BITS_8:
+        return rgb
+    return rgb.point(to_levels(np.arange(256, dtype=np.uint8), value_range).tolist() * 3)
+
+
+class ImageValues(NamedTuple):
+    """The values of an image as stored, and what becomes of them."""
+
+    depth: str
+    """``'8-bit'``, ``'16-bit'``, ``'integer'`` of 32 bits or with a sign, or ``'float'``."""
+    low: float
+    """The smallest finite value."""
+    high: float
+    """The largest finite value."""
+    black_to_white: ValueRange
+    """The values that become level 0 and level 255."""
+    levels: tuple[int, int]
+    """The smallest and the largest level, of all channels."""
+    above: float
+    """Share of the values above the range, in [0, 1]."""
+    outside: float
+    """Share of the values above or below the range, or NaN, in [0, 1]."""
+
+
+def measure_values(image: Image.Image, value_range: ValueRange | None = None) -> ImageValues:
+    """Decode an image of a file and measure its values; see :func:`decode`.
+
+    Raises:
+        AmbiguousValues: if there is no ``value_range`` and the image's is ambiguous.
+    """
+    values = _color_of_16_bits(image)
+    if values is None:
+        image.load()
+        values = _deep_values(image)
+    if values is None:
+        rgb = image if image.mode == 'RGB' else image.convert('RGB')
+        if value_range is None:
+            extrema: tuple = rgb.getextrema()
+            low, high = min(low for low, _ in extrema), max(high for _, high in extrema)
+            return ImageValues('8-bit', low, high, BITS_8, (low, high), 0, 0)
+        depth, values, chosen = '8-bit', np.asarray(rgb), value_range
+    else:
+        depth = '16-bit' if values.dtype == np.uint16 else 'integer' if values.dtype.kind in 'iu' else 'float'
+        is_scaled = depth == 'integer' and image.format == 'PPM'
+        depth = '16-bit' if is_scaled else depth
+        chosen = value_range or find_value_range(values, is_scaled)
+    levels, finite = to_levels(values, chosen), values[np.isfinite(values)]
+    above, below = (float(share.mean()) for share in (values > chosen.high, ~(values >= chosen.low)))
+    return ImageValues(
+        depth,
+        float(finite.min()) if finite.size else 0.0,
+        float(finite.max()) if finite.size else 0.0,
+        chosen,
+        (int(levels.min()), int(levels.max())),
+        above,
+        above + below,
+    )
+
+
+def _deep_values(image: Image.Image) -> np.ndarray | None:
+    """The values of an image with one channel of more than 8 bits, (H, W) in the machine's byte order, or None."""
+    if not image.mode.startswith(('I', 'F')):
+        return None
+    values = np.asarray(image)
+    return values.astype(values.dtype.newbyteorder('='), copy=False)
+
+
+def _color_of_16_bits(image: Image.Image) -> np.ndarray | None:
+    """The values of a file with several channels of 16 bits, uint16 (H, W, 3) in RGB; None for others.
+
+    Pillow keeps the upper 8 bits of each, so the file is decoded by OpenCV, if it has not been decoded yet.
+    """
+    raw_modes = (args if isinstance(args, str) else args[0] if args else '' for *_, args in getattr(image, 'tile', ()))
+    if image.mode.startswith(('I', 'F')) or not any(';16' in str(mode) for mode in raw_modes):
+        return None
+    import cv2
+
+    content = getattr(image, 'fp').getvalue()  # noqa: B009 - `open_content` set it; the type does not have it
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
+        raise OSError(f'color of 16 bits that OpenCV does not read ({image.format}): save it with 8 bits')
+    return np.ascontiguousarray(pixels[..., 2::-1]) if pixels.shape[2] > 2 else np.repeat(pixels[..., :1], 3, axis=2)

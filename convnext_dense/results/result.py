@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import UserError
+from ..io.value_range import ValueRange
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,9 +21,11 @@ class Result(ABC):
 
     Attributes:
         path: the image's file, or None.
+        value_range: the values of the image that become black and white, to draw on it.
     """
 
     path: str | None
+    value_range: ValueRange | None = field(default=None, kw_only=True)
 
     @abstractmethod
     def draw(self, out: str | Path | None = None, image: np.ndarray | None = None) -> np.ndarray:

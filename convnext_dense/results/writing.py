@@ -11,15 +11,22 @@ from ..errors import UserError
 from ..io.files import atomic_write
 from ..io.image_size import ImageSize
 from ..io.images import read_rgb
+from ..io.value_range import ValueRange
 
 
-def image_to_draw_on(path: str | None, image: np.ndarray | None, size: ImageSize | None = None) -> np.ndarray:
+def image_to_draw_on(
+    path: str | None,
+    image: np.ndarray | None,
+    size: ImageSize | None = None,
+    value_range: ValueRange | None = None,
+) -> np.ndarray:
     """Return the given image, or else read it from the path; uint8 (H, W, 3), RGB.
 
     Args:
         path: the image's file, or None.
         image: the image, or None to read it.
         size: expected size; None for any.
+        value_range: the values that become black and white; see :func:`~convnext_dense.io.images.decode`.
 
     Raises:
         UserError: if there is neither image nor path, the file can't be read, or the size differs.
@@ -27,7 +34,7 @@ def image_to_draw_on(path: str | None, image: np.ndarray | None, size: ImageSize
     if image is None:
         if path is None:
             raise UserError('the result has no file: pass the image to draw on')
-        image = read_rgb(path)
+        image = read_rgb(path, value_range=value_range)
     if size is not None and size != ImageSize.of(image):
         raise UserError(
             f'{path}: the image is {ImageSize.of(image)} (height x width), the result is for {size}: '

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Graph, Normalization
     from ..io.image_size import ImageSize
+    from ..io.value_range import ValueRange
     from ..results import Result
+    from .sizes import SetBy
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class Task(ABC):
         extra_files: endings of the files that a demo writes besides the drawing of each image; see
             :meth:`~convnext_dense.results.Result.save_extra_files`.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
+        takes_squares: True if images enter its networks as squares.
     """
 
     name: ClassVar[str]
@@ -127,6 +130,7 @@ class Task(ABC):
     exports: ClassVar[tuple[str, ...]] = ()
     extra_files: ClassVar[tuple[str, ...]] = ()
     has_techniques: ClassVar[bool] = False
+    takes_squares: ClassVar[bool] = False
 
     # -- Data
 
@@ -164,7 +168,59 @@ class Task(ABC):
             NoData: if there are none.
         """
         loaders = {'train': cfg.train_dataloader, 'val': cfg.val_dataloader or cfg.test_dataloader}
-        return self.read_records({split: loader.dataset for split, loader in loaders.items()})
+        data = self.read_records({split: loader.dataset for split, loader in loaders.items()})
+        data.value_range, data.training_side = self.value_range(cfg), self.training_side(cfg)
+        data.takes_squares = self.takes_squares
+        return data
+
+    # -- Images
+
+    def image_parts(self, cfg: Config) -> list[dict]:
+        """Return the parts of a config that read images, each with ``value_range`` or without."""
+        return []
+
+    def value_range(self, cfg: Config) -> ValueRange | None:
+        """Return the values that become black and white in the images of a config's data."""
+        from ..io.value_range import as_value_range
+
+        parts = self.image_parts(cfg)
+        return as_value_range(parts[-1].get('value_range')) if parts else None
+
+    def set_value_range(self, cfg: Config, value_range: ValueRange) -> None:
+        """Set the values that become black and white in all images of a config."""
+        for part in self.image_parts(cfg):
+            part['value_range'] = tuple(value_range)
+
+    def set_image_size(self, cfg: Config, size: ImageSize) -> None:
+        """Set the size at which images enter the network, in training and testing, in all settings that state it.
+
+        Raises:
+            UserError: if the network can't take images of this size, or the config does not say its own.
+        """
+        raise self._unsupported('has no size of images to set')
+
+    def follow_training_size(self, cfg: Config, set_by: SetBy) -> dict[str, Any]:
+        """Set the sizes that follow from the size of the images in training.
+
+        Args:
+            cfg: the config.
+            set_by: see :data:`~convnext_dense.tasks.sizes.SetBy`.
+
+        Returns:
+            What was changed, by keys joined with dots.
+
+        Raises:
+            UserError: if two settings of one size were set on purpose, and differ.
+        """
+        return {}
+
+    def describe_sizes(self, cfg: Config) -> str:
+        """Describe the sizes at which images enter the network, in training and testing; empty if it is unknown."""
+        return ''
+
+    def training_side(self, cfg: Config) -> float | None:
+        """Return the shorter side that training resizes images to on average, in pixels; None if it is unknown."""
+        return None
 
     @abstractmethod
     def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:

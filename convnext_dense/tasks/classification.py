@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UserError
 from .base import (
     ClassifiedEntry,
     ClassInfo,
@@ -17,6 +18,7 @@ from .base import (
     resize_tensor,
 )
 from .config_parts import loaders
+from .sizes import value_at
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +41,7 @@ class ClassificationTask(Task):
     sheet_images = 32
     exports = ('logits', 'probabilities', 'features')
     has_techniques = True
+    takes_squares = True
 
     def point_at(self, cfg: Config, root: str) -> None:
         point_at_root(cfg, root)
@@ -53,6 +56,32 @@ class ClassificationTask(Task):
 
         return read_image_folder(datasets)
 
+    def image_parts(self, cfg: Config) -> list[dict]:
+        return [loader.dataset for loader in loaders(cfg)]
+
+    def set_image_size(self, cfg: Config, size: ImageSize) -> None:
+        if size.height != size.width:
+            raise UserError(
+                f'--image-size {size.height} {size.width}: classification takes squares, '
+                f'such as --image-size {size.height} {size.height}'
+            )
+        for loader in loaders(cfg):
+            if 'input_size' not in (loader.dataset.get('transform') or {}):
+                raise UserError(
+                    f'--image-size {size.height} {size.width}: the data set of this config has no input_size'
+                )
+            loader.dataset.transform.input_size = size.height
+
+    def describe_sizes(self, cfg: Config) -> str:
+        parts = (('train', 'training'), ('val', 'validation'), ('test', 'testing'))
+        sides = {name: value_at(cfg, _input_size(split)) for split, name in parts}
+        said = ', '.join(f'crops of {side} x {side} in {name}' for name, side in sides.items() if side)
+        return f'{said}; --image-size sets all' if len(set(sides.values())) > 1 else said
+
+    def training_side(self, cfg: Config) -> float | None:
+        side: float | None = value_at(cfg, _input_size('train'))
+        return side
+
     def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:
         from ..io.images import read_rgb
         from ..results.drawing import TEXT_COLOR, WRONG_COLOR, draw_caption
@@ -61,7 +90,7 @@ class ClassificationTask(Task):
         assert record.label is not None
         lines = [(drawable_names(data.classes)[record.label], TEXT_COLOR)]
         lines += [(fault, WRONG_COLOR)] if fault else []
-        return draw_caption(read_rgb(record.path), [*lines, (title, TEXT_COLOR)])
+        return draw_caption(read_rgb(record.path, value_range=data.value_range), [*lines, (title, TEXT_COLOR)])
 
     def draw_comparison(self, output: Any, metainfo: Mapping[str, Any]) -> Comparison:
         from ..io.images import read_rgb
@@ -83,7 +112,8 @@ class ClassificationTask(Task):
             (f'{names[label]}  {score:.0%}', RIGHT_COLOR if label == ground_truth else WRONG_COLOR),
             (f'ground truth: {names[ground_truth]}', TEXT_COLOR),
         ]
-        drawing = draw_caption(read_rgb(output['path'], retry_missing=True), lines)
+        image = read_rgb(output['path'], retry_missing=True, value_range=metainfo.get('value_range'))
+        drawing = draw_caption(image, lines)
         return Comparison(drawing, f'{classes[ground_truth]}.png', entry)
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
@@ -136,3 +166,7 @@ class ClassificationTask(Task):
 
         graphs = {'logits': ClassLogits, 'probabilities': ClassProbabilities, 'features': Features}
         return graphs[output]
+
+
+def _input_size(split: str) -> tuple[str, ...]:
+    return f'{split}_dataloader', 'dataset', 'transform', 'input_size'

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from .base import ClassInfo, Comparison, PredictionEntry, PreparedImage, Task, resize_tensor
+from .pipelines import reading_steps
 
 if TYPE_CHECKING:
     import numpy as np
-    from mmengine.config import ConfigDict
+    from mmengine.config import Config, ConfigDict
     from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Normalization
     from ..io.image_size import ImageSize
+    from ..io.value_range import ValueRange
     from ..results import Result
 
 RECORD_SIZE = (660, 530)
@@ -60,6 +62,9 @@ class DenseTask(Task):
             The drawn prediction, the drawn ground truth, and a caption.
         """
 
+    def image_parts(self, cfg: Config) -> list[dict]:
+        return reading_steps(cfg)
+
     def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:
         from ..results.drawing import side_by_side
 
@@ -69,7 +74,8 @@ class DenseTask(Task):
         from ..io.image_size import ImageSize
         from ..results.drawing import shrunk, side_by_side
 
-        image = read_as_annotated(output.img_path, ImageSize(*output.ori_shape[:2]))
+        size = ImageSize(*output.ori_shape[:2])
+        image = read_as_annotated(output.img_path, size, metainfo.get('value_range'))
         *drawings, caption = self.compare(output, image, metainfo)
         prediction, ground_truth = (shrunk(drawing, COMPARED_SIZE) for drawing in drawings)
         drawing = side_by_side([('prediction', prediction), ('ground truth', ground_truth)])
@@ -122,12 +128,13 @@ class DenseTask(Task):
         return [self.to_result(sample, classes) for sample in model.test_step(batch)]
 
 
-def read_as_annotated(path: str, size: ImageSize) -> np.ndarray:
+def read_as_annotated(path: str, size: ImageSize, value_range: ValueRange | None = None) -> np.ndarray:
     """Read an image as dense data sets do: upright by its EXIF, or as stored if that matches its annotations' size.
 
     Args:
         path: the image's file.
         size: height and width that the annotations are for.
+        value_range: the values that become black and white; see :func:`~convnext_dense.io.images.decode`.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -137,7 +144,7 @@ def read_as_annotated(path: str, size: ImageSize) -> np.ndarray:
     """
     from ..data.dense import LoadImage  # here, because it imports mmcv
 
-    return LoadImage().transform({'img_path': path, **size._asdict()})['img'][..., ::-1]
+    return LoadImage(value_range).transform({'img_path': path, **size._asdict()})['img'][..., ::-1]
 
 
 def random_image(rng: np.random.Generator, shape: ImageSize) -> dict:

@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NoData, UserError
+from ..io.image_size import ImageSize
 from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows
+from .config_parts import loaders
 from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
+from .pipelines import as_size, is_size, kind_of, mean_side, resized_sides, scale_sizes, steps_of
+from .sizes import find_training_size, follow, pads_after, set_at, value_at
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,11 +22,13 @@ if TYPE_CHECKING:
     from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Graph
     from ..io.coco_format import Instance
-    from ..io.image_size import ImageSize
     from ..results import Detection
+    from .sizes import SetBy
 
 COUNTED_SHAPE = (800, 1280)
 """Height and width of the image for which detectors' MACs are published."""
+RECIPE_SCALE = (1333, 800)
+"""Size that images fit into in the recipes, for which the MACs are counted at :data:`COUNTED_SHAPE`."""
 DRAWN_SCORE = 0.3
 """Detections with a lower score are not drawn beside the ground truth."""
 
@@ -62,11 +68,59 @@ class DetectionTask(DenseTask):
 
         return read_coco_files(datasets)
 
+    def set_image_size(self, cfg: Config, size: ImageSize) -> None:
+        own = _test_scale(cfg)
+        if own is None:
+            raise UserError(
+                f'--image-size {size.height} {size.width}: the test pipeline of this config has no resize to set'
+            )
+        short, long = (new / old for new, old in zip(sorted(size), sorted(own), strict=True))
+        training = find_training_size(cfg, width_first=True)
+
+        def scaled(key: str, own: Any) -> Any:
+            if not isinstance(own, tuple):
+                return max(1, round(own * short))
+            if key == 'crop_size':  # a range, or a crop that is no larger than the resized images
+                return tuple(max(1, round(side * short)) if side > 1 else side for side in own)
+            factors = (short, long) if own[0] <= own[1] else (long, short)
+            return tuple(max(1, round(side * factor)) for side, factor in zip(own, factors, strict=True))
+
+        scale_sizes([*(loader.dataset for loader in loaders(cfg)), cfg.get('tta_pipeline')], scaled)
+        if training is not None:
+            size = ImageSize(*as_size(value_at(cfg, training.keys))[::-1])
+            for keys in pads_after(cfg, training):
+                set_at(cfg, keys, tuple(size.transposed))
+            for keys in _batch_pads(cfg):
+                set_at(cfg, keys, tuple(size))
+
+    def follow_training_size(self, cfg: Config, set_by: SetBy) -> dict[str, Any]:
+        training = find_training_size(cfg, width_first=True)
+        if training is None:
+            return {}
+        changed = {}
+        for keys in pads_after(cfg, training):
+            changed.update(follow(cfg, training, keys, set_by, width_first=True))
+        for keys in _batch_pads(cfg):
+            changed.update(follow(cfg, training, keys, set_by))
+        return changed
+
+    def describe_sizes(self, cfg: Config) -> str:
+        training, scale = find_training_size(cfg, width_first=True), _test_scale(cfg)
+        sides = [side for side, _ in resized_sides(cfg)]
+        crops = f'shorter sides of {min(sides)} to {max(sides)} pixels' if sides else 'images of any size'
+        if training is not None:
+            crops = f'images of {training.size}'
+        tested = f'{min(scale)}, longer sides of at most {max(scale)}' if scale else 'any size'
+        return f'{crops} in training, shorter sides of {tested}, in testing'
+
+    def training_side(self, cfg: Config) -> float | None:
+        return mean_side(cfg)
+
     def draw_ground_truth(self, data: DatasetRecords, record: ImageRecord) -> np.ndarray:
         from ..results.drawing import shrunk
 
         assert record.size is not None
-        image = read_as_annotated(record.path, record.size)
+        image = read_as_annotated(record.path, record.size, data.value_range)
         return shrunk(draw_annotations(image, record.instances, data.classes), RECORD_SIZE)
 
     def compare(
@@ -87,7 +141,6 @@ class DetectionTask(DenseTask):
         return None if rows is None else rows - 1  # one row is for the background
 
     def input_shape(self, cfg: Config) -> ImageSize:
-        from ..io.image_size import ImageSize
         from ..models.backbone import TOTAL_STRIDE
 
         scale = next(step.scale for step in cfg.test_dataloader.dataset.pipeline if 'scale' in step)
@@ -100,9 +153,7 @@ class DetectionTask(DenseTask):
         return Detection.from_sample(sample, classes.names, classes.category_ids)
 
     def counted_shape(self, cfg: Config) -> ImageSize:
-        from ..io.image_size import ImageSize
-
-        return ImageSize(*COUNTED_SHAPE)
+        return ImageSize(*COUNTED_SHAPE) if _test_scale(cfg) == RECIPE_SCALE else self.input_shape(cfg)
 
     def run_counted(self, model: Any, image: Tensor) -> str:
         """Run backbone, neck, RPN, and each stage's heads on the maximum number of regions per image.
@@ -173,7 +224,6 @@ def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: 
     """
     import numpy as np
 
-    from ..io.image_size import ImageSize
     from ..results import decode_mask
     from ..results.drawing import draw_instances, palette
     from ..results.text import drawable_names
@@ -197,6 +247,19 @@ def _loaders_by_split(cfg: Config) -> list[tuple[str, ConfigDict]]:
         ('val', cfg.test_dataloader),
     )
     return [(split, loader) for split, loader in by_split if loader is not None]
+
+
+def _test_scale(cfg: Config) -> tuple[int, int] | None:
+    """Return the size, in either order, that images fit into in testing, or None if there is none."""
+    scales = (step.get('scale') for step in steps_of(cfg.test_dataloader.dataset))
+    return next((tuple(scale) for scale in scales if isinstance(scale, list | tuple) and is_size(scale)), None)
+
+
+def _batch_pads(cfg: Config) -> list[tuple[str | int, ...]]:
+    """Return the keys of the sizes to which the model pads all batches in training."""
+    keys = ('model', 'data_preprocessor', 'batch_augments')
+    augments = value_at(cfg, keys) or []
+    return [(*keys, index, 'size') for index, one in enumerate(augments) if kind_of(one) == 'BatchFixedSizePad']
 
 
 def _stages(parts: nn.Module) -> list[Any]:

@@ -130,6 +130,33 @@ def test_interrupt_ends_with_130(monkeypatch, capsys):
     assert capsys.readouterr().err == 'interrupted\n'
 
 
+@pytest.mark.parametrize('rank', [None, '1'])
+def test_a_process_of_a_distributed_run_ends_before_python_is_finalized(rank):
+    """Threads of a communication library abort a process that Python finalizes under them."""
+    code = """
+import atexit, os, sys
+from convnext_dense.cli import run_command, main
+
+class Finalized:
+    write = os.write
+    def __del__(self):
+        self.write(1, b'finalized')
+
+kept = [Finalized()]
+kept.append(kept)
+atexit.register(os.write, 1, b'exit functions, ')
+main.main = lambda: print('a command', end=', ') or 143
+sys.exit(run_command())
+"""
+    environment = {key: value for key, value in os.environ.items() if key != 'RANK'}
+    environment |= {} if rank is None else {'RANK': rank}
+    ended = subprocess.run([sys.executable, '-c', code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (143, '')
+    assert sorted(ended.stdout.rstrip(', ').split(', ')) == ['a command', 'exit functions'] + ['finalized'] * (
+        not rank
+    )
+
+
 def test_interrupt_while_torch_is_imported_ends_with_130(tmp_path):
     """The import of mmengine is where Ctrl-C mostly falls when a command is taken back at once."""
     (tmp_path / 'mmengine').mkdir()

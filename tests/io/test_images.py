@@ -1,11 +1,17 @@
 """Images as people have them come out upright, in RGB, with 8 bits."""
 
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from convnext_dense.errors import UserError
-from convnext_dense.io.images import read_rgb
+from convnext_dense.io.images import measure_values, open_image, read_rgb
+from convnext_dense.io.value_range import ValueRange
 
 GRAY = np.arange(0, 240, 20, dtype=np.uint8).reshape(3, 4)
 RGB = np.stack([GRAY, GRAY + 5, 255 - GRAY], axis=-1)
@@ -57,3 +63,104 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path):
             read_rgb(path)
     with pytest.raises(UserError, match=r'absent.png \(No such file or directory, errno 2\)$'):
         read_rgb(tmp_path / 'absent.png')
+
+
+RAMP = np.arange(48, dtype=np.float64).reshape(6, 8) / 47  # 0 to 1
+TWELVE = (RAMP * 4095).round().astype(np.uint16)
+COLOR = np.stack([TWELVE, TWELVE // 2, TWELVE // 4], axis=-1)
+
+
+def deep_files(folder: Path) -> dict[str, Path]:
+    """A ramp of 12 bits in every kind of file that holds more than 8."""
+    files = {}
+    for name, pixels in {
+        'gray.png': TWELVE,
+        'gray.tif': TWELVE,
+        'int32.tif': TWELVE.astype(np.int32),
+        'float.tif': TWELVE.astype(np.float32),
+    }.items():
+        Image.fromarray(pixels).save(folder / name)
+        files[name] = folder / name
+    big = Image.fromarray(TWELVE.astype('>u2'))
+    big.save(folder / 'big_endian.tif')
+    files['big_endian.tif'] = folder / 'big_endian.tif'
+    alpha = np.full((6, 8, 1), 65535, np.uint16)
+    for name, pixels in {
+        'color.png': COLOR,
+        'color.tif': COLOR,
+        'color_alpha.png': np.dstack([COLOR, alpha]),
+    }.items():
+        order = [2, 1, 0, *range(3, pixels.shape[2])]  # OpenCV writes BGR
+        assert cv2.imwrite(str(folder / name), np.ascontiguousarray(pixels[..., order]))
+        files[name] = folder / name
+    return files
+
+
+def test_a_range_that_is_set_scales_every_kind_of_file(tmp_path):
+    for name, file in deep_files(tmp_path).items():
+        expected = (COLOR if 'color' in name else np.repeat(TWELVE[..., None], 3, axis=2)) / 4095 * 255
+        found = read_rgb(file, value_range=ValueRange(0, 4095))
+        assert np.array_equal(found, expected.round()), name
+
+
+def test_without_a_range_12_bits_in_16_are_dark_and_other_types_are_refused(tmp_path):
+    files = deep_files(tmp_path)
+    for name in ('gray.png', 'gray.tif', 'big_endian.tif', 'color.png', 'color.tif', 'color_alpha.png'):
+        assert read_rgb(files[name]).max() in (15, 16), name  # Pillow keeps the upper 8 bits of color
+    for name in ('int32.tif', 'float.tif'):
+        with pytest.raises(UserError, match=f'bad image .*{name} .*0 to 4095: say which value is black'):
+            read_rgb(files[name])
+
+
+def test_floats_that_are_shares_become_levels(tmp_path):
+    Image.fromarray(RAMP.astype(np.float32)).save(tmp_path / 'a.tif')
+    assert np.array_equal(read_rgb(tmp_path / 'a.tif')[..., 0], (RAMP * 255).round())
+
+
+def test_a_range_is_for_images_of_8_bits_too(tmp_path):
+    four = (RAMP * 15).round().astype(np.uint8)
+    for name, image in {'a.png': Image.fromarray(four), 'b.png': Image.fromarray(np.dstack([four] * 3))}.items():
+        image.save(tmp_path / name)
+        found = read_rgb(tmp_path / name, value_range=ValueRange(0, 15))
+        assert np.array_equal(found[..., 0], four * 17.0)
+
+
+def test_16_bit_color_is_turned_upright(tmp_path):
+    image, exif = Image.fromarray(RGB), Image.Exif()
+    for orientation in range(1, 9):
+        exif[0x0112] = orientation
+        image.save(tmp_path / 'small.tif', exif=exif)
+        turned = read_rgb(tmp_path / 'small.tif')  # by Pillow
+        assert cv2.imwrite(str(tmp_path / 'deep.png'), np.ascontiguousarray(RGB[..., ::-1]).astype(np.uint16) * 257)
+        add_exif(tmp_path / 'deep.png', exif.tobytes())
+        assert np.array_equal(read_rgb(tmp_path / 'deep.png', value_range=ValueRange(0, 65535)), turned)
+
+
+def add_exif(file: Path, exif: bytes) -> None:
+    """Insert a chunk with EXIF after the header of a PNG."""
+    content, data = file.read_bytes(), exif.removeprefix(b'Exif\0\0')
+    chunk = b'eXIf' + data
+    chunk = struct.pack('>I', len(data)) + chunk + struct.pack('>I', zlib.crc32(chunk))
+    file.write_bytes(content[:33] + chunk + content[33:])
+
+
+def test_a_tiff_that_pillow_does_not_read_is_called_one(tmp_path):
+    assert cv2.imwrite(str(tmp_path / 'a.tif'), np.dstack([RAMP] * 3).astype(np.float32))
+    with pytest.raises(UserError, match=r'a.tif \(a TIFF of a kind that is not read'):
+        read_rgb(tmp_path / 'a.tif')
+
+
+def test_measured_values(tmp_path):
+    files = deep_files(tmp_path)
+    with open_image(files['gray.png']) as image:
+        assert measure_values(image) == ('16-bit', 0, 4095, (0, 65535), (0, 16), 0, 0)
+    with open_image(files['color.png']) as image:
+        assert measure_values(image)[:5] == ('16-bit', 0, 4095, (0, 65535), (0, 16))
+    with open_image(files['float.tif']) as image:
+        values = measure_values(image, ValueRange(100, 2000))
+    assert values[:5] == ('float', 0, 4095, (100, 2000), (0, 255))
+    assert values.above == (TWELVE > 2000).mean()
+    assert values.outside == values.above + (TWELVE < 100).mean()
+    Image.fromarray(RGB).save(tmp_path / 'rgb.png')
+    with open_image(tmp_path / 'rgb.png') as image:
+        assert measure_values(image) == ('8-bit', 0, 255, (0, 255), (0, 255), 0, 0)

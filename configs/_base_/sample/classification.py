@@ -11,5 +11,6 @@ optim_wrapper = dict(optimizer=dict(lr=1e-3))
 default_hooks = dict(
     logger=dict(interval=20),
     checkpoint=dict(keep=1, best=None),
+    run_length=None,  # it is short on purpose
     ema=dict(momentum=0.02),  # averages over the same share of the run as in the full recipe
 )

@@ -59,4 +59,4 @@ tta_pipeline = [
 ]
 train_cfg = dict(max_epochs=1, total_batch_size=4)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-default_hooks = dict(logger=dict(interval=20), checkpoint=dict(keep=1, best=None))
+default_hooks = dict(logger=dict(interval=20), checkpoint=dict(keep=1, best=None), run_length=None)

@@ -15,4 +15,4 @@ val_dataloader = dict(num_workers=2, dataset=dict(per_class=40, transform=dict(i
 test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=1, total_batch_size=16)
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
-default_hooks = dict(logger=dict(interval=20), checkpoint=dict(keep=1, best=None))
+default_hooks = dict(logger=dict(interval=20), checkpoint=dict(keep=1, best=None), run_length=None)

@@ -52,4 +52,4 @@ tta_pipeline = [
 ]
 train_cfg = dict(max_iters=60, total_batch_size=4, val_interval=60)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=60, keep=1, best=None))
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=60, keep=1, best=None), run_length=None)

@@ -26,6 +26,7 @@ from ...io.image_size import ImageSize
 from ...io.progress import progress_bar
 from ...tasks import task_of
 from ...tasks.base import CountColumn
+from ..arguments import image_arguments
 
 STYLES = {PROBLEM: 'bold red', WARNING: 'yellow', NOTE: 'dim'}
 SHOWN = 3  # items that are printed for a finding; the JSON has all
@@ -33,7 +34,7 @@ ROWS = 24  # maximum number of classes in the table
 
 
 def run(args: argparse.Namespace) -> int:
-    cfg = read_config(args.config, args.cfg_options, args.data, needs_data=False)
+    cfg = read_config(args.config, args.cfg_options, args.data, needs_data=False, **image_arguments(args))
     point_at(cfg, args.data)
     checked = check_and_print(cfg, args.config, args.workers)
     if args.json:

@@ -20,7 +20,7 @@ from ...io.files import atomic_write
 from ...io.progress import progress_bar
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
-from ..arguments import config_and_checkpoint
+from ..arguments import config_and_checkpoint, image_arguments
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise UserError(f'{out_dir} cannot be written ({error.strerror}): choose another with --out-dir') from None
     model = (*config_and_checkpoint(args), args.weights, args.device, args.data, args.cfg_options)
-    predict = load(*model, trust_pickle=args.trust_pickle)
+    predict = load(*model, trust_pickle=args.trust_pickle, **image_arguments(args))
     if args.compile:
         compile_backbone(predict.model)
     outputs = name_outputs(inputs, out_dir, predict.task.extra_files)

@@ -16,7 +16,7 @@ from ...export.write import check_shape, has_onnxruntime, write
 from ...inference.predictor import Predictor, load
 from ...io.image_size import ImageSize
 from ...version import __version__
-from ..arguments import config_and_checkpoint
+from ..arguments import config_and_checkpoint, image_arguments
 
 SAMPLE_IMAGES = 3
 
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     checked = args.check is not None
     images = [Path(path) for path in args.check or ()]
     model = (*config_and_checkpoint(args), args.weights, 'cpu', args.data, args.cfg_options)
-    predict = load(*model, trust_pickle=args.trust_pickle)
+    predict = load(*model, trust_pickle=args.trust_pickle, **image_arguments(args))
     graph = predict.graph(args.task_output)
     shape = ImageSize(*(args.shape or predict.input_shape))
     check_shape(shape, args.dynamic)
@@ -78,6 +78,7 @@ def _check(
 
 def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: ImageSize) -> dict[str, object]:
     """The metadata of the file."""
+    scaled = {'value_range': list(predict.value_range)} if predict.value_range else {}
     return {
         'producer': f'convnext_dense {__version__}',
         'config': Path(args.config).name,
@@ -85,6 +86,7 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: Im
         'weights': args.weights,
         'task': predict.task.name,
         'input': _input_says(graph, shape, args.dynamic),
+        **scaled,  # of the images before they were scaled to 0 to 255
         'normalization': 'inside: (image - mean) / std',
         'mean': [round(value, 4) for value in graph.mean.flatten().tolist()],
         'std': [round(value, 4) for value in graph.std.flatten().tolist()],

@@ -23,11 +23,11 @@ from ...engine.environment import warn_of_load
 from ...errors import UserError
 from ...evaluation.metric_names import split_metric_names
 from ...tasks import task_of
-from ..arguments import command_line
+from ..arguments import command_line, image_arguments
 
 
 def run(args: argparse.Namespace) -> None:
-    cfg = read_config(args.config, args.cfg_options, args.data, saved=args.saved)
+    cfg = read_config(args.config, args.cfg_options, args.data, saved=args.saved, **image_arguments(args))
     warning = warning_of_differences(cfg, args.config, args.checkpoint, args.cfg_options, args.tta)
     if warning is not None:
         print(f'warning: {warning}', file=sys.stderr)

@@ -22,14 +22,18 @@ from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
-from ...tasks import loaders
-from ..arguments import command_line
+from ...tasks import loaders, task_of
+from ..arguments import command_line, image_arguments
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
 
 
 def run(args: argparse.Namespace) -> None:
-    cfg = read_config(args.config, args.cfg_options, args.data, without=args.without)
+    cfg = read_config(args.config, args.cfg_options, args.data, without=args.without, **image_arguments(args))
+    task = task_of(cfg)
+    said = [describe_without(args.without)] if args.without else []
+    sizes = task.describe_sizes(cfg)
+    said += [f'image sizes: {sizes}'] if sizes else []
     set_amp(cfg, args.amp)
     set_length(cfg, args.epochs, args.iters)
     if args.seed is not None:
@@ -75,9 +79,9 @@ def run(args: argparse.Namespace) -> None:
     with propagate_failures():
         runner = Runner.from_cfg(cfg)
         warn_of_load(runner, args.load_meter.read())
-        runner.register_hook(DataCheck())
-        if args.without:
-            runner.logger.info(describe_without(args.without))
+        runner.register_hook(DataCheck(task.training_side(cfg), task.takes_squares))
+        for line in said:
+            runner.logger.info(line)
         if is_main_process():
             with explain_full_disk(cfg.work_dir), open(Path(cfg.work_dir, COMMANDS), 'a') as file:
                 file.write(args.command_line + '\n')

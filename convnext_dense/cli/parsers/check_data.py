@@ -14,13 +14,20 @@ import argparse
 
 from ...errors import UserError
 from ...io.files import ensure_writable_files
-from ..arguments import EXAMPLE_CONFIG, add_config_arguments, check_config
+from ..arguments import (
+    EXAMPLE_CONFIG,
+    add_config_arguments,
+    add_image_arguments,
+    check_config,
+    check_image_arguments,
+)
 
 EXAMPLE = f'{EXAMPLE_CONFIG} --data sample'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
+    add_image_arguments(parser)
     parser.add_argument('--json', metavar='FILE', help='write all findings to this file')
     parser.add_argument('--sheet', metavar='FILE.png', help='draw images with their annotations into this file')
     parser.add_argument(
@@ -29,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
+    check_image_arguments(args)
     check_config(args)
     if args.workers is not None and args.workers < 1:
         raise UserError(f'--workers {args.workers}: take at least 1')

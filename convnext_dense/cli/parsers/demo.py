@@ -18,9 +18,11 @@ from ...io.files import check_input
 from ..arguments import (
     EXAMPLE_RUN,
     add_compile_argument,
+    add_image_arguments,
     add_model_arguments,
     add_trust_argument,
     add_weights_argument,
+    check_image_arguments,
     check_model,
     is_config,
 )
@@ -30,6 +32,7 @@ EXAMPLE = f'{EXAMPLE_RUN} photo.jpg'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
+    add_image_arguments(parser)
     parser.add_argument('input', metavar='INPUT', nargs='+', help='image, folder of images, pattern, or video')
     parser.add_argument('--out-dir', metavar='DIR', default='demo_out', help='folder to draw in (default: demo_out)')
     add_weights_argument(parser)
@@ -45,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
+    check_image_arguments(args)
     if args.batch_size < 1:
         raise UserError(f'--batch-size {args.batch_size}: take at least 1')
     if not 0 <= args.score <= 1:

@@ -27,9 +27,11 @@ from ...io.files import ensure_writable_files
 from ...tasks import TASKS
 from ..arguments import (
     EXAMPLE_RUN,
+    add_image_arguments,
     add_model_arguments,
     add_trust_argument,
     add_weights_argument,
+    check_image_arguments,
     check_model,
 )
 
@@ -38,6 +40,7 @@ EXAMPLE = f'{EXAMPLE_RUN} model.onnx --check'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
+    add_image_arguments(parser)
     outputs = dict.fromkeys(name for task in TASKS.values() for name in task.exports)
     parser.add_argument('out', metavar='OUT', help='file to write: .onnx, or .pt2 for torch.export')
     parser.add_argument(
@@ -72,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
+    check_image_arguments(args)
     check_model(args)
     out = Path(args.out)
     if out.suffix not in ('.onnx', '.pt2'):

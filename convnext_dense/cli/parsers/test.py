@@ -20,8 +20,10 @@ from ..arguments import (
     EXAMPLE_RUN,
     add_bad_image_argument,
     add_compile_argument,
+    add_image_arguments,
     add_model_arguments,
     add_trust_argument,
+    check_image_arguments,
     check_model,
 )
 
@@ -30,6 +32,7 @@ EXAMPLE = EXAMPLE_RUN
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser, roots=True)
+    add_image_arguments(parser)
     add_bad_image_argument(parser)
     parser.add_argument('--weights', choices=('raw', 'ema'), help='test only these weights (default: both)')
     add_trust_argument(parser)
@@ -47,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
+    check_image_arguments(args)
     if args.show < 1:
         raise UserError(f'--show {args.show}: draw at least 1 image')
     check_model(args)

@@ -21,9 +21,11 @@ from ..arguments import (
     add_bad_image_argument,
     add_compile_argument,
     add_config_arguments,
+    add_image_arguments,
     add_trust_argument,
     check_checkpoint,
     check_config,
+    check_image_arguments,
 )
 
 EXAMPLE = f'{EXAMPLE_CONFIG} --data sample'
@@ -36,6 +38,7 @@ TRACKERS = {'wandb': 'WandbVisBackend', 'mlflow': 'MLflowVisBackend'}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
+    add_image_arguments(parser)
     add_bad_image_argument(parser)
     parser.add_argument(
         '--check-data',
@@ -102,6 +105,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
+    check_image_arguments(args)
     check_config(args)
     absent = [name for name in LAUNCHERS[args.launcher] if name not in os.environ]
     if absent:

@@ -42,7 +42,10 @@ def find_unsuitable_images(
         path, header = image.path, scan.header
         if header is None:
             fix = 'restore or remove them, or train without them: --on-bad-image skip'
-            note(WARNING if skip else PROBLEM, "that can't be decoded", fix, path, scan.fault)
+            message = "that can't be decoded"
+            if scan.is_ambiguous:
+                message, fix = 'whose values can mean several ranges', 'set the range: --value-range LOW HIGH'
+            note(WARNING if skip else PROBLEM, message, fix, path, scan.fault)
             continue
         size = header.size
         if not header.fits(image.size):
@@ -63,7 +66,7 @@ def find_unsuitable_images(
                 note(WARNING, 'that EXIF would turn, and that the run takes as stored', fix, path)
             else:
                 note(NOTE, 'on their side by EXIF, taken the way that fits the annotations', '', path)
-        if header.mode not in USUAL_MODES:
+        if header.mode not in USUAL_MODES and not header.mode.startswith(('I', 'F')):  # those are measured
             note(NOTE, f'of the mode {header.mode}, read as 8-bit RGB', '', path)
         if not _is_format_of_suffix(path, header):
             note(NOTE, 'of another format than the name says', '', path, header.format)

@@ -12,6 +12,7 @@ import numpy as np
 from ...errors import UserError
 from ...io.coco_format import Instance
 from ...io.image_size import ImageSize
+from ...io.value_range import ValueRange
 from ..image_scan import ImageScan
 
 PROBLEM, WARNING, NOTE = 'problem', 'warning', 'note'
@@ -68,6 +69,12 @@ class DatasetRecords(ABC):
     classes: list[str] = field(default_factory=list)
     splits: list[SplitRecords] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    value_range: ValueRange | None = None
+    """The values of images that become black and white; see :func:`~convnext_dense.io.images.decode`."""
+    training_side: float | None = None
+    """The shorter side that training resizes images to on average, in pixels, if it is known."""
+    takes_squares: bool = False
+    """True if images enter the network as squares."""
 
     unit: ClassVar[str]
     """Unit of the counts for each class: ``'images'``, ``'annotations'`` or ``'pixels'``."""

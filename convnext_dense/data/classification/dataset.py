@@ -12,6 +12,7 @@ from torch.utils.data import Dataset, default_collate
 
 from ...errors import UserError
 from ...io.images import MAX_UNREADABLE_IN_A_ROW, read_image, too_many_unreadable
+from ...io.value_range import as_value_range
 from ...registry import DATASETS, FUNCTIONS
 from ..image_files import EXTENSIONS
 from ..sampler import SeededIndex, seeded
@@ -31,6 +32,8 @@ class ImageFolder(Dataset):
         split: ``'train'`` or ``'val'``.
         transform: arguments of :func:`train_transform` or, for ``'val'``, of :func:`eval_transform`.
         per_class: maximum number of images of each class, the first ones; None for all.
+        value_range: the values that become black and white, of images of any depth; None for the rule of
+            :func:`~convnext_dense.io.value_range.find_value_range`.
         on_bad_image: ``'stop'`` raises an error that names an unreadable image. ``'skip'`` replaces it by the next
             readable image in training, and omits it in evaluation (``image`` is None); its path is in ``skipped``.
 
@@ -41,7 +44,13 @@ class ImageFolder(Dataset):
     counted_units = 'images'  # unit of ``class_counts``
 
     def __init__(
-        self, root: str, split: str, transform: dict, per_class: int | None = None, on_bad_image: str = 'stop'
+        self,
+        root: str,
+        split: str,
+        transform: dict,
+        per_class: int | None = None,
+        on_bad_image: str = 'stop',
+        value_range: Sequence[float] | None = None,
     ) -> None:
         if split not in ('train', 'val'):
             raise UserError(f"split {split!r} does not exist: take 'train' or 'val'")
@@ -57,6 +66,7 @@ class ImageFolder(Dataset):
         self.metainfo = {'classes': classes}
         self.training = split == 'train'
         self.on_bad_image = on_bad_image
+        self.value_range = as_value_range(value_range)
         # arrays, not lists: reference counts would copy a list into every loader worker's memory
         self.paths = np.array([os.fsencode(path) for files in files_of for path in files])
         self.class_counts = np.array([len(files) for files in files_of])
@@ -76,7 +86,7 @@ class ImageFolder(Dataset):
         for _ in range(min(len(self), MAX_UNREADABLE_IN_A_ROW)):
             path, label = os.fsdecode(self.paths[index]), int(self.labels[index])
             try:
-                image = read_image(path, retry_missing=True)
+                image = read_image(path, retry_missing=True, value_range=self.value_range)
             except UserError as error:
                 if self.on_bad_image == 'stop':
                     raise UserError(f'{error}: fix or remove it, or skip it with --on-bad-image skip') from None

@@ -43,7 +43,9 @@ class EMA(Hook):
         if self.momentum * steps < 3:
             runner.logger.warning(
                 f'EMA with momentum {self.momentum:g} averages over about {1 / self.momentum:.0f} steps, and this run '
-                f'has {steps}: judge it by its raw weights, or raise the momentum of the EMA hook'
+                f'has {steps}, so that {(1 - self.momentum) ** steps:.0%} of it are the initial weights at the end: '
+                f'judge it by its raw weights, or --cfg-options '
+                f'default_hooks.ema.momentum={min(0.5, 10 / steps):.2g} or default_hooks.ema=None'
             )
 
     @torch.no_grad()

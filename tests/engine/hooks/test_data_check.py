@@ -1,11 +1,22 @@
 """The check of the data before the first step."""
 
+import logging
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 from PIL import Image
 
+from convnext_dense.data.classification.dataset import ImageFolder
 from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.segmentation.dataset import MaskFolder
-from convnext_dense.engine.hooks.data_check import check_headers, describe_dataset
+from convnext_dense.engine.hooks.data_check import (
+    MAX_DECODED,
+    DataCheck,
+    check_headers,
+    describe_dataset,
+    measure_some,
+)
 from convnext_dense.errors import UserError
 from tests.helpers import coco_files
 from tests.helpers.mask_folder import write_mask_folder
@@ -40,3 +51,64 @@ def test_masks(tmp_path, monkeypatch):
     (tmp_path / 'data' / 'images' / 'training' / '03.png').unlink()
     with pytest.raises(UserError, match=r'03.png .No such file'):
         check_headers(dataset)
+
+
+def deep_folder(root, dtype, high, count=10):
+    rng = np.random.default_rng(0)
+    for split in ('train', 'val'):
+        for name in ('a', 'b'):
+            (root / split / name).mkdir(parents=True)
+            for i in range(count):
+                Image.fromarray((rng.random((48, 64)) * high).astype(dtype)).save(root / split / name / f'{i}.tif')
+    return root
+
+
+def said_of(dataset, caplog, **sizes) -> list[tuple[str, str]]:
+    """What the hook logs of a data set for training and validation, without the lines about its classes."""
+    logger = logging.getLogger('data_check')
+    loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
+    with caplog.at_level(logging.INFO, 'data_check'):
+        DataCheck(**sizes).before_train(SimpleNamespace(train_loop=loop, val_loop=loop, logger=logger))
+    lines = [(record.levelname, record.getMessage()) for record in caplog.records]
+    return [line for line in lines if 'classes of' not in line[1]]
+
+
+def test_values_are_said_in_one_line_of_each_split(tmp_path, caplog):
+    root = deep_folder(tmp_path, np.uint16, 4095)
+    transform = dict(input_size=32)
+    said = said_of(ImageFolder(str(root), 'train', transform), caplog, side=112, square=True)
+    near_constant, enlarged, of_val = said
+    assert near_constant[0] == of_val[0] == 'WARNING'
+    assert near_constant[1].startswith(f'train: {MAX_DECODED} 16-bit images of {MAX_DECODED} near-constant: ')
+    assert near_constant[1].endswith('--value-range 0 4095')
+    assert enlarged[0] == 'INFO'
+    assert 'enlarged 2.3 times' in enlarged[1] and '--image-size 48 48' in enlarged[1]
+    caplog.clear()
+    dataset = ImageFolder(str(root), 'train', transform, value_range=(0, 4095))
+    levels = {level for level, _ in said_of(dataset, caplog)}
+    assert levels == {'INFO'}
+    black = ImageFolder(str(root), 'train', transform)
+    assert dataset[0]['image'].std() > 0.3 > 0.2 > black[0]['image'].std()
+
+
+def test_an_ambiguous_range_stops_the_run_before_it_starts(tmp_path, caplog):
+    root = deep_folder(tmp_path, np.int32, 4095, count=2)
+    dataset = ImageFolder(str(root), 'train', dict(input_size=32))
+    with pytest.raises(UserError, match=r'bad image .*0.tif \(integers of .* --value-range 0 4095'):
+        said_of(dataset, caplog)
+    dataset.on_bad_image = 'skip'
+    assert measure_some(dataset) == []
+
+
+def test_dense_data_sets_know_their_range(tmp_path, monkeypatch):
+    monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
+    load = dict(type='convnext_dense.LoadImage', value_range=(0, 15))
+    root = write_mask_folder(tmp_path / 'data')
+    dataset = MaskFolder(str(root), 'training', [load])
+    assert dataset.value_range == (0, 15)
+    file = root / 'images' / 'training' / '00.png'
+    levels = np.asarray(Image.open(file))
+    expected = np.clip(levels * 17.0, 0, 255).astype(np.uint8)
+    assert np.array_equal(dataset[0]['img'], expected[..., ::-1])
+    assert {values.outside > 0 for _, values in measure_some(dataset)} == {True}
+    assert MaskFolder(str(root), 'training', LOAD).value_range is None

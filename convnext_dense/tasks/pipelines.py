@@ -1,0 +1,136 @@
+"""Walk the pipelines of dense data sets' configs: their steps with sizes, and the step that reads the image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..io.image_size import ImageSize
+from .config_parts import loaders
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+SIZED = ('scale', 'scales', 'img_scale', 'crop_size')
+"""Keys of steps with sizes that follow the size of the images."""
+
+
+class SizedStep(NamedTuple):
+    """A step of a pipeline that gives all images one size."""
+
+    keys: tuple[str | int, ...]
+    """Keys of the size in the config, outermost first."""
+    size: ImageSize
+
+
+def steps_of(value: Any) -> Iterator[dict]:
+    """Yield every step in a pipeline or in the pipelines of a data set, those inside others too, in their order."""
+    if isinstance(value, dict):
+        if 'type' in value:
+            yield value
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from steps_of(item)
+
+
+def kind_of(step: dict) -> str:
+    """Return the name of a step's class without its scope."""
+    kind = step['type']
+    return (kind if isinstance(kind, str) else kind.__name__).split('.')[-1]
+
+
+def reading_steps(cfg: Config) -> list[dict]:
+    """Return the steps ``convnext_dense.LoadImage`` of a config's pipelines, with that of test-time augmentation."""
+    parts = [*(loader.dataset for loader in loaders(cfg)), cfg.get('tta_pipeline') or []]
+    return [step for step in steps_of(parts) if kind_of(step) == 'LoadImage']
+
+
+def find_pipelines(dataset: Any, keys: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], list]]:
+    """Yield the pipelines of a data set, and of those that it wraps, with their keys in the config."""
+    if isinstance(dataset, dict):
+        for key, value in dataset.items():
+            if key == 'pipeline' and isinstance(value, list | tuple):
+                yield (*keys, key), list(value)
+            elif key in ('dataset', 'datasets'):
+                yield from find_pipelines(value, (*keys, key))
+    elif isinstance(dataset, list | tuple):
+        for index, one in enumerate(dataset):
+            yield from find_pipelines(one, (*keys, index))
+
+
+def find_last_size(
+    pipeline: Sequence[dict], keys: tuple[str | int, ...], width_first: bool = False
+) -> SizedStep | None:
+    """Find the last step of a pipeline that gives all images one size by cropping or resizing.
+
+    A crop of a random size and a resize that keeps the aspect ratio give none.
+
+    Args:
+        pipeline: the steps.
+        keys: the pipeline's keys in the config.
+        width_first: sizes of crops are given width first, as in mmdet.
+    """
+    found = None
+    for index, step in enumerate(pipeline):
+        kind = kind_of(step)
+        if kind in ('RandomCrop', 'CenterCrop'):
+            fixed = step.get('crop_type', 'absolute') == 'absolute'
+            key, size = 'crop_size', step.get('crop_size')
+            if isinstance(size, list | tuple) and (width_first or kind == 'CenterCrop'):
+                size = tuple(size)[::-1]
+        elif kind == 'Resize':
+            fixed, key = not step.get('keep_ratio', False), 'scale'
+            size = step.get('scale')
+            size = tuple(size)[::-1] if isinstance(size, list | tuple) else size  # width first
+        elif kind in ('RandomResize', 'RandomChoiceResize', 'RandomChoice', 'RandomAffine', 'Mosaic'):
+            fixed, key, size = False, '', None
+        else:
+            continue
+        # a crop is a size of its own; a resize that keeps the ratio ends what was before it
+        found = SizedStep((*keys, index, key), as_size(size)) if fixed and is_size(size) else None
+    return found
+
+
+def is_size(value: Any) -> bool:
+    """Whether a value of a config is a size: a number, or two."""
+    numbers = value if isinstance(value, list | tuple) else [value, value]
+    return len(numbers) == 2 and all(isinstance(number, int) and number > 0 for number in numbers)
+
+
+def as_size(value: Any) -> ImageSize:
+    """Convert a number or two, height first, to a size."""
+    return ImageSize(*(value if isinstance(value, list | tuple) else (value, value)))
+
+
+def scale_sizes(parts: Any, scaled: Callable[[str, Any], Any]) -> None:
+    """Replace each size in pipelines by ``scaled(key, size)``; a list of sizes is replaced one by one."""
+    for step in list(steps_of(parts)):
+        for key in SIZED:
+            value = step.get(key)
+            if isinstance(value, list | tuple) and value and isinstance(value[0], list | tuple):
+                step[key] = [scaled(key, tuple(size)) for size in value]
+            elif value is not None:
+                step[key] = scaled(key, tuple(value) if isinstance(value, list) else value)
+
+
+def resized_sides(cfg: Config) -> list[tuple[int, float]]:
+    """List the shorter sides that the last resize of the training pipelines draws from, each with a mean factor."""
+    if cfg.get('train_dataloader') is None:
+        return []
+    sides: list[tuple[int, float]] = []
+    for step in steps_of(cfg.train_dataloader.dataset):
+        if 'Resize' not in kind_of(step):
+            continue
+        scales = step.get('scales') or step.get('scale')
+        scales = scales if isinstance(scales, list | tuple) and scales and not isinstance(scales[0], int) else [scales]
+        drawn = [min(as_size(scale)) for scale in scales if is_size(scale)]
+        share = step.get('ratio_range') or (1.0, 1.0)
+        sides = [(side, (share[0] + share[1]) / 2) for side in drawn] or sides
+    return sides
+
+
+def mean_side(cfg: Config) -> float | None:
+    """Return the shorter side that training resizes images to on average, in pixels; None if it does not."""
+    sides = [side * factor for side, factor in resized_sides(cfg)]
+    return sum(sides) / len(sides) if sides else None
