@@ -179,7 +179,8 @@ def check_supported(model: Any) -> None:
     Raises:
         UserError: with the first part or setting that it does not follow.
     """
-    roi_head, rpn_head = (getattr(model, name, None) for name in ('roi_head', 'rpn_head'))
+    roi_head: Any = getattr(model, 'roi_head', None)
+    rpn_head: Any = getattr(model, 'rpn_head', None)
     if not getattr(roi_head, 'with_bbox', False) or rpn_head is None:
         raise UserError(
             f'{type(model).__name__} is not exported whole: that is for detectors with an RPN and RoI heads (Faster, '

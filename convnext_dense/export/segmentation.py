@@ -32,7 +32,7 @@ class PixelLogits(Graph):
         self.original = [model]  # in a list, to hide it from torch: the parts below have the same weights
         self.backbone = model.backbone
         self.neck = model.neck if model.with_neck else nn.Identity()
-        self.head = _with_exportable_pools(model.decode_head)
+        self.head: Any = _with_exportable_pools(model.decode_head)
         self.align_corners = model.align_corners
         self.threshold = model.decode_head.threshold if model.out_channels == 1 else None
         before = 'softmax' if self.threshold is None else f'sigmoid; class 1 is where that is above {self.threshold:g}'
@@ -47,7 +47,8 @@ class PixelLogits(Graph):
             return F.interpolate(
                 self.head(features), image.shape[2:], mode='bilinear', align_corners=self.align_corners
             )
-        return self.head.predict(features, [{'img_shape': image.shape[2:]}], self.original[0].test_cfg)  # of all images
+        size_of_all = [{'img_shape': image.shape[2:]}]
+        return self.head.predict(features, size_of_all, self.original[0].test_cfg)
 
     def numbers(self, image: Tensor) -> dict[str, Tensor]:
         (model,) = self.original

@@ -115,12 +115,12 @@ class SegmentorTTA(SegTTAModel):
 
         The first view's sample is returned, with its ground truth.
         """
-        head = self.module.decode_head
+        head: Any = self.module.decode_head
         head = head[-1] if isinstance(head, nn.ModuleList) else head  # the last of a cascade predicts
         threshold = head.threshold if head.out_channels == 1 else None
         for views in data_samples_list:
-            total = sum(_probabilities(head, view.seg_logits.data) for view in views)
-            labels = labels_of_probabilities(total / len(views), threshold, dim=0)
+            mean = sum(_probabilities(head, view.seg_logits.data) for view in views) / len(views)
+            labels = labels_of_probabilities(torch.as_tensor(mean), threshold, dim=0)
             views[0].set_data({'pred_sem_seg': PixelData(data=labels[None])})
         return [views[0] for views in data_samples_list]
 

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         return _check(args, console, predict, graph, shape, images or _sample_images())
     except DoesNotRun as error:
         out.unlink()
-        raise DoesNotRun(f'{error}: {out} is removed, leave out --dynamic or take another --shape') from error
+        raise DoesNotRun(f'{error}: {out} is removed') from error
 
 
 def _check(
@@ -87,7 +87,7 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: Im
         'task': predict.task.name,
         'input': _input_says(graph, shape, args.dynamic),
         **scaled,  # of the images before they were scaled to 0 to 255
-        'normalization': 'inside: (image - mean) / std',
+        'normalization': f'inside: (image - mean) / std{", of BGR" if graph.bgr else ""}',
         'mean': [round(value, 4) for value in graph.mean.flatten().tolist()],
         'std': [round(value, 4) for value in graph.std.flatten().tolist()],
         'outputs': graph.outputs,
