@@ -13,7 +13,7 @@ from torch import Tensor
 from ..io.image_size import ImageSize
 from ..results import Result
 from .graphs import Graph
-from .limits import DYNAMIC_MIN, EQUAL_PIXELS, SAME_INSTANCES, SAME_MASKS, TOLERANCE
+from .limits import EQUAL_PIXELS, SAME_INSTANCES, SAME_MASKS, TOLERANCE
 from .run import open_exported
 
 MATCH_DISTANCE = 1.0  # pixels: two boxes match if all their sides are closer
@@ -62,11 +62,11 @@ def compare(
         DoesNotRun: if the file can't be run.
     """
     run = open_exported(path)
-    for size in (None, shape, *_other_shapes(shape)) if dynamic else (shape,):
+    for size in (None, shape, *_other_shapes(shape, graph.smallest)) if dynamic else (shape,):
         together = dynamic and not graph.one_image and size is not None
         for batch in [images] if together else [[image] for image in images]:
             pixels, results = predict(batch, size)
-            if dynamic and min(pixels.shape[2:]) < DYNAMIC_MIN:
+            if dynamic and min(pixels.shape[2:]) < graph.smallest:
                 continue
             outputs = run(pixels)
             found = dict(zip(graph.outputs, outputs, strict=True))
@@ -143,9 +143,9 @@ def _masks(actual: np.ndarray, expected: np.ndarray) -> tuple[str, str, bool]:
     return 'masks', f'IoU {iou:.3%}, of at least {SAME_MASKS:.0%}', iou >= SAME_MASKS
 
 
-def _other_shapes(shape: ImageSize) -> list[ImageSize]:
+def _other_shapes(shape: ImageSize, smallest: int) -> list[ImageSize]:
     """Return further sizes of other aspect ratios for checking a dynamic file."""
     return [
-        ImageSize(*(max(DYNAMIC_MIN, int(side * share)) for side, share in zip(shape, shares, strict=True)))
+        ImageSize(*(max(smallest, int(side * share)) for side, share in zip(shape, shares, strict=True)))
         for shares in OTHER_SHAPES
     ]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torchvision.ops import nms, roi_align
 
 from ..errors import UserError
@@ -39,6 +40,23 @@ STEPS: Mapping[str, Mapping[str, Sequence[str]]] = {
 """Steps of mmdet's prediction that the graph repeats: of each part, the methods, and the classes whose way it is."""
 
 
+class SelectionsForPools(TorchFunctionMode):
+    """Mode in which pools over single cells, with which a neck makes further levels, select every other cell instead.
+
+    The values are the same. For a pool torch.export fixes whether the size is even, for a slice the order of strides.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is F.max_pool2d and args[1:] == (1,) and not kwargs.get('padding') and kwargs.get('stride'):
+            image = args[0]
+            for dim in (2, 3):
+                chosen = torch.arange(0, image.shape[dim], kwargs['stride'], device=image.device)
+                image = image.index_select(dim, chosen)
+            return image
+        return func(*args, **kwargs)
+
+
 class Instances(Graph):
     """Graph of the boxes, scores, classes and masks of one image, for detectors with an RPN and RoI heads.
 
@@ -51,6 +69,12 @@ class Instances(Graph):
         UserError: if the detector has a part or a setting that this graph does not follow; the message names it.
     """
 
+    outputs = {
+        'boxes': 'float32 (D, 4), x1, y1, x2, y2 in pixels of the input, the highest score first',
+        'scores': 'float32 (D,), 0 to 1',
+        'labels': 'int64 (D,), the class of each box',
+        'masks': 'float32 (D, 28, 28), probability of the mask over the area of its box',
+    }
     one_image = True
 
     def __init__(self, model: Any, normalization: Normalization) -> None:
@@ -58,20 +82,20 @@ class Instances(Graph):
         check_supported(model)
         self.model = model
         self.with_masks = model.roi_head.with_mask
-        self.outputs = {
-            'boxes': 'float32 (D, 4), x1, y1, x2, y2 in pixels of the input, the highest score first',
-            'scores': 'float32 (D,), 0 to 1',
-            'labels': 'int64 (D,), the class of each box',
-        }
-        if self.with_masks:
-            self.outputs['masks'] = 'float32 (D, 28, 28), probability of the mask over the area of its box'
+        # of two cells at the coarsest level, since torch.export takes a size of 1 for a constant
+        coarsest = max(max(stride) for stride in model.rpn_head.prior_generator.strides)
+        self.smallest = max(self.smallest, 2 * coarsest)
+        if not self.with_masks:
+            self.outputs = {name: text for name, text in self.outputs.items() if name != 'masks'}
+        else:
             self.left_out += (
                 ', pasting each mask into its box, where it takes the pixels of at least '
                 f'{model.roi_head.test_cfg.mask_thr_binary:g}'
             )
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        features = self.model.extract_feat(self._padded(self.normalized(image)))
+        with SelectionsForPools():
+            features = self.model.extract_feat(self._padded(self.normalized(image)))
         proposals = self._proposals(features, image.shape[2:])
         boxes, scores, labels = self._boxes(features, proposals, image.shape[2:])
         if not self.with_masks:
@@ -91,11 +115,9 @@ class Instances(Graph):
         """Pad at the bottom and the right with zeros, as mmdet's ``DetDataPreprocessor`` does."""
         preprocessor = self.model.data_preprocessor
         divisor = preprocessor.pad_size_divisor
-        height, width = ((side + divisor - 1) // divisor * divisor for side in image.shape[2:])
-        # cut to the size, since the exporter takes a padding of 0 for a constant; no quotient is negative, since ONNX
-        # rounds those up
-        padded = F.pad(image, (0, divisor - 1, 0, divisor - 1), value=preprocessor.pad_value)
-        return padded[:, :, :height, :width]
+        # no quotient is negative, since ONNX rounds those up
+        height, width = ((side + divisor - 1) // divisor * divisor - side for side in image.shape[2:])
+        return F.pad(image, (0, width, 0, height), value=preprocessor.pad_value)
 
     def _proposals(self, features: tuple[Tensor, ...], size: torch.Size) -> Tensor:  # (R, 4)
         head = self.model.rpn_head

@@ -17,6 +17,7 @@ from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..models import ConvNeXt
 from ..models.layers import LayerNorm2d
+from .limits import DYNAMIC_MIN
 
 STAGES = (0, 1, 2, 3)
 
@@ -45,11 +46,13 @@ class Graph(nn.Module):
         outputs: type, shape and meaning of each output by its name.
         left_out: steps that are left to the caller.
         one_image: True if N must be 1.
+        smallest: least height and width of the images, where those are open.
     """
 
     outputs: dict[str, str]
     left_out: str = 'decoding and resizing the image'
     one_image: ClassVar[bool] = False
+    smallest: int = DYNAMIC_MIN
     mean: Tensor
     std: Tensor
 

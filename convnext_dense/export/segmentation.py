@@ -24,6 +24,7 @@ class PixelLogits(Graph):
         UserError: if the segmentor has no single decode head of mmseg, or pads its input.
     """
 
+    outputs = {'logits': 'float32 (N, classes, H, W), before softmax'}
     left_out = 'decoding and resizing the image, cutting it into windows (slide inference)'
 
     def __init__(self, model: Any, normalization: Normalization) -> None:
@@ -35,8 +36,9 @@ class PixelLogits(Graph):
         self.head: Any = _with_exportable_pools(model.decode_head)
         self.align_corners = model.align_corners
         self.threshold = model.decode_head.threshold if model.out_channels == 1 else None
-        before = 'softmax' if self.threshold is None else f'sigmoid; class 1 is where that is above {self.threshold:g}'
-        self.outputs = {'logits': f'float32 (N, {"classes" if self.threshold is None else 1}, H, W), before {before}'}
+        if self.threshold is not None and 'logits' in self.outputs:
+            where = f'class 1 is where that is above {self.threshold:g}'
+            self.outputs = {'logits': f'float32 (N, 1, H, W), before sigmoid; {where}'}
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         return (self._logits(image),)
@@ -62,9 +64,7 @@ class PixelLogits(Graph):
 class PixelLabels(PixelLogits):
     """Graph of a segmentor's label map: the class of each pixel."""
 
-    def __init__(self, model: Any, normalization: Normalization) -> None:
-        super().__init__(model, normalization)
-        self.outputs = {'labels': 'int64 (N, H, W), the class of each pixel'}
+    outputs = {'labels': 'int64 (N, H, W), the class of each pixel'}
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         return (labels_of_logits(self._logits(image), self.threshold),)

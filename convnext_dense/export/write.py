@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from ..io.files import atomic_write
 from ..io.image_size import ImageSize
 from ..models.backbone import TOTAL_STRIDE
 from .graphs import Graph
-from .limits import DYNAMIC_MIN
 from .run import INPUT, open_exported
 
 OPSET = 18  # the oldest opset with all needed operators, for the widest support by runtimes
@@ -28,9 +27,9 @@ METADATA = 'metadata.json'  # file inside a .pt2
 AXES = {0: 'batch', 2: 'height', 3: 'width'}  # dynamic axes of the input with --dynamic
 
 
-def check_shape(shape: ImageSize, dynamic: bool) -> None:
+def check_shape(graph: Graph, shape: ImageSize, dynamic: bool) -> None:
     """Raise a UserError if an exported file can't take images of this height and width in pixels."""
-    smallest = DYNAMIC_MIN if dynamic else TOTAL_STRIDE
+    smallest = graph.smallest if dynamic else TOTAL_STRIDE
     if min(shape) < smallest:
         why = 'with --dynamic' if dynamic else f'the stride of the last stage is {TOTAL_STRIDE}'
         raise UserError(f'--shape {shape[0]} {shape[1]} is too small: take sides of at least {smallest} ({why})')
@@ -45,15 +44,15 @@ def write(graph: Graph, path: Path, shape: ImageSize, dynamic: bool, about: dict
         graph: the graph.
         path: file with the suffix ``.onnx`` or ``.pt2``.
         shape: height and width of the images.
-        dynamic: accept any number of images (one, if the graph takes only one) of any height and width of at least 64;
-            otherwise one image of ``shape``.
+        dynamic: accept any number of images (one, if the graph takes only one) of any height and width of at least
+            ``graph.smallest``; otherwise one image of ``shape``.
         about: metadata for the file: ONNX's ``metadata_props``, or ``metadata.json`` among a program's extra files.
 
     Raises:
         UserError: if the file can't be written, or an operator can't be exported; the message names it.
         DoesNotRun: if the file does not run; then none is left.
     """
-    check_shape(shape, dynamic)
+    check_shape(graph, shape, dynamic)
     size = sum(tensor.nbytes for tensor in graph.state_dict().values())
     if path.suffix == '.onnx' and size > ONNX_BYTES:
         raise UserError(f'the weights take {size / 2**30:.1f} GB, an ONNX file holds 2: name {path.stem}.pt2 instead')
@@ -70,8 +69,10 @@ def write(graph: Graph, path: Path, shape: ImageSize, dynamic: bool, about: dict
                 onnx_program.save(temporary)
             else:
                 torch.export.save(program, temporary, extra_files={METADATA: json.dumps(about)})
+            shapes = [(graph.smallest, 2 * graph.smallest), (2 * graph.smallest, graph.smallest)]
+            shapes = shapes if dynamic else [shape]
             if path.suffix != '.onnx' or has_onnxruntime():
-                _run_on_noise(temporary, shape, dynamic)
+                _run_on_noise(temporary, shapes)
     except OSError as error:
         raise UserError(f'{path} cannot be written ({error.strerror}): name another place') from None
 
@@ -81,11 +82,11 @@ def has_onnxruntime() -> bool:
     return importlib.util.find_spec('onnxruntime') is not None
 
 
-def _run_on_noise(path: Path, shape: ImageSize, dynamic: bool) -> None:
+def _run_on_noise(path: Path, shapes: Sequence[tuple[int, int]]) -> None:
     with silence():
         run = open_exported(path)
     noise = torch.Generator().manual_seed(0)
-    for height, width in ((DYNAMIC_MIN, 2 * DYNAMIC_MIN), (2 * DYNAMIC_MIN, DYNAMIC_MIN)) if dynamic else (shape,):
+    for height, width in shapes:
         run(torch.rand(1, 3, height, width, generator=noise) * 255)
 
 

@@ -7,9 +7,10 @@ import pytest
 from convnext_dense.errors import UserError
 from convnext_dense.export import write as writing
 from convnext_dense.export.classification import ClassLogits
-from convnext_dense.export.run import INPUT, DoesNotRun
+from convnext_dense.export.run import INPUT, DoesNotRun, open_exported
 from convnext_dense.export.write import write
 from convnext_dense.io.image_size import ImageSize
+from tests.export.test_detection import load_variant
 from tests.export.test_graphs import images_of
 from tests.inference.test_predictor import scene
 
@@ -24,15 +25,25 @@ def test_a_file_names_only_sizes_that_are_equal(predict, tmp_path, capfd):
     assert capfd.readouterr().err == ''
 
 
-SIZES = ((64, 64), (96, 160), (160, 96), (75, 131), (320, 70))  # (64, 96) is what is traced
+SIZES = ((128, 128), (128, 192), (256, 160), (131, 275), (320, 140))
 
 
-def test_a_dynamic_detector_runs_at_any_size_and_predicts_the_same(predict, tmp_path, capfd):
-    write(predict.graph(), tmp_path / 'model.onnx', ImageSize(64, 64), dynamic=True, about={})
-    session = onnxruntime.InferenceSession(tmp_path / 'model.onnx', providers=['CPUExecutionProvider'])
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize('suffix', ['.onnx', '.pt2'])
+def test_a_dynamic_detector_runs_at_any_size_and_predicts_the_same(tmp_path, capfd, suffix):
+    """Of three levels, the last of which is a pool of the one before."""
+    levels = 'dict(neck=dict(num_outs=3), rpn_head=dict(anchor_generator=dict(strides=[16, 32, 64])))'
+    predict, out = load_variant(tmp_path, levels), tmp_path / f'model{suffix}'
+    capfd.readouterr()
+    write(predict.graph(), out, ImageSize(128, 128), dynamic=True, about={})
+    if suffix == '.onnx':
+        session = onnxruntime.InferenceSession(out, providers=['CPUExecutionProvider'])
+        run = lambda images: session.run(None, {INPUT: images.numpy()})  # noqa: E731
+    else:
+        run = open_exported(out)
     for height, width in SIZES:
         images, (result,) = predict.predict_whole([scene(width, height)], ImageSize(height, width))
-        found = session.run(None, {INPUT: images.numpy()})
+        found = run(images)
         assert len(result.boxes) > 2
         for array, name in zip(found, ('boxes', 'scores', 'labels'), strict=False):
             assert np.allclose(array, getattr(result, name), atol=1e-2 if name == 'boxes' else 1e-4), (height, name)
@@ -74,6 +85,7 @@ def test_a_file_that_does_not_run_is_not_left(predictors, tmp_path, name, monkey
     assert [path.read_text() for path in tmp_path.iterdir()] == ['an earlier file']
 
 
+@pytest.mark.parametrize('predict', ['mask_rcnn'], indirect=True)
 def test_wrong_names_of_dimensions_are_found(predict, tmp_path, monkeypatch):
     """All open dimensions get a name, also those that are not equal."""
     monkeypatch.setattr(writing, '_has_name', lambda dim: not isinstance(dim, int))

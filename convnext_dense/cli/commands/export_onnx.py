@@ -10,7 +10,6 @@ from rich.console import Console
 
 from ...export.check import compare
 from ...export.graphs import Graph
-from ...export.limits import DYNAMIC_MIN
 from ...export.run import INPUT, DoesNotRun
 from ...export.write import check_shape, has_onnxruntime, write
 from ...inference.predictor import Predictor, load
@@ -29,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     predict = load(*model, trust_pickle=args.trust_pickle, **image_arguments(args))
     graph = predict.graph(args.task_output)
     shape = ImageSize(*(args.shape or predict.input_shape))
-    check_shape(shape, args.dynamic)
+    check_shape(graph, shape, args.dynamic)
 
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:  # where the status is not shown, and a detector takes half a minute
@@ -100,7 +99,7 @@ def _input_says(graph: Graph, shape: ImageSize, dynamic: bool) -> str:
     count = 'N' if dynamic and not graph.one_image else '1'
     size = 'H, W' if dynamic else f'{shape[0]}, {shape[1]}'
     says = f'float32 ({count}, 3, {size}), RGB values from 0 to 255'
-    return f'{says}; H and W from {DYNAMIC_MIN} on' if dynamic else says
+    return f'{says}; H and W from {graph.smallest} on' if dynamic else says
 
 
 def _sample_images() -> list[Path]:

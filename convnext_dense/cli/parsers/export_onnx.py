@@ -59,7 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--dynamic',
         action='store_true',
-        help=f'accept any number of images, of any height and width from {DYNAMIC_MIN} on; detection: one image',
+        help=f'accept any number of images, of any height and width from {DYNAMIC_MIN} on; detection: one image, from '
+        'twice the stride of its coarsest level on (128)',
     )
     parser.add_argument(
         '--check',
