@@ -25,6 +25,7 @@ from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as ROOT_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import OPTIM_WRAPPERS as ROOT_OPTIM_WRAPPERS
 from mmengine.registry import RUNNERS as ROOT_RUNNERS
+from mmengine.registry import TASK_UTILS as ROOT_TASK_UTILS
 from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import VISBACKENDS as ROOT_VISBACKENDS
 from mmengine.registry import Registry
@@ -44,6 +45,7 @@ def _child(name: str, parent: Registry, *modules: str) -> Registry:
 MODELS = _child('model', ROOT_MODELS, 'models', 'roadmap.network')
 DATASETS = _child('dataset', ROOT_DATASETS, 'data.classification.dataset')
 DATA_SAMPLERS = _child('data sampler', ROOT_DATA_SAMPLERS, 'data.sampler')
+TASK_UTILS = _child('task util', ROOT_TASK_UTILS)
 TRANSFORMS = _child('transform', ROOT_TRANSFORMS)
 FUNCTIONS = _child('function', ROOT_FUNCTIONS, 'data.classification.dataset')
 OPTIM_WRAPPERS = _child('optim wrapper', ROOT_OPTIM_WRAPPERS, 'optim')

@@ -19,4 +19,4 @@ class Finding(NamedTuple):
     """Command or advice that fixes the problem."""
 
     def __str__(self) -> str:
-        return f'{self.level:<9}{self.what}' + (f'\n{"":<9}fix: {self.fix}' if self.fix else '')
+        return f'{self.level:<8} {self.what}' + (f'\n{"":<9}fix: {self.fix}' if self.fix else '')

@@ -8,6 +8,7 @@ PACKAGE = TESTS.parent / 'convnext_dense'
 
 # Modules without a test file of their own, each with the tests that would fail with it.
 TESTED_ELSEWHERE = {
+    'analysis/coco_predictions.py': 'cli/commands/test_test.py',
     'analysis/environment.py': 'benchmark/test_report.py',
     'benchmark/peers.py': 'benchmark/test_classifier.py',
     'benchmark/weights.py': 'benchmark/test_classifier.py',
@@ -34,6 +35,7 @@ TESTED_ELSEWHERE = {
     'data/layouts.py': 'data/detection/test_find.py',
     'data/text.py': 'data/segmentation/test_masks.py',
     'engine/evaluation_loops.py': 'e2e/test_classifier.py',
+    'inference/image_ids.py': 'cli/commands/test_demo.py',
     'errors.py': 'cli/test_main.py',
     'inference/files.py': 'cli/commands/test_demo.py',
     'io/cache.py': 'data/segmentation/test_mask_scan.py',
@@ -49,6 +51,7 @@ OF_NO_MODULE = {
     'models/test_slide.py': 'the sliding window of models/segmentor.py, beside whole inference',
     'ops/test_stack.py': 'ops/ inside mmcv, mmdet and mmseg, in an interpreter of its own',
     'tasks/test_lookup.py': 'the functions of tasks/__init__.py',
+    'test_messages.py': 'the texts of all messages',
     'test_mirror.py': 'this rule',
     'test_package.py': 'convnext_dense/__init__.py',
 }

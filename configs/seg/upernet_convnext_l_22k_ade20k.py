@@ -8,3 +8,4 @@ model = dict(
     decode_head=dict(in_channels=[192, 384, 768, 1536]),
     auxiliary_head=dict(in_channels=768),
 )
+optim_wrapper = dict(type='OptimWrapper')  # float32

@@ -8,4 +8,7 @@ model = dict(
     decode_head=dict(in_channels=[256, 512, 1024, 2048]),
     auxiliary_head=dict(in_channels=1024),
 )
-optim_wrapper = dict(optimizer=dict(lr=8e-5))
+optim_wrapper = dict(
+    type='OptimWrapper',  # float32
+    optimizer=dict(lr=8e-5),
+)

@@ -68,7 +68,12 @@ def count_config(cfg: Config, shape: ImageSize | None = None) -> Complexity:
     height, width = shape or task.counted_shape(cfg)
     if not (isinstance(height, int) and isinstance(width, int)):
         raise UserError(f'{height} x {width} is not an image size: give height and width as integers')
-    return count(model, ImageSize(height, width), task.run_counted)
+    try:
+        return count(model, ImageSize(height, width), task.run_counted)
+    except UserError as error:
+        if 'meta' not in str(error.__cause__):
+            raise
+    return count(build_model(cfg), ImageSize(height, width), task.run_counted)  # deformable attention needs values
 
 
 def count(

@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 
+from ..counting import counted
 from ..tasks import Task
 
 INDEX = 'predictions.json'
@@ -68,7 +69,8 @@ class ShowPredictions(Hook):
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         if is_main_process():
             (self.folder / INDEX).write_text(json.dumps(list(self.entries.values()), indent=1) + '\n')
-            runner.logger.info(f'{len(self.entries)} images with prediction and ground truth are in {self.folder}')
+            images = counted(len(self.entries), 'image')
+            runner.logger.info(f'{images} with prediction and ground truth: {self.folder}')
 
     def _draw(self, number: int, output: object, metainfo: dict) -> dict:
         """Write the drawing of one image and return its entry in the index."""

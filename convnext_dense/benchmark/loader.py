@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ..data.image_files import images_under
+from ..data.image_files import find_files
 from ..engine import Runner
 from ..io.image_size import ImageSize
 from .setting import Setting
@@ -114,7 +114,7 @@ def write_photos(source: Path, folder: Path, count: int, size: ImageSize = PHOTO
     """
     target = folder / 'train' / 'photo'
     target.mkdir(parents=True)
-    paths = images_under(source)
+    paths = find_files(source).images
     for number in range(count):
         with Image.open(paths[number % len(paths)]) as image:
             enlarged = image.convert('RGB').resize((size.width, size.height), Image.Resampling.BICUBIC)

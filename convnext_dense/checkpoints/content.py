@@ -22,6 +22,8 @@ class RunFacts(TypedDict):
     """Optimizer steps of the whole run."""
     plan: str
     """Composition of the total batch."""
+    label_zero: str | None
+    """What label 0 of the masks means, ``'ignore'`` or ``'class'``; None without masks."""
 
 
 class Meta(TypedDict, total=False):
@@ -53,7 +55,7 @@ class Checkpoint(TypedDict, total=False):
     ema_state_dict: dict[str, Tensor]
     """The weights' moving average, if the run has an EMA."""
     runtime_info: dict[str, Any]
-    """mmengine's message hub, with ``best_score`` and ``skipped_steps``."""
+    """mmengine's message hub, with ``best_score``, ``skipped_steps``, ``early_stopping`` and more."""
     log_scalars: dict[str, list[float]]
     """Recent training values, for the running means in the log."""
     optimizer: dict[str, Any]
@@ -62,6 +64,8 @@ class Checkpoint(TypedDict, total=False):
     """State of each scheduler; only its progress is restored, see :func:`.resume.restore_schedulers`."""
 
 
+VALIDATED_STEP = 'step_of_validation'
+"""Key in ``runtime_info``: the step of the last validation whose results the state includes."""
 RESUMABLE = ('meta', 'optimizer', 'param_schedulers', 'runtime_info')
 """Keys that a checkpoint needs for its run to be resumed."""
 

@@ -1,7 +1,8 @@
 """Manifest of a work dir's checkpoints, ``checkpoints.json``, and the check of files against it.
 
 Each file's entry has ``sha256``, ``size`` in bytes, and the ``epoch`` and optimizer ``step`` after which it was
-written. ``best_score``, the best score so far or null, is added when that step's validation is finished.
+written. When that step's validation is finished, its ``metrics`` are added, and ``best_score``, the best score so far
+or null, of ``best_metric``.
 ``stopped_early`` is true if a hook ended the run after that step. An entry is written before its file is renamed into
 place, and keeps the entry of the replaced file as ``before``, so that the manifest always matches the file, even if
 the process is killed in between.
@@ -76,9 +77,11 @@ def prune(work_dir: str | Path, written: str | None = None) -> None:
     _write(work_dir, entries)
 
 
-def note_validated(work_dir: str | Path, step: int, best_score: float | None) -> None:
-    """Record that the validation after this step is finished."""
-    _update(work_dir, step, best_score=best_score)
+def note_validated(
+    work_dir: str | Path, step: int, best_score: float | None, best_metric: str | None, metrics: dict[str, float]
+) -> None:
+    """Record that the validation after this step is finished, with its metrics, from which a resumed run goes on."""
+    _update(work_dir, step, best_score=best_score, best_metric=best_metric, metrics=metrics)
 
 
 def note_stopped_early(work_dir: str | Path, step: int) -> None:

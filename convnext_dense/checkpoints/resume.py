@@ -27,7 +27,7 @@ UNCHANGED = {
         'choose train_dataloader.batch_size so that its product with the processes and an accumulation is {}',
     ),
     'images': _Condition('{} training images', 'resume with the same {}'),
-    'steps': _Condition('{} steps', 'resume with its own length, {} steps'),
+    'label_zero': _Condition('label 0 of the masks as {}', 'resume with --label-zero {}'),
 }
 # Entries of an optimizer's parameter group that change during the run, or do not affect the result.
 _NOT_SETTINGS = {'params', 'lr', 'initial_lr', 'fused', 'foreach', 'capturable', 'differentiable'}
@@ -36,6 +36,7 @@ _NOT_SETTINGS = {'params', 'lr', 'initial_lr', 'fused', 'foreach', 'capturable',
 def run_facts(runner: Any) -> RunFacts:
     """Collect the facts about a run that are saved in its checkpoints."""
     loop = runner.train_loop
+    ignored = getattr(loop.dataloader.dataset, 'metainfo', {}).get('reduce_zero_label')
     return {
         'seed': runner.seed - (get_rank() if internals.seeds_differ_between_processes(runner) else 0),
         'sampler_seed': loop.sampler.seed,
@@ -43,6 +44,7 @@ def run_facts(runner: Any) -> RunFacts:
         'images': len(loop.dataloader.dataset),
         'steps': loop.max_iters,
         'plan': str(loop.plan),
+        'label_zero': None if ignored is None else 'ignore' if ignored else 'class',
     }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config.find import find_config, find_run_config
+from ..config.option_value import parse_value
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..paper import OFFICIAL_WEIGHTS
@@ -49,7 +50,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, roots: bool = False) ->
 
 
 def add_data_arguments(parser: argparse.ArgumentParser, roots: bool) -> None:
-    """Add ``--data`` and ``--cfg-options``; with ``roots``, ``--data`` also accepts a path."""
+    """Add ``--data``, ``--label-zero`` and ``--cfg-options``; with ``roots``, ``--data`` also accepts a path."""
     if roots:
         parser.add_argument(
             '--data',
@@ -58,7 +59,17 @@ def add_data_arguments(parser: argparse.ArgumentParser, roots: bool) -> None:
         )
     else:
         parser.add_argument('--data', choices=('sample',), help='the model was trained with --data sample')
+    add_label_zero_argument(parser)
     add_cfg_options(parser)
+
+
+def add_label_zero_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--label-zero',
+        choices=('ignore', 'class'),
+        help='segmentation: whether 0 in the masks means unlabeled, so that labels count from 1, or is a class '
+        '(default: what masks and class names say, or the run of the checkpoint)',
+    )
 
 
 def add_cfg_options(parser: argparse._ActionsContainer, help: str = '', **kwargs: Any) -> None:
@@ -196,22 +207,18 @@ def is_config(path: str) -> bool:
 
 
 def parse_options(texts: Sequence[str] | None) -> dict[str, Any]:
-    """Parse ``KEY=VALUE`` strings by mmengine's rules: numbers, booleans, None, lists, tuples, or else strings.
+    """Parse ``KEY=VALUE`` strings; see :func:`~convnext_dense.config.option_value.parse_value`.
 
     Raises:
-        UserError: for brackets that are not closed.
+        UserError: for a value that can't be parsed.
     """
-    if not texts:
-        return {}
-    from mmengine.config import DictAction
-
     options = {}
-    for text in texts:
+    for text in texts or ():
         key, value = text.split('=', maxsplit=1)
         try:
-            options[key] = DictAction._parse_iterable(value)
-        except AssertionError:
-            raise UserError(f'--cfg-options {text}: its brackets do not match') from None
+            options[key] = parse_value(value)
+        except ValueError as error:
+            raise UserError(f'--cfg-options {text}: {error}') from None
     return options
 
 

@@ -90,7 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def usage() -> str:
     """Return the list of verbs that ``convnext-dense --help`` prints."""
-    verbs = '\n'.join(f'  {verb:<17}{summary}' for verb, summary in VERBS.items())
+    width = max(map(len, VERBS))
+    verbs = '\n'.join(f'  {verb:<{width}}  {summary}' for verb, summary in VERBS.items())
     return f'usage: convnext-dense VERB ...\n\n{verbs}\n\n"convnext-dense VERB --help" describes a verb.'
 
 

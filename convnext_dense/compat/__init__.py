@@ -11,6 +11,10 @@ File                                Library        Change, and when
 :mod:`.mmengine_adafactor`          mmengine       No import of transformers until Adafactor is wanted; by the
                                                    commands, and by ``convnext_dense.load``
 :mod:`.mmengine_checkpoint_loader`  mmengine       Checkpoints are read without unpickling; before a model is built
+:mod:`.mmengine_parameter_list`     mmengine       No list of all parameters in the log file; while a model is
+                                                   initialized
+:mod:`.mmengine_recomputation`      mmengine       Parts whose inputs need no gradient are trained under
+                                                   activation checkpointing, too; while the runner trains
 :mod:`.mmseg_loss_advice`           mmseg          No advice about the loss; while a model is built
 :mod:`.timm_augment`                timm           Faster functions in a transform that was just built
 =================================== ============== =================================================================

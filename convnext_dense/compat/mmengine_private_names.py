@@ -5,12 +5,14 @@ Written for mmengine 0.10.12 (onedl-mmengine); a test fails when one of them is 
 
 from __future__ import annotations
 
+import bisect
+from types import SimpleNamespace
 from typing import Any, Literal
 
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 
-OVERRIDDEN_BY_RUNNER = ('_log_env',)
+OVERRIDDEN_BY_RUNNER = ('_init_model_weights', '_log_env')
 """Methods of mmengine's Runner that ours overrides."""
 OVERRIDDEN_BY_BACKEND = ('_init_env',)
 """Methods of a visualization backend that ours overrides; ``_env_initialized`` is True after the call."""
@@ -69,7 +71,18 @@ def set_max_iters(loop: EpochBasedTrainLoop, max_iters: int) -> None:
     loop._max_iters = max_iters
 
 
+def set_val_interval(loop: EpochBasedTrainLoop, done: int) -> None:
+    """Set the loop's ``val_interval`` to that of its ``dynamic_intervals`` after ``done`` epochs or iterations."""
+    position = bisect.bisect(loop.dynamic_milestones, done + 1)
+    loop.val_interval = loop.dynamic_intervals[position - 1]
+
+
 # -- the optimizer wrapper
+
+
+def accumulation_of(wrapper: OptimWrapper) -> int:
+    """Return the ``accumulative_counts`` with which a wrapper was built."""
+    return wrapper._accumulative_counts
 
 
 def set_accumulation(wrapper: OptimWrapper, model: Any, batches: int, done: int, total: int) -> None:
@@ -84,6 +97,14 @@ def set_accumulation(wrapper: OptimWrapper, model: Any, batches: int, done: int,
     """
     wrapper._accumulative_counts = batches
     wrapper.initialize_count_status(model, done, total)
+
+
+# -- parameter schedulers
+
+
+def optimizer_of_groups(groups: list[dict[str, Any]]) -> Any:
+    """Return an object that is to a scheduler like an optimizer with these parameter groups."""
+    return SimpleNamespace(param_groups=groups, step=SimpleNamespace(_with_counter=True), _global_step=0)
 
 
 # -- a visualization backend

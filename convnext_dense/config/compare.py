@@ -33,6 +33,8 @@ TRAINING = {
 CHECKED = {'arch', 'final_norm_eps', 'num_classes', 'version'}
 """Keys of models that are taken from the checkpoint or its data, or whose difference is an error in loading."""
 NOT_SET = 'not set'
+LEFT_TO_DATA = 'auto'
+"""A value of ``reduce_zero_label`` by which the data decide: it differs from no other."""
 SHOWN = 2  # differences that the warning spells out
 
 
@@ -71,7 +73,11 @@ def warning_of_differences(
     saved = read_literals(find_run_config(work_dir))
     if saved is None:
         return None
-    found = [one for one in differences(cfg.to_dict(), saved, tta) if not _is_set_by(options, one.key)]
+    found = [
+        one
+        for one in differences(cfg.to_dict(), saved, tta)
+        if not _is_set_by(options, one.key) and LEFT_TO_DATA not in (one.given, one.saved)
+    ]
     if not found:
         return None
     more = f'; and {len(found) - SHOWN} more' if len(found) > SHOWN else ''

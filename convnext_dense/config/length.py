@@ -5,16 +5,25 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
+from .find import find_run_config, find_work_dir
+from .source import read_literals
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
 
-def set_length(cfg: Config, epochs: int | None = None, iters: int | None = None) -> None:
+def set_length(cfg: Config, epochs: int | None = None, iters: int | None = None, planned: int | None = None) -> None:
     """Set the length of a run in epochs or optimizer steps, and stretch its learning-rate schedule.
+
+    Args:
+        cfg: the config, which is changed.
+        epochs, iters: the length, in the config's own unit; None for the config's.
+        planned: length for which the schedule of a resumed run was planned. The schedule is stretched to that one, and
+            only the parts that end with it end with the run instead.
 
     Raises:
         UserError: for a length below 1, or in another unit than the config's.
@@ -28,24 +37,63 @@ def set_length(cfg: Config, epochs: int | None = None, iters: int | None = None)
         if length < 1:
             raise UserError(f'{flag} {length}: train at least 1')
         with schedule_following(cfg):
+            cfg.train_cfg[key] = planned or length
+        if planned not in (None, length):
             cfg.train_cfg[key] = length
+            cfg.schedule_length = planned
+            for part in _parts(cfg.param_scheduler):
+                counts_alike = part.get('by_epoch', True) == (key == 'max_epochs')
+                if counts_alike and part.get('end') is not None and part.end > planned - 1e-6:
+                    part.end += length - planned
+
+
+def planned_length(checkpoint: str | Path) -> int | None:
+    """Read from the config that a run saved for which length, in epochs or steps, its schedule was planned.
+
+    Args:
+        checkpoint: a work dir, or a checkpoint in one.
+
+    Returns:
+        The length, or None if there is no such config.
+    """
+    work_dir = find_work_dir(checkpoint)
+    saved = None if work_dir is None else read_literals(find_run_config(work_dir))
+    if not saved:
+        return None
+    loop = saved.get('train_cfg') or {}
+    return saved.get('schedule_length') or loop.get('max_epochs') or loop.get('max_iters')
 
 
 @contextmanager
 def schedule_following(cfg: Config) -> Iterator[None]:
     """Context that stretches the learning-rate schedule if the length of the run changes and the schedule does not.
 
-    Each part keeps its share of the run. In a config that counts epochs, parts that count steps are not changed.
+    Each part keeps its share of the run; a part that ends with the run, or a step after it, still does. In a config
+    that counts epochs, parts that count steps are not changed.
     """
     key = 'max_epochs' if 'max_epochs' in cfg.train_cfg else 'max_iters'
     before, schedule = cfg.train_cfg[key], copy.deepcopy(cfg.param_scheduler)
     yield
-    factor = cfg.train_cfg[key] / before
-    if factor == 1 or cfg.param_scheduler != schedule:
+    if not isinstance(cfg.train_cfg[key], int | float):
+        return  # an error that is found with others
+    after = cfg.train_cfg[key]
+    if after == before or cfg.param_scheduler != schedule:
         return
-    for part in cfg.param_scheduler:
+
+    def scaled(x: float) -> float:
+        if key == 'max_epochs':
+            return x * after / before
+        if x >= before:
+            return after + x - before
+        return round((x - 1) * after / before) + 1 if x > 0 else x  # the last step's place, and one step after it
+
+    for part in _parts(cfg.param_scheduler):
         if part.get('by_epoch', True) == (key == 'max_epochs'):
-            scaled = (lambda x: x * factor) if key == 'max_epochs' else (lambda x: round(x * factor))
             part.update({name: scaled(part[name]) for name in {'begin', 'end', 'T_max'} & part.keys()})
             if 'milestones' in part:
                 part.milestones = [scaled(milestone) for milestone in part.milestones]
+
+
+def _parts(schedule: Any) -> list[Any]:
+    """Return the parts of a schedule: mmengine takes a list, a single part, or None."""
+    return [schedule] if isinstance(schedule, dict) else list(schedule or ())

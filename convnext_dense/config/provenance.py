@@ -40,7 +40,11 @@ class Value(NamedTuple):
 
 
 def explain(
-    path: str, options: dict[str, Any] | None = None, data: str | None = None, needs_data: bool = True
+    path: str,
+    options: dict[str, Any] | None = None,
+    data: str | None = None,
+    needs_data: bool = True,
+    label_zero: str | None = None,
 ) -> list[Value]:
     """Read a config and return all its values in order, with their origins.
 
@@ -48,7 +52,7 @@ def explain(
     """
     values: dict[Keys, Any] = {}
     origins: dict[Keys, Origin] = {}
-    for step, cfg in read_in_steps(path, options, data, needs_data):
+    for step, cfg in read_in_steps(path, options, data, needs_data, reads='train', label_zero=label_zero):
         before, values = values, dict(innermost_values(cfg.to_dict()))
         source = Source(step.file.resolve()) if step.file else None
         for keys, value in values.items():

@@ -3,33 +3,47 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from mmengine.config import Config
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..io.value_range import as_value_range
-from ..tasks import Task, set_classes, task_of
+from ..tasks import (
+    Task,
+    TrainedClasses,
+    check_chosen_classes,
+    count_classes,
+    data_views,
+    has_own_data,
+    leave_out_training,
+    leave_out_validation,
+    set_classes,
+    task_of,
+)
+from ..tasks import point_at as point_at_data
 from ..tasks.sizes import check_image_size
+from .file import check_keys, import_modules, last_line, read_file
 from .find import find_config
 from .length import schedule_following
 from .precedence import Settings
 from .sample import find_sample_settings, read_sample_settings
 from .saved import read_saved_config
+from .settings import check_numbers, check_options
 from .techniques import leave_out
 
-REQUIRED_KEYS = (
-    *('task', 'model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'train_cfg', 'test_cfg'),
-    *('optim_wrapper', 'param_scheduler', 'randomness', 'visualizer'),
-)
 OPTIONAL_KEYS = {
-    *('activation_checkpointing', 'compile', 'compile_backbone', 'data_preprocessor', 'efficient_conv_bn_eval'),
-    *('experiment_name', 'find_unused_parameters', 'launcher', 'model_wrapper_cfg', 'sync_bn', 'work_dir'),
+    *('activation_checkpointing', 'compile', 'compile_backbone', 'custom_hooks', 'data_preprocessor'),
+    *('efficient_conv_bn_eval', 'experiment_name', 'find_unused_parameters', 'launcher', 'model_wrapper_cfg'),
+    *('sync_bn', 'work_dir'),
 }
 """Keys that ``--cfg-options`` may set even if the config does not have them."""
+
+Reads = Literal['all', 'train', 'test']
+"""The data that a command reads: of all loaders, for training with or without validation, or for testing."""
 
 
 SIZE_STEP = 'the size of the images in training'
@@ -51,8 +65,11 @@ def read_config(
     needs_data: bool = True,
     without: Iterable[str] = (),
     saved: bool = False,
+    reads: Reads = 'all',
+    classes: TrainedClasses | None = None,
     image_size: ImageSize | None = None,
     value_range: Sequence[float] | None = None,
+    label_zero: str | None = None,
 ) -> Config:
     """Read a config, apply ``--cfg-options``, and point it at the data.
 
@@ -65,15 +82,23 @@ def read_config(
         without: names in :data:`~convnext_dense.config.techniques.TECHNIQUES` to leave out.
         saved: True for a config that a run saved, which is read as data by :mod:`.saved`. It already has the settings
             for the sample if the run had them.
+        reads: the data that the command reads. ``'test'`` removes all that only training reads from the config;
+            ``'train'`` removes the validation if there are no data for it, rather than raising an error.
+        classes: the classes of a checkpoint, which the data sets join by name; None for those of the data.
         image_size: the size at which images enter the network; see
             :meth:`~convnext_dense.tasks.Task.set_image_size`.
         value_range: the values of images that become black and white; see :func:`~convnext_dense.io.images.decode`.
+        label_zero: what label 0 of masks means, ``'ignore'`` or ``'class'``; None for the config's own setting, which
+            by default leaves it to the data.
 
     Raises:
-        UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, the data
-            can't be read, a technique is unknown or not in use, or two settings of one size contradict each other.
+        UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, a number is
+            out of range, the data can't be read, a technique is unknown or not in use, or two settings of one size
+            contradict each other.
     """
-    *_, (_, cfg) = read_in_steps(path, options, data, needs_data, without, saved, image_size, value_range)
+    *_, (_, cfg) = read_in_steps(
+        path, options, data, needs_data, without, saved, reads, classes, image_size, value_range, label_zero
+    )
     return cfg
 
 
@@ -84,16 +109,21 @@ def read_in_steps(
     needs_data: bool = True,
     without: Iterable[str] = (),
     saved: bool = False,
+    reads: Reads = 'all',
+    classes: TrainedClasses | None = None,
     image_size: ImageSize | None = None,
     value_range: Sequence[float] | None = None,
+    label_zero: str | None = None,
 ) -> Iterator[tuple[Step, Config]]:
     """Read a config like :func:`read_config`, and yield each step with the config after it.
 
     All steps yield the same config object, which changes from step to step.
     """
     file = find_config(path)
-    cfg = read_saved_config(file) if saved else _read_file(file)
-    _check_keys(cfg, file)
+    cfg = read_saved_config(file) if saved else read_file(file)
+    if saved:
+        check_keys(cfg, file)
+    check_numbers(cfg)
     task = task_of(cfg)
     yield Step('file', file), cfg
     sample_file = find_sample_settings(cfg, file.parent) if data == 'sample' and not saved else None
@@ -117,33 +147,56 @@ def read_in_steps(
         yield Step('--value-range'), cfg
     if options:
         _apply_options(cfg, options)
+        check_numbers(cfg)
         yield Step('--cfg-options', settings=_nested(options)), cfg
     if not saved and task.follow_training_size(cfg, Settings(file, settings, sized, options or ())):
         yield Step(SIZE_STEP), cfg
+    if label_zero is not None:
+        task.set_label_zero(cfg, label_zero)
+        yield Step('--label-zero'), cfg
     if needs_data:
-        point_at(cfg, data)
+        if reads == 'test':
+            leave_out_training(cfg)
+            leave_out_validation(cfg)
+        optional = ('val',) if reads == 'train' else ()
+        point_at(cfg, data, optional)
+        if optional and _lacks_validation(cfg):
+            leave_out_validation(cfg)
         yield Step('--data'), cfg
-        set_classes(cfg, task.count_classes(cfg))
+        task.settle(cfg)
+        if classes is not None:
+            for view in data_views(cfg):
+                task.use_classes(view, classes)
+            count = len(classes.names)
+        else:
+            for view in data_views(cfg):
+                task.join_classes(view)
+            count = count_classes(task, cfg)
+        check_chosen_classes(_nested(options or {}), count)
+        set_classes(cfg, count)
         yield Step('classes'), cfg
 
 
-def point_at(cfg: Config, data: str | None) -> None:
+def point_at(cfg: Config, data: str | None, optional: Collection[str] = ()) -> None:
     """Point the config's data sets at a root folder, or for ``'sample'`` at the sample; None changes nothing.
+
+    Args:
+        cfg: the config.
+        data: root folder of a data set, ``'sample'``, or None for the config's own.
+        optional: splits that may be absent, of ``'train'`` and ``'val'``.
 
     Raises:
         UserError: if there is no suitable data set.
     """
     task = task_of(cfg)
     if data is not None:
-        task.point_at(cfg, _sample_root(task) if data == 'sample' else data)
+        point_at_data(task, cfg, _sample_root(task) if data == 'sample' else data, optional)
 
 
-def _read_file(file: Path) -> Config:
-    try:
-        return Config.fromfile(file)
-    except Exception as error:  # a config is a Python program and can fail in any way
-        where = f' line {error.lineno}' if isinstance(error, SyntaxError) else ''
-        raise UserError(f'config {file}{where} does not parse: {_last_line(error)}') from error
+def _lacks_validation(cfg: Config) -> bool:
+    """Check whether there are training data, but none for the validation that the config has."""
+    task, train, val = task_of(cfg), cfg.train_dataloader, cfg.val_dataloader
+    return val is not None and has_own_data(task, train.dataset) and not has_own_data(task, val.dataset)
 
 
 def _set_image_size(cfg: Config, size: ImageSize, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,17 +222,6 @@ def _set_image_size(cfg: Config, size: ImageSize, options: Mapping[str, Any]) ->
     return sized
 
 
-def _check_keys(cfg: Config, file: Path) -> None:
-    absent = [key for key in REQUIRED_KEYS if key not in cfg]
-    if absent:
-        raise UserError(f'config {file} is not a config of this project: it has no {", no ".join(absent)}')
-    if 'sample' in cfg:
-        raise UserError(
-            f'config {file} sets sample = dict(...), which has no effect: put the settings for the sample into a '
-            "separate file and name it with sample_settings = 'FILE'"
-        )
-
-
 def _apply_sample_settings(cfg: Config, file: Path) -> dict[str, Any]:
     try:
         settings = read_sample_settings(cfg, file)
@@ -187,7 +229,7 @@ def _apply_sample_settings(cfg: Config, file: Path) -> dict[str, Any]:
             cfg.merge_from_dict(settings, allow_list_keys=False)
     except Exception as error:
         raise UserError(
-            f'the settings for the sample in {file} do not fit the config: {_last_line(error)}: '
+            f'the settings for the sample in {file} do not fit the config: {last_line(error)}: '
             'set sample_settings in the config to another file, or to None'
         ) from error
     return settings
@@ -200,11 +242,14 @@ def _apply_options(cfg: Config, options: dict[str, Any]) -> None:
         if key not in known:
             near = difflib.get_close_matches(key, sorted(known), n=1) or [', '.join(sorted(cfg.keys()))]
             raise UserError(f'--cfg-options: no key {key!r} in the config; did you mean {near[0]}?')
+    check_options(cfg, options)
     try:
         with schedule_following(cfg):
             cfg.merge_from_dict(options)
     except (TypeError, KeyError, IndexError, AssertionError) as error:
-        raise UserError(f'--cfg-options do not fit the config: {_last_line(error)}') from error
+        raise UserError(f'--cfg-options do not fit the config: {last_line(error)}') from error
+    if any(option.split('.')[0] == 'custom_imports' for option in options):
+        import_modules(cfg, task_of(cfg), '--cfg-options')
 
 
 def _nested(options: dict[str, Any]) -> dict[str, Any]:
@@ -222,8 +267,3 @@ def _sample_root(task: Task) -> str:
     from ..sample_data.create import ensure_sample
 
     return str(ensure_sample() / task.sample_folder)
-
-
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -29,6 +29,7 @@ class DenseDataset:
     ``skipped`` with the paths of skipped images.
     """
 
+    takes_seeds = True
     on_bad_image: str  # 'stop' or 'skip'
     test_mode: bool
     prepare_data: Any

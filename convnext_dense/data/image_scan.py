@@ -14,14 +14,13 @@ from functools import partial
 from multiprocessing import get_context, parent_process
 from typing import NamedTuple
 
-import numpy as np
 from PIL import ExifTags, Image
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..io.images import ImageValues, measure_values, open_content
 from ..io.value_range import AmbiguousValues, ValueRange
-from .segmentation.mask_scan import UNLABELED, read_mask
+from .segmentation.mask_scan import count_labels, read_mask
 
 CHUNK_SIZE = 16  # images per task of a process
 NOT_IMAGES = {  # first bytes, in lowercase, of other files that may have the name of an image
@@ -175,10 +174,7 @@ def _count_labels(mask: str) -> dict[int, int] | None:
         labels = read_mask(mask)
     except UserError:  # reported by the check of the masks
         return None
-    if labels.dtype != np.uint8 or labels.ndim != 2:
-        return None
-    counts = np.bincount(labels.ravel(), minlength=UNLABELED + 1)
-    return {int(label): int(counts[label]) for label in np.flatnonzero(counts)}
+    return count_labels(labels) if labels.ndim == 2 else None
 
 
 def _advanced(advance: Callable[[], object], scan: ImageScan) -> ImageScan:

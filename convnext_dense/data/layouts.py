@@ -13,17 +13,31 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from .image_files import is_stray, subfolders
 from .text import shortened
 
 MOST_FOLDERS = 100
 """Maximum number of folders to search, since the root may be a large folder such as a home directory."""
 
-COCO_FILES = (  # COCO's own, Roboflow's, and files of any name that tells the split
-    {'train': 'annotations/instances_train2017.json', 'val': 'annotations/instances_val2017.json'},
-    {'train': 'train/_annotations.coco.json', 'val': 'valid/_annotations.coco.json'},
-    {'train': 'annotations/*train*.json', 'val': 'annotations/*val*.json'},
+COCO_FILES: tuple[dict[str, tuple[str, ...]], ...] = (
+    {'train': ('annotations/instances_train2017.json',), 'val': ('annotations/instances_val2017.json',)},
+    {
+        'train': ('train/_annotations.coco.json',),
+        'val': tuple(f'{name}/_annotations.coco.json' for name in ('valid', 'val', 'validation', 'test')),
+    },
+    {
+        'train': ('annotations/*train*.json',),
+        'val': ('annotations/*val*.json', 'annotations/instances_test*.json'),
+    },
 )
-MASK_SPLITS = {'training': ('training', 'train'), 'validation': ('validation', 'val')}
+"""Files of each split in COCO's own layout, in Roboflow's, and of any name that tells the split; the first ones that
+exist are taken."""
+IMAGE_SPLITS = {
+    'train': (('train', 'training'),),
+    'val': (('val',), ('valid', 'validation'), ('test',)),
+}
+"""Names, in lowercase, of the folders of each split of an image folder; the first ones that exist are taken."""
+MASK_SPLITS = {'training': ('training', 'train'), 'validation': ('validation', 'val', 'valid', 'test')}
 """Names of the folders of each split of an image/mask folder."""
 
 
@@ -41,12 +55,13 @@ class Layout(NamedTuple):
 
 
 def _is_image_folder(root: Path) -> bool:
-    return any(subfolders(root / split) for split in ('train', 'val'))
+    names = {name for ranks in IMAGE_SPLITS.values() for rank in ranks for name in rank}
+    return any(subfolders(root / name) for name in subfolders(root) if name.lower() in names)
 
 
 def _has_coco_files(root: Path) -> bool:
-    patterns = {pattern for layout in COCO_FILES for pattern in layout.values()}
-    return any(next(root.glob(pattern), None) for pattern in patterns)
+    patterns = {pattern for layout in COCO_FILES for patterns in layout.values() for pattern in patterns}
+    return any(not is_stray(file.name) for pattern in patterns for file in root.glob(pattern))
 
 
 def _is_mask_folder(root: Path) -> bool:
@@ -55,7 +70,10 @@ def _is_mask_folder(root: Path) -> bool:
 
 
 IMAGE_FOLDER = Layout(
-    'class folders in train/ and val/', 'a classification config', ('train', 'val'), _is_image_folder
+    'class folders in train/ and val/',
+    'a classification config',
+    tuple(name for ranks in IMAGE_SPLITS.values() for rank in ranks for name in rank),
+    _is_image_folder,
 )
 COCO = Layout('COCO files', 'a config of a detector', ('annotations', 'images', 'train*', 'val*'), _has_coco_files)
 MASK_FOLDER = Layout(
@@ -120,12 +138,3 @@ def _other(root: Path, layout: Layout) -> str:
 def data_flag(path: Path) -> str:
     """Format the argument that points a command at a path, quoted for a shell."""
     return f'--data {shlex.quote(str(path))}'
-
-
-def subfolders(folder: Path) -> list[str]:
-    """List the names of a folder's subfolders, sorted, without hidden ones; empty if it can't be read."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith('.'))
-    except OSError:
-        return []

@@ -13,6 +13,7 @@ import torch
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler, get_worker_info
 
+from ..errors import UserError
 from ..registry import DATA_SAMPLERS
 
 SeededIndex = tuple[int, int]
@@ -108,8 +109,14 @@ class AspectRatioBatches(Sampler[list[SeededIndex]]):
         wide: list[SeededIndex] = []
         tall: list[SeededIndex] = []
         for key in self.sampler.epoch_from(0):
-            info = self.sampler.dataset.get_data_info(key)
-            batch = wide if info['width'] >= info['height'] else tall
+            try:
+                info = self.sampler.dataset.get_data_info(key)
+                batch = wide if info['width'] >= info['height'] else tall
+            except (AttributeError, KeyError):
+                raise UserError(
+                    'AspectRatioBatches needs the height and width of each image, which the data set does not tell: '
+                    'set train_dataloader.batch_sampler to None'
+                ) from None
             batch.append(key)
             if len(batch) == self.batch_size:
                 yield batch.copy()

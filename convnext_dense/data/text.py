@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..counting import counted
+
 
 def shortened(items: Sequence, limit: int = 5) -> str:
     """List the first items: ``a, b, c, ...``."""
@@ -12,4 +14,4 @@ def shortened(items: Sequence, limit: int = 5) -> str:
 
 def count_of(items: Sequence, noun: str, plural: str | None = None) -> str:
     """Count items: ``1 image``, ``3 images``."""
-    return f'{len(items)} {noun if len(items) == 1 else plural or noun + "s"}'
+    return counted(len(items), noun, plural)

@@ -6,9 +6,11 @@ from .evaluation_loops import TestLoop, ValLoop
 from .hooks.bad_images import BadImages
 from .hooks.checkpoints import Checkpoints
 from .hooks.data_check import DataCheck
+from .hooks.early_stopping import EarlyStopping
 from .hooks.ema import EMA
 from .hooks.first_step import FirstStep
 from .hooks.log import LogProcessor, RuntimeInfo
+from .hooks.param_scheduler import ParamScheduler
 from .hooks.progress import ProgressBar
 from .hooks.run_length import RunLength
 from .runner import COMMANDS, Runner
@@ -21,8 +23,10 @@ __all__ = [
     'CSVBackend',
     'Checkpoints',
     'DataCheck',
+    'EarlyStopping',
     'FirstStep',
     'LogProcessor',
+    'ParamScheduler',
     'ProgressBar',
     'RunLength',
     'Runner',

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import nn
@@ -13,8 +18,12 @@ from ..compat.mmengine_checkpoint_loader import read_checkpoints_with
 from ..compat.mmseg_loss_advice import without_loss_advice
 from ..errors import UserError
 from ..registry import MODELS
+from ..weights.class_counts import ClassShape, set_head_classes
 from ..weights.fetch import fetch_weights
 from ..weights.reader import read_checkpoint
+
+REGION_ASSIGNER = 'convnext_dense.MaxIoUAssigner'
+"""The assigner that takes no background from ignore regions."""
 
 
 @contextmanager
@@ -28,14 +37,55 @@ def config_errors(part: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (TypeError, ValueError, KeyError, AttributeError, AssertionError) as error:
-        message = str(error.args[0] if error.args else error).split('. Please')[0]
-        raise UserError(f"the config's {part} can't be built: {' '.join(message.split())}") from error
+    except (
+        *(TypeError, ValueError, KeyError, AttributeError, AssertionError),
+        *(NotImplementedError, FileNotFoundError, ImportError),
+    ) as error:
+        raise UserError(f"the config's {part} can't be built: {describe(error)}") from error
+
+
+def describe(error: Exception) -> str:
+    """Describe an error in a line: its message, or else the line of code that raised it."""
+    message = str(error if isinstance(error, OSError) or not error.args else error.args[0]).split('. Please')[0]
+    if message := ' '.join(message.split()):
+        return message
+    frames = traceback.extract_tb(error.__traceback__)
+    return f'{type(error).__name__} at {frames[-1].line!r}' if frames else type(error).__name__
 
 
 def read_checkpoints_safely() -> None:
     """Make mmengine read the checkpoints in a model's ``init_cfg`` without running code that they contain."""
     read_checkpoints_with(lambda source: read_checkpoint(fetch_weights(source)))
+
+
+def describe_unused_regions(model: Any, regions: int) -> str | None:
+    """Describe that a detector learns what is in the ignore regions of its data as background, or return None.
+
+    Args:
+        model: the model's config.
+        regions: number of ignore regions in the training data.
+    """
+    kinds = [assigner['type'] for assigner in _values_of(model, 'assigner') if isinstance(assigner, dict)]
+    assigners = [kind if isinstance(kind, str) else f'{kind.__module__}.{kind.__name__}' for kind in kinds]
+    others = [name for name in assigners if not name.startswith('convnext_dense.')]
+    if not regions or (assigners and not others):
+        return None
+    which = f'its assigners ({", ".join(dict.fromkeys(others))}) do' if others else 'it does'
+    return (
+        f'the training data have {regions} ignore regions, and what is in them is learned as background: {which} not '
+        f'know them; {REGION_ASSIGNER} does, where a detector can take one'
+    )
+
+
+def _values_of(value: Any, key: str) -> Iterator[Any]:
+    """Yield all values of a key in a nested config."""
+    if isinstance(value, dict):
+        if key in value:
+            yield value[key]
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _values_of(part, key)
 
 
 def build_model(cfg: Config) -> nn.Module:
@@ -46,4 +96,52 @@ def build_model(cfg: Config) -> nn.Module:
     """
     read_checkpoints_safely()
     with config_errors('model'), without_loss_advice(), DefaultScope.overwrite_default_scope(cfg.default_scope):
-        return MODELS.build(cfg.model)
+        return MODELS.build(copy.deepcopy(cfg.model))  # some heads of mmdet change their config
+
+
+TRIED_CLASSES = 5  # more than one or two, for which some heads have another form
+
+
+def class_shapes(cfg: Config, channel_per_class: bool = False) -> dict[str, ClassShape]:
+    """Find the weights of a config's model whose shapes depend on its number of classes.
+
+    The model is built for two numbers of classes, without memory for its weights.
+
+    Args:
+        cfg: the config; its own numbers of classes do not matter.
+        channel_per_class: build a head with one channel for two classes as one with a channel for each. Otherwise its
+            model can't be built for other numbers.
+
+    Returns:
+        The rule of the shape by the tensor's name; empty if the config has no numbers of classes, or its model
+        can't be built for others.
+    """
+    shapes = []
+    for count in (TRIED_CLASSES, TRIED_CLASSES + 1):
+        tried = copy.deepcopy(cfg)
+        set_head_classes(tried.model, count)
+        if channel_per_class:
+            _give_each_class_a_channel(tried.model)
+        try:
+            with torch.random.fork_rng(devices=[]), torch.device('meta'), warnings.catch_warnings():
+                warnings.simplefilter('ignore')
+                shapes.append({name: tensor.shape for name, tensor in build_model(tried).state_dict().items()})
+        except (UserError, RuntimeError):
+            return {}
+    one, other = shapes
+    return {
+        name: ClassShape.between(shape, TRIED_CLASSES, other[name])
+        for name, shape in one.items()
+        if name in other and len(other[name]) == len(shape) and other[name] != shape
+    }
+
+
+def _give_each_class_a_channel(part: object) -> None:
+    """Take the ``out_channels=1`` of mmseg's heads for two classes out of a nested config."""
+    if isinstance(part, dict):
+        if 'num_classes' in part and part.get('out_channels') == 1:
+            del part['out_channels']
+        part = list(part.values())
+    if isinstance(part, list | tuple):
+        for item in part:
+            _give_each_class_a_channel(item)

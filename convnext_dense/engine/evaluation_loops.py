@@ -12,6 +12,7 @@ from mmengine.runner import ValLoop as MMValLoop
 
 from ..compat import mmengine_private_names as internals
 from ..errors import UserError
+from ..evaluation.metric_values import plain_numbers
 from ..registry import LOOPS
 from .hooks.ema import EMA
 
@@ -19,7 +20,8 @@ from .hooks.ema import EMA
 class _EvaluatesEMA:
     """Mixin that evaluates the raw weights and, if there is one, their moving average.
 
-    Metrics are named ``raw/...`` and ``ema/...``.
+    Metrics are named ``raw/...`` and ``ema/...``, and are numbers: a metric's other values are left out, which is
+    logged once.
 
     Args:
         weights: ``'raw'``, ``'ema'``, or None for both.
@@ -38,6 +40,7 @@ class _EvaluatesEMA:
         super().__init__(*args, **kwargs)
         self.weights = weights
         self.per_class: dict[str, dict[str, dict[str, float]]] = {}
+        self._dropped: set[str] = set()  # metrics that are not numbers, which are reported once
 
     def _evaluate(self, mode: str) -> dict[str, float]:
         ema = next((hook for hook in self.runner.hooks if isinstance(hook, EMA) and hook.average), None)
@@ -66,11 +69,25 @@ class _EvaluatesEMA:
             else:  # every image of the batch was unreadable
                 self.runner.call_hook(f'before_{mode}_iter', batch_idx=idx, data_batch=batch)
                 self.runner.call_hook(f'after_{mode}_iter', batch_idx=idx, data_batch=batch, outputs=[])
-        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
+        metrics, others = plain_numbers(self.evaluator.evaluate(len(self.dataloader.dataset)))
+        dropped = {name: what for name, what in others.items() if name not in self._dropped}
+        if dropped:
+            named = ', '.join(f'{name} ({what})' for name, what in dropped.items())
+            self.runner.logger.warning(f'not logged, since they are not single numbers: {named}')
+            self._dropped |= dropped.keys()
         for metric in self.evaluator.metrics:
             if hasattr(metric, 'per_class'):
                 self.per_class[weights] = metric.per_class
-        return {f'{weights}/{name}': value for name, value in metrics.items()}
+        return {f'{weights}/{name}': value for name, value in (metrics | self._take_losses(mode)).items()}
+
+    def _take_losses(self, mode: str) -> dict[str, float]:
+        """Return the mean losses that a model may give beside its predictions, and their sum, as mmengine's loops."""
+        buffers = getattr(self, f'{mode}_loss', {})
+        losses = {name: float(buffer.mean()) for name, buffer in buffers.items()}
+        if losses:
+            losses[f'{mode}_loss'] = sum(value for name, value in losses.items() if 'loss' in name)
+        buffers.clear()
+        return losses
 
 
 @LOOPS.register_module()

@@ -15,7 +15,7 @@ from filelock import FileLock
 from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, MMDistributedDataParallel, is_model_wrapper, revert_sync_batchnorm
-from mmengine.optim import OptimWrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -23,16 +23,27 @@ from ..checkpoints import disk, lock, manifest
 from ..checkpoints import files as checkpoints
 from ..checkpoints.content import Meta
 from ..compat import mmengine_private_names as internals
+from ..compat.mmengine_parameter_list import without_parameter_list
+from ..compat.mmengine_recomputation import check_part, trained_checkpointing
 from ..compat.mmseg_loss_advice import without_loss_advice
-from ..errors import Stopped
+from ..counting import counted
+from ..data.foreign import with_seeds
+from ..errors import Stopped, UserError
 from ..io.files import ensure_writable_folder
 from ..models.compiling import compile_backbone
-from ..registry import RUNNERS
+from ..registry import DATASETS, RUNNERS
 from ..weights.loading import extract_weights, has_ema_weights, load_full_model, load_pretrained, read_checkpoint
 from . import environment, state
-from .building import config_errors, read_checkpoints_safely
+from .building import (
+    class_shapes,
+    config_errors,
+    describe_unused_regions,
+    read_checkpoints_safely,
+)
 from .schedule import fit_schedule
+from .settings import check_settings, stand_in
 from .signals import leave_signals_to_parent
+from .total_batch import BatchPlan
 from .train_loop import TrainLoop
 from .workers import explain_dead_workers, use_one_thread
 
@@ -53,6 +64,8 @@ class Runner(mmengine.runner.Runner):
       ``pretrained_weights``, ``'raw'`` or ``'ema'``.
     - ``compile_backbone``: compile the backbone with torch.
     - ``resume='auto'``: resume if there is a checkpoint, otherwise start.
+    - ``schedule_length``: length in epochs or steps for which the schedule was planned, if a resumed run has another.
+    - ``may_change_length``: resume a run with another length, if its schedule goes on; not saved in the run's config.
     - ``trust_pickle``: allow the file of ``pretrained``, ``load_from`` or ``resume``, and no other, to run code when
       it is read; not saved in the run's config.
 
@@ -61,7 +74,10 @@ class Runner(mmengine.runner.Runner):
 
     def __init__(self, model: nn.Module | dict, work_dir: str, **kwargs: object) -> None:
         read_checkpoints_safely()
-        self._trust_pickle = _pop_trust_pickle(kwargs)
+        check_settings({**kwargs, 'model': model})
+        once = _pop_from_config(kwargs, 'trust_pickle', 'may_change_length')
+        self._trust_pickle = bool(once.get('trust_pickle'))
+        self.may_change_length = bool(once.get('may_change_length'))
         ensure_writable_folder(work_dir)
         # mmengine caches loggers and more by name; two runs in one process must not share them
         kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or Path(work_dir).name}-{next(_RUN_NUMBERS)}'
@@ -75,7 +91,7 @@ class Runner(mmengine.runner.Runner):
 
     def train(self) -> nn.Module:
         try:
-            with disk.explain_full_disk(self.work_dir), explain_dead_workers():
+            with disk.explain_full_disk(self.work_dir), explain_dead_workers(), trained_checkpointing():
                 return super().train()
         except Stopped as stop:
             if not stop.at_once:
@@ -87,7 +103,7 @@ class Runner(mmengine.runner.Runner):
 
     def test(self) -> dict[str, float]:
         try:
-            with explain_dead_workers():
+            with explain_dead_workers('test_dataloader', resumes=False):
                 return super().test()
         finally:
             self._close_hooks()
@@ -130,6 +146,7 @@ class Runner(mmengine.runner.Runner):
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         synced = any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
+        synced = synced or self.cfg.get('sync_bn') is not None
         trains = internals.loop_or_config(self, 'train') is not None
         if synced and trains and not (self.distributed and torch.cuda.is_available()):
             why = 'without a GPU' if self.distributed else 'in one process'
@@ -140,6 +157,13 @@ class Runner(mmengine.runner.Runner):
             return MMDistributedDataParallel(module=model, broadcast_buffers=False, find_unused_parameters=unused)
         return super().wrap_model(model_wrapper_cfg, model)
 
+    def _init_model_weights(self) -> None:
+        with without_parameter_list():
+            super()._init_model_weights()
+        modules = self.cfg.get('efficient_conv_bn_eval') or []
+        for name in [modules] if isinstance(modules, str) else modules:
+            check_part(self.bare_model, name, 'efficient_conv_bn_eval')
+
     @property
     def bare_model(self) -> nn.Module:
         """The model without wrappers for distributed training or test-time augmentation."""
@@ -147,14 +171,26 @@ class Runner(mmengine.runner.Runner):
         return model.module if isinstance(model, BaseTTAModel) else model
 
     @staticmethod
-    def build_dataloader(*args: object, **kwargs: object) -> DataLoader:
-        loader = mmengine.runner.Runner.build_dataloader(*args, **kwargs)
+    def build_dataloader(dataloader: DataLoader | dict, *args: object, **kwargs: object) -> DataLoader:
+        if isinstance(dataloader, dict):
+            dataset = dataloader['dataset']
+            built = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+            if hasattr(built, 'full_init'):
+                built.full_init()
+            dataloader = {**dataloader, 'dataset': with_seeds(built)}
+        loader = mmengine.runner.Runner.build_dataloader(dataloader, *args, **kwargs)
         loader.worker_init_fn = partial(leave_signals_to_parent, partial(use_one_thread, loader.worker_init_fn))
         return loader
 
     def build_train_loop(self, loop: object) -> object:
+        if isinstance(loop, dict):
+            loop = {key: value for key, value in loop.items() if key != 'by_epoch'}  # which the length tells
         with config_errors('train_cfg or train_dataloader'):
-            return super().build_train_loop(loop)
+            built = super().build_train_loop(loop)
+        dataset = getattr(getattr(built, 'dataloader', None), 'dataset', None)
+        if line := describe_unused_regions(self.cfg.get('model'), getattr(dataset, 'ignore_regions', 0)):
+            self.logger.warning(line)
+        return built
 
     def build_val_loop(self, loop: object) -> object:
         with config_errors('val_cfg, val_dataloader or val_evaluator'):
@@ -166,28 +202,56 @@ class Runner(mmengine.runner.Runner):
 
     def build_optim_wrapper(self, optim_wrapper: object) -> object:
         with config_errors('optim_wrapper'):
-            return super().build_optim_wrapper(optim_wrapper)
+            built = super().build_optim_wrapper(optim_wrapper)
+        if isinstance(built, OptimWrapperDict):
+            raise UserError('optim_wrapper has several optimizers: a run here has one')
+        return built
 
     def build_param_scheduler(self, scheduler: object) -> object:
         with config_errors('param_scheduler'):
-            return super().build_param_scheduler(
-                fit_schedule(scheduler, len(self.train_dataloader), self.max_iters, self.logger)
-            )
+            steps = len(self.train_dataloader)
+            planned = self.cfg.get('schedule_length')
+            total = self.max_iters if planned is None else planned * (1 if self.train_loop.counts_steps else steps)
+            return super().build_param_scheduler(fit_schedule(scheduler, steps, total, self.logger))
 
     def scale_lr(self, optim_wrapper: OptimWrapper, auto_scale_lr: dict | None = None) -> None:
         """Scale the lr with the actual total batch, and log both in one line."""
         loop = internals.loop_or_config(self, 'train')
         if not isinstance(loop, TrainLoop):
             return super().scale_lr(optim_wrapper, auto_scale_lr)
-        plan = loop.plan
+        plan = loop.plan._replace(wanted=self._batch_of_lr(loop.plan, auto_scale_lr or {}))
         config_lr = optim_wrapper.optimizer.defaults['lr']
         for group in optim_wrapper.param_groups:
             group['lr'] *= plan.lr_factor
         self.logger.info(
             f'{plan}; lr {config_lr * plan.lr_factor:g} (the config: {config_lr:g} at {plan.wanted}); '
-            f'{len(loop.dataloader)} steps per epoch, {loop.max_iters} in all'
+            f'{counted(len(loop.dataloader), "step")} per epoch, {loop.max_iters:,} in all'
         )
         return None
+
+    def _batch_of_lr(self, plan: BatchPlan, auto_scale_lr: dict) -> int:
+        """Return the total batch for which the config's lr is meant.
+
+        Raises:
+            UserError: if the config states two.
+        """
+        if not auto_scale_lr.get('enable', False):
+            return plan.wanted
+        if 'base_batch_size' not in auto_scale_lr:
+            raise UserError('auto_scale_lr.enable=True needs auto_scale_lr.base_batch_size, the batch of the lr')
+        base = auto_scale_lr['base_batch_size']
+        if plan.is_stated and base != plan.wanted:
+            raise UserError(
+                f'auto_scale_lr.base_batch_size={base} and train_cfg.total_batch_size={plan.wanted} both say for '
+                'which batch the lr is: leave out auto_scale_lr'
+            )
+        return base
+
+    def register_hook(self, hook: Hook | dict, priority: str | int | None = None) -> None:
+        """Register a hook, or this package's hook that stands in for one of mmengine's (:mod:`.settings`)."""
+        name = hook.get('type', 'hook') if isinstance(hook, dict) else type(hook).__name__
+        with config_errors(f'hook {name}'):
+            super().register_hook(stand_in(hook), priority)
 
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
         """Register mmengine's default hooks and the config's, except those that are None.
@@ -249,20 +313,35 @@ class Runner(mmengine.runner.Runner):
     def load_or_resume(self) -> None:
         if internals.has_loaded(self):
             return
+        state.check_heads(self)
         if internals.resume_setting(self):
             if (named := internals.checkpoint_setting(self)) is not None:
                 checkpoints.check_newest(named, self.work_dir)
             else:
                 internals.set_checkpoint_to_resume(self, state.find_newest_for_all(self))
         resumes, named = internals.resume_setting(self), internals.checkpoint_setting(self)
+        if self.cfg.get('pretrained') and named is not None and not resumes:
+            self.logger.warning(f'pretrained={self.cfg.pretrained} is not loaded, since load_from={named} is')
         if not resumes and named is None and self.cfg.get('pretrained'):
             classes = getattr(self.train_dataloader.dataset, 'metainfo', {}).get('classes')
             weights = self.cfg.get('pretrained_weights', 'raw')
             source = checkpoints.find(self.cfg.pretrained)
-            self.logger.info(load_pretrained(self.bare_model, source, weights, classes, self._trust_pickle))
+            shapes = (
+                partial(class_shapes, self.cfg, channel_per_class=True)
+                if isinstance(self.cfg.get('model'), dict)
+                else dict
+            )
+            self.logger.info(load_pretrained(self.bare_model, source, weights, classes, self._trust_pickle, shapes))
             internals.set_loaded(self)
         else:
             super().load_or_resume()
+        if internals.loop_or_config(self, 'train') is not None:
+            super().dump_config()
+
+    def dump_config(self) -> None:
+        """Write the config to the work dir; in training only after a resume, since a refused one changes nothing."""
+        if internals.loop_or_config(self, 'train') is None:
+            super().dump_config()
 
     def load_checkpoint(
         self, filename: str, map_location: object = 'cpu', strict: bool = True, revise_keys: object = None
@@ -294,16 +373,16 @@ class Runner(mmengine.runner.Runner):
         """Resume a run from its checkpoint, so that it continues exactly like an uninterrupted run.
 
         Raises:
-            UserError: if the file holds only weights, or if seed, batch, length, number of images, schedule or
-                optimizer have changed.
+            UserError: if the file holds only weights, or if seed, batch, number of images, schedule or optimizer have
+                changed, or the length without ``may_change_length``.
         """
         state.restore(self, filename, self.load_checkpoint(filename))
 
 
-def _pop_trust_pickle(arguments: dict[str, Any]) -> bool:
-    """Return the config's ``trust_pickle``, and replace the config by a copy without it."""
+def _pop_from_config(arguments: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """Return these keys of the config, and replace the config by a copy without them."""
     cfg = arguments.get('cfg') or {}
-    if 'trust_pickle' not in cfg:
-        return False
+    if not any(key in cfg for key in keys):
+        return {}
     arguments['cfg'] = copy.deepcopy(cfg)
-    return bool(arguments['cfg'].pop('trust_pickle'))
+    return {key: arguments['cfg'].pop(key) for key in keys if key in cfg}

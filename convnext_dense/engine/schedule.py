@@ -14,7 +14,8 @@ def fit_schedule(scheduler: Any, steps: int, total: int, logger: logging.Logger)
     for a long run, and is cut to a tenth of a shorter run. Milestones in epochs are converted to steps.
 
     Args:
-        scheduler: the config's ``param_scheduler``, not changed; anything but a list is returned unchanged.
+        scheduler: the config's ``param_scheduler``, not changed; anything but a part or a list of them is returned
+            unchanged.
         steps: optimizer steps per epoch.
         total: optimizer steps of the run.
         logger: logger for the changes.
@@ -22,17 +23,20 @@ def fit_schedule(scheduler: Any, steps: int, total: int, logger: logging.Logger)
     Returns:
         The fitted configs of the schedulers.
     """
+    if isinstance(scheduler, dict) and 'type' in scheduler:
+        scheduler = [scheduler]
     if not isinstance(scheduler, list):
         return scheduler
     scheduler = copy.deepcopy(scheduler)
     for part in scheduler:
         tenth = total // 10
-        if part['type'] == 'LinearLR' and part.get('by_epoch') is False and part['end'] > tenth:
-            logger.warning(f'a warm-up of {part["end"]} steps is too long for this run: it gets {tenth}')
+        # mmengine counts the step that has the full lr too
+        if part['type'] == 'LinearLR' and part.get('by_epoch') is False and (warm_up := part['end'] - 1) > tenth:
+            logger.warning(f'a warm-up of {warm_up} steps is too long for this run: it gets {tenth}')
             for other in scheduler:
                 if other is not part and other.get('by_epoch') is False and other.get('begin') == part['end']:
-                    other['begin'] = tenth
-            part['end'] = tenth
+                    other['begin'] = tenth + 1
+            part['end'] = tenth + 1
         if 'milestones' in part and part.pop('convert_to_iter_based', False):
             # mmengine's own conversion would give non-integers for a shortened schedule
             part.update(by_epoch=False, begin=round(part['begin'] * steps), end=round(part['end'] * steps))
@@ -47,7 +51,8 @@ def fit_schedule(scheduler: Any, steps: int, total: int, logger: logging.Logger)
 def _steps(part: dict, steps_per_epoch: int) -> float:
     """Return the length of a part of the schedule in optimizer steps."""
     if part.get('by_epoch') is False:
-        return part.get('end', float('inf')) - part.get('begin', 0)
+        with_full_lr = part['type'] == 'LinearLR'  # a warm-up of one step is not worth a step without learning
+        return part.get('end', float('inf')) - part.get('begin', 0) - with_full_lr
     if not part.get('convert_to_iter_based') or 'end' not in part:
         return float('inf')
     return int(part['end'] * steps_per_epoch) - int(part.get('begin', 0) * steps_per_epoch)

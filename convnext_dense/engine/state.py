@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,16 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import HistoryBuffer
 
 from ..checkpoints import files as checkpoints
-from ..checkpoints import manifest, resume
-from ..checkpoints.content import RESUMABLE, Checkpoint, Meta, plain, to_cpu
+from ..checkpoints import length, manifest, resume
+from ..checkpoints.content import RESUMABLE, VALIDATED_STEP, Checkpoint, Meta, plain, to_cpu
 from ..compat import mmengine_private_names as internals
+from ..counting import counted
 from ..errors import UserError
 from ..version import __version__
+from ..weights.class_counts import built_head_classes
 from ..weights.hub_config import final_norm_eps
+from .hooks.early_stopping import EarlyStopping
+from .hooks.param_scheduler import ParamScheduler
 
 
 def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_text: str) -> Checkpoint:
@@ -66,8 +70,8 @@ def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
         content: content of the checkpoint.
 
     Raises:
-        UserError: if the file holds only weights, or if seed, batch, length, number of images, schedule or optimizer
-            have changed.
+        UserError: if the file holds only weights, if seed, batch, number of images, schedule or optimizer have
+            changed, or if the length has and the schedule can't be continued.
     """
     absent = set(RESUMABLE) - content.keys()
     if absent:
@@ -80,20 +84,53 @@ def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
     if warning := resume.check_same_run(saved, resume.run_facts(runner)):
         runner.logger.warning(warning)
     resume.check_same_optimizer(content['optimizer']['param_groups'], runner.optim_wrapper.optimizer.param_groups)
+    continued = None
+    if saved.get('steps', loop.max_iters) != loop.max_iters:
+        continued = length.continue_schedule(runner, filename, content)
+        runner.logger.warning(
+            f'the run had {saved["steps"]} steps and now has {loop.max_iters}: its schedule goes on as it was planned'
+        )
     loop.resume_after(meta['epoch'], meta['iter'], saved.get('sampler_seed'))
     for key, value in content['runtime_info'].items():
         runner.message_hub.update_info(key, value)
     for name, values in content.get('log_scalars', {}).items():
         runner.message_hub.log_scalars[name] = HistoryBuffer(values, [1] * len(values))
-    entry = manifest.read(Path(filename).parent).get(Path(filename).name, {})
-    loop.validated = 'best_score' in entry
-    loop.stop_training = entry.get('stopped_early', False)
-    if entry.get('best_score') is not None:
-        runner.message_hub.update_info('best_score', entry['best_score'])
     runner.optim_wrapper.load_state_dict(content['optimizer'])
-    resume.restore_schedulers(runner.param_schedulers, content['param_schedulers'])
+    if continued is None:
+        resume.restore_schedulers(runner.param_schedulers, content['param_schedulers'])
+    else:
+        continued.apply()
+    entry = manifest.read(Path(filename).parent).get(Path(filename).name, {})
+    loop.stop_training = entry.get('stopped_early', False)
+    _restore_validation(runner, meta['iter'], entry)
     finished = ', the run was finished' if loop.stop_training or meta['iter'] >= runner.max_iters else ''
-    runner.logger.info(f'resumed from {filename}: {meta["epoch"]} epochs, {meta["iter"]} steps done{finished}')
+    runner.logger.info(
+        f'resumed from {filename}: {counted(meta["epoch"], "epoch")}, {counted(meta["iter"], "step")} done{finished}'
+    )
+
+
+def _restore_validation(runner: Any, step: int, entry: Mapping[str, Any]) -> None:
+    """Restore the state after the validation of a checkpoint's step.
+
+    A checkpoint is written before its validation, whose results are then in the manifest: hooks that decide by them
+    get them again. A checkpoint that was written after it, by a run that stopped, has them in its state.
+    """
+    hub = runner.message_hub
+    deciding = [hook for hook in runner.hooks if isinstance(hook, EarlyStopping | ParamScheduler)]
+    for hook in deciding:
+        if isinstance(hook, EarlyStopping):
+            hook.resume(runner)
+    included = hub.get_info(VALIDATED_STEP) == step
+    runner.train_loop.validated = included or 'best_score' in entry
+    if included or 'best_score' not in entry:
+        return
+    hub.update_info(VALIDATED_STEP, step)
+    for key in ('best_score', 'best_metric'):
+        if entry.get(key) is not None:
+            hub.update_info(key, entry[key])
+    if 'metrics' in entry:  # not in a manifest of an older version
+        for hook in deciding:
+            hook.after_val_epoch(runner, entry['metrics'])
 
 
 def find_newest_for_all(runner: Any) -> str | None:
@@ -126,10 +163,30 @@ def check_same_classes(runner: Any, filename: str, classes: list[str] | None) ->
     Raises:
         UserError: if they differ; the message has the differences.
     """
-    train_loop, test_loop = (internals.loop_or_config(runner, mode) for mode in ('train', 'test'))
-    loop = test_loop if train_loop is None or isinstance(train_loop, dict) else train_loop
-    own = getattr(getattr(getattr(loop, 'dataloader', None), 'dataset', None), 'metainfo', {}).get('classes')
+    own = _classes_of_data(runner)
     if classes and own and list(classes) != list(own):
         different = [f'{a} / {b}' for a, b in zip(classes, own, strict=False) if a != b]
         detail = f'{len(classes)} / {len(own)}' if len(classes) != len(own) else '; '.join(different[:3])
         raise UserError(f'checkpoint {filename} was trained on other classes than the data has: {detail}')
+
+
+def check_heads(runner: Any) -> None:
+    """Check that every head of a run's model has as many classes as the run's data.
+
+    Raises:
+        UserError: if one has not, such as a head whose config has no number and whose default is COCO's.
+    """
+    classes = _classes_of_data(runner)
+    for name, count in built_head_classes(runner.bare_model).items():
+        if classes and count != len(classes):
+            raise UserError(
+                f'{name or "the model"} has {count} classes, and the data {len(classes)}: '
+                f'give {name or "model"} num_classes={len(classes)} in the config'
+            )
+
+
+def _classes_of_data(runner: Any) -> Sequence[str] | None:
+    """Return the class names of the training data, or where there are none of the test data; None if unknown."""
+    train_loop, test_loop = (internals.loop_or_config(runner, mode) for mode in ('train', 'test'))
+    loop = test_loop if train_loop is None or isinstance(train_loop, dict) else train_loop
+    return getattr(getattr(getattr(loop, 'dataloader', None), 'dataset', None), 'metainfo', {}).get('classes')

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from mmengine.optim import OptimWrapper
 from torch.utils.data import DataLoader
 
+from ..compat import mmengine_private_names as internals
+from ..counting import counted
 from ..errors import UserError
 
 
@@ -18,6 +21,8 @@ class BatchPlan(NamedTuple):
     processes: int
     accumulation: int
     wanted: int
+    is_stated: bool = False
+    """True if the wanted total batch is stated, rather than what comes of the accumulation."""
 
     @property
     def total(self) -> int:
@@ -31,34 +36,57 @@ class BatchPlan(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f'total batch {self.total} = {self.per_process} per process x {self.processes} '
-            f'process{"es" if self.processes > 1 else ""} x {self.accumulation} accumulated'
+            f'total batch {self.total} = {self.per_process} per process x '
+            f'{counted(self.processes, "process", "processes")} x {self.accumulation} accumulated'
         )
 
 
-def plan_batches(images: int, per_process: int, processes: int, total: int | None) -> BatchPlan:
+def accumulative_counts(runner: Any) -> int | None:
+    """Return the ``accumulative_counts`` of a runner's optimizer wrapper, or None for mmengine's default, 1."""
+    wrapper = runner.optim_wrapper
+    built = isinstance(wrapper, OptimWrapper)
+    counts = internals.accumulation_of(wrapper) if built else (wrapper or {}).get('accumulative_counts', 1)
+    if isinstance(counts, bool) or not isinstance(counts, int) or counts < 1:
+        raise UserError(f'optim_wrapper.accumulative_counts {counts!r}: take a whole number from 1')
+    return counts if counts > 1 else None
+
+
+def plan_batches(
+    images: int, per_process: int, processes: int, total: int | None, accumulation: int | None = None
+) -> BatchPlan:
     """Choose the accumulation that comes closest to the wanted total batch, with at least one step per epoch.
 
     Args:
         images: number of training images.
         per_process: batch size of one process.
         processes: number of processes.
-        total: the wanted total batch; None for no accumulation.
+        total: the wanted total batch; None for ``accumulation`` batches of all processes.
+        accumulation: the wanted number of accumulated batches, or None.
 
     Raises:
-        UserError: if there are fewer images than in one batch of all processes.
+        UserError: if there are fewer images than in one batch of all processes, or the two wishes differ.
     """
     at_once = per_process * processes
     if images < 2 * processes:
-        raise UserError(f'{images} training images are too few: there must be at least 2 for each process')
+        few = f'{counted(images, "training image")} {"is" if images == 1 else "are"} too few'
+        raise UserError(f'{few}: there must be at least 2 for each process')
     if images < at_once:
         raise UserError(
             f'{images} training images are fewer than one batch ({per_process} x {processes} processes): '
             f'set --cfg-options train_dataloader.batch_size={max(2, images // processes // 2 * 2)} or less'
         )
-    wanted = at_once if total is None else total
-    accumulation = min(max(1, round(wanted / at_once)), images // at_once)
-    return BatchPlan(per_process, processes, accumulation, wanted)
+    asked = at_once * (accumulation or 1)
+    wanted = asked if total is None else total
+    chosen = min(max(1, round(wanted / at_once)), images // at_once)
+    if accumulation is not None and accumulation != chosen:
+        reason = (
+            f'{images} images make {chosen} batches at most'
+            if total is None
+            else f'train_cfg.total_batch_size={total} makes it {chosen} of {per_process} x {processes} processes: '
+            f'leave one out, or set train_cfg.total_batch_size={asked}'
+        )
+        raise UserError(f'optim_wrapper.accumulative_counts={accumulation}, but {reason}')
+    return BatchPlan(per_process, processes, chosen, wanted, is_stated=total is not None)
 
 
 def prepend(first: dict, rest: Iterator[dict]) -> Iterator[dict]:

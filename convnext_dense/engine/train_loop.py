@@ -23,7 +23,8 @@ from ..errors import Stopped, UserError
 from ..registry import LOOPS
 from .non_finite import BackwardOnlyWrapper, NonFiniteGuard
 from .signals import StopRequest
-from .total_batch import AccumulatedLoader, plan_batches, prepend
+from .thin_images import explain_thin_images
+from .total_batch import AccumulatedLoader, accumulative_counts, plan_batches, prepend
 
 
 class StepRecord(NamedTuple):
@@ -74,17 +75,18 @@ class TrainLoop(EpochBasedTrainLoop):
     like an uninterrupted one. A signal ends the loop after the step (:mod:`.signals`): the hooks' ``before_stop`` is
     called, and :class:`~convnext_dense.errors.Stopped` is raised. A hook that sets ``stop_training``, such as
     mmengine's ``EarlyStoppingHook``, ends the run after the epoch (or after the step if the loop counts steps) and a
-    validation; the run is then finished, and ``--resume`` does nothing. (The counter of ``EarlyStoppingHook`` is not
-    in the checkpoint: after a resume it starts again.)
+    validation; the run is then finished, and ``--resume`` does nothing.
 
     Args:
         runner: the runner.
         dataloader: a data loader or its config, with a :class:`~convnext_dense.data.sampler.SeededSampler`.
         max_epochs: length of the run in epochs, or None.
         max_iters: length of the run in optimizer steps, or None; validation and checkpoints then count steps as well.
-        total_batch_size: images per optimizer step for which the config's lr is meant; None for one batch per process.
-            The lr is scaled to the actual total batch.
+        total_batch_size: images per optimizer step for which the config's lr is meant; None for one batch per process,
+            or as many as ``optim_wrapper.accumulative_counts`` says. The lr is scaled to the actual total batch.
         val_interval: epochs or steps between validations; there is always one at the end.
+        val_begin: epoch or step before which there is no validation.
+        dynamic_intervals: other intervals from a later epoch or step on: [(epoch or step, interval), ...].
         skip_nan: number of steps with a non-finite loss or gradient that may be skipped; the next one ends the run.
 
     Attributes:
@@ -105,20 +107,35 @@ class TrainLoop(EpochBasedTrainLoop):
         total_batch_size: int | None = None,
         val_interval: int = 1,
         skip_nan: int = 0,
+        val_begin: int = 1,
+        dynamic_intervals: list[tuple[int, int]] | None = None,
     ) -> None:
         if (max_epochs is None) == (max_iters is None):
             raise UserError('train_cfg takes either max_epochs or max_iters')
+        if val_interval < 1:
+            raise UserError(
+                f'train_cfg.val_interval {val_interval}: take 1 or more; for no validation set val_dataloader, '
+                'val_cfg and val_evaluator to None'
+            )
         if isinstance(dataloader, dict):
             diff_rank_seed = internals.seeds_differ_between_processes(runner)
             dataloader = runner.build_dataloader(dataloader, seed=runner.seed, diff_rank_seed=diff_rank_seed)
-        self.sampler = dataloader.batch_sampler.sampler
+        batches = dataloader.batch_sampler
+        self.sampler: Any = getattr(batches, 'sampler', batches)
+        if not hasattr(self.sampler, 'use_whole_batches'):
+            raise UserError(
+                f'train_dataloader.sampler: {type(self.sampler).__name__} does not go on where it was after a resume: '
+                "take dict(type='convnext_dense.SeededSampler', shuffle=True)"
+            )
         per_process = dataloader.batch_sampler.batch_size
-        self.plan = plan_batches(len(dataloader.dataset), per_process, get_world_size(), total_batch_size)
+        self.plan = plan_batches(
+            len(dataloader.dataset), per_process, get_world_size(), total_batch_size, accumulative_counts(runner)
+        )
         self.sampler.use_whole_batches(self.plan.total)
         loader = AccumulatedLoader(dataloader, self.plan.accumulation)
         self.counts_steps = max_iters is not None
         epochs = max_epochs if max_iters is None else math.ceil(max_iters / len(loader))
-        super().__init__(runner, loader, epochs, val_interval=val_interval)
+        super().__init__(runner, loader, epochs, val_begin, val_interval, dynamic_intervals)
         if max_iters is not None:
             internals.set_max_iters(self, max_iters)
         self.non_finite = NonFiniteGuard(runner, skip_nan)
@@ -184,7 +201,9 @@ class TrainLoop(EpochBasedTrainLoop):
             self._validate_if_due(self.epoch, self.max_epochs)
 
     def _validate_if_due(self, done: int, total: int) -> None:
-        if self.runner.val_loop is not None and (done % self.val_interval == 0 or done == total or self.stop_training):
+        internals.set_val_interval(self, done)
+        due = done % self.val_interval == 0 or done == total or self.stop_training
+        if self.runner.val_loop is not None and done >= self.val_begin and due:
             self.runner.val_loop.run()
             self.runner.model.train()
 
@@ -214,7 +233,9 @@ class TrainLoop(EpochBasedTrainLoop):
         for batch in batches:
             paths.append(batch.get('paths', []))
             skipped_images += batch.get('skipped', [])
-            logged = self.runner.model.train_step(batch, optim_wrapper=BackwardOnlyWrapper(self.runner.optim_wrapper))
+            with explain_thin_images(batch):
+                wrapper = BackwardOnlyWrapper(self.runner.optim_wrapper)
+                logged = self.runner.model.train_step(batch, optim_wrapper=wrapper)
             for name, value in logged.items():
                 sums[name] += value.detach()
             losses_of_batches.append(logged['loss'].detach())

@@ -17,7 +17,6 @@ DIED = re.compile(
 )
 # torch's errors for batches in shared memory, where its files are named /torch_...
 SHARED_MEMORY = re.compile(r'killed by signal: Bus error|unable to [^<\n]*</torch_')
-FEWER_WORKERS = 'use fewer workers with --cfg-options train_dataloader.num_workers=N'
 
 
 def use_one_thread(then: Callable[[int], None] | None, worker_id: int) -> None:
@@ -33,8 +32,12 @@ def use_one_thread(then: Callable[[int], None] | None, worker_id: int) -> None:
 
 
 @contextmanager
-def explain_dead_workers() -> Iterator[None]:
+def explain_dead_workers(loader: str = 'train_dataloader', resumes: bool = True) -> Iterator[None]:
     """Context that converts torch's error for a dead loader worker to a UserError with the likely cause.
+
+    Args:
+        loader: the config's data loader, for the advice.
+        resumes: whether a run can be continued.
 
     Raises:
         UserError: instead of torch's error.
@@ -47,7 +50,9 @@ def explain_dead_workers() -> Iterator[None]:
         deaths = [match for match in map(DIED.match, texts) if match]
         if not deaths and not SHARED_MEMORY.search(texts[0]):
             raise
-        raise UserError(_explain(' '.join(texts), deaths)) from error
+        advice = f'use fewer workers with --cfg-options {loader}.num_workers=N'
+        advice += '; continue from the newest checkpoint with --resume' if resumes else ''
+        raise UserError(_explain(' '.join(texts), deaths, advice)) from error
 
 
 def _from_signal_handler(error: Exception) -> RuntimeError | None:
@@ -60,7 +65,7 @@ def _from_signal_handler(error: Exception) -> RuntimeError | None:
     return None
 
 
-def _explain(text: str, deaths: list[re.Match[str]]) -> str:
+def _explain(text: str, deaths: list[re.Match[str]], advice: str) -> str:
     signal = next((match['signal'] for match in deaths if match['signal']), None)
     event = f'loader worker {deaths[0]["pid"]} died' if deaths else 'a loader worker failed'
     if SHARED_MEMORY.search(text):
@@ -70,7 +75,7 @@ def _explain(text: str, deaths: list[re.Match[str]]) -> str:
     else:
         cause = 'most likely in an image decoder: check the images'
     signal_name = f' ({signal})' if signal else ''
-    return f'{event}{signal_name}, {cause}, or {FEWER_WORKERS}; continue from the newest checkpoint with --resume'
+    return f'{event}{signal_name}, {cause}, or {advice}'
 
 
 def _shared_memory() -> str:

@@ -33,7 +33,8 @@ class CocoAP(BaseMetric):
     ``{'cat': {'box_AP': 41.2, 'box_AP50': 60.3, 'mask_AP': ...}}``.
 
     The ground truth is taken from the data samples, as ``instances`` of our ``CocoDataset``, so that unreadable images
-    don't count. The classes and their ids are in the ``metainfo`` of the data set.
+    don't count. The classes are in the ``metainfo`` of the data set. In ground truth with masks, an object without one
+    counts for boxes only; for masks it is a crowd of the shape of its box.
 
     Args:
         iou_types: ``'bbox'`` and ``'segm'``; the latter is omitted if predictions or ground truth have no masks.
@@ -52,19 +53,26 @@ class CocoAP(BaseMetric):
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Collect mmdet's data samples: ``img_id``, ``ori_shape``, ``instances`` and ``pred_instances``."""
-        category_ids = self.dataset_meta['category_ids']
+        if 'category_ids' not in self.dataset_meta:
+            raise UserError(
+                'CocoAP takes the ground truth of convnext_dense.CocoDataset: evaluate another data set with its own '
+                "metric, such as val_evaluator=dict(type='mmdet.CocoMetric', ann_file=...)"
+            )
+        labels = range(len(self.dataset_meta['classes']))
         for sample in data_samples:
             if 'instances' not in sample:
                 raise UserError(
                     "the data samples have no ground truth: add 'instances' to meta_keys of mmdet.PackDetInputs in "
                     'the pipeline for evaluation'
                 )
+            if 'pred_instances' not in sample:
+                raise UserError('the model predicts no instances: set model.test_cfg.instance_on=True')
             height, width = sample['ori_shape']
             self.results.append(
                 {
                     'image': {'id': sample['img_id'], 'height': height, 'width': width},
-                    'ground_truth': [_ground_truth(i, sample['img_id'], category_ids) for i in sample['instances']],
-                    'predictions': coco_results([sample], category_ids),
+                    'ground_truth': [_ground_truth(instance) for instance in sample['instances']],
+                    'predictions': coco_results([sample], labels),
                     'masks': 'masks' in sample['pred_instances'],
                 }
             )
@@ -85,7 +93,7 @@ class CocoAP(BaseMetric):
         for iou_type in self.iou_types:
             if not results or (iou_type == 'segm' and not _have_masks(results)):
                 continue
-            precision = _precision(results, self.dataset_meta['category_ids'], iou_type)
+            precision = _precision(results, len(self.per_class), iou_type)
             metrics |= _averages(precision, PREFIXES[iou_type])
             for label, entry in enumerate(self.per_class.values()):
                 of_class = _averages(precision[:, :, label : label + 1], PREFIXES[iou_type])
@@ -123,12 +131,11 @@ def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int]) -> l
     return results
 
 
-def _ground_truth(instance: Instance, image_id: int, category_ids: Sequence[int]) -> dict[str, Any]:
-    """Convert an instance back to a COCO annotation, without an id."""
+def _ground_truth(instance: Instance) -> dict[str, Any]:
+    """Convert an instance to a COCO annotation whose category is the label, without ids."""
     x1, y1, x2, y2 = instance['bbox']
     annotation: dict[str, Any] = {
-        'image_id': image_id,
-        'category_id': category_ids[instance['bbox_label']],
+        'category_id': instance['bbox_label'],
         'bbox': [x1, y1, x2 - x1, y2 - y1],
         'area': instance['area'],
         'iscrowd': instance['ignore_flag'],
@@ -138,20 +145,30 @@ def _ground_truth(instance: Instance, image_id: int, category_ids: Sequence[int]
     return annotation
 
 
-def _have_masks(results: Iterable[dict]) -> bool:
-    return all(result['masks'] and all('segmentation' in a for a in result['ground_truth']) for result in results)
+def _have_masks(results: Sequence[dict]) -> bool:
+    annotations = [annotation for result in results for annotation in result['ground_truth']]
+    has_masks = not annotations or any('segmentation' in annotation for annotation in annotations)
+    return has_masks and all(result['masks'] for result in results)
 
 
-def _precision(results: Sequence[dict], category_ids: Sequence[int], iou_type: str) -> np.ndarray:
+def _precision(results: Sequence[dict], classes: int, iou_type: str) -> np.ndarray:
     """Compute COCO's precision of each label, from up to 100 predictions per image and class.
+
+    The images are numbered anew in the order of their ids, which decides between equal scores: the evaluation does not
+    take every integer as an id.
 
     Returns:
         (10 IoU thresholds, 101 recalls, K labels, 4 areas: all, small, medium, large), -1 without ground truth.
     """
-    ground_truth = [annotation for result in results for annotation in result['ground_truth']]
-    predictions = [prediction for result in results for prediction in result['predictions']]
-    predictions = [{**p, 'area': _area(p, iou_type), 'iscrowd': 0} for p in predictions]
-    frame = {'images': [result['image'] for result in results], 'categories': [{'id': i} for i in category_ids]}
+    results = sorted(results, key=lambda result: result['image']['id'])
+    images = [{**result['image'], 'id': number} for number, result in enumerate(results, 1)]
+    ground_truth, predictions = [], []
+    for number, result in enumerate(results, 1):
+        ground_truth += [{**_with_mask(a, iou_type), 'image_id': number} for a in result['ground_truth']]
+        predictions += [
+            {**p, 'image_id': number, 'area': _area(p, iou_type), 'iscrowd': 0} for p in result['predictions']
+        ]
+    frame = {'images': images, 'categories': [{'id': label} for label in range(classes)]}
     ground_truth_index, predictions_index = (
         COCO({**frame, 'annotations': [{**a, 'id': number} for number, a in enumerate(annotations, 1)]})
         for annotations in (ground_truth, predictions)
@@ -159,8 +176,15 @@ def _precision(results: Sequence[dict], category_ids: Sequence[int], iou_type: s
     evaluation = COCOeval_faster(ground_truth_index, predictions_index, iou_type, print_function=lambda *_: None)
     evaluation.evaluate()
     evaluation.accumulate()
-    order = np.searchsorted(sorted(category_ids), category_ids)  # the evaluation sorts them
-    return evaluation.eval['precision'][..., -1][:, :, order]
+    return evaluation.eval['precision'][..., -1]
+
+
+def _with_mask(annotation: dict[str, Any], iou_type: str) -> dict[str, Any]:
+    """Make a crowd of an annotation without a mask where masks are compared."""
+    if iou_type == 'bbox' or 'segmentation' in annotation:
+        return annotation
+    x, y, w, h = annotation['bbox']
+    return {**annotation, 'iscrowd': 1, 'segmentation': [[x, y, x + w, y, x + w, y + h, x, y + h]]}
 
 
 def _area(prediction: dict, iou_type: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torchvision.ops import nms, roi_align
 
-from ..errors import UserError
 from ..io.image_size import ImageSize
 from .graphs import Graph, Normalization, class_with
 
@@ -31,7 +31,11 @@ STEPS: Mapping[str, Mapping[str, Sequence[str]]] = {
         },
     },
     'bbox_head': {'predict_by_feat': ['BBoxHead'], '_predict_by_feat_single': ['BBoxHead']},
-    'mask_head': {'predict_by_feat': ['FCNMaskHead'], '_predict_by_feat_single': ['FCNMaskHead']},
+    'mask_head': {
+        'forward': ['FCNMaskHead'],
+        'predict_by_feat': ['FCNMaskHead'],
+        '_predict_by_feat_single': ['FCNMaskHead'],
+    },
     'extractor': {
         'forward': ['SingleRoIExtractor', 'RoIExtractor'],
         'map_roi_levels': ['SingleRoIExtractor'],
@@ -65,8 +69,7 @@ class Instances(Graph):
     graph the number of proposals is fixed, padded with empty boxes of score 0, so that only the shape of the NMS's
     output depends on the image.
 
-    Raises:
-        UserError: if the detector has a part or a setting that this graph does not follow; the message names it.
+    :func:`obstacle` tells whether the graph follows a detector.
     """
 
     outputs = {
@@ -79,7 +82,6 @@ class Instances(Graph):
 
     def __init__(self, model: Any, normalization: Normalization) -> None:
         super().__init__(model, normalization)
-        check_supported(model)
         self.model = model
         self.with_masks = model.roi_head.with_mask
         # of two cells at the coarsest level, since torch.export takes a size of 1 for a constant
@@ -195,26 +197,18 @@ def paste(masks: Tensor, boxes: Tensor, size: ImageSize) -> Tensor:
     return torch.cat(pasted)
 
 
-def check_supported(model: Any) -> None:
-    """Check that :class:`Instances` computes what this detector predicts.
+def obstacle(model: Any) -> str | None:
+    """Return the reason why :class:`Instances` would not compute what a detector predicts; None if it does.
 
-    Raises:
-        UserError: with the first part or setting that it does not follow.
+    The reason names the first part or setting that the graph does not follow.
     """
     roi_head: Any = getattr(model, 'roi_head', None)
     rpn_head: Any = getattr(model, 'rpn_head', None)
     if not getattr(roi_head, 'with_bbox', False) or rpn_head is None:
-        raise UserError(
-            f'{type(model).__name__} is not exported whole: that is for detectors with an RPN and RoI heads (Faster, '
-            "Mask and Cascade R-CNN); --task-output features is any detector's backbone"
-        )
-    wrong = [
-        *_own_ways(model),
-        *_other_settings('rpn', rpn_head.test_cfg),
-        *_other_settings('rcnn', roi_head.test_cfg),
-    ]
-    if wrong:
-        raise UserError(f'{wrong[0]} is not exported: the file would not give what this detector predicts')
+        return 'only Faster, Mask and Cascade R-CNN are, with an RPN and RoI heads'
+    settings = (*_other_settings('rpn', rpn_head.test_cfg), *_other_settings('rcnn', roi_head.test_cfg))
+    wrong = next(chain(_own_ways(model), settings), None)
+    return None if wrong is None else f'the file would not follow {wrong}'
 
 
 def _own_ways(model: Any) -> Iterator[str]:
@@ -227,7 +221,7 @@ def _own_ways(model: Any) -> Iterator[str]:
     for kind, part in parts:
         for method, owners in STEPS[kind].items():
             if class_with(part, method) not in owners:
-                yield f'{type(part).__name__}, which is no {owners[0]} or overrides its {method},'
+                yield f'{type(part).__name__}, which is no {owners[0]} or has a {method} of its own'
         if kind == 'bbox_head' and part.custom_cls_channels:
             yield f'{type(part.loss_cls).__name__} with an activation of its own'
     if roi_head.with_shared_head:

@@ -11,25 +11,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..models.label_map import labels_of_logits
 from .graphs import Graph, Normalization, class_with
 
 
 class PixelLogits(Graph):
-    """Graph of a segmentor's logits at the size of the input, by whole inference (no sliding window).
-
-    Raises:
-        UserError: if the segmentor has no single decode head of mmseg, or pads its input.
-    """
+    """Graph of a segmentor's logits at the size of the input, by whole inference (no sliding window)."""
 
     outputs = {'logits': 'float32 (N, classes, H, W), before softmax'}
     left_out = 'decoding and resizing the image, cutting it into windows (slide inference)'
 
     def __init__(self, model: Any, normalization: Normalization) -> None:
         super().__init__(model, normalization)
-        _check_supported(model)
         self.original = [model]  # in a list, to hide it from torch: the parts below have the same weights
         self.backbone = model.backbone
         self.neck = model.neck if model.with_neck else nn.Identity()
@@ -74,16 +68,6 @@ class PixelLabels(PixelLogits):
 
     def as_predicted(self, outputs: Sequence[Tensor], size: ImageSize) -> list[dict[str, np.ndarray]]:
         return [{'labels': labels.numpy()} for labels in outputs[0]]
-
-
-def _check_supported(model: Any) -> None:
-    if not isinstance(getattr(model, 'decode_head', None), nn.Module) or isinstance(model.decode_head, nn.ModuleList):
-        raise UserError(
-            f'{type(model).__name__} is not exported whole: that is for segmentors with one decode head; '
-            "--task-output features is any segmentor's backbone"
-        )
-    if getattr(model.data_preprocessor, 'test_cfg', None):
-        raise UserError('data_preprocessor.test_cfg, which pads the images, is not exported: leave it out')
 
 
 class AveragePool(nn.Module):

@@ -7,13 +7,16 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
-from ..data.image_files import EXTENSIONS, images_under
+from ..data.image_files import EXTENSIONS, find_files, is_stray
 from ..errors import UserError
 from ..io.files import check_input
 from ..io.video import VIDEO_EXTENSIONS
 
 RESULTS = 'results.json'
+IMAGES = 'images.json'  # images and categories of a detector's results, as in a COCO file
+JPEG_EXTENSIONS = ('.jpg', '.jpeg', '.jpe', '.jfif')
 
 
 def is_video(path: Path) -> bool:
@@ -21,54 +24,74 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_EXTENSIONS
 
 
-def find_inputs(names: Sequence[str], out_dir: Path) -> tuple[list[Path], list[UserError]]:
+class Inputs(NamedTuple):
+    """The input files of a demo."""
+
+    files: list[Path]
+    """Images and videos, without duplicates."""
+    errors: list[UserError]
+    """An error for each name, pattern or folder without files."""
+    left_out: list[str]
+    """Stray files and folders; see :func:`~convnext_dense.data.image_files.find_files`."""
+
+
+def find_inputs(names: Sequence[str], out_dir: Path) -> Inputs:
     """Find all input files, without duplicates.
 
     Images in ``out_dir`` are skipped when a folder that contains it is searched, since an earlier demo wrote them.
+    Stray files are skipped in folders and patterns, unless a pattern has their name.
 
     Args:
         names: files, glob patterns, and folders, which are searched for images.
         out_dir: the folder of the outputs.
 
-    Returns:
-        The files, and an error for each name, pattern or folder without files.
-
     Raises:
-        UserError: the first of those errors, if there is no file at all.
+        UserError: the first of the errors, if there is no file at all.
     """
     inputs: dict[str, Path] = {}
     errors: list[UserError] = []
+    left_out: list[str] = []
     for name in names:
         try:
-            for file in _files_of(name, out_dir):
+            for file in _files_of(name, out_dir, left_out):
                 inputs.setdefault(os.path.realpath(file), Path(file))
         except UserError as error:
             errors.append(error)
     if errors and not inputs:
         raise errors[0]
-    return list(inputs.values()), errors
+    return Inputs(list(inputs.values()), errors, left_out)
 
 
-def _files_of(name: str, out_dir: Path) -> list[str]:
-    """List the files, at least one, of a name, pattern or folder."""
+def _files_of(name: str, out_dir: Path, left_out: list[str]) -> list[str]:
+    """List the files, at least one, of a name, pattern or folder, and add the stray ones to ``left_out``."""
     check_input(name)
     if os.path.isdir(name):
-        files = images_under(Path(name))
+        found = find_files(name)
+        left_out += found.left_out
+        files = found.images
         if _inside(out_dir, Path(name)):
             files = [file for file in files if not _inside(Path(file), out_dir)]
         if not files:
-            raise UserError(f'folder {name} holds no images ({", ".join(EXTENSIONS)}): name another')
+            others = found.describe_others()
+            raise UserError(
+                f'folder {name} holds no images ({", ".join(EXTENSIONS)}){f", but {others}" if others else ""}: '
+                'name another'
+            )
         return files
     if os.path.exists(name):
         return [name]
-    files = sorted(file for file in glob.glob(name, recursive=True) if os.path.isfile(file))
+    given = set(Path(name).parts)
+    fitting = sorted(file for file in glob.glob(name, recursive=True) if os.path.isfile(file))
+    stray = [file for file in fitting if any(is_stray(part) and part not in given for part in Path(file).parts)]
+    left_out += stray
+    files = [file for file in fitting if file not in set(stray)]
     if not files:
         raise UserError(f'no file fits {name}: check the pattern')
     return files
 
 
 def name_outputs(inputs: Sequence[Path], out_dir: Path, extra_files: Sequence[str] = ()) -> dict[Path, list[Path]]:
-    """Name the output files of each input: unique, and different from all inputs and from ``results.json``.
+    """Name the output files of each input: unique, and different from all inputs, :data:`RESULTS` and :data:`IMAGES`.
 
     An output has its input's name; if that name is taken, the name of the input's folder or a number is added.
 
@@ -80,13 +103,13 @@ def name_outputs(inputs: Sequence[Path], out_dir: Path, extra_files: Sequence[st
     Returns:
         For an image, its drawing and its extra files; for a video, the drawn video and the JSON file of its results.
     """
-    taken = {_key(path) for path in (*inputs, out_dir / RESULTS)}
+    taken = {_key(path) for path in (*inputs, out_dir / RESULTS, out_dir / IMAGES)}
     named = {}
     for path in inputs:
         if is_video(path):
             endings = ['.mp4', '.json']
         else:
-            drawn = '.jpg' if path.suffix.lower() in ('.jpg', '.jpeg') else '.png'
+            drawn = '.jpg' if path.suffix.lower() in JPEG_EXTENSIONS else '.png'
             endings = [drawn, *extra_files]
         choices = ([out_dir / f'{stem}{ending}' for ending in endings] for stem in _stems(path))
         named[path] = next(files for files in choices if taken.isdisjoint(map(_key, files)))

@@ -33,7 +33,7 @@ from ..io.images import read_rgb, upright_rgb
 from ..io.value_range import ValueRange, as_value_range
 from ..results import Result
 from ..results.drawing import palette
-from ..tasks import ClassInfo, PreparedImage, count_classes_in, set_classes, task_of
+from ..tasks import ClassInfo, PreparedImage, check_same_task, count_classes_of, set_classes, task_of
 from ..weights.loading import dataset_meta, extract_weights, load_full_model, read_checkpoint
 
 ImageLike = str | Path | np.ndarray | Image.Image
@@ -49,6 +49,7 @@ def load(
     trust_pickle: bool = False,
     image_size: tuple[int, int] | None = None,
     value_range: tuple[float, float] | None = None,
+    label_zero: Literal['ignore', 'class'] | None = None,
 ) -> Predictor:
     """Load a classifier, detector or segmentor.
 
@@ -68,6 +69,8 @@ def load(
         trust_pickle: allow the checkpoint to run code, if it can't be read otherwise.
         image_size: height and width at which images enter the network; None for the config's.
         value_range: the values of images that become black and white; None for the config's.
+        label_zero: for a segmentor whose checkpoint does not say it: whether label 0 of its masks means unlabeled or
+            is a class, which decides the numbers in the label maps that it writes.
 
     Raises:
         UserError: if config or checkpoint can't be read, or don't fit each other.
@@ -77,8 +80,8 @@ def load(
     if checkpoint is None:
         config, checkpoint = find_run_config(config), config
     size = None if image_size is None else ImageSize(*image_size)
-    values = as_value_range(value_range)
-    cfg = read_config(str(config), options, data, False, saved=saved, image_size=size, value_range=values)
+    images: dict[str, Any] = {'image_size': size, 'value_range': as_value_range(value_range)}
+    cfg = read_config(str(config), options, data, False, saved=saved, label_zero=label_zero, **images)
     warning = warning_of_differences(cfg, config, checkpoint, options or ())
     if warning is not None:
         print(f'warning: {warning}', file=sys.stderr)
@@ -108,16 +111,21 @@ def build_predictor(
     content = read_checkpoint(checkpoint, trust_pickle)
     found = extract_weights(content, checkpoint, weights)
     meta = dataset_meta(content)
-    count = count_classes_in(found.state, task, checkpoint)
-    names = [str(name) for name in found.classes or [f'class_{k}' for k in range(count)]]
+    check_same_task(found, task)
+    names = [str(name) for name in found.classes or [f'class_{k}' for k in range(count_classes_of(found, cfg))]]
     set_classes(cfg, len(names))
     task.prepare_config(cfg)
     model = revert_sync_batchnorm(build_model(cfg))
-    load_full_model(model, found)
+    try:
+        load_full_model(model, found)
+    except UserError:
+        count_classes_of(found, cfg)  # an error that there is no head says more than one about its layers
+        raise
     colors: Any = meta.get('palette')
     if np.shape(colors) != (len(names), 3):  # absent, or 'random' as in some data sets
         colors = palette(len(names))
-    classes = ClassInfo(names, np.array(colors, np.uint8), meta.get('category_ids'))
+    first_label = task.first_label(cfg, meta, checkpoint)
+    classes = ClassInfo(names, np.array(colors, np.uint8), meta.get('category_ids'), first_label)
     return Predictor(model.to(device).eval(), cfg, classes)
 
 

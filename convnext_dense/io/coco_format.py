@@ -45,8 +45,12 @@ class _CocoBoxAnnotation(TypedDict):
 
 
 class CocoAnnotation(_CocoBoxAnnotation, total=False):
-    """An annotation: ``bbox`` [x, y, width, height] and ``area`` in pixels, ``iscrowd`` 0 or 1, an optional mask."""
+    """An annotation: ``bbox`` [x, y, width, height] and ``area`` in pixels, ``iscrowd`` 0 or 1, an optional mask.
 
+    ``ignored`` is True for an ignore region: a crowd that stands for an unusable annotation.
+    """
+
+    ignored: bool
     segmentation: Polygons | RunLengths
 
 
@@ -63,6 +67,10 @@ class CocoResult(_CocoBoxResult, total=False):
     segmentation: RunLengths
 
 
+IGNORE_REGION = -1
+"""Label of regions where nothing is learned as background, in training."""
+
+
 class _BoxInstance(TypedDict):
     bbox: list[float]
     bbox_label: int
@@ -73,8 +81,8 @@ class _BoxInstance(TypedDict):
 class Instance(_BoxInstance, total=False):
     """An annotation in the format of mmdet's transforms.
 
-    ``bbox`` is [x1, y1, x2, y2] and ``area`` in pixels, ``bbox_label`` the class index, ``ignore_flag`` 1 for a crowd;
-    ``mask`` exists if the file has masks.
+    ``bbox`` is [x1, y1, x2, y2] and ``area`` in pixels, ``bbox_label`` the class index, ``ignore_flag`` 1 for a crowd
+    or an ignore region. In training the label of an ignore region is :data:`IGNORE_REGION`.
     """
 
     mask: Polygons | RunLengths

@@ -181,10 +181,10 @@ def measure_values(image: Image.Image, value_range: ValueRange | None = None) ->
         image.load()
         values = _deep_values(image)
     if values is None:
-        rgb = image if image.mode == 'RGB' else image.convert('RGB')
+        rgb = image if image.mode in ('RGB', 'L') else image.convert('RGB')
         if value_range is None:
-            extrema: tuple = rgb.getextrema()
-            low, high = min(low for low, _ in extrema), max(high for _, high in extrema)
+            extrema = np.ravel(rgb.getextrema())
+            low, high = int(extrema.min()), int(extrema.max())
             return ImageValues('8-bit', low, high, BITS_8, (low, high), 0, 0)
         depth, values, chosen = '8-bit', np.asarray(rgb), value_range
     else:

@@ -45,7 +45,7 @@ class FourStageBackbone(BaseModule):
         self,
         arch: str | dict,
         in_channels: int,
-        out_indices: Sequence[int] | None,
+        out_indices: int | Sequence[int] | None,
         frozen_stages: int,
         with_cp: bool,
         init_cfg: dict | None,
@@ -171,8 +171,9 @@ def _arch_settings(arch: str | dict) -> ArchSettings:
     return ArchSettings(tuple(arch['depths']), tuple(arch['dims']))
 
 
-def _stage_indices(out_indices: Sequence[int]) -> tuple[int, ...]:
-    for i in out_indices:
-        if not -4 <= i <= 3:
-            raise UserError(f'out_indices {tuple(out_indices)}: {i} is out of range, there are stages 0 to 3')
-    return tuple(i % 4 for i in out_indices)
+def _stage_indices(out_indices: int | Sequence[int]) -> tuple[int, ...]:
+    indices = (out_indices,) if isinstance(out_indices, int) else tuple(out_indices)
+    for i in indices:
+        if isinstance(i, bool) or not isinstance(i, int) or not -4 <= i <= 3:
+            raise UserError(f'out_indices {out_indices!r}: {i!r} is out of range, there are stages 0 to 3')
+    return tuple(i % 4 for i in indices)

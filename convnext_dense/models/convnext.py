@@ -68,13 +68,13 @@ class ConvNeXt(FourStageBackbone):
             integers each.
         version: 1, or 2 for blocks with GRN and without LayerScale.
         in_channels: channels of the input images.
-        out_indices: stages whose outputs are returned, 0 to 3, or -4 to -1 counted from the last.
-            ``None`` is for classification: the last stage, averaged over all positions and normalized.
+        out_indices: stages whose outputs are returned, 0 to 3, or -4 to -1 counted from the last; one number is a
+            tuple of one. ``None`` is for classification: the last stage, averaged over all positions and normalized.
         drop_path_rate: stochastic depth of the last block, in [0, 1); it rises linearly from 0.
         layer_scale_init_value: initial value of LayerScale; 0 omits LayerScale. V1 only. 1e-6 in the
             ImageNet recipes, 1.0 in the detection and segmentation configs.
         frozen_stages: -1 trains everything; 0 freezes the stem, k > 0 the stem and the first k
-            stages, with the downsample layers before them.
+            stages, with the downsample layers before them. (In mmpretrain 0 freezes nothing: 0 there is -1 here.)
         with_cp: recompute each block in the backward pass (gradient checkpointing), which saves memory and costs time.
         final_norm_eps: eps of the LayerNorm ``norm``; Hugging Face's networks use 1e-12.
         init_cfg: initialization config of mmengine's ``BaseModule``.
@@ -97,7 +97,7 @@ class ConvNeXt(FourStageBackbone):
         arch: str | dict = 'tiny',
         version: int = 1,
         in_channels: int = 3,
-        out_indices: Sequence[int] | None = (0, 1, 2, 3),
+        out_indices: int | Sequence[int] | None = (0, 1, 2, 3),
         drop_path_rate: float = 0.0,
         layer_scale_init_value: float = 1e-6,
         frozen_stages: int = -1,

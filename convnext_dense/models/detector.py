@@ -1,8 +1,8 @@
-"""Extensions of mmdet's detectors: RoI features in float32, and test-time augmentation with masks."""
+"""Extensions of mmdet's detectors: RoI features in float32, ignore regions, and test-time augmentation with masks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,12 +14,18 @@ from torch import Tensor
 from ..compat.mmdet_imports import light_imports
 from ..compat.mmdet_mask_warning import silence_mask_warning
 from ..errors import UserError
-from ..registry import MODELS
+from ..io.coco_format import IGNORE_REGION
+from ..registry import MODELS, TASK_UTILS
 
 with light_imports():
     import mmdet.datasets  # noqa: F401 - registers data sets and transforms, as the next does models
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+    from mmdet.models.task_modules.assigners import AssignResult
+    from mmdet.models.task_modules.assigners import MaxIoUAssigner as MmdetMaxIoUAssigner
     from mmdet.structures import DetDataSample
+
+IN_REGION = 0.5
+"""Share of a box in an ignore region above which it is not background."""
 
 
 @MODELS.register_module()
@@ -50,6 +56,36 @@ class RoIExtractor(SingleRoIExtractor):
             self._used = True
         pooled = super().forward(tuple(feat.float() for feat in feats), rois.float(), roi_scale_factor)
         return pooled.to(feats[0].dtype, memory_format=torch.channels_last)
+
+
+@TASK_UTILS.register_module()
+class MaxIoUAssigner(MmdetMaxIoUAssigner):
+    """mmdet's ``MaxIoUAssigner``, which takes no background from the ignore regions of our ``CocoDataset``.
+
+    Those are the ignored instances with the label :data:`~convnext_dense.io.coco_format.IGNORE_REGION`. Boxes that
+    would be background are not used if their center or more than half of them lies in one. Nothing else changes: for
+    crowds ``ignore_iof_thr`` decides, which is off in the published recipes.
+    """
+
+    def assign(
+        self,
+        pred_instances: InstanceData,
+        gt_instances: InstanceData,
+        gt_instances_ignore: InstanceData | None = None,
+        **kwargs: Any,
+    ) -> AssignResult:
+        """Assign a ground truth to each of ``pred_instances.priors`` (N, 4), x1 y1 x2 y2 in pixels.
+
+        Returns:
+            ``gt_inds`` (N): 1 and above for ground truths, 0 for background, -1 for boxes that are not used.
+        """
+        result = super().assign(pred_instances, gt_instances, gt_instances_ignore, **kwargs)
+        if gt_instances_ignore is not None and 'labels' in gt_instances_ignore:
+            regions = gt_instances_ignore.bboxes[gt_instances_ignore.labels == IGNORE_REGION]
+            if len(regions) and len(result.gt_inds):
+                inside = _are_inside(pred_instances.priors, self.iou_calculator, regions)
+                result.gt_inds[inside & (result.gt_inds == 0)] = -1
+        return result
 
 
 @MODELS.register_module()
@@ -96,6 +132,22 @@ class DetectorTTA(BaseTTAModel):
         instances.scores = rows[: self.max_per_img, -1]
         merged.pred_instances = instances
         return merged
+
+
+def _are_inside(boxes: Tensor, calculate_iou: Callable[..., Tensor], regions: Tensor) -> Tensor:
+    """Find the boxes that lie in a region: with more than half, or, as anchors beyond the image may, with the center.
+
+    Args:
+        boxes: (N, 4), x1 y1 x2 y2 in pixels.
+        calculate_iou: mmdet's calculator of overlaps.
+        regions: (R, 4).
+
+    Returns:
+        bool (N).
+    """
+    centers = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
+    has_center = ((centers >= regions[:, :2]) & (centers <= regions[:, 2:])).all(dim=2).any(dim=1)
+    return has_center | (calculate_iou(boxes, regions, mode='iof').amax(dim=1) > IN_REGION)
 
 
 def _flip_back(view: DetDataSample, flip: str | None) -> DetDataSample:

@@ -1,4 +1,4 @@
-"""Replacements for mmcv's compiled ops, based on torchvision, for an mmcv that was installed without them.
+"""Replacements for mmcv's compiled ops, based on torchvision and torch, for an mmcv that was installed without them.
 
 mmdet and mmseg call every compiled op through one module, ``mmcv._ext``, and do not work without it. :func:`install`
 appends a finder for this module to ``sys.meta_path``. It comes last, so a compiled ``mmcv._ext`` always takes

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from ..errors import UserError
+
 
 def to_full_precision(*tensors: Tensor) -> list[Tensor]:
     """Convert to one dtype: float64 if any tensor has it, else float32 (torchvision's ops lack most others)."""
@@ -10,11 +12,15 @@ def to_full_precision(*tensors: Tensor) -> list[Tensor]:
     return [t.to(dtype) for t in tensors]
 
 
-def not_available(op: str) -> NotImplementedError:
+class MissingOp(UserError, NotImplementedError):
+    """Error of an op that has no replacement."""
+
+
+def not_available(op: str) -> MissingOp:
     """Return the error for an op that has no replacement."""
-    return NotImplementedError(
-        f"mmcv's compiled op {op} is not available: this mmcv was installed without its ops, and torchvision "
-        f'stands in for nms and average RoIAlign only. To use it, build mmcv with its ops for torch '
-        f'{torch.__version__}: pip install --force-reinstall --no-deps --no-build-isolation '
+    return MissingOp(
+        f"mmcv's compiled op {op} is not available: this mmcv was installed without its ops, and only nms, average "
+        f'RoIAlign, sigmoid focal loss and deformable attention have a stand-in. To use it, build mmcv with its ops '
+        f'for torch {torch.__version__}: pip install --force-reinstall --no-deps --no-build-isolation '
         f'--no-binary onedl-mmcv onedl-mmcv'
     )

@@ -1,7 +1,7 @@
-"""Content of the replacement for ``mmcv._ext``: nms and average RoIAlign.
+"""Content of the replacement for ``mmcv._ext``: nms, average RoIAlign, focal loss and deformable attention.
 
-Cascade R-CNN, Mask R-CNN and UPerNet call no other op. All other ops can be imported, so that mmdet and mmseg load,
-and raise an error with their name when called.
+Most detectors and segmentors of mmdet and mmseg call no other op. All other ops can be imported, so that mmdet and
+mmseg load, and raise an error with their name when called.
 """
 
 import importlib
@@ -13,10 +13,16 @@ import torch
 
 from . import EXT
 from .common import not_available
+from .deformable_attention import ms_deform_attn_backward, ms_deform_attn_forward
+from .focal_loss import sigmoid_focal_loss_backward, sigmoid_focal_loss_forward
 from .nms import nms
 from .roi_align import roi_align_backward, roi_align_forward
 
-OPS = (nms, roi_align_forward, roi_align_backward)
+OPS = (
+    *(nms, roi_align_forward, roi_align_backward),
+    *(sigmoid_focal_loss_forward, sigmoid_focal_loss_backward),
+    *(ms_deform_attn_forward, ms_deform_attn_backward),
+)
 
 
 def fill(module: ModuleType) -> None:

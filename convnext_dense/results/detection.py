@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from ..io.coco_format import RunLengths
+from ..io.coco_format import CocoImage, RunLengths
 from ..io.image_size import ImageSize
 from .drawing import draw_instances, palette
 from .result import Result, import_supervision
@@ -21,7 +21,8 @@ from .writing import image_to_draw_on, save_drawing
 class BoxEntry(TypedDict):
     """A detection in a JSON file, as in COCO's results files; ``bbox`` is [x, y, width, height] in pixels."""
 
-    image_id: str | None
+    image_id: int | None
+    path: str | None
     category_id: int
     category: str
     bbox: list[float]
@@ -47,6 +48,7 @@ class Detection(Result):
         masks: bool (N, H, W), or None from a detector without masks.
         names: K class names.
         category_ids: K ids of the classes in the COCO file that the detector was trained on, or None if unknown.
+        image_id: the image's id in results files, or None.
     """
 
     size: ImageSize
@@ -56,6 +58,7 @@ class Detection(Result):
     masks: np.ndarray | None
     names: Sequence[str]
     category_ids: Sequence[int] | None = None
+    image_id: int | None = None
 
     @classmethod
     def from_sample(cls, sample: Any, names: Sequence[str], category_ids: Sequence[int] | None = None) -> Detection:
@@ -72,6 +75,14 @@ class Detection(Result):
         masks = None if self.masks is None else self.masks[keep]
         return replace(self, boxes=self.boxes[keep], scores=self.scores[keep], labels=self.labels[keep], masks=masks)
 
+    def with_image_id(self, image_id: int) -> Detection:
+        return replace(self, image_id=image_id)
+
+    def coco_image(self) -> CocoImage | None:
+        if self.image_id is None or self.path is None:
+            return None
+        return {'id': self.image_id, 'file_name': self.path, 'height': self.size.height, 'width': self.size.width}
+
     def draw(self, out: str | Path | None = None, image: np.ndarray | None = None) -> np.ndarray:
         """Draw boxes with names and scores, and masks, over the image; see :meth:`Result.draw`."""
         names, colors = drawable_names(self.names), palette(len(self.names))[self.labels]
@@ -82,16 +93,23 @@ class Detection(Result):
     def as_json(self) -> list[DetectionEntry]:
         """Return entries as in COCO's results files, in the order of the boxes.
 
-        Each has ``image_id`` (the path), ``category_id`` (from ``category_ids``, or the label if there are none),
-        ``category`` (the name), ``bbox`` [x, y, width, height], ``score`` and, if there are masks, ``segmentation``, a
-        compressed RLE.
+        Each has ``image_id`` (None if it is not known), ``path``, ``category_id`` (from ``category_ids``, or the label
+        if there are none), ``category`` (the name), ``bbox`` [x, y, width, height], ``score`` and, if there are masks,
+        ``segmentation``, a compressed RLE.
         """
         corners = self.boxes.astype(float)
         boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]).tolist()
         ids = range(len(self.names)) if self.category_ids is None else self.category_ids
         rows = zip(self.labels.tolist(), boxes, self.scores.tolist(), strict=True)
         entries: list[DetectionEntry] = [
-            {'image_id': self.path, 'category_id': ids[k], 'category': self.names[k], 'bbox': box, 'score': score}
+            {
+                'image_id': self.image_id,
+                'path': self.path,
+                'category_id': ids[k],
+                'category': self.names[k],
+                'bbox': box,
+                'score': score,
+            }
             for k, box, score in rows
         ]
         if self.masks is not None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
+from ..io.coco_format import CocoImage
 from ..io.value_range import ValueRange
 
 
@@ -57,6 +58,14 @@ class Result(ABC):
     def above(self, score: float) -> Result:
         """Return the predictions with a score of at least ``score``; a result without scores is returned unchanged."""
         return self
+
+    def with_image_id(self, image_id: int) -> Result:
+        """Return the result with the image's id in COCO's results files; a result of another kind is unchanged."""
+        return self
+
+    def coco_image(self) -> CocoImage | None:
+        """Return the image's entry in a COCO file, for a result with an image id; None for one of another kind."""
+        return None
 
     def save_extra_files(self, *files: Path) -> None:  # noqa: B027 - most results have none
         """Write the files that a demo saves besides the drawing, in the order of the task's ``extra_files``.

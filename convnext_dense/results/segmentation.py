@@ -21,7 +21,7 @@ LEGEND_ROWS = 3
 
 
 class ClassArea(TypedDict):
-    """A class with the number of its pixels, and its share of the whole image in [0, 1]."""
+    """A class with its label in masks, the number of its pixels, and its share of the whole image in [0, 1]."""
 
     label: int
     name: str
@@ -46,19 +46,26 @@ class Segmentation(Result):
         labels: uint8 (H, W), in [0, K), or 255 where ground truth is unlabeled.
         names: K class names.
         colors: uint8 (K, 3), RGB.
+        first_label: label of class 0 in the masks that the model was trained on. It is added to the classes in files.
     """
 
     labels: np.ndarray
     names: Sequence[str]
     colors: np.ndarray
+    first_label: int = 0
 
     @classmethod
     def from_sample(
-        cls, sample: Any, names: Sequence[str], colors: Sequence | np.ndarray, kind: str = 'pred'
+        cls,
+        sample: Any,
+        names: Sequence[str],
+        colors: Sequence | np.ndarray,
+        kind: str = 'pred',
+        first_label: int = 0,
     ) -> Segmentation:
         """Convert the ``pred_sem_seg`` of mmseg's ``SegDataSample``, or its ``gt_sem_seg`` if ``kind`` is ``'gt'``."""
         labels = sample.get(f'{kind}_sem_seg').data[0].cpu().numpy().astype(np.uint8, copy=False)
-        return cls(sample.get('img_path'), labels, names, np.array(colors, np.uint8))
+        return cls(sample.get('img_path'), labels, names, np.array(colors, np.uint8), first_label)
 
     def draw(
         self, out: str | Path | None = None, image: np.ndarray | None = None, legend_rows: int | None = None
@@ -80,19 +87,30 @@ class Segmentation(Result):
         counts = np.bincount(self.labels.ravel(), minlength=UNLABELED + 1)[:UNLABELED]
         present = [k for k in np.argsort(-counts, kind='stable').tolist() if counts[k]]
         classes: list[ClassArea] = [
-            {'label': k, 'name': self.names[k], 'pixels': int(counts[k]), 'share': float(counts[k] / self.labels.size)}
+            {
+                'label': k + self.first_label,
+                'name': self.names[k],
+                'pixels': int(counts[k]),
+                'share': float(counts[k] / self.labels.size),
+            }
             for k in present
         ]
         return {'path': self.path, 'size': list(self.labels.shape), 'classes': classes}
 
     def save_labels(self, out: str | Path) -> None:
-        """Write the label map as a PNG whose pixel values are the labels and whose palette has the classes' colors.
+        """Write the label map as a PNG whose pixel values are the numbers of the masks that the model was trained on.
+
+        Class k has the number k + ``first_label``, and pixels without a class 255, so that the file can be used as a
+        mask of the same data set. The palette has the classes' colors.
 
         Raises:
             UserError: if the file can't be written.
         """
-        indices = Image.fromarray(self.labels)
-        indices.putpalette(np.vstack([self.colors, np.zeros((256 - len(self.colors), 3), np.uint8)]).tobytes())
+        labels = np.where(self.labels == UNLABELED, UNLABELED, self.labels + np.uint8(self.first_label))
+        colors = np.zeros((256, 3), np.uint8)
+        colors[self.first_label :][: len(self.colors)] = self.colors
+        indices = Image.fromarray(labels.astype(np.uint8))
+        indices.putpalette(colors.tobytes())
         save_image(indices, out)
 
     def save_extra_files(self, *files: Path) -> None:

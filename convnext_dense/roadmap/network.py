@@ -143,7 +143,7 @@ class RoadmapNet(FourStageBackbone):
         track: str,
         step: str,
         in_channels: int = 3,
-        out_indices: Sequence[int] | None = (0, 1, 2, 3),
+        out_indices: int | Sequence[int] | None = (0, 1, 2, 3),
         drop_path_rate: float = 0.0,
         frozen_stages: int = -1,
         norm_eval: bool = False,

@@ -6,19 +6,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
-from .base import ClassInfo, MainMetrics, PreparedImage, Task
+from ..weights.class_counts import count_trained_classes, head_classes
+from .base import ClassInfo, MainMetrics, PreparedImage, Task, TrainedClasses
 from .classification import ClassificationTask
-from .config_parts import loaders, set_classes, smallest_head
+from .config_parts import (
+    check_chosen_classes,
+    leave_out_training,
+    leave_out_validation,
+    loaders,
+    set_classes,
+    smallest_head,
+)
+from .datasets import (
+    count_classes,
+    data_views,
+    has_own_data,
+    innermost_datasets,
+    own_datasets,
+    place_of,
+    point_at,
+)
 from .detection import DetectionTask
 from .segmentation import SegmentationTask
 
 if TYPE_CHECKING:
     from mmengine.config import Config
     from torch import Tensor
+
+    from ..weights.loading import Weights
 
 TASKS: Mapping[str, Task] = {task.name: task for task in (ClassificationTask(), DetectionTask(), SegmentationTask())}
 """All tasks by name."""
@@ -35,24 +53,44 @@ def task_of(cfg: Config) -> Task:
     return TASKS[cfg.task]
 
 
-def count_classes_in(state_dict: Mapping[str, Tensor], task: Task, path: Path) -> int:
-    """Count the classes of the head in a checkpoint.
+def check_same_task(weights: Weights, task: Task) -> None:
+    """Check that weights are not known to be of another task's model.
 
-    Args:
-        state_dict: the weights by name.
-        task: the expected task of the head.
-        path: the checkpoint's file, for error messages.
+    Checkpoints of this package name their task; others may be known by names of their heads.
 
     Raises:
-        UserError: if the head is for another task, or there is none.
+        UserError: if they are.
     """
-    count = task.count_head_classes(state_dict)
-    if count is not None:
-        return count
-    for other in TASKS.values():
-        if other.count_head_classes(state_dict) is not None:
-            raise UserError(f'checkpoint {path} is for {other.name}, the config for {task.name}: take one of its task')
-    raise UserError(f'checkpoint {path} has no head for {task.name}: train one on top of it with --pretrained {path}')
+    known = [weights.task] if weights.task else _tasks_by_head(weights.state)
+    if known and task.name not in known:
+        raise UserError(
+            f'checkpoint {weights.path} is for {known[0]}, the config for {task.name}: take one of its task'
+        )
+
+
+def count_classes_of(weights: Weights, cfg: Config) -> int:
+    """Count the classes of the head in weights that do not name them, for a config of their model.
+
+    Raises:
+        UserError: if the weights are for another task, or have no head.
+    """
+    from ..engine.building import class_shapes
+
+    task, shapes = task_of(cfg), class_shapes(cfg)
+    check_same_task(weights, task)
+    stated = max(head_classes(cfg.model).values(), default=None)
+    known = count_trained_classes(shapes, weights.state) if shapes else stated
+    count = known or task.count_head_classes(weights.state)
+    if count is None:
+        raise UserError(
+            f'checkpoint {weights.path} has no head for {task.name}: '
+            f'train one on top of it with --pretrained {weights.path}'
+        )
+    return count
+
+
+def _tasks_by_head(state_dict: Mapping[str, Tensor]) -> list[str]:
+    return [task.name for task in TASKS.values() if task.count_head_classes(state_dict) is not None]
 
 
 __all__ = [
@@ -61,8 +99,21 @@ __all__ = [
     'MainMetrics',
     'PreparedImage',
     'Task',
-    'count_classes_in',
+    'TrainedClasses',
+    'check_chosen_classes',
+    'check_same_task',
+    'count_classes',
+    'count_classes_of',
+    'data_views',
+    'has_own_data',
+    'head_classes',
+    'innermost_datasets',
+    'leave_out_training',
+    'leave_out_validation',
     'loaders',
+    'own_datasets',
+    'place_of',
+    'point_at',
     'set_classes',
     'smallest_head',
     'task_of',

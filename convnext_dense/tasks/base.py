@@ -17,13 +17,15 @@ the methods of the tasks that need them, so classification never loads them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
 
 from ..errors import UserError
 from .config_parts import loaders
+from .datasets import only_own_dataset
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,6 +69,16 @@ class ClassInfo:
     """uint8 (K, 3), RGB."""
     category_ids: Sequence[int] | None = None
     """Ids of the classes in the COCO file that a detector was trained on; None if unknown."""
+    first_label: int | None = None
+    """Label of class 0 in the masks that a segmentor was trained on, 0 or 1; None for other tasks."""
+
+
+class TrainedClasses(NamedTuple):
+    """The K classes that a checkpoint was trained on, as far as it tells them."""
+
+    names: Sequence[str]
+    category_ids: Sequence[int] | None = None
+    """Ids of the classes in the COCO file that a detector was trained on; None if unknown."""
 
 
 class PreparedImage(NamedTuple):
@@ -78,6 +90,15 @@ class PreparedImage(NamedTuple):
     """The network's input, (3, h, w)."""
     sample: Any = None
     """The image's metadata: a data sample of mmdet or mmseg."""
+
+
+class Part(NamedTuple):
+    """A part of a model and what it gets in training."""
+
+    key: str
+    """Its key in the config, such as ``'model.decode_head'``; it is also its name in the model, after ``model.``."""
+    inputs: Sequence[Tensor]
+    """(N, C, H, W), the finest first."""
 
 
 class PredictionEntry(TypedDict):
@@ -112,11 +133,14 @@ class Task(ABC):
         model_name: noun for its models, such as ``'detector'``.
         sample_folder: folder of its data in the sample data set.
         metrics: its main metrics.
+        default_scope: scope of names without one, in its configs.
+        modules: modules that register the parts of its configs; every config imports them.
         count_column: column for the examples per class in tables; None if each image is one example.
         sheet_images: default number of images on a contact sheet.
         exports: names of the outputs that can be exported, the default first.
         extra_files: endings of the files that a demo writes besides the drawing of each image; see
             :meth:`~convnext_dense.results.Result.save_extra_files`.
+        writes_coco: True if its results are entries of COCO's results files.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
         takes_squares: True if images enter its networks as squares.
     """
@@ -125,21 +149,64 @@ class Task(ABC):
     model_name: ClassVar[str]
     sample_folder: ClassVar[str]
     metrics: ClassVar[MainMetrics]
+    default_scope: ClassVar[str] = 'mmengine'
+    modules: ClassVar[tuple[str, ...]] = ('convnext_dense',)
     count_column: ClassVar[CountColumn | None] = None
     sheet_images: ClassVar[int] = 12
     exports: ClassVar[tuple[str, ...]] = ()
     extra_files: ClassVar[tuple[str, ...]] = ()
+    writes_coco: ClassVar[bool] = False
     has_techniques: ClassVar[bool] = False
     takes_squares: ClassVar[bool] = False
 
     # -- Data
 
     @abstractmethod
-    def point_at(self, cfg: Config, root: str) -> None:
+    def point_at(self, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
         """Point the data sets of a config at a data set on disk.
+
+        Args:
+            cfg: the config.
+            root: the data set.
+            optional: splits, of ``'train'`` and ``'val'``, that may be absent; :meth:`has_data` is then False.
 
         Raises:
             NoData: if there is none in the expected layout.
+        """
+
+    def has_data(self, dataset: Mapping) -> bool:
+        """Check whether the folder or file of a data set's split exists, from the data set's config."""
+        return True
+
+    def join_classes(self, cfg: Config) -> None:  # noqa: B027 - data sets may have their classes from one place
+        """Have all data sets of a config take their labels from the classes of the first one, by name."""
+
+    def use_classes(self, cfg: Config, classes: TrainedClasses) -> None:
+        """Have the data sets of a config join their classes by name to those of a checkpoint.
+
+        Data sets of other packages keep their own, which must then be the same.
+        """
+        for loader in loaders(cfg):
+            if takes(loader.dataset, 'classes'):
+                loader.dataset.classes = list(classes.names)
+
+    def set_label_zero(self, cfg: Config, meaning: str) -> None:
+        """Set what label 0 of the masks means in every data set of a config.
+
+        Args:
+            cfg: the config.
+            meaning: ``'ignore'`` or ``'class'``.
+
+        Raises:
+            UserError: if the task has no masks with labels.
+        """
+        raise UserError(f'--label-zero is for the masks of segmentation: leave it out for {self.name}')
+
+    def settle(self, cfg: Config) -> None:  # noqa: B027 - most tasks have no such setting
+        """Set what a config leaves to its data to decide.
+
+        Raises:
+            UserError: if they do not decide it.
         """
 
     @abstractmethod
@@ -148,6 +215,13 @@ class Task(ABC):
 
         Raises:
             UserError: if the data can't be read, or training and validation data have different classes.
+        """
+
+    def check_trainable(self, cfg: Config) -> None:  # noqa: B027 - most tasks learn from any data
+        """Check that a config's model has something to learn from its data.
+
+        Raises:
+            UserError: if it has not.
         """
 
     @abstractmethod
@@ -162,15 +236,24 @@ class Task(ABC):
         """
 
     def read_data(self, cfg: Config) -> DatasetRecords:
-        """Read images and ground truth of a config's training and validation data for a check.
+        """Read images and ground truth of a config's training and validation data for a check, if there are any.
 
         Raises:
             NoData: if there are none.
         """
-        loaders = {'train': cfg.train_dataloader, 'val': cfg.val_dataloader or cfg.test_dataloader}
-        data = self.read_records({split: loader.dataset for split, loader in loaders.items()})
-        data.value_range, data.training_side = self.value_range(cfg), self.training_side(cfg)
-        data.takes_squares = self.takes_squares
+        from ..data.check import PROBLEM, WARNING, Finding
+
+        used = {'train': cfg.train_dataloader, 'val': cfg.val_dataloader or cfg.test_dataloader}
+        datasets = {split: only_own_dataset(loader) for split, loader in used.items() if loader is not None}
+        present = {split: dataset for split, dataset in datasets.items() if self.has_data(dataset)}
+        data = self.read_records(present or datasets)
+        data.value_range = self.value_range(cfg)
+        if 'train' not in present:
+            fix = 'add some to train; test needs none'
+            data.findings.append(Finding(PROBLEM, 'train', 'no data for this split, so that no run can train', fix))
+        if 'val' not in present:
+            message = 'no data for this split, so that training neither measures anything nor keeps a best.pth'
+            data.findings.append(Finding(WARNING, 'val', message))
         return data
 
     # -- Images
@@ -248,19 +331,35 @@ class Task(ABC):
             metainfo: the test set's ``classes`` and, in segmentation, ``palette``.
         """
 
+    # -- Training
+
+    def explain_training_error(self, error: Exception) -> str | None:
+        """Explain an error of the model in training that its config or data cause, in one line; None for others."""
+        return None
+
     # -- Prediction
 
     def prepare_config(self, cfg: Config) -> None:  # noqa: B027 - most tasks change nothing
         """Change a config so that its model predicts the same results with less memory."""
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
-        """Count the classes of the head in a checkpoint.
+        """Count the classes of a well-known head in weights from elsewhere, by the names of its parameters.
 
         Args:
             state_dict: the weights by name.
 
         Returns:
-            The number of classes, or None if there is no head of this task.
+            The number of classes, or None if there is no well-known head of this task.
+        """
+        return None
+
+    def first_label(self, cfg: Config, meta: Mapping[str, Any], checkpoint: Path) -> int | None:
+        """Return :attr:`ClassInfo.first_label` for a checkpoint.
+
+        Args:
+            cfg: the model's config.
+            meta: the metainfo of the data set in the checkpoint.
+            checkpoint: the checkpoint's file, for messages.
         """
         return None
 
@@ -310,6 +409,32 @@ class Task(ABC):
         """Predict for images whose tensors have the same shape."""
         raise self._unsupported('gives no predictions for images')
 
+    # -- Training
+
+    def check_model(self, model: Any) -> None:  # noqa: B027 - most tasks check nothing
+        """Check that settings of a model fit its classes, before it is trained.
+
+        Raises:
+            UserError: if one does not.
+        """
+
+    def training_size(self, cfg: Config) -> ImageSize:
+        """Return the height and width of the images that a config trains on, or of a typical one."""
+        return self.counted_shape(cfg)
+
+    def training_parts(self, model: Any, image: Tensor) -> Iterator[Part]:
+        """Run the parts of a model that training runs, as far as they are of known kinds, and yield each before.
+
+        Args:
+            model: a model in training mode.
+            image: (N, C, H, W), on any device.
+
+        Raises:
+            UserError: if the outputs of a part are not as many as the next one takes.
+        """
+        yield Part('model', [image])
+        model(image)
+
     # -- Counting parameters, MACs and activations
 
     @abstractmethod
@@ -349,14 +474,24 @@ class Task(ABC):
             The graph, in evaluation mode.
 
         Raises:
-            UserError: if there is no such output, or the backbone has no features of four stages.
+            UserError: if there is no such output, or none of this kind of model, or the backbone has no features of
+                four stages.
         """
         if not self.exports:
             raise self._unsupported('has nothing to export')
         if output is not None and output not in self.exports:
             raise UserError(f'--task-output {output}: a model for {self.name} has {", ".join(self.exports)}')
-        graph = self.graph_class(output or self.exports[0])
-        return graph(model, normalization).eval().requires_grad_(False)
+        output = output or self.exports[0]
+        if reason := self.export_obstacle(model, output):
+            raise UserError(
+                f'{type(model).__name__} cannot be exported as {output}: {reason}; '
+                '--task-output features exports its backbone'
+            )
+        return self.graph_class(output)(model, normalization).eval().requires_grad_(False)
+
+    def export_obstacle(self, model: nn.Module, output: str) -> str | None:
+        """Return the reason why a kind of model has no graph for an output in ``exports``; None if it has one."""
+        return None
 
     # -- Benchmark
 
@@ -399,6 +534,31 @@ def resize_tensor(image: Tensor, size: ImageSize) -> Tensor:
     return resized if image.is_floating_point() else resized.round().to(image.dtype)
 
 
+def check_class_weights(model: nn.Module) -> None:
+    """Check the lengths of the class weights in a model's losses.
+
+    Raises:
+        UserError: if a loss has not one weight for each output of its head.
+    """
+    for name, head in model.named_modules():
+        classes = getattr(head, 'num_classes', None)
+        if classes is None:
+            continue
+        for part, loss in head.named_modules():
+            weights = getattr(loss, 'class_weight', None)
+            if not part.startswith('loss') or weights is None or not hasattr(weights, '__len__'):
+                continue
+            has_background = hasattr(head, 'fc_cls') or hasattr(head, 'cls_embed')
+            background = has_background and not getattr(loss, 'use_sigmoid', False)
+            outputs = getattr(head, 'out_channels', classes) + background
+            if len(weights) != outputs:
+                of = f'{classes} classes{" and the background" if background else ""}'
+                raise UserError(
+                    f'model.{name}.{part}.class_weight has {len(weights)} weights for {of}: give {outputs}, '
+                    'in the order of the classes'
+                )
+
+
 def run_whole_model(model: nn.Module, image: Tensor) -> str:
     """Run the whole model and return a description of the part that ran."""
     model(image)
@@ -409,6 +569,31 @@ def point_at_root(cfg: Config, root: str) -> None:
     """Set the ``root`` of every data set of a config."""
     for loader in loaders(cfg):
         loader.dataset.root = root
+
+
+def takes(dataset: Mapping, argument: str) -> bool:
+    """Check whether the class of a data set has an argument, from the data set's config."""
+    from inspect import signature
+
+    from ..registry import DATASETS
+
+    known = DATASETS.get(dataset['type'])
+    return known is not None and argument in signature(known).parameters
+
+
+def join_classes_of_roots(cfg: Config, read: Callable[[ConfigDict], list[str]]) -> None:
+    """Give data sets under other roots than the first one, which may have other classes, the first one's.
+
+    Args:
+        cfg: the config.
+        read: function that reads the class names of a data set from its config.
+    """
+    first, *others = (loader.dataset for loader in loaders(cfg))
+    elsewhere = [dataset for dataset in others if dataset.get('root') != first.get('root')]
+    if elsewhere:
+        names = read(first)
+        for dataset in elsewhere:
+            dataset.classes = names
 
 
 def count_head_rows(state_dict: Mapping[str, Tensor], ending: str) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
@@ -14,10 +14,12 @@ from .base import (
     PreparedImage,
     Task,
     count_head_rows,
+    join_classes_of_roots,
     point_at_root,
     resize_tensor,
 )
 from .config_parts import loaders
+from .datasets import own_datasets
 from .sizes import value_at
 
 if TYPE_CHECKING:
@@ -43,8 +45,18 @@ class ClassificationTask(Task):
     has_techniques = True
     takes_squares = True
 
-    def point_at(self, cfg: Config, root: str) -> None:
+    def point_at(self, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
         point_at_root(cfg, root)
+
+    def has_data(self, dataset: Mapping) -> bool:
+        from ..data.classification.find import find_split
+
+        return find_split(dataset['root'], dataset['split']) is not None
+
+    def join_classes(self, cfg: Config) -> None:
+        from ..data.classification.find import scan_classes
+
+        join_classes_of_roots(cfg, lambda dataset: scan_classes(dataset.root))
 
     def count_classes(self, cfg: Config) -> int:
         from ..data.classification.find import scan_classes
@@ -57,7 +69,7 @@ class ClassificationTask(Task):
         return read_image_folder(datasets)
 
     def image_parts(self, cfg: Config) -> list[dict]:
-        return [loader.dataset for loader in loaders(cfg)]
+        return [*own_datasets(cfg)]
 
     def set_image_size(self, cfg: Config, size: ImageSize) -> None:
         if size.height != size.width:
@@ -65,12 +77,12 @@ class ClassificationTask(Task):
                 f'--image-size {size.height} {size.width}: classification takes squares, '
                 f'such as --image-size {size.height} {size.height}'
             )
-        for loader in loaders(cfg):
-            if 'input_size' not in (loader.dataset.get('transform') or {}):
+        for dataset in own_datasets(cfg):
+            if 'input_size' not in (dataset.get('transform') or {}):
                 raise UserError(
                     f'--image-size {size.height} {size.width}: the data set of this config has no input_size'
                 )
-            loader.dataset.transform.input_size = size.height
+            dataset.transform.input_size = size.height
 
     def describe_sizes(self, cfg: Config) -> str:
         parts = (('train', 'training'), ('val', 'validation'), ('test', 'testing'))
@@ -156,6 +168,12 @@ class ClassificationTask(Task):
 
         batch = {'inputs': torch.stack([image.tensor for image in images]), 'paths': [image.path for image in images]}
         return [Classification.from_prediction(prediction, classes.names) for prediction in model.test_step(batch)]
+
+    def training_size(self, cfg: Config) -> ImageSize:
+        from ..io.image_size import ImageSize
+
+        size = cfg.train_dataloader.dataset.get('transform', {}).get('input_size', 224)
+        return ImageSize(size, size) if isinstance(size, int) else ImageSize(*size[-2:])
 
     def counted_shape(self, cfg: Config) -> ImageSize:
         return self.input_shape(cfg)

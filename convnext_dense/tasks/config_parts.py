@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+from ..weights.class_counts import head_classes, set_head_classes
 
 if TYPE_CHECKING:
     from mmengine.config import Config, ConfigDict
@@ -15,23 +18,41 @@ def loaders(cfg: Config) -> list[ConfigDict]:
     return [cfg[key] for key in keys if cfg.get(key) is not None]
 
 
+def leave_out_training(cfg: Config) -> None:
+    """Remove from a config all that only training reads."""
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+        cfg[key] = None
+
+
+def leave_out_validation(cfg: Config) -> None:
+    """Remove the validation during training from a config; testing stays."""
+    for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
+        cfg[key] = None
+
+
 def set_classes(cfg: Config, count: int) -> None:
-    """Set the number of classes of every head of a config's model."""
-    for part in _dicts(cfg.model):
-        if 'num_classes' in part:
-            part['num_classes'] = count
+    """Set the number of classes of every head of a config's model; see :func:`~.class_counts.set_head_classes`."""
+    set_head_classes(cfg.model, count)
+
+
+def check_chosen_classes(chosen: Mapping[str, Any], count: int) -> None:
+    """Check that a number of classes that the user chose is that of the data, which the heads follow.
+
+    Args:
+        chosen: the nested settings of the command line.
+        count: the number of classes of the data.
+
+    Raises:
+        UserError: if it is another one.
+    """
+    for of_head in head_classes(chosen.get('model') or {}).values():
+        if of_head != count:
+            raise UserError(
+                f'--cfg-options sets num_classes to {of_head}, and the data have {count} classes: '
+                'leave it out, since the heads follow the data'
+            )
 
 
 def smallest_head(cfg: Config) -> int:
     """Return the smallest number of classes of a head in a config's model."""
-    return min(part['num_classes'] for part in _dicts(cfg.model) if 'num_classes' in part)
-
-
-def _dicts(value: object) -> Iterator[dict]:
-    """Yield all dicts in a nested value, outer ones first."""
-    if isinstance(value, dict):
-        yield value
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from _dicts(item)
+    return min(head_classes(cfg.model).values())

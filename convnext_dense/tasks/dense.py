@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
-from .base import ClassInfo, Comparison, PredictionEntry, PreparedImage, Task, resize_tensor
+from .base import ClassInfo, Comparison, Part, PredictionEntry, PreparedImage, Task, resize_tensor
 from .pipelines import reading_steps
 
 if TYPE_CHECKING:
@@ -123,6 +123,19 @@ class DenseTask(Task):
     def exported_input(self, image: PreparedImage, normalization: Normalization) -> Tensor:
         return image.tensor.flip(0).float()  # from BGR
 
+    def training_parts(self, model: Any, image: Tensor) -> Iterator[Part]:
+        features = [image]
+        for part in ('backbone', 'neck'):
+            if getattr(model, part, None) is not None:
+                yield Part(f'model.{part}', features)
+                outputs = getattr(model, part)(image if part == 'backbone' else tuple(features))
+                features = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+        yield from self.head_parts(model, features)
+
+    def head_parts(self, model: Any, features: Sequence[Tensor]) -> Iterator[Part]:
+        """Run the heads of a model on the features of backbone and neck; see :meth:`training_parts`."""
+        yield from ()
+
     def predict(self, model: Any, images: Sequence[PreparedImage], classes: ClassInfo) -> list[Result]:
         batch = {'inputs': [image.tensor for image in images], 'data_samples': [image.sample for image in images]}
         return [self.to_result(sample, classes) for sample in model.test_step(batch)]
@@ -145,6 +158,14 @@ def read_as_annotated(path: str, size: ImageSize, value_range: ValueRange | None
     from ..data.dense import LoadImage  # here, because it imports mmcv
 
     return LoadImage(value_range).transform({'img_path': path, **size._asdict()})['img'][..., ::-1]
+
+
+def counted_samples(image: Tensor) -> list[Any]:
+    """Return data samples with the shape of a batch of images (N, C, H, W), which heads with queries ask for."""
+    from mmengine.structures import BaseDataElement
+
+    shape = tuple(image.shape[2:])
+    return [BaseDataElement(metainfo=dict(img_shape=shape, batch_input_shape=shape)) for _ in image]
 
 
 def random_image(rng: np.random.Generator, shape: ImageSize) -> dict:

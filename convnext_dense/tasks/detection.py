@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NoData, UserError
 from ..io.image_size import ImageSize
-from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows
+from .base import (
+    ClassInfo,
+    CountColumn,
+    MainMetrics,
+    Part,
+    TrainedClasses,
+    check_class_weights,
+    count_head_rows,
+    takes,
+)
 from .config_parts import loaders
-from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
+from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .pipelines import as_size, is_size, kind_of, mean_side, resized_sides, scale_sizes, steps_of
 from .sizes import find_training_size, follow, pads_after, set_at, value_at
 
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
+    from ..data.detection.coco import CocoHeader
     from ..export.graphs import Graph
     from ..io.coco_format import Instance
     from ..results import Detection
@@ -27,8 +37,17 @@ if TYPE_CHECKING:
 
 COUNTED_SHAPE = (800, 1280)
 """Height and width of the image for which detectors' MACs are published."""
+NO_FILE = 'no file'
+"""Path of the annotations of a split that a data set does not have."""
 RECIPE_SCALE = (1333, 800)
 """Size that images fit into in the recipes, for which the MACs are counted at :data:`COUNTED_SHAPE`."""
+MISSING_ANNOTATIONS = {
+    "no attribute 'masks'": 'the head learns masks, and the training pipeline loads none: set with_mask=True in '
+    'mmdet.LoadAnnotations of train_dataloader.dataset.pipeline, or take a detector without masks',
+    "no attribute 'gt_sem_seg'": 'the model has a head for the classes of all pixels, and COCO files with instances '
+    'have none: leave out its semantic_head',
+}
+"""Lines for errors of mmdet's heads that lack ground truth, by words of the errors."""
 DRAWN_SCORE = 0.3
 """Detections with a lower score are not drawn beside the ground truth."""
 
@@ -37,31 +56,53 @@ class DetectionTask(DenseTask):
     """Object detection and instance segmentation on COCO files with mmdet's detectors, with box and mask AP."""
 
     name = 'detection'
+    default_scope = 'mmdet'
+    modules = (
+        'convnext_dense',
+        'convnext_dense.data.detection.dataset',
+        'convnext_dense.models.detector',
+    )
     model_name = 'detector'
     sample_folder = 'coco'
     metrics = MainMetrics('AP on unseen images, %', 'epoch', {'box_AP': 'boxes, ', 'mask_AP': 'masks, '})
     count_column = CountColumn('boxes')
     exports = ('instances', 'features')
+    writes_coco = True
 
-    def point_at(self, cfg: Config, root: str) -> None:
+    def point_at(self, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
         from ..data.detection.find import EXPECTED, find_coco
 
-        splits = find_coco(root)
+        splits = find_coco(root, single='val' if cfg.train_dataloader is None else 'train')
         for split, loader in _loaders_by_split(cfg):
-            if split not in splits:
+            if split not in splits and split not in optional:
                 raise NoData(f'no {split} annotations at {root}: {EXPECTED}')
-            loader.dataset.update(annotations=str(splits[split].annotations), images=str(splits[split].images))
+            annotations, images = splits.get(split, (NO_FILE, NO_FILE))
+            loader.dataset.update(annotations=str(annotations), images=str(images))
+
+    def has_data(self, dataset: Mapping) -> bool:
+        return Path(dataset['annotations']).is_file()
+
+    def use_classes(self, cfg: Config, classes: TrainedClasses) -> None:
+        super().use_classes(cfg, classes)
+        for loader in loaders(cfg):
+            if loader.dataset.annotations == NO_FILE:
+                raise NoData('the config is of a run without validation data: give some with --data PATH')
+            if classes.category_ids is not None and takes(loader.dataset, 'category_ids'):
+                loader.dataset.category_ids = list(classes.category_ids)
 
     def count_classes(self, cfg: Config) -> int:
-        from ..data.detection import coco
+        return len(next(iter(_read_headers(cfg).values())).classes)
 
-        headers: dict[str, coco.CocoHeader] = {}
+    def join_classes(self, cfg: Config) -> None:
+        from ..data.detection.categories import check_known_names
+
+        headers = _read_headers(cfg)
+        learned = next(iter(headers.values()))
         for split, loader in _loaders_by_split(cfg):
-            paths = coco.CocoPaths(Path(loader.dataset.annotations), Path(loader.dataset.images))
-            headers[split] = headers.get(split) or coco.read_coco_header(paths)
-        if len(headers) == 2:
-            coco.check_same_categories(headers['train'], headers['val'])
-        return len(next(iter(headers.values())).classes)
+            if split in headers and headers[split].classes != learned.classes:
+                name, classes = headers[split]
+                check_known_names(classes, name, learned.classes, learned.name)
+                loader.dataset.classes = list(learned.classes)
 
     def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
         from ..data.detection.check import read_coco_files
@@ -128,13 +169,17 @@ class DetectionTask(DenseTask):
     ) -> tuple[np.ndarray, np.ndarray, str]:
         from ..results import Detection
 
-        classes, annotated = metainfo['classes'], output.instances
+        classes, annotated = metainfo['classes'], output.get('instances')  # not in another library's data set
         prediction = Detection.from_sample(output, classes).above(DRAWN_SCORE)
         caption = (
-            f'{len(prediction.boxes)} predicted with a score of {DRAWN_SCORE:.0%} or more, {len(annotated)} annotated'
+            f'{len(prediction.boxes)} predicted with a score of {DRAWN_SCORE:.0%} or more, '
+            f'{"no" if annotated is None else len(annotated)} annotated'
         )
-        ground_truth = draw_annotations(image, annotated, classes)
+        ground_truth = draw_annotations(image, annotated or [], classes)
         return prediction.draw(image=image), ground_truth, caption
+
+    def explain_training_error(self, error: Exception) -> str | None:
+        return next((line for word, line in MISSING_ANNOTATIONS.items() if word in str(error)), None)
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
         rows = count_head_rows(state_dict, 'fc_cls.weight')
@@ -143,7 +188,8 @@ class DetectionTask(DenseTask):
     def input_shape(self, cfg: Config) -> ImageSize:
         from ..models.backbone import TOTAL_STRIDE
 
-        scale = next(step.scale for step in cfg.test_dataloader.dataset.pipeline if 'scale' in step)
+        steps = cfg.test_dataloader.dataset.pipeline
+        scale = next((step.scale for step in steps if isinstance(step.get('scale'), list | tuple)), COUNTED_SHAPE)
         short, long = (-(-side // TOTAL_STRIDE) * TOTAL_STRIDE for side in sorted(scale))
         return ImageSize(short, long)
 
@@ -152,21 +198,61 @@ class DetectionTask(DenseTask):
 
         return Detection.from_sample(sample, classes.names, classes.category_ids)
 
+    def check_model(self, model: Any) -> None:
+        check_class_weights(model)
+
+    def training_size(self, cfg: Config) -> ImageSize:
+        return self.counted_shape(cfg)
+
+    def head_parts(self, model: Any, features: Sequence[Tensor]) -> Iterator[Part]:
+        for name in ('rpn_head', 'bbox_head'):
+            head: Any = getattr(model, name, None)
+            if getattr(head, 'prior_generator', None) is None:  # others take more than features
+                continue
+            yield Part(f'model.{name}', features)
+            levels = head.prior_generator.num_levels
+            if len(features) != levels:
+                raise UserError(
+                    f'model.{name} has anchors for {levels} levels and gets {len(features)}: set the strides of its '
+                    "anchor_generator and the neck's num_outs to as many"
+                )
+            head(tuple(features))
+        roi = getattr(model, 'roi_head', None)
+        for name in ('bbox', 'mask') if roi is not None else ():
+            if getattr(roi, f'with_{name}', False) and hasattr(roi, f'{name}_roi_extractor'):
+                extractors = _stages(getattr(roi, f'{name}_roi_extractor'))
+                heads = _stages(getattr(roi, f'{name}_head'))
+                for number, (extractor, one) in enumerate(zip(extractors, heads, strict=False)):
+                    stage = f'.{number}' if len(heads) > 1 else ''
+                    levels = len(extractor.featmap_strides)
+                    if levels > len(features):
+                        raise UserError(
+                            f'model.roi_head.{name}_roi_extractor takes {levels} levels and gets {len(features)}: '
+                            'shorten its featmap_strides'
+                        )
+                    sides = extractor.roi_layers[0].output_size
+                    regions = features[0].new_empty(len(features[0]) * 2, features[0].shape[1], *sides)
+                    yield Part(f'model.roi_head.{name}_head{stage}', [regions])
+                    one(regions)
+
     def counted_shape(self, cfg: Config) -> ImageSize:
         return ImageSize(*COUNTED_SHAPE) if _test_scale(cfg) == RECIPE_SCALE else self.input_shape(cfg)
 
     def run_counted(self, model: Any, image: Tensor) -> str:
         """Run backbone, neck, RPN, and each stage's heads on the maximum number of regions per image.
 
+        A detector without regions runs as a whole, up to the outputs of its head.
+
         Raises:
-            UserError: if the model is not a detector with an RPN and RoI heads.
+            UserError: if the model is not one of mmdet's detectors.
         """
         import torch
 
         if not (getattr(model, 'with_rpn', False) and getattr(model, 'with_roi_head', False)):
-            raise UserError(
-                f'{type(model).__name__} is not counted: the rule is for detectors with an RPN and RoI heads'
-            )
+            if not hasattr(model, '_forward'):
+                raise UserError(f"{type(model).__name__} is not counted: the rule is for mmdet's detectors")
+            model(image, counted_samples(image), mode='tensor')
+            return 'backbone, neck and head; not run: the choice of results (nms), pasting of masks'
         model.rpn_head(model.extract_feat(image))
         roi = model.roi_head
         regions = []
@@ -192,6 +278,13 @@ class DetectionTask(DenseTask):
         graphs = {'instances': Instances, 'features': Features}
         return graphs[output]
 
+    def export_obstacle(self, model: nn.Module, output: str) -> str | None:
+        if output == 'features':
+            return None
+        from ..export.detection import obstacle
+
+        return obstacle(model)
+
     def random_sample(self, rng: np.random.Generator, shape: ImageSize, classes: int) -> dict:
         from mmengine.dataset import Compose
 
@@ -216,7 +309,7 @@ def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: 
     Args:
         image: uint8 (H, W, 3), RGB.
         instances: instances of a :class:`~convnext_dense.data.detection.dataset.CocoDataset`, with ``bbox_label``,
-            ``ignore_flag``, ``bbox`` and, in all or none, ``mask``.
+            ``ignore_flag``, ``bbox`` and an optional ``mask``.
         classes: the class names.
 
     Returns:
@@ -234,8 +327,10 @@ def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: 
     tags = [names[i['bbox_label']] + (' (crowd)' if i['ignore_flag'] else '') for i in instances]
     boxes = np.array([instance['bbox'] for instance in instances], float).reshape(-1, 4)
     masks = None
-    if all('mask' in instance for instance in instances):
-        masks = np.array([decode_mask(i['mask'], size) for i in instances], bool).reshape(-1, *size)
+    if any('mask' in instance for instance in instances) or not instances:
+        masks = np.array(
+            [decode_mask(i['mask'], size) if 'mask' in i else np.zeros(size, bool) for i in instances], bool
+        ).reshape(-1, *size)
     return draw_instances(image, boxes, tags, palette(len(classes))[labels], masks)
 
 
@@ -247,6 +342,19 @@ def _loaders_by_split(cfg: Config) -> list[tuple[str, ConfigDict]]:
         ('val', cfg.test_dataloader),
     )
     return [(split, loader) for split, loader in by_split if loader is not None]
+
+
+def _read_headers(cfg: Config) -> dict[str, CocoHeader]:
+    """Read the classes of each split's file, once."""
+    from ..data.detection.coco import read_coco_header
+    from ..data.detection.find import CocoPaths
+
+    headers: dict[str, CocoHeader] = {}
+    used = _loaders_by_split(cfg)
+    for split, loader in used[:1] if cfg.val_dataloader is None else used:  # testing is not part of training
+        paths = CocoPaths(Path(loader.dataset.annotations), Path(loader.dataset.images))
+        headers[split] = headers.get(split) or read_coco_header(paths)
+    return headers
 
 
 def _test_scale(cfg: Config) -> tuple[int, int] | None:
@@ -262,7 +370,7 @@ def _batch_pads(cfg: Config) -> list[tuple[str | int, ...]]:
     return [(*keys, index, 'size') for index, one in enumerate(augments) if kind_of(one) == 'BatchFixedSizePad']
 
 
-def _stages(parts: nn.Module) -> list[Any]:
+def _stages(parts: nn.Module | None) -> list[Any]:
     """Return the heads or extractors of a cascade's stages; a detector without a cascade has one stage."""
     from torch import nn
 

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from .base import ClassInfo, CountColumn, MainMetrics, count_head_rows, point_at_root
+from .base import (
+    ClassInfo,
+    CountColumn,
+    MainMetrics,
+    Part,
+    check_class_weights,
+    count_head_rows,
+    join_classes_of_roots,
+    point_at_root,
+)
 from .config_parts import loaders
-from .dense import RECORD_SIZE, DenseTask, random_boxes, random_image, read_as_annotated
+from .datasets import innermost_datasets, is_own, own_datasets
+from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .pipelines import SizedStep, as_size, is_size, mean_side, scale_sizes
 from .sizes import dotted, find_training_size, follow, pads_after, set_at, value_at
 
 if TYPE_CHECKING:
     import numpy as np
     from mmengine.config import Config
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Graph
@@ -29,11 +41,27 @@ PADDED_SIZE = ('model', 'data_preprocessor', 'size')
 WINDOW = ('model', 'test_cfg')
 """Keys of the window of slide inference: its ``crop_size`` and ``stride``."""
 
+COUNTED_CROP = (512, 512)
+"""Height and width of the crops of a model whose config does not say."""
+
+
+def _classifies_pixels(cfg: Config) -> bool:
+    """Check whether the heads learn a class of each pixel, unlike those that find masks and classify them."""
+    heads = cfg.model.get('decode_head') or []
+    return not any('loss_mask' in head for head in (heads if isinstance(heads, list | tuple) else [heads]))
+
 
 class SegmentationTask(DenseTask):
     """Semantic segmentation on images with label maps, with mmseg's segmentors and mIoU."""
 
     name = 'segmentation'
+    default_scope = 'mmseg'
+    modules = (
+        'convnext_dense',
+        'convnext_dense.data.segmentation.dataset',
+        'convnext_dense.models.segmentor',
+        'mmseg.datasets',
+    )
     model_name = 'segmentor'
     sample_folder = 'ade20k'
     metrics = MainMetrics('mIoU on unseen images, %', 'optimizer step', {'mIoU': ''})
@@ -41,14 +69,68 @@ class SegmentationTask(DenseTask):
     exports = ('logits', 'labels', 'features')
     extra_files = ('_labels.png',)
 
-    def point_at(self, cfg: Config, root: str) -> None:
+    def point_at(self, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
         point_at_root(cfg, root)
 
+    def set_label_zero(self, cfg: Config, meaning: str) -> None:
+        for loader in loaders(cfg):
+            for dataset in innermost_datasets(loader.dataset):
+                dataset.reduce_zero_label = meaning == 'ignore'
+
+    def settle(self, cfg: Config) -> None:
+        """Set what label 0 of the masks means in all data sets, where no setting says it by what the data say."""
+        from ..data.segmentation.label_zero import AUTO
+        from ..data.segmentation.masks import agree_on_label_zero
+
+        folders = own_datasets(cfg)
+        settings = [(dataset.root, dataset.get('reduce_zero_label', AUTO)) for dataset in folders]
+        agreed = agree_on_label_zero(settings)
+        for dataset in folders:
+            dataset.reduce_zero_label = agreed
+
+    def has_data(self, dataset: Mapping) -> bool:
+        from ..data.segmentation.find import images_folder
+
+        return images_folder(dataset['root'], dataset['split']).is_dir()
+
+    def join_classes(self, cfg: Config) -> None:
+        from ..data.segmentation.label_zero import AUTO
+        from ..data.segmentation.masks import mask_classes
+
+        join_classes_of_roots(cfg, lambda dataset: mask_classes(dataset.root, dataset.get('reduce_zero_label', AUTO)))
+
     def count_classes(self, cfg: Config) -> int:
+        from ..data.segmentation.label_zero import AUTO
         from ..data.segmentation.masks import mask_classes
 
         dataset = loaders(cfg)[0].dataset
-        return len(mask_classes(dataset.root, dataset.get('reduce_zero_label', True)))
+        return len(mask_classes(dataset.root, dataset.get('reduce_zero_label', AUTO)))
+
+    def check_trainable(self, cfg: Config) -> None:
+        from ..data.segmentation.label_zero import AUTO
+        from ..data.segmentation.masks import check_learnable, read_labels
+
+        if cfg.get('train_dataloader') is None or not _classifies_pixels(cfg):
+            return
+        for dataset in innermost_datasets(cfg.train_dataloader.dataset):
+            if not is_own(dataset) or not self.has_data(dataset):
+                continue
+            labels = read_labels(dataset.root, dataset.get('reduce_zero_label', AUTO))
+            check_learnable(dataset.root, dataset.split, labels)
+
+    def read_data(self, cfg: Config) -> DatasetRecords:
+        from ..data.check import Finding
+        from ..data.segmentation.masks import UnusableMasks
+
+        data = super().read_data(cfg)
+        try:
+            self.check_trainable(cfg)
+        except UnusableMasks:  # the data have findings about them
+            pass
+        except UserError as error:
+            if str(error) not in [finding.message for finding in data.findings]:
+                data.findings.append(Finding.of_error('train', error))
+        return data
 
     def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
         from ..data.segmentation.check import read_mask_folder
@@ -115,6 +197,10 @@ class SegmentationTask(DenseTask):
         image = read_as_annotated(record.path, ImageSize.of(labels), data.value_range)
         known = (labels >= data.first_label) & (labels < data.first_label + len(data.classes))
         labels = np.where(known, labels - data.first_label, UNLABELED).astype(np.uint8)
+        joined = labels.copy()
+        for own, label in data.label_maps.get(record.mask, {}).items():
+            joined[labels == own] = label
+        labels = joined
         image, labels = shrunk(image, RECORD_SIZE), shrunk(labels, RECORD_SIZE, smooth=False)
         result = Segmentation(record.path, labels, data.classes, palette(len(data.classes)))
         return shrunk(result.draw(image=image, legend_rows=2), RECORD_SIZE)
@@ -142,13 +228,64 @@ class SegmentationTask(DenseTask):
         rows = count_head_rows(state_dict, 'conv_seg.weight')
         return 2 if rows == 1 else rows  # a single channel tells class 1 from class 0
 
+    def first_label(self, cfg: Config, meta: Mapping[str, Any], checkpoint: Path) -> int:
+        """Return the label of class 0 in the masks that a checkpoint was trained on, as it says or the config.
+
+        Raises:
+            UserError: if they contradict each other.
+        """
+        known, given = meta.get('reduce_zero_label'), cfg.test_dataloader.dataset.get('reduce_zero_label')
+        words = {True: 'ignore', False: 'class'}
+        if known in words and given in words and known != given:
+            raise UserError(
+                f'checkpoint {checkpoint} was trained with --label-zero {words[known]}: leave out --label-zero, and '
+                'reduce_zero_label in the config'
+            )
+        if known not in words and given not in words:
+            logging.getLogger('mmengine').warning(
+                f'checkpoint {checkpoint} does not say what label 0 of its masks means: label maps are written as in '
+                'ADE20K, with 1 for the first class; with 0 for it if you give --label-zero class'
+            )
+        return int(known if known in words else given if given in words else True)
+
     def input_shape(self, cfg: Config) -> ImageSize:
-        return ImageSize(*(cfg.model.test_cfg.get('crop_size') or cfg.model.data_preprocessor.size))
+        tested, trained = cfg.model.get('test_cfg') or {}, cfg.model.get('data_preprocessor') or {}
+        return ImageSize(*(tested.get('crop_size') or trained.get('size') or COUNTED_CROP))
 
     def to_result(self, sample: Any, classes: ClassInfo) -> Segmentation:
         from ..results import Segmentation
 
-        return Segmentation.from_sample(sample, classes.names, classes.colors)
+        return Segmentation.from_sample(sample, classes.names, classes.colors, first_label=classes.first_label or 0)
+
+    def check_model(self, model: Any) -> None:
+        from ..io.images import UNLABELED
+
+        check_class_weights(model)
+        for name, part in model.named_modules():
+            for key in ('ignore_index', 'seg_pad_val'):
+                value = getattr(part, key, UNLABELED)
+                if isinstance(value, int) and value != UNLABELED:
+                    raise UserError(
+                        f'model.{name}.{key} is {value}: pixels without a class have the label {UNLABELED}, so leave '
+                        'it out; a class that is not to be learned gets the class_weight 0 in the loss'
+                    )
+
+    def training_size(self, cfg: Config) -> ImageSize:
+        size = cfg.model.get('data_preprocessor', {}).get('size')
+        crops = [step['crop_size'] for step in cfg.train_dataloader.dataset.get('pipeline', ()) if 'crop_size' in step]
+        return ImageSize(*(size or (crops[-1] if crops else (512, 512))))
+
+    def head_parts(self, model: Any, features: Sequence[Tensor]) -> Iterator[Part]:
+        for name in ('decode_head', 'auxiliary_head'):
+            head = getattr(model, name, None)
+            if head is None or (name == 'decode_head' and hasattr(head, '__len__')):
+                continue  # the heads of a cascade depend on each other
+            if _has_queries(head):
+                continue  # it needs the samples' metadata, and values
+            heads = {f'.{i}': one for i, one in enumerate(head)} if hasattr(head, '__len__') else {'': head}
+            for place, one in heads.items():
+                yield Part(f'model.{name}{place}', features)
+                one(tuple(features))
 
     @contextmanager
     def whole_inference(self, model: Any) -> Iterator[None]:
@@ -161,11 +298,19 @@ class SegmentationTask(DenseTask):
             model.test_cfg.update(before)
 
     def counted_shape(self, cfg: Config) -> ImageSize:
-        height = cfg.model.data_preprocessor.size[0]
+        height = ((cfg.model.get('data_preprocessor') or {}).get('size') or COUNTED_CROP)[0]
         return ImageSize(height, 4 * height)
 
     def run_counted(self, model: Any, image: Tensor) -> str:
-        model.decode_head(model.extract_feat(image))
+        features, heads = model.extract_feat(image), model.decode_head
+        if _has_queries(heads):
+            heads(features, counted_samples(image))
+        elif _is_cascade(heads):
+            logits = heads[0](features)
+            for head in list(heads)[1:]:
+                logits = head(features, logits)
+        else:
+            heads(features)
         return 'backbone and decode head; not run: the auxiliary head, whose parameters are included'
 
     def graph_class(self, output: str) -> type[Graph]:
@@ -174,6 +319,18 @@ class SegmentationTask(DenseTask):
 
         graphs = {'logits': PixelLogits, 'labels': PixelLabels, 'features': Features}
         return graphs[output]
+
+    def export_obstacle(self, model: Any, output: str) -> str | None:
+        head = model.decode_head
+        if output == 'features':
+            return None
+        if _is_cascade(head):
+            return 'its heads refine the logits of one another, which has no graph'
+        if _has_queries(head):
+            return f'its {type(head).__name__} predicts the masks and classes of queries, not the logits of each pixel'
+        if getattr(model.data_preprocessor, 'test_cfg', None):
+            return 'its data_preprocessor.test_cfg pads the images'
+        return None
 
     def set_training_shape(self, cfg: Config, shape: ImageSize) -> None:
         cfg.model.data_preprocessor.size = tuple(shape)
@@ -240,3 +397,15 @@ def _close_gaps(cfg: Config, set_by: SetBy) -> dict[str, Any]:
         )
     window['stride'] = tuple(max(1, side * 2 // 3) for side in crop)  # as in the recipes
     return {dotted((*WINDOW, 'stride')): window['stride']}
+
+
+def _is_cascade(head: nn.Module) -> bool:
+    """Whether a decode head consists of several, each of which refines the logits of the one before."""
+    from torch import nn
+
+    return isinstance(head, nn.ModuleList)
+
+
+def _has_queries(head: object) -> bool:
+    """Whether a decode head predicts a mask and a class for each of its queries, as MaskFormer's."""
+    return hasattr(head, 'pixel_decoder')

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import ast
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -16,15 +18,17 @@ from ..archs import ISOTROPIC_ARCHS, IsotropicSettings
 from ..errors import UserError
 from ..models.convnext import ConvNeXt
 from ..models.isotropic import IsotropicConvNeXt
+from .class_counts import ClassShape
 from .fetch import fetch_weights
 from .formats import OURS, STAGES, Arch, ConvertedWeights, convert, detect_arch
 from .hub_config import NetworkSettings, check_final_norm_eps, network_settings
+from .layer_names import NORM_PARTS, group_by_module, name_layers, part_of
 from .reader import read_checkpoint
 
-NORM_PARTS = ('final norm', 'norms of the outputs')  # the backbone's own, of classification and of dense tasks
 RAW_KEYS, EMA_KEYS = ('state_dict', 'model'), ('ema_state_dict', 'model_ema', 'state_dict_ema')
 # ours, the official releases', timm's
 
+NAMED_CLASSES = 5  # at most, in a line of the log
 VERSION_KEY: Final = 'convnext_dense'  # in the meta of checkpoints written here: the version of this package
 
 
@@ -38,6 +42,7 @@ class Weights(NamedTuple):
         left_over: names in the file that are not in ``state``.
         settings: what is known about the network beside its weights.
         classes: names of the classes that the weights are for, None if the file does not have them.
+        task: task of the config that they were trained with, None if the file does not have it.
     """
 
     path: Path
@@ -46,6 +51,7 @@ class Weights(NamedTuple):
     left_over: list[str]
     settings: NetworkSettings
     classes: list[str] | None
+    task: str | None = None
 
 
 def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> Weights:
@@ -66,9 +72,18 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> We
     trained_here = VERSION_KEY in meta
     converted = ConvertedWeights(OURS.name, state, []) if trained_here else convert(state, OURS.name, path=path)
     source, state, left_over = converted
-    return Weights(
-        path, source, state, left_over, network_settings(path, source, meta), dataset_meta(content).get('classes')
-    )
+    classes = dataset_meta(content).get('classes')
+    task = _task_in(meta['cfg']) if trained_here and isinstance(meta.get('cfg'), str) else None
+    return Weights(path, source, state, left_over, network_settings(path, source, meta), classes, task)
+
+
+def _task_in(config: str) -> str | None:
+    """Return the ``task`` that the text of a config sets; the text is only read."""
+    found = re.search(r'^task = (.+)$', config, re.MULTILINE)
+    try:
+        return str(ast.literal_eval(found[1])) if found else None
+    except (SyntaxError, ValueError):
+        return None
 
 
 def dataset_meta(checkpoint: Mapping) -> dict[str, Any]:
@@ -157,12 +172,13 @@ def load_pretrained(
     weights: str = 'raw',
     classes: Sequence[str] | None = None,
     trust_pickle: bool = False,
+    find_class_shapes: Callable[[], Mapping[str, ClassShape]] = dict,
 ) -> str:
     """Initialize a classifier, detector or segmentor with weights of any of the three, in any known format.
 
-    The backbone must match. The other parts (norms of the outputs, neck, heads) are loaded where the file has them in
-    the same shapes, and keep their random weights elsewhere. If the file is known to be for other classes than
-    ``classes``, the heads keep their random weights whatever their shapes.
+    The backbone must match. Of the other parts (norms of the outputs, neck, heads), layers that the file does not have
+    keep their random weights, and so do those whose shapes depend on the number of classes, if it differs or if the
+    file is known to be for other classes than ``classes``.
 
     Args:
         model: any model with the backbone under ``backbone``.
@@ -170,12 +186,16 @@ def load_pretrained(
         weights: ``'raw'``, or ``'ema'`` for the moving average in the file.
         classes: names of the model's classes.
         trust_pickle: as in :func:`~.reader.read_checkpoint`.
+        find_class_shapes: function that returns the rules of the shapes that depend on the number of classes, called
+            if they are needed; if it finds none, any layer may differ, and whole heads keep their random weights where
+            the classes are others.
 
     Returns:
-        One line that says what was loaded, what keeps its random weights and what was left over in the file.
+        One line that says what was loaded, which layers keep their random weights and what was left over in the file.
 
     Raises:
-        UserError: if the file can't be read or the backbone does not match.
+        UserError: if the file can't be read, the backbone does not match, or another layer differs for another reason
+            than the number of classes.
     """
     path = fetch_weights(source)
     if not path.exists():
@@ -184,7 +204,7 @@ def load_pretrained(
         )
     found = extract_weights(read_checkpoint(path, trust_pickle), path, weights)
     own, loaded = model.state_dict(), found.state
-    backbones = [{n: t for n, t in state.items() if _part(n) == 'backbone'} for state in (own, loaded)]
+    backbones = [{n: t for n, t in state.items() if part_of(n) == 'backbone'} for state in (own, loaded)]
     differences = _differences(*backbones)
     if differences:
         mismatch = _mismatch(own, loaded, differences)
@@ -192,41 +212,67 @@ def load_pretrained(
     check_final_norm_eps(model, found.settings, path)
 
     other_classes = classes is not None and found.classes is not None and list(found.classes) != list(classes)
-    modules = _by_module(own)
+    unequal = [name for name in own if name in loaded and loaded[name].shape != own[name].shape]
+    class_shapes = find_class_shapes() if other_classes or unequal else {}
+    if class_shapes:
+        _check_only_classes_differ(own, loaded, unequal, class_shapes, found)
+    for_other_classes = {name for name in own if other_classes and _depends_on_classes(name, class_shapes)}
+    modules = group_by_module(own)
     fitting = {
         module
         for module, names in modules.items()
-        if all(name in loaded and loaded[name].shape == own[name].shape for name in names)
-        and not (other_classes and _part(module) not in ('backbone', 'neck', *NORM_PARTS))
+        if all(name in loaded and name not in unequal and name not in for_other_classes for name in names)
     }
     chosen = {name: loaded[name] for module in fitting for name in modules[module]}
     model.load_state_dict(chosen, strict=False)
-    fresh = sorted({_part(module) for module in modules.keys() - fitting})
-    left_over = {_part(name) for name in [*(_by_module(loaded).keys() - fitting), *found.left_over]}
+    of_file = group_by_module(loaded)
+    left_over = {*name_layers(of_file, of_file.keys() - fitting), *map(part_of, found.left_over)}
     averaged = ' of averaged weights' if weights == 'ema' else ''
     return (
         f'pretrained: {len(chosen)} tensors{averaged} from {path} ({found.source}); '
-        f'fresh: {", ".join(fresh) or "nothing"}; '
+        f'fresh: {", ".join(name_layers(modules, modules.keys() - fitting)) or "nothing"}; '
         f'left over in the file: {", ".join(sorted(left_over)) or "nothing"}'
-        + (f' (it is for {len(found.classes)} other classes)' if other_classes and found.classes else '')
+        + (f' ({_compare_classes(found.classes, classes)})' if other_classes and found.classes and classes else '')
         + (f'; {found.settings.note}' if found.settings.note else '')
     )
 
 
-def _part(name: str) -> str:
-    """Return the part of the model that a parameter belongs to; the backbone's final and output norms are parts."""
-    parts = name.split('.')
-    if parts[0] == 'backbone' and parts[1].startswith('norm'):
-        return NORM_PARTS[0] if parts[1] == 'norm' else NORM_PARTS[1]
-    return parts[0]
+def _check_only_classes_differ(
+    own: Mapping[str, Tensor],
+    loaded: Mapping[str, Tensor],
+    unequal: Iterable[str],
+    class_shapes: Mapping[str, ClassShape],
+    found: Weights,
+) -> None:
+    """Check that no number of classes but the model's explains each shape that differs from the model's.
+
+    Raises:
+        UserError: with the first differences.
+    """
+    unexplained = [n for n in unequal if n not in class_shapes or class_shapes[n].classes_in(loaded[n].shape) is None]
+    if unexplained:
+        differences = _differences(*({name: state[name] for name in unexplained} for state in (own, loaded)))
+        raise UserError(
+            f'{found.path} ({found.source}) does not fit this model, and not for its number of classes: '
+            f'{_first(differences)}: take a config of these sizes, or the backbone alone, as '
+            f'`convnext-dense convert_weights {found.path} backbone.pth --to official` writes it'
+        )
 
 
-def _by_module(state_dict: Mapping[str, Tensor]) -> dict[str, list[str]]:
-    """Group the tensors' names by the module that holds them, since a module is loaded completely or not at all."""
-    modules: dict[str, list[str]] = {}
-    for name in state_dict:
-        modules.setdefault(name.rpartition('.')[0], []).append(name)
-    return modules
+def _depends_on_classes(name: str, class_shapes: Mapping[str, ClassShape]) -> bool:
+    """Whether a tensor's shape depends on the number of classes; any of a head may, if no rules are known."""
+    return name in class_shapes if class_shapes else part_of(name) not in ('backbone', 'neck', *NORM_PARTS)
+
+
+def _compare_classes(theirs: Sequence[str], ours: Sequence[str]) -> str:
+    """Say how the classes of a file differ from those of the data."""
+    same = [str(name) for name in theirs if name in set(ours)]
+    if len(same) == len(theirs) == len(ours):
+        return f'it is for the same {len(theirs)} classes in another order, which are learned anew'
+    if not same:
+        return f'it is for {len(theirs)} other classes'
+    named = ', '.join(same[:NAMED_CLASSES]) + (', ...' if len(same) > NAMED_CLASSES else '')
+    return f'it is for {len(theirs)} classes, {len(same)} of them named as in the data and learned anew: {named}'
 
 
 def check_is_convnext(weights: Weights) -> None:
@@ -258,14 +304,14 @@ def _network_name(state_dict: Mapping[str, Tensor]) -> str | None:
 
     Other networks can have names like a ConvNeXt's, as those of the roadmap do.
     """
-    backbone = {name.removeprefix('backbone.'): t for name, t in state_dict.items() if _part(name) == 'backbone'}
+    backbone = {name.removeprefix('backbone.'): t for name, t in state_dict.items() if part_of(name) == 'backbone'}
     arch = detect_arch(state_dict)
     try:
         with torch.device('meta'):
             network = _build_network(backbone, arch)
     except UserError:  # there is no isotropic network of this size
         return None
-    known = {name: t for name, t in network.state_dict().items() if _part(f'backbone.{name}') == 'backbone'}
+    known = {name: t for name, t in network.state_dict().items() if part_of(f'backbone.{name}') == 'backbone'}
     if _differences(known, backbone):
         return None
     if isinstance(network, IsotropicConvNeXt):

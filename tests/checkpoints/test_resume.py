@@ -12,7 +12,7 @@ from mmengine.optim import OptimWrapper, _ParamScheduler
 from mmengine.registry import PARAM_SCHEDULERS
 
 from convnext_dense.checkpoints.content import plain
-from convnext_dense.checkpoints.resume import restore_schedulers
+from convnext_dense.checkpoints.resume import check_same_run, restore_schedulers
 from convnext_dense.compat.mmengine_private_names import SCHEDULER_PROGRESS
 from convnext_dense.engine import EMA, Checkpoints, ValLoop
 from convnext_dense.engine.csv_log import read_scalars
@@ -51,6 +51,21 @@ def in_step(monkeypatch):
 
 def kill() -> None:
     raise Killed
+
+
+@pytest.mark.parametrize(
+    ('before', 'now', 'same'), [('ignore', 'class', False), ('class', 'class', True), (None, None, True)]
+)
+def test_label_0_keeps_its_meaning(before, now, same):
+    facts = dict(seed=0, sampler_seed=0, total_batch=2, images=4, steps=6, plan='2 = 1 x 2')
+    if same:
+        assert check_same_run({**facts, 'label_zero': before}, {**facts, 'label_zero': now}) is None
+        return
+    assert check_same_run(facts, {**facts, 'label_zero': now}) is None  # an older checkpoint does not know
+    with pytest.raises(
+        UserError, match='had label 0 of the masks as ignore and now has class: resume with --label-zero ignore'
+    ):
+        check_same_run({**facts, 'label_zero': before}, {**facts, 'label_zero': now})
 
 
 def send(number: int):
@@ -138,7 +153,7 @@ def test_a_damaged_newest_is_passed_over_in_a_work_dir_that_was_moved(by_epoch, 
     [
         (('--seed', '7'), (), 'the run had the seed 0 and now has 7: resume with --seed 0'),
         ((), ('train_dataloader.batch_size=4', 'train_cfg.total_batch_size=4'), 'total batch of 8 and now has 4'),
-        (('--epochs', '5'), (), 'had 9 steps and now has 15'),
+        ((), ('train_cfg.max_epochs=5',), 'had 9 steps and now has 15'),
         ((), ('optim_wrapper.optimizer.weight_decay=0.1',), 'weight_decay 0.05 and now has 0.1'),
         ((), ('optim_wrapper.optimizer.lr=2e-3',), 'had another learning rate'),
     ],

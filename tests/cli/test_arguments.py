@@ -25,7 +25,11 @@ def test_options_have_the_values_that_mmengine_gives_them():
         'i=(1,)',
         'j=a=b',
         'k=',
-        'l=x y',
+        'l=/data/x(1)',
+        'm=-inf',
+        'n=true',
+        'o=[]',
+        'p=[ 1 , [x, y] ]',
     ]
     parser = argparse.ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
@@ -51,6 +55,10 @@ def test_another_verbs_command_has_the_form_of_this_one():
 def test_brackets_that_do_not_match():
     with pytest.raises(UserError, match=r'--cfg-options a=\[\(1,2\]: its brackets do not match'):
         parse_options(['a=[(1,2]'])
+
+
+def test_options_may_be_dicts_and_keep_their_spaces():
+    assert parse_options(['a=dict(b=[1,x])', 'c=/data/my images']) == {'a': {'b': [1, 'x']}, 'c': '/data/my images'}
 
 
 @pytest.mark.parametrize(

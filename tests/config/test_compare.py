@@ -85,6 +85,16 @@ def test_settings_that_predictions_depend_on(config, key, value):
     assert found(config, {}, {key: value}) == {key: one[key][::-1]}
 
 
+def test_what_is_left_to_the_data_differs_from_nothing(tmp_path):
+    """In a run it is decided, in a config that is read without data it is not."""
+    key = 'test_dataloader__dataset__reduce_zero_label'
+    for decided in (True, False):
+        run = write_run(tmp_path / str(decided), read(UPERNET, **{key: decided}))
+        assert warning_of_differences(read(UPERNET), UPERNET, run) is None
+        said = warning_of_differences(read(UPERNET, **{key: not decided}), UPERNET, run)
+        assert f'reduce_zero_label is {not decided}, in the run {decided}' in said
+
+
 @pytest.mark.parametrize(
     ('config', 'options'),
     [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from convnext_dense.config.length import set_length
+from convnext_dense.config.length import planned_length, set_length
 from convnext_dense.errors import UserError
 
 
@@ -13,3 +13,36 @@ def test_the_schedule_keeps_its_shares(cfg):
     assert (warmup.begin, warmup.end, cosine.begin, cosine.end) == (0, 2, 2, 30)
     with pytest.raises(UserError, match='at least 1'):
         set_length(cfg, 0)
+
+
+def test_a_resumed_run_keeps_the_places_of_its_schedule(cfg):
+    warmup, cosine = cfg.param_scheduler
+    assert (warmup.end, cosine.begin, cosine.end) == (20, 20, 300)
+    set_length(cfg, 40, planned=30)
+    assert cfg.train_cfg.max_epochs == 40
+    assert cfg.schedule_length == 30
+    assert (warmup.begin, warmup.end, cosine.begin, cosine.end) == (0, 2, 2, 40)
+
+
+def test_a_schedule_may_be_a_single_part_or_absent(cfg):
+    cfg.param_scheduler = dict(type='CosineAnnealingLR', T_max=300, end=300)
+    set_length(cfg, 30)
+    assert (cfg.param_scheduler.T_max, cfg.param_scheduler.end) == (30, 30)
+    cfg.param_scheduler = None
+    set_length(cfg, 60, planned=30)
+    assert cfg.train_cfg.max_epochs == 60
+
+
+def test_the_planned_length_is_read_from_the_config_that_a_run_saved(tmp_path):
+    assert planned_length(tmp_path) is None
+    assert planned_length('convnext_tiny_1k_224') is None
+    (tmp_path / 'checkpoints.json').write_text('{}')
+    config = tmp_path / 'x.py'
+    for text, length in (
+        ('train_cfg = dict(max_epochs=30)', 30),
+        ('train_cfg = dict(max_iters=300)\nschedule_length = 200', 200),
+        ('train_cfg = None', None),
+        ('import os', None),
+    ):
+        config.write_text(text)
+        assert planned_length(tmp_path) == length

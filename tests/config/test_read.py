@@ -1,12 +1,22 @@
 """Reading configs, and the changes that the command line makes to them."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from convnext_dense.config.find import find_config
 from convnext_dense.config.read import read_config
-from convnext_dense.errors import UserError
+from convnext_dense.errors import NoData, UserError
+from convnext_dense.registry import DATASETS
+from convnext_dense.tasks import TrainedClasses, smallest_head
+from tests.helpers import coco_files
+from tests.helpers.layouts import touch
+from tests.helpers.mask_folder import write_mask_folder
+from tests.helpers.run_tool import ATTO
 
 TINY = 'configs/classification/convnext_t.py'
+DETECTOR, SEGMENTOR = 'configs/det/cascade_convnext_a_coco.py', 'configs/seg/upernet_convnext_a_ade20k.py'
 
 
 def test_the_data_reach_every_loader_and_the_head(cfg, image_folder):
@@ -85,3 +95,81 @@ def test_settings_for_the_sample_inside_a_config_are_refused(tmp_path):
     config.write_text(f"_base_ = '{find_config(TINY).resolve()}'\nsample = dict(train_cfg=dict(max_epochs=2))\n")
     with pytest.raises(UserError, match=r'own.py sets sample = dict\(...\), which has no effect: .* sample_settings'):
         read_config(str(config), needs_data=False)
+
+
+@pytest.fixture
+def coco(tmp_path):
+    """Writes COCO data of the given splits alone; returns the root."""
+
+    def write(*splits: str) -> Path:
+        for split in splits:
+            coco_files.write(tmp_path / 'coco', coco_files.content(), split)
+        return tmp_path / 'coco'
+
+    return write
+
+
+def test_testing_needs_no_training_data(coco, own_image_folder, tmp_path):
+    root = coco('val')
+    cfg = read_config(DETECTOR, data=str(root), reads='test')
+    assert cfg.test_dataloader.dataset.annotations == f'{root}/annotations/instances_val2017.json'
+    assert cfg.train_dataloader is cfg.val_dataloader is cfg.optim_wrapper is None
+    assert smallest_head(cfg) == 3
+    single = f'{root}/annotations/instances_val2017.json:{root}/val2017'
+    assert read_config(DETECTOR, data=single, reads='test').test_dataloader.dataset.images == f'{root}/val2017'
+    with pytest.raises(NoData, match='no train annotations at'):
+        read_config(DETECTOR, data=str(root), reads='train')
+    shutil.rmtree(own_image_folder / 'train')
+    assert smallest_head(read_config(ATTO, data=str(own_image_folder), reads='test')) == 3
+    masks = write_mask_folder(tmp_path / 'masks')
+    for kind in ('images', 'annotations'):
+        shutil.rmtree(masks / kind / 'training')
+    assert read_config(SEGMENTOR, data=str(masks), reads='test').train_dataloader is None
+
+
+def test_training_needs_no_validation_data(coco, own_image_folder, tmp_path):
+    root = coco('train')
+    single = f'{root}/annotations/instances_train2017.json:{root}/train2017'
+    shutil.rmtree(own_image_folder / 'val')
+    masks = write_mask_folder(tmp_path / 'masks')
+    for kind in ('images', 'annotations'):
+        shutil.rmtree(masks / kind / 'validation')
+    for config, data in ((DETECTOR, root), (DETECTOR, single), (ATTO, own_image_folder), (SEGMENTOR, masks)):
+        cfg = read_config(config, data=str(data), reads='train')
+        assert cfg.val_dataloader is cfg.val_cfg is cfg.val_evaluator is None
+        assert cfg.train_dataloader is not None and cfg.test_dataloader is not None
+    assert read_config(DETECTOR, data=single, reads='train').train_dataloader.dataset.images == f'{root}/train2017'
+    with pytest.raises(NoData, match='no val annotations at'):
+        read_config(DETECTOR, data=str(root))
+
+
+def test_data_sets_join_the_classes_of_a_checkpoint(coco):
+    classes = TrainedClasses(['blue', 'sky', 'red', 'green'], [3, 4, 5, 6])
+    cfg = read_config(DETECTOR, data=str(coco('val')), reads='test', classes=classes)
+    assert cfg.test_dataloader.dataset.classes == ['blue', 'sky', 'red', 'green']
+    assert cfg.test_dataloader.dataset.category_ids == [3, 4, 5, 6]
+    assert smallest_head(cfg) == 4
+
+
+def test_the_config_of_a_run_without_validation_data_needs_some_for_testing(coco, tmp_path):
+    cfg = read_config(DETECTOR, data=str(coco('train')), reads='train')
+    cfg.dump(tmp_path / 'saved.py')
+    classes = TrainedClasses(['red', 'green', 'blue'], [7, 2, 0])
+    with pytest.raises(NoData, match='is of a run without validation data: give some with --data PATH'):
+        read_config(str(tmp_path / 'saved.py'), saved=True, reads='test', classes=classes)
+    given = read_config(str(tmp_path / 'saved.py'), data=str(coco('val')), saved=True, reads='test', classes=classes)
+    assert Path(given.test_dataloader.dataset.annotations).is_file()
+
+
+def test_validation_under_another_root_has_the_labels_of_training(tmp_path):
+    touch(tmp_path / 'a', 'train/cat/1.jpg', 'train/cow/1.jpg', 'train/dog/1.jpg', 'val/cat/1.jpg')
+    touch(tmp_path / 'b', 'train/cow/1.jpg', 'train/dog/1.jpg', 'val/cow/1.jpg', 'val/dog/1.jpg')
+    options = {
+        'train_dataloader.dataset.root': str(tmp_path / 'a'),
+        'val_dataloader.dataset.root': str(tmp_path / 'b'),
+    }
+    cfg = read_config(ATTO, {**options, 'test_dataloader.dataset.root': str(tmp_path / 'a')})
+    assert smallest_head(cfg) == 3
+    assert 'classes' not in cfg.train_dataloader.dataset and 'classes' not in cfg.test_dataloader.dataset
+    val = DATASETS.build(cfg.val_dataloader.dataset)
+    assert [(Path(val.image(n)[0]).parent.name, val.labels[n]) for n in range(2)] == [('cow', 1), ('dog', 2)]

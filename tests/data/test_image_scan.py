@@ -52,7 +52,7 @@ def test_which_sizes_fit(stored, orientation, annotated, fits):
 
 
 def test_a_process_that_dies_is_an_error_in_one_line(images, monkeypatch):
-    monkeypatch.setattr('convnext_dense.data.image_scan.upright_rgb', lambda image: os._exit(9))
+    monkeypatch.setattr('convnext_dense.data.image_scan.measure_values', lambda *_: os._exit(9))
     with pytest.raises(UserError, match='perhaps out of memory'):
         scan_images(images, 2)
 

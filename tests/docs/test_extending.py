@@ -13,6 +13,7 @@ from PIL import Image
 from convnext_dense.cli import run_verb
 from convnext_dense.config.read import read_config
 from convnext_dense.engine.csv_log import read_scalars
+from tests.helpers import coco_files
 from tests.helpers.mask_folder import write_mask_folder
 from tests.helpers.pages import ROOT, shown_files
 from tests.helpers.run_tool import SMALL
@@ -91,3 +92,22 @@ def test_boxes_in_a_csv_become_a_coco_file(project, monkeypatch):
     counts = {entry['name']: entry['train'] for entry in checked['classes']}
     assert counts == {name: {'images': 1, 'annotations': 1} for name in ('cat', 'dog')}
     assert not [finding for finding in checked['findings'] if 'annotation' in finding['message']]
+
+
+def test_a_stock_detector_trains_on_our_backbone(project):
+    for split in ('train', 'val'):
+        coco_files.write(project / 'coco', coco_files.content(), split)
+    options = [
+        *(f'{split}_dataloader.num_workers=0' for split in ('train', 'val', 'test')),
+        'train_dataloader.dataset.pipeline.3.transforms=[[dict(type=mmdet.Resize,scale=(80,60))]]',
+        'val_dataloader.dataset.pipeline.1.scale=(80,60)',
+        'test_dataloader.dataset.pipeline.1.scale=(80,60)',
+        'model.backbone.arch=atto',
+        'model.neck.in_channels=[40,80,160,320]',
+        'train_cfg.total_batch_size=2',
+    ]
+    argv = ['fcos.py', '--data', 'coco', '--epochs', '1', '--work-dir', 'run', '--pretrained', 'none']
+    assert run_verb('train', [*argv, '--cfg-options', *options]) == 0
+    state = torch.load(project / 'run' / 'epoch_1.pth', weights_only=True)['state_dict']
+    assert state['bbox_head.conv_cls.weight'].shape == (3, 256, 3, 3)
+    assert read_scalars(project / 'run')['train/loss_centerness']

@@ -207,7 +207,7 @@ def test_an_official_file_is_tested_as_it_is(run, image_folder, tmp_path, capsys
         assert metrics[name] == logged[f'val/{name}'][-1][1]
     torch.save({**official, 'meta': {'CLASSES': ('blue', 'green', 'pink')}}, path)  # as mmcv wrote them
     assert test(image_folder, path) == 2
-    assert 'was trained on other classes than the data has: pink / red' in capsys.readouterr().err
+    assert 'val/red is a class that is not among the known ones (blue, green, pink)' in capsys.readouterr().err
 
 
 def test_pretrained_weights_move_to_other_classes_and_another_resolution(run, own_image_folder, tmp_path, capsys):

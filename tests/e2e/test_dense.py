@@ -2,16 +2,19 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmseg.models.segmentors import EncoderDecoder
 from PIL import Image
 
 from convnext_dense.cli import run_verb
+from convnext_dense.config.find import find_run_config
 from convnext_dense.engine.csv_log import read_scalars
 from tests.helpers import coco_files
 from tests.helpers.mask_folder import COLORS, draw_labels
@@ -150,6 +153,10 @@ def test_the_backbone_moves_into_the_segmentor(segmentor, backbone):
     content = torch.load(segmentor / 'iter_6.pth', weights_only=True)
     meta = content['meta']
     assert meta['dataset_meta']['classes'] == ['red', 'green', 'blue', 'yellow', 'pink']
+    assert meta['dataset_meta']['reduce_zero_label'] is True
+    saved = Config.fromfile(find_run_config(segmentor))
+    assert [saved[f'{split}_dataloader'].dataset.reduce_zero_label for split in ('train', 'val', 'test')] == [True] * 3
+    assert 'label 0 of the masks is ignored (' in log_of(segmentor)
     assert (meta['iter'], meta['epoch']) == (6, 2)
     assert content['state_dict']['decode_head.conv_seg.weight'].shape[0] == 5
     assert f'tensors from {backbone} (ours); fresh: auxiliary_head, decode_head, norms of the outputs' in log_of(
@@ -173,6 +180,19 @@ def test_testing_a_segmentor_gives_what_validation_gave(segmentor, masks, tmp_pa
         assert content['metrics'][name] == logged[f'val/{name}']
     assert content['per_class']['raw']['red'].keys() == {'IoU', 'Acc'}
     assert len(json.loads((show / 'predictions.json').read_text())) == 2
+
+
+def test_label_maps_of_the_demo_are_masks_again(segmentor, masks, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images = masks / 'images' / 'validation'
+    assert run_verb('demo', [str(segmentor), str(images), '--out-dir', 'drawn', '--device', 'cpu']) == 0
+    shutil.copytree(masks, 'again')
+    for path in images.iterdir():
+        labels = Image.open(f'drawn/{path.stem}_labels.png')
+        assert set(labels.getdata()) <= {1, 2, 3, 4, 5}
+        labels.save(f'again/annotations/validation/{path.stem}.png')
+    assert run_verb('test', [str(segmentor), '--data', 'again', '--out', 'metrics.json']) == 0
+    assert json.loads(Path('metrics.json').read_text())['metrics']['raw/aAcc'] == 100
 
 
 def test_a_segmentor_with_views_of_each_image_says_how(segmentor, masks, tmp_path, capsys, monkeypatch):

@@ -3,7 +3,13 @@
 import re
 
 import pytest
+import torch
 
+from convnext_dense.config.read import read_config
+from convnext_dense.engine import Runner
+from convnext_dense.engine.building import build_model, class_shapes, describe_unused_regions
+from convnext_dense.errors import UserError
+from tests.helpers.other_heads import write_head
 from tests.helpers.run_tool import train
 
 
@@ -12,7 +18,7 @@ from tests.helpers.run_tool import train
     [
         ('model.backbone.drop_paht_rate=0.1', 'model can.t be built.*drop_paht_rate'),
         ('model.backbone.arch=teeny', 'unknown arch .teeny.: take one of atto'),
-        ('optim_wrapper.optimizer.type=Adamm', 'optim_wrapper can.t be built.*Adamm'),
+        ('optim_wrapper.optimizer.type=Adamm', "there is no 'Adamm' .*: did you mean Adam"),
         ('val_evaluator.type=Accuracyy', 'can.t be built.*Accuracyy'),
         ('train_dataloader.batch_size=500', '48 training images are fewer than one batch'),
         ('train_dataloader.batch_size=7', 'batch size must be even'),
@@ -22,3 +28,80 @@ from tests.helpers.run_tool import train
 def test_option_that_cannot_be_built(error, image_folder, tmp_path, option, said):
     assert train(image_folder, tmp_path, '--epochs', '2', options=(option,)) == 2
     assert re.search(said, line := error()), line
+
+
+def test_a_model_can_be_built_twice_from_one_config(tmp_path):
+    """mmdet's DETR head writes a tensor into its config."""
+    cfg = read_config(str(write_head('detr', tmp_path)), needs_data=False)
+    text = cfg.pretty_text
+    for _ in range(2):
+        with torch.device('meta'):
+            build_model(cfg)
+        assert cfg.pretty_text == text
+
+
+@pytest.mark.parametrize(
+    ('name', 'shapes'),
+    [
+        (
+            'fcos',
+            {'bbox_head.conv_cls.weight': ((0, 16, 3, 3), (1, 0, 0, 0)), 'bbox_head.conv_cls.bias': ((0,), (1,))},
+        ),
+        (
+            'retinanet',  # six anchors
+            {
+                'bbox_head.retina_cls.weight': ((0, 16, 3, 3), (6, 0, 0, 0)),
+                'bbox_head.retina_cls.bias': ((0,), (6,)),
+            },
+        ),
+        ('detr', {'bbox_head.fc_cls.weight': ((1, 32), (1, 0)), 'bbox_head.fc_cls.bias': ((1,), (1,))}),
+        (
+            'maskformer',
+            {'decode_head.cls_embed.weight': ((1, 32), (1, 0)), 'decode_head.cls_embed.bias': ((1,), (1,))},
+        ),
+    ],
+)
+def test_shapes_with_the_number_of_classes_are_found_by_building_the_model(name, shapes, tmp_path):
+    cfg = read_config(str(write_head(name, tmp_path)), needs_data=False)
+    before, state = cfg.pretty_text, torch.get_rng_state()
+    assert class_shapes(cfg) == shapes
+    assert cfg.pretty_text == before and torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_head_of_one_channel_is_taken_for_one_of_two_classes_unless_asked(tmp_path):
+    options = {'model.decode_head.out_channels': 1, 'model.decode_head.num_classes': 2}
+    cfg = read_config(str(write_head('fcn', tmp_path)), options, needs_data=False)
+    assert class_shapes(cfg) == {}
+    assert list(class_shapes(cfg, channel_per_class=True)) == [
+        'decode_head.conv_seg.weight',
+        'decode_head.conv_seg.bias',
+    ]
+
+
+def test_a_number_of_classes_by_hand_is_compared_with_the_data(error, image_folder, tmp_path):
+    assert train(image_folder, tmp_path, '--epochs', '2', options=('model.num_classes=5',)) == 2
+    assert '--cfg-options sets num_classes to 5, and the data have 3 classes: leave it out' in error()
+
+
+def test_a_runner_compares_the_heads_with_its_data(image_folder, tmp_path):
+    cfg = read_config('configs/classification/convnext_a.py', data=str(image_folder))
+    cfg.model.num_classes = 4
+    cfg.train_dataloader.update(batch_size=8, num_workers=0, persistent_workers=False)
+    cfg.work_dir = str(tmp_path / 'run')
+    runner = Runner.from_cfg(cfg)
+    with pytest.raises(UserError, match='the model has 4 classes, and the data 3: give model num_classes=3'):
+        runner.train()
+
+
+def test_a_detector_that_does_not_know_ignore_regions_is_named():
+    ours, theirs = ({'assigner': {'type': f'{scope}.MaxIoUAssigner'}} for scope in ('convnext_dense', 'mmdet'))
+    atss = {'assigner': {'type': 'mmdet.ATSSAssigner'}}
+    for model, regions, said in (
+        ({'train_cfg': {'rpn': ours, 'rcnn': [ours, ours]}}, 3, None),
+        ({'train_cfg': {'rpn': ours, 'rcnn': [ours, theirs]}}, 0, None),
+        ({'train_cfg': {'rpn': ours, 'rcnn': [ours, theirs]}}, 3, r'its assigners (mmdet.MaxIoUAssigner) do not know'),
+        ({'train_cfg': atss}, 3, 'its assigners (mmdet.ATSSAssigner) do not know them'),
+        ({'bbox_head': {'type': 'mmdet.FCOSHead'}}, 1, 'it does not know them'),
+    ):
+        line = describe_unused_regions(model, regions)
+        assert (line is None) if said is None else (said in line and f'have {regions} ignore regions' in line)

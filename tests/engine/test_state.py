@@ -1,10 +1,15 @@
 """The state of a run is collected and restored whole."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
 import torch
+from torch import nn
 
 from convnext_dense.engine.csv_log import read_scalars
+from convnext_dense.engine.state import check_heads
+from convnext_dense.errors import UserError
 from tests.helpers.run_tool import train
 
 
@@ -27,3 +32,21 @@ def test_resume_goes_on_with_weights_average_optimizer_and_schedule(image_folder
 
     assert train(image_folder, cut, '--resume', '--epochs', '3', options=options) == 2
     assert 'had 12 steps and now has 18' in capsys.readouterr().err
+
+
+def test_a_head_with_another_number_of_classes_than_the_data_is_named():
+    model = nn.Module()
+    model.rpn_head, model.bbox_head = nn.Module(), nn.Module()
+    model.rpn_head.num_classes, model.bbox_head.num_classes = 1, 80
+
+    def run(classes: list[str] | None) -> SimpleNamespace:
+        loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=SimpleNamespace(metainfo={'classes': classes})))
+        return SimpleNamespace(bare_model=model, _train_loop=loop, _test_loop=None)
+
+    with pytest.raises(
+        UserError, match=r'^bbox_head has 80 classes, and the data 3: give bbox_head num_classes=3 in the config$'
+    ):
+        check_heads(run(list('abc')))
+    check_heads(run(None))
+    model.bbox_head.num_classes = 3
+    check_heads(run(list('abc')))

@@ -15,7 +15,7 @@ from mmengine.hooks import EarlyStoppingHook, Hook
 from convnext_dense.data import ImageFolder
 from convnext_dense.engine import propagate_failures
 from convnext_dense.engine.csv_log import read_scalars
-from convnext_dense.errors import Stopped
+from convnext_dense.errors import Stopped, UserError
 from convnext_dense.registry import DATASETS
 from tests.helpers import processes, toy
 from tests.helpers.run_tool import ATTO, train_config
@@ -162,6 +162,47 @@ def test_a_run_whose_last_step_was_stopped_early_goes_on_where_its_end_is_not_no
     run = toy.runner(tmp_path / 'b', {}, resume=True, **BY_EPOCHS)
     run.train()
     assert run.iter == 40
+
+
+# ------------------------------------------------------------------ when it validates
+
+
+@pytest.mark.parametrize(
+    ('length', 'settings', 'validated'),
+    [
+        (dict(epochs=6), dict(val_begin=3), [24, 32, 40, 48]),
+        (dict(epochs=6), dict(val_begin=2, val_interval=4), [32, 48]),
+        (dict(epochs=6), dict(val_begin=9), []),
+        (dict(epochs=6), dict(val_interval=3, dynamic_intervals=[(4, 1)]), [24, 32, 40, 48]),
+        (dict(steps=12), dict(val_begin=6, val_interval=3), [6, 9, 12]),
+        (dict(steps=12), dict(val_interval=6, dynamic_intervals=[(9, 2)]), [6, 8, 10, 12]),
+    ],
+)
+def test_validation_begins_and_changes_its_interval_as_in_mmengine(tmp_path, length, settings, validated):
+    run = toy.runner(tmp_path, {}, scores=(1.0,) * 9, **length)
+    run._train_loop.update(settings)
+    steps: list[int] = []
+    run.register_hook(Validations(steps))
+    run.train()
+    assert steps == validated
+
+
+class Validations(Hook):
+    def __init__(self, steps: list[int]) -> None:
+        self.steps = steps
+
+    def before_val(self, runner):
+        self.steps.append(runner.iter)
+
+
+def test_a_sampler_that_can_not_go_on_and_an_interval_of_zero_are_refused(tmp_path):
+    run = toy.runner(tmp_path / 'a', {})
+    run._train_dataloader['sampler'] = dict(type='DefaultSampler', shuffle=True)
+    with pytest.raises(UserError, match=r'train_dataloader.sampler: DefaultSampler does not go on where it was'):
+        run.train()
+    run = toy.runner(tmp_path / 'b', {}, val_interval=0)
+    with pytest.raises(UserError, match=r'train_cfg.val_interval 0: take 1 or more'):
+        run.train()
 
 
 def test_two_processes_end_early_together(tmp_path):

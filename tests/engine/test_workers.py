@@ -87,6 +87,15 @@ def test_what_torch_says_becomes_a_cause(torch_says, said):
         raise RuntimeError(torch_says)
 
 
+def test_the_advice_is_for_what_runs():
+    with pytest.raises(UserError) as training, explain_dead_workers():
+        raise RuntimeError(BUS)
+    with pytest.raises(UserError) as testing, explain_dead_workers('test_dataloader', resumes=False):
+        raise RuntimeError(BUS)
+    assert str(training.value).endswith('num_workers=N; continue from the newest checkpoint with --resume')
+    assert str(testing.value).endswith('or use fewer workers with --cfg-options test_dataloader.num_workers=N')
+
+
 def test_other_errors_stay_as_they_are():
     triton = RuntimeError('out of resource: shared memory, Required: 131072, Hardware limit: 101376.')
     mapped = RuntimeError('unable to mmap 4096 bytes from file <weights.pth>: Cannot allocate memory')

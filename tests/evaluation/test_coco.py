@@ -18,6 +18,8 @@ from pycocotools.cocoeval import COCOeval
 from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.errors import UserError
 from convnext_dense.evaluation import CocoAP, coco_results
+from convnext_dense.io.image_size import ImageSize
+from convnext_dense.results import decode_mask
 
 CATEGORIES = [{'id': n, 'name': name} for n, name in ((9, 'nine'), (0, 'zero'), (4, 'four'), (30, 'absent'))]
 KINDS = {'AP': 0, 'AP50': 1, 'AP75': 2, 'APs': 3, 'APm': 4, 'APl': 5}  # places in pycocotools' summary
@@ -114,8 +116,8 @@ class Case:
             sample.pred_instances = self.predictions[sample.img_id]
         return samples
 
-    def ours(self, ids: list[int] | None = None) -> tuple[dict, dict]:
-        dataset = CocoDataset(str(self.file), str(self.folder), PIPELINE, test_mode=True)
+    def ours(self, ids: list[int] | None = None, **options: object) -> tuple[dict, dict]:
+        dataset = CocoDataset(str(self.file), str(self.folder), PIPELINE, test_mode=True, **options)
         metric = CocoAP()
         evaluator = Evaluator([metric])
         evaluator.dataset_meta = dataset.metainfo
@@ -259,6 +261,110 @@ def test_boxes_alone_where_ground_truth_or_prediction_has_no_masks(tmp_path):
         annotation['segmentation'] = []
     case.save()
     assert_same(case, iou_types=('bbox',))
+
+
+def renumber(case: Case, ids: list[int]) -> None:
+    """Give the images other ids, in the ground truth and in the predictions."""
+    new = dict(zip([image['id'] for image in case.data['images']], ids, strict=True))
+    for entry in case.data['images']:
+        entry['id'] = new[entry['id']]
+    for entry in case.data['annotations']:
+        entry['image_id'] = new[entry['image_id']]
+    case.predictions = {new[number]: found for number, found in case.predictions.items()}
+    case.save()
+
+
+@pytest.mark.parametrize('ids', [[-3, -2, -1, 0], [-(2**70), 2**31, 2**63, 2**64 + 5]])
+def test_ids_of_images_may_be_any_integers(tmp_path, ids):
+    case = Case(tmp_path, images=4)
+    expected = assert_same(case)
+    renumber(case, ids)
+    metrics, _ = case.ours()
+    assert metrics.pop('images') == 4
+    assert metrics == pytest.approx(expected, abs=1e-9)
+
+
+def test_equal_scores_are_ordered_by_the_ids_of_their_images(tmp_path):
+    case = Case(tmp_path)
+    assert_same(case)
+    renumber(case, [(5 * number) % 12 + 3 for number in range(12)])  # not the order of the file
+    assert_same(case)
+
+
+def perfect(case: Case) -> None:
+    """Predict the ground truth of the file."""
+    labels = {category['id']: label for label, category in enumerate(CATEGORIES)}
+    for image in case.data['images']:
+        size = image['height'], image['width']
+        own = [a for a in case.data['annotations'] if a['image_id'] == image['id'] and not a['iscrowd']]
+        boxes = torch.tensor([a['bbox'] for a in own], dtype=torch.float32).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        masks = np.array([decode_mask(a['segmentation'], ImageSize(*size)) for a in own], bool).reshape(-1, *size)
+        case.predictions[image['id']] = InstanceData(
+            bboxes=boxes,
+            labels=torch.tensor([labels[a['category_id']] for a in own], dtype=torch.int64),
+            scores=torch.ones(len(own)),
+            masks=torch.from_numpy(masks),
+        )
+
+
+@pytest.mark.parametrize(
+    'fault',
+    [
+        {'segmentation': []},  # a rectangle beside polygons
+        {'segmentation': {'size': [1, 1], 'counts': [1]}},
+        {'bbox': None},
+        {'bbox': [0, 0, 0, 0]},
+        {'bbox': None, 'segmentation': None},
+        {'bbox': 'text'},
+    ],
+)
+def test_a_perfect_detector_has_100_whatever_half_of_the_annotations_lack(tmp_path, fault):
+    case = Case(tmp_path)
+    perfect(case)
+    metrics, _ = case.ours()
+    assert metrics['box_AP'] == metrics['mask_AP'] == pytest.approx(100)
+    for annotation in case.data['annotations'][::2]:
+        annotation.update(fault)
+    case.save()
+    spoiled, _ = case.ours(most_lost=1)
+    assert spoiled['mask_AP'] == pytest.approx(100)
+    assert spoiled['box_AP'] > 99  # a box from its mask differs by up to a quarter of a pixel
+
+
+def test_an_object_without_a_mask_counts_for_boxes_only(tmp_path):
+    case = Case(tmp_path)
+    for annotation in case.data['annotations']:
+        annotation['iscrowd'] = 0
+    perfect(case)
+    for annotation in case.data['annotations'][::2]:
+        annotation['segmentation'] = None
+    case.save()
+    without = {a['image_id']: a for a in case.data['annotations'][::2]}
+    for number, annotation in without.items():  # one of them in each image is missed
+        found = case.predictions[number]
+        x, y, w, h = annotation['bbox']
+        wanted = torch.tensor([x, y, x + w, y + h])
+        case.predictions[number] = found[(found.bboxes - wanted).abs().amax(1) > 1e-3]
+    metrics, _ = case.ours()
+    assert metrics['box_AP'] < 90
+    assert metrics['mask_AP'] == pytest.approx(100)
+
+
+def test_labels_and_ids_of_a_file_with_some_of_the_classes_in_another_order(tmp_path):
+    case = Case(tmp_path)
+    expected, expected_per_class = case.ours()
+    case.data['categories'] = [CATEGORIES[2], CATEGORIES[0], CATEGORIES[1]]  # without the absent one
+    case.save()
+    classes = [category['name'] for category in CATEGORIES]
+    metrics, per_class = case.ours(classes=classes)
+    assert (metrics, per_class) == (expected, expected_per_class)
+    dataset = CocoDataset(str(case.file), str(case.folder), PIPELINE, test_mode=True, classes=classes)
+    assert dataset.metainfo['category_ids'] == (9, 0, 4, 1)  # a free one for the class that the file lacks
+    samples = [sample.to_dict() for sample in case.samples(dataset)]
+    results = coco_results(samples, dataset.metainfo['category_ids'])
+    labels = torch.cat([found.labels for found in case.predictions.values()])
+    assert [r['category_id'] for r in results] == [(9, 0, 4, 1)[label] for label in labels]
 
 
 def test_it_says_nothing_and_keeps_nothing(tmp_path, capfd):

@@ -1,7 +1,53 @@
 """The names of metrics."""
 
-from convnext_dense.evaluation.metric_names import split_metric_names
+import pytest
+
+from convnext_dense.evaluation.metric_names import find_metric, near_metric, rule_of, split_metric_names
+
+NAMES = ['raw/coco/bbox_mAP', 'raw/coco/segm_mAP', 'raw/mIoU', 'raw/images', 'ema/coco/bbox_mAP', 'ema/mIoU']
 
 
 def test_each_part_comes_once_and_in_order():
     assert split_metric_names(['raw/top1', 'raw/top5', 'ema/top1']) == (['raw', 'ema'], ['top1', 'top5'])
+
+
+@pytest.mark.parametrize(
+    ('name', 'found'),
+    [
+        ('auto', 'raw/coco/bbox_mAP'),
+        ('mIoU', 'raw/mIoU'),
+        ('raw/mIoU', 'raw/mIoU'),
+        ('ema/mIoU', 'ema/mIoU'),
+        ('coco/bbox_mAP', 'raw/coco/bbox_mAP'),
+        ('bbox_mAP', 'raw/coco/bbox_mAP'),
+        ('segm_mAP', 'raw/coco/segm_mAP'),
+        ('IoU', None),
+        ('mAP', None),
+        ('ema/segm_mAP', None),
+    ],
+)
+def test_a_name_may_lack_its_beginning(name, found):
+    assert find_metric(name, NAMES) == found
+
+
+def test_a_metric_of_this_name_comes_before_one_that_ends_like_it():
+    assert find_metric('acc', ['raw/coco/acc', 'raw/acc']) == 'raw/acc'
+    assert find_metric('auto', []) is None
+
+
+def test_near_names():
+    assert near_metric('mDic', ['raw/mIoU', 'raw/mDice', 'ema/mDice']) == 'raw/mDice'
+    assert near_metric('miou', NAMES) == 'raw/mIoU'
+    assert near_metric('xyz', NAMES) is None
+
+
+@pytest.mark.parametrize(
+    ('names', 'rule'),
+    [
+        (('raw/top1', 'box_AP', 'raw/mask_AP50', 'coco/bbox_mAP', 'mIoU', 'mDice', 'raw/f1', 'AUC'), 'greater'),
+        (('loss', 'raw/val_loss', 'top1_error', 'RMSE', 'mae'), 'less'),
+        (('fid', 'x', 'raw/'), None),
+    ],
+)  # fmt: skip
+def test_which_way_is_better(names, rule):
+    assert {rule_of(name) for name in names} == {rule}

@@ -86,19 +86,20 @@ def test_settings_are_followed(tmp_path, model):
         ('dict(test_cfg=dict(rcnn=dict(max_per_img=-1)))', 'test_cfg.rcnn.max_per_img=-1'),
         (
             'dict(roi_head=dict(bbox_roi_extractor=dict(type="mmdet.GenericRoIExtractor")))',
-            'GenericRoIExtractor, which is no SingleRoIExtractor or overrides its forward,',
+            'GenericRoIExtractor, which is no SingleRoIExtractor or has a forward of its own',
         ),
         (
             'dict(roi_head=dict(type="mmdet.PointRendRoIHead", point_head=dict(type="mmdet.MaskPointHead", '
             'num_fcs=1, in_channels=16, fc_channels=16, num_classes=3)))',
-            'PointRendRoIHead, which is no StandardRoIHead or overrides its predict_mask,',
+            'PointRendRoIHead, which is no StandardRoIHead or has a predict_mask of its own',
         ),
     ],
 )
 def test_what_is_not_followed_is_refused(tmp_path, model, named):
     with pytest.raises(UserError) as error:
         load_variant(tmp_path, model).graph()
-    assert str(error.value) == f'{named} is not exported: the file would not give what this detector predicts'
+    reason = f'the file would not follow {named}; --task-output features exports its backbone'
+    assert str(error.value) == f'MaskRCNN cannot be exported as instances: {reason}'
 
 
 def test_nothing_is_pasted_outside_of_a_box():

@@ -90,12 +90,5 @@ def test_a_single_channel_says_where_class_1_is(tmp_path):
 
 
 def test_padding_by_the_preprocessor_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r'data_preprocessor\.test_cfg, which pads the images, is not exported'):
+    with pytest.raises(UserError, match=r'as logits: its data_preprocessor\.test_cfg pads the images; '):
         variant(tmp_path, 'dict(data_preprocessor=dict(test_cfg=dict(size_divisor=32)))').graph()
-
-
-def test_several_decode_heads_are_refused(predictors, monkeypatch):
-    predict = predictors['segmentation']
-    monkeypatch.setattr(predict.model, 'decode_head', torch.nn.ModuleList([predict.model.decode_head]))
-    with pytest.raises(UserError, match='Segmentor is not exported whole: that is for segmentors with one decode'):
-        predict.graph()

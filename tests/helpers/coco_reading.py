@@ -11,12 +11,12 @@ from convnext_dense.data.detection.find import CocoPaths
 from tests.helpers import coco_files
 
 
-def read(tmp_path: Path, data: dict) -> CocoData:
+def read(tmp_path: Path, data: dict, **options: object) -> CocoData:
     file, folder = tmp_path / 'annotations/instances_train2017.json', tmp_path / 'train2017'
     if not folder.exists():
         coco_files.write(tmp_path, coco_files.content())
     file.write_text(json.dumps(data))
-    return read_coco(CocoPaths(file, folder))
+    return read_coco(CocoPaths(file, folder), **options)
 
 
 def flat(coco: CocoData) -> dict[int, dict]:

@@ -14,11 +14,14 @@ from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
 from convnext_dense.inference import predictor as inference
 from convnext_dense.inference.predictor import Predictor
+from convnext_dense.io.image_size import ImageSize
 from convnext_dense.registry import DATASETS, FUNCTIONS
 from convnext_dense.results.drawing import palette
+from convnext_dense.tasks import set_classes
 from tests.conftest import write_image_folder
 from tests.helpers import coco_files
 from tests.helpers.mask_folder import write_mask_folder
+from tests.helpers.other_heads import DETECTORS, SEGMENTORS, write_head
 from tests.helpers.small_models import CLASSES, CONFIGS, write_checkpoint, write_config
 
 TASKS = list(CONFIGS)
@@ -52,7 +55,7 @@ def scene(width: int, height: int, seed: int = 0) -> np.ndarray:
 def numbers(result) -> list[np.ndarray]:
     """All that a result has found."""
     if hasattr(result, 'boxes'):
-        return [result.boxes, result.scores, result.labels, result.masks]
+        return [result.boxes, result.scores, result.labels] + ([] if result.masks is None else [result.masks])
     return [result.labels] if hasattr(result, 'colors') else [result.scores]
 
 
@@ -208,6 +211,21 @@ def test_classes_and_colors_come_from_the_checkpoint(files, tmp_path, predictors
     assert load(files / 'detection.py', path).names == ['a', 'b', 'c']
 
 
+def test_label_maps_have_the_numbers_of_the_masks_that_the_checkpoint_was_trained_on(files, tmp_path):
+    for ignored, meaning in ((True, 'ignore'), (False, 'class')):
+        meta = {'classes': CLASSES, 'reduce_zero_label': ignored}
+        path = write_checkpoint(files / 'segmentation.py', tmp_path / 'seg.pth', **meta)
+        result = load(files / 'segmentation.py', path, data='sample')(scene(64, 48))
+        result.save_labels(tmp_path / 'labels.png')
+        with Image.open(tmp_path / 'labels.png') as labels:
+            assert np.array_equal(np.asarray(labels), result.labels + int(ignored))
+        assert load(files / 'segmentation.py', path, label_zero=meaning).classes.first_label == int(ignored)
+        with pytest.raises(UserError, match=f'was trained with --label-zero {meaning}: leave out --label-zero'):
+            load(files / 'segmentation.py', path, label_zero='class' if ignored else 'ignore')
+    with pytest.raises(UserError, match='--label-zero is for the masks of segmentation'):
+        load(files / 'classification.py', files / 'classification.pth', label_zero='class')
+
+
 @pytest.mark.parametrize('task', TASKS)
 def test_a_checkpoint_without_names_still_has_its_number_of_classes(files, tmp_path, predictors, task):
     state = torch.load(files / f'{task}.pth', weights_only=True)['state_dict']
@@ -297,3 +315,48 @@ def test_a_gpu_gives_what_the_cpu_gives(files, predictors, task):
     for a, b in zip(numbers(one), numbers(other), strict=True):
         assert a.shape == b.shape
         assert np.mean(np.isclose(a, b, rtol=1e-2, atol=1e-2)) > 0.99
+
+
+@pytest.mark.parametrize('name', [*DETECTORS, *SEGMENTORS])
+def test_a_model_with_any_head_predicts_for_the_classes_that_its_checkpoint_names(name, tmp_path):
+    config = write_head(name, tmp_path)
+    cfg = read_config(str(config), needs_data=False)
+    set_classes(cfg, len(CLASSES))
+    model = revert_sync_batchnorm(build_model(cfg)).eval()
+    meta = {'convnext_dense': '0.1.0', 'cfg': cfg.pretty_text, 'dataset_meta': {'classes': CLASSES}}
+    torch.save({'state_dict': model.state_dict(), 'meta': meta}, tmp_path / 'w.pth')
+    named = load(config, tmp_path / 'w.pth')
+    torch.save({'state_dict': model.state_dict(), 'meta': {'convnext_dense': '0.1.0'}}, tmp_path / 'w.pth')
+    unnamed = load(config, tmp_path / 'w.pth')
+    assert (named.names, unnamed.names) == (CLASSES, ['class_0', 'class_1', 'class_2'])
+    result = named(scene(96, 64))
+    assert same(unnamed(scene(96, 64)), result)
+    assert result.labels.max(initial=0) < 3
+    if name in DETECTORS:
+        assert len(result.boxes) and result.boxes.max() <= 96
+    other = 'fcn' if name in DETECTORS else 'fcos'
+    with pytest.raises(
+        UserError, match=rf'w.pth is for {cfg.task}, the config for (detection|segmentation): take one'
+    ):
+        torch.save({'state_dict': model.state_dict(), 'meta': meta}, tmp_path / 'w.pth')
+        load(write_head(other, tmp_path), tmp_path / 'w.pth')
+
+
+def test_a_whole_image_is_predicted_in_pixels_of_the_network(predictors):
+    for task, predict in predictors.items():
+        image = scene(90, 70)
+        pixels, (own,) = predict.predict_whole([image])
+        inputs, (result, other) = predict.predict_whole([image, scene(90, 70, 1)], ImageSize(64, 96))
+        assert inputs.shape == (2, 3, 64, 96) and inputs.dtype == torch.float32, task
+        assert -0.01 < inputs.min() < 60 and 180 < inputs.max() < 255.01
+        assert not same(result, other)
+        if task == 'classification':
+            assert same(own, predict(image))
+            continue
+        height, width = pixels.shape[2:]
+        assert inputs[0].equal(inputs[0].round())
+        for found, size in ((own, (height, width)), (result, (64, 96))):
+            assert (found.size if task == 'detection' else found.labels.shape) == size
+        shown = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float()
+        enlarged = torch.nn.functional.interpolate(shown, (height, width), mode='bilinear')
+        assert (enlarged - pixels).abs().mean() < 2, task  # RGB in its place

@@ -32,6 +32,17 @@ def test_out_indices_choose_and_order_the_outputs():
 
 
 @torch.no_grad()
+@pytest.mark.parametrize('index', [-1, 3, 0, -3])
+def test_one_stage_may_be_a_number(index):
+    x = torch.randn(1, 3, 64, 64)
+    model, listed = ConvNeXt(SMALL, out_indices=index).eval(), ConvNeXt(SMALL, out_indices=[index]).eval()
+    listed.load_state_dict(model.state_dict())
+    assert model.out_indices == listed.out_indices == (index % 4,)
+    (output,), (expected,) = model(x), listed(x)
+    assert torch.equal(output, expected)
+
+
+@torch.no_grad()
 def test_a_side_shorter_than_the_stride_is_padded():
     model = ConvNeXt(SMALL).eval()
     x = torch.randn(1, 3, 5, 40)
@@ -91,6 +102,9 @@ def test_frozen_stages_get_no_gradient_and_no_drop_path(frozen, trained):
         (dict(arch=dict(depths=[1, 1, 1, 1])), 'dims'),
         (dict(out_indices=(0, 4)), '4 is out of range'),
         (dict(out_indices=(-5,)), '-5 is out of range'),
+        (dict(out_indices=4), '4 is out of range'),
+        (dict(out_indices='last'), "out_indices 'last': 'l' is out of range"),
+        (dict(out_indices=(0, 1.5)), '1.5 is out of range'),
         (dict(frozen_stages=5), 'frozen_stages 5'),
         (dict(drop_path_rate=1.0), 'drop_path_rate 1.0'),
         (dict(version=3), 'version 3'),

@@ -1,10 +1,23 @@
-"""The detector: views of an image are merged in its own coordinates."""
+"""The detector: views of an image are merged in its own coordinates; nothing is learned from ignore regions."""
 
+import numpy as np
+import pytest
 import torch
+from mmdet.models.task_modules.assigners import MaxIoUAssigner as MmdetAssigner
 from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.dataset import Compose
 from mmengine.structures import InstanceData
 
-from convnext_dense.models.detector import DetectorTTA
+from convnext_dense.config.read import read_config
+from convnext_dense.data.detection.boxes import box_of_corners
+from convnext_dense.data.detection.coco_mask import rectangle_mask
+from convnext_dense.engine.building import build_model
+from convnext_dense.io.coco_format import IGNORE_REGION
+from convnext_dense.models.detector import DetectorTTA, MaxIoUAssigner
+from convnext_dense.tasks import set_classes
+from tests.helpers.mask_rcnn import write_mask_rcnn
+from tests.helpers.small_models import ROOT
 
 
 def test_a_flipped_view_is_turned_back():
@@ -31,3 +44,97 @@ def test_a_flipped_view_is_turned_back():
     assert merged.pred_instances.bboxes.tolist() == [[2, 1, 5, 4]]
     assert torch.equal(merged.pred_instances.masks[0], image[0] > 0)
     assert merged.pred_instances.labels.tolist() == [2]
+
+
+# ------------------------------------------------------------------ ignore regions
+
+
+def test_assignment_is_as_in_mmdet_but_takes_no_background_from_ignore_regions():
+    rng = np.random.default_rng(0)
+
+    def boxes(count: int) -> torch.Tensor:
+        corners = torch.from_numpy(rng.uniform(0, 90, (count, 2)))
+        return torch.cat([corners, corners + torch.from_numpy(rng.uniform(5, 60, (count, 2)))], dim=1).float()
+
+    options: dict = dict(pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0.3, match_low_quality=True)
+    options['iou_calculator'] = dict(type='mmdet.BboxOverlaps2D')
+    theirs, ours = MmdetAssigner(**options), MaxIoUAssigner(**options)
+    changed = 0
+    for objects in (0, 1, 6):
+        priors = InstanceData(priors=boxes(200))
+        truth = InstanceData(bboxes=boxes(objects), labels=torch.zeros(objects, dtype=torch.int64))
+        regions, crowds = boxes(2), boxes(2)
+        expected = theirs.assign(priors, truth, None).gt_inds
+        labels = torch.tensor([IGNORE_REGION, 5, IGNORE_REGION, 0])
+        ignored = InstanceData(bboxes=torch.stack([regions[0], crowds[0], regions[1], crowds[1]]), labels=labels)
+        for none in (None, ignored[labels >= 0], ignored[:0]):
+            assert torch.equal(ours.assign(priors, truth, none).gt_inds, expected)
+        assigned = ours.assign(priors, truth, ignored)
+        for prior, before, after in zip(
+            priors.priors.tolist(), expected.tolist(), assigned.gt_inds.tolist(), strict=True
+        ):
+            x1, y1, x2, y2 = prior
+            x, y = (x1 + x2) / 2, (y1 + y2) / 2
+            inside = False
+            for left, top, right, bottom in regions.tolist():
+                common = max(0, min(x2, right) - max(x1, left)) * max(0, min(y2, bottom) - max(y1, top))
+                inside |= common > 0.5 * (x2 - x1) * (y2 - y1) or (left <= x <= right and top <= y <= bottom)
+            unused = before == 0 and inside
+            changed += unused
+            assert after == (-1 if unused else before)
+    assert 10 < changed < 500
+
+
+@pytest.mark.parametrize('base', ['mask_rcnn', 'cascade_mask_rcnn', 'light_cascade_mask_rcnn'])
+@pytest.mark.parametrize('sample', [False, True])
+def test_every_detector_knows_ignore_regions(base, sample):
+    cfg = Config.fromfile(ROOT / f'configs/_base_/models/{base}.py')
+    if sample:
+        cfg = Config.fromfile(ROOT / f'configs/_base_/sample/{base}.py')
+    found = [part['assigner']['type'] for part in parts(cfg._cfg_dict.to_dict()) if 'type' in part.get('assigner', {})]
+    assert set(found) <= {'convnext_dense.MaxIoUAssigner'}
+    assert sample or len(found) == (2 if base == 'mask_rcnn' else 4)
+
+
+def parts(value):
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from parts(item)
+
+
+def test_nothing_in_an_ignore_region_is_learned_as_background(tmp_path):
+    """Where a region covers the image, only what is positive has a loss."""
+    cfg = read_config(str(write_mask_rcnn(tmp_path)), needs_data=False)
+    set_classes(cfg, 3)
+    torch.manual_seed(0)
+    model = build_model(cfg).train()
+    region = [32, 32, 160, 160]
+
+    def losses(*regions: list[int], label: int = IGNORE_REGION, objects: bool = True) -> dict[str, float]:
+        instances = [dict(bbox=[10, 10, 60, 60], bbox_label=1, ignore_flag=0)] if objects else []
+        instances += [dict(bbox=box, bbox_label=label, ignore_flag=1) for box in regions]
+        for instance in instances:
+            instance['mask'] = rectangle_mask(box_of_corners(instance['bbox']))
+        pack = [dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=True), dict(type='mmdet.PackDetInputs')]
+        pixels = np.random.default_rng(0).integers(256, size=(192, 192, 3), dtype=np.uint8)
+        size = dict(height=192, width=192, ori_shape=(192, 192), img_shape=(192, 192), scale_factor=(1.0, 1.0))
+        sample = Compose(pack)(dict(img=pixels, img_id=1, instances=instances, **size))
+        batch = model.data_preprocessor({'inputs': [sample['inputs']], 'data_samples': [sample['data_samples']]}, True)
+        torch.manual_seed(1)
+        result = {}
+        for name, value in model(**batch, mode='loss').items():
+            result[name] = float(sum(map(torch.sum, value)).detach() if isinstance(value, list) else value.detach())
+        return result
+
+    plain = losses()
+    assert losses(region, label=2) == plain  # a crowd: as published
+    assert losses(region)['loss_rpn_cls'] != plain['loss_rpn_cls']
+    whole = losses([0, 0, 192, 192])
+    assert whole['loss_mask'] == plain['loss_mask'] > 0
+    assert (whole['loss_rpn_cls'], whole['acc']) == (0, 0)  # positives alone, which an untrained head does not know
+    assert whole['loss_cls'] > plain['loss_cls']
+    nothing = losses([0, 0, 192, 192], objects=False)
+    assert all(value == 0 for name, value in nothing.items() if 'loss' in name)

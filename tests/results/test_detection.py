@@ -21,7 +21,12 @@ def test_detections_as_coco_results(detection):
     assert [entry['bbox'] for entry in entries] == [[200.5, 90, 69.75, 70], [10, 290, 70, 30], [0, 0, 600, 520]]
     assert [entry['score'] for entry in entries] == pytest.approx([0.9, 0.4, 0.1])
     assert [(entry['category_id'], entry['category']) for entry in entries] == [(5, 'ring'), (0, 'bird'), (5, 'ring')]
-    assert {entry['image_id'] for entry in entries} == {detection.path}
+    assert {(entry['image_id'], entry['path']) for entry in entries} == {(None, detection.path)}
+    assert {entry['image_id'] for entry in detection.with_image_id(7).as_json()} == {7}
+    assert detection.coco_image() is None
+    height, width = detection.size
+    expected = {'id': 7, 'file_name': detection.path, 'height': height, 'width': width}
+    assert detection.with_image_id(7).coco_image() == expected
     for entry, mask in zip(entries, detection.masks, strict=True):
         assert np.array_equal(rle.decode(entry['segmentation']), mask)
 

@@ -3,10 +3,14 @@
 import json
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from convnext_dense.results import Segmentation
+from convnext_dense.results.drawing import palette
+from tests.helpers.mask_folder import CLASSES, draw_labels, write_mask_folder
+from tests.helpers.mask_samples import arrays, mask_folder
 from tests.results.conftest import HEIGHT, NAMES, WIDTH
 
 
@@ -59,3 +63,27 @@ def test_a_segmentation_for_supervision_has_a_mask_for_each_class(segmentation, 
     assert found.class_id.tolist() == [2, 4] and found.data['class_name'].tolist() == ['car', 'kite']
     assert found.xyxy.tolist() == [[100, 200, 400, 460], [0, 0, WIDTH, 150]]
     assert np.array_equal(found.mask, np.stack([segmentation.labels == 2, segmentation.labels == 4]))
+
+
+@pytest.mark.parametrize('first', [0, 1])
+def test_a_label_map_is_a_mask_of_the_same_data_set(first, tmp_path, monkeypatch):
+    """Through the data set that reads masks: every class where it was, and 255 unlabeled."""
+    monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
+    root = write_mask_folder(tmp_path / 'data', training=2, validation=1)
+    names = CLASSES if first else ('black', *CLASSES)
+    (root / 'classes.txt').write_text('\n'.join(names))
+    for number in range(2):
+        classes = draw_labels(number) % len(names)
+        classes[20:24] = 255
+        result = Segmentation(None, classes, names, palette(len(names)), first)
+        result.save_labels(root / 'annotations' / 'training' / f'{number:02d}.png')
+        with Image.open(root / 'annotations' / 'training' / f'{number:02d}.png') as image:
+            assert image.getpixel((0, 22)) == 255 and image.getpixel((2, 0)) == classes[0, 2] + first
+            colors = np.asarray(image.convert('RGB'))
+        assert np.array_equal(colors[classes != 255], result.colors[classes[classes != 255]])
+        data = mask_folder(root, reduce_zero_label=bool(first))
+        assert data.metainfo['classes'] == names
+        assert np.array_equal(arrays(data[number])[1], classes)
+        for area in result.as_json()['classes']:
+            assert names[area['label'] - first] == area['name']
+            assert area['pixels'] == (classes == area['label'] - first).sum()

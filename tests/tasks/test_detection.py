@@ -2,12 +2,19 @@
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from convnext_dense.config.read import read_config
-from convnext_dense.errors import NoData
+from convnext_dense.engine.building import build_model
+from convnext_dense.errors import NoData, UserError
+from convnext_dense.export.graphs import Features, Normalization
+from convnext_dense.registry import DATASETS
 from convnext_dense.results.drawing import palette
 from convnext_dense.tasks.detection import DetectionTask, draw_annotations
 from tests.helpers import coco_files
+from tests.helpers.mask_rcnn import write_mask_rcnn
+from tests.helpers.other_heads import DETECTORS, write_head
 
 TASK = DetectionTask()
 CONFIG = 'configs/det/cascade_convnext_a_coco.py'
@@ -25,6 +32,41 @@ def test_a_config_is_pointed_at_coco_files_and_read(tmp_path):
     assert TASK.count_classes(cfg) == 3
     data = TASK.read_data(cfg)
     assert [len(split.images) for split in data.splits] == [4, 4]
+
+
+def point(tmp_path, val_names: list[str]):
+    """A config of a data set whose validation has these categories."""
+    data = coco_files.content()
+    coco_files.write(tmp_path, data, 'train')
+    val = {
+        'images': data['images'],
+        'categories': [{'id': 10 + place, 'name': name} for place, name in enumerate(val_names)],
+        'annotations': [{**data['annotations'][0], 'category_id': 10}],
+    }
+    coco_files.write(tmp_path, val, 'val', drawn=data)
+    cfg = read_config(CONFIG, needs_data=False)
+    TASK.point_at(cfg, str(tmp_path))
+    return cfg
+
+
+@pytest.mark.parametrize('names', [['blue', 'red', 'green'], ['green', 'red'], ['blue']])
+def test_validation_takes_its_labels_from_the_classes_of_training(tmp_path, names):
+    cfg = point(tmp_path, names)
+    TASK.join_classes(cfg)
+    assert TASK.count_classes(cfg) == 3
+    assert 'classes' not in cfg.train_dataloader.dataset
+    for loader in (cfg.val_dataloader, cfg.test_dataloader):
+        dataset = DATASETS.build(dict(loader.dataset))
+        assert dataset.metainfo['classes'] == ('red', 'green', 'blue')
+        ids = {name: 10 + place for place, name in enumerate(names)}
+        assert ids.items() <= dict(zip(*dataset.metainfo.values(), strict=True)).items()
+        label = ('red', 'green', 'blue').index(names[0])
+        assert [i['bbox_label'] for i in dataset.get_data_info(0)['instances']] == [label]
+
+
+def test_validation_of_other_classes_is_refused(tmp_path):
+    with pytest.raises(UserError, match='val2017 has gray, and lacks green, blue, where train2017 has 3 categories'):
+        TASK.join_classes(point(tmp_path, ['red', 'gray']))
 
 
 def test_a_detector_is_tested_at_the_largest_landscape_image_and_counted_as_published():
@@ -45,5 +87,61 @@ def test_annotations_are_drawn_at_their_places_in_the_colors_of_their_classes():
         assert (drawn[(y1 + y2) // 2, (x1 + x2) // 2] == 100).all()
     corners = [300, 300, 400, 300, 400, 500, 300, 500]
     masks = [[[50, 100, 150, 100, 150, 200, 50, 200]], [corners]]
+    half = draw_annotations(image, [{**instances[0], 'mask': masks[0]}, instances[1]], ['cat', 'dog'])
+    assert (half[400, 350] == 100).all() and (half[150, 100] != 100).any()
     masked = draw_annotations(image, [{**i, 'mask': m} for i, m in zip(instances, masks, strict=True)], ['cat', 'dog'])
     assert np.abs(masked[400, 350] - (0.55 * 100 + 0.45 * palette(2)[0])).max() <= 0.5
+
+
+@pytest.mark.parametrize('name', DETECTORS)
+def test_other_detectors_have_no_graph_but_their_features(name, tmp_path):
+    with torch.device('meta'):
+        model = build_model(read_config(str(write_head(name, tmp_path)), needs_data=False))
+    normalization = Normalization(torch.zeros(3), torch.ones(3))
+    with pytest.raises(UserError) as error:
+        TASK.build_graph(model, normalization)
+    assert str(error.value) == (
+        f'{type(model).__name__} cannot be exported as instances: only Faster, Mask and Cascade R-CNN are, with an '
+        'RPN and RoI heads; --task-output features exports its backbone'
+    )
+    assert isinstance(TASK.build_graph(model, normalization, 'features'), Features)
+
+
+def test_a_mask_head_that_predicts_otherwise_has_no_graph(tmp_path):
+    def obstacle(options: dict | None) -> str | None:
+        cfg = read_config(str(write_mask_rcnn(tmp_path)), options, needs_data=False)
+        with torch.device('meta'):
+            return TASK.export_obstacle(build_model(cfg), 'instances')
+
+    assert obstacle(None) is None
+    reason = 'the file would not follow HTCMaskHead, which is no FCNMaskHead or has a forward of its own'
+    assert obstacle({'model.roi_head.mask_head.type': 'mmdet.HTCMaskHead'}) == reason
+
+
+def test_a_detector_without_regions_runs_as_a_whole_when_counted(tmp_path):
+    with torch.device('meta'):
+        model = build_model(read_config(str(write_head('fcos', tmp_path)), needs_data=False)).eval()
+        counted = FlopCounterMode(display=False)
+        with torch.no_grad(), counted:
+            said = TASK.run_counted(model, torch.empty(1, 3, 64, 96))
+    assert said == 'backbone, neck and head; not run: the choice of results (nms), pasting of masks'
+    # the last layers of the head: 3 x 3 over 16 channels, to 80 classes, 4 sides and 1 centerness, at strides 8 to 32
+    cells = 8 * 12 + 4 * 6 + 2 * 3
+    of_last = [
+        counted.get_flop_counts()[f'FCOS.bbox_head.{name}'] for name in ('conv_cls', 'conv_reg', 'conv_centerness')
+    ]
+    assert [sum(one.values()) // 2 for one in of_last] == [9 * 16 * out * cells for out in (80, 4, 1)]
+
+
+def test_errors_of_heads_that_lack_ground_truth_are_explained():
+    masks = TASK.explain_training_error(AttributeError("'InstanceData' object has no attribute 'masks'"))
+    assert 'set with_mask=True in mmdet.LoadAnnotations' in masks
+    stuff = TASK.explain_training_error(AttributeError("'DetDataSample' object has no attribute 'gt_sem_seg'"))
+    assert 'leave out its semantic_head' in stuff
+    assert TASK.explain_training_error(AttributeError("'NoneType' object has no attribute 'shape'")) is None
+
+
+def test_a_test_pipeline_without_a_scale_has_the_published_shape(tmp_path):
+    cfg = read_config(CONFIG, needs_data=False)
+    cfg.test_dataloader.dataset.pipeline[1] = dict(type='mmdet.FixShapeResize', width=640, height=480)
+    assert TASK.input_shape(cfg) == (800, 1280)

@@ -10,8 +10,13 @@ import torch
 from mmengine.config import Config
 
 import convnext_dense
+from convnext_dense.config.read import read_config
+from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
-from convnext_dense.tasks import TASKS, count_classes_in, task_of
+from convnext_dense.tasks import TASKS, check_same_task, count_classes_of, set_classes, task_of
+from convnext_dense.weights.hub_config import NetworkSettings
+from convnext_dense.weights.loading import Weights
+from tests.helpers.other_heads import DETECTORS, SEGMENTORS, write_head
 
 PACKAGE = Path(convnext_dense.__file__).parent
 KINDS = {'Classification', 'Detection', 'Segmentation', *(type(task).__name__ for task in TASKS.values())}
@@ -25,7 +30,11 @@ def test_a_config_has_the_task_that_it_names():
         task_of(Config({'task': 'panoptic'}))
 
 
-def test_classes_are_counted_in_the_head_of_a_checkpoint():
+def weights_of(state: dict, classes: list[str] | None = None, task: str | None = None) -> Weights:
+    return Weights(Path('a.pth'), 'ours', state, [], NetworkSettings(None, ''), classes, task)
+
+
+def test_weights_from_elsewhere_are_of_the_task_that_a_well_known_head_is_for():
     states = {
         'classification': {'backbone.norm.weight': torch.zeros(9), 'head.weight': torch.zeros(7, 9)},
         'detection': {f'roi_head.bbox_head.{i}.fc_cls.weight': torch.zeros(8, 9) for i in range(3)},
@@ -34,12 +43,46 @@ def test_classes_are_counted_in_the_head_of_a_checkpoint():
     for name, state in states.items():
         for task in TASKS.values():
             if task.name == name:
-                assert count_classes_in(state, task, Path('a.pth')) == 7
+                check_same_task(weights_of(state), task)
             else:
                 with pytest.raises(UserError, match=rf'a.pth is for {name}, the config for {task.name}: take one of'):
-                    count_classes_in(state, task, Path('a.pth'))
-    with pytest.raises(UserError, match=r'a.pth has no head for detection: train one on top of it with --pretrained'):
-        count_classes_in({'head_norm.weight': torch.zeros(9)}, TASKS['detection'], Path('a.pth'))
+                    check_same_task(weights_of(state), task)
+
+
+def test_weights_of_ours_name_their_task_whatever_the_names_of_the_layers():
+    state = {'bbox_head.conv_cls.weight': torch.zeros(7, 9, 3, 3)}
+    check_same_task(weights_of(state, task='detection'), TASKS['detection'])
+    with pytest.raises(UserError, match=r'a.pth is for detection, the config for segmentation: take one of its task'):
+        check_same_task(weights_of(state, task='detection'), TASKS['segmentation'])
+    # as a segmentor's auxiliary head would be called
+    check_same_task(
+        weights_of({'semantic_head.conv_seg.weight': torch.zeros(7, 9)}, task='detection'), TASKS['detection']
+    )
+
+
+@pytest.mark.parametrize('name', [*DETECTORS, *SEGMENTORS])
+def test_classes_are_counted_by_the_shapes_of_the_model_that_the_config_builds(name, tmp_path):
+    cfg = read_config(str(write_head(name, tmp_path)), needs_data=False)
+    for count in (1, 2, 7, 133):
+        set_classes(cfg, count)
+        with torch.device('meta'):
+            state = build_model(cfg).state_dict()
+        set_classes(cfg, 3)  # the config's own number does not matter
+        assert count_classes_of(weights_of(state), cfg) == count
+    trunk = {name: tensor for name, tensor in state.items() if name.startswith('backbone.')}
+    with pytest.raises(
+        UserError, match=rf'a.pth has no head for {cfg.task}: train one on top of it with --pretrained a'
+    ):
+        count_classes_of(weights_of(trunk), cfg)
+
+
+def test_a_head_with_one_channel_for_two_classes_keeps_both(tmp_path):
+    options = {'model.decode_head.out_channels': 1, 'model.decode_head.loss_decode.use_sigmoid': True}
+    cfg = read_config(str(write_head('fcn', tmp_path)), options, needs_data=False)
+    set_classes(cfg, 2)
+    state = build_model(cfg).state_dict()
+    assert len(state['decode_head.conv_seg.weight']) == 1
+    assert count_classes_of(weights_of(state), cfg) == 2
 
 
 def test_importing_the_tasks_loads_no_heavy_library():

@@ -1,13 +1,22 @@
 """Segmentation: masks of a config, the shapes that a segmentor is tested and counted at, drawn label maps."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
+from mmengine.config import ConfigDict
 
 from convnext_dense.config.read import read_config
+from convnext_dense.data.check import PROBLEM
+from convnext_dense.engine.building import build_model
+from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.results.drawing import palette
 from convnext_dense.tasks.segmentation import SegmentationTask
-from tests.helpers.mask_folder import COLORS, draw_labels, write_mask_folder
+from tests.helpers.mask_folder import COLORS, draw_labels, relabel, write_mask_folder
+from tests.helpers.other_heads import write_head
 
 TASK = SegmentationTask()
 CONFIG = 'configs/seg/upernet_convnext_a_ade20k.py'
@@ -47,3 +56,147 @@ def test_the_stock_segmentor_becomes_ours_for_prediction():
     cfg = read_config(CONFIG, {'model.type': 'mmseg.EncoderDecoder'}, needs_data=False)
     TASK.prepare_config(cfg)
     assert cfg.model.type == 'convnext_dense.Segmentor'
+
+
+def settings(cfg) -> set[object]:
+    loaders = (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)
+    return {loader.dataset.reduce_zero_label for loader in loaders}
+
+
+def problems(cfg) -> list[str]:
+    return [finding.message for finding in TASK.read_data(cfg).findings if finding.level == PROBLEM]
+
+
+def test_the_data_decide_what_label_0_means_in_every_data_set(tmp_path):
+    root = write_mask_folder(tmp_path / 'data')
+    cfg = read_config(CONFIG, data=str(root))
+    assert settings(cfg) == {True} and cfg.model.decode_head.num_classes == 5
+    relabel(root, lambda labels: np.minimum(labels, 4))
+    cfg = read_config(CONFIG, data=str(root))
+    assert settings(cfg) == {False} and cfg.model.decode_head.num_classes == 5
+    assert settings(read_config(CONFIG, needs_data=False)) == {'auto'}
+
+
+def test_the_flag_says_it_for_every_data_set_and_one_setting_for_the_others(tmp_path):
+    root = write_mask_folder(tmp_path / 'data')
+    (root / 'classes.txt').unlink()
+    with pytest.raises(UserError, match='not decidable'):
+        read_config(CONFIG, data=str(root))
+    for meaning, count in (('ignore', 5), ('class', 6)):
+        cfg = read_config(CONFIG, data=str(root), label_zero=meaning)
+        assert settings(cfg) == {meaning == 'ignore'} and cfg.model.auxiliary_head.num_classes == count
+    one = {'val_dataloader.dataset.reduce_zero_label': False}
+    assert settings(read_config(CONFIG, one, str(root))) == {False}
+    with pytest.raises(UserError, match='True for some data sets of the config and False for others'):
+        read_config(CONFIG, {**one, 'train_dataloader.dataset.reduce_zero_label': True}, str(root))
+    assert settings(read_config(CONFIG, one, str(root), label_zero='ignore')) == {True}
+
+
+def test_the_flag_reaches_data_sets_in_wrappers():
+    cfg = read_config(CONFIG, needs_data=False)
+    inner = cfg.train_dataloader.dataset
+    cfg.train_dataloader.dataset = dict(
+        type='RepeatDataset', times=2, dataset=dict(type='ConcatDataset', datasets=[inner, inner])
+    )
+    TASK.set_label_zero(cfg, 'class')
+    assert [one.reduce_zero_label for one in cfg.train_dataloader.dataset.dataset.datasets] == [False, False]
+    assert cfg.test_dataloader.dataset.reduce_zero_label is False
+
+
+@pytest.mark.parametrize('config', ['configs/classification/convnext_a.py', 'configs/det/cascade_convnext_a_coco.py'])
+def test_other_tasks_have_no_label_0(config):
+    with pytest.raises(UserError, match=r'^--label-zero is for the masks of segmentation: leave it out for '):
+        read_config(config, needs_data=False, label_zero='ignore')
+
+
+def test_one_class_is_refused_before_training_and_found_by_the_check(tmp_path):
+    root = write_mask_folder(tmp_path / 'data')
+    relabel(root, lambda labels: labels > 2)
+    (root / 'classes.txt').write_text('crack')
+    cfg = read_config(CONFIG, data=str(root))
+    with pytest.raises(UserError, match=r"one class only, 'crack' \(label 1\)") as error:
+        TASK.check_trainable(cfg)
+    assert str(error.value) in problems(cfg)
+    cfg.model.decode_head = dict(type='mmseg.Mask2FormerHead', num_classes=1, loss_mask={})  # it learns masks of one
+    TASK.check_trainable(cfg)
+    (root / 'classes.txt').write_text('ground\ncrack')
+    cfg = read_config(CONFIG, data=str(root))
+    TASK.check_trainable(cfg)
+    assert not any('nothing to learn' in message for message in problems(cfg))
+
+
+def test_a_problem_is_found_once(tmp_path):
+    root = write_mask_folder(tmp_path / 'data', training=4, validation=0)
+    relabel(root, lambda labels: np.where(labels > 2, 255, 0), ['training'])
+    cfg = read_config(CONFIG, needs_data=False)
+    TASK.point_at(cfg, str(root))
+    cfg.val_dataloader = cfg.test_dataloader = cfg.train_dataloader
+    assert [message.split(' that')[0] for message in problems(cfg)] == ['4 masks', '4 masks']
+    (root / 'classes.txt').write_text('a\na')
+    assert len([message for message in problems(cfg) if 'comes twice' in message]) == 1
+
+
+@pytest.mark.parametrize(
+    ('in_checkpoint', 'in_config', 'first'),
+    [(True, 'auto', 1), (False, 'auto', 0), (None, True, 1), (None, False, 0), (True, True, 1), (False, False, 0)],
+)
+def test_the_first_label_is_that_of_the_masks_of_the_checkpoint(in_checkpoint, in_config, first, caplog):
+    cfg = read_config(CONFIG, {'test_dataloader.dataset.reduce_zero_label': in_config}, needs_data=False)
+    meta = {} if in_checkpoint is None else {'reduce_zero_label': in_checkpoint}
+    assert TASK.first_label(cfg, meta, Path('a.pth')) == first
+    assert not caplog.records
+
+
+def test_a_checkpoint_that_does_not_say_it_or_says_another_thing(caplog):
+    cfg = read_config(CONFIG, needs_data=False)
+    assert TASK.first_label(cfg, {}, Path('a.pth')) == 1
+    assert 'a.pth does not say what label 0 of its masks means' in caplog.text
+    TASK.set_label_zero(cfg, 'class')
+    with pytest.raises(UserError, match=r'a.pth was trained with --label-zero ignore: leave out --label-zero'):
+        TASK.first_label(cfg, {'reduce_zero_label': True}, Path('a.pth'))
+
+
+@pytest.mark.parametrize(
+    ('name', 'reason'),
+    [
+        ('fcn', None),
+        ('segformer', None),
+        ('deeplab', None),
+        ('ocrnet', 'its heads refine the logits of one another, which has no graph'),
+        ('maskformer', 'its MaskFormerHead predicts the masks and classes of queries, not the logits of each pixel'),
+        (
+            'mask2former_seg',
+            'its Mask2FormerHead predicts the masks and classes of queries, not the logits of each pixel',
+        ),
+    ],
+)
+def test_heads_are_exported_and_counted_or_named(name, reason, tmp_path):
+    cfg = read_config(str(write_head(name, tmp_path)), needs_data=False)
+    model = build_model(cfg).eval()
+    for output in ('logits', 'labels'):
+        assert TASK.export_obstacle(model, output) == reason
+    assert TASK.export_obstacle(model, 'features') is None
+    with torch.no_grad():
+        said = TASK.run_counted(model, torch.zeros(1, 3, 64, 64))
+    assert said.startswith('backbone and decode head')
+
+
+def test_a_config_without_sizes_has_those_of_the_recipes(tmp_path):
+    cfg = read_config(str(write_head('fcn', tmp_path)), needs_data=False)
+    assert (TASK.input_shape(cfg), TASK.counted_shape(cfg)) == ((32, 32), (32, 128))
+    cfg.model.test_cfg, cfg.model.data_preprocessor = dict(mode='whole'), dict(size_divisor=32)
+    assert (TASK.input_shape(cfg), TASK.counted_shape(cfg)) == ((512, 512), (512, 2048))
+
+
+def test_one_channel_is_for_two_classes():
+    counts = {
+        rows: TASK.count_head_classes({'decode_head.conv_seg.weight': torch.zeros(rows, 4)}) for rows in (1, 2, 3)
+    }
+    assert counts == {1: 2, 2: 2, 3: 3}
+
+
+def test_whole_inference_ends_with_its_context():
+    model = SimpleNamespace(test_cfg=ConfigDict(mode='slide', crop_size=(8, 8)))
+    with TASK.whole_inference(model):
+        assert model.test_cfg == dict(mode='whole', crop_size=(8, 8))
+    assert model.test_cfg == dict(mode='slide', crop_size=(8, 8))

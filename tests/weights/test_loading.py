@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
+from convnext_dense.config.read import read_config
+from convnext_dense.engine.building import build_model, class_shapes
 from convnext_dense.errors import UserError
 from convnext_dense.models import ConvNeXt, ImageClassifier
+from convnext_dense.tasks import set_classes
 from convnext_dense.weights.loading import (
     Weights,
     extract_state_dict,
@@ -16,6 +20,7 @@ from convnext_dense.weights.loading import (
     load_strictly,
     read_checkpoint,
 )
+from tests.helpers.other_heads import write_head
 
 ARCH = dict(depths=[1, 1, 1, 1], dims=[4, 8, 12, 16])
 
@@ -64,6 +69,15 @@ def test_pretrained_loads_trunk_and_fitting_head(tmp_path, layout):
     assert 'fresh: nothing; left over in the file: nothing' in line
 
 
+def test_a_parameter_of_the_model_itself_is_named(tmp_path):
+    source, target = classifier(), classifier()
+    target.level_embed = torch.nn.Parameter(torch.zeros(4))  # as in mmdet's DINO
+    line = load_pretrained(target, save({'state_dict': source.state_dict()}, tmp_path / 'w.pth'))
+    assert line.endswith('fresh: level_embed; left over in the file: nothing')
+    line = load_pretrained(source, save({'state_dict': target.state_dict()}, tmp_path / 'v.pth'))
+    assert line.endswith('fresh: nothing; left over in the file: level_embed')
+
+
 def test_pretrained_keeps_a_fresh_head_for_other_classes(tmp_path):
     source, target = classifier(4), classifier(7)
     before = target.head.weight.clone()
@@ -81,7 +95,15 @@ def test_a_head_for_other_classes_stays_fresh_though_it_would_fit(tmp_path):
     line = load_pretrained(target, path, classes=['cat', 'cow'])
     assert torch.equal(target.head.weight, before)
     assert same(source, target, skip='head')
-    assert line.endswith('fresh: head; left over in the file: head (it is for 2 other classes)')
+    assert line.endswith(
+        'fresh: head; left over in the file: head (it is for 2 classes, 1 of them named as in the data and learned '
+        'anew: cat)'
+    )
+    assert load_pretrained(target, path, classes=['sea', 'sky']).endswith('(it is for 2 other classes)')
+    assert load_pretrained(target, path, classes=['dog', 'cat']).endswith(
+        '(it is for the same 2 classes in another order, which are learned anew)'
+    )
+    assert torch.equal(target.head.weight, before)
     load_pretrained(target, path, classes=['cat', 'dog'])
     assert same(source, target)
 
@@ -263,3 +285,115 @@ def test_raw_and_ema_weights_are_told_apart():
         extract_state_dict({'state_dict': {'w': 1}})
     with pytest.raises(UserError, match='no ema weights'):
         extract_state_dict({'state_dict': one}, 'ema')
+
+
+RECIPES = {
+    # config: the tensors of its model whose shapes have the number of classes in them
+    'configs/det/cascade_convnext_a_coco.py': (
+        [f'roi_head.bbox_head.{i}.{layer}' for i in range(3) for layer in ('fc_cls', 'fc_reg')]
+        + [f'roi_head.mask_head.{i}.conv_logits' for i in range(3)],
+        'roi_head.bbox_head.0-2.fc_cls, roi_head.bbox_head.0-2.fc_reg, roi_head.mask_head.0-2.conv_logits',
+    ),
+    'configs/seg/upernet_convnext_a_ade20k.py': (
+        ['auxiliary_head.conv_seg', 'decode_head.conv_seg'],
+        'auxiliary_head.conv_seg, decode_head.conv_seg',
+    ),
+    'configs/classification/convnext_a.py': (['head'], 'head'),
+    'retinanet': (['bbox_head.retina_cls'], 'bbox_head.retina_cls'),
+    'dino': (
+        ['bbox_head.cls_branches.0', 'bbox_head.cls_branches.1', 'dn_query_generator.label_embedding'],
+        'bbox_head.cls_branches, dn_query_generator',
+    ),
+    'mask2former_seg': (['decode_head.cls_embed'], 'decode_head.cls_embed'),
+}
+
+
+def built(config: str, count: int, folder: Path, **options) -> tuple[Config, torch.nn.Module]:
+    path = config if config.endswith('.py') else str(write_head(config, folder))
+    cfg = read_config(path, options or None, needs_data=False)
+    set_classes(cfg, count)
+    model = build_model(cfg)
+    for p in model.parameters():
+        torch.nn.init.normal_(p)
+    return cfg, model
+
+
+@pytest.mark.parametrize('config', RECIPES)
+@pytest.mark.parametrize('theirs', [3, 6])
+def test_of_a_model_for_other_classes_only_the_layers_with_classes_in_their_shapes_are_fresh(config, theirs, tmp_path):
+    layers, named = RECIPES[config]
+    _, source = built(config, theirs, tmp_path)
+    cfg, target = built(config, 3, tmp_path)
+    before = {n: t.clone() for n, t in target.state_dict().items()}
+    meta = {'convnext_dense': '1', 'dataset_meta': {'classes': [f'their {k}' for k in range(theirs)]}}
+    path = save({'state_dict': source.state_dict(), 'meta': meta}, tmp_path / 'w.pth')
+    line = load_pretrained(target, path, classes=list('abc'), find_class_shapes=lambda: class_shapes(cfg))
+    fresh = {n for n in before if n.rpartition('.')[0] in layers}
+    assert len(fresh) == len(layers) * (1 if config == 'dino' else 2) + 2 * (config == 'dino')
+    theirs_now = source.state_dict()
+    for name, tensor in target.state_dict().items():
+        assert torch.equal(tensor, before[name] if name in fresh else theirs_now[name]), name
+    assert f'pretrained: {len(before) - len(fresh)} tensors from' in line
+    assert line.endswith(f'fresh: {named}; left over in the file: {named} (it is for {theirs} other classes)')
+
+
+def test_fine_tuning_leaves_the_random_numbers_of_the_run_alone(tmp_path):
+    _, source = built('fcn', 5, tmp_path)
+    cfg, target = built('fcn', 3, tmp_path)
+    path = save({'state_dict': source.state_dict()}, tmp_path / 'w.pth')
+    state = torch.get_rng_state()
+    load_pretrained(target, path, find_class_shapes=lambda: class_shapes(cfg))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ('config', 'option', 'value', 'named'),
+    [
+        (
+            'configs/det/cascade_convnext_a_coco.py',
+            'model.neck.out_channels',
+            32,
+            r'neck\.lateral_convs\.0\.conv\.weight',
+        ),
+        (
+            'configs/seg/upernet_convnext_a_ade20k.py',
+            'model.decode_head.channels',
+            32,
+            r'decode_head\.conv_seg\.weight',
+        ),
+        ('fcos', 'model.bbox_head.feat_channels', 8, r'bbox_head\.cls_convs\.0\.conv\.weight'),
+        ('detr', 'model.num_queries', 7, r'query_embedding\.weight is \(5, 32\) instead of \(7, 32\)'),
+    ],
+)
+def test_a_shape_that_differs_for_another_reason_than_the_classes_is_refused(config, option, value, named, tmp_path):
+    _, source = built(config, 6, tmp_path)
+    cfg, target = built(config, 3, tmp_path, **{option: value})
+    before = {n: t.clone() for n, t in target.state_dict().items()}
+    path = save({'state_dict': source.state_dict(), 'meta': {'convnext_dense': '1'}}, tmp_path / 'w.pth')
+    with pytest.raises(
+        UserError, match=f'does not fit this model, and not for its number of classes: .*{named}'
+    ) as error:
+        load_pretrained(target, path, find_class_shapes=lambda: class_shapes(cfg))
+    assert f'`convnext-dense convert_weights {path} backbone.pth --to official` writes it' in str(error.value)
+    assert all(torch.equal(t, before[n]) for n, t in target.state_dict().items())
+
+
+def test_a_head_of_one_channel_starts_from_one_of_many_classes(tmp_path):
+    _, source = built('fcn', 6, tmp_path)
+    options = {'model.decode_head.out_channels': 1, 'model.decode_head.loss_decode.use_sigmoid': True}
+    cfg, target = built('fcn', 2, tmp_path, **options)
+    path = save({'state_dict': source.state_dict(), 'meta': {'convnext_dense': '1'}}, tmp_path / 'w.pth')
+    line = load_pretrained(target, path, find_class_shapes=lambda: class_shapes(cfg, channel_per_class=True))
+    assert line.endswith('fresh: decode_head.conv_seg; left over in the file: decode_head.conv_seg')
+    assert same(source, target, skip='decode_head.conv_seg')
+
+
+def test_the_task_of_our_checkpoints_is_in_their_config():
+    def task(cfg: object) -> str | None:
+        state = {'backbone.conv.weight': torch.zeros(1)}
+        return extract_weights({'state_dict': state, 'meta': {'convnext_dense': '1', 'cfg': cfg}}, 'x.pth').task
+
+    assert task("a = 1\ntask = 'detection'\n") == 'detection'
+    assert task("model = dict(task='detection')\n") is None
+    assert task('task = open("x")') is None
+    assert task(None) is None

@@ -71,7 +71,7 @@ model = dict(
         rpn=dict(
             allowed_border=0,
             assigner=dict(
-                type='mmdet.MaxIoUAssigner',
+                type='convnext_dense.MaxIoUAssigner',
                 pos_iou_thr=0.7,
                 neg_iou_thr=0.3,
                 min_pos_iou=0.3,
@@ -88,7 +88,7 @@ model = dict(
         rcnn=[
             dict(
                 assigner=dict(
-                    type='mmdet.MaxIoUAssigner',
+                    type='convnext_dense.MaxIoUAssigner',
                     pos_iou_thr=iou,
                     neg_iou_thr=iou,
                     min_pos_iou=iou,

@@ -7,7 +7,7 @@ model = dict(
         rcnn=[
             dict(
                 assigner=dict(
-                    type='mmdet.MaxIoUAssigner',
+                    type='convnext_dense.MaxIoUAssigner',
                     pos_iou_thr=iou,
                     neg_iou_thr=iou,
                     min_pos_iou=iou,

@@ -19,6 +19,7 @@ from rich.text import Text
 from ...analysis.sheet import contact_sheet
 from ...config.machine import cores
 from ...config.read import point_at, read_config
+from ...counting import counted
 from ...data.check import NOTE, PROBLEM, WARNING, CheckResult, Finding, SplitRecords, check_dataset
 from ...data.image_scan import ImageScan
 from ...io.files import atomic_write
@@ -34,8 +35,9 @@ ROWS = 24  # maximum number of classes in the table
 
 
 def run(args: argparse.Namespace) -> int:
-    cfg = read_config(args.config, args.cfg_options, args.data, needs_data=False, **image_arguments(args))
-    point_at(cfg, args.data)
+    options = dict(label_zero=args.label_zero, **image_arguments(args))
+    cfg = read_config(args.config, args.cfg_options, args.data, needs_data=False, **options)
+    point_at(cfg, args.data, optional=('train', 'val'))
     checked = check_and_print(cfg, args.config, args.workers)
     if args.json:
         with atomic_write(args.json) as file:
@@ -68,7 +70,8 @@ def check_and_print(cfg: Config, name: str, workers: int | None = None, skip: bo
         row = bar.add_task('images', total=count)
         checked = check_dataset(data, workers or cores(), lambda: bar.advance(row), skip)
     console = Console(highlight=False)
-    console.print(f'{name}: {task.name}, {len(data.classes)} classes, {", ".join(data.locations)}', soft_wrap=True)
+    classes = counted(len(data.classes), 'class', 'classes')
+    console.print(f'{name}: {task.name}, {classes}, {", ".join(data.locations)}', soft_wrap=True)
     console.print()
     console.print(_splits_table(checked, task.count_column))
     console.print(_classes_table(checked, task.count_column))

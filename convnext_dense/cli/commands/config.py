@@ -17,7 +17,7 @@ from ...errors import UserError
 
 def run(args: argparse.Namespace) -> None:
     needs_data = args.data not in (None, 'sample')
-    values = explain(args.config, args.cfg_options, args.data, needs_data)
+    values = explain(args.config, args.cfg_options, args.data, needs_data, args.label_zero)
     if args.key is not None:
         values = select(args.key, values)
     if args.json:

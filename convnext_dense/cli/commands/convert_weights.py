@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ...checkpoints import files as checkpoints
+from ...counting import counted
 from ...errors import UserError
 from ...io.files import durable_write
 from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, convert, detect_arch
@@ -32,14 +33,14 @@ def run(args: argparse.Namespace) -> None:
     _write(_content(written.state, args.to, weights, safetensors), target, safetensors)
 
     arch, state = detect_arch(weights.state), weights.state
-    classes = f'{len(state["head.weight"])} classes' if 'head.weight' in state else 'no classifier'
+    classes = counted(len(state['head.weight']), 'class', 'classes') if 'head.weight' in state else 'no classifier'
     fresh = [
         part for part, name in (('final norm', 'backbone.norm.weight'), ('head', 'head.weight')) if name not in state
     ]
     print(f'read       {source}: {weights.source}, {args.weights} weights')
     print(f'arch       {arch}, {classes}')
     print(f'wrote      {target}: {args.to}, {"safetensors" if safetensors else "torch.save"}')
-    print(f'mapped     {len(written.state)} tensors')
+    print(f'mapped     {counted(len(written.state), "tensor")}')
     print(f'left over  {_parts(weights.left_over + written.left_over)}')
     print(f'fresh      {", ".join(fresh) or "nothing"}' + (' in a classifier that loads it' if fresh else ''))
     for note in _notes(args.to, arch, weights):
@@ -79,7 +80,7 @@ def _saved(content: dict) -> memoryview:
 def _parts(names: Iterable[str]) -> str:
     """Describe the number of tensors in each part of a model."""
     counts = Counter('.'.join(name.split('.')[: 2 if name.startswith('backbone.') else 1]) for name in names)
-    return ', '.join(f'{part} ({count} tensors)' for part, count in counts.items()) or 'nothing'
+    return ', '.join(f'{part} ({counted(count, "tensor")})' for part, count in counts.items()) or 'nothing'
 
 
 def _notes(to: str, arch: Arch, weights: Weights) -> list[str]:

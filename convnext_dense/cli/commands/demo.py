@@ -13,35 +13,45 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
+from ...data.image_files import describe_left_out
 from ...errors import UserError
-from ...inference.files import RESULTS, find_inputs, is_video, name_outputs
+from ...inference.files import IMAGES, RESULTS, find_inputs, is_video, name_outputs
+from ...inference.image_ids import number_images, read_image_ids
 from ...inference.predictor import ImageLike, Predictor, load
+from ...io.coco_format import CocoImage
 from ...io.files import atomic_write
 from ...io.progress import progress_bar
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
+from ...tasks import ClassInfo
 from ..arguments import config_and_checkpoint, image_arguments
 
 
 def run(args: argparse.Namespace) -> int:
     out_dir = Path(args.out_dir)
-    inputs, skipped = find_inputs(args.input, out_dir)
+    inputs, skipped, left_out = find_inputs(args.input, out_dir)
     for error in skipped:
         print(f'error: {error}', file=sys.stderr)
+    if left_out:
+        print(describe_left_out(left_out))
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f'{out_dir} cannot be written ({error.strerror}): choose another with --out-dir') from None
     model = (*config_and_checkpoint(args), args.weights, args.device, args.data, args.cfg_options)
-    predict = load(*model, trust_pickle=args.trust_pickle, **image_arguments(args))
+    predict = load(*model, trust_pickle=args.trust_pickle, label_zero=args.label_zero, **image_arguments(args))
     if args.compile:
         compile_backbone(predict.model)
+    if args.annotations and not predict.task.writes_coco:
+        raise UserError(f'--annotations is for detectors, and this is a model for {predict.task.name}: leave it out')
     outputs = name_outputs(inputs, out_dir, predict.task.extra_files)
+    images = {str(path): files for path, files in outputs.items() if not is_video(path)}
+    ids = read_image_ids(args.annotations, list(images)) if args.annotations else number_images(images)
     with progress_bar() as bar:
         demo = _Demo(predict, args.batch_size, args.score, bar)
-        images = {str(path): files for path, files in outputs.items() if not is_video(path)}
         if images:
-            demo.draw_images(images, out_dir / RESULTS)
+            images_file = out_dir / IMAGES if predict.task.writes_coco and not args.annotations else None
+            demo.draw_images(images, ids, out_dir / RESULTS, images_file)
         for path, files in outputs.items():
             if is_video(path):
                 demo.draw_video(str(path), *files)
@@ -62,8 +72,17 @@ class _Demo:
         self.failed: list[str] = []
         self.found_nothing = False  # in any of the images, at this score
 
-    def draw_images(self, outputs: dict[str, list[Path]], results_file: Path) -> None:
-        """Draw each image, and write the results of all to one file, also when interrupted."""
+    def draw_images(
+        self, outputs: dict[str, list[Path]], ids: dict[str, int], results_file: Path, images_file: Path | None
+    ) -> None:
+        """Draw each image, and write the results of all to one file, also when interrupted.
+
+        Args:
+            outputs: the files of each image by its path.
+            ids: the id of each image by its path.
+            results_file: the file for the results.
+            images_file: the file for the list of the images, of detections only.
+        """
         task = self.bar.add_task('images', total=len(outputs))
 
         def failed(path: ImageLike, error: UserError) -> None:
@@ -71,10 +90,13 @@ class _Demo:
             self.bar.advance(task)
 
         entries: list[Mapping] = []
+        images: list[CocoImage] = []
         try:
             for result in self.predict.batch(outputs, self.batch_size, failed):
-                result = result.above(self.score)
-                drawn, *extra_files = outputs[str(result.path)]
+                path = str(result.path)
+                result = result.above(self.score).with_image_id(ids[path])
+                images += filter(None, [result.coco_image()])
+                drawn, *extra_files = outputs[path]
                 result.draw(drawn)
                 result.save_extra_files(*extra_files)
                 content = result.as_json()
@@ -83,6 +105,8 @@ class _Demo:
                 self.found_nothing = not entries
         finally:
             _write_json(entries, results_file)
+            if images_file is not None:
+                _write_images(images, self.predict.classes, images_file)
 
     def draw_video(self, path: str, drawn: Path, results_file: Path) -> None:
         """Draw each frame, and write the results of all frames to a file."""
@@ -104,7 +128,7 @@ class _Demo:
         task = self.bar.add_task(Path(path).name, total=video.count)
         frames, again = tee(video)
         for frame, result in zip(again, self.predict.batch(frames, self.batch_size), strict=True):
-            result = replace(result.above(self.score), path=path)
+            result = replace(result.above(self.score).with_image_id(len(entries)), path=path)
             place = {'frame': len(entries), 'seconds': len(entries) / video.fps}
             entries.append({**place, 'result': result.as_json()})
             yield result.draw_frame(frame)
@@ -115,11 +139,23 @@ class _Demo:
         self.bar.console.print(f'error: {error}', markup=False, highlight=False, soft_wrap=True)
 
 
+def _write_images(images: Sequence[CocoImage], classes: ClassInfo, path: Path) -> None:
+    """Write images and categories as a COCO file without annotations, for the results that have their ids."""
+    ids = classes.category_ids or range(len(classes.names))
+    categories = [{'id': number, 'name': name} for number, name in zip(ids, classes.names, strict=True)]
+    content = {'images': images, 'annotations': [], 'categories': categories}
+    _write(json.dumps(content, indent=1) + '\n', path)
+
+
 def _write_json(entries: Sequence[Mapping], path: Path) -> None:
     """Write a JSON list with one entry per line."""
     lines = ',\n'.join(map(json.dumps, entries))
+    _write(f'[\n{lines}\n]\n', path)
+
+
+def _write(text: str, path: Path) -> None:
     try:
         with atomic_write(path) as temporary:
-            temporary.write_text(f'[\n{lines}\n]\n')
+            temporary.write_text(text)
     except OSError as error:
         raise UserError(f'{path} cannot be written ({error.strerror}): choose another place with --out-dir') from None

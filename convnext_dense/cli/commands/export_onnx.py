@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     checked = args.check is not None
     images = [Path(path) for path in args.check or ()]
     model = (*config_and_checkpoint(args), args.weights, 'cpu', args.data, args.cfg_options)
-    predict = load(*model, trust_pickle=args.trust_pickle, **image_arguments(args))
+    predict = load(*model, trust_pickle=args.trust_pickle, label_zero=args.label_zero, **image_arguments(args))
     graph = predict.graph(args.task_output)
     shape = ImageSize(*(args.shape or predict.input_shape))
     check_shape(graph, shape, args.dynamic)
@@ -36,9 +36,9 @@ def run(args: argparse.Namespace) -> int:
     with console.status(f'exporting {out.name}'):
         write(graph, out, shape, args.dynamic, _about(args, predict, graph, shape))
     console.print(f'{out} is written, {out.stat().st_size / 1e6:.1f} MB', markup=False)
-    console.print(f'  {INPUT:<14}{_input_says(graph, shape, args.dynamic)}', markup=False)
+    console.print(f'  {INPUT:<13} {_input_says(graph, shape, args.dynamic)}', markup=False)
     for name, says in graph.outputs.items():
-        console.print(f'  {name:<14}{says}', markup=False)
+        console.print(f'  {name:<13} {says}', markup=False)
     console.print(f'  not inside: {graph.left_out}', markup=False)
     if out.suffix == '.onnx' and not has_onnxruntime():
         console.print('  not tried: onnxruntime is not installed', markup=False)
@@ -66,7 +66,7 @@ def _check(
     for difference in compare(graph, out, images, predict.predict_whole, shape, args.dynamic):
         place = ' x '.join(map(str, difference.images))
         verdict = 'ok' if difference.within_tolerance else 'TOO LARGE'
-        console.print(f'  {place:<20}{difference.output:<14}{difference.description}: {verdict}', markup=False)
+        console.print(f'  {place:<19} {difference.output:<13} {difference.description}: {verdict}', markup=False)
         bad += not difference.within_tolerance
     if bad:
         console.print(
@@ -77,6 +77,7 @@ def _check(
 
 def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: ImageSize) -> dict[str, object]:
     """The metadata of the file."""
+    first_label = predict.classes.first_label
     scaled = {'value_range': list(predict.value_range)} if predict.value_range else {}
     return {
         'producer': f'convnext_dense {__version__}',
@@ -92,6 +93,7 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: Im
         'outputs': graph.outputs,
         'not_inside': graph.left_out,
         'classes': list(predict.names),
+        **({} if first_label is None else {'label_of_first_class_in_masks': first_label}),
     }
 
 

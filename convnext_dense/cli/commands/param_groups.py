@@ -16,11 +16,14 @@ from ...optim.layer_decay import Group, parameter_groups
 
 
 def run(args: argparse.Namespace) -> None:
-    cfg = read_config(args.config, args.cfg_options, args.data, needs_data=args.data is not None)
+    needs_data = args.data is not None
+    options = dict(reads='train', label_zero=args.label_zero)
+    cfg = read_config(args.config, args.cfg_options, args.data, needs_data, **options)
     constructor = cfg.optim_wrapper.get('constructor')
     if constructor != 'convnext_dense.LayerDecayConstructor':
+        named = constructor or "mmengine's own constructor"
         raise UserError(
-            f'the config builds its optimizer with {constructor}: take one with convnext_dense.LayerDecayConstructor'
+            f'the config builds its optimizer with {named}: take one with convnext_dense.LayerDecayConstructor'
         )
     with torch.device('meta'):
         model = build_model(cfg)

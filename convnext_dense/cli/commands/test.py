@@ -12,6 +12,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ...analysis import METRICS_FILE
+from ...analysis.coco_predictions import WriteCocoPredictions
 from ...analysis.show import ShowPredictions
 from ...checkpoints import files as checkpoints
 from ...config.compare import warning_of_differences
@@ -20,39 +21,61 @@ from ...config.machine import fit_to_machine
 from ...config.read import read_config
 from ...engine import Runner
 from ...engine.environment import warn_of_load
+from ...engine.hooks.data_check import describe_dataset, log_remarks
 from ...errors import UserError
 from ...evaluation.metric_names import split_metric_names
-from ...tasks import task_of
+from ...tasks import TrainedClasses, innermost_datasets, own_datasets, place_of, task_of
+from ...tasks.base import takes
+from ...weights.loading import dataset_meta, read_checkpoint
 from ..arguments import command_line, image_arguments
 
 
 def run(args: argparse.Namespace) -> None:
-    cfg = read_config(args.config, args.cfg_options, args.data, saved=args.saved, **image_arguments(args))
+    checkpoint = checkpoints.find(args.checkpoint)
+    classes = _trained_classes(checkpoint, args.trust_pickle)
+    cfg = read_config(
+        args.config,
+        args.cfg_options,
+        args.data,
+        saved=args.saved,
+        reads='test',
+        classes=classes,
+        label_zero=args.label_zero,
+        **image_arguments(args),
+    )
+    if args.out_predictions:
+        _want_predictions(cfg)
     warning = warning_of_differences(cfg, args.config, args.checkpoint, args.cfg_options, args.tta)
     if warning is not None:
         print(f'warning: {warning}', file=sys.stderr)
-    cfg.load_from = str(checkpoints.find(args.checkpoint))
+    cfg.load_from = str(checkpoint)
     cfg.trust_pickle = args.trust_pickle
     cfg.resume = False
     cfg.test_cfg.weights = args.weights
-    cfg.test_dataloader.dataset.on_bad_image = args.on_bad_image
+    for dataset in own_datasets(cfg):
+        dataset.on_bad_image = args.on_bad_image
     if args.compile:
         cfg.compile_backbone = True
     if args.tta:
         _use_tta(cfg, args.config)
-    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
-        cfg[key] = None
-    for key in ('val_dataloader', 'val_cfg', 'val_evaluator'):
-        cfg[key] = None
-    data = cfg.test_dataloader.dataset.get('root') or cfg.test_dataloader.dataset.annotations
-    if args.out:
-        _check_same_data(Path(args.out), data, args.checkpoint)
+    data = place_of(cfg.test_dataloader.dataset)
     fit_to_machine(cfg)
     with tempfile.TemporaryDirectory() as work_dir:  # its log is not kept
         cfg.work_dir = work_dir
         cfg.visualizer.vis_backends = []
         runner = Runner.from_cfg(cfg)
         warn_of_load(runner, args.load_meter.read())
+        dataset = runner.test_dataloader.dataset
+        runner.logger.info(f'test: {describe_dataset(dataset)}')
+        log_remarks(runner, dataset)
+        if not getattr(dataset, 'has_ground_truth', True):
+            print(f'{data} has no annotations: nothing is measured')
+            args.out = args.out if args.out_given else None
+            args.show_dir = args.show_dir if args.show_dir_given else None
+        if args.out:
+            _check_same_data(Path(args.out), data, args.checkpoint)
+        if args.out_predictions:
+            runner.register_hook(WriteCocoPredictions(args.out_predictions))
         if args.show_dir:
             runner.register_hook(ShowPredictions(task_of(cfg), args.show_dir, args.show))
         metrics = runner.test()
@@ -72,6 +95,28 @@ def run(args: argparse.Namespace) -> None:
         content = _without_nan(content)
         Path(args.out).write_text(json.dumps(content, indent=2) + '\n')
         print(f'these numbers are in {args.out}{_next_step(args)}')
+
+
+def _trained_classes(checkpoint: Path, trust_pickle: bool) -> TrainedClasses | None:
+    """The classes of a checkpoint, or None if it does not name them."""
+    meta = dataset_meta(read_checkpoint(checkpoint, trust_pickle))
+    return TrainedClasses(meta['classes'], meta.get('category_ids')) if 'classes' in meta else None
+
+
+def _want_predictions(cfg: Config) -> None:
+    """Have the test set's images need no annotations.
+
+    Raises:
+        UserError: if the model does not predict detections.
+    """
+    task = task_of(cfg)
+    if not task.writes_coco:
+        raise UserError(
+            f'--out-predictions writes detections, and this is a model for {task.name}: '
+            'demo writes its predictions for a folder of images'
+        )
+    if takes(cfg.test_dataloader.dataset, 'needs_annotations'):
+        cfg.test_dataloader.dataset.needs_annotations = False
 
 
 def _check_same_data(out: Path, data: str, checkpoint: str) -> None:
@@ -106,7 +151,8 @@ def _use_tta(cfg: Config, config: str) -> None:
     if 'tta_model' not in cfg:
         raise UserError(f'--tta is for detection and segmentation: {config} has no tta_model')
     cfg.model = dict(cfg.tta_model, module=cfg.model)
-    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    for dataset in innermost_datasets(cfg.test_dataloader.dataset):
+        dataset.pipeline = cfg.tta_pipeline
 
 
 def _without_nan(value: Any) -> Any:
@@ -120,10 +166,10 @@ def _per_class_table(kind: str, per_class: dict[str, dict[str, float]]) -> str:
     """A table with a row for each class and a column for each metric."""
     names = list(dict.fromkeys(name for values in per_class.values() for name in values))
     width = max([10, *map(len, per_class)]) + 2
-    lines = [f'{kind + " weights":<{width}}' + ''.join(f'{name:>12}' for name in names)]
+    lines = [f'{kind + " weights":<{width}}' + ''.join(f' {name:>11}' for name in names)]
     for label, values in per_class.items():
         numbers = (values.get(name, float('nan')) for name in names)
-        lines.append(f'{label:<{width}}' + ''.join(f'{"-" if v != v else f"{v:.2f}":>12}' for v in numbers))
+        lines.append(f'{label:<{width}}' + ''.join(f' {"-" if v != v else f"{v:.2f}":>11}' for v in numbers))
     return '\n'.join([*lines, ''])
 
 
@@ -133,5 +179,5 @@ def _table(metrics: dict[str, float]) -> str:
     lines = [f'{"":<18}' + ''.join(f'{kind:>10}' for kind in kinds)]
     for name in names:
         values = (metrics.get(f'{kind}/{name}') for kind in kinds)
-        lines.append(f'{name:<18}' + ''.join(f'{v:>10.2f}' if isinstance(v, float) else f'{v!s:>10}' for v in values))
+        lines.append(f'{name:<17} ' + ''.join(f'{v:>10.2f}' if isinstance(v, float) else f'{v!s:>10}' for v in values))
     return '\n'.join(lines)

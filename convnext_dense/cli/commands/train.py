@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.config import Config
@@ -13,7 +14,8 @@ from mmengine.dist import is_main_process
 
 from ...checkpoints import files as checkpoints
 from ...checkpoints.disk import explain_full_disk
-from ...config.length import set_length
+from ...config.dry_run import check_first_step
+from ...config.length import planned_length, set_length
 from ...config.machine import fit_to_machine
 from ...config.precision import set_amp
 from ...config.read import read_config
@@ -22,20 +24,27 @@ from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
-from ...tasks import loaders, task_of
+from ...tasks import own_datasets, task_of
 from ..arguments import command_line, image_arguments
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
 
 
 def run(args: argparse.Namespace) -> None:
-    cfg = read_config(args.config, args.cfg_options, args.data, without=args.without, **image_arguments(args))
+    options = dict(reads='train', label_zero=args.label_zero, **image_arguments(args))
+    cfg = read_config(args.config, args.cfg_options, args.data, without=args.without, **options)
     task = task_of(cfg)
     said = [describe_without(args.without)] if args.without else []
     sizes = task.describe_sizes(cfg)
     said += [f'image sizes: {sizes}'] if sizes else []
     set_amp(cfg, args.amp)
-    set_length(cfg, args.epochs, args.iters)
+    name = '_'.join([Path(args.config).stem, *(['without', *args.without] if args.without else [])])
+    name += '_sample' if args.data == 'sample' else ''
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
+    changes = args.resume is not None and (args.epochs, args.iters) != (None, None)
+    resumed = cfg.work_dir if args.resume in (None, NEWEST, AUTO) else args.resume
+    set_length(cfg, args.epochs, args.iters, planned_length(resumed) if changes else None)
+    cfg.may_change_length = changes
     if args.seed is not None:
         cfg.randomness.seed = args.seed
     if args.skip_nan is not None:
@@ -44,9 +53,6 @@ def run(args: argparse.Namespace) -> None:
         cfg.pretrained = None if args.pretrained == 'none' else args.pretrained
     if args.pretrained_weights is not None:
         cfg.pretrained_weights = args.pretrained_weights
-    name = '_'.join([Path(args.config).stem, *(['without', *args.without] if args.without else [])])
-    name += '_sample' if args.data == 'sample' else ''
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
     earlier = checkpoints.list_checkpoints(cfg.work_dir)
     if args.resume is None and earlier:
         raise UserError(
@@ -66,20 +72,32 @@ def run(args: argparse.Namespace) -> None:
         if source is None:
             raise UserError('--trust-pickle is for the file of --pretrained or --resume: name one')
         cfg.trust_pickle = True
-    for loader in loaders(cfg):
-        loader.dataset.on_bad_image = args.on_bad_image
+    for dataset in own_datasets(cfg):
+        dataset.on_bad_image = args.on_bad_image
     cfg.visualizer.vis_backends += [dict(type=TRACKERS[name]) for name in args.track]
+    if cfg.get('launcher', 'none') not in ('none', args.launcher):
+        print(
+            f"warning: the config's launcher {cfg.launcher} is not used: --launcher {args.launcher} is",
+            file=sys.stderr,
+        )
     cfg.launcher = args.launcher
     if args.compile:
         cfg.compile_backbone = True
     os.environ.setdefault('LOCAL_RANK', '0')
     if args.check_data:
         _check_data(cfg, args.config, args.on_bad_image == 'skip')
+    task.check_trainable(cfg)
     fit_to_machine(cfg)
     with propagate_failures():
         runner = Runner.from_cfg(cfg)
+        check_first_step(runner.bare_model, cfg)
         warn_of_load(runner, args.load_meter.read())
         runner.register_hook(DataCheck(task.training_side(cfg), task.takes_squares))
+        if cfg.val_dataloader is None:
+            runner.logger.warning(
+                f'there are no validation data beside {_place(cfg.train_dataloader.dataset)}: '
+                'this run measures nothing, and keeps its last checkpoints, but no best.pth'
+            )
         for line in said:
             runner.logger.info(line)
         if is_main_process():
@@ -91,9 +109,22 @@ def run(args: argparse.Namespace) -> None:
             if is_main_process():
                 print(f'continue with: {resume_command(args)}', file=sys.stderr)
             raise
+        except (AttributeError, KeyError) as error:
+            explained = task_of(cfg).explain_training_error(error)
+            if explained is None:
+                raise
+            raise UserError(explained) from error
         following = command_line(args, 'test', cfg.work_dir)
-        tested = f'; `{following}` tests it' if checkpoints.list_checkpoints(cfg.work_dir) else ''
+        testable = cfg.val_dataloader is not None and checkpoints.list_checkpoints(cfg.work_dir)
+        tested = f'; `{following}` tests it' if testable else ''
         runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}{tested}')
+
+
+def _place(dataset: Mapping) -> str:
+    """The training data, for the message."""
+    if 'annotations' in dataset:
+        return dataset['annotations']
+    return f'{dataset.get("root")}/{dataset.get("split")}'
 
 
 def resume_command(args: argparse.Namespace) -> str:
@@ -102,7 +133,12 @@ def resume_command(args: argparse.Namespace) -> str:
     once.add_argument('--resume', nargs='?')
     once.add_argument('--pretrained')
     _, kept = once.parse_known_args(shlex.split(args.command_line))
-    kept[1 if kept[0] == 'python' else 0] = sys.argv[0]  # the script's path as it was started
+    if kept[0] != 'python':
+        kept[0] = sys.argv[0]  # the path as it was started
+    elif Path(sys.argv[0]).stem == 'train':
+        kept[1] = sys.argv[0]
+    else:  # in another program, such as a notebook
+        kept[:2] = ['convnext-dense', 'train']
     command = shlex.join([*kept, '--resume'])
     processes = os.environ.get('LOCAL_WORLD_SIZE', '1')
     if args.launcher == 'slurm':

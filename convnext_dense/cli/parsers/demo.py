@@ -4,14 +4,16 @@ convnext-dense demo WORK_DIR photo.jpg    the newest checkpoint of a run, with i
 convnext-dense demo CONFIG CHECKPOINT street.jpg holiday/ 'more/*.png' film.mp4
 
 Images and the frames of videos are drawn; results.json has the predictions for all images, film.json those for
-film.mp4. Segmentation also writes label maps, as PNG files with a palette. An input that cannot be read is named and
-skipped, and the exit code is 1.
+film.mp4. A detector's results.json is a COCO results file for images.json, which is written beside it, or with
+--annotations for your own file. Segmentation also writes label maps, as PNG files with a palette. An input that
+cannot be read is named and skipped, and the exit code is 1.
 """
 
 from __future__ import annotations
 
 import argparse
 import mimetypes
+import os
 
 from ...errors import UserError
 from ...io.files import check_input
@@ -43,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_compile_argument(parser)
     parser.add_argument('--device', choices=('cpu', 'cuda'), help='(default: cuda where there is a GPU)')
     parser.add_argument(
+        '--annotations',
+        metavar='FILE.json',
+        help='detection: COCO file with the ids of the images, for results.json (default: they are numbered from 1)',
+    )
+    parser.add_argument(
         '--score', type=float, metavar='S', default=0.3, help='leave out detections below this score (default: 0.3)'
     )
 
@@ -65,6 +72,8 @@ def check(args: argparse.Namespace) -> None:
             f'{args.checkpoint} is in the place of CHECKPOINT: {args.prog} {config}{checkpoint} {inputs[0]} ...'
         )
     check_model(args)
+    if args.annotations and not os.path.isfile(args.annotations):
+        raise UserError(f'--annotations {args.annotations}: no such file')
     for number, name in enumerate(args.input, start=1):
         try:
             check_input(name)

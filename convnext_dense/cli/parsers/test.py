@@ -2,7 +2,9 @@
 
 convnext-dense test WORK_DIR                    the newest checkpoint of a run, with its own config and data
 convnext-dense test CONFIG CHECKPOINT --data PATH --out metrics.json --show-dir images
+convnext-dense test WORK_DIR --data FILE.json:IMAGES --out-predictions results.json
 
+Only the validation data are read; a single COCO file is enough, and for --out-predictions one without annotations.
 The metrics of a run are written to metrics.json in its work dir, images with predictions to the folder show in it.
 With --tta nothing is written unless --out or --show-dir is given.
 """
@@ -42,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out', metavar='FILE.json', help='file for the metrics (default: metrics.json in the work dir of the run)'
     )
     parser.add_argument(
+        '--out-predictions',
+        metavar='FILE.json',
+        help='detection: also write all detections as a COCO results file, with the ids of the data set; the images '
+        'may be without annotations',
+    )
+    parser.add_argument(
         '--show-dir',
         metavar='DIR',
         help='folder for images with prediction and ground truth (default: show in the work dir of the run)',
@@ -54,12 +62,12 @@ def check(args: argparse.Namespace) -> None:
     if args.show < 1:
         raise UserError(f'--show {args.show}: draw at least 1 image')
     check_model(args)
+    args.out_given, args.show_dir_given = args.out is not None, args.show_dir is not None
     work_dir = find_work_dir(args.checkpoint)
     # The work dir of somebody else can be tested, too. With --tta the numbers are not those of the plain test.
     if work_dir is not None and os.access(work_dir, os.W_OK) and not args.tta:
         args.out = args.out or str(work_dir / METRICS_FILE)
         args.show_dir = args.show_dir or str(work_dir / SHOW_FOLDER)
-    if args.out:
-        ensure_writable_files(args.out)
+    ensure_writable_files(*(file for file in (args.out, args.out_predictions) if file))
     if args.show_dir:
         ensure_writable_folder(args.show_dir, 'folder', '--show-dir')

@@ -9,7 +9,7 @@ from ..image_scan import ImageScan, scan_images
 from .classes import count_classes, find_absent_classes
 from .images import find_copies, find_unsuitable_images
 from .records import NOTE, PROBLEM, WARNING, ClassCounts, DatasetRecords, Finding
-from .values import find_enlarged, find_value_faults
+from .values import find_value_faults
 
 
 class CheckResult(NamedTuple):
@@ -49,9 +49,6 @@ def check_dataset(
         pairs = zip(split.images, of_split, strict=True)
         findings += find_value_faults(split.name, [(image.path, scan.values) for image, scan in pairs if scan.values])
         findings += data.check_ground_truth(split, of_split)
-    if data.splits:
-        sizes = [scan.header.upright_size for scan in scans[0] if scan.header]
-        findings += find_enlarged(data.splits[0].name, sizes, data.training_side, data.takes_squares)
     findings += find_copies(data.splits, scans)
     findings += find_absent_classes(data, counts)
     order = (PROBLEM, WARNING, NOTE)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..image_files import EXTENSIONS
+from ..image_files import EXTENSIONS, describe_left_out, find_files
 from ..image_scan import ImageHeader, ImageScan
 from ..text import count_of
 from .records import NOTE, PROBLEM, WARNING, Finding, ImageRecord, SplitRecords
@@ -16,7 +16,7 @@ from .records import NOTE, PROBLEM, WARNING, Finding, ImageRecord, SplitRecords
 SMALLEST_SIDE = 32  # pixels, the stride of the last stage
 MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 2**27  # Pillow refuses images with twice as many
 USUAL_MODES = ('RGB', 'L', 'P', '1')
-UNSUPPORTED = ('.gif', '.heic', '.heif', '.avif', '.jfif', '.jp2', '.tga', '.psd', '.dng', '.cr2', '.nef', '.jxl')
+UNSUPPORTED = ('.gif', '.heic', '.heif', '.avif', '.jp2', '.tga', '.psd', '.dng', '.cr2', '.nef', '.jxl')
 
 
 def find_unsuitable_images(
@@ -115,8 +115,13 @@ def find_copies(splits: Sequence[SplitRecords], scans: Sequence[Sequence[ImageSc
 
 def find_unsupported_formats(split: str, folder: Path) -> Iterable[Finding]:
     """Find images under a folder in unsupported formats."""
-    files = [os.path.join(parent, file) for parent, _, names in os.walk(folder, followlinks=True) for file in names]
-    left_out = sorted(file for file in files if file.lower().endswith(UNSUPPORTED))
+    left_out = [file for file in find_files(folder).files if file.lower().endswith(UNSUPPORTED)]
     if left_out:
         message = f'{count_of(left_out, "image")} in a format that is not read'
         yield Finding(WARNING, split, message, f'save them as one of {", ".join(EXTENSIONS)}', left_out)
+
+
+def find_stray_files(split: str, left_out: Sequence[str]) -> Iterable[Finding]:
+    """Note the hidden files and folders, those of other programs, and links in circles that are left out."""
+    if left_out:
+        yield Finding(NOTE, split, describe_left_out(left_out), '', left_out)

@@ -71,10 +71,6 @@ class DatasetRecords(ABC):
     findings: list[Finding] = field(default_factory=list)
     value_range: ValueRange | None = None
     """The values of images that become black and white; see :func:`~convnext_dense.io.images.decode`."""
-    training_side: float | None = None
-    """The shorter side that training resizes images to on average, in pixels, if it is known."""
-    takes_squares: bool = False
-    """True if images enter the network as squares."""
 
     unit: ClassVar[str]
     """Unit of the counts for each class: ``'images'``, ``'annotations'`` or ``'pixels'``."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from ...errors import NoData, UserError
-from ..check.images import find_unsupported_formats
-from ..check.records import PROBLEM, DatasetRecords, Finding, ImageRecord, SplitRecords
+from ..check.images import find_stray_files, find_unsupported_formats
+from ..check.records import NOTE, PROBLEM, DatasetRecords, Finding, ImageRecord, SplitRecords
+from ..image_files import subfolders
 from ..image_scan import ImageScan
-from .find import files_by_class, scan_classes
+from .find import files_by_class, find_split, scan_classes
 
 
 class ImageFolderRecords(DatasetRecords):
@@ -40,15 +40,26 @@ def read_image_folder(sources: Mapping[str, Mapping]) -> ImageFolderRecords:
         raise
     except UserError as error:  # the splits have different classes
         findings.append(Finding.of_error('', error))
-        folders = (Path(root, split) for split in ('train', 'val'))
-        classes = sorted({entry.name for folder in folders for entry in folder.iterdir() if entry.is_dir()})
+        folders = [folder for split in ('train', 'val') if (folder := find_split(root, split))]
+        classes = sorted({name for folder in folders for name in subfolders(folder)})
     data = ImageFolderRecords([str(root)], classes, findings=findings)
     for name, source in sources.items():
-        files_of, empty = files_by_class(source['root'], source['split'], classes)
-        if empty and not findings:
-            message = f'{len(empty)} class folder{"s that hold" if len(empty) > 1 else " that holds"} no images'
-            findings.append(Finding(PROBLEM, name, message, 'fill or remove them', list(map(str, empty))))
-        images = [ImageRecord(file, label=label) for label, files in enumerate(files_of) for file in files]
-        data.splits.append(SplitRecords(name, images))
-        findings += find_unsupported_formats(name, Path(source['root'], source['split']))
+        data.splits.append(SplitRecords(name))
+        try:
+            found = files_by_class(source['root'], source['split'], classes)
+        except NoData:
+            raise
+        except UserError as error:  # classes of another root that are unknown, or a faulty list
+            findings.append(Finding.of_error(name, error))
+            continue
+        if found.empty and not any(finding.level == PROBLEM for finding in findings):
+            message = (
+                f'{len(found.empty)} class folder{"s that hold" if len(found.empty) > 1 else " that holds"} no images'
+            )
+            findings.append(Finding(PROBLEM, name, message, 'fill or remove them', list(map(str, found.empty))))
+        images = [ImageRecord(file, label=label) for label, files in enumerate(found.files) for file in files]
+        data.splits[-1].images += images
+        findings += [Finding(NOTE, name, note) for note in found.notes]
+        findings += find_stray_files(name, found.left_out)
+        findings += find_unsupported_formats(name, found.folder)
     return data

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from torch.utils.data import Dataset, default_collate
 
 from ...errors import UserError
 from ...io.images import MAX_UNREADABLE_IN_A_ROW, read_image, too_many_unreadable
 from ...io.value_range import as_value_range
 from ...registry import DATASETS, FUNCTIONS
-from ..image_files import EXTENSIONS
+from ..image_files import EXTENSIONS, describe_left_out
 from ..sampler import SeededIndex, seeded
 from .find import files_by_class, scan_classes
 from .transforms import WARP_FROM, eval_transform, train_transform
@@ -31,6 +33,8 @@ class ImageFolder(Dataset):
         root: folder with ``train/<class>/`` and ``val/<class>/``.
         split: ``'train'`` or ``'val'``.
         transform: arguments of :func:`train_transform` or, for ``'val'``, of :func:`eval_transform`.
+        classes: names of the classes by label, such as those of a checkpoint; None for the folders of ``train``. The
+            class folders of the split are joined to them by name, and may be some of them.
         per_class: maximum number of images of each class, the first ones; None for all.
         value_range: the values that become black and white, of images of any depth; None for the rule of
             :func:`~convnext_dense.io.value_range.find_value_range`.
@@ -38,7 +42,7 @@ class ImageFolder(Dataset):
             readable image in training, and omits it in evaluation (``image`` is None); its path is in ``skipped``.
 
     Raises:
-        UserError: for a wrong layout, an empty class folder, or an unreadable image with ``'stop'``.
+        UserError: for a wrong layout, an empty or unknown class folder, or an unreadable image with ``'stop'``.
     """
 
     counted_units = 'images'  # unit of ``class_counts``
@@ -50,6 +54,7 @@ class ImageFolder(Dataset):
         transform: dict,
         per_class: int | None = None,
         on_bad_image: str = 'stop',
+        classes: Sequence[str] | None = None,
         value_range: Sequence[float] | None = None,
     ) -> None:
         if split not in ('train', 'val'):
@@ -58,11 +63,17 @@ class ImageFolder(Dataset):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
         if per_class is not None and per_class < 1:
             raise UserError(f'per_class {per_class} is too small: take at least 1, or None for all images')
-        classes = scan_classes(root)
-        files_of, empty = files_by_class(root, split, classes)
-        if empty:
-            raise UserError(f'class folder {empty[0]} holds no images ({", ".join(EXTENSIONS)}): fill or remove it')
-        files_of = [files[:per_class] for files in files_of]
+        classes = scan_classes(root) if classes is None else list(classes)
+        found = files_by_class(root, split, classes)
+        if found.empty:
+            raise UserError(
+                f'class folder {found.empty[0]} holds no images ({", ".join(EXTENSIONS)}): fill or remove it'
+            )
+        for note in found.notes:
+            print_log(note, 'current', logging.WARNING)
+        if found.left_out:
+            print_log(f'{found.folder}: {describe_left_out(found.left_out)}', 'current', logging.WARNING)
+        files_of = [files[:per_class] for files in found.files]
         self.metainfo = {'classes': classes}
         self.training = split == 'train'
         self.on_bad_image = on_bad_image
@@ -75,6 +86,13 @@ class ImageFolder(Dataset):
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def full_init(self) -> None:
+        """Do nothing: mmengine's wrappers of data sets call it, and the data set is complete once it is built."""
+
+    def get_cat_ids(self, index: int) -> list[int]:
+        """Return the label of an image in a list, for mmengine's ``ClassBalancedDataset``."""
+        return [int(self.labels[index])]
 
     def image(self, index: int) -> tuple[str, None]:
         """Return an image's path and None; other data sets return the annotated size instead of None."""

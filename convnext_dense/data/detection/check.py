@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ...errors import NoData, UserError
 from ...io.image_size import ImageSize
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
 from ..image_scan import ImageScan
 from ..text import count_of
-from .coco import CocoPaths, check_same_categories, read_coco
+from .categories import check_known_names
+from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
+from .find import CocoPaths
 from .instances import to_instance
+from .thin_images import is_too_thin, longest_side
 
 
 class CocoRecords(DatasetRecords):
@@ -26,52 +30,79 @@ class CocoRecords(DatasetRecords):
 
 
 def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
-    """Read COCO files and list all problems with them.
+    """Read COCO files and list all problems with them. Classes are those of the first, others are joined by name.
 
     Args:
         sources: arguments of :class:`~convnext_dense.data.detection.dataset.CocoDataset`, ``annotations``, ``images``
-            and optionally ``pipeline``, for ``'train'``, ``'val'`` or both.
+            and optionally others, for ``'train'``, ``'val'`` or both.
 
     Raises:
         NoData: if a file does not exist.
     """
     data = CocoRecords([])
-    findings, read = data.findings, []
     for name, source in sources.items():
-        file = source['annotations']
+        file = Path(source['annotations'])
         data.locations.append(str(file))
         data.splits.append(SplitRecords(name))
-        if not Path(file).is_file():
+        if not file.is_file():
             raise NoData(f'no annotations at {file}: give another root with --data PATH, or take --data sample')
         try:
-            coco = read_coco(CocoPaths(Path(file), Path(source['images'])))
+            coco = read_coco(CocoPaths(file, Path(source['images'])), source.get('box_format'))
         except UserError as error:
-            findings.append(Finding.of_error(name, error))
+            data.findings.append(Finding.of_error(name, error))
             continue
-        read.append(coco)
-        data.classes = list(coco.classes)
-        labels = {number: label for label, number in enumerate(coco.category_ids)}
-        for fault in coco.faults:
-            items = [f'annotation {number}' for number in fault.annotation_ids]
-            findings.append(Finding(WARNING, name, f'{count_of(items, "annotation")} {fault.message}', '', items))
-        if not coco.has_masks and any(step.get('with_mask') for step in source.get('pipeline', ())):
-            message = f'{file} has no masks, which the detector needs'
-            fix = 'annotate them, or take a config of a detector without masks'
-            findings.append(Finding(PROBLEM, name, message, fix))
-        unannotated = []
-        for image in coco.images:
-            path = os.path.join(source['images'], image['file_name'])
-            instances = [to_instance(a, labels[a['category_id']]) for a in coco.annotations[image['id']]]
-            size = ImageSize(image['height'], image['width'])
-            data.splits[-1].images.append(ImageRecord(path, instances=instances, size=size))
-            if not instances:
-                unannotated.append(path)
+        learns_masks = any(_learns_masks(s) for s in sources.values())
+        data.findings += _findings(name, coco, source, learns_masks)
+        data.classes = data.classes or list(source.get('classes') or coco.classes)
+        try:
+            check_known_names(coco.classes, coco.name, data.classes, data.splits[0].name)
+        except UserError as error:
+            data.findings.append(Finding.of_error(name, error))
+        images = list(_records(coco, source['images'], data.classes))
+        data.splits[-1].images += images
+        unannotated = [image.path for image in images if not image.instances]
         if unannotated:
             message = f'{count_of(unannotated, "image")} without annotations'
-            findings.append(Finding(NOTE, name, message, '', unannotated, unannotated))
-    if len(read) == 2:
-        try:
-            check_same_categories(*read)
-        except UserError as error:
-            findings.append(Finding.of_error('', error))
+            data.findings.append(Finding(NOTE, name, message, '', unannotated, unannotated))
+        longest = longest_side(source.get('pipeline', ()))
+        thin = [i.path for i in images if i.instances and i.size and is_too_thin(i.size, longest)]
+        if thin and name == 'train':
+            message = f'{count_of(thin, "image")} too thin for the anchors of a detector, left out in training'
+            data.findings.append(Finding(WARNING, name, message, 'cut them into parts', thin, thin))
     return data
+
+
+def _records(coco: CocoData, folder: str, classes: Sequence[str]) -> Iterator[ImageRecord]:
+    """Yield the images of a file, without annotations of other classes."""
+    names = dict(zip(coco.category_ids, coco.classes, strict=True))
+    labels = {number: classes.index(name) for number, name in names.items() if name in classes}
+    for image in coco.images:
+        path = os.path.join(folder, image['file_name'])
+        annotations = [a for a in coco.annotations[image['id']] if a['category_id'] in labels]
+        instances = [to_instance(a, labels[a['category_id']]) for a in annotations]
+        yield ImageRecord(path, instances=instances, size=ImageSize(image['height'], image['width']))
+
+
+def _findings(split: str, coco: CocoData, source: Mapping[str, Any], learns_masks: bool) -> Iterator[Finding]:
+    file = Path(source['annotations'])
+    for fault in coco.faults:
+        yield Finding(fault.level, split, fault.line, '', [f'{fault.part} {number}' for number in fault.ids])
+    if not coco.has_masks and _learns_masks(source):
+        message = f'{file} has no masks, which the pipeline loads'
+        fix = 'annotate them, or for a detector without masks set with_mask=False in mmdet.LoadAnnotations'
+        yield Finding(PROBLEM, split, message, fix)
+    elif coco.has_masks and learns_masks and coco.without_mask:
+        what = 'ignored, since masks are learned' if _learns_masks(source) else 'not counted in the AP of masks'
+        objects = count_of(range(coco.without_mask), 'object')
+        yield Finding(WARNING, split, f'without a mask, so {what}: {objects}')
+    if not coco.has_objects:
+        message = f'all {coco.total} annotations are crowds (iscrowd) or ignored'
+        yield Finding(PROBLEM, split, message, 'there is nothing to learn or measure: correct them')
+    try:
+        check_enough_is_left(file, coco, _learns_masks(source), source.get('most_lost', MOST_LOST))
+    except UserError as error:
+        yield Finding.of_error(split, error)
+
+
+def _learns_masks(source: Mapping[str, Any]) -> bool:
+    return any(step.get('with_mask') for step in source.get('pipeline', ()))

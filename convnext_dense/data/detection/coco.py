@@ -1,51 +1,68 @@
-"""Read COCO files of any origin: fix or drop faulty annotations, and raise errors for anything ambiguous."""
+"""Read COCO files of any origin: fix what is clear, ignore what is not, and raise errors for anything ambiguous."""
 
 from __future__ import annotations
 
-import contextlib
+import gc
 import json
-import mmap
-import os
-import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from itertools import zip_longest
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import NoData, UserError
-from ...io.coco_format import CocoAnnotation, CocoCategory, CocoImage
+from ...io.coco_format import CocoAnnotation, CocoImage
 from ...io.image_size import ImageSize
+from ...io.json_lists import iterate_list
+from ..check.records import NOTE
 from ..text import count_of, shortened
-from .coco_clean import clean_annotations
-from .find import EXPECTED, EXPLICIT, CocoPaths
+from .boxes import FORMATS, find_wrong_convention
+from .categories import read_categories
+from .coco_clean import Shapes, clean_annotations, read_shapes
+from .coco_images import read_images
+from .faults import Fault, describe_faults, in_brackets
+from .find import EXPECTED, CocoPaths
+from .values import read_flag, read_integer
 
-
-class AnnotationFault(NamedTuple):
-    """A fault of some annotations in a file."""
-
-    file: str
-    """The file's name, as in :class:`CocoData`."""
-    message: str
-    """The action and the fault, such as ``'dropped: box of zero area'``."""
-    annotation_ids: list[int]
+MOST_LOST = 0.05
+"""Largest share of a file's annotations that may be dropped or ignored without an error."""
 
 
 class CocoData(NamedTuple):
-    """Content of a COCO file without unusable annotations; see :func:`read_coco`."""
+    """Content of a COCO file whose faults are fixed or made ignore regions; see :func:`read_coco`."""
 
     name: str
     """``'train2017'`` for ``instances_train2017.json``."""
     classes: tuple[str, ...]
-    """Names of the categories in the order of the file; labels are indices into this list."""
+    """Names of the categories in the order of the file."""
     category_ids: tuple[int, ...]
-    """Ids of the categories, which may have gaps."""
+    """Id of each class, which may have gaps; of several with one name, the one with most annotations."""
     images: list[CocoImage]
     annotations: dict[int, list[CocoAnnotation]]
-    """Annotations by image id; each has ``area`` and ``iscrowd``, and ``segmentation`` if there are masks."""
+    """Annotations by image id; each has ``area`` and ``iscrowd``, and its ``category_id`` is in ``category_ids``."""
     has_masks: bool
-    """True if all annotations have masks, False if none has."""
-    faults: list[AnnotationFault]
+    """True if annotations have masks; those without ``segmentation`` then don't count for masks."""
+    faults: list[Fault]
+    total: int = 0
+    """Number of annotations in the file."""
+    lost: int = 0
+    """Number of annotations that were dropped or became ignore regions."""
+
+    @property
+    def without_mask(self) -> int:
+        """Number of objects without a mask."""
+        objects = (a for of_image in self.annotations.values() for a in of_image if not a['iscrowd'])
+        return sum('segmentation' not in a for a in objects)
+
+    @property
+    def regions(self) -> int:
+        """Number of annotations that became ignore regions."""
+        return sum('ignored' in a for of_image in self.annotations.values() for a in of_image)
+
+    @property
+    def has_objects(self) -> bool:
+        """True if an annotation is an object, not a crowd or an ignore region, or if there are no annotations."""
+        return not self.total or any(not a['iscrowd'] for of_image in self.annotations.values() for a in of_image)
 
 
 class CocoHeader(NamedTuple):
@@ -64,170 +81,237 @@ def read_coco_header(paths: CocoPaths) -> CocoHeader:
     """
     path = paths.annotations
     try:
-        with open(path, 'rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            for match in re.finditer(rb'"categories"\s*:\s*(?=\[)', text):
-                end = text.find(b']', match.end()) + 1
-                while end:  # a name may contain a bracket
-                    with contextlib.suppress(ValueError):
-                        categories = json.loads(text[match.end() : end])
-                        return CocoHeader(_name(path), tuple(str(c['name']) for c in categories))
-                    end = text.find(b']', end) + 1
+        entries = list(iterate_list(path, 'categories'))
     except FileNotFoundError:
         raise NoData(f'no annotations at {path}: {EXPECTED}') from None
-    except (OSError, ValueError, TypeError, KeyError):
-        pass  # read_coco reports the fault
-    read_coco(paths)
-    raise UserError(f"{path} is not in COCO's format")
+    except (LookupError, OSError, ValueError):
+        entries = []
+    if not entries:  # in another encoding than UTF-8, or a fault that is reported here
+        entries = _read_json(path, ())['categories']
+    return CocoHeader(_name(path), read_categories(path, entries).names)
 
 
-def read_coco(paths: CocoPaths) -> CocoData:
-    """Read a COCO file; faulty annotations are fixed or dropped, and listed in ``faults``.
+@contextmanager
+def _paused_garbage_collection() -> Iterator[None]:
+    """Pause the search for garbage, which takes half of the time where millions of objects are made and kept."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
-    *Dropped* are annotations whose box is missing, malformed, non-finite, of zero or negative width or height, or
-    completely outside the image; and, in a file with masks, those whose mask is missing, is a broken RLE (its size
-    differs from the image, or its runs don't cover it exactly), or has no polygon with three points.
 
-    *Fixed*: a box that extends beyond the image by more than a pixel is clipped (COCO's own do by less); a polygon
-    with fewer than three points, an odd number of coordinates, or a non-finite coordinate is removed; a missing
-    ``area`` is computed from the mask, or from the box if there are no masks; if none of the file's masks is usable,
-    all are removed. A missing ``iscrowd`` is 0, which is no fault. The key ``ignore`` is listed and has no effect, as
-    in pycocotools.
+@_paused_garbage_collection()
+def read_coco(paths: CocoPaths, box_format: str | None = None, needs_annotations: bool = True) -> CocoData:
+    """Read a COCO file; all that is fixed, dropped or ignored is listed in ``faults``.
+
+    *Fixed* is what is clear: numbers, ids and flags in other JSON types; category ids with one name, which are one
+    class; an image that is listed twice; file names of :mod:`.file_names`; sizes, read from the images; annotation
+    ids, which are given anew if they are missing or repeated; masks in the forms of :func:`.coco_mask.read_mask`; a
+    missing or unusable box, taken from its mask; a box that extends beyond the image by more than a pixel, which is
+    clipped (COCO's own do by less); a missing ``area``, computed from the mask, or from the box.
+
+    *Ignored* is an annotation with no usable box or mask: it becomes an ignore region (``ignored``), where nothing is
+    learned as background and nothing counts as a false positive. It covers the whole image if nothing tells where it
+    is. *Dropped* are those without any area or completely outside the image.
+
+    *Without a mask* is an annotation in a file with masks whose own is missing, is a broken RLE (its size differs
+    from the image, or its runs don't cover it exactly), or has no polygon with three points.
+
+    A missing ``iscrowd`` is 0, which is no fault. The key ``ignore`` is listed and has no effect, as in pycocotools.
+
+    Args:
+        paths: the file and its images.
+        box_format: convention of the boxes, a name in :data:`.boxes.FORMATS`; None for COCO's, which is checked.
+        needs_annotations: False for a file that may have no annotations and no categories.
 
     Raises:
         UserError: for a file that can't be read, is not JSON or not in COCO's format; without categories, images or
-            usable annotations; for ids that are not integers or not unique; for a missing or repeated category name;
-            for an annotation of an unknown category or image; for an image without file name, height or width, or
-            that is not in the folder.
+            usable annotations; for ids of images or categories that are not integers or not unique; for a missing
+            category name; for an annotation of an unknown category or image; for an ``iscrowd`` other than 0 and 1;
+            for an image without file name or that is not in the folder; for boxes in another convention.
     """
     path, folder = paths
-    content = _read_json(path)
-    categories, images, annotations = (content[key] for key in ('categories', 'images', 'annotations'))
-    _check_categories(path, categories)
-    _check_images(path, folder, images)
+    if box_format is not None and box_format not in FORMATS:
+        raise UserError(f'box_format {box_format!r} does not exist: take one of {", ".join(FORMATS)}')
+    content = _read_json(path, () if needs_annotations else ('categories', 'annotations'))
+    categories = read_categories(path, content['categories'])
+    images, merged, image_faults = read_images(path, folder, content['images'])
     sizes = {image['id']: ImageSize(image['height'], image['width']) for image in images}
-    category_ids = tuple(category['id'] for category in categories)
-    _check_references(path, annotations, 'category', set(category_ids))
-    _check_references(path, annotations, 'image', sizes.keys())
+    annotations = content['annotations']
+    faults = [*categories.faults, *image_faults, *_number(annotations)]
+    faults += _resolve(path, annotations, 'category', categories.labels.keys())
+    faults += _resolve(path, annotations, 'image', sizes.keys() | merged.keys())
+    faults += _read_crowds(path, annotations)
+    for annotation in annotations:
+        annotation['image_id'] = merged.get(annotation['image_id'], annotation['image_id'])
+    if merged:
+        annotations = _without_copies(annotations, faults)
+    category_ids = _unite_categories(annotations, categories.labels, len(categories.names))
 
-    cleaned = clean_annotations(annotations, sizes)
-    name = _name(path)
-    faults = [AnnotationFault(name, message, ids) for message, ids in cleaned.faults.items()]
-    if not any(cleaned.by_image.values()):
-        raise UserError(f'{path} has no annotation that can be used: {"; ".join(describe_faults(faults))}')
-    classes = tuple(category['name'] for category in categories)
-    return CocoData(name, classes, category_ids, images, cleaned.by_image, cleaned.has_masks, faults)
+    shapes = [read_shapes(a, sizes[a['image_id']], box_format or 'xywh') for a in annotations]
+    if box_format is None:
+        _check_convention(path, annotations, shapes, sizes)
+    cleaned = clean_annotations(annotations, shapes, sizes)
+    faults += cleaned.faults
+    data = CocoData(
+        _name(path),
+        categories.names,
+        category_ids,
+        images,
+        cleaned.by_image,
+        cleaned.has_masks,
+        faults,
+        len(annotations),
+        cleaned.lost,
+    )
+    if annotations and not any(not a.get('ignored') for of_image in cleaned.by_image.values() for a in of_image):
+        lines = '; '.join(describe_faults(data.name, cleaned.faults))
+        raise UserError(f'{path} has no annotation that can be used: {lines}')
+    return data
 
 
-def describe_faults(faults: Iterable[AnnotationFault]) -> list[str]:
-    """Describe each fault in one line.
+def check_enough_is_left(path: Path, coco: CocoData, learns_masks: bool, most_lost: float = MOST_LOST) -> None:
+    """Check that not too many annotations of a file are dropped or ignored.
 
-    For example ``train2017: 3 annotations dropped: box of zero area (annotation ids 17, 23, 99)``.
-    """
-    return [
-        f'{fault.file}: {count_of(fault.annotation_ids, "annotation")} {fault.message} '
-        f'{_ids("annotation", fault.annotation_ids)}'
-        for fault in faults
-    ]
-
-
-def check_same_categories(train: CocoData | CocoHeader, val: CocoData | CocoHeader) -> None:
-    """Check that both files have the same category names in the same order, since labels are indices into them.
+    Args:
+        path: the file.
+        coco: its content.
+        learns_masks: True if objects without a mask are ignored.
+        most_lost: largest share of annotations, in [0, 1].
 
     Raises:
-        UserError: if they differ; the message has both lists from the first difference on.
+        UserError: if there are more.
     """
-    if train.classes != val.classes:
-        pairs = enumerate(zip_longest(train.classes, val.classes))
-        same = next(index for index, (a, b) in pairs if a != b)
-        ours, theirs = (shortened(coco.classes[same:], 10) or 'no more' for coco in (train, val))
+    lost = coco.lost + (coco.without_mask if learns_masks and coco.has_masks else 0)
+    if lost > most_lost * coco.total:
         raise UserError(
-            f'the categories differ from number {same + 1} on: {train.name} has {ours}; {val.name} has {theirs}: '
-            'list the same ones in the same order in both files'
+            f'{path}: {lost} of {coco.total} annotations ({lost / coco.total:.0%}) are dropped or ignored, more than '
+            f'{most_lost:.0%} ({"; ".join(_losses(coco, learns_masks))}): correct the file, or set most_lost for the '
+            'data set to allow more'
         )
+
+
+def _losses(coco: CocoData, learns_masks: bool) -> list[str]:
+    actions = ('dropped', 'ignored', *(['used as a box only'] if learns_masks else []))
+    return [fault.line for fault in coco.faults if fault.message.startswith(actions)]
 
 
 def _name(path: Path) -> str:
     return path.parent.name if path.name == '_annotations.coco.json' else path.stem.removeprefix('instances_')
 
 
-def _read_json(path: Path) -> dict[str, list[Any]]:
+def _read_json(path: Path, optional: Collection[str]) -> dict[str, list[Any]]:
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise UserError(f'annotations {path} cannot be read ({error.strerror})') from None
     except (ValueError, RecursionError) as error:  # not JSON, or not even text
         raise UserError(f'annotations {path} are not JSON ({error}): get or write the file again') from None
-    for key, kind in (('categories', 'category'), ('images', 'image'), ('annotations', 'annotation')):
+    for key in ('categories', 'images', 'annotations'):
         items = content.get(key, []) if isinstance(content, dict) else None
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise UserError(f"{path} is not in COCO's format: its {key} must be a list of objects")
-        if not items:
+        if not items and key not in optional:
             raise UserError(f'{path} has no {key}')
-        ids = [item.get('id') for item in items]
-        for place, number in enumerate(ids, 1):
-            if type(number) is not int:
-                raise UserError(f'{path}: number {place} of its {key} has the id {number!r}: make it an integer')
-        if len(set(ids)) < len(ids):
-            raise UserError(f'{path}: {key} with the same id {_ids(kind, _repeated(ids))}: give each its own')
+        content[key] = items
     return content
 
 
-def _check_categories(path: Path, categories: list[CocoCategory]) -> None:
-    nameless = [c['id'] for c in categories if not isinstance(c.get('name'), str)]
-    if nameless:
-        raise UserError(f'{path}: categories without a name {_ids("category", nameless)}: give them one')
-    repeated = _repeated(c['name'] for c in categories)
-    if repeated:
-        raise UserError(f'{path}: categories with the same name ({shortened(repeated, 5)}): merge or rename them')
+def _number(annotations: list[Any]) -> list[Fault]:
+    """Give the annotations new ids if one is missing or repeated; nothing refers to them."""
+    ids = [annotation.get('id') for annotation in annotations]
+    if all(type(number) is int for number in ids) and len(set(ids)) == len(ids):
+        return []
+    for number, annotation in enumerate(annotations, 1):
+        annotation['id'] = number
+    repeated = Counter(map(repr, ids))
+    wrong = [n for n, own in enumerate(ids, 1) if type(own) is not int or repeated[repr(own)] > 1]
+    return [Fault('fixed: id missing or repeated, all are numbered anew', wrong, level=NOTE)]
 
 
-def _check_images(path: Path, folder: Path, images: list[CocoImage]) -> None:
-    nameless = [i['id'] for i in images if not isinstance(i.get('file_name'), str)]
-    if nameless:
-        raise UserError(f'{path}: {count_of(nameless, "image")} without file_name {_ids("image", nameless)}')
-    unsized = [i['id'] for i in images if not (_is_size(i.get('height')) and _is_size(i.get('width')))]
-    if unsized:
-        raise UserError(
-            f'{path}: {count_of(unsized, "image")} without height and width {_ids("image", unsized)}: '
-            'write them, as integers, in pixels'
-        )
-    missing = _missing(folder, [i['file_name'] for i in images])
-    if missing:
-        raise UserError(
-            f'{path}: {count_of(missing, "image")} of {len(images)} not in {folder} ({shortened(missing, 3)}): '
-            f'get or remove them, or name another folder with {EXPLICIT}'
-        )
+def _resolve(path: Path, annotations: list[Any], kind: str, known: Collection[int]) -> list[Fault]:
+    """Set each ``category_id`` or ``image_id`` to an integer.
 
-
-def _check_references(path: Path, annotations: list[CocoAnnotation], kind: str, known: Collection[int]) -> None:
-    unresolved = [a for a in annotations if type(number := a.get(f'{kind}_id')) is not int or number not in known]
+    Raises:
+        UserError: if one is not known.
+    """
+    key = f'{kind}_id'
+    unresolved, rewritten = [], []
+    for annotation in annotations:
+        value = annotation.get(key)
+        number = read_integer(value)
+        if number is None or number not in known:
+            unresolved.append(annotation)
+        elif type(value) is not int:
+            rewritten.append(annotation['id'])
+            annotation[key] = number
     if unresolved:
-        unknown = list(dict.fromkeys(repr(a.get(f'{kind}_id')) for a in unresolved))
+        unknown = list(dict.fromkeys(repr(a.get(key)) for a in unresolved))
         raise UserError(
-            f'{path}: {count_of(unresolved, "annotation")} with unknown {kind}_id {shortened(unknown, 5)} '
-            f'{_ids("annotation", [a["id"] for a in unresolved])}: correct or remove them'
+            f'{path}: {count_of(unresolved, "annotation")} with unknown {key} {shortened(unknown, 5)} '
+            f'{in_brackets("annotation", [a["id"] for a in unresolved])}: correct or remove them'
         )
+    return [Fault(f'fixed: {key} is not an integer', rewritten, level=NOTE)] if rewritten else []
 
 
-def _is_size(value: Any) -> bool:
-    return type(value) is int and value > 0
+def _read_crowds(path: Path, annotations: list[Any]) -> list[Fault]:
+    """Set each ``iscrowd`` to 0 or 1.
+
+    Raises:
+        UserError: if one is something else.
+    """
+    unknown: dict[str, None] = {}
+    wrong, as_text = [], []
+    for annotation in annotations:
+        value = annotation.get('iscrowd')
+        flag = 0 if value is None else read_flag(value)
+        if flag is None:
+            unknown[repr(value)] = None
+            wrong.append(annotation['id'])
+        elif isinstance(value, str):
+            as_text.append(annotation['id'])
+        annotation['iscrowd'] = flag
+    if wrong:
+        raise UserError(
+            f'{path}: {count_of(wrong, "annotation")} with iscrowd {shortened(list(unknown))} '
+            f'{in_brackets("annotation", wrong)}: write 0 or 1'
+        )
+    return [Fault('fixed: iscrowd is text', as_text, level=NOTE)] if as_text else []
 
 
-def _missing(folder: Path, names: Iterable[str]) -> list[str]:
-    """List the files that don't exist; listing each folder once is much faster than checking each file."""
-    paths = [os.path.split(name) for name in names]
-    existing: dict[str, set[str]] = {}
-    for parent in {parent for parent, _ in paths}:
-        try:
-            existing[parent] = set(os.listdir(folder / parent))
-        except OSError:
-            existing[parent] = set()
-    return [os.path.join(parent, name) for parent, name in paths if name not in existing[parent]]
+def _check_convention(path: Path, annotations: list[Any], shapes: list[Shapes], sizes: dict[int, ImageSize]) -> None:
+    pairs = zip(annotations, shapes, strict=True)
+    boxed = [(s.box.box, s.extent, sizes[a['image_id']]) for a, s in pairs if s.box.box is not None]
+    wrong = find_wrong_convention([b for b, _, _ in boxed], [e for _, e, _ in boxed], [size for _, _, size in boxed])
+    if wrong:
+        raise UserError(f'{path}: its boxes are {wrong}; if they are right, set box_format=xywh')
 
 
-def _repeated(values: Iterable) -> list:
-    return [value for value, times in Counter(values).items() if times > 1]
+def _without_copies(annotations: list[Any], faults: list[Fault]) -> list[Any]:
+    """Leave out annotations that are equal to another one of the same image, and list them."""
+    seen, kept, copies = set(), [], []
+    for annotation in annotations:
+        content = json.dumps({**annotation, 'id': None}, sort_keys=True)
+        if content in seen:
+            copies.append(annotation['id'])
+        else:
+            seen.add(content)
+            kept.append(annotation)
+    if copies:
+        faults.append(Fault('left out: equal to another one of the same image, which is listed twice', copies))
+    return kept
 
 
-def _ids(kind: str, ids: Sequence[int]) -> str:
-    return f'({kind} id{"s" if len(ids) > 1 else ""} {shortened(ids)})'
+def _unite_categories(annotations: list[Any], labels: dict[int, int], count: int) -> tuple[int, ...]:
+    """Choose the id of each class, and give it to all its annotations."""
+    uses = Counter(annotation['category_id'] for annotation in annotations)
+    ids: list[list[int]] = [[] for _ in range(count)]
+    for number, label in labels.items():
+        ids[label].append(number)
+    chosen = tuple(max(of_class, key=lambda number: uses[number]) for of_class in ids)
+    for annotation in annotations if len(labels) > count else ():
+        annotation['category_id'] = chosen[labels[annotation['category_id']]]
+    return chosen

@@ -1,17 +1,40 @@
-"""Fix the annotations of a COCO file, drop unusable ones, and list both."""
+"""Fix the annotations of a COCO file, make ignore regions of those that can't be, and list both."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ...io.coco_format import CocoAnnotation
 from ...io.image_size import ImageSize
-from .coco_mask import mask_area, rle_fits, valid_polygons
+from ..check.records import NOTE, WARNING
+from .boxes import (
+    Box,
+    BoxReading,
+    Corners,
+    box_fault,
+    box_of_corners,
+    clip_box,
+    corners_of_box,
+    overlap,
+    read_box,
+    upright_box,
+)
+from .coco_mask import AS_TEXT, NO_MASK, MaskReading, mask_area, mask_extent, read_mask, rectangle_mask
+from .faults import Fault
+from .values import read_flag, read_number
 
-BORDER = 1.0  # pixels that a box may extend beyond its image, as some of COCO's own do
-NO_MASK = 'no mask, where others have one'
+AGREEMENT = 0.5
+"""Intersection over union of a box and the edges of its mask below which both are listed."""
+
+
+class Shapes(NamedTuple):
+    """Box and mask of an annotation, as far as they can be read."""
+
+    box: BoxReading
+    mask: MaskReading
+    extent: Corners | None
+    """Edges of the mask; None for a crowd."""
 
 
 class CleanedAnnotations(NamedTuple):
@@ -20,98 +43,122 @@ class CleanedAnnotations(NamedTuple):
     by_image: dict[int, list[CocoAnnotation]]
     """Annotations by image id; see :class:`~convnext_dense.data.detection.coco.CocoData`."""
     has_masks: bool
-    """True if all annotations have masks, False if none has."""
-    faults: dict[str, list[int]]
-    """Ids of the affected annotations by message (the action and the fault)."""
+    """True if an annotation has a mask."""
+    faults: list[Fault]
+    lost: int
+    """Number of annotations that were dropped or became ignore regions."""
 
 
-def clean_annotations(annotations: list[Any], sizes: Mapping[int, ImageSize]) -> CleanedAnnotations:
-    """Fix or drop annotations by the rules of :func:`~convnext_dense.data.detection.coco.read_coco`.
+def read_shapes(annotation: Mapping, size: ImageSize, box_format: str) -> Shapes:
+    """Read the box and the mask of an annotation whose ``iscrowd`` is 0 or 1.
 
     Args:
-        annotations: annotations of the file, with unique ids and existing images; changed in place.
+        annotation: the annotation.
+        size: the size of its image.
+        box_format: a name in :data:`.boxes.FORMATS`.
+    """
+    box = read_box(annotation.get('bbox'), box_format)
+    mask = read_mask(annotation.get('segmentation'), size, box.box)
+    extent = None if mask.fault or annotation['iscrowd'] else mask_extent(mask.mask, size)
+    return Shapes(box, mask, extent)
+
+
+def clean_annotations(
+    annotations: list[Any], shapes: list[Shapes], sizes: Mapping[int, ImageSize]
+) -> CleanedAnnotations:
+    """Fix annotations, or turn them into ignore regions, by the rules of :func:`.coco.read_coco`.
+
+    Args:
+        annotations: annotations of the file, with unique ids, existing images and categories; changed in place.
+        shapes: of each.
         sizes: size of each image by its id.
     """
-    faults: dict[str, list[int]] = {}
+    found: dict[tuple[str, str], list[int]] = {}
 
-    def note(annotation: Mapping, message: str) -> None:
-        faults.setdefault(message, []).append(annotation['id'])
+    def note(annotation: Mapping, message: str, level: str = WARNING) -> None:
+        found.setdefault((message, level), []).append(annotation['id'])
 
-    boxed = []  # annotations with a valid box, and the fault of each mask
-    for annotation in annotations:
-        size = sizes[annotation['image_id']]
-        fault = _box_fault(annotation.get('bbox'), size)
-        if fault:
-            note(annotation, f'dropped: {fault}')
-            continue
-        box, mask = annotation['bbox'], annotation.get('segmentation') or []
-        annotation['bbox'] = _clipped(box, size)
-        if annotation['bbox'] != box:
-            note(annotation, 'clipped: box partly outside its image')
-        annotation['segmentation'], fault = _usable_mask(mask, size)
-        if not fault and len(annotation['segmentation']) < len(mask):
-            note(annotation, 'fixed: polygons without three points left out')
-        boxed.append((annotation, fault))
-
-    has_masks = not all(fault for _, fault in boxed)
+    has_masks = not all(mask.fault for _, mask, _ in shapes)
     by_image: dict[int, list[Any]] = {image: [] for image in sizes}
-    for annotation, fault in boxed:
-        if fault and has_masks:
-            note(annotation, f'dropped: {fault}')
-            continue
-        if not has_masks:
+    lost = 0
+    for annotation, (reading, mask, extent) in zip(annotations, shapes, strict=True):
+        size = sizes[annotation['image_id']]
+        annotation['ignored'] = False
+        box, fault = reading.box, reading.fault
+        if box is not None:
+            fault = box_fault(box, size)
+        if fault and (from_mask := _box_of_mask(mask, size)):
+            note(annotation, f'fixed: {fault}, taken from the mask')
+            box, fault = from_mask, None
+        if fault:
+            lost += 1
+            region = _region(box, size)
+            if region is None:
+                note(annotation, f'dropped: {fault}')
+                continue
+            note(annotation, f'ignored, {"the whole image" if box is None else "with its area"}: {fault}')
+            annotation |= {'bbox': region, 'iscrowd': 1, 'ignored': True, 'segmentation': rectangle_mask(region)}
+        else:
+            assert box is not None
+            annotation['bbox'] = clip_box(box, size)
+            if annotation['bbox'] != box:
+                note(annotation, 'clipped: box partly outside its image')
+            if extent is not None and not _agree(annotation['bbox'], extent, size):
+                note(annotation, 'used although box and mask differ by more than half')
+            annotation['segmentation'] = mask.mask
+            if mask.fault and has_masks:
+                note(annotation, f'used as a box only: {mask.fault}')
+            elif mask.fault and mask.fault != NO_MASK:
+                note(annotation, f'without its mask: {mask.fault}')
+            for repair in dict.fromkeys([*([AS_TEXT] if reading.is_text else []), *mask.repairs]):
+                note(annotation, repair, NOTE)
+        if not has_masks or annotation['segmentation'] is None:
             del annotation['segmentation']
-            if fault != NO_MASK:
-                note(annotation, f'without its mask: {fault}')
-        if not _is_area(annotation.get('area')):
-            note(annotation, f'fixed: area missing, taken from the {"mask" if has_masks else "box"}')
-            annotation['area'] = _area(annotation, sizes[annotation['image_id']])
-        annotation['iscrowd'] = int(bool(annotation.get('iscrowd')))
-        if annotation.get('ignore') and not annotation['iscrowd']:
+        _set_area(annotation, size, note)
+        if not annotation['ignored']:
+            del annotation['ignored']
+        if read_flag(annotation.get('ignore') or 0) != 0 and not annotation['iscrowd']:
             note(annotation, "used although marked with 'ignore', which COCO's evaluation does not know")
         by_image[annotation['image_id']].append(annotation)
-    return CleanedAnnotations(by_image, has_masks, faults)
+    faults = [Fault(message, ids, level=level) for (message, level), ids in found.items()]
+    return CleanedAnnotations(by_image, has_masks, faults, lost)
 
 
-def _box_fault(box: Any, size: ImageSize) -> str | None:
-    try:
-        x, y, w, h = box
-        finite = math.isfinite(x + y + w + h)
-    except (TypeError, ValueError):
-        return 'no box of four numbers' if box else 'no box'
-    if not finite:
-        return 'box with NaN or infinity'
-    if w <= 0 or h <= 0:
-        return 'box of zero area'
-    if x >= size.width or y >= size.height or x + w <= 0 or y + h <= 0:
-        return 'box outside its image'
-    return None
+def _agree(box: Box, extent: Corners, size: ImageSize) -> bool:
+    inside = clip_box(box_of_corners(extent), size)
+    return overlap(corners_of_box(box), corners_of_box(inside)) >= AGREEMENT
 
 
-def _clipped(box: list[float], size: ImageSize) -> list[float]:
-    x, y, w, h = box
-    height, width = size
-    if x >= -BORDER and y >= -BORDER and x + w <= width + BORDER and y + h <= height + BORDER:
-        return box
-    left, top = max(x, 0), max(y, 0)
-    return [left, top, min(x + w, width) - left, min(y + h, height) - top]
+def _box_of_mask(mask: MaskReading, size: ImageSize) -> Box | None:
+    """Return the box around a mask, or None if there is no usable one."""
+    extent = None if mask.fault else mask_extent(mask.mask, size)
+    box = None if extent is None else box_of_corners(extent)
+    return None if box is None or box_fault(box, size) else box
 
 
-def _usable_mask(mask: Any, size: ImageSize) -> tuple[Any, str | None]:
-    """Return the usable part of a mask, and the mask's fault if nothing is usable."""
-    if not mask:
-        return None, NO_MASK
-    if isinstance(mask, list):
-        polygons = valid_polygons(mask)
-        return polygons, None if polygons else 'no polygon of three points'
-    return mask, None if isinstance(mask, dict) and rle_fits(mask, size) else 'broken RLE'
+def _region(box: Box | None, size: ImageSize) -> Box | None:
+    """Return the part of the image where an unusable box may have meant an object, or None if there is none."""
+    if box is None:
+        return [0, 0, size.width, size.height]
+    region = upright_box(box)
+    return None if box_fault(region, size) else clip_box(region, size)
+
+
+def _set_area(annotation: Any, size: ImageSize, note: Callable[..., None]) -> None:
+    """Set ``area`` to a number: the file's, or else that of the mask or box."""
+    area = read_number(annotation.get('area'))
+    if area is not None and area > 0 and not annotation['ignored']:
+        if isinstance(annotation['area'], str):
+            note(annotation, AS_TEXT, NOTE)
+        annotation['area'] = area
+        return
+    if not annotation['ignored']:
+        source = 'mask' if 'segmentation' in annotation else 'box'
+        note(annotation, f'fixed: area missing, taken from the {source}')
+    annotation['area'] = _area(annotation, size)
 
 
 def _area(annotation: CocoAnnotation, size: ImageSize) -> float:
     if 'segmentation' in annotation:
         return mask_area(annotation['segmentation'], size)
     return annotation['bbox'][2] * annotation['bbox'][3]
-
-
-def _is_area(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value) and value > 0

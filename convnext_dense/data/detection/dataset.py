@@ -12,12 +12,18 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from ...errors import UserError
-from ...io.coco_format import CocoAnnotation
+from ...io.coco_format import IGNORE_REGION, CocoAnnotation, Instance
+from ...io.image_size import ImageSize
 from ...registry import DATASETS
+from ..check.records import WARNING
 from ..dense import DenseDataset
-from .coco import describe_faults, read_coco
+from ..text import count_of, shortened
+from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
+from .faults import describe_faults
 from .find import CocoPaths
-from .instances import to_instance
+from .instances import to_instance, to_learned_instance
+from .join import join_categories
+from .thin_images import is_too_thin, longest_side
 
 MIN_BOX_SIDE = 1.0  # pixels: thinner boxes are not used for training, as in mmdet and so in the published recipes
 
@@ -33,8 +39,13 @@ class CocoDataset(DenseDataset, BaseDataset):
 
     ``metainfo`` has the ``classes`` and their ``category_ids``.
 
+    In training, annotations that can't be used are ignore regions, and so are objects without a mask if the pipeline
+    loads masks: instances with ``ignore_flag`` 1 and the label :data:`~convnext_dense.io.coco_format.IGNORE_REGION`,
+    where :class:`~convnext_dense.models.detector.MaxIoUAssigner` takes no background from.
+
     Args:
-        annotations: the COCO file. Faults that :func:`~convnext_dense.data.detection.coco.read_coco` fixes are logged.
+        annotations: the COCO file. What :func:`~convnext_dense.data.detection.coco.read_coco` fixes, drops or ignores
+            is logged.
         images: the folder to which file names are relative.
         pipeline: transforms.
         test_mode: True for evaluation: use all images and boxes.
@@ -43,12 +54,22 @@ class CocoDataset(DenseDataset, BaseDataset):
         on_bad_image: ``'stop'`` raises an error that names an unreadable image. ``'skip'`` replaces it by the next
             image in training, and omits it in evaluation.
         indices: number of images to use, the first ones, or their indices.
+        classes: names of the classes by label, such as those of a checkpoint; None for the categories of the file. The
+            categories of the file are joined to them by name, and may be some of them.
+        category_ids: ids of ``classes`` in the results, for those that are not in the file.
+        needs_annotations: False for images that may have no annotations and no categories; ``has_ground_truth`` says
+            whether they have.
+        box_format: convention of the boxes, ``'xywh'``, ``'xyxy'`` (corners) or ``'cxcywh'`` (centers), in pixels;
+            None for COCO's, ``'xywh'``, which is checked.
+        most_lost: largest share of the annotations, in [0, 1], that may be dropped or ignored.
 
     Raises:
-        UserError: for an unusable file, for a file without masks if the pipeline loads masks, and if no image is left.
+        UserError: for an unusable file, or one of which too much is lost; for a category that is not in ``classes``;
+            for a file without masks if the pipeline loads masks; in training, if no object or no image is left.
     """
 
     counted_units = 'annotations in the file'  # unit of ``class_counts``
+    ignore_regions: int  # their number in training
 
     def __init__(
         self,
@@ -59,39 +80,79 @@ class CocoDataset(DenseDataset, BaseDataset):
         filter_cfg: dict | None = None,
         on_bad_image: str = 'stop',
         indices: int | Sequence[int] | None = None,
+        classes: Sequence[str] | None = None,
+        category_ids: Sequence[int] | None = None,
+        needs_annotations: bool = True,
+        box_format: str | None = None,
+        most_lost: float = MOST_LOST,
     ) -> None:
         if on_bad_image not in ('stop', 'skip'):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
         self.on_bad_image = on_bad_image
         self.paths = CocoPaths(Path(annotations), Path(images))
+        self._longest_side = longest_side(pipeline)
+        self.classes, self.category_ids, self.needs_annotations = classes, category_ids, needs_annotations
+        self.box_format, self.most_lost = box_format, most_lost
         super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg, indices=indices)
 
     def load_data_list(self) -> list[dict]:
-        coco = read_coco(self.paths)
-        for line in describe_faults(coco.faults):
-            print_log(line, 'current', logging.WARNING)
+        coco = read_coco(self.paths, self.box_format, self.needs_annotations)
+        self.has_ground_truth = any(coco.annotations.values())
         learns_masks = any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
+        self._report(coco, learns_masks)
         if learns_masks and not coco.has_masks:
             raise UserError(
-                f'{self.paths.annotations} has no masks, which the detector needs: take a config of a detector '
-                'without masks, or annotate them'
+                f'{self.paths.annotations} has no masks, which the pipeline loads: for a detector without masks set '
+                'with_mask=False in its mmdet.LoadAnnotations, for one with masks annotate them'
             )
+        check_enough_is_left(self.paths.annotations, coco, learns_masks, self.most_lost)
         self.name = coco.name
-        self._metainfo.update(classes=coco.classes, category_ids=coco.category_ids)
+        classes = coco.classes if self.classes is None else tuple(self.classes)
+        ids = join_categories(self.paths.annotations, coco, classes, self.category_ids)
+        self._metainfo.update(classes=classes, category_ids=ids)
+        labels = {number: label for label, number in enumerate(ids)}
         annotations = coco.annotations if self.test_mode else self._drop_thin_boxes(coco.annotations)
-        labels = {number: label for label, number in enumerate(coco.category_ids)}
-        learned = [labels[a['category_id']] for of_image in annotations.values() for a in of_image]
-        self.class_counts = np.bincount(learned, minlength=len(labels))
+        learned = [
+            labels[a['category_id']] for of_image in annotations.values() for a in of_image if not a.get('ignored')
+        ]
+        self.class_counts = np.bincount(learned, minlength=len(classes))
+
+        def instance(annotation: CocoAnnotation) -> Instance:
+            label = labels[annotation['category_id']]
+            if self.test_mode:
+                return to_instance(annotation, label)
+            return to_learned_instance(annotation, label, learns_masks)
+
+        self.ignore_regions = 0 if self.test_mode else coco.regions + (coco.without_mask if learns_masks else 0)
         return [
             {
                 'img_path': os.path.join(self.paths.images, image['file_name']),
                 'img_id': image['id'],
                 'height': image['height'],
                 'width': image['width'],
-                'instances': [to_instance(a, labels[a['category_id']]) for a in annotations[image['id']]],
+                'instances': [instance(a) for a in annotations[image['id']]],
             }
             for image in coco.images
         ]
+
+    def _report(self, coco: CocoData, learns_masks: bool) -> None:
+        """Log what was changed in the file, and what is not learned or measured of it."""
+        for fault in coco.faults:
+            (line,) = describe_faults(coco.name, [fault])
+            print_log(line, 'current', logging.WARNING if fault.level == WARNING else logging.INFO)
+        if learns_masks and coco.has_masks and coco.without_mask:
+            objects = count_of(range(coco.without_mask), 'object')
+            line = f'{coco.name}: without a mask, so ignored, since masks are learned: {objects}'
+            print_log(line, 'current', logging.WARNING)
+        absent = [name for name in self.classes or () if name not in coco.classes]
+        if absent and coco.classes:
+            line = f'{coco.name}: {count_of(absent, "class", "classes")} not in the file: {shortened(absent)}'
+            print_log(line, 'current')
+        if not coco.has_objects:
+            line = f'all {coco.total} annotations in {self.paths.annotations} are crowds (iscrowd) or ignored'
+            if not self.test_mode:
+                raise UserError(f'{line}, so that there is nothing to learn: correct them')
+            print_log(f'{line}, so that there is nothing to measure', 'current', logging.WARNING)
 
     def _drop_thin_boxes(self, annotations: dict[int, list[CocoAnnotation]]) -> dict[int, list[CocoAnnotation]]:
         kept = {
@@ -103,12 +164,17 @@ class CocoDataset(DenseDataset, BaseDataset):
             print_log(f'{self.name}: boxes thinner than a pixel are not learned: {thin}', 'current')
         return kept
 
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Return the labels of an image's instances, for mmengine's ``ClassBalancedDataset``."""
+        return [instance['bbox_label'] for instance in self.get_data_info(idx)['instances']]
+
     def filter_data(self) -> list[dict]:
         """Leave out images by the rules of ``filter_cfg``, and log their number."""
         if self.test_mode or not self.filter_cfg:
             return self.data_list
         least = self.filter_cfg.get('min_size', 0)
-        filled = [p for p in self.data_list if p['instances'] or not self.filter_cfg.get('filter_empty_gt')]
+        keeps_empty = not self.filter_cfg.get('filter_empty_gt')
+        filled = [p for p in self.data_list if keeps_empty or any(map(_is_learned, p['instances']))]
         kept = [p for p in filled if min(p['height'], p['width']) >= least]
         line = (
             f'{self.name}: {len(kept)} of {len(self.data_list)} images are used; left out are '
@@ -118,4 +184,18 @@ class CocoDataset(DenseDataset, BaseDataset):
         if not kept:
             raise UserError(f'nothing to learn from: {line}')
         print_log(line, 'current')
+        return self._drop_thin_images(kept)
+
+    def _drop_thin_images(self, images: list[dict]) -> list[dict]:
+        kept = [p for p in images if not is_too_thin(ImageSize(p['height'], p['width']), self._longest_side)]
+        thin = [p['img_path'] for p in images if p not in kept] if len(kept) < len(images) else []
+        if thin:
+            line = f'{count_of(thin, "image")} too thin for the anchors of a detector, left out: {shortened(thin)}'
+            if not kept:
+                raise UserError(f'nothing to learn from: {self.name}: {line}')
+            print_log(f'{self.name}: {line}', 'current', logging.WARNING)
         return kept
+
+
+def _is_learned(instance: Instance) -> bool:
+    return instance['bbox_label'] != IGNORE_REGION

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-import mmap
-import os
+import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import NoData, UserError
+from ...io.json_lists import iterate_list
+from ..image_files import is_stray
 from ..layouts import COCO, COCO_FILES, hint
 from ..text import shortened
+from .file_names import Folder
 
 IMAGE_FOLDERS = ('{0}2017', '{0}', 'images/{0}2017', 'images/{0}', 'images', '.')
 EXPLICIT = '--data TRAIN.json:IMAGES,VAL.json:IMAGES'
@@ -32,15 +35,17 @@ class CocoPaths(NamedTuple):
     """The folder to which file names are relative."""
 
 
-def find_coco(root: str) -> dict[str, CocoPaths]:
+def find_coco(root: str, single: str = 'val') -> dict[str, CocoPaths]:
     """Find the COCO files for ``'train'``, ``'val'`` or both.
 
     Args:
         root: a folder in COCO's own layout, in Roboflow's, or with one file ``annotations/*train*.json`` and one
             ``annotations/*val*.json``; or explicit files, ``TRAIN.json[:IMAGES],VAL.json[:IMAGES]``, where a single
-            file is for ``'val'``. If no image folder is given, ``{train,val}2017``, ``{train,val}``,
+            file is for ``single``. If no image folder is given, ``{train,val}2017``, ``{train,val}``,
             ``images/{train,val}2017``, ``images/{train,val}``, ``images`` and the root are searched for the first
-            image, then the same folders next to the file.
+            image, then the same folders next to the file. Files of a test split are for ``'val'`` if there are no
+            others.
+        single: the split that a single explicit file is for.
 
     Raises:
         NoData: if there are no COCO files.
@@ -48,22 +53,24 @@ def find_coco(root: str) -> dict[str, CocoPaths]:
     """
     folder = Path(root)
     if '.json' in root and not folder.is_dir():
-        return _find_named(root)
+        return _find_named(root, single)
     for layout in COCO_FILES:
-        files = {split: file for split, pattern in layout.items() if (file := _only_match(folder, pattern))}
+        files = {split: file for split, patterns in layout.items() if (file := _first_match(folder, patterns))}
         if len(set(files.values())) < len(files):
             raise UserError(f'{files["train"]} may be for training or for validation: say which with {EXPLICIT}')
         if files:
+            if 'val' in files and 'test' in str(files['val'].relative_to(folder)):
+                logging.getLogger('mmengine').warning(f'{files["val"]} is taken for val')
             return {split: CocoPaths(file, _image_folder(file, split, folder)) for split, file in files.items()}
     raise NoData(f'no COCO data at {root}: {LAYOUTS}; {hint(root, COCO) or _other_files(folder) or NAME_THEM}')
 
 
-def _find_named(value: str) -> dict[str, CocoPaths]:
+def _find_named(value: str, single: str) -> dict[str, CocoPaths]:
     parts = [re.fullmatch(r'(.+?\.json)(?::(.+))?', part.strip()) for part in value.split(',')]
     if len(parts) > 2:
         raise UserError(f'{len(parts)} COCO files in {value}: write {EXPLICIT}')
     sources = {}
-    for split, part in zip(('train', 'val')[-len(parts) :], parts, strict=True):
+    for split, part in zip(('train', 'val') if len(parts) == 2 else (single,), parts, strict=True):
         if part is None:
             raise UserError(f'no COCO files can be read from {value}: write {EXPLICIT}')
         file = Path(part[1])
@@ -73,19 +80,28 @@ def _find_named(value: str) -> dict[str, CocoPaths]:
     return sources
 
 
-def _only_match(root: Path, pattern: str) -> Path | None:
-    files = sorted(root.glob(pattern))
-    if len(files) > 1:
-        names = ', '.join(file.name for file in files)
-        raise UserError(f'{len(files)} files match {root / pattern} ({names}): say which with {EXPLICIT}')
-    return files[0] if files else None
+def _first_match(root: Path, patterns: Sequence[str]) -> Path | None:
+    """Return the only file that fits the first pattern that any file fits, or None."""
+    for pattern in patterns:
+        files = sorted(file for file in root.glob(pattern) if not is_stray(file.name))
+        if len(files) > 1:
+            names = ', '.join(file.name for file in files)
+            raise UserError(f'{len(files)} files match {root / pattern} ({names}): say which with {EXPLICIT}')
+        if files:
+            return files[0]
+    return None
 
 
 def _image_folder(annotations: Path, split: str, root: Path) -> Path:
     first = _first_image(annotations)
     names = [name.format(split) for name in IMAGE_FOLDERS]
-    for folder in (parent / name for parent in (root, annotations.parent) for name in names):
+    of_tests = [name.format('test') for name in IMAGE_FOLDERS if split == 'val' and '{0}' in name]
+    folders = [parent / name for parent in (root, annotations.parent) for name in [*names, *of_tests]]
+    for folder in folders:
         if (folder / first).is_file():
+            return folder
+    for folder in folders:
+        if Folder(folder).match([first])[first] is not None:
             return folder
     raise UserError(
         f'{first}, the first image in {annotations}, is not in {root} nor in its {", ".join(names[:-1])}: '
@@ -95,18 +111,22 @@ def _image_folder(annotations: Path, split: str, root: Path) -> Path:
 
 def _first_image(annotations: Path) -> str:
     """Read the first file name without parsing the whole file, since COCO's has half a gigabyte."""
-    with open(annotations, 'rb') as file:
-        if os.fstat(file.fileno()).st_size:  # an empty file can't be mapped
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-                match = re.search(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', text)
-                if match:
-                    return json.loads(match[1])
-    raise UserError(f'{annotations} names no images: it is damaged, or not a COCO file')
+    try:
+        images = iterate_list(annotations, 'images')
+        return next(image['file_name'] for image in images if isinstance(image.get('file_name'), str))
+    except (LookupError, OSError, ValueError, StopIteration):
+        pass
+    try:  # in another encoding than UTF-8
+        images = json.loads(annotations.read_bytes())['images']
+        return next(image['file_name'] for image in images if isinstance(image['file_name'], str))
+    except (LookupError, OSError, TypeError, ValueError, RecursionError, StopIteration):
+        raise UserError(f'{annotations} names no images: it is damaged, or not a COCO file') from None
 
 
 def _other_files(root: Path) -> str:
     """Return advice for JSON files whose names don't show their split, or an empty string."""
-    files = sorted(file for folder in (root, root / 'annotations') for file in folder.glob('*.json'))
+    found = (file for folder in (root, root / 'annotations') for file in folder.glob('*.json'))
+    files = sorted(file for file in found if not is_stray(file.name))
     if not files:
         return ''
     return f'{root} holds {shortened([str(file.relative_to(root)) for file in files], 3)}: say which with {EXPLICIT}'

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from ...errors import NoData, UserError
-from ..check.images import find_unsupported_formats
-from ..check.records import PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
+from ..check.images import find_stray_files, find_unsupported_formats
+from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
 from ..image_scan import ImageScan
 from ..text import count_of
+from .find import find_left_out, images_folder
+from .join import join_labels
+from .label_zero import AUTO
 from .mask_scan import UNLABELED, scan_masks
-from .masks import find_bad_masks, find_masks, mask_classes
+from .masks import UnusableMasks, agree_on_label_zero, find_bad_masks, find_masks, mask_classes, read_labels
 
 
 @dataclass
@@ -22,10 +23,14 @@ class MaskFolderRecords(DatasetRecords):
 
     unit = 'pixels'
     first_label: int = 0
+    label_maps: dict[str, dict[int, int]] = field(default_factory=dict)
+    """For the masks, by path, of another root that has the classes in another order: class by the root's own one."""
 
     def count_classes(self, image: ImageRecord, scan: ImageScan) -> dict[int, int]:
         counts = scan.label_counts or {}
-        return {label - self.first_label: n for label, n in counts.items() if self.first_label <= label != UNLABELED}
+        own = {label - self.first_label: n for label, n in counts.items() if self.first_label <= label != UNLABELED}
+        joined = self.label_maps.get(image.mask or '', {})
+        return {joined.get(label, label): n for label, n in own.items()}
 
     def check_ground_truth(self, split: SplitRecords, scans: Sequence[ImageScan]) -> Iterable[Finding]:
         """Find masks without a labeled pixel."""
@@ -50,9 +55,8 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     Raises:
         NoData: if there are no images in this layout.
     """
-    first = next(iter(sources.values()))
-    root, reduce = first['root'], first.get('reduce_zero_label', True)
-    data = MaskFolderRecords([str(root)], first_label=int(reduce))
+    roots = dict.fromkeys(str(source['root']) for source in sources.values())
+    data = MaskFolderRecords(list(roots))
     findings, pairs_of = data.findings, {}
     for name, source in sources.items():
         try:
@@ -63,21 +67,45 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
             findings.append(Finding.of_error(name, error))
             pairs_of[name] = []
         data.splits.append(SplitRecords(name, [ImageRecord(image, mask=mask) for image, mask in pairs_of[name]]))
-        for folder in sorted({os.path.dirname(image) for image, _ in pairs_of[name]}):
-            findings += find_unsupported_formats(name, Path(folder))
-    most, names_error = UNLABELED - data.first_label, None
+        if pairs_of[name]:
+            findings += find_unsupported_formats(name, images_folder(source['root'], source['split']))
+            findings += find_stray_files(name, find_left_out(source['root'], source['split']))
+    settings = [(source['root'], source.get('reduce_zero_label', AUTO)) for source in sources.values()]
+    is_set, labels_error = any(setting != AUTO for _, setting in settings), None
     try:
-        data.classes = mask_classes(root, reduce)
+        setting = agree_on_label_zero(settings)
+        labels = read_labels(next(iter(roots)), setting if is_set else AUTO, compare=True)
+        data.classes, data.first_label = labels.classes, labels.first_label
+        if labels.doubtful or not is_set:
+            findings.append(Finding(WARNING if labels.doubtful else NOTE, '', labels.line))
     except UserError as error:  # then the masks still show the number
-        names_error = error
+        labels_error = error
+        data.first_label = int(any(setting is True for _, setting in settings))
         largest = max((s.largest_label for pairs in pairs_of.values() if pairs for s in scan_masks(pairs)), default=0)
         data.classes = [f'class_{label}' for label in range(data.first_label, min(largest, UNLABELED - 1) + 1)]
+    else:
+        _join_other_roots(data, sources, labels.reduce_zero_label)
+    most, reduce = UNLABELED - data.first_label, bool(data.first_label)
     for name, pairs in pairs_of.items():
         image_of = {mask: image for image, mask in pairs}
-        for bad in find_bad_masks(pairs, most if names_error else len(data.classes), reduce) if pairs else ():
+        for bad in find_bad_masks(pairs, most if labels_error else len(data.classes), reduce) if pairs else ():
             items = [f'{mask} {detail}'.strip() for mask, detail in bad.masks]
             images = [image_of[mask] for mask, _ in bad.masks]
             findings.append(Finding(PROBLEM, name, f'{count_of(items, "mask")} {bad.fault}', bad.fix, items, images))
-    if names_error and not any(finding.level == PROBLEM for finding in findings):
-        findings.append(Finding.of_error('', names_error))
+    is_known = isinstance(labels_error, UnusableMasks) or str(labels_error) in [f.message for f in findings]
+    if labels_error and not is_known:
+        findings.append(Finding.of_error('', labels_error))
     return data
+
+
+def _join_other_roots(data: MaskFolderRecords, sources: Mapping[str, Mapping], reduce: bool) -> None:
+    """Join the classes of splits under other roots than the first one to its classes, by name."""
+    for split, source in zip(data.splits, sources.values(), strict=True):
+        if str(source['root']) == data.locations[0]:
+            continue
+        try:
+            joined = join_labels(source['root'], mask_classes(source['root'], reduce), data.classes)
+        except UserError as error:
+            data.findings.append(Finding.of_error(split.name, error))
+        else:
+            data.label_maps |= {image.mask: joined for image in split.images if joined and image.mask}

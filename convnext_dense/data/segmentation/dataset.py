@@ -5,41 +5,52 @@ A config names this module in its ``custom_imports``, since importing the packag
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 
 from ...errors import UserError
 from ...registry import DATASETS
 from ...results.drawing import palette
 from ..dense import DenseDataset
+from ..image_files import describe_left_out
+from ..text import shortened
 from . import transforms as transforms  # registers them: configs name this module alone
-from .find import find_masks
+from .find import find_left_out, find_masks
+from .join import join_labels
+from .label_zero import AUTO, LabelZeroSetting
 from .mask_scan import read_mask
-from .masks import check_masks, mask_classes
+from .masks import check_masks, classes_without_example, read_labels
 
 
 @DATASETS.register_module()
 class MaskFolder(DenseDataset, BaseDataset):
     """Data set of images with label maps, in ADE20K's layout.
 
-    ``metainfo`` has ``classes``, the K names, and ``palette``, K colors as [R, G, B] in 0..255. The pipeline begins
-    with ``convnext_dense.LoadImage`` and :class:`~convnext_dense.data.segmentation.transforms.LoadMask`, followed by
-    mmseg's transforms.
+    ``metainfo`` has ``classes``, the K names, ``palette``, K colors as [R, G, B] in 0..255, and, as mmseg's,
+    ``reduce_zero_label``. ``remarks`` are lines for the log of a run, each with True if it is a warning. The pipeline
+    begins with ``convnext_dense.LoadImage`` and :class:`~convnext_dense.data.segmentation.transforms.LoadMask`,
+    followed by mmseg's transforms.
 
     Args:
         root: see :func:`~convnext_dense.data.segmentation.find.find_masks`, and for the names of the classes
             :func:`~convnext_dense.data.segmentation.masks.mask_classes`.
         split: ``'training'`` or ``'validation'``.
         pipeline: transforms, such as mmseg's.
-        reduce_zero_label: label 0 means unlabeled and label v class v - 1, as in ADE20K.
+        reduce_zero_label: True if label 0 means unlabeled and label v class v - 1, as in ADE20K; False if label v is
+            class v; ``'auto'`` if the data decide, see :mod:`~convnext_dense.data.segmentation.label_zero`.
         test_mode: True for evaluation: an unreadable image is omitted rather than replaced.
         on_bad_image: ``'stop'`` raises an error that names an unreadable image, ``'skip'`` skips it.
         indices: number of images to use, the first ones, or their indices.
+        classes: names of the classes by label, such as those of a checkpoint; None for the folder's own. The folder's
+            are joined to them by name, and may be some of them.
 
     Raises:
         NoData: if there are no images in this layout.
-        UserError: for unusable masks, and for a mask that becomes unreadable later.
+        UserError: for unusable masks, if the data do not decide what label 0 means, and for a mask that becomes
+            unreadable later.
     """
 
     def __init__(
@@ -47,28 +58,40 @@ class MaskFolder(DenseDataset, BaseDataset):
         root: str,
         split: str,
         pipeline: Sequence[dict],
-        reduce_zero_label: bool = True,
+        reduce_zero_label: LabelZeroSetting = AUTO,
         test_mode: bool = False,
         on_bad_image: str = 'stop',
         indices: int | Sequence[int] | None = None,
+        classes: Sequence[str] | None = None,
     ) -> None:
         if on_bad_image not in ('stop', 'skip'):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
         self.root, self.split = root, split
-        self.reduce_zero_label = reduce_zero_label
+        labels = read_labels(root, reduce_zero_label, compare=not test_mode)
+        self.reduce_zero_label = labels.reduce_zero_label
         self.on_bad_image = on_bad_image
-        classes = tuple(mask_classes(root, reduce_zero_label))
-        metainfo = {'classes': classes, 'palette': palette(len(classes)).tolist()}
+        self.own_classes = labels.classes
+        classes = tuple(self.own_classes if classes is None else classes)
+        self.label_map = join_labels(root, self.own_classes, classes)
+        metainfo = {
+            'classes': classes,
+            'palette': palette(len(classes)).tolist(),
+            'reduce_zero_label': labels.reduce_zero_label,
+        }
         super().__init__(metainfo=metainfo, pipeline=pipeline, test_mode=test_mode, indices=indices)
+        self.remarks = [(labels.doubtful, labels.line)]
+        absent = [] if test_mode else classes_without_example(root, split, labels)
+        if absent:
+            what = f'{len(absent)} of {len(labels.classes)} classes without an example in the training masks'
+            self.remarks.append((True, f'{what}, which are not learned: {shortened(absent)}'))
 
     def load_data_list(self) -> list[dict]:
         pairs = find_masks(self.root, self.split)
-        check_masks(pairs, len(self._metainfo['classes']), self.reduce_zero_label)
-        zero = self.reduce_zero_label
-        return [
-            dict(img_path=image, seg_map_path=mask, label_map=None, reduce_zero_label=zero, seg_fields=[])
-            for image, mask in pairs
-        ]
+        if left_out := find_left_out(self.root, self.split):
+            print_log(f'{self.root}: {describe_left_out(left_out)}', 'current', logging.WARNING)
+        check_masks(pairs, len(self.own_classes), self.reduce_zero_label)
+        shared = {'label_map': self.label_map, 'reduce_zero_label': self.reduce_zero_label}
+        return [dict(img_path=image, seg_map_path=mask, seg_fields=[], **shared) for image, mask in pairs]
 
     def prepare_data(self, index: int) -> dict | None:
         """Read the mask of a sample, with errors that name it, and run the pipeline."""

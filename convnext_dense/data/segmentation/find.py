@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import NoData, UserError
-from ..image_files import EXTENSIONS, images_under
-from ..layouts import MASK_FOLDER, MASK_SPLITS, hint, subfolders
+from ..image_files import EXTENSIONS, find_files, images_in, subfolders
+from ..layouts import MASK_FOLDER, MASK_SPLITS, hint
 from ..text import shortened
 from .mask_scan import ImageAndMask
 
@@ -18,12 +18,14 @@ OTHER_NAMES = ('masks', 'mask', 'labels', 'labelids', 'annotation', 'ann_dir', '
 """Names of mask folders in other programs, in lowercase."""
 
 
-def find_masks(root: str | Path, split: str) -> list[ImageAndMask]:
+def find_masks(root: str | Path, split: str, log: bool = True) -> list[ImageAndMask]:
     """Find the images of a split with their masks, sorted, including subfolders.
 
     Args:
         root: folder with ``images/<split>/`` and ``annotations/<split>/``.
-        split: ``'training'`` or ``'validation'``; the folders may also be named ``train`` and ``val``.
+        split: ``'training'`` or ``'validation'``; the folders may also have another name in
+            :data:`~convnext_dense.data.layouts.MASK_SPLITS`.
+        log: log masks without an image, and a folder of another name.
 
     Raises:
         NoData: if there are no images in this layout.
@@ -42,9 +44,13 @@ def find_masks(root: str | Path, split: str) -> list[ImageAndMask]:
                 or 'give another root with --data PATH, or take --data sample, which needs no data'
             )
             raise NoData(f'no data at {folder}: expected {LAYOUT} under {root}; {fix}')
-    image_of, mask_of = _files(images, EXTENSIONS), _files(masks, ('.png',))
+    found, found_masks = find_files(images), find_files(masks)
+    image_of, mask_of = _by_name(images, found.images), _by_name(masks, found_masks.files, '.png')
     if not image_of:
-        raise NoData(f'{images} holds no images ({", ".join(EXTENSIONS)}): fill it')
+        others = found.describe_others()
+        raise NoData(
+            f'{images} holds no images ({", ".join(EXTENSIONS)}){f", but {others}" if others else ""}: fill it'
+        )
     absent = [name for name in image_of if name not in mask_of]
     if absent:
         raise UserError(
@@ -52,29 +58,45 @@ def find_masks(root: str | Path, split: str) -> list[ImageAndMask]:
             'add masks of the same name (.png) or remove the images'
         )
     unused = [name for name in mask_of if name not in image_of]
-    if unused:
-        logging.getLogger('mmengine').warning(
+    logger = logging.getLogger('mmengine')
+    if unused and log:
+        logger.warning(
             f'{len(unused)} of {len(mask_of)} masks in {masks} have no image and are left out: {shortened(unused, 3)}'
         )
+    if log and images.name != split and images.name not in ('train', 'val'):
+        logger.warning(f'{images} is taken for {split}')
     return [(image, mask_of[name]) for name, image in image_of.items()]
 
 
+def find_left_out(root: str | Path, split: str) -> list[str]:
+    """List the stray files of a split's images and masks; see :func:`~convnext_dense.data.image_files.find_files`."""
+    images = images_folder(root, split)
+    return [
+        path for folder in (images, Path(root, 'annotations', images.name)) for path in find_files(folder).left_out
+    ]
+
+
 def images_folder(root: str | Path, split: str) -> Path:
-    """Return the folder of a split's images: the one that exists of the possible names, or else the usual one."""
+    """Return the folder of a split's images: the first that exists of the possible names, or else the usual one.
+
+    Folders of images without a folder of masks are taken last; ``test``, which is often without masks, is not.
+    """
     folders = [Path(root, 'images', name) for name in MASK_SPLITS[split]]
-    return next((folder for folder in folders if folder.is_dir()), folders[0])
+    with_masks = [folder for folder in folders if folder.is_dir() and Path(root, 'annotations', folder.name).is_dir()]
+    alone = [folder for folder in folders if folder.is_dir() and folder.name != 'test']
+    return [*with_masks, *alone, folders[0]][0]
 
 
-def _files(folder: Path, extensions: Sequence[str]) -> dict[str, str]:
-    """Find files with these extensions at any depth, sorted; keys are relative paths without extension."""
-    files: dict[str, str] = {}
-    for file in images_under(folder):
-        name, extension = os.path.splitext(file[len(str(folder)) + 1 :])
-        if extension.lower() in extensions and not os.path.basename(name).startswith('.'):
-            if name in files:
-                raise UserError(f'{files[name]} and {file} would share a mask: rename one')
-            files[name] = file
-    return files
+def _by_name(folder: Path, files: Sequence[str], ending: str = '') -> dict[str, str]:
+    """Return the files with this ending by their path relative to the folder, without extension."""
+    named: dict[str, str] = {}
+    for file in files:
+        if file.lower().endswith(ending):
+            name, _ = os.path.splitext(file[len(str(folder)) + 1 :])
+            if name in named:
+                raise UserError(f'{named[name]} and {file} would share a mask: rename one')
+            named[name] = file
+    return named
 
 
 def _misnamed(root: Path) -> str:
@@ -88,7 +110,7 @@ def _misnamed(root: Path) -> str:
 def _unsplit(root: Path) -> str:
     """Return advice for images and masks that are in no split, or an empty string."""
     folders = [root / name for name in ('images', 'annotations')]
-    if not all(folder.is_dir() and any(path.is_file() for path in folder.iterdir()) for folder in folders):
+    if not all(folder.is_dir() and images_in(folder) for folder in folders):
         return ''
     return (
         f'{root} holds images and masks that are in no split: move each into the folder training/ or validation/ in '

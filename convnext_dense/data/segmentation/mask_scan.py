@@ -21,18 +21,21 @@ from ...io.files import atomic_write
 from ...io.image_size import ImageSize
 from ...io.images import UNLABELED, describe_read_error, open_image
 
-SCAN_VERSION = 2
+SCAN_VERSION = 3
 """Version of the cached results; increase it whenever the results of a scan change."""
 UNREADABLE = 'unreadable'
 CHANNELS = 'with several channels'
 SIZE = 'of another size than the image (height x width)'
+
+GRAY_STEPS = {'L;2': 85, 'L;4': 17}
+"""Factors by which Pillow brightens PNG files of 2 and 4 bits, whose numbers are the labels."""
 
 ImageAndMask = tuple[str, str]
 """Paths of an image and its mask."""
 
 
 class MaskScan(NamedTuple):
-    """The largest label in a mask, or the reason why the mask is unusable."""
+    """The labels in a mask, or the reason why the mask is unusable."""
 
     largest_label: int
     """Largest label other than 255; 0 if there is none or there is a fault."""
@@ -40,6 +43,8 @@ class MaskScan(NamedTuple):
     """``''``, :data:`UNREADABLE`, :data:`CHANNELS` or :data:`SIZE`."""
     detail: str = ''
     """Details of the fault, such as the sizes."""
+    pixels: Sequence[tuple[int, int]] = ()
+    """Each label that occurs, up to 255, with its number of pixels."""
 
 
 def scan_masks(pairs: Sequence[ImageAndMask]) -> list[MaskScan]:
@@ -67,22 +72,41 @@ def scan_masks(pairs: Sequence[ImageAndMask]) -> list[MaskScan]:
 
 
 def read_mask(path: str, retry_missing: bool = False) -> np.ndarray:
-    """Read the labels of a mask, (H, W), or (H, W, C) if it has several channels.
+    """Read the labels of a mask: the numbers in the file, of any depth from 1 to 16 bits.
+
+    Training, checks and drawings all read masks with this function.
 
     Args:
         path: the mask's file.
         retry_missing: see :func:`~convnext_dense.io.files.read_with_retries`.
+
+    Returns:
+        Integers (H, W), or (H, W, C) if the mask has several channels; in a palette image the indices.
 
     Raises:
         UserError: if the mask can't be read or decoded.
     """
     try:
         with open_image(path, retry_missing) as mask:
-            return np.asarray(mask)
+            tiles = getattr(mask, 'tile', None)  # known before decoding alone
+            labels = np.asarray(mask)
     except Exception as error:  # Pillow's decoders raise many types for broken files
         raise UserError(
             f'bad mask {path} ({describe_read_error(error)}): restore it, or remove it with its image'
         ) from None
+    if labels.dtype == bool:
+        return labels.astype(np.uint8)
+    step = GRAY_STEPS.get(str(tiles[0][3])) if tiles else None
+    return labels // step if step else labels
+
+
+def count_labels(labels: np.ndarray) -> dict[int, int]:
+    """Count the pixels of each label that occurs in a mask (H, W)."""
+    if labels.dtype == np.uint8:
+        counts = np.bincount(labels.ravel(), minlength=UNLABELED + 1)
+        return {int(label): int(counts[label]) for label in np.flatnonzero(counts)}
+    values, numbers = np.unique(labels, return_counts=True)
+    return dict(zip(values.tolist(), numbers.tolist(), strict=True))
 
 
 def _scan(pair: ImageAndMask) -> MaskScan:
@@ -96,10 +120,9 @@ def _scan(pair: ImageAndMask) -> MaskScan:
     size, sizes = ImageSize.of(labels), _possible_sizes(image)
     if sizes and size not in sizes:
         return MaskScan(0, SIZE, f'{size}, image {sizes[-1]}')
-    largest = int(labels.max())
-    if largest == UNLABELED:
-        largest = int(labels[labels != UNLABELED].max(initial=0))
-    return MaskScan(largest)
+    counts = count_labels(labels)
+    largest = max((label for label in counts if label != UNLABELED), default=0)
+    return MaskScan(largest, pixels=[(label, number) for label, number in counts.items() if label <= UNLABELED])
 
 
 def _possible_sizes(image: str) -> list[ImageSize]:

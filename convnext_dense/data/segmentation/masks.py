@@ -1,14 +1,16 @@
 """Read the classes of an image/mask folder, such as ADE20K, and check that its masks fit them.
 
 A mask is a PNG with one channel whose pixels are labels; in a palette image the indices are the labels. With
-``reduce_zero_label``, as in ADE20K, label v is class v - 1 and 0 means unlabeled; without it, label v is class v. 255
-always means unlabeled. Unlabeled pixels are ignored in training and evaluation.
+``reduce_zero_label``, as in ADE20K, label v is class v - 1 and 0 means unlabeled; without it, label v is class v;
+:mod:`.label_zero` decides where neither is set. 255 always means unlabeled. Unlabeled pixels are ignored in training
+and evaluation.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,44 +18,202 @@ from ...errors import UserError
 from ..layouts import MASK_SPLITS
 from ..text import shortened
 from .find import find_masks, images_folder
+from .label_zero import (
+    AUTO,
+    FLAGS,
+    ClassList,
+    LabelCounts,
+    LabelZeroSetting,
+    check_setting,
+    decide,
+    names_label_zero,
+)
 from .mask_scan import CHANNELS, SIZE, UNLABELED, UNREADABLE, ImageAndMask, scan_masks
 
+NOT_LABELS = f'that hold no label but 0 and {UNLABELED}'
 
-def mask_classes(root: str | Path, reduce_zero_label: bool = True) -> list[str]:
-    """Read the class names of an image/mask folder.
 
-    They are listed in ``classes.txt``, one per line, or in ADE20K's own ``objectInfo150.txt``. Without either, the
+class MaskLabels(NamedTuple):
+    """The meaning of the labels in the masks of a folder."""
+
+    classes: list[str]
+    """Names of the K classes."""
+    reduce_zero_label: bool
+    """Label 0 means unlabeled and label v class v - 1; otherwise label v is class v."""
+    line: str
+    """One line for the user about label 0; see :class:`~convnext_dense.data.segmentation.label_zero.LabelZero`."""
+    doubtful: bool
+    """The data speak against the setting."""
+    file: str = ''
+    """Name of the list of names, or empty."""
+
+    @property
+    def first_label(self) -> int:
+        """Label of class 0."""
+        return int(self.reduce_zero_label)
+
+
+def mask_classes(root: str | Path, reduce_zero_label: LabelZeroSetting = AUTO) -> list[str]:
+    """Read the class names of an image/mask folder; see :func:`read_labels`."""
+    return read_labels(root, reduce_zero_label).classes
+
+
+def read_labels(root: str | Path, reduce_zero_label: LabelZeroSetting = AUTO, compare: bool = False) -> MaskLabels:
+    """Read the class names of an image/mask folder, and decide what label 0 means.
+
+    Names are listed in ``classes.txt``, one per line, or in ADE20K's own ``objectInfo150.txt``. Without either, the
     number of classes follows from the largest label in the training masks, or in the validation masks if there are no
     training masks, and classes are named after the labels: ``class_1``, ``class_2``, ...
 
+    The first name is that of label 1 if label 0 is ignored, and otherwise that of label 0. A first name such as
+    ``unlabeled`` is that of label 0 in any case, and left out if label 0 is ignored.
+
+    Args:
+        root: the folder.
+        reduce_zero_label: True if label 0 means unlabeled, False if it is a class, ``'auto'`` if the masks of both
+            splits and the names decide.
+        compare: compare a setting with the masks of both splits.
+
     Raises:
-        UserError: for a wrong layout, unusable masks, an empty or repeated name, or too many classes for 8-bit labels.
+        UserError: for a wrong layout, unusable masks, an empty or repeated name, or too many classes for 8-bit labels;
+            and if the meaning of label 0 is not decidable, or the list of names contradicts the setting.
+    """
+    check_setting(reduce_zero_label)
+    listed = read_class_names(root)
+    undecided = compare or reduce_zero_label == AUTO or listed is None or names_label_zero(listed.names[0])
+    seen = count_labels_in(root) if undecided and not (listed and listed.starts_at_one) else None
+    zero = decide(reduce_zero_label, listed, seen)
+    first = 1 if zero.ignored else 0
+    most = UNLABELED - first
+    if zero.names is not None:
+        assert listed is not None
+        if not 0 < len(zero.names) <= most:
+            raise UserError(
+                f'{Path(root, listed.file)} names {len(zero.names)} classes: there can be 1 to {most}, one on a line'
+            )
+        return MaskLabels(list(zero.names), zero.ignored, zero.line, zero.doubtful, listed.file)
+    pairs = find_masks(root, next(iter(existing_splits(root)), 'training'), log=False)
+    check_masks(pairs, most, zero.ignored)
+    largest = max(scan.largest_label for scan in scan_masks(pairs))
+    if largest == 0:
+        raise UserError(f'the masks in {os.path.dirname(pairs[0][1])} hold no label but 0: label them')
+    classes = [f'class_{label}' for label in range(first, largest + 1)]
+    return MaskLabels(classes, zero.ignored, zero.line, zero.doubtful)
+
+
+def read_class_names(root: str | Path) -> ClassList | None:
+    """Read the list of class names of an image/mask folder; None if there is none.
+
+    Raises:
+        UserError: for a list without a name, and for an empty or repeated name.
     """
     own, ade = Path(root, 'classes.txt'), Path(root, 'objectInfo150.txt')
-    first = 1 if reduce_zero_label else 0
-    most = UNLABELED - first
-    if not own.is_file() and not ade.is_file():
-        pairs = find_masks(
-            root, next((split for split in MASK_SPLITS if images_folder(root, split).is_dir()), 'training')
-        )
-        check_masks(pairs, most, reduce_zero_label)
-        largest = max(scan.largest_label for scan in scan_masks(pairs))
-        if largest < first:
-            raise UserError(
-                f'the masks in {os.path.dirname(pairs[0][1])} hold no label but 0 and {UNLABELED}: label them'
-            )
-        return [f'class_{label}' for label in range(first, largest + 1)]
     if own.is_file():
         file, names = own, _lines(own)
-    else:  # a table with the columns Idx, Ratio, Train, Val, Name; a name is a list of synonyms
+    elif ade.is_file():  # a table with the columns Idx, Ratio, Train, Val, Name; a name is a list of synonyms
         file, names = ade, [line.split('\t')[-1].split(',')[0].strip() for line in _lines(ade)[1:]]
-    if not 0 < len(names) <= most:
-        raise UserError(f'{file} names {len(names)} classes: there can be 1 to {most}, one on a line')
+    else:
+        return None
+    if not 0 < len(names) <= UNLABELED:
+        raise UserError(f'{file} names {len(names)} classes: there can be 1 to {UNLABELED - 1}, one on a line')
     for index, name in enumerate(names):
         if not name or name in names[:index]:
             what = f'{name!r} comes twice' if name else f'class {index + 1} has no name'
             raise UserError(f'{file}: {what}: give each class a name of its own, one on a line')
-    return names
+    return ClassList(file.name, names, starts_at_one=file == ade)
+
+
+def count_labels_in(root: str | Path) -> LabelCounts:
+    """Count the labels in the masks of both splits, as far as they can be read.
+
+    What can't be read is an error when its split is.
+    """
+    pixels, masks, number = Counter[int](), Counter[int](), 0
+    for split in existing_splits(root):
+        try:
+            scans = scan_masks(find_masks(root, split, log=False))
+        except UserError:
+            continue
+        for scan in scans:
+            number += not scan.fault
+            pixels.update(dict(scan.pixels))
+            masks.update(label for label, _ in scan.pixels)
+    return LabelCounts(pixels, masks, number)
+
+
+def existing_splits(root: str | Path) -> list[str]:
+    """Return the splits of an image/mask folder that have a folder of images, training first."""
+    return [split for split in MASK_SPLITS if images_folder(root, split).is_dir()]
+
+
+def agree_on_label_zero(sources: Iterable[tuple[str | Path, LabelZeroSetting]]) -> LabelZeroSetting:
+    """Return the one setting for all data sets of a config.
+
+    A setting holds for those that leave it to the data, too.
+
+    Args:
+        sources: root and ``reduce_zero_label`` of each data set.
+
+    Returns:
+        True, False, or ``'auto'`` if there are no data to decide.
+
+    Raises:
+        UserError: if data sets have different settings, or their data decide differently or not at all.
+    """
+    sources = list(sources)
+    for _, setting in sources:
+        check_setting(setting)
+    given = {setting for _, setting in sources if setting != AUTO}
+    if len(given) > 1:
+        raise UserError(
+            'reduce_zero_label is True for some data sets of the config and False for others: '
+            f'choose one for all with {FLAGS[True]} or {FLAGS[False]}'
+        )
+    if given:
+        return given.pop()
+    decided = {root: read_labels(root) for root in dict.fromkeys(str(root) for root, _ in sources) if _has_masks(root)}
+    if len({labels.reduce_zero_label for labels in decided.values()}) > 1:
+        found = '; '.join(f'in {root} {labels.line.split(";")[0]}' for root, labels in decided.items())
+        raise UserError(f'{found}: choose one for all with {FLAGS[True]} or {FLAGS[False]}')
+    return next((labels.reduce_zero_label for labels in decided.values()), AUTO)
+
+
+def _has_masks(root: str) -> bool:
+    return any(Path(root, 'annotations', images_folder(root, split).name).is_dir() for split in existing_splits(root))
+
+
+def classes_without_example(root: str | Path, split: str, labels: MaskLabels) -> list[str]:
+    """Return the names of the classes that no mask of a split shows."""
+    shown = _labels_shown(root, split)
+    return [name for label, name in enumerate(labels.classes, labels.first_label) if label not in shown]
+
+
+def check_learnable(root: str | Path, split: str, labels: MaskLabels) -> None:
+    """Check that the masks of a split show two classes or more: of one alone, nothing is learned.
+
+    Raises:
+        UnusableMasks: if masks are unusable, see :func:`check_masks`.
+        UserError: if they show fewer classes.
+    """
+    check_masks(find_masks(root, split, log=False), len(labels.classes), labels.reduce_zero_label)
+    seen, first = _labels_shown(root, split), labels.first_label
+    shown = sorted(label for label in seen if first <= label < first + len(labels.classes))
+    if len(shown) > 1:
+        return
+    what = f'one class only, {labels.classes[shown[0] - first]!r} (label {shown[0]})' if shown else 'no class'
+    fix = 'label a second one'
+    if labels.reduce_zero_label and 0 in seen:
+        fix = f'if label 0 is the background, give {FLAGS[False]}'
+        fix += f' and add a first line for it to {labels.file}' if labels.file and len(labels.classes) in seen else ''
+    raise UserError(f'the {split} masks in {root} show {what}, so that there is nothing to learn: {fix}')
+
+
+def _labels_shown(root: str | Path, split: str) -> set[int]:
+    return {label for scan in scan_masks(find_masks(root, split, log=False)) for label, _ in scan.pixels}
+
+
+class UnusableMasks(UserError):
+    """Error for masks that can't be used."""
 
 
 def check_masks(pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_label: bool = True) -> None:
@@ -71,7 +231,7 @@ def check_masks(pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_lab
         reduce_zero_label: label 0 means unlabeled, see above.
 
     Raises:
-        UserError: if masks are unusable; the message has their number by fault, the first three of each, and the fix.
+        UnusableMasks: if any is unusable; the message has their number by fault, the first three of each, and the fix.
     """
     kinds = find_bad_masks(pairs, num_classes, reduce_zero_label)
     if kinds:
@@ -81,7 +241,7 @@ def check_masks(pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_lab
             f'{bad.fix}'
             for bad in kinds
         ]
-        raise UserError(
+        raise UnusableMasks(
             f"{sum(len(bad.masks) for bad in kinds)} of {len(pairs)} masks in {os.path.dirname(pairs[0][1])} can't be "
             f'used. {"; ".join(found)}'
         )
@@ -100,16 +260,24 @@ def find_bad_masks(pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_
     """Scan every mask, and group the unusable ones by their fault; see :func:`check_masks`."""
     largest = num_classes if reduce_zero_label else num_classes - 1
     beyond = f'with labels above {largest}'
+    number = '1 class' if num_classes == 1 else f'{num_classes} classes'
+    ignoring = '' if reduce_zero_label else f' ({FLAGS[True]} if 0 is unlabeled, too, and the first class is 1)'
     fixes = {
         UNREADABLE: 'restore them, or remove them with their images',
         CHANNELS: 'save the labels, not their colors',
         SIZE: 'resize them, without interpolation',
-        beyond: f'{num_classes} classes have labels up to {largest}, and {UNLABELED} is unlabeled',
+        beyond: f'the labels of {number} go up to {largest}, and {UNLABELED} is unlabeled{ignoring}',
+        NOT_LABELS: f'{UNLABELED} means unlabeled: save a class with another number, as with '
+        f'Image.open(file).point(lambda label: label // {UNLABELED}).save(file) of Pillow',
     }
     bad: dict[str, list[tuple[str, str]]] = {fault: [] for fault in fixes}
-    for (_, mask), scan in zip(pairs, scan_masks(pairs), strict=True):
+    scans = scan_masks(pairs)
+    has_labels = any(scan.largest_label for scan in scans)
+    for (_, mask), scan in zip(pairs, scans, strict=True):
         if scan.fault:
             bad[scan.fault].append((mask, scan.detail))
+        elif not has_labels and any(label == UNLABELED for label, _ in scan.pixels):
+            bad[NOT_LABELS].append((mask, ''))
         elif scan.largest_label > largest:
             bad[beyond].append((mask, str(scan.largest_label)))
     return [BadMasks(fault, fix, bad[fault]) for fault, fix in fixes.items() if bad[fault]]

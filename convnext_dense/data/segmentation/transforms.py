@@ -14,13 +14,18 @@ from .mask_scan import UNLABELED
 class LoadMask(BaseTransform):
     """Transform that adds the ground truth ``gt_seg_map``: classes as uint8 (H, W), 255 where unlabeled.
 
-    The mask was read by ``MaskFolder``. Transforms before this one change only the image, those after it both.
+    The mask was read by ``MaskFolder``; ``label_map`` has the class by the folder's own one, or is None. Transforms
+    before this one change only the image, those after it both.
     """
 
     def transform(self, results: dict) -> dict:
         labels = results['mask'].astype(np.uint8)
         if results['reduce_zero_label']:
             labels = np.where((labels == 0) | (labels == UNLABELED), UNLABELED, labels - 1).astype(np.uint8)
+        if results['label_map'] is not None:
+            table = LEVELS.copy()
+            table[list(results['label_map'])] = list(results['label_map'].values())
+            labels = table[labels]
         results['gt_seg_map'] = labels
         results['seg_fields'].append('gt_seg_map')
         return results

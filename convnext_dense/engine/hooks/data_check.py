@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,10 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ...counting import counted
 from ...data.check.records import NOTE
 from ...data.check.values import find_enlarged, find_value_faults
+from ...data.foreign import innermost
 from ...data.image_scan import ImageHeader, read_header
 from ...data.text import shortened
 from ...errors import UserError
@@ -46,11 +50,25 @@ class DataCheck(Hook):
         if not is_main_process():
             return
         loops = [('train', runner.train_loop), *([('val', runner.val_loop)] if runner.val_loop else [])]
+        check_same_classes(*[loop.dataloader.dataset for _, loop in loops])
         for split, loop in loops:
             dataset = loop.dataloader.dataset
             runner.logger.info(f'{split}: {describe_dataset(dataset)}')
-            headers = check_headers(dataset) if dataset.on_bad_image == 'stop' else []
-            findings = list(find_value_faults(split, measure_some(dataset)))
+            headers: list[ImageHeader] = []
+            values: list[Any] = []
+            others = []
+            for part in innermost(dataset):
+                if not hasattr(part, 'image'):
+                    others.append(type(part).__name__)
+                    continue
+                headers += check_headers(part) if part.on_bad_image == 'stop' else []
+                values += measure_some(part)
+            if others:
+                runner.logger.info(
+                    f'{split}: {", ".join(dict.fromkeys(others))} can not skip bad images or count classes, and its '
+                    'images are not checked before training'
+                )
+            findings = list(find_value_faults(split, values))
             if split == 'train':
                 sizes = [header.upright_size for header in headers]
                 findings += find_enlarged(split, sizes, self.side, self.square)
@@ -58,17 +76,48 @@ class DataCheck(Hook):
                 level = logging.INFO if finding.level == NOTE else logging.WARNING
                 fix = f': {finding.fix}' if finding.fix else ''
                 runner.logger.log(level, f'{split}: {finding.message}{fix}')
+            if split == 'train':
+                log_remarks(runner, dataset)
+
+
+def log_remarks(runner: Runner, dataset: Any) -> None:
+    """Log what a data set has to say about its ground truth: its ``remarks``, each with True if it is a warning."""
+    for is_warning, remark in getattr(dataset, 'remarks', ()):
+        (runner.logger.warning if is_warning else runner.logger.info)(remark)
+
+
+def check_same_classes(training: Any, validation: Any = None) -> None:
+    """Check that the labels of two data sets are the same classes, as far as their ``metainfo`` tells.
+
+    Raises:
+        UserError: if not; the message has the first difference.
+    """
+    learned, tested = ((getattr(data, 'metainfo', None) or {}).get('classes') for data in (training, validation))
+    if learned is None or tested is None or list(learned) == list(tested):
+        return
+    pairs = zip_longest(learned, tested, fillvalue='absent')
+    label, (own, other) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
+    raise UserError(
+        f'class {label} is {own} in the training data and {other} in the validation data: give both the same classes '
+        'in the same order'
+    )
 
 
 def describe_dataset(dataset: Any) -> str:
     """Describe the size of a data set, such as ``6,000 images, 12 classes of 480 (bird) to 520 (boat) images``."""
-    classes, counts = dataset.metainfo['classes'], getattr(dataset, 'class_counts', None)
-    text = f'{len(dataset):,} images, {len(classes)} classes'
-    if counts is None:
+    classes: Sequence[str] = (getattr(dataset, 'metainfo', None) or {}).get('classes') or ()
+    counts = getattr(dataset, 'class_counts', None) if len(list(innermost(dataset))) == 1 else None
+    named = counted(len(classes), 'class', 'classes') if classes else 'unknown classes'
+    text = f'{counted(len(dataset), "image")}, {named}'
+    if counts is None or not len(counts):
         return text
     absent = [name for name, count in zip(classes, counts, strict=True) if not count]
     least, most = int(np.argmin(counts)), int(np.argmax(counts))
-    text += f' of {counts[least]:,} ({classes[least]}) to {counts[most]:,} ({classes[most]}) {dataset.counted_units}'
+    if counts[least] == counts[most]:
+        text += f' of {counts[least]:,}' if len(classes) > 1 else f' ({classes[0]}) of {counts[0]:,}'
+    else:
+        text += f' of {counts[least]:,} ({classes[least]}) to {counts[most]:,} ({classes[most]})'
+    text += f' {dataset.counted_units}'
     return f'{text}; without an example: {shortened(absent)}' if absent else text
 
 

@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
 
+from ...counting import counted
 from ...registry import HOOKS
 
 
@@ -32,7 +33,7 @@ class FirstStep(Hook):
         if self._started is None:
             self._started = time.perf_counter()
             workers = runner.train_dataloader.num_workers
-            with_workers = f'{workers} worker{"s" if workers > 1 else ""}' if workers else 'no workers'
+            with_workers = counted(workers, 'worker') if workers else 'no workers'
             runner.logger.info(f'starting the data loader ({with_workers}) and loading the first batch')
 
     def before_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
@@ -53,7 +54,8 @@ class FirstStep(Hook):
         loss = f'loss {float(outputs["loss"]):.4f}, ' if outputs else ''
         remaining = runner.max_iters - runner.iter - 1
         estimate = timedelta(seconds=round(remaining * seconds))
-        runner.logger.info(
-            f'first step: {loss}{seconds:.1f} s, after {self._loaded - self._started:.1f} s for its first batch; '
-            f'the remaining {remaining} steps would take about {estimate}'
+        rest = (
+            f'the remaining {counted(remaining, "step")} would take about {estimate}' if remaining else 'the last one'
         )
+        waited = self._loaded - self._started
+        runner.logger.info(f'first step: {loss}{seconds:.1f} s, after {waited:.1f} s for its first batch; {rest}')

@@ -95,6 +95,29 @@ def test_arguments_that_cannot_work(own_image_folder, tmp_path, capsys, argument
     assert said in capsys.readouterr().err
 
 
+def test_splits_that_exist_are_checked_alone(own_image_folder, tmp_path, capsys):
+    coco, masks = tmp_path / 'coco', write_mask_folder(tmp_path / 'masks')
+    file, folder = coco_files.write(coco, coco_files.content(), 'train')
+    shutil.rmtree(own_image_folder / 'val')
+    for kind in ('images', 'annotations'):
+        shutil.rmtree(masks / kind / 'validation')
+    for config, data in (
+        (ATTO, own_image_folder),
+        (DETECTOR, coco),
+        (DETECTOR, f'{file}:{folder}'),
+        (SEGMENTOR, masks),
+    ):
+        assert check_data(data, config=config) == 0
+        said = capsys.readouterr().out
+        assert 'warning  val: no data for this split, so that training neither measures anything' in said
+        assert 'ready for training' in said
+    (own_image_folder / 'train').rename(own_image_folder / 'val')
+    json_file = tmp_path / 'check.json'
+    assert check_data(own_image_folder, '--json', str(json_file)) == 1
+    assert 'problem  train: no data for this split, so that no run can train: add some' in capsys.readouterr().out
+    assert json.loads(json_file.read_text())['splits']['val']['images'] == 24
+
+
 def test_no_data(tmp_path, capsys):
     (tmp_path / 'empty').mkdir()
     for folder in ('nothing', 'empty'):
@@ -112,7 +135,7 @@ def test_a_parent_folder_is_not_taken_but_named_with_the_flag_to_give(own_image_
 def test_training_opens_some_images_first(own_image_folder, tmp_path, capsys):
     assert train(own_image_folder, tmp_path / 'good', '--epochs', '1') == 0
     said = capsys.readouterr().out
-    assert 'train: 24 images, 3 classes of 8 (blue) to 8 (blue) images' in said
+    assert 'train: 24 images, 3 classes of 8 images' in said
     (own_image_folder / 'val' / 'red' / '01.jpg').write_text('<html>not found</html>')
     assert train(own_image_folder, tmp_path / 'bad', '--epochs', '1') == 2
     error = capsys.readouterr().err

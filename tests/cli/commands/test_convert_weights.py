@@ -80,7 +80,7 @@ def test_a_detectors_backbone_and_what_is_left_of_it(tmp_path, capsys):
     assert convert(tmp_path / 'x.pth', tmp_path / 'y.pth', '--to', 'torchvision') == 0
     out = capsys.readouterr().out
     norms = ', '.join(f'backbone.norm{s} (2 tensors)' for s in range(4))
-    assert f'left over  {norms}, neck (1 tensors)' in out
+    assert f'left over  {norms}, neck (1 tensor)' in out
     assert 'fresh      final norm, head' in out
 
 

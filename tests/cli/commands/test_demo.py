@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from pycocotools import mask as rle
+from pycocotools.coco import COCO
 
 from convnext_dense.cli import run_verb
 from convnext_dense.cli.commands import demo as command
@@ -114,14 +115,15 @@ def test_detection(demo, predictors):
     assert demo('detection', 'b.png', 'a.png', '--out-dir', 'new/out', '--score', 0.6) == 0
     entries = json.loads(Path('new/out/results.json').read_text())
     expected = []
-    for path, size in (('b.png', [80, 50]), ('a.png', [48, 64])):
+    for number, (path, size) in enumerate((('b.png', [80, 50]), ('a.png', [48, 64])), start=1):
         found = predictors['detection'](path)
         good = found.scores >= 0.6
         assert 0 < good.sum() < len(good)
         for box, score, label, mask in zip(
             found.boxes[good], found.scores[good], found.labels[good], found.masks[good], strict=True
         ):
-            entry = dict(image_id=path, category_id=IDS[label], category=CLASSES[label], score=pytest.approx(score))
+            entry = dict(image_id=number, path=path, category_id=IDS[label], category=CLASSES[label])
+            entry['score'] = pytest.approx(score)
             entry['bbox'] = pytest.approx([box[0], box[1], box[2] - box[0], box[3] - box[1]])
             expected.append((entry, mask, size))
         drawn = np.asarray(Image.open(f'new/out/{path}'))
@@ -131,6 +133,65 @@ def test_detection(demo, predictors):
         assert entry == numbers
         assert segmentation['size'] == size
         assert np.array_equal(rle.decode(segmentation), mask)
+
+
+def test_detections_on_a_folder_are_coco_results_of_the_images_beside_them(demo):
+    image('in/b.png', 1, (50, 80))
+    image('in/a.png')
+    Path('in/broken.png').write_bytes(b'')
+    assert demo('detection', 'in', '--score', 0) == 1
+    truth = COCO('demo_out/images.json')
+    results = truth.loadRes('demo_out/results.json')
+    assert [(i['id'], i['file_name'], i['height'], i['width']) for i in truth.dataset['images']] == [
+        (1, 'in/a.png', 48, 64),
+        (2, 'in/b.png', 80, 50),
+    ]
+    assert {c['id']: c['name'] for c in truth.dataset['categories']} == dict(zip(IDS, CLASSES, strict=True))
+    assert set(results.imgToAnns) == {1, 2}
+    for path, number in (('in/a.png', 1), ('in/b.png', 2)):
+        assert {entry['path'] for entry in results.imgToAnns[number]} == {path}
+
+
+def test_detections_have_the_ids_of_an_annotation_file(demo, error):
+    image('val/x/1.png')
+    image('val/y/1.png', 1)
+    entries = [
+        {'id': 7, 'file_name': 'x/1.png'},
+        {'id': 20000000000, 'file_name': 'y\\1.png'},
+        {'id': 3, 'file_name': 'z.png'},
+    ]
+    sizes = dict(height=48, width=64)
+    categories = [{'id': number, 'name': name} for number, name in zip(IDS, CLASSES, strict=True)]
+    content = {'images': [{**entry, **sizes} for entry in entries], 'categories': categories}
+    Path('info.json').write_text(json.dumps(content))
+    assert demo('detection', 'val', '--score', 0, '--annotations', 'info.json') == 0
+    assert 'images.json' not in names()
+    results = COCO('info.json').loadRes('demo_out/results.json')
+    assert {path for entry in results.imgToAnns[7] for path in [entry['path']]} == {'val/x/1.png'}
+    assert {path for entry in results.imgToAnns[20000000000] for path in [entry['path']]} == {'val/y/1.png'}
+    image('val/2.png')
+    assert demo('detection', 'val', '--annotations', 'info.json') == 2
+    assert error()[-1].startswith('error: 1 of 3 images are not in info.json, or not once (val/2.png): leave them out')
+    assert demo('detection', 'val', '--annotations', 'no.json') == 2
+    assert error()[-1] == 'error: --annotations no.json: no such file'
+    assert demo('classification', 'val', '--annotations', 'info.json') == 2
+    assert error()[-1].startswith('error: --annotations is for detectors')
+
+
+def test_stray_files_are_left_out_and_counted(demo, capsys):
+    for path in ('in/a.png', 'in/.ipynb_checkpoints/a-checkpoint.png', 'in/@eaDir/a.png', 'in/._a.png'):
+        image(path)
+    for number in range(11):
+        image(f'in/deep/{number}.png', number)
+    Path('in/deep/up').symlink_to('..')
+    assert demo('classification', 'in') == 0
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith('4 files and folders left out, which are hidden, of another program') and 'up' in first
+    assert last == '12 of 12 inputs are drawn in demo_out'
+    assert demo('classification', 'in/**/*.png', '--out-dir', 'other') == 0
+    assert capsys.readouterr().out.splitlines()[-1] == '12 of 12 inputs are drawn in other'
+    assert demo('classification', 'in/@eaDir/*.png', '--out-dir', 'asked') == 0
+    assert capsys.readouterr().out == '1 of 1 inputs are drawn in asked\n'
 
 
 def test_a_score_that_nothing_has_is_named(demo, capsys):
@@ -153,11 +214,12 @@ def test_segmentation(demo, predictors):
     result = predictors['segmentation']('a.png')
     assert isinstance(result, Segmentation)
     labels = Image.open('demo_out/a_labels.png')
-    assert np.array_equal(np.asarray(labels), result.labels)
+    assert np.array_equal(np.asarray(labels), result.labels + 1)  # the masks' numbers: 0 is unlabeled, as in ADE20K
     assert np.array_equal(np.asarray(labels.convert('RGB')), result.colors[result.labels])
     assert np.array_equal(np.asarray(Image.open('demo_out/a.png')), result.draw())
     (entry,) = json.loads(Path('demo_out/results.json').read_text())
     assert entry['size'] == [48, 64]
+    assert all(CLASSES[one['label'] - 1] == one['name'] for one in entry['classes'])
     areas = {one['name']: one['pixels'] for one in entry['classes']}
     assert areas == {name: (result.labels == k).sum() for k, name in enumerate(CLASSES) if (result.labels == k).any()}
 
@@ -178,7 +240,7 @@ def test_a_video(demo, predictors, task):
             result = result.above(0.3)
             scores = [one['score'] for one in result.as_json()]
             assert [one['score'] for one in entry['result']] == roughly(scores)
-            assert {one['image_id'] for one in entry['result']} == {'film.avi'}
+            assert {(one['image_id'], one['path']) for one in entry['result']} == {(entry['frame'], 'film.avi')}
         else:
             assert entry['result'] == roughly({**result.as_json(), 'path': 'film.avi'})
         good, frame = drawn.read()

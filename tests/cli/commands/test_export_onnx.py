@@ -116,7 +116,9 @@ def test_a_program_of_torch_export_has_the_same(files, tmp_path, capsys):
     assert said in capsys.readouterr().out
     extra = {'metadata.json': ''}
     program = torch.export.load(out, extra_files=extra)
-    assert json.loads(extra['metadata.json'])['classes'] == CLASSES
+    metadata = json.loads(extra['metadata.json'])
+    assert metadata['classes'] == CLASSES
+    assert metadata['label_of_first_class_in_masks'] == 1
     predict = load(files / 'segmentation.py', files / 'segmentation.pth', device='cpu', data='sample')
     images = torch.from_numpy(scene(96, 64).copy()).permute(2, 0, 1)[None].float()
     (labels,) = program.module()(images)

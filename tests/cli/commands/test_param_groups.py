@@ -27,5 +27,8 @@ def test_param_groups_says_what_a_config_does(capsys):
     assert '28,584,232 trained parameters, 4,896 frozen; lr at a total batch of 512' in table
     assert 'backbone.stages.2.8.pwconv1.weight  (1536, 384)' in table
 
+    assert run_verb('param_groups', [config, '--cfg-options', 'optim_wrapper.constructor=None']) == 2
+    assert "error: the config builds its optimizer with mmengine's own constructor: take" in capsys.readouterr().err
+
     assert run_verb('param_groups', [config, '--cfg-options', 'optim_wrapper.paramwise_cfg.num_layers=12']) == 2
     assert 'error: paramwise_cfg.num_layers 12 does not fit' in capsys.readouterr().err

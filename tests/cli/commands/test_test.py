@@ -1,6 +1,18 @@
-"""``test``: checkpoints and places for results that it refuses."""
+"""``test``: checkpoints and places for results that it refuses, the data that it needs, and files of predictions."""
 
+import json
+from pathlib import Path
+
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from convnext_dense.cli import run_verb
+from tests.helpers import coco_files
 from tests.helpers.run_tool import test
+from tests.helpers.small_models import CLASSES, write_checkpoint, write_config
+
+IDS = [7, 2, 90]  # of the checkpoint's classes
 
 
 def test_checkpoint_of_another_model(error, image_folder, checkpoint):
@@ -19,3 +31,87 @@ def test_results_that_cannot_be_written_are_said_before_the_test(error, image_fo
     assert not list(show.iterdir())
     assert test(image_folder, checkpoint, '--show', '0') == 2
     assert 'draw at least 1' in error()
+
+
+@pytest.fixture(scope='module')
+def detector(tmp_path_factory) -> list[str]:
+    """Config and checkpoint of a detector with random weights."""
+    folder = tmp_path_factory.mktemp('detector')
+    config = write_config('detection', folder)
+    return [str(config), str(write_checkpoint(config, folder / 'd.pth', classes=CLASSES, category_ids=IDS))]
+
+
+@pytest.fixture
+def predict(detector, tmp_path, monkeypatch):
+    """Write a COCO file, test the detector on it alone, and return the exit code."""
+    monkeypatch.chdir(tmp_path)
+    coco_files.draw(tmp_path / 'images', coco_files.content())
+
+    def run(content: dict, *arguments: str) -> int:
+        Path('one.json').write_text(json.dumps(content))
+        options = [f'test_dataloader.{key}' for key in ('num_workers=0', 'dataset.pipeline.1.scale=(80,60)')]
+        argv = [*detector, '--data', 'one.json:images', *arguments, '--cfg-options', *options]
+        return run_verb(
+            'test',
+            [
+                *argv,
+                'test_dataloader.persistent_workers=False',
+                'model.test_cfg.rcnn.score_thr=0.0',
+                'model.test_cfg.rcnn.max_per_img=60',
+            ],
+        )
+
+    return run
+
+
+def test_one_annotated_file_is_enough_and_its_predictions_have_its_ids(predict, capsys):
+    content = coco_files.content()
+    assert predict(content, '--out', 'metrics.json', '--out-predictions', 'results.json') == 0
+    truth = COCO('one.json')
+    results = truth.loadRes('results.json')
+    assert set(results.imgToAnns) <= {0, 1, 4, 9} and len(results.anns) > 10
+    assert {entry['category_id'] for entry in results.anns.values()} <= {7, 2, 0}
+    metrics = json.loads(Path('metrics.json').read_text())['metrics']
+    for kind, name in (('bbox', 'box'), ('segm', 'mask')):
+        evaluation = COCOeval(truth, results, kind)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+        assert metrics[f'raw/{name}_AP'] == pytest.approx(100 * evaluation.stats[0], abs=1e-6)
+        assert metrics[f'raw/{name}_AP50'] == pytest.approx(100 * evaluation.stats[1], abs=1e-6)
+
+
+@pytest.mark.parametrize(('categories', 'ids'), [([('blue', 7), ('green', 5)], [1, 5, 7]), (None, IDS)])
+def test_images_without_annotations_are_predicted(predict, capsys, categories, ids):
+    content = coco_files.content()
+    del content['annotations'], content['categories']
+    if categories is not None:  # in another order, and some of them: the checkpoint's id of red is taken
+        content['categories'] = [{'id': number, 'name': name} for name, number in categories]
+    assert predict(content, '--out-predictions', 'results.json') == 0
+    assert 'one.json has no annotations: nothing is measured' in capsys.readouterr().out
+    results = json.loads(Path('results.json').read_text())
+    assert results and {entry['category_id'] for entry in results} <= set(ids)
+    assert {entry['image_id'] for entry in results} == {0, 1, 4, 9}
+    if categories is not None:
+        assert len(COCO('one.json').loadRes('results.json').anns) == len(results)
+
+
+def test_categories_of_a_file_are_joined_by_name(predict, error):
+    content = coco_files.content()
+    content['categories'] = [{'id': 7, 'name': 'red'}]
+    content['annotations'] = [a for a in content['annotations'] if a['category_id'] == 7]
+    assert predict(content, '--out', 'red.json') == 0
+    assert json.loads(Path('red.json').read_text())['per_class']['raw'].keys() == {'red'}
+    content['categories'].append({'id': 40, 'name': 'sky'})
+    assert predict(content) == 2
+    assert 'sky' in error()
+
+
+def test_what_needs_annotations_says_so(predict, error, image_folder, checkpoint):
+    content = coco_files.content()
+    del content['annotations']
+    assert predict(content) == 2
+    assert 'one.json has no annotations' in error()
+    assert test(image_folder, checkpoint, '--out-predictions', 'p.json') == 2
+    assert error().endswith('demo writes its predictions for a folder of images')
+    assert not Path('p.json').exists()

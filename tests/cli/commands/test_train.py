@@ -1,12 +1,16 @@
 """``train``: arguments and folders that it refuses, and the command to continue with."""
 
+import shutil
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from convnext_dense.cli import run_verb
 from convnext_dense.cli.commands import train as train_command
 from convnext_dense.cli.parsers import train as train_parser
+from tests.helpers.mask_folder import relabel, write_mask_folder
 from tests.helpers.run_tool import train
 
 
@@ -14,6 +18,29 @@ def test_work_dir_that_cannot_be_written(error, image_folder, tmp_path):
     (tmp_path / 'file').touch()
     assert train(image_folder, tmp_path / 'file' / 'w') == 2
     assert 'choose another with --work-dir' in error()
+
+
+@pytest.mark.parametrize(
+    ('labels', 'names', 'arguments', 'said'),
+    [
+        ((0, 1), 'crack', (), "show one class only, 'crack' (label 1)"),
+        ((0, 1), None, ('--label-zero', 'ignore'), "show one class only, 'class_1' (label 1)"),
+        ((0, 255), 'background\ncrack', ('--label-zero', 'class'), 'no label but 0 and 255'),
+        ((0, 1, 2, 3), None, (), 'is not decidable'),
+    ],
+)
+def test_masks_that_teach_nothing_or_do_not_say_what_0_is(
+    error, tmp_path, monkeypatch, labels, names, arguments, said
+):
+    monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
+    root = relabel(write_mask_folder(tmp_path / 'data'), lambda drawn: np.array(labels)[drawn % len(labels)])
+    (root / 'classes.txt').unlink()
+    if names:
+        (root / 'classes.txt').write_text(names)
+    argv = ['configs/seg/upernet_convnext_a_ade20k.py', '--data', str(root), '--work-dir', str(tmp_path / 'run')]
+    assert run_verb('train', [*argv, '--pretrained', 'none', *arguments]) == 2
+    assert said in error()
+    assert run_verb('check_data', [*argv[:3], '--workers', '1', *arguments]) == 1
 
 
 def test_resume_without_a_checkpoint(error, image_folder, tmp_path):
@@ -75,6 +102,13 @@ def test_the_command_to_go_on_with_names_a_script_that_torchrun_finds(monkeypatc
     assert train_command.resume_command(SimpleNamespace(command_line=line, launcher='pytorch')).split() == wanted
 
 
+@pytest.mark.parametrize('program', ['/v/ipykernel_launcher.py', 'battery.py', '/v/pytest/__main__.py'])
+def test_the_command_to_go_on_with_from_another_program_has_its_verb(monkeypatch, program):
+    monkeypatch.setattr(sys, 'argv', [program])
+    arguments = SimpleNamespace(command_line='python tools/train.py c.py --data d', launcher='none')
+    assert train_command.resume_command(arguments) == 'convnext-dense train c.py --data d --resume'
+
+
 def test_bad_image_stops_the_run_with_its_path(error, own_image_folder, tmp_path):
     bad = own_image_folder / 'train' / 'red' / '02.jpg'
     bad.write_bytes(bad.read_bytes()[:200])
@@ -82,3 +116,28 @@ def test_bad_image_stops_the_run_with_its_path(error, own_image_folder, tmp_path
     line = error()
     assert f'bad image {bad}' in line
     assert '--on-bad-image skip' in line
+
+
+def test_without_validation_data_a_run_trains_and_says_so(own_image_folder, tmp_path, capsys):
+    shutil.rmtree(own_image_folder / 'val')
+    work_dir = tmp_path / 'run'
+    options = ('default_hooks.checkpoint.best=raw/top1', 'default_hooks.checkpoint.interval=2')
+    assert train(own_image_folder, work_dir, '--epochs', '3', options=options) == 0
+    log = next(work_dir.glob('*/*.log')).read_text()
+    [said] = [line for line in log.splitlines() if 'no validation data' in line]
+    assert said.endswith(
+        f'WARNING - there are no validation data beside {own_image_folder}/train: this run measures nothing, and '
+        'keeps its last checkpoints, but no best.pth'
+    )
+    assert sorted(path.name for path in work_dir.glob('*.pth')) == ['epoch_2.pth', 'epoch_3.pth']
+    assert 'val/' not in log and 'tests it' not in log
+    capsys.readouterr()
+    assert train(own_image_folder, work_dir, '--epochs', '3', '--resume') == 0  # finished: nothing is made up for
+    assert run_verb('test', [str(work_dir)]) == 2
+    assert f'no data at {own_image_folder}/val' in capsys.readouterr().err
+
+
+def test_a_run_is_not_started_without_training_data(error, own_image_folder, tmp_path):
+    shutil.rmtree(own_image_folder / 'train')
+    assert train(own_image_folder, tmp_path / 'run') == 2
+    assert f'no data at {own_image_folder}/train' in error()

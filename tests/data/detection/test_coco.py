@@ -1,18 +1,15 @@
 """COCO files: what is kept of them, and what is refused."""
 
+import json
+import math
 import shutil
 
 import pytest
 
-from convnext_dense.data.detection.coco import (
-    AnnotationFault,
-    CocoData,
-    check_same_categories,
-    describe_faults,
-    read_coco,
-)
+from convnext_dense.data.check import NOTE, WARNING
+from convnext_dense.data.detection.coco import CocoHeader, check_enough_is_left, read_coco, read_coco_header
 from convnext_dense.data.detection.find import CocoPaths, find_coco
-from convnext_dense.errors import UserError
+from convnext_dense.errors import NoData, UserError
 from tests.helpers import coco_files
 from tests.helpers.coco_reading import flat, read
 
@@ -39,19 +36,13 @@ def test_missing_keys(tmp_path, data):
         data['annotations'][0].pop(key)
     data['annotations'][1].pop('bbox')
     coco = read(tmp_path, data)
-    assert [(p.message, p.annotation_ids) for p in coco.faults] == [
-        ('dropped: no box', [2]),
-        ('dropped: no mask, where others have one', [1]),
+    assert [(fault.message, fault.ids) for fault in coco.faults] == [
+        ('used as a box only: no mask, where others have one', [1]),
+        ('fixed: area missing, taken from the box', [1]),
+        ('fixed: no box, taken from the mask', [2]),
     ]
-
-
-def test_the_report_counts_all_and_names_the_first():
-    faults = ('dropped: no box', list(range(3, 20))), ('clipped', [8])
-    lines = describe_faults(AnnotationFault('val', *fault) for fault in faults)
-    assert lines == [
-        'val: 17 annotations dropped: no box (annotation ids 3, 4, 5, 6, 7, ...)',
-        'val: 1 annotation clipped (annotation id 8)',
-    ]
+    assert flat(coco)[2]['bbox'] == [40, 10, 25, 12]
+    assert (coco.total, coco.lost, coco.without_mask) == (6, 0, 1)
 
 
 def test_the_name_of_roboflows_files_is_their_folder(tmp_path):
@@ -71,18 +62,22 @@ def put(key: str, place: int, **values: object):
     ('spoiling', 'said'),
     [
         (put('images', 1, id=0), r'images with the same id \(image id 0\)'),
-        (put('annotations', 1, id=6), r'annotations with the same id \(annotation id 6\)'),
         (put('categories', 1, id=7), r'categories with the same id \(category id 7\)'),
         (put('images', 1, id='b'), r"number 2 of its images has the id 'b'"),
-        (lambda data: data['annotations'][3].pop('id'), r'number 4 of its annotations has the id None'),
-        (put('categories', 0, name='blue'), r'categories with the same name \(blue\)'),
+        (put('images', 1, id=True), r'number 2 of its images has the id True'),
+        (put('images', 1, id=1.5), r'number 2 of its images has the id 1.5'),
+        (put('images', 1, id='0'), r'images with the same id \(image id 0\)'),
         (put('categories', 0, name=None), r'categories without a name \(category id 7\)'),
         (put('annotations', 4, category_id=3), r'1 annotation with unknown category_id 3 \(annotation id 5\)'),
         (put('annotations', 4, image_id=77), r'1 annotation with unknown image_id 77 \(annotation id 5\)'),
         (put('annotations', 4, image_id=[1]), r'image_id \[1\] \(annotation id 5\)'),
         (lambda data: data['annotations'][0].pop('image_id'), r'image_id None \(annotation id 1\)'),
-        (put('images', 2, width=None), r'1 image without height and width \(image id 4\)'),
-        (put('images', 2, height=0), r'1 image without height and width \(image id 4\)'),
+        (put('categories', 0, name=' '), r'categories without a name \(category id 7\)'),
+        (put('categories', 0, name=True), r'categories without a name \(category id 7\)'),
+        *[
+            (put('annotations', 2, iscrowd=value), rf'1 annotation with iscrowd {said} \(annotation id 3\): write 0')
+            for value, said in ((math.nan, 'nan'), ('no', "'no'"), (2, '2'), (-1, '-1'), ([0], r'\[0\]'), ('', "''"))
+        ],
         (lambda data: data['images'][3].pop('file_name'), r'1 image without file_name \(image id 9\)'),
         (put('images', 3, file_name='none.png'), r'1 image of 4 not in .*train2017 \(none.png\)'),
         (put('images', 3, file_name='no/where.png'), r'1 image of 4 not in .*train2017 \(no/where.png\)'),
@@ -93,7 +88,7 @@ def put(key: str, place: int, **values: object):
         (lambda data: data.update(annotations={}), 'its annotations must be a list of objects'),
         (lambda data: data.update(images=['a.png']), 'its images must be a list of objects'),
         (
-            lambda data: [a.update(bbox=[0, 0, 0, 0]) for a in data['annotations']],
+            lambda data: [a.update(bbox=[0, 0, 0, 0], segmentation=[]) for a in data['annotations']],
             r'has no annotation that can be used: train2017: 6 annotations dropped: box of zero area \(.* 1, 2,',
         ),
     ],
@@ -140,19 +135,152 @@ def test_images_in_folders_are_found(tmp_path, data):
     assert len(read(tmp_path, data).images) == 4
 
 
-def coco_of(name: str, *classes: str) -> CocoData:
-    return CocoData(name, classes, tuple(range(len(classes))), [], {}, True, [])
+# ------------------------------------------------------------------ other types and forms, which are clear
 
 
 @pytest.mark.parametrize(
-    ('val', 'said'),
+    ('spoiling', 'said'),
     [
-        (('a', 'c', 'b'), 'from number 2 on: t has b, c; v has c, b'),
-        (('a', 'b'), 'from number 3 on: t has c; v has no more'),
-        (('a', 'b', 'c', 'd'), 'from number 4 on: t has no more; v has d'),
+        (put('annotations', 1, id=6), ('fixed: id missing or repeated, all are numbered anew', [2, 6], 'annotation')),
+        (
+            lambda data: data['annotations'][3].pop('id'),
+            ('fixed: id missing or repeated, all are numbered anew', [4], 'annotation'),
+        ),
+        (put('annotations', 0, id='1'), ('fixed: id missing or repeated, all are numbered anew', [1], 'annotation')),
+        (put('annotations', 2, image_id='0'), ('fixed: image_id is not an integer', [3], 'annotation')),
+        (put('annotations', 2, image_id=0.0), ('fixed: image_id is not an integer', [3], 'annotation')),
+        (put('annotations', 2, category_id='0'), ('fixed: category_id is not an integer', [3], 'annotation')),
+        (put('annotations', 2, category_id=' 0 '), ('fixed: category_id is not an integer', [3], 'annotation')),
     ],
 )
-def test_categories_must_be_the_same_in_the_same_order(val, said):
-    check_same_categories(coco_of('t', 'a', 'b', 'c'), coco_of('v', 'a', 'b', 'c'))
-    with pytest.raises(UserError, match=said):
-        check_same_categories(coco_of('t', 'a', 'b', 'c'), coco_of('v', *val))
+def test_ids_of_other_types(tmp_path, data, spoiling, said):
+    expected = list(flat(read(tmp_path, data)).values())
+    spoiling(data)
+    coco = read(tmp_path, data)
+    assert [(f.message, f.ids, f.part) for f in coco.faults] == [said]
+    assert {f.level for f in coco.faults} == {NOTE}
+    assert [{**a, 'id': None} for a in flat(coco).values()] == [{**a, 'id': None} for a in expected]
+
+
+def test_ids_of_images_may_be_any_integers_and_text(tmp_path, data):
+    for image, number in zip(data['images'], ('-5', 2**70, 4.0, 9), strict=True):
+        image['id'] = number
+    for annotation, number in zip(data['annotations'], (-5, -5.0, '-5', 2**70, str(2**70), 4), strict=True):
+        annotation['image_id'] = number
+    coco = read(tmp_path, data)
+    assert {number: len(of_image) for number, of_image in coco.annotations.items()} == {-5: 3, 2**70: 2, 4: 1, 9: 0}
+    assert [(f.message, f.ids, f.part) for f in coco.faults] == [
+        ('fixed: id is not an integer', [-5, 4], 'image'),
+        ('fixed: image_id is not an integer', [2, 3, 5], 'annotation'),
+    ]
+
+
+def test_names_that_are_numbers_and_names_of_several_ids(tmp_path, data):
+    data['categories'] = [
+        {'id': 7, 'name': 1},
+        {'id': 2, 'name': 'green'},
+        {'id': 5, 'name': '1'},
+        {'id': 0, 'name': 2.5},
+        {'id': '0', 'name': '2.5'},
+    ]
+    data['annotations'][0]['category_id'] = data['annotations'][5]['category_id'] = 5
+    data['annotations'][2]['category_id'] = 5
+    coco = read(tmp_path, data)
+    assert coco.classes == ('1', 'green', '2.5')
+    assert coco.category_ids == (5, 2, 0)  # of the two of 1 the one with more annotations
+    assert [a['category_id'] for a in flat(coco).values()] == [5, 2, 5, 2, 5, 5]
+    assert [(f.message, f.ids, f.part) for f in coco.faults] == [
+        ('fixed: id is not an integer', [0], 'category'),
+        ('fixed: name is a number, taken as text', [7, 0], 'category'),
+        ('fixed: listed twice', [0], 'category'),
+        ('fixed: with the name of another one, taken as one class', [5], 'category'),
+    ]
+    file = tmp_path / 'annotations/instances_train2017.json'
+    assert read_coco_header(CocoPaths(file, tmp_path)) == CocoHeader('train2017', coco.classes)
+
+
+@pytest.mark.parametrize(
+    ('value', 'flag'), [(0, 0), (1, 1), ('0', 0), ('1', 1), (True, 1), (False, 0), ('True', 1), ('false', 0), (1.0, 1)]
+)
+def test_iscrowd_of_other_types(tmp_path, data, value, flag):
+    data['annotations'][2]['iscrowd'] = value
+    coco = read(tmp_path, data)
+    assert flat(coco)[3]['iscrowd'] == flag
+    assert [(f.message, f.ids, f.level) for f in coco.faults] == (
+        [('fixed: iscrowd is text', [3], NOTE)] if isinstance(value, str) else []
+    )
+
+
+# ------------------------------------------------------------------ how much is lost
+
+
+def test_a_file_of_which_too_much_is_lost_is_refused(tmp_path, data):
+    file = tmp_path / 'a.json'
+    many = [{**data['annotations'][0], 'id': 100 + n} for n in range(34)]
+    data['annotations'] += many  # 40 in all
+    for annotation in data['annotations'][:2]:
+        annotation.update(bbox=None, segmentation=None)
+    coco = read(tmp_path, data)
+    check_enough_is_left(file, coco, True)  # 5%
+    data['annotations'][2].update(bbox=[0, 0, 0, 5], segmentation=None)
+    coco = read(tmp_path, data)
+    assert (coco.lost, coco.total) == (3, 40)
+    with pytest.raises(
+        UserError, match=r'a\.json: 3 of 40 annotations \(8%\) are dropped or ignored, more than 5%'
+    ) as e:
+        check_enough_is_left(file, coco, False)
+    assert '2 annotations ignored, the whole image: no box; 1 annotation dropped: box of zero area' in str(e.value)
+    check_enough_is_left(file, coco, True, 0.1)
+    data['annotations'][4]['segmentation'] = []
+    data['annotations'][5]['segmentation'] = []
+    coco = read(tmp_path, data)
+    check_enough_is_left(file, coco, False, 0.1)  # without masks they are whole
+    with pytest.raises(UserError, match=r'5 of 40 .*; 2 annotations used as a box only: no mask'):
+        check_enough_is_left(file, coco, True, 0.1)
+
+
+# ------------------------------------------------------------------ the classes alone
+
+
+@pytest.mark.parametrize(
+    'elsewhere',
+    [
+        {'info': {'categories': [{'id': 1, 'name': 'wrong'}]}},
+        {'images': [{'categories': [{'id': 1, 'name': 'wrong'}]}]},
+        {'info': {'description': 'see "categories": [{"name": "wrong"}]'}},
+        {'licenses': [{'x': {'categories': [{'name': 'wrong'}]}}], 'categories_old': [{'name': 'wrong'}]},
+    ],
+)
+def test_only_the_categories_of_the_file_itself_count(tmp_path, data, elsewhere):
+    file = tmp_path / 'instances_val.json'
+    file.write_text(json.dumps({**elsewhere, 'categories': data['categories']}))
+    assert read_coco_header(CocoPaths(file, tmp_path)) == CocoHeader('val', ('red', 'green', 'blue'))
+
+
+def test_a_header_of_any_encoding(tmp_path, data):
+    for encoding in ('utf-8', 'utf-8-sig', 'utf-16'):
+        (tmp_path / 'a.json').write_text(json.dumps(data), encoding)
+        assert read_coco_header(CocoPaths(tmp_path / 'a.json', tmp_path)).classes == ('red', 'green', 'blue')
+
+
+def test_a_file_without_a_header(tmp_path):
+    paths = CocoPaths(tmp_path / 'a.json', tmp_path)
+    with pytest.raises(NoData, match='no annotations at'):
+        read_coco_header(paths)
+    for text, said in (
+        ('', 'not JSON'),
+        ('{"info": {"categories": [{"id": 1, "name": "x"}]}}', 'has no categories'),
+        ('{"categories": [1]}', 'must be a list of objects'),
+    ):
+        (tmp_path / 'a.json').write_text(text)
+        with pytest.raises(UserError, match=said):
+            read_coco_header(paths)
+
+
+def test_levels_tell_repairs_from_losses(tmp_path, data):
+    data['annotations'][0]['bbox'] = [str(number) for number in data['annotations'][0]['bbox']]
+    data['annotations'][2].update(bbox=None, segmentation=None)
+    assert [(f.level, f.message) for f in read(tmp_path, data).faults] == [
+        (NOTE, 'fixed: numbers are text'),
+        (WARNING, 'ignored, the whole image: no box'),
+    ]

@@ -1,13 +1,10 @@
-"""Annotations that are dropped or corrected, and what is said of them."""
+"""Annotations that are repaired, dropped, or become ignore regions, and what is said of them."""
 
 import math
 
 import pytest
 
-from convnext_dense.data.detection.coco import (
-    AnnotationFault,
-    describe_faults,
-)
+from convnext_dense.data.check import NOTE, WARNING
 from tests.helpers import coco_files
 from tests.helpers.coco_files import HEIGHT, WIDTH
 from tests.helpers.coco_reading import flat, read
@@ -20,6 +17,7 @@ def change(data: dict, number: int, **values: object) -> dict:
 
 
 POLYGON = [5, 6, 25, 6, 25, 36]
+TEXT = [str(number) for number in POLYGON]
 
 
 GOOD_RLE = coco_files.annotation(2, 0, 'green', [40, 10, 25, 12], form='rle')['segmentation']['counts']
@@ -32,28 +30,71 @@ def spoiled_rle(counts: object, size: object = (HEIGHT, WIDTH)) -> dict:
     return {'segmentation': {'size': size, 'counts': counts}}
 
 
+UNUSABLE_BOXES = [
+    (None, 'no box'),
+    ([], 'no box'),
+    ([1, 2, 3], 'no box of four numbers'),
+    (['1', '2', '3', 'x'], 'no box of four numbers'),
+    ([1, 2, 3, True], 'no box of four numbers'),
+    ([[1, 2], [3, 4]], 'no box of four numbers'),
+    ({'x': 1}, 'no box of four numbers'),
+    (5, 'no box of four numbers'),
+    ([5, 6, math.nan, 30], 'box with NaN or infinity'),
+    ([5, math.inf, 20, 30], 'box with NaN or infinity'),
+    ([5, 6, 0, 30], 'box of zero area'),
+    ([0, 0, 0, 0], 'box of zero area'),
+    ([5, 6, 20, -1], 'box of negative size'),
+    ([WIDTH, 6, 20, 30], 'box outside its image'),
+    ([5, -30, 20, 30], 'box outside its image'),
+]
+
+
+@pytest.mark.parametrize(('box', 'said'), UNUSABLE_BOXES)
+def test_an_unusable_box_is_taken_from_the_mask(tmp_path, box, said):
+    """Of a polygon and both kinds of RLE."""
+    expected = {1: [5, 6, 20, 30], 2: [40, 10, 25, 12], 3: [30, 40, 40, 15]}
+    for numbers in ((1, 2), (3,)):
+        spoiled = coco_files.content()
+        for number in numbers:
+            change(spoiled, number, bbox=box)
+        coco = read(tmp_path, spoiled)
+        assert [(f.message, f.ids) for f in coco.faults] == [(f'fixed: {said}, taken from the mask', list(numbers))]
+        assert {number: flat(coco)[number]['bbox'] for number in (1, 2, 3)} == expected
+        assert coco.lost == 0
+
+
+@pytest.mark.parametrize('mask', [None, [[5, 6, 25, 6]], {'size': [1, 1], 'counts': [1]}])
+@pytest.mark.parametrize(('box', 'said'), UNUSABLE_BOXES)
+def test_without_a_mask_an_unusable_box_is_a_region_to_ignore_or_dropped(tmp_path, data, box, said, mask):
+    change(data, 1, bbox=box, segmentation=mask)
+    coco = read(tmp_path, data)
+    (fault,) = coco.faults
+    assert (fault.ids, fault.level, coco.lost) == ([1], WARNING, 1)
+    if said in ('box of zero area', 'box outside its image'):
+        assert fault.message == f'dropped: {said}'
+        assert flat(coco).keys() == {2, 3, 4, 5, 6}
+        return
+    region = flat(coco)[1]
+    expected = [5, 5, 20, 1] if said == 'box of negative size' else [0, 0, WIDTH, HEIGHT]
+    assert fault.message == f'ignored, {"with its area" if "negative" in said else "the whole image"}: {said}'
+    assert (region['bbox'], region['iscrowd'], region['ignored']) == (expected, 1, True)
+    assert region['area'] == expected[2] * expected[3]
+    assert coco.annotations[0][0] is region
+
+
 @pytest.mark.parametrize(
     ('values', 'said'),
     [
-        ({'bbox': None}, 'no box'),
-        ({'bbox': []}, 'no box'),
-        ({'bbox': [1, 2, 3]}, 'no box of four numbers'),
-        ({'bbox': ['1', '2', '3', '4']}, 'no box of four numbers'),
-        ({'bbox': 5}, 'no box of four numbers'),
-        ({'bbox': [5, 6, math.nan, 30]}, 'box with NaN or infinity'),
-        ({'bbox': [5, math.inf, 20, 30]}, 'box with NaN or infinity'),
-        ({'bbox': [5, 6, 0, 30]}, 'box of zero area'),
-        ({'bbox': [5, 6, 20, -1]}, 'box of zero area'),
-        ({'bbox': [WIDTH, 6, 20, 30]}, 'box outside its image'),
-        ({'bbox': [5, -30, 20, 30]}, 'box outside its image'),
         ({'segmentation': None}, 'no mask, where others have one'),
         ({'segmentation': []}, 'no mask, where others have one'),
         ({'segmentation': [[5, 6, 25, 6]]}, 'no polygon of three points'),
         ({'segmentation': [[*POLYGON, 9]]}, 'no polygon of three points'),
         ({'segmentation': [[*POLYGON, 5, math.nan]]}, 'no polygon of three points'),
-        ({'segmentation': POLYGON}, 'no polygon of three points'),
-        ({'segmentation': [[*'567890']]}, 'no polygon of three points'),
+        ({'segmentation': [['a'] * 6]}, 'no polygon of three points'),
+        ({'segmentation': [None]}, 'no polygon of three points'),
+        ({'segmentation': [5, 6, 7]}, 'no polygon of three points'),
         ({'segmentation': 'cat'}, 'broken RLE'),
+        ({'segmentation': 7}, 'broken RLE'),
         (spoiled_rle([10, 20]), 'broken RLE'),
         (spoiled_rle([ALL + 5, -5]), 'broken RLE'),
         (spoiled_rle([]), 'broken RLE'),
@@ -72,21 +113,77 @@ def spoiled_rle(counts: object, size: object = (HEIGHT, WIDTH)) -> dict:
         ({'segmentation': {'counts': [ALL]}}, 'broken RLE'),
     ],
 )
-def test_what_is_dropped_is_named(tmp_path, data, values, said):
+def test_an_object_without_a_usable_mask_keeps_its_box(tmp_path, data, values, said):
     change(data, 1, **values)
     change(data, 5, **values)
     coco = read(tmp_path, data)
-    assert coco.faults == [AnnotationFault('train2017', f'dropped: {said}', [1, 5])]
-    assert flat(coco).keys() == {2, 3, 4, 6}
-    assert describe_faults(coco.faults) == [f'train2017: 2 annotations dropped: {said} (annotation ids 1, 5)']
+    assert [(f.message, f.ids) for f in coco.faults] == [(f'used as a box only: {said}', [1, 5])]
+    assert flat(coco).keys() == {1, 2, 3, 4, 5, 6}
+    assert [number for number, a in flat(coco).items() if 'segmentation' not in a] == [1, 5]
+    assert (flat(coco)[1]['bbox'], flat(coco)[1]['iscrowd']) == ([5, 6, 20, 30], 0)
+    assert (coco.without_mask, coco.lost, coco.has_masks) == (2, 0, True)
+
+
+RECTANGLE = [[5, 6, 25, 6, 25, 36, 5, 36]]
+
+
+@pytest.mark.parametrize(
+    ('mask', 'said', 'result'),
+    [
+        (POLYGON, 'fixed: polygon is not in a list of polygons', [POLYGON]),
+        ([[5, 6], [25, 6], [25, 36]], 'fixed: polygon in pairs of coordinates', [POLYGON]),
+        ([[[5, 6], [25, 6], [25, 36]]], 'fixed: polygon in pairs of coordinates', [POLYGON]),
+        ([POLYGON, [[5, 6], [25, 6], [25, 36]]], 'fixed: polygon in pairs of coordinates', [POLYGON, POLYGON]),
+        ([TEXT], 'fixed: numbers are text', [POLYGON]),
+        ([['5.0', ' 6', '2.5e1', 6, 25, 36]], 'fixed: numbers are text', [POLYGON]),
+        ([5, 6, 25, 36], 'fixed: mask is given as a rectangle', RECTANGLE),
+        ([[5, 6, 25, 36]], 'fixed: mask is given as a rectangle', RECTANGLE),
+        ([[5, 6, 20, 30]], 'fixed: mask is given as a rectangle', RECTANGLE),
+        ([[25, 36], [5, 6]], 'fixed: mask is given as a rectangle', RECTANGLE),
+        ([[['5', '6'], ['25', '36']]], 'fixed: mask is given as a rectangle', RECTANGLE),
+    ],
+)
+def test_masks_in_other_forms(tmp_path, data, mask, said, result):
+    change(data, 1, segmentation=mask)
+    coco = read(tmp_path, data)
+    assert [(f.message, f.ids, f.level) for f in coco.faults] == [(said, [1], NOTE)]
+    assert flat(coco)[1]['segmentation'] == result
+
+
+def test_several_differences_are_all_listed_and_an_rle_may_be_in_a_list(tmp_path, data):
+    change(data, 1, segmentation=[TEXT[:2], TEXT[2:4], TEXT[4:]], bbox=['5', '6', '20', '30'], area='600')
+    change(data, 2, segmentation=[{'size': [60.0, 80.0], 'counts': GOOD_RLE}])
+    coco = read(tmp_path, data)
+    assert [(f.message, f.ids) for f in coco.faults] == [
+        ('fixed: numbers are text', [1, 1]),
+        ('fixed: polygon in pairs of coordinates', [1]),
+    ]
+    assert (flat(coco)[1]['bbox'], flat(coco)[1]['area']) == ([5, 6, 20, 30], 600)
+    assert flat(coco)[2]['segmentation'] == {'size': [60, 80], 'counts': GOOD_RLE}
+
+
+def test_two_points_are_a_rectangle_and_its_box_but_four_numbers_alone_may_be_anything(tmp_path, data):
+    change(data, 1, segmentation=[[5, 6], [25, 36]], bbox=None)
+    change(data, 5, segmentation=[50, 30, 62, 54], bbox=None)
+    coco = read(tmp_path, data)
+    assert flat(coco)[1]['bbox'] == [5, 6, 20, 30]
+    assert [(f.message, f.ids) for f in coco.faults if f.level == WARNING] == [
+        ('fixed: no box, taken from the mask', [1]),
+        ('ignored, the whole image: no box', [5]),
+    ]
 
 
 @pytest.mark.parametrize(
     ('values', 'said', 'result'),
     [
         ({'bbox': [-2, 6, 20, 30]}, 'clipped: box partly outside its image', {'bbox': [0, 6, 18, 30]}),
-        ({'bbox': [5, 50, 100, 30]}, 'clipped: box partly outside its image', {'bbox': [5, 50, 75, 10]}),
-        ({'bbox': [5, 6, WIDTH - 4.5, 30]}, None, {'bbox': [5, 6, WIDTH - 4.5, 30]}),
+        (
+            {'bbox': [5, 50, 100, 30], 'segmentation': [[5, 50, 105, 50, 105, 80, 5, 80]]},
+            'clipped: box partly outside its image',
+            {'bbox': [5, 50, 75, 10]},
+        ),
+        ({'bbox': [5, 6, WIDTH - 4.5, 30], 'segmentation': [[5, 6, 80, 6, 80, 36]]}, None, {'bbox': [5, 6, 75.5, 30]}),
+        ({'bbox': [50, 6, 20, 30]}, 'used although box and mask differ by more than half', {'bbox': [50, 6, 20, 30]}),
         (
             {'segmentation': [[1, 2, 3, 4], POLYGON, [1, 2, 3, 4, 5]]},
             'fixed: polygons without three points left out',
@@ -95,17 +192,25 @@ def test_what_is_dropped_is_named(tmp_path, data, values, said):
         ({'area': None}, 'fixed: area missing, taken from the mask', {'area': 600}),
         ({'area': math.nan}, 'fixed: area missing, taken from the mask', {'area': 600}),
         ({'area': 0}, 'fixed: area missing, taken from the mask', {'area': 600}),
+        ({'area': '600.0'}, 'fixed: numbers are text', {'area': 600}),
+        ({'area': True}, 'fixed: area missing, taken from the mask', {'area': 600}),
+        ({'bbox': ['5', '6.0', '2e1', 30]}, 'fixed: numbers are text', {'bbox': [5, 6, 20, 30]}),
         ({'iscrowd': None}, None, {'iscrowd': 0}),
         ({'iscrowd': True}, None, {'iscrowd': 1}),
         ({'ignore': 1}, "used although marked with 'ignore', which COCO's evaluation does not know", {'iscrowd': 0}),
+        ({'ignore': 'x'}, "used although marked with 'ignore', which COCO's evaluation does not know", {}),
+        ({'ignore': '0'}, None, {'iscrowd': 0}),
+        ({'ignore': 'false'}, None, {'iscrowd': 0}),
+        ({'ignored': True}, None, {'iscrowd': 0}),  # a key of the file's own
     ],
 )
 def test_what_is_mended_is_named(tmp_path, data, values, said, result):
     change(data, 1, **values)
     coco = read(tmp_path, data)
-    assert coco.faults == ([AnnotationFault('train2017', said, [1])] if said else [])
+    assert [(f.message, f.ids) for f in coco.faults] == ([(said, [1])] if said else [])
     assert result.items() <= flat(coco)[1].items()
     assert flat(coco).keys() == {1, 2, 3, 4, 5, 6}
+    assert not any('ignored' in a for a in flat(coco).values())
 
 
 @pytest.mark.parametrize(('number', 'pixels'), [(1, 600), (2, 300), (3, 600)])

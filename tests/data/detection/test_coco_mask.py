@@ -3,7 +3,7 @@
 import numpy as np
 from pycocotools import mask as rle
 
-from convnext_dense.data.detection.coco_mask import decompress, mask_area, rle_fits
+from convnext_dense.data.detection.coco_mask import decompress, mask_area, mask_extent, rle_fits
 from convnext_dense.io.image_size import ImageSize
 from tests.helpers import coco_files
 
@@ -47,3 +47,16 @@ def test_areas_are_those_of_the_pixels():
         for form in (packed, {'size': packed['size'], 'counts': coco_files.runs(mask)}):
             assert mask_area(form, ImageSize(height, width)) == mask.sum()
     assert mask_area([[1, 1, 11, 1, 11, 6, 1, 6], [20, 20, 24, 20, 24, 22, 20, 22]], ImageSize(30, 30)) == 50 + 8
+
+
+def test_extents_are_those_of_the_pixels():
+    for mask in random_masks(10):
+        height, width = mask.shape
+        packed = rle.encode(np.asfortranarray(mask))
+        packed = {**packed, 'counts': packed['counts'].decode()}
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        expected = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if len(rows) else None
+        for form in (packed, {'size': packed['size'], 'counts': coco_files.runs(mask)}):
+            assert mask_extent(form, ImageSize(height, width)) == expected
+    polygons = [[1, 2, 11, 2, 11, 6], [-3, 20, 24, 20, 24, 22.5, 20, 22]]
+    assert mask_extent(polygons, ImageSize(30, 30)) == (-3, 2, 24, 22.5)

@@ -13,6 +13,7 @@ from convnext_dense.data.dense import collate_dense
 from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.sampler import AspectRatioBatches
 from convnext_dense.errors import UserError
+from convnext_dense.io.coco_format import IGNORE_REGION
 from tests.helpers import coco_files
 from tests.helpers.coco_files import COLORS, HEIGHT, WIDTH
 
@@ -175,7 +176,7 @@ def test_images_left_out_of_training_are_counted(tmp_path, data, lines):
 
 
 def test_evaluation_leaves_nothing_out(tmp_path, data, lines):
-    data['annotations'][0]['bbox'] = [5, 6, 0.5, 30]
+    data['annotations'][0].update(bbox=[5, 6, 0.5, 30], segmentation=[[5, 6, 5.5, 6, 5.5, 36]])
     options = dict(filter_cfg=dict(filter_empty_gt=True, min_size=1000), test_mode=True)
     sets = dataset(tmp_path, data, drawn=coco_files.content(), **options)
     assert len(sets) == 4
@@ -189,23 +190,81 @@ def test_nothing_left_is_an_error(tmp_path, data):
 
 
 def test_boxes_thinner_than_a_pixel_are_not_learned(tmp_path, data, lines):
-    data['annotations'][0]['bbox'] = [5, 6, 0.99, 30]
-    data['annotations'][1]['bbox'] = [5, 6, 20, 1]
+    data['annotations'][0].update(bbox=[5, 6, 0.99, 30], segmentation=[[5, 6, 5.99, 6, 5.99, 36]])
+    data['annotations'][1].update(bbox=[5, 6, 20, 1], segmentation=[[5, 6, 25, 6, 25, 7]])
     sets = dataset(tmp_path, data, drawn=coco_files.content())
     assert [i['bbox_label'] for i in sets.get_data_info(0)['instances']] == [1, 2]
     assert lines == ['INFO train2017: boxes thinner than a pixel are not learned: 1']
 
 
+def spoil(data: dict) -> None:
+    """Drop an annotation, make ignore regions of one with and one without a box, and repair one."""
+    data['annotations'][0].update(bbox=[5, 6, 0, 30], segmentation=[])
+    data['annotations'][1].update(bbox=None, segmentation=[])
+    data['annotations'][2].update(segmentation=[])
+    data['annotations'][4].update(segmentation=[str(n) for n in data['annotations'][4]['segmentation'][0]])
+
+
 def test_what_is_wrong_with_the_file_is_logged(tmp_path, data, lines):
-    data['annotations'][0]['bbox'] = [5, 6, 0, 30]
-    data['annotations'][4]['bbox'] = [50, 30, 12, 0]
-    data['annotations'][2]['segmentation'] = []
-    sets = dataset(tmp_path, data, drawn=coco_files.content())
-    assert lines == [
-        'WARNING train2017: 2 annotations dropped: box of zero area (annotation ids 1, 5)',
-        'WARNING train2017: 1 annotation dropped: no mask, where others have one (annotation id 3)',
+    spoil(data)
+    with pytest.raises(UserError, match=r'3 of 6 annotations \(50%\) are dropped or ignored, more than 5%'):
+        dataset(tmp_path, data, drawn=coco_files.content())
+    said = [
+        'WARNING train2017: 1 annotation dropped: box of zero area (annotation id 1)',
+        'WARNING train2017: 1 annotation ignored, the whole image: no box (annotation id 2)',
+        'WARNING train2017: 1 annotation used as a box only: no mask, where others have one (annotation id 3)',
+        'INFO train2017: 1 annotation fixed: numbers are text (annotation id 5)',
+        'INFO train2017: 1 annotation fixed: polygon is not in a list of polygons (annotation id 5)',
+        'WARNING train2017: without a mask, so ignored, since masks are learned: 1 object',
     ]
-    assert [len(sets.get_data_info(i)['instances']) for i in range(4)] == [1, 1, 1, 0]
+    assert sorted(lines) == sorted(said)
+    lines.clear()
+    sets = dataset(tmp_path, data, drawn=coco_files.content(), most_lost=0.5)
+    assert sorted(lines) == sorted(said)
+    assert [len(sets.get_data_info(i)['instances']) for i in range(4)] == [2, 2, 1, 0]
+
+
+def test_what_can_not_be_used_is_a_region_to_ignore_in_training(tmp_path, data):
+    spoil(data)
+    sets = dataset(tmp_path, data, drawn=coco_files.content(), most_lost=1)
+    sample = sets[0]['data_samples']
+    assert len(sample.gt_instances) == 0
+    regions = sample.ignored_instances
+    assert regions.labels.tolist() == [IGNORE_REGION, IGNORE_REGION]
+    assert regions.bboxes.tensor.tolist() == [[0, 0, WIDTH, HEIGHT], [30, 40, 70, 55]]
+    assert regions.masks.masks.sum((1, 2)).tolist() == [HEIGHT * WIDTH, 40 * 15]
+    assert sets.ignore_regions == 2
+    assert sets.class_counts.tolist() == [1, 1, 2]  # the box without a mask is in the file
+    crowd = sets[1]['data_samples'].ignored_instances
+    assert crowd.labels.tolist() == [1]  # a crowd is as before
+    filled = dataset(tmp_path, data, drawn=coco_files.content(), most_lost=1, filter_cfg=dict(filter_empty_gt=True))
+    assert [filled.get_data_info(i)['img_id'] for i in range(len(filled))] == [1, 4]  # nothing to learn in the first
+
+    boxes = [LOAD[0], dict(type='mmdet.LoadAnnotations', with_bbox=True)]
+    sample = dataset(tmp_path, data, load=boxes, drawn=coco_files.content(), most_lost=0.4)[0]['data_samples']
+    assert sample.gt_instances.bboxes.tensor.tolist() == [[30, 40, 70, 55]]  # a box is all that is needed
+    assert sample.ignored_instances.labels.tolist() == [IGNORE_REGION]
+
+
+def test_nothing_but_crowds_is_nothing_to_learn_and_said_in_evaluation(tmp_path, data, lines):
+    for annotation in data['annotations']:
+        annotation['iscrowd'] = 1
+    with pytest.raises(
+        UserError, match=r'all 6 annotations in .* are crowds \(iscrowd\) or ignored, so that there is n'
+    ):
+        dataset(tmp_path, data)
+    dataset(tmp_path, data, test_mode=True)
+    assert len(lines) == 1 and 'nothing to measure' in lines[0] and lines[0].startswith('WARNING')
+
+
+def test_classes_are_joined_by_name(tmp_path, data, lines):
+    sets = dataset(tmp_path, data, classes=['blue', 'gray', 'red', 'green'])
+    assert sets.metainfo == {'classes': ('blue', 'gray', 'red', 'green'), 'category_ids': (0, 1, 7, 2)}
+    assert [i['bbox_label'] for i in sets.get_data_info(0)['instances']] == [2, 3, 0]
+    assert sets.class_counts.tolist() == [2, 0, 2, 2]
+    assert lines == ['INFO train2017: 1 class not in the file: gray']
+    with pytest.raises(UserError, match=r'not among the 3 classes \(blue, gray, green\): red'):
+        dataset(tmp_path, data, classes=['blue', 'gray', 'green'])
 
 
 def test_a_file_of_boxes_alone(tmp_path, data):

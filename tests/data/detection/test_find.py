@@ -60,6 +60,32 @@ def test_file_names_may_have_folders_and_any_letters_and_come_late_in_the_file(t
     assert find_coco(str(tmp_path))['val'].images == tmp_path / 'val'
 
 
+@pytest.mark.parametrize(
+    'elsewhere',
+    [
+        {'info': {'file_name': 'no.png'}},
+        {'info': {'images': [{'file_name': 'no.png'}]}},
+        {'annotations': [{'segments': {'file_name': 'no.png'}}]},
+        {'info': {'description': '"images": [{"file_name": "no.png"}]'}},
+    ],
+)
+def test_only_a_file_name_of_an_image_of_the_file_counts(tmp_path, elsewhere):
+    coco_files.lay_out(tmp_path, OTHER[1], folders=('val',))
+    images = [{'extra': {'file_name': 'no.png'}, **image} for image in coco_files.content()['images']]
+    (tmp_path / OTHER[1]).write_text(json.dumps({**elsewhere, 'images': images}))
+    assert find_coco(str(tmp_path))['val'].images == tmp_path / 'val'
+
+
+@pytest.mark.parametrize('name', ['C:\\x\\000.png', 'https://a.org/000.png', '000.PNG', 'data/val/000.png'])
+def test_the_folder_is_found_by_names_of_other_tools(tmp_path, name):
+    data = coco_files.content()
+    data['images'][0]['file_name'] = name
+    coco_files.lay_out(tmp_path, OTHER[1], folders=('val',))
+    for encoding in ('utf-8', 'utf-16'):
+        (tmp_path / OTHER[1]).write_text(json.dumps(data), encoding)
+        assert find_coco(str(tmp_path))['val'].images == tmp_path / 'val'
+
+
 def test_files_by_name(tmp_path):
     coco_files.lay_out(tmp_path, 'a/one.json', 'b/two.json', folders=('photos', 'b/val'))
     one, two = tmp_path / 'a/one.json', tmp_path / 'b/two.json'
@@ -116,3 +142,36 @@ def test_an_error_says_where_the_data_lie(tmp_path, files, given, said):
     with pytest.raises(NoData, match=said.format(root=tmp_path)) as error:
         find_coco(str(tmp_path / given))
     assert 'no COCO data at' in str(error.value) and '\n' not in str(error.value)
+
+
+def test_hidden_files_are_no_annotations(tmp_path):
+    coco_files.lay_out(tmp_path, 'annotations/my_train.json', 'annotations/my_val.json', folders=('train', 'val'))
+    for name in ('._my_train.json', '.my_val.json.swp.json'):
+        (tmp_path / 'annotations' / name).write_bytes(b'no COCO')
+    assert {split: paths.annotations.name for split, paths in find_coco(str(tmp_path)).items()} == {
+        'train': 'my_train.json',
+        'val': 'my_val.json',
+    }
+
+
+@pytest.mark.parametrize('name', ['valid', 'validation', 'val', 'test'])
+def test_validation_data_of_roboflow_have_several_names(tmp_path, caplog, name):
+    files = ('train/_annotations.coco.json', f'{name}/_annotations.coco.json')
+    coco_files.lay_out(tmp_path, *files, folders=('train', name))
+    assert find_coco(str(tmp_path))['val'] == (tmp_path / files[1], tmp_path / name)
+    assert ('is taken for val' in caplog.text) == (name == 'test')
+
+
+def test_a_test_split_beside_training_is_for_validation(tmp_path, caplog):
+    files = ('annotations/instances_train.json', 'annotations/instances_test.json')
+    coco_files.lay_out(tmp_path, *files, folders=('train', 'test'))
+    assert find_coco(str(tmp_path))['val'] == (tmp_path / files[1], tmp_path / 'test')
+    assert 'instances_test.json is taken for val' in caplog.text
+
+
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_a_single_file_is_for_the_split_that_is_read(tmp_path, split):
+    coco_files.lay_out(tmp_path, 'one.json', folders=('images',))
+    assert find_coco(f'{tmp_path}/one.json:{tmp_path}/images', single=split) == {
+        split: (tmp_path / 'one.json', tmp_path / 'images')
+    }

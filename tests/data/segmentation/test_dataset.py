@@ -16,7 +16,7 @@ from convnext_dense.data import SeededSampler
 from convnext_dense.data.dense import collate_dense
 from convnext_dense.errors import UserError
 from convnext_dense.results.drawing import palette
-from tests.helpers.mask_folder import COLORS, draw_labels, save, save_with_palette
+from tests.helpers.mask_folder import COLORS, draw_labels, relabel, save, save_with_palette
 from tests.helpers.mask_samples import COLOR, CROP, FLIP, RESIZE, arrays, colors_of, mask_folder
 
 
@@ -35,6 +35,7 @@ def test_where_zero_is_a_class_labels_stay_and_255_is_ignored(root):
     labels = draw_labels(0)
     labels[10:20] = 255
     save(root / 'annotations' / 'training' / '00.png', labels)
+    (root / 'classes.txt').unlink()
     data = mask_folder(root, reduce_zero_label=False)
     assert data.metainfo['classes'] == ('class_0', 'class_1', 'class_2', 'class_3', 'class_4', 'class_5')
     assert np.array_equal(arrays(data[0])[1], labels)
@@ -48,6 +49,30 @@ def test_palette_and_16_bit_masks_give_the_same_labels(root):
     assert [Image.open(folder / name).mode for name in ('00.png', '01.png')] == ['P', 'I;16']
     after = [arrays(mask_folder(root)[index])[1] for index in range(2)]
     assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))
+
+
+def test_both_splits_and_the_checkpoint_know_what_zero_means(root):
+    for split in ('training', 'validation'):
+        assert mask_folder(root, split=split).metainfo['reduce_zero_label'] is True
+    relabel(root, lambda labels: np.minimum(labels, 4))
+    for split in ('training', 'validation'):
+        data = mask_folder(root, split=split)
+        assert data.metainfo['reduce_zero_label'] is data.reduce_zero_label is False
+        labels = np.minimum(draw_labels(1), 4)
+        assert np.array_equal(arrays(data[1])[1], labels)
+
+
+def test_training_says_what_zero_means_and_which_classes_are_absent(root):
+    relabel(root, lambda labels: np.where(labels == 2, 1, labels), ['training'])
+    (_, line), (is_warning, absent) = mask_folder(root).remarks
+    assert line.startswith('label 0 of the masks is ignored (') and 'classes.txt has 5 names, and label 5 occu' in line
+    said = '1 of 5 classes without an example in the training masks, which are not learned: green'
+    assert (is_warning, absent) == (True, said)
+    relabel(root, lambda labels: np.minimum(labels, 4))
+    data = mask_folder(root, test_mode=True, reduce_zero_label=False, split='validation')
+    assert data.remarks == [(False, "label 0 of the masks is a class, 'red': as set")]
+    [(is_warning, line)] = mask_folder(root, reduce_zero_label=True).remarks[:1]
+    assert is_warning and 'as set, although' in line
 
 
 def test_augmentation_follows_the_seed_alone(root):

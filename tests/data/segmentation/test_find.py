@@ -6,10 +6,12 @@ import shutil
 import numpy as np
 import pytest
 
-from convnext_dense.data.segmentation.find import find_masks
+from convnext_dense.data.segmentation import dataset
+from convnext_dense.data.segmentation.find import find_left_out, find_masks
 from convnext_dense.errors import NoData, UserError
 from tests.helpers.layouts import touch
 from tests.helpers.mask_folder import draw_labels, save, write_mask_folder
+from tests.helpers.mask_samples import mask_folder
 
 
 @pytest.fixture
@@ -99,3 +101,37 @@ def test_an_error_says_where_the_data_lie(tmp_path, files, given, said):
     with pytest.raises(NoData, match=said.format(root=tmp_path)) as error:
         find_masks(tmp_path / given, 'training')
     assert 'expected images/' in str(error.value) and '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('name', ['valid', 'test'])
+def test_another_name_of_validation_is_taken_and_said(tmp_path, caplog, name):
+    root = write_mask_folder(tmp_path, names=('train', name))
+    assert len(find_masks(root, 'validation')) == 2
+    assert f'{root}/images/{name} is taken for validation' in caplog.text
+    shutil.rmtree(root / 'annotations' / name)
+    if name == 'test':  # images that nobody has labeled
+        with pytest.raises(NoData, match=r'no data at .*images/validation'):
+            find_masks(root, 'validation')
+
+
+def test_stray_files_and_links_in_circles_are_left_out_and_counted(root, monkeypatch):
+    for path in ('@eaDir/00.png', '.ipynb_checkpoints/00-checkpoint.png', '__MACOSX/00.png', '._00.png'):
+        for kind in (image(root).parent, mask(root).parent):
+            (kind / path).parent.mkdir(exist_ok=True)
+            shutil.copy(kind / '00.png', kind / path)
+    for kind in (image(root).parent, mask(root).parent):
+        (kind / 'again').symlink_to('.')
+        (kind / 'up').symlink_to('..')
+    assert len(find_masks(root, 'training')) == 4
+    assert len(find_left_out(root, 'training')) == 12
+    lines = []
+    monkeypatch.setattr(dataset, 'print_log', lambda line, *_: lines.append(line))
+    assert len(mask_folder(root)) == 4
+    assert [line.split(',')[0] for line in lines] == [f'{root}: 12 files and folders left out']
+
+
+def test_masks_for_images_of_other_formats_are_told_apart_from_none(root):
+    for path in image(root).parent.iterdir():
+        path.rename(path.with_suffix('.gif'))
+    with pytest.raises(NoData, match=r'images/training holds no images \(.*\), but 4 .gif: fill it'):
+        find_masks(root, 'training')

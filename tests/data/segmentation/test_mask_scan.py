@@ -9,7 +9,7 @@ from convnext_dense.data.segmentation import mask_scan
 from convnext_dense.data.segmentation.find import find_masks
 from convnext_dense.data.segmentation.masks import check_masks, mask_classes
 from convnext_dense.errors import UserError
-from tests.helpers.mask_folder import draw_labels, save
+from tests.helpers.mask_folder import draw_labels, save, save_bits, save_with_palette
 
 
 def check(root, num_classes: int = 5, split: str = 'training', **options) -> None:
@@ -35,7 +35,7 @@ def scanned(monkeypatch):
 
 def test_masks_are_scanned_once_until_a_file_changes(root, scanned):
     check(root)
-    mask_classes(root)
+    mask_classes(root, True)
     check(root, 7)
     assert sorted(scanned) == ['00.png', '01.png', '02.png', '03.png']
     with pytest.raises(UserError, match='4 with labels above 3'):
@@ -89,3 +89,29 @@ def test_without_a_cache_folder_masks_are_scanned_each_time(root, cache, scanned
     check(root)
     assert len(scanned) == 8
     assert 'set CONVNEXT_DENSE_CACHE' in caplog.text
+
+
+@pytest.mark.parametrize('depth', [1, 2, 4, 8, 16, 'palette'])
+def test_labels_are_the_numbers_in_the_file_at_any_depth(tmp_path, depth):
+    """Pillow brightens gray of 2 and 4 bits: label 3 becomes 255, which would be unlabeled."""
+    path, labels = tmp_path / 'mask.png', draw_labels(0)[:, :53]
+    labels = np.minimum(labels, 2 ** min(depth, 8) - 1) if depth != 'palette' else labels
+    if depth == 'palette':
+        save_with_palette(path, labels)
+    elif depth < 8:
+        save_bits(path, labels, depth)
+    else:
+        save(path, labels.astype(f'uint{depth}'))
+    found = mask_scan.read_mask(str(path))
+    assert found.dtype.kind == 'u' and np.array_equal(found, labels)
+    expected = {label: int((labels == label).sum()) for label in np.unique(labels).tolist()}
+    assert mask_scan.count_labels(found) == expected
+
+
+def test_a_scan_counts_the_labels(root):
+    deep = np.full((40, 56), 300, np.uint16)
+    deep[:2], deep[2:5] = 255, 7
+    save(mask(root), deep)
+    [*_, scan] = mask_scan.scan_masks(find_masks(root, 'training')[:2])
+    assert scan.largest_label == 300 and dict(scan.pixels) == {255: 2 * 56, 7: 3 * 56}
+    assert [dict(s.pixels) for s in mask_scan.scan_masks(find_masks(root, 'training')[:2])][1] == dict(scan.pixels)

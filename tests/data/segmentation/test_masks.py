@@ -8,9 +8,16 @@ import pytest
 from PIL import Image
 
 from convnext_dense.data.segmentation.find import find_masks
-from convnext_dense.data.segmentation.masks import check_masks, mask_classes
+from convnext_dense.data.segmentation.masks import (
+    agree_on_label_zero,
+    check_learnable,
+    check_masks,
+    classes_without_example,
+    mask_classes,
+    read_labels,
+)
 from convnext_dense.errors import UserError
-from tests.helpers.mask_folder import draw_labels, save, save_with_palette, write_mask_folder
+from tests.helpers.mask_folder import CLASSES, draw_labels, relabel, save, save_with_palette, write_mask_folder
 
 
 def check(root, num_classes: int = 5, split: str = 'training', **options) -> None:
@@ -29,22 +36,25 @@ def image(root, number: int = 1):
 
 
 def test_classes_are_read_or_counted(root, tmp_path):
-    assert mask_classes(root) == ['class_1', 'class_2', 'class_3', 'class_4', 'class_5']
+    (root / 'classes.txt').unlink()
+    assert mask_classes(root, True) == ['class_1', 'class_2', 'class_3', 'class_4', 'class_5']
     assert mask_classes(root, reduce_zero_label=False)[::5] == ['class_0', 'class_5']
 
     ade = 'Idx\tRatio\tTrain\tVal\tName\n1\t0.1576\t11664\t1172\twall\n8 \t0.02\t19\t1\twindowpane, window \n'
     (root / 'objectInfo150.txt').write_text(ade)
     assert mask_classes(root) == ['wall', 'windowpane']
+    assert read_labels(root).reduce_zero_label
     (root / 'classes.txt').write_text('\ufeffsea shore\n sky \n\n', encoding='utf-8')
-    assert mask_classes(root) == ['sea shore', 'sky']
+    assert mask_classes(root, True) == ['sea shore', 'sky']
 
 
 def test_classes_are_counted_in_the_training_masks_where_there_are_any(root):
+    (root / 'classes.txt').unlink()
     save(mask(root, 2), np.full((40, 56), 9, np.uint8))
     save(root / 'annotations' / 'validation' / '00.png', np.full((40, 56), 7, np.uint8))
-    assert len(mask_classes(root)) == 9
+    assert len(mask_classes(root, True)) == 9
     shutil.rmtree(root / 'images' / 'training')
-    assert len(mask_classes(root)) == 7
+    assert len(mask_classes(root, True)) == 7
 
 
 @pytest.mark.parametrize(
@@ -60,10 +70,11 @@ def test_classes_are_counted_in_the_training_masks_where_there_are_any(root):
 def test_bad_class_names_are_named(root, text, said):
     (root / 'classes.txt').write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(UserError, match=said):
-        mask_classes(root)
+        mask_classes(root, True)
 
 
 def test_classes_of_masks_that_cannot_be_used_are_not_counted(root):
+    (root / 'classes.txt').unlink()
     for number in range(4):
         save(mask(root, number), np.full((40, 56), 255 * (number % 2), np.uint8))
     with pytest.raises(UserError, match='hold no label but 0 and 255'):
@@ -71,6 +82,127 @@ def test_classes_of_masks_that_cannot_be_used_are_not_counted(root):
     save(mask(root, 2), np.zeros((40, 56, 3), np.uint8))
     with pytest.raises(UserError, match='1 with several channels'):
         mask_classes(root)
+
+
+# -- what label 0 means
+
+
+def test_both_splits_decide_and_get_the_same_answer(root):
+    """Label 5 is in the training masks alone: the validation masks fit five labels from 0 on."""
+    relabel(root, lambda labels: np.minimum(labels, 4), ['validation'])
+    for setting in ('auto', True):
+        labels = read_labels(root, setting, compare=True)
+        assert (labels.reduce_zero_label, labels.classes, labels.doubtful) == (True, list(CLASSES), False)
+    relabel(root, lambda labels: np.minimum(labels, 4))
+    assert read_labels(root).reduce_zero_label is False
+    assert read_labels(root).first_label == 0
+
+
+def test_names_from_the_background_on_do_not_move(root):
+    (root / 'classes.txt').write_text('background\ncat\ndog')
+    relabel(root, lambda labels: np.minimum(labels, 2))
+    labels = read_labels(root)
+    assert (labels.reduce_zero_label, labels.classes) == (False, ['background', 'cat', 'dog'])
+    relabel(root, lambda labels: labels % 2)
+    assert classes_without_example(root, 'training', read_labels(root)) == ['dog']
+
+
+def test_a_setting_is_taken_as_such_without_reading_the_other_split(root):
+    save(mask(root), np.full((40, 56), 9, np.uint8))
+    assert mask_classes(root, True) == list(CLASSES)
+    with pytest.raises(UserError, match=r"^reduce_zero_label 'yes' does not exist: take True, False or 'auto'$"):
+        read_labels(root, 'yes')
+    for setting in (0, 1, None):
+        with pytest.raises(UserError, match=f'^reduce_zero_label {setting} does not exist'):
+            read_labels(root, setting)
+
+
+def test_all_data_sets_of_a_config_agree(root, tmp_path):
+    other = write_mask_folder(tmp_path / 'other')
+    assert agree_on_label_zero([(root, 'auto'), (other, 'auto')]) is True
+    assert agree_on_label_zero([(root, 'auto'), (root, False)]) is False
+    assert agree_on_label_zero([(tmp_path / 'nothing', 'auto')]) == 'auto'
+    relabel(other, lambda labels: np.minimum(labels, 4))
+    with pytest.raises(
+        UserError, match=f'in {root} label 0 .* is ignored .*; in {other} label 0 .* is a class, .red.'
+    ):
+        agree_on_label_zero([(root, 'auto'), (other, 'auto')])
+    with pytest.raises(
+        UserError, match=r'True for some data sets of the config and False for others: .*--label-zero ig'
+    ):
+        agree_on_label_zero([(root, True), (root, False)])
+
+
+@pytest.mark.parametrize('setting', ['auto', True, False])
+@pytest.mark.parametrize('names', [None, 'background\ncat', 'cat'])
+def test_255_for_a_class_is_refused_whatever_is_set(root, setting, names):
+    relabel(root, lambda labels: np.where(labels > 2, 255, 0))
+    (root / 'classes.txt').unlink()
+    if names:
+        (root / 'classes.txt').write_text(names)
+    said = r"4 of 4 masks in .*training can't be used. 4 that hold no label but 0 and 255 \(00.png, .*label // 255"
+    with pytest.raises(UserError, match=said):
+        check(root, 2)
+    if names is None:
+        with pytest.raises(UserError, match=said):
+            read_labels(root, setting)
+    # the conversion that the message names
+    for split in ('training', 'validation'):
+        for file in (root / 'annotations' / split).iterdir():
+            Image.open(file).point(lambda label: label // 255).save(file)
+    check(root, 2, reduce_zero_label=False)
+    assert np.array_equal(np.asarray(Image.open(mask(root))), draw_labels(1) > 2)
+
+
+def test_one_split_with_255_for_a_class_is_refused(root):
+    relabel(root, lambda labels: labels > 2, ['training'])
+    relabel(root, lambda labels: np.where(labels > 2, 255, 0), ['validation'])
+    check(root, 2)
+    with pytest.raises(UserError, match=r'2 of 2 masks in .*validation .* no label but 0 and 255'):
+        check(root, 2, split='validation')
+
+
+@pytest.mark.parametrize(
+    ('change', 'names', 'setting', 'said'),
+    [
+        (
+            lambda labels: labels > 2,
+            None,
+            True,
+            r"one class only, 'class_1' \(label 1\).*: if .* give --label-zero class$",
+        ),
+        (lambda labels: labels > 2, 'crack', 'auto', "'crack' .* and add a first line for it to classes.txt$"),
+        (lambda labels: labels > 2, 'crack\nleak', True, "'crack' .*--label-zero class$"),
+        (
+            lambda labels: labels * 0 + 1,
+            'a\nb\nc',
+            True,
+            r"'a' \(label 1\), so that there is nothing to learn: label a se",
+        ),
+        (lambda labels: labels * 0, 'background\ncat', 'auto', r"'background' \(label 0\)"),
+        (lambda labels: np.where(labels > 2, 1, 255), 'a\nb', True, r"'a' \(label 1\)"),
+        (lambda labels: labels * 0, 'a\nb', True, 'show no class, so that'),
+    ],
+)
+def test_one_class_alone_is_nothing_to_learn(root, change, names, setting, said):
+    relabel(root, change, ['training'])
+    relabel(root, lambda labels: np.minimum(change(labels), 254), ['validation'])
+    (root / 'classes.txt').unlink()
+    if names:
+        (root / 'classes.txt').write_text(names)
+    with pytest.raises(UserError, match=said):
+        check_learnable(root, 'training', read_labels(root, setting))
+
+
+def test_two_classes_are_enough(root):
+    relabel(root, lambda labels: labels > 2)
+    (root / 'classes.txt').unlink()
+    labels = read_labels(root)
+    assert labels.classes == ['class_0', 'class_1'] and not labels.reduce_zero_label
+    check_learnable(root, 'training', labels)
+    (root / 'classes.txt').write_text('crack')
+    with pytest.raises(UserError, match=r'4 with labels above 0 .*--label-zero ignore if 0 is unlabeled'):
+        check_learnable(root, 'training', read_labels(root, False))
 
 
 # -- checking

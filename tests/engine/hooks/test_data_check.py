@@ -44,6 +44,22 @@ def test_coco(tmp_path):
         check_headers(dataset)
 
 
+@pytest.mark.parametrize(
+    ('counts', 'expected'),
+    [
+        ([500], '500 images, 1 class (a) of 500 things'),
+        ([250, 250], '500 images, 2 classes of 250 things'),
+        ([1, 499], '500 images, 2 classes of 1 (a) to 499 (b) things'),
+        ([0, 500], '500 images, 2 classes of 0 (a) to 500 (b) things; without an example: a'),
+        ([0], '500 images, 1 class (a) of 0 things; without an example: a'),
+    ],
+)
+def test_classes_of_the_same_number_are_not_a_range(counts, expected):
+    sized = type('Sized', (SimpleNamespace,), {'__len__': lambda self: 500})
+    dataset = sized(metainfo={'classes': 'abc'[: len(counts)]}, class_counts=counts, counted_units='things')
+    assert describe_dataset(dataset) == expected
+
+
 def test_masks(tmp_path, monkeypatch):
     monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
     dataset = MaskFolder(str(write_mask_folder(tmp_path / 'data')), 'training', LOAD)
@@ -112,3 +128,12 @@ def test_dense_data_sets_know_their_range(tmp_path, monkeypatch):
     assert np.array_equal(dataset[0]['img'], expected[..., ::-1])
     assert {values.outside > 0 for _, values in measure_some(dataset)} == {True}
     assert MaskFolder(str(root), 'training', LOAD).value_range is None
+
+
+def test_what_a_data_set_says_is_logged_once_in_training(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
+    dataset = MaskFolder(str(write_mask_folder(tmp_path / 'data')), 'training', LOAD)
+    dataset.remarks.append((True, 'a class is absent'))
+    lines = [(level, text.split(' (')[0]) for level, text in said_of(dataset, caplog)]
+    assert lines.count(('INFO', 'label 0 of the masks is ignored')) == 1
+    assert lines.count(('WARNING', 'a class is absent')) == 1

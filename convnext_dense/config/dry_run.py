@@ -1,0 +1,137 @@
+"""Run the parts of a model once without computing anything, before data are read.
+
+Parts that do not fit each other, and norms that get too little to normalize by, fail in the first step: after data
+sets have been read and workers started, with an error from inside torch. Here the same parts run on torch's meta
+device, which has shapes and no values, so it takes a fraction of a second whatever the size of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import gcd
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import is_distributed
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ..engine.building import describe
+from ..errors import UserError
+from ..tasks import task_of
+from ..tasks.base import Part
+
+FAILURES = (RuntimeError, IndexError, ValueError, AssertionError, TypeError)
+
+
+def check_first_step(model: nn.Module, cfg: Config) -> None:
+    """Check that the parts of a model fit each other, the loss, and the batch of one process.
+
+    Args:
+        model: the model that the config describes, on any device; it is in training mode afterwards.
+        cfg: the config of a run that trains.
+
+    Raises:
+        UserError: if a part can't take what another gives, if a BatchNorm would get one value per channel, or if the
+            task finds a setting that does not fit (:meth:`~convnext_dense.tasks.Task.check_model`).
+    """
+    task = task_of(cfg)
+    task.check_model(model)
+    channels = getattr(getattr(model, 'backbone', None), 'in_channels', 3)
+    shape = (cfg.train_dataloader.batch_size, channels, *task.training_size(cfg))
+    parts = _Parts(model.train(), task.training_parts)
+    with _norms_checked(model, parts):
+        try:
+            parts.run(torch.empty(shape, device='meta'))
+        except UserError:
+            raise
+        except Exception:  # a part of the user's own may be unable to run without values
+            try:
+                parts.run(torch.zeros(shape))
+            except FAILURES as error:
+                raise UserError(_misfit(parts.current, error)) from error
+
+
+class _Parts(nn.Module):
+    """The parts of a model that training runs, as one module.
+
+    Attributes:
+        current: the part that runs, or ran last.
+    """
+
+    current: Part = Part('model', ())
+
+    def __init__(self, model: nn.Module, parts: Callable[[nn.Module, Tensor], Iterator[Part]]) -> None:
+        super().__init__()
+        self.model = model
+        self.parts = parts
+
+    def forward(self, image: Tensor) -> None:
+        for part in self.parts(self.model, image):
+            self.current = part
+
+    def run(self, image: Tensor) -> None:
+        """Run the parts on a batch of images; neither weights, statistics nor random generators change."""
+        tensors = dict(self.named_parameters()) | dict(self.named_buffers())
+        copies = {
+            name: torch.empty_like(tensor, device='meta') if image.is_meta else tensor.detach().cpu().clone()
+            for name, tensor in tensors.items()
+        }
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), torch.compiler.set_stance('force_eager'):
+            functional_call(self, copies, (image,))
+
+
+@contextmanager
+def _norms_checked(model: nn.Module, parts: _Parts) -> Iterator[None]:
+    """Context in which a BatchNorm that gets one value per channel is an error.
+
+    SyncBN normalizes by the batches of all processes on GPUs, where it is not checked, and does not run elsewhere.
+    """
+    joined = is_distributed() and torch.cuda.is_available()
+    handles, synced = [], []
+    for name, module in model.named_modules():
+        if isinstance(module, nn.SyncBatchNorm) and module.training:
+            synced.append(module.eval())
+        if isinstance(module, _BatchNorm) and (module.training or (module in synced and not joined)):
+            handles.append(module.register_forward_pre_hook(_check_norm(name, model, parts)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module in synced:
+            module.train()
+
+
+def _check_norm(name: str, model: nn.Module, parts: _Parts) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+    def check(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        batch, channels, *sides = inputs[0].shape
+        if inputs[0].numel() != channels or not channels:
+            return
+        maps = f' and its map is {" x ".join(map(str, sides))}' if sides else ''
+        key = parts.current.key
+        other = 'take norms that need no batch'
+        if 'norm_cfg' in vars(model.get_submodule(key.removeprefix('model.'))):
+            groups = gcd(channels // 2, 32)  # of two channels or more, or 1 x 1 maps have one value in each
+            other = (
+                f"take GroupNorm: --cfg-options '{key}.norm_cfg=dict(_delete_=True, type=GN, num_groups={groups}, "
+                "requires_grad=True)'"
+            )
+        raise UserError(
+            f'BatchNorm model.{name} has one value per channel to normalize by, since the batch of a process is '
+            f'{batch}{maps}: set train_dataloader.batch_size to 2 or more, or train on several GPUs, whose batches '
+            f'SyncBN joins, or {other}'
+        )
+
+    return check
+
+
+def _misfit(part: Part, error: Exception) -> str:
+    sizes = [f'{tensor.shape[1]} channels ({" x ".join(map(str, tensor.shape[2:]))})' for tensor in part.inputs]
+    got = f', which gets {", ".join(sizes)},' if sizes else ''
+    return (
+        f"the config's {part.key}{got} does not fit the parts before it: {describe(error)}: compare its in_channels, "
+        "in_index and the like with the backbone's out_indices and dims"
+    )

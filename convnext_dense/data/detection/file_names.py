@@ -1,0 +1,110 @@
+"""Find the files that the images of a COCO file name, also where a tool has written the names in another way."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+MOST_COMPARED = 20_000
+"""Maximum number of files in a folder that are compared for the nearest name."""
+
+
+class Folder:
+    """A folder of images, each of whose folders is listed once, which is much faster than checking each file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._names: dict[str, set[str]] = {}
+        self._by_key: dict[str, dict[str, list[str]]] = {}
+
+    def match(self, names: Iterable[str]) -> dict[str, str | None]:
+        """Find the file of each name.
+
+        A file that is not there under its name is found by these rules, if exactly one fits and no other name has it:
+        ``\\`` separates folders, ``%20`` stands for its character, and of a URL, of a path on a drive or of any other
+        path the end counts that is in the folder; case and Unicode normal form don't matter.
+
+        Returns:
+            By name, the path relative to the folder, or None if there is no such file.
+        """
+        found = {name: name if self._has(name) else self._find(name) for name in dict.fromkeys(names)}
+        taken = Counter(os.path.normpath(file) for file in found.values() if file is not None)
+        return {
+            name: file if file is None or file == name or taken[os.path.normpath(file)] == 1 else None
+            for name, file in found.items()
+        }
+
+    def nearest(self, name: str) -> str | None:
+        """Return the name in the folder that is most like a missing one, or None if none is."""
+        *folders, base = _parts(name) or [name]
+        parent = '/'.join(folders)
+        names = sorted(self._list(parent) or self._list(''))[:MOST_COMPARED]
+        return next(iter(difflib.get_close_matches(base, names, 1)), None)
+
+    def _has(self, name: str) -> bool:
+        parent, base = os.path.split(name)
+        return base in self._list(parent)
+
+    def _find(self, name: str) -> str | None:
+        for parts in _readings(name):
+            for start in range(len(parts)):
+                file = self._follow(parts[start:])
+                if file is not None:
+                    return file or None
+        return None
+
+    def _follow(self, parts: list[str]) -> str | None:
+        """Return the path of a file below the folder; None if there is none, an empty string if several fit."""
+        path = ''
+        for part in parts:
+            if path and not os.path.isdir(self.path / path):
+                return None
+            names = self._keys(path).get(_key(part), [])
+            if part in names:
+                names = [part]
+            if len(names) != 1:
+                return '' if names else None
+            path = os.path.join(path, names[0])
+        return path if os.path.isfile(self.path / path) else None
+
+    def _list(self, parent: str) -> set[str]:
+        if parent not in self._names:
+            try:
+                self._names[parent] = set(os.listdir(self.path / parent))
+            except (OSError, ValueError):  # ValueError: a null character
+                self._names[parent] = set()
+        return self._names[parent]
+
+    def _keys(self, parent: str) -> dict[str, list[str]]:
+        if parent not in self._by_key:
+            by_key = self._by_key[parent] = {}
+            for name in self._list(parent):
+                by_key.setdefault(_key(name), []).append(name)
+        return self._by_key[parent]
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize('NFC', name).casefold()
+
+
+def _readings(name: str) -> Iterator[list[str]]:
+    """Yield the parts of a path as written, then with ``%20`` and the like as their characters."""
+    yield _parts(name)
+    if '%' in name:
+        yield _parts(unquote(name))
+
+
+def _parts(name: str) -> list[str]:
+    if re.match(r'[a-z][a-z0-9+.-]+://', name, re.IGNORECASE):
+        try:
+            name = urlsplit(name).path
+        except ValueError:
+            return []
+    parts = re.split(r'[\\/]', re.sub(r'^[A-Za-z]:(?=[\\/])', '', name))
+    return [part for part in parts if part not in ('', '.', '..')]

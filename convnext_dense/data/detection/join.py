@@ -1,0 +1,48 @@
+"""Join the categories of a COCO file to the classes of a model, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+from ...errors import UserError
+from ..text import shortened
+from .coco import CocoData
+
+
+def join_categories(
+    file: Path, coco: CocoData, classes: Sequence[str], ids: Sequence[int] | None = None
+) -> tuple[int, ...]:
+    """Find the category id of each class in a COCO file.
+
+    Args:
+        file: the file's path, for error messages.
+        coco: its content.
+        classes: names of the classes by label.
+        ids: the classes' ids in another file, for those that are not in this one; None if unknown.
+
+    Returns:
+        The ids: of the file or, for a class that it lacks, of ``ids`` if the file has no other use for it, or else the
+        next free one.
+
+    Raises:
+        UserError: if a category of the file is not among the classes.
+    """
+    unknown = [name for name in coco.classes if name not in set(classes)]
+    if unknown:
+        raise UserError(
+            f'{file} has categories that are not among the {len(classes)} classes ({shortened(list(classes))}): '
+            f'{shortened(unknown)}: remove or rename them'
+        )
+    own = dict(zip(coco.classes, coco.category_ids, strict=True))
+    other = dict(zip(classes, ids or (), strict=bool(ids)))
+    taken = set(own.values())
+    joined = {}
+    for name in classes:
+        if name not in own and other.get(name) in {*taken, None}:
+            continue
+        joined[name] = own[name] if name in own else other[name]
+        taken.add(joined[name])
+    free = (number for number in count(1) if number not in taken)
+    return tuple(joined[name] if name in joined else next(free) for name in classes)

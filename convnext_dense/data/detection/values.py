@@ -1,0 +1,41 @@
+"""Read numbers, integers and flags that tools write in other JSON types: ``96.0``, ``"96"``, ``"false"``."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+FLAGS = {'0': 0, '1': 1, 'false': 0, 'true': 1}
+
+
+def read_number(value: Any) -> float | None:
+    """Return a finite number, also from its text; None for anything else, such as NaN, a bool or None."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    try:
+        return value if type(value) in (int, float) and math.isfinite(value) else None
+    except OverflowError:  # an integer of more than 308 digits
+        return None
+
+
+def read_integer(value: Any) -> int | None:
+    """Return an integer, also from ``7.0``, ``"7"`` or ``"7.0"``; None for anything else."""
+    if type(value) is int:
+        return value
+    if isinstance(value, str):
+        try:
+            return int(value)  # exact for any number of digits
+        except ValueError:
+            pass
+    number = read_number(value)
+    return int(number) if number is not None and number == int(number) else None
+
+
+def read_flag(value: Any) -> int | None:
+    """Return 0 or 1 from a number, a bool, or the text of one; None for anything else."""
+    if isinstance(value, str):
+        return FLAGS.get(value.strip().lower())
+    return int(value) if isinstance(value, int | float) and value in (0, 1) else None

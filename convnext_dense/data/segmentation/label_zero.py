@@ -1,0 +1,176 @@
+"""Decide what label 0 of masks means: unlabeled, as in ADE20K, or a class, such as the background.
+
+Nothing in a mask says which. The labels that occur decide, with the list of names, which may begin with the background
+or be one short of the labels. Where these fit both, nothing is guessed: the user says it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from ...errors import UserError
+from ...io.images import UNLABELED
+
+AUTO: Literal['auto'] = 'auto'
+"""The setting by which the data decide."""
+LabelZeroSetting = bool | Literal['auto']
+"""``reduce_zero_label``: True if label 0 means unlabeled and label v class v - 1, False if label v is class v."""
+FLAGS = {True: '--label-zero ignore', False: '--label-zero class'}
+
+BACKGROUND = re.compile('bg|background.*')
+NO_CLASS = re.compile(
+    '(un|not|no)labell?(ed)?.*|unannotated|unclassified|undefined|unknown|void|ignored?|none|null|nodata|dontcare|invalid'
+)
+"""What names of label 0 look like, in lowercase, without spaces and underscores."""
+
+
+class LabelCounts(NamedTuple):
+    """Occurrences of each label, including 255, in some masks."""
+
+    pixels: Mapping[int, int]
+    """Pixels of each label that occurs."""
+    masks: Mapping[int, int]
+    """Masks with each label."""
+    number: int
+    """Readable masks."""
+
+    def share(self, label: int) -> float:
+        """Return the share of all pixels, in [0, 1]."""
+        return self.pixels.get(label, 0) / max(sum(self.pixels.values()), 1)
+
+
+class ClassList(NamedTuple):
+    """A list of class names."""
+
+    file: str
+    """Name of the file."""
+    names: Sequence[str]
+    starts_at_one: bool = False
+    """The file itself says that its first name is that of label 1, as ADE20K's table does."""
+
+
+class LabelZero(NamedTuple):
+    """The meaning of label 0 in the masks of a folder."""
+
+    ignored: bool
+    """Label 0 means unlabeled and label v is class v - 1; otherwise label v is class v."""
+    names: Sequence[str] | None
+    """Names of the classes; None if there is no list."""
+    line: str
+    """One line for the user: the meaning, the shares of 0 and 255, and what decided."""
+    doubtful: bool = False
+    """The data speak against the setting."""
+
+
+def check_setting(setting: object) -> None:
+    """Raise a UserError if a ``reduce_zero_label`` is neither True, False nor ``'auto'``."""
+    if not (isinstance(setting, bool) or setting == AUTO):
+        raise UserError(f"reduce_zero_label {setting!r} does not exist: take True, False or 'auto'")
+
+
+def decide(setting: LabelZeroSetting, listed: ClassList | None, seen: LabelCounts | None) -> LabelZero:
+    """Decide what label 0 means, or check a setting against the data.
+
+    Args:
+        setting: the ``reduce_zero_label`` of the data set.
+        listed: the list of names, or None.
+        seen: the labels in all masks of the folder; None takes a setting without comparing it with the labels.
+
+    Raises:
+        UserError: if the data fit both meanings, or a list that begins with the background contradicts the setting.
+    """
+    labels = _known_labels(listed, seen)
+    is_known = setting == AUTO or seen is not None or (listed is not None and listed.starts_at_one)
+    decided, reason = _judge(listed, labels, seen) if is_known else (None, '')
+    if setting == AUTO and decided is None:
+        raise UserError(
+            f'what label 0 of the masks means is not decidable{_shares(seen)}: {reason}; '
+            f'give {FLAGS[False]} if it is a class, such as the background, or {FLAGS[True]} if it means unlabeled'
+        )
+    ignored = bool(decided) if setting == AUTO else setting
+    names = None if listed is None else list(listed.names)
+    if listed is not None and names and ignored and labels and len(names) not in labels:
+        if _is(BACKGROUND, names[0]):
+            raise UserError(
+                f'label 0 is to be ignored, but {listed.file} begins with {names[0]!r}: give {FLAGS[False]} if '
+                'that names label 0, or else rename it; or remove the line to ignore the background'
+            )
+        if _is(NO_CLASS, names[0]):
+            del names[0]
+    doubtful = setting != AUTO and decided is not None and decided != ignored
+    called = f', {names[0]!r}' if names and not ignored else ''
+    why = reason if decided == ignored and reason else 'as set' + (f', although {reason}' if doubtful else '')
+    hint = '' if why == 'as set' else f'; {FLAGS[not ignored]} for the other meaning'
+    meaning = 'ignored' if ignored else f'a class{called}'
+    return LabelZero(ignored, names, f'label 0 of the masks is {meaning}{_shares(seen)}: {why}{hint}', doubtful)
+
+
+def _judge(listed: ClassList | None, labels: Collection[int], seen: LabelCounts | None) -> tuple[bool | None, str]:
+    """Return whether the data say that label 0 is ignored, or None if they fit both, and what says so."""
+    if listed is None:
+        return _judge_without_names(labels, seen)
+    file, names, count = listed.file, listed.names, len(listed.names)
+    if listed.starts_at_one:
+        return True, f'{file} counts the classes from 1'
+    first = names_label_zero(names[0])
+    listing = f'{file} has {count} name{"" if count == 1 else "s"}'
+    begins = f'{file} begins with {names[0]!r}'
+    if count in labels and first:
+        return None, f'{begins}, but label {count} occurs, so that its {count} names also fit the labels from 1 on'
+    if count in labels:
+        return True, f'{listing}, and label {count} occurs'
+    if first and count > 1 and names_label_zero(names[1]):
+        return None, f'{begins} and {names[1]!r}: remove the one that is no label'
+    if first or not labels:
+        return not _is(BACKGROUND, names[0]), begins
+    if all(label in labels for label in range(count)):
+        return False, f'{listing}, and the labels are 0 to {count - 1}'
+    if 0 in labels and seen and UNLABELED in seen.pixels:
+        return False, f'pixels without a class have a label of their own, {UNLABELED}'
+    return None, f'{listing}, and the masks have {_described(labels)}'
+
+
+def _judge_without_names(labels: Collection[int], seen: LabelCounts | None) -> tuple[bool | None, str]:
+    if 0 not in labels:
+        return True, 'it does not occur'
+    if len(labels) == 2:
+        return False, f'without it there would be one class, label {max(labels)}'
+    if seen and UNLABELED in seen.pixels:
+        return False, f'pixels without a class have a label of their own, {UNLABELED}'
+    if seen and seen.share(0) > 0.5:
+        return False, 'it covers most of the pixels'
+    return None, f'the masks have {_described(labels)}, and no classes.txt names them'
+
+
+def _known_labels(listed: ClassList | None, seen: LabelCounts | None) -> set[int]:
+    """Return the labels that occur, without 255 and without those beyond the list, which are faults of a mask."""
+    most = UNLABELED - 1 if listed is None else len(listed.names)
+    return {label for label in (seen.pixels if seen else ()) if label <= most and label != UNLABELED}
+
+
+def names_label_zero(name: str) -> bool:
+    """Check whether a name is one that lists give to label 0, such as ``_background_`` or ``unlabeled``."""
+    return _is(BACKGROUND, name) or _is(NO_CLASS, name)
+
+
+def _is(kind: re.Pattern, name: str) -> bool:
+    return kind.fullmatch(re.sub(r'[\W_]', '', name.lower())) is not None
+
+
+def _shares(seen: LabelCounts | None) -> str:
+    if seen is None or not seen.number:
+        return ''
+    zero = f'{seen.share(0):.1%} of the pixels, in {seen.masks.get(0, 0)} of {seen.number} masks'
+    unlabeled = f'; {UNLABELED} is unlabeled, {seen.share(UNLABELED):.1%}' if UNLABELED in seen.pixels else ''
+    return f' ({zero}{unlabeled})'
+
+
+def _described(labels: Collection[int]) -> str:
+    """Describe labels: ``the labels 0 to 5``, or ``the labels 0, 2, 7, ... 31``."""
+    ordered = sorted(labels)
+    if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
+        return f'the labels {ordered[0]} to {ordered[-1]}'
+    shown = ordered if len(ordered) <= 4 else [*ordered[:3], f'... {ordered[-1]}']
+    return f'the label{"s" if len(ordered) > 1 else ""} {", ".join(map(str, shown)) or "none"}'

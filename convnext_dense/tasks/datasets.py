@@ -1,0 +1,153 @@
+"""The data sets of a config: this package's own, other libraries', and wrappers such as ``ConcatDataset``.
+
+Tasks read the settings of our own data sets. :func:`data_views` shows them a config in which wrappers are looked
+through; data sets of other libraries are asked for their ``metainfo``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config, ConfigDict
+
+    from .base import Task
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+OWN_KEYS = ('root', 'annotations')  # where our data sets and those derived from them are
+
+
+def innermost_datasets(dataset: ConfigDict) -> list[ConfigDict]:
+    """Return the configs of the data sets inside a data set's wrappers; those of a plain one are itself alone."""
+    inner = [dataset.dataset] if 'dataset' in dataset else dataset.get('datasets')
+    return [one for part in inner for one in innermost_datasets(part)] if inner else [dataset]
+
+
+def is_own(dataset: ConfigDict) -> bool:
+    """Check whether a data set is this package's, or derived from one."""
+    return any(key in dataset for key in OWN_KEYS)
+
+
+def own_datasets(cfg: Config) -> list[ConfigDict]:
+    """Return the configs of this package's data sets in a config, also those inside wrappers."""
+    return [dataset for _, dataset in _all_datasets(cfg) if is_own(dataset)]
+
+
+def only_own_dataset(loader: ConfigDict) -> ConfigDict:
+    """Return the config of a loader's data set.
+
+    Raises:
+        UserError: if there are several, or it is another library's.
+    """
+    found = innermost_datasets(loader.dataset)
+    if len(found) > 1 or not is_own(found[0]):
+        what = f'{len(found)} data sets' if len(found) > 1 else f'{found[0].get("type")}'
+        raise UserError(f'one data set of ours can be read here, and this config has {what}: take a config with one')
+    return found[0]
+
+
+def place_of(dataset: ConfigDict) -> str:
+    """Return where a data set is: the root folders or annotation files of all that are inside its wrappers."""
+    keys = (*OWN_KEYS, 'data_root', 'ann_file')
+    places = [
+        next((str(one[key]) for key in keys if one.get(key)), str(one.get('type')))
+        for one in innermost_datasets(dataset)
+    ]
+    return ', '.join(dict.fromkeys(places))
+
+
+def data_views(cfg: Config) -> Iterator[Any]:
+    """Yield views of a config in which each loader's data set is one of ours from inside its wrappers.
+
+    A loader without a data set of ours is None. The data sets are shared with the config, so that changes apply to it.
+    There is a view for each data set of the loader with most of them.
+    """
+    from mmengine.config import ConfigDict
+
+    found = {
+        key: [one for one in innermost_datasets(cfg[key].dataset) if is_own(one)] if cfg.get(key) is not None else []
+        for key in LOADERS
+    }
+    for index in range(max(map(len, found.values()))):
+        chosen = {
+            key: ConfigDict(dataset=own[min(index, len(own) - 1)]) if own else None for key, own in found.items()
+        }
+        yield ConfigDict({**{key: cfg[key] for key in cfg}, **chosen})
+
+
+def point_at(task: Task, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
+    """Point a config's data sets at a root folder: ours by the task, others by their ``data_root``.
+
+    Args:
+        task: the config's task.
+        cfg: the config.
+        root: the folder.
+        optional: splits that may be absent, of ``'train'`` and ``'val'``.
+
+    Raises:
+        UserError: if a loader has several data sets, or one that has no root.
+    """
+    for key in LOADERS:
+        inside = [dataset for name, dataset in _all_datasets(cfg) if name == key]
+        if len(inside) > 1:
+            raise UserError(f'--data is the root of one data set, and {key} has {len(inside)}: set the root of each')
+        for dataset in inside:
+            if is_own(dataset):
+                continue
+            if 'data_root' not in dataset:
+                raise UserError(
+                    f'--data: {key} reads a {dataset.get("type")}, which states no data_root: set where it is in the '
+                    'config, or data_root'
+                )
+            dataset.data_root = root
+    for view in data_views(cfg):
+        task.point_at(view, root, optional)
+
+
+def has_own_data(task: Task, dataset: ConfigDict) -> bool:
+    """Check whether the folders or files of all data sets of ours inside a data set's wrappers exist."""
+    return all(task.has_data(one) for one in innermost_datasets(dataset) if is_own(one))
+
+
+def count_classes(task: Task, cfg: Config) -> int:
+    """Count the classes of a config's data sets, for the heads.
+
+    Raises:
+        UserError: if the data can't be read, or the data sets have different classes.
+    """
+    counts = [task.count_classes(view) for view in data_views(cfg)]
+    counts += [_count_in_metainfo(cfg, key, dataset) for key, dataset in _all_datasets(cfg) if not is_own(dataset)]
+    if len(set(counts)) > 1:
+        raise UserError(
+            f"the config's data sets have {' and '.join(map(str, dict.fromkeys(counts)))} classes: they must have the "
+            'same (metainfo=dict(classes=[...]) of a data set says which)'
+        )
+    return counts[0]
+
+
+def _all_datasets(cfg: Config) -> list[tuple[str, ConfigDict]]:
+    """Return each loader's key with the config of a data set inside it."""
+    present = [key for key in LOADERS if cfg.get(key) is not None]
+    return [(key, one) for key in present for one in innermost_datasets(cfg[key].dataset)]
+
+
+def _count_in_metainfo(cfg: Config, key: str, dataset: ConfigDict) -> int:
+    """Count the classes in the ``metainfo`` of a data set, which is built without reading its annotations."""
+    from mmengine.registry import DATASETS, DefaultScope
+
+    stated = (dataset.get('metainfo') or {}).get('classes')
+    if stated is None:
+        try:
+            with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+                stated = DATASETS.build({**dataset, 'lazy_init': True}).metainfo.get('classes')
+        except (TypeError, ValueError, KeyError, AttributeError, OSError) as error:
+            message = ' '.join(str(error.args[0] if error.args else error).split('. Please')[0].split())
+            raise UserError(f"the config's {key}.dataset can't be built: {message}") from error
+    if not stated:
+        raise UserError(
+            f'{key}: {dataset.get("type")} does not tell its classes: set metainfo=dict(classes=[...]) in its config'
+        )
+    return len(stated)

@@ -1,0 +1,118 @@
+"""The number of classes in a model's config, and in the shapes of weights that follow from it.
+
+Importing this module loads neither torch nor mmengine.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from typing import Any, NamedTuple
+
+CLASSES, THINGS, STUFF = 'num_classes', 'num_things_classes', 'num_stuff_classes'
+WEIGHTS = 'class_weight'
+CLASS_AGNOSTIC = ('rpn_head',)
+"""Parts that only tell objects from background, whatever the data."""
+
+
+def head_classes(model: Mapping[str, Any]) -> dict[str, int]:
+    """Return the number of classes of every head in a model's config.
+
+    Args:
+        model: the config of a classifier, or of a model of mmdet or mmseg.
+
+    Returns:
+        By the head's place in the config, such as ``roi_head.bbox_head.0``; the model's own is ``''``. Things and
+        stuff of a panoptic head are added up.
+    """
+    return {'.'.join(place): count for place, part, _ in _parts(model) if (count := _classes(part)) is not None}
+
+
+def built_head_classes(model: Any) -> dict[str, int]:
+    """Return the number of classes of every head of a built model, by the head's name.
+
+    It can differ from the config's where the config has none, and the head a default.
+    """
+    counts = ((name, getattr(module, CLASSES, None)) for name, module in model.named_modules())
+    return {
+        name: count
+        for name, count in counts
+        if isinstance(count, int) and not any(part in CLASS_AGNOSTIC for part in name.split('.'))
+    }
+
+
+def set_head_classes(model: MutableMapping[str, Any], count: int) -> None:
+    """Set the number of classes of every head in a model's config.
+
+    All classes of a panoptic head become things, since data sets here have instances only. Class weights that are
+    equal for all classes, with or without one for the background after them, get the new length; others stay.
+    """
+    for _, part, earlier in list(_parts(model)):
+        if CLASSES in part:
+            part[CLASSES] = count
+        if THINGS in part:
+            part.update({THINGS: count, STUFF: 0} if STUFF in part else {THINGS: count})
+        weights = part.get(WEIGHTS)
+        if isinstance(weights, list | tuple) and earlier:
+            of_classes, of_background = weights[:earlier], list(weights[earlier:])
+            if len(weights) in (earlier, earlier + 1) and len(set(of_classes)) == 1:
+                part[WEIGHTS] = [of_classes[0]] * count + of_background
+
+
+def _parts(
+    value: Any, place: tuple[str, ...] = (), earlier: int | None = None
+) -> Iterator[tuple[tuple[str, ...], Any, int | None]]:
+    """Yield all dicts of a nested value: the place, the dict, and the classes of the head that it belongs to."""
+    if isinstance(value, Mapping):
+        own = _classes(value)
+        earlier = earlier if own is None else own
+        yield place, value, earlier
+        for key, part in list(value.items()):
+            if key not in CLASS_AGNOSTIC:
+                yield from _parts(part, (*place, str(key)), earlier)
+    if isinstance(value, list | tuple):
+        for number, part in enumerate(value):
+            yield from _parts(part, (*place, str(number)), earlier)
+
+
+def _classes(part: Mapping[str, Any]) -> int | None:
+    if THINGS in part:
+        return part[THINGS] + part.get(STUFF, 0)
+    return part.get(CLASSES)
+
+
+class ClassShape(NamedTuple):
+    """The shape of a tensor that depends on the number of classes K: side i has ``fixed[i] + K * per_class[i]``."""
+
+    fixed: tuple[int, ...]
+    per_class: tuple[int, ...]
+
+    @classmethod
+    def between(cls, shape: Sequence[int], classes: int, next_shape: Sequence[int]) -> ClassShape:
+        """Find the rule from the shapes for a number of classes and for one more."""
+        per_class = tuple(more - side for side, more in zip(shape, next_shape, strict=True))
+        return cls(tuple(side - classes * step for side, step in zip(shape, per_class, strict=True)), per_class)
+
+    def classes_in(self, shape: Sequence[int]) -> int | None:
+        """Return the number of classes of a tensor of this shape; None if no number gives it."""
+        for side, fixed, step in zip(shape, self.fixed, self.per_class, strict=False):
+            if step:
+                classes = (side - fixed) // step
+                expected = tuple(f + classes * s for f, s in zip(self.fixed, self.per_class, strict=True))
+                return classes if classes > 0 and expected == tuple(shape) else None
+        return None
+
+
+def count_trained_classes(shapes: Mapping[str, ClassShape], state_dict: Mapping[str, Any]) -> int | None:
+    """Count the classes that weights are for.
+
+    Args:
+        shapes: the rule of each of the model's tensors whose shape depends on the number of classes.
+        state_dict: the weights by name.
+
+    Returns:
+        The number that most of the tensors agree on; None if there are none of these names and shapes.
+    """
+    counts = (rule.classes_in(state_dict[name].shape) for name, rule in shapes.items() if name in state_dict)
+    votes = Counter(count for count in counts if count is not None)
+    return votes.most_common(1)[0][0] if votes else None

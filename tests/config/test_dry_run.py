@@ -1,0 +1,135 @@
+"""Settings of a model that do not fit, found before data are read."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from convnext_dense.config.dry_run import check_first_step
+from convnext_dense.config.read import read_config
+from convnext_dense.engine.building import build_model
+from convnext_dense.errors import UserError
+from convnext_dense.tasks import set_classes
+from tests.helpers.small_models import write_config
+
+GROUP_NORM = dict(_delete_=True, type='GN', num_groups=8, requires_grad=True)
+
+
+def checked(task, tmp_path, options=None, batch=2):
+    """The model of a small config for 5 classes, after the check."""
+    options = {'train_dataloader.batch_size': batch, **(options or {})}
+    cfg = read_config(str(write_config(task, tmp_path)), options, data='sample', needs_data=False)
+    set_classes(cfg, 5)
+    model = build_model(cfg)
+    check_first_step(model, cfg)
+    return model
+
+
+@pytest.mark.parametrize(
+    ('task', 'options', 'batch', 'said'),
+    [
+        (
+            'segmentation',
+            {},
+            1,
+            r'model.decode_head.psp_modules.0.1.bn has one value per channel .* batch of a process',
+        ),
+        ('segmentation', {'model.decode_head.loss_decode.class_weight': [1, 2]}, 2, '2 weights for 5 classes: give 5'),
+        ('segmentation', {'model.decode_head.ignore_index': 3}, 2, r'decode_head.ignore_index is 3: .* the label 255'),
+        ('segmentation', {'model.decode_head.ignore_index': -100}, 2, r'decode_head.ignore_index is -100'),
+        ('segmentation', {'model.data_preprocessor.seg_pad_val': 0}, 2, r'data_preprocessor.seg_pad_val is 0'),
+        (
+            'segmentation',
+            {'model.decode_head.in_channels': [8, 16, 24, 64]},
+            2,
+            r'model.decode_head, which gets 8 chan',
+        ),
+        ('segmentation', {'model.auxiliary_head.in_index': 7}, 2, r'model.auxiliary_head.* tuple index out of range'),
+        (
+            'segmentation',
+            {'model.backbone.out_indices': [0, 0, 1, 2]},
+            2,
+            r'model.decode_head.* does not fit the parts',
+        ),
+        ('segmentation', {'model.decode_head.channels': 0}, 2, r'model.decode_head.*expected weight to be at least 1'),
+        ('segmentation', {'model.backbone.out_indices': -1}, 2, 'model.decode_head, which gets 32 channels'),
+        ('detection', {'model.neck.num_outs': 4}, 2, 'model.rpn_head has anchors for 5 levels and gets 4'),
+        ('detection', {'model.neck.num_outs': 3}, 2, "model can't be built: AssertionError at 'assert num_outs"),
+        ('detection', {'model.neck.in_channels': [8, 16, 24, 33]}, 2, 'model.neck, which gets 8 channels'),
+        ('detection', {'model.backbone.out_indices': [1, 2, 3]}, 2, r"model.neck.*AssertionError at 'assert len\("),
+        ('detection', {'model.rpn_head.in_channels': 3}, 2, 'model.rpn_head, which gets 64 channels'),
+        ('detection', {'model.roi_head.bbox_head.1.in_channels': 3}, 2, 'model.roi_head.bbox_head.1, which gets 64'),
+        (
+            'detection',
+            {'model.roi_head.bbox_head.0.loss_cls.class_weight': [1] * 5},
+            2,
+            'bbox_head.0.loss_cls.class_weight has 5 weights for 5 classes and the background: give 6',
+        ),
+        (
+            'detection',
+            {'model.roi_head.bbox_roi_extractor.featmap_strides': [4, 8, 16, 32, 64, 128]},
+            2,
+            'bbox_roi_extractor takes 6 levels and gets 5',
+        ),
+        ('classification', {'model.backbone.out_indices': [0, 1]}, 2, 'not tuple'),
+    ],
+)
+def test_what_does_not_fit_is_named_in_a_line(task, options, batch, said, tmp_path):
+    with pytest.raises(UserError, match=said) as error:
+        checked(task, tmp_path, options, batch)
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('task', ['classification', 'detection', 'segmentation'])
+def test_the_check_changes_neither_model_nor_random_numbers(task, tmp_path):
+    cfg = read_config(str(write_config(task, tmp_path)), data='sample', needs_data=False)
+    model = build_model(cfg)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
+    check_first_step(model, cfg)
+    assert torch.equal(torch.get_rng_state(), states[0]) and random.getstate() == states[1]
+    assert np.array_equal(np.random.get_state()[1], states[2])
+    after = model.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert not any(module._forward_pre_hooks for module in model.modules())
+    assert all(parameter.device.type == 'cpu' for parameter in model.parameters())
+
+
+def test_the_remedy_of_a_batch_of_one_is_one(tmp_path):
+    with pytest.raises(UserError) as error:
+        checked('segmentation', tmp_path, batch=1)
+    for remedy in ('batch_size to 2 or more', 'several GPUs, whose batches SyncBN joins', 'take GroupNorm'):
+        assert remedy in str(error.value)
+    assert "'model.decode_head.norm_cfg=dict(_delete_=True, type=GN, num_groups=8, requires_grad=True)'" in str(
+        error.value
+    )
+    model = checked('segmentation', tmp_path, {'model.decode_head.norm_cfg': GROUP_NORM}, batch=1)
+    features = model.extract_feat(torch.randn(1, 3, 128, 128))
+    model.decode_head(features).sum().backward()  # as no other test of this file does
+
+
+def test_batch_norm_in_evaluation_mode_takes_a_batch_of_one(tmp_path):
+    cfg = read_config(
+        str(write_config('segmentation', tmp_path)), {'train_dataloader.batch_size': 1}, needs_data=False
+    )
+    model = build_model(cfg)
+    head = model.decode_head
+    head.train = lambda mode=True: torch.nn.Module.train(head, False)  # as models that keep their statistics do
+    check_first_step(model, cfg)
+
+
+def test_a_model_that_needs_values_is_checked_with_values(tmp_path):
+    cfg = read_config(str(write_config('classification', tmp_path)), data='sample', needs_data=False)
+    model = build_model(cfg)
+    forward = model.backbone.forward
+
+    def with_values(x):
+        assert x.sum().item() == 0  # not possible without values
+        return forward(x)
+
+    model.backbone.forward = with_values
+    check_first_step(model, cfg)
+    model.head = torch.nn.Linear(7, 5)
+    with pytest.raises(UserError, match=r"the config's model, which gets 3 channels .* cannot be multiplied"):
+        check_first_step(model, cfg)

@@ -1,0 +1,42 @@
+"""Numbers, integers and flags in other JSON types."""
+
+import math
+
+import pytest
+
+from convnext_dense.data.detection.values import read_flag, read_integer, read_number
+
+
+@pytest.mark.parametrize(
+    ('value', 'number', 'integer', 'flag'),
+    [
+        (1, 1, 1, 1),
+        (0.0, 0, 0, 0),
+        (96.0, 96, 96, None),
+        ('96', 96, 96, None),
+        (' 96.0 ', 96, 96, None),
+        ('-3', -3, -3, None),
+        (0.5, 0.5, None, None),
+        ('1e3', 1000, 1000, None),
+        (True, None, None, 1),
+        (False, None, None, 0),
+        ('true', None, None, 1),
+        (' FALSE', None, None, 0),
+        ('1', 1, 1, 1),
+        (2**70, 2**70, 2**70, None),
+        (str(2**70 + 1), float(2**70), 2**70 + 1, None),
+        (10**400, None, 10**400, None),
+        (math.nan, None, None, None),
+        (-math.inf, None, None, None),
+        ('nan', None, None, None),
+        ('inf', None, None, None),
+        ('', None, None, None),
+        ('x', None, None, None),
+        (None, None, None, None),
+        ([1], None, None, None),
+        ({}, None, None, None),
+    ],
+)
+def test_values(value, number, integer, flag):
+    assert (read_number(value), read_integer(value), read_flag(value)) == (number, integer, flag)
+    assert type(read_integer(value)) is (int if integer is not None else type(None))
