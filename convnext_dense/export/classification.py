@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
+from ..io.image_size import ImageSize
 from .graphs import Graph, Normalization
 
 
@@ -21,7 +24,11 @@ class ClassLogits(Graph):
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         return (self.model(self.normalized(image)),)
 
-    reference = forward
+    def numbers(self, image: Tensor) -> dict[str, Tensor]:
+        return {'logits': self.model(self.normalized(image))}
+
+    def as_predicted(self, outputs: Sequence[Tensor], size: ImageSize) -> list[dict[str, np.ndarray]]:
+        return [{'scores': scores.numpy()} for scores in outputs[0].softmax(dim=1)]
 
 
 class ClassProbabilities(ClassLogits):
@@ -32,4 +39,8 @@ class ClassProbabilities(ClassLogits):
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         return (super().forward(image)[0].softmax(dim=1),)
 
-    reference = forward
+    def numbers(self, image: Tensor) -> dict[str, Tensor]:
+        return {}
+
+    def as_predicted(self, outputs: Sequence[Tensor], size: ImageSize) -> list[dict[str, np.ndarray]]:
+        return [{'scores': scores.numpy()} for scores in outputs[0]]

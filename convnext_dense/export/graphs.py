@@ -7,22 +7,30 @@ normalization.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..io.image_size import ImageSize
 from ..models import ConvNeXt
 from ..models.layers import LayerNorm2d
+from .limits import DYNAMIC_MIN
 
 STAGES = (0, 1, 2, 3)
 
 
 class Normalization(NamedTuple):
-    """Mean and standard deviation (3,) of a network's input normalization, for RGB values from 0 to 255."""
+    """Mean and standard deviation (3,) of a network's input normalization, for RGB values from 0 to 255.
+
+    For a network whose input is BGR, they are in that order too.
+    """
 
     mean: Tensor
     std: Tensor
+    bgr: bool = False
 
 
 class Graph(nn.Module):
@@ -38,13 +46,13 @@ class Graph(nn.Module):
         outputs: type, shape and meaning of each output by its name.
         left_out: steps that are left to the caller.
         one_image: True if N must be 1.
-        side_multiple: number of which H and W must be multiples.
+        smallest: least height and width of the images, where those are open.
     """
 
-    outputs: ClassVar[dict[str, str]]
-    left_out: ClassVar[str] = 'decoding and resizing the image'
+    outputs: dict[str, str]
+    left_out: str = 'decoding and resizing the image'
     one_image: ClassVar[bool] = False
-    side_multiple: ClassVar[int] = 1
+    smallest: int = DYNAMIC_MIN
     mean: Tensor
     std: Tensor
 
@@ -52,13 +60,36 @@ class Graph(nn.Module):
         super().__init__()
         self.register_buffer('mean', normalization.mean.view(3, 1, 1))
         self.register_buffer('std', normalization.std.view(3, 1, 1))
+        self.bgr = normalization.bgr
 
     def normalized(self, image: Tensor) -> Tensor:
-        return (image - self.mean) / self.std
+        return ((image.flip(1) if self.bgr else image) - self.mean) / self.std
 
-    def reference(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Compute the outputs with the original model's own code, as a reference for :meth:`forward`."""
-        raise NotImplementedError
+    def numbers(self, image: Tensor) -> dict[str, Tensor]:
+        """Compute outputs that no prediction has, such as logits, with the original model in PyTorch.
+
+        Returns:
+            The output by its name; nothing, if all outputs are predictions.
+        """
+        return {}
+
+    def as_predicted(self, outputs: Sequence[Tensor], size: ImageSize) -> list[dict[str, np.ndarray]]:
+        """Do the steps that are left to the caller of the exported file.
+
+        Args:
+            outputs: the outputs of the file for N images.
+            size: height and width of the images.
+
+        Returns:
+            For each image, the values of its predicted :class:`~convnext_dense.results.Result` by the names of its
+            attributes; nothing for an image, if the outputs are no prediction.
+        """
+        return []
+
+
+def class_with(part: object, method: str) -> str | None:
+    """Return the name of the class whose implementation of a method a part uses, or None if it has no such method."""
+    return next((base.__name__ for base in type(part).__mro__ if method in vars(base)), None)
 
 
 class Features(Graph):
@@ -91,4 +122,5 @@ class Features(Graph):
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         return self.backbone(self.normalized(image))
 
-    reference = forward
+    def numbers(self, image: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.outputs, self.forward(image), strict=True))

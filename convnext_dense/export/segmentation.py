@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .graphs import Graph, Normalization
+from ..io.image_size import ImageSize
+from ..models.label_map import labels_of_logits
+from .graphs import Graph, Normalization, class_with
 
 
 class PixelLogits(Graph):
@@ -23,17 +27,32 @@ class PixelLogits(Graph):
         self.original = [model]  # in a list, to hide it from torch: the parts below have the same weights
         self.backbone = model.backbone
         self.neck = model.neck if model.with_neck else nn.Identity()
-        self.head = _with_exportable_pools(model.decode_head)
+        self.head: Any = _with_exportable_pools(model.decode_head)
         self.align_corners = model.align_corners
+        self.threshold = model.decode_head.threshold if model.out_channels == 1 else None
+        if self.threshold is not None and 'logits' in self.outputs:
+            where = f'class 1 is where that is above {self.threshold:g}'
+            self.outputs = {'logits': f'float32 (N, 1, H, W), before sigmoid; {where}'}
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        logits = self.head(self.neck(self.backbone(self.normalized(image))))  # (N, classes, H / 4, W / 4)
-        return (F.interpolate(logits, image.shape[2:], mode='bilinear', align_corners=self.align_corners),)
+        return (self._logits(image),)
 
-    def reference(self, image: Tensor) -> tuple[Tensor, ...]:
+    def _logits(self, image: Tensor) -> Tensor:  # (N, K, H, W)
+        features = self.neck(self.backbone(self.normalized(image)))
+        if all(class_with(self.head, method) == 'BaseDecodeHead' for method in ('predict', 'predict_by_feat')):
+            return F.interpolate(
+                self.head(features), image.shape[2:], mode='bilinear', align_corners=self.align_corners
+            )
+        size_of_all = [{'img_shape': image.shape[2:]}]
+        return self.head.predict(features, size_of_all, self.original[0].test_cfg)
+
+    def numbers(self, image: Tensor) -> dict[str, Tensor]:
         (model,) = self.original
         inputs = model.data_preprocessor({'inputs': list(image.flip(1))})['inputs']  # from BGR
-        return (model.encode_decode(inputs, [{'img_shape': tuple(image.shape[2:])}] * len(image)),)
+        return {'logits': model.encode_decode(inputs, [{'img_shape': tuple(image.shape[2:])}] * len(image))}
+
+    def as_predicted(self, outputs: Sequence[Tensor], size: ImageSize) -> list[dict[str, np.ndarray]]:
+        return [{'labels': labels.numpy()} for labels in labels_of_logits(outputs[0], self.threshold)]
 
 
 class PixelLabels(PixelLogits):
@@ -42,10 +61,13 @@ class PixelLabels(PixelLogits):
     outputs = {'labels': 'int64 (N, H, W), the class of each pixel'}
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        return (super().forward(image)[0].argmax(dim=1),)
+        return (labels_of_logits(self._logits(image), self.threshold),)
 
-    def reference(self, image: Tensor) -> tuple[Tensor, ...]:
-        return (super().reference(image)[0].argmax(dim=1),)
+    def numbers(self, image: Tensor) -> dict[str, Tensor]:
+        return {}
+
+    def as_predicted(self, outputs: Sequence[Tensor], size: ImageSize) -> list[dict[str, np.ndarray]]:
+        return [{'labels': labels.numpy()} for labels in outputs[0]]
 
 
 class AveragePool(nn.Module):

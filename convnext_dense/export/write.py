@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,40 +19,38 @@ from ..io.files import atomic_write
 from ..io.image_size import ImageSize
 from ..models.backbone import TOTAL_STRIDE
 from .graphs import Graph
-from .limits import DYNAMIC_MIN
+from .run import INPUT, open_exported
 
 OPSET = 18  # the oldest opset with all needed operators, for the widest support by runtimes
 ONNX_BYTES = 2**31 - 2**24  # protobuf's limit, minus some room for the graph
 METADATA = 'metadata.json'  # file inside a .pt2
-INPUT = 'image'
 AXES = {0: 'batch', 2: 'height', 3: 'width'}  # dynamic axes of the input with --dynamic
 
 
 def check_shape(graph: Graph, shape: ImageSize, dynamic: bool) -> None:
-    """Raise a UserError if the graph can't take images of this height and width in pixels."""
-    smallest = DYNAMIC_MIN if dynamic else TOTAL_STRIDE
+    """Raise a UserError if an exported file can't take images of this height and width in pixels."""
+    smallest = graph.smallest if dynamic else TOTAL_STRIDE
     if min(shape) < smallest:
         why = 'with --dynamic' if dynamic else f'the stride of the last stage is {TOTAL_STRIDE}'
         raise UserError(f'--shape {shape[0]} {shape[1]} is too small: take sides of at least {smallest} ({why})')
-    multiple = graph.side_multiple
-    if any(side % multiple for side in shape):
-        nearest = ' '.join(str(-(-side // multiple) * multiple) for side in shape)
-        raise UserError(f'--shape {shape[0]} {shape[1]}: this model takes multiples of {multiple}, such as {nearest}')
 
 
 def write(graph: Graph, path: Path, shape: ImageSize, dynamic: bool, about: dict[str, object]) -> None:
-    """Export a graph and write it to a file atomically.
+    """Export a graph and write it to a file atomically, after running it on noise.
+
+    An ONNX file is run where onnxruntime is installed; a dynamic file at two small sizes.
 
     Args:
         graph: the graph.
         path: file with the suffix ``.onnx`` or ``.pt2``.
         shape: height and width of the images.
-        dynamic: accept any number of images (one, if the graph takes only one) of any height and width of at least 64;
-            otherwise one image of ``shape``.
+        dynamic: accept any number of images (one, if the graph takes only one) of any height and width of at least
+            ``graph.smallest``; otherwise one image of ``shape``.
         about: metadata for the file: ONNX's ``metadata_props``, or ``metadata.json`` among a program's extra files.
 
     Raises:
         UserError: if the file can't be written, or an operator can't be exported; the message names it.
+        DoesNotRun: if the file does not run; then none is left.
     """
     check_shape(graph, shape, dynamic)
     size = sum(tensor.nbytes for tensor in graph.state_dict().values())
@@ -70,8 +69,25 @@ def write(graph: Graph, path: Path, shape: ImageSize, dynamic: bool, about: dict
                 onnx_program.save(temporary)
             else:
                 torch.export.save(program, temporary, extra_files={METADATA: json.dumps(about)})
+            shapes = [(graph.smallest, 2 * graph.smallest), (2 * graph.smallest, graph.smallest)]
+            shapes = shapes if dynamic else [shape]
+            if path.suffix != '.onnx' or has_onnxruntime():
+                _run_on_noise(temporary, shapes)
     except OSError as error:
         raise UserError(f'{path} cannot be written ({error.strerror}): name another place') from None
+
+
+def has_onnxruntime() -> bool:
+    """Check whether onnxruntime is installed."""
+    return importlib.util.find_spec('onnxruntime') is not None
+
+
+def _run_on_noise(path: Path, shapes: Sequence[tuple[int, int]]) -> None:
+    with silence():
+        run = open_exported(path)
+    noise = torch.Generator().manual_seed(0)
+    for height, width in shapes:
+        run(torch.rand(1, 3, height, width, generator=noise) * 255)
 
 
 def _traced(graph: Graph, shape: ImageSize, dynamic: bool) -> torch.export.ExportedProgram:
@@ -123,7 +139,10 @@ def _export_errors(format: str) -> Iterator[None]:
         text = str(error)
         operator = re.search(r"OpOverload\(op='([\w.]+)'", text) or re.search(r'torch\.ops\.([\w.]+)', text)
         first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+        fixed = [AXES[int(axis)] for axis in re.findall(r"L\['image'\]\.size\(\)\[(\d)\]", first)]
         reason = f'the operator {operator[1]} prevents it' if operator else first
+        if fixed:
+            reason = f'it computes with a fixed {" and ".join(dict.fromkeys(fixed))}, leave out --dynamic'
         raise UserError(f'this model cannot be exported to {format}: {reason}') from error
 
 

@@ -219,6 +219,31 @@ class Predictor:
             yield from self._predict(prepared)
 
     @torch.inference_mode()
+    def predict_whole(
+        self, images: Sequence[ImageLike], size: ImageSize | None = None
+    ) -> tuple[torch.Tensor, list[Result]]:
+        """Predict as an exported file does: for images at the network's input size, each as a whole.
+
+        Args:
+            images: the images, which must have one size after their preparation if ``size`` is None.
+            size: height and width to resize the prepared images to; None to keep theirs.
+
+        Returns:
+            The input of the file, float32 (N, 3, H, W), RGB, 0 to 255, and the results, in pixels of that input.
+
+        Raises:
+            UserError: if an image can't be used.
+        """
+        prepared = []
+        for image in images:
+            path, rgb = _read(image, self.value_range)
+            own = self.task.prepare(self._transform, rgb, path)
+            prepared.append(self.task.resize_prepared(own, size or ImageSize(*own.tensor.shape[1:])))
+        inputs = torch.stack([self.task.exported_input(image, self.normalization) for image in prepared])
+        with self.task.whole_inference(self.model):
+            return inputs, self.task.predict(self.model, prepared, self.classes)
+
+    @torch.inference_mode()
     def _predict(self, images: Sequence[PreparedImage]) -> list[Result]:
         """Predict in batches of images of the same size, and return the results in the order of the images."""
         results: dict[int, Result] = {}

@@ -41,6 +41,7 @@ class ImageClassifier(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
+        self.num_classes = num_classes
         self.head = nn.Linear(self.backbone.dims[-1], num_classes)
         init_conv_and_linear(self.head)
         with torch.no_grad():

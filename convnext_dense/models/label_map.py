@@ -28,6 +28,28 @@ class Scores(NamedTuple):
     rows: Callable[[int, int], Tensor]
 
 
+def labels_of_logits(logits: Tensor, threshold: float | None, dim: int = 1) -> Tensor:
+    """Return the label at each pixel, for logits of a head's output channels along ``dim``, which is left out.
+
+    Args:
+        logits: any shape.
+        threshold: None for a channel for each class, of which the highest wins; for a single channel the probability,
+            in [0, 1], above which a pixel is of class 1 and otherwise of class 0.
+        dim: dimension of the channels.
+
+    Returns:
+        int64 labels.
+    """
+    return labels_of_probabilities(logits if threshold is None else logits.sigmoid(), threshold, dim)
+
+
+def labels_of_probabilities(probabilities: Tensor, threshold: float | None, dim: int = 1) -> Tensor:
+    """Return the label at each pixel as :func:`labels_of_logits`, for probabilities instead of logits."""
+    if threshold is None:
+        return probabilities.argmax(dim)
+    return (probabilities.select(dim, 0) > threshold).long()
+
+
 def label_map(
     windows: Sequence[Window], size: Sequence[int], meta: Mapping[str, Any], align_corners: bool = False
 ) -> Tensor:

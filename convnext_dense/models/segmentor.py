@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from mmengine.logging import MMLogger
 from mmengine.structures import PixelData
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..compat.mmdet_imports import light_imports
 from ..errors import UserError
 from ..registry import MODELS
-from .label_map import Window, label_map
+from .label_map import Window, label_map, labels_of_probabilities
 from .memory_format import format_for_heads
 
 with light_imports():
@@ -33,7 +33,8 @@ class Segmentor(EncoderDecoder):
     (1, H, W) for up to 256 classes.
 
     mmseg's own ``predict`` is used if ``test_cfg.keep_logits`` is set (its ``SegTTAModel`` needs ``seg_logits``), if
-    the head has one output channel, and if the head overrides ``predict`` or ``predict_by_feat``.
+    the head has one output channel, and if the head overrides ``predict`` or ``predict_by_feat``. Of one channel,
+    mmseg's ``seg_logits`` are probabilities.
     """
 
     def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
@@ -108,3 +109,30 @@ class SegmentorTTA(SegTTAModel):
         views = zip(data['inputs'], data['data_samples'], strict=True)
         predictions = [self.module.test_step(dict(inputs=i, data_samples=d)) for i, d in views]
         return self.merge_preds(list(zip(*predictions, strict=True)))
+
+    def merge_preds(self, data_samples_list: Sequence[Sequence[SegDataSample]]) -> list[SegDataSample]:
+        """Label each image by the mean probabilities of its views, all of which are at the image's own size.
+
+        The first view's sample is returned, with its ground truth.
+        """
+        head: Any = self.module.decode_head
+        head = head[-1] if isinstance(head, nn.ModuleList) else head  # the last of a cascade predicts
+        threshold = head.threshold if head.out_channels == 1 else None
+        for views in data_samples_list:
+            mean = sum(_probabilities(head, view.seg_logits.data) for view in views) / len(views)
+            labels = labels_of_probabilities(torch.as_tensor(mean), threshold, dim=0)
+            views[0].set_data({'pred_sem_seg': PixelData(data=labels[None])})
+        return [views[0] for views in data_samples_list]
+
+
+def _probabilities(head: Any, logits: Tensor) -> Tensor:
+    """Return the class probabilities (K, H, W) of what mmseg's ``predict`` keeps as ``seg_logits``.
+
+    Of a single channel those are probabilities already. A head whose losses all use a sigmoid, such as binary
+    cross-entropy for each class, has independent probabilities; any other, those of a softmax.
+    """
+    if head.out_channels == 1:
+        return logits
+    loss = getattr(head, 'loss_decode', None)
+    losses = loss if isinstance(loss, nn.ModuleList) else [loss]
+    return logits.sigmoid() if all(getattr(loss, 'use_sigmoid', False) for loss in losses) else logits.softmax(dim=0)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
@@ -387,6 +388,23 @@ class Task(ABC):
         """
         raise self._unsupported('gives no predictions for images')
 
+    def resize_prepared(self, image: PreparedImage, size: ImageSize) -> PreparedImage:
+        """Resize the network's input for an image, whose result is then in pixels of that size.
+
+        Args:
+            image: the result of :meth:`prepare`.
+            size: height and width; the image's own changes nothing but the result's size.
+        """
+        raise self._unsupported('gives no predictions for images')
+
+    def exported_input(self, image: PreparedImage, normalization: Normalization) -> Tensor:
+        """Return a prepared image as an exported file takes it: float32 (3, h, w), RGB, 0 to 255."""
+        raise self._unsupported('gives no predictions for images')
+
+    def whole_inference(self, model: Any) -> AbstractContextManager:
+        """Context in which the model predicts each image as a whole, without windows."""
+        return nullcontext()
+
     def predict(self, model: Any, images: Sequence[PreparedImage], classes: ClassInfo) -> list[Result]:
         """Predict for images whose tensors have the same shape."""
         raise self._unsupported('gives no predictions for images')
@@ -504,6 +522,16 @@ class Task(ABC):
 
     def _unsupported(self, problem: str) -> UserError:
         return UserError(f'a model for {self.name} {problem}: take a config of another task')
+
+
+def resize_tensor(image: Tensor, size: ImageSize) -> Tensor:
+    """Resize an image (C, h, w) to (C, H, W) by bilinear interpolation, with its dtype."""
+    import torch.nn.functional as F
+
+    if tuple(image.shape[1:]) == tuple(size):
+        return image
+    resized = F.interpolate(image[None].float(), tuple(size), mode='bilinear', antialias=True)[0]
+    return resized if image.is_floating_point() else resized.round().to(image.dtype)
 
 
 def check_class_weights(model: nn.Module) -> None:

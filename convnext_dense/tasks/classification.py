@@ -16,6 +16,7 @@ from .base import (
     count_head_rows,
     join_classes_of_roots,
     point_at_root,
+    resize_tensor,
 )
 from .config_parts import loaders
 from .datasets import own_datasets
@@ -153,6 +154,12 @@ class ClassificationTask(Task):
         from PIL import Image
 
         return PreparedImage(path, transform(Image.fromarray(image)))
+
+    def resize_prepared(self, image: PreparedImage, size: ImageSize) -> PreparedImage:
+        return PreparedImage(image.path, resize_tensor(image.tensor, size))
+
+    def exported_input(self, image: PreparedImage, normalization: Normalization) -> Tensor:
+        return image.tensor * normalization.std.view(3, 1, 1) + normalization.mean.view(3, 1, 1)
 
     def predict(self, model: Any, images: Sequence[PreparedImage], classes: ClassInfo) -> list[Result]:
         import torch

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
-from .base import ClassInfo, Comparison, Part, PredictionEntry, PreparedImage, Task
+from .base import ClassInfo, Comparison, Part, PredictionEntry, PreparedImage, Task, resize_tensor
 from .pipelines import reading_steps
 
 if TYPE_CHECKING:
@@ -88,10 +88,15 @@ class DenseTask(Task):
         return Compose([step for step in dataset.pipeline if not step['type'].split('.')[-1].startswith('Load')])
 
     def normalization(self, model: nn.Module, transform: Any) -> Normalization:
+        import torch
+
         from ..export.graphs import Normalization
 
         preprocessor: Any = model.data_preprocessor
-        return Normalization(preprocessor.mean.flatten(), preprocessor.std.flatten())
+        bgr = not preprocessor._channel_conversion  # images are read as BGR
+        if not preprocessor._enable_normalize:
+            return Normalization(torch.zeros(3), torch.ones(3), bgr)
+        return Normalization(preprocessor.mean.flatten().expand(3), preprocessor.std.flatten().expand(3), bgr)
 
     def prepare(self, transform: Any, image: np.ndarray, path: str | None) -> PreparedImage:
         import cv2
@@ -109,6 +114,14 @@ class DenseTask(Task):
         if min(packed['inputs'].shape[1:]) < TOTAL_STRIDE:
             raise too_thin
         return PreparedImage(path, packed['inputs'], packed['data_samples'])
+
+    def resize_prepared(self, image: PreparedImage, size: ImageSize) -> PreparedImage:
+        shape = tuple(size)
+        meta = dict(img_path=image.path, img_shape=shape, ori_shape=shape, pad_shape=shape, scale_factor=(1.0, 1.0))
+        return PreparedImage(image.path, resize_tensor(image.tensor, size), type(image.sample)(metainfo=meta))
+
+    def exported_input(self, image: PreparedImage, normalization: Normalization) -> Tensor:
+        return image.tensor.flip(0).float()  # from BGR
 
     def training_parts(self, model: Any, image: Tensor) -> Iterator[Part]:
         features = [image]

@@ -41,8 +41,6 @@ NO_FILE = 'no file'
 """Path of the annotations of a split that a data set does not have."""
 RECIPE_SCALE = (1333, 800)
 """Size that images fit into in the recipes, for which the MACs are counted at :data:`COUNTED_SHAPE`."""
-EXPORTED = ('RPNHead', 'StandardRoIHead', 'DynamicRoIHead', 'CascadeRoIHead', 'FCNMaskHead')
-"""Heads of mmdet that the exported graph computes like mmdet; those derived from them in mmdet predict otherwise."""
 MISSING_ANNOTATIONS = {
     "no attribute 'masks'": 'the head learns masks, and the training pipeline loads none: set with_mask=True in '
     'mmdet.LoadAnnotations of train_dataloader.dataset.pipeline, or take a detector without masks',
@@ -283,11 +281,9 @@ class DetectionTask(DenseTask):
     def export_obstacle(self, model: nn.Module, output: str) -> str | None:
         if output == 'features':
             return None
-        roi_head = getattr(model, 'roi_head', None)
-        parts = [getattr(model, 'rpn_head', None), roi_head, *_stages(getattr(roi_head, 'mask_head', None))]
-        if all(_class_of_mmdet(part) in EXPORTED for part in parts):
-            return None
-        return 'only Mask R-CNN and Cascade Mask R-CNN are, with an RPN and RoI heads for boxes and masks'
+        from ..export.detection import obstacle
+
+        return obstacle(model)
 
     def random_sample(self, rng: np.random.Generator, shape: ImageSize, classes: int) -> dict:
         from mmengine.dataset import Compose
@@ -372,12 +368,6 @@ def _batch_pads(cfg: Config) -> list[tuple[str | int, ...]]:
     keys = ('model', 'data_preprocessor', 'batch_augments')
     augments = value_at(cfg, keys) or []
     return [(*keys, index, 'size') for index, one in enumerate(augments) if kind_of(one) == 'BatchFixedSizePad']
-
-
-def _class_of_mmdet(part: object) -> str:
-    """Name the class of mmdet that a part is of, or that its own class is derived from; empty if there is none."""
-    classes = (cls for cls in type(part).__mro__ if cls.__module__.startswith('mmdet.'))
-    return next((cls.__name__ for cls in classes), '')
 
 
 def _stages(parts: nn.Module | None) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -224,7 +225,8 @@ class SegmentationTask(DenseTask):
             cfg.model.type = 'convnext_dense.Segmentor'
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
-        return count_head_rows(state_dict, 'conv_seg.weight')
+        rows = count_head_rows(state_dict, 'conv_seg.weight')
+        return 2 if rows == 1 else rows  # a single channel tells class 1 from class 0
 
     def first_label(self, cfg: Config, meta: Mapping[str, Any], checkpoint: Path) -> int:
         """Return the label of class 0 in the masks that a checkpoint was trained on, as it says or the config.
@@ -285,6 +287,16 @@ class SegmentationTask(DenseTask):
                 yield Part(f'model.{name}{place}', features)
                 one(tuple(features))
 
+    @contextmanager
+    def whole_inference(self, model: Any) -> Iterator[None]:
+        before = dict(model.test_cfg)
+        model.test_cfg.mode = 'whole'
+        try:
+            yield
+        finally:
+            model.test_cfg.clear()
+            model.test_cfg.update(before)
+
     def counted_shape(self, cfg: Config) -> ImageSize:
         height = ((cfg.model.get('data_preprocessor') or {}).get('size') or COUNTED_CROP)[0]
         return ImageSize(height, 4 * height)
@@ -316,6 +328,8 @@ class SegmentationTask(DenseTask):
             return 'its heads refine the logits of one another, which has no graph'
         if _has_queries(head):
             return f'its {type(head).__name__} predicts the masks and classes of queries, not the logits of each pixel'
+        if getattr(model.data_preprocessor, 'test_cfg', None):
+            return 'its data_preprocessor.test_cfg pads the images'
         return None
 
     def set_training_shape(self, cfg: Config, shape: ImageSize) -> None:

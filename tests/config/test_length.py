@@ -24,6 +24,17 @@ def test_a_resumed_run_keeps_the_places_of_its_schedule(cfg):
     assert (warmup.begin, warmup.end, cosine.begin, cosine.end) == (0, 2, 2, 40)
 
 
+def test_a_part_that_ends_a_step_after_the_run_still_does(cfg):
+    cfg.train_cfg = dict(max_iters=100)
+    cfg.param_scheduler = [
+        dict(type='LinearLR', by_epoch=False, begin=0, end=10),
+        dict(type='MultiStepLR', by_epoch=False, begin=10, end=101, milestones=[50]),
+    ]
+    set_length(cfg, iters=160, planned=100)
+    warmup, steps = cfg.param_scheduler
+    assert (warmup.end, steps.end, steps.milestones) == (10, 161, [50])
+
+
 def test_a_schedule_may_be_a_single_part_or_absent(cfg):
     cfg.param_scheduler = dict(type='CosineAnnealingLR', T_max=300, end=300)
     set_length(cfg, 30)

@@ -19,6 +19,9 @@ CONFIGS = {
         'auxiliary_head=dict(in_channels=24, channels=16))',
     ),
 }
+_SIGMOID = 'dict(num_classes=2, out_channels=1, threshold={threshold}, loss_decode=dict(use_sigmoid=True))'
+ONE_CHANNEL = f'dict(decode_head={_SIGMOID}, auxiliary_head={_SIGMOID})'
+"""Changes of the segmentor's config for heads of one channel with a ``threshold``, for two classes."""
 LAST = dict(head=0.1, conv_seg=0.1, rpn_cls=0.1, conv_logits=0.1, rpn_reg=0.01, fc_cls=0.02, fc_reg=0.002)
 """The standard deviation of the last layers' weights."""
 CLASSES = ['red', 'green', 'blue']
@@ -36,7 +39,7 @@ def write_checkpoint(config: Path, path: Path, **dataset_meta: object) -> Path:
     """Random weights, with scores that differ enough from each other and from image to image."""
     torch.manual_seed(0)
     cfg = read_config(str(config), data='sample', needs_data=False)
-    set_classes(cfg, len(CLASSES))
+    set_classes(cfg, len(dataset_meta.get('classes', CLASSES)))
     model = build_model(cfg)
     for name, parameter in model.named_parameters():
         if parameter.ndim > 1 and name.split('.')[-2] in LAST:

@@ -14,6 +14,7 @@ from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
 from convnext_dense.inference import predictor as inference
 from convnext_dense.inference.predictor import Predictor
+from convnext_dense.io.image_size import ImageSize
 from convnext_dense.registry import DATASETS, FUNCTIONS
 from convnext_dense.results.drawing import palette
 from convnext_dense.tasks import set_classes
@@ -339,3 +340,23 @@ def test_a_model_with_any_head_predicts_for_the_classes_that_its_checkpoint_name
     ):
         torch.save({'state_dict': model.state_dict(), 'meta': meta}, tmp_path / 'w.pth')
         load(write_head(other, tmp_path), tmp_path / 'w.pth')
+
+
+def test_a_whole_image_is_predicted_in_pixels_of_the_network(predictors):
+    for task, predict in predictors.items():
+        image = scene(90, 70)
+        pixels, (own,) = predict.predict_whole([image])
+        inputs, (result, other) = predict.predict_whole([image, scene(90, 70, 1)], ImageSize(64, 96))
+        assert inputs.shape == (2, 3, 64, 96) and inputs.dtype == torch.float32, task
+        assert -0.01 < inputs.min() < 60 and 180 < inputs.max() < 255.01
+        assert not same(result, other)
+        if task == 'classification':
+            assert same(own, predict(image))
+            continue
+        height, width = pixels.shape[2:]
+        assert inputs[0].equal(inputs[0].round())
+        for found, size in ((own, (height, width)), (result, (64, 96))):
+            assert (found.size if task == 'detection' else found.labels.shape) == size
+        shown = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float()
+        enlarged = torch.nn.functional.interpolate(shown, (height, width), mode='bilinear')
+        assert (enlarged - pixels).abs().mean() < 2, task  # RGB in its place

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convnext_dense.models.label_map import Window, label_map
+from convnext_dense.models.label_map import Window, label_map, labels_of_logits, labels_of_probabilities
 from tests.helpers.labels import check
 
 
@@ -28,3 +28,13 @@ def test_logits_in_half_precision_are_enlarged_in_full(dtype):
     logits = torch.randn(9, 15, 20).to(dtype)
     expected = F.interpolate(logits[None].float(), (60, 80), mode='bilinear')[0]
     check(label_map_of(logits, (60, 80))[None], expected)
+
+
+def test_one_channel_is_compared_with_its_threshold():
+    logits = torch.tensor([-3.0, -0.1, 0.1, 3.0]).view(1, 1, 2, 2)
+    assert labels_of_logits(logits, 0.5).tolist() == [[[0, 0], [1, 1]]]
+    assert labels_of_logits(logits, 0.04).tolist() == [[[1, 1], [1, 1]]]
+    assert labels_of_logits(logits, 0.9).tolist() == [[[0, 0], [0, 1]]]
+    assert labels_of_probabilities(logits.sigmoid(), 0.9).tolist() == [[[0, 0], [0, 1]]]
+    several = torch.tensor([[1.0, 5.0], [2.0, -5.0]])
+    assert labels_of_logits(several, None, dim=0).tolist() == [1, 0]

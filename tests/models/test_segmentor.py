@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmengine.config import ConfigDict
 from mmengine.registry import DefaultScope
+from mmengine.structures import PixelData
 from mmseg.models.decode_heads import UPerHead
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
@@ -141,3 +142,50 @@ def test_views_are_averaged_with_all_their_logits(monkeypatch):
     module.test_cfg = ConfigDict(SLIDE)
     SegmentorTTA(module)
     assert module.test_cfg.keep_logits and module.test_cfg.mode == 'whole'
+
+
+def views_of(*logits: Tensor) -> list[SegDataSample]:
+    return [SegDataSample(seg_logits=PixelData(data=one)) for one in logits]
+
+
+def merged(model, views: list[SegDataSample]) -> Tensor:
+    tta = SegmentorTTA.__new__(SegmentorTTA)
+    torch.nn.Module.__init__(tta)
+    tta.module = model
+    (sample,) = tta.merge_preds([views])
+    assert sample is views[0]
+    return sample.pred_sem_seg.data
+
+
+@pytest.mark.parametrize('kind', [Segmentor, EncoderDecoder])
+@pytest.mark.parametrize('test_cfg', [WHOLE, SLIDE], ids=['whole', 'slide'])
+def test_one_view_of_one_channel_is_what_is_predicted(kind, test_cfg):
+    """mmseg's seg_logits of one channel are probabilities: a second sigmoid would lift all above 0.5."""
+    sigmoid = dict(type='CrossEntropyLoss', use_sigmoid=True)
+    model = build(kind, classes=2, out_channels=1, threshold=0.4, loss_decode=sigmoid)
+    (sample,) = predictions(model, test_cfg, torch.randn(1, 3, 96, 131), METAS[1:2])
+    expected = sample.pred_sem_seg.data.clone()
+    assert 0.1 < expected.float().mean() < 0.9
+    assert torch.equal(merged(model, [sample]), expected.long())
+
+
+def test_views_of_one_channel_are_averaged_before_the_threshold():
+    model = build(Segmentor, classes=2, out_channels=1, threshold=0.6)
+    one, other = torch.tensor([0.9, 0.5, 0.1, 0.7]), torch.tensor([0.5, 0.8, 0.3, 0.4])  # means 0.7, 0.65, 0.2, 0.55
+    assert merged(model, views_of(one[None, None], other[None, None])).tolist() == [[[1, 1, 0, 0]]]
+
+
+def test_views_of_many_channels_are_averaged_by_their_loss():
+    one, other = torch.tensor([[4.0], [3.9], [0.0]]), torch.tensor([[-9.0], [0.5], [0.4]])
+    softmax = ((one.softmax(0) + other.softmax(0)) / 2).argmax(0)
+    logits = torch.tensor([[9.0], [9.0], [8.0]]), torch.tensor([[-5.0], [-5.0], [0.0]])
+    views = lambda: views_of(*(v[:, None] for v in logits))  # noqa: E731
+    by_softmax = build(Segmentor, classes=3)
+    by_sigmoid = build(Segmentor, classes=3, loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True))
+    mixed = build(Segmentor, classes=3, loss_decode=[dict(type='CrossEntropyLoss'), dict(type='DiceLoss')])
+    assert softmax.tolist() == [1]
+    assert merged(by_softmax, views_of(one[:, None], other[:, None])).tolist() == [[[1]]]
+    expected = sum(v.sigmoid() for v in logits).argmax(0).tolist()
+    assert [expected] == merged(by_sigmoid, views())[0].tolist()
+    expected = sum(v.softmax(0) for v in logits).argmax(0).tolist()
+    assert [expected] == merged(by_softmax, views())[0].tolist() == merged(mixed, views())[0].tolist()

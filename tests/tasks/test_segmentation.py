@@ -1,10 +1,12 @@
 """Segmentation: masks of a config, the shapes that a segmentor is tested and counted at, drawn label maps."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import ConfigDict
 
 from convnext_dense.config.read import read_config
 from convnext_dense.data.check import PROBLEM
@@ -184,3 +186,17 @@ def test_a_config_without_sizes_has_those_of_the_recipes(tmp_path):
     assert (TASK.input_shape(cfg), TASK.counted_shape(cfg)) == ((32, 32), (32, 128))
     cfg.model.test_cfg, cfg.model.data_preprocessor = dict(mode='whole'), dict(size_divisor=32)
     assert (TASK.input_shape(cfg), TASK.counted_shape(cfg)) == ((512, 512), (512, 2048))
+
+
+def test_one_channel_is_for_two_classes():
+    counts = {
+        rows: TASK.count_head_classes({'decode_head.conv_seg.weight': torch.zeros(rows, 4)}) for rows in (1, 2, 3)
+    }
+    assert counts == {1: 2, 2: 2, 3: 3}
+
+
+def test_whole_inference_ends_with_its_context():
+    model = SimpleNamespace(test_cfg=ConfigDict(mode='slide', crop_size=(8, 8)))
+    with TASK.whole_inference(model):
+        assert model.test_cfg == dict(mode='whole', crop_size=(8, 8))
+    assert model.test_cfg == dict(mode='slide', crop_size=(8, 8))

@@ -1,16 +1,17 @@
-"""Export a model as an ONNX file, or as a program of torch.export, and check the file against PyTorch."""
+"""Export a model as an ONNX file, or as a program of torch.export, and check it against what the model predicts."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from ...export.check import compare
 from ...export.graphs import Graph
-from ...export.limits import DYNAMIC_MIN
-from ...export.write import INPUT, check_shape, write
+from ...export.run import INPUT, DoesNotRun
+from ...export.write import check_shape, has_onnxruntime, write
 from ...inference.predictor import Predictor, load
 from ...io.image_size import ImageSize
 from ...version import __version__
@@ -39,18 +40,38 @@ def run(args: argparse.Namespace) -> int:
     for name, says in graph.outputs.items():
         console.print(f'  {name:<13} {says}', markup=False)
     console.print(f'  not inside: {graph.left_out}', markup=False)
+    if out.suffix == '.onnx' and not has_onnxruntime():
+        console.print('  not tried: onnxruntime is not installed', markup=False)
     if not checked:
         return 0
+    try:
+        return _check(args, console, predict, graph, shape, images or _sample_images())
+    except DoesNotRun as error:
+        out.unlink()
+        raise DoesNotRun(f'{error}: {out} is removed') from error
 
-    console.print('\nagainst PyTorch:')
+
+def _check(
+    args: argparse.Namespace,
+    console: Console,
+    predict: Predictor,
+    graph: Graph,
+    shape: ImageSize,
+    images: Sequence[Path],
+) -> int:
+    """Print how the file differs from what the model predicts, and return the exit code."""
+    out = Path(args.out)
+    console.print('\nagainst what the model predicts:')
     bad = 0
-    for difference in compare(graph, out, images or _sample_images(), shape, args.dynamic, predict.value_range):
+    for difference in compare(graph, out, images, predict.predict_whole, shape, args.dynamic):
         place = ' x '.join(map(str, difference.images))
         verdict = 'ok' if difference.within_tolerance else 'TOO LARGE'
         console.print(f'  {place:<19} {difference.output:<13} {difference.description}: {verdict}', markup=False)
         bad += not difference.within_tolerance
     if bad:
-        console.print(f'error: {out} differs from PyTorch by more than rounding', markup=False)
+        console.print(
+            f'error: {out}, which is kept, differs from what the model predicts by more than rounding', markup=False
+        )
     return 1 if bad else 0
 
 
@@ -66,7 +87,7 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: Im
         'task': predict.task.name,
         'input': _input_says(graph, shape, args.dynamic),
         **scaled,  # of the images before they were scaled to 0 to 255
-        'normalization': 'inside: (image - mean) / std',
+        'normalization': f'inside: (image - mean) / std{", of BGR" if graph.bgr else ""}',
         'mean': [round(value, 4) for value in graph.mean.flatten().tolist()],
         'std': [round(value, 4) for value in graph.std.flatten().tolist()],
         'outputs': graph.outputs,
@@ -80,10 +101,7 @@ def _input_says(graph: Graph, shape: ImageSize, dynamic: bool) -> str:
     count = 'N' if dynamic and not graph.one_image else '1'
     size = 'H, W' if dynamic else f'{shape[0]}, {shape[1]}'
     says = f'float32 ({count}, 3, {size}), RGB values from 0 to 255'
-    if not dynamic:
-        return says
-    multiples = f', multiples of {graph.side_multiple}' if graph.side_multiple > 1 else ''
-    return f'{says}; H and W from {DYNAMIC_MIN} on{multiples}'
+    return f'{says}; H and W from {graph.smallest} on' if dynamic else says
 
 
 def _sample_images() -> list[Path]:

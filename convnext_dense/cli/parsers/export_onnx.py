@@ -1,4 +1,4 @@
-"""Export a model as an ONNX file, or as a program of torch.export, and check the file against PyTorch.
+"""Export a model as an ONNX file, or as a program of torch.export, and check the file against what it predicts.
 
 convnext-dense export-onnx WORK_DIR OUT.onnx --check    the newest checkpoint of a run, with its own config
 convnext-dense export-onnx CONFIG CHECKPOINT OUT.pt2 --task-output features --dynamic --check street.jpg
@@ -22,7 +22,7 @@ import importlib.util
 from pathlib import Path
 
 from ...errors import UserError
-from ...export.limits import DYNAMIC_MIN, EQUAL_PIXELS, SAME_INSTANCES, TOLERANCE
+from ...export.limits import DYNAMIC_MIN, EQUAL_PIXELS, SAME_INSTANCES, SAME_MASKS, TOLERANCE
 from ...io.files import ensure_writable_files
 from ...tasks import TASKS
 from ..arguments import (
@@ -59,16 +59,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--dynamic',
         action='store_true',
-        help=f'accept any number of images, of any height and width from {DYNAMIC_MIN} on; detection: one image, '
-        'sides a multiple of 32',
+        help=f'accept any number of images, of any height and width from {DYNAMIC_MIN} on; detection: one image, from '
+        'twice the stride of its coarsest level on (128)',
     )
     parser.add_argument(
         '--check',
         nargs='*',
         metavar='IMAGE',
-        help='run the file on images (default: drawn ones) and compare with PyTorch; the exit code is 1 if a number '
-        f'differs by more than {TOLERANCE:g} times max(1, the largest), or more than {1 - EQUAL_PIXELS:.1%}% of the '
-        f'labels or {1 - SAME_INSTANCES:.0%}% of the instances do',
+        help='run the file on images (default: drawn ones) and compare with what the model predicts; the exit code '
+        f'is 1 if a number differs by more than {TOLERANCE:g} times max(1, the largest), or more than '
+        f'{1 - EQUAL_PIXELS:.1%}% of the labels, {1 - SAME_INSTANCES:.0%}% of the instances or {1 - SAME_MASKS:.0%}% '
+        'of the masks do',
     )
     add_weights_argument(parser)
     add_trust_argument(parser)

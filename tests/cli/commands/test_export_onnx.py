@@ -16,10 +16,12 @@ from convnext_dense.cli import run_verb
 from convnext_dense.errors import UserError
 from convnext_dense.export.check import compare
 from convnext_dense.export.classification import ClassLogits
+from convnext_dense.export.run import DoesNotRun
 from convnext_dense.export.write import write
 from convnext_dense.inference.predictor import Predictor, load
+from convnext_dense.io.image_size import ImageSize
 from tests.helpers.mask_rcnn import write_mask_rcnn
-from tests.helpers.small_models import CLASSES, write_checkpoint, write_config
+from tests.helpers.small_models import CLASSES, ONE_CHANNEL, write_checkpoint, write_config
 from tests.inference.test_predictor import scene
 
 MEAN, STD = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))  # ImageNet's
@@ -78,8 +80,10 @@ def test_dynamic_onnx_gives_pytorchs_numbers_at_any_size(files, tmp_path, capsys
     assert export(files, task, out, *arguments) == 0
     said = capsys.readouterr().out
     assert said.startswith('exporting ')  # where there is no terminal with a status
-    assert '  2 x 3 x 96 x 64' in said and '  2 x 3 x 72 x 80' in said
-    assert said.count(': ok\n') == 2 * len(shapes)
+    assert '  2 x 3 x 96 x 64' in said and '  2 x 3 x 72 x 80' in said and '  2 x 3 x 144 x 64' in said
+    predicted = output != 'features'
+    as_prepared = 0 if task == 'classification' else 2  # whose images are smaller than a dynamic file takes
+    assert said.count(': ok\n') == (3 + as_prepared) * (len(shapes) + predicted) and 'LARGE' not in said
 
     predict = load(files / f'{task}.py', files / f'{task}.pth', device='cpu', data='sample')
     session = onnxruntime.InferenceSession(out)
@@ -126,17 +130,18 @@ def test_a_detector_is_exported_whole(files, tmp_path, capsys):
     out = tmp_path / 'out.onnx'
     assert export(files, 'detection', out, '--shape', '96', '160', '--check', str(files / '0.png')) == 0
     said = capsys.readouterr().out
-    assert 'not inside: decoding and resizing the image, pasting each mask into its box' in said
+    assert (
+        'not inside: decoding and resizing the image, pasting each mask into its box, where it takes the pixels of '
+        'at least 0.5\n'
+    ) in said
     assert said.count(': ok\n') == 4  # instances, boxes, scores, masks
-    found = onnxruntime.InferenceSession(out).run(None, {'image': scene(160, 96).transpose(2, 0, 1)[None].astype('f')})
-    assert [array.shape[1:] for array in found] == [(4,), (), (), (28, 28)]
     stock = load(files / 'detection.py', files / 'detection.pth', device='cpu', data='sample')
-    with torch.no_grad():
-        image = torch.from_numpy(scene(160, 96).copy()).permute(2, 0, 1)[None].float()
-        boxes, scores, labels, _ = stock.graph().reference(image)
-    assert len(boxes) == len(found[0]) > 3
-    assert np.allclose(found[1], scores, atol=1e-4) and np.array_equal(found[2], labels)
-    assert np.allclose(found[0], boxes, atol=0.01)
+    images, (result,) = stock.predict_whole([scene(160, 96)], ImageSize(96, 160))
+    found = onnxruntime.InferenceSession(out).run(None, {'image': images.numpy()})
+    assert [array.shape[1:] for array in found] == [(4,), (), (), (28, 28)]
+    assert len(result.boxes) == len(found[0]) > 3
+    assert np.allclose(found[1], result.scores, atol=1e-4) and np.array_equal(found[2], result.labels)
+    assert np.allclose(found[0], result.boxes, atol=0.01)
 
 
 def test_the_check_finds_other_weights(files, tmp_path, capsys, monkeypatch):
@@ -145,14 +150,45 @@ def test_the_check_finds_other_weights(files, tmp_path, capsys, monkeypatch):
     out = tmp_path / 'out.pt2'
     write(graph, out, (64, 64), False, {})
     predict.model.head.bias.data[1] += 3e-4
-    (difference,) = compare(graph, out, [files / '0.png'], (64, 64), False)
-    said = re.fullmatch(r'largest difference 3.0e-04, of at most (\S+), largest value (\S+)', difference.description)
-    assert not difference.within_tolerance and float(said[1]) == pytest.approx(1e-4 * float(said[2]), rel=0.05)
+    size = ImageSize(64, 64)
+    logits, scores = compare(graph, out, [files / '0.png'], predict.predict_whole, size, False)
+    said = re.fullmatch(r'largest difference 3.0e-04, of at most (\S+), largest value (\S+)', logits.description)
+    assert not logits.within_tolerance and float(said[1]) == pytest.approx(1e-4 * max(1, float(said[2])), rel=0.05)
+    assert scores.output == 'scores' and scores.within_tolerance
 
-    original = ClassLogits.reference
-    monkeypatch.setattr(ClassLogits, 'reference', lambda self, image: (original(self, image)[0] + 1,))
+    original = ClassLogits.forward
+    monkeypatch.setattr(ClassLogits, 'forward', lambda self, image: (original(self, image)[0] * 2,))
     assert export(files, 'classification', out, '--shape', '64', '64', '--check', str(files / '0.png')) == 1
-    assert 'TOO LARGE' in (said := capsys.readouterr().out) and said.endswith('by more than rounding\n')
+    assert 'TOO LARGE' in (said := capsys.readouterr().out)
+    assert said.endswith(f'error: {out}, which is kept, differs from what the model predicts by more than rounding\n')
+
+
+def test_a_file_that_the_check_cannot_run_is_removed(files, tmp_path, capsys, monkeypatch):
+    def fails(path):
+        raise DoesNotRun('the exported file cannot be loaded by onnxruntime (a reason)')
+
+    monkeypatch.setattr('convnext_dense.export.check.open_exported', fails)
+    out = tmp_path / 'out.onnx'
+    assert export(files, 'classification', out, '--shape', '64', '64', '--check', str(files / '0.png')) == 2
+    error = f'the exported file cannot be loaded by onnxruntime (a reason): {out} is removed'
+    assert capsys.readouterr().err == f'error: {error}\n'
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_of_one_channel(files, tmp_path, capsys):
+    """The whole way: a file with labels of both classes, which are those of ``predict``."""
+    config, checkpoint = tmp_path / 'one_channel.py', tmp_path / 'one_channel.pth'
+    config.write_text(f"_base_ = '{files / 'segmentation.py'}'\nmodel = {ONE_CHANNEL.format(threshold=0.4)}\n")
+    write_checkpoint(config, checkpoint, classes=['off', 'on'])
+    out, image = tmp_path / 'out.onnx', tmp_path / '0.png'
+    Image.fromarray(scene(96, 64)).save(image)
+    arguments = ('--task-output', 'labels', '--shape', '64', '96', '--check', str(image))
+    assert export(tmp_path, 'one_channel', out, *arguments) == 0
+    assert 'labels        100.000% of the pixels are equal' in capsys.readouterr().out
+    predict = load(config, checkpoint, device='cpu', data='sample')
+    pixels, (result,) = predict.predict_whole([image], ImageSize(64, 96))
+    (labels,) = onnxruntime.InferenceSession(out).run(None, {'image': pixels.numpy()})
+    assert np.array_equal(labels[0], result.labels) and 0.01 < labels.mean() < 0.99
 
 
 class Unknown(ClassLogits):
@@ -186,7 +222,7 @@ def test_an_operator_that_prevents_the_export_is_named(files, tmp_path):
         ('classification', 'out.onnx', ('--task-output', 'instances'), '--task-output instances: a model for class'),
         ('classification', 'out.onnx', ('--weights', 'ema'), 'holds no ema weights'),
         ('classification', 'out.onnx', ('--check', 'nowhere.png'), 'no image at nowhere.png'),
-        ('detection', 'out.onnx', ('--shape', '100', '160'), 'takes multiples of 32, such as 128 160'),
+        ('detection', 'out.onnx', ('--shape', '63', '160', '--dynamic'), '--shape 63 160 is too small: take sides'),
     ],
 )
 def test_bad_input(files, tmp_path, capsys, monkeypatch, task, out, arguments, error):
