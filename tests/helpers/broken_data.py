@@ -330,7 +330,9 @@ def flat_polygon(content: dict, random: Random) -> None:
     mask = entry.get('segmentation')
     if isinstance(mask, list) and mask and isinstance(mask[0], list):
         points = mask[0]
-        entry['segmentation'] = random.choice([points, [list(point) for point in zip(points[::2], points[1::2])]])
+        entry['segmentation'] = random.choice(
+            [points, [list(point) for point in zip(*[iter(points)] * 2, strict=False)]]
+        )
 
 
 @in_the_file

@@ -40,19 +40,20 @@ def find_unsuitable_images(
 
     for image, scan in zip(split.images, scans, strict=True):
         path, header = image.path, scan.header
+        unusable = WARNING if skip or not image.is_read else PROBLEM
         if header is None:
             fix = 'restore or remove them, or train without them: --on-bad-image skip'
             message = "that can't be decoded"
             if scan.is_ambiguous:
                 message, fix = 'whose values can mean several ranges', 'set the range: --value-range LOW HIGH'
-            note(WARNING if skip else PROBLEM, message, fix, path, scan.fault)
+            note(unusable, message, fix, path, scan.fault)
             continue
         size = header.size
         if not header.fits(image.size):
             fix = 'restore or remove them, or train without them: --on-bad-image skip'
             detail = f'{size}, annotations: {image.size}'
             message = 'of another size than the annotations were made for (height x width)'
-            note(WARNING if skip else PROBLEM, message, fix, path, detail)
+            note(unusable, message, fix, path, detail)
         if min(size) < SMALLEST_SIDE:
             note(WARNING, f'with a side of less than {SMALLEST_SIDE} pixels', 'remove them', path, size)
         if size.height * size.width > MOST_PIXELS:

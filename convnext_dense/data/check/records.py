@@ -48,6 +48,8 @@ class ImageRecord(NamedTuple):
     """The mask's path."""
     size: ImageSize | None = None
     """The image size according to the annotations, if they contain it."""
+    is_read: bool = True
+    """False for an image that training leaves out, such as one without annotations."""
 
 
 @dataclass

@@ -17,7 +17,8 @@ from .categories import check_known_names
 from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
 from .find import CocoPaths
 from .instances import to_instance
-from .thin_images import is_too_thin, longest_side
+from .selection import Selection, select
+from .thin_images import longest_side
 
 
 class CocoRecords(DatasetRecords):
@@ -58,29 +59,50 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
             check_known_names(coco.classes, coco.name, data.classes, data.splits[0].name)
         except UserError as error:
             data.findings.append(Finding.of_error(name, error))
-        images = list(_records(coco, source['images'], data.classes))
-        data.splits[-1].images += images
-        unannotated = [image.path for image in images if not image.instances]
+        selected = _select(name, coco, source)
+        data.splits[-1].images += _records(coco, source['images'], data.classes, selected)
+        unannotated = [image.path for image in data.splits[-1].images if not image.instances]
         if unannotated:
             message = f'{count_of(unannotated, "image")} without annotations'
             data.findings.append(Finding(NOTE, name, message, '', unannotated, unannotated))
-        longest = longest_side(source.get('pipeline', ()))
-        thin = [i.path for i in images if i.instances and i.size and is_too_thin(i.size, longest)]
-        if thin and name == 'train':
-            message = f'{count_of(thin, "image")} too thin for the anchors of a detector, left out in training'
-            data.findings.append(Finding(WARNING, name, message, 'cut them into parts', thin, thin))
+        if selected is not None:
+            data.findings += _not_learned(name, source['images'], selected)
     return data
 
 
-def _records(coco: CocoData, folder: str, classes: Sequence[str]) -> Iterator[ImageRecord]:
-    """Yield the images of a file, without annotations of other classes."""
+def _select(split: str, coco: CocoData, source: Mapping[str, Any]) -> Selection | None:
+    """Select what training uses, or None in a split for evaluation, which uses everything."""
+    if split != 'train' or source.get('test_mode'):
+        return None
+    return select(coco, source.get('filter_cfg'), longest_side(source.get('pipeline', ())), _learns_masks(source))
+
+
+def _records(coco: CocoData, folder: str, classes: Sequence[str], selected: Selection | None) -> Iterator[ImageRecord]:
+    """Yield the images of a file, without annotations of other classes and those that training leaves out."""
     names = dict(zip(coco.category_ids, coco.classes, strict=True))
     labels = {number: classes.index(name) for number, name in names.items() if name in classes}
+    of_image = coco.annotations if selected is None else selected.annotations
+    used = {image['id'] for image in (coco if selected is None else selected).images}
     for image in coco.images:
         path = os.path.join(folder, image['file_name'])
-        annotations = [a for a in coco.annotations[image['id']] if a['category_id'] in labels]
+        annotations = [a for a in of_image[image['id']] if a['category_id'] in labels]
         instances = [to_instance(a, labels[a['category_id']]) for a in annotations]
-        yield ImageRecord(path, instances=instances, size=ImageSize(image['height'], image['width']))
+        size = ImageSize(image['height'], image['width'])
+        yield ImageRecord(path, instances=instances, size=size, is_read=image['id'] in used)
+
+
+def _not_learned(split: str, folder: str, selected: Selection) -> Iterator[Finding]:
+    if selected.thin_boxes:
+        items = [f'annotation {number}' for number in selected.thin_boxes]
+        yield Finding(WARNING, split, f'{count_of(items, "box", "boxes")} thinner than a pixel not learned', '', items)
+    small, thin = ([os.path.join(folder, i['file_name']) for i in some] for some in (selected.small, selected.thin))
+    if small:
+        yield Finding(WARNING, split, f'{count_of(small, "image")} too small, left out in training', '', small, small)
+    if thin:
+        message = f'{count_of(thin, "image")} too thin for the anchors of a detector, left out in training'
+        yield Finding(WARNING, split, message, 'cut them into parts', thin, thin)
+    if not selected.images:
+        yield Finding(PROBLEM, split, 'no image is left to learn from', 'see the other findings')
 
 
 def _findings(split: str, coco: CocoData, source: Mapping[str, Any], learns_masks: bool) -> Iterator[Finding]:

@@ -12,8 +12,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from ...errors import UserError
-from ...io.coco_format import IGNORE_REGION, CocoAnnotation, Instance
-from ...io.image_size import ImageSize
+from ...io.coco_format import CocoAnnotation, Instance
 from ...registry import DATASETS
 from ..check.records import WARNING
 from ..dense import DenseDataset
@@ -23,9 +22,8 @@ from .faults import describe_faults
 from .find import CocoPaths
 from .instances import to_instance, to_learned_instance
 from .join import join_categories
-from .thin_images import is_too_thin, longest_side
-
-MIN_BOX_SIDE = 1.0  # pixels: thinner boxes are not used for training, as in mmdet and so in the published recipes
+from .selection import Selection, select
+from .thin_images import longest_side
 
 
 @DATASETS.register_module()
@@ -91,6 +89,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         self.on_bad_image = on_bad_image
         self.paths = CocoPaths(Path(annotations), Path(images))
         self._longest_side = longest_side(pipeline)
+        self._selected: Selection | None = None  # None in evaluation
         self.classes, self.category_ids, self.needs_annotations = classes, category_ids, needs_annotations
         self.box_format, self.most_lost = box_format, most_lost
         super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg, indices=indices)
@@ -111,7 +110,8 @@ class CocoDataset(DenseDataset, BaseDataset):
         ids = join_categories(self.paths.annotations, coco, classes, self.category_ids)
         self._metainfo.update(classes=classes, category_ids=ids)
         labels = {number: label for label, number in enumerate(ids)}
-        annotations = coco.annotations if self.test_mode else self._drop_thin_boxes(coco.annotations)
+        selected = None if self.test_mode else select(coco, self.filter_cfg, self._longest_side, learns_masks)
+        annotations = coco.annotations if selected is None else selected.annotations
         learned = [
             labels[a['category_id']] for of_image in annotations.values() for a in of_image if not a.get('ignored')
         ]
@@ -123,6 +123,7 @@ class CocoDataset(DenseDataset, BaseDataset):
                 return to_instance(annotation, label)
             return to_learned_instance(annotation, label, learns_masks)
 
+        self._selected = selected
         self.ignore_regions = 0 if self.test_mode else coco.regions + (coco.without_mask if learns_masks else 0)
         return [
             {
@@ -154,48 +155,33 @@ class CocoDataset(DenseDataset, BaseDataset):
                 raise UserError(f'{line}, so that there is nothing to learn: correct them')
             print_log(f'{line}, so that there is nothing to measure', 'current', logging.WARNING)
 
-    def _drop_thin_boxes(self, annotations: dict[int, list[CocoAnnotation]]) -> dict[int, list[CocoAnnotation]]:
-        kept = {
-            image: [a for a in of_image if min(a['bbox'][2:]) >= MIN_BOX_SIDE]
-            for image, of_image in annotations.items()
-        }
-        thin = sum(map(len, annotations.values())) - sum(map(len, kept.values()))
-        if thin:
-            print_log(f'{self.name}: boxes thinner than a pixel are not learned: {thin}', 'current')
-        return kept
-
     def get_cat_ids(self, idx: int) -> list[int]:
         """Return the labels of an image's instances, for mmengine's ``ClassBalancedDataset``."""
         return [instance['bbox_label'] for instance in self.get_data_info(idx)['instances']]
 
     def filter_data(self) -> list[dict]:
-        """Leave out images by the rules of ``filter_cfg``, and log their number."""
-        if self.test_mode or not self.filter_cfg:
+        """Leave out images by the rules of ``filter_cfg`` and those too thin for a detector, and log their number."""
+        selected = self._selected
+        if selected is None:
             return self.data_list
-        least = self.filter_cfg.get('min_size', 0)
-        keeps_empty = not self.filter_cfg.get('filter_empty_gt')
-        filled = [p for p in self.data_list if keeps_empty or any(map(_is_learned, p['instances']))]
-        kept = [p for p in filled if min(p['height'], p['width']) >= least]
+        if selected.thin_boxes:
+            boxes = count_of(selected.thin_boxes, 'box', 'boxes')
+            print_log(f'{self.name}: {boxes} thinner than a pixel not learned', 'current', logging.WARNING)
+        rules = self.filter_cfg or {}
         line = (
-            f'{self.name}: {len(kept)} of {len(self.data_list)} images are used; left out are '
-            f'{len(self.data_list) - len(filled)} without annotations, {len(filled) - len(kept)} with a side of less '
-            f'than {least} pixels'
+            f'{self.name}: {len(selected.images)} of {len(self.data_list)} images are used; left out are '
+            f'{len(selected.empty)} without annotations, {len(selected.small)} with a side of less than '
+            f'{rules.get("min_size", 0)} pixels'
         )
-        if not kept:
-            raise UserError(f'nothing to learn from: {line}')
-        print_log(line, 'current')
-        return self._drop_thin_images(kept)
-
-    def _drop_thin_images(self, images: list[dict]) -> list[dict]:
-        kept = [p for p in images if not is_too_thin(ImageSize(p['height'], p['width']), self._longest_side)]
-        thin = [p['img_path'] for p in images if p not in kept] if len(kept) < len(images) else []
+        names = [image['file_name'] for image in selected.thin]
+        thin = (
+            f'{count_of(names, "image")} too thin for the anchors of a detector: {shortened(names)}' if names else ''
+        )
+        if not selected.images:
+            raise UserError(f'nothing to learn from: {line}{f", {thin}" if thin else ""}')
+        if rules:
+            print_log(line, 'current')
         if thin:
-            line = f'{count_of(thin, "image")} too thin for the anchors of a detector, left out: {shortened(thin)}'
-            if not kept:
-                raise UserError(f'nothing to learn from: {self.name}: {line}')
-            print_log(f'{self.name}: {line}', 'current', logging.WARNING)
-        return kept
-
-
-def _is_learned(instance: Instance) -> bool:
-    return instance['bbox_label'] != IGNORE_REGION
+            print_log(f'{self.name}: left out: {thin}', 'current', logging.WARNING)
+        used = {image['id'] for image in selected.images}
+        return [info for info in self.data_list if info['img_id'] in used]

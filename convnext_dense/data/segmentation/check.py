@@ -10,11 +10,11 @@ from ..check.images import find_stray_files, find_unsupported_formats
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
 from ..image_scan import ImageScan
 from ..text import count_of
-from .find import find_left_out, images_folder
+from .find import find_left_out, find_masks_and_remarks, images_folder
 from .join import join_labels
 from .label_zero import AUTO
 from .mask_scan import UNLABELED, scan_masks
-from .masks import UnusableMasks, agree_on_label_zero, find_bad_masks, find_masks, mask_classes, read_labels
+from .masks import UnusableMasks, agree_on_label_zero, find_bad_masks, mask_classes, read_labels
 
 
 @dataclass
@@ -60,7 +60,8 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     findings, pairs_of = data.findings, {}
     for name, source in sources.items():
         try:
-            pairs_of[name] = find_masks(source['root'], source['split'])
+            pairs_of[name], remarks = find_masks_and_remarks(source['root'], source['split'])
+            findings += [Finding(WARNING, name, remark) for remark in remarks]
         except NoData:
             raise
         except UserError as error:

@@ -18,7 +18,7 @@ from ..dense import DenseDataset
 from ..image_files import describe_left_out
 from ..text import shortened
 from . import transforms as transforms  # registers them: configs name this module alone
-from .find import find_left_out, find_masks
+from .find import find_left_out, find_masks_and_remarks
 from .join import join_labels
 from .label_zero import AUTO, LabelZeroSetting
 from .mask_scan import read_mask
@@ -86,7 +86,9 @@ class MaskFolder(DenseDataset, BaseDataset):
             self.remarks.append((True, f'{what}, which are not learned: {shortened(absent)}'))
 
     def load_data_list(self) -> list[dict]:
-        pairs = find_masks(self.root, self.split)
+        pairs, remarks = find_masks_and_remarks(self.root, self.split)
+        for remark in remarks:
+            print_log(remark, 'current', logging.WARNING)
         if left_out := find_left_out(self.root, self.split):
             print_log(f'{self.root}: {describe_left_out(left_out)}', 'current', logging.WARNING)
         check_masks(pairs, len(self.own_classes), self.reduce_zero_label)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ...errors import NoData, UserError
 from ..image_files import EXTENSIONS, find_files, images_in, subfolders
@@ -18,14 +18,26 @@ OTHER_NAMES = ('masks', 'mask', 'labels', 'labelids', 'annotation', 'ann_dir', '
 """Names of mask folders in other programs, in lowercase."""
 
 
-def find_masks(root: str | Path, split: str, log: bool = True) -> list[ImageAndMask]:
-    """Find the images of a split with their masks, sorted, including subfolders.
+class FoundMasks(NamedTuple):
+    """The images of a split with their masks, sorted, including subfolders."""
+
+    pairs: list[ImageAndMask]
+    remarks: list[str]
+    """Lines about masks without an image, and about a folder of another name."""
+
+
+def find_masks(root: str | Path, split: str) -> list[ImageAndMask]:
+    """Find the images of a split with their masks; see :func:`find_masks_and_remarks`."""
+    return find_masks_and_remarks(root, split).pairs
+
+
+def find_masks_and_remarks(root: str | Path, split: str) -> FoundMasks:
+    """Find the images of a split with their masks, and what a user should know about them.
 
     Args:
         root: folder with ``images/<split>/`` and ``annotations/<split>/``.
         split: ``'training'`` or ``'validation'``; the folders may also have another name in
             :data:`~convnext_dense.data.layouts.MASK_SPLITS`.
-        log: log masks without an image, and a folder of another name.
 
     Raises:
         NoData: if there are no images in this layout.
@@ -58,14 +70,14 @@ def find_masks(root: str | Path, split: str, log: bool = True) -> list[ImageAndM
             'add masks of the same name (.png) or remove the images'
         )
     unused = [name for name in mask_of if name not in image_of]
-    logger = logging.getLogger('mmengine')
-    if unused and log:
-        logger.warning(
+    remarks = []
+    if unused:
+        remarks.append(
             f'{len(unused)} of {len(mask_of)} masks in {masks} have no image and are left out: {shortened(unused, 3)}'
         )
-    if log and images.name != split and images.name not in ('train', 'val'):
-        logger.warning(f'{images} is taken for {split}')
-    return [(image, mask_of[name]) for name, image in image_of.items()]
+    if images.name != split and images.name not in ('train', 'val'):
+        remarks.append(f'{images} is taken for {split}')
+    return FoundMasks([(image, mask_of[name]) for name, image in image_of.items()], remarks)
 
 
 def find_left_out(root: str | Path, split: str) -> list[str]:

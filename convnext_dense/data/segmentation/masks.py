@@ -92,7 +92,7 @@ def read_labels(root: str | Path, reduce_zero_label: LabelZeroSetting = AUTO, co
                 f'{Path(root, listed.file)} names {len(zero.names)} classes: there can be 1 to {most}, one on a line'
             )
         return MaskLabels(list(zero.names), zero.ignored, zero.line, zero.doubtful, listed.file)
-    pairs = find_masks(root, next(iter(existing_splits(root)), 'training'), log=False)
+    pairs = find_masks(root, next(iter(existing_splits(root)), 'training'))
     check_masks(pairs, most, zero.ignored)
     largest = max(scan.largest_label for scan in scan_masks(pairs))
     if largest == 0:
@@ -131,7 +131,7 @@ def count_labels_in(root: str | Path) -> LabelCounts:
     pixels, masks, number = Counter[int](), Counter[int](), 0
     for split in existing_splits(root):
         try:
-            scans = scan_masks(find_masks(root, split, log=False))
+            scans = scan_masks(find_masks(root, split))
         except UserError:
             continue
         for scan in scans:
@@ -195,7 +195,7 @@ def check_learnable(root: str | Path, split: str, labels: MaskLabels) -> None:
         UnusableMasks: if masks are unusable, see :func:`check_masks`.
         UserError: if they show fewer classes.
     """
-    check_masks(find_masks(root, split, log=False), len(labels.classes), labels.reduce_zero_label)
+    check_masks(find_masks(root, split), len(labels.classes), labels.reduce_zero_label)
     seen, first = _labels_shown(root, split), labels.first_label
     shown = sorted(label for label in seen if first <= label < first + len(labels.classes))
     if len(shown) > 1:
@@ -209,7 +209,7 @@ def check_learnable(root: str | Path, split: str, labels: MaskLabels) -> None:
 
 
 def _labels_shown(root: str | Path, split: str) -> set[int]:
-    return {label for scan in scan_masks(find_masks(root, split, log=False)) for label, _ in scan.pixels}
+    return {label for scan in scan_masks(find_masks(root, split)) for label, _ in scan.pixels}
 
 
 class UnusableMasks(UserError):

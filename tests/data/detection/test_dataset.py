@@ -194,7 +194,7 @@ def test_boxes_thinner_than_a_pixel_are_not_learned(tmp_path, data, lines):
     data['annotations'][1].update(bbox=[5, 6, 20, 1], segmentation=[[5, 6, 25, 6, 25, 7]])
     sets = dataset(tmp_path, data, drawn=coco_files.content())
     assert [i['bbox_label'] for i in sets.get_data_info(0)['instances']] == [1, 2]
-    assert lines == ['INFO train2017: boxes thinner than a pixel are not learned: 1']
+    assert lines == ['WARNING train2017: 1 box thinner than a pixel not learned']
 
 
 def spoil(data: dict) -> None:

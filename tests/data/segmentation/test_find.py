@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from convnext_dense.data.segmentation import dataset
-from convnext_dense.data.segmentation.find import find_left_out, find_masks
+from convnext_dense.data.segmentation.find import find_left_out, find_masks, find_masks_and_remarks
 from convnext_dense.errors import NoData, UserError
 from tests.helpers.layouts import touch
 from tests.helpers.mask_folder import draw_labels, save, write_mask_folder
@@ -68,12 +68,12 @@ def test_a_split_that_does_not_exist_is_named(root):
         find_masks(root, 'testing')
 
 
-def test_masks_without_an_image_are_counted_and_left_out(root, caplog):
+def test_masks_without_an_image_are_counted_and_left_out(root):
     image(root, 0).unlink()
     image(root, 3).unlink()
-    assert len(find_masks(root, 'training')) == 2
-    assert '2 of 4 masks in' in caplog.text
-    assert 'left out: 00, 03' in caplog.text
+    pairs, (remark,) = find_masks_and_remarks(root, 'training')
+    assert len(pairs) == 2
+    assert remark.startswith('2 of 4 masks in') and remark.endswith('left out: 00, 03')
 
 
 GOOD = ('images/training/1.jpg', 'annotations/training/1.png', 'images/validation/2.jpg')
@@ -104,10 +104,10 @@ def test_an_error_says_where_the_data_lie(tmp_path, files, given, said):
 
 
 @pytest.mark.parametrize('name', ['valid', 'test'])
-def test_another_name_of_validation_is_taken_and_said(tmp_path, caplog, name):
+def test_another_name_of_validation_is_taken_and_said(tmp_path, name):
     root = write_mask_folder(tmp_path, names=('train', name))
-    assert len(find_masks(root, 'validation')) == 2
-    assert f'{root}/images/{name} is taken for validation' in caplog.text
+    pairs, remarks = find_masks_and_remarks(root, 'validation')
+    assert (len(pairs), remarks) == (2, [f'{root}/images/{name} is taken for validation'])
     shutil.rmtree(root / 'annotations' / name)
     if name == 'test':  # images that nobody has labeled
         with pytest.raises(NoData, match=r'no data at .*images/validation'):

@@ -1,0 +1,67 @@
+"""Select the images and annotations of a COCO file that a detector is trained on, for training and for a check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ...io.coco_format import CocoAnnotation, CocoImage
+from ...io.image_size import ImageSize
+from .coco import CocoData
+from .thin_images import is_too_thin
+
+MIN_BOX_SIDE = 1.0  # pixels: thinner boxes are not used for training, as in mmdet and so in the published recipes
+
+
+class Selection(NamedTuple):
+    """What a detector is trained on."""
+
+    images: list[CocoImage]
+    annotations: dict[int, list[CocoAnnotation]]
+    """Annotations by image id, of all images, without :attr:`thin_boxes`."""
+    thin_boxes: list[int]
+    """Ids of the annotations with a box thinner than a pixel."""
+    empty: list[CocoImage]
+    """Images without annotations, which are left out."""
+    small: list[CocoImage]
+    """Images with a side shorter than the least one, which are left out."""
+    thin: list[CocoImage]
+    """Images that no anchor fits into, which are left out."""
+
+
+def select(
+    coco: CocoData, rules: Mapping[str, Any] | None, longest: float | None, learns_masks: bool = False
+) -> Selection:
+    """Select what a detector is trained on.
+
+    Args:
+        coco: the content of the file.
+        rules: ``filter_empty_gt=True`` leaves out images without annotations, ``min_size=N`` those with a side shorter
+            than N pixels.
+        longest: the longest side that images are resized to, in pixels; None if they are not.
+        learns_masks: True if an object without a mask is an ignore region.
+    """
+    rules = rules or {}
+    annotations, thin_boxes = {}, []
+    for image_id, of_image in coco.annotations.items():
+        annotations[image_id] = [a for a in of_image if min(a['bbox'][2:]) >= MIN_BOX_SIDE]
+        if len(annotations[image_id]) < len(of_image):
+            thin_boxes += [a['id'] for a in of_image if min(a['bbox'][2:]) < MIN_BOX_SIDE]
+    selection = Selection([], annotations, thin_boxes, [], [], [])
+    for image in coco.images:
+        size = ImageSize(image['height'], image['width'])
+        if rules.get('filter_empty_gt') and not any(is_object(a, learns_masks) for a in annotations[image['id']]):
+            selection.empty.append(image)
+        elif min(size) < rules.get('min_size', 0):
+            selection.small.append(image)
+        elif is_too_thin(size, longest):
+            selection.thin.append(image)
+        else:
+            selection.images.append(image)
+    return selection
+
+
+def is_object(annotation: CocoAnnotation, learns_masks: bool) -> bool:
+    """Check whether an annotation is an object or a crowd for training, rather than an ignore region."""
+    has_mask = 'segmentation' in annotation or bool(annotation['iscrowd'])
+    return not annotation.get('ignored') and (has_mask or not learns_masks)
