@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..errors import UserError
 from .text import count_of, shortened
 
 EXTENSIONS = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.bmp', '.ppm', '.tif', '.tiff')
@@ -26,7 +27,7 @@ class FoundFiles:
     files: list[str] = field(default_factory=list)
     """Paths of all files that are not left out, sorted."""
     left_out: list[str] = field(default_factory=list)
-    """Paths of stray folders and images, of links to a folder that they are in, and of unreadable folders."""
+    """Paths of stray folders and images, and of links to a folder that they are in."""
 
     @property
     def images(self) -> list[str]:
@@ -48,6 +49,9 @@ def find_files(folder: str | Path) -> FoundFiles:
 
     Links to folders are followed, except to a folder that they are in, directly or through other links: its files
     would be found again and again. :func:`is_stray` says which names are left out below the folder.
+
+    Raises:
+        UserError: for a folder that may not be read, since its files would be missing in silence.
     """
     found = FoundFiles()
     above = os.path.dirname(os.path.abspath(folder))
@@ -58,8 +62,9 @@ def find_files(folder: str | Path) -> FoundFiles:
         try:
             with os.scandir(parent) as scanned:
                 entries = list(scanned)
+        except PermissionError as error:
+            raise UserError(f'folder {parent} cannot be read ({error.strerror}): allow it, or move it away') from None
         except OSError:
-            found.left_out.append(parent)
             continue
         for entry in entries:
             is_folder = entry.is_dir()
@@ -117,7 +122,7 @@ def describe_left_out(paths: Sequence[str]) -> str:
     names = [f'{name} ({count} times)' if count > 1 else name for name, count in named.most_common()]
     return (
         f'{count_of(paths, "file or folder", "files and folders")} left out, which are hidden, of another program, '
-        f'unreadable, or a link to a folder around it: {shortened(names)}'
+        f'or a link to a folder around it: {shortened(names)}'
     )
 
 

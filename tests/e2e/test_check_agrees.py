@@ -20,6 +20,7 @@ from mmengine.registry import DefaultScope
 
 from convnext_dense.config.read import point_at, read_config
 from convnext_dense.data.check import NOTE, PROBLEM, WARNING, CheckResult, check_dataset
+from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.engine.hooks.data_check import DataCheck
 from convnext_dense.errors import UserError
 from convnext_dense.registry import DATASETS
@@ -89,7 +90,7 @@ def train(kind: Kind, root: Path) -> Trained:
                     dataset[index, 0]
         except UserError as error:
             return Trained(str(error), warnings, 0)
-    detection = [dataset for dataset in datasets if hasattr(dataset, 'get_cat_ids')]
+    detection = [dataset for dataset in datasets if isinstance(dataset, CocoDataset)]
     objects = [sum(not i['ignore_flag'] for s in d for i in s) for d in map(instances_of, detection)]
     return Trained('', warnings, sum(objects))
 

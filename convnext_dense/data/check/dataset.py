@@ -47,7 +47,8 @@ def check_dataset(
         counts.append(count_classes(data, split, of_split))
         findings += find_unsuitable_images(split, of_split, data.has_positions, skip)
         pairs = zip(split.images, of_split, strict=True)
-        findings += find_value_faults(split.name, [(image.path, scan.values) for image, scan in pairs if scan.values])
+        values = [(image.path, scan.values) for image, scan in pairs if scan.values and image.is_read]
+        findings += find_value_faults(split.name, values)
         findings += data.check_ground_truth(split, of_split)
     findings += find_copies(data.splits, scans)
     findings += find_absent_classes(data, counts)

@@ -72,7 +72,7 @@ class ImageFolder(Dataset):
         for note in found.notes:
             print_log(note, 'current', logging.WARNING)
         if found.left_out:
-            print_log(f'{found.folder}: {describe_left_out(found.left_out)}', 'current', logging.WARNING)
+            print_log(f'{found.folder}: {describe_left_out(found.left_out)}', 'current')
         files_of = [files[:per_class] for files in found.files]
         self.metainfo = {'classes': classes}
         self.training = split == 'train'

@@ -90,7 +90,7 @@ class MaskFolder(DenseDataset, BaseDataset):
         for remark in remarks:
             print_log(remark, 'current', logging.WARNING)
         if left_out := find_left_out(self.root, self.split):
-            print_log(f'{self.root}: {describe_left_out(left_out)}', 'current', logging.WARNING)
+            print_log(f'{self.root}: {describe_left_out(left_out)}', 'current')
         check_masks(pairs, len(self.own_classes), self.reduce_zero_label)
         shared = {'label_map': self.label_map, 'reduce_zero_label': self.reduce_zero_label}
         return [dict(img_path=image, seg_map_path=mask, seg_fields=[], **shared) for image, mask in pairs]
