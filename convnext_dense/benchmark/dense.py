@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..engine.building import build_model
 from ..io.image_size import ImageSize
 from ..models.compiling import compile_backbone
-from ..registry import MODELS, SCOPE
+from ..registry import MODELS, SCOPE, TASK_UTILS
 from ..tasks import Task, smallest_head, task_of
 from ..weights.formats import convert
 from .setting import Setting
@@ -124,7 +124,7 @@ def stock(model: Any, depths: Sequence[int], dims: Sequence[int]) -> Any:
     if 'backbone' in model:
         changed['backbone'] = dict(type=TimmConvNeXt, depths=depths, dims=dims)
     if str(model.get('type')).startswith(f'{SCOPE}.'):
-        bases = MODELS.get(model['type']).__mro__
+        bases = (MODELS.get(model['type']) or TASK_UTILS.get(model['type'])).__mro__
         changed['type'] = next((c for c in bases if c.__module__.split('.')[0] in ('mmdet', 'mmseg')), model['type'])
     return changed
 
