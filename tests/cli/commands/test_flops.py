@@ -105,7 +105,7 @@ def test_paper_as_json(published, capsys):
         ((ATTO, '--cfg-options', 'modl.num_classes=3'), 'did you mean model?'),
         (
             (ATTO, '--cfg-options', 'test_dataloader.dataset.transform.input_size=abc'),
-            'abc x abc is not an image size: give height and width as integers',
+            "input_size is 'abc': take a number above 0",
         ),
         (
             (ATTO, '--cfg-options', 'model.backbone.out_indices=[0,1]'),
