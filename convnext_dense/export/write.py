@@ -16,8 +16,7 @@ import torch
 
 from ..errors import UserError
 from ..io.files import atomic_write
-from ..io.image_size import ImageSize
-from ..models.backbone import TOTAL_STRIDE
+from ..io.image_size import TOTAL_STRIDE, ImageSize
 from .graphs import Graph
 from .run import INPUT, open_exported
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NoData, UserError
-from ..io.image_size import ImageSize
+from ..io.image_size import TOTAL_STRIDE, ImageSize
 from .anchors import least_side
 from .base import (
     ClassInfo,
@@ -201,8 +201,6 @@ class DetectionTask(DenseTask):
         return None if rows is None else rows - 1  # one row is for the background
 
     def input_shape(self, cfg: Config) -> ImageSize:
-        from ..models.backbone import TOTAL_STRIDE
-
         steps = cfg.test_dataloader.dataset.pipeline
         scale = next((step.scale for step in steps if isinstance(step.get('scale'), list | tuple)), COUNTED_SHAPE)
         short, long = (-(-side // TOTAL_STRIDE) * TOTAL_STRIDE for side in sorted(scale))
