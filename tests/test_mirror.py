@@ -31,7 +31,6 @@ TESTED_ELSEWHERE = {
     'data/check/records.py': 'data/segmentation/test_check.py',
     'data/dense.py': 'data/detection/test_dataset.py',
     'data/detection/instances.py': 'data/detection/test_dataset.py',
-    'data/image_files.py': 'cli/commands/test_demo.py',
     'data/layouts.py': 'data/detection/test_find.py',
     'data/text.py': 'data/segmentation/test_masks.py',
     'engine/evaluation_loops.py': 'e2e/test_classifier.py',

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import math
 import os
 import shlex
 from collections.abc import Sequence
@@ -16,7 +15,6 @@ from ..config.option_value import parse_value
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..paper import OFFICIAL_WEIGHTS
-from ..tasks.sizes import check_image_size
 
 EXAMPLE_CONFIG = 'configs/classification/convnext_t.py'
 EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
@@ -86,7 +84,7 @@ def add_cfg_options(parser: argparse._ActionsContainer, help: str = '', **kwargs
 
 
 def add_image_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--image-size`` and ``--value-range``; :func:`check_image_arguments` checks them."""
+    """Add ``--image-size`` and ``--value-range``."""
     parser.add_argument(
         '--image-size',
         type=int,
@@ -103,18 +101,6 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
         help='values of the images that become black and white, such as 0 4095 for 12 bits stored in 16 '
         '(default: the full range of 8 or 16 bits; 0 to 1 for floats that are there)',
     )
-
-
-def check_image_arguments(args: argparse.Namespace) -> None:
-    """Raise a UserError for a size that no network takes, or a range that is none."""
-    if args.image_size is not None:
-        check_image_size(ImageSize(*args.image_size))
-    if args.value_range is not None:
-        low, high = args.value_range
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise UserError(
-                f'--value-range {low:g} {high:g}: the second number, white, must be larger than the first, black'
-            )
 
 
 def image_arguments(args: argparse.Namespace) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import bisect
 from types import SimpleNamespace
 from typing import Any, Literal
 
+from mmengine.model import ImgDataPreprocessor
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 
@@ -118,3 +119,16 @@ def environment_is_initialized(backend: Any) -> bool:
 def set_environment_initialized(backend: Any) -> None:
     """Mark the backend's ``_init_env`` as called."""
     backend._env_initialized = True
+
+
+# -- the preprocessor of images
+
+
+def swaps_channels(preprocessor: ImgDataPreprocessor) -> bool:
+    """Check whether a preprocessor turns BGR into RGB, or the other way."""
+    return preprocessor._channel_conversion
+
+
+def normalizes(preprocessor: ImgDataPreprocessor) -> bool:
+    """Check whether a preprocessor subtracts a mean and divides by a standard deviation."""
+    return preprocessor._enable_normalize

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
+from ..data.segmentation.label_zero import AUTO
 from .find import find_run_config, find_work_dir
 from .provenance import innermost_values
 from .source import read_literals
@@ -33,8 +34,6 @@ TRAINING = {
 CHECKED = {'arch', 'final_norm_eps', 'num_classes', 'version'}
 """Keys of models that are taken from the checkpoint or its data, or whose difference is an error in loading."""
 NOT_SET = 'not set'
-LEFT_TO_DATA = 'auto'
-"""A value of ``reduce_zero_label`` by which the data decide: it differs from no other."""
 SHOWN = 2  # differences that the warning spells out
 
 
@@ -76,7 +75,7 @@ def warning_of_differences(
     found = [
         one
         for one in differences(cfg.to_dict(), saved, tta)
-        if not _is_set_by(options, one.key) and LEFT_TO_DATA not in (one.given, one.saved)
+        if not _is_set_by(options, one.key) and AUTO not in (one.given, one.saved)  # it differs from no other
     ]
     if not found:
         return None

@@ -123,6 +123,7 @@ def read_in_steps(
     cfg = read_saved_config(file) if saved else read_file(file)
     if saved:
         check_keys(cfg, file)
+    join_preprocessors(cfg)
     check_numbers(cfg)
     task = task_of(cfg)
     yield Step('file', file), cfg
@@ -175,6 +176,16 @@ def read_in_steps(
         check_chosen_classes(_nested(options or {}), count)
         set_classes(cfg, count)
         yield Step('classes'), cfg
+
+
+def join_preprocessors(cfg: Config) -> None:
+    """Move a top-level ``data_preprocessor`` to the model, which uses it, so that changes apply to one value.
+
+    A model with another one keeps its own, and the run is refused.
+    """
+    outer = cfg.get('data_preprocessor')
+    if outer is not None and cfg.model.get('data_preprocessor', outer) == outer:
+        cfg.model.data_preprocessor = cfg.pop('data_preprocessor')
 
 
 def point_at(cfg: Config, data: str | None, optional: Collection[str] = ()) -> None:

@@ -95,13 +95,6 @@ REFUSED_HOOKS: Mapping[str, str] = {
     'PrepareTTAHook': '--tta of tools/test.py, with tta_model and tta_pipeline of the config',
 }
 """mmengine's hooks that do not work with this package's loops, each with what does."""
-HONOURED_HOOKS = frozenset(
-    {
-        *('DistSamplerSeedHook', 'EmptyCacheHook', 'IterTimerHook', 'LoggerHook'),
-        *('NPUProfilerHook', 'ProfilerHook', 'SyncBuffersHook'),
-    }
-)
-"""mmengine's hooks that work as they are."""
 _OF_ENVIRONMENT = ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit')
 _OF_LR_SCALING = ('enable', 'base_batch_size')
 _OF_CLIPPING = {'norm': torch.nn.utils.clip_grad_norm_, 'value': torch.nn.utils.clip_grad_value_}

@@ -30,5 +30,6 @@ def explain_thin_images(batch: Mapping[str, Any]) -> Iterator[None]:
         raise UserError(
             f'bad image {batch["paths"][thinnest]}: resized to {height} x {width}, height x width, it is thinner than '
             "any of the detector's anchors: cut it into parts or remove it, or allow anchors that reach over its "
-            'border with --cfg-options model.train_cfg.rpn.allowed_border=-1'
+            'border with --cfg-options model.train_cfg.rpn.allowed_border=-1 (model.train_cfg.allowed_border for a '
+            'detector of one stage)'
         ) from error

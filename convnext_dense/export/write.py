@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,7 @@ import torch
 
 from ..errors import UserError
 from ..io.files import atomic_write
-from ..io.image_size import ImageSize
-from ..models.backbone import TOTAL_STRIDE
+from ..io.image_size import TOTAL_STRIDE, ImageSize
 from .graphs import Graph
 from .run import INPUT, open_exported
 
@@ -35,7 +34,14 @@ def check_shape(graph: Graph, shape: ImageSize, dynamic: bool) -> None:
         raise UserError(f'--shape {shape[0]} {shape[1]} is too small: take sides of at least {smallest} ({why})')
 
 
-def write(graph: Graph, path: Path, shape: ImageSize, dynamic: bool, about: dict[str, object]) -> None:
+def write(
+    graph: Graph,
+    path: Path,
+    shape: ImageSize,
+    dynamic: bool,
+    about: dict[str, object],
+    check: Callable[[Path], object] | None = None,
+) -> None:
     """Export a graph and write it to a file atomically, after running it on noise.
 
     An ONNX file is run where onnxruntime is installed; a dynamic file at two small sizes.
@@ -47,10 +53,12 @@ def write(graph: Graph, path: Path, shape: ImageSize, dynamic: bool, about: dict
         dynamic: accept any number of images (one, if the graph takes only one) of any height and width of at least
             ``graph.smallest``; otherwise one image of ``shape``.
         about: metadata for the file: ONNX's ``metadata_props``, or ``metadata.json`` among a program's extra files.
+        check: called with the complete file, under a temporary name, before it replaces an earlier one; if it raises
+            an error, the earlier one stays.
 
     Raises:
         UserError: if the file can't be written, or an operator can't be exported; the message names it.
-        DoesNotRun: if the file does not run; then none is left.
+        DoesNotRun: if the file does not run; then none is written.
     """
     check_shape(graph, shape, dynamic)
     size = sum(tensor.nbytes for tensor in graph.state_dict().values())
@@ -73,6 +81,8 @@ def write(graph: Graph, path: Path, shape: ImageSize, dynamic: bool, about: dict
             shapes = shapes if dynamic else [shape]
             if path.suffix != '.onnx' or has_onnxruntime():
                 _run_on_noise(temporary, shapes)
+            if check is not None:
+                check(temporary)
     except OSError as error:
         raise UserError(f'{path} cannot be written ({error.strerror}): name another place') from None
 

@@ -21,11 +21,6 @@ Polygons = list[list[float]]
 """A mask as the union of polygons [x1, y1, x2, y2, ...] in pixels."""
 
 
-class CocoCategory(TypedDict):
-    id: int
-    name: str
-
-
 class CocoImage(TypedDict):
     """An image; ``height`` and ``width`` in pixels, ``file_name`` relative to the folder of the images."""
 

@@ -8,6 +8,9 @@ if TYPE_CHECKING:  # the command line parses sizes before numpy and Pillow are i
     import numpy as np
     from PIL import Image
 
+TOTAL_STRIDE = 32
+"""Pixels: the stride of the networks' last stage, and the shortest side of an image that they take."""
+
 
 class ImageSize(NamedTuple):
     """Height and width of an image in pixels, printed as ``480 x 640``, height first."""

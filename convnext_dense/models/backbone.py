@@ -13,10 +13,9 @@ from torch.utils.checkpoint import checkpoint
 
 from ..archs import ARCHS, ArchSettings
 from ..errors import UserError
+from ..io.image_size import TOTAL_STRIDE
 from .layers import init_conv_and_linear
 from .memory_format import format_for_heads
-
-TOTAL_STRIDE = 32  # of the last stage
 
 
 class FourStageBackbone(BaseModule):

@@ -247,7 +247,8 @@ class Task(ABC):
         datasets = {split: only_own_dataset(loader) for split, loader in used.items() if loader is not None}
         present = {split: dataset for split, dataset in datasets.items() if self.has_data(dataset)}
         data = self.read_records(present or datasets)
-        data.value_range = self.value_range(cfg)
+        read = ('train_dataloader', 'val_dataloader' if cfg.val_dataloader is not None else 'test_dataloader')
+        data.value_range = self.value_range(cfg, read)
         if 'train' not in present:
             fix = 'add some to train; test needs none'
             data.findings.append(Finding(PROBLEM, 'train', 'no data for this split, so that no run can train', fix))
@@ -262,12 +263,29 @@ class Task(ABC):
         """Return the parts of a config that read images, each with ``value_range`` or without."""
         return []
 
-    def value_range(self, cfg: Config) -> ValueRange | None:
-        """Return the values that become black and white in the images of a config's data."""
+    def value_range(self, cfg: Config, keys: Collection[str] = ('test_dataloader',)) -> ValueRange | None:
+        """Return the values that become black and white in the images of a config's loaders.
+
+        Args:
+            cfg: the config.
+            keys: the loaders.
+
+        Raises:
+            UserError: if they are not the same for all images.
+        """
+        from mmengine.config import Config
+
         from ..io.value_range import as_value_range
 
-        parts = self.image_parts(cfg)
-        return as_value_range(parts[-1].get('value_range')) if parts else None
+        parts = self.image_parts(Config({key: cfg.get(key) for key in keys}))
+        ranges = list(dict.fromkeys(as_value_range(part.get('value_range')) for part in parts))
+        if len(ranges) > 1:
+            raise UserError(
+                f'{" and ".join(keys)}: images are read with different values of black and white '
+                f'({", ".join(str(one) if one else "none set" for one in ranges)}): '
+                'set the same value_range for all, such as with --value-range LOW HIGH'
+            )
+        return ranges[0] if ranges else None
 
     def set_value_range(self, cfg: Config, value_range: ValueRange) -> None:
         """Set the values that become black and white in all images of a config."""

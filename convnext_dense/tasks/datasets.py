@@ -45,7 +45,10 @@ def only_own_dataset(loader: ConfigDict) -> ConfigDict:
     found = innermost_datasets(loader.dataset)
     if len(found) > 1 or not is_own(found[0]):
         what = f'{len(found)} data sets' if len(found) > 1 else f'{found[0].get("type")}'
-        raise UserError(f'one data set of ours can be read here, and this config has {what}: take a config with one')
+        raise UserError(
+            f'check_data reads one data set of this package, and this config has {what}: '
+            'check each with a config of its own'
+        )
     return found[0]
 
 

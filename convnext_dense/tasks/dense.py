@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
+from ..io.image_size import TOTAL_STRIDE
 from .base import ClassInfo, Comparison, Part, PredictionEntry, PreparedImage, Task, resize_tensor
 from .pipelines import reading_steps
 
@@ -90,19 +91,18 @@ class DenseTask(Task):
     def normalization(self, model: nn.Module, transform: Any) -> Normalization:
         import torch
 
+        from ..compat.mmengine_private_names import normalizes, swaps_channels
         from ..export.graphs import Normalization
 
         preprocessor: Any = model.data_preprocessor
-        bgr = not preprocessor._channel_conversion  # images are read as BGR
-        if not preprocessor._enable_normalize:
+        bgr = not swaps_channels(preprocessor)  # images are read as BGR
+        if not normalizes(preprocessor):
             return Normalization(torch.zeros(3), torch.ones(3), bgr)
         return Normalization(preprocessor.mean.flatten().expand(3), preprocessor.std.flatten().expand(3), bgr)
 
     def prepare(self, transform: Any, image: np.ndarray, path: str | None) -> PreparedImage:
         import cv2
         import numpy as np
-
-        from ..models.backbone import TOTAL_STRIDE
 
         height, width = size = image.shape[:2]
         too_thin = UserError(f'bad image {path or "array"} (height {height}, width {width}: too thin for the network)')

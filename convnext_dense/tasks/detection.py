@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NoData, UserError
-from ..io.image_size import ImageSize
+from ..io.image_size import TOTAL_STRIDE, ImageSize
+from .anchors import least_side
 from .base import (
     ClassInfo,
     CountColumn,
@@ -19,6 +20,7 @@ from .base import (
     takes,
 )
 from .config_parts import loaders
+from .datasets import innermost_datasets, is_own
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .pipelines import as_size, is_size, kind_of, mean_side, resized_sides, scale_sizes, steps_of
 from .sizes import find_training_size, follow, pads_after, set_at, value_at
@@ -89,6 +91,19 @@ class DetectionTask(DenseTask):
                 raise NoData('the config is of a run without validation data: give some with --data PATH')
             if classes.category_ids is not None and takes(loader.dataset, 'category_ids'):
                 loader.dataset.category_ids = list(classes.category_ids)
+
+    def settle(self, cfg: Config) -> None:
+        """Have the training data leave out the images that are too thin for the model's anchors, and no others."""
+        if cfg.get('train_dataloader') is None:
+            return
+        side = least_side(cfg.model)
+        for dataset in innermost_datasets(cfg.train_dataloader.dataset):
+            if is_own(dataset) and takes(dataset, 'least_side') and side != dataset.get('least_side', 0):
+                dataset.least_side = side
+
+    def read_data(self, cfg: Config) -> DatasetRecords:
+        self.settle(cfg)
+        return super().read_data(cfg)
 
     def count_classes(self, cfg: Config) -> int:
         return len(next(iter(_read_headers(cfg).values())).classes)
@@ -186,8 +201,6 @@ class DetectionTask(DenseTask):
         return None if rows is None else rows - 1  # one row is for the background
 
     def input_shape(self, cfg: Config) -> ImageSize:
-        from ..models.backbone import TOTAL_STRIDE
-
         steps = cfg.test_dataloader.dataset.pipeline
         scale = next((step.scale for step in steps if isinstance(step.get('scale'), list | tuple)), COUNTED_SHAPE)
         short, long = (-(-side // TOTAL_STRIDE) * TOTAL_STRIDE for side in sorted(scale))

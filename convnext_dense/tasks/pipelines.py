@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..errors import UserError
 from ..io.image_size import ImageSize
 from .config_parts import loaders
 
 if TYPE_CHECKING:
-    from mmengine.config import Config
+    from mmengine.config import Config, ConfigDict
 
 SIZED = ('scale', 'scales', 'img_scale', 'crop_size')
 """Keys of steps with sizes that follow the size of the images."""
@@ -43,6 +44,32 @@ def kind_of(step: dict) -> str:
 def reading_steps(cfg: Config) -> list[dict]:
     """Return the steps ``convnext_dense.LoadImage`` of a config's pipelines, with that of test-time augmentation."""
     parts = [*(loader.dataset for loader in loaders(cfg)), cfg.get('tta_pipeline') or []]
+    return _reading(parts)
+
+
+def tta_pipeline(cfg: Config, dataset: ConfigDict) -> list[dict]:
+    """Return the pipeline of test-time augmentation for a data set, whose images it reads as the set's own one.
+
+    Raises:
+        UserError: if both set a ``value_range``, and they differ.
+    """
+    from copy import deepcopy
+
+    own = next((tuple(step['value_range']) for step in _reading(dataset) if step.get('value_range')), None)
+    pipeline = deepcopy(cfg.tta_pipeline)
+    for step in _reading(pipeline):
+        given = step.get('value_range')
+        if given is not None and tuple(given) != own:
+            raise UserError(
+                f'--tta: the tta_pipeline of this config has the value_range {tuple(given)}, and its test data '
+                f'{own or "none"}: set the same, or leave it out of tta_pipeline, which follows the data'
+            )
+        if own is not None:
+            step['value_range'] = own
+    return pipeline
+
+
+def _reading(parts: Any) -> list[dict]:
     return [step for step in steps_of(parts) if kind_of(step) == 'LoadImage']
 
 

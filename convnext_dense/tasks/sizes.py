@@ -6,15 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import UserError
-from ..io.image_size import ImageSize
+from ..io.image_size import TOTAL_STRIDE, ImageSize
 from .pipelines import SizedStep, as_size, find_last_size, find_pipelines, is_size, kind_of
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
 Keys = tuple[str | int, ...]
-SMALLEST = 32
-"""Pixels: the smallest side of ``--image-size``, the stride of the last stage."""
 
 
 class Precedence(NamedTuple):
@@ -34,8 +32,8 @@ SetBy = Callable[[Keys], Precedence]
 
 def check_image_size(size: ImageSize) -> None:
     """Raise a UserError for a size that no network takes."""
-    if min(size) < SMALLEST:
-        raise UserError(f'--image-size {size.height} {size.width}: take sides of at least {SMALLEST} pixels')
+    if min(size) < TOTAL_STRIDE:
+        raise UserError(f'--image-size {size.height} {size.width}: take sides of at least {TOTAL_STRIDE} pixels')
 
 
 def dotted(keys: Sequence[str | int]) -> str:

@@ -2,6 +2,7 @@
 
 import mmengine.runner
 import pytest
+from mmengine.model import ImgDataPreprocessor
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.visualization import BaseVisBackend
 
@@ -79,3 +80,11 @@ def test_schedulers_have_the_parts_that_move(run):
     wrapper = run.build_optim_wrapper(run.optim_wrapper)
     plateau = PARAM_SCHEDULERS.build(dict(type='ReduceOnPlateauLR', monitor='score', optimizer=wrapper))
     assert set(internals.SCHEDULER_PROGRESS) <= plateau.state_dict().keys()
+
+
+@pytest.mark.parametrize('bgr', [True, False])
+@pytest.mark.parametrize('mean', [None, [10.0, 20.0, 30.0]])
+def test_what_a_preprocessor_does(bgr, mean):
+    preprocessor = ImgDataPreprocessor(mean, mean and [2.0, 2.0, 2.0], bgr_to_rgb=bgr)
+    assert internals.swaps_channels(preprocessor) == bgr
+    assert internals.normalizes(preprocessor) == (mean is not None)

@@ -3,10 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-import torch
-from mmdet.models.task_modules.prior_generators import AnchorGenerator, anchor_inside_flags
 
-from convnext_dense.data.detection.thin_images import LEAST_SIDE
 from convnext_dense.engine.thin_images import explain_thin_images
 from convnext_dense.errors import UserError
 
@@ -23,11 +20,8 @@ def test_the_thinnest_image_of_the_batch_is_named():
         raise ValueError('another error')
 
 
-@pytest.mark.parametrize(('side', 'fits'), [(LEAST_SIDE, True), (LEAST_SIDE - 1, False)])
-def test_the_least_side_is_that_of_the_smallest_anchor(side, fits):
-    """The anchors of the recipes, as mmdet chooses those inside an image."""
-    anchors = AnchorGenerator(strides=[4, 8, 16, 32, 64], ratios=[0.5, 1.0, 2.0], scales=[8])
-    sizes = [(1333 // s, -(-side // s)) for s in (4, 8, 16, 32, 64)]
-    flat = torch.cat(anchors.grid_priors(sizes, device='cpu'))
-    valid = torch.ones(len(flat), dtype=torch.bool)
-    assert bool(anchor_inside_flags(flat, valid, (1333, side), 0).any()) == fits
+def test_the_advice_names_the_setting_of_both_kinds_of_detectors():
+    batch = {'paths': ['a.jpg'], 'data_samples': [SimpleNamespace(img_shape=(8, 640))]}
+    settings = r'model.train_cfg.rpn.allowed_border=-1 \(model.train_cfg.allowed_border for'
+    with pytest.raises(UserError, match=settings), explain_thin_images(batch):
+        raise ValueError('There is no valid anchor inside the image boundary. Please check')

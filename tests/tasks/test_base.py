@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import nn
 
+from convnext_dense.config.read import read_config
 from convnext_dense.errors import UserError
 from convnext_dense.export.graphs import Graph
-from convnext_dense.tasks import TASKS, Task
+from convnext_dense.tasks import TASKS, Task, task_of
 from convnext_dense.tasks.base import count_head_rows
 
 
@@ -78,3 +79,44 @@ def test_the_rows_of_a_head_are_found_by_the_end_of_its_name():
     state = {'overhead.weight': torch.zeros(2, 4), 'module.head.weight': torch.zeros(3, 4)}
     assert count_head_rows(state, 'head.weight') == 3
     assert count_head_rows({'overhead.weight': torch.zeros(2, 4)}, 'head.weight') is None
+
+
+@pytest.mark.parametrize(
+    ('config', 'key'),
+    [
+        ('seg/upernet_convnext_t_ade20k', 'pipeline.0.value_range'),
+        ('det/mask_rcnn_convnext_t_coco', 'pipeline.0.value_range'),
+        ('classification/convnext_t', 'value_range'),
+    ],
+)
+def test_the_value_range_is_that_of_the_data(config, key):
+    used = ('train_dataloader', 'val_dataloader')
+
+    def read(*, train=None, val=None, test=None):
+        ranges = {'train': train, 'val': val, 'test': test}
+        options = {f'{split}_dataloader.dataset.{key}': values for split, values in ranges.items() if values}
+        cfg = read_config(f'configs/{config}.py', options, needs_data=False)
+        return cfg, task_of(cfg)
+
+    cfg, task = read(train=(0, 4095), val=(0, 4095), test=(0, 4095))  # not in tta_pipeline
+    assert task.value_range(cfg) == task.value_range(cfg, used) == (0, 4095)
+    cfg, task = read(test=(0, 1))
+    assert task.value_range(cfg) == (0, 1)
+    assert task.value_range(cfg, used) is None
+    cfg, task = read(train=(0, 4095))
+    assert task.value_range(cfg) is None
+    with pytest.raises(UserError, match=r'^train_dataloader and val_dataloader: .*\(0 to 4095, none set\): set the'):
+        task.value_range(cfg, used)
+    cfg, task = read()
+    task.set_value_range(cfg, (5, 7))
+    assert task.value_range(cfg) == (5, 7)
+
+
+def test_a_loader_of_data_sets_with_several_ranges_is_refused():
+    cfg = read_config('configs/classification/convnext_t.py', needs_data=False)
+    own = cfg.test_dataloader.dataset
+    cfg.test_dataloader.dataset = dict(
+        type='ConcatDataset', datasets=[dict(own, value_range=(0, 1)), dict(own, value_range=(0, 2))]
+    )
+    with pytest.raises(UserError, match=r'test_dataloader: images are read with .*\(0 to 1, 0 to 2\)'):
+        task_of(cfg).value_range(cfg)

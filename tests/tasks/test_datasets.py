@@ -96,6 +96,6 @@ def test_classes_are_counted_in_all_and_must_agree(image_folder):
 
 def test_where_one_of_ours_is_read_others_are_named():
     for dataset, what in ((concatenated(ours(), ours()), '2 data sets'), (dict(FOREIGN), 'SomebodysDataset')):
-        with pytest.raises(UserError, match=f'one data set of ours can be read here, and this config has {what}'):
+        with pytest.raises(UserError, match=f'check_data reads one .*, and this config has {what}: check each with'):
             only_own_dataset(config(dataset).train_dataloader)
     assert only_own_dataset(config(repeated(ours('z'))).train_dataloader).root == 'z'

@@ -3,6 +3,7 @@
 import pytest
 
 from convnext_dense.config.read import read_config
+from convnext_dense.errors import UserError
 from convnext_dense.tasks.pipelines import (
     find_last_size,
     find_pipelines,
@@ -10,6 +11,7 @@ from convnext_dense.tasks.pipelines import (
     mean_side,
     reading_steps,
     scale_sizes,
+    tta_pipeline,
 )
 
 
@@ -62,3 +64,22 @@ def test_sizes_are_scaled_one_by_one():
 def test_sizes():
     assert is_size(3) and is_size((3, 4)) and is_size([3, 4])
     assert not any(map(is_size, (None, 0, (0.5, 1.0), (1, 2, 3), 'ab', ())))
+
+
+@pytest.mark.parametrize('config', ['seg/upernet_convnext_t_ade20k', 'det/mask_rcnn_convnext_t_coco'])
+def test_test_time_augmentation_reads_images_as_the_test_data_do(config):
+    cfg = read_config(f'configs/{config}.py', needs_data=False)
+    dataset = cfg.test_dataloader.dataset
+    assert tta_pipeline(cfg, dataset) == cfg.tta_pipeline
+    dataset.pipeline[0].value_range = [0, 4095]
+    assert tta_pipeline(cfg, dataset) == [{**cfg.tta_pipeline[0], 'value_range': (0, 4095)}, *cfg.tta_pipeline[1:]]
+    assert 'value_range' not in cfg.tta_pipeline[0]
+    cfg.tta_pipeline[0].value_range = (0, 4095)
+    assert tta_pipeline(cfg, dataset)[0]['value_range'] == (0, 4095)
+    for other, said in (((0, 1), r'\(0, 1\), and its test data \(0, 4095\)'), ((0, 255), r'\(0, 255\), and')):
+        cfg.tta_pipeline[0].value_range = other
+        with pytest.raises(UserError, match=f'the tta_pipeline of this config has the value_range {said}'):
+            tta_pipeline(cfg, dataset)
+    del dataset.pipeline[0].value_range
+    with pytest.raises(UserError, match='its test data none'):
+        tta_pipeline(cfg, dataset)

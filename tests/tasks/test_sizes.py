@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
-from convnext_dense.config.read import read_config
+from convnext_dense.config.read import join_preprocessors, read_config
+from convnext_dense.engine.settings import check_settings
 from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.tasks import task_of
@@ -212,3 +214,44 @@ def test_values_at_keys():
     assert value_at(cfg, keys) == (7, 8)
     assert value_at(cfg, (*keys[:3], 99, 'crop_size')) is None
     assert value_at(cfg, ('model', 'absent', 'size')) is None
+
+
+OUTER = """
+padding = dict(size=({0}, {0}), type='mmseg.SegDataPreProcessor', _delete_=True)
+data_preprocessor = dict(size=({0}, {0}), type='mmseg.SegDataPreProcessor')
+model = dict(data_preprocessor=padding)
+"""
+
+
+@pytest.mark.parametrize(
+    ('lines', 'arguments', 'expected'),
+    [
+        ([OUTER.format(512)], {'image_size': ImageSize(64, 96)}, (64, 96)),
+        ([OUTER.format(512)], {'options': {CROP: (64, 64)}}, (64, 64)),
+        ([OUTER.format(512)], {'options': {CROP: (64, 64), PAD: (64, 64)}}, (64, 64)),
+        ([OWN_CROP, OUTER.format(64)], {}, (64, 64)),
+        ([OUTER.format(512)], {}, (512, 512)),
+    ],
+)
+def test_a_preprocessor_beside_the_model_is_the_model_s(tmp_path, lines, arguments, expected):
+    """As mmseg's configs have it: once at the top level, and as the same value in the model."""
+    file = tmp_path / 'own.py'
+    file.write_text('\n'.join([f"_base_ = '{ROOT / UPERNET}'", *lines]))
+    cfg = read(file, **arguments)
+    assert sizes(cfg)[0] == expected
+    assert cfg.get('data_preprocessor') is None
+    check_settings({'cfg': cfg, 'model': cfg.model, 'data_preprocessor': cfg.get('data_preprocessor')})
+
+
+def test_another_preprocessor_beside_the_model_is_refused(tmp_path):
+    file = tmp_path / 'own.py'
+    file.write_text(f"_base_ = '{ROOT / UPERNET}'\ndata_preprocessor = dict(type='mmseg.SegDataPreProcessor')\n")
+    cfg = read(file, image_size=ImageSize(64, 96))
+    with pytest.raises(UserError, match=r'data_preprocessor and model.data_preprocessor to different values'):
+        check_settings({'cfg': cfg, 'model': cfg.model, 'data_preprocessor': cfg.data_preprocessor})
+
+
+def test_a_model_without_a_preprocessor_takes_the_one_beside_it():
+    cfg = Config(dict(model=dict(type='a'), data_preprocessor=dict(size=(64, 64))))
+    join_preprocessors(cfg)
+    assert cfg.to_dict() == dict(model=dict(type='a', data_preprocessor=dict(size=(64, 64))))

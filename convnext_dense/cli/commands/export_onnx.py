@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ...export.check import compare
+from ...export.check import Difference, compare
 from ...export.graphs import Graph
 from ...export.run import INPUT, DoesNotRun
 from ...export.write import check_shape, has_onnxruntime, write
@@ -30,11 +30,21 @@ def run(args: argparse.Namespace) -> int:
     shape = ImageSize(*(args.shape or predict.input_shape))
     check_shape(graph, shape, args.dynamic)
 
+    found: list[Difference] = []
+
+    def check(file: Path) -> None:
+        samples = images or _sample_images()
+        found.extend(compare(graph, file, samples, predict.predict_whole, shape, args.dynamic))
+
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:  # where the status is not shown, and a detector takes half a minute
         print(f'exporting {out.name}', flush=True)
     with console.status(f'exporting {out.name}'):
-        write(graph, out, shape, args.dynamic, _about(args, predict, graph, shape))
+        about = _about(args, predict, graph, shape)
+        try:
+            write(graph, out, shape, args.dynamic, about, check if checked else None)
+        except DoesNotRun as error:
+            raise DoesNotRun(f'{error}: {out} is not written') from error
     console.print(f'{out} is written, {out.stat().st_size / 1e6:.1f} MB', markup=False)
     console.print(f'  {INPUT:<13} {_input_says(graph, shape, args.dynamic)}', markup=False)
     for name, says in graph.outputs.items():
@@ -42,28 +52,14 @@ def run(args: argparse.Namespace) -> int:
     console.print(f'  not inside: {graph.left_out}', markup=False)
     if out.suffix == '.onnx' and not has_onnxruntime():
         console.print('  not tried: onnxruntime is not installed', markup=False)
-    if not checked:
-        return 0
-    try:
-        return _check(args, console, predict, graph, shape, images or _sample_images())
-    except DoesNotRun as error:
-        out.unlink()
-        raise DoesNotRun(f'{error}: {out} is removed') from error
+    return _report(console, out, found) if checked else 0
 
 
-def _check(
-    args: argparse.Namespace,
-    console: Console,
-    predict: Predictor,
-    graph: Graph,
-    shape: ImageSize,
-    images: Sequence[Path],
-) -> int:
+def _report(console: Console, out: Path, found: Sequence[Difference]) -> int:
     """Print how the file differs from what the model predicts, and return the exit code."""
-    out = Path(args.out)
     console.print('\nagainst what the model predicts:')
     bad = 0
-    for difference in compare(graph, out, images, predict.predict_whole, shape, args.dynamic):
+    for difference in found:
         place = ' x '.join(map(str, difference.images))
         verdict = 'ok' if difference.within_tolerance else 'TOO LARGE'
         console.print(f'  {place:<19} {difference.output:<13} {difference.description}: {verdict}', markup=False)

@@ -26,6 +26,7 @@ from ...errors import UserError
 from ...evaluation.metric_names import split_metric_names
 from ...tasks import TrainedClasses, innermost_datasets, own_datasets, place_of, task_of
 from ...tasks.base import takes
+from ...tasks.pipelines import tta_pipeline
 from ...weights.loading import dataset_meta, read_checkpoint
 from ..arguments import command_line, image_arguments
 
@@ -152,7 +153,7 @@ def _use_tta(cfg: Config, config: str) -> None:
         raise UserError(f'--tta is for detection and segmentation: {config} has no tta_model')
     cfg.model = dict(cfg.tta_model, module=cfg.model)
     for dataset in innermost_datasets(cfg.test_dataloader.dataset):
-        dataset.pipeline = cfg.tta_pipeline
+        dataset.pipeline = tta_pipeline(cfg, dataset)
 
 
 def _without_nan(value: Any) -> Any:

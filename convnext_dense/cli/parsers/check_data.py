@@ -19,7 +19,6 @@ from ..arguments import (
     add_config_arguments,
     add_image_arguments,
     check_config,
-    check_image_arguments,
 )
 
 EXAMPLE = f'{EXAMPLE_CONFIG} --data sample'
@@ -36,7 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    check_image_arguments(args)
     check_config(args)
     if args.workers is not None and args.workers < 1:
         raise UserError(f'--workers {args.workers}: take at least 1')

@@ -24,7 +24,6 @@ from ..arguments import (
     add_model_arguments,
     add_trust_argument,
     add_weights_argument,
-    check_image_arguments,
     check_model,
     is_config,
 )
@@ -55,7 +54,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    check_image_arguments(args)
     if args.batch_size < 1:
         raise UserError(f'--batch-size {args.batch_size}: take at least 1')
     if not 0 <= args.score <= 1:

@@ -31,7 +31,6 @@ from ..arguments import (
     add_model_arguments,
     add_trust_argument,
     add_weights_argument,
-    check_image_arguments,
     check_model,
 )
 
@@ -76,7 +75,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    check_image_arguments(args)
     check_model(args)
     out = Path(args.out)
     if out.suffix not in ('.onnx', '.pt2'):

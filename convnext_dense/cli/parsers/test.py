@@ -25,7 +25,6 @@ from ..arguments import (
     add_image_arguments,
     add_model_arguments,
     add_trust_argument,
-    check_image_arguments,
     check_model,
 )
 
@@ -58,7 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    check_image_arguments(args)
     if args.show < 1:
         raise UserError(f'--show {args.show}: draw at least 1 image')
     check_model(args)

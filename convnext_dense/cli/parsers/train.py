@@ -25,7 +25,6 @@ from ..arguments import (
     add_trust_argument,
     check_checkpoint,
     check_config,
-    check_image_arguments,
 )
 
 EXAMPLE = f'{EXAMPLE_CONFIG} --data sample'
@@ -105,7 +104,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    check_image_arguments(args)
     check_config(args)
     absent = [name for name in LAUNCHERS[args.launcher] if name not in os.environ]
     if absent:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from ...io.image_size import TOTAL_STRIDE
 from ..image_files import EXTENSIONS, describe_left_out, find_files
 from ..image_scan import ImageHeader, ImageScan
 from ..text import count_of
 from .records import NOTE, PROBLEM, WARNING, Finding, ImageRecord, SplitRecords
 
-SMALLEST_SIDE = 32  # pixels, the stride of the last stage
 MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 2**27  # Pillow refuses images with twice as many
 USUAL_MODES = ('RGB', 'L', 'P', '1')
 UNSUPPORTED = ('.gif', '.heic', '.heif', '.avif', '.jp2', '.tga', '.psd', '.dng', '.cr2', '.nef', '.jxl')
@@ -54,8 +54,8 @@ def find_unsuitable_images(
             detail = f'{size}, annotations: {image.size}'
             message = 'of another size than the annotations were made for (height x width)'
             note(unusable, message, fix, path, detail)
-        if min(size) < SMALLEST_SIDE:
-            note(WARNING, f'with a side of less than {SMALLEST_SIDE} pixels', 'remove them', path, size)
+        if min(size) < TOTAL_STRIDE:
+            note(WARNING, f'with a side of less than {TOTAL_STRIDE} pixels', 'remove them', path, size)
         if size.height * size.width > MOST_PIXELS:
             fix = 'make them smaller: they are slow to decode, and Pillow refuses twice as many'
             note(WARNING, f'of more than {MOST_PIXELS / 1e6:.0f} million pixels', fix, path, size)

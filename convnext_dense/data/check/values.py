@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ...io.image_size import ImageSize
+from ...io.image_size import TOTAL_STRIDE, ImageSize
 from ...io.images import ImageValues
 from ...io.value_range import BITS_8, likely_range
 from ..text import count_of
@@ -23,7 +23,6 @@ CLIPPED_WHITE, CLIPPED = 0.5, 0.9
 the range is usual where a window of the values is chosen."""
 ENLARGED = 1.5
 """Factor of an enlargement from which it is said."""
-SMALLEST_SIDE = 32
 
 
 def find_value_faults(split: str, measured: Sequence[tuple[str, ImageValues]]) -> Iterable[Finding]:
@@ -99,7 +98,7 @@ def find_enlarged(split: str, sizes: Sequence[ImageSize], side: float | None, sq
     if factor < ENLARGED:
         return
     own = ImageSize(min(size), min(size)) if square else size
-    own = ImageSize(*(max(length, SMALLEST_SIDE) for length in own))
+    own = ImageSize(*(max(length, TOTAL_STRIDE) for length in own))
     message = (
         f'images of {size} (height x width, the median of {len(sizes)}) are enlarged {factor:.1f} times, '
         f'to a shorter side of {side:.0f} pixels on average'

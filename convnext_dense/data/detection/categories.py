@@ -89,7 +89,7 @@ def check_known_names(names: Sequence[str], file: str, known: Sequence[str], kno
         names: the classes of the file.
         file: its name, for the message.
         known: the classes that may occur, in the order of the labels.
-        known_file: name of the file that they are from.
+        known_file: name of what they are from, a file or the model.
 
     Raises:
         UserError: if there are others.
@@ -100,5 +100,5 @@ def check_known_names(names: Sequence[str], file: str, known: Sequence[str], kno
         hint = f', and lacks {shortened(absent, 10)}' if absent else ''
         raise UserError(
             f'the categories differ: {file} has {shortened(others, 10)}{hint}, where {known_file} has '
-            f'{count_of(known, "category", "categories")}: {shortened(known, 10)}: use the same names in both files'
+            f'{count_of(known, "category", "categories")}: {shortened(known, 10)}: use the same names in both'
         )

@@ -18,7 +18,6 @@ from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
 from .find import CocoPaths
 from .instances import to_instance
 from .selection import Selection, is_object, select
-from .thin_images import longest_side
 
 
 class CocoRecords(DatasetRecords):
@@ -74,7 +73,8 @@ def _select(split: str, coco: CocoData, source: Mapping[str, Any]) -> Selection 
     """Select what training uses, or None in a split for evaluation, which uses everything."""
     if split != 'train' or source.get('test_mode'):
         return None
-    return select(coco, source.get('filter_cfg'), longest_side(source.get('pipeline', ())), _learns_masks(source))
+    rules, pipeline, least_side = source.get('filter_cfg'), source.get('pipeline', ()), source.get('least_side', 0)
+    return select(coco, rules, pipeline, least_side, _learns_masks(source))
 
 
 def _records(

@@ -23,7 +23,6 @@ from .find import CocoPaths
 from .instances import to_instance, to_learned_instance
 from .join import join_categories
 from .selection import Selection, select
-from .thin_images import longest_side
 
 
 @DATASETS.register_module()
@@ -60,6 +59,8 @@ class CocoDataset(DenseDataset, BaseDataset):
         box_format: convention of the boxes, ``'xywh'``, ``'xyxy'`` (corners) or ``'cxcywh'`` (centers), in pixels;
             None for COCO's, ``'xywh'``, which is checked.
         most_lost: largest share of the annotations, in [0, 1], that may be dropped or ignored.
+        least_side: shortest side, in pixels after resizing, of the images to train on; thinner ones are left out. The
+            detection task sets it to what the anchors of the config's model fit into: 0 if they take all images.
 
     Raises:
         UserError: for an unusable file, or one of which too much is lost; for a category that is not in ``classes``;
@@ -83,12 +84,13 @@ class CocoDataset(DenseDataset, BaseDataset):
         needs_annotations: bool = True,
         box_format: str | None = None,
         most_lost: float = MOST_LOST,
+        least_side: int = 0,
     ) -> None:
         if on_bad_image not in ('stop', 'skip'):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
         self.on_bad_image = on_bad_image
         self.paths = CocoPaths(Path(annotations), Path(images))
-        self._longest_side = longest_side(pipeline)
+        self._steps, self.least_side = pipeline, least_side
         self._selected: Selection | None = None  # None in evaluation
         self.classes, self.category_ids, self.needs_annotations = classes, category_ids, needs_annotations
         self.box_format, self.most_lost = box_format, most_lost
@@ -110,7 +112,9 @@ class CocoDataset(DenseDataset, BaseDataset):
         ids = join_categories(self.paths.annotations, coco, classes, self.category_ids)
         self._metainfo.update(classes=classes, category_ids=ids)
         labels = {number: label for label, number in enumerate(ids)}
-        selected = None if self.test_mode else select(coco, self.filter_cfg, self._longest_side, learns_masks)
+        selected = (
+            None if self.test_mode else select(coco, self.filter_cfg, self._steps, self.least_side, learns_masks)
+        )
         annotations = coco.annotations if selected is None else selected.annotations
         learned = [
             labels[a['category_id']] for of_image in annotations.values() for a in of_image if not a.get('ignored')

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
-from ...errors import UserError
-from ..text import shortened
+from .categories import check_known_names
 from .coco import CocoData
 
 
@@ -29,12 +28,7 @@ def join_categories(
     Raises:
         UserError: if a category of the file is not among the classes.
     """
-    unknown = [name for name in coco.classes if name not in set(classes)]
-    if unknown:
-        raise UserError(
-            f'{file} has categories that are not among the {len(classes)} classes ({shortened(list(classes))}): '
-            f'{shortened(unknown)}: remove or rename them'
-        )
+    check_known_names(coco.classes, str(file), classes, 'the model')
     own = dict(zip(coco.classes, coco.category_ids, strict=True))
     other = dict(zip(classes, ids or (), strict=bool(ids)))
     taken = set(own.values())

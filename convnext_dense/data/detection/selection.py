@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...io.coco_format import CocoAnnotation, CocoImage
 from ...io.image_size import ImageSize
 from .coco import CocoData
-from .thin_images import is_too_thin
+from .thin_images import is_too_thin, resized_long_side
 
 MIN_BOX_SIDE = 1.0  # pixels: thinner boxes are not used for training, as in mmdet and so in the published recipes
 
@@ -30,7 +30,11 @@ class Selection(NamedTuple):
 
 
 def select(
-    coco: CocoData, rules: Mapping[str, Any] | None, longest: float | None, learns_masks: bool = False
+    coco: CocoData,
+    rules: Mapping[str, Any] | None,
+    pipeline: Sequence[Any] = (),
+    least_side: float = 0,
+    learns_masks: bool = False,
 ) -> Selection:
     """Select what a detector is trained on.
 
@@ -38,10 +42,11 @@ def select(
         coco: the content of the file.
         rules: ``filter_empty_gt=True`` leaves out images without annotations, ``min_size=N`` those with a side shorter
             than N pixels.
-        longest: the longest side that images are resized to, in pixels; None if they are not.
+        pipeline: the training pipeline, for the size that it resizes images to.
+        least_side: the shortest side of a resized image, in pixels, that the detector's anchors fit into.
         learns_masks: True if an object without a mask is an ignore region.
     """
-    rules = rules or {}
+    rules, long_side = rules or {}, resized_long_side(pipeline)
     annotations, thin_boxes = {}, []
     for image_id, of_image in coco.annotations.items():
         annotations[image_id] = [a for a in of_image if min(a['bbox'][2:]) >= MIN_BOX_SIDE]
@@ -54,7 +59,7 @@ def select(
             selection.empty.append(image)
         elif min(size) < rules.get('min_size', 0):
             selection.small.append(image)
-        elif is_too_thin(size, longest):
+        elif is_too_thin(size, long_side, least_side):
             selection.thin.append(image)
         else:
             selection.images.append(image)

@@ -7,30 +7,29 @@ from typing import Any
 
 from ...io.image_size import ImageSize
 
-LEAST_SIDE = 24
-"""Pixels after resizing. The smallest anchors of the recipes are 32 x 32, and 23 x 45 at a ratio of 2: none is inside
-a thinner image, for which mmdet raises an error."""
+
+def is_too_thin(size: ImageSize, long_side: float | None, least_side: float) -> bool:
+    """Whether an image is too thin once its long side is ``long_side`` pixels; never if that is None."""
+    return long_side is not None and min(size) * long_side / max(size) < least_side
 
 
-def is_too_thin(size: ImageSize, longest: float | None) -> bool:
-    """Whether an image is too thin once its long side is ``longest`` pixels; never if that is None."""
-    return longest is not None and min(size) * longest / max(size) < LEAST_SIDE
+def resized_long_side(pipeline: Sequence[Any]) -> float | None:
+    """Return the long side, in pixels, that a pipeline resizes thin images to; None if it does not resize.
 
-
-def longest_side(pipeline: Sequence[Any]) -> float | None:
-    """Return the longest side, in pixels, that a pipeline resizes images to; None if it does not resize."""
-    return max((max(scale) for scale in _scales(pipeline)), default=None)
+    Of several branches and sizes it is the smallest one, since training meets all of them. A resize that does not keep
+    the aspect ratio leaves no image thin.
+    """
+    return min((max(scale) for scale in _scales(pipeline)), default=None)
 
 
 def _scales(part: Any) -> Iterator[Sequence[float]]:
     if isinstance(part, dict):
-        for key, value in part.items():
-            if key == 'scale' and isinstance(value, list | tuple):
-                yield value
-            elif key == 'scales' and isinstance(value, list | tuple):
-                yield from (scale for scale in value if isinstance(scale, list | tuple))
-            else:
-                yield from _scales(value)
+        if part.get('keep_ratio'):
+            scale = part.get('scale')
+            several = isinstance(scale, list | tuple) and isinstance(scale[0], list | tuple)
+            sizes = [*(part.get('scales') or ()), *((scale or ()) if several else (scale,))]
+            yield from (size for size in sizes if isinstance(size, list | tuple))
+        yield from _scales(list(part.values()))
     elif isinstance(part, list | tuple):
         for item in part:
             yield from _scales(item)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
+INTEGER = re.compile(r'\s*[+-]?[0-9]+\s*')
+NUMBER = re.compile(r'\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*')
+"""Digits as in JSON: Python also takes ``1_0`` for 10, and the digits of other scripts."""
 FLAGS = {'0': 0, '1': 1, 'false': 0, 'true': 1}
 
 
 def read_number(value: Any) -> float | None:
     """Return a finite number, also from its text; None for anything else, such as NaN, a bool or None."""
     if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
+        if not NUMBER.fullmatch(value):
             return None
+        value = float(value)
     try:
         return value if type(value) in (int, float) and math.isfinite(value) else None
     except OverflowError:  # an integer of more than 308 digits
@@ -25,11 +28,11 @@ def read_integer(value: Any) -> int | None:
     """Return an integer, also from ``7.0``, ``"7"`` or ``"7.0"``; None for anything else."""
     if type(value) is int:
         return value
-    if isinstance(value, str):
+    if isinstance(value, str) and INTEGER.fullmatch(value):
         try:
-            return int(value)  # exact for any number of digits
-        except ValueError:
-            pass
+            return int(value)  # exact, where a float is not
+        except ValueError:  # more than 4300 digits
+            return None
     number = read_number(value)
     return int(number) if number is not None and number == int(number) else None
 

@@ -163,16 +163,20 @@ def test_the_check_finds_other_weights(files, tmp_path, capsys, monkeypatch):
     assert said.endswith(f'error: {out}, which is kept, differs from what the model predicts by more than rounding\n')
 
 
-def test_a_file_that_the_check_cannot_run_is_removed(files, tmp_path, capsys, monkeypatch):
+def test_a_file_that_the_check_cannot_run_replaces_none(files, tmp_path, capsys, monkeypatch):
     def fails(path):
         raise DoesNotRun('the exported file cannot be loaded by onnxruntime (a reason)')
 
     monkeypatch.setattr('convnext_dense.export.check.open_exported', fails)
     out = tmp_path / 'out.onnx'
     assert export(files, 'classification', out, '--shape', '64', '64', '--check', str(files / '0.png')) == 2
-    error = f'the exported file cannot be loaded by onnxruntime (a reason): {out} is removed'
+    error = f'the exported file cannot be loaded by onnxruntime (a reason): {out} is not written'
     assert capsys.readouterr().err == f'error: {error}\n'
     assert list(tmp_path.iterdir()) == []
+    out.write_bytes(b'a file that runs')
+    assert export(files, 'classification', out, '--shape', '64', '64', '--check', str(files / '0.png')) == 2
+    assert capsys.readouterr().err == f'error: {error}\n'
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b'a file that runs']
 
 
 def test_labels_of_one_channel(files, tmp_path, capsys):

@@ -263,7 +263,7 @@ def test_classes_are_joined_by_name(tmp_path, data, lines):
     assert [i['bbox_label'] for i in sets.get_data_info(0)['instances']] == [2, 3, 0]
     assert sets.class_counts.tolist() == [2, 0, 2, 2]
     assert lines == ['INFO train2017: 1 class not in the file: gray']
-    with pytest.raises(UserError, match=r'not among the 3 classes \(blue, gray, green\): red'):
+    with pytest.raises(UserError, match=r'has red, .*where the model has 3 categories: blue, gray, green: use'):
         dataset(tmp_path, data, classes=['blue', 'gray', 'green'])
 
 

@@ -53,6 +53,6 @@ def test_ids_are_those_of_the_file_then_of_the_checkpoint_then_free_ones(tmp_pat
 def test_categories_that_are_no_class_are_refused_by_name(tmp_path):
     paths = write(tmp_path, {'red': 1, 'sky': 2, 'sea': 3})
     with pytest.raises(
-        UserError, match=r'not among the 3 classes \(red, green, blue\): sky, sea: remove or rename them'
+        UserError, match=r'has sky, sea, and lacks .*, where the model has 3 categories: red, green, blue: use'
     ):
         join_categories(paths.annotations, read_coco(paths), CLASSES)

@@ -5,16 +5,24 @@ import pytest
 from convnext_dense.config.read import read_config
 from convnext_dense.data.detection.check import read_coco_files
 from convnext_dense.data.detection.dataset import CocoDataset
-from convnext_dense.data.detection.thin_images import is_too_thin, longest_side
+from convnext_dense.data.detection.thin_images import is_too_thin, resized_long_side
 from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
+from convnext_dense.tasks import DetectionTask
 from tests.helpers import coco_files
 
-PIPELINE = [dict(type='mmcv.RandomChoiceResize', scales=[(480, 1333), (800, 1333)], resize_type='mmdet.Resize')]
+PIPELINE = [
+    dict(
+        type='mmcv.RandomChoiceResize',
+        scales=[(480, 1333), (800, 1333)],
+        resize_type='mmdet.Resize',
+        keep_ratio=True,
+    )
+]
 
 
 @pytest.mark.parametrize(
-    ('size', 'longest', 'expected'),
+    ('size', 'long_side', 'expected'),
     [
         ((40, 12000), 1333, True),
         ((12000, 40), 1333, True),
@@ -25,15 +33,19 @@ PIPELINE = [dict(type='mmcv.RandomChoiceResize', scales=[(480, 1333), (800, 1333
         ((40, 12000), None, False),
     ],
 )
-def test_an_image_is_too_thin_after_it_is_resized(size, longest, expected):
-    assert is_too_thin(ImageSize(*size), longest) == expected
+def test_an_image_is_too_thin_after_it_is_resized(size, long_side, expected):
+    assert is_too_thin(ImageSize(*size), long_side, 24) == expected
+    assert not is_too_thin(ImageSize(*size), long_side, 0)
 
 
-def test_the_longest_side_is_that_of_any_step():
+def test_the_long_side_is_the_smallest_of_all_branches_that_keep_the_ratio():
     cfg = read_config('configs/det/cascade_convnext_t_coco.py', needs_data=False)
-    assert longest_side(cfg.train_dataloader.dataset.pipeline) == 1333
-    assert longest_side([dict(type='a'), dict(transforms=[[dict(scale=(300, 200))]])]) == 300
-    assert longest_side([dict(type='mmdet.PackDetInputs')]) is None
+    assert resized_long_side(cfg.train_dataloader.dataset.pipeline) == 1333
+    branches = [[dict(keep_ratio=True, scales=[(400, 4200), (500, 4200)])], [dict(keep_ratio=True, scale=(1333, 800))]]
+    assert resized_long_side([dict(type='a'), dict(transforms=branches)]) == 1333
+    assert resized_long_side([dict(scale=[(300, 200), (250, 100)], keep_ratio=True)]) == 250
+    assert resized_long_side([dict(type='mmdet.Resize', scale=(640, 640))]) is None  # it stretches a thin image
+    assert resized_long_side([dict(type='mmdet.PackDetInputs')]) is None
 
 
 def write_with_thin(folder, *numbers):
@@ -51,24 +63,39 @@ def test_they_are_left_out_of_training_and_named(tmp_path, monkeypatch):
     told = []
     monkeypatch.setattr('convnext_dense.data.detection.dataset.print_log', lambda line, *_: told.append(line))
     files = write_with_thin(tmp_path, 0)
-    options = dict(pipeline=PIPELINE, filter_cfg=dict(filter_empty_gt=True, min_size=32))
+    options = dict(pipeline=PIPELINE, least_side=24, filter_cfg=dict(filter_empty_gt=True, min_size=32))
     kept = CocoDataset(*files, **options)
     names = [entry['img_path'][-7:] for entry in map(kept.get_data_info, range(len(kept)))]
     assert names == ['001.png', '004.png']
     assert told[-1] == 'train2017: left out: 1 image too thin for the anchors of a detector: 000.png'
     assert len(CocoDataset(*files, **options, test_mode=True)) == 4
-    assert len(CocoDataset(*files, pipeline=PIPELINE)) == 3  # an empty one is kept without a filter
+    assert len(CocoDataset(*files, pipeline=PIPELINE, least_side=24)) == 3  # an empty one is kept without a filter
+    assert len(CocoDataset(*files, pipeline=PIPELINE)) == 4  # a detector that learns all images
 
 
 def test_a_data_set_of_nothing_else_is_refused(tmp_path):
     files = write_with_thin(tmp_path, 0, 1, 2)
     with pytest.raises(UserError, match=r'nothing to learn from: .*3 images too thin'):
-        CocoDataset(*files, pipeline=PIPELINE, filter_cfg=dict(filter_empty_gt=True))
+        CocoDataset(*files, pipeline=PIPELINE, least_side=24, filter_cfg=dict(filter_empty_gt=True))
 
 
 def test_a_check_finds_what_training_leaves_out(tmp_path):
     annotations, images = write_with_thin(tmp_path, 1)
-    sources = {split: dict(annotations=annotations, images=images, pipeline=PIPELINE) for split in ('train', 'val')}
+    source = dict(annotations=annotations, images=images, pipeline=PIPELINE)
+    assert not [f for f in read_coco_files({'train': source}).findings if 'too thin' in f.message]
+    sources = {split: dict(source, least_side=24) for split in ('train', 'val')}
     found = [f for f in read_coco_files(sources).findings if 'too thin' in f.message]
     assert [(f.split, f.message[:14]) for f in found] == [('train', '1 image too th')]
     assert found[0].items[0].endswith('001.png')
+
+
+@pytest.mark.parametrize(('border', 'count'), [(0, 1), (-1, 0)])
+def test_the_check_of_a_config_asks_its_model(tmp_path, border, count):
+    annotations, images = write_with_thin(tmp_path, 1)
+    options = {'model.train_cfg.rpn.allowed_border': border}
+    cfg = read_config('configs/det/mask_rcnn_convnext_t_coco.py', options, needs_data=False)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.dataset.update(annotations=annotations, images=images)
+    cfg.train_dataloader.dataset.filter_cfg = None  # the file has no masks
+    found = [f for f in DetectionTask().read_data(cfg).findings if 'too thin' in f.message]
+    assert [f.split for f in found] == ['train'] * count

@@ -32,6 +32,18 @@ from convnext_dense.data.detection.values import read_flag, read_integer, read_n
         ('inf', None, None, None),
         ('', None, None, None),
         ('x', None, None, None),
+        ('1_0', None, None, None),
+        ('12_3.5', None, None, None),
+        ('\u0661\u0662', None, None, None),  # 12 in Arabic digits
+        ('\uff11', None, None, None),  # a wide 1
+        ('0x10', None, None, None),
+        ('1 2', None, None, None),
+        ('+7', 7, 7, None),
+        ('.5', 0.5, None, None),
+        ('2.', 2, 2, None),
+        ('2.5E1', 25, 25, None),
+        ('1e999', None, None, None),
+        ('1' * 5000, None, None, None),
         (None, None, None, None),
         ([1], None, None, None),
         ({}, None, None, None),
