@@ -119,7 +119,7 @@ def _by_image(file: Path, rows: Sequence[Sequence[str]], images: Sequence[str]) 
     for place, row in enumerate(rows, 1):
         path = path_of.get(os.path.basename(row[0].replace('\\', '/')))
         if path is None or len(row) < 2 or not row[1]:
-            extra += place > 1 or len(row) < 2 or row[1].isdigit()  # the first line may have the columns' names
+            extra += place > 1 or len(row) < 2 or row[1].isdecimal()  # the first line may have the columns' names
             continue
         text = row[1].split()[0] if file.name == 'LOC_val_solution.csv' else row[1]
         if texts.setdefault(path, text) != text:
@@ -139,14 +139,14 @@ def _labels(
     """Return the label of each image, and what the texts mean."""
     label_of = {name: label for label, name in enumerate(classes)}
     meaning = ''
-    if file.name == GROUND_TRUTH and all(text.isdigit() for text in texts.values()):
+    if file.name == GROUND_TRUTH and all(text.isdecimal() for text in texts.values()):
         names = _read_meta(file.with_name(META))
         texts = {image: names.get(int(text), text) for image, text in texts.items()}
         meaning = f', whose numbers are ids in {META}'
     unknown = sorted(set(texts.values()) - label_of.keys())
     if not unknown:
         return {image: label_of[text] for image, text in texts.items()}, meaning
-    if not all(text.isdigit() for text in texts.values()):
+    if not all(text.isdecimal() for text in texts.values()):
         raise UserError(
             f'{file} has {count_of(unknown, "class", "classes")} that train does not have ({shortened(unknown)}): '
             'add training images or remove the lines'
