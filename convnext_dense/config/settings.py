@@ -8,8 +8,8 @@ from typing import Any
 from mmengine.config import Config
 
 from ..errors import UserError
+from ..tasks.config_parts import LOADERS
 
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 WHOLE_NUMBERS = {
     **{f'{loader}.batch_size': 1 for loader in LOADERS},
     **{f'{loader}.num_workers': 0 for loader in LOADERS},

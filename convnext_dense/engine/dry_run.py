@@ -20,8 +20,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..errors import UserError
-from .building import describe
+from ..errors import UserError, describe_error
 
 FAILURES = (RuntimeError, IndexError, ValueError, AssertionError, TypeError)
 """Errors of parts that do not fit; others are for the first step itself to raise."""
@@ -175,6 +174,6 @@ def _misfit(part: Part, error: Exception) -> str:
     sizes = [f'{tensor.shape[1]} channels ({" x ".join(map(str, tensor.shape[2:]))})' for tensor in part.inputs]
     got = f', which gets {", ".join(sizes)},' if sizes else ''
     return (
-        f"the config's {part.key}{got} does not fit the parts before it: {describe(error)}: compare its in_channels, "
-        "in_index and the like with the backbone's out_indices and dims"
+        f"the config's {part.key}{got} does not fit the parts before it: {describe_error(error)}: compare its "
+        "in_channels, in_index and the like with the backbone's out_indices and dims"
     )

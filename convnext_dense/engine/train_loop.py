@@ -74,8 +74,8 @@ class TrainLoop(EpochBasedTrainLoop):
     All random numbers of step s depend on (seed, s) only, so a run that is resumed after any step continues exactly
     like an uninterrupted one. A signal ends the loop after the step (:mod:`.signals`): the hooks' ``before_stop`` is
     called, and :class:`~convnext_dense.errors.Stopped` is raised. A hook that sets ``stop_training``, such as
-    mmengine's ``EarlyStoppingHook``, ends the run after the epoch (or after the step if the loop counts steps) and a
-    validation; the run is then finished, and ``--resume`` does nothing.
+    :class:`~.hooks.early_stopping.EarlyStopping`, ends the run after the epoch (or after the step if the loop counts
+    steps) and a validation; the run is then finished, and ``--resume`` does nothing.
 
     Args:
         runner: the runner.
