@@ -140,6 +140,15 @@ def test_a_finished_run_goes_on_to_the_last_bit(tmp_path):
     assert 'the run had 16 steps and now has 32: its schedule goes on as it was planned' in log_of(again)
 
 
+@pytest.mark.parametrize('limit', [16, 15])
+def test_a_long_comparison_says_so_before_it_begins(tmp_path, monkeypatch, limit):
+    monkeypatch.setattr('convnext_dense.checkpoints.length.LONG', limit)
+    train(tmp_path, 2)
+    again = train(tmp_path, 3, resume=True)
+    line = 'comparing the schedules of 16 and 24 steps at each of the 16 that are done'
+    assert log_of(again).count(line) == (limit < 16)
+
+
 def test_a_run_is_made_shorter(tmp_path):
     train(tmp_path / 'short', 3)
     train(tmp_path / 'cut', 5)
