@@ -158,6 +158,8 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         schedulers = settings.get('param_scheduler') or []
         for index, one in enumerate([schedulers] if isinstance(schedulers, dict) else schedulers):
             where = 'param_scheduler' if isinstance(schedulers, dict) else f'param_scheduler[{index}]'
+            if isinstance(schedulers, list | tuple) and isinstance(one, dict) and 'type' not in one:
+                raise UserError(f'{where} has no type: name the scheduler, such as LinearLR, or leave the part out')
             _check_arguments(PARAM_SCHEDULERS, one, where, {'convert_to_iter_based'})
         _check_arguments(LOG_PROCESSORS, settings.get('log_processor'), 'log_processor', default='LogProcessor')
         visualizer = settings.get('visualizer')

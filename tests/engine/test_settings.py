@@ -164,6 +164,11 @@ def test_the_lists_hold_every_hook_of_mmengine_once():
             dict(cfg=dict(optimizer=dict(lr=3))),
             'the config sets optimizer, which has no effect: set optim_wrapper.optimizer',
         ),
+        (
+            dict(param_scheduler=[dict(type='FooLR', by_epoch=False, begin=0, end=1)]),
+            "no 'FooLR' (parameter scheduler)",
+        ),
+        (dict(param_scheduler=[dict(by_epoch=False, begin=0, end=1)]), 'param_scheduler[0] has no type'),
         (dict(cfg=dict(lr_config=dict(policy='step'))), 'set param_scheduler'),
         (dict(cfg=dict(data=dict(samples_per_gpu=2, workers_per_gpu=2))), 'the config sets data, which has no effect'),
         (dict(cfg=dict(data=dict(train=dict(type='CocoDataset')))), 'the config sets data, which has no effect'),
