@@ -21,6 +21,7 @@ from ..compat import mmengine_private_names as internals
 from ..data.sampler import sample_seed
 from ..errors import Stopped, UserError
 from ..registry import LOOPS
+from .losses import explain_losses
 from .non_finite import BackwardOnlyWrapper, NonFiniteGuard
 from .signals import StopRequest
 from .thin_images import explain_thin_images
@@ -233,7 +234,7 @@ class TrainLoop(EpochBasedTrainLoop):
         for batch in batches:
             paths.append(batch.get('paths', []))
             skipped_images += batch.get('skipped', [])
-            with explain_thin_images(batch):
+            with explain_thin_images(batch), explain_losses(self.runner.model):
                 wrapper = BackwardOnlyWrapper(self.runner.optim_wrapper)
                 logged = self.runner.model.train_step(batch, optim_wrapper=wrapper)
             for name, value in logged.items():
