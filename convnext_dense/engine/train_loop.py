@@ -234,7 +234,7 @@ class TrainLoop(EpochBasedTrainLoop):
         for batch in batches:
             paths.append(batch.get('paths', []))
             skipped_images += batch.get('skipped', [])
-            with explain_thin_images(batch), explain_losses(self.runner.model):
+            with explain_thin_images(batch), explain_losses(self.runner.bare_model):
                 wrapper = BackwardOnlyWrapper(self.runner.optim_wrapper)
                 logged = self.runner.model.train_step(batch, optim_wrapper=wrapper)
             for name, value in logged.items():
