@@ -1,4 +1,8 @@
-"""Exceptions that do not indicate a bug: bad input, and a stop by signal."""
+"""Exceptions that do not indicate a bug, bad input and a stop by signal, and descriptions of all others."""
+
+from __future__ import annotations
+
+import traceback
 
 
 class UserError(ValueError):
@@ -26,3 +30,18 @@ class Stopped(SystemExit):
         super().__init__(128 + number)
         self.number = number
         self.at_once = at_once
+
+
+def describe_error(error: BaseException) -> str:
+    """Describe an error of another library in a line: its message, or else the line of code that raised it."""
+    message = str(error if isinstance(error, OSError) or not error.args else error.args[0]).split('. Please')[0]
+    if message := ' '.join(message.split()):
+        return message
+    frames = traceback.extract_tb(error.__traceback__)
+    return f'{type(error).__name__} at {frames[-1].line!r}' if frames else type(error).__name__
+
+
+def last_line(error: BaseException) -> str:
+    """Return the last line of an error's message, or else its type; for messages that quote a program line by line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

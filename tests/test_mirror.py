@@ -35,7 +35,6 @@ TESTED_ELSEWHERE = {
     'data/text.py': 'data/segmentation/test_masks.py',
     'engine/evaluation_loops.py': 'e2e/test_classifier.py',
     'inference/image_ids.py': 'cli/commands/test_demo.py',
-    'errors.py': 'cli/test_main.py',
     'inference/files.py': 'cli/commands/test_demo.py',
     'io/cache.py': 'data/segmentation/test_mask_scan.py',
     'io/progress.py': 'cli/commands/test_demo.py',

@@ -16,6 +16,9 @@ from ..compat import mmengine_private_names as internals
 from ..errors import UserError
 from .content import plain
 
+LONG = 20_000
+"""Steps whose replay takes more than a second or two."""
+
 Groups = list[dict[str, Any]]
 
 
@@ -64,6 +67,8 @@ def continue_schedule(runner: Any, filename: str, content: Mapping[str, Any]) ->
         )
     if done > now:
         raise UserError(f'{change}, of which {done} are done: {instead}')
+    if done > LONG:
+        runner.logger.info(f'comparing the schedules of {before} and {now} steps at each of the {done} that are done')
     saved = content['optimizer']
     base = [saved['base_param_settings']] if saved.get('base_param_settings') else []
     result = replay(

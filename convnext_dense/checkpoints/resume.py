@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from mmengine.dist import get_rank
 
 from ..compat import mmengine_private_names as internals
+from ..counting import counted
 from ..errors import UserError
 from .content import RunFacts, plain
 
@@ -30,6 +31,8 @@ UNCHANGED = {
     'label_zero': _Condition('label 0 of the masks as {}', 'resume with --label-zero {}'),
 }
 # Entries of an optimizer's parameter group that change during the run, or do not affect the result.
+_LIMITS = ('begin', 'end', 'total_iters')
+"""Entries of a scheduler's state with its place in the run, which is fitted to the run's length when it is built."""
 _NOT_SETTINGS = {'params', 'lr', 'initial_lr', 'fused', 'foreach', 'capturable', 'differentiable'}
 
 
@@ -101,7 +104,12 @@ def check_same_optimizer(saved: list[dict], own: list[dict]) -> None:
                 )
 
 
-def restore_schedulers(schedulers: Sequence[Any], saved: Sequence[dict[str, Any]]) -> None:
+def restore_schedulers(
+    schedulers: Sequence[Any],
+    saved: Sequence[dict[str, Any]],
+    same_config: bool = False,
+    instead: str = 'the config that it saved',
+) -> str | None:
     """Set parameter schedulers to the step after which they were saved.
 
     Only their progress is restored from the saved state; all settings come from the config and must be unchanged.
@@ -109,37 +117,75 @@ def restore_schedulers(schedulers: Sequence[Any], saved: Sequence[dict[str, Any]
     Args:
         schedulers: mmengine's schedulers, built from the config.
         saved: their states in the checkpoint. Older checkpoints have strings as keys of ``MultiStepLR``'s milestones.
+        same_config: the config of the schedule is the one that the run had. If the schedulers begin or end at other
+            steps nevertheless, another version has fitted them to the run, and those of the run go on.
+        instead: what the run resumes with, for the error.
+
+    Returns:
+        A line if schedulers that another version has fitted go on, otherwise None.
 
     Raises:
         UserError: if the length, the lr or another setting has changed.
     """
-    check_same_schedule(saved, [plain(scheduler.state_dict()) for scheduler in schedulers])
+    own = [plain(scheduler.state_dict()) for scheduler in schedulers]
+    fitted = (
+        same_config and _settings(saved) != _settings(own) and _settings(saved, _LIMITS) == _settings(own, _LIMITS)
+    )
+    if not fitted:
+        check_same_schedule(saved, own, instead)
     for scheduler, state in zip(schedulers, saved, strict=True):
-        scheduler.load_state_dict({key: state[key] for key in internals.SCHEDULER_PROGRESS if key in state})
+        restored = (*internals.SCHEDULER_PROGRESS, *_LIMITS)
+        scheduler.load_state_dict({key: state[key] for key in restored if key in state})
+    if not fitted:
+        return None
+    return f"the run's schedule goes on as its own version fitted it: it had {describe_change(saved, own)}"
 
 
-def check_same_schedule(saved: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> None:
+def check_same_schedule(
+    saved: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]], instead: str = 'the config that it saved'
+) -> None:
     """Check that the schedule's length, lr and other settings have not changed.
 
     Args:
         saved: states of the schedulers in the checkpoint.
         own: states of the config's schedulers as plain values.
+        instead: what the run resumes with, for the error.
 
     Raises:
-        UserError: if a setting has changed; for the length, the message has the saved and the current one.
+        UserError: if a setting has changed; the message has the saved and the current one where it can.
     """
     if _settings(saved) != _settings(own):
-        end, saved_end = (max((state.get('end', 0) for state in states), default=0) for states in (own, saved))
-        change = f'{saved_end} steps and now has {end}' if end != saved_end else 'another learning rate or warm-up'
         raise UserError(
-            f"the run's schedule had {change}: a run can only be resumed with its own epochs, batch and lr; "
-            'to change them, start a new run from its weights with --pretrained'
+            f'the run had {describe_change(saved, own)}: a run can only be resumed with its own schedule, '
+            f'epochs, batch and lr: resume with {instead}; to change them, start a new run from its weights with '
+            '--pretrained'
         )
 
 
-def _settings(states: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    progress = {*internals.SCHEDULER_PROGRESS, 'verbose'}
-    return [{key: _with_text_keys(v) for key, v in state.items() if key not in progress} for state in states]
+def describe_change(saved: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]]) -> str:
+    """Describe the first difference of two schedules, such as ``a warm-up of 499 steps and now has one of 500``.
+
+    Args:
+        saved: states of the schedulers in the checkpoint.
+        own: states of the config's schedulers.
+    """
+    if len(saved) != len(own):
+        return f'a schedule of {counted(len(saved), "part")} and now has one of {len(own)}'
+    for before, now in zip(saved, own, strict=True):
+        unit = 'epoch' if now.get('by_epoch') else 'step'
+        if [part.get('start_factor') is not None for part in (before, now)] == [True, True]:
+            lengths = [part['total_iters'] for part in (before, now)]  # without the step that has the full lr
+            if lengths[0] != lengths[1]:
+                return f'a warm-up of {lengths[0]} {unit}s and now has one of {lengths[1]}'
+        for key, what in (('begin', 'from'), ('end', 'up to')):
+            if before.get(key) != now.get(key):
+                return f'a part {what} {unit} {before.get(key)} and now has it {what} {unit} {now.get(key)}'
+    return 'another learning rate or warm-up'
+
+
+def _settings(states: Sequence[dict[str, Any]], without: Sequence[str] = ()) -> list[dict[str, Any]]:
+    left_out = {*internals.SCHEDULER_PROGRESS, 'verbose', *without}
+    return [{key: _with_text_keys(v) for key, v in state.items() if key not in left_out} for state in states]
 
 
 def _with_text_keys(value: Any) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ..errors import UserError
+from ..errors import UserError, last_line
 from ..tasks import Task, task_of
 from .names import with_names
 from .source import Source
@@ -111,12 +111,6 @@ def import_modules(cfg: Config, task: Task, source: str) -> None:
                 'check the name, and add the folder of your modules to PYTHONPATH'
             ) from error
     cfg.custom_imports = dict(entry, imports=modules)
-
-
-def last_line(error: BaseException) -> str:
-    """Return the last line of an error's message, or else its type."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
 
 
 def _parse(file: Path) -> Config:

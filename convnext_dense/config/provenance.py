@@ -52,7 +52,7 @@ def explain(
     """
     values: dict[Keys, Any] = {}
     origins: dict[Keys, Origin] = {}
-    for step, cfg in read_in_steps(path, options, data, needs_data, reads='train', label_zero=label_zero):
+    for step, cfg in read_in_steps(path, options, data, needs_data=needs_data, reads='train', label_zero=label_zero):
         before, values = values, dict(innermost_values(cfg.to_dict()))
         source = Source(step.file.resolve()) if step.file else None
         for keys, value in values.items():

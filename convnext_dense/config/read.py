@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from mmengine.config import Config
 
-from ..errors import UserError
+from ..errors import UserError, last_line
 from ..io.image_size import ImageSize
 from ..io.value_range import as_value_range
 from ..tasks import (
@@ -26,7 +26,7 @@ from ..tasks import (
 )
 from ..tasks import point_at as point_at_data
 from ..tasks.sizes import check_image_size
-from .file import check_keys, import_modules, last_line, read_file
+from .file import check_keys, import_modules, read_file
 from .find import find_config
 from .length import schedule_following
 from .precedence import Settings
@@ -62,6 +62,7 @@ def read_config(
     path: str,
     options: dict[str, Any] | None = None,
     data: str | None = None,
+    *,
     needs_data: bool = True,
     without: Iterable[str] = (),
     saved: bool = False,
@@ -97,7 +98,17 @@ def read_config(
             contradict each other.
     """
     *_, (_, cfg) = read_in_steps(
-        path, options, data, needs_data, without, saved, reads, classes, image_size, value_range, label_zero
+        path,
+        options,
+        data,
+        needs_data=needs_data,
+        without=without,
+        saved=saved,
+        reads=reads,
+        classes=classes,
+        image_size=image_size,
+        value_range=value_range,
+        label_zero=label_zero,
     )
     return cfg
 
@@ -106,6 +117,7 @@ def read_in_steps(
     path: str,
     options: dict[str, Any] | None = None,
     data: str | None = None,
+    *,
     needs_data: bool = True,
     without: Iterable[str] = (),
     saved: bool = False,

@@ -8,14 +8,14 @@ from typing import Any
 from mmengine.config import Config
 
 from ..errors import UserError
+from ..tasks.config_parts import LOADERS
 
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 WHOLE_NUMBERS = {
     **{f'{loader}.batch_size': 1 for loader in LOADERS},
     **{f'{loader}.num_workers': 0 for loader in LOADERS},
     **{f'train_cfg.{key}': 1 for key in ('max_epochs', 'max_iters', 'total_batch_size', 'val_interval')},
     'train_cfg.skip_nan': 0,
-    **{f'default_hooks.{hook}.interval': 1 for hook in ('checkpoint', 'logger')},
+    'default_hooks.logger.interval': 1,
     'randomness.seed': 0,
 }
 """The smallest values of settings that are whole numbers."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from torch import nn
 
 from ..compat.mmengine_checkpoint_loader import read_checkpoints_with
 from ..compat.mmseg_loss_advice import without_loss_advice
-from ..errors import UserError
+from ..errors import UserError, describe_error
 from ..registry import MODELS
 from ..weights.class_counts import ClassShape, set_head_classes
 from ..weights.fetch import fetch_weights
@@ -41,16 +40,7 @@ def config_errors(part: str) -> Iterator[None]:
         *(TypeError, ValueError, KeyError, AttributeError, AssertionError),
         *(NotImplementedError, FileNotFoundError, ImportError),
     ) as error:
-        raise UserError(f"the config's {part} can't be built: {describe(error)}") from error
-
-
-def describe(error: Exception) -> str:
-    """Describe an error in a line: its message, or else the line of code that raised it."""
-    message = str(error if isinstance(error, OSError) or not error.args else error.args[0]).split('. Please')[0]
-    if message := ' '.join(message.split()):
-        return message
-    frames = traceback.extract_tb(error.__traceback__)
-    return f'{type(error).__name__} at {frames[-1].line!r}' if frames else type(error).__name__
+        raise UserError(f"the config's {part} can't be built: {describe_error(error)}") from error
 
 
 def read_checkpoints_safely() -> None:

@@ -108,6 +108,14 @@ class Runner(mmengine.runner.Runner):
         finally:
             self._close_hooks()
 
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close the hooks and free the work dir, also if the run ends before :meth:`train`."""
+        self._close_hooks()
+        self._unlock()
+
     def _unlock(self) -> None:
         if self._lock is not None:
             self._lock.release()

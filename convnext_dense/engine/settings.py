@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import mmengine.hooks
@@ -82,6 +82,32 @@ OLD_KEYS = {
     'gpu_ids': 'the environment variable CUDA_VISIBLE_DEVICES',
 }
 """Keys of mmcv 1's configs, which have no effect, each with its replacement."""
+_OLD_FORMS: Mapping[str, Callable[[Any], bool]] = {
+    'optimizer': lambda value: _has(value, 'type', 'lr'),
+    'optimizer_config': lambda value: _has(value, 'type', 'grad_clip', 'cumulative_iters', 'loss_scale'),
+    'lr_config': lambda value: _has(value, 'policy', 'warmup', 'step'),
+    'momentum_config': lambda value: _has(value, 'policy', 'warmup', 'step'),
+    'runner': lambda value: _has(value, 'type', 'max_epochs', 'max_iters'),
+    'total_epochs': lambda value: _is_number(value),
+    'fp16': lambda value: value is True or isinstance(value, Mapping),
+    'data': lambda value: _has(value, 'samples_per_gpu', 'workers_per_gpu', 'train', 'val', 'test'),
+    'evaluation': lambda value: _has(value, 'interval', 'metric', 'save_best', 'start'),
+    'checkpoint_config': lambda value: _has(value, 'interval', 'by_epoch', 'max_keep_ckpts', 'create_symlink'),
+    'log_config': lambda value: _has(value, 'interval', 'hooks'),
+    'workflow': lambda value: (
+        isinstance(value, list | tuple) and all(isinstance(one, list | tuple) and len(one) == 2 for one in value)
+    ),
+    'dist_params': lambda value: _has(value, 'backend'),
+    'cudnn_benchmark': lambda value: isinstance(value, bool),
+    'opencv_num_threads': lambda value: _is_number(value),
+    'mp_start_method': lambda value: value in ('fork', 'spawn', 'forkserver'),
+    'seed': lambda value: _is_number(value),
+    'deterministic': lambda value: isinstance(value, bool),
+    'resume_from': lambda value: isinstance(value, str),
+    'auto_resume': lambda value: isinstance(value, bool),
+    'gpu_ids': lambda value: isinstance(value, list | tuple | range) and all(map(_is_number, value)),
+}
+"""Whether a value has the form that mmcv 1 gave it; another one is of a variable of the user's own."""
 REPLACED_HOOKS: Mapping[str, str] = {
     'CheckpointHook': 'Checkpoints',
     'EarlyStoppingHook': 'EarlyStopping',
@@ -125,6 +151,8 @@ def check_settings(settings: Mapping[str, Any]) -> None:
         schedulers = settings.get('param_scheduler') or []
         for index, one in enumerate([schedulers] if isinstance(schedulers, dict) else schedulers):
             where = 'param_scheduler' if isinstance(schedulers, dict) else f'param_scheduler[{index}]'
+            if isinstance(schedulers, list | tuple) and isinstance(one, dict) and 'type' not in one:
+                raise UserError(f'{where} has no type: name the scheduler, such as LinearLR, or leave the part out')
             _check_arguments(PARAM_SCHEDULERS, one, where, {'convert_to_iter_based'})
         _check_arguments(LOG_PROCESSORS, settings.get('log_processor'), 'log_processor', default='LogProcessor')
         visualizer = settings.get('visualizer')
@@ -148,7 +176,7 @@ def stand_in(hook: Any) -> Any:
 def _check_top_level(cfg: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     known = RUNNER_KEYS | READ_FROM_CONFIG | OWN_KEYS
     for key, value in cfg.items():
-        if key in OLD_KEYS and value and value != _value_of(OLD_KEYS[key], cfg):
+        if key in OLD_KEYS and value and _OLD_FORMS[key](value) and value != _value_of(OLD_KEYS[key], cfg):
             raise UserError(f'the config sets {key}, which has no effect: set {OLD_KEYS[key]}')
         near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.9) if key not in known else []
         if near:
@@ -168,6 +196,14 @@ def _check_top_level(cfg: Mapping[str, Any], settings: Mapping[str, Any]) -> Non
             'the config sets model_wrapper_cfg and find_unused_parameters, and the second has no effect: set '
             'model_wrapper_cfg.find_unused_parameters'
         )
+
+
+def _has(value: Any, *keys: str) -> bool:
+    return isinstance(value, Mapping) and any(key in value for key in keys)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _value_of(key: str, cfg: Mapping[str, Any]) -> Any:
@@ -261,9 +297,12 @@ def _check_environment(env: Mapping[str, Any]) -> None:
     _check_names(env, _OF_ENVIRONMENT, 'env_cfg')
     processes = env.get('mp_cfg') or {}
     _check_names(processes, _parameters(set_multi_processing) - {'distributed'}, 'env_cfg.mp_cfg')
-    if processes.get('opencv_num_threads', 0) > 1:
+    threads = processes.get('opencv_num_threads', 0)
+    if isinstance(threads, bool) or not isinstance(threads, int):
+        raise UserError(f'env_cfg.mp_cfg.opencv_num_threads is {threads!r}: take 0 or 1, or leave it out')
+    if threads > 1:
         raise UserError(
-            f'env_cfg.mp_cfg.opencv_num_threads={processes["opencv_num_threads"]} has no effect in loader workers, '
+            f'env_cfg.mp_cfg.opencv_num_threads={threads} has no effect in loader workers, '
             'each of which computes on one thread: raise train_dataloader.num_workers'
         )
     accepted = _parameters(init_dist) | _parameters(torch.distributed.init_process_group) | {'port'}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -97,7 +99,11 @@ def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
         runner.message_hub.log_scalars[name] = HistoryBuffer(values, [1] * len(values))
     runner.optim_wrapper.load_state_dict(content['optimizer'])
     if continued is None:
-        resume.restore_schedulers(runner.param_schedulers, content['param_schedulers'])
+        same = _schedule_of(meta.get('cfg')) == _schedule_of(runner.cfg.pretty_text) is not None
+        states = content['param_schedulers']
+        line = resume.restore_schedulers(runner.param_schedulers, states, same, _resume_as_saved(filename))
+        if line is not None:
+            runner.logger.warning(line)
     else:
         continued.apply()
     entry = manifest.read(Path(filename).parent).get(Path(filename).name, {})
@@ -107,6 +113,26 @@ def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
     runner.logger.info(
         f'resumed from {filename}: {counted(meta["epoch"], "epoch")}, {counted(meta["iter"], "step")} done{finished}'
     )
+
+
+def _schedule_of(config_text: str | None) -> list[str] | None:
+    """Return the settings of the schedule in a config's text, as text in one form; None if it can't be read."""
+    try:
+        body = ast.parse(config_text or '').body
+    except SyntaxError:
+        return None
+    assigned = {ast.unparse(one.targets[0]): ast.unparse(one.value) for one in body if isinstance(one, ast.Assign)}
+    return [assigned.get(key, 'None') for key in ('param_scheduler', 'schedule_length')] if assigned else None
+
+
+def _resume_as_saved(filename: str) -> str:
+    """Describe how to resume with the config that the run of a checkpoint saved in its work dir."""
+    work_dir = Path(filename).parent
+    found = list(work_dir.glob('*.py'))
+    command = (
+        shlex.join(['train', str(found[0]), '--work-dir', str(work_dir), '--resume']) if len(found) == 1 else None
+    )
+    return f'the config that it saved (`{command}`)' if command else 'the config that it saved'
 
 
 def _restore_validation(runner: Any, step: int, entry: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from ..compat import mmengine_private_names as internals
 from ..data.sampler import sample_seed
 from ..errors import Stopped, UserError
 from ..registry import LOOPS
+from .losses import explain_losses
 from .non_finite import BackwardOnlyWrapper, NonFiniteGuard
 from .signals import StopRequest
 from .thin_images import explain_thin_images
@@ -74,8 +75,8 @@ class TrainLoop(EpochBasedTrainLoop):
     All random numbers of step s depend on (seed, s) only, so a run that is resumed after any step continues exactly
     like an uninterrupted one. A signal ends the loop after the step (:mod:`.signals`): the hooks' ``before_stop`` is
     called, and :class:`~convnext_dense.errors.Stopped` is raised. A hook that sets ``stop_training``, such as
-    mmengine's ``EarlyStoppingHook``, ends the run after the epoch (or after the step if the loop counts steps) and a
-    validation; the run is then finished, and ``--resume`` does nothing.
+    :class:`~.hooks.early_stopping.EarlyStopping`, ends the run after the epoch (or after the step if the loop counts
+    steps) and a validation; the run is then finished, and ``--resume`` does nothing.
 
     Args:
         runner: the runner.
@@ -233,7 +234,7 @@ class TrainLoop(EpochBasedTrainLoop):
         for batch in batches:
             paths.append(batch.get('paths', []))
             skipped_images += batch.get('skipped', [])
-            with explain_thin_images(batch):
+            with explain_thin_images(batch), explain_losses(self.runner.bare_model):
                 wrapper = BackwardOnlyWrapper(self.runner.optim_wrapper)
                 logged = self.runner.model.train_step(batch, optim_wrapper=wrapper)
             for name, value in logged.items():

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
 Rule = Literal['greater', 'less']
 
-GREATER = (
-    *('acc', 'top', 'ar@', 'auc', 'precision', 'map', 'mdice', 'miou'),  # mmengine's
-    *('_ap', 'iou', 'dice', 'fscore', 'f1', 'recall', '_ar', 'score', 'pq', 'psnr', 'ssim'),
+GREATER = re.compile(
+    r'(m|a|fw)?(accuracy|acc|top|auroc|auc|precision|recall|dice|iou|f?score|f\d(score)?|pq|psnr|ssim|(ap|ar)[sml]?)s?\d*'
 )
-"""Parts of names of metrics of which higher values are better."""
-LESS = ('loss', 'error', 'mae', 'mse')
-"""Parts of names of metrics of which lower values are better."""
+"""Words in names of metrics of which higher values are better."""
+LESS = re.compile(r'[rnm]?(mae|mse)\d*')
+"""Words in names of metrics of which lower values are better."""
+LOSS = re.compile(r'(loss|losses|errors?|err)\d*')
+"""Words that make a name one of which lower values are better, whatever the other words."""
 
 
 def split_metric_names(metrics: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -52,8 +54,25 @@ def near_metric(name: str, metrics: Sequence[str]) -> str | None:
 
 
 def rule_of(name: str) -> Rule | None:
-    """Return whether greater or smaller values of a metric are better, by its name; None if the name doesn't tell."""
-    lower = f'_{name.rsplit("/", 1)[-1]}'.lower()
-    if any(part in lower for part in LESS):
-        return 'less'
-    return 'greater' if any(part in lower for part in GREATER) else None
+    """Return whether greater or smaller values of a metric are better, by its name; None if the name doesn't tell.
+
+    Whole words of the last part count, split at punctuation and case. What follows a dot is a class, as in
+    ``Acc.horse``, if the words before it tell. Of several words the last one is the metric, as in ``mse_acc``.
+    """
+    for part in name.rsplit('/', 1)[-1].split('.'):
+        rules = [rule for chunk in re.split(r'[^a-zA-Z0-9]+', part) for rule in _rules_in(chunk)]
+        if rules:
+            return 'less' if 'loss' in rules else 'greater' if rules[-1] == 'greater' else 'less'
+    return None
+
+
+def _rules_in(chunk: str) -> list[str]:
+    """Return what the words of a chunk of letters and digits tell; ``mIoU`` is one word, ``maeIoU`` are two."""
+    whole = _rule_of_word(chunk)
+    words = [chunk] if whole else re.findall(r'[A-Z]?[a-z]+\d*|[A-Z]+(?![a-z])\d*|\d+', chunk.replace('IoU', 'Iou'))
+    return [rule for word in words if (rule := _rule_of_word(word)) is not None]
+
+
+def _rule_of_word(word: str) -> str | None:
+    patterns = (('loss', LOSS), ('less', LESS), ('greater', GREATER))
+    return next((rule for rule, pattern in patterns if pattern.fullmatch(word.lower())), None)

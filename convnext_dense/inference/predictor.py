@@ -81,7 +81,7 @@ def load(
         config, checkpoint = find_run_config(config), config
     size = None if image_size is None else ImageSize(*image_size)
     images: dict[str, Any] = {'image_size': size, 'value_range': as_value_range(value_range)}
-    cfg = read_config(str(config), options, data, False, saved=saved, label_zero=label_zero, **images)
+    cfg = read_config(str(config), options, data, needs_data=False, saved=saved, label_zero=label_zero, **images)
     warning = warning_of_differences(cfg, config, checkpoint, options or ())
     if warning is not None:
         print(f'warning: {warning}', file=sys.stderr)

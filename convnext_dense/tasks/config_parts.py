@@ -11,11 +11,13 @@ from ..weights.class_counts import head_classes, set_head_classes
 if TYPE_CHECKING:
     from mmengine.config import Config, ConfigDict
 
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+"""Keys of the data loaders of a config."""
+
 
 def loaders(cfg: Config) -> list[ConfigDict]:
     """Return a config's data loaders for training, validation and testing, as far as it has them."""
-    keys = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-    return [cfg[key] for key in keys if cfg.get(key) is not None]
+    return [cfg[key] for key in LOADERS if cfg.get(key) is not None]
 
 
 def leave_out_training(cfg: Config) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UserError
+from ..errors import UserError, describe_error
+from .config_parts import LOADERS
 
 if TYPE_CHECKING:
     from mmengine.config import Config, ConfigDict
 
     from .base import Task
 
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 OWN_KEYS = ('root', 'annotations')  # where our data sets and those derived from them are
 
 
@@ -147,8 +147,7 @@ def _count_in_metainfo(cfg: Config, key: str, dataset: ConfigDict) -> int:
             with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
                 stated = DATASETS.build({**dataset, 'lazy_init': True}).metainfo.get('classes')
         except (TypeError, ValueError, KeyError, AttributeError, OSError) as error:
-            message = ' '.join(str(error.args[0] if error.args else error).split('. Please')[0].split())
-            raise UserError(f"the config's {key}.dataset can't be built: {message}") from error
+            raise UserError(f"the config's {key}.dataset can't be built: {describe_error(error)}") from error
     if not stated:
         raise UserError(
             f'{key}: {dataset.get("type")} does not tell its classes: set metainfo=dict(classes=[...]) in its config'

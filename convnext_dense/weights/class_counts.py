@@ -13,6 +13,8 @@ CLASSES, THINGS, STUFF = 'num_classes', 'num_things_classes', 'num_stuff_classes
 WEIGHTS = 'class_weight'
 CLASS_AGNOSTIC = ('rpn_head',)
 """Parts that only tell objects from background, whatever the data."""
+NOT_HEADS = ('backbone', 'neck', 'data_preprocessor', 'teacher')
+"""Parts of a model that are no heads of its own, though networks in them may have a number of classes of their own."""
 
 
 def head_classes(model: Mapping[str, Any]) -> dict[str, int]:
@@ -31,14 +33,15 @@ def head_classes(model: Mapping[str, Any]) -> dict[str, int]:
 def built_head_classes(model: Any) -> dict[str, int]:
     """Return the number of classes of every head of a built model, by the head's name.
 
-    It can differ from the config's where the config has none, and the head a default.
+    It can differ from the config's where the config has none, and the head a default. What is inside of a part whose
+    name begins with one of :data:`NOT_HEADS` is no head.
     """
     counts = ((name, getattr(module, CLASSES, None)) for name, module in model.named_modules())
-    return {
-        name: count
-        for name, count in counts
-        if isinstance(count, int) and not any(part in CLASS_AGNOSTIC for part in name.split('.'))
-    }
+    return {name: count for name, count in counts if isinstance(count, int) and _is_in_head(name.split('.'))}
+
+
+def _is_in_head(name: Sequence[str]) -> bool:
+    return not any(part in CLASS_AGNOSTIC or part.startswith(NOT_HEADS) for part in name)
 
 
 def set_head_classes(model: MutableMapping[str, Any], count: int) -> None:

@@ -140,6 +140,15 @@ def test_a_finished_run_goes_on_to_the_last_bit(tmp_path):
     assert 'the run had 16 steps and now has 32: its schedule goes on as it was planned' in log_of(again)
 
 
+@pytest.mark.parametrize('limit', [16, 15])
+def test_a_long_comparison_says_so_before_it_begins(tmp_path, monkeypatch, limit):
+    monkeypatch.setattr('convnext_dense.checkpoints.length.LONG', limit)
+    train(tmp_path, 2)
+    again = train(tmp_path, 3, resume=True)
+    line = 'comparing the schedules of 16 and 24 steps at each of the 16 that are done'
+    assert log_of(again).count(line) == (limit < 16)
+
+
 def test_a_run_is_made_shorter(tmp_path):
     train(tmp_path / 'short', 3)
     train(tmp_path / 'cut', 5)
@@ -217,7 +226,7 @@ def test_a_run_of_the_command_goes_on_where_its_schedule_does(own_image_folder, 
     lrs = [value for _, value in read_scalars(work_dir)['train/lr']]
     assert lrs[3:] == pytest.approx([1e-4] * 5 + [1e-5] * 10)
     assert small_run.train(config, own_image_folder, work_dir, '--resume') == 2  # stretches the steps to 6 epochs
-    assert "the run's schedule had another learning rate" in capsys.readouterr().err
+    assert 'the run had another learning rate' in capsys.readouterr().err
 
 
 def test_a_cosine_that_ended_is_refused_with_the_run_to_start_instead(own_image_folder, tmp_path, capsys):

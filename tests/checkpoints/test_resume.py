@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -12,10 +13,12 @@ from mmengine.optim import OptimWrapper, _ParamScheduler
 from mmengine.registry import PARAM_SCHEDULERS
 
 from convnext_dense.checkpoints.content import plain
-from convnext_dense.checkpoints.resume import check_same_run, restore_schedulers
+from convnext_dense.checkpoints.resume import check_same_run, check_same_schedule, restore_schedulers
+from convnext_dense.cli import run_verb
 from convnext_dense.compat.mmengine_private_names import SCHEDULER_PROGRESS
 from convnext_dense.engine import EMA, Checkpoints, ValLoop
 from convnext_dense.engine.csv_log import read_scalars
+from convnext_dense.engine.schedule import fit_schedule
 from convnext_dense.errors import UserError
 from tests.conftest import write_image_folder
 from tests.helpers import toy
@@ -300,6 +303,86 @@ def test_other_milestones_are_refused():
     for milestones in ({3: 1, 6: 2, 8: 1}, {'3': 1, '6': 1, '7': 1}):
         with pytest.raises(UserError, match='had another learning rate'):
             restore_schedulers([scheduler], [{**state, 'milestones': milestones}])
+
+
+def test_a_schedule_that_another_version_fitted_goes_on_with_its_own_config():
+    _, scheduler = scheduled('LinearLR')
+    state = plain(scheduler.state_dict())
+    for changes in ({'end': state['end'] - 1, 'total_iters': state['total_iters'] - 1}, {'begin': 1}, {'end': 99}):
+        _, scheduler = scheduled('LinearLR')
+        older = {**state, **changes, 'last_step': 2}
+        with pytest.raises(UserError, match=r'the run had a (warm-up|part)'):
+            restore_schedulers([scheduler], [older])
+        line = restore_schedulers([scheduler], [older], same_config=True)
+        assert line is not None and 'goes on as its own version fitted it: it had a' in line
+        assert {key: scheduler.state_dict()[key] for key in older if key != 'verbose'} == {
+            key: value for key, value in older.items() if key != 'verbose'
+        }
+    with pytest.raises(UserError, match='had another learning rate'):
+        restore_schedulers(scheduled('LinearLR')[1:], [{**state, 'base_values': [1.0, 1.0]}], same_config=True)
+
+
+@pytest.mark.parametrize(
+    ('saved', 'own', 'said'),
+    [
+        (
+            dict(start_factor=0.1, begin=0, end=500, total_iters=499),
+            dict(start_factor=0.1, begin=0, end=501, total_iters=500),
+            'a warm-up of 499 steps and now has one of 500:',
+        ),
+        (dict(power=1, begin=1500), dict(power=1, begin=0), 'a part from step 1500 and now has it from step 0:'),
+        (
+            dict(by_epoch=True, begin=0, end=36),
+            dict(by_epoch=True, begin=0, end=24),
+            'a part up to epoch 36 and now has it up to epoch 24:',
+        ),
+        (dict(gamma=0.1), dict(gamma=0.2), 'another learning rate or warm-up:'),
+    ],
+)
+def test_what_differs_of_a_schedule_is_named(saved, own, said):
+    with pytest.raises(UserError, match=said) as error:
+        check_same_schedule([saved], [own], 'the config X')
+    assert 'its own schedule, epochs, batch and lr: resume with the config X; to change them' in str(error.value)
+    with pytest.raises(UserError, match='a schedule of 1 part and now has one of 2'):
+        check_same_schedule([saved], [saved, own])
+
+
+POLY_TO_10 = BY_STEP.replace('begin=0, end=9', 'begin=0, end=10')
+
+
+def test_a_run_of_older_settings_resumes_with_the_config_that_it_saved(by_step, data, tmp_path, in_step, capsys):
+    """The error of the new recipe names a command, which ends the run as it would have ended."""
+    uncut, cut, new = tmp_path / 'uncut', tmp_path / 'cut', write_config(tmp_path / 'by_step.py', POLY_TO_10)
+    assert train(by_step, data, uncut) == 0
+    in_step(4, send(signal.SIGUSR1))
+    assert train(by_step, data, cut) == 128 + signal.SIGUSR1
+    assert train(new, data, cut, '--resume') == 2
+    said = capsys.readouterr().err
+    assert 'a part up to step 9 and now has it up to step 10' in said
+    command = said.split('the config that it saved (`')[1].split('`)')[0]
+    assert command == f'train {cut}/by_step.py --work-dir {cut} --resume'
+    assert run_verb('train', command.split()[1:]) == 0
+    assert not differences(outcome(uncut), outcome(cut))
+
+
+def test_a_run_whose_schedule_was_fitted_in_another_way_goes_on_as_it_was(
+    data, tmp_path, in_step, capsys, monkeypatch
+):
+    """With the same config: a version that fits the schedule in another way to the length does not change the run."""
+    uncut, cut, config = tmp_path / 'uncut', tmp_path / 'cut', write_config(tmp_path / 'by_step.py', POLY_TO_10)
+
+    def fitted(scheduler, *arguments):
+        return [{**part, 'end': 9} for part in fit_schedule(scheduler, *arguments)]
+
+    with monkeypatch.context() as older:
+        older.setattr('convnext_dense.engine.runner.fit_schedule', fitted)
+        assert train(config, data, uncut) == 0
+    in_step(4, send(signal.SIGUSR1))
+    with patch('convnext_dense.engine.runner.fit_schedule', fitted):
+        assert train(config, data, cut) == 128 + signal.SIGUSR1
+    assert train(config, data, cut, '--resume') == 0
+    assert 'goes on as its own version fitted it: it had a part up to step 9' in capsys.readouterr().out
+    assert not differences(outcome(uncut), outcome(cut))
 
 
 def test_milestones_after_the_cut_still_lower_the_lr(tmp_path):

@@ -15,7 +15,9 @@ CASCADE, UPERNET = 'configs/det/cascade_convnext_a_coco.py', 'configs/seg/uperne
 
 
 def read(config: str, data: str | None = None, **options: object) -> Config:
-    return read_config(config, {key.replace('__', '.'): value for key, value in options.items()}, data, False)
+    return read_config(
+        config, {key.replace('__', '.'): value for key, value in options.items()}, data, needs_data=False
+    )
 
 
 def write_run(folder: Path, cfg: Config) -> Path:

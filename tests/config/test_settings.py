@@ -22,7 +22,6 @@ TINY = 'configs/seg/upernet_convnext_t_ade20k.py'
         ('train_cfg.val_interval', 0, 'is 0: take a whole number of at least 1'),
         ('train_cfg.max_iters', 0, 'is 0: take a whole number of at least 1'),
         ('train_cfg.max_iters', 'many', "is 'many': take a whole number of at least 1"),
-        ('default_hooks.checkpoint.interval', 0, 'is 0: take a whole number of at least 1'),
         ('default_hooks.logger.interval', -5, 'is -5: take a whole number of at least 1'),
         ('randomness.seed', -1, 'is -1: take a whole number of at least 0'),
         ('randomness.seed', 'abc', "is 'abc': take a whole number of at least 0"),
@@ -54,6 +53,11 @@ def test_values_that_may_be_none_are_taken():
     options = {'train_cfg.total_batch_size': None, 'randomness.seed': None, 'train_dataloader.batch_size': 1}
     cfg = read_config(TINY, options, needs_data=False)
     assert (cfg.train_cfg.total_batch_size, cfg.randomness.seed) == (None, None)
+
+
+def test_no_checkpoints_but_the_last_are_chosen_as_in_mmengine():
+    cfg = read_config(TINY, {'default_hooks.checkpoint.interval': -1}, needs_data=False)
+    assert cfg.default_hooks.checkpoint.interval == -1  # other values are for the hook to refuse
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """A run of the runner: seeds and mixed precision."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
+from convnext_dense.checkpoints import lock
 from convnext_dense.engine.csv_log import read_scalars
+from convnext_dense.errors import UserError
 from tests.helpers.run_tool import train
 
 
@@ -17,6 +20,20 @@ def test_same_seed_same_losses_whatever_the_workers_and_another_seed_others(imag
     assert train(image_folder, tmp_path / 'c', '--seed', '6') == 0
     assert losses(tmp_path / 'a') == losses(tmp_path / 'b')
     assert all(x != y for x, y in zip(losses(tmp_path / 'a'), losses(tmp_path / 'c'), strict=True))
+
+
+def test_a_run_that_is_refused_before_its_first_step_frees_its_work_dir(image_folder, tmp_path, capsys, monkeypatch):
+    """As in a notebook, where the corrected call is made in the same process."""
+    refused = UserError('the parts do not fit')
+    for target in ('check_first_step', 'warn_of_load', 'DataCheck'):
+        with monkeypatch.context() as patched:
+            patched.setattr(f'convnext_dense.cli.commands.train.{target}', Mock(side_effect=refused))
+            assert train(image_folder, tmp_path) == 2
+        assert 'the parts do not fit' in capsys.readouterr().err
+    assert train(image_folder, tmp_path, '--epochs', '1') == 0
+    with lock.acquire(tmp_path):  # free after a run, too
+        assert train(image_folder, tmp_path, '--resume', '--epochs', '1') == 2
+    assert 'is active' in capsys.readouterr().err
 
 
 def test_bf16_on_cpu_trains(image_folder, tmp_path):

@@ -109,6 +109,8 @@ def test_the_lists_hold_every_hook_of_mmengine_once():
         (dict(env_cfg=dict(cudnn_benchmarks=True)), "env_cfg has no 'cudnn_benchmarks': did you mean cudnn_benchmark"),
         (dict(env_cfg=dict(mp_cfg=dict(start_method='fork'))), 'did you mean mp_start_method'),
         (dict(env_cfg=dict(mp_cfg=dict(opencv_num_threads=4))), 'has no effect in loader workers'),
+        (dict(env_cfg=dict(mp_cfg=dict(opencv_num_threads=None))), 'opencv_num_threads is None: take 0 or 1'),
+        (dict(env_cfg=dict(mp_cfg=dict(opencv_num_threads='2'))), "opencv_num_threads is '2': take 0 or 1"),
         (
             dict(env_cfg=dict(dist_cfg=dict(backend='nccl', time_out=3))),
             "env_cfg.dist_cfg has no 'time_out': did you mean timeout",
@@ -169,7 +171,24 @@ def test_the_lists_hold_every_hook_of_mmengine_once():
             dict(cfg=dict(optimizer=dict(lr=3))),
             'the config sets optimizer, which has no effect: set optim_wrapper.optimizer',
         ),
+        (
+            dict(param_scheduler=[dict(type='FooLR', by_epoch=False, begin=0, end=1)]),
+            "no 'FooLR' (parameter scheduler)",
+        ),
+        (dict(param_scheduler=[dict(by_epoch=False, begin=0, end=1)]), 'param_scheduler[0] has no type'),
         (dict(cfg=dict(lr_config=dict(policy='step'))), 'set param_scheduler'),
+        (dict(cfg=dict(data=dict(samples_per_gpu=2, workers_per_gpu=2))), 'the config sets data, which has no effect'),
+        (dict(cfg=dict(data=dict(train=dict(type='CocoDataset')))), 'the config sets data, which has no effect'),
+        (dict(cfg=dict(runner=dict(type='EpochBasedRunner', max_epochs=12))), 'set train_cfg.max_epochs'),
+        (dict(cfg=dict(workflow=[('train', 1), ('val', 1)])), 'set train_cfg.val_interval'),
+        (dict(cfg=dict(evaluation=dict(interval=1, metric='mIoU'))), 'set val_evaluator and'),
+        (dict(cfg=dict(checkpoint_config=dict(interval=1))), 'set default_hooks.checkpoint'),
+        (dict(cfg=dict(log_config=dict(interval=50, hooks=[]))), 'set default_hooks.logger'),
+        (dict(cfg=dict(fp16=dict(loss_scale=512.0))), 'set --amp fp16'),
+        (dict(cfg=dict(resume_from='work/latest.pth')), 'or --resume FILE'),
+        (dict(cfg=dict(gpu_ids=range(2))), 'CUDA_VISIBLE_DEVICES'),
+        (dict(cfg=dict(total_epochs=12)), 'set train_cfg.max_epochs'),
+        (dict(cfg=dict(optimizer_config=dict(grad_clip=dict(max_norm=1)))), 'set optim_wrapper.clip_grad'),
         (dict(cfg=dict(seed=3, randomness=dict(seed=0))), 'set randomness.seed'),
         (dict(cfg=dict(custom_hook=[])), 'the config sets custom_hook, which has no effect: is it custom_hooks?'),
         (dict(cfg=dict(val_evalutor={})), 'is it val_evaluator?'),
@@ -252,6 +271,19 @@ def test_what_has_no_effect_is_refused_by_name(part, said):
                 fp16=None,
             )
         ),
+        dict(
+            cfg=dict(
+                data='/data/ade20k',
+                runner='me',
+                seed='first of three',
+                workflow='label, train, look',
+                evaluation='on the test server',
+                optimizer='sgd',
+                gpu_ids='all',
+                lr_config=0.1,
+            )
+        ),
+        dict(cfg=dict(data=dict(root='/data'), runner=dict(name='me'), evaluation=['mIoU'], workflow=['train'])),
         dict(model=dict(data_preprocessor=dict(size=1)), data_preprocessor=dict(size=1)),
         dict(
             train_dataloader=dict(

@@ -46,8 +46,12 @@ def test_near_names():
     [
         (('raw/top1', 'box_AP', 'raw/mask_AP50', 'coco/bbox_mAP', 'mIoU', 'mDice', 'raw/f1', 'AUC'), 'greater'),
         (('loss', 'raw/val_loss', 'top1_error', 'RMSE', 'mae'), 'less'),
-        (('fid', 'x', 'raw/'), None),
+        (('fid', 'x', 'raw/', 'topology', 'mapping', 'emaes', 'scored', 'raw/kappa', 'mape', 'gloss'), None),
+        (('lossless_acc', 'maeIoU', 'Acc.horse_mae', 'IoU.mse', 'horse_mae_precision', 'raw/AP.error'), 'greater'),
+        (('mAP50', 'bbox_mAP_75', 'AR@100', 'AP_s', 'APs', 'mFscore', 'f1-score', 'top-5', 'fwIoU'), 'greater'),
+        (('balancedAccuracy', 'mean_iou', 'BoundaryIoU', 'mAP@0.5', 'my.acc', 'macc', 'mDices', 'F1score'), 'greater'),
+        (('acc_loss', 'loss_iou', 'lossIoU', 'decode.loss_dice', 'error_top1', 'errorRate', 'iouMSE'), 'less'),
     ],
 )  # fmt: skip
 def test_which_way_is_better(names, rule):
-    assert {rule_of(name) for name in names} == {rule}
+    assert {name: rule_of(name) for name in names} == dict.fromkeys(names, rule)

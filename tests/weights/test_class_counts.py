@@ -92,3 +92,16 @@ def test_heads_of_a_built_model_count_for_themselves():
     model.rpn_head, model.bbox_head, model.neck = nn.Module(), nn.Module(), nn.Module()
     model.rpn_head.num_classes, model.bbox_head.num_classes = 1, 80
     assert built_head_classes(model) == {'bbox_head': 80}
+
+
+@pytest.mark.parametrize('place', ['backbone', 'backbone_2', 'neck', 'data_preprocessor', 'teacher', 'teacher_model'])
+def test_networks_in_other_parts_have_a_number_of_their_own(place):
+    model = nn.Module()
+    model.decode_head, part = nn.Module(), nn.Module()
+    model.decode_head.num_classes = 4
+    part.model = nn.Module()
+    part.model.num_classes = 0  # as timm's ViT with features_only
+    model.add_module(place, part)
+    assert built_head_classes(model) == {'decode_head': 4}
+    model.decode_head.add_module('kernel_head', part)
+    assert built_head_classes(model) == {'decode_head': 4, 'decode_head.kernel_head.model': 0}

@@ -18,7 +18,7 @@ from ...optim.layer_decay import Group, parameter_groups
 def run(args: argparse.Namespace) -> None:
     needs_data = args.data is not None
     options = dict(reads='train', label_zero=args.label_zero)
-    cfg = read_config(args.config, args.cfg_options, args.data, needs_data, **options)
+    cfg = read_config(args.config, args.cfg_options, args.data, needs_data=needs_data, **options)
     constructor = cfg.optim_wrapper.get('constructor')
     if constructor != 'convnext_dense.LayerDecayConstructor':
         named = constructor or "mmengine's own constructor"

@@ -14,7 +14,6 @@ from mmengine.dist import is_main_process
 
 from ...checkpoints import files as checkpoints
 from ...checkpoints.disk import explain_full_disk
-from ...config.dry_run import check_first_step
 from ...config.length import planned_length, set_length
 from ...config.machine import fit_to_machine
 from ...config.precision import set_amp
@@ -22,6 +21,7 @@ from ...config.read import read_config
 from ...config.techniques import describe_without
 from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
+from ...engine.dry_run import check_first_step
 from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
 from ...tasks import own_datasets, task_of
@@ -88,9 +88,8 @@ def run(args: argparse.Namespace) -> None:
         _check_data(cfg, args.config, args.on_bad_image == 'skip')
     task.check_trainable(cfg)
     fit_to_machine(cfg)
-    with propagate_failures():
-        runner = Runner.from_cfg(cfg)
-        check_first_step(runner.bare_model, cfg)
+    with propagate_failures(), Runner.from_cfg(cfg) as runner:
+        check_first_step(runner.bare_model, cfg, task)
         warn_of_load(runner, args.load_meter.read())
         runner.register_hook(DataCheck(task.training_side(cfg), task.takes_squares))
         if cfg.val_dataloader is None:

@@ -52,7 +52,8 @@ class Checkpoints(Hook):
             -1 for no other.
         keep: number of checkpoints to keep; -1 for all.
         best: metric whose best weights are kept as ``best.pth``, without the optimizer, such as ``'raw/mIoU'``,
-            ``'mIoU'`` for the raw weights, or ``'auto'`` for the first; None for no such file.
+            ``'mIoU'`` for the raw weights, or ``'auto'`` for the first of which is known which values are better; None
+            for no such file.
         rule: ``'greater'`` or ``'less'``, the values of the metric that are better; None to know it by the name.
         save_begin: epoch or step before which no checkpoint is written, except at the end.
         max_keep_ckpts, save_best: mmengine's names for ``keep`` and ``best``, instead of them.
@@ -98,14 +99,18 @@ class Checkpoints(Hook):
         self._best_is_absent = False  # once that is logged
         self._written = ''  # name of the last file that this process wrote
 
+    def _known_rule(self, metric: str) -> Rule | None:
+        """Return which values of a metric are better, or None if neither the settings nor its name tell."""
+        listed = next((rule for rule, names in self._listed.items() if metric.endswith(names)), None)
+        return self.rule or listed or rule_of(metric)
+
     def _rule_of(self, metric: str) -> Rule:
         """Return which values of a metric are better.
 
         Raises:
             UserError: if neither the settings nor its name tell.
         """
-        listed = next((rule for rule, names in self._listed.items() if metric.endswith(names)), None)
-        found = self.rule or listed or rule_of(metric)
+        found = self._known_rule(metric)
         if found is None:
             raise UserError(
                 f"{_KEY}: are greater or smaller values of {metric} better? set {_KEY}.rule to 'greater' or 'less'"
@@ -186,7 +191,8 @@ class Checkpoints(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         metrics, hub = metrics or {}, runner.message_hub
-        name = None if self.best is None else find_metric(self.best, list(metrics))
+        candidates = [one for one in metrics if self._known_rule(one) is not None]  # a metric never ends a run
+        name = None if self.best is None else find_metric(self.best, candidates)
         if name is not None and self._is_best(runner, name, metrics[name]):
             hub.update_info('best_score', metrics[name])
             hub.update_info('best_metric', name)
@@ -201,10 +207,13 @@ class Checkpoints(Hook):
             self._best_is_absent = True
             near = near_metric(self.best, list(metrics))
             hint = f'; did you mean {near}?' if near else ''
-            runner.logger.warning(
-                f'no {checkpoints.BEST}: the validation has no metric {self.best!r}, it has '
-                f'{", ".join(metrics) or "none"}{hint}'
+            has_none = f'the validation has no metric {self.best!r}, it has {", ".join(metrics) or "none"}{hint}'
+            unknown = (
+                f'are greater or smaller values of {", ".join(metrics)} better? name one in {_KEY}.best and set '
+                f"{_KEY}.rule to 'greater' or 'less'"
             )
+            why = unknown if self.best == 'auto' and metrics else has_none
+            runner.logger.warning(f'no {checkpoints.BEST}: {why}')
         hub.update_info(VALIDATED_STEP, runner.iter)
         if is_main_process():
             best = {key: hub.runtime_info.get(key) for key in ('best_score', 'best_metric')}

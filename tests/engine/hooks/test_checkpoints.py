@@ -138,6 +138,35 @@ def test_an_unknown_metric_is_named_with_those_that_there_are(tmp_path):
     assert not (tmp_path / 'best.pth').exists()
 
 
+KAPPA = [dict(kappa=0.5, images=7, fid=1.0), dict(kappa=0.9, images=7, fid=2.0), dict(kappa=0.7, images=7, fid=1.5)]
+
+
+def test_auto_passes_over_metrics_of_which_neither_way_is_known(tmp_path):
+    values = [{**one, 'mae': 1 - one['kappa'], 'mDice': one['kappa']} for one in KAPPA]
+    run_of(tmp_path, values, save_best='auto').train()
+    assert best(tmp_path) == (2, 'raw/given/mae', pytest.approx(0.1))
+
+
+@pytest.mark.parametrize(
+    ('settings', 'expected'),
+    [
+        (dict(greater_keys=['fid']), (2, 'raw/given/fid', 2.0)),
+        (dict(rule='less'), (1, 'raw/given/kappa', 0.5)),
+    ],
+)
+def test_auto_follows_the_rules_that_are_set(tmp_path, settings, expected):
+    run_of(tmp_path, KAPPA, save_best='auto', **settings).train()
+    assert best(tmp_path) == expected
+
+
+def test_without_a_metric_of_known_rule_the_run_goes_on_and_says_it_once(tmp_path):
+    run = run_of(tmp_path, KAPPA, save_best='auto')
+    run.train()
+    line = 'no best.pth: are greater or smaller values of raw/given/kappa, raw/given/images, raw/given/fid, ema/given/'
+    assert log_of(run).count(line) == 1 and 'set default_hooks.checkpoint.rule' in log_of(run)
+    assert (tmp_path / 'epoch_3.pth').exists() and not (tmp_path / 'best.pth').exists()
+
+
 def test_the_best_of_another_metric_is_not_compared(tmp_path):
     run_of(tmp_path, VALUES[3:], save_best='fid', rule='greater').train()
     assert best(tmp_path) == (1, 'raw/given/fid', 9.0)

@@ -1,16 +1,17 @@
 """Settings of a model that do not fit, found before data are read."""
 
 import random
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 
-from convnext_dense.config.dry_run import check_first_step
 from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model
+from convnext_dense.engine.dry_run import check_first_step
 from convnext_dense.errors import UserError
-from convnext_dense.tasks import set_classes
+from convnext_dense.tasks import set_classes, task_of
 from tests.helpers.small_models import write_config
 
 GROUP_NORM = dict(_delete_=True, type='GN', num_groups=8, requires_grad=True)
@@ -22,7 +23,7 @@ def checked(task, tmp_path, options=None, batch=2):
     cfg = read_config(str(write_config(task, tmp_path)), options, data='sample', needs_data=False)
     set_classes(cfg, 5)
     model = build_model(cfg)
-    check_first_step(model, cfg)
+    check_first_step(model, cfg, task_of(cfg))
     return model
 
 
@@ -87,7 +88,7 @@ def test_the_check_changes_neither_model_nor_random_numbers(task, tmp_path):
     model = build_model(cfg)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()
-    check_first_step(model, cfg)
+    check_first_step(model, cfg, task_of(cfg))
     assert torch.equal(torch.get_rng_state(), states[0]) and random.getstate() == states[1]
     assert np.array_equal(np.random.get_state()[1], states[2])
     after = model.state_dict()
@@ -116,7 +117,7 @@ def test_batch_norm_in_evaluation_mode_takes_a_batch_of_one(tmp_path):
     model = build_model(cfg)
     head = model.decode_head
     head.train = lambda mode=True: torch.nn.Module.train(head, False)  # as models that keep their statistics do
-    check_first_step(model, cfg)
+    check_first_step(model, cfg, task_of(cfg))
 
 
 def test_a_model_that_needs_values_is_checked_with_values(tmp_path):
@@ -129,7 +130,85 @@ def test_a_model_that_needs_values_is_checked_with_values(tmp_path):
         return forward(x)
 
     model.backbone.forward = with_values
-    check_first_step(model, cfg)
+    check_first_step(model, cfg, task_of(cfg))
     model.head = torch.nn.Linear(7, 5)
     with pytest.raises(UserError, match=r"the config's model, which gets 3 channels .* cannot be multiplied"):
-        check_first_step(model, cfg)
+        check_first_step(model, cfg, task_of(cfg))
+
+
+def seen_by(part, fails=None):
+    """The shapes of a part's inputs, after its forward is made to need a value."""
+    shapes, forward = [], part.forward
+
+    def with_values(x):
+        shapes.append(tuple(x.shape) if not x.is_meta else 'meta')
+        float(x.mean())
+        if fails is not None:
+            raise fails
+        return forward(x)
+
+    part.forward = with_values
+    return shapes
+
+
+@pytest.mark.parametrize('batch', [2, 64])
+def test_with_values_two_small_images_decide(tmp_path, batch):
+    options = {'train_dataloader.batch_size': batch}
+    cfg = read_config(str(write_config('segmentation', tmp_path)), options, needs_data=False)
+    model = build_model(cfg)
+    shapes = seen_by(model.backbone)
+    task = task_of(cfg)
+    with patch.object(task, 'training_size', return_value=(512, 640)):
+        check_first_step(model, cfg, task)
+    assert shapes == ['meta', (2, 3, 128, 128)]
+
+
+def test_a_batch_of_one_is_checked_at_its_own_size(tmp_path):
+    cfg = read_config(
+        str(write_config('segmentation', tmp_path)), {'train_dataloader.batch_size': 1}, needs_data=False
+    )
+    model, task = build_model(cfg), task_of(cfg)
+    shapes = seen_by(model.backbone)
+    with (
+        patch.object(task, 'training_size', return_value=(160, 192)),
+        pytest.raises(UserError, match='batch of a process is 1 and its map is 1 x 1'),
+    ):
+        check_first_step(model, cfg, task)
+    assert shapes == ['meta', (1, 3, 160, 192)]
+
+
+def test_a_failure_at_a_small_size_is_tried_at_the_size_of_the_run(tmp_path):
+    cfg = read_config(
+        str(write_config('classification', tmp_path)), {'train_dataloader.batch_size': 8}, needs_data=False
+    )
+    model, task = build_model(cfg), task_of(cfg)
+    shapes, forward = [], model.backbone.forward
+
+    def of_one_size(x):
+        shapes.append(tuple(x.shape))
+        float(x.mean())
+        assert x.shape[2:] == (160, 160)  # as a network with position embeddings
+        return forward(x)
+
+    model.backbone.forward = of_one_size
+    with patch.object(task, 'training_size', return_value=(160, 160)):
+        check_first_step(model, cfg, task)
+    assert shapes[1:] == [(2, 3, 128, 128), (2, 3, 160, 160)]
+
+
+@pytest.mark.parametrize(
+    'error',
+    [
+        NotImplementedError("Could not run 'own::op' with arguments from the 'CPU' backend"),
+        RuntimeError('deform_conv_forward_impl: implementation for device cpu:0 not found.'),
+        AssertionError('Torch not compiled with CUDA enabled'),
+        KeyError('img_metas'),
+        AttributeError('no data samples'),
+    ],
+)
+def test_what_does_not_run_on_the_cpu_is_not_judged(error, tmp_path):
+    cfg = read_config(str(write_config('classification', tmp_path)), needs_data=False)
+    model = build_model(cfg)
+    shapes = seen_by(model.backbone, error)
+    check_first_step(model, cfg, task_of(cfg))
+    assert len(shapes) == 2

@@ -7,9 +7,11 @@ device, which has shapes and no values, so it takes a fraction of a second whate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import gcd
+from typing import Any, Protocol
 
 import torch
 from mmengine.config import Config
@@ -18,40 +20,78 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..engine.building import describe
-from ..errors import UserError
-from ..tasks import task_of
-from ..tasks.base import Part
+from ..errors import UserError, describe_error
 
 FAILURES = (RuntimeError, IndexError, ValueError, AssertionError, TypeError)
+"""Errors of parts that do not fit; others are for the first step itself to raise."""
+OF_DEVICE = re.compile(r'cuda|triton|for device|not implemented', re.IGNORECASE)
+"""What messages have that are of the device rather than of the parts, such as those of operators for GPUs alone."""
+SIDE = 128
+"""Sides in pixels of the images with values: whether parts fit hardly ever depends on it."""
 
 
-def check_first_step(model: nn.Module, cfg: Config) -> None:
+class Part(Protocol):
+    """A part of a model and what it gets in training; see :class:`convnext_dense.tasks.base.Part`."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def inputs(self) -> Sequence[Tensor]: ...
+
+
+class ChecksModels(Protocol):
+    """The methods of a :class:`~convnext_dense.tasks.Task` that the check needs."""
+
+    def check_model(self, model: Any) -> None: ...
+    def training_size(self, cfg: Config) -> tuple[int, int]: ...
+    def training_parts(self, model: Any, image: Tensor) -> Iterator[Any]: ...
+
+
+def check_first_step(model: nn.Module, cfg: Config, task: ChecksModels) -> None:
     """Check that the parts of a model fit each other, the loss, and the batch of one process.
+
+    Where a part needs values, which the meta device lacks, at most two images are computed on the CPU, small ones if
+    that decides. A part that does not run there at all is not checked.
 
     Args:
         model: the model that the config describes, on any device; it is in training mode afterwards.
         cfg: the config of a run that trains.
+        task: the config's task.
 
     Raises:
         UserError: if a part can't take what another gives, if a BatchNorm would get one value per channel, or if the
             task finds a setting that does not fit (:meth:`~convnext_dense.tasks.Task.check_model`).
     """
-    task = task_of(cfg)
     task.check_model(model)
     channels = getattr(getattr(model, 'backbone', None), 'in_channels', 3)
-    shape = (cfg.train_dataloader.batch_size, channels, *task.training_size(cfg))
+    batch, size = cfg.train_dataloader.batch_size, task.training_size(cfg)
     parts = _Parts(model.train(), task.training_parts)
-    with _norms_checked(model, parts):
+    with _norms_checked(model, parts, batch):
         try:
-            parts.run(torch.empty(shape, device='meta'))
+            parts.run(torch.empty((batch, channels, *size), device='meta'))
         except UserError:
             raise
         except Exception:  # a part of the user's own may be unable to run without values
-            try:
-                parts.run(torch.zeros(shape))
-            except FAILURES as error:
+            _run_with_values(parts, min(batch, 2), channels, size)
+
+
+def _run_with_values(parts: _Parts, batch: int, channels: int, size: tuple[int, int]) -> None:
+    """Run the parts on as few values as decide: a norm needs two, which two images have, whatever their size."""
+    small = (min(size[0], SIDE), min(size[1], SIDE))
+    for tried in [small, size] if batch > 1 and small != tuple(size) else [size]:
+        try:
+            parts.run(torch.zeros(batch, channels, *tried))
+        except UserError:
+            raise
+        except FAILURES as error:
+            if isinstance(error, NotImplementedError) or OF_DEVICE.search(str(error)):
+                return
+            if tuple(tried) == tuple(size):  # a part may be for images of this size
                 raise UserError(_misfit(parts.current, error)) from error
+        except Exception:
+            return
+        else:
+            return
 
 
 class _Parts(nn.Module):
@@ -61,7 +101,7 @@ class _Parts(nn.Module):
         current: the part that runs, or ran last.
     """
 
-    current: Part = Part('model', ())
+    current: Part
 
     def __init__(self, model: nn.Module, parts: Callable[[nn.Module, Tensor], Iterator[Part]]) -> None:
         super().__init__()
@@ -84,8 +124,8 @@ class _Parts(nn.Module):
 
 
 @contextmanager
-def _norms_checked(model: nn.Module, parts: _Parts) -> Iterator[None]:
-    """Context in which a BatchNorm that gets one value per channel is an error.
+def _norms_checked(model: nn.Module, parts: _Parts, batch: int) -> Iterator[None]:
+    """Context in which a BatchNorm that gets one value per channel of a batch is an error.
 
     SyncBN normalizes by the batches of all processes on GPUs, where it is not checked, and does not run elsewhere.
     """
@@ -95,7 +135,7 @@ def _norms_checked(model: nn.Module, parts: _Parts) -> Iterator[None]:
         if isinstance(module, nn.SyncBatchNorm) and module.training:
             synced.append(module.eval())
         if isinstance(module, _BatchNorm) and (module.training or (module in synced and not joined)):
-            handles.append(module.register_forward_pre_hook(_check_norm(name, model, parts)))
+            handles.append(module.register_forward_pre_hook(_check_norm(name, model, parts, batch)))
     try:
         yield
     finally:
@@ -105,9 +145,11 @@ def _norms_checked(model: nn.Module, parts: _Parts) -> Iterator[None]:
             module.train()
 
 
-def _check_norm(name: str, model: nn.Module, parts: _Parts) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+def _check_norm(
+    name: str, model: nn.Module, parts: _Parts, batch: int
+) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
     def check(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        batch, channels, *sides = inputs[0].shape
+        _, channels, *sides = inputs[0].shape
         if inputs[0].numel() != channels or not channels:
             return
         maps = f' and its map is {" x ".join(map(str, sides))}' if sides else ''
@@ -132,6 +174,6 @@ def _misfit(part: Part, error: Exception) -> str:
     sizes = [f'{tensor.shape[1]} channels ({" x ".join(map(str, tensor.shape[2:]))})' for tensor in part.inputs]
     got = f', which gets {", ".join(sizes)},' if sizes else ''
     return (
-        f"the config's {part.key}{got} does not fit the parts before it: {describe(error)}: compare its in_channels, "
-        "in_index and the like with the backbone's out_indices and dims"
+        f"the config's {part.key}{got} does not fit the parts before it: {describe_error(error)}: compare its "
+        "in_channels, in_index and the like with the backbone's out_indices and dims"
     )
