@@ -61,7 +61,8 @@ class ClassificationTask(Task):
     def count_classes(self, cfg: Config) -> int:
         from ..data.classification.find import scan_classes
 
-        return len(scan_classes(loaders(cfg)[0].dataset.root))
+        dataset = loaders(cfg)[0].dataset
+        return len(dataset.get('classes') or scan_classes(dataset.root))
 
     def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
         from ..data.classification.check import read_image_folder

@@ -26,6 +26,17 @@ def innermost_datasets(dataset: ConfigDict) -> list[ConfigDict]:
     return [one for part in inner for one in innermost_datasets(part)] if inner else [dataset]
 
 
+def concatenations(cfg: Config) -> list[ConfigDict]:
+    """Return the configs of the wrappers of several data sets in a config, such as ``ConcatDataset``."""
+    return [one for key in LOADERS if cfg.get(key) is not None for one in _concatenations_in(cfg[key].dataset)]
+
+
+def _concatenations_in(dataset: ConfigDict) -> list[ConfigDict]:
+    several = dataset.get('datasets') or []
+    inner = [dataset.dataset] if 'dataset' in dataset else several
+    return [*([dataset] if several else []), *(one for part in inner for one in _concatenations_in(part))]
+
+
 def is_own(dataset: ConfigDict) -> bool:
     """Check whether a data set is this package's, or derived from one."""
     return any(key in dataset for key in OWN_KEYS)

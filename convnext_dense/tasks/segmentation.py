@@ -104,7 +104,7 @@ class SegmentationTask(DenseTask):
         from ..data.segmentation.masks import mask_classes
 
         dataset = loaders(cfg)[0].dataset
-        return len(mask_classes(dataset.root, dataset.get('reduce_zero_label', AUTO)))
+        return len(dataset.get('classes') or mask_classes(dataset.root, dataset.get('reduce_zero_label', AUTO)))
 
     def check_trainable(self, cfg: Config) -> None:
         from ..data.segmentation.label_zero import AUTO

@@ -14,6 +14,7 @@ from convnext_dense.engine.hooks.data_check import (
     MAX_DECODED,
     DataCheck,
     check_headers,
+    check_same_classes,
     describe_dataset,
     measure_some,
 )
@@ -137,3 +138,14 @@ def test_what_a_data_set_says_is_logged_once_in_training(tmp_path, monkeypatch, 
     lines = [(level, text.split(' (')[0]) for level, text in said_of(dataset, caplog)]
     assert lines.count(('INFO', 'label 0 of the masks is ignored')) == 1
     assert lines.count(('WARNING', 'a class is absent')) == 1
+
+
+def test_the_classes_of_all_parts_are_compared():
+    def part(*classes: str) -> SimpleNamespace:
+        return SimpleNamespace(metainfo={'classes': classes})
+
+    both = SimpleNamespace(datasets=[part('cat', 'dog'), part('dog', 'cat')])
+    check_same_classes(part('cat', 'dog'), SimpleNamespace(datasets=[part('cat', 'dog')]))
+    for training, validation in ((both, part('cat', 'dog')), (part('cat', 'dog'), both)):
+        with pytest.raises(UserError, match='class 0 is cat in one part of the data and dog in another'):
+            check_same_classes(training, validation)
