@@ -188,7 +188,7 @@ class Runner(mmengine.runner.Runner):
         with config_errors('train_cfg or train_dataloader'):
             built = super().build_train_loop(loop)
         dataset = getattr(getattr(built, 'dataloader', None), 'dataset', None)
-        if line := describe_unused_regions(self.cfg.get('model'), getattr(dataset, 'ignore_regions', 0)):
+        if line := describe_unused_regions(self.cfg.get('model'), dataset):
             self.logger.warning(line)
         return built
 

@@ -19,6 +19,7 @@ from ...config.compare import warning_of_differences
 from ...config.find import find_work_dir
 from ...config.machine import fit_to_machine
 from ...config.read import read_config
+from ...data.foreign import innermost
 from ...engine import Runner
 from ...engine.environment import warn_of_load
 from ...engine.hooks.data_check import describe_dataset, log_remarks
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
         dataset = runner.test_dataloader.dataset
         runner.logger.info(f'test: {describe_dataset(dataset)}')
         log_remarks(runner, dataset)
-        if not getattr(dataset, 'has_ground_truth', True):
+        if not any(getattr(part, 'has_ground_truth', True) for part in innermost(dataset)):
             print(f'{data} has no annotations: nothing is measured')
             args.out = args.out if args.out_given else None
             args.show_dir = args.show_dir if args.show_dir_given else None

@@ -80,8 +80,13 @@ class DataCheck(Hook):
 
 
 def log_remarks(runner: Runner, dataset: Any) -> None:
-    """Log what a data set has to say about its ground truth: its ``remarks``, each with True if it is a warning."""
-    for is_warning, remark in getattr(dataset, 'remarks', ()):
+    """Log what a data set has to say about its ground truth: its ``remarks``, each with True if it is a warning.
+
+    Those of the data sets inside wrappers are logged, each once.
+    """
+    parts = list({id(part): part for part in innermost(dataset)}.values())
+    said = [remark for part in parts for remark in getattr(part, 'remarks', ())]
+    for is_warning, remark in dict.fromkeys(map(tuple, said)):
         (runner.logger.warning if is_warning else runner.logger.info)(remark)
 
 
