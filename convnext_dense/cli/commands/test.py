@@ -116,8 +116,9 @@ def _want_predictions(cfg: Config) -> None:
             f'--out-predictions writes detections, and this is a model for {task.name}: '
             'demo writes its predictions for a folder of images'
         )
-    if takes(cfg.test_dataloader.dataset, 'needs_annotations'):
-        cfg.test_dataloader.dataset.needs_annotations = False
+    for dataset in innermost_datasets(cfg.test_dataloader.dataset):
+        if takes(dataset, 'needs_annotations'):
+            dataset.needs_annotations = False
 
 
 def _check_same_data(out: Path, data: str, checkpoint: str) -> None:
