@@ -60,6 +60,22 @@ def only_own_dataset(loader: ConfigDict) -> ConfigDict:
     return found[0]
 
 
+def tested_dataset(cfg: Config) -> ConfigDict:
+    """Return the config of the data set whose steps prepare images for the model as in a test, inside its wrappers.
+
+    Raises:
+        UserError: if there are several that prepare images differently.
+    """
+    parts = innermost_datasets(cfg.test_dataloader.dataset)
+    for key in ('pipeline', 'transform'):
+        if any(part.get(key) != parts[0].get(key) for part in parts[1:]):
+            raise UserError(
+                f'the {len(parts)} data sets of test_dataloader have different values of {key}, so that it is not '
+                'clear how to prepare an image: take one of them as test_dataloader.dataset'
+            )
+    return parts[0]
+
+
 def place_of(dataset: ConfigDict) -> str:
     """Return where a data set is: the root folders or annotation files of all that are inside its wrappers."""
     keys = (*OWN_KEYS, 'data_root', 'ann_file')

@@ -19,7 +19,7 @@ from .base import (
     takes,
 )
 from .config_parts import loaders
-from .datasets import concatenations, innermost_datasets, is_own, own_datasets
+from .datasets import concatenations, innermost_datasets, is_own, own_datasets, tested_dataset
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .pipelines import as_size, is_size, kind_of, mean_side, resized_sides, scale_sizes, steps_of
 from .sizes import find_training_size, follow, pads_after, set_at, value_at
@@ -204,7 +204,7 @@ class DetectionTask(DenseTask):
     def input_shape(self, cfg: Config) -> ImageSize:
         from ..models.backbone import TOTAL_STRIDE
 
-        steps = cfg.test_dataloader.dataset.pipeline
+        steps = tested_dataset(cfg).pipeline
         scale = next((step.scale for step in steps if isinstance(step.get('scale'), list | tuple)), COUNTED_SHAPE)
         short, long = (-(-side // TOTAL_STRIDE) * TOTAL_STRIDE for side in sorted(scale))
         return ImageSize(short, long)
