@@ -17,7 +17,6 @@ from ..tasks import (
     TrainedClasses,
     check_chosen_classes,
     count_classes,
-    data_views,
     has_own_data,
     leave_out_training,
     leave_out_validation,
@@ -178,12 +177,10 @@ def read_in_steps(
         yield Step('--data'), cfg
         task.settle(cfg)
         if classes is not None:
-            for view in data_views(cfg):
-                task.use_classes(view, classes)
+            task.use_classes(cfg, classes)
             count = len(classes.names)
         else:
-            for view in data_views(cfg):
-                task.join_classes(view)
+            task.join_classes(cfg)
             count = count_classes(task, cfg)
         check_chosen_classes(_nested(options or {}), count)
         set_classes(cfg, count)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from itertools import zip_longest
 from typing import Any
 
 from mmengine.dataset import BaseDataset
 from torch.utils.data import Dataset
 
+from ..errors import UserError
 from .sampler import SeededIndex, seeded
 
 
@@ -17,7 +19,8 @@ class SeededDataset(Dataset):
 
     The random generators of Python, numpy and torch are seeded while a sample is made, so that it depends on its seed
     only. A sample that is a dict gets the image's ``path``, and the list ``skipped`` of unreadable images, which only
-    data sets of this package fill. All other attributes are the data set's.
+    data sets of this package fill. All other attributes are the data set's; of a list of ``metainfo``, which mmdet's
+    ``ConcatDataset`` has where its parts differ, the first.
 
     Args:
         dataset: the data set.
@@ -34,7 +37,8 @@ class SeededDataset(Dataset):
     def __getattr__(self, name: str) -> Any:
         if name == 'dataset' or name.startswith('__'):  # while it is unpickled
             raise AttributeError(name)
-        return getattr(self.dataset, name)
+        value = getattr(self.dataset, name)
+        return value[0] if name == 'metainfo' and isinstance(value, list) else value
 
     def get_data_info(self, key: int | SeededIndex) -> dict:
         """Return the annotations of a sample."""
@@ -62,11 +66,47 @@ def with_seeds(dataset: Any) -> Any:
 
 def innermost(dataset: Any) -> Iterator[Any]:
     """Yield the data sets inside a data set's wrappers, or itself."""
-    parts = [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', None)
+    parts = _parts(dataset)
     if parts is None:
         yield dataset
     for part in parts or ():
         yield from innermost(part)
+
+
+def classes_of(dataset: Any) -> list[str] | None:
+    """Return the class names of a data set, by label, also of one inside wrappers; None if it does not tell them.
+
+    Raises:
+        UserError: if the parts of the data set have different classes; the message has the first difference.
+    """
+    lists = _class_lists(dataset)
+    first = lists[0] if lists else None
+    for other in lists[1:]:
+        if difference := different_class(first, other):
+            label, one, another = difference
+            raise UserError(
+                f'class {label} is {one} in one part of the data and {another} in another: give all parts of the '
+                'data set the same classes in the same order'
+            )
+    return first
+
+
+def different_class(one: Any, other: Any) -> tuple[int, str, str] | None:
+    """Return the first label whose classes differ in two lists of names, with both names; None if there is none."""
+    pairs = zip_longest(one, other, fillvalue='absent')
+    return next(((label, *pair) for label, pair in enumerate(pairs) if pair[0] != pair[1]), None)
+
+
+def _parts(dataset: Any) -> Any:
+    return [dataset.dataset] if hasattr(dataset, 'dataset') else getattr(dataset, 'datasets', None)
+
+
+def _class_lists(dataset: Any) -> list[list[str]]:
+    """Return the class names of each part of a data set, or those of a wrapper that gives its parts others."""
+    inside = [names for part in _parts(dataset) or () for names in _class_lists(part)]
+    metainfo = getattr(dataset, 'metainfo', None)
+    own = metainfo.get('classes') if isinstance(metainfo, Mapping) else None
+    return inside if not own or list(own) in inside else [list(own)]
 
 
 def _path_of(sample: dict) -> str:

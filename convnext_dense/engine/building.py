@@ -15,6 +15,7 @@ from torch import nn
 
 from ..compat.mmengine_checkpoint_loader import read_checkpoints_with
 from ..compat.mmseg_loss_advice import without_loss_advice
+from ..data.foreign import innermost
 from ..errors import UserError, describe_error
 from ..registry import MODELS
 from ..weights.class_counts import ClassShape, set_head_classes
@@ -48,13 +49,14 @@ def read_checkpoints_safely() -> None:
     read_checkpoints_with(lambda source: read_checkpoint(fetch_weights(source)))
 
 
-def describe_unused_regions(model: Any, regions: int) -> str | None:
+def describe_unused_regions(model: Any, dataset: Any) -> str | None:
     """Describe that a detector learns what is in the ignore regions of its data as background, or return None.
 
     Args:
         model: the model's config.
-        regions: number of ignore regions in the training data.
+        dataset: the training data, whose ``ignore_regions`` is their number, also inside wrappers.
     """
+    regions = sum(getattr(part, 'ignore_regions', 0) for part in innermost(dataset))
     kinds = [assigner['type'] for assigner in _values_of(model, 'assigner') if isinstance(assigner, dict)]
     assigners = [kind if isinstance(kind, str) else f'{kind.__module__}.{kind.__name__}' for kind in kinds]
     others = [name for name in assigners if not name.startswith('convnext_dense.')]

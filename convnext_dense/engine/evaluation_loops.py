@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from mmengine.dist import get_world_size
+from mmengine.dist import all_gather_object, get_world_size
 from mmengine.runner import TestLoop as MMTestLoop
 from mmengine.runner import ValLoop as MMValLoop
 
@@ -81,9 +81,17 @@ class _EvaluatesEMA:
         return {f'{weights}/{name}': value for name, value in (metrics | self._take_losses(mode)).items()}
 
     def _take_losses(self, mode: str) -> dict[str, float]:
-        """Return the mean losses that a model may give beside its predictions, and their sum, as mmengine's loops."""
+        """Return the mean losses that a model may give beside its predictions, and their sum, as mmengine's loops.
+
+        They are those of all processes, which decide alike by them, such as to stop early.
+        """
         buffers = getattr(self, f'{mode}_loss', {})
-        losses = {name: float(buffer.mean()) for name, buffer in buffers.items()}
+        own = {name: [float(part.sum()) for part in buffer.data] for name, buffer in buffers.items()}
+        found = all_gather_object(own)
+        losses = {}
+        for name in dict.fromkeys(name for of_process in found for name in of_process):
+            totals, counts = zip(*(of_process[name] for of_process in found if name in of_process), strict=True)
+            losses[name] = sum(totals) / sum(counts)
         if losses:
             losses[f'{mode}_loss'] = sum(value for name, value in losses.items() if 'loss' in name)
         buffers.clear()

@@ -27,7 +27,7 @@ from ..compat.mmengine_parameter_list import without_parameter_list
 from ..compat.mmengine_recomputation import check_part, trained_checkpointing
 from ..compat.mmseg_loss_advice import without_loss_advice
 from ..counting import counted
-from ..data.foreign import with_seeds
+from ..data.foreign import classes_of, with_seeds
 from ..errors import Stopped, UserError
 from ..io.files import ensure_writable_folder
 from ..models.compiling import compile_backbone
@@ -196,7 +196,7 @@ class Runner(mmengine.runner.Runner):
         with config_errors('train_cfg or train_dataloader'):
             built = super().build_train_loop(loop)
         dataset = getattr(getattr(built, 'dataloader', None), 'dataset', None)
-        if line := describe_unused_regions(self.cfg.get('model'), getattr(dataset, 'ignore_regions', 0)):
+        if line := describe_unused_regions(self.cfg.get('model'), dataset):
             self.logger.warning(line)
         return built
 
@@ -331,7 +331,7 @@ class Runner(mmengine.runner.Runner):
         if self.cfg.get('pretrained') and named is not None and not resumes:
             self.logger.warning(f'pretrained={self.cfg.pretrained} is not loaded, since load_from={named} is')
         if not resumes and named is None and self.cfg.get('pretrained'):
-            classes = getattr(self.train_dataloader.dataset, 'metainfo', {}).get('classes')
+            classes = classes_of(self.train_dataloader.dataset)
             weights = self.cfg.get('pretrained_weights', 'raw')
             source = checkpoints.find(self.cfg.pretrained)
             shapes = (

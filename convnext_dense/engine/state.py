@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..checkpoints import length, manifest, resume
 from ..checkpoints.content import RESUMABLE, VALIDATED_STEP, Checkpoint, Meta, plain, to_cpu
 from ..compat import mmengine_private_names as internals
 from ..counting import counted
+from ..data.foreign import classes_of
 from ..errors import UserError
 from ..version import __version__
 from ..weights.class_counts import built_head_classes
@@ -211,8 +212,8 @@ def check_heads(runner: Any) -> None:
             )
 
 
-def _classes_of_data(runner: Any) -> Sequence[str] | None:
+def _classes_of_data(runner: Any) -> list[str] | None:
     """Return the class names of the training data, or where there are none of the test data; None if unknown."""
     train_loop, test_loop = (internals.loop_or_config(runner, mode) for mode in ('train', 'test'))
     loop = test_loop if train_loop is None or isinstance(train_loop, dict) else train_loop
-    return getattr(getattr(getattr(loop, 'dataloader', None), 'dataset', None), 'metainfo', {}).get('classes')
+    return classes_of(getattr(getattr(loop, 'dataloader', None), 'dataset', None))

@@ -71,6 +71,7 @@ class CocoAP(BaseMetric):
             self.results.append(
                 {
                     'image': {'id': sample['img_id'], 'height': height, 'width': width},
+                    'path': str(sample.get('img_path', '')),  # images of several files may have the same id
                     'ground_truth': [_ground_truth(instance) for instance in sample['instances']],
                     'predictions': coco_results([sample], labels),
                     'masks': 'masks' in sample['pred_instances'],
@@ -81,7 +82,9 @@ class CocoAP(BaseMetric):
         """Compute the metrics of all processes' images in the main process, each image once."""
         own = list(self.results)  # not by mmengine, which looks for tensors in every coordinate of every polygon
         self.results.clear()
-        results = {result['image']['id']: result for part in all_gather_object(own) for result in part}
+        results = {
+            (result['image']['id'], result['path']): result for part in all_gather_object(own) for result in part
+        }
         metrics = [self.compute_metrics(list(results.values())) if is_main_process() else {}]
         broadcast_object_list(metrics)
         return metrics[0]
@@ -160,7 +163,7 @@ def _precision(results: Sequence[dict], classes: int, iou_type: str) -> np.ndarr
     Returns:
         (10 IoU thresholds, 101 recalls, K labels, 4 areas: all, small, medium, large), -1 without ground truth.
     """
-    results = sorted(results, key=lambda result: result['image']['id'])
+    results = sorted(results, key=lambda result: (result['image']['id'], result['path']))
     images = [{**result['image'], 'id': number} for number, result in enumerate(results, 1)]
     ground_truth, predictions = [], []
     for number, result in enumerate(results, 1):

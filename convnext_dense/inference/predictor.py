@@ -33,7 +33,7 @@ from ..io.images import read_rgb, upright_rgb
 from ..io.value_range import ValueRange, as_value_range
 from ..results import Result
 from ..results.drawing import palette
-from ..tasks import ClassInfo, PreparedImage, check_same_task, count_classes_of, set_classes, task_of
+from ..tasks import ClassInfo, PreparedImage, check_same_task, count_classes_of, set_classes, task_of, tested_dataset
 from ..weights.loading import dataset_meta, extract_weights, load_full_model, read_checkpoint
 
 ImageLike = str | Path | np.ndarray | Image.Image
@@ -157,7 +157,7 @@ class Predictor:
         self.input_shape = self.task.input_shape(cfg)
         self.value_range = self.task.value_range(cfg)
         with config_errors('test_dataloader'), DefaultScope.overwrite_default_scope(cfg.default_scope):
-            self._transform = self.task.build_transform(cfg.test_dataloader.dataset)
+            self._transform = self.task.build_transform(tested_dataset(cfg))
 
     @property
     def names(self) -> Sequence[str]:

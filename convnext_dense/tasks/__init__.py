@@ -28,6 +28,7 @@ from .datasets import (
     own_datasets,
     place_of,
     point_at,
+    tested_dataset,
 )
 from .detection import DetectionTask
 from .segmentation import SegmentationTask
@@ -117,4 +118,5 @@ __all__ = [
     'set_classes',
     'smallest_head',
     'task_of',
+    'tested_dataset',
 ]

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
 
 from ..errors import UserError
 from .config_parts import loaders
-from .datasets import only_own_dataset
+from .datasets import only_own_dataset, own_datasets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -179,16 +179,16 @@ class Task(ABC):
         return True
 
     def join_classes(self, cfg: Config) -> None:  # noqa: B027 - data sets may have their classes from one place
-        """Have all data sets of a config take their labels from the classes of the first one, by name."""
+        """Have all our data sets in a config take their labels from the classes of the first one, by name."""
 
     def use_classes(self, cfg: Config, classes: TrainedClasses) -> None:
         """Have the data sets of a config join their classes by name to those of a checkpoint.
 
         Data sets of other packages keep their own, which must then be the same.
         """
-        for loader in loaders(cfg):
-            if takes(loader.dataset, 'classes'):
-                loader.dataset.classes = list(classes.names)
+        for dataset in own_datasets(cfg):
+            if takes(dataset, 'classes'):
+                dataset.classes = list(classes.names)
 
     def set_label_zero(self, cfg: Config, meaning: str) -> None:
         """Set what label 0 of the masks means in every data set of a config.
@@ -603,13 +603,13 @@ def join_classes_of_roots(cfg: Config, read: Callable[[ConfigDict], list[str]]) 
     """Give data sets under other roots than the first one, which may have other classes, the first one's.
 
     Args:
-        cfg: the config.
+        cfg: the config, with data sets of ours and others, also inside wrappers.
         read: function that reads the class names of a data set from its config.
     """
-    first, *others = (loader.dataset for loader in loaders(cfg))
-    elsewhere = [dataset for dataset in others if dataset.get('root') != first.get('root')]
+    datasets = own_datasets(cfg)
+    elsewhere = [dataset for dataset in datasets if dataset.get('root') != datasets[0].get('root')]
     if elsewhere:
-        names = read(first)
+        names = list(datasets[0].get('classes') or read(datasets[0]))
         for dataset in elsewhere:
             dataset.classes = names
 

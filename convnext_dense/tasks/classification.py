@@ -19,7 +19,7 @@ from .base import (
     resize_tensor,
 )
 from .config_parts import loaders
-from .datasets import own_datasets
+from .datasets import innermost_datasets, own_datasets, tested_dataset
 from .sizes import value_at
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ class ClassificationTask(Task):
     def count_classes(self, cfg: Config) -> int:
         from ..data.classification.find import scan_classes
 
-        return len(scan_classes(loaders(cfg)[0].dataset.root))
+        dataset = loaders(cfg)[0].dataset
+        return len(dataset.get('classes') or scan_classes(dataset.root))
 
     def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
         from ..data.classification.check import read_image_folder
@@ -134,7 +135,7 @@ class ClassificationTask(Task):
     def input_shape(self, cfg: Config) -> ImageSize:
         from ..io.image_size import ImageSize
 
-        size = cfg.test_dataloader.dataset.transform.input_size
+        size = tested_dataset(cfg).transform.input_size
         return ImageSize(size, size)
 
     def build_transform(self, dataset: ConfigDict) -> Callable:
@@ -172,7 +173,7 @@ class ClassificationTask(Task):
     def training_size(self, cfg: Config) -> ImageSize:
         from ..io.image_size import ImageSize
 
-        size = cfg.train_dataloader.dataset.get('transform', {}).get('input_size', 224)
+        size = innermost_datasets(cfg.train_dataloader.dataset)[0].get('transform', {}).get('input_size', 224)
         return ImageSize(size, size) if isinstance(size, int) else ImageSize(*size[-2:])
 
     def counted_shape(self, cfg: Config) -> ImageSize:

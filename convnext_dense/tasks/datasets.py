@@ -26,6 +26,17 @@ def innermost_datasets(dataset: ConfigDict) -> list[ConfigDict]:
     return [one for part in inner for one in innermost_datasets(part)] if inner else [dataset]
 
 
+def concatenations(cfg: Config) -> list[ConfigDict]:
+    """Return the configs of the wrappers of several data sets in a config, such as ``ConcatDataset``."""
+    return [one for key in LOADERS if cfg.get(key) is not None for one in _concatenations_in(cfg[key].dataset)]
+
+
+def _concatenations_in(dataset: ConfigDict) -> list[ConfigDict]:
+    several = dataset.get('datasets') or []
+    inner = [dataset.dataset] if 'dataset' in dataset else several
+    return [*([dataset] if several else []), *(one for part in inner for one in _concatenations_in(part))]
+
+
 def is_own(dataset: ConfigDict) -> bool:
     """Check whether a data set is this package's, or derived from one."""
     return any(key in dataset for key in OWN_KEYS)
@@ -50,6 +61,22 @@ def only_own_dataset(loader: ConfigDict) -> ConfigDict:
             'check each with a config of its own'
         )
     return found[0]
+
+
+def tested_dataset(cfg: Config) -> ConfigDict:
+    """Return the config of the data set whose steps prepare images for the model as in a test, inside its wrappers.
+
+    Raises:
+        UserError: if there are several that prepare images differently.
+    """
+    parts = innermost_datasets(cfg.test_dataloader.dataset)
+    for key in ('pipeline', 'transform'):
+        if any(part.get(key) != parts[0].get(key) for part in parts[1:]):
+            raise UserError(
+                f'the {len(parts)} data sets of test_dataloader have different values of {key}, so that it is not '
+                'clear how to prepare an image: take one of them as test_dataloader.dataset'
+            )
+    return parts[0]
 
 
 def place_of(dataset: ConfigDict) -> str:

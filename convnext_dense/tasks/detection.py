@@ -20,7 +20,7 @@ from .base import (
     takes,
 )
 from .config_parts import loaders
-from .datasets import innermost_datasets, is_own
+from .datasets import concatenations, innermost_datasets, is_own, own_datasets, tested_dataset
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .pipelines import as_size, is_size, kind_of, mean_side, resized_sides, scale_sizes, steps_of
 from .sizes import find_training_size, follow, pads_after, set_at, value_at
@@ -86,11 +86,12 @@ class DetectionTask(DenseTask):
 
     def use_classes(self, cfg: Config, classes: TrainedClasses) -> None:
         super().use_classes(cfg, classes)
-        for loader in loaders(cfg):
-            if loader.dataset.annotations == NO_FILE:
+        _keep_category_ids_apart(cfg)
+        for dataset in own_datasets(cfg):
+            if dataset.annotations == NO_FILE:
                 raise NoData('the config is of a run without validation data: give some with --data PATH')
-            if classes.category_ids is not None and takes(loader.dataset, 'category_ids'):
-                loader.dataset.category_ids = list(classes.category_ids)
+            if classes.category_ids is not None and takes(dataset, 'category_ids'):
+                dataset.category_ids = list(classes.category_ids)
 
     def settle(self, cfg: Config) -> None:
         """Have the training data leave out the images that are too thin for the model's anchors, and no others."""
@@ -106,18 +107,32 @@ class DetectionTask(DenseTask):
         return super().read_data(cfg)
 
     def count_classes(self, cfg: Config) -> int:
-        return len(next(iter(_read_headers(cfg).values())).classes)
+        header = next(iter(_read_headers(cfg).values()))
+        return len(loaders(cfg)[0].dataset.get('classes') or header.classes)
 
     def join_classes(self, cfg: Config) -> None:
         from ..data.detection.categories import check_known_names
+        from ..data.detection.coco import read_coco_header
+        from ..data.detection.find import CocoPaths
 
-        headers = _read_headers(cfg)
-        learned = next(iter(headers.values()))
-        for split, loader in _loaders_by_split(cfg):
-            if split in headers and headers[split].classes != learned.classes:
-                name, classes = headers[split]
-                check_known_names(classes, name, learned.classes, learned.name)
-                loader.dataset.classes = list(learned.classes)
+        _keep_category_ids_apart(cfg)
+        used = [cfg[key] for key in ('train_dataloader', 'val_dataloader') if cfg.get(key) is not None]
+        learned_or_measured = [one for loader in used for one in innermost_datasets(loader.dataset) if is_own(one)]
+        headers: dict[str, CocoHeader] = {}
+        for dataset in learned_or_measured or own_datasets(cfg):  # testing is not part of training
+            if dataset.annotations not in headers:
+                paths = CocoPaths(Path(dataset.annotations), Path(dataset.images))
+                headers[dataset.annotations] = read_coco_header(paths)
+        for number, dataset in enumerate(own_datasets(cfg)):
+            if number == 0:
+                source = headers[dataset.annotations]
+                learned = tuple(dataset.get('classes') or source.classes)
+            elif (header := headers.get(dataset.annotations)) and header.classes != learned:
+                both = (header.name, source.name)
+                if header.name == source.name:  # of two folders
+                    both = (str(dataset.annotations), str(own_datasets(cfg)[0].annotations))
+                check_known_names(header.classes, both[0], learned, both[1])
+                dataset.classes = list(learned)
 
     def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
         from ..data.detection.check import read_coco_files
@@ -201,7 +216,7 @@ class DetectionTask(DenseTask):
         return None if rows is None else rows - 1  # one row is for the background
 
     def input_shape(self, cfg: Config) -> ImageSize:
-        steps = cfg.test_dataloader.dataset.pipeline
+        steps = tested_dataset(cfg).pipeline
         scale = next((step.scale for step in steps if isinstance(step.get('scale'), list | tuple)), COUNTED_SHAPE)
         short, long = (-(-side // TOTAL_STRIDE) * TOTAL_STRIDE for side in sorted(scale))
         return ImageSize(short, long)
@@ -355,6 +370,15 @@ def _loaders_by_split(cfg: Config) -> list[tuple[str, ConfigDict]]:
         ('val', cfg.test_dataloader),
     )
     return [(split, loader) for split, loader in by_split if loader is not None]
+
+
+def _keep_category_ids_apart(cfg: Config) -> None:
+    """Let COCO files with other ids for the same categories be concatenated: labels are joined by name."""
+    for wrapper in concatenations(cfg):
+        ignored = wrapper.get('ignore_keys') or []
+        keys = [ignored] if isinstance(ignored, str) else list(ignored)
+        if takes(wrapper, 'ignore_keys') and 'category_ids' not in keys:
+            wrapper.ignore_keys = [*keys, 'category_ids']
 
 
 def _read_headers(cfg: Config) -> dict[str, CocoHeader]:

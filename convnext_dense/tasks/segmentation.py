@@ -21,7 +21,7 @@ from .base import (
     point_at_root,
 )
 from .config_parts import loaders
-from .datasets import innermost_datasets, is_own, own_datasets
+from .datasets import innermost_datasets, is_own, own_datasets, tested_dataset
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .pipelines import SizedStep, as_size, is_size, mean_side, scale_sizes
 from .sizes import dotted, find_training_size, follow, pads_after, set_at, value_at
@@ -104,7 +104,7 @@ class SegmentationTask(DenseTask):
         from ..data.segmentation.masks import mask_classes
 
         dataset = loaders(cfg)[0].dataset
-        return len(mask_classes(dataset.root, dataset.get('reduce_zero_label', AUTO)))
+        return len(dataset.get('classes') or mask_classes(dataset.root, dataset.get('reduce_zero_label', AUTO)))
 
     def check_trainable(self, cfg: Config) -> None:
         from ..data.segmentation.label_zero import AUTO
@@ -234,7 +234,7 @@ class SegmentationTask(DenseTask):
         Raises:
             UserError: if they contradict each other.
         """
-        known, given = meta.get('reduce_zero_label'), cfg.test_dataloader.dataset.get('reduce_zero_label')
+        known, given = meta.get('reduce_zero_label'), tested_dataset(cfg).get('reduce_zero_label')
         words = {True: 'ignore', False: 'class'}
         if known in words and given in words and known != given:
             raise UserError(
@@ -272,7 +272,8 @@ class SegmentationTask(DenseTask):
 
     def training_size(self, cfg: Config) -> ImageSize:
         size = cfg.model.get('data_preprocessor', {}).get('size')
-        crops = [step['crop_size'] for step in cfg.train_dataloader.dataset.get('pipeline', ()) if 'crop_size' in step]
+        steps = innermost_datasets(cfg.train_dataloader.dataset)[0].get('pipeline', ())
+        crops = [step['crop_size'] for step in steps if 'crop_size' in step]
         return ImageSize(*(size or (crops[-1] if crops else (512, 512))))
 
     def head_parts(self, model: Any, features: Sequence[Tensor]) -> Iterator[Part]:

@@ -11,9 +11,10 @@ from mmengine.structures import BaseDataElement
 from torch.utils.data import Dataset, Subset
 
 from convnext_dense.data.classification.dataset import ImageFolder
-from convnext_dense.data.foreign import SeededDataset, innermost, with_seeds
+from convnext_dense.data.foreign import SeededDataset, classes_of, innermost, with_seeds
 from convnext_dense.data.sampler import SeededSampler
 from convnext_dense.engine import Runner
+from convnext_dense.errors import UserError
 
 
 class Numbers(BaseDataset):
@@ -100,3 +101,41 @@ def test_loaders_give_the_same_samples_whatever_the_workers(workers):
 
     assert samples(workers) == samples(0)
     assert sorted(one[0] for one in samples(workers)) == sorted([*range(6)] * 2)
+
+
+def named(*classes: str) -> Numbers:
+    return Numbers(metainfo=dict(classes=classes))
+
+
+class Merges(Subset):
+    """A wrapper that merges the classes of a data set."""
+
+    metainfo = {'classes': ['thing']}
+
+
+def test_classes_are_those_of_all_parts():
+    one, same, swapped = named('a', 'b'), named('a', 'b'), named('b', 'a')
+    assert classes_of(with_seeds(ConcatDataset([one, same]))) == classes_of(one) == ['a', 'b']
+    assert classes_of(Own()) is None
+    assert classes_of(torch.utils.data.ConcatDataset([Own(), one])) == ['a', 'b']
+    assert classes_of(Merges(torch.utils.data.ConcatDataset([one, swapped]), [1])) == ['thing']
+    for wrapped in (
+        ConcatDataset([one, swapped], ignore_keys=['classes']),
+        RepeatDataset(dict(type=ConcatDataset, datasets=[one, swapped], ignore_keys=['classes']), 2),
+        torch.utils.data.ConcatDataset([RepeatDataset(one, 2), swapped]),
+    ):
+        with pytest.raises(UserError, match=r'^class 0 is a in one part of the data and b in another: give all parts'):
+            classes_of(with_seeds(wrapped))
+    with pytest.raises(UserError, match='class 2 is absent in one part of the data and c in another'):
+        classes_of(torch.utils.data.ConcatDataset([one, named('a', 'b', 'c')]))
+
+
+def test_of_a_list_of_metainfo_the_first_is_taken():
+    from mmdet.datasets import ConcatDataset as OfMmdet
+
+    both = dict(type=OfMmdet, datasets=[Numbers(metainfo=dict(palette=[1])), Numbers()])
+    parts = OfMmdet(both['datasets'])
+    assert isinstance(parts.metainfo, list)
+    for dataset in (with_seeds(parts), with_seeds(RepeatDataset(both, 2))):
+        assert dataset.metainfo['palette'] == [1]
+        assert classes_of(dataset) == ['a', 'b']

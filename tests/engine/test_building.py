@@ -1,11 +1,14 @@
 """Parts of a config that cannot be built are named."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.utils.data import ConcatDataset
 
 from convnext_dense.config.read import read_config
+from convnext_dense.data.foreign import with_seeds
 from convnext_dense.engine import Runner
 from convnext_dense.engine.building import build_model, class_shapes, describe_unused_regions
 from convnext_dense.errors import UserError
@@ -93,6 +96,11 @@ def test_a_runner_compares_the_heads_with_its_data(image_folder, tmp_path):
         runner.train()
 
 
+class Sized(SimpleNamespace):
+    def __len__(self) -> int:
+        return 1
+
+
 def test_a_detector_that_does_not_know_ignore_regions_is_named():
     ours, theirs = ({'assigner': {'type': f'{scope}.MaxIoUAssigner'}} for scope in ('convnext_dense', 'mmdet'))
     atss = {'assigner': {'type': 'mmdet.ATSSAssigner'}}
@@ -103,5 +111,9 @@ def test_a_detector_that_does_not_know_ignore_regions_is_named():
         ({'train_cfg': atss}, 3, 'its assigners (mmdet.ATSSAssigner) do not know them'),
         ({'bbox_head': {'type': 'mmdet.FCOSHead'}}, 1, 'it does not know them'),
     ):
-        line = describe_unused_regions(model, regions)
+        own, bare = Sized(ignore_regions=regions), Sized()
+        line = describe_unused_regions(model, own)
         assert (line is None) if said is None else (said in line and f'have {regions} ignore regions' in line)
+        wrapped = with_seeds(ConcatDataset([own, ConcatDataset([bare, own])]))
+        line = describe_unused_regions(model, wrapped)
+        assert (line is None) if said is None else (f'have {2 * regions} ignore regions' in line)

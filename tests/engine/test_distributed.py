@@ -11,9 +11,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from mmengine.logging import HistoryBuffer
 
 from convnext_dense.data import SeededSampler
 from convnext_dense.engine import distributed, propagate_failures
+from convnext_dense.engine.evaluation_loops import ValLoop
 from convnext_dense.errors import Stopped, UserError
 from convnext_dense.evaluation import Accuracy, CocoAP, IoU
 from tests.helpers import processes, toy
@@ -192,3 +194,20 @@ def test_under_torchrun(fault, image_folder, tmp_path):
             'error: bad image x.jpg (process 1 of 2)'
         ]
     assert 'gloo' not in done.stderr
+
+
+def test_validation_losses_are_those_of_all_processes(tmp_path):
+    def run(rank: int) -> int:
+        torch.distributed.init_process_group('gloo', rank=rank, world_size=2)
+        loop = ValLoop.__new__(ValLoop)
+        loop.val_loss = {'loss_a': HistoryBuffer(), **({'acc': HistoryBuffer()} if rank else {})}
+        for value in ([1.0, 2.0, 3.0], [7.0])[rank]:
+            for buffer in loop.val_loss.values():
+                buffer.update(value)
+        taken = loop._take_losses('val')
+        assert not loop.val_loss
+        print(sorted(taken.items()))
+        return 0
+
+    one, two = processes.run(run, tmp_path)
+    assert one.out == two.out == "[('acc', 7.0), ('loss_a', 3.25), ('val_loss', 3.25)]\n"

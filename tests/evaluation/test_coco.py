@@ -423,3 +423,32 @@ def test_results_files_are_what_pycocotools_reads(tmp_path):
             start += 1
             assert (found.annToMask(found.anns[start]) == mask.numpy()).all()
     assert start == len(results) > 20
+
+
+def test_images_of_several_files_with_the_same_ids_all_count(tmp_path):
+    one, two = (Case(folder, seed) for seed, folder in enumerate(folders(tmp_path)))
+    pipeline = [*PIPELINE[:-1], {**PIPELINE[-1], 'meta_keys': ('img_id', 'img_path', 'ori_shape', 'instances')}]
+    samples = []
+    for case in (one, two):
+        dataset = CocoDataset(str(case.file), str(case.folder), pipeline, test_mode=True)
+        samples += case.samples(dataset)
+
+    def evaluated(samples: list[DetDataSample]) -> dict:
+        evaluator = Evaluator([CocoAP()])
+        evaluator.dataset_meta = dataset.metainfo
+        evaluator.process(samples)
+        return evaluator.evaluate(len(samples))
+
+    assert evaluated(samples)['images'] == 24
+    assert evaluated([*samples, samples[0]]) == evaluated(samples)  # as a sampler pads
+    apart = [sample.clone() for sample in samples]
+    for number, sample in enumerate(sorted(apart, key=lambda sample: (sample.img_id, sample.img_path))):
+        sample.set_metainfo({'img_id': number})
+    assert evaluated(apart) == evaluated(samples)
+
+
+def folders(root: Path) -> list[Path]:
+    made = [root / name for name in ('a', 'b')]
+    for folder in made:
+        folder.mkdir()
+    return made

@@ -103,6 +103,26 @@ def test_predictions_are_those_of_the_test_pipeline(files, tmp_path, task):
                 assert np.array_equal(found, expected.pred_instances[name])
 
 
+@pytest.mark.parametrize('task', TASKS)
+def test_the_test_set_may_be_inside_wrappers(files, predictors, tmp_path, task):
+    def wrapped(*changes: dict) -> str:
+        cfg = read_config(str(files / f'{task}.py'), data='sample', needs_data=False)
+        parts = [{**cfg.test_dataloader.dataset, **change} for change in changes]
+        repeated = dict(type='RepeatDataset', times=2, dataset=parts[0])
+        cfg.test_dataloader.dataset = dict(type='ConcatDataset', datasets=[repeated, *parts[1:]])
+        cfg.dump(tmp_path / 'wrapped.py')
+        return str(tmp_path / 'wrapped.py')
+
+    places = ({'annotations': 'a.json'}, {'annotations': 'b.json'}) if task == 'detection' else ({}, {'root': 'b'})
+    image, plain = scene(90, 70), predictors[task]
+    found = load(wrapped(*places), files / f'{task}.pth')
+    assert found.input_shape == plain.input_shape
+    assert same(found(image), plain(image))
+    key = 'transform' if task == 'classification' else 'pipeline'
+    with pytest.raises(UserError, match=f'the 2 data sets of test_dataloader have different values of {key}'):
+        load(wrapped({}, {key: {} if key == 'transform' else []}), files / f'{task}.pth')
+
+
 def odd_images(folder: Path) -> dict[str, tuple[Path, tuple[int, int]]]:
     """Files of every kind, with the height and width of the upright image."""
     rgb = Image.fromarray(scene(70, 50))

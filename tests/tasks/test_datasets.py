@@ -7,7 +7,15 @@ from mmengine.registry import DATASETS
 
 from convnext_dense.config.read import read_config
 from convnext_dense.errors import UserError
-from convnext_dense.tasks import TASKS, count_classes, innermost_datasets, own_datasets, place_of, point_at
+from convnext_dense.tasks import (
+    TASKS,
+    TrainedClasses,
+    count_classes,
+    innermost_datasets,
+    own_datasets,
+    place_of,
+    point_at,
+)
 from convnext_dense.tasks.datasets import data_views, only_own_dataset
 from tests.helpers.run_tool import ATTO
 
@@ -99,3 +107,13 @@ def test_where_one_of_ours_is_read_others_are_named():
         with pytest.raises(UserError, match=f'check_data reads one .*, and this config has {what}: check each with'):
             only_own_dataset(config(dataset).train_dataloader)
     assert only_own_dataset(config(repeated(ours('z'))).train_dataloader).root == 'z'
+
+
+def test_the_parts_of_wrappers_take_the_classes_of_the_first(image_folder):
+    TASK.join_classes(cfg := config(concatenated(ours(image_folder), ours('b')), concatenated(ours('c'), ours('d'))))
+    names = [one.get('classes') for one in own_datasets(cfg)]
+    assert names[0] is None and names[1] == sorted(names[1]) and len(names[1]) == 3
+    assert names[1:] == [names[1]] * 5
+    TASK.use_classes(cfg, TrainedClasses(['x', 'y']))
+    assert [one.classes for one in own_datasets(cfg)] == [['x', 'y']] * 6
+    assert count_classes(TASK, cfg) == 2

@@ -6,11 +6,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from convnext_dense.config.read import read_config
+from convnext_dense.data.foreign import classes_of, with_seeds
 from convnext_dense.engine.building import build_model
 from convnext_dense.errors import NoData, UserError
 from convnext_dense.export.graphs import Features, Normalization
 from convnext_dense.registry import DATASETS
 from convnext_dense.results.drawing import palette
+from convnext_dense.tasks import TrainedClasses, count_classes, own_datasets
 from convnext_dense.tasks.detection import DetectionTask, draw_annotations
 from tests.helpers import coco_files
 from tests.helpers.mask_rcnn import write_mask_rcnn
@@ -67,6 +69,67 @@ def test_validation_takes_its_labels_from_the_classes_of_training(tmp_path, name
 def test_validation_of_other_classes_is_refused(tmp_path):
     with pytest.raises(UserError, match='val2017 has gray, and lacks green, blue, where train2017 has 3 categories'):
         TASK.join_classes(point(tmp_path, ['red', 'gray']))
+
+
+def parts(tmp_path, *categories: list[tuple[str, int]]) -> list[dict]:
+    """Configs of COCO files in which the one object of an image is of the first category."""
+    made = []
+    for number, of_file in enumerate(categories):
+        data = coco_files.content()
+        box = {**data['annotations'][0], 'category_id': of_file[0][1]}
+        content = {**data, 'categories': [{'id': i, 'name': n} for n, i in of_file], 'annotations': [box]}
+        file, images = coco_files.write(tmp_path / str(number), content, drawn=data)
+        pipeline = [dict(type='convnext_dense.LoadImage')]
+        made.append(
+            dict(type='convnext_dense.CocoDataset', annotations=str(file), images=str(images), pipeline=pipeline)
+        )
+    return made
+
+
+def joined(train: list[dict], val: list[dict], wrapper: str = 'ConcatDataset', **options):
+    cfg = read_config(CONFIG, needs_data=False)
+    cfg.train_dataloader.dataset = dict(type=wrapper, datasets=train, **options)
+    cfg.val_dataloader.dataset = cfg.test_dataloader.dataset = dict(type=wrapper, datasets=val, **options)
+    TASK.join_classes(cfg)
+    return cfg
+
+
+@pytest.mark.parametrize('wrapper', ['mmengine.ConcatDataset', 'mmdet.ConcatDataset'])
+@pytest.mark.parametrize(
+    'second', [[('dog', 1), ('cat', 2)], [('dog', 2), ('cat', 1)], [('dog', 90)], [('dog', 5), ('cat', 4)]]
+)
+def test_all_parts_of_concatenated_data_sets_take_their_labels_from_the_first(tmp_path, wrapper, second):
+    first = [('cat', 1), ('dog', 2)]
+    one, two, three = parts(tmp_path, first, second, second)
+    cfg = joined([one, two], [dict(three), dict(one)], wrapper)
+    assert count_classes(TASK, cfg) == 2
+    for loader, own in ((cfg.train_dataloader, [0, 1]), (cfg.val_dataloader, [1, 0])):
+        dataset = with_seeds(DATASETS.build(loader.dataset))
+        assert classes_of(dataset) == ['cat', 'dog']
+        assert dataset.metainfo['classes'] == ('cat', 'dog')
+        labels = [dataset.get_data_info(place)['instances'][0]['bbox_label'] for place in (0, len(dataset) // 2)]
+        assert labels == own
+
+
+def test_parts_of_other_categories_are_refused_by_file(tmp_path):
+    one, two, val = parts(tmp_path, [('cat', 1)], [('cow', 1)], [('cat', 1)])
+    with pytest.raises(UserError, match=r'1/annotations/\S+ has cow, and lacks cat, where \S+0/annotations/'):
+        joined([one, two], [val])
+    one['classes'] = ['cow', 'cat']  # which says what is learned of all parts
+    cfg = joined([one, two], [val])
+    assert [dataset['classes'] for dataset in own_datasets(cfg)] == [['cow', 'cat']] * 4
+    assert count_classes(TASK, cfg) == 2
+
+
+def test_a_checkpoints_classes_are_those_of_all_parts(tmp_path):
+    cfg = read_config(CONFIG, needs_data=False)
+    files = parts(tmp_path, [('dog', 3)], [('cat', 4), ('dog', 8)])
+    cfg.train_dataloader = cfg.val_dataloader = None
+    cfg.test_dataloader.dataset = dict(type='ConcatDataset', datasets=files, ignore_keys='palette')
+    TASK.use_classes(cfg, TrainedClasses(['cat', 'dog'], [1, 2]))
+    assert cfg.test_dataloader.dataset.ignore_keys == ['palette', 'category_ids']
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    assert [dataset.get_data_info(place)['instances'][0]['bbox_label'] for place in (0, 4)] == [1, 0]
 
 
 def test_a_detector_is_tested_at_the_largest_landscape_image_and_counted_as_published():

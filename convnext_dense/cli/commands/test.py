@@ -19,6 +19,7 @@ from ...config.compare import warning_of_differences
 from ...config.find import find_work_dir
 from ...config.machine import fit_to_machine
 from ...config.read import read_config
+from ...data.foreign import innermost
 from ...engine import Runner
 from ...engine.environment import warn_of_load
 from ...engine.hooks.data_check import describe_dataset, log_remarks
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
         dataset = runner.test_dataloader.dataset
         runner.logger.info(f'test: {describe_dataset(dataset)}')
         log_remarks(runner, dataset)
-        if not getattr(dataset, 'has_ground_truth', True):
+        if not any(getattr(part, 'has_ground_truth', True) for part in innermost(dataset)):
             print(f'{data} has no annotations: nothing is measured')
             args.out = args.out if args.out_given else None
             args.show_dir = args.show_dir if args.show_dir_given else None
@@ -116,8 +117,9 @@ def _want_predictions(cfg: Config) -> None:
             f'--out-predictions writes detections, and this is a model for {task.name}: '
             'demo writes its predictions for a folder of images'
         )
-    if takes(cfg.test_dataloader.dataset, 'needs_annotations'):
-        cfg.test_dataloader.dataset.needs_annotations = False
+    for dataset in innermost_datasets(cfg.test_dataloader.dataset):
+        if takes(dataset, 'needs_annotations'):
+            dataset.needs_annotations = False
 
 
 def _check_same_data(out: Path, data: str, checkpoint: str) -> None:

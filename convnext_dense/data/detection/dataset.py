@@ -12,7 +12,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from ...errors import UserError
-from ...io.coco_format import CocoAnnotation, Instance
+from ...io.coco_format import IGNORE_REGION, CocoAnnotation, Instance
 from ...registry import DATASETS
 from ..check.records import WARNING
 from ..dense import DenseDataset
@@ -160,8 +160,9 @@ class CocoDataset(DenseDataset, BaseDataset):
             print_log(f'{line}, so that there is nothing to measure', 'current', logging.WARNING)
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Return the labels of an image's instances, for mmengine's ``ClassBalancedDataset``."""
-        return [instance['bbox_label'] for instance in self.get_data_info(idx)['instances']]
+        """Return the labels of an image's instances but ignore regions, for mmengine's ``ClassBalancedDataset``."""
+        labels = (instance['bbox_label'] for instance in self.get_data_info(idx)['instances'])
+        return [label for label in labels if label != IGNORE_REGION]
 
     def filter_data(self) -> list[dict]:
         """Leave out images by the rules of ``filter_cfg`` and those too thin for a detector, and log their number."""

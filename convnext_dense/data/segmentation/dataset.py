@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import cached_property
 
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from ...errors import UserError
+from ...io.images import UNLABELED
 from ...registry import DATASETS
 from ...results.drawing import palette
 from ..dense import DenseDataset
@@ -21,7 +23,7 @@ from . import transforms as transforms  # registers them: configs name this modu
 from .find import find_left_out, find_masks_and_remarks
 from .join import join_labels
 from .label_zero import AUTO, LabelZeroSetting
-from .mask_scan import read_mask
+from .mask_scan import read_mask, scan_masks
 from .masks import check_masks, classes_without_example, read_labels
 
 
@@ -92,8 +94,23 @@ class MaskFolder(DenseDataset, BaseDataset):
         if left_out := find_left_out(self.root, self.split):
             print_log(f'{self.root}: {describe_left_out(left_out)}', 'current')
         check_masks(pairs, len(self.own_classes), self.reduce_zero_label)
+        self._pairs = pairs
         shared = {'label_map': self.label_map, 'reduce_zero_label': self.reduce_zero_label}
         return [dict(img_path=image, seg_map_path=mask, seg_fields=[], **shared) for image, mask in pairs]
+
+    @cached_property
+    def _classes_shown(self) -> dict[str, list[int]]:
+        """The classes that each mask shows, by its path."""
+        first, joined = int(self.reduce_zero_label), self.label_map or {}
+        shown = {}
+        for (_, mask), scan in zip(self._pairs, scan_masks(self._pairs), strict=True):
+            own = [label - first for label, _ in scan.pixels if label != UNLABELED and label >= first]
+            shown[mask] = [joined.get(label, label) for label in own]
+        return shown
+
+    def get_cat_ids(self, index: int) -> list[int]:
+        """Return the classes that a mask shows, for mmengine's ``ClassBalancedDataset``."""
+        return self._classes_shown[self.get_data_info(index)['seg_map_path']]
 
     def prepare_data(self, index: int) -> dict | None:
         """Read the mask of a sample, with errors that name it, and run the pipeline."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from mmengine.runner import Runner
 from ...counting import counted
 from ...data.check.records import NOTE
 from ...data.check.values import find_enlarged, find_value_faults
-from ...data.foreign import innermost
+from ...data.foreign import classes_of, different_class, innermost
 from ...data.image_scan import ImageHeader, read_header
 from ...data.text import shortened
 from ...errors import UserError
@@ -81,31 +80,36 @@ class DataCheck(Hook):
 
 
 def log_remarks(runner: Runner, dataset: Any) -> None:
-    """Log what a data set has to say about its ground truth: its ``remarks``, each with True if it is a warning."""
-    for is_warning, remark in getattr(dataset, 'remarks', ()):
+    """Log what a data set has to say about its ground truth: its ``remarks``, each with True if it is a warning.
+
+    Those of the data sets inside wrappers are logged, each once.
+    """
+    parts = list({id(part): part for part in innermost(dataset)}.values())
+    said = [remark for part in parts for remark in getattr(part, 'remarks', ())]
+    for is_warning, remark in dict.fromkeys(map(tuple, said)):
         (runner.logger.warning if is_warning else runner.logger.info)(remark)
 
 
 def check_same_classes(training: Any, validation: Any = None) -> None:
-    """Check that the labels of two data sets are the same classes, as far as their ``metainfo`` tells.
+    """Check that the labels of two data sets, and of their parts, are the same classes, as far as ``metainfo`` tells.
 
     Raises:
         UserError: if not; the message has the first difference.
     """
-    learned, tested = ((getattr(data, 'metainfo', None) or {}).get('classes') for data in (training, validation))
-    if learned is None or tested is None or list(learned) == list(tested):
+    learned, tested = classes_of(training), classes_of(validation)
+    if learned is None or tested is None:
         return
-    pairs = zip_longest(learned, tested, fillvalue='absent')
-    label, (own, other) = next((i, pair) for i, pair in enumerate(pairs) if pair[0] != pair[1])
-    raise UserError(
-        f'class {label} is {own} in the training data and {other} in the validation data: give both the same classes '
-        'in the same order'
-    )
+    if difference := different_class(learned, tested):
+        label, own, other = difference
+        raise UserError(
+            f'class {label} is {own} in the training data and {other} in the validation data: give both the same '
+            'classes in the same order'
+        )
 
 
 def describe_dataset(dataset: Any) -> str:
     """Describe the size of a data set, such as ``6,000 images, 12 classes of 480 (bird) to 520 (boat) images``."""
-    classes: Sequence[str] = (getattr(dataset, 'metainfo', None) or {}).get('classes') or ()
+    classes: Sequence[str] = classes_of(dataset) or ()
     counts = getattr(dataset, 'class_counts', None) if len(list(innermost(dataset))) == 1 else None
     named = counted(len(classes), 'class', 'classes') if classes else 'unknown classes'
     text = f'{counted(len(dataset), "image")}, {named}'

@@ -1,14 +1,20 @@
 """``test``: checkpoints and places for results that it refuses, the data that it needs, and files of predictions."""
 
 import json
+import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from convnext_dense.analysis.coco_predictions import WriteCocoPredictions
 from convnext_dense.cli import run_verb
-from tests.helpers import coco_files
+from tests.helpers import coco_files, processes
 from tests.helpers.run_tool import test
 from tests.helpers.small_models import CLASSES, write_checkpoint, write_config
 
@@ -115,3 +121,79 @@ def test_what_needs_annotations_says_so(predict, error, image_folder, checkpoint
     assert test(image_folder, checkpoint, '--out-predictions', 'p.json') == 2
     assert error().endswith('demo writes its predictions for a folder of images')
     assert not Path('p.json').exists()
+
+
+def wrapped_config(folder: Path, detector: list[str], *datasets: str) -> str:
+    """The detector's config with a test set of these, in a wrapper."""
+    path = folder / 'wrapped.py'
+    path.write_text(
+        f"_base_ = {detector[0]!r}\nload = [dict(type='mmcv.LoadImageFromFile')]\n"
+        "own = dict(type='convnext_dense.CocoDataset', annotations='one.json', images='images', test_mode=True,\n"
+        "    pipeline=[dict(type='convnext_dense.LoadImage'), dict(type='mmdet.Resize', scale=(80, 60),"
+        " keep_ratio=True), dict(type='mmdet.PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape',"
+        " 'img_shape', 'scale_factor', 'instances'))])\n"
+        "theirs = dict(type='mmdet.CocoDataset', ann_file='one.json', data_prefix=dict(img='images/'),"
+        " test_mode=True, metainfo=dict(classes=('red', 'green', 'blue')), pipeline=load + own['pipeline'][1:])\n"
+        'del load\n'
+        f'test_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(_delete_=True,'
+        f" type='ConcatDataset', datasets=[{', '.join(datasets)}]))\n"
+        'model = dict(test_cfg=dict(rcnn=dict(score_thr=0.0, max_per_img=60)))\n'
+    )
+    return str(path)
+
+
+def test_a_wrapped_coco_file_needs_no_annotations_either(predict, detector, tmp_path, capsys):
+    content = coco_files.content()
+    del content['annotations'], content['categories']
+    (tmp_path / 'one.json').write_text(json.dumps(content))
+    config = wrapped_config(tmp_path, detector, 'own')
+    assert run_verb('test', [config, detector[1], '--out-predictions', 'results.json']) == 0
+    assert 'one.json has no annotations: nothing is measured' in capsys.readouterr().out
+    results = json.loads(Path('results.json').read_text())
+    assert {entry['image_id'] for entry in results} == {0, 1, 4, 9}
+    assert {entry['category_id'] for entry in results} <= set(IDS)
+
+
+@pytest.mark.parametrize(
+    ('datasets', 'said'),
+    [
+        (['theirs'], 'the ids of a convnext_dense.CocoDataset, and the test set is a CocoDataset of mmdet'),
+        (['own', 'own'], 'the ids of one COCO file, and the test set has 2 data sets: test them one by one'),
+    ],
+)
+def test_predictions_without_the_ids_of_one_file_are_refused_before_the_test(
+    predict, detector, tmp_path, error, datasets, said
+):
+    (tmp_path / 'one.json').write_text(json.dumps(coco_files.content()))
+    config = wrapped_config(tmp_path, detector, *datasets)
+    assert run_verb('test', [config, detector[1], '--out-predictions', 'results.json']) == 2
+    assert said in error()
+    assert not Path('results.json').exists()
+
+
+def test_predictions_of_all_processes_are_written(tmp_path, monkeypatch):
+    def sample(image: int) -> DetDataSample:
+        found = InstanceData(
+            bboxes=torch.tensor([[1.0, 2, 4, 6]]), scores=torch.ones(1), labels=torch.tensor([image % 2])
+        )
+        return DetDataSample(metainfo=dict(img_id=image), pred_instances=found)
+
+    def run(rank: int) -> int:
+        torch.distributed.init_process_group('gloo', rank=rank, world_size=2)
+        dataset = SimpleNamespace(dataset=SimpleNamespace(metainfo={'category_ids': (7, 90)}))
+        info = SimpleNamespace(get_info=lambda name: 'raw')
+        runner = SimpleNamespace(
+            test_dataloader=SimpleNamespace(dataset=dataset), message_hub=info, logger=logging.getLogger()
+        )
+        hook = WriteCocoPredictions(tmp_path / 'p.json')
+        hook.before_test(runner)
+        for number, batch in enumerate([[rank], [2 + rank], [4] if rank == 0 else [0]]):  # 0 again, as padding
+            hook.after_test_iter(runner, number, None, [sample(image) for image in batch])
+        hook.after_test_epoch(runner)
+        return 0
+
+    assert [ended.code for ended in processes.run(run, tmp_path)] == [0, 0]
+    written = json.loads((tmp_path / 'p.json').read_text())
+    pairs = sorted((entry['image_id'], entry['category_id']) for entry in written)
+    assert pairs == [(0, 7), (1, 90), (2, 7), (3, 90), (4, 7)]
+    assert written[0]['bbox'] == [1, 2, 3, 4]

@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import ClassBalancedDataset
 from mmengine.logging import MMLogger
 from torch.utils.data import DataLoader
 
@@ -325,3 +326,12 @@ def test_the_list_lies_in_one_buffer_for_all_workers(tmp_path, data):
     sets = dataset(tmp_path, data)
     assert sets.data_list == []
     assert sets.data_bytes.dtype == np.uint8
+
+
+def test_ignore_regions_are_no_class_to_balance(tmp_path, data):
+    data['annotations'][4].update(bbox=None, segmentation=[])  # of the second image, beside a crowd
+    del data['annotations'][3]
+    sets = dataset(tmp_path, data, drawn=coco_files.content(), most_lost=1.0)
+    assert [i['bbox_label'] for i in sets.get_data_info(1)['instances']] == [IGNORE_REGION]
+    assert [sets.get_cat_ids(place) for place in range(4)] == [[0, 1, 2], [], [2], []]
+    assert ClassBalancedDataset(sets, oversample_thr=0.5).repeat_indices == [0, 0, 1, 2, 3]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import ClassBalancedDataset
 from PIL import Image
 from torch.utils.data import DataLoader
 
@@ -194,3 +195,23 @@ def test_an_unreadable_image_stops_or_is_skipped(root):
     assert len(batch['inputs']) == len(batch['data_samples']) == 1
     with pytest.raises(UserError, match="'ignore' does not exist"):
         mask_folder(root, on_bad_image='ignore')
+
+
+def test_the_classes_that_a_mask_shows_are_balanced(root):
+    folder = root / 'annotations' / 'training'
+    save(folder / '01.png', np.full_like(draw_labels(1), 255))
+    save(folder / '02.png', np.where(draw_labels(2) == 5, 5, 0).astype(np.uint8))
+    for place in (0, 3):
+        save(folder / f'{place:02d}.png', np.minimum(draw_labels(place), 4))
+    data = mask_folder(root)
+    assert [data.get_cat_ids(place) for place in range(4)] == [[0, 1, 2, 3], [], [4], [0, 1, 2, 3]]
+    assert mask_folder(root, indices=[2]).get_cat_ids(0) == [4]
+    data = mask_folder(root, classes=['pink', 'blue', 'green', 'red', 'gray', 'yellow'])
+    assert [sorted(data.get_cat_ids(place)) for place in (0, 2)] == [[1, 2, 3, 5], [0]]
+    balanced = ClassBalancedDataset(data, oversample_thr=0.5)
+    assert balanced.repeat_indices == [0, 1, 2, 2, 3]
+
+
+def test_where_zero_is_a_class_it_is_shown(root):
+    (root / 'classes.txt').unlink()
+    assert mask_folder(root, reduce_zero_label=False).get_cat_ids(0) == [0, 1, 2, 3, 4, 5]

@@ -6,14 +6,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from torch.utils.data import ConcatDataset
 
 from convnext_dense.data.classification.dataset import ImageFolder
 from convnext_dense.data.detection.dataset import CocoDataset
+from convnext_dense.data.foreign import with_seeds
 from convnext_dense.data.segmentation.dataset import MaskFolder
 from convnext_dense.engine.hooks.data_check import (
     MAX_DECODED,
     DataCheck,
     check_headers,
+    check_same_classes,
     describe_dataset,
     measure_some,
 )
@@ -137,3 +140,25 @@ def test_what_a_data_set_says_is_logged_once_in_training(tmp_path, monkeypatch, 
     lines = [(level, text.split(' (')[0]) for level, text in said_of(dataset, caplog)]
     assert lines.count(('INFO', 'label 0 of the masks is ignored')) == 1
     assert lines.count(('WARNING', 'a class is absent')) == 1
+
+
+def test_the_classes_of_all_parts_are_compared():
+    def part(*classes: str) -> SimpleNamespace:
+        return SimpleNamespace(metainfo={'classes': classes})
+
+    both = SimpleNamespace(datasets=[part('cat', 'dog'), part('dog', 'cat')])
+    check_same_classes(part('cat', 'dog'), SimpleNamespace(datasets=[part('cat', 'dog')]))
+    for training, validation in ((both, part('cat', 'dog')), (part('cat', 'dog'), both)):
+        with pytest.raises(UserError, match='class 0 is cat in one part of the data and dog in another'):
+            check_same_classes(training, validation)
+
+
+def test_what_wrapped_data_sets_say_is_logged_once(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
+    parts = [MaskFolder(str(write_mask_folder(tmp_path / name)), 'training', LOAD) for name in 'ab']
+    parts[0].remarks.append((True, 'a class is absent'))
+    parts[1].remarks.append((True, 'another class is absent'))
+    said = said_of(with_seeds(ConcatDataset([ConcatDataset([parts[0], parts[0]]), parts[1]])), caplog)
+    lines = [(level, text.split(' (')[0]) for level, text in said]
+    assert lines.count(('INFO', 'label 0 of the masks is ignored')) == 1
+    assert lines.count(('WARNING', 'a class is absent')) == lines.count(('WARNING', 'another class is absent')) == 1
