@@ -15,6 +15,7 @@ from .base import (
     CountColumn,
     MainMetrics,
     Part,
+    TrainedClasses,
     check_class_weights,
     count_head_rows,
     join_classes_of_roots,
@@ -43,6 +44,16 @@ WINDOW = ('model', 'test_cfg')
 
 COUNTED_CROP = (512, 512)
 """Height and width of the crops of a model whose config does not say."""
+
+
+def _check_same_label_zero(known: object, given: object, checkpoint: str = 'the checkpoint') -> None:
+    """Check that a setting of ``reduce_zero_label`` is that of a checkpoint's run, if both are known."""
+    words = {True: 'ignore', False: 'class'}
+    if known in words and given in words and known != given:
+        raise UserError(
+            f'{checkpoint} was trained with --label-zero {words[bool(known)]}: leave out --label-zero, and '
+            'reduce_zero_label in the config'
+        )
 
 
 def _classifies_pixels(cfg: Config) -> bool:
@@ -77,13 +88,22 @@ class SegmentationTask(DenseTask):
             for dataset in innermost_datasets(loader.dataset):
                 dataset.reduce_zero_label = meaning == 'ignore'
 
-    def settle(self, cfg: Config) -> None:
-        """Set what label 0 of the masks means in all data sets, where no setting says it by what the data say."""
+    def settle(self, cfg: Config, trained: TrainedClasses | None = None) -> None:
+        """Set what label 0 of the masks means in all data sets: as in training, by a setting, or by what the data say.
+
+        The labels of a checkpoint and of its data have the same names whatever 0 means, so that only its own meaning
+        keeps the names on the classes that it learned.
+        """
         from ..data.segmentation.label_zero import AUTO
         from ..data.segmentation.masks import agree_on_label_zero
 
         folders = own_datasets(cfg)
         settings = [(dataset.root, dataset.get('reduce_zero_label', AUTO)) for dataset in folders]
+        known = None if trained is None else trained.reduce_zero_label
+        if known is not None:
+            for _, setting in settings:
+                _check_same_label_zero(known, setting)
+            settings = [(root, known if setting == AUTO else setting) for root, setting in settings]
         agreed = agree_on_label_zero(settings)
         for dataset in folders:
             dataset.reduce_zero_label = agreed
@@ -235,12 +255,8 @@ class SegmentationTask(DenseTask):
             UserError: if they contradict each other.
         """
         known, given = meta.get('reduce_zero_label'), cfg.test_dataloader.dataset.get('reduce_zero_label')
-        words = {True: 'ignore', False: 'class'}
-        if known in words and given in words and known != given:
-            raise UserError(
-                f'checkpoint {checkpoint} was trained with --label-zero {words[known]}: leave out --label-zero, and '
-                'reduce_zero_label in the config'
-            )
+        _check_same_label_zero(known, given, f'checkpoint {checkpoint}')
+        words = (True, False)
         if known not in words and given not in words:
             logging.getLogger('mmengine').warning(
                 f'checkpoint {checkpoint} does not say what label 0 of its masks means: label maps are written as in '

@@ -100,7 +100,10 @@ def run(args: argparse.Namespace) -> None:
 def _trained_classes(checkpoint: Path, trust_pickle: bool) -> TrainedClasses | None:
     """The classes of a checkpoint, or None if it does not name them."""
     meta = dataset_meta(read_checkpoint(checkpoint, trust_pickle))
-    return TrainedClasses(meta['classes'], meta.get('category_ids')) if 'classes' in meta else None
+    if 'classes' not in meta:
+        return None
+    zero = meta.get('reduce_zero_label')
+    return TrainedClasses(meta['classes'], meta.get('category_ids'), zero if isinstance(zero, bool) else None)
 
 
 def _want_predictions(cfg: Config) -> None:
