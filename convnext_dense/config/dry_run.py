@@ -38,7 +38,7 @@ def check_first_step(model: nn.Module, cfg: Config) -> None:
             task finds a setting that does not fit (:meth:`~convnext_dense.tasks.Task.check_model`).
     """
     task = task_of(cfg)
-    task.check_model(model)
+    task.check_model(model, cfg.model)
     channels = getattr(getattr(model, 'backbone', None), 'in_channels', 3)
     shape = (cfg.train_dataloader.batch_size, channels, *task.training_size(cfg))
     parts = _Parts(model.train(), task.training_parts)

@@ -417,8 +417,12 @@ class Task(ABC):
 
     # -- Training
 
-    def check_model(self, model: Any) -> None:  # noqa: B027 - most tasks check nothing
+    def check_model(self, model: Any, settings: Mapping[str, Any]) -> None:  # noqa: B027 - most tasks check nothing
         """Check that settings of a model fit its classes, before it is trained.
+
+        Args:
+            model: the model.
+            settings: its config, ``cfg.model``.
 
         Raises:
             UserError: if one does not.

@@ -198,7 +198,7 @@ class DetectionTask(DenseTask):
 
         return Detection.from_sample(sample, classes.names, classes.category_ids)
 
-    def check_model(self, model: Any) -> None:
+    def check_model(self, model: Any, settings: Mapping[str, Any]) -> None:
         check_class_weights(model)
 
     def training_size(self, cfg: Config) -> ImageSize:

@@ -56,6 +56,21 @@ def _check_same_label_zero(known: object, given: object, checkpoint: str = 'the 
         )
 
 
+def _ignored_labels(settings: Any, keys: tuple = ()) -> Iterator[tuple[tuple, int]]:
+    """Yield the labels that settings of a model have it ignore, or pad with, with their keys.
+
+    What no setting states is a part's own affair: a loss of torch inside another one ignores -100, which never occurs.
+    """
+    if isinstance(settings, Mapping):
+        for key, value in settings.items():
+            if key in ('ignore_index', 'seg_pad_val') and isinstance(value, int):
+                yield (*keys, key), value
+            yield from _ignored_labels(value, (*keys, key))
+    elif isinstance(settings, list | tuple):
+        for index, value in enumerate(settings):
+            yield from _ignored_labels(value, (*keys, index))
+
+
 def _classifies_pixels(cfg: Config) -> bool:
     """Check whether the heads learn a class of each pixel, unlike those that find masks and classify them."""
     heads = cfg.model.get('decode_head') or []
@@ -273,18 +288,17 @@ class SegmentationTask(DenseTask):
 
         return Segmentation.from_sample(sample, classes.names, classes.colors, first_label=classes.first_label or 0)
 
-    def check_model(self, model: Any) -> None:
+    def check_model(self, model: Any, settings: Mapping[str, Any]) -> None:
         from ..io.images import UNLABELED
 
         check_class_weights(model)
-        for name, part in model.named_modules():
-            for key in ('ignore_index', 'seg_pad_val'):
-                value = getattr(part, key, UNLABELED)
-                if isinstance(value, int) and value != UNLABELED:
-                    raise UserError(
-                        f'model.{name}.{key} is {value}: pixels without a class have the label {UNLABELED}, so leave '
-                        'it out; a class that is not to be learned gets the class_weight 0 in the loss'
-                    )
+        for keys, value in _ignored_labels(settings):
+            reads_labels = any(part in str(key) for key in keys for part in ('head', 'loss', 'data_preprocessor'))
+            if value != UNLABELED and (reads_labels or value >= 0):
+                raise UserError(
+                    f'{dotted(("model", *keys))} is {value}: pixels without a class have the label {UNLABELED}, so '
+                    'leave it out; a class that is not to be learned gets the class_weight 0 in the loss'
+                )
 
     def training_size(self, cfg: Config) -> ImageSize:
         size = cfg.model.get('data_preprocessor', {}).get('size')

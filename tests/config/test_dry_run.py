@@ -41,6 +41,18 @@ def checked(task, tmp_path, options=None, batch=2):
         ('segmentation', {'model.data_preprocessor.seg_pad_val': 0}, 2, r'data_preprocessor.seg_pad_val is 0'),
         (
             'segmentation',
+            {'model.decode_head.loss_decode': dict(_delete_=True, type='mmseg.DiceLoss', ignore_index=0)},
+            2,
+            r'model.decode_head.loss_decode.ignore_index is 0: .* the label 255',
+        ),
+        (
+            'segmentation',
+            {'model.auxiliary_head.loss_decode': dict(_delete_=True, type='mmseg.TverskyLoss', ignore_index=-100)},
+            2,
+            r'model.auxiliary_head.loss_decode.ignore_index is -100',
+        ),
+        (
+            'segmentation',
             {'model.decode_head.in_channels': [8, 16, 24, 64]},
             2,
             r'model.decode_head, which gets 8 chan',
@@ -132,4 +144,21 @@ def test_a_model_that_needs_values_is_checked_with_values(tmp_path):
     check_first_step(model, cfg)
     model.head = torch.nn.Linear(7, 5)
     with pytest.raises(UserError, match=r"the config's model, which gets 3 channels .* cannot be multiplied"):
+        check_first_step(model, cfg)
+
+
+@pytest.mark.parametrize('place', ['backbone', 'decode_head', 'decode_head.loss_decode'])
+def test_what_no_setting_has_a_loss_ignore_is_not_refused(tmp_path, place):
+    """A loss of torch ignores -100 by itself; a model may hold one anywhere."""
+    cfg = read_config(str(write_config('segmentation', tmp_path)), data='sample', needs_data=False)
+    cfg.train_dataloader.batch_size = 2
+    set_classes(cfg, 5)
+    model = build_model(cfg)
+    model.get_submodule(place).distillation = torch.nn.CrossEntropyLoss()
+    check_first_step(model, cfg)
+    cfg.model.decode_head.ignore_index = 255
+    cfg.model.backbone.settings = dict(ignore_index=-100)  # of a part that reads no label maps
+    check_first_step(model, cfg)
+    cfg.model.backbone.settings.ignore_index = 3
+    with pytest.raises(UserError, match=r'settings\.ignore_index is 3'):
         check_first_step(model, cfg)
