@@ -17,7 +17,7 @@ from .categories import check_known_names
 from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
 from .find import CocoPaths
 from .instances import to_instance
-from .selection import Selection, select
+from .selection import Selection, is_object, select
 from .thin_images import longest_side
 
 
@@ -60,7 +60,7 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
         except UserError as error:
             data.findings.append(Finding.of_error(name, error))
         selected = _select(name, coco, source)
-        data.splits[-1].images += _records(coco, source['images'], data.classes, selected)
+        data.splits[-1].images += _records(coco, source, data.classes, selected)
         unannotated = [image.path for image in data.splits[-1].images if not image.instances]
         if unannotated:
             message = f'{count_of(unannotated, "image")} without annotations'
@@ -77,16 +77,24 @@ def _select(split: str, coco: CocoData, source: Mapping[str, Any]) -> Selection 
     return select(coco, source.get('filter_cfg'), longest_side(source.get('pipeline', ())), _learns_masks(source))
 
 
-def _records(coco: CocoData, folder: str, classes: Sequence[str], selected: Selection | None) -> Iterator[ImageRecord]:
-    """Yield the images of a file, without annotations of other classes and those that training leaves out."""
+def _records(
+    coco: CocoData, source: Mapping[str, Any], classes: Sequence[str], selected: Selection | None
+) -> Iterator[ImageRecord]:
+    """Yield the images of a file, without annotations of other classes and those that training leaves out.
+
+    What training ignores, since it has no mask, is ignored here, too.
+    """
     names = dict(zip(coco.category_ids, coco.classes, strict=True))
     labels = {number: classes.index(name) for number, name in names.items() if name in classes}
     of_image = coco.annotations if selected is None else selected.annotations
     used = {image['id'] for image in (coco if selected is None else selected).images}
     for image in coco.images:
-        path = os.path.join(folder, image['file_name'])
+        path = os.path.join(source['images'], image['file_name'])
         annotations = [a for a in of_image[image['id']] if a['category_id'] in labels]
         instances = [to_instance(a, labels[a['category_id']]) for a in annotations]
+        for instance, annotation in zip(instances, annotations, strict=True):
+            if selected is not None and not is_object(annotation, _learns_masks(source)):
+                instance['ignore_flag'] = 1
         size = ImageSize(image['height'], image['width'])
         yield ImageRecord(path, instances=instances, size=size, is_read=image['id'] in used)
 
