@@ -57,7 +57,8 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     """
     roots = dict.fromkeys(str(source['root']) for source in sources.values())
     data = MaskFolderRecords(list(roots))
-    findings, pairs_of, left_out = data.findings, {}, []
+    findings, pairs_of = data.findings, {}
+    left_out: list[str] = []
     for name, source in sources.items():
         try:
             pairs_of[name], remarks, left_out = find_masks_and_remarks(source['root'], source['split'])

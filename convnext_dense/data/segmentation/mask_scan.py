@@ -192,6 +192,9 @@ def _read_cache(file: Path, state: str) -> list[MaskScan] | None:
         content = json.loads(file.read_text(encoding='utf-8'))
         if content['state'] != state:
             return None
-        return [MaskScan(*rest, list(zip(flat[::2], flat[1::2], strict=True))) for *rest, flat in content['scans']]
+        return [
+            MaskScan(largest, fault, detail, list(zip(flat[::2], flat[1::2], strict=True)))
+            for largest, fault, detail, flat in content['scans']
+        ]
     except (OSError, ValueError, KeyError, TypeError):  # it does not exist, or another program or version wrote it
         return None
