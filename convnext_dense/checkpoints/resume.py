@@ -10,6 +10,7 @@ from mmengine.dist import get_rank
 from ..compat import mmengine_private_names as internals
 from ..counting import counted
 from ..errors import UserError
+from ..weights.loading import dataset_meta
 from .content import RunFacts, plain
 
 
@@ -47,8 +48,27 @@ def run_facts(runner: Any) -> RunFacts:
         'images': len(loop.dataloader.dataset),
         'steps': loop.max_iters,
         'plan': str(loop.plan),
-        'label_zero': None if ignored is None else 'ignore' if ignored else 'class',
+        'label_zero': _label_zero(ignored),
     }
+
+
+def saved_facts(content: Mapping[str, Any], own: RunFacts) -> Mapping[str, Any]:
+    """Return the facts about its run in the content of a checkpoint; an older one may lack some.
+
+    What label 0 of the masks means follows for older ones from their config, or was the default: unlabeled.
+
+    Args:
+        content: the checkpoint's content.
+        own: facts about the current run.
+    """
+    saved = content['meta'].get('run', {})
+    if own['label_zero'] is None or 'label_zero' in saved:
+        return saved
+    return {**saved, 'label_zero': _label_zero(dataset_meta(content).get('reduce_zero_label', True))}
+
+
+def _label_zero(ignored: bool | None) -> str | None:
+    return None if ignored is None else 'ignore' if ignored else 'class'
 
 
 def check_same_run(saved: Mapping[str, Any], own: RunFacts) -> str | None:
@@ -59,7 +79,7 @@ def check_same_run(saved: Mapping[str, Any], own: RunFacts) -> str | None:
     except that Mixup and drop path draw other random numbers.
 
     Args:
-        saved: facts in the checkpoint; an older one may lack some.
+        saved: facts in the checkpoint, from :func:`saved_facts`.
         own: facts about the current run.
 
     Returns:

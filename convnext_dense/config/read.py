@@ -84,7 +84,8 @@ def read_config(
             for the sample if the run had them.
         reads: the data that the command reads. ``'test'`` removes all that only training reads from the config;
             ``'train'`` removes the validation if there are no data for it, rather than raising an error.
-        classes: the classes of a checkpoint, which the data sets join by name; None for those of the data.
+        classes: the classes of a checkpoint, which the data sets join by name; None for those of the data. Masks keep
+            the meaning of label 0 that it was trained with.
         image_size: the size at which images enter the network; see
             :meth:`~convnext_dense.tasks.Task.set_image_size`.
         value_range: the values of images that become black and white; see :func:`~convnext_dense.io.images.decode`.
@@ -175,7 +176,7 @@ def read_in_steps(
         if optional and _lacks_validation(cfg):
             leave_out_validation(cfg)
         yield Step('--data'), cfg
-        task.settle(cfg)
+        task.settle(cfg, classes)
         if classes is not None:
             task.use_classes(cfg, classes)
             count = len(classes.names)

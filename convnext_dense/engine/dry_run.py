@@ -8,7 +8,7 @@ device, which has shapes and no values, so it takes a fraction of a second whate
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import gcd
 from typing import Any, Protocol
@@ -42,7 +42,7 @@ class Part(Protocol):
 class ChecksModels(Protocol):
     """The methods of a :class:`~convnext_dense.tasks.Task` that the check needs."""
 
-    def check_model(self, model: Any) -> None: ...
+    def check_model(self, model: Any, settings: Mapping[str, Any]) -> None: ...
     def training_size(self, cfg: Config) -> tuple[int, int]: ...
     def training_parts(self, model: Any, image: Tensor) -> Iterator[Any]: ...
 
@@ -62,7 +62,7 @@ def check_first_step(model: nn.Module, cfg: Config, task: ChecksModels) -> None:
         UserError: if a part can't take what another gives, if a BatchNorm would get one value per channel, or if the
             task finds a setting that does not fit (:meth:`~convnext_dense.tasks.Task.check_model`).
     """
-    task.check_model(model)
+    task.check_model(model, cfg.model)
     channels = getattr(getattr(model, 'backbone', None), 'in_channels', 3)
     batch, size = cfg.train_dataloader.batch_size, task.training_size(cfg)
     parts = _Parts(model.train(), task.training_parts)

@@ -83,8 +83,9 @@ def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
             'start a new run from these weights with --pretrained'
         )
     meta, loop = content['meta'], runner.train_loop
-    saved = meta.get('run', {})
-    if warning := resume.check_same_run(saved, resume.run_facts(runner)):
+    own = resume.run_facts(runner)
+    saved = resume.saved_facts(content, own)
+    if warning := resume.check_same_run(saved, own):
         runner.logger.warning(warning)
     resume.check_same_optimizer(content['optimizer']['param_groups'], runner.optim_wrapper.optimizer.param_groups)
     continued = None

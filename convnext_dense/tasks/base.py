@@ -79,6 +79,8 @@ class TrainedClasses(NamedTuple):
     names: Sequence[str]
     category_ids: Sequence[int] | None = None
     """Ids of the classes in the COCO file that a detector was trained on; None if unknown."""
+    reduce_zero_label: bool | None = None
+    """Whether label 0 meant unlabeled in the masks that a segmentor was trained on; None if unknown."""
 
 
 class PreparedImage(NamedTuple):
@@ -202,11 +204,15 @@ class Task(ABC):
         """
         raise UserError(f'--label-zero is for the masks of segmentation: leave it out for {self.name}')
 
-    def settle(self, cfg: Config) -> None:  # noqa: B027 - most tasks have no such setting
-        """Set what a config leaves to its data to decide.
+    def settle(self, cfg: Config, trained: TrainedClasses | None = None) -> None:  # noqa: B027 - most have no such setting
+        """Set what a config leaves to its data to decide, or to the run of a checkpoint, which comes first.
+
+        Args:
+            cfg: the config.
+            trained: the classes of the checkpoint that is tested; None for those of the data.
 
         Raises:
-            UserError: if they do not decide it.
+            UserError: if they do not decide it, or the config contradicts the checkpoint.
         """
 
     @abstractmethod
@@ -429,8 +435,12 @@ class Task(ABC):
 
     # -- Training
 
-    def check_model(self, model: Any) -> None:  # noqa: B027 - most tasks check nothing
+    def check_model(self, model: Any, settings: Mapping[str, Any]) -> None:  # noqa: B027 - most tasks check nothing
         """Check that settings of a model fit its classes, before it is trained.
+
+        Args:
+            model: the model.
+            settings: its config, ``cfg.model``.
 
         Raises:
             UserError: if one does not.

@@ -93,7 +93,7 @@ class DetectionTask(DenseTask):
             if classes.category_ids is not None and takes(dataset, 'category_ids'):
                 dataset.category_ids = list(classes.category_ids)
 
-    def settle(self, cfg: Config) -> None:
+    def settle(self, cfg: Config, trained: TrainedClasses | None = None) -> None:
         """Have the training data leave out the images that are too thin for the model's anchors, and no others."""
         if cfg.get('train_dataloader') is None:
             return
@@ -226,7 +226,7 @@ class DetectionTask(DenseTask):
 
         return Detection.from_sample(sample, classes.names, classes.category_ids)
 
-    def check_model(self, model: Any) -> None:
+    def check_model(self, model: Any, settings: Mapping[str, Any]) -> None:
         check_class_weights(model)
 
     def training_size(self, cfg: Config) -> ImageSize:

@@ -15,6 +15,7 @@ from .base import (
     CountColumn,
     MainMetrics,
     Part,
+    TrainedClasses,
     check_class_weights,
     count_head_rows,
     join_classes_of_roots,
@@ -43,6 +44,31 @@ WINDOW = ('model', 'test_cfg')
 
 COUNTED_CROP = (512, 512)
 """Height and width of the crops of a model whose config does not say."""
+
+
+def _check_same_label_zero(known: object, given: object, checkpoint: str = 'the checkpoint') -> None:
+    """Check that a setting of ``reduce_zero_label`` is that of a checkpoint's run, if both are known."""
+    words = {True: 'ignore', False: 'class'}
+    if known in words and given in words and known != given:
+        raise UserError(
+            f'{checkpoint} was trained with --label-zero {words[bool(known)]}: leave out --label-zero, and '
+            'reduce_zero_label in the config'
+        )
+
+
+def _ignored_labels(settings: Any, keys: tuple = ()) -> Iterator[tuple[tuple, int]]:
+    """Yield the labels that settings of a model have it ignore, or pad with, with their keys.
+
+    What no setting states is a part's own affair: a loss of torch inside another one ignores -100, which never occurs.
+    """
+    if isinstance(settings, Mapping):
+        for key, value in settings.items():
+            if key in ('ignore_index', 'seg_pad_val') and isinstance(value, int):
+                yield (*keys, key), value
+            yield from _ignored_labels(value, (*keys, key))
+    elif isinstance(settings, list | tuple):
+        for index, value in enumerate(settings):
+            yield from _ignored_labels(value, (*keys, index))
 
 
 def _classifies_pixels(cfg: Config) -> bool:
@@ -77,13 +103,22 @@ class SegmentationTask(DenseTask):
             for dataset in innermost_datasets(loader.dataset):
                 dataset.reduce_zero_label = meaning == 'ignore'
 
-    def settle(self, cfg: Config) -> None:
-        """Set what label 0 of the masks means in all data sets, where no setting says it by what the data say."""
+    def settle(self, cfg: Config, trained: TrainedClasses | None = None) -> None:
+        """Set what label 0 of the masks means in all data sets: as in training, by a setting, or by what the data say.
+
+        The labels of a checkpoint and of its data have the same names whatever 0 means, so that only its own meaning
+        keeps the names on the classes that it learned.
+        """
         from ..data.segmentation.label_zero import AUTO
         from ..data.segmentation.masks import agree_on_label_zero
 
         folders = own_datasets(cfg)
         settings = [(dataset.root, dataset.get('reduce_zero_label', AUTO)) for dataset in folders]
+        known = None if trained is None else trained.reduce_zero_label
+        if known is not None:
+            for _, setting in settings:
+                _check_same_label_zero(known, setting)
+            settings = [(root, known if setting == AUTO else setting) for root, setting in settings]
         agreed = agree_on_label_zero(settings)
         for dataset in folders:
             dataset.reduce_zero_label = agreed
@@ -235,12 +270,8 @@ class SegmentationTask(DenseTask):
             UserError: if they contradict each other.
         """
         known, given = meta.get('reduce_zero_label'), tested_dataset(cfg).get('reduce_zero_label')
-        words = {True: 'ignore', False: 'class'}
-        if known in words and given in words and known != given:
-            raise UserError(
-                f'checkpoint {checkpoint} was trained with --label-zero {words[known]}: leave out --label-zero, and '
-                'reduce_zero_label in the config'
-            )
+        _check_same_label_zero(known, given, f'checkpoint {checkpoint}')
+        words = (True, False)
         if known not in words and given not in words:
             logging.getLogger('mmengine').warning(
                 f'checkpoint {checkpoint} does not say what label 0 of its masks means: label maps are written as in '
@@ -257,18 +288,17 @@ class SegmentationTask(DenseTask):
 
         return Segmentation.from_sample(sample, classes.names, classes.colors, first_label=classes.first_label or 0)
 
-    def check_model(self, model: Any) -> None:
+    def check_model(self, model: Any, settings: Mapping[str, Any]) -> None:
         from ..io.images import UNLABELED
 
         check_class_weights(model)
-        for name, part in model.named_modules():
-            for key in ('ignore_index', 'seg_pad_val'):
-                value = getattr(part, key, UNLABELED)
-                if isinstance(value, int) and value != UNLABELED:
-                    raise UserError(
-                        f'model.{name}.{key} is {value}: pixels without a class have the label {UNLABELED}, so leave '
-                        'it out; a class that is not to be learned gets the class_weight 0 in the loss'
-                    )
+        for keys, value in _ignored_labels(settings):
+            reads_labels = any(part in str(key) for key in keys for part in ('head', 'loss', 'data_preprocessor'))
+            if value != UNLABELED and (reads_labels or value >= 0):
+                raise UserError(
+                    f'{dotted(("model", *keys))} is {value}: pixels without a class have the label {UNLABELED}, so '
+                    'leave it out; a class that is not to be learned gets the class_weight 0 in the loss'
+                )
 
     def training_size(self, cfg: Config) -> ImageSize:
         size = cfg.model.get('data_preprocessor', {}).get('size')

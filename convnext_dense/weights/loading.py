@@ -89,7 +89,8 @@ def _task_in(config: str) -> str | None:
 def dataset_meta(checkpoint: Mapping) -> dict[str, Any]:
     """Return a checkpoint's metadata of its data set.
 
-    It is under ``meta.dataset_meta``, or in files of mmcv 1 in capitals directly under ``meta``.
+    It is under ``meta.dataset_meta``, or in files of mmcv 1 in capitals directly under ``meta``. Older segmentors of
+    this package have ``reduce_zero_label`` in their config alone, where its default was True.
 
     Returns:
         Keys in lower case; ``classes``, if present, is a list that is not empty.
@@ -97,8 +98,25 @@ def dataset_meta(checkpoint: Mapping) -> dict[str, Any]:
     meta = checkpoint.get('meta')
     levels = [meta, meta.get('dataset_meta')] if isinstance(meta, Mapping) else []
     known = {str(key).lower(): value for level in levels if isinstance(level, Mapping) for key, value in level.items()}
+    text = known.get('cfg') if VERSION_KEY in known and 'reduce_zero_label' not in known else None
+    if isinstance(text, str) and _task_in(text) == 'segmentation':
+        known['reduce_zero_label'] = _reduces_zero_label(text)
     classes = known.pop('classes', None)
     return {**known, 'classes': list(classes)} if isinstance(classes, list | tuple) and classes else known
+
+
+def _reduces_zero_label(config: str) -> bool:
+    """Return the ``reduce_zero_label`` of the training data in the text of a config; the text is only read."""
+    try:
+        statements = ast.parse(config).body
+    except (SyntaxError, ValueError):
+        return True
+    for statement in statements:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == 'train_dataloader':
+            for part in ast.walk(statement.value):  # the outermost first
+                if isinstance(part, ast.keyword) and part.arg == 'reduce_zero_label':
+                    return not (isinstance(part.value, ast.Constant) and part.value.value is False)
+    return True
 
 
 def extract_state_dict(

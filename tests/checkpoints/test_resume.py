@@ -13,7 +13,12 @@ from mmengine.optim import OptimWrapper, _ParamScheduler
 from mmengine.registry import PARAM_SCHEDULERS
 
 from convnext_dense.checkpoints.content import plain
-from convnext_dense.checkpoints.resume import check_same_run, check_same_schedule, restore_schedulers
+from convnext_dense.checkpoints.resume import (
+    check_same_run,
+    check_same_schedule,
+    restore_schedulers,
+    saved_facts,
+)
 from convnext_dense.cli import run_verb
 from convnext_dense.compat.mmengine_private_names import SCHEDULER_PROGRESS
 from convnext_dense.engine import EMA, Checkpoints, ValLoop
@@ -64,11 +69,43 @@ def test_label_0_keeps_its_meaning(before, now, same):
     if same:
         assert check_same_run({**facts, 'label_zero': before}, {**facts, 'label_zero': now}) is None
         return
-    assert check_same_run(facts, {**facts, 'label_zero': now}) is None  # an older checkpoint does not know
     with pytest.raises(
         UserError, match='had label 0 of the masks as ignore and now has class: resume with --label-zero ignore'
     ):
         check_same_run({**facts, 'label_zero': before}, {**facts, 'label_zero': now})
+
+
+CONFIG = """task = 'segmentation'
+train_dataloader = dict(
+    dataset=dict({}pipeline=[dict(type='LoadMask')], root='data', type='convnext_dense.MaskFolder'))
+val_dataloader = dict(dataset=dict(reduce_zero_label={}, type='convnext_dense.MaskFolder'))
+"""
+
+
+@pytest.mark.parametrize(
+    ('meta', 'before'),
+    [
+        ({}, 'ignore'),
+        ({'cfg': CONFIG.format('', False)}, 'ignore'),  # the default at that time
+        ({'cfg': CONFIG.format('reduce_zero_label=True, ', False)}, 'ignore'),
+        ({'cfg': CONFIG.format('reduce_zero_label=False, ', True)}, 'class'),
+        ({'cfg': "task = 'segmentation'\nno python"}, 'ignore'),
+        ({'dataset_meta': {'reduce_zero_label': False}}, 'class'),  # of a data set of mmseg
+        ({'run': {'label_zero': 'class'}, 'cfg': CONFIG.format('reduce_zero_label=True, ', True)}, 'class'),
+    ],
+)
+def test_label_0_keeps_the_meaning_that_it_had_in_older_checkpoints(meta, before):
+    facts = dict(seed=0, sampler_seed=0, total_batch=2, images=4, steps=6, plan='2 = 1 x 2')
+    content = {'meta': {'convnext_dense': '0.1.0', **meta, 'run': {**facts, **meta.get('run', {})}}}
+    for now in ('ignore', 'class'):
+        own = {**facts, 'label_zero': now}
+        if now == before:
+            assert check_same_run(saved_facts(content, own), own) is None
+            continue
+        with pytest.raises(UserError, match=f'as {before} and now has {now}: resume with --label-zero {before}'):
+            check_same_run(saved_facts(content, own), own)
+    other_task = {**facts, 'label_zero': None}
+    assert check_same_run(saved_facts({'meta': {'run': facts}}, other_task), other_task) is None
 
 
 def send(number: int):

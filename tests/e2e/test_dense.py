@@ -20,6 +20,8 @@ from tests.helpers import coco_files
 from tests.helpers.mask_folder import COLORS, draw_labels
 from tests.helpers.run_tool import ATTO, ROOT, train
 
+EMPTY = {'bbox': [50, 30, 0, 24], 'segmentation': []}
+"""What makes an annotation unusable."""
 DET, SEG = 'configs/det/cascade_convnext_a_coco.py', 'configs/seg/upernet_convnext_a_ade20k.py'
 COMMON = [
     *(f'{split}_dataloader.num_workers=0' for split in ('train', 'val', 'test')),
@@ -251,10 +253,14 @@ def test_a_nan_stops_the_run_before_the_step(coco, tmp_path, capsys, monkeypatch
 @pytest.mark.parametrize(
     ('change', 'said'),
     [
-        (lambda train, val: val['categories'].reverse(), r'categories differ from number 1 on: train2017 has red, gr'),
+        (
+            lambda train, val: val['categories'][1].update(name='teal'),
+            r'categories differ: val2017 has teal, and lacks',
+        ),
         (lambda train, val: train['annotations'].clear(), 'has no annotations'),
         (lambda train, val: train['images'].append(coco_files.image(77)), '1 image of 5 not in .*077.png'),
-        (lambda train, val: train['annotations'][0].update(id=2), 'annotations with the same id'),
+        (lambda train, val: train['annotations'][0].update(category_id=5), r'unknown categor.*1'),
+        (lambda train, val: train['annotations'][4].update(EMPTY), '1 of 6 annotations .*most_lost'),
     ],
 )
 def test_bad_annotations_stop_before_training(tmp_path, capsys, change, said):
@@ -271,19 +277,24 @@ def test_bad_annotations_stop_before_training(tmp_path, capsys, change, said):
 
 def test_what_is_dropped_is_said_before_training(tmp_path, capsys):
     data = coco_files.content()
-    data['annotations'][4]['bbox'] = [50, 30, 0, 24]
-    coco_files.write(tmp_path / 'data', data, 'train')
+    for number in range(7, 25):  # one of more than 20, so that less than 5% are lost
+        data['annotations'].append(coco_files.annotation(number, 9, 'red', [2 * number, number, 20, 16]))
+    data['annotations'][4].update(EMPTY)
+    data['annotations'][0].update(id=2)
+    coco_files.write(tmp_path / 'data', data, 'train', drawn=coco_files.content())
     coco_files.write(tmp_path / 'data', coco_files.content(), 'val')
     arguments = ('--work-dir', tmp_path / 'w', '--pretrained', 'none', '--epochs', 1)
     assert run('train', DET, tmp_path / 'data', *arguments) == 0
     said = capsys.readouterr().out
     assert 'train2017: 1 annotation dropped: box of zero area (annotation id 5)' in said
     assert said.index('box of zero area') < said.index('Epoch(train)')
+    repaired = 'train2017: 2 annotations fixed: id missing or repeated, all are numbered anew (annotation ids 1, 2)'
+    assert 0 < said.index(repaired) < said.index('Epoch(train)')
 
 
 def test_a_checkpoint_of_another_task_is_refused(segmentor, coco, capsys):
     assert run('test', DET, coco, segmentor / 'iter_6.pth') == 2
-    assert 'was trained on other classes' in capsys.readouterr().err
+    assert 'is for segmentation, the config for detection: take one of its task' in capsys.readouterr().err
 
 
 def test_weights_that_share_nothing_with_the_backbone_are_refused(coco, tmp_path, capsys):

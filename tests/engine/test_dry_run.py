@@ -42,6 +42,18 @@ def checked(task, tmp_path, options=None, batch=2):
         ('segmentation', {'model.data_preprocessor.seg_pad_val': 0}, 2, r'data_preprocessor.seg_pad_val is 0'),
         (
             'segmentation',
+            {'model.decode_head.loss_decode': dict(_delete_=True, type='mmseg.DiceLoss', ignore_index=0)},
+            2,
+            r'model.decode_head.loss_decode.ignore_index is 0: .* the label 255',
+        ),
+        (
+            'segmentation',
+            {'model.auxiliary_head.loss_decode': dict(_delete_=True, type='mmseg.TverskyLoss', ignore_index=-100)},
+            2,
+            r'model.auxiliary_head.loss_decode.ignore_index is -100',
+        ),
+        (
+            'segmentation',
             {'model.decode_head.in_channels': [8, 16, 24, 64]},
             2,
             r'model.decode_head, which gets 8 chan',
@@ -212,3 +224,20 @@ def test_what_does_not_run_on_the_cpu_is_not_judged(error, tmp_path):
     shapes = seen_by(model.backbone, error)
     check_first_step(model, cfg, task_of(cfg))
     assert len(shapes) == 2
+
+
+@pytest.mark.parametrize('place', ['backbone', 'decode_head', 'decode_head.loss_decode'])
+def test_what_no_setting_has_a_loss_ignore_is_not_refused(tmp_path, place):
+    """A loss of torch ignores -100 by itself; a model may hold one anywhere."""
+    cfg = read_config(str(write_config('segmentation', tmp_path)), data='sample', needs_data=False)
+    cfg.train_dataloader.batch_size = 2
+    set_classes(cfg, 5)
+    model = build_model(cfg)
+    model.get_submodule(place).distillation = torch.nn.CrossEntropyLoss()
+    check_first_step(model, cfg, task_of(cfg))
+    cfg.model.decode_head.ignore_index = 255
+    cfg.model.backbone.settings = dict(ignore_index=-100)  # of a part that reads no label maps
+    check_first_step(model, cfg, task_of(cfg))
+    cfg.model.backbone.settings.ignore_index = 3
+    with pytest.raises(UserError, match=r'settings\.ignore_index is 3'):
+        check_first_step(model, cfg, task_of(cfg))

@@ -14,8 +14,9 @@ from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.results.drawing import palette
+from convnext_dense.tasks import TrainedClasses
 from convnext_dense.tasks.segmentation import SegmentationTask
-from tests.helpers.mask_folder import COLORS, draw_labels, relabel, write_mask_folder
+from tests.helpers.mask_folder import CLASSES, COLORS, draw_labels, relabel, write_mask_folder
 from tests.helpers.other_heads import write_head
 
 TASK = SegmentationTask()
@@ -90,6 +91,34 @@ def test_the_flag_says_it_for_every_data_set_and_one_setting_for_the_others(tmp_
     with pytest.raises(UserError, match='True for some data sets of the config and False for others'):
         read_config(CONFIG, {**one, 'train_dataloader.dataset.reduce_zero_label': True}, str(root))
     assert settings(read_config(CONFIG, one, str(root), label_zero='ignore')) == {True}
+
+
+@pytest.mark.parametrize('trained', [True, False])
+def test_a_checkpoint_says_what_label_0_means_before_the_data_do(tmp_path, trained):
+    root = write_mask_folder(tmp_path / 'data')
+    if trained:  # without the last class, the data alone would take 0 for the first one
+        relabel(root, lambda labels: np.minimum(labels, 4))
+    else:  # without names, 0 is decided by the share of its pixels, or not at all
+        (root / 'classes.txt').unlink()
+    names = CLASSES if trained else [f'class_{k}' for k in range(6)]
+
+    def read(known, **options):
+        classes = TrainedClasses(names, reduce_zero_label=known)
+        return read_config(CONFIG, data=str(root), reads='test', classes=classes, **options)
+
+    assert read(trained).test_dataloader.dataset.reduce_zero_label is trained
+    if trained:
+        assert read(None).test_dataloader.dataset.reduce_zero_label is False
+    else:
+        with pytest.raises(UserError, match='not decidable'):
+            read(None)
+    own, other = ('ignore', 'class') if trained else ('class', 'ignore')
+    assert read(trained, label_zero=own).test_dataloader.dataset.reduce_zero_label is trained
+    refused = f'the checkpoint was trained with --label-zero {own}: leave out --label-zero'
+    with pytest.raises(UserError, match=refused):
+        read(trained, label_zero=other)
+    with pytest.raises(UserError, match=refused):
+        read(trained, options={'test_dataloader.dataset.reduce_zero_label': not trained})
 
 
 def test_the_flag_reaches_data_sets_in_wrappers():

@@ -13,6 +13,7 @@ from convnext_dense.models import ConvNeXt, ImageClassifier
 from convnext_dense.tasks import set_classes
 from convnext_dense.weights.loading import (
     Weights,
+    dataset_meta,
     extract_state_dict,
     extract_weights,
     load_full_model,
@@ -271,6 +272,23 @@ def test_what_was_trained_here_is_taken_by_its_names_whatever_it_is():
 )
 def test_the_classes_are_read_as_they_were_written(meta, classes):
     assert extract_weights({'state_dict': classifier().state_dict(), 'meta': meta}, 'x.pth').classes == classes
+
+
+@pytest.mark.parametrize(
+    ('text', 'ours', 'ignored'),
+    [
+        ("task = 'segmentation'\ntrain_dataloader = dict(dataset=dict(reduce_zero_label=False))", True, False),
+        ("task = 'segmentation'\ntrain_dataloader = dict(dataset=dict(reduce_zero_label=True))", True, True),
+        ("task = 'segmentation'\ntrain_dataloader = dict(dataset=dict(root='x'))", True, True),
+        ("task = 'segmentation'\ntrain_dataloader = dict(dataset=dict(reduce_zero_label=False))", False, None),
+        ("task = 'detection'\ntrain_dataloader = dict()", True, None),
+    ],
+)
+def test_older_segmentors_have_the_meaning_of_label_0_in_their_config(text, ours, ignored):
+    meta = {'cfg': text, 'dataset_meta': {'classes': ['a']}} | ({'convnext_dense': '0.1.0'} if ours else {})
+    assert dataset_meta({'meta': meta}).get('reduce_zero_label') is ignored
+    meta['dataset_meta']['reduce_zero_label'] = False  # newer ones say it
+    assert dataset_meta({'meta': meta})['reduce_zero_label'] is False
 
 
 def test_raw_and_ema_weights_are_told_apart():

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +26,28 @@ from ...engine.environment import warn_of_load
 from ...engine.hooks.data_check import describe_dataset, log_remarks
 from ...errors import UserError
 from ...evaluation.metric_names import split_metric_names
-from ...tasks import TrainedClasses, innermost_datasets, own_datasets, place_of, task_of
+from ...tasks import TrainedClasses, check_same_task, innermost_datasets, own_datasets, place_of, task_of
 from ...tasks.base import takes
 from ...tasks.pipelines import tta_pipeline
-from ...weights.loading import dataset_meta, read_checkpoint
+from ...weights.loading import dataset_meta, extract_weights, read_checkpoint
 from ..arguments import command_line, image_arguments
 
 
 def run(args: argparse.Namespace) -> None:
     checkpoint = checkpoints.find(args.checkpoint)
-    classes = _trained_classes(checkpoint, args.trust_pickle)
+    content = read_checkpoint(checkpoint, args.trust_pickle)
     cfg = read_config(
         args.config,
         args.cfg_options,
         args.data,
         saved=args.saved,
         reads='test',
-        classes=classes,
+        classes=_trained_classes(content),
         label_zero=args.label_zero,
         **image_arguments(args),
     )
+    check_same_task(extract_weights(content, checkpoint), task_of(cfg))
+    del content  # the runner reads it again, when the data are there
     if args.out_predictions:
         _want_predictions(cfg)
     warning = warning_of_differences(cfg, args.config, args.checkpoint, args.cfg_options, args.tta)
@@ -99,10 +102,13 @@ def run(args: argparse.Namespace) -> None:
         print(f'these numbers are in {args.out}{_next_step(args)}')
 
 
-def _trained_classes(checkpoint: Path, trust_pickle: bool) -> TrainedClasses | None:
+def _trained_classes(content: Mapping[str, Any]) -> TrainedClasses | None:
     """The classes of a checkpoint, or None if it does not name them."""
-    meta = dataset_meta(read_checkpoint(checkpoint, trust_pickle))
-    return TrainedClasses(meta['classes'], meta.get('category_ids')) if 'classes' in meta else None
+    meta = dataset_meta(content)
+    if 'classes' not in meta:
+        return None
+    zero = meta.get('reduce_zero_label')
+    return TrainedClasses(meta['classes'], meta.get('category_ids'), zero if isinstance(zero, bool) else None)
 
 
 def _want_predictions(cfg: Config) -> None:

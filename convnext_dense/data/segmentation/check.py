@@ -10,7 +10,7 @@ from ..check.images import find_stray_files, find_unsupported_formats
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
 from ..image_scan import ImageScan
 from ..text import count_of
-from .find import find_left_out, find_masks_and_remarks, images_folder
+from .find import find_masks_and_remarks, images_folder
 from .join import join_labels
 from .label_zero import AUTO
 from .mask_scan import UNLABELED, scan_masks
@@ -58,9 +58,10 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     roots = dict.fromkeys(str(source['root']) for source in sources.values())
     data = MaskFolderRecords(list(roots))
     findings, pairs_of = data.findings, {}
+    left_out: list[str] = []
     for name, source in sources.items():
         try:
-            pairs_of[name], remarks = find_masks_and_remarks(source['root'], source['split'])
+            pairs_of[name], remarks, left_out = find_masks_and_remarks(source['root'], source['split'])
             findings += [Finding(WARNING, name, remark) for remark in remarks]
         except NoData:
             raise
@@ -70,7 +71,7 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
         data.splits.append(SplitRecords(name, [ImageRecord(image, mask=mask) for image, mask in pairs_of[name]]))
         if pairs_of[name]:
             findings += find_unsupported_formats(name, images_folder(source['root'], source['split']))
-            findings += find_stray_files(name, find_left_out(source['root'], source['split']))
+            findings += find_stray_files(name, left_out)
     settings = [(source['root'], source.get('reduce_zero_label', AUTO)) for source in sources.values()]
     is_set, labels_error = any(setting != AUTO for _, setting in settings), None
     try:
@@ -89,7 +90,8 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     most, reduce = UNLABELED - data.first_label, bool(data.first_label)
     for name, pairs in pairs_of.items():
         image_of = {mask: image for image, mask in pairs}
-        for bad in find_bad_masks(pairs, most if labels_error else len(data.classes), reduce) if pairs else ():
+        count = most if labels_error else len(data.classes)
+        for bad in find_bad_masks(pairs, scan_masks(pairs), count, reduce) if pairs else ():
             items = [f'{mask} {detail}'.strip() for mask, detail in bad.masks]
             images = [image_of[mask] for mask, _ in bad.masks]
             findings.append(Finding(PROBLEM, name, f'{count_of(items, "mask")} {bad.fault}', bad.fix, items, images))

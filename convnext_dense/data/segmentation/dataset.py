@@ -20,7 +20,7 @@ from ..dense import DenseDataset
 from ..image_files import describe_left_out
 from ..text import shortened
 from . import transforms as transforms  # registers them: configs name this module alone
-from .find import find_left_out, find_masks_and_remarks
+from .find import find_masks_and_remarks
 from .join import join_labels
 from .label_zero import AUTO, LabelZeroSetting
 from .mask_scan import read_mask, scan_masks
@@ -70,7 +70,7 @@ class MaskFolder(DenseDataset, BaseDataset):
             raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
         self.root, self.split = root, split
         labels = read_labels(root, reduce_zero_label, compare=not test_mode)
-        self.reduce_zero_label = labels.reduce_zero_label
+        self._labels, self.reduce_zero_label = labels, labels.reduce_zero_label
         self.on_bad_image = on_bad_image
         self.own_classes = labels.classes
         classes = tuple(self.own_classes if classes is None else classes)
@@ -80,21 +80,20 @@ class MaskFolder(DenseDataset, BaseDataset):
             'palette': palette(len(classes)).tolist(),
             'reduce_zero_label': labels.reduce_zero_label,
         }
-        super().__init__(metainfo=metainfo, pipeline=pipeline, test_mode=test_mode, indices=indices)
         self.remarks = [(labels.doubtful, labels.line)]
-        absent = [] if test_mode else classes_without_example(root, split, labels)
-        if absent:
-            what = f'{len(absent)} of {len(labels.classes)} classes without an example in the training masks'
-            self.remarks.append((True, f'{what}, which are not learned: {shortened(absent)}'))
+        super().__init__(metainfo=metainfo, pipeline=pipeline, test_mode=test_mode, indices=indices)
 
     def load_data_list(self) -> list[dict]:
-        pairs, remarks = find_masks_and_remarks(self.root, self.split)
+        pairs, remarks, left_out = find_masks_and_remarks(self.root, self.split)
         for remark in remarks:
             print_log(remark, 'current', logging.WARNING)
-        if left_out := find_left_out(self.root, self.split):
+        if left_out:
             print_log(f'{self.root}: {describe_left_out(left_out)}', 'current')
-        check_masks(pairs, len(self.own_classes), self.reduce_zero_label)
         self._pairs = pairs
+        scans = check_masks(pairs, len(self.own_classes), self.reduce_zero_label)
+        if not self.test_mode and (absent := classes_without_example(scans, self._labels)):
+            what = f'{len(absent)} of {len(self.own_classes)} classes without an example in the training masks'
+            self.remarks.append((True, f'{what}, which are not learned: {shortened(absent)}'))
         shared = {'label_map': self.label_map, 'reduce_zero_label': self.reduce_zero_label}
         return [dict(img_path=image, seg_map_path=mask, seg_fields=[], **shared) for image, mask in pairs]
 

@@ -24,6 +24,8 @@ class FoundMasks(NamedTuple):
     pairs: list[ImageAndMask]
     remarks: list[str]
     """Lines about masks without an image, and about a folder of another name."""
+    left_out: list[str]
+    """Stray files among the images and masks; see :func:`~convnext_dense.data.image_files.find_files`."""
 
 
 def find_masks(root: str | Path, split: str) -> list[ImageAndMask]:
@@ -77,15 +79,8 @@ def find_masks_and_remarks(root: str | Path, split: str) -> FoundMasks:
         )
     if images.name != split and images.name not in ('train', 'val'):
         remarks.append(f'{images} is taken for {split}')
-    return FoundMasks([(image, mask_of[name]) for name, image in image_of.items()], remarks)
-
-
-def find_left_out(root: str | Path, split: str) -> list[str]:
-    """List the stray files of a split's images and masks; see :func:`~convnext_dense.data.image_files.find_files`."""
-    images = images_folder(root, split)
-    return [
-        path for folder in (images, Path(root, 'annotations', images.name)) for path in find_files(folder).left_out
-    ]
+    pairs = [(image, mask_of[name]) for name, image in image_of.items()]
+    return FoundMasks(pairs, remarks, [*found.left_out, *found_masks.left_out])
 
 
 def images_folder(root: str | Path, split: str) -> Path:

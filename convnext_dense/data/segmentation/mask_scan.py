@@ -21,7 +21,7 @@ from ...io.files import atomic_write
 from ...io.image_size import ImageSize
 from ...io.images import UNLABELED, describe_read_error, open_image
 
-SCAN_VERSION = 3
+SCAN_VERSION = 4
 """Version of the cached results; increase it whenever the results of a scan change."""
 UNREADABLE = 'unreadable'
 CHANNELS = 'with several channels'
@@ -47,28 +47,50 @@ class MaskScan(NamedTuple):
     """Each label that occurs, up to 255, with its number of pixels."""
 
 
-def scan_masks(pairs: Sequence[ImageAndMask]) -> list[MaskScan]:
-    """Scan every mask, or take the cached results if no file has changed.
+_found: dict[Path, tuple[str, list[MaskScan]]] = {}
+"""Results in this process by the file that caches them, with the state of the files at that time."""
 
-    Several processes may call this at once: one scans, the others wait for its results.
+
+def scan_masks(pairs: Sequence[ImageAndMask]) -> list[MaskScan]:
+    """Scan every mask, or take what was found before if no file has changed since.
+
+    A process reads the cached results once; after that, only sizes and times of the files are compared. Several
+    processes may call this at once: one scans, the others wait for its results.
     """
+    state, file = _state(pairs), _cache_file(pairs)
+    known = _found.get(file)
+    if known is not None and known[0] == state:
+        return known[1]
+    scans = _read_cache(file, state)  # before the lock, so that processes read at the same time
+    if scans is None:
+        scans = _scan_once(pairs, file, state)
+    if _is_lasting(scans):
+        _found[file] = state, scans
+    return scans
+
+
+def _scan_once(pairs: Sequence[ImageAndMask], file: Path, state: str) -> list[MaskScan]:
+    """Scan every mask, unless another process does, and cache the results."""
     scans: list[MaskScan] | None = None
     try:
-        state, file = _state(pairs), _cache_file(pairs)
         file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(file.with_suffix('.lock')):
             scans = _read_cache(file, state)
             if scans is None:
                 scans = _scan_all(pairs)
-                if not any(scan.fault == UNREADABLE for scan in scans):  # it may become readable without a change
+                if _is_lasting(scans):
                     with atomic_write(file) as temporary:
-                        temporary.write_text(json.dumps({'state': state, 'scans': scans}), encoding='utf-8')
+                        temporary.write_text(json.dumps({'state': state, 'scans': _flat(scans)}), encoding='utf-8')
     except OSError as error:
         logging.getLogger('mmengine').warning(
             f'cannot cache the results of scanning the masks ({error}), so every start will read all masks: '
             'set CONVNEXT_DENSE_CACHE to a writable folder'
         )
     return _scan_all(pairs) if scans is None else scans
+
+
+def _is_lasting(scans: Sequence[MaskScan]) -> bool:
+    return not any(scan.fault == UNREADABLE for scan in scans)  # such a mask may become readable without a change
 
 
 def read_mask(path: str, retry_missing: bool = False) -> np.ndarray:
@@ -160,9 +182,19 @@ def _cache_file(pairs: Sequence[ImageAndMask]) -> Path:
     return cache_folder() / f'masks-{hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()}.json'
 
 
+def _flat(scans: Sequence[MaskScan]) -> list[tuple]:
+    """Return scans with labels and numbers of pixels in one list each: many small lists take several times as long."""
+    return [(*scan[:-1], [number for pair in scan.pixels for number in pair]) for scan in scans]
+
+
 def _read_cache(file: Path, state: str) -> list[MaskScan] | None:
     try:
         content = json.loads(file.read_text(encoding='utf-8'))
-        return [MaskScan(*scan) for scan in content['scans']] if content['state'] == state else None
+        if content['state'] != state:
+            return None
+        return [
+            MaskScan(largest, fault, detail, list(zip(flat[::2], flat[1::2], strict=True)))
+            for largest, fault, detail, flat in content['scans']
+        ]
     except (OSError, ValueError, KeyError, TypeError):  # it does not exist, or another program or version wrote it
         return None

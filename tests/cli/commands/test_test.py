@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from mmdet.structures import DetDataSample
@@ -15,6 +16,8 @@ from pycocotools.cocoeval import COCOeval
 from convnext_dense.analysis.coco_predictions import WriteCocoPredictions
 from convnext_dense.cli import run_verb
 from tests.helpers import coco_files, processes
+from tests.helpers.mask_folder import CLASSES as LABELS
+from tests.helpers.mask_folder import relabel, write_mask_folder
 from tests.helpers.run_tool import test
 from tests.helpers.small_models import CLASSES, write_checkpoint, write_config
 
@@ -197,3 +200,18 @@ def test_predictions_of_all_processes_are_written(tmp_path, monkeypatch):
     pairs = sorted((entry['image_id'], entry['category_id']) for entry in written)
     assert pairs == [(0, 7), (1, 90), (2, 7), (3, 90), (4, 7)]
     assert written[0]['bbox'] == [1, 2, 3, 4]
+
+
+def test_masks_keep_the_meaning_of_label_0_of_the_training(tmp_path, capsys, error):
+    """The data alone would take 0 for a class: without the last one, there are as many labels as names."""
+    config = write_config('segmentation', tmp_path)
+    root = relabel(write_mask_folder(tmp_path / 'data'), lambda labels: np.minimum(labels, 4))
+    known = write_checkpoint(config, tmp_path / 'known.pth', classes=LABELS, reduce_zero_label=True)
+    silent = write_checkpoint(config, tmp_path / 'silent.pth', classes=LABELS)
+    options = ('test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False')
+    for checkpoint, said in ((known, 'is ignored'), (silent, 'is a class')):
+        argv = [str(config), str(checkpoint), '--data', str(root), '--cfg-options', *options]
+        assert run_verb('test', argv) == 0
+        assert f'label 0 of the masks {said}' in capsys.readouterr().out
+    assert run_verb('test', [str(config), str(known), '--data', str(root), '--label-zero', 'class']) == 2
+    assert 'the checkpoint was trained with --label-zero ignore: leave out --label-zero' in error()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from convnext_dense.data.segmentation import dataset
-from convnext_dense.data.segmentation.find import find_left_out, find_masks, find_masks_and_remarks
+from convnext_dense.data.segmentation.find import find_masks, find_masks_and_remarks
 from convnext_dense.errors import NoData, UserError
 from tests.helpers.layouts import touch
 from tests.helpers.mask_folder import draw_labels, save, write_mask_folder
@@ -71,7 +71,7 @@ def test_a_split_that_does_not_exist_is_named(root):
 def test_masks_without_an_image_are_counted_and_left_out(root):
     image(root, 0).unlink()
     image(root, 3).unlink()
-    pairs, (remark,) = find_masks_and_remarks(root, 'training')
+    pairs, (remark,), _ = find_masks_and_remarks(root, 'training')
     assert len(pairs) == 2
     assert remark.startswith('2 of 4 masks in') and remark.endswith('left out: 00, 03')
 
@@ -106,7 +106,7 @@ def test_an_error_says_where_the_data_lie(tmp_path, files, given, said):
 @pytest.mark.parametrize('name', ['valid', 'test'])
 def test_another_name_of_validation_is_taken_and_said(tmp_path, name):
     root = write_mask_folder(tmp_path, names=('train', name))
-    pairs, remarks = find_masks_and_remarks(root, 'validation')
+    pairs, remarks, _ = find_masks_and_remarks(root, 'validation')
     assert (len(pairs), remarks) == (2, [f'{root}/images/{name} is taken for validation'])
     shutil.rmtree(root / 'annotations' / name)
     if name == 'test':  # images that nobody has labeled
@@ -123,7 +123,7 @@ def test_stray_files_and_links_in_circles_are_left_out_and_counted(root, monkeyp
         (kind / 'again').symlink_to('.')
         (kind / 'up').symlink_to('..')
     assert len(find_masks(root, 'training')) == 4
-    assert len(find_left_out(root, 'training')) == 12
+    assert len(find_masks_and_remarks(root, 'training').left_out) == 12
     lines = []
     monkeypatch.setattr(dataset, 'print_log', lambda line, *_: lines.append(line))
     assert len(mask_folder(root)) == 4

@@ -5,10 +5,13 @@ import os
 import numpy as np
 import pytest
 
+from convnext_dense.config.read import read_config
 from convnext_dense.data.segmentation import mask_scan
+from convnext_dense.data.segmentation.dataset import MaskFolder
 from convnext_dense.data.segmentation.find import find_masks
 from convnext_dense.data.segmentation.masks import check_masks, mask_classes
 from convnext_dense.errors import UserError
+from convnext_dense.tasks.segmentation import SegmentationTask
 from tests.helpers.mask_folder import draw_labels, save, save_bits, save_with_palette
 
 
@@ -80,13 +83,41 @@ def test_what_was_remembered_may_be_broken(root, cache):
     (file,) = cache.glob('masks-*.json')
     for broken in (b'', b'[]', b'{"state": 1}', file.read_bytes()[:-9]):
         file.write_bytes(broken)
+        mask_scan._found.clear()  # as in another process
         check(root)
 
 
-def test_without_a_cache_folder_masks_are_scanned_each_time(root, cache, scanned, caplog):
+def test_a_start_of_training_reads_the_results_of_a_split_once_and_without_the_lock(root, scanned, monkeypatch):
+    """As every one of several processes does, which would wait for each other at the lock."""
+
+    def start() -> None:
+        task, data = SegmentationTask(), {'root': str(root), 'split': 'training', 'pipeline': []}
+        cfg = read_config('configs/seg/upernet_convnext_a_ade20k.py', data=str(root), reads='train')
+        task.check_trainable(cfg)
+        MaskFolder(**data)
+        MaskFolder(**{**data, 'split': 'validation'}, test_mode=True)
+
+    start()
+    reads, read = [], mask_scan._read_cache
+    monkeypatch.setattr(mask_scan, '_read_cache', lambda *args: reads.append(1) or read(*args))
+    monkeypatch.setattr(mask_scan, 'FileLock', None)
+    start()
+    assert not reads
+    mask_scan._found.clear()  # as in another process
+    start()
+    assert len(reads) == 2 and len(scanned) == 6
+    monkeypatch.undo()
+    save(mask(root), np.full((40, 56), 9, np.uint8))
+    with pytest.raises(UserError, match='1 with labels above 5'):
+        start()
+
+
+def test_without_a_cache_folder_masks_are_scanned_in_every_process(root, cache, scanned, caplog):
     cache.write_text('no folder')
-    check(root)
-    check(root)
+    for _ in range(2):
+        check(root)
+        check(root)
+        mask_scan._found.clear()
     assert len(scanned) == 8
     assert 'set CONVNEXT_DENSE_CACHE' in caplog.text
 
