@@ -15,6 +15,8 @@ from PIL import Image
 
 from convnext_dense.cli import run_verb
 from convnext_dense.config.find import find_run_config
+from convnext_dense.config.read import read_config
+from convnext_dense.engine.building import build_model
 from convnext_dense.engine.csv_log import read_scalars
 from tests.helpers import coco_files
 from tests.helpers.mask_folder import COLORS, draw_labels
@@ -337,6 +339,7 @@ def test_stock_tools_run_our_configs(package, config, data, tmp_path, request):
 
 
 def test_classification_has_no_views(image_folder, tmp_path, capsys):
-    torch.save({'state_dict': {'x': torch.zeros(1)}}, tmp_path / 'x.pth')  # intact, which is checked first
+    weights = build_model(read_config(ATTO, data=str(image_folder))).state_dict()
+    torch.save({'state_dict': weights}, tmp_path / 'x.pth')
     assert run_verb('test', [ATTO, str(tmp_path / 'x.pth'), '--tta', '--data', str(image_folder)]) == 2
     assert '--tta is for detection and segmentation' in capsys.readouterr().err

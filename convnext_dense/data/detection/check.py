@@ -74,7 +74,7 @@ def _select(split: str, coco: CocoData, source: Mapping[str, Any]) -> Selection 
     if split != 'train' or source.get('test_mode'):
         return None
     rules, pipeline, least_side = source.get('filter_cfg'), source.get('pipeline', ()), source.get('least_side', 0)
-    return select(coco, rules, pipeline, least_side, _learns_masks(source))
+    return select(coco, rules, pipeline, least_side, _learns_masks(source) and coco.has_masks)
 
 
 def _records(
@@ -87,13 +87,14 @@ def _records(
     names = dict(zip(coco.category_ids, coco.classes, strict=True))
     labels = {number: classes.index(name) for number, name in names.items() if name in classes}
     of_image = coco.annotations if selected is None else selected.annotations
+    learns_masks = _learns_masks(source) and coco.has_masks  # a file without any is refused, and counted
     used = {image['id'] for image in (coco if selected is None else selected).images}
     for image in coco.images:
         path = os.path.join(source['images'], image['file_name'])
         annotations = [a for a in of_image[image['id']] if a['category_id'] in labels]
         instances = [to_instance(a, labels[a['category_id']]) for a in annotations]
         for instance, annotation in zip(instances, annotations, strict=True):
-            if selected is not None and not is_object(annotation, _learns_masks(source)):
+            if selected is not None and not is_object(annotation, learns_masks):
                 instance['ignore_flag'] = 1
         size = ImageSize(image['height'], image['width'])
         yield ImageRecord(path, instances=instances, size=size, is_read=image['id'] in used)
