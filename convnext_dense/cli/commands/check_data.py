@@ -69,12 +69,13 @@ def check_and_print(cfg: Config, name: str, workers: int | None = None, skip: bo
         count = sum(len(split.images) for split in data.splits)
         row = bar.add_task('images', total=count)
         checked = check_dataset(data, workers or cores(), lambda: bar.advance(row), skip)
-    console = Console(highlight=False)
+    console = Console(width=None if Console().is_terminal else 160, highlight=False)
     classes = counted(len(data.classes), 'class', 'classes')
     console.print(f'{name}: {task.name}, {classes}, {", ".join(data.locations)}', soft_wrap=True)
     console.print()
     console.print(_splits_table(checked, task.count_column))
-    console.print(_classes_table(checked, task.count_column))
+    if data.classes:
+        console.print(_classes_table(checked, task.count_column))
     for finding in checked.findings:
         for line in _lines(finding):
             console.print(line, soft_wrap=True)
