@@ -99,24 +99,28 @@ def dataset_meta(checkpoint: Mapping) -> dict[str, Any]:
     levels = [meta, meta.get('dataset_meta')] if isinstance(meta, Mapping) else []
     known = {str(key).lower(): value for level in levels if isinstance(level, Mapping) for key, value in level.items()}
     text = known.get('cfg') if VERSION_KEY in known and 'reduce_zero_label' not in known else None
-    if isinstance(text, str) and _task_in(text) == 'segmentation':
-        known['reduce_zero_label'] = _reduces_zero_label(text)
+    if isinstance(text, str) and (reduces := _reduces_zero_label(text)) is not None:
+        known['reduce_zero_label'] = reduces
     classes = known.pop('classes', None)
     return {**known, 'classes': list(classes)} if isinstance(classes, list | tuple) and classes else known
 
 
-def _reduces_zero_label(config: str) -> bool:
-    """Return the ``reduce_zero_label`` of the training data in the text of a config; the text is only read."""
+def _reduces_zero_label(config: str) -> bool | None:
+    """Return the ``reduce_zero_label`` of the training masks in the text of a config, or None if it has no masks.
+
+    The text is only read.
+    """
     try:
         statements = ast.parse(config).body
     except (SyntaxError, ValueError):
-        return True
+        return None
     for statement in statements:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == 'train_dataloader':
             for part in ast.walk(statement.value):  # the outermost first
                 if isinstance(part, ast.keyword) and part.arg == 'reduce_zero_label':
                     return not (isinstance(part.value, ast.Constant) and part.value.value is False)
-    return True
+            return True if 'MaskFolder' in ast.unparse(statement.value) else None
+    return None
 
 
 def extract_state_dict(

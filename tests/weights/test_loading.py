@@ -279,7 +279,7 @@ def test_the_classes_are_read_as_they_were_written(meta, classes):
     [
         ("task = 'segmentation'\ntrain_dataloader = dict(dataset=dict(reduce_zero_label=False))", True, False),
         ("task = 'segmentation'\ntrain_dataloader = dict(dataset=dict(reduce_zero_label=True))", True, True),
-        ("task = 'segmentation'\ntrain_dataloader = dict(dataset=dict(root='x'))", True, True),
+        ("task = 'segmentation'\ntrain_dataloader = dict(dataset=dict(type='convnext_dense.MaskFolder'))", True, True),
         ("task = 'segmentation'\ntrain_dataloader = dict(dataset=dict(reduce_zero_label=False))", False, None),
         ("task = 'detection'\ntrain_dataloader = dict()", True, None),
     ],
