@@ -56,11 +56,11 @@ def run_command(verb: str | None = None) -> int:
     limit_spinning()
     code = main() if verb is None else run_verb(verb)
     if 'RANK' in os.environ:
-        _end_process(code)
+        end_process(code)
     return code
 
 
-def _end_process(code: int) -> None:
+def end_process(code: int) -> None:
     """End this process without finalizing Python.
 
     A gloo thread that still holds a tensor of the last all-reduce would abort the process during finalization

@@ -61,6 +61,8 @@ if (
     import torch
     from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+    from convnext_dense.cli.main import end_process
+
     steps: list[list[torch.Tensor]] = []
 
     def keep_gradients(optimizer: torch.optim.Optimizer, *_: object) -> None:
@@ -71,4 +73,4 @@ if (
     code = run_verb('train', sys.argv[2:])
     if os.environ.get('RANK', '0') == '0':
         torch.save(steps, sys.argv[1])
-    sys.exit(code)
+    end_process(code)  # as a command does, before threads of the process group abort it

@@ -41,11 +41,12 @@ class EMA(Hook):
             self.average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
         steps = runner.max_iters
         if self.momentum * steps < 3:
+            fitting = min(0.5, 10 / steps)
+            other = f'default_hooks.ema.momentum={fitting:.2g} or ' if fitting > self.momentum else ''
             runner.logger.warning(
                 f'EMA with momentum {self.momentum:g} averages over about {1 / self.momentum:.0f} steps, and this run '
                 f'has {steps}, so that {(1 - self.momentum) ** steps:.0%} of it are the initial weights at the end: '
-                f'judge it by its raw weights, or --cfg-options '
-                f'default_hooks.ema.momentum={min(0.5, 10 / steps):.2g} or default_hooks.ema=None'
+                f'judge it by its raw weights, or --cfg-options {other}default_hooks.ema=None'
             )
 
     @torch.no_grad()
