@@ -81,8 +81,9 @@ demo: install  ## train a backbone, a detector and a segmentor on drawn images a
 	$(RUN) tools/test.py $(DEMO)/3_segmentor --show 8
 	$(RUN) tools/report.py $(DEMO)
 
+# Two processes of one thread each: one process with two threads takes half as long again.
 test: install  ## run the tests
-	$(RUN) -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 test-faults: install  ## run the tests that kill runs and fill disks, which take minutes
 	$(RUN) -m pytest -m faults $(PYTEST_ARGS)
