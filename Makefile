@@ -81,7 +81,7 @@ demo: install  ## train a backbone, a detector and a segmentor on drawn images a
 	$(RUN) tools/test.py $(DEMO)/3_segmentor --show 8
 	$(RUN) tools/report.py $(DEMO)
 
-# Two processes of one thread each: one process with two threads takes half as long again.
+# Two processes of one thread each, since most tests use one core.
 test: install  ## run the tests
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
