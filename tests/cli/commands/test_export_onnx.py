@@ -232,9 +232,9 @@ def test_an_operator_that_prevents_the_export_is_named(files, tmp_path):
         (
             'detection',
             'out.onnx',
-            ('--dynamic', '--image-size', '64', '160'),
-            'the size at which the model is tested, 64 x 160, is too small for a file: sides are at least 128 '
-            '(with --dynamic): give --shape 128 160, or leave out --dynamic',
+            ('--dynamic', '--image-size', '32', '160'),
+            'the size at which the model is tested, 32 x 160, is too small for a file: sides are at least 64 '
+            '(with --dynamic): give --shape 64 160, or leave out --dynamic',
         ),
         ('classification', 'out.onnx', ('--task-output', 'instances'), '--task-output instances: a model for class'),
         ('classification', 'out.onnx', ('--weights', 'ema'), 'holds no ema weights'),

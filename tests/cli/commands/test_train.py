@@ -59,6 +59,7 @@ def test_the_command_that_follows_a_run_with_modules_of_its_own_works(own_image_
     """Such a run is tested with the config that it saved, given as CONFIG; the command without it names the other."""
     (tmp_path / 'my_modules_of_a_run.py').touch()
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, 'argv', ['convnext-dense'])
     config, run = tmp_path / 'mine.py', tmp_path / 'a run'
     config.write_text(
         f"_base_ = {str(Path(ATTO).resolve())!r}\ncustom_imports = dict(imports=['my_modules_of_a_run'])\n"
@@ -72,11 +73,11 @@ def test_the_command_that_follows_a_run_with_modules_of_its_own_works(own_image_
     [warned] = [line for line in log.splitlines() if 'the total batch that the lr is for' in line]
     assert 'WARNING' in warned and "is 8, the config's own 4096, and the lr is still 0.004" in warned
     capsys.readouterr()
-    assert run_verb('test', ['--weights', 'raw', str(run), '--show', '0']) == 2
+    assert run_verb('test', ['--weights', 'raw', str(run), '--show', '1']) == 2
     said = capsys.readouterr().err
     assert 'it imports my_modules_of_a_run): if you trust it, give it as CONFIG: `convnext-dense test ' in said
     [full] = re.findall(r'`convnext-dense test (.*)`', said)
-    assert shlex.split(full) == ['--weights', 'raw', str(run / 'mine.py'), str(run), '--show', '0']
+    assert shlex.split(full) == ['--weights', 'raw', str(run / 'mine.py'), str(run), '--show', '1']
     assert run_verb('test', shlex.split(full)) == 0
 
 
