@@ -16,6 +16,22 @@ class NoData(UserError):
     """No data set of the expected kind at the given path."""
 
 
+class UntrustedConfig(UserError):
+    """A config that a run saved could run any code, so that it is taken only where it is given.
+
+    Args:
+        file: the config.
+        reason: what could run code.
+    """
+
+    def __init__(self, file: object, reason: str) -> None:
+        super().__init__(
+            f'{file} is not taken for the config of the run, since it could run any code ({reason}): '
+            'if you trust it, give it as CONFIG'
+        )
+        self.file = file
+
+
 class Stopped(SystemExit):
     """Exit because a signal stopped the run; the exit code is 128 + the signal's number, as in a shell.
 

@@ -18,7 +18,7 @@ from types import ModuleType, TracebackType
 from convnext_dense_doctor.load import LoadMeter
 
 from ..compat.mmengine_adafactor import defer_adafactor
-from ..errors import Stopped, UserError
+from ..errors import Stopped, UntrustedConfig, UserError
 from ..version import __version__
 from .arguments import parse_options, program
 from .openmp import limit_spinning
@@ -175,7 +175,14 @@ def _run(verb: str, argv: list[str]) -> int:
     defer_adafactor()
     if hasattr(args, 'cfg_options'):
         args.cfg_options = parse_options(args.cfg_options)
-    return _module('commands', verb).run(args) or 0
+    try:
+        return _module('commands', verb).run(args) or 0
+    except UntrustedConfig as error:
+        if not getattr(args, 'saved', False):
+            raise
+        place = argv.index(args.checkpoint)
+        command = shlex.join([*parser.prog.split(), *argv[:place], str(error.file), *argv[place:]])
+        raise UserError(f'{error}: `{command}`') from error
 
 
 def _module(package: str, verb: str) -> ModuleType:

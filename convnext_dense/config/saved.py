@@ -17,7 +17,8 @@ from mmengine import registry as mmengine_registry
 from mmengine.config import Config
 from mmengine.registry import Registry
 
-from ..errors import UserError
+from ..errors import UntrustedConfig, UserError
+from .find import find_run_config
 from .source import read_literals
 
 PACKAGES = ('convnext_dense', 'mmcv', 'mmdet', 'mmengine', 'mmseg', 'timm')
@@ -37,20 +38,21 @@ def read_saved_config(file: Path) -> Config:
     """Read the config that a run saved, without running anything that its author wrote.
 
     Raises:
-        UserError: if it is more than literals, or names code of other packages than :data:`PACKAGES`.
+        UntrustedConfig: if it is more than literals, or names code of other packages than :data:`PACKAGES`.
+        UserError: if it is of another version.
     """
     settings = read_literals(file)
     if settings is None:
-        raise _refusal(file, 'it is more than plain values')
+        raise UntrustedConfig(file, 'it is more than plain values')
     modules = _imports(settings)
     for module in modules:
         if not isinstance(module, str) or module.split('.')[0] not in PACKAGES:
-            raise _refusal(file, f'it imports {module}')
+            raise UntrustedConfig(file, f'it imports {module}')
     default_scope = settings.get('default_scope')
     names = {key: list(dict.fromkeys(_values_of(key, settings))) for key in ('type', '_scope_')}
     for scope in (default_scope, *names['_scope_']):
         if scope is not None and scope not in SCOPES:
-            raise _refusal(file, f'it uses the scope {scope}')
+            raise UntrustedConfig(file, f'it uses the scope {scope}')
     try:
         for module in modules:
             importlib.import_module(module)
@@ -58,16 +60,22 @@ def read_saved_config(file: Path) -> Config:
         raise UserError(f'{file} is of a run of another version ({error}): give CONFIG') from error
     for name in names['type']:
         if not _is_known(name, [default_scope, *names['_scope_']]):
-            raise _refusal(file, f'it names {name}')
+            raise UntrustedConfig(file, f'it names {name}')
     kept = {key: value for key, value in settings.items() if key not in LEFT_OUT}
     return Config(kept, filename=str(file))
 
 
-def _refusal(file: Path, reason: str) -> UserError:
-    return UserError(
-        f'{file} is not taken for the config of the run, since it could run any code ({reason}): '
-        f'if you trust it, give it as CONFIG'
-    )
+def arguments_of_run(work_dir: str | Path) -> list[str]:
+    """Return the arguments by which commands take a run: its work dir, after the config that it saved if they must.
+
+    Raises:
+        UserError: if there is no run, or it is of another version.
+    """
+    try:
+        read_saved_config(find_run_config(work_dir))
+    except UntrustedConfig as error:
+        return [str(error.file), str(work_dir)]
+    return [str(work_dir)]
 
 
 def _imports(settings: dict[str, Any]) -> list[Any]:

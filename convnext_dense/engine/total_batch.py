@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -39,6 +40,22 @@ class BatchPlan(NamedTuple):
             f'total batch {self.total} = {self.per_process} per process x '
             f'{counted(self.processes, "process", "processes")} x {self.accumulation} accumulated'
         )
+
+
+def lr_for_batch(optimizer: Mapping[str, Any], batch: int, wanted: int) -> float:
+    """Return the lr to suggest for another total batch than that of a config.
+
+    The lr of SGD is proportional to the batch (arXiv 1706.02677), that of other optimizers to its square root, as for
+    Adam (arXiv 2205.10287).
+
+    Args:
+        optimizer: the config's ``optim_wrapper.optimizer``, with its ``lr``.
+        batch: the other total batch.
+        wanted: total batch that the lr is for.
+    """
+    share = batch / wanted
+    is_sgd = str(optimizer.get('type')).split('.')[-1] == 'SGD'
+    return float(optimizer['lr'] * (share if is_sgd else math.sqrt(share)))
 
 
 def accumulative_counts(runner: Any) -> int | None:

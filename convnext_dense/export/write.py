@@ -26,12 +26,28 @@ METADATA = 'metadata.json'  # file inside a .pt2
 AXES = {0: 'batch', 2: 'height', 3: 'width'}  # dynamic axes of the input with --dynamic
 
 
-def check_shape(graph: Graph, shape: ImageSize, dynamic: bool) -> None:
-    """Raise a UserError if an exported file can't take images of this height and width in pixels."""
+def check_shape(graph: Graph, shape: ImageSize, dynamic: bool, is_given: bool = True) -> None:
+    """Check that an exported file can take images of a size.
+
+    Args:
+        graph: the graph.
+        shape: height and width in pixels.
+        dynamic: the file takes images of other sizes, too.
+        is_given: ``shape`` is that of ``--shape``, rather than the size at which the config tests.
+
+    Raises:
+        UserError: if it can't.
+    """
     smallest = graph.smallest if dynamic else TOTAL_STRIDE
     if min(shape) < smallest:
         why = 'with --dynamic' if dynamic else f'the stride of the last stage is {TOTAL_STRIDE}'
-        raise UserError(f'--shape {shape[0]} {shape[1]} is too small: take sides of at least {smallest} ({why})')
+        if is_given:
+            raise UserError(f'--shape {shape[0]} {shape[1]} is too small: take sides of at least {smallest} ({why})')
+        enough = ' '.join(str(max(side, smallest)) for side in shape)
+        raise UserError(
+            f'the size at which the model is tested, {shape[0]} x {shape[1]}, is too small for a file: sides are at '
+            f'least {smallest} ({why}): give --shape {enough}{", or leave out --dynamic" if dynamic else ""}'
+        )
 
 
 def write(

@@ -19,7 +19,7 @@ from .base import (
     resize_tensor,
 )
 from .config_parts import loaders
-from .datasets import innermost_datasets, own_datasets, tested_dataset
+from .datasets import innermost_datasets, is_own, own_datasets, tested_dataset
 from .sizes import value_at
 
 if TYPE_CHECKING:
@@ -63,6 +63,31 @@ class ClassificationTask(Task):
 
         dataset = loaders(cfg)[0].dataset
         return len(dataset.get('classes') or scan_classes(dataset.root))
+
+    def check_trainable(self, cfg: Config) -> None:
+        from ..data.classification.find import scan_classes
+
+        if cfg.get('train_dataloader') is None:
+            return
+        datasets = [one for one in innermost_datasets(cfg.train_dataloader.dataset) if is_own(one)]
+        roots = [dataset for dataset in datasets if self.has_data(dataset)]
+        classes = {name for dataset in roots for name in dataset.get('classes') or scan_classes(dataset.root)}
+        if len(classes) == 1 and len(roots) == len(innermost_datasets(cfg.train_dataloader.dataset)):
+            raise UserError(
+                f'the images in {roots[0].root} are of one class only, {classes.pop()!r}, so that there is nothing to '
+                'learn: add a folder of images for a second one'
+            )
+
+    def read_data(self, cfg: Config) -> DatasetRecords:
+        from ..data.check import Finding
+
+        data = super().read_data(cfg)
+        if len(data.classes) == 1:
+            try:
+                self.check_trainable(cfg)
+            except UserError as error:
+                data.findings.append(Finding.of_error('train', error))
+        return data
 
     def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
         from ..data.classification.check import read_image_folder

@@ -1,9 +1,12 @@
 """Classification: an image folder's classes, and the numbers that go in and out of a classifier."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from convnext_dense.config.read import read_config
+from convnext_dense.errors import UserError
 from convnext_dense.tasks.classification import ClassificationTask
 from tests.conftest import write_image_folder
 
@@ -36,3 +39,23 @@ def test_input_and_normalization_are_the_configs():
     prepared = TASK.prepare(transform, np.full((50, 70, 3), (124, 116, 104), np.uint8), 'a.jpg')
     assert prepared.path == 'a.jpg' and prepared.tensor.shape == (3, 96, 96)
     assert abs(prepared.tensor).max() < 0.02
+
+
+@pytest.mark.parametrize(('kept', 'learnable'), [(['red'], False), (['blue', 'red'], True)])
+def test_images_of_one_class_teach_nothing(tmp_path, kept, learnable):
+    root = write_image_folder(tmp_path / 'images', train=4, val=1)
+    for folder in root.glob('*/*'):
+        if folder.name not in kept:
+            shutil.rmtree(folder)
+    cfg = read_config('configs/classification/convnext_a.py', data=str(root), reads='train')
+    problems = [finding.message for finding in TASK.read_data(cfg).findings if finding.level == 'problem']
+    if learnable:
+        TASK.check_trainable(cfg)
+        assert problems == []
+        return
+    said = f"the images in {root} are of one class only, 'red', so that there is nothing to learn: add a folder"
+    with pytest.raises(UserError, match=said) as error:
+        TASK.check_trainable(cfg)
+    assert problems == [str(error.value)]
+    cfg.train_dataloader = None
+    TASK.check_trainable(cfg)  # a test of one class has its use

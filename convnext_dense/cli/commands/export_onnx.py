@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     predict = load(*model, trust_pickle=args.trust_pickle, label_zero=args.label_zero, **image_arguments(args))
     graph = predict.graph(args.task_output)
     shape = ImageSize(*(args.shape or predict.input_shape))
-    check_shape(graph, shape, args.dynamic)
+    check_shape(graph, shape, args.dynamic, is_given=bool(args.shape))
 
     found: list[Difference] = []
 

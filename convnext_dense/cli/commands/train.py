@@ -10,14 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_main_process
 
 from ...checkpoints import files as checkpoints
 from ...checkpoints.disk import explain_full_disk
+from ...config.kept_lr import describe_kept_lr
 from ...config.length import planned_length, set_length
 from ...config.machine import fit_to_machine
 from ...config.precision import set_amp
 from ...config.read import read_config
+from ...config.saved import arguments_of_run
 from ...config.techniques import describe_without
 from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
@@ -97,6 +99,9 @@ def run(args: argparse.Namespace) -> None:
                 f'there are no validation data beside {_place(cfg.train_dataloader.dataset)}: '
                 'this run measures nothing, and keeps its last checkpoints, but no best.pth'
             )
+        kept = describe_kept_lr(cfg, args.config, args.cfg_options, args.data, args.without, get_world_size())
+        if kept:
+            runner.logger.warning(kept)
         for line in said:
             runner.logger.info(line)
         if is_main_process():
@@ -113,9 +118,10 @@ def run(args: argparse.Namespace) -> None:
             if explained is None:
                 raise
             raise UserError(explained) from error
-        following = command_line(args, 'test', cfg.work_dir)
         testable = cfg.val_dataloader is not None and checkpoints.list_checkpoints(cfg.work_dir)
-        tested = f'; `{following}` tests it' if testable else ''
+        tested = ''
+        if testable and is_main_process():
+            tested = f'; `{command_line(args, "test", *arguments_of_run(cfg.work_dir))}` tests it'
         runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}{tested}')
 
 

@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ...registry import HOOKS
+from ..total_batch import lr_for_batch
 
 FEW_STEPS = 300
 """Optimizer steps below which a run learns little, whatever its recipe."""
@@ -47,8 +48,7 @@ class RunLength(Hook):
 def describe_small_batch(images: int, wanted: int, wrapper: Mapping[str, Any], processes: int = 1) -> str:
     """Return options for a smaller batch, with the lr that suits it.
 
-    The lr of SGD is proportional to the batch (arXiv 1706.02677), that of other optimizers to its square root, as for
-    Adam (arXiv 2205.10287).
+    The lr is that of :func:`~convnext_dense.engine.total_batch.lr_for_batch`.
 
     Args:
         images: training images.
@@ -62,8 +62,7 @@ def describe_small_batch(images: int, wanted: int, wrapper: Mapping[str, Any], p
     optimizer = wrapper.get('optimizer') or {}
     if optimizer.get('lr') is None:
         return options
-    share = batch / wanted if str(optimizer.get('type')).split('.')[-1] == 'SGD' else math.sqrt(batch / wanted)
-    return f'{options} optim_wrapper.optimizer.lr={optimizer["lr"] * share:.3g}'
+    return f'{options} optim_wrapper.optimizer.lr={lr_for_batch(optimizer, batch, wanted):.3g}'
 
 
 def describe_few_steps(steps: int, per_epoch: int, images: int, batch: int, by_step: bool, smaller_batch: str) -> str:
@@ -91,7 +90,8 @@ def describe_few_steps(steps: int, per_epoch: int, images: int, batch: int, by_s
 def describe_schedule(schedule: Sequence[Mapping[str, Any]], length: int, by_step: bool) -> Iterator[str]:
     """Describe parts of an lr schedule that the run ends before.
 
-    Parts in other units than the run's length are not checked: the warm-up in steps is limited when it is built.
+    Parts in other units than the run's length are not checked: the warm-up in steps is limited when it is built. A
+    curve in steps may end one step after the run, where mmengine's configs have it: it then ends with the last step.
 
     Args:
         schedule: the config's schedulers.
@@ -111,7 +111,7 @@ def describe_schedule(schedule: Sequence[Mapping[str, Any]], length: int, by_ste
             ]
             options = ' '.join([f'{name}.end={shorter}', *moved])
             yield f'the warm-up takes {end:g} of {length} {unit}: --cfg-options {options}'
-        elif not rises and length < end < math.inf:
+        elif not rises and length + by_step < end < math.inf:
             yield f'{part["type"]} would end at {end:g} {unit}, the run at {length}: --cfg-options {name}.end={length}'
         late = [milestone for milestone in part.get('milestones', ()) if milestone >= length]
         if late:

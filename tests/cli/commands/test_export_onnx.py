@@ -222,7 +222,20 @@ def test_an_operator_that_prevents_the_export_is_named(files, tmp_path):
             ('--shape', '16', '64'),
             '--shape 16 64 is too small: take sides of at least 32',
         ),
-        ('classification', 'out.onnx', ('--dynamic',), '--shape 48 48 is too small: take sides of at least 64'),
+        (
+            'classification',
+            'out.onnx',
+            ('--dynamic',),
+            'the size at which the model is tested, 48 x 48, is too small for a file: sides are at least 64 '
+            '(with --dynamic): give --shape 64 64, or leave out --dynamic',
+        ),
+        (
+            'detection',
+            'out.onnx',
+            ('--dynamic', '--image-size', '32', '160'),
+            'the size at which the model is tested, 32 x 160, is too small for a file: sides are at least 64 '
+            '(with --dynamic): give --shape 64 160, or leave out --dynamic',
+        ),
         ('classification', 'out.onnx', ('--task-output', 'instances'), '--task-output instances: a model for class'),
         ('classification', 'out.onnx', ('--weights', 'ema'), 'holds no ema weights'),
         ('classification', 'out.onnx', ('--check', 'nowhere.png'), 'no image at nowhere.png'),

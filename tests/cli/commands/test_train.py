@@ -1,7 +1,10 @@
 """``train``: arguments and folders that it refuses, and the command to continue with."""
 
+import re
+import shlex
 import shutil
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +14,7 @@ from convnext_dense.cli import run_verb
 from convnext_dense.cli.commands import train as train_command
 from convnext_dense.cli.parsers import train as train_parser
 from tests.helpers.mask_folder import relabel, write_mask_folder
-from tests.helpers.run_tool import train
+from tests.helpers.run_tool import ATTO, SMALL, train
 
 
 def test_work_dir_that_cannot_be_written(error, image_folder, tmp_path):
@@ -41,6 +44,41 @@ def test_masks_that_teach_nothing_or_do_not_say_what_0_is(
     assert run_verb('train', [*argv, '--pretrained', 'none', *arguments]) == 2
     assert said in error()
     assert run_verb('check_data', [*argv[:3], '--workers', '1', *arguments]) == 1
+
+
+def test_images_of_one_class_are_not_learned(error, own_image_folder, tmp_path):
+    for folder in own_image_folder.glob('*/*'):
+        if folder.name != 'red':
+            shutil.rmtree(folder)
+    assert train(own_image_folder, tmp_path / 'run') == 2
+    assert "are of one class only, 'red', so that there is nothing to learn" in error()
+    assert run_verb('check_data', [ATTO, '--data', str(own_image_folder), '--workers', '1']) == 1
+
+
+def test_the_command_that_follows_a_run_with_modules_of_its_own_works(own_image_folder, tmp_path, monkeypatch, capsys):
+    """Such a run is tested with the config that it saved, given as CONFIG; the command without it names the other."""
+    (tmp_path / 'my_modules_of_a_run.py').touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, 'argv', ['convnext-dense'])
+    config, run = tmp_path / 'mine.py', tmp_path / 'a run'
+    config.write_text(
+        f"_base_ = {str(Path(ATTO).resolve())!r}\ncustom_imports = dict(imports=['my_modules_of_a_run'])\n"
+    )
+    options = [option for option in SMALL if not option.startswith('optim_wrapper')]
+    argv = [str(config), '--data', str(own_image_folder), '--work-dir', str(run), '--epochs', '1']
+    assert run_verb('train', [*argv, '--cfg-options', *options]) == 0
+    log = next(run.glob('*/*.log')).read_text()
+    [tested] = re.findall(r'; `convnext-dense test (.*)` tests it', log)
+    assert shlex.split(tested) == [str(run / 'mine.py'), str(run)]
+    [warned] = [line for line in log.splitlines() if 'the total batch that the lr is for' in line]
+    assert 'WARNING' in warned and "is 8, the config's own 4096, and the lr is still 0.004" in warned
+    capsys.readouterr()
+    assert run_verb('test', ['--weights', 'raw', str(run), '--show', '1']) == 2
+    said = capsys.readouterr().err
+    assert 'it imports my_modules_of_a_run): if you trust it, give it as CONFIG: `convnext-dense test ' in said
+    [full] = re.findall(r'`convnext-dense test (.*)`', said)
+    assert shlex.split(full) == ['--weights', 'raw', str(run / 'mine.py'), str(run), '--show', '1']
+    assert run_verb('test', shlex.split(full)) == 0
 
 
 def test_resume_without_a_checkpoint(error, image_folder, tmp_path):

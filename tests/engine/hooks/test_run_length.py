@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from convnext_dense.config.length import set_length
+from convnext_dense.config.read import read_config
 from convnext_dense.engine.hooks.run_length import describe_few_steps, describe_schedule, describe_small_batch
 from tests.helpers import toy
 
@@ -71,6 +73,7 @@ def test_a_smaller_batch_has_an_lr_that_suits_it():
             ],
         ),
         (STEPS, 160000, True, []),
+        ([dict(STEPS[1], end=160001)], 160000, True, []),  # as mmengine counts
         (
             STEPS,
             2000,
@@ -81,11 +84,31 @@ def test_a_smaller_batch_has_an_lr_that_suits_it():
                 'PolyLR would end at 160000 steps, the run at 2000: --cfg-options param_scheduler.1.end=2000',
             ],
         ),
+        (
+            [dict(type='PolyLR', by_epoch=False, begin=0, end=2002)],
+            2000,
+            True,
+            ['PolyLR would end at 2002 steps, the run at 2000: --cfg-options param_scheduler.0.end=2000'],
+        ),
+        (
+            [dict(type='CosineAnnealingLR', begin=0, end=11)],
+            10,
+            False,
+            ['CosineAnnealingLR would end at 11 epochs, the run at 10: --cfg-options param_scheduler.0.end=10'],
+        ),
         ([dict(type='ConstantLR', factor=1.0)], 10, False, []),
     ],
 )
 def test_schedules_that_outlast_the_run(schedule, length, by_step, expected):
     assert list(describe_schedule(schedule, length, by_step)) == expected
+
+
+@pytest.mark.parametrize('iters', [None, 20000, 3001])
+def test_nothing_is_said_of_the_schedule_of_a_recipe_in_steps(iters):
+    cfg = read_config('configs/seg/upernet_convnext_t_ade20k.py', needs_data=False)
+    set_length(cfg, iters=iters)
+    said = list(describe_schedule(cfg.param_scheduler, cfg.train_cfg.max_iters, by_step=True))
+    assert [line for line in said if 'would end' in line] == []
 
 
 def test_the_line_of_a_run_is_there_once(tmp_path):
