@@ -116,8 +116,10 @@ def decide(setting: LabelZeroSetting, listed: ClassList | None, seen: LabelCount
 def find_obstacle(ignored: bool, listed: ClassList | None, seen: LabelCounts | None) -> str:
     """Return what is to be changed before a setting is accepted; empty if nothing is, by the labels that are known."""
     labels = {label for label in (seen.pixels if seen else ()) if label != UNLABELED}
-    if not labels:
+    if not seen or not seen.pixels:
         return ''
+    if UNLABELED in seen.pixels and not any(labels):
+        return f'save a class with another number than {UNLABELED}'
     names = list(listed.names) if listed else list(range(UNLABELED - ignored))
     if listed and ignored and len(names) not in labels and _known_labels(listed, seen):
         if _is(BACKGROUND, listed.names[0]):

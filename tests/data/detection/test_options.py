@@ -21,10 +21,10 @@ def test_the_step_that_loads_masks_is_named_by_its_place():
 
 
 def test_the_options_leave_the_masks_of_a_packaged_config_out():
-    cfg = read_config('configs/det/cascade_convnext_a_coco.py')
+    cfg = read_config('configs/det/cascade_convnext_a_coco.py', needs_data=False)
     options = boxes_alone(cfg.train_dataloader.dataset.pipeline).split()[1:]
     assert options[-1] == 'train_dataloader.dataset.pipeline.1.with_mask=False'
-    changed = read_config('configs/det/cascade_convnext_a_coco.py', options=_values(options))
+    changed = read_config('configs/det/cascade_convnext_a_coco.py', options=_values(options), needs_data=False)
     assert changed.train_dataloader.dataset.pipeline[1].with_mask is False
     assert changed.model.roi_head.mask_head is None and changed.model.roi_head.mask_roi_extractor is None
 
