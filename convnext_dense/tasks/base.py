@@ -357,7 +357,7 @@ class Task(ABC):
 
     # -- Training
 
-    def explain_training_error(self, error: Exception) -> str | None:
+    def explain_training_error(self, error: Exception, cfg: Config) -> str | None:
         """Explain an error of the model in training that its config or data cause, in one line; None for others."""
         return None
 

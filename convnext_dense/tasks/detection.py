@@ -39,13 +39,15 @@ if TYPE_CHECKING:
 
 COUNTED_SHAPE = (800, 1280)
 """Height and width of the image for which detectors' MACs are published."""
+READING_RULES = ('box_format', 'most_lost')
+"""Settings of a data set that say how its COCO file is read."""
 NO_FILE = 'no file'
 """Path of the annotations of a split that a data set does not have."""
 RECIPE_SCALE = (1333, 800)
 """Size that images fit into in the recipes, for which the MACs are counted at :data:`COUNTED_SHAPE`."""
 MISSING_ANNOTATIONS = {
     "no attribute 'masks'": 'the head learns masks, and the training pipeline loads none: set with_mask=True in '
-    'mmdet.LoadAnnotations of train_dataloader.dataset.pipeline, or take a detector without masks',
+    'mmdet.LoadAnnotations of train_dataloader.dataset.pipeline, or for boxes alone give {boxes_alone}',
     "no attribute 'gt_sem_seg'": 'the model has a head for the classes of all pixels, and COCO files with instances '
     'have none: leave out its semantic_head',
 }
@@ -94,7 +96,11 @@ class DetectionTask(DenseTask):
                 dataset.category_ids = list(classes.category_ids)
 
     def settle(self, cfg: Config, trained: TrainedClasses | None = None) -> None:
-        """Have the training data leave out the images that are too thin for the model's anchors, and no others."""
+        """Have the training data leave out the images that are too thin for the model's anchors, and no others.
+
+        The data for testing are read by the rules of those for validation, where they are the same and state none.
+        """
+        _share_rules(cfg)
         if cfg.get('train_dataloader') is None:
             return
         side = least_side(cfg.model)
@@ -208,8 +214,11 @@ class DetectionTask(DenseTask):
         ground_truth = draw_annotations(image, annotated or [], classes)
         return prediction.draw(image=image), ground_truth, caption
 
-    def explain_training_error(self, error: Exception) -> str | None:
-        return next((line for word, line in MISSING_ANNOTATIONS.items() if word in str(error)), None)
+    def explain_training_error(self, error: Exception, cfg: Config) -> str | None:
+        from ..data.detection.options import boxes_alone
+
+        line = next((line for word, line in MISSING_ANNOTATIONS.items() if word in str(error)), None)
+        return line and line.format(boxes_alone=boxes_alone(cfg.train_dataloader.dataset.get('pipeline', ())))
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
         rows = count_head_rows(state_dict, 'fc_cls.weight')
@@ -370,6 +379,17 @@ def _loaders_by_split(cfg: Config) -> list[tuple[str, ConfigDict]]:
         ('val', cfg.test_dataloader),
     )
     return [(split, loader) for split, loader in by_split if loader is not None]
+
+
+def _share_rules(cfg: Config) -> None:
+    """Have test data read their file by the rules that validation reads the same file by."""
+    if cfg.get('val_dataloader') is None or cfg.get('test_dataloader') is None:
+        return
+    parts = innermost_datasets(cfg.val_dataloader.dataset)
+    validated = {one.annotations: one for one in parts if 'annotations' in one}
+    for dataset in innermost_datasets(cfg.test_dataloader.dataset):
+        rules = validated.get(dataset.get('annotations'), {})
+        dataset.update({key: rules[key] for key in READING_RULES if key in rules and dataset.get(key) is None})
 
 
 def _keep_category_ids_apart(cfg: Config) -> None:

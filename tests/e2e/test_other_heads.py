@@ -119,4 +119,6 @@ def test_masks_that_no_head_needs_are_named(tmp_path, error):
     config = write_head('fcos', tmp_path)
     argv = ['--data', str(tmp_path / 'boxes'), '--work-dir', str(tmp_path / 'run')]
     assert run_verb('train', [str(config), *argv]) == 2
-    assert 'has no masks, which the pipeline loads: for a detector without masks set with_mask=False' in error()
+    said = error()
+    assert 'has no masks, which the pipeline loads: annotate them, or give --cfg-options train_dataloader.d' in said
+    assert 'dataset.pipeline.1.with_mask=False for a detector without masks' in said

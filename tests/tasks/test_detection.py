@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from torch.utils.flop_counter import FlopCounterMode
 
 from convnext_dense.config.read import read_config
@@ -197,11 +198,35 @@ def test_a_detector_without_regions_runs_as_a_whole_when_counted(tmp_path):
 
 
 def test_errors_of_heads_that_lack_ground_truth_are_explained():
-    masks = TASK.explain_training_error(AttributeError("'InstanceData' object has no attribute 'masks'"))
+    pipeline = [dict(type='convnext_dense.LoadImage'), dict(type='mmdet.LoadAnnotations', with_mask=False)]
+    cfg = Config(dict(train_dataloader=dict(dataset=dict(pipeline=pipeline))))
+    masks = TASK.explain_training_error(AttributeError("'InstanceData' object has no attribute 'masks'"), cfg)
     assert 'set with_mask=True in mmdet.LoadAnnotations' in masks
-    stuff = TASK.explain_training_error(AttributeError("'DetDataSample' object has no attribute 'gt_sem_seg'"))
+    assert masks.endswith(
+        'give --cfg-options model.roi_head.mask_head=None model.roi_head.mask_roi_extractor=None '
+        'train_dataloader.dataset.pipeline.1.with_mask=False'
+    )
+    stuff = TASK.explain_training_error(AttributeError("'DetDataSample' object has no attribute 'gt_sem_seg'"), cfg)
     assert 'leave out its semantic_head' in stuff
-    assert TASK.explain_training_error(AttributeError("'NoneType' object has no attribute 'shape'")) is None
+    assert TASK.explain_training_error(AttributeError("'NoneType' object has no attribute 'shape'"), cfg) is None
+
+
+def test_test_data_are_read_by_the_rules_of_validation():
+    def settled(val, test):
+        parts = {
+            f'{split}_dataloader': dict(dataset=dict(type='convnext_dense.CocoDataset', images='', **of_split))
+            for split, of_split in (('val', val), ('test', test))
+        }
+        cfg = Config(dict(train_dataloader=None, **parts))
+        TASK.settle(cfg)
+        dataset = cfg.test_dataloader.dataset
+        return dataset.get('box_format'), dataset.get('most_lost')
+
+    rules = dict(box_format='xyxy', most_lost=0.5)
+    assert settled(dict(rules, annotations='a'), dict(annotations='a')) == ('xyxy', 0.5)
+    assert settled(dict(rules, annotations='a'), dict(annotations='a', box_format='xywh')) == ('xywh', 0.5)
+    assert settled(dict(rules, annotations='a'), dict(annotations='b')) == (None, None)  # of another origin
+    assert settled(dict(annotations='a'), dict(annotations='a', most_lost=0.2)) == (None, 0.2)
 
 
 def test_a_test_pipeline_without_a_scale_has_the_published_shape(tmp_path):

@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> None:
                 print(f'continue with: {resume_command(args)}', file=sys.stderr)
             raise
         except (AttributeError, KeyError) as error:
-            explained = task_of(cfg).explain_training_error(error)
+            explained = task_of(cfg).explain_training_error(error, cfg)
             if explained is None:
                 raise
             raise UserError(explained) from error

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...io.image_size import ImageSize
+from .options import for_each_data_set
 from .values import read_number
 
 Box = list[float]
@@ -187,8 +188,9 @@ def _beyond(boxes: np.ndarray, pixels: np.ndarray) -> str | None:
 
 def _as_formats(names: Sequence[str], reason: str) -> str:
     kinds = ' or '.join(FORMATS[name].description for name in names)
-    settings = ' or '.join(f'box_format={name}' for name in names)
-    return f'probably {kinds} {reason}: convert them to [x, y, width, height], or set {settings} for the data set'
+    settings = ' or '.join(for_each_data_set(f'box_format={name}') for name in names)
+    fix = f'convert them to [x, y, width, height], or if those of all splits are, give {settings}'
+    return f'probably {kinds} {reason}: {fix}'
 
 
 def _are_fractions(edges: np.ndarray, pixels: np.ndarray) -> np.ndarray:

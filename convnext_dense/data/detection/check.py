@@ -17,6 +17,7 @@ from .categories import check_known_names
 from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
 from .find import CocoPaths
 from .instances import to_instance
+from .options import to_learn_boxes
 from .selection import Selection, is_object, select
 
 
@@ -120,17 +121,18 @@ def _findings(split: str, coco: CocoData, source: Mapping[str, Any], learns_mask
         yield Finding(fault.level, split, fault.line, '', [f'{fault.part} {number}' for number in fault.ids])
     if not coco.has_masks and _learns_masks(source):
         message = f'{file} has no masks, which the pipeline loads'
-        fix = 'annotate them, or for a detector without masks set with_mask=False in mmdet.LoadAnnotations'
+        fix = f'annotate them, or give {to_learn_boxes(source["pipeline"])}'
         yield Finding(PROBLEM, split, message, fix)
     elif coco.has_masks and learns_masks and coco.without_mask:
-        what = 'ignored, since masks are learned' if _learns_masks(source) else 'not counted in the AP of masks'
+        what = 'ignored, since the pipeline loads masks' if _learns_masks(source) else 'not counted in the AP of masks'
         objects = count_of(range(coco.without_mask), 'object')
         yield Finding(WARNING, split, f'without a mask, so {what}: {objects}')
     if not coco.has_objects:
         message = f'all {coco.total} annotations are crowds (iscrowd) or ignored'
         yield Finding(PROBLEM, split, message, 'there is nothing to learn or measure: correct them')
     try:
-        check_enough_is_left(file, coco, _learns_masks(source), source.get('most_lost', MOST_LOST))
+        most_lost, pipeline = source.get('most_lost', MOST_LOST), source.get('pipeline', ())
+        check_enough_is_left(file, coco, _learns_masks(source), most_lost, pipeline)
     except UserError as error:
         yield Finding.of_error(split, error)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from .coco_clean import Shapes, clean_annotations, read_shapes
 from .coco_images import read_images
 from .faults import Fault, describe_faults, in_brackets
 from .find import EXPECTED, CocoPaths
+from .options import for_each_data_set, to_learn_boxes
 from .values import read_flag, read_integer
 
 MOST_LOST = 0.05
@@ -173,7 +175,9 @@ def read_coco(paths: CocoPaths, box_format: str | None = None, needs_annotations
     return data
 
 
-def check_enough_is_left(path: Path, coco: CocoData, learns_masks: bool, most_lost: float = MOST_LOST) -> None:
+def check_enough_is_left(
+    path: Path, coco: CocoData, learns_masks: bool, most_lost: float = MOST_LOST, pipeline: Sequence[Any] = ()
+) -> None:
     """Check that not too many annotations of a file are dropped or ignored.
 
     Args:
@@ -181,16 +185,21 @@ def check_enough_is_left(path: Path, coco: CocoData, learns_masks: bool, most_lo
         coco: its content.
         learns_masks: True if objects without a mask are ignored.
         most_lost: largest share of annotations, in [0, 1].
+        pipeline: the steps of training, for the settings that leave out the masks.
 
     Raises:
         UserError: if there are more.
     """
-    lost = coco.lost + (coco.without_mask if learns_masks and coco.has_masks else 0)
+    unmasked = coco.without_mask if learns_masks and coco.has_masks else 0
+    lost = coco.lost + unmasked
     if lost > most_lost * coco.total:
+        allowed = math.ceil(100 * lost / coco.total) / 100
+        losses = '; '.join(_losses(coco, learns_masks))
+        boxes = f'to learn boxes alone, since the pipeline loads masks, give {to_learn_boxes(pipeline)}; '
         raise UserError(
             f'{path}: {lost} of {coco.total} annotations ({lost / coco.total:.0%}) are dropped or ignored, more than '
-            f'{most_lost:.0%} ({"; ".join(_losses(coco, learns_masks))}): correct the file, or set most_lost for the '
-            'data set to allow more'
+            f'{most_lost:.0%} ({losses}): correct the file; {boxes if unmasked else ""}'
+            f'to allow more, give {for_each_data_set(f"most_lost={allowed:g}")}'
         )
 
 
@@ -287,7 +296,8 @@ def _check_convention(path: Path, annotations: list[Any], shapes: list[Shapes], 
     boxed = [(s.box.box, s.extent, sizes[a['image_id']]) for a, s in pairs if s.box.box is not None]
     wrong = find_wrong_convention([b for b, _, _ in boxed], [e for _, e, _ in boxed], [size for _, _, size in boxed])
     if wrong:
-        raise UserError(f'{path}: its boxes are {wrong}; if they are right, set box_format=xywh')
+        as_they_are = for_each_data_set('box_format=xywh')
+        raise UserError(f'{path}: its boxes are {wrong}; if they are right, give {as_they_are}')
 
 
 def _without_copies(annotations: list[Any], faults: list[Fault]) -> list[Any]:

@@ -22,7 +22,10 @@ from .faults import describe_faults
 from .find import CocoPaths
 from .instances import to_instance, to_learned_instance
 from .join import join_categories
-from .selection import Selection, select
+from .options import to_learn_boxes
+from .selection import Selection, is_object, select
+
+LEARNED_UNITS = 'objects to learn in the file'
 
 
 @DATASETS.register_module()
@@ -67,7 +70,7 @@ class CocoDataset(DenseDataset, BaseDataset):
             for a file without masks if the pipeline loads masks; in training, if no object or no image is left.
     """
 
-    counted_units = 'annotations in the file'  # unit of ``class_counts``
+    counted_units = 'annotations in the file'  # unit of ``class_counts``; in training ``LEARNED_UNITS``
     ignore_regions: int  # their number in training
 
     def __init__(
@@ -103,10 +106,10 @@ class CocoDataset(DenseDataset, BaseDataset):
         self._report(coco, learns_masks)
         if learns_masks and not coco.has_masks:
             raise UserError(
-                f'{self.paths.annotations} has no masks, which the pipeline loads: for a detector without masks set '
-                'with_mask=False in its mmdet.LoadAnnotations, for one with masks annotate them'
+                f'{self.paths.annotations} has no masks, which the pipeline loads: annotate them, or give '
+                f'{to_learn_boxes(self._steps)}'
             )
-        check_enough_is_left(self.paths.annotations, coco, learns_masks, self.most_lost)
+        check_enough_is_left(self.paths.annotations, coco, learns_masks, self.most_lost, self._steps)
         self.name = coco.name
         classes = coco.classes if self.classes is None else tuple(self.classes)
         ids = join_categories(self.paths.annotations, coco, classes, self.category_ids)
@@ -116,10 +119,13 @@ class CocoDataset(DenseDataset, BaseDataset):
             None if self.test_mode else select(coco, self.filter_cfg, self._steps, self.least_side, learns_masks)
         )
         annotations = coco.annotations if selected is None else selected.annotations
-        learned = [
-            labels[a['category_id']] for of_image in annotations.values() for a in of_image if not a.get('ignored')
-        ]
-        self.class_counts = np.bincount(learned, minlength=len(classes))
+        if selected is None:
+            counted = [a for of_image in annotations.values() for a in of_image if not a.get('ignored')]
+        else:
+            self.counted_units = LEARNED_UNITS
+            used = [a for image in selected.images for a in annotations[image['id']]]
+            counted = [a for a in used if is_object(a, learns_masks) and not a['iscrowd']]
+        self.class_counts = np.bincount([labels[a['category_id']] for a in counted], minlength=len(classes))
 
         def instance(annotation: CocoAnnotation) -> Instance:
             label = labels[annotation['category_id']]
@@ -147,7 +153,7 @@ class CocoDataset(DenseDataset, BaseDataset):
             print_log(line, 'current', logging.WARNING if fault.level == WARNING else logging.INFO)
         if learns_masks and coco.has_masks and coco.without_mask:
             objects = count_of(range(coco.without_mask), 'object')
-            line = f'{coco.name}: without a mask, so ignored, since masks are learned: {objects}'
+            line = f'{coco.name}: without a mask, so ignored, since the pipeline loads masks: {objects}'
             print_log(line, 'current', logging.WARNING)
         absent = [name for name in self.classes or () if name not in coco.classes]
         if absent and coco.classes:

@@ -19,6 +19,9 @@ LabelZeroSetting = bool | Literal['auto']
 """``reduce_zero_label``: True if label 0 means unlabeled and label v class v - 1, False if label v is class v."""
 FLAGS = {True: '--label-zero ignore', False: '--label-zero class'}
 
+MOST_OF_4_BITS = 15
+"""Largest label of files of 4 bits, whose numbers Pillow changes; see :mod:`.mask_scan`."""
+
 BACKGROUND = re.compile('bg|background.*')
 NO_CLASS = re.compile(
     '(un|not|no)labell?(ed)?.*|unannotated|unclassified|undefined|unknown|void|ignored?|none|null|nodata|dontcare|invalid'
@@ -87,24 +90,71 @@ def decide(setting: LabelZeroSetting, listed: ClassList | None, seen: LabelCount
     if setting == AUTO and decided is None:
         raise UserError(
             f'what label 0 of the masks means is not decidable{_shares(seen)}: {reason}; '
-            f'give {FLAGS[False]} if it is a class, such as the background, or {FLAGS[True]} if it means unlabeled'
+            f'{_way_to(False, listed, seen)} if it is a class, such as the background, or '
+            f'{_way_to(True, listed, seen)} if it means unlabeled'
         )
     ignored = bool(decided) if setting == AUTO else setting
     names = None if listed is None else list(listed.names)
     if listed is not None and names and ignored and labels and len(names) not in labels:
         if _is(BACKGROUND, names[0]):
+            way = _way_to(False, listed, seen)
             raise UserError(
-                f'label 0 is to be ignored, but {listed.file} begins with {names[0]!r}: give {FLAGS[False]} if '
-                'that names label 0, or else rename it; or remove the line to ignore the background'
+                f'label 0 is to be ignored, but {listed.file} begins with {names[0]!r}: {way} if that names label 0, '
+                'or else rename it; or remove the line to ignore the background'
             )
         if _is(NO_CLASS, names[0]):
             del names[0]
     doubtful = setting != AUTO and decided is not None and decided != ignored
     called = f', {names[0]!r}' if names and not ignored else ''
     why = reason if decided == ignored and reason else 'as set' + (f', although {reason}' if doubtful else '')
-    hint = '' if why == 'as set' else f'; {FLAGS[not ignored]} for the other meaning'
+    is_choice = why != 'as set' and not find_obstacle(not ignored, listed, seen)
+    hint = f'; {FLAGS[not ignored]} for the other meaning' if is_choice else ''
     meaning = 'ignored' if ignored else f'a class{called}'
     return LabelZero(ignored, names, f'label 0 of the masks is {meaning}{_shares(seen)}: {why}{hint}', doubtful)
+
+
+def find_obstacle(ignored: bool, listed: ClassList | None, seen: LabelCounts | None) -> str:
+    """Return what is to be changed before a setting is accepted; empty if nothing is, by the labels that are known."""
+    labels = {label for label in (seen.pixels if seen else ()) if label != UNLABELED}
+    if not seen or not seen.pixels:
+        return ''
+    if UNLABELED in seen.pixels and not any(labels):
+        return f'save a class with another number than {UNLABELED}'
+    names = list(listed.names) if listed else list(range(UNLABELED - ignored))
+    if listed and ignored and len(names) not in labels and _known_labels(listed, seen):
+        if _is(BACKGROUND, listed.names[0]):
+            return f'remove the line {listed.names[0]!r} from {listed.file}'
+        if _is(NO_CLASS, listed.names[0]):
+            del names[0]
+    if max(labels) > len(names) - 1 + ignored:
+        return fit_labels(labels, len(names), ignored)
+    return 'label a second class' if len({label for label in labels if label >= ignored}) < 2 else ''
+
+
+def fit_labels(labels: Collection[int], count: int, ignored: bool) -> str:
+    """Say how labels, some of which are beyond those of a number of classes, come to fit them."""
+    own = sorted(label for label in labels if label >= ignored and label != UNLABELED)
+    if own[-1] > UNLABELED:
+        return f'a label is at most {UNLABELED - 1}: save them with smaller ones'
+    if own[-1] > MOST_OF_4_BITS and 1 < len(own) <= count:
+        new = {label: number for number, label in enumerate(own, int(ignored)) if label != number}
+        return f'save {in_words(new)}, as with {pillow(f"point(lambda label: {new}.get(label, label))")}'
+    correct = 'correct the labels, or ' if own[-1] > 2 * count else ''
+    return f'{correct}give classes.txt a line for each label from {int(ignored)} to {own[-1]}'
+
+
+def in_words(new: Mapping[int, int]) -> str:
+    """Describe new numbers of labels: ``label 128 as 1``."""
+    return f'label {", ".join(f"{label} as {number}" for label, number in new.items())}'
+
+
+def pillow(change: str) -> str:
+    """Write a change of a mask as a line of Python."""
+    return f'Image.open(file).{change}.save(file) of Pillow'
+
+
+def _way_to(ignored: bool, listed: ClassList | None, seen: LabelCounts | None) -> str:
+    return find_obstacle(ignored, listed, seen) or f'give {FLAGS[ignored]}'
 
 
 def _judge(listed: ClassList | None, labels: Collection[int], seen: LabelCounts | None) -> tuple[bool | None, str]:

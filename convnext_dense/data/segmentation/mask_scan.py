@@ -21,10 +21,11 @@ from ...io.files import atomic_write
 from ...io.image_size import ImageSize
 from ...io.images import UNLABELED, describe_read_error, open_image
 
-SCAN_VERSION = 4
+SCAN_VERSION = 5
 """Version of the cached results; increase it whenever the results of a scan change."""
 UNREADABLE = 'unreadable'
 CHANNELS = 'with several channels'
+EQUAL_CHANNELS = 'with several channels, all of them equal'
 SIZE = 'of another size than the image (height x width)'
 
 GRAY_STEPS = {'L;2': 85, 'L;4': 17}
@@ -40,7 +41,7 @@ class MaskScan(NamedTuple):
     largest_label: int
     """Largest label other than 255; 0 if there is none or there is a fault."""
     fault: str = ''
-    """``''``, :data:`UNREADABLE`, :data:`CHANNELS` or :data:`SIZE`."""
+    """``''``, :data:`UNREADABLE`, :data:`CHANNELS`, :data:`EQUAL_CHANNELS` or :data:`SIZE`."""
     detail: str = ''
     """Details of the fault, such as the sizes."""
     pixels: Sequence[tuple[int, int]] = ()
@@ -138,13 +139,21 @@ def _scan(pair: ImageAndMask) -> MaskScan:
     except UserError:
         return MaskScan(0, UNREADABLE)
     if labels.ndim != 2:
-        return MaskScan(0, CHANNELS, str(labels.shape[2]))
+        return MaskScan(0, EQUAL_CHANNELS if _are_equal(labels) else CHANNELS, str(labels.shape[2]))
     size, sizes = ImageSize.of(labels), _possible_sizes(image)
     if sizes and size not in sizes:
         return MaskScan(0, SIZE, f'{size}, image {sizes[-1]}')
     counts = count_labels(labels)
     largest = max((label for label in counts if label != UNLABELED), default=0)
     return MaskScan(largest, pixels=[(label, number) for label, number in counts.items() if label <= UNLABELED])
+
+
+def _are_equal(channels: np.ndarray) -> bool:
+    """Check whether all channels (H, W, C) show the same, but an opacity that is everywhere the same."""
+    count = channels.shape[2]
+    colors = channels[..., : count - (count in (2, 4))]
+    opacity = channels[..., colors.shape[2] :]
+    return bool((colors == colors[..., :1]).all() and (opacity == opacity.max(initial=0)).all())
 
 
 def _possible_sizes(image: str) -> list[ImageSize]:

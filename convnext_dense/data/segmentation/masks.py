@@ -26,9 +26,12 @@ from .label_zero import (
     LabelZeroSetting,
     check_setting,
     decide,
+    find_obstacle,
+    fit_labels,
     names_label_zero,
+    pillow,
 )
-from .mask_scan import CHANNELS, SIZE, UNLABELED, UNREADABLE, ImageAndMask, MaskScan, scan_masks
+from .mask_scan import CHANNELS, EQUAL_CHANNELS, SIZE, UNLABELED, UNREADABLE, ImageAndMask, MaskScan, scan_masks
 
 NOT_LABELS = f'that hold no label but 0 and {UNLABELED}'
 
@@ -173,7 +176,11 @@ def agree_on_label_zero(sources: Iterable[tuple[str | Path, LabelZeroSetting]]) 
     decided = {root: read_labels(root) for root in dict.fromkeys(str(root) for root, _ in sources) if _has_masks(root)}
     if len({labels.reduce_zero_label for labels in decided.values()}) > 1:
         found = '; '.join(f'in {root} {labels.line.split(";")[0]}' for root, labels in decided.items())
-        raise UserError(f'{found}: choose one for all with {FLAGS[True]} or {FLAGS[False]}')
+        data = [(read_class_names(root), count_labels_in(root)) for root in decided]
+        choices = [ignored for ignored in (True, False) if not any(find_obstacle(ignored, *one) for one in data)]
+        fitting = ' or '.join(FLAGS[ignored] for ignored in choices)
+        fix = f'choose one for all with {fitting}' if fitting else 'label and name both by the same rule'
+        raise UserError(f'{found}: {fix}')
     return next((labels.reduce_zero_label for labels in decided.values()), AUTO)
 
 
@@ -200,10 +207,11 @@ def check_learnable(root: str | Path, split: str, labels: MaskLabels) -> None:
     if len(shown) > 1:
         return
     what = f'one class only, {labels.classes[shown[0] - first]!r} (label {shown[0]})' if shown else 'no class'
-    fix = 'label a second one'
-    if labels.reduce_zero_label and 0 in seen:
+    fix = 'label a second one' if shown else 'label two'
+    if shown and labels.reduce_zero_label and 0 in seen:
+        listed = read_class_names(root)
         fix = f'if label 0 is the background, give {FLAGS[False]}'
-        fix += f' and add a first line for it to {labels.file}' if labels.file and len(labels.classes) in seen else ''
+        fix += f' and add a first line for it to {listed.file}' if listed and len(listed.names) in seen else ''
     raise UserError(f'the {split} masks in {root} show {what}, so that there is nothing to learn: {fix}')
 
 
@@ -268,14 +276,20 @@ def find_bad_masks(
     largest = num_classes if reduce_zero_label else num_classes - 1
     beyond = f'with labels above {largest}'
     number = '1 class' if num_classes == 1 else f'{num_classes} classes'
-    ignoring = '' if reduce_zero_label else f' ({FLAGS[True]} if 0 is unlabeled, too, and the first class is 1)'
+    labels = _labels_shown(scans) | {scan.largest_label for scan in scans if scan.largest_label > UNLABELED}
+    fits_ignored = not reduce_zero_label and max(labels - {UNLABELED}, default=0) == num_classes > 1
+    ignoring = ''
+    if fits_ignored and len(labels - {0, UNLABELED}) > 1:
+        ignoring = f'{FLAGS[True]} if 0 is unlabeled, too, and the first class is 1; otherwise '
+    fitted = fit_labels(labels, num_classes, reduce_zero_label) if labels - {0, UNLABELED} else ''
     fixes = {
         UNREADABLE: 'restore them, or remove them with their images',
         CHANNELS: 'save the labels, not their colors',
+        EQUAL_CHANNELS: f'save one of them, as with {pillow("getchannel(0)")}',
         SIZE: 'resize them, without interpolation',
-        beyond: f'the labels of {number} go up to {largest}, and {UNLABELED} is unlabeled{ignoring}',
+        beyond: f'the labels of {number} go up to {largest}, and {UNLABELED} is unlabeled: {ignoring}{fitted}',
         NOT_LABELS: f'{UNLABELED} means unlabeled: save a class with another number, as with '
-        f'Image.open(file).point(lambda label: label // {UNLABELED}).save(file) of Pillow',
+        + pillow(f'point(lambda label: label // {UNLABELED})'),
     }
     bad: dict[str, list[tuple[str, str]]] = {fault: [] for fault in fixes}
     has_labels = any(scan.largest_label for scan in scans)

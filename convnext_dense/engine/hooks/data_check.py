@@ -118,7 +118,7 @@ def describe_dataset(dataset: Any) -> str:
     absent = [name for name, count in zip(classes, counts, strict=True) if not count]
     least, most = int(np.argmin(counts)), int(np.argmax(counts))
     if counts[least] == counts[most]:
-        text += f' of {counts[least]:,}' if len(classes) > 1 else f' ({classes[0]}) of {counts[0]:,}'
+        text += f', each of {counts[least]:,}' if len(classes) > 1 else f' ({classes[0]}) of {counts[0]:,}'
     else:
         text += f' of {counts[least]:,} ({classes[least]}) to {counts[most]:,} ({classes[most]})'
     text += f' {dataset.counted_units}'

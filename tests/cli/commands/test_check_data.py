@@ -135,7 +135,7 @@ def test_a_parent_folder_is_not_taken_but_named_with_the_flag_to_give(own_image_
 def test_training_opens_some_images_first(own_image_folder, tmp_path, capsys):
     assert train(own_image_folder, tmp_path / 'good', '--epochs', '1') == 0
     said = capsys.readouterr().out
-    assert 'train: 24 images, 3 classes of 8 images' in said
+    assert 'train: 24 images, 3 classes, each of 8 images' in said
     (own_image_folder / 'val' / 'red' / '01.jpg').write_text('<html>not found</html>')
     assert train(own_image_folder, tmp_path / 'bad', '--epochs', '1') == 2
     error = capsys.readouterr().err

@@ -152,7 +152,7 @@ def test_boxes_without_masks_are_counted_where_masks_are_learned(coco):
     }
     messages = [(f.level, f.split, f.message) for f in read_coco_files(sources).findings if f.level != NOTE]
     assert messages[0] == (WARNING, 'train', '1 annotation used as a box only: no mask, where others have one')
-    assert messages[1] == (WARNING, 'train', 'without a mask, so ignored, since masks are learned: 1 object')
+    assert messages[1] == (WARNING, 'train', 'without a mask, so ignored, since the pipeline loads masks: 1 object')
     assert messages[2][:2] == (PROBLEM, 'train') and '1 of 6 annotations (17%)' in messages[2][2]
     assert messages[4] == (WARNING, 'val', 'without a mask, so not counted in the AP of masks: 1 object')
     assert len(messages) == 5
@@ -197,3 +197,5 @@ def test_a_detector_of_masks_needs_masks(coco):
         pipeline = [dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=with_mask)]
         data = read_coco_files({'train': {**source, 'pipeline': pipeline}})
         assert any('has no masks' in f.message for f in data.findings if f.level == PROBLEM) is with_mask
+        fixes = ' '.join(f.fix for f in data.findings if f.level == PROBLEM)
+        assert ('model.roi_head.mask_head=None' in fixes and 'pipeline.0.with_mask=False' in fixes) is with_mask

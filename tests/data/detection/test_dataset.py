@@ -13,6 +13,7 @@ from convnext_dense.data import SeededSampler
 from convnext_dense.data.dense import collate_dense
 from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.sampler import AspectRatioBatches
+from convnext_dense.engine.hooks.data_check import describe_dataset
 from convnext_dense.errors import UserError
 from convnext_dense.io.coco_format import IGNORE_REGION
 from tests.helpers import coco_files
@@ -70,6 +71,35 @@ def shows(sample: dict, label: int) -> np.ndarray:
     red, green, blue = list(COLORS.values())[label]
     color = torch.tensor([blue, green, red])[:, None, None]
     return ((sample['inputs'].int() - color).abs().amax(0) < 60).numpy()
+
+
+# ------------------------------------------------------------------ messages
+
+
+def test_too_few_masks_name_what_reads_them_and_the_options_without(tmp_path, data):
+    for annotation in data['annotations'][1:3]:
+        annotation['segmentation'] = []
+    load = [LOAD[0], dict(type='mmdet.RandomFlip', prob=0.5), LOAD[1]]
+    with pytest.raises(UserError) as error:
+        dataset(tmp_path, data, load=load)
+    message, setting = str(error.value), 'train_dataloader.dataset.pipeline.2.with_mask=False'
+    assert '2 of 6 annotations (33%)' in message and 'since the pipeline loads masks' in message
+    assert f'give --cfg-options {setting} for a detector without masks' in message
+    assert f'model.roi_head.mask_head=None model.roi_head.mask_roi_extractor=None {setting} for one' in message
+    assert ' '.join(f'{split}_dataloader.dataset.most_lost=0.34' for split in ('train', 'val', 'test')) in message
+    dataset(tmp_path, data, load=load, most_lost=0.34)  # as named
+    dataset(tmp_path, data, load=[LOAD[0], dict(LOAD[1], with_mask=False)])
+
+
+def test_a_class_without_an_object_to_learn_is_named(tmp_path, data):
+    data['annotations'][1]['segmentation'] = []  # the only green one but a crowd
+    sets = dataset(tmp_path, data, most_lost=0.2)
+    assert sets.class_counts.tolist() == [2, 0, 2]
+    said = describe_dataset(sets)
+    assert said.endswith('0 (green) to 2 (red) objects to learn in the file; without an example: green')
+    tested = dataset(tmp_path, data, test_mode=True, most_lost=0.2)
+    assert tested.class_counts.tolist() == [2, 2, 2]
+    assert describe_dataset(tested).endswith('3 classes, each of 2 annotations in the file')
 
 
 # ------------------------------------------------------------------ samples
@@ -216,7 +246,7 @@ def test_what_is_wrong_with_the_file_is_logged(tmp_path, data, lines):
         'WARNING train2017: 1 annotation used as a box only: no mask, where others have one (annotation id 3)',
         'INFO train2017: 1 annotation fixed: numbers are text (annotation id 5)',
         'INFO train2017: 1 annotation fixed: polygon is not in a list of polygons (annotation id 5)',
-        'WARNING train2017: without a mask, so ignored, since masks are learned: 1 object',
+        'WARNING train2017: without a mask, so ignored, since the pipeline loads masks: 1 object',
     ]
     assert sorted(lines) == sorted(said)
     lines.clear()
@@ -235,7 +265,7 @@ def test_what_can_not_be_used_is_a_region_to_ignore_in_training(tmp_path, data):
     assert regions.bboxes.tensor.tolist() == [[0, 0, WIDTH, HEIGHT], [30, 40, 70, 55]]
     assert regions.masks.masks.sum((1, 2)).tolist() == [HEIGHT * WIDTH, 40 * 15]
     assert sets.ignore_regions == 2
-    assert sets.class_counts.tolist() == [1, 1, 2]  # the box without a mask is in the file
+    assert sets.class_counts.tolist() == [1, 0, 1]  # neither the box without a mask nor the crowd is learned
     crowd = sets[1]['data_samples'].ignored_instances
     assert crowd.labels.tolist() == [1]  # a crowd is as before
     filled = dataset(tmp_path, data, drawn=coco_files.content(), most_lost=1, filter_cfg=dict(filter_empty_gt=True))
@@ -262,7 +292,7 @@ def test_classes_are_joined_by_name(tmp_path, data, lines):
     sets = dataset(tmp_path, data, classes=['blue', 'gray', 'red', 'green'])
     assert sets.metainfo == {'classes': ('blue', 'gray', 'red', 'green'), 'category_ids': (0, 1, 7, 2)}
     assert [i['bbox_label'] for i in sets.get_data_info(0)['instances']] == [2, 3, 0]
-    assert sets.class_counts.tolist() == [2, 0, 2, 2]
+    assert sets.class_counts.tolist() == [2, 0, 2, 1]  # without the crowd
     assert lines == ['INFO train2017: 1 class not in the file: gray']
     with pytest.raises(UserError, match=r'has red, .*where the model has 3 categories: blue, gray, green: use'):
         dataset(tmp_path, data, classes=['blue', 'gray', 'green'])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from convnext_dense.data.segmentation.label_zero import ClassList, LabelCounts, decide
+from convnext_dense.data.segmentation.label_zero import ClassList, LabelCounts, decide, find_obstacle
 from convnext_dense.errors import UserError
 
 IGNORED, CLASS = True, False
@@ -50,7 +50,9 @@ def test_names_and_labels_decide(names, labels, meaning, classes, said):
     assert (None if zero.names is None else len(zero.names)) == classes
     assert said in zero.line and '\n' not in zero.line and not zero.doubtful
     assert ('is ignored (' if meaning else 'is a class') in zero.line
-    assert zero.line.endswith(f'; --label-zero {"class" if meaning else "ignore"} for the other meaning')
+    is_choice = not find_obstacle(not meaning, listed(*names) if names else None, seen(labels))
+    hint = f'; --label-zero {"class" if meaning else "ignore"} for the other meaning'
+    assert zero.line.endswith(hint) is is_choice
 
 
 def test_the_share_of_zero_decides_where_nothing_else_does():
@@ -80,11 +82,32 @@ def test_what_fits_both_is_refused_with_the_flag(names, labels, said):
         decide('auto', listed(*names) if names else None, seen(labels))
     message = str(error.value)
     assert message.startswith('what label 0 of the masks means is not decidable (') and said in message
-    assert 'give --label-zero class if it is a class' in message and '--label-zero ignore if it means' in message
+    for word, ignored, meaning in (('class', False, 'it is a class'), ('ignore', True, 'it means unlabeled')):
+        obstacle = find_obstacle(ignored, listed(*names) if names else None, seen(labels))
+        assert f'{obstacle or f"give --label-zero {word}"} if {meaning}' in message
     assert '\n' not in message
     if names and '__ignore__' not in names:
         assert len(decide(False, listed(*names), seen(labels)).names or ()) == len(names)
     assert decide(True, listed(*names) if names else None, seen(labels)).ignored is True
+
+
+@pytest.mark.parametrize(
+    ('ignored', 'names', 'labels', 'obstacle'),
+    [
+        (CLASS, ['background', 'thing'], [0, 1, 2], 'give classes.txt a line for each label from 0 to 2'),
+        (IGNORED, ['background', 'thing'], [0, 1, 2], ''),
+        (IGNORED, ['background', 'thing'], [0, 1], "remove the line 'background' from classes.txt"),
+        (IGNORED, ['unlabeled', 'thing'], [0, 1], 'label a second class'),
+        (CLASS, ['unlabeled', 'thing'], [0, 1], ''),
+        (IGNORED, ['a', 'b', 'c'], [0, 2], 'label a second class'),
+        (IGNORED, ['a', 'b', 'c'], [0, 1, 2], ''),
+        (CLASS, ['a', 'b'], [0, 9], 'correct the labels, or give classes.txt a line for each label from 0 to 9'),
+        (CLASS, None, [0, 1], ''),
+        (IGNORED, None, [0, 1, 255], 'label a second class'),
+    ],
+)
+def test_what_is_to_be_changed_before_a_setting_is_accepted(ignored, names, labels, obstacle):
+    assert find_obstacle(ignored, listed(*names) if names else None, seen(labels)) == obstacle
 
 
 def test_ade20ks_own_table_counts_from_one():

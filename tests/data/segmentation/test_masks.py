@@ -1,7 +1,9 @@
 """The classes of image/mask folders, and messages about bad masks."""
 
 import os
+import re
 import shutil
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -155,6 +157,81 @@ def test_255_for_a_class_is_refused_whatever_is_set(root, setting, names):
     assert np.array_equal(np.asarray(Image.open(mask(root))), draw_labels(1) > 2)
 
 
+COMBINATIONS = [
+    (names, labels)
+    for names in (None, 'a', 'a\nb', 'a\nb\nc', 'background\na', 'background\na\nb', 'unlabeled\na', 'void\nbg\na')
+    for number in (1, 2, 3, 4)
+    for labels in combinations((0, 1, 2, 3, 128, 255), number)
+]
+
+
+def test_each_flag_that_is_suggested_is_accepted(tmp_path):
+    root = tmp_path / 'data'
+    save(image(root), np.zeros((2, 4, 3), np.uint8))
+    suggestions, accepted = 0, 0
+
+    def outcome(setting) -> str:
+        labels = read_labels(root, setting, compare=True)
+        check(root, len(labels.classes), reduce_zero_label=labels.reduce_zero_label)
+        check_learnable(root, 'training', labels)
+        return labels.line
+
+    def said(setting) -> tuple[bool, str]:
+        try:
+            return True, outcome(setting)
+        except UserError as error:
+            return False, str(error)
+
+    for names, labels in COMBINATIONS:
+        save(mask(root), np.resize(np.array(labels, np.uint8), (2, 4)))
+        (root / 'classes.txt').unlink(missing_ok=True)
+        if names:
+            (root / 'classes.txt').write_text(names)
+        for setting in ('auto', True, False):
+            is_accepted, line = said(setting)
+            accepted += is_accepted
+            for flag, value in (('--label-zero ignore', True), ('--label-zero class', False)):
+                if flag in line and 'add a first line' not in line:
+                    suggestions += 1
+                    assert said(value)[0], (names, labels, setting, line, said(value)[1])
+    assert suggestions > 50 and accepted > 100
+
+
+@pytest.mark.parametrize('with_unlabeled', [False, True])
+@pytest.mark.parametrize(
+    ('names', 'values'), [('background\nthing', (0, 128)), ('background\na\nb', (0, 100, 200)), ('a\nb', (0, 254))]
+)
+def test_other_numbers_for_classes_get_their_conversion(root, names, values, with_unlabeled):
+    expected = draw_labels(1) % len(values)
+    relabel(root, lambda _: np.array(values)[expected])
+    if with_unlabeled:
+        expected = np.where(np.arange(40)[:, None] < 3, 255, expected)
+        relabel(root, lambda labels: np.where(np.arange(40)[:, None] < 3, 255, labels))
+    (root / 'classes.txt').write_text(names)
+    with pytest.raises(UserError) as error:
+        check(root, len(values), reduce_zero_label=False)
+    message = str(error.value)
+    assert f'4 with labels above {len(values) - 1}' in message and '--label-zero' not in message
+    command = re.search(r'as with (Image.*\.save\(file\)) of Pillow', message)[1]
+    for file in (root / 'annotations' / 'training').iterdir():
+        exec(command, {'Image': Image, 'file': file})
+    assert np.array_equal(np.asarray(Image.open(mask(root))), expected)
+    check(root, len(values), reduce_zero_label=False)
+
+
+@pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'LA'])
+def test_equal_channels_get_their_conversion(root, mode):
+    for number in range(4):
+        save(mask(root, number), draw_labels(number), mode)
+    with pytest.raises(UserError, match='4 with several channels, all of them equal') as error:
+        check(root)
+    command = re.search(r'as with (Image.*\.save\(file\)) of Pillow', str(error.value))[1]
+    for file in (root / 'annotations' / 'training').iterdir():
+        exec(command, {'Image': Image, 'file': file})
+    check(root)
+    assert np.array_equal(np.asarray(Image.open(mask(root))), draw_labels(1))
+
+
 def test_one_split_with_255_for_a_class_is_refused(root):
     relabel(root, lambda labels: labels > 2, ['training'])
     relabel(root, lambda labels: np.where(labels > 2, 255, 0), ['validation'])
@@ -202,7 +279,7 @@ def test_two_classes_are_enough(root):
     assert labels.classes == ['class_0', 'class_1'] and not labels.reduce_zero_label
     check_learnable(root, 'training', labels)
     (root / 'classes.txt').write_text('crack')
-    with pytest.raises(UserError, match=r'4 with labels above 0 .*--label-zero ignore if 0 is unlabeled'):
+    with pytest.raises(UserError, match=r'4 with labels above 0 .*: give classes.txt a line for each label from 0 '):
         check_learnable(root, 'training', read_labels(root, False))
 
 
@@ -239,11 +316,14 @@ def test_labels_beyond_the_classes_are_named(root, num_classes, reduce_zero_labe
     ('spoil', 'said'),
     [
         (
-            lambda path: save(path, np.zeros((40, 56, 3), np.uint8)),
+            lambda path: save(path, np.arange(6720, dtype=np.uint8).reshape(40, 56, 3)),
             r'with several channels \(01.png 3\): save the lab',
         ),
-        (lambda path: save(path, draw_labels(1), 'RGBA'), r'with several channels \(01.png 4\)'),
-        (lambda path: save(path, draw_labels(1), 'LA'), r'with several channels \(01.png 2\)'),
+        (lambda path: save(path, draw_labels(1), 'RGBA'), r'all of them equal \(01.png 4\)'),
+        (
+            lambda path: save(path, draw_labels(1), 'LA'),
+            r'all of them equal \(01.png 2\)',
+        ),
         (
             lambda path: save(path, draw_labels(1).T),
             r'another size than the image \(height x width\) \(01.png 56 x 40, image 40 x 56\)',
@@ -273,7 +353,7 @@ def test_all_faults_come_in_one_line_with_the_first_three_files(tmp_path):
     message = str(error.value)
     assert '7 of 9 masks' in message
     assert '5 unreadable (01.png, 02.png, 03.png, ...)' in message
-    assert '1 with several channels (07.png 4)' in message
+    assert '1 with several channels, all of them equal (07.png 4)' in message
     assert '1 with labels above 5 (08.png 77)' in message
     assert '\n' not in message
 
