@@ -65,7 +65,7 @@ def check_verb(verb: str, arguments: list[str], page: Path) -> None:
     for key in getattr(args, 'cfg_options', None) or {}:
         parent = cfg
         for part in key.partition('=')[0].split('.')[:-1]:
-            parent = parent[part]
+            parent = parent[int(part) if isinstance(parent, list | tuple) else part]
         assert isinstance(parent, dict), key
 
 
