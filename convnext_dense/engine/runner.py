@@ -328,7 +328,8 @@ class Runner(mmengine.runner.Runner):
             else:
                 internals.set_checkpoint_to_resume(self, state.find_newest_for_all(self))
         resumes, named = internals.resume_setting(self), internals.checkpoint_setting(self)
-        if self.cfg.get('pretrained') and named is not None and not resumes:
+        trains = internals.loop_or_config(self, 'train') is not None
+        if trains and self.cfg.get('pretrained') and named is not None and not resumes:
             self.logger.warning(f'pretrained={self.cfg.pretrained} is not loaded, since load_from={named} is')
         if not resumes and named is None and self.cfg.get('pretrained'):
             classes = classes_of(self.train_dataloader.dataset)

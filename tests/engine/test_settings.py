@@ -402,6 +402,11 @@ def test_load_from_is_loaded_and_pretrained_beside_it_is_named(tmp_path):
     other.load_or_resume()
     assert torch.equal(run.model.backbone.weight, other.model.backbone.weight)
     assert 'pretrained=x.pth is not loaded, since load_from=' in log_of(other)
+    other._train_loop = None  # a test of the run, whose weights are all that counts
+    other._has_loaded = False
+    before = log_of(other).count('is not loaded')
+    other.load_or_resume()
+    assert log_of(other).count('is not loaded') == before
 
 
 def log_of(run) -> str:
