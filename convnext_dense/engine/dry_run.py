@@ -31,7 +31,7 @@ SIDE = 128
 
 
 class Part(Protocol):
-    """A part of a model and what it gets in training; see :class:`convnext_dense.tasks.base.Part`."""
+    """A part of a model and what it gets in training; see :class:`convnext_dense.tasks.records.Part`."""
 
     @property
     def key(self) -> str: ...

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import UserError
 from ..weights.class_counts import count_trained_classes, head_classes
-from .base import ClassInfo, MainMetrics, PreparedImage, Task, TrainedClasses
+from .base import Task
 from .classification import ClassificationTask
 from .config_parts import (
     check_chosen_classes,
@@ -31,6 +31,7 @@ from .datasets import (
     tested_dataset,
 )
 from .detection import DetectionTask
+from .records import ClassInfo, MainMetrics, PreparedImage, TrainedClasses
 from .segmentation import SegmentationTask
 
 if TYPE_CHECKING:

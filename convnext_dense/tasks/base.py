@@ -19,13 +19,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import UserError
-from .config_parts import loaders
-from .datasets import only_own_dataset, own_datasets
+from .datasets import only_own_dataset, own_datasets, takes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,94 +35,8 @@ if TYPE_CHECKING:
     from ..io.image_size import ImageSize
     from ..io.value_range import ValueRange
     from ..results import Result
+    from .records import ClassInfo, Comparison, CountColumn, MainMetrics, Part, PreparedImage, TrainedClasses
     from .sizes import SetBy
-
-
-@dataclass(frozen=True)
-class MainMetrics:
-    """Main metrics of a task, in percent, for a panel of the curves."""
-
-    title: str
-    step: str
-    """Unit in which the recipes of the task count their length: ``'epoch'`` or ``'optimizer step'``."""
-    labels: Mapping[str, str]
-    """Label of each metric's curve by the metric's name."""
-
-
-@dataclass(frozen=True)
-class CountColumn:
-    """Table column with the number of examples of each class, for tasks with several examples per image."""
-
-    heading: str
-    as_share: bool = False
-    """Show the share of all examples instead of a large number."""
-
-
-@dataclass(frozen=True)
-class ClassInfo:
-    """The K classes of a model, from its checkpoint."""
-
-    names: Sequence[str]
-    colors: np.ndarray
-    """uint8 (K, 3), RGB."""
-    category_ids: Sequence[int] | None = None
-    """Ids of the classes in the COCO file that a detector was trained on; None if unknown."""
-    first_label: int | None = None
-    """Label of class 0 in the masks that a segmentor was trained on, 0 or 1; None for other tasks."""
-
-
-class TrainedClasses(NamedTuple):
-    """The K classes that a checkpoint was trained on, as far as it tells them."""
-
-    names: Sequence[str]
-    category_ids: Sequence[int] | None = None
-    """Ids of the classes in the COCO file that a detector was trained on; None if unknown."""
-    reduce_zero_label: bool | None = None
-    """Whether label 0 meant unlabeled in the masks that a segmentor was trained on; None if unknown."""
-
-
-class PreparedImage(NamedTuple):
-    """An image prepared for the network."""
-
-    path: str | None
-    """The image's file, or None."""
-    tensor: Tensor
-    """The network's input, (3, h, w)."""
-    sample: Any = None
-    """The image's metadata: a data sample of mmdet or mmseg."""
-
-
-class Part(NamedTuple):
-    """A part of a model and what it gets in training."""
-
-    key: str
-    """Its key in the config, such as ``'model.decode_head'``; it is also its name in the model, after ``model.``."""
-    inputs: Sequence[Tensor]
-    """(N, C, H, W), the finest first."""
-
-
-class PredictionEntry(TypedDict):
-    """An image in ``predictions.json``; see :class:`~convnext_dense.analysis.show.ShowPredictions`."""
-
-    path: str
-    caption: str
-
-
-class ClassifiedEntry(PredictionEntry):
-    """An image of a classification data set in ``predictions.json``: class names, and the score in [0, 1]."""
-
-    ground_truth: str
-    prediction: str
-    score: float
-
-
-class Comparison(NamedTuple):
-    """A prediction drawn with its ground truth."""
-
-    drawing: np.ndarray
-    """uint8 (H, W, 3), RGB."""
-    file_name: str
-    entry: PredictionEntry
 
 
 class Task(ABC):
@@ -329,6 +241,8 @@ class Task(ABC):
         """Return the shorter side that training resizes images to on average, in pixels; None if it is unknown."""
         return None
 
+    # -- Drawing
+
     @abstractmethod
     def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:
         """Draw an image of a data set with its ground truth, for a contact sheet.
@@ -354,12 +268,6 @@ class Task(ABC):
             output: an element of the output of the model's ``test_step``, which includes the ground truth.
             metainfo: the test set's ``classes`` and, in segmentation, ``palette``.
         """
-
-    # -- Training
-
-    def explain_training_error(self, error: Exception, cfg: Config) -> str | None:
-        """Explain an error of the model in training that its config or data cause, in one line; None for others."""
-        return None
 
     # -- Prediction
 
@@ -463,6 +371,10 @@ class Task(ABC):
         yield Part('model', [image])
         model(image)
 
+    def explain_training_error(self, error: Exception, cfg: Config) -> str | None:
+        """Explain an error of the model in training that its config or data cause, in one line; None for others."""
+        return None
+
     # -- Counting parameters, MACs and activations
 
     @abstractmethod
@@ -552,79 +464,7 @@ class Task(ABC):
         return UserError(f'a model for {self.name} {problem}: take a config of another task')
 
 
-def resize_tensor(image: Tensor, size: ImageSize) -> Tensor:
-    """Resize an image (C, h, w) to (C, H, W) by bilinear interpolation, with its dtype."""
-    import torch.nn.functional as F
-
-    if tuple(image.shape[1:]) == tuple(size):
-        return image
-    resized = F.interpolate(image[None].float(), tuple(size), mode='bilinear', antialias=True)[0]
-    return resized if image.is_floating_point() else resized.round().to(image.dtype)
-
-
-def check_class_weights(model: nn.Module) -> None:
-    """Check the lengths of the class weights in a model's losses.
-
-    Raises:
-        UserError: if a loss has not one weight for each output of its head.
-    """
-    for name, head in model.named_modules():
-        classes = getattr(head, 'num_classes', None)
-        if classes is None:
-            continue
-        for part, loss in head.named_modules():
-            weights = getattr(loss, 'class_weight', None)
-            if not part.startswith('loss') or weights is None or not hasattr(weights, '__len__'):
-                continue
-            has_background = hasattr(head, 'fc_cls') or hasattr(head, 'cls_embed')
-            background = has_background and not getattr(loss, 'use_sigmoid', False)
-            outputs = getattr(head, 'out_channels', classes) + background
-            if len(weights) != outputs:
-                of = f'{classes} classes{" and the background" if background else ""}'
-                raise UserError(
-                    f'model.{name}.{part}.class_weight has {len(weights)} weights for {of}: give {outputs}, '
-                    'in the order of the classes'
-                )
-
-
 def run_whole_model(model: nn.Module, image: Tensor) -> str:
     """Run the whole model and return a description of the part that ran."""
     model(image)
     return 'the whole forward pass'
-
-
-def point_at_root(cfg: Config, root: str) -> None:
-    """Set the ``root`` of every data set of a config."""
-    for loader in loaders(cfg):
-        loader.dataset.root = root
-
-
-def takes(dataset: Mapping, argument: str) -> bool:
-    """Check whether the class of a data set has an argument, from the data set's config."""
-    from inspect import signature
-
-    from ..registry import DATASETS
-
-    known = DATASETS.get(dataset['type'])
-    return known is not None and argument in signature(known).parameters
-
-
-def join_classes_of_roots(cfg: Config, read: Callable[[ConfigDict], list[str]]) -> None:
-    """Give data sets under other roots than the first one, which may have other classes, the first one's.
-
-    Args:
-        cfg: the config, with data sets of ours and others, also inside wrappers.
-        read: function that reads the class names of a data set from its config.
-    """
-    datasets = own_datasets(cfg)
-    elsewhere = [dataset for dataset in datasets if dataset.get('root') != datasets[0].get('root')]
-    if elsewhere:
-        names = list(datasets[0].get('classes') or read(datasets[0]))
-        for dataset in elsewhere:
-            dataset.classes = names
-
-
-def count_head_rows(state_dict: Mapping[str, Tensor], ending: str) -> int | None:
-    """Return the number of rows of the weight whose name ends with ``ending``, or None if there is no such weight."""
-    rows = [len(tensor) for name, tensor in state_dict.items() if f'.{name}'.endswith(f'.{ending}')]
-    return rows[-1] if rows else None

@@ -6,20 +6,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
-from .base import (
-    ClassifiedEntry,
-    ClassInfo,
-    Comparison,
-    MainMetrics,
-    PreparedImage,
-    Task,
-    count_head_rows,
-    join_classes_of_roots,
-    point_at_root,
-    resize_tensor,
-)
+from .base import Task
 from .config_parts import loaders
-from .datasets import innermost_datasets, is_own, own_datasets, tested_dataset
+from .datasets import (
+    innermost_datasets,
+    is_own,
+    join_classes_of_roots,
+    own_datasets,
+    point_at_root,
+    tested_dataset,
+)
+from .heads import count_head_rows
+from .records import ClassifiedEntry, ClassInfo, Comparison, MainMetrics, PreparedImage
 from .sizes import value_at
 
 if TYPE_CHECKING:
@@ -182,7 +180,7 @@ class ClassificationTask(Task):
         return PreparedImage(path, transform(Image.fromarray(image)))
 
     def resize_prepared(self, image: PreparedImage, size: ImageSize) -> PreparedImage:
-        return PreparedImage(image.path, resize_tensor(image.tensor, size))
+        return image.resized(size)
 
     def exported_input(self, image: PreparedImage, normalization: Normalization) -> Tensor:
         return image.tensor * normalization.std.view(3, 1, 1) + normalization.mean.view(3, 1, 1)

@@ -6,11 +6,11 @@ through; data sets of other libraries are asked for their ``metainfo``.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError, describe_error
-from .config_parts import LOADERS
+from .config_parts import LOADERS, loaders
 
 if TYPE_CHECKING:
     from mmengine.config import Config, ConfigDict
@@ -180,3 +180,34 @@ def _count_in_metainfo(cfg: Config, key: str, dataset: ConfigDict) -> int:
             f'{key}: {dataset.get("type")} does not tell its classes: set metainfo=dict(classes=[...]) in its config'
         )
     return len(stated)
+
+
+def point_at_root(cfg: Config, root: str) -> None:
+    """Set the ``root`` of every data set of a config."""
+    for loader in loaders(cfg):
+        loader.dataset.root = root
+
+
+def takes(dataset: Mapping, argument: str) -> bool:
+    """Check whether the class of a data set has an argument, from the data set's config."""
+    from inspect import signature
+
+    from ..registry import DATASETS
+
+    known = DATASETS.get(dataset['type'])
+    return known is not None and argument in signature(known).parameters
+
+
+def join_classes_of_roots(cfg: Config, read: Callable[[ConfigDict], list[str]]) -> None:
+    """Give data sets under other roots than the first one, which may have other classes, the first one's.
+
+    Args:
+        cfg: the config, with data sets of ours and others, also inside wrappers.
+        read: function that reads the class names of a data set from its config.
+    """
+    datasets = own_datasets(cfg)
+    elsewhere = [dataset for dataset in datasets if dataset.get('root') != datasets[0].get('root')]
+    if elsewhere:
+        names = list(datasets[0].get('classes') or read(datasets[0]))
+        for dataset in elsewhere:
+            dataset.classes = names

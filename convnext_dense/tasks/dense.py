@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..io.image_size import TOTAL_STRIDE
-from .base import ClassInfo, Comparison, Part, PredictionEntry, PreparedImage, Task, resize_tensor
+from .base import Task
 from .pipelines import reading_steps
+from .records import ClassInfo, Comparison, Part, PredictionEntry, PreparedImage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,7 +119,7 @@ class DenseTask(Task):
     def resize_prepared(self, image: PreparedImage, size: ImageSize) -> PreparedImage:
         shape = tuple(size)
         meta = dict(img_path=image.path, img_shape=shape, ori_shape=shape, pad_shape=shape, scale_factor=(1.0, 1.0))
-        return PreparedImage(image.path, resize_tensor(image.tensor, size), type(image.sample)(metainfo=meta))
+        return image.resized(size, type(image.sample)(metainfo=meta))
 
     def exported_input(self, image: PreparedImage, normalization: Normalization) -> Tensor:
         return image.tensor.flip(0).float()  # from BGR

@@ -9,20 +9,12 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NoData, UserError
 from ..io.image_size import TOTAL_STRIDE, ImageSize
 from .anchors import least_side
-from .base import (
-    ClassInfo,
-    CountColumn,
-    MainMetrics,
-    Part,
-    TrainedClasses,
-    check_class_weights,
-    count_head_rows,
-    takes,
-)
 from .config_parts import loaders
-from .datasets import concatenations, innermost_datasets, is_own, own_datasets, tested_dataset
+from .datasets import concatenations, innermost_datasets, is_own, own_datasets, takes, tested_dataset
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
+from .heads import check_class_weights, count_head_rows
 from .pipelines import as_size, is_size, kind_of, mean_side, resized_sides, scale_sizes, steps_of
+from .records import ClassInfo, CountColumn, MainMetrics, Part, TrainedClasses
 from .sizes import find_training_size, follow, pads_after, set_at, value_at
 
 if TYPE_CHECKING:

@@ -10,21 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from .base import (
-    ClassInfo,
-    CountColumn,
-    MainMetrics,
-    Part,
-    TrainedClasses,
-    check_class_weights,
-    count_head_rows,
-    join_classes_of_roots,
-    point_at_root,
-)
 from .config_parts import loaders
-from .datasets import innermost_datasets, is_own, own_datasets, tested_dataset
+from .datasets import (
+    innermost_datasets,
+    is_own,
+    join_classes_of_roots,
+    own_datasets,
+    point_at_root,
+    tested_dataset,
+)
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
+from .heads import check_class_weights, count_head_rows
 from .pipelines import SizedStep, as_size, is_size, mean_side, scale_sizes
+from .records import ClassInfo, CountColumn, MainMetrics, Part, TrainedClasses
 from .sizes import dotted, find_training_size, follow, pads_after, set_at, value_at
 
 if TYPE_CHECKING:

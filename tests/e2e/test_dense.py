@@ -67,14 +67,6 @@ SMALL = {
 
 
 @pytest.fixture(scope='module')
-def coco(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp('coco')
-    for split in ('train', 'val'):
-        coco_files.write(root, coco_files.content(), split)
-    return root
-
-
-@pytest.fixture(scope='module')
 def masks(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp('masks')
     (root / 'classes.txt').write_text('\n'.join(('red', 'green', 'blue', 'yellow', 'pink')))

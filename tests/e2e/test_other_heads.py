@@ -15,14 +15,6 @@ from tests.helpers.other_heads import DETECTION, DETECTORS, write_head
 
 
 @pytest.fixture(scope='module')
-def coco(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp('coco')
-    for split in ('train', 'val'):
-        coco_files.write(root, coco_files.content(), split)
-    return root
-
-
-@pytest.fixture(scope='module')
 def masks(tmp_path_factory) -> Path:
     root = write_mask_folder(tmp_path_factory.mktemp('masks'))
     (root / 'classes.txt').write_text('\n'.join('abcde'))

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from convnext_dense.data.segmentation.find import find_masks
+from convnext_dense.data.segmentation.masks import check_masks
+
 COLORS = np.array([[0, 0, 0], [200, 0, 0], [0, 200, 0], [0, 0, 200], [200, 200, 0], [200, 0, 200]], dtype=np.uint8)
 """The color of each label, 0 to 5; 0 is not labeled."""
 CLASSES = ('red', 'green', 'blue', 'yellow', 'pink')
@@ -78,3 +81,15 @@ def write_mask_folder(root: Path, training: int = 4, validation: int = 2, names=
             save(root / 'images' / name / f'{i:02d}.png', COLORS[labels])
             save(root / 'annotations' / name / f'{i:02d}.png', labels)
     return root
+
+
+def mask(root: Path, number: int = 1) -> Path:
+    return root / 'annotations' / 'training' / f'{number:02d}.png'
+
+
+def image(root: Path, number: int = 1) -> Path:
+    return root / 'images' / 'training' / f'{number:02d}.png'
+
+
+def check(root: Path, num_classes: int = 5, split: str = 'training', **options) -> None:
+    check_masks(find_masks(root, split), num_classes, **options)

@@ -9,7 +9,6 @@ from convnext_dense.config.read import read_config
 from convnext_dense.errors import UserError
 from convnext_dense.export.graphs import Graph
 from convnext_dense.tasks import TASKS, Task, task_of
-from convnext_dense.tasks.base import count_head_rows
 
 
 class Pretraining(Task):
@@ -73,12 +72,6 @@ def test_every_export_has_a_graph_of_its_own(task):
         UserError, match=rf'^--task-output none: a model for {task.name} has {", ".join(task.exports)}$'
     ):
         task.build_graph(None, None, 'none')
-
-
-def test_the_rows_of_a_head_are_found_by_the_end_of_its_name():
-    state = {'overhead.weight': torch.zeros(2, 4), 'module.head.weight': torch.zeros(3, 4)}
-    assert count_head_rows(state, 'head.weight') == 3
-    assert count_head_rows({'overhead.weight': torch.zeros(2, 4)}, 'head.weight') is None
 
 
 @pytest.mark.parametrize(

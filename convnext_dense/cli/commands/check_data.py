@@ -26,7 +26,7 @@ from ...io.files import atomic_write
 from ...io.image_size import ImageSize
 from ...io.progress import progress_bar
 from ...tasks import task_of
-from ...tasks.base import CountColumn
+from ...tasks.records import CountColumn
 from ..arguments import image_arguments
 
 STYLES = {PROBLEM: 'bold red', WARNING: 'yellow', NOTE: 'dim'}

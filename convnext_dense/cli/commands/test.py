@@ -27,7 +27,7 @@ from ...engine.hooks.data_check import describe_dataset, log_remarks
 from ...errors import UserError
 from ...evaluation.metric_names import split_metric_names
 from ...tasks import TrainedClasses, check_same_task, innermost_datasets, own_datasets, place_of, task_of
-from ...tasks.base import takes
+from ...tasks.datasets import takes
 from ...tasks.pipelines import tta_pipeline
 from ...weights.loading import dataset_meta, extract_weights, read_checkpoint
 from ..arguments import command_line, image_arguments

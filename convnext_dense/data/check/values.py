@@ -26,7 +26,7 @@ ENLARGED = 1.5
 
 
 def find_value_faults(split: str, measured: Sequence[tuple[str, ImageValues]]) -> Iterable[Finding]:
-    """Find images that are near-constant or clipped as the network sees them, and name the range that mends them.
+    """Find images that are near-constant or clipped as the network sees them, and name the range that fixes them.
 
     Args:
         split: the split's name.
@@ -78,7 +78,7 @@ def find_value_faults(split: str, measured: Sequence[tuple[str, ImageValues]]) -
 
 
 def _is_near_constant(values: ImageValues) -> bool:
-    """Whether all values become nearly the same level; a blank image does not count, which no range mends."""
+    """Whether all values become nearly the same level; a blank image does not count, which no range fixes."""
     return values.low < values.high and values.levels[1] - values.levels[0] <= NEAR_CONSTANT
 
 

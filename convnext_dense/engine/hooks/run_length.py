@@ -24,7 +24,7 @@ WARM_UP_SHARE = 0.5
 class RunLength(Hook):
     """Hook that logs one line if a run has few optimizer steps, or if its warm-up or lr schedule outlast it.
 
-    The line gives the numbers of the run, and the setting that mends each. The EMA hook says it of its average. A run
+    The line gives the numbers of the run, and the setting that fixes each. The EMA hook says it of its average. A run
     that is short on purpose leaves the hook out: ``default_hooks.run_length=None``.
     """
 

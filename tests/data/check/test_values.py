@@ -52,7 +52,7 @@ def test_what_becomes_of_the_values(tmp_path, images, value_range, level, said, 
 
 
 def test_usual_images_are_not_named(tmp_path):
-    blank = np.full((20, 30), 7, np.uint8)  # as an empty page: no range mends it
+    blank = np.full((20, 30), 7, np.uint8)  # as an empty page: no range fixes it
     dark = (SHARES * 10).astype(np.uint8)
     assert not list(find_value_faults('train', measured(tmp_path, [EIGHT, EIGHT, dark, blank, blank, blank])))
     assert not list(find_value_faults('train', []))

@@ -10,21 +10,13 @@ from convnext_dense.data.segmentation import dataset
 from convnext_dense.data.segmentation.find import find_masks, find_masks_and_remarks
 from convnext_dense.errors import NoData, UserError
 from tests.helpers.layouts import touch
-from tests.helpers.mask_folder import draw_labels, save, write_mask_folder
+from tests.helpers.mask_folder import draw_labels, image, mask, save, write_mask_folder
 from tests.helpers.mask_samples import mask_folder
 
 
 @pytest.fixture
 def root(tmp_path):
     return write_mask_folder(tmp_path / 'data')
-
-
-def mask(root, number: int = 1):
-    return root / 'annotations' / 'training' / f'{number:02d}.png'
-
-
-def image(root, number: int = 1):
-    return root / 'images' / 'training' / f'{number:02d}.png'
 
 
 @pytest.mark.parametrize('names', [('training', 'validation'), ('train', 'val')])

@@ -9,22 +9,10 @@ from convnext_dense.config.read import read_config
 from convnext_dense.data.segmentation import mask_scan
 from convnext_dense.data.segmentation.dataset import MaskFolder
 from convnext_dense.data.segmentation.find import find_masks
-from convnext_dense.data.segmentation.masks import check_masks, mask_classes
+from convnext_dense.data.segmentation.masks import mask_classes
 from convnext_dense.errors import UserError
 from convnext_dense.tasks.segmentation import SegmentationTask
-from tests.helpers.mask_folder import draw_labels, save, save_bits, save_with_palette
-
-
-def check(root, num_classes: int = 5, split: str = 'training', **options) -> None:
-    check_masks(find_masks(root, split), num_classes, **options)
-
-
-def mask(root, number: int = 1):
-    return root / 'annotations' / 'training' / f'{number:02d}.png'
-
-
-def image(root, number: int = 1):
-    return root / 'images' / 'training' / f'{number:02d}.png'
+from tests.helpers.mask_folder import check, draw_labels, image, mask, save, save_bits, save_with_palette
 
 
 @pytest.fixture

@@ -14,26 +14,22 @@ from convnext_dense.data.segmentation.mask_scan import scan_masks
 from convnext_dense.data.segmentation.masks import (
     agree_on_label_zero,
     check_learnable,
-    check_masks,
     classes_without_example,
     mask_classes,
     read_labels,
 )
 from convnext_dense.errors import UserError
-from tests.helpers.mask_folder import CLASSES, draw_labels, relabel, save, save_with_palette, write_mask_folder
-
-
-def check(root, num_classes: int = 5, split: str = 'training', **options) -> None:
-    check_masks(find_masks(root, split), num_classes, **options)
-
-
-def mask(root, number: int = 1):
-    return root / 'annotations' / 'training' / f'{number:02d}.png'
-
-
-def image(root, number: int = 1):
-    return root / 'images' / 'training' / f'{number:02d}.png'
-
+from tests.helpers.mask_folder import (
+    CLASSES,
+    check,
+    draw_labels,
+    image,
+    mask,
+    relabel,
+    save,
+    save_with_palette,
+    write_mask_folder,
+)
 
 # -- classes
 
