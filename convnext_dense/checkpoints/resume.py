@@ -31,9 +31,9 @@ UNCHANGED = {
     'images': _Condition('{} training images', 'resume with the same {}'),
     'label_zero': _Condition('label 0 of the masks as {}', 'resume with --label-zero {}'),
 }
-# Entries of an optimizer's parameter group that change during the run, or do not affect the result.
 _LIMITS = ('begin', 'end', 'total_iters')
 """Entries of a scheduler's state with its place in the run, which is fitted to the run's length when it is built."""
+# Entries of an optimizer's parameter group that change during the run, or do not affect the result.
 _NOT_SETTINGS = {'params', 'lr', 'initial_lr', 'fused', 'foreach', 'capturable', 'differentiable'}
 
 

@@ -29,11 +29,11 @@ def describe_kept_lr(
     """
     changes_batch = any(_is_within(TOTAL, option) for option in options)
     lr = cfg.optim_wrapper.get('optimizer', {}).get('lr')
-    if not changes_batch or lr is None or (cfg.get('auto_scale_lr') or {}).get('enable', False):
+    if not changes_batch or LR in options or lr is None or (cfg.get('auto_scale_lr') or {}).get('enable', False):
         return ''
     own = read_config(path, data=data, needs_data=False, without=without)
     wanted, batch = _batch_of_lr(own, processes), _batch_of_lr(cfg, processes)
-    if LR in options or batch == wanted or lr != own.optim_wrapper.get('optimizer', {}).get('lr'):
+    if batch == wanted or lr != own.optim_wrapper.get('optimizer', {}).get('lr'):
         return ''
     suggested = lr_for_batch(cfg.optim_wrapper.optimizer, batch, wanted)
     return (

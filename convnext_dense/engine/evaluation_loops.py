@@ -42,6 +42,14 @@ class _EvaluatesEMA:
         self.per_class: dict[str, dict[str, dict[str, float]]] = {}
         self._dropped: set[str] = set()  # metrics that are not numbers, which are reported once
 
+    def _run(self, mode: str) -> dict[str, float]:
+        self.runner.call_hook(f'before_{mode}')
+        self.runner.call_hook(f'before_{mode}_epoch')
+        metrics = self._evaluate(mode)
+        self.runner.call_hook(f'after_{mode}_epoch', metrics=metrics)
+        self.runner.call_hook(f'after_{mode}')
+        return metrics
+
     def _evaluate(self, mode: str) -> dict[str, float]:
         ema = next((hook for hook in self.runner.hooks if isinstance(hook, EMA) and hook.average), None)
         if self.weights == 'ema' and ema is None:
@@ -103,12 +111,7 @@ class ValLoop(_EvaluatesEMA, MMValLoop):
     """Validation loop for the raw weights and their average."""
 
     def run(self) -> dict[str, float]:
-        self.runner.call_hook('before_val')
-        self.runner.call_hook('before_val_epoch')
-        metrics = self._evaluate('val')
-        self.runner.call_hook('after_val_epoch', metrics=metrics)
-        self.runner.call_hook('after_val')
-        return metrics
+        return self._run('val')
 
 
 @LOOPS.register_module()
@@ -116,9 +119,4 @@ class TestLoop(_EvaluatesEMA, MMTestLoop):
     """Test loop for a checkpoint's raw weights and their average."""
 
     def run(self) -> dict[str, float]:
-        self.runner.call_hook('before_test')
-        self.runner.call_hook('before_test_epoch')
-        metrics = self._evaluate('test')
-        self.runner.call_hook('after_test_epoch', metrics=metrics)
-        self.runner.call_hook('after_test')
-        return metrics
+        return self._run('test')

@@ -132,8 +132,13 @@ class Runner(mmengine.runner.Runner):
         if self.distributed and not torch.cuda.is_available() and not torch.distributed.is_initialized():
             environment.init_gloo(self.launcher, env_cfg.get('dist_cfg', {}).get('timeout'))
         super().setup_env(env_cfg)
-        if internals.loop_or_config(self, 'train') is not None and is_main_process():
+        if self.trains and is_main_process():
             self._lock = lock.acquire(self.work_dir)
+
+    @property
+    def trains(self) -> bool:
+        """True for a run that trains, False for a test."""
+        return internals.loop_or_config(self, 'train') is not None
 
     def build_logger(self, *args: object, **kwargs: object) -> logging.Logger:
         logger = super().build_logger(*args, **kwargs)
@@ -155,8 +160,7 @@ class Runner(mmengine.runner.Runner):
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         synced = any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
         synced = synced or self.cfg.get('sync_bn') is not None
-        trains = internals.loop_or_config(self, 'train') is not None
-        if synced and trains and not (self.distributed and torch.cuda.is_available()):
+        if synced and self.trains and not (self.distributed and torch.cuda.is_available()):
             why = 'without a GPU' if self.distributed else 'in one process'
             self.logger.warning(f'SyncBN does not work {why}: each process normalizes its own batch (BN)')
         if self.distributed and not torch.cuda.is_available() and model_wrapper_cfg is None:
@@ -328,8 +332,7 @@ class Runner(mmengine.runner.Runner):
             else:
                 internals.set_checkpoint_to_resume(self, state.find_newest_for_all(self))
         resumes, named = internals.resume_setting(self), internals.checkpoint_setting(self)
-        trains = internals.loop_or_config(self, 'train') is not None
-        if trains and self.cfg.get('pretrained') and named is not None and not resumes:
+        if self.trains and self.cfg.get('pretrained') and named is not None and not resumes:
             self.logger.warning(f'pretrained={self.cfg.pretrained} is not loaded, since load_from={named} is')
         if not resumes and named is None and self.cfg.get('pretrained'):
             classes = classes_of(self.train_dataloader.dataset)
@@ -344,12 +347,12 @@ class Runner(mmengine.runner.Runner):
             internals.set_loaded(self)
         else:
             super().load_or_resume()
-        if internals.loop_or_config(self, 'train') is not None:
+        if self.trains:
             super().dump_config()
 
     def dump_config(self) -> None:
         """Write the config to the work dir; in training only after a resume, since a refused one changes nothing."""
-        if internals.loop_or_config(self, 'train') is None:
+        if not self.trains:
             super().dump_config()
 
     def load_checkpoint(

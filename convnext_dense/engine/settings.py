@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import mmengine.hooks
 import torch
@@ -43,71 +43,71 @@ READ_FROM_CONFIG = frozenset(
     }
 )
 """Keys that mmengine's Runner reads from the whole config, all of which have an effect."""
-OWN_KEYS = frozenset(
-    {
-        *(
-            'task',
-            'pretrained',
-            'pretrained_weights',
-            'trust_pickle',
-            'may_change_length',
-            'schedule_length',
-            'compile_backbone',
-        ),
-        *('custom_imports', 'runner_type', 'sample_settings', 'tta_model', 'tta_pipeline'),
-    }
-)
+OWN_KEYS = {
+    *('task', 'pretrained', 'pretrained_weights', 'trust_pickle', 'may_change_length', 'schedule_length'),
+    *('compile_backbone', 'custom_imports', 'runner_type', 'sample_settings', 'tta_model', 'tta_pipeline'),
+}
 """Keys of this project."""
-OLD_KEYS = {
-    'optimizer': 'optim_wrapper.optimizer',
-    'optimizer_config': 'optim_wrapper.clip_grad',
-    'lr_config': 'param_scheduler',
-    'momentum_config': 'param_scheduler',
-    'runner': 'train_cfg.max_epochs or train_cfg.max_iters',
-    'total_epochs': 'train_cfg.max_epochs',
-    'fp16': '--amp fp16',
-    'data': 'train_dataloader, val_dataloader and test_dataloader',
-    'evaluation': 'val_evaluator and train_cfg.val_interval',
-    'checkpoint_config': 'default_hooks.checkpoint',
-    'log_config': 'default_hooks.logger and visualizer.vis_backends',
-    'workflow': 'train_cfg.val_interval',
-    'dist_params': 'env_cfg.dist_cfg',
-    'cudnn_benchmark': 'env_cfg.cudnn_benchmark',
-    'opencv_num_threads': 'env_cfg.mp_cfg.opencv_num_threads',
-    'mp_start_method': 'env_cfg.mp_cfg.mp_start_method',
-    'seed': 'randomness.seed',
-    'deterministic': 'randomness.deterministic',
-    'resume_from': 'load_from with resume=True, or --resume FILE',
-    'auto_resume': '--resume auto',
-    'gpu_ids': 'the environment variable CUDA_VISIBLE_DEVICES',
-}
-"""Keys of mmcv 1's configs, which have no effect, each with its replacement."""
-_OLD_FORMS: Mapping[str, Callable[[Any], bool]] = {
-    'optimizer': lambda value: _has(value, 'type', 'lr'),
-    'optimizer_config': lambda value: _has(value, 'type', 'grad_clip', 'cumulative_iters', 'loss_scale'),
-    'lr_config': lambda value: _has(value, 'policy', 'warmup', 'step'),
-    'momentum_config': lambda value: _has(value, 'policy', 'warmup', 'step'),
-    'runner': lambda value: _has(value, 'type', 'max_epochs', 'max_iters'),
-    'total_epochs': lambda value: _is_number(value),
-    'fp16': lambda value: value is True or isinstance(value, Mapping),
-    'data': lambda value: _has(value, 'samples_per_gpu', 'workers_per_gpu', 'train', 'val', 'test'),
-    'evaluation': lambda value: _has(value, 'interval', 'metric', 'save_best', 'start'),
-    'checkpoint_config': lambda value: _has(value, 'interval', 'by_epoch', 'max_keep_ckpts', 'create_symlink'),
-    'log_config': lambda value: _has(value, 'interval', 'hooks'),
-    'workflow': lambda value: (
-        isinstance(value, list | tuple) and all(isinstance(one, list | tuple) and len(one) == 2 for one in value)
+
+
+class _OldKey(NamedTuple):
+    """A key of mmcv 1's configs."""
+
+    instead: str
+    """What to set now."""
+    fits: Callable[[Any], bool]
+    """Whether a value has the form that mmcv 1 gave it; another one is of a variable of the user's own."""
+
+
+OLD_KEYS: Mapping[str, _OldKey] = {
+    'optimizer': _OldKey('optim_wrapper.optimizer', lambda value: _has(value, 'type', 'lr')),
+    'optimizer_config': _OldKey(
+        'optim_wrapper.clip_grad', lambda value: _has(value, 'type', 'grad_clip', 'cumulative_iters', 'loss_scale')
     ),
-    'dist_params': lambda value: _has(value, 'backend'),
-    'cudnn_benchmark': lambda value: isinstance(value, bool),
-    'opencv_num_threads': lambda value: _is_number(value),
-    'mp_start_method': lambda value: value in ('fork', 'spawn', 'forkserver'),
-    'seed': lambda value: _is_number(value),
-    'deterministic': lambda value: isinstance(value, bool),
-    'resume_from': lambda value: isinstance(value, str),
-    'auto_resume': lambda value: isinstance(value, bool),
-    'gpu_ids': lambda value: isinstance(value, list | tuple | range) and all(map(_is_number, value)),
+    'lr_config': _OldKey('param_scheduler', lambda value: _has(value, 'policy', 'warmup', 'step')),
+    'momentum_config': _OldKey('param_scheduler', lambda value: _has(value, 'policy', 'warmup', 'step')),
+    'runner': _OldKey(
+        'train_cfg.max_epochs or train_cfg.max_iters', lambda value: _has(value, 'type', 'max_epochs', 'max_iters')
+    ),
+    'total_epochs': _OldKey('train_cfg.max_epochs', lambda value: _is_number(value)),
+    'fp16': _OldKey('--amp fp16', lambda value: value is True or isinstance(value, Mapping)),
+    'data': _OldKey(
+        'train_dataloader, val_dataloader and test_dataloader',
+        lambda value: _has(value, 'samples_per_gpu', 'workers_per_gpu', 'train', 'val', 'test'),
+    ),
+    'evaluation': _OldKey(
+        'val_evaluator and train_cfg.val_interval',
+        lambda value: _has(value, 'interval', 'metric', 'save_best', 'start'),
+    ),
+    'checkpoint_config': _OldKey(
+        'default_hooks.checkpoint',
+        lambda value: _has(value, 'interval', 'by_epoch', 'max_keep_ckpts', 'create_symlink'),
+    ),
+    'log_config': _OldKey(
+        'default_hooks.logger and visualizer.vis_backends', lambda value: _has(value, 'interval', 'hooks')
+    ),
+    'workflow': _OldKey(
+        'train_cfg.val_interval',
+        lambda value: (
+            isinstance(value, list | tuple) and all(isinstance(one, list | tuple) and len(one) == 2 for one in value)
+        ),
+    ),
+    'dist_params': _OldKey('env_cfg.dist_cfg', lambda value: _has(value, 'backend')),
+    'cudnn_benchmark': _OldKey('env_cfg.cudnn_benchmark', lambda value: isinstance(value, bool)),
+    'opencv_num_threads': _OldKey('env_cfg.mp_cfg.opencv_num_threads', lambda value: _is_number(value)),
+    'mp_start_method': _OldKey(
+        'env_cfg.mp_cfg.mp_start_method', lambda value: value in ('fork', 'spawn', 'forkserver')
+    ),
+    'seed': _OldKey('randomness.seed', lambda value: _is_number(value)),
+    'deterministic': _OldKey('randomness.deterministic', lambda value: isinstance(value, bool)),
+    'resume_from': _OldKey('load_from with resume=True, or --resume FILE', lambda value: isinstance(value, str)),
+    'auto_resume': _OldKey('--resume auto', lambda value: isinstance(value, bool)),
+    'gpu_ids': _OldKey(
+        'the environment variable CUDA_VISIBLE_DEVICES',
+        lambda value: isinstance(value, list | tuple | range) and all(map(_is_number, value)),
+    ),
 }
-"""Whether a value has the form that mmcv 1 gave it; another one is of a variable of the user's own."""
+"""Keys of mmcv 1's configs, which have no effect."""
 REPLACED_HOOKS: Mapping[str, str] = {
     'CheckpointHook': 'Checkpoints',
     'EarlyStoppingHook': 'EarlyStopping',
@@ -176,8 +176,9 @@ def stand_in(hook: Any) -> Any:
 def _check_top_level(cfg: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     known = RUNNER_KEYS | READ_FROM_CONFIG | OWN_KEYS
     for key, value in cfg.items():
-        if key in OLD_KEYS and value and _OLD_FORMS[key](value) and value != _value_of(OLD_KEYS[key], cfg):
-            raise UserError(f'the config sets {key}, which has no effect: set {OLD_KEYS[key]}')
+        old = OLD_KEYS.get(key)
+        if old is not None and value and old.fits(value) and value != _value_of(old.instead, cfg):
+            raise UserError(f'the config sets {key}, which has no effect: set {old.instead}')
         near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.9) if key not in known else []
         if near:
             raise UserError(

@@ -53,6 +53,12 @@ def near_metric(name: str, metrics: Sequence[str]) -> str | None:
     return last_parts[near[0]] if near else None
 
 
+def describe_metrics(metrics: Sequence[str], asked: str) -> str:
+    """List the metrics that there are for an error about one that there is not, with the most similar one."""
+    near = near_metric(asked, metrics)
+    return f'{", ".join(metrics) or "none"}{f"; did you mean {near}?" if near else ""}'
+
+
 def rule_of(name: str) -> Rule | None:
     """Return whether greater or smaller values of a metric are better, by its name; None if the name doesn't tell.
 

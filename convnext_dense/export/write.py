@@ -80,7 +80,7 @@ def write(
     size = sum(tensor.nbytes for tensor in graph.state_dict().values())
     if path.suffix == '.onnx' and size > ONNX_BYTES:
         raise UserError(f'the weights take {size / 2**30:.1f} GB, an ONNX file holds 2: name {path.stem}.pt2 instead')
-    with silence():
+    with _silence():
         with _export_errors('torch.export'):
             program = _traced(graph, shape, dynamic)
         if path.suffix == '.onnx':
@@ -109,7 +109,7 @@ def has_onnxruntime() -> bool:
 
 
 def _run_on_noise(path: Path, shapes: Sequence[tuple[int, int]]) -> None:
-    with silence():
+    with _silence():
         run = open_exported(path)
     noise = torch.Generator().manual_seed(0)
     for height, width in shapes:
@@ -173,7 +173,7 @@ def _export_errors(format: str) -> Iterator[None]:
 
 
 @contextmanager
-def silence() -> Iterator[None]:
+def _silence() -> Iterator[None]:
     """Silence the exporter's warnings and log messages, which only concern its internals."""
     logger = logging.getLogger('torch')
     level = logger.level

@@ -29,7 +29,7 @@ from ..engine.building import build_model, config_errors
 from ..errors import UserError
 from ..export.graphs import Graph, Normalization
 from ..io.image_size import ImageSize
-from ..io.images import read_rgb, upright_rgb
+from ..io.images import decode, read_rgb
 from ..io.value_range import ValueRange, as_value_range
 from ..results import Result
 from ..results.drawing import palette
@@ -274,7 +274,7 @@ def _read(image: ImageLike, value_range: ValueRange | None) -> tuple[str | None,
     if isinstance(image, str | Path):
         return str(image), read_rgb(image, value_range=value_range)
     if isinstance(image, Image.Image):
-        return None, upright_rgb(image, value_range)
+        return None, np.asarray(decode(image, value_range))
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise UserError(f'an image as an array is uint8 (H, W, 3) in RGB, not {image.dtype} {image.shape}')
     return None, image

@@ -20,16 +20,6 @@ MAX_UNREADABLE_IN_A_ROW = 20
 """Number of consecutive unreadable images that ends even a run that skips bad images: the disk must have failed."""
 TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 """First bytes of TIFF files, of which Pillow does not read all kinds."""
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""The transposition that turns an image upright, by its EXIF orientation."""
 
 
 def open_image(path: str | Path, retry_missing: bool = False) -> Image.Image:
@@ -95,20 +85,21 @@ def describe_read_error(error: Exception) -> str:
     return ' '.join(str(error).split()) or type(error).__name__
 
 
+def check_on_bad_image(chosen: str) -> None:
+    """Check what a data set is told to do with an unreadable image.
+
+    Raises:
+        UserError: if it is neither ``'stop'`` nor ``'skip'``.
+    """
+    if chosen not in ('stop', 'skip'):
+        raise UserError(f"on_bad_image {chosen!r} does not exist: take 'stop' or 'skip'")
+
+
 def too_many_unreadable(paths: Sequence[str]) -> UserError:
     """Return the error for :data:`MAX_UNREADABLE_IN_A_ROW` consecutive unreadable images."""
     return UserError(
         f'{len(paths)} training images in a row are unreadable, {paths[0]} to {paths[-1]}: check the disk'
     )
-
-
-def upright_rgb(image: Image.Image, value_range: ValueRange | None = None) -> np.ndarray:
-    """Convert an image of any mode to an array, rotated upright by its EXIF orientation.
-
-    Returns:
-        uint8 (H, W, 3), RGB.
-    """
-    return np.asarray(decode(image, value_range))
 
 
 def decode(image: Image.Image, value_range: ValueRange | None = None, turn: bool = True) -> Image.Image:
@@ -125,19 +116,19 @@ def decode(image: Image.Image, value_range: ValueRange | None = None, turn: bool
     """
     color = None if value_range is None else _color_of_16_bits(image)
     if color is None or value_range is None:
-        return as_rgb(upright(image) if turn else image, value_range)
+        return _as_rgb(_upright(image) if turn else image, value_range)
     rgb = Image.fromarray(to_levels(color, value_range))
-    method = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1)) if turn else None
-    return rgb if method is None else rgb.transpose(method)
+    rgb.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return ImageOps.exif_transpose(rgb) if turn else rgb
 
 
-def upright(image: Image.Image) -> Image.Image:
+def _upright(image: Image.Image) -> Image.Image:
     """Decode an image and rotate it upright by its EXIF orientation; an upright image is returned without a copy."""
     image.load()  # some formats store EXIF after the pixels
     return image if image.getexif().get(ExifTags.Base.Orientation, 1) == 1 else ImageOps.exif_transpose(image)
 
 
-def as_rgb(image: Image.Image, value_range: ValueRange | None = None) -> Image.Image:
+def _as_rgb(image: Image.Image, value_range: ValueRange | None = None) -> Image.Image:
     """Convert an image of any mode to RGB; see :func:`decode`."""
     if image.mode == 'RGB' and value_range is None:
         return image

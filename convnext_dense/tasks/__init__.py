@@ -108,7 +108,6 @@ __all__ = [
     'count_classes_of',
     'data_views',
     'has_own_data',
-    'head_classes',
     'innermost_datasets',
     'leave_out_training',
     'leave_out_validation',

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import UserError
 from .datasets import only_own_dataset, own_datasets, takes
+from .records import Part
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from ..io.image_size import ImageSize
     from ..io.value_range import ValueRange
     from ..results import Result
-    from .records import ClassInfo, Comparison, CountColumn, MainMetrics, Part, PreparedImage, TrainedClasses
+    from .records import ClassInfo, Comparison, CountColumn, MainMetrics, PreparedImage, TrainedClasses
     from .sizes import SetBy
 
 
@@ -132,10 +133,10 @@ class Task(ABC):
         """Count the classes of a config's data sets, for the heads.
 
         Raises:
-            UserError: if the data can't be read, or training and validation data have different classes.
+            UserError: if the data can't be read.
         """
 
-    def check_trainable(self, cfg: Config) -> None:  # noqa: B027 - most tasks learn from any data
+    def check_trainable(self, cfg: Config) -> None:  # noqa: B027 - a detector learns from any data
         """Check that a config's model has something to learn from its data.
 
         Raises:

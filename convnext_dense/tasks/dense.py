@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UserError
 from ..io.image_size import TOTAL_STRIDE
 from .base import Task
-from .pipelines import reading_steps
+from .pipelines import kind_of, mean_side, reading_steps
 from .records import ClassInfo, Comparison, Part, PredictionEntry, PreparedImage
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ class DenseTask(Task):
     def image_parts(self, cfg: Config) -> list[dict]:
         return reading_steps(cfg)
 
+    def training_side(self, cfg: Config) -> float | None:
+        return mean_side(cfg)
+
     def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:
         from ..results.drawing import side_by_side
 
@@ -87,7 +90,7 @@ class DenseTask(Task):
     def build_transform(self, dataset: ConfigDict) -> Callable:
         from mmengine.dataset import Compose
 
-        return Compose([step for step in dataset.pipeline if not step['type'].split('.')[-1].startswith('Load')])
+        return Compose([step for step in dataset.pipeline if not kind_of(step).startswith('Load')])
 
     def normalization(self, model: nn.Module, transform: Any) -> Normalization:
         import torch

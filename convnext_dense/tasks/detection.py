@@ -13,7 +13,7 @@ from .config_parts import loaders
 from .datasets import concatenations, innermost_datasets, is_own, own_datasets, takes, tested_dataset
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .heads import check_class_weights, count_head_rows
-from .pipelines import as_size, is_size, kind_of, mean_side, resized_sides, scale_sizes, steps_of
+from .pipelines import as_size, is_size, kind_of, resized_sides, scale_sizes, steps_of
 from .records import ClassInfo, CountColumn, MainMetrics, Part, TrainedClasses
 from .sizes import find_training_size, follow, pads_after, set_at, value_at
 
@@ -105,8 +105,13 @@ class DetectionTask(DenseTask):
         return super().read_data(cfg)
 
     def count_classes(self, cfg: Config) -> int:
-        header = next(iter(_read_headers(cfg).values()))
-        return len(loaders(cfg)[0].dataset.get('classes') or header.classes)
+        from ..data.detection.coco import read_coco_header
+        from ..data.detection.find import CocoPaths
+
+        dataset = loaders(cfg)[0].dataset
+        if dataset.get('classes'):
+            return len(dataset.classes)
+        return len(read_coco_header(CocoPaths(Path(dataset.annotations), Path(dataset.images))).classes)
 
     def join_classes(self, cfg: Config) -> None:
         from ..data.detection.categories import check_known_names
@@ -182,9 +187,6 @@ class DetectionTask(DenseTask):
         tested = f'{min(scale)}, longer sides of at most {max(scale)}' if scale else 'any size'
         return f'{crops} in training, shorter sides of {tested}, in testing'
 
-    def training_side(self, cfg: Config) -> float | None:
-        return mean_side(cfg)
-
     def draw_ground_truth(self, data: DatasetRecords, record: ImageRecord) -> np.ndarray:
         from ..results.drawing import shrunk
 
@@ -229,9 +231,6 @@ class DetectionTask(DenseTask):
 
     def check_model(self, model: Any, settings: Mapping[str, Any]) -> None:
         check_class_weights(model)
-
-    def training_size(self, cfg: Config) -> ImageSize:
-        return self.counted_shape(cfg)
 
     def head_parts(self, model: Any, features: Sequence[Tensor]) -> Iterator[Part]:
         for name in ('rpn_head', 'bbox_head'):
@@ -391,19 +390,6 @@ def _keep_category_ids_apart(cfg: Config) -> None:
         keys = [ignored] if isinstance(ignored, str) else list(ignored)
         if takes(wrapper, 'ignore_keys') and 'category_ids' not in keys:
             wrapper.ignore_keys = [*keys, 'category_ids']
-
-
-def _read_headers(cfg: Config) -> dict[str, CocoHeader]:
-    """Read the classes of each split's file, once."""
-    from ..data.detection.coco import read_coco_header
-    from ..data.detection.find import CocoPaths
-
-    headers: dict[str, CocoHeader] = {}
-    used = _loaders_by_split(cfg)
-    for split, loader in used[:1] if cfg.val_dataloader is None else used:  # testing is not part of training
-        paths = CocoPaths(Path(loader.dataset.annotations), Path(loader.dataset.images))
-        headers[split] = headers.get(split) or read_coco_header(paths)
-    return headers
 
 
 def _test_scale(cfg: Config) -> tuple[int, int] | None:

@@ -21,7 +21,7 @@ from .datasets import (
 )
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .heads import check_class_weights, count_head_rows
-from .pipelines import SizedStep, as_size, is_size, mean_side, scale_sizes
+from .pipelines import SizedStep, as_size, is_size, scale_sizes
 from .records import ClassInfo, CountColumn, MainMetrics, Part, TrainedClasses
 from .sizes import dotted, find_training_size, follow, pads_after, set_at, value_at
 
@@ -211,9 +211,6 @@ class SegmentationTask(DenseTask):
         own = window.get('crop_size') if window.get('mode') == 'slide' else None
         windows = f'windows of {as_size(own)}' if is_size(own) else 'whole images'
         return f'{crops} in training{padded}, {windows} in testing'
-
-    def training_side(self, cfg: Config) -> float | None:
-        return mean_side(cfg)
 
     def draw_ground_truth(self, data: Any, record: ImageRecord) -> np.ndarray:
         import numpy as np

@@ -6,7 +6,6 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.config import Config
@@ -26,7 +25,7 @@ from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...engine.dry_run import check_first_step
 from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
-from ...tasks import own_datasets, task_of
+from ...tasks import own_datasets, place_of, task_of
 from ..arguments import command_line, image_arguments
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
@@ -96,7 +95,7 @@ def run(args: argparse.Namespace) -> None:
         runner.register_hook(DataCheck(task.training_side(cfg), task.takes_squares))
         if cfg.val_dataloader is None:
             runner.logger.warning(
-                f'there are no validation data beside {_place(cfg.train_dataloader.dataset)}: '
+                f'there are no validation data beside {place_of(cfg.train_dataloader.dataset)}: '
                 'this run measures nothing, and keeps its last checkpoints, but no best.pth'
             )
         kept = describe_kept_lr(cfg, args.config, args.cfg_options, args.data, args.without, get_world_size())
@@ -114,7 +113,7 @@ def run(args: argparse.Namespace) -> None:
                 print(f'continue with: {resume_command(args)}', file=sys.stderr)
             raise
         except (AttributeError, KeyError) as error:
-            explained = task_of(cfg).explain_training_error(error, cfg)
+            explained = task.explain_training_error(error, cfg)
             if explained is None:
                 raise
             raise UserError(explained) from error
@@ -123,13 +122,6 @@ def run(args: argparse.Namespace) -> None:
         if testable and is_main_process():
             tested = f'; `{command_line(args, "test", *arguments_of_run(cfg.work_dir))}` tests it'
         runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}{tested}')
-
-
-def _place(dataset: Mapping) -> str:
-    """The training data, for the message."""
-    if 'annotations' in dataset:
-        return dataset['annotations']
-    return f'{dataset.get("root")}/{dataset.get("split")}'
 
 
 def resume_command(args: argparse.Namespace) -> str:

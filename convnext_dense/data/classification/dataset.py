@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 from torch.utils.data import Dataset, default_collate
 
 from ...errors import UserError
-from ...io.images import MAX_UNREADABLE_IN_A_ROW, read_image, too_many_unreadable
+from ...io.images import MAX_UNREADABLE_IN_A_ROW, check_on_bad_image, read_image, too_many_unreadable
 from ...io.value_range import as_value_range
 from ...registry import DATASETS, FUNCTIONS
 from ..image_files import EXTENSIONS, describe_left_out
@@ -59,8 +59,7 @@ class ImageFolder(Dataset):
     ) -> None:
         if split not in ('train', 'val'):
             raise UserError(f"split {split!r} does not exist: take 'train' or 'val'")
-        if on_bad_image not in ('stop', 'skip'):
-            raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
+        check_on_bad_image(on_bad_image)
         if per_class is not None and per_class < 1:
             raise UserError(f'per_class {per_class} is too small: take at least 1, or None for all images')
         classes = scan_classes(root) if classes is None else list(classes)

@@ -29,7 +29,6 @@ INNER_FOLDERS = ('images', 'image', 'data')
 class ImageList(NamedTuple):
     """Images with their labels from a list."""
 
-    file: Path
     labels: dict[str, int]
     """Label of each image by its path."""
     note: str
@@ -89,7 +88,7 @@ def read_list(file: Path, images: Sequence[str], classes: Sequence[str]) -> Imag
     labels, meaning = _labels(file, texts, classes, one_column=len(rows[0]) == 1)
     are_for = 'is for an image that is' if extra == 1 else 'are for images that are'
     left_out = f'; {extra} of its lines {are_for} not there' if extra else ''
-    return ImageList(file, labels, f'{len(labels)} images have their classes from {file}{meaning}{left_out}')
+    return ImageList(labels, f'{len(labels)} images have their classes from {file}{meaning}{left_out}')
 
 
 def _rows(file: Path) -> list[list[str]]:

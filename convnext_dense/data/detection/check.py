@@ -41,6 +41,7 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
         NoData: if a file does not exist.
     """
     data = CocoRecords([])
+    learns_masks = any(_learns_masks(source) for source in sources.values())
     for name, source in sources.items():
         file = Path(source['annotations'])
         data.locations.append(str(file))
@@ -52,7 +53,6 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
         except UserError as error:
             data.findings.append(Finding.of_error(name, error))
             continue
-        learns_masks = any(_learns_masks(s) for s in sources.values())
         data.findings += _findings(name, coco, source, learns_masks)
         data.classes = data.classes or list(source.get('classes') or coco.classes)
         try:

@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 
 from ...errors import UserError
 from ...io.coco_format import IGNORE_REGION, CocoAnnotation, Instance
+from ...io.images import check_on_bad_image
 from ...registry import DATASETS
 from ..check.records import WARNING
 from ..dense import DenseDataset
@@ -89,8 +90,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         most_lost: float = MOST_LOST,
         least_side: int = 0,
     ) -> None:
-        if on_bad_image not in ('stop', 'skip'):
-            raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
+        check_on_bad_image(on_bad_image)
         self.on_bad_image = on_bad_image
         self.paths = CocoPaths(Path(annotations), Path(images))
         self._steps, self.least_side = pipeline, least_side

@@ -12,8 +12,7 @@ from functools import cached_property
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
-from ...errors import UserError
-from ...io.images import UNLABELED
+from ...io.images import UNLABELED, check_on_bad_image
 from ...registry import DATASETS
 from ...results.drawing import palette
 from ..dense import DenseDataset
@@ -66,8 +65,7 @@ class MaskFolder(DenseDataset, BaseDataset):
         indices: int | Sequence[int] | None = None,
         classes: Sequence[str] | None = None,
     ) -> None:
-        if on_bad_image not in ('stop', 'skip'):
-            raise UserError(f"on_bad_image {on_bad_image!r} does not exist: take 'stop' or 'skip'")
+        check_on_bad_image(on_bad_image)
         self.root, self.split = root, split
         labels = read_labels(root, reduce_zero_label, compare=not test_mode)
         self._labels, self.reduce_zero_label = labels, labels.reduce_zero_label

@@ -47,8 +47,6 @@ class MaskLabels(NamedTuple):
     """One line for the user about label 0; see :class:`~convnext_dense.data.segmentation.label_zero.LabelZero`."""
     doubtful: bool
     """The data speak against the setting."""
-    file: str = ''
-    """Name of the list of names, or empty."""
 
     @property
     def first_label(self) -> int:
@@ -94,7 +92,7 @@ def read_labels(root: str | Path, reduce_zero_label: LabelZeroSetting = AUTO, co
             raise UserError(
                 f'{Path(root, listed.file)} names {len(zero.names)} classes: there can be 1 to {most}, one on a line'
             )
-        return MaskLabels(list(zero.names), zero.ignored, zero.line, zero.doubtful, listed.file)
+        return MaskLabels(list(zero.names), zero.ignored, zero.line, zero.doubtful)
     pairs = find_masks(root, next(iter(existing_splits(root)), 'training'))
     largest = max(scan.largest_label for scan in check_masks(pairs, most, zero.ignored))
     if largest == 0:

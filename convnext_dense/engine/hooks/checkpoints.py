@@ -17,7 +17,7 @@ from ...checkpoints import disk, manifest
 from ...checkpoints import files as checkpoints
 from ...checkpoints.content import VALIDATED_STEP, Meta
 from ...errors import UserError
-from ...evaluation.metric_names import Rule, find_metric, near_metric, rule_of
+from ...evaluation.metric_names import Rule, describe_metrics, find_metric, rule_of
 from ...io.files import TEMPORARY_NAME
 from ...registry import HOOKS
 from .ema import EMA
@@ -205,9 +205,8 @@ class Checkpoints(Hook):
             runner.logger.info(f'best so far: {name} {metrics[name]:.2f}, kept as {checkpoints.BEST}')
         elif name is None and self.best is not None and not self._best_is_absent:
             self._best_is_absent = True
-            near = near_metric(self.best, list(metrics))
-            hint = f'; did you mean {near}?' if near else ''
-            has_none = f'the validation has no metric {self.best!r}, it has {", ".join(metrics) or "none"}{hint}'
+            known = describe_metrics(list(metrics), self.best)
+            has_none = f'the validation has no metric {self.best!r}, it has {known}'
             unknown = (
                 f'are greater or smaller values of {", ".join(metrics)} better? name one in {_KEY}.best and set '
                 f"{_KEY}.rule to 'greater' or 'less'"

@@ -8,7 +8,7 @@ from mmengine.hooks import EarlyStoppingHook
 from mmengine.runner import Runner
 
 from ...errors import UserError
-from ...evaluation.metric_names import find_metric, near_metric, rule_of
+from ...evaluation.metric_names import describe_metrics, find_metric, rule_of
 from ...registry import HOOKS
 
 STATE = 'early_stopping'
@@ -72,11 +72,8 @@ class EarlyStopping(EarlyStoppingHook):
         self.best_score = state.get('best_score', self.best_score)
 
     def _report_absence(self, runner: Runner, metrics: list[str]) -> None:
-        near = near_metric(self.monitor, metrics)
-        line = (
-            f'EarlyStoppingHook: the validation has no metric {self.monitor!r}, it has {", ".join(metrics) or "none"}'
-            f'{f"; did you mean {near}?" if near else ""}'
-        )
+        known = describe_metrics(metrics, self.monitor)
+        line = f'EarlyStoppingHook: the validation has no metric {self.monitor!r}, it has {known}'
         if self.strict:
             raise UserError(line)
         if not self._absence_is_logged:

@@ -6,7 +6,7 @@ from mmengine.hooks import ParamSchedulerHook
 from mmengine.runner import Runner
 
 from ...errors import UserError
-from ...evaluation.metric_names import find_metric, near_metric
+from ...evaluation.metric_names import describe_metrics, find_metric
 from ...registry import HOOKS
 
 
@@ -26,10 +26,7 @@ class ParamScheduler(ParamSchedulerHook):
         for name in followed:
             found = find_metric(name, list(metrics))
             if found is None:
-                near = near_metric(name, list(metrics))
-                raise UserError(
-                    f'param_scheduler.monitor {name!r} is no metric of the validation, which has '
-                    f'{", ".join(metrics) or "none"}{f"; did you mean {near}?" if near else ""}'
-                )
+                known = describe_metrics(list(metrics), name)
+                raise UserError(f'param_scheduler.monitor {name!r} is no metric of the validation, which has {known}')
             metrics[name] = metrics[found]
         super().after_val_epoch(runner, metrics)
