@@ -18,6 +18,8 @@ from ..paper import OFFICIAL_WEIGHTS
 
 EXAMPLE_CONFIG = 'configs/classification/convnext_t.py'
 EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
+DATA_FORMATS = ('coco',)
+"""Names of formats, which need libraries to be read: those of :data:`convnext_dense.data.formats.FORMATS`."""
 
 
 def program(verb: str, script: bool) -> str:
@@ -57,8 +59,26 @@ def add_data_arguments(parser: argparse.ArgumentParser, roots: bool) -> None:
         )
     else:
         parser.add_argument('--data', choices=('sample',), help='the model was trained with --data sample')
+    if roots:
+        add_reading_arguments(parser)
     add_label_zero_argument(parser)
     add_cfg_options(parser)
+
+
+def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say how the data set at ``--data PATH`` is read."""
+    parser.add_argument(
+        '--data-format',
+        choices=DATA_FORMATS,
+        help='format of the annotations at --data PATH, where several may be meant (default: the one that is there)',
+    )
+
+
+def reading_arguments(args: argparse.Namespace) -> dict[str, Any]:
+    """Return ``--label-zero`` and those of :func:`add_reading_arguments` as arguments of ``read_config``."""
+    from ..tasks import DataOptions
+
+    return {'label_zero': args.label_zero, 'data_options': DataOptions(format=args.data_format)}
 
 
 def add_label_zero_argument(parser: argparse.ArgumentParser) -> None:

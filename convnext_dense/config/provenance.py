@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..tasks import AS_FOUND, DataOptions
 from .read import Step, read_in_steps
 from .source import Source
 
@@ -45,6 +46,7 @@ def explain(
     data: str | None = None,
     needs_data: bool = True,
     label_zero: str | None = None,
+    data_options: DataOptions = AS_FOUND,
 ) -> list[Value]:
     """Read a config and return all its values in order, with their origins.
 
@@ -52,7 +54,16 @@ def explain(
     """
     values: dict[Keys, Any] = {}
     origins: dict[Keys, Origin] = {}
-    for step, cfg in read_in_steps(path, options, data, needs_data=needs_data, reads='train', label_zero=label_zero):
+    steps = read_in_steps(
+        path,
+        options,
+        data,
+        needs_data=needs_data,
+        reads='train',
+        label_zero=label_zero,
+        data_options=data_options,
+    )
+    for step, cfg in steps:
         before, values = values, dict(innermost_values(cfg.to_dict()))
         source = Source(step.file.resolve()) if step.file else None
         for keys, value in values.items():

@@ -13,6 +13,8 @@ from ..errors import UserError, last_line
 from ..io.image_size import ImageSize
 from ..io.value_range import as_value_range
 from ..tasks import (
+    AS_FOUND,
+    DataOptions,
     Task,
     TrainedClasses,
     check_chosen_classes,
@@ -70,6 +72,7 @@ def read_config(
     image_size: ImageSize | None = None,
     value_range: Sequence[float] | None = None,
     label_zero: str | None = None,
+    data_options: DataOptions = AS_FOUND,
 ) -> Config:
     """Read a config, apply ``--cfg-options``, and point it at the data.
 
@@ -91,6 +94,7 @@ def read_config(
         value_range: the values of images that become black and white; see :func:`~convnext_dense.io.images.decode`.
         label_zero: what label 0 of masks means, ``'ignore'`` or ``'class'``; None for the config's own setting, which
             by default leaves it to the data.
+        data_options: how the data set at ``data`` is read.
 
     Raises:
         UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, a number is
@@ -109,6 +113,7 @@ def read_config(
         image_size=image_size,
         value_range=value_range,
         label_zero=label_zero,
+        data_options=data_options,
     )
     return cfg
 
@@ -126,6 +131,7 @@ def read_in_steps(
     image_size: ImageSize | None = None,
     value_range: Sequence[float] | None = None,
     label_zero: str | None = None,
+    data_options: DataOptions = AS_FOUND,
 ) -> Iterator[tuple[Step, Config]]:
     """Read a config like :func:`read_config`, and yield each step with the config after it.
 
@@ -172,7 +178,7 @@ def read_in_steps(
             leave_out_training(cfg)
             leave_out_validation(cfg)
         optional = ('val',) if reads == 'train' else ()
-        point_at(cfg, data, optional)
+        point_at(cfg, data, optional, data_options)
         if optional and _lacks_validation(cfg):
             leave_out_validation(cfg)
         yield Step('--data'), cfg
@@ -198,20 +204,23 @@ def join_preprocessors(cfg: Config) -> None:
         cfg.model.data_preprocessor = cfg.pop('data_preprocessor')
 
 
-def point_at(cfg: Config, data: str | None, optional: Collection[str] = ()) -> None:
+def point_at(
+    cfg: Config, data: str | None, optional: Collection[str] = (), data_options: DataOptions = AS_FOUND
+) -> None:
     """Point the config's data sets at a root folder, or for ``'sample'`` at the sample; None changes nothing.
 
     Args:
         cfg: the config.
         data: root folder of a data set, ``'sample'``, or None for the config's own.
         optional: splits that may be absent, of ``'train'`` and ``'val'``.
+        data_options: how the data set is read.
 
     Raises:
         UserError: if there is no suitable data set.
     """
     task = task_of(cfg)
     if data is not None:
-        point_at_data(task, cfg, _sample_root(task) if data == 'sample' else data, optional)
+        point_at_data(task, cfg, _sample_root(task) if data == 'sample' else data, optional, data_options)
 
 
 def _lacks_validation(cfg: Config) -> bool:

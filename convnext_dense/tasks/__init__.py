@@ -31,7 +31,7 @@ from .datasets import (
     tested_dataset,
 )
 from .detection import DetectionTask
-from .records import ClassInfo, MainMetrics, PreparedImage, TrainedClasses
+from .records import AS_FOUND, ClassInfo, DataOptions, MainMetrics, PreparedImage, TrainedClasses
 from .segmentation import SegmentationTask
 
 if TYPE_CHECKING:
@@ -96,8 +96,10 @@ def _tasks_by_head(state_dict: Mapping[str, Tensor]) -> list[str]:
 
 
 __all__ = [
+    'AS_FOUND',
     'TASKS',
     'ClassInfo',
+    'DataOptions',
     'MainMetrics',
     'PreparedImage',
     'Task',

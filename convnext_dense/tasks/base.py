@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import UserError
 from .datasets import only_own_dataset, own_datasets, takes
-from .records import Part
+from .records import AS_FOUND, DataOptions, Part
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,13 +77,16 @@ class Task(ABC):
     # -- Data
 
     @abstractmethod
-    def point_at(self, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
+    def point_at(
+        self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
+    ) -> None:
         """Point the data sets of a config at a data set on disk.
 
         Args:
             cfg: the config.
             root: the data set.
             optional: splits, of ``'train'`` and ``'val'``, that may be absent; :meth:`has_data` is then False.
+            options: how the data set is read.
 
         Raises:
             NoData: if there is none in the expected layout.

@@ -17,7 +17,7 @@ from .datasets import (
     tested_dataset,
 )
 from .heads import count_head_rows
-from .records import ClassifiedEntry, ClassInfo, Comparison, MainMetrics, PreparedImage
+from .records import AS_FOUND, ClassifiedEntry, ClassInfo, Comparison, DataOptions, MainMetrics, PreparedImage
 from .sizes import value_at
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ class ClassificationTask(Task):
     has_techniques = True
     takes_squares = True
 
-    def point_at(self, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
+    def point_at(
+        self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
+    ) -> None:
         point_at_root(cfg, root)
 
     def has_data(self, dataset: Mapping) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError, describe_error
 from .config_parts import LOADERS, loaders
+from .records import AS_FOUND, DataOptions
 
 if TYPE_CHECKING:
     from mmengine.config import Config, ConfigDict
@@ -108,7 +109,9 @@ def data_views(cfg: Config) -> Iterator[Any]:
         yield ConfigDict({**{key: cfg[key] for key in cfg}, **chosen})
 
 
-def point_at(task: Task, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
+def point_at(
+    task: Task, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
+) -> None:
     """Point a config's data sets at a root folder: ours by the task, others by their ``data_root``.
 
     Args:
@@ -116,6 +119,7 @@ def point_at(task: Task, cfg: Config, root: str, optional: Collection[str] = ())
         cfg: the config.
         root: the folder.
         optional: splits that may be absent, of ``'train'`` and ``'val'``.
+        options: how the data set is read.
 
     Raises:
         UserError: if a loader has several data sets, or one that has no root.
@@ -134,7 +138,7 @@ def point_at(task: Task, cfg: Config, root: str, optional: Collection[str] = ())
                 )
             dataset.data_root = root
     for view in data_views(cfg):
-        task.point_at(view, root, optional)
+        task.point_at(view, root, optional, options)
 
 
 def has_own_data(task: Task, dataset: ConfigDict) -> bool:

@@ -14,7 +14,7 @@ from .datasets import concatenations, innermost_datasets, is_own, own_datasets, 
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .heads import check_class_weights, count_head_rows
 from .pipelines import as_size, is_size, kind_of, resized_sides, scale_sizes, steps_of
-from .records import ClassInfo, CountColumn, MainMetrics, Part, TrainedClasses
+from .records import AS_FOUND, ClassInfo, CountColumn, DataOptions, MainMetrics, Part, TrainedClasses
 from .sizes import find_training_size, follow, pads_after, set_at, value_at
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
-    from ..data.detection.coco import CocoHeader
+    from ..data.detection.coco import Header
+    from ..data.formats import Source
     from ..export.graphs import Graph
     from ..io.coco_format import Instance
     from ..results import Detection
@@ -65,18 +66,21 @@ class DetectionTask(DenseTask):
     exports = ('instances', 'features')
     writes_coco = True
 
-    def point_at(self, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
-        from ..data.detection.find import EXPECTED, find_coco
+    def point_at(
+        self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
+    ) -> None:
+        from ..data.formats import find_sources
+        from ..data.formats.coco import EXPECTED
 
-        splits = find_coco(root, single='val' if cfg.train_dataloader is None else 'train')
+        single = 'val' if cfg.train_dataloader is None else 'train'
+        splits = find_sources(root, single, options.format)
         for split, loader in _loaders_by_split(cfg):
             if split not in splits and split not in optional:
                 raise NoData(f'no {split} annotations at {root}: {EXPECTED}')
-            annotations, images = splits.get(split, (NO_FILE, NO_FILE))
-            loader.dataset.update(annotations=str(annotations), images=str(images))
+            _set_source(loader.dataset, splits.get(split))
 
     def has_data(self, dataset: Mapping) -> bool:
-        return Path(dataset['annotations']).is_file()
+        return Path(dataset['annotations']).exists()
 
     def use_classes(self, cfg: Config, classes: TrainedClasses) -> None:
         super().use_classes(cfg, classes)
@@ -105,34 +109,34 @@ class DetectionTask(DenseTask):
         return super().read_data(cfg)
 
     def count_classes(self, cfg: Config) -> int:
-        from ..data.detection.coco import read_coco_header
-        from ..data.detection.find import CocoPaths
+        from ..data.detection.coco import read_header
+        from ..data.formats import source_of
 
         dataset = loaders(cfg)[0].dataset
         if dataset.get('classes'):
             return len(dataset.classes)
-        return len(read_coco_header(CocoPaths(Path(dataset.annotations), Path(dataset.images))).classes)
+        return len(read_header(source_of(dataset)).classes)
 
     def join_classes(self, cfg: Config) -> None:
         from ..data.detection.categories import check_known_names
-        from ..data.detection.coco import read_coco_header
-        from ..data.detection.find import CocoPaths
+        from ..data.detection.coco import read_header
+        from ..data.formats import source_of
 
         _keep_category_ids_apart(cfg)
         used = [cfg[key] for key in ('train_dataloader', 'val_dataloader') if cfg.get(key) is not None]
         learned_or_measured = [one for loader in used for one in innermost_datasets(loader.dataset) if is_own(one)]
-        headers: dict[str, CocoHeader] = {}
+        headers: dict[Source, Header] = {}
         for dataset in learned_or_measured or own_datasets(cfg):  # testing is not part of training
-            if dataset.annotations not in headers:
-                paths = CocoPaths(Path(dataset.annotations), Path(dataset.images))
-                headers[dataset.annotations] = read_coco_header(paths)
+            source = source_of(dataset)
+            if source not in headers:
+                headers[source] = read_header(source)
         for number, dataset in enumerate(own_datasets(cfg)):
             if number == 0:
-                source = headers[dataset.annotations]
-                learned = tuple(dataset.get('classes') or source.classes)
-            elif (header := headers.get(dataset.annotations)) and header.classes != learned:
-                both = (header.name, source.name)
-                if header.name == source.name:  # of two folders
+                first = headers[source_of(dataset)]
+                learned = tuple(dataset.get('classes') or first.classes)
+            elif (header := headers.get(source_of(dataset))) and header.classes != learned:
+                both = (header.name, first.name)
+                if header.name == first.name:  # of two folders
                     both = (str(dataset.annotations), str(own_datasets(cfg)[0].annotations))
                 check_known_names(header.classes, both[0], learned, both[1])
                 dataset.classes = list(learned)
@@ -370,6 +374,20 @@ def _loaders_by_split(cfg: Config) -> list[tuple[str, ConfigDict]]:
         ('val', cfg.test_dataloader),
     )
     return [(split, loader) for split, loader in by_split if loader is not None]
+
+
+def _set_source(dataset: ConfigDict, source: Source | None) -> None:
+    """Set where a data set's annotations are; None for a split without data."""
+    from ..data.formats import Source
+
+    annotations, images, name, split = source or Source(Path(NO_FILE), Path(NO_FILE))
+    for key in ('format', 'split'):
+        dataset.pop(key, None)
+    dataset.update(annotations=str(annotations), images=str(images))
+    if name != 'coco':
+        dataset.update(format=name)
+    if split:
+        dataset.update(split=split)
 
 
 def _share_rules(cfg: Config) -> None:

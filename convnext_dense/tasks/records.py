@@ -46,6 +46,17 @@ class ClassInfo:
     """Label of class 0 in the masks that a segmentor was trained on, 0 or 1; None for other tasks."""
 
 
+class DataOptions(NamedTuple):
+    """How a data set is read, by the arguments of a command beside ``--data``."""
+
+    format: str | None = None
+    """``--data-format``: name of the annotations' format; None to recognize it."""
+
+
+AS_FOUND = DataOptions()
+"""Read a data set as it is."""
+
+
 class TrainedClasses(NamedTuple):
     """The K classes that a checkpoint was trained on, as far as it tells them."""
 

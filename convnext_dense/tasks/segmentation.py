@@ -22,7 +22,7 @@ from .datasets import (
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .heads import check_class_weights, count_head_rows
 from .pipelines import SizedStep, as_size, is_size, scale_sizes
-from .records import ClassInfo, CountColumn, MainMetrics, Part, TrainedClasses
+from .records import AS_FOUND, ClassInfo, CountColumn, DataOptions, MainMetrics, Part, TrainedClasses
 from .sizes import dotted, find_training_size, follow, pads_after, set_at, value_at
 
 if TYPE_CHECKING:
@@ -93,7 +93,9 @@ class SegmentationTask(DenseTask):
     exports = ('logits', 'labels', 'features')
     extra_files = ('_labels.png',)
 
-    def point_at(self, cfg: Config, root: str, optional: Collection[str] = ()) -> None:
+    def point_at(
+        self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
+    ) -> None:
         point_at_root(cfg, root)
 
     def set_label_zero(self, cfg: Config, meaning: str) -> None:

@@ -7,7 +7,7 @@ from convnext_dense.data.detection.coco import (
     CocoData,
     read_coco,
 )
-from convnext_dense.data.detection.find import CocoPaths
+from convnext_dense.data.formats.base import Source
 from tests.helpers import coco_files
 
 
@@ -16,7 +16,7 @@ def read(tmp_path: Path, data: dict, **options: object) -> CocoData:
     if not folder.exists():
         coco_files.write(tmp_path, coco_files.content())
     file.write_text(json.dumps(data))
-    return read_coco(CocoPaths(file, folder), **options)
+    return read_coco(Source(file, folder), **options)
 
 
 def flat(coco: CocoData) -> dict[int, dict]:

@@ -27,7 +27,7 @@ from ...io.image_size import ImageSize
 from ...io.progress import progress_bar
 from ...tasks import task_of
 from ...tasks.records import CountColumn
-from ..arguments import image_arguments
+from ..arguments import image_arguments, reading_arguments
 
 STYLES = {PROBLEM: 'bold red', WARNING: 'yellow', NOTE: 'dim'}
 SHOWN = 3  # items that are printed for a finding; the JSON has all
@@ -35,9 +35,9 @@ ROWS = 24  # maximum number of classes in the table
 
 
 def run(args: argparse.Namespace) -> int:
-    options = dict(label_zero=args.label_zero, **image_arguments(args))
+    options = {**reading_arguments(args), **image_arguments(args)}
     cfg = read_config(args.config, args.cfg_options, args.data, needs_data=False, **options)
-    point_at(cfg, args.data, optional=('train', 'val'))
+    point_at(cfg, args.data, ('train', 'val'), options['data_options'])
     checked = check_and_print(cfg, args.config, args.workers)
     if args.json:
         with atomic_write(args.json) as file:

@@ -13,11 +13,12 @@ from ...config.read import read_config
 from ...engine.building import build_model
 from ...errors import UserError
 from ...optim.layer_decay import Group, parameter_groups
+from ..arguments import reading_arguments
 
 
 def run(args: argparse.Namespace) -> None:
     needs_data = args.data is not None
-    options = dict(reads='train', label_zero=args.label_zero)
+    options = dict(reads='train', **reading_arguments(args))
     cfg = read_config(args.config, args.cfg_options, args.data, needs_data=needs_data, **options)
     constructor = cfg.optim_wrapper.get('constructor')
     if constructor != 'convnext_dense.LayerDecayConstructor':

@@ -30,7 +30,7 @@ from ...tasks import TrainedClasses, check_same_task, innermost_datasets, own_da
 from ...tasks.datasets import takes
 from ...tasks.pipelines import tta_pipeline
 from ...weights.loading import dataset_meta, extract_weights, read_checkpoint
-from ..arguments import command_line, image_arguments
+from ..arguments import command_line, image_arguments, reading_arguments
 
 
 def run(args: argparse.Namespace) -> None:
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
         saved=args.saved,
         reads='test',
         classes=_trained_classes(content),
-        label_zero=args.label_zero,
+        **reading_arguments(args),
         **image_arguments(args),
     )
     check_same_task(extract_weights(content, checkpoint), task_of(cfg))

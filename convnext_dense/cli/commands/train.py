@@ -26,13 +26,13 @@ from ...engine.dry_run import check_first_step
 from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
 from ...tasks import own_datasets, place_of, task_of
-from ..arguments import command_line, image_arguments
+from ..arguments import command_line, image_arguments, reading_arguments
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
 
 
 def run(args: argparse.Namespace) -> None:
-    options = dict(reads='train', label_zero=args.label_zero, **image_arguments(args))
+    options = dict(reads='train', **reading_arguments(args), **image_arguments(args))
     cfg = read_config(args.config, args.cfg_options, args.data, without=args.without, **options)
     task = task_of(cfg)
     said = [describe_without(args.without)] if args.without else []

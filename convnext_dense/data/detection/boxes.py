@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...io.image_size import ImageSize
+from ..formats.values import read_number
 from .options import for_each_data_set
-from .values import read_number
 
 Box = list[float]
 """[x, y, width, height] in pixels, x and y of the upper left corner."""

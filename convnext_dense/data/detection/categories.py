@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from ...errors import UserError
 from ..check.records import NOTE
+from ..formats.faults import Fault, in_brackets
+from ..formats.values import read_integer
 from ..text import count_of, shortened
-from .faults import Fault, in_brackets
-from .values import read_integer
 
 
 class Categories(NamedTuple):

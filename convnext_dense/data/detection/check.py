@@ -11,11 +11,11 @@ from typing import Any
 from ...errors import NoData, UserError
 from ...io.image_size import ImageSize
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
+from ..formats import source_of
 from ..image_scan import ImageScan
 from ..text import count_of
 from .categories import check_known_names
 from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
-from .find import CocoPaths
 from .instances import to_instance
 from .options import to_learn_boxes
 from .selection import Selection, is_object, select
@@ -43,13 +43,14 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
     data = CocoRecords([])
     learns_masks = any(_learns_masks(source) for source in sources.values())
     for name, source in sources.items():
-        file = Path(source['annotations'])
+        where = source_of(source)
+        file = where.annotations
         data.locations.append(str(file))
         data.splits.append(SplitRecords(name))
-        if not file.is_file():
+        if not file.exists():
             raise NoData(f'no annotations at {file}: give another root with --data PATH, or take --data sample')
         try:
-            coco = read_coco(CocoPaths(file, Path(source['images'])), source.get('box_format'))
+            coco = read_coco(where, source.get('box_format'))
         except UserError as error:
             data.findings.append(Finding.of_error(name, error))
             continue
@@ -118,7 +119,7 @@ def _not_learned(split: str, folder: str, selected: Selection) -> Iterator[Findi
 def _findings(split: str, coco: CocoData, source: Mapping[str, Any], learns_masks: bool) -> Iterator[Finding]:
     file = Path(source['annotations'])
     for fault in coco.faults:
-        yield Finding(fault.level, split, fault.line, '', [f'{fault.part} {number}' for number in fault.ids])
+        yield Finding(fault.level, split, fault.line, '', fault.items)
     if not coco.has_masks and _learns_masks(source):
         message = f'{file} has no masks, which the pipeline loads'
         fix = f'annotate them, or give {to_learn_boxes(source["pipeline"])}'

@@ -11,20 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...errors import NoData, UserError
+from ...errors import UserError
 from ...io.coco_format import CocoAnnotation, CocoImage
 from ...io.image_size import ImageSize
-from ...io.json_lists import iterate_list
 from ..check.records import NOTE
+from ..formats import FORMATS
+from ..formats.base import Places, Source
+from ..formats.faults import Fault, describe_faults, in_brackets
+from ..formats.values import read_flag, read_integer
 from ..text import count_of, shortened
-from .boxes import FORMATS, find_wrong_convention
+from .boxes import FORMATS as BOX_FORMATS
+from .boxes import find_wrong_convention
 from .categories import read_categories
 from .coco_clean import Shapes, clean_annotations, read_shapes
 from .coco_images import read_images
-from .faults import Fault, describe_faults, in_brackets
-from .find import EXPECTED, CocoPaths
 from .options import for_each_data_set, to_learn_boxes
-from .values import read_flag, read_integer
 
 MOST_LOST = 0.05
 """Largest share of a file's annotations that may be dropped or ignored without an error."""
@@ -67,30 +68,22 @@ class CocoData(NamedTuple):
         return not self.total or any(not a['iscrowd'] for of_image in self.annotations.values() for a in of_image)
 
 
-class CocoHeader(NamedTuple):
-    """Name and classes of a COCO file."""
+class Header(NamedTuple):
+    """Name and classes of a split."""
 
     name: str
     classes: tuple[str, ...]
 
 
-def read_coco_header(paths: CocoPaths) -> CocoHeader:
-    """Read the classes without parsing the rest of the file, since COCO's has half a gigabyte.
+def read_header(source: Source) -> Header:
+    """Read the classes without reading the annotations, where the format allows.
 
     Raises:
-        NoData: if the file does not exist.
+        NoData: if there is nothing at the source.
         UserError: if it has no categories.
     """
-    path = paths.annotations
-    try:
-        entries = list(iterate_list(path, 'categories'))
-    except FileNotFoundError:
-        raise NoData(f'no annotations at {path}: {EXPECTED}') from None
-    except (LookupError, OSError, ValueError):
-        entries = []
-    if not entries:  # in another encoding than UTF-8, or a fault that is reported here
-        entries = _read_json(path, ())['categories']
-    return CocoHeader(_name(path), read_categories(path, entries).names)
+    entries = FORMATS[source.format].read_categories(source)
+    return Header(source.name, read_categories(source.annotations, entries).names)
 
 
 @contextmanager
@@ -106,8 +99,8 @@ def _paused_garbage_collection() -> Iterator[None]:
 
 
 @_paused_garbage_collection()
-def read_coco(paths: CocoPaths, box_format: str | None = None, needs_annotations: bool = True) -> CocoData:
-    """Read a COCO file; all that is fixed, dropped or ignored is listed in ``faults``.
+def read_coco(source: Source, box_format: str | None = None, needs_annotations: bool = True) -> CocoData:
+    """Read the annotations of a split; all that is fixed, dropped or ignored is listed in ``faults``.
 
     *Fixed* is what is clear: numbers, ids and flags in other JSON types; category ids with one name, which are one
     class; an image that is listed twice; file names of :mod:`.file_names`; sizes, read from the images; annotation
@@ -125,7 +118,7 @@ def read_coco(paths: CocoPaths, box_format: str | None = None, needs_annotations
     A missing ``iscrowd`` is 0, which is no fault. The key ``ignore`` is listed and has no effect, as in pycocotools.
 
     Args:
-        paths: the file and its images.
+        source: the file or folder of the annotations, and the images.
         box_format: convention of the boxes, a name in :data:`.boxes.FORMATS`; None for COCO's, which is checked.
         needs_annotations: False for a file that may have no annotations and no categories.
 
@@ -135,15 +128,15 @@ def read_coco(paths: CocoPaths, box_format: str | None = None, needs_annotations
             category name; for an annotation of an unknown category or image; for an ``iscrowd`` other than 0 and 1;
             for an image without file name or that is not in the folder; for boxes in another convention.
     """
-    path, folder = paths
-    if box_format is not None and box_format not in FORMATS:
-        raise UserError(f'box_format {box_format!r} does not exist: take one of {", ".join(FORMATS)}')
-    content = _read_json(path, () if needs_annotations else ('categories', 'annotations'))
-    categories = read_categories(path, content['categories'])
-    images, merged, image_faults = read_images(path, folder, content['images'])
+    path, folder = source.annotations, source.images
+    if box_format is not None and box_format not in BOX_FORMATS:
+        raise UserError(f'box_format {box_format!r} does not exist: take one of {", ".join(BOX_FORMATS)}')
+    content = FORMATS[source.format].read(source, needs_annotations)
+    categories = read_categories(path, content.categories)
+    images, merged, image_faults = read_images(path, folder, content.images)
     sizes = {image['id']: ImageSize(image['height'], image['width']) for image in images}
-    annotations = content['annotations']
-    faults = [*categories.faults, *image_faults, *_number(annotations)]
+    annotations = content.annotations
+    faults = [*content.faults, *categories.faults, *image_faults, *_number(annotations)]
     faults += _resolve(path, annotations, 'category', categories.labels.keys())
     faults += _resolve(path, annotations, 'image', sizes.keys() | merged.keys())
     faults += _read_crowds(path, annotations)
@@ -156,10 +149,10 @@ def read_coco(paths: CocoPaths, box_format: str | None = None, needs_annotations
     shapes = [read_shapes(a, sizes[a['image_id']], box_format or 'xywh') for a in annotations]
     if box_format is None:
         _check_convention(path, annotations, shapes, sizes)
-    cleaned = clean_annotations(annotations, shapes, sizes)
-    faults += cleaned.faults
+    cleaned = clean_annotations(annotations, shapes, sizes, content.unreadable, content.ignored)
+    faults = _with_places(faults + cleaned.faults, content.places)
     data = CocoData(
-        _name(path),
+        source.name,
         categories.names,
         category_ids,
         images,
@@ -170,7 +163,7 @@ def read_coco(paths: CocoPaths, box_format: str | None = None, needs_annotations
         cleaned.lost,
     )
     if annotations and not any(not a.get('ignored') for of_image in cleaned.by_image.values() for a in of_image):
-        lines = '; '.join(describe_faults(data.name, cleaned.faults))
+        lines = '; '.join(describe_faults(data.name, _with_places(cleaned.faults, content.places)))
         raise UserError(f'{path} has no annotation that can be used: {lines}')
     return data
 
@@ -208,25 +201,16 @@ def _losses(coco: CocoData, learns_masks: bool) -> list[str]:
     return [fault.line for fault in coco.faults if fault.message.startswith(actions)]
 
 
-def _name(path: Path) -> str:
-    return path.parent.name if path.name == '_annotations.coco.json' else path.stem.removeprefix('instances_')
-
-
-def _read_json(path: Path, optional: Collection[str]) -> dict[str, list[Any]]:
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f'annotations {path} cannot be read ({error.strerror})') from None
-    except (ValueError, RecursionError) as error:  # not JSON, or not even text
-        raise UserError(f'annotations {path} are not JSON ({error}): get or write the file again') from None
-    for key in ('categories', 'images', 'annotations'):
-        items = content.get(key, []) if isinstance(content, dict) else None
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise UserError(f"{path} is not in COCO's format: its {key} must be a list of objects")
-        if not items and key not in optional:
-            raise UserError(f'{path} has no {key}')
-        content[key] = items
-    return content
+def _with_places(faults: Sequence[Fault], places: Places | None) -> list[Fault]:
+    """Name annotations by their places in the user's files, if the format has any."""
+    if places is None:
+        return list(faults)
+    return [
+        fault._replace(ids=[places[n] if isinstance(n, int) else n for n in fault.ids])
+        if fault.part == 'annotation'
+        else fault
+        for fault in faults
+    ]
 
 
 def _number(annotations: list[Any]) -> list[Fault]:

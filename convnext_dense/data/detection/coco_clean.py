@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ...io.coco_format import CocoAnnotation
 from ...io.image_size import ImageSize
 from ..check.records import NOTE, WARNING
+from ..formats.faults import Fault
+from ..formats.values import read_flag, read_number
 from .boxes import (
     Box,
     BoxReading,
@@ -21,9 +24,8 @@ from .boxes import (
     upright_box,
 )
 from .coco_mask import AS_TEXT, NO_MASK, MaskReading, mask_area, mask_extent, read_mask, rectangle_mask
-from .faults import Fault
-from .values import read_flag, read_number
 
+EMPTY: Mapping[int, str] = MappingProxyType({})
 AGREEMENT = 0.5
 """Intersection over union of a box and the edges of its mask below which both are listed."""
 
@@ -64,7 +66,11 @@ def read_shapes(annotation: Mapping, size: ImageSize, box_format: str) -> Shapes
 
 
 def clean_annotations(
-    annotations: list[Any], shapes: list[Shapes], sizes: Mapping[int, ImageSize]
+    annotations: list[Any],
+    shapes: list[Shapes],
+    sizes: Mapping[int, ImageSize],
+    unreadable: Mapping[int, str] = EMPTY,
+    ignored: Mapping[int, str] = EMPTY,
 ) -> CleanedAnnotations:
     """Fix annotations, or turn them into ignore regions, by the rules of :func:`.coco.read_coco`.
 
@@ -72,6 +78,8 @@ def clean_annotations(
         annotations: annotations of the file, with unique ids, existing images and categories; changed in place.
         shapes: of each.
         sizes: size of each image by its id.
+        unreadable: the reason why an annotation has no usable box or mask, by its id.
+        ignored: the reason why an annotation is ignored by a rule of its format, by its id; it is not lost.
     """
     found: dict[tuple[str, str], list[int]] = {}
 
@@ -84,7 +92,7 @@ def clean_annotations(
     for annotation, (reading, mask, extent) in zip(annotations, shapes, strict=True):
         size = sizes[annotation['image_id']]
         annotation['ignored'] = False
-        box, fault = reading.box, reading.fault
+        box, fault = reading.box, unreadable.get(annotation['id']) or reading.fault
         if box is not None:
             fault = box_fault(box, size)
         if fault and (from_mask := _box_of_mask(mask, size)):
@@ -106,7 +114,11 @@ def clean_annotations(
             if extent is not None and not _agree(annotation['bbox'], extent, size):
                 note(annotation, 'used although box and mask differ by more than half')
             annotation['segmentation'] = mask.mask
-            if mask.fault and has_masks:
+            if reason := ignored.get(annotation['id']):
+                note(annotation, f'ignored, with its area: {reason}', NOTE)
+                region = annotation['bbox']
+                annotation |= {'iscrowd': 1, 'ignored': True, 'segmentation': rectangle_mask(region)}
+            elif mask.fault and has_masks:
                 note(annotation, f'used as a box only: {mask.fault}')
             elif mask.fault and mask.fault != NO_MASK:
                 note(annotation, f'without its mask: {mask.fault}')

@@ -10,13 +10,13 @@ from ...errors import UserError
 from ...io.coco_format import CocoImage
 from ...io.image_size import ImageSize
 from ..check.records import NOTE
+from ..formats.coco import EXPLICIT
+from ..formats.faults import Fault, in_brackets
+from ..formats.file_names import Folder
+from ..formats.values import read_integer
 from ..image_scan import read_header
 from ..text import count_of, shortened
 from .categories import not_integers, read_ids
-from .faults import Fault, in_brackets
-from .file_names import Folder
-from .find import EXPLICIT
-from .values import read_integer
 
 
 class CocoImages(NamedTuple):

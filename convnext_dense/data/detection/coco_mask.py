@@ -13,8 +13,8 @@ from pycocotools import mask as rle
 
 from ...io.coco_format import Polygons, RunLengths
 from ...io.image_size import ImageSize
+from ..formats.values import read_number
 from .boxes import Box, Corners, box_of_corners, corners_of_box, same_corners
-from .values import read_number
 
 NO_MASK = 'no mask, where others have one'
 NO_POLYGON = 'no polygon of three points'

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -17,10 +16,10 @@ from ...io.images import check_on_bad_image
 from ...registry import DATASETS
 from ..check.records import WARNING
 from ..dense import DenseDataset
+from ..formats import source_of
+from ..formats.faults import describe_faults
 from ..text import count_of, shortened
 from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
-from .faults import describe_faults
-from .find import CocoPaths
 from .instances import to_instance, to_learned_instance
 from .join import join_categories
 from .options import to_learn_boxes
@@ -31,7 +30,7 @@ LEARNED_UNITS = 'objects to learn in the file'
 
 @DATASETS.register_module()
 class CocoDataset(DenseDataset, BaseDataset):
-    """Data set of images with boxes, and masks if there are any, from a COCO file.
+    """Data set of images with boxes, and masks if there are any, from a COCO file or another format.
 
     The pipeline gets a dict with ``img_path``, ``img_id`` (COCO's), ``height``, ``width`` and ``instances``, a list of
     :class:`~convnext_dense.io.coco_format.Instance`. For evaluation, ``meta_keys`` of ``mmdet.PackDetInputs`` must
@@ -45,8 +44,8 @@ class CocoDataset(DenseDataset, BaseDataset):
     where :class:`~convnext_dense.models.detector.MaxIoUAssigner` takes no background from.
 
     Args:
-        annotations: the COCO file. What :func:`~convnext_dense.data.detection.coco.read_coco` fixes, drops or ignores
-            is logged.
+        annotations: the COCO file, or the file or folder of another ``format``. What is fixed, dropped or ignored, see
+            :func:`~convnext_dense.data.detection.coco.read_coco`, is logged.
         images: the folder to which file names are relative.
         pipeline: transforms.
         test_mode: True for evaluation: use all images and boxes.
@@ -65,6 +64,8 @@ class CocoDataset(DenseDataset, BaseDataset):
         most_lost: largest share of the annotations, in [0, 1], that may be dropped or ignored.
         least_side: shortest side, in pixels after resizing, of the images to train on; thinner ones are left out. The
             detection task sets it to what the anchors of the config's model fit into: 0 if they take all images.
+        format: name of the annotations' format, a key of :data:`~convnext_dense.data.formats.FORMATS`.
+        split: the split as the format names it, where the annotations of several are in one place.
 
     Raises:
         UserError: for an unusable file, or one of which too much is lost; for a category that is not in ``classes``;
@@ -89,10 +90,12 @@ class CocoDataset(DenseDataset, BaseDataset):
         box_format: str | None = None,
         most_lost: float = MOST_LOST,
         least_side: int = 0,
+        format: str = 'coco',
+        split: str = '',
     ) -> None:
         check_on_bad_image(on_bad_image)
         self.on_bad_image = on_bad_image
-        self.paths = CocoPaths(Path(annotations), Path(images))
+        self.source = source_of(dict(annotations=annotations, images=images, format=format, split=split))
         self._steps, self.least_side = pipeline, least_side
         self._selected: Selection | None = None  # None in evaluation
         self.classes, self.category_ids, self.needs_annotations = classes, category_ids, needs_annotations
@@ -100,19 +103,19 @@ class CocoDataset(DenseDataset, BaseDataset):
         super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg, indices=indices)
 
     def load_data_list(self) -> list[dict]:
-        coco = read_coco(self.paths, self.box_format, self.needs_annotations)
+        coco = read_coco(self.source, self.box_format, self.needs_annotations)
         self.has_ground_truth = any(coco.annotations.values())
         learns_masks = any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
         self._report(coco, learns_masks)
         if learns_masks and not coco.has_masks:
             raise UserError(
-                f'{self.paths.annotations} has no masks, which the pipeline loads: annotate them, or give '
+                f'{self.source.annotations} has no masks, which the pipeline loads: annotate them, or give '
                 f'{to_learn_boxes(self._steps)}'
             )
-        check_enough_is_left(self.paths.annotations, coco, learns_masks, self.most_lost, self._steps)
+        check_enough_is_left(self.source.annotations, coco, learns_masks, self.most_lost, self._steps)
         self.name = coco.name
         classes = coco.classes if self.classes is None else tuple(self.classes)
-        ids = join_categories(self.paths.annotations, coco, classes, self.category_ids)
+        ids = join_categories(self.source.annotations, coco, classes, self.category_ids)
         self._metainfo.update(classes=classes, category_ids=ids)
         labels = {number: label for label, number in enumerate(ids)}
         selected = (
@@ -137,7 +140,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         self.ignore_regions = 0 if self.test_mode else coco.regions + (coco.without_mask if learns_masks else 0)
         return [
             {
-                'img_path': os.path.join(self.paths.images, image['file_name']),
+                'img_path': os.path.join(self.source.images, image['file_name']),
                 'img_id': image['id'],
                 'height': image['height'],
                 'width': image['width'],
@@ -160,7 +163,7 @@ class CocoDataset(DenseDataset, BaseDataset):
             line = f'{coco.name}: {count_of(absent, "class", "classes")} not in the file: {shortened(absent)}'
             print_log(line, 'current')
         if not coco.has_objects:
-            line = f'all {coco.total} annotations in {self.paths.annotations} are crowds (iscrowd) or ignored'
+            line = f'all {coco.total} annotations in {self.source.annotations} are crowds (iscrowd) or ignored'
             if not self.test_mode:
                 raise UserError(f'{line}, so that there is nothing to learn: correct them')
             print_log(f'{line}, so that there is nothing to measure', 'current', logging.WARNING)

@@ -7,8 +7,9 @@ import shutil
 import pytest
 
 from convnext_dense.data.check import NOTE, WARNING
-from convnext_dense.data.detection.coco import CocoHeader, check_enough_is_left, read_coco, read_coco_header
-from convnext_dense.data.detection.find import CocoPaths, find_coco
+from convnext_dense.data.detection.coco import Header, check_enough_is_left, read_coco, read_header
+from convnext_dense.data.formats.base import Source
+from convnext_dense.data.formats.coco import find_coco
 from convnext_dense.errors import NoData, UserError
 from tests.helpers import coco_files
 from tests.helpers.coco_reading import flat, read
@@ -105,15 +106,15 @@ def test_what_makes_a_file_unusable_is_named(tmp_path, data, spoiling, said):
 def test_what_is_no_json_is_named(tmp_path, text):
     (tmp_path / 'a.json').write_bytes(text)
     with pytest.raises(UserError, match=r'a\.json are not JSON'):
-        read_coco(CocoPaths(tmp_path / 'a.json', tmp_path))
+        read_coco(Source(tmp_path / 'a.json', tmp_path))
 
 
 def test_json_of_another_kind(tmp_path):
     (tmp_path / 'a.json').write_text('[1, 2]')
     with pytest.raises(UserError, match=r"not in COCO's format"):
-        read_coco(CocoPaths(tmp_path / 'a.json', tmp_path))
+        read_coco(Source(tmp_path / 'a.json', tmp_path))
     with pytest.raises(UserError, match='cannot be read'):
-        read_coco(CocoPaths(tmp_path / 'none.json', tmp_path))
+        read_coco(Source(tmp_path / 'none.json', tmp_path))
 
 
 def test_all_missing_images_are_counted(tmp_path, data):
@@ -124,7 +125,7 @@ def test_all_missing_images_are_counted(tmp_path, data):
         read(tmp_path, data)
     shutil.rmtree(tmp_path / 'train2017')
     with pytest.raises(UserError, match=r'4 images of 4 not in .*, 004.png, \.\.\.\)'):
-        read_coco(CocoPaths(tmp_path / 'annotations/instances_train2017.json', tmp_path / 'train2017'))
+        read_coco(Source(tmp_path / 'annotations/instances_train2017.json', tmp_path / 'train2017'))
 
 
 def test_images_in_folders_are_found(tmp_path, data):
@@ -196,7 +197,7 @@ def test_names_that_are_numbers_and_names_of_several_ids(tmp_path, data):
         ('fixed: with the name of another one, taken as one class', [5], 'category'),
     ]
     file = tmp_path / 'annotations/instances_train2017.json'
-    assert read_coco_header(CocoPaths(file, tmp_path)) == CocoHeader('train2017', coco.classes)
+    assert read_header(Source(file, tmp_path)) == Header('train2017', coco.classes)
 
 
 @pytest.mark.parametrize(
@@ -254,19 +255,19 @@ def test_a_file_of_which_too_much_is_lost_is_refused(tmp_path, data):
 def test_only_the_categories_of_the_file_itself_count(tmp_path, data, elsewhere):
     file = tmp_path / 'instances_val.json'
     file.write_text(json.dumps({**elsewhere, 'categories': data['categories']}))
-    assert read_coco_header(CocoPaths(file, tmp_path)) == CocoHeader('val', ('red', 'green', 'blue'))
+    assert read_header(Source(file, tmp_path)) == Header('val', ('red', 'green', 'blue'))
 
 
 def test_a_header_of_any_encoding(tmp_path, data):
     for encoding in ('utf-8', 'utf-8-sig', 'utf-16'):
         (tmp_path / 'a.json').write_text(json.dumps(data), encoding)
-        assert read_coco_header(CocoPaths(tmp_path / 'a.json', tmp_path)).classes == ('red', 'green', 'blue')
+        assert read_header(Source(tmp_path / 'a.json', tmp_path)).classes == ('red', 'green', 'blue')
 
 
 def test_a_file_without_a_header(tmp_path):
-    paths = CocoPaths(tmp_path / 'a.json', tmp_path)
+    paths = Source(tmp_path / 'a.json', tmp_path)
     with pytest.raises(NoData, match='no annotations at'):
-        read_coco_header(paths)
+        read_header(paths)
     for text, said in (
         ('', 'not JSON'),
         ('{"info": {"categories": [{"id": 1, "name": "x"}]}}', 'has no categories'),
@@ -274,7 +275,7 @@ def test_a_file_without_a_header(tmp_path):
     ):
         (tmp_path / 'a.json').write_text(text)
         with pytest.raises(UserError, match=said):
-            read_coco_header(paths)
+            read_header(paths)
 
 
 def test_levels_tell_repairs_from_losses(tmp_path, data):

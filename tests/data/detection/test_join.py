@@ -7,15 +7,15 @@ import pytest
 
 from convnext_dense.data.detection.coco import read_coco
 from convnext_dense.data.detection.dataset import CocoDataset
-from convnext_dense.data.detection.find import CocoPaths
 from convnext_dense.data.detection.join import join_categories
+from convnext_dense.data.formats.base import Source
 from convnext_dense.errors import UserError
 from tests.helpers import coco_files
 
 CLASSES, IDS = ('red', 'green', 'blue'), (7, 2, 90)
 
 
-def write(root: Path, names: dict[str, int]) -> CocoPaths:
+def write(root: Path, names: dict[str, int]) -> Source:
     content = coco_files.content()
     numbers = {coco_files.CATEGORIES[name]: number for name, number in names.items() if name in CLASSES}
     content['categories'] = [{'id': number, 'name': name} for name, number in names.items()]
@@ -23,7 +23,7 @@ def write(root: Path, names: dict[str, int]) -> CocoPaths:
         {**a, 'category_id': numbers[a['category_id']]} for a in content['annotations'] if a['category_id'] in numbers
     ]
     file, folder = coco_files.write(root, content, drawn=coco_files.content())
-    return CocoPaths(file, folder)
+    return Source(file, folder)
 
 
 @pytest.mark.parametrize(

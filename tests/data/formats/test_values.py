@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from convnext_dense.data.detection.values import read_flag, read_integer, read_number
+from convnext_dense.data.formats.values import read_flag, read_integer, read_number
 
 
 @pytest.mark.parametrize(

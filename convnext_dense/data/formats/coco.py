@@ -1,19 +1,20 @@
-"""Find COCO files and their image folders."""
+"""COCO files: finding them and their image folders, and reading them."""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from ...errors import NoData, UserError
 from ...io.json_lists import iterate_list
 from ..image_files import is_stray
 from ..layouts import COCO, COCO_FILES, hint
 from ..text import shortened
+from .base import Content, Format, Source
 from .file_names import Folder
 
 IMAGE_FOLDERS = ('{0}2017', '{0}', 'images/{0}2017', 'images/{0}', 'images', '.')
@@ -26,16 +27,47 @@ LAYOUTS = (
 EXPECTED = f'{LAYOUTS}; {NAME_THEM}'
 
 
-class CocoPaths(NamedTuple):
-    """Paths of a COCO file and its images."""
+class CocoFormat(Format):
+    """COCO files with instances."""
 
-    annotations: Path
-    """The JSON file."""
-    images: Path
-    """The folder to which file names are relative."""
+    name = 'coco'
+    title = 'COCO'
+    expected = LAYOUTS
+
+    def find(self, root: Path) -> dict[str, Source] | None:
+        if not root.is_dir():  # explicit files are for any split
+            return None
+        try:
+            return find_coco(str(root))
+        except NoData:
+            return None
+
+    def read_categories(self, source: Source) -> list[dict]:
+        """Read the categories without parsing the rest of the file, since COCO's has half a gigabyte."""
+        path = source.annotations
+        try:
+            entries = list(iterate_list(path, 'categories'))
+        except FileNotFoundError:
+            raise NoData(f'no annotations at {path}: {EXPECTED}') from None
+        except (LookupError, OSError, ValueError):
+            entries = []
+        return entries or _read_json(path, ())['categories']  # in another encoding, or a fault that is reported here
+
+    def read(self, source: Source, needs_annotations: bool = True) -> Content:
+        optional = () if needs_annotations else ('categories', 'annotations')
+        content = _read_json(source.annotations, optional)
+        return Content(content['images'], content['annotations'], content['categories'])
+
+    def has_masks(self, source: Source) -> bool:
+        try:
+            return any(
+                annotation.get('segmentation') for annotation in iterate_list(source.annotations, 'annotations')
+            )
+        except (LookupError, OSError, ValueError, AttributeError):
+            return super().has_masks(source)
 
 
-def find_coco(root: str, single: str = 'val') -> dict[str, CocoPaths]:
+def find_coco(root: str, single: str = 'val') -> dict[str, Source]:
     """Find the COCO files for ``'train'``, ``'val'`` or both.
 
     Args:
@@ -53,7 +85,7 @@ def find_coco(root: str, single: str = 'val') -> dict[str, CocoPaths]:
     """
     folder = Path(root)
     if '.json' in root and not folder.is_dir():
-        return _find_named(root, single)
+        return find_named(root, single)
     for layout in COCO_FILES:
         files = {split: file for split, patterns in layout.items() if (file := _first_match(folder, patterns))}
         if len(set(files.values())) < len(files):
@@ -61,11 +93,11 @@ def find_coco(root: str, single: str = 'val') -> dict[str, CocoPaths]:
         if files:
             if 'val' in files and 'test' in str(files['val'].relative_to(folder)):
                 logging.getLogger('mmengine').warning(f'{files["val"]} is taken for val')
-            return {split: CocoPaths(file, _image_folder(file, split, folder)) for split, file in files.items()}
+            return {split: Source(file, _image_folder(file, split, folder)) for split, file in files.items()}
     raise NoData(f'no COCO data at {root}: {LAYOUTS}; {hint(root, COCO) or _other_files(folder) or NAME_THEM}')
 
 
-def _find_named(value: str, single: str) -> dict[str, CocoPaths]:
+def find_named(value: str, single: str) -> dict[str, Source]:
     parts = [re.fullmatch(r'(.+?\.json)(?::(.+))?', part.strip()) for part in value.split(',')]
     if len(parts) > 2:
         raise UserError(f'{len(parts)} COCO files in {value}: write {EXPLICIT}')
@@ -76,7 +108,7 @@ def _find_named(value: str, single: str) -> dict[str, CocoPaths]:
         file = Path(part[1])
         if not file.is_file():
             raise NoData(f'no annotations at {file}: write {EXPLICIT}')
-        sources[split] = CocoPaths(file, Path(part[2]) if part[2] else _image_folder(file, split, file.parent.parent))
+        sources[split] = Source(file, Path(part[2]) if part[2] else _image_folder(file, split, file.parent.parent))
     return sources
 
 
@@ -130,3 +162,20 @@ def _other_files(root: Path) -> str:
     if not files:
         return ''
     return f'{root} holds {shortened([str(file.relative_to(root)) for file in files], 3)}: say which with {EXPLICIT}'
+
+
+def _read_json(path: Path, optional: Collection[str]) -> dict[str, list[Any]]:
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f'annotations {path} cannot be read ({error.strerror})') from None
+    except (ValueError, RecursionError) as error:  # not JSON, or not even text
+        raise UserError(f'annotations {path} are not JSON ({error}): get or write the file again') from None
+    for key in ('categories', 'images', 'annotations'):
+        items = content.get(key, []) if isinstance(content, dict) else None
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise UserError(f"{path} is not in COCO's format: its {key} must be a list of objects")
+        if not items and key not in optional:
+            raise UserError(f'{path} has no {key}')
+        content[key] = items
+    return content

@@ -1,6 +1,6 @@
 """Lines about faults of COCO files."""
 
-from convnext_dense.data.detection.faults import Fault, describe_faults
+from convnext_dense.data.formats.faults import Fault, describe_faults
 
 
 def test_the_report_counts_all_and_names_the_first():

@@ -1,4 +1,4 @@
-"""Faults of COCO files that are fixed, dropped or ignored, and the lines that say so."""
+"""Faults of annotations that are fixed, dropped or ignored, and the lines that say so."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Fault(NamedTuple):
 
     message: str
     """The action and the fault, such as ``'dropped: box of zero area'``."""
-    ids: Sequence[int]
-    """Ids of the affected parts."""
+    ids: Sequence[int | str]
+    """Ids of the affected parts, or their places in the user's files, such as ``'labels/a.txt:3'``."""
     part: str = 'annotation'
     """The kind of part: ``'annotation'``, ``'image'`` or ``'category'``."""
     level: str = WARNING
@@ -28,6 +28,11 @@ class Fault(NamedTuple):
         """The fault without ids, such as ``'2 annotations dropped: box of zero area'``."""
         return f'{count_of(self.ids, self.part, PLURALS.get(self.part))} {self.message}'
 
+    @property
+    def items(self) -> list[str]:
+        """The affected parts for a list: ``'annotation 17'``, or a place as it is."""
+        return [f'{self.part} {one}' if isinstance(one, int) else one for one in self.ids]
+
 
 def describe_faults(file: str, faults: Iterable[Fault]) -> list[str]:
     """Describe each fault of a file in one line.
@@ -37,6 +42,8 @@ def describe_faults(file: str, faults: Iterable[Fault]) -> list[str]:
     return [f'{file}: {fault.line} {in_brackets(fault.part, fault.ids)}' for fault in faults]
 
 
-def in_brackets(part: str, ids: Sequence[int]) -> str:
-    """List the first ids of some parts: ``(image ids 3, 5)``."""
+def in_brackets(part: str, ids: Sequence[int | str]) -> str:
+    """List the first ids of some parts, ``(image ids 3, 5)``, or their places, ``(labels/a.txt:3)``."""
+    if any(isinstance(one, str) for one in ids):
+        return f'({shortened(ids)})'
     return f'({part} id{"s" if len(ids) > 1 else ""} {shortened(ids)})'

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from convnext_dense.data.detection.find import CocoPaths, find_coco
+from convnext_dense.data.formats.base import Source
+from convnext_dense.data.formats.coco import find_coco
 from convnext_dense.errors import NoData, UserError
 from tests.helpers import coco_files
 from tests.helpers.layouts import touch
@@ -30,7 +31,7 @@ OTHER = ('annotations/my_train_set.json', 'annotations/val.json')
 def test_layouts(tmp_path, files, folders):
     coco_files.lay_out(tmp_path, *files, folders=folders)
     expected = {
-        split: CocoPaths(tmp_path / file, tmp_path / folder)
+        split: Source(tmp_path / file, tmp_path / folder)
         for split, file, folder in zip(('train', 'val'), files, folders, strict=True)
     }
     assert find_coco(str(tmp_path)) == expected
@@ -39,7 +40,7 @@ def test_layouts(tmp_path, files, folders):
 def test_coco_is_found_among_its_other_files(tmp_path):
     others = ('annotations/captions_train2017.json', 'annotations/person_keypoints_train2017.json')
     coco_files.lay_out(tmp_path, COCO[1], *others, folders=('val2017',))
-    assert find_coco(str(tmp_path)) == {'val': CocoPaths(tmp_path / COCO[1], tmp_path / 'val2017')}
+    assert find_coco(str(tmp_path)) == {'val': Source(tmp_path / COCO[1], tmp_path / 'val2017')}
 
 
 def test_the_folder_is_the_first_that_holds_the_first_image(tmp_path):
@@ -89,7 +90,7 @@ def test_the_folder_is_found_by_names_of_other_tools(tmp_path, name):
 def test_files_by_name(tmp_path):
     coco_files.lay_out(tmp_path, 'a/one.json', 'b/two.json', folders=('photos', 'b/val'))
     one, two = tmp_path / 'a/one.json', tmp_path / 'b/two.json'
-    expected = {'train': CocoPaths(one, tmp_path / 'photos'), 'val': CocoPaths(two, tmp_path / 'b/val')}
+    expected = {'train': Source(one, tmp_path / 'photos'), 'val': Source(two, tmp_path / 'b/val')}
     assert find_coco(f'{one}:{tmp_path / "photos"},{two}') == expected
     assert find_coco(f'{one}:{tmp_path / "photos"}, {two}:{tmp_path / "b/val"}') == expected
     assert find_coco(str(two)) == {'val': expected['val']}
@@ -158,14 +159,14 @@ def test_hidden_files_are_no_annotations(tmp_path):
 def test_validation_data_of_roboflow_have_several_names(tmp_path, caplog, name):
     files = ('train/_annotations.coco.json', f'{name}/_annotations.coco.json')
     coco_files.lay_out(tmp_path, *files, folders=('train', name))
-    assert find_coco(str(tmp_path))['val'] == (tmp_path / files[1], tmp_path / name)
+    assert find_coco(str(tmp_path))['val'] == Source(tmp_path / files[1], tmp_path / name)
     assert ('is taken for val' in caplog.text) == (name == 'test')
 
 
 def test_a_test_split_beside_training_is_for_validation(tmp_path, caplog):
     files = ('annotations/instances_train.json', 'annotations/instances_test.json')
     coco_files.lay_out(tmp_path, *files, folders=('train', 'test'))
-    assert find_coco(str(tmp_path))['val'] == (tmp_path / files[1], tmp_path / 'test')
+    assert find_coco(str(tmp_path))['val'] == Source(tmp_path / files[1], tmp_path / 'test')
     assert 'instances_test.json is taken for val' in caplog.text
 
 

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from convnext_dense.data.detection.file_names import Folder
+from convnext_dense.data.formats.file_names import Folder
 
 NFC = unicodedata.normalize('NFC', 'é/ü.jpg')
 NFD = unicodedata.normalize('NFD', 'é/ü.jpg')

@@ -1,0 +1,64 @@
+"""Formats of annotations with boxes or masks, which detection and segmentation share: a module for each.
+
+:data:`FORMATS` lists them; :func:`find_sources` recognizes the format of a data set.
+"""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...errors import UserError
+from .base import WHOLE, Format, Source
+from .coco import CocoFormat, find_coco
+
+FORMATS: Mapping[str, Format] = {one.name: one for one in (CocoFormat(),)}
+"""All formats by name."""
+
+
+def source_of(dataset: Mapping[str, Any]) -> Source:
+    """Return where the annotations of a data set are, from its config."""
+    name = dataset.get('format', 'coco')
+    if name not in FORMATS:
+        raise UserError(f'format {name!r} of a data set does not exist: take one of {", ".join(FORMATS)}')
+    return Source(Path(dataset['annotations']), Path(dataset['images']), name, dataset.get('split', ''))
+
+
+def find_sources(root: str, single: str = 'val', name: str | None = None) -> dict[str, Source]:
+    """Find the splits of a data set in any format.
+
+    Args:
+        root: a folder, the file of a format such as ``data.yaml``, or explicit COCO files; see
+            :func:`.coco.find_coco`.
+        single: the split that data in no split are for.
+        name: the format, where several may be meant; None to recognize it.
+
+    Returns:
+        The sources by ``'train'`` and ``'val'``, as far as there are any; a test split is for ``'val'`` if there is no
+        other.
+
+    Raises:
+        NoData: if there are no data in a known format.
+        UserError: if the data may be in several formats, or are faulty.
+    """
+    path = Path(root)
+    if path.is_file() and zipfile.is_zipfile(path):
+        raise UserError(f'{root} is a zip file: unpack it first, then give the folder')
+    formats = [FORMATS[name]] if name else list(FORMATS.values())
+    found = {one.name: splits for one in formats if (splits := one.find(path))}
+    if len(found) > 1:
+        titles = ' and '.join(FORMATS[one].title for one in found)
+        flags = ' or '.join(f'--data-format {one}' for one in found)
+        raise UserError(f'{root} may be read as {titles}: say which with {flags}')
+    if not found:
+        return find_coco(root, single)  # explicit files, or the error
+    ((_, splits),) = found.items()
+    if WHOLE in splits:
+        return {single: splits[WHOLE]}
+    if 'val' not in splits and 'test' in splits:
+        logging.getLogger('mmengine').warning(f'{splits["test"].annotations} is taken for val')
+        splits = {**splits, 'val': splits['test']}
+    return {split: splits[split] for split in ('train', 'val') if split in splits}

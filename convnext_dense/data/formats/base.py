@@ -1,0 +1,156 @@
+"""Interface of a format of annotations with boxes or masks, such as COCO's or YOLO's.
+
+Every format is read into the same :class:`Content`, in the terms of COCO files, which
+:func:`~convnext_dense.data.detection.coco.read_coco` then checks by the same rules. Reading is in place: nothing is
+copied or rewritten. To add a format, write a subclass of :class:`Format` in a module of its own and list it in
+:mod:`convnext_dense.data.formats`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from .faults import Fault
+
+WHOLE = 'whole'
+"""The split of data that are in no split."""
+
+
+class Source(NamedTuple):
+    """Where the annotations of a split are."""
+
+    annotations: Path
+    """A file, such as a COCO file or ``data.yaml``, or a folder."""
+    images: Path
+    """The folder to which names of images are relative."""
+    format: str = 'coco'
+    """Name of the format, a key of :data:`~convnext_dense.data.formats.FORMATS`."""
+    split: str = ''
+    """The split as the format names it, where the annotations of several are in one place; else empty."""
+
+    @property
+    def name(self) -> str:
+        """Name for messages: the split's, or that in the file's: ``'train2017'`` for ``instances_train2017.json``."""
+        if self.split:
+            return self.split
+        path = self.annotations
+        return path.parent.name if path.name == '_annotations.coco.json' else path.stem.removeprefix('instances_')
+
+
+class Places:
+    """Where each annotation stands, in the user's own files: ``labels/a.txt:3`` or ``a.json: shapes[2]``."""
+
+    def __init__(self) -> None:
+        self._files: list[str] = []
+        self._index: dict[str, int] = {}
+        self._file_of = array('I')
+        self._spots: list[int | str] = []
+
+    def add(self, file: str | Path, spot: int | str) -> int:
+        """Note the place of the next annotation, and return its id, which counts from 1.
+
+        Args:
+            file: the file, as messages are to name it: relative to the data set's root.
+            spot: the number of its line, which counts from 1, or a path of keys such as ``'shapes[2]'``.
+        """
+        name = str(file)
+        number = self._index.setdefault(name, len(self._files))
+        if number == len(self._files):
+            self._files.append(name)
+        self._file_of.append(number)
+        self._spots.append(spot)
+        return len(self._spots)
+
+    def __len__(self) -> int:
+        return len(self._spots)
+
+    def __getitem__(self, annotation_id: int) -> str:
+        file, spot = self._files[self._file_of[annotation_id - 1]], self._spots[annotation_id - 1]
+        return f'{file}:{spot}' if isinstance(spot, int) else f'{file}: {spot}'
+
+
+@dataclass
+class Content:
+    """The annotations of a split, in the terms of COCO files and as they are in the user's files.
+
+    Nothing is left out: an object that can't be read is an annotation that is listed in ``unreadable``.
+    """
+
+    images: list[Any] = field(default_factory=list)
+    """Images with ``id`` and ``file_name``, relative to :attr:`Source.images`; and ``height`` and ``width`` of the
+    upright image in pixels, if they are known."""
+    annotations: list[Any] = field(default_factory=list)
+    """Annotations with ``id``, ``image_id`` and ``category_id``; with ``bbox`` [x, y, width, height] or
+    ``segmentation`` (polygons or RLE), in pixels of the upright image, or both; and optionally ``iscrowd``, 0 or 1.
+    A mask is never made of a box."""
+    categories: list[Any] = field(default_factory=list)
+    """Categories with ``id`` and ``name``, in the order of the labels."""
+    places: Places | None = None
+    """Where each annotation stands, by its id; None if messages name the ids themselves."""
+    unreadable: Mapping[int, str] = field(default_factory=dict)
+    """The reason why an annotation has no usable box or mask, by its id: ``'three numbers rather than five'``."""
+    ignored: Mapping[int, str] = field(default_factory=dict)
+    """The reason why an annotation is ignored by a rule of the format, by its id: ``'marked as difficult'``."""
+    faults: list[Fault] = field(default_factory=list)
+    """What else a user should know, with ids of annotations, images or categories, or with places as text."""
+
+
+class Format(ABC):
+    """Base class of formats. They have no state."""
+
+    name: ClassVar[str]
+    """Name in configs and for ``--data-format``."""
+    title: ClassVar[str]
+    """Name for people, with the file that tells it: ``'YOLO (data.yaml)'``."""
+    expected: ClassVar[str]
+    """Its files, in a line for errors that list what is read."""
+
+    @abstractmethod
+    def find(self, root: Path) -> dict[str, Source] | None:
+        """Find the splits of a data set.
+
+        Only names of files and their first lines are looked at.
+
+        Args:
+            root: a folder, or the file that tells the format.
+
+        Returns:
+            The sources of ``'train'``, ``'val'`` and ``'test'`` as far as there are any, or of :data:`WHOLE` alone if
+            the data are in no split; None if there are no data in this format.
+
+        Raises:
+            UserError: if the data are in this format without any doubt, and can't be found.
+        """
+
+    @abstractmethod
+    def read_categories(self, source: Source) -> list[dict]:
+        """Read the categories, with ``id`` and ``name``, in the order of the labels.
+
+        A format without a list of classes has those that occur in any split of the data set, sorted by name.
+
+        Raises:
+            NoData: if there is nothing at the source.
+            UserError: if they can't be read.
+        """
+
+    @abstractmethod
+    def read(self, source: Source, needs_annotations: bool = True) -> Content:
+        """Read all annotations of a split.
+
+        Args:
+            source: a result of :meth:`find`.
+            needs_annotations: False for images to predict for, which may have no annotations.
+
+        Raises:
+            NoData: if there is nothing at the source.
+            UserError: for a file that can't be read, and for what is ambiguous, such as an unknown class.
+        """
+
+    def has_masks(self, source: Source) -> bool:
+        """Check whether an object of a split has a mask."""
+        return any(annotation.get('segmentation') for annotation in self.read(source).annotations)
