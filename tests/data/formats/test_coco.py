@@ -8,6 +8,7 @@ from convnext_dense.data.formats.base import Source
 from convnext_dense.data.formats.coco import find_coco
 from convnext_dense.errors import NoData, UserError
 from tests.helpers import coco_files
+from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, class_names, drawn_images, write_coco
 from tests.helpers.layouts import touch
 
 COCO = ('annotations/instances_train2017.json', 'annotations/instances_val2017.json')
@@ -174,5 +175,14 @@ def test_a_test_split_beside_training_is_for_validation(tmp_path, caplog):
 def test_a_single_file_is_for_the_split_that_is_read(tmp_path, split):
     coco_files.lay_out(tmp_path, 'one.json', folders=('images',))
     assert find_coco(f'{tmp_path}/one.json:{tmp_path}/images', single=split) == {
-        split: (tmp_path / 'one.json', tmp_path / 'images')
+        split: Source(tmp_path / 'one.json', tmp_path / 'images')
     }
+
+
+@pytest.mark.parametrize('masks', [True, False])
+def test_a_coco_file_equals_what_is_drawn(tmp_path, drawn, masks):
+    images = drawn_images(drawn, 'train')
+    file = write_coco(tmp_path / 'a.json', images, class_names(drawn), masks)
+    source = Source(file, drawn / 'coco/train2017')
+    check_equals_drawn(source, images, masks)
+    check_trains_alike(source, source, masks)
