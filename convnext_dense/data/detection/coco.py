@@ -149,7 +149,8 @@ def read_coco(source: Source, box_format: str | None = None, needs_annotations: 
     shapes = [read_shapes(a, sizes[a['image_id']], box_format or 'xywh') for a in annotations]
     if box_format is None:
         _check_convention(path, annotations, shapes, sizes)
-    cleaned = clean_annotations(annotations, shapes, sizes, content.unreadable, content.ignored)
+    tells_areas = content.places is None  # COCO's files
+    cleaned = clean_annotations(annotations, shapes, sizes, content.unreadable, content.ignored, tells_areas)
     faults = _with_places(faults + cleaned.faults, content.places)
     data = CocoData(
         source.name,
