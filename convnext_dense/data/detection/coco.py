@@ -23,7 +23,7 @@ from ..text import count_of, shortened
 from .boxes import FORMATS as BOX_FORMATS
 from .boxes import find_wrong_convention
 from .categories import read_categories
-from .coco_clean import Shapes, clean_annotations, read_shapes
+from .coco_clean import DOUBTFUL, Shapes, clean_annotations, read_shapes
 from .coco_images import read_images
 from .options import for_each_data_set, to_learn_boxes
 
@@ -50,6 +50,8 @@ class CocoData(NamedTuple):
     """Number of annotations in the file."""
     lost: int = 0
     """Number of annotations that were dropped or became ignore regions."""
+    doubtful: int = 0
+    """Number of annotations whose box and mask contradict each other."""
 
     @property
     def without_mask(self) -> int:
@@ -161,6 +163,7 @@ def read_coco(source: Source, box_format: str | None = None, needs_annotations: 
         faults,
         len(annotations),
         cleaned.lost,
+        cleaned.doubtful,
     )
     if annotations and not any(not a.get('ignored') for of_image in cleaned.by_image.values() for a in of_image):
         lines = '; '.join(describe_faults(data.name, _with_places(cleaned.faults, content.places)))
@@ -177,27 +180,34 @@ def check_enough_is_left(
         path: the file.
         coco: its content.
         learns_masks: True if objects without a mask are ignored.
-        most_lost: largest share of annotations, in [0, 1].
+        most_lost: largest share of annotations, in [0, 1], that may be lost or have a box that contradicts its mask.
         pipeline: the steps of training, for the settings that leave out the masks.
 
     Raises:
-        UserError: if there are more.
+        UserError: if there are more, or ``most_lost`` is not a share.
     """
+    is_number = isinstance(most_lost, int | float) and not isinstance(most_lost, bool)
+    if not (is_number and 0 <= most_lost <= 1):
+        raise UserError(f'most_lost is {most_lost!r}: give a share of the annotations, from 0 to 1, such as 0.2')
     unmasked = coco.without_mask if learns_masks and coco.has_masks else 0
-    lost = coco.lost + unmasked
+    lost = coco.lost + unmasked + coco.doubtful
     if lost > most_lost * coco.total:
         allowed = math.ceil(100 * lost / coco.total) / 100
         losses = '; '.join(_losses(coco, learns_masks))
         boxes = f'to learn boxes alone, since the pipeline loads masks, give {to_learn_boxes(pipeline)}; '
         raise UserError(
-            f'{path}: {lost} of {coco.total} annotations ({lost / coco.total:.0%}) are dropped or ignored, more than '
-            f'{most_lost:.0%} ({losses}): correct the file; {boxes if unmasked else ""}'
+            f'{path}: {lost} of {coco.total} annotations ({lost / coco.total:.0%}) are {_what_happens(coco)}, more '
+            f'than {most_lost:.0%} ({losses}): correct the file; {boxes if unmasked else ""}'
             f'to allow more, give {for_each_data_set(f"most_lost={allowed:g}")}'
         )
 
 
+def _what_happens(coco: CocoData) -> str:
+    return 'dropped or ignored' if not coco.doubtful else 'dropped, ignored or contradictory'
+
+
 def _losses(coco: CocoData, learns_masks: bool) -> list[str]:
-    actions = ('dropped', 'ignored', *(['used as a box only'] if learns_masks else []))
+    actions = ('dropped', 'ignored', DOUBTFUL, *(['used as a box only'] if learns_masks else []))
     return [fault.line for fault in coco.faults if fault.message.startswith(actions)]
 
 

@@ -61,7 +61,8 @@ class CocoDataset(DenseDataset, BaseDataset):
             whether they have.
         box_format: convention of the boxes, ``'xywh'``, ``'xyxy'`` (corners) or ``'cxcywh'`` (centers), in pixels;
             None for COCO's, ``'xywh'``, which is checked.
-        most_lost: largest share of the annotations, in [0, 1], that may be dropped or ignored.
+        most_lost: largest share of the annotations, in [0, 1], that may be dropped, ignored or have a box that
+            contradicts its mask.
         least_side: shortest side, in pixels after resizing, of the images to train on; thinner ones are left out. The
             detection task sets it to what the anchors of the config's model fit into: 0 if they take all images.
         format: name of the annotations' format, a key of :data:`~convnext_dense.data.formats.FORMATS`.
