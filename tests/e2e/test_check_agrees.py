@@ -117,6 +117,10 @@ def count_used(dataset: Any) -> int:
     return sum(len(dataset.get_data_info(index)['instances']) for index in range(len(dataset)))
 
 
+NOT_USED = ('dropped', 'ignored', 'left out', 'not learned')
+"""Words of a finding about annotations that are not used."""
+
+
 def count_written(root: Path) -> dict[str, int]:
     """Count the images of each split in the folders, or the annotations in the COCO files."""
     written = {}
@@ -139,8 +143,11 @@ def is_image(path: Path) -> bool:
 
 
 def named(findings: Sequence[Finding], split: str, of_files: bool) -> set[str]:
-    """The files, or else the annotations, that the findings about a split name."""
-    items = {str(item) for finding in findings if finding.split in (split, '') for item in finding.items}
+    """The files that the findings about a split name, or else the annotations that they say are not used."""
+    about = [finding for finding in findings if finding.split in (split, '')]
+    if not of_files:
+        about = [finding for finding in about if any(word in finding.message for word in NOT_USED)]
+    items = {str(item) for finding in about for item in finding.items}
     return {item for item in items if item.startswith('annotation ') != of_files}
 
 
