@@ -29,7 +29,6 @@ TESTED_ELSEWHERE = {
     'cli/parsers/train.py': 'cli/commands/test_train.py',
     'data/check/classes.py': 'data/detection/test_check.py',
     'data/check/records.py': 'data/segmentation/test_check.py',
-    'data/formats/base.py': 'data/formats/test_coco.py',
     'data/dense.py': 'data/detection/test_dataset.py',
     'data/detection/instances.py': 'data/detection/test_dataset.py',
     'data/layouts.py': 'data/formats/test_coco.py',

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class CocoFormat(Format):
     name = 'coco'
     title = 'COCO'
     expected = LAYOUTS
+    lists_images = False
 
     def find(self, root: Path) -> dict[str, Source] | None:
         if not root.is_dir():  # explicit files are for any split
@@ -57,6 +59,10 @@ class CocoFormat(Format):
         optional = () if needs_annotations else ('categories', 'annotations')
         content = _read_json(source.annotations, optional)
         return Content(content['images'], content['annotations'], content['categories'])
+
+    def files(self, source: Source) -> Iterator[tuple[str, os.stat_result]]:
+        if source.annotations.is_file():
+            yield str(source.annotations), source.annotations.stat()
 
     def has_masks(self, source: Source) -> bool:
         try:
