@@ -2,10 +2,10 @@
 
     python benchmarks/large_annotations.py --out benchmarks/large_annotations.json
 
-A COCO file of a given size is written with random polygons, and a YOLO data set with a given number of images and label
-files; both are removed afterwards. Each reading runs in a process of its own, on files that were read once before:
-``first`` without an index in the cache, ``second`` with it. Peak memory is the process's maximum resident size without
-what importing takes.
+A COCO file of a given size is written with random polygons, and a YOLO data set with a given number of images and
+label files; both are removed afterwards. Each reading runs in a process of its own, on files that were just written:
+``first`` without an index in the cache, ``second`` with it. Peak memory is the process's maximum resident size, and
+what it was before reading, after the imports.
 """
 
 from __future__ import annotations
@@ -79,12 +79,12 @@ MEASURE = """
 import time, resource
 from pathlib import Path
 {setup}
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 start = time.perf_counter()
 {read}
 seconds = time.perf_counter() - start
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print('measured', seconds, (peak - before) / 1024, count)
+print('measured', seconds, peak / 1024, before, count)
 """
 
 
@@ -147,8 +147,9 @@ def measure(setup: str, read: str, cache: Path) -> dict[str, float]:
     if done.returncode:
         sys.exit(done.stderr)
     (line,) = (line for line in done.stdout.splitlines() if line.startswith('measured'))
-    _, seconds, megabytes, count = line.split()
-    return {'seconds': round(float(seconds), 2), 'peak_mb': round(float(megabytes)), 'annotations': int(count)}
+    _, seconds, peak, before, count = line.split()
+    memory = {'peak_mb': round(float(peak)), 'imports_mb': round(float(before))}
+    return {'seconds': round(float(seconds), 2), **memory, 'annotations': int(count)}
 
 
 def main() -> None:
