@@ -18,12 +18,16 @@ from .split_folders import splits_in
 class ImageIndex:
     """The images in a data set's folder and below it, which is listed only if a name does not lead to its file.
 
+    Images of another split than the annotations' are never taken.
+
     Args:
         root: the data set's folder.
+        annotations: a path in it whose names tell the split.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, annotations: Path) -> None:
         self.root = root
+        self._splits = splits_in(Path(self.relative(annotations)))
         self._folders: dict[str, Folder] = {}
         self.absent: list[str] = []
         """Names without a file, with their places; see :meth:`check`."""
@@ -38,6 +42,7 @@ class ImageIndex:
         Returns:
             The path relative to the root; None if there is none, or if several fit as well.
         """
+        folders = [folder for folder in folders if self._is_of_split(self.relative(folder))]
         listed = [self._folder(folder) for folder in folders]
         for folder in listed:  # as written
             if not os.path.isabs(name) and folder.has(name):
@@ -91,17 +96,16 @@ class ImageIndex:
         return self._choose(longest, folders)
 
     def _choose(self, files: Sequence[str], folders: Sequence[str | Path]) -> str | None:
-        """Return the only file, or the one whose folders have most names in common with those of the annotations.
-
-        A file of another split is never taken.
-        """
-        own = {split for folder in folders for split in splits_in(Path(self.relative(folder)))}
-        files = [file for file in files if not own or splits_in(Path(file).parent) <= own]
+        """Return the only file, or the one whose folders have most names in common with those of the annotations."""
+        files = [file for file in files if self._is_of_split(os.path.dirname(file))]
         if len(files) > 1:
             near = Counter(part for folder in folders for part in self.relative(folder).split(os.sep))
             shared = [sum(part in near for part in file.split(os.sep)[:-1]) for file in files]
             files = [file for file, count in zip(files, shared, strict=True) if count == max(shared)]
         return files[0] if len(files) == 1 else None
+
+    def _is_of_split(self, folder: str) -> bool:
+        return not self._splits or splits_in(Path(folder)) <= self._splits
 
     @cached_property
     def _images(self) -> list[str]:

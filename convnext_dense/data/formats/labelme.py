@@ -204,7 +204,7 @@ class _Reader:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.images = ImageIndex(source.images)
+        self.images = ImageIndex(source.images, source.annotations)
         self.builder = ContentBuilder()
         self.used: set[str] = set()
         self.folders = _image_folders(source)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,9 +21,6 @@ MOST_CORNERS = 720
 """Maximum number of corners of such a polygon."""
 LARGEST = 1e9
 """Bound of coordinates, in pixels: with larger ones, sizes and areas are no longer numbers."""
-
-BORDER = 1.0
-"""Pixels that a shape may extend beyond its image, as a hand draws it."""
 
 Point = tuple[float, float]
 Corners = tuple[float, float, float, float]
@@ -154,43 +150,28 @@ def bitmap(left: int, top: int, pixels: np.ndarray) -> Shape:
 def geometry(shapes: Sequence[Shape], size: ImageSize | None) -> dict[str, Any]:
     """Return ``bbox`` and, unless all shapes are boxes, ``segmentation`` of an object of one or several shapes.
 
-    The box of a mask is that of its pixels, as in COCO files that are made of masks; of one that extends beyond the
-    image, or without pixels, it is that of the corners.
-
     Args:
         shapes: its parts.
         size: the size of the image, which bitmaps need.
     """
+    lefts, tops, rights, bottoms = zip(*(shape.corners for shape in shapes), strict=True)
+    x, y = min(lefts), min(tops)
+    result: dict[str, Any] = {'bbox': [x, y, max(rights) - x, max(bottoms) - y]}
     polygons = [shape.polygon for shape in shapes if shape.polygon is not None]
     bitmaps = [shape.bitmap for shape in shapes if shape.bitmap is not None]
-    edges = [shape.corners for shape in shapes]
-    result: dict[str, Any] = {}
-    if size is not None and (polygons or bitmaps):
-        pixels = _run_lengths(polygons, bitmaps, size)
-        result['segmentation'] = {**pixels, 'counts': pixels['counts'].decode()} if bitmaps else polygons
-        x, y, w, h = rle.toBbox(pixels).tolist()
-        if w and h and all(map(_is_inside, edges, repeat(size))):
-            edges = [(x, y, x + w, y + h), *(shape.corners for shape in shapes if not shape.is_mask)]
+    if bitmaps and size is not None:
+        result['segmentation'] = _run_lengths(polygons, bitmaps, size)
     elif polygons:
         result['segmentation'] = polygons
-    lefts, tops, rights, bottoms = zip(*edges, strict=True)
-    x, y = min(lefts), min(tops)
-    return {'bbox': [x, y, max(rights) - x, max(bottoms) - y], **result}
-
-
-def _is_inside(corners: Corners, size: ImageSize) -> bool:
-    x1, y1, x2, y2 = corners
-    return min(x1, y1) >= -BORDER and x2 <= size.width + BORDER and y2 <= size.height + BORDER
+    return result
 
 
 def _run_lengths(polygons: list[list[float]], bitmaps: list[Bitmap], size: ImageSize) -> dict[str, Any]:
     """Draw polygons and bitmaps as one mask."""
-    masks = rle.frPyObjects(polygons, *size) if polygons else []
-    if bitmaps:
-        pixels = np.zeros(size, np.uint8, order='F')
-        for left, top, part in bitmaps:
-            x, y = max(left, 0), max(top, 0)
-            inside = part[y - top : max(size.height - top, 0), x - left : max(size.width - left, 0)]
-            pixels[y : y + inside.shape[0], x : x + inside.shape[1]] |= inside
-        masks.append(rle.encode(pixels))
-    return {**rle.merge(masks), 'size': list(size)}
+    pixels = np.zeros(size, np.uint8, order='F')
+    for left, top, part in bitmaps:
+        x, y = max(left, 0), max(top, 0)
+        inside = part[y - top : max(size.height - top, 0), x - left : max(size.width - left, 0)]
+        pixels[y : y + inside.shape[0], x : x + inside.shape[1]] |= inside
+    mask = rle.merge([rle.encode(pixels), *(rle.frPyObjects(polygons, *size) if polygons else [])])
+    return {'size': list(size), 'counts': mask['counts'].decode()}

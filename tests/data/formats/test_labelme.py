@@ -17,12 +17,15 @@ from convnext_dense.data.formats import find_sources
 from convnext_dense.data.formats.base import Source
 from convnext_dense.data.formats.labelme import LabelMeFormat
 from convnext_dense.errors import UserError
+from tests.helpers.coco_files import runs
 from tests.helpers.drawn_truth import (
+    DrawnImage,
     check_equals_drawn,
     check_trains_alike,
     class_names,
     decode,
     drawn_images,
+    with_boxes_of_masks,
     write_coco,
 )
 
@@ -140,11 +143,20 @@ def test_the_drawn_sample(drawn, tmp_path, form, apart):
         draw(folder, drawn, split, form, tmp_path / 'images' / split if apart else None)
     (tmp_path / 'labels.txt').write_text('\n'.join(['__ignore__', '_background_', *class_names(drawn)]))
     sources = find_sources(str(tmp_path))
+    images = {split: truth(drawn, split, form) for split in sources}
     for split, source in sources.items():
-        check_equals_drawn(source, drawn_images(drawn, split), masks=form != 'boxes')
+        check_equals_drawn(source, images[split], masks=form != 'boxes')
         assert list(read_coco(source).classes) == class_names(drawn)
-    coco = write_coco(tmp_path / 'coco.json', drawn_images(drawn, 'train'), class_names(drawn), masks=form != 'boxes')
+    coco = write_coco(tmp_path / 'coco.json', images['train'], class_names(drawn), masks=form != 'boxes')
     check_trains_alike(sources['train'], Source(coco, drawn / 'coco/train2017'), masks=form != 'boxes')
+
+
+def truth(drawn: Path, split: str, form: str) -> list[DrawnImage]:
+    images = drawn_images(drawn, split)
+    if form == 'masks':
+        for one in (one for image in images for one in image.objects):
+            one.segmentation = {'size': list(one.mask.shape), 'counts': runs(one.mask)}
+    return images if form == 'boxes' else with_boxes_of_masks(images)
 
 
 # Shapes
@@ -197,8 +209,10 @@ def test_a_mask_is_a_png_at_its_first_point(tmp_path, mode):
 
 def test_a_mask_at_the_border_is_cut(tmp_path):
     png = in_base64(Image.fromarray(np.full((10, 10), 255, np.uint8)))
-    write(tmp_path / 'a.json', shape('a', [[-4, 55], [5, 64]], 'mask', mask=png))
-    annotation = only(tmp_path)
+    others = [shape('b', [[x, 5], [x + 4, 9]], 'rectangle') for x in range(0, 50, 5)]
+    write(tmp_path / 'a.json', *others, shape('a', [[-4, 55], [5, 64]], 'mask', mask=png))
+    (annotations,) = read(tmp_path).annotations.values()
+    annotation = annotations[-1]
     expected = np.zeros(SIZE, bool)
     expected[55:, :6] = True
     np.testing.assert_array_equal(decode(annotation['segmentation'], *SIZE), expected)
