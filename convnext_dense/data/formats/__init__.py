@@ -16,8 +16,9 @@ from .base import WHOLE, Format, Source
 from .coco import CocoFormat, find_coco
 from .cvat import CvatFormat
 from .labelme import LabelMeFormat
+from .via import ViaFormat
 
-FORMATS: Mapping[str, Format] = {one.name: one for one in (CocoFormat(), LabelMeFormat(), CvatFormat())}
+FORMATS: Mapping[str, Format] = {one.name: one for one in (CocoFormat(), LabelMeFormat(), CvatFormat(), ViaFormat())}
 """All formats by name."""
 
 
