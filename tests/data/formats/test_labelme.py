@@ -28,6 +28,7 @@ from tests.helpers.drawn_truth import (
     with_boxes_of_masks,
     write_coco,
 )
+from tests.helpers.foreign_folders import FOLDERS, write_folder
 from tests.helpers.mutated_files import check_mutations
 
 SIZE = (60, 80)  # height and width
@@ -619,3 +620,9 @@ def test_no_object_of_a_changed_file_is_lost_without_being_counted(tmp_path, exa
 
     read_files, refused = check_mutations(path, Source(tmp_path, tmp_path, 'labelme'), examples, count)
     assert min(read_files, refused) > examples / 10
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_data_of_other_tools_are_left_to_them(tmp_path, folder):
+    found = LabelMeFormat().find(write_folder(tmp_path, folder))
+    assert (found is not None) == (folder in ('labelme',))

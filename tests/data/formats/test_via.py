@@ -17,6 +17,7 @@ from convnext_dense.data.formats.via import ViaFormat
 from convnext_dense.errors import UserError
 from tests.data.formats.test_labelme import SIZE, truth, write_image
 from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, class_names, write_coco
+from tests.helpers.foreign_folders import FOLDERS, write_folder
 from tests.helpers.mutated_files import check_mutations
 
 Region = tuple[dict, dict]
@@ -475,3 +476,15 @@ def test_no_object_of_a_changed_file_is_lost_without_being_counted(tmp_path, exa
     count = regions_in_csv if name.endswith('csv') else regions_in_json
     read_files, refused = check_mutations(path, Source(path, tmp_path, 'via'), examples, count)
     assert min(read_files, refused) > examples / 10
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_data_of_other_tools_are_left_to_them(tmp_path, folder):
+    found = ViaFormat().find(write_folder(tmp_path, folder))
+    assert (found is not None) == (
+        folder
+        in (
+            'via',
+            'via csv',
+        )
+    )
