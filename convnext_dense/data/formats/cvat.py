@@ -41,6 +41,7 @@ class CvatFormat(Format):
     name = 'cvat'
     title = 'CVAT (annotations.xml)'
     expected = 'annotations.xml of CVAT with images/ beside it'
+    is_upright = True
 
     def find(self, root: Path) -> dict[str, Source] | None:
         if root.is_file():

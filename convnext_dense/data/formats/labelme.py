@@ -41,6 +41,7 @@ class LabelMeFormat(Format):
     name = 'labelme'
     title = 'LabelMe (a JSON file for each image)'
     expected = 'LabelMe files beside the images or in a folder of their own, in train/ and val/ or without splits'
+    is_upright = True
 
     def find(self, root: Path) -> dict[str, Source] | None:
         if not root.is_dir():

@@ -40,6 +40,7 @@ class ViaFormat(Format):
     name = 'via'
     title = 'VIA (via_region_data.json, via_project.json or via_export_csv.csv)'
     expected = 'a JSON or CSV file of VIA with the images beside it, or one in each of train/ and val/'
+    is_upright = True
 
     def find(self, root: Path) -> dict[str, Source] | None:
         if root.is_file():
