@@ -33,8 +33,8 @@ class CocoDataset(DenseDataset, BaseDataset):
     """Data set of images with boxes, and masks if there are any, from a COCO file or another format.
 
     The pipeline gets a dict with ``img_path``, ``img_id`` (COCO's), ``height``, ``width`` and ``instances``, a list of
-    :class:`~convnext_dense.io.coco_format.Instance`; and ``is_upright``, if the tools of the format turn images upright
-    by EXIF. For evaluation, ``meta_keys`` of ``mmdet.PackDetInputs`` must include ``instances``, since
+    :class:`~convnext_dense.io.coco_format.Instance`; and ``is_upright`` where the format's tools turn images by EXIF.
+    For evaluation, ``meta_keys`` of ``mmdet.PackDetInputs`` must include ``instances``, since
     :class:`~convnext_dense.evaluation.CocoAP` takes the ground truth from the data samples.
 
     ``metainfo`` has the ``classes`` and their ``category_ids``.

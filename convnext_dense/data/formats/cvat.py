@@ -39,7 +39,7 @@ class CvatFormat(Format):
     """CVAT's XML files, alone or with ``images/`` beside them, as CVAT exports a project, a task or a job."""
 
     name = 'cvat'
-    title = 'CVAT (annotations.xml)'
+    title = 'CVAT'
     expected = 'annotations.xml of CVAT with images/ beside it'
     is_upright = True
 

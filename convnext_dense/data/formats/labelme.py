@@ -39,7 +39,7 @@ class LabelMeFormat(Format):
     """LabelMe files, beside their images or in a folder of their own."""
 
     name = 'labelme'
-    title = 'LabelMe (a JSON file for each image)'
+    title = 'LabelMe'
     expected = 'LabelMe files beside the images or in a folder of their own, in train/ and val/ or without splits'
     is_upright = True
 

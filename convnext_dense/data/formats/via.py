@@ -38,7 +38,7 @@ class ViaFormat(Format):
     """Files of VIA 1 and 2, beside their images or with ``images/`` beside them."""
 
     name = 'via'
-    title = 'VIA (via_region_data.json, via_project.json or via_export_csv.csv)'
+    title = 'VIA'
     expected = 'a JSON or CSV file of VIA with the images beside it, or one in each of train/ and val/'
     is_upright = True
 
@@ -119,7 +119,7 @@ def _find_classes(files: list[tuple[Path, ViaFile]]) -> _Classes:
         UserError: if there are several attributes, and none or more than one has a name that tells.
     """
     regions = [region for _, file in files for image in file.images for region in image.regions]
-    used = [_attributes(region) for region in regions if _kind(region) not in ('point', 'line')]
+    used = [_attributes(region) for region in regions if _kind(region.shape) not in ('point', 'line')]
     names = sorted({name for attributes in used for name, value in attributes.items() if value not in (None, '', {})})
     if not names:
         return _Classes(None, [ONLY_CLASS])
@@ -142,8 +142,8 @@ def _find_classes(files: list[tuple[Path, ViaFile]]) -> _Classes:
     return _Classes(attribute, list(dict.fromkeys(options)) if options else sorted(set(values)))
 
 
-def _kind(region: Region) -> Any:
-    return region.shape.get('name') if isinstance(region.shape, dict) else None
+def _kind(shape: Any) -> str:
+    return str(shape.get('name')) if isinstance(shape, dict) else ''
 
 
 def _attributes(region: Region) -> Mapping[str, Any]:
@@ -206,7 +206,7 @@ class _Reader:
         return f'{self.file}:{spot}' if isinstance(spot, int) else f'{self.file}: {spot}'
 
     def _read_region(self, image: int, region: Region, size: ImageSize) -> None:
-        kind = _kind(region)
+        kind = _kind(region.shape)
         shapes: list[Shape] = []
         reason = ''
         try:
@@ -237,7 +237,7 @@ def _read_shape(shape: Any) -> Shape:
     """
     if not isinstance(shape, dict) or not shape:
         raise Unreadable('no shape_attributes')
-    kind = shape.get('name')
+    kind = _kind(shape)
     if kind in ('polygon', 'polyline'):
         xs, ys = (_coordinates(shape.get(key)) for key in ('all_points_x', 'all_points_y'))
         if len(xs) != len(ys):

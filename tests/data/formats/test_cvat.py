@@ -18,7 +18,7 @@ from convnext_dense.errors import UserError
 from tests.data.formats.test_labelme import truth, write_image
 from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, class_names, decode, write_coco
 from tests.helpers.foreign_folders import FOLDERS, write_folder
-from tests.helpers.mutated_files import check_mutations
+from tests.helpers.mutated_files import EXAMPLES, check_mutations
 
 SIZE = (60, 80)  # height and width
 LABELS = ('cat', 'dog')
@@ -508,9 +508,7 @@ def test_xml_of_other_tools_is_not_cvats(tmp_path):
 # Files that are changed at random
 
 
-@pytest.mark.parametrize(
-    'examples', [200, pytest.param(10_000, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])]
-)
+@pytest.mark.parametrize('examples', EXAMPLES)
 def test_no_object_of_a_changed_file_is_lost_without_being_counted(tmp_path, examples):
     write_image(tmp_path / 'images/b.png')
     objects = [

@@ -34,7 +34,7 @@ from tests.helpers.drawn_truth import (
     write_coco,
 )
 from tests.helpers.foreign_folders import FOLDERS, write_folder
-from tests.helpers.mutated_files import check_mutations
+from tests.helpers.mutated_files import EXAMPLES, check_mutations
 
 SIZE = (60, 80)  # height and width
 
@@ -594,9 +594,7 @@ def count_shapes(text: bytes) -> int | None:
     return len(found) if isinstance(found, list) else None
 
 
-@pytest.mark.parametrize(
-    'examples', [200, pytest.param(10_000, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])]
-)
+@pytest.mark.parametrize('examples', EXAMPLES)
 def test_no_object_of_a_changed_file_is_lost_without_being_counted(tmp_path, examples):
     png = in_base64(Image.fromarray(np.full((4, 4), 1, np.uint8)))
     path = write(
