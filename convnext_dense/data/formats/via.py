@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ...errors import UserError
 from ...io.image_size import ImageSize
+from ...io.progress import track
 from ..check.records import NOTE
 from ..image_files import subfolders
 from ..image_scan import read_header
@@ -22,7 +23,7 @@ from .building import ContentBuilder
 from .image_index import ImageIndex
 from .json_files import first_files
 from .shapes import Shape, Unreadable, box, ellipse, polygon, read_numbers
-from .split_folders import find_split_folders, split_named
+from .split_folders import MOST_FOLDERS, find_split_folders, split_named
 from .via_files import Region, ViaFile, ViaImage, is_via, read_via
 
 STRONG_NAMES = ('class', 'classes', 'class_name', 'classname', 'label', 'labels', 'category', 'categories')
@@ -49,7 +50,7 @@ class ViaFormat(Format):
         if folders:
             files = {split: _only(_files_in(path)) for split, path in folders.items()}
             return {split: Source(Path(file), root, self.name, split) for split, file in files.items()}
-        for folder in (root, *(root / name for name in subfolders(root))):
+        for folder in (root, *(root / name for name in subfolders(root)[:MOST_FOLDERS])):
             if found := _files_in(folder):
                 named = {split: file for file in found if (split := _split_of(file))}
                 if len(named) == len(found):
@@ -64,7 +65,7 @@ class ViaFormat(Format):
         classes = self._read_classes(source)
         reader = _Reader(source, classes)
         images = read_via(source.annotations).images
-        for image in images:
+        for image in track(images, 'reading images'):
             reader.read_image(image)
         reader.images.check(len(images))
         reader.check_sizes()

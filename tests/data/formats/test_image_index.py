@@ -48,6 +48,13 @@ def test_an_image_of_another_split_is_never_taken(tmp_path):
     assert index(tmp_path, annotations='json/train').find('a.jpg', [tmp_path]) == 'train/a.jpg'
 
 
+def test_an_absolute_path_of_this_machine_is_taken(tmp_path):
+    touch(tmp_path, 'elsewhere/a.jpg')
+    images = index(tmp_path / 'data', 'a.jpg')
+    assert images.find(str(tmp_path / 'elsewhere/a.jpg'), [tmp_path / 'data']) == '../elsewhere/a.jpg'
+    assert images.find(str(tmp_path / 'gone/a.jpg'), [tmp_path / 'data']) == 'a.jpg'
+
+
 def test_images_are_found_by_their_stem(tmp_path):
     images = index(tmp_path, 'x/a.jpg', 'y/a.png', 'y/b.png')
     assert images.find_stem('a', [tmp_path / 'y']) == 'y/a.png'
