@@ -9,6 +9,7 @@ from mmengine.dist import get_rank
 
 from ..compat import mmengine_private_names as internals
 from ..counting import counted
+from ..data.class_choice import as_choice
 from ..errors import UserError
 from ..weights.loading import dataset_meta
 from .content import RunFacts, plain
@@ -30,7 +31,9 @@ UNCHANGED = {
     ),
     'images': _Condition('{} training images', 'resume with the same {}'),
     'label_zero': _Condition('label 0 of the masks as {}', 'resume with --label-zero {}'),
+    'class_choice': _Condition('{}', 'resume with {}'),
 }
+ALL_CLASSES = 'all classes of the data'
 _LIMITS = ('begin', 'end', 'total_iters')
 """Entries of a scheduler's state with its place in the run, which is fitted to the run's length when it is built."""
 # Entries of an optimizer's parameter group that change during the run, or do not affect the result.
@@ -40,7 +43,8 @@ _NOT_SETTINGS = {'params', 'lr', 'initial_lr', 'fused', 'foreach', 'capturable',
 def run_facts(runner: Any) -> RunFacts:
     """Collect the facts about a run that are saved in its checkpoints."""
     loop = runner.train_loop
-    ignored = getattr(loop.dataloader.dataset, 'metainfo', {}).get('reduce_zero_label')
+    metainfo = getattr(loop.dataloader.dataset, 'metainfo', {})
+    ignored = metainfo.get('reduce_zero_label')
     return {
         'seed': runner.seed - (get_rank() if internals.seeds_differ_between_processes(runner) else 0),
         'sampler_seed': loop.sampler.seed,
@@ -49,6 +53,7 @@ def run_facts(runner: Any) -> RunFacts:
         'steps': loop.max_iters,
         'plan': str(loop.plan),
         'label_zero': _label_zero(ignored),
+        'class_choice': _class_choice(metainfo),
     }
 
 
@@ -62,9 +67,14 @@ def saved_facts(content: Mapping[str, Any], own: RunFacts) -> Mapping[str, Any]:
         own: facts about the current run.
     """
     saved = content['meta'].get('run', {})
+    saved = {'class_choice': _class_choice(dataset_meta(content)), **saved}
     if own['label_zero'] is None or 'label_zero' in saved:
         return saved
     return {**saved, 'label_zero': _label_zero(dataset_meta(content).get('reduce_zero_label', True))}
+
+
+def _class_choice(metainfo: Mapping[str, Any]) -> str:
+    return str(as_choice(metainfo.get('choice')) or ALL_CLASSES)
 
 
 def _label_zero(ignored: bool | None) -> str | None:
