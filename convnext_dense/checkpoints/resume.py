@@ -20,6 +20,8 @@ class _Condition(NamedTuple):
 
     description: str
     fix: str
+    none: str = 'None'
+    """The value None in words."""
 
 
 # by the key in RunFacts
@@ -31,9 +33,8 @@ UNCHANGED = {
     ),
     'images': _Condition('{} training images', 'resume with the same {}'),
     'label_zero': _Condition('label 0 of the masks as {}', 'resume with --label-zero {}'),
-    'class_choice': _Condition('{}', 'resume with {}'),
+    'class_choice': _Condition('{}', 'resume with {}', none='all classes of the data'),
 }
-ALL_CLASSES = 'all classes of the data'
 _LIMITS = ('begin', 'end', 'total_iters')
 """Entries of a scheduler's state with its place in the run, which is fitted to the run's length when it is built."""
 # Entries of an optimizer's parameter group that change during the run, or do not affect the result.
@@ -73,8 +74,9 @@ def saved_facts(content: Mapping[str, Any], own: RunFacts) -> Mapping[str, Any]:
     return {**saved, 'label_zero': _label_zero(dataset_meta(content).get('reduce_zero_label', True))}
 
 
-def _class_choice(metainfo: Mapping[str, Any]) -> str:
-    return str(as_choice(metainfo.get('choice')) or ALL_CLASSES)
+def _class_choice(metainfo: Mapping[str, Any]) -> str | None:
+    choice = as_choice(metainfo.get('choice'))
+    return None if choice is None else str(choice)
 
 
 def _label_zero(ignored: bool | None) -> str | None:
@@ -99,8 +101,9 @@ def check_same_run(saved: Mapping[str, Any], own: RunFacts) -> str | None:
         UserError: if a fact has changed; the message has the saved and the current value.
     """
     for key, condition in UNCHANGED.items():
-        before, now = saved.get(key), own[key]  # type: ignore[literal-required]
+        before, now = saved.get(key), own.get(key)
         if key in saved and before != now:
+            before, now = (condition.none if value is None else value for value in (before, now))
             raise UserError(
                 f'the run had {condition.description.format(before)} and now has {now}: '
                 f'{condition.fix.format(before)}; to change it, start a new run from its weights with --pretrained'

@@ -44,7 +44,9 @@ class ChosenClasses(NamedTuple):
 
 @dataclass(frozen=True)
 class ClassChoice:
-    """A choice of classes by their names, which are compared exactly: first ``merge``, then ``ignore`` and ``classes``.
+    """A choice of classes by their exact names: first ``merge``, then ``ignore`` and ``classes``.
+
+    Choices of the same effect are equal: only the order of ``classes`` matters.
 
     Args:
         classes: the classes in the order of their labels; empty for all, in the order of the data. A class that is
@@ -84,6 +86,10 @@ class ClassChoice:
         both_ways = [name for name in self.classes if name in self.ignore]
         if both_ways:
             raise UserError(f'--classes and --ignore-classes both name {both_ways[0]!r}: leave it out of one')
+        sources = {one: sorted(name for name in into if into[name] == one) for one in sorted(set(into.values()))}
+        merge = tuple(Merge(tuple(names), one) for one, names in sources.items())
+        object.__setattr__(self, 'merge', merge)  # choices of the same effect are equal
+        object.__setattr__(self, 'ignore', tuple(sorted(self.ignore)))
 
     def apply(self, names: Sequence[str]) -> ChosenClasses:
         """Apply the choice to a data set's own classes, which may lack some that the choice names.
@@ -255,9 +261,8 @@ def describe_choice(
 
 
 def _names(value: Any, setting: Any) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or not all(
-        type(name) in (str, int, float) and name != '' for name in value
-    ):
+    is_list = isinstance(value, list | tuple)
+    if not is_list or not all(type(name) in (str, int, float) and name != '' for name in value):
         raise _not_a_choice(setting)
     return tuple(map(str, value))
 

@@ -135,7 +135,7 @@ def _findings(split: str, coco: CocoData, source: Mapping[str, Any], learns_mask
         yield Finding(WARNING, split, f'without a mask, so {what}: {objects}')
     if not coco.has_objects:
         fix = 'choose others, or add some' if coco.of_other_classes else 'correct them'
-        yield Finding(PROBLEM, split, coco.no_objects, f'there is nothing to learn or measure: {fix}')
+        yield Finding(PROBLEM, split, coco.describe_no_objects(), f'there is nothing to learn or measure: {fix}')
     try:
         most_lost, pipeline = source.get('most_lost', MOST_LOST), source.get('pipeline', ())
         check_enough_is_left(file, coco, _learns_masks(source), most_lost, pipeline)

@@ -82,12 +82,12 @@ class CocoData(NamedTuple):
             not a['iscrowd'] for of_image in self.annotations.values() for a in of_image
         )
 
-    @property
-    def no_objects(self) -> str:
-        """Why there is no object, for a message."""
+    def describe_no_objects(self, place: str = '') -> str:
+        """Say why there is no object; ``place`` is inserted: ``' in FILE'``."""
         if self.of_other_classes:
-            return f'none of the {self.total + self.of_other_classes} annotations is an object of a chosen class'
-        return f'all {self.total} annotations are crowds (iscrowd) or ignored'
+            total = self.total + self.of_other_classes
+            return f'none of the {total} annotations{place} is an object of a chosen class'
+        return f'all {self.total} annotations{place} are crowds (iscrowd) or ignored'
 
 
 class Header(NamedTuple):

@@ -116,7 +116,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         self.has_ground_truth = any(coco.annotations.values())
         learns_masks = any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
         self._report(coco, learns_masks)
-        if learns_masks and not coco.has_masks:
+        if learns_masks and not coco.has_masks and coco.has_objects:
             raise UserError(
                 f'{self.source.annotations} has no masks, which the pipeline loads: annotate them, or give '
                 f'{to_learn_boxes(self._steps)}'
@@ -176,7 +176,7 @@ class CocoDataset(DenseDataset, BaseDataset):
             line = f'{coco.name}: {count_of(absent, "class", "classes")} not in the file: {shortened(absent)}'
             print_log(line, 'current')
         if not coco.has_objects:
-            line = f'{self.source.annotations}: {coco.no_objects}'
+            line = coco.describe_no_objects(f' in {self.source.annotations}')
             if not self.test_mode:
                 fix = 'choose others, or add some' if coco.of_other_classes else 'correct them'
                 raise UserError(f'{line}, so that there is nothing to learn: {fix}')

@@ -32,9 +32,9 @@ class MaskFolder(DenseDataset, BaseDataset):
     """Data set of images with label maps, in ADE20K's layout.
 
     ``metainfo`` has ``classes``, the K names, ``palette``, K colors as [R, G, B] in 0..255, and, as mmseg's,
-    ``reduce_zero_label``, and the ``choice`` of classes if there is one. ``remarks`` are lines for the log of a run, each with True if it is a warning. The pipeline
-    begins with ``convnext_dense.LoadImage`` and :class:`~convnext_dense.data.segmentation.transforms.LoadMask`,
-    followed by mmseg's transforms.
+    ``reduce_zero_label``, and the ``choice`` of classes if there is one. ``remarks`` are lines for the log of a run,
+    each with True if it is a warning. The pipeline begins with ``convnext_dense.LoadImage`` and
+    :class:`~convnext_dense.data.segmentation.transforms.LoadMask`, followed by mmseg's transforms.
 
     Args:
         root: see :func:`~convnext_dense.data.segmentation.find.find_masks`, and for the names of the classes
