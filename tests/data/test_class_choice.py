@@ -216,8 +216,8 @@ def test_the_line_counts_every_part():
     counts = dict(zip(range(6), (5, 10, 3, 7, 2, 4), strict=True))
     line = describe_choice(choice, OWN, lambda own: f'{sum(counts[i] for i in own)} things', 'go', 'stay')
     assert line == (
-        "2 classes of 6 by choice (vehicle, person): 13 things of car, truck are 'vehicle'; 9 things of 2 classes that "
-        'are not chosen (dog, traffic light) go; 4 things of 1 class that is ignored (bus) stay'
+        "2 classes of 6 by choice (vehicle, person): 13 things of car, truck are 'vehicle'; 9 things of 2 classes "
+        'that are not chosen (dog, traffic light) go; 4 things of 1 class that is ignored (bus) stay'
     )
 
 

@@ -25,7 +25,7 @@ def join_labels(
         choice: the choice of classes, whose result is joined; None for all of the folder.
 
     Returns:
-        The label in ``classes`` by the label in ``own``, as ``label_map`` of mmseg, or :data:`UNLABELED` for those that
+        The label in ``classes`` by the label in ``own``, as ``label_map`` of mmseg, or 255 (unlabeled) for those that
         are ignored or not chosen; None if they are the same.
 
     Raises:
@@ -36,8 +36,8 @@ def join_labels(
     unknown = [name for name in chosen.names if name not in label_of]
     if unknown:
         raise UserError(
-            f'{root} has {len(unknown)} of {len(chosen.names)} classes that are not among the {len(classes)} known ones '
-            f'({shortened(list(classes))}): {shortened(unknown)}: name them alike in its classes.txt'
+            f'{root} has {len(unknown)} of {len(chosen.names)} classes that are not among the {len(classes)} known '
+            f'ones ({shortened(list(classes))}): {shortened(unknown)}: name them alike in its classes.txt'
         )
     joined = {label: label_of[chosen.names[new]] if new >= 0 else UNLABELED for label, new in enumerate(chosen.labels)}
     return None if all(label == other for label, other in joined.items()) else joined

@@ -117,7 +117,7 @@ def test_ignored_classes_are_ignore_regions_of_all_classes(tmp_path, data):
 def test_what_is_left_out_is_not_checked_and_counts_for_nothing(tmp_path, data):
     """Faults of classes that are not chosen neither stop a run nor dilute those of the chosen ones."""
     data['annotations'][0]['bbox'], data['annotations'][0]['segmentation'] = [1, 2], []  # of 2 red ones
-    with pytest.raises(UserError, match='1 of 2 annotations .50%. are dropped or ignored'):
+    with pytest.raises(UserError, match=r'1 of 2 annotations .50%. are dropped or ignored'):
         dataset(tmp_path, data, choice={'classes': ['red']})
     assert dataset(tmp_path, data, choice={'classes': ['green', 'blue']}).class_counts.tolist() == [1, 2]
 
@@ -127,8 +127,8 @@ def test_one_line_says_what_became_of_all_classes(tmp_path, data, lines):
     assert len(dataset(tmp_path, data, choice=choice, test_mode=True)) == 4
     expected = (
         "train2017: 1 class of 3 by choice (warm): 2 annotations of red are 'warm'; 2 annotations of 1 class that is "
-        'not chosen (green) are left out, so that they are background; 2 annotations of 1 class that is ignored (blue) '
-        "become ignore regions; category id in results: 'warm' 8"
+        'not chosen (green) are left out, so that they are background; 2 annotations of 1 class that is ignored '
+        "(blue) become ignore regions; category id in results: 'warm' 8"
     )
     assert expected in lines
     assert (
