@@ -125,7 +125,7 @@ class ClassChoice:
         ):
             unknown = [name for name in named if name not in known]
             if unknown:
-                raise UserError(f'{flag} names {_with_nearest(unknown, known)}: {where} has {_listed(own)}')
+                raise UserError(f'{flag} names {_with_nearest(unknown, known)}: {_listed(own, where)}')
         if not self.apply(own).names:
             raise UserError(f'--ignore-classes leaves no class of the {len(own)} in {where}: ignore fewer')
 
@@ -304,5 +304,7 @@ def _with_nearest(unknown: Sequence[str], known: Sequence[str]) -> str:
     return ', '.join(parts) + (', ...' if len(unknown) > 3 else '')
 
 
-def _listed(names: Sequence[str]) -> str:
-    return f'{count_of(names, "class", "classes")}, {shortened(names, 10)}' if names else 'no classes'
+def _listed(names: Sequence[str], where: str) -> str:
+    return f'{"there is" if len(names) == 1 else "there are"} {count_of(names, "class", "classes")} in {where}' + (
+        f': {shortened(names, 10)}' if names else ''
+    )

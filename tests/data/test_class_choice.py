@@ -170,10 +170,10 @@ def test_contradictions_are_named_with_the_fix(flags, message):
     [
         (
             ClassChoice(('prson', 'car')),
-            "--classes names 'prson' (did you mean 'person'?): my data has 6 classes, per",
+            "--classes names 'prson' (did you mean 'person'?): there are 6 classes in my data: pe",
         ),
         (ClassChoice(('Dog',)), "'Dog' (did you mean 'dog'?)"),
-        (ClassChoice(('zzz',)), "--classes names 'zzz': my data has"),
+        (ClassChoice(('zzz',)), "--classes names 'zzz': there are"),
         (ClassChoice(merge=(Merge(('car', 'lory'), 'vehicle'),)), "--merge names 'lory'"),
         (ClassChoice(('vehicles',), (VEHICLES,)), "--classes names 'vehicles' (did you mean 'vehicle'?)"),
         (ClassChoice(ignore=('bus ',)), "--ignore-classes names 'bus ' (did you mean 'bus'?)"),

@@ -92,7 +92,9 @@ def test_the_choice_of_a_checkpoint_is_taken_and_another_one_refused(config, roo
 
 @pytest.mark.parametrize('config', [ATTO, DET, SEG])
 def test_unknown_names_are_refused_for_all_data_at_once(config, roots):
-    with pytest.raises(UserError, match=r"--classes names 'gren' \(did you mean 'green'\?\): .* has \d classes, "):
+    with pytest.raises(
+        UserError, match=r"--classes names 'gren' \(did you mean 'green'\?\): there are \d classes in "
+    ):
         read(config, roots[config], ClassChoice(('gren', 'blue')))
 
 
@@ -134,9 +136,7 @@ def test_parts_with_different_classes_have_the_same_ones_after_the_choice(own_im
     parts = [OURS.build(dict(dataset)) for dataset in innermost_datasets(cfg.train_dataloader.dataset)]
     assert [part.class_counts.tolist() for part in parts] == [[0, 8], [16, 0]]
     set_choice(cfg, ClassChoice(('red', 'rose')))
-    with pytest.raises(
-        UserError, match=f'{own_image_folder} and {image_folder} has 4 classes, blue, green, pink, red'
-    ):
+    with pytest.raises(UserError, match=f'4 classes in {own_image_folder} and {image_folder}: blue, green, pink, red'):
         join_chosen(TASK, cfg)
 
 

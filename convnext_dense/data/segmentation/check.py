@@ -25,6 +25,8 @@ class MaskFolderRecords(DatasetRecords):
 
     unit = 'pixels'
     first_label: int = 0
+    is_chosen: bool = False
+    """True if only some of the classes may be there, by a choice."""
     label_maps: dict[str, dict[int, int]] = field(default_factory=dict)
     """For masks, by path, whose classes are chosen or are those of another root: class by the root's own one."""
 
@@ -47,6 +49,8 @@ class MaskFolderRecords(DatasetRecords):
         if unlabeled:
             message = f'{count_of(unlabeled, "mask")} without a labeled pixel'
             fix = 'label them, or remove them with their images'
+            if self.is_chosen:
+                fix = 'they show no chosen class, so that nothing is learned or measured of them'
             masks, images = [str(image.mask) for image in unlabeled], [image.path for image in unlabeled]
             yield Finding(WARNING, split.name, message, fix, masks, images)
 
@@ -85,6 +89,7 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
         labels = read_labels(next(iter(roots)), setting if is_set else AUTO, compare=True)
         first = next(iter(sources.values()))
         choice, data.first_label = as_choice(first.get('choice')), labels.first_label
+        data.is_chosen = choice is not None
         chosen = labels.classes if choice is None else choice.apply(labels.classes).names
         data.classes = list(chosen if choice is None else first.get('classes') or chosen)
         if labels.doubtful or not is_set:

@@ -137,7 +137,7 @@ def test_one_line_says_what_became_of_all_classes(tmp_path, data, lines):
 
 
 def test_names_that_the_file_lacks_are_refused_unless_the_classes_of_all_parts_are_known(tmp_path, data):
-    with pytest.raises(UserError, match=r"--classes names 'rde' \(did you mean 'red'\?\): .*2017.json has 3 classes"):
+    with pytest.raises(UserError, match=r"names 'rde' \(did you mean 'red'\?\): there are 3 classes in .*2017.json: "):
         dataset(tmp_path, data, choice={'classes': ['rde', 'blue']})
     part = dataset(tmp_path, data, choice={'classes': ['sky', 'blue']}, classes=['sky', 'blue'], category_ids=[2, 0])
     assert part.metainfo['classes'] == ('sky', 'blue')

@@ -137,7 +137,7 @@ def test_one_line_says_how_many_pixels_are_left_out_merged_and_ignored(root):
 
 
 def test_names_that_a_folder_lacks_are_refused_unless_the_classes_of_all_parts_are_known(root):
-    with pytest.raises(UserError, match=r"--classes names 'rde' \(did you mean 'red'\?\): .*own has 5 classes, red"):
+    with pytest.raises(UserError, match=r"names 'rde' \(did you mean 'red'\?\): there are 5 classes in .*own: red"):
         mask_folder(root, choice={'classes': ['rde', 'pink']})
     part = mask_folder(root, choice={'classes': ['sky', 'pink']}, classes=['sky', 'pink'])
     assert np.array_equal(arrays(part[0])[1], remapped(draw_labels(0), {'pink': 1}))
@@ -157,6 +157,16 @@ def test_chosen_classes_without_an_example_are_named_and_one_alone_is_not_learne
     for classes, said in (('blue', 'no chosen class'), ('red', "one chosen class only, 'red'")):
         with pytest.raises(UserError, match=f'{said}, so that there is nothing to learn, since pixels of the others'):
             check_learnable(root, 'training', labels, as_choice({'classes': [classes]}))
+
+
+def test_masks_without_a_chosen_class_are_no_fault_of_the_masks(root):
+    relabel(root, lambda labels: np.where(labels == 1, 2, labels), splits=('validation',))
+    source = dict(root=root, split='validation', choice={'classes': ['red']})
+    data = read_mask_folder({'val': source})
+    scans = scan_images([(image.path, image.mask) for image in data.splits[0].images], workers=1)
+    (finding,) = data.check_ground_truth(data.splits[0], scans)
+    assert finding.message == '2 masks without a labeled pixel'
+    assert finding.fix == 'they show no chosen class, so that nothing is learned or measured of them'
 
 
 def test_a_check_counts_and_draws_chosen_pixels(root):
