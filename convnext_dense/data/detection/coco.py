@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ...errors import UserError
 from ...io.coco_format import CocoAnnotation, CocoImage
 from ...io.image_size import ImageSize
+from ...io.progress import track
 from ..check.records import NOTE
 from ..class_choice import ClassChoice
 from ..formats import FORMATS
@@ -21,14 +22,17 @@ from ..formats.base import Places, Source
 from ..formats.faults import Fault, describe_faults, in_brackets
 from ..formats.values import read_flag, read_integer
 from ..text import count_of, shortened
+from . import index
 from .boxes import FORMATS as BOX_FORMATS
 from .boxes import find_wrong_convention
 from .categories import read_categories
 from .chosen import choose_annotations
 from .coco_clean import DOUBTFUL, Shapes, clean_annotations, read_shapes
-from .coco_images import read_images
+from .coco_images import UNSIZED, read_images
 from .options import for_each_data_set, to_learn_boxes
 
+UNCHANGED = (None, True, None)
+"""Settings of :func:`read_coco` by default, with which an index is kept."""
 MOST_LOST = 0.05
 """Largest share of a file's annotations that may be dropped or ignored without an error."""
 
@@ -54,7 +58,8 @@ class CocoData(NamedTuple):
     """Number of annotations that were dropped or became ignore regions."""
     doubtful: int = 0
     """Number of annotations whose box and mask contradict each other."""
-
+    places: Places | None = None
+    """Where each annotation stands, by its id; None if messages name the ids themselves."""
     own_classes: tuple[str, ...] = ()
     """Names of all classes in the file, before a choice."""
     other_ids: tuple[int, ...] = ()
@@ -104,8 +109,19 @@ def read_header(source: Source) -> Header:
         NoData: if there is nothing at the source.
         UserError: if it has no categories.
     """
+    file = index.index_file(source, UNCHANGED)
+    if file.exists() and (known := index.load_header(file, index.find_state(source))):
+        return Header(known['name'], tuple(known['classes']))
     entries = FORMATS[source.format].read_categories(source)
     return Header(source.name, read_categories(source.annotations, entries).names)
+
+
+def has_masks(source: Source) -> bool:
+    """Check whether an object of a split has a mask."""
+    file = index.index_file(source, UNCHANGED)
+    if file.exists() and (known := index.load_header(file, index.find_state(source))):
+        return bool(known['has_masks'])
+    return FORMATS[source.format].has_masks(source)
 
 
 @contextmanager
@@ -122,10 +138,7 @@ def _paused_garbage_collection() -> Iterator[None]:
 
 @_paused_garbage_collection()
 def read_coco(
-    source: Source,
-    box_format: str | None = None,
-    needs_annotations: bool = True,
-    choice: ClassChoice | None = None,
+    source: Source, box_format: str | None = None, needs_annotations: bool = True, choice: ClassChoice | None = None
 ) -> CocoData:
     """Read the annotations of a split; all that is fixed, dropped or ignored is listed in ``faults``.
 
@@ -144,6 +157,8 @@ def read_coco(
 
     A missing ``iscrowd`` is 0, which is no fault. The key ``ignore`` is listed and has no effect, as in pycocotools.
 
+    What was read from large files is kept in the cache, see :mod:`.index`.
+
     Args:
         source: the file or folder of the annotations, and the images.
         box_format: convention of the boxes, a name in :data:`.boxes.FORMATS`; None for COCO's, which is checked.
@@ -156,6 +171,28 @@ def read_coco(
             category name; for an annotation of an unknown category or image; for an ``iscrowd`` other than 0 and 1;
             for an image without file name or that is not in the folder; for boxes in another convention.
     """
+    settings = (box_format, needs_annotations, choice)
+    state = index.find_state(source)
+    if not state.is_large:
+        return _read(source, *settings)
+    file = index.index_file(source, settings)
+    with index.locked(file):
+        fields = index.load(file, state, source.images)
+        if fields is None:
+            data = _read(source, *settings)
+            reads_images = any(fault.message == UNSIZED for fault in data.faults)
+            if reads_images and not FORMATS[source.format].lists_images:
+                return data  # which may change
+            if not index.save(file, state, data._asdict()):
+                return data
+            del data  # which takes more memory
+            fields = index.load(file, state, source.images)
+            if fields is None:
+                return _read(source, *settings)
+    return CocoData(**fields)
+
+
+def _read(source: Source, box_format: str | None, needs_annotations: bool, choice: ClassChoice | None) -> CocoData:
     path, folder = source.annotations, source.images
     if box_format is not None and box_format not in BOX_FORMATS:
         raise UserError(f'box_format {box_format!r} does not exist: take one of {", ".join(BOX_FORMATS)}')
@@ -182,7 +219,9 @@ def read_coco(
         names, category_ids, other_ids, annotations, ignored, line = chosen
     total = len(annotations) - len(ignored)
 
-    shapes = [read_shapes(a, sizes[a['image_id']], box_format or 'xywh') for a in annotations]
+    shapes = [
+        read_shapes(a, sizes[a['image_id']], box_format or 'xywh') for a in track(annotations, 'checking annotations')
+    ]
     if box_format is None:
         _check_convention(path, annotations, shapes, sizes)
     cleaned = clean_annotations(annotations, shapes, sizes, content.unreadable, {**content.ignored, **ignored})
@@ -198,6 +237,7 @@ def read_coco(
         total,
         cleaned.lost,
         cleaned.doubtful,
+        content.places,
         categories.names,
         other_ids,
         in_file - total,

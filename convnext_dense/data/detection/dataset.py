@@ -10,6 +10,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from ...counting import counted
 from ...errors import UserError
 from ...io.coco_format import IGNORE_REGION, CocoAnnotation, Instance
 from ...io.images import check_on_bad_image
@@ -17,7 +18,7 @@ from ...registry import DATASETS
 from ..check.records import WARNING
 from ..class_choice import ClassChoice, as_choice
 from ..dense import DenseDataset
-from ..formats import source_of
+from ..formats import describe_source, source_of
 from ..formats.faults import describe_faults
 from ..text import count_of, shortened
 from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
@@ -161,7 +162,12 @@ class CocoDataset(DenseDataset, BaseDataset):
         ]
 
     def _report(self, coco: CocoData, learns_masks: bool) -> None:
-        """Log what was changed in the file, and what is not learned or measured of it."""
+        """Log what was read, what was changed in it, and what is not learned or measured of it."""
+        if self.source.format != 'coco':
+            found = (
+                f'{count_of(coco.images, "image")} with {counted(coco.total + coco.of_other_classes, "annotation")}'
+            )
+            print_log(f'{coco.name}: {found} in {describe_source(self.source)}', 'current')
         if coco.choice_line:
             print_log(f'{coco.name}: {coco.choice_line}', 'current')
         for fault in coco.faults:
