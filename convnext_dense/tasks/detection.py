@@ -373,7 +373,7 @@ def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: 
         else names[i['bbox_label']] + (' (crowd)' if i['ignore_flag'] else '')
         for i in instances
     ]
-    colors = np.vstack([palette(len(classes)), np.uint8(IGNORED_COLOR)])  # the label of ignore regions is -1
+    colors = np.vstack([palette(len(classes)), np.array(IGNORED_COLOR, np.uint8)])  # the label of ignore regions is -1
     boxes = np.array([instance['bbox'] for instance in instances], float).reshape(-1, 4)
     masks = None
     if any('mask' in instance for instance in instances) or not instances:
