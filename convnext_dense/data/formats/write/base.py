@@ -128,9 +128,10 @@ class Target:
         if self._images != 'none':
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            self.written['links' if self._images == 'link' and _linked(image.file, path) else 'copies'] += 1
-            if not path.exists():
-                shutil.copyfile(image.file, path)
+            is_link = self._images == 'link' and _link(image.file, path)
+            if not is_link:
+                _copy(image.file, path)
+            self.written['links' if is_link else 'copies'] += 1
         return name
 
     @property
@@ -206,10 +207,19 @@ def _names(image: LabeledImage, flat: bool) -> Iterator[PurePosixPath]:
         yield name.with_name(f'{name.stem}_{number}{name.suffix}')
 
 
-def _linked(file: str, path: Path) -> bool:
+def _link(file: str, path: Path) -> bool:
     """Make a hard link, and return True; False where there can be none."""
     try:
         os.link(os.path.realpath(file), path)
     except OSError:
         return False
     return True
+
+
+def _copy(file: str, path: Path) -> None:
+    try:
+        shutil.copyfile(file, path)
+    except OSError as error:
+        if error.filename != file:
+            raise
+        raise UserError(f'bad image {file} ({error.strerror}): restore it, or remove it') from None

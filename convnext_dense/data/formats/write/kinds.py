@@ -82,18 +82,14 @@ def _regions(mask: np.ndarray) -> Iterator[tuple[list[float], np.ndarray]]:
 
 def _draw(image: LabeledImage, target: Target) -> np.ndarray:
     labels = np.zeros(image.size, np.uint8)
-    masks = [
-        None if one.segmentation is None else decode_mask(one.segmentation, image.size) for one in image.objects
-    ]
+    masks = [None if one.segmentation is None else decode_mask(one.segmentation, image.size) for one in image.objects]
     for one, mask in zip(image.objects, masks, strict=True):
         if mask is None or not one.is_object:
             labels[_box(one, image.size) if mask is None else mask] = UNLABELED
             if one.is_object:
                 target.lost.add('box without a mask became unlabeled', 'boxes without a mask became unlabeled')
             else:
-                target.lost.add(
-                    'crowd or ignore region became unlabeled', 'crowds or ignore regions became unlabeled'
-                )
+                target.lost.add('crowd or ignore region became unlabeled', 'crowds or ignore regions became unlabeled')
     drawn = [(mask, one) for one, mask in zip(image.objects, masks, strict=True) if mask is not None and one.is_object]
     covered = np.zeros(image.size, np.uint8)
     for mask, one in sorted(drawn, key=lambda pair: -int(pair[0].sum())):

@@ -28,7 +28,9 @@ def write(data: LabeledData, target: Target) -> None:
     names = data.classes if with_background else [NO_CLASS, *data.classes]
     if len(names) > MOST_CLASSES + 1:
         raise UserError(f'{len(data.classes)} classes are more than masks of 8 bits can hold: choose another format')
-    numbers = np.arange(256, dtype=np.uint8) if with_background else np.arange(1, 257).astype(np.uint8)  # 255 becomes 0
+    numbers = (
+        np.arange(256, dtype=np.uint8) if with_background else np.arange(1, 257).astype(np.uint8)
+    )  # 255 becomes 0
     for split, labeled in data.splits.items():
         name = FOLDERS.get(split, split_folder(split))
         images, masks = target.folder('images', name), target.folder('annotations', name)
@@ -64,7 +66,9 @@ def write_colors(data: LabeledData, target: Target) -> None:
         lines = ''.join(f'{stem}\n' for stem in stems)
         name = split_folder(split) or 'default'
         (target.folder('ImageSets', 'Segmentation') / f'{name}.txt').write_text(lines, encoding='utf-8')
-    entries = [f'{one}:{",".join(map(str, color))}::' for one, color in zip(data.classes, colors.tolist(), strict=False)]
+    entries = [
+        f'{one}:{",".join(map(str, color))}::' for one, color in zip(data.classes, colors.tolist(), strict=False)
+    ]
     lines = ['# label:color_rgb:parts:actions', *([] if with_background else [f'{NO_CLASS}:0,0,0::']), *entries]
     (target.root / 'labelmap.txt').write_text(''.join(f'{line}\n' for line in lines), encoding='utf-8')
 

@@ -59,7 +59,12 @@ def _write_image(image: LabeledImage, name: str, classes: list[str], path: Path)
 
 def _add_object(root: ElementTree.Element, one: LabeledObject, name: str) -> None:
     entry = ElementTree.SubElement(root, 'object')
-    for key, value in (('name', name), ('pose', 'Unspecified'), ('truncated', 0), ('difficult', int(not one.is_object))):
+    for key, value in (
+        ('name', name),
+        ('pose', 'Unspecified'),
+        ('truncated', 0),
+        ('difficult', int(not one.is_object)),
+    ):
         _add(entry, key, value)
     if one.score is not None:
         _add(entry, 'confidence', f'{one.score:.4f}')
