@@ -75,9 +75,7 @@ def run(args: argparse.Namespace) -> int:
 def _write_annotations(args: argparse.Namespace, predict: Predictor, inputs: Sequence[Path], skipped: int) -> int:
     """Write the predictions for images as annotations; when interrupted, those for the images so far."""
     if not predict.task.writes_annotations:
-        raise UserError(
-            f'--format is for detectors and segmentors, and this is a {predict.task.model_name}: leave it out'
-        )
+        raise UserError(f'--format is for objects and label maps, not for {predict.task.name}: leave it out')
     has_label_maps = not predict.task.writes_coco
     with progress_bar() as bar:
         demo = _Demo(predict, args.batch_size, args.score, bar)
@@ -146,9 +144,7 @@ class _Demo:
         try:
             for result in self.predict.batch(paths, self.batch_size, failed):
                 if needs_masks and isinstance(result, Detection) and result.masks is None:
-                    raise UserError(
-                        'the detector predicts no masks, of which label maps are made: take another --format'
-                    )
+                    raise UserError('the detector predicts no masks to make label maps of: take another --format')
                 labeled = as_labeled_image(result.above(self.score))
                 self.found_nothing = self.found_nothing and not labeled.objects
                 yield labeled

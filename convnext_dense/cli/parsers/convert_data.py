@@ -5,8 +5,8 @@ convnext-dense convert-data my_masks my_objects --to coco
 
 SRC is a data set in any format that --data PATH takes, with boxes, masks of objects or label maps; its format is
 recognized. DST is a new folder with the splits of SRC. Annotations are cleaned as for training. Polygons that become
-boxes, crowds that are left out and whatever else DST can't hold are counted in the last line. Between objects and label
-maps, the connected regions of a class become objects, and objects become pixels of their class.
+boxes, crowds that are left out and whatever else DST can't hold are counted in the last line. From label maps, the
+connected regions of a class become objects; in label maps, objects become pixels of their class.
 """
 
 from __future__ import annotations

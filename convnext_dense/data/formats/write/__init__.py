@@ -92,6 +92,5 @@ def write_data_set(
         if not data.classes:
             raise UserError('there is no class but the background: nothing would be written')
         writer.write(data, target)
-        counts = (target.written[key] for key in ('images', 'annotations', 'links', 'copies'))
-        written = Written(*counts, target.lost.lines, target.changed.lines)
-    return written
+    image_count, annotations, links, copies = (target.written[k] for k in ('images', 'annotations', 'links', 'copies'))
+    return Written(image_count, annotations, links, copies, target.lost.lines, target.changed.lines)

@@ -27,7 +27,7 @@ def write(data: LabeledData, target: Target) -> None:
             placed = folder / target.place(image, folder)
             placed.parent.mkdir(parents=True, exist_ok=True)
             objects = objects_only(image, target, TITLE)
-            content = {
+            content: dict[str, Any] = {
                 'version': VERSION,
                 'flags': {},
                 'shapes': _shapes(objects, data.classes, image.size, target),

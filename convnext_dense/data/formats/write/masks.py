@@ -21,16 +21,14 @@ BLACK = (0, 0, 0)
 def write(data: LabeledData, target: Target) -> None:
     """Write ``images/{training,validation}/``, ``annotations/{training,validation}/*.png`` and ``classes.txt``.
 
-    A background, which is the first class then, has label 0, and unlabeled pixels have 255. Without a background, label
-    0 means unlabeled, and the first line of ``classes.txt`` says so.
+    A background, which is the first class then, has label 0, and unlabeled pixels have 255. Without a background,
+    label 0 means unlabeled, and the first line of ``classes.txt`` says so.
     """
     with_background = bool(data.classes) and is_background(data.classes[0])
     names = data.classes if with_background else [NO_CLASS, *data.classes]
     if len(names) > MOST_CLASSES + 1:
         raise UserError(f'{len(data.classes)} classes are more than masks of 8 bits can hold: choose another format')
-    numbers = (
-        np.arange(256, dtype=np.uint8) if with_background else np.arange(1, 257).astype(np.uint8)
-    )  # 255 becomes 0
+    numbers = (np.arange(256) + (not with_background)).astype(np.uint8)  # without a background 255 becomes 0
     for split, labeled in data.splits.items():
         name = FOLDERS.get(split, split_folder(split))
         images, masks = target.folder('images', name), target.folder('annotations', name)
@@ -66,11 +64,10 @@ def write_colors(data: LabeledData, target: Target) -> None:
         lines = ''.join(f'{stem}\n' for stem in stems)
         name = split_folder(split) or 'default'
         (target.folder('ImageSets', 'Segmentation') / f'{name}.txt').write_text(lines, encoding='utf-8')
-    entries = [
-        f'{one}:{",".join(map(str, color))}::' for one, color in zip(data.classes, colors.tolist(), strict=False)
-    ]
-    lines = ['# label:color_rgb:parts:actions', *([] if with_background else [f'{NO_CLASS}:0,0,0::']), *entries]
-    (target.root / 'labelmap.txt').write_text(''.join(f'{line}\n' for line in lines), encoding='utf-8')
+    rows = [] if with_background else [(NO_CLASS, BLACK)]
+    rows += [(one, tuple(colors[label].tolist())) for label, one in enumerate(data.classes)]
+    entries = ''.join(f'{one}:{",".join(map(str, color))}::\n' for one, color in rows)
+    (target.root / 'labelmap.txt').write_text(f'# label:color_rgb:parts:actions\n{entries}', encoding='utf-8')
 
 
 def _save(mask: Image.Image, path: Path) -> None:

@@ -122,7 +122,7 @@ def _contours(mask: np.ndarray) -> tuple[list[np.ndarray], list[int]]:
     OpenCV cuts the corner where a contour turns inward; the corner is put back.
 
     Returns:
-        Points of each ring, int (N, 2), in half pixels, and for each the index of the ring that it is a hole of, or -1.
+        Points of each ring, int (N, 2), in half pixels, and for each the index of the ring that it is a hole of or -1.
     """
     grid = np.zeros((2 * mask.shape[0] + 1, 2 * mask.shape[1] + 1), np.uint8)
     grid[1::2, 1::2] = mask

@@ -41,6 +41,7 @@ def write(data: LabeledData, target: Target) -> None:
 
 def _region(one: LabeledObject, name: str, size: ImageSize, target: Target) -> dict[str, Any]:
     ring = [] if one.segmentation is None else as_ring(one.segmentation, size)
+    shape: dict[str, Any]
     if ring:
         assert one.segmentation is not None
         if not isinstance(one.segmentation, list) or len(one.segmentation) > 1:
