@@ -12,10 +12,10 @@ from ....io.coco_format import Polygons, RunLengths
 from ....io.image_size import ImageSize
 from ....results.rle import decode_mask, encode_masks
 
-LEAST_AGREEMENT = 0.998
+LEAST_AGREEMENT = 0.997
 """Intersection over union with the mask above which an outline with fewer points is taken."""
-TOLERANCES = (1.0, 0.5)
-"""Distances in pixels by which outlines with fewer points may differ, tried in this order."""
+TOLERANCES = (0.25, 0.5, 0.75, 1.0)
+"""Distances in pixels by which outlines with fewer points may differ."""
 
 Ring = list[float]
 """A closed polygon [x1, y1, x2, y2, ...] in pixels; the last point is joined to the first."""
@@ -42,13 +42,15 @@ def trace(mask: np.ndarray) -> list[Part]:
         return []
     inner = mask[y : y + height, x : x + width]
     exact, parents = _contours(inner)
+    chosen = [_corners(ring) for ring in exact]
     for tolerance in TOLERANCES:
-        simple = [cv2.approxPolyDP(ring, 2 * tolerance, True)[:, 0] for ring in exact]
-        if min(map(len, simple)) > 2 and _draws(simple, parents, inner):
-            break
-    else:
-        simple = [_corners(ring) for ring in exact]
-    moved = [(ring / 2 + (x, y)).ravel().tolist() for ring in simple]
+        # the middles of edges follow a slope where the corners are its stairs
+        for rings in (exact, [ring[(ring % 2).any(axis=1)] for ring in exact]):
+            simple = [cv2.approxPolyDP(ring, 2 * tolerance, True)[:, 0] for ring in rings]
+            has_fewer = sum(map(len, simple)) < sum(map(len, chosen)) and min(map(len, simple)) > 2
+            if has_fewer and _draws(simple, parents, inner):
+                chosen = simple
+    moved = [(ring / 2 + (x, y)).ravel().tolist() for ring in chosen]
     parts = {number: Part(ring, []) for number, ring in enumerate(moved) if parents[number] < 0}
     for number, ring in enumerate(moved):
         if parents[number] >= 0:
