@@ -17,6 +17,7 @@ from ....counting import counted
 from ....errors import UserError
 from ....io.coco_format import Polygons, RunLengths
 from ....io.image_size import ImageSize
+from ....results.rle import decode_mask
 from ..base import WHOLE
 
 UNPRINTABLE = re.compile(r'[\x00-\x1f\x7f\x85\u2028\u2029\ufffe\uffff]')
@@ -182,14 +183,33 @@ def split_folder(split: str) -> str:
 
 
 def objects_only(image: LabeledImage, target: Target, title: str) -> list[LabeledObject]:
-    """Return the objects of an image, and count the crowds and ignore regions that a format can't hold."""
+    """Return the objects of an image, and count what a format of either a box or a mask for each can't hold.
+
+    These are crowds, ignore regions, and boxes that are not those of their masks.
+    """
     objects = [one for one in image.objects if one.is_object]
+    other = sum(one.segmentation is not None and not _is_box_of_mask(one, image.size) for one in objects)
+    ending = f'by more than a pixel ({title} has one or the other)'
+    target.lost.add(f'box that differs from its mask {ending}', f'boxes that differ from their masks {ending}', other)
     crowds = sum(one.is_crowd and not one.is_region for one in image.objects)
     regions = sum(one.is_region for one in image.objects)
     target.lost.add(f'crowd left out ({title} has none)', f'crowds left out ({title} has none)', crowds)
     ending = f'left out ({title} has none)'
     target.lost.add(f'ignore region {ending}', f'ignore regions {ending}', regions)
     return objects
+
+
+def _is_box_of_mask(one: LabeledObject, size: ImageSize) -> bool:
+    if isinstance(one.segmentation, list):
+        points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in one.segmentation])
+        points = points.clip(0, (size.width, size.height))
+    else:
+        rows, columns = decode_mask(one.segmentation, size).nonzero()  # type: ignore[arg-type]
+        if not rows.size:
+            return True
+        points = np.array([[columns.min(), rows.min()], [columns.max() + 1, rows.max() + 1]])
+    corners = np.clip(one.corners, 0, (size.width, size.height) * 2)
+    return bool(np.abs(np.concatenate([points.min(axis=0), points.max(axis=0)]) - corners).max() <= 1 + 1e-3)
 
 
 def _names(image: LabeledImage, flat: bool) -> Iterator[PurePosixPath]:

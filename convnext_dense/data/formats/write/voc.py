@@ -13,9 +13,9 @@ TITLE = 'VOC'
 def write(data: LabeledData, target: Target) -> None:
     """Write ``Annotations/*.xml``, ``JPEGImages/`` and ``ImageSets/Main/{split}.txt``.
 
-    A box is given by its first and last pixels, which count from 1, as in VOC itself: ``xmin`` = x + 1 and ``xmax`` =
-    x + width. They are integers where the box has whole pixels, and have up to two decimals where it has not. Crowds
-    and ignore regions are ``difficult``.
+    Corners count from 0, and ``xmax`` - ``xmin`` is the width, as in the files of LabelImg, CVAT and most programs; in
+    VOC's own, pixels count from 1 and the last is included. They are integers where the box has whole pixels, and have
+    up to two decimals where it has not. Crowds and ignore regions are ``difficult``.
     """
     annotations, images = target.folder('Annotations'), target.folder('JPEGImages')
     used = set()
@@ -47,6 +47,7 @@ def _write_image(image: LabeledImage, name: str, classes: list[str], path: Path)
     root = ElementTree.Element('annotation')
     _add(root, 'folder', 'JPEGImages')
     _add(root, 'filename', name)
+    _add(ElementTree.SubElement(root, 'source'), 'database', 'Unknown')  # as LabelImg's: not VOC's own convention
     size = ElementTree.SubElement(root, 'size')
     for side, value in (('width', image.size.width), ('height', image.size.height), ('depth', 3)):
         _add(size, side, value)
@@ -70,7 +71,7 @@ def _add_object(root: ElementTree.Element, one: LabeledObject, name: str) -> Non
         _add(entry, 'confidence', f'{one.score:.4f}')
     box = ElementTree.SubElement(entry, 'bndbox')
     left, top, right, bottom = one.corners
-    for key, edge in (('xmin', left + 1), ('ymin', top + 1), ('xmax', right), ('ymax', bottom)):
+    for key, edge in (('xmin', left), ('ymin', top), ('xmax', right), ('ymax', bottom)):
         _add(box, key, f'{edge:.2f}'.rstrip('0').rstrip('.'))
 
 

@@ -54,7 +54,9 @@ def test_the_background_is_no_object(name):
     assert not target.lost.lines
 
 
-def drawn(classes: list[str], *objects: LabeledObject, size: ImageSize = SIZE) -> tuple[list[str], np.ndarray, list[str]]:
+def drawn(
+    classes: list[str], *objects: LabeledObject, size: ImageSize = SIZE
+) -> tuple[list[str], np.ndarray, list[str]]:
     target = Target(Path())
     data = as_label_maps(LabeledData(classes, {'train': [LabeledImage('a', 'a', size, list(objects))]}), target)
     (image,) = data.splits['train']

@@ -73,7 +73,9 @@ def test_parts_and_holes_are_told_apart_and_joined():
     mask = ring_and_island()
     parts = sorted(trace(mask), key=lambda part: len(part.holes))
     assert [len(part.holes) for part in parts] == [0, 1]
-    assert np.array_equal(draw(cut_open(parts[1]), SIZE), draw(parts[1].outline, SIZE) & ~draw(parts[1].holes[0], SIZE))
+    assert np.array_equal(
+        draw(cut_open(parts[1]), SIZE), draw(parts[1].outline, SIZE) & ~draw(parts[1].holes[0], SIZE)
+    )
     assert np.array_equal(draw(as_ring(rle_of(mask), SIZE), SIZE), mask)
     assert isinstance(as_segmentation(mask), dict)  # COCO's polygons have no holes
     island = mask.copy()

@@ -1,4 +1,4 @@
-"""Pascal VOC's files, read again as plain XML by the official convention, and by labelformat."""
+"""Pascal VOC's files, read again as plain XML, and by labelformat."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -10,7 +10,7 @@ from convnext_dense.data.formats.base import WHOLE
 from convnext_dense.data.formats.write import write_data_set
 from convnext_dense.data.formats.write.base import LabeledData, LabeledObject
 from tests.helpers.drawn_truth import class_names, drawn_images
-from tests.helpers.labeled import CLASSES, Read, check_equals, convert, image, triangle, write
+from tests.helpers.labeled import CLASSES, Read, as_read, check_equals, convert, image, triangle, write
 
 EDGES = ('xmin', 'ymin', 'xmax', 'ymax')
 
@@ -27,8 +27,7 @@ def read(folder: Path, split: str) -> dict[str, list[Read]]:
         found[stem] = []
         for one in root.iter('object'):
             left, top, right, bottom = edges(one)
-            box = [left - 1, top - 1, right - left + 1, bottom - top + 1]  # pixels count from 1, the last is included
-            found[stem].append(Read(one.findtext('name'), box))
+            found[stem].append(Read(one.findtext('name'), [left, top, right - left, bottom - top]))
     return found
 
 
@@ -42,17 +41,20 @@ def test_the_drawn_sample_is_as_before(drawn, tmp_path):
         found = {name.removeprefix(before): one for name, one in read(tmp_path / 'out', split).items()}
         check_equals(found, drawn_images(drawn, split), masks=False)
     names = class_names(drawn)
-    labels = list(PascalVOCObjectDetectionInput(tmp_path / 'out/Annotations', ','.join(names)).get_labels())
-    assert sum(len(one.objects) for one in labels) == count
+    labels = PascalVOCObjectDetectionInput(tmp_path / 'out/Annotations', ','.join(names)).get_labels()
+    found = {Path(one.image.filename).stem: [as_read(thing) for thing in one.objects] for one in labels}
+    check_equals(
+        {name: one for name, one in found.items() if '_' not in name}, drawn_images(drawn, 'train'), masks=False
+    )
 
 
 @pytest.mark.parametrize(
     'box, expected',
     [
-        ([0, 0, 60, 40], ['1', '1', '60', '40']),
-        ([10.0, 5.0, 20.0, 20.0], ['11', '6', '30', '25']),
-        ([10.25, 5.5, 19.504, 0.999], ['11.25', '6.5', '29.75', '6.5']),
-        ([0.1, 0.001, 100.0, 10.0], ['1.1', '1', '100.1', '10']),
+        ([0, 0, 60, 40], ['0', '0', '60', '40']),
+        ([10.0, 5.0, 20.0, 20.0], ['10', '5', '30', '25']),
+        ([10.25, 5.5, 19.504, 0.999], ['10.25', '5.5', '29.75', '6.5']),
+        ([0.1, 0.001, 100.0, 10.0], ['0.1', '0', '100.1', '10']),
     ],
 )
 def test_boxes_are_in_whole_pixels_only_where_they_are(tmp_path, box, expected):

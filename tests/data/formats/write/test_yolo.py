@@ -59,14 +59,7 @@ def test_the_drawn_sample_is_as_before(drawn, tmp_path):
     (changed,) = written.changed
     assert changed.endswith('masks with holes or several parts joined by lines to one polygon each')
     for split in ('train', 'val'):
-        truth = drawn_images(drawn, split)
-        own = read(tmp_path / 'out', split)
-        check_equals({name: [o._replace(box=t.box) for o, t in zip(objects, _truth(truth, name), strict=True)]
-                      for name, objects in own.items()}, truth)
-
-
-def _truth(images, name):
-    return next(one.objects for one in images if one.file.stem == name)
+        check_equals(read(tmp_path / 'out', split), drawn_images(drawn, split), has_boxes=False)
 
 
 def test_boxes_alone_as_labelformat_reads_them(drawn, tmp_path):
@@ -79,8 +72,10 @@ def test_boxes_alone_as_labelformat_reads_them(drawn, tmp_path):
     found = YOLOv8ObjectDetectionInput(tmp_path / 'out/data.yaml', 'val').get_labels()
     own = {
         Path(one.image.filename).stem: [
-            Read(thing.category.name, [thing.box.xmin, thing.box.ymin, thing.box.xmax - thing.box.xmin,
-                                       thing.box.ymax - thing.box.ymin])
+            Read(
+                thing.category.name,
+                [thing.box.xmin, thing.box.ymin, thing.box.xmax - thing.box.xmin, thing.box.ymax - thing.box.ymin],
+            )
             for thing in one.objects
         ]
         for one in found
