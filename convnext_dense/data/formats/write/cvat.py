@@ -29,7 +29,7 @@ def write(data: LabeledData, target: Target) -> None:
         folder = target.folder('images', split_folder(split))
         for image in labeled:
             name = target.place(image, folder)
-            about = {'id': str(number), 'name': name, 'subset': split_folder(split)}
+            about = {'id': str(number), 'name': name, **({'subset': split} if split_folder(split) else {})}
             height, width = map(str, image.size)
             entry = ElementTree.SubElement(root, 'image', {**about, 'width': width, 'height': height})
             objects = objects_only(image, target, TITLE)

@@ -81,7 +81,7 @@ def test_small_objects_cover_large_ones_and_the_rest_is_background():
 def test_what_has_no_mask_is_unlabeled_and_never_a_rectangle():
     crowd, region = rectangle(0, 7, 0, 2, 2, is_crowd=True), rectangle(0, 0, 6, 2, 2, is_crowd=True, is_region=True)
     box = LabeledObject(1, [2.2, 1.0, 2.6, 3.0])
-    classes, labels, lost = drawn(['cat', 'dog'], rectangle(0, 4, 2, 2, 2), crowd, region, box)
+    _, labels, lost = drawn(['cat', 'dog'], rectangle(0, 4, 2, 2, 2), crowd, region, box)
     expected = np.zeros(SIZE, np.uint8)
     expected[0:2, 7:9] = expected[6:8, 0:2] = expected[1:4, 2:5] = 255
     expected[2:4, 4:6] = 1  # a mask is known where the box is not
@@ -102,5 +102,7 @@ def test_a_mask_with_a_hole_keeps_it():
 def test_the_background_has_a_name_of_its_own_and_classes_are_not_too_many():
     assert drawn(['background', 'cat'])[0] == ['_background_', 'background', 'cat']
     assert len(drawn([str(k) for k in range(254)])[0]) == 255
-    with pytest.raises(UserError, match='^255 classes are more than masks of 8 bits can hold, 254 and the background'):
+    with pytest.raises(
+        UserError, match=r'^255 classes are more than masks of 8 bits can hold, 254 and the background'
+    ):
         drawn([str(k) for k in range(255)])
