@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import cv2
 import numpy as np
@@ -23,6 +23,13 @@ MOST_CLASSES = UNLABELED - 1
 def is_background(name: str) -> bool:
     """Check whether a class is the background, which is no object."""
     return re.fullmatch('bg|background.*', re.sub(r'[\W_]', '', name.lower())) is not None
+
+
+def free_name(name: str, classes: Collection[str]) -> str:
+    """Return a name that no class has, with underscores around it if one has it."""
+    while name in classes:
+        name = f'_{name}_'
+    return name
 
 
 def as_objects(data: LabeledData, target: Target) -> LabeledData:
@@ -61,15 +68,15 @@ def as_label_maps(data: LabeledData, target: Target) -> LabeledData:
             f'{len(data.classes)} classes are more than masks of 8 bits can hold, {MOST_CLASSES} and the background: '
             'choose another format'
         )
-    name = BACKGROUND
-    while name in data.classes:
-        name = f'_{name}_'
 
     def convert(images: Iterable[LabeledImage]) -> Iterator[LabeledImage]:
         for image in images:
             yield LabeledImage(image.file, image.name, image.size, labels=_draw(image, target))
 
-    return LabeledData([name, *data.classes], {split: convert(images) for split, images in data.splits.items()})
+    return LabeledData(
+        [free_name(BACKGROUND, data.classes), *data.classes],
+        {split: convert(images) for split, images in data.splits.items()},
+    )
 
 
 def _regions(mask: np.ndarray) -> Iterator[tuple[list[float], np.ndarray]]:

@@ -10,12 +10,12 @@ from PIL import Image
 from ....errors import UserError
 from ....results.drawing import palette
 from .base import LabeledData, Target, split_folder
-from .kinds import MOST_CLASSES, is_background
+from .kinds import MOST_CLASSES, free_name, is_background
 
 FOLDERS = {'train': 'training', 'val': 'validation', 'test': 'test'}
 NO_CLASS = 'unlabeled'
-"""Name of label 0 in ``classes.txt``, where it is no class."""
-BLACK = (0, 0, 0)
+"""Name of unlabeled pixels."""
+BLACK, VOID = (0, 0, 0), (224, 224, 192)
 
 
 def write(data: LabeledData, target: Target) -> None:
@@ -25,7 +25,7 @@ def write(data: LabeledData, target: Target) -> None:
     label 0 means unlabeled, and the first line of ``classes.txt`` says so.
     """
     with_background = bool(data.classes) and is_background(data.classes[0])
-    names = data.classes if with_background else [NO_CLASS, *data.classes]
+    names = data.classes if with_background else [free_name(NO_CLASS, data.classes), *data.classes]
     if len(names) > MOST_CLASSES + 1:
         raise UserError(f'{len(data.classes)} classes are more than masks of 8 bits can hold: choose another format')
     numbers = (np.arange(256) + (not with_background)).astype(np.uint8)  # without a background 255 becomes 0
@@ -44,11 +44,11 @@ def write(data: LabeledData, target: Target) -> None:
 def write_colors(data: LabeledData, target: Target) -> None:
     """Write ``JPEGImages/``, color masks in ``SegmentationClass/``, ``labelmap.txt`` and ``ImageSets/Segmentation/``.
 
-    This is CVAT's "Segmentation mask 1.1". A background, which is the first class then, is black; without one, black
-    means unlabeled, and white does so in any case.
+    This is CVAT's "Segmentation mask 1.1". A background, which is the first class then, is black, and unlabeled pixels
+    have the color of VOC's borders; without a background, black means unlabeled.
     """
     with_background = bool(data.classes) and is_background(data.classes[0])
-    colors = np.full((256, 3), 255 if with_background else 0, np.uint8)
+    colors = np.full((256, 3), VOID if with_background else BLACK, np.uint8)
     first = int(with_background)
     colors[:first] = BLACK
     colors[first : len(data.classes)] = palette(len(data.classes) - first)
@@ -64,8 +64,8 @@ def write_colors(data: LabeledData, target: Target) -> None:
         lines = ''.join(f'{stem}\n' for stem in stems)
         name = split_folder(split) or 'default'
         (target.folder('ImageSets', 'Segmentation') / f'{name}.txt').write_text(lines, encoding='utf-8')
-    rows = [] if with_background else [(NO_CLASS, BLACK)]
-    rows += [(one, tuple(colors[label].tolist())) for label, one in enumerate(data.classes)]
+    rows = [(one, tuple(colors[label].tolist())) for label, one in enumerate(data.classes)]
+    rows.insert(len(rows) if with_background else 0, (free_name(NO_CLASS, data.classes), tuple(colors[255].tolist())))
     entries = ''.join(f'{one}:{",".join(map(str, color))}::\n' for one, color in rows)
     (target.root / 'labelmap.txt').write_text(f'# label:color_rgb:parts:actions\n{entries}', encoding='utf-8')
 

@@ -72,6 +72,11 @@ def test_unlabeled_pixels_and_the_background(tmp_path, classes, expected, listed
     assert found.classes == classes and found.first_label == expected[0]
 
 
+def test_a_class_may_be_called_unlabeled(tmp_path):
+    out = write(tmp_path, ['sky', 'unlabeled'], np.array([[0, 1, 255]], np.uint8))
+    assert (out / 'classes.txt').read_text().splitlines() == ['_unlabeled_', 'sky', 'unlabeled']
+
+
 @pytest.mark.parametrize('classes', [['background', 'cat', 'dog'], ['sky', 'cat', 'dog']])
 def test_colors_are_those_of_the_list(tmp_path, classes):
     labels = np.array([[0, 1, 2, 255]] * 3, np.uint8)
@@ -83,8 +88,8 @@ def test_colors_are_those_of_the_list(tmp_path, classes):
     pixels = np.asarray(Image.open(out / 'SegmentationClass/a.png'))
     for column, name in enumerate(classes):
         assert (pixels[:, column] == colors[name]).all()
-    unlabeled = {'background': (255, 255, 255), 'sky': colors.get('unlabeled')}[classes[0]]
-    assert (pixels[:, 3] == unlabeled).all()
+    assert (pixels[:, 3] == colors['unlabeled']).all()
+    assert list(colors).index('unlabeled') == (3 if classes[0] == 'background' else 0)
     assert (out / 'ImageSets/Segmentation/train.txt').read_text() == 'a\n'
     assert (out / 'JPEGImages/a.png').is_file()
 
