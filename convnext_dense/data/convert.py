@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,12 +14,11 @@ from ..errors import NoData, UserError
 from ..io.image_size import ImageSize
 from ..io.images import UNLABELED
 from .detection.coco import CocoData, read_coco
-from .formats import find_splits
+from .formats import FORMATS, find_splits
 from .formats.base import WHOLE, Source
 from .formats.coco import find_coco
 from .formats.faults import describe_faults
 from .formats.write.base import LabeledData, LabeledImage, LabeledObject
-from .formats.write.upright import ON_SIDE, turn_upright
 from .image_scan import read_header
 from .segmentation.find import find_masks_and_remarks, images_folder
 from .segmentation.label_zero import AUTO, LabelZeroSetting
@@ -47,8 +47,7 @@ class ReadData(NamedTuple):
 def read_data_set(root: str, name: str | None = None, label_zero: LabelZeroSetting = AUTO) -> ReadData:
     """Read a data set with objects or label maps.
 
-    Annotations are cleaned as for training, see :func:`~convnext_dense.data.detection.coco.read_coco`. Those of images
-    that EXIF turns by 90 degrees are of the upright image, also if they were of the image as stored.
+    Annotations are cleaned as for training, see :func:`~convnext_dense.data.detection.coco.read_coco`.
 
     Args:
         root: a folder, or a file of a format.
@@ -91,6 +90,7 @@ class _Images(Iterable[LabeledImage]):
 
     def __init__(self, coco: CocoData, source: Source, classes: Sequence[str]) -> None:
         self._coco, self._source = coco, source
+        self._is_upright = FORMATS[source.format].is_upright
         label_of = {name: label for label, name in enumerate(classes)}
         self._labels = {n: label_of[name] for n, name in zip(coco.category_ids, coco.classes, strict=True)}
 
@@ -112,7 +112,7 @@ class _Images(Iterable[LabeledImage]):
             ]
             file = os.path.join(self._source.images, image['file_name'])
             size = ImageSize(image['height'], image['width'])
-            yield _upright(LabeledImage(file, image['file_name'], size, objects))
+            yield _with_orientation(LabeledImage(file, image['file_name'], size, objects), self._is_upright)
 
 
 def _read_masks(root: str, label_zero: LabelZeroSetting) -> ReadData:
@@ -143,7 +143,7 @@ class _Masks(Iterable[LabeledImage]):
     def __iter__(self) -> Iterator[LabeledImage]:
         for image, mask in self._pairs:
             labels = self._numbers[read_mask(mask)]
-            yield _upright(
+            yield _with_orientation(
                 LabeledImage(image, os.path.relpath(image, self._folder), ImageSize.of(labels), labels=labels)
             )
 
@@ -152,8 +152,12 @@ def _is_mask_folder(root: str) -> bool:
     return any(Path(root, 'annotations', images_folder(root, split).name).is_dir() for split in existing_splits(root))
 
 
-def _upright(image: LabeledImage) -> LabeledImage:
-    """Turn the annotations of an image that EXIF turns by 90 degrees, if they are of the image as stored.
+def _with_orientation(image: LabeledImage, is_upright: bool = False) -> LabeledImage:
+    """Look at the file of an image for its orientation, and whether the annotations are of the image as stored.
+
+    Args:
+        image: the image.
+        is_upright: the annotations are of the upright image also where the size does not tell.
 
     Raises:
         UserError: if the annotations are for another size than the image has.
@@ -166,6 +170,5 @@ def _upright(image: LabeledImage) -> LabeledImage:
             f'bad image {image.file} (it is {header.upright_size}, its annotations say {image.size}, height x width): '
             'correct the annotations or remove the image'
         )
-    if image.size != header.upright_size and header.orientation in ON_SIDE:
-        return turn_upright(image, header.orientation)
-    return image
+    is_stored = image.size == header.size and not (is_upright and image.size == header.upright_size)
+    return replace(image, orientation=header.orientation, is_stored=is_stored)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..data.formats.write.base import LabeledImage, LabeledObject
 from ..data.formats.write.outlines import as_segmentation
+from ..data.image_scan import read_header
 from ..io.image_size import ImageSize
 from ..results import Detection, Result, Segmentation
 
@@ -18,9 +19,12 @@ def as_labeled_image(result: Result) -> LabeledImage:
     """
     if result.path is None:
         raise TypeError('the result has no file')
-    name = Path(result.path).name
+    name, header = Path(result.path).name, read_header(result.path)
+    orientation = 1 if isinstance(header, str) else header.orientation
     if isinstance(result, Segmentation):
-        return LabeledImage(result.path, name, ImageSize.of(result.labels), labels=result.labels)
+        return LabeledImage(
+            result.path, name, ImageSize.of(result.labels), labels=result.labels, orientation=orientation
+        )
     if not isinstance(result, Detection):
         raise TypeError(f'{type(result).__name__} is no annotation')
     objects = []
@@ -30,4 +34,4 @@ def as_labeled_image(result: Result) -> LabeledImage:
             one.segmentation = as_segmentation(result.masks[number])
             one.area = float(result.masks[number].sum())
         objects.append(one)
-    return LabeledImage(result.path, name, result.size, objects)
+    return LabeledImage(result.path, name, result.size, objects, orientation=orientation)

@@ -12,7 +12,7 @@ from convnext_dense.data.convert import read_data_set
 from convnext_dense.data.formats.base import WHOLE
 from convnext_dense.data.formats.write import write_data_set
 from convnext_dense.errors import NoData, UserError
-from tests.helpers.labeled import CLASSES, image, triangle, write
+from tests.helpers.labeled import CLASSES, box_of, image, triangle, write
 
 
 def coco(folder: Path, annotations: list[dict], names: tuple[str, ...] = ('cat', 'dog'), split: str = 'train') -> Path:
@@ -65,32 +65,41 @@ def test_a_file_alone_is_in_no_split(tmp_path):
     assert list(read.data.splits) == [WHOLE]
 
 
-@pytest.mark.parametrize('orientation', [3, 6, 8])
-@pytest.mark.parametrize('as_stored', [True, False])
-def test_annotations_are_of_the_upright_image(tmp_path, orientation, as_stored):
-    """A white rectangle, with its box in the image as it is stored or as it is shown."""
-    pixels = np.zeros((40, 60), np.uint8)
-    pixels[5:15, 10:50] = 255
+def with_exif(folder: Path, orientation: int, pixels: np.ndarray, box: list[int], size: tuple[int, ...]) -> Path:
+    """A COCO folder with an image that has an orientation."""
     exif = Image.Exif()
     exif[0x0112] = orientation
-    folder = tmp_path / 'in'
     (folder / 'train2017').mkdir(parents=True)
+    (folder / 'annotations').mkdir()
     Image.fromarray(pixels).save(folder / 'train2017/a.png', exif=exif)
-    turns = {3: 2, 6: 3, 8: 1}[orientation]
-    upright = np.rot90(pixels, turns)
-    shown = pixels if as_stored or orientation == 3 else upright  # 180 degrees keep the size: as stored
-    rows, columns = np.nonzero(shown)
-    box = [int(columns.min()), int(rows.min()), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1]
-    entry = {'id': 1, 'file_name': 'a.png', 'height': shown.shape[0], 'width': shown.shape[1]}
+    entry = {'id': 1, 'file_name': 'a.png', 'height': size[0], 'width': size[1]}
     annotation = {'id': 1, 'image_id': 1, 'category_id': 1, 'bbox': box}
     content = {'images': [entry], 'annotations': [annotation], 'categories': [{'id': 1, 'name': 'cat'}]}
-    (folder / 'annotations').mkdir()
     (folder / 'annotations/instances_train2017.json').write_text(json.dumps(content))
-    ((one,),) = (list(images) for images in read_data_set(str(folder)).data.splits.values())
-    expected = pixels if orientation == 3 else upright
-    rows, columns = np.nonzero(expected)
-    assert one.size == expected.shape
-    assert one.objects[0].box == [columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1]
+    return folder
+
+
+@pytest.mark.parametrize('orientation', [1, 3, 6, 8])
+@pytest.mark.parametrize('as_stored', [True, False])
+def test_tools_that_turn_images_get_annotations_of_the_upright_image(tmp_path, orientation, as_stored):
+    """A white rectangle, with its box in the image as it is stored or, where the size tells, as it is shown."""
+    pixels = np.zeros((40, 60), np.uint8)
+    pixels[5:15, 10:50] = 255
+    upright = np.rot90(pixels, {1: 0, 3: 2, 6: 3, 8: 1}[orientation])
+    seen = pixels if as_stored or orientation in (1, 3) else upright
+    folder = with_exif(tmp_path / 'in', orientation, pixels, [int(n) for n in box_of(seen > 0)], seen.shape)
+    read = read_data_set(str(folder))
+    write_data_set(read.data, False, 'labelme', tmp_path / 'me')
+    content = json.loads((tmp_path / 'me/train/a.json').read_text())
+    assert (content['imageHeight'], content['imageWidth']) == upright.shape
+    x, y, width, height = box_of(upright > 0)
+    assert content['shapes'][0]['points'] == [[x, y], [x + width, y + height]]
+    write_data_set(read.data, False, 'coco', tmp_path / 'again')
+    # as training reads it: of the image as stored, unless the size tells
+    again = json.loads((tmp_path / 'again/annotations/instances_train2017.json').read_text())
+    expected = pixels if orientation in (1, 3) else upright
+    assert again['annotations'][0]['bbox'] == box_of(expected > 0)
+    assert (again['images'][0]['height'], again['images'][0]['width']) == expected.shape
 
 
 def test_an_image_of_another_size_is_named(tmp_path):

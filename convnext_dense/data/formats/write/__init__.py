@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ....errors import UserError
 from ....io.files import atomic_folder
 from . import coco, cvat, labelme, masks, open_images, supervisely, via, voc, yolo
-from .base import LabeledData, Target, check_class_names
+from .base import LabeledData, LabeledImage, Target, check_class_names
 from .kinds import as_label_maps, as_objects
+from .upright import arrange
 
 
 class Writer(NamedTuple):
@@ -25,15 +26,17 @@ class Writer(NamedTuple):
     """Function that writes a data set into the folder of a target."""
     of_label_maps: bool = False
     """True if it has label maps rather than objects."""
+    as_stored: bool = False
+    """True if annotations are of the image as stored rather than upright, where the size does not tell."""
 
 
 WRITERS: Mapping[str, Writer] = {
-    'coco': Writer('COCO', coco.write),
+    'coco': Writer('COCO', coco.write, as_stored=True),
     'yolo': Writer('YOLO', yolo.write),
     'voc': Writer('Pascal VOC', voc.write),
     'labelme': Writer('LabelMe', labelme.write),
-    'masks': Writer('index masks', masks.write, of_label_maps=True),
-    'color_masks': Writer('color masks', masks.write_colors, of_label_maps=True),
+    'masks': Writer('index masks', masks.write, of_label_maps=True, as_stored=True),
+    'color_masks': Writer('color masks', masks.write_colors, of_label_maps=True, as_stored=True),
     'cvat': Writer('CVAT', cvat.write),
     'via': Writer('VIA', via.write),
     'supervisely': Writer('Supervisely', supervisely.write),
@@ -85,6 +88,8 @@ def write_data_set(
     check_class_names(data.classes)
     with atomic_folder(folder) as partial:
         target = Target(partial, images, advance, scores)
+        splits = {split: _arranged(labeled, writer) for split, labeled in data.splits.items()}
+        data = LabeledData(data.classes, splits)
         if has_label_maps and not writer.of_label_maps:
             data = as_objects(data, target)
         if writer.of_label_maps and not has_label_maps:
@@ -94,3 +99,8 @@ def write_data_set(
         writer.write(data, target)
     image_count, annotations, links, copies = (target.written[k] for k in ('images', 'annotations', 'links', 'copies'))
     return Written(image_count, annotations, links, copies, target.lost.lines, target.changed.lines)
+
+
+def _arranged(images: Iterable[LabeledImage], writer: Writer) -> Iterator[LabeledImage]:
+    for image in images:
+        yield arrange(image, writer.as_stored)

@@ -26,7 +26,7 @@ UNPRINTABLE = re.compile(r'[\x00-\x1f\x7f\x85\u2028\u2029\ufffe\uffff]')
 
 @dataclass
 class LabeledObject:
-    """An object, or a region without single objects, in pixels of the upright image."""
+    """An object, or a region without single objects, in pixels of the image."""
 
     label: int
     """Index of its class."""
@@ -64,10 +64,14 @@ class LabeledImage:
     name: str
     """Its name in the data set, with the folders that it is in there."""
     size: ImageSize
-    """Size of the upright image."""
+    """Size of the image that the annotations are of."""
     objects: list[LabeledObject] = field(default_factory=list)
     labels: np.ndarray | None = None
     """The class of each pixel, uint8 (H, W), in [0, K) or 255; None if there are objects."""
+    orientation: int = 1
+    """EXIF orientation of the file, 1 to 8."""
+    is_stored: bool = False
+    """True if size and annotations are of the image as stored, False if of the upright one."""
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -49,7 +50,7 @@ def as_objects(data: LabeledData, target: Target) -> LabeledData:
                 for box, region in _regions(image.labels == label)
             ]
             target.changed.add('region became an object', 'regions became objects', len(objects))
-            yield LabeledImage(image.file, image.name, image.size, objects)
+            yield replace(image, objects=objects, labels=None)
 
     return LabeledData(data.classes[first:], {split: convert(images) for split, images in data.splits.items()})
 
@@ -71,7 +72,7 @@ def as_label_maps(data: LabeledData, target: Target) -> LabeledData:
 
     def convert(images: Iterable[LabeledImage]) -> Iterator[LabeledImage]:
         for image in images:
-            yield LabeledImage(image.file, image.name, image.size, labels=_draw(image, target))
+            yield replace(image, objects=[], labels=_draw(image, target))
 
     return LabeledData(
         [free_name(BACKGROUND, data.classes), *data.classes],

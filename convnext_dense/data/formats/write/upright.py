@@ -1,6 +1,8 @@
-"""Turn annotations of an image as it is stored to the upright image, which EXIF orientation describes."""
+"""Turn annotations between an image as it is stored and the upright image, which EXIF orientation describes."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,21 +10,29 @@ from ....io.image_size import ImageSize
 from ....results.rle import decode_mask, encode_masks
 from .base import LabeledImage, LabeledObject
 
-ON_SIDE = (5, 6, 7, 8)
-"""EXIF orientations that swap height and width: of 5, rows become columns; 6 and 8 are turned right and left; 7 is 5
-turned upside down."""
+TRANSPOSED, FROM_RIGHT, FROM_BELOW = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
+"""EXIF orientations by which the upright image has the stored columns as rows; and by which its columns, and its rows,
+are in the opposite order."""
+BACK = {6: 8, 8: 6}
+"""Orientations that turn back; the others do so themselves."""
 
 
-def turn_upright(image: LabeledImage, orientation: int) -> LabeledImage:
-    """Turn annotations of an image that lies on its side.
+def arrange(image: LabeledImage, as_stored: bool) -> LabeledImage:
+    """Return an image with annotations of the upright image.
 
     Args:
-        image: an image whose annotations are those of the image as stored.
-        orientation: its EXIF orientation, one of :data:`ON_SIDE`.
+        image: the image.
+        as_stored: return those of the image as stored, if its size does not tell which of both they are of. So are
+            COCO files and masks read.
     """
+    as_stored = as_stored and (image.orientation not in TRANSPOSED or image.size.height == image.size.width)
+    if image.is_stored == as_stored or image.orientation == 1:
+        return image
+    orientation = image.orientation if image.is_stored else BACK.get(image.orientation, image.orientation)
+    size = image.size.transposed if orientation in TRANSPOSED else image.size
     objects = [_turned(one, image.size, orientation) for one in image.objects]
     labels = None if image.labels is None else _turn_pixels(image.labels, orientation)
-    return LabeledImage(image.file, image.name, image.size.transposed, objects, labels)
+    return replace(image, size=size, objects=objects, labels=labels, is_stored=as_stored)
 
 
 def _turned(one: LabeledObject, size: ImageSize, orientation: int) -> LabeledObject:
@@ -34,24 +44,26 @@ def _turned(one: LabeledObject, size: ImageSize, orientation: int) -> LabeledObj
         segmentation = [_turn_points(polygon, size, orientation).ravel().tolist() for polygon in points]
     elif segmentation is not None:
         (segmentation,) = encode_masks(_turn_pixels(decode_mask(segmentation, size), orientation)[None])
-    box = [left, top, right - left, bottom - top]
-    return LabeledObject(one.label, box, segmentation, one.area, one.is_crowd, one.is_region, one.score)
+    return replace(one, box=[left, top, right - left, bottom - top], segmentation=segmentation)
 
 
 def _turn_points(points: np.ndarray, size: ImageSize, orientation: int) -> np.ndarray:
-    """Turn points (N, 2) of x and y in an image of this size as stored."""
-    x, y = points[:, 1], points[:, 0]
-    if orientation in (6, 7):
-        x = size.height - x
-    if orientation in (7, 8):
-        y = size.width - y
+    """Turn points (N, 2) of x and y in an image of this size before."""
+    x, y = points[:, 0], points[:, 1]
+    height, width = size
+    if orientation in TRANSPOSED:
+        x, y, width, height = y, x, height, width
+    if orientation in FROM_RIGHT:
+        x = width - x
+    if orientation in FROM_BELOW:
+        y = height - y
     return np.stack([x, y], axis=1)
 
 
 def _turn_pixels(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    turned = pixels.T
-    if orientation in (6, 7):
+    turned = pixels.T if orientation in TRANSPOSED else pixels
+    if orientation in FROM_RIGHT:
         turned = turned[:, ::-1]
-    if orientation in (7, 8):
+    if orientation in FROM_BELOW:
         turned = turned[::-1]
     return np.ascontiguousarray(turned)
