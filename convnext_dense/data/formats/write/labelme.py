@@ -36,7 +36,7 @@ def write(data: LabeledData, target: Target) -> None:
                 'imageHeight': image.size.height,
                 'imageWidth': image.size.width,
             }
-            text = json.dumps(content, indent=2, ensure_ascii=False) + '\n'
+            text = json.dumps(content, ensure_ascii=False) + '\n'
             placed.with_suffix('.json').write_text(text, encoding='utf-8')
             target.written['annotations'] += len(objects)
             target.advance()

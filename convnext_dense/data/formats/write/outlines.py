@@ -78,22 +78,26 @@ def cut_open(part: Part) -> Ring:
     return _join([part.outline, *part.holes])
 
 
-def as_ring(segmentation: Polygons | RunLengths, size: ImageSize) -> Ring:
+def as_ring(segmentation: Polygons | RunLengths, size: ImageSize) -> tuple[Ring, bool]:
     """Return a mask as one polygon, in which lines that lead there and back join parts and holes.
 
     This is how Ultralytics' ``merge_multi_segment`` joins the parts of an object. Polygons that overlap are united
     before. The ring is empty for a mask without pixels.
+
+    Returns:
+        The ring, and whether it is joined of several.
     """
     if isinstance(segmentation, list) and len(segmentation) > 1:
         ring = _join(segmentation)
         runs = coco_mask.merge(coco_mask.frPyObjects(segmentation, *size))
         (own,) = coco_mask.frPyObjects([ring], *size)
         if coco_mask.iou([own], [runs], [False])[0, 0] >= LEAST_AGREEMENT:
-            return ring
+            return ring, True
         parts = trace(coco_mask.decode(runs).astype(bool))
     else:
         parts = as_parts(segmentation, size)
-    return _join([ring for part in parts for ring in (part.outline, *part.holes)])
+    rings = [ring for part in parts for ring in (part.outline, *part.holes)]
+    return _join(rings), len(rings) > 1
 
 
 def clip_ring(ring: Ring, size: ImageSize) -> Ring:

@@ -40,12 +40,15 @@ def write(data: LabeledData, target: Target) -> None:
 
 
 def _region(one: LabeledObject, name: str, size: ImageSize, target: Target) -> dict[str, Any]:
-    ring = [] if one.segmentation is None else as_ring(one.segmentation, size)
+    ring, is_joined = ([], False) if one.segmentation is None else as_ring(one.segmentation, size)
     shape: dict[str, Any]
     if ring:
-        assert one.segmentation is not None
-        if not isinstance(one.segmentation, list) or len(one.segmentation) > 1:
-            target.changed.add('mask became one polygon', 'masks became one polygon each')
+        ending = 'joined by lines to one polygon'
+        target.changed.add(
+            f'mask with holes or several parts {ending}',
+            f'masks with holes or several parts {ending} each',
+            int(is_joined),
+        )
         shape = {'name': 'polygon', 'all_points_x': ring[::2], 'all_points_y': ring[1::2]}
     else:
         shape = {'name': 'rect', **dict(zip(('x', 'y', 'width', 'height'), one.box, strict=True))}

@@ -8,7 +8,7 @@ import yaml
 
 from ....io.image_size import ImageSize
 from .base import LabeledData, LabeledObject, Target, objects_only, split_folder
-from .outlines import as_parts, as_ring, clip_ring
+from .outlines import as_ring, clip_ring
 
 TITLE = 'YOLO'
 
@@ -47,10 +47,11 @@ def _write_names(classes: list[str], splits: dict[str, str], root: Path) -> None
 def _lines(objects: list[LabeledObject], size: ImageSize, target: Target) -> list[str]:
     """Return a line for each object."""
     digits = max(6, len(str(max(size))) + 2)
-    rings = [[] if one.segmentation is None else clip_ring(as_ring(one.segmentation, size), size) for one in objects]
+    joined = [([], False) if one.segmentation is None else as_ring(one.segmentation, size) for one in objects]
+    rings = [clip_ring(ring, size) for ring, _ in joined]
     boxes_only = not all(len(ring) >= 6 for ring in rings)
     lines = []
-    for one, ring in zip(objects, rings, strict=True):
+    for one, ring, (_, is_joined) in zip(objects, rings, joined, strict=True):
         if boxes_only:
             numbers = _box(one, size)
             if one.segmentation is not None:
@@ -58,8 +59,12 @@ def _lines(objects: list[LabeledObject], size: ImageSize, target: Target) -> lis
                 target.lost.add(f'mask became a box {ending}', f'masks became boxes {ending}')
         else:
             numbers = [value / side for value, side in zip(ring, _sides(size, len(ring)), strict=True)]
-            assert one.segmentation is not None
-            _count_joined(one, size, target)
+            ending = 'joined by lines to one polygon'
+            target.changed.add(
+                f'mask with holes or several parts {ending}',
+                f'masks with holes or several parts {ending} each',
+                int(is_joined),
+            )
         if one.score is not None and target.scores:
             numbers.append(one.score)
         lines.append(' '.join([str(one.label), *(f'{number:.{digits}f}' for number in numbers)]))
@@ -76,13 +81,3 @@ def _box(one: LabeledObject, size: ImageSize) -> list[float]:
     top, bottom = max(top, 0), min(bottom, size.height)
     center = (left + right) / 2 / size.width, (top + bottom) / 2 / size.height
     return [*center, (right - left) / size.width, (bottom - top) / size.height]
-
-
-def _count_joined(one: LabeledObject, size: ImageSize, target: Target) -> None:
-    assert one.segmentation is not None
-    parts = as_parts(one.segmentation, size)
-    if len(parts) > 1 or any(part.holes for part in parts):
-        ending = 'joined by lines to one polygon'
-        target.changed.add(
-            f'mask with holes or several parts {ending}', f'masks with holes or several parts {ending} each'
-        )

@@ -40,7 +40,7 @@ def test_every_corner_gives_the_same_pixels(monkeypatch, noise):
         size = ImageSize.of(mask)
         assert np.array_equal(drawn_again(trace(mask), size), mask)
         if mask.any():
-            assert np.array_equal(draw(as_ring(rle_of(mask), size), size), mask)
+            assert np.array_equal(draw(as_ring(rle_of(mask), size)[0], size), mask)
             assert np.array_equal(decode(as_segmentation(mask), *size), mask)
 
 
@@ -76,7 +76,7 @@ def test_parts_and_holes_are_told_apart_and_joined():
     assert np.array_equal(
         draw(cut_open(parts[1]), SIZE), draw(parts[1].outline, SIZE) & ~draw(parts[1].holes[0], SIZE)
     )
-    assert np.array_equal(draw(as_ring(rle_of(mask), SIZE), SIZE), mask)
+    assert np.array_equal(draw(as_ring(rle_of(mask), SIZE)[0], SIZE), mask)
     assert isinstance(as_segmentation(mask), dict)  # COCO's polygons have no holes
     island = mask.copy()
     island[:28] = False
@@ -87,10 +87,10 @@ def test_parts_and_holes_are_told_apart_and_joined():
 def test_polygons_that_overlap_are_united_before_they_are_joined():
     polygons = [[5, 5, 25, 5, 25, 25, 5, 25], [15, 15, 35, 15, 35, 35, 15, 35]]
     expected = rle.decode(rle.merge(rle.frPyObjects(polygons, *SIZE))).astype(bool)
-    assert np.array_equal(draw(as_ring(polygons, SIZE), SIZE), expected)
+    assert np.array_equal(draw(as_ring(polygons, SIZE)[0], SIZE), expected)
     apart = [[5, 5, 15, 5, 15, 15, 5, 15], [30, 20, 40, 20, 40, 30, 30, 30]]
-    assert np.array_equal(draw(as_ring(apart, SIZE), SIZE), decode(apart, *SIZE))
-    assert len(as_ring(apart, SIZE)) == 2 * (4 + 5 + 1)  # the line leads there and back
+    assert np.array_equal(draw(as_ring(apart, SIZE)[0], SIZE), decode(apart, *SIZE))
+    assert len(as_ring(apart, SIZE)[0]) == 2 * (4 + 5 + 1)  # the line leads there and back
 
 
 @pytest.mark.parametrize('ring', [[-10, 5, 30, 5, 30, 60, -10, 60], [50, -5, 70, 20, 50, 45], [5, 5, 9, 5, 9, 9]])
