@@ -20,6 +20,10 @@ EXAMPLE_CONFIG = 'configs/classification/convnext_t.py'
 EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
 DATA_FORMATS = ('coco',)
 """Names of formats, which need libraries to be read: those of :data:`convnext_dense.data.formats.FORMATS`."""
+MASK_FORMATS = ('masks', 'coco-panoptic')
+"""Further formats of segmentation: masks in files of their own, and panoptic COCO files."""
+MASK_LABELS = ('index', 'color', 'binary', 'cityscapes', 'camvid')
+"""Kinds of masks: those of :data:`convnext_dense.data.segmentation.options.MASK_LABELS`."""
 
 
 def program(verb: str, script: bool) -> str:
@@ -69,8 +73,20 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say how the data set at ``--data PATH`` is read."""
     parser.add_argument(
         '--data-format',
-        choices=DATA_FORMATS,
+        choices=(*DATA_FORMATS, *MASK_FORMATS),
         help='format of the annotations at --data PATH, where several may be meant (default: the one that is there)',
+    )
+    parser.add_argument(
+        '--mask-labels',
+        choices=MASK_LABELS,
+        help='segmentation: what the masks at --data PATH hold: numbers of classes, colors, 0 and 255 for two classes, '
+        'ids of Cityscapes, or labels of CamVid as SegNet has it (default: what they show)',
+    )
+    parser.add_argument(
+        '--mask-folder',
+        metavar='NAME',
+        help='segmentation: name of the folder of masks at --data PATH, where there are several (default: the one '
+        'that is there)',
     )
 
 
@@ -78,7 +94,8 @@ def reading_arguments(args: argparse.Namespace) -> dict[str, Any]:
     """Return ``--label-zero`` and those of :func:`add_reading_arguments` as arguments of ``read_config``."""
     from ..tasks import DataOptions
 
-    return {'label_zero': args.label_zero, 'data_options': DataOptions(format=args.data_format)}
+    options = DataOptions(args.data_format, args.mask_labels, args.mask_folder)
+    return {'label_zero': args.label_zero, 'data_options': options}
 
 
 def add_label_zero_argument(parser: argparse.ArgumentParser) -> None:

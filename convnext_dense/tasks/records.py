@@ -51,6 +51,10 @@ class DataOptions(NamedTuple):
 
     format: str | None = None
     """``--data-format``: name of the annotations' format; None to recognize it."""
+    mask_labels: str | None = None
+    """``--mask-labels``: kind of the masks of segmentation; None to recognize it."""
+    mask_folder: str | None = None
+    """``--mask-folder``: name of the folder of masks; None for the one that there is."""
 
 
 AS_FOUND = DataOptions()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ...errors import NoData, UserError
 from ..check.images import find_stray_files, find_unsupported_formats
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
@@ -13,8 +15,11 @@ from ..text import count_of
 from .find import find_masks_and_remarks, images_folder
 from .join import join_labels
 from .label_zero import AUTO
-from .mask_scan import UNLABELED, scan_masks
+from .mask_scan import UNLABELED, MaskScan, scan_masks
 from .masks import UnusableMasks, agree_on_label_zero, find_bad_masks, mask_classes, read_labels
+from .options import MaskOptions
+from .readers import INDEX, MaskReader
+from .reading import read_kind
 
 
 @dataclass
@@ -25,6 +30,11 @@ class MaskFolderRecords(DatasetRecords):
     first_label: int = 0
     label_maps: dict[str, dict[int, int]] = field(default_factory=dict)
     """For the masks, by path, of another root that has the classes in another order: class by the root's own one."""
+    readers: dict[str, MaskReader] = field(default_factory=dict)
+    """How the labels are read, by the path of the mask."""
+
+    def read_mask(self, mask: str) -> np.ndarray:
+        return self.readers.get(mask, INDEX).read(mask)
 
     def count_classes(self, image: ImageRecord, scan: ImageScan) -> dict[int, int]:
         counts = scan.label_counts or {}
@@ -50,7 +60,7 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
 
     Args:
         sources: arguments of :class:`~convnext_dense.data.segmentation.dataset.MaskFolder`, ``root``, ``split`` and
-            optionally ``reduce_zero_label``, for ``'train'``, ``'val'`` or both.
+            optionally those on reading the masks, for ``'train'``, ``'val'`` or both.
 
     Raises:
         NoData: if there are no images in this layout.
@@ -59,9 +69,21 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     data = MaskFolderRecords(list(roots))
     findings, pairs_of = data.findings, {}
     left_out: list[str] = []
-    for name, source in sources.items():
+    options = {str(source['root']): MaskOptions.of(source) for source in sources.values()}
+    readers = {}
+    for root in roots:
         try:
-            pairs_of[name], remarks, left_out = find_masks_and_remarks(source['root'], source['split'])
+            readers[root] = read_kind(root, options[root])
+        except NoData:
+            raise
+        except UserError as error:
+            findings.append(Finding.of_error('', error))
+        else:
+            findings += [Finding(NOTE, '', readers[root].line)] if readers[root].line else []
+    for name, source in sources.items():
+        own = options[str(source['root'])]
+        try:
+            pairs_of[name], remarks, left_out = find_masks_and_remarks(source['root'], source['split'], own)
             findings += [Finding(WARNING, name, remark) for remark in remarks]
         except NoData:
             raise
@@ -70,28 +92,37 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
             pairs_of[name] = []
         data.splits.append(SplitRecords(name, [ImageRecord(image, mask=mask) for image, mask in pairs_of[name]]))
         if pairs_of[name]:
-            findings += find_unsupported_formats(name, images_folder(source['root'], source['split']))
+            findings += find_unsupported_formats(name, images_folder(source['root'], source['split'], own))
             findings += find_stray_files(name, left_out)
+        reading = readers.get(str(source['root']))
+        if reading is not None and reading.reader is not INDEX:
+            data.readers |= {mask: reading.reader for _, mask in pairs_of[name]}
+
+    def scanned(name: str) -> list[MaskScan]:
+        pairs = pairs_of[name]
+        return scan_masks(pairs, data.readers.get(pairs[0][1], INDEX)) if pairs else []
+
     settings = [(source['root'], source.get('reduce_zero_label', AUTO)) for source in sources.values()]
     is_set, labels_error = any(setting != AUTO for _, setting in settings), None
     try:
-        setting = agree_on_label_zero(settings)
-        labels = read_labels(next(iter(roots)), setting if is_set else AUTO, compare=True)
+        setting = agree_on_label_zero(settings, options)
+        first_root = next(iter(roots))
+        labels = read_labels(first_root, setting if is_set else AUTO, True, options[first_root])
         data.classes, data.first_label = labels.classes, labels.first_label
         if labels.doubtful or not is_set:
             findings.append(Finding(WARNING if labels.doubtful else NOTE, '', labels.line))
     except UserError as error:  # then the masks still show the number
         labels_error = error
         data.first_label = int(any(setting is True for _, setting in settings))
-        largest = max((s.largest_label for pairs in pairs_of.values() if pairs for s in scan_masks(pairs)), default=0)
+        largest = max((scan.largest_label for name in pairs_of for scan in scanned(name)), default=0)
         data.classes = [f'class_{label}' for label in range(data.first_label, min(largest, UNLABELED - 1) + 1)]
     else:
-        _join_other_roots(data, sources, labels.reduce_zero_label)
+        _join_other_roots(data, sources, labels.reduce_zero_label, options)
     most, reduce = UNLABELED - data.first_label, bool(data.first_label)
     for name, pairs in pairs_of.items():
         image_of = {mask: image for image, mask in pairs}
         count = most if labels_error else len(data.classes)
-        for bad in find_bad_masks(pairs, scan_masks(pairs), count, reduce) if pairs else ():
+        for bad in find_bad_masks(pairs, scanned(name), count, reduce) if pairs else ():
             items = [f'{mask} {detail}'.strip() for mask, detail in bad.masks]
             images = [image_of[mask] for mask, _ in bad.masks]
             findings.append(Finding(PROBLEM, name, f'{count_of(items, "mask")} {bad.fault}', bad.fix, items, images))
@@ -101,13 +132,16 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     return data
 
 
-def _join_other_roots(data: MaskFolderRecords, sources: Mapping[str, Mapping], reduce: bool) -> None:
+def _join_other_roots(
+    data: MaskFolderRecords, sources: Mapping[str, Mapping], reduce: bool, options: Mapping[str, MaskOptions]
+) -> None:
     """Join the classes of splits under other roots than the first one to its classes, by name."""
     for split, source in zip(data.splits, sources.values(), strict=True):
         if str(source['root']) == data.locations[0]:
             continue
         try:
-            joined = join_labels(source['root'], mask_classes(source['root'], reduce), data.classes)
+            own = mask_classes(source['root'], reduce, options[str(source['root'])])
+            joined = join_labels(source['root'], own, data.classes)
         except UserError as error:
             data.findings.append(Finding.of_error(split.name, error))
         else:
