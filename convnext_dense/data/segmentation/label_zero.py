@@ -131,7 +131,7 @@ def _decide_named(setting: LabelZeroSetting, listed: ClassList, seen: LabelCount
     if ignored and not can_be_ignored:
         raise UserError(
             f'label 0 is to be ignored, but it is the class {first!r} of {listed.file}, and unlabeled pixels have a '
-            f'label of their own: leave out {FLAGS[True]}'
+            'label of their own: leave out --label-zero, and reduce_zero_label in the config'
         )
     why = f'{listed.file} calls it {first!r}' if setting == AUTO else 'as set'
     hint = f'; {FLAGS[not ignored]} for the other meaning' if setting == AUTO and can_be_ignored else ''

@@ -28,6 +28,8 @@ class BadLabels(UserError):
 def read_mask(path: str, retry_missing: bool = False) -> np.ndarray:
     """Read the numbers of a mask, of any depth from 1 to 16 bits; in a palette image the indices.
 
+    GIF files have a palette in any case, which programs sort as they like: of these, the gray levels are read.
+
     Args:
         path: the mask's file.
         retry_missing: see :func:`~convnext_dense.io.files.read_with_retries`.
@@ -42,7 +44,7 @@ def read_mask(path: str, retry_missing: bool = False) -> np.ndarray:
     try:
         with open_image(path, retry_missing) as mask:
             kind, tiles = mask.format, getattr(mask, 'tile', None)  # known before decoding alone
-            labels = np.asarray(mask)
+            labels = np.asarray(mask.convert('RGB') if kind == 'GIF' else mask)
     except Exception as error:  # Pillow's decoders raise many types for broken files
         raise _unreadable(path, error) from None
     if kind in LOSSY_FORMATS:
@@ -83,7 +85,7 @@ def palette_colors(path: str) -> dict[int, int] | None:
     """
     try:
         with open_image(path) as mask:
-            if mask.mode != 'P':
+            if mask.mode != 'P' or mask.format == 'GIF':
                 return None
             indices = np.asarray(mask)
     except Exception as error:
@@ -94,10 +96,10 @@ def palette_colors(path: str) -> dict[int, int] | None:
 
 
 def is_single_channel(path: str) -> bool | None:
-    """Check by its header whether a mask has one channel; None if it can't be opened."""
+    """Check whether a mask has one channel, or is a GIF of gray levels; None if it can't be opened."""
     try:
         with Image.open(path) as mask:
-            return len(mask.getbands()) == 1
+            return are_equal(np.asarray(mask.convert('RGB'))) if mask.format == 'GIF' else len(mask.getbands()) == 1
     except Exception:  # reported when it is read
         return None
 

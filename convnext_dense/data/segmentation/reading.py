@@ -105,8 +105,9 @@ def _recognize(root: str | Path, options: MaskOptions, listed: ClassList | None,
         by_name = 'index'
     if by_name is not None:
         return by_name
-    if any(is_single_channel(mask) is False for mask in samples):
-        return 'index' if _are_gray(root, options) else 'color'
+    several = [mask for mask in samples if is_single_channel(mask) is False]
+    if several:  # of a few among others, the check of the masks tells
+        return 'color' if 2 * len(several) >= len(samples) and not _are_gray(root, options) else 'index'
     if listed is not None and listed.colors is not None and (by_palette := _by_palette(root, listed, samples)):
         return by_palette
     if listed is None or len(listed.names) <= 2:
@@ -118,13 +119,15 @@ def _recognize(root: str | Path, options: MaskOptions, listed: ClassList | None,
             if any(label not in (0, UNLABELED) for label in count_labels(labels)):
                 return 'index'
         labels_of_all = [label for pairs in all_pairs(root, options) for label in _labels_in(pairs)]
-        if UNLABELED in labels_of_all and set(labels_of_all) <= {0, UNLABELED}:
+        if set(labels_of_all) == {0, UNLABELED}:
             return 'binary'
     return 'index'
 
 
 def _labels_in(pairs: Sequence[ImageAndMask]) -> set[int]:
-    return {label for scan in scan_masks(pairs) for label in [*(one for one, _ in scan.pixels), scan.largest_label]}
+    scans = scan_masks(pairs)
+    larger = {scan.largest_label for scan in scans if scan.largest_label > UNLABELED}
+    return larger | {label for scan in scans for label, _ in scan.pixels}
 
 
 def _are_gray(root: str | Path, options: MaskOptions) -> bool:

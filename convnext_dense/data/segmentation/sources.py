@@ -91,15 +91,13 @@ class FolderSource(MaskSource):
         if not masks.is_dir():
             raise NoData(f'no data at {masks}, which would hold the masks for {images}: add them')
         remarks = []
-        if images != masks:
-            found, found_masks = find_files(images), find_files(masks)
-        else:
-            found = found_masks = find_files(images)
-        image_of = {} if not found.images else _by_name(images, found.images)
+        found = find_files(images)
         if images == masks:
+            found_masks = found
             endings, image_of, mask_of = _apart(images, found)
         else:
-            mask_of = _by_name(masks, _lossless_first(found_masks.files))
+            found_masks = find_files(masks)
+            image_of, mask_of = _by_name(images, found.images), _by_name(masks, _lossless_first(found_masks.files))
             endings = SAME if image_of.keys() <= mask_of.keys() else find_endings(image_of, mask_of)
         if not found.images:
             others = found.describe_others()
