@@ -62,7 +62,7 @@ def _set_kind(dataset: ConfigDict) -> None:
     from ..data.segmentation.find import find_source
     from ..data.segmentation.label_zero import AUTO
     from ..data.segmentation.options import MaskOptions
-    from ..data.segmentation.reading import read_kind
+    from ..data.segmentation.mask_kinds import read_kind
 
     options = MaskOptions.of(dataset)
     if options.labels != AUTO or not takes(dataset, 'mask_labels'):

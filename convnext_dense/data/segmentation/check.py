@@ -19,7 +19,7 @@ from .mask_scan import UNLABELED, MaskScan, scan_masks
 from .masks import UnusableMasks, agree_on_label_zero, find_bad_masks, mask_classes, read_labels
 from .options import MaskOptions
 from .readers import INDEX, MaskReader
-from .reading import read_kind
+from .mask_kinds import read_kind
 
 
 @dataclass

@@ -13,7 +13,7 @@ from ..formats.base import WHOLE
 from ..image_files import images_in, is_stray, subfolders
 from ..layouts import MASK_SPLITS, SPLIT_NAMES
 from ..text import shortened
-from .names import beside_each_other
+from .mask_names import beside_each_other
 from .options import MaskOptions
 
 IMAGE_FOLDERS = (

@@ -1,6 +1,6 @@
 """Read the classes of an image/mask folder, such as ADE20K, and check that its masks fit them.
 
-The labels in a mask are the numbers of its pixels, or follow from colors or annotations by :mod:`.reading`. With
+The labels in a mask are the numbers of its pixels, or follow from colors or annotations by :mod:`.mask_kinds`. With
 ``reduce_zero_label``, as in ADE20K, label v is class v - 1 and 0 means unlabeled; without it, label v is class v;
 :mod:`.label_zero` decides where neither is set. 255 always means unlabeled. Unlabeled pixels are ignored in training
 and evaluation.
@@ -36,7 +36,7 @@ from .mask_scan import NEGATIVE, SIZE, UNLABELED, UNREADABLE, ImageAndMask, Mask
 from .options import AS_FOUND, MaskOptions
 from .panoptic import UNKNOWN_SEGMENTS
 from .readers import INDEX, NOT_BINARY, UNKNOWN_COLORS, UNKNOWN_IDS, MaskReader
-from .reading import read_kind
+from .mask_kinds import read_kind
 
 NOT_LABELS = f'that hold no label but 0 and {UNLABELED}'
 

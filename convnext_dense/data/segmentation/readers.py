@@ -128,7 +128,8 @@ class ColorReader(MaskReader):
         what = f'{number} pixel{"s" if number > 1 else ""} of {", ".join(named[:3])}{", ..." if len(named) > 3 else ""}'
         known = np.array(list(self.labels))
         near = sum(np.abs(known - unpacked(color)).max(1).min() <= NEAR for color in list(unknown)[:1000])
-        return f'{what}; near those of classes, as after compression with loss' if near > len(named) / 2 else what
+        is_lossy = near > len(named) / 2 or len(named) > MANY
+        return f'{what}: {len(named)} colors, as after compression with loss' if is_lossy else what
 
 
 class RawColors(MaskReader):
@@ -144,6 +145,8 @@ class RawColors(MaskReader):
 
 UNKNOWN = 254
 """Label that stands for a color of no class; palettes have fewer classes."""
+MANY = 50
+"""Number of colors of no class in a mask above which compression or interpolation has made them."""
 NEAR = 12
 """Largest difference of a channel between colors that are taken for one color with the errors of a JPEG."""
 

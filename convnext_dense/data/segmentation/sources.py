@@ -14,7 +14,7 @@ from ..image_files import EXTENSIONS, FoundFiles, find_files
 from ..text import shortened
 from .folders import MASK_EXTENSIONS, SplitFolders
 from .mask_scan import ImageAndMask
-from .names import LOSSY, SAME, beside_each_other, by_common_part, find_endings
+from .mask_names import LOSSY, SAME, beside_each_other, by_common_part, find_endings
 
 
 class FoundMasks(NamedTuple):

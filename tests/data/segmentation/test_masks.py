@@ -19,7 +19,7 @@ from convnext_dense.data.segmentation.masks import (
     read_labels,
 )
 from convnext_dense.data.segmentation.options import AS_FOUND, MaskOptions
-from convnext_dense.data.segmentation.reading import read_kind
+from convnext_dense.data.segmentation.mask_kinds import read_kind
 from convnext_dense.errors import UserError
 from tests.helpers.mask_folder import (
     CLASSES,
