@@ -79,7 +79,7 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--mask-labels',
         choices=MASK_LABELS,
-        help='segmentation: what the masks at --data PATH hold: numbers of classes, colors, 0 and 255 for two classes, '
+        help='segmentation: what the masks at --data PATH hold: numbers of classes, colors, 0 and 255 of two classes, '
         'ids of Cityscapes, or labels of CamVid as SegNet has it (default: what they show)',
     )
     parser.add_argument(

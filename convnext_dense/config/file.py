@@ -14,7 +14,7 @@ from mmengine.config import Config
 
 from ..errors import UserError, last_line
 from ..tasks import Task, task_of
-from .mask_names import with_names
+from .names import with_names
 from .source import Source
 
 REQUIRED_KEYS = (

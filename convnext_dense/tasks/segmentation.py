@@ -58,11 +58,11 @@ def _own_classes(dataset: ConfigDict) -> list[str]:
 
 
 def _set_kind(dataset: ConfigDict) -> None:
-    """Set the kind of masks and their format in the config of a data set that leaves it to the data, if there are any."""
+    """Set the kind of masks and their format in the config of a data set that leaves it to its data, if it has any."""
     from ..data.segmentation.find import find_source
     from ..data.segmentation.label_zero import AUTO
-    from ..data.segmentation.options import MaskOptions
     from ..data.segmentation.mask_kinds import read_kind
+    from ..data.segmentation.options import MaskOptions
 
     options = MaskOptions.of(dataset)
     if options.labels != AUTO or not takes(dataset, 'mask_labels'):
@@ -127,7 +127,7 @@ class SegmentationTask(DenseTask):
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
     ) -> None:
-        """Point the data sets at a folder, whose masks are recognized anew unless the options say how they are read."""
+        """Point the data sets at a folder, whose masks are recognized anew unless the options say what they are."""
         from ..data.formats.base import WHOLE
         from ..data.segmentation.find import is_whole
         from ..data.segmentation.options import MaskOptions

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
+from ...counting import counted
 from ...errors import UserError
 from ...io.images import UNLABELED
 from ..detection.coco import CocoData, read_coco, read_header
 from ..formats import FORMATS
 from ..formats.base import WHOLE, Source
 from ..formats.faults import describe_faults
-from ...counting import counted
 from .label_zero import ClassList, LabelCounts, is_background, is_no_class
 from .readers import MaskReader
 from .sources import FoundMasks, MaskSource
@@ -51,7 +51,6 @@ class AnnotationSource(MaskSource, MaskReader):
     def __init__(self, root: Path, sources: Mapping[str, Source]) -> None:
         self.root, self.splits = root, sources
         self.format = next(iter(sources.values())).format
-        self._found: dict[str, FoundMasks] = {}
         self._objects: dict[str, bytes] = {}
 
     @property
@@ -102,11 +101,8 @@ class AnnotationSource(MaskSource, MaskReader):
         names = [name for name, label in self._labels.items() if label not in (0, UNLABELED)]
         return ClassList(FORMATS[self.format].title, [first, *names], is_complete=True)
 
-    def find(self, split: str) -> FoundMasks:
-        own = self.own_name(split)
-        if own not in self._found:
-            self._found[own] = self._read(self.splits[own])
-        return self._found[own]
+    def _find(self, split: str) -> FoundMasks:
+        return self._read(self.splits[self.own_name(split)])
 
     def _read(self, source: Source) -> FoundMasks:
         coco = read_coco(source, needs_annotations=False)
@@ -210,9 +206,9 @@ def find_annotations(root: Path, chosen: str | None) -> list[AnnotationSource]:
                 raise
             continue
         if splits:
-            found.append((name, splits))
+            found.append(splits)
     sources = []
-    for name, splits in found:
+    for splits in found:
         if 'val' not in splits and 'test' in splits:
             logging.getLogger('mmengine').warning(f'{splits["test"].annotations} is taken for validation')
             splits = {**splits, 'val': splits['test']}

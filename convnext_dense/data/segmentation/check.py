@@ -15,11 +15,11 @@ from ..text import count_of
 from .find import find_masks_and_remarks, images_folder
 from .join import join_labels
 from .label_zero import AUTO
+from .mask_kinds import read_kind
 from .mask_scan import UNLABELED, MaskScan, scan_masks
 from .masks import UnusableMasks, agree_on_label_zero, find_bad_masks, mask_classes, read_labels
 from .options import MaskOptions
 from .readers import INDEX, MaskReader
-from .mask_kinds import read_kind
 
 
 @dataclass

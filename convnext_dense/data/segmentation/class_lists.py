@@ -71,8 +71,9 @@ def read_class_list(root: str | Path, folders: Sequence[Path] = (), masks: str =
         found = [listed for listed in found if listed.file != other]
     if not found:
         return None
-    for listed in found[1:]:
-        _check_same(root, found[0], listed)
+    for number, listed in enumerate(found):
+        for earlier in found[:number]:
+            _check_same(root, earlier, listed)
     with_colors = [listed for listed in found if listed.colors is not None]
     return with_colors[0]._replace(file=found[0].file) if with_colors else found[0]
 

@@ -22,7 +22,19 @@ IMAGE_FOLDERS = (
 )
 """Names of folders of images, in lowercase."""
 MASK_FOLDERS = (
-    *('annotations', 'annotation', 'ann_dir', 'annots', 'masks', 'mask', 'labels', 'label', 'labelids', 'gt', 'gtfine'),
+    *(
+        'annotations',
+        'annotation',
+        'ann_dir',
+        'annots',
+        'masks',
+        'mask',
+        'labels',
+        'label',
+        'labelids',
+        'gt',
+        'gtfine',
+    ),
     *('segmentation', 'segmentations', 'seg', 'segmentationclass', 'segmentationclasspng', 'segmentationclassaug'),
     *('labeledapproved_full', 'masks_machine', 'masks_human', 'ground_truth', 'groundtruth', 'segmentation_masks'),
 )
@@ -116,7 +128,9 @@ def _lists(root: Path) -> dict[str, Path]:
     """Find the lists of VOC's splits; a list of another name than a split's is of the whole data set."""
     files = {name: root / LISTS / f'{name}.txt' for name in ('train', 'val', 'trainval', 'default', 'test')}
     present = {name: file for name, file in files.items() if file.is_file()}
-    splits = {split: present[name] for split, name in (('training', 'train'), ('validation', 'val')) if name in present}
+    splits = {
+        split: present[name] for split, name in (('training', 'train'), ('validation', 'val')) if name in present
+    }
     if 'training' in splits and 'validation' not in splits and 'test' in present:
         splits['validation'] = present['test']
     whole = [present[name] for name in ('default', 'trainval') if name in present]
@@ -195,4 +209,3 @@ def holds_masks(folder: Path) -> bool:
         except OSError:
             continue
     return False
-

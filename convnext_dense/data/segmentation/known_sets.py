@@ -38,7 +38,7 @@ _CAMVID_FILE = re.compile(r'(0001TP|0006R0|0016E5|Seq05VD)_f?\d+\.\w+')
 
 
 def voc_colors() -> list[Color]:
-    """Compute the colors of VOC's classes: the bits of a label, from the lowest on, are the highest bits of R, G, B."""
+    """Compute the colors of VOC's classes: the bits of a label, from the lowest on, are the highest of R, G, B."""
     bits = [[label >> (3 * place) & 7 for place in range(8)] for label in range(len(VOC))]
     return [
         (

@@ -14,7 +14,7 @@ from ...io.images import UNLABELED
 from ..text import count_of, shortened
 from .annotations import AnnotationSource
 from .class_lists import read_class_list
-from .find import existing_splits, find_masks, find_source
+from .find import find_source
 from .known_sets import CAMVID_READER, CITYSCAPES, CITYSCAPES_READER, known_classes, known_kind
 from .label_zero import AUTO, ClassList, is_no_class
 from .mask_files import CHANNELS, LOSSY, BadLabels, count_labels, is_single_channel, palette_colors, read_mask
@@ -56,43 +56,30 @@ def read_kind(root: str | Path, options: MaskOptions = AS_FOUND) -> MaskReading:
             raise UserError(f'{FLAG} {options.labels} is for masks in files: leave it out for {root}')
         return MaskReading(source, source.listed(None), f'{root}: {source.line}', source)
     assert isinstance(source, FolderSource)
-    folders = list(dict.fromkeys(one.images.parent if one.images != one.masks else one.images for one in source.splits.values()))
+    folders = list(
+        dict.fromkeys(one.images.parent if one.images != one.masks else one.images for one in source.splits.values())
+    )
     masks_folder = next(iter(source.splits.values())).masks
     inside = [folder for folder in folders if Path(root) in folder.parents]
     listed = read_class_list(root, inside, masks_folder.name)
-    samples = _sample_masks(root, options)
-    kind = options.labels if options.labels != AUTO else _recognize(root, options, listed, samples)
-    reading = _reading_of(kind, root, options, listed, samples)
+    samples = _sample_masks(source)
+    kind = options.labels if options.labels != AUTO else _recognize(source, listed, samples)
+    reading = _reading_of(kind, source, listed, samples)
     parts = [source.line, reading.line]
     line = '; '.join(part for part in parts if part)
     return reading._replace(line=f'{root}: {line}' if line else '', source=source)
 
 
-def _sample_masks(root: str | Path, options: MaskOptions) -> list[str]:
-    """Return some masks of each split, evenly spaced; of a split that can't be listed none, which is reported later."""
+def _sample_masks(source: FolderSource) -> list[str]:
+    """Return some masks of each split, evenly spaced."""
     chosen: list[str] = []
-    for split in existing_splits(root, options):
-        try:
-            pairs = find_masks(root, split, options)
-        except UserError:
-            continue
+    for pairs in source.usable_pairs():
         step = max(len(pairs) // LOOKED_AT, 1)
         chosen += [mask for _, mask in pairs[::step][:LOOKED_AT]]
     return chosen
 
 
-def all_pairs(root: str | Path, options: MaskOptions) -> list[list[ImageAndMask]]:
-    """Return the images and masks of each split that can be listed."""
-    found = []
-    for split in existing_splits(root, options):
-        try:
-            found.append(find_masks(root, split, options))
-        except UserError:
-            continue
-    return [pairs for pairs in found if pairs]
-
-
-def _recognize(root: str | Path, options: MaskOptions, listed: ClassList | None, samples: Sequence[str]) -> str:
+def _recognize(source: FolderSource, listed: ClassList | None, samples: Sequence[str]) -> str:
     """Return the kind of masks that the files show.
 
     Raises:
@@ -107,8 +94,8 @@ def _recognize(root: str | Path, options: MaskOptions, listed: ClassList | None,
         return by_name
     several = [mask for mask in samples if is_single_channel(mask) is False]
     if several:  # of a few among others, the check of the masks tells
-        return 'color' if 2 * len(several) >= len(samples) and not _are_gray(root, options) else 'index'
-    if listed is not None and listed.colors is not None and (by_palette := _by_palette(root, listed, samples)):
+        return 'color' if 2 * len(several) >= len(samples) and not _are_gray(source) else 'index'
+    if listed is not None and listed.colors is not None and (by_palette := _by_palette(source.root, listed, samples)):
         return by_palette
     if listed is None or len(listed.names) <= 2:
         for mask in samples:
@@ -118,7 +105,7 @@ def _recognize(root: str | Path, options: MaskOptions, listed: ClassList | None,
                 continue
             if any(label not in (0, UNLABELED) for label in count_labels(labels)):
                 return 'index'
-        labels_of_all = [label for pairs in all_pairs(root, options) for label in _labels_in(pairs)]
+        labels_of_all = [label for pairs in source.usable_pairs() for label in _labels_in(pairs)]
         if set(labels_of_all) == {0, UNLABELED}:
             return 'binary'
     return 'index'
@@ -130,13 +117,13 @@ def _labels_in(pairs: Sequence[ImageAndMask]) -> set[int]:
     return larger | {label for scan in scans for label, _ in scan.pixels}
 
 
-def _are_gray(root: str | Path, options: MaskOptions) -> bool:
+def _are_gray(source: FolderSource) -> bool:
     """Check whether all masks can be read as numbers: those with several channels have equal ones."""
-    faults = [scan.fault for pairs in all_pairs(root, options) for scan in scan_masks(pairs)]
+    faults = [scan.fault for pairs in source.usable_pairs() for scan in scan_masks(pairs)]
     return not any(fault == CHANNELS for fault in faults)
 
 
-def _by_palette(root: str | Path, listed: ClassList, samples: Sequence[str]) -> str | None:
+def _by_palette(root: Path, listed: ClassList, samples: Sequence[str]) -> str | None:
     """Return the kind of masks with a palette, by the colors of the classes; None if there are none with a palette.
 
     Raises:
@@ -165,19 +152,21 @@ def _by_palette(root: str | Path, listed: ClassList, samples: Sequence[str]) -> 
     return 'color' if fits_color and not fits_index else 'index'
 
 
-def _reading_of(
-    kind: str, root: str | Path, options: MaskOptions, listed: ClassList | None, samples: Sequence[str]
-) -> MaskReading:
+def _reading_of(kind: str, source: FolderSource, listed: ClassList | None, samples: Sequence[str]) -> MaskReading:
     known = known_classes(samples[0], kind) if samples else None
     if kind == 'binary':
         return _binary(listed)
     if kind in ('cityscapes', 'camvid'):
         reader = CITYSCAPES_READER if kind == 'cityscapes' else CAMVID_READER
         classes = listed if listed and len(listed.names) == len(known.names if known else ()) else known
-        what = 'ids of Cityscapes, of which its 19 classes are taken' if kind == 'cityscapes' else "SegNet's labels of CamVid"
+        what = (
+            'ids of Cityscapes, of which its 19 classes are taken'
+            if kind == 'cityscapes'
+            else "SegNet's labels of CamVid"
+        )
         return MaskReading(reader, classes._replace(is_complete=True) if classes else None, f'they hold {what}')
     if kind == 'color':
-        return _colors(root, options, listed or known)
+        return _colors(source, listed or known)
     classes = listed or known
     said = f'they hold the labels of {known.file}' if known is not None and listed is None else ''
     is_plain = listed is None or listed.colors is None
@@ -192,7 +181,9 @@ def _binary(listed: ClassList | None) -> MaskReading:
     if len(names) == 1:
         names = ['background', *names]
     if len(names) > 2:
-        raise UserError(f'{listed.file if listed else ""} has {len(names)} names, and {FLAG} binary is for masks of two')
+        raise UserError(
+            f'{listed.file if listed else ""} has {len(names)} names, and {FLAG} binary is for masks of two'
+        )
     classes = ClassList(listed.file if listed else 'masks of 0 and 255', names, is_complete=True)
     line = f'they hold 0 and {UNLABELED}, which is {names[1]!r}; {FLAG} index if {UNLABELED} is unlabeled'
     return MaskReading(BINARY, classes, line)
@@ -201,14 +192,14 @@ def _binary(listed: ClassList | None) -> MaskReading:
 # -- Colors
 
 
-def _colors(root: str | Path, options: MaskOptions, listed: ClassList | None) -> MaskReading:
+def _colors(source: FolderSource, listed: ClassList | None) -> MaskReading:
     if listed is None or listed.colors is None:
         if listed is not None:
             raise UserError(
-                f'the masks of {root} show colors, and {listed.file} has names without colors: write "name r g b" on '
+                f'the masks of {source.root} show colors, and {listed.file} has names without colors: write "name r g b" on '
                 'each line'
             )
-        return _found_colors(root, options)
+        return _found_colors(source)
     if len(listed.names) >= UNKNOWN:
         raise UserError(f'{listed.file} has {len(listed.names)} colors: there can be at most {UNKNOWN - 1}')
     # The first one stays, since it is what `--label-zero` is about
@@ -225,10 +216,10 @@ def _colors(root: str | Path, options: MaskOptions, listed: ClassList | None) ->
     return MaskReading(ColorReader(labels), ClassList(listed.file, names, is_complete=True), line)
 
 
-def _found_colors(root: str | Path, options: MaskOptions) -> MaskReading:
+def _found_colors(source: FolderSource) -> MaskReading:
     """Name the colors that occur after themselves."""
     pixels: Counter[int] = Counter()
-    for pairs in all_pairs(root, options):
+    for pairs in source.usable_pairs():
         for (_, mask), scan in zip(pairs, scan_masks(pairs, RawColors()), strict=True):
             if scan.fault == LOSSY:
                 raise BadLabels(mask, f'{LOSSY}: {scan.detail}', 'its colors are not exact: save masks as PNG')
@@ -238,7 +229,7 @@ def _found_colors(root: str | Path, options: MaskOptions) -> MaskReading:
     if len(colors) >= UNKNOWN or near > max(len(colors) / 2, 8):
         why = f'{near} of them near others, as after compression with loss or resizing with interpolation'
         raise UserError(
-            f'the masks of {root} show {len(colors):,} colors{f", {why}" if near else ""}: there can be at most '
+            f'the masks of {source.root} show {len(colors):,} colors{f", {why}" if near else ""}: there can be at most '
             f'{UNKNOWN - 1}; get the masks before that, or {PALETTE}'
         )
     names = [f'color_{in_hex(color)[1:]}' for color in colors]

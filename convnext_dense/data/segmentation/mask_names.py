@@ -63,7 +63,9 @@ def by_common_part(names: Mapping[str, str], ending: str) -> dict[str, str]:
 def _possible(names: Collection[str]) -> list[Endings]:
     """Return the endings that some names may have; comparing all of them takes seconds for 100,000 images."""
     tails = {name[max(name.rfind(separator) for separator in '_-.') :] for name in names if name}
-    return [one for one in ENDINGS if not one.mask or any(one.mask.endswith(tail) for tail in tails if tail[0] in '_-.')]
+    return [
+        one for one in ENDINGS if not one.mask or any(one.mask.endswith(tail) for tail in tails if tail[0] in '_-.')
+    ]
 
 
 def _matches(images: Collection[str], masks: Collection[str], endings: Endings) -> Iterator[str]:

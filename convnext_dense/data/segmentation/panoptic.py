@@ -52,7 +52,6 @@ class PanopticSource(MaskSource, MaskReader):
 
     def __init__(self, root: Path, splits: Mapping[str, PanopticFiles]) -> None:
         self.root, self.splits = root, splits
-        self._found: dict[str, FoundMasks] = {}
         self._segments: dict[str, dict[int, int]] = {}
 
     @property
@@ -66,18 +65,17 @@ class PanopticSource(MaskSource, MaskReader):
         content = _read_json(next(iter(self.splits.values())).annotations)
         names = [str(one.get('name')) for one in content['categories']]
         if len(names) >= UNLABELED or len(set(names)) < len(names):
-            raise UserError(f'{self.root} has {len(names)} categories, {len(set(names))} by name: at most 254, each once')
+            raise UserError(
+                f'{self.root} has {len(names)} categories, {len(set(names))} by name: at most 254, each once'
+            )
         return names
 
     def listed(self, seen: Any = None) -> ClassList:
         """Return the categories after a name for the pixels in no segment."""
         return ClassList('panoptic COCO', ['void', *self.names], is_complete=True)
 
-    def find(self, split: str) -> FoundMasks:
-        own = self.own_name(split)
-        if own not in self._found:
-            self._found[own] = self._read(self.splits[own])
-        return self._found[own]
+    def _find(self, split: str) -> FoundMasks:
+        return self._read(self.splits[self.own_name(split)])
 
     def _read(self, files: PanopticFiles) -> FoundMasks:
         path, images, masks = files
@@ -162,7 +160,9 @@ def find_panoptic(root: Path) -> PanopticSource | None:
 
 
 def _complete(root: Path, file: Path, split: str) -> PanopticFiles:
-    masks = next((one for one in (file.with_suffix(''), file.parent / 'masks', root / file.stem) if one.is_dir()), None)
+    masks = next(
+        (one for one in (file.with_suffix(''), file.parent / 'masks', root / file.stem) if one.is_dir()), None
+    )
     if masks is None:
         raise UserError(f'{file} has no masks: put its PNG files into {file.with_suffix("")}')
     images = _read_json(file)['images']

@@ -84,7 +84,9 @@ class TableReader(MaskReader):
         low, high = int(numbers.min(initial=0)), int(numbers.max(initial=0))
         labels = self._table[numbers] if low >= 0 and high <= UNLABELED else None
         if labels is None or labels.min(initial=0) < 0:
-            others = [number for number in count_labels(numbers) if not 0 <= number <= UNLABELED or self._table[number] < 0]
+            others = [
+                number for number in count_labels(numbers) if not 0 <= number <= UNLABELED or self._table[number] < 0
+            ]
             raise BadLabels(mask, self._fault, ', '.join(map(str, others[:5])))
         return labels.astype(np.uint8)
 
@@ -125,7 +127,9 @@ class ColorReader(MaskReader):
     def _describe(self, unknown: Mapping[int, int]) -> str:
         number = sum(unknown.values())
         named = [in_hex(color) for color in sorted(unknown, key=lambda color: -unknown[color])]
-        what = f'{number} pixel{"s" if number > 1 else ""} of {", ".join(named[:3])}{", ..." if len(named) > 3 else ""}'
+        what = (
+            f'{number} pixel{"s" if number > 1 else ""} of {", ".join(named[:3])}{", ..." if len(named) > 3 else ""}'
+        )
         known = np.array(list(self.labels))
         near = sum(np.abs(known - unpacked(color)).max(1).min() <= NEAR for color in list(unknown)[:1000])
         is_lossy = near > len(named) / 2 or len(named) > MANY

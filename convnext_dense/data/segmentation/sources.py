@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import NoData, UserError
 from ..formats.base import WHOLE
 from ..image_files import EXTENSIONS, FoundFiles, find_files
+from ..layouts import MASK_SPLITS, SPLIT_NAMES
 from ..text import shortened
 from .folders import MASK_EXTENSIONS, SplitFolders
-from .mask_scan import ImageAndMask
 from .mask_names import LOSSY, SAME, beside_each_other, by_common_part, find_endings
+from .mask_scan import ImageAndMask
 
 
 class FoundMasks(NamedTuple):
@@ -46,9 +48,30 @@ class MaskSource(ABC):
         """Return the key of a split in :attr:`splits`."""
         return WHOLE if split == 'training' and WHOLE in self.splits else split
 
-    @abstractmethod
+    @cached_property
+    def _found(self) -> dict[str, FoundMasks]:
+        return {}
+
     def find(self, split: str) -> FoundMasks:
-        """Find the images of a split with their masks; see :func:`.find.find_masks_and_remarks`."""
+        """Find the images of a split with their masks, once; see :func:`.find.find_masks_and_remarks`."""
+        own = self.own_name(split)
+        if own not in self._found:
+            self._found[own] = self._find(split)
+        return self._found[own]
+
+    @abstractmethod
+    def _find(self, split: str) -> FoundMasks:
+        """Find the images of a split with their masks."""
+
+    def usable_pairs(self) -> list[list[ImageAndMask]]:
+        """Return the images and masks of each split, training first, but of those that have faults."""
+        found = []
+        for split in (split for split in MASK_SPLITS if self.has(split)):
+            try:
+                found.append(self.find(split).pairs)
+            except UserError:  # reported when the split is read
+                continue
+        return [pairs for pairs in found if pairs]
 
     def images_folder(self, split: str) -> Path:
         """Return the folder of a split's images."""
@@ -85,7 +108,7 @@ class FolderSource(MaskSource):
         relative = os.path.relpath(path, self.root)
         return f'{self.root}' if relative == '.' else relative
 
-    def find(self, split: str) -> FoundMasks:
+    def _find(self, split: str) -> FoundMasks:
         folders = self.splits[self.own_name(split)]
         images, masks, listed = folders
         if not masks.is_dir():
@@ -118,9 +141,9 @@ class FolderSource(MaskSource):
         if unused and masks not in [other.masks for other in self.splits.values() if other is not folders]:
             which = f'{len(unused)} of {len(mask_of)} masks in {masks}'
             remarks.append(f'{which} have no image and are left out: {shortened(unused, 3)}')
-        if split in self.splits and images.name != split and images.name not in ('train', 'val'):
-            if images.name in ('valid', 'validation', 'test', 'training'):
-                remarks.append(f'{images} is taken for {split}')
+        is_other = images.name in SPLIT_NAMES and images.name not in (split, 'train', 'val')
+        if split in self.splits and is_other:
+            remarks.append(f'{images} is taken for {split}')
         pairs = [(image, mask_of[name]) for name, image in image_of.items()]
         left_out = dict.fromkeys([*found.left_out, *found_masks.left_out])
         return FoundMasks(pairs, remarks, list(left_out))
@@ -178,6 +201,10 @@ def _listed(
     own = {name: name if name in image_of else os.path.splitext(name)[0] for name in names}
     absent = [name for name, key in own.items() if key not in image_of]
     if absent or not names:
-        what = f'{len(absent)} of {len(names)} images that are not there: {shortened(absent, 3)}' if absent else 'no images'
+        what = (
+            f'{len(absent)} of {len(names)} images that are not there: {shortened(absent, 3)}'
+            if absent
+            else 'no images'
+        )
         raise UserError(f'{file} lists {what}: correct the list')
     return {key: image_of[key] for key in own.values()}, {key: mask_of[key] for key in own.values() if key in mask_of}

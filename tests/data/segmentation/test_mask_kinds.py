@@ -96,7 +96,7 @@ def test_the_first_color_is_a_class_or_unlabeled_as_it_is_named_or_set(colored, 
     assert read_labels(colored, False).classes == ['void', *names(drawn)]
     write_palette(colored, drawn, first='road works')
     assert read_labels(colored).classes[0] == 'road works'
-    with pytest.raises(UserError, match="label 0 is to be ignored, but it is the class 'road works' of labelmap.txt"):
+    with pytest.raises(UserError, match=r"label 0 is to be ignored, but it is the class 'road works' of labelmap.txt"):
         read_labels(colored, True)
 
 
@@ -115,7 +115,9 @@ def test_further_colors_of_no_class_are_unlabeled_and_said(colored, drawn):
 
 def test_colors_that_no_file_names_are_found_and_named(colored, drawn):
     labels = read_labels(colored)
-    used = sorted({int(label) for split in ('train', 'val') for _, own in scenes(drawn, split) for label in np.unique(own)})
+    used = sorted(
+        {int(label) for split in ('train', 'val') for _, own in scenes(drawn, split) for label in np.unique(own)}
+    )
     colors = sorted(color_of(label) for label in used)
     assert labels.classes == [f'color_{r:02x}{g:02x}{b:02x}' for r, g, b in colors]
     assert not labels.reduce_zero_label and 'colors that no file names' in labels.reading
@@ -161,20 +163,28 @@ def test_masks_after_compression_with_loss_are_refused_with_the_reason(tmp_path,
 
 def test_names_without_colors_are_not_enough(colored, drawn):
     write_names(colored, drawn)
-    with pytest.raises(UserError, match='show colors, and classes.txt has names without colors: write "name r g b"'):
+    with pytest.raises(UserError, match=r'show colors, and classes.txt has names without colors: write "name r g b"'):
         read_labels(colored)
 
 
-@pytest.mark.parametrize(('classes', 'expected'), [(None, 'foreground'), ('crack', 'crack'), ('ground\ncrack', 'crack')])
+@pytest.mark.parametrize(
+    ('classes', 'expected'), [(None, 'foreground'), ('crack', 'crack'), ('ground\ncrack', 'crack')]
+)
 def test_0_and_255_are_two_classes(tmp_path, drawn, classes, expected):
     root = write_layout(
-        tmp_path, drawn, '{split}/{name}.jpg', '{split}_masks/{name}_mask.gif', lambda p, a: write_index(p, (a > 3) * np.uint8(255))
+        tmp_path,
+        drawn,
+        '{split}/{name}.jpg',
+        '{split}_masks/{name}_mask.gif',
+        lambda p, a: write_index(p, (a > 3) * np.uint8(255)),
     )
     if classes:
         (root / 'classes.txt').write_text(classes)
     labels = read_labels(root)
     assert labels.classes[1] == expected and len(labels.classes) == 2 and labels.reader.kind == 'binary'
-    assert labels.reading.endswith(f"they hold 0 and 255, which is '{expected}'; --mask-labels index if 255 is unlabeled")
+    assert labels.reading.endswith(
+        f"they hold 0 and 255, which is '{expected}'; --mask-labels index if 255 is unlabeled"
+    )
     found = read_all(root, 'training')
     for file, own in scenes(drawn, 'train'):
         np.testing.assert_array_equal(found[file.stem], own > 3)
@@ -224,7 +234,9 @@ def test_a_palette_in_the_order_of_the_classes_is_read_either_way(tmp_path, draw
 def test_a_palette_in_another_order_is_asked_for(tmp_path, drawn):
     root = palette_masks(tmp_path, drawn, [0, *range(19, 0, -1)])
     write_palette(root, drawn)
-    with pytest.raises(UserError, match=r"number [0-9]+ is '.*'; by the order of labelmap.txt .*--mask-labels color or --mask-l"):
+    with pytest.raises(
+        UserError, match=r"number [0-9]+ is '.*'; by the order of labelmap.txt .*--mask-labels color or --mask-l"
+    ):
         read_labels(root)
     check_equals_scenes(root, drawn, MaskOptions('color'))
     assert read_labels(root, options=MaskOptions('index')).reader.kind == 'index'
@@ -246,10 +258,12 @@ def test_fractions_and_negative_numbers_are_no_labels(tmp_path):
         path = root / f'annotations/training/0{number}.png'
         path.unlink()
         Image.fromarray(labels).save(path.with_suffix('.tif'))
-    with pytest.raises(UserError, match=r'1 with fractions, which are no labels \(00.tif\).*1 with negative numbers \(01'):
+    with pytest.raises(
+        UserError, match=r'1 with fractions, which are no labels \(00.tif\).*1 with negative numbers \(01'
+    ):
         check_masks(find_masks(root, 'training'), 5)
 
 
 def test_a_kind_that_does_not_exist_is_named(tmp_path):
-    with pytest.raises(UserError, match="mask_labels 'rgb' does not exist: take one of index, color, binary"):
+    with pytest.raises(UserError, match=r"mask_labels 'rgb' does not exist: take one of index, color, binary"):
         read_labels(write_mask_folder(tmp_path), options=MaskOptions('rgb'))

@@ -20,7 +20,9 @@ def scanned(monkeypatch):
     """The masks that were scanned."""
     names = []
     scan = mask_scan._scan
-    monkeypatch.setattr(mask_scan, '_scan', lambda pair, *rest: names.append(os.path.basename(pair[1])) or scan(pair, *rest))
+    monkeypatch.setattr(
+        mask_scan, '_scan', lambda pair, *rest: names.append(os.path.basename(pair[1])) or scan(pair, *rest)
+    )
     return names
 
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from convnext_dense.data.segmentation.find import find_masks
+from convnext_dense.data.segmentation.mask_kinds import read_kind
 from convnext_dense.data.segmentation.mask_scan import scan_masks
 from convnext_dense.data.segmentation.masks import (
     agree_on_label_zero,
@@ -19,7 +20,6 @@ from convnext_dense.data.segmentation.masks import (
     read_labels,
 )
 from convnext_dense.data.segmentation.options import AS_FOUND, MaskOptions
-from convnext_dense.data.segmentation.mask_kinds import read_kind
 from convnext_dense.errors import UserError
 from tests.helpers.mask_folder import (
     CLASSES,

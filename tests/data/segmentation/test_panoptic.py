@@ -55,7 +55,7 @@ def test_segments_that_the_file_lacks_are_named_with_their_pixels(root):
 @pytest.mark.parametrize(
     ('edit', 'said'),
     [
-        (lambda c: c['annotations'][0]['segments_info'][0].update(category_id=999), "has the unknown category 999"),
+        (lambda c: c['annotations'][0]['segments_info'][0].update(category_id=999), 'has the unknown category 999'),
         (lambda c: c['annotations'][0]['segments_info'][0].update(id=None), 'segment None of .* has the unknown cat'),
         (lambda c: c['images'][1].update(file_name='a/b.jpg'), '1 image not in .*train2017: a/b.jpg'),
         (lambda c: c.pop('annotations'), 'is not a panoptic COCO file: its annotations must be a list of objects'),
@@ -78,7 +78,9 @@ def test_images_without_annotation_are_left_out_and_counted(root):
 
 def test_masks_that_are_not_there_are_named(root):
     (root / 'annotations/panoptic_train2017').rename(root / 'elsewhere')
-    with pytest.raises(UserError, match=r'panoptic_train2017.json has no masks: put its PNG files into .*panoptic_train'):
+    with pytest.raises(
+        UserError, match=r'panoptic_train2017.json has no masks: put its PNG files into .*panoptic_train'
+    ):
         find_panoptic(root)
 
 
@@ -88,7 +90,9 @@ def test_instances_beside_it_are_asked_for(root, drawn):
         name = sorted((root / 'train2017').iterdir())[image['id'] - 1].name
         image['file_name'] = name
     (root / 'annotations/instances_train2017.json').write_text(json.dumps(instances))
-    with pytest.raises(UserError, match='in 2 ways: say which with --data-format coco-panoptic or --data-format coco$'):
+    with pytest.raises(
+        UserError, match=r'in 2 ways: say which with --data-format coco-panoptic or --data-format coco$'
+    ):
         read_labels(root)
     check_equals_scenes(root, drawn, MaskOptions(format='coco-panoptic'))
     assert read_labels(root, options=MaskOptions(format='coco')).classes[0] == 'background'
