@@ -196,8 +196,8 @@ def _colors(source: FolderSource, listed: ClassList | None) -> MaskReading:
     if listed is None or listed.colors is None:
         if listed is not None:
             raise UserError(
-                f'the masks of {source.root} show colors, and {listed.file} has names without colors: write "name r g b" on '
-                'each line'
+                f'the masks of {source.root} show colors, and {listed.file} has names without colors: write '
+                '"name r g b" on each line'
             )
         return _found_colors(source)
     if len(listed.names) >= UNKNOWN:
@@ -229,8 +229,8 @@ def _found_colors(source: FolderSource) -> MaskReading:
     if len(colors) >= UNKNOWN or near > max(len(colors) / 2, 8):
         why = f'{near} of them near others, as after compression with loss or resizing with interpolation'
         raise UserError(
-            f'the masks of {source.root} show {len(colors):,} colors{f", {why}" if near else ""}: there can be at most '
-            f'{UNKNOWN - 1}; get the masks before that, or {PALETTE}'
+            f'the masks of {source.root} show {len(colors):,} colors{f", {why}" if near else ""}: there can be at '
+            f'most {UNKNOWN - 1}; get the masks before that, or {PALETTE}'
         )
     names = [f'color_{in_hex(color)[1:]}' for color in colors]
     reader = ColorReader({unpacked(color): label for label, color in enumerate(colors)})

@@ -232,7 +232,8 @@ def check_masks(
     """Check every mask before training.
 
     A mask must be readable, have one channel or equal ones, contain only labels of the classes, and have the size of
-    its image as stored or as rotated by EXIF. Only the headers of the images are read; unreadable images are left to the loader.
+    its image as stored or as rotated by EXIF. Only the headers of the images are read; unreadable images are left to
+    the loader.
 
     The check takes 2.2 ms on one core for a mask of 512 x 683, 45 s for ADE20K's 20210. The results are cached until a
     file changes. A process reads them once, in about 1 s for ADE20K; after that, every check compares the sizes and
