@@ -16,7 +16,7 @@ from ...io.images import check_on_bad_image
 from ...registry import DATASETS
 from ..check.records import WARNING
 from ..dense import DenseDataset
-from ..formats import source_of
+from ..formats import describe_source, source_of
 from ..formats.faults import describe_faults
 from ..text import count_of, shortened
 from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
@@ -61,7 +61,8 @@ class CocoDataset(DenseDataset, BaseDataset):
             whether they have.
         box_format: convention of the boxes, ``'xywh'``, ``'xyxy'`` (corners) or ``'cxcywh'`` (centers), in pixels;
             None for COCO's, ``'xywh'``, which is checked.
-        most_lost: largest share of the annotations, in [0, 1], that may be dropped or ignored.
+        most_lost: largest share of the annotations, in [0, 1], that may be dropped, ignored or have a box that
+            contradicts its mask.
         least_side: shortest side, in pixels after resizing, of the images to train on; thinner ones are left out. The
             detection task sets it to what the anchors of the config's model fit into: 0 if they take all images.
         format: name of the annotations' format, a key of :data:`~convnext_dense.data.formats.FORMATS`.
@@ -150,7 +151,10 @@ class CocoDataset(DenseDataset, BaseDataset):
         ]
 
     def _report(self, coco: CocoData, learns_masks: bool) -> None:
-        """Log what was changed in the file, and what is not learned or measured of it."""
+        """Log what was read, what was changed in it, and what is not learned or measured of it."""
+        if self.source.format != 'coco':
+            found = f'{count_of(coco.images, "image")} with {count_of(range(coco.total), "annotation")}'
+            print_log(f'{coco.name}: {found} in {describe_source(self.source)}', 'current')
         for fault in coco.faults:
             (line,) = describe_faults(coco.name, [fault])
             print_log(line, 'current', logging.WARNING if fault.level == WARNING else logging.INFO)
