@@ -65,8 +65,8 @@ def read_kind(root: str | Path, options: MaskOptions = AS_FOUND) -> MaskReading:
     samples = _sample_masks(source)
     kind = options.labels if options.labels != AUTO else _recognize(source, listed, samples)
     reading = _reading_of(kind, source, listed, samples)
-    parts = [source.line, reading.line]
-    line = '; '.join(part for part in parts if part)
+    own = reading.line if source.line else reading.line.replace('they', 'the masks', 1)
+    line = '; '.join(part for part in (source.line, own) if part)
     return reading._replace(line=f'{root}: {line}' if line else '', source=source)
 
 

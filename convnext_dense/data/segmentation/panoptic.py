@@ -63,7 +63,9 @@ class PanopticSource(MaskSource, MaskReader):
     def names(self) -> list[str]:
         """Names of the categories, in the order of the first split's."""
         content = _read_json(next(iter(self.splits.values())).annotations)
-        names = [str(one.get('name')) for one in content['categories']]
+        names = [one.get('name') for one in content['categories']]
+        if not all(isinstance(name, str) and name for name in names):
+            raise UserError(f'{self.root}: a category has no name: give each one')
         if len(names) >= UNLABELED or len(set(names)) < len(names):
             raise UserError(
                 f'{self.root} has {len(names)} categories, {len(set(names))} by name: at most 254, each once'
@@ -80,15 +82,20 @@ class PanopticSource(MaskSource, MaskReader):
     def _read(self, files: PanopticFiles) -> FoundMasks:
         path, images, masks = files
         content = _read_json(path)
-        labels = {}
+        labels: dict[int, int] = {}
         for category in content['categories']:
-            if category.get('name') not in self.names:
-                raise UserError(f'{path} has the category {category.get("name")!r}, unlike the other split')
-            labels[read_integer(category.get('id'))] = self.names.index(category['name']) + 1
-        file_of = {one.get('id'): str(one.get('file_name')) for one in content['images']}
+            number, name = read_integer(category.get('id')), category.get('name')
+            if number is None or number in labels:
+                raise UserError(f'{path}: id {category.get("id")!r} of category {name!r}: give it a number of its own')
+            if name not in self.names:
+                raise UserError(f'{path} has the category {name!r}, unlike the other split: name them alike')
+            labels[number] = self.names.index(name) + 1
+        file_of = {_key(one.get('id')): str(one.get('file_name')) for one in content['images']}
+        if len(file_of) < len(content['images']):
+            raise UserError(f'{path}: images have the same id: give each one of its own')
         named = Folder(images).match(file_of.values())
         pairs, absent, without_mask = [], [], []
-        segmented = {one.get('image_id'): one for one in content['annotations']}
+        segmented = {_key(one.get('image_id')): one for one in content['annotations']}
         for number, name in file_of.items():
             file, annotation = named[name], segmented.get(number)
             if file is None:
@@ -110,7 +117,10 @@ class PanopticSource(MaskSource, MaskReader):
     def _labels_of(self, path: Path, annotation: Mapping[str, Any], labels: Mapping[Any, int]) -> dict[int, int]:
         """Return the label of each segment of an image by its id, and 0 for no segment."""
         found = {0: 0}
-        for segment in annotation.get('segments_info') or ():
+        segments = annotation.get('segments_info')
+        if not isinstance(segments, list) or not all(isinstance(one, dict) for one in segments):
+            raise UserError(f'{path}: segments_info of {annotation.get("file_name")} is not a list of objects')
+        for segment in segments:
             number, category = read_integer(segment.get('id')), read_integer(segment.get('category_id'))
             if number is None or category not in labels:
                 what = f'segment {segment.get("id")!r} of {annotation.get("file_name")}'
@@ -172,6 +182,12 @@ def _complete(root: Path, file: Path, split: str) -> PanopticFiles:
         if os.path.isfile(folder / first) or Folder(folder).match([first])[first] is not None:
             return PanopticFiles(file, folder, masks)
     raise UserError(f'{first}, the first image in {file}, is not in {root} nor in its {", ".join(IMAGE_FOLDERS[:-1])}')
+
+
+def _key(value: Any) -> Any:
+    """Return an id, of which 7 and "7" are the same, for lookups; of any other value its text."""
+    number = read_integer(value)
+    return repr(value) if number is None else number
 
 
 def _read_json(path: Path) -> dict[str, list[Any]]:

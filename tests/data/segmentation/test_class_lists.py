@@ -1,8 +1,13 @@
 """Files of class names and colors: each is read as its tool writes it, and faults are named with their line."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from convnext_dense.data.segmentation.class_lists import read_class_list
 from convnext_dense.errors import UserError
@@ -139,3 +144,66 @@ def test_files_of_other_tools_are_no_class_lists(tmp_path):
     (tmp_path / 'train').mkdir()
     (tmp_path / 'train' / '_classes.csv').write_text('Pixel Value, Class\n0, background\n1, cat\n')
     assert read_class_list(tmp_path, [tmp_path / 'train']).names == ['background', 'cat']
+
+
+def _mutated(draw: Callable, text: bytes) -> bytes:
+    """Change bytes, and drop, double, cut or swap lines."""
+    content = bytearray(text)
+    for _ in range(draw(st.integers(1, 4))):
+        lines = bytes(content).split(b'\n')
+        place = draw(st.integers(0, len(lines) - 1))
+        what = draw(st.sampled_from(['byte', 'drop', 'double', 'cut', 'insert']))
+        if what == 'byte' and content:
+            content[draw(st.integers(0, len(content) - 1))] = draw(st.integers(0, 255))
+            continue
+        if what == 'drop':
+            lines.pop(place)
+        elif what == 'double':
+            lines.insert(place, lines[place])
+        elif what == 'cut':
+            lines[place] = lines[place][: draw(st.integers(0, len(lines[place])))]
+        else:
+            lines.insert(place, draw(st.binary(max_size=12)))
+        content = bytearray(b'\n'.join(lines))
+    return bytes(content)
+
+
+TEXTS = {
+    'classes.txt': b'background 0 0 0\nred car 255 128 0\ntree 1 2 3\n',
+    'labelmap.txt': b'# label:color_rgb:parts:actions\nbackground:0,0,0::\nred car:255,128,0:hand:\n',
+    'label_colors.txt': b'0 0 0\tbackground\n255 128 0\tred car\n',
+    'class_dict.csv': b'name,r,g,b\nbackground,0,0,0\n"red, car",255,128,0\n',
+    '_classes.csv': b'Pixel Value, Class\n0, background\n1, cat\n',
+    'meta.json': b'{"classes": [\n{"title": "red car", "color": "#FF8000"},\n{"title": "tree", "color": "#010203"}\n]}',
+    'obj_class_to_machine_color.json': b'{"cat": [1, 1, 1],\n"dog": [2, 2, 2]}',
+}
+
+
+def _fuzz(data: st.DataObject) -> None:
+    """A changed file is an error in one line, or a list whose classes have names and colors of their own."""
+    file = data.draw(st.sampled_from(sorted(TEXTS)))
+    with TemporaryDirectory() as folder:
+        Path(folder, file).write_bytes(_mutated(data.draw, TEXTS[file]))
+        try:
+            listed = read_class_list(folder)
+        except UserError as error:
+            assert '\n' not in str(error)
+            return
+    if listed is not None:
+        assert len(set(listed.names)) == len(listed.names) > 0 and all(listed.names)
+        if listed.colors is not None:
+            assert len(set(listed.colors)) == len(listed.colors) == len(listed.names)
+            assert all(0 <= part <= 255 for color in listed.colors for part in color)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_changed_files_are_named_or_read_right(data):
+    _fuzz(data)
+
+
+@pytest.mark.faults
+@settings(max_examples=10_000, deadline=None)
+@given(st.data())
+def test_many_changed_files_are_named_or_read_right(data):
+    _fuzz(data)

@@ -1,10 +1,14 @@
 """Panoptic COCO files: the classes of the segments are read to the last pixel."""
 
 import json
+import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from convnext_dense.data.segmentation.find import find_masks, find_masks_and_remarks
@@ -12,6 +16,7 @@ from convnext_dense.data.segmentation.masks import check_masks, read_labels
 from convnext_dense.data.segmentation.options import MaskOptions
 from convnext_dense.data.segmentation.panoptic import find_panoptic
 from convnext_dense.errors import UserError
+from tests.helpers.mask_folder import save
 from tests.helpers.mask_layouts import check_equals_scenes, names, write_panoptic
 
 
@@ -110,3 +115,73 @@ def test_ids_count_red_first(tmp_path, drawn):
 
     change(tmp_path, edit)
     assert np.unique(read_labels(tmp_path).reader.read(str(mask))).tolist() == [4]
+
+
+VALUES = [None, 'x', -1, 1.5, [], {}, [1], {'a': 1}, True, '\0', 10**30]
+
+
+def _fuzz(root: Path, data: st.DataObject) -> None:
+    """A changed file is an error in one line, or the images that are left or left out are those of the file."""
+    file = root / 'annotations/panoptic_train2017.json'
+    content = json.loads(file.read_text())
+    for _ in range(data.draw(st.integers(1, 3))):
+        places = [(content, key) for key in content]
+        for key in ('images', 'annotations', 'categories'):
+            for one in content[key] if isinstance(content.get(key), list) else ():
+                if isinstance(one, dict):
+                    places += [(one, own) for own in one]
+                    inner = one.get('segments_info')
+                    segments = inner if isinstance(inner, list) else []
+                    places += [(segment, own) for segment in segments if isinstance(segment, dict) for own in segment]
+        holder, key = data.draw(st.sampled_from(places))
+        if data.draw(st.booleans()):
+            del holder[key]
+        else:
+            holder[key] = data.draw(st.sampled_from(VALUES))
+    with TemporaryDirectory() as folder:
+        shutil.copytree(root, folder, dirs_exist_ok=True)
+        changed = Path(folder, 'annotations/panoptic_train2017.json')
+        changed.write_text(json.dumps(content))
+        try:
+            source = find_panoptic(Path(folder))
+            names = source.names
+            found = source.find('training')
+        except UserError as error:
+            assert '\n' not in str(error)
+            return
+        left_out = sum(int(remark.split(': ')[1].split()[0]) for remark in found.remarks)
+        assert len(found.pairs) + left_out == len(content['images']) and len(set(names)) == len(names)
+        for _, mask in found.pairs:
+            try:
+                assert source.read(mask).max() <= len(names)
+            except UserError as error:
+                assert '\n' not in str(error)
+
+
+@pytest.fixture(scope='module')
+def small(tmp_path_factory) -> Path:
+    """Two images of 2 x 2 pixels."""
+    root = tmp_path_factory.mktemp('small')
+    images = [{'id': number, 'file_name': f'{number}.png', 'height': 2, 'width': 2} for number in (1, 2)]
+    annotations = [
+        {'image_id': n, 'file_name': f'{n}.png', 'segments_info': [{'id': 7, 'category_id': 3}]} for n in (1, 2)
+    ]
+    for folder in ('train2017', 'annotations/panoptic_train2017'):
+        for number in (1, 2):
+            save(root / folder / f'{number}.png', np.full((2, 2, 3), (7, 0, 0), np.uint8))
+    content = {'images': images, 'annotations': annotations, 'categories': [{'id': 3, 'name': 'sky'}]}
+    (root / 'annotations/panoptic_train2017.json').write_text(json.dumps(content))
+    return root
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_changed_files_are_named_or_read_right(small, data):
+    _fuzz(small, data)
+
+
+@pytest.mark.faults
+@settings(max_examples=10_000, deadline=None)
+@given(st.data())
+def test_many_changed_files_are_named_or_read_right(small, data):
+    _fuzz(small, data)
