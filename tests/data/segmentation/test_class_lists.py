@@ -174,7 +174,7 @@ TEXTS = {
     'label_colors.txt': b'0 0 0\tbackground\n255 128 0\tred car\n',
     'class_dict.csv': b'name,r,g,b\nbackground,0,0,0\n"red, car",255,128,0\n',
     '_classes.csv': b'Pixel Value, Class\n0, background\n1, cat\n',
-    'meta.json': b'{"classes": [\n{"title": "red car", "color": "#FF8000"},\n{"title": "tree", "color": "#010203"}\n]}',
+    'meta.json': b'{"classes": [\n{"title": "red car", "color": "#FF8000"},\n{"title": "sea", "color": "#010203"}\n]}',
     'obj_class_to_machine_color.json': b'{"cat": [1, 1, 1],\n"dog": [2, 2, 2]}',
 }
 
