@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from ..data.class_choice import ClassChoice
     from ..io.image_size import ImageSize
 
 
@@ -55,6 +56,8 @@ class DataOptions(NamedTuple):
     """``--mask-labels``: kind of the masks of segmentation; None to recognize it."""
     mask_folder: str | None = None
     """``--mask-folder``: name of the folder of masks; None for the one that there is."""
+    choice: ClassChoice | None = None
+    """``--classes``, ``--merge`` and ``--ignore-classes``; None for that of the config."""
 
 
 AS_FOUND = DataOptions()
@@ -69,6 +72,8 @@ class TrainedClasses(NamedTuple):
     """Ids of the classes in the COCO file that a detector was trained on; None if unknown."""
     reduce_zero_label: bool | None = None
     """Whether label 0 meant unlabeled in the masks that a segmentor was trained on; None if unknown."""
+    choice: ClassChoice | None = None
+    """The choice by which they were taken from the classes of the data; None for all as they are."""
 
 
 class PreparedImage(NamedTuple):

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..data.class_choice import as_choice
 from ..errors import UserError
 from ..io.image_size import ImageSize
+from .class_choices import join_chosen
 from .config_parts import loaders
 from .datasets import (
     innermost_datasets,
@@ -48,13 +50,13 @@ COUNTED_CROP = (512, 512)
 """Height and width of the crops of a model whose config does not say."""
 
 
-def _own_classes(dataset: ConfigDict) -> list[str]:
+def _own_classes(dataset: Mapping) -> list[str]:
     """Return the class names of a data set of ours, from its config."""
     from ..data.segmentation.label_zero import AUTO
     from ..data.segmentation.masks import mask_classes
     from ..data.segmentation.options import MaskOptions
 
-    return mask_classes(dataset.root, dataset.get('reduce_zero_label', AUTO), MaskOptions.of(dataset))
+    return mask_classes(dataset['root'], dataset.get('reduce_zero_label', AUTO), MaskOptions.of(dataset))
 
 
 def _set_kind(dataset: ConfigDict) -> None:
@@ -123,6 +125,7 @@ class SegmentationTask(DenseTask):
     count_column = CountColumn('pixels', as_share=True)
     exports = ('logits', 'labels', 'features')
     extra_files = ('_labels.png',)
+    writes_annotations = True
 
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
@@ -181,8 +184,12 @@ class SegmentationTask(DenseTask):
 
         return has_split(dataset['root'], dataset['split'], MaskOptions.of(dataset))
 
+    def read_own_classes(self, dataset: Mapping) -> Sequence[str]:
+        return _own_classes(dataset)
+
     def join_classes(self, cfg: Config) -> None:
-        join_classes_of_roots(cfg, _own_classes)
+        if not join_chosen(self, cfg):
+            join_classes_of_roots(cfg, _own_classes)
 
     def count_classes(self, cfg: Config) -> int:
         dataset = loaders(cfg)[0].dataset
@@ -200,7 +207,7 @@ class SegmentationTask(DenseTask):
                 continue
             options = MaskOptions.of(dataset)
             labels = read_labels(dataset.root, dataset.get('reduce_zero_label', AUTO), options=options)
-            check_learnable(dataset.root, dataset.split, labels, options)
+            check_learnable(dataset.root, dataset.split, labels, as_choice(dataset.get('choice')), options)
 
     def read_data(self, cfg: Config) -> DatasetRecords:
         from ..data.check import Finding
@@ -277,12 +284,12 @@ class SegmentationTask(DenseTask):
         except BadLabels:
             return shrunk(read_rgb(record.path, value_range=data.value_range), RECORD_SIZE)
         image = read_as_annotated(record.path, ImageSize.of(labels), data.value_range)
-        known = (labels >= data.first_label) & (labels < data.first_label + len(data.classes))
-        labels = np.where(known, labels - data.first_label, UNLABELED).astype(np.uint8)
+        known = (labels >= data.first_label) & (labels <= UNLABELED)
+        labels = np.where(known & (labels != UNLABELED), labels - data.first_label, UNLABELED).astype(np.uint8)
         joined = labels.copy()
         for own, label in data.label_maps.get(record.mask, {}).items():
             joined[labels == own] = label
-        labels = joined
+        labels = np.where(joined < len(data.classes), joined, UNLABELED)
         image, labels = shrunk(image, RECORD_SIZE), shrunk(labels, RECORD_SIZE, smooth=False)
         result = Segmentation(record.path, labels, data.classes, palette(len(data.classes)))
         return shrunk(result.draw(image=image, legend_rows=2), RECORD_SIZE)

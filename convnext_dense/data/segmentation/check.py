@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,14 +11,15 @@ import numpy as np
 from ...errors import NoData, UserError
 from ..check.images import find_stray_files, find_unsupported_formats
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
+from ..class_choice import as_choice
 from ..image_scan import ImageScan
 from ..text import count_of
 from .find import find_masks_and_remarks, images_folder
-from .join import join_labels
+from .join import describe_pixels, join_labels
 from .label_zero import AUTO
 from .mask_kinds import read_kind
 from .mask_scan import UNLABELED, MaskScan, scan_masks
-from .masks import UnusableMasks, agree_on_label_zero, find_bad_masks, mask_classes, read_labels
+from .masks import MaskLabels, UnusableMasks, agree_on_label_zero, find_bad_masks, mask_classes, read_labels
 from .options import MaskOptions
 from .readers import INDEX, MaskReader
 
@@ -28,8 +30,10 @@ class MaskFolderRecords(DatasetRecords):
 
     unit = 'pixels'
     first_label: int = 0
+    is_chosen: bool = False
+    """True if only some of the classes may be there, by a choice."""
     label_maps: dict[str, dict[int, int]] = field(default_factory=dict)
-    """For the masks, by path, of another root that has the classes in another order: class by the root's own one."""
+    """For masks, by path, whose classes are chosen or are those of another root: class by the root's own one."""
     readers: dict[str, MaskReader] = field(default_factory=dict)
     """How the labels are read, by the path of the mask."""
 
@@ -40,7 +44,11 @@ class MaskFolderRecords(DatasetRecords):
         counts = scan.label_counts or {}
         own = {label - self.first_label: n for label, n in counts.items() if self.first_label <= label != UNLABELED}
         joined = self.label_maps.get(image.mask or '', {})
-        return {joined.get(label, label): n for label, n in own.items()}
+        counted = Counter[int]()
+        for label, n in own.items():
+            counted[joined.get(label, label)] += n
+        del counted[UNLABELED]
+        return dict(counted)
 
     def check_ground_truth(self, split: SplitRecords, scans: Sequence[ImageScan]) -> Iterable[Finding]:
         """Find masks without a labeled pixel."""
@@ -51,6 +59,8 @@ class MaskFolderRecords(DatasetRecords):
         if unlabeled:
             message = f'{count_of(unlabeled, "mask")} without a labeled pixel'
             fix = 'label them, or remove them with their images'
+            if self.is_chosen:
+                fix = 'they show no chosen class, so that nothing is learned or measured of them'
             masks, images = [str(image.mask) for image in unlabeled], [image.path for image in unlabeled]
             yield Finding(WARNING, split.name, message, fix, masks, images)
 
@@ -108,7 +118,11 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
         setting = agree_on_label_zero(settings, options)
         first_root = next(iter(roots))
         labels = read_labels(first_root, setting if is_set else AUTO, True, options[first_root])
-        data.classes, data.first_label = labels.classes, labels.first_label
+        first = next(iter(sources.values()))
+        choice, data.first_label = as_choice(first.get('choice')), labels.first_label
+        data.is_chosen = choice is not None
+        chosen = labels.classes if choice is None else choice.apply(labels.classes).names
+        data.classes = list(chosen if choice is None else first.get('classes') or chosen)
         if labels.doubtful or not is_set:
             findings.append(Finding(WARNING if labels.doubtful else NOTE, '', labels.line))
     except UserError as error:  # then the masks still show the number
@@ -117,11 +131,11 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
         largest = max((scan.largest_label for name in pairs_of for scan in scanned(name)), default=0)
         data.classes = [f'class_{label}' for label in range(data.first_label, min(largest, UNLABELED - 1) + 1)]
     else:
-        _join_other_roots(data, sources, labels.reduce_zero_label, options)
+        _join_roots(data, sources, labels, {name: scanned(name) for name in pairs_of})
     most, reduce = UNLABELED - data.first_label, bool(data.first_label)
     for name, pairs in pairs_of.items():
         image_of = {mask: image for image, mask in pairs}
-        count = most if labels_error else len(data.classes)
+        count = most if labels_error else len(labels.classes)
         for bad in find_bad_masks(pairs, scanned(name), count, reduce) if pairs else ():
             items = [f'{mask} {detail}'.strip() for mask, detail in bad.masks]
             images = [image_of[mask] for mask, _ in bad.masks]
@@ -132,17 +146,25 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     return data
 
 
-def _join_other_roots(
-    data: MaskFolderRecords, sources: Mapping[str, Mapping], reduce: bool, options: Mapping[str, MaskOptions]
+def _join_roots(
+    data: MaskFolderRecords,
+    sources: Mapping[str, Mapping],
+    labels: MaskLabels,
+    scans_of: Mapping[str, Sequence[MaskScan]],
 ) -> None:
-    """Join the classes of splits under other roots than the first one to its classes, by name."""
+    """Join the classes of splits under other roots than the first one, and those that are chosen, by name."""
     for split, source in zip(data.splits, sources.values(), strict=True):
-        if str(source['root']) == data.locations[0]:
+        is_first, choice = str(source['root']) == data.locations[0], as_choice(source.get('choice'))
+        if is_first and choice is None:
             continue
         try:
-            own = mask_classes(source['root'], reduce, options[str(source['root'])])
-            joined = join_labels(source['root'], own, data.classes)
+            reduce, options = labels.reduce_zero_label, MaskOptions.of(source)
+            own = labels.classes if is_first else mask_classes(source['root'], reduce, options)
+            joined = join_labels(source['root'], own, data.classes, choice)
         except UserError as error:
             data.findings.append(Finding.of_error(split.name, error))
-        else:
-            data.label_maps |= {image.mask: joined for image in split.images if joined and image.mask}
+            continue
+        data.label_maps |= {image.mask: joined for image in split.images if joined and image.mask}
+        if choice is not None and scans_of[split.name]:
+            line = describe_pixels(choice, own, labels.first_label, scans_of[split.name])
+            data.findings.append(Finding(NOTE, split.name, line))

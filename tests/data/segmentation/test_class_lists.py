@@ -203,6 +203,7 @@ def test_changed_files_are_named_or_read_right(data):
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(1800)
 @settings(max_examples=10_000, deadline=None)
 @given(st.data())
 def test_many_changed_files_are_named_or_read_right(data):
