@@ -52,6 +52,10 @@ class DataOptions(NamedTuple):
 
     format: str | None = None
     """``--data-format``: name of the annotations' format; None to recognize it."""
+    mask_labels: str | None = None
+    """``--mask-labels``: kind of the masks of segmentation; None to recognize it."""
+    mask_folder: str | None = None
+    """``--mask-folder``: name of the folder of masks; None for the one that there is."""
     choice: ClassChoice | None = None
     """``--classes``, ``--merge`` and ``--ignore-classes``; None for that of the config."""
 
