@@ -82,6 +82,11 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
         choices=(*DATA_FORMATS, *MASK_FORMATS),
         help='format of the annotations at --data PATH, where several may be meant (default: the one that is there)',
     )
+    add_mask_arguments(parser)
+
+
+def add_mask_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say how masks of images are found and read."""
     parser.add_argument(
         '--mask-labels',
         choices=MASK_LABELS,
