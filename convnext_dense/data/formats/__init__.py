@@ -14,8 +14,10 @@ from typing import Any
 from ...errors import UserError
 from .base import WHOLE, Format, Source
 from .coco import CocoFormat, find_coco
+from .voc import VocFormat
+from .yolo import YoloFormat
 
-FORMATS: Mapping[str, Format] = {one.name: one for one in (CocoFormat(),)}
+FORMATS: Mapping[str, Format] = {one.name: one for one in (CocoFormat(), YoloFormat(), VocFormat())}
 """All formats by name."""
 
 

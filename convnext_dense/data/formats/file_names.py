@@ -33,12 +33,17 @@ class Folder:
         Returns:
             By name, the path relative to the folder, or None if there is no such file.
         """
-        found = {name: name if self._has(name) else self._find(name) for name in dict.fromkeys(names)}
+        found = {name: name if self.has(name) else self._find(name) for name in dict.fromkeys(names)}
         taken = Counter(os.path.normpath(file) for file in found.values() if file is not None)
         return {
             name: file if file is None or file == name or taken[os.path.normpath(file)] == 1 else None
             for name, file in found.items()
         }
+
+    def has(self, name: str) -> bool:
+        """Check whether there is a file of exactly this name."""
+        parent, base = os.path.split(name)
+        return base in self._list(parent)
 
     def nearest(self, name: str) -> str | None:
         """Return the name in the folder that is most like a missing one, or None if none is."""
@@ -46,10 +51,6 @@ class Folder:
         parent = '/'.join(folders)
         names = sorted(self._list(parent) or self._list(''))[:MOST_COMPARED]
         return next(iter(difflib.get_close_matches(base, names, 1)), None)
-
-    def _has(self, name: str) -> bool:
-        parent, base = os.path.split(name)
-        return base in self._list(parent)
 
     def _find(self, name: str) -> str | None:
         for parts in _readings(name):

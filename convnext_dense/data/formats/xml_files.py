@@ -1,0 +1,50 @@
+"""Read XML files of users."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import ElementTree
+from defusedxml.common import DefusedXmlException
+
+from ...errors import UserError
+from .text_files import read_bytes
+
+DECLARED = re.compile(rb'\s*<\?xml[^>]*encoding\s*=\s*["\']([\w.-]+)["\'][^>]*\?>')
+
+
+def read_xml(path: Path) -> Element:
+    """Read an XML file and return its root; see :func:`parse_xml`."""
+    return parse_xml(read_bytes(path), path)
+
+
+def parse_xml(content: bytes, path: str | Path) -> Element:
+    """Parse XML without document types and entities, with which a small file could fill the memory or read others.
+
+    Args:
+        content: the file.
+        path: its path, for messages.
+
+    Raises:
+        UserError: if it is not such XML.
+    """
+    try:
+        try:
+            return ElementTree.fromstring(content, forbid_dtd=True)
+        except (ValueError, LookupError) as error:  # encodings of several bytes, such as GBK
+            declared = DECLARED.match(content)
+            if isinstance(error, DefusedXmlException) or declared is None:
+                raise
+            text = codecs.decode(content[declared.end() :], declared[1].decode())
+            return ElementTree.fromstring(text, forbid_dtd=True)
+    except DefusedXmlException:
+        raise UserError(
+            f'{path} has a document type or entities, which annotations do not need: remove them'
+        ) from None
+    except ParseError as error:
+        raise UserError(f'{path} is not XML ({error}): get or write it again') from None
+    except (ValueError, LookupError, RecursionError):
+        raise UserError(f'{path} is not XML that can be read: save it in UTF-8') from None
