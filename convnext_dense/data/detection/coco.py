@@ -151,7 +151,8 @@ def read_coco(source: Source, box_format: str | None = None, needs_annotations: 
     shapes = [read_shapes(a, sizes[a['image_id']], box_format or 'xywh') for a in annotations]
     if box_format is None:
         _check_convention(path, annotations, shapes, sizes)
-    cleaned = clean_annotations(annotations, shapes, sizes, content.unreadable, content.ignored)
+    own = source.format == 'coco'
+    cleaned = clean_annotations(annotations, shapes, sizes, content.unreadable, content.ignored, has_areas=own)
     faults = _with_places(faults + cleaned.faults, content.places)
     data = CocoData(
         source.name,

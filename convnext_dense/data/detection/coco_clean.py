@@ -74,6 +74,7 @@ def clean_annotations(
     sizes: Mapping[int, ImageSize],
     unreadable: Mapping[int, str] = EMPTY,
     ignored: Mapping[int, str] = EMPTY,
+    has_areas: bool = True,
 ) -> CleanedAnnotations:
     """Fix annotations, or turn them into ignore regions, by the rules of :func:`.coco.read_coco`.
 
@@ -83,6 +84,7 @@ def clean_annotations(
         sizes: size of each image by its id.
         unreadable: the reason why an annotation has no usable box or mask, by its id.
         ignored: the reason why an annotation is ignored by a rule of its format, by its id; it is not lost.
+        has_areas: False for annotations of a format without ``area``, which is then no fault.
     """
     found: dict[tuple[str, str], list[int]] = {}
 
@@ -130,7 +132,7 @@ def clean_annotations(
                 note(annotation, repair, NOTE)
         if not has_masks or annotation['segmentation'] is None:
             del annotation['segmentation']
-        _set_area(annotation, size, note)
+        _set_area(annotation, size, note if has_areas else lambda *_: None)
         if not annotation['ignored']:
             del annotation['ignored']
         if read_flag(annotation.get('ignore') or 0) != 0 and not annotation['iscrowd']:

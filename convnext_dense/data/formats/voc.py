@@ -2,9 +2,9 @@
 
 Pixels of the VOC's own data sets are counted from 1, and the last one is part of the box: a box has the width
 xmax - xmin + 1. They are known by their ``database``, such as *The VOC2007 Database*. Roboflow and its library
-supervision add 1 to all corners (database *roboflow.com* or *roboflow.ai*). All other tools, such as LabelImg, CVAT, VoTT
-and Label Studio, write corners counted from 0, the width being xmax - xmin. A number below 1 tells that the corners of
-a split are counted from 0 in any case.
+supervision add 1 to all corners (database *roboflow.com* or *roboflow.ai*). All other tools, such as LabelImg, CVAT,
+VoTT and Label Studio, write corners counted from 0, the width being xmax - xmin. A number below 1 tells that the
+corners of a split are counted from 0 in any case.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _class_names(data: VocData, known: dict[str, Iterable[VocFile]]) -> list[str
         data: the data set.
         known: the files of splits that were read.
     """
-    used = {}
+    used: dict[str, None] = {}
     for split in data.parts:
         if split in known or data.class_file is None or data.class_file.name == 'labelmap.txt':
             files = known.get(split)
@@ -139,9 +139,7 @@ class _Reading:
         for image, entry, file in zip(self.images, content.images, files, strict=True):
             where = os.path.relpath(image.annotations, root) if image.annotations else ''
             if file.filename and _stem(file.filename) not in (_stem(where), _stem(image.path)):
-                self._note(
-                    'whose filename is another one, so that its own name tells the image', where, 'XML file', NOTE
-                )
+                self._note('taken for the image of its own name, not of its filename', where, 'XML file', NOTE)
             seen = set()
             for one in file.objects:
                 place = f'{where}: {one.spot}'

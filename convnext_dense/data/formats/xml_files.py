@@ -41,9 +41,7 @@ def parse_xml(content: bytes, path: str | Path) -> Element:
             text = codecs.decode(content[declared.end() :], declared[1].decode())
             return ElementTree.fromstring(text, forbid_dtd=True)
     except DefusedXmlException:
-        raise UserError(
-            f'{path} has a document type or entities, which annotations do not need: remove them'
-        ) from None
+        raise UserError(f'{path} has a document type or entities, which no annotation needs: remove them') from None
     except ParseError as error:
         raise UserError(f'{path} is not XML ({error}): get or write it again') from None
     except (ValueError, LookupError, RecursionError):

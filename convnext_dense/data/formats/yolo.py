@@ -20,9 +20,10 @@ from ..image_scan import ImageHeader, read_headers
 from ..text import count_of, shortened
 from .base import WHOLE, Content, Format, Places, Source
 from .faults import Fault
+from .yolo_data import YoloData
 from .yolo_files import LabelFiles, find_images, relative
 from .yolo_labels import Label, has_polygon, read_labels
-from .yolo_layout import YoloData, locate
+from .yolo_layout import locate
 from .yolo_names import ClassNames
 
 DIGITS = 6
@@ -34,7 +35,7 @@ MISFIT = 0.5
 SLACK = 0.01
 """What a box may extend beyond its image, in images."""
 BEYOND, INSIDE = 0.1, 0.99
-"""Share of boxes beyond their images for which other conventions are tried, and of those inside for one to be named."""
+"""Share of boxes beyond their images for which others are tried, and of those inside in a convention that is named."""
 FEW_LABELS = 0.5
 """Share of images without a label file above which this is a warning."""
 

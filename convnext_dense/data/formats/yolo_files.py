@@ -15,8 +15,8 @@ from ..text import count_of, shortened
 from .faults import Fault
 from .file_names import Folder
 from .text_files import read_text
+from .yolo_data import YoloData, label_folder
 from .yolo_labels import is_label_line
-from .yolo_layout import YoloData, label_folder
 from .yolo_names import is_names_file
 
 LISTED_ELSEWHERE = 'fixed: path in a list file is of another place, or written in another way'

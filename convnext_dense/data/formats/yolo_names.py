@@ -74,12 +74,13 @@ def check_agreement(one: ClassNames | None, other: ClassNames | None) -> None:
 def names_of_config(config: Mapping[str, Any], file: Path) -> ClassNames | None:
     """Read ``names`` and ``nc`` of a YOLO config, whose scalars are text; None if it has neither.
 
-    Without ``names``, classes are ``class_0`` and so on, as Ultralytics calls them. The ids of a mapping may have gaps.
+    Without ``names``, classes are ``class_0`` and so on, as in Ultralytics. The ids of a mapping may have gaps.
 
     Raises:
         UserError: for names that can't be read, and if ``nc`` is another number.
     """
-    entries, count = config.get('names'), None
+    entries: Any = config.get('names')
+    count = None
     if _is_given(config.get('nc')):
         count = read_integer(config['nc'])
         if count is None or count < 1:
