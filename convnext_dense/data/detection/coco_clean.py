@@ -97,10 +97,9 @@ def clean_annotations(
     for annotation, (reading, mask, extent) in zip(annotations, shapes, strict=True):
         size = sizes[annotation['image_id']]
         annotation['ignored'] = False
-        box, fault = reading.box, unreadable.get(annotation['id']) or reading.fault
-        if box is not None:
-            fault = box_fault(box, size)
-        if fault and (from_mask := _box_of_mask(mask, size)):
+        box, unread = reading.box, unreadable.get(annotation['id'])
+        fault = unread or (reading.fault if box is None else box_fault(box, size))
+        if fault and not unread and (from_mask := _box_of_mask(mask, size)):
             note(annotation, f'fixed: {fault}, taken from the mask')
             box, fault = from_mask, None
         if fault:

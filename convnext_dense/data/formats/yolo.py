@@ -128,10 +128,10 @@ class _Reading:
                 f'in {searched}: put the labels there'
             )
         ids = {number: number for number in classes.names}
-        named = [file or '' for file in files]
-        for image, file, name in zip(content.images, named, relative(named, root), strict=True):
-            if file:
-                self._read_file(image, _read(file), name, ids)
+        labelled = [(image, file) for image, file in zip(content.images, files, strict=True) if file is not None]
+        names = relative([file for _, file in labelled], root)
+        for (image, file), name in zip(labelled, names, strict=True):
+            self._read_file(image, _read(file), name, ids)
         self._check(classes)
         if needs_annotations and not content.annotations:
             raise UserError(f'{self.data.file} has no objects: all {count_of(files, "label file")} are empty')
@@ -169,10 +169,11 @@ class _Reading:
                 self.unknown[f'{name}:{label.line}'] = label.fault
                 continue
             key = (label.class_id, label.numbers)
-            if label.numbers and key in seen:
+            if key in seen and not label.fault:
                 self._note('left out, a copy of another line of its file', name, label)
                 continue
-            seen.add(key)
+            if not label.fault:
+                seen.add(key)
             number = self.places.add(name, label.line)
             one = {'id': number, 'image_id': image['id'], 'category_id': label.class_id, 'iscrowd': 0}
             numbers = label.numbers
