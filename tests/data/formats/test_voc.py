@@ -40,19 +40,16 @@ LAYOUTS = {
 @pytest.mark.parametrize('layout', LAYOUTS.values(), ids=LAYOUTS.keys())
 def test_boxes_equal_what_is_drawn(tmp_path, drawn, layout):
     image_folder, annotations, convention = layout
-    by_split = {split: drawn_images(drawn, split) for split in ('train', 'val')}
+    scenes = drawn_images(drawn, 'train')
+    by_split = {'train': scenes[:4], 'val': scenes[4:]}
     for split, images in by_split.items():
         valid = {'train': 'train', 'val': 'valid'}[split]
-        if 'VOC2007' in annotations:  # one folder for both
-            images = [one for one in images if split == 'train' or int(one.file.stem) > 6]
-            images = images or by_split['train'][4:]
-            by_split[split] = images
-            lists = tmp_path / 'VOCdevkit/VOC2007/ImageSets/Main'
-            lists.mkdir(parents=True, exist_ok=True)
-            (lists / f'{split}.txt').write_text(''.join(f'{one.file.stem}\n' for one in images))
-            (lists / f'cat_{split}.txt').write_text(''.join(f'{one.file.stem} -1\n' for one in images))
         places = [tmp_path / one.format(split, valid=valid) for one in (image_folder, annotations)]
         drawn_voc.lay_out(images, *places, convention)
+        if convention == OFFICIAL:
+            stems = [one.file.stem for one in images]
+            lists = {f'{split}.txt': '\n'.join(stems), f'cat_{split}.txt': ' -1\n'.join(stems)}
+            write_files(tmp_path / 'VOCdevkit/VOC2007/ImageSets/Main', lists)
     sources = find_sources(str(tmp_path))
     assert sources.keys() == {'train', 'val'}
     for split, images in by_split.items():
@@ -151,10 +148,7 @@ def test_difficult_objects_are_ignored_and_not_lost(tmp_path):
     coco = read(tmp_path, {'a.png': None, 'a.xml': text})
     assert boxes(coco)['a.png'] == [(None, CAT[1]), DOG]
     assert (coco.total, coco.lost) == (2, 0)
-    assert said(coco) == [
-        f'{tmp_path.name}: 1 annotation ignored, with its area: marked as difficult (a.xml: object[1])'
-    ]
-    odd = read(tmp_path, {'a.xml': text.replace('<difficult>1', '<difficult>maybe')})
+XX    odd = read(tmp_path, {'a.xml': text.replace('<difficult>1', '<difficult>maybe')})
     assert boxes(odd)['a.png'] == [CAT, DOG] and 'neither 0 nor 1' in said(odd)[0]
 
 
@@ -171,7 +165,7 @@ def test_difficult_objects_are_ignored_and_not_lost(tmp_path):
 )
 def test_polygons(tmp_path, polygon, expected):
     text = xml([CAT], more=f'<polygon>{polygon}</polygon>')
-    files = {'a.png': None, 'a.xml': text, 'b.png': None, 'b.xml': text.replace(polygon, '', 1) if expected else text}
+    files = {'a.png': None, 'a.xml': text, 'b.png': None}
     coco = read(tmp_path, {**files, 'b.xml': xml([CAT])})
     (one,) = coco.annotations[coco.images[0]['id']]
     assert one['bbox'] == list(CAT[1])
@@ -291,10 +285,9 @@ def test_lists(tmp_path, files, splits):
 
 # -- what is refused
 
-BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><annotation><object><name>&b;</name></object></annotation>'
-STEALING = (
-    '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><annotation><object><name>&a;</name></object></annotation>'
-)
+OBJECT = '<annotation><object><name>&b;</name></object></annotation>'
+BOMB = f'<!DOCTYPE x [<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>{OBJECT}'
+STEALING = f'<!DOCTYPE x [<!ENTITY b SYSTEM "file:///etc/passwd">]>{OBJECT}'
 
 
 @pytest.mark.parametrize(
