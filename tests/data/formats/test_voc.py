@@ -148,7 +148,9 @@ def test_difficult_objects_are_ignored_and_not_lost(tmp_path):
     coco = read(tmp_path, {'a.png': None, 'a.xml': text})
     assert boxes(coco)['a.png'] == [(None, CAT[1]), DOG]
     assert (coco.total, coco.lost) == (2, 0)
-XX    odd = read(tmp_path, {'a.xml': text.replace('<difficult>1', '<difficult>maybe')})
+    (line,) = said(coco)
+    assert line.endswith(': 1 annotation ignored, with its area: marked as difficult (a.xml: object[1])')
+    odd = read(tmp_path, {'a.xml': text.replace('<difficult>1', '<difficult>maybe')})
     assert boxes(odd)['a.png'] == [CAT, DOG] and 'neither 0 nor 1' in said(odd)[0]
 
 
