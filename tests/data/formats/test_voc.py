@@ -266,7 +266,8 @@ def test_classes_of_all_splits_count(tmp_path):
 
 
 LISTED = {
-    'JPEGImages/a.png': None, 'Annotations/a.xml': xml([CAT]), 'JPEGImages/b.png': None, 'Annotations/b.xml': xml([DOG]),
+    'JPEGImages/a.png': None, 'Annotations/a.xml': xml([CAT]),
+    'JPEGImages/b.png': None, 'Annotations/b.xml': xml([DOG]),
     'ImageSets/Main/trainval.txt': 'a\n', 'ImageSets/Main/test.txt': 'b\r\n', 'ImageSets/Main/dog_train.txt': 'b 1\n',
 }  # fmt: skip
 
