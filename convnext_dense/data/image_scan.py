@@ -18,7 +18,7 @@ from PIL import ExifTags, Image
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from ..io.images import ImageValues, measure_values, open_content
+from ..io.images import ImageValues, measure_values, open_content, open_image
 from ..io.value_range import AmbiguousValues, ValueRange
 from .segmentation.mask_scan import count_labels, read_mask
 
@@ -161,7 +161,7 @@ def read_headers(paths: Sequence[str]) -> list[ImageHeader | str]:
 
 def _read_header(path: str) -> ImageHeader | str:
     try:
-        with Image.open(path) as image:
+        with open_image(path) if path.endswith('.json') else Image.open(path) as image:
             return _header_of(image)
     except Exception as error:
         try:

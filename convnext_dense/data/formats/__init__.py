@@ -14,10 +14,15 @@ from typing import Any
 from ...errors import UserError
 from .base import WHOLE, Format, Source
 from .coco import CocoFormat, find_coco
+from .cvat import CvatFormat
+from .labelme import LabelMeFormat
+from .via import ViaFormat
 from .voc import VocFormat
 from .yolo import YoloFormat
 
-FORMATS: Mapping[str, Format] = {one.name: one for one in (CocoFormat(), YoloFormat(), VocFormat())}
+FORMATS: Mapping[str, Format] = {
+    one.name: one for one in (CocoFormat(), YoloFormat(), VocFormat(), LabelMeFormat(), CvatFormat(), ViaFormat())
+}
 """All formats by name."""
 
 

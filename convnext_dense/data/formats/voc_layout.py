@@ -13,17 +13,12 @@ from typing import NamedTuple
 from ...errors import UserError
 from ..image_files import is_stray, subfolders
 from .base import WHOLE
+from .split_folders import SPLIT_NAMES
 from .text_files import read_text
 
 ANNOTATION_FOLDERS = ('annotations', 'annotation', 'xmls', 'xml', 'labels')
 IMAGE_FOLDERS = ('jpegimages', 'images', 'image', 'imgs', 'img')
 """Names, in lowercase, of folders of XML files and of images; the first ones that exist are taken."""
-SPLIT_NAMES = {
-    'train': ('train', 'training'),
-    'val': ('val', 'valid', 'validation'),
-    'test': ('test', 'testing'),
-}
-"""Names, in lowercase, of the folders of each split; the first ones that exist are taken."""
 LOOKED_AT = 20
 """Maximum number of XML files that are opened to recognize the format, and of folders in which they are searched."""
 ROOT_TAG = re.compile(rb'<annotation[\s>]')

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 from ...errors import UserError
 from ...io.image_size import ImageSize
 from .values import read_flag, read_integer, read_number
-from .xml_files import parse_xml
+from .xml_trees import parse_xml
 
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 FARTHEST = 1e6
@@ -70,7 +70,10 @@ def read_voc(content: bytes, path: str) -> VocFile:
         for side, other in (('height', 'nrows'), ('width', 'ncols'))
     )
     size = ImageSize(height, width) if height and width and height > 0 and width > 0 else None
-    objects = [_read_object(one, n, path) for n, one in enumerate(root.findall('object'), 1)]
+    elements = root.findall('object')
+    if len(elements) < sum(1 for _ in root.iter('object')):
+        raise UserError(f'{path} has an <object> that is not directly in <annotation>: move it there, or remove it')
+    objects = [_read_object(one, n, path) for n, one in enumerate(elements, 1)]
     return VocFile(_text(root, 'filename'), size, _text(root, 'source/database'), objects)
 
 

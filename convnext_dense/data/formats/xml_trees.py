@@ -1,4 +1,4 @@
-"""Read XML files of users."""
+"""Read small XML files as a whole."""
 
 from __future__ import annotations
 
@@ -11,14 +11,9 @@ from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
 from ...errors import UserError
-from .text_files import read_bytes
+from .xml_files import FORBIDDEN
 
 DECLARED = re.compile(rb'\s*<\?xml[^>]*encoding\s*=\s*["\']([\w.-]+)["\'][^>]*\?>')
-
-
-def read_xml(path: Path) -> Element:
-    """Read an XML file and return its root; see :func:`parse_xml`."""
-    return parse_xml(read_bytes(path), path)
 
 
 def parse_xml(content: bytes, path: str | Path) -> Element:
@@ -41,7 +36,7 @@ def parse_xml(content: bytes, path: str | Path) -> Element:
             text = codecs.decode(content[declared.end() :], declared[1].decode())
             return ElementTree.fromstring(text, forbid_dtd=True)
     except DefusedXmlException:
-        raise UserError(f'{path} has a document type or entities, which no annotation needs: remove them') from None
+        raise UserError(f'{path} {FORBIDDEN}') from None
     except ParseError as error:
         raise UserError(f'{path} is not XML ({error}): get or write it again') from None
     except (ValueError, LookupError, RecursionError):

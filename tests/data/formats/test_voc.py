@@ -296,11 +296,15 @@ STEALING = f'<!DOCTYPE x [<!ENTITY b SYSTEM "file:///etc/passwd">]>{OBJECT}'
 @pytest.mark.parametrize(
     ('files', 'message'),
     [
-        ({'a.xml': BOMB}, r'a.xml has a document type or entities'),
-        ({'a.xml': STEALING}, r'a.xml has a document type or entities'),
+        ({'a.xml': BOMB}, r'a.xml defines a document type or entities'),
+        ({'a.xml': STEALING}, r'a.xml defines a document type or entities'),
         ({'a.xml': xml([CAT])[:-20]}, r'a.xml is not XML \(unclosed token: line 1'),
         ({'a.xml': b'\x89PNG\0\0'}, r'a.xml is not XML'),
         ({'a.xml': ''}, r'a.xml is not XML'),
+        (
+            {'a.xml': xml([CAT]).replace('</name>', '</name><object/>')},
+            r'a.xml has an <object> that is not directly in',
+        ),
         ({'a.xml': '<annotations/>'}, r"a.xml is not in Pascal VOC's format: its root is <annotations>"),
         ({'a.xml': xml([CAT, ('', CAT[1])])}, r'a.xml: object\[2\] has no name'),
         ({'classes.txt': 'cat'}, r'a.xml: object\[2\] has the class dog, which is not in .*classes.txt'),
