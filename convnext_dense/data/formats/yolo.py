@@ -8,7 +8,7 @@ meant as a rotated box, which looks the same.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,11 +20,11 @@ from ..image_scan import ImageHeader, read_headers
 from ..text import count_of, shortened
 from .base import WHOLE, Content, Format, Places, Source
 from .faults import Fault
-from .yolo_data import YoloData
+from .yolo_data import YoloData, folders_of_names
 from .yolo_files import LabelFiles, find_images, relative
 from .yolo_labels import Label, has_polygon, read_labels
 from .yolo_layout import locate
-from .yolo_names import ClassNames
+from .yolo_names import ClassNames, name_files
 
 DIGITS = 6
 """Decimal places of pixels, so that 0.1 x 240 is 24 and not 24.000000000000004."""
@@ -64,6 +64,15 @@ class YoloFormat(Format):
         if data.classes is None and not needs_annotations:
             return _Reading(data, images, LabelFiles()).without_labels(faults)
         return _Reading(data, images, LabelFiles()).read(faults, needs_annotations)
+
+    def files(self, source: Source) -> Iterator[tuple[str, os.stat_result]]:
+        data, split = _data_of(source)
+        images, labels = find_images(data, split)[0], LabelFiles()
+        lists = [str(entry) for entry in data.splits[split] if entry.is_file()]
+        named = [str(file) for file in (data.file, *name_files(folders_of_names(data.root, data.splits)))]
+        for file in dict.fromkeys([*named, *lists, *images, *filter(None, map(labels.find, images))]):
+            if os.path.exists(file):
+                yield file, os.stat(file)
 
     def has_masks(self, source: Source) -> bool:
         data, split = _data_of(source)

@@ -39,6 +39,17 @@ def is_names_file(name: str) -> bool:
     return not is_stray(name) and (name in NAME_FILES or name.endswith('.names'))
 
 
+def name_files(folders: Iterable[Path]) -> list[Path]:
+    """List the files with class names in some folders."""
+    found = (
+        folder / name
+        for folder in dict.fromkeys(folders)
+        if folder.is_dir()
+        for name in sorted(filter(is_names_file, os.listdir(folder)))
+    )
+    return [file for file in found if file.is_file()]
+
+
 def names_in(folders: Iterable[Path]) -> ClassNames | None:
     """Read the class names from the files in some folders, which must agree; None if there are none.
 
@@ -46,12 +57,10 @@ def names_in(folders: Iterable[Path]) -> ClassNames | None:
         UserError: if two files name a class differently, or one can't be read.
     """
     found: ClassNames | None = None
-    for folder in dict.fromkeys(folders):
-        for name in sorted(filter(is_names_file, os.listdir(folder))) if folder.is_dir() else ():
-            if (folder / name).is_file() and (one := _read_file(folder / name)):
-                check_agreement(found, one)
-                if found is None or len(one.names) > len(found.names):
-                    found = one
+    for one in filter(None, map(_read_file, name_files(folders))):
+        check_agreement(found, one)
+        if found is None or len(one.names) > len(found.names):
+            found = one
     return found
 
 

@@ -403,6 +403,13 @@ def test_links_in_a_circle(tmp_path):
     assert len(boxes(read_coco(find_sources(str(tmp_path))['train']))) == 2
 
 
+def test_the_files_of_a_split_are_those_that_tell_its_objects(tmp_path):
+    other = {'notes.txt': 'x', 'my.names': 'cat\ndog', 't.txt': 'images/train/a.png'}
+    write_files(tmp_path, {**SMALL, **other, 'data.yaml': LISTED})
+    files = [str(file)[len(str(tmp_path)) + 1 :] for file, _ in YOLO.files(find_sources(str(tmp_path))['train'])]
+    assert files == ['data.yaml', 'my.names', 't.txt', 'images/train/a.png', 'labels/train/a.txt']
+
+
 # -- whose data these are
 
 
