@@ -7,6 +7,7 @@ meant as a rotated box, which looks the same.
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
