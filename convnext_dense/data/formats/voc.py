@@ -34,7 +34,7 @@ class VocFormat(Format):
     """XML files with boxes."""
 
     name = 'voc'
-    title = 'Pascal VOC (XML files)'
+    title = 'Pascal VOC'
     expected = (
         'Annotations/*.xml with JPEGImages/ and ImageSets/Main/{train,val}.txt, or {train,valid}/ with XML files'
     )

@@ -45,7 +45,7 @@ class YoloFormat(Format):
     """Label files with a line for each object."""
 
     name = 'yolo'
-    title = 'YOLO (data.yaml, or labels in .txt files)'
+    title = 'YOLO'
     expected = 'data.yaml with names, train and val, or images/{train,val} and labels/{train,val} with classes.txt'
 
     def find(self, root: Path) -> dict[str, Source] | None:
