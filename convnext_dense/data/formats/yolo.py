@@ -247,7 +247,7 @@ class _Reading:
 
 def _other_convention(boxes: np.ndarray) -> str | None:
     """Tell from boxes (N, 4), fractions of the image, whether they are rather in a convention of corners."""
-    boxes = boxes[np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)]
+    boxes = boxes[(np.abs(boxes) < IN_PIXELS).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)]
     if not len(boxes):
         return None
 

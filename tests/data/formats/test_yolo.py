@@ -510,5 +510,6 @@ def test_any_file_is_read_or_refused(tmp_path):
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(1800)
 def test_any_of_many_files_is_read_or_refused(tmp_path):
     fuzz(tmp_path, 10_000)
