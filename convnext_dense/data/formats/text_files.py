@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,18 @@ def read_bytes(path: Path) -> bytes:
         raise NoData(f'{path} does not exist') from None
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror})') from None
+
+
+def list_names(folder: str | Path) -> list[str]:
+    """List the names in a folder, sorted.
+
+    Raises:
+        UserError: if it can't be read.
+    """
+    try:
+        return sorted(os.listdir(folder))
+    except OSError as error:
+        raise UserError(f'folder {folder} cannot be read ({error.strerror}): allow it, or move it away') from None
 
 
 def read_text(path: Path) -> str:

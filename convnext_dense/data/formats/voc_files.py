@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -97,8 +98,10 @@ def _select(
     assert part.names is not None
     names = []
     for line in read_names(part.names):
-        base = os.path.splitext(line)[0] if line.lower().endswith((*EXTENSIONS, '.xml')) else line
-        names.append(base if base in files or base in images else os.path.basename(base))
+        readings = [line, re.sub(r'\s+(-1|0|1)$', '', line)]  # lists of a class end with what is in the image
+        readings += [os.path.splitext(one)[0] for one in readings if one.lower().endswith((*EXTENSIONS, '.xml'))]
+        readings += [os.path.basename(one) for one in readings]
+        names.append(next((one for one in readings if one in files or one in images), line))
     names = list(dict.fromkeys(names))
     if not names:
         raise UserError(f'{part.names} is empty')

@@ -14,7 +14,7 @@ from ...errors import UserError
 from ..image_files import is_stray, subfolders
 from .base import WHOLE
 from .split_folders import SPLIT_NAMES
-from .text_files import read_text
+from .text_files import list_names, read_text
 
 ANNOTATION_FOLDERS = ('annotations', 'annotation', 'xmls', 'xml', 'labels')
 IMAGE_FOLDERS = ('jpegimages', 'images', 'image', 'imgs', 'img')
@@ -58,9 +58,9 @@ def locate(root: Path) -> VocData | None:
     if not root.is_dir():
         return None
     root = _dataset_folder(root)
-    annotations = _named(root, ANNOTATION_FOLDERS)
+    annotations = _annotations_of(root)
     parts: dict[str, VocPart] = {}
-    if annotations is not None and has_voc(annotations):
+    if annotations is not None:
         parts = _listed_parts(root, annotations) or _parts_of_subfolders(annotations, _images_of(root))
         parts = parts or {WHOLE: VocPart(annotations, _images_of(root) or root)}
     else:
@@ -85,13 +85,13 @@ def has_voc(folder: Path, below: bool = True) -> bool:
 
 
 def read_names(file: Path) -> list[str]:
-    """Read the names of a list, without what follows them in lists of a class (``000012 -1``) and without suffix.
+    """Read the lines of a list that aren't empty.
 
     Raises:
         UserError: if it is not text.
     """
     lines = (line.strip() for line in read_text(file).splitlines())
-    return [re.sub(r'\s+(-1|0|1)$', '', line) for line in lines if line]
+    return [line for line in lines if line]
 
 
 def _dataset_folder(root: Path) -> Path:
@@ -114,6 +114,12 @@ def _named(folder: Path, names: Sequence[str]) -> Path | None:
     """Return the first subfolder of these names, in any case."""
     own = {name.lower(): name for name in reversed(subfolders(folder))}
     return next((folder / own[name] for name in names if name in own), None)
+
+
+def _annotations_of(root: Path) -> Path | None:
+    """Return the first folder of XML files."""
+    folders = (_named(root, (name,)) for name in ANNOTATION_FOLDERS)
+    return next((folder for folder in folders if folder is not None and has_voc(folder)), None)
 
 
 def _images_of(root: Path) -> Path | None:
@@ -151,8 +157,8 @@ def _parts_of_subfolders(annotations: Path, images: Path | None) -> dict[str, Vo
 
 def _part_of_folder(folder: Path) -> VocPart | None:
     """Return the part in a folder of a split: XML files in a folder of their own, or beside the images."""
-    annotations = _named(folder, ANNOTATION_FOLDERS)
-    if annotations is not None and has_voc(annotations):
+    annotations = _annotations_of(folder)
+    if annotations is not None:
         return VocPart(annotations, _images_of(folder) or folder)
     return VocPart(folder, _images_of(folder) or folder) if has_voc(folder, below=False) else None
 
@@ -163,7 +169,7 @@ def _xml_files(folder: Path, below: bool) -> Iterator[str]:
         if not waiting:
             return
         first = waiting.pop(0)
-        names = sorted(os.listdir(first))
+        names = list_names(first)
         yield from (os.path.join(first, n) for n in names if n.lower().endswith('.xml') and not is_stray(n))
         waiting += [first / name for name in subfolders(first)] if below else []
 

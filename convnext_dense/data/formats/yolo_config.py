@@ -100,7 +100,9 @@ def _read(file: Path, config: Mapping[str, Any]) -> YoloData:
     if data.splits:
         missing.pop('test', None)  # often named by an export without one, and not needed
     if missing:
-        raise UserError(f'{next(iter(missing.values()))}: correct it, or get the images')
+        raise UserError(
+            f'{next(iter(missing.values()))}: correct it, get the images, or choose another format with --data-format'
+        )
     if not data.splits:
         raise UserError(f'{file} names no images: write train and val')
     others = names_in([folder, *folders_of_names(root, data.splits)])

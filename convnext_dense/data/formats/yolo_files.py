@@ -14,7 +14,7 @@ from ..image_files import EXTENSIONS, find_files
 from ..text import count_of, shortened
 from .faults import Fault
 from .file_names import Folder
-from .text_files import read_text
+from .text_files import list_names, read_text
 from .yolo_data import YoloData, label_folder
 from .yolo_labels import is_label_line
 from .yolo_names import is_names_file
@@ -127,12 +127,12 @@ class LabelFiles:
 
     def _of(self, folder: str) -> list[tuple[str, dict[str, str]]]:
         if folder not in self._places:
-            names = os.listdir(folder)
+            names = list_names(folder)
             self._stems[folder] = {os.path.splitext(n)[0] for n in names if n.lower().endswith(EXTENSIONS)}
             labels = label_folder(folder)
-            listed = [(labels, os.listdir(labels))] if labels else []
+            listed = [(labels, list_names(labels))] if labels else []
             self._places[folder] = [
-                (place, {os.path.splitext(n)[0]: n for n in sorted(some) if n.lower().endswith('.txt')})
+                (place, {os.path.splitext(n)[0]: n for n in some if n.lower().endswith('.txt')})
                 for place, some in (*listed, (folder, names))
             ]
         return self._places[folder]

@@ -11,6 +11,7 @@ from ...errors import UserError
 from ..image_files import EXTENSIONS, images_in, is_stray, subfolders
 from ..text import shortened
 from .base import WHOLE
+from .text_files import list_names
 from .yolo_config import is_config, read_config, resolve
 from .yolo_data import IMAGE_FOLDERS, YoloData, child, folders_of_names, label_folder
 from .yolo_labels import is_label_line
@@ -36,7 +37,7 @@ def locate(path: Path) -> YoloData | None:
         return read_config(path)
     if not path.is_dir():
         return None
-    configs = [path / name for name in sorted(os.listdir(path)) if not is_stray(name) and is_config(path / name)]
+    configs = [path / name for name in list_names(path) if not is_stray(name) and is_config(path / name)]
     if len(configs) > 1:
         names = shortened([file.name for file in configs])
         raise UserError(f'{path} holds {len(configs)} YOLO configs ({names}): give one, such as --data {configs[0]}')
@@ -76,7 +77,7 @@ def _find_split(root: Path, names: Sequence[str]) -> Path | None:
 def _find_whole(root: Path) -> list[Path]:
     """Find the images of a data set without splits, with labels."""
     named = [one for name in IMAGE_FOLDERS if (one := child(root, name))]
-    if not named and not images_in(root) and any(map(is_names_file, os.listdir(root))):
+    if not named and not images_in(root) and any(map(is_names_file, list_names(root))):
         named = [root / name for name in subfolders(root)]
     return [folder for folder in (*named, root) if _has_labels(folder)]
 
@@ -93,7 +94,7 @@ def _has_labels(entry: Path) -> bool:
     for folder in folders:
         stems = {os.path.splitext(os.path.basename(image))[0] for image in images_in(folder)}
         for place in (label_folder(str(folder)), str(folder)):
-            for name in sorted(os.listdir(place)) if place and stems else ():
+            for name in list_names(place) if place and stems else ():
                 stem, suffix = os.path.splitext(name)
                 if suffix.lower() == '.txt' and stem in stems:
                     looked_at += 1

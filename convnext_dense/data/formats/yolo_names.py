@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 from ...errors import UserError
 from ..image_files import is_stray
 from ..text import shortened
-from .text_files import read_text
+from .text_files import list_names, read_text
 from .values import read_integer
 
 NAME_FILES = ('classes.txt', 'obj.names', '_darknet.labels', 'predefined_classes.txt', 'notes.json')
@@ -45,7 +44,7 @@ def name_files(folders: Iterable[Path]) -> list[Path]:
         folder / name
         for folder in dict.fromkeys(folders)
         if folder.is_dir()
-        for name in sorted(filter(is_names_file, os.listdir(folder)))
+        for name in filter(is_names_file, list_names(folder))
     )
     return [file for file in found if file.is_file()]
 
