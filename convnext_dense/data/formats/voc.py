@@ -38,6 +38,7 @@ class VocFormat(Format):
     expected = (
         'Annotations/*.xml with JPEGImages/ and ImageSets/Main/{train,val}.txt, or {train,valid}/ with XML files'
     )
+    is_upright = True
 
     def find(self, root: Path) -> dict[str, Source] | None:
         data = locate(root)

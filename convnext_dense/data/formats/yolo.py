@@ -47,6 +47,7 @@ class YoloFormat(Format):
     name = 'yolo'
     title = 'YOLO'
     expected = 'data.yaml with names, train and val, or images/{train,val} and labels/{train,val} with classes.txt'
+    is_upright = True
 
     def find(self, root: Path) -> dict[str, Source] | None:
         data = locate(root)

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,12 +13,13 @@ from labelformat.formats.yolov8 import YOLOv8ObjectDetectionOutput
 from PIL import Image
 
 from convnext_dense.data.detection.coco import read_coco
+from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.formats import find_sources
 from convnext_dense.data.formats.base import WHOLE, Source
 from convnext_dense.data.formats.faults import describe_faults
 from convnext_dense.data.formats.yolo import YoloFormat
 from convnext_dense.errors import UserError
-from tests.helpers import drawn_yolo
+from tests.helpers import drawn_voc, drawn_yolo
 from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, class_names, drawn_images, write_coco
 from tests.helpers.drawn_yolo import box_line, polygon_line, with_polygons
 from tests.helpers.layouts import touch
@@ -239,6 +241,21 @@ def test_upright_images(tmp_path):
     coco = read_coco(find_sources(str(tmp_path))['train'])
     assert [(i['height'], i['width']) for i in coco.images] == [(40, 20), (20, 40)]
     assert boxes(coco)['images/train/a.png'] == [('cat', [8, 12, 4, 16], False, False)]
+
+
+@pytest.mark.parametrize('name', ['yolo', 'voc'])
+def test_images_that_are_turned_by_half(tmp_path, name):
+    """Tools of both formats show the upright image, whose size is that of the stored one."""
+    write_files(
+        tmp_path, {'a.png': None, 'a.txt': BOX, 'classes.txt': 'cat', 'a.xml': drawn_voc.xml([('cat', (4, 4, 9, 9))])}
+    )
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    image = Image.new('RGB', (40, 20))
+    image.putpixel((0, 0), (0, 0, 255))
+    image.save(tmp_path / 'a.png', exif=exif)
+    dataset = CocoDataset(str(tmp_path), str(tmp_path), [dict(type='convnext_dense.LoadImage')], format=name)
+    assert np.argwhere(dataset[0]['img']).tolist() == [[19, 39, 0]]
 
 
 @pytest.mark.parametrize(
