@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import UserError
+from .class_choices import join_checked, settle_choice
 from .datasets import only_own_dataset, own_datasets, takes
 from .records import AS_FOUND, DataOptions, Part
 
@@ -96,6 +97,14 @@ class Task(ABC):
         """Check whether the folder or file of a data set's split exists, from the data set's config."""
         return True
 
+    def read_own_classes(self, dataset: Mapping) -> Sequence[str]:
+        """Read the names of the classes in the files of one of our data sets, before any choice, from its config.
+
+        Raises:
+            UserError: if they can't be read.
+        """
+        raise self._unsupported('has no classes to choose')
+
     def join_classes(self, cfg: Config) -> None:  # noqa: B027 - data sets may have their classes from one place
         """Have all our data sets in a config take their labels from the classes of the first one, by name."""
 
@@ -165,9 +174,11 @@ class Task(ABC):
         """
         from ..data.check import PROBLEM, WARNING, Finding
 
+        settle_choice(cfg)
         used = {'train': cfg.train_dataloader, 'val': cfg.val_dataloader or cfg.test_dataloader}
         datasets = {split: only_own_dataset(loader) for split, loader in used.items() if loader is not None}
         present = {split: dataset for split, dataset in datasets.items() if self.has_data(dataset)}
+        join_checked(self, present.values())
         data = self.read_records(present or datasets)
         read = ('train_dataloader', 'val_dataloader' if cfg.val_dataloader is not None else 'test_dataloader')
         data.value_range = self.value_range(cfg, read)
