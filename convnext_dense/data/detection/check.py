@@ -12,12 +12,8 @@ from ...errors import NoData, UserError
 from ...io.coco_format import IGNORE_REGION
 from ...io.image_size import ImageSize
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
-<<<<<<< HEAD
-from ..formats import FORMATS, describe_source, source_of
-=======
 from ..class_choice import as_choice
-from ..formats import describe_source, source_of
->>>>>>> house
+from ..formats import FORMATS, describe_source, source_of
 from ..image_scan import ImageScan
 from ..text import count_of
 from .categories import check_known_names

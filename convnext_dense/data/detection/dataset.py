@@ -126,14 +126,10 @@ class CocoDataset(DenseDataset, BaseDataset):
         self.name = coco.name
         classes = coco.classes if self.classes is None else tuple(self.classes)
         ids = join_categories(self.source.annotations, coco, classes, self.category_ids)
-<<<<<<< HEAD
         upright = {'is_upright': True} if FORMATS[self.source.format].is_upright else {}
         self._metainfo.update(classes=classes, category_ids=ids, **upright)
-=======
-        self._metainfo.update(classes=classes, category_ids=ids)
         if self.choice is not None:
             self._metainfo.update(choice=self.choice.as_config())
->>>>>>> house
         labels = {number: label for label, number in enumerate(ids)}
         selected = (
             None if self.test_mode else select(coco, self.filter_cfg, self._steps, self.least_side, learns_masks)
