@@ -22,6 +22,11 @@ EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
 DATA_FORMATS = ('coco', 'yolo', 'voc', 'labelme', 'cvat', 'via')
 """Names of formats, which need libraries to be read: those of :data:`convnext_dense.data.formats.FORMATS`."""
 
+WRITE_FORMATS = (
+    *('coco', 'yolo', 'voc', 'labelme', 'masks', 'color_masks', 'cvat', 'via', 'supervisely', 'open_images'),
+)
+"""Names of the formats that are written: those of :data:`convnext_dense.data.formats.write.WRITERS`."""
+
 
 def program(verb: str, script: bool) -> str:
     """The beginning of a verb's command line: the script in ``tools/``, or ``convnext-dense``."""
@@ -118,6 +123,16 @@ def class_choice(args: argparse.Namespace) -> ClassChoice | None:
     if not hasattr(args, 'classes'):
         return None
     return choice_of_flags(args.classes, args.merge, args.ignore_classes)
+
+
+def add_image_files_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--images',
+        choices=('link', 'copy', 'none'),
+        default='link',
+        help='images beside the annotations: hard links, which take no space (copies on another disk), copies, or '
+        'none (default: link)',
+    )
 
 
 def add_label_zero_argument(parser: argparse.ArgumentParser) -> None:

@@ -57,6 +57,7 @@ class Task(ABC):
         extra_files: endings of the files that a demo writes besides the drawing of each image; see
             :meth:`~convnext_dense.results.Result.save_extra_files`.
         writes_coco: True if its results are entries of COCO's results files.
+        writes_annotations: True if its results can be written as annotations, such as for labeling tools.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
         takes_squares: True if images enter its networks as squares.
     """
@@ -72,6 +73,7 @@ class Task(ABC):
     exports: ClassVar[tuple[str, ...]] = ()
     extra_files: ClassVar[tuple[str, ...]] = ()
     writes_coco: ClassVar[bool] = False
+    writes_annotations: ClassVar[bool] = False
     has_techniques: ClassVar[bool] = False
     takes_squares: ClassVar[bool] = False
 

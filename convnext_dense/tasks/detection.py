@@ -67,6 +67,7 @@ class DetectionTask(DenseTask):
     count_column = CountColumn('boxes')
     exports = ('instances', 'features')
     writes_coco = True
+    writes_annotations = True
 
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND

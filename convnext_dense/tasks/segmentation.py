@@ -94,6 +94,7 @@ class SegmentationTask(DenseTask):
     count_column = CountColumn('pixels', as_share=True)
     exports = ('logits', 'labels', 'features')
     extra_files = ('_labels.png',)
+    writes_annotations = True
 
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
