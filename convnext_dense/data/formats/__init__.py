@@ -17,8 +17,12 @@ from .coco import CocoFormat, find_coco
 from .cvat import CvatFormat
 from .labelme import LabelMeFormat
 from .via import ViaFormat
+from .voc import VocFormat
+from .yolo import YoloFormat
 
-FORMATS: Mapping[str, Format] = {one.name: one for one in (CocoFormat(), LabelMeFormat(), CvatFormat(), ViaFormat())}
+FORMATS: Mapping[str, Format] = {
+    one.name: one for one in (CocoFormat(), YoloFormat(), VocFormat(), LabelMeFormat(), CvatFormat(), ViaFormat())
+}
 """All formats by name."""
 
 
