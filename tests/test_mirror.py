@@ -32,7 +32,7 @@ TESTED_ELSEWHERE = {
     'data/formats/base.py': 'data/formats/test_coco.py',
     'data/dense.py': 'data/detection/test_dataset.py',
     'data/detection/instances.py': 'data/detection/test_dataset.py',
-    'data/layouts.py': 'data/formats/test_coco.py',
+    'data/layouts.py': 'data/formats/test_coco_find.py',
     'data/text.py': 'data/segmentation/test_masks.py',
     'engine/evaluation_loops.py': 'e2e/test_classifier.py',
     'inference/image_ids.py': 'cli/commands/test_demo.py',

@@ -19,6 +19,8 @@ from .faults import Fault
 
 WHOLE = 'whole'
 """The split of data that are in no split."""
+SAME_NAMES = ('_annotations.coco', '_annotations', 'annotations', 'instances', 'labels', 'result', 'detections')
+"""Names of files, without suffix, that are the same in each split: their folder tells them apart."""
 
 
 class Source(NamedTuple):
@@ -38,8 +40,8 @@ class Source(NamedTuple):
         """Name for messages: the split's, or that in the file's: ``'train2017'`` for ``instances_train2017.json``."""
         if self.split:
             return self.split
-        path = self.annotations
-        return path.parent.name if path.name == '_annotations.coco.json' else path.stem.removeprefix('instances_')
+        stem = self.annotations.stem
+        return self.annotations.parent.name if stem in SAME_NAMES else stem.removeprefix('instances_')
 
 
 class Places:

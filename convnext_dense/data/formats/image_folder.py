@@ -1,0 +1,88 @@
+"""Find the folder to which the names of images in a file of annotations are relative."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ...errors import UserError
+from ..image_files import subfolders
+from ..text import shortened
+from .file_names import Folder
+from .split_names import split_of
+
+IMAGE_FOLDERS = ('{0}2017', '{0}', 'images/{0}2017', 'images/{0}', 'images', '.')
+"""Folders that are tried first, by the name of the split."""
+MOST_FOLDERS = 1000
+"""Maximum number of folders that are searched."""
+DEEPEST = 4
+
+
+def find_image_folder(
+    names: Sequence[str], annotations: Path, split: str, root: Path, search: bool = True
+) -> Path | None:
+    """Find the folder that has the first images of a file of annotations.
+
+    :data:`IMAGE_FOLDERS` are searched in the root and beside the file, then all folders below the root; last, names as
+    other tools write them, see :meth:`.file_names.Folder.match`.
+
+    Args:
+        names: names of the first images, as in the file.
+        annotations: the file.
+        split: its split.
+        root: the data set's root.
+        search: False to leave out the folders below the root.
+
+    Returns:
+        The folder, or None if there is none.
+
+    Raises:
+        UserError: if several folders below the root have these images.
+    """
+    first = names[0]
+    folders = [parent / name for parent in (root, annotations.parent) for name in _names(annotations, split)]
+    for folder in folders:
+        if _holds(folder, [first]):
+            return folder
+    below = list(_below(root)) if search else []
+    holding = [folder for folder in below if _holds(folder, names)] or [f for f in below if _holds(f, [first])]
+    if holding:
+        ranks = {folder: _rank(folder.relative_to(root), split) for folder in holding}
+        best = [folder for folder, rank in ranks.items() if rank == min(ranks.values())]
+        if len(best) > 1:
+            where = shortened([str(folder) for folder in best], 3)
+            raise UserError(f'{first}, the first image in {annotations}, is in several folders ({where})')
+        return best[0]
+    for folder in folders:
+        if Folder(folder).match([first])[first] is not None:
+            return folder
+    return None
+
+
+def _names(annotations: Path, split: str) -> list[str]:
+    own = annotations.stem.removeprefix('instances_')  # as the file spells it: images/Train
+    names = [name.format(split) for name in IMAGE_FOLDERS]
+    of_tests = [name.format('test') for name in IMAGE_FOLDERS if split == 'val' and '{0}' in name]
+    return [*names, *of_tests, f'images/{own}', own]
+
+
+def _holds(folder: Path, names: Sequence[str]) -> bool:
+    try:
+        return all((folder / name).is_file() for name in names)
+    except (OSError, ValueError):  # a name that is too long, or has a null character
+        return False
+
+
+def _below(root: Path) -> Iterator[Path]:
+    folders = [root]
+    count = 0
+    for _ in range(DEEPEST):
+        folders = [folder / name for folder in folders for name in subfolders(folder)][: MOST_FOLDERS - count]
+        count += len(folders)
+        yield from folders
+
+
+def _rank(folder: Path, split: str) -> int:
+    """Return 0 for a folder of the split, 1 for one of no split, 2 for one of another split."""
+    splits = {found for part in folder.parts if (found := split_of(part))}
+    return 0 if split in splits else 1 if not splits else 2
