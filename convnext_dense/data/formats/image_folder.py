@@ -9,7 +9,7 @@ from ...errors import UserError
 from ..image_files import subfolders
 from ..text import shortened
 from .file_names import Folder
-from .split_names import split_of
+from .split_names import TEST, VAL, split_of
 
 IMAGE_FOLDERS = ('{0}2017', '{0}', 'images/{0}2017', 'images/{0}', 'images', '.')
 """Folders that are tried first, by the name of the split."""
@@ -40,7 +40,7 @@ def find_image_folder(
         UserError: if several folders below the root have these images.
     """
     first = names[0]
-    folders = [parent / name for parent in (root, annotations.parent) for name in _names(annotations, split)]
+    folders = list(_candidates(annotations, split, root))
     for folder in folders:
         if _holds(folder, [first]):
             return folder
@@ -59,11 +59,15 @@ def find_image_folder(
     return None
 
 
-def _names(annotations: Path, split: str) -> list[str]:
+def _candidates(annotations: Path, split: str, root: Path) -> Iterator[Path]:
+    beside = annotations.parent
+    if beside != root and split_of(beside.name) == split:  # train/labels.json with train/data
+        yield from (beside / name for name in ('.', 'images', 'data'))
     own = annotations.stem.removeprefix('instances_')  # as the file spells it: images/Train
-    names = [name.format(split) for name in IMAGE_FOLDERS]
-    of_tests = [name.format('test') for name in IMAGE_FOLDERS if split == 'val' and '{0}' in name]
-    return [*names, *of_tests, f'images/{own}', own]
+    names = [*(name.format(split) for name in IMAGE_FOLDERS), f'images/{own}', own]
+    yield from (parent / name for parent in (root, beside) for name in names)
+    if split == VAL:
+        yield from (root / name.format(TEST) for name in IMAGE_FOLDERS)
 
 
 def _holds(folder: Path, names: Sequence[str]) -> bool:

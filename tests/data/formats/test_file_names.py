@@ -39,10 +39,20 @@ def folder(tmp_path, *files: str) -> Folder:
         ('100%.jpg', '100%.jpg'),
         ('a%20b%20.jpg', 'a%20b%20.jpg'),  # a file of this name
         (NFC, NFD),
+        ('/data/local-files/?d=a/b.jpg', 'a/b.jpg'),
+        ('http://host.org/data/local-files/?d=x%2Fa/my%20file.jpg', 'my file.jpg'),
+        ('/data/upload/3/0a1b2c3d-b.jpg', 'a/b.jpg'),
+        ('a/0a1b2c3d__b.jpg', 'a/b.jpg'),
+        ('COCO_val2014_b.jpg', 'a/b.jpg'),
+        ('b.jpg', 'a/b.jpg'),
+        ('/elsewhere/b.jpg', 'a/b.jpg'),
+        ('FILE.jpg', 'deep/er/file.jpg'),
+        ('er\\file.jpg', 'deep/er/file.jpg'),
+        ('../x/er/file.jpg', 'deep/er/file.jpg'),
     ],
 )
 def test_names_written_in_another_way(tmp_path, name, file):
-    files = ('a/b.jpg', 'my file.jpg', '100%.jpg', 'a%20b%20.jpg', NFD)
+    files = ('a/b.jpg', 'my file.jpg', '100%.jpg', 'a%20b%20.jpg', 'deep/er/file.jpg', NFD)
     assert folder(tmp_path, *files).match([name]) == {name: file}
 
 
@@ -53,6 +63,9 @@ def test_names_written_in_another_way(tmp_path, name, file):
         (('a/b.jpg', 'A/b.jpg'), ['x\\A.\\b.jpg']),
         (('b.jpg',), ['x/b.jpg', 'y/b.jpg']),  # one file for two names
         (('b.jpg',), ['c.jpg', '']),
+        (('x/b.jpg', 'y/b.jpg'), ['b.jpg', '/z/b.jpg']),
+        (('val/b.jpg',), ['train/b.jpg']),  # of another folder
+        (('x/b.jpg',), ['0a1b2c3-b.jpg', 'zzzzzzzz-b.jpg']),  # not of Label Studio
         ((), ['http://[', '\0', 'x' * 300]),
     ],
 )
