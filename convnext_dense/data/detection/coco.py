@@ -14,19 +14,23 @@ from typing import Any, NamedTuple
 from ...errors import UserError
 from ...io.coco_format import CocoAnnotation, CocoImage
 from ...io.image_size import ImageSize
+from ...io.progress import track
 from ..check.records import NOTE
 from ..formats import FORMATS
 from ..formats.base import Places, Source
 from ..formats.faults import Fault, describe_faults, in_brackets
 from ..formats.values import read_flag, read_integer
 from ..text import count_of, shortened
+from . import index
 from .boxes import FORMATS as BOX_FORMATS
 from .boxes import find_wrong_convention
 from .categories import read_categories
 from .coco_clean import DOUBTFUL, Shapes, clean_annotations, read_shapes
-from .coco_images import read_images
+from .coco_images import UNSIZED, read_images
 from .options import for_each_data_set, to_learn_boxes
 
+UNCHANGED = (None, True)
+"""Settings of :func:`read_coco` by default, with which an index is kept."""
 MOST_LOST = 0.05
 """Largest share of a file's annotations that may be dropped or ignored without an error."""
 
@@ -52,6 +56,8 @@ class CocoData(NamedTuple):
     """Number of annotations that were dropped or became ignore regions."""
     doubtful: int = 0
     """Number of annotations whose box and mask contradict each other."""
+    places: Places | None = None
+    """Where each annotation stands, by its id; None if messages name the ids themselves."""
 
     @property
     def without_mask(self) -> int:
@@ -84,8 +90,19 @@ def read_header(source: Source) -> Header:
         NoData: if there is nothing at the source.
         UserError: if it has no categories.
     """
+    file = index.index_file(source, UNCHANGED)
+    if file.exists() and (known := index.load_header(file, index.find_state(source))):
+        return Header(known['name'], tuple(known['classes']))
     entries = FORMATS[source.format].read_categories(source)
     return Header(source.name, read_categories(source.annotations, entries).names)
+
+
+def has_masks(source: Source) -> bool:
+    """Check whether an object of a split has a mask."""
+    file = index.index_file(source, UNCHANGED)
+    if file.exists() and (known := index.load_header(file, index.find_state(source))):
+        return bool(known['has_masks'])
+    return FORMATS[source.format].has_masks(source)
 
 
 @contextmanager
@@ -119,6 +136,8 @@ def read_coco(source: Source, box_format: str | None = None, needs_annotations: 
 
     A missing ``iscrowd`` is 0, which is no fault. The key ``ignore`` is listed and has no effect, as in pycocotools.
 
+    What was read from large files is kept in the cache, see :mod:`.index`.
+
     Args:
         source: the file or folder of the annotations, and the images.
         box_format: convention of the boxes, a name in :data:`.boxes.FORMATS`; None for COCO's, which is checked.
@@ -130,6 +149,28 @@ def read_coco(source: Source, box_format: str | None = None, needs_annotations: 
             category name; for an annotation of an unknown category or image; for an ``iscrowd`` other than 0 and 1;
             for an image without file name or that is not in the folder; for boxes in another convention.
     """
+    settings = (box_format, needs_annotations)
+    state = index.find_state(source)
+    if not state.is_large:
+        return _read(source, *settings)
+    file = index.index_file(source, settings)
+    with index.locked(file):
+        fields = index.load(file, state, source.images)
+        if fields is None:
+            data = _read(source, *settings)
+            reads_images = any(fault.message == UNSIZED for fault in data.faults)
+            if reads_images and not FORMATS[source.format].lists_images:
+                return data  # which may change
+            if not index.save(file, state, data._asdict()):
+                return data
+            del data  # which takes more memory
+            fields = index.load(file, state, source.images)
+            if fields is None:
+                return _read(source, *settings)
+    return CocoData(**fields)
+
+
+def _read(source: Source, box_format: str | None, needs_annotations: bool) -> CocoData:
     path, folder = source.annotations, source.images
     if box_format is not None and box_format not in BOX_FORMATS:
         raise UserError(f'box_format {box_format!r} does not exist: take one of {", ".join(BOX_FORMATS)}')
@@ -148,7 +189,9 @@ def read_coco(source: Source, box_format: str | None = None, needs_annotations: 
         annotations = _without_copies(annotations, faults)
     category_ids = _unite_categories(annotations, categories.labels, len(categories.names))
 
-    shapes = [read_shapes(a, sizes[a['image_id']], box_format or 'xywh') for a in annotations]
+    shapes = [
+        read_shapes(a, sizes[a['image_id']], box_format or 'xywh') for a in track(annotations, 'checking annotations')
+    ]
     if box_format is None:
         _check_convention(path, annotations, shapes, sizes)
     cleaned = clean_annotations(annotations, shapes, sizes, content.unreadable, content.ignored)
@@ -164,6 +207,7 @@ def read_coco(source: Source, box_format: str | None = None, needs_annotations: 
         len(annotations),
         cleaned.lost,
         cleaned.doubtful,
+        content.places,
     )
     if annotations and not any(not a.get('ignored') for of_image in cleaned.by_image.values() for a in of_image):
         lines = '; '.join(describe_faults(data.name, _with_places(cleaned.faults, content.places)))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from ...errors import NoData, UserError
 from ...io.json_lists import iterate_list
+from ...io.progress import busy
 from ..check.records import NOTE, WARNING
 from .base import Content, Format, Source
 from .coco_find import EXPECTED, EXPLICIT, LAYOUTS, find_coco, find_splits, image_name
@@ -22,12 +25,17 @@ FEDERATED = 'neg_category_ids', 'not_exhaustive_category_ids'
 """Keys of LVIS' images: classes that are verified to be absent, and those of which not all objects are annotated."""
 
 
+SHOWN_BYTES = 50_000_000
+"""Size of a file from which it is shown that it is read."""
+
+
 class CocoFormat(Format):
     """COCO files with instances."""
 
     name = 'coco'
     title = 'COCO'
     expected = LAYOUTS
+    lists_images = False
 
     def find(self, root: Path) -> dict[str, Source] | None:
         if not root.is_dir():  # explicit files are for any split
@@ -56,9 +64,14 @@ class CocoFormat(Format):
         return content['categories']
 
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
-        content = _read_json(source.annotations, () if needs_annotations else ('categories', 'annotations'))
+        with _shown(source.annotations):
+            content = _read_json(source.annotations, () if needs_annotations else ('categories', 'annotations'))
         faults = [*_drop_root(content), *_name_images(content['images']), *_tell_federated(content['images'])]
         return Content(content['images'], content['annotations'], content['categories'], faults=faults)
+
+    def files(self, source: Source) -> Iterator[tuple[str, os.stat_result]]:
+        if source.annotations.is_file():
+            yield str(source.annotations), source.annotations.stat()
 
     def has_masks(self, source: Source) -> bool:
         try:
@@ -67,6 +80,12 @@ class CocoFormat(Format):
             )
         except (LookupError, OSError, ValueError, AttributeError):
             return super().has_masks(source)
+
+
+def _shown(path: Path) -> AbstractContextManager:
+    """Show that a large file is read."""
+    size = path.stat().st_size if path.is_file() else 0
+    return nullcontext() if size < SHOWN_BYTES else busy(f'reading {path.name} ({size / 1e6:,.0f} MB)')
 
 
 def _read_json(path: Path, optional: Collection[str]) -> dict[str, list[Any]]:
