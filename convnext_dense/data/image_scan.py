@@ -18,7 +18,7 @@ from PIL import ExifTags, Image
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from ..io.images import ImageValues, measure_values, open_content
+from ..io.images import ImageValues, measure_values, open_content, open_image
 from ..io.value_range import AmbiguousValues, ValueRange
 from .segmentation.mask_scan import count_labels, read_mask
 
@@ -140,7 +140,8 @@ def read_header(path: str) -> ImageHeader | str:
         The header, or the reason why the image can't be opened.
     """
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
+        opened = open_image(path) if path.endswith('.json') else Image.open(path)
+        with warnings.catch_warnings(), opened as image:
             warnings.simplefilter('ignore')
             return _header_of(image)
     except Exception as error:

@@ -77,6 +77,8 @@ def find_unsuitable_images(
 
 
 def _is_format_of_suffix(path: str, header: ImageHeader) -> bool:
+    if path.lower().endswith('.json'):  # of LabelMe, with the image in it
+        return True
     of_suffix = Image.registered_extensions().get(os.path.splitext(path)[1].lower())
     return header.format in (of_suffix, 'MPO')  # MPO: a JPEG with a preview, from cameras
 

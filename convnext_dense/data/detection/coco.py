@@ -194,7 +194,8 @@ def _read(source: Source, box_format: str | None, needs_annotations: bool) -> Co
     ]
     if box_format is None:
         _check_convention(path, annotations, shapes, sizes)
-    cleaned = clean_annotations(annotations, shapes, sizes, content.unreadable, content.ignored)
+    tells_areas = content.places is None  # COCO's files
+    cleaned = clean_annotations(annotations, shapes, sizes, content.unreadable, content.ignored, tells_areas)
     faults = _with_places(faults + cleaned.faults, content.places)
     data = CocoData(
         source.name,

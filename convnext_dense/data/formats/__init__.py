@@ -14,8 +14,9 @@ from typing import Any
 from ...errors import UserError
 from .base import WHOLE, Format, Source
 from .coco import CocoFormat, find_coco
+from .labelme import LabelMeFormat
 
-FORMATS: Mapping[str, Format] = {one.name: one for one in (CocoFormat(),)}
+FORMATS: Mapping[str, Format] = {one.name: one for one in (CocoFormat(), LabelMeFormat())}
 """All formats by name."""
 
 

@@ -40,7 +40,7 @@ class Folder:
         Returns:
             By name, the path relative to the folder, or None if there is no such file.
         """
-        found = {name: name if self._has(name) else self._find(name) for name in dict.fromkeys(names)}
+        found = {name: name if self.has(name) else self._find(name) for name in dict.fromkeys(names)}
         taken = Counter(os.path.normpath(file) for file in found.values() if file is not None)
         return {
             name: file if file is None or file == name or taken[os.path.normpath(file)] == 1 else None
@@ -49,12 +49,13 @@ class Folder:
 
     def nearest(self, name: str) -> str | None:
         """Return the name in the folder that is most like a missing one, or None if none is."""
-        *folders, base = _parts(name) or [name]
+        *folders, base = parts_of(name) or [name]
         parent = '/'.join(folders)
         names = sorted(self._list(parent) or self._list(''))[:MOST_COMPARED]
         return next(iter(difflib.get_close_matches(base, names, 1)), None)
 
-    def _has(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
+        """Check whether there is a file under a name as it is written."""
         parent, base = os.path.split(name)
         return base in self._list(parent)
 
@@ -78,10 +79,10 @@ class Folder:
             except (UserError, ValueError):
                 files = []
             for file in files:
-                self._below.setdefault(_key(os.path.basename(file)), []).append(os.path.relpath(file, self.path))
+                self._below.setdefault(name_key(os.path.basename(file)), []).append(os.path.relpath(file, self.path))
         is_elsewhere = re.match(r'[\\/]|\.\.|[A-Za-z]:|[a-z][a-z0-9+.-]+://', name) is not None
         for parts in _readings(name):
-            keys = [_key(part) for part in parts]
+            keys = [name_key(part) for part in parts]
             candidates = self._below.get(keys[-1], []) if keys else []
             for start in range(len(keys) if is_elsewhere else min(len(keys), 1)):
                 fitting = [file for file in candidates if _ends_with(file, keys[start:])]
@@ -95,7 +96,7 @@ class Folder:
         for part in parts:
             if path and not os.path.isdir(self.path / path):
                 return None
-            names = self._keys(path).get(_key(part), [])
+            names = self._keys(path).get(name_key(part), [])
             if part in names:
                 names = [part]
             if len(names) != 1:
@@ -115,29 +116,31 @@ class Folder:
         if parent not in self._by_key:
             by_key = self._by_key[parent] = {}
             for name in self._list(parent):
-                by_key.setdefault(_key(name), []).append(name)
+                by_key.setdefault(name_key(name), []).append(name)
         return self._by_key[parent]
 
 
-def _key(name: str) -> str:
+def name_key(name: str) -> str:
+    """Return the same text for names that differ in case or Unicode normal form alone."""
     return unicodedata.normalize('NFC', name).casefold()
 
 
 def _readings(name: str) -> Iterator[list[str]]:
     """Yield the parts of a path as written, with ``%20`` and the like as their characters, and without a prefix."""
-    written = _parts(name)
+    written = parts_of(name)
     yield written
     if '%' in name:
-        yield _parts(unquote(name))
+        yield parts_of(unquote(name))
     if written and PREFIX.match(written[-1]):
         yield [*written[:-1], PREFIX.sub('', written[-1], count=1)]
 
 
 def _ends_with(file: str, keys: list[str]) -> bool:
-    return [_key(part) for part in file.split(os.sep)[-len(keys) :]] == keys
+    return [name_key(part) for part in file.split(os.sep)[-len(keys) :]] == keys
 
 
-def _parts(name: str) -> list[str]:
+def parts_of(name: str) -> list[str]:
+    """Return the parts of a path of any system, or of a URL, without its drive."""
     if local := re.search(r'\?d=([^&]+)', name):  # of Label Studio: /data/local-files/?d=images/1.jpg
         name = unquote(local[1])
     if re.match(r'[a-z][a-z0-9+.-]+://', name, re.IGNORECASE):
