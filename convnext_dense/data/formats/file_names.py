@@ -29,18 +29,23 @@ class Folder:
         self._by_key: dict[str, dict[str, list[str]]] = {}
         self._below: dict[str, list[str]] | None = None
 
-    def match(self, names: Iterable[str]) -> dict[str, str | None]:
+    def match(self, names: Iterable[str], search: bool = False) -> dict[str, str | None]:
         """Find the file of each name.
 
         A file that is not there under its name is found by these rules, if exactly one fits and no other name has it:
         ``\\`` separates folders, ``%20`` stands for its character, and of a URL, of a path on a drive or of any other
         path the end counts that is in the folder; case and Unicode normal form don't matter; :data:`PREFIX` may be
-        absent. Otherwise it is a file in any folder below whose path ends with the name.
+        absent.
+
+        Args:
+            names: the names.
+            search: True to take, if there is none by these rules, the only file in any folder below whose path ends
+                with the name.
 
         Returns:
             By name, the path relative to the folder, or None if there is no such file.
         """
-        found = {name: name if self.has(name) else self._find(name) for name in dict.fromkeys(names)}
+        found = {name: name if self.has(name) else self._find(name, search) for name in dict.fromkeys(names)}
         taken = Counter(os.path.normpath(file) for file in found.values() if file is not None)
         return {
             name: file if file is None or file == name or taken[os.path.normpath(file)] == 1 else None
@@ -59,13 +64,13 @@ class Folder:
         parent, base = os.path.split(name)
         return base in self._list(parent)
 
-    def _find(self, name: str) -> str | None:
+    def _find(self, name: str, search: bool) -> str | None:
         for parts in _readings(name):
             for start in range(len(parts)):
                 file = self._follow(parts[start:])
                 if file is not None:
                     return file or None
-        return self._search(name)
+        return self._search(name) if search else None
 
     def _search(self, name: str) -> str | None:
         """Return the only file in any folder below whose path ends with a name, or with its end if it is of elsewhere.

@@ -9,13 +9,15 @@ from ...errors import UserError
 from ..image_files import subfolders
 from ..text import shortened
 from .file_names import Folder
-from .split_names import TEST, VAL, split_of
+from .split_names import TEST, VAL, split_of, splits_in
 
 IMAGE_FOLDERS = ('{0}2017', '{0}', 'images/{0}2017', 'images/{0}', 'images', '.')
 """Folders that are tried first, by the name of the split."""
 MOST_FOLDERS = 1000
 """Maximum number of folders that are searched."""
 DEEPEST = 4
+OTHER = 2
+"""Rank of a folder of another split, from which no images are taken."""
 
 
 def find_image_folder(
@@ -23,8 +25,8 @@ def find_image_folder(
 ) -> Path | None:
     """Find the folder that has the first images of a file of annotations.
 
-    :data:`IMAGE_FOLDERS` are searched in the root and beside the file, then all folders below the root; last, names as
-    other tools write them, see :meth:`.file_names.Folder.match`.
+    :data:`IMAGE_FOLDERS` are searched in the root and beside the file, then all folders below the root but those of
+    another split; last, names as other tools write them, see :meth:`.file_names.Folder.match`.
 
     Args:
         names: names of the first images, as in the file.
@@ -46,15 +48,17 @@ def find_image_folder(
             return folder
     below = list(_below(root)) if search else []
     holding = [folder for folder in below if _holds(folder, names)] or [f for f in below if _holds(f, [first])]
+    holding = [folder for folder in holding if _rank(folder.relative_to(root) / first, split) < OTHER]
     if holding:
-        ranks = {folder: _rank(folder.relative_to(root), split) for folder in holding}
+        ranks = {folder: _rank(folder.relative_to(root) / first, split) for folder in holding}
         best = [folder for folder, rank in ranks.items() if rank == min(ranks.values())]
         if len(best) > 1:
             where = shortened([str(folder) for folder in best], 3)
             raise UserError(f'{first}, the first image in {annotations}, is in several folders ({where})')
         return best[0]
     for folder in folders:
-        if Folder(folder).match([first])[first] is not None:
+        file = Folder(folder).match([first], search)[first]
+        if file is not None and _rank(Path(file), split) < OTHER:
             return folder
     return None
 
@@ -86,7 +90,10 @@ def _below(root: Path) -> Iterator[Path]:
         yield from folders
 
 
-def _rank(folder: Path, split: str) -> int:
-    """Return 0 for a folder of the split, 1 for one of no split, 2 for one of another split."""
-    splits = {found for part in folder.parts if (found := split_of(part))}
-    return 0 if split in splits else 1 if not splits else 2
+def _rank(file: Path, split: str) -> int:
+    """Return 0 for a file in a folder of the split, 1 in one of no split, or else :data:`OTHER`.
+
+    A file whose own name tells the split of its folder, such as ``val2014/COCO_val2014_000000000042.jpg``, is in none.
+    """
+    splits = {found for part in file.parts[:-1] if (found := split_of(part))} - splits_in(file.name)
+    return 0 if split in splits else OTHER if splits else 1

@@ -48,8 +48,8 @@ def test_the_group_that_roboflow_adds_is_no_class(tmp_path):
     coco = read_coco(source)
     assert coco.classes == read_header(source).classes == ('red', 'green', 'blue')
     assert coco.category_ids == (1, 2, 3)
-    assert ["1 category left out: 'colors', Roboflow's group of the others, which no object has"] == [
-        fault.line for fault in coco.faults if fault.part == 'category'
+    assert [fault.line for fault in coco.faults if fault.part == 'category'] == [
+        "1 category left out: 'colors', Roboflow's group of the others, which no object has"
     ]
     in_utf_16 = Source(tmp_path / 'b.json', tmp_path)
     in_utf_16.annotations.write_text(json.dumps(roboflow()), 'utf-16')

@@ -276,7 +276,12 @@ LAYOUTS_OF_TOOLS = {
     ),
     'trainval35k and minival': (
         {'instances_trainval35k.json': 'a.jpg', 'instances_minival.json': 'b.jpg'},
-        ['val2014/a.jpg', 'val2014/b.jpg'],
+        ['images/a.jpg', 'images/b.jpg'],
+        {'train': 'images', 'val': 'images'},
+    ),
+    'COCO of 2014': (
+        {'trainval35k.json': 'COCO_val2014_01.jpg', 'minival.json': 'COCO_val2014_02.jpg'},
+        ['val2014/COCO_val2014_01.jpg', 'val2014/COCO_val2014_02.jpg', 'train2014/COCO_train2014_03.jpg'],
         {'train': 'val2014', 'val': 'val2014'},
     ),
     'names in capitals': (
@@ -328,7 +333,7 @@ def test_other_json_is_not_taken(tmp_path, text, caplog):
     (tmp_path / 'labels.json').write_text(text)
     assert find_splits(tmp_path) == {'train': Source(tmp_path / 'train.json', tmp_path)}
     (tmp_path / 'train.json').unlink()
-    with pytest.raises(NoData, match='labels.json, val.json: say which with'):
+    with pytest.raises(NoData, match=r'labels\.json, val\.json: say which with'):
         find_splits(tmp_path)
     assert not caplog.text
 
@@ -394,4 +399,11 @@ def test_a_folder_of_many_json_files_is_not_opened(tmp_path):
     for number in range(60):
         lay(tmp_path, {f'ann/{number}.json': 'a.jpg'}, [])
     with pytest.raises(NoData):
+        find_splits(tmp_path)
+
+
+@pytest.mark.parametrize('name', ['a.jpg', '/data/a.jpg', 'train/a.jpg'])
+def test_images_of_another_split_are_not_taken(tmp_path, name):
+    lay(tmp_path, {'train.json': name}, ['val/a.jpg', 'test/x/a.jpg'])
+    with pytest.raises(UserError, match=r'a\.jpg, the first image in .*train.json, is not in'):
         find_splits(tmp_path)

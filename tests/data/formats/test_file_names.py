@@ -41,9 +41,19 @@ def folder(tmp_path, *files: str) -> Folder:
         (NFC, NFD),
         ('/data/local-files/?d=a/b.jpg', 'a/b.jpg'),
         ('http://host.org/data/local-files/?d=x%2Fa/my%20file.jpg', 'my file.jpg'),
-        ('/data/upload/3/0a1b2c3d-b.jpg', 'a/b.jpg'),
+        ('/data/upload/3/0a1b2c3d-my file.jpg', 'my file.jpg'),
         ('a/0a1b2c3d__b.jpg', 'a/b.jpg'),
-        ('COCO_val2014_b.jpg', 'a/b.jpg'),
+        ('a/COCO_val2014_b.jpg', 'a/b.jpg'),
+    ],
+)
+def test_names_written_in_another_way(tmp_path, name, file):
+    files = ('a/b.jpg', 'my file.jpg', '100%.jpg', 'a%20b%20.jpg', 'deep/er/file.jpg', NFD)
+    assert folder(tmp_path, *files).match([name]) == {name: file}
+
+
+@pytest.mark.parametrize(
+    ('name', 'file'),
+    [
         ('b.jpg', 'a/b.jpg'),
         ('/elsewhere/b.jpg', 'a/b.jpg'),
         ('FILE.jpg', 'deep/er/file.jpg'),
@@ -51,9 +61,10 @@ def folder(tmp_path, *files: str) -> Folder:
         ('../x/er/file.jpg', 'deep/er/file.jpg'),
     ],
 )
-def test_names_written_in_another_way(tmp_path, name, file):
-    files = ('a/b.jpg', 'my file.jpg', '100%.jpg', 'a%20b%20.jpg', 'deep/er/file.jpg', NFD)
-    assert folder(tmp_path, *files).match([name]) == {name: file}
+def test_files_in_folders_below(tmp_path, name, file):
+    listed = folder(tmp_path, 'a/b.jpg', 'deep/er/file.jpg')
+    assert listed.match([name]) == {name: None}
+    assert listed.match([name], search=True) == {name: file}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +81,7 @@ def test_names_written_in_another_way(tmp_path, name, file):
     ],
 )
 def test_what_is_not_unique_or_not_there(tmp_path, files, names):
-    assert folder(tmp_path, *files).match(names) == dict.fromkeys(names)
+    assert folder(tmp_path, *files).match(names, search=True) == dict.fromkeys(names)
 
 
 def test_a_name_of_its_own_keeps_its_file(tmp_path):
