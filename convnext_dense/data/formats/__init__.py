@@ -14,9 +14,10 @@ from typing import Any
 from ...errors import UserError
 from .base import WHOLE, Format, Source
 from .coco import CocoFormat, find_coco
+from .cvat import CvatFormat
 from .labelme import LabelMeFormat
 
-FORMATS: Mapping[str, Format] = {one.name: one for one in (CocoFormat(), LabelMeFormat())}
+FORMATS: Mapping[str, Format] = {one.name: one for one in (CocoFormat(), LabelMeFormat(), CvatFormat())}
 """All formats by name."""
 
 

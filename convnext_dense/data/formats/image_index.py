@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ...errors import UserError
-from ..image_files import find_files
+from ..image_files import find_files, images_in
 from ..text import count_of, shortened
 from .file_names import Folder, name_key, parts_of
 from .split_folders import splits_in
@@ -57,6 +57,13 @@ class ImageIndex:
         found = self._by_stem.get(name_key(stem), [])
         beside = [file for file in found if any(self._is_in(file, folder) for folder in folders)]
         return self._choose(beside or found, folders)
+
+    def inside(self, folders: Sequence[str | Path]) -> list[str]:
+        """List the images directly in the first of the folders that holds any."""
+        for folder in folders:
+            if images := images_in(folder):
+                return [self.relative(image) for image in images]
+        return []
 
     def relative(self, path: str | Path) -> str:
         """Return a path relative to the root."""

@@ -224,7 +224,7 @@ class _Reader:
         for entry in _shapes_of(path, content):
             group = entry.value.get('group_id')
             if entry.kind in NO_OBJECTS:
-                self.builder.note(f'left out: {entry.kind}, which has no area', f'{name}: {entry.spot}')
+                self.builder.note(f'left out: {entry.kind}, which has neither box nor mask', f'{name}: {entry.spot}')
             elif entry.label == BACKGROUND:
                 self.builder.note(f'left out: labeled {BACKGROUND}', f'{name}: {entry.spot}')
             else:

@@ -251,13 +251,13 @@ def test_a_group_of_a_bitmap_and_a_polygon_is_one_mask(tmp_path):
 @pytest.mark.parametrize('kind', ['point', 'points', 'line', 'linestrip'])
 def test_points_and_lines_are_counted_and_left_out(tmp_path, kind):
     write(tmp_path / 'a.json', BOX, shape('cat', [[1, 1], [5, 5]], kind))
-    assert lines(tmp_path) == [f'1 annotation left out: {kind}, which has no area (a.json: shapes[1])']
+    assert lines(tmp_path) == [f'1 annotation left out: {kind}, which has neither box nor mask (a.json: shapes[1])']
     assert only(tmp_path)['bbox'] == [10, 20, 30, 30]
 
 
 def test_points_alone_are_nothing_to_learn(tmp_path):
     write(tmp_path / 'a.json', shape('cat', [[1, 1]], 'point'))
-    line = 'ROOT has no objects (1 annotation left out: point, which has no area): draw boxes or polygons'
+    line = 'ROOT has no objects (1 annotation left out: point, which has neither box nor mask): draw boxes or polygons'
     assert refusal(tmp_path) == line
 
 
