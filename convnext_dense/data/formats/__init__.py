@@ -16,8 +16,17 @@ from .base import WHOLE, Format, Source
 from .coco import CocoFormat, find_coco
 from .cvat import CvatFormat
 from .labelme import LabelMeFormat
+from .supervisely import SuperviselyFormat
 
-FORMATS: Mapping[str, Format] = {one.name: one for one in (CocoFormat(), LabelMeFormat(), CvatFormat())}
+FORMATS: Mapping[str, Format] = {
+    one.name: one
+    for one in (
+        CocoFormat(),
+        LabelMeFormat(),
+        CvatFormat(),
+        SuperviselyFormat(),
+    )
+}
 """All formats by name."""
 
 
