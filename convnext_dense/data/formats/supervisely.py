@@ -40,8 +40,7 @@ class SuperviselyFormat(Format):
         datasets = _find_datasets(root)
         if not datasets or (_find_meta(root) is None and not any(map(_is_annotated, datasets))):
             return None
-        splits = {split for dataset in datasets if (split := _split_of_dataset(dataset, root))}
-        splits |= _tagged_splits(root, datasets)
+        splits = _find_splits(root, datasets)
         names = [split for split in SPLITS if split in splits] or [WHOLE]
         return {split: Source(root, root, self.name, split) for split in names}
 
@@ -134,20 +133,27 @@ def _split_of_dataset(dataset: Path, root: Path) -> str | None:
     return next((split for name in names if (split := split_of(name))), None)
 
 
-def _tagged_splits(root: Path, datasets: list[Path]) -> set[str]:
-    """Return the splits that tags of images tell; files are only read if the project has such tags."""
+def _find_splits(root: Path, datasets: list[Path]) -> set[str | None]:
+    """Return the splits that images are in, by their tags or else the names of data sets; None for no split.
+
+    Annotation files are only read if the project has tags that tell a split.
+    """
+    of_datasets = {dataset: _split_of_dataset(dataset, root) for dataset in datasets}
     meta = _find_meta(root)
     content = read_json(meta) if meta else {}
     tags = content.get('tags') or content.get('tags_images') if isinstance(content, dict) else None
     names = [str(tag.get('name') if isinstance(tag, dict) else tag) for tag in tags] if isinstance(tags, list) else []
-    expected = {split_of(name): name.encode() for name in names if split_of(name)}
-    found: set[str] = set()
-    for file in (file for dataset in datasets for file in _annotation_files(dataset)):
-        if len(found) == len(expected):
-            break
-        text = file.read_bytes() if file.is_file() else b''
-        if any(name in text for name in expected.values()) and (split := _split_of_image(read_json(file))):
-            found.add(split)
+    telling = {name: split for name in names if (split := split_of(name))}
+    if not telling:
+        return set(of_datasets.values())
+    found: set[str | None] = set()
+    for dataset, split in of_datasets.items():
+        for file in _annotation_files(dataset):
+            if {*telling.values(), split} <= found:
+                break
+            text = file.read_bytes() if file.is_file() else b''
+            is_tagged = any(name.encode() in text for name in telling)
+            found.add((_split_of_image(read_json(file)) if is_tagged else None) or split)
     return found
 
 

@@ -87,6 +87,12 @@ def write_image(dataset: Path, name: str, objects: list, size=(60, 80), tags=(),
     return file
 
 
+def is_around(polygon: list[float], box: list[float]) -> bool:
+    """Check that the extent of a polygon is that of the drawn pixels."""
+    (x1, y1), (x2, y2) = (f(np.array(polygon).reshape(-1, 2)) for f in (lambda p: p.min(0), lambda p: p.max(0)))
+    return np.abs(np.array([x1, y1, x2 - x1, y2 - y1]) - box).max() <= 0.5
+
+
 def write_drawn(dataset: Path, images: list[DrawnImage], masks: bool) -> None:
     for image in images:
         objects = []
@@ -94,7 +100,7 @@ def write_drawn(dataset: Path, images: list[DrawnImage], masks: bool) -> None:
             x, y, w, h = map(round, one.box)
             if not masks:
                 objects.append(rectangle(one.name, x, y, x + w - 1, y + h - 1))  # the last pixel belongs to it
-            elif isinstance(one.segmentation, list) and len(one.segmentation) == 1:
+            elif isinstance(one.segmentation, list) and is_around(one.segmentation[0], one.box):
                 (points,) = one.segmentation
                 objects.append(polygon(one.name, np.array(points).reshape(-1, 2).tolist()))
             else:
@@ -157,8 +163,8 @@ def test_a_bitmap_that_extends_beyond_the_image_is_cut(tmp_path):
     write_project(tmp_path, ['a'])
     one = bitmap('a', np.ones((10, 10), bool))
     one['bitmap']['origin'] = [-4, 55]
-    write_image(tmp_path / 'ds', 'a.jpg', [one])
-    ((found,),) = read_coco(SuperviselyFormat().find(tmp_path)[WHOLE]).annotations.values()
+    write_image(tmp_path / 'ds', 'a.jpg', [one, bitmap('a', np.ones((10, 10), bool))])
+    ((found, _),) = read_coco(SuperviselyFormat().find(tmp_path)[WHOLE]).annotations.values()
     mask = decode(found['segmentation'], 60, 80)
     assert found['bbox'] == [0, 55, 6, 5] and mask.sum() == 30 and mask[55:60, 0:6].all()
 
@@ -209,7 +215,7 @@ def test_shapes_without_area_are_counted(tmp_path):
 def lay(root: Path, *datasets: str, tags: dict[str, tuple[str, ...]] | None = None) -> None:
     write_project(root, ['a'], tuple({tag for names in (tags or {}).values() for tag in names}))
     for dataset in datasets:
-        name = f'{dataset.replace("/", "-")}.jpg'
+        name = f'{dataset.replace("/", "-").replace(".", "x")}.jpg'
         write_image(root / dataset, name, [rectangle('a', 1, 2, 30, 40)], tags=(tags or {}).get(dataset, ()))
 
 
