@@ -1,102 +1,164 @@
-"""Random mutations of files of annotations, and the count of the objects that are read from them."""
+"""Files of annotations that are changed at random, and the check that each of their objects is accounted for."""
 
-import json
-from collections.abc import Callable
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from random import Random
-from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from convnext_dense.data.detection.coco import CocoData, read_coco
-from convnext_dense.data.formats.base import Format
+from convnext_dense.data.formats.base import Source
 from convnext_dense.errors import UserError
 
-VALUES: list[Any] = [None, True, False, 0, 1, -1, 2, 7, 1.5, -7.25, 1e9, 1e308, 10**400, 2**40]
-VALUES += [float('nan'), float('inf'), '', '0', '1', 'x', 'nan', 'true', 'a' * 300, '\0', '../..', 'é']
-VALUES += [[], {}, [[]], [1, 2], [[1, 2]], {'a': 1}]
-"""Values of any type in place of the right one."""
-TEXTS = ['', '0', '1', '-1', '0.5', '1e9', 'nan', 'inf', '-inf', 'x', '1_0', '1' * 500, 'é']
-TEXTS += ['"', '\n', '\0', ',', ';', ' ', '\r', '[', ']']
-"""Texts at any place in a text file."""
+EXAMPLES = [200, pytest.param(10_000, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])]
+"""Numbers of changed files."""
+VALUE = re.compile(rb'"[^"\n]*"|-?\d+(?:\.\d+)?')
+ODD_VALUES = (
+    *(
+        b'',
+        b'null',
+        b'true',
+        b'""',
+        b'"x"',
+        b'"7"',
+        b'-1',
+        b'0',
+        b'1e999',
+        b'NaN',
+        b'Infinity',
+        b'99999999999999999999',
+    ),
+    *(b'[]', b'{}', b'[[]]', b'[1]', b'"a.png"', b'"\\ud800"', b'"\xff"', b'3.7', b'"1,2;3,4"', b'"&lt;"', b'"&b;"'),
+)
+COUNTED = ('left out', 'joined')
+"""First words of what is said of objects that are no annotations of their own."""
 
 
-def mutate_json(content: Any, random: Random) -> Any:
-    """Change, remove, double or shuffle a part of the content of a JSON file."""
-    spots = list(_spots(content))
-    if not spots:
-        return random.choice(VALUES)
-    parent, key = random.choice(spots)
-    action = random.randrange(5)
-    if action == 0:
-        del parent[key]
-    elif action == 1 and isinstance(parent, list):
-        parent.insert(key, parent[key])
-    elif action == 2:
-        parent[key] = str(parent[key])
-    elif action == 3:
-        other, place = random.choice(spots)
+def _change_byte(content: bytes, rng: random.Random) -> bytes:
+    place = rng.randrange(len(content))
+    return content[:place] + bytes([rng.randrange(256)]) + content[place + 1 :]
+
+
+def _cut(content: bytes, rng: random.Random) -> bytes:
+    return content[: rng.randrange(len(content))]
+
+
+def _drop_range(content: bytes, rng: random.Random) -> bytes:
+    start = rng.randrange(len(content))
+    return content[:start] + content[start + rng.randrange(1, 40) :]
+
+
+def _drop_line(content: bytes, rng: random.Random) -> bytes:
+    lines = content.split(b'\n')
+    del lines[rng.randrange(len(lines))]
+    return b'\n'.join(lines)
+
+
+def _double_line(content: bytes, rng: random.Random) -> bytes:
+    lines = content.split(b'\n')
+    place = rng.randrange(len(lines))
+    return b'\n'.join([*lines[:place], lines[place], *lines[place:]])
+
+
+def _swap_lines(content: bytes, rng: random.Random) -> bytes:
+    lines = content.split(b'\n')
+    a, b = rng.randrange(len(lines)), rng.randrange(len(lines))
+    lines[a], lines[b] = lines[b], lines[a]
+    return b'\n'.join(lines)
+
+
+def _replace_value(content: bytes, rng: random.Random) -> bytes:
+    values = list(VALUE.finditer(content))
+    if not values:
+        return content
+    value = rng.choice(values)
+    return content[: value.start()] + rng.choice(ODD_VALUES) + content[value.end() :]
+
+
+def _copy_value(content: bytes, rng: random.Random) -> bytes:
+    values = list(VALUE.finditer(content))
+    if not values:
+        return content
+    one, other = rng.choice(values), rng.choice(values)
+    return content[: one.start()] + other[0] + content[one.end() :]
+
+
+MUTATIONS = (
+    *(_change_byte, _cut, _drop_range, _drop_line, _double_line, _swap_lines),
+    *(_replace_value, _replace_value, _replace_value, _copy_value, _copy_value),
+)
+
+
+def check_mutations(
+    path: Path,
+    source: Source,
+    examples: int,
+    count: Callable[[bytes], int | None],
+    boxes: Callable[[bytes], Iterable[list[float]]] = lambda content: (),
+) -> tuple[int, int]:
+    """Check that each changed file is refused in one line, or read so that all of its objects are accounted for.
+
+    Args:
+        path: the file, which is changed.
+        source: the split that it is of.
+        examples: number of changed files.
+        count: counts the objects in a changed file, by other code than the reader's; None if it can't be parsed, so
+            that it must be refused.
+        boxes: lists the boxes [x, y, w, h] that may be read from a changed file, all of them inside the image; by
+            default, boxes are not checked.
+
+    Returns:
+        The number of files that were read, and that were refused.
+    """
+    original = path.read_bytes()
+    read, refused = [], []
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.lists(st.sampled_from(MUTATIONS), min_size=1, max_size=3), st.integers(0, 2**32))
+    def check(mutations, seed):
+        rng = random.Random(seed)
+        content = original
+        for mutation in mutations:
+            content = mutation(content, rng) or b' '
+        path.write_bytes(content)
         try:
-            parent[key] = json.loads(json.dumps(other[place]))  # of another place
-        except (IndexError, KeyError):
-            parent[key] = None
-    else:
-        parent[key] = random.choice(VALUES)
-    return content
+            coco = read_coco(source)
+        except UserError as error:
+            assert '\n' not in str(error)
+            assert str(path.name) in str(error) or str(source.annotations) in str(error), str(error)
+            refused.append(content)
+            return
+        read.append(content)
+        assert _accounted_for(coco) == count(content)
+        allowed = list(boxes(content))
+        for annotation in (a for of_image in coco.annotations.values() for a in of_image if not a['iscrowd']):
+            box = annotation['bbox']
+            close = any(all(abs(a - b) < 1e-6 for a, b in zip(box, one, strict=True)) for one in allowed)
+            assert close or not allowed, box
+
+    check()
+    path.write_bytes(original)
+    return len(read), len(refused)
 
 
-def mutate_text(text: str, random: Random) -> str:
-    """Change, remove, double, cut or insert a part of a text."""
-    action = random.randrange(6)
-    lines = text.splitlines(keepends=True)
-    number = random.randrange(len(lines)) if lines else 0
-    start = random.randrange(len(text) + 1)
-    if action == 0:
-        return ''.join(lines[:number] + lines[number + 1 :])
-    if action == 1:
-        return ''.join(lines[: number + 1] + lines[number:])
-    if action == 2:
-        return text[:start]
-    if action == 3:
-        return text[:start] + random.choice(TEXTS) + text[start:]
-    if action == 4:
-        return text[:start] + text[start + random.randrange(1, 8) :]
-    fields = lines[number].split(',') if lines else ['']
-    fields[random.randrange(len(fields))] = random.choice(TEXTS)
-    return ''.join(lines[:number] + [','.join(fields)] + lines[number + 1 :])
-
-
-def read_all(form: Format, root: Path) -> tuple[list[CocoData], str]:
-    """Read all splits of a data set, or return the error of one line."""
-    try:
-        sources = form.find(root) or {}
-        read = []
-        for source in sources.values():
-            assert form.read_categories(source)
-            read.append(read_coco(source))
-            used = sum(map(len, read[-1].annotations.values()))
-            assert used + count(read[-1], 'annotation', 'dropped', 'left out: equal') == read[-1].total
-        return read, ''
-    except UserError as error:
-        assert '\n' not in str(error) and str(error).strip()
-        return [], str(error)
-
-
-def count(coco: CocoData, part: str, *messages: str) -> int:
-    """Count the parts that faults with these beginnings name."""
-    return sum(len(fault.ids) for fault in coco.faults if fault.part == part and fault.message.startswith(messages))
-
-
-def damage(path: Path, random: Random, mutate: Callable[[str, Random], str]) -> None:
-    """Change the text of a file, or now and then its bytes."""
-    content = path.read_bytes()
-    if random.random() < 0.1 and content:
-        place = random.randrange(len(content))
-        path.write_bytes(content[:place] + bytes([random.randrange(256)]) + content[place + 1 :])
-    else:
-        path.write_text(mutate(content.decode('utf-8', 'replace'), random), 'utf-8', 'replace', '')
-
-
-def _spots(content: Any) -> Any:
-    if isinstance(content, dict | list):
-        for key in content if isinstance(content, dict) else range(len(content)):
-            yield content, key
-            yield from _spots(content[key])
+def _accounted_for(coco: CocoData) -> int:
+    """Count the objects that are used, ignored or dropped, or no annotations of their own, which must be said."""
+    kept = sum(map(len, coco.annotations.values()))
+    dropped = sum(len(fault.ids) for fault in coco.faults if fault.message.startswith('dropped'))
+    regions = sum('ignored' in a for of_image in coco.annotations.values() for a in of_image)
+    said = sum(len(fault.ids) for fault in coco.faults if fault.message.startswith('ignored'))
+    assert kept + dropped == coco.total
+    assert regions == said
+    left_out = [f for f in coco.faults if f.part == 'annotation' and f.message.startswith(COUNTED)]
+    return coco.total + sum(len(fault.ids) for fault in left_out)

@@ -17,6 +17,7 @@ from .coco import CocoFormat, find_coco
 from .cvat import CvatFormat
 from .labelme import LabelMeFormat
 from .supervisely import SuperviselyFormat
+from .via import ViaFormat
 
 FORMATS: Mapping[str, Format] = {
     one.name: one
@@ -24,6 +25,7 @@ FORMATS: Mapping[str, Format] = {
         CocoFormat(),
         LabelMeFormat(),
         CvatFormat(),
+        ViaFormat(),
         SuperviselyFormat(),
     )
 }

@@ -4,6 +4,7 @@ import itertools
 import math
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -16,6 +17,7 @@ from convnext_dense.data.formats.cvat import CvatFormat
 from convnext_dense.errors import UserError
 from tests.data.formats.test_labelme import truth, write_image
 from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, class_names, decode, write_coco
+from tests.helpers.mutated_files import check_mutations
 
 SIZE = (60, 80)  # height and width
 LABELS = ('cat', 'dog')
@@ -53,8 +55,8 @@ def image(name: str, *objects: str, size: tuple | None = SIZE, **attributes) -> 
 
 def meta(labels: tuple = LABELS, kind: str = 'task', more: str = '') -> str:
     entries = ''.join(
-        f'        <label>\n          <name>{one}</name>\n          <color>#c06060</color>\n          <type>any</type>\n'
-        '          <attributes>\n          </attributes>\n        </label>\n'
+        f'        <label>\n          <name>{one}</name>\n          <color>#c06060</color>\n'
+        '          <type>any</type>\n          <attributes>\n          </attributes>\n        </label>\n'
         for one in labels
     )
     return (
@@ -344,7 +346,8 @@ def test_files_with_different_labels_are_refused(tmp_path):
     for task, labels in (('task_1', ('cat', 'dog')), ('task_2', ('cat', 'ant'))):
         write_image(tmp_path / task / 'images/a.png')
         write(tmp_path / task / 'annotations.xml', image('a.png', box(1, 1, 9, 9)), head=meta(labels))
-    expected = 'task_1/annotations.xml and task_2/annotations.xml have different labels (ant, dog): give them the same in CVAT'
+    both = 'task_1/annotations.xml and task_2/annotations.xml'
+    expected = f'{both} have different labels (ant, dog): give them the same in CVAT'
     assert refusal(tmp_path) == expected
 
 
@@ -499,3 +502,36 @@ def test_xml_of_other_tools_is_not_cvats(tmp_path):
     (tmp_path / 'a.xml').write_text('<annotation><folder>x</folder><object><name>cat</name></object></annotation>')
     (tmp_path / 'b.xml').write_text('<annotations><foo/></annotations>')
     assert CvatFormat().find(tmp_path) is None
+
+
+# Files that are changed at random
+
+
+@pytest.mark.parametrize(
+    'examples', [200, pytest.param(10_000, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])]
+)
+def test_no_object_of_a_changed_file_is_lost_without_being_counted(tmp_path, examples):
+    write_image(tmp_path / 'images/b.png')
+    objects = [
+        box(10, 20, 40, 50),
+        box(10, 20, 40, 50, rotation='30.0', label='dog'),
+        polygon((10, 10), (50, 10), (50, 40)),
+        polygon((1, 1), (9, 1), (9, 9), group_id=1),
+        polygon((20, 1), (29, 1), (29, 9), group_id=1),
+        element('ellipse', cx='40.00', cy='30.00', rx='20.00', ry='10.00'),
+        mask(np.ones((3, 4), bool), 5, 6),
+        polygon((1, 1), (5, 5), tag='polyline'),
+        element('tag'),
+    ]
+    write_image(tmp_path / 'images/a.png')
+    path = write(tmp_path / 'annotations.xml', image('a.png', *objects), image('b.png', box(1, 1, 9, 9)))
+
+    def count(text: bytes) -> int | None:
+        try:
+            root = ElementTree.fromstring(text)
+        except (ElementTree.ParseError, ValueError, LookupError):
+            return None
+        return sum(len(one) for one in root if one.tag == 'image')
+
+    read_files, refused = check_mutations(path, Source(path, tmp_path, 'cvat'), examples, count)
+    assert min(read_files, refused) > examples / 10

@@ -28,6 +28,7 @@ from tests.helpers.drawn_truth import (
     with_boxes_of_masks,
     write_coco,
 )
+from tests.helpers.mutated_files import check_mutations
 
 SIZE = (60, 80)  # height and width
 
@@ -574,3 +575,47 @@ def test_a_file_that_begins_with_its_image_is_recognized(tmp_path):
         json.dumps({'imageData': data, **{k: v for k, v in own.items() if k != 'imageData'}})
     )
     assert find_sources(str(tmp_path), 'train')['train'].format == 'labelme'
+
+
+# Files that are changed at random
+
+
+def shapes_in(text: bytes) -> list[dict] | None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found.get('shapes') if isinstance(found, dict) else None
+
+
+def count_shapes(text: bytes) -> int | None:
+    found = shapes_in(text)
+    return len(found) if isinstance(found, list) else None
+
+
+@pytest.mark.parametrize(
+    'examples', [200, pytest.param(10_000, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])]
+)
+def test_no_object_of_a_changed_file_is_lost_without_being_counted(tmp_path, examples):
+    png = in_base64(Image.fromarray(np.full((4, 4), 1, np.uint8)))
+    path = write(
+        tmp_path / 'a.json',
+        BOX,
+        TRIANGLE,
+        shape('cat', [[30, 30], [33, 34]], 'circle'),
+        shape('dog', [[1, 1], [9, 1], [9, 9]], group_id=1),
+        shape('dog', [[20, 1], [29, 1], [29, 9]], group_id=1),
+        shape('cat', [[50, 30], [53, 33]], 'mask', mask=png),
+        shape('cat', [[5, 5]], 'point'),
+        shape('__ignore__', [[60, 1], [70, 9]], 'rectangle'),
+        shape('cat', [[60, 20], [70, 30]], 'rectangle', difficult=True),
+    )
+    write(tmp_path / 'b.json', BOX)  # of which nothing is changed
+
+    def count(text: bytes) -> int | None:
+        """Count the shapes of both files; a file of another kind is left out and named."""
+        found = count_shapes(text)
+        return None if found is None else found + 1
+
+    read_files, refused = check_mutations(path, Source(tmp_path, tmp_path, 'labelme'), examples, count)
+    assert min(read_files, refused) > examples / 10
