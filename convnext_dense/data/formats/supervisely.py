@@ -38,14 +38,14 @@ class SuperviselyFormat(Format):
         if not root.is_dir():
             return None
         datasets = _find_datasets(root)
-        if not datasets or (_find_meta(root) is None and not any(map(_is_annotated, datasets))):
+        if not datasets or not (_has_meta(root) or any(map(_is_annotated, datasets))):
             return None
         splits = _find_splits(root, datasets)
         names = [split for split in SPLITS if split in splits] or [WHOLE]
         return {split: Source(root, root, self.name, split) for split in names}
 
     def read_categories(self, source: Source) -> list[dict]:
-        classes = _read_classes(source.annotations)
+        classes, _ = _read_meta(source.annotations)
         if classes is None:
             files = [file for dataset in _datasets_of(source) for file in _annotation_files(dataset)]
             classes = sorted({name for file in files for name in _titles(*_version(file))})
@@ -93,33 +93,43 @@ def _datasets_of(source: Source) -> list[Path]:
 def _find_meta(root: Path) -> Path | None:
     """Return the file that lists the classes: of the project, which may be the folder around a data set."""
     folders = [root, root.parent] if (root / 'ann').is_dir() else [root]
-    files = (folder / name for folder in folders for name in META)
-    return next((file for file in files if file.is_file() and _entries_of(file) is not None), None)
+    return next((folder / name for folder in folders for name in META if (folder / name).is_file()), None)
 
 
-def _entries_of(meta: Path) -> list[Any] | None:
-    """Return the classes of a file as they are, or None if the file is of something else."""
-    try:
-        content = read_json(meta)
-    except UserError:
-        return None
-    entries = content.get('classes') if isinstance(content, dict) else content
-    is_ours = isinstance(entries, list) and all(isinstance(one, dict) and 'title' in one for one in entries)
-    return entries if is_ours and (entries or (isinstance(content, dict) and 'tags' in content)) else None
+def _read_meta(root: Path) -> tuple[list[str] | None, list[str]]:
+    """Read the names of the classes, None if there is no file that lists them, and those of the tags.
 
-
-def _read_classes(root: Path) -> list[str] | None:
+    Raises:
+        UserError: if the file can't be read, or is not of Supervisely.
+    """
     meta = _find_meta(root)
     if meta is None:
-        return None
-    titles = [str(one['title']) for one in _entries_of(meta) or ()]
-    if not titles or not all(title.strip() for title in titles):
-        raise UserError(f'{meta} has {"a class without a title" if titles else "no classes"}: add it in Supervisely')
-    return list(dict.fromkeys(titles))
+        return None, []
+    content = read_json(meta)
+    entries = content.get('classes') if isinstance(content, dict) else content
+    titles = [_title(entry, 'title') for entry in (entries if isinstance(entries, list) else ())]
+    if not titles or not all(isinstance(title, str) and title.strip() for title in titles):
+        fault = 'a class without a title' if titles else 'no classes'
+        raise UserError(f'{meta} has {fault}: download it again, or add it in Supervisely')
+    tags = content.get('tags') or content.get('tags_images') if isinstance(content, dict) else None
+    names = [tag.get('name') if isinstance(tag, dict) else tag for tag in tags] if isinstance(tags, list) else []
+    return list(dict.fromkeys(titles)), [name for name in names if isinstance(name, str)]
+
+
+def _has_meta(root: Path) -> bool:
+    try:
+        return _read_meta(root)[0] is not None
+    except UserError:
+        return False
+
+
+def _title(entry: Any, key: str) -> Any:
+    title = entry.get(key) if isinstance(entry, dict) else None
+    return str(title) if type(title) in (int, float) else title
 
 
 def _is_annotated(dataset: Path) -> bool:
-    """Check by a file whether a folder without ``meta.json`` around it is of Supervisely."""
+    """Check by a file whether a folder is of Supervisely."""
     try:
         content = read_json(next(_annotation_files(dataset)))
     except (StopIteration, UserError):
@@ -139,11 +149,7 @@ def _find_splits(root: Path, datasets: list[Path]) -> set[str | None]:
     Annotation files are only read if the project has tags that tell a split.
     """
     of_datasets = {dataset: _split_of_dataset(dataset, root) for dataset in datasets}
-    meta = _find_meta(root)
-    content = read_json(meta) if meta else {}
-    tags = content.get('tags') or content.get('tags_images') if isinstance(content, dict) else None
-    names = [str(tag.get('name') if isinstance(tag, dict) else tag) for tag in tags] if isinstance(tags, list) else []
-    telling = {name: split for name in names if (split := split_of(name))}
+    telling = {name: split for name in _read_meta(root)[1] if (split := split_of(name))}
     if not telling:
         return set(of_datasets.values())
     found: set[str | None] = set()
@@ -181,8 +187,7 @@ def _read_file(path: Path) -> dict[str, Any]:
 def _objects_of(path: Path, content: Mapping[str, Any]) -> Iterator[_Object]:
     for number, value in enumerate(content['objects']):
         spot = f'objects[{number}]'
-        title = value.get('classTitle') if isinstance(value, dict) else None
-        title = str(title) if type(title) in (int, float) else title
+        title = _title(value, 'classTitle')
         if not isinstance(title, str) or not title.strip():
             raise UserError(f'{path}: {spot} has no classTitle: correct or remove it')
         yield _Object(spot, value, title)
