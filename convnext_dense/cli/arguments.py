@@ -18,7 +18,7 @@ from ..paper import OFFICIAL_WEIGHTS
 
 EXAMPLE_CONFIG = 'configs/classification/convnext_t.py'
 EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
-DATA_FORMATS = ('coco', 'labelme', 'cvat', 'via', 'supervisely')
+DATA_FORMATS = ('coco', 'labelme', 'cvat', 'via', 'supervisely', 'open_images', 'csv')
 """Names of formats, which need libraries to be read: those of :data:`convnext_dense.data.formats.FORMATS`."""
 
 

@@ -14,8 +14,10 @@ from typing import Any
 from ...errors import UserError
 from .base import WHOLE, Format, Source
 from .coco import CocoFormat, find_coco
+from .csv_boxes import CsvFormat
 from .cvat import CvatFormat
 from .labelme import LabelMeFormat
+from .open_images import OpenImagesFormat
 from .supervisely import SuperviselyFormat
 from .via import ViaFormat
 
@@ -27,6 +29,8 @@ FORMATS: Mapping[str, Format] = {
         CvatFormat(),
         ViaFormat(),
         SuperviselyFormat(),
+        OpenImagesFormat(),
+        CsvFormat(),
     )
 }
 """All formats by name."""

@@ -44,8 +44,8 @@ class Source(NamedTuple):
         """Name for messages: the split's, or that in the file's: ``'train2017'`` for ``instances_train2017.json``."""
         if self.split:
             return self.split
-        stem = self.annotations.stem
-        return self.annotations.parent.name if stem in SAME_NAMES else stem.removeprefix('instances_')
+        names = [self.annotations.stem, *(folder.name for folder in self.annotations.parents)]
+        return next((name for name in names if name not in SAME_NAMES), names[0]).removeprefix('instances_')
 
 
 class Places:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from ...errors import NoData, UserError
 from ...io.json_lists import iterate_list
-from ...io.progress import busy
+from ...io.progress import reading
 from ..check.records import NOTE, WARNING
 from .base import Content, Format, Source
 from .coco_find import EXPECTED, EXPLICIT, LAYOUTS, find_coco, find_splits, image_name
@@ -23,10 +22,6 @@ __all__ = ['EXPECTED', 'EXPLICIT', 'CocoFormat', 'find_coco']
 INSTANCES = 'take the file with instances of the same images, such as instances_train2017.json'
 FEDERATED = 'neg_category_ids', 'not_exhaustive_category_ids'
 """Keys of LVIS' images: classes that are verified to be absent, and those of which not all objects are annotated."""
-
-
-SHOWN_BYTES = 50_000_000
-"""Size of a file from which it is shown that it is read."""
 
 
 class CocoFormat(Format):
@@ -64,7 +59,7 @@ class CocoFormat(Format):
         return content['categories']
 
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
-        with _shown(source.annotations):
+        with reading(source.annotations):
             content = _read_json(source.annotations, () if needs_annotations else ('categories', 'annotations'))
         faults = [*_drop_root(content), *_name_images(content['images']), *_tell_federated(content['images'])]
         return Content(content['images'], content['annotations'], content['categories'], faults=faults)
@@ -80,12 +75,6 @@ class CocoFormat(Format):
             )
         except (LookupError, OSError, ValueError, AttributeError):
             return super().has_masks(source)
-
-
-def _shown(path: Path) -> AbstractContextManager:
-    """Show that a large file is read."""
-    size = path.stat().st_size if path.is_file() else 0
-    return nullcontext() if size < SHOWN_BYTES else busy(f'reading {path.name} ({size / 1e6:,.0f} MB)')
 
 
 def _read_json(path: Path, optional: Collection[str]) -> dict[str, list[Any]]:
