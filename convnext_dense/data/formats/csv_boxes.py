@@ -25,7 +25,19 @@ from .open_images import BOX_COLUMNS as OPEN_IMAGES
 from .split_names import splits_of_path
 from .values import read_integer, read_number
 
-IMAGE = ('filename', 'imagename', 'image', 'imageid', 'imagepath', 'imagefile', 'img', 'path', 'filepath', 'file')
+IMAGE = (
+    'filename',
+    'imagename',
+    'image',
+    'imageid',
+    'imagepath',
+    'imagefile',
+    'img',
+    'path',
+    'filepath',
+    'file',
+    'frame',
+)
 """Columns of the image; the first one that exists is taken, as of all others."""
 CLASS = (
     'classname',

@@ -24,8 +24,15 @@ from .values import read_integer
 
 BOX_COLUMNS = ('imageid', 'labelname', 'xmin', 'xmax', 'ymin', 'ymax')
 MASK_COLUMNS = ('maskpath', 'imageid')
-CLASS_FILES = ('*class-descriptions-boxable.csv', 'classes.csv', '*class-descriptions*.csv')
-"""Lists of classes; the first ones that exist are taken. Those of the last have all 20,000 labels of images."""
+CLASS_FILES = (
+    '*class-descriptions-boxable.csv',
+    '*classes-description-*.csv',
+    'classes.csv',
+    '*class-descriptions*.csv',
+)
+"""Lists of classes; the first ones that exist are taken."""
+ALL_LABELS = CLASS_FILES[-1]
+"""Lists that may have all 20,000 labels of images, most of which have no boxes."""
 CLASS_FOLDERS = ('.', 'metadata', 'annotations', 'csv_folder', 'labels')
 GROUP = 'isgroupof'
 
@@ -112,7 +119,7 @@ def _read_classes(source: Source) -> dict[str, str]:
             continue
         if names.setdefault(cells[0], cells[1]) != cells[1]:
             raise UserError(f'{file}:{number} gives {cells[0]} another name than a line before: correct it')
-    if file and ('boxable' in file.name or file.name == 'classes.csv'):
+    if file and any(file.match(pattern) for pattern in CLASS_FILES if pattern != ALL_LABELS):
         return names
     files = {found.annotations for found in (OpenImagesFormat().find(source.images) or {}).values()}
     used = sorted({label for one in sorted({source.annotations, *files}) for label in _used_labels(*_version(one))})

@@ -10,6 +10,7 @@ from convnext_dense.data.formats.coco import CocoFormat
 from convnext_dense.errors import UserError
 from tests.helpers import coco_files
 from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, class_names, drawn_images, write_coco
+from tests.helpers.mutated_files import EXAMPLES, check_mutations
 
 
 @pytest.mark.parametrize('masks', [True, False])
@@ -163,3 +164,21 @@ def test_messages_name_the_folder_of_files_with_the_same_name(tmp_path):
     assert Source(tmp_path / 'valid/labels.json', tmp_path).name == 'valid'
     assert Source(tmp_path / 'valid/_annotations.coco.json', tmp_path).name == 'valid'
     assert Source(tmp_path / 'annotations/instances_val2017.json', tmp_path).name == 'val2017'
+
+
+@pytest.mark.parametrize('examples', EXAMPLES)
+def test_each_object_of_a_changed_file_is_accounted_for(tmp_path, examples):
+    data = roboflow()
+    data['images'][1]['not_exhaustive_category_ids'] = [1]
+    source = write(tmp_path, data)
+    source.annotations.write_text(json.dumps(data, indent=0))
+
+    def count(text: bytes) -> int | None:
+        try:
+            found = json.loads(text)['annotations']
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None
+        return len(found) if isinstance(found, list) else None
+
+    read_files, refused = check_mutations(source.annotations, source, examples, count)
+    assert min(read_files, refused) > examples / 10

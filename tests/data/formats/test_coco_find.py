@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from convnext_dense.data.formats import FORMATS
 from convnext_dense.data.formats.base import WHOLE, Source
 from convnext_dense.data.formats.coco_find import find_coco, find_splits
 from convnext_dense.errors import NoData, UserError
@@ -299,6 +300,7 @@ def test_layouts_of_tools(tmp_path, tool):
     found = find_splits(tmp_path)
     assert {split: str(source.images.relative_to(tmp_path)) for split, source in found.items()} == folders
     assert {source.annotations for source in found.values()} <= {tmp_path / file for file in files}
+    assert [name for name, form in FORMATS.items() if form.find(tmp_path)] == ['coco']
     assert all('raw' not in str(source.annotations.relative_to(tmp_path)) for source in found.values())
 
 

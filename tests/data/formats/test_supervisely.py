@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from convnext_dense.data.detection.coco import read_coco
-from convnext_dense.data.formats import find_sources
+from convnext_dense.data.formats import FORMATS, find_sources
 from convnext_dense.data.formats.base import WHOLE, Source
 from convnext_dense.data.formats.supervisely import SuperviselyFormat
 from convnext_dense.errors import UserError
@@ -228,6 +228,7 @@ def lay(root: Path, *datasets: str, tags: dict[str, tuple[str, ...]] | None = No
 )  # fmt: skip
 def test_splits(tmp_path, datasets, tags, splits):
     lay(tmp_path, *datasets, tags=tags)
+    assert [name for name, form in FORMATS.items() if form.find(tmp_path)] == ['supervisely']
     found = SuperviselyFormat().find(tmp_path)
     read = {
         split: [str(Path(image['file_name']).parent.parent) for image in read_coco(source).images]
