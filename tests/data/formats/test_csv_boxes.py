@@ -16,6 +16,7 @@ from tests.helpers.mutated_files import EXAMPLES, check_mutations
 
 SIZE = (60, 80)  # height and width
 TENSORFLOW = 'filename,width,height,class,xmin,ymin,xmax,ymax'
+ROW = 'a.jpg,80,60,cat,1,2,3,4'
 
 
 def write(path: Path, *lines: str) -> Path:
@@ -63,7 +64,8 @@ def test_roboflow_files_equal_what_is_drawn(tmp_path, drawn, folders):
 
 
 LAYOUTS = {
-    'TensorFlow': ({'train': 'data/train_labels.csv', 'test': 'data/test_labels.csv'}, ['images/train/a.jpg', 'images/test/b.jpg']),
+    'TensorFlow': ({'train': 'data/train_labels.csv', 'test': 'data/test_labels.csv'},
+                   ['images/train/a.jpg', 'images/test/b.jpg']),
     'Roboflow': ({'train': 'train/_annotations.csv', 'val': 'valid/_annotations.csv'}, ['train/a.jpg', 'valid/b.jpg']),
     'competition': ({'train': 'train.csv'}, ['train/a.jpg', 'test/b.jpg', 'test/a.jpg']),
     'one file': ({WHOLE: 'annotations.csv'}, ['a.jpg']),
@@ -193,15 +195,15 @@ def test_rows_that_cannot_be_used_are_named(tmp_path, line, reason):
     ('files', 'said'),
     [
         ({'a.csv': [TENSORFLOW], 'b.csv': []}, 'a.csv has no objects'),
-        ({'a.csv': [TENSORFLOW, 'a.jpg,80,60,cat,1,2,3,4'], 'classes.csv': ['dog,0']}, r"a.csv:2 is of the class 'cat', which "),
-        ({'a.csv': [TENSORFLOW, 'a.jpg,80,60,0,1,2,3,4'], 'classes.csv': ['a,0', 'b,0']}, 'two classes the same number'),
-        ({'a.csv': [TENSORFLOW, 'a.jpg,80,60,0,1,2,3,4'], 'classes.csv': ['a,0', 'b,c']}, 'classes.csv:2 must be a name'),
-        ({'a.csv': [TENSORFLOW, 'a.jpg,80,60,cat,0.1,0.2,0.3,0.4']}, 'numbers between 0 and 1, fractions of the image'),
+        ({'a.csv': [TENSORFLOW, ROW], 'classes.csv': ['dog,0']}, r"a.csv:2 is of the class 'cat', which "),
+        ({'a.csv': [TENSORFLOW, ROW], 'classes.csv': ['a,0', 'b,0']}, 'two classes the same number'),
+        ({'a.csv': [TENSORFLOW, ROW], 'classes.csv': ['a,0', 'b,c']}, 'classes.csv:2 must be a name and a number'),
+        ({'a.csv': [TENSORFLOW, 'a.jpg,80,60,cat,0.1,0.2,0.3,0.4']}, 'numbers between 0 and 1, fractions of the'),
         (
             {'a.csv': ['image,class,bbox', *['a.jpg,cat,"[40, 30, 79, 59]"'] * 3]},
             r'its boxes are probably corners \[x1, y1, x2, y2\]',
         ),
-        ({'a.csv': [TENSORFLOW, 'a.jpg,80,60,cat,1,2,3,4'], 'b.csv': [TENSORFLOW, 'a.jpg,8,6,cat,1,2,3,4']},
+        ({'a.csv': [TENSORFLOW, ROW], 'b.csv': [TENSORFLOW, ROW]},
          'holds 2 CSV files, and no name tells the split of a.csv, b.csv: keep one for each split, as train.csv'),
     ],
 )  # fmt: skip

@@ -80,7 +80,7 @@ def test_files_equal_what_is_drawn(tmp_path, drawn):
 
 LAYOUTS = {
     'site': (
-        {'train': 'train-annotations-bbox.csv', 'val': 'validation-annotations-bbox.csv', 'test': 'test-annotations-bbox.csv'},
+        {s: f'{name}-annotations-bbox.csv' for s, name in (('train', 'train'), ('val', 'validation'), ('test', 'test'))},
         'class-descriptions-boxable.csv',
         {'train': 'train/a.jpg', 'val': 'validation/a.jpg', 'test': 'test/a.jpg'},
     ),
