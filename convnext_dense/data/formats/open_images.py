@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ...counting import counted
 from ...errors import NoData, UserError
 from ...io.image_size import ImageSize
 from ...io.progress import reading
@@ -228,10 +229,11 @@ class _Reader:
                 f'({next(iter(self._absent))}.jpg): download some into it'
             )
         if self._absent:
-            absent = (
-                f'{len(self._absent):,} images that are not there, left out with {sum(self._absent.values()):,} boxes'
+            images, boxes = len(self._absent), sum(self._absent.values())
+            lists = f'{counted(images, "image")} that {"are" if images > 1 else "is"} not there'
+            self.builder.note(
+                f'lists {lists}, left out with {counted(boxes, "box", "boxes")}', self.name, 'file', NOTE
             )
-            self.builder.note(f'lists {absent}', self.name, 'file', NOTE)
         split = _split(self.source)
         for image_id, file in self._files.items():
             if image_id not in self._read and (not split or _split_of_folder(file) == split):

@@ -78,9 +78,10 @@ def test_files_equal_what_is_drawn(tmp_path, drawn):
         check_trains_alike(source, Source(coco, drawn / f'coco/{split}2017'), masks=False)
 
 
+SPLITS, NAMES = ('train', 'val', 'test'), ('train', 'validation', 'test')
 LAYOUTS = {
     'site': (
-        {s: f'{name}-annotations-bbox.csv' for s, name in (('train', 'train'), ('val', 'validation'), ('test', 'test'))},
+        {split: f'{name}-annotations-bbox.csv' for split, name in zip(SPLITS, NAMES, strict=True)},
         'class-descriptions-boxable.csv',
         {'train': 'train/a.jpg', 'val': 'validation/a.jpg', 'test': 'test/a.jpg'},
     ),
