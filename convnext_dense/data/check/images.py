@@ -60,9 +60,10 @@ def find_unsuitable_images(
             fix = 'make them smaller: they are slow to decode, and Pillow refuses twice as many'
             note(WARNING, f'of more than {MOST_PIXELS / 1e6:.0f} million pixels', fix, path, size)
         if header.orientation > 1:
-            if not has_positions:
+            keeps_size = header.orientation < 5 or size.height == size.width  # so that it does not tell
+            if not has_positions or (keeps_size and image.is_upright):
                 note(NOTE, 'turned upright, as EXIF says', '', path, f'orientation {header.orientation}')
-            elif header.orientation < 5 or size.height == size.width:  # size can't tell the orientation
+            elif keeps_size:
                 fix = 'check that the annotations fit the image as stored, and save it without EXIF'
                 note(WARNING, 'that EXIF would turn, and that the run takes as stored', fix, path)
             else:

@@ -48,6 +48,8 @@ class ImageRecord(NamedTuple):
     """The mask's path."""
     size: ImageSize | None = None
     """The image size according to the annotations, if they contain it."""
+    is_upright: bool = False
+    """The annotations are for the image upright by EXIF, also where its size does not tell."""
     is_read: bool = True
     """False for an image that training leaves out, such as one without annotations."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from ...errors import NoData, UserError
 from ...io.image_size import ImageSize
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
-from ..formats import describe_source, source_of
+from ..formats import FORMATS, describe_source, source_of
 from ..image_scan import ImageScan
 from ..text import count_of
 from .categories import check_known_names
@@ -99,7 +99,8 @@ def _records(
             if selected is not None and not is_object(annotation, learns_masks):
                 instance['ignore_flag'] = 1
         size = ImageSize(image['height'], image['width'])
-        yield ImageRecord(path, instances=instances, size=size, is_read=image['id'] in used)
+        is_upright = FORMATS[source.get('format', 'coco')].is_upright
+        yield ImageRecord(path, instances=instances, size=size, is_upright=is_upright, is_read=image['id'] in used)
 
 
 def _not_learned(split: str, folder: str, selected: Selection) -> Iterator[Finding]:

@@ -39,8 +39,9 @@ class CvatFormat(Format):
     """CVAT's XML files, alone or with ``images/`` beside them, as CVAT exports a project, a task or a job."""
 
     name = 'cvat'
-    title = 'CVAT (annotations.xml)'
+    title = 'CVAT'
     expected = 'annotations.xml of CVAT with images/ beside it'
+    is_upright = True
 
     def find(self, root: Path) -> dict[str, Source] | None:
         if root.is_file():
@@ -170,7 +171,7 @@ class _Reader:
             if element.tag == 'meta':
                 subset = next((name for kind in ('task', 'job') if (name := element.text_at(kind, 'subset'))), '')
                 original = next((e for kind in ('task', 'job') for e in element.find_all(kind, 'original_size')), None)
-                size = original and _size_of(original.text_at('height'), original.text_at('width'))
+                size = _size_of(original.text_at('height'), original.text_at('width')) if original else None
             elif element.tag == 'image':
                 self._read_image(path, element, element.attributes.get('subset', subset))
             elif element.tag == 'track':

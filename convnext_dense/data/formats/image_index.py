@@ -28,7 +28,7 @@ class ImageIndex:
     def __init__(self, root: Path, annotations: Path) -> None:
         self.root = root
         self._splits = splits_in(Path(self.relative(annotations)))
-        self._folders: dict[str, Folder] = {}
+        self._folders: dict[str | Path, Folder | None] = {}
         self.absent: list[str] = []
         """Names without a file, with their places; see :meth:`check`."""
 
@@ -42,14 +42,14 @@ class ImageIndex:
         Returns:
             The path relative to the root; None if there is none, or if several fit as well.
         """
-        folders = [folder for folder in folders if self._is_of_split(self.relative(folder))]
-        listed = [self._folder(folder) for folder in folders]
-        for folder in listed:  # as written
-            if not os.path.isabs(name) and folder.has(name):
-                return self.relative(folder.path / name)
-        for folder in listed:  # in another way of writing
-            if (file := folder.match([name])[name]) is not None:
-                return self.relative(folder.path / file)
+        if os.path.isabs(name) and '\0' not in name and os.path.isfile(name):
+            return self.relative(name)
+        for path in folders:  # as written
+            if not os.path.isabs(name) and (folder := self._folder(path)) and folder.has(name):
+                return self.relative(os.path.join(path, name))
+        for path in folders:  # in another way of writing
+            if (folder := self._folder(path)) and (file := folder.match([name])[name]) is not None:
+                return self.relative(os.path.join(path, file))
         return self._nearest(parts_of(name), folders)
 
     def find_stem(self, stem: str, folders: Sequence[str | Path]) -> str | None:
@@ -86,8 +86,12 @@ class ImageIndex:
                 f'({shortened(self.absent, 3)}): copy them into it, or remove their annotations'
             )
 
-    def _folder(self, path: str | Path) -> Folder:
-        return self._folders.setdefault(str(path), Folder(Path(path)))
+    def _folder(self, path: str | Path) -> Folder | None:
+        """Return a folder, or None if it is of another split."""
+        if path not in self._folders:
+            is_own = self._is_of_split(self.relative(path))
+            self._folders[path] = Folder(Path(path)) if is_own else None
+        return self._folders[path]
 
     def _is_in(self, file: str, folder: str | Path) -> bool:
         return os.path.dirname(os.path.normpath(file)) == os.path.normpath(self.relative(folder)).removeprefix('.')

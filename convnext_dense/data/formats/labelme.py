@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from ...errors import UserError
 from ...io.image_size import ImageSize
+from ...io.progress import track
 from ..check.records import NOTE
 from ..image_files import find_files, images_in, subfolders
 from ..image_scan import read_header
@@ -39,8 +40,9 @@ class LabelMeFormat(Format):
     """LabelMe files, beside their images or in a folder of their own."""
 
     name = 'labelme'
-    title = 'LabelMe (a JSON file for each image)'
+    title = 'LabelMe'
     expected = 'LabelMe files beside the images or in a folder of their own, in train/ and val/ or without splits'
+    is_upright = True
 
     def find(self, root: Path) -> dict[str, Source] | None:
         if not root.is_dir():
@@ -62,7 +64,7 @@ class LabelMeFormat(Format):
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
         reader = _Reader(source)
         files = _json_files(source.annotations)
-        for file in files:
+        for file in track(files, 'reading LabelMe files'):
             reader.read_file(file)
         reader.images.check(len(files))
         reader.note_bare_images()
@@ -179,8 +181,8 @@ def _listed_classes(source: Source) -> list[str]:
 
 def _used_classes(folders: list[Path]) -> list[str]:
     """List the labels of all objects, sorted."""
-    labels = {label for folder in folders for file in _json_files(folder) for label in _labels(*_version(file))}
-    return sorted(labels)
+    files = [file for folder in folders for file in _json_files(folder)]
+    return sorted({label for file in track(files, 'reading labels') for label in _labels(*_version(file))})
 
 
 def _version(path: Path) -> tuple[Path, int, int]:

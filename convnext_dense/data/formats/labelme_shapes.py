@@ -70,4 +70,4 @@ def _decode(text: Any) -> np.ndarray:
             pixels = np.asarray(image)
     except (binascii.Error, TypeError, ValueError, SyntaxError, OSError, Image.DecompressionBombError):
         raise Unreadable('mask that is no PNG image') from None
-    return pixels.astype(bool) if pixels.ndim == 2 else pixels.any(-1)
+    return pixels.astype(bool) if pixels.ndim == 2 else (pixels != 0).max(axis=-1)

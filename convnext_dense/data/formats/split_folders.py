@@ -14,6 +14,8 @@ SPLIT_NAMES = {
     'test': ('test', 'testing'),
 }
 """Names of each split in lowercase."""
+MOST_FOLDERS = 100
+"""Maximum number of folders that are searched for those of splits, since there may be one for each class."""
 
 
 def split_named(name: str) -> str | None:
@@ -39,7 +41,8 @@ def find_split_folders(root: Path, holds_data: Callable[[Path], bool]) -> dict[s
     Raises:
         UserError: if two folders mean the same split.
     """
-    for parent in (root, *(root / name for name in subfolders(root) if split_named(name) is None)):
+    others = [root / name for name in subfolders(root) if split_named(name) is None]
+    for parent in (root, *others[:MOST_FOLDERS]):
         found: dict[str, Path] = {}
         for name in subfolders(parent):
             split = split_named(name)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ...errors import UserError
 from ...io.image_size import ImageSize
+from ...io.progress import track
 from ..check.records import NOTE
 from ..image_files import subfolders
 from ..image_scan import read_header
@@ -22,7 +23,7 @@ from .building import ContentBuilder
 from .image_index import ImageIndex
 from .json_files import first_files
 from .shapes import Shape, Unreadable, box, ellipse, polygon, read_numbers
-from .split_folders import find_split_folders, split_named
+from .split_folders import MOST_FOLDERS, find_split_folders, split_named
 from .via_files import Region, ViaFile, ViaImage, is_via, read_via
 
 STRONG_NAMES = ('class', 'classes', 'class_name', 'classname', 'label', 'labels', 'category', 'categories')
@@ -38,8 +39,9 @@ class ViaFormat(Format):
     """Files of VIA 1 and 2, beside their images or with ``images/`` beside them."""
 
     name = 'via'
-    title = 'VIA (via_region_data.json, via_project.json or via_export_csv.csv)'
+    title = 'VIA'
     expected = 'a JSON or CSV file of VIA with the images beside it, or one in each of train/ and val/'
+    is_upright = True
 
     def find(self, root: Path) -> dict[str, Source] | None:
         if root.is_file():
@@ -48,7 +50,7 @@ class ViaFormat(Format):
         if folders:
             files = {split: _only(_files_in(path)) for split, path in folders.items()}
             return {split: Source(Path(file), root, self.name, split) for split, file in files.items()}
-        for folder in (root, *(root / name for name in subfolders(root))):
+        for folder in (root, *(root / name for name in subfolders(root)[:MOST_FOLDERS])):
             if found := _files_in(folder):
                 named = {split: file for file in found if (split := _split_of(file))}
                 if len(named) == len(found):
@@ -63,7 +65,7 @@ class ViaFormat(Format):
         classes = self._read_classes(source)
         reader = _Reader(source, classes)
         images = read_via(source.annotations).images
-        for image in images:
+        for image in track(images, 'reading images'):
             reader.read_image(image)
         reader.images.check(len(images))
         reader.check_sizes()
@@ -118,7 +120,7 @@ def _find_classes(files: list[tuple[Path, ViaFile]]) -> _Classes:
         UserError: if there are several attributes, and none or more than one has a name that tells.
     """
     regions = [region for _, file in files for image in file.images for region in image.regions]
-    used = [_attributes(region) for region in regions if _kind(region) not in ('point', 'line')]
+    used = [_attributes(region) for region in regions if _kind(region.shape) not in ('point', 'line')]
     names = sorted({name for attributes in used for name, value in attributes.items() if value not in (None, '', {})})
     if not names:
         return _Classes(None, [ONLY_CLASS])
@@ -141,8 +143,8 @@ def _find_classes(files: list[tuple[Path, ViaFile]]) -> _Classes:
     return _Classes(attribute, list(dict.fromkeys(options)) if options else sorted(set(values)))
 
 
-def _kind(region: Region) -> Any:
-    return region.shape.get('name') if isinstance(region.shape, dict) else None
+def _kind(shape: Any) -> str:
+    return str(shape.get('name')) if isinstance(shape, dict) else ''
 
 
 def _attributes(region: Region) -> Mapping[str, Any]:
@@ -205,7 +207,7 @@ class _Reader:
         return f'{self.file}:{spot}' if isinstance(spot, int) else f'{self.file}: {spot}'
 
     def _read_region(self, image: int, region: Region, size: ImageSize) -> None:
-        kind = _kind(region)
+        kind = _kind(region.shape)
         shapes: list[Shape] = []
         reason = ''
         try:
@@ -236,7 +238,7 @@ def _read_shape(shape: Any) -> Shape:
     """
     if not isinstance(shape, dict) or not shape:
         raise Unreadable('no shape_attributes')
-    kind = shape.get('name')
+    kind = _kind(shape)
     if kind in ('polygon', 'polyline'):
         xs, ys = (_coordinates(shape.get(key)) for key in ('all_points_x', 'all_points_y'))
         if len(xs) != len(ys):

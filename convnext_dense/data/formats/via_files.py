@@ -134,7 +134,7 @@ def _read_csv(path: Path) -> Iterator[ViaImage]:
         image = images.setdefault(name, ViaImage(name, line))
         image.count = int(count) if count.isascii() and count.isdigit() and len(count) < 10 else image.count
         values = [_value(cell) for cell in (shape, attributes)]
-        if values[0] or values[1] or image.count != 0:  # an image without regions has a line with empty ones
+        if image.count != 0 or values != [{}, {}]:  # an image without regions has a line with empty ones
             image.regions.append(Region(line, *values))
     yield from images.values()
 

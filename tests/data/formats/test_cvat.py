@@ -17,7 +17,8 @@ from convnext_dense.data.formats.cvat import CvatFormat
 from convnext_dense.errors import UserError
 from tests.data.formats.test_labelme import truth, write_image
 from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, class_names, decode, write_coco
-from tests.helpers.mutated_files import check_mutations
+from tests.helpers.foreign_folders import FOLDERS, write_folder
+from tests.helpers.mutated_files import EXAMPLES, check_mutations
 
 SIZE = (60, 80)  # height and width
 LABELS = ('cat', 'dog')
@@ -507,9 +508,7 @@ def test_xml_of_other_tools_is_not_cvats(tmp_path):
 # Files that are changed at random
 
 
-@pytest.mark.parametrize(
-    'examples', [200, pytest.param(10_000, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])]
-)
+@pytest.mark.parametrize('examples', EXAMPLES)
 def test_no_object_of_a_changed_file_is_lost_without_being_counted(tmp_path, examples):
     write_image(tmp_path / 'images/b.png')
     objects = [
@@ -535,3 +534,9 @@ def test_no_object_of_a_changed_file_is_lost_without_being_counted(tmp_path, exa
 
     read_files, refused = check_mutations(path, Source(path, tmp_path, 'cvat'), examples, count)
     assert min(read_files, refused) > examples / 10
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_data_of_other_tools_are_left_to_them(tmp_path, folder):
+    found = CvatFormat().find(write_folder(tmp_path, folder))
+    assert (found is not None) == (folder in ('cvat',))

@@ -10,13 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
+from convnext_dense.data.check.dataset import check_dataset
+from convnext_dense.data.detection.check import read_coco_files
 from convnext_dense.data.detection.coco import read_coco
+from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.formats import find_sources
 from convnext_dense.data.formats.base import Source
 from convnext_dense.data.formats.labelme import LabelMeFormat
 from convnext_dense.errors import UserError
+from convnext_dense.io.image_size import ImageSize
+from convnext_dense.tasks.dense import read_as_annotated
 from tests.helpers.coco_files import runs
 from tests.helpers.drawn_truth import (
     DrawnImage,
@@ -28,7 +33,8 @@ from tests.helpers.drawn_truth import (
     with_boxes_of_masks,
     write_coco,
 )
-from tests.helpers.mutated_files import check_mutations
+from tests.helpers.foreign_folders import FOLDERS, write_folder
+from tests.helpers.mutated_files import EXAMPLES, check_mutations
 
 SIZE = (60, 80)  # height and width
 
@@ -454,8 +460,6 @@ def embedded(size: tuple = SIZE) -> tuple[np.ndarray, str]:
 
 
 def test_an_embedded_image_is_trained_on(tmp_path):
-    from convnext_dense.data.detection.dataset import CocoDataset
-
     pixels, data = embedded()
     write(tmp_path / 'a.json', BOX, image='gone.png', data=data)
     source = find_sources(str(tmp_path))['val']
@@ -480,9 +484,6 @@ def test_a_file_that_fits_is_taken_before_the_embedded_image(tmp_path):
 
 
 def test_check_data_decodes_embedded_images(tmp_path):
-    from convnext_dense.data.check.dataset import check_dataset
-    from convnext_dense.data.detection.check import read_coco_files
-
     _, data = embedded()
     write(tmp_path / 'a.json', BOX, image='gone.png', data=data)
     write(tmp_path / 'b.json', BOX, image='gone2.png', data=data[: len(data) // 2])
@@ -593,9 +594,7 @@ def count_shapes(text: bytes) -> int | None:
     return len(found) if isinstance(found, list) else None
 
 
-@pytest.mark.parametrize(
-    'examples', [200, pytest.param(10_000, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])]
-)
+@pytest.mark.parametrize('examples', EXAMPLES)
 def test_no_object_of_a_changed_file_is_lost_without_being_counted(tmp_path, examples):
     png = in_base64(Image.fromarray(np.full((4, 4), 1, np.uint8)))
     path = write(
@@ -619,3 +618,30 @@ def test_no_object_of_a_changed_file_is_lost_without_being_counted(tmp_path, exa
 
     read_files, refused = check_mutations(path, Source(tmp_path, tmp_path, 'labelme'), examples, count)
     assert min(read_files, refused) > examples / 10
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_data_of_other_tools_are_left_to_them(tmp_path, folder):
+    found = LabelMeFormat().find(write_folder(tmp_path, folder))
+    assert (found is not None) == (folder in ('labelme',))
+
+
+@pytest.mark.parametrize('orientation', [1, 3, 4, 6])
+@pytest.mark.parametrize('size', [(60, 80), (64, 64)])
+def test_images_are_trained_on_as_labelme_shows_them(tmp_path, orientation, size):
+    """Upright, also if turning keeps their size, so that the box is on the same pixels."""
+    stored = write_image(tmp_path / 'a.png', size, orientation)
+    with Image.open(stored) as image:
+        upright = np.asarray(ImageOps.exif_transpose(image))
+    for written in (None, upright.shape[:2]):
+        write(tmp_path / 'a.json', BOX, image='a.png', size=written)
+        source = find_sources(str(tmp_path))['val']
+        load = [dict(type='convnext_dense.LoadImage')]
+        dataset = CocoDataset(str(source.annotations), str(source.images), load, format='labelme', test_mode=True)
+        np.testing.assert_array_equal(dataset[0]['img'][..., ::-1], upright)
+        records = read_coco_files(
+            {'val': dict(annotations=str(source.annotations), images=str(source.images), format='labelme')}
+        )
+        assert not [f for f in check_dataset(records, 1).findings if 'takes as stored' in f.message]
+        drawn = read_as_annotated(str(stored), ImageSize.of(upright), is_upright=dataset.metainfo['is_upright'])
+        np.testing.assert_array_equal(drawn, upright)
