@@ -145,8 +145,8 @@ def _tell_federated(images: Sequence[Any]) -> list[Fault]:
     """Tell that not every class is annotated in each image, as in LVIS."""
     ids = [_id_of(image, place) for place, image in enumerate(images, 1) if any(image.get(k) for k in FEDERATED)]
     message = (
-        'with classes that are not or not completely annotated, as in LVIS: they are learned as background there, and '
-        "AP is measured by COCO's rule over all classes, which differs from LVIS' AP"
+        'in which not all classes are annotated, as in LVIS: the others are learned as background there, and AP is '
+        "measured by COCO's rule over all classes, which differs from LVIS' AP"
     )
     return [Fault(message, ids, 'image', WARNING)] if ids else []
 

@@ -91,7 +91,7 @@ class CsvFormat(Format):
     """Boxes in CSV files."""
 
     name = 'csv'
-    title = 'CSV with a box in each row'
+    title = 'CSV'
     expected = 'train.csv and val.csv, with columns as filename, class, xmin, ymin, xmax and ymax'
 
     def find(self, root: Path) -> dict[str, Source] | None:
@@ -324,5 +324,5 @@ def _read_box(values: Sequence[str], is_sized: bool) -> shapes.Shape:
             raise shapes.Unreadable('box that is no list of four numbers') from None
         if not isinstance(numbers, list) or len(numbers) != 4:
             raise shapes.Unreadable('box that is no list of four numbers')
-    a, b, c, d = shapes.read_numbers(numbers, 'box')
+    a, b, c, d = shapes.read_numbers(numbers, 'edges')
     return shapes.Shape((a, b, a + c, b + d) if is_sized else (a, b, c, d))

@@ -42,7 +42,7 @@ class OpenImagesFormat(Format):
     """Boxes of Open Images, as fractions of the image; a group of objects is a crowd."""
 
     name = 'open_images'
-    title = 'Open Images (CSV)'
+    title = 'Open Images'
     expected = (
         '{train,validation}-annotations-bbox.csv and class-descriptions-boxable.csv, with images in {train,...}/'
     )

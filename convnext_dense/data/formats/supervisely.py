@@ -31,7 +31,7 @@ class SuperviselyFormat(Format):
     """Supervisely: a JSON file for each image, and classes in ``meta.json``."""
 
     name = 'supervisely'
-    title = 'Supervisely (meta.json)'
+    title = 'Supervisely'
     expected = 'meta.json, and folders with ann/IMAGE.jpg.json and img/IMAGE.jpg; names of folders or tags tell splits'
 
     def find(self, root: Path) -> dict[str, Source] | None:

@@ -106,7 +106,7 @@ def test_lvis(tmp_path):
     lines = [fault.line for fault in coco.faults]
     assert '4 images fixed: without file_name, which coco_url tells' in lines
     (federated,) = [line for line in lines if 'LVIS' in line]
-    assert federated.startswith('3 images with classes that are not or not completely annotated')
+    assert federated.startswith('3 images in which not all classes are annotated, as in LVIS')
     assert "differs from LVIS' AP" in federated
 
 

@@ -173,9 +173,9 @@ def test_images_of_another_split_are_not_taken(tmp_path):
 @pytest.mark.parametrize(
     ('line', 'reason'),
     [
-        ('a.jpg,80,60,cat,nan,2,3,4', 'box that are no finite number'),
-        ('a.jpg,80,60,cat,,2,3,4', 'box that are no finite number'),
-        ('a.jpg,80,60,cat,1_0,2,30,4', 'box that are no finite number'),
+        ('a.jpg,80,60,cat,nan,2,3,4', 'edges that are no finite number'),
+        ('a.jpg,80,60,cat,,2,3,4', 'edges that are no finite number'),
+        ('a.jpg,80,60,cat,1_0,2,30,4', 'edges that are no finite number'),
         ('a.jpg,80,60,,1,2,3,4', 'no class'),
         ('a.jpg,80,60,cat,1,2,3', '7 cells rather than 8'),
         ('a.jpg,80,60,cat,30,2,3,4', 'box of negative size'),
