@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -121,9 +122,9 @@ def _names(root: Path, files: list[Path]) -> str:
 
 def _files(folder: Path, suffix: str) -> list[Path]:
     try:
-        files = sorted(f for f in folder.iterdir() if f.suffix.lower() == suffix and not is_stray(f.name))
+        names = sorted(name for name in os.listdir(folder) if name.lower().endswith(suffix) and not is_stray(name))
     except OSError:
         return []
-    if len(files) > MOST_FILES:
-        files = [file for file in files if file.name.startswith(('instances', '_annotations'))]
-    return [file for file in files if file.is_file()]
+    if len(names) > MOST_FILES:
+        names = [name for name in names if name.startswith(('instances', '_annotations'))]
+    return [folder / name for name in names if (folder / name).is_file()]

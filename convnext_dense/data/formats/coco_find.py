@@ -56,7 +56,7 @@ def find_splits(root: Path) -> dict[str, Source]:
         raise NoData(f'no COCO data at {root}: {LAYOUTS}; {hint(root, COCO) or _other_files(root) or NAME_THEM}')
     if WHOLE in files and (advice := above(root, COCO)):
         raise NoData(f'no COCO data at {root}: {advice}')
-    return {split: Source(file, _image_folder(file, split, root)) for split, file in files.items()}
+    return {split: Source(file, _image_folder(file, split, root, root)) for split, file in files.items()}
 
 
 def find_coco(root: str, single: str = 'val') -> dict[str, Source]:
@@ -94,7 +94,7 @@ def find_named(value: str, single: str) -> dict[str, Source]:
         file = Path(part[1])
         if not file.is_file():
             raise NoData(f'no annotations at {file}: write {EXPLICIT}')
-        folder = Path(part[2]) if part[2] else _image_folder(file, split, file.parent.parent, search=False)
+        folder = Path(part[2]) if part[2] else _image_folder(file, split, file.parent.parent, file.parent)
         sources[split] = Source(file, folder)
     return sources
 
@@ -164,10 +164,10 @@ def _explicit(files: Iterable[Path]) -> str:
     return f'say which with --data {",".join(f"{file}:IMAGES" for file in files)}, training first'
 
 
-def _image_folder(annotations: Path, split: str, root: Path, search: bool = True) -> Path:
+def _image_folder(annotations: Path, split: str, root: Path, below: Path) -> Path:
     names = _first_images(annotations)
     try:
-        folder = find_image_folder(names, annotations, split, root, search)
+        folder = find_image_folder(names, annotations, split, root, below)
     except UserError as error:
         raise UserError(f'{error}: name the folder with {EXPLICIT}') from None
     if folder is not None:

@@ -20,9 +20,7 @@ OTHER = 2
 """Rank of a folder of another split, from which no images are taken."""
 
 
-def find_image_folder(
-    names: Sequence[str], annotations: Path, split: str, root: Path, search: bool = True
-) -> Path | None:
+def find_image_folder(names: Sequence[str], annotations: Path, split: str, root: Path, below: Path) -> Path | None:
     """Find the folder that has the first images of a file of annotations.
 
     :data:`IMAGE_FOLDERS` are searched in the root and beside the file, then all folders below the root but those of
@@ -33,7 +31,7 @@ def find_image_folder(
         annotations: the file.
         split: its split.
         root: the data set's root.
-        search: False to leave out the folders below the root.
+        below: the folder below which all folders are searched: the root, unless it may be of anything.
 
     Returns:
         The folder, or None if there is none.
@@ -46,18 +44,18 @@ def find_image_folder(
     for folder in folders:
         if _holds(folder, [first]):
             return folder
-    below = list(_below(root)) if search else []
-    holding = [folder for folder in below if _holds(folder, names)] or [f for f in below if _holds(f, [first])]
-    holding = [folder for folder in holding if _rank(folder.relative_to(root) / first, split) < OTHER]
-    if holding:
-        ranks = {folder: _rank(folder.relative_to(root) / first, split) for folder in holding}
+    others = list(_below(below))
+    holding = [folder for folder in others if _holds(folder, names)] or [f for f in others if _holds(f, [first])]
+    ranks = {folder: _rank(folder.relative_to(below) / first, split) for folder in holding}
+    ranks = {folder: rank for folder, rank in ranks.items() if rank < OTHER}
+    if ranks:
         best = [folder for folder, rank in ranks.items() if rank == min(ranks.values())]
         if len(best) > 1:
             where = shortened([str(folder) for folder in best], 3)
             raise UserError(f'{first}, the first image in {annotations}, is in several folders ({where})')
         return best[0]
     for folder in folders:
-        file = Folder(folder).match([first], search)[first]
+        file = Folder(folder).match([first], search=below == root)[first]
         if file is not None and _rank(Path(file), split) < OTHER:
             return folder
     return None

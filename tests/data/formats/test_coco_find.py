@@ -409,3 +409,17 @@ def test_images_of_another_split_are_not_taken(tmp_path, name):
     lay(tmp_path, {'train.json': name}, ['val/a.jpg', 'test/x/a.jpg'])
     with pytest.raises(UserError, match=r'a\.jpg, the first image in .*train.json, is not in'):
         find_splits(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('file', 'name', 'image', 'folder'),
+    [
+        ('export/labels.json', 'a.jpg', 'export/data/a.jpg', 'export/data'),
+        ('export/result.json', 'images\\a.jpg', 'export/images/a.jpg', 'export/images'),
+        ('export/train.json', 'a.jpg', 'export/photos/new/a.jpg', 'export/photos/new'),
+        ('x/labels/all.json', 'a.jpg', 'x/images/a.jpg', 'x/images'),
+    ],
+)
+def test_images_of_a_file_that_is_given(tmp_path, file, name, image, folder):
+    lay(tmp_path, {file: name}, [image, 'elsewhere/a.jpg'])
+    assert find_coco(f'{tmp_path}/{file}') == {'val': Source(tmp_path / file, tmp_path / folder)}
