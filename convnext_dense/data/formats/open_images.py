@@ -13,7 +13,7 @@ from ...errors import NoData, UserError
 from ...io.image_size import ImageSize
 from ...io.progress import reading
 from ..check.records import NOTE
-from ..image_files import find_files
+from ..image_files import EXTENSIONS, find_files
 from ..image_scan import read_header
 from . import shapes
 from .annotation_files import FOLDERS, assign_splits, list_places
@@ -177,12 +177,13 @@ class _Reader:
         if not self._columns:
             self._columns, self._count = _columns(self.source.annotations, cells), len(cells)
             return
-        values = dict(
-            zip(self._columns, (cells[p] if p < len(cells) else '' for p in self._columns.values()), strict=True)
-        )
-        image_id = (
-            os.path.splitext(values['imageid'])[0] if values['imageid'] not in self._files else values['imageid']
-        )
+        place = self._columns['imageid']
+        image_id = cells[place] if place < len(cells) else ''
+        if not image_id:
+            self.builder.note('left out: without ImageID', f'{self.name}:{number}')
+            return
+        if image_id not in self._files and image_id.lower().endswith(EXTENSIONS):
+            image_id = os.path.splitext(image_id)[0]
         if image_id not in self._files:
             self._absent[image_id] = self._absent.get(image_id, 0) + 1
             return

@@ -1,5 +1,6 @@
 """CSV files with a box in each row, as tools and competitions write them."""
 
+import csv
 import shutil
 from pathlib import Path
 
@@ -230,13 +231,12 @@ def test_each_object_of_a_changed_file_is_accounted_for(tmp_path, examples):
         except UnicodeDecodeError:
             return None
         lines = [line for line in text.replace('\r\n', '\n').replace('\r', '\n').split('\n') if line.strip(' ,\t;"')]
-        header = [cell.strip(' "').lower() for cell in lines[0].split(',')] if lines else []
-        if len(header) != 8 or 'class' not in header:
-            return len(lines)  # in other columns
-        empty = [
-            not any(cell.strip(' "') for cell in line.split(',')[3:]) and line.count(',') == 7 for line in lines[1:]
+        header, *rows = [[cell.strip() for cell in cells] for cells in csv.reader(lines)] or [[]]
+        named = [
+            place for place, name in enumerate(header) if name.lower() in ('class', 'xmin', 'ymin', 'xmax', 'ymax')
         ]
-        return len(lines) - 1 - sum(empty)
+        empty = [len(cells) == len(header) and not any(cells[place] for place in named) for cells in rows]
+        return len(rows) - sum(empty)
 
     source = Source(path, tmp_path, 'csv')
     read_files, refused = check_mutations(path, source, examples, count)

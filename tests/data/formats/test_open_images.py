@@ -188,6 +188,7 @@ def test_masks_are_not_read_and_that_is_said(tmp_path):
         (row('a', box=('x', 1, 0, 1)), 'edges that are no finite number'),
         (row('a', box=('', 1, 0, 1)), 'edges that are no finite number'),
         (row('a', label=''), 'no LabelName'),
+        (row(''), 'left out: without ImageID'),
         (row('a')[:-4], '11 cells rather than 13'),
         (row('a') + ',1', '14 cells rather than 13'),
         (row('a', box=(0.8, 0.2, 0, 1)), 'box of negative size'),
@@ -198,7 +199,7 @@ def test_rows_that_cannot_be_used_are_named(tmp_path, line, reason):
     write_classes(tmp_path / 'class-descriptions-boxable.csv')
     write_csv(tmp_path / 'train-annotations-bbox.csv', row('a'), line)
     write_images(tmp_path, 'train/a.jpg')
-    (said,) = [one for one in read(tmp_path)[1] if 'ignored' in one or 'dropped' in one]
+    (said,) = [one for one in read(tmp_path)[1] if 'ignored' in one or 'dropped' in one or 'left' in one]
     assert reason in said and said.endswith('(train-annotations-bbox.csv:3)')
 
 
@@ -264,7 +265,8 @@ def test_each_object_of_a_changed_file_is_accounted_for(tmp_path, examples):
         header = [cell.strip(' "').lower() for cell in lines[0].split(',')] if lines else []
         if 'imageid' not in header:
             return None
-        ids = [line.split(',')[header.index('imageid')].strip(' "') for line in lines[1:]]
+        place = header.index('imageid')
+        ids = [cells[place].strip() if len(cells) > place else '' for cells in csv.reader(lines[1:])]
         return sum(one.removesuffix('.jpg') in ('a', 'b', '') for one in ids)
 
     source = Source(path, tmp_path, 'open_images')
