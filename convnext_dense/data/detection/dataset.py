@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from ...counting import counted
 from ...errors import UserError
 from ...io.coco_format import IGNORE_REGION, CocoAnnotation, Instance
 from ...io.images import check_on_bad_image
 from ...registry import DATASETS
 from ..check.records import WARNING
+from ..class_choice import ClassChoice, as_choice
 from ..dense import DenseDataset
 from ..formats import FORMATS, describe_source, source_of
 from ..formats.faults import describe_faults
@@ -37,7 +39,7 @@ class CocoDataset(DenseDataset, BaseDataset):
     For evaluation, ``meta_keys`` of ``mmdet.PackDetInputs`` must include ``instances``, since
     :class:`~convnext_dense.evaluation.CocoAP` takes the ground truth from the data samples.
 
-    ``metainfo`` has the ``classes`` and their ``category_ids``.
+    ``metainfo`` has the ``classes`` and their ``category_ids``, and the ``choice`` if there is one.
 
     In training, annotations that can't be used are ignore regions, and so are objects without a mask if the pipeline
     loads masks: instances with ``ignore_flag`` 1 and the label :data:`~convnext_dense.io.coco_format.IGNORE_REGION`,
@@ -67,6 +69,9 @@ class CocoDataset(DenseDataset, BaseDataset):
             detection task sets it to what the anchors of the config's model fit into: 0 if they take all images.
         format: name of the annotations' format, a key of :data:`~convnext_dense.data.formats.FORMATS`.
         split: the split as the format names it, where the annotations of several are in one place.
+        choice: which of the file's classes are taken, as :func:`~convnext_dense.data.class_choice.as_choice` reads it.
+            Objects of others are left out, those of ignored ones are ignore regions. With ``classes``, the file may
+            lack some that it names.
 
     Raises:
         UserError: for an unusable file, or one of which too much is lost; for a category that is not in ``classes``;
@@ -93,6 +98,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         least_side: int = 0,
         format: str = 'coco',
         split: str = '',
+        choice: ClassChoice | Mapping | None = None,
     ) -> None:
         check_on_bad_image(on_bad_image)
         self.on_bad_image = on_bad_image
@@ -101,14 +107,17 @@ class CocoDataset(DenseDataset, BaseDataset):
         self._selected: Selection | None = None  # None in evaluation
         self.classes, self.category_ids, self.needs_annotations = classes, category_ids, needs_annotations
         self.box_format, self.most_lost = box_format, most_lost
+        self.choice = as_choice(choice)
         super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg, indices=indices)
 
     def load_data_list(self) -> list[dict]:
-        coco = read_coco(self.source, self.box_format, self.needs_annotations)
+        coco = read_coco(self.source, self.box_format, self.needs_annotations, self.choice)
+        if self.choice is not None and self.classes is None:
+            self.choice.check(coco.own_classes, str(self.source.annotations))
         self.has_ground_truth = any(coco.annotations.values())
         learns_masks = any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
         self._report(coco, learns_masks)
-        if learns_masks and not coco.has_masks:
+        if learns_masks and not coco.has_masks and coco.has_objects:
             raise UserError(
                 f'{self.source.annotations} has no masks, which the pipeline loads: annotate them, or give '
                 f'{to_learn_boxes(self._steps)}'
@@ -119,6 +128,8 @@ class CocoDataset(DenseDataset, BaseDataset):
         ids = join_categories(self.source.annotations, coco, classes, self.category_ids)
         upright = {'is_upright': True} if FORMATS[self.source.format].is_upright else {}
         self._metainfo.update(classes=classes, category_ids=ids, **upright)
+        if self.choice is not None:
+            self._metainfo.update(choice=self.choice.as_config())
         labels = {number: label for label, number in enumerate(ids)}
         selected = (
             None if self.test_mode else select(coco, self.filter_cfg, self._steps, self.least_side, learns_masks)
@@ -133,7 +144,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         self.class_counts = np.bincount([labels[a['category_id']] for a in counted], minlength=len(classes))
 
         def instance(annotation: CocoAnnotation) -> Instance:
-            label = labels[annotation['category_id']]
+            label = labels.get(annotation['category_id'], IGNORE_REGION)  # of an ignored class
             if self.test_mode:
                 return to_instance(annotation, label)
             return to_learned_instance(annotation, label, learns_masks)
@@ -155,8 +166,12 @@ class CocoDataset(DenseDataset, BaseDataset):
     def _report(self, coco: CocoData, learns_masks: bool) -> None:
         """Log what was read, what was changed in it, and what is not learned or measured of it."""
         if self.source.format != 'coco':
-            found = f'{count_of(coco.images, "image")} with {count_of(range(coco.total), "annotation")}'
+            found = (
+                f'{count_of(coco.images, "image")} with {counted(coco.total + coco.of_other_classes, "annotation")}'
+            )
             print_log(f'{coco.name}: {found} in {describe_source(self.source)}', 'current')
+        if coco.choice_line:
+            print_log(f'{coco.name}: {coco.choice_line}', 'current')
         for fault in coco.faults:
             (line,) = describe_faults(coco.name, [fault])
             print_log(line, 'current', logging.WARNING if fault.level == WARNING else logging.INFO)
@@ -169,9 +184,10 @@ class CocoDataset(DenseDataset, BaseDataset):
             line = f'{coco.name}: {count_of(absent, "class", "classes")} not in the file: {shortened(absent)}'
             print_log(line, 'current')
         if not coco.has_objects:
-            line = f'all {coco.total} annotations in {self.source.annotations} are crowds (iscrowd) or ignored'
+            line = coco.describe_no_objects(f' in {self.source.annotations}')
             if not self.test_mode:
-                raise UserError(f'{line}, so that there is nothing to learn: correct them')
+                fix = 'choose others, or add some' if coco.of_other_classes else 'correct them'
+                raise UserError(f'{line}, so that there is nothing to learn: {fix}')
             print_log(f'{line}, so that there is nothing to measure', 'current', logging.WARNING)
 
     def get_cat_ids(self, idx: int) -> list[int]:
