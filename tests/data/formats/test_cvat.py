@@ -9,8 +9,10 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from convnext_dense.data.detection.coco import read_coco
+from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.formats import find_sources
 from convnext_dense.data.formats.base import Source
 from convnext_dense.data.formats.cvat import CvatFormat
@@ -144,7 +146,7 @@ def test_a_file_by_another_writer(drawn, tmp_path):
     from labelformat.formats.cvat import CVATObjectDetectionOutput
     from labelformat.model.bounding_box import BoundingBox
     from labelformat.model.category import Category
-    from labelformat.model.image import Image
+    from labelformat.model.image import Image as ImageEntry
     from labelformat.model.object_detection import ImageObjectDetection, ObjectDetectionInput, SingleObjectDetection
 
     scenes, names = truth(drawn, 'train', 'boxes'), class_names(drawn)
@@ -166,7 +168,7 @@ def test_a_file_by_another_writer(drawn, tmp_path):
 
         def get_labels(self):
             for number, scene in enumerate(scenes):
-                found = Image(number, scene.file.name, scene.width, scene.height)
+                found = ImageEntry(number, scene.file.name, scene.width, scene.height)
                 boxes = [(categories[names.index(o.name)], o.box) for o in scene.objects]
                 objects = [
                     SingleObjectDetection(category, BoundingBox(x, y, x + w, y + h))
@@ -540,3 +542,14 @@ def test_no_object_of_a_changed_file_is_lost_without_being_counted(tmp_path, exa
 def test_data_of_other_tools_are_left_to_them(tmp_path, folder):
     found = CvatFormat().find(write_folder(tmp_path, folder))
     assert (found is not None) == (folder in ('cvat',))
+
+
+def test_an_image_that_exif_turns_by_180_degrees_is_turned(tmp_path):
+    stored = write_image(tmp_path / 'a.png', SIZE, orientation=3)
+    write(tmp_path / 'annotations.xml', image('a.png', box(1, 1, 9, 9)))
+    source = find_sources(str(tmp_path))['val']
+    load = [dict(type='convnext_dense.LoadImage')]
+    dataset = CocoDataset(str(source.annotations), str(source.images), load, format='cvat', test_mode=True)
+    with Image.open(stored) as opened:
+        turned = np.asarray(opened)[::-1, ::-1]
+    np.testing.assert_array_equal(dataset[0]['img'][..., ::-1], turned)

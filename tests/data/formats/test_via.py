@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from convnext_dense.data.detection.coco import read_coco
+from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.formats import find_sources
 from convnext_dense.data.formats.base import Source
 from convnext_dense.data.formats.via import ViaFormat
@@ -495,3 +497,14 @@ def test_data_of_other_tools_are_left_to_them(tmp_path, folder):
             'via csv',
         )
     )
+
+
+def test_an_image_that_exif_turns_by_180_degrees_is_turned(tmp_path):
+    stored = write_image(tmp_path / 'a.png', SIZE, orientation=3)
+    write_json(tmp_path / 'via.json', {'a.png': [rect(1, 1, 9, 9)]})
+    source = find_sources(str(tmp_path))['val']
+    load = [dict(type='convnext_dense.LoadImage')]
+    dataset = CocoDataset(str(source.annotations), str(source.images), load, format='via', test_mode=True)
+    with Image.open(stored) as opened:
+        turned = np.asarray(opened)[::-1, ::-1]
+    np.testing.assert_array_equal(dataset[0]['img'][..., ::-1], turned)
