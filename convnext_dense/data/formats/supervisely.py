@@ -149,7 +149,8 @@ def _find_splits(root: Path, datasets: list[Path]) -> set[str | None]:
     Annotation files are only read if the project has tags that tell a split.
     """
     of_datasets = {dataset: _split_of_dataset(dataset, root) for dataset in datasets}
-    telling = {name: split for name in _read_meta(root)[1] if (split := split_of(name))}
+    tags = _read_meta(root)[1] if _has_meta(root) else ()  # a faulty file is reported when it is read
+    telling = {name: split for name in tags if (split := split_of(name))}
     if not telling:
         return set(of_datasets.values())
     found: set[str | None] = set()

@@ -60,7 +60,7 @@ def read_shape(value: Mapping[str, Any], size: ImageSize | None) -> Shape:
     if not isinstance(interior, list):
         raise Unreadable('holes that are no list of polygons')
     holes = [shapes.read_points(hole) for hole in interior]
-    are_pixels = all(isinstance(number, int) for point in points['exterior'] for number in point)
+    are_pixels = all(number == int(number) for point in exterior for number in point)
     if kind == 'rectangle':
         if len(exterior) != 2:
             raise Unreadable(f'rectangle of {len(exterior)} points')

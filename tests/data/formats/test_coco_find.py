@@ -6,9 +6,11 @@ import pytest
 
 from convnext_dense.data.formats import FORMATS
 from convnext_dense.data.formats.base import WHOLE, Source
+from convnext_dense.data.formats.coco import CocoFormat
 from convnext_dense.data.formats.coco_find import find_coco, find_splits
 from convnext_dense.errors import NoData, UserError
 from tests.helpers import coco_files
+from tests.helpers.foreign_folders import FOLDERS, write_folder
 from tests.helpers.layouts import touch
 
 COCO = ('annotations/instances_train2017.json', 'annotations/instances_val2017.json')
@@ -423,3 +425,10 @@ def test_images_of_another_split_are_not_taken(tmp_path, name):
 def test_images_of_a_file_that_is_given(tmp_path, file, name, image, folder):
     lay(tmp_path, {file: name}, [image, 'elsewhere/a.jpg'])
     assert find_coco(f'{tmp_path}/{file}') == {'val': Source(tmp_path / file, tmp_path / folder)}
+
+
+@pytest.mark.parametrize('name', FOLDERS)
+def test_folders_of_other_formats_are_not_taken(tmp_path, name):
+    assert bool(CocoFormat().find(write_folder(tmp_path, name))) == (
+        name in ('coco', 'roboflow', 'coco beside images')
+    )

@@ -13,6 +13,7 @@ from convnext_dense.data.formats.base import WHOLE, Source
 from convnext_dense.data.formats.csv_boxes import CsvFormat
 from convnext_dense.errors import UserError
 from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, class_names, drawn_images, write_coco
+from tests.helpers.foreign_folders import FOLDERS, write_folder
 from tests.helpers.mutated_files import EXAMPLES, check_mutations
 
 SIZE = (60, 80)  # height and width
@@ -241,3 +242,8 @@ def test_each_object_of_a_changed_file_is_accounted_for(tmp_path, examples):
     source = Source(path, tmp_path, 'csv')
     read_files, refused = check_mutations(path, source, examples, count)
     assert min(read_files, refused) > examples / 10
+
+
+@pytest.mark.parametrize('name', FOLDERS)
+def test_folders_of_other_formats_are_not_taken(tmp_path, name):
+    assert CsvFormat().find(write_folder(tmp_path, name)) is None

@@ -26,6 +26,7 @@ from tests.helpers.drawn_truth import (
     with_boxes_of_masks,
     write_coco,
 )
+from tests.helpers.foreign_folders import FOLDERS, write_folder
 from tests.helpers.mutated_files import EXAMPLES, check_mutations
 
 GENERAL = {'description': '', 'labelerLogin': 'me', 'createdAt': '2024-05-01T10:00:00.000Z', 'tags': []}
@@ -387,3 +388,8 @@ def test_a_changed_list_of_classes_is_read_or_refused(tmp_path, examples):
     source = Source(tmp_path, tmp_path, 'supervisely', 'val')
     read_files, refused = check_mutations(tmp_path / 'meta.json', source, examples, lambda text: 2)
     assert min(read_files, refused) > examples / 20
+
+
+@pytest.mark.parametrize('name', FOLDERS)
+def test_folders_of_other_formats_are_not_taken(tmp_path, name):
+    assert bool(SuperviselyFormat().find(write_folder(tmp_path, name))) == (name in ('supervisely',))
