@@ -19,7 +19,7 @@ from ..paper import OFFICIAL_WEIGHTS
 
 EXAMPLE_CONFIG = 'configs/classification/convnext_t.py'
 EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
-DATA_FORMATS = ('coco', 'yolo', 'voc', 'labelme', 'cvat', 'via')
+DATA_FORMATS = ('coco', 'yolo', 'voc', 'labelme', 'cvat', 'via', 'supervisely', 'open_images', 'csv')
 """Names of formats, which need libraries to be read: those of :data:`convnext_dense.data.formats.FORMATS`."""
 MASK_FORMATS = ('masks', 'coco-panoptic')
 """Further formats of segmentation: masks in files of their own, and panoptic COCO files."""
