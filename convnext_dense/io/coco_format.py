@@ -64,6 +64,8 @@ class CocoResult(_CocoBoxResult, total=False):
 
 IGNORE_REGION = -1
 """Label of regions where nothing is learned as background, in training."""
+UNMASKED = 255
+"""Value of all pixels in the bitmap of an object without a mask, in training; pixels of masks are 0 and 1."""
 
 
 class _BoxInstance(TypedDict):
@@ -77,7 +79,9 @@ class Instance(_BoxInstance, total=False):
     """An annotation in the format of mmdet's transforms.
 
     ``bbox`` is [x1, y1, x2, y2] and ``area`` in pixels, ``bbox_label`` the class index, ``ignore_flag`` 1 for a crowd
-    or an ignore region. In training the label of an ignore region is :data:`IGNORE_REGION`.
+    or an ignore region. In training the label of an ignore region is :data:`IGNORE_REGION`, and ``unmasked`` is True
+    for an object that has no mask where masks are learned: its ``mask`` is the rectangle of its box.
     """
 
     mask: Polygons | RunLengths
+    unmasked: bool

@@ -123,6 +123,21 @@ def _reduces_zero_label(config: str) -> bool | None:
     return None
 
 
+def learned_masks(checkpoint: Mapping) -> bool | None:
+    """Whether a checkpoint is of a detector with a RoI head for masks, by the names of its weights.
+
+    Args:
+        checkpoint: as :func:`~.reader.read_checkpoint` returns it.
+
+    Returns:
+        None for another model, without RoI heads.
+    """
+    states = (checkpoint.get(name) for name in (*RAW_KEYS, *EMA_KEYS))
+    names = next((list(state) for state in states if _is_weights(state)), [])
+    heads = {name.split('.')[1] for name in names if name.startswith('roi_head.')}
+    return 'mask_head' in heads if 'bbox_head' in heads else None
+
+
 def extract_state_dict(
     checkpoint: Mapping, weights: str = 'raw', source: str | Path = 'the file'
 ) -> dict[str, Tensor]:
