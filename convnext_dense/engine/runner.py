@@ -32,7 +32,14 @@ from ..errors import Stopped, UserError
 from ..io.files import ensure_writable_folder
 from ..models.compiling import compile_backbone
 from ..registry import DATASETS, RUNNERS
-from ..weights.loading import extract_weights, has_ema_weights, learned_masks, load_full_model, load_pretrained, read_checkpoint
+from ..weights.loading import (
+    extract_weights,
+    has_ema_weights,
+    learned_masks,
+    load_full_model,
+    load_pretrained,
+    read_checkpoint,
+)
 from . import environment, state
 from .building import (
     class_shapes,

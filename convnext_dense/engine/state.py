@@ -212,9 +212,7 @@ def check_same_masks(runner: Any, filename: str, learned: bool | None) -> None:
     roi_head = getattr(runner.bare_model, 'roi_head', None)
     if roi_head is None or learned in (None, roi_head.with_mask):
         return
-    what = (
-        'with masks, and this run learns boxes only' if learned else 'without masks, and this run learns masks'
-    )
+    what = 'with masks, and this run learns boxes only' if learned else 'without masks, and this run learns masks'
     raise UserError(
         f'checkpoint {filename} is of a detector {what}: take data and config as its run had them; to go on with these, start a new '
         'run from its weights with --pretrained'

@@ -1,5 +1,4 @@
-"""Extensions of mmdet's detectors: RoI features in float32, ignore regions, objects without masks, augmented testing.
-"""
+"""Extensions of mmdet's detectors: RoI features in float32, ignore regions, objects without masks, test-time views."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ NEED_MASKS = {
     *('SingleStageInstanceSegmentor', 'MaskFormer', 'TwoStagePanopticSegmentor', 'RTMDetInsHead'),
     *('PointRendRoIHead', 'MaskScoringRoIHead', 'SCNetRoIHead'),
 }
-"""Classes of mmdet, and their subclasses, that do not train without masks: detectors, heads of one stage, RoI heads."""
+"""Classes of mmdet that do not train without masks, with their subclasses: detectors and heads."""
 NEED_NONE = {'BoxInst'}
 """Those of them that learn masks from boxes."""
 WITH_FREE_HEADS = {'StandardRoIHead', 'CascadeRoIHead'}

@@ -160,7 +160,9 @@ def test_loading_is_left_out_also_inside_wrappers_and_views(boxes):
     cfg = read(CASCADE.format('a'), None)
     plain = copy.deepcopy(cfg.train_dataloader.dataset)
     for split in ('annotations', 'images'):
-        plain[split] = str(Path(boxes, {'annotations': 'annotations/instances_train2017.json'}.get(split, 'train2017')))
+        plain[split] = str(
+            Path(boxes, {'annotations': 'annotations/instances_train2017.json'}.get(split, 'train2017'))
+        )
     plain.pipeline[1] = dict(type='RandomApply', transforms=[copy.deepcopy(LOAD)], prob=1.0)
     plain.pipeline.append(dict(type='mmdet.FilterAnnotations', by_box=False, by_mask=True))
     mixed = dict(type='mmdet.MultiImageMixDataset', dataset=plain, pipeline=[dict(type='mmdet.PackDetInputs')])
@@ -224,11 +226,12 @@ MASK_HEAD = dict(type='mmdet.FCNMaskHead')
         (dict(type='mmdet.Mask2Former'), Learns.NEEDS),
         (dict(type='mmdet.PanopticFPN', roi_head=dict(type='mmdet.StandardRoIHead', mask_head=None)), Learns.NEEDS),
         (dict(type='mmdet.RTMDet', bbox_head=dict(type='mmdet.RTMDetInsSepBNHead')), Learns.NEEDS),
-        (dict(type='mmdet.PointRend', roi_head=dict(type='mmdet.PointRendRoIHead', mask_head=MASK_HEAD)), Learns.NEEDS),
         (
-            dict(
-                type='mmdet.MaskScoringRCNN', roi_head=dict(type='mmdet.MaskScoringRoIHead', mask_head=MASK_HEAD)
-            ),
+            dict(type='mmdet.PointRend', roi_head=dict(type='mmdet.PointRendRoIHead', mask_head=MASK_HEAD)),
+            Learns.NEEDS,
+        ),
+        (
+            dict(type='mmdet.MaskScoringRCNN', roi_head=dict(type='mmdet.MaskScoringRoIHead', mask_head=MASK_HEAD)),
             Learns.NEEDS,
         ),
     ],
@@ -321,7 +324,7 @@ def test_masks_in_one_of_several_files_are_learned(tmp_path, boxes):
         ({}, dict(type='mmdet.CopyPaste'), False),
         ({}, dict(type='mmdet.RandomErasing', n_patches=3, ratio=0.1), False),
         ({}, dict(LOAD, poly2mask=False), False),
-        ({}, dict(type='mmdet.RandomShift'), True),
+        ({}, dict(type='mmdet.Expand'), True),
     ],
 )
 def test_objects_without_a_mask_are_kept_where_the_head_can_leave_them_out(roi_head, step, keeps):
@@ -333,6 +336,8 @@ def test_objects_without_a_mask_are_kept_where_the_head_can_leave_them_out(roi_h
     assert keep_objects_without_mask(cfg) is keeps
     heads = cfg.model.roi_head.mask_head
     if keeps:
-        assert {head.type for head in (heads if isinstance(heads, list) else [heads])} == {'convnext_dense.FCNMaskHead'}
+        assert {head.type for head in (heads if isinstance(heads, list) else [heads])} == {
+            'convnext_dense.FCNMaskHead'
+        }
     else:
         assert heads == before

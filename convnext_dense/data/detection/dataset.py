@@ -129,9 +129,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         ids = join_categories(self.source.annotations, coco, classes, self.category_ids)
         self._metainfo.update(classes=classes, category_ids=ids)
         labels = {number: label for label, number in enumerate(ids)}
-        selected = (
-            None if self.test_mode else select(coco, self.filter_cfg, self._steps, self.least_side, needs_masks)
-        )
+        selected = None if self.test_mode else select(coco, self.filter_cfg, self._steps, self.least_side, needs_masks)
         annotations = coco.annotations if selected is None else selected.annotations
         if selected is None:
             counted = [a for of_image in annotations.values() for a in of_image if not a.get('ignored')]
