@@ -30,7 +30,7 @@ TRAINING = {
     *('init_cfg', 'label_smoothing', 'layer_scale_init_value', 'mixup', 'norm_eval', 'pretrained', 'requires_grad'),
     *('sampler', 'stage_loss_weights', 'train_cfg', 'with_cp', 'with_mask'),
 }
-"""Keys of models and pipelines that only training reads. Losses are others: of them, tests read only ``use_sigmoid``."""
+"""Keys of models and data that only training reads. Losses are others: of them, tests read only ``use_sigmoid``."""
 CHECKED = {'arch', 'final_norm_eps', 'num_classes', 'version'}
 """Keys of models that are taken from the checkpoint or its data, or whose difference is an error in loading."""
 EQUAL_IN_TESTS = {'SyncBN': 'BN', 'convnext_dense.FCNMaskHead': 'mmdet.FCNMaskHead'}

@@ -214,8 +214,8 @@ def check_same_masks(runner: Any, filename: str, learned: bool | None) -> None:
         return
     what = 'with masks, and this run learns boxes only' if learned else 'without masks, and this run learns masks'
     raise UserError(
-        f'checkpoint {filename} is of a detector {what}: take data and config as its run had them; to go on with these, start a new '
-        'run from its weights with --pretrained'
+        f'checkpoint {filename} is of a detector {what}: take data and config as its run had them; to go on with '
+        'these, start a new run from its weights with --pretrained'
     )
 
 

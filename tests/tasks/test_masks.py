@@ -30,6 +30,13 @@ from tests.helpers.other_heads import write_head
 TASK = DetectionTask()
 CASCADE, MASK_RCNN = (f'configs/det/{name}_convnext_{{}}_coco.py' for name in ('cascade', 'mask_rcnn'))
 SAID = f'boxes only, since {NO_MASKS}: mask head, loading of masks and mask AP are left out'
+CROPS = 'train_dataloader.dataset.pipeline.3.transforms'
+SMALL = {
+    **{f'{CROPS}.{place}.scales': [(96, 64)] for place in ('0.0', '1.0', '1.2')},
+    f'{CROPS}.1.1.crop_size': (40, 50),
+    'model.train_cfg.rpn_proposal.max_per_img': 40,
+    **{f'model.train_cfg.rcnn.{stage}.sampler.num': 32 for stage in range(3)},
+}
 LOAD = dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=True)
 
 
@@ -103,17 +110,8 @@ def losses(cfg: Config) -> tuple[dict, dict]:
 
 @pytest.mark.parametrize('arch', ['a', 't'])
 def test_parameters_and_losses_are_those_of_the_named_config(boxes, arch):
-    scales = {
-        f'train_dataloader.dataset.pipeline.3.transforms.{place}.scales': [(96, 64)] for place in ('0.0', '1.0', '1.2')
-    }
-    small = {
-        **scales,
-        'train_dataloader.dataset.pipeline.3.transforms.1.1.crop_size': (40, 50),
-        'model.train_cfg.rpn_proposal.max_per_img': 40,
-        **{f'model.train_cfg.rcnn.{stage}.sampler.num': 32 for stage in range(3)},
-    }
     found = [
-        losses(read(name, boxes, small))
+        losses(read(name, boxes, SMALL))
         for name in (CASCADE.format(arch), f'configs/det/cascade_rcnn_convnext_{arch}_coco.py')
     ]
     (one, of_one), (other, of_other) = found
@@ -130,6 +128,15 @@ def test_one_mask_is_enough_to_learn_masks(partly):
     assert cfg.model.roi_head.mask_head.type == 'convnext_dense.FCNMaskHead'
     assert cfg.train_dataloader.dataset.keeps_unmasked is True
     assert 'keeps_unmasked' not in cfg.val_dataloader.dataset
+
+
+def test_the_boxes_of_objects_without_a_mask_are_learned_as_with_one(tmp_path, partly):
+    complete = write(tmp_path, (1, 2, 3, 4, 5, 6))
+    (_, some), (_, whole_file) = (losses(read(CASCADE.format('a'), data, SMALL)) for data in (partly, complete))
+    assert some.keys() == whole_file.keys()
+    differ = {name for name, value in some.items() if not torch.equal(value, whole_file[name])}
+    assert differ == {'s0.loss_mask', 's1.loss_mask', 's2.loss_mask'}
+    assert all(some[name] > 0 for name in differ)
 
 
 def test_masks_of_validation_do_not_count(tmp_path):
