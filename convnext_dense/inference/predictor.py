@@ -88,6 +88,8 @@ def load(
     warning = warning_of_differences(cfg, config, checkpoint, options or ())
     if warning is not None:
         print(f'warning: {warning}', file=sys.stderr)
+    if not saved and (said := task_of(cfg).describe_masks(cfg)):
+        print(said, file=sys.stderr)
     return build_predictor(cfg, file, content, weights, chosen)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -132,8 +132,8 @@ def learned_masks(checkpoint: Mapping) -> bool | None:
     Returns:
         None for another model, without RoI heads.
     """
-    states = (checkpoint.get(name) for name in (*RAW_KEYS, *EMA_KEYS))
-    names = next((list(state) for state in states if _is_weights(state)), [])
+    states: Iterator[Any] = (checkpoint.get(name) for name in (*RAW_KEYS, *EMA_KEYS))
+    names = next((state.keys() for state in states if _is_weights(state)), ())
     heads = {name.split('.')[1] for name in names if name.startswith('roi_head.')}
     return 'mask_head' in heads if 'bbox_head' in heads else None
 

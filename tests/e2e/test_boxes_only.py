@@ -93,7 +93,7 @@ def test_its_predictions_counts_and_page_have_no_masks(run, boxes, coco, tmp_pat
     assert run_verb('demo', [DET, str(run), image, *options, '--cfg-options', *SMALL[DET]]) == 0
     entries = json.loads((out / RESULTS).read_text())
     assert entries and not any('segmentation' in entry for entry in entries)
-    capsys.readouterr()
+    assert 'boxes only, since the checkpoint is of a detector without masks: ' in capsys.readouterr().err
     assert run_verb('flops', [str(find_run_config(run)), '--json']) == 0
     of_run = json.loads(capsys.readouterr().out)['params']
     assert run_verb('param_groups', [DET, '--data', str(boxes), '--json']) == 0
