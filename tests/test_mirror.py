@@ -37,7 +37,6 @@ TESTED_ELSEWHERE = {
     'inference/image_ids.py': 'cli/commands/test_demo.py',
     'inference/files.py': 'cli/commands/test_demo.py',
     'io/cache.py': 'data/segmentation/test_mask_scan.py',
-    'io/progress.py': 'cli/commands/test_demo.py',
     'ops/common.py': 'ops/test_extension.py',
     'registry.py': 'test_package.py',
     'roadmap/runs.py': 'cli/commands/test_roadmap.py',

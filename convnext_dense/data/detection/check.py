@@ -11,7 +11,7 @@ from typing import Any
 from ...errors import NoData, UserError
 from ...io.image_size import ImageSize
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
-from ..formats import source_of
+from ..formats import describe_source, source_of
 from ..image_scan import ImageScan
 from ..text import count_of
 from .categories import check_known_names
@@ -45,7 +45,7 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
     for name, source in sources.items():
         where = source_of(source)
         file = where.annotations
-        data.locations.append(str(file))
+        data.locations.append(describe_source(where))
         data.splits.append(SplitRecords(name))
         if not file.exists():
             raise NoData(f'no annotations at {file}: give another root with --data PATH, or take --data sample')

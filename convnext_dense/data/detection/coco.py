@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ...errors import UserError
 from ...io.coco_format import CocoAnnotation, CocoImage
 from ...io.image_size import ImageSize
+from ...io.progress import track
 from ..check.records import NOTE
 from ..formats import FORMATS
 from ..formats.base import Places, Source
@@ -188,7 +189,9 @@ def _read(source: Source, box_format: str | None, needs_annotations: bool) -> Co
         annotations = _without_copies(annotations, faults)
     category_ids = _unite_categories(annotations, categories.labels, len(categories.names))
 
-    shapes = [read_shapes(a, sizes[a['image_id']], box_format or 'xywh') for a in annotations]
+    shapes = [
+        read_shapes(a, sizes[a['image_id']], box_format or 'xywh') for a in track(annotations, 'checking annotations')
+    ]
     if box_format is None:
         _check_convention(path, annotations, shapes, sizes)
     cleaned = clean_annotations(annotations, shapes, sizes, content.unreadable, content.ignored)

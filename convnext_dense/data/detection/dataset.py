@@ -16,7 +16,7 @@ from ...io.images import check_on_bad_image
 from ...registry import DATASETS
 from ..check.records import WARNING
 from ..dense import DenseDataset
-from ..formats import source_of
+from ..formats import describe_source, source_of
 from ..formats.faults import describe_faults
 from ..text import count_of, shortened
 from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
@@ -168,7 +168,10 @@ class CocoDataset(DenseDataset, BaseDataset):
             steps.insert(place + 1, MarkUnmasked())
 
     def _report(self, coco: CocoData, learns_masks: bool, keeps_unmasked: bool) -> None:
-        """Log what was changed in the file, and what is not learned or measured of it."""
+        """Log what was read, what was changed in it, and what is not learned or measured of it."""
+        if self.source.format != 'coco':
+            found = f'{count_of(coco.images, "image")} with {count_of(range(coco.total), "annotation")}'
+            print_log(f'{coco.name}: {found} in {describe_source(self.source)}', 'current')
         for fault in coco.faults:
             (line,) = describe_faults(coco.name, [fault])
             print_log(line, 'current', logging.WARNING if fault.level == WARNING else logging.INFO)

@@ -7,11 +7,13 @@ import logging
 import os
 import re
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from ...errors import NoData, UserError
 from ...io.json_lists import iterate_list
+from ...io.progress import busy
 from ..image_files import is_stray
 from ..layouts import COCO, COCO_FILES, hint
 from ..text import shortened
@@ -26,6 +28,10 @@ LAYOUTS = (
     '{train,valid}/_annotations.coco.json with images beside it'
 )
 EXPECTED = f'{LAYOUTS}; {NAME_THEM}'
+
+
+SHOWN_BYTES = 50_000_000
+"""Size of a file from which it is shown that it is read."""
 
 
 class CocoFormat(Format):
@@ -57,7 +63,8 @@ class CocoFormat(Format):
 
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
         optional = () if needs_annotations else ('categories', 'annotations')
-        content = _read_json(source.annotations, optional)
+        with _shown(source.annotations):
+            content = _read_json(source.annotations, optional)
         return Content(content['images'], content['annotations'], content['categories'])
 
     def files(self, source: Source) -> Iterator[tuple[str, os.stat_result]]:
@@ -71,6 +78,12 @@ class CocoFormat(Format):
             )
         except (LookupError, OSError, ValueError, AttributeError):
             return super().has_masks(source)
+
+
+def _shown(path: Path) -> AbstractContextManager:
+    """Show that a large file is read."""
+    size = path.stat().st_size if path.is_file() else 0
+    return nullcontext() if size < SHOWN_BYTES else busy(f'reading {path.name} ({size / 1e6:,.0f} MB)')
 
 
 def find_coco(root: str, single: str = 'val') -> dict[str, Source]:
