@@ -24,6 +24,8 @@ class RunFacts(TypedDict):
     """Composition of the total batch."""
     label_zero: str | None
     """What label 0 of the masks means, ``'ignore'`` or ``'class'``; None without masks."""
+    class_choice: str | None
+    """The flags that choose classes of the data; None for all."""
 
 
 class Meta(TypedDict, total=False):

@@ -9,6 +9,7 @@ from mmengine.dist import get_rank
 
 from ..compat import mmengine_private_names as internals
 from ..counting import counted
+from ..data.class_choice import as_choice
 from ..errors import UserError
 from ..weights.loading import dataset_meta
 from .content import RunFacts, plain
@@ -19,6 +20,8 @@ class _Condition(NamedTuple):
 
     description: str
     fix: str
+    none: str = 'None'
+    """The value None in words."""
 
 
 # by the key in RunFacts
@@ -30,6 +33,7 @@ UNCHANGED = {
     ),
     'images': _Condition('{} training images', 'resume with the same {}'),
     'label_zero': _Condition('label 0 of the masks as {}', 'resume with --label-zero {}'),
+    'class_choice': _Condition('{}', 'resume with {}', none='all classes of the data'),
 }
 _LIMITS = ('begin', 'end', 'total_iters')
 """Entries of a scheduler's state with its place in the run, which is fitted to the run's length when it is built."""
@@ -40,7 +44,8 @@ _NOT_SETTINGS = {'params', 'lr', 'initial_lr', 'fused', 'foreach', 'capturable',
 def run_facts(runner: Any) -> RunFacts:
     """Collect the facts about a run that are saved in its checkpoints."""
     loop = runner.train_loop
-    ignored = getattr(loop.dataloader.dataset, 'metainfo', {}).get('reduce_zero_label')
+    metainfo = getattr(loop.dataloader.dataset, 'metainfo', {})
+    ignored = metainfo.get('reduce_zero_label')
     return {
         'seed': runner.seed - (get_rank() if internals.seeds_differ_between_processes(runner) else 0),
         'sampler_seed': loop.sampler.seed,
@@ -49,6 +54,7 @@ def run_facts(runner: Any) -> RunFacts:
         'steps': loop.max_iters,
         'plan': str(loop.plan),
         'label_zero': _label_zero(ignored),
+        'class_choice': _class_choice(metainfo),
     }
 
 
@@ -62,9 +68,15 @@ def saved_facts(content: Mapping[str, Any], own: RunFacts) -> Mapping[str, Any]:
         own: facts about the current run.
     """
     saved = content['meta'].get('run', {})
+    saved = {'class_choice': _class_choice(dataset_meta(content)), **saved}
     if own['label_zero'] is None or 'label_zero' in saved:
         return saved
     return {**saved, 'label_zero': _label_zero(dataset_meta(content).get('reduce_zero_label', True))}
+
+
+def _class_choice(metainfo: Mapping[str, Any]) -> str | None:
+    choice = as_choice(metainfo.get('choice'))
+    return None if choice is None else str(choice)
 
 
 def _label_zero(ignored: bool | None) -> str | None:
@@ -89,8 +101,9 @@ def check_same_run(saved: Mapping[str, Any], own: RunFacts) -> str | None:
         UserError: if a fact has changed; the message has the saved and the current value.
     """
     for key, condition in UNCHANGED.items():
-        before, now = saved.get(key), own[key]  # type: ignore[literal-required]
+        before, now = saved.get(key), own.get(key)
         if key in saved and before != now:
+            before, now = (condition.none if value is None else value for value in (before, now))
             raise UserError(
                 f'the run had {condition.description.format(before)} and now has {now}: '
                 f'{condition.fix.format(before)}; to change it, start a new run from its weights with --pretrained'

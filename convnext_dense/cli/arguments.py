@@ -6,12 +6,13 @@ import argparse
 import difflib
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..config.find import find_config, find_run_config
 from ..config.option_value import parse_value
+from ..data.class_choice import MERGE_EXAMPLE, ClassChoice, choice_of_flags, parse_merge, parse_names
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..paper import OFFICIAL_WEIGHTS
@@ -20,6 +21,11 @@ EXAMPLE_CONFIG = 'configs/classification/convnext_t.py'
 EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
 DATA_FORMATS = ('coco',)
 """Names of formats, which need libraries to be read: those of :data:`convnext_dense.data.formats.FORMATS`."""
+
+WRITE_FORMATS = (
+    *('coco', 'yolo', 'voc', 'labelme', 'masks', 'color_masks', 'cvat', 'via', 'supervisely', 'open_images'),
+)
+"""Names of the formats that are written: those of :data:`convnext_dense.data.formats.write.WRITERS`."""
 
 
 def program(verb: str, script: bool) -> str:
@@ -72,13 +78,61 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
         choices=DATA_FORMATS,
         help='format of the annotations at --data PATH, where several may be meant (default: the one that is there)',
     )
+    add_class_arguments(parser)
 
 
 def reading_arguments(args: argparse.Namespace) -> dict[str, Any]:
     """Return ``--label-zero`` and those of :func:`add_reading_arguments` as arguments of ``read_config``."""
     from ..tasks import DataOptions
 
-    return {'label_zero': args.label_zero, 'data_options': DataOptions(format=args.data_format)}
+    options = DataOptions(format=args.data_format, choice=class_choice(args))
+    return {'label_zero': args.label_zero, 'data_options': options}
+
+
+def add_class_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that choose classes of the data; :func:`class_choice` returns the choice."""
+    parser.add_argument(
+        '--classes',
+        type=_parsed(parse_names),
+        metavar='A,B,...|@FILE',
+        help='classes of the data to take, in the order of their labels; or a file with one on a line '
+        '(default: all, or those of the checkpoint)',
+    )
+    parser.add_argument(
+        '--merge',
+        action='append',
+        type=_parsed(parse_merge),
+        metavar='A,B,...->NAME',
+        help=f'classes of the data to join to one, as in {MERGE_EXAMPLE}; may be given several times',
+    )
+    parser.add_argument(
+        '--ignore-classes',
+        type=_parsed(parse_names),
+        metavar='A,B,...|@FILE',
+        help='classes of the data of which nothing is learned or measured: their objects are neither targets nor '
+        'background',
+    )
+
+
+def class_choice(args: argparse.Namespace) -> ClassChoice | None:
+    """Return the choice of classes by the arguments; None if there is none.
+
+    Raises:
+        UserError: if they contradict each other.
+    """
+    if not hasattr(args, 'classes'):
+        return None
+    return choice_of_flags(args.classes, args.merge, args.ignore_classes)
+
+
+def add_image_files_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--images',
+        choices=('link', 'copy', 'none'),
+        default='link',
+        help='images beside the annotations: hard links, which take no space (copies on another disk), copies, or '
+        'none (default: link)',
+    )
 
 
 def add_label_zero_argument(parser: argparse.ArgumentParser) -> None:
@@ -169,6 +223,7 @@ def check_config(args: argparse.Namespace) -> None:
     data = getattr(args, 'data', None)
     if data and is_config(data):
         raise UserError(f'--data {data} is a config: give the root folder of a data set, or --data sample')
+    class_choice(args)
     find_config(args.config)
 
 
@@ -226,6 +281,18 @@ def parse_options(texts: Sequence[str] | None) -> dict[str, Any]:
         except ValueError as error:
             raise UserError(f'--cfg-options {text}: {error}') from None
     return options
+
+
+def _parsed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Have argparse show the messages of a function that parses an argument."""
+
+    def parsed(text: str) -> Any:
+        try:
+            return parse(text)
+        except UserError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parsed
 
 
 def _option(text: str) -> str:

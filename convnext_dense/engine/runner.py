@@ -373,7 +373,7 @@ class Runner(mmengine.runner.Runner):
         manifest.check(filename)
         content = read_checkpoint(filename, self._trust_pickle)
         weights = extract_weights(content, filename)
-        state.check_same_classes(self, filename, weights.classes)
+        state.check_same_classes(self, filename, weights.classes, content)
         state.check_same_masks(self, filename, learned_masks(content))
         load_full_model(self.bare_model, weights)
         if has_ema_weights(content):

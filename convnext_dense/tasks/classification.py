@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from .base import Task
+from .class_choices import join_chosen
 from .config_parts import loaders
 from .datasets import (
     innermost_datasets,
@@ -53,9 +54,16 @@ class ClassificationTask(Task):
 
         return find_split(dataset['root'], dataset['split']) is not None
 
+    def read_own_classes(self, dataset: Mapping) -> Sequence[str]:
+        from ..data.classification.find import scan_classes
+
+        return scan_classes(dataset['root'])
+
     def join_classes(self, cfg: Config) -> None:
         from ..data.classification.find import scan_classes
 
+        if join_chosen(self, cfg):
+            return
         join_classes_of_roots(cfg, lambda dataset: scan_classes(dataset.root))
 
     def count_classes(self, cfg: Config) -> int:

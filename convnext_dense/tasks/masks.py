@@ -103,18 +103,28 @@ def leave_out_masks(cfg: Config, as_trained: bool = False, reads_data: bool = Fa
 
 def _training_has_masks(cfg: Config) -> bool | None:
     """Check whether an object of the training data has a mask; None if that can't be told, as of other libraries'."""
-    from ..data.detection.coco import has_masks
-    from ..data.formats import source_of
-
     if cfg.get('train_dataloader') is None:
         return None
     datasets = innermost_datasets(cfg.train_dataloader.dataset)
     if not all('annotations' in dataset and is_own(dataset) for dataset in datasets):
         return None
     try:
-        return any(has_masks(source_of(dataset)) for dataset in datasets)
+        return any(map(_has_masks, datasets))
     except UserError:  # which is reported where the data are read
         return None
+
+
+def _has_masks(dataset: Mapping[str, Any]) -> bool:
+    """Check whether an object of a data set has a mask, of the classes that are chosen."""
+    from ..data.class_choice import as_choice
+    from ..data.detection.coco import has_masks, read_coco
+    from ..data.formats import source_of
+
+    source, choice = source_of(dataset), as_choice(dataset.get('choice'))
+    if choice is None or not has_masks(source):
+        return has_masks(source)
+    chosen = read_coco(source, dataset.get('box_format'), choice=choice).annotations.values()
+    return any('segmentation' in one and not one['iscrowd'] for of_image in chosen for one in of_image)
 
 
 def _strip(cfg: Config) -> None:

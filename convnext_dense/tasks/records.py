@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from ..data.class_choice import ClassChoice
     from ..io.image_size import ImageSize
 
 
@@ -51,6 +52,8 @@ class DataOptions(NamedTuple):
 
     format: str | None = None
     """``--data-format``: name of the annotations' format; None to recognize it."""
+    choice: ClassChoice | None = None
+    """``--classes``, ``--merge`` and ``--ignore-classes``; None for that of the config."""
 
 
 AS_FOUND = DataOptions()
@@ -65,6 +68,8 @@ class TrainedClasses(NamedTuple):
     """Ids of the classes in the COCO file that a detector was trained on; None if unknown."""
     reduce_zero_label: bool | None = None
     """Whether label 0 meant unlabeled in the masks that a segmentor was trained on; None if unknown."""
+    choice: ClassChoice | None = None
+    """The choice by which they were taken from the classes of the data; None for all as they are."""
 
 
 class PreparedImage(NamedTuple):

@@ -10,10 +10,12 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DefaultScope
 
 from convnext_dense.config.read import read_config
+from convnext_dense.data.class_choice import ClassChoice
 from convnext_dense.data.dense import collate_dense
 from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
 from convnext_dense.registry import DATASETS
+from convnext_dense.tasks import DataOptions
 from convnext_dense.tasks.detection import DetectionTask
 from convnext_dense.tasks.masks import (
     BOXES_ONLY,
@@ -143,6 +145,13 @@ def test_masks_of_validation_do_not_count(tmp_path):
     cfg = read(CASCADE.format('a'), write(tmp_path, val=(1, 2, 3, 4, 5, 6)))
     assert cfg.model.roi_head.mask_head is None
     assert cfg.val_evaluator.iou_types == cfg.test_evaluator.iou_types == ('bbox',)
+
+
+@pytest.mark.parametrize(('classes', 'learns'), [('red', True), ('green', False), ('blue,green', False)])
+def test_the_masks_of_the_chosen_classes_count(partly, classes, learns):
+    choice = ClassChoice(tuple(classes.split(',')))
+    cfg = read(CASCADE.format('a'), partly, data_options=DataOptions(choice=choice))
+    assert (cfg.model.roi_head.mask_head is not None) is learns
 
 
 def test_the_user_may_leave_masks_out(tmp_path):

@@ -20,6 +20,7 @@ from ...config.compare import warning_of_differences
 from ...config.find import find_work_dir
 from ...config.machine import fit_to_machine
 from ...config.read import read_config
+from ...data.class_choice import as_choice
 from ...data.foreign import innermost
 from ...engine import Runner
 from ...engine.environment import warn_of_load
@@ -111,7 +112,8 @@ def _trained_classes(content: Mapping[str, Any]) -> TrainedClasses | None:
     if 'classes' not in meta:
         return None
     zero = meta.get('reduce_zero_label')
-    return TrainedClasses(meta['classes'], meta.get('category_ids'), zero if isinstance(zero, bool) else None)
+    zero = zero if isinstance(zero, bool) else None
+    return TrainedClasses(meta['classes'], meta.get('category_ids'), zero, as_choice(meta.get('choice')))
 
 
 def _want_predictions(cfg: Config) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from ...errors import NoData, UserError
 from ..check.images import find_stray_files, find_unsupported_formats
 from ..check.records import NOTE, PROBLEM, DatasetRecords, Finding, ImageRecord, SplitRecords
+from ..class_choice import as_choice
 from ..image_files import subfolders
 from ..image_scan import ImageScan
-from .find import files_by_class, find_split, scan_classes
+from .find import choose_files, files_by_class, find_split, scan_classes
 
 
 class ImageFolderRecords(DatasetRecords):
@@ -42,11 +43,20 @@ def read_image_folder(sources: Mapping[str, Mapping]) -> ImageFolderRecords:
         findings.append(Finding.of_error('', error))
         folders = [folder for split in ('train', 'val') if (folder := find_split(root, split))]
         classes = sorted({name for folder in folders for name in subfolders(folder)})
-    data = ImageFolderRecords([str(root)], classes, findings=findings)
+    first = next(iter(sources.values()))
+    choice = as_choice(first.get('choice'))
+    chosen = classes if choice is None else list(first.get('classes') or choice.apply(classes).names)
+    data = ImageFolderRecords([str(root)], chosen, findings=findings)
     for name, source in sources.items():
         data.splits.append(SplitRecords(name))
         try:
-            found = files_by_class(source['root'], source['split'], classes)
+            if choice is None:
+                found = files_by_class(source['root'], source['split'], classes)
+            else:
+                own = classes if source['root'] == root else scan_classes(source['root'])
+                found = files_by_class(source['root'], source['split'], own)
+                found, line = choose_files(found, own, chosen, choice)
+                findings.append(Finding(NOTE, name, line))
         except NoData:
             raise
         except UserError as error:  # classes of another root that are unknown, or a faulty list

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
 import numpy as np
@@ -16,9 +16,10 @@ from ...errors import UserError
 from ...io.images import MAX_UNREADABLE_IN_A_ROW, check_on_bad_image, read_image, too_many_unreadable
 from ...io.value_range import as_value_range
 from ...registry import DATASETS, FUNCTIONS
+from ..class_choice import ClassChoice, as_choice
 from ..image_files import EXTENSIONS, describe_left_out
 from ..sampler import SeededIndex, seeded
-from .find import files_by_class, scan_classes
+from .find import choose_files, files_by_class, scan_classes
 from .transforms import WARP_FROM, eval_transform, train_transform
 
 
@@ -40,6 +41,8 @@ class ImageFolder(Dataset):
             :func:`~convnext_dense.io.value_range.find_value_range`.
         on_bad_image: ``'stop'`` raises an error that names an unreadable image. ``'skip'`` replaces it by the next
             readable image in training, and omits it in evaluation (``image`` is None); its path is in ``skipped``.
+        choice: which of the folder's classes are taken, as :func:`~convnext_dense.data.class_choice.as_choice` reads
+            it; images of the others are left out. With ``classes``, the folder may lack some that it names.
 
     Raises:
         UserError: for a wrong layout, an empty or unknown class folder, or an unreadable image with ``'stop'``.
@@ -56,14 +59,24 @@ class ImageFolder(Dataset):
         on_bad_image: str = 'stop',
         classes: Sequence[str] | None = None,
         value_range: Sequence[float] | None = None,
+        choice: ClassChoice | Mapping | None = None,
     ) -> None:
         if split not in ('train', 'val'):
             raise UserError(f"split {split!r} does not exist: take 'train' or 'val'")
         check_on_bad_image(on_bad_image)
         if per_class is not None and per_class < 1:
             raise UserError(f'per_class {per_class} is too small: take at least 1, or None for all images')
-        classes = scan_classes(root) if classes is None else list(classes)
-        found = files_by_class(root, split, classes)
+        self.choice = as_choice(choice)
+        if self.choice is None:
+            classes = scan_classes(root) if classes is None else list(classes)
+            found = files_by_class(root, split, classes)
+        else:
+            own = scan_classes(root)
+            if classes is None:
+                self.choice.check(own, root)
+            classes = list(self.choice.apply(own).names if classes is None else classes)
+            found, line = choose_files(files_by_class(root, split, own), own, classes, self.choice)
+            print_log(f'{split}: {line}', 'current')
         if found.empty:
             raise UserError(
                 f'class folder {found.empty[0]} holds no images ({", ".join(EXTENSIONS)}): fill or remove it'
@@ -73,7 +86,10 @@ class ImageFolder(Dataset):
         if found.left_out:
             print_log(f'{found.folder}: {describe_left_out(found.left_out)}', 'current')
         files_of = [files[:per_class] for files in found.files]
-        self.metainfo = {'classes': classes}
+        self.metainfo = {
+            'classes': classes,
+            **({} if self.choice is None else {'choice': self.choice.as_config()}),
+        }
         self.training = split == 'train'
         self.on_bad_image = on_bad_image
         self.value_range = as_value_range(value_range)

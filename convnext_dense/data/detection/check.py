@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import NoData, UserError
+from ...io.coco_format import IGNORE_REGION
 from ...io.image_size import ImageSize
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
+from ..class_choice import as_choice
 from ..formats import describe_source, source_of
 from ..image_scan import ImageScan
 from ..text import count_of
@@ -50,7 +52,7 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
         if not file.exists():
             raise NoData(f'no annotations at {file}: give another root with --data PATH, or take --data sample')
         try:
-            coco = read_coco(where, source.get('box_format'))
+            coco = read_coco(where, source.get('box_format'), choice=as_choice(source.get('choice')))
         except UserError as error:
             data.findings.append(Finding.of_error(name, error))
             continue
@@ -82,12 +84,13 @@ def _select(split: str, coco: CocoData, source: Mapping[str, Any]) -> Selection 
 def _records(
     coco: CocoData, source: Mapping[str, Any], classes: Sequence[str], selected: Selection | None
 ) -> Iterator[ImageRecord]:
-    """Yield the images of a file, without annotations of other classes and those that training leaves out.
+    """Yield the images of a file, without annotations of unknown classes and those that training leaves out.
 
     What training ignores, since it has no mask, is ignored here, too.
     """
     names = dict(zip(coco.category_ids, coco.classes, strict=True))
     labels = {number: classes.index(name) for number, name in names.items() if name in classes}
+    labels |= dict.fromkeys(coco.other_ids, IGNORE_REGION)
     of_image = coco.annotations if selected is None else selected.annotations
     needs_masks = _needs_masks(source) and coco.has_masks  # a file without any is refused, and counted
     used = {image['id'] for image in (coco if selected is None else selected).images}
@@ -118,6 +121,8 @@ def _not_learned(split: str, folder: str, selected: Selection) -> Iterator[Findi
 
 def _findings(split: str, coco: CocoData, source: Mapping[str, Any], learns_masks: bool) -> Iterator[Finding]:
     file = Path(source['annotations'])
+    if coco.choice_line:
+        yield Finding(NOTE, split, coco.choice_line)
     for fault in coco.faults:
         yield Finding(fault.level, split, fault.line, '', fault.items)
     if not coco.has_masks and _learns_masks(source):
@@ -129,8 +134,8 @@ def _findings(split: str, coco: CocoData, source: Mapping[str, Any], learns_mask
         objects = count_of(range(coco.without_mask), 'object')
         yield Finding(WARNING, split, f'without a mask, so not counted in the AP of masks: {objects}')
     if not coco.has_objects:
-        message = f'all {coco.total} annotations are crowds (iscrowd) or ignored'
-        yield Finding(PROBLEM, split, message, 'there is nothing to learn or measure: correct them')
+        fix = 'choose others, or add some' if coco.of_other_classes else 'correct them'
+        yield Finding(PROBLEM, split, coco.describe_no_objects(), f'there is nothing to learn or measure: {fix}')
     try:
         check_enough_is_left(file, coco, _needs_masks(source), source.get('most_lost', MOST_LOST))
     except UserError as error:

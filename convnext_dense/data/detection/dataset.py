@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from ...counting import counted
 from ...errors import UserError
 from ...io.coco_format import IGNORE_REGION, CocoAnnotation, Instance
 from ...io.images import check_on_bad_image
 from ...registry import DATASETS
 from ..check.records import WARNING
+from ..class_choice import ClassChoice, as_choice
 from ..dense import DenseDataset
 from ..formats import describe_source, source_of
 from ..formats.faults import describe_faults
@@ -38,7 +40,7 @@ class CocoDataset(DenseDataset, BaseDataset):
     include ``instances``, since :class:`~convnext_dense.evaluation.CocoAP` takes the ground truth from the data
     samples.
 
-    ``metainfo`` has the ``classes`` and their ``category_ids``.
+    ``metainfo`` has the ``classes`` and their ``category_ids``, and the ``choice`` if there is one.
 
     In training, annotations that can't be used are ignore regions, and so are objects without a mask if the pipeline
     loads masks and ``keeps_unmasked`` is False: instances with ``ignore_flag`` 1 and the label
@@ -73,6 +75,9 @@ class CocoDataset(DenseDataset, BaseDataset):
             config's model has this head.
         format: name of the annotations' format, a key of :data:`~convnext_dense.data.formats.FORMATS`.
         split: the split as the format names it, where the annotations of several are in one place.
+        choice: which of the file's classes are taken, as :func:`~convnext_dense.data.class_choice.as_choice` reads it.
+            Objects of others are left out, those of ignored ones are ignore regions. With ``classes``, the file may
+            lack some that it names.
 
     Raises:
         UserError: for an unusable file, or one of which too much is lost; for a category that is not in ``classes``;
@@ -100,6 +105,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         keeps_unmasked: bool = False,
         format: str = 'coco',
         split: str = '',
+        choice: ClassChoice | Mapping | None = None,
     ) -> None:
         check_on_bad_image(on_bad_image)
         self.on_bad_image = on_bad_image
@@ -108,17 +114,20 @@ class CocoDataset(DenseDataset, BaseDataset):
         self._selected: Selection | None = None  # None in evaluation
         self.classes, self.category_ids, self.needs_annotations = classes, category_ids, needs_annotations
         self.box_format, self.most_lost = box_format, most_lost
+        self.choice = as_choice(choice)
         super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg, indices=indices)
 
     def load_data_list(self) -> list[dict]:
-        coco = read_coco(self.source, self.box_format, self.needs_annotations)
+        coco = read_coco(self.source, self.box_format, self.needs_annotations, self.choice)
+        if self.choice is not None and self.classes is None:
+            self.choice.check(coco.own_classes, str(self.source.annotations))
         self.has_ground_truth = any(coco.annotations.values())
         learns_masks = any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
         keeps_unmasked = self.keeps_unmasked and learns_masks and not self.test_mode
         needs_masks = learns_masks and not keeps_unmasked
         self._report(coco, learns_masks, keeps_unmasked)
         are_broken = any(fault.message.startswith(BROKEN_MASK) for fault in coco.faults)
-        if learns_masks and not coco.has_masks and (are_broken or not keeps_unmasked):
+        if learns_masks and not coco.has_masks and coco.has_objects and (are_broken or not keeps_unmasked):
             why = ' that can be read' if are_broken else ''
             raise UserError(
                 f'{self.source.annotations} has no masks{why}, which the pipeline loads: annotate them, or {FOR_BOXES}'
@@ -128,6 +137,8 @@ class CocoDataset(DenseDataset, BaseDataset):
         classes = coco.classes if self.classes is None else tuple(self.classes)
         ids = join_categories(self.source.annotations, coco, classes, self.category_ids)
         self._metainfo.update(classes=classes, category_ids=ids)
+        if self.choice is not None:
+            self._metainfo.update(choice=self.choice.as_config())
         labels = {number: label for label, number in enumerate(ids)}
         selected = None if self.test_mode else select(coco, self.filter_cfg, self._steps, self.least_side, needs_masks)
         annotations = coco.annotations if selected is None else selected.annotations
@@ -140,7 +151,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         self.class_counts = np.bincount([labels[a['category_id']] for a in counted], minlength=len(classes))
 
         def instance(annotation: CocoAnnotation) -> Instance:
-            label = labels[annotation['category_id']]
+            label = labels.get(annotation['category_id'], IGNORE_REGION)  # of an ignored class
             if self.test_mode:
                 return to_instance(annotation, label)
             return to_learned_instance(annotation, label, learns_masks, keeps_unmasked)
@@ -170,8 +181,12 @@ class CocoDataset(DenseDataset, BaseDataset):
     def _report(self, coco: CocoData, learns_masks: bool, keeps_unmasked: bool) -> None:
         """Log what was read, what was changed in it, and what is not learned or measured of it."""
         if self.source.format != 'coco':
-            found = f'{count_of(coco.images, "image")} with {count_of(range(coco.total), "annotation")}'
+            found = (
+                f'{count_of(coco.images, "image")} with {counted(coco.total + coco.of_other_classes, "annotation")}'
+            )
             print_log(f'{coco.name}: {found} in {describe_source(self.source)}', 'current')
+        if coco.choice_line:
+            print_log(f'{coco.name}: {coco.choice_line}', 'current')
         for fault in coco.faults:
             (line,) = describe_faults(coco.name, [fault])
             print_log(line, 'current', logging.WARNING if fault.level == WARNING else logging.INFO)
@@ -183,9 +198,10 @@ class CocoDataset(DenseDataset, BaseDataset):
             line = f'{coco.name}: {count_of(absent, "class", "classes")} not in the file: {shortened(absent)}'
             print_log(line, 'current')
         if not coco.has_objects:
-            line = f'all {coco.total} annotations in {self.source.annotations} are crowds (iscrowd) or ignored'
+            line = coco.describe_no_objects(f' in {self.source.annotations}')
             if not self.test_mode:
-                raise UserError(f'{line}, so that there is nothing to learn: correct them')
+                fix = 'choose others, or add some' if coco.of_other_classes else 'correct them'
+                raise UserError(f'{line}, so that there is nothing to learn: {fix}')
             print_log(f'{line}, so that there is nothing to measure', 'current', logging.WARNING)
 
     def get_cat_ids(self, idx: int) -> list[int]:
