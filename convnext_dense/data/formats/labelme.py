@@ -64,7 +64,7 @@ class LabelMeFormat(Format):
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
         reader = _Reader(source)
         files = _json_files(source.annotations)
-        for file in track(files, 'reading LabelMe files'):
+        for file in track(files, 'reading labels'):
             reader.read_file(file)
         reader.images.check(len(files))
         reader.note_bare_images()

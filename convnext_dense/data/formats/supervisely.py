@@ -54,7 +54,7 @@ class SuperviselyFormat(Format):
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
         reader = _Reader(source)
         files = [(dataset, file) for dataset in _datasets_of(source) for file in _annotation_files(dataset)]
-        for dataset, file in track(files, 'reading annotations'):
+        for dataset, file in track(files, 'reading labels'):
             reader.read_file(dataset, file)
         reader.check_images()
         classes = [one['name'] for one in self.read_categories(source)]

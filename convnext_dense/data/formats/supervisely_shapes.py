@@ -82,6 +82,8 @@ def _without_holes(outline: Sequence[Point], holes: Sequence[Sequence[Point]], s
 
 
 def _draw(ring: Sequence[Point], size: ImageSize) -> np.ndarray:
+    if shapes.is_far(shapes.polygon(ring).corners, size):
+        raise Unreadable('polygon far outside its image')
     numbers = [number for point in ring for number in point]
     return rle.decode(rle.merge(rle.frPyObjects([numbers], *size))).astype(bool)
 

@@ -65,7 +65,7 @@ class ViaFormat(Format):
         classes = self._read_classes(source)
         reader = _Reader(source, classes)
         images = read_via(source.annotations).images
-        for image in track(images, 'reading images'):
+        for image in track(images, 'reading labels'):
             reader.read_image(image)
         reader.images.check(len(images))
         reader.check_sizes()

@@ -14,8 +14,6 @@ from .values import read_flag, read_integer, read_number
 from .xml_trees import parse_xml
 
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
-FARTHEST = 1e6
-"""Largest coordinate of a polygon in pixels; drawing a larger one would take all memory."""
 POINT = re.compile(r'([xy])([0-9]+)')
 
 
@@ -113,7 +111,7 @@ def _read_corners(element: Element) -> tuple[tuple[float, float, float, float] |
 def _read_polygon(element: Element) -> list[float]:
     """Read a polygon, of points ``pt`` or of ``x1``, ``y1`` and so on; empty if that is not possible."""
     numbers = [read_number(text) for text in _coordinates(element)]
-    polygon = [number for number in numbers if number is not None and abs(number) <= FARTHEST]
+    polygon = [number for number in numbers if number is not None]
     return polygon if len(polygon) == len(numbers) else []
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import NoData, UserError
+from ...io.progress import track
 from ..check.records import NOTE, WARNING
 from ..image_scan import ImageHeader, read_headers
 from ..text import count_of, shortened
@@ -141,7 +142,7 @@ class _Reading:
         ids = {number: number for number in classes.names}
         labelled = [(image, file) for image, file in zip(content.images, files, strict=True) if file is not None]
         names = relative([file for _, file in labelled], root)
-        for (image, file), name in zip(labelled, names, strict=True):
+        for (image, file), name in track(list(zip(labelled, names, strict=True)), 'reading labels'):
             self._read_file(image, _read(file), name, ids)
         self._check(classes)
         if needs_annotations and not content.annotations:

@@ -393,3 +393,12 @@ def test_a_changed_list_of_classes_is_read_or_refused(tmp_path, examples):
 @pytest.mark.parametrize('name', FOLDERS)
 def test_folders_of_other_formats_are_not_taken(tmp_path, name):
     assert bool(SuperviselyFormat().find(write_folder(tmp_path, name))) == (name in ('supervisely',))
+
+
+def test_holes_of_a_polygon_far_outside_are_not_drawn(tmp_path):
+    write_project(tmp_path, ['a'])
+    far = polygon('a', [[0, 0], [1e9, 5], [5, 1e9]])
+    far['points']['interior'] = [[[1, 1], [3, 1], [3, 3]]]
+    write_image(tmp_path / 'ds', 'x.png', [far, polygon('a', [[0, 0], [9, 0], [9, 9]])])
+    boxes, lines = read(tmp_path)
+    assert len(boxes) == 2 and 'polygon far outside its image (ds/ann/x.png.json: objects[0])' in lines[0]
