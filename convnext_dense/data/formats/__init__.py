@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import logging
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
-from .base import WHOLE, Format, Source
+from .base import WHOLE, Format, Source, take_test_for_val
 from .coco import CocoFormat, find_coco
 from .csv_boxes import CsvFormat
 from .cvat import CvatFormat
@@ -78,10 +77,7 @@ def find_sources(root: str, single: str = 'val', name: str | None = None) -> dic
         return find_coco(root, single)  # explicit files, or the error
     if WHOLE in splits:
         return {single: splits[WHOLE]}
-    if 'val' not in splits and 'test' in splits:
-        logging.getLogger('mmengine').warning(f'{splits["test"].annotations} is taken for val')
-        splits = {**splits, 'val': splits['test']}
-    return {split: splits[split] for split in ('train', 'val') if split in splits}
+    return take_test_for_val(splits)
 
 
 def find_splits(root: str, name: str | None = None) -> dict[str, Source] | None:

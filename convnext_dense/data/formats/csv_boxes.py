@@ -16,7 +16,7 @@ from ..check.records import NOTE
 from ..image_files import images_in
 from ..text import shortened
 from . import shapes
-from .annotation_files import assign_splits, list_places
+from .annotation_files import assign_splits, list_places, split_of_file
 from .base import WHOLE, Content, Format, Source
 from .building import ContentBuilder
 from .csv_rows import column_key, find_columns, first_row, read_rows
@@ -235,9 +235,7 @@ class _Reader:
         self.name = os.path.relpath(source.annotations, source.images)
         self.builder = ContentBuilder()
         root, beside = source.images, source.annotations.parent
-        inside = root in source.annotations.parents
-        splits = splits_of_path(source.annotations.relative_to(root)) if inside else frozenset[str]()
-        split = next(iter(splits)) if len(splits) == 1 else ''
+        split = split_of_file(source.annotations, root)
         self._index = ImageIndex(root, root / split)
         self._folders = [beside, root, *(root / name / split for name in ('.', 'images')), root / f'{split}_images']
         self._folders += [root / 'images']

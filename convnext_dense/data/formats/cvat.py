@@ -22,7 +22,8 @@ from .cvat_shapes import SHAPES, is_crowd, read_shape
 from .image_index import ImageIndex
 from .json_files import any_below, first_files, head
 from .shapes import Shape, Unreadable
-from .split_folders import find_split_folders, split_named
+from .split_folders import find_split_folders
+from .split_names import split_of
 from .values import read_flag, read_integer
 from .xml_files import Element, iterate_xml
 
@@ -105,7 +106,7 @@ def _by_subset(files: list[str], annotations: Path, root: Path) -> dict[str, Sou
     found: dict[str, Source] = {}
     for file in files:
         for subset in _subsets(file):
-            split = split_named(subset)
+            split = split_of(subset)
             if split is not None:
                 found.setdefault(split, Source(annotations, root, CvatFormat.name, subset))
     return found or {WHOLE: Source(annotations, root, CvatFormat.name)}
@@ -158,7 +159,7 @@ class _Reader:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.split = split_named(source.split)
+        self.split = split_of(source.split)
         near = source.images / source.split if source.split else source.annotations
         self.images = ImageIndex(source.images, near)
         self.builder = ContentBuilder()
@@ -188,7 +189,7 @@ class _Reader:
             self._read_frames(path, frames, size)
 
     def _is_of_split(self, subset: str) -> bool:
-        return self.split is None or split_named(subset) == self.split
+        return self.split is None or split_of(subset) == self.split
 
     def _folders(self, path: Path, subset: str) -> list[Path]:
         folders = [path.parent, *([self.source.images] if path.parent != self.source.images else [])]
@@ -199,7 +200,7 @@ class _Reader:
         place = f'{self.images.relative(path)}:{element.line}'
         name = element.attributes.get('name', '')
         if not self._is_of_split(subset):
-            if split_named(subset) is None:
+            if split_of(subset) is None:
                 self.builder.note(f'left out: of the subset {subset!r}, which is no split', place, 'image')
             return
         if not name.strip():

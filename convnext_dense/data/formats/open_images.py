@@ -16,11 +16,11 @@ from ..check.records import NOTE
 from ..image_files import EXTENSIONS, find_files
 from ..image_scan import read_header
 from . import shapes
-from .annotation_files import FOLDERS, assign_splits, list_places
+from .annotation_files import FOLDERS, assign_splits, list_places, split_of_file
 from .base import Content, Format, Source
 from .building import ContentBuilder
 from .csv_rows import column_key, find_columns, first_row, read_rows
-from .split_names import split_of, splits_of_path
+from .split_names import split_of_folders, splits_of_path
 from .values import read_integer
 
 BOX_COLUMNS = ('imageid', 'labelname', 'xmin', 'xmax', 'ymin', 'ymax')
@@ -85,14 +85,6 @@ def _has_columns(path: Path, columns: Iterable[str]) -> bool:
 
 def _name_them(files: Iterable[Path]) -> str:
     return 'keep one for each split, as train-annotations-bbox.csv and validation-annotations-bbox.csv'
-
-
-def _split(source: Source) -> str:
-    """Return the split that the path of a CSV file tells, or an empty string."""
-    if source.images not in source.annotations.parents:
-        return ''
-    splits = splits_of_path(source.annotations.relative_to(source.images))
-    return next(iter(splits)) if len(splits) == 1 else ''
 
 
 def _class_file(source: Source) -> Path | None:
@@ -235,7 +227,7 @@ class _Reader:
             self.builder.note(
                 f'lists {lists}, left out with {counted(boxes, "box", "boxes")}', self.name, 'file', NOTE
             )
-        split = _split(self.source)
+        split = split_of_file(self.source.annotations, root)
         for image_id, file in self._files.items():
             if image_id not in self._read and (not split or _split_of_folder(file) == split):
                 self.builder.note(f'left out: not in {path.name}', file, 'image')
@@ -251,12 +243,12 @@ class _Reader:
 
 
 def _split_of_folder(file: str) -> str | None:
-    return next((split for part in reversed(Path(file).parts[:-1]) if (split := split_of(part))), None)
+    return split_of_folders(Path(file).parent)
 
 
 def _list_images(source: Source, builder: ContentBuilder) -> dict[str, str]:
     """Return the images by their id, the name without suffix; those in folders of other splits are left out."""
-    split = _split(source)
+    split = split_of_file(source.annotations, source.images)
     found: dict[str, str] = {}
     files: list[Any] = [os.path.relpath(file, source.images) for file in find_files(source.images).images]
     of_split = [file for file in files if not split or _split_of_folder(file) in (split, None)]

@@ -19,7 +19,7 @@ from .base import WHOLE, Content, Format, Source
 from .building import ContentBuilder
 from .json_files import read_json
 from .shapes import Shape, Unreadable
-from .split_names import SPLITS, split_of
+from .split_names import SPLITS, split_of, split_of_folders
 from .supervisely_shapes import WITHOUT_AREA, kind_of, read_shape
 from .values import read_integer
 
@@ -139,8 +139,7 @@ def _is_annotated(dataset: Path) -> bool:
 
 def _split_of_dataset(dataset: Path, root: Path) -> str | None:
     """Return the split that the innermost name of a data set tells."""
-    names = reversed(dataset.relative_to(root).parts)
-    return next((split for name in names if (split := split_of(name))), None)
+    return split_of_folders(dataset.relative_to(root))
 
 
 def _find_splits(root: Path, datasets: list[Path]) -> set[str | None]:

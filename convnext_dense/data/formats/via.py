@@ -6,7 +6,6 @@ https://www.robots.ox.ac.uk/~vgg/software/via describes the files.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +22,8 @@ from .building import ContentBuilder
 from .image_index import ImageIndex
 from .json_files import first_files
 from .shapes import Shape, Unreadable, box, ellipse, polygon, read_numbers
-from .split_folders import MOST_FOLDERS, find_split_folders, split_named
+from .split_folders import MOST_FOLDERS, find_split_folders
+from .split_names import split_of
 from .via_files import Region, ViaFile, ViaImage, is_via, read_via
 
 STRONG_NAMES = ('class', 'classes', 'class_name', 'classname', 'label', 'labels', 'category', 'categories')
@@ -107,10 +107,8 @@ def _only(files: list[str]) -> str:
 
 
 def _split_of(file: str) -> str | None:
-    """Return the split that a word in a file's name means."""
-    words = re.split(r'[^a-z]+', os.path.splitext(os.path.basename(file))[0].lower())
-    splits = {split for word in words if (split := split_named(word))}
-    return splits.pop() if len(splits) == 1 else None
+    """Return the split that a file's name tells."""
+    return split_of(os.path.splitext(os.path.basename(file))[0])
 
 
 def _find_classes(files: list[tuple[Path, ViaFile]]) -> _Classes:

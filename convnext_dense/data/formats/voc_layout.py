@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ...errors import UserError
 from ..image_files import is_stray, subfolders
 from .base import WHOLE
-from .split_folders import SPLIT_NAMES
+from .split_names import SPLIT_NAMES
 from .text_files import list_names, read_text
 
 ANNOTATION_FOLDERS = ('annotations', 'annotation', 'xmls', 'xml', 'labels')

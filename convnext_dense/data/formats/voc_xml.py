@@ -115,6 +115,8 @@ def _coordinates(element: Element) -> Iterator[str]:
     for point in points:
         yield from (point.text_at('x'), point.text_at('y'))
     if not points:
-        found = {(int(m[2]), m[1]): one.text.strip() for one in element.children if (m := POINT.fullmatch(one.tag[:9]))}
+        found = {
+            (int(m[2]), m[1]): one.text.strip() for one in element.children if (m := POINT.fullmatch(one.tag[:9]))
+        }
         for number in sorted({number for number, _ in found}):
             yield from (found.get((number, side), '') for side in 'xy')

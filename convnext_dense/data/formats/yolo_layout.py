@@ -11,18 +11,13 @@ from ...errors import UserError
 from ..image_files import EXTENSIONS, images_in, is_stray, subfolders
 from ..text import shortened
 from .base import WHOLE
+from .split_names import SPLIT_NAMES
 from .text_files import list_names
 from .yolo_config import is_config, read_config, resolve
 from .yolo_data import IMAGE_FOLDERS, YoloData, child, folders_of_names, label_folder
 from .yolo_labels import is_label_line
 from .yolo_names import is_names_file, names_in
 
-SPLIT_NAMES = {
-    'train': ('train', 'training', 'train2017'),
-    'val': ('val', 'valid', 'validation', 'val2017'),
-    'test': ('test', 'testing', 'test2017'),
-}
-"""Names of folders and list files of each split, where there is no config; the first ones that exist are taken."""
 LOOKED_AT = 50
 """Maximum number of label files that are opened to recognize the format, and of folders in which they are searched."""
 

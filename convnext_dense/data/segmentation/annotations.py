@@ -6,7 +6,6 @@ Nothing is written: a label map is drawn whenever it is read.
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import pickle
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,7 @@ from ...errors import UserError
 from ...io.images import UNLABELED
 from ..detection.coco import CocoData, read_coco, read_header
 from ..formats import FORMATS
-from ..formats.base import WHOLE, Source
+from ..formats.base import WHOLE, Source, take_test_for_val
 from ..formats.faults import describe_faults
 from .label_zero import ClassList, LabelCounts, is_background, is_no_class
 from .readers import MaskReader
@@ -209,10 +208,7 @@ def find_annotations(root: Path, chosen: str | None) -> list[AnnotationSource]:
             found.append(splits)
     sources = []
     for splits in found:
-        if 'val' not in splits and 'test' in splits:
-            logging.getLogger('mmengine').warning(f'{splits["test"].annotations} is taken for validation')
-            splits = {**splits, 'val': splits['test']}
-        own = {_split_of(split): source for split, source in splits.items() if split != 'test'}
+        own = {_split_of(split): source for split, source in take_test_for_val(splits).items()}
         sources.append(AnnotationSource(root, own))
     return sources
 

@@ -140,5 +140,5 @@ def test_what_cannot_be_set_is_not_offered(tmp_path):
     rows = ''.join(f'a.png,cat,{x},{x},{x + 9},{x + 9}\n' for x in range(60, 90))
     (tmp_path / 'a.csv').write_text(f'filename,class,x,y,width,height\n{rows}')
     Image.new('RGB', (100, 100)).save(tmp_path / 'a.png')
-    with pytest.raises(UserError, match='its boxes are probably corners .*: correct them$'):
+    with pytest.raises(UserError, match=r'its boxes are probably corners .*: correct them$'):
         read_coco(Source(tmp_path / 'a.csv', tmp_path, 'csv'))
