@@ -19,8 +19,8 @@ from ..text import shortened
 from .base import WHOLE, Content, Format, Source
 from .building import ContentBuilder
 from .cvat_shapes import SHAPES, is_crowd, read_shape
+from .first_files import any_below, first_files, head
 from .image_index import ImageIndex
-from .json_files import any_below, first_files, head
 from .shapes import Shape, Unreadable
 from .split_folders import find_split_folders
 from .split_names import split_of

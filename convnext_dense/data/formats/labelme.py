@@ -20,11 +20,13 @@ from ..image_files import find_files, images_in, subfolders
 from ..image_scan import read_header
 from .base import WHOLE, Content, Format, Source
 from .building import ContentBuilder
+from .first_files import any_below, first_files, head
 from .image_index import ImageIndex
-from .json_files import any_below, first_files, head, read_json
+from .json_files import begins_with_object, read_json
 from .labelme_shapes import NO_OBJECTS, read_shape
 from .shapes import Shape, Unreadable
 from .split_folders import find_split_folders
+from .text_files import read_lines
 from .values import read_flag, read_integer
 
 IGNORED, BACKGROUND = '__ignore__', '_background_'
@@ -90,7 +92,7 @@ class LabelMeFormat(Format):
 def _is_labelme(path: str) -> bool:
     """Check whether a file has the keys of LabelMe, by its beginning, or all of it if that has only one of them."""
     content = head(path)
-    if not content.lstrip(b'\xef\xbb\xbf \t\r\n').startswith(b'{'):
+    if not begins_with_object(content):
         return False
     found = [bool(key.search(content)) for key in (SHAPES_KEY, IMAGE_KEY)]
     if found[0] != found[1]:  # an image, or very many points, come first
@@ -171,12 +173,7 @@ def _listed_classes(source: Source) -> list[str]:
     file = _class_file(source)
     if file is None:
         return []
-    try:
-        lines = file.read_text('utf-8-sig').splitlines()
-    except (OSError, ValueError) as error:
-        raise UserError(f'{file} cannot be read as text in UTF-8 ({error})') from None
-    names = [line.strip() for line in lines]
-    return list(dict.fromkeys(name for name in names if name and name not in (IGNORED, BACKGROUND)))
+    return list(dict.fromkeys(name for name in read_lines(file) if name not in (IGNORED, BACKGROUND)))
 
 
 def _used_classes(folders: list[Path]) -> list[str]:

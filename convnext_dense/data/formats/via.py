@@ -19,8 +19,8 @@ from ..image_scan import read_header
 from ..text import count_of, shortened
 from .base import WHOLE, Content, Format, Source
 from .building import ContentBuilder
+from .first_files import first_files
 from .image_index import ImageIndex
-from .json_files import first_files
 from .shapes import Shape, Unreadable, box, ellipse, polygon, read_numbers
 from .split_folders import MOST_FOLDERS, find_split_folders
 from .split_names import split_of

@@ -14,7 +14,7 @@ from ...errors import UserError
 from ..image_files import is_stray, subfolders
 from .base import WHOLE
 from .split_names import SPLIT_NAMES
-from .text_files import list_names, read_text
+from .text_files import list_names
 
 ANNOTATION_FOLDERS = ('annotations', 'annotation', 'xmls', 'xml', 'labels')
 IMAGE_FOLDERS = ('jpegimages', 'images', 'image', 'imgs', 'img')
@@ -82,16 +82,6 @@ def has_voc(folder: Path, below: bool = True) -> bool:
     """Check whether the first XML files of a folder, or of those in it, are annotations of images."""
     files = islice(_xml_files(folder, below), LOOKED_AT)
     return any(ROOT_TAG.search(_beginning(file)) for file in files)
-
-
-def read_names(file: Path) -> list[str]:
-    """Read the lines of a list that aren't empty.
-
-    Raises:
-        UserError: if it is not text.
-    """
-    lines = (line.strip() for line in read_text(file).splitlines())
-    return [line for line in lines if line]
 
 
 def _dataset_folder(root: Path) -> Path:
