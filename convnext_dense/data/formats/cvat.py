@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from ...errors import UserError
@@ -17,14 +16,14 @@ from ..image_files import is_stray, subfolders
 from ..image_scan import read_header
 from ..text import shortened
 from .base import WHOLE, Content, Format, Source
-from .building import ContentBuilder
+from .building import ContentBuilder, categories_of
 from .cvat_shapes import SHAPES, is_crowd, read_shape
 from .first_files import any_below, first_files, head
 from .image_index import ImageIndex
 from .shapes import Shape, Unreadable
 from .split_folders import find_split_folders
 from .split_names import split_of
-from .values import read_flag, read_integer
+from .values import read_flag, read_integer, read_size
 from .xml_files import Element, iterate_xml
 
 ROOT = 'annotations'
@@ -57,7 +56,7 @@ class CvatFormat(Format):
 
     def read_categories(self, source: Source) -> list[dict]:
         classes = _listed_classes(source)
-        return self.read(source).categories if classes is None else [*_categories(classes)]
+        return self.read(source).categories if classes is None else categories_of(classes)
 
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
         reader = _Reader(source)
@@ -65,10 +64,6 @@ class CvatFormat(Format):
             reader.read_file(Path(file))
         reader.images.check(reader.total)
         return reader.builder.build(source.annotations, _listed_classes(source), needs_annotations, '<meta>')
-
-
-def _categories(classes: list[str]) -> Iterator[dict]:
-    yield from ({'id': number, 'name': name} for number, name in enumerate(classes, 1))
 
 
 def _is_cvat(path: str) -> bool:
@@ -172,7 +167,7 @@ class _Reader:
             if element.tag == 'meta':
                 subset = next((name for kind in ('task', 'job') if (name := element.text_at(kind, 'subset'))), '')
                 original = next((e for kind in ('task', 'job') for e in element.find_all(kind, 'original_size')), None)
-                size = _size_of(original.text_at('height'), original.text_at('width')) if original else None
+                size = read_size(original.text_at('height'), original.text_at('width')) if original else None
             elif element.tag == 'image':
                 self._read_image(path, element, element.attributes.get('subset', subset))
             elif element.tag == 'track':
@@ -210,7 +205,7 @@ class _Reader:
         if file is None:
             self.images.note_absent(name, place)
             return
-        size = _size_of(element.attributes.get('height'), element.attributes.get('width'))
+        size = read_size(element.attributes.get('height'), element.attributes.get('width'))
         shapes = [(child, child.attributes.get('label', '')) for child in element.children]
         self._add_objects(path, file, size, shapes)
 
@@ -282,9 +277,3 @@ class _Reader:
             unreadable=reason,
             is_crowd=any(map(is_crowd, elements)),
         )
-
-
-def _size_of(height: str | None, width: str | None) -> ImageSize | None:
-    sides = [read_integer(side) for side in (height, width)]
-    positive = [side for side in sides if side is not None and side > 0]
-    return ImageSize(*positive) if len(positive) == 2 else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,9 @@ from ..image_scan import read_header
 from . import shapes
 from .annotation_files import FOLDERS, assign_splits, list_places, split_of_file
 from .base import Content, Format, Source
-from .building import ContentBuilder
+from .building import ContentBuilder, categories_of
 from .csv_rows import column_key, find_columns, first_row, read_rows
+from .file_cache import kept_by_file
 from .split_names import split_of_folders, splits_of_path
 from .values import read_integer
 
@@ -58,7 +58,7 @@ class OpenImagesFormat(Format):
 
     def read_categories(self, source: Source) -> list[dict]:
         names = dict.fromkeys(_read_classes(source).values())
-        return [{'id': number, 'name': name} for number, name in enumerate(names, 1)]
+        return categories_of(names)
 
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
         reader = _Reader(source)
@@ -115,22 +115,14 @@ def _read_classes(source: Source) -> dict[str, str]:
     if file and any(file.match(pattern) for pattern in CLASS_FILES if pattern != ALL_LABELS):
         return names
     files = {found.annotations for found in (OpenImagesFormat().find(source.images) or {}).values()}
-    used = sorted({label for one in sorted({source.annotations, *files}) for label in _used_labels(*_version(one))})
+    used = sorted({label for one in sorted({source.annotations, *files}) for label in _used_labels(one)})
     if not used:
         raise UserError(f'{source.annotations} has no objects')
     return {label: names.get(label, label) for label in used}
 
 
-def _version(path: Path) -> tuple[Path, int, int]:
-    try:
-        stat = path.stat()
-    except OSError:
-        raise NoData(f'no annotations at {path}') from None
-    return path, stat.st_mtime_ns, stat.st_size
-
-
-@lru_cache(maxsize=64)  # several readings of a data set follow each other
-def _used_labels(path: Path, changed: int, length: int) -> frozenset[str]:
+@kept_by_file
+def _used_labels(path: Path) -> frozenset[str]:
     labels: set[str] = set()
     place = None
     for _, cells in read_rows(path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,15 @@ def read_bytes(path: Path) -> bytes:
         raise NoData(f'{path} does not exist') from None
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror})') from None
+
+
+def first_line(path: str | Path) -> bytes:
+    """Return the beginning of the first line of a file that is not empty, of its first ten; none if there is none."""
+    try:
+        with open(path, 'rb') as content:
+            return next((line for line in islice(content, 10) if line.strip()), b'')[:10_000]
+    except OSError:
+        return b''
 
 
 def list_names(folder: str | Path) -> list[str]:

@@ -12,7 +12,7 @@ from ..image_files import EXTENSIONS, images_in, is_stray, subfolders
 from ..text import shortened
 from .base import WHOLE
 from .split_names import SPLIT_NAMES
-from .text_files import list_names
+from .text_files import first_line, list_names
 from .yolo_config import is_config, read_config, resolve
 from .yolo_data import IMAGE_FOLDERS, YoloData, child, folders_of_names, label_folder
 from .yolo_labels import is_label_line
@@ -95,22 +95,14 @@ def _has_labels(entry: Path) -> bool:
                     looked_at += 1
                     if looked_at > LOOKED_AT:
                         return False
-                    if is_label_line(_first_line(os.path.join(place, name))):  # type: ignore[arg-type]
+                    if is_label_line(first_line(os.path.join(place, name))):  # type: ignore[arg-type]
                         return True
     return False
 
 
-def _first_line(file: str) -> bytes:
-    try:
-        with open(file, 'rb') as content:
-            return next((line for line in islice(content, 10) if line.strip()), b'')[:10_000]
-    except OSError:
-        return b''
-
-
 def _listed_images(file: Path) -> Iterator[str]:
     """Yield the first lines of a list file, if these name images."""
-    line = _first_line(str(file)).strip()
+    line = first_line(file).strip()
     if not line.lower().endswith(tuple(one.encode() for one in EXTENSIONS)) or len(line) > 4_000:
         return
     with open(file, encoding='utf-8', errors='replace') as content:
