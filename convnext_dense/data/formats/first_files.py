@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..image_files import EXTENSIONS, is_stray
+from ..image_files import EXTENSIONS, is_stray, subfolders
 
 HEAD = 1 << 16
 """Bytes at the beginning of a file that tell its format."""
@@ -37,6 +37,18 @@ def first_files(folder: str | Path, suffix: str) -> list[str]:
     files = sorted(name for name in names if name.lower().endswith(suffix))
     files.sort(key=lambda name: os.path.splitext(name)[0] not in images)
     return [os.path.join(folder, name) for name in files[:MOST_SNIFFED]]
+
+
+def walk(folder: Path, most: int) -> Iterator[Path]:
+    """Yield a folder and those below it, nearest first, at most so many."""
+    waiting = [folder]
+    for _ in range(most):
+        if not waiting:
+            return
+        first = waiting.pop(0)
+        yield first
+        if len(waiting) < most:
+            waiting += [first / name for name in subfolders(first)]
 
 
 def any_below(folder: Path, depth: int, holds: Callable[[Path], bool]) -> bool:

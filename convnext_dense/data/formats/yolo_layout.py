@@ -11,6 +11,7 @@ from ...errors import UserError
 from ..image_files import EXTENSIONS, images_in, is_stray, subfolders
 from ..text import shortened
 from .base import WHOLE
+from .first_files import walk
 from .split_names import SPLIT_NAMES
 from .text_files import first_line, list_names
 from .yolo_config import is_config, read_config, resolve
@@ -64,7 +65,7 @@ def _find_split(root: Path, names: Sequence[str]) -> Path | None:
         own = child(root, name)
         folders = [images and child(images, name), own and child(own, 'images'), own]
         for folder in folders:
-            if folder is not None and any(images_in(one) for one in islice(_walk(folder), LOOKED_AT)):
+            if folder is not None and any(images_in(one) for one in walk(folder, LOOKED_AT)):
                 return folder
     return None
 
@@ -84,7 +85,7 @@ def _has_labels(entry: Path) -> bool:
         places = [resolve(name, (entry.parent,), entry)[0] for name in names]
         folders = list(dict.fromkeys(place.parent for place in places if place is not None))
     else:
-        folders = list(islice(_walk(entry), LOOKED_AT))
+        folders = list(walk(entry, LOOKED_AT))
     looked_at = 0
     for folder in folders:
         stems = {os.path.splitext(os.path.basename(image))[0] for image in images_in(folder)}
@@ -107,13 +108,3 @@ def _listed_images(file: Path) -> Iterator[str]:
         return
     with open(file, encoding='utf-8', errors='replace') as content:
         yield from (line.strip() for line in islice(content, LOOKED_AT) if line.strip())
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield a folder and its subfolders, nearest first."""
-    waiting = [folder]
-    while waiting:
-        first = waiting.pop(0)
-        yield first
-        if len(waiting) < LOOKED_AT:
-            waiting += [first / name for name in subfolders(first)]

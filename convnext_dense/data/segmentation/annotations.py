@@ -19,7 +19,7 @@ from pycocotools import mask as rle
 from ...counting import counted
 from ...errors import UserError
 from ...io.images import UNLABELED
-from ..detection.coco import CocoData, read_coco, read_header
+from ..detection.coco import read_coco, read_header
 from ..formats import FORMATS
 from ..formats.base import WHOLE, Source, take_test_for_val
 from ..formats.faults import describe_faults
@@ -118,7 +118,7 @@ class AnnotationSource(MaskSource, MaskReader):
         pairs = []
         for image in coco.images:
             path = os.path.join(source.images, image['file_name'])
-            objects = _in_order(coco, coco.annotations.get(image['id'], []), self.format)
+            objects = _in_order(coco.annotations.get(image['id'], []), self.format)
             drawn = [(labels[a['category_id']], a.get('segmentation'), a['bbox'], 'ignored' in a) for a in objects]
             self._objects[path] = pickle.dumps(((image['height'], image['width']), drawn))
             pairs.append((path, path))
@@ -138,7 +138,7 @@ class AnnotationSource(MaskSource, MaskReader):
         return draw(objects, size)
 
 
-def _in_order(coco: CocoData, annotations: Sequence[Any], name: str) -> list[Any]:
+def _in_order(annotations: Sequence[Any], name: str) -> list[Any]:
     """Return annotations in the order of drawing: what is unlabeled, crowds, and objects."""
 
     def rank(annotation: Any) -> tuple[bool, bool, float]:

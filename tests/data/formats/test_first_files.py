@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from convnext_dense.data.formats.first_files import HEAD, MOST_SNIFFED, any_below, first_files, head
+from convnext_dense.data.formats.first_files import HEAD, MOST_SNIFFED, any_below, first_files, head, walk
 from tests.helpers.layouts import touch
 
 
@@ -29,3 +29,11 @@ def test_folders_are_looked_at_down_to_a_depth(tmp_path):
     looked_at: list[Path] = []
     assert not any_below(tmp_path, 2, lambda folder: bool(looked_at.append(folder)))
     assert looked_at == [tmp_path, tmp_path / 'a', tmp_path / 'a/b']
+
+
+def test_folders_are_walked_nearest_first(tmp_path):
+    touch(tmp_path, 'a/x/y/', 'b/z/', '.hidden/')
+    folders = [tmp_path / name for name in ('', 'a', 'b', 'a/x', 'b/z', 'a/x/y')]
+    assert list(walk(tmp_path, 10)) == folders
+    assert list(walk(tmp_path, 3)) == folders[:3]
+    assert list(walk(tmp_path / 'none', 3)) == [tmp_path / 'none']

@@ -304,7 +304,7 @@ def test_classes_that_are_not_known_are_refused(tmp_path, change, said):
         ({'points': {'exterior': [[1, 2], [3, None]]}}, 'points that are no finite number'),
         ({'geometryType': 'polygon', 'points': {'exterior': [[1, 2], [3, 4]]}}, 'polygon of 2 points'),
         ({'geometryType': 'mesh'}, "shape 'mesh', which is not known"),
-        ({'geometryType': 'bitmap', 'bitmap': {'data': 'eJw=', 'origin': [1, 2]}}, 'bitmap that is no '),
+        ({'geometryType': 'bitmap', 'bitmap': {'data': 'eJw=', 'origin': [1, 2]}}, 'mask that is no PNG image'),
         (
             {'geometryType': 'bitmap', 'bitmap': {'data': '!', 'origin': [1, 2]}},
             'bitmap that is no zlib file in base64',
@@ -349,7 +349,7 @@ def test_a_bomb_is_not_unpacked(tmp_path):
     bomb = {'data': base64.b64encode(zlib.compress(bytes(400_000_000), 1)).decode(), 'origin': [0, 0]}
     one = {**GENERAL, 'geometryType': 'bitmap', 'classTitle': 'a', 'bitmap': bomb}
     write_image(tmp_path / 'ds', 'a.jpg', [rectangle('a', 1, 2, 3, 4), one])
-    assert any('bitmap that is no PNG file' in line for line in read(tmp_path)[1])
+    assert any('mask that is no PNG image' in line for line in read(tmp_path)[1])
 
 
 @pytest.mark.parametrize('examples', EXAMPLES)
