@@ -9,6 +9,7 @@ from mmengine.dist import get_rank
 
 from ..compat import mmengine_private_names as internals
 from ..counting import counted
+from ..data.foreign import innermost
 from ..errors import UserError
 from ..weights.loading import dataset_meta
 from .content import RunFacts, plain
@@ -23,6 +24,7 @@ class _Condition(NamedTuple):
 
 # by the key in RunFacts
 UNCHANGED = {
+    'split': _Condition('the split of the data by {}', 'resume with {}'),
     'seed': _Condition('the seed {}', 'resume with --seed {}'),
     'total_batch': _Condition(
         'a total batch of {}',
@@ -31,6 +33,7 @@ UNCHANGED = {
     'images': _Condition('{} training images', 'resume with the same {}'),
     'label_zero': _Condition('label 0 of the masks as {}', 'resume with --label-zero {}'),
 }
+NO_SPLIT = 'no flags'
 _LIMITS = ('begin', 'end', 'total_iters')
 """Entries of a scheduler's state with its place in the run, which is fitted to the run's length when it is built."""
 # Entries of an optimizer's parameter group that change during the run, or do not affect the result.
@@ -49,7 +52,14 @@ def run_facts(runner: Any) -> RunFacts:
         'steps': loop.max_iters,
         'plan': str(loop.plan),
         'label_zero': _label_zero(ignored),
+        'split': split_flags(loop.dataloader.dataset),
     }
+
+
+def split_flags(dataset: Any) -> str:
+    """Return the flags that split the data set of which this is a part; empty if it is whole."""
+    found = [part.kept_split.rule.flags for part in innermost(dataset) if getattr(part, 'kept_split', None)]
+    return ', '.join(dict.fromkeys(found))
 
 
 def saved_facts(content: Mapping[str, Any], own: RunFacts) -> Mapping[str, Any]:
@@ -91,6 +101,7 @@ def check_same_run(saved: Mapping[str, Any], own: RunFacts) -> str | None:
     for key, condition in UNCHANGED.items():
         before, now = saved.get(key), own[key]  # type: ignore[literal-required]
         if key in saved and before != now:
+            before, now = (NO_SPLIT if value == '' else value for value in (before, now))
             raise UserError(
                 f'the run had {condition.description.format(before)} and now has {now}: '
                 f'{condition.fix.format(before)}; to change it, start a new run from its weights with --pretrained'

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..config.find import find_config, find_run_config
 from ..config.option_value import parse_value
+from ..data.splits import DEFAULT_SEED, SplitRule, check_rule
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..paper import OFFICIAL_WEIGHTS
@@ -20,6 +21,8 @@ EXAMPLE_CONFIG = 'configs/classification/convnext_t.py'
 EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
 DATA_FORMATS = ('coco',)
 """Names of formats, which need libraries to be read: those of :data:`convnext_dense.data.formats.FORMATS`."""
+CLASSIFICATION_FORMATS = ('folders', 'classes', 'list')
+"""Names of layouts: those of :data:`convnext_dense.data.classification.find.FORMATS`."""
 
 
 def program(verb: str, script: bool) -> str:
@@ -69,8 +72,32 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say how the data set at ``--data PATH`` is read."""
     parser.add_argument(
         '--data-format',
-        choices=DATA_FORMATS,
+        choices=(*DATA_FORMATS, *CLASSIFICATION_FORMATS),
         help='format of the annotations at --data PATH, where several may be meant (default: the one that is there)',
+    )
+    parser.add_argument(
+        '--val-split',
+        type=float,
+        metavar='SHARE',
+        help='hold out this share of the images for validation, such as 0.2, by their names, each class by its share',
+    )
+    parser.add_argument('--folds', type=int, metavar='K', help='split the images into K folds for cross-validation')
+    parser.add_argument('--fold', type=int, metavar='I', help='the fold for validation, 0 to K - 1')
+    parser.add_argument(
+        '--split-group',
+        metavar='REGEX',
+        help='keep images together whose names give the same match (or first group), such as frames of a video',
+    )
+    parser.add_argument('--split-seed', type=int, metavar='N', help='seed of the split (default: 0)')
+    parser.add_argument(
+        '--replace-val',
+        action='store_true',
+        help='split the training images though there are validation images, which are then not used',
+    )
+    parser.add_argument(
+        '--label-column',
+        metavar='NAME',
+        help='classification: the column of a list of images that has their classes, where several may be meant',
     )
 
 
@@ -78,7 +105,44 @@ def reading_arguments(args: argparse.Namespace) -> dict[str, Any]:
     """Return ``--label-zero`` and those of :func:`add_reading_arguments` as arguments of ``read_config``."""
     from ..tasks import DataOptions
 
-    return {'label_zero': args.label_zero, 'data_options': DataOptions(format=args.data_format)}
+    options = DataOptions(
+        format=args.data_format,
+        split=split_rule(args),
+        replace_val=args.replace_val,
+        label_column=args.label_column,
+    )
+    return {'label_zero': args.label_zero, 'data_options': options}
+
+
+def split_rule(args: argparse.Namespace) -> SplitRule | None:
+    """Return the rule that ``--val-split``, ``--folds`` and the flags with them give; None without them.
+
+    Raises:
+        UserError: if they give none, or more than one.
+    """
+    given = [args.val_split, args.folds, args.fold]
+    rest = {
+        '--split-group': args.split_group is not None,
+        '--split-seed': args.split_seed is not None,
+        '--replace-val': args.replace_val,
+    }
+    if all(value is None for value in given):
+        alone = next((flag for flag, is_given in rest.items() if is_given), None)
+        if alone is not None:
+            raise UserError(f'{alone} says how to split images: add --val-split 0.2, or --folds 5 --fold 0')
+        return None
+    seed = DEFAULT_SEED if args.split_seed is None else args.split_seed
+    rule = SplitRule(args.val_split, args.folds, args.fold, args.split_group, seed)
+    check_rule(rule)
+    if args.data is None:
+        raise UserError(f'{rule.flags}: name the data set that is split with --data PATH')
+    return rule
+
+
+def check_reading(args: argparse.Namespace) -> None:
+    """Raise a UserError if the arguments on how data are read contradict each other."""
+    if 'val_split' in args:
+        split_rule(args)
 
 
 def add_label_zero_argument(parser: argparse.ArgumentParser) -> None:
@@ -170,6 +234,7 @@ def check_config(args: argparse.Namespace) -> None:
     if data and is_config(data):
         raise UserError(f'--data {data} is a config: give the root folder of a data set, or --data sample')
     find_config(args.config)
+    check_reading(args)
 
 
 def check_model(args: argparse.Namespace) -> None:
@@ -187,6 +252,7 @@ def check_model(args: argparse.Namespace) -> None:
             raise UserError(f'CONFIG comes before CHECKPOINT: {args.prog} {args.checkpoint} {args.config} ...')
     if args.config is not None:
         check_config(args)
+    check_reading(args)
     check_checkpoint(args.checkpoint)
     args.saved = args.config is None
     if args.saved:

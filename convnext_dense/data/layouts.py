@@ -104,6 +104,11 @@ def hint(root: str | Path, layout: Layout) -> str:
     return _above(root, layout) or _below(root, layout) or _other(root, layout)
 
 
+def misplaced(root: Path, layout: Layout) -> str:
+    """Describe a folder that is a part of a data set, or one for another task, as :func:`hint` does."""
+    return _above(root, layout) or _other(root, layout)
+
+
 def _above(root: Path, layout: Layout) -> str:
     full = Path(os.path.abspath(root))
     for levels, above in enumerate(islice(full.parents, 2), start=1):

@@ -112,25 +112,26 @@ def split(
 
     Returns:
         The names of the images for training and for validation, sorted. Each class has its share of them, rounded up
-        or down if each image has one class and is a group of its own. With a share, every class has a unit in training.
+        or down if each image has one class and is a group of its own. With a share, training has a unit of each class.
 
     Raises:
         UserError: if one of them is empty.
     """
     if rule.share is not None:
         share = Fraction(repr(float(rule.share)))
-        weights = (share.denominator - share.numerator, share.numerator)
-        held_out, keep = 1, 0
+        weights = [share.denominator - share.numerator, share.numerator]
+        held_out: int = 1
+        keep: int | None = 0
     else:
         assert rule.folds is not None and rule.fold is not None
-        weights, held_out, keep = (1,) * rule.folds, rule.fold, None
+        weights, held_out, keep = [1] * rule.folds, rule.fold, None
     parts = assign_parts(names, labels, weights, rule.seed, groups, keep)
     chosen: tuple[list[str], list[str]] = ([], [])
     for name, part in zip(names, parts, strict=True):
         chosen[part == held_out].append(name)
     for of_part, what in zip(chosen, ('training', 'validation'), strict=True):
         if not of_part:
-            units = f' in {count_of(set(groups), "group")}' if groups is not None else ''
+            units = f' in {count_of(list(set(groups)), "group")}' if groups is not None else ''
             raise UserError(
                 f'{rule.flags}: of {count_of(names, "image")}{units}, none is left for {what}: take another'
             )

@@ -158,6 +158,6 @@ def read_split(file: str | Path) -> Split:
         return Split(rule, str(content['folder']), names, counts, content.get('groups'), int(content.get('alone', 0)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f'{file} cannot be read ({type(error).__name__}): restore it, or remove it to split the images anew by the '
-            'same rule'
+            f'{file} cannot be read ({type(error).__name__}): restore it, or remove it to split the images anew by '
+            'the same rule'
         ) from None

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from ..data.splits import SplitRule
     from ..io.image_size import ImageSize
 
 
@@ -50,7 +51,13 @@ class DataOptions(NamedTuple):
     """How a data set is read, by the arguments of a command beside ``--data``."""
 
     format: str | None = None
-    """``--data-format``: name of the annotations' format; None to recognize it."""
+    """``--data-format``: name of the annotations' format or layout; None to recognize it."""
+    split: SplitRule | None = None
+    """``--val-split`` or ``--folds``: how the training images are split; None for the data set's own split."""
+    replace_val: bool = False
+    """``--replace-val``: split them though the data set has validation images, which are then not used."""
+    label_column: str | None = None
+    """``--label-column``: the column of a list of images that has the classes; None to recognize it."""
 
 
 AS_FOUND = DataOptions()

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from .config_parts import loaders
+from .config_parts import LOADERS, loaders
 from .datasets import (
+    check_unsplit,
     innermost_datasets,
     is_own,
     join_classes_of_roots,
     own_datasets,
     point_at_root,
+    set_subset,
     tested_dataset,
 )
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
@@ -96,7 +98,19 @@ class SegmentationTask(DenseTask):
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
     ) -> None:
+        from ..data.segmentation.find import images_folder
+
         point_at_root(cfg, root)
+        has_train, has_val = (images_folder(root, split).is_dir() for split in ('training', 'validation'))
+        check_unsplit(options, has_train, has_val, root)
+        for key in LOADERS:
+            if cfg.get(key) is None:
+                continue
+            dataset, role = cfg[key].dataset, 'train' if key == 'train_dataloader' else 'val'
+            was_part = dataset.get('subset') is not None
+            is_part = set_subset(dataset, role, options, keep=has_train and not has_val)
+            if is_part or was_part:
+                dataset.split = 'training' if is_part or role == 'train' else 'validation'
 
     def set_label_zero(self, cfg: Config, meaning: str) -> None:
         for loader in loaders(cfg):

@@ -1,11 +1,12 @@
-"""Data set for image folders such as ImageNet: ``train/<class>/*.jpg`` and ``val/<class>/*.jpg``."""
+"""Data set of images with one class each: folders such as ImageNet's, class folders in no split, and lists."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,19 +19,21 @@ from ...io.value_range import as_value_range
 from ...registry import DATASETS, FUNCTIONS
 from ..image_files import EXTENSIONS, describe_left_out
 from ..sampler import SeededIndex, seeded
-from .find import files_by_class, scan_classes
+from ..subset import Split
+from .find import Reading, files_by_class, scan_classes
+from .subset import select_files
 from .transforms import WARP_FROM, eval_transform, train_transform
 
 
 @DATASETS.register_module()
 class ImageFolder(Dataset):
-    """Data set of images in one folder per class.
+    """Data set of images with one class each.
 
     A sample is ``dict(image=(3, S, S) float tensor, label=int, path=str, skipped=[paths])``. A key is an index, or a
     pair of an index and an augmentation seed from :class:`~convnext_dense.data.sampler.SeededSampler`.
 
     Args:
-        root: folder with ``train/<class>/`` and ``val/<class>/``.
+        root: folder with ``train/<class>/`` and ``val/<class>/``, or in another layout of :mod:`.find`.
         split: ``'train'`` or ``'val'``.
         transform: arguments of :func:`train_transform` or, for ``'val'``, of :func:`eval_transform`.
         classes: names of the classes by label, such as those of a checkpoint; None for the folders of ``train``. The
@@ -40,6 +43,13 @@ class ImageFolder(Dataset):
             :func:`~convnext_dense.io.value_range.find_value_range`.
         on_bad_image: ``'stop'`` raises an error that names an unreadable image. ``'skip'`` replaces it by the next
             readable image in training, and omits it in evaluation (``image`` is None); its path is in ``skipped``.
+        source: the split that the images are from, if it is another one.
+        subset: rule and part, if the images are a part of that split; see :mod:`~convnext_dense.data.subset`.
+        format: layout of the data, a key of :data:`.find.FORMATS`; None to recognize it.
+        label_column: the column of a list that has the classes; None to recognize it.
+
+    Attributes:
+        kept_split: the whole split that the images are a part of, or None.
 
     Raises:
         UserError: for a wrong layout, an empty or unknown class folder, or an unreadable image with ``'stop'``.
@@ -56,14 +66,19 @@ class ImageFolder(Dataset):
         on_bad_image: str = 'stop',
         classes: Sequence[str] | None = None,
         value_range: Sequence[float] | None = None,
+        source: str | None = None,
+        subset: Mapping[str, Any] | None = None,
+        format: str | None = None,
+        label_column: str | None = None,
     ) -> None:
         if split not in ('train', 'val'):
             raise UserError(f"split {split!r} does not exist: take 'train' or 'val'")
         check_on_bad_image(on_bad_image)
         if per_class is not None and per_class < 1:
             raise UserError(f'per_class {per_class} is too small: take at least 1, or None for all images')
-        classes = scan_classes(root) if classes is None else list(classes)
-        found = files_by_class(root, split, classes)
+        reading = Reading(format, label_column)
+        classes = scan_classes(root, reading) if classes is None else list(classes)
+        found = files_by_class(root, source or split, classes, reading)
         if found.empty:
             raise UserError(
                 f'class folder {found.empty[0]} holds no images ({", ".join(EXTENSIONS)}): fill or remove it'
@@ -72,6 +87,11 @@ class ImageFolder(Dataset):
             print_log(note, 'current', logging.WARNING)
         if found.left_out:
             print_log(f'{found.folder}: {describe_left_out(found.left_out)}', 'current')
+        self.kept_split: Split | None = None
+        if subset is not None:
+            found, self.kept_split, notes = select_files(found, classes, subset)
+            for note in notes:
+                print_log(note, 'current', logging.WARNING)
         files_of = [files[:per_class] for files in found.files]
         self.metainfo = {'classes': classes}
         self.training = split == 'train'

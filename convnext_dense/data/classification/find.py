@@ -12,11 +12,12 @@ from ..image_files import (
     EXTENSIONS,
     FoundFiles,
     find_files,
+    has_images,
     images_in,
     stray_subfolders,
     subfolders,
 )
-from ..layouts import IMAGE_FOLDER, IMAGE_SPLITS, data_flag, hint
+from ..layouts import IMAGE_FOLDER, IMAGE_SPLITS, data_flag, hint, misplaced
 from ..text import count_of, shortened
 from .image_list import EXPECTED, INNER_FOLDERS, find_list, flat_images, read_list
 from .listed import EXPLICIT, Lists, find_lists, has_split, list_images, listed_classes
@@ -126,12 +127,12 @@ def _find_layout(root: str | Path, reading: Reading) -> _Layout:
     lists = find_lists(root)
     if wanted == LIST and lists is None:
         raise NoData(f'{root} holds no list of images, such as train.csv or labels.csv: name one with {EXPLICIT}')
-    if classes and hint(root, IMAGE_FOLDER):
+    if classes and misplaced(Path(root), IMAGE_FOLDER):
         classes = []
     if lists is not None and classes and wanted is None:
         raise UserError(
-            f'{root} holds class folders ({shortened(classes, 3)}) and a list, {next(iter(lists.files.values()))}: say '
-            f'which has the classes with --data-format {CLASSES} or --data-format {LIST}'
+            f'{root} holds class folders ({shortened(classes, 3)}) and a list, {next(iter(lists.files.values()))}: '
+            f'say which has the classes with --data-format {CLASSES} or --data-format {LIST}'
         )
     return _Layout(lists) if lists is not None else _Layout(None, classes or None, others)
 
@@ -158,7 +159,7 @@ def _unsplit_classes(root: Path, all_of_them: bool) -> tuple[list[str], tuple[st
         UserError: if a folder may be a class or a split.
     """
     names = subfolders(root)
-    direct = [name for name in names if images_in(root / name)]
+    direct = [name for name in names if has_images(root / name)]
     tests = [] if all_of_them else [name for name in names if name.lower() in ('test', 'testing')]
     splits = {name for ranks in IMAGE_SPLITS.values() for rank in ranks for name in rank}
     doubtful = [name for name in direct if name.lower() in splits and name not in tests]
@@ -169,8 +170,8 @@ def _unsplit_classes(root: Path, all_of_them: bool) -> tuple[list[str], tuple[st
         if len(direct) == 1 and direct[0].lower() in NOT_CLASSES:
             return [], ()
         raise UserError(
-            f'{root / doubtful[0]} holds images and is beside class folders ({shortened(direct, 3)}): if it is a class, '
-            f'too, give --data-format {CLASSES}; if not, move it away'
+            f'{root / doubtful[0]} holds images and is beside class folders ({shortened(direct, 3)}): if it is a '
+            f'class, too, give --data-format {CLASSES}; if not, move it away'
         )
     classes = [n for n in names if n in direct or (n not in tests and find_files(root / n).images)]
     return classes, tuple(name for name in names if name not in classes)
@@ -364,11 +365,12 @@ def _deeper(root: Path) -> str:
     if len(found) != 1:
         return ''
     inner = root / found[0]
-    return f'{root} holds class folders ({shortened(_direct_classes(inner), 3)}) one level deeper: give {data_flag(inner)}'
+    names = shortened(_direct_classes(inner), 3)
+    return f'{root} holds class folders ({names}) one level deeper: give {data_flag(inner)}'
 
 
 def _direct_classes(folder: Path) -> list[str]:
-    return [name for name in subfolders(folder) if images_in(folder / name)]
+    return [name for name in subfolders(folder) if has_images(folder / name)]
 
 
 def _in_names(images: Sequence[str]) -> str:
@@ -376,8 +378,8 @@ def _in_names(images: Sequence[str]) -> str:
     if not images:
         return ''
     return (
-        f'{count_of(images, "image")} in {os.path.dirname(images[0])}, such as {os.path.basename(images[0])}, are in no '
-        'class folder: if their names tell the classes, write a list labels.csv there with the lines image,label'
+        f'{count_of(images, "image")} in {os.path.dirname(images[0])}, such as {os.path.basename(images[0])}, are in '
+        'no class folder: if their names tell the classes, write a list labels.csv there with the lines image,label'
     )
 
 

@@ -88,7 +88,7 @@ def find_lists(root: str | Path) -> Lists | None:
     files = {}
     for split in ('train', 'val', 'test', 'whole'):
         of_split = found.get(split, [])
-        if split == 'whole' and 'train' in files or split == 'test' and 'val' in files:
+        if (split == 'whole' and 'train' in files) or (split == 'test' and 'val' in files):
             continue
         if len(of_split) > 1:
             names = ', '.join(str(file.relative_to(root)) for file in of_split)
@@ -182,8 +182,8 @@ def list_images(lists: Lists, split: str, classes: Sequence[str], label_column: 
             raise UserError(f'{table.file} has two classes for {name} ({classes[labels[path]]}, {own[row]}): keep one')
     if len(absent) > MOST_ABSENT * len(rows):
         raise UserError(
-            f'{table.file}: {len(absent)} of {count_of(rows, "image")} not in {folder} ({shortened(absent, 3)}): get or '
-            f'remove them, or name another folder with {EXPLICIT}'
+            f'{table.file}: {len(absent)} of {count_of(rows, "image")} not in {folder} ({shortened(absent, 3)}): get '
+            f'or remove them, or name another folder with {EXPLICIT}'
         )
     files: list[list[str]] = [[] for _ in classes]
     for path in sorted(labels):
@@ -296,7 +296,7 @@ def _rows_of(
 def _labels_of(
     lists: Lists, source: str, label_column: str | None
 ) -> tuple[Table, Sequence[str] | None, list[str], str]:
-    """Return a list, the names in ``classes.txt`` if its classes are numbers of them, the class of each row, a remark."""
+    """Return a list, the names in ``classes.txt`` if it has numbers of them, the class of each row, and a remark."""
     table = _read(lists, source, label_column)
     if table.labels is None:
         labels = [_folder_of(table, row) for row in range(len(table.names))]

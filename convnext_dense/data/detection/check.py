@@ -12,6 +12,7 @@ from ...errors import NoData, UserError
 from ...io.image_size import ImageSize
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
 from ..formats import source_of
+from ..formats.base import Source
 from ..image_scan import ImageScan
 from ..text import count_of
 from .categories import check_known_names
@@ -19,6 +20,7 @@ from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
 from .instances import to_instance
 from .options import to_learn_boxes
 from .selection import Selection, is_object, select
+from .subset import select_images
 
 
 class CocoRecords(DatasetRecords):
@@ -42,6 +44,7 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
     """
     data = CocoRecords([])
     learns_masks = any(_learns_masks(source) for source in sources.values())
+    contents: dict[Source, CocoData] = {}
     for name, source in sources.items():
         where = source_of(source)
         file = where.annotations
@@ -50,11 +53,21 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
         if not file.exists():
             raise NoData(f'no annotations at {file}: give another root with --data PATH, or take --data sample')
         try:
-            coco = read_coco(where, source.get('box_format'))
+            is_new = where not in contents
+            coco = contents[where] = contents.get(where) or read_coco(where, source.get('box_format'))
         except UserError as error:
             data.findings.append(Finding.of_error(name, error))
             continue
-        data.findings += _findings(name, coco, source, learns_masks)
+        if is_new:
+            data.findings += _findings(name, coco, source, learns_masks)
+        if source.get('subset'):
+            try:
+                coco, split, notes = select_images(coco, source['subset'], str(where.images))
+            except UserError as error:
+                data.findings.append(Finding.of_error(name, error))
+                continue
+            data.findings += [Finding(NOTE, '', split.line)] if split and is_new else []
+            data.findings += [Finding(WARNING, name, note) for note in notes]
         data.classes = data.classes or list(source.get('classes') or coco.classes)
         try:
             check_known_names(coco.classes, coco.name, data.classes, data.splits[0].name)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -18,12 +19,14 @@ from ..check.records import WARNING
 from ..dense import DenseDataset
 from ..formats import source_of
 from ..formats.faults import describe_faults
+from ..subset import Split
 from ..text import count_of, shortened
 from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
 from .instances import to_instance, to_learned_instance
 from .join import join_categories
 from .options import to_learn_boxes
 from .selection import Selection, is_object, select
+from .subset import select_images
 
 LEARNED_UNITS = 'objects to learn in the file'
 
@@ -66,6 +69,10 @@ class CocoDataset(DenseDataset, BaseDataset):
             detection task sets it to what the anchors of the config's model fit into: 0 if they take all images.
         format: name of the annotations' format, a key of :data:`~convnext_dense.data.formats.FORMATS`.
         split: the split as the format names it, where the annotations of several are in one place.
+        subset: rule and part, if the images are a part of those; see :mod:`~convnext_dense.data.subset`.
+
+    Attributes:
+        kept_split: the whole split that the images are a part of, or None.
 
     Raises:
         UserError: for an unusable file, or one of which too much is lost; for a category that is not in ``classes``;
@@ -92,6 +99,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         least_side: int = 0,
         format: str = 'coco',
         split: str = '',
+        subset: Mapping[str, Any] | None = None,
     ) -> None:
         check_on_bad_image(on_bad_image)
         self.on_bad_image = on_bad_image
@@ -100,10 +108,16 @@ class CocoDataset(DenseDataset, BaseDataset):
         self._selected: Selection | None = None  # None in evaluation
         self.classes, self.category_ids, self.needs_annotations = classes, category_ids, needs_annotations
         self.box_format, self.most_lost = box_format, most_lost
+        self.subset = subset
+        self.kept_split: Split | None = None
         super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg, indices=indices)
 
     def load_data_list(self) -> list[dict]:
         coco = read_coco(self.source, self.box_format, self.needs_annotations)
+        if self.subset is not None:
+            coco, self.kept_split, notes = select_images(coco, self.subset, str(self.source.images))
+            for note in notes:
+                print_log(note, 'current', logging.WARNING)
         self.has_ground_truth = any(coco.annotations.values())
         learns_masks = any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
         self._report(coco, learns_masks)

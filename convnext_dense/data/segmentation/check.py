@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ...errors import NoData, UserError
 from ..check.images import find_stray_files, find_unsupported_formats
@@ -13,8 +14,9 @@ from ..text import count_of
 from .find import find_masks_and_remarks, images_folder
 from .join import join_labels
 from .label_zero import AUTO
-from .mask_scan import UNLABELED, scan_masks
-from .masks import UnusableMasks, agree_on_label_zero, find_bad_masks, mask_classes, read_labels
+from .mask_scan import UNLABELED, ImageAndMask, scan_masks
+from .masks import MaskLabels, UnusableMasks, agree_on_label_zero, find_bad_masks, mask_classes, read_labels
+from .subset import select_masks
 
 
 @dataclass
@@ -58,6 +60,7 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     roots = dict.fromkeys(str(source['root']) for source in sources.values())
     data = MaskFolderRecords(list(roots))
     findings, pairs_of = data.findings, {}
+    places: dict[tuple[str, str], str] = {}  # of two parts of one folder, what is wrong with it is said once
     left_out: list[str] = []
     for name, source in sources.items():
         try:
@@ -69,7 +72,9 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
             findings.append(Finding.of_error(name, error))
             pairs_of[name] = []
         data.splits.append(SplitRecords(name, [ImageRecord(image, mask=mask) for image, mask in pairs_of[name]]))
-        if pairs_of[name]:
+        place = (str(source['root']), source['split'])
+        is_new, places[place] = place not in places, name
+        if pairs_of[name] and is_new:
             findings += find_unsupported_formats(name, images_folder(source['root'], source['split']))
             findings += find_stray_files(name, left_out)
     settings = [(source['root'], source.get('reduce_zero_label', AUTO)) for source in sources.values()]
@@ -87,8 +92,12 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
         data.classes = [f'class_{label}' for label in range(data.first_label, min(largest, UNLABELED - 1) + 1)]
     else:
         _join_other_roots(data, sources, labels.reduce_zero_label)
+        for name, source in sources.items():
+            if source.get('subset') and pairs_of[name]:
+                _select_part(data, name, source, pairs_of[name], labels)
     most, reduce = UNLABELED - data.first_label, bool(data.first_label)
-    for name, pairs in pairs_of.items():
+    for name in places.values():
+        pairs = pairs_of[name]
         image_of = {mask: image for image, mask in pairs}
         count = most if labels_error else len(data.classes)
         for bad in find_bad_masks(pairs, scan_masks(pairs), count, reduce) if pairs else ():
@@ -99,6 +108,23 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     if labels_error and not is_known:
         findings.append(Finding.of_error('', labels_error))
     return data
+
+
+def _select_part(
+    data: MaskFolderRecords, name: str, source: Mapping[str, Any], pairs: Sequence[ImageAndMask], labels: MaskLabels
+) -> None:
+    """Leave out the images of other parts of a folder."""
+    records = next(split for split in data.splits if split.name == name)
+    folder = str(images_folder(source['root'], source['split']))
+    try:
+        selected = select_masks(pairs, scan_masks(pairs), labels, folder, source['subset'])
+    except UserError as error:
+        data.findings.append(Finding.of_error(name, error))
+        return
+    records.images = [records.images[index] for index in selected.indices]
+    data.findings += [Finding(WARNING, name, note) for note in selected.notes]
+    if selected.split and name == 'train':
+        data.findings.append(Finding(NOTE, '', selected.split.line))
 
 
 def _join_other_roots(data: MaskFolderRecords, sources: Mapping[str, Mapping], reduce: bool) -> None:

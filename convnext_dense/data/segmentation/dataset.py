@@ -6,8 +6,9 @@ A config names this module in its ``custom_imports``, since importing the packag
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
@@ -17,13 +18,15 @@ from ...registry import DATASETS
 from ...results.drawing import palette
 from ..dense import DenseDataset
 from ..image_files import describe_left_out
+from ..subset import Split
 from ..text import shortened
 from . import transforms as transforms  # registers them: configs name this module alone
-from .find import find_masks_and_remarks
+from .find import find_masks_and_remarks, images_folder
 from .join import join_labels
 from .label_zero import AUTO, LabelZeroSetting
 from .mask_scan import read_mask, scan_masks
 from .masks import check_masks, classes_without_example, read_labels
+from .subset import select_masks
 
 
 @DATASETS.register_module()
@@ -47,6 +50,10 @@ class MaskFolder(DenseDataset, BaseDataset):
         indices: number of images to use, the first ones, or their indices.
         classes: names of the classes by label, such as those of a checkpoint; None for the folder's own. The folder's
             are joined to them by name, and may be some of them.
+        subset: rule and part, if the images are a part of the split; see :mod:`~convnext_dense.data.subset`.
+
+    Attributes:
+        kept_split: the whole split that the images are a part of, or None.
 
     Raises:
         NoData: if there are no images in this layout.
@@ -64,9 +71,11 @@ class MaskFolder(DenseDataset, BaseDataset):
         on_bad_image: str = 'stop',
         indices: int | Sequence[int] | None = None,
         classes: Sequence[str] | None = None,
+        subset: Mapping[str, Any] | None = None,
     ) -> None:
         check_on_bad_image(on_bad_image)
-        self.root, self.split = root, split
+        self.root, self.split, self.subset = root, split, subset
+        self.kept_split: Split | None = None
         labels = read_labels(root, reduce_zero_label, compare=not test_mode)
         self._labels, self.reduce_zero_label = labels, labels.reduce_zero_label
         self.on_bad_image = on_bad_image
@@ -89,6 +98,12 @@ class MaskFolder(DenseDataset, BaseDataset):
             print_log(f'{self.root}: {describe_left_out(left_out)}', 'current')
         self._pairs = pairs
         scans = check_masks(pairs, len(self.own_classes), self.reduce_zero_label)
+        if self.subset is not None:
+            folder = str(images_folder(self.root, self.split))
+            indices, self.kept_split, notes = select_masks(pairs, scans, self._labels, folder, self.subset)
+            for note in notes:
+                print_log(note, 'current', logging.WARNING)
+            pairs, scans = [pairs[index] for index in indices], [scans[index] for index in indices]
         if not self.test_mode and (absent := classes_without_example(scans, self._labels)):
             what = f'{len(absent)} of {len(self.own_classes)} classes without an example in the training masks'
             self.remarks.append((True, f'{what}, which are not learned: {shortened(absent)}'))
