@@ -3,8 +3,9 @@
 The method is iterative stratification (Sechidis, Tsoumakas and Vlahavas: On the Stratification of Multi-Label Data,
 ECML PKDD 2011, algorithm 1), which suits images of one class and of several. Units are images, or groups of them that
 stay together. Classes are dealt with from the rarest to the most frequent one, a class's units in the order of a hash
-of their names. Each goes to the part that the class needs most; where a class's share is no integer, and so several
-parts are right, to the one that needs images most. All is done in integers, so that the result is the same everywhere.
+of their names, large ones first. An image goes to the part that the class needs most; where the class's share is no integer, and so
+several parts are right, to the one that needs images most. A group goes to the part where it brings all its classes
+nearest to their shares, by the sum of squares. All is done in integers, so that the result is the same everywhere.
 """
 
 from __future__ import annotations
@@ -175,9 +176,13 @@ def assign_parts(
             unit = units[number]
             if keep is not None and label not in kept:
                 part = keep
-            else:
-                allowed = _allowed(need, left[label], unit.counts[label], whole)
+            elif len(unit.images) == 1:
+                allowed = _allowed(need, left[label], whole)
                 part = max(allowed, key=lambda p: (needed[p] * scale[p], need[p], -p))
+            else:
+                of_unit = [(needs[own], totals[own], count) for own, count in unit.counts.items()]
+                of_unit.append((needed, len(names), len(unit.images)))
+                part = min(range(len(weights)), key=lambda p: (_worse(of_unit, p, whole) * scale[p], p))
             chosen[number] = part
             needed[part] -= whole * len(unit.images)
             for own, count in unit.counts.items():
@@ -258,22 +263,31 @@ def _hashes(names: Sequence[str], seed: int) -> Iterator[bytes]:
         yield hashlib.blake2b(text.encode('utf-8', 'surrogateescape'), digest_size=16).digest()
 
 
-def _allowed(need: Sequence[int], left: int, count: int, whole: int) -> Sequence[int]:
-    """Return the parts that a unit of a class may go to.
+def _allowed(need: Sequence[int], left: int, whole: int) -> Sequence[int]:
+    """Return the parts that an image of a class may go to.
 
-    A unit with one image of the class may go wherever each part can still get its share of the class, rounded up or
-    down. Larger ones go to the part with the greatest need.
+    In these, every part can still get its share of the class, rounded up or down. If there are none, since the image's
+    other classes have decided for some, those with the greatest need.
 
     Args:
         need: what each part needs of the class, times ``whole``.
         left: number of images of the class that are in no part yet.
-        count: number of images of the class in the unit.
         whole: the sum of the weights.
     """
-    if count == 1:
-        at_least = sum(max(0, own) // whole for own in need)
-        least = 1 if at_least < left else whole
-        if allowed := [part for part, own in enumerate(need) if own >= least]:
-            return allowed
+    at_least = sum(max(0, own) // whole for own in need)
+    least = 1 if at_least < left else whole
+    if allowed := [part for part, own in enumerate(need) if own >= least]:
+        return allowed
     most = max(need)
     return [part for part, own in enumerate(need) if own == most]
+
+
+def _worse(of_unit: Sequence[tuple[Sequence[int], int, int]], part: int, whole: int) -> int:
+    """Return how much a group adds to the squares of a part's needs, each relative to the total of a class.
+
+    Args:
+        of_unit: needs, total, and number of images in the group, of each class and of all images.
+        part: the part.
+        whole: the sum of the weights, by which the needs are multiplied.
+    """
+    return sum((whole * count * (whole * count - 2 * need[part]) << 20) // total for need, total, count in of_unit)

@@ -238,8 +238,8 @@ def check_unsplit(options: DataOptions, has_train: bool, has_val: bool, root: st
         logging.getLogger('mmengine').warning(f'the validation images of {root} are not used: --replace-val')
     elif has_val:
         raise UserError(
-            f'{options.split.flags}: {root} has validation images already: leave it out, or add --replace-val to split '
-            'the training images and leave the validation images unused'
+            f'{options.split.flags}: {root} has validation images already: leave it out, or add --replace-val to '
+            'split the training images and leave the validation images unused'
         )
 
 

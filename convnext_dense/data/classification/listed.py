@@ -188,9 +188,8 @@ def list_images(lists: Lists, split: str, classes: Sequence[str], label_column: 
     files: list[list[str]] = [[] for _ in classes]
     for path in sorted(labels):
         files[labels[path]].append(path)
-    note = (
-        f'{count_of(labels, "image")} for {split} and their classes are read from {table.file}: {table.columns}{said}'
-    )
+    note = f'{count_of(list(labels), "image")} for {split} and their classes are read from {table.file}: '
+    note += table.columns + said
     note += f'; {count_of(absent, "image")} in it absent: {shortened(absent, 3)}' if absent else ''
     note += f'; {repeated} of its lines are repeated' if repeated else ''
     if unlisted := images.beside(labels):
@@ -315,8 +314,8 @@ def _labels_of(
     first = 0 if least == 0 or most < len(names) else 1
     if least > 0 and most < len(names):
         raise UserError(
-            f'{table.file} has the numbers {least} to {most}, and {file} {len(names)} names, of which the first may be '
-            'that of 0 or of 1: write the names into the list'
+            f'{table.file} has the numbers {least} to {most}, and {file} {len(names)} names, of which the first may '
+            'be that of 0 or of 1: write the names into the list'
         )
     if most - first >= len(names):
         raise UserError(

@@ -77,8 +77,8 @@ def read_table(file: Path, is_image: Callable[[str], bool], label_column: str | 
     boxes = [rows[0][k] for k, word in enumerate(words) if word in BOX_COLUMNS]
     if boxes and label_column is None:
         raise UserError(
-            f'{file} has boxes ({shortened(boxes, 2)}): take a config of a detector, or say which column has the class '
-            'of the whole image with --label-column'
+            f'{file} has boxes ({shortened(boxes, 2)}): take a config of a detector, or say which column has the '
+            'class of the whole image with --label-column'
         )
     image = _image_column(words, body, is_image)
     names = [row[image] for row in body]
