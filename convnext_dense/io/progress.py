@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+T = TypeVar('T')
+MANY = 2_000
+"""Number of items from which :func:`track` shows a bar: fewer are read before it can be seen."""
 
 
 def progress_bar(*columns: ProgressColumn, console: Console | None = None) -> Progress:
@@ -17,3 +33,20 @@ def progress_bar(*columns: ProgressColumn, console: Console | None = None) -> Pr
     after_bar = columns or (MofNCompleteColumn(), TimeRemainingColumn())
     texts = (TextColumn('{task.description}'), BarColumn(), *after_bar)
     return Progress(*texts, console=console, transient=True, disable=not console.is_terminal)
+
+
+def track(items: Sequence[T], description: str) -> Iterator[T]:
+    """Yield items, with a progress bar on terminals if they are many."""
+    if len(items) < MANY:
+        yield from items
+        return
+    with progress_bar() as progress:
+        yield from progress.track(items, description=description)
+
+
+@contextmanager
+def busy(description: str) -> Iterator[None]:
+    """Context that shows on terminals what takes long and how long it has taken, without an end in sight."""
+    with progress_bar(TimeElapsedColumn()) as progress:
+        progress.add_task(description, total=None)
+        yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -37,6 +37,10 @@ class Segmentor(EncoderDecoder):
     mmseg's ``seg_logits`` are probabilities.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _check_windows(self.test_cfg or {})
+
     def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
         """Predict the labels of images (N, 3, H, W), at each sample's ``ori_shape``."""
         if self.test_cfg.get('keep_logits') or not _independent_classes(self.decode_head):
@@ -57,6 +61,22 @@ class Segmentor(EncoderDecoder):
         for rows in _spans(inputs.shape[2], crop[0], stride[0]):
             for columns in _spans(inputs.shape[3], crop[1], stride[1]):
                 yield Window(rows, columns, self.decode_head(self.extract_feat(inputs[:, :, rows, columns])))
+
+
+def _check_windows(settings: Mapping[str, Any]) -> None:
+    """Check the settings of windows in testing, which would fail at the first validation.
+
+    Raises:
+        UserError: for a ``mode`` other than ``'whole'`` and ``'slide'``, and for windows of which ``crop_size`` or
+            ``stride`` are not two whole numbers of at least 1.
+    """
+    mode = settings.get('mode', 'whole')
+    if mode not in ('whole', 'slide'):
+        raise UserError(f"model.test_cfg.mode is {mode!r}: take 'whole' or 'slide'")
+    for key in ('crop_size', 'stride') if mode == 'slide' else ():
+        sides = settings.get(key)
+        if not isinstance(sides, list | tuple) or len(sides) != 2 or not all(type(s) is int and s > 0 for s in sides):
+            raise UserError(f'model.test_cfg.{key} is {sides!r}: windows need height and width, such as (512, 512)')
 
 
 def _spans(length: int, crop: int, stride: int) -> Iterator[slice]:

@@ -37,9 +37,9 @@ def test_order_process_and_form_of_unicode_have_no_effect():
         random.Random(seed).shuffle(pairs)
         assert split(*map(list, zip(*pairs, strict=True)), rule) == expected
     decomposed = [name.replace('\u00e9', 'e\u0301') for name in names]  # as a Mac lists them
-    assert [
-        [name.replace('e\u0301', '\u00e9') for name in part] for part in split(decomposed, labels, rule)
-    ] == list(expected)
+    assert [[name.replace('e\u0301', '\u00e9') for name in part] for part in split(decomposed, labels, rule)] == list(
+        expected
+    )
     code = (
         'from convnext_dense.data.splits import SplitRule, split; '
         f'print(split({names!r}, {labels!r}, SplitRule(0.25, seed=3)) == {expected!r})'
@@ -107,7 +107,9 @@ def test_images_of_several_classes_are_stratified_better_than_by_chance():
 @pytest.mark.parametrize('rule', [SplitRule(0.2), SplitRule(None, 4, 1), SplitRule(0.4, seed=7)])
 def test_groups_are_never_split(rule):
     rng = random.Random(1)
-    names = [f'{rng.choice("ab")}/video{video}_{frame}.jpg' for video in range(40) for frame in range(rng.randint(1, 9))]
+    names = [
+        f'{rng.choice("ab")}/video{video}_{frame}.jpg' for video in range(40) for frame in range(rng.randint(1, 9))
+    ]
     names = list(dict.fromkeys(names))
     labels = [(name[0], 'video') for name in names]
     groups, alone = group_names(names, r'(video\d+)_')
@@ -130,7 +132,9 @@ def test_a_group_is_what_the_expression_finds():
     groups, alone = group_names(names, r'cam\d/([a-z])')
     assert groups[:3] == ['a', 'a', 'a'] and groups[3] != 'a' and alone == ['still.jpg']
     assert group_names(['x_1.jpg', 'zz_1.jpg'], r'(zz)?_1')[1] == ['x_1.jpg']  # found, but not its group
-    with pytest.raises(UserError, match=r"--split-group 'seq' finds nothing in the names of the images, such as cam1/a"):
+    with pytest.raises(
+        UserError, match=r"--split-group 'seq' finds nothing in the names of the images, such as cam1/a"
+    ):
         group_names(names, 'seq')
 
 

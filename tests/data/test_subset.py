@@ -73,7 +73,9 @@ def test_a_kept_split_does_not_hold_for_other_images(kept):
     assert tested.notes == [
         '/other has 3 of the 20 images of the run: its split does not hold here, all 10 images are taken'
     ]
-    with pytest.raises(UserError, match='3 of the 20 images in .* are in /other: name the data set of the run with --d'):
+    with pytest.raises(
+        UserError, match='3 of the 20 images in .* are in /other: name the data set of the run with --d'
+    ):
         select({'share': 0.2, 'part': 'train', 'file': kept}, '/other', others, labels)
 
 

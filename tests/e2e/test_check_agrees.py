@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -21,14 +23,14 @@ from mmengine.registry import DefaultScope
 from PIL import Image
 
 from convnext_dense.config.read import point_at, read_config
-from convnext_dense.data.check import NOTE, PROBLEM, WARNING, CheckResult, check_dataset
+from convnext_dense.data.check import NOTE, PROBLEM, WARNING, CheckResult, Finding, check_dataset
 from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.segmentation.dataset import MaskFolder
 from convnext_dense.engine.hooks.data_check import DataCheck
 from convnext_dense.errors import UserError
 from convnext_dense.registry import DATASETS
 from convnext_dense.tasks import task_of
-from tests.helpers import broken_data
+from tests.helpers import broken_data, mask_folder
 from tests.helpers.broken_data import Mutation
 
 SPOILS = 'its results will look better than they are'
@@ -56,6 +58,17 @@ KINDS = {
 }
 
 
+WITHOUT_A_FAULT = {
+    'classification': [[4, 4, 4], [2, 2, 2]],
+    'detection': [[2, 1, 2], [2, 1, 2]],  # without the crowd
+    'segmentation': [
+        [int(sum((mask_folder.draw_labels(i) == label).sum() for i in range(count))) for label in range(1, 6)]
+        for count in (4, 2)
+    ],
+}
+"""Counts of each class in the data sets as they are written, for training and validation."""
+
+
 class Trained(NamedTuple):
     """What training does with a data set, before the first step and while it reads the samples."""
 
@@ -63,6 +76,8 @@ class Trained(NamedTuple):
     warnings: list[str]
     counts: list[list[int]]
     """Images, annotations or pixels of each class that are learned and, in validation, measured."""
+    used: Mapping[str, int]
+    """Samples, or in detection annotations, of each split, whether learned or ignored."""
 
 
 def check(kind: Kind, root: Path) -> CheckResult | str:
@@ -91,8 +106,49 @@ def train(kind: Kind, root: Path) -> Trained:
                 for index in range(len(dataset)):
                     dataset[index, 0]
         except UserError as error:
-            return Trained(str(error), warnings, [])
-    return Trained('', warnings, [count_labels(dataset) for dataset in datasets])
+            return Trained(str(error), warnings, [], {})
+    used = {split: count_used(dataset) for split, dataset in zip(('train', 'val'), datasets, strict=False)}
+    return Trained('', warnings, [count_labels(dataset) for dataset in datasets], used)
+
+
+def count_used(dataset: Any) -> int:
+    if not isinstance(dataset, CocoDataset):
+        return len(dataset)
+    return sum(len(dataset.get_data_info(index)['instances']) for index in range(len(dataset)))
+
+
+NOT_USED = ('dropped', 'ignored', 'left out', 'not learned')
+"""Words of a finding about annotations that are not used."""
+
+
+def count_written(root: Path) -> dict[str, int]:
+    """Count the images of each split in the folders, or the annotations in the COCO files."""
+    written = {}
+    for split, names in {'train': ('train', 'training'), 'val': ('val', 'validation')}.items():
+        file = root / 'annotations' / f'instances_{split}2017.json'
+        if file.exists():
+            with contextlib.suppress(ValueError):  # damaged: training refuses it
+                written[split] = len(json.loads(file.read_text()).get('annotations', []))
+            continue
+        folders = [root / name for name in names] + [root / 'images' / name for name in names]
+        found = [path for folder in folders for path, _, _ in os.walk(folder)]
+        files = [Path(folder, name) for folder in found for name in os.listdir(folder)]
+        written[split] = sum(is_image(path) for path in files)
+    return {split: count for split, count in written.items() if count}
+
+
+def is_image(path: Path) -> bool:
+    stray = any(part.startswith('.') or part == '@eaDir' for part in path.parts)
+    return path.is_file() and not stray and path.suffix.lower() in ('.png', '.jfif', '.gif', '.tif', '.bmp')
+
+
+def named(findings: Sequence[Finding], split: str, of_files: bool) -> set[str]:
+    """The files that the findings about a split name, or else the annotations that they say are not used."""
+    about = [finding for finding in findings if finding.split in (split, '')]
+    if not of_files:
+        about = [finding for finding in about if any(word in finding.message for word in NOT_USED)]
+    items = {str(item) for finding in about for item in finding.items}
+    return {item for item in items if item.startswith('annotation ') != of_files}
 
 
 def count_labels(dataset: Any) -> list[int]:
@@ -151,6 +207,7 @@ def compare(kind: Kind, mutations: list[Mutation], seed: int) -> tuple[str, str]
             with contextlib.suppress(OSError, ValueError, IndexError):  # the mutation before took away what it needs
                 mutation(folder, random)
         checked, trained = check(kind, folder), train(kind, folder)
+        written = count_written(folder)
     finally:
         shutil.rmtree(folder)
     findings = [] if isinstance(checked, str) else checked.findings
@@ -159,6 +216,13 @@ def compare(kind: Kind, mutations: list[Mutation], seed: int) -> tuple[str, str]
     warnings = [f.message for f in findings if f.level == WARNING]
     if trained.error:
         return 'refused', '' if problems else f'overlooked: {trained.error}'
+    silent = [
+        split
+        for split in written
+        if written[split] > trained.used[split] + len(named(findings, split, kind != KINDS['detection']))
+    ]
+    if silent:
+        return 'accepted', f'of {written} written, {trained.used} used, and no word of the others'
     counts = [] if isinstance(checked, str) else [split.units.tolist() for split in checked.class_counts]
     if counts != trained.counts:
         return 'accepted', f'counted {counts}, learned {trained.counts}'
@@ -175,6 +239,8 @@ def test_data_without_a_fault_have_no_finding(task, tmp_path):
     assert {finding.level for finding in checked.findings} <= {NOTE}
     trained = train(KINDS[task], tmp_path)
     assert (trained.error, trained.warnings) == ('', [])
+    assert trained.counts == WITHOUT_A_FAULT[task]
+    assert trained.used == count_written(tmp_path)
 
 
 @pytest.mark.parametrize('task', KINDS)

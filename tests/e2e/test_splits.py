@@ -53,7 +53,9 @@ def test_a_run_keeps_its_split(unsplit, tmp_path, capsys):
     assert train(unsplit, work_dir, '--val-split', '0.3', '--resume') == 2
     assert "has the split --val-split 0.2 --split-group '(v\\d+)_', and now --val-split 0.3 is" in _error(capsys)
     assert train(unsplit, work_dir, '--resume') == 2
-    assert 'the run had the split of the data by --val-split 0.2' in (line := _error(capsys)) and 'now has no fl' in line
+    assert (
+        'the run had the split of the data by --val-split 0.2' in (line := _error(capsys)) and 'now has no fl' in line
+    )
 
     # the work dir alone is enough, wherever it and the data are
     moved = shutil.move(work_dir, tmp_path / 'elsewhere' / 'run')

@@ -118,9 +118,9 @@ def check_trains_alike(one: Source, other: Source, masks: bool) -> None:
 def _samples(source: Source, masks: bool, test_mode: bool) -> list[dict]:
     pipeline = [
         dict(type='convnext_dense.LoadImage'),
-        dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=masks),
+        dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=masks and not test_mode),
         dict(type='mmdet.Resize', scale=(200, 160), keep_ratio=True),
-        dict(type='mmdet.PackDetInputs', meta_keys=('img_path', 'instances', 'scale_factor')),
+        dict(type='mmdet.PackDetInputs', meta_keys=('img_path', 'instances', 'ori_shape')),
     ]
     dataset = CocoDataset(
         str(source.annotations),
@@ -128,6 +128,7 @@ def _samples(source: Source, masks: bool, test_mode: bool) -> list[dict]:
         pipeline,
         test_mode=test_mode,
         filter_cfg=dict(filter_empty_gt=True),
+        most_lost=1.0,
         format=source.format,
         split=source.split,
     )
@@ -139,7 +140,11 @@ def _samples(source: Source, masks: bool, test_mode: bool) -> list[dict]:
         for name in ('gt_instances', 'ignored_instances'):
             instances = getattr(truth, name)
             sample |= {f'{name}.bboxes': instances.bboxes.tensor, f'{name}.labels': instances.labels}
-            if masks:
+            if masks and not test_mode:
                 sample[f'{name}.masks'] = torch.from_numpy(instances.masks.masks)
+        for number, instance in enumerate(truth.instances if test_mode else ()):
+            if 'mask' in instance:
+                pixels = decode(instance['mask'], *truth.ori_shape)
+                sample[f'mask {number}'] = torch.from_numpy(pixels)
         samples[Path(truth.img_path).name] = sample
     return [samples[name] for name in sorted(samples)]

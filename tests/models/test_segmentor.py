@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from convnext_dense.errors import UserError
 from convnext_dense.models import ConvNeXt
 from convnext_dense.models import label_map as labels
 from convnext_dense.models.segmentor import Segmentor, SegmentorTTA
@@ -30,14 +31,21 @@ class InvertedHead(UPerHead):
         return -super().predict_by_feat(seg_logits, batch_img_metas)
 
 
-def build(kind: type, head: str = 'UPerHead', classes: int = CLASSES, align_corners: bool = False, **options):
+def build(
+    kind: type,
+    head: str = 'UPerHead',
+    classes: int = CLASSES,
+    align_corners: bool = False,
+    test_cfg: dict | None = WHOLE,
+    **options,
+):
     torch.manual_seed(0)
     options.update(num_classes=classes, channels=8, norm_cfg=dict(type='BN'), align_corners=align_corners)
     options.update(in_channels=[8, 16, 24, 32], in_index=[0, 1, 2, 3], pool_scales=(1, 2, 3, 6))
     arch = dict(depths=[1, 1, 1, 1], dims=[8, 16, 24, 32])
     parts = dict(backbone=dict(type=ConvNeXt, arch=arch), decode_head=dict(type=head, **options))
     with DefaultScope.overwrite_default_scope('mmseg'):
-        model = kind(**parts, test_cfg=ConfigDict(WHOLE)).eval()
+        model = kind(**parts, test_cfg=test_cfg and ConfigDict(test_cfg)).eval()
     torch.nn.init.normal_(model.decode_head.conv_seg.weight)
     model.decode_head.conv_seg.register_forward_hook(centered)
     return model
@@ -189,3 +197,46 @@ def test_views_of_many_channels_are_averaged_by_their_loss():
     assert [expected] == merged(by_sigmoid, views())[0].tolist()
     expected = sum(v.softmax(0) for v in logits).argmax(0).tolist()
     assert [expected] == merged(by_softmax, views())[0].tolist() == merged(mixed, views())[0].tolist()
+
+
+# ------------------------------------------------------------------ settings
+
+
+@pytest.mark.parametrize('mode', ['slides', 'Whole', '', None, 1])
+def test_another_mode_is_refused(mode):
+    with pytest.raises(UserError) as error:
+        build(Segmentor, test_cfg=dict(SLIDE, mode=mode))
+    assert str(error.value) == f"model.test_cfg.mode is {mode!r}: take 'whole' or 'slide'"
+
+
+@pytest.mark.parametrize('key', ['crop_size', 'stride'])
+@pytest.mark.parametrize(
+    'sides',
+    [
+        *(0, 64, None, '64', (0, 64), (64, 0), (-1, 64), (64.0, 64.0), (42.5, 42.5), ('64', '64'), (True, True)),
+        *((), (64,), (64, 64, 64), (None, 64)),
+    ],
+    ids=repr,
+)
+def test_windows_of_no_size_are_refused(key, sides):
+    with pytest.raises(UserError) as error:
+        build(Segmentor, test_cfg={**SLIDE, key: sides})
+    assert str(error.value) == f'model.test_cfg.{key} is {sides!r}: windows need height and width, such as (512, 512)'
+
+
+@pytest.mark.parametrize('key', ['crop_size', 'stride'])
+def test_windows_without_a_size_are_refused(key):
+    with pytest.raises(UserError, match=rf'^model\.test_cfg\.{key} is None: windows need height and width'):
+        build(Segmentor, test_cfg={name: value for name, value in SLIDE.items() if name != key})
+
+
+@pytest.mark.parametrize(
+    'test_cfg',
+    [
+        *(None, {}, WHOLE, SLIDE, dict(SLIDE, crop_size=[64, 48], stride=[1, 1])),
+        dict(WHOLE, crop_size=0, stride=None),  # not used
+    ],
+    ids=repr,
+)
+def test_settings_that_fit_are_taken(test_cfg):
+    assert build(Segmentor, test_cfg=test_cfg).test_cfg == test_cfg

@@ -11,7 +11,7 @@ from typing import Any
 from ...errors import NoData, UserError
 from ...io.image_size import ImageSize
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
-from ..formats import source_of
+from ..formats import describe_source, source_of
 from ..formats.base import Source
 from ..image_scan import ImageScan
 from ..text import count_of
@@ -44,17 +44,18 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
     """
     data = CocoRecords([])
     learns_masks = any(_learns_masks(source) for source in sources.values())
-    contents: dict[Source, CocoData] = {}
+    contents: dict[tuple[Source, str | None], CocoData] = {}  # of two parts of a source, it is read once
     for name, source in sources.items():
         where = source_of(source)
         file = where.annotations
-        data.locations.append(str(file))
+        data.locations.append(describe_source(where))
         data.splits.append(SplitRecords(name))
         if not file.exists():
             raise NoData(f'no annotations at {file}: give another root with --data PATH, or take --data sample')
         try:
-            is_new = where not in contents
-            coco = contents[where] = contents.get(where) or read_coco(where, source.get('box_format'))
+            key = (where, source.get('box_format'))
+            is_new = key not in contents
+            coco = contents[key] = contents.get(key) or read_coco(*key)
         except UserError as error:
             data.findings.append(Finding.of_error(name, error))
             continue

@@ -14,19 +14,23 @@ from typing import Any, NamedTuple
 from ...errors import UserError
 from ...io.coco_format import CocoAnnotation, CocoImage
 from ...io.image_size import ImageSize
+from ...io.progress import track
 from ..check.records import NOTE
 from ..formats import FORMATS
 from ..formats.base import Places, Source
 from ..formats.faults import Fault, describe_faults, in_brackets
 from ..formats.values import read_flag, read_integer
 from ..text import count_of, shortened
+from . import index
 from .boxes import FORMATS as BOX_FORMATS
 from .boxes import find_wrong_convention
 from .categories import read_categories
-from .coco_clean import Shapes, clean_annotations, read_shapes
-from .coco_images import read_images
+from .coco_clean import DOUBTFUL, Shapes, clean_annotations, read_shapes
+from .coco_images import UNSIZED, read_images
 from .options import for_each_data_set, to_learn_boxes
 
+UNCHANGED = (None, True)
+"""Settings of :func:`read_coco` by default, with which an index is kept."""
 MOST_LOST = 0.05
 """Largest share of a file's annotations that may be dropped or ignored without an error."""
 
@@ -50,6 +54,10 @@ class CocoData(NamedTuple):
     """Number of annotations in the file."""
     lost: int = 0
     """Number of annotations that were dropped or became ignore regions."""
+    doubtful: int = 0
+    """Number of annotations whose box and mask contradict each other."""
+    places: Places | None = None
+    """Where each annotation stands, by its id; None if messages name the ids themselves."""
 
     @property
     def without_mask(self) -> int:
@@ -82,8 +90,19 @@ def read_header(source: Source) -> Header:
         NoData: if there is nothing at the source.
         UserError: if it has no categories.
     """
+    file = index.index_file(source, UNCHANGED)
+    if file.exists() and (known := index.load_header(file, index.find_state(source))):
+        return Header(known['name'], tuple(known['classes']))
     entries = FORMATS[source.format].read_categories(source)
     return Header(source.name, read_categories(source.annotations, entries).names)
+
+
+def has_masks(source: Source) -> bool:
+    """Check whether an object of a split has a mask."""
+    file = index.index_file(source, UNCHANGED)
+    if file.exists() and (known := index.load_header(file, index.find_state(source))):
+        return bool(known['has_masks'])
+    return FORMATS[source.format].has_masks(source)
 
 
 @contextmanager
@@ -117,6 +136,8 @@ def read_coco(source: Source, box_format: str | None = None, needs_annotations: 
 
     A missing ``iscrowd`` is 0, which is no fault. The key ``ignore`` is listed and has no effect, as in pycocotools.
 
+    What was read from large files is kept in the cache, see :mod:`.index`.
+
     Args:
         source: the file or folder of the annotations, and the images.
         box_format: convention of the boxes, a name in :data:`.boxes.FORMATS`; None for COCO's, which is checked.
@@ -128,6 +149,28 @@ def read_coco(source: Source, box_format: str | None = None, needs_annotations: 
             category name; for an annotation of an unknown category or image; for an ``iscrowd`` other than 0 and 1;
             for an image without file name or that is not in the folder; for boxes in another convention.
     """
+    settings = (box_format, needs_annotations)
+    state = index.find_state(source)
+    if not state.is_large:
+        return _read(source, *settings)
+    file = index.index_file(source, settings)
+    with index.locked(file):
+        fields = index.load(file, state, source.images)
+        if fields is None:
+            data = _read(source, *settings)
+            reads_images = any(fault.message == UNSIZED for fault in data.faults)
+            if reads_images and not FORMATS[source.format].lists_images:
+                return data  # which may change
+            if not index.save(file, state, data._asdict()):
+                return data
+            del data  # which takes more memory
+            fields = index.load(file, state, source.images)
+            if fields is None:
+                return _read(source, *settings)
+    return CocoData(**fields)
+
+
+def _read(source: Source, box_format: str | None, needs_annotations: bool) -> CocoData:
     path, folder = source.annotations, source.images
     if box_format is not None and box_format not in BOX_FORMATS:
         raise UserError(f'box_format {box_format!r} does not exist: take one of {", ".join(BOX_FORMATS)}')
@@ -146,7 +189,9 @@ def read_coco(source: Source, box_format: str | None = None, needs_annotations: 
         annotations = _without_copies(annotations, faults)
     category_ids = _unite_categories(annotations, categories.labels, len(categories.names))
 
-    shapes = [read_shapes(a, sizes[a['image_id']], box_format or 'xywh') for a in annotations]
+    shapes = [
+        read_shapes(a, sizes[a['image_id']], box_format or 'xywh') for a in track(annotations, 'checking annotations')
+    ]
     if box_format is None:
         _check_convention(path, annotations, shapes, sizes)
     cleaned = clean_annotations(annotations, shapes, sizes, content.unreadable, content.ignored)
@@ -161,6 +206,8 @@ def read_coco(source: Source, box_format: str | None = None, needs_annotations: 
         faults,
         len(annotations),
         cleaned.lost,
+        cleaned.doubtful,
+        content.places,
     )
     if annotations and not any(not a.get('ignored') for of_image in cleaned.by_image.values() for a in of_image):
         lines = '; '.join(describe_faults(data.name, _with_places(cleaned.faults, content.places)))
@@ -177,27 +224,34 @@ def check_enough_is_left(
         path: the file.
         coco: its content.
         learns_masks: True if objects without a mask are ignored.
-        most_lost: largest share of annotations, in [0, 1].
+        most_lost: largest share of annotations, in [0, 1], that may be lost or have a box that contradicts its mask.
         pipeline: the steps of training, for the settings that leave out the masks.
 
     Raises:
-        UserError: if there are more.
+        UserError: if there are more, or ``most_lost`` is not a share.
     """
+    is_number = isinstance(most_lost, int | float) and not isinstance(most_lost, bool)
+    if not (is_number and 0 <= most_lost <= 1):
+        raise UserError(f'most_lost is {most_lost!r}: give a share of the annotations, from 0 to 1, such as 0.2')
     unmasked = coco.without_mask if learns_masks and coco.has_masks else 0
-    lost = coco.lost + unmasked
+    lost = coco.lost + unmasked + coco.doubtful
     if lost > most_lost * coco.total:
         allowed = math.ceil(100 * lost / coco.total) / 100
         losses = '; '.join(_losses(coco, learns_masks))
         boxes = f'to learn boxes alone, since the pipeline loads masks, give {to_learn_boxes(pipeline)}; '
         raise UserError(
-            f'{path}: {lost} of {coco.total} annotations ({lost / coco.total:.0%}) are dropped or ignored, more than '
-            f'{most_lost:.0%} ({losses}): correct the file; {boxes if unmasked else ""}'
+            f'{path}: {lost} of {coco.total} annotations ({lost / coco.total:.0%}) are {_what_happens(coco)}, more '
+            f'than {most_lost:.0%} ({losses}): correct the file; {boxes if unmasked else ""}'
             f'to allow more, give {for_each_data_set(f"most_lost={allowed:g}")}'
         )
 
 
+def _what_happens(coco: CocoData) -> str:
+    return 'dropped or ignored' if not coco.doubtful else 'dropped, ignored or contradictory'
+
+
 def _losses(coco: CocoData, learns_masks: bool) -> list[str]:
-    actions = ('dropped', 'ignored', *(['used as a box only'] if learns_masks else []))
+    actions = ('dropped', 'ignored', DOUBTFUL, *(['used as a box only'] if learns_masks else []))
     return [fault.line for fault in coco.faults if fault.message.startswith(actions)]
 
 

@@ -28,6 +28,7 @@ from .coco_mask import AS_TEXT, NO_MASK, MaskReading, mask_area, mask_extent, re
 EMPTY: Mapping[int, str] = MappingProxyType({})
 AGREEMENT = 0.5
 """Intersection over union of a box and the edges of its mask below which both are listed."""
+DOUBTFUL = 'used although box and mask differ by more than half'
 
 
 class Shapes(NamedTuple):
@@ -49,6 +50,8 @@ class CleanedAnnotations(NamedTuple):
     faults: list[Fault]
     lost: int
     """Number of annotations that were dropped or became ignore regions."""
+    doubtful: int
+    """Number of annotations whose box and mask contradict each other."""
 
 
 def read_shapes(annotation: Mapping, size: ImageSize, box_format: str) -> Shapes:
@@ -88,7 +91,7 @@ def clean_annotations(
 
     has_masks = not all(mask.fault for _, mask, _ in shapes)
     by_image: dict[int, list[Any]] = {image: [] for image in sizes}
-    lost = 0
+    lost = doubtful = 0
     for annotation, (reading, mask, extent) in zip(annotations, shapes, strict=True):
         size = sizes[annotation['image_id']]
         annotation['ignored'] = False
@@ -112,7 +115,8 @@ def clean_annotations(
             if annotation['bbox'] != box:
                 note(annotation, 'clipped: box partly outside its image')
             if extent is not None and not _agree(annotation['bbox'], extent, size):
-                note(annotation, 'used although box and mask differ by more than half')
+                doubtful += 1
+                note(annotation, DOUBTFUL)
             annotation['segmentation'] = mask.mask
             if reason := ignored.get(annotation['id']):
                 note(annotation, f'ignored, with its area: {reason}', NOTE)
@@ -133,7 +137,7 @@ def clean_annotations(
             note(annotation, "used although marked with 'ignore', which COCO's evaluation does not know")
         by_image[annotation['image_id']].append(annotation)
     faults = [Fault(message, ids, level=level) for (message, level), ids in found.items()]
-    return CleanedAnnotations(by_image, has_masks, faults, lost)
+    return CleanedAnnotations(by_image, has_masks, faults, lost, doubtful)
 
 
 def _agree(box: Box, extent: Corners, size: ImageSize) -> bool:

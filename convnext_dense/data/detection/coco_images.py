@@ -18,6 +18,8 @@ from ..image_scan import read_header
 from ..text import count_of, shortened
 from .categories import not_integers, read_ids
 
+UNSIZED = 'fixed: without height and width, which are read from the file'
+
 
 class CocoImages(NamedTuple):
     """Images of a COCO file; a file that is listed several times is one image."""
@@ -100,7 +102,7 @@ def _read_sizes(path: Path, folder: Path, entries: list[Any]) -> list[Fault]:
         )
     return [
         Fault('fixed: height or width is not an integer', rewritten, 'image', NOTE),
-        Fault('fixed: without height and width, which are read from the file', unsized, 'image', NOTE),
+        Fault(UNSIZED, unsized, 'image', NOTE),
     ]
 
 

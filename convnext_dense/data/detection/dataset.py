@@ -17,7 +17,7 @@ from ...io.images import check_on_bad_image
 from ...registry import DATASETS
 from ..check.records import WARNING
 from ..dense import DenseDataset
-from ..formats import source_of
+from ..formats import describe_source, source_of
 from ..formats.faults import describe_faults
 from ..subset import Split
 from ..text import count_of, shortened
@@ -64,7 +64,8 @@ class CocoDataset(DenseDataset, BaseDataset):
             whether they have.
         box_format: convention of the boxes, ``'xywh'``, ``'xyxy'`` (corners) or ``'cxcywh'`` (centers), in pixels;
             None for COCO's, ``'xywh'``, which is checked.
-        most_lost: largest share of the annotations, in [0, 1], that may be dropped or ignored.
+        most_lost: largest share of the annotations, in [0, 1], that may be dropped, ignored or have a box that
+            contradicts its mask.
         least_side: shortest side, in pixels after resizing, of the images to train on; thinner ones are left out. The
             detection task sets it to what the anchors of the config's model fit into: 0 if they take all images.
         format: name of the annotations' format, a key of :data:`~convnext_dense.data.formats.FORMATS`.
@@ -114,11 +115,6 @@ class CocoDataset(DenseDataset, BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         coco = read_coco(self.source, self.box_format, self.needs_annotations)
-        if self.subset is not None:
-            coco, self.kept_split, notes = select_images(coco, self.subset, str(self.source.images))
-            for note in notes:
-                print_log(note, 'current', logging.WARNING)
-        self.has_ground_truth = any(coco.annotations.values())
         learns_masks = any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
         self._report(coco, learns_masks)
         if learns_masks and not coco.has_masks:
@@ -127,6 +123,11 @@ class CocoDataset(DenseDataset, BaseDataset):
                 f'{to_learn_boxes(self._steps)}'
             )
         check_enough_is_left(self.source.annotations, coco, learns_masks, self.most_lost, self._steps)
+        if self.subset is not None:
+            coco, self.kept_split, notes = select_images(coco, self.subset, str(self.source.images))
+            for note in notes:
+                print_log(note, 'current', logging.WARNING)
+        self.has_ground_truth = any(coco.annotations.values())
         self.name = coco.name
         classes = coco.classes if self.classes is None else tuple(self.classes)
         ids = join_categories(self.source.annotations, coco, classes, self.category_ids)
@@ -164,7 +165,10 @@ class CocoDataset(DenseDataset, BaseDataset):
         ]
 
     def _report(self, coco: CocoData, learns_masks: bool) -> None:
-        """Log what was changed in the file, and what is not learned or measured of it."""
+        """Log what was read, what was changed in it, and what is not learned or measured of it."""
+        if self.source.format != 'coco':
+            found = f'{count_of(coco.images, "image")} with {count_of(range(coco.total), "annotation")}'
+            print_log(f'{coco.name}: {found} in {describe_source(self.source)}', 'current')
         for fault in coco.faults:
             (line,) = describe_faults(coco.name, [fault])
             print_log(line, 'current', logging.WARNING if fault.level == WARNING else logging.INFO)

@@ -27,6 +27,14 @@ def source_of(dataset: Mapping[str, Any]) -> Source:
     return Source(Path(dataset['annotations']), Path(dataset['images']), name, dataset.get('split', ''))
 
 
+def describe_source(source: Source) -> str:
+    """Say where the annotations of a split are, and in what format if it is not COCO's."""
+    if source.format == 'coco':
+        return str(source.annotations)
+    split = f', {source.split}' if source.split else ''
+    return f'{source.annotations} ({FORMATS[source.format].title}{split})'
+
+
 def find_sources(root: str, single: str = 'val', name: str | None = None) -> dict[str, Source]:
     """Find the splits of a data set in any format.
 

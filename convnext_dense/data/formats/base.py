@@ -8,12 +8,16 @@ copied or rewritten. To add a format, write a subclass of :class:`Format` in a m
 
 from __future__ import annotations
 
+import json
+import os
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
 
 from .faults import Fault
 
@@ -73,6 +77,30 @@ class Places:
         file, spot = self._files[self._file_of[annotation_id - 1]], self._spots[annotation_id - 1]
         return f'{file}:{spot}' if isinstance(spot, int) else f'{file}: {spot}'
 
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return arrays that :meth:`from_arrays` makes the places from."""
+        lines = np.array([spot if isinstance(spot, int) else 0 for spot in self._spots], np.int64)
+        keys = ['' if isinstance(spot, int) else spot for spot in self._spots] if not lines.all() else []
+        texts = json.dumps([self._files, keys]).encode()
+        return {
+            'place_files': np.frombuffer(self._file_of, np.uint32),
+            'place_lines': lines,
+            'place_texts': np.frombuffer(texts, np.uint8),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Places | None:
+        """Make the places from arrays, or None if these have none."""
+        if 'place_files' not in arrays:
+            return None
+        places = cls()
+        places._files, keys = json.loads(bytes(arrays['place_texts']))
+        places._index = {name: number for number, name in enumerate(places._files)}
+        places._file_of = array('I', arrays['place_files'].tobytes())
+        lines = arrays['place_lines'].tolist()
+        places._spots = [line or key for line, key in zip(lines, keys, strict=True)] if keys else lines
+        return places
+
 
 @dataclass
 class Content:
@@ -109,6 +137,8 @@ class Format(ABC):
     """Name for people, with the file that tells it: ``'YOLO (data.yaml)'``."""
     expected: ClassVar[str]
     """Its files, in a line for errors that list what is read."""
+    lists_images: ClassVar[bool] = True
+    """:meth:`files` yields the images, too."""
 
     @abstractmethod
     def find(self, root: Path) -> dict[str, Source] | None:
@@ -151,6 +181,35 @@ class Format(ABC):
             UserError: for a file that can't be read, and for what is ambiguous, such as an unknown class.
         """
 
+    def files(self, source: Source) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield all files that a split is read from, with their sizes and times, in an order that does not change.
+
+        By default these are all that lie beside the annotations and with the images.
+        """
+        path, seen = source.annotations, set[str]()
+        for folder in (path if path.is_dir() else path.parent, source.images):
+            yield from _files_below(str(folder), seen)
+
     def has_masks(self, source: Source) -> bool:
         """Check whether an object of a split has a mask."""
         return any(annotation.get('segmentation') for annotation in self.read(source).annotations)
+
+
+def _files_below(folder: str, seen: set[str]) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield the files in a folder and its subfolders, sorted by name; a folder that links lead to again only once."""
+    real = os.path.realpath(folder)
+    if real in seen:
+        return
+    seen.add(real)
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        try:
+            if entry.is_dir():
+                yield from _files_below(entry.path, seen)
+            else:
+                yield entry.path, entry.stat()
+        except OSError:  # a dangling link
+            continue

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from ...errors import NoData, UserError
 from ...io.json_lists import iterate_list
+from ...io.progress import busy
 from ..image_files import is_stray
 from ..layouts import COCO, COCO_FILES, hint
 from ..text import shortened
@@ -27,12 +30,17 @@ LAYOUTS = (
 EXPECTED = f'{LAYOUTS}; {NAME_THEM}'
 
 
+SHOWN_BYTES = 50_000_000
+"""Size of a file from which it is shown that it is read."""
+
+
 class CocoFormat(Format):
     """COCO files with instances."""
 
     name = 'coco'
     title = 'COCO'
     expected = LAYOUTS
+    lists_images = False
 
     def find(self, root: Path) -> dict[str, Source] | None:
         if not root.is_dir():  # explicit files are for any split
@@ -55,8 +63,13 @@ class CocoFormat(Format):
 
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
         optional = () if needs_annotations else ('categories', 'annotations')
-        content = _read_json(source.annotations, optional)
+        with _shown(source.annotations):
+            content = _read_json(source.annotations, optional)
         return Content(content['images'], content['annotations'], content['categories'])
+
+    def files(self, source: Source) -> Iterator[tuple[str, os.stat_result]]:
+        if source.annotations.is_file():
+            yield str(source.annotations), source.annotations.stat()
 
     def has_masks(self, source: Source) -> bool:
         try:
@@ -65,6 +78,12 @@ class CocoFormat(Format):
             )
         except (LookupError, OSError, ValueError, AttributeError):
             return super().has_masks(source)
+
+
+def _shown(path: Path) -> AbstractContextManager:
+    """Show that a large file is read."""
+    size = path.stat().st_size if path.is_file() else 0
+    return nullcontext() if size < SHOWN_BYTES else busy(f'reading {path.name} ({size / 1e6:,.0f} MB)')
 
 
 def find_coco(root: str, single: str = 'val') -> dict[str, Source]:

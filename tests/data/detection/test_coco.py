@@ -240,6 +240,90 @@ def test_a_file_of_which_too_much_is_lost_is_refused(tmp_path, data):
         check_enough_is_left(file, coco, True, 0.1)
 
 
+CONTRADICTORY = 'used although box and mask differ by more than half'
+
+
+def hundred(data: dict, contradictory: int) -> dict:
+    """Make 100 annotations of a file's first one, the mask of some of which is elsewhere than the box."""
+    data['annotations'] = [{**data['annotations'][0], 'id': number} for number in range(1, 101)]
+    for annotation in data['annotations'][:contradictory]:
+        annotation['bbox'] = [50, 6, 20, 30]
+    return data
+
+
+@pytest.mark.parametrize('learns_masks', [True, False])
+@pytest.mark.parametrize(
+    ('count', 'is_refused'), [(0, False), (4, False), (5, False), (6, True), (10, True), (50, True)]
+)
+def test_a_file_of_which_many_boxes_contradict_their_masks_is_refused(tmp_path, data, count, is_refused, learns_masks):
+    file = tmp_path / 'a.json'
+    coco = read(tmp_path, hundred(data, count))
+    assert (coco.doubtful, coco.lost, coco.total, len(flat(coco))) == (count, 0, 100, 100)
+    ids = list(range(1, count + 1))
+    assert [(f.message, f.ids, f.level) for f in coco.faults] == ([(CONTRADICTORY, ids, WARNING)] if count else [])
+    if not is_refused:
+        check_enough_is_left(file, coco, learns_masks)
+        return
+    with pytest.raises(UserError) as error:
+        check_enough_is_left(file, coco, learns_masks)
+    share = f'most_lost={count / 100:g}'
+    assert str(error.value) == (
+        f'{file}: {count} of 100 annotations ({count}%) are dropped, ignored or contradictory, more than 5% '
+        f'({count} annotations {CONTRADICTORY}): correct the file; to allow more, give --cfg-options '
+        + ' '.join(f'{split}_dataloader.dataset.{share}' for split in ('train', 'val', 'test'))
+    )
+    check_enough_is_left(file, coco, learns_masks, count / 100)  # as named
+
+
+def test_all_that_is_lost_or_contradictory_is_counted_together(tmp_path, data):
+    """None of the three kinds is more than 5% by itself."""
+    hundred(data, 2)
+    for number in (2, 3):
+        data['annotations'][number].update(bbox=[0, 0, 0, 5], segmentation=None)
+    for number in (4, 5):
+        data['annotations'][number]['segmentation'] = None
+    coco = read(tmp_path, data)
+    check_enough_is_left(tmp_path / 'a.json', coco, False)  # without masks two of them are whole
+    with pytest.raises(UserError) as error:
+        check_enough_is_left(tmp_path / 'a.json', coco, True)
+    message = str(error.value)
+    assert '6 of 100 annotations (6%) are dropped, ignored or contradictory, more than 5%' in message
+    for loss in (CONTRADICTORY, 'dropped: box of zero area', 'used as a box only: no mask'):
+        assert f'2 annotations {loss}' in message
+
+
+@pytest.mark.parametrize(
+    ('box', 'contradicts'),
+    [
+        ([5, 6, 20, 30], False),
+        ([5, 6, 20, 15.1], False),
+        ([5, 6, 20, 15], False),  # half of the mask's
+        ([5, 6, 20, 14.9], True),
+        ([5, 6, 39.9, 30], False),
+        ([5, 6, 40, 30], False),  # twice the mask's
+        ([5, 6, 40.1, 30], True),
+    ],
+)
+def test_box_and_mask_contradict_each_other_below_an_overlap_of_half(tmp_path, data, box, contradicts):
+    data['annotations'][0]['bbox'] = box
+    coco = read(tmp_path, data)
+    assert coco.doubtful == contradicts
+    assert [(f.message, f.ids) for f in coco.faults] == ([(CONTRADICTORY, [1])] if contradicts else [])
+
+
+@pytest.mark.parametrize('value', ['5%', 'abc', '0.05', 2, 1.01, True, False, -0.1, math.nan, math.inf, None, [0.1]])
+def test_a_share_that_is_none_is_refused(tmp_path, data, value):
+    coco = read(tmp_path, data)  # nothing is lost
+    with pytest.raises(UserError) as error:
+        check_enough_is_left(tmp_path / 'a.json', coco, True, value)
+    assert str(error.value) == f'most_lost is {value!r}: give a share of the annotations, from 0 to 1, such as 0.2'
+
+
+@pytest.mark.parametrize('value', [0, 0.0, 0.2, 1, 1.0])
+def test_a_share_from_none_to_all_is_taken(tmp_path, data, value):
+    check_enough_is_left(tmp_path / 'a.json', read(tmp_path, data), True, value)
+
+
 # ------------------------------------------------------------------ the classes alone
 
 
