@@ -99,8 +99,10 @@ def check_same_run(saved: Mapping[str, Any], own: RunFacts) -> str | None:
         UserError: if a fact has changed; the message has the saved and the current value.
     """
     for key, condition in UNCHANGED.items():
-        before, now = saved.get(key), own[key]  # type: ignore[literal-required]
-        if key in saved and before != now:
+        if key not in saved:
+            continue
+        before, now = saved[key], own[key]  # type: ignore[literal-required]
+        if before != now:
             before, now = (NO_SPLIT if value == '' else value for value in (before, now))
             raise UserError(
                 f'the run had {condition.description.format(before)} and now has {now}: '

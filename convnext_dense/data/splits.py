@@ -3,9 +3,10 @@
 The method is iterative stratification (Sechidis, Tsoumakas and Vlahavas: On the Stratification of Multi-Label Data,
 ECML PKDD 2011, algorithm 1), which suits images of one class and of several. Units are images, or groups of them that
 stay together. Classes are dealt with from the rarest to the most frequent one, a class's units in the order of a hash
-of their names, large ones first. An image goes to the part that the class needs most; where the class's share is no integer, and so
-several parts are right, to the one that needs images most. A group goes to the part where it brings all its classes
-nearest to their shares, by the sum of squares. All is done in integers, so that the result is the same everywhere.
+of their names, large ones first. An image goes to the part that the class needs most; where the class's share is no
+integer, and so several parts are right, to the one that needs images most. A group goes to the part where it brings
+all its classes nearest to their shares, by the sum of squares. All is done in integers, so that the result is the same
+everywhere.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 import pytest
 
-from convnext_dense.data.classification.find import files_by_class, find_split, scan_classes
+from convnext_dense.data.classification.find import Reading, files_by_class, find_split, scan_classes
 from convnext_dense.errors import NoData, UserError
 from tests.helpers.layouts import touch
 
@@ -21,9 +21,14 @@ GOOD = ('train/cat/1.jpg', 'train/dog/2.jpg', 'val/cat/3.jpg')
         (GOOD, 'data/train', '{root}/data/train is the train folder of a data set itself: .*, --data {root}/data$'),
         (GOOD, 'data/train/cat', 'is the train/cat folder of a data set itself: .*, --data {root}/data$'),
         (
-            ('cat/1.jpg', 'dog/1.jpg'),
+            ('images/cat/1.jpg', 'images/dog/1.jpg', 'README.txt'),
             'data',
-            r'class folders \(cat, dog\) that are in no split: move them into {root}/data/t',
+            r'{root}/data holds class folders \(cat, dog\) one level deeper: give --data {root}/data/images$',
+        ),
+        (
+            ('cat.0.jpg', 'cat.1.jpg', 'dog.0.jpg'),
+            'data',
+            r'3 images in {root}/data, such as cat.0.jpg, are in no class folder: if their names tell the classes, w',
         ),
         (('annotations/instances_val2017.json',), 'data', '{root}/data holds COCO files: take a config of a detector'),
         (
@@ -165,3 +170,78 @@ def test_classes_are_joined_by_name_and_unknown_ones_refused(tmp_path):
     said = r'val/eel is a class that is not among the known ones \(cat, dog\) \(2 such: eel, yak\): add'
     with pytest.raises(UserError, match=said):
         files_by_class(tmp_path / 'other', 'val', ['cat', 'dog'])
+
+
+def test_class_folders_in_no_split_are_for_training(tmp_path):
+    touch(
+        tmp_path,
+        'dog/1.jpg',
+        'cat/2.jpg',
+        'cat/deep/3.jpg',
+        'cow/deep/4.jpg',
+        'notes/a.txt',
+        'loose.jpg',
+        '.git/1.jpg',
+    )
+    assert scan_classes(tmp_path) == ['cat', 'cow', 'dog']
+    assert find_split(tmp_path, 'train') == tmp_path and find_split(tmp_path, 'val') is None
+    found = files_by_class(tmp_path, 'train', ['cat', 'cow', 'dog'])
+    assert [[path.removeprefix(f'{tmp_path}/') for path in files] for files in found.files] == [
+        ['cat/2.jpg', 'cat/deep/3.jpg'],
+        ['cow/deep/4.jpg'],
+        ['dog/1.jpg'],
+    ]
+    assert found.notes == [
+        f'the 3 folders in {tmp_path}, which are in no split, are the classes',
+        f'left out in {tmp_path}: notes, without images of a class',
+        f'1 image directly in {tmp_path} left out: in no class folder',
+    ]
+    assert found.left_out == [f'{tmp_path}/.git']
+    with pytest.raises(UserError, match=r'cow is a class that is not among the known ones \(cat, dog\)'):
+        files_by_class(tmp_path, 'train', ['cat', 'dog'])
+    with pytest.raises(NoData, match=f'no data at {tmp_path}/val: expected'):
+        files_by_class(tmp_path, 'val', ['cat', 'cow', 'dog'])
+
+
+def test_a_class_with_the_name_of_a_split_is_asked_for(tmp_path):
+    touch(tmp_path, 'bus/1.jpg', 'car/1.jpg', 'train/1.jpg')
+    said = (
+        r'train holds images and is beside class folders \(bus, car\): if it is a class, too, give --data-format cla'
+    )
+    with pytest.raises(UserError, match=said):
+        scan_classes(tmp_path)
+    assert scan_classes(tmp_path, Reading('classes')) == ['bus', 'car', 'train']
+    assert len(files_by_class(tmp_path, 'train', ['bus', 'car', 'train'], Reading('classes')).files[2]) == 1
+    touch(tmp_path / 'other', 'cat/1.jpg', 'dog/1.jpg', 'test/unknown.jpg')  # Kaggle's, without classes
+    assert scan_classes(tmp_path / 'other') == ['cat', 'dog']
+
+
+def test_class_folders_and_a_list_are_two_readings(tmp_path):
+    touch(tmp_path, 'cat/1.jpg', 'dog/2.jpg')
+    (tmp_path / 'labels.csv').write_text('image,breed\n1.jpg,persian\n2.jpg,collie\n')
+    said = r'holds class folders \(cat, dog\) and a list, .*labels.csv: say which .* --data-format classes or --data-'
+    with pytest.raises(UserError, match=said):
+        scan_classes(tmp_path)
+    assert scan_classes(tmp_path, Reading('classes')) == ['cat', 'dog']
+    (tmp_path / 'cat').rename(tmp_path / 'images')
+    assert scan_classes(tmp_path, Reading('list')) == ['collie', 'persian']
+    with pytest.raises(
+        UserError, match='--data-format yolo is not for classification: take one of folders, classes, l'
+    ):
+        scan_classes(tmp_path, Reading('yolo'))
+    with pytest.raises(NoData, match='holds no list of images, such as train.csv'):
+        scan_classes(tmp_path / 'dog', Reading('list'))
+
+
+def test_folders_of_other_tasks_are_no_classes(tmp_path):
+    touch(tmp_path, 'images/1.jpg', 'labels/1.txt')
+    with pytest.raises(NoData, match='give another root'):
+        scan_classes(tmp_path)
+
+
+def test_imagenets_folders_come_before_its_lists(tmp_path):
+    touch(tmp_path, 'train/n01/1.jpg', 'train/n02/1.jpg', 'val/n01/2.jpg')
+    (tmp_path / 'meta').mkdir()
+    (tmp_path / 'meta' / 'train.txt').write_text('n01/1.jpg 5\n')
+    assert scan_classes(tmp_path) == ['n01', 'n02']
+    assert files_by_class(tmp_path, 'train', ['n01', 'n02']).notes == []
