@@ -14,6 +14,7 @@ from ..image_files import (
     find_files,
     has_images,
     images_in,
+    is_stray,
     stray_subfolders,
     subfolders,
 )
@@ -144,8 +145,15 @@ def _all_split_folders(root: Path) -> list[Path]:
 
 def _has_classes(folder: Path) -> bool:
     """Check whether a folder has class folders, not only one in which all images are."""
-    inner = subfolders(folder)
-    return bool(inner) and not (len(inner) == 1 and inner[0].lower() in INNER_FOLDERS)
+    try:
+        with os.scandir(folder) as entries:
+            found = (entry.name.lower() for entry in entries if entry.is_dir() and not is_stray(entry.name))
+            first, second = next(found, None), None
+            if first in INNER_FOLDERS:
+                second = next(found, None)
+            return first is not None and (first not in INNER_FOLDERS or second is not None)
+    except OSError:
+        return False
 
 
 def _unsplit_classes(root: Path, all_of_them: bool) -> tuple[list[str], tuple[str, ...]]:
@@ -256,8 +264,8 @@ def files_by_class(root: str | Path, split: str, classes: Sequence[str], reading
     root = Path(root)
     if layout.classes is not None and split == 'train':
         return _unsplit_files(root, layout, classes)
-    folder = find_split(root, split, reading)
-    if folder is None:
+    folder = _split_folder(root, split) if layout.lists is None else find_split(root, split, reading)
+    if folder is None or layout.classes is not None:
         raise _no_data(root / split, root)
     notes = [] if folder.name == split else [f'{folder} is taken for {split}']
     if split == 'val' and _is_flat(folder, classes):
@@ -378,8 +386,9 @@ def _in_names(images: Sequence[str]) -> str:
     if not images:
         return ''
     return (
-        f'{count_of(images, "image")} in {os.path.dirname(images[0])}, such as {os.path.basename(images[0])}, are in '
-        'no class folder: if their names tell the classes, write a list labels.csv there with the lines image,label'
+        f'{os.path.dirname(images[0])} holds {count_of(images, "image")} in no class folder, such as '
+        f'{os.path.basename(images[0])}: if the names tell the classes, write a list labels.csv there with the lines '
+        'image,label'
     )
 
 

@@ -28,7 +28,7 @@ GOOD = ('train/cat/1.jpg', 'train/dog/2.jpg', 'val/cat/3.jpg')
         (
             ('cat.0.jpg', 'cat.1.jpg', 'dog.0.jpg'),
             'data',
-            r'3 images in {root}/data, such as cat.0.jpg, are in no class folder: if their names tell the classes, w',
+            r'{root}/data holds 3 images in no class folder, such as cat.0.jpg: if the names tell the classes, write a li',
         ),
         (('annotations/instances_val2017.json',), 'data', '{root}/data holds COCO files: take a config of a detector'),
         (
@@ -229,7 +229,7 @@ def test_class_folders_and_a_list_are_two_readings(tmp_path):
         UserError, match='--data-format yolo is not for classification: take one of folders, classes, l'
     ):
         scan_classes(tmp_path, Reading('yolo'))
-    with pytest.raises(NoData, match='holds no list of images, such as train.csv'):
+    with pytest.raises(NoData, match=r'holds no list of images, such as train\.csv'):
         scan_classes(tmp_path / 'dog', Reading('list'))
 
 
