@@ -22,7 +22,7 @@ EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
 DATA_FORMATS = ('coco',)
 """Names of formats, which need libraries to be read: those of :data:`convnext_dense.data.formats.FORMATS`."""
 CLASSIFICATION_FORMATS = ('folders', 'classes', 'list')
-"""Names of layouts: those of :data:`convnext_dense.data.classification.find.FORMATS`."""
+"""Names of layouts: those of :data:`convnext_dense.data.classification.layout.FORMATS`."""
 
 
 def program(verb: str, script: bool) -> str:

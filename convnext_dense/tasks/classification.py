@@ -48,7 +48,8 @@ class ClassificationTask(Task):
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
     ) -> None:
-        from ..data.classification.find import Reading, find_split
+        from ..data.classification.find import find_split
+        from ..data.classification.layout import Reading
 
         point_at_root(cfg, root)
         reading = Reading(options.format, options.label_column)
@@ -71,7 +72,8 @@ class ClassificationTask(Task):
                     dataset[name] = value
 
     def has_data(self, dataset: Mapping) -> bool:
-        from ..data.classification.find import Reading, find_split
+        from ..data.classification.find import find_split
+        from ..data.classification.layout import Reading
 
         source = dataset.get('source') or dataset['split']
         return find_split(dataset['root'], source, Reading.of(dataset)) is not None
@@ -229,7 +231,8 @@ class ClassificationTask(Task):
 
 
 def _classes_of(dataset: ConfigDict) -> list[str]:
-    from ..data.classification.find import Reading, scan_classes
+    from ..data.classification.find import scan_classes
+    from ..data.classification.layout import Reading
 
     return list(dataset.get('classes') or scan_classes(dataset.root, Reading.of(dataset)))
 

@@ -9,7 +9,7 @@ from mmengine.config import DictAction
 from convnext_dense.cli import run_verb
 from convnext_dense.cli.arguments import CLASSIFICATION_FORMATS, command_line, parse_options
 from convnext_dense.cli.main import build_parser
-from convnext_dense.data.classification.find import FORMATS as CLASSES_READ
+from convnext_dense.data.classification.layout import FORMATS as CLASSES_READ
 from convnext_dense.errors import UserError
 from tests.helpers.run_tool import ATTO
 

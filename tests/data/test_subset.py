@@ -1,6 +1,7 @@
 """The part of a source that a data set has, by a rule or as a run keeps it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_a_kept_split_does_not_hold_for_other_images(kept):
         '/other has 3 of the 20 images of the run: its split does not hold here, all 10 images are taken'
     ]
     with pytest.raises(
-        UserError, match='3 of the 20 images in .* are in /other: name the data set of the run with --d'
+        UserError, match=r'3 of the 20 images in .* are in /other: name the data set of the run with --d'
     ):
         select({'share': 0.2, 'part': 'train', 'file': kept}, '/other', others, labels)
 
@@ -89,7 +90,7 @@ def test_a_broken_file_is_an_error_in_one_line(kept, text):
 
 
 def test_the_file_has_the_rule_and_the_names(kept):
-    content = json.loads(open(kept).read())
+    content = json.loads(Path(kept).read_text())
     assert content['rule'] == {'share': 0.2, 'seed': 0} and content['folder'] == '/data'
     assert content['counts'] == {'cat': {'train': 8, 'val': 2}, 'dog': {'train': 8, 'val': 2}}
     assert len(content['names']['train']) == 16

@@ -10,7 +10,8 @@ from ..check.images import find_stray_files, find_unsupported_formats
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
 from ..image_files import subfolders
 from ..image_scan import ImageScan
-from .find import FOLDERS, Reading, files_by_class, find_split, scan_classes
+from .find import files_by_class, find_split, scan_classes
+from .layout import FOLDERS, Reading
 from .subset import select_files
 
 FOLDERS_ALONE = Reading(FOLDERS)

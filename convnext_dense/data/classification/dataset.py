@@ -20,7 +20,8 @@ from ...registry import DATASETS, FUNCTIONS
 from ..image_files import EXTENSIONS, describe_left_out
 from ..sampler import SeededIndex, seeded
 from ..subset import Split
-from .find import Reading, files_by_class, scan_classes
+from .find import files_by_class, scan_classes
+from .layout import Reading
 from .subset import select_files
 from .transforms import WARP_FROM, eval_transform, train_transform
 
@@ -45,7 +46,7 @@ class ImageFolder(Dataset):
             readable image in training, and omits it in evaluation (``image`` is None); its path is in ``skipped``.
         source: the split that the images are from, if it is another one.
         subset: rule and part, if the images are a part of that split; see :mod:`~convnext_dense.data.subset`.
-        format: layout of the data, a key of :data:`.find.FORMATS`; None to recognize it.
+        format: layout of the data, a key of :data:`.layout.FORMATS`; None to recognize it.
         label_column: the column of a list that has the classes; None to recognize it.
 
     Attributes:

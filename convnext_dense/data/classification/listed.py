@@ -4,37 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import NoData, UserError
-from ..image_files import find_files, is_stray, subfolders
+from ..image_files import is_stray, subfolders
 from ..text import count_of, shortened
+from .image_names import GENERIC_FOLDERS, Images, folded, path_parts, plain_name, split_of
 from .tables import SUFFIXES, Table, read_table
 
 MOST_ABSENT = 0.05
 """Largest share of a list's images that may be absent without an error."""
-SPLIT_NAMES = {
-    'train': ('train', 'training', 'trainval'),
-    'val': ('val', 'valid', 'validation', 'dev', 'eval'),
-    'test': ('test', 'testing'),
-}
-"""Names of splits in the names of lists, of folders, and in a column."""
 WHOLE_NAMES = ('labels', 'label', 'annotations', 'annotation', 'metadata', 'list', 'dataset', 'data', 'images')
 """Names of lists of a whole data set or, in the folder of a split, of that."""
 ROBOFLOW = '_classes.csv'
 PLACES = ('.', 'meta', 'annotations', 'labels', 'lists', 'splits')
-GENERIC_FOLDERS = {
-    *('images', 'image', 'img', 'imgs', 'data', 'jpg', 'jpeg', 'jpegs', 'png', 'jpegimages', 'pictures', 'photos'),
-    *(name for names in SPLIT_NAMES.values() for name in names),
-    *(f'{name}_images' for names in SPLIT_NAMES.values() for name in names),
-    *(f'images_{name}' for names in SPLIT_NAMES.values() for name in names),
-}
-"""Names, in lowercase, of folders that hold images whatever their class is."""
 EXPLICIT = '--data TRAIN.csv:IMAGES,VAL.csv:IMAGES'
 
 
@@ -74,11 +60,11 @@ def find_lists(root: str | Path) -> Lists | None:
         return _explicit(str(root))
     found: dict[str, list[Path]] = {}
     root = Path(root)
-    own = [name for name in subfolders(root) if _split_of(name)]
+    own = [name for name in subfolders(root) if split_of(name)]
     for place in (*PLACES, *own):
-        split_of_place = _split_of(place)
+        split_of_place = split_of(place)
         for file in _list_files(root / place):
-            split = _split_of(file.stem)
+            split = split_of(file.stem)
             if split is None and _is_whole(file):
                 split = split_of_place or 'whole'
             if split is not None:
@@ -132,7 +118,7 @@ def has_split(lists: Lists, split: str, label_column: str | None = None) -> bool
     if not lists.whole:
         return False
     table = _read(lists, 'train', label_column)
-    return table.splits is not None and any(_split_of(one) in ('val', 'test') for one in table.splits)
+    return table.splits is not None and any(split_of(one) in ('val', 'test') for one in table.splits)
 
 
 def listed_classes(lists: Lists, label_column: str | None = None) -> list[str]:
@@ -197,70 +183,6 @@ def list_images(lists: Lists, split: str, classes: Sequence[str], label_column: 
     return ListedImages(folder, files, [note])
 
 
-class Images:
-    """The images in a folder and its subfolders, by their names in lists.
-
-    Args:
-        root: the folder.
-        split: the split whose folder is preferred, where several images have a name.
-    """
-
-    def __init__(self, root: Path, split: str) -> None:
-        self.root, self.split = root, split
-
-    @cached_property
-    def _by_end(self) -> dict[str, list[tuple[str, ...]]]:
-        """The parts of the paths of images, relative to the root, by their last one with and without suffix."""
-        by_end: dict[str, list[tuple[str, ...]]] = {}
-        for path in find_files(self.root).images:
-            parts = tuple(os.path.relpath(path, self.root).split(os.sep))
-            for end in {_key(parts[-1]), _key(os.path.splitext(parts[-1])[0])}:
-                by_end.setdefault(end, []).append(parts)
-        return by_end
-
-    def match(self, names: Sequence[str]) -> dict[str, str | None]:
-        """Find the file of each name; None if there is none, or several fit.
-
-        The end of a path counts, so that paths of another machine fit, and names of a deeper folder. Names may be
-        without suffix.
-        """
-        return {name: self._find(name) for name in dict.fromkeys(names)}
-
-    def is_image(self, name: str) -> bool:
-        """Check whether there is an image of this name."""
-        return self._find(name) is not None
-
-    def beside(self, paths: Collection[str]) -> list[str]:
-        """Return the names of other images in the folders of images, sorted."""
-        folders = {os.path.dirname(path) for path in paths}
-        return [
-            os.path.relpath(path, self.root)
-            for path in find_files(self.root).images
-            if path not in paths and os.path.dirname(path) in folders
-        ]
-
-    def _find(self, name: str) -> str | None:
-        parts = [_key(part) for part in _parts(name)]
-        if not parts:
-            return None
-        fitting: list[tuple[int, tuple[str, ...]]] = []
-        for candidate in self._by_end.get(parts[-1], ()):
-            common = 1
-            folders = [_key(part) for part in candidate[:-1]]
-            given = parts[:-1]
-            while common <= min(len(folders), len(given)) and folders[-common] == given[-common]:
-                common += 1
-            rest = folders[: len(folders) + 1 - common]
-            if common == len(parts) or not rest or GENERIC_FOLDERS.issuperset(rest):
-                fitting.append((common, candidate))
-        most = max((common for common, _ in fitting), default=0)
-        best = [candidate for common, candidate in fitting if common == most]
-        if len(best) > 1:
-            of_split = [one for one in best if any(_split_of(part) == self.split for part in one[:-1])]
-            best = of_split if len(of_split) == 1 else [one for one in best if one[-1] == name.rsplit('/')[-1]]
-        return os.path.join(self.root, *best[0]) if len(best) == 1 else None
-
-
 def _has_classes(file: Path, root: Path) -> bool:
     """Check whether a list of test images has their classes, which many have not."""
     try:
@@ -281,7 +203,7 @@ def _rows_of(
     table, _, own, said = _labels_of(lists, source, label_column)
     rows = list(range(len(own)))
     if table.splits is not None and lists.whole:
-        splits = [_split_of(one) for one in table.splits]
+        splits = [split_of(one) for one in table.splits]
         unknown = sorted({text for text, one in zip(table.splits, splits, strict=True) if one is None})
         if not unknown:
             wanted = {split} if split == 'train' or 'val' in splits else {'test'}
@@ -351,8 +273,8 @@ def _class_names(file: Path) -> list[str]:
 
 
 def _folder_of(table: Table, row: int) -> str:
-    *folders, _ = _parts(table.names[row]) or ['']
-    if not folders or _key(folders[-1]) in GENERIC_FOLDERS:
+    *folders, _ = path_parts(table.names[row]) or ['']
+    if not folders or folded(folders[-1]) in GENERIC_FOLDERS:
         raise UserError(
             f'{table.file} has no class for {table.names[row]}: write it behind the name, separated by a comma'
         )
@@ -371,25 +293,5 @@ def _list_files(folder: Path) -> Iterator[Path]:
 
 def _is_whole(file: Path) -> bool:
     """Check whether a list is of all images in its folder, by its name."""
-    plain = _plain(file.stem)
+    plain = plain_name(file.stem)
     return file.suffix.lower() != '.txt' and (plain in WHOLE_NAMES or file.name == ROBOFLOW)
-
-
-def _plain(text: str) -> str:
-    return re.sub(r'[^a-z0-9]', '', text.lower())
-
-
-def _split_of(text: str) -> str | None:
-    """Return the split, with ``'test'``, that a name such as ``train_labels`` or ``trainLabels`` tells; or None."""
-    words = r'(labels?|list|annotations?|set|data|split|images?|classes|gt|df|metadata|info)'
-    plain = re.sub(rf'^{words}|{words}$', '', _plain(text))
-    return next((split for split, names in SPLIT_NAMES.items() if plain in names), None)
-
-
-def _key(name: str) -> str:
-    return unicodedata.normalize('NFC', name).casefold()
-
-
-def _parts(name: str) -> list[str]:
-    name = re.sub(r'^([A-Za-z]:(?=[\\/])|[A-Za-z][\w+.-]+://)', '', name)
-    return [part for part in re.split(r'[\\/]', name) if part not in ('', '.', '..')]

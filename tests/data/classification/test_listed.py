@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from convnext_dense.data.classification.find import Reading, files_by_class, find_split, scan_classes
+from convnext_dense.data.classification.find import files_by_class, find_split, scan_classes
+from convnext_dense.data.classification.layout import Reading
 from convnext_dense.errors import NoData, UserError
 from tests.helpers.layouts import touch
 
@@ -111,7 +112,7 @@ def test_lists_are_named_with_their_images(tmp_path):
     assert read(value) == {'cat': ['a1'], 'dog': ['b2']} and read(value, 'val') == {'cat': ['c3'], 'dog': []}
     alone = f'{tmp_path}/lists/one.csv:{tmp_path}/photos'
     assert read(alone)['cat'] == ['a1'] and find_split(alone, 'val') is None
-    with pytest.raises(NoData, match='no data at .*/three.csv: write --data TRAIN.csv:IMAGES,VAL.csv:IMAGES'):
+    with pytest.raises(NoData, match=r'no data at .*/three.csv: write --data TRAIN.csv:IMAGES,VAL.csv:IMAGES'):
         scan_classes(f'{tmp_path}/lists/three.csv')
 
 
@@ -184,22 +185,8 @@ def test_the_column_of_the_classes_can_be_named(tmp_path):
     touch(tmp_path, *(f'train/{image}.jpg' for image in LABELS))
     write(tmp_path, 'train.csv', 'image,category,type', 'a1.jpg,x,p', 'b2.jpg,x,q')
     assert read(tmp_path, label_column='type') == {'p': ['a1'], 'q': ['b2']}
-    with pytest.raises(UserError, match='--label-column kind: .* has no such column, it has image, category, type'):
+    with pytest.raises(UserError, match=r'--label-column kind: .* has no such column, it has image, category, type'):
         read(tmp_path, label_column='kind')
-
-
-def test_images_of_one_name_in_several_folders(tmp_path):
-    touch(tmp_path, 'train/1.jpg', 'test/1.jpg', 'train/2.jpg', 'deep/a/3.jpg', 'deep/b/3.jpg')
-    write(tmp_path, 'train.csv', 'image,label', '1,cat', '2,dog')
-    assert files_by_class(tmp_path, 'train', ['cat', 'dog']).files[0] == [f'{tmp_path}/train/1.jpg']
-    write(tmp_path, 'train.csv', 'image,label', '3.jpg,cat', '2,dog')
-    with pytest.raises(UserError, match='1 of 2 images not in'):  # two of the name: neither is meant for sure
-        read(tmp_path)
-    write(tmp_path, 'train.csv', 'image,label', 'b/3.jpg,cat', '2,dog')
-    assert files_by_class(tmp_path, 'train', ['cat', 'dog']).files[0] == [f'{tmp_path}/deep/b/3.jpg']
-    write(tmp_path, 'train.csv', 'image,label', 'c/3.jpg,cat', '2,dog')
-    with pytest.raises(UserError, match=r'1 of 2 images not in .* \(c/3.jpg\)'):
-        read(tmp_path)
 
 
 def test_few_absent_images_are_counted_and_several_lists_are_asked_for(tmp_path):
@@ -222,7 +209,7 @@ def test_an_unknown_class_of_validation_is_refused(tmp_path):
         read(tmp_path, 'val')
 
 
-TEXT = '\n'.join(['image,label', *(f'{k:02}.jpg,{"cat dog emu".split()[k % 3]}' for k in range(30))]) + '\n'
+TEXT = '\n'.join(['image,label', *(f'{k:02}.jpg,{["cat", "dog", "emu"][k % 3]}' for k in range(30))]) + '\n'
 MUTATION = st.tuples(
     st.sampled_from(['drop', 'double', 'cut', 'byte', 'cell', 'swap']), st.integers(0, 10**6), st.integers(0, 255)
 )

@@ -52,7 +52,7 @@ def test_without_a_flag_all_images_are_for_training_or_for_testing(folder):
 
 def test_a_list_and_an_own_split(tmp_path):
     split = write_image_folder(tmp_path / 'split', 5, 2)
-    with pytest.raises(UserError, match='--folds 5 --fold 0: .* has validation images already'):
+    with pytest.raises(UserError, match=r'--folds 5 --fold 0: .* has validation images already'):
         read_config(ATTO, None, str(split), data_options=DataOptions(split=SplitRule(None, 5, 0)))
     options = DataOptions(split=SplitRule(None, 5, 0), replace_val=True)
     cfg = read_config(ATTO, None, str(split), data_options=options)
