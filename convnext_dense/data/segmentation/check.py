@@ -72,7 +72,7 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
             findings.append(Finding.of_error(name, error))
             pairs_of[name] = []
         data.splits.append(SplitRecords(name, [ImageRecord(image, mask=mask) for image, mask in pairs_of[name]]))
-        place = (str(source['root']), source['split'])
+        place = (str(source['root']), source['split'] if source.get('subset') else name)
         is_new, places[place] = place not in places, name
         if pairs_of[name] and is_new:
             findings += find_unsupported_formats(name, images_folder(source['root'], source['split']))
