@@ -24,8 +24,10 @@ class RunFacts(TypedDict):
     """Composition of the total batch."""
     label_zero: str | None
     """What label 0 of the masks means, ``'ignore'`` or ``'class'``; None without masks."""
-    split: str
-    """The flags that split the data set, such as ``'--val-split 0.2'``; empty without any."""
+    class_choice: str | None
+    """The flags that choose classes of the data; None for all."""
+    split: str | None
+    """The flags that split the data set, such as ``'--val-split 0.2'``; None without any."""
 
 
 class Meta(TypedDict, total=False):

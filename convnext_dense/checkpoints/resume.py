@@ -9,6 +9,7 @@ from mmengine.dist import get_rank
 
 from ..compat import mmengine_private_names as internals
 from ..counting import counted
+from ..data.class_choice import as_choice
 from ..data.foreign import innermost
 from ..errors import UserError
 from ..weights.loading import dataset_meta
@@ -20,11 +21,13 @@ class _Condition(NamedTuple):
 
     description: str
     fix: str
+    none: str = 'None'
+    """The value None in words."""
 
 
 # by the key in RunFacts
 UNCHANGED = {
-    'split': _Condition('the split of the data by {}', 'resume with {}'),
+    'split': _Condition('the split of the data by {}', 'resume with {}', none='no flags'),
     'seed': _Condition('the seed {}', 'resume with --seed {}'),
     'total_batch': _Condition(
         'a total batch of {}',
@@ -32,8 +35,8 @@ UNCHANGED = {
     ),
     'images': _Condition('{} training images', 'resume with the same {}'),
     'label_zero': _Condition('label 0 of the masks as {}', 'resume with --label-zero {}'),
+    'class_choice': _Condition('{}', 'resume with {}', none='all classes of the data'),
 }
-NO_SPLIT = 'no flags'
 _LIMITS = ('begin', 'end', 'total_iters')
 """Entries of a scheduler's state with its place in the run, which is fitted to the run's length when it is built."""
 # Entries of an optimizer's parameter group that change during the run, or do not affect the result.
@@ -43,7 +46,8 @@ _NOT_SETTINGS = {'params', 'lr', 'initial_lr', 'fused', 'foreach', 'capturable',
 def run_facts(runner: Any) -> RunFacts:
     """Collect the facts about a run that are saved in its checkpoints."""
     loop = runner.train_loop
-    ignored = getattr(loop.dataloader.dataset, 'metainfo', {}).get('reduce_zero_label')
+    metainfo = getattr(loop.dataloader.dataset, 'metainfo', {})
+    ignored = metainfo.get('reduce_zero_label')
     return {
         'seed': runner.seed - (get_rank() if internals.seeds_differ_between_processes(runner) else 0),
         'sampler_seed': loop.sampler.seed,
@@ -53,13 +57,14 @@ def run_facts(runner: Any) -> RunFacts:
         'plan': str(loop.plan),
         'label_zero': _label_zero(ignored),
         'split': split_flags(loop.dataloader.dataset),
+        'class_choice': _class_choice(metainfo),
     }
 
 
-def split_flags(dataset: Any) -> str:
-    """Return the flags that split the data set of which this is a part; empty if it is whole."""
+def split_flags(dataset: Any) -> str | None:
+    """Return the flags that split the data set of which this is a part; None if it is whole."""
     found = [part.kept_split.rule.flags for part in innermost(dataset) if getattr(part, 'kept_split', None)]
-    return ', '.join(dict.fromkeys(found))
+    return ', '.join(dict.fromkeys(found)) or None
 
 
 def saved_facts(content: Mapping[str, Any], own: RunFacts) -> Mapping[str, Any]:
@@ -72,9 +77,15 @@ def saved_facts(content: Mapping[str, Any], own: RunFacts) -> Mapping[str, Any]:
         own: facts about the current run.
     """
     saved = content['meta'].get('run', {})
+    saved = {'class_choice': _class_choice(dataset_meta(content)), **saved}
     if own['label_zero'] is None or 'label_zero' in saved:
         return saved
     return {**saved, 'label_zero': _label_zero(dataset_meta(content).get('reduce_zero_label', True))}
+
+
+def _class_choice(metainfo: Mapping[str, Any]) -> str | None:
+    choice = as_choice(metainfo.get('choice'))
+    return None if choice is None else str(choice)
 
 
 def _label_zero(ignored: bool | None) -> str | None:
@@ -99,11 +110,9 @@ def check_same_run(saved: Mapping[str, Any], own: RunFacts) -> str | None:
         UserError: if a fact has changed; the message has the saved and the current value.
     """
     for key, condition in UNCHANGED.items():
-        if key not in saved:
-            continue
-        before, now = saved[key], own[key]  # type: ignore[literal-required]
-        if before != now:
-            before, now = (NO_SPLIT if value == '' else value for value in (before, now))
+        before, now = saved.get(key), own.get(key)
+        if key in saved and before != now:
+            before, now = (condition.none if value is None else value for value in (before, now))
             raise UserError(
                 f'the run had {condition.description.format(before)} and now has {now}: '
                 f'{condition.fix.format(before)}; to change it, start a new run from its weights with --pretrained'

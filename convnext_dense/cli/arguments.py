@@ -6,16 +6,17 @@ import argparse
 import difflib
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..config.find import find_config, find_run_config
 from ..config.option_value import parse_value
-from ..data.splits import DEFAULT_SEED, SplitRule, check_rule
+from ..data.class_choice import MERGE_EXAMPLE, ClassChoice, choice_of_flags, parse_merge, parse_names
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..paper import OFFICIAL_WEIGHTS
+from .split_arguments import add_split_arguments, split_rule
 
 EXAMPLE_CONFIG = 'configs/classification/convnext_t.py'
 EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
@@ -23,6 +24,10 @@ DATA_FORMATS = ('coco',)
 """Names of formats, which need libraries to be read: those of :data:`convnext_dense.data.formats.FORMATS`."""
 CLASSIFICATION_FORMATS = ('folders', 'classes', 'list')
 """Names of layouts: those of :data:`convnext_dense.data.classification.layout.FORMATS`."""
+WRITE_FORMATS = (
+    *('coco', 'yolo', 'voc', 'labelme', 'masks', 'color_masks', 'cvat', 'via', 'supervisely', 'open_images'),
+)
+"""Names of the formats that are written: those of :data:`convnext_dense.data.formats.write.WRITERS`."""
 
 
 def program(verb: str, script: bool) -> str:
@@ -76,29 +81,12 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
         help='format of the annotations at --data PATH, where several may be meant (default: the one that is there)',
     )
     parser.add_argument(
-        '--val-split',
-        type=float,
-        metavar='SHARE',
-        help='hold out this share of the images for validation, such as 0.2, by their names, each class by its share',
-    )
-    parser.add_argument('--folds', type=int, metavar='K', help='split the images into K folds for cross-validation')
-    parser.add_argument('--fold', type=int, metavar='I', help='the fold for validation, 0 to K - 1')
-    parser.add_argument(
-        '--split-group',
-        metavar='REGEX',
-        help='keep images together whose names give the same match (or first group), such as frames of a video',
-    )
-    parser.add_argument('--split-seed', type=int, metavar='N', help='seed of the split (default: 0)')
-    parser.add_argument(
-        '--replace-val',
-        action='store_true',
-        help='split the training images though there are validation images, which are then not used',
-    )
-    parser.add_argument(
         '--label-column',
         metavar='NAME',
         help='classification: the column of a list of images that has their classes, where several may be meant',
     )
+    add_split_arguments(parser)
+    add_class_arguments(parser)
 
 
 def reading_arguments(args: argparse.Namespace) -> dict[str, Any]:
@@ -110,39 +98,61 @@ def reading_arguments(args: argparse.Namespace) -> dict[str, Any]:
         split=split_rule(args),
         replace_val=args.replace_val,
         label_column=args.label_column,
+        choice=class_choice(args),
     )
     return {'label_zero': args.label_zero, 'data_options': options}
-
-
-def split_rule(args: argparse.Namespace) -> SplitRule | None:
-    """Return the rule that ``--val-split``, ``--folds`` and the flags with them give; None without them.
-
-    Raises:
-        UserError: if they give none, or more than one.
-    """
-    given = [args.val_split, args.folds, args.fold]
-    rest = {
-        '--split-group': args.split_group is not None,
-        '--split-seed': args.split_seed is not None,
-        '--replace-val': args.replace_val,
-    }
-    if all(value is None for value in given):
-        alone = next((flag for flag, is_given in rest.items() if is_given), None)
-        if alone is not None:
-            raise UserError(f'{alone} says how to split images: add --val-split 0.2, or --folds 5 --fold 0')
-        return None
-    seed = DEFAULT_SEED if args.split_seed is None else args.split_seed
-    rule = SplitRule(args.val_split, args.folds, args.fold, args.split_group, seed)
-    check_rule(rule)
-    if args.data is None:
-        raise UserError(f'{rule.flags}: name the data set that is split with --data PATH')
-    return rule
 
 
 def check_reading(args: argparse.Namespace) -> None:
     """Raise a UserError if the arguments on how data are read contradict each other."""
     if 'val_split' in args:
         split_rule(args)
+
+
+def add_class_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that choose classes of the data; :func:`class_choice` returns the choice."""
+    parser.add_argument(
+        '--classes',
+        type=_parsed(parse_names),
+        metavar='A,B,...|@FILE',
+        help='classes of the data to take, in the order of their labels; or a file with one on a line '
+        '(default: all, or those of the checkpoint)',
+    )
+    parser.add_argument(
+        '--merge',
+        action='append',
+        type=_parsed(parse_merge),
+        metavar='A,B,...->NAME',
+        help=f'classes of the data to join to one, as in {MERGE_EXAMPLE}; may be given several times',
+    )
+    parser.add_argument(
+        '--ignore-classes',
+        type=_parsed(parse_names),
+        metavar='A,B,...|@FILE',
+        help='classes of the data of which nothing is learned or measured: their objects are neither targets nor '
+        'background',
+    )
+
+
+def class_choice(args: argparse.Namespace) -> ClassChoice | None:
+    """Return the choice of classes by the arguments; None if there is none.
+
+    Raises:
+        UserError: if they contradict each other.
+    """
+    if not hasattr(args, 'classes'):
+        return None
+    return choice_of_flags(args.classes, args.merge, args.ignore_classes)
+
+
+def add_image_files_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--images',
+        choices=('link', 'copy', 'none'),
+        default='link',
+        help='images beside the annotations: hard links, which take no space (copies on another disk), copies, or '
+        'none (default: link)',
+    )
 
 
 def add_label_zero_argument(parser: argparse.ArgumentParser) -> None:
@@ -233,6 +243,7 @@ def check_config(args: argparse.Namespace) -> None:
     data = getattr(args, 'data', None)
     if data and is_config(data):
         raise UserError(f'--data {data} is a config: give the root folder of a data set, or --data sample')
+    class_choice(args)
     find_config(args.config)
     check_reading(args)
 
@@ -292,6 +303,18 @@ def parse_options(texts: Sequence[str] | None) -> dict[str, Any]:
         except ValueError as error:
             raise UserError(f'--cfg-options {text}: {error}') from None
     return options
+
+
+def _parsed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Have argparse show the messages of a function that parses an argument."""
+
+    def parsed(text: str) -> Any:
+        try:
+            return parse(text)
+        except UserError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parsed
 
 
 def _option(text: str) -> str:

@@ -33,6 +33,8 @@ VERBS = {
     'report': 'make an HTML page with curves, results and images of finished runs',
     'plot-log': 'plot the curves of runs, in the terminal and as a figure',
     'check-data': 'check every image and annotation of a data set',
+    'convert-data': 'write a data set in the format of another program',
+    'sample': 'draw the sample data set, and write it in any format',
     'convert-weights': 'convert weights between published formats',
     'export-onnx': 'export a model as an ONNX file or a torch.export program, and check it',
     'param-groups': 'show the learning rate and weight decay of each parameter',

@@ -27,6 +27,7 @@ from ..tasks import (
     task_of,
 )
 from ..tasks import point_at as point_at_data
+from ..tasks.class_choices import set_choice, settle_choice
 from ..tasks.sizes import check_image_size
 from .file import check_keys, import_modules, read_file
 from .find import find_config
@@ -95,7 +96,7 @@ def read_config(
         value_range: the values of images that become black and white; see :func:`~convnext_dense.io.images.decode`.
         label_zero: what label 0 of masks means, ``'ignore'`` or ``'class'``; None for the config's own setting, which
             by default leaves it to the data.
-        data_options: how the data set at ``data`` is read.
+        data_options: how the data set at ``data`` is read, and which of its classes are chosen.
 
     Raises:
         UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, a number is
@@ -175,6 +176,9 @@ def read_in_steps(
     if label_zero is not None:
         task.set_label_zero(cfg, label_zero)
         yield Step('--label-zero'), cfg
+    if data_options.choice is not None:
+        set_choice(cfg, data_options.choice)
+        yield Step(str(data_options.choice)), cfg
     if needs_data:
         if reads == 'test':
             leave_out_training(cfg)
@@ -184,6 +188,7 @@ def read_in_steps(
         if optional and _lacks_validation(cfg):
             leave_out_validation(cfg)
         yield Step('--data'), cfg
+        settle_choice(cfg, classes)
         task.settle(cfg, classes)
         if classes is not None:
             task.use_classes(cfg, classes)

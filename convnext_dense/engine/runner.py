@@ -367,7 +367,7 @@ class Runner(mmengine.runner.Runner):
         manifest.check(filename)
         content = read_checkpoint(filename, self._trust_pickle)
         weights = extract_weights(content, filename)
-        state.check_same_classes(self, filename, weights.classes)
+        state.check_same_classes(self, filename, weights.classes, content)
         load_full_model(self.bare_model, weights)
         if has_ema_weights(content):
             content['ema_state_dict'] = extract_weights(content, filename, 'ema').state

@@ -17,11 +17,13 @@ from ..checkpoints import length, manifest, resume
 from ..checkpoints.content import RESUMABLE, VALIDATED_STEP, Checkpoint, Meta, plain, to_cpu
 from ..compat import mmengine_private_names as internals
 from ..counting import counted
+from ..data.class_choice import as_choice
 from ..data.foreign import classes_of
 from ..errors import UserError
 from ..version import __version__
 from ..weights.class_counts import built_head_classes
 from ..weights.hub_config import final_norm_eps
+from ..weights.loading import dataset_meta
 from .hooks.early_stopping import EarlyStopping
 from .hooks.param_scheduler import ParamScheduler
 
@@ -180,13 +182,14 @@ def find_newest_for_all(runner: Any) -> str | None:
     return answer[0]
 
 
-def check_same_classes(runner: Any, filename: str, classes: list[str] | None) -> None:
+def check_same_classes(runner: Any, filename: str, classes: list[str] | None, content: Mapping[str, Any]) -> None:
     """Check that a checkpoint's classes are those of the run's data.
 
     Args:
         runner: the runner.
         filename: path of the checkpoint.
         classes: class names in the checkpoint, or None if it has none.
+        content: the checkpoint's content.
 
     Raises:
         UserError: if they differ; the message has the differences.
@@ -195,7 +198,9 @@ def check_same_classes(runner: Any, filename: str, classes: list[str] | None) ->
     if classes and own and list(classes) != list(own):
         different = [f'{a} / {b}' for a, b in zip(classes, own, strict=False) if a != b]
         detail = f'{len(classes)} / {len(own)}' if len(classes) != len(own) else '; '.join(different[:3])
-        raise UserError(f'checkpoint {filename} was trained on other classes than the data has: {detail}')
+        choice = as_choice(dataset_meta(content).get('choice'))
+        chosen = f'; its run had {choice}' if choice else ''
+        raise UserError(f'checkpoint {filename} was trained on other classes than the data has: {detail}{chosen}')
 
 
 def check_heads(runner: Any) -> None:

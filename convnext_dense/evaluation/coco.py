@@ -13,7 +13,7 @@ from mmengine.evaluator import BaseMetric
 from pycocotools import mask as rle
 
 from ..errors import UserError
-from ..io.coco_format import CocoResult, Instance
+from ..io.coco_format import IGNORE_REGION, CocoResult, Instance
 from ..registry import METRICS
 from ..results import encode_masks
 
@@ -33,7 +33,8 @@ class CocoAP(BaseMetric):
     ``{'cat': {'box_AP': 41.2, 'box_AP50': 60.3, 'mask_AP': ...}}``.
 
     The ground truth is taken from the data samples, as ``instances`` of our ``CocoDataset``, so that unreadable images
-    don't count. The classes are in the ``metainfo`` of the data set. In ground truth with masks, an object without one
+    don't count. An ignore region with the label :data:`~convnext_dense.io.coco_format.IGNORE_REGION` is one for all
+    classes. The classes are in the ``metainfo`` of the data set. In ground truth with masks, an object without one
     counts for boxes only; for masks it is a crowd of the shape of its box.
 
     Args:
@@ -167,7 +168,8 @@ def _precision(results: Sequence[dict], classes: int, iou_type: str) -> np.ndarr
     images = [{**result['image'], 'id': number} for number, result in enumerate(results, 1)]
     ground_truth, predictions = [], []
     for number, result in enumerate(results, 1):
-        ground_truth += [{**_with_mask(a, iou_type), 'image_id': number} for a in result['ground_truth']]
+        annotations = _for_each_class(result['ground_truth'], result['predictions'])
+        ground_truth += [{**_with_mask(a, iou_type), 'image_id': number} for a in annotations]
         predictions += [
             {**p, 'image_id': number, 'area': _area(p, iou_type), 'iscrowd': 0} for p in result['predictions']
         ]
@@ -180,6 +182,16 @@ def _precision(results: Sequence[dict], classes: int, iou_type: str) -> np.ndarr
     evaluation.evaluate()
     evaluation.accumulate()
     return evaluation.eval['precision'][..., -1]
+
+
+def _for_each_class(ground_truth: Sequence[dict], predictions: Sequence[dict]) -> list[dict]:
+    """Repeat the ignore regions of no class, such as those of ignored classes, for each class that is predicted."""
+    predicted = sorted({prediction['category_id'] for prediction in predictions})
+    return [
+        {**annotation, 'category_id': label}
+        for annotation in ground_truth
+        for label in (predicted if annotation['category_id'] == IGNORE_REGION else [annotation['category_id']])
+    ]
 
 
 def _with_mask(annotation: dict[str, Any], iou_type: str) -> dict[str, Any]:

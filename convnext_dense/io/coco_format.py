@@ -77,7 +77,8 @@ class Instance(_BoxInstance, total=False):
     """An annotation in the format of mmdet's transforms.
 
     ``bbox`` is [x1, y1, x2, y2] and ``area`` in pixels, ``bbox_label`` the class index, ``ignore_flag`` 1 for a crowd
-    or an ignore region. In training the label of an ignore region is :data:`IGNORE_REGION`.
+    or an ignore region. In training the label of an ignore region is :data:`IGNORE_REGION`, in evaluation that of one
+    for all classes.
     """
 
     mask: Polygons | RunLengths

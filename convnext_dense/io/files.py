@@ -7,6 +7,7 @@ import glob
 import logging
 import os
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -63,6 +64,58 @@ def durable_write(path: str | Path) -> Iterator[Path]:
         yield temporary
         _flush_to_disk(temporary)
     _flush_to_disk(Path(path).parent)
+
+
+@contextmanager
+def atomic_folder(path: str | Path, option: str = '') -> Iterator[Path]:
+    """Context that provides a temporary folder to fill, which becomes ``path`` if the block ends without an error.
+
+    The temporary folder is beside ``path`` and is removed if the block raises an error; if the process was killed, the
+    next call for the same path removes it.
+
+    Args:
+        path: a folder that does not exist or is empty.
+        option: the command-line option that sets the folder, for error messages.
+
+    Yields:
+        The path of the temporary folder.
+
+    Raises:
+        UserError: if there is something at ``path`` already, or the folder can't be written.
+    """
+    path = Path(path)
+    elsewhere = f'choose another with {option}' if option else 'choose another place'
+    if path.exists() and not path.is_dir():
+        raise UserError(f'{path} is a file: name a new folder')
+    try:
+        if path.is_dir() and any(path.iterdir()):
+            raise UserError(f'{path} is not empty: name a new folder, or empty it first')
+        full = Path(os.path.realpath(path))
+        full.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(full)
+        temporary = full.with_name(f'.{os.getpid()}.{full.name}.partial')
+        temporary.mkdir()
+        try:
+            yield temporary
+            if full.exists():
+                full.rmdir()
+            temporary.rename(full)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise UserError(f'{path} cannot be written ({error.strerror or error}): {elsewhere}') from None
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove the temporary folders of :func:`atomic_folder` whose processes have ended."""
+    for folder in path.parent.glob(f'.*.{glob.escape(path.name)}.partial'):
+        process = folder.name[1:].partition('.')[0]
+        try:
+            os.kill(int(process), 0)
+        except ProcessLookupError:
+            shutil.rmtree(folder, ignore_errors=True)
+        except (OSError, ValueError):  # it runs, or the folder is not ours
+            continue
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import UserError
+from .class_choices import join_checked, settle_choice
 from .datasets import only_own_dataset, own_datasets, takes
 from .records import AS_FOUND, DataOptions, Part
 
@@ -56,6 +57,7 @@ class Task(ABC):
         extra_files: endings of the files that a demo writes besides the drawing of each image; see
             :meth:`~convnext_dense.results.Result.save_extra_files`.
         writes_coco: True if its results are entries of COCO's results files.
+        writes_annotations: True if its results can be written as annotations, such as for labeling tools.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
         takes_squares: True if images enter its networks as squares.
     """
@@ -71,6 +73,7 @@ class Task(ABC):
     exports: ClassVar[tuple[str, ...]] = ()
     extra_files: ClassVar[tuple[str, ...]] = ()
     writes_coco: ClassVar[bool] = False
+    writes_annotations: ClassVar[bool] = False
     has_techniques: ClassVar[bool] = False
     takes_squares: ClassVar[bool] = False
 
@@ -95,6 +98,14 @@ class Task(ABC):
     def has_data(self, dataset: Mapping) -> bool:
         """Check whether the folder or file of a data set's split exists, from the data set's config."""
         return True
+
+    def read_own_classes(self, dataset: Mapping) -> Sequence[str]:
+        """Read the names of the classes in the files of one of our data sets, before any choice, from its config.
+
+        Raises:
+            UserError: if they can't be read.
+        """
+        raise self._unsupported('has no classes to choose')
 
     def join_classes(self, cfg: Config) -> None:  # noqa: B027 - data sets may have their classes from one place
         """Have all our data sets in a config take their labels from the classes of the first one, by name."""
@@ -165,9 +176,11 @@ class Task(ABC):
         """
         from ..data.check import PROBLEM, WARNING, Finding
 
+        settle_choice(cfg)
         used = {'train': cfg.train_dataloader, 'val': cfg.val_dataloader or cfg.test_dataloader}
         datasets = {split: only_own_dataset(loader) for split, loader in used.items() if loader is not None}
         present = {split: dataset for split, dataset in datasets.items() if self.has_data(dataset)}
+        join_checked(self, present.values())
         data = self.read_records(present or datasets)
         read = ('train_dataloader', 'val_dataloader' if cfg.val_dataloader is not None else 'test_dataloader')
         data.value_range = self.value_range(cfg, read)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from .base import Task
+from .class_choices import join_chosen
 from .config_parts import LOADERS, loaders
 from .datasets import (
     check_unsplit,
@@ -78,8 +79,15 @@ class ClassificationTask(Task):
         source = dataset.get('source') or dataset['split']
         return find_split(dataset['root'], source, Reading.of(dataset)) is not None
 
+    def read_own_classes(self, dataset: Mapping) -> Sequence[str]:
+        from ..data.classification.find import scan_classes
+        from ..data.classification.layout import Reading
+
+        return scan_classes(dataset['root'], Reading.of(dataset))
+
     def join_classes(self, cfg: Config) -> None:
-        join_classes_of_roots(cfg, _classes_of)
+        if not join_chosen(self, cfg):
+            join_classes_of_roots(cfg, _classes_of)
 
     def count_classes(self, cfg: Config) -> int:
         return len(_classes_of(loaders(cfg)[0].dataset))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NoData, UserError
 from ..io.image_size import TOTAL_STRIDE, ImageSize
 from .anchors import least_side
+from .class_choices import join_chosen
 from .config_parts import loaders
 from .datasets import (
     check_unsplit,
@@ -54,6 +55,7 @@ MISSING_ANNOTATIONS = {
     'have none: leave out its semantic_head',
 }
 """Lines for errors of mmdet's heads that lack ground truth, by words of the errors."""
+IGNORED_COLOR = ((150, 150, 150),)
 DRAWN_SCORE = 0.3
 """Detections with a lower score are not drawn beside the ground truth."""
 
@@ -74,6 +76,7 @@ class DetectionTask(DenseTask):
     count_column = CountColumn('boxes')
     exports = ('instances', 'features')
     writes_coco = True
+    writes_annotations = True
 
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
@@ -130,12 +133,20 @@ class DetectionTask(DenseTask):
             return len(dataset.classes)
         return len(read_header(source_of(dataset)).classes)
 
+    def read_own_classes(self, dataset: Mapping) -> Sequence[str]:
+        from ..data.detection.coco import read_header
+        from ..data.formats import source_of
+
+        return read_header(source_of(dataset)).classes
+
     def join_classes(self, cfg: Config) -> None:
         from ..data.detection.categories import check_known_names
         from ..data.detection.coco import read_header
         from ..data.formats import source_of
 
         _keep_category_ids_apart(cfg)
+        if join_chosen(self, cfg):
+            return
         used = [cfg[key] for key in ('train_dataloader', 'val_dataloader') if cfg.get(key) is not None]
         learned_or_measured = [one for loader in used for one in innermost_datasets(loader.dataset) if is_own(one)]
         headers: dict[Source, Header] = {}
@@ -354,7 +365,7 @@ def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: 
     Args:
         image: uint8 (H, W, 3), RGB.
         instances: instances of a :class:`~convnext_dense.data.detection.dataset.CocoDataset`, with ``bbox_label``,
-            ``ignore_flag``, ``bbox`` and an optional ``mask``.
+            ``ignore_flag``, ``bbox`` and an optional ``mask``; regions of ignored classes are gray.
         classes: the class names.
 
     Returns:
@@ -362,6 +373,7 @@ def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: 
     """
     import numpy as np
 
+    from ..io.coco_format import IGNORE_REGION
     from ..results import decode_mask
     from ..results.drawing import draw_instances, palette
     from ..results.text import drawable_names
@@ -369,14 +381,20 @@ def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: 
     size = ImageSize.of(image)
     labels = np.array([instance['bbox_label'] for instance in instances], int)
     names = drawable_names(classes)
-    tags = [names[i['bbox_label']] + (' (crowd)' if i['ignore_flag'] else '') for i in instances]
+    tags = [
+        'ignored'
+        if i['bbox_label'] == IGNORE_REGION
+        else names[i['bbox_label']] + (' (crowd)' if i['ignore_flag'] else '')
+        for i in instances
+    ]
+    colors = np.vstack([palette(len(classes)), np.array(IGNORED_COLOR, np.uint8)])  # the label of ignore regions is -1
     boxes = np.array([instance['bbox'] for instance in instances], float).reshape(-1, 4)
     masks = None
     if any('mask' in instance for instance in instances) or not instances:
         masks = np.array(
             [decode_mask(i['mask'], size) if 'mask' in i else np.zeros(size, bool) for i in instances], bool
         ).reshape(-1, *size)
-    return draw_instances(image, boxes, tags, palette(len(classes))[labels], masks)
+    return draw_instances(image, boxes, tags, colors[labels], masks)
 
 
 def _loaders_by_split(cfg: Config) -> list[tuple[str, ConfigDict]]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from ..data.class_choice import ClassChoice
     from ..data.splits import SplitRule
     from ..io.image_size import ImageSize
 
@@ -58,6 +59,8 @@ class DataOptions(NamedTuple):
     """``--replace-val``: split them though the data set has validation images, which are then not used."""
     label_column: str | None = None
     """``--label-column``: the column of a list of images that has the classes; None to recognize it."""
+    choice: ClassChoice | None = None
+    """``--classes``, ``--merge`` and ``--ignore-classes``; None for that of the config."""
 
 
 AS_FOUND = DataOptions()
@@ -72,6 +75,8 @@ class TrainedClasses(NamedTuple):
     """Ids of the classes in the COCO file that a detector was trained on; None if unknown."""
     reduce_zero_label: bool | None = None
     """Whether label 0 meant unlabeled in the masks that a segmentor was trained on; None if unknown."""
+    choice: ClassChoice | None = None
+    """The choice by which they were taken from the classes of the data; None for all as they are."""
 
 
 class PreparedImage(NamedTuple):

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..data.class_choice import as_choice
 from ..errors import UserError
 from ..io.image_size import ImageSize
+from .class_choices import join_chosen
 from .config_parts import LOADERS, loaders
 from .datasets import (
     check_unsplit,
@@ -94,6 +96,7 @@ class SegmentationTask(DenseTask):
     count_column = CountColumn('pixels', as_share=True)
     exports = ('logits', 'labels', 'features')
     extra_files = ('_labels.png',)
+    writes_annotations = True
 
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
@@ -142,10 +145,18 @@ class SegmentationTask(DenseTask):
 
         return images_folder(dataset['root'], dataset['split']).is_dir()
 
+    def read_own_classes(self, dataset: Mapping) -> Sequence[str]:
+        from ..data.segmentation.label_zero import AUTO
+        from ..data.segmentation.masks import mask_classes
+
+        return mask_classes(dataset['root'], dataset.get('reduce_zero_label', AUTO))
+
     def join_classes(self, cfg: Config) -> None:
         from ..data.segmentation.label_zero import AUTO
         from ..data.segmentation.masks import mask_classes
 
+        if join_chosen(self, cfg):
+            return
         join_classes_of_roots(cfg, lambda dataset: mask_classes(dataset.root, dataset.get('reduce_zero_label', AUTO)))
 
     def count_classes(self, cfg: Config) -> int:
@@ -165,7 +176,7 @@ class SegmentationTask(DenseTask):
             if not is_own(dataset) or not self.has_data(dataset):
                 continue
             labels = read_labels(dataset.root, dataset.get('reduce_zero_label', AUTO))
-            check_learnable(dataset.root, dataset.split, labels)
+            check_learnable(dataset.root, dataset.split, labels, as_choice(dataset.get('choice')))
 
     def read_data(self, cfg: Config) -> DatasetRecords:
         from ..data.check import Finding
@@ -241,12 +252,12 @@ class SegmentationTask(DenseTask):
         if labels.ndim != 2:
             return shrunk(read_rgb(record.path, value_range=data.value_range), RECORD_SIZE)
         image = read_as_annotated(record.path, ImageSize.of(labels), data.value_range)
-        known = (labels >= data.first_label) & (labels < data.first_label + len(data.classes))
-        labels = np.where(known, labels - data.first_label, UNLABELED).astype(np.uint8)
+        known = (labels >= data.first_label) & (labels <= UNLABELED)
+        labels = np.where(known & (labels != UNLABELED), labels - data.first_label, UNLABELED).astype(np.uint8)
         joined = labels.copy()
         for own, label in data.label_maps.get(record.mask, {}).items():
             joined[labels == own] = label
-        labels = joined
+        labels = np.where(joined < len(data.classes), joined, UNLABELED)
         image, labels = shrunk(image, RECORD_SIZE), shrunk(labels, RECORD_SIZE, smooth=False)
         result = Segmentation(record.path, labels, data.classes, palette(len(data.classes)))
         return shrunk(result.draw(image=image, legend_rows=2), RECORD_SIZE)

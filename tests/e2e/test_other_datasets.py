@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from convnext_dense.cli import run_verb
 from convnext_dense.engine.csv_log import read_scalars
-from tests.e2e.test_dense import DET, SEG, SMALL, coco, masks  # noqa: F401 - two fixtures
+from tests.e2e.test_dense import DET, SEG, SMALL, masks  # noqa: F401 - a fixture
 from tests.helpers import run_tool
 from tests.helpers.run_tool import ATTO, ROOT
 
@@ -152,7 +152,7 @@ LOAD = [dict(type='mmcv.LoadImageFromFile'), dict(type='mmdet.LoadAnnotations', 
 
 
 @pytest.fixture
-def detection(coco) -> Config:  # noqa: F811
+def detection(coco) -> Config:
     cfg = small_config(DET, SMALL[DET])
     own = cfg.train_dataloader.dataset
     own.update(annotations=str(coco / 'annotations/instances_train2017.json'), images=str(coco / 'train2017'))
@@ -186,7 +186,7 @@ def test_our_coco_files_concatenated_and_tested_by_mmdet(detection, tmp_path):
     assert 'raw/coco/bbox_mAP' in json.loads((work_dir / 'metrics.json').read_text())['metrics']
 
 
-def test_mmdets_data_set_in_mmdets_mixing_wrapper(detection, coco, tmp_path):  # noqa: F811
+def test_mmdets_data_set_in_mmdets_mixing_wrapper(detection, coco, tmp_path):
     detection.train_dataloader.dataset = dict(
         type='mmdet.MultiImageMixDataset',
         dataset=of_mmdet(coco, 'train', LOAD, filter_cfg=dict(filter_empty_gt=True)),

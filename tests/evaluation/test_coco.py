@@ -452,3 +452,34 @@ def folders(root: Path) -> list[Path]:
     for folder in made:
         folder.mkdir()
     return made
+
+
+@pytest.mark.parametrize('seed', range(2))
+def test_regions_of_an_ignored_class_are_crowds_of_every_class(tmp_path, seed):
+    case = Case(tmp_path, seed)
+    name, number = CATEGORIES[1]['name'], CATEGORIES[1]['id']
+    for image, found in case.predictions.items():
+        case.predictions[image] = found[found.labels != 1]
+    others = [category for category in CATEGORIES if category['id'] != number]
+    by_hand = Case(tmp_path, seed)  # the same file
+    by_hand.predictions = case.predictions
+    by_hand.data = {**case.data, 'categories': others, 'annotations': []}
+    sizes = {image['id']: (image['height'], image['width']) for image in case.data['images']}
+    for a in case.data['annotations']:
+        height, width = sizes[a['image_id']]
+        x, y, w, h = a['bbox']
+        rectangle = rle.merge(rle.frPyObjects([[x, y, x + w, y, x + w, y + h, x, y + h]], height, width))
+        region = {'size': [height, width], 'counts': rectangle['counts'].decode()}
+        crowds = [{**a, 'category_id': o['id'], 'iscrowd': 1, 'segmentation': region, 'area': w * h} for o in others]
+        by_hand.data['annotations'] += [a] if a['category_id'] != number else crowds
+    for new, a in enumerate(by_hand.data['annotations'], 1):
+        a['id'] = new
+    by_hand.file = tmp_path / 'by_hand.json'
+    by_hand.file.write_text(json.dumps(by_hand.data))
+    expected, per_class = by_hand.reference()
+    for found in case.predictions.values():
+        found.labels -= (found.labels > 1).long()
+    metrics, own = case.ours(choice={'ignore': [name]})
+    assert metrics.pop('images') == len(case.data['images'])
+    assert metrics == pytest.approx(expected, abs=1e-6)
+    assert own.keys() == per_class.keys() and name not in own

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from convnext_dense.io.files import RETRY_DELAYS, atomic_write, read_with_retries
+from convnext_dense.errors import UserError
+from convnext_dense.io.files import RETRY_DELAYS, atomic_folder, atomic_write, read_with_retries
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -79,3 +80,38 @@ def test_only_what_may_pass_is_tried_again(tmp_path, hiccup):
         with pytest.raises(OSError, match=os.strerror(number)):
             read_with_retries(tmp_path / 'a', seen)
         assert len(tried) == attempts
+
+
+def test_a_folder_is_complete_or_absent(tmp_path):
+    out = tmp_path / 'deep' / 'out'
+    with atomic_folder(out) as folder:
+        (folder / 'a').write_text('a')
+        assert folder.parent == out.parent and not out.exists()
+    assert [path.name for path in tmp_path.rglob('*')] == ['deep', 'out', 'a']
+    with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / 'other') as folder:
+        (folder / 'a').write_text('a')
+        raise ZeroDivisionError
+    with (
+        pytest.raises(UserError, match=r'out is not empty: name a new folder, or empty it first$'),
+        atomic_folder(out),
+    ):
+        pass
+    with pytest.raises(UserError, match=r'a is a file: name a new folder$'), atomic_folder(out / 'a'):
+        pass
+    assert os.listdir(tmp_path) == ['deep'] and (out / 'a').read_text() == 'a'
+
+
+def test_a_folder_of_a_running_process_is_left_alone(tmp_path):
+    running, ended, other = (tmp_path / f'.{name}.out.partial' for name in (os.getppid(), 2**22 + 1, 'x'))
+    for folder in (running, ended, other):
+        folder.mkdir()
+    with atomic_folder(tmp_path / 'out'):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {'out', running.name, other.name}
+
+
+def test_what_keeps_a_folder_from_being_written_is_named(tmp_path):
+    (tmp_path / 'file').touch()
+    said = r'file/out cannot be written \((Not a directory|File exists)\): choose another with --out$'
+    with pytest.raises(UserError, match=said), atomic_folder(tmp_path / 'file/out', '--out'):
+        pass

@@ -11,6 +11,7 @@ from convnext_dense.data.foreign import classes_of, with_seeds
 from convnext_dense.engine.building import build_model
 from convnext_dense.errors import NoData, UserError
 from convnext_dense.export.graphs import Features, Normalization
+from convnext_dense.io.coco_format import IGNORE_REGION
 from convnext_dense.registry import DATASETS
 from convnext_dense.results.drawing import palette
 from convnext_dense.tasks import TrainedClasses, count_classes, own_datasets
@@ -233,3 +234,11 @@ def test_a_test_pipeline_without_a_scale_has_the_published_shape(tmp_path):
     cfg = read_config(CONFIG, needs_data=False)
     cfg.test_dataloader.dataset.pipeline[1] = dict(type='mmdet.FixShapeResize', width=640, height=480)
     assert TASK.input_shape(cfg) == (800, 1280)
+
+
+def test_regions_of_ignored_classes_are_drawn_gray():
+    region = dict(bbox=[10, 10, 50, 50], bbox_label=IGNORE_REGION, ignore_flag=1, area=1600.0)
+    black = np.zeros((100, 100, 3), np.uint8)
+    drawn = draw_annotations(black, [region], ['cat'])
+    assert np.ptp(drawn, axis=2).max() < 10 < drawn.max()
+    assert np.ptp(draw_annotations(black, [{**region, 'bbox_label': 0}], ['cat']), axis=2).max() > 100

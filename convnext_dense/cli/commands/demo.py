@@ -5,26 +5,32 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import tee
 from pathlib import Path
 
 import numpy as np
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
+from ...data.formats.base import WHOLE
+from ...data.formats.write import WRITERS, write_data_set
+from ...data.formats.write.base import LabeledData, LabeledImage
 from ...data.image_files import describe_left_out
 from ...errors import UserError
 from ...inference.files import IMAGES, RESULTS, find_inputs, is_video, name_outputs
 from ...inference.image_ids import number_images, read_image_ids
+from ...inference.labeled import as_labeled_image
 from ...inference.predictor import ImageLike, Predictor, load
 from ...io.coco_format import CocoImage
 from ...io.files import atomic_write
 from ...io.progress import progress_bar
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
+from ...results import Detection
 from ...tasks import ClassInfo
 from ..arguments import config_and_checkpoint, image_arguments
+from .convert_data import describe_written
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,6 +40,9 @@ def run(args: argparse.Namespace) -> int:
         print(f'error: {error}', file=sys.stderr)
     if left_out:
         print(describe_left_out(left_out))
+    videos = [path for path in inputs if is_video(path)]
+    if args.format and videos:
+        raise UserError(f'--format is for images, and {videos[0]} is a video: save its frames as images')
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -42,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     predict = load(*model, trust_pickle=args.trust_pickle, label_zero=args.label_zero, **image_arguments(args))
     if args.compile:
         compile_backbone(predict.model)
+    if args.format:
+        return _write_annotations(args, predict, inputs, len(skipped))
     if args.annotations and not predict.task.writes_coco:
         raise UserError(f'--annotations is for detectors, and this is a model for {predict.task.name}: leave it out')
     outputs = name_outputs(inputs, out_dir, predict.task.extra_files)
@@ -61,6 +72,24 @@ def run(args: argparse.Namespace) -> int:
     return 1 if demo.failed or skipped else 0
 
 
+def _write_annotations(args: argparse.Namespace, predict: Predictor, inputs: Sequence[Path], skipped: int) -> int:
+    """Write the predictions for images as annotations; when interrupted, those for the images so far."""
+    if not predict.task.writes_annotations:
+        raise UserError(f'--format is for objects and label maps, not for {predict.task.name}: leave it out')
+    has_label_maps = not predict.task.writes_coco
+    with progress_bar() as bar:
+        demo = _Demo(predict, args.batch_size, args.score, bar)
+        images = demo.labeled_images([str(path) for path in inputs], WRITERS[args.format].of_label_maps)
+        data = LabeledData(list(predict.classes.names), {WHOLE: images})
+        written = write_data_set(data, has_label_maps, args.format, args.out_dir, args.images, scores=args.confidence)
+    print(describe_written(written, args.format, args.out_dir))
+    if demo.found_nothing:
+        print(f'nothing has a score of {args.score:g} or more in these images: take a lower one with --score')
+    if demo.interrupted:
+        raise KeyboardInterrupt
+    return 1 if demo.failed or skipped else 0
+
+
 class _Demo:
     """Draws inputs, and counts those that fail."""
 
@@ -71,6 +100,7 @@ class _Demo:
         self.bar = bar
         self.failed: list[str] = []
         self.found_nothing = False  # in any of the images, at this score
+        self.interrupted = False
 
     def draw_images(
         self, outputs: dict[str, list[Path]], ids: dict[str, int], results_file: Path, images_file: Path | None
@@ -83,12 +113,7 @@ class _Demo:
             results_file: the file for the results.
             images_file: the file for the list of the images, of detections only.
         """
-        task = self.bar.add_task('images', total=len(outputs))
-
-        def failed(path: ImageLike, error: UserError) -> None:
-            self._fail(str(path), error)
-            self.bar.advance(task)
-
+        task, failed = self._count_images(len(outputs))
         entries: list[Mapping] = []
         images: list[CocoImage] = []
         try:
@@ -107,6 +132,35 @@ class _Demo:
             _write_json(entries, results_file)
             if images_file is not None:
                 _write_images(images, self.predict.classes, images_file)
+
+    def labeled_images(self, paths: Sequence[str], needs_masks: bool) -> Iterator[LabeledImage]:
+        """Predict for images, and yield the predictions as annotations; an interruption ends them without an error.
+
+        Raises:
+            UserError: if masks are needed and the detector predicts none.
+        """
+        task, failed = self._count_images(len(paths))
+        self.found_nothing = self.predict.task.writes_coco
+        try:
+            for result in self.predict.batch(paths, self.batch_size, failed):
+                if needs_masks and isinstance(result, Detection) and result.masks is None:
+                    raise UserError('the detector predicts no masks to make label maps of: take another --format')
+                labeled = as_labeled_image(result.above(self.score))
+                self.found_nothing = self.found_nothing and not labeled.objects
+                yield labeled
+                self.bar.advance(task)
+        except KeyboardInterrupt:
+            self.interrupted = True
+
+    def _count_images(self, count: int) -> tuple[TaskID, Callable[[ImageLike, UserError], None]]:
+        """Add a row for images to the progress bar, and return it with a function that counts one that failed."""
+        task = self.bar.add_task('images', total=count)
+
+        def failed(path: ImageLike, error: UserError) -> None:
+            self._fail(str(path), error)
+            self.bar.advance(task)
+
+        return task, failed
 
     def draw_video(self, path: str, drawn: Path, results_file: Path) -> None:
         """Draw each frame, and write the results of all frames to a file."""

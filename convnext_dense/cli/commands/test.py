@@ -22,6 +22,7 @@ from ...config.find import find_work_dir
 from ...config.machine import fit_to_machine
 from ...config.read import read_config
 from ...counting import counted
+from ...data.class_choice import as_choice
 from ...data.foreign import innermost
 from ...data.subset import FILE_NAME, read_split
 from ...engine import Runner
@@ -116,7 +117,8 @@ def _trained_classes(content: Mapping[str, Any]) -> TrainedClasses | None:
     if 'classes' not in meta:
         return None
     zero = meta.get('reduce_zero_label')
-    return TrainedClasses(meta['classes'], meta.get('category_ids'), zero if isinstance(zero, bool) else None)
+    zero = zero if isinstance(zero, bool) else None
+    return TrainedClasses(meta['classes'], meta.get('category_ids'), zero, as_choice(meta.get('choice')))
 
 
 def _want_predictions(cfg: Config) -> None:

@@ -7,6 +7,11 @@ Images and the frames of videos are drawn; results.json has the predictions for 
 film.mp4. A detector's results.json is a COCO results file for images.json, which is written beside it, or with
 --annotations for your own file. Segmentation also writes label maps, as PNG files with a palette. An input that
 cannot be read is named and skipped, and the exit code is 1.
+
+With --format a detector's or segmentor's predictions are written as annotations instead, into an empty folder, for
+correction in a labeling tool:
+
+convnext-dense demo WORK_DIR photos/ --format labelme --out-dir to_correct
 """
 
 from __future__ import annotations
@@ -19,14 +24,17 @@ from ...errors import UserError
 from ...io.files import check_input
 from ..arguments import (
     EXAMPLE_RUN,
+    WRITE_FORMATS,
     add_compile_argument,
     add_image_arguments,
+    add_image_files_argument,
     add_model_arguments,
     add_trust_argument,
     add_weights_argument,
     check_model,
     is_config,
 )
+from .convert_data import check_new_folder
 
 EXAMPLE = f'{EXAMPLE_RUN} photo.jpg'
 
@@ -51,6 +59,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--score', type=float, metavar='S', default=0.3, help='leave out detections below this score (default: 0.3)'
     )
+    parser.add_argument(
+        '--format',
+        choices=WRITE_FORMATS,
+        help='write the predictions for images as annotations in this format, without drawings',
+    )
+    parser.add_argument(
+        '--confidence',
+        action='store_true',
+        help='--format yolo: write scores as a last column, which training refuses',
+    )
+    add_image_files_argument(parser)
 
 
 def check(args: argparse.Namespace) -> None:
@@ -58,6 +77,14 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'--batch-size {args.batch_size}: take at least 1')
     if not 0 <= args.score <= 1:
         raise UserError(f'--score {args.score}: take a number from 0 to 1')
+    if args.confidence and args.format != 'yolo':
+        raise UserError('--confidence is a column of YOLO files: give --format yolo, or leave it out')
+    if args.images != 'link' and args.format is None:
+        raise UserError(f'--images {args.images} is for annotations: give --format, or leave it out')
+    if args.format is not None and args.annotations:
+        raise UserError('--annotations is for results.json, and --format writes other files: leave one out')
+    if args.format is not None:
+        check_new_folder(args.out_dir)
     if args.config is not None and not is_config(args.config) and not is_config(args.checkpoint):
         # there is no CONFIG: the first argument is CHECKPOINT, the others are INPUT
         args.config, args.checkpoint, args.input = None, args.config, [args.checkpoint, *args.input]

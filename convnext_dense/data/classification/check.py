@@ -8,9 +8,10 @@ from pathlib import Path
 from ...errors import NoData, UserError
 from ..check.images import find_stray_files, find_unsupported_formats
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
+from ..class_choice import as_choice
 from ..image_files import subfolders
 from ..image_scan import ImageScan
-from .find import files_by_class, find_split, scan_classes
+from .find import choose_files, files_by_class, find_split, scan_classes
 from .layout import FOLDERS, Reading
 from .subset import select_files
 
@@ -50,15 +51,24 @@ def read_image_folder(sources: Mapping[str, Mapping]) -> ImageFolderRecords:
             return ImageFolderRecords([str(root)], findings=findings)
         folders = [folder for split in ('train', 'val') if (folder := find_split(root, split, FOLDERS_ALONE))]
         classes = sorted({name for folder in folders for name in subfolders(folder)})
-    data = ImageFolderRecords([str(root)], classes, findings=findings)
+    choice = as_choice(first.get('choice'))
+    chosen = classes if choice is None else list(first.get('classes') or choice.apply(classes).names)
+    data = ImageFolderRecords([str(root)], chosen, findings=findings)
     read = set[str]()
     for name, source in sources.items():
         data.splits.append(SplitRecords(name))
         try:
-            whole = source.get('source') or source['split']
-            found = files_by_class(source['root'], whole, classes, Reading.of(source))
+            whole, reading = source.get('source') or source['split'], Reading.of(source)
+            if choice is None:
+                found = files_by_class(source['root'], whole, classes, reading)
+            else:
+                own = classes if source['root'] == root else scan_classes(source['root'], reading)
+                found = files_by_class(source['root'], whole, own, reading)
+                found, line = choose_files(found, own, chosen, choice)
+                if whole not in read:
+                    findings.append(Finding(NOTE, name, line))
             if source.get('subset'):
-                found, split, notes = select_files(found, classes, source['subset'])
+                found, split, notes = select_files(found, chosen, source['subset'])
                 findings += [Finding(NOTE, '', split.line)] if split and name == 'train' else []
                 findings += [Finding(WARNING, name, note) for note in notes]
         except NoData:

@@ -17,10 +17,11 @@ from ...errors import UserError
 from ...io.images import MAX_UNREADABLE_IN_A_ROW, check_on_bad_image, read_image, too_many_unreadable
 from ...io.value_range import as_value_range
 from ...registry import DATASETS, FUNCTIONS
+from ..class_choice import ClassChoice, as_choice
 from ..image_files import EXTENSIONS, describe_left_out
 from ..sampler import SeededIndex, seeded
 from ..subset import Split
-from .find import files_by_class, scan_classes
+from .find import choose_files, files_by_class, scan_classes
 from .layout import Reading
 from .subset import select_files
 from .transforms import WARP_FROM, eval_transform, train_transform
@@ -48,6 +49,8 @@ class ImageFolder(Dataset):
         subset: rule and part, if the images are a part of that split; see :mod:`~convnext_dense.data.subset`.
         format: layout of the data, a key of :data:`.layout.FORMATS`; None to recognize it.
         label_column: the column of a list that has the classes; None to recognize it.
+        choice: which of the folder's classes are taken, as :func:`~convnext_dense.data.class_choice.as_choice` reads
+            it; images of the others are left out. With ``classes``, the folder may lack some that it names.
 
     Attributes:
         kept_split: the whole split that the images are a part of, or None.
@@ -71,15 +74,25 @@ class ImageFolder(Dataset):
         subset: Mapping[str, Any] | None = None,
         format: str | None = None,
         label_column: str | None = None,
+        choice: ClassChoice | Mapping | None = None,
     ) -> None:
         if split not in ('train', 'val'):
             raise UserError(f"split {split!r} does not exist: take 'train' or 'val'")
         check_on_bad_image(on_bad_image)
         if per_class is not None and per_class < 1:
             raise UserError(f'per_class {per_class} is too small: take at least 1, or None for all images')
-        reading = Reading(format, label_column)
-        classes = scan_classes(root, reading) if classes is None else list(classes)
-        found = files_by_class(root, source or split, classes, reading)
+        reading, whole = Reading(format, label_column), source or split
+        self.choice = as_choice(choice)
+        if self.choice is None:
+            classes = scan_classes(root, reading) if classes is None else list(classes)
+            found = files_by_class(root, whole, classes, reading)
+        else:
+            own = scan_classes(root, reading)
+            if classes is None:
+                self.choice.check(own, root)
+            classes = list(self.choice.apply(own).names if classes is None else classes)
+            found, line = choose_files(files_by_class(root, whole, own, reading), own, classes, self.choice)
+            print_log(f'{split}: {line}', 'current')
         if found.empty:
             raise UserError(
                 f'class folder {found.empty[0]} holds no images ({", ".join(EXTENSIONS)}): fill or remove it'
@@ -94,7 +107,10 @@ class ImageFolder(Dataset):
             for note in notes:
                 print_log(note, 'current', logging.WARNING)
         files_of = [files[:per_class] for files in found.files]
-        self.metainfo = {'classes': classes}
+        self.metainfo = {
+            'classes': classes,
+            **({} if self.choice is None else {'choice': self.choice.as_config()}),
+        }
         self.training = split == 'train'
         self.on_bad_image = on_bad_image
         self.value_range = as_value_range(value_range)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import NoData, UserError
+from ..class_choice import ClassChoice, describe_choice
 from ..image_files import (
     EXTENSIONS,
     FoundFiles,
@@ -178,6 +179,47 @@ def files_by_class(root: str | Path, split: str, classes: Sequence[str], reading
     pairs = zip(folders, files_of, strict=True)
     empty = [path for path, files in pairs if not files and (split == 'train' or path.is_dir())]
     return ClassFiles(folder, files_of, empty, notes, left_out)
+
+
+def choose_files(
+    found: ClassFiles, own: Sequence[str], classes: Sequence[str], choice: ClassChoice
+) -> tuple[ClassFiles, str]:
+    """Take the images of chosen classes, with those that are merged as one, and leave out all others.
+
+    Args:
+        found: the images of each of the folder's classes.
+        own: names of the folder's classes.
+        classes: names of the chosen classes by label; the folder may lack some.
+        choice: the choice.
+
+    Returns:
+        The images by chosen class, and one line about what became of the folder's classes.
+
+    Raises:
+        UserError: if the choice takes a class that is not among ``classes``, or there is no image of any.
+    """
+    chosen = choice.apply(own)
+    label_of = {name: label for label, name in enumerate(classes)}
+    unknown = [name for name in chosen.names if name not in label_of]
+    if unknown:
+        raise UserError(
+            f'{found.folder} has {count_of(unknown, "class", "classes")} that are not among the known ones '
+            f'({shortened(list(classes))}): {shortened(unknown)}: leave them out, such as with --ignore-classes'
+        )
+    files: list[list[str]] = [[] for _ in classes]
+    for new, of_class in zip(chosen.labels, found.files, strict=True):
+        if new >= 0:
+            files[label_of[chosen.names[new]]] += of_class
+    used = {name for name, new in zip(own, chosen.labels, strict=True) if new >= 0}
+
+    def amount(labels: Sequence[int]) -> str:
+        return count_of(range(sum(len(found.files[label]) for label in labels)), 'image')
+
+    line = describe_choice(choice, own, amount, 'are left out', 'are left out')
+    if not any(files):
+        raise UserError(f'{found.folder} has no image of a chosen class: {line}')
+    empty = [folder for folder in found.empty if folder.name in used]
+    return found._replace(files=files, empty=empty), line
 
 
 def _unsplit_files(root: Path, layout: Layout, classes: Sequence[str]) -> ClassFiles:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import NoData, UserError
+from ...io.coco_format import IGNORE_REGION
 from ...io.image_size import ImageSize
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
+from ..class_choice import ClassChoice, as_choice
 from ..formats import describe_source, source_of
 from ..formats.base import Source
 from ..image_scan import ImageScan
@@ -44,7 +46,9 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
     """
     data = CocoRecords([])
     learns_masks = any(_learns_masks(source) for source in sources.values())
-    contents: dict[tuple[Source, str | None], CocoData] = {}  # of two parts of a source, it is read once
+    contents: dict[
+        tuple[Source, str | None, ClassChoice | None], CocoData
+    ] = {}  # of two parts of a source, it is read once
     for name, source in sources.items():
         where = source_of(source)
         file = where.annotations
@@ -53,9 +57,10 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
         if not file.exists():
             raise NoData(f'no annotations at {file}: give another root with --data PATH, or take --data sample')
         try:
-            key = (where, source.get('box_format'))
+            choice = as_choice(source.get('choice'))
+            key = (where, source.get('box_format'), choice)
             is_new = key not in contents
-            coco = contents[key] = contents.get(key) or read_coco(*key)
+            coco = contents[key] = contents.get(key) or read_coco(where, key[1], choice=choice)
         except UserError as error:
             data.findings.append(Finding.of_error(name, error))
             continue
@@ -96,12 +101,13 @@ def _select(split: str, coco: CocoData, source: Mapping[str, Any]) -> Selection 
 def _records(
     coco: CocoData, source: Mapping[str, Any], classes: Sequence[str], selected: Selection | None
 ) -> Iterator[ImageRecord]:
-    """Yield the images of a file, without annotations of other classes and those that training leaves out.
+    """Yield the images of a file, without annotations of unknown classes and those that training leaves out.
 
     What training ignores, since it has no mask, is ignored here, too.
     """
     names = dict(zip(coco.category_ids, coco.classes, strict=True))
     labels = {number: classes.index(name) for number, name in names.items() if name in classes}
+    labels |= dict.fromkeys(coco.other_ids, IGNORE_REGION)
     of_image = coco.annotations if selected is None else selected.annotations
     learns_masks = _learns_masks(source) and coco.has_masks  # a file without any is refused, and counted
     used = {image['id'] for image in (coco if selected is None else selected).images}
@@ -132,6 +138,8 @@ def _not_learned(split: str, folder: str, selected: Selection) -> Iterator[Findi
 
 def _findings(split: str, coco: CocoData, source: Mapping[str, Any], learns_masks: bool) -> Iterator[Finding]:
     file = Path(source['annotations'])
+    if coco.choice_line:
+        yield Finding(NOTE, split, coco.choice_line)
     for fault in coco.faults:
         yield Finding(fault.level, split, fault.line, '', fault.items)
     if not coco.has_masks and _learns_masks(source):
@@ -143,8 +151,8 @@ def _findings(split: str, coco: CocoData, source: Mapping[str, Any], learns_mask
         objects = count_of(range(coco.without_mask), 'object')
         yield Finding(WARNING, split, f'without a mask, so {what}: {objects}')
     if not coco.has_objects:
-        message = f'all {coco.total} annotations are crowds (iscrowd) or ignored'
-        yield Finding(PROBLEM, split, message, 'there is nothing to learn or measure: correct them')
+        fix = 'choose others, or add some' if coco.of_other_classes else 'correct them'
+        yield Finding(PROBLEM, split, coco.describe_no_objects(), f'there is nothing to learn or measure: {fix}')
     try:
         most_lost, pipeline = source.get('most_lost', MOST_LOST), source.get('pipeline', ())
         check_enough_is_left(file, coco, _learns_masks(source), most_lost, pipeline)

@@ -16,6 +16,7 @@ from ...io.coco_format import CocoAnnotation, CocoImage
 from ...io.image_size import ImageSize
 from ...io.progress import track
 from ..check.records import NOTE
+from ..class_choice import ClassChoice
 from ..formats import FORMATS
 from ..formats.base import Places, Source
 from ..formats.faults import Fault, describe_faults, in_brackets
@@ -25,11 +26,12 @@ from . import index
 from .boxes import FORMATS as BOX_FORMATS
 from .boxes import find_wrong_convention
 from .categories import read_categories
+from .chosen import choose_annotations
 from .coco_clean import DOUBTFUL, Shapes, clean_annotations, read_shapes
 from .coco_images import UNSIZED, read_images
 from .options import for_each_data_set, to_learn_boxes
 
-UNCHANGED = (None, True)
+UNCHANGED = (None, True, None)
 """Settings of :func:`read_coco` by default, with which an index is kept."""
 MOST_LOST = 0.05
 """Largest share of a file's annotations that may be dropped or ignored without an error."""
@@ -51,13 +53,21 @@ class CocoData(NamedTuple):
     """True if annotations have masks; those without ``segmentation`` then don't count for masks."""
     faults: list[Fault]
     total: int = 0
-    """Number of annotations in the file."""
+    """Number of annotations in the file, of its chosen classes."""
     lost: int = 0
     """Number of annotations that were dropped or became ignore regions."""
     doubtful: int = 0
     """Number of annotations whose box and mask contradict each other."""
     places: Places | None = None
     """Where each annotation stands, by its id; None if messages name the ids themselves."""
+    own_classes: tuple[str, ...] = ()
+    """Names of all classes in the file, before a choice."""
+    other_ids: tuple[int, ...] = ()
+    """Ids of the file's categories that are no classes by the choice; annotations of ignored classes have them."""
+    of_other_classes: int = 0
+    """Number of annotations of classes that are not chosen or ignored."""
+    choice_line: str = ''
+    """One line about what the choice made of the file's classes."""
 
     @property
     def without_mask(self) -> int:
@@ -73,7 +83,16 @@ class CocoData(NamedTuple):
     @property
     def has_objects(self) -> bool:
         """True if an annotation is an object, not a crowd or an ignore region, or if there are no annotations."""
-        return not self.total or any(not a['iscrowd'] for of_image in self.annotations.values() for a in of_image)
+        return not (self.total or self.of_other_classes) or any(
+            not a['iscrowd'] for of_image in self.annotations.values() for a in of_image
+        )
+
+    def describe_no_objects(self, place: str = '') -> str:
+        """Say why there is no object; ``place`` is inserted: ``' in FILE'``."""
+        if self.of_other_classes:
+            total = self.total + self.of_other_classes
+            return f'none of the {total} annotations{place} is an object of a chosen class'
+        return f'all {self.total} annotations{place} are crowds (iscrowd) or ignored'
 
 
 class Header(NamedTuple):
@@ -118,7 +137,9 @@ def _paused_garbage_collection() -> Iterator[None]:
 
 
 @_paused_garbage_collection()
-def read_coco(source: Source, box_format: str | None = None, needs_annotations: bool = True) -> CocoData:
+def read_coco(
+    source: Source, box_format: str | None = None, needs_annotations: bool = True, choice: ClassChoice | None = None
+) -> CocoData:
     """Read the annotations of a split; all that is fixed, dropped or ignored is listed in ``faults``.
 
     *Fixed* is what is clear: numbers, ids and flags in other JSON types; category ids with one name, which are one
@@ -142,6 +163,7 @@ def read_coco(source: Source, box_format: str | None = None, needs_annotations: 
         source: the file or folder of the annotations, and the images.
         box_format: convention of the boxes, a name in :data:`.boxes.FORMATS`; None for COCO's, which is checked.
         needs_annotations: False for a file that may have no annotations and no categories.
+        choice: the choice of classes, which comes before all else: what is left out is not checked; None for all.
 
     Raises:
         UserError: for a file that can't be read, is not JSON or not in COCO's format; without categories, images or
@@ -149,7 +171,7 @@ def read_coco(source: Source, box_format: str | None = None, needs_annotations: 
             category name; for an annotation of an unknown category or image; for an ``iscrowd`` other than 0 and 1;
             for an image without file name or that is not in the folder; for boxes in another convention.
     """
-    settings = (box_format, needs_annotations)
+    settings = (box_format, needs_annotations, choice)
     state = index.find_state(source)
     if not state.is_large:
         return _read(source, *settings)
@@ -170,7 +192,7 @@ def read_coco(source: Source, box_format: str | None = None, needs_annotations: 
     return CocoData(**fields)
 
 
-def _read(source: Source, box_format: str | None, needs_annotations: bool) -> CocoData:
+def _read(source: Source, box_format: str | None, needs_annotations: bool, choice: ClassChoice | None) -> CocoData:
     path, folder = source.annotations, source.images
     if box_format is not None and box_format not in BOX_FORMATS:
         raise UserError(f'box_format {box_format!r} does not exist: take one of {", ".join(BOX_FORMATS)}')
@@ -188,28 +210,40 @@ def _read(source: Source, box_format: str | None, needs_annotations: bool) -> Co
     if merged:
         annotations = _without_copies(annotations, faults)
     category_ids = _unite_categories(annotations, categories.labels, len(categories.names))
+    names, in_file = categories.names, len(annotations)
+    other_ids: tuple[int, ...] = ()
+    ignored: dict[int, str] = {}
+    line = ''
+    if choice is not None:
+        chosen = choose_annotations(choice, names, category_ids, annotations)
+        names, category_ids, other_ids, annotations, ignored, line = chosen
+    total = len(annotations) - len(ignored)
 
     shapes = [
         read_shapes(a, sizes[a['image_id']], box_format or 'xywh') for a in track(annotations, 'checking annotations')
     ]
     if box_format is None:
         _check_convention(path, annotations, shapes, sizes)
-    cleaned = clean_annotations(annotations, shapes, sizes, content.unreadable, content.ignored)
+    cleaned = clean_annotations(annotations, shapes, sizes, content.unreadable, {**content.ignored, **ignored})
     faults = _with_places(faults + cleaned.faults, content.places)
     data = CocoData(
         source.name,
-        categories.names,
+        names,
         category_ids,
         images,
         cleaned.by_image,
         cleaned.has_masks,
         faults,
-        len(annotations),
+        total,
         cleaned.lost,
         cleaned.doubtful,
         content.places,
+        categories.names,
+        other_ids,
+        in_file - total,
+        line,
     )
-    if annotations and not any(not a.get('ignored') for of_image in cleaned.by_image.values() for a in of_image):
+    if total and not any(not a.get('ignored') for of_image in cleaned.by_image.values() for a in of_image):
         lines = '; '.join(describe_faults(data.name, _with_places(cleaned.faults, content.places)))
         raise UserError(f'{path} has no annotation that can be used: {lines}')
     return data

@@ -11,11 +11,13 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from ...counting import counted
 from ...errors import UserError
 from ...io.coco_format import IGNORE_REGION, CocoAnnotation, Instance
 from ...io.images import check_on_bad_image
 from ...registry import DATASETS
 from ..check.records import WARNING
+from ..class_choice import ClassChoice, as_choice
 from ..dense import DenseDataset
 from ..formats import describe_source, source_of
 from ..formats.faults import describe_faults
@@ -40,7 +42,7 @@ class CocoDataset(DenseDataset, BaseDataset):
     include ``instances``, since :class:`~convnext_dense.evaluation.CocoAP` takes the ground truth from the data
     samples.
 
-    ``metainfo`` has the ``classes`` and their ``category_ids``.
+    ``metainfo`` has the ``classes`` and their ``category_ids``, and the ``choice`` if there is one.
 
     In training, annotations that can't be used are ignore regions, and so are objects without a mask if the pipeline
     loads masks: instances with ``ignore_flag`` 1 and the label :data:`~convnext_dense.io.coco_format.IGNORE_REGION`,
@@ -71,6 +73,9 @@ class CocoDataset(DenseDataset, BaseDataset):
         format: name of the annotations' format, a key of :data:`~convnext_dense.data.formats.FORMATS`.
         split: the split as the format names it, where the annotations of several are in one place.
         subset: rule and part, if the images are a part of those; see :mod:`~convnext_dense.data.subset`.
+        choice: which of the file's classes are taken, as :func:`~convnext_dense.data.class_choice.as_choice` reads it.
+            Objects of others are left out, those of ignored ones are ignore regions. With ``classes``, the file may
+            lack some that it names.
 
     Attributes:
         kept_split: the whole split that the images are a part of, or None.
@@ -101,6 +106,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         format: str = 'coco',
         split: str = '',
         subset: Mapping[str, Any] | None = None,
+        choice: ClassChoice | Mapping | None = None,
     ) -> None:
         check_on_bad_image(on_bad_image)
         self.on_bad_image = on_bad_image
@@ -109,15 +115,17 @@ class CocoDataset(DenseDataset, BaseDataset):
         self._selected: Selection | None = None  # None in evaluation
         self.classes, self.category_ids, self.needs_annotations = classes, category_ids, needs_annotations
         self.box_format, self.most_lost = box_format, most_lost
-        self.subset = subset
+        self.choice, self.subset = as_choice(choice), subset
         self.kept_split: Split | None = None
         super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg, indices=indices)
 
     def load_data_list(self) -> list[dict]:
-        coco = read_coco(self.source, self.box_format, self.needs_annotations)
+        coco = read_coco(self.source, self.box_format, self.needs_annotations, self.choice)
+        if self.choice is not None and self.classes is None:
+            self.choice.check(coco.own_classes, str(self.source.annotations))
         learns_masks = any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
         self._report(coco, learns_masks)
-        if learns_masks and not coco.has_masks:
+        if learns_masks and not coco.has_masks and coco.has_objects:
             raise UserError(
                 f'{self.source.annotations} has no masks, which the pipeline loads: annotate them, or give '
                 f'{to_learn_boxes(self._steps)}'
@@ -132,6 +140,8 @@ class CocoDataset(DenseDataset, BaseDataset):
         classes = coco.classes if self.classes is None else tuple(self.classes)
         ids = join_categories(self.source.annotations, coco, classes, self.category_ids)
         self._metainfo.update(classes=classes, category_ids=ids)
+        if self.choice is not None:
+            self._metainfo.update(choice=self.choice.as_config())
         labels = {number: label for label, number in enumerate(ids)}
         selected = (
             None if self.test_mode else select(coco, self.filter_cfg, self._steps, self.least_side, learns_masks)
@@ -146,7 +156,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         self.class_counts = np.bincount([labels[a['category_id']] for a in counted], minlength=len(classes))
 
         def instance(annotation: CocoAnnotation) -> Instance:
-            label = labels[annotation['category_id']]
+            label = labels.get(annotation['category_id'], IGNORE_REGION)  # of an ignored class
             if self.test_mode:
                 return to_instance(annotation, label)
             return to_learned_instance(annotation, label, learns_masks)
@@ -167,8 +177,12 @@ class CocoDataset(DenseDataset, BaseDataset):
     def _report(self, coco: CocoData, learns_masks: bool) -> None:
         """Log what was read, what was changed in it, and what is not learned or measured of it."""
         if self.source.format != 'coco':
-            found = f'{count_of(coco.images, "image")} with {count_of(range(coco.total), "annotation")}'
+            found = (
+                f'{count_of(coco.images, "image")} with {counted(coco.total + coco.of_other_classes, "annotation")}'
+            )
             print_log(f'{coco.name}: {found} in {describe_source(self.source)}', 'current')
+        if coco.choice_line:
+            print_log(f'{coco.name}: {coco.choice_line}', 'current')
         for fault in coco.faults:
             (line,) = describe_faults(coco.name, [fault])
             print_log(line, 'current', logging.WARNING if fault.level == WARNING else logging.INFO)
@@ -181,9 +195,10 @@ class CocoDataset(DenseDataset, BaseDataset):
             line = f'{coco.name}: {count_of(absent, "class", "classes")} not in the file: {shortened(absent)}'
             print_log(line, 'current')
         if not coco.has_objects:
-            line = f'all {coco.total} annotations in {self.source.annotations} are crowds (iscrowd) or ignored'
+            line = coco.describe_no_objects(f' in {self.source.annotations}')
             if not self.test_mode:
-                raise UserError(f'{line}, so that there is nothing to learn: correct them')
+                fix = 'choose others, or add some' if coco.of_other_classes else 'correct them'
+                raise UserError(f'{line}, so that there is nothing to learn: {fix}')
             print_log(f'{line}, so that there is nothing to measure', 'current', logging.WARNING)
 
     def get_cat_ids(self, idx: int) -> list[int]:

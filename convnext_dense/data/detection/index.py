@@ -229,7 +229,7 @@ def _unpack(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> dict
                 one['segmentation'] = {'size': size, 'counts': counts}
             of_image.append(one)
     data = {**header, 'images': images, 'annotations': by_image, 'places': Places.from_arrays(arrays)}
-    for key in ('classes', 'category_ids'):
+    for key in ('classes', 'category_ids', 'own_classes', 'other_ids'):
         data[key] = tuple(data[key])
     return {**data, 'faults': [Fault(*fault) for fault in header['faults']]}
 

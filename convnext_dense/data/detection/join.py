@@ -31,7 +31,7 @@ def join_categories(
     check_known_names(coco.classes, str(file), classes, 'the model')
     own = dict(zip(coco.classes, coco.category_ids, strict=True))
     other = dict(zip(classes, ids or (), strict=bool(ids)))
-    taken = set(own.values())
+    taken = {*own.values(), *coco.other_ids}
     joined = {}
     for name in classes:
         if name not in own and other.get(name) in {*taken, None}:

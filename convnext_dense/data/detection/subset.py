@@ -23,9 +23,13 @@ def select_images(coco: CocoData, subset: Mapping[str, Any], folder: str) -> tup
     Returns:
         The content of the part, with the faults and numbers of the whole; the split; and what a user should know.
     """
-    name_of = dict(zip(coco.category_ids, coco.classes, strict=True))
+    name_of = dict(zip(coco.category_ids, coco.classes, strict=True))  # without the classes that are not chosen
     labels = [
-        {name_of[a['category_id']] for a in coco.annotations[image['id']] if not a.get('ignored')}
+        {
+            name_of[a['category_id']]
+            for a in coco.annotations[image['id']]
+            if not a.get('ignored') and a['category_id'] in name_of
+        }
         for image in coco.images
     ]
     names = [os.path.normpath(image['file_name']).replace(os.sep, '/') for image in coco.images]

@@ -52,6 +52,30 @@ def find_sources(root: str, single: str = 'val', name: str | None = None) -> dic
         NoData: if there are no data in a known format.
         UserError: if the data may be in several formats, or are faulty.
     """
+    splits = find_splits(root, name)
+    if splits is None:
+        return find_coco(root, single)  # explicit files, or the error
+    if WHOLE in splits:
+        return {single: splits[WHOLE]}
+    if 'val' not in splits and 'test' in splits:
+        logging.getLogger('mmengine').warning(f'{splits["test"].annotations} is taken for val')
+        splits = {**splits, 'val': splits['test']}
+    return {split: splits[split] for split in ('train', 'val') if split in splits}
+
+
+def find_splits(root: str, name: str | None = None) -> dict[str, Source] | None:
+    """Find all splits of a data set in any format.
+
+    Args:
+        root: a folder, or the file of a format.
+        name: the format, where several may be meant; None to recognize it.
+
+    Returns:
+        The sources by ``'train'``, ``'val'`` and ``'test'``, or by :data:`WHOLE` alone; None if there are none.
+
+    Raises:
+        UserError: if the data may be in several formats, or are faulty.
+    """
     path = Path(root)
     if path.is_file() and zipfile.is_zipfile(path):
         raise UserError(f'{root} is a zip file: unpack it first, then give the folder')
@@ -63,12 +87,4 @@ def find_sources(root: str, single: str = 'val', name: str | None = None) -> dic
         titles = ' and '.join(FORMATS[one].title for one in found)
         flags = ' or '.join(f'--data-format {one}' for one in found)
         raise UserError(f'{root} may be read as {titles}: say which with {flags}')
-    if not found:
-        return find_coco(root, single)  # explicit files, or the error
-    ((_, splits),) = found.items()
-    if WHOLE in splits:
-        return {single: splits[WHOLE]}
-    if 'val' not in splits and 'test' in splits:
-        logging.getLogger('mmengine').warning(f'{splits["test"].annotations} is taken for val')
-        splits = {**splits, 'val': splits['test']}
-    return {split: splits[split] for split in ('train', 'val') if split in splits}
+    return next(iter(found.values()), None)

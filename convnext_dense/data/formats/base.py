@@ -137,6 +137,8 @@ class Format(ABC):
     """Name for people, with the file that tells it: ``'YOLO (data.yaml)'``."""
     expected: ClassVar[str]
     """Its files, in a line for errors that list what is read."""
+    is_upright: ClassVar[bool] = False
+    """Its tools turn images upright by EXIF before they are annotated, also where their size does not tell."""
     lists_images: ClassVar[bool] = True
     """:meth:`files` yields the images, too."""
 

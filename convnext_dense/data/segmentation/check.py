@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 from ...errors import NoData, UserError
 from ..check.images import find_stray_files, find_unsupported_formats
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
+from ..class_choice import as_choice
 from ..image_scan import ImageScan
 from ..text import count_of
 from .find import find_masks_and_remarks, images_folder
-from .join import join_labels
+from .join import describe_pixels, join_labels
 from .label_zero import AUTO
 from .mask_scan import UNLABELED, ImageAndMask, scan_masks
 from .masks import MaskLabels, UnusableMasks, agree_on_label_zero, find_bad_masks, mask_classes, read_labels
@@ -25,14 +27,20 @@ class MaskFolderRecords(DatasetRecords):
 
     unit = 'pixels'
     first_label: int = 0
+    is_chosen: bool = False
+    """True if only some of the classes may be there, by a choice."""
     label_maps: dict[str, dict[int, int]] = field(default_factory=dict)
-    """For the masks, by path, of another root that has the classes in another order: class by the root's own one."""
+    """For masks, by path, whose classes are chosen or are those of another root: class by the root's own one."""
 
     def count_classes(self, image: ImageRecord, scan: ImageScan) -> dict[int, int]:
         counts = scan.label_counts or {}
         own = {label - self.first_label: n for label, n in counts.items() if self.first_label <= label != UNLABELED}
         joined = self.label_maps.get(image.mask or '', {})
-        return {joined.get(label, label): n for label, n in own.items()}
+        counted = Counter[int]()
+        for label, n in own.items():
+            counted[joined.get(label, label)] += n
+        del counted[UNLABELED]
+        return dict(counted)
 
     def check_ground_truth(self, split: SplitRecords, scans: Sequence[ImageScan]) -> Iterable[Finding]:
         """Find masks without a labeled pixel."""
@@ -43,6 +51,8 @@ class MaskFolderRecords(DatasetRecords):
         if unlabeled:
             message = f'{count_of(unlabeled, "mask")} without a labeled pixel'
             fix = 'label them, or remove them with their images'
+            if self.is_chosen:
+                fix = 'they show no chosen class, so that nothing is learned or measured of them'
             masks, images = [str(image.mask) for image in unlabeled], [image.path for image in unlabeled]
             yield Finding(WARNING, split.name, message, fix, masks, images)
 
@@ -82,7 +92,11 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     try:
         setting = agree_on_label_zero(settings)
         labels = read_labels(next(iter(roots)), setting if is_set else AUTO, compare=True)
-        data.classes, data.first_label = labels.classes, labels.first_label
+        first = next(iter(sources.values()))
+        choice, data.first_label = as_choice(first.get('choice')), labels.first_label
+        data.is_chosen = choice is not None
+        chosen = labels.classes if choice is None else choice.apply(labels.classes).names
+        data.classes = list(chosen if choice is None else first.get('classes') or chosen)
         if labels.doubtful or not is_set:
             findings.append(Finding(WARNING if labels.doubtful else NOTE, '', labels.line))
     except UserError as error:  # then the masks still show the number
@@ -91,7 +105,7 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
         largest = max((s.largest_label for pairs in pairs_of.values() if pairs for s in scan_masks(pairs)), default=0)
         data.classes = [f'class_{label}' for label in range(data.first_label, min(largest, UNLABELED - 1) + 1)]
     else:
-        _join_other_roots(data, sources, labels.reduce_zero_label)
+        _join_roots(data, sources, labels, pairs_of)
         for name, source in sources.items():
             if source.get('subset') and pairs_of[name]:
                 _select_part(data, name, source, pairs_of[name], labels)
@@ -99,7 +113,7 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     for name in places.values():
         pairs = pairs_of[name]
         image_of = {mask: image for image, mask in pairs}
-        count = most if labels_error else len(data.classes)
+        count = most if labels_error else len(labels.classes)
         for bad in find_bad_masks(pairs, scan_masks(pairs), count, reduce) if pairs else ():
             items = [f'{mask} {detail}'.strip() for mask, detail in bad.masks]
             images = [image_of[mask] for mask, _ in bad.masks]
@@ -127,14 +141,24 @@ def _select_part(
         data.findings.append(Finding(NOTE, '', selected.split.line))
 
 
-def _join_other_roots(data: MaskFolderRecords, sources: Mapping[str, Mapping], reduce: bool) -> None:
-    """Join the classes of splits under other roots than the first one to its classes, by name."""
+def _join_roots(
+    data: MaskFolderRecords,
+    sources: Mapping[str, Mapping],
+    labels: MaskLabels,
+    pairs_of: Mapping[str, Sequence[ImageAndMask]],
+) -> None:
+    """Join the classes of splits under other roots than the first one, and those that are chosen, by name."""
     for split, source in zip(data.splits, sources.values(), strict=True):
-        if str(source['root']) == data.locations[0]:
+        is_first, choice = str(source['root']) == data.locations[0], as_choice(source.get('choice'))
+        if is_first and choice is None:
             continue
         try:
-            joined = join_labels(source['root'], mask_classes(source['root'], reduce), data.classes)
+            own = labels.classes if is_first else mask_classes(source['root'], labels.reduce_zero_label)
+            joined = join_labels(source['root'], own, data.classes, choice)
         except UserError as error:
             data.findings.append(Finding.of_error(split.name, error))
-        else:
-            data.label_maps |= {image.mask: joined for image in split.images if joined and image.mask}
+            continue
+        data.label_maps |= {image.mask: joined for image in split.images if joined and image.mask}
+        if choice is not None and pairs_of[split.name]:
+            line = describe_pixels(choice, own, labels.first_label, scan_masks(pairs_of[split.name]))
+            data.findings.append(Finding(NOTE, split.name, line))

@@ -16,13 +16,14 @@ from mmengine.logging import print_log
 from ...io.images import UNLABELED, check_on_bad_image
 from ...registry import DATASETS
 from ...results.drawing import palette
+from ..class_choice import ClassChoice, as_choice
 from ..dense import DenseDataset
 from ..image_files import describe_left_out
 from ..subset import Split
 from ..text import shortened
 from . import transforms as transforms  # registers them: configs name this module alone
 from .find import find_masks_and_remarks, images_folder
-from .join import join_labels
+from .join import describe_pixels, join_labels
 from .label_zero import AUTO, LabelZeroSetting
 from .mask_scan import read_mask, scan_masks
 from .masks import check_masks, classes_without_example, read_labels
@@ -34,9 +35,9 @@ class MaskFolder(DenseDataset, BaseDataset):
     """Data set of images with label maps, in ADE20K's layout.
 
     ``metainfo`` has ``classes``, the K names, ``palette``, K colors as [R, G, B] in 0..255, and, as mmseg's,
-    ``reduce_zero_label``. ``remarks`` are lines for the log of a run, each with True if it is a warning. The pipeline
-    begins with ``convnext_dense.LoadImage`` and :class:`~convnext_dense.data.segmentation.transforms.LoadMask`,
-    followed by mmseg's transforms.
+    ``reduce_zero_label``, and the ``choice`` of classes if there is one. ``remarks`` are lines for the log of a run,
+    each with True if it is a warning. The pipeline begins with ``convnext_dense.LoadImage`` and
+    :class:`~convnext_dense.data.segmentation.transforms.LoadMask`, followed by mmseg's transforms.
 
     Args:
         root: see :func:`~convnext_dense.data.segmentation.find.find_masks`, and for the names of the classes
@@ -51,6 +52,8 @@ class MaskFolder(DenseDataset, BaseDataset):
         classes: names of the classes by label, such as those of a checkpoint; None for the folder's own. The folder's
             are joined to them by name, and may be some of them.
         subset: rule and part, if the images are a part of the split; see :mod:`~convnext_dense.data.subset`.
+        choice: which of the folder's classes are taken, as :func:`~convnext_dense.data.class_choice.as_choice` reads
+            it. Pixels of the others are unlabeled. With ``classes``, the folder may lack some that it names.
 
     Attributes:
         kept_split: the whole split that the images are a part of, or None.
@@ -72,6 +75,7 @@ class MaskFolder(DenseDataset, BaseDataset):
         indices: int | Sequence[int] | None = None,
         classes: Sequence[str] | None = None,
         subset: Mapping[str, Any] | None = None,
+        choice: ClassChoice | Mapping | None = None,
     ) -> None:
         check_on_bad_image(on_bad_image)
         self.root, self.split, self.subset = root, split, subset
@@ -80,12 +84,17 @@ class MaskFolder(DenseDataset, BaseDataset):
         self._labels, self.reduce_zero_label = labels, labels.reduce_zero_label
         self.on_bad_image = on_bad_image
         self.own_classes = labels.classes
-        classes = tuple(self.own_classes if classes is None else classes)
-        self.label_map = join_labels(root, self.own_classes, classes)
+        self.choice = as_choice(choice)
+        chosen = self.own_classes if self.choice is None else self.choice.apply(self.own_classes).names
+        if self.choice is not None and classes is None:
+            self.choice.check(self.own_classes, root)
+        classes = tuple(chosen if classes is None else classes)
+        self.label_map = join_labels(root, self.own_classes, classes, self.choice)
         metainfo = {
             'classes': classes,
             'palette': palette(len(classes)).tolist(),
             'reduce_zero_label': labels.reduce_zero_label,
+            **({} if self.choice is None else {'choice': self.choice.as_config()}),
         }
         self.remarks = [(labels.doubtful, labels.line)]
         super().__init__(metainfo=metainfo, pipeline=pipeline, test_mode=test_mode, indices=indices)
@@ -104,8 +113,12 @@ class MaskFolder(DenseDataset, BaseDataset):
             for note in notes:
                 print_log(note, 'current', logging.WARNING)
             pairs, scans = [pairs[index] for index in indices], [scans[index] for index in indices]
-        if not self.test_mode and (absent := classes_without_example(scans, self._labels)):
-            what = f'{len(absent)} of {len(self.own_classes)} classes without an example in the training masks'
+        if self.choice is not None:
+            line = describe_pixels(self.choice, self.own_classes, self._labels.first_label, scans)
+            self.remarks.append((False, f'{self.split}: {line}'))
+        if not self.test_mode and (absent := classes_without_example(scans, self._labels, self.choice)):
+            count = len(self.own_classes if self.choice is None else self.choice.apply(self.own_classes).names)
+            what = f'{len(absent)} of {count} classes without an example in the training masks'
             self.remarks.append((True, f'{what}, which are not learned: {shortened(absent)}'))
         shared = {'label_map': self.label_map, 'reduce_zero_label': self.reduce_zero_label}
         return [dict(img_path=image, seg_map_path=mask, seg_fields=[], **shared) for image, mask in pairs]
@@ -117,7 +130,8 @@ class MaskFolder(DenseDataset, BaseDataset):
         shown = {}
         for (_, mask), scan in zip(self._pairs, scan_masks(self._pairs), strict=True):
             own = [label - first for label, _ in scan.pixels if label != UNLABELED and label >= first]
-            shown[mask] = [joined.get(label, label) for label in own]
+            classes = dict.fromkeys(joined.get(label, label) for label in own)
+            shown[mask] = [label for label in classes if label != UNLABELED]
         return shown
 
     def get_cat_ids(self, index: int) -> list[int]:

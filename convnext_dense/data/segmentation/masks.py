@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import UserError
+from ..class_choice import ClassChoice
 from ..layouts import MASK_SPLITS
 from ..text import shortened
 from .find import find_masks, images_folder
@@ -186,14 +187,26 @@ def _has_masks(root: str) -> bool:
     return any(Path(root, 'annotations', images_folder(root, split).name).is_dir() for split in existing_splits(root))
 
 
-def classes_without_example(scans: Iterable[MaskScan], labels: MaskLabels) -> list[str]:
-    """Return the names of the classes that no mask of a split shows."""
+def classes_without_example(
+    scans: Iterable[MaskScan], labels: MaskLabels, choice: ClassChoice | None = None
+) -> list[str]:
+    """Return the names of the classes, or of those that are chosen, that no mask of a split shows."""
     shown = _labels_shown(scans)
-    return [name for label, name in enumerate(labels.classes, labels.first_label) if label not in shown]
+    if choice is None:
+        return [name for label, name in enumerate(labels.classes, labels.first_label) if label not in shown]
+    chosen = choice.apply(labels.classes)
+    seen = {new for label, new in enumerate(chosen.labels, labels.first_label) if label in shown}
+    return [name for label, name in enumerate(chosen.names) if label not in seen]
 
 
-def check_learnable(root: str | Path, split: str, labels: MaskLabels) -> None:
+def check_learnable(root: str | Path, split: str, labels: MaskLabels, choice: ClassChoice | None = None) -> None:
     """Check that the masks of a split show two classes or more: of one alone, nothing is learned.
+
+    Args:
+        root: the folder.
+        split: ``'training'`` or ``'validation'``.
+        labels: the meaning of its labels.
+        choice: the choice of classes, after which there must be two; None for all.
 
     Raises:
         UnusableMasks: if masks are unusable, see :func:`check_masks`.
@@ -202,6 +215,15 @@ def check_learnable(root: str | Path, split: str, labels: MaskLabels) -> None:
     scans = check_masks(find_masks(root, split), len(labels.classes), labels.reduce_zero_label)
     seen, first = _labels_shown(scans), labels.first_label
     shown = sorted(label for label in seen if first <= label < first + len(labels.classes))
+    if len(shown) > 1 and choice is not None:
+        absent = classes_without_example(scans, labels, choice)
+        names = [name for name in choice.apply(labels.classes).names if name not in absent]
+        if len(names) < 2:
+            what = f'one chosen class only, {names[0]!r}' if names else 'no chosen class'
+            raise UserError(
+                f'the {split} masks in {root} show {what}, so that there is nothing to learn, since pixels of the '
+                'others are unlabeled: choose a second one, such as the others joined by --merge "a,b->other"'
+            )
     if len(shown) > 1:
         return
     what = f'one class only, {labels.classes[shown[0] - first]!r} (label {shown[0]})' if shown else 'no class'

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from PIL import Image
 from torch.utils.data import DataLoader
 
 from convnext_dense.data import ImageFolder
+from convnext_dense.data.class_choice import as_choice
+from convnext_dense.data.classification.check import read_image_folder
 from convnext_dense.data.classification.dataset import collate_images, scan_classes
 from convnext_dense.errors import UserError
 from convnext_dense.io.images import read_image
@@ -166,3 +169,73 @@ def test_validation_images_alone_are_enough_to_test(own_image_folder):
 def test_a_class_without_validation_images_is_allowed(own_image_folder):
     shutil.rmtree(own_image_folder / 'val' / 'red')
     assert len(folder(own_image_folder, 'val')) == 4
+
+
+CHOICES = [
+    ({'classes': ['red', 'blue']}, ['red', 'blue'], {'red': 'red', 'blue': 'blue'}),
+    (
+        {'merge': [{'classes': ['blue', 'red'], 'into': 'warm'}]},
+        ['warm', 'green'],
+        {'blue': 'warm', 'red': 'warm', 'green': 'green'},
+    ),
+    (
+        {'classes': ['red', 'green'], 'merge': [{'classes': ['blue'], 'into': 'green'}]},
+        ['red', 'green'],
+        {'red': 'red', 'green': 'green', 'blue': 'green'},
+    ),
+    ({'ignore': ['green']}, ['blue', 'red'], {'blue': 'blue', 'red': 'red'}),
+]
+
+
+@pytest.mark.parametrize(('choice', 'classes', 'new'), CHOICES)
+def test_chosen_images_are_those_of_folders_that_were_changed_by_hand(image_folder, tmp_path, choice, classes, new):
+    for file in sorted(image_folder.rglob('*.jpg')):
+        split, own = file.relative_to(image_folder).parts[:2]
+        if own in new:
+            (tmp_path / split / new[own]).mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, tmp_path / split / new[own] / f'{own}_{file.name}')
+    for split in ('train', 'val'):
+        data, by_hand = folder(image_folder, split, choice=choice), folder(tmp_path, split, classes=classes)
+        assert data.metainfo == {'classes': classes, 'choice': as_choice(choice).as_config()}
+        assert data.class_counts.tolist() == by_hand.class_counts.tolist()
+        assert [data.get_cat_ids(i) for i in range(len(data))] == [by_hand.get_cat_ids(i) for i in range(len(by_hand))]
+        for index in (0, len(data) // 2, len(data) - 1):
+            one, other = data[index, 7], by_hand[index, 7]
+            assert one['label'] == other['label'] and torch.equal(one['image'], other['image'])
+
+
+def test_names_that_a_folder_lacks_are_refused_unless_the_classes_of_all_parts_are_known(image_folder):
+    with pytest.raises(UserError, match=r"names 'rde' \(did you mean 'red'\?\): there are 3 classes in .*: blue, gre"):
+        folder(image_folder, choice={'classes': ['rde', 'blue']})
+    part = folder(image_folder, choice={'classes': ['sky', 'red']}, classes=['sky', 'red'])
+    assert part.class_counts.tolist() == [0, 16]
+    with pytest.raises(UserError, match=r'has 1 class that are not among the known ones .sky.: red: leave'):
+        folder(image_folder, choice={'classes': ['sky', 'red']}, classes=['sky'])
+    with pytest.raises(UserError, match='has no image of a chosen class: 0 classes of 3 by choice'):
+        folder(image_folder, choice={'classes': ['sky']}, classes=['sky'])
+
+
+def test_one_line_says_how_many_images_are_left_out_and_an_empty_folder_is_no_matter(own_image_folder, caplog):
+    (own_image_folder / 'train' / 'empty').mkdir()
+    choice = {'classes': ['warm'], 'merge': [{'classes': ['blue'], 'into': 'warm'}], 'ignore': ['green']}
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    assert len(folder(own_image_folder, choice=choice, per_class=5)) == 5
+    logger.removeHandler(caplog.handler)
+    assert (
+        "train: 1 class of 4 by choice (warm): 8 images of blue are 'warm'; 8 images of 2 classes that are not chosen "
+        '(empty, red) are left out; 8 images of 1 class that is ignored (green) are left out'
+    ) in caplog.messages
+    with pytest.raises(UserError, match=r'class folder .*empty holds no images'):
+        folder(own_image_folder, choice={'ignore': ['green']})
+
+
+def test_a_check_counts_chosen_images(image_folder):
+    choice = {'classes': ['red', 'cold'], 'merge': [{'classes': ['blue', 'green'], 'into': 'cold'}]}
+    found = read_image_folder({s: dict(root=image_folder, split=s, choice=choice) for s in ('train', 'val')})
+    assert found.classes == ['red', 'cold']
+    labels = [[image.label for image in split.images] for split in found.splits]
+    assert labels == [[0] * 16 + [1] * 32, [0] * 6 + [1] * 12]
+    assert [f.message for f in found.findings] == [
+        f"2 classes of 3 by choice (red, cold): {count} images of blue, green are 'cold'" for count in (32, 12)
+    ]

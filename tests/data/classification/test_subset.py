@@ -4,6 +4,7 @@ import pytest
 
 from convnext_dense.config.read import read_config
 from convnext_dense.data import ImageFolder
+from convnext_dense.data.class_choice import ClassChoice
 from convnext_dense.data.splits import SplitRule
 from convnext_dense.errors import UserError
 from convnext_dense.tasks import DataOptions, task_of
@@ -79,3 +80,11 @@ def test_the_check_reads_both_parts(tmp_path):
         'split: 12 images for training, 3 for val',
         f'the 3 folders in {tmp_path}'[:40],
     ]
+
+
+def test_chosen_classes_are_split(folder):
+    choice = ClassChoice(classes=('dog', 'eel'))
+    cfg = read_config(ATTO, None, str(folder), data_options=DataOptions(split=SplitRule(0.2), choice=choice))
+    train, val = paths_of(cfg, 'train'), paths_of(cfg, 'val')
+    assert len(train) == 9 and [path.split('/')[-2] for path in val] == ['dog', 'dog']
+    assert [len(split.images) for split in task_of(cfg).read_data(cfg).splits] == [9, 2]

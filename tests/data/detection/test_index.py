@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 
+from convnext_dense.data.class_choice import ClassChoice, Merge
 from convnext_dense.data.detection import coco, index
 from convnext_dense.data.detection.coco import has_masks, read_coco, read_header
 from convnext_dense.data.formats import FORMATS
@@ -159,3 +160,13 @@ def test_small_files_have_no_index(source, tmp_path, monkeypatch):
     monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
     read_coco(source)
     assert not (tmp_path / 'cache').exists()
+
+
+def test_each_choice_of_classes_has_an_index_of_its_own(source, cache):
+    choices = [None, ClassChoice(('red',)), ClassChoice((), (Merge(('red', 'blue'), 'warm'),), ('green',))]
+    first = [read_coco(source, choice=choice) for choice in choices]
+    again = [read_coco(source, choice=choice) for choice in choices]
+    assert len(list(cache.glob('*.safetensors'))) == 3
+    assert [plain(data) for data in again] == [plain(data) for data in first]
+    assert [data.classes for data in again] == [('red', 'green', 'blue'), ('red',), ('warm',)]
+    assert read_header(source).classes == first[2].own_classes == ('red', 'green', 'blue')

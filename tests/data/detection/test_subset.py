@@ -3,6 +3,7 @@
 import pytest
 
 from convnext_dense.config.read import point_at, read_config
+from convnext_dense.data.class_choice import ClassChoice
 from convnext_dense.data.detection.coco import read_coco
 from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.detection.subset import select_images
@@ -90,3 +91,16 @@ def test_validation_images_are_never_dropped_in_silence(file, tmp_path, caplog):
 def test_layouts_of_classification_are_refused(file, tmp_path):
     with pytest.raises(UserError, match='--data-format list is not for annotations of objects: take one of coco'):
         read_config(MASK_RCNN, None, str(tmp_path), data_options=DataOptions(format='list'))
+
+
+def test_images_are_split_by_the_chosen_classes(file):
+    choice = ClassChoice(classes=('green', 'blue'), ignore=('red',))
+    whole = read_coco(Source(*file), choice=choice)
+    (train, split, _), (val, again, _) = (
+        select_images(whole, {'share': 0.5, 'part': part}, str(file[1])) for part in ('train', 'val')
+    )
+    assert split == again and split.counts == {
+        'blue': {'train': 2, 'val': 2},
+        'green': {'train': 5, 'val': 5},
+    }
+    assert len(train.images) + len(val.images) == 25

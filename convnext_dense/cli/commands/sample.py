@@ -1,0 +1,72 @@
+"""Draw the sample data set, and write it in any format."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from pathlib import Path
+
+from ...counting import counted
+from ...data.convert import ReadData, read_data_set
+from ...data.formats.write import WRITERS
+from ...data.formats.write.base import LabeledData, LabeledImage
+from ...io.files import atomic_folder
+from ...sample_data import ensure_sample
+from ..parsers.sample import FOLDER
+from .convert_data import describe_written, write
+
+VAL_SHARE = 5
+"""Images for training for each one for validation, where their number is given."""
+
+
+def run(args: argparse.Namespace) -> None:
+    sample = ensure_sample()
+    if args.format is None:
+        print(sample)
+    elif args.format == FOLDER:
+        count = write_class_folders(sample, args.target, args.images)
+        print(f'{counted(count, "image")} written to {args.target}')
+    else:
+        read = read_sample(sample, args.format, args.images)
+        print(describe_written(write(read, args.format, args.target), args.format, args.target))
+
+
+def read_sample(sample: Path, name: str, images: int | None = None) -> ReadData:
+    """Read the scenes of the sample for a format: label maps for one that has them, else objects.
+
+    Args:
+        sample: the folder of the sample.
+        name: the format, a key of :data:`~convnext_dense.data.formats.write.WRITERS`.
+        images: number of images for training; None for all.
+    """
+    read = read_data_set(str(sample / ('ade20k' if WRITERS[name].of_label_maps else 'coco')))
+    counts = _counts(images)
+    splits: Mapping[str, Iterable[LabeledImage]] = {
+        split: list(islice(labeled, counts[split])) for split, labeled in read.data.splits.items()
+    }
+    total = sum(len(list(labeled)) for labeled in splits.values())
+    return read._replace(data=LabeledData(read.data.classes, splits), total=total)
+
+
+def write_class_folders(sample: Path, target: str, images: int | None = None) -> int:
+    """Write the portraits of the sample as class folders, classes in turn, and return their number.
+
+    Raises:
+        UserError: if the folder is not empty or can't be written.
+    """
+    written = 0
+    with atomic_folder(target) as partial:
+        for split, count in _counts(images).items():
+            files = sorted((sample / 'classification' / split).glob('*/*.jpg'), key=lambda file: file.stem[-5:])
+            for file in files[:count]:
+                folder = partial / split / file.parent.name
+                folder.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, folder / file.name)
+                written += 1
+    return written
+
+
+def _counts(images: int | None) -> dict[str, int | None]:
+    return {'train': images, 'val': None if images is None else max(images // VAL_SHARE, 1)}

@@ -1,0 +1,52 @@
+"""Write a data set in the format of another program.
+
+convnext-dense convert-data SRC DST --to yolo
+convnext-dense convert-data my_masks my_objects --to coco
+
+SRC is a data set in any format that --data PATH takes, with boxes, masks of objects or label maps; its format is
+recognized. DST is a new folder with the splits of SRC. Annotations are cleaned as for training. Polygons that become
+boxes, crowds that are left out and whatever else DST can't hold are counted in the last line. From label maps, the
+connected regions of a class become objects; in label maps, objects become pixels of their class.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from ...errors import UserError
+from ..arguments import DATA_FORMATS, WRITE_FORMATS, add_image_files_argument, add_label_zero_argument, is_config
+
+EXAMPLE = 'my_coco my_yolo --to yolo'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('source', metavar='SRC', help='root folder of a data set, or a file that --data takes')
+    parser.add_argument('target', metavar='DST', help='folder to write, which does not exist or is empty')
+    parser.add_argument('--to', choices=WRITE_FORMATS, required=True, help='format of DST')
+    parser.add_argument(
+        '--data-format',
+        choices=(*DATA_FORMATS, 'masks'),
+        help='format of SRC, where several may be meant (default: the one that is there)',
+    )
+    add_image_files_argument(parser)
+    add_label_zero_argument(parser)
+
+
+def check(args: argparse.Namespace) -> None:
+    if is_config(args.source):
+        raise UserError(f'{args.source} is a config: give the root folder of a data set')
+    if '.json' not in args.source and not os.path.exists(args.source):  # explicit files are named with their images
+        raise UserError(f'no data at {args.source}: check the path')
+    source, target = os.path.realpath(args.source), os.path.realpath(args.target)
+    if os.path.isdir(source) and (target + os.sep).startswith(source.rstrip(os.sep) + os.sep):
+        raise UserError(f'{args.target} is in the folder that is read: name a folder beside {args.source}')
+    check_new_folder(args.target)
+
+
+def check_new_folder(path: str) -> None:
+    """Raise a UserError if something is at the path of a folder to write."""
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise UserError(f'{path} is a file: name a new folder')
+    if os.path.isdir(path) and os.listdir(path):
+        raise UserError(f'{path} is not empty: name a new folder, or empty it first')

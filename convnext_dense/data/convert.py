@@ -1,0 +1,174 @@
+"""Read a data set of any format as labeled images, to write it in another format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import NoData, UserError
+from ..io.image_size import ImageSize
+from ..io.images import UNLABELED
+from .detection.coco import CocoData, read_coco
+from .formats import FORMATS, find_splits
+from .formats.base import WHOLE, Source
+from .formats.coco import find_coco
+from .formats.faults import describe_faults
+from .formats.write.base import LabeledData, LabeledImage, LabeledObject
+from .image_scan import read_header
+from .segmentation.find import find_masks_and_remarks, images_folder
+from .segmentation.label_zero import AUTO, LabelZeroSetting
+from .segmentation.mask_scan import read_mask
+from .segmentation.masks import MaskLabels, check_masks, existing_splits, read_labels
+
+MASKS = 'masks'
+"""Name of folders of images and masks, where the format of a source is given."""
+SPLITS = {'training': 'train', 'validation': 'val'}
+
+
+class ReadData(NamedTuple):
+    """A data set that was read."""
+
+    data: LabeledData
+    has_label_maps: bool
+    """True if its images have label maps rather than objects."""
+    has_masks: bool
+    """True if objects have masks, or there are label maps."""
+    total: int
+    """Number of images."""
+    lines: list[str]
+    """Lines for the user about what was read, and how it was read."""
+
+
+def read_data_set(root: str, name: str | None = None, label_zero: LabelZeroSetting = AUTO) -> ReadData:
+    """Read a data set with objects or label maps.
+
+    Annotations are cleaned as for training, see :func:`~convnext_dense.data.detection.coco.read_coco`.
+
+    Args:
+        root: a folder, or a file of a format.
+        name: the format, where several may be meant: a key of :data:`.formats.FORMATS`, or :data:`MASKS`.
+        label_zero: what label 0 of masks means.
+
+    Raises:
+        NoData: if there are no data in a known format.
+        UserError: if the data may be in several formats, or are faulty.
+    """
+    sources = None if name == MASKS else find_splits(root, name)
+    has_masks = name == MASKS or (name is None and _is_mask_folder(root))
+    if sources is not None and has_masks:
+        raise UserError(
+            f'{root} has annotations of objects and masks of images: say which with --data-format '
+            f'{next(iter(sources.values())).format} or --data-format {MASKS}'
+        )
+    if has_masks:
+        return _read_masks(root, label_zero)
+    if sources is None:
+        try:
+            found = find_coco(root, WHOLE)
+        except NoData as error:
+            raise NoData(f'{error}; images with masks are in images/ and annotations/') from None
+        sources = found
+    return _read_objects(sources)
+
+
+def _read_objects(sources: dict[str, Source]) -> ReadData:
+    coco = {split: read_coco(source, needs_annotations=split != 'test') for split, source in sources.items()}
+    classes = list(dict.fromkeys(name for one in coco.values() for name in one.classes))
+    lines = [line for one in coco.values() for line in describe_faults(one.name, one.faults)]
+    splits = {split: _Images(coco[split], sources[split], classes) for split in sources}
+    has_masks = any(one.has_masks for one in coco.values())
+    return ReadData(LabeledData(classes, splits), False, has_masks, sum(map(len, splits.values())), lines)
+
+
+class _Images(Iterable[LabeledImage]):
+    """The images of a split with their objects."""
+
+    def __init__(self, coco: CocoData, source: Source, classes: Sequence[str]) -> None:
+        self._coco, self._source = coco, source
+        self._is_upright = FORMATS[source.format].is_upright
+        label_of = {name: label for label, name in enumerate(classes)}
+        self._labels = {n: label_of[name] for n, name in zip(coco.category_ids, coco.classes, strict=True)}
+
+    def __len__(self) -> int:
+        return len(self._coco.images)
+
+    def __iter__(self) -> Iterator[LabeledImage]:
+        for image in self._coco.images:
+            objects = [
+                LabeledObject(
+                    self._labels[one['category_id']],
+                    list(one['bbox']),
+                    one.get('segmentation'),
+                    one['area'],
+                    bool(one['iscrowd']),
+                    bool(one.get('ignored')),
+                )
+                for one in self._coco.annotations[image['id']]
+            ]
+            file = os.path.join(self._source.images, image['file_name'])
+            size = ImageSize(image['height'], image['width'])
+            yield _with_orientation(LabeledImage(file, image['file_name'], size, objects), self._is_upright)
+
+
+def _read_masks(root: str, label_zero: LabelZeroSetting) -> ReadData:
+    labels = read_labels(root, label_zero, compare=True)
+    splits = {}
+    lines = [labels.line]
+    for split in existing_splits(root):
+        found = find_masks_and_remarks(root, split)
+        check_masks(found.pairs, len(labels.classes), labels.reduce_zero_label)
+        lines += found.remarks
+        splits[SPLITS[split]] = _Masks(found.pairs, images_folder(root, split), labels)
+    return ReadData(LabeledData(labels.classes, splits), True, True, sum(map(len, splits.values())), lines)
+
+
+class _Masks(Iterable[LabeledImage]):
+    """The images of a split with their label maps."""
+
+    def __init__(self, pairs: Sequence[tuple[str, str]], folder: Path, labels: MaskLabels) -> None:
+        self._pairs, self._folder = pairs, folder
+        numbers = np.full(UNLABELED + 1, UNLABELED, np.uint8)
+        count = len(labels.classes)
+        numbers[labels.first_label : labels.first_label + count] = np.arange(count)
+        self._numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __iter__(self) -> Iterator[LabeledImage]:
+        for image, mask in self._pairs:
+            labels = self._numbers[read_mask(mask)]
+            yield _with_orientation(
+                LabeledImage(image, os.path.relpath(image, self._folder), ImageSize.of(labels), labels=labels)
+            )
+
+
+def _is_mask_folder(root: str) -> bool:
+    return any(Path(root, 'annotations', images_folder(root, split).name).is_dir() for split in existing_splits(root))
+
+
+def _with_orientation(image: LabeledImage, is_upright: bool = False) -> LabeledImage:
+    """Look at the file of an image for its orientation, and whether the annotations are of the image as stored.
+
+    Args:
+        image: the image.
+        is_upright: the annotations are of the upright image also where the size does not tell.
+
+    Raises:
+        UserError: if the annotations are for another size than the image has.
+    """
+    header = read_header(image.file)
+    if isinstance(header, str):  # it is written as it is, and reading it names the fault
+        return image
+    if not header.fits(image.size):
+        raise UserError(
+            f'bad image {image.file} (it is {header.upright_size}, its annotations say {image.size}, height x width): '
+            'correct the annotations or remove the image'
+        )
+    is_stored = image.size == header.size and not (is_upright and image.size == header.upright_size)
+    return replace(image, orientation=header.orientation, is_stored=is_stored)

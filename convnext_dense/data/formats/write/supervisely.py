@@ -1,0 +1,66 @@
+"""Write a project of Supervisely."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import zlib
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ....io.image_size import ImageSize
+from ....results.drawing import palette
+from ....results.rle import decode_mask
+from .base import LabeledData, LabeledObject, Target, objects_only, split_folder
+
+TITLE = 'Supervisely'
+
+
+def write(data: LabeledData, target: Target) -> None:
+    """Write ``meta.json``, and ``{split}/img/`` with ``{split}/ann/{image}.json``; each split is a data set.
+
+    A mask is a bitmap, an object without one a rectangle, whose points are its first and last pixel.
+    """
+    for split, labeled in data.splits.items():
+        name = split_folder(split) or 'ds0'
+        images, folder = target.folder(name, 'img'), target.folder(name, 'ann')
+        for image in labeled:
+            placed = target.place(image, images, flat=True)
+            objects = objects_only(image, target, TITLE)
+            content = {
+                'description': '',
+                'tags': [],
+                'size': {'height': image.size.height, 'width': image.size.width},
+                'objects': [_entry(one, data.classes[one.label], image.size) for one in objects],
+            }
+            text = json.dumps(content, ensure_ascii=False)
+            (folder / f'{placed}.json').write_text(text, encoding='utf-8')
+            target.written['annotations'] += len(objects)
+            target.advance()
+    colors = ['#' + bytes(color).hex().upper() for color in palette(len(data.classes)).tolist()]
+    classes = [
+        {'title': name, 'shape': 'any', 'color': color} for name, color in zip(data.classes, colors, strict=True)
+    ]
+    text = json.dumps({'classes': classes, 'tags': [], 'projectType': 'images'}, ensure_ascii=False)
+    (target.root / 'meta.json').write_text(text, encoding='utf-8')
+
+
+def _entry(one: LabeledObject, name: str, size: ImageSize) -> dict[str, Any]:
+    entry: dict[str, Any] = {'classTitle': name, 'description': '', 'tags': []}
+    mask = None if one.segmentation is None else decode_mask(one.segmentation, size)
+    if mask is None or not mask.any():
+        left, top, right, bottom = one.corners
+        points = [[left, top], [right - 1, bottom - 1]]
+        return {**entry, 'geometryType': 'rectangle', 'points': {'exterior': points, 'interior': []}}
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    inner = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    buffer = io.BytesIO()
+    Image.fromarray(inner).save(buffer, 'PNG')
+    bitmap = {
+        'data': base64.b64encode(zlib.compress(buffer.getvalue())).decode('ascii'),
+        'origin': [int(columns[0]), int(rows[0])],
+    }
+    return {**entry, 'geometryType': 'bitmap', 'bitmap': bitmap}
