@@ -20,10 +20,14 @@ from .split_arguments import add_split_arguments, split_rule
 
 EXAMPLE_CONFIG = 'configs/classification/convnext_t.py'
 EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
-DATA_FORMATS = ('coco',)
+DATA_FORMATS = ('coco', 'labelme', 'cvat', 'via')
 """Names of formats, which need libraries to be read: those of :data:`convnext_dense.data.formats.FORMATS`."""
 CLASSIFICATION_FORMATS = ('folders', 'classes', 'list')
 """Names of layouts: those of :data:`convnext_dense.data.classification.layout.FORMATS`."""
+MASK_FORMATS = ('masks', 'coco-panoptic')
+"""Further formats of segmentation: masks in files of their own, and panoptic COCO files."""
+MASK_LABELS = ('index', 'color', 'binary', 'cityscapes', 'camvid')
+"""Kinds of masks: those of :data:`convnext_dense.data.segmentation.options.MASK_LABELS`."""
 WRITE_FORMATS = (
     *('coco', 'yolo', 'voc', 'labelme', 'masks', 'color_masks', 'cvat', 'via', 'supervisely', 'open_images'),
 )
@@ -77,8 +81,20 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say how the data set at ``--data PATH`` is read."""
     parser.add_argument(
         '--data-format',
-        choices=(*DATA_FORMATS, *CLASSIFICATION_FORMATS),
+        choices=(*DATA_FORMATS, *MASK_FORMATS, *CLASSIFICATION_FORMATS),
         help='format of the annotations at --data PATH, where several may be meant (default: the one that is there)',
+    )
+    parser.add_argument(
+        '--mask-labels',
+        choices=MASK_LABELS,
+        help='segmentation: what the masks at --data PATH hold: numbers of classes, colors, 0 and 255 of two classes, '
+        'ids of Cityscapes, or labels of CamVid as SegNet has it (default: what they show)',
+    )
+    parser.add_argument(
+        '--mask-folder',
+        metavar='NAME',
+        help='segmentation: name of the folder of masks at --data PATH, where there are several (default: the one '
+        'that is there)',
     )
     parser.add_argument(
         '--label-column',
@@ -95,6 +111,8 @@ def reading_arguments(args: argparse.Namespace) -> dict[str, Any]:
 
     options = DataOptions(
         format=args.data_format,
+        mask_labels=args.mask_labels,
+        mask_folder=args.mask_folder,
         split=split_rule(args),
         replace_val=args.replace_val,
         label_column=args.label_column,

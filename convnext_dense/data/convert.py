@@ -20,14 +20,16 @@ from .formats.coco import find_coco
 from .formats.faults import describe_faults
 from .formats.write.base import LabeledData, LabeledImage, LabeledObject
 from .image_scan import read_header
-from .segmentation.find import find_masks_and_remarks, images_folder
+from .segmentation.find import existing_splits, find_masks_and_remarks, find_source, images_folder
 from .segmentation.label_zero import AUTO, LabelZeroSetting
-from .segmentation.mask_scan import read_mask
-from .segmentation.masks import MaskLabels, check_masks, existing_splits, read_labels
+from .segmentation.masks import MaskLabels, check_masks, read_labels
+from .segmentation.options import MaskOptions
 
 MASKS = 'masks'
 """Name of folders of images and masks, where the format of a source is given."""
 SPLITS = {'training': 'train', 'validation': 'val'}
+IN_FILES = MaskOptions(format='masks')
+"""Masks in files of their own, rather than drawn from annotations."""
 
 
 class ReadData(NamedTuple):
@@ -116,14 +118,14 @@ class _Images(Iterable[LabeledImage]):
 
 
 def _read_masks(root: str, label_zero: LabelZeroSetting) -> ReadData:
-    labels = read_labels(root, label_zero, compare=True)
+    labels = read_labels(root, label_zero, compare=True, options=IN_FILES)
     splits = {}
-    lines = [labels.line]
-    for split in existing_splits(root):
-        found = find_masks_and_remarks(root, split)
-        check_masks(found.pairs, len(labels.classes), labels.reduce_zero_label)
+    lines = [line for line in (labels.line, labels.reading) if line]
+    for split in existing_splits(root, IN_FILES):
+        found = find_masks_and_remarks(root, split, IN_FILES)
+        check_masks(found.pairs, len(labels.classes), labels.reduce_zero_label, labels.reader)
         lines += found.remarks
-        splits[SPLITS[split]] = _Masks(found.pairs, images_folder(root, split), labels)
+        splits[SPLITS[split]] = _Masks(found.pairs, images_folder(root, split, IN_FILES), labels)
     return ReadData(LabeledData(labels.classes, splits), True, True, sum(map(len, splits.values())), lines)
 
 
@@ -131,7 +133,7 @@ class _Masks(Iterable[LabeledImage]):
     """The images of a split with their label maps."""
 
     def __init__(self, pairs: Sequence[tuple[str, str]], folder: Path, labels: MaskLabels) -> None:
-        self._pairs, self._folder = pairs, folder
+        self._pairs, self._folder, self._reader = pairs, folder, labels.reader
         numbers = np.full(UNLABELED + 1, UNLABELED, np.uint8)
         count = len(labels.classes)
         numbers[labels.first_label : labels.first_label + count] = np.arange(count)
@@ -142,14 +144,14 @@ class _Masks(Iterable[LabeledImage]):
 
     def __iter__(self) -> Iterator[LabeledImage]:
         for image, mask in self._pairs:
-            labels = self._numbers[read_mask(mask)]
+            labels = self._numbers[self._reader.read(mask)]
             yield _with_orientation(
                 LabeledImage(image, os.path.relpath(image, self._folder), ImageSize.of(labels), labels=labels)
             )
 
 
 def _is_mask_folder(root: str) -> bool:
-    return any(Path(root, 'annotations', images_folder(root, split).name).is_dir() for split in existing_splits(root))
+    return find_source(root, IN_FILES) is not None
 
 
 def _with_orientation(image: LabeledImage, is_upright: bool = False) -> LabeledImage:

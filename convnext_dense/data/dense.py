@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
+from PIL import ExifTags, Image
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
@@ -79,7 +80,7 @@ class LoadImage(BaseTransform):
     """Transform that reads an image to ``img``, uint8 (H, W, 3), BGR, for mmcv's transforms.
 
     The image is rotated upright by its EXIF orientation, unless the annotated size (``height``, ``width``) matches the
-    image as stored.
+    image as stored. Where both sizes are the same, ``is_upright`` decides: True turns it.
 
     Args:
         value_range: the values that become black and white, of images of any depth; None for the rule of
@@ -98,7 +99,8 @@ class LoadImage(BaseTransform):
         expected = ImageSize(results['height'], results['width']) if 'width' in results else None
         try:
             with open_image(path, retry_missing=True) as image:
-                rgb = np.asarray(decode(image, self.value_range, turn=ImageSize.of(image) != expected))
+                turn = _is_turned(image, expected, results.get('is_upright', False))
+                rgb = np.asarray(decode(image, self.value_range, turn=turn))
         except Exception as error:  # Pillow's decoders raise many types for broken files
             raise BadImage(f'bad image {path} ({describe_read_error(error)})') from None
         size = ImageSize.of(rgb)
@@ -107,6 +109,13 @@ class LoadImage(BaseTransform):
         results['img'] = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
         results['img_shape'] = results['ori_shape'] = tuple(size)
         return results
+
+
+def _is_turned(image: Image.Image, expected: ImageSize | None, is_upright: bool) -> bool:
+    """Decide whether an image is turned upright, for annotations of this size that may be of the upright image."""
+    stored = ImageSize.of(image)
+    keeps_size = stored.height == stored.width or image.getexif().get(ExifTags.Base.Orientation, 1) < 5
+    return stored != expected or (is_upright and keeps_size)
 
 
 @FUNCTIONS.register_module()

@@ -14,13 +14,15 @@ from functools import partial
 from multiprocessing import get_context, parent_process
 from typing import NamedTuple
 
+import numpy as np
 from PIL import ExifTags, Image
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from ..io.images import ImageValues, measure_values, open_content
+from ..io.images import ImageValues, measure_values, open_content, open_image
 from ..io.value_range import AmbiguousValues, ValueRange
-from .segmentation.mask_scan import count_labels, read_mask
+from .segmentation.mask_files import count_labels
+from .segmentation.readers import INDEX
 
 CHUNK_SIZE = 16  # images per task of a process
 NOT_IMAGES = {  # first bytes, in lowercase, of other files that may have the name of an image
@@ -73,6 +75,8 @@ class ImageScan(NamedTuple):
 
 ImageAndMask = tuple[str, str | None]
 """Paths of an image and of its mask, or None."""
+ReadMask = Callable[[str], np.ndarray]
+"""Function that reads the labels (H, W) of a mask; it raises a UserError if it can't."""
 
 
 def scan_images(
@@ -80,6 +84,7 @@ def scan_images(
     workers: int,
     advance: Callable[[], object] = lambda: None,
     value_range: ValueRange | None = None,
+    read_mask: ReadMask = INDEX.read,
 ) -> list[ImageScan]:
     """Decode images and count the labels of their masks.
 
@@ -88,18 +93,20 @@ def scan_images(
         workers: number of processes, at least 1; with 1, no process is started. All processes end with this function.
         advance: called after each image.
         value_range: the values of images that become black and white; see :func:`~convnext_dense.io.images.decode`.
+        read_mask: reads a mask.
 
     Raises:
         UserError: if a process dies.
     """
     if workers == 1:
-        return [_advanced(advance, scan_image(pair, value_range)) for pair in pairs]
-    # fork, because a spawned process would have to import the package
-    pool = ProcessPoolExecutor(workers, get_context('fork'), initializer=_start_worker)
+        return [_advanced(advance, scan_image(pair, value_range, read_mask)) for pair in pairs]
+    # fork, because a spawned process would have to import the package, and get a copy of the annotations
+    scan = partial(scan_image, value_range=value_range, read_mask=read_mask)
+    pool = ProcessPoolExecutor(workers, get_context('fork'), initializer=_start_worker, initargs=(scan,))
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the processes have their own handler
         try:
-            scans = pool.map(partial(scan_image, value_range=value_range), pairs, chunksize=CHUNK_SIZE)
+            scans = pool.map(_scan_in_worker, pairs, chunksize=CHUNK_SIZE)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return [_advanced(advance, scan) for scan in scans]
@@ -111,7 +118,9 @@ def scan_images(
         pool.shutdown(cancel_futures=True)
 
 
-def scan_image(pair: ImageAndMask, value_range: ValueRange | None = None) -> ImageScan:
+def scan_image(
+    pair: ImageAndMask, value_range: ValueRange | None = None, read_mask: ReadMask = INDEX.read
+) -> ImageScan:
     """Decode an image and measure its values, and count the labels of its mask."""
     path, mask = pair
     try:
@@ -120,7 +129,7 @@ def scan_image(pair: ImageAndMask, value_range: ValueRange | None = None) -> Ima
     except OSError as error:
         return ImageScan(error.strerror or type(error).__name__)
     digest = hashlib.blake2b(content, digest_size=16).digest()
-    label_counts = None if mask is None else _count_labels(mask)
+    label_counts = None if mask is None else _count_labels(mask, read_mask)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # such as for slightly invalid EXIF
@@ -140,7 +149,8 @@ def read_header(path: str) -> ImageHeader | str:
         The header, or the reason why the image can't be opened.
     """
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
+        opened = open_image(path) if path.endswith('.json') else Image.open(path)
+        with warnings.catch_warnings(), opened as image:
             warnings.simplefilter('ignore')
             return _header_of(image)
     except Exception as error:
@@ -169,12 +179,11 @@ def _fault(first_bytes: bytes, error: Exception) -> str:
     return ' '.join(str(error).split()) or type(error).__name__
 
 
-def _count_labels(mask: str) -> dict[int, int] | None:
+def _count_labels(mask: str, read_mask: ReadMask) -> dict[int, int] | None:
     try:
-        labels = read_mask(mask)
+        return count_labels(read_mask(mask))
     except UserError:  # reported by the check of the masks
         return None
-    return count_labels(labels) if labels.ndim == 2 else None
 
 
 def _advanced(advance: Callable[[], object], scan: ImageScan) -> ImageScan:
@@ -182,7 +191,16 @@ def _advanced(advance: Callable[[], object], scan: ImageScan) -> ImageScan:
     return scan
 
 
-def _start_worker() -> None:
+_of_worker: dict[str, Callable[[ImageAndMask], ImageScan]] = {}
+"""The function of a worker process, set when it starts."""
+
+
+def _scan_in_worker(pair: ImageAndMask) -> ImageScan:
+    return _of_worker['scan'](pair)
+
+
+def _start_worker(scan: Callable[[ImageAndMask], ImageScan]) -> None:
+    _of_worker['scan'] = scan
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it at once, and without a traceback
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()

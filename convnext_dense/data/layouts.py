@@ -39,6 +39,7 @@ IMAGE_SPLITS = {
 """Names, in lowercase, of the folders of each split of an image folder; the first ones that exist are taken."""
 MASK_SPLITS = {'training': ('training', 'train'), 'validation': ('validation', 'val', 'valid', 'test')}
 """Names of the folders of each split of an image/mask folder."""
+SPLIT_NAMES = {name for names in MASK_SPLITS.values() for name in names}
 
 
 class Layout(NamedTuple):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -41,9 +44,13 @@ def open_image(path: str | Path, retry_missing: bool = False) -> Image.Image:
 def open_content(content: bytes) -> Image.Image:
     """Open an image file that is in memory, without decoding the pixels.
 
+    The content may also be a JSON file of LabelMe that has the image in it.
+
     Raises:
         OSError: if it is not an image of a kind that is read.
     """
+    if content[:16].lstrip(b'\xef\xbb\xbf \t\r\n').startswith(b'{'):
+        content = _embedded_image(content)
     try:
         return Image.open(io.BytesIO(content))
     except UnidentifiedImageError:
@@ -51,6 +58,18 @@ def open_content(content: bytes) -> Image.Image:
             kind = 'a TIFF of a kind that is not read, such as floats in several channels: save it with 8 or 16 bits'
             raise OSError(kind) from None
         raise
+
+
+def _embedded_image(content: bytes) -> bytes:
+    """Return the image file that a JSON file of LabelMe has in its ``imageData``, in base64.
+
+    Raises:
+        OSError: if there is none.
+    """
+    try:
+        return base64.b64decode(json.loads(content)['imageData'], validate=True)
+    except (LookupError, TypeError, ValueError, RecursionError, binascii.Error):
+        raise OSError('a JSON file without an image in it, imageData in base64') from None
 
 
 def read_image(path: str | Path, retry_missing: bool = False, value_range: ValueRange | None = None) -> Image.Image:

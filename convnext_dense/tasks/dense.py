@@ -80,7 +80,8 @@ class DenseTask(Task):
         from ..results.drawing import shrunk, side_by_side
 
         size = ImageSize(*output.ori_shape[:2])
-        image = read_as_annotated(output.img_path, size, metainfo.get('value_range'))
+        is_upright = metainfo.get('is_upright', False)
+        image = read_as_annotated(output.img_path, size, metainfo.get('value_range'), is_upright)
         *drawings, caption = self.compare(output, image, metainfo)
         prediction, ground_truth = (shrunk(drawing, COMPARED_SIZE) for drawing in drawings)
         drawing = side_by_side([('prediction', prediction), ('ground truth', ground_truth)])
@@ -145,13 +146,16 @@ class DenseTask(Task):
         return [self.to_result(sample, classes) for sample in model.test_step(batch)]
 
 
-def read_as_annotated(path: str, size: ImageSize, value_range: ValueRange | None = None) -> np.ndarray:
+def read_as_annotated(
+    path: str, size: ImageSize, value_range: ValueRange | None = None, is_upright: bool = False
+) -> np.ndarray:
     """Read an image as dense data sets do: upright by its EXIF, or as stored if that matches its annotations' size.
 
     Args:
         path: the image's file.
         size: height and width that the annotations are for.
         value_range: the values that become black and white; see :func:`~convnext_dense.io.images.decode`.
+        is_upright: the annotations are for the upright image, also where its size does not tell.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -161,7 +165,8 @@ def read_as_annotated(path: str, size: ImageSize, value_range: ValueRange | None
     """
     from ..data.dense import LoadImage  # here, because it imports mmcv
 
-    return LoadImage(value_range).transform({'img_path': path, **size._asdict()})['img'][..., ::-1]
+    image = {'img_path': path, **size._asdict(), 'is_upright': is_upright}
+    return LoadImage(value_range).transform(image)['img'][..., ::-1]
 
 
 def counted_samples(image: Tensor) -> list[Any]:

@@ -219,7 +219,7 @@ class DetectionTask(DenseTask):
         from ..results.drawing import shrunk
 
         assert record.size is not None
-        image = read_as_annotated(record.path, record.size, data.value_range)
+        image = read_as_annotated(record.path, record.size, data.value_range, record.is_upright)
         return shrunk(draw_annotations(image, record.instances, data.classes), RECORD_SIZE)
 
     def compare(

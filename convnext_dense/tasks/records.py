@@ -53,6 +53,10 @@ class DataOptions(NamedTuple):
 
     format: str | None = None
     """``--data-format``: name of the annotations' format or layout; None to recognize it."""
+    mask_labels: str | None = None
+    """``--mask-labels``: kind of the masks of segmentation; None to recognize it."""
+    mask_folder: str | None = None
+    """``--mask-folder``: name of the folder of masks; None for the one that there is."""
     split: SplitRule | None = None
     """``--val-split`` or ``--folds``: how the training images are split; None for the data set's own split."""
     replace_val: bool = False

@@ -21,6 +21,7 @@ from .datasets import (
     own_datasets,
     point_at_root,
     set_subset,
+    takes,
     tested_dataset,
 )
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
@@ -31,7 +32,7 @@ from .sizes import dotted, find_training_size, follow, pads_after, set_at, value
 
 if TYPE_CHECKING:
     import numpy as np
-    from mmengine.config import Config
+    from mmengine.config import Config, ConfigDict
     from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
@@ -44,8 +45,38 @@ PADDED_SIZE = ('model', 'data_preprocessor', 'size')
 WINDOW = ('model', 'test_cfg')
 """Keys of the window of slide inference: its ``crop_size`` and ``stride``."""
 
+MASK_KEYS = ('mask_labels', 'mask_folder', 'format')
+"""Options on reading a data set that are arguments of ours."""
+
 COUNTED_CROP = (512, 512)
 """Height and width of the crops of a model whose config does not say."""
+
+
+def _own_classes(dataset: Mapping) -> list[str]:
+    """Return the class names of a data set of ours, from its config."""
+    from ..data.segmentation.label_zero import AUTO
+    from ..data.segmentation.masks import mask_classes
+    from ..data.segmentation.options import MaskOptions
+
+    return mask_classes(dataset['root'], dataset.get('reduce_zero_label', AUTO), MaskOptions.of(dataset))
+
+
+def _set_kind(dataset: ConfigDict) -> None:
+    """Set the kind of masks and their format in the config of a data set that leaves it to its data, if it has any."""
+    from ..data.segmentation.find import find_source
+    from ..data.segmentation.label_zero import AUTO
+    from ..data.segmentation.mask_kinds import read_kind
+    from ..data.segmentation.options import MaskOptions
+
+    options = MaskOptions.of(dataset)
+    if options.labels != AUTO or not takes(dataset, 'mask_labels'):
+        return
+    if find_source(dataset.root, options) is None:
+        return
+    reading = read_kind(dataset.root, options)
+    dataset.mask_labels = reading.reader.kind
+    if reading.source is not None:
+        dataset.format = reading.source.format
 
 
 def _check_same_label_zero(known: object, given: object, checkpoint: str = 'the checkpoint') -> None:
@@ -101,10 +132,19 @@ class SegmentationTask(DenseTask):
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
     ) -> None:
-        from ..data.segmentation.find import images_folder
+        """Point the data sets at a folder, whose masks are recognized anew unless the options say what they are."""
+        from ..data.formats.base import WHOLE
+        from ..data.segmentation.find import has_split, is_whole
+        from ..data.segmentation.options import MaskOptions
 
+        for dataset in (loader.dataset for loader in loaders(cfg)):
+            if dataset.get('root') != root:
+                for key in MASK_KEYS:
+                    dataset.pop(key, None)
+            dataset.update({key: getattr(options, key) for key in MASK_KEYS if getattr(options, key) is not None})
         point_at_root(cfg, root)
-        has_train, has_val = (images_folder(root, split).is_dir() for split in ('training', 'validation'))
+        found = MaskOptions.of(loaders(cfg)[0].dataset)
+        has_train, has_val = (has_split(root, split, found) for split in ('training', 'validation'))
         check_unsplit(options, has_train, has_val, root)
         for key in LOADERS:
             if cfg.get(key) is None:
@@ -114,6 +154,8 @@ class SegmentationTask(DenseTask):
             is_part = set_subset(dataset, role, options, keep=has_train and not has_val)
             if is_part or was_part:
                 dataset.split = 'training' if is_part or role == 'train' else 'validation'
+            if not is_part and cfg.get('train_dataloader') is None and is_whole(root, MaskOptions.of(dataset)):
+                dataset.split = WHOLE
 
     def set_label_zero(self, cfg: Config, meaning: str) -> None:
         for loader in loaders(cfg):
@@ -121,62 +163,62 @@ class SegmentationTask(DenseTask):
                 dataset.reduce_zero_label = meaning == 'ignore'
 
     def settle(self, cfg: Config, trained: TrainedClasses | None = None) -> None:
-        """Set what label 0 of the masks means in all data sets: as in training, by a setting, or by what the data say.
+        """Set what kind of masks there are and what their label 0 means in all data sets.
+
+        Label 0 is as in training, by a setting, or by what the data say.
 
         The labels of a checkpoint and of its data have the same names whatever 0 means, so that only its own meaning
         keeps the names on the classes that it learned.
         """
         from ..data.segmentation.label_zero import AUTO
         from ..data.segmentation.masks import agree_on_label_zero
+        from ..data.segmentation.options import MaskOptions
 
         folders = own_datasets(cfg)
+        options = {}
+        for dataset in folders:
+            _set_kind(dataset)
+            options[str(dataset.root)] = MaskOptions.of(dataset)
         settings = [(dataset.root, dataset.get('reduce_zero_label', AUTO)) for dataset in folders]
         known = None if trained is None else trained.reduce_zero_label
         if known is not None:
             for _, setting in settings:
                 _check_same_label_zero(known, setting)
             settings = [(root, known if setting == AUTO else setting) for root, setting in settings]
-        agreed = agree_on_label_zero(settings)
+        agreed = agree_on_label_zero(settings, options)
         for dataset in folders:
             dataset.reduce_zero_label = agreed
 
     def has_data(self, dataset: Mapping) -> bool:
-        from ..data.segmentation.find import images_folder
+        from ..data.segmentation.find import has_split
+        from ..data.segmentation.options import MaskOptions
 
-        return images_folder(dataset['root'], dataset['split']).is_dir()
+        return has_split(dataset['root'], dataset['split'], MaskOptions.of(dataset))
 
     def read_own_classes(self, dataset: Mapping) -> Sequence[str]:
-        from ..data.segmentation.label_zero import AUTO
-        from ..data.segmentation.masks import mask_classes
-
-        return mask_classes(dataset['root'], dataset.get('reduce_zero_label', AUTO))
+        return _own_classes(dataset)
 
     def join_classes(self, cfg: Config) -> None:
-        from ..data.segmentation.label_zero import AUTO
-        from ..data.segmentation.masks import mask_classes
-
-        if join_chosen(self, cfg):
-            return
-        join_classes_of_roots(cfg, lambda dataset: mask_classes(dataset.root, dataset.get('reduce_zero_label', AUTO)))
+        if not join_chosen(self, cfg):
+            join_classes_of_roots(cfg, _own_classes)
 
     def count_classes(self, cfg: Config) -> int:
-        from ..data.segmentation.label_zero import AUTO
-        from ..data.segmentation.masks import mask_classes
-
         dataset = loaders(cfg)[0].dataset
-        return len(dataset.get('classes') or mask_classes(dataset.root, dataset.get('reduce_zero_label', AUTO)))
+        return len(dataset.get('classes') or _own_classes(dataset))
 
     def check_trainable(self, cfg: Config) -> None:
         from ..data.segmentation.label_zero import AUTO
         from ..data.segmentation.masks import check_learnable, read_labels
+        from ..data.segmentation.options import MaskOptions
 
         if cfg.get('train_dataloader') is None or not _classifies_pixels(cfg):
             return
         for dataset in innermost_datasets(cfg.train_dataloader.dataset):
             if not is_own(dataset) or not self.has_data(dataset):
                 continue
-            labels = read_labels(dataset.root, dataset.get('reduce_zero_label', AUTO))
-            check_learnable(dataset.root, dataset.split, labels, as_choice(dataset.get('choice')))
+            options = MaskOptions.of(dataset)
+            labels = read_labels(dataset.root, dataset.get('reduce_zero_label', AUTO), options=options)
+            check_learnable(dataset.root, dataset.split, labels, as_choice(dataset.get('choice')), options)
 
     def read_data(self, cfg: Config) -> DatasetRecords:
         from ..data.check import Finding
@@ -242,14 +284,15 @@ class SegmentationTask(DenseTask):
     def draw_ground_truth(self, data: Any, record: ImageRecord) -> np.ndarray:
         import numpy as np
 
-        from ..data.segmentation.mask_scan import read_mask
+        from ..data.segmentation.mask_files import BadLabels
         from ..io.images import read_rgb
         from ..results import UNLABELED, Segmentation
         from ..results.drawing import palette, shrunk
 
         assert record.mask is not None
-        labels = read_mask(record.mask).astype(int)
-        if labels.ndim != 2:
+        try:
+            labels = data.read_mask(record.mask).astype(int)
+        except BadLabels:
             return shrunk(read_rgb(record.path, value_range=data.value_range), RECORD_SIZE)
         image = read_as_annotated(record.path, ImageSize.of(labels), data.value_range)
         known = (labels >= data.first_label) & (labels <= UNLABELED)

@@ -1,5 +1,8 @@
 """Scanning images in several processes, and what becomes of these when the first one is killed."""
 
+import base64
+import io
+import json
 import os
 import time
 from multiprocessing import get_context
@@ -79,3 +82,15 @@ def test_no_process_outlives_one_that_is_killed(tmp_path):
 def alive(pid: str) -> bool:
     status = Path(f'/proc/{pid}/stat')
     return status.exists() and status.read_text().rsplit(')', 1)[1].split()[0] != 'Z'
+
+
+def test_the_header_of_an_image_inside_of_a_json_file(tmp_path):
+    buffer = io.BytesIO()
+    Image.new('L', (7, 5)).save(buffer, 'PNG')
+    (tmp_path / 'a.json').write_text(json.dumps({'imageData': base64.b64encode(buffer.getvalue()).decode()}))
+    header = ImageHeader(ImageSize(5, 7), 1, 'L', 'PNG')
+    assert read_header(str(tmp_path / 'a.json')) == header
+    (scan,) = scan_images([(str(tmp_path / 'a.json'), None)], 1)
+    assert scan.header == header
+    (tmp_path / 'b.json').write_text('{}')
+    assert str(read_header(str(tmp_path / 'b.json'))).startswith('a JSON file without an image')

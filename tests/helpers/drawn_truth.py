@@ -1,7 +1,7 @@
 """What is drawn in the sample's scenes, read from its COCO files without the product, and comparisons with it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,19 @@ def class_names(sample: Path) -> list[str]:
     """Return the names of all classes in the order of the COCO file."""
     content = json.loads((sample / 'coco/annotations/instances_train2017.json').read_text())
     return [category['name'] for category in content['categories']]
+
+
+def with_boxes_of_masks(images: list[DrawnImage]) -> list[DrawnImage]:
+    """Return the images with the boxes around their masks, for formats whose objects have a mask and no box."""
+    return [replace(image, objects=[replace(one, box=_box_of(one)) for one in image.objects]) for image in images]
+
+
+def _box_of(one: DrawnObject) -> list[float]:
+    if isinstance(one.segmentation, list):
+        corners = np.concatenate([np.reshape(part, (-1, 2)) for part in one.segmentation])
+        return [*corners.min(0).tolist(), *np.ptp(corners, axis=0).tolist()]
+    rows, columns = np.flatnonzero(one.mask.any(1)), np.flatnonzero(one.mask.any(0))
+    return [float(v) for v in (columns[0], rows[0], np.ptp(columns) + 1, np.ptp(rows) + 1)]
 
 
 def write_coco(path: Path, images: list[DrawnImage], names: list[str], masks: bool = True) -> Path:

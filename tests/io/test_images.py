@@ -1,5 +1,7 @@
 """Images as people have them come out upright, in RGB, with 8 bits."""
 
+import base64
+import json
 import struct
 import zlib
 from pathlib import Path
@@ -164,3 +166,20 @@ def test_measured_values(tmp_path):
     Image.fromarray(RGB).save(tmp_path / 'rgb.png')
     with open_image(tmp_path / 'rgb.png') as image:
         assert measure_values(image) == ('8-bit', 0, 255, (0, 255), (0, 255), 0, 0)
+
+
+def test_an_image_inside_of_a_json_file(tmp_path):
+    """As LabelMe writes it, with 16 bits in color, whose lower ones need the file."""
+    pixels = np.random.default_rng(0).integers(0, 1 << 16, (5, 7, 3), np.uint16)
+    encoded = base64.b64encode(cv2.imencode('.png', pixels[..., ::-1])[1].tobytes()).decode()
+    for before in (b'', b'\xef\xbb\xbf\n '):
+        (tmp_path / 'a.json').write_bytes(before + json.dumps({'shapes': [], 'imageData': encoded}).encode())
+        read = read_rgb(tmp_path / 'a.json', value_range=ValueRange(0, (1 << 16) - 1))
+        np.testing.assert_allclose(read, pixels / 257, atol=1)
+
+
+@pytest.mark.parametrize('content', ['{}', '{"imageData": null}', '{"imageData": "a"}', '{"imageData": 3}', '{'])
+def test_a_json_file_without_an_image_is_named(tmp_path, content):
+    (tmp_path / 'a.json').write_text(content)
+    with pytest.raises(UserError, match=r'bad image .*a\.json \(a JSON file without an image in it'):
+        read_rgb(tmp_path / 'a.json')

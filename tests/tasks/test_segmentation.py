@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import ConfigDict
+from PIL import Image
 
 from convnext_dense.config.read import read_config
-from convnext_dense.data.check import PROBLEM
+from convnext_dense.data.check import NOTE, PROBLEM
 from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
+from convnext_dense.registry import DATASETS
 from convnext_dense.results.drawing import palette
-from convnext_dense.tasks import TrainedClasses
+from convnext_dense.tasks import DataOptions, TrainedClasses
 from convnext_dense.tasks.segmentation import SegmentationTask
 from tests.helpers.mask_folder import CLASSES, COLORS, draw_labels, relabel, write_mask_folder
 from tests.helpers.other_heads import write_head
@@ -229,3 +231,52 @@ def test_whole_inference_ends_with_its_context():
     with TASK.whole_inference(model):
         assert model.test_cfg == dict(mode='whole', crop_size=(8, 8))
     assert model.test_cfg == dict(mode='slide', crop_size=(8, 8))
+
+
+def write_two_kinds(root: Path) -> Path:
+    """A folder in no split, with masks of colors that no file names."""
+    for number in range(4):
+        labels = draw_labels(number)
+        for folder in ('images', 'masks'):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(COLORS[labels]).save(root / folder / f'{number}.png')
+    return root
+
+
+def test_the_config_keeps_how_masks_are_read(tmp_path):
+    root = write_two_kinds(tmp_path / 'data')
+    cfg = read_config(CONFIG, data=str(root), reads='train')
+    dataset = cfg.train_dataloader.dataset
+    assert (dataset.mask_labels, dataset.format, dataset.reduce_zero_label) == ('color', 'masks', False)
+    assert cfg.val_dataloader is None and cfg.model.decode_head.num_classes == 6  # it has no split for validation
+    colors = sorted('color_' + bytes(color).hex() for color in COLORS.tolist())
+    assert TASK.read_data(cfg).classes == colors
+    drawn = TASK.draw_ground_truth(TASK.read_data(cfg), TASK.read_data(cfg).splits[0].images[0])
+    assert drawn.shape[2] == 3
+
+    TASK.point_at(cfg, str(root))  # the same one
+    assert cfg.train_dataloader.dataset.mask_labels == 'color'
+    other = write_mask_folder(tmp_path / 'other')
+    TASK.point_at(cfg, str(other), options=DataOptions(mask_folder='annotations'))
+    assert 'mask_labels' not in cfg.train_dataloader.dataset
+    assert cfg.train_dataloader.dataset.mask_folder == 'annotations'
+    TASK.point_at(cfg, str(other), options=DataOptions('masks', 'index'))
+    assert (cfg.train_dataloader.dataset.mask_labels, cfg.train_dataloader.dataset.format) == ('index', 'masks')
+
+
+def test_data_in_no_split_are_tested_as_a_whole(tmp_path):
+    root = write_two_kinds(tmp_path / 'data')
+    names = [f'color_{bytes(color).hex()}' for color in sorted(COLORS.tolist())]
+    cfg = read_config(CONFIG, data=str(root), reads='test', classes=TrainedClasses(names, reduce_zero_label=False))
+    assert cfg.test_dataloader.dataset.split == 'whole'
+    data = DATASETS.build({**cfg.test_dataloader.dataset, 'pipeline': []})
+    assert len(data) == 4 and data.metainfo['classes'] == tuple(names)
+    assert data.remarks[0][1].startswith(
+        f'{root}: images are in images, masks in masks, in no split; they show 6 colors'
+    )
+
+
+def test_what_is_read_is_a_note_of_the_check(tmp_path):
+    cfg = read_config(CONFIG, data=str(write_two_kinds(tmp_path / 'data')), reads='train')
+    notes = [finding.message for finding in TASK.read_data(cfg).findings if finding.level == NOTE]
+    assert [note for note in notes if 'they show 6 colors that no file names' in note]

@@ -41,7 +41,7 @@ def check_dataset(
     findings, scans, counts = list(data.findings), [], []
     for split in data.splits:
         of_split = scan_images(
-            [(image.path, image.mask) for image in split.images], workers, advance, data.value_range
+            [(image.path, image.mask) for image in split.images], workers, advance, data.value_range, data.read_mask
         )
         scans.append(of_split)
         counts.append(count_classes(data, split, of_split))

@@ -60,9 +60,10 @@ def find_unsuitable_images(
             fix = 'make them smaller: they are slow to decode, and Pillow refuses twice as many'
             note(WARNING, f'of more than {MOST_PIXELS / 1e6:.0f} million pixels', fix, path, size)
         if header.orientation > 1:
-            if not has_positions:
+            keeps_size = header.orientation < 5 or size.height == size.width  # so that it does not tell
+            if not has_positions or (keeps_size and image.is_upright):
                 note(NOTE, 'turned upright, as EXIF says', '', path, f'orientation {header.orientation}')
-            elif header.orientation < 5 or size.height == size.width:  # size can't tell the orientation
+            elif keeps_size:
                 fix = 'check that the annotations fit the image as stored, and save it without EXIF'
                 note(WARNING, 'that EXIF would turn, and that the run takes as stored', fix, path)
             else:
@@ -77,6 +78,8 @@ def find_unsuitable_images(
 
 
 def _is_format_of_suffix(path: str, header: ImageHeader) -> bool:
+    if path.lower().endswith('.json'):  # of LabelMe, with the image in it
+        return True
     of_suffix = Image.registered_extensions().get(os.path.splitext(path)[1].lower())
     return header.format in (of_suffix, 'MPO')  # MPO: a JPEG with a preview, from cameras
 

@@ -14,6 +14,7 @@ from ...io.coco_format import Instance
 from ...io.image_size import ImageSize
 from ...io.value_range import ValueRange
 from ..image_scan import ImageScan
+from ..segmentation.readers import INDEX
 
 PROBLEM, WARNING, NOTE = 'problem', 'warning', 'note'
 
@@ -45,9 +46,11 @@ class ImageRecord(NamedTuple):
     label: int | None = None
     instances: Sequence[Instance] = ()
     mask: str | None = None
-    """The mask's path."""
+    """The mask's path, or the image's if label maps are drawn from annotations."""
     size: ImageSize | None = None
     """The image size according to the annotations, if they contain it."""
+    is_upright: bool = False
+    """The annotations are for the image upright by EXIF, also where its size does not tell."""
     is_read: bool = True
     """False for an image that training leaves out, such as one without annotations."""
 
@@ -82,6 +85,14 @@ class DatasetRecords(ABC):
     @abstractmethod
     def count_classes(self, image: ImageRecord, scan: ImageScan) -> dict[int, int]:
         """Count the units of each class in an image's ground truth."""
+
+    def read_mask(self, mask: str) -> np.ndarray:
+        """Read the labels of a mask (H, W).
+
+        Raises:
+            UserError: if it can't be read, or does not hold labels.
+        """
+        return INDEX.read(mask)
 
     def check_ground_truth(self, split: SplitRecords, scans: Sequence[ImageScan]) -> Iterable[Finding]:
         """Find problems in a split's ground truth that only a scan of its images and masks can show."""

@@ -13,7 +13,7 @@ from ...io.coco_format import IGNORE_REGION
 from ...io.image_size import ImageSize
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
 from ..class_choice import ClassChoice, as_choice
-from ..formats import describe_source, source_of
+from ..formats import FORMATS, describe_source, source_of
 from ..formats.base import Source
 from ..image_scan import ImageScan
 from ..text import count_of
@@ -119,7 +119,8 @@ def _records(
             if selected is not None and not is_object(annotation, learns_masks):
                 instance['ignore_flag'] = 1
         size = ImageSize(image['height'], image['width'])
-        yield ImageRecord(path, instances=instances, size=size, is_read=image['id'] in used)
+        is_upright = FORMATS[source.get('format', 'coco')].is_upright
+        yield ImageRecord(path, instances=instances, size=size, is_upright=is_upright, is_read=image['id'] in used)
 
 
 def _not_learned(split: str, folder: str, selected: Selection) -> Iterator[Finding]:

@@ -224,7 +224,9 @@ def _read(source: Source, box_format: str | None, needs_annotations: bool, choic
     ]
     if box_format is None:
         _check_convention(path, annotations, shapes, sizes)
-    cleaned = clean_annotations(annotations, shapes, sizes, content.unreadable, {**content.ignored, **ignored})
+    ignored = {**content.ignored, **ignored}
+    tells_areas = content.places is None  # COCO's files
+    cleaned = clean_annotations(annotations, shapes, sizes, content.unreadable, ignored, tells_areas)
     faults = _with_places(faults + cleaned.faults, content.places)
     data = CocoData(
         source.name,

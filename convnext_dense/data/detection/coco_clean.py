@@ -74,6 +74,7 @@ def clean_annotations(
     sizes: Mapping[int, ImageSize],
     unreadable: Mapping[int, str] = EMPTY,
     ignored: Mapping[int, str] = EMPTY,
+    tells_areas: bool = True,
 ) -> CleanedAnnotations:
     """Fix annotations, or turn them into ignore regions, by the rules of :func:`.coco.read_coco`.
 
@@ -83,6 +84,7 @@ def clean_annotations(
         sizes: size of each image by its id.
         unreadable: the reason why an annotation has no usable box or mask, by its id.
         ignored: the reason why an annotation is ignored by a rule of its format, by its id; it is not lost.
+        tells_areas: False for a format whose annotations have no ``area``, so that a missing one is no fault.
     """
     found: dict[tuple[str, str], list[int]] = {}
 
@@ -95,10 +97,9 @@ def clean_annotations(
     for annotation, (reading, mask, extent) in zip(annotations, shapes, strict=True):
         size = sizes[annotation['image_id']]
         annotation['ignored'] = False
-        box, fault = reading.box, unreadable.get(annotation['id']) or reading.fault
-        if box is not None:
-            fault = box_fault(box, size)
-        if fault and (from_mask := _box_of_mask(mask, size)):
+        box, reason = reading.box, unreadable.get(annotation['id'])
+        fault = reason or (reading.fault if box is None else box_fault(box, size))
+        if fault and not reason and (from_mask := _box_of_mask(mask, size)):
             note(annotation, f'fixed: {fault}, taken from the mask')
             box, fault = from_mask, None
         if fault:
@@ -130,7 +131,7 @@ def clean_annotations(
                 note(annotation, repair, NOTE)
         if not has_masks or annotation['segmentation'] is None:
             del annotation['segmentation']
-        _set_area(annotation, size, note)
+        _set_area(annotation, size, note if tells_areas else None)
         if not annotation['ignored']:
             del annotation['ignored']
         if read_flag(annotation.get('ignore') or 0) != 0 and not annotation['iscrowd']:
@@ -160,15 +161,15 @@ def _region(box: Box | None, size: ImageSize) -> Box | None:
     return None if box_fault(region, size) else clip_box(region, size)
 
 
-def _set_area(annotation: Any, size: ImageSize, note: Callable[..., None]) -> None:
+def _set_area(annotation: Any, size: ImageSize, note: Callable[..., None] | None) -> None:
     """Set ``area`` to a number: the file's, or else that of the mask or box."""
     area = read_number(annotation.get('area'))
     if area is not None and area > 0 and not annotation['ignored']:
-        if isinstance(annotation['area'], str):
+        if isinstance(annotation['area'], str) and note:
             note(annotation, AS_TEXT, NOTE)
         annotation['area'] = area
         return
-    if not annotation['ignored']:
+    if not annotation['ignored'] and note:
         source = 'mask' if 'segmentation' in annotation else 'box'
         note(annotation, f'fixed: area missing, taken from the {source}')
     annotation['area'] = _area(annotation, size)

@@ -19,7 +19,7 @@ from ...registry import DATASETS
 from ..check.records import WARNING
 from ..class_choice import ClassChoice, as_choice
 from ..dense import DenseDataset
-from ..formats import describe_source, source_of
+from ..formats import FORMATS, describe_source, source_of
 from ..formats.faults import describe_faults
 from ..subset import Split
 from ..text import count_of, shortened
@@ -38,9 +38,9 @@ class CocoDataset(DenseDataset, BaseDataset):
     """Data set of images with boxes, and masks if there are any, from a COCO file or another format.
 
     The pipeline gets a dict with ``img_path``, ``img_id`` (COCO's), ``height``, ``width`` and ``instances``, a list of
-    :class:`~convnext_dense.io.coco_format.Instance`. For evaluation, ``meta_keys`` of ``mmdet.PackDetInputs`` must
-    include ``instances``, since :class:`~convnext_dense.evaluation.CocoAP` takes the ground truth from the data
-    samples.
+    :class:`~convnext_dense.io.coco_format.Instance`; and ``is_upright`` where the format's tools turn images by EXIF.
+    For evaluation, ``meta_keys`` of ``mmdet.PackDetInputs`` must include ``instances``, since
+    :class:`~convnext_dense.evaluation.CocoAP` takes the ground truth from the data samples.
 
     ``metainfo`` has the ``classes`` and their ``category_ids``, and the ``choice`` if there is one.
 
@@ -139,7 +139,8 @@ class CocoDataset(DenseDataset, BaseDataset):
         self.name = coco.name
         classes = coco.classes if self.classes is None else tuple(self.classes)
         ids = join_categories(self.source.annotations, coco, classes, self.category_ids)
-        self._metainfo.update(classes=classes, category_ids=ids)
+        upright = {'is_upright': True} if FORMATS[self.source.format].is_upright else {}
+        self._metainfo.update(classes=classes, category_ids=ids, **upright)
         if self.choice is not None:
             self._metainfo.update(choice=self.choice.as_config())
         labels = {number: label for label, number in enumerate(ids)}
@@ -169,6 +170,7 @@ class CocoDataset(DenseDataset, BaseDataset):
                 'img_id': image['id'],
                 'height': image['height'],
                 'width': image['width'],
+                **upright,
                 'instances': [instance(a) for a in annotations[image['id']]],
             }
             for image in coco.images

@@ -14,8 +14,11 @@ from typing import Any
 from ...errors import UserError
 from .base import WHOLE, Format, Source
 from .coco import CocoFormat, find_coco
+from .cvat import CvatFormat
+from .labelme import LabelMeFormat
+from .via import ViaFormat
 
-FORMATS: Mapping[str, Format] = {one.name: one for one in (CocoFormat(),)}
+FORMATS: Mapping[str, Format] = {one.name: one for one in (CocoFormat(), LabelMeFormat(), CvatFormat(), ViaFormat())}
 """All formats by name."""
 
 

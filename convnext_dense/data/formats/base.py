@@ -121,7 +121,8 @@ class Content:
     places: Places | None = None
     """Where each annotation stands, by its id; None if messages name the ids themselves."""
     unreadable: Mapping[int, str] = field(default_factory=dict)
-    """The reason why an annotation has no usable box or mask, by its id: ``'three numbers rather than five'``."""
+    """The reason why an annotation can't be used, by its id: ``'three numbers rather than five'``. It may have a box,
+    which then tells where it is."""
     ignored: Mapping[int, str] = field(default_factory=dict)
     """The reason why an annotation is ignored by a rule of the format, by its id: ``'marked as difficult'``."""
     faults: list[Fault] = field(default_factory=list)

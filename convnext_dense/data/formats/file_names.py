@@ -33,7 +33,7 @@ class Folder:
         Returns:
             By name, the path relative to the folder, or None if there is no such file.
         """
-        found = {name: name if self._has(name) else self._find(name) for name in dict.fromkeys(names)}
+        found = {name: name if self.has(name) else self._find(name) for name in dict.fromkeys(names)}
         taken = Counter(os.path.normpath(file) for file in found.values() if file is not None)
         return {
             name: file if file is None or file == name or taken[os.path.normpath(file)] == 1 else None
@@ -42,12 +42,13 @@ class Folder:
 
     def nearest(self, name: str) -> str | None:
         """Return the name in the folder that is most like a missing one, or None if none is."""
-        *folders, base = _parts(name) or [name]
+        *folders, base = parts_of(name) or [name]
         parent = '/'.join(folders)
         names = sorted(self._list(parent) or self._list(''))[:MOST_COMPARED]
         return next(iter(difflib.get_close_matches(base, names, 1)), None)
 
-    def _has(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
+        """Check whether there is a file under a name as it is written."""
         parent, base = os.path.split(name)
         return base in self._list(parent)
 
@@ -65,7 +66,7 @@ class Folder:
         for part in parts:
             if path and not os.path.isdir(self.path / path):
                 return None
-            names = self._keys(path).get(_key(part), [])
+            names = self._keys(path).get(name_key(part), [])
             if part in names:
                 names = [part]
             if len(names) != 1:
@@ -85,22 +86,24 @@ class Folder:
         if parent not in self._by_key:
             by_key = self._by_key[parent] = {}
             for name in self._list(parent):
-                by_key.setdefault(_key(name), []).append(name)
+                by_key.setdefault(name_key(name), []).append(name)
         return self._by_key[parent]
 
 
-def _key(name: str) -> str:
+def name_key(name: str) -> str:
+    """Return the same text for names that differ in case or Unicode normal form alone."""
     return unicodedata.normalize('NFC', name).casefold()
 
 
 def _readings(name: str) -> Iterator[list[str]]:
     """Yield the parts of a path as written, then with ``%20`` and the like as their characters."""
-    yield _parts(name)
+    yield parts_of(name)
     if '%' in name:
-        yield _parts(unquote(name))
+        yield parts_of(unquote(name))
 
 
-def _parts(name: str) -> list[str]:
+def parts_of(name: str) -> list[str]:
+    """Return the parts of a path of any system, or of a URL, without its drive."""
     if re.match(r'[a-z][a-z0-9+.-]+://', name, re.IGNORECASE):
         try:
             name = urlsplit(name).path

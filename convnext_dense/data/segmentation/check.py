@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ...errors import NoData, UserError
 from ..check.images import find_stray_files, find_unsupported_formats
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
@@ -16,8 +18,11 @@ from ..text import count_of
 from .find import find_masks_and_remarks, images_folder
 from .join import describe_pixels, join_labels
 from .label_zero import AUTO
-from .mask_scan import UNLABELED, ImageAndMask, scan_masks
+from .mask_kinds import read_kind
+from .mask_scan import UNLABELED, ImageAndMask, MaskScan, scan_masks
 from .masks import MaskLabels, UnusableMasks, agree_on_label_zero, find_bad_masks, mask_classes, read_labels
+from .options import MaskOptions
+from .readers import INDEX, MaskReader
 from .subset import select_masks
 
 
@@ -31,6 +36,11 @@ class MaskFolderRecords(DatasetRecords):
     """True if only some of the classes may be there, by a choice."""
     label_maps: dict[str, dict[int, int]] = field(default_factory=dict)
     """For masks, by path, whose classes are chosen or are those of another root: class by the root's own one."""
+    readers: dict[str, MaskReader] = field(default_factory=dict)
+    """How the labels are read, by the path of the mask."""
+
+    def read_mask(self, mask: str) -> np.ndarray:
+        return self.readers.get(mask, INDEX).read(mask)
 
     def count_classes(self, image: ImageRecord, scan: ImageScan) -> dict[int, int]:
         counts = scan.label_counts or {}
@@ -62,7 +72,7 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
 
     Args:
         sources: arguments of :class:`~convnext_dense.data.segmentation.dataset.MaskFolder`, ``root``, ``split`` and
-            optionally ``reduce_zero_label``, for ``'train'``, ``'val'`` or both.
+            optionally those on reading the masks, for ``'train'``, ``'val'`` or both.
 
     Raises:
         NoData: if there are no images in this layout.
@@ -72,9 +82,21 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     findings, pairs_of = data.findings, {}
     places: dict[tuple[str, str], str] = {}  # of two parts of one folder, what is wrong with it is said once
     left_out: list[str] = []
-    for name, source in sources.items():
+    options = {str(source['root']): MaskOptions.of(source) for source in sources.values()}
+    readers = {}
+    for root in roots:
         try:
-            pairs_of[name], remarks, left_out = find_masks_and_remarks(source['root'], source['split'])
+            readers[root] = read_kind(root, options[root])
+        except NoData:
+            raise
+        except UserError as error:
+            findings.append(Finding.of_error('', error))
+        else:
+            findings += [Finding(NOTE, '', readers[root].line)] if readers[root].line else []
+    for name, source in sources.items():
+        own = options[str(source['root'])]
+        try:
+            pairs_of[name], remarks, left_out = find_masks_and_remarks(source['root'], source['split'], own)
             findings += [Finding(WARNING, name, remark) for remark in remarks]
         except NoData:
             raise
@@ -85,13 +107,22 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
         place = (str(source['root']), source['split'] if source.get('subset') else name)
         is_new, places[place] = place not in places, name
         if pairs_of[name] and is_new:
-            findings += find_unsupported_formats(name, images_folder(source['root'], source['split']))
+            findings += find_unsupported_formats(name, images_folder(source['root'], source['split'], own))
             findings += find_stray_files(name, left_out)
+        reading = readers.get(str(source['root']))
+        if reading is not None and reading.reader is not INDEX:
+            data.readers |= {mask: reading.reader for _, mask in pairs_of[name]}
+
+    def scanned(name: str) -> list[MaskScan]:
+        pairs = pairs_of[name]
+        return scan_masks(pairs, data.readers.get(pairs[0][1], INDEX)) if pairs else []
+
     settings = [(source['root'], source.get('reduce_zero_label', AUTO)) for source in sources.values()]
     is_set, labels_error = any(setting != AUTO for _, setting in settings), None
     try:
-        setting = agree_on_label_zero(settings)
-        labels = read_labels(next(iter(roots)), setting if is_set else AUTO, compare=True)
+        setting = agree_on_label_zero(settings, options)
+        first_root = next(iter(roots))
+        labels = read_labels(first_root, setting if is_set else AUTO, True, options[first_root])
         first = next(iter(sources.values()))
         choice, data.first_label = as_choice(first.get('choice')), labels.first_label
         data.is_chosen = choice is not None
@@ -102,19 +133,20 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     except UserError as error:  # then the masks still show the number
         labels_error = error
         data.first_label = int(any(setting is True for _, setting in settings))
-        largest = max((s.largest_label for pairs in pairs_of.values() if pairs for s in scan_masks(pairs)), default=0)
+        largest = max((scan.largest_label for name in pairs_of for scan in scanned(name)), default=0)
         data.classes = [f'class_{label}' for label in range(data.first_label, min(largest, UNLABELED - 1) + 1)]
     else:
-        _join_roots(data, sources, labels, pairs_of)
+        scans_of = {name: scanned(name) for name in pairs_of}
+        _join_roots(data, sources, labels, scans_of)
         for name, source in sources.items():
             if source.get('subset') and pairs_of[name]:
-                _select_part(data, name, source, pairs_of[name], labels)
+                _select_part(data, name, source, pairs_of[name], scans_of[name], labels)
     most, reduce = UNLABELED - data.first_label, bool(data.first_label)
     for name in places.values():
         pairs = pairs_of[name]
         image_of = {mask: image for image, mask in pairs}
         count = most if labels_error else len(labels.classes)
-        for bad in find_bad_masks(pairs, scan_masks(pairs), count, reduce) if pairs else ():
+        for bad in find_bad_masks(pairs, scanned(name), count, reduce) if pairs else ():
             items = [f'{mask} {detail}'.strip() for mask, detail in bad.masks]
             images = [image_of[mask] for mask, _ in bad.masks]
             findings.append(Finding(PROBLEM, name, f'{count_of(items, "mask")} {bad.fault}', bad.fix, items, images))
@@ -125,13 +157,18 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
 
 
 def _select_part(
-    data: MaskFolderRecords, name: str, source: Mapping[str, Any], pairs: Sequence[ImageAndMask], labels: MaskLabels
+    data: MaskFolderRecords,
+    name: str,
+    source: Mapping[str, Any],
+    pairs: Sequence[ImageAndMask],
+    scans: Sequence[MaskScan],
+    labels: MaskLabels,
 ) -> None:
     """Leave out the images of other parts of a folder."""
     records = next(split for split in data.splits if split.name == name)
-    folder = str(images_folder(source['root'], source['split']))
+    folder = str(images_folder(source['root'], source['split'], MaskOptions.of(source)))
     try:
-        selected = select_masks(pairs, scan_masks(pairs), labels, folder, source['subset'])
+        selected = select_masks(pairs, scans, labels, folder, source['subset'])
     except UserError as error:
         data.findings.append(Finding.of_error(name, error))
         return
@@ -145,7 +182,7 @@ def _join_roots(
     data: MaskFolderRecords,
     sources: Mapping[str, Mapping],
     labels: MaskLabels,
-    pairs_of: Mapping[str, Sequence[ImageAndMask]],
+    scans_of: Mapping[str, Sequence[MaskScan]],
 ) -> None:
     """Join the classes of splits under other roots than the first one, and those that are chosen, by name."""
     for split, source in zip(data.splits, sources.values(), strict=True):
@@ -153,12 +190,13 @@ def _join_roots(
         if is_first and choice is None:
             continue
         try:
-            own = labels.classes if is_first else mask_classes(source['root'], labels.reduce_zero_label)
+            reduce, options = labels.reduce_zero_label, MaskOptions.of(source)
+            own = labels.classes if is_first else mask_classes(source['root'], reduce, options)
             joined = join_labels(source['root'], own, data.classes, choice)
         except UserError as error:
             data.findings.append(Finding.of_error(split.name, error))
             continue
         data.label_maps |= {image.mask: joined for image in split.images if joined and image.mask}
-        if choice is not None and pairs_of[split.name]:
-            line = describe_pixels(choice, own, labels.first_label, scan_masks(pairs_of[split.name]))
+        if choice is not None and scans_of[split.name]:
+            line = describe_pixels(choice, own, labels.first_label, scans_of[split.name])
             data.findings.append(Finding(NOTE, split.name, line))

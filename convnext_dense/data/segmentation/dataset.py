@@ -25,14 +25,16 @@ from . import transforms as transforms  # registers them: configs name this modu
 from .find import find_masks_and_remarks, images_folder
 from .join import describe_pixels, join_labels
 from .label_zero import AUTO, LabelZeroSetting
-from .mask_scan import read_mask, scan_masks
+from .mask_scan import scan_masks
 from .masks import check_masks, classes_without_example, read_labels
+from .options import MaskOptions
+from .readers import MaskReader
 from .subset import select_masks
 
 
 @DATASETS.register_module()
 class MaskFolder(DenseDataset, BaseDataset):
-    """Data set of images with label maps, in ADE20K's layout.
+    """Data set of images with label maps, in ADE20K's layout or another one that is read.
 
     ``metainfo`` has ``classes``, the K names, ``palette``, K colors as [R, G, B] in 0..255, and, as mmseg's,
     ``reduce_zero_label``, and the ``choice`` of classes if there is one. ``remarks`` are lines for the log of a run,
@@ -42,7 +44,7 @@ class MaskFolder(DenseDataset, BaseDataset):
     Args:
         root: see :func:`~convnext_dense.data.segmentation.find.find_masks`, and for the names of the classes
             :func:`~convnext_dense.data.segmentation.masks.mask_classes`.
-        split: ``'training'`` or ``'validation'``.
+        split: ``'training'`` or ``'validation'``, or ``'whole'`` for data in no split.
         pipeline: transforms, such as mmseg's.
         reduce_zero_label: True if label 0 means unlabeled and label v class v - 1, as in ADE20K; False if label v is
             class v; ``'auto'`` if the data decide, see :mod:`~convnext_dense.data.segmentation.label_zero`.
@@ -54,6 +56,11 @@ class MaskFolder(DenseDataset, BaseDataset):
         subset: rule and part, if the images are a part of the split; see :mod:`~convnext_dense.data.subset`.
         choice: which of the folder's classes are taken, as :func:`~convnext_dense.data.class_choice.as_choice` reads
             it. Pixels of the others are unlabeled. With ``classes``, the folder may lack some that it names.
+        mask_labels: kind of masks, of :data:`~convnext_dense.data.segmentation.options.MASK_LABELS`; ``'auto'`` for
+            the one that the data show.
+        mask_folder: name of the folder of masks; None for the one that there is.
+        format: ``'masks'`` for files of masks, or a format of annotations from which they are drawn; None for the
+            one that there is.
 
     Attributes:
         kept_split: the whole split that the images are a part of, or None.
@@ -76,11 +83,15 @@ class MaskFolder(DenseDataset, BaseDataset):
         classes: Sequence[str] | None = None,
         subset: Mapping[str, Any] | None = None,
         choice: ClassChoice | Mapping | None = None,
+        mask_labels: str = AUTO,
+        mask_folder: str | None = None,
+        format: str | None = None,
     ) -> None:
         check_on_bad_image(on_bad_image)
         self.root, self.split, self.subset = root, split, subset
         self.kept_split: Split | None = None
-        labels = read_labels(root, reduce_zero_label, compare=not test_mode)
+        self.options = MaskOptions(mask_labels, mask_folder, format)
+        labels = read_labels(root, reduce_zero_label, compare=not test_mode, options=self.options)
         self._labels, self.reduce_zero_label = labels, labels.reduce_zero_label
         self.on_bad_image = on_bad_image
         self.own_classes = labels.classes
@@ -97,18 +108,20 @@ class MaskFolder(DenseDataset, BaseDataset):
             **({} if self.choice is None else {'choice': self.choice.as_config()}),
         }
         self.remarks = [(labels.doubtful, labels.line)]
+        if labels.reading:
+            self.remarks.insert(0, (False, labels.reading))
         super().__init__(metainfo=metainfo, pipeline=pipeline, test_mode=test_mode, indices=indices)
 
     def load_data_list(self) -> list[dict]:
-        pairs, remarks, left_out = find_masks_and_remarks(self.root, self.split)
+        pairs, remarks, left_out = find_masks_and_remarks(self.root, self.split, self.options)
         for remark in remarks:
             print_log(remark, 'current', logging.WARNING)
         if left_out:
             print_log(f'{self.root}: {describe_left_out(left_out)}', 'current')
         self._pairs = pairs
-        scans = check_masks(pairs, len(self.own_classes), self.reduce_zero_label)
+        scans = check_masks(pairs, len(self.own_classes), self.reduce_zero_label, self.reader)
         if self.subset is not None:
-            folder = str(images_folder(self.root, self.split))
+            folder = str(images_folder(self.root, self.split, self.options))
             indices, self.kept_split, notes = select_masks(pairs, scans, self._labels, folder, self.subset)
             for note in notes:
                 print_log(note, 'current', logging.WARNING)
@@ -123,12 +136,17 @@ class MaskFolder(DenseDataset, BaseDataset):
         shared = {'label_map': self.label_map, 'reduce_zero_label': self.reduce_zero_label}
         return [dict(img_path=image, seg_map_path=mask, seg_fields=[], **shared) for image, mask in pairs]
 
+    @property
+    def reader(self) -> MaskReader:
+        """How the labels are read from the masks."""
+        return self._labels.reader
+
     @cached_property
     def _classes_shown(self) -> dict[str, list[int]]:
         """The classes that each mask shows, by its path."""
         first, joined = int(self.reduce_zero_label), self.label_map or {}
         shown = {}
-        for (_, mask), scan in zip(self._pairs, scan_masks(self._pairs), strict=True):
+        for (_, mask), scan in zip(self._pairs, scan_masks(self._pairs, self.reader), strict=True):
             own = [label - first for label, _ in scan.pixels if label != UNLABELED and label >= first]
             classes = dict.fromkeys(joined.get(label, label) for label in own)
             shown[mask] = [label for label in classes if label != UNLABELED]
@@ -141,6 +159,6 @@ class MaskFolder(DenseDataset, BaseDataset):
     def prepare_data(self, index: int) -> dict | None:
         """Read the mask of a sample, with errors that name it, and run the pipeline."""
         info = self.get_data_info(index)
-        info['mask'] = read_mask(info['seg_map_path'], retry_missing=True)
+        info['mask'] = self.reader.read(info['seg_map_path'], retry_missing=True)
         info['height'], info['width'] = info['mask'].shape[:2]  # LoadImage rotates the image to fit
         return self.pipeline(info)

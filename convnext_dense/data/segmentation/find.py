@@ -1,125 +1,136 @@
-"""Find the images and masks of a folder in ADE20K's layout."""
+"""Find the images and masks of a data set, in any layout and format that is read."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from ...errors import NoData, UserError
-from ..image_files import EXTENSIONS, find_files, images_in, subfolders
+from ..formats import FORMATS
+from ..formats.base import WHOLE
 from ..layouts import MASK_FOLDER, MASK_SPLITS, hint
-from ..text import shortened
+from .annotations import find_annotations
+from .folders import find_folders
 from .mask_scan import ImageAndMask
+from .options import AS_FOUND, FILES, MaskOptions, check_options
+from .panoptic import PanopticSource, find_panoptic
+from .sources import FolderSource, FoundMasks, MaskSource
 
 LAYOUT = 'images/{training,validation}/*.jpg and annotations/{training,validation}/*.png'
-OTHER_NAMES = ('masks', 'mask', 'labels', 'labelids', 'annotation', 'ann_dir', 'gt', 'segmentation')
-"""Names of mask folders in other programs, in lowercase."""
+OTHERS = (
+    'or other pairs of folders such as images and masks, img_dir and ann_dir, train and train_masks, JPEGImages and '
+    'SegmentationClass, leftImg8bit and gtFine; images with masks beside them that end in _mask; or annotations with '
+    'polygons'
+)
 
 
-class FoundMasks(NamedTuple):
-    """The images of a split with their masks, sorted, including subfolders."""
-
-    pairs: list[ImageAndMask]
-    remarks: list[str]
-    """Lines about masks without an image, and about a folder of another name."""
-    left_out: list[str]
-    """Stray files among the images and masks; see :func:`~convnext_dense.data.image_files.find_files`."""
-
-
-def find_masks(root: str | Path, split: str) -> list[ImageAndMask]:
+def find_masks(root: str | Path, split: str, options: MaskOptions = AS_FOUND) -> list[ImageAndMask]:
     """Find the images of a split with their masks; see :func:`find_masks_and_remarks`."""
-    return find_masks_and_remarks(root, split).pairs
+    return find_masks_and_remarks(root, split, options).pairs
 
 
-def find_masks_and_remarks(root: str | Path, split: str) -> FoundMasks:
+def find_masks_and_remarks(root: str | Path, split: str, options: MaskOptions = AS_FOUND) -> FoundMasks:
     """Find the images of a split with their masks, and what a user should know about them.
 
     Args:
-        root: folder with ``images/<split>/`` and ``annotations/<split>/``.
+        root: the data set's folder, such as one with ``images/<split>/`` and ``annotations/<split>/``.
         split: ``'training'`` or ``'validation'``; the folders may also have another name in
-            :data:`~convnext_dense.data.layouts.MASK_SPLITS`.
+            :data:`~convnext_dense.data.layouts.MASK_SPLITS`. ``'whole'`` for data in no split, which are those of
+            ``'training'`` as well.
+        options: how they are found, as far as it is set.
 
     Raises:
-        NoData: if there are no images in this layout.
-        UserError: for an image without a mask, and for two images with the same mask.
+        NoData: if there are no images in a known layout.
+        UserError: for an image without a mask, for two images with the same mask, and if several folders or formats
+            may be meant.
     """
-    if split not in MASK_SPLITS:
+    if split not in (*MASK_SPLITS, WHOLE):
         raise UserError(f"split {split!r} does not exist: take 'training' or 'validation'")
-    images = images_folder(root, split)
-    masks = Path(root, 'annotations', images.name)
-    for folder in (Path(root), images, masks):
-        if not folder.is_dir():
-            fix = (
-                _misnamed(Path(root))
-                or hint(root, MASK_FOLDER)
-                or _unsplit(Path(root))
-                or 'give another root with --data PATH, or take --data sample, which needs no data'
-            )
-            raise NoData(f'no data at {folder}: expected {LAYOUT} under {root}; {fix}')
-    found, found_masks = find_files(images), find_files(masks)
-    image_of, mask_of = _by_name(images, found.images), _by_name(masks, found_masks.files, '.png')
-    if not image_of:
-        others = found.describe_others()
-        raise NoData(
-            f'{images} holds no images ({", ".join(EXTENSIONS)}){f", but {others}" if others else ""}: fill it'
-        )
-    absent = [name for name in image_of if name not in mask_of]
-    if absent:
-        raise UserError(
-            f'{len(absent)} of {len(image_of)} images in {images} have no mask in {masks}: {shortened(absent, 3)}; '
-            'add masks of the same name (.png) or remove the images'
-        )
-    unused = [name for name in mask_of if name not in image_of]
-    remarks = []
-    if unused:
-        remarks.append(
-            f'{len(unused)} of {len(mask_of)} masks in {masks} have no image and are left out: {shortened(unused, 3)}'
-        )
-    if images.name != split and images.name not in ('train', 'val'):
-        remarks.append(f'{images} is taken for {split}')
-    pairs = [(image, mask_of[name]) for name, image in image_of.items()]
-    return FoundMasks(pairs, remarks, [*found.left_out, *found_masks.left_out])
+    source = find_source(root, options)
+    if source is None or not source.has(split):
+        raise _no_data(Path(root), split, source)
+    return source.find(split)
 
 
-def images_folder(root: str | Path, split: str) -> Path:
-    """Return the folder of a split's images: the first that exists of the possible names, or else the usual one.
+_known: dict[tuple[str, MaskOptions], tuple[str, MaskSource]] = {}
+"""Sources whose annotations were read in this process, with the state of their files at that time."""
 
-    Folders of images without a folder of masks are taken last; ``test``, which is often without masks, is not.
+
+def find_source(root: str | Path, options: MaskOptions = AS_FOUND) -> MaskSource | None:
+    """Find where images and masks are; None if there are none in a known layout.
+
+    Raises:
+        UserError: if several folders or formats may be meant.
     """
-    folders = [Path(root, 'images', name) for name in MASK_SPLITS[split]]
-    with_masks = [folder for folder in folders if folder.is_dir() and Path(root, 'annotations', folder.name).is_dir()]
-    alone = [folder for folder in folders if folder.is_dir() and folder.name != 'test']
-    return [*with_masks, *alone, folders[0]][0]
+    check_options(options)
+    found = _find(Path(root), options)
+    if isinstance(found, FolderSource) or found is None:
+        return found
+    key, state = (str(root), options), found.digest  # type: ignore[attr-defined]
+    if _known.get(key, ('',))[0] != state:  # large files are read once
+        _known[key] = state, found
+    return _known[key][1]
 
 
-def _by_name(folder: Path, files: Sequence[str], ending: str = '') -> dict[str, str]:
-    """Return the files with this ending by their path relative to the folder, without extension."""
-    named: dict[str, str] = {}
-    for file in files:
-        if file.lower().endswith(ending):
-            name, _ = os.path.splitext(file[len(str(folder)) + 1 :])
-            if name in named:
-                raise UserError(f'{named[name]} and {file} would share a mask: rename one')
-            named[name] = file
-    return named
+def _find(root: Path, options: MaskOptions) -> MaskSource | None:
+    chosen = options.format
+    if chosen not in (None, FILES, PanopticSource.format, *FORMATS):
+        names = ', '.join((FILES, PanopticSource.format, *FORMATS))
+        raise UserError(f'format {chosen!r} of masks does not exist: take one of {names}')
+    found: list[MaskSource] = []
+    if chosen in (None, FILES):
+        folders = find_folders(root, options)
+        if folders:
+            found.append(FolderSource(root, folders))
+            if options.folder is not None or not found[0].line:  # said, or ADE20K's own layout
+                return found[0]
+    if chosen in (None, PanopticSource.format):
+        panoptic = find_panoptic(root)
+        found += [panoptic] if panoptic else []
+    if chosen not in (FILES, PanopticSource.format) and options.folder is None:
+        annotated = find_annotations(root, chosen)
+        found += [one for one in annotated if len(found) + len(annotated) == 1 or one.has_masks()]
+    if len(found) > 1:
+        flags = ' or '.join(f'--data-format {one.format}' for one in found)
+        raise UserError(f'the masks of {root} may be read in {len(found)} ways: say which with {flags}')
+    return found[0] if found else None
 
 
-def _misnamed(root: Path) -> str:
-    """Return advice to rename a mask folder, such as ``masks/`` next to ``images/``, or an empty string."""
-    names = [name for name in subfolders(root) if name.lower() in OTHER_NAMES]
-    if len(names) != 1 or not (root / 'images').is_dir() or (root / 'annotations').is_dir():
-        return ''
-    return f'{root} holds {names[0]}/ beside images/: rename it to annotations/'
+def has_split(root: str | Path, split: str, options: MaskOptions = AS_FOUND) -> bool:
+    """Check whether there are images for a split."""
+    source = find_source(root, options)
+    return source.has(split) if source else _folder_in_ade(Path(root), split).is_dir()
 
 
-def _unsplit(root: Path) -> str:
-    """Return advice for images and masks that are in no split, or an empty string."""
-    folders = [root / name for name in ('images', 'annotations')]
-    if not all(folder.is_dir() and images_in(folder) for folder in folders):
-        return ''
-    return (
-        f'{root} holds images and masks that are in no split: move each into the folder training/ or validation/ in '
-        f'{folders[0]} and in {folders[1]}'
-    )
+def existing_splits(root: str | Path, options: MaskOptions = AS_FOUND) -> list[str]:
+    """Return the splits of a data set, training first."""
+    source = find_source(root, options)
+    return [split for split in MASK_SPLITS if (source.has(split) if source else False)]
+
+
+def is_whole(root: str | Path, options: MaskOptions = AS_FOUND) -> bool:
+    """Check whether the images of a data set are in no split."""
+    source = find_source(root, options)
+    return source is not None and WHOLE in source.splits
+
+
+def images_folder(root: str | Path, split: str, options: MaskOptions = AS_FOUND) -> Path:
+    """Return the folder of a split's images, or that in ADE20K's layout if there is none."""
+    source = find_source(root, options)
+    return source.images_folder(split) if source and source.has(split) else _folder_in_ade(Path(root), split)
+
+
+def _folder_in_ade(root: Path, split: str) -> Path:
+    folders = [root / 'images' / name for name in MASK_SPLITS.get(split, (split,))]
+    return next((folder for folder in folders if folder.is_dir() and folder.name != 'test'), folders[0])
+
+
+def _no_data(root: Path, split: str, source: MaskSource | None) -> NoData:
+    if source is not None and WHOLE in source.splits:
+        return NoData(
+            f'no data for {split} at {root}, whose images are in no split and all for training: take a share of them '
+            'with --val-split, or give validation data'
+        )
+    images = _folder_in_ade(root, split)
+    absent = next((one for one in (root, images, root / 'annotations' / images.name) if not one.is_dir()), images)
+    fix = hint(root, MASK_FOLDER) or 'give another root with --data PATH, or take --data sample, which needs no data'
+    return NoData(f'no data at {absent}: expected {LAYOUT} under {root}, {OTHERS}; {fix}')

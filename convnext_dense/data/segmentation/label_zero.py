@@ -27,6 +27,8 @@ NO_CLASS = re.compile(
     '(un|not|no)labell?(ed)?.*|unannotated|unclassified|undefined|unknown|void|ignored?|none|null|nodata|dontcare|invalid'
 )
 """What names of label 0 look like, in lowercase, without spaces and underscores."""
+BLACK = 'color_000000'
+"""Name of black in masks of colors that no file names."""
 
 
 class LabelCounts(NamedTuple):
@@ -52,6 +54,12 @@ class ClassList(NamedTuple):
     names: Sequence[str]
     starts_at_one: bool = False
     """The file itself says that its first name is that of label 1, as ADE20K's table does."""
+    is_complete: bool = False
+    """The first name is that of label 0 in any case, as where each name has a color."""
+    colors: Sequence[tuple[int, int, int]] | None = None
+    """Red, green and blue of each class in masks that show colors, if the file tells them."""
+    void: Sequence[tuple[int, int, int]] = ()
+    """Further colors, which mean unlabeled."""
 
 
 class LabelZero(NamedTuple):
@@ -84,6 +92,8 @@ def decide(setting: LabelZeroSetting, listed: ClassList | None, seen: LabelCount
     Raises:
         UserError: if the data fit both meanings, or a list that begins with the background contradicts the setting.
     """
+    if listed is not None and listed.is_complete:
+        return _decide_named(setting, listed, seen)
     labels = _known_labels(listed, seen)
     is_known = setting == AUTO or seen is not None or (listed is not None and listed.starts_at_one)
     decided, reason = _judge(listed, labels, seen) if is_known else (None, '')
@@ -111,6 +121,33 @@ def decide(setting: LabelZeroSetting, listed: ClassList | None, seen: LabelCount
     hint = f'; {FLAGS[not ignored]} for the other meaning' if is_choice else ''
     meaning = 'ignored' if ignored else f'a class{called}'
     return LabelZero(ignored, names, f'label 0 of the masks is {meaning}{_shares(seen)}: {why}{hint}', doubtful)
+
+
+def _decide_named(setting: LabelZeroSetting, listed: ClassList, seen: LabelCounts | None) -> LabelZero:
+    """Decide what label 0 means where its name is known: it is a class unless the name says otherwise."""
+    first = listed.names[0]
+    ignored = _is(NO_CLASS, first) if setting == AUTO else bool(setting)
+    can_be_ignored = names_label_zero(first) or first == BLACK
+    if ignored and not can_be_ignored:
+        raise UserError(
+            f'label 0 is to be ignored, but it is the class {first!r} of {listed.file}, and unlabeled pixels have a '
+            'label of their own: leave out --label-zero, and reduce_zero_label in the config'
+        )
+    why = f'{listed.file} calls it {first!r}' if setting == AUTO else 'as set'
+    hint = f'; {FLAGS[not ignored]} for the other meaning' if setting == AUTO and can_be_ignored else ''
+    meaning = 'ignored' if ignored else f'a class, {first!r}'
+    line = f'label 0 of the masks is {meaning}{_shares(seen)}: {why}{hint}'
+    return LabelZero(ignored, list(listed.names)[ignored:], line)
+
+
+def is_no_class(name: str) -> bool:
+    """Check whether a name is one for pixels that have no class, such as ``void``."""
+    return _is(NO_CLASS, name)
+
+
+def is_background(name: str) -> bool:
+    """Check whether a name is one for the background."""
+    return _is(BACKGROUND, name)
 
 
 def find_obstacle(ignored: bool, listed: ClassList | None, seen: LabelCounts | None) -> str:

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from filelock import FileLock
 from PIL import ExifTags, Image
 
@@ -19,17 +18,15 @@ from ...errors import UserError
 from ...io.cache import cache_folder
 from ...io.files import atomic_write
 from ...io.image_size import ImageSize
-from ...io.images import UNLABELED, describe_read_error, open_image
+from ...io.images import UNLABELED
+from .mask_files import BadLabels
+from .readers import INDEX, MaskReader
 
-SCAN_VERSION = 5
+SCAN_VERSION = 6
 """Version of the cached results; increase it whenever the results of a scan change."""
 UNREADABLE = 'unreadable'
-CHANNELS = 'with several channels'
-EQUAL_CHANNELS = 'with several channels, all of them equal'
+NEGATIVE = 'with negative numbers'
 SIZE = 'of another size than the image (height x width)'
-
-GRAY_STEPS = {'L;2': 85, 'L;4': 17}
-"""Factors by which Pillow brightens PNG files of 2 and 4 bits, whose numbers are the labels."""
 
 ImageAndMask = tuple[str, str]
 """Paths of an image and its mask."""
@@ -41,36 +38,36 @@ class MaskScan(NamedTuple):
     largest_label: int
     """Largest label other than 255; 0 if there is none or there is a fault."""
     fault: str = ''
-    """``''``, :data:`UNREADABLE`, :data:`CHANNELS`, :data:`EQUAL_CHANNELS` or :data:`SIZE`."""
+    """``''``, :data:`UNREADABLE`, :data:`SIZE`, or that of :class:`~.mask_files.BadLabels`."""
     detail: str = ''
     """Details of the fault, such as the sizes."""
     pixels: Sequence[tuple[int, int]] = ()
-    """Each label that occurs, up to 255, with its number of pixels."""
+    """Each label that occurs, up to 255 or a color, with its number of pixels."""
 
 
 _found: dict[Path, tuple[str, list[MaskScan]]] = {}
 """Results in this process by the file that caches them, with the state of the files at that time."""
 
 
-def scan_masks(pairs: Sequence[ImageAndMask]) -> list[MaskScan]:
+def scan_masks(pairs: Sequence[ImageAndMask], reader: MaskReader = INDEX) -> list[MaskScan]:
     """Scan every mask, or take what was found before if no file has changed since.
 
     A process reads the cached results once; after that, only sizes and times of the files are compared. Several
     processes may call this at once: one scans, the others wait for its results.
     """
-    state, file = _state(pairs), _cache_file(pairs)
+    state, file = _state(pairs, reader), _cache_file(pairs, reader)
     known = _found.get(file)
     if known is not None and known[0] == state:
         return known[1]
     scans = _read_cache(file, state)  # before the lock, so that processes read at the same time
     if scans is None:
-        scans = _scan_once(pairs, file, state)
+        scans = _scan_once(pairs, file, state, reader)
     if _is_lasting(scans):
         _found[file] = state, scans
     return scans
 
 
-def _scan_once(pairs: Sequence[ImageAndMask], file: Path, state: str) -> list[MaskScan]:
+def _scan_once(pairs: Sequence[ImageAndMask], file: Path, state: str, reader: MaskReader) -> list[MaskScan]:
     """Scan every mask, unless another process does, and cache the results."""
     scans: list[MaskScan] | None = None
     try:
@@ -78,7 +75,7 @@ def _scan_once(pairs: Sequence[ImageAndMask], file: Path, state: str) -> list[Ma
         with FileLock(file.with_suffix('.lock')):
             scans = _read_cache(file, state)
             if scans is None:
-                scans = _scan_all(pairs)
+                scans = _scan_all(pairs, reader)
                 if _is_lasting(scans):
                     with atomic_write(file) as temporary:
                         temporary.write_text(json.dumps({'state': state, 'scans': _flat(scans)}), encoding='utf-8')
@@ -87,73 +84,29 @@ def _scan_once(pairs: Sequence[ImageAndMask], file: Path, state: str) -> list[Ma
             f'cannot cache the results of scanning the masks ({error}), so every start will read all masks: '
             'set CONVNEXT_DENSE_CACHE to a writable folder'
         )
-    return _scan_all(pairs) if scans is None else scans
+    return _scan_all(pairs, reader) if scans is None else scans
 
 
 def _is_lasting(scans: Sequence[MaskScan]) -> bool:
     return not any(scan.fault == UNREADABLE for scan in scans)  # such a mask may become readable without a change
 
 
-def read_mask(path: str, retry_missing: bool = False) -> np.ndarray:
-    """Read the labels of a mask: the numbers in the file, of any depth from 1 to 16 bits.
-
-    Training, checks and drawings all read masks with this function.
-
-    Args:
-        path: the mask's file.
-        retry_missing: see :func:`~convnext_dense.io.files.read_with_retries`.
-
-    Returns:
-        Integers (H, W), or (H, W, C) if the mask has several channels; in a palette image the indices.
-
-    Raises:
-        UserError: if the mask can't be read or decoded.
-    """
-    try:
-        with open_image(path, retry_missing) as mask:
-            tiles = getattr(mask, 'tile', None)  # known before decoding alone
-            labels = np.asarray(mask)
-    except Exception as error:  # Pillow's decoders raise many types for broken files
-        raise UserError(
-            f'bad mask {path} ({describe_read_error(error)}): restore it, or remove it with its image'
-        ) from None
-    if labels.dtype == bool:
-        return labels.astype(np.uint8)
-    step = GRAY_STEPS.get(str(tiles[0][3])) if tiles else None
-    return labels // step if step else labels
-
-
-def count_labels(labels: np.ndarray) -> dict[int, int]:
-    """Count the pixels of each label that occurs in a mask (H, W)."""
-    if labels.dtype == np.uint8:
-        counts = np.bincount(labels.ravel(), minlength=UNLABELED + 1)
-        return {int(label): int(counts[label]) for label in np.flatnonzero(counts)}
-    values, numbers = np.unique(labels, return_counts=True)
-    return dict(zip(values.tolist(), numbers.tolist(), strict=True))
-
-
-def _scan(pair: ImageAndMask) -> MaskScan:
+def _scan(pair: ImageAndMask, reader: MaskReader) -> MaskScan:
     image, mask = pair
     try:
-        labels = read_mask(mask)
+        labels = reader.read(mask)
+    except BadLabels as error:
+        return MaskScan(0, error.fault, error.detail)
     except UserError:
         return MaskScan(0, UNREADABLE)
-    if labels.ndim != 2:
-        return MaskScan(0, EQUAL_CHANNELS if _are_equal(labels) else CHANNELS, str(labels.shape[2]))
     size, sizes = ImageSize.of(labels), _possible_sizes(image)
     if sizes and size not in sizes:
         return MaskScan(0, SIZE, f'{size}, image {sizes[-1]}')
-    counts = count_labels(labels)
+    counts = reader.count(labels)
+    if min(counts, default=0) < 0:
+        return MaskScan(0, NEGATIVE, str(min(counts)))
     largest = max((label for label in counts if label != UNLABELED), default=0)
-    return MaskScan(largest, pixels=[(label, number) for label, number in counts.items() if label <= UNLABELED])
-
-
-def _are_equal(channels: np.ndarray) -> bool:
-    """Check whether all channels (H, W, C) show the same, but an opacity that is everywhere the same."""
-    count = channels.shape[2]
-    colors = channels[..., : count - (count in (2, 4))]
-    opacity = channels[..., colors.shape[2] :]
-    return bool((colors == colors[..., :1]).all() and (opacity == opacity.max(initial=0)).all())
+    return MaskScan(largest, pixels=[(label, number) for label, number in counts.items() if label <= reader.largest])
 
 
 def _possible_sizes(image: str) -> list[ImageSize]:
@@ -167,15 +120,15 @@ def _possible_sizes(image: str) -> list[ImageSize]:
     return [size, size.transposed] if on_its_side else [size]
 
 
-def _scan_all(pairs: Sequence[ImageAndMask]) -> list[MaskScan]:
+def _scan_all(pairs: Sequence[ImageAndMask], reader: MaskReader) -> list[MaskScan]:
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(_scan, pairs))
+        return list(pool.map(lambda pair: _scan(pair, reader), pairs))
 
 
-def _state(pairs: Sequence[ImageAndMask]) -> str:
+def _state(pairs: Sequence[ImageAndMask], reader: MaskReader) -> str:
     """Return a digest that changes when a file is added, removed, renamed or modified."""
     files = [(file, *_size_and_time(file)) for pair in pairs for file in pair]
-    return hashlib.blake2b(repr((SCAN_VERSION, files)).encode('utf-8', 'surrogateescape')).hexdigest()
+    return hashlib.blake2b(repr((SCAN_VERSION, reader.digest, files)).encode('utf-8', 'surrogateescape')).hexdigest()
 
 
 def _size_and_time(file: str) -> tuple[int, int]:
@@ -186,9 +139,10 @@ def _size_and_time(file: str) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _cache_file(pairs: Sequence[ImageAndMask]) -> Path:
-    folder = os.path.realpath(os.path.dirname(pairs[0][1]))
-    return cache_folder() / f'masks-{hashlib.blake2b(os.fsencode(folder), digest_size=8).hexdigest()}.json'
+def _cache_file(pairs: Sequence[ImageAndMask], reader: MaskReader) -> Path:
+    folder, name = os.path.split(pairs[0][1])  # its name, since the masks of several splits may be in one folder
+    key = f'{os.path.realpath(folder)}/{name} {reader.kind}'
+    return cache_folder() / f'masks-{hashlib.blake2b(os.fsencode(key), digest_size=8).hexdigest()}.json'
 
 
 def _flat(scans: Sequence[MaskScan]) -> list[tuple]:

@@ -1,6 +1,6 @@
 """Read the classes of an image/mask folder, such as ADE20K, and check that its masks fit them.
 
-A mask is a PNG with one channel whose pixels are labels; in a palette image the indices are the labels. With
+The labels in a mask are the numbers of its pixels, or follow from colors or annotations by :mod:`.mask_kinds`. With
 ``reduce_zero_label``, as in ADE20K, label v is class v - 1 and 0 means unlabeled; without it, label v is class v;
 :mod:`.label_zero` decides where neither is set. 255 always means unlabeled. Unlabeled pixels are ignored in training
 and evaluation.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,8 @@ from ...errors import UserError
 from ..class_choice import ClassChoice
 from ..layouts import MASK_SPLITS
 from ..text import shortened
-from .find import find_masks, images_folder
+from .annotations import AnnotationSource
+from .find import existing_splits, find_masks
 from .label_zero import (
     AUTO,
     FLAGS,
@@ -32,7 +33,12 @@ from .label_zero import (
     names_label_zero,
     pillow,
 )
-from .mask_scan import CHANNELS, EQUAL_CHANNELS, SIZE, UNLABELED, UNREADABLE, ImageAndMask, MaskScan, scan_masks
+from .mask_files import CHANNELS, FRACTIONS, LOSSY
+from .mask_kinds import MaskReading, read_kind
+from .mask_scan import NEGATIVE, SIZE, UNLABELED, UNREADABLE, ImageAndMask, MaskScan, scan_masks
+from .options import AS_FOUND, MaskOptions
+from .panoptic import UNKNOWN_SEGMENTS
+from .readers import INDEX, NOT_BINARY, UNKNOWN_COLORS, UNKNOWN_IDS, MaskReader
 
 NOT_LABELS = f'that hold no label but 0 and {UNLABELED}'
 
@@ -48,6 +54,10 @@ class MaskLabels(NamedTuple):
     """One line for the user about label 0; see :class:`~convnext_dense.data.segmentation.label_zero.LabelZero`."""
     doubtful: bool
     """The data speak against the setting."""
+    reader: MaskReader = INDEX
+    """How the labels are read."""
+    reading: str = ''
+    """One line for the user about how the masks are found and read; empty for numbers in ADE20K's layout."""
 
     @property
     def first_label(self) -> int:
@@ -55,15 +65,23 @@ class MaskLabels(NamedTuple):
         return int(self.reduce_zero_label)
 
 
-def mask_classes(root: str | Path, reduce_zero_label: LabelZeroSetting = AUTO) -> list[str]:
+def mask_classes(
+    root: str | Path, reduce_zero_label: LabelZeroSetting = AUTO, options: MaskOptions = AS_FOUND
+) -> list[str]:
     """Read the class names of an image/mask folder; see :func:`read_labels`."""
-    return read_labels(root, reduce_zero_label).classes
+    return read_labels(root, reduce_zero_label, options=options).classes
 
 
-def read_labels(root: str | Path, reduce_zero_label: LabelZeroSetting = AUTO, compare: bool = False) -> MaskLabels:
+def read_labels(
+    root: str | Path,
+    reduce_zero_label: LabelZeroSetting = AUTO,
+    compare: bool = False,
+    options: MaskOptions = AS_FOUND,
+) -> MaskLabels:
     """Read the class names of an image/mask folder, and decide what label 0 means.
 
-    Names are listed in ``classes.txt``, one per line, or in ADE20K's own ``objectInfo150.txt``. Without either, the
+    Names are listed in ``classes.txt``, one per line, or another file of
+    :func:`~convnext_dense.data.segmentation.class_lists.read_class_list`. Without any, the
     number of classes follows from the largest label in the training masks, or in the validation masks if there are no
     training masks, and classes are named after the labels: ``class_1``, ``class_2``, ...
 
@@ -75,15 +93,21 @@ def read_labels(root: str | Path, reduce_zero_label: LabelZeroSetting = AUTO, co
         reduce_zero_label: True if label 0 means unlabeled, False if it is a class, ``'auto'`` if the masks of both
             splits and the names decide.
         compare: compare a setting with the masks of both splits.
+        options: how the masks are found and read, as far as it is set.
 
     Raises:
         UserError: for a wrong layout, unusable masks, an empty or repeated name, or too many classes for 8-bit labels;
             and if the meaning of label 0 is not decidable, or the list of names contradicts the setting.
     """
     check_setting(reduce_zero_label)
-    listed = read_class_names(root)
+    reading = read_kind(root, options)
+    listed, reader = reading.listed, reading.reader
     undecided = compare or reduce_zero_label == AUTO or listed is None or names_label_zero(listed.names[0])
-    seen = count_labels_in(root) if undecided and not (listed and listed.starts_at_one) else None
+    seen = None
+    if undecided and not (listed and listed.starts_at_one):
+        seen = count_labels_in(reading)
+    if isinstance(reader, AnnotationSource):
+        listed = reader.listed(seen)
     zero = decide(reduce_zero_label, listed, seen)
     first = 1 if zero.ignored else 0
     most = UNLABELED - first
@@ -93,67 +117,40 @@ def read_labels(root: str | Path, reduce_zero_label: LabelZeroSetting = AUTO, co
             raise UserError(
                 f'{Path(root, listed.file)} names {len(zero.names)} classes: there can be 1 to {most}, one on a line'
             )
-        return MaskLabels(list(zero.names), zero.ignored, zero.line, zero.doubtful)
-    pairs = find_masks(root, next(iter(existing_splits(root)), 'training'))
-    largest = max(scan.largest_label for scan in check_masks(pairs, most, zero.ignored))
+        return MaskLabels(list(zero.names), zero.ignored, zero.line, zero.doubtful, reader, reading.line)
+    splits = [split for split in MASK_SPLITS if reading.source and reading.source.has(split)]
+    pairs = find_masks(root, splits[0] if splits else 'training', options)
+    largest = max(scan.largest_label for scan in check_masks(pairs, most, zero.ignored, reader))
     if largest == 0:
         raise UserError(f'the masks in {os.path.dirname(pairs[0][1])} hold no label but 0: label them')
     classes = [f'class_{label}' for label in range(first, largest + 1)]
-    return MaskLabels(classes, zero.ignored, zero.line, zero.doubtful)
+    return MaskLabels(classes, zero.ignored, zero.line, zero.doubtful, reader, reading.line)
 
 
-def read_class_names(root: str | Path) -> ClassList | None:
-    """Read the list of class names of an image/mask folder; None if there is none.
-
-    Raises:
-        UserError: for a list without a name, and for an empty or repeated name.
-    """
-    own, ade = Path(root, 'classes.txt'), Path(root, 'objectInfo150.txt')
-    if own.is_file():
-        file, names = own, _lines(own)
-    elif ade.is_file():  # a table with the columns Idx, Ratio, Train, Val, Name; a name is a list of synonyms
-        file, names = ade, [line.split('\t')[-1].split(',')[0].strip() for line in _lines(ade)[1:]]
-    else:
-        return None
-    if not 0 < len(names) <= UNLABELED:
-        raise UserError(f'{file} names {len(names)} classes: there can be 1 to {UNLABELED - 1}, one on a line')
-    for index, name in enumerate(names):
-        if not name or name in names[:index]:
-            what = f'{name!r} comes twice' if name else f'class {index + 1} has no name'
-            raise UserError(f'{file}: {what}: give each class a name of its own, one on a line')
-    return ClassList(file.name, names, starts_at_one=file == ade)
-
-
-def count_labels_in(root: str | Path) -> LabelCounts:
+def count_labels_in(reading: MaskReading) -> LabelCounts:
     """Count the labels in the masks of both splits, as far as they can be read.
 
     What can't be read is an error when its split is.
     """
     pixels, masks, number = Counter[int](), Counter[int](), 0
-    for split in existing_splits(root):
-        try:
-            scans = scan_masks(find_masks(root, split))
-        except UserError:
-            continue
-        for scan in scans:
+    for pairs in reading.source.usable_pairs() if reading.source else ():
+        for scan in scan_masks(pairs, reading.reader):
             number += not scan.fault
             pixels.update(dict(scan.pixels))
             masks.update(label for label, _ in scan.pixels)
     return LabelCounts(pixels, masks, number)
 
 
-def existing_splits(root: str | Path) -> list[str]:
-    """Return the splits of an image/mask folder that have a folder of images, training first."""
-    return [split for split in MASK_SPLITS if images_folder(root, split).is_dir()]
-
-
-def agree_on_label_zero(sources: Iterable[tuple[str | Path, LabelZeroSetting]]) -> LabelZeroSetting:
+def agree_on_label_zero(
+    sources: Iterable[tuple[str | Path, LabelZeroSetting]], options: Mapping[str, MaskOptions] | None = None
+) -> LabelZeroSetting:
     """Return the one setting for all data sets of a config.
 
     A setting holds for those that leave it to the data, too.
 
     Args:
         sources: root and ``reduce_zero_label`` of each data set.
+        options: how the masks of each root are found and read, as far as it is set.
 
     Returns:
         True, False, or ``'auto'`` if there are no data to decide.
@@ -161,6 +158,7 @@ def agree_on_label_zero(sources: Iterable[tuple[str | Path, LabelZeroSetting]]) 
     Raises:
         UserError: if data sets have different settings, or their data decide differently or not at all.
     """
+    options_of = options or {}
     sources = list(sources)
     for _, setting in sources:
         check_setting(setting)
@@ -172,10 +170,11 @@ def agree_on_label_zero(sources: Iterable[tuple[str | Path, LabelZeroSetting]]) 
         )
     if given:
         return given.pop()
-    decided = {root: read_labels(root) for root in dict.fromkeys(str(root) for root, _ in sources) if _has_masks(root)}
+    roots = [root for root in dict.fromkeys(str(root) for root, _ in sources) if _has_masks(root, options_of)]
+    decided = {root: read_labels(root, options=options_of.get(root, AS_FOUND)) for root in roots}
     if len({labels.reduce_zero_label for labels in decided.values()}) > 1:
         found = '; '.join(f'in {root} {labels.line.split(";")[0]}' for root, labels in decided.items())
-        data = [(read_class_names(root), count_labels_in(root)) for root in decided]
+        data = [_data_of(root, options_of.get(root, AS_FOUND)) for root in decided]
         choices = [ignored for ignored in (True, False) if not any(find_obstacle(ignored, *one) for one in data)]
         fitting = ' or '.join(FLAGS[ignored] for ignored in choices)
         fix = f'choose one for all with {fitting}' if fitting else 'label and name both by the same rule'
@@ -183,8 +182,13 @@ def agree_on_label_zero(sources: Iterable[tuple[str | Path, LabelZeroSetting]]) 
     return next((labels.reduce_zero_label for labels in decided.values()), AUTO)
 
 
-def _has_masks(root: str) -> bool:
-    return any(Path(root, 'annotations', images_folder(root, split).name).is_dir() for split in existing_splits(root))
+def _data_of(root: str, options: MaskOptions) -> tuple[ClassList | None, LabelCounts]:
+    reading = read_kind(root, options)
+    return reading.listed, count_labels_in(reading)
+
+
+def _has_masks(root: str, options: Mapping[str, MaskOptions]) -> bool:
+    return bool(existing_splits(root, options.get(root, AS_FOUND)))
 
 
 def classes_without_example(
@@ -199,7 +203,13 @@ def classes_without_example(
     return [name for label, name in enumerate(chosen.names) if label not in seen]
 
 
-def check_learnable(root: str | Path, split: str, labels: MaskLabels, choice: ClassChoice | None = None) -> None:
+def check_learnable(
+    root: str | Path,
+    split: str,
+    labels: MaskLabels,
+    choice: ClassChoice | None = None,
+    options: MaskOptions = AS_FOUND,
+) -> None:
     """Check that the masks of a split show two classes or more: of one alone, nothing is learned.
 
     Args:
@@ -207,12 +217,14 @@ def check_learnable(root: str | Path, split: str, labels: MaskLabels, choice: Cl
         split: ``'training'`` or ``'validation'``.
         labels: the meaning of its labels.
         choice: the choice of classes, after which there must be two; None for all.
+        options: how the masks are found and read, as far as it is set.
 
     Raises:
         UnusableMasks: if masks are unusable, see :func:`check_masks`.
         UserError: if they show fewer classes.
     """
-    scans = check_masks(find_masks(root, split), len(labels.classes), labels.reduce_zero_label)
+    pairs = find_masks(root, split, options)
+    scans = check_masks(pairs, len(labels.classes), labels.reduce_zero_label, labels.reader)
     seen, first = _labels_shown(scans), labels.first_label
     shown = sorted(label for label in seen if first <= label < first + len(labels.classes))
     if len(shown) > 1 and choice is not None:
@@ -229,7 +241,7 @@ def check_learnable(root: str | Path, split: str, labels: MaskLabels, choice: Cl
     what = f'one class only, {labels.classes[shown[0] - first]!r} (label {shown[0]})' if shown else 'no class'
     fix = 'label a second one' if shown else 'label two'
     if shown and labels.reduce_zero_label and 0 in seen:
-        listed = read_class_names(root)
+        listed = read_kind(root, options).listed
         fix = f'if label 0 is the background, give {FLAGS[False]}'
         fix += f' and add a first line for it to {listed.file}' if listed and len(listed.names) in seen else ''
     raise UserError(f'the {split} masks in {root} show {what}, so that there is nothing to learn: {fix}')
@@ -243,11 +255,14 @@ class UnusableMasks(UserError):
     """Error for masks that can't be used."""
 
 
-def check_masks(pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_label: bool = True) -> list[MaskScan]:
+def check_masks(
+    pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_label: bool = True, reader: MaskReader = INDEX
+) -> list[MaskScan]:
     """Check every mask before training.
 
-    A mask must be readable, have one channel, contain only labels of the classes, and have the size of its image as
-    stored or as rotated by EXIF. Only the headers of the images are read; unreadable images are left to the loader.
+    A mask must be readable, have one channel or equal ones, contain only labels of the classes, and have the size of
+    its image as stored or as rotated by EXIF. Only the headers of the images are read; unreadable images are left to
+    the loader.
 
     The check takes 2.2 ms on one core for a mask of 512 x 683, 45 s for ADE20K's 20210. The results are cached until a
     file changes. A process reads them once, in about 1 s for ADE20K; after that, every check compares the sizes and
@@ -257,6 +272,7 @@ def check_masks(pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_lab
         pairs: images and masks from :func:`~convnext_dense.data.segmentation.find.find_masks`.
         num_classes: number of classes K. Labels may be 0 to K with ``reduce_zero_label``, 0 to K - 1 without, or 255.
         reduce_zero_label: label 0 means unlabeled, see above.
+        reader: how the labels are read.
 
     Returns:
         What was found in each mask.
@@ -264,7 +280,7 @@ def check_masks(pairs: Sequence[ImageAndMask], num_classes: int, reduce_zero_lab
     Raises:
         UnusableMasks: if any is unusable; the message has their number by fault, the first three of each, and the fix.
     """
-    scans = scan_masks(pairs)
+    scans = scan_masks(pairs, reader)
     kinds = find_bad_masks(pairs, scans, num_classes, reduce_zero_label)
     if kinds:
         found = [
@@ -304,12 +320,18 @@ def find_bad_masks(
     fitted = fit_labels(labels, num_classes, reduce_zero_label) if labels - {0, UNLABELED} else ''
     fixes = {
         UNREADABLE: 'restore them, or remove them with their images',
-        CHANNELS: 'save the labels, not their colors',
-        EQUAL_CHANNELS: f'save one of them, as with {pillow("getchannel(0)")}',
+        CHANNELS: 'save the labels, not their colors, or give --mask-labels color',
+        LOSSY: 'it changes labels and colors: get the masks before that, or draw them anew and save them as PNG',
+        FRACTIONS: 'save whole numbers',
+        NEGATIVE: f'save those pixels as {UNLABELED}, which is unlabeled',
+        UNKNOWN_COLORS: 'correct them, or give the colors a line in the list of classes',
+        UNKNOWN_IDS: f'take another kind with --mask-labels, such as index, or save them as {UNLABELED}',
+        NOT_BINARY: 'give --mask-labels index',
+        UNKNOWN_SEGMENTS: 'get both from one source',
         SIZE: 'resize them, without interpolation',
         beyond: f'the labels of {number} go up to {largest}, and {UNLABELED} is unlabeled: {ignoring}{fitted}',
-        NOT_LABELS: f'{UNLABELED} means unlabeled: save a class with another number, as with '
-        + pillow(f'point(lambda label: label // {UNLABELED})'),
+        NOT_LABELS: f'{UNLABELED} means unlabeled: if it is a class, give --mask-labels binary, or save it with '
+        'another number, as with ' + pillow(f'point(lambda label: label // {UNLABELED})'),
     }
     bad: dict[str, list[tuple[str, str]]] = {fault: [] for fault in fixes}
     has_labels = any(scan.largest_label for scan in scans)
@@ -321,10 +343,3 @@ def find_bad_masks(
         elif scan.largest_label > largest:
             bad[beyond].append((mask, str(scan.largest_label)))
     return [BadMasks(fault, fix, bad[fault]) for fault, fix in fixes.items() if bad[fault]]
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return [line.strip() for line in file.read_text(encoding='utf-8-sig').rstrip().splitlines()]
-    except UnicodeDecodeError as error:
-        raise UserError(f'{file} is not UTF-8 text ({error.reason}): save it as UTF-8') from None

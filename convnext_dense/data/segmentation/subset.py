@@ -27,8 +27,7 @@ def select_masks(
         folder: the folder of the images.
         subset: rule and part; see :func:`~convnext_dense.data.subset.select`.
     """
-    start = len(os.path.join(folder, ''))
-    names = [image[start:].replace(os.sep, '/') for image, _ in pairs]
+    names = [os.path.relpath(image, folder).replace(os.sep, '/') for image, _ in pairs]  # which may be beside it
     name_of = dict(enumerate(labels.classes, labels.first_label))
     shown = [{name_of[label] for label, _ in scan.pixels if label in name_of} for scan in scans]
     return select(subset, folder, names, shown)

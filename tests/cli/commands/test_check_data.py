@@ -75,6 +75,9 @@ def test_data_of_three_tasks_meet_configs_of_others(own_image_folder, tmp_path, 
             if config == own:
                 assert code == (0 if config == ATTO else 1)  # theirs have the same images in both splits
                 assert 'written: ' in said.out
+            elif (config, own) == (SEGMENTOR, DETECTOR):  # label maps are drawn from its objects
+                assert code == 1 and 'masks are drawn from COCO' in said.out
+                assert 'written: ' in said.out
             else:
                 assert code == 2
                 assert said.err.startswith('error: no ') and 'expected' in said.err

@@ -5,6 +5,8 @@ import math
 import pytest
 
 from convnext_dense.data.check import NOTE, WARNING
+from convnext_dense.data.detection.coco_clean import clean_annotations, read_shapes
+from convnext_dense.io.image_size import ImageSize
 from tests.helpers import coco_files
 from tests.helpers.coco_files import HEIGHT, WIDTH
 from tests.helpers.coco_reading import flat, read
@@ -233,3 +235,27 @@ def test_a_file_without_masks_has_boxes(tmp_path, data, mask, said):
     assert not any('segmentation' in a for a in flat(coco).values())
     assert flat(coco)[1]['area'] == 20 * 30
     assert [p.message for p in coco.faults if 'area' not in p.message] == ([said] if said else [])
+
+
+@pytest.mark.parametrize(
+    ('box', 'region'), [([5, 6, 20, 30], [5, 6, 20, 30]), (None, [0, 0, WIDTH, HEIGHT]), ([WIDTH, 0, 5, 5], None)]
+)
+def test_an_unreadable_annotation_is_ignored_where_its_box_is(box, region):
+    """Also if it has a mask, which is not taken for it."""
+    annotation = {'id': 1, 'image_id': 1, 'category_id': 1, 'iscrowd': 0, 'segmentation': [[1, 1, 9, 1, 9, 9]]}
+    annotation |= {} if box is None else {'bbox': box}
+    size = ImageSize(HEIGHT, WIDTH)
+    shapes = [read_shapes(annotation, size, 'xywh')]
+    cleaned = clean_annotations([annotation], shapes, {1: size}, {1: 'without a class'}, tells_areas=False)
+    assert cleaned.lost == 1
+    assert [(a['bbox'], a['ignored']) for a in cleaned.by_image[1]] == ([] if region is None else [(region, True)])
+    where = 'dropped' if region is None else f'ignored, {"with its area" if box else "the whole image"}'
+    assert [fault.message for fault in cleaned.faults] == [f'{where}: without a class']
+
+
+def test_a_missing_area_is_no_fault_of_a_format_without_areas():
+    annotation = {'id': 1, 'image_id': 1, 'category_id': 1, 'iscrowd': 0, 'bbox': [5, 6, 20, 30]}
+    size = ImageSize(HEIGHT, WIDTH)
+    cleaned = clean_annotations([annotation], [read_shapes(annotation, size, 'xywh')], {1: size}, tells_areas=False)
+    assert cleaned.faults == []
+    assert cleaned.by_image[1][0]['area'] == 600

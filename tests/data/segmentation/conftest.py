@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.data.formats.conftest import drawn as drawn
 from tests.helpers.mask_folder import write_mask_folder
 
 

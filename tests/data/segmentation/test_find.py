@@ -45,7 +45,7 @@ def test_images_and_masks_of_one_name_belong_together(tmp_path, names):
         (lambda root: [p.unlink() for p in root.glob('images/*/*')], 'images/training holds no images'),
         (lambda root: mask(root).unlink(), r'1 of 4 images in .*images/training have no mask in .*: 01; add'),
         (lambda root: [p.unlink() for p in mask(root).parent.iterdir()], '4 of 4 images .*: 00, 01, 02, ...; add'),
-        (lambda root: mask(root).rename(mask(root).with_suffix('.jpg')), '1 of 4 images .* have no mask'),
+        (lambda root: mask(root).rename(mask(root).with_suffix('.npy')), '1 of 4 images .* have no mask'),
         (lambda root: shutil.copy(image(root), image(root).with_suffix('.bmp')), '01.bmp and .*01.png .* a mask'),
     ],
 )
@@ -77,12 +77,6 @@ GOOD = ('images/training/1.jpg', 'annotations/training/1.png', 'images/validatio
         (GOOD, '', '{root} holds images/ .* one level deeper, in {root}/data: give --data {root}/data$'),
         (GOOD, 'data/images', '{root}/data/images is the images folder of a data set itself: .*, --data {root}/data$'),
         (GOOD, 'data/annotations/training', 'is the annotations/training folder .* around it, --data {root}/data$'),
-        (
-            ('images/train/1.jpg', 'masks/train/1.png'),
-            'data',
-            'holds masks/ beside images/: rename it to annotations/$',
-        ),
-        (('images/1.jpg', 'annotations/1.png'), 'data', 'images and masks that are in no split: move each into'),
         (('train/cat/1.jpg',), 'data', '{root}/data holds class folders in train/ and val/: take a classification c'),
         (('train/_annotations.coco.json',), 'data', 'holds COCO files: take a config of a detector'),
         (('notes.txt',), 'data', 'give another root with --data PATH, or take --data sample, which needs no data$'),

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from convnext_dense.data.segmentation.find import find_masks
+from convnext_dense.data.segmentation.mask_kinds import read_kind
 from convnext_dense.data.segmentation.mask_scan import scan_masks
 from convnext_dense.data.segmentation.masks import (
     agree_on_label_zero,
@@ -18,6 +19,7 @@ from convnext_dense.data.segmentation.masks import (
     mask_classes,
     read_labels,
 )
+from convnext_dense.data.segmentation.options import AS_FOUND, MaskOptions
 from convnext_dense.errors import UserError
 from tests.helpers.mask_folder import (
     CLASSES,
@@ -78,7 +80,7 @@ def test_classes_of_masks_that_cannot_be_used_are_not_counted(root):
         save(mask(root, number), np.full((40, 56), 255 * (number % 2), np.uint8))
     with pytest.raises(UserError, match='hold no label but 0 and 255'):
         mask_classes(root)
-    save(mask(root, 2), np.zeros((40, 56, 3), np.uint8))
+    save(mask(root, 2), np.arange(6720, dtype=np.uint8).reshape(40, 56, 3))
     with pytest.raises(UserError, match='1 with several channels'):
         mask_classes(root)
 
@@ -132,19 +134,36 @@ def test_all_data_sets_of_a_config_agree(root, tmp_path):
         agree_on_label_zero([(root, True), (root, False)])
 
 
-@pytest.mark.parametrize('setting', ['auto', True, False])
 @pytest.mark.parametrize('names', [None, 'background\ncat', 'cat'])
-def test_255_for_a_class_is_refused_whatever_is_set(root, setting, names):
+def test_masks_of_0_and_255_have_two_classes(root, names):
     relabel(root, lambda labels: np.where(labels > 2, 255, 0))
     (root / 'classes.txt').unlink()
     if names:
         (root / 'classes.txt').write_text(names)
+    labels = read_labels(root)
+    assert labels.classes == ['background', 'cat' if names else 'foreground'] and labels.reader.kind == 'binary'
+    assert not labels.reduce_zero_label
+    assert f"the masks hold 0 and 255, which is '{labels.classes[1]}'; --mask-labels index if 255" in labels.reading
+    assert np.array_equal(labels.reader.read(str(mask(root))), draw_labels(1) > 2)
+    check(root, 2, reader=labels.reader)
+
+
+@pytest.mark.parametrize('names', [None, 'background\ncat\ndog'])
+def test_255_for_a_class_is_refused_where_it_is_unlabeled(root, names):
+    """As a setting says, or a list of three names, of which 0 and 255 would be two."""
+    relabel(root, lambda labels: np.where(labels > 2, 255, 0))
+    (root / 'classes.txt').unlink()
+    options = AS_FOUND if names else MaskOptions('index')
+    if names:
+        (root / 'classes.txt').write_text(names)
     said = r"4 of 4 masks in .*training can't be used. 4 that hold no label but 0 and 255 \(00.png, .*label // 255"
-    with pytest.raises(UserError, match=said):
-        check(root, 2)
+    with pytest.raises(UserError, match=said) as error:
+        check(root, 2, reader=read_kind(root, options).reader)
+    assert 'if it is a class, give --mask-labels binary' in str(error.value)
     if names is None:
-        with pytest.raises(UserError, match=said):
-            read_labels(root, setting)
+        for setting in ('auto', True, False):
+            with pytest.raises(UserError, match=said):
+                read_labels(root, setting, options=options)
     # the conversion that the message names
     for split in ('training', 'validation'):
         for file in (root / 'annotations' / split).iterdir():
@@ -216,16 +235,13 @@ def test_other_numbers_for_classes_get_their_conversion(root, names, values, wit
 
 
 @pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'LA'])
-def test_equal_channels_get_their_conversion(root, mode):
+def test_equal_channels_are_read_as_one(root, mode):
     for number in range(4):
         save(mask(root, number), draw_labels(number), mode)
-    with pytest.raises(UserError, match='4 with several channels, all of them equal') as error:
-        check(root)
-    command = re.search(r'as with (Image.*\.save\(file\)) of Pillow', str(error.value))[1]
-    for file in (root / 'annotations' / 'training').iterdir():
-        exec(command, {'Image': Image, 'file': file})
     check(root)
-    assert np.array_equal(np.asarray(Image.open(mask(root))), draw_labels(1))
+    labels = read_labels(root)
+    assert labels.classes == list(CLASSES) and 'numbers, in several equal channels' in labels.reading
+    assert np.array_equal(labels.reader.read(str(mask(root))), draw_labels(1))
 
 
 def test_one_split_with_255_for_a_class_is_refused(root):
@@ -315,11 +331,6 @@ def test_labels_beyond_the_classes_are_named(root, num_classes, reduce_zero_labe
             lambda path: save(path, np.arange(6720, dtype=np.uint8).reshape(40, 56, 3)),
             r'with several channels \(01.png 3\): save the lab',
         ),
-        (lambda path: save(path, draw_labels(1), 'RGBA'), r'all of them equal \(01.png 4\)'),
-        (
-            lambda path: save(path, draw_labels(1), 'LA'),
-            r'all of them equal \(01.png 2\)',
-        ),
         (
             lambda path: save(path, draw_labels(1).T),
             r'another size than the image \(height x width\) \(01.png 56 x 40, image 40 x 56\)',
@@ -342,14 +353,14 @@ def test_all_faults_come_in_one_line_with_the_first_three_files(tmp_path):
     root = write_mask_folder(tmp_path, training=9)
     for number in range(1, 6):
         mask(root, number).write_bytes(b'')
-    save(mask(root, 7), np.zeros((40, 56, 4), np.uint8))
+    save(mask(root, 7), np.arange(8960).reshape(40, 56, 4).astype(np.uint8))
     save(mask(root, 8), np.full((40, 56), 77, np.uint8))
     with pytest.raises(UserError) as error:
         check(root)
     message = str(error.value)
     assert '7 of 9 masks' in message
     assert '5 unreadable (01.png, 02.png, 03.png, ...)' in message
-    assert '1 with several channels, all of them equal (07.png 4)' in message
+    assert '1 with several channels (07.png 4)' in message
     assert '1 with labels above 5 (08.png 77)' in message
     assert '\n' not in message
 

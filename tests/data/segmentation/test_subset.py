@@ -62,3 +62,16 @@ def test_the_data_sets_of_a_config_have_parts_of_one_folder(folder):
         shutil.copytree(folder / part / 'training', folder / part / 'validation')
     with pytest.raises(UserError, match='has validation images already'):
         read_config(UPERNET, None, str(folder), data_options=options)
+
+
+def test_masks_in_no_split_have_parts_as_well(folder):
+    (folder / 'images' / 'training').rename(folder / 'all')
+    (folder / 'images').rmdir()
+    (folder / 'annotations' / 'training').rename(folder / 'masks')
+    (folder / 'annotations').rmdir()
+    (folder / 'all').rename(folder / 'images')
+    cfg = read_config(UPERNET, None, str(folder), data_options=DataOptions(split=SplitRule(0.2)))
+    data = task_of(cfg).read_data(cfg)
+    assert [len(split.images) for split in data.splits] == [16, 4]
+    cfg = read_config(UPERNET, None, str(folder), reads='test')
+    assert cfg.test_dataloader.dataset.split == 'whole' and 'subset' not in cfg.test_dataloader.dataset

@@ -1,0 +1,73 @@
+"""Shapes of LabelMe files."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from .shapes import Point, Shape, Unreadable, bitmap, box, ellipse, polygon, read_points
+
+NO_OBJECTS = ('point', 'points', 'line', 'linestrip')
+"""Shapes that have no area, and so neither a box nor a mask."""
+POLYGONS = ('polygon', 'rotation', 'oriented_rectangle', 'quadrilateral', '')
+"""Shapes whose points are corners, some of them of X-AnyLabeling or of later versions."""
+ALIGNED = 1.0
+"""Pixels by which the four corners of a rectangle may be off from one that is not rotated."""
+
+
+def read_shape(kind: str, value: dict[str, Any]) -> Shape:
+    """Read a shape, an item of ``shapes``.
+
+    Args:
+        kind: its ``shape_type``, none of :data:`NO_OBJECTS`.
+        value: the shape.
+
+    Raises:
+        Unreadable: if it is none that can be read.
+    """
+    points = read_points(value.get('points'))
+    if kind in POLYGONS:
+        return polygon(points)
+    if kind == 'rectangle':
+        return _rectangle(points)
+    if kind == 'circle':
+        if len(points) != 2:
+            raise Unreadable(f'circle of {len(points)} points rather than 2')
+        (x, y), edge = points
+        radius = math.dist((x, y), edge)
+        return ellipse(x, y, radius, radius)
+    if kind == 'mask':
+        if not points:
+            raise Unreadable('mask without points')
+        (x, y), *_ = points
+        return bitmap(round(x), round(y), _decode(value.get('mask')))
+    raise Unreadable(f'unknown shape_type {kind!r}')
+
+
+def _rectangle(points: Sequence[Point]) -> Shape:
+    """Read a rectangle of two opposite corners, or of all four, which may be rotated."""
+    if len(points) not in (2, 4):
+        raise Unreadable(f'rectangle of {len(points)} points')
+    xs, ys = zip(*points, strict=True)
+    edges = min(xs), min(ys), max(xs), max(ys)
+    rectangle = box(*edges)
+    corners = [(x, y) for x in edges[::2] for y in edges[1::2]]
+    is_aligned = all(any(math.dist(corner, point) <= ALIGNED for point in points) for corner in corners)
+    return rectangle if len(points) == 2 or is_aligned else polygon(points)
+
+
+def _decode(text: Any) -> np.ndarray:
+    """Decode the pixels of a mask, a PNG file in base64."""
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(text))) as image:
+            pixels = np.asarray(image)
+    except (binascii.Error, TypeError, ValueError, SyntaxError, OSError, Image.DecompressionBombError):
+        raise Unreadable('mask that is no PNG image') from None
+    return pixels.astype(bool) if pixels.ndim == 2 else (pixels != 0).max(axis=-1)

@@ -1,0 +1,221 @@
+"""Draw the label maps of images from polygons and run-length encodings, such as those of COCO or LabelMe files.
+
+Nothing is written: a label map is drawn whenever it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import pickle
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as rle
+
+from ...counting import counted
+from ...errors import UserError
+from ...io.images import UNLABELED
+from ..detection.coco import CocoData, read_coco, read_header
+from ..formats import FORMATS
+from ..formats.base import WHOLE, Source
+from ..formats.faults import describe_faults
+from .label_zero import ClassList, LabelCounts, is_background, is_no_class
+from .readers import MaskReader
+from .sources import FoundMasks, MaskSource
+
+IN_ORDER = ('labelme', 'cvat')
+"""Formats whose own programs draw objects in the order of the file, later ones over earlier ones."""
+MOST_UNCOVERED = 0.05
+"""Largest share of pixels in no object that are taken for gaps between them, rather than for a background."""
+
+
+class AnnotationSource(MaskSource, MaskReader):
+    """Images whose label maps are drawn from the objects of a detection format.
+
+    Label 0 is that of pixels in no object, label v that of the v-th class. The mask of an image is named by the
+    image. Smaller objects are drawn over larger ones, or in their order if the format's own program does so. A crowd
+    has the label of its class. Objects that can't be read and ignore regions are unlabeled in their boxes.
+
+    Args:
+        root: the data set's folder, or explicit files.
+        sources: the annotations by split.
+    """
+
+    kind = 'index'
+
+    def __init__(self, root: Path, sources: Mapping[str, Source]) -> None:
+        self.root, self.splits = root, sources
+        self.format = next(iter(sources.values())).format
+        self._objects: dict[str, bytes] = {}
+
+    @property
+    def line(self) -> str:  # type: ignore[override]
+        order = 'later objects over earlier ones' if self.format in IN_ORDER else 'smaller objects over larger ones'
+        return f'masks are drawn from {FORMATS[self.format].title}, {order}'
+
+    @property
+    def digest(self) -> str:
+        return f'{self.format} {self._state()}'
+
+    def _state(self) -> str:
+        """Return the sizes and times of the annotations' files."""
+        files = []
+        for source in self.splits.values():
+            path = source.annotations
+            inside = sorted(path.rglob('*')) if path.is_dir() else [path, *sorted(path.parent.glob('*.txt'))]
+            files += [(str(file), _size_and_time(file)) for file in inside]
+        return hashlib.blake2b(repr(files).encode('utf-8', 'surrogateescape'), digest_size=16).hexdigest()
+
+    @cached_property
+    def categories(self) -> list[str]:
+        """Names of the classes in the annotations, in the order of the first split's."""
+        return list(read_header(next(iter(self.splits.values()))).classes)
+
+    @cached_property
+    def _labels(self) -> dict[str, int]:
+        """The label of each class: 0 for a background, 255 for what is no class."""
+        named = [name for name in self.categories if not is_background(name) and not is_no_class(name)]
+        if len(named) > UNLABELED - 1:
+            raise UserError(f'{self.root} has {len(named)} classes: there can be at most {UNLABELED - 1}')
+        zero = {name: 0 for name in self.categories if is_background(name)}
+        void = {name: UNLABELED for name in self.categories if is_no_class(name)}
+        return {**zero, **void, **{name: label for label, name in enumerate(named, 1)}}
+
+    def has_masks(self) -> bool:
+        """Check whether an object has a mask; True if the annotations can't be read, which is reported later."""
+        try:
+            return any(FORMATS[self.format].has_masks(source) for source in self.splits.values())
+        except UserError:
+            return True
+
+    def listed(self, seen: LabelCounts | None) -> ClassList:
+        """Return the classes with a name for label 0, which is that of gaps if few pixels are in no object."""
+        own = next((name for name in self.categories if is_background(name)), None)
+        is_gap = own is None and seen is not None and seen.number and seen.share(0) < MOST_UNCOVERED
+        first = own or ('unlabeled' if is_gap else 'background')
+        names = [name for name, label in self._labels.items() if label not in (0, UNLABELED)]
+        return ClassList(FORMATS[self.format].title, [first, *names], is_complete=True)
+
+    def _find(self, split: str) -> FoundMasks:
+        return self._read(self.splits[self.own_name(split)])
+
+    def _read(self, source: Source) -> FoundMasks:
+        coco = read_coco(source, needs_annotations=False)
+        if coco.annotations and not coco.has_masks:
+            raise UserError(
+                f'{source.annotations} has boxes without masks, of which no label maps can be drawn: take a config of '
+                'a detector'
+            )
+        labels = {}
+        for number, name in zip(coco.category_ids, coco.classes, strict=True):
+            if name not in self._labels:
+                raise UserError(f'{coco.name} has the class {name!r}, which {self.categories} lack: name them alike')
+            labels[number] = self._labels[name]
+        pairs = []
+        for image in coco.images:
+            path = os.path.join(source.images, image['file_name'])
+            objects = _in_order(coco, coco.annotations.get(image['id'], []), self.format)
+            drawn = [(labels[a['category_id']], a.get('segmentation'), a['bbox'], 'ignored' in a) for a in objects]
+            self._objects[path] = pickle.dumps(((image['height'], image['width']), drawn))
+            pairs.append((path, path))
+        remarks = describe_faults(coco.name, coco.faults)
+        if coco.without_mask:
+            what = counted(coco.without_mask, 'object')
+            remarks.append(f'{coco.name}: {what} without a mask, whose boxes are unlabeled')
+        return FoundMasks(sorted(pairs), remarks, [])
+
+    def read(self, mask: str, retry_missing: bool = False) -> np.ndarray:
+        """Draw the label map of an image, uint8 (H, W)."""
+        for split in self.splits:
+            if mask in self._objects:
+                break
+            self.find(split)
+        size, objects = pickle.loads(self._objects[mask])
+        return draw(objects, size)
+
+
+def _in_order(coco: CocoData, annotations: Sequence[Any], name: str) -> list[Any]:
+    """Return annotations in the order of drawing: what is unlabeled, crowds, and objects."""
+
+    def rank(annotation: Any) -> tuple[bool, bool, float]:
+        is_region = 'ignored' in annotation or 'segmentation' not in annotation
+        return not is_region, not annotation['iscrowd'], 0 if name in IN_ORDER else -float(annotation['area'])
+
+    return sorted(annotations, key=rank)
+
+
+def draw(objects: Sequence[tuple[int, Any, Sequence[float], bool]], size: tuple[int, int]) -> np.ndarray:
+    """Draw objects over each other.
+
+    Args:
+        objects: of each its label, its mask as polygons or RLE or None, its box [x, y, width, height], and whether it
+            is an ignore region. Of one that is, or has no mask, the box is unlabeled.
+        size: height and width of the image.
+
+    Returns:
+        uint8 (H, W), 0 where there is no object.
+    """
+    height, width = size
+    labels = np.zeros(size, np.uint8)
+    for label, mask, (x, y, w, h), is_region in objects:
+        if is_region or mask is None:
+            labels[max(round(y), 0) : max(round(y + h), 0), max(round(x), 0) : max(round(x + w), 0)] = UNLABELED
+            continue
+        runs = rle.frPyObjects(mask, height, width) if isinstance(mask, list) else mask
+        if isinstance(runs, dict) and isinstance(runs['counts'], list):
+            runs = rle.frPyObjects(runs, height, width)
+        runs = rle.merge(runs) if isinstance(runs, list) else runs
+        labels[rle.decode(runs).view(bool)] = label
+    return labels
+
+
+def _size_and_time(file: Path) -> tuple[int, int]:
+    try:
+        status = file.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
+def find_annotations(root: Path, chosen: str | None) -> list[AnnotationSource]:
+    """Find the annotations of a data set from which label maps may be drawn.
+
+    Args:
+        root: the data set's folder, or explicit COCO files.
+        chosen: the format, or None for all of them.
+
+    Raises:
+        UserError: if there are annotations in the chosen format that can't be found.
+    """
+    from ..formats.coco import find_coco
+
+    if '.json' in str(root) and not root.is_dir():
+        explicit = {_split_of(split): source for split, source in find_coco(str(root), WHOLE).items()}
+        return [AnnotationSource(root, explicit)]
+    found = []
+    for name in [chosen] if chosen else FORMATS:
+        try:
+            splits = FORMATS[name].find(root)
+        except UserError:
+            if chosen:
+                raise
+            continue
+        if splits:
+            found.append(splits)
+    sources = []
+    for splits in found:
+        if 'val' not in splits and 'test' in splits:
+            logging.getLogger('mmengine').warning(f'{splits["test"].annotations} is taken for validation')
+            splits = {**splits, 'val': splits['test']}
+        own = {_split_of(split): source for split, source in splits.items() if split != 'test'}
+        sources.append(AnnotationSource(root, own))
+    return sources
+
+
+def _split_of(split: str) -> str:
+    return {'train': 'training', 'val': 'validation'}.get(split, split)

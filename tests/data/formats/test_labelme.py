@@ -1,0 +1,647 @@
+"""LabelMe files as LabelMe and X-AnyLabeling write them."""
+
+import base64
+import io
+import json
+import logging
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from convnext_dense.data.check.dataset import check_dataset
+from convnext_dense.data.detection.check import read_coco_files
+from convnext_dense.data.detection.coco import read_coco
+from convnext_dense.data.detection.dataset import CocoDataset
+from convnext_dense.data.formats import find_sources
+from convnext_dense.data.formats.base import Source
+from convnext_dense.data.formats.labelme import LabelMeFormat
+from convnext_dense.errors import UserError
+from convnext_dense.io.image_size import ImageSize
+from convnext_dense.tasks.dense import read_as_annotated
+from tests.helpers.coco_files import runs
+from tests.helpers.drawn_truth import (
+    DrawnImage,
+    check_equals_drawn,
+    check_trains_alike,
+    class_names,
+    decode,
+    drawn_images,
+    with_boxes_of_masks,
+    write_coco,
+)
+from tests.helpers.foreign_folders import FOLDERS, write_folder
+from tests.helpers.mutated_files import EXAMPLES, check_mutations
+
+SIZE = (60, 80)  # height and width
+
+
+def shape(label: str, points: list, kind: str | None = 'polygon', **keys) -> dict:
+    return {
+        'label': label,
+        'points': points,
+        'group_id': None,
+        'description': '',
+        'shape_type': kind,
+        'flags': {},
+        'mask': None,
+        **keys,
+    }
+
+
+def content(name: str | None, shapes: list, size: tuple | None = SIZE, data: str | None = None) -> dict:
+    return {
+        'version': '5.5.0',
+        'flags': {},
+        'shapes': shapes,
+        'imagePath': name,
+        'imageData': data,
+        'imageHeight': size[0] if size else None,
+        'imageWidth': size[1] if size else None,
+    }
+
+
+def write_image(path: Path, size: tuple = SIZE, orientation: int = 1) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8))
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    image.save(path, exif=exif)
+    return path
+
+
+def write(path: Path, *shapes: dict, image: str | None = None, **keys) -> Path:
+    """Write a file and the image beside it, unless another one is given."""
+    if image is None:
+        image = write_image(path.with_suffix('.png')).name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content(image, list(shapes), **keys), indent=2, ensure_ascii=False))
+    return path
+
+
+def in_base64(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, 'PNG')
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def read(root: Path, split: str = 'val'):
+    return read_coco(find_sources(str(root))[split])
+
+
+def only(root: Path) -> dict:
+    """Read the annotations, of which there is one."""
+    (annotations,) = read(root).annotations.values()
+    (annotation,) = annotations
+    return annotation
+
+
+def lines(root: Path) -> list[str]:
+    return [f'{fault.line} ({", ".join(map(str, fault.ids))})' for fault in read(root).faults]
+
+
+def refusal(root: Path) -> str:
+    with pytest.raises(UserError) as error:
+        read(root)
+    assert '\n' not in str(error.value)
+    return str(error.value).replace(f'{root}/', '').replace(str(root), 'ROOT')
+
+
+BOX = shape('cat', [[10, 20], [40, 50]], 'rectangle')
+TRIANGLE = shape('dog', [[5, 5], [30, 5], [5, 40]])
+
+
+# The drawn sample
+
+
+def draw(folder: Path, drawn: Path, split: str, form: str, images: Path | None = None) -> None:
+    """Write the scenes as polygons, as boxes, or as bitmaps, beside the images or apart from them."""
+    folder.mkdir(parents=True)
+    (images or folder).mkdir(parents=True, exist_ok=True)
+    for image in drawn_images(drawn, split):
+        shutil.copy(image.file, images or folder)
+        shapes = []
+        for number, one in enumerate(image.objects):
+            x, y, w, h = one.box
+            if form == 'boxes':
+                shapes.append(shape(one.name, [[x + w, y], [x, y + h]], 'rectangle'))
+            elif form == 'masks' or not isinstance(one.segmentation, list):
+                rows, columns = np.flatnonzero(one.mask.any(1)), np.flatnonzero(one.mask.any(0))
+                x1, y1, x2, y2 = (int(v) for v in (columns[0], rows[0], columns[-1], rows[-1]))
+                png = in_base64(Image.fromarray(one.mask[y1 : y2 + 1, x1 : x2 + 1].astype(np.uint8)))
+                shapes.append(shape(one.name, [[x1, y1], [x2, y2]], 'mask', mask=png))
+            else:
+                for part in one.segmentation:
+                    points = [list(point) for point in zip(part[::2], part[1::2], strict=True)]
+                    shapes.append(shape(one.name, points, group_id=number if len(one.segmentation) > 1 else None))
+        where = f'..\\images\\{split}\\{image.file.name}' if images else image.file.name
+        text = json.dumps(content(where, shapes, (image.height, image.width)), indent=2)
+        (folder / f'{image.file.stem}.json').write_text(text)
+
+
+@pytest.mark.parametrize('form', ['polygons', 'boxes', 'masks'])
+@pytest.mark.parametrize('apart', [False, True])
+def test_the_drawn_sample(drawn, tmp_path, form, apart):
+    for split in ('train', 'val'):
+        folder = tmp_path / 'annotations' / split if apart else tmp_path / split
+        draw(folder, drawn, split, form, tmp_path / 'images' / split if apart else None)
+    (tmp_path / 'labels.txt').write_text('\n'.join(['__ignore__', '_background_', *class_names(drawn)]))
+    sources = find_sources(str(tmp_path))
+    images = {split: truth(drawn, split, form) for split in sources}
+    for split, source in sources.items():
+        check_equals_drawn(source, images[split], masks=form != 'boxes')
+        assert list(read_coco(source).classes) == class_names(drawn)
+    coco = write_coco(tmp_path / 'coco.json', images['train'], class_names(drawn), masks=form != 'boxes')
+    check_trains_alike(sources['train'], Source(coco, drawn / 'coco/train2017'), masks=form != 'boxes')
+
+
+def truth(drawn: Path, split: str, form: str) -> list[DrawnImage]:
+    images = drawn_images(drawn, split)
+    if form == 'masks':
+        for one in (one for image in images for one in image.objects):
+            one.segmentation = {'size': list(one.mask.shape), 'counts': runs(one.mask)}
+    return images if form == 'boxes' else with_boxes_of_masks(images)
+
+
+# Shapes
+
+
+@pytest.mark.parametrize(
+    ('given', 'box', 'area'),
+    [
+        (shape('a', [[10, 20], [40, 50]], 'rectangle'), [10, 20, 30, 30], None),
+        (shape('a', [[40, 50], [10, 20]], 'rectangle'), [10, 20, 30, 30], None),
+        (shape('a', [[10, 20], [40, 20], [40, 50], [10, 50]], 'rectangle'), [10, 20, 30, 30], None),  # X-AnyLabeling
+        (shape('a', [[25, 5], [45, 25], [25, 45], [5, 25]], 'rectangle'), [5, 5, 40, 40], 800),
+        (shape('a', [[25, 5], [45, 25], [25, 45], [5, 25]], 'rotation', direction=0.78), [5, 5, 40, 40], 800),
+        (shape('a', [[25, 5], [45, 25], [25, 45], [5, 25]], 'oriented_rectangle'), [5, 5, 40, 40], 800),
+        (shape('a', [[10, 10], [50, 10], [50, 40]]), [10, 10, 40, 30], 600),
+        (shape('a', [[10, 10], [50, 10], [50, 40]], None), [10, 10, 40, 30], 600),  # versions before 3.3
+        (shape('a', [[40, 30], [40, 50]], 'circle'), [20, 10, 40, 40], math.pi * 400),
+        (shape('a', [[40, 30], [42, 30]], 'circle'), [38, 28, 4, 4], math.pi * 4),
+    ],
+)
+def test_shapes(tmp_path, given, box, area):
+    write(tmp_path / 'a.json', given)
+    annotation = only(tmp_path)
+    np.testing.assert_allclose(annotation['bbox'], box, atol=1e-9)
+    assert ('segmentation' in annotation) == (area is not None)
+    if area is not None:
+        (polygon,) = annotation['segmentation']
+        xs, ys = np.array(polygon[::2]), np.array(polygon[1::2])
+        assert abs(xs @ np.roll(ys, -1) - ys @ np.roll(xs, -1)) / 2 == pytest.approx(area, abs=1e-6)
+
+
+def test_a_missing_shape_type_is_a_polygon(tmp_path):
+    old = {key: TRIANGLE[key] for key in ('label', 'points')} | {'line_color': None, 'fill_color': None}
+    write(tmp_path / 'a.json', old)
+    assert only(tmp_path)['segmentation'] == [[5, 5, 30, 5, 5, 40]]
+
+
+@pytest.mark.parametrize('mode', ['1', 'L', 'RGB'])
+def test_a_mask_is_a_png_at_its_first_point(tmp_path, mode):
+    pixels = np.zeros((5, 7), bool)
+    pixels[1:4, 2:6] = True
+    png = in_base64(Image.fromarray((pixels * 255).astype(np.uint8)).convert(mode))
+    write(tmp_path / 'a.json', shape('a', [[9.6, 20.4], [16, 24]], 'mask', mask=png))
+    annotation = only(tmp_path)
+    expected = np.zeros(SIZE, bool)
+    expected[21:24, 12:16] = True
+    np.testing.assert_array_equal(decode(annotation['segmentation'], *SIZE), expected)
+    assert annotation['bbox'] == [12, 21, 4, 3]
+
+
+def test_a_mask_at_the_border_is_cut(tmp_path):
+    png = in_base64(Image.fromarray(np.full((10, 10), 255, np.uint8)))
+    others = [shape('b', [[x, 5], [x + 4, 9]], 'rectangle') for x in range(0, 50, 5)]
+    write(tmp_path / 'a.json', *others, shape('a', [[-4, 55], [5, 64]], 'mask', mask=png))
+    (annotations,) = read(tmp_path).annotations.values()
+    annotation = annotations[-1]
+    expected = np.zeros(SIZE, bool)
+    expected[55:, :6] = True
+    np.testing.assert_array_equal(decode(annotation['segmentation'], *SIZE), expected)
+    assert annotation['bbox'] == [0, 55, 6, 5]
+
+
+def test_shapes_of_a_label_and_a_group_are_one_object(tmp_path):
+    parts = [[[1, 1], [10, 1], [1, 10]], [[30, 30], [40, 30], [30, 40]], [[50, 5], [60, 5], [50, 9]]]
+    write(
+        tmp_path / 'a.json',
+        shape('cat', parts[0], group_id=3),
+        shape('dog', parts[1], group_id=3),
+        shape('cat', parts[2], group_id=3),
+        shape('cat', parts[1], group_id=None),
+    )
+    coco = read(tmp_path)
+    (annotations,) = coco.annotations.values()
+    names = dict(zip(coco.category_ids, coco.classes, strict=True))
+    assert [names[a['category_id']] for a in annotations] == ['cat', 'dog', 'cat']
+    assert [len(a['segmentation']) for a in annotations] == [2, 1, 1]
+    assert annotations[0]['bbox'] == [1, 1, 59, 9]
+    joined = '1 annotation joined with another one of the same label and group_id (a.json: shapes[2])'
+    assert lines(tmp_path) == [joined]
+
+
+def test_a_group_of_a_bitmap_and_a_polygon_is_one_mask(tmp_path):
+    png = in_base64(Image.fromarray(np.full((4, 4), 1, np.uint8)))
+    bitmap = shape('cat', [[50, 50], [53, 53]], 'mask', mask=png, group_id=0)
+    write(tmp_path / 'a.json', shape('cat', [[10, 10], [20, 10], [20, 20], [10, 20]], group_id=0), bitmap)
+    mask = decode(only(tmp_path)['segmentation'], *SIZE)
+    assert mask.sum() == 116
+    assert mask[10:20, 10:20].all()
+    assert mask[50:54, 50:54].all()
+
+
+@pytest.mark.parametrize('kind', ['point', 'points', 'line', 'linestrip'])
+def test_points_and_lines_are_counted_and_left_out(tmp_path, kind):
+    write(tmp_path / 'a.json', BOX, shape('cat', [[1, 1], [5, 5]], kind))
+    assert lines(tmp_path) == [f'1 annotation left out: {kind}, which has neither box nor mask (a.json: shapes[1])']
+    assert only(tmp_path)['bbox'] == [10, 20, 30, 30]
+
+
+def test_points_alone_are_nothing_to_learn(tmp_path):
+    write(tmp_path / 'a.json', shape('cat', [[1, 1]], 'point'))
+    line = 'ROOT has no objects (1 annotation left out: point, which has neither box nor mask): draw boxes or polygons'
+    assert refusal(tmp_path) == line
+
+
+@pytest.mark.parametrize(
+    ('given', 'reason'),
+    [
+        (shape('cat', [[1, 1], [5, 5]]), 'polygon of 2 points'),
+        (shape('cat', [[1, 1], [5, 5], [8, 1]], 'rectangle'), 'rectangle of 3 points'),
+        (shape('cat', [[1, 1]], 'circle'), 'circle of 1 points rather than 2'),
+        (shape('cat', [[9, 9], [9, 9]], 'circle'), 'circle or ellipse without a radius'),
+        (shape('cat', [[1, 1], [5, None], [8, 1]]), 'points that are no finite number'),
+        (shape('cat', [[1, 1], [5, float('nan')], [8, 1]]), 'points that are no finite number'),
+        (shape('cat', [1, 1, 5, 5]), 'points that are no list of [x, y]'),
+        (shape('cat', None), 'points that are no list of [x, y]'),
+        (shape('cat', [[1, 1], [5, 5]], 'mask', mask='AAAA'), 'mask that is no PNG image'),
+        (shape('cat', [[1, 1], [5, 5]], 'mask'), 'mask that is no PNG image'),
+        (
+            shape('cat', [[1, 1], [5, 5]], 'mask', mask=in_base64(Image.new('L', (5, 5)))),
+            'mask without pixels',
+        ),
+        (shape('cat', [[1, 1], [5, 5]], 'cuboid'), "unknown shape_type 'cuboid'"),
+    ],
+)
+def test_a_shape_that_cannot_be_read_is_counted_as_lost(tmp_path, given, reason):
+    write(tmp_path / 'a.json', BOX, given)
+    coco = read(tmp_path)
+    assert (coco.total, coco.lost) == (2, 1)
+    assert lines(tmp_path) == [f'1 annotation ignored, the whole image: {reason} (a.json: shapes[1])']
+
+
+def test_a_group_with_a_part_that_cannot_be_read_is_ignored_where_the_others_are(tmp_path):
+    parts = [shape('cat', [[1, 1], [9, 1], [9, 9]], group_id=1), shape('cat', [[3, 3]], group_id=1)]
+    write(tmp_path / 'a.json', BOX, *parts)
+    coco = read(tmp_path)
+    assert coco.lost == 1
+    (annotations,) = coco.annotations.values()
+    assert [(a['bbox'], a['iscrowd']) for a in annotations] == [([10, 20, 30, 30], 0), ([1, 1, 8, 8], 1)]
+
+
+# Labels
+
+
+def test_difficult_and_ignored_shapes_are_ignored_by_rule(tmp_path):
+    shapes = [
+        BOX,
+        shape('cat', [[1, 1], [9, 9]], 'rectangle', difficult=True),
+        shape('__ignore__', [[50, 1], [60, 9]], 'rectangle'),
+        shape('_background_', [[50, 20], [60, 30]], 'rectangle'),
+        shape('cat', [[70, 1], [75, 9]], 'rectangle', difficult='false'),
+    ]
+    write(tmp_path / 'a.json', *shapes)
+    coco = read(tmp_path)
+    assert (coco.classes, coco.lost) == (('cat',), 0)
+    (annotations,) = coco.annotations.values()
+    assert [a.get('ignored', False) for a in annotations] == [False, True, True, False]
+    assert sorted(lines(tmp_path)) == [
+        '1 annotation ignored, with its area: labeled __ignore__ (a.json: shapes[2])',
+        '1 annotation ignored, with its area: marked as difficult (a.json: shapes[1])',
+        '1 annotation left out: labeled _background_ (a.json: shapes[3])',
+    ]
+
+
+def test_classes_are_those_of_all_splits_sorted(tmp_path):
+    write(tmp_path / 'train/a.json', shape('zebra', BOX['points'], 'rectangle'), BOX)
+    write(tmp_path / 'val/b.json', shape('ant', BOX['points'], 'rectangle'))
+    for split in ('train', 'val'):
+        source = find_sources(str(tmp_path))[split]
+        assert read_coco(source).classes == ('ant', 'cat', 'zebra')
+        assert [c['name'] for c in LabelMeFormat().read_categories(source)] == ['ant', 'cat', 'zebra']
+
+
+def test_a_label_that_is_not_listed_is_refused(tmp_path):
+    write(tmp_path / 'a.json', BOX, TRIANGLE)
+    (tmp_path / 'labels.txt').write_text('__ignore__\n_background_\ncat\n')
+    expected = "a.json: shapes[1] is of the class 'dog', which labels.txt does not have: add it there, or correct it"
+    assert refusal(tmp_path) == expected
+
+
+def test_a_label_of_a_number_is_text_and_spaces_around_do_not_count(tmp_path):
+    write(tmp_path / 'a.json', shape(7, BOX['points'], 'rectangle'), shape(' cat ', BOX['points'], 'rectangle'))
+    assert read(tmp_path).classes == ('7', 'cat')
+
+
+@pytest.mark.parametrize('label', [None, '', '  ', ['cat']])
+def test_a_missing_label_is_refused(tmp_path, label):
+    write(tmp_path / 'a.json', BOX, shape(label, BOX['points'], 'rectangle'))
+    assert refusal(tmp_path) == 'a.json: shapes[1] has no label: give it one in LabelMe'
+
+
+# Images
+
+
+@pytest.mark.parametrize(
+    ('written', 'file'),
+    [
+        ('..\\images\\a.png', 'images/a.png'),
+        ('../images/a.png', 'images/a.png'),
+        ('C:\\Users\\me\\Desktop\\cats\\a.png', 'images/a.png'),
+        ('/home/me/cats/a.png', 'images/a.png'),
+        ('/home/me/cats/images/part/a.png', 'pictures/images/part/a.png'),
+        ('A.PNG', 'photos/deep/a.png'),
+        ('https://example.com/b/a.png?x=1', 'elsewhere/a.png'),
+        (None, 'images/a.png'),
+    ],
+)
+def test_the_image_is_found_from_any_machine(tmp_path, written, file):
+    write_image(tmp_path / file)
+    path = write(tmp_path / 'annotations/a.json', BOX, image='')
+    path.write_text(json.dumps({**content(written, [BOX])}))
+    (image,) = read(tmp_path).images
+    assert image['file_name'] == str(Path(file)) or (tmp_path / image['file_name']).samefile(tmp_path / file)
+
+
+def test_an_image_of_another_split_is_never_taken(tmp_path):
+    write(tmp_path / 'train/a.json', BOX)
+    write(tmp_path / 'val/a.json', BOX)
+    (tmp_path / 'val/a.png').unlink()
+    assert refusal(tmp_path).startswith(
+        '1 image of 1 not found in ROOT, or in several places there (a.png of val/a.json)'
+    )
+
+
+def test_among_images_of_one_name_that_of_the_own_split_is_taken(tmp_path):
+    for split in ('train', 'val'):
+        write_image(tmp_path / 'images' / split / 'a.png')
+        write(tmp_path / 'labels' / split / 'a.json', BOX, image='a.png')
+    (image,) = read(tmp_path).images
+    assert image['file_name'] == 'images/val/a.png'
+
+
+def test_one_of_several_images_of_a_name_is_not_guessed(tmp_path):
+    for part in ('one', 'two'):
+        write_image(tmp_path / 'images' / part / 'a.png')
+    write(tmp_path / 'json/a.json', BOX, image='a.png')
+    assert '(a.png of json/a.json)' in refusal(tmp_path)
+
+
+def test_an_image_that_was_renamed_with_its_file_is_taken_and_said(tmp_path):
+    write_image(tmp_path / 'new.png')
+    write(tmp_path / 'new.json', BOX, image='old.png')
+    expected = '1 image whose imagePath is not there: the image of the name of its JSON file is taken (new.json)'
+    assert lines(tmp_path) == [expected]
+
+
+def test_images_without_a_file_are_counted(tmp_path):
+    write(tmp_path / 'a.json', BOX)
+    write_image(tmp_path / 'b.png')
+    write_image(tmp_path / 'c.png')
+    assert len(read(tmp_path).images) == 1
+    expected = '2 images left out: without a LabelMe file, so that they may not be annotated yet (b.png, c.png)'
+    assert lines(tmp_path) == [expected]
+
+
+def test_an_image_with_a_file_without_shapes_has_no_objects(tmp_path):
+    write(tmp_path / 'a.json', BOX)
+    write(tmp_path / 'b.json')
+    assert [len(a) for a in read(tmp_path).annotations.values()] == [1, 0]
+
+
+def test_the_size_is_that_of_the_image_and_said(tmp_path):
+    write(tmp_path / 'a.json', BOX, size=(30, 40))
+    (image,) = read(tmp_path).images
+    assert (image['height'], image['width']) == SIZE
+    (line,) = lines(tmp_path)
+    assert line == (
+        '1 image whose imageHeight and imageWidth are not its own, which are taken: was it resized after annotation? '
+        '(a.json (30 x 40, the image: 60 x 80))'
+    )
+
+
+@pytest.mark.parametrize('written', [(80, 60), None])
+def test_sizes_are_upright_as_labelme_shows_the_image(tmp_path, written):
+    write_image(tmp_path / 'a.png', SIZE, orientation=6)
+    write(tmp_path / 'a.json', BOX, image='a.png', size=written)
+    (image,) = read(tmp_path).images
+    assert (image['height'], image['width']) == (80, 60)
+    assert lines(tmp_path) == []
+
+
+def test_annotations_of_an_image_as_stored_are_of_that_size(tmp_path):
+    write_image(tmp_path / 'a.png', SIZE, orientation=6)
+    write(tmp_path / 'a.json', BOX, image='a.png', size=SIZE)
+    (image,) = read(tmp_path).images
+    assert (image['height'], image['width']) == SIZE
+
+
+# Images inside of the files
+
+
+def embedded(size: tuple = SIZE) -> tuple[np.ndarray, str]:
+    pixels = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+    return pixels, in_base64(Image.fromarray(pixels))
+
+
+def test_an_embedded_image_is_trained_on(tmp_path):
+    pixels, data = embedded()
+    write(tmp_path / 'a.json', BOX, image='gone.png', data=data)
+    source = find_sources(str(tmp_path))['val']
+    (image,) = read_coco(source).images
+    assert image['file_name'] == 'a.json'
+    load = [dict(type='convnext_dense.LoadImage')]
+    dataset = CocoDataset(str(source.annotations), str(source.images), load, format='labelme', test_mode=True)
+    np.testing.assert_array_equal(dataset[0]['img'][..., ::-1], pixels)
+
+
+def test_the_embedded_image_is_taken_where_the_file_was_resized(tmp_path):
+    write_image(tmp_path / 'a.png', (30, 40))
+    write(tmp_path / 'a.json', BOX, image='a.png', data=embedded()[1])
+    (image,) = read(tmp_path).images
+    assert (image['file_name'], image['height'], image['width']) == ('a.json', *SIZE)
+    assert lines(tmp_path) == []
+
+
+def test_a_file_that_fits_is_taken_before_the_embedded_image(tmp_path):
+    write(tmp_path / 'a.json', BOX, data=embedded()[1])
+    assert read(tmp_path).images[0]['file_name'] == 'a.png'
+
+
+def test_check_data_decodes_embedded_images(tmp_path):
+    _, data = embedded()
+    write(tmp_path / 'a.json', BOX, image='gone.png', data=data)
+    write(tmp_path / 'b.json', BOX, image='gone2.png', data=data[: len(data) // 2])
+    source = find_sources(str(tmp_path))['val']
+    records = read_coco_files(
+        {'val': dict(annotations=str(source.annotations), images=str(source.images), format='labelme')}
+    )
+    result = check_dataset(records, 1)
+    assert [finding.message for finding in result.findings if finding.level == 'problem'] == [
+        "1 image that can't be decoded"
+    ]
+    assert not [finding for finding in result.findings if 'another format' in finding.message]
+
+
+# Finding
+
+
+def test_without_splits_all_folders_are_read(tmp_path):
+    for name in ('a.json', 'part/b.json', 'part/deep/c.json'):
+        write(tmp_path / name, BOX)
+    source = find_sources(str(tmp_path), 'train')['train']
+    assert source == Source(tmp_path, tmp_path, 'labelme')
+    assert len(read_coco(source).images) == 3
+
+
+@pytest.mark.parametrize(('val', 'parent'), [('val', '.'), ('valid', 'annotations'), ('Validation', 'json')])
+def test_splits_are_folders(tmp_path, val, parent):
+    write(tmp_path / parent / 'train/a.json', BOX)
+    write(tmp_path / parent / val / 'deep/b.json', BOX)
+    sources = find_sources(str(tmp_path))
+    assert sources == {
+        'train': Source(tmp_path / parent / 'train', tmp_path, 'labelme'),
+        'val': Source(tmp_path / parent / val, tmp_path, 'labelme'),
+    }
+
+
+def test_a_test_split_is_for_val_if_there_is_no_other(tmp_path, caplog):
+    write(tmp_path / 'train/a.json', BOX)
+    write(tmp_path / 'test/b.json', BOX)
+    with caplog.at_level(logging.WARNING, 'mmengine'):
+        assert find_sources(str(tmp_path))['val'].annotations == tmp_path / 'test'
+
+
+def test_two_folders_of_a_split_are_refused(tmp_path):
+    write(tmp_path / 'val/a.json', BOX)
+    write(tmp_path / 'valid/b.json', BOX)
+    assert refusal(tmp_path) == 'val and valid are both for val: move one of them away'
+
+
+def test_files_beside_the_splits_are_refused(tmp_path):
+    write(tmp_path / 'train/a.json', BOX)
+    write(tmp_path / 'b.json', BOX)
+    assert refusal(tmp_path) == 'ROOT has LabelMe files in train/ and beside: move the latter into one of them'
+
+
+def test_other_json_files_beside_are_counted(tmp_path):
+    write(tmp_path / 'a.json', BOX)
+    (tmp_path / 'info.json').write_text('{"name": "cats"}')
+    assert lines(tmp_path) == ['1 file left out: not of LabelMe (info.json)']
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('{"imagePath": "a.png"', 'b.json is not JSON'),
+        ('{"imagePath": "a.png"}', 'b.json has no list of shapes'),
+        ('{"imagePath": "a.png", "shapes": 3}', 'b.json has no list of shapes'),
+        ('{"imagePath": "a.png", "shapes": [3]}', 'b.json: shapes[0] is no shape of LabelMe'),
+        ('[' * 100_000, 'b.json is not JSON'),
+        ('{"label": "\udcff"}', 'b.json is not JSON'),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, text, message):
+    write(tmp_path / 'a.json', BOX)
+    (tmp_path / 'b.json').write_bytes(text.encode('utf-8', 'surrogateescape'))
+    assert refusal(tmp_path).startswith(message)
+
+
+def test_an_image_that_cannot_be_read_and_has_no_size_is_named(tmp_path):
+    write(tmp_path / 'a.json', BOX, size=None)
+    (tmp_path / 'a.png').write_bytes(b'')
+    assert refusal(tmp_path).startswith('a.png, the image of a.json, cannot be read (it has zero bytes)')
+
+
+def test_a_file_that_begins_with_its_image_is_recognized(tmp_path):
+    """As older versions wrote them."""
+    _, data = embedded((300, 400))
+    own = content('a.png', [BOX], (300, 400))
+    (tmp_path / 'a.json').write_text(
+        json.dumps({'imageData': data, **{k: v for k, v in own.items() if k != 'imageData'}})
+    )
+    assert find_sources(str(tmp_path), 'train')['train'].format == 'labelme'
+
+
+# Files that are changed at random
+
+
+def shapes_in(text: bytes) -> list[dict] | None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found.get('shapes') if isinstance(found, dict) else None
+
+
+def count_shapes(text: bytes) -> int | None:
+    found = shapes_in(text)
+    return len(found) if isinstance(found, list) else None
+
+
+@pytest.mark.parametrize('examples', EXAMPLES)
+def test_no_object_of_a_changed_file_is_lost_without_being_counted(tmp_path, examples):
+    png = in_base64(Image.fromarray(np.full((4, 4), 1, np.uint8)))
+    path = write(
+        tmp_path / 'a.json',
+        BOX,
+        TRIANGLE,
+        shape('cat', [[30, 30], [33, 34]], 'circle'),
+        shape('dog', [[1, 1], [9, 1], [9, 9]], group_id=1),
+        shape('dog', [[20, 1], [29, 1], [29, 9]], group_id=1),
+        shape('cat', [[50, 30], [53, 33]], 'mask', mask=png),
+        shape('cat', [[5, 5]], 'point'),
+        shape('__ignore__', [[60, 1], [70, 9]], 'rectangle'),
+        shape('cat', [[60, 20], [70, 30]], 'rectangle', difficult=True),
+    )
+    write(tmp_path / 'b.json', BOX)  # of which nothing is changed
+
+    def count(text: bytes) -> int | None:
+        """Count the shapes of both files; a file of another kind is left out and named."""
+        found = count_shapes(text)
+        return None if found is None else found + 1
+
+    read_files, refused = check_mutations(path, Source(tmp_path, tmp_path, 'labelme'), examples, count)
+    assert min(read_files, refused) > examples / 10
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_data_of_other_tools_are_left_to_them(tmp_path, folder):
+    found = LabelMeFormat().find(write_folder(tmp_path, folder))
+    assert (found is not None) == (folder in ('labelme',))
+
+
+@pytest.mark.parametrize('orientation', [1, 3, 4, 6])
+@pytest.mark.parametrize('size', [(60, 80), (64, 64)])
+def test_images_are_trained_on_as_labelme_shows_them(tmp_path, orientation, size):
+    """Upright, also if turning keeps their size, so that the box is on the same pixels."""
+    stored = write_image(tmp_path / 'a.png', size, orientation)
+    with Image.open(stored) as image:
+        upright = np.asarray(ImageOps.exif_transpose(image))
+    for written in (None, upright.shape[:2]):
+        write(tmp_path / 'a.json', BOX, image='a.png', size=written)
+        source = find_sources(str(tmp_path))['val']
+        load = [dict(type='convnext_dense.LoadImage')]
+        dataset = CocoDataset(str(source.annotations), str(source.images), load, format='labelme', test_mode=True)
+        np.testing.assert_array_equal(dataset[0]['img'][..., ::-1], upright)
+        records = read_coco_files(
+            {'val': dict(annotations=str(source.annotations), images=str(source.images), format='labelme')}
+        )
+        assert not [f for f in check_dataset(records, 1).findings if 'takes as stored' in f.message]
+        drawn = read_as_annotated(str(stored), ImageSize.of(upright), is_upright=dataset.metainfo['is_upright'])
+        np.testing.assert_array_equal(drawn, upright)
