@@ -20,7 +20,7 @@ from .split_arguments import add_split_arguments, split_rule
 
 EXAMPLE_CONFIG = 'configs/classification/convnext_t.py'
 EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
-DATA_FORMATS = ('coco', 'labelme', 'cvat', 'via')
+DATA_FORMATS = ('coco', 'yolo', 'voc', 'labelme', 'cvat', 'via', 'supervisely', 'open_images', 'csv')
 """Names of formats, which need libraries to be read: those of :data:`convnext_dense.data.formats.FORMATS`."""
 CLASSIFICATION_FORMATS = ('folders', 'classes', 'list')
 """Names of layouts: those of :data:`convnext_dense.data.classification.layout.FORMATS`."""
@@ -84,6 +84,11 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
         choices=(*DATA_FORMATS, *MASK_FORMATS, *CLASSIFICATION_FORMATS),
         help='format of the annotations at --data PATH, where several may be meant (default: the one that is there)',
     )
+    add_mask_arguments(parser)
+
+
+def add_mask_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say how masks of images are found and read."""
     parser.add_argument(
         '--mask-labels',
         choices=MASK_LABELS,

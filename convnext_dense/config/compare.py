@@ -28,11 +28,13 @@ TTA_PREDICTION = ('tta_pipeline', 'tta_model', f'{DATASET}.reduce_zero_label', '
 TRAINING = {
     *('auxiliary_head', 'batch_augments', 'drop_path_rate', 'dropout_ratio', 'frozen_stages', 'head_init_scale'),
     *('init_cfg', 'label_smoothing', 'layer_scale_init_value', 'mixup', 'norm_eval', 'pretrained', 'requires_grad'),
-    *('sampler', 'stage_loss_weights', 'train_cfg', 'with_cp'),
+    *('sampler', 'stage_loss_weights', 'train_cfg', 'with_cp', 'with_mask'),
 }
-"""Keys of models that only training reads. Losses are others: of them, tests read only ``use_sigmoid``."""
+"""Keys of models and data that only training reads. Losses are others: of them, tests read only ``use_sigmoid``."""
 CHECKED = {'arch', 'final_norm_eps', 'num_classes', 'version'}
 """Keys of models that are taken from the checkpoint or its data, or whose difference is an error in loading."""
+EQUAL_IN_TESTS = {'SyncBN': 'BN', 'convnext_dense.FCNMaskHead': 'mmdet.FCNMaskHead'}
+"""Names of parts that compute in testing what others do."""
 NOT_SET = 'not set'
 SHOWN = 2  # differences that the warning spells out
 
@@ -122,10 +124,10 @@ def _is_ignored(keys: tuple[str, ...]) -> bool:
 
 
 def _comparable(value: Any) -> Any:
-    """A value that is equal for settings of the same effect: a list and a tuple, SyncBN and BN in testing."""
+    """A value that is equal for settings of the same effect in testing: a list and a tuple, SyncBN and BN."""
     if isinstance(value, list | tuple):
         return [_comparable(item) for item in value]
-    return 'BN' if value == 'SyncBN' else value
+    return EQUAL_IN_TESTS.get(value, value) if isinstance(value, str) else value
 
 
 def _is_set_by(options: Collection[str], key: str) -> bool:

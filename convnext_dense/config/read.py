@@ -39,7 +39,7 @@ from .settings import check_numbers, check_options
 from .techniques import leave_out
 
 OPTIONAL_KEYS = {
-    *('activation_checkpointing', 'compile', 'compile_backbone', 'custom_hooks', 'data_preprocessor'),
+    *('activation_checkpointing', 'boxes_only', 'compile', 'compile_backbone', 'custom_hooks', 'data_preprocessor'),
     *('efficient_conv_bn_eval', 'experiment_name', 'find_unused_parameters', 'launcher', 'model_wrapper_cfg'),
     *('sync_bn', 'work_dir'),
 }
@@ -51,6 +51,10 @@ Reads = Literal['all', 'train', 'test']
 
 SIZE_STEP = 'the size of the images in training'
 """The step that sets the sizes which follow from that one."""
+
+
+BOXES_STEP = 'a detector without masks'
+"""The step that leaves the masks out of a detector's config."""
 
 
 class Step(NamedTuple):
@@ -75,6 +79,7 @@ def read_config(
     value_range: Sequence[float] | None = None,
     label_zero: str | None = None,
     data_options: DataOptions = AS_FOUND,
+    boxes_only: bool = False,
 ) -> Config:
     """Read a config, apply ``--cfg-options``, and point it at the data.
 
@@ -97,6 +102,8 @@ def read_config(
         label_zero: what label 0 of masks means, ``'ignore'`` or ``'class'``; None for the config's own setting, which
             by default leaves it to the data.
         data_options: how the data set at ``data`` is read, and which of its classes are chosen.
+        boxes_only: the checkpoint is of a detector without masks, and the config's model becomes one; see
+            :meth:`~convnext_dense.tasks.Task.leave_out_masks`.
 
     Raises:
         UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, a number is
@@ -116,6 +123,7 @@ def read_config(
         value_range=value_range,
         label_zero=label_zero,
         data_options=data_options,
+        boxes_only=boxes_only,
     )
     return cfg
 
@@ -134,6 +142,7 @@ def read_in_steps(
     value_range: Sequence[float] | None = None,
     label_zero: str | None = None,
     data_options: DataOptions = AS_FOUND,
+    boxes_only: bool = False,
 ) -> Iterator[tuple[Step, Config]]:
     """Read a config like :func:`read_config`, and yield each step with the config after it.
 
@@ -189,6 +198,9 @@ def read_in_steps(
             leave_out_validation(cfg)
         yield Step('--data'), cfg
         settle_choice(cfg, classes)
+    if task.leave_out_masks(cfg, boxes_only, reads_data=needs_data):
+        yield Step(BOXES_STEP), cfg
+    if needs_data:
         task.settle(cfg, classes)
         if classes is not None:
             task.use_classes(cfg, classes)

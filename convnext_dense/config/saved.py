@@ -18,7 +18,7 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 
 from ..errors import UntrustedConfig, UserError
-from .find import find_run_config
+from .find import find_run_config, find_work_dir
 from .source import read_literals
 
 PACKAGES = ('convnext_dense', 'mmcv', 'mmdet', 'mmengine', 'mmseg', 'timm')
@@ -76,6 +76,21 @@ def arguments_of_run(work_dir: str | Path) -> list[str]:
     except UntrustedConfig as error:
         return [str(error.file), str(work_dir)]
     return [str(work_dir)]
+
+
+def setting_of_run(checkpoint: str | Path, key: str) -> Any:
+    """Return the value of a top-level key in the config that a run saved, as data.
+
+    Args:
+        checkpoint: the run's work dir, or a checkpoint in one.
+        key: the key.
+
+    Returns:
+        The value; None if there is no run, or its config does not have the key or is more than literals.
+    """
+    if find_work_dir(checkpoint) is None:
+        return None
+    return (read_literals(find_run_config(checkpoint)) or {}).get(key)
 
 
 def _imports(settings: dict[str, Any]) -> list[Any]:

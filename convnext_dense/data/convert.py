@@ -20,16 +20,16 @@ from .formats.coco import find_coco
 from .formats.faults import describe_faults
 from .formats.write.base import LabeledData, LabeledImage, LabeledObject
 from .image_scan import read_header
-from .segmentation.find import existing_splits, find_masks_and_remarks, find_source, images_folder
+from .segmentation.find import find_masks_and_remarks, find_source
+from .segmentation.folders import find_folders
 from .segmentation.label_zero import AUTO, LabelZeroSetting
 from .segmentation.masks import MaskLabels, check_masks, read_labels
-from .segmentation.options import MaskOptions
+from .segmentation.options import AS_FOUND, FILES, MaskOptions
+from .segmentation.panoptic import PanopticSource, find_panoptic
 
-MASKS = 'masks'
-"""Name of folders of images and masks, where the format of a source is given."""
+MASK_FORMATS = (FILES, PanopticSource.format)
+"""Names of formats of label maps, beside those of :data:`.formats.FORMATS`."""
 SPLITS = {'training': 'train', 'validation': 'val'}
-IN_FILES = MaskOptions(format='masks')
-"""Masks in files of their own, rather than drawn from annotations."""
 
 
 class ReadData(NamedTuple):
@@ -46,29 +46,33 @@ class ReadData(NamedTuple):
     """Lines for the user about what was read, and how it was read."""
 
 
-def read_data_set(root: str, name: str | None = None, label_zero: LabelZeroSetting = AUTO) -> ReadData:
+def read_data_set(
+    root: str, name: str | None = None, label_zero: LabelZeroSetting = AUTO, masks: MaskOptions = AS_FOUND
+) -> ReadData:
     """Read a data set with objects or label maps.
 
     Annotations are cleaned as for training, see :func:`~convnext_dense.data.detection.coco.read_coco`.
 
     Args:
         root: a folder, or a file of a format.
-        name: the format, where several may be meant: a key of :data:`.formats.FORMATS`, or :data:`MASKS`.
+        name: the format, where several may be meant: a key of :data:`.formats.FORMATS`, or one of
+            :data:`MASK_FORMATS`.
         label_zero: what label 0 of masks means.
+        masks: how masks are found and read, as far as it is set.
 
     Raises:
         NoData: if there are no data in a known format.
         UserError: if the data may be in several formats, or are faulty.
     """
-    sources = None if name == MASKS else find_splits(root, name)
-    has_masks = name == MASKS or (name is None and _is_mask_folder(root))
-    if sources is not None and has_masks:
+    sources = None if name in MASK_FORMATS else find_splits(root, name)
+    mask_format = name if name in MASK_FORMATS else _find_mask_format(root, masks) if name is None else None
+    if sources is not None and mask_format is not None:
         raise UserError(
             f'{root} has annotations of objects and masks of images: say which with --data-format '
-            f'{next(iter(sources.values())).format} or --data-format {MASKS}'
+            f'{next(iter(sources.values())).format} or --data-format {mask_format}'
         )
-    if has_masks:
-        return _read_masks(root, label_zero)
+    if mask_format is not None:
+        return _read_masks(root, label_zero, masks._replace(format=mask_format))
     if sources is None:
         try:
             found = find_coco(root, WHOLE)
@@ -117,15 +121,17 @@ class _Images(Iterable[LabeledImage]):
             yield _with_orientation(LabeledImage(file, image['file_name'], size, objects), self._is_upright)
 
 
-def _read_masks(root: str, label_zero: LabelZeroSetting) -> ReadData:
-    labels = read_labels(root, label_zero, compare=True, options=IN_FILES)
+def _read_masks(root: str, label_zero: LabelZeroSetting, options: MaskOptions) -> ReadData:
+    labels = read_labels(root, label_zero, compare=True, options=options)
     splits = {}
-    lines = [line for line in (labels.line, labels.reading) if line]
-    for split in existing_splits(root, IN_FILES):
-        found = find_masks_and_remarks(root, split, IN_FILES)
+    lines = [*filter(None, [labels.reading]), labels.line]
+    source = find_source(root, options)
+    for split in source.splits if source else ():
+        found = find_masks_and_remarks(root, split, options)
         check_masks(found.pairs, len(labels.classes), labels.reduce_zero_label, labels.reader)
         lines += found.remarks
-        splits[SPLITS[split]] = _Masks(found.pairs, images_folder(root, split, IN_FILES), labels)
+        assert source is not None
+        splits[SPLITS.get(split, split)] = _Masks(found.pairs, source.images_folder(split), labels)
     return ReadData(LabeledData(labels.classes, splits), True, True, sum(map(len, splits.values())), lines)
 
 
@@ -133,11 +139,11 @@ class _Masks(Iterable[LabeledImage]):
     """The images of a split with their label maps."""
 
     def __init__(self, pairs: Sequence[tuple[str, str]], folder: Path, labels: MaskLabels) -> None:
-        self._pairs, self._folder, self._reader = pairs, folder, labels.reader
+        self._pairs, self._folder = pairs, folder
         numbers = np.full(UNLABELED + 1, UNLABELED, np.uint8)
         count = len(labels.classes)
         numbers[labels.first_label : labels.first_label + count] = np.arange(count)
-        self._numbers = numbers
+        self._numbers, self._reader = numbers, labels.reader
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -150,8 +156,12 @@ class _Masks(Iterable[LabeledImage]):
             )
 
 
-def _is_mask_folder(root: str) -> bool:
-    return find_source(root, IN_FILES) is not None
+def _find_mask_format(root: str, options: MaskOptions) -> str | None:
+    """Return the format of the masks in files at a folder; None if there are none."""
+    folder = Path(root)
+    if find_folders(folder, options):
+        return FILES
+    return PanopticSource.format if find_panoptic(folder) else None
 
 
 def _with_orientation(image: LabeledImage, is_upright: bool = False) -> LabeledImage:

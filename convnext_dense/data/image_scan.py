@@ -8,7 +8,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context, parent_process
@@ -24,7 +24,8 @@ from ..io.value_range import AmbiguousValues, ValueRange
 from .segmentation.mask_files import count_labels
 from .segmentation.readers import INDEX
 
-CHUNK_SIZE = 16  # images per task of a process
+CHUNK_SIZE = 16  # images per task of a process or thread
+READERS = 8  # threads that read headers
 NOT_IMAGES = {  # first bytes, in lowercase, of other files that may have the name of an image
     b'<!doctype html': 'an HTML page',
     b'<html': 'an HTML page',
@@ -148,10 +149,28 @@ def read_header(path: str) -> ImageHeader | str:
     Returns:
         The header, or the reason why the image can't be opened.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        return _read_header(path)
+
+
+def read_headers(paths: Sequence[str]) -> list[ImageHeader | str]:
+    """Read the headers of many images in threads, which wait for the disk at the same time.
+
+    Returns:
+        For each image what :func:`read_header` returns.
+    """
+    parts = [paths[start : start + CHUNK_SIZE] for start in range(0, len(paths), CHUNK_SIZE)]
+    with warnings.catch_warnings():  # outside of the threads, which share the filters
+        warnings.simplefilter('ignore')
+        with ThreadPoolExecutor(READERS) as pool:
+            read = pool.map(lambda part: [_read_header(path) for path in part], parts)
+            return [header for of_part in read for header in of_part]
+
+
+def _read_header(path: str) -> ImageHeader | str:
     try:
-        opened = open_image(path) if path.endswith('.json') else Image.open(path)
-        with warnings.catch_warnings(), opened as image:
-            warnings.simplefilter('ignore')
+        with open_image(path) if path.endswith('.json') else Image.open(path) as image:
             return _header_of(image)
     except Exception as error:
         try:

@@ -19,19 +19,12 @@ from .text import shortened
 MOST_FOLDERS = 100
 """Maximum number of folders to search, since the root may be a large folder such as a home directory."""
 
-COCO_FILES: tuple[dict[str, tuple[str, ...]], ...] = (
-    {'train': ('annotations/instances_train2017.json',), 'val': ('annotations/instances_val2017.json',)},
-    {
-        'train': ('train/_annotations.coco.json',),
-        'val': tuple(f'{name}/_annotations.coco.json' for name in ('valid', 'val', 'validation', 'test')),
-    },
-    {
-        'train': ('annotations/*train*.json',),
-        'val': ('annotations/*val*.json', 'annotations/instances_test*.json'),
-    },
+COCO_PATTERNS = (
+    *(f'annotations/{name}.json' for name in ('*train*', '*val*', 'instances_*')),
+    *(f'{split}/_annotations.coco.json' for split in ('train', 'valid', 'val', 'validation', 'test')),
+    *(f'{split}/labels.json' for split in ('train', 'val', 'validation', 'test')),
 )
-"""Files of each split in COCO's own layout, in Roboflow's, and of any name that tells the split; the first ones that
-exist are taken."""
+"""Names of COCO files, whose content need not be looked at: COCO's own and CVAT's, Roboflow's and FiftyOne's."""
 IMAGE_SPLITS = {
     'train': (('train', 'training'),),
     'val': (('val',), ('valid', 'validation'), ('test',)),
@@ -61,8 +54,7 @@ def _is_image_folder(root: Path) -> bool:
 
 
 def _has_coco_files(root: Path) -> bool:
-    patterns = {pattern for layout in COCO_FILES for patterns in layout.values() for pattern in patterns}
-    return any(not is_stray(file.name) for pattern in patterns for file in root.glob(pattern))
+    return any(not is_stray(file.name) for pattern in COCO_PATTERNS for file in root.glob(pattern))
 
 
 def _is_mask_folder(root: Path) -> bool:
@@ -102,15 +94,16 @@ def hint(root: str | Path, layout: Layout) -> str:
     root = Path(root)
     if not root.is_dir():
         return ''
-    return _above(root, layout) or _below(root, layout) or _other(root, layout)
+    return above(root, layout) or _below(root, layout) or _other(root, layout)
 
 
 def misplaced(root: Path, layout: Layout) -> str:
     """Describe a folder that is a part of a data set, or one for another task, as :func:`hint` does."""
-    return _above(root, layout) or _other(root, layout)
+    return above(root, layout) or _other(root, layout)
 
 
-def _above(root: Path, layout: Layout) -> str:
+def above(root: Path, layout: Layout) -> str:
+    """Describe the data set that a folder is a part of, with advice; ``''`` if it is of none."""
     full = Path(os.path.abspath(root))
     for levels, above in enumerate(islice(full.parents, 2), start=1):
         inside = full.relative_to(above).parts

@@ -32,7 +32,14 @@ from ..errors import Stopped, UserError
 from ..io.files import ensure_writable_folder
 from ..models.compiling import compile_backbone
 from ..registry import DATASETS, RUNNERS
-from ..weights.loading import extract_weights, has_ema_weights, load_full_model, load_pretrained, read_checkpoint
+from ..weights.loading import (
+    extract_weights,
+    has_ema_weights,
+    learned_masks,
+    load_full_model,
+    load_pretrained,
+    read_checkpoint,
+)
 from . import environment, state
 from .building import (
     class_shapes,
@@ -368,6 +375,7 @@ class Runner(mmengine.runner.Runner):
         content = read_checkpoint(filename, self._trust_pickle)
         weights = extract_weights(content, filename)
         state.check_same_classes(self, filename, weights.classes, content)
+        state.check_same_masks(self, filename, learned_masks(content))
         load_full_model(self.bare_model, weights)
         if has_ema_weights(content):
             content['ema_state_dict'] = extract_weights(content, filename, 'ema').state

@@ -203,6 +203,27 @@ def check_same_classes(runner: Any, filename: str, classes: list[str] | None, co
         raise UserError(f'checkpoint {filename} was trained on other classes than the data has: {detail}{chosen}')
 
 
+def check_same_masks(runner: Any, filename: str, learned: bool | None) -> None:
+    """Check that a checkpoint of a detector and the run's model both have a head for masks, or both have none.
+
+    Args:
+        runner: the runner.
+        filename: path of the checkpoint.
+        learned: whether the checkpoint is of a detector with masks; None for another model.
+
+    Raises:
+        UserError: if they differ.
+    """
+    roi_head = getattr(runner.bare_model, 'roi_head', None)
+    if roi_head is None or learned in (None, roi_head.with_mask):
+        return
+    what = 'with masks, and this run learns boxes only' if learned else 'without masks, and this run learns masks'
+    raise UserError(
+        f'checkpoint {filename} is of a detector {what}: take data and config as its run had them; to go on with '
+        'these, start a new run from its weights with --pretrained'
+    )
+
+
 def check_heads(runner: Any) -> None:
     """Check that every head of a run's model has as many classes as the run's data.
 

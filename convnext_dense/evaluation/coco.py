@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from faster_coco_eval import COCO, COCOeval_faster
 from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
 from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
 from pycocotools import mask as rle
 
 from ..errors import UserError
@@ -51,6 +53,7 @@ class CocoAP(BaseMetric):
         super().__init__()
         self.iou_types = tuple(iou_types)
         self.per_class: dict[str, dict[str, float]] = {}
+        self._said = False  # that mask AP is not measured
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Collect mmdet's data samples: ``img_id``, ``ori_shape``, ``instances`` and ``pred_instances``."""
@@ -95,6 +98,8 @@ class CocoAP(BaseMetric):
         metrics: dict[str, float] = {}
         self.per_class = {name: {} for name in self.dataset_meta['classes']}
         for iou_type in self.iou_types:
+            if iou_type == 'segm':
+                self._say_if_unmeasured(results)
             if not results or (iou_type == 'segm' and not _have_masks(results)):
                 continue
             precision = _precision(results, len(self.per_class), iou_type)
@@ -105,6 +110,12 @@ class CocoAP(BaseMetric):
         self.per_class = {name: entry for name, entry in self.per_class.items() if entry}
         metrics['images'] = len(results)
         return metrics
+
+    def _say_if_unmeasured(self, results: Sequence[dict]) -> None:
+        """Say once that predicted masks are not measured, since the ground truth has none."""
+        if not self._said and results and all(one['masks'] for one in results) and not _have_masks(results):
+            print_log('mask AP is not measured: the ground truth has no masks', 'current', logging.WARNING)
+            self._said = True
 
 
 def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int]) -> list[CocoResult]:

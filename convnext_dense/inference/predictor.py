@@ -8,7 +8,7 @@ result.draw('out.png')
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -34,7 +34,7 @@ from ..io.value_range import ValueRange, as_value_range
 from ..results import Result
 from ..results.drawing import palette
 from ..tasks import ClassInfo, PreparedImage, check_same_task, count_classes_of, set_classes, task_of, tested_dataset
-from ..weights.loading import dataset_meta, extract_weights, load_full_model, read_checkpoint
+from ..weights.loading import dataset_meta, extract_weights, learned_masks, load_full_model, read_checkpoint
 
 ImageLike = str | Path | np.ndarray | Image.Image
 
@@ -81,34 +81,38 @@ def load(
         config, checkpoint = find_run_config(config), config
     size = None if image_size is None else ImageSize(*image_size)
     images: dict[str, Any] = {'image_size': size, 'value_range': as_value_range(value_range)}
+    file = checkpoints.find(checkpoint)
+    content = read_checkpoint(file, trust_pickle)
+    images['boxes_only'] = learned_masks(content) is False
     cfg = read_config(str(config), options, data, needs_data=False, saved=saved, label_zero=label_zero, **images)
     warning = warning_of_differences(cfg, config, checkpoint, options or ())
     if warning is not None:
         print(f'warning: {warning}', file=sys.stderr)
-    return build_predictor(cfg, checkpoints.find(checkpoint), weights, chosen, trust_pickle)
+    if not saved and (said := task_of(cfg).describe_masks(cfg)):
+        print(said, file=sys.stderr)
+    return build_predictor(cfg, file, content, weights, chosen)
 
 
 def build_predictor(
     cfg: Config,
     checkpoint: Path,
+    content: Mapping[str, Any],
     weights: Literal['raw', 'ema'] = 'raw',
     device: torch.device | str = 'cpu',
-    trust_pickle: bool = False,
 ) -> Predictor:
     """Build the model of a config with the weights and the classes of a checkpoint.
 
     Args:
         cfg: a config from :func:`~convnext_dense.config.read.read_config`; its model gets the checkpoint's classes.
-        checkpoint: the checkpoint's file.
+        checkpoint: the checkpoint's file, for messages.
+        content: its content.
         weights: ``'raw'``, or ``'ema'`` for their moving average.
         device: the device of the model.
-        trust_pickle: allow the checkpoint to run code if it can't be read otherwise.
 
     Raises:
-        UserError: if the checkpoint can't be read, or does not match the config.
+        UserError: if the checkpoint does not match the config.
     """
     task = task_of(cfg)
-    content = read_checkpoint(checkpoint, trust_pickle)
     found = extract_weights(content, checkpoint, weights)
     meta = dataset_meta(content)
     check_same_task(found, task)

@@ -64,6 +64,8 @@ class CocoResult(_CocoBoxResult, total=False):
 
 IGNORE_REGION = -1
 """Label of regions where nothing is learned as background, in training."""
+UNMASKED = 255
+"""Value of all pixels in the bitmap of an object without a mask, in training; pixels of masks are 0 and 1."""
 
 
 class _BoxInstance(TypedDict):
@@ -78,7 +80,9 @@ class Instance(_BoxInstance, total=False):
 
     ``bbox`` is [x1, y1, x2, y2] and ``area`` in pixels, ``bbox_label`` the class index, ``ignore_flag`` 1 for a crowd
     or an ignore region. In training the label of an ignore region is :data:`IGNORE_REGION`, in evaluation that of one
-    for all classes.
+    for all classes. ``unmasked`` is True in training for an object that has no mask where masks are learned: its
+    ``mask`` is the rectangle of its box.
     """
 
     mask: Polygons | RunLengths
+    unmasked: bool

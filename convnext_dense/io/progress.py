@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
@@ -18,6 +19,8 @@ from rich.progress import (
 )
 
 T = TypeVar('T')
+SHOWN_BYTES = 50_000_000
+"""Size of a file from which :func:`reading` shows that it is read."""
 MANY = 2_000
 """Number of items from which :func:`track` shows a bar: fewer are read before it can be seen."""
 
@@ -49,4 +52,15 @@ def busy(description: str) -> Iterator[None]:
     """Context that shows on terminals what takes long and how long it has taken, without an end in sight."""
     with progress_bar(TimeElapsedColumn()) as progress:
         progress.add_task(description, total=None)
+        yield
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Context that shows that a file is read, if it is a large one."""
+    size = path.stat().st_size if path.is_file() else 0
+    if size < SHOWN_BYTES:
+        yield
+        return
+    with busy(f'reading {path.name} ({size / 1e6:,.0f} MB)'):
         yield

@@ -1,10 +1,12 @@
-"""Extensions of mmdet's detectors: RoI features in float32, ignore regions, and test-time augmentation with masks."""
+"""Extensions of mmdet's detectors: RoI features in float32, ignore regions, objects without masks, test-time views."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from mmcv.ops import batched_nms
 from mmengine.model import BaseTTAModel
@@ -14,15 +16,17 @@ from torch import Tensor
 from ..compat.mmdet_imports import light_imports
 from ..compat.mmdet_mask_warning import silence_mask_warning
 from ..errors import UserError
-from ..io.coco_format import IGNORE_REGION
+from ..io.coco_format import IGNORE_REGION, UNMASKED
 from ..registry import MODELS, TASK_UTILS
 
 with light_imports():
     import mmdet.datasets  # noqa: F401 - registers data sets and transforms, as the next does models
+    from mmdet.models.roi_heads.mask_heads import FCNMaskHead as MmdetFCNMaskHead
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
     from mmdet.models.task_modules.assigners import AssignResult
     from mmdet.models.task_modules.assigners import MaxIoUAssigner as MmdetMaxIoUAssigner
     from mmdet.structures import DetDataSample
+    from mmdet.structures.mask import BitmapMasks
 
 IN_REGION = 0.5
 """Share of a box in an ignore region above which it is not background."""
@@ -89,6 +93,39 @@ class MaxIoUAssigner(MmdetMaxIoUAssigner):
 
 
 @MODELS.register_module()
+class FCNMaskHead(MmdetFCNMaskHead):
+    """mmdet's ``FCNMaskHead``, whose loss leaves out the objects that have no mask in the data.
+
+    Our ``CocoDataset`` fills their bitmaps with :data:`~convnext_dense.io.coco_format.UNMASKED`. Nothing else changes.
+    """
+
+    def loss_and_target(
+        self, mask_preds: Tensor, sampling_results: list, batch_gt_instances: list[InstanceData], rcnn_train_cfg: Any
+    ) -> dict:
+        """Compute the loss of the regions of objects with a mask.
+
+        Args:
+            mask_preds: logits of the positive regions of all images, (P, K, h, w).
+            sampling_results: mmdet's ``SamplingResult`` of each image.
+            batch_gt_instances: the ground truth of each image, with ``bboxes`` and ``masks``.
+            rcnn_train_cfg: the ``train_cfg`` of the stage.
+
+        Returns:
+            ``loss_mask``, 0 without such a region, and ``mask_targets`` of these regions.
+        """
+        have_mask = [~_are_unmasked(instances) for instances in batch_gt_instances]
+        if all(of_image.all() for of_image in have_mask):
+            return super().loss_and_target(mask_preds, sampling_results, batch_gt_instances, rcnn_train_cfg)
+        chosen, kept = [], []
+        for result, of_image in zip(sampling_results, have_mask, strict=True):
+            keep = torch.from_numpy(of_image).to(mask_preds.device)[result.pos_assigned_gt_inds]
+            names = ('pos_priors', 'pos_assigned_gt_inds', 'pos_gt_labels')
+            kept.append(SimpleNamespace(**{name: getattr(result, name)[keep] for name in names}))
+            chosen.append(keep)
+        return super().loss_and_target(mask_preds[torch.cat(chosen)], kept, batch_gt_instances, rcnn_train_cfg)
+
+
+@MODELS.register_module()
 class DetectorTTA(BaseTTAModel):
     """Test-time augmentation of a detector: the boxes of all views of an image go through one more NMS.
 
@@ -132,6 +169,26 @@ class DetectorTTA(BaseTTAModel):
         instances.scores = rows[: self.max_per_img, -1]
         merged.pred_instances = instances
         return merged
+
+
+def _are_unmasked(instances: InstanceData) -> np.ndarray:
+    """Find the objects that are marked as being without a mask, by the pixels at the centers of their boxes.
+
+    Args:
+        instances: G objects with ``bboxes`` (G, 4), x1 y1 x2 y2 in pixels, and ``masks``.
+
+    Returns:
+        bool (G).
+    """
+    masks = instances.masks
+    if not isinstance(masks, BitmapMasks) or not len(masks):
+        return np.zeros(len(masks), bool)
+    boxes = instances.bboxes.detach().cpu().numpy()
+    x, y = (
+        ((boxes[:, axis] + boxes[:, axis + 2]) / 2).astype(int).clip(0, side - 1)
+        for axis, side in ((0, masks.width), (1, masks.height))
+    )
+    return masks.masks[np.arange(len(masks)), y, x] == UNMASKED
 
 
 def _are_inside(boxes: Tensor, calculate_iou: Callable[..., Tensor], regions: Tensor) -> Tensor:

@@ -131,6 +131,26 @@ class Task(ABC):
         """
         raise UserError(f'--label-zero is for the masks of segmentation: leave it out for {self.name}')
 
+    def leave_out_masks(self, cfg: Config, as_trained: bool = False, reads_data: bool = False) -> bool:
+        """Have a detector learn boxes alone, if there are no masks to learn.
+
+        Args:
+            cfg: the config.
+            as_trained: the weights of the model are of a detector without masks.
+            reads_data: the training data may decide it.
+
+        Returns:
+            True if the config is now one of boxes alone.
+
+        Raises:
+            UserError: if its model learns from masks alone.
+        """
+        return False
+
+    def describe_masks(self, cfg: Config) -> str:
+        """Describe why masks are left out of a config, in a line; empty if none are."""
+        return ''
+
     def settle(self, cfg: Config, trained: TrainedClasses | None = None) -> None:  # noqa: B027 - most have no such setting
         """Set what a config leaves to its data to decide, or to the run of a checkpoint, which comes first.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from .datasets import (
 )
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .heads import check_class_weights, count_head_rows
+from .masks import describe_boxes_only, keep_objects_without_mask, leave_out_masks, loads_masks
 from .pipelines import as_size, is_size, kind_of, resized_sides, scale_sizes, steps_of
 from .records import AS_FOUND, ClassInfo, CountColumn, DataOptions, MainMetrics, Part, TrainedClasses
 from .sizes import find_training_size, follow, pads_after, set_at, value_at
@@ -50,7 +52,7 @@ RECIPE_SCALE = (1333, 800)
 """Size that images fit into in the recipes, for which the MACs are counted at :data:`COUNTED_SHAPE`."""
 MISSING_ANNOTATIONS = {
     "no attribute 'masks'": 'the head learns masks, and the training pipeline loads none: set with_mask=True in '
-    'mmdet.LoadAnnotations of train_dataloader.dataset.pipeline, or for boxes alone give {boxes_alone}',
+    'mmdet.LoadAnnotations of train_dataloader.dataset.pipeline, or {for_boxes}',
     "no attribute 'gt_sem_seg'": 'the model has a head for the classes of all pixels, and COCO files with instances '
     'have none: leave out its semantic_head',
 }
@@ -110,19 +112,37 @@ class DetectionTask(DenseTask):
     def settle(self, cfg: Config, trained: TrainedClasses | None = None) -> None:
         """Have the training data leave out the images that are too thin for the model's anchors, and no others.
 
-        The data for testing are read by the rules of those for validation, where they are the same and state none.
+        Objects without a mask are kept where the mask head can leave them out. The data for testing are read by the
+        rules of those for validation, where they are the same and state none.
         """
         _share_rules(cfg)
         if cfg.get('train_dataloader') is None:
             return
-        side = least_side(cfg.model)
+        settings = {
+            'least_side': least_side(cfg.model),
+            'keeps_unmasked': loads_masks(cfg) and keep_objects_without_mask(cfg),
+        }
         for dataset in innermost_datasets(cfg.train_dataloader.dataset):
-            if is_own(dataset) and takes(dataset, 'least_side') and side != dataset.get('least_side', 0):
-                dataset.least_side = side
+            for key, value in settings.items() if is_own(dataset) else ():
+                if takes(dataset, key) and value != dataset.get(key, 0):
+                    dataset[key] = value
+
+    def leave_out_masks(self, cfg: Config, as_trained: bool = False, reads_data: bool = False) -> bool:
+        return leave_out_masks(cfg, as_trained, reads_data)
+
+    def describe_masks(self, cfg: Config) -> str:
+        return describe_boxes_only(cfg)
 
     def read_data(self, cfg: Config) -> DatasetRecords:
+        from ..data.check import NOTE, Finding
+
+        with suppress(UserError):  # which the records say, too
+            self.leave_out_masks(cfg, reads_data=True)
         self.settle(cfg)
-        return super().read_data(cfg)
+        data = super().read_data(cfg)
+        if said := describe_boxes_only(cfg):
+            data.findings.append(Finding(NOTE, 'train', said))
+        return data
 
     def count_classes(self, cfg: Config) -> int:
         from ..data.detection.coco import read_header
@@ -237,10 +257,10 @@ class DetectionTask(DenseTask):
         return prediction.draw(image=image), ground_truth, caption
 
     def explain_training_error(self, error: Exception, cfg: Config) -> str | None:
-        from ..data.detection.options import boxes_alone
+        from ..data.detection.options import FOR_BOXES
 
         line = next((line for word, line in MISSING_ANNOTATIONS.items() if word in str(error)), None)
-        return line and line.format(boxes_alone=boxes_alone(cfg.train_dataloader.dataset.get('pipeline', ())))
+        return line and line.format(for_boxes=FOR_BOXES)
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
         rows = count_head_rows(state_dict, 'fc_cls.weight')

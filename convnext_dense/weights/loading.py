@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -121,6 +121,21 @@ def _reduces_zero_label(config: str) -> bool | None:
                     return not (isinstance(part.value, ast.Constant) and part.value.value is False)
             return True if 'MaskFolder' in ast.unparse(statement.value) else None
     return None
+
+
+def learned_masks(checkpoint: Mapping) -> bool | None:
+    """Whether a checkpoint is of a detector with a RoI head for masks, by the names of its weights.
+
+    Args:
+        checkpoint: as :func:`~.reader.read_checkpoint` returns it.
+
+    Returns:
+        None for another model, without RoI heads.
+    """
+    states: Iterator[Any] = (checkpoint.get(name) for name in (*RAW_KEYS, *EMA_KEYS))
+    names = next((state.keys() for state in states if _is_weights(state)), ())
+    heads = {name.split('.')[1] for name in names if name.startswith('roi_head.')}
+    return 'mask_head' in heads if 'bbox_head' in heads else None
 
 
 def extract_state_dict(

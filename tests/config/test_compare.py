@@ -104,6 +104,7 @@ def test_what_is_left_to_the_data_differs_from_nothing(tmp_path):
         (ATTO, {'train_dataloader.dataset.transform.input_size': 32, 'test_dataloader.batch_size': 1}),
         (ATTO, {'model.backbone.arch': 'tiny', 'model.num_classes': 5}),  # strict loading says that
         (CASCADE, {'model.train_cfg.rpn.pos_weight': 2, 'model.rpn_head.loss_cls.loss_weight': 2.0}),
+        (CASCADE, {'model.roi_head.mask_head.type': 'convnext_dense.FCNMaskHead'}),
         (CASCADE, {'model.backbone.frozen_stages': 2, 'model.backbone.with_cp': True}),
         (UPERNET, {'model.decode_head.norm_cfg.type': 'BN', 'model.auxiliary_head': None}),
         (UPERNET, {'model.type': 'mmseg.EncoderDecoder', 'tta_model.mode': 'slide'}),

@@ -12,10 +12,11 @@ from mmengine.config import Config
 from PIL import Image
 
 from convnext_dense.checkpoints import files as checkpoints
+from convnext_dense.checkpoints import manifest
 from convnext_dense.cli.main import run_verb
 from convnext_dense.config.find import find_config, find_run_config, find_work_dir
 from convnext_dense.config.read import read_config
-from convnext_dense.config.saved import EVALUATING, read_saved_config
+from convnext_dense.config.saved import EVALUATING, read_saved_config, setting_of_run
 from convnext_dense.errors import UserError
 
 TASKS = {
@@ -38,6 +39,20 @@ def saved(folder: Path, name: str, **changes: object) -> Path:
 def test_what_a_run_saves_is_read_as_it_was(name, tmp_path):
     file = saved(tmp_path, name)
     assert read_saved_config(file).to_dict() == read_config(name, needs_data=False).to_dict()
+
+
+def test_a_setting_of_a_run_is_read_from_its_work_dir(tmp_path):
+    saved(tmp_path, TASKS['detection'], boxes_only='why')
+    assert setting_of_run(tmp_path, 'boxes_only') is None  # beside no checkpoints
+    (tmp_path / manifest.FILE_NAME).write_text('{}')
+    (tmp_path / 'epoch_1.pth').touch()
+    for place in (tmp_path, tmp_path / 'epoch_1.pth'):
+        assert setting_of_run(place, 'boxes_only') == 'why'
+        assert setting_of_run(place, 'absent') is None
+    assert setting_of_run(tmp_path / 'epoch_2.pth', 'boxes_only') is None
+    assert setting_of_run('https://host/weights.pth', 'boxes_only') is None
+    (tmp_path / 'saved.py').write_text('boxes_only = bool(1)\n')
+    assert setting_of_run(tmp_path, 'boxes_only') is None
 
 
 def test_settings_of_the_start_are_not_those_of_a_test(tmp_path):

@@ -1,5 +1,8 @@
 """The configs of detection and segmentation: sizes, recipes, and what they build."""
 
+from pathlib import Path
+
+import mmdet
 import pytest
 from mmengine.config import Config
 
@@ -11,6 +14,7 @@ from tests.helpers.run_tool import ROOT
 ARCHS = dict(a='atto', t='tiny', s='small', b='base', l='large', xl='xlarge')
 DETECTORS = sorted((ROOT / 'configs' / 'det').glob('*.py'))
 SEGMENTORS = sorted((ROOT / 'configs' / 'seg').glob('*.py'))
+BOXES = [path.stem for path in DETECTORS if path.stem.startswith(('cascade_rcnn', 'faster_rcnn'))]
 OF_NAME = {path.stem: path for path in (*DETECTORS, *SEGMENTORS)}
 
 
@@ -36,12 +40,82 @@ def check_size(cfg: Config, table: tuple[paper.PublishedDense, ...], name: str, 
     return found
 
 
-@pytest.mark.parametrize('name', [path.stem for path in DETECTORS])
+@pytest.mark.parametrize('name', [path.stem for path in DETECTORS if path.stem not in BOXES])
 def test_detectors_have_the_published_size(name):
     table = paper.MASK_RCNN_COCO if name.startswith('mask') else paper.CASCADE_COCO
     found = check_size(Config.fromfile(OF_NAME[name]), table, name, most_for_atto=7)
     assert found.input_shape == (1, 3, 800, 1280)
     assert 'the box head on 1000 and the mask head on 100 regions' in found.rule
+
+
+# Of the detectors without masks, which nobody published: parameters, and MACs at 800 x 1280.
+SIZES = {
+    'cascade_rcnn_convnext_a_coco': (6_515_114, 20_742_058_240),
+    'cascade_rcnn_convnext_t_coco': (78_000_738, 581_197_040_640),
+    'cascade_rcnn_convnext_s_coco': (99_635_298, 667_486_448_640),
+    'cascade_rcnn_convnext_b_coco': (137_870_402, 804_607_472_640),
+    'faster_rcnn_convnext_a_coco': (4_571_272, 18_800_042_240),
+    'faster_rcnn_convnext_t_coco': (45_452_096, 208_917_744_640),
+}
+
+
+@pytest.mark.parametrize('name', BOXES)
+def test_detectors_for_boxes_have_their_size(name):
+    cfg = Config.fromfile(OF_NAME[name])
+    found = count_config(cfg)
+    assert (found.params, found.macs) == SIZES[name]
+    assert cfg.model.backbone.arch == arch_and_data(name)[0]
+    assert found.input_shape == (1, 3, 800, 1280)
+    assert 'the box head on 1000 regions' in found.rule and 'mask head' not in found.rule
+
+
+@pytest.mark.parametrize(
+    ('name', 'of_masks', 'channels', 'convs', 'stages'),
+    [
+        ('cascade_rcnn_convnext_a_coco', 'cascade_convnext_a_coco', 64, 2, 3),
+        ('cascade_rcnn_convnext_t_coco', 'cascade_convnext_t_coco', 256, 4, 3),
+        ('cascade_rcnn_convnext_s_coco', 'cascade_convnext_s_coco', 256, 4, 3),
+        ('cascade_rcnn_convnext_b_coco', 'cascade_convnext_b_coco', 256, 4, 3),
+        ('faster_rcnn_convnext_t_coco', 'mask_rcnn_convnext_t_coco', 256, 4, 1),
+    ],
+)
+def test_detectors_for_boxes_lack_the_mask_heads_alone(name, of_masks, channels, convs, stages):
+    """By the layers of a mask head: convolutions of 14 x 14 cells, a transposed one to 28 x 28, one for 80 classes."""
+    boxes, masks = (count_config(Config.fromfile(OF_NAME[one])) for one in (name, of_masks))
+    square = channels**2
+    weights = convs * 9 * square + 4 * square + 80 * channels
+    biases = (convs + 1) * channels + 80
+    assert masks.params - boxes.params == stages * (weights + biases)
+    macs = 14**2 * convs * 9 * square + 14**2 * 4 * square + 28**2 * 80 * channels
+    assert masks.macs - boxes.macs == stages * 100 * macs
+
+
+@pytest.mark.parametrize(
+    ('name', 'theirs'),
+    [
+        ('faster_rcnn_convnext_t_coco', 'faster-rcnn_r50_fpn'),
+        ('faster_rcnn_convnext_a_coco', 'faster-rcnn_r50_fpn'),
+        ('cascade_rcnn_convnext_a_coco', 'cascade-rcnn_r50_fpn'),
+    ],
+)
+def test_detectors_for_boxes_are_mmdets_on_our_backbone(name, theirs):
+    """Against the models that mmdet ships."""
+    cfg = Config.fromfile(OF_NAME[name])
+    model = Config.fromfile(
+        Path(mmdet.__file__).parent / '.mim' / 'configs' / '_base_' / 'models' / f'{theirs}.py'
+    ).model
+    model.backbone = cfg.model.backbone
+    model.neck.in_channels = cfg.model.neck.in_channels
+    if '_a_' in name:
+        model.neck.out_channels = model.rpn_head.in_channels = model.rpn_head.feat_channels = 64
+        model.roi_head.bbox_roi_extractor.out_channels = 64
+        heads = model.roi_head.bbox_head
+        for head in heads if isinstance(heads, list) else [heads]:
+            head.update(in_channels=64, fc_out_channels=256, reg_class_agnostic=False)
+    ours = count_config(cfg)
+    cfg.model = model
+    expected = count_config(cfg)
+    assert (ours.params, ours.macs) == (expected.params, expected.macs)
 
 
 @pytest.mark.parametrize('name', [path.stem for path in SEGMENTORS])
@@ -64,6 +138,13 @@ COCO = {
     'cascade_convnextv2_t_coco': (2e-4, 0.4, 0.7, True, 'convnextv2_tiny_1k_224_fcmae'),
     'cascade_convnextv2_b_coco': (2e-4, 0.7, 0.8, True, 'convnextv2_base_1k_224_fcmae'),
     'cascade_convnext_a_coco': (2e-4, 0.0, 0.7, False, 'work_dirs/convnext_a/epoch_300.pth'),
+    # not official: as those with masks
+    'faster_rcnn_convnext_t_coco': (1e-4, 0.4, 0.95, True, 'convnext_tiny_1k_224'),
+    'faster_rcnn_convnext_a_coco': (1e-4, 0.0, 0.95, False, 'work_dirs/convnext_a/epoch_300.pth'),
+    'cascade_rcnn_convnext_t_coco': (2e-4, 0.4, 0.7, True, 'convnext_tiny_1k_224'),
+    'cascade_rcnn_convnext_s_coco': (2e-4, 0.6, 0.7, True, 'convnext_small_1k_224'),
+    'cascade_rcnn_convnext_b_coco': (2e-4, 0.7, 0.8, True, 'convnext_base_1k_224'),
+    'cascade_rcnn_convnext_a_coco': (2e-4, 0.0, 0.7, False, 'work_dirs/convnext_a/epoch_300.pth'),
 }
 # lr, drop path, crop, stride, weights
 ADE20K = {
@@ -114,7 +195,8 @@ def test_detection_recipe_is_the_official_one(name):
             assert (head.loss_bbox.type, head.loss_bbox.loss_weight) == ('mmdet.GIoULoss', 10.0)
         assert [stage.assigner.pos_iou_thr for stage in cfg.model.train_cfg.rcnn] == [0.5, 0.6, 0.7]
     assert 'norm_cfg' not in cfg.model.neck
-    assert 'norm_cfg' not in cfg.model.roi_head.mask_head
+    assert (cfg.model.roi_head.mask_head is None) == (name in BOXES)
+    assert 'norm_cfg' not in (cfg.model.roi_head.mask_head or {})
     flip, choice = cfg.train_dataloader.dataset.pipeline[2:4]
     assert flip.prob == 0.5
     (resize,), (before, crop, after) = choice.transforms

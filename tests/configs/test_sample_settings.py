@@ -18,6 +18,8 @@ SAMPLES = {
     'r200_00': (1, 16, 6e-4),
     'r': (1, 16, 5e-4),
     'cascade_convnext_a': (1, 4, 1e-3),
+    'cascade_rcnn_convnext_a': (1, 4, 1e-3),
+    'faster_rcnn': (1, 4, 1e-3),
     'cascade': (1, 2, 1e-3),
     'mask_rcnn': (1, 4, 1e-3),
     'upernet_convnext_a': (900, 8, 2e-3),
@@ -26,8 +28,16 @@ SAMPLES = {
     'upernet_convnext_xl_22k': (60, 4, 1e-3),
     'upernet': (40, 4, 1e-3),
 }
-REGIONS = {'cascade_convnext_a': [32] * 3, 'cascade': [16] * 3, 'mask_rcnn': 64}
-IMAGES = {'cascade_convnext_a': None, 'cascade': (80, 40), 'upernet_convnext_a': None, 'upernet': (None, 40)}
+REGIONS = {
+    **dict.fromkeys(('cascade_convnext_a', 'cascade_rcnn_convnext_a'), [32] * 3),
+    'cascade': [16] * 3,
+    **dict.fromkeys(('mask_rcnn', 'faster_rcnn'), 64),
+}
+IMAGES = {
+    **dict.fromkeys(('cascade_convnext_a', 'cascade_rcnn_convnext_a', 'upernet_convnext_a')),
+    'cascade': (80, 40),
+    'upernet': (None, 40),
+}
 
 
 def of_name(table, name):

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import time
+import warnings
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convnext_dense.data.image_scan import ImageHeader, read_header, scan_images
+from convnext_dense.data.image_scan import ImageHeader, read_header, read_headers, scan_images
 from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
 
@@ -37,6 +38,14 @@ def test_a_header_says_what_decoding_says(images):
     assert read_header(path) == scan_images(images[3:4], 1)[0].header
     assert read_header(path) == ImageHeader((8, 11), 1, 'RGB', 'PNG')
     assert read_header('/nowhere/a.png') == 'No such file or directory'
+
+
+def test_many_headers_come_in_order_and_leave_warnings_as_they_are(images):
+    paths = [*(path for path, _ in images), '/nowhere/a.png']
+    filters = list(warnings.filters)
+    assert read_headers(paths) == [read_header(path) for path in paths]
+    assert warnings.filters == filters
+    assert read_headers([]) == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from convnext_dense.engine.csv_log import read_scalars
-from convnext_dense.engine.state import check_heads
+from convnext_dense.engine.state import check_heads, check_same_masks
 from convnext_dense.errors import UserError
 from tests.helpers.run_tool import train
 
@@ -50,3 +50,31 @@ def test_a_head_with_another_number_of_classes_than_the_data_is_named():
     check_heads(run(None))
     model.bbox_head.num_classes = 3
     check_heads(run(list('abc')))
+
+
+@pytest.mark.parametrize(
+    ('model', 'checkpoint', 'said'),
+    [
+        (False, True, 'with masks, and this run learns boxes only'),
+        (True, False, 'without masks, and this run learns masks'),
+        (True, True, None),
+        (False, False, None),
+        (True, None, None),
+        (None, True, None),
+    ],
+)
+def test_a_checkpoint_with_masks_is_not_one_without(model, checkpoint, said):
+    bare = nn.Module()
+    if model is not None:
+        bare.roi_head = nn.Module()
+        bare.roi_head.with_mask = model
+    run = SimpleNamespace(bare_model=bare)
+    if said is None:
+        check_same_masks(run, 'epoch_1.pth', checkpoint)
+        return
+    with pytest.raises(UserError) as error:
+        check_same_masks(run, 'epoch_1.pth', checkpoint)
+    assert str(error.value) == (
+        f'checkpoint epoch_1.pth is of a detector {said}: take data and config as its run had them; to go on with '
+        'these, start a new run from its weights with --pretrained'
+    )

@@ -17,7 +17,7 @@ from pycocotools.cocoeval import COCOeval
 
 from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.errors import UserError
-from convnext_dense.evaluation import CocoAP, coco_results
+from convnext_dense.evaluation import CocoAP, coco, coco_results
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.results import decode_mask
 
@@ -116,9 +116,9 @@ class Case:
             sample.pred_instances = self.predictions[sample.img_id]
         return samples
 
-    def ours(self, ids: list[int] | None = None, **options: object) -> tuple[dict, dict]:
+    def ours(self, ids: list[int] | None = None, metric: CocoAP | None = None, **options: object) -> tuple[dict, dict]:
         dataset = CocoDataset(str(self.file), str(self.folder), PIPELINE, test_mode=True, **options)
-        metric = CocoAP()
+        metric = metric or CocoAP()
         evaluator = Evaluator([metric])
         evaluator.dataset_meta = dataset.metainfo
         samples = self.samples(dataset, ids)
@@ -261,6 +261,23 @@ def test_boxes_alone_where_ground_truth_or_prediction_has_no_masks(tmp_path):
         annotation['segmentation'] = []
     case.save()
     assert_same(case, iou_types=('bbox',))
+
+
+def test_masks_that_are_not_measured_are_said_once(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(coco, 'print_log', lambda line, *_: said.append(line))
+    case = Case(tmp_path)
+    for annotation in case.data['annotations']:
+        annotation['segmentation'] = []
+    case.save()
+    metric = CocoAP()
+    for _ in range(2):
+        case.ours(metric=metric)
+    assert said == ['mask AP is not measured: the ground truth has no masks']
+    for found in case.predictions.values():
+        del found.masks
+    case.ours()
+    assert len(said) == 1  # nothing was predicted to be measured
 
 
 def renumber(case: Case, ids: list[int]) -> None:

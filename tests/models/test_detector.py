@@ -1,11 +1,14 @@
 """The detector: views of an image are merged in its own coordinates; nothing is learned from ignore regions."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from mmdet.models.task_modules.assigners import MaxIoUAssigner as MmdetAssigner
 from mmdet.structures import DetDataSample
-from mmengine.config import Config
+from mmdet.structures.mask import BitmapMasks, PolygonMasks
+from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 from mmengine.structures import InstanceData
 
@@ -13,8 +16,9 @@ from convnext_dense.config.read import read_config
 from convnext_dense.data.detection.boxes import box_of_corners
 from convnext_dense.data.detection.coco_mask import rectangle_mask
 from convnext_dense.engine.building import build_model
-from convnext_dense.io.coco_format import IGNORE_REGION
+from convnext_dense.io.coco_format import IGNORE_REGION, UNMASKED
 from convnext_dense.models.detector import DetectorTTA, MaxIoUAssigner
+from convnext_dense.registry import MODELS
 from convnext_dense.tasks import set_classes
 from tests.helpers.mask_rcnn import write_mask_rcnn
 from tests.helpers.small_models import ROOT
@@ -103,6 +107,86 @@ def parts(value):
     if isinstance(value, list | tuple):
         for item in value:
             yield from parts(item)
+
+
+SMALL_HEAD = dict(
+    num_convs=1,
+    in_channels=4,
+    conv_out_channels=4,
+    num_classes=3,
+    loss_mask=dict(type='mmdet.CrossEntropyLoss', use_mask=True, loss_weight=1.0),
+)
+
+
+def mask_loss(
+    kind: str, unmasked: tuple[int, ...], emptied: tuple[int, ...] = (), objects: tuple[int, ...] = (0, 1, 2, 3)
+) -> tuple[float, dict[str, torch.Tensor]]:
+    """The mask loss of two images with two of four objects each, and its gradients.
+
+    Args:
+        kind: the mask head.
+        unmasked: objects without a mask.
+        emptied: objects of whose mask a crop has left nothing.
+        objects: objects whose regions the loss is of.
+    """
+    torch.manual_seed(0)
+    head = MODELS.build(dict(SMALL_HEAD, type=kind))
+    rng = np.random.default_rng(0)
+    boxes = torch.tensor([[2.0, 3, 30, 20], [40, 10, 62, 47], [0, 0, 9, 9], [20, 20, 64, 48]])
+    bitmaps = (rng.random((4, 48, 64)) < 0.5).astype(np.uint8)
+    bitmaps[list(unmasked)], bitmaps[list(emptied)] = UNMASKED, 0
+    results, truth, features = [], [], []
+    for of_image in ((0, 1), (2, 3)):
+        regions = [place for place in (0, 1, 1, 0) if of_image[place] in objects]
+        places = torch.tensor(regions, dtype=torch.long)
+        own = boxes[list(of_image)]
+        results.append(
+            SimpleNamespace(
+                pos_priors=own[places] + 1.0, pos_assigned_gt_inds=places, pos_gt_labels=torch.tensor([1, 2])[places]
+            )
+        )
+        masks = BitmapMasks(bitmaps[list(of_image)], 48, 64)
+        truth.append(InstanceData(bboxes=own, labels=torch.tensor([1, 2]), masks=masks))
+        features += [torch.full((4, 14, 14), float(of_image[place] + 1)) for place in regions]
+    pixels = torch.stack(features) if features else torch.zeros(0, 4, 14, 14)
+    found = head.loss_and_target(head(pixels), results, truth, ConfigDict(mask_size=28))
+    loss = found['loss_mask']['loss_mask']
+    loss.sum().backward()
+    return float(loss.detach().sum()), {name: parameter.grad for name, parameter in head.named_parameters()}
+
+
+def test_objects_without_a_mask_take_no_part_in_the_mask_loss():
+    """Against mmdet's head on the other objects alone."""
+    for unmasked in ((1,), (0, 3), (0, 1, 2)):
+        others = tuple(place for place in range(4) if place not in unmasked)
+        loss, gradients = mask_loss('convnext_dense.FCNMaskHead', unmasked)
+        expected, of_others = mask_loss('mmdet.FCNMaskHead', (), objects=others)
+        assert loss == pytest.approx(expected, rel=1e-6) and loss > 0
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(gradient, of_others[name], rtol=1e-5, atol=1e-7)
+    loss, gradients = mask_loss('convnext_dense.FCNMaskHead', (0, 1, 2, 3))
+    assert loss == 0 and all(not gradient.any() for gradient in gradients.values())
+
+
+def test_where_all_objects_have_masks_the_mask_loss_is_mmdets_to_the_last_digit():
+    for emptied in ((), (2,), (0, 1, 2, 3)):  # a mask of which a crop leaves nothing is learned as empty
+        (loss, gradients), (expected, theirs) = (
+            mask_loss(kind, (), emptied) for kind in ('convnext_dense.FCNMaskHead', 'mmdet.FCNMaskHead')
+        )
+        assert loss == expected > 0
+        assert all(torch.equal(gradient, theirs[name]) for name, gradient in gradients.items())
+    assert mask_loss('convnext_dense.FCNMaskHead', (), objects=())[0] == 0
+
+
+def test_masks_of_other_kinds_are_all_there():
+    head = MODELS.build(dict(SMALL_HEAD, type='convnext_dense.FCNMaskHead'))
+    masks = PolygonMasks([[np.array([1.0, 1, 9, 1, 9, 9])]], 48, 64)
+    truth = InstanceData(bboxes=torch.tensor([[1.0, 1, 9, 9]]), labels=torch.tensor([0]), masks=masks)
+    region = SimpleNamespace(
+        pos_priors=truth.bboxes, pos_assigned_gt_inds=torch.tensor([0]), pos_gt_labels=torch.tensor([0])
+    )
+    found = head.loss_and_target(head(torch.ones(1, 4, 14, 14)), [region], [truth], ConfigDict(mask_size=28))
+    assert found['mask_targets'].sum() > 100
 
 
 def test_nothing_in_an_ignore_region_is_learned_as_background(tmp_path):

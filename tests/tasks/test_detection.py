@@ -203,13 +203,30 @@ def test_errors_of_heads_that_lack_ground_truth_are_explained():
     cfg = Config(dict(train_dataloader=dict(dataset=dict(pipeline=pipeline))))
     masks = TASK.explain_training_error(AttributeError("'InstanceData' object has no attribute 'masks'"), cfg)
     assert 'set with_mask=True in mmdet.LoadAnnotations' in masks
-    assert masks.endswith(
-        'give --cfg-options model.roi_head.mask_head=None model.roi_head.mask_roi_extractor=None '
-        'train_dataloader.dataset.pipeline.1.with_mask=False'
-    )
+    assert masks.endswith(', or take a config for boxes, such as configs/det/cascade_rcnn_convnext_t_coco.py')
     stuff = TASK.explain_training_error(AttributeError("'DetDataSample' object has no attribute 'gt_sem_seg'"), cfg)
     assert 'leave out its semantic_head' in stuff
     assert TASK.explain_training_error(AttributeError("'NoneType' object has no attribute 'shape'"), cfg) is None
+
+
+def test_a_check_notes_that_boxes_alone_will_be_learned(tmp_path):
+    content = coco_files.content()
+    for annotation in content['annotations']:
+        del annotation['segmentation']
+    for split in ('train', 'val'):
+        coco_files.write(tmp_path / 'data', content, split)
+
+    def findings(config: str) -> list[tuple[str, str, str]]:
+        cfg = read_config(config, needs_data=False)
+        TASK.point_at(cfg, str(tmp_path / 'data'))
+        return [tuple(finding[:4]) for finding in TASK.read_data(cfg).findings if 'mask' in finding.message]
+
+    said = 'boxes only, since the training data have no masks: mask head, loading of masks and mask AP are left out'
+    assert findings(CONFIG) == [('note', 'train', said, '')]
+    assert findings('configs/det/faster_rcnn_convnext_a_coco.py') == []
+    fix = 'annotate them, or take a config for boxes, such as configs/det/cascade_rcnn_convnext_t_coco.py'
+    (finding,) = findings(str(write_head('mask2former', tmp_path)))
+    assert (finding[0], finding[3]) == ('problem', fix) and 'has no masks, which the pipeline loads' in finding[2]
 
 
 def test_test_data_are_read_by_the_rules_of_validation():

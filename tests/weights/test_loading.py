@@ -16,6 +16,7 @@ from convnext_dense.weights.loading import (
     dataset_meta,
     extract_state_dict,
     extract_weights,
+    learned_masks,
     load_full_model,
     load_pretrained,
     load_strictly,
@@ -415,3 +416,20 @@ def test_the_task_of_our_checkpoints_is_in_their_config():
     assert task("model = dict(task='detection')\n") is None
     assert task('task = open("x")') is None
     assert task(None) is None
+
+
+@pytest.mark.parametrize(
+    ('names', 'learned'),
+    [
+        (['roi_head.bbox_head.fc_cls.weight', 'roi_head.mask_head.conv_logits.weight'], True),
+        (['roi_head.bbox_head.0.fc_cls.weight', 'roi_head.mask_head.0.conv_logits.weight'], True),
+        (['roi_head.bbox_head.0.fc_cls.weight', 'backbone.mask_head.weight'], False),
+        (['bbox_head.fc_cls.weight'], None),
+        (['backbone.norm0.weight'], None),
+    ],
+)
+def test_names_of_weights_tell_whether_masks_were_learned(names, learned):
+    weights = {name: torch.zeros(1) for name in names}
+    for content in ({'state_dict': weights}, {'ema_state_dict': weights}, {'model': weights, 'meta': {}}):
+        assert learned_masks(content) is learned
+    assert learned_masks({}) is None

@@ -8,17 +8,21 @@ from ...counting import counted
 from ...data.convert import ReadData, read_data_set
 from ...data.formats.write import WRITERS, Written, write_data_set
 from ...data.segmentation.label_zero import AUTO
+from ...data.segmentation.options import AS_FOUND, MaskOptions
 from ...errors import UserError
 from ...io.progress import progress_bar
 
 
 def run(args: argparse.Namespace) -> None:
     label_zero = AUTO if args.label_zero is None else args.label_zero == 'ignore'
-    read = read_data_set(args.source, args.data_format, label_zero)
+    masks = MaskOptions(args.mask_labels or AUTO, args.mask_folder)
+    read = read_data_set(args.source, args.data_format, label_zero, masks)
     for line in read.lines:
         print(line)
     if args.label_zero is not None and not read.has_label_maps:
         raise UserError(f'--label-zero is for masks, and {args.source} has objects: leave it out')
+    if masks != AS_FOUND and not read.has_label_maps:
+        raise UserError(f'--mask-labels and --mask-folder are for masks, and {args.source} has objects')
     if WRITERS[args.to].of_label_maps and not read.has_masks:
         raise UserError(
             f'{args.source} has boxes without masks, of which no label maps are made: choose another format with --to'

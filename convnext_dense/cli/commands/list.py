@@ -24,6 +24,7 @@ from ...roadmap.steps import ENDS
 HEADS = {  # by the type of the model, or of its decode_head
     'mmdet.CascadeRCNN': 'Cascade Mask R-CNN',
     'mmdet.MaskRCNN': 'Mask R-CNN',
+    'mmdet.FasterRCNN': 'Faster R-CNN',
     'convnext_dense.UPerHead': 'UPerNet',
 }
 
@@ -86,6 +87,8 @@ def model_name(source: Source) -> str:
     isotropic = 'isotropic ' if backbone == 'convnext_dense.IsotropicConvNeXt' else ''
     name = f'{isotropic}ConvNeXt{version}-{"XL" if arch == "xlarge" else arch[0].upper()}'
     head = HEADS.get(source.value('model', 'type')) or HEADS.get(source.value('model', 'decode_head', 'type'))
+    if head and not source.value('model', 'roi_head', 'mask_head', 'type'):
+        head = head.replace('Mask R-CNN', 'R-CNN')  # mmdet has one class for both
     return f'{head}, {name}' if head else name
 
 

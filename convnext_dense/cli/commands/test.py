@@ -33,7 +33,7 @@ from ...evaluation.metric_names import split_metric_names
 from ...tasks import TrainedClasses, check_same_task, innermost_datasets, keep_split, own_datasets, place_of, task_of
 from ...tasks.datasets import takes
 from ...tasks.pipelines import tta_pipeline
-from ...weights.loading import dataset_meta, extract_weights, read_checkpoint
+from ...weights.loading import dataset_meta, extract_weights, learned_masks, read_checkpoint
 from ..arguments import command_line, image_arguments, reading_arguments
 
 
@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> None:
         saved=args.saved,
         reads='test',
         classes=_trained_classes(content),
+        boxes_only=learned_masks(content) is False,
         **reading_arguments(args),
         **image_arguments(args),
     )
@@ -79,6 +80,8 @@ def run(args: argparse.Namespace) -> None:
         warn_of_load(runner, args.load_meter.read())
         dataset = runner.test_dataloader.dataset
         runner.logger.info(f'test: {describe_dataset(dataset)}')
+        if said := task_of(cfg).describe_masks(cfg):
+            runner.logger.info(said)
         log_remarks(runner, dataset)
         if line := _trained_on(dataset, work_dir_of_run):
             runner.logger.warning(line)

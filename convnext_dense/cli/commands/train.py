@@ -19,7 +19,7 @@ from ...config.length import planned_length, set_length
 from ...config.machine import fit_to_machine
 from ...config.precision import set_amp
 from ...config.read import read_config
-from ...config.saved import arguments_of_run
+from ...config.saved import arguments_of_run, setting_of_run
 from ...config.techniques import describe_without
 from ...data.check import PROBLEM
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
@@ -37,14 +37,16 @@ def run(args: argparse.Namespace) -> None:
     cfg = read_config(args.config, args.cfg_options, args.data, without=args.without, **options)
     task = task_of(cfg)
     said = [describe_without(args.without)] if args.without else []
-    sizes = task.describe_sizes(cfg)
-    said += [f'image sizes: {sizes}'] if sizes else []
     set_amp(cfg, args.amp)
     name = '_'.join([Path(args.config).stem, *(['without', *args.without] if args.without else [])])
     name += '_sample' if args.data == 'sample' else ''
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
-    changes = args.resume is not None and (args.epochs, args.iters) != (None, None)
     resumed = cfg.work_dir if args.resume in (None, NEWEST, AUTO) else args.resume
+    if args.resume is not None and setting_of_run(resumed, 'boxes_only'):
+        task.leave_out_masks(cfg, as_trained=True)
+    sizes = task.describe_sizes(cfg)
+    said += [line for line in (f'image sizes: {sizes}' if sizes else '', task.describe_masks(cfg)) if line]
+    changes = args.resume is not None and (args.epochs, args.iters) != (None, None)
     set_length(cfg, args.epochs, args.iters, planned_length(resumed) if changes else None)
     cfg.may_change_length = changes
     if args.seed is not None:

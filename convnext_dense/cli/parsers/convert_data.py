@@ -15,7 +15,15 @@ import argparse
 import os
 
 from ...errors import UserError
-from ..arguments import DATA_FORMATS, WRITE_FORMATS, add_image_files_argument, add_label_zero_argument, is_config
+from ..arguments import (
+    DATA_FORMATS,
+    MASK_FORMATS,
+    WRITE_FORMATS,
+    add_image_files_argument,
+    add_label_zero_argument,
+    add_mask_arguments,
+    is_config,
+)
 
 EXAMPLE = 'my_coco my_yolo --to yolo'
 
@@ -26,10 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--to', choices=WRITE_FORMATS, required=True, help='format of DST')
     parser.add_argument(
         '--data-format',
-        choices=(*DATA_FORMATS, 'masks'),
+        choices=(*DATA_FORMATS, *MASK_FORMATS),
         help='format of SRC, where several may be meant (default: the one that is there)',
     )
     add_image_files_argument(parser)
+    add_mask_arguments(parser)
     add_label_zero_argument(parser)
 
 

@@ -20,8 +20,8 @@ from ..text import count_of
 from .categories import check_known_names
 from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
 from .instances import to_instance
-from .options import to_learn_boxes
-from .selection import Selection, is_object, select
+from .options import FOR_BOXES
+from .selection import Selection, describe_unmasked, is_object, select
 from .subset import select_images
 
 
@@ -95,7 +95,7 @@ def _select(split: str, coco: CocoData, source: Mapping[str, Any]) -> Selection 
     if split != 'train' or source.get('test_mode'):
         return None
     rules, pipeline, least_side = source.get('filter_cfg'), source.get('pipeline', ()), source.get('least_side', 0)
-    return select(coco, rules, pipeline, least_side, _learns_masks(source) and coco.has_masks)
+    return select(coco, rules, pipeline, least_side, _needs_masks(source) and coco.has_masks)
 
 
 def _records(
@@ -109,14 +109,14 @@ def _records(
     labels = {number: classes.index(name) for number, name in names.items() if name in classes}
     labels |= dict.fromkeys(coco.other_ids, IGNORE_REGION)
     of_image = coco.annotations if selected is None else selected.annotations
-    learns_masks = _learns_masks(source) and coco.has_masks  # a file without any is refused, and counted
+    needs_masks = _needs_masks(source) and coco.has_masks  # a file without any is refused, and counted
     used = {image['id'] for image in (coco if selected is None else selected).images}
     for image in coco.images:
         path = os.path.join(source['images'], image['file_name'])
         annotations = [a for a in of_image[image['id']] if a['category_id'] in labels]
         instances = [to_instance(a, labels[a['category_id']]) for a in annotations]
         for instance, annotation in zip(instances, annotations, strict=True):
-            if selected is not None and not is_object(annotation, learns_masks):
+            if selected is not None and not is_object(annotation, needs_masks):
                 instance['ignore_flag'] = 1
         size = ImageSize(image['height'], image['width'])
         is_upright = FORMATS[source.get('format', 'coco')].is_upright
@@ -145,21 +145,25 @@ def _findings(split: str, coco: CocoData, source: Mapping[str, Any], learns_mask
         yield Finding(fault.level, split, fault.line, '', fault.items)
     if not coco.has_masks and _learns_masks(source):
         message = f'{file} has no masks, which the pipeline loads'
-        fix = f'annotate them, or give {to_learn_boxes(source["pipeline"])}'
-        yield Finding(PROBLEM, split, message, fix)
-    elif coco.has_masks and learns_masks and coco.without_mask:
-        what = 'ignored, since the pipeline loads masks' if _learns_masks(source) else 'not counted in the AP of masks'
+        yield Finding(PROBLEM, split, message, f'annotate them, or {FOR_BOXES}')
+    elif coco.has_masks and coco.without_mask and _learns_masks(source):
+        yield Finding(WARNING, split, describe_unmasked(coco, not _needs_masks(source)))
+    elif coco.has_masks and coco.without_mask and learns_masks:
         objects = count_of(range(coco.without_mask), 'object')
-        yield Finding(WARNING, split, f'without a mask, so {what}: {objects}')
+        yield Finding(WARNING, split, f'without a mask, so not counted in the AP of masks: {objects}')
     if not coco.has_objects:
         fix = 'choose others, or add some' if coco.of_other_classes else 'correct them'
         yield Finding(PROBLEM, split, coco.describe_no_objects(), f'there is nothing to learn or measure: {fix}')
     try:
-        most_lost, pipeline = source.get('most_lost', MOST_LOST), source.get('pipeline', ())
-        check_enough_is_left(file, coco, _learns_masks(source), most_lost, pipeline)
+        check_enough_is_left(file, coco, _needs_masks(source), source.get('most_lost', MOST_LOST))
     except UserError as error:
         yield Finding.of_error(split, error)
 
 
 def _learns_masks(source: Mapping[str, Any]) -> bool:
     return any(step.get('with_mask') for step in source.get('pipeline', ()))
+
+
+def _needs_masks(source: Mapping[str, Any]) -> bool:
+    """Check whether objects without a mask are ignored in training, or lost in evaluation."""
+    return _learns_masks(source) and (bool(source.get('test_mode')) or not source.get('keeps_unmasked'))

@@ -29,7 +29,7 @@ from .categories import read_categories
 from .chosen import choose_annotations
 from .coco_clean import DOUBTFUL, Shapes, clean_annotations, read_shapes
 from .coco_images import UNSIZED, read_images
-from .options import for_each_data_set, to_learn_boxes
+from .options import BOXES_ALONE, for_each_data_set
 
 UNCHANGED = (None, True, None)
 """Settings of :func:`read_coco` by default, with which an index is kept."""
@@ -251,17 +251,14 @@ def _read(source: Source, box_format: str | None, needs_annotations: bool, choic
     return data
 
 
-def check_enough_is_left(
-    path: Path, coco: CocoData, learns_masks: bool, most_lost: float = MOST_LOST, pipeline: Sequence[Any] = ()
-) -> None:
+def check_enough_is_left(path: Path, coco: CocoData, needs_masks: bool, most_lost: float = MOST_LOST) -> None:
     """Check that not too many annotations of a file are dropped or ignored.
 
     Args:
         path: the file.
         coco: its content.
-        learns_masks: True if objects without a mask are ignored.
+        needs_masks: True if objects without a mask are ignored.
         most_lost: largest share of annotations, in [0, 1], that may be lost or have a box that contradicts its mask.
-        pipeline: the steps of training, for the settings that leave out the masks.
 
     Raises:
         UserError: if there are more, or ``most_lost`` is not a share.
@@ -269,12 +266,12 @@ def check_enough_is_left(
     is_number = isinstance(most_lost, int | float) and not isinstance(most_lost, bool)
     if not (is_number and 0 <= most_lost <= 1):
         raise UserError(f'most_lost is {most_lost!r}: give a share of the annotations, from 0 to 1, such as 0.2')
-    unmasked = coco.without_mask if learns_masks and coco.has_masks else 0
+    unmasked = coco.without_mask if needs_masks and coco.has_masks else 0
     lost = coco.lost + unmasked + coco.doubtful
     if lost > most_lost * coco.total:
         allowed = math.ceil(100 * lost / coco.total) / 100
-        losses = '; '.join(_losses(coco, learns_masks))
-        boxes = f'to learn boxes alone, since the pipeline loads masks, give {to_learn_boxes(pipeline)}; '
+        losses = '; '.join(_losses(coco, needs_masks))
+        boxes = f'to learn boxes alone, since the pipeline loads masks, give {BOXES_ALONE}; '
         raise UserError(
             f'{path}: {lost} of {coco.total} annotations ({lost / coco.total:.0%}) are {_what_happens(coco)}, more '
             f'than {most_lost:.0%} ({losses}): correct the file; {boxes if unmasked else ""}'
@@ -286,8 +283,8 @@ def _what_happens(coco: CocoData) -> str:
     return 'dropped or ignored' if not coco.doubtful else 'dropped, ignored or contradictory'
 
 
-def _losses(coco: CocoData, learns_masks: bool) -> list[str]:
-    actions = ('dropped', 'ignored', DOUBTFUL, *(['used as a box only'] if learns_masks else []))
+def _losses(coco: CocoData, needs_masks: bool) -> list[str]:
+    actions = ('dropped', 'ignored', DOUBTFUL, *(['used as a box only'] if needs_masks else []))
     return [fault.line for fault in coco.faults if fault.message.startswith(actions)]
 
 

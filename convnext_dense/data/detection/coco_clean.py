@@ -28,6 +28,8 @@ from .coco_mask import AS_TEXT, NO_MASK, MaskReading, mask_area, mask_extent, re
 EMPTY: Mapping[int, str] = MappingProxyType({})
 AGREEMENT = 0.5
 """Intersection over union of a box and the edges of its mask below which both are listed."""
+BROKEN_MASK = 'without its mask: '
+"""Beginning of a fault of a file in which no mask can be read."""
 DOUBTFUL = 'used although box and mask differ by more than half'
 
 
@@ -126,7 +128,7 @@ def clean_annotations(
             elif mask.fault and has_masks:
                 note(annotation, f'used as a box only: {mask.fault}')
             elif mask.fault and mask.fault != NO_MASK:
-                note(annotation, f'without its mask: {mask.fault}')
+                note(annotation, f'{BROKEN_MASK}{mask.fault}')
             for repair in dict.fromkeys([*([AS_TEXT] if reading.is_text else []), *mask.repairs]):
                 note(annotation, repair, NOTE)
         if not has_masks or annotation['segmentation'] is None:

@@ -61,7 +61,7 @@ def read_images(path: Path, folder: Path, entries: list[Any]) -> CocoImages:
 def _find_files(path: Path, folder: Path, entries: list[Any]) -> Fault:
     """Set each ``file_name`` to the file that it names."""
     listed = Folder(folder)
-    files = listed.match(entry['file_name'] for entry in entries)
+    files = listed.match((entry['file_name'] for entry in entries), search=True)
     missing = [entry['file_name'] for entry in entries if files[entry['file_name']] is None]
     if missing:
         near = listed.nearest(missing[0])

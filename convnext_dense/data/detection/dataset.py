@@ -24,10 +24,11 @@ from ..formats.faults import describe_faults
 from ..subset import Split
 from ..text import count_of, shortened
 from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
-from .instances import to_instance, to_learned_instance
+from .coco_clean import BROKEN_MASK
+from .instances import MarkUnmasked, to_instance, to_learned_instance
 from .join import join_categories
-from .options import to_learn_boxes
-from .selection import Selection, is_object, select
+from .options import FOR_BOXES
+from .selection import Selection, describe_unmasked, is_object, select
 from .subset import select_images
 
 LEARNED_UNITS = 'objects to learn in the file'
@@ -45,8 +46,9 @@ class CocoDataset(DenseDataset, BaseDataset):
     ``metainfo`` has the ``classes`` and their ``category_ids``, and the ``choice`` if there is one.
 
     In training, annotations that can't be used are ignore regions, and so are objects without a mask if the pipeline
-    loads masks: instances with ``ignore_flag`` 1 and the label :data:`~convnext_dense.io.coco_format.IGNORE_REGION`,
-    where :class:`~convnext_dense.models.detector.MaxIoUAssigner` takes no background from.
+    loads masks and ``keeps_unmasked`` is False: instances with ``ignore_flag`` 1 and the label
+    :data:`~convnext_dense.io.coco_format.IGNORE_REGION`, where :class:`~convnext_dense.models.detector.MaxIoUAssigner`
+    takes no background from.
 
     Args:
         annotations: the COCO file, or the file or folder of another ``format``. What is fixed, dropped or ignored, see
@@ -70,6 +72,10 @@ class CocoDataset(DenseDataset, BaseDataset):
             contradicts its mask.
         least_side: shortest side, in pixels after resizing, of the images to train on; thinner ones are left out. The
             detection task sets it to what the anchors of the config's model fit into: 0 if they take all images.
+        keeps_unmasked: learn objects without a mask as boxes where the pipeline loads masks: their bitmaps are filled
+            with :data:`~convnext_dense.io.coco_format.UNMASKED`, by which
+            :class:`~convnext_dense.models.detector.FCNMaskHead` leaves them out. The detection task sets it where the
+            config's model has this head.
         format: name of the annotations' format, a key of :data:`~convnext_dense.data.formats.FORMATS`.
         split: the split as the format names it, where the annotations of several are in one place.
         subset: rule and part, if the images are a part of those; see :mod:`~convnext_dense.data.subset`.
@@ -103,6 +109,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         box_format: str | None = None,
         most_lost: float = MOST_LOST,
         least_side: int = 0,
+        keeps_unmasked: bool = False,
         format: str = 'coco',
         split: str = '',
         subset: Mapping[str, Any] | None = None,
@@ -111,7 +118,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         check_on_bad_image(on_bad_image)
         self.on_bad_image = on_bad_image
         self.source = source_of(dict(annotations=annotations, images=images, format=format, split=split))
-        self._steps, self.least_side = pipeline, least_side
+        self._steps, self.least_side, self.keeps_unmasked = pipeline, least_side, keeps_unmasked
         self._selected: Selection | None = None  # None in evaluation
         self.classes, self.category_ids, self.needs_annotations = classes, category_ids, needs_annotations
         self.box_format, self.most_lost = box_format, most_lost
@@ -124,13 +131,16 @@ class CocoDataset(DenseDataset, BaseDataset):
         if self.choice is not None and self.classes is None:
             self.choice.check(coco.own_classes, str(self.source.annotations))
         learns_masks = any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
-        self._report(coco, learns_masks)
-        if learns_masks and not coco.has_masks and coco.has_objects:
+        keeps_unmasked = self.keeps_unmasked and learns_masks and not self.test_mode
+        needs_masks = learns_masks and not keeps_unmasked
+        self._report(coco, learns_masks, keeps_unmasked)
+        are_broken = any(fault.message.startswith(BROKEN_MASK) for fault in coco.faults)
+        if learns_masks and not coco.has_masks and coco.has_objects and (are_broken or not keeps_unmasked):
+            why = ' that can be read' if are_broken else ''
             raise UserError(
-                f'{self.source.annotations} has no masks, which the pipeline loads: annotate them, or give '
-                f'{to_learn_boxes(self._steps)}'
+                f'{self.source.annotations} has no masks{why}, which the pipeline loads: annotate them, or {FOR_BOXES}'
             )
-        check_enough_is_left(self.source.annotations, coco, learns_masks, self.most_lost, self._steps)
+        check_enough_is_left(self.source.annotations, coco, needs_masks, self.most_lost)
         if self.subset is not None:
             coco, self.kept_split, notes = select_images(coco, self.subset, str(self.source.images))
             for note in notes:
@@ -144,26 +154,26 @@ class CocoDataset(DenseDataset, BaseDataset):
         if self.choice is not None:
             self._metainfo.update(choice=self.choice.as_config())
         labels = {number: label for label, number in enumerate(ids)}
-        selected = (
-            None if self.test_mode else select(coco, self.filter_cfg, self._steps, self.least_side, learns_masks)
-        )
+        selected = None if self.test_mode else select(coco, self.filter_cfg, self._steps, self.least_side, needs_masks)
         annotations = coco.annotations if selected is None else selected.annotations
         if selected is None:
             counted = [a for of_image in annotations.values() for a in of_image if not a.get('ignored')]
         else:
             self.counted_units = LEARNED_UNITS
             used = [a for image in selected.images for a in annotations[image['id']]]
-            counted = [a for a in used if is_object(a, learns_masks) and not a['iscrowd']]
+            counted = [a for a in used if is_object(a, needs_masks) and not a['iscrowd']]
         self.class_counts = np.bincount([labels[a['category_id']] for a in counted], minlength=len(classes))
 
         def instance(annotation: CocoAnnotation) -> Instance:
             label = labels.get(annotation['category_id'], IGNORE_REGION)  # of an ignored class
             if self.test_mode:
                 return to_instance(annotation, label)
-            return to_learned_instance(annotation, label, learns_masks)
+            return to_learned_instance(annotation, label, learns_masks, keeps_unmasked)
 
         self._selected = selected
-        self.ignore_regions = 0 if self.test_mode else coco.regions + (coco.without_mask if learns_masks else 0)
+        self.ignore_regions = 0 if self.test_mode else coco.regions + (coco.without_mask if needs_masks else 0)
+        if keeps_unmasked and coco.without_mask:
+            self._mark_unmasked()
         return [
             {
                 'img_path': os.path.join(self.source.images, image['file_name']),
@@ -176,7 +186,14 @@ class CocoDataset(DenseDataset, BaseDataset):
             for image in coco.images
         ]
 
-    def _report(self, coco: CocoData, learns_masks: bool) -> None:
+    def _mark_unmasked(self) -> None:
+        """Have the pipeline mark the objects without a mask, right after it has loaded the masks."""
+        steps = self.pipeline.transforms
+        if not any(isinstance(step, MarkUnmasked) for step in steps):
+            place = max(number for number, step in enumerate(steps) if getattr(step, 'with_mask', False))
+            steps.insert(place + 1, MarkUnmasked())
+
+    def _report(self, coco: CocoData, learns_masks: bool, keeps_unmasked: bool) -> None:
         """Log what was read, what was changed in it, and what is not learned or measured of it."""
         if self.source.format != 'coco':
             found = (
@@ -188,9 +205,8 @@ class CocoDataset(DenseDataset, BaseDataset):
         for fault in coco.faults:
             (line,) = describe_faults(coco.name, [fault])
             print_log(line, 'current', logging.WARNING if fault.level == WARNING else logging.INFO)
-        if learns_masks and coco.has_masks and coco.without_mask:
-            objects = count_of(range(coco.without_mask), 'object')
-            line = f'{coco.name}: without a mask, so ignored, since the pipeline loads masks: {objects}'
+        if learns_masks and coco.without_mask and (coco.has_masks or keeps_unmasked):
+            line = f'{coco.name}: {describe_unmasked(coco, keeps_unmasked)}'
             print_log(line, 'current', logging.WARNING)
         absent = [name for name in self.classes or () if name not in coco.classes]
         if absent and coco.classes:

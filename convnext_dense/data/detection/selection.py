@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ...io.coco_format import CocoAnnotation, CocoImage
 from ...io.image_size import ImageSize
+from ..text import count_of
 from .coco import CocoData
 from .thin_images import is_too_thin, resized_long_side
 
@@ -34,7 +35,7 @@ def select(
     rules: Mapping[str, Any] | None,
     pipeline: Sequence[Any] = (),
     least_side: float = 0,
-    learns_masks: bool = False,
+    needs_masks: bool = False,
 ) -> Selection:
     """Select what a detector is trained on.
 
@@ -44,7 +45,7 @@ def select(
             than N pixels.
         pipeline: the training pipeline, for the size that it resizes images to.
         least_side: the shortest side of a resized image, in pixels, that the detector's anchors fit into.
-        learns_masks: True if an object without a mask is an ignore region.
+        needs_masks: True if an object without a mask is an ignore region.
     """
     rules, long_side = rules or {}, resized_long_side(pipeline)
     annotations, thin_boxes = {}, []
@@ -55,7 +56,7 @@ def select(
     selection = Selection([], annotations, thin_boxes, [], [], [])
     for image in coco.images:
         size = ImageSize(image['height'], image['width'])
-        if rules.get('filter_empty_gt') and not any(is_object(a, learns_masks) for a in annotations[image['id']]):
+        if rules.get('filter_empty_gt') and not any(is_object(a, needs_masks) for a in annotations[image['id']]):
             selection.empty.append(image)
         elif min(size) < rules.get('min_size', 0):
             selection.small.append(image)
@@ -66,7 +67,18 @@ def select(
     return selection
 
 
-def is_object(annotation: CocoAnnotation, learns_masks: bool) -> bool:
-    """Check whether an annotation is an object or a crowd for training, rather than an ignore region."""
+def is_object(annotation: CocoAnnotation, needs_masks: bool) -> bool:
+    """Check whether an annotation is an object or a crowd for training, rather than an ignore region.
+
+    Args:
+        annotation: the annotation.
+        needs_masks: True if an object without a mask is an ignore region.
+    """
     has_mask = 'segmentation' in annotation or bool(annotation['iscrowd'])
-    return not annotation.get('ignored') and (has_mask or not learns_masks)
+    return not annotation.get('ignored') and (has_mask or not needs_masks)
+
+
+def describe_unmasked(coco: CocoData, keeps_unmasked: bool) -> str:
+    """Describe how many objects have no mask where masks are learned, and what becomes of them, in a line."""
+    what = 'learned as boxes only' if keeps_unmasked else 'ignored, since the pipeline loads masks'
+    return f'without a mask, so {what}: {count_of(range(coco.without_mask), "object")}'

@@ -14,11 +14,29 @@ from typing import Any
 from ...errors import UserError
 from .base import WHOLE, Format, Source
 from .coco import CocoFormat, find_coco
+from .csv_boxes import CsvFormat
 from .cvat import CvatFormat
 from .labelme import LabelMeFormat
+from .open_images import OpenImagesFormat
+from .supervisely import SuperviselyFormat
 from .via import ViaFormat
+from .voc import VocFormat
+from .yolo import YoloFormat
 
-FORMATS: Mapping[str, Format] = {one.name: one for one in (CocoFormat(), LabelMeFormat(), CvatFormat(), ViaFormat())}
+FORMATS: Mapping[str, Format] = {
+    one.name: one
+    for one in (
+        CocoFormat(),
+        YoloFormat(),
+        VocFormat(),
+        LabelMeFormat(),
+        CvatFormat(),
+        ViaFormat(),
+        SuperviselyFormat(),
+        OpenImagesFormat(),
+        CsvFormat(),
+    )
+}
 """All formats by name."""
 
 

@@ -23,6 +23,8 @@ from .faults import Fault
 
 WHOLE = 'whole'
 """The split of data that are in no split."""
+SAME_NAMES = ('_annotations.coco', '_annotations', 'annotations', 'instances', 'labels', 'result', 'detections')
+"""Names of files, without suffix, that are the same in each split: their folder tells them apart."""
 
 
 class Source(NamedTuple):
@@ -42,8 +44,8 @@ class Source(NamedTuple):
         """Name for messages: the split's, or that in the file's: ``'train2017'`` for ``instances_train2017.json``."""
         if self.split:
             return self.split
-        path = self.annotations
-        return path.parent.name if path.name == '_annotations.coco.json' else path.stem.removeprefix('instances_')
+        names = [self.annotations.stem, *(folder.name for folder in self.annotations.parents)]
+        return next((name for name in names if name not in SAME_NAMES), names[0]).removeprefix('instances_')
 
 
 class Places:

@@ -1,37 +1,27 @@
-"""COCO files: finding them and their image folders, and reading them."""
+"""COCO files of any tool, and LVIS: reading them in the terms of COCO's own."""
 
 from __future__ import annotations
 
 import json
-import logging
 import os
-import re
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...errors import NoData, UserError
 from ...io.json_lists import iterate_list
-from ...io.progress import busy
-from ..image_files import is_stray
-from ..layouts import COCO, COCO_FILES, hint
-from ..text import shortened
+from ...io.progress import reading
+from ..check.records import NOTE, WARNING
 from .base import Content, Format, Source
-from .file_names import Folder
+from .coco_find import EXPECTED, EXPLICIT, LAYOUTS, find_coco, find_splits, image_name
+from .faults import Fault
+from .values import read_integer
 
-IMAGE_FOLDERS = ('{0}2017', '{0}', 'images/{0}2017', 'images/{0}', 'images', '.')
-EXPLICIT = '--data TRAIN.json:IMAGES,VAL.json:IMAGES'
-NAME_THEM = f'name other files with {EXPLICIT}, or take --data sample, which needs no data'
-LAYOUTS = (
-    'expected annotations/instances_{train,val}2017.json with images in {train,val}2017/, or '
-    '{train,valid}/_annotations.coco.json with images beside it'
-)
-EXPECTED = f'{LAYOUTS}; {NAME_THEM}'
+__all__ = ['EXPECTED', 'EXPLICIT', 'CocoFormat', 'find_coco']
 
-
-SHOWN_BYTES = 50_000_000
-"""Size of a file from which it is shown that it is read."""
+INSTANCES = 'take the file with instances of the same images, such as instances_train2017.json'
+FEDERATED = 'neg_category_ids', 'not_exhaustive_category_ids'
+"""Keys of LVIS' images: classes that are verified to be absent, and those of which not all objects are annotated."""
 
 
 class CocoFormat(Format):
@@ -46,7 +36,7 @@ class CocoFormat(Format):
         if not root.is_dir():  # explicit files are for any split
             return None
         try:
-            return find_coco(str(root))
+            return find_splits(root)
         except NoData:
             return None
 
@@ -55,17 +45,24 @@ class CocoFormat(Format):
         path = source.annotations
         try:
             entries = list(iterate_list(path, 'categories'))
+            root = _find_root(entries)
+            if root is not None and not _is_used(iterate_list(path, 'annotations')):
+                entries.remove(root)
         except FileNotFoundError:
             raise NoData(f'no annotations at {path}: {EXPECTED}') from None
-        except (LookupError, OSError, ValueError):
+        except (LookupError, OSError, ValueError, AttributeError):
             entries = []
-        return entries or _read_json(path, ())['categories']  # in another encoding, or a fault that is reported here
+        if entries:
+            return entries
+        content = _read_json(path, ())  # in another encoding, or a fault that is reported here
+        _drop_root(content)
+        return content['categories']
 
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
-        optional = () if needs_annotations else ('categories', 'annotations')
-        with _shown(source.annotations):
-            content = _read_json(source.annotations, optional)
-        return Content(content['images'], content['annotations'], content['categories'])
+        with reading(source.annotations):
+            content = _read_json(source.annotations, () if needs_annotations else ('categories', 'annotations'))
+        faults = [*_drop_root(content), *_name_images(content['images']), *_tell_federated(content['images'])]
+        return Content(content['images'], content['annotations'], content['categories'], faults=faults)
 
     def files(self, source: Source) -> Iterator[tuple[str, os.stat_result]]:
         if source.annotations.is_file():
@@ -80,109 +77,6 @@ class CocoFormat(Format):
             return super().has_masks(source)
 
 
-def _shown(path: Path) -> AbstractContextManager:
-    """Show that a large file is read."""
-    size = path.stat().st_size if path.is_file() else 0
-    return nullcontext() if size < SHOWN_BYTES else busy(f'reading {path.name} ({size / 1e6:,.0f} MB)')
-
-
-def find_coco(root: str, single: str = 'val') -> dict[str, Source]:
-    """Find the COCO files for ``'train'``, ``'val'`` or both.
-
-    Args:
-        root: a folder in COCO's own layout, in Roboflow's, or with one file ``annotations/*train*.json`` and one
-            ``annotations/*val*.json``; or explicit files, ``TRAIN.json[:IMAGES],VAL.json[:IMAGES]``, where a single
-            file is for ``single``. If no image folder is given, ``{train,val}2017``, ``{train,val}``,
-            ``images/{train,val}2017``, ``images/{train,val}``, ``images`` and the root are searched for the first
-            image, then the same folders next to the file. Files of a test split are for ``'val'`` if there are no
-            others.
-        single: the split that a single explicit file is for.
-
-    Raises:
-        NoData: if there are no COCO files.
-        UserError: if several files may be meant, or the images are not found.
-    """
-    folder = Path(root)
-    if '.json' in root and not folder.is_dir():
-        return find_named(root, single)
-    for layout in COCO_FILES:
-        files = {split: file for split, patterns in layout.items() if (file := _first_match(folder, patterns))}
-        if len(set(files.values())) < len(files):
-            raise UserError(f'{files["train"]} may be for training or for validation: say which with {EXPLICIT}')
-        if files:
-            if 'val' in files and 'test' in str(files['val'].relative_to(folder)):
-                logging.getLogger('mmengine').warning(f'{files["val"]} is taken for val')
-            return {split: Source(file, _image_folder(file, split, folder)) for split, file in files.items()}
-    raise NoData(f'no COCO data at {root}: {LAYOUTS}; {hint(root, COCO) or _other_files(folder) or NAME_THEM}')
-
-
-def find_named(value: str, single: str) -> dict[str, Source]:
-    parts = [re.fullmatch(r'(.+?\.json)(?::(.+))?', part.strip()) for part in value.split(',')]
-    if len(parts) > 2:
-        raise UserError(f'{len(parts)} COCO files in {value}: write {EXPLICIT}')
-    sources = {}
-    for split, part in zip(('train', 'val') if len(parts) == 2 else (single,), parts, strict=True):
-        if part is None:
-            raise UserError(f'no COCO files can be read from {value}: write {EXPLICIT}')
-        file = Path(part[1])
-        if not file.is_file():
-            raise NoData(f'no annotations at {file}: write {EXPLICIT}')
-        sources[split] = Source(file, Path(part[2]) if part[2] else _image_folder(file, split, file.parent.parent))
-    return sources
-
-
-def _first_match(root: Path, patterns: Sequence[str]) -> Path | None:
-    """Return the only file that fits the first pattern that any file fits, or None."""
-    for pattern in patterns:
-        files = sorted(file for file in root.glob(pattern) if not is_stray(file.name))
-        if len(files) > 1:
-            names = ', '.join(file.name for file in files)
-            raise UserError(f'{len(files)} files match {root / pattern} ({names}): say which with {EXPLICIT}')
-        if files:
-            return files[0]
-    return None
-
-
-def _image_folder(annotations: Path, split: str, root: Path) -> Path:
-    first = _first_image(annotations)
-    names = [name.format(split) for name in IMAGE_FOLDERS]
-    of_tests = [name.format('test') for name in IMAGE_FOLDERS if split == 'val' and '{0}' in name]
-    folders = [parent / name for parent in (root, annotations.parent) for name in [*names, *of_tests]]
-    for folder in folders:
-        if (folder / first).is_file():
-            return folder
-    for folder in folders:
-        if Folder(folder).match([first])[first] is not None:
-            return folder
-    raise UserError(
-        f'{first}, the first image in {annotations}, is not in {root} nor in its {", ".join(names[:-1])}: '
-        f'name the folder with {EXPLICIT}'
-    )
-
-
-def _first_image(annotations: Path) -> str:
-    """Read the first file name without parsing the whole file, since COCO's has half a gigabyte."""
-    try:
-        images = iterate_list(annotations, 'images')
-        return next(image['file_name'] for image in images if isinstance(image.get('file_name'), str))
-    except (LookupError, OSError, ValueError, StopIteration):
-        pass
-    try:  # in another encoding than UTF-8
-        images = json.loads(annotations.read_bytes())['images']
-        return next(image['file_name'] for image in images if isinstance(image['file_name'], str))
-    except (LookupError, OSError, TypeError, ValueError, RecursionError, StopIteration):
-        raise UserError(f'{annotations} names no images: it is damaged, or not a COCO file') from None
-
-
-def _other_files(root: Path) -> str:
-    """Return advice for JSON files whose names don't show their split, or an empty string."""
-    found = (file for folder in (root, root / 'annotations') for file in folder.glob('*.json'))
-    files = sorted(file for file in found if not is_stray(file.name))
-    if not files:
-        return ''
-    return f'{root} holds {shortened([str(file.relative_to(root)) for file in files], 3)}: say which with {EXPLICIT}'
-
-
 def _read_json(path: Path, optional: Collection[str]) -> dict[str, list[Any]]:
     try:
         content = json.loads(path.read_bytes())
@@ -194,7 +88,69 @@ def _read_json(path: Path, optional: Collection[str]) -> dict[str, list[Any]]:
         items = content.get(key, []) if isinstance(content, dict) else None
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise UserError(f"{path} is not in COCO's format: its {key} must be a list of objects")
-        if not items and key not in optional:
-            raise UserError(f'{path} has no {key}')
         content[key] = items
+    _check_kind(path, content['annotations'])
+    for key in ('categories', 'images', 'annotations'):
+        if not content[key] and key not in optional:
+            raise UserError(f'{path} has no {key}')
     return content
+
+
+def _check_kind(path: Path, annotations: Sequence[dict]) -> None:
+    """Raise a UserError for COCO's files without instances."""
+    for annotation in annotations[:1]:
+        if 'caption' in annotation and 'category_id' not in annotation:
+            raise UserError(f'{path} has captions of images, not objects: {INSTANCES}')
+        if 'segments_info' in annotation:
+            raise UserError(f'{path} has segments of panoptic masks, not objects with boxes: {INSTANCES}')
+
+
+def _find_root(categories: Sequence[Any]) -> Any:
+    """Return the category that Roboflow adds as the group of all others, or None.
+
+    It has the id 0 and no group, and its name is the ``supercategory`` of all others.
+    """
+    roots = [one for one in categories if one.get('id') == 0 and one.get('supercategory') == 'none']
+    if len(roots) != 1 or len(categories) < 2:
+        return None
+    others = [one for one in categories if one is not roots[0]]
+    return roots[0] if all(one.get('supercategory') == roots[0].get('name') for one in others) else None
+
+
+def _is_used(annotations: Iterable[Any]) -> bool:
+    return any(read_integer(annotation.get('category_id')) == 0 for annotation in annotations)
+
+
+def _drop_root(content: dict[str, list[Any]]) -> list[Fault]:
+    """Leave out Roboflow's group of all categories, unless an object has it."""
+    root = _find_root(content['categories'])
+    if root is None or _is_used(content['annotations']):
+        return []
+    content['categories'] = [one for one in content['categories'] if one is not root]
+    message = f"left out: {root['name']!r}, Roboflow's group of the others, which no object has"
+    return [Fault(message, [0], 'category', NOTE)]
+
+
+def _name_images(images: Sequence[Any]) -> list[Fault]:
+    """Set each absent ``file_name`` that another key tells."""
+    named = []
+    for place, image in enumerate(images, 1):
+        if not isinstance(image.get('file_name'), str) and (name := image_name(image)):
+            image['file_name'] = name
+            named.append(_id_of(image, place))
+    return [Fault('fixed: without file_name, which coco_url tells', named, 'image', NOTE)] if named else []
+
+
+def _tell_federated(images: Sequence[Any]) -> list[Fault]:
+    """Tell that not every class is annotated in each image, as in LVIS."""
+    ids = [_id_of(image, place) for place, image in enumerate(images, 1) if any(image.get(k) for k in FEDERATED)]
+    message = (
+        'in which not all classes are annotated, as in LVIS: the others are learned as background there, and AP is '
+        "measured by COCO's rule over all classes, which differs from LVIS' AP"
+    )
+    return [Fault(message, ids, 'image', WARNING)] if ids else []
+
+
+def _id_of(image: Any, place: int) -> int:
+    number = read_integer(image.get('id'))
+    return place if number is None else number

@@ -15,6 +15,10 @@ from defusedxml.ElementTree import DefusedXMLParser
 from ...errors import UserError
 
 CHUNK = 1 << 20
+FORBIDDEN = (
+    'defines a document type or entities, which are not read, since they may expand to gigabytes or read other files: '
+    'remove its <!DOCTYPE>'
+)
 
 
 @dataclass
@@ -99,10 +103,7 @@ def iterate_xml(path: Path, root: str) -> Iterator[Element]:
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror})') from None
     except DefusedXmlException:
-        raise UserError(
-            f'{path} defines a document type or entities, which are not read, since they may expand to gigabytes or '
-            'read other files: remove its <!DOCTYPE>'
-        ) from None
+        raise UserError(f'{path} {FORBIDDEN}') from None
     except UserError:
         raise
     except (SyntaxError, LookupError, ValueError) as error:  # the last two: an encoding that is not known

@@ -18,7 +18,7 @@ from convnext_dense.data.formats.write import WRITERS
 from tests.helpers.labeled import image, triangle, write
 from tests.helpers.run_tool import ROOT
 
-PROG = program('convert_data', script=sys.argv[0].endswith('.py'))
+PROG = program('convert-data', script=sys.argv[0].endswith('.py'))
 
 
 @pytest.fixture

@@ -53,8 +53,10 @@ def test_a_config_has_its_model_and_what_is_published(config, model, params, sco
     ('pattern', 'start', 'count'),
     [
         ('SEG', 'configs/seg/', 9),
-        ('detection', 'configs/det/', 10),
+        ('detection', 'configs/det/', 16),
         ('Mask R-CNN, ConvNeXt-T', 'configs/det/', 2),
+        ('Cascade R-CNN', 'configs/det/cascade_rcnn_convnext_', 4),
+        ('Faster R-CNN', 'configs/det/faster_rcnn_convnext_', 2),
         ('convnext_?_384', 'configs/classification/', 2),
         ('configs/classification/*_22k.py', 'configs/classification/', 5),
         ('roadmap/r50', 'configs/roadmap/r50', 17),

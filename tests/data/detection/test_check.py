@@ -156,6 +156,11 @@ def test_boxes_without_masks_are_counted_where_masks_are_learned(coco):
     assert messages[2][:2] == (PROBLEM, 'train') and '1 of 6 annotations (17%)' in messages[2][2]
     assert messages[4] == (WARNING, 'val', 'without a mask, so not counted in the AP of masks: 1 object')
     assert len(messages) == 5
+    data = read_coco_files({split: dict(source, keeps_unmasked=True) for split, source in sources.items()})
+    messages = [(f.level, f.split, f.message) for f in data.findings if f.level != NOTE]
+    assert messages[1] == (WARNING, 'train', 'without a mask, so learned as boxes only: 1 object')
+    assert [message[0] for message in messages] == [WARNING] * 4
+    assert [i['ignore_flag'] for i in data.splits[0].images[0].instances] == [0, 0, 0]
     del sources['train']['pipeline'], sources['val']['pipeline']
     assert len([f for f in read_coco_files(sources).findings if f.level != NOTE]) == 2  # the boxes are all there
 
@@ -198,4 +203,4 @@ def test_a_detector_of_masks_needs_masks(coco):
         data = read_coco_files({'train': {**source, 'pipeline': pipeline}})
         assert any('has no masks' in f.message for f in data.findings if f.level == PROBLEM) is with_mask
         fixes = ' '.join(f.fix for f in data.findings if f.level == PROBLEM)
-        assert ('model.roi_head.mask_head=None' in fixes and 'pipeline.0.with_mask=False' in fixes) is with_mask
+        assert ('take a config for boxes, such as configs/det/cascade_rcnn_convnext_t_coco.py' in fixes) is with_mask

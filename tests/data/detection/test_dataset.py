@@ -15,7 +15,7 @@ from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.sampler import AspectRatioBatches
 from convnext_dense.engine.hooks.data_check import describe_dataset
 from convnext_dense.errors import UserError
-from convnext_dense.io.coco_format import IGNORE_REGION
+from convnext_dense.io.coco_format import IGNORE_REGION, UNMASKED
 from tests.helpers import coco_files
 from tests.helpers.coco_files import COLORS, HEIGHT, WIDTH
 
@@ -82,10 +82,9 @@ def test_too_few_masks_name_what_reads_them_and_the_options_without(tmp_path, da
     load = [LOAD[0], dict(type='mmdet.RandomFlip', prob=0.5), LOAD[1]]
     with pytest.raises(UserError) as error:
         dataset(tmp_path, data, load=load)
-    message, setting = str(error.value), 'train_dataloader.dataset.pipeline.2.with_mask=False'
-    assert '2 of 6 annotations (33%)' in message and 'since the pipeline loads masks' in message
-    assert f'give --cfg-options {setting} for a detector without masks' in message
-    assert f'model.roi_head.mask_head=None model.roi_head.mask_roi_extractor=None {setting} for one' in message
+    message = str(error.value)
+    assert '2 of 6 annotations (33%)' in message
+    assert 'to learn boxes alone, since the pipeline loads masks, give --cfg-options boxes_only=True; ' in message
     assert ' '.join(f'{split}_dataloader.dataset.most_lost=0.34' for split in ('train', 'val', 'test')) in message
     dataset(tmp_path, data, load=load, most_lost=0.34)  # as named
     dataset(tmp_path, data, load=[LOAD[0], dict(LOAD[1], with_mask=False)])
@@ -277,6 +276,60 @@ def test_what_can_not_be_used_is_a_region_to_ignore_in_training(tmp_path, data):
     assert sample.ignored_instances.labels.tolist() == [IGNORE_REGION]
 
 
+def test_objects_without_a_mask_are_kept_as_boxes(tmp_path, data, lines):
+    for annotation in data['annotations'][:2]:
+        del annotation['segmentation']
+    sets = dataset(tmp_path, data, keeps_unmasked=True)  # though a third of the masks are absent
+    assert lines == [
+        'WARNING train2017: 2 annotations used as a box only: no mask, where others have one (annotation ids 1, 2)',
+        'WARNING train2017: without a mask, so learned as boxes only: 2 objects',
+    ]
+    sample = sets[0]['data_samples']
+    truth = sample.gt_instances
+    assert truth.labels.tolist() == [0, 1, 2] and len(sample.ignored_instances) == 0
+    assert [np.unique(mask).tolist() for mask in truth.masks.masks] == [[UNMASKED], [UNMASKED], [0, 1]]
+    assert sets.class_counts.tolist() == [2, 1, 2] and sets.ignore_regions == 0
+    filled = dataset(tmp_path, data, keeps_unmasked=True, filter_cfg=dict(filter_empty_gt=True))
+    assert [filled.get_data_info(i)['img_id'] for i in range(len(filled))] == [0, 1, 4]
+    boxes = dataset(tmp_path, data, keeps_unmasked=True, load=[LOAD[0], dict(LOAD[1], with_mask=False)])
+    assert 'masks' not in boxes[0]['data_samples'].gt_instances
+    tested = dataset(tmp_path, data, keeps_unmasked=True, load=LOAD[:1], test_mode=True)
+    assert 'mask' not in tested.get_data_info(0)['instances'][0]
+
+
+@pytest.mark.parametrize(
+    'transforms',
+    [
+        [dict(type='mmdet.RandomFlip', prob=0.5), DETR],
+        [dict(type='mmdet.Resize', scale=(37, 23)), dict(type='mmdet.Pad', size_divisor=32)],
+        [dict(type='mmdet.Expand', prob=1.0)],
+    ],
+    ids=['flip and DETR', 'smaller and padded', 'expanded'],
+)
+def test_the_mark_of_an_object_without_a_mask_is_at_the_center_of_its_box(tmp_path, data, transforms):
+    del data['annotations'][0]['segmentation'], data['annotations'][1]['segmentation']
+    sets = dataset(tmp_path, data, transforms, keeps_unmasked=True)
+    seen = {True: 0, False: 0}
+    for seed in range(30):
+        truth = sets[0, seed]['data_samples'].gt_instances
+        for box, mask, label in zip(truth.bboxes.tensor, truth.masks.masks, truth.labels.tolist(), strict=True):
+            x, y = ((box[:2] + box[2:]) / 2).long().tolist()
+            y, x = min(y, mask.shape[0] - 1), min(x, mask.shape[1] - 1)
+            assert (mask[y, x] == UNMASKED) == (label != 2)
+            seen[label != 2] += 1
+    assert min(seen.values()) > 10
+
+
+def test_a_file_in_which_every_mask_is_broken_is_refused_also_where_boxes_are_kept(tmp_path, data):
+    for annotation in data['annotations']:
+        annotation['segmentation'] = [[1, 2, 3]]
+    with pytest.raises(UserError, match=r'has no masks that can be read, which the pipeline loads: annotate them, or'):
+        dataset(tmp_path, data, keeps_unmasked=True)
+    for annotation in data['annotations']:
+        annotation['segmentation'] = []  # none were meant: one of several files, of which others have masks
+    assert dataset(tmp_path, data, keeps_unmasked=True).class_counts.tolist() == [2, 1, 2]
+
+
 def test_nothing_but_crowds_is_nothing_to_learn_and_said_in_evaluation(tmp_path, data, lines):
     for annotation in data['annotations']:
         annotation['iscrowd'] = 1
@@ -301,7 +354,9 @@ def test_classes_are_joined_by_name(tmp_path, data, lines):
 def test_a_file_of_boxes_alone(tmp_path, data):
     for annotation in data['annotations']:
         annotation['segmentation'] = []
-    with pytest.raises(UserError, match=r'instances_train2017\.json has no masks'):
+    with pytest.raises(
+        UserError, match=r'instances_train2017\.json has no masks, which the pipeline loads: annotate '
+    ):
         dataset(tmp_path, data)
     boxes = [LOAD[0], dict(type='mmdet.LoadAnnotations', with_bbox=True)]
     ground_truth = dataset(tmp_path, data, load=boxes)[0]['data_samples'].gt_instances

@@ -60,5 +60,5 @@ def test_ignore_regions_are_no_objects_and_crowds_are():
     assert [is_object(one, False) for one in (plain, box, crowd, ignored)] == [True, True, True, False]
     assert [is_object(one, True) for one in (plain, box, crowd, ignored)] == [True, False, True, False]
     coco = SimpleNamespace(images=[image(1), image(2)], annotations={1: [box], 2: [plain, ignored]})
-    empty = [ids(select(coco, dict(filter_empty_gt=True), learns_masks=masks).empty) for masks in (False, True)]
+    empty = [ids(select(coco, dict(filter_empty_gt=True), needs_masks=masks).empty) for masks in (False, True)]
     assert empty == [[], [1]]

@@ -1,182 +1,16 @@
-"""Finding COCO files in known layouts, and errors that say where the data lie."""
+"""Reading COCO files as tools write them."""
 
 import json
 
 import pytest
 
+from convnext_dense.data.detection.coco import read_coco, read_header
 from convnext_dense.data.formats.base import Source
-from convnext_dense.data.formats.coco import find_coco
-from convnext_dense.errors import NoData, UserError
+from convnext_dense.data.formats.coco import CocoFormat
+from convnext_dense.errors import UserError
 from tests.helpers import coco_files
 from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, class_names, drawn_images, write_coco
-from tests.helpers.layouts import touch
-
-COCO = ('annotations/instances_train2017.json', 'annotations/instances_val2017.json')
-ROBOFLOW = ('train/_annotations.coco.json', 'valid/_annotations.coco.json')
-OTHER = ('annotations/my_train_set.json', 'annotations/val.json')
-
-
-@pytest.mark.parametrize(
-    ('files', 'folders'),
-    [
-        (COCO, ('train2017', 'val2017')),
-        (COCO, ('images/train2017', 'images/val2017')),
-        (ROBOFLOW, ('train', 'valid')),
-        (OTHER, ('train', 'val')),
-        (OTHER, ('images/train', 'images/val')),
-        (OTHER, ('images', 'images')),
-        (OTHER, ('.', '.')),
-        (OTHER, ('annotations', 'annotations')),
-    ],
-)
-def test_layouts(tmp_path, files, folders):
-    coco_files.lay_out(tmp_path, *files, folders=folders)
-    expected = {
-        split: Source(tmp_path / file, tmp_path / folder)
-        for split, file, folder in zip(('train', 'val'), files, folders, strict=True)
-    }
-    assert find_coco(str(tmp_path)) == expected
-
-
-def test_coco_is_found_among_its_other_files(tmp_path):
-    others = ('annotations/captions_train2017.json', 'annotations/person_keypoints_train2017.json')
-    coco_files.lay_out(tmp_path, COCO[1], *others, folders=('val2017',))
-    assert find_coco(str(tmp_path)) == {'val': Source(tmp_path / COCO[1], tmp_path / 'val2017')}
-
-
-def test_the_folder_is_the_first_that_holds_the_first_image(tmp_path):
-    coco_files.lay_out(tmp_path, OTHER[0], folders=('images',))
-    (tmp_path / 'train').mkdir()
-    assert find_coco(str(tmp_path))['train'].images == tmp_path / 'images'
-
-
-def test_file_names_may_have_folders_and_any_letters_and_come_late_in_the_file(tmp_path):
-    data = coco_files.content()
-    data['images'][0]['file_name'] = 'part "1"/ä\\b.png'
-    late = {'annotations': data['annotations'], 'categories': data['categories'], 'images': data['images']}
-    coco_files.lay_out(tmp_path, OTHER[1])
-    (tmp_path / OTHER[1]).write_text(json.dumps(late))
-    image = tmp_path / 'val' / 'part "1"' / 'ä\\b.png'
-    image.parent.mkdir(parents=True)
-    image.touch()
-    assert find_coco(str(tmp_path))['val'].images == tmp_path / 'val'
-
-
-@pytest.mark.parametrize(
-    'elsewhere',
-    [
-        {'info': {'file_name': 'no.png'}},
-        {'info': {'images': [{'file_name': 'no.png'}]}},
-        {'annotations': [{'segments': {'file_name': 'no.png'}}]},
-        {'info': {'description': '"images": [{"file_name": "no.png"}]'}},
-    ],
-)
-def test_only_a_file_name_of_an_image_of_the_file_counts(tmp_path, elsewhere):
-    coco_files.lay_out(tmp_path, OTHER[1], folders=('val',))
-    images = [{'extra': {'file_name': 'no.png'}, **image} for image in coco_files.content()['images']]
-    (tmp_path / OTHER[1]).write_text(json.dumps({**elsewhere, 'images': images}))
-    assert find_coco(str(tmp_path))['val'].images == tmp_path / 'val'
-
-
-@pytest.mark.parametrize('name', ['C:\\x\\000.png', 'https://a.org/000.png', '000.PNG', 'data/val/000.png'])
-def test_the_folder_is_found_by_names_of_other_tools(tmp_path, name):
-    data = coco_files.content()
-    data['images'][0]['file_name'] = name
-    coco_files.lay_out(tmp_path, OTHER[1], folders=('val',))
-    for encoding in ('utf-8', 'utf-16'):
-        (tmp_path / OTHER[1]).write_text(json.dumps(data), encoding)
-        assert find_coco(str(tmp_path))['val'].images == tmp_path / 'val'
-
-
-def test_files_by_name(tmp_path):
-    coco_files.lay_out(tmp_path, 'a/one.json', 'b/two.json', folders=('photos', 'b/val'))
-    one, two = tmp_path / 'a/one.json', tmp_path / 'b/two.json'
-    expected = {'train': Source(one, tmp_path / 'photos'), 'val': Source(two, tmp_path / 'b/val')}
-    assert find_coco(f'{one}:{tmp_path / "photos"},{two}') == expected
-    assert find_coco(f'{one}:{tmp_path / "photos"}, {two}:{tmp_path / "b/val"}') == expected
-    assert find_coco(str(two)) == {'val': expected['val']}
-
-
-@pytest.mark.parametrize(
-    ('files', 'value', 'said'),
-    [
-        ((), '{}', r'no COCO data at .*expected annotations/instances_.*--data sample'),
-        ((), '{}/no.json', r'no annotations at .*no\.json'),
-        (('a.json',), ',{}/a.json', 'no COCO files can be read from'),
-        (('a.json',), '{0}/a.json,{0}/a.json,{0}/a.json', '3 COCO files in'),
-        (('a.json',), '{}/a.json', r'000\.png, the first image in .*a\.json, is not in'),
-        ((*OTHER, 'annotations/train_2.json'), '{}', r'2 files match .*train.* \(my_train_set.json, train_2.json\)'),
-        (('annotations/trainval.json',), '{}', r'trainval.json may be for training or for validation'),
-    ],
-)
-def test_what_is_not_found_or_ambiguous_is_named(tmp_path, files, value, said):
-    coco_files.lay_out(tmp_path, *files)
-    with pytest.raises(UserError, match=said) as error:
-        find_coco(value.format(tmp_path))
-    assert '\n' not in str(error.value)
-
-
-@pytest.mark.parametrize('text', ['', '{"images": []}'])
-def test_a_file_that_names_no_image(tmp_path, text):
-    coco_files.lay_out(tmp_path, OTHER[0])
-    (tmp_path / OTHER[0]).write_text(text)
-    with pytest.raises(UserError, match=r'my_train_set\.json names no images'):
-        find_coco(str(tmp_path))
-
-
-# -- errors that say where the data lie
-
-
-@pytest.mark.parametrize(
-    ('files', 'given', 'said'),
-    [
-        (COCO, '', '{root} holds COCO files one level deeper, in {root}/data: give --data {root}/data'),
-        (ROBOFLOW, 'data/train', '{root}/data/train is the train folder of a data set itself: give the folder around'),
-        (COCO, 'data/annotations', 'give the folder around it, --data {root}/data'),
-        (COCO, 'data/images/train2017', 'is the images/train2017 folder of a data set itself: .* --data {root}/data'),
-        (('a.json', 'b.json'), 'data', '{root}/data holds a.json, b.json: say which with --data TRAIN.json:IMAGES'),
-        (('train/cat/1.jpg',), 'data', '{root}/data holds class folders in train/ and val/: take a classification'),
-        (('images/val/1.jpg', 'annotations/val/1.png'), 'data', 'holds images/ .* with masks: take a config of a seg'),
-    ],
-)
-def test_an_error_says_where_the_data_lie(tmp_path, files, given, said):
-    touch(tmp_path / 'data', *files, 'images/train2017/', 'train/')
-    with pytest.raises(NoData, match=said.format(root=tmp_path)) as error:
-        find_coco(str(tmp_path / given))
-    assert 'no COCO data at' in str(error.value) and '\n' not in str(error.value)
-
-
-def test_hidden_files_are_no_annotations(tmp_path):
-    coco_files.lay_out(tmp_path, 'annotations/my_train.json', 'annotations/my_val.json', folders=('train', 'val'))
-    for name in ('._my_train.json', '.my_val.json.swp.json'):
-        (tmp_path / 'annotations' / name).write_bytes(b'no COCO')
-    assert {split: paths.annotations.name for split, paths in find_coco(str(tmp_path)).items()} == {
-        'train': 'my_train.json',
-        'val': 'my_val.json',
-    }
-
-
-@pytest.mark.parametrize('name', ['valid', 'validation', 'val', 'test'])
-def test_validation_data_of_roboflow_have_several_names(tmp_path, caplog, name):
-    files = ('train/_annotations.coco.json', f'{name}/_annotations.coco.json')
-    coco_files.lay_out(tmp_path, *files, folders=('train', name))
-    assert find_coco(str(tmp_path))['val'] == Source(tmp_path / files[1], tmp_path / name)
-    assert ('is taken for val' in caplog.text) == (name == 'test')
-
-
-def test_a_test_split_beside_training_is_for_validation(tmp_path, caplog):
-    files = ('annotations/instances_train.json', 'annotations/instances_test.json')
-    coco_files.lay_out(tmp_path, *files, folders=('train', 'test'))
-    assert find_coco(str(tmp_path))['val'] == Source(tmp_path / files[1], tmp_path / 'test')
-    assert 'instances_test.json is taken for val' in caplog.text
-
-
-@pytest.mark.parametrize('split', ['train', 'val'])
-def test_a_single_file_is_for_the_split_that_is_read(tmp_path, split):
-    coco_files.lay_out(tmp_path, 'one.json', folders=('images',))
-    assert find_coco(f'{tmp_path}/one.json:{tmp_path}/images', single=split) == {
-        split: Source(tmp_path / 'one.json', tmp_path / 'images')
-    }
+from tests.helpers.mutated_files import EXAMPLES, check_mutations
 
 
 @pytest.mark.parametrize('masks', [True, False])
@@ -186,3 +20,165 @@ def test_a_coco_file_equals_what_is_drawn(tmp_path, drawn, masks):
     source = Source(file, drawn / 'coco/train2017')
     check_equals_drawn(source, images, masks)
     check_trains_alike(source, source, masks)
+
+
+def write(tmp_path, data: dict, file: str = 'a.json') -> Source:
+    coco_files.draw(tmp_path, coco_files.content())
+    (tmp_path / file).write_text(json.dumps(data))
+    return Source(tmp_path / file, tmp_path)
+
+
+def roboflow(supercategories: tuple[str, ...] = ('none', 'colors', 'colors', 'colors'), used: bool = False) -> dict:
+    """Return categories as Roboflow exports them: a group with the id 0 before the classes, which count from 1."""
+    data = coco_files.content()
+    names = ('colors', 'red', 'green', 'blue')
+    data['categories'] = [
+        {'id': number, 'name': name, 'supercategory': group}
+        for number, (name, group) in enumerate(zip(names, supercategories, strict=True))
+    ]
+    ids = {old: names.index(name) for name, old in coco_files.CATEGORIES.items()}
+    for annotation in data['annotations']:
+        annotation['category_id'] = ids[annotation['category_id']]
+    if used:
+        data['annotations'][0]['category_id'] = 0
+    return data
+
+
+def test_the_group_that_roboflow_adds_is_no_class(tmp_path):
+    source = write(tmp_path, roboflow())
+    coco = read_coco(source)
+    assert coco.classes == read_header(source).classes == ('red', 'green', 'blue')
+    assert coco.category_ids == (1, 2, 3)
+    assert [fault.line for fault in coco.faults if fault.part == 'category'] == [
+        "1 category left out: 'colors', Roboflow's group of the others, which no object has"
+    ]
+    in_utf_16 = Source(tmp_path / 'b.json', tmp_path)
+    in_utf_16.annotations.write_text(json.dumps(roboflow()), 'utf-16')
+    assert read_header(in_utf_16).classes == read_coco(in_utf_16).classes == ('red', 'green', 'blue')
+
+
+@pytest.mark.parametrize(
+    ('supercategories', 'used'),
+    [
+        (('none', 'colors', 'colors', 'colors'), True),
+        (('none', 'none', 'none', 'none'), False),  # as of version 3 of some exports
+        (('none', 'colors', 'colors', 'tones'), False),
+        (('colors', 'colors', 'colors', 'colors'), False),
+    ],
+)
+def test_any_other_class_stays(tmp_path, supercategories, used):
+    source = write(tmp_path, roboflow(supercategories, used))
+    assert read_coco(source).classes == read_header(source).classes == ('colors', 'red', 'green', 'blue')
+
+
+def test_a_single_class_stays(tmp_path):
+    data = coco_files.content()
+    data['categories'] = [{'id': 0, 'name': 'thing', 'supercategory': 'none'}]
+    for annotation in data['annotations']:
+        annotation['category_id'] = 0
+    source = write(tmp_path, data)
+    assert read_coco(source).classes == read_header(source).classes == ('thing',)
+
+
+def lvis(tmp_path) -> Source:
+    """Write a file as LVIS has it: no file names, no crowds, classes in snake case with synonyms."""
+    data = coco_files.content()
+    for image in data['images']:
+        image['coco_url'] = f'http://images.cocodataset.org/train2017/{image.pop("file_name")}'
+        image |= {'neg_category_ids': [2], 'not_exhaustive_category_ids': []}
+    data['images'][1]['neg_category_ids'] = []
+    data['categories'] = [
+        {'id': number, 'name': f'{name}_(color)', 'synonyms': [name], 'synset': f'{name}.n.01', 'frequency': 'r'}
+        for name, number in coco_files.CATEGORIES.items()
+    ]
+    for annotation in data['annotations']:
+        del annotation['iscrowd']
+    coco_files.draw(tmp_path / 'train2017', coco_files.content())
+    (tmp_path / 'lvis_v1_train.json').write_text(json.dumps(data))
+    return CocoFormat().find(tmp_path)['train']
+
+
+def test_lvis(tmp_path):
+    coco = read_coco(lvis(tmp_path))
+    assert coco.classes == ('red_(color)', 'green_(color)', 'blue_(color)')
+    assert [image['file_name'] for image in coco.images] == [f'train2017/00{n}.png' for n in (0, 1, 4, 9)]
+    assert sum(map(len, coco.annotations.values())) == 6
+    lines = [fault.line for fault in coco.faults]
+    assert '4 images fixed: without file_name, which coco_url tells' in lines
+    (federated,) = [line for line in lines if 'LVIS' in line]
+    assert federated.startswith('3 images in which not all classes are annotated, as in LVIS')
+    assert "differs from LVIS' AP" in federated
+
+
+@pytest.mark.parametrize(
+    ('keys', 'said'),
+    [
+        (
+            {'id': 1, 'image_id': 0, 'caption': 'a red thing'},
+            'has captions of images, not objects: take the file with',
+        ),
+        ({'image_id': 0, 'file_name': '0.png', 'segments_info': []}, 'has segments of panoptic masks, not objects'),
+    ],
+)
+def test_files_of_other_annotations_are_refused(tmp_path, keys, said):
+    data = coco_files.content()
+    data['annotations'] = [keys]
+    if 'caption' in keys:
+        del data['categories']
+    source = write(tmp_path, data)
+    with pytest.raises(UserError, match=said) as error:
+        read_header(source)
+        read_coco(source)
+    assert '\n' not in str(error.value)
+
+
+def test_keypoints_are_objects_with_boxes(tmp_path):
+    data = coco_files.content()
+    for annotation in data['annotations']:
+        annotation |= {'keypoints': [10, 20, 2], 'num_keypoints': 1}
+    assert sum(map(len, read_coco(write(tmp_path, data)).annotations.values())) == 6
+
+
+def test_label_studio(tmp_path):
+    """Its ids count from 0; brushes are RLE, boxes have an empty list; images are named on Windows' way."""
+    data = {'images': [], 'categories': [{'id': 0, 'name': 'red'}, {'id': 1, 'name': 'green'}], 'annotations': []}
+    image = {'width': 80, 'height': 60, 'id': 0, 'file_name': 'images\\000.png'}
+    data['images'] = [image, {**image, 'id': 1, 'file_name': '/data/upload/1/0a1b2c3d-001.png'}]
+    shared = {'iscrowd': 0, 'ignore': 0}
+    box = {'id': 0, 'image_id': 0, 'category_id': 0, 'segmentation': [], 'bbox': [5.5, 6.25, 20.5, 30.0], 'area': 615}
+    polygon = [5.0, 6.0, 25.0, 6.0, 25.0, 36.0]
+    drawn = {**box, 'id': 1, 'category_id': 1, 'segmentation': [polygon], 'bbox': [5.0, 6.0, 20.0, 30.0], 'area': 300}
+    brush = {**coco_files.annotation(2, 1, 'red', [40, 10, 25, 12], form='runs'), 'category_id': 0}
+    data['annotations'] = [box | shared, drawn | shared, brush | shared]
+    coco_files.draw(tmp_path / 'images', coco_files.content())
+    (tmp_path / 'result.json').write_text(json.dumps(data))
+    coco = read_coco(CocoFormat().find(tmp_path)['whole'])
+    assert [image['file_name'] for image in coco.images] == ['000.png', '001.png']
+    found = [one for of_image in coco.annotations.values() for one in of_image]
+    assert [one['bbox'] for one in found] == [[5.5, 6.25, 20.5, 30], [5, 6, 20, 30], [40, 10, 25, 12]]
+    assert ['segmentation' in one for one in found] == [False, True, True]
+    assert coco.lost == 0 and coco.name == tmp_path.name
+
+
+def test_messages_name_the_folder_of_files_with_the_same_name(tmp_path):
+    assert Source(tmp_path / 'valid/labels.json', tmp_path).name == 'valid'
+    assert Source(tmp_path / 'valid/_annotations.coco.json', tmp_path).name == 'valid'
+    assert Source(tmp_path / 'annotations/instances_val2017.json', tmp_path).name == 'val2017'
+
+
+@pytest.mark.parametrize('examples', EXAMPLES)
+def test_each_object_of_a_changed_file_is_accounted_for(tmp_path, examples):
+    data = roboflow()
+    data['images'][1]['not_exhaustive_category_ids'] = [1]
+    source = write(tmp_path, data)
+    source.annotations.write_text(json.dumps(data, indent=0))
+
+    def count(text: bytes) -> int | None:
+        try:
+            found = json.loads(text)['annotations']
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None
+        return len(found) if isinstance(found, list) else None
+
+    read_files, refused = check_mutations(source.annotations, source, examples, count)
+    assert min(read_files, refused) > examples / 10

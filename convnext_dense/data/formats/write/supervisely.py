@@ -52,8 +52,8 @@ def _entry(one: LabeledObject, name: str, size: ImageSize) -> dict[str, Any]:
     entry: dict[str, Any] = {'classTitle': name, 'description': '', 'tags': []}
     mask = None if one.segmentation is None else decode_mask(one.segmentation, size)
     if mask is None or not mask.any():
-        left, top, right, bottom = one.corners
-        points = [[left, top], [right - 1, bottom - 1]]
+        left, top, right, bottom = map(round, one.corners)  # whole pixels, as Supervisely has them
+        points = [[left, top], [max(right - 1, left), max(bottom - 1, top)]]
         return {**entry, 'geometryType': 'rectangle', 'points': {'exterior': points, 'interior': []}}
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     inner = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

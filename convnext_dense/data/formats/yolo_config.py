@@ -1,0 +1,180 @@
+"""Read the config of a YOLO data set: Ultralytics' ``data.yaml`` or Darknet's ``obj.data``."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...errors import UserError
+from .text_files import read_text, read_yaml
+from .values import read_integer
+from .yolo_data import NAME_THE_CLASSES, YoloData, folders_of_names
+from .yolo_names import check_agreement, names_in, names_of_config
+
+CONFIG_KEYS = {'train': ('train',), 'val': ('val', 'valid', 'validation'), 'test': ('test',)}
+"""Keys of a config for the images of each split; the first one that is there counts."""
+LARGEST_CONFIG = 10_000_000
+"""Bytes of a file beyond which it is no config."""
+
+
+def read_config(file: Path) -> YoloData | None:
+    """Read the config of a data set; None for a file of another name.
+
+    Raises:
+        UserError: if it can't be read, or names what is not there.
+    """
+    suffix = file.suffix.lower()
+    if suffix in ('.yaml', '.yml'):
+        return _read(file, _read_mapping(file))
+    return _read(file, _read_darknet(file)) if suffix == '.data' else None
+
+
+def is_config(file: Path) -> bool:
+    """Check whether a file is a YOLO config by its first keys."""
+    suffix = file.suffix.lower()
+    if suffix not in ('.yaml', '.yml', '.data') or not file.is_file() or file.stat().st_size > LARGEST_CONFIG:
+        return False
+    try:
+        text = read_text(file)
+    except UserError:
+        return file.stem.lower() in ('data', 'dataset', 'obj')
+    keys = set(re.findall(r"""^[{ ]?["']?(\w+)["']?\s*[:=]""", text, re.MULTILINE))
+    keys |= set(re.findall(r"""[{,]\s*["']?(\w+)["']?\s*:""", text) if text.lstrip().startswith('{') else ())
+    classes = {'names', 'classes'} if suffix == '.data' else {'names', 'nc'}
+    return bool(keys & classes and keys & {key for keys in CONFIG_KEYS.values() for key in keys})
+
+
+def _read_mapping(file: Path) -> Mapping[str, Any]:
+    config = read_yaml(file)
+    if not isinstance(config, dict):
+        raise UserError(f'{file} is not a YOLO config: write names, train and val')
+    return config
+
+
+def _read_darknet(file: Path) -> Mapping[str, Any]:
+    """Read the lines ``key = value`` of Darknet's config."""
+    config: dict[str, Any] = {}
+    for line in read_text(file).splitlines():
+        key, equals, value = line.partition('=')
+        if equals and not key.lstrip().startswith('#'):
+            config[key.strip()] = value.strip()
+    if 'classes' in config:
+        config['nc'] = config.pop('classes')
+    return config
+
+
+def _read(file: Path, config: Mapping[str, Any]) -> YoloData:
+    folder, moved = file.parent, []
+    root = folder
+    if path := _text(config.get('path'), file, 'path'):
+        root, note = _find_root(path, folder)
+        moved += note
+    roots = list(dict.fromkeys((root, folder)))
+    names = config.get('names')
+    if file.suffix.lower() == '.data' and isinstance(names, str) and names:
+        found, note = resolve(names, roots, file)
+        if found is None:
+            raise UserError(f'{file}: names is {names}, which is not there: {NAME_THE_CLASSES}')
+        config, moved = {**config, 'names': os.path.abspath(found)}, moved + note
+    data = YoloData(file, root, names_of_config(config, file), {}, _keypoints(config, file), moved)
+    missing: dict[str, str] = {}
+    for split, keys in CONFIG_KEYS.items():
+        given = {key: entries for key in keys if (entries := _entries(config.get(key), file, key))}
+        if len({tuple(entries) for entries in given.values()}) > 1:
+            raise UserError(f'{file}: {" and ".join(given)} are both for validation: remove one of them')
+        places = []
+        for entry in next(iter(given.values()), []):
+            place, note = resolve(entry, roots, file)
+            moved += note
+            if place is None:
+                missing.setdefault(
+                    split, f'{file}: {split} is {entry}, which is not in {" nor in ".join(map(str, roots))}'
+                )
+            else:
+                places.append(place)
+        if places and split not in missing:
+            data.splits[split] = places
+    if data.splits:
+        missing.pop('test', None)  # often named by an export without one, and not needed
+    if missing:
+        raise UserError(
+            f'{next(iter(missing.values()))}: correct it, get the images, or choose another format with --data-format'
+        )
+    if not data.splits:
+        raise UserError(f'{file} names no images: write train and val')
+    others = names_in([folder, *folders_of_names(root, data.splits)])
+    if config.get('names'):
+        check_agreement(data.classes, others)
+    else:
+        data.classes = others or data.classes
+    return data
+
+
+def _text(value: Any, file: Path, key: str) -> str:
+    if value in (None, '', 'null', '~'):
+        return ''
+    if not isinstance(value, str):
+        raise UserError(f'{file}: {key} must be text')
+    return value.strip()
+
+
+def _entries(value: Any, file: Path, key: str) -> list[str]:
+    """Return the paths of a split, which may be one or a list."""
+    entries = [_text(entry, file, key) for entry in (value if isinstance(value, list) else [value])]
+    return [entry for entry in entries if entry]
+
+
+def _keypoints(config: Mapping[str, Any], file: Path) -> int:
+    shape = config.get('kpt_shape')
+    if shape in (None, '', 'null', '~'):
+        return 0
+    sides = [read_integer(side) for side in shape] if isinstance(shape, list) else []
+    if len(sides) != 2 or any(side is None or not 0 < side < 10_000 for side in sides):
+        raise UserError(f'{file}: kpt_shape must be two numbers: of keypoints, and 2 or 3 for each')
+    return sides[0] * sides[1]  # type: ignore[operator]
+
+
+def _find_root(path: str, folder: Path) -> tuple[Path, list[str]]:
+    """Find what ``path`` of a config means: relative to the config, to the current folder, or of another place."""
+    exact = [folder / _posix(path), Path(_posix(path))]
+    for place in exact:
+        if place.is_dir():
+            return Path(os.path.normpath(place)), []
+    for parts in _ends(path):
+        place = folder.joinpath(*parts)
+        if place.is_dir():
+            return place, [f'{path}, which is {place} here']
+    return folder, [f'{path}, which is {folder} here']
+
+
+def resolve(entry: str, roots: Sequence[Path], file: Path) -> tuple[Path | None, list[str]]:
+    """Find what a path in a config means: exactly, without the ``../`` of Roboflow, or by its end if it was moved."""
+    path = _posix(entry)
+    inner = re.sub(r'^(\.\./)+', '', path)
+    for root in roots:
+        places = dict.fromkeys(Path(os.path.normpath(root / one)) for one in (path, inner) if (root / one).exists())
+        if len(places) > 1:
+            raise UserError(f'{file}: {entry} may be {" or ".join(map(str, places))}: write which, without ../')
+        if places:
+            return next(iter(places)), []
+    for parts in _ends(entry):
+        for root in roots:
+            place = root.joinpath(*parts)
+            if place.exists():
+                return place, [f'{entry}, which is {place} here']
+    return None, []
+
+
+def _posix(path: str) -> str:
+    return path.replace('\\', '/') if '\0' not in path else 'no path'
+
+
+def _ends(path: str) -> Iterator[list[str]]:
+    """Yield the parts of a path, then without the first ones, down to the last."""
+    parts = [part for part in re.split(r'[\\/]', re.sub(r'^[A-Za-z]:', '', path)) if part not in ('', '.', '..')]
+    for start in range(len(parts)):
+        if '\0' not in path:
+            yield parts[start:]

@@ -1,0 +1,132 @@
+"""Find the parts of a YOLO data set in a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from ...errors import UserError
+from ..image_files import EXTENSIONS, images_in, is_stray, subfolders
+from ..text import shortened
+from .base import WHOLE
+from .text_files import list_names
+from .yolo_config import is_config, read_config, resolve
+from .yolo_data import IMAGE_FOLDERS, YoloData, child, folders_of_names, label_folder
+from .yolo_labels import is_label_line
+from .yolo_names import is_names_file, names_in
+
+SPLIT_NAMES = {
+    'train': ('train', 'training', 'train2017'),
+    'val': ('val', 'valid', 'validation', 'val2017'),
+    'test': ('test', 'testing', 'test2017'),
+}
+"""Names of folders and list files of each split, where there is no config; the first ones that exist are taken."""
+LOOKED_AT = 50
+"""Maximum number of label files that are opened to recognize the format, and of folders in which they are searched."""
+
+
+def locate(path: Path) -> YoloData | None:
+    """Find the parts of a data set at a config or in a folder; None if there is no YOLO data.
+
+    Raises:
+        UserError: if the config can't be read, names what is not there, or if there are several.
+    """
+    if path.is_file():
+        return read_config(path)
+    if not path.is_dir():
+        return None
+    configs = [path / name for name in list_names(path) if not is_stray(name) and is_config(path / name)]
+    if len(configs) > 1:
+        names = shortened([file.name for file in configs])
+        raise UserError(f'{path} holds {len(configs)} YOLO configs ({names}): give one, such as --data {configs[0]}')
+    return read_config(configs[0]) if configs else _locate_without_config(path)
+
+
+def _locate_without_config(root: Path) -> YoloData | None:
+    splits = {split: entry for split, names in SPLIT_NAMES.items() if (entry := _find_split(root, names))}
+    labelled = {split for split, entry in splits.items() if _has_labels(entry)}
+    if labelled:
+        splits = {split: entry for split, entry in splits.items() if split != 'test' or split in labelled}
+    else:
+        whole = _find_whole(root)
+        splits = {WHOLE: whole[0]} if whole else {}
+    if not splits:
+        return None
+    of_splits = {split: [entry] for split, entry in splits.items()}
+    return YoloData(root, root, names_in(folders_of_names(root, of_splits)), of_splits)
+
+
+def _find_split(root: Path, names: Sequence[str]) -> Path | None:
+    """Find the list file of a split, or its folder that has images."""
+    for name in names:
+        file = root / f'{name}.txt'
+        if file.is_file() and next(_listed_images(file), None) is not None:
+            return file
+    images = child(root, 'images')
+    for name in names:
+        own = child(root, name)
+        folders = [images and child(images, name), own and child(own, 'images'), own]
+        for folder in folders:
+            if folder is not None and any(images_in(one) for one in islice(_walk(folder), LOOKED_AT)):
+                return folder
+    return None
+
+
+def _find_whole(root: Path) -> list[Path]:
+    """Find the images of a data set without splits, with labels."""
+    named = [one for name in IMAGE_FOLDERS if (one := child(root, name))]
+    if not named and not images_in(root) and any(map(is_names_file, list_names(root))):
+        named = [root / name for name in subfolders(root)]
+    return [folder for folder in (*named, root) if _has_labels(folder)]
+
+
+def _has_labels(entry: Path) -> bool:
+    """Check whether the first label files of a folder or list file of images look like YOLO's."""
+    if entry.is_file():
+        names = list(islice(_listed_images(entry), LOOKED_AT))
+        places = [resolve(name, (entry.parent,), entry)[0] for name in names]
+        folders = list(dict.fromkeys(place.parent for place in places if place is not None))
+    else:
+        folders = list(islice(_walk(entry), LOOKED_AT))
+    looked_at = 0
+    for folder in folders:
+        stems = {os.path.splitext(os.path.basename(image))[0] for image in images_in(folder)}
+        for place in (label_folder(str(folder)), str(folder)):
+            for name in list_names(place) if place and stems else ():
+                stem, suffix = os.path.splitext(name)
+                if suffix.lower() == '.txt' and stem in stems:
+                    looked_at += 1
+                    if looked_at > LOOKED_AT:
+                        return False
+                    if is_label_line(_first_line(os.path.join(place, name))):  # type: ignore[arg-type]
+                        return True
+    return False
+
+
+def _first_line(file: str) -> bytes:
+    try:
+        with open(file, 'rb') as content:
+            return next((line for line in islice(content, 10) if line.strip()), b'')[:10_000]
+    except OSError:
+        return b''
+
+
+def _listed_images(file: Path) -> Iterator[str]:
+    """Yield the first lines of a list file, if these name images."""
+    line = _first_line(str(file)).strip()
+    if not line.lower().endswith(tuple(one.encode() for one in EXTENSIONS)) or len(line) > 4_000:
+        return
+    with open(file, encoding='utf-8', errors='replace') as content:
+        yield from (line.strip() for line in islice(content, LOOKED_AT) if line.strip())
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield a folder and its subfolders, nearest first."""
+    waiting = [folder]
+    while waiting:
+        first = waiting.pop(0)
+        yield first
+        if len(waiting) < LOOKED_AT:
+            waiting += [first / name for name in subfolders(first)]

@@ -1,0 +1,532 @@
+"""YOLO data sets in the layouts of Ultralytics, Darknet, Roboflow, CVAT, Label Studio and LabelImg."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from labelformat.formats.coco import COCOObjectDetectionInput
+from labelformat.formats.yolov8 import YOLOv8ObjectDetectionOutput
+from PIL import Image
+
+from convnext_dense.data.detection.coco import read_coco
+from convnext_dense.data.detection.dataset import CocoDataset
+from convnext_dense.data.formats import find_sources
+from convnext_dense.data.formats.base import WHOLE, Source
+from convnext_dense.data.formats.faults import describe_faults
+from convnext_dense.data.formats.yolo import YoloFormat
+from convnext_dense.errors import UserError
+from tests.helpers import drawn_voc, drawn_yolo
+from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, class_names, drawn_images, write_coco
+from tests.helpers.drawn_yolo import box_line, polygon_line, with_polygons
+from tests.helpers.layouts import touch
+from tests.helpers.small_files import write_files
+
+YOLO = YoloFormat()
+BOX = '0 0.5 0.5 0.2 0.4\n'
+CONFIG = 'names: [cat, dog]\ntrain: images/train\nval: images/val\n'
+IMAGES = {'images/train/a.png': None, 'images/train/b.png': None, 'images/val/c.png': None}
+LABELS = {'labels/train/a.txt': BOX, 'labels/train/b.txt': BOX, 'labels/val/c.txt': BOX}
+LISTED = CONFIG.replace('images/train', 't.txt')
+SMALL = {'data.yaml': CONFIG, **IMAGES, **LABELS}
+
+
+# -- layouts, with the drawn scenes
+
+
+def ultralytics(root, names):
+    (root / 'data.yaml').write_text(
+        'path: .\ntrain: images/train  # 6 images\nval: images/val\ntest:\n\n'
+        f'nc: {len(names)}\nnames:\n' + ''.join(f'  {number}: {name}\n' for number, name in enumerate(names))
+    )
+    return 'images/{}', 'labels/{}', 'data.yaml'
+
+
+def roboflow(root, names):
+    (root / 'data.yaml').write_text(
+        f'train: ../train/images\nval: ../valid/images\ntest: ../test/images\nnc: {len(names)}\n'
+        f'names: {json.dumps(names)}\nroboflow:\n  workspace: me\n  license: CC BY 4.0\n'
+    )
+    return '{valid}/images', '{valid}/labels', 'data.yaml'
+
+
+def another_machine(root, names):
+    (root / 'dataset.yaml').write_text(
+        'path: /home/me/sets/toys\ntrain: ./images/train/\nval: C:\\sets\\toys\\images\\val\n'
+        f'names: {json.dumps(names)}\n'
+    )
+    return 'images/{}', 'labels/{}', 'dataset.yaml'
+
+
+def list_files(root, names):
+    (root / 'my.yml').write_text(f'train: train.txt\nval: [lists/val.txt]\nnames: {json.dumps(names)}\n')
+    (root / 'train.txt').write_text(''.join(f'./images/train/00000000000{n}.jpg\r\n' for n in range(1, 7)))
+    (root / 'lists').mkdir()
+    (root / 'lists/val.txt').write_text(''.join(f'/content/x/images/val/00000000000{n}.jpg\n' for n in range(1, 4)))
+    return 'images/{}', 'labels/{}', 'my.yml'
+
+
+def cvat(root, names):
+    (root / 'obj.names').write_text('\n'.join(names))
+    (root / 'obj.data').write_text(
+        f'classes = {len(names)}\nnames = data/obj.names\ntrain = data/train.txt\nvalid = data/valid.txt\n'
+        'backup = backup/\n'
+    )
+    for split, numbers in {'train': range(1, 7), 'valid': range(1, 4)}.items():
+        lines = (f'data/obj_{split}_data/00000000000{n}.jpg' for n in numbers)
+        (root / f'{split}.txt').write_text('\n'.join(lines))
+    return 'obj_{valid}_data', 'obj_{valid}_data', 'obj.data'
+
+
+def roboflow_darknet(root, names):
+    for split in ('train', 'valid'):
+        (root / split).mkdir()
+        (root / split / '_darknet.labels').write_text('\n'.join(names))
+    return '{valid}', '{valid}', ''
+
+
+def without_config(root, names):
+    (root / 'classes.txt').write_text('\ufeff' + '\r\n'.join(names) + '\r\n', 'utf-8')
+    return 'images/{}', 'labels/{}', ''
+
+
+def names_with_the_labels(root, names):
+    for split in ('train', 'validation'):
+        (root / 'labels' / split).mkdir(parents=True)
+        (root / 'labels' / split / 'classes.txt').write_text('\n'.join(names))
+    return 'Images/{validation}', 'labels/{validation}', ''
+
+
+LAYOUTS = [
+    ultralytics, roboflow, another_machine, list_files, cvat, roboflow_darknet, without_config, names_with_the_labels,
+]  # fmt: skip
+
+
+def write_drawn(root, drawn, layout, line=box_line, images=drawn_images):
+    """Write the drawn scenes in a layout, and return the images of both splits."""
+    root.mkdir(exist_ok=True)
+    names = class_names(drawn)
+    image_folder, labels, _ = layout(root, names)
+    by_split = {}
+    for split in ('train', 'val'):
+        other = {'train': 'train', 'val': 'valid'}[split]
+        longer = {'train': 'train', 'val': 'validation'}[split]
+        places = [root / one.format(split, valid=other, validation=longer) for one in (image_folder, labels)]
+        by_split[split] = images(drawn, split)
+        drawn_yolo.lay_out(by_split[split], *places, names, line)
+    return by_split
+
+
+@pytest.mark.parametrize('layout', LAYOUTS, ids=lambda layout: layout.__name__)
+def test_boxes_equal_what_is_drawn(tmp_path, drawn, layout):
+    by_split = write_drawn(tmp_path / 'toys', drawn, layout)
+    sources = find_sources(str(tmp_path / 'toys'))
+    assert sources.keys() == {'train', 'val'}
+    for split, images in by_split.items():
+        check_equals_drawn(sources[split], images, masks=False)
+        assert read_coco(sources[split]).classes == tuple(class_names(drawn))
+    file = layout(tmp_path, class_names(drawn))[2]
+    if file:
+        assert find_sources(str(tmp_path / 'toys' / file)) == sources
+
+
+def test_several_folders_are_one_split(tmp_path):
+    files = {'data.yaml': CONFIG.replace('images/train', '[images/train, images/val]')}
+    coco = read(tmp_path, {**SMALL, **files})
+    assert list(boxes(coco)) == ['images/train/a.png', 'images/train/b.png', 'images/val/c.png']
+    assert coco.total == 3
+
+
+@pytest.mark.parametrize(
+    ('images', 'labels', 'others'),
+    [
+        ('images', 'labels', 'classes.txt'),
+        ('images', 'labels', 'notes.json'),
+        ('.', '.', 'classes.txt'),
+        ('data', 'data', 'obj.names'),
+        ('JPEGImages', 'labels', 'voc.names'),
+    ],
+)
+def test_data_in_no_split(tmp_path, drawn, images, labels, others):
+    names = class_names(drawn)
+    notes = json.dumps({'categories': [{'id': n, 'name': name} for n, name in enumerate(names)], 'info': {}})
+    (tmp_path / others).write_text(notes if others == 'notes.json' else '\n'.join(names))
+    scenes = drawn_images(drawn, 'train')
+    drawn_yolo.lay_out(scenes, tmp_path / images, tmp_path / labels, names)
+    assert YOLO.find(tmp_path) == {WHOLE: Source(tmp_path, tmp_path, 'yolo')}
+    check_equals_drawn(find_sources(str(tmp_path), 'train')['train'], scenes, masks=False)
+
+
+def test_training_equals_coco(tmp_path, drawn):
+    names = class_names(drawn)
+    for masks in (False, True):
+        choose = (lambda *which: with_polygons(drawn_images(*which))) if masks else drawn_images
+        line = polygon_line if masks else lambda *one: box_line(*one, digits=17)
+        images = write_drawn(tmp_path / str(masks), drawn, ultralytics, line, choose)['train']
+        source = find_sources(str(tmp_path / str(masks)))['train']
+        check_equals_drawn(source, images, masks)
+        assert YOLO.has_masks(source) == masks
+        coco = write_coco(tmp_path / 'coco.json', images, names, masks)
+        check_trains_alike(Source(coco, drawn / 'coco/train2017'), source, masks)
+
+
+def test_what_labelformat_writes(tmp_path, drawn):
+    images = drawn_images(drawn, 'train')
+    coco = write_coco(tmp_path / 'coco.json', images, class_names(drawn), masks=False)
+    output = YOLOv8ObjectDetectionOutput(tmp_path / 'data.yaml', 'train')
+    output.save(COCOObjectDetectionInput(coco))
+    shutil.copytree(drawn / 'coco/train2017', tmp_path / 'images')
+    sources = find_sources(str(tmp_path))
+    check_equals_drawn(sources['train'], images, masks=False)
+
+
+# -- what is read
+
+
+def read(root, files, split='train', **options):
+    write_files(root, files)
+    return read_coco(find_sources(str(root), 'train')[split], **options)
+
+
+def said(coco):
+    return describe_faults(coco.name, coco.faults)
+
+
+def boxes(coco):
+    """All annotations as (class, box, has a mask, is ignored), by the name of their image."""
+    names = dict(zip(coco.category_ids, coco.classes, strict=True))
+    return {
+        image['file_name']: [
+            (names[a['category_id']], a['bbox'], 'segmentation' in a, bool(a['iscrowd']))
+            for a in coco.annotations[image['id']]
+        ]
+        for image in coco.images
+    }
+
+
+@pytest.mark.parametrize(
+    ('label', 'expected'),
+    [
+        (BOX, [('cat', [16, 6, 8, 8], False, False)]),
+        ('1.0 0.5 0.5 1 1', [('dog', [0, 0, 40, 20], False, False)]),
+        (
+            '\ufeff0 .5 .5 2e-1 4E-1\r\n\r\n1\t0.5  0.5 1 1 \r',
+            [('cat', [16, 6, 8, 8], False, False), ('dog', [0, 0, 40, 20], False, False)],
+        ),
+        ('0 0 0 0.5 0 0.5 1', [('cat', [0, 0, 20, 20], True, False)]),
+        (
+            '0 0 0 0.5 0 0.5 1\n1 0.5 0.5 1 1',
+            [('cat', [0, 0, 20, 20], True, False), ('dog', [0, 0, 40, 20], False, False)],
+        ),
+        ('0 0.1 0.1 0.3 0.1 0.3 0.5 0.1 0.5', [('cat', [4, 2, 8, 8], True, False)]),
+        ('0 0.5 0.5 1.0000005 1', [('cat', [-0.00001, 0, 40.00002, 20], False, False)]),
+        ('0 0.0 0.5 0.5 1', [('cat', [0, 0, 10, 20], False, False)]),  # clipped
+    ],
+)
+def test_lines(tmp_path, label, expected):
+    found = boxes(read(tmp_path, {**SMALL, 'labels/train/a.txt': label}))['images/train/a.png']
+    assert [(n, m, i) for n, _, m, i in found] == [(n, m, i) for n, _, m, i in expected]
+    for (_, box, *_), (_, other, *_) in zip(found, expected, strict=True):
+        assert box == pytest.approx(other)
+
+
+def test_upright_images(tmp_path):
+    write_files(tmp_path, SMALL)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    Image.new('RGB', (40, 20)).save(tmp_path / 'images/train/a.png', exif=exif)
+    coco = read_coco(find_sources(str(tmp_path))['train'])
+    assert [(i['height'], i['width']) for i in coco.images] == [(40, 20), (20, 40)]
+    assert boxes(coco)['images/train/a.png'] == [('cat', [8, 12, 4, 16], False, False)]
+
+
+@pytest.mark.parametrize('name', ['yolo', 'voc'])
+def test_images_that_are_turned_by_half(tmp_path, name):
+    """Tools of both formats show the upright image, whose size is that of the stored one."""
+    write_files(
+        tmp_path, {'a.png': None, 'a.txt': BOX, 'classes.txt': 'cat', 'a.xml': drawn_voc.xml([('cat', (4, 4, 9, 9))])}
+    )
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    image = Image.new('RGB', (40, 20))
+    image.putpixel((0, 0), (0, 0, 255))
+    image.save(tmp_path / 'a.png', exif=exif)
+    dataset = CocoDataset(str(tmp_path), str(tmp_path), [dict(type='convnext_dense.LoadImage')], format=name)
+    assert np.argwhere(dataset[0]['img']).tolist() == [[19, 39, 0]]
+
+
+@pytest.mark.parametrize(
+    ('names', 'classes'),
+    [
+        ('[no, 1.0, 007]', {0: 'no', 1: '1.0', 2: '007'}),
+        ('{3: cat, "1": dog}', {1: 'dog', 3: 'cat'}),
+        ('{0: cat, 1: dog}\nnc: 2', {0: 'cat', 1: 'dog'}),
+        ('{0: cat, 4: dog}\nnc: 5', {0: 'cat', 4: 'dog'}),
+        ('my.names', {0: 'bird', 1: 'fish'}),
+        ('\nnc: 2', {0: 'class_0', 1: 'class_1'}),
+    ],
+)
+def test_names(tmp_path, names, classes):
+    files = {'data.yaml': f'train: images\nnames: {names}\n', 'sub/my.names': 'no', 'images/a.png': None}
+    write_files(tmp_path, {**files, **({'my.names': 'bird\nfish\n'} if names == 'my.names' else {})})
+    source = YOLO.find(tmp_path)['train']
+    assert {one['id']: one['name'] for one in YOLO.read_categories(source)} == classes
+
+
+POSE = 'names: [cat]\nkpt_shape: [2, 3]\ntrain: images/train\nval: images/val\n'
+
+
+@pytest.mark.parametrize(
+    ('files', 'line', 'objects'),
+    [
+        ({'labels/train/a.txt': 2 * BOX}, '1 line left out, a copy of another line of its file (labels/train/a', 2),
+        ({'labels/train/a.txt': '0 .5 .5 .2 .4 \n0 0.50 0.5 0.2 0.4'}, '1 line left out, a copy', 2),
+        ({'labels/train/b.txt': ''}, '', 1),
+        ({'labels/train/b.txt': '\n \n'}, '', 1),
+        ({'images/train/x.png': None}, '1 image without a label file, so without objects (images/train/x.png)', 2),
+        ({'labels/train/x.txt': BOX}, '1 label file without an image, left out (labels/train/x.txt)', 2),
+        ({'images/train/a.jpg': None}, 'with the labels of another one, of the same name with another suffix', 3),
+        ({'data.yaml': CONFIG.replace('images/train', '[images/train, images]')}, '2 images fixed: listed several', 3),
+        ({'data.yaml': CONFIG.replace('images/train', '/x/y/images/train')}, '/x/y/images/train, which is', 2),
+        ({'data.yaml': LISTED, 't.txt': 'images/train/a.png\n/m/images/train/b.png'},
+         '1 image fixed: path in a list file is of another place, or written in another way (/m/images', 2),
+        ({'data.yaml': POSE, 'labels/train/a.txt': '0 .5 .5 .2 .4 .1 .1 2 .2 .2 2'},
+         '1 line used as a box, without its keypoints (labels/train/a.txt:1)', 2),
+    ],
+)  # fmt: skip
+def test_what_is_said(tmp_path, files, line, objects):
+    coco = read(tmp_path, {**SMALL, **files})
+    assert line in '\n'.join(said(coco))
+    assert sum(len(of_image) for of_image in coco.annotations.values()) == objects
+    if not line:
+        assert not said(coco)
+
+
+@pytest.mark.parametrize(
+    ('label', 'reason'),
+    [
+        ('0 0.5 0.5 0.2 0.4 0.9', 'ignored, with its area: six numbers, a box with a score'),
+        ('0 0.5 0.5 0.2', 'ignored, the whole image: fewer numbers than the five of a box'),
+        ('0', 'fewer numbers than the five of a box'),
+        ('0 0 0 0.5 0 0.5 1 0.9', 'ignored, the whole image: a polygon with an odd number of coordinates'),
+        ('0 nan 0.5 0.2 0.4', 'ignored, the whole image: box with NaN or infinity'),
+        ('0 0 0 0.5 inf 0.5 1', 'a polygon with NaN, or far outside the image'),
+        ('0 0 0 0.5 1e15 0.5 1', 'a polygon with NaN, or far outside the image'),
+        ('0 0.5 x 0.2 0.4', 'text rather than a number'),
+        ('0 0,5 0,5 0,2 0,4', 'commas between the numbers'),
+        ('0 0.5 0.5 0.2 1_0', 'text rather than a number'),
+        ('0 0.5 0.5 0 0.4', 'dropped: box of zero area'),
+        ('0 0.5 0.5 -0.2 0.4', 'ignored, with its area: box of negative size'),
+        ('0 2.5 0.5 0.2 0.4', 'dropped: box outside its image'),
+        ('0 300 200 20 40', 'dropped: box outside its image'),
+    ],
+)
+def test_unusable_lines_are_ignored_and_counted(tmp_path, label, reason):
+    coco = read(tmp_path, {**SMALL, 'labels/train/a.txt': f'{label}\n{BOX}'})
+    assert (coco.total, coco.lost) == (3, 1)
+    assert any(reason in line and 'labels/train/a.txt:1' in line for line in said(coco))
+    used = [a for of_image in coco.annotations.values() for a in of_image if not a['iscrowd']]
+    assert [a['bbox'] for a in used] == [pytest.approx([16, 6, 8, 8])] * 2
+
+
+# -- what is refused
+
+
+def named(names):
+    return CONFIG.replace('[cat, dog]', names)
+
+
+@pytest.mark.parametrize(
+    ('files', 'message'),
+    [
+        ({'labels/train/a.txt': '2 .5 .5 .2 .4'}, r'labels/train/a.txt:1 has the class 2, and .*the classes 0 to 1'),
+        ({'labels/train/a.txt': BOX + '-1 .5 .5 .2 .4\n9 .1 .1 .1 .1'}, r'a.txt:2 has the class -1, .*1 other'),
+        ({'labels/train/a.txt': '0.5 .5 .5 .2 .4'}, r'a.txt:1 has 0.5 for the id of a class, which is not an integer'),
+        ({'labels/train/a.txt': 'cat .5 .5 .2 .4'}, r'a.txt:1 has cat for the id of a class'),
+        ({'labels/train/a.txt': 'nan .5 .5 .2 .4'}, r'a.txt:1 has nan for the id'),
+        ({'labels/train/a.txt': '0,.5,.5,.2,.4'}, r'a.txt:1 has commas between its numbers: write spaces'),
+        ({'labels/train/a.txt': b'0 .5\0'}, r'a.txt is not text'),
+        ({'labels/train/a.txt': b'0 .5 .5 .2 .4 \xff\xfe'}, r'a.txt is not text in UTF-8'),
+        ({'labels/train/a.txt': '0 20 10 8 8', 'labels/train/b.txt': '0 21 10 8 8'}, r'2 of 2 labels are in pixels'),
+        ({'labels/train/a.txt': '0 .6 .6 .9 .9', 'labels/train/b.txt': '1 .1 .2 .3 .4'}, r'probably corners x1 y1 x2'),
+        ({'labels/train/a.txt': '0 0 0 .9 .3', 'labels/train/b.txt': '1 0 0 .3 .9'}, r'or x y width height of'),
+        ({'labels/train/a.txt': '', 'labels/train/b.txt': ''}, r'has no objects: all 2 label files are empty'),
+        ({'data.yaml': CONFIG + 'nc: 3\n'}, r'data.yaml: nc is 3, and there are 2 names'),
+        ({'data.yaml': CONFIG + 'nc: two\n'}, r"nc is 'two'"),
+        ({'data.yaml': named('[cat, [dog]]')}, r"class 1 has the name \['dog'\]"),
+        ({'data.yaml': named('[cat, ""]')}, r"class 1 has the name ''"),
+        ({'data.yaml': named('{a: cat}')}, r"names has the key 'a'"),
+        ({'data.yaml': named('{0: cat, 0: dog}')}, r'0 is given twice'),
+        ({'data.yaml': named('{0: cat, 0.0: dog}')}, r'names has the id 0 twice'),
+        ({'data.yaml': named('cat, dog')}, r"names is 'cat, dog'"),
+        ({'data.yaml': named('!!python/object/apply:os.system ["true"]')}, r'YAML.*constructor'),
+        ({'data.yaml': CONFIG + 'x: [\n'}, r'data.yaml:\d is not plain YAML'),
+        ({'data.yaml': CONFIG.encode() + b'\xff'}, r'data.yaml is not text in UTF-8'),
+        ({'data.yaml': CONFIG.replace('images/val', 'images/none')}, r'val is images/none, which is not in'),
+        ({'data.yaml': CONFIG + 'valid: images/train\n'}, r'val and valid are both for validation'),
+        ({'data.yaml': CONFIG.replace('images/train', '{a: b}')}, r'train must be text'),
+        ({'data.yaml': CONFIG + 'kpt_shape: 17\n'}, r'kpt_shape must be two numbers'),
+        ({'a.yaml': CONFIG}, r'holds 2 YOLO configs \(a.yaml, data.yaml\): give one, such as --data'),
+        ({'classes.txt': 'dog\ncat\n'}, r'class 0 is cat in .*data.yaml and dog in .*classes.txt'),
+        ({'labels/train/classes.txt': 'dog'}, r'class 0 is cat in .*data.yaml and dog in .*labels/train/classes.txt'),
+        ({'data.yaml': '', 'classes.txt': 'cat\n\ndog\n'}, r'classes.txt:2 is empty'),
+        ({'data.yaml': ''}, r'has YOLO labels, and no names of their classes: write them to classes.txt'),
+        ({'data.yaml': LISTED, 't.txt': 't.txt\n'}, r't.txt:1 .*another list file'),
+        ({'data.yaml': LISTED, 't.txt': '\nimages/train'}, r't.txt:2 has .*no image'),
+        ({'data.yaml': LISTED, 't.txt': 'x/no.png'}, r'1 image of 1 not in .*t.txt:1 x/no.png'),
+        ({'data.yaml': LISTED, 't.txt': '/a/1.png\n/b/1.png', '1.png': None}, r'2 images of 2 not'),
+        ({'data.yaml': LISTED, 't.txt': ''}, r'no images in .*t.txt'),
+        ({'images/train/a.png': b'no image'}, r'1 image that cannot be opened.*a.png: no known image'),
+        ({'images/train/a.txt': '1 .5 .5 .2 .4'}, r'a.png has different labels in .* and in .*images/'),
+    ],
+)  # fmt: skip
+def test_what_is_refused(tmp_path, files, message):
+    with pytest.raises(UserError, match=message) as error:
+        read(tmp_path, {**SMALL, **files})
+    assert '\n' not in str(error.value)
+
+
+def test_labels_elsewhere(tmp_path):
+    write_files(tmp_path, {'data.yaml': CONFIG, **IMAGES, 'my_labels/train/a.txt': BOX})
+    searched = f'in {tmp_path}/images/train: put the labels there'
+    with pytest.raises(
+        UserError, match=re.escape(f'none of 2 images of {tmp_path}/data.yaml has a label file')
+    ) as error:
+        read_coco(find_sources(str(tmp_path))['train'])
+    assert str(error.value).endswith(searched)
+    images = read_coco(find_sources(str(tmp_path))['train'], needs_annotations=False).images
+    assert [image['file_name'] for image in images] == ['images/train/a.png', 'images/train/b.png']
+
+
+def test_an_image_folder_of_the_folder_around_is_not_guessed(tmp_path):
+    files = {
+        'data.yaml': 'names: [cat]\ntrain: ../train/images\n',
+        'train/images/a.png': None,
+        'train/labels/a.txt': BOX,
+    }
+    write_files(tmp_path / 'set', files)
+    assert len(boxes(read_coco(find_sources(str(tmp_path / 'set'))['train']))) == 1
+    write_files(tmp_path, {'train/images/b.png': None})
+    with pytest.raises(UserError, match=r'\.\./train/images may be .* or .*: write which'):
+        find_sources(str(tmp_path / 'set'))
+
+
+def test_links_in_a_circle(tmp_path):
+    write_files(tmp_path, SMALL)
+    (tmp_path / 'images/train/again').symlink_to(tmp_path / 'images')
+    assert len(boxes(read_coco(find_sources(str(tmp_path))['train']))) == 2
+
+
+def test_the_files_of_a_split_are_those_that_tell_its_objects(tmp_path):
+    other = {'notes.txt': 'x', 'my.names': 'cat\ndog', 't.txt': 'images/train/a.png'}
+    write_files(tmp_path, {**SMALL, **other, 'data.yaml': LISTED})
+    files = [str(file)[len(str(tmp_path)) + 1 :] for file, _ in YOLO.files(find_sources(str(tmp_path))['train'])]
+    assert files == ['data.yaml', 'my.names', 't.txt', 'images/train/a.png', 'labels/train/a.txt']
+
+
+# -- whose data these are
+
+
+@pytest.mark.parametrize(
+    'files',
+    [
+        {'annotations/instances_train2017.json': '{}', 'train2017/1.jpg': None},
+        {'train/_annotations.coco.json': '{}', 'train/1.jpg': None, 'README.dataset.txt': '1 2 3 4 5'},
+        {'train/cat/1.jpg': None, 'train/dog/2.jpg': None, 'val/cat/3.jpg': None},
+        {'images/train/1.jpg': None, 'annotations/train/1.png': None, 'train.txt': 'images/train/1.jpg'},
+        {'images/1.jpg': None, 'labels/1.png': None, 'classes.txt': 'cat'},
+        {'1.jpg': None, '1.json': '{}', 'labels.txt': 'cat'},
+        {'1.jpg': None, '1.txt': 'a caption of the image'},
+        {'image_2/1.png': None, 'label_2/1.txt': 'Car 0.00 0 -1.58 587.01 173.33 614.12 200.12 1.65 1.67 3.64'},
+        {'images/1.png': None, 'labels/1.txt': '12,30,40,50,cat'},
+        {'images/1.png': None, 'labels/1.txt': '10 10 20 10 20 20 10 20 plane 0'},
+        {'JPEGImages/1.jpg': None, 'Annotations/1.xml': '<annotation/>', 'ImageSets/Main/train.txt': '1'},
+        {'hyp.yaml': 'lr0: 0.01\ntrain: yes\n', 'a.jpg': None},
+        {'x.data': b'\0\1\2names = 1'},
+    ],
+)
+def test_data_of_others_are_not_yolo(tmp_path, files):
+    assert YOLO.find(write_files(tmp_path, files)) is None
+
+
+def test_other_paths_are_not_yolo(tmp_path):
+    touch(tmp_path, 'a.json', 'empty/')
+    assert [YOLO.find(tmp_path / name) for name in ('a.json', 'empty', 'none')] == [None] * 3
+
+
+def test_labels_in_two_formats_are_asked_for(tmp_path):
+    xml = '<annotation><object><name>cat</name></object></annotation>'
+    write_files(tmp_path, {'a.png': None, 'a.txt': BOX, 'a.xml': xml, 'classes.txt': 'cat'})
+    with pytest.raises(UserError, match='say which with --data-format yolo or --data-format voc'):
+        find_sources(str(tmp_path))
+    assert find_sources(str(tmp_path), name='yolo')['val'].format == 'yolo'
+
+
+# -- any file
+
+
+LINES = [BOX, '1 0.1 0.1 0.3 0.1 0.3 0.5', '0 0.2 0.2 0.2 0.2', '1 0.25 0.5 0.5 1', '', '0 .5 .5 .3 .3 .9']
+TOKENS = ['nan', '-1', '1e999', '7', 'x', '0.5', '', '0,1', '1_0', '\ufeff', '\0', '2', '1e308', '-0.2', '\n', '\r']
+
+
+@st.composite
+def mutations(draw):
+    """Labels and a config with some bytes, numbers or lines changed, and the number of lines with an object."""
+    lines = draw(st.lists(st.sampled_from(LINES), max_size=6))
+    tokens = [line.split() for line in lines]
+    for _ in range(draw(st.integers(0, 3))):
+        filled = [of_line for of_line in tokens if of_line]
+        if filled:
+            of_line = draw(st.sampled_from(filled))
+            of_line[draw(st.integers(0, len(of_line) - 1))] = draw(st.sampled_from(TOKENS))
+    labels = '\n'.join(map(' '.join, tokens)).encode()
+    config = CONFIG.encode()
+    for _ in range(draw(st.integers(0, 2))):
+        place = draw(st.integers(0, len(config)))
+        config = config[:place] + draw(st.sampled_from([b'', b'\n', b'[', b'\xff', b'a'])) + config[place + 1 :]
+    if draw(st.booleans()):
+        config = CONFIG.encode()
+    return labels, config
+
+
+def check_any_file(folder, changed):
+    labels, config = changed
+    write_files(folder, {'labels/train/a.txt': labels, 'data.yaml': config})
+    text = labels.decode(errors='replace').removeprefix('\ufeff')
+    written = 1 + sum(bool(line.strip()) for line in re.split('\r\n|\n|\r', text))
+    try:
+        sources = YOLO.find(folder) or {}
+        if 'train' not in sources:  # which every command calls an error
+            return
+        coco = read_coco(sources['train'])
+    except UserError as error:
+        assert '\n' not in str(error) and len(str(error)) < 1000
+        return
+    copies = sum(len(fault.ids) for fault in coco.faults if fault.message.startswith('left out'))
+    assert coco.total + copies == written
+    dropped = sum(len(fault.ids) for fault in coco.faults if fault.message.startswith('dropped'))
+    assert sum(map(len, coco.annotations.values())) + dropped == coco.total
+
+
+def fuzz(folder, examples):
+    write_files(folder, {**SMALL, 'labels/train/a.txt': ''})
+
+    @settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(mutations())
+    def run(changed):
+        check_any_file(folder, changed)
+
+    run()
+
+
+def test_any_file_is_read_or_refused(tmp_path):
+    fuzz(tmp_path, 200)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(1800)
+def test_any_of_many_files_is_read_or_refused(tmp_path):
+    fuzz(tmp_path, 10_000)
