@@ -209,7 +209,7 @@ class Task(ABC):
             data.findings.append(Finding(PROBLEM, 'train', 'no data for this split, so that no run can train', fix))
         if 'val' not in present:
             message = 'no data for this split, so that training neither measures anything nor keeps a best.pth'
-            data.findings.append(Finding(WARNING, 'val', message))
+            data.findings.append(Finding(WARNING, 'val', message, 'hold some images out, with --val-split 0.2'))
         return data
 
     # -- Images

@@ -12,7 +12,16 @@ from ..io.image_size import TOTAL_STRIDE, ImageSize
 from .anchors import least_side
 from .class_choices import join_chosen
 from .config_parts import loaders
-from .datasets import concatenations, innermost_datasets, is_own, own_datasets, takes, tested_dataset
+from .datasets import (
+    check_unsplit,
+    concatenations,
+    innermost_datasets,
+    is_own,
+    own_datasets,
+    set_subset,
+    takes,
+    tested_dataset,
+)
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .heads import check_class_weights, count_head_rows
 from .masks import describe_boxes_only, keep_objects_without_mask, leave_out_masks, loads_masks
@@ -77,12 +86,16 @@ class DetectionTask(DenseTask):
         from ..data.formats import find_sources
         from ..data.formats.coco import EXPECTED
 
-        single = 'val' if cfg.train_dataloader is None else 'train'
+        single = 'val' if cfg.train_dataloader is None and options.split is None else 'train'
         splits = find_sources(root, single, options.format)
+        check_unsplit(options, 'train' in splits, 'val' in splits, root)
+        alone = next(iter(splits.values())) if len(splits) == 1 else None
         for split, loader in _loaders_by_split(cfg):
-            if split not in splits and split not in optional:
+            is_part = set_subset(loader.dataset, split, options, keep=alone is not None)
+            source = (alone or splits['train']) if is_part else splits.get(split)
+            if source is None and split not in optional:
                 raise NoData(f'no {split} annotations at {root}: {EXPECTED}')
-            _set_source(loader.dataset, splits.get(split))
+            _set_source(loader.dataset, source)
 
     def has_data(self, dataset: Mapping) -> bool:
         return Path(dataset['annotations']).exists()

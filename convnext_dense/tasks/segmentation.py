@@ -12,13 +12,15 @@ from ..data.class_choice import as_choice
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from .class_choices import join_chosen
-from .config_parts import loaders
+from .config_parts import LOADERS, loaders
 from .datasets import (
+    check_unsplit,
     innermost_datasets,
     is_own,
     join_classes_of_roots,
     own_datasets,
     point_at_root,
+    set_subset,
     takes,
     tested_dataset,
 )
@@ -132,7 +134,7 @@ class SegmentationTask(DenseTask):
     ) -> None:
         """Point the data sets at a folder, whose masks are recognized anew unless the options say what they are."""
         from ..data.formats.base import WHOLE
-        from ..data.segmentation.find import is_whole
+        from ..data.segmentation.find import has_split, is_whole
         from ..data.segmentation.options import MaskOptions
 
         for dataset in (loader.dataset for loader in loaders(cfg)):
@@ -141,10 +143,19 @@ class SegmentationTask(DenseTask):
                     dataset.pop(key, None)
             dataset.update({key: getattr(options, key) for key in MASK_KEYS if getattr(options, key) is not None})
         point_at_root(cfg, root)
-        if cfg.get('train_dataloader') is None:
-            for dataset in (loader.dataset for loader in loaders(cfg)):
-                if is_whole(root, MaskOptions.of(dataset)):
-                    dataset.split = WHOLE
+        found = MaskOptions.of(loaders(cfg)[0].dataset)
+        has_train, has_val = (has_split(root, split, found) for split in ('training', 'validation'))
+        check_unsplit(options, has_train, has_val, root)
+        for key in LOADERS:
+            if cfg.get(key) is None:
+                continue
+            dataset, role = cfg[key].dataset, 'train' if key == 'train_dataloader' else 'val'
+            was_part = dataset.get('subset') is not None
+            is_part = set_subset(dataset, role, options, keep=has_train and not has_val)
+            if is_part or was_part:
+                dataset.split = 'training' if is_part or role == 'train' else 'validation'
+            if not is_part and cfg.get('train_dataloader') is None and is_whole(root, MaskOptions.of(dataset)):
+                dataset.split = WHOLE
 
     def set_label_zero(self, cfg: Config, meaning: str) -> None:
         for loader in loaders(cfg):
