@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ..data.check import DatasetRecords, ImageRecord
     from ..data.detection.coco import Header
     from ..data.formats import Source
+    from ..data.formats.write.base import LabeledImage
     from ..export.graphs import Graph
     from ..io.coco_format import Instance
     from ..results import Detection
@@ -276,6 +277,11 @@ class DetectionTask(DenseTask):
         from ..results import Detection
 
         return Detection.from_sample(sample, classes.names, classes.category_ids)
+
+    def labeled_image(self, result: Any, needs_masks: bool = False) -> LabeledImage:
+        from .labeled_images import with_objects
+
+        return with_objects(result, needs_masks)
 
     def check_model(self, model: Any, settings: Mapping[str, Any]) -> None:
         check_class_weights(model)

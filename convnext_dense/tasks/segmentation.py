@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
+    from ..data.formats.write.base import LabeledImage
     from ..export.graphs import Graph
     from ..results import Segmentation
     from .sizes import SetBy
@@ -352,6 +353,11 @@ class SegmentationTask(DenseTask):
         from ..results import Segmentation
 
         return Segmentation.from_sample(sample, classes.names, classes.colors, first_label=classes.first_label or 0)
+
+    def labeled_image(self, result: Any, needs_masks: bool = False) -> LabeledImage:
+        from .labeled_images import with_label_map
+
+        return with_label_map(result)
 
     def check_model(self, model: Any, settings: Mapping[str, Any]) -> None:
         from ..io.images import UNLABELED
