@@ -23,6 +23,7 @@ from .datasets import (
     tested_dataset,
 )
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
+from .drawn_annotations import draw_annotations
 from .heads import check_class_weights, count_head_rows
 from .masks import describe_boxes_only, keep_objects_without_mask, leave_out_masks, loads_masks
 from .pipelines import as_size, is_size, kind_of, resized_sides, scale_sizes, steps_of
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from ..data.formats import Source
     from ..data.formats.write.base import LabeledImage
     from ..export.graphs import Graph
-    from ..io.coco_format import Instance
     from ..results import Detection
     from .sizes import SetBy
 
@@ -58,9 +58,6 @@ MISSING_ANNOTATIONS = {
     'have none: leave out its semantic_head',
 }
 """Lines for errors of mmdet's heads that lack ground truth, by words of the errors."""
-IGNORED_COLOR = ((150, 150, 150),)
-DRAWN_SCORE = 0.3
-"""Detections with a lower score are not drawn beside the ground truth."""
 
 
 class DetectionTask(DenseTask):
@@ -383,44 +380,6 @@ class DetectionTask(DenseTask):
 
     def comparable_outputs(self, model: Any, inputs: Tensor, samples: Sequence[Any]) -> list[Tensor]:
         return list(model.extract_feat(inputs))
-
-
-def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: Sequence[str]) -> np.ndarray:
-    """Draw annotations over their image.
-
-    Args:
-        image: uint8 (H, W, 3), RGB.
-        instances: instances of a :class:`~convnext_dense.data.detection.dataset.CocoDataset`, with ``bbox_label``,
-            ``ignore_flag``, ``bbox`` and an optional ``mask``; regions of ignored classes are gray.
-        classes: the class names.
-
-    Returns:
-        uint8 RGB; see :func:`~convnext_dense.results.drawing.draw_instances`.
-    """
-    import numpy as np
-
-    from ..io.coco_format import IGNORE_REGION
-    from ..results import decode_mask
-    from ..results.drawing import draw_instances, palette
-    from ..results.text import drawable_names
-
-    size = ImageSize.of(image)
-    labels = np.array([instance['bbox_label'] for instance in instances], int)
-    names = drawable_names(classes)
-    tags = [
-        'ignored'
-        if i['bbox_label'] == IGNORE_REGION
-        else names[i['bbox_label']] + (' (crowd)' if i['ignore_flag'] else '')
-        for i in instances
-    ]
-    colors = np.vstack([palette(len(classes)), np.array(IGNORED_COLOR, np.uint8)])  # the label of ignore regions is -1
-    boxes = np.array([instance['bbox'] for instance in instances], float).reshape(-1, 4)
-    masks = None
-    if any('mask' in instance for instance in instances) or not instances:
-        masks = np.array(
-            [decode_mask(i['mask'], size) if 'mask' in i else np.zeros(size, bool) for i in instances], bool
-        ).reshape(-1, *size)
-    return draw_instances(image, boxes, tags, colors[labels], masks)
 
 
 def _loaders_by_split(cfg: Config) -> list[tuple[str, ConfigDict]]:

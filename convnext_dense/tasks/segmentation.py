@@ -26,9 +26,10 @@ from .datasets import (
 )
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .heads import check_class_weights, count_head_rows
-from .pipelines import SizedStep, as_size, is_size, scale_sizes
+from .pipelines import as_size, is_size, scale_sizes
 from .records import AS_FOUND, ClassInfo, CountColumn, DataOptions, MainMetrics, Part, TrainedClasses
 from .sizes import dotted, find_training_size, follow, pads_after, set_at, value_at
+from .windows import close_gaps, follow_with_window, set_window
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 
 PADDED_SIZE = ('model', 'data_preprocessor', 'size')
 """Keys of the size to which the crops are padded in training."""
-WINDOW = ('model', 'test_cfg')
-"""Keys of the window of slide inference: its ``crop_size`` and ``stride``."""
 
 MASK_KEYS = ('mask_labels', 'mask_folder', 'format')
 """Options on reading a data set that are arguments of ours."""
@@ -262,7 +261,7 @@ class SegmentationTask(DenseTask):
             set_at(cfg, PADDED_SIZE, tuple(size))
         window = cfg.model.get('test_cfg') or {}
         if is_size(window.get('crop_size')):
-            _set_window(window, size)
+            set_window(window, size)
 
     def follow_training_size(self, cfg: Config, set_by: SetBy) -> dict[str, Any]:
         changed, training = {}, find_training_size(cfg)
@@ -270,8 +269,8 @@ class SegmentationTask(DenseTask):
             for padding in pads_after(cfg, training):
                 changed.update(follow(cfg, training, padding, set_by, width_first=True))
             changed.update(follow(cfg, training, PADDED_SIZE, set_by))
-            changed.update(_follow_with_window(cfg, training, set_by))
-        return {**changed, **_close_gaps(cfg, set_by)}
+            changed.update(follow_with_window(cfg, training, set_by))
+        return {**changed, **close_gaps(cfg, set_by)}
 
     def describe_sizes(self, cfg: Config) -> str:
         training, window = find_training_size(cfg), cfg.model.get('test_cfg') or {}
@@ -454,51 +453,6 @@ class SegmentationTask(DenseTask):
         logits = model.inference(inputs, [sample.metainfo for sample in samples])
         labels = torch.stack([sample.pred_sem_seg.data for sample in model.predict(inputs, samples)]).long()
         return [logits, logits.gather(1, labels)]
-
-
-def _set_window(window: dict, size: ImageSize) -> None:
-    """Set the window of slide inference, whose stride keeps its share of it."""
-    own, stride = window['crop_size'], window.get('stride')
-    if is_size(stride):
-        shares = zip(size, as_size(stride), as_size(own), strict=True)
-        window['stride'] = tuple(max(1, round(new * step / old)) for new, step, old in shares)
-    window['crop_size'] = tuple(size)
-
-
-def _follow_with_window(cfg: Config, training: SizedStep, set_by: SetBy) -> dict[str, Any]:
-    """Set the window of slide inference to the crop in training, unless the window was set as specifically."""
-    window = value_at(cfg, WINDOW) or {}
-    own, stride = window.get('crop_size'), window.get('stride')
-    if not is_size(own) or as_size(own) == training.size:
-        return {}
-    crop_set = set_by(training.keys)
-    if set_by((*WINDOW, 'crop_size')).overrides(crop_set):
-        return {}
-    _set_window(window, training.size)
-    if set_by((*WINDOW, 'stride')).overrides(crop_set):
-        window['stride'] = stride
-    return {dotted((*WINDOW, key)): window.get(key) for key in ('crop_size', 'stride')}
-
-
-def _close_gaps(cfg: Config, set_by: SetBy) -> dict[str, Any]:
-    """Shorten a stride that is longer than the window, which would leave pixels out.
-
-    Raises:
-        UserError: if the stride was set as specifically as the window.
-    """
-    window = value_at(cfg, WINDOW) or {}
-    if not is_size(window.get('crop_size')) or not is_size(window.get('stride')):
-        return {}
-    crop, stride = as_size(window['crop_size']), as_size(window['stride'])
-    if stride.height <= crop.height and stride.width <= crop.width:
-        return {}
-    if set_by((*WINDOW, 'stride')).rank >= set_by((*WINDOW, 'crop_size')).rank:
-        raise UserError(
-            f'model.test_cfg.stride is {stride} and model.test_cfg.crop_size {crop}: windows this far apart leave '
-            'pixels out, take a smaller stride'
-        )
-    window['stride'] = tuple(max(1, side * 2 // 3) for side in crop)  # as in the recipes
-    return {dotted((*WINDOW, 'stride')): window['stride']}
 
 
 def _is_cascade(head: nn.Module) -> bool:
