@@ -61,14 +61,14 @@ TESTED_ELSEWHERE = {
     'registry.py': 'test_package.py',
     'roadmap/runs.py': 'cli/commands/test_roadmap.py',
     'sample_data/pen.py': 'sample_data/test_things.py',
+    'tasks/drawn_annotations.py': 'tasks/test_detection.py',
+    'tasks/windows.py': 'tasks/test_segmentation.py',
 }
 # Test files of no single module, each with their subject.
 OF_NO_MODULE = {
     'compat/test_only_here.py': 'the rule that only compat/ changes other libraries',
     'models/test_slide.py': 'the sliding window of models/segmentor.py, beside whole inference',
     'ops/test_stack.py': 'ops/ inside mmcv, mmdet and mmseg, in an interpreter of its own',
-    'tasks/windows.py': 'tasks/test_segmentation.py',
-    'tasks/drawn_annotations.py': 'tasks/test_detection.py',
     'tasks/test_lookup.py': 'the functions of tasks/__init__.py',
     'test_messages.py': 'the texts of all messages',
     'test_mirror.py': 'this rule',

@@ -59,6 +59,9 @@ MISSING_ANNOTATIONS = {
 }
 """Lines for errors of mmdet's heads that lack ground truth, by words of the errors."""
 
+DRAWN_SCORE = 0.3
+"""Detections with a lower score are not drawn beside the ground truth."""
+
 
 class DetectionTask(DenseTask):
     """Object detection and instance segmentation on COCO files with mmdet's detectors, with box and mask AP."""

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from ..io.coco_format import Instance
 
 IGNORED_COLOR = ((150, 150, 150),)
-DRAWN_SCORE = 0.3
-"""Detections with a lower score are not drawn beside the ground truth."""
 
 
 def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: Sequence[str]) -> np.ndarray:
