@@ -96,6 +96,8 @@ def find_splits(root: str, name: str | None = None) -> dict[str, Source] | None:
     path = Path(root)
     if path.is_file() and zipfile.is_zipfile(path):
         raise UserError(f'{root} is a zip file: unpack it first, then give the folder')
+    if name and name not in FORMATS:
+        raise UserError(f'--data-format {name} is not for annotations of objects: take one of {", ".join(FORMATS)}')
     formats = [FORMATS[name]] if name else list(FORMATS.values())
     found = {one.name: splits for one in formats if (splits := one.find(path))}
     if len(found) > 1:

@@ -175,8 +175,8 @@ def test_training_equals_coco(tmp_path, drawn):
 
 def test_what_labelformat_writes(tmp_path, drawn):
     images = drawn_images(drawn, 'train')
-    coco = write_coco(tmp_path / 'coco.json', images, class_names(drawn), masks=False)
-    root = tmp_path / 'yolo'
+    coco, root = write_coco(tmp_path / 'coco.json', images, class_names(drawn), masks=False), tmp_path / 'yolo'
+    root.mkdir()
     output = YOLOv8ObjectDetectionOutput(root / 'data.yaml', 'train')
     output.save(COCOObjectDetectionInput(coco))
     shutil.copytree(drawn / 'coco/train2017', root / 'images')
