@@ -10,13 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import NoData, UserError
+from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..io.images import UNLABELED
 from .detection.coco import CocoData, read_coco
-from .formats import FORMATS, find_splits
+from .formats import FORMATS, find_sources, find_splits
 from .formats.base import WHOLE, Source
-from .formats.coco import find_coco
 from .formats.faults import describe_faults
 from .formats.write.base import LabeledData, LabeledImage, LabeledObject
 from .image_scan import read_header
@@ -74,11 +73,7 @@ def read_data_set(
     if mask_format is not None:
         return _read_masks(root, label_zero, masks._replace(format=mask_format))
     if sources is None:
-        try:
-            found = find_coco(root, WHOLE)
-        except NoData as error:
-            raise NoData(f'{error}; images with masks are in images/ and annotations/') from None
-        sources = found
+        sources = find_sources(root, WHOLE, name)  # explicit COCO files, or the error
     return _read_objects(sources)
 
 

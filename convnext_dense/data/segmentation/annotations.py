@@ -21,8 +21,9 @@ from ...counting import counted
 from ...errors import UserError
 from ...io.images import UNLABELED
 from ..detection.coco import CocoData, read_coco, read_header
-from ..formats import FORMATS
+from ..formats import FORMATS, find_in_formats
 from ..formats.base import WHOLE, Source
+from ..formats.coco_find import are_coco_files, find_coco
 from ..formats.faults import describe_faults
 from .label_zero import ClassList, LabelCounts, is_background, is_no_class
 from .readers import MaskReader
@@ -44,19 +45,20 @@ class AnnotationSource(MaskSource, MaskReader):
     Args:
         root: the data set's folder, or explicit files.
         sources: the annotations by split.
+        faulty: lines about other formats, in which the data are faulty.
     """
 
     kind = 'index'
 
-    def __init__(self, root: Path, sources: Mapping[str, Source]) -> None:
-        self.root, self.splits = root, sources
+    def __init__(self, root: Path, sources: Mapping[str, Source], faulty: Sequence[str] = ()) -> None:
+        self.root, self.splits, self._faulty = root, sources, faulty
         self.format = next(iter(sources.values())).format
         self._objects: dict[str, bytes] = {}
 
     @property
     def line(self) -> str:  # type: ignore[override]
         order = 'later objects over earlier ones' if self.format in IN_ORDER else 'smaller objects over larger ones'
-        return f'masks are drawn from {FORMATS[self.format].title}, {order}'
+        return '; '.join([f'masks are drawn from {FORMATS[self.format].title}, {order}', *self._faulty])
 
     @property
     def digest(self) -> str:
@@ -190,30 +192,19 @@ def find_annotations(root: Path, chosen: str | None) -> list[AnnotationSource]:
         chosen: the format, or None for all of them.
 
     Raises:
-        UserError: if there are annotations in the chosen format that can't be found.
+        UserError: if the annotations are in one format, in which they are faulty.
     """
-    from ..formats.coco import find_coco
-
-    if '.json' in str(root) and not root.is_dir():
+    if are_coco_files(str(root)):
         explicit = {_split_of(split): source for split, source in find_coco(str(root), WHOLE).items()}
         return [AnnotationSource(root, explicit)]
-    found = []
-    for name in [chosen] if chosen else FORMATS:
-        try:
-            splits = FORMATS[name].find(root)
-        except UserError:
-            if chosen:
-                raise
-            continue
-        if splits:
-            found.append(splits)
     sources = []
-    for splits in found:
+    found, faulty = find_in_formats(root, chosen)
+    for splits in found.values():
         if 'val' not in splits and 'test' in splits:
             logging.getLogger('mmengine').warning(f'{splits["test"].annotations} is taken for validation')
             splits = {**splits, 'val': splits['test']}
         own = {_split_of(split): source for split, source in splits.items() if split != 'test'}
-        sources.append(AnnotationSource(root, own))
+        sources.append(AnnotationSource(root, own, faulty))
     return sources
 
 
