@@ -40,7 +40,8 @@ def choose_annotations(
         choice: the choice.
         names: names of the file's classes.
         ids: the one category id of each class.
-        annotations: the annotations, with unique ids and one of these ``category_id``; changed in place.
+        annotations: the annotations, with unique ids and one of these ``category_id``, or another one for what is of
+            any class; changed in place.
     """
     chosen = choice.apply(names)
     id_of, highest = dict(zip(names, ids, strict=True)), max(ids, default=0)
@@ -52,7 +53,10 @@ def choose_annotations(
     name_of = dict(zip(ids, names, strict=True))
     kept, ignored = [], {}
     for annotation in annotations:
-        place = place_of[annotation['category_id']]
+        place = place_of.get(annotation['category_id'])
+        if place is None:  # an ignore region of any class
+            kept.append(annotation)
+            continue
         if place == LEFT_OUT:
             continue
         if place == IGNORED:

@@ -14,7 +14,8 @@ from .coco_find import other_files
 
 PARTS = (
     *('images', 'image', 'imgs', 'img', 'JPEGImages', 'data', 'labels', 'ImageSets'),
-    *('annotations', 'annotation', 'Annotations', 'ann', 'train*', 'val*', 'test*'),
+    *('annotations', 'annotation', 'Annotations', 'ann'),
+    *('train', 'train[_0-9]*', 'training', 'val', 'val[_0-9]*', 'valid', 'validation', 'test', 'test20*', 'testing'),
 )
 """Names of folders in a data set's root, with wildcards."""
 OTHER_ROOT = 'give another root with --data PATH, or take --data sample, which needs no data'
