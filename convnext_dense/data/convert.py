@@ -117,6 +117,8 @@ class _Images(Iterable[LabeledImage]):
         self._coco, self._source = coco, source
         self._is_upright = FORMATS[source.format].is_upright
         label_of = {name: label for label, name in enumerate(classes)}
+        folders = {os.path.dirname(image['file_name']) for image in coco.images}
+        self._folder = os.path.commonpath(folders) if folders and '' not in folders else ''
         self._labels = {n: label_of[name] for n, name in zip(coco.category_ids, coco.classes, strict=True)}
         self._labels |= dict.fromkeys(coco.other_ids, 0)  # of ignore regions, of any class
 
@@ -138,7 +140,8 @@ class _Images(Iterable[LabeledImage]):
             ]
             file = os.path.join(self._source.images, image['file_name'])
             size = ImageSize(image['height'], image['width'])
-            yield _with_orientation(LabeledImage(file, image['file_name'], size, objects), self._is_upright)
+            name = os.path.relpath(image['file_name'], self._folder) if self._folder else image['file_name']
+            yield _with_orientation(LabeledImage(file, name, size, objects), self._is_upright)
 
 
 def _read_masks(

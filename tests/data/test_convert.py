@@ -1,6 +1,7 @@
 """Reading data sets of any format as labeled images."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from convnext_dense.data.convert import read_data_set
 from convnext_dense.data.formats.base import WHOLE
 from convnext_dense.data.formats.write import write_data_set
 from convnext_dense.errors import NoData, UserError
+from tests.helpers import coco_files
 from tests.helpers.labeled import CLASSES, box_of, image, triangle, write
 
 
@@ -144,3 +146,14 @@ def test_two_kinds_in_one_folder_are_asked_for(tmp_path):
 def test_a_folder_without_data_is_an_error(tmp_path):
     with pytest.raises(NoData, match=r'^no COCO data at '):
         read_data_set(str(tmp_path))
+
+
+def test_names_of_images_are_relative_to_the_folder_that_holds_them_all(tmp_path):
+    content = coco_files.content()
+    for one, folder in zip(content['images'], ('', 'a', 'a', 'b'), strict=True):
+        one['file_name'] = os.path.join('JPEGImages', folder, one['file_name'])
+        (tmp_path / 'photos' / one['file_name']).parent.mkdir(parents=True, exist_ok=True)
+    coco_files.draw(tmp_path / 'photos', content)
+    (tmp_path / 'one.json').write_text(json.dumps(content))
+    (split,) = read_data_set(f'{tmp_path}/one.json:{tmp_path}/photos').data.splits.values()
+    assert [image.name for image in split] == ['000.png', 'a/001.png', 'a/004.png', 'b/009.png']

@@ -46,14 +46,15 @@ class YoloData:
 
 
 def label_folder(folder: str) -> str | None:
-    """Return the folder of the labels of a folder of images: its last ``images`` is ``labels``; None if not there."""
+    """Return the folder of the labels of a folder of images: ``labels`` for the last ``images`` that has it; or None."""
     parts = folder.split(os.sep)
     for number in range(len(parts) - 1, -1, -1):
         if parts[number].lower() in IMAGE_FOLDERS:
             above = os.sep.join(parts[:number]) or os.sep
             labels = child(Path(above), 'labels')
             below = None if labels is None else os.path.join(labels, *parts[number + 1 :])
-            return below if below is not None and os.path.isdir(below) else None
+            if below is not None and os.path.isdir(below):
+                return below
     return None
 
 
