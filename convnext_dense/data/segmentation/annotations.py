@@ -110,8 +110,8 @@ class AnnotationSource(MaskSource, MaskReader):
         coco = read_coco(source, needs_annotations=False)
         if coco.annotations and not coco.has_masks:
             raise UserError(
-                f'{source.annotations} has boxes without masks, of which no label maps can be drawn: take a config of '
-                'a detector'
+                f'{source.annotations} has boxes without masks, of which no label maps can be drawn: draw polygons, '
+                'or take a config of a detector, such as faster_rcnn_convnext_t_coco.py'
             )
         labels = {}
         for number, name in zip(coco.category_ids, coco.classes, strict=True):

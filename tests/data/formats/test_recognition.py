@@ -1,5 +1,6 @@
 """Every format is recognized as itself alone, also beside others, and read as what was drawn."""
 
+import re
 import shutil
 from itertools import combinations
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from convnext_dense.data.convert import read_data_set
+from convnext_dense.data.detection.check import read_coco_files
 from convnext_dense.data.detection.coco import read_coco
 from convnext_dense.data.formats import FORMATS, find_sources
 from convnext_dense.data.formats.base import Source
@@ -105,3 +107,44 @@ def test_a_file_of_a_format_is_recognized(written):
     for name, file in files.items():
         sources = find_sources(str(Path(written, name, file)))
         assert {source.format for source in sources.values()} == {name}
+
+
+BROKEN_OBJECTS = {
+    'coco': (
+        'annotations/instances_train2017.json',
+        r'(?s)"bbox": \[[^]]*\]',
+        '"bbox": [1, 2]',
+        'annotation 1',
+    ),
+    'yolo': ('labels/train/000000000001.txt', r'(?m)^(\d+) .*$', r'\1 0.5 nan 0.1 0.1', 'labels/train/000000000001.txt:1'),
+    'voc': (
+        'Annotations/000000000001.xml',
+        r'(?s)<xmax>.*?</xmax>',
+        '<xmax>wide</xmax>',
+        'Annotations/000000000001.xml:',
+    ),
+    'labelme': ('train/000000000001.json', r'(?s)"points": \[\[', '"points": [["x", 1], [', 'train/000000000001.json: shapes[0]'),
+    'cvat': ('annotations.xml', r'(?s)points="', 'points="x,y;', 'annotations.xml:'),
+    'via': ('train/via_region_data.json', r'(?s)"all_points_x": \[', '"all_points_x": ["x", ', 'train/via_region_data.json: 000000000001.jpg'),
+    'supervisely': ('train/ann/000000000001.jpg.json', '"data": "', '"data": "!', 'train/ann/000000000001.jpg.json: objects[0]'),
+    'open_images': ('train-annotations-bbox.csv', r'(?m)^(000000000001,[^,]*,[^,]*,[^,]*),[^,]*,', r'\1,left,', 'train-annotations-bbox.csv:'),
+}
+"""File, pattern, what is in its place, and the beginning of the item that names the object."""
+
+
+@pytest.mark.parametrize('name', BROKEN_OBJECTS)
+def test_a_check_names_a_broken_object_in_the_files_of_its_format(written, tmp_path, name):
+    root = tmp_path / name
+    shutil.copytree(written / name, root)
+    file, old, new, item = BROKEN_OBJECTS[name]
+    text = (root / file).read_text()
+    changed = re.sub(old, new, text, count=1)
+    assert changed != text
+    (root / file).unlink()
+    (root / file).write_text(changed)
+    where = find_sources(str(root))['train']
+    source = dict(annotations=str(where.annotations), images=str(where.images), format=name, split=where.split)
+    data = read_coco_files({'train': source})
+    named = [(one.message, one.items) for one in data.findings if one.level == 'warning' and one.items]
+    ((message, items),) = named
+    assert message.startswith('1 annotation ') and items[0].startswith(item)
