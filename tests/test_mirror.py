@@ -61,6 +61,8 @@ TESTED_ELSEWHERE = {
     'registry.py': 'test_package.py',
     'roadmap/runs.py': 'cli/commands/test_roadmap.py',
     'sample_data/pen.py': 'sample_data/test_things.py',
+    'tasks/drawn_annotations.py': 'tasks/test_detection.py',
+    'tasks/windows.py': 'tasks/test_segmentation.py',
 }
 # Test files of no single module, each with their subject.
 OF_NO_MODULE = {

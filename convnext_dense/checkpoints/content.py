@@ -26,6 +26,8 @@ class RunFacts(TypedDict):
     """What label 0 of the masks means, ``'ignore'`` or ``'class'``; None without masks."""
     class_choice: str | None
     """The flags that choose classes of the data; None for all."""
+    split: str | None
+    """The flags that split the data set, such as ``'--val-split 0.2'``; None without any."""
 
 
 class Meta(TypedDict, total=False):

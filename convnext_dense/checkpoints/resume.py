@@ -10,6 +10,7 @@ from mmengine.dist import get_rank
 from ..compat import mmengine_private_names as internals
 from ..counting import counted
 from ..data.class_choice import as_choice
+from ..data.foreign import innermost
 from ..errors import UserError
 from ..weights.loading import dataset_meta
 from .content import RunFacts, plain
@@ -26,6 +27,7 @@ class _Condition(NamedTuple):
 
 # by the key in RunFacts
 UNCHANGED = {
+    'split': _Condition('the split of the data by {}', 'resume with {}', none='no flags'),
     'seed': _Condition('the seed {}', 'resume with --seed {}'),
     'total_batch': _Condition(
         'a total batch of {}',
@@ -54,8 +56,15 @@ def run_facts(runner: Any) -> RunFacts:
         'steps': loop.max_iters,
         'plan': str(loop.plan),
         'label_zero': _label_zero(ignored),
+        'split': split_flags(loop.dataloader.dataset),
         'class_choice': _class_choice(metainfo),
     }
+
+
+def split_flags(dataset: Any) -> str | None:
+    """Return the flags that split the data set of which this is a part; None if it is whole."""
+    found = [part.kept_split.rule.flags for part in innermost(dataset) if getattr(part, 'kept_split', None)]
+    return ', '.join(dict.fromkeys(found)) or None
 
 
 def saved_facts(content: Mapping[str, Any], own: RunFacts) -> Mapping[str, Any]:

@@ -16,16 +16,18 @@ from ..data.class_choice import MERGE_EXAMPLE, ClassChoice, choice_of_flags, par
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..paper import OFFICIAL_WEIGHTS
+from .split_arguments import add_split_arguments, split_rule
 
 EXAMPLE_CONFIG = 'configs/classification/convnext_t.py'
 EXAMPLE_RUN = 'work_dirs/convnext_t_sample'
 DATA_FORMATS = ('coco', 'yolo', 'voc', 'labelme', 'cvat', 'via', 'supervisely', 'open_images', 'csv')
 """Names of formats, which need libraries to be read: those of :data:`convnext_dense.data.formats.FORMATS`."""
+CLASSIFICATION_FORMATS = ('folders', 'classes', 'list')
+"""Names of layouts: those of :data:`convnext_dense.data.classification.layout.FORMATS`."""
 MASK_FORMATS = ('masks', 'coco-panoptic')
 """Further formats of segmentation: masks in files of their own, and panoptic COCO files."""
 MASK_LABELS = ('index', 'color', 'binary', 'cityscapes', 'camvid')
 """Kinds of masks: those of :data:`convnext_dense.data.segmentation.options.MASK_LABELS`."""
-
 WRITE_FORMATS = (
     *('coco', 'yolo', 'voc', 'labelme', 'masks', 'color_masks', 'cvat', 'via', 'supervisely', 'open_images'),
 )
@@ -79,10 +81,16 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say how the data set at ``--data PATH`` is read."""
     parser.add_argument(
         '--data-format',
-        choices=(*DATA_FORMATS, *MASK_FORMATS),
+        choices=(*DATA_FORMATS, *MASK_FORMATS, *CLASSIFICATION_FORMATS),
         help='format of the annotations at --data PATH, where several may be meant (default: the one that is there)',
     )
     add_mask_arguments(parser)
+    parser.add_argument(
+        '--label-column',
+        metavar='NAME',
+        help='classification: the column of a list of images that has their classes, where several may be meant',
+    )
+    add_split_arguments(parser)
     add_class_arguments(parser)
 
 
@@ -106,8 +114,22 @@ def reading_arguments(args: argparse.Namespace) -> dict[str, Any]:
     """Return ``--label-zero`` and those of :func:`add_reading_arguments` as arguments of ``read_config``."""
     from ..tasks import DataOptions
 
-    options = DataOptions(args.data_format, args.mask_labels, args.mask_folder, class_choice(args))
+    options = DataOptions(
+        format=args.data_format,
+        mask_labels=args.mask_labels,
+        mask_folder=args.mask_folder,
+        split=split_rule(args),
+        replace_val=args.replace_val,
+        label_column=args.label_column,
+        choice=class_choice(args),
+    )
     return {'label_zero': args.label_zero, 'data_options': options}
+
+
+def check_reading(args: argparse.Namespace) -> None:
+    """Raise a UserError if the arguments on how data are read contradict each other."""
+    if 'val_split' in args:
+        split_rule(args)
 
 
 def add_class_arguments(parser: argparse.ArgumentParser) -> None:
@@ -246,6 +268,7 @@ def check_config(args: argparse.Namespace) -> None:
         raise UserError(f'--data {data} is a config: give the root folder of a data set, or --data sample')
     class_choice(args)
     find_config(args.config)
+    check_reading(args)
 
 
 def check_model(args: argparse.Namespace) -> None:
@@ -263,6 +286,7 @@ def check_model(args: argparse.Namespace) -> None:
             raise UserError(f'CONFIG comes before CHECKPOINT: {args.prog} {args.checkpoint} {args.config} ...')
     if args.config is not None:
         check_config(args)
+    check_reading(args)
     check_checkpoint(args.checkpoint)
     args.saved = args.config is None
     if args.saved:

@@ -20,6 +20,7 @@ from ..tasks import (
     check_chosen_classes,
     count_classes,
     has_own_data,
+    keep_split,
     leave_out_training,
     leave_out_validation,
     set_classes,
@@ -152,6 +153,7 @@ def read_in_steps(
     if saved:
         check_keys(cfg, file)
     join_preprocessors(cfg)
+    keep_split(cfg, file.parent)  # of the run that saved the config
     check_numbers(cfg)
     task = task_of(cfg)
     yield Step('file', file), cfg

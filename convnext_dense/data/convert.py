@@ -144,9 +144,7 @@ class _Images(Iterable[LabeledImage]):
             yield _with_orientation(LabeledImage(file, name, size, objects), self._is_upright)
 
 
-def _read_masks(
-    root: str, label_zero: LabelZeroSetting, options: MaskOptions, choice: ClassChoice | None
-) -> ReadData:
+def _read_masks(root: str, label_zero: LabelZeroSetting, options: MaskOptions, choice: ClassChoice | None) -> ReadData:
     labels = read_labels(root, label_zero, compare=True, options=options)
     splits = {}
     lines = [*filter(None, [labels.reading]), labels.line]

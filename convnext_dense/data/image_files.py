@@ -114,6 +114,15 @@ def images_in(folder: str | Path) -> list[str]:
     return [os.path.join(folder, name) for name in sorted(names) if not is_stray(name)]
 
 
+def has_images(folder: str | Path) -> bool:
+    """Check whether there are images directly in a folder, without listing them."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(entry.name.lower().endswith(EXTENSIONS) and not is_stray(entry.name) for entry in entries)
+    except OSError:
+        return False
+
+
 def describe_left_out(paths: Sequence[str]) -> str:
     """Describe files and folders that were left out in one line; ``''`` if there are none."""
     if not paths:

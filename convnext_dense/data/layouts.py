@@ -97,6 +97,11 @@ def hint(root: str | Path, layout: Layout) -> str:
     return above(root, layout) or _below(root, layout) or _other(root, layout)
 
 
+def misplaced(root: Path, layout: Layout) -> str:
+    """Describe a folder that is a part of a data set, or one for another task, as :func:`hint` does."""
+    return above(root, layout) or _other(root, layout)
+
+
 def above(root: Path, layout: Layout) -> str:
     """Describe the data set that a folder is a part of, with advice; ``''`` if it is of none."""
     full = Path(os.path.abspath(root))

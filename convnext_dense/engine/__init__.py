@@ -9,6 +9,7 @@ from .hooks.data_check import DataCheck
 from .hooks.early_stopping import EarlyStopping
 from .hooks.ema import EMA
 from .hooks.first_step import FirstStep
+from .hooks.keep_split import KeepSplit
 from .hooks.log import LogProcessor, RuntimeInfo
 from .hooks.param_scheduler import ParamScheduler
 from .hooks.progress import ProgressBar
@@ -25,6 +26,7 @@ __all__ = [
     'DataCheck',
     'EarlyStopping',
     'FirstStep',
+    'KeepSplit',
     'LogProcessor',
     'ParamScheduler',
     'ProgressBar',

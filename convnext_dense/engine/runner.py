@@ -276,12 +276,13 @@ class Runner(mmengine.runner.Runner):
         """Register mmengine's default hooks and the config's, except those that are None.
 
         So a config can remove a hook of its base, even one that mmengine does not know. The hooks ``first_step``,
-        which logs the first step at once, and ``run_length``, which says if the run is short for its settings, are
-        added.
+        which logs the first step at once, ``run_length``, which says if the run is short for its settings, and
+        ``keep_split``, which keeps the split of the data, are added.
         """
         added = {
             'first_step': dict(type='convnext_dense.FirstStep'),
             'run_length': dict(type='convnext_dense.RunLength'),
+            'keep_split': dict(type='convnext_dense.KeepSplit'),
         }
         chosen: dict[str, Hook | dict | None] = {**added, **(hooks or {})}
         super().register_default_hooks(

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
+    from ..data.formats.write.base import LabeledImage
     from ..export.graphs import Graph, Normalization
     from ..io.image_size import ImageSize
     from ..io.value_range import ValueRange
@@ -209,7 +210,7 @@ class Task(ABC):
             data.findings.append(Finding(PROBLEM, 'train', 'no data for this split, so that no run can train', fix))
         if 'val' not in present:
             message = 'no data for this split, so that training neither measures anything nor keeps a best.pth'
-            data.findings.append(Finding(WARNING, 'val', message))
+            data.findings.append(Finding(WARNING, 'val', message, 'hold some images out, with --val-split 0.2'))
         return data
 
     # -- Images
@@ -377,6 +378,18 @@ class Task(ABC):
     def predict(self, model: Any, images: Sequence[PreparedImage], classes: ClassInfo) -> list[Result]:
         """Predict for images whose tensors have the same shape."""
         raise self._unsupported('gives no predictions for images')
+
+    def labeled_image(self, result: Any, needs_masks: bool = False) -> LabeledImage:
+        """Convert a result for an image file to annotations that other programs read.
+
+        Args:
+            result: the result.
+            needs_masks: objects without masks are of no use.
+
+        Raises:
+            UserError: if it is none of positions in the image, or has no masks that are needed.
+        """
+        raise self._unsupported('predicts nothing with a position in the image')
 
     # -- Training
 

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UserError
 from .base import Task
 from .class_choices import join_chosen
-from .config_parts import loaders
+from .config_parts import LOADERS, loaders
 from .datasets import (
+    check_unsplit,
     innermost_datasets,
     is_own,
     join_classes_of_roots,
     own_datasets,
     point_at_root,
+    set_subset,
     tested_dataset,
 )
 from .heads import count_head_rows
@@ -47,39 +49,55 @@ class ClassificationTask(Task):
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
     ) -> None:
+        from ..data.classification.find import find_split
+        from ..data.classification.layout import Reading
+
         point_at_root(cfg, root)
+        reading = Reading(options.format, options.label_column)
+        has_train, has_val = (find_split(root, split, reading) is not None for split in ('train', 'val'))
+        check_unsplit(options, has_train, has_val, root)
+        alone = has_train and not has_val
+        for key in LOADERS:
+            if cfg.get(key) is None:
+                continue
+            dataset, role = cfg[key].dataset, 'train' if key == 'train_dataloader' else 'val'
+            is_part = set_subset(dataset, role, options, keep=alone)
+            # without training, all images of a data set in no split are for testing
+            whole = is_part or (alone and cfg.get('train_dataloader') is None and cfg.get('val_dataloader') is None)
+            for name, value in (
+                *reading._asdict().items(),
+                ('source', 'train' if whole and dataset.split != 'train' else None),
+            ):
+                dataset.pop(name, None)
+                if value is not None:
+                    dataset[name] = value
 
     def has_data(self, dataset: Mapping) -> bool:
         from ..data.classification.find import find_split
+        from ..data.classification.layout import Reading
 
-        return find_split(dataset['root'], dataset['split']) is not None
+        source = dataset.get('source') or dataset['split']
+        return find_split(dataset['root'], source, Reading.of(dataset)) is not None
 
     def read_own_classes(self, dataset: Mapping) -> Sequence[str]:
         from ..data.classification.find import scan_classes
+        from ..data.classification.layout import Reading
 
-        return scan_classes(dataset['root'])
+        return scan_classes(dataset['root'], Reading.of(dataset))
 
     def join_classes(self, cfg: Config) -> None:
-        from ..data.classification.find import scan_classes
-
-        if join_chosen(self, cfg):
-            return
-        join_classes_of_roots(cfg, lambda dataset: scan_classes(dataset.root))
+        if not join_chosen(self, cfg):
+            join_classes_of_roots(cfg, _classes_of)
 
     def count_classes(self, cfg: Config) -> int:
-        from ..data.classification.find import scan_classes
-
-        dataset = loaders(cfg)[0].dataset
-        return len(dataset.get('classes') or scan_classes(dataset.root))
+        return len(_classes_of(loaders(cfg)[0].dataset))
 
     def check_trainable(self, cfg: Config) -> None:
-        from ..data.classification.find import scan_classes
-
         if cfg.get('train_dataloader') is None:
             return
         datasets = [one for one in innermost_datasets(cfg.train_dataloader.dataset) if is_own(one)]
         roots = [dataset for dataset in datasets if self.has_data(dataset)]
-        classes = {name for dataset in roots for name in dataset.get('classes') or scan_classes(dataset.root)}
+        classes = {name for dataset in roots for name in _classes_of(dataset)}
         if len(classes) == 1 and len(roots) == len(innermost_datasets(cfg.train_dataloader.dataset)):
             raise UserError(
                 f'the images in {roots[0].root} are of one class only, {classes.pop()!r}, so that there is nothing to '
@@ -218,6 +236,13 @@ class ClassificationTask(Task):
 
         graphs = {'logits': ClassLogits, 'probabilities': ClassProbabilities, 'features': Features}
         return graphs[output]
+
+
+def _classes_of(dataset: ConfigDict) -> list[str]:
+    from ..data.classification.find import scan_classes
+    from ..data.classification.layout import Reading
+
+    return list(dataset.get('classes') or scan_classes(dataset.root, Reading.of(dataset)))
 
 
 def _input_size(split: str) -> tuple[str, ...]:

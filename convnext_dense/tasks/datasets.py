@@ -6,7 +6,9 @@ through; data sets of other libraries are asked for their ``metainfo``.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError, describe_error
@@ -184,6 +186,61 @@ def _count_in_metainfo(cfg: Config, key: str, dataset: ConfigDict) -> int:
             f'{key}: {dataset.get("type")} does not tell its classes: set metainfo=dict(classes=[...]) in its config'
         )
     return len(stated)
+
+
+def set_subset(dataset: ConfigDict, split: str, options: DataOptions, keep: bool) -> bool:
+    """Set which part of its source a data set has, by the arguments of a command or as the config has it.
+
+    Args:
+        dataset: the config of the data set.
+        split: the part, ``'train'`` or ``'val'``.
+        options: the arguments.
+        keep: keep the rule of the config, since all images at its new place are in one split.
+
+    Returns:
+        True if the data set has a part.
+    """
+    if options.split is not None:
+        dataset.subset = dict(options.split.as_setting(), part=split)
+    elif not keep:
+        dataset.pop('subset', None)
+    return dataset.get('subset') is not None
+
+
+def keep_split(cfg: Config, folder: str | Path | None) -> None:
+    """Have the data sets that are a part of another one take the images that the run in a folder has for it.
+
+    Args:
+        cfg: the config.
+        folder: the work dir, which may have no split; None to split the images by the rule alone.
+    """
+    from ..data.subset import FILE_NAME
+
+    file = None if folder is None else Path(folder, FILE_NAME)
+    for dataset in own_datasets(cfg):
+        if dataset.get('subset') is not None:
+            dataset.subset.pop('file', None)
+            if file is not None and file.is_file():
+                dataset.subset.file = str(file)
+
+
+def check_unsplit(options: DataOptions, has_train: bool, has_val: bool, root: str) -> None:
+    """Check that a data set can be split by the arguments of a command.
+
+    Raises:
+        UserError: if it has no training images; or has validation images, which are not to be replaced.
+    """
+    if options.split is None:
+        return
+    if not has_train:
+        raise UserError(f'{options.split.flags}: {root} has no training images to split')
+    if has_val and options.replace_val:
+        logging.getLogger('mmengine').warning(f'the validation images of {root} are not used: --replace-val')
+    elif has_val:
+        raise UserError(
+            f'{options.split.flags}: {root} has validation images already: leave it out, or add --replace-val to '
+            'split the training images and leave the validation images unused'
+        )
 
 
 def point_at_root(cfg: Config, root: str) -> None:

@@ -13,8 +13,18 @@ from ..io.image_size import TOTAL_STRIDE, ImageSize
 from .anchors import least_side
 from .class_choices import join_chosen
 from .config_parts import loaders
-from .datasets import concatenations, innermost_datasets, is_own, own_datasets, takes, tested_dataset
+from .datasets import (
+    check_unsplit,
+    concatenations,
+    innermost_datasets,
+    is_own,
+    own_datasets,
+    set_subset,
+    takes,
+    tested_dataset,
+)
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
+from .drawn_annotations import draw_annotations
 from .heads import check_class_weights, count_head_rows
 from .masks import describe_boxes_only, keep_objects_without_mask, leave_out_masks, loads_masks
 from .pipelines import as_size, is_size, kind_of, resized_sides, scale_sizes, steps_of
@@ -29,8 +39,8 @@ if TYPE_CHECKING:
     from ..data.check import DatasetRecords, ImageRecord
     from ..data.detection.coco import Header
     from ..data.formats import Source
+    from ..data.formats.write.base import LabeledImage
     from ..export.graphs import Graph
-    from ..io.coco_format import Instance
     from ..results import Detection
     from .sizes import SetBy
 
@@ -50,7 +60,7 @@ MISSING_ANNOTATIONS = {
     'have none: leave out its semantic_head',
 }
 """Lines for errors of mmdet's heads that lack ground truth, by words of the errors."""
-IGNORED_COLOR = ((150, 150, 150),)
+
 DRAWN_SCORE = 0.3
 """Detections with a lower score are not drawn beside the ground truth."""
 
@@ -78,17 +88,21 @@ class DetectionTask(DenseTask):
     ) -> None:
         from ..data.formats import describe_source, find_sources
 
-        single = 'val' if cfg.train_dataloader is None else 'train'
+        single = 'val' if cfg.train_dataloader is None and options.split is None else 'train'
         try:
             splits = find_sources(root, single, options.format)
         except NoData as error:
             raise _for_segmentation(root) or error from None
+        check_unsplit(options, 'train' in splits, 'val' in splits, root)
+        alone = next(iter(splits.values())) if len(splits) == 1 else None
         for split, loader in _loaders_by_split(cfg):
-            if split not in splits and split not in optional:
+            is_part = set_subset(loader.dataset, split, options, keep=alone is not None)
+            source = (alone or splits['train']) if is_part else splits.get(split)
+            if source is None and split not in optional:
                 (own,) = splits.values()
                 fix = 'hold some images out with --val-split 0.2' if split == 'val' else 'add some to train'
                 raise NoData(f'no {split} annotations at {root}, beside {describe_source(own)}: {fix}, or {TWO_FILES}')
-            _set_source(loader.dataset, splits.get(split))
+            _set_source(loader.dataset, source)
 
     def has_data(self, dataset: Mapping) -> bool:
         return Path(dataset['annotations']).exists()
@@ -270,6 +284,11 @@ class DetectionTask(DenseTask):
 
         return Detection.from_sample(sample, classes.names, classes.category_ids)
 
+    def labeled_image(self, result: Any, needs_masks: bool = False) -> LabeledImage:
+        from .labeled_images import with_objects
+
+        return with_objects(result, needs_masks)
+
     def check_model(self, model: Any, settings: Mapping[str, Any]) -> None:
         check_class_weights(model)
 
@@ -370,44 +389,6 @@ class DetectionTask(DenseTask):
 
     def comparable_outputs(self, model: Any, inputs: Tensor, samples: Sequence[Any]) -> list[Tensor]:
         return list(model.extract_feat(inputs))
-
-
-def draw_annotations(image: np.ndarray, instances: Sequence[Instance], classes: Sequence[str]) -> np.ndarray:
-    """Draw annotations over their image.
-
-    Args:
-        image: uint8 (H, W, 3), RGB.
-        instances: instances of a :class:`~convnext_dense.data.detection.dataset.CocoDataset`, with ``bbox_label``,
-            ``ignore_flag``, ``bbox`` and an optional ``mask``; regions of ignored classes are gray.
-        classes: the class names.
-
-    Returns:
-        uint8 RGB; see :func:`~convnext_dense.results.drawing.draw_instances`.
-    """
-    import numpy as np
-
-    from ..io.coco_format import IGNORE_REGION
-    from ..results import decode_mask
-    from ..results.drawing import draw_instances, palette
-    from ..results.text import drawable_names
-
-    size = ImageSize.of(image)
-    labels = np.array([instance['bbox_label'] for instance in instances], int)
-    names = drawable_names(classes)
-    tags = [
-        'ignored'
-        if i['bbox_label'] == IGNORE_REGION
-        else names[i['bbox_label']] + (' (crowd)' if i['ignore_flag'] else '')
-        for i in instances
-    ]
-    colors = np.vstack([palette(len(classes)), np.array(IGNORED_COLOR, np.uint8)])  # the label of ignore regions is -1
-    boxes = np.array([instance['bbox'] for instance in instances], float).reshape(-1, 4)
-    masks = None
-    if any('mask' in instance for instance in instances) or not instances:
-        masks = np.array(
-            [decode_mask(i['mask'], size) if 'mask' in i else np.zeros(size, bool) for i in instances], bool
-        ).reshape(-1, *size)
-    return draw_instances(image, boxes, tags, colors[labels], masks)
 
 
 def _for_segmentation(root: str) -> NoData | None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..data.class_choice import ClassChoice
+    from ..data.splits import SplitRule
     from ..io.image_size import ImageSize
 
 
@@ -51,11 +52,17 @@ class DataOptions(NamedTuple):
     """How a data set is read, by the arguments of a command beside ``--data``."""
 
     format: str | None = None
-    """``--data-format``: name of the annotations' format; None to recognize it."""
+    """``--data-format``: name of the annotations' format or layout; None to recognize it."""
     mask_labels: str | None = None
     """``--mask-labels``: kind of the masks of segmentation; None to recognize it."""
     mask_folder: str | None = None
     """``--mask-folder``: name of the folder of masks; None for the one that there is."""
+    split: SplitRule | None = None
+    """``--val-split`` or ``--folds``: how the training images are split; None for the data set's own split."""
+    replace_val: bool = False
+    """``--replace-val``: split them though the data set has validation images, which are then not used."""
+    label_column: str | None = None
+    """``--label-column``: the column of a list of images that has the classes; None to recognize it."""
     choice: ClassChoice | None = None
     """``--classes``, ``--merge`` and ``--ignore-classes``; None for that of the config."""
 

@@ -12,21 +12,24 @@ from ..data.class_choice import as_choice
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from .class_choices import join_chosen
-from .config_parts import loaders
+from .config_parts import LOADERS, loaders
 from .datasets import (
+    check_unsplit,
     innermost_datasets,
     is_own,
     join_classes_of_roots,
     own_datasets,
     point_at_root,
+    set_subset,
     takes,
     tested_dataset,
 )
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .heads import check_class_weights, count_head_rows
-from .pipelines import SizedStep, as_size, is_size, scale_sizes
+from .pipelines import as_size, is_size, scale_sizes
 from .records import AS_FOUND, ClassInfo, CountColumn, DataOptions, MainMetrics, Part, TrainedClasses
 from .sizes import dotted, find_training_size, follow, pads_after, set_at, value_at
+from .windows import close_gaps, follow_with_window, set_window
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,14 +37,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
+    from ..data.formats.write.base import LabeledImage
     from ..export.graphs import Graph
     from ..results import Segmentation
     from .sizes import SetBy
 
 PADDED_SIZE = ('model', 'data_preprocessor', 'size')
 """Keys of the size to which the crops are padded in training."""
-WINDOW = ('model', 'test_cfg')
-"""Keys of the window of slide inference: its ``crop_size`` and ``stride``."""
 
 MASK_KEYS = ('mask_labels', 'mask_folder', 'format')
 """Options on reading a data set that are arguments of ours."""
@@ -132,7 +134,7 @@ class SegmentationTask(DenseTask):
     ) -> None:
         """Point the data sets at a folder, whose masks are recognized anew unless the options say what they are."""
         from ..data.formats.base import WHOLE
-        from ..data.segmentation.find import is_whole
+        from ..data.segmentation.find import has_split, is_whole
         from ..data.segmentation.options import MaskOptions
 
         for dataset in (loader.dataset for loader in loaders(cfg)):
@@ -141,10 +143,19 @@ class SegmentationTask(DenseTask):
                     dataset.pop(key, None)
             dataset.update({key: getattr(options, key) for key in MASK_KEYS if getattr(options, key) is not None})
         point_at_root(cfg, root)
-        if cfg.get('train_dataloader') is None:
-            for dataset in (loader.dataset for loader in loaders(cfg)):
-                if is_whole(root, MaskOptions.of(dataset)):
-                    dataset.split = WHOLE
+        found = MaskOptions.of(loaders(cfg)[0].dataset)
+        has_train, has_val = (has_split(root, split, found) for split in ('training', 'validation'))
+        check_unsplit(options, has_train, has_val, root)
+        for key in LOADERS:
+            if cfg.get(key) is None:
+                continue
+            dataset, role = cfg[key].dataset, 'train' if key == 'train_dataloader' else 'val'
+            was_part = dataset.get('subset') is not None
+            is_part = set_subset(dataset, role, options, keep=has_train and not has_val)
+            if is_part or was_part:
+                dataset.split = 'training' if is_part or role == 'train' else 'validation'
+            if not is_part and cfg.get('train_dataloader') is None and is_whole(root, MaskOptions.of(dataset)):
+                dataset.split = WHOLE
 
     def set_label_zero(self, cfg: Config, meaning: str) -> None:
         for loader in loaders(cfg):
@@ -250,7 +261,7 @@ class SegmentationTask(DenseTask):
             set_at(cfg, PADDED_SIZE, tuple(size))
         window = cfg.model.get('test_cfg') or {}
         if is_size(window.get('crop_size')):
-            _set_window(window, size)
+            set_window(window, size)
 
     def follow_training_size(self, cfg: Config, set_by: SetBy) -> dict[str, Any]:
         changed, training = {}, find_training_size(cfg)
@@ -258,8 +269,8 @@ class SegmentationTask(DenseTask):
             for padding in pads_after(cfg, training):
                 changed.update(follow(cfg, training, padding, set_by, width_first=True))
             changed.update(follow(cfg, training, PADDED_SIZE, set_by))
-            changed.update(_follow_with_window(cfg, training, set_by))
-        return {**changed, **_close_gaps(cfg, set_by)}
+            changed.update(follow_with_window(cfg, training, set_by))
+        return {**changed, **close_gaps(cfg, set_by)}
 
     def describe_sizes(self, cfg: Config) -> str:
         training, window = find_training_size(cfg), cfg.model.get('test_cfg') or {}
@@ -341,6 +352,11 @@ class SegmentationTask(DenseTask):
         from ..results import Segmentation
 
         return Segmentation.from_sample(sample, classes.names, classes.colors, first_label=classes.first_label or 0)
+
+    def labeled_image(self, result: Any, needs_masks: bool = False) -> LabeledImage:
+        from .labeled_images import with_label_map
+
+        return with_label_map(result)
 
     def check_model(self, model: Any, settings: Mapping[str, Any]) -> None:
         from ..io.images import UNLABELED
@@ -437,51 +453,6 @@ class SegmentationTask(DenseTask):
         logits = model.inference(inputs, [sample.metainfo for sample in samples])
         labels = torch.stack([sample.pred_sem_seg.data for sample in model.predict(inputs, samples)]).long()
         return [logits, logits.gather(1, labels)]
-
-
-def _set_window(window: dict, size: ImageSize) -> None:
-    """Set the window of slide inference, whose stride keeps its share of it."""
-    own, stride = window['crop_size'], window.get('stride')
-    if is_size(stride):
-        shares = zip(size, as_size(stride), as_size(own), strict=True)
-        window['stride'] = tuple(max(1, round(new * step / old)) for new, step, old in shares)
-    window['crop_size'] = tuple(size)
-
-
-def _follow_with_window(cfg: Config, training: SizedStep, set_by: SetBy) -> dict[str, Any]:
-    """Set the window of slide inference to the crop in training, unless the window was set as specifically."""
-    window = value_at(cfg, WINDOW) or {}
-    own, stride = window.get('crop_size'), window.get('stride')
-    if not is_size(own) or as_size(own) == training.size:
-        return {}
-    crop_set = set_by(training.keys)
-    if set_by((*WINDOW, 'crop_size')).overrides(crop_set):
-        return {}
-    _set_window(window, training.size)
-    if set_by((*WINDOW, 'stride')).overrides(crop_set):
-        window['stride'] = stride
-    return {dotted((*WINDOW, key)): window.get(key) for key in ('crop_size', 'stride')}
-
-
-def _close_gaps(cfg: Config, set_by: SetBy) -> dict[str, Any]:
-    """Shorten a stride that is longer than the window, which would leave pixels out.
-
-    Raises:
-        UserError: if the stride was set as specifically as the window.
-    """
-    window = value_at(cfg, WINDOW) or {}
-    if not is_size(window.get('crop_size')) or not is_size(window.get('stride')):
-        return {}
-    crop, stride = as_size(window['crop_size']), as_size(window['stride'])
-    if stride.height <= crop.height and stride.width <= crop.width:
-        return {}
-    if set_by((*WINDOW, 'stride')).rank >= set_by((*WINDOW, 'crop_size')).rank:
-        raise UserError(
-            f'model.test_cfg.stride is {stride} and model.test_cfg.crop_size {crop}: windows this far apart leave '
-            'pixels out, take a smaller stride'
-        )
-    window['stride'] = tuple(max(1, side * 2 // 3) for side in crop)  # as in the recipes
-    return {dotted((*WINDOW, 'stride')): window['stride']}
 
 
 def _is_cascade(head: nn.Module) -> bool:

@@ -61,6 +61,9 @@ def kill() -> None:
     raise Killed
 
 
+FLAGS = '--val-split 0.2 --split-seed 3'
+
+
 @pytest.mark.parametrize(
     ('before', 'now', 'same'), [('ignore', 'class', False), ('class', 'class', True), (None, None, True)]
 )
@@ -73,6 +76,30 @@ def test_label_0_keeps_its_meaning(before, now, same):
         UserError, match='had label 0 of the masks as ignore and now has class: resume with --label-zero ignore'
     ):
         check_same_run({**facts, 'label_zero': before}, {**facts, 'label_zero': now})
+
+
+@pytest.mark.parametrize(
+    ('before', 'now', 'said'),
+    [
+        (FLAGS, None, f'had the split of the data by {FLAGS} and now has no flags: resume with {FLAGS};'),
+        (None, FLAGS, f'had the split of the data by no flags and now has {FLAGS}: resume with no flags;'),
+        (FLAGS, '--val-split 0.3', f'by {FLAGS} and now has --val-split 0.3: resume with {FLAGS};'),
+        (FLAGS, FLAGS, None),
+        (None, None, None),
+        ('of an older version', None, None),
+    ],
+)
+def test_the_split_of_the_data_stays(before, now, said):
+    facts = dict(seed=0, sampler_seed=0, total_batch=2, images=4, steps=6, plan='2 = 1 x 2', label_zero=None)
+    saved = {**facts, 'split': before, 'images': 5 if said else 4}
+    if before == 'of an older version':
+        del saved['split']
+    if said is None:
+        assert check_same_run(saved, {**facts, 'split': now}) is None
+        return
+    with pytest.raises(UserError) as error:
+        check_same_run(saved, {**facts, 'split': now})
+    assert said in str(error.value)
 
 
 CONFIG = """task = 'segmentation'

@@ -7,8 +7,9 @@ import pytest
 from mmengine.config import DictAction
 
 from convnext_dense.cli import run_verb
-from convnext_dense.cli.arguments import command_line, parse_options
+from convnext_dense.cli.arguments import CLASSIFICATION_FORMATS, command_line, parse_options
 from convnext_dense.cli.main import build_parser
+from convnext_dense.data.classification.layout import FORMATS as CLASSES_READ
 from convnext_dense.errors import UserError
 from tests.helpers.run_tool import ATTO
 
@@ -89,3 +90,7 @@ def test_arguments_in_the_wrong_place(arguments, expected, tmp_path, capsys, mon
     assert run_verb(verb, argv) == 2
     said = capsys.readouterr().err
     assert said.startswith(f'error: {expected.format(**values)}') and said.count('\n') == 1
+
+
+def test_the_layouts_of_classification_are_those_that_are_read():
+    assert tuple(CLASSES_READ) == CLASSIFICATION_FORMATS

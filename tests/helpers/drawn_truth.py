@@ -99,7 +99,7 @@ def decode(segmentation: list | dict, height: int, width: int) -> np.ndarray:
 def check_equals_drawn(
     source: Source, images: list[DrawnImage], masks: bool, tolerance: float = BOX_TOLERANCE
 ) -> None:
-    """Check that a source has exactly these objects: labels, boxes to a tolerance in pixels, and masks to 99.5 % IoU."""
+    """Check that a source has exactly these objects: labels, boxes to some pixels, and masks to 99.5 % IoU."""
     coco = read_coco(source)
     assert coco.has_masks == masks
     assert not coco.lost

@@ -15,7 +15,8 @@ from convnext_dense.io.coco_format import IGNORE_REGION
 from convnext_dense.registry import DATASETS
 from convnext_dense.results.drawing import palette
 from convnext_dense.tasks import TrainedClasses, count_classes, own_datasets
-from convnext_dense.tasks.detection import DetectionTask, draw_annotations
+from convnext_dense.tasks.detection import DetectionTask
+from convnext_dense.tasks.drawn_annotations import draw_annotations
 from tests.helpers import coco_files
 from tests.helpers.mask_folder import write_mask_folder
 from tests.helpers.mask_rcnn import write_mask_rcnn

@@ -20,14 +20,12 @@ from ...data.image_files import describe_left_out
 from ...errors import UserError
 from ...inference.files import IMAGES, RESULTS, find_inputs, is_video, name_outputs
 from ...inference.image_ids import number_images, read_image_ids
-from ...inference.labeled import as_labeled_image
 from ...inference.predictor import ImageLike, Predictor, load
 from ...io.coco_format import CocoImage
 from ...io.files import atomic_write
 from ...io.progress import progress_bar
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
-from ...results import Detection
 from ...tasks import ClassInfo
 from ..arguments import config_and_checkpoint, image_arguments
 from .convert_data import describe_written
@@ -143,9 +141,7 @@ class _Demo:
         self.found_nothing = self.predict.task.writes_coco
         try:
             for result in self.predict.batch(paths, self.batch_size, failed):
-                if needs_masks and isinstance(result, Detection) and result.masks is None:
-                    raise UserError('the detector predicts no masks to make label maps of: take another --format')
-                labeled = as_labeled_image(result.above(self.score))
+                labeled = self.predict.task.labeled_image(result.above(self.score), needs_masks)
                 self.found_nothing = self.found_nothing and not labeled.objects
                 yield labeled
                 self.bar.advance(task)

@@ -13,6 +13,7 @@ from mmengine.dist import get_world_size, is_main_process
 
 from ...checkpoints import files as checkpoints
 from ...checkpoints.disk import explain_full_disk
+from ...config.find import find_work_dir
 from ...config.kept_lr import describe_kept_lr
 from ...config.length import planned_length, set_length
 from ...config.machine import fit_to_machine
@@ -25,7 +26,7 @@ from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...engine.dry_run import check_first_step
 from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
-from ...tasks import own_datasets, place_of, task_of
+from ...tasks import keep_split, own_datasets, place_of, task_of
 from ..arguments import command_line, image_arguments, reading_arguments
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
@@ -69,9 +70,11 @@ def run(args: argparse.Namespace) -> None:
     if args.resume is not None:
         cfg.resume = AUTO if args.resume == AUTO else True
         cfg.load_from = None if args.resume in (NEWEST, AUTO) else args.resume
+    resumes = args.resume in (NEWEST, AUTO) and earlier
+    named = args.resume is not None and not resumes and args.resume not in (NEWEST, AUTO)
+    keep_split(cfg, cfg.work_dir if resumes else find_work_dir(args.resume) if named else None)
     if args.trust_pickle:
-        searched = args.resume in (NEWEST, AUTO) and earlier
-        source = checkpoints.find_newest(cfg.work_dir) if searched else cfg.get('load_from') or cfg.get('pretrained')
+        source = checkpoints.find_newest(cfg.work_dir) if resumes else cfg.get('load_from') or cfg.get('pretrained')
         if source is None:
             raise UserError('--trust-pickle is for the file of --pretrained or --resume: name one')
         cfg.trust_pickle = True
@@ -98,7 +101,8 @@ def run(args: argparse.Namespace) -> None:
         if cfg.val_dataloader is None:
             runner.logger.warning(
                 f'there are no validation data beside {place_of(cfg.train_dataloader.dataset)}: '
-                'this run measures nothing, and keeps its last checkpoints, but no best.pth'
+                'this run measures nothing, and keeps its last checkpoints, but no best.pth; '
+                '--val-split 0.2 holds out a fifth of the images'
             )
         kept = describe_kept_lr(cfg, args.config, args.cfg_options, args.data, args.without, get_world_size())
         if kept:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from ...errors import NoData, UserError
 from ..check.images import find_stray_files, find_unsupported_formats
-from ..check.records import NOTE, PROBLEM, DatasetRecords, Finding, ImageRecord, SplitRecords
+from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
 from ..class_choice import as_choice
 from ..image_files import subfolders
 from ..image_scan import ImageScan
 from .find import choose_files, files_by_class, find_split, scan_classes
+from .layout import FOLDERS, Reading
+from .subset import select_files
+
+FOLDERS_ALONE = Reading(FOLDERS)
 
 
 class ImageFolderRecords(DatasetRecords):
@@ -27,36 +32,45 @@ def read_image_folder(sources: Mapping[str, Mapping]) -> ImageFolderRecords:
     """List the images of an image folder and the problems with its folders.
 
     Args:
-        sources: arguments of :class:`~convnext_dense.data.classification.dataset.ImageFolder`, ``root`` and
-            ``split``, for ``'train'``, ``'val'`` or both.
+        sources: arguments of :class:`~convnext_dense.data.classification.dataset.ImageFolder`, ``root``, ``split``
+            and maybe others, for ``'train'``, ``'val'`` or both.
 
     Raises:
         NoData: if there are no images in this layout.
     """
     findings = []
-    root = next(iter(sources.values()))['root']
+    first = next(iter(sources.values()))
+    root = first['root']
     try:
-        classes = scan_classes(root)
+        classes = scan_classes(root, Reading.of(first))
     except NoData:
         raise
     except UserError as error:  # the splits have different classes
         findings.append(Finding.of_error('', error))
-        folders = [folder for split in ('train', 'val') if (folder := find_split(root, split))]
+        if not Path(root).is_dir():  # a faulty list, of which nothing is known
+            return ImageFolderRecords([str(root)], findings=findings)
+        folders = [folder for split in ('train', 'val') if (folder := find_split(root, split, FOLDERS_ALONE))]
         classes = sorted({name for folder in folders for name in subfolders(folder)})
-    first = next(iter(sources.values()))
     choice = as_choice(first.get('choice'))
     chosen = classes if choice is None else list(first.get('classes') or choice.apply(classes).names)
     data = ImageFolderRecords([str(root)], chosen, findings=findings)
+    read = set[str]()
     for name, source in sources.items():
         data.splits.append(SplitRecords(name))
         try:
+            whole, reading = source.get('source') or source['split'], Reading.of(source)
             if choice is None:
-                found = files_by_class(source['root'], source['split'], classes)
+                found = files_by_class(source['root'], whole, classes, reading)
             else:
-                own = classes if source['root'] == root else scan_classes(source['root'])
-                found = files_by_class(source['root'], source['split'], own)
+                own = classes if source['root'] == root else scan_classes(source['root'], reading)
+                found = files_by_class(source['root'], whole, own, reading)
                 found, line = choose_files(found, own, chosen, choice)
-                findings.append(Finding(NOTE, name, line))
+                if whole not in read:
+                    findings.append(Finding(NOTE, name, line))
+            if source.get('subset'):
+                found, split, notes = select_files(found, chosen, source['subset'])
+                findings += [Finding(NOTE, '', split.line)] if split and name == 'train' else []
+                findings += [Finding(WARNING, name, note) for note in notes]
         except NoData:
             raise
         except UserError as error:  # classes of another root that are unknown, or a faulty list
@@ -69,6 +83,9 @@ def read_image_folder(sources: Mapping[str, Mapping]) -> ImageFolderRecords:
             findings.append(Finding(PROBLEM, name, message, 'fill or remove them', list(map(str, found.empty))))
         images = [ImageRecord(file, label=label) for label, files in enumerate(found.files) for file in files]
         data.splits[-1].images += images
+        if whole in read:  # said of the same files
+            continue
+        read.add(whole)
         findings += [Finding(NOTE, name, note) for note in found.notes]
         findings += find_stray_files(name, found.left_out)
         findings += find_unsupported_formats(name, found.folder)

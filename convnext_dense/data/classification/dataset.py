@@ -1,4 +1,4 @@
-"""Data set for image folders such as ImageNet: ``train/<class>/*.jpg`` and ``val/<class>/*.jpg``."""
+"""Data set of images with one class each: folders such as ImageNet's, class folders in no split, and lists."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,19 +20,22 @@ from ...registry import DATASETS, FUNCTIONS
 from ..class_choice import ClassChoice, as_choice
 from ..image_files import EXTENSIONS, describe_left_out
 from ..sampler import SeededIndex, seeded
+from ..subset import Split
 from .find import choose_files, files_by_class, scan_classes
+from .layout import Reading
+from .subset import select_files
 from .transforms import WARP_FROM, eval_transform, train_transform
 
 
 @DATASETS.register_module()
 class ImageFolder(Dataset):
-    """Data set of images in one folder per class.
+    """Data set of images with one class each.
 
     A sample is ``dict(image=(3, S, S) float tensor, label=int, path=str, skipped=[paths])``. A key is an index, or a
     pair of an index and an augmentation seed from :class:`~convnext_dense.data.sampler.SeededSampler`.
 
     Args:
-        root: folder with ``train/<class>/`` and ``val/<class>/``.
+        root: folder with ``train/<class>/`` and ``val/<class>/``, or in another layout of :mod:`.find`.
         split: ``'train'`` or ``'val'``.
         transform: arguments of :func:`train_transform` or, for ``'val'``, of :func:`eval_transform`.
         classes: names of the classes by label, such as those of a checkpoint; None for the folders of ``train``. The
@@ -41,8 +45,15 @@ class ImageFolder(Dataset):
             :func:`~convnext_dense.io.value_range.find_value_range`.
         on_bad_image: ``'stop'`` raises an error that names an unreadable image. ``'skip'`` replaces it by the next
             readable image in training, and omits it in evaluation (``image`` is None); its path is in ``skipped``.
+        source: the split that the images are from, if it is another one.
+        subset: rule and part, if the images are a part of that split; see :mod:`~convnext_dense.data.subset`.
+        format: layout of the data, a key of :data:`.layout.FORMATS`; None to recognize it.
+        label_column: the column of a list that has the classes; None to recognize it.
         choice: which of the folder's classes are taken, as :func:`~convnext_dense.data.class_choice.as_choice` reads
             it; images of the others are left out. With ``classes``, the folder may lack some that it names.
+
+    Attributes:
+        kept_split: the whole split that the images are a part of, or None.
 
     Raises:
         UserError: for a wrong layout, an empty or unknown class folder, or an unreadable image with ``'stop'``.
@@ -59,6 +70,10 @@ class ImageFolder(Dataset):
         on_bad_image: str = 'stop',
         classes: Sequence[str] | None = None,
         value_range: Sequence[float] | None = None,
+        source: str | None = None,
+        subset: Mapping[str, Any] | None = None,
+        format: str | None = None,
+        label_column: str | None = None,
         choice: ClassChoice | Mapping | None = None,
     ) -> None:
         if split not in ('train', 'val'):
@@ -66,16 +81,17 @@ class ImageFolder(Dataset):
         check_on_bad_image(on_bad_image)
         if per_class is not None and per_class < 1:
             raise UserError(f'per_class {per_class} is too small: take at least 1, or None for all images')
+        reading, whole = Reading(format, label_column), source or split
         self.choice = as_choice(choice)
         if self.choice is None:
-            classes = scan_classes(root) if classes is None else list(classes)
-            found = files_by_class(root, split, classes)
+            classes = scan_classes(root, reading) if classes is None else list(classes)
+            found = files_by_class(root, whole, classes, reading)
         else:
-            own = scan_classes(root)
+            own = scan_classes(root, reading)
             if classes is None:
                 self.choice.check(own, root)
             classes = list(self.choice.apply(own).names if classes is None else classes)
-            found, line = choose_files(files_by_class(root, split, own), own, classes, self.choice)
+            found, line = choose_files(files_by_class(root, whole, own, reading), own, classes, self.choice)
             print_log(f'{split}: {line}', 'current')
         if found.empty:
             raise UserError(
@@ -85,6 +101,11 @@ class ImageFolder(Dataset):
             print_log(note, 'current', logging.WARNING)
         if found.left_out:
             print_log(f'{found.folder}: {describe_left_out(found.left_out)}', 'current')
+        self.kept_split: Split | None = None
+        if subset is not None:
+            found, self.kept_split, notes = select_files(found, classes, subset)
+            for note in notes:
+                print_log(note, 'current', logging.WARNING)
         files_of = [files[:per_class] for files in found.files]
         self.metainfo = {
             'classes': classes,

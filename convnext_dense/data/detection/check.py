@@ -12,8 +12,9 @@ from ...errors import NoData, UserError
 from ...io.coco_format import IGNORE_REGION
 from ...io.image_size import ImageSize
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
-from ..class_choice import as_choice
+from ..class_choice import ClassChoice, as_choice
 from ..formats import FORMATS, describe_source, source_of
+from ..formats.base import Source
 from ..image_scan import ImageScan
 from ..text import count_of
 from .categories import check_known_names
@@ -21,6 +22,7 @@ from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
 from .instances import to_instance
 from .options import FOR_BOXES
 from .selection import Selection, describe_unmasked, is_object, select
+from .subset import select_images
 
 
 class CocoRecords(DatasetRecords):
@@ -44,6 +46,9 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
     """
     data = CocoRecords([])
     learns_masks = any(_learns_masks(source) for source in sources.values())
+    contents: dict[
+        tuple[Source, str | None, ClassChoice | None], CocoData
+    ] = {}  # of two parts of a source, it is read once
     for name, source in sources.items():
         where = source_of(source)
         file = where.annotations
@@ -52,11 +57,23 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
         if not file.exists():
             raise NoData(f'no annotations at {file}: give another root with --data PATH, or take --data sample')
         try:
-            coco = read_coco(where, source.get('box_format'), choice=as_choice(source.get('choice')))
+            choice = as_choice(source.get('choice'))
+            key = (where, source.get('box_format'), choice)
+            is_new = key not in contents
+            coco = contents[key] = contents.get(key) or read_coco(where, key[1], choice=choice)
         except UserError as error:
             data.findings.append(Finding.of_error(name, error))
             continue
-        data.findings += _findings(name, coco, source, learns_masks)
+        if is_new:
+            data.findings += _findings(name, coco, source, learns_masks)
+        if source.get('subset'):
+            try:
+                coco, split, notes = select_images(coco, source['subset'], str(where.images))
+            except UserError as error:
+                data.findings.append(Finding.of_error(name, error))
+                continue
+            data.findings += [Finding(NOTE, '', split.line)] if split and is_new else []
+            data.findings += [Finding(WARNING, name, note) for note in notes]
         data.classes = data.classes or list(source.get('classes') or coco.classes)
         try:
             check_known_names(coco.classes, coco.name, data.classes, data.splits[0].name)

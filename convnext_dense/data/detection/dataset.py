@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -20,6 +21,7 @@ from ..class_choice import ClassChoice, as_choice
 from ..dense import DenseDataset
 from ..formats import FORMATS, describe_source, source_of
 from ..formats.faults import describe_faults
+from ..subset import Split
 from ..text import count_of, shortened
 from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
 from .coco_clean import BROKEN_MASK
@@ -27,6 +29,7 @@ from .instances import MarkUnmasked, to_instance, to_learned_instance
 from .join import join_categories
 from .options import FOR_BOXES
 from .selection import Selection, describe_unmasked, is_object, select
+from .subset import select_images
 
 LEARNED_UNITS = 'objects to learn in the file'
 
@@ -75,9 +78,13 @@ class CocoDataset(DenseDataset, BaseDataset):
             config's model has this head.
         format: name of the annotations' format, a key of :data:`~convnext_dense.data.formats.FORMATS`.
         split: the split as the format names it, where the annotations of several are in one place.
+        subset: rule and part, if the images are a part of those; see :mod:`~convnext_dense.data.subset`.
         choice: which of the file's classes are taken, as :func:`~convnext_dense.data.class_choice.as_choice` reads it.
             Objects of others are left out, those of ignored ones are ignore regions. With ``classes``, the file may
             lack some that it names.
+
+    Attributes:
+        kept_split: the whole split that the images are a part of, or None.
 
     Raises:
         UserError: for an unusable file, or one of which too much is lost; for a category that is not in ``classes``;
@@ -105,6 +112,7 @@ class CocoDataset(DenseDataset, BaseDataset):
         keeps_unmasked: bool = False,
         format: str = 'coco',
         split: str = '',
+        subset: Mapping[str, Any] | None = None,
         choice: ClassChoice | Mapping | None = None,
     ) -> None:
         check_on_bad_image(on_bad_image)
@@ -114,14 +122,14 @@ class CocoDataset(DenseDataset, BaseDataset):
         self._selected: Selection | None = None  # None in evaluation
         self.classes, self.category_ids, self.needs_annotations = classes, category_ids, needs_annotations
         self.box_format, self.most_lost = box_format, most_lost
-        self.choice = as_choice(choice)
+        self.choice, self.subset = as_choice(choice), subset
+        self.kept_split: Split | None = None
         super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg, indices=indices)
 
     def load_data_list(self) -> list[dict]:
         coco = read_coco(self.source, self.box_format, self.needs_annotations, self.choice)
         if self.choice is not None and self.classes is None:
             self.choice.check(coco.own_classes, str(self.source.annotations))
-        self.has_ground_truth = any(coco.annotations.values())
         learns_masks = any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)
         keeps_unmasked = self.keeps_unmasked and learns_masks and not self.test_mode
         needs_masks = learns_masks and not keeps_unmasked
@@ -133,6 +141,11 @@ class CocoDataset(DenseDataset, BaseDataset):
                 f'{self.source.annotations} has no masks{why}, which the pipeline loads: annotate them, or {FOR_BOXES}'
             )
         check_enough_is_left(self.source.annotations, coco, needs_masks, self.most_lost)
+        if self.subset is not None:
+            coco, self.kept_split, notes = select_images(coco, self.subset, str(self.source.images))
+            for note in notes:
+                print_log(note, 'current', logging.WARNING)
+        self.has_ground_truth = any(coco.annotations.values())
         self.name = coco.name
         classes = coco.classes if self.classes is None else tuple(self.classes)
         ids = join_categories(self.source.annotations, coco, classes, self.category_ids)

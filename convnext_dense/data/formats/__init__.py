@@ -104,6 +104,8 @@ def find_splits(root: str, name: str | None = None) -> dict[str, Source] | None:
     path = Path(root)
     if path.is_file() and zipfile.is_zipfile(path):
         raise UserError(f'{root} is a zip file: unpack it first, then give the folder')
+    if name and name not in FORMATS:
+        raise UserError(f'--data-format {name} is not for annotations of objects: take one of {", ".join(FORMATS)}')
     found, faulty = find_in_formats(path, name)
     for line in faulty:
         logging.getLogger('mmengine').warning(f'{root} {line}')

@@ -115,8 +115,9 @@ class Content:
     """Images with ``id`` and ``file_name``, relative to :attr:`Source.images`; and ``height`` and ``width`` of the
     upright image in pixels, if they are known."""
     annotations: list[Any] = field(default_factory=list)
-    """Annotations with ``id``, ``image_id`` and ``category_id``, which those in ``unclassified`` lack; with ``bbox`` [x, y, width, height] or
-    ``segmentation`` (polygons or RLE), in pixels of the upright image, or both; and optionally ``iscrowd``, 0 or 1.
+    """Annotations with ``id``, ``image_id`` and ``category_id``, which those in ``unclassified`` lack; with
+    ``bbox`` [x, y, width, height] or ``segmentation`` (polygons or RLE), in pixels of the upright image, or both; and
+    optionally ``iscrowd``, 0 or 1.
     A mask is never made of a box."""
     categories: list[Any] = field(default_factory=list)
     """Categories with ``id`` and ``name``, in the order of the labels."""

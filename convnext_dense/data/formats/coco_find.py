@@ -53,7 +53,9 @@ def find_splits(root: Path) -> dict[str, Source]:
         root, _instances(places), 'COCO files', _explicit, lambda split: f'instances_{split}2017.json'
     )
     if not files:
-        raise NoData(f'no COCO data at {root}: expected {LAYOUTS}; {hint(root, COCO) or other_files(root) or NAME_THEM}')
+        raise NoData(
+            f'no COCO data at {root}: expected {LAYOUTS}; {hint(root, COCO) or other_files(root) or NAME_THEM}'
+        )
     if WHOLE in files and (advice := above(root, COCO)):
         raise NoData(f'no COCO data at {root}: {advice}')
     return {split: Source(file, _image_folder(file, split, root, root)) for split, file in files.items()}

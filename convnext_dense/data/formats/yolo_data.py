@@ -46,7 +46,7 @@ class YoloData:
 
 
 def label_folder(folder: str) -> str | None:
-    """Return the folder of the labels of a folder of images: ``labels`` for the last ``images`` that has it; or None."""
+    """Return the folder of the labels of images, ``labels`` for the last ``images`` that has it; None if none has."""
     parts = folder.split(os.sep)
     for number in range(len(parts) - 1, -1, -1):
         if parts[number].lower() in IMAGE_FOLDERS:

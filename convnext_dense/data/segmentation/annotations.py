@@ -122,7 +122,10 @@ class AnnotationSource(MaskSource, MaskReader):
         for image in coco.images:
             path = os.path.join(source.images, image['file_name'])
             objects = _in_order(coco, coco.annotations.get(image['id'], []), self.format)
-            drawn = [(labels.get(a['category_id'], UNLABELED), a.get('segmentation'), a['bbox'], 'ignored' in a) for a in objects]
+            drawn = [
+                (labels.get(a['category_id'], UNLABELED), a.get('segmentation'), a['bbox'], 'ignored' in a)
+                for a in objects
+            ]
             self._objects[path] = pickle.dumps(((image['height'], image['width']), drawn))
             pairs.append((path, path))
         remarks = describe_faults(coco.name, coco.faults)

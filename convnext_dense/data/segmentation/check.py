@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +19,11 @@ from .find import find_masks_and_remarks, images_folder
 from .join import describe_pixels, join_labels
 from .label_zero import AUTO
 from .mask_kinds import read_kind
-from .mask_scan import UNLABELED, MaskScan, scan_masks
+from .mask_scan import UNLABELED, ImageAndMask, MaskScan, scan_masks
 from .masks import MaskLabels, UnusableMasks, agree_on_label_zero, find_bad_masks, mask_classes, read_labels
 from .options import MaskOptions
 from .readers import INDEX, MaskReader
+from .subset import select_masks
 
 
 @dataclass
@@ -78,6 +80,7 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     roots = dict.fromkeys(str(source['root']) for source in sources.values())
     data = MaskFolderRecords(list(roots))
     findings, pairs_of = data.findings, {}
+    places: dict[tuple[str, str], str] = {}  # of two parts of one folder, what is wrong with it is said once
     left_out: list[str] = []
     options = {str(source['root']): MaskOptions.of(source) for source in sources.values()}
     readers = {}
@@ -101,7 +104,9 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
             findings.append(Finding.of_error(name, error))
             pairs_of[name] = []
         data.splits.append(SplitRecords(name, [ImageRecord(image, mask=mask) for image, mask in pairs_of[name]]))
-        if pairs_of[name]:
+        place = (str(source['root']), source['split'] if source.get('subset') else name)
+        is_new, places[place] = place not in places, name
+        if pairs_of[name] and is_new:
             findings += find_unsupported_formats(name, images_folder(source['root'], source['split'], own))
             findings += find_stray_files(name, left_out)
         reading = readers.get(str(source['root']))
@@ -131,9 +136,14 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
         largest = max((scan.largest_label for name in pairs_of for scan in scanned(name)), default=0)
         data.classes = [f'class_{label}' for label in range(data.first_label, min(largest, UNLABELED - 1) + 1)]
     else:
-        _join_roots(data, sources, labels, {name: scanned(name) for name in pairs_of})
+        scans_of = {name: scanned(name) for name in pairs_of}
+        _join_roots(data, sources, labels, scans_of)
+        for name, source in sources.items():
+            if source.get('subset') and pairs_of[name]:
+                _select_part(data, name, source, pairs_of[name], scans_of[name], labels)
     most, reduce = UNLABELED - data.first_label, bool(data.first_label)
-    for name, pairs in pairs_of.items():
+    for name in places.values():
+        pairs = pairs_of[name]
         image_of = {mask: image for image, mask in pairs}
         count = most if labels_error else len(labels.classes)
         for bad in find_bad_masks(pairs, scanned(name), count, reduce) if pairs else ():
@@ -144,6 +154,28 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     if labels_error and not is_known:
         findings.append(Finding.of_error('', labels_error))
     return data
+
+
+def _select_part(
+    data: MaskFolderRecords,
+    name: str,
+    source: Mapping[str, Any],
+    pairs: Sequence[ImageAndMask],
+    scans: Sequence[MaskScan],
+    labels: MaskLabels,
+) -> None:
+    """Leave out the images of other parts of a folder."""
+    records = next(split for split in data.splits if split.name == name)
+    folder = str(images_folder(source['root'], source['split'], MaskOptions.of(source)))
+    try:
+        selected = select_masks(pairs, scans, labels, folder, source['subset'])
+    except UserError as error:
+        data.findings.append(Finding.of_error(name, error))
+        return
+    records.images = [records.images[index] for index in selected.indices]
+    data.findings += [Finding(WARNING, name, note) for note in selected.notes]
+    if selected.split and name == 'train':
+        data.findings.append(Finding(NOTE, '', selected.split.line))
 
 
 def _join_roots(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
@@ -18,15 +19,17 @@ from ...results.drawing import palette
 from ..class_choice import ClassChoice, as_choice
 from ..dense import DenseDataset
 from ..image_files import describe_left_out
+from ..subset import Split
 from ..text import shortened
 from . import transforms as transforms  # registers them: configs name this module alone
-from .find import find_masks_and_remarks
+from .find import find_masks_and_remarks, images_folder
 from .join import describe_pixels, join_labels
 from .label_zero import AUTO, LabelZeroSetting
 from .mask_scan import scan_masks
 from .masks import check_masks, classes_without_example, read_labels
 from .options import MaskOptions
 from .readers import MaskReader
+from .subset import select_masks
 
 
 @DATASETS.register_module()
@@ -50,6 +53,7 @@ class MaskFolder(DenseDataset, BaseDataset):
         indices: number of images to use, the first ones, or their indices.
         classes: names of the classes by label, such as those of a checkpoint; None for the folder's own. The folder's
             are joined to them by name, and may be some of them.
+        subset: rule and part, if the images are a part of the split; see :mod:`~convnext_dense.data.subset`.
         choice: which of the folder's classes are taken, as :func:`~convnext_dense.data.class_choice.as_choice` reads
             it. Pixels of the others are unlabeled. With ``classes``, the folder may lack some that it names.
         mask_labels: kind of masks, of :data:`~convnext_dense.data.segmentation.options.MASK_LABELS`; ``'auto'`` for
@@ -57,6 +61,9 @@ class MaskFolder(DenseDataset, BaseDataset):
         mask_folder: name of the folder of masks; None for the one that there is.
         format: ``'masks'`` for files of masks, or a format of annotations from which they are drawn; None for the
             one that there is.
+
+    Attributes:
+        kept_split: the whole split that the images are a part of, or None.
 
     Raises:
         NoData: if there are no images in this layout.
@@ -74,13 +81,15 @@ class MaskFolder(DenseDataset, BaseDataset):
         on_bad_image: str = 'stop',
         indices: int | Sequence[int] | None = None,
         classes: Sequence[str] | None = None,
+        subset: Mapping[str, Any] | None = None,
         choice: ClassChoice | Mapping | None = None,
         mask_labels: str = AUTO,
         mask_folder: str | None = None,
         format: str | None = None,
     ) -> None:
         check_on_bad_image(on_bad_image)
-        self.root, self.split = root, split
+        self.root, self.split, self.subset = root, split, subset
+        self.kept_split: Split | None = None
         self.options = MaskOptions(mask_labels, mask_folder, format)
         labels = read_labels(root, reduce_zero_label, compare=not test_mode, options=self.options)
         self._labels, self.reduce_zero_label = labels, labels.reduce_zero_label
@@ -111,6 +120,12 @@ class MaskFolder(DenseDataset, BaseDataset):
             print_log(f'{self.root}: {describe_left_out(left_out)}', 'current')
         self._pairs = pairs
         scans = check_masks(pairs, len(self.own_classes), self.reduce_zero_label, self.reader)
+        if self.subset is not None:
+            folder = str(images_folder(self.root, self.split, self.options))
+            indices, self.kept_split, notes = select_masks(pairs, scans, self._labels, folder, self.subset)
+            for note in notes:
+                print_log(note, 'current', logging.WARNING)
+            pairs, scans = [pairs[index] for index in indices], [scans[index] for index in indices]
         if self.choice is not None:
             line = describe_pixels(self.choice, self.own_classes, self._labels.first_label, scans)
             self.remarks.append((False, f'{self.split}: {line}'))

@@ -165,7 +165,7 @@ def test_without_validation_data_a_run_trains_and_says_so(own_image_folder, tmp_
     [said] = [line for line in log.splitlines() if 'no validation data' in line]
     assert said.endswith(
         f'WARNING - there are no validation data beside {own_image_folder}: this run measures nothing, and '
-        'keeps its last checkpoints, but no best.pth'
+        'keeps its last checkpoints, but no best.pth; --val-split 0.2 holds out a fifth of the images'
     )
     assert sorted(path.name for path in work_dir.glob('*.pth')) == ['epoch_2.pth', 'epoch_3.pth']
     assert 'val/' not in log and 'tests it' not in log

@@ -21,9 +21,14 @@ GOOD = ('train/cat/1.jpg', 'train/dog/2.jpg', 'val/cat/3.jpg')
         (GOOD, 'data/train', '{root}/data/train is the train folder of a data set itself: .*, --data {root}/data$'),
         (GOOD, 'data/train/cat', 'is the train/cat folder of a data set itself: .*, --data {root}/data$'),
         (
-            ('cat/1.jpg', 'dog/1.jpg'),
+            ('images/cat/1.jpg', 'images/dog/1.jpg', 'README.txt'),
             'data',
-            r'class folders \(cat, dog\) that are in no split: move them into {root}/data/t',
+            r'{root}/data holds class folders \(cat, dog\) one level deeper: give --data {root}/data/images$',
+        ),
+        (
+            ('cat.0.jpg', 'cat.1.jpg', 'dog.0.jpg'),
+            'data',
+            r'{root}/data holds 3 images in no class folder, such as cat.0.jpg: if the names tell the classes, wr',
         ),
         (('annotations/instances_val2017.json',), 'data', '{root}/data holds COCO files: take a config of a detector'),
         (
@@ -165,3 +170,34 @@ def test_classes_are_joined_by_name_and_unknown_ones_refused(tmp_path):
     said = r'val/eel is a class that is not among the known ones \(cat, dog\) \(2 such: eel, yak\): add'
     with pytest.raises(UserError, match=said):
         files_by_class(tmp_path / 'other', 'val', ['cat', 'dog'])
+
+
+def test_class_folders_in_no_split_are_for_training(tmp_path):
+    touch(
+        tmp_path,
+        'dog/1.jpg',
+        'cat/2.jpg',
+        'cat/deep/3.jpg',
+        'cow/deep/4.jpg',
+        'notes/a.txt',
+        'loose.jpg',
+        '.git/1.jpg',
+    )
+    assert scan_classes(tmp_path) == ['cat', 'cow', 'dog']
+    assert find_split(tmp_path, 'train') == tmp_path and find_split(tmp_path, 'val') is None
+    found = files_by_class(tmp_path, 'train', ['cat', 'cow', 'dog'])
+    assert [[path.removeprefix(f'{tmp_path}/') for path in files] for files in found.files] == [
+        ['cat/2.jpg', 'cat/deep/3.jpg'],
+        ['cow/deep/4.jpg'],
+        ['dog/1.jpg'],
+    ]
+    assert found.notes == [
+        f'the 3 folders in {tmp_path}, which are in no split, are the classes',
+        f'left out in {tmp_path}: notes, without images of a class',
+        f'1 image directly in {tmp_path} left out: in no class folder',
+    ]
+    assert found.left_out == [f'{tmp_path}/.git']
+    with pytest.raises(UserError, match=r'cow is a class that is not among the known ones \(cat, dog\)'):
+        files_by_class(tmp_path, 'train', ['cat', 'dog'])
+    with pytest.raises(NoData, match=f'no data at {tmp_path}/val: expected'):
+        files_by_class(tmp_path, 'val', ['cat', 'cow', 'dog'])

@@ -45,7 +45,11 @@ def test_flags_are_named_that_leave_known_classes_alone(val, flags):
     arguments = shlex.split(flags)
     parsed = dict(classes=None, merge=[])
     for flag, value in zip(arguments[::2], arguments[1::2], strict=True):
-        parsed |= {'classes': parse_names(value)} if flag == '--classes' else {'merge': [*parsed['merge'], parse_merge(value)]}
+        parsed |= (
+            {'classes': parse_names(value)}
+            if flag == '--classes'
+            else {'merge': [*parsed['merge'], parse_merge(value)]}
+        )
     choice = choice_of_flags(parsed['classes'], parsed['merge'], None)
     choice.check((*known, *val), 'all')
     assert set(choice.apply(val).names) <= set(known) == set(choice.apply((*known, *val)).names)

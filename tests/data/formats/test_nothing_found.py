@@ -35,7 +35,9 @@ def test_what_is_not_there_is_said(tmp_path):
 
 def test_a_file_of_no_format(tmp_path):
     (tmp_path / 'a.txt').write_text('words')
-    assert refusal(tmp_path / 'a.txt').startswith(f'no data at {tmp_path}/a.txt: expected a folder, or a file of COCO,')
+    assert refusal(tmp_path / 'a.txt').startswith(
+        f'no data at {tmp_path}/a.txt: expected a folder, or a file of COCO,'
+    )
 
 
 def test_images_alone(tmp_path):

@@ -43,7 +43,7 @@ def test_training_gets_the_same_as_from_coco_files(drawn, written, tmp_path, nam
 @pytest.mark.parametrize('name', [name for name in WRITERS if WRITERS[name].of_label_maps])
 def test_label_maps_are_of_no_format_of_objects(written, name):
     assert [one for one in FORMATS if FORMATS[one].find(written / name)] == []
-    with pytest.raises(NoData, match='^no data at '):
+    with pytest.raises(NoData, match=r'^no data at '):
         find_sources(str(written / name))
     assert read_data_set(str(written / name)).has_label_maps
 
@@ -109,25 +109,28 @@ def test_a_file_of_a_format_is_recognized(written):
         assert {source.format for source in sources.values()} == {name}
 
 
+FIRST = '000000000001'
 BROKEN_OBJECTS = {
-    'coco': (
-        'annotations/instances_train2017.json',
-        r'(?s)"bbox": \[[^]]*\]',
-        '"bbox": [1, 2]',
-        'annotation 1',
+    'coco': ('annotations/instances_train2017.json', r'(?s)"bbox": \[[^]]*\]', '"bbox": [1, 2]', 'annotation 1'),
+    'yolo': (f'labels/train/{FIRST}.txt', r'(?m)^(\d+) .*$', r'\1 0.5 nan 0.1 0.1', f'labels/train/{FIRST}.txt:1'),
+    'voc': (f'Annotations/{FIRST}.xml', '<xmax>.*?</xmax>', '<xmax>a</xmax>', f'Annotations/{FIRST}.xml:'),
+    'labelme': (
+        *(f'train/{FIRST}.json', r'"points": \[\[', '"points": [["x", 1], ['),
+        f'train/{FIRST}.json: shapes[0]',
     ),
-    'yolo': ('labels/train/000000000001.txt', r'(?m)^(\d+) .*$', r'\1 0.5 nan 0.1 0.1', 'labels/train/000000000001.txt:1'),
-    'voc': (
-        'Annotations/000000000001.xml',
-        r'(?s)<xmax>.*?</xmax>',
-        '<xmax>wide</xmax>',
-        'Annotations/000000000001.xml:',
+    'cvat': ('annotations.xml', 'points="', 'points="x,y;', 'annotations.xml:'),
+    'via': (
+        *('train/via_region_data.json', r'"all_points_x": \[', '"all_points_x": ["x", '),
+        f'train/via_region_data.json: {FIRST}.jpg',
     ),
-    'labelme': ('train/000000000001.json', r'(?s)"points": \[\[', '"points": [["x", 1], [', 'train/000000000001.json: shapes[0]'),
-    'cvat': ('annotations.xml', r'(?s)points="', 'points="x,y;', 'annotations.xml:'),
-    'via': ('train/via_region_data.json', r'(?s)"all_points_x": \[', '"all_points_x": ["x", ', 'train/via_region_data.json: 000000000001.jpg'),
-    'supervisely': ('train/ann/000000000001.jpg.json', '"data": "', '"data": "!', 'train/ann/000000000001.jpg.json: objects[0]'),
-    'open_images': ('train-annotations-bbox.csv', r'(?m)^(000000000001,[^,]*,[^,]*,[^,]*),[^,]*,', r'\1,left,', 'train-annotations-bbox.csv:'),
+    'supervisely': (
+        *(f'train/ann/{FIRST}.jpg.json', '"data": "', '"data": "!'),
+        f'train/ann/{FIRST}.jpg.json: objects[0]',
+    ),
+    'open_images': (
+        *('train-annotations-bbox.csv', rf'(?m)^({FIRST},[^,]*,[^,]*,[^,]*),[^,]*,', r'\1,left,'),
+        'train-annotations-bbox.csv:',
+    ),
 }
 """File, pattern, what is in its place, and the beginning of the item that names the object."""
 

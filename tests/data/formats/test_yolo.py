@@ -175,11 +175,12 @@ def test_training_equals_coco(tmp_path, drawn):
 
 def test_what_labelformat_writes(tmp_path, drawn):
     images = drawn_images(drawn, 'train')
-    coco = write_coco(tmp_path / 'coco.json', images, class_names(drawn), masks=False)
-    output = YOLOv8ObjectDetectionOutput(tmp_path / 'data.yaml', 'train')
+    coco, root = write_coco(tmp_path / 'coco.json', images, class_names(drawn), masks=False), tmp_path / 'yolo'
+    root.mkdir()
+    output = YOLOv8ObjectDetectionOutput(root / 'data.yaml', 'train')
     output.save(COCOObjectDetectionInput(coco))
-    shutil.copytree(drawn / 'coco/train2017', tmp_path / 'images')
-    sources = find_sources(str(tmp_path))
+    shutil.copytree(drawn / 'coco/train2017', root / 'images')
+    sources = find_sources(str(root))
     check_equals_drawn(sources['train'], images, masks=False)
 
 

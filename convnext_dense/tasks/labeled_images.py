@@ -1,0 +1,42 @@
+"""Predictions as labeled images, to write them as annotations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..data.formats.write.base import LabeledImage, LabeledObject
+from ..data.formats.write.outlines import as_segmentation
+from ..data.image_scan import read_header
+from ..errors import UserError
+from ..io.image_size import ImageSize
+from ..results import Detection, Segmentation
+
+
+def with_objects(result: Detection, needs_masks: bool = False) -> LabeledImage:
+    """Convert the result of a detector for an image file to objects with scores.
+
+    Raises:
+        UserError: if masks are needed, and it has none.
+    """
+    if needs_masks and result.masks is None:
+        raise UserError('the detector predicts no masks to make label maps of: take another --format')
+    objects = []
+    for number, (label, entry) in enumerate(zip(result.labels.tolist(), result.as_json(), strict=True)):
+        one = LabeledObject(label, entry['bbox'], score=entry['score'])
+        if result.masks is not None and result.masks[number].any():
+            one.segmentation = as_segmentation(result.masks[number])
+            one.area = float(result.masks[number].sum())
+        objects.append(one)
+    path = str(result.path)
+    return LabeledImage(path, Path(path).name, result.size, objects, orientation=_orientation(path))
+
+
+def with_label_map(result: Segmentation) -> LabeledImage:
+    """Convert the result of a segmentor for an image file to a label map."""
+    path, size = str(result.path), ImageSize.of(result.labels)
+    return LabeledImage(path, Path(path).name, size, labels=result.labels, orientation=_orientation(path))
+
+
+def _orientation(path: str) -> int:
+    header = read_header(path)
+    return 1 if isinstance(header, str) else header.orientation
