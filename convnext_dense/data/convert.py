@@ -15,6 +15,7 @@ from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..io.images import UNLABELED
 from .class_choice import ChosenClasses, ClassChoice
+from .detection.chosen import NEW_IDS
 from .detection.coco import CocoData, read_coco
 from .formats import FORMATS, find_sources, find_splits
 from .formats.base import WHOLE, Source
@@ -95,7 +96,7 @@ def _read_objects(root: str, sources: dict[str, Source], choice: ClassChoice | N
         own = [name for one in coco.values() for name in one.own_classes]
         choice.check(own, root)
         classes = list(choice.apply(list(dict.fromkeys(own))).names)
-        lines = [*(f'{one.name}: {one.choice_line}' for one in coco.values()), *lines]
+        lines = [*(f'{one.name}: {one.choice_line.partition(NEW_IDS)[0]}' for one in coco.values()), *lines]
     lines += _of_any_class(coco, classes)
     splits = {split: _Images(coco[split], sources[split], classes) for split in sources}
     has_masks = any(one.has_masks for one in coco.values())

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 from ..class_choice import IGNORED, LEFT_OUT, ClassChoice, describe_choice
 from ..text import count_of
 
+NEW_IDS = '; category id in results: '
+"""Beginning of the end of a line on a choice, which names the ids of new classes."""
+
 
 class ChosenAnnotations(NamedTuple):
     """The annotations of chosen and of ignored classes."""
@@ -70,6 +73,6 @@ def choose_annotations(
 
     line = describe_choice(choice, names, amount, 'are left out, so that they are background', 'become ignore regions')
     new = [f'{name!r} {id_of[name]}' for name in merged]
-    line += f'; category id in results: {", ".join(new)}' if new else ''
+    line += f'{NEW_IDS}{", ".join(new)}' if new else ''
     others = tuple(number for number in ids if number not in category_ids)
     return ChosenAnnotations(chosen.names, category_ids, others, kept, ignored, line)

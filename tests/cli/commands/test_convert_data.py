@@ -112,7 +112,7 @@ def test_label_maps_become_objects_and_objects_label_maps(source, tmp_path, caps
             ['boxes', 'out', '--to', 'yolo', '--classes', 'cat', '--ignore-classes', 'cat'],
             "--classes and --ignore-classes both name 'cat'",
         ),
-        (['boxes', 'out', '--to', 'yolo', '--val-split', '0.2'], 'unrecognized arguments: --val-split 0.2'),
+        (['boxes', 'out', '--to', 'yolo', '--val-split', '0.2'], 'unknown flag --val-split: '),
         (['boxes', 'out', '--to', 'darknet'], "--to: invalid choice: 'darknet'"),
         (['boxes', 'out'], '--to is missing, for example: {PROG} my_coco my_yolo --to yolo'),
     ],
