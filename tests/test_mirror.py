@@ -66,6 +66,7 @@ TESTED_ELSEWHERE = {
 # Test files of no single module, each with their subject.
 OF_NO_MODULE = {
     'compat/test_only_here.py': 'the rule that only compat/ changes other libraries',
+    'data/formats/test_recognition.py': 'the functions of data/formats/__init__.py, with the folders of all writers',
     'models/test_slide.py': 'the sliding window of models/segmentor.py, beside whole inference',
     'ops/test_stack.py': 'ops/ inside mmcv, mmdet and mmseg, in an interpreter of its own',
     'tasks/test_lookup.py': 'the functions of tasks/__init__.py',

@@ -85,6 +85,13 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
         help='format of the annotations at --data PATH, where several may be meant (default: the one that is there)',
     )
     add_mask_arguments(parser)
+    parser.add_argument(
+        '--label-column',
+        metavar='NAME',
+        help='classification: the column of a list of images that has their classes, where several may be meant',
+    )
+    add_split_arguments(parser)
+    add_class_arguments(parser)
 
 
 def add_mask_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,13 +108,6 @@ def add_mask_arguments(parser: argparse.ArgumentParser) -> None:
         help='segmentation: name of the folder of masks at --data PATH, where there are several (default: the one '
         'that is there)',
     )
-    parser.add_argument(
-        '--label-column',
-        metavar='NAME',
-        help='classification: the column of a list of images that has their classes, where several may be meant',
-    )
-    add_split_arguments(parser)
-    add_class_arguments(parser)
 
 
 def reading_arguments(args: argparse.Namespace) -> dict[str, Any]:

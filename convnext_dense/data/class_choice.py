@@ -230,6 +230,26 @@ def parse_merge(text: str) -> Merge:
     return Merge(classes, into[0])
 
 
+def suggest_flags(others: Sequence[str], known: Sequence[str]) -> str:
+    """Return flags by which data with classes that are not known have only known ones, as they are written in a shell.
+
+    A class whose name is nearly that of a known one is merged into it, any other one is left out.
+
+    Args:
+        others: the classes that are not known, at least one.
+        known: the known classes.
+    """
+    lower = {name.lower(): name for name in reversed(known)}
+    near = {
+        name: lower[found[0]]
+        for name in others
+        if (found := difflib.get_close_matches(name.strip().lower(), lower, n=1, cutoff=0.8))
+    }
+    merge = tuple(Merge(tuple(n for n in near if near[n] == into), into) for into in dict.fromkeys(near.values()))
+    left_out = any(name not in near for name in others)
+    return str(ClassChoice(tuple(known) if left_out else (), merge))
+
+
 def describe_choice(
     choice: ClassChoice, own: Sequence[str], amount: Callable[[Sequence[int]], str], left_out: str, ignored: str
 ) -> str:

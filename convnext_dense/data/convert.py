@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import NoData, UserError
+from ..counting import counted
+from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..io.images import UNLABELED
+from .class_choice import ChosenClasses, ClassChoice
+from .detection.chosen import NEW_IDS
 from .detection.coco import CocoData, read_coco
-from .formats import FORMATS, find_splits
+from .formats import FORMATS, find_sources, find_splits
 from .formats.base import WHOLE, Source
-from .formats.coco import find_coco
 from .formats.faults import describe_faults
 from .formats.write.base import LabeledData, LabeledImage, LabeledObject
 from .image_scan import read_header
 from .segmentation.find import find_masks_and_remarks, find_source
 from .segmentation.folders import find_folders
+from .segmentation.join import describe_pixels
 from .segmentation.label_zero import AUTO, LabelZeroSetting
 from .segmentation.masks import MaskLabels, check_masks, read_labels
 from .segmentation.options import AS_FOUND, FILES, MaskOptions
@@ -47,7 +50,11 @@ class ReadData(NamedTuple):
 
 
 def read_data_set(
-    root: str, name: str | None = None, label_zero: LabelZeroSetting = AUTO, masks: MaskOptions = AS_FOUND
+    root: str,
+    name: str | None = None,
+    label_zero: LabelZeroSetting = AUTO,
+    masks: MaskOptions = AS_FOUND,
+    choice: ClassChoice | None = None,
 ) -> ReadData:
     """Read a data set with objects or label maps.
 
@@ -59,10 +66,11 @@ def read_data_set(
             :data:`MASK_FORMATS`.
         label_zero: what label 0 of masks means.
         masks: how masks are found and read, as far as it is set.
+        choice: the choice of classes; None for all.
 
     Raises:
         NoData: if there are no data in a known format.
-        UserError: if the data may be in several formats, or are faulty.
+        UserError: if the data may be in several formats, or are faulty; if the choice names a class that is not there.
     """
     sources = None if name in MASK_FORMATS else find_splits(root, name)
     mask_format = name if name in MASK_FORMATS else _find_mask_format(root, masks) if name is None else None
@@ -72,23 +80,35 @@ def read_data_set(
             f'{next(iter(sources.values())).format} or --data-format {mask_format}'
         )
     if mask_format is not None:
-        return _read_masks(root, label_zero, masks._replace(format=mask_format))
+        return _read_masks(root, label_zero, masks._replace(format=mask_format), choice)
     if sources is None:
-        try:
-            found = find_coco(root, WHOLE)
-        except NoData as error:
-            raise NoData(f'{error}; images with masks are in images/ and annotations/') from None
-        sources = found
-    return _read_objects(sources)
+        sources = find_sources(root, WHOLE, name)  # explicit COCO files, or the error
+    return _read_objects(root, sources, choice)
 
 
-def _read_objects(sources: dict[str, Source]) -> ReadData:
-    coco = {split: read_coco(source, needs_annotations=split != 'test') for split, source in sources.items()}
-    classes = list(dict.fromkeys(name for one in coco.values() for name in one.classes))
+def _read_objects(root: str, sources: dict[str, Source], choice: ClassChoice | None) -> ReadData:
+    coco = {
+        split: read_coco(source, needs_annotations=split != 'test', choice=choice) for split, source in sources.items()
+    }
     lines = [line for one in coco.values() for line in describe_faults(one.name, one.faults)]
+    classes = list(dict.fromkeys(name for one in coco.values() for name in one.classes))
+    if choice is not None:
+        own = [name for one in coco.values() for name in one.own_classes]
+        choice.check(own, root)
+        classes = list(choice.apply(list(dict.fromkeys(own))).names)
+        lines = [*(f'{one.name}: {one.choice_line.partition(NEW_IDS)[0]}' for one in coco.values()), *lines]
+    lines += _of_any_class(coco, classes)
     splits = {split: _Images(coco[split], sources[split], classes) for split in sources}
     has_masks = any(one.has_masks for one in coco.values())
     return ReadData(LabeledData(classes, splits), False, has_masks, sum(map(len, splits.values())), lines)
+
+
+def _of_any_class(coco: Mapping[str, CocoData], classes: Sequence[str]) -> Iterator[str]:
+    for one in coco.values():
+        count = sum(a['category_id'] in one.other_ids for of_image in one.annotations.values() for a in of_image)
+        if count:
+            regions = counted(count, 'ignore region')
+            yield f'{one.name}: {regions} of no class, written as of {classes[0]!r} where the format has such regions'
 
 
 class _Images(Iterable[LabeledImage]):
@@ -101,6 +121,7 @@ class _Images(Iterable[LabeledImage]):
         folders = {os.path.dirname(image['file_name']) for image in coco.images}
         self._folder = os.path.commonpath(folders) if folders and '' not in folders else ''
         self._labels = {n: label_of[name] for n, name in zip(coco.category_ids, coco.classes, strict=True)}
+        self._labels |= dict.fromkeys(coco.other_ids, 0)  # of ignore regions, of any class
 
     def __len__(self) -> int:
         return len(self._coco.images)
@@ -124,28 +145,38 @@ class _Images(Iterable[LabeledImage]):
             yield _with_orientation(LabeledImage(file, name, size, objects), self._is_upright)
 
 
-def _read_masks(root: str, label_zero: LabelZeroSetting, options: MaskOptions) -> ReadData:
+def _read_masks(root: str, label_zero: LabelZeroSetting, options: MaskOptions, choice: ClassChoice | None) -> ReadData:
     labels = read_labels(root, label_zero, compare=True, options=options)
     splits = {}
     lines = [*filter(None, [labels.reading]), labels.line]
+    chosen = ChosenClasses(tuple(labels.classes), tuple(range(len(labels.classes))))
+    if choice is not None:
+        choice.check(labels.classes, root)
+        chosen = choice.apply(labels.classes)
     source = find_source(root, options)
     for split in source.splits if source else ():
         found = find_masks_and_remarks(root, split, options)
-        check_masks(found.pairs, len(labels.classes), labels.reduce_zero_label, labels.reader)
+        scans = check_masks(found.pairs, len(labels.classes), labels.reduce_zero_label, labels.reader)
         lines += found.remarks
+        if choice is not None:
+            said = describe_pixels(choice, labels.classes, labels.first_label, scans)
+            lines.append(f'{SPLITS.get(split, split)}: {said}')
         assert source is not None
-        splits[SPLITS.get(split, split)] = _Masks(found.pairs, source.images_folder(split), labels)
-    return ReadData(LabeledData(labels.classes, splits), True, True, sum(map(len, splits.values())), lines)
+        splits[SPLITS.get(split, split)] = _Masks(found.pairs, source.images_folder(split), labels, chosen)
+    return ReadData(LabeledData(list(chosen.names), splits), True, True, sum(map(len, splits.values())), lines)
 
 
 class _Masks(Iterable[LabeledImage]):
     """The images of a split with their label maps."""
 
-    def __init__(self, pairs: Sequence[tuple[str, str]], folder: Path, labels: MaskLabels) -> None:
+    def __init__(
+        self, pairs: Sequence[tuple[str, str]], folder: Path, labels: MaskLabels, chosen: ChosenClasses
+    ) -> None:
         self._pairs, self._folder = pairs, folder
         numbers = np.full(UNLABELED + 1, UNLABELED, np.uint8)
         count = len(labels.classes)
-        numbers[labels.first_label : labels.first_label + count] = np.arange(count)
+        own = [label if label >= 0 else UNLABELED for label in chosen.labels]
+        numbers[labels.first_label : labels.first_label + count] = own
         self._numbers, self._reader = numbers, labels.reader
 
     def __len__(self) -> int:

@@ -129,7 +129,7 @@ def _below(root: Path, layout: Layout) -> str:
 
 def _other(root: Path, layout: Layout) -> str:
     for other in LAYOUTS:
-        if other is not layout and other.fits(root):
+        if other.config != layout.config and other.fits(root):
             return f'{root} holds {other.content}: take {other.config} for it'
     return ''
 

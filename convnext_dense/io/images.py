@@ -49,8 +49,7 @@ def open_content(content: bytes) -> Image.Image:
     Raises:
         OSError: if it is not an image of a kind that is read.
     """
-    if content[:16].lstrip(b'\xef\xbb\xbf \t\r\n').startswith(b'{'):
-        content = _embedded_image(content)
+    content = image_content(content)
     try:
         return Image.open(io.BytesIO(content))
     except UnidentifiedImageError:
@@ -60,12 +59,14 @@ def open_content(content: bytes) -> Image.Image:
         raise
 
 
-def _embedded_image(content: bytes) -> bytes:
-    """Return the image file that a JSON file of LabelMe has in its ``imageData``, in base64.
+def image_content(content: bytes) -> bytes:
+    """Return the image file that a JSON file of LabelMe has in its ``imageData``, in base64; any other file as it is.
 
     Raises:
-        OSError: if there is none.
+        OSError: if there is none in a JSON file.
     """
+    if not content[:16].lstrip(b'\xef\xbb\xbf \t\r\n').startswith(b'{'):
+        return content
     try:
         return base64.b64decode(json.loads(content)['imageData'], validate=True)
     except (LookupError, TypeError, ValueError, RecursionError, binascii.Error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -47,6 +48,7 @@ COUNTED_SHAPE = (800, 1280)
 """Height and width of the image for which detectors' MACs are published."""
 READING_RULES = ('box_format', 'most_lost')
 """Settings of a data set that say how its COCO file is read."""
+TWO_FILES = 'name two COCO files with --data TRAIN.json:IMAGES,VAL.json:IMAGES'
 NO_FILE = 'no file'
 """Path of the annotations of a split that a data set does not have."""
 RECIPE_SCALE = (1333, 800)
@@ -84,18 +86,22 @@ class DetectionTask(DenseTask):
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
     ) -> None:
-        from ..data.formats import find_sources
-        from ..data.formats.coco import EXPECTED
+        from ..data.formats import describe_source, find_sources
 
         single = 'val' if cfg.train_dataloader is None and options.split is None else 'train'
-        splits = find_sources(root, single, options.format)
+        try:
+            splits = find_sources(root, single, options.format)
+        except NoData as error:
+            raise _for_segmentation(root) or error from None
         check_unsplit(options, 'train' in splits, 'val' in splits, root)
         alone = next(iter(splits.values())) if len(splits) == 1 else None
         for split, loader in _loaders_by_split(cfg):
             is_part = set_subset(loader.dataset, split, options, keep=alone is not None)
             source = (alone or splits['train']) if is_part else splits.get(split)
             if source is None and split not in optional:
-                raise NoData(f'no {split} annotations at {root}: {EXPECTED}')
+                (own,) = splits.values()
+                fix = 'hold some images out with --val-split 0.2' if split == 'val' else 'add some to train'
+                raise NoData(f'no {split} annotations at {root}, beside {describe_source(own)}: {fix}, or {TWO_FILES}')
             _set_source(loader.dataset, source)
 
     def has_data(self, dataset: Mapping) -> bool:
@@ -383,6 +389,22 @@ class DetectionTask(DenseTask):
 
     def comparable_outputs(self, model: Any, inputs: Tensor, samples: Sequence[Any]) -> list[Tensor]:
         return list(model.extract_feat(inputs))
+
+
+def _for_segmentation(root: str) -> NoData | None:
+    """Return the error for a folder of images with masks; None for any other."""
+    from ..data.segmentation.folders import find_folders
+    from ..data.segmentation.options import AS_FOUND as ANY_MASKS
+
+    try:
+        if not Path(root).is_dir() or not find_folders(Path(root), ANY_MASKS):
+            return None
+    except UserError:
+        return None
+    return NoData(
+        f'no annotations of objects at {root}, which holds images with masks: take a config of a segmentor, or make '
+        f'objects of the regions with convnext-dense convert-data {shlex.quote(root)} NEW --to coco'
+    )
 
 
 def _loaders_by_split(cfg: Config) -> list[tuple[str, ConfigDict]]:

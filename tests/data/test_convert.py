@@ -1,20 +1,26 @@
 """Reading data sets of any format as labeled images."""
 
+import base64
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from convnext_dense.data.class_choice import ClassChoice, Merge
 from convnext_dense.data.convert import read_data_set
 from convnext_dense.data.formats.base import WHOLE
-from convnext_dense.data.formats.write import write_data_set
+from convnext_dense.data.formats.write import WRITERS, write_data_set
+from convnext_dense.data.formats.write.base import LabeledObject
 from convnext_dense.errors import NoData, UserError
 from tests.helpers import coco_files
 from tests.helpers.labeled import CLASSES, box_of, image, triangle, write
+from tests.helpers.written_formats import BOXES_ALONE, OF_OBJECTS
 
 
 def coco(folder: Path, annotations: list[dict], names: tuple[str, ...] = ('cat', 'dog'), split: str = 'train') -> Path:
@@ -144,7 +150,7 @@ def test_two_kinds_in_one_folder_are_asked_for(tmp_path):
 
 
 def test_a_folder_without_data_is_an_error(tmp_path):
-    with pytest.raises(NoData, match=r'^no COCO data at '):
+    with pytest.raises(NoData, match=r'^no data at .*expected annotations of COCO, YOLO'):
         read_data_set(str(tmp_path))
 
 
@@ -157,3 +163,149 @@ def test_names_of_images_are_relative_to_the_folder_that_holds_them_all(tmp_path
     (tmp_path / 'one.json').write_text(json.dumps(content))
     (split,) = read_data_set(f'{tmp_path}/one.json:{tmp_path}/photos').data.splits.values()
     assert [image.name for image in split] == ['000.png', 'a/001.png', 'a/004.png', 'b/009.png']
+
+
+def labelme(folder: Path, shapes: list[dict], embedded: str = '', orientation: int = 1) -> Path:
+    """A LabelMe file of an image of 40 x 60 as it is shown, which is beside it or in it, in a format of Pillow."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = np.zeros((60, 40) if orientation > 4 else (40, 60), np.uint8)
+    pixels[:9] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = folder / ('a.jpg' if not embedded else f'a.{embedded}')
+    Image.fromarray(pixels).save(file, format=embedded or 'JPEG', exif=exif)
+    content = {'version': '5.5.0', 'flags': {}, 'imagePath': 'a.jpg', 'imageHeight': 40, 'imageWidth': 60}
+    content['imageData'] = base64.b64encode(file.read_bytes()).decode() if embedded else None
+    content['shapes'] = [{'group_id': None, 'shape_type': 'polygon', 'flags': {}, **shape} for shape in shapes]
+    (folder / 'a.json').write_text(json.dumps(content))
+    if embedded:
+        file.unlink()
+    return folder
+
+
+SHAPE = {'label': 'cat', 'points': [[10, 5], [30, 5], [20, 25]]}
+
+
+@pytest.mark.parametrize(('embedded', 'suffix'), [('jpeg', '.jpg'), ('png', '.png'), ('bmp', '.bmp')])
+@pytest.mark.parametrize('images', ['link', 'copy', 'none'])
+def test_an_image_in_a_json_file_is_written_as_an_image(tmp_path, embedded, suffix, images):
+    read = read_data_set(str(labelme(tmp_path / 'in', [SHAPE], embedded)))
+    for name in OF_OBJECTS:
+        done = write_data_set(read.data, False, name, tmp_path / name, images)
+        assert '1 image taken out of a JSON file' in done.changed
+        assert (done.links, done.copies) == (0, images != 'none')
+        found = sorted(file for file in (tmp_path / name).rglob('*') if file.suffix == suffix)
+        assert [file.stem for file in found] == ([] if images == 'none' else ['a'])
+        if images != 'none':
+            with Image.open(found[0]) as image:
+                assert image.format == embedded.upper() and image.size == (60, 40)
+            again = read_data_set(str(tmp_path / name))
+            ((one,),) = (list(split) for split in again.data.splits.values())
+            assert one.objects[0].box == pytest.approx([10, 5, 20, 20], abs=1)
+
+
+@pytest.mark.parametrize('embedded', ['', 'jpeg'])
+@pytest.mark.parametrize('orientation', [1, 3, 6])
+def test_objects_of_turned_images_stay_where_they_were_drawn(tmp_path, embedded, orientation):
+    """Through every format, as training reads it."""
+    shape = {'label': 'cat', 'points': [[4, 2], [24, 2], [24, 12], [4, 12]]}
+    source = labelme(tmp_path / 'in', [shape], embedded, orientation)
+    read = read_data_set(str(source))
+    for name in OF_OBJECTS:
+        write_data_set(read.data, False, name, tmp_path / name)
+        write_data_set(read_data_set(str(tmp_path / name)).data, False, 'labelme', tmp_path / f'{name}_labelme')
+        content = json.loads(next((tmp_path / f'{name}_labelme').rglob('*.json')).read_text())
+        assert (content['imageHeight'], content['imageWidth']) == (40, 60)
+        points = np.array(content['shapes'][0]['points'])
+        np.testing.assert_allclose([points.min(0), points.max(0)], [[4, 2], [24, 12]], rtol=0, atol=1)
+
+
+@pytest.fixture(scope='module')
+def written(tmp_path_factory) -> Path:
+    """Two scenes, of cat and dog with masks that do not overlap, in every format."""
+    folder = tmp_path_factory.mktemp('written')
+    other = LabeledObject(1, [40.0, 20.0, 12.0, 10.0], [[40.0, 20, 52, 20, 52, 30, 40, 30]])
+    images = [image(folder / 'images/a.png', triangle(), other), image(folder / 'images/b.png', replace(other))]
+    for name in WRITERS:
+        write(folder / name, name, *images)
+    return folder
+
+
+class Thing(NamedTuple):
+    name: str
+    box: list[float]
+    has_mask: bool
+
+
+def things(root: Path) -> list[list[Thing]]:
+    """The objects of each image, by their classes."""
+    read = read_data_set(str(root))
+    images = sorted((one for split in read.data.splits.values() for one in split), key=lambda one: one.name)
+    names = read.data.classes
+    return [
+        sorted(Thing(names[one.label], one.box, one.segmentation is not None) for one in image.objects)
+        for image in images
+    ]
+
+
+def check_things(root: Path, masks: bool) -> None:
+    """Check that a data set has what is written, the boxes to a pixel."""
+    first, second = things(root)
+    assert [(one.name, one.has_mask) for one in (*first, *second)] == [(n, masks) for n in ('cat', 'dog', 'dog')]
+    cat, dog = [10, 5, 20, 20], [40, 20, 12, 10]
+    np.testing.assert_allclose([one.box for one in (*first, *second)], [cat, dog, dog], rtol=0, atol=1)
+
+
+@pytest.mark.parametrize('name', OF_OBJECTS)
+def test_every_format_to_coco_and_from_coco(written, tmp_path, name):
+    masks = name not in BOXES_ALONE
+    check_things(written / name, masks)
+    read = read_data_set(str(written / name))
+    write_data_set(read.data, False, 'coco', tmp_path / 'one')
+    check_things(tmp_path / 'one', masks)
+    read = read_data_set(str(tmp_path / 'one'))
+    write_data_set(read.data, False, name, tmp_path / 'two')
+    check_things(tmp_path / 'two', masks)
+
+
+@pytest.mark.parametrize('name', [name for name in WRITERS if WRITERS[name].of_label_maps])
+@pytest.mark.parametrize('other', OF_OBJECTS)
+def test_objects_to_label_maps_and_back(written, tmp_path, name, other):
+    read = read_data_set(str(written / other))
+    if other in BOXES_ALONE:
+        assert not read.has_masks
+        return
+    write_data_set(read.data, False, name, tmp_path / 'maps')
+    ((one, two),) = (list(images) for images in read_data_set(str(tmp_path / 'maps')).data.splits.values())
+    assert [np.unique(i.labels).tolist() for i in (one, two)] == [[0, 1, 2], [0, 2]]
+    assert (two.labels == 2).sum() == 120
+    write_data_set(read_data_set(str(tmp_path / 'maps')).data, True, other, tmp_path / 'back')
+    check_things(tmp_path / 'back', True)
+
+
+@pytest.mark.parametrize('name', OF_OBJECTS)
+def test_chosen_classes_of_every_format(written, name):
+    read = read_data_set(str(written / name), choice=ClassChoice(merge=(Merge(('cat', 'dog'), 'pet'),)))
+    assert read.data.classes == ['pet'] and read.lines[0].startswith('train')
+    read = read_data_set(str(written / name), choice=ClassChoice(classes=('dog',)))
+    labels = [[one.label for one in i.objects] for split in read.data.splits.values() for i in split]
+    assert (read.data.classes, labels) == (['dog'], [[0], [0]])
+    read = read_data_set(str(written / name), choice=ClassChoice(ignore=('cat',)))
+    regions = [[one.is_region for one in i.objects] for split in read.data.splits.values() for i in split]
+    assert (read.data.classes, regions) == (['dog'], [[True, False], [False]])
+    assert any("1 ignore region of no class, written as of 'dog' where" in line for line in read.lines)
+    with pytest.raises(UserError, match=r"--classes names 'dig' \(did you mean 'dog'\?\): there are 2 classes in"):
+        read_data_set(str(written / name), choice=ClassChoice(classes=('dig',)))
+
+
+@pytest.mark.parametrize('name', [name for name in WRITERS if WRITERS[name].of_label_maps])
+def test_chosen_classes_of_label_maps(written, name):
+    def labels(**choice):
+        read = read_data_set(str(written / name), choice=ClassChoice(**choice))
+        return read.data.classes, [np.unique(i.labels).tolist() for s in read.data.splits.values() for i in s]
+
+    assert labels(classes=('background', 'dog')) == (['background', 'dog'], [[0, 1, 255], [0, 1]])
+    assert labels(merge=(Merge(('cat', 'dog'), 'pet'),)) == (['background', 'pet'], [[0, 1], [0, 1]])
+    assert labels(ignore=('dog',)) == (['background', 'cat'], [[0, 1, 255], [0, 255]])
+    with pytest.raises(UserError, match="--ignore-classes names 'cow'"):
+        labels(ignore=('cow',))

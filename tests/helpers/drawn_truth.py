@@ -96,8 +96,10 @@ def decode(segmentation: list | dict, height: int, width: int) -> np.ndarray:
     return rle.decode(segmentation).astype(bool)
 
 
-def check_equals_drawn(source: Source, images: list[DrawnImage], masks: bool) -> None:
-    """Check that a source has exactly these objects: labels, boxes to half a pixel, and masks to 99.5 % IoU."""
+def check_equals_drawn(
+    source: Source, images: list[DrawnImage], masks: bool, tolerance: float = BOX_TOLERANCE
+) -> None:
+    """Check that a source has exactly these objects: labels, boxes to some pixels, and masks to 99.5 % IoU."""
     coco = read_coco(source)
     assert coco.has_masks == masks
     assert not coco.lost
@@ -111,7 +113,7 @@ def check_equals_drawn(source: Source, images: list[DrawnImage], masks: bool) ->
         assert [names[one['category_id']] for one in found] == [one.name for one in image.objects]
         for one, drawn in zip(found, image.objects, strict=True):
             assert not one['iscrowd']
-            np.testing.assert_allclose(one['bbox'], drawn.box, rtol=0, atol=BOX_TOLERANCE)
+            np.testing.assert_allclose(one['bbox'], drawn.box, rtol=0, atol=tolerance)
             if masks:
                 mask = decode(one['segmentation'], image.height, image.width)
                 assert (mask & drawn.mask).sum() >= LEAST_IOU * (mask | drawn.mask).sum()

@@ -18,6 +18,7 @@ from convnext_dense.tasks import TrainedClasses, count_classes, own_datasets
 from convnext_dense.tasks.detection import DetectionTask
 from convnext_dense.tasks.drawn_annotations import draw_annotations
 from tests.helpers import coco_files
+from tests.helpers.mask_folder import write_mask_folder
 from tests.helpers.mask_rcnn import write_mask_rcnn
 from tests.helpers.other_heads import DETECTORS, write_head
 
@@ -25,10 +26,23 @@ TASK = DetectionTask()
 CONFIG = 'configs/det/cascade_convnext_a_coco.py'
 
 
+def test_masks_for_a_detector_are_answered_with_the_config_or_the_conversion(tmp_path):
+    cfg = read_config(CONFIG, needs_data=False)
+    root = write_mask_folder(tmp_path / 'my masks')
+    with pytest.raises(NoData) as error:
+        TASK.point_at(cfg, str(root))
+    assert str(error.value) == (
+        f'no annotations of objects at {root}, which holds images with masks: take a config of a segmentor, or make '
+        f"objects of the regions with convnext-dense convert-data '{root}' NEW --to coco"
+    )
+
+
 def test_a_config_is_pointed_at_coco_files_and_read(tmp_path):
     cfg = read_config(CONFIG, needs_data=False)
     coco_files.write(tmp_path, coco_files.content(), 'train')
-    with pytest.raises(NoData, match='no val annotations at'):
+    file = tmp_path / 'annotations/instances_train2017.json'
+    fix = 'hold some images out with --val-split 0.2, or name two COCO files with --data TRAIN.json:IMAGES,VAL.json'
+    with pytest.raises(NoData, match=f'^no val annotations at {tmp_path}, beside {file}: {fix}'):
         TASK.point_at(cfg, str(tmp_path))
     coco_files.write(tmp_path, coco_files.content(), 'val')
     TASK.point_at(cfg, str(tmp_path))

@@ -11,12 +11,13 @@ from ...data.segmentation.label_zero import AUTO
 from ...data.segmentation.options import AS_FOUND, MaskOptions
 from ...errors import UserError
 from ...io.progress import progress_bar
+from ..arguments import class_choice
 
 
 def run(args: argparse.Namespace) -> None:
     label_zero = AUTO if args.label_zero is None else args.label_zero == 'ignore'
     masks = MaskOptions(args.mask_labels or AUTO, args.mask_folder)
-    read = read_data_set(args.source, args.data_format, label_zero, masks)
+    read = read_data_set(args.source, args.data_format, label_zero, masks, class_choice(args))
     for line in read.lines:
         print(line)
     if args.label_zero is not None and not read.has_label_maps:

@@ -19,9 +19,11 @@ from ..arguments import (
     DATA_FORMATS,
     MASK_FORMATS,
     WRITE_FORMATS,
+    add_class_arguments,
     add_image_files_argument,
     add_label_zero_argument,
     add_mask_arguments,
+    class_choice,
     is_config,
 )
 
@@ -39,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_image_files_argument(parser)
     add_mask_arguments(parser)
+    add_class_arguments(parser)
     add_label_zero_argument(parser)
 
 
@@ -51,6 +54,7 @@ def check(args: argparse.Namespace) -> None:
     if os.path.isdir(source) and (target + os.sep).startswith(source.rstrip(os.sep) + os.sep):
         raise UserError(f'{args.target} is in the folder that is read: name a folder beside {args.source}')
     check_new_folder(args.target)
+    class_choice(args)
 
 
 def check_new_folder(path: str) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ...errors import UserError
 from ..check.records import NOTE
+from ..class_choice import suggest_flags
 from ..formats.faults import Fault, in_brackets
 from ..formats.values import read_integer
 from ..text import count_of, shortened
@@ -82,7 +83,9 @@ def not_integers(ids: Sequence[int], entries: Sequence[dict]) -> list[int]:
     return [number for number, entry in zip(ids, entries, strict=True) if type(entry['id']) is not int]
 
 
-def check_known_names(names: Sequence[str], file: str, known: Sequence[str], known_file: str) -> None:
+def check_known_names(
+    names: Sequence[str], file: str, known: Sequence[str], known_file: str, suggests_flags: bool = True
+) -> None:
     """Check that the classes of a file are among those of another one; their order does not matter.
 
     Args:
@@ -90,6 +93,7 @@ def check_known_names(names: Sequence[str], file: str, known: Sequence[str], kno
         file: its name, for the message.
         known: the classes that may occur, in the order of the labels.
         known_file: name of what they are from, a file or the model.
+        suggests_flags: add the flags to the message by which the file has known classes alone.
 
     Raises:
         UserError: if there are others.
@@ -101,4 +105,5 @@ def check_known_names(names: Sequence[str], file: str, known: Sequence[str], kno
         raise UserError(
             f'the categories differ: {file} has {shortened(others, 10)}{hint}, where {known_file} has '
             f'{count_of(known, "category", "categories")}: {shortened(known, 10)}: use the same names in both'
+            + (f', or give {suggest_flags(others, known)}' if suggests_flags else '')
         )

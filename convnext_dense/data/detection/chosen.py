@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 from ..class_choice import IGNORED, LEFT_OUT, ClassChoice, describe_choice
 from ..text import count_of
 
+NEW_IDS = '; category id in results: '
+"""Beginning of the end of a line on a choice, which names the ids of new classes."""
+
 
 class ChosenAnnotations(NamedTuple):
     """The annotations of chosen and of ignored classes."""
@@ -40,7 +43,8 @@ def choose_annotations(
         choice: the choice.
         names: names of the file's classes.
         ids: the one category id of each class.
-        annotations: the annotations, with unique ids and one of these ``category_id``; changed in place.
+        annotations: the annotations, with unique ids and one of these ``category_id``, or another one for what is of
+            any class; changed in place.
     """
     chosen = choice.apply(names)
     id_of, highest = dict(zip(names, ids, strict=True)), max(ids, default=0)
@@ -52,7 +56,10 @@ def choose_annotations(
     name_of = dict(zip(ids, names, strict=True))
     kept, ignored = [], {}
     for annotation in annotations:
-        place = place_of[annotation['category_id']]
+        place = place_of.get(annotation['category_id'])
+        if place is None:  # an ignore region of any class
+            kept.append(annotation)
+            continue
         if place == LEFT_OUT:
             continue
         if place == IGNORED:
@@ -66,6 +73,6 @@ def choose_annotations(
 
     line = describe_choice(choice, names, amount, 'are left out, so that they are background', 'become ignore regions')
     new = [f'{name!r} {id_of[name]}' for name in merged]
-    line += f'; category id in results: {", ".join(new)}' if new else ''
+    line += f'{NEW_IDS}{", ".join(new)}' if new else ''
     others = tuple(number for number in ids if number not in category_ids)
     return ChosenAnnotations(chosen.names, category_ids, others, kept, ignored, line)

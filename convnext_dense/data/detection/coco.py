@@ -63,7 +63,8 @@ class CocoData(NamedTuple):
     own_classes: tuple[str, ...] = ()
     """Names of all classes in the file, before a choice."""
     other_ids: tuple[int, ...] = ()
-    """Ids of the file's categories that are no classes by the choice; annotations of ignored classes have them."""
+    """Ids of the file's categories that are no classes by the choice, which annotations of ignored classes have; and
+    that of ignore regions of any class."""
     of_other_classes: int = 0
     """Number of annotations of classes that are not chosen or ignored."""
     choice_line: str = ''
@@ -209,14 +210,18 @@ def _read(source: Source, box_format: str | None, needs_annotations: bool, choic
     sizes = {image['id']: ImageSize(image['height'], image['width']) for image in images}
     annotations = content.annotations
     faults = [*content.faults, *categories.faults, *image_faults, *_number(annotations)]
-    faults += _resolve(path, annotations, 'category', categories.labels.keys())
+    classified = [annotation for annotation in annotations if annotation['id'] not in content.unclassified]
+    of_any_class = min([0, *categories.labels]) - 1  # an id that no category has
+    for annotation in annotations if content.unclassified else ():
+        annotation.setdefault('category_id', of_any_class)
+    faults += _resolve(path, classified, 'category', categories.labels.keys())
     faults += _resolve(path, annotations, 'image', sizes.keys() | merged.keys())
     faults += _read_crowds(path, annotations)
     for annotation in annotations:
         annotation['image_id'] = merged.get(annotation['image_id'], annotation['image_id'])
     if merged:
         annotations = _without_copies(annotations, faults)
-    category_ids = _unite_categories(annotations, categories.labels, len(categories.names))
+    category_ids = _unite_categories(classified, categories.labels, len(categories.names))
     names, in_file = categories.names, len(annotations)
     other_ids: tuple[int, ...] = ()
     ignored: dict[int, str] = {}
@@ -225,6 +230,7 @@ def _read(source: Source, box_format: str | None, needs_annotations: bool, choic
         chosen = choose_annotations(choice, names, category_ids, annotations)
         names, category_ids, other_ids, annotations, ignored, line = chosen
     total = len(annotations) - len(ignored)
+    other_ids += (of_any_class,) if content.unclassified else ()
 
     shapes = [
         read_shapes(a, sizes[a['image_id']], box_format or 'xywh') for a in track(annotations, 'checking annotations')

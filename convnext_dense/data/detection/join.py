@@ -28,7 +28,7 @@ def join_categories(
     Raises:
         UserError: if a category of the file is not among the classes.
     """
-    check_known_names(coco.classes, str(file), classes, 'the model')
+    check_known_names(coco.classes, str(file), classes, 'the model', suggests_flags=False)
     own = dict(zip(coco.classes, coco.category_ids, strict=True))
     other = dict(zip(classes, ids or (), strict=bool(ids)))
     taken = {*own.values(), *coco.other_ids}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any
 
 from ...errors import UserError
 from .base import WHOLE, Format, Source, take_test_for_val
-from .coco import CocoFormat, find_coco
+from .coco import CocoFormat
+from .coco_find import are_coco_files, find_coco
 from .csv_boxes import CsvFormat
 from .cvat import CvatFormat
 from .labelme import LabelMeFormat
+from .nothing_found import no_data
 from .open_images import OpenImagesFormat
 from .supervisely import SuperviselyFormat
 from .via import ViaFormat
@@ -60,7 +63,7 @@ def find_sources(root: str, single: str = 'val', name: str | None = None) -> dic
 
     Args:
         root: a folder, the file of a format such as ``data.yaml``, or explicit COCO files; see
-            :func:`.coco.find_coco`.
+            :func:`.coco_find.find_coco`.
         single: the split that data in no split are for.
         name: the format, where several may be meant; None to recognize it.
 
@@ -73,8 +76,10 @@ def find_sources(root: str, single: str = 'val', name: str | None = None) -> dic
         UserError: if the data may be in several formats, or are faulty.
     """
     splits = find_splits(root, name)
+    if splits is None and (name == 'coco' or (name is None and are_coco_files(root))):
+        return find_coco(root, single)
     if splits is None:
-        return find_coco(root, single)  # explicit files, or the error
+        raise no_data(root, _among(name))
     if WHOLE in splits:
         return {single: splits[WHOLE]}
     return take_test_for_val(splits)
@@ -98,10 +103,45 @@ def find_splits(root: str, name: str | None = None) -> dict[str, Source] | None:
         raise UserError(f'{root} is a zip file: unpack it first, then give the folder')
     if name and name not in FORMATS:
         raise UserError(f'--data-format {name} is not for annotations of objects: take one of {", ".join(FORMATS)}')
-    formats = [FORMATS[name]] if name else list(FORMATS.values())
-    found = {one.name: splits for one in formats if (splits := one.find(path))}
+    found, faulty = find_in_formats(path, name)
+    for line in faulty:
+        logging.getLogger('mmengine').warning(f'{root} {line}')
     if len(found) > 1:
         titles = ' and '.join(FORMATS[one].title for one in found)
         flags = ' or '.join(f'--data-format {one}' for one in found)
         raise UserError(f'{root} may be read as {titles}: say which with {flags}')
     return next(iter(found.values()), None)
+
+
+def find_in_formats(path: Path, name: str | None = None) -> tuple[dict[str, dict[str, Source]], list[str]]:
+    """Find the splits of a data set in each format that it may be in.
+
+    What is faulty in one format does not hinder reading another one.
+
+    Args:
+        path: a folder, or the file of a format.
+        name: the only format to look for; None for all.
+
+    Returns:
+        The sources by split, by the name of the format; and a line for each format in which the data are faulty.
+
+    Raises:
+        UserError: if the data are in one format, in which they are faulty.
+    """
+    found, errors = {}, {}
+    for one in _among(name).values():
+        try:
+            splits = one.find(path)
+        except UserError as error:
+            errors[one] = error
+        else:
+            if splits is not None:
+                found[one.name] = splits
+    if errors and not found:
+        raise next(iter(errors.values()))
+    lines = [f'is not read as {one.title} (--data-format {one.name}): {error}' for one, error in errors.items()]
+    return found, lines
+
+
+def _among(name: str | None) -> Mapping[str, Format]:
+    return FORMATS if name is None else {name: FORMATS[name]}

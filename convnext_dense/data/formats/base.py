@@ -13,7 +13,7 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -124,8 +124,9 @@ class Content:
     """Images with ``id`` and ``file_name``, relative to :attr:`Source.images`; and ``height`` and ``width`` of the
     upright image in pixels, if they are known."""
     annotations: list[Any] = field(default_factory=list)
-    """Annotations with ``id``, ``image_id`` and ``category_id``; with ``bbox`` [x, y, width, height] or
-    ``segmentation`` (polygons or RLE), in pixels of the upright image, or both; and optionally ``iscrowd``, 0 or 1.
+    """Annotations with ``id``, ``image_id`` and ``category_id``, which those in ``unclassified`` lack; with
+    ``bbox`` [x, y, width, height] or ``segmentation`` (polygons or RLE), in pixels of the upright image, or both; and
+    optionally ``iscrowd``, 0 or 1.
     A mask is never made of a box."""
     categories: list[Any] = field(default_factory=list)
     """Categories with ``id`` and ``name``, in the order of the labels."""
@@ -136,6 +137,8 @@ class Content:
     which then tells where it is."""
     ignored: Mapping[int, str] = field(default_factory=dict)
     """The reason why an annotation is ignored by a rule of the format, by its id: ``'marked as difficult'``."""
+    unclassified: Collection[int] = frozenset()
+    """Ids of the annotations that may be of any class; each is in ``unreadable`` or ``ignored``."""
     faults: list[Fault] = field(default_factory=list)
     """What else a user should know, with ids of annotations, images or categories, or with places as text."""
 

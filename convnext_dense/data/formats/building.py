@@ -99,12 +99,14 @@ class ContentBuilder:
             raise UserError(f'{path} has no classes: give the objects labels')
         ids = {name: number for number, name in enumerate(names, 1)}
         for annotation, label in zip(self._annotations, self._labels, strict=True):
-            if label is not None and label not in ids:
+            if label is None:
+                continue
+            if label not in ids:
                 raise UserError(
                     f'{self.places[annotation["id"]]} is of the class {label!r}, which {listed_in} does not have: '
                     'add it there, or correct it'
                 )
-            annotation['category_id'] = 1 if label is None else ids[label]
+            annotation['category_id'] = ids[label]
         return Content(
             self._images,
             self._annotations,
@@ -112,6 +114,7 @@ class ContentBuilder:
             self.places,
             self._unreadable,
             self._ignored,
+            {number for number, label in enumerate(self._labels, 1) if label is None},
             self._faults(),
         )
 

@@ -23,11 +23,11 @@ from .image_folder import IMAGE_FOLDERS, find_image_folder
 EXPLICIT = '--data TRAIN.json:IMAGES,VAL.json:IMAGES'
 NAME_THEM = f'name other files with {EXPLICIT}, or take --data sample, which needs no data'
 LAYOUTS = (
-    'expected annotations/instances_{train,val}2017.json with images in {train,val}2017/, or '
+    'annotations/instances_{train,val}2017.json with images in {train,val}2017/, or '
     '{train,valid}/_annotations.coco.json with images beside it, or other COCO files whose name or folder tells the '
     'split, or a single one'
 )
-EXPECTED = f'{LAYOUTS}; {NAME_THEM}'
+EXPECTED = f'expected {LAYOUTS}; {NAME_THEM}'
 OTHER_TRUTH = re.compile(r'(captions|person_keypoints|panoptic|stuff|image_info|densepose)', re.IGNORECASE)
 """Beginnings of the names of COCO's files of other annotations, which are beside those of instances."""
 COMPARED_IMAGES = 8
@@ -53,7 +53,9 @@ def find_splits(root: Path) -> dict[str, Source]:
         root, _instances(places), 'COCO files', _explicit, lambda split: f'instances_{split}2017.json'
     )
     if not files:
-        raise NoData(f'no COCO data at {root}: {LAYOUTS}; {hint(root, COCO) or _other_files(root) or NAME_THEM}')
+        raise NoData(
+            f'no COCO data at {root}: expected {LAYOUTS}; {hint(root, COCO) or other_files(root) or NAME_THEM}'
+        )
     if WHOLE in files and (advice := above(root, COCO)):
         raise NoData(f'no COCO data at {root}: {advice}')
     return {split: Source(file, _image_folder(file, split, root, root)) for split, file in files.items()}
@@ -73,7 +75,7 @@ def find_coco(root: str, single: str = 'val') -> dict[str, Source]:
         UserError: if several files may be meant, or the images are not found.
     """
     folder = Path(root)
-    if '.json' in root and not folder.is_dir():
+    if are_coco_files(root):
         return find_named(root, single)
     sources = find_splits(folder)
     if WHOLE in sources:
@@ -81,7 +83,13 @@ def find_coco(root: str, single: str = 'val') -> dict[str, Source]:
     return take_test_for_val(sources)
 
 
+def are_coco_files(value: str) -> bool:
+    """Check whether a value for ``--data`` names COCO files, rather than a folder."""
+    return '.json' in value and not Path(value).is_dir()
+
+
 def find_named(value: str, single: str) -> dict[str, Source]:
+    """Find explicit COCO files and their images; see :func:`find_coco`."""
     parts = [re.fullmatch(r'(.+?\.json)(?::(.+))?', part.strip()) for part in value.split(',')]
     if len(parts) > 2:
         raise UserError(f'{len(parts)} COCO files in {value}: write {EXPLICIT}')
@@ -195,7 +203,7 @@ def _first_images(annotations: Path) -> list[str]:
     return names
 
 
-def _other_files(root: Path) -> str:
+def other_files(root: Path) -> str:
     """Return advice for JSON files whose names don't show their split, or an empty string."""
     found = (file for folder in (root, root / 'annotations') for file in folder.glob('*.json'))
     files = sorted(file for file in found if not is_stray(file.name))

@@ -72,7 +72,7 @@ def _is_cvat(path: str) -> bool:
 
 
 def _has_files(folder: Path) -> bool:
-    return any(map(_is_cvat, first_files(folder, '.xml')))
+    return any(map(_is_cvat, first_files(folder, '.xml', of_images=False)))
 
 
 def _holds_files(folder: Path) -> bool:

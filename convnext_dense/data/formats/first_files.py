@@ -23,19 +23,19 @@ def head(path: str | Path) -> bytes:
         return b''
 
 
-def first_files(folder: str | Path, suffix: str) -> list[str]:
+def first_files(folder: str | Path, suffix: str, of_images: bool = True) -> list[str]:
     """List the paths of the first files in a folder that tell a format.
-
-    Those beside an image of the same name come first, then all others, sorted.
 
     Args:
         folder: the folder; there are no files if it can't be read.
         suffix: the end of the files' names in lowercase.
+        of_images: True to have files beside an image of the same name first, for a format with a file for each image;
+            False to have them last.
     """
     names = [name for name in _names(folder) if not is_stray(name)]
     images = {os.path.splitext(name)[0] for name in names if name.lower().endswith(EXTENSIONS)}
     files = sorted(name for name in names if name.lower().endswith(suffix))
-    files.sort(key=lambda name: os.path.splitext(name)[0] not in images)
+    files.sort(key=lambda name: (os.path.splitext(name)[0] in images) != of_images)
     return [os.path.join(folder, name) for name in files[:MOST_SNIFFED]]
 
 

@@ -46,6 +46,7 @@ class OpenImagesFormat(Format):
     expected = (
         '{train,validation}-annotations-bbox.csv and class-descriptions-boxable.csv, with images in {train,...}/'
     )
+    is_upright = True
 
     def find(self, root: Path) -> dict[str, Source] | None:
         if root.is_file():

@@ -33,6 +33,7 @@ class SuperviselyFormat(Format):
     name = 'supervisely'
     title = 'Supervisely'
     expected = 'meta.json, and folders with ann/IMAGE.jpg.json and img/IMAGE.jpg; names of folders or tags tell splits'
+    is_upright = True
 
     def find(self, root: Path) -> dict[str, Source] | None:
         if not root.is_dir():

@@ -94,7 +94,7 @@ def _is_file(path: str) -> bool:
 
 
 def _files_in(folder: Path) -> list[str]:
-    files = [*first_files(folder, '.json'), *first_files(folder, '.csv')]
+    files = [file for suffix in ('.json', '.csv') for file in first_files(folder, suffix, of_images=False)]
     return [file for file in files if is_via(file)]
 
 

@@ -51,7 +51,25 @@ def _locate_without_config(root: Path) -> YoloData | None:
     if not splits:
         return None
     of_splits = {split: [entry] for split, entry in splits.items()}
-    return YoloData(root, root, names_in(folders_of_names(root, of_splits)), of_splits)
+    classes = names_in(folders_of_names(root, of_splits))
+    if classes is None and _is_near_config(root):
+        return None
+    return YoloData(root, root, classes, of_splits)
+
+
+def _is_near_config(root: Path) -> bool:
+    """Check whether a folder is a part of a data set with a config, or around one."""
+    below = [root / name for name in subfolders(root)[:LOOKED_AT]]
+    below += [folder / name for folder in below for name in subfolders(folder)[:LOOKED_AT]]
+    near = [*islice(Path(os.path.abspath(root)).parents, 2), *below]
+    return any(is_config(folder / name) for folder in near for name in _names(folder) if not is_stray(name))
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return list_names(folder)
+    except UserError:
+        return []
 
 
 def _find_split(root: Path, names: Sequence[str]) -> Path | None:

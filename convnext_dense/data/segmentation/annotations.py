@@ -20,8 +20,9 @@ from ...counting import counted
 from ...errors import UserError
 from ...io.images import UNLABELED
 from ..detection.coco import read_coco, read_header
-from ..formats import FORMATS
+from ..formats import FORMATS, find_in_formats
 from ..formats.base import WHOLE, Source, take_test_for_val
+from ..formats.coco_find import are_coco_files, find_coco
 from ..formats.faults import describe_faults
 from .label_zero import ClassList, LabelCounts, is_background, is_no_class
 from .readers import MaskReader
@@ -43,19 +44,20 @@ class AnnotationSource(MaskSource, MaskReader):
     Args:
         root: the data set's folder, or explicit files.
         sources: the annotations by split.
+        faulty: lines about other formats, in which the data are faulty.
     """
 
     kind = 'index'
 
-    def __init__(self, root: Path, sources: Mapping[str, Source]) -> None:
-        self.root, self.splits = root, sources
+    def __init__(self, root: Path, sources: Mapping[str, Source], faulty: Sequence[str] = ()) -> None:
+        self.root, self.splits, self._faulty = root, sources, faulty
         self.format = next(iter(sources.values())).format
         self._objects: dict[str, bytes] = {}
 
     @property
     def line(self) -> str:  # type: ignore[override]
         order = 'later objects over earlier ones' if self.format in IN_ORDER else 'smaller objects over larger ones'
-        return f'masks are drawn from {FORMATS[self.format].title}, {order}'
+        return '; '.join([f'masks are drawn from {FORMATS[self.format].title}, {order}', *self._faulty])
 
     @property
     def digest(self) -> str:
@@ -107,8 +109,8 @@ class AnnotationSource(MaskSource, MaskReader):
         coco = read_coco(source, needs_annotations=False)
         if coco.annotations and not coco.has_masks:
             raise UserError(
-                f'{source.annotations} has boxes without masks, of which no label maps can be drawn: take a config of '
-                'a detector'
+                f'{source.annotations} has boxes without masks, of which no label maps can be drawn: draw polygons, '
+                'or take a config of a detector, such as faster_rcnn_convnext_t_coco.py'
             )
         labels = {}
         for number, name in zip(coco.category_ids, coco.classes, strict=True):
@@ -119,7 +121,10 @@ class AnnotationSource(MaskSource, MaskReader):
         for image in coco.images:
             path = os.path.join(source.images, image['file_name'])
             objects = _in_order(coco.annotations.get(image['id'], []), self.format)
-            drawn = [(labels[a['category_id']], a.get('segmentation'), a['bbox'], 'ignored' in a) for a in objects]
+            drawn = [
+                (labels.get(a['category_id'], UNLABELED), a.get('segmentation'), a['bbox'], 'ignored' in a)
+                for a in objects
+            ]
             self._objects[path] = pickle.dumps(((image['height'], image['width']), drawn))
             pairs.append((path, path))
         remarks = describe_faults(coco.name, coco.faults)
@@ -189,27 +194,16 @@ def find_annotations(root: Path, chosen: str | None) -> list[AnnotationSource]:
         chosen: the format, or None for all of them.
 
     Raises:
-        UserError: if there are annotations in the chosen format that can't be found.
+        UserError: if the annotations are in one format, in which they are faulty.
     """
-    from ..formats.coco import find_coco
-
-    if '.json' in str(root) and not root.is_dir():
+    if are_coco_files(str(root)):
         explicit = {_split_of(split): source for split, source in find_coco(str(root), WHOLE).items()}
         return [AnnotationSource(root, explicit)]
-    found = []
-    for name in [chosen] if chosen else FORMATS:
-        try:
-            splits = FORMATS[name].find(root)
-        except UserError:
-            if chosen:
-                raise
-            continue
-        if splits:
-            found.append(splits)
     sources = []
-    for splits in found:
+    found, faulty = find_in_formats(root, chosen)
+    for splits in found.values():
         own = {_split_of(split): source for split, source in take_test_for_val(splits).items()}
-        sources.append(AnnotationSource(root, own))
+        sources.append(AnnotationSource(root, own, faulty))
     return sources
 
 

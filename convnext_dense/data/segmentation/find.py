@@ -87,7 +87,12 @@ def _find(root: Path, options: MaskOptions) -> MaskSource | None:
         panoptic = find_panoptic(root)
         found += [panoptic] if panoptic else []
     if chosen not in (FILES, PanopticSource.format) and options.folder is None:
-        annotated = find_annotations(root, chosen)
+        try:
+            annotated = find_annotations(root, chosen)
+        except UserError:
+            if not found:
+                raise
+            annotated = []
         found += [one for one in annotated if len(found) + len(annotated) == 1 or one.has_masks()]
     if len(found) > 1:
         flags = ' or '.join(f'--data-format {one.format}' for one in found)

@@ -104,6 +104,15 @@ def test_label_maps_become_objects_and_objects_label_maps(source, tmp_path, caps
             ['boxes', 'out', '--to', 'yolo', '--label-zero', 'class'],
             '--label-zero is for masks, and boxes has objects',
         ),
+        (
+            ['boxes', 'out', '--to', 'yolo', '--classes', 'cat,cow'],
+            "--classes names 'cow': there are 2 classes in boxes: cat, dog",
+        ),
+        (
+            ['boxes', 'out', '--to', 'yolo', '--classes', 'cat', '--ignore-classes', 'cat'],
+            "--classes and --ignore-classes both name 'cat'",
+        ),
+        (['boxes', 'out', '--to', 'yolo', '--val-split', '0.2'], 'unknown flag --val-split: '),
         (['boxes', 'out', '--to', 'darknet'], "--to: invalid choice: 'darknet'"),
         (['boxes', 'out'], '--to is missing, for example: {PROG} my_coco my_yolo --to yolo'),
     ],
@@ -114,6 +123,16 @@ def test_bad_input_is_refused_in_one_line(source, boxes, tmp_path, monkeypatch, 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f'error: {message.replace("{PROG}", PROG)}')
     assert not Path('out').exists()
+
+
+def test_classes_are_chosen(source, tmp_path, capsys):
+    flags = ['--merge', 'cat,dog->pet', '--classes', 'pet']
+    assert convert(source, tmp_path / 'yolo', '--to', 'yolo', *flags) == 0
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first == "train2017: 1 class of 2 by choice (pet): 5 annotations of cat, dog are 'pet'"
+    assert '2 images, 3 annotations written' in last
+    assert (tmp_path / 'yolo/classes.txt').read_text() == 'pet\n'
+    assert {line[0] for file in (tmp_path / 'yolo/labels/train').iterdir() for line in file.open()} == {'0'}
 
 
 @pytest.mark.parametrize('stop', [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

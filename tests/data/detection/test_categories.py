@@ -1,7 +1,10 @@
 """Classes of several files, joined by name."""
 
+import shlex
+
 import pytest
 
+from convnext_dense.data.class_choice import choice_of_flags, parse_merge, parse_names
 from convnext_dense.data.detection.categories import check_known_names
 from convnext_dense.errors import UserError
 
@@ -22,3 +25,34 @@ def test_the_same_names_in_any_order_and_some_of_them_are_known(val):
 def test_other_names_are_refused(val, said):
     with pytest.raises(UserError, match=said):
         check_known_names(val, 'v', ('a', 'b', 'c'), 't')
+
+
+@pytest.mark.parametrize(
+    ('val', 'flags'),
+    [
+        (('cat', 'dogs'), "--merge 'dogs->dog'"),
+        (('Cat', 'DOG', 'cats'), "--merge 'Cat,cats->cat' --merge 'DOG->dog'"),
+        (('cat', 'aeroplane'), "--classes 'cat,dog,polar bear'"),
+        (('Cat', 'aeroplane'), "--classes 'cat,dog,polar bear' --merge 'Cat->cat'"),
+    ],
+)
+def test_flags_are_named_that_leave_known_classes_alone(val, flags):
+    """And these flags do so."""
+    known = ('cat', 'dog', 'polar bear')
+    with pytest.raises(UserError) as error:
+        check_known_names(val, 'v', known, 't')
+    assert str(error.value).endswith(f': use the same names in both, or give {flags}')
+    arguments = shlex.split(flags)
+    parsed = dict(classes=None, merge=[])
+    for flag, value in zip(arguments[::2], arguments[1::2], strict=True):
+        parsed |= (
+            {'classes': parse_names(value)}
+            if flag == '--classes'
+            else {'merge': [*parsed['merge'], parse_merge(value)]}
+        )
+    choice = choice_of_flags(parsed['classes'], parsed['merge'], None)
+    choice.check((*known, *val), 'all')
+    assert set(choice.apply(val).names) <= set(known) == set(choice.apply((*known, *val)).names)
+    with pytest.raises(UserError) as error:
+        check_known_names(val, 'v', known, 'the model', suggests_flags=False)
+    assert str(error.value).endswith('use the same names in both')

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageOps
 
 from convnext_dense.data.check.dataset import check_dataset
+from convnext_dense.data.class_choice import ClassChoice
+from convnext_dense.data.detection import index
 from convnext_dense.data.detection.check import read_coco_files
 from convnext_dense.data.detection.coco import read_coco
 from convnext_dense.data.detection.dataset import CocoDataset
@@ -20,6 +23,7 @@ from convnext_dense.data.formats import find_sources
 from convnext_dense.data.formats.base import Source
 from convnext_dense.data.formats.labelme import LabelMeFormat
 from convnext_dense.errors import UserError
+from convnext_dense.evaluation import CocoAP
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.tasks.dense import read_as_annotated
 from tests.helpers.coco_files import runs
@@ -325,6 +329,42 @@ def test_difficult_and_ignored_shapes_are_ignored_by_rule(tmp_path):
         '1 annotation ignored, with its area: marked as difficult (a.json: shapes[1])',
         '1 annotation left out: labeled _background_ (a.json: shapes[3])',
     ]
+
+
+@pytest.mark.parametrize('choice', [None, ClassChoice(classes=('dog',)), ClassChoice(ignore=('cat',))])
+@pytest.mark.parametrize('test_mode', [False, True])
+def test_what_is_ignored_without_a_class_is_so_for_every_class(tmp_path, monkeypatch, choice, test_mode):
+    """Whichever classes are chosen, and also from the index of large annotations."""
+    monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setattr(index, 'LARGE_BYTES', 0)
+    region = shape('__ignore__', [[50, 1], [60, 9]], 'rectangle')
+    write(tmp_path / 'data/a.json', BOX, {**BOX, 'label': 'dog'}, region)
+    for _ in range(2):
+        dataset = CocoDataset(
+            str(tmp_path / 'data'), str(tmp_path / 'data'), [], test_mode=test_mode, format='labelme', choice=choice
+        )
+        found = [(i['bbox_label'], i['ignore_flag']) for i in dataset.get_data_info(0)['instances']]
+        names = dataset.metainfo['classes']
+        expected = {('cat', 'dog'): [(0, 0), (1, 0), (-1, 1)], ('dog',): [(0, 0), (-1, 1)]}[names]
+        assert found == ([(-1, 1), *expected] if choice and choice.ignore else expected)
+        assert dataset.class_counts.tolist() == [1] * len(names)
+
+
+def test_a_detection_on_a_region_without_a_class_is_no_false_positive():
+    """Of the second class, with a higher score than the object beside it."""
+    truth = [
+        {'bbox': [0, 0, 9, 9], 'bbox_label': 1, 'ignore_flag': 0, 'area': 81},
+        {'bbox': [20, 0, 30, 9], 'bbox_label': -1, 'ignore_flag': 1, 'area': 90},
+    ]
+    boxes, scores = torch.tensor([[20.0, 0, 30, 9], [0, 0, 9, 9]]), torch.tensor([0.9, 0.5])
+    predicted = dict(bboxes=boxes, scores=scores, labels=torch.tensor([1, 1]))
+    sample = dict(img_id=1, img_path='a', ori_shape=(40, 60), instances=truth, pred_instances=predicted)
+    for label, expected in ((-1, 100.0), (0, 50.0)):
+        truth[1]['bbox_label'] = label
+        metric = CocoAP()
+        metric.dataset_meta = dict(classes=('cat', 'dog'), category_ids=(1, 2))
+        metric.process(None, [sample])
+        assert metric.evaluate(1)['box_AP'] == pytest.approx(expected, abs=0.5)
 
 
 def test_classes_are_those_of_all_splits_sorted(tmp_path):

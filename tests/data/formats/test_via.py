@@ -414,7 +414,7 @@ def test_lines_of_a_csv_are_named(tmp_path):
     path.write_text(whole.replace(',2,1,', ',2,'))
     assert refusal(tmp_path) == 'a.csv:3: 6 columns rather than 7: export it from VIA again'
     path.write_text(whole.replace('region_count,', ''))
-    with pytest.raises(UserError, match='no COCO data'):
+    with pytest.raises(UserError, match=r'no data at .*expected annotations of COCO, YOLO'):
         find_sources(str(tmp_path))
 
 

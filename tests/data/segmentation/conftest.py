@@ -3,6 +3,7 @@
 import pytest
 
 from tests.data.formats.conftest import drawn as drawn
+from tests.data.formats.conftest import written as written
 from tests.helpers.mask_folder import write_mask_folder
 
 

@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from convnext_dense.data.formats import FORMATS
+from convnext_dense.data.formats.write.base import LabeledObject
 from convnext_dense.data.segmentation.annotations import IN_ORDER, AnnotationSource, draw
-from convnext_dense.data.segmentation.find import find_masks, find_masks_and_remarks
+from convnext_dense.data.segmentation.find import find_masks, find_masks_and_remarks, find_source
 from convnext_dense.data.segmentation.masks import check_masks, read_labels
 from convnext_dense.data.segmentation.options import AS_FOUND, MaskOptions
 from convnext_dense.errors import NoData, UserError
+from tests.helpers import labeled
 from tests.helpers.drawn_truth import class_names, decode, drawn_images
 from tests.helpers.mask_layouts import write_index, write_layout, write_names
 from tests.helpers.mask_samples import CROP, FLIP, RESIZE, mask_folder
+from tests.helpers.written_formats import BOXES_ALONE, OF_OBJECTS, listed_classes
 
 
 @pytest.fixture
@@ -193,9 +197,79 @@ def test_boxes_alone_are_refused(root):
     change(root, lambda content: [one.pop('segmentation') for one in content['annotations']])
     change(root, lambda content: [one.pop('segmentation') for one in content['annotations']], 'val')
     with pytest.raises(
-        UserError, match='has boxes without masks, of which no label maps can be drawn: take a config of'
+        UserError,
+        match=r'has boxes without masks, .*: draw polygons, or take a config of a detector',
     ):
         find_masks(root, 'training')
+
+
+@pytest.mark.parametrize('name', [name for name in OF_OBJECTS if name not in BOXES_ALONE])
+def test_label_maps_of_every_format_are_what_was_drawn(drawn, written, name):
+    """Each class to 99 % IoU, later objects over earlier ones for LabelMe and CVAT, smaller over larger for others."""
+    source = find_source(written / name)
+    listed = listed_classes(name, drawn)
+    labels = read_labels(written / name)
+    assert labels.classes == ['background', *listed] and not labels.reduce_zero_label
+    order = 'later objects over earlier ones' if name in ('labelme', 'cvat') else 'smaller objects over larger ones'
+    assert source.line == f'masks are drawn from {FORMATS[name].title}, {order}'
+    both, either = np.zeros(256), np.zeros(256)
+    for long, split in (('training', 'train'), ('validation', 'val')):
+        pairs = find_masks(written / name, long)
+        images = sorted(drawn_images(drawn, split), key=lambda one: one.file.name)
+        assert [Path(image).name for image, _ in pairs] == [one.file.name for one in images]
+        for (_, mask), truth in zip(pairs, images, strict=True):
+            wanted = np.zeros((truth.height, truth.width), np.uint8)
+            objects = truth.objects if name in ('labelme', 'cvat') else sorted(truth.objects, key=larger_first)
+            for one in objects:
+                wanted[one.mask] = listed.index(one.name) + 1
+            found = source.read(mask)
+            for label in np.union1d(wanted, found):
+                both[label] += ((wanted == label) & (found == label)).sum()
+                either[label] += ((wanted == label) | (found == label)).sum()
+    assert (either > 0).sum() > 8
+    assert (both >= 0.99 * either).all()
+
+
+def larger_first(one) -> float:
+    return -one.mask.sum()
+
+
+@pytest.mark.parametrize('name', ['labelme', 'cvat', 'yolo', 'coco', 'supervisely'])
+def test_what_lies_over_what_is_as_in_the_program_of_the_format(tmp_path, name):
+    """A small object, then a large one that covers it; and a small one over it."""
+    small = LabeledObject(0, [10.0, 10.0, 6.0, 6.0], [[10.0, 10, 16, 10, 16, 16, 10, 16]], 36)
+    large = LabeledObject(1, [5.0, 5.0, 40.0, 30.0], [[5.0, 5, 45, 5, 45, 35, 5, 35]], 1200)
+    last = LabeledObject(0, [30.0, 20.0, 6.0, 6.0], [[30.0, 20, 36, 20, 36, 26, 30, 26]], 36)
+    labeled.write(tmp_path / name, name, labeled.image(tmp_path / 'a.png', small, large, last))
+    source = find_source(tmp_path / name)
+    ((_, mask),) = source.find('training').pairs
+    labels = source.read(mask)
+    assert labels[12, 12] == (2 if name in ('labelme', 'cvat') else 1)
+    assert (labels[23, 33], labels[30, 40], labels[1, 1]) == (1, 2, 0)
+
+
+@pytest.mark.parametrize('name', BOXES_ALONE)
+def test_boxes_of_every_format_are_refused(written, name):
+    with pytest.raises(UserError) as error:
+        find_masks(written / name, 'training')
+    assert str(error.value).startswith(str(written / name)) and '\n' not in str(error.value)
+    assert str(error.value).endswith(
+        ' has boxes without masks, of which no label maps can be drawn: draw polygons, or take a config of a '
+        'detector, such as faster_rcnn_convnext_t_coco.py'
+    )
+
+
+def test_what_is_broken_in_one_format_is_said_where_another_is_read(written, tmp_path):
+    shutil.copytree(written / 'labelme', tmp_path, dirs_exist_ok=True)
+    (tmp_path / 'data.yaml').write_text('names: [a, b\ntrain: x')
+    line = find_source(tmp_path).line
+    assert line.startswith('masks are drawn from LabelMe, later objects over earlier ones; is not read as YOLO')
+    with pytest.raises(UserError, match=r'data\.yaml:2 is not plain YAML'):
+        find_source(tmp_path, MaskOptions(format='yolo'))
+    for file in tmp_path.rglob('*.json'):
+        file.unlink()
+    with pytest.raises(UserError, match=r'data\.yaml:2 is not plain YAML'):
+        find_source(tmp_path)
 
 
 def test_masks_beside_annotations_are_asked_for(root, drawn):

@@ -78,7 +78,6 @@ GOOD = ('images/training/1.jpg', 'annotations/training/1.png', 'images/validatio
         (GOOD, 'data/images', '{root}/data/images is the images folder of a data set itself: .*, --data {root}/data$'),
         (GOOD, 'data/annotations/training', 'is the annotations/training folder .* around it, --data {root}/data$'),
         (('train/cat/1.jpg',), 'data', '{root}/data holds class folders in train/ and val/: take a classification c'),
-        (('train/_annotations.coco.json',), 'data', 'holds COCO files: take a config of a detector'),
         (('notes.txt',), 'data', 'give another root with --data PATH, or take --data sample, which needs no data$'),
     ],
 )
@@ -87,6 +86,14 @@ def test_an_error_says_where_the_data_lie(tmp_path, files, given, said):
     with pytest.raises(NoData, match=said.format(root=tmp_path)) as error:
         find_masks(tmp_path / given, 'training')
     assert 'expected images/' in str(error.value) and '\n' not in str(error.value)
+
+
+def test_annotations_that_are_damaged_are_named(tmp_path):
+    touch(tmp_path, 'train/_annotations.coco.json')
+    with pytest.raises(
+        UserError, match=r'train/_annotations\.coco\.json names no images: it is damaged, or not a COCO'
+    ):
+        find_masks(tmp_path, 'training')
 
 
 @pytest.mark.parametrize('name', ['valid', 'test'])

@@ -7,7 +7,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +17,7 @@ from ....counting import counted
 from ....errors import UserError
 from ....io.coco_format import Polygons, RunLengths
 from ....io.image_size import ImageSize
+from ....io.images import image_content, open_content
 from ....results.rle import decode_mask
 from ..base import WHOLE
 
@@ -128,13 +129,19 @@ class Target:
         Returns:
             The name of the image in the folder, with ``/`` between folders.
         """
+        content = _read_embedded(image.file)
+        if content is not None:
+            image = replace(image, name=str(PurePosixPath(image.name).with_suffix(_suffix(content))))
+            self.changed.add('image taken out of a JSON file', 'images taken out of JSON files')
         name = self._free_name(image, folder, flat, avoid)
         self.written['images'] += 1
         if self._images != 'none':
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            is_link = self._images == 'link' and _link(image.file, path)
-            if not is_link:
+            is_link = content is None and self._images == 'link' and _link(image.file, path)
+            if content is not None:
+                path.write_bytes(content)
+            elif not is_link:
                 _copy(image.file, path)
             self.written['links' if is_link else 'copies'] += 1
         return name
@@ -229,6 +236,30 @@ def _names(image: LabeledImage, flat: bool) -> Iterator[PurePosixPath]:
         yield name.with_name(f'{above}_{name.name}')
     for number in count(2):
         yield name.with_name(f'{name.stem}_{number}{name.suffix}')
+
+
+def _read_embedded(file: str) -> bytes | None:
+    """Return the image that is in a JSON file of LabelMe; None for any other file.
+
+    Raises:
+        UserError: if it can't be read.
+    """
+    if not file.lower().endswith('.json'):
+        return None
+    try:
+        return image_content(Path(file).read_bytes())
+    except OSError as error:
+        raise UserError(f'bad image {file} ({error.strerror or error}): restore it, or remove it') from None
+
+
+def _suffix(content: bytes) -> str:
+    """Return the suffix of an image file by its content."""
+    try:
+        with open_content(content) as image:
+            name = str(image.format).lower()
+    except OSError:  # it is written as it is, and reading it names the fault
+        name = 'jpeg'
+    return {'jpeg': '.jpg', 'tiff': '.tif'}.get(name, f'.{name}')
 
 
 def _link(file: str, path: Path) -> bool:
