@@ -35,7 +35,6 @@ TESTED_ELSEWHERE = {
     'data/formats/voc_files.py': 'data/formats/test_voc.py',
     'data/formats/voc_layout.py': 'data/formats/test_voc.py',
     'data/formats/voc_xml.py': 'data/formats/test_voc.py',
-    'data/formats/xml_trees.py': 'data/formats/test_voc.py',
     'data/formats/yolo_config.py': 'data/formats/test_yolo.py',
     'data/formats/yolo_data.py': 'data/formats/test_yolo.py',
     'data/formats/yolo_files.py': 'data/formats/test_yolo.py',

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.helpers.small_files import write_files
+
 COCO = json.dumps(
     {
         'images': [{'id': 1, 'file_name': 'a.jpg', 'width': 9, 'height': 9}],
@@ -56,7 +58,4 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
 
 
 def write_folder(root: Path, name: str) -> Path:
-    for path, content in FOLDERS[name].items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(content)
-    return root
+    return write_files(root, FOLDERS[name])

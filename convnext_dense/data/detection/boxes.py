@@ -136,7 +136,10 @@ def same_corners(a: Corners, b: Corners) -> bool:
 
 
 def find_wrong_convention(
-    values: Sequence[Box], extents: Sequence[Corners | None], sizes: Sequence[ImageSize]
+    values: Sequence[Box],
+    extents: Sequence[Corners | None],
+    sizes: Sequence[ImageSize],
+    is_settable: bool = True,
 ) -> str | None:
     """Tell from the boxes of a file, their masks and images whether they are [x, y, width, height] in pixels.
 
@@ -146,6 +149,7 @@ def find_wrong_convention(
         values: the four numbers of each box, as in the file.
         extents: edges of the mask of each, or None if there is none.
         sizes: size of the image of each.
+        is_settable: True for a format whose convention can be set, which is said then.
 
     Returns:
         What the boxes are rather, as a part of a sentence; None if nothing speaks against them.
@@ -170,12 +174,12 @@ def find_wrong_convention(
             return _beyond(boxes, pixels)
         best = max(share, key=lambda name: share[name])
         if share[best] >= FIT:
-            return _as_formats([best], 'of their masks')
+            return _as_formats([best], 'of their masks', is_settable)
         return f'not around their masks: {1 - share["xywh"]:.0%} differ: correct the boxes or the masks'
     beyond = {name: float(np.mean(_are_beyond(f.to_corners(boxes), pixels))) for name, f in FORMATS.items()}
     others = [name for name, share in beyond.items() if name != 'xywh' and share <= 1 - INSIDE]
     if beyond['xywh'] > BEYOND and others:
-        return _as_formats(others, f'since {beyond["xywh"]:.0%} would extend beyond their images')
+        return _as_formats(others, f'since {beyond["xywh"]:.0%} would extend beyond their images', is_settable)
     return _beyond(boxes, pixels)
 
 
@@ -186,8 +190,10 @@ def _beyond(boxes: np.ndarray, pixels: np.ndarray) -> str | None:
     return f'not for these images: {share:.0%} extend beyond them: were the images resized after they were annotated?'
 
 
-def _as_formats(names: Sequence[str], reason: str) -> str:
+def _as_formats(names: Sequence[str], reason: str, is_settable: bool) -> str:
     kinds = ' or '.join(FORMATS[name].description for name in names)
+    if not is_settable:
+        return f'probably {kinds} {reason}: correct them'
     settings = ' or '.join(for_each_data_set(f'box_format={name}') for name in names)
     fix = f'convert them to [x, y, width, height], or if those of all splits are, give {settings}'
     return f'probably {kinds} {reason}: {fix}'

@@ -162,7 +162,8 @@ def read_coco(
 
     Args:
         source: the file or folder of the annotations, and the images.
-        box_format: convention of the boxes, a name in :data:`.boxes.FORMATS`; None for COCO's, which is checked.
+        box_format: convention of the boxes of a COCO file, a name in :data:`.boxes.FORMATS`; None for COCO's, which is
+            checked.
         needs_annotations: False for a file that may have no annotations and no categories.
         choice: the choice of classes, which comes before all else: what is left out is not checked; None for all.
 
@@ -170,7 +171,8 @@ def read_coco(
         UserError: for a file that can't be read, is not JSON or not in COCO's format; without categories, images or
             usable annotations; for ids of images or categories that are not integers or not unique; for a missing
             category name; for an annotation of an unknown category or image; for an ``iscrowd`` other than 0 and 1;
-            for an image without file name or that is not in the folder; for boxes in another convention.
+            for an image without file name or that is not in the folder; for boxes in another convention; for a
+            ``box_format`` of another format than COCO's.
     """
     settings = (box_format, needs_annotations, choice)
     state = index.find_state(source)
@@ -197,6 +199,11 @@ def _read(source: Source, box_format: str | None, needs_annotations: bool, choic
     path, folder = source.annotations, source.images
     if box_format is not None and box_format not in BOX_FORMATS:
         raise UserError(f'box_format {box_format!r} does not exist: take one of {", ".join(BOX_FORMATS)}')
+    if box_format is not None and source.format != 'coco':
+        title = FORMATS[source.format].title
+        raise UserError(
+            f'{path}: box_format is {box_format!r}, and {title} itself says how its boxes are written: leave it out'
+        )
     content = FORMATS[source.format].read(source, needs_annotations)
     categories = read_categories(path, content.categories)
     images, merged, image_faults = read_images(path, folder, content.images)
@@ -229,7 +236,7 @@ def _read(source: Source, box_format: str | None, needs_annotations: bool, choic
         read_shapes(a, sizes[a['image_id']], box_format or 'xywh') for a in track(annotations, 'checking annotations')
     ]
     if box_format is None:
-        _check_convention(path, annotations, shapes, sizes)
+        _check_convention(source, annotations, shapes, sizes)
     ignored = {**content.ignored, **ignored}
     tells_areas = content.places is None  # COCO's files
     cleaned = clean_annotations(annotations, shapes, sizes, content.unreadable, ignored, tells_areas)
@@ -368,13 +375,17 @@ def _read_crowds(path: Path, annotations: list[Any]) -> list[Fault]:
     return [Fault('fixed: iscrowd is text', as_text, level=NOTE)] if as_text else []
 
 
-def _check_convention(path: Path, annotations: list[Any], shapes: list[Shapes], sizes: dict[int, ImageSize]) -> None:
+def _check_convention(
+    source: Source, annotations: list[Any], shapes: list[Shapes], sizes: dict[int, ImageSize]
+) -> None:
     pairs = zip(annotations, shapes, strict=True)
     boxed = [(s.box.box, s.extent, sizes[a['image_id']]) for a, s in pairs if s.box.box is not None]
-    wrong = find_wrong_convention([b for b, _, _ in boxed], [e for _, e, _ in boxed], [size for _, _, size in boxed])
+    is_coco = source.format == 'coco'
+    boxes, extents, of_images = zip(*boxed, strict=True) if boxed else ((), (), ())
+    wrong = find_wrong_convention(boxes, extents, of_images, is_settable=is_coco)
     if wrong:
-        as_they_are = for_each_data_set('box_format=xywh')
-        raise UserError(f'{path}: its boxes are {wrong}; if they are right, give {as_they_are}')
+        as_they_are = f'; if they are right, give {for_each_data_set("box_format=xywh")}' if is_coco else ''
+        raise UserError(f'{source.annotations}: its boxes are {wrong}{as_they_are}')
 
 
 def _without_copies(annotations: list[Any], faults: list[Fault]) -> list[Any]:

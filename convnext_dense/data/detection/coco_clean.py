@@ -10,6 +10,7 @@ from ...io.coco_format import CocoAnnotation
 from ...io.image_size import ImageSize
 from ..check.records import NOTE, WARNING
 from ..formats.faults import Fault
+from ..formats.shapes import is_far
 from ..formats.values import read_flag, read_number
 from .boxes import (
     Box,
@@ -23,7 +24,7 @@ from .boxes import (
     read_box,
     upright_box,
 )
-from .coco_mask import AS_TEXT, NO_MASK, MaskReading, mask_area, mask_extent, read_mask, rectangle_mask
+from .coco_mask import AS_TEXT, FAR_POLYGON, NO_MASK, MaskReading, mask_area, mask_extent, read_mask, rectangle_mask
 
 EMPTY: Mapping[int, str] = MappingProxyType({})
 AGREEMENT = 0.5
@@ -66,8 +67,12 @@ def read_shapes(annotation: Mapping, size: ImageSize, box_format: str) -> Shapes
     """
     box = read_box(annotation.get('bbox'), box_format)
     mask = read_mask(annotation.get('segmentation'), size, box.box)
-    extent = None if mask.fault or annotation['iscrowd'] else mask_extent(mask.mask, size)
-    return Shapes(box, mask, extent)
+    is_polygons = isinstance(mask.mask, list)
+    is_crowd = annotation['iscrowd']
+    extent = mask_extent(mask.mask, size) if is_polygons or not (mask.fault or is_crowd) else None
+    if is_polygons and extent is not None and is_far(extent, size):
+        mask, extent = MaskReading(fault=FAR_POLYGON), None
+    return Shapes(box, mask, None if is_crowd else extent)
 
 
 def clean_annotations(
@@ -101,6 +106,8 @@ def clean_annotations(
         annotation['ignored'] = False
         box, reason = reading.box, unreadable.get(annotation['id'])
         fault = reason or (reading.fault if box is None else box_fault(box, size))
+        if mask.fault == FAR_POLYGON and not reason and (box is None or clip_box(box, size) != box):
+            fault = FAR_POLYGON  # of which the box may be made
         if fault and not reason and (from_mask := _box_of_mask(mask, size)):
             note(annotation, f'fixed: {fault}, taken from the mask')
             box, fault = from_mask, None

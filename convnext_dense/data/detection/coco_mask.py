@@ -18,6 +18,7 @@ from .boxes import Box, Corners, box_of_corners, corners_of_box, same_corners
 
 NO_MASK = 'no mask, where others have one'
 NO_POLYGON = 'no polygon of three points'
+FAR_POLYGON = 'polygon far outside its image'
 AS_TEXT = 'fixed: numbers are text'
 FLAT = 'fixed: polygon is not in a list of polygons'
 PAIRS = 'fixed: polygon in pairs of coordinates'

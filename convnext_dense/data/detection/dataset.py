@@ -66,8 +66,8 @@ class CocoDataset(DenseDataset, BaseDataset):
         category_ids: ids of ``classes`` in the results, for those that are not in the file.
         needs_annotations: False for images that may have no annotations and no categories; ``has_ground_truth`` says
             whether they have.
-        box_format: convention of the boxes, ``'xywh'``, ``'xyxy'`` (corners) or ``'cxcywh'`` (centers), in pixels;
-            None for COCO's, ``'xywh'``, which is checked.
+        box_format: convention of the boxes of a COCO file, ``'xywh'``, ``'xyxy'`` (corners) or ``'cxcywh'`` (centers),
+            in pixels; None for COCO's, ``'xywh'``, which is checked. Other formats say theirs themselves.
         most_lost: largest share of the annotations, in [0, 1], that may be dropped, ignored or have a box that
             contradicts its mask.
         least_side: shortest side, in pixels after resizing, of the images to train on; thinner ones are left out. The

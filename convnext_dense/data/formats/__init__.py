@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
-from .base import WHOLE, Format, Source
+from .base import WHOLE, Format, Source, take_test_for_val
 from .coco import CocoFormat
 from .coco_find import are_coco_files, find_coco
 from .csv_boxes import CsvFormat
@@ -82,10 +82,7 @@ def find_sources(root: str, single: str = 'val', name: str | None = None) -> dic
         raise no_data(root, _among(name))
     if WHOLE in splits:
         return {single: splits[WHOLE]}
-    if 'val' not in splits and 'test' in splits:
-        logging.getLogger('mmengine').warning(f'{splits["test"].annotations} is taken for val')
-        splits = {**splits, 'val': splits['test']}
-    return {split: splits[split] for split in ('train', 'val') if split in splits}
+    return take_test_for_val(splits)
 
 
 def find_splits(root: str, name: str | None = None) -> dict[str, Source] | None:

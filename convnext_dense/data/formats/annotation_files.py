@@ -11,7 +11,7 @@ from ...errors import UserError
 from ..image_files import is_stray, subfolders
 from ..text import shortened
 from .base import WHOLE
-from .split_names import SPLITS, TEST, TRAIN, VAL, split_of, splits_of_path
+from .split_names import SPLITS, TRAIN, VAL, split_of, splits_of_path
 
 FOLDERS = {'annotations', 'annotation', 'annos', 'anns', 'ann', 'labels', 'label', 'json', 'csv', 'coco', 'data'}
 """Names, in lowercase, of folders for annotations."""
@@ -100,12 +100,10 @@ def assign_splits(
     return found
 
 
-def take_test_for_val(found: dict[str, Path]) -> dict[str, Path]:
-    """Return the files for training and validation, which are those of a test split if there are no others."""
-    if VAL not in found and TEST in found:
-        logging.getLogger('mmengine').warning(f'{found[TEST]} is taken for val')
-        found = {**found, VAL: found[TEST]}
-    return {split: file for split, file in found.items() if split != TEST}
+def split_of_file(file: Path, root: Path) -> str:
+    """Return the split that the path of a file in a data set tells, or an empty string."""
+    splits = splits_of_path(file.relative_to(root)) if root in file.parents else frozenset[str]()
+    return next(iter(splits)) if len(splits) == 1 else ''
 
 
 def _several(root: Path, split: str, files: list[Path]) -> str:

@@ -9,6 +9,7 @@ copied or rewritten. To add a format, write a subclass of :class:`Format` in a m
 from __future__ import annotations
 
 import json
+import logging
 import os
 from abc import ABC, abstractmethod
 from array import array
@@ -46,6 +47,14 @@ class Source(NamedTuple):
             return self.split
         names = [self.annotations.stem, *(folder.name for folder in self.annotations.parents)]
         return next((name for name in names if name not in SAME_NAMES), names[0]).removeprefix('instances_')
+
+
+def take_test_for_val(splits: Mapping[str, Source]) -> dict[str, Source]:
+    """Return the sources of splits but ``'test'``, which is for ``'val'``, as is said, if there is no other."""
+    if 'val' not in splits and 'test' in splits:
+        logging.getLogger('mmengine').warning(f'{splits["test"].annotations} is taken for val')
+        splits = {**splits, 'val': splits['test']}
+    return {split: source for split, source in splits.items() if split != 'test'}
 
 
 class Places:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,11 @@ from ..check.records import WARNING
 from .base import Content, Places
 from .faults import Fault
 from .shapes import Shape, geometry
+
+
+def categories_of(names: Iterable[str]) -> list[dict]:
+    """Return categories with these names in their order, whose ids count from 1."""
+    return [{'id': number, 'name': name} for number, name in enumerate(names, 1)]
 
 
 class ContentBuilder:
@@ -105,7 +110,7 @@ class ContentBuilder:
         return Content(
             self._images,
             self._annotations,
-            [{'id': number, 'name': name} for name, number in ids.items()],
+            categories_of(names),
             self.places,
             self._unreadable,
             self._ignored,

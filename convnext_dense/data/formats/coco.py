@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from ..check.records import NOTE, WARNING
 from .base import Content, Format, Source
 from .coco_find import EXPECTED, EXPLICIT, LAYOUTS, find_coco, find_splits, image_name
 from .faults import Fault
+from .json_files import read_json
 from .values import read_integer
 
 __all__ = ['EXPECTED', 'EXPLICIT', 'CocoFormat', 'find_coco']
@@ -78,12 +78,7 @@ class CocoFormat(Format):
 
 
 def _read_json(path: Path, optional: Collection[str]) -> dict[str, list[Any]]:
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f'annotations {path} cannot be read ({error.strerror})') from None
-    except (ValueError, RecursionError) as error:  # not JSON, or not even text
-        raise UserError(f'annotations {path} are not JSON ({error}): get or write the file again') from None
+    content = read_json(path)
     for key in ('categories', 'images', 'annotations'):
         items = content.get(key, []) if isinstance(content, dict) else None
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):

@@ -16,8 +16,8 @@ from ...io.json_lists import iterate_list
 from ..image_files import is_stray
 from ..layouts import COCO, COCO_PATTERNS, above, hint
 from ..text import shortened
-from .annotation_files import Places, assign_splits, list_places, take_test_for_val
-from .base import WHOLE, Source
+from .annotation_files import Places, assign_splits, list_places
+from .base import WHOLE, Source, take_test_for_val
 from .image_folder import IMAGE_FOLDERS, find_image_folder
 
 EXPLICIT = '--data TRAIN.json:IMAGES,VAL.json:IMAGES'
@@ -80,9 +80,7 @@ def find_coco(root: str, single: str = 'val') -> dict[str, Source]:
     sources = find_splits(folder)
     if WHOLE in sources:
         return {single: sources[WHOLE]}
-    files = take_test_for_val({split: source.annotations for split, source in sources.items()})
-    by_file = {source.annotations: source for source in sources.values()}
-    return {split: by_file[file] for split, file in files.items()}
+    return take_test_for_val(sources)
 
 
 def are_coco_files(value: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,14 +15,15 @@ from ..check.records import NOTE
 from ..image_files import images_in
 from ..text import shortened
 from . import shapes
-from .annotation_files import assign_splits, list_places
+from .annotation_files import assign_splits, list_places, split_of_file
 from .base import WHOLE, Content, Format, Source
-from .building import ContentBuilder
+from .building import ContentBuilder, categories_of
 from .csv_rows import column_key, find_columns, first_row, read_rows
+from .file_cache import kept_by_file
 from .image_index import ImageIndex
 from .open_images import BOX_COLUMNS as OPEN_IMAGES
 from .split_names import splits_of_path
-from .values import read_integer, read_number
+from .values import read_integer, read_number, read_size
 
 IMAGE = (
     'filename',
@@ -105,7 +105,7 @@ class CsvFormat(Format):
 
     def read_categories(self, source: Source) -> list[dict]:
         names = dict.fromkeys(_read_classes(source).values())
-        return [{'id': number, 'name': name} for number, name in enumerate(names, 1)]
+        return categories_of(names)
 
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
         reader = _Reader(source)
@@ -177,7 +177,7 @@ def _read_classes(source: Source) -> dict[str, str]:
         numbers = {number: name for name, number in listed}
         return {name: name for name, _ in listed} | {str(number): name for number, name in numbers.items()}
     others = {found.annotations for found in (CsvFormat().find(source.images) or {}).values()}
-    used = {label for one in sorted({source.annotations, *others}) for label in _used_labels(*_version(one))}
+    used = {label for one in sorted({source.annotations, *others}) for label in _used_labels(one)}
     if not used:
         raise UserError(f'{source.annotations} has no objects')
     numbers_alone = all(read_integer(label) is not None for label in used)
@@ -200,16 +200,8 @@ def _read_class_file(path: Path) -> list[tuple[str, int]]:
     return sorted(classes, key=lambda one: one[1])
 
 
-def _version(path: Path) -> tuple[Path, int, int]:
-    try:
-        stat = path.stat()
-    except OSError:
-        raise NoData(f'no annotations at {path}') from None
-    return path, stat.st_mtime_ns, stat.st_size
-
-
-@lru_cache(maxsize=64)  # several readings of a data set follow each other
-def _used_labels(path: Path, changed: int, length: int) -> frozenset[str]:
+@kept_by_file
+def _used_labels(path: Path) -> frozenset[str]:
     columns: Columns | None = None
     labels: set[str] = set()
     for _, cells in read_rows(path):
@@ -235,9 +227,7 @@ class _Reader:
         self.name = os.path.relpath(source.annotations, source.images)
         self.builder = ContentBuilder()
         root, beside = source.images, source.annotations.parent
-        inside = root in source.annotations.parents
-        splits = splits_of_path(source.annotations.relative_to(root)) if inside else frozenset[str]()
-        split = next(iter(splits)) if len(splits) == 1 else ''
+        split = split_of_file(source.annotations, root)
         self._index = ImageIndex(root, root / split)
         self._folders = [beside, root, *(root / name / split for name in ('.', 'images')), root / f'{split}_images']
         self._folders += [root / 'images']
@@ -311,8 +301,7 @@ class _Reader:
         assert self._columns is not None
         if self._columns.size is None or len(cells) != self._columns.number:
             return None
-        height, width = (read_integer(cells[place]) for place in self._columns.size)
-        return ImageSize(height, width) if height and width and min(height, width) > 0 else None
+        return read_size(*(cells[place] for place in self._columns.size))
 
 
 def _read_box(values: Sequence[str], is_sized: bool) -> shapes.Shape:

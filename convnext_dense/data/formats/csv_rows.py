@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ...errors import UserError
+from .text_files import encoding_of
 
 SEPARATORS = (',', ';', '\t')
 """Separators of cells; that which is most often in the first line counts."""
-UNICODE = ((codecs.BOM_UTF8, 'utf-8-sig'), (codecs.BOM_UTF16_LE, 'utf-16'), (codecs.BOM_UTF16_BE, 'utf-16'))
 HEAD = 1 << 16
+LONGEST_CELL = 1 << 24
+"""Maximum number of characters of a cell; a polygon may have more than the 131,072 that Python allows."""
+SEVERAL_LINES = 'a quote without an end, or a cell of several lines: correct it'
 _NO_LETTER = re.compile(r'[^a-z0-9]')
 
 
@@ -25,25 +27,27 @@ def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             of several lines, which a quote without an end makes of all lines after it.
     """
     line = 0
+    limit = csv.field_size_limit(LONGEST_CELL)
     try:
         with open(path, encoding=_encoding(path), newline='') as file:
             separator = _separator(file.readline(HEAD))
             file.seek(0)
-            reader = csv.reader(file, delimiter=separator)
+            reader = csv.reader(file, delimiter=separator, strict=True)
             for cells in reader:
                 if any('\n' in cell or '\r' in cell for cell in cells):
-                    raise UserError(
-                        f'{path}:{line + 1}: a quote without an end, or a cell of several lines: correct it'
-                    )
+                    raise UserError(f'{path}:{line + 1}: {SEVERAL_LINES}')
                 line = reader.line_num
                 if any(cell.strip() for cell in cells):
                     yield line, [cell.strip() for cell in cells]
     except csv.Error as error:
-        raise UserError(f'{path}:{line + 1}: not CSV ({error}): correct it') from None
+        fault = SEVERAL_LINES if reader.line_num > line + 1 else f'not CSV ({error}): correct it'
+        raise UserError(f'{path}:{line + 1}: {fault}') from None
     except UnicodeError:
         raise UserError(f'{path} is not text in UTF-8: save it in UTF-8') from None
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror})') from None
+    finally:
+        csv.field_size_limit(limit)
 
 
 def first_row(path: Path) -> list[str]:
@@ -75,8 +79,7 @@ def find_columns(path: Path, header: Sequence[str]) -> Mapping[str, int]:
 
 def _encoding(path: Path) -> str:
     with open(path, 'rb') as file:
-        start = file.read(4)
-    return next((encoding for mark, encoding in UNICODE if start.startswith(mark)), 'utf-8')
+        return encoding_of(file.read(4))
 
 
 def _separator(line: str) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from ...errors import UserError
@@ -17,13 +16,14 @@ from ..image_files import is_stray, subfolders
 from ..image_scan import read_header
 from ..text import shortened
 from .base import WHOLE, Content, Format, Source
-from .building import ContentBuilder
+from .building import ContentBuilder, categories_of
 from .cvat_shapes import SHAPES, is_crowd, read_shape
+from .first_files import any_below, first_files, head
 from .image_index import ImageIndex
-from .json_files import any_below, first_files, head
 from .shapes import Shape, Unreadable
-from .split_folders import find_split_folders, split_named
-from .values import read_flag, read_integer
+from .split_folders import find_split_folders
+from .split_names import split_of
+from .values import read_flag, read_integer, read_size
 from .xml_files import Element, iterate_xml
 
 ROOT = 'annotations'
@@ -56,7 +56,7 @@ class CvatFormat(Format):
 
     def read_categories(self, source: Source) -> list[dict]:
         classes = _listed_classes(source)
-        return self.read(source).categories if classes is None else [*_categories(classes)]
+        return self.read(source).categories if classes is None else categories_of(classes)
 
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
         reader = _Reader(source)
@@ -64,10 +64,6 @@ class CvatFormat(Format):
             reader.read_file(Path(file))
         reader.images.check(reader.total)
         return reader.builder.build(source.annotations, _listed_classes(source), needs_annotations, '<meta>')
-
-
-def _categories(classes: list[str]) -> Iterator[dict]:
-    yield from ({'id': number, 'name': name} for number, name in enumerate(classes, 1))
 
 
 def _is_cvat(path: str) -> bool:
@@ -105,7 +101,7 @@ def _by_subset(files: list[str], annotations: Path, root: Path) -> dict[str, Sou
     found: dict[str, Source] = {}
     for file in files:
         for subset in _subsets(file):
-            split = split_named(subset)
+            split = split_of(subset)
             if split is not None:
                 found.setdefault(split, Source(annotations, root, CvatFormat.name, subset))
     return found or {WHOLE: Source(annotations, root, CvatFormat.name)}
@@ -158,7 +154,7 @@ class _Reader:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.split = split_named(source.split)
+        self.split = split_of(source.split)
         near = source.images / source.split if source.split else source.annotations
         self.images = ImageIndex(source.images, near)
         self.builder = ContentBuilder()
@@ -171,7 +167,7 @@ class _Reader:
             if element.tag == 'meta':
                 subset = next((name for kind in ('task', 'job') if (name := element.text_at(kind, 'subset'))), '')
                 original = next((e for kind in ('task', 'job') for e in element.find_all(kind, 'original_size')), None)
-                size = _size_of(original.text_at('height'), original.text_at('width')) if original else None
+                size = read_size(original.text_at('height'), original.text_at('width')) if original else None
             elif element.tag == 'image':
                 self._read_image(path, element, element.attributes.get('subset', subset))
             elif element.tag == 'track':
@@ -188,7 +184,7 @@ class _Reader:
             self._read_frames(path, frames, size)
 
     def _is_of_split(self, subset: str) -> bool:
-        return self.split is None or split_named(subset) == self.split
+        return self.split is None or split_of(subset) == self.split
 
     def _folders(self, path: Path, subset: str) -> list[Path]:
         folders = [path.parent, *([self.source.images] if path.parent != self.source.images else [])]
@@ -199,7 +195,7 @@ class _Reader:
         place = f'{self.images.relative(path)}:{element.line}'
         name = element.attributes.get('name', '')
         if not self._is_of_split(subset):
-            if split_named(subset) is None:
+            if split_of(subset) is None:
                 self.builder.note(f'left out: of the subset {subset!r}, which is no split', place, 'image')
             return
         if not name.strip():
@@ -209,7 +205,7 @@ class _Reader:
         if file is None:
             self.images.note_absent(name, place)
             return
-        size = _size_of(element.attributes.get('height'), element.attributes.get('width'))
+        size = read_size(element.attributes.get('height'), element.attributes.get('width'))
         shapes = [(child, child.attributes.get('label', '')) for child in element.children]
         self._add_objects(path, file, size, shapes)
 
@@ -281,9 +277,3 @@ class _Reader:
             unreadable=reason,
             is_crowd=any(map(is_crowd, elements)),
         )
-
-
-def _size_of(height: str | None, width: str | None) -> ImageSize | None:
-    sides = [read_integer(side) for side in (height, width)]
-    positive = [side for side in sides if side is not None and side > 0]
-    return ImageSize(*positive) if len(positive) == 2 else None

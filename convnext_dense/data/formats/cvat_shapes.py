@@ -7,14 +7,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from .bitmaps import MOST_PIXELS
 from .shapes import LARGEST, Shape, Unreadable, bitmap, box, ellipse, polygon, read_numbers, rotated_box
 from .values import read_flag, read_integer
 from .xml_files import Element
 
 SHAPES = ('box', 'polygon', 'ellipse', 'mask')
 """Elements of objects with a box or a mask; others that have a label are points, lines, skeletons, cuboids, tags."""
-MOST_PIXELS = 1 << 28
-"""Pixels of the largest mask that is read."""
 
 
 def read_shape(element: Element) -> Shape:

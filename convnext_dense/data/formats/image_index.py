@@ -12,7 +12,7 @@ from ...errors import UserError
 from ..image_files import find_files, images_in
 from ..text import count_of, shortened
 from .file_names import Folder, name_key, parts_of
-from .split_folders import splits_in
+from .split_names import splits_of_folders
 
 
 class ImageIndex:
@@ -27,7 +27,7 @@ class ImageIndex:
 
     def __init__(self, root: Path, annotations: Path) -> None:
         self.root = root
-        self._splits = splits_in(Path(self.relative(annotations)))
+        self._splits = splits_of_folders(Path(self.relative(annotations)))
         self._folders: dict[str | Path, Folder | None] = {}
         self.absent: list[str] = []
         """Names without a file, with their places; see :meth:`check`."""
@@ -116,7 +116,7 @@ class ImageIndex:
         return files[0] if len(files) == 1 else None
 
     def _is_of_split(self, folder: str) -> bool:
-        return not self._splits or splits_in(Path(folder)) <= self._splits
+        return not self._splits or splits_of_folders(Path(folder)) <= self._splits
 
     @cached_property
     def _images(self) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,13 +18,16 @@ from ..check.records import NOTE
 from ..image_files import find_files, images_in, subfolders
 from ..image_scan import read_header
 from .base import WHOLE, Content, Format, Source
-from .building import ContentBuilder
+from .building import ContentBuilder, categories_of
+from .file_cache import kept_by_file
+from .first_files import any_below, first_files, head
 from .image_index import ImageIndex
-from .json_files import any_below, first_files, head, read_json
+from .json_files import begins_with_object, read_json
 from .labelme_shapes import NO_OBJECTS, read_shape
 from .shapes import Shape, Unreadable
 from .split_folders import find_split_folders
-from .values import read_flag, read_integer
+from .text_files import read_lines
+from .values import read_flag, read_size
 
 IGNORED, BACKGROUND = '__ignore__', '_background_'
 """Labels that LabelMe's own converters know: of what is ignored, and of pixels in no object."""
@@ -59,12 +61,12 @@ class LabelMeFormat(Format):
         names = _listed_classes(source) or _used_classes(self._all_folders(source))
         if not names:
             raise UserError(f'{source.annotations} has no classes: give the objects labels in LabelMe')
-        return [{'id': number, 'name': name} for number, name in enumerate(names, 1)]
+        return categories_of(names)
 
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
         reader = _Reader(source)
         files = _json_files(source.annotations)
-        for file in track(files, 'reading LabelMe files'):
+        for file in track(files, 'reading labels'):
             reader.read_file(file)
         reader.images.check(len(files))
         reader.note_bare_images()
@@ -90,7 +92,7 @@ class LabelMeFormat(Format):
 def _is_labelme(path: str) -> bool:
     """Check whether a file has the keys of LabelMe, by its beginning, or all of it if that has only one of them."""
     content = head(path)
-    if not content.lstrip(b'\xef\xbb\xbf \t\r\n').startswith(b'{'):
+    if not begins_with_object(content):
         return False
     found = [bool(key.search(content)) for key in (SHAPES_KEY, IMAGE_KEY)]
     if found[0] != found[1]:  # an image, or very many points, come first
@@ -171,30 +173,17 @@ def _listed_classes(source: Source) -> list[str]:
     file = _class_file(source)
     if file is None:
         return []
-    try:
-        lines = file.read_text('utf-8-sig').splitlines()
-    except (OSError, ValueError) as error:
-        raise UserError(f'{file} cannot be read as text in UTF-8 ({error})') from None
-    names = [line.strip() for line in lines]
-    return list(dict.fromkeys(name for name in names if name and name not in (IGNORED, BACKGROUND)))
+    return list(dict.fromkeys(name for name in read_lines(file) if name not in (IGNORED, BACKGROUND)))
 
 
 def _used_classes(folders: list[Path]) -> list[str]:
     """List the labels of all objects, sorted."""
     files = [file for folder in folders for file in _json_files(folder)]
-    return sorted({label for file in track(files, 'reading labels') for label in _labels(*_version(file))})
+    return sorted({label for file in track(files, 'reading labels') for label in _labels(file)})
 
 
-def _version(path: Path) -> tuple[Path, int, int]:
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise UserError(f'{path} cannot be read ({error.strerror})') from None
-    return path, stat.st_mtime_ns, stat.st_size
-
-
-@lru_cache(maxsize=1 << 20)  # several readings of a data set follow each other
-def _labels(path: Path, changed: int, length: int) -> frozenset[str]:
+@kept_by_file
+def _labels(path: Path) -> frozenset[str]:
     entries = _shapes_of(path, _read_file(path) or {})
     return frozenset(
         entry.label for entry in entries if entry.kind not in NO_OBJECTS and entry.label not in (IGNORED, BACKGROUND)
@@ -323,6 +312,4 @@ def _image_folders(source: Source) -> list[Path]:
 
 def _written_size(content: dict[str, Any]) -> ImageSize | None:
     """Return the size that a file says its image has; older ones say none."""
-    sides = [read_integer(content.get(key)) for key in ('imageHeight', 'imageWidth')]
-    height, width = (side if side is not None and side > 0 else None for side in sides)
-    return None if height is None or width is None else ImageSize(height, width)
+    return read_size(content.get('imageHeight'), content.get('imageWidth'))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from .bitmaps import decode_png
 from .shapes import Point, Shape, Unreadable, bitmap, box, ellipse, polygon, read_points
 
 NO_OBJECTS = ('point', 'points', 'line', 'linestrip')
@@ -66,8 +65,7 @@ def _rectangle(points: Sequence[Point]) -> Shape:
 def _decode(text: Any) -> np.ndarray:
     """Decode the pixels of a mask, a PNG file in base64."""
     try:
-        with Image.open(io.BytesIO(base64.b64decode(text))) as image:
-            pixels = np.asarray(image)
-    except (binascii.Error, TypeError, ValueError, SyntaxError, OSError, Image.DecompressionBombError):
+        content = base64.b64decode(text)
+    except (binascii.Error, TypeError, ValueError):
         raise Unreadable('mask that is no PNG image') from None
-    return pixels.astype(bool) if pixels.ndim == 2 else (pixels != 0).max(axis=-1)
+    return decode_png(content)

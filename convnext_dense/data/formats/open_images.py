@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ from ..check.records import NOTE
 from ..image_files import EXTENSIONS, find_files
 from ..image_scan import read_header
 from . import shapes
-from .annotation_files import FOLDERS, assign_splits, list_places
+from .annotation_files import FOLDERS, assign_splits, list_places, split_of_file
 from .base import Content, Format, Source
-from .building import ContentBuilder
+from .building import ContentBuilder, categories_of
 from .csv_rows import column_key, find_columns, first_row, read_rows
-from .split_names import split_of, splits_of_path
+from .file_cache import kept_by_file
+from .split_names import split_of_folders, splits_of_path
 from .values import read_integer
 
 BOX_COLUMNS = ('imageid', 'labelname', 'xmin', 'xmax', 'ymin', 'ymax')
@@ -59,7 +59,7 @@ class OpenImagesFormat(Format):
 
     def read_categories(self, source: Source) -> list[dict]:
         names = dict.fromkeys(_read_classes(source).values())
-        return [{'id': number, 'name': name} for number, name in enumerate(names, 1)]
+        return categories_of(names)
 
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
         reader = _Reader(source)
@@ -86,14 +86,6 @@ def _has_columns(path: Path, columns: Iterable[str]) -> bool:
 
 def _name_them(files: Iterable[Path]) -> str:
     return 'keep one for each split, as train-annotations-bbox.csv and validation-annotations-bbox.csv'
-
-
-def _split(source: Source) -> str:
-    """Return the split that the path of a CSV file tells, or an empty string."""
-    if source.images not in source.annotations.parents:
-        return ''
-    splits = splits_of_path(source.annotations.relative_to(source.images))
-    return next(iter(splits)) if len(splits) == 1 else ''
 
 
 def _class_file(source: Source) -> Path | None:
@@ -124,22 +116,14 @@ def _read_classes(source: Source) -> dict[str, str]:
     if file and any(file.match(pattern) for pattern in CLASS_FILES if pattern != ALL_LABELS):
         return names
     files = {found.annotations for found in (OpenImagesFormat().find(source.images) or {}).values()}
-    used = sorted({label for one in sorted({source.annotations, *files}) for label in _used_labels(*_version(one))})
+    used = sorted({label for one in sorted({source.annotations, *files}) for label in _used_labels(one)})
     if not used:
         raise UserError(f'{source.annotations} has no objects')
     return {label: names.get(label, label) for label in used}
 
 
-def _version(path: Path) -> tuple[Path, int, int]:
-    try:
-        stat = path.stat()
-    except OSError:
-        raise NoData(f'no annotations at {path}') from None
-    return path, stat.st_mtime_ns, stat.st_size
-
-
-@lru_cache(maxsize=64)  # several readings of a data set follow each other
-def _used_labels(path: Path, changed: int, length: int) -> frozenset[str]:
+@kept_by_file
+def _used_labels(path: Path) -> frozenset[str]:
     labels: set[str] = set()
     place = None
     for _, cells in read_rows(path):
@@ -236,7 +220,7 @@ class _Reader:
             self.builder.note(
                 f'lists {lists}, left out with {counted(boxes, "box", "boxes")}', self.name, 'file', NOTE
             )
-        split = _split(self.source)
+        split = split_of_file(self.source.annotations, root)
         for image_id, file in self._files.items():
             if image_id not in self._read and (not split or _split_of_folder(file) == split):
                 self.builder.note(f'left out: not in {path.name}', file, 'image')
@@ -252,12 +236,12 @@ class _Reader:
 
 
 def _split_of_folder(file: str) -> str | None:
-    return next((split for part in reversed(Path(file).parts[:-1]) if (split := split_of(part))), None)
+    return split_of_folders(Path(file).parent)
 
 
 def _list_images(source: Source, builder: ContentBuilder) -> dict[str, str]:
     """Return the images by their id, the name without suffix; those in folders of other splits are left out."""
-    split = _split(source)
+    split = split_of_file(source.annotations, source.images)
     found: dict[str, str] = {}
     files: list[Any] = [os.path.relpath(file, source.images) for file in find_files(source.images).images]
     of_split = [file for file in files if not split or _split_of_folder(file) in (split, None)]

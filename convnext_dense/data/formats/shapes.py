@@ -21,6 +21,8 @@ MOST_CORNERS = 720
 """Maximum number of corners of such a polygon."""
 LARGEST = 1e9
 """Bound of coordinates, in pixels: with larger ones, sizes and areas are no longer numbers."""
+FARTHEST = 100.0
+"""Largest coordinate of a polygon, in images; drawing a larger one would take all memory."""
 
 Point = tuple[float, float]
 Corners = tuple[float, float, float, float]
@@ -76,6 +78,13 @@ def read_points(values: Any) -> list[Point]:
         raise Unreadable('points that are no list of [x, y]')
     numbers = read_numbers([number for value in values for number in value], 'points')
     return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def is_far(edges: Corners, size: ImageSize) -> bool:
+    """Check whether a polygon with these edges extends so far beyond its image that it must not be drawn."""
+    x1, y1, x2, y2 = edges
+    across, down = FARTHEST * size.width, FARTHEST * size.height
+    return not (-across <= x1 <= x2 <= across and -down <= y1 <= y2 <= down)
 
 
 def box(x1: float, y1: float, x2: float, y2: float) -> Shape:
@@ -159,7 +168,8 @@ def geometry(shapes: Sequence[Shape], size: ImageSize | None) -> dict[str, Any]:
     result: dict[str, Any] = {'bbox': [x, y, max(rights) - x, max(bottoms) - y]}
     polygons = [shape.polygon for shape in shapes if shape.polygon is not None]
     bitmaps = [shape.bitmap for shape in shapes if shape.bitmap is not None]
-    if bitmaps and size is not None:
+    edges = (x, y, max(rights), max(bottoms))
+    if bitmaps and size is not None and not (polygons and is_far(edges, size)):
         result['segmentation'] = _run_lengths(polygons, bitmaps, size)
     elif polygons:
         result['segmentation'] = polygons

@@ -1,4 +1,4 @@
-"""Names of folders and subsets that tell a split."""
+"""Find the folders of splits."""
 
 from __future__ import annotations
 
@@ -7,25 +7,10 @@ from pathlib import Path
 
 from ...errors import UserError
 from ..image_files import subfolders
+from .split_names import split_of
 
-SPLIT_NAMES = {
-    'train': ('train', 'training'),
-    'val': ('val', 'valid', 'validation'),
-    'test': ('test', 'testing'),
-}
-"""Names of each split in lowercase."""
 MOST_FOLDERS = 100
 """Maximum number of folders that are searched for those of splits, since there may be one for each class."""
-
-
-def split_named(name: str) -> str | None:
-    """Return the split that a name means, ``'train'``, ``'val'`` or ``'test'``; None for any other name."""
-    return next((split for split, names in SPLIT_NAMES.items() if name.strip().lower() in names), None)
-
-
-def splits_in(path: Path) -> set[str]:
-    """Return the splits that the parts of a path name."""
-    return {split for part in path.parts if (split := split_named(part))}
 
 
 def find_split_folders(root: Path, holds_data: Callable[[Path], bool]) -> dict[str, Path]:
@@ -41,11 +26,11 @@ def find_split_folders(root: Path, holds_data: Callable[[Path], bool]) -> dict[s
     Raises:
         UserError: if two folders mean the same split.
     """
-    others = [root / name for name in subfolders(root) if split_named(name) is None]
+    others = [root / name for name in subfolders(root) if split_of(name) is None]
     for parent in (root, *others[:MOST_FOLDERS]):
         found: dict[str, Path] = {}
         for name in subfolders(parent):
-            split = split_named(name)
+            split = split_of(name)
             if split is None or not holds_data(parent / name):
                 continue
             if split in found:

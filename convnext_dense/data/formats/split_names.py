@@ -7,6 +7,12 @@ from pathlib import PurePath
 
 TRAIN, VAL, TEST = 'train', 'val', 'test'
 SPLITS = (TRAIN, VAL, TEST)
+SPLIT_NAMES = {
+    TRAIN: ('train', 'training', 'train2017'),
+    VAL: ('val', 'valid', 'validation', 'val2017'),
+    TEST: ('test', 'testing', 'test2017'),
+}
+"""Names of folders and lists of each split, in lowercase, for formats that take the first ones that exist."""
 _NOUNS = '(?:set|data|images|imgs|labels|annotations|split)?'
 _WORDS = re.compile(r'[a-z]+')
 _CASE_CHANGE = re.compile(r'(?<=[a-z])(?=[A-Z])')
@@ -47,3 +53,13 @@ def splits_of_path(path: PurePath) -> frozenset[str]:
         if found := splits_in(name):
             return found
     return frozenset()
+
+
+def split_of_folders(path: PurePath) -> str | None:
+    """Return the split that the innermost folder of a path tells that tells any; its last part is a folder, too."""
+    return next((split for name in reversed(path.parts) if (split := split_of(name))), None)
+
+
+def splits_of_folders(path: PurePath) -> frozenset[str]:
+    """Return the splits that the folders of a path tell; its last part is one of them."""
+    return frozenset(split for name in path.parts if (split := split_of(name)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,12 +15,13 @@ from ..image_files import EXTENSIONS, is_stray, subfolders
 from ..image_scan import read_header
 from ..text import count_of, shortened
 from .base import WHOLE, Content, Format, Source
-from .building import ContentBuilder
+from .building import ContentBuilder, categories_of
+from .file_cache import kept_by_file
 from .json_files import read_json
 from .shapes import Shape, Unreadable
-from .split_names import SPLITS, split_of
+from .split_names import SPLITS, split_of, split_of_folders
 from .supervisely_shapes import WITHOUT_AREA, kind_of, read_shape
-from .values import read_integer
+from .values import read_size
 
 META = ('meta.json', 'classes.json')
 """Files that list the classes; the second is of old exports."""
@@ -49,13 +49,13 @@ class SuperviselyFormat(Format):
         classes, _ = _read_meta(source.annotations)
         if classes is None:
             files = [file for dataset in _datasets_of(source) for file in _annotation_files(dataset)]
-            classes = sorted({name for file in files for name in _titles(*_version(file))})
-        return [{'id': number, 'name': name} for number, name in enumerate(classes, 1)]
+            classes = sorted({name for file in track(files, 'reading labels') for name in _titles(file)})
+        return categories_of(classes)
 
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
         reader = _Reader(source)
         files = [(dataset, file) for dataset in _datasets_of(source) for file in _annotation_files(dataset)]
-        for dataset, file in track(files, 'reading annotations'):
+        for dataset, file in track(files, 'reading labels'):
             reader.read_file(dataset, file)
         reader.check_images()
         classes = [one['name'] for one in self.read_categories(source)]
@@ -140,8 +140,7 @@ def _is_annotated(dataset: Path) -> bool:
 
 def _split_of_dataset(dataset: Path, root: Path) -> str | None:
     """Return the split that the innermost name of a data set tells."""
-    names = reversed(dataset.relative_to(root).parts)
-    return next((split for name in names if (split := split_of(name))), None)
+    return split_of_folders(dataset.relative_to(root))
 
 
 def _find_splits(root: Path, datasets: list[Path]) -> set[str | None]:
@@ -195,16 +194,8 @@ def _objects_of(path: Path, content: Mapping[str, Any]) -> Iterator[_Object]:
         yield _Object(spot, value, title)
 
 
-def _version(path: Path) -> tuple[Path, int, int]:
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise UserError(f'{path} cannot be read ({error.strerror})') from None
-    return path, stat.st_mtime_ns, stat.st_size
-
-
-@lru_cache(maxsize=1 << 20)  # several readings of a data set follow each other
-def _titles(path: Path, changed: int, length: int) -> frozenset[str]:
+@kept_by_file
+def _titles(path: Path) -> frozenset[str]:
     objects = _objects_of(path, _read_file(path))
     return frozenset(one.title for one in objects if kind_of(one.value) not in WITHOUT_AREA)
 
@@ -275,9 +266,8 @@ class _Reader:
 
     def _read_size(self, file: str, content: Mapping[str, Any]) -> ImageSize | None:
         size = content.get('size')
-        sides = [read_integer(size.get(side)) for side in ('height', 'width')] if isinstance(size, dict) else [None]
-        if all(side and side > 0 for side in sides):
-            return ImageSize(*(side for side in sides if side))
+        if isinstance(size, dict) and (written := read_size(size.get('height'), size.get('width'))):
+            return written
         header = read_header(os.path.join(self.source.images, file))
         return None if isinstance(header, str) else header.upright_size
 

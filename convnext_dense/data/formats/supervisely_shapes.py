@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from pycocotools import mask as rle
 
 from ...io.image_size import ImageSize
 from . import shapes
+from .bitmaps import MOST_PIXELS, decode_png
 from .shapes import Point, Shape, Unreadable
 from .values import read_integer
 
 WITHOUT_AREA = ('point', 'line', 'polyline', 'graph', 'cuboid', 'cuboid_2d')
 """Shapes that are neither boxes nor masks."""
-LARGEST_BITMAP = 1 << 28
-"""Maximum number of pixels of a bitmap, and of bytes of its PNG file."""
 
 
 def kind_of(value: Mapping[str, Any]) -> str:
@@ -82,6 +79,8 @@ def _without_holes(outline: Sequence[Point], holes: Sequence[Sequence[Point]], s
 
 
 def _draw(ring: Sequence[Point], size: ImageSize) -> np.ndarray:
+    if shapes.is_far(shapes.polygon(ring).corners, size):
+        raise Unreadable('polygon far outside its image')
     numbers = [number for point in ring for number in point]
     return rle.decode(rle.merge(rle.frPyObjects([numbers], *size))).astype(bool)
 
@@ -99,20 +98,8 @@ def _read_bitmap(value: Any) -> Shape:
 
 
 def _decode(data: str) -> np.ndarray:
-    """Return the pixels of a bitmap, bool (h, w): those that are opaque, or not black if there is no transparency."""
     try:
-        unpacking = zlib.decompressobj()
-        content = unpacking.decompress(base64.b64decode(data, validate=True), LARGEST_BITMAP)
-        with Image.open(io.BytesIO(content), formats=('PNG',)) as image:
-            if image.width * image.height > LARGEST_BITMAP:
-                raise Unreadable('bitmap that is too large')
-            is_opaque = 'A' not in image.getbands()
-            colors = image.convert('RGB') if image.mode == 'P' else image  # its indices are of any colors
-            pixels = np.asarray(colors if is_opaque else image.getchannel('A')) > 0
-    except Unreadable:
-        raise
+        content = zlib.decompressobj().decompress(base64.b64decode(data, validate=True), MOST_PIXELS)
     except (binascii.Error, zlib.error, ValueError):
         raise Unreadable('bitmap that is no zlib file in base64') from None
-    except Exception:  # Pillow raises many types for broken files
-        raise Unreadable('bitmap that is no PNG file') from None
-    return pixels if pixels.ndim == 2 else np.logical_or.reduce(pixels, axis=2)
+    return decode_png(content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,15 @@ def read_bytes(path: Path) -> bytes:
         raise UserError(f'{path} cannot be read ({error.strerror})') from None
 
 
+def first_line(path: str | Path) -> bytes:
+    """Return the beginning of the first line of a file that is not empty, of its first ten; none if there is none."""
+    try:
+        with open(path, 'rb') as content:
+            return next((line for line in islice(content, 10) if line.strip()), b'')[:10_000]
+    except OSError:
+        return b''
+
+
 def list_names(folder: str | Path) -> list[str]:
     """List the names in a folder, sorted.
 
@@ -51,11 +61,20 @@ def read_text(path: Path) -> str:
     return decode(read_bytes(path), path)
 
 
+def read_lines(path: Path) -> list[str]:
+    """Read the lines of a text file that aren't empty, without spaces around them; see :func:`read_text`."""
+    return [line for line in map(str.strip, read_text(path).splitlines()) if line]
+
+
+def encoding_of(start: bytes) -> str:
+    """Return the encoding of a text file by its first bytes: UTF-8 if it has no byte order mark."""
+    return next((name for mark, name in ENCODINGS.items() if start.startswith(mark)), 'utf-8')
+
+
 def decode(content: bytes, path: str | Path) -> str:
     """Decode the content of a text file; see :func:`read_text`."""
-    encoding = next((name for mark, name in ENCODINGS.items() if content.startswith(mark)), 'utf-8')
     try:
-        text = content.decode(encoding)
+        text = content.decode(encoding_of(content))
     except UnicodeDecodeError:
         raise UserError(f'{path} is not text in UTF-8: save it in UTF-8') from None
     if '\0' in text:

@@ -6,6 +6,8 @@ import math
 import re
 from typing import Any
 
+from ...io.image_size import ImageSize
+
 INTEGER = re.compile(r'\s*[+-]?[0-9]+\s*')
 NUMBER = re.compile(r'\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*')
 """Digits as in JSON: Python also takes ``1_0`` for 10, and the digits of other scripts."""
@@ -35,6 +37,12 @@ def read_integer(value: Any) -> int | None:
             return None
     number = read_number(value)
     return int(number) if number is not None and number == int(number) else None
+
+
+def read_size(height: Any, width: Any) -> ImageSize | None:
+    """Return the size of an image from two positive integers; None for anything else."""
+    sides = [side for side in map(read_integer, (height, width)) if side is not None and side > 0]
+    return ImageSize(*sides) if len(sides) == 2 else None
 
 
 def read_flag(value: Any) -> int | None:

@@ -6,7 +6,6 @@ https://www.robots.ox.ac.uk/~vgg/software/via describes the files.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,14 +15,14 @@ from ...io.image_size import ImageSize
 from ...io.progress import track
 from ..check.records import NOTE
 from ..image_files import subfolders
-from ..image_scan import read_header
-from ..text import count_of, shortened
 from .base import WHOLE, Content, Format, Source
-from .building import ContentBuilder
+from .building import ContentBuilder, categories_of
+from .first_files import first_files
 from .image_index import ImageIndex
-from .json_files import first_files
+from .image_sizes import require_headers
 from .shapes import Shape, Unreadable, box, ellipse, polygon, read_numbers
-from .split_folders import MOST_FOLDERS, find_split_folders, split_named
+from .split_folders import MOST_FOLDERS, find_split_folders
+from .split_names import split_of
 from .via_files import Region, ViaFile, ViaImage, is_via, read_via
 
 STRONG_NAMES = ('class', 'classes', 'class_name', 'classname', 'label', 'labels', 'category', 'categories')
@@ -59,16 +58,17 @@ class ViaFormat(Format):
         return None
 
     def read_categories(self, source: Source) -> list[dict]:
-        return [{'id': number, 'name': name} for number, name in enumerate(self._read_classes(source).names, 1)]
+        return categories_of(self._read_classes(source).names)
 
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
         classes = self._read_classes(source)
         reader = _Reader(source, classes)
         images = read_via(source.annotations).images
-        for image in track(images, 'reading images'):
-            reader.read_image(image)
+        found = [(image, file) for image in images if (file := reader.find_image(image)) is not None]
         reader.images.check(len(images))
-        reader.check_sizes()
+        headers = require_headers([file for _, file in found], source.images, source.annotations)
+        for (image, file), header in track(list(zip(found, headers, strict=True)), 'reading labels'):
+            reader.read_image(image, file, header.upright_size)
         listed = f'the options of {classes.attribute}'
         return reader.builder.build(source.annotations, classes.names, needs_annotations, listed)
 
@@ -107,10 +107,8 @@ def _only(files: list[str]) -> str:
 
 
 def _split_of(file: str) -> str | None:
-    """Return the split that a word in a file's name means."""
-    words = re.split(r'[^a-z]+', os.path.splitext(os.path.basename(file))[0].lower())
-    splits = {split for word in words if (split := split_named(word))}
-    return splits.pop() if len(splits) == 1 else None
+    """Return the split that a file's name tells."""
+    return split_of(os.path.splitext(os.path.basename(file))[0])
 
 
 def _find_classes(files: list[tuple[Path, ViaFile]]) -> _Classes:
@@ -163,45 +161,31 @@ class _Reader:
     """Reads the images of a file one by one."""
 
     def __init__(self, source: Source, classes: _Classes) -> None:
-        self.source, self.classes = source, classes
+        self.classes = classes
         self.file = os.path.relpath(source.annotations, source.images)
         near = source.images / source.split if source.split else source.annotations
         self.images = ImageIndex(source.images, near)
         self.builder = ContentBuilder()
-        self.unreadable: list[str] = []
         beside, root = source.annotations.parent, source.images
         inside = (source.split, f'images/{source.split}', 'images', '') if source.split else ('images', '')
         self.folders = [beside, *(folder / name for folder in dict.fromkeys((beside, root)) for name in inside)]
 
-    def read_image(self, image: ViaImage) -> None:
-        place = self._place(image.spot)
+    def find_image(self, image: ViaImage) -> str | None:
+        """Return the file of an image, or note that there is none."""
         file = self.images.find(image.file_name, self.folders)
         if file is None:
-            self.images.note_absent(image.file_name, place)
-            return
-        header = read_header(os.path.join(self.source.images, file))
-        if isinstance(header, str):
-            self.unreadable.append(f'{file} ({header})')
-            return
-        number = self.builder.add_image(file, header.upright_size)
+            self.images.note_absent(image.file_name, self._place(image.spot))
+        return file
+
+    def read_image(self, image: ViaImage, file: str, size: ImageSize) -> None:
+        """Read the regions of an image; VIA's files don't tell its size."""
+        place = self._place(image.spot)
+        number = self.builder.add_image(file, size)
         if image.count is not None and image.count != len(image.regions):
             message = f'whose region_count is {image.count}, and of which {len(image.regions)} are there'
             self.builder.note(message, place, 'image')
         for region in image.regions:
-            self._read_region(number, region, header.upright_size)
-
-    def check_sizes(self) -> None:
-        """Check that all images could be read, since VIA's files don't tell their sizes.
-
-        Raises:
-            UserError: if not.
-        """
-        if self.unreadable:
-            images = count_of(self.unreadable, 'image')
-            raise UserError(
-                f'{self.source.annotations}: {images} cannot be read, so that their sizes are not known '
-                f'({shortened(self.unreadable, 3)}): restore them, or remove them from the file'
-            )
+            self._read_region(number, region, size)
 
     def _place(self, spot: int | str) -> str:
         return f'{self.file}:{spot}' if isinstance(spot, int) else f'{self.file}: {spot}'

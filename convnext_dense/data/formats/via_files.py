@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import UserError
-from .json_files import head, read_json
+from .csv_rows import read_rows
+from .first_files import head
+from .json_files import begins_with_object, read_json
+from .values import read_integer
 
 METADATA = '_via_img_metadata'
 COLUMNS = ('filename', 'region_count', 'region_shape_attributes', 'region_attributes')
@@ -61,7 +61,7 @@ def is_via(path: str) -> bool:
     content = head(path)
     if path.lower().endswith('.csv'):
         return all(name.encode() in content.split(b'\n', 1)[0] for name in COLUMNS)
-    if not content.lstrip(b'\xef\xbb\xbf \t\r\n').startswith(b'{'):
+    if not begins_with_object(content):
         return False
     if all(key.search(content) for key in VERSION_3_KEYS):
         raise UserError(f'{path} is a project of VIA 3, which is not read: write it as COCO, or annotate with VIA 2')
@@ -111,17 +111,11 @@ def _options(project: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _read_csv(path: Path) -> Iterator[ViaImage]:
-    try:
-        text = path.read_bytes().decode('utf-8-sig')
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f'{path} cannot be read as text in UTF-8 ({error})') from None
-    header = text.split('\n', 1)[0]
-    separator = ';' if header.count(';') > header.count(',') else ','  # as spreadsheets write it
     images: dict[str, ViaImage] = {}
     columns: dict[str, int] = {}
-    for line, row in _rows(path, text, separator):
+    for line, row in read_rows(path):
         if not columns:
-            columns = {name.strip().removeprefix('#'): place for place, name in enumerate(row)}
+            columns = {name.removeprefix('#'): place for place, name in enumerate(row)}
             missing = [name for name in COLUMNS if name not in columns]
             if missing:
                 raise UserError(f'{path}:{line}: no column {", ".join(missing)}: export it from VIA again')
@@ -129,26 +123,14 @@ def _read_csv(path: Path) -> Iterator[ViaImage]:
         if len(row) != len(columns):
             raise UserError(f'{path}:{line}: {len(row)} columns rather than {len(columns)}: export it from VIA again')
         name, count, shape, attributes = (row[columns[column]] for column in COLUMNS)
-        if not name.strip():
+        if not name:
             raise UserError(f'{path}:{line}: no filename: correct or remove the line')
         image = images.setdefault(name, ViaImage(name, line))
-        image.count = int(count) if count.isascii() and count.isdigit() and len(count) < 10 else image.count
+        image.count = image.count if (number := read_integer(count)) is None else number
         values = [_value(cell) for cell in (shape, attributes)]
         if image.count != 0 or values != [{}, {}]:  # an image without regions has a line with empty ones
             image.regions.append(Region(line, *values))
     yield from images.values()
-
-
-def _rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number and the cells of each line that is not empty."""
-    limit = csv.field_size_limit(sys.maxsize)  # a polygon may be longer than the limit
-    try:
-        reader = csv.reader(io.StringIO(text, newline=''), delimiter=separator, strict=True)
-        yield from [(reader.line_num, row) for row in reader if row]
-    except csv.Error as error:
-        raise UserError(f'{path}:{reader.line_num}: not CSV ({error}): export it from VIA again') from None
-    finally:
-        csv.field_size_limit(limit)
 
 
 def _value(cell: str) -> Any:

@@ -12,21 +12,25 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import NoData, UserError
 from ...io.image_size import ImageSize
+from ...io.progress import track
 from ..check.records import NOTE, WARNING
-from ..image_scan import ImageHeader, read_headers
-from ..text import count_of, shortened
-from .base import WHOLE, Content, Format, Places, Source
+from .base import WHOLE, Content, Format, Source
+from .building import ContentBuilder, categories_of
 from .faults import Fault
+from .image_sizes import relative, require_headers
+from .shapes import Shape
+from .shapes import polygon as polygon_of
 from .text_files import read_text
 from .voc_files import VocImage, find_images, read_file
 from .voc_layout import VocData, locate
 from .voc_xml import VocFile, VocObject
 
+LEAST_NUMBERS = 6
+"""Numbers of a polygon of three points."""
 OWN_DATABASE = re.compile(r'The VOC\d{4} Database', re.IGNORECASE)
 
 
@@ -50,12 +54,12 @@ class VocFormat(Format):
 
     def read_categories(self, source: Source) -> list[dict]:
         data, _ = _data_of(source)
-        return _categories(_class_names(data, {}))
+        return categories_of(_class_names(data, {}))
 
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
         data, split = _data_of(source)
         images, faults = find_images(data, split, needs_annotations)
-        return _Reading(data, split, images).read(faults, needs_annotations)
+        return _Reader(data, split, images).read(faults, needs_annotations)
 
     def has_masks(self, source: Source) -> bool:
         data, split = _data_of(source)
@@ -68,10 +72,6 @@ def _data_of(source: Source) -> tuple[VocData, str]:
     if data is None or split not in data.parts:
         raise NoData(f'no Pascal VOC data of {split} at {source.annotations}: {VocFormat.expected}')
     return data, split
-
-
-def _categories(names: Sequence[str]) -> list[dict]:
-    return [{'id': number, 'name': name} for number, name in enumerate(names, 1)]
 
 
 def _class_names(data: VocData, known: dict[str, Iterable[VocFile]]) -> list[str]:
@@ -115,93 +115,73 @@ def _names_of_file(file: Path) -> list[str]:
     return names
 
 
-@dataclass
-class _Reading:
-    """The reading of a split."""
+class _Reader:
+    """Reads the files of a split."""
 
-    data: VocData
-    split: str
-    images: Sequence[VocImage]
-    content: Content = field(default_factory=Content)
-    places: Places = field(default_factory=Places)
-    found: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
-    """Places by what a user should know of them: its message, part and level."""
+    def __init__(self, data: VocData, split: str, images: Sequence[VocImage]) -> None:
+        self.data, self.split, self.images = data, split, images
+        self.builder = ContentBuilder()
 
     def read(self, faults: list[Fault], needs_annotations: bool) -> Content:
-        content, root = self.content, self.data.root
-        files = [read_file(image, root) if image.annotations else VocFile('', None, '', []) for image in self.images]
+        root = self.data.root
+        images = track(self.images, 'reading labels')
+        files = [read_file(image, root) if image.annotations else VocFile('', None, '', []) for image in images]
         names = _class_names(self.data, {self.split: files})
-        content.categories, content.places = _categories(names), self.places
-        ids = {name: number for number, name in enumerate(names, 1)}
-        self._set_sizes(files)
-        self._shifts = self._find_shifts(files)
-        unreadable: dict[int, str] = {}
-        ignored: dict[int, str] = {}
-        for image, entry, file in zip(self.images, content.images, files, strict=True):
+        self._add_images(files)
+        shifts = self._find_shifts(files)
+        for number, (image, file) in enumerate(zip(self.images, files, strict=True), 1):
             where = os.path.relpath(image.annotations, root) if image.annotations else ''
             if file.filename and _stem(file.filename) not in (_stem(where), _stem(image.path)):
-                self._note('taken for the image of its own name, not of its filename', where, 'XML file', NOTE)
+                self.builder.note('taken for the image of its own name, not of its filename', where, 'XML file', NOTE)
             seen = set()
             for one in file.objects:
                 place = f'{where}: {one.spot}'
                 if one.is_deleted:
-                    self._note('left out, deleted in the tool that wrote them', place, level=NOTE)
+                    self.builder.note('left out, deleted in the tool that wrote them', place, 'object', NOTE)
                     continue
-                if one.name not in ids:
-                    raise UserError(
-                        f'{place} has the class {one.name}, which is not in {self.data.class_file}: '
-                        'correct it, or add it there'
-                    )
                 key = (one.name, one.corners, str(one.polygons))
                 if key in seen and not one.fault:
-                    self._note('left out, a copy of another object of its image', place)
+                    self.builder.note('left out, a copy of another object of its image', place, 'object')
                     continue
                 seen.add(key)
-                number = self.places.add(where, one.spot)
-                annotation = {'id': number, 'image_id': entry['id'], 'category_id': ids[one.name], 'iscrowd': 0}
-                annotation |= self._shapes(one, file)
-                content.annotations.append(annotation)
-                if one.fault and 'segmentation' not in annotation:
-                    unreadable[number] = one.fault
-                if one.is_difficult:
-                    ignored[number] = 'marked as difficult'
-                if one.has_parts:
-                    self._note('whose parts or actions are not learned', place, level=NOTE)
-                if one.has_odd_flag:
-                    self._note('whose difficult is neither 0 nor 1, taken as 0', place)
-        if needs_annotations and not content.annotations:
-            raise UserError(f'{root} has no objects in its {count_of(files, "XML file")}')
-        content.unreadable, content.ignored = unreadable, ignored
-        content.faults = faults + [
-            Fault(message, places, part, level) for (message, part, level), places in self.found.items()
-        ]
+                self._add_object(number, where, one, shifts[file.database])
+        content = self.builder.build(root, names, needs_annotations, str(self.data.class_file))
+        content.faults = faults + content.faults
         return content
 
-    def _note(self, message: str, place: str, part: str = 'object', level: str = WARNING) -> None:
-        self.found.setdefault((message, part, level), []).append(place)
-
-    def _set_sizes(self, files: Sequence[VocFile]) -> None:
-        """Set the entries of the images; sizes are those of the files, as they are stored or upright."""
-        root = self.data.root
-        headers = read_headers([image.path for image in self.images])
-        names = [os.path.relpath(image.path, root) for image in self.images]
-        bad = [f'{name}: {header}' for name, header in zip(names, headers, strict=True) if isinstance(header, str)]
-        if bad:
-            raise UserError(
-                f'{root}: {count_of(bad, "image")} that cannot be opened, so that the size is unknown '
-                f'({shortened(bad, 3)}): get or remove them'
-            )
-        for number, (name, header, file) in enumerate(zip(names, headers, files, strict=True), 1):
-            assert isinstance(header, ImageHeader)
+    def _add_images(self, files: Sequence[VocFile]) -> None:
+        """Add the images; sizes are those of the files, as they are stored or upright."""
+        names = relative([image.path for image in self.images], self.data.root)
+        headers = require_headers(names, self.data.root, self.data.root)
+        for name, header, file in zip(names, headers, files, strict=True):
             size: ImageSize = header.upright_size
             if file.size is not None and header.fits(file.size):
                 size = file.size
             elif file.objects:
                 what = 'another size than its image' if file.size is not None else 'no size'
                 level = NOTE if file.size is None else WARNING
-                self._note(f'fixed: with {what}, which is read from the image', name, 'image', level)
-            entry = {'id': number, 'file_name': name, 'height': size.height, 'width': size.width}
-            self.content.images.append(entry)
+                self.builder.note(f'fixed: with {what}, which is read from the image', name, 'image', level)
+            self.builder.add_image(name, size)
+
+    def _add_object(self, image: int, where: str, one: VocObject, shift: tuple[float, float]) -> None:
+        place, (first, last) = f'{where}: {one.spot}', shift
+        polygons = [[number - first for number in polygon] for polygon in one.polygons]
+        shapes: list[Shape] = []
+        fault = one.fault
+        if one.corners is not None:
+            x, y, right, bottom = one.corners
+            corners = (x - first, y - first, right - last, bottom - last)
+            shapes = [Shape(corners, polygon) for polygon in polygons] or [Shape(corners)]
+        elif usable := [polygon for polygon in polygons if len(polygon) >= LEAST_NUMBERS]:
+            shapes = [polygon_of(list(zip(one[::2], one[1::2], strict=True))) for one in usable]
+            self.builder.note(f'fixed: {fault}, taken from the polygon', place, 'object')
+            fault = ''
+        ignored = 'marked as difficult' if one.is_difficult else ''
+        self.builder.add_object(image, one.name, (where, one.spot), shapes, unreadable=fault, ignored=ignored)
+        if one.has_parts:
+            self.builder.note('whose parts or actions are not learned', place, 'object', NOTE)
+        if one.has_odd_flag:
+            self.builder.note('whose difficult is neither 0 nor 1, taken as 0', place, 'object')
 
     def _find_shifts(self, files: Sequence[VocFile]) -> dict[str, tuple[float, float]]:
         """Return what is subtracted from the first and last corners, by the database of files."""
@@ -212,22 +192,10 @@ class _Reading:
         shifts = {database: _shift(database) for database in lowest}
         from_zero = [name for name, shift in shifts.items() if shift[0] and lowest[name] < 1]
         for name in from_zero:
-            self._note('corners below 1, so all are taken as counted from 0', f'database {name}', 'database')
+            message = 'corners below 1, so all are taken as counted from 0'
+            self.builder.note(message, f'database {name}', 'database')
             shifts[name] = (0.0, 0.0)
         return shifts
-
-    def _shapes(self, one: VocObject, file: VocFile) -> dict:
-        """Return ``bbox`` and ``segmentation`` of an object, as far as it has any."""
-        shapes: dict = {}
-        first, last = self._shifts[file.database]
-        polygons = [[number - first for number in polygon] for polygon in one.polygons]
-        if polygons:
-            shapes['segmentation'] = polygons
-        if one.corners is not None:
-            x, y, right, bottom = one.corners
-            x, y = x - first, y - first
-            shapes['bbox'] = [x, y, right - last - x, bottom - last - y]
-        return shapes
 
 
 def _stem(path: str) -> str:

@@ -15,8 +15,8 @@ from ..image_files import EXTENSIONS, find_files
 from ..text import count_of, shortened
 from .faults import Fault
 from .file_names import Folder
-from .text_files import read_bytes
-from .voc_layout import VocData, VocPart, read_names
+from .text_files import read_bytes, read_lines
+from .voc_layout import VocData, VocPart
 from .voc_xml import VocFile, read_voc
 
 
@@ -97,7 +97,7 @@ def _select(
     """Select the files and images that a list names."""
     assert part.names is not None
     names = []
-    for line in read_names(part.names):
+    for line in read_lines(part.names):
         readings = [line, re.sub(r'\s+(-1|0|1)$', '', line)]  # lists of a class end with what is in the image
         readings += [os.path.splitext(one)[0] for one in readings if one.lower().endswith((*EXTENSIONS, '.xml'))]
         readings += [os.path.basename(one) for one in readings]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,8 +12,9 @@ from typing import NamedTuple
 from ...errors import UserError
 from ..image_files import is_stray, subfolders
 from .base import WHOLE
-from .split_folders import SPLIT_NAMES
-from .text_files import list_names, read_text
+from .first_files import head, walk
+from .split_names import SPLIT_NAMES
+from .text_files import list_names
 
 ANNOTATION_FOLDERS = ('annotations', 'annotation', 'xmls', 'xml', 'labels')
 IMAGE_FOLDERS = ('jpegimages', 'images', 'image', 'imgs', 'img')
@@ -80,18 +80,10 @@ def locate(root: Path) -> VocData | None:
 
 def has_voc(folder: Path, below: bool = True) -> bool:
     """Check whether the first XML files of a folder, or of those in it, are annotations of images."""
-    files = islice(_xml_files(folder, below), LOOKED_AT)
-    return any(ROOT_TAG.search(_beginning(file)) for file in files)
-
-
-def read_names(file: Path) -> list[str]:
-    """Read the lines of a list that aren't empty.
-
-    Raises:
-        UserError: if it is not text.
-    """
-    lines = (line.strip() for line in read_text(file).splitlines())
-    return [line for line in lines if line]
+    folders = walk(folder, LOOKED_AT if below else 1)
+    names = ((one, name) for one in folders for name in list_names(one))
+    files = (place / name for place, name in names if name.lower().endswith('.xml') and not is_stray(name))
+    return any(ROOT_TAG.search(head(file).replace(b'\0', b'')) for file in islice(files, LOOKED_AT))  # also in UTF-16
 
 
 def _dataset_folder(root: Path) -> Path:
@@ -161,22 +153,3 @@ def _part_of_folder(folder: Path) -> VocPart | None:
     if annotations is not None:
         return VocPart(annotations, _images_of(folder) or folder)
     return VocPart(folder, _images_of(folder) or folder) if has_voc(folder, below=False) else None
-
-
-def _xml_files(folder: Path, below: bool) -> Iterator[str]:
-    waiting = [folder]
-    for _ in range(LOOKED_AT):
-        if not waiting:
-            return
-        first = waiting.pop(0)
-        names = list_names(first)
-        yield from (os.path.join(first, n) for n in names if n.lower().endswith('.xml') and not is_stray(n))
-        waiting += [first / name for name in subfolders(first)] if below else []
-
-
-def _beginning(file: str) -> bytes:
-    try:
-        with open(file, 'rb') as content:
-            return content.read(2_000).replace(b'\0', b'')  # also in UTF-16
-    except OSError:
-        return b''

@@ -6,16 +6,13 @@ import math
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
-from xml.etree.ElementTree import Element
 
 from ...errors import UserError
 from ...io.image_size import ImageSize
 from .values import read_flag, read_integer, read_number
-from .xml_trees import parse_xml
+from .xml_files import Element, read_xml
 
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
-FARTHEST = 1e6
-"""Largest coordinate of a polygon in pixels; drawing a larger one would take all memory."""
 POINT = re.compile(r'([xy])([0-9]+)')
 
 
@@ -62,48 +59,44 @@ def read_voc(content: bytes, path: str) -> VocFile:
     Raises:
         UserError: if it is not an annotation of an image, or an object has no name.
     """
-    root = parse_xml(content, path)
+    root = read_xml(content, path)
     if root.tag != 'annotation':
         raise UserError(f"{path} is not in Pascal VOC's format: its root is <{root.tag[:40]}>, not <annotation>")
     height, width = (
-        read_integer(_text(root, f'size/{side}') or _text(root, f'imagesize/{other}'))
+        read_integer(root.text_at('size', side) or root.text_at('imagesize', other))
         for side, other in (('height', 'nrows'), ('width', 'ncols'))
     )
     size = ImageSize(height, width) if height and width and height > 0 and width > 0 else None
-    elements = root.findall('object')
-    if len(elements) < sum(1 for _ in root.iter('object')):
+    elements = list(root.find_all('object'))
+    if len(elements) < sum(element.tag == 'object' for element in root.below()):
         raise UserError(f'{path} has an <object> that is not directly in <annotation>: move it there, or remove it')
     objects = [_read_object(one, n, path) for n, one in enumerate(elements, 1)]
-    return VocFile(_text(root, 'filename'), size, _text(root, 'source/database'), objects)
-
-
-def _text(element: Element, path: str) -> str:
-    return (element.findtext(path) or '').strip()
+    return VocFile(root.text_at('filename'), size, root.text_at('source', 'database'), objects)
 
 
 def _read_object(element: Element, number: int, path: str) -> VocObject:
     spot = f'object[{number}]'
-    name = _text(element, 'name')
-    is_deleted = read_flag(_text(element, 'deleted')) == 1
+    name = element.text_at('name')
+    is_deleted = read_flag(element.text_at('deleted')) == 1
     if not name and not is_deleted:
         raise UserError(f'{path}: {spot} has no name: write its class')
     corners, fault = _read_corners(element)
-    polygons = [_read_polygon(one) for one in element.findall('polygon')]
-    flag = read_flag(_text(element, 'difficult') or '0')
-    has_parts = any(element.find(tag) is not None for tag in ('part', 'actions'))
+    polygons = [_read_polygon(one) for one in element.find_all('polygon')]
+    flag = read_flag(element.text_at('difficult') or '0')
+    has_parts = any(child.tag in ('part', 'actions') for child in element.children)
     return VocObject(spot, name, corners, polygons, fault, flag == 1, is_deleted, has_parts, flag is None)
 
 
 def _read_corners(element: Element) -> tuple[tuple[float, float, float, float] | None, str]:
-    boxes = element.findall('bndbox')
+    boxes = list(element.find_all('bndbox'))
     if len(boxes) != 1:
-        if not boxes and element.find('robndbox') is not None:
+        if not boxes and any(element.find_all('robndbox')):
             return None, 'a rotated box (robndbox), which is not read'
         return None, 'several boxes (bndbox) in an object' if boxes else 'no box (bndbox)'
     for key in CORNERS:
-        if len(boxes[0].findall(key)) != 1:
+        if len(list(boxes[0].find_all(key))) != 1:
             return None, f'not one {key} in its bndbox'
-    numbers = [read_number(_text(boxes[0], key)) for key in CORNERS]
+    numbers = [read_number(boxes[0].text_at(key)) for key in CORNERS]
     xmin, ymin, xmax, ymax = (math.nan if number is None else number for number in numbers)
     if None in numbers:
         return None, f'{CORNERS[numbers.index(None)]} is not a number'
@@ -113,15 +106,17 @@ def _read_corners(element: Element) -> tuple[tuple[float, float, float, float] |
 def _read_polygon(element: Element) -> list[float]:
     """Read a polygon, of points ``pt`` or of ``x1``, ``y1`` and so on; empty if that is not possible."""
     numbers = [read_number(text) for text in _coordinates(element)]
-    polygon = [number for number in numbers if number is not None and abs(number) <= FARTHEST]
+    polygon = [number for number in numbers if number is not None]
     return polygon if len(polygon) == len(numbers) else []
 
 
 def _coordinates(element: Element) -> Iterator[str]:
-    points = element.findall('pt')
+    points = list(element.find_all('pt'))
     for point in points:
-        yield from (_text(point, 'x'), _text(point, 'y'))
+        yield from (point.text_at('x'), point.text_at('y'))
     if not points:
-        found = {(int(m[2]), m[1]): (one.text or '').strip() for one in element if (m := POINT.fullmatch(one.tag[:9]))}
+        found = {
+            (int(m[2]), m[1]): one.text.strip() for one in element.children if (m := POINT.fullmatch(one.tag[:9]))
+        }
         for number in sorted({number for number, _ in found}):
             yield from (found.get((number, side), '') for side in 'xy')

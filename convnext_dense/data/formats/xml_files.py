@@ -1,11 +1,12 @@
-"""Read XML files of annotations element by element, with the lines where they stand.
+"""Read XML files of annotations, as a whole or element by element, with the lines where they stand.
 
 Document types and entities are refused: they can expand to gigabytes, or read other files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,10 +16,7 @@ from defusedxml.ElementTree import DefusedXMLParser
 from ...errors import UserError
 
 CHUNK = 1 << 20
-FORBIDDEN = (
-    'defines a document type or entities, which are not read, since they may expand to gigabytes or read other files: '
-    'remove its <!DOCTYPE>'
-)
+DECLARED = re.compile(rb'\s*<\?xml[^>]*encoding\s*=\s*["\']([\w.-]+)["\']')
 
 
 @dataclass
@@ -45,6 +43,14 @@ class Element:
     def text_at(self, *path: str) -> str:
         """Return the text of the first element at a path of tags, without spaces around; empty if there is none."""
         return next((element.text.strip() for element in self.find_all(*path)), '')
+
+    def below(self) -> Iterator[Element]:
+        """Yield all elements in it, at any depth."""
+        waiting = list(self.children)
+        while waiting:
+            element = waiting.pop()
+            yield element
+            waiting += element.children
 
 
 class _Target:
@@ -77,6 +83,23 @@ class _Target:
         pass
 
 
+def read_xml(content: bytes, path: str | Path) -> Element:
+    """Return the root element of a file, with all that is in it.
+
+    Args:
+        content: the file.
+        path: its path, for messages.
+
+    Raises:
+        UserError: if the file is not XML, or defines a document type or entities.
+    """
+    target = _Target()
+    children = list(_parse([_decoded(content)], path, target))
+    assert target.root is not None
+    target.root.children = children
+    return target.root
+
+
 def iterate_xml(path: Path, root: str) -> Iterator[Element]:
     """Yield the children of a file's root element, each when it has been read.
 
@@ -88,26 +111,45 @@ def iterate_xml(path: Path, root: str) -> Iterator[Element]:
         UserError: if the file can't be read, is not XML, has another root element, or defines a document type or
             entities.
     """
-    target = _Target()
-    parser = DefusedXMLParser(target=target, forbid_dtd=True)
-    target.parser = parser
     try:
         with open(path, 'rb') as file:
-            while chunk := file.read(CHUNK):
-                parser.feed(chunk)
-                if target.root is not None and target.root.tag != root:
-                    raise UserError(f'{path} is of <{target.root.tag}> rather than <{root}>')
-                yield from target.complete
-                target.complete.clear()
-            parser.close()
+            yield from _parse(iter(lambda: file.read(CHUNK), b''), path, _Target(), root)
     except OSError as error:
         raise UserError(f'{path} cannot be read ({error.strerror})') from None
+
+
+def _parse(
+    chunks: Iterable[bytes | str], path: str | Path, target: _Target, root: str | None = None
+) -> Iterator[Element]:
+    target.parser = parser = DefusedXMLParser(target=target, forbid_dtd=True)
+    try:
+        for chunk in chunks:
+            parser.feed(chunk)
+            if target.root is not None and root not in (None, target.root.tag):
+                raise UserError(f'{path} is of <{target.root.tag[:40]}> rather than <{root}>')
+            yield from target.complete
+            target.complete.clear()
+        parser.close()
     except DefusedXmlException:
-        raise UserError(f'{path} {FORBIDDEN}') from None
+        raise UserError(
+            f'{path} defines a document type or entities, which are not read, since they may expand to gigabytes or '
+            'read other files: remove its <!DOCTYPE>'
+        ) from None
     except UserError:
         raise
     except (SyntaxError, LookupError, ValueError) as error:  # the last two: an encoding that is not known
-        raise UserError(f'{path} is not XML ({error}): get or write the file again') from None
-    if target.root is None or target.root.tag != root:
-        raise UserError(f'{path} is not XML of <{root}>: get or write the file again')
+        raise UserError(f'{path} is not XML ({error}): get or write the file again, in UTF-8') from None
     yield from target.complete
+
+
+def _decoded(content: bytes) -> bytes | str:
+    """Decode an encoding with several bytes for a character, such as GBK, which the parser does not know."""
+    declared = DECLARED.match(content)
+    if declared is None:
+        return content
+    name = declared[1].decode()
+    try:
+        is_known = name.lower().startswith('utf') or len(bytes(range(256)).decode(name, 'replace')) == 256
+        return content if is_known else content.decode(name)
+    except (LookupError, ValueError):  # which the parser tells
+        return content

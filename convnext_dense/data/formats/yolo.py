@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import NoData, UserError
+from ...io.progress import track
 from ..check.records import NOTE, WARNING
-from ..image_scan import ImageHeader, read_headers
 from ..text import count_of, shortened
 from .base import WHOLE, Content, Format, Places, Source
 from .faults import Fault
+from .image_sizes import relative, require_headers
 from .yolo_data import YoloData, folders_of_names
-from .yolo_files import LabelFiles, find_images, relative
+from .yolo_files import LabelFiles, find_images
 from .yolo_labels import Label, has_polygon, read_labels
 from .yolo_layout import locate
 from .yolo_names import ClassNames, name_files
@@ -141,7 +142,7 @@ class _Reading:
         ids = {number: number for number in classes.names}
         labelled = [(image, file) for image, file in zip(content.images, files, strict=True) if file is not None]
         names = relative([file for _, file in labelled], root)
-        for (image, file), name in zip(labelled, names, strict=True):
+        for (image, file), name in track(list(zip(labelled, names, strict=True)), 'reading labels'):
             self._read_file(image, _read(file), name, ids)
         self._check(classes)
         if needs_annotations and not content.annotations:
@@ -159,16 +160,9 @@ class _Reading:
         return content
 
     def _read_sizes(self) -> None:
-        headers = read_headers(self.images)
         names = relative(self.images, self.data.root)
-        bad = [f'{name}: {header}' for name, header in zip(names, headers, strict=True) if isinstance(header, str)]
-        if bad:
-            raise UserError(
-                f'{self.data.file}: {count_of(bad, "image")} that cannot be opened, so that the size is unknown '
-                f'({shortened(bad, 3)}): get or remove them'
-            )
+        headers = require_headers(names, self.data.root, self.data.file)
         for number, (name, header) in enumerate(zip(names, headers, strict=True), 1):
-            assert isinstance(header, ImageHeader)
             height, width = header.upright_size
             self.content.images.append({'id': number, 'file_name': name, 'height': height, 'width': width})
 

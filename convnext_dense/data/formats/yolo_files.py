@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 
 from ...errors import UserError
@@ -14,7 +12,8 @@ from ..image_files import EXTENSIONS, find_files
 from ..text import count_of, shortened
 from .faults import Fault
 from .file_names import Folder
-from .text_files import list_names, read_text
+from .image_sizes import relative
+from .text_files import first_line, list_names, read_text
 from .yolo_data import YoloData, label_folder
 from .yolo_labels import is_label_line
 from .yolo_names import is_names_file
@@ -44,12 +43,6 @@ def find_images(data: YoloData, split: str) -> tuple[list[str], list[Fault]]:
     repeated = [name for name, count in Counter(images).items() if count > 1]
     faults.append(Fault('fixed: listed several times, taken once', relative(repeated, data.root), 'image'))
     return list(dict.fromkeys(images)), [fault for fault in faults if fault.ids]
-
-
-def relative(paths: Sequence[str], root: Path) -> list[str]:
-    """Return paths relative to a folder."""
-    start = os.path.join(root, '')
-    return [path[len(start) :] if path.startswith(start) else os.path.relpath(path, root) for path in paths]
 
 
 def _read_list(file: Path, root: Path) -> tuple[list[str], list[str]]:
@@ -123,7 +116,7 @@ class LabelFiles:
             for stem, name in of_place.items()
             if stem not in stems[place] and not is_names_file(name)
         ]
-        return [file for file in others if _begins_with_label(file)]
+        return [file for file in others if is_label_line(first_line(file))]
 
     def _of(self, folder: str) -> list[tuple[str, dict[str, str]]]:
         if folder not in self._places:
@@ -136,11 +129,3 @@ class LabelFiles:
                 for place, some in (*listed, (folder, names))
             ]
         return self._places[folder]
-
-
-def _begins_with_label(file: str) -> bool:
-    try:
-        with open(file, 'rb') as content:
-            return is_label_line(next((line for line in islice(content, 10) if line.strip()), b''))
-    except OSError:
-        return False

@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from .shapes import FARTHEST
 from .text_files import decode
 
-FARTHEST = 100.0
-"""Largest coordinate of a polygon, in images; drawing a larger one would take all memory."""
 WITH_SCORE = 'six numbers, a box with a score, as predictions have'
 
 

@@ -11,18 +11,14 @@ from ...errors import UserError
 from ..image_files import EXTENSIONS, images_in, is_stray, subfolders
 from ..text import shortened
 from .base import WHOLE
-from .text_files import list_names
+from .first_files import walk
+from .split_names import SPLIT_NAMES
+from .text_files import first_line, list_names
 from .yolo_config import is_config, read_config, resolve
 from .yolo_data import IMAGE_FOLDERS, YoloData, child, folders_of_names, label_folder
 from .yolo_labels import is_label_line
 from .yolo_names import is_names_file, names_in
 
-SPLIT_NAMES = {
-    'train': ('train', 'training', 'train2017'),
-    'val': ('val', 'valid', 'validation', 'val2017'),
-    'test': ('test', 'testing', 'test2017'),
-}
-"""Names of folders and list files of each split, where there is no config; the first ones that exist are taken."""
 LOOKED_AT = 50
 """Maximum number of label files that are opened to recognize the format, and of folders in which they are searched."""
 
@@ -87,7 +83,7 @@ def _find_split(root: Path, names: Sequence[str]) -> Path | None:
         own = child(root, name)
         folders = [images and child(images, name), own and child(own, 'images'), own]
         for folder in folders:
-            if folder is not None and any(images_in(one) for one in islice(_walk(folder), LOOKED_AT)):
+            if folder is not None and any(images_in(one) for one in walk(folder, LOOKED_AT)):
                 return folder
     return None
 
@@ -107,7 +103,7 @@ def _has_labels(entry: Path) -> bool:
         places = [resolve(name, (entry.parent,), entry)[0] for name in names]
         folders = list(dict.fromkeys(place.parent for place in places if place is not None))
     else:
-        folders = list(islice(_walk(entry), LOOKED_AT))
+        folders = list(walk(entry, LOOKED_AT))
     looked_at = 0
     for folder in folders:
         stems = {os.path.splitext(os.path.basename(image))[0] for image in images_in(folder)}
@@ -118,33 +114,15 @@ def _has_labels(entry: Path) -> bool:
                     looked_at += 1
                     if looked_at > LOOKED_AT:
                         return False
-                    if is_label_line(_first_line(os.path.join(place, name))):  # type: ignore[arg-type]
+                    if is_label_line(first_line(os.path.join(place, name))):  # type: ignore[arg-type]
                         return True
     return False
 
 
-def _first_line(file: str) -> bytes:
-    try:
-        with open(file, 'rb') as content:
-            return next((line for line in islice(content, 10) if line.strip()), b'')[:10_000]
-    except OSError:
-        return b''
-
-
 def _listed_images(file: Path) -> Iterator[str]:
     """Yield the first lines of a list file, if these name images."""
-    line = _first_line(str(file)).strip()
+    line = first_line(file).strip()
     if not line.lower().endswith(tuple(one.encode() for one in EXTENSIONS)) or len(line) > 4_000:
         return
     with open(file, encoding='utf-8', errors='replace') as content:
         yield from (line.strip() for line in islice(content, LOOKED_AT) if line.strip())
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield a folder and its subfolders, nearest first."""
-    waiting = [folder]
-    while waiting:
-        first = waiting.pop(0)
-        yield first
-        if len(waiting) < LOOKED_AT:
-            waiting += [first / name for name in subfolders(first)]

@@ -6,7 +6,6 @@ Nothing is written: a label map is drawn whenever it is read.
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import pickle
 from collections.abc import Mapping, Sequence
@@ -20,9 +19,9 @@ from pycocotools import mask as rle
 from ...counting import counted
 from ...errors import UserError
 from ...io.images import UNLABELED
-from ..detection.coco import CocoData, read_coco, read_header
+from ..detection.coco import read_coco, read_header
 from ..formats import FORMATS, find_in_formats
-from ..formats.base import WHOLE, Source
+from ..formats.base import WHOLE, Source, take_test_for_val
 from ..formats.coco_find import are_coco_files, find_coco
 from ..formats.faults import describe_faults
 from .label_zero import ClassList, LabelCounts, is_background, is_no_class
@@ -121,7 +120,7 @@ class AnnotationSource(MaskSource, MaskReader):
         pairs = []
         for image in coco.images:
             path = os.path.join(source.images, image['file_name'])
-            objects = _in_order(coco, coco.annotations.get(image['id'], []), self.format)
+            objects = _in_order(coco.annotations.get(image['id'], []), self.format)
             drawn = [
                 (labels.get(a['category_id'], UNLABELED), a.get('segmentation'), a['bbox'], 'ignored' in a)
                 for a in objects
@@ -144,7 +143,7 @@ class AnnotationSource(MaskSource, MaskReader):
         return draw(objects, size)
 
 
-def _in_order(coco: CocoData, annotations: Sequence[Any], name: str) -> list[Any]:
+def _in_order(annotations: Sequence[Any], name: str) -> list[Any]:
     """Return annotations in the order of drawing: what is unlabeled, crowds, and objects."""
 
     def rank(annotation: Any) -> tuple[bool, bool, float]:
@@ -203,10 +202,7 @@ def find_annotations(root: Path, chosen: str | None) -> list[AnnotationSource]:
     sources = []
     found, faulty = find_in_formats(root, chosen)
     for splits in found.values():
-        if 'val' not in splits and 'test' in splits:
-            logging.getLogger('mmengine').warning(f'{splits["test"].annotations} is taken for validation')
-            splits = {**splits, 'val': splits['test']}
-        own = {_split_of(split): source for split, source in splits.items() if split != 'test'}
+        own = {_split_of(split): source for split, source in take_test_for_val(splits).items()}
         sources.append(AnnotationSource(root, own, faulty))
     return sources
 

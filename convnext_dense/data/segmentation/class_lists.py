@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +9,9 @@ from typing import NamedTuple
 
 from ...errors import UserError
 from ...io.images import UNLABELED
+from ..formats.csv_rows import read_rows
+from ..formats.json_files import read_json
+from ..formats.text_files import read_text
 from ..formats.values import read_integer
 from .label_zero import ClassList
 from .readers import Color
@@ -137,10 +138,7 @@ def _by_label(file: Path, entries: Sequence[_Entry]) -> ClassList:
 
 
 def _lines(file: Path) -> list[str]:
-    try:
-        return [line.strip() for line in file.read_text(encoding='utf-8-sig').rstrip().splitlines()]
-    except UnicodeDecodeError as error:
-        raise UserError(f'{file} is not UTF-8 text ({error.reason}): save it as UTF-8') from None
+    return [line.strip() for line in read_text(file).rstrip().splitlines()]
 
 
 def _read_lines(file: Path) -> list[_Entry]:
@@ -193,13 +191,13 @@ def _read_labelmap(file: Path) -> list[_Entry]:
 def _read_class_dict(file: Path) -> list[_Entry]:
     """Read a table with the columns ``name``, ``r``, ``g`` and ``b``."""
     rows = _rows(file)
-    header = [cell.lower() for cell in rows[0]] if rows else []
+    header = [cell.lower() for cell in rows[0][1]] if rows else []
     columns = [next((header.index(one) for one in names if one in header), None) for names in COLUMNS]
     if None in columns:
         raise UserError(f'{file}: the columns are {", ".join(header)}: they must be name, r, g and b')
     place = [column for column in columns if column is not None]
     entries = []
-    for number, row in enumerate(rows[1:], 2):
+    for number, row in rows[1:]:
         if len(row) <= max(place):
             raise UserError(f'{file}:{number}: {len(row)} columns rather than {len(header)}')
         entries.append(_Entry(row[place[0]], _color([row[column] for column in place[1:]], _Place(file, number))))
@@ -212,10 +210,10 @@ COLUMNS = (('name', 'class', 'class_name', 'label'), ('r', 'red'), ('g', 'green'
 def _read_values(file: Path) -> list[_Entry] | None:
     """Read Roboflow's table with the columns ``Pixel Value`` and ``Class``; None if it is another kind of table."""
     rows = _rows(file)
-    if not rows or [cell.lower() for cell in rows[0]] != ['pixel value', 'class']:
+    if not rows or [cell.lower() for cell in rows[0][1]] != ['pixel value', 'class']:
         return None
     entries = []
-    for number, row in enumerate(rows[1:], 2):
+    for number, row in rows[1:]:
         label = read_integer(row[0])
         if len(row) != 2 or label is None:
             raise UserError(f'{file}:{number}: {", ".join(row)!r} is not a number and a class')
@@ -223,10 +221,9 @@ def _read_values(file: Path) -> list[_Entry] | None:
     return entries
 
 
-def _rows(file: Path) -> list[list[str]]:
-    lines = [line for line in _lines(file) if line and not line.startswith('#')]
-    delimiter = max(',;\t', key=lines[0].count) if lines else ','
-    return [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
+def _rows(file: Path) -> list[tuple[int, list[str]]]:
+    """Return the rows of a table that are no comments, with their lines."""
+    return [(number, cells) for number, cells in read_rows(file) if not cells[0].startswith('#')]
 
 
 def _read_ade(file: Path) -> list[_Entry]:
@@ -242,7 +239,7 @@ def _read_labelme(file: Path) -> list[_Entry]:
 
 def _read_meta(file: Path) -> list[_Entry] | None:
     """Read the classes of a Supervisely project, in whose masks the background is black; None for another file."""
-    content = _json(file)
+    content = read_json(file)
     classes = content.get('classes') if isinstance(content, dict) else None
     if not isinstance(classes, list) or not all(isinstance(one, dict) and 'title' in one for one in classes):
         return None
@@ -258,7 +255,7 @@ def _read_meta(file: Path) -> list[_Entry] | None:
 
 def _read_machine_colors(file: Path) -> list[_Entry] | None:
     """Read Supervisely's labels, each given as a gray color, beside a background of 0; None for another file."""
-    content = _json(file)
+    content = read_json(file)
     if not isinstance(content, dict):
         return None
     entries = []
@@ -267,13 +264,6 @@ def _read_machine_colors(file: Path) -> list[_Entry] | None:
             raise UserError(f'{file}: {name} {color!r} is not a gray color [v, v, v]')
         entries.append(_Entry(name, label=read_integer(color[0])))
     return entries if 0 in [entry.label for entry in entries] else [_Entry('background', label=0), *entries]
-
-
-def _json(file: Path) -> object:
-    try:
-        return json.loads(file.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise UserError(f'{file} is not JSON ({error}): get or write the file again') from None
 
 
 def _color(numbers: Sequence[str], place: _Place) -> Color:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from functools import cached_property
@@ -15,6 +14,8 @@ from ...errors import UserError
 from ...io.images import UNLABELED
 from ..formats.base import WHOLE
 from ..formats.file_names import Folder
+from ..formats.image_folder import IMAGE_FOLDERS
+from ..formats.json_files import read_json
 from ..formats.values import read_integer
 from ..image_files import is_stray
 from ..text import count_of, shortened
@@ -24,7 +25,6 @@ from .readers import MaskReader
 from .sources import FoundMasks, MaskSource
 
 UNKNOWN_SEGMENTS = 'with segments that the JSON file lacks'
-IMAGE_FOLDERS = ('{0}2017', '{0}', 'images/{0}2017', 'images/{0}', 'images', '.')
 NAMES = {'training': 'train', 'validation': 'val', WHOLE: ''}
 
 
@@ -191,12 +191,7 @@ def _key(value: Any) -> Any:
 
 
 def _read_json(path: Path) -> dict[str, list[Any]]:
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f'{path} cannot be read ({error.strerror})') from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f'{path} is not JSON ({error}): get or write the file again') from None
+    content = read_json(path)
     for key in ('categories', 'images', 'annotations'):
         items = content.get(key) if isinstance(content, dict) else None
         if not isinstance(items, list) or not items or not all(isinstance(item, dict) for item in items):

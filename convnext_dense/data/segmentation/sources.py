@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ...errors import NoData, UserError
 from ..formats.base import WHOLE
+from ..formats.text_files import read_lines
 from ..image_files import EXTENSIONS, FoundFiles, find_files
 from ..layouts import MASK_SPLITS, SPLIT_NAMES
 from ..text import shortened
@@ -193,11 +194,7 @@ def _listed(
     Raises:
         UserError: if an image is not there, or the list names none.
     """
-    try:
-        lines = [line.strip() for line in file.read_text(encoding='utf-8-sig').splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f'{file} cannot be read ({error}): save it as UTF-8') from None
-    names = list(dict.fromkeys(line for line in lines if line and not line.startswith('#')))
+    names = list(dict.fromkeys(line for line in read_lines(file) if not line.startswith('#')))
     own = {name: name if name in image_of else os.path.splitext(name)[0] for name in names}
     absent = [name for name, key in own.items() if key not in image_of]
     if absent or not names:

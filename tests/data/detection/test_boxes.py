@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from convnext_dense.data.detection.boxes import FORMATS, find_wrong_convention, overlap, read_box
+from convnext_dense.data.detection.coco import read_coco
+from convnext_dense.data.formats.base import Source
 from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
 from tests.helpers.coco_reading import flat, read
@@ -120,3 +123,22 @@ def test_a_convention_that_is_named_is_not_checked_and_others_do_not_exist(tmp_p
 def test_overlap():
     assert overlap((0, 0, 2, 2), (1, 1, 3, 3)) == pytest.approx(1 / 7)
     assert overlap((0, 0, 2, 2), (5, 5, 6, 6)) == overlap((0, 0, 0, 0), (0, 0, 0, 0)) == 0
+
+
+@pytest.mark.parametrize('kind', FORMATS)
+def test_the_convention_of_another_format_than_coco_cannot_be_set(tmp_path, kind):
+    (tmp_path / 'a.csv').write_text('filename,class,xmin,ymin,xmax,ymax\na.png,cat,1,2,3,4\n')
+    Image.new('RGB', (9, 9)).save(tmp_path / 'a.png')
+    source = Source(tmp_path / 'a.csv', tmp_path, 'csv')
+    with pytest.raises(UserError, match=f"a.csv: box_format is '{kind}', and CSV itself says how its boxes") as error:
+        read_coco(source, kind)
+    assert '\n' not in str(error.value)
+    assert flat(read_coco(source))[1]['bbox'] == [1, 2, 2, 2]
+
+
+def test_what_cannot_be_set_is_not_offered(tmp_path):
+    rows = ''.join(f'a.png,cat,{x},{x},{x + 9},{x + 9}\n' for x in range(60, 90))
+    (tmp_path / 'a.csv').write_text(f'filename,class,x,y,width,height\n{rows}')
+    Image.new('RGB', (100, 100)).save(tmp_path / 'a.png')
+    with pytest.raises(UserError, match=r'its boxes are probably corners .*: correct them$'):
+        read_coco(Source(tmp_path / 'a.csv', tmp_path, 'csv'))

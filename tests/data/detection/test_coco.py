@@ -105,7 +105,7 @@ def test_what_makes_a_file_unusable_is_named(tmp_path, data, spoiling, said):
 @pytest.mark.parametrize('text', [b'', b'{"images": [', b'\xff\xfe\x00', b'[' * 100_000])
 def test_what_is_no_json_is_named(tmp_path, text):
     (tmp_path / 'a.json').write_bytes(text)
-    with pytest.raises(UserError, match=r'a\.json are not JSON'):
+    with pytest.raises(UserError, match=r'a\.json is not JSON'):
         read_coco(Source(tmp_path / 'a.json', tmp_path))
 
 

@@ -259,3 +259,26 @@ def test_a_missing_area_is_no_fault_of_a_format_without_areas():
     cleaned = clean_annotations([annotation], [read_shapes(annotation, size, 'xywh')], {1: size}, tells_areas=False)
     assert cleaned.faults == []
     assert cleaned.by_image[1][0]['area'] == 600
+
+
+@pytest.mark.parametrize(
+    ('bbox', 'expected', 'line'),
+    [
+        ([5, 6, 20, 30], [5, 6, 20, 30], 'used as a box only: polygon far outside its image'),
+        ([5, 6, 1e12, 30], [5, 6, WIDTH - 5, 30], 'ignored, with its area: polygon far outside its image'),
+        (None, [0, 0, WIDTH, HEIGHT], 'ignored, the whole image: polygon far outside its image'),
+    ],
+)
+@pytest.mark.parametrize('far', [1e12, -1e9, 101 * WIDTH])
+def test_a_polygon_far_outside_its_image_is_never_drawn(tmp_path, data, far, bbox, expected, line):
+    change(data, 1, segmentation=[[5, 6, far, 6, 25, 36]], bbox=bbox, area=None)
+    coco = read(tmp_path, data)
+    assert flat(coco)[1]['bbox'] == expected
+    assert line in [fault.message for fault in coco.faults]
+    crowd = flat(read(tmp_path, {**data, 'annotations': [{**a, 'iscrowd': 1} for a in data['annotations']]}))[1]
+    assert crowd.get('segmentation', [[]]) != [[5, 6, far, 6, 25, 36]]
+
+
+def test_a_polygon_near_its_image_is_drawn(tmp_path, data):
+    change(data, 1, segmentation=[[5, 6, 99 * WIDTH, 6, 25, 36]], bbox=[5, 6, 20, 30])
+    assert 'segmentation' in flat(read(tmp_path, data))[1]

@@ -1,8 +1,10 @@
 """CSV files as spreadsheets and scripts write them."""
 
+import csv
+
 import pytest
 
-from convnext_dense.data.formats.csv_rows import column_key, find_columns, first_row, read_rows
+from convnext_dense.data.formats.csv_rows import LONGEST_CELL, column_key, find_columns, first_row, read_rows
 from convnext_dense.errors import UserError
 
 ROWS = [(1, ['name', 'x']), (2, ['ä, b', '1']), (4, ['c', '"2'])]
@@ -22,7 +24,9 @@ def test_rows(tmp_path, encoding, separator, end):
     ('content', 'said'),
     [
         (b'a,b\n1,"2\n3,4\n5,6\n', 'a.csv:2: a quote without an end, or a cell of several lines'),
-        (b'a,b\n' + b'1' * 200_000 + b',2\n', r'a.csv:2: not CSV \(field larger than field limit'),
+        (b'a,b\n' + b'1' * (LONGEST_CELL + 1) + b',2\n', r'a.csv:2: not CSV \(field larger than field limit'),
+        (b'a,b\n"1"2,3\n', 'a.csv:2: not CSV'),
+        (b'a,b\n1,"2', r'a.csv:2: not CSV \(unexpected end of data'),
         (b'a,b\n\xe9,1\n', 'a.csv is not text in UTF-8: save it in UTF-8'),
         (b'\xff\xfea,b', 'a.csv is not text in UTF-8'),
         (None, r'a.csv cannot be read \(No such file or directory\)'),
@@ -45,3 +49,11 @@ def test_columns(tmp_path):
     assert find_columns(tmp_path, ['X_Min', '', '']) == {'xmin': 0, '': 2}
     with pytest.raises(UserError, match='two columns are called x_min: rename one'):
         find_columns(tmp_path, ['XMin', 'x_min'])
+
+
+def test_the_limit_of_cells_stays_for_others(tmp_path):
+    (tmp_path / 'a.csv').write_text('a,b\n' + '1' * 200_000 + ',2\n')
+    before = csv.field_size_limit()
+    assert [len(cells[0]) for _, cells in read_rows(tmp_path / 'a.csv')] == [1, 200_000]
+    assert first_row(tmp_path / 'a.csv') == ['a', 'b']
+    assert csv.field_size_limit() == before

@@ -12,6 +12,7 @@ from convnext_dense.data.formats.shapes import (
     box,
     ellipse,
     geometry,
+    is_far,
     polygon,
     read_points,
     rotated_box,
@@ -81,3 +82,11 @@ def test_other_points_are_unreadable(points):
 
 def test_numbers_may_be_text():
     assert read_points([['1', '2.5']]) == [(1, 2.5)]
+
+
+def test_polygons_far_outside_are_not_drawn_beside_a_bitmap():
+    far = polygon([(0, 0), (1e9, 5), (5, 1e9)])
+    assert is_far(far.corners, SIZE)
+    assert geometry([far, bitmap(5, 5, np.ones((2, 2), bool))], SIZE)['segmentation'] == [far.polygon]
+    assert [is_far((x, 0, x, 0), SIZE) for x in (100 * SIZE.width, 100 * SIZE.width + 1)] == [False, True]
+    assert [is_far((0, y, 0, y), SIZE) for y in (-100 * SIZE.height, -100 * SIZE.height - 1)] == [False, True]

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from convnext_dense.data.formats.split_names import split_of, splits_in, splits_of_path
+from convnext_dense.data.formats.split_names import (
+    SPLIT_NAMES,
+    split_of,
+    split_of_folders,
+    splits_in,
+    splits_of_folders,
+    splits_of_path,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,6 +30,7 @@ from convnext_dense.data.formats.split_names import split_of, splits_in, splits_
         ('eval', 'val'),
         ('minival2014', 'val'),
         ('valset', 'val'),
+        (' VALIDATION ', 'val'),
         ('test', 'test'),
         ('testset', 'test'),
         ('image_info_test-dev2017', 'test'),
@@ -57,3 +65,22 @@ def test_names(name, splits):
 )
 def test_a_name_comes_before_its_folders(path, splits):
     assert splits_of_path(Path(path)) == set(splits.split())
+
+
+@pytest.mark.parametrize(
+    ('path', 'splits', 'innermost'),
+    [
+        ('images/Train/cats', 'train', 'train'),
+        ('train/x/val2017', 'train val', 'val'),
+        ('trainval/images', '', None),
+        ('images', '', None),
+        ('.', '', None),
+    ],
+)
+def test_folders_tell_splits(path, splits, innermost):
+    assert splits_of_folders(Path(path)) == set(splits.split())
+    assert split_of_folders(Path(path)) == innermost
+
+
+def test_listed_names_tell_their_split():
+    assert all(split_of(name) == split for split, names in SPLIT_NAMES.items() for name in names)

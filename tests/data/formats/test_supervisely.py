@@ -304,7 +304,7 @@ def test_classes_that_are_not_known_are_refused(tmp_path, change, said):
         ({'points': {'exterior': [[1, 2], [3, None]]}}, 'points that are no finite number'),
         ({'geometryType': 'polygon', 'points': {'exterior': [[1, 2], [3, 4]]}}, 'polygon of 2 points'),
         ({'geometryType': 'mesh'}, "shape 'mesh', which is not known"),
-        ({'geometryType': 'bitmap', 'bitmap': {'data': 'eJw=', 'origin': [1, 2]}}, 'bitmap that is no '),
+        ({'geometryType': 'bitmap', 'bitmap': {'data': 'eJw=', 'origin': [1, 2]}}, 'mask that is no PNG image'),
         (
             {'geometryType': 'bitmap', 'bitmap': {'data': '!', 'origin': [1, 2]}},
             'bitmap that is no zlib file in base64',
@@ -349,7 +349,7 @@ def test_a_bomb_is_not_unpacked(tmp_path):
     bomb = {'data': base64.b64encode(zlib.compress(bytes(400_000_000), 1)).decode(), 'origin': [0, 0]}
     one = {**GENERAL, 'geometryType': 'bitmap', 'classTitle': 'a', 'bitmap': bomb}
     write_image(tmp_path / 'ds', 'a.jpg', [rectangle('a', 1, 2, 3, 4), one])
-    assert any('bitmap that is no PNG file' in line for line in read(tmp_path)[1])
+    assert any('mask that is no PNG image' in line for line in read(tmp_path)[1])
 
 
 @pytest.mark.parametrize('examples', EXAMPLES)
@@ -393,3 +393,12 @@ def test_a_changed_list_of_classes_is_read_or_refused(tmp_path, examples):
 @pytest.mark.parametrize('name', FOLDERS)
 def test_folders_of_other_formats_are_not_taken(tmp_path, name):
     assert bool(SuperviselyFormat().find(write_folder(tmp_path, name))) == (name in ('supervisely',))
+
+
+def test_holes_of_a_polygon_far_outside_are_not_drawn(tmp_path):
+    write_project(tmp_path, ['a'])
+    far = polygon('a', [[0, 0], [1e9, 5], [5, 1e9]])
+    far['points']['interior'] = [[[1, 1], [3, 1], [3, 3]]]
+    write_image(tmp_path / 'ds', 'x.png', [far, polygon('a', [[0, 0], [9, 0], [9, 9]])])
+    boxes, lines = read(tmp_path)
+    assert len(boxes) == 2 and 'polygon far outside its image (ds/ann/x.png.json: objects[0])' in lines[0]

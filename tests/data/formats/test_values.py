@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from convnext_dense.data.formats.values import read_flag, read_integer, read_number
+from convnext_dense.data.formats.values import read_flag, read_integer, read_number, read_size
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,11 @@ from convnext_dense.data.formats.values import read_flag, read_integer, read_num
 def test_values(value, number, integer, flag):
     assert (read_number(value), read_integer(value), read_flag(value)) == (number, integer, flag)
     assert type(read_integer(value)) is (int if integer is not None else type(None))
+
+
+@pytest.mark.parametrize(
+    ('sides', 'size'),
+    [((3, 4), (3, 4)), (('3', 4.0), (3, 4)), ((0, 4), None), ((3, -4), None), ((3, None), None), ((3.5, 4), None)],
+)
+def test_sizes(sides, size):
+    assert read_size(*sides) == size

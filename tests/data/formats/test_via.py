@@ -353,7 +353,7 @@ def test_images_that_cannot_be_read_are_named(tmp_path):
     path = write_one(tmp_path, rect(1, 1, 9, 9))
     (tmp_path / 'a.png').write_bytes(b'')
     assert refusal(tmp_path).startswith(
-        f'{path.name}: 1 image cannot be read, so that their sizes are not known (a.png (it has zero bytes))'
+        f'{path.name}: 1 image that cannot be opened, so that the size is unknown (a.png: it has zero bytes)'
     )
 
 

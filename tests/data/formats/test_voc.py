@@ -307,13 +307,13 @@ STEALING = f'<!DOCTYPE x [<!ENTITY b SYSTEM "file:///etc/passwd">]>{OBJECT}'
         ),
         ({'a.xml': '<annotations/>'}, r"a.xml is not in Pascal VOC's format: its root is <annotations>"),
         ({'a.xml': xml([CAT, ('', CAT[1])])}, r'a.xml: object\[2\] has no name'),
-        ({'classes.txt': 'cat'}, r'a.xml: object\[2\] has the class dog, which is not in .*classes.txt'),
+        ({'classes.txt': 'cat'}, r"a.xml: object\[2\] is of the class 'dog', which .*classes.txt does not have"),
         ({'classes.txt': 'cat\ndog', 'labels.txt': 'dog\ncat'}, r'has the class names in .* and in .*: remove one'),
         ({'classes.txt': 'cat\ndog\ncat'}, r'classes.txt has a class twice'),
         ({'label_map.pbtxt': 'item { id: 1 }'}, r'label_map.pbtxt has no classes that can be read'),
         ({'c.xml': xml([CAT]), 'c.jpg': None, 'c.png': None}, r'1 XML file may be .*c.xml of c.jpg or c.png'),
         ({'a.png': b'no image'}, r'1 image that cannot be opened.*a.png: no known image format'),
-        ({'a.xml': xml([]), 'b.xml': xml([])}, r'has no objects in its 2 XML files'),
+        ({'a.xml': xml([]), 'b.xml': xml([])}, r'has no objects: draw boxes or polygons'),
     ],
 )
 def test_what_is_refused(tmp_path, files, message):

@@ -1,9 +1,9 @@
-"""XML files, element by element."""
+"""XML files, as a whole and element by element."""
 
 import pytest
 
 from convnext_dense.data.formats import xml_files
-from convnext_dense.data.formats.xml_files import iterate_xml
+from convnext_dense.data.formats.xml_files import iterate_xml, read_xml
 from convnext_dense.errors import UserError
 
 TEXT = '<?xml version="1.0"?>\n<list>\n  <a x="1">\n    <b>one</b>\n    <b> two </b>\n  </a>\n  <c/>\n</list>\n'
@@ -60,3 +60,28 @@ def test_depth_is_no_danger(tmp_path):
     (tmp_path / 'a.xml').write_text('<list>' + '<a>' * 20_000 + '</a>' * 20_000 + '</list>')
     (element,) = iterate_xml(tmp_path / 'a.xml', 'list')
     assert element.tag == 'a'
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-16', 'gbk', 'big5', 'iso-8859-1', 'cp1252'])
+def test_a_whole_file_is_read_in_any_encoding(encoding):
+    name = '犬' if encoding in ('utf-8', 'utf-16', 'gbk', 'big5') else 'é'
+    text = f'<?xml version="1.0" encoding="{encoding}"?>\n<list>\n  <a><b>{name}</b></a>\n</list>'
+    root = read_xml(text.encode(encoding), 'a.xml')
+    assert (root.tag, root.line, root.text_at('a', 'b')) == ('list', 2, name)
+    assert [(element.tag, element.line) for element in root.below()] == [('a', 3), ('b', 3)]
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (f'<?xml version="1.0" encoding="gbk"?>{BOMB}<list>&e9;</list>'.encode(), 'defines a document type'),
+        (b'<?xml version="1.0" encoding="gbk"?><list>\xff</list>', 'is not XML ('),
+        (b'<?xml version="1.0" encoding="rot13"?><list/>', 'is not XML ('),
+        (b'<list>', 'is not XML (no element found'),
+        (b'', 'is not XML (no element found'),
+    ],
+)
+def test_a_whole_file_of_other_content_is_refused_in_a_line(content, message):
+    with pytest.raises(UserError) as error:
+        read_xml(content, 'a.xml')
+    assert str(error.value).startswith(f'a.xml {message}') and '\n' not in str(error.value)

@@ -93,7 +93,7 @@ def test_names_without_colors(tmp_path, file, text, names, is_complete):
         ),
         ('meta.json', '{"classes": ', 'meta.json is not JSON'),
         ('obj_class_to_machine_color.json', '{"cat": [1, 2, 1]}', 'cat .* is not a gray color'),
-        ('labelmap.txt', b'm\xe4rz:1,2,3::\n', 'labelmap.txt is not UTF-8'),
+        ('labelmap.txt', b'm\xe4rz:1,2,3::\n', 'labelmap.txt is not text in UTF-8'),
     ],
 )
 def test_faults_are_named(tmp_path, file, text, said):

@@ -65,7 +65,7 @@ def test_classes_are_counted_in_the_training_masks_where_there_are_any(root):
         ('sky\n\nsea\n', 'class 2 has no name'),
         ('\n', 'names 0 classes'),
         ('\n'.join(map(str, range(255))), 'names 255 classes: there can be 1 to 254'),
-        (b'm\xe4rz\n', 'classes.txt is not UTF-8'),
+        (b'm\xe4rz\n', 'classes.txt is not text in UTF-8'),
     ],
 )
 def test_bad_class_names_are_named(root, text, said):
