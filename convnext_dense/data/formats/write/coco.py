@@ -32,8 +32,8 @@ def write(data: LabeledData, target: Target) -> None:
             target.advance()
         target.written['annotations'] += len(annotations)
         content = {'images': images, 'annotations': annotations, 'categories': categories}
-        with open(target.folder('annotations') / f'instances_{ending}.json', 'w', encoding='utf-8') as file:
-            json.dump(content, file, ensure_ascii=False)
+        text = json.dumps(content, ensure_ascii=False)
+        target.write_text(target.folder('annotations') / f'instances_{ending}.json', text)
 
 
 def _entry(one: LabeledObject) -> dict[str, Any]:

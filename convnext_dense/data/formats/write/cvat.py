@@ -39,7 +39,7 @@ def write(data: LabeledData, target: Target) -> None:
             target.written['annotations'] += len(objects)
             target.advance()
     ElementTree.indent(root)
-    ElementTree.ElementTree(root).write(target.root / 'annotations.xml', encoding='utf-8', xml_declaration=True)
+    target.write_bytes(target.root / 'annotations.xml', ElementTree.tostring(root, 'utf-8', xml_declaration=True))
 
 
 def _add_shape(entry: ElementTree.Element, one: LabeledObject, name: str, size: ImageSize) -> None:

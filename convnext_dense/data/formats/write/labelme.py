@@ -25,7 +25,6 @@ def write(data: LabeledData, target: Target) -> None:
         folder = target.folder(split_folder(split))
         for image in labeled:
             placed = folder / target.place(image, folder)
-            placed.parent.mkdir(parents=True, exist_ok=True)
             objects = objects_only(image, target, TITLE)
             content: dict[str, Any] = {
                 'version': VERSION,
@@ -37,11 +36,11 @@ def write(data: LabeledData, target: Target) -> None:
                 'imageWidth': image.size.width,
             }
             text = json.dumps(content, ensure_ascii=False) + '\n'
-            placed.with_suffix('.json').write_text(text, encoding='utf-8')
+            target.write_text(placed.with_suffix('.json'), text)
             target.written['annotations'] += len(objects)
             target.advance()
     names = ''.join(f'{name}\n' for name in data.classes)
-    (target.root / 'labels.txt').write_text(names, encoding='utf-8')
+    target.write_text(target.root / 'labels.txt', names)
 
 
 def _shapes(objects: list[LabeledObject], classes: list[str], size: ImageSize, target: Target) -> list[dict[str, Any]]:

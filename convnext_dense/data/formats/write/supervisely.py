@@ -37,7 +37,7 @@ def write(data: LabeledData, target: Target) -> None:
                 'objects': [_entry(one, data.classes[one.label], image.size) for one in objects],
             }
             text = json.dumps(content, ensure_ascii=False)
-            (folder / f'{placed}.json').write_text(text, encoding='utf-8')
+            target.write_text(folder / f'{placed}.json', text)
             target.written['annotations'] += len(objects)
             target.advance()
     colors = ['#' + bytes(color).hex().upper() for color in palette(len(data.classes)).tolist()]
@@ -45,7 +45,7 @@ def write(data: LabeledData, target: Target) -> None:
         {'title': name, 'shape': 'any', 'color': color} for name, color in zip(data.classes, colors, strict=True)
     ]
     text = json.dumps({'classes': classes, 'tags': [], 'projectType': 'images'}, ensure_ascii=False)
-    (target.root / 'meta.json').write_text(text, encoding='utf-8')
+    target.write_text(target.root / 'meta.json', text)
 
 
 def _entry(one: LabeledObject, name: str, size: ImageSize) -> dict[str, Any]:

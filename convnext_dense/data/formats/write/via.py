@@ -34,7 +34,7 @@ def write(data: LabeledData, target: Target) -> None:
             target.written['annotations'] += len(objects)
             target.advance()
         text = json.dumps(content, ensure_ascii=False)
-        (folder / 'via_region_data.json').write_text(text, encoding='utf-8')
+        target.write_text(folder / 'via_region_data.json', text)
     ending = f'without an object ({TITLE} lists no classes)'
     target.lost.add(f'class {ending}', f'classes {ending}', len(data.classes) - len(used))
 

@@ -1,12 +1,11 @@
 """Folders that are written: their images, names, notes, and that they are complete or absent."""
 
 import os
-import shutil
 
 import pytest
 
 from convnext_dense.data.formats import FORMATS
-from convnext_dense.data.formats.write import WRITERS, write_data_set
+from convnext_dense.data.formats.write import WRITERS, base, write_data_set
 from convnext_dense.data.formats.write.base import LabeledData, LabeledObject, Notes, Target
 from convnext_dense.errors import UserError
 from tests.helpers.labeled import CLASSES, image, triangle, write
@@ -117,7 +116,7 @@ def test_a_full_disk_and_a_lost_image_are_told_apart(tmp_path, monkeypatch):
 
     one = image(tmp_path / 'a.png', triangle())
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, 'copyfile', full)
+        patch.setattr(base, 'open', full, raising=False)
         with pytest.raises(
             UserError, match=r'out cannot be written \(No space left on device\): choose another place'
         ):
