@@ -231,6 +231,12 @@ def objects_only(image: LabeledImage, target: Target, title: str) -> list[Labele
     return objects
 
 
+def count_outlined(one: LabeledObject, target: Target) -> None:
+    """Count an RLE that is written as polygons along its edges."""
+    ending = 'became polygons along the edges of its pixels', 'became polygons along the edges of their pixels'
+    target.changed.add(f'RLE {ending[0]}', f'RLEs {ending[1]}', int(isinstance(one.segmentation, dict)))
+
+
 def _is_box_of_mask(one: LabeledObject, size: ImageSize) -> bool:
     if isinstance(one.segmentation, list):
         points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in one.segmentation])

@@ -29,6 +29,8 @@ def write(data: LabeledData, target: Target) -> None:
                 {'id': place, 'image_id': number, **_entry(one)}
                 for place, one in enumerate(image.objects, len(annotations) + 1)
             ]
+            regions = sum(one.is_region and not one.is_crowd for one in image.objects)
+            target.changed.add('ignore region became a crowd', 'ignore regions became crowds', regions)
             target.advance()
         target.written['annotations'] += len(annotations)
         content = {'images': images, 'annotations': annotations, 'categories': categories}

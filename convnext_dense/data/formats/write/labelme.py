@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from ....io.image_size import ImageSize
-from .base import LabeledData, LabeledObject, Target, objects_only, split_folder
+from .base import LabeledData, LabeledObject, Target, count_outlined, objects_only, split_folder
 from .outlines import as_parts, cut_open
 
 TITLE = 'LabelMe'
@@ -52,6 +52,7 @@ def _shapes(objects: list[LabeledObject], classes: list[str], size: ImageSize, t
             left, top, right, bottom = one.corners
             shapes.append(_shape(one, classes, 'rectangle', [[left, top], [right, bottom]], None))
             continue
+        count_outlined(one, target)
         groups += len(parts) > 1
         cut = any(part.holes for part in parts)
         target.changed.add('mask with holes cut open by lines', 'masks with holes cut open by lines', int(cut))

@@ -34,7 +34,7 @@ def write(data: LabeledData, target: Target) -> None:
                 'description': '',
                 'tags': [],
                 'size': {'height': image.size.height, 'width': image.size.width},
-                'objects': [_entry(one, data.classes[one.label], image.size) for one in objects],
+                'objects': [_entry(one, data.classes[one.label], image.size, target) for one in objects],
             }
             text = json.dumps(content, ensure_ascii=False)
             target.write_text(folder / f'{placed}.json', text)
@@ -48,11 +48,13 @@ def write(data: LabeledData, target: Target) -> None:
     target.write_text(target.root / 'meta.json', text)
 
 
-def _entry(one: LabeledObject, name: str, size: ImageSize) -> dict[str, Any]:
+def _entry(one: LabeledObject, name: str, size: ImageSize, target: Target) -> dict[str, Any]:
     entry: dict[str, Any] = {'classTitle': name, 'description': '', 'tags': []}
     mask = None if one.segmentation is None else decode_mask(one.segmentation, size)
     if mask is None or not mask.any():
         left, top, right, bottom = map(round, one.corners)  # whole pixels, as Supervisely has them
+        is_rounded = (left, top, right, bottom) != one.corners
+        target.changed.add('box rounded to whole pixels', 'boxes rounded to whole pixels', int(is_rounded))
         points = [[left, top], [max(right - 1, left), max(bottom - 1, top)]]
         return {**entry, 'geometryType': 'rectangle', 'points': {'exterior': points, 'interior': []}}
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))

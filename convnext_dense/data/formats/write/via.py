@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from ....io.image_size import ImageSize
-from .base import LabeledData, LabeledObject, Target, objects_only, split_folder
+from .base import LabeledData, LabeledObject, Target, count_outlined, objects_only, split_folder
 from .outlines import as_ring
 
 TITLE = 'VIA'
@@ -49,6 +49,7 @@ def _region(one: LabeledObject, name: str, size: ImageSize, target: Target) -> d
             f'masks with holes or several parts {ending} each',
             int(is_joined),
         )
+        count_outlined(one, target)
         shape = {'name': 'polygon', 'all_points_x': ring[::2], 'all_points_y': ring[1::2]}
     else:
         shape = {'name': 'rect', **dict(zip(('x', 'y', 'width', 'height'), one.box, strict=True))}

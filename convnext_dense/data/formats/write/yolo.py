@@ -5,7 +5,7 @@ from __future__ import annotations
 import yaml
 
 from ....io.image_size import ImageSize
-from .base import LabeledData, LabeledObject, Target, objects_only, split_folder
+from .base import LabeledData, LabeledObject, Target, count_outlined, objects_only, split_folder
 from .outlines import as_ring, clip_ring
 
 TITLE = 'YOLO'
@@ -62,6 +62,7 @@ def _lines(objects: list[LabeledObject], size: ImageSize, target: Target) -> lis
                 f'masks with holes or several parts {ending} each',
                 int(is_joined),
             )
+            count_outlined(one, target)
         if one.score is not None and target.scores:
             numbers.append(one.score)
         lines.append(' '.join([str(one.label), *(f'{number:.{digits}f}' for number in numbers)]))
