@@ -499,7 +499,11 @@ def test_formats_that_do_not_fit_are_refused_in_one_line(demo, error, predictors
     Path('odd.img').write_bytes(Path('a.png').read_bytes())
     film('film.avi')
     for task, arguments, message in (
-        ('detection', ['in', '--format', 'voc', '--out-dir', 'in/out'], 'in/out is in the folder that is read: name a'),
+        (
+            'detection',
+            ['in', '--format', 'voc', '--out-dir', 'in/out'],
+            'in/out is in the folder that is read: ',
+        ),
         ('detection', ['odd.img', '--format', 'voc'], 'odd.img has no suffix of images in data sets (.jpg, '),
         ('classification', ['a.png', '--format', 'yolo'], '--format is for objects and label maps, not for classif'),
         ('detection', ['a.png', 'film.avi', '--format', 'yolo'], '--format is for images, and film.avi is a video: '),
