@@ -176,16 +176,13 @@ def main() -> None:
                 write_yolo(root, args.images, rng)
                 runs = {'scan, first': (SCAN, READ_SCAN), 'scan, second': (SCAN, READ_SCAN_AGAIN)}
             runs |= {'ours, first': (OURS, READ_OURS), 'ours, second': (OURS, READ_OURS)}
-                line = f'{name}: {what:13} {measured["seconds"]:8.2f} s {measured["cpu_seconds"]:8.2f} s of CPU'
-                print(f'{line} {measured["peak_mb"]:8,} MB', flush=True)
+            data = root / 'instances.json' if name == 'coco' else root
             values = {'root': str(root), 'data': str(data), 'cache': str(Path(folder, 'scan.npy'))}
             for what, (setup, read) in runs.items():
                 measured = measure(setup.format(**values) if 'ours' in what else setup, read.format(**values), cache)
                 results[f'{name}: {what}'] = measured
-                print(
-                    f'{name}: {what:13} {measured["seconds"]:8.2f} s {measured["cpu_seconds"]:8.2f} s of CPU {measured["peak_mb"]:8,} MB',
-                    flush=True,
-                )
+                times = f'{measured["seconds"]:8.2f} s {measured["cpu_seconds"]:8.2f} s of CPU'
+                print(f'{name}: {what:13} {times} {measured["peak_mb"]:8,} MB', flush=True)
             index = sum(file.stat().st_size for file in cache.glob('annotations-*'))
             results[f'{name}: index'] = {'mb': round(index / 1e6)}
             for file in cache.glob('annotations-*'):

@@ -41,7 +41,7 @@ def read(root: Path, split: str = WHOLE) -> tuple[list[tuple], list[str]]:
     lines = [
         f'{fault.line} ({", ".join(map(str, fault.ids))})' for fault in coco.faults if 'height' not in fault.message
     ]
-    return [(names[one['category_id']], one['bbox']) for one in found], lines
+    return [(names.get(one['category_id']), one['bbox']) for one in found], lines
 
 
 @pytest.mark.parametrize('folders', [('train', 'valid'), ('train', 'test')])
