@@ -188,10 +188,13 @@ def _count_in_metainfo(cfg: Config, key: str, dataset: ConfigDict) -> int:
     return len(stated)
 
 
-def set_subset(dataset: ConfigDict, split: str, options: DataOptions, keep: bool) -> bool:
+def set_subset(cfg: Config, dataset: ConfigDict, split: str, options: DataOptions, keep: bool) -> bool:
     """Set which part of its source a data set has, by the arguments of a command or as the config has it.
 
+    A test without arguments takes a part only of the images that its run has split.
+
     Args:
+        cfg: the config.
         dataset: the config of the data set.
         split: the part, ``'train'`` or ``'val'``.
         options: the arguments.
@@ -204,6 +207,8 @@ def set_subset(dataset: ConfigDict, split: str, options: DataOptions, keep: bool
         dataset.subset = dict(options.split.as_setting(), part=split)
     elif not keep:
         dataset.pop('subset', None)
+    elif dataset.get('subset') is not None and cfg.get('train_dataloader') is None:
+        dataset.subset.or_all = True
     return dataset.get('subset') is not None
 
 

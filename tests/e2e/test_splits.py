@@ -60,19 +60,32 @@ def test_a_run_keeps_its_split(unsplit, tmp_path, capsys):
     # the work dir alone is enough, wherever it and the data are
     moved = shutil.move(work_dir, tmp_path / 'elsewhere' / 'run')
     data = shutil.move(unsplit, tmp_path / 'other')
-    (data / 'red' / 'v0_0.png').unlink()
-    images = 6 - ('red/v0_0.png' in kept.names['val'])
+    (data / 'blue' / 'v9_0.png').unlink()
     assert run_verb('test', [str(moved), '--data', str(data)]) == 0
     metrics = json.loads((moved / 'metrics.json').read_text())['metrics']
-    assert metrics['raw/images'] == images
+    assert metrics['raw/images'] == 6
+    said = _said(capsys)
+    assert 'split of the run: 6 of 30 images are tested' in said and 'were used in training' not in said
+    assert f'have the names in {moved}/{FILE_NAME}, of images in {unsplit}: they are taken for the same' in said
+
+    # what is not known to be the data of the run is tested whole
+    (data / 'red' / 'v0_0.png').unlink()
+    trained = 24 - ('red/v0_0.png' in kept.names['train'])
+    out = ['--out', str(tmp_path / 'm.json'), '--show-dir', str(tmp_path / 'show')]
+    assert run_verb('test', [str(moved), '--data', str(data), *out]) == 0
+    said = _said(capsys)
+    assert f'{data} has 29 of the 30 images of the run: its split does not hold here, all 29 images are taken' in said
+    assert f'{trained} of 29 images were used in training' in said
+    (tmp_path / 'copied').mkdir()
+    copied = [shutil.copy(file, tmp_path / 'copied') for file in (*moved.glob('*.py'), moved / 'epoch_2.pth')]
+    assert run_verb('test', [*map(str, copied), '--data', str(data), *out]) == 0
+    assert 'there is no split.json of the run, by whose split its images were chosen: all 29 images' in _said(capsys)
 
     # testing on what was learned is said
     shutil.move(data, unsplit)
-    out = ['--out', str(tmp_path / 'm.json'), '--show-dir', str(tmp_path / 'show')]
     assert run_verb('test', [ATTO, str(moved), '--data', str(unsplit), *out, '--cfg-options', *SMALL]) == 0
     said = _said(capsys)
-    trained = 24 - ('red/v0_0.png' in kept.names['train'])
-    assert f'{trained} of 30 images were used in training, by {moved}/{FILE_NAME}: results will look better' in said
+    assert f'{trained} of 29 images were used in training, by {moved}/{FILE_NAME}: results will look better' in said
     assert "give --val-split 0.2 --split-group '(v\\d+)_' to test on the others" in said
 
 
