@@ -7,6 +7,7 @@ A test of other data has ``or_all``: the part is all images, unless the ``file``
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import Counter
@@ -38,6 +39,12 @@ class Split(NamedTuple):
     """Number of groups of images that stay together; None without a rule for groups."""
     alone: int = 0
     """Number of images in whose name the rule for groups finds nothing."""
+
+    @property
+    def digest(self) -> str:
+        """The beginning of the SHA-256 of the names of the images by part, which is the same for the same parts."""
+        parts = [sorted(self.names[part]) for part in PARTS]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @property
     def line(self) -> str:

@@ -45,6 +45,7 @@ class ClassificationTask(Task):
     exports = ('logits', 'probabilities', 'features')
     has_techniques = True
     takes_squares = True
+    data_options = ('label_column',)
 
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND

@@ -128,6 +128,7 @@ class SegmentationTask(DenseTask):
     exports = ('logits', 'labels', 'features')
     extra_files = ('_labels.png',)
     writes_annotations = True
+    data_options = ('mask_labels', 'mask_folder')
 
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND

@@ -33,6 +33,16 @@ def test_a_split_is_read_as_it_was_written(kept):
     assert read_split(kept) == made
 
 
+def test_the_digest_is_of_the_parts():
+    made = [
+        make_split(SplitRule(0.2), folder, names, [(n[:3],) for n in names])
+        for folder, names in (('/a', NAMES), ('/b', NAMES[::-1]), ('/a', [*NAMES, 'cat/new.jpg']))
+    ]
+    assert made[0].digest == made[1].digest != made[2].digest
+    swapped = made[0]._replace(names={'train': made[0].names['val'], 'val': made[0].names['train']})
+    assert swapped.digest != made[0].digest
+
+
 def test_the_line_names_groups_and_classes_without_an_image():
     names, labels = [*NAMES, 'eel/1.jpg', 'odd.jpg'], [*LABELS, ('eel',), ('cat',)]
     line = make_split(SplitRule(0.2, group=r'\w+/\d'), '/d', names, labels).line

@@ -57,10 +57,21 @@ def test_a_run_keeps_its_split(unsplit, tmp_path, capsys):
         'the run had the split of the data by --val-split 0.2' in (line := _error(capsys)) and 'now has no fl' in line
     )
 
+    # a split that is gone is made anew, and must be the same
+    (work_dir / FILE_NAME).unlink()
+    assert train(unsplit, work_dir, *flags, '--epochs', '3', '--resume') == 2  # with the new image
+    assert f'the run had a split with the digest {kept.digest} and now has ' in _error(capsys)
+    assert not (work_dir / FILE_NAME).exists()
+    (unsplit / 'blue' / 'v9_0.png').unlink()
+    assert train(unsplit, work_dir, *flags, '--resume') == 0
+    assert f'there is no {FILE_NAME} in {work_dir}: the images are split anew, which must give the same' in _said(
+        capsys
+    )
+    assert (work_dir / FILE_NAME).read_text() == before
+
     # the work dir alone is enough, wherever it and the data are
     moved = shutil.move(work_dir, tmp_path / 'elsewhere' / 'run')
     data = shutil.move(unsplit, tmp_path / 'other')
-    (data / 'blue' / 'v9_0.png').unlink()
     assert run_verb('test', [str(moved), '--data', str(data)]) == 0
     metrics = json.loads((moved / 'metrics.json').read_text())['metrics']
     assert metrics['raw/images'] == 6
