@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..data.archives import check_unpacked
 from ..errors import UserError, describe_error
 from .config_parts import LOADERS, loaders
 from .records import AS_FOUND, DataOptions
@@ -124,8 +125,9 @@ def point_at(
         options: how the data set is read.
 
     Raises:
-        UserError: if a loader has several data sets, or one that has no root.
+        UserError: if the root is an archive; if a loader has several data sets, or one that has no root.
     """
+    check_unpacked(root)
     for key in LOADERS:
         inside = [dataset for name, dataset in _all_datasets(cfg) if name == key]
         if len(inside) > 1:
