@@ -28,6 +28,8 @@ class RunFacts(TypedDict):
     """The flags that choose classes of the data; None for all."""
     split: str | None
     """The flags that split the data set, such as ``'--val-split 0.2'``; None without any."""
+    split_names: str | None
+    """The digest of the names of the images of both parts; None without a split."""
 
 
 class Meta(TypedDict, total=False):

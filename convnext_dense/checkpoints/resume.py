@@ -11,6 +11,7 @@ from ..compat import mmengine_private_names as internals
 from ..counting import counted
 from ..data.class_choice import as_choice
 from ..data.foreign import innermost
+from ..data.subset import Split
 from ..errors import UserError
 from ..weights.loading import dataset_meta
 from .content import RunFacts, plain
@@ -28,6 +29,7 @@ class _Condition(NamedTuple):
 # by the key in RunFacts
 UNCHANGED = {
     'split': _Condition('the split of the data by {}', 'resume with {}', none='no flags'),
+    'split_names': _Condition('a split with the digest {}', 'restore its split.json (digest {})', none='none'),
     'seed': _Condition('the seed {}', 'resume with --seed {}'),
     'total_batch': _Condition(
         'a total batch of {}',
@@ -57,14 +59,22 @@ def run_facts(runner: Any) -> RunFacts:
         'plan': str(loop.plan),
         'label_zero': _label_zero(ignored),
         'split': split_flags(loop.dataloader.dataset),
+        'split_names': _split_names(loop.dataloader.dataset),
         'class_choice': _class_choice(metainfo),
     }
 
 
 def split_flags(dataset: Any) -> str | None:
     """Return the flags that split the data set of which this is a part; None if it is whole."""
-    found = [part.kept_split.rule.flags for part in innermost(dataset) if getattr(part, 'kept_split', None)]
-    return ', '.join(dict.fromkeys(found)) or None
+    return ', '.join(dict.fromkeys(one.rule.flags for one in _splits(dataset))) or None
+
+
+def _split_names(dataset: Any) -> str | None:
+    return ', '.join(dict.fromkeys(one.digest for one in _splits(dataset))) or None
+
+
+def _splits(dataset: Any) -> list[Split]:
+    return [part.kept_split for part in innermost(dataset) if getattr(part, 'kept_split', None)]
 
 
 def saved_facts(content: Mapping[str, Any], own: RunFacts) -> Mapping[str, Any]:

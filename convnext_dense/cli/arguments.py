@@ -127,9 +127,15 @@ def reading_arguments(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def check_reading(args: argparse.Namespace) -> None:
-    """Raise a UserError if the arguments on how data are read contradict each other."""
-    if 'val_split' in args:
-        split_rule(args)
+    """Raise a UserError if the arguments on how data are read contradict each other, or no data are named."""
+    if 'val_split' not in args:
+        return
+    split_rule(args)
+    named = ('data_format', 'mask_labels', 'mask_folder', 'label_column')
+    given = next((name for name in named if getattr(args, name) is not None), None)
+    if given is not None and args.data is None:
+        flag = f'--{given.replace("_", "-")} {getattr(args, given)}'
+        raise UserError(f'{flag} says how the data set at --data PATH is read: name it with --data PATH')
 
 
 def add_class_arguments(parser: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ from ..tasks import (
     Task,
     TrainedClasses,
     check_chosen_classes,
+    check_data_options,
     count_classes,
     has_own_data,
     keep_split,
@@ -156,6 +157,7 @@ def read_in_steps(
     keep_split(cfg, file.parent)  # of the run that saved the config
     check_numbers(cfg)
     task = task_of(cfg)
+    check_data_options(task, data_options)
     yield Step('file', file), cfg
     sample_file = find_sample_settings(cfg, file.parent) if data == 'sample' and not saved else None
     settings: dict[str, Any] = {}

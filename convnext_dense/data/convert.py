@@ -14,6 +14,7 @@ from ..counting import counted
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..io.images import UNLABELED
+from .archives import check_unpacked
 from .class_choice import ChosenClasses, ClassChoice
 from .detection.chosen import NEW_IDS
 from .detection.coco import CocoData, read_coco
@@ -72,6 +73,7 @@ def read_data_set(
         NoData: if there are no data in a known format.
         UserError: if the data may be in several formats, or are faulty; if the choice names a class that is not there.
     """
+    check_unpacked(root)
     sources = None if name in MASK_FORMATS else find_splits(root, name)
     mask_format = name if name in MASK_FORMATS else _find_mask_format(root, masks) if name is None else None
     if sources is not None and mask_format is not None:

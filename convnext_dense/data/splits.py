@@ -57,7 +57,7 @@ class SplitRule(NamedTuple):
         Raises:
             UserError: if it is no rule.
         """
-        unknown = setting.keys() - {*cls._fields, 'part', 'file'}
+        unknown = setting.keys() - {*cls._fields, 'part', 'file', 'or_all'}
         if unknown:
             raise UserError(f'subset of a data set has no {min(unknown)}: it has {", ".join(cls._fields)}, part')
         rule = cls(**{key: value for key, value in setting.items() if key in cls._fields})

@@ -2,11 +2,14 @@
 
 The setting ``subset`` of a data set has the rule of :class:`~.splits.SplitRule` and the ``part``, ``'train'`` or
 ``'val'``, that the data set has; and in a run that goes on, or is tested, the ``file`` with the names that it keeps.
+A test of other data has ``or_all``: the part is all images, unless the ``file`` is the split of these images.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +30,7 @@ class Split(NamedTuple):
 
     rule: SplitRule
     folder: str
-    """The folder to which the names are relative."""
+    """The folder to which the names are relative, as a real path."""
     names: dict[str, list[str]]
     """The names of the images by part, sorted."""
     counts: dict[str, dict[str, int]]
@@ -36,6 +39,12 @@ class Split(NamedTuple):
     """Number of groups of images that stay together; None without a rule for groups."""
     alone: int = 0
     """Number of images in whose name the rule for groups finds nothing."""
+
+    @property
+    def digest(self) -> str:
+        """The beginning of the SHA-256 of the names of the images by part, which is the same for the same parts."""
+        parts = [sorted(self.names[part]) for part in PARTS]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @property
     def line(self) -> str:
@@ -74,7 +83,8 @@ def select(
     """Select the images of a part of a source.
 
     Args:
-        setting: the rule, the ``part``, and maybe the ``file`` of a split that is kept.
+        setting: the rule, the ``part``, and maybe the ``file`` of a split that is kept; ``or_all`` to take all images
+            where no split of a run is of these images, by their folder or by all names.
         folder: the folder of the source.
         names: the N names of its images, unique and relative to the folder, with ``/`` between folders.
         labels: the classes that each image shows.
@@ -88,26 +98,42 @@ def select(
         raise UserError(f'subset of a data set has the part {part!r}: take one of {", ".join(PARTS)}')
     rule = SplitRule.of_setting(setting)
     notes: list[str] = []
-    if setting.get('file'):
-        kept = read_split(setting['file'])
+    or_all, number = setting.get('or_all'), count_of(names, 'image')
+    if or_all and not setting.get('file'):
+        line = (
+            f'there is no {FILE_NAME} of the run, by whose split its images were chosen: all {number} of {folder} are '
+        )
+        line += f'taken; {rule.flags} takes those that the rule holds out'
+        return Selected([*range(len(names))], None, [line])
+    kept = read_split(setting['file']) if setting.get('file') else None
+    known = {name for of_part in kept.names.values() for name in of_part} if kept else set()
+    present = known.intersection(names)
+    is_same = kept is not None and os.path.realpath(folder) == os.path.realpath(kept.folder)
+    if kept is not None and len(present) < (len(known) if or_all and not is_same else len(known) / 2):
+        if part == 'train':
+            raise UserError(
+                f'{len(present)} of the {len(known)} images in {setting["file"]} are in {folder}: name the data '
+                'set of the run with --data PATH'
+            )
+        line = f'{folder} has {len(present)} of the {len(known)} images of the run: its split does not hold here, '
+        if or_all:
+            return Selected([*range(len(names))], None, [f'{line}all {number} are taken'])
+        notes.append(f'{line}the images are split anew by {rule.flags}')
+        kept = None
+    if kept is not None:
         if kept.rule != rule:
             raise UserError(
                 f'{setting["file"]} has the split {kept.rule.flags}, and now {rule.flags} is given: give the same, or '
                 'start a new run with --work-dir'
             )
-        known = {name for of_part in kept.names.values() for name in of_part}
-        present = known.intersection(names)
-        if 2 * len(present) < len(known):
-            if part == 'train':
-                raise UserError(
-                    f'{len(present)} of the {len(known)} images in {setting["file"]} are in {folder}: name the data '
-                    'set of the run with --data PATH'
-                )
-            line = f'{folder} has {len(present)} of the {len(known)} images of the run: its split does not hold here, '
-            return Selected(list(range(len(names))), None, [f'{line}all {count_of(names, "image")} are taken'])
+        if or_all and not is_same:
+            notes.append(
+                f'the images in {folder} have the names in {setting["file"]}, of images in {kept.folder}: they are '
+                'taken for the same, as others of these names cannot be told apart'
+            )
         if new := len(names) - len(present):
             notes.append(
-                f'{new} of {count_of(names, "image")} in {folder} left out, which are not in {setting["file"]}: the '
+                f'{new} of {number} in {folder} left out, which are not in {setting["file"]}: the '
                 'split of the run is kept'
             )
         gone = [name for name in kept.names[part] if name not in present]
@@ -134,7 +160,9 @@ def make_split(rule: SplitRule, folder: str, names: Sequence[str], labels: Seque
         counts['val' if name in in_val else 'train'].update(set(own))
     classes = sorted({name for of_one in counts.values() for name in of_one})
     by_class = {name: {part: counts[part][name] for part in PARTS} for name in classes}
-    return Split(rule, folder, of_part, by_class, None if groups is None else len(set(groups)), len(alone))
+    return Split(
+        rule, os.path.realpath(folder), of_part, by_class, None if groups is None else len(set(groups)), len(alone)
+    )
 
 
 def write_split(folder: str | Path, made: Split) -> None:

@@ -32,7 +32,7 @@ from .datasets import (
     tested_dataset,
 )
 from .detection import DetectionTask
-from .records import AS_FOUND, ClassInfo, DataOptions, MainMetrics, PreparedImage, TrainedClasses
+from .records import AS_FOUND, TASK_OPTIONS, ClassInfo, DataOptions, MainMetrics, PreparedImage, TrainedClasses
 from .segmentation import SegmentationTask
 
 if TYPE_CHECKING:
@@ -54,6 +54,20 @@ def task_of(cfg: Config) -> Task:
     if cfg.task not in TASKS:
         raise UserError(f'unknown task {cfg.task!r} in the config: take one of {", ".join(TASKS)}')
     return TASKS[cfg.task]
+
+
+def check_data_options(task: Task, options: DataOptions) -> None:
+    """Check that a task takes the options on how its data are read.
+
+    Raises:
+        UserError: if one is for another task.
+    """
+    for name in TASK_OPTIONS:
+        value = getattr(options, name)
+        if value is not None and name not in task.data_options:
+            others = ' and '.join(other.name for other in TASKS.values() if name in other.data_options)
+            flag = f'--{name.replace("_", "-")} {value}'
+            raise UserError(f'{flag} is for {others}, and the config is for {task.name}: leave it out')
 
 
 def check_same_task(weights: Weights, task: Task) -> None:
@@ -106,6 +120,7 @@ __all__ = [
     'Task',
     'TrainedClasses',
     'check_chosen_classes',
+    'check_data_options',
     'check_same_task',
     'count_classes',
     'count_classes_of',

@@ -61,6 +61,7 @@ class Task(ABC):
         writes_annotations: True if its results can be written as annotations, such as for labeling tools.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
         takes_squares: True if images enter its networks as squares.
+        data_options: names of the options in :data:`.records.TASK_OPTIONS` that its data sets take.
     """
 
     name: ClassVar[str]
@@ -77,6 +78,7 @@ class Task(ABC):
     writes_annotations: ClassVar[bool] = False
     has_techniques: ClassVar[bool] = False
     takes_squares: ClassVar[bool] = False
+    data_options: ClassVar[tuple[str, ...]] = ()
 
     # -- Data
 

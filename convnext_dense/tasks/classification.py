@@ -45,6 +45,7 @@ class ClassificationTask(Task):
     exports = ('logits', 'probabilities', 'features')
     has_techniques = True
     takes_squares = True
+    data_options = ('label_column',)
 
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
@@ -61,7 +62,7 @@ class ClassificationTask(Task):
             if cfg.get(key) is None:
                 continue
             dataset, role = cfg[key].dataset, 'train' if key == 'train_dataloader' else 'val'
-            is_part = set_subset(dataset, role, options, keep=alone)
+            is_part = set_subset(cfg, dataset, role, options, keep=alone)
             # without training, all images of a data set in no split are for testing
             whole = is_part or (alone and cfg.get('train_dataloader') is None and cfg.get('val_dataloader') is None)
             for name, value in (

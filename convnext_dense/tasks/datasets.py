@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..data.archives import check_unpacked
 from ..errors import UserError, describe_error
 from .config_parts import LOADERS, loaders
 from .records import AS_FOUND, DataOptions
@@ -124,8 +125,9 @@ def point_at(
         options: how the data set is read.
 
     Raises:
-        UserError: if a loader has several data sets, or one that has no root.
+        UserError: if the root is an archive; if a loader has several data sets, or one that has no root.
     """
+    check_unpacked(root)
     for key in LOADERS:
         inside = [dataset for name, dataset in _all_datasets(cfg) if name == key]
         if len(inside) > 1:
@@ -188,10 +190,13 @@ def _count_in_metainfo(cfg: Config, key: str, dataset: ConfigDict) -> int:
     return len(stated)
 
 
-def set_subset(dataset: ConfigDict, split: str, options: DataOptions, keep: bool) -> bool:
+def set_subset(cfg: Config, dataset: ConfigDict, split: str, options: DataOptions, keep: bool) -> bool:
     """Set which part of its source a data set has, by the arguments of a command or as the config has it.
 
+    A test without arguments takes a part only of the images that its run has split.
+
     Args:
+        cfg: the config.
         dataset: the config of the data set.
         split: the part, ``'train'`` or ``'val'``.
         options: the arguments.
@@ -204,6 +209,8 @@ def set_subset(dataset: ConfigDict, split: str, options: DataOptions, keep: bool
         dataset.subset = dict(options.split.as_setting(), part=split)
     elif not keep:
         dataset.pop('subset', None)
+    elif dataset.get('subset') is not None and cfg.get('train_dataloader') is None:
+        dataset.subset.or_all = True
     return dataset.get('subset') is not None
 
 

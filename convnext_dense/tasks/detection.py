@@ -96,7 +96,7 @@ class DetectionTask(DenseTask):
         check_unsplit(options, 'train' in splits, 'val' in splits, root)
         alone = next(iter(splits.values())) if len(splits) == 1 else None
         for split, loader in _loaders_by_split(cfg):
-            is_part = set_subset(loader.dataset, split, options, keep=alone is not None)
+            is_part = set_subset(cfg, loader.dataset, split, options, keep=alone is not None)
             source = (alone or splits['train']) if is_part else splits.get(split)
             if source is None and split not in optional:
                 (own,) = splits.values()

@@ -71,6 +71,10 @@ AS_FOUND = DataOptions()
 """Read a data set as it is."""
 
 
+TASK_OPTIONS = ('mask_labels', 'mask_folder', 'label_column')
+"""Names of the options that only some tasks take: those in :attr:`.Task.data_options`."""
+
+
 class TrainedClasses(NamedTuple):
     """The K classes that a checkpoint was trained on, as far as it tells them."""
 

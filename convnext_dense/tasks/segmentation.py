@@ -128,6 +128,7 @@ class SegmentationTask(DenseTask):
     exports = ('logits', 'labels', 'features')
     extra_files = ('_labels.png',)
     writes_annotations = True
+    data_options = ('mask_labels', 'mask_folder')
 
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
@@ -151,7 +152,7 @@ class SegmentationTask(DenseTask):
                 continue
             dataset, role = cfg[key].dataset, 'train' if key == 'train_dataloader' else 'val'
             was_part = dataset.get('subset') is not None
-            is_part = set_subset(dataset, role, options, keep=has_train and not has_val)
+            is_part = set_subset(cfg, dataset, role, options, keep=has_train and not has_val)
             if is_part or was_part:
                 dataset.split = 'training' if is_part or role == 'train' else 'validation'
             if not is_part and cfg.get('train_dataloader') is None and is_whole(root, MaskOptions.of(dataset)):

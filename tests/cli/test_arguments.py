@@ -7,11 +7,15 @@ import pytest
 from mmengine.config import DictAction
 
 from convnext_dense.cli import run_verb
-from convnext_dense.cli.arguments import CLASSIFICATION_FORMATS, command_line, parse_options
+from convnext_dense.cli.arguments import CLASSIFICATION_FORMATS, add_reading_arguments, command_line, parse_options
 from convnext_dense.cli.main import build_parser
 from convnext_dense.data.classification.layout import FORMATS as CLASSES_READ
 from convnext_dense.errors import UserError
+from convnext_dense.tasks import DataOptions
 from tests.helpers.run_tool import ATTO
+
+DET = 'configs/det/cascade_convnext_t_coco.py'
+SEG = 'configs/seg/upernet_convnext_a_ade20k.py'
 
 
 def test_options_have_the_values_that_mmengine_gives_them():
@@ -90,6 +94,44 @@ def test_arguments_in_the_wrong_place(arguments, expected, tmp_path, capsys, mon
     assert run_verb(verb, argv) == 2
     said = capsys.readouterr().err
     assert said.startswith(f'error: {expected.format(**values)}') and said.count('\n') == 1
+
+
+@pytest.mark.parametrize('verb', ['train', 'test', 'check_data', 'config', 'param_groups'])
+@pytest.mark.parametrize(
+    'flags', ['--data-format coco', '--mask-labels binary', '--mask-folder labels', '--label-column species']
+)
+def test_flags_that_say_how_data_are_read_need_data(verb, flags, tmp_path, capsys):
+    argv = [ATTO, *([str(tmp_path)] if verb == 'test' else []), *flags.split()]
+    assert run_verb(verb, argv) == 2
+    said = capsys.readouterr().err
+    assert said == f'error: {flags} says how the data set at --data PATH is read: name it with --data PATH\n'
+
+
+@pytest.mark.parametrize(
+    ('config', 'flags', 'task', 'own'),
+    [
+        (DET, '--mask-labels binary', 'segmentation', 'detection'),
+        (DET, '--mask-folder labels', 'segmentation', 'detection'),
+        (DET, '--label-column species', 'classification', 'detection'),
+        (ATTO, '--mask-labels index', 'segmentation', 'classification'),
+        (ATTO, '--mask-folder labels', 'segmentation', 'classification'),
+        (SEG, '--label-column species', 'classification', 'segmentation'),
+    ],
+)
+@pytest.mark.parametrize('verb', ['check_data', 'config'])
+def test_flags_of_another_task(verb, config, flags, task, own, tmp_path, capsys):
+    assert run_verb(verb, [config, '--data', str(tmp_path), *flags.split()]) == 2
+    said = capsys.readouterr().err
+    assert said == f'error: {flags} is for {task}, and the config is for {own}: leave it out\n'
+
+
+def test_every_flag_on_reading_is_an_option_of_the_data():
+    parser = argparse.ArgumentParser()
+    add_reading_arguments(parser)
+    split = {'val_split', 'folds', 'fold', 'split_group', 'split_seed'}  # to one rule
+    choice = {'classes', 'merge', 'ignore_classes'}  # to one choice
+    flags = {action.dest for action in parser._actions} - {'help', 'data_format'} - split - choice
+    assert flags | {'format', 'split', 'choice'} == set(DataOptions._fields)
 
 
 def test_the_layouts_of_classification_are_those_that_are_read():

@@ -33,6 +33,16 @@ def test_a_split_is_read_as_it_was_written(kept):
     assert read_split(kept) == made
 
 
+def test_the_digest_is_of_the_parts():
+    made = [
+        make_split(SplitRule(0.2), folder, names, [(n[:3],) for n in names])
+        for folder, names in (('/a', NAMES), ('/b', NAMES[::-1]), ('/a', [*NAMES, 'cat/new.jpg']))
+    ]
+    assert made[0].digest == made[1].digest != made[2].digest
+    swapped = made[0]._replace(names={'train': made[0].names['val'], 'val': made[0].names['train']})
+    assert swapped.digest != made[0].digest
+
+
 def test_the_line_names_groups_and_classes_without_an_image():
     names, labels = [*NAMES, 'eel/1.jpg', 'odd.jpg'], [*LABELS, ('eel',), ('cat',)]
     line = make_split(SplitRule(0.2, group=r'\w+/\d'), '/d', names, labels).line
@@ -69,7 +79,7 @@ def test_another_rule_than_the_kept_one_is_refused(kept):
 def test_a_kept_split_does_not_hold_for_other_images(kept):
     others = [f'x/{number}.jpg' for number in range(7)] + NAMES[:3]
     labels = [('cat',)] * 10
-    tested = select({'share': 0.2, 'part': 'val', 'file': kept}, '/other', others, labels)
+    tested = select({'share': 0.2, 'part': 'val', 'file': kept, 'or_all': True}, '/other', others, labels)
     assert tested.indices == list(range(10)) and tested.split is None
     assert tested.notes == [
         '/other has 3 of the 20 images of the run: its split does not hold here, all 10 images are taken'
@@ -78,6 +88,53 @@ def test_a_kept_split_does_not_hold_for_other_images(kept):
         UserError, match=r'3 of the 20 images in .* are in /other: name the data set of the run with --d'
     ):
         select({'share': 0.2, 'part': 'train', 'file': kept}, '/other', others, labels)
+
+
+def test_other_data_are_taken_whole_unless_they_have_all_images_of_the_split(kept):
+    """A test of a run that was split, on data that may be others."""
+    setting = {'share': 0.2, 'part': 'val', 'or_all': True}
+    held_out = read_split(kept).names['val']
+
+    def tested(folder: str, names: list[str], **more: str) -> tuple[list[str], str]:
+        selected = select({**setting, **more}, folder, names, [(name[:3],) for name in names])
+        assert (selected.split is None) == (len(selected.indices) == len(names))
+        return [names[index] for index in selected.indices], ' '.join(selected.notes)
+
+    assert tested('/data', NAMES, file=kept) == (held_out, '')
+    names, said = tested('/moved', NAMES, file=kept)
+    assert names == held_out and said.startswith('the images in /moved have the names in ')
+    assert f'names in {kept}, of images in /data: they are taken for the same' in said
+    for other in (NAMES[1:], [*NAMES[1:], 'cat/new.jpg']):
+        names, said = tested('/moved', other, file=kept)
+        assert (
+            names == other
+            and f'has 19 of the 20 images of the run: its split does not hold here, all {len(other)} ' in said
+        )
+    gone = held_out[0]
+    names, said = tested('/data', [name for name in NAMES if name != gone], file=kept)  # the same folder
+    assert names == held_out[1:] and f'1 of 4 images for val in {kept} are gone: {gone}' in said
+    names, said = tested('/data', NAMES)  # the checkpoint was copied without the split
+    assert names == NAMES and said.startswith(
+        'there is no split.json of the run, by whose split its images were chosen'
+    )
+    assert 'all 20 images of /data are taken; --val-split 0.2 takes those' in said
+
+
+def test_flags_split_other_data_anew(kept):
+    others = [f'x/{number}.jpg' for number in range(10)]
+    tested = select({'share': 0.3, 'part': 'val', 'file': kept}, '/other', others, [('x',)] * 10)
+    assert len(tested.indices) == 3 and tested.split.folder == '/other'
+    assert tested.notes == [
+        '/other has 0 of the 20 images of the run: its split does not hold here, the images are split anew by '
+        '--val-split 0.3'
+    ]
+
+
+def test_the_folder_of_a_split_is_its_real_path(tmp_path, monkeypatch):
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'link').symlink_to('data')
+    monkeypatch.chdir(tmp_path)
+    assert make_split(RULE, 'link', NAMES, LABELS).folder == str((tmp_path / 'data').resolve())
 
 
 @pytest.mark.parametrize('text', ['', '{}', '[1]', '{"rule": {"share": 2}, "names": {"train": [], "val": []}}'])

@@ -57,22 +57,46 @@ def test_a_run_keeps_its_split(unsplit, tmp_path, capsys):
         'the run had the split of the data by --val-split 0.2' in (line := _error(capsys)) and 'now has no fl' in line
     )
 
+    # a split that is gone is made anew, and must be the same
+    (work_dir / FILE_NAME).unlink()
+    assert train(unsplit, work_dir, *flags, '--epochs', '3', '--resume') == 2  # with the new image
+    assert f'the run had a split with the digest {kept.digest} and now has ' in _error(capsys)
+    assert not (work_dir / FILE_NAME).exists()
+    (unsplit / 'blue' / 'v9_0.png').unlink()
+    assert train(unsplit, work_dir, *flags, '--resume') == 0
+    assert f'there is no {FILE_NAME} in {work_dir}: the images are split anew, which must give the same' in _said(
+        capsys
+    )
+    assert (work_dir / FILE_NAME).read_text() == before
+
     # the work dir alone is enough, wherever it and the data are
     moved = shutil.move(work_dir, tmp_path / 'elsewhere' / 'run')
     data = shutil.move(unsplit, tmp_path / 'other')
-    (data / 'red' / 'v0_0.png').unlink()
-    images = 6 - ('red/v0_0.png' in kept.names['val'])
     assert run_verb('test', [str(moved), '--data', str(data)]) == 0
     metrics = json.loads((moved / 'metrics.json').read_text())['metrics']
-    assert metrics['raw/images'] == images
+    assert metrics['raw/images'] == 6
+    said = _said(capsys)
+    assert 'split of the run: 6 of 30 images are tested' in said and 'were used in training' not in said
+    assert f'have the names in {moved}/{FILE_NAME}, of images in {unsplit}: they are taken for the same' in said
+
+    # what is not known to be the data of the run is tested whole
+    (data / 'red' / 'v0_0.png').unlink()
+    trained = 24 - ('red/v0_0.png' in kept.names['train'])
+    out = ['--out', str(tmp_path / 'm.json'), '--show-dir', str(tmp_path / 'show')]
+    assert run_verb('test', [str(moved), '--data', str(data), *out]) == 0
+    said = _said(capsys)
+    assert f'{data} has 29 of the 30 images of the run: its split does not hold here, all 29 images are taken' in said
+    assert f'{trained} of 29 images were used in training' in said
+    (tmp_path / 'copied').mkdir()
+    copied = [shutil.copy(file, tmp_path / 'copied') for file in (*moved.glob('*.py'), moved / 'epoch_2.pth')]
+    assert run_verb('test', [*map(str, copied), '--data', str(data), *out]) == 0
+    assert 'there is no split.json of the run, by whose split its images were chosen: all 29 images' in _said(capsys)
 
     # testing on what was learned is said
     shutil.move(data, unsplit)
-    out = ['--out', str(tmp_path / 'm.json'), '--show-dir', str(tmp_path / 'show')]
     assert run_verb('test', [ATTO, str(moved), '--data', str(unsplit), *out, '--cfg-options', *SMALL]) == 0
     said = _said(capsys)
-    trained = 24 - ('red/v0_0.png' in kept.names['train'])
-    assert f'{trained} of 30 images were used in training, by {moved}/{FILE_NAME}: results will look better' in said
+    assert f'{trained} of 29 images were used in training, by {moved}/{FILE_NAME}: results will look better' in said
     assert "give --val-split 0.2 --split-group '(v\\d+)_' to test on the others" in said
 
 

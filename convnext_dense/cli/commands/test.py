@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -21,10 +20,9 @@ from ...config.compare import warning_of_differences
 from ...config.find import find_work_dir
 from ...config.machine import fit_to_machine
 from ...config.read import read_config
-from ...counting import counted
 from ...data.class_choice import as_choice
 from ...data.foreign import innermost
-from ...data.subset import FILE_NAME, read_split
+from ...data.trained_on import describe_split, describe_trained_on
 from ...engine import Runner
 from ...engine.environment import warn_of_load
 from ...engine.hooks.data_check import describe_dataset, log_remarks
@@ -54,6 +52,7 @@ def run(args: argparse.Namespace) -> None:
     work_dir_of_run = find_work_dir(args.checkpoint)
     if work_dir_of_run is not None:
         keep_split(cfg, work_dir_of_run)
+    kept = next((one.subset.get('file') for one in own_datasets(cfg) if one.get('subset')), None)
     check_same_task(extract_weights(content, checkpoint), task_of(cfg))
     del content  # the runner reads it again, when the data are there
     if args.out_predictions:
@@ -83,7 +82,9 @@ def run(args: argparse.Namespace) -> None:
         if said := task_of(cfg).describe_masks(cfg):
             runner.logger.info(said)
         log_remarks(runner, dataset)
-        if line := _trained_on(dataset, work_dir_of_run):
+        if line := describe_split(dataset, kept is not None):
+            runner.logger.info(line)
+        if line := describe_trained_on(dataset, work_dir_of_run):
             runner.logger.warning(line)
         if not any(getattr(part, 'has_ground_truth', True) for part in innermost(dataset)):
             print(f'{data} has no annotations: nothing is measured')
@@ -159,27 +160,6 @@ def _check_same_data(out: Path, data: str, checkpoint: str) -> None:
             f'{out} has the metrics on {earlier}, and this test is on {data}: '
             'keep both with --out FILE.json --show-dir DIR'
         )
-
-
-def _trained_on(dataset: Any, work_dir: Path | None) -> str | None:
-    """Return a line about images of a test set that the run was trained on, by the split in its work dir."""
-    file = None if work_dir is None else work_dir / FILE_NAME
-    if file is None or not file.is_file():
-        return None
-    split = read_split(file)
-    folder, trained = Path(split.folder).resolve(), set(split.names['train'])
-    seen, count = 0, 0
-    for part in innermost(dataset):
-        for index in range(len(part) if hasattr(part, 'image') else 0):
-            path = Path(os.path.abspath(part.image(index)[0]))
-            count += 1
-            seen += path.is_relative_to(folder) and path.relative_to(folder).as_posix() in trained
-    if not seen:
-        return None
-    return (
-        f'{seen} of {counted(count, "image")} were used in training, by {file}: results will look better than they '
-        f'are; give {split.rule.flags} to test on the others'
-    )
 
 
 def _next_step(args: argparse.Namespace) -> str:

@@ -22,6 +22,7 @@ from ...config.read import read_config
 from ...config.saved import arguments_of_run, setting_of_run
 from ...config.techniques import describe_without
 from ...data.check import PROBLEM
+from ...data.subset import FILE_NAME as SPLIT_FILE
 from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...engine.dry_run import check_first_step
 from ...engine.environment import warn_of_load
@@ -72,7 +73,11 @@ def run(args: argparse.Namespace) -> None:
         cfg.load_from = None if args.resume in (NEWEST, AUTO) else args.resume
     resumes = args.resume in (NEWEST, AUTO) and earlier
     named = args.resume is not None and not resumes and args.resume not in (NEWEST, AUTO)
-    keep_split(cfg, cfg.work_dir if resumes else find_work_dir(args.resume) if named else None)
+    folder = cfg.work_dir if resumes else find_work_dir(args.resume) if named else None
+    keep_split(cfg, folder)
+    if (resumes or named) and any(one.get('subset') and not one.subset.get('file') for one in own_datasets(cfg)):
+        where = folder or f'the folder of {args.resume}'
+        said.append(f'there is no {SPLIT_FILE} in {where}: the images are split anew, which must give the same parts')
     if args.trust_pickle:
         source = checkpoints.find_newest(cfg.work_dir) if resumes else cfg.get('load_from') or cfg.get('pretrained')
         if source is None:

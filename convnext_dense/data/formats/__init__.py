@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
+from ..archives import check_unpacked
 from .base import WHOLE, Format, Source, take_test_for_val
 from .coco import CocoFormat
 from .coco_find import are_coco_files, find_coco
@@ -99,8 +99,7 @@ def find_splits(root: str, name: str | None = None) -> dict[str, Source] | None:
         UserError: if the data may be in several formats, or are faulty.
     """
     path = Path(root)
-    if path.is_file() and zipfile.is_zipfile(path):
-        raise UserError(f'{root} is a zip file: unpack it first, then give the folder')
+    check_unpacked(root)
     if name and name not in FORMATS:
         raise UserError(f'--data-format {name} is not for annotations of objects: take one of {", ".join(FORMATS)}')
     found, faulty = find_in_formats(path, name)

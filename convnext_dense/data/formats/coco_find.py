@@ -19,6 +19,7 @@ from ..text import shortened
 from .annotation_files import Places, assign_splits, list_places
 from .base import WHOLE, Source, take_test_for_val
 from .image_folder import IMAGE_FOLDERS, find_image_folder
+from .label_studio import describe_label_studio
 
 EXPLICIT = '--data TRAIN.json:IMAGES,VAL.json:IMAGES'
 NAME_THEM = f'name other files with {EXPLICIT}, or take --data sample, which needs no data'
@@ -199,6 +200,8 @@ def _first_images(annotations: Path) -> list[str]:
     except (LookupError, OSError, TypeError, ValueError, RecursionError, AttributeError):
         pass
     if not names:
+        if said := describe_label_studio(annotations):
+            raise UserError(said)
         raise UserError(f'{annotations} names no images: it is damaged, or not a COCO file')
     return names
 

@@ -11,6 +11,7 @@ from ..image_files import images_in, subfolders
 from ..layouts import COCO, Layout, hint
 from .base import Format
 from .coco_find import other_files
+from .label_studio import describe_label_studio
 
 PARTS = (
     *('images', 'image', 'imgs', 'img', 'JPEGImages', 'data', 'labels', 'ImageSets'),
@@ -38,9 +39,10 @@ def no_data(root: str, formats: Mapping[str, Format]) -> NoData:
         (one,) = formats.values()
         what, expected = f'{one.title} data', one.expected
     if not path.is_dir():
-        return NoData(f'no {what} at {root}: expected a folder, or a file of {_titles(formats)}')
+        advice = (said := describe_label_studio(path)) and f'; {said}'
+        return NoData(f'no {what} at {root}: expected a folder, or a file of {_titles(formats)}{advice}')
     others = other_files(path) if 'coco' in formats else ''
-    advice = hint(path, _layout(formats)) or others or _images_alone(path) or OTHER_ROOT
+    advice = describe_label_studio(path) or hint(path, _layout(formats)) or others or _images_alone(path) or OTHER_ROOT
     return NoData(f'no {what} at {root}: expected {expected}; {advice}')
 
 

@@ -151,7 +151,11 @@ def _find_root(path: str, folder: Path) -> tuple[Path, list[str]]:
 
 
 def resolve(entry: str, roots: Sequence[Path], file: Path) -> tuple[Path | None, list[str]]:
-    """Find what a path in a config means: exactly, without the ``../`` of Roboflow, or by its end if it was moved."""
+    """Find what a path in a config means: exactly, without the ``../`` of Roboflow, or by its end if it was moved.
+
+    Raises:
+        UserError: if several places fit as well.
+    """
     path = _posix(entry)
     inner = re.sub(r'^(\.\./)+', '', path)
     for root in roots:
@@ -161,10 +165,13 @@ def resolve(entry: str, roots: Sequence[Path], file: Path) -> tuple[Path | None,
         if places:
             return next(iter(places)), []
     for parts in _ends(entry):
-        for root in roots:
-            place = root.joinpath(*parts)
-            if place.exists():
-                return place, [f'{entry}, which is {place} here']
+        ends = {os.path.realpath(place): place for root in roots if (place := root.joinpath(*parts)).exists()}
+        if len(ends) > 1:
+            raise UserError(
+                f'{file}: {entry} is not there, and may be {" or ".join(map(str, ends.values()))}: write which'
+            )
+        for place in ends.values():
+            return place, [f'{entry}, which is {place} here']
     return None, []
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from ...errors import NoData, UserError
 from ..formats import FORMATS
 from ..formats.base import WHOLE
+from ..formats.label_studio import describe_label_studio
 from ..layouts import MASK_FOLDER, MASK_SPLITS, hint
 from .annotations import find_annotations
 from .folders import find_folders
@@ -137,5 +138,9 @@ def _no_data(root: Path, split: str, source: MaskSource | None) -> NoData:
         )
     images = _folder_in_ade(root, split)
     absent = next((one for one in (root, images, root / 'annotations' / images.name) if not one.is_dir()), images)
-    fix = hint(root, MASK_FOLDER) or 'give another root with --data PATH, or take --data sample, which needs no data'
+    fix = (
+        describe_label_studio(root)
+        or hint(root, MASK_FOLDER)
+        or 'give another root with --data PATH, or take --data sample, which needs no data'
+    )
     return NoData(f'no data at {absent}: expected {LAYOUT} under {root}, {OTHERS}; {fix}')

@@ -1,5 +1,6 @@
 """Converting data sets on the command line."""
 
+import argparse
 import json
 import os
 import signal
@@ -13,6 +14,8 @@ from PIL import Image
 
 from convnext_dense.cli import run_verb
 from convnext_dense.cli.arguments import DATA_FORMATS, WRITE_FORMATS, program
+from convnext_dense.cli.commands import convert_data
+from convnext_dense.cli.main import build_parser
 from convnext_dense.data.formats import FORMATS
 from convnext_dense.data.formats.write import WRITERS
 from tests.helpers.labeled import image, triangle, write
@@ -162,3 +165,28 @@ def test_nothing_half_is_left(tmp_path, stop):
 def test_the_parsers_know_all_formats():
     assert tuple(WRITERS) == WRITE_FORMATS
     assert tuple(FORMATS) == DATA_FORMATS
+
+
+def test_all_flags_are_read(source, tmp_path):
+    """A flag that nothing reads would be ignored in silence."""
+    read = set()
+
+    class Noted(argparse.Namespace):
+        def __getattribute__(self, name: str) -> object:
+            read.add(name)
+            return super().__getattribute__(name)
+
+    parser = build_parser('convert_data')
+    args = Noted(**vars(parser.parse_args([str(source), str(tmp_path / 'new'), '--to', 'yolo'])))
+    read.clear()
+    convert_data.run(args)
+    flags = {action.dest for action in parser._actions} - {'help', 'debug'}  # which is for all verbs
+    assert flags - read == set() and {'source', 'images', 'merge'} <= flags
+
+
+@pytest.mark.parametrize(
+    'flag', ['--val-split', '--folds', '--fold', '--split-group', '--replace-val', '--label-column']
+)
+def test_flags_of_training_are_unknown(flag, source, tmp_path, error):
+    assert run_verb('convert_data', [str(source), str(tmp_path / 'new'), '--to', 'yolo', flag, '2']) == 2
+    assert f'unknown flag {flag}' in error()

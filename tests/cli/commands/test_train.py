@@ -28,7 +28,7 @@ def test_work_dir_that_cannot_be_written(error, image_folder, tmp_path):
     [
         ((0, 1), 'crack', (), "show one class only, 'crack' (label 1)"),
         ((0, 1), None, ('--label-zero', 'ignore'), "show one class only, 'class_1' (label 1)"),
-        ((0, 255), 'background\ncrack', ('--label-zero', 'class'), 'no label but 0 and 255'),
+        ((0, 255), 'background\ncrack', ('--label-zero', 'class', '--mask-labels', 'index'), 'no label but 0 and 255'),
         ((0, 1, 2, 3), None, (), 'is not decidable'),
     ],
 )
@@ -44,6 +44,19 @@ def test_masks_that_teach_nothing_or_do_not_say_what_0_is(
     assert run_verb('train', [*argv, '--pretrained', 'none', *arguments]) == 2
     assert said in error()
     assert run_verb('check_data', [*argv[:3], '--workers', '1', *arguments]) == 1
+
+
+def test_masks_of_0_and_255_are_of_two_classes(tmp_path, monkeypatch, capsys):
+    """What 0 is need not be said: it is the background."""
+    monkeypatch.setenv('CONVNEXT_DENSE_CACHE', str(tmp_path / 'cache'))
+    root = relabel(write_mask_folder(tmp_path / 'data'), lambda drawn: np.array([0, 255])[drawn % 2])
+    (root / 'classes.txt').write_text('background\ncrack')
+    for flags in ((), ('--label-zero', 'class')):
+        argv = ['configs/seg/upernet_convnext_a_ade20k.py', '--data', str(root), '--workers', '1', *flags]
+        run_verb('check_data', argv)
+        said = capsys.readouterr().out
+        assert '\ncrack            4  47.35%' in said and '1 problem, ' in said  # the images are the same in both
+        assert 'problem  2 images that val shares with train' in said
 
 
 def test_images_of_one_class_are_not_learned(error, own_image_folder, tmp_path):

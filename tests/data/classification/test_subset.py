@@ -88,3 +88,16 @@ def test_chosen_classes_are_split(folder):
     train, val = paths_of(cfg, 'train'), paths_of(cfg, 'val')
     assert len(train) == 9 and [path.split('/')[-2] for path in val] == ['dog', 'dog']
     assert [len(split.images) for split in task_of(cfg).read_data(cfg).splits] == [9, 2]
+
+
+def test_other_data_are_tested_whole(folder, tmp_path_factory):
+    """Without the file of the run's split, a rule alone says nothing of what it was trained on."""
+    config = tmp_path_factory.mktemp('run') / 'config.py'
+    read_config(ATTO, None, str(folder), data_options=DataOptions(split=SplitRule(0.2))).dump(config)
+    assert len(paths_of(read_config(str(config), reads='test'), 'test')) == 4  # the config's own
+    assert len(paths_of(read_config(str(config), None, str(folder), reads='test'), 'test')) == 21
+    options = DataOptions(split=SplitRule(0.2))
+    cfg = read_config(str(config), None, str(folder), reads='test', data_options=options)
+    assert len(paths_of(cfg, 'test')) == 4
+    cfg = read_config(str(config), None, str(folder))  # in training, both parts are used
+    assert [len(paths_of(cfg, key)) for key in ('train', 'val')] == [17, 4]

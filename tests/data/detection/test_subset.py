@@ -10,7 +10,7 @@ from convnext_dense.data.detection.subset import select_images
 from convnext_dense.data.formats.base import Source
 from convnext_dense.data.splits import SplitRule
 from convnext_dense.errors import UserError
-from convnext_dense.tasks import DataOptions, task_of
+from convnext_dense.tasks import AS_FOUND, DataOptions, task_of
 from tests.helpers import coco_files
 
 MASK_RCNN = 'configs/det/cascade_convnext_t_coco.py'
@@ -104,3 +104,17 @@ def test_images_are_split_by_the_chosen_classes(file):
         'green': {'train': 5, 'val': 5},
     }
     assert len(train.images) + len(val.images) == 25
+
+
+def test_other_data_are_tested_whole(file, tmp_path_factory):
+    """Without the file of the run's split, a rule alone says nothing of what it was trained on."""
+    config = tmp_path_factory.mktemp('run') / 'config.py'
+    root, options = f'{file[0]}:{file[1]}', DataOptions(split=SplitRule(0.2))
+    read_config(MASK_RCNN, None, root, data_options=options).dump(config)
+
+    def count(data: str | None, options: DataOptions = AS_FOUND) -> int:
+        cfg = read_config(str(config), None, data, reads='test', data_options=options)
+        [split] = task_of(cfg).read_data(cfg).splits
+        return len(split.images)
+
+    assert [count(None), count(root), count(root, options)] == [5, 25, 5]

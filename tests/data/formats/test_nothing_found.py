@@ -56,7 +56,7 @@ def test_folders_of_something_else(tmp_path, folder):
         'image folders': 'holds class folders in train/ and val/: take a classification config for it',
         'masks': 'holds images/ and annotations/ with masks: take a config of a segmentor for it',
         'other json': 'data holds a.json, b.json, c.json, ...: say which with --data TRAIN.json:IMAGES',
-        'label studio': 'data holds result.json: say which with --data TRAIN.json:IMAGES',
+        'label studio': "data/result.json is in Label Studio's own JSON: export the project from there as COCO",
     }
     assert said.startswith(f'no data at {tmp_path}/data: {LISTED}; ')
     assert hints.get(folder, OTHER_ROOT) in said

@@ -32,6 +32,7 @@ CONFIG = 'names: [cat, dog]\ntrain: images/train\nval: images/val\n'
 IMAGES = {'images/train/a.png': None, 'images/train/b.png': None, 'images/val/c.png': None}
 LABELS = {'labels/train/a.txt': BOX, 'labels/train/b.txt': BOX, 'labels/val/c.txt': BOX}
 LISTED = CONFIG.replace('images/train', 't.txt')
+ELSEWHERE = 'path: d\n' + CONFIG.replace('images/train', '/x/images/train')
 SMALL = {'data.yaml': CONFIG, **IMAGES, **LABELS}
 
 
@@ -368,6 +369,7 @@ def named(names):
         ({'data.yaml': CONFIG + 'x: [\n'}, r'data.yaml:\d is not plain YAML'),
         ({'data.yaml': CONFIG.encode() + b'\xff'}, r'data.yaml is not text in UTF-8'),
         ({'data.yaml': CONFIG.replace('images/val', 'images/none')}, r'val is images/none, which is not in'),
+        ({'data.yaml': ELSEWHERE, 'd/images/train/a.png': None}, r'/x/images/train is not there, and may be .*/d/im'),
         ({'data.yaml': CONFIG + 'valid: images/train\n'}, r'val and valid are both for validation'),
         ({'data.yaml': CONFIG.replace('images/train', '{a: b}')}, r'train must be text'),
         ({'data.yaml': CONFIG + 'kpt_shape: 17\n'}, r'kpt_shape must be two numbers'),

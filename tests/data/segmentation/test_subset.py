@@ -10,7 +10,7 @@ from convnext_dense.config.read import read_config
 from convnext_dense.data.segmentation.find import find_masks
 from convnext_dense.data.splits import SplitRule
 from convnext_dense.errors import UserError
-from convnext_dense.tasks import DataOptions, task_of
+from convnext_dense.tasks import AS_FOUND, DataOptions, task_of
 from tests.helpers.mask_folder import save
 from tests.helpers.mask_samples import mask_folder
 
@@ -75,3 +75,24 @@ def test_masks_in_no_split_have_parts_as_well(folder):
     assert [len(split.images) for split in data.splits] == [16, 4]
     cfg = read_config(UPERNET, None, str(folder), reads='test')
     assert cfg.test_dataloader.dataset.split == 'whole' and 'subset' not in cfg.test_dataloader.dataset
+
+
+@pytest.mark.parametrize('in_no_split', [False, True])
+def test_other_data_are_tested_whole(folder, tmp_path_factory, in_no_split):
+    """Without the file of the run's split, a rule alone says nothing of what it was trained on."""
+    if in_no_split:
+        for part in ('images', 'annotations'):
+            (folder / part / 'training').rename(folder / 'all')
+            (folder / part).rmdir()
+            (folder / 'all').rename(folder / part)
+        (folder / 'annotations').rename(folder / 'masks')
+    config = tmp_path_factory.mktemp('run') / 'config.py'
+    options = DataOptions(split=SplitRule(0.2))
+    read_config(UPERNET, None, str(folder), data_options=options).dump(config)
+
+    def count(data: str | None, options: DataOptions = AS_FOUND) -> int:
+        cfg = read_config(str(config), None, data, reads='test', data_options=options)
+        [split] = task_of(cfg).read_data(cfg).splits
+        return len(split.images)
+
+    assert [count(None), count(str(folder)), count(str(folder), options)] == [4, 20, 4]
