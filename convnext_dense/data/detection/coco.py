@@ -21,7 +21,7 @@ from ..formats import FORMATS
 from ..formats.base import Places, Source
 from ..formats.faults import Fault, describe_faults, in_brackets
 from ..formats.values import read_flag, read_integer
-from ..text import count_of, shortened
+from ..text import count_of, quoted, shortened
 from . import index
 from .boxes import FORMATS as BOX_FORMATS
 from .boxes import find_wrong_convention
@@ -278,7 +278,7 @@ def check_enough_is_left(path: Path, coco: CocoData, needs_masks: bool, most_los
     """
     is_number = isinstance(most_lost, int | float) and not isinstance(most_lost, bool)
     if not (is_number and 0 <= most_lost <= 1):
-        raise UserError(f'most_lost is {most_lost!r}: give a share of the annotations, from 0 to 1, such as 0.2')
+        raise UserError(f'most_lost is {quoted(most_lost)}: give a share of the annotations, from 0 to 1, such as 0.2')
     unmasked = coco.without_mask if needs_masks and coco.has_masks else 0
     lost = coco.lost + unmasked + coco.doubtful
     if lost > most_lost * coco.total:
@@ -342,7 +342,7 @@ def _resolve(path: Path, annotations: list[Any], kind: str, known: Collection[in
             rewritten.append(annotation['id'])
             annotation[key] = number
     if unresolved:
-        unknown = list(dict.fromkeys(repr(a.get(key)) for a in unresolved))
+        unknown = list(dict.fromkeys(quoted(a.get(key)) for a in unresolved))
         raise UserError(
             f'{path}: {count_of(unresolved, "annotation")} with unknown {key} {shortened(unknown, 5)} '
             f'{in_brackets("annotation", [a["id"] for a in unresolved])}: correct or remove them'
@@ -362,7 +362,7 @@ def _read_crowds(path: Path, annotations: list[Any]) -> list[Fault]:
         value = annotation.get('iscrowd')
         flag = 0 if value is None else read_flag(value)
         if flag is None:
-            unknown[repr(value)] = None
+            unknown[quoted(value)] = None
             wrong.append(annotation['id'])
         elif isinstance(value, str):
             as_text.append(annotation['id'])

@@ -13,7 +13,7 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -201,11 +201,18 @@ class Format(ABC):
     def files(self, source: Source) -> Iterator[tuple[str, os.stat_result]]:
         """Yield all files that a split is read from, with their sizes and times, in an order that does not change.
 
-        By default these are all that lie beside the annotations and with the images.
+        By default these are all that lie beside the annotations and with the images, and :meth:`other_files`.
         """
         path, seen = source.annotations, set[str]()
+        for file in self.other_files(source):
+            if file.is_file():
+                yield str(file), file.stat()
         for folder in (path if path.is_dir() else path.parent, source.images):
             yield from _files_below(str(folder), seen)
+
+    def other_files(self, source: Source) -> Iterable[Path]:
+        """List the files that may be read and lie elsewhere, such as one that lists the classes."""
+        return ()
 
     def has_masks(self, source: Source) -> bool:
         """Check whether an object of a split has a mask."""

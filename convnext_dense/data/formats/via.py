@@ -15,6 +15,7 @@ from ...io.image_size import ImageSize
 from ...io.progress import track
 from ..check.records import NOTE
 from ..image_files import subfolders
+from ..text import quoted
 from .base import WHOLE, Content, Format, Source
 from .building import ContentBuilder, categories_of
 from .first_files import first_files
@@ -232,7 +233,7 @@ def _read_shape(shape: Any) -> Shape:
             raise Unreadable('polyline that is not closed')
         return polygon(points)
     if kind not in CORNERS:
-        raise Unreadable(f'unknown shape {kind!r}')
+        raise Unreadable(f'unknown shape {quoted(kind)}')
     numbers = read_numbers([shape.get(key) for key in CORNERS[kind]], ', '.join(CORNERS[kind]))
     if kind == 'rect':
         x, y, width, height = numbers
