@@ -142,6 +142,12 @@ class Content:
     faults: list[Fault] = field(default_factory=list)
     """What else a user should know, with ids of annotations, images or categories, or with places as text."""
 
+    @property
+    def has_masks(self) -> bool:
+        """An object has a mask, even one that can't be read; ignored ones don't count."""
+        left_out = {**self.unreadable, **self.ignored}
+        return any(one.get('segmentation') and (not left_out or one['id'] not in left_out) for one in self.annotations)
+
 
 class Format(ABC):
     """Base class of formats. They have no state."""
@@ -216,7 +222,7 @@ class Format(ABC):
 
     def has_masks(self, source: Source) -> bool:
         """Check whether an object of a split has a mask."""
-        return any(annotation.get('segmentation') for annotation in self.read(source).annotations)
+        return self.read(source).has_masks
 
 
 def _files_below(folder: str, seen: set[str]) -> Iterator[tuple[str, os.stat_result]]:
