@@ -402,8 +402,8 @@ def _for_segmentation(root: str) -> NoData | None:
     except UserError:
         return None
     return NoData(
-        f'no annotations of objects at {root}, which holds images with masks: take a config of a segmentor, or make '
-        f'objects of the regions with convnext-dense convert-data {shlex.quote(root)} NEW --to coco'
+        f'no data at {root}: expected annotations of objects, and it holds images with masks: take a config of a '
+        f'segmentor, or make objects of the regions with convnext-dense convert-data {shlex.quote(root)} NEW --to coco'
     )
 
 

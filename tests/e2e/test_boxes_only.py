@@ -1,4 +1,4 @@
-"""A detector with masks on data of boxes alone, from the first command to the last."""
+"""A detector with masks on data of boxes alone, in YOLO files, from the first command to the last."""
 
 import json
 import signal
@@ -22,13 +22,46 @@ from tests.helpers.run_tool import ROOT
 SAID = 'boxes only, since the training data have no masks: mask head, loading of masks and mask AP are left out'
 
 
+def content(masks: bool) -> dict:
+    """COCO's annotations without the crowd, which YOLO can't say."""
+    found = coco_files.content()
+    found['annotations'] = [one for one in found['annotations'] if not one['iscrowd']]
+    for one in found['annotations'] if not masks else ():
+        del one['segmentation']
+    return found
+
+
+def write(root: Path, masks: bool) -> Path:
+    for split in ('train', 'val'):
+        coco_files.write(root, content(masks), split)
+    return root
+
+
+@pytest.fixture(scope='module')
+def coco(tmp_path_factory) -> Path:
+    """COCO files of the same objects with masks."""
+    return write(tmp_path_factory.mktemp('coco'), masks=True)
+
+
 @pytest.fixture(scope='module')
 def boxes(tmp_path_factory) -> Path:
-    root, content = tmp_path_factory.mktemp('boxes'), coco_files.content()
-    for annotation in content['annotations']:
-        del annotation['segmentation']
+    """A YOLO data set of boxes."""
+    root, objects = tmp_path_factory.mktemp('boxes'), content(masks=False)
+    labels = {category['id']: label for label, category in enumerate(objects['categories'])}
     for split in ('train', 'val'):
-        coco_files.write(root, content, split)
+        coco_files.draw(root / 'images' / split, objects)
+        (root / 'labels' / split).mkdir(parents=True)
+        for image in objects['images']:
+            lines = []
+            for one in objects['annotations']:
+                if one['image_id'] == image['id']:
+                    x, y, w, h = one['bbox']
+                    center = (x + w / 2) / image['width'], (y + h / 2) / image['height']
+                    numbers = (labels[one['category_id']], *center, w / image['width'], h / image['height'])
+                    lines.append(' '.join(map(repr, numbers)) + '\n')
+            (root / 'labels' / split / image['file_name']).with_suffix('.txt').write_text(''.join(lines))
+    names = [category['name'] for category in objects['categories']]
+    (root / 'data.yaml').write_text(json.dumps({'train': 'images/train', 'val': 'images/val', 'names': names}))
     return root
 
 
@@ -61,6 +94,15 @@ def test_a_run_has_boxes_alone_says_so_once_and_keeps_it(run):
     assert 'val/raw/box_AP' in names and not any('mask' in name for name in names)
 
 
+def test_losses_and_metrics_are_those_of_a_coco_file_with_the_same_boxes(run, tmp_path):
+    assert train(write(tmp_path / 'coco', masks=False), tmp_path / 'run', '--pretrained', 'none') == 0
+    own, same = read_scalars(run), read_scalars(tmp_path / 'run')
+    names = [name for name in own if 'loss' in name or '_AP' in name]
+    assert len(names) > 10 and len(own['train/loss']) == 3
+    for name in names:
+        assert own[name] == same[name], name
+
+
 def test_a_killed_run_goes_on_to_the_same_end(run, boxes, tmp_path):
     work_dir = tmp_path / 'killed'
     argv = arguments('train', '--work-dir', work_dir, '--epochs', 3, '--pretrained', 'none', data=boxes)
@@ -88,7 +130,7 @@ def test_its_checkpoint_is_tested_for_boxes_by_any_config_and_data(run, coco, tm
 
 
 def test_its_predictions_counts_and_page_have_no_masks(run, boxes, coco, tmp_path, capsys):
-    image, out = str(boxes / 'val2017' / '000.png'), tmp_path / 'out'
+    image, out = str(boxes / 'images' / 'val' / '000.png'), tmp_path / 'out'
     options = ['--score', '0', '--out-dir', str(out)]
     assert run_verb('demo', [DET, str(run), image, *options, '--cfg-options', *SMALL[DET]]) == 0
     entries = json.loads((out / RESULTS).read_text())
@@ -108,7 +150,7 @@ def test_its_predictions_counts_and_page_have_no_masks(run, boxes, coco, tmp_pat
 
 
 def test_its_file_has_boxes_scores_and_labels_as_predicted(run, boxes, tmp_path, capsys):
-    file, image = tmp_path / 'boxes.onnx', boxes / 'val2017' / '000.png'
+    file, image = tmp_path / 'boxes.onnx', boxes / 'images' / 'val' / '000.png'
     argv = [DET, str(run), str(file), '--shape', '128', '128', '--check', str(image), '--cfg-options', *SMALL[DET]]
     assert run_verb('export_onnx', argv) == 0
     said = capsys.readouterr().out

@@ -32,8 +32,8 @@ def test_masks_for_a_detector_are_answered_with_the_config_or_the_conversion(tmp
     with pytest.raises(NoData) as error:
         TASK.point_at(cfg, str(root))
     assert str(error.value) == (
-        f'no annotations of objects at {root}, which holds images with masks: take a config of a segmentor, or make '
-        f"objects of the regions with convnext-dense convert-data '{root}' NEW --to coco"
+        f'no data at {root}: expected annotations of objects, and it holds images with masks: take a config of a '
+        f"segmentor, or make objects of the regions with convnext-dense convert-data '{root}' NEW --to coco"
     )
 
 

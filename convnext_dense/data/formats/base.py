@@ -13,7 +13,7 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -60,11 +60,13 @@ def take_test_for_val(splits: Mapping[str, Source]) -> dict[str, Source]:
 class Places:
     """Where each annotation stands, in the user's own files: ``labels/a.txt:3`` or ``a.json: shapes[2]``."""
 
-    def __init__(self) -> None:
-        self._files: list[str] = []
-        self._index: dict[str, int] = {}
-        self._file_of = array('I')
-        self._spots: list[int | str] = []
+    def __init__(
+        self, files: Sequence[str] = (), file_of: Iterable[int] = (), spots: Iterable[int | str] = ()
+    ) -> None:
+        self._files = list(files)
+        self._index = {name: number for number, name in enumerate(self._files)}
+        self._file_of = array('I', file_of)
+        self._spots = list(spots)
 
     def add(self, file: str | Path, spot: int | str) -> int:
         """Note the place of the next annotation, and return its id, which counts from 1.
@@ -104,13 +106,10 @@ class Places:
         """Make the places from arrays, or None if these have none."""
         if 'place_files' not in arrays:
             return None
-        places = cls()
-        places._files, keys = json.loads(bytes(arrays['place_texts']))
-        places._index = {name: number for number, name in enumerate(places._files)}
-        places._file_of = array('I', arrays['place_files'].tobytes())
+        files, keys = json.loads(bytes(arrays['place_texts']))
         lines = arrays['place_lines'].tolist()
-        places._spots = [line or key for line, key in zip(lines, keys, strict=True)] if keys else lines
-        return places
+        spots = [line or key for line, key in zip(lines, keys, strict=True)] if keys else lines
+        return cls(files, arrays['place_files'].tolist(), spots)
 
 
 @dataclass

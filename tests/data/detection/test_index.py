@@ -229,7 +229,7 @@ def coco_file(segmentation) -> dict:
     [
         (coco_file([[1, 1, 5, 5]]), True),
         (coco_file({'size': [3, 3], 'counts': [4]}), True),
-        (coco_file([[1, 1, 5, 1, 5, 5]]), True),
+        (coco_file([[1, 1, 10, 1, 10, 10]]), True),
         (coco_file([]), False),
         (voc(''), False),
         (voc(TRIANGLE), True),
