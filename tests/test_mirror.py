@@ -51,7 +51,6 @@ TESTED_ELSEWHERE = {
     'data/formats/supervisely_shapes.py': 'data/formats/test_supervisely.py',
     'data/formats/via_files.py': 'data/formats/test_via.py',
     'data/layouts.py': 'data/formats/test_coco_find.py',
-    'data/text.py': 'data/segmentation/test_masks.py',
     'engine/evaluation_loops.py': 'e2e/test_classifier.py',
     'inference/image_ids.py': 'cli/commands/test_demo.py',
     'inference/files.py': 'cli/commands/test_demo.py',

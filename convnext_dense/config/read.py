@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from mmengine.config import Config
 
+from ..data.formats.file_cache import files_unchanged
 from ..errors import UserError, last_line
 from ..io.image_size import ImageSize
 from ..io.value_range import as_value_range
@@ -111,21 +112,22 @@ def read_config(
             out of range, the data can't be read, a technique is unknown or not in use, or two settings of one size
             contradict each other.
     """
-    *_, (_, cfg) = read_in_steps(
-        path,
-        options,
-        data,
-        needs_data=needs_data,
-        without=without,
-        saved=saved,
-        reads=reads,
-        classes=classes,
-        image_size=image_size,
-        value_range=value_range,
-        label_zero=label_zero,
-        data_options=data_options,
-        boxes_only=boxes_only,
-    )
+    with files_unchanged():
+        *_, (_, cfg) = read_in_steps(
+            path,
+            options,
+            data,
+            needs_data=needs_data,
+            without=without,
+            saved=saved,
+            reads=reads,
+            classes=classes,
+            image_size=image_size,
+            value_range=value_range,
+            label_zero=label_zero,
+            data_options=data_options,
+            boxes_only=boxes_only,
+        )
     return cfg
 
 

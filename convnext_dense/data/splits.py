@@ -21,9 +21,17 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from ..errors import UserError
-from .text import count_of, shortened
+from .text import count_of, quoted, shortened
 
 DEFAULT_SEED = 0
+TYPES: Sequence[tuple[str, tuple[type, ...], str]] = (
+    ('share', (int, float), 'a share of the images, such as 0.2'),
+    ('folds', (int,), 'the number of folds, such as 5'),
+    ('fold', (int,), 'the number of a fold, from 0'),
+    ('group', (str,), 'a regular expression in quotes'),
+    ('seed', (int,), 'an integer, such as 0'),
+)
+"""What the fields of a rule may be, for messages."""
 
 
 class SplitRule(NamedTuple):
@@ -77,6 +85,10 @@ def check_rule(rule: SplitRule, share: str = '--val-split', folds: str = '--fold
     Raises:
         UserError: if it is out of range, or more or less than one rule.
     """
+    for key, kinds, what in TYPES:
+        value = getattr(rule, key)
+        if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
+            raise UserError(f'{key} of a split is {quoted(value)}: give {what}')
     if rule.share is not None and rule.folds is not None:
         raise UserError(f'{share} and {folds} both say how to split: take one of them')
     if rule.folds is None and rule.fold is not None:

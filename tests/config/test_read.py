@@ -1,19 +1,25 @@
 """Reading configs, and the changes that the command line makes to them."""
 
+import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from mmengine.registry import DefaultScope
 
 from convnext_dense.config.find import find_config
 from convnext_dense.config.read import read_config
+from convnext_dense.data.formats import base
 from convnext_dense.errors import NoData, UserError
 from convnext_dense.registry import DATASETS
 from convnext_dense.tasks import TrainedClasses, smallest_head
 from tests.helpers import coco_files
 from tests.helpers.layouts import touch
 from tests.helpers.mask_folder import write_mask_folder
+from tests.helpers.opened_files import opened_files
 from tests.helpers.run_tool import ATTO
+from tests.helpers.small_files import write_files
 
 TINY = 'configs/classification/convnext_t.py'
 DETECTOR, SEGMENTOR = 'configs/det/cascade_convnext_a_coco.py', 'configs/seg/upernet_convnext_a_ade20k.py'
@@ -173,3 +179,55 @@ def test_validation_under_another_root_has_the_labels_of_training(tmp_path):
     assert 'classes' not in cfg.train_dataloader.dataset and 'classes' not in cfg.test_dataloader.dataset
     val = DATASETS.build(cfg.val_dataloader.dataset)
     assert [(Path(val.image(n)[0]).parent.name, val.labels[n]) for n in range(2)] == [('cow', 1), ('dog', 2)]
+
+
+BOX = '<xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax>'
+BOX = f'<object><name>NAME</name><bndbox>{BOX}</bndbox></object>'
+SHAPES = [{'label': name, 'points': [[1, 1], [9, 1], [9, 9]], 'shape_type': 'polygon'} for name in ('cat', 'dog')]
+OF_IMAGES = {
+    'voc': {
+        f'{split}/0{number}.xml': f'<annotation>{BOX.replace("NAME", name)}</annotation>'
+        for split, name in (('train', 'cat'), ('valid', 'dog'))
+        for number in range(30, 33)
+    },
+    'labelme': {
+        f'{split}/0{number}.json': json.dumps({'imagePath': f'0{number}.png', 'imageData': None, 'shapes': SHAPES})
+        for split in ('train', 'valid')
+        for number in range(30, 33)
+    },
+}  # fmt: skip
+"""Files behind those in a folder that are opened to recognize the format."""
+
+
+@pytest.mark.parametrize('name', OF_IMAGES)
+def test_each_file_of_annotations_is_read_twice_before_training(tmp_path, name):
+    suffix = 'xml' if name == 'voc' else 'json'
+    few = [f'{split}/00{number}.{suffix}' for split in ('train', 'valid') for number in range(5)]
+    first = next(iter(OF_IMAGES[name].values()))
+    others = {file: first.replace('030.png', f'{Path(file).stem}.png') for file in few}
+    files = {**OF_IMAGES[name], **others}
+    images = [str(Path(file).with_suffix('.png')) for file in files]
+    write_files(tmp_path / 'data', {**files, **dict.fromkeys(images, (60, 40))})
+    with opened_files(tmp_path / 'data') as opened:
+        cfg = read_config('configs/det/mask_rcnn_convnext_t_coco.py', data=str(tmp_path / 'data'), reads='train')
+        with DefaultScope.overwrite_default_scope('mmdet'):
+            for loader in (cfg.train_dataloader, cfg.val_dataloader):
+                assert len(DATASETS.build(loader.dataset)) == len(files) // 2
+    counts = {opened.count(file) for file in OF_IMAGES[name]}
+    assert counts == {2 if name == 'voc' else 3}  # the beginning of JSON, too: it may be of COCO
+
+
+def test_the_files_of_drawn_masks_are_looked_at_once(tmp_path, monkeypatch):
+    files = OF_IMAGES['labelme']
+    images = [str(Path(file).with_suffix('.png')) for file in files]
+    write_files(tmp_path / 'data', {**files, **dict.fromkeys(images)})
+    walked: list[str] = []
+    of_folder = base._files_below
+    monkeypatch.setattr(base, '_files_below', lambda path, seen: walked.append(path) or of_folder(path, seen))
+    with opened_files(tmp_path / 'data') as opened:
+        cfg = read_config('configs/seg/upernet_convnext_a_ade20k.py', data=str(tmp_path / 'data'), reads='train')
+    assert Counter(walked).most_common(1)[0][1] <= 4  # of each split, once for the label maps and once for objects
+    assert opened.count('train/030.json') < 15  # of which most are to recognize the format
+    (tmp_path / 'data/train/030.json').write_text(files['train/030.json'].replace('cat', 'bear'))
+    again = read_config('configs/seg/upernet_convnext_a_ade20k.py', data=str(tmp_path / 'data'), reads='train')
+    assert [smallest_head(one) for one in (cfg, again)] == [3, 4]

@@ -176,3 +176,21 @@ def test_a_rule_is_read_as_it_was_set():
     assert SplitRule(0.2, group=r'(v\d)', seed=4).flags == r"--val-split 0.2 --split-group '(v\d)' --split-seed 4"
     with pytest.raises(UserError, match='subset of a data set has no shar: it has share'):
         SplitRule.of_setting({'shar': 0.2})
+
+
+@pytest.mark.parametrize(
+    ('setting', 'message'),
+    [
+        ({'share': '0.2'}, r"share of a split is '0\.2': give a share"),
+        ({'folds': '5', 'fold': 0}, r"folds of a split is '5': give the number"),
+        ({'folds': 5, 'fold': '0'}, r"fold of a split is '0': give the number"),
+        ({'folds': 5.0, 'fold': 0}, r'folds of a split is 5\.0: give'),
+        ({'share': True}, r'share of a split is True: give a share'),
+        ({'share': 0.2, 'group': 5}, r'group of a split is 5: give a regular'),
+        ({'share': 0.2, 'seed': 'x'}, r"seed of a split is 'x': give an integer"),
+        ({'share': 0.2, 'seed': [1] * 999}, r'seed of a split is \[1, .{9,40}: give an integer'),
+    ],
+)
+def test_a_setting_of_another_type_is_refused(setting, message):
+    with pytest.raises(UserError, match=message):
+        SplitRule.of_setting({**setting, 'part': 'train'})

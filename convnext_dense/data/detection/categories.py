@@ -11,7 +11,7 @@ from ..check.records import NOTE
 from ..class_choice import suggest_flags
 from ..formats.faults import Fault, in_brackets
 from ..formats.values import read_integer
-from ..text import count_of, shortened
+from ..text import count_of, quoted, shortened
 
 
 class Categories(NamedTuple):
@@ -73,7 +73,9 @@ def read_ids(path: Path, key: str, entries: Iterable[dict]) -> list[int]:
     for place, entry in enumerate(entries, 1):
         number = read_integer(entry.get('id'))
         if number is None:
-            raise UserError(f'{path}: number {place} of its {key} has the id {entry.get("id")!r}: make it an integer')
+            raise UserError(
+                f'{path}: number {place} of its {key} has the id {quoted(entry.get("id"))}: make it an integer'
+            )
         ids.append(number)
     return ids
 

@@ -20,8 +20,9 @@ from ..class_choice import ClassChoice
 from ..formats import FORMATS
 from ..formats.base import Places, Source
 from ..formats.faults import Fault, describe_faults, in_brackets
+from ..formats.file_cache import kept_while_unchanged
 from ..formats.values import read_flag, read_integer
-from ..text import count_of, shortened
+from ..text import count_of, quoted, shortened
 from . import index
 from .boxes import FORMATS as BOX_FORMATS
 from .boxes import find_wrong_convention
@@ -69,6 +70,8 @@ class CocoData(NamedTuple):
     """Number of annotations of classes that are not chosen or ignored."""
     choice_line: str = ''
     """One line about what the choice made of the file's classes."""
+    says_masks: bool = False
+    """The file has masks, even if none can be read; see :attr:`.formats.base.Content.has_masks`."""
 
     @property
     def without_mask(self) -> int:
@@ -103,6 +106,7 @@ class Header(NamedTuple):
     classes: tuple[str, ...]
 
 
+@kept_while_unchanged
 def read_header(source: Source) -> Header:
     """Read the classes without reading the annotations, where the format allows.
 
@@ -117,11 +121,12 @@ def read_header(source: Source) -> Header:
     return Header(source.name, read_categories(source.annotations, entries).names)
 
 
+@kept_while_unchanged
 def has_masks(source: Source) -> bool:
-    """Check whether an object of a split has a mask."""
+    """Check whether an object of a split has a mask, even one that can't be read."""
     file = index.index_file(source, UNCHANGED)
     if file.exists() and (known := index.load_header(file, index.find_state(source))):
-        return bool(known['has_masks'])
+        return bool(known['says_masks'])
     return FORMATS[source.format].has_masks(source)
 
 
@@ -205,6 +210,7 @@ def _read(source: Source, box_format: str | None, needs_annotations: bool, choic
             f'{path}: box_format is {box_format!r}, and {title} itself says how its boxes are written: leave it out'
         )
     content = FORMATS[source.format].read(source, needs_annotations)
+    says_masks = content.has_masks  # before the ids change
     categories = read_categories(path, content.categories)
     images, merged, image_faults = read_images(path, folder, content.images)
     sizes = {image['id']: ImageSize(image['height'], image['width']) for image in images}
@@ -257,6 +263,7 @@ def _read(source: Source, box_format: str | None, needs_annotations: bool, choic
         other_ids,
         in_file - total,
         line,
+        says_masks,
     )
     if total and not any(not a.get('ignored') for of_image in cleaned.by_image.values() for a in of_image):
         lines = '; '.join(describe_faults(data.name, _with_places(cleaned.faults, content.places)))
@@ -278,7 +285,7 @@ def check_enough_is_left(path: Path, coco: CocoData, needs_masks: bool, most_los
     """
     is_number = isinstance(most_lost, int | float) and not isinstance(most_lost, bool)
     if not (is_number and 0 <= most_lost <= 1):
-        raise UserError(f'most_lost is {most_lost!r}: give a share of the annotations, from 0 to 1, such as 0.2')
+        raise UserError(f'most_lost is {quoted(most_lost)}: give a share of the annotations, from 0 to 1, such as 0.2')
     unmasked = coco.without_mask if needs_masks and coco.has_masks else 0
     lost = coco.lost + unmasked + coco.doubtful
     if lost > most_lost * coco.total:
@@ -342,7 +349,7 @@ def _resolve(path: Path, annotations: list[Any], kind: str, known: Collection[in
             rewritten.append(annotation['id'])
             annotation[key] = number
     if unresolved:
-        unknown = list(dict.fromkeys(repr(a.get(key)) for a in unresolved))
+        unknown = list(dict.fromkeys(quoted(a.get(key)) for a in unresolved))
         raise UserError(
             f'{path}: {count_of(unresolved, "annotation")} with unknown {key} {shortened(unknown, 5)} '
             f'{in_brackets("annotation", [a["id"] for a in unresolved])}: correct or remove them'
@@ -362,7 +369,7 @@ def _read_crowds(path: Path, annotations: list[Any]) -> list[Fault]:
         value = annotation.get('iscrowd')
         flag = 0 if value is None else read_flag(value)
         if flag is None:
-            unknown[repr(value)] = None
+            unknown[quoted(value)] = None
             wrong.append(annotation['id'])
         elif isinstance(value, str):
             as_text.append(annotation['id'])

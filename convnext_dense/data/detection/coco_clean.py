@@ -112,7 +112,7 @@ def clean_annotations(
             note(annotation, f'fixed: {fault}, taken from the mask')
             box, fault = from_mask, None
         if fault:
-            lost += 1
+            lost += annotation['id'] not in ignored
             region = _region(box, size)
             if region is None:
                 note(annotation, f'dropped: {fault}')
@@ -125,7 +125,7 @@ def clean_annotations(
             if annotation['bbox'] != box:
                 note(annotation, 'clipped: box partly outside its image')
             if extent is not None and not _agree(annotation['bbox'], extent, size):
-                doubtful += 1
+                doubtful += annotation['id'] not in ignored
                 note(annotation, DOUBTFUL)
             annotation['segmentation'] = mask.mask
             if reason := ignored.get(annotation['id']):

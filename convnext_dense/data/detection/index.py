@@ -25,6 +25,7 @@ from ...version import __version__
 from ..formats import FORMATS
 from ..formats.base import Places, Source
 from ..formats.faults import Fault
+from ..formats.file_cache import kept_while_unchanged
 from ..formats.file_names import Folder
 
 LARGE_BYTES, MANY_FILES = 32_000_000, 5_000
@@ -44,6 +45,7 @@ class State(NamedTuple):
     """An index is worth its space."""
 
 
+@kept_while_unchanged
 def find_state(source: Source) -> State:
     """Look at the sizes and times of all files that a split is read from."""
     digest, size, count = hashlib.blake2b(__version__.encode(), digest_size=16), 0, 0

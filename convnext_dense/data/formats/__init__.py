@@ -17,6 +17,7 @@ from .coco import CocoFormat
 from .coco_find import are_coco_files, find_coco
 from .csv_boxes import CsvFormat
 from .cvat import CvatFormat
+from .file_cache import kept_while_unchanged
 from .labelme import LabelMeFormat
 from .nothing_found import no_data
 from .open_images import OpenImagesFormat
@@ -112,6 +113,7 @@ def find_splits(root: str, name: str | None = None) -> dict[str, Source] | None:
     return next(iter(found.values()), None)
 
 
+@kept_while_unchanged
 def find_in_formats(path: Path, name: str | None = None) -> tuple[dict[str, dict[str, Source]], list[str]]:
     """Find the splits of a data set in each format that it may be in.
 

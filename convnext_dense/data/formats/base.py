@@ -141,6 +141,12 @@ class Content:
     faults: list[Fault] = field(default_factory=list)
     """What else a user should know, with ids of annotations, images or categories, or with places as text."""
 
+    @property
+    def has_masks(self) -> bool:
+        """An object has a mask, even one that can't be read; ignored ones don't count."""
+        left_out = {**self.unreadable, **self.ignored}
+        return any(one.get('segmentation') and (not left_out or one['id'] not in left_out) for one in self.annotations)
+
 
 class Format(ABC):
     """Base class of formats. They have no state."""
@@ -200,15 +206,22 @@ class Format(ABC):
     def files(self, source: Source) -> Iterator[tuple[str, os.stat_result]]:
         """Yield all files that a split is read from, with their sizes and times, in an order that does not change.
 
-        By default these are all that lie beside the annotations and with the images.
+        By default these are all that lie beside the annotations and with the images, and :meth:`other_files`.
         """
         path, seen = source.annotations, set[str]()
+        for file in self.other_files(source):
+            if file.is_file():
+                yield str(file), file.stat()
         for folder in (path if path.is_dir() else path.parent, source.images):
             yield from _files_below(str(folder), seen)
 
+    def other_files(self, source: Source) -> Iterable[Path]:
+        """List the files that may be read and lie elsewhere, such as one that lists the classes."""
+        return ()
+
     def has_masks(self, source: Source) -> bool:
         """Check whether an object of a split has a mask."""
-        return any(annotation.get('segmentation') for annotation in self.read(source).annotations)
+        return self.read(source).has_masks
 
 
 def _files_below(folder: str, seen: set[str]) -> Iterator[tuple[str, os.stat_result]]:

@@ -9,6 +9,7 @@ from typing import Any
 from ...errors import UserError
 from ...io.image_size import ImageSize
 from ..check.records import WARNING
+from ..text import quoted
 from .base import Content, Places
 from .faults import Fault
 from .shapes import Shape, geometry
@@ -103,8 +104,8 @@ class ContentBuilder:
                 continue
             if label not in ids:
                 raise UserError(
-                    f'{self.places[annotation["id"]]} is of the class {label!r}, which {listed_in} does not have: '
-                    'add it there, or correct it'
+                    f'{self.places[annotation["id"]]} is of the class {quoted(label)}, which {listed_in} '
+                    'does not have: add it there, or correct it'
                 )
             annotation['category_id'] = ids[label]
         return Content(

@@ -11,6 +11,7 @@ from ...errors import NoData, UserError
 from ...io.json_lists import iterate_list
 from ...io.progress import reading
 from ..check.records import NOTE, WARNING
+from ..text import quoted
 from .base import Content, Format, Source
 from .coco_find import EXPECTED, EXPLICIT, LAYOUTS, find_coco, find_splits, image_name
 from .faults import Fault
@@ -122,7 +123,7 @@ def _drop_root(content: dict[str, list[Any]]) -> list[Fault]:
     if root is None or _is_used(content['annotations']):
         return []
     content['categories'] = [one for one in content['categories'] if one is not root]
-    message = f"left out: {root['name']!r}, Roboflow's group of the others, which no object has"
+    message = f"left out: {quoted(root['name'])}, Roboflow's group of the others, which no object has"
     return [Fault(message, [0], 'category', NOTE)]
 
 

@@ -14,7 +14,7 @@ from ...io.image_size import ImageSize
 from ..check.records import NOTE
 from ..image_files import is_stray, subfolders
 from ..image_scan import read_header
-from ..text import shortened
+from ..text import quoted, shortened
 from .base import WHOLE, Content, Format, Source
 from .building import ContentBuilder, categories_of
 from .cvat_shapes import SHAPES, is_crowd, read_shape
@@ -196,7 +196,7 @@ class _Reader:
         name = element.attributes.get('name', '')
         if not self._is_of_split(subset):
             if split_of(subset) is None:
-                self.builder.note(f'left out: of the subset {subset!r}, which is no split', place, 'image')
+                self.builder.note(f'left out: of the subset {quoted(subset)}, which is no split', place, 'image')
             return
         if not name.strip():
             raise UserError(f'{path}:{element.line}: <image> has no name: export the task again')

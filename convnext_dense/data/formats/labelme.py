@@ -76,12 +76,7 @@ class LabelMeFormat(Format):
         return reader.builder.build(source.annotations, classes, needs_annotations, name)
 
     def has_masks(self, source: Source) -> bool:
-        return any(
-            shape.is_mask
-            for file in _json_files(source.annotations)
-            for entry in _shapes_of(file, _read_file(file) or {})
-            for shape in _readable(entry)
-        )
+        return any(_summary(file).has_masks for file in _json_files(source.annotations))
 
     def _all_folders(self, source: Source) -> list[Path]:
         """The folders of all splits of a data set."""
@@ -152,9 +147,11 @@ def _shapes_of(path: Path, content: dict[str, Any]) -> Iterator[_Entry]:
         yield _Entry(spot, value, label.strip(), 'polygon' if kind is None else str(kind))
 
 
+def _is_difficult(entry: _Entry) -> bool:
+    return bool(read_flag(entry.value.get('difficult') or 0))
+
+
 def _readable(entry: _Entry) -> list[Shape]:
-    if entry.kind in NO_OBJECTS or entry.label in (IGNORED, BACKGROUND):
-        return []
     try:
         return [read_shape(entry.kind, entry.value)]
     except Unreadable:
@@ -179,15 +176,23 @@ def _listed_classes(source: Source) -> list[str]:
 def _used_classes(folders: list[Path]) -> list[str]:
     """List the labels of all objects, sorted."""
     files = [file for folder in folders for file in _json_files(folder)]
-    return sorted({label for file in track(files, 'reading labels') for label in _labels(file)})
+    return sorted({label for file in track(files, 'reading labels') for label in _summary(file).labels})
+
+
+class _Summary(NamedTuple):
+    """What a file tells of its data set."""
+
+    labels: frozenset[str]
+    """Labels of its objects."""
+    has_masks: bool
 
 
 @kept_by_file
-def _labels(path: Path) -> frozenset[str]:
-    entries = _shapes_of(path, _read_file(path) or {})
-    return frozenset(
-        entry.label for entry in entries if entry.kind not in NO_OBJECTS and entry.label not in (IGNORED, BACKGROUND)
-    )
+def _summary(path: Path) -> _Summary:
+    entries = list(_shapes_of(path, _read_file(path) or {}))
+    objects = [one for one in entries if one.kind not in NO_OBJECTS and one.label not in (IGNORED, BACKGROUND)]
+    masks = (shape.is_mask for one in objects if not _is_difficult(one) for shape in _readable(one))
+    return _Summary(frozenset(one.label for one in objects), any(masks))
 
 
 class _Reader:
@@ -237,7 +242,7 @@ class _Reader:
         label, ignored = entries[0].label, ''
         if label == IGNORED:
             ignored = f'labeled {IGNORED}'
-        elif any(read_flag(entry.value.get('difficult') or 0) for entry in entries):
+        elif any(map(_is_difficult, entries)):
             ignored = 'marked as difficult'
         self.builder.add_object(
             image,

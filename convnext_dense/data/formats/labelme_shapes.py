@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..text import quoted
 from .bitmaps import decode_png
 from .shapes import Point, Shape, Unreadable, bitmap, box, ellipse, polygon, read_points
 
@@ -47,7 +48,7 @@ def read_shape(kind: str, value: dict[str, Any]) -> Shape:
             raise Unreadable('mask without points')
         (x, y), *_ = points
         return bitmap(round(x), round(y), _decode(value.get('mask')))
-    raise Unreadable(f'unknown shape_type {kind!r}')
+    raise Unreadable(f'unknown shape_type {quoted(kind)}')
 
 
 def _rectangle(points: Sequence[Point]) -> Shape:

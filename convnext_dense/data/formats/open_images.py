@@ -14,6 +14,7 @@ from ...io.progress import reading
 from ..check.records import NOTE
 from ..image_files import EXTENSIONS, find_files
 from ..image_scan import read_header
+from ..text import quoted
 from . import shapes
 from .annotation_files import FOLDERS, assign_splits, list_places, split_of_file
 from .base import Content, Format, Source
@@ -70,6 +71,9 @@ class OpenImagesFormat(Format):
         names = list(dict.fromkeys(reader.classes.values()))
         listed_in = str(_class_file(source) or source.annotations)
         return reader.builder.build(source.annotations, names, needs_annotations, listed_in)
+
+    def other_files(self, source: Source) -> Iterable[Path]:
+        return filter(None, [_class_file(source)])
 
     def has_masks(self, source: Source) -> bool:
         return False
@@ -231,7 +235,7 @@ class _Reader:
     def _is_group(self, value: str, number: int) -> bool:
         flag = read_integer(value or '0')
         if flag not in (-1, 0, 1):  # -1: not known
-            raise UserError(f'{self.source.annotations}:{number}: IsGroupOf is {value!r}: write 0 or 1')
+            raise UserError(f'{self.source.annotations}:{number}: IsGroupOf is {quoted(value)}: write 0 or 1')
         return flag == 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,6 +61,9 @@ class SuperviselyFormat(Format):
         classes = [one['name'] for one in self.read_categories(source)]
         meta = _find_meta(source.annotations)
         return reader.builder.build(source.annotations, classes, needs_annotations, str(meta))
+
+    def other_files(self, source: Source) -> Iterable[Path]:
+        return filter(None, [_find_meta(source.annotations)])
 
 
 class _Object(NamedTuple):

@@ -17,6 +17,7 @@ import numpy as np
 from pycocotools import mask as rle
 
 from ...io.image_size import ImageSize
+from ..text import quoted
 from . import shapes
 from .bitmaps import MOST_PIXELS, decode_png
 from .shapes import Point, Shape, Unreadable
@@ -48,7 +49,7 @@ def read_shape(value: Mapping[str, Any], size: ImageSize | None) -> Shape:
     if kind in ('bitmap', 'alpha_mask'):
         return _read_bitmap(value.get(kind))
     if kind not in ('rectangle', 'polygon'):
-        raise Unreadable(f'shape {kind!r}, which is not known')
+        raise Unreadable(f'shape {quoted(kind)}, which is not known')
     points = value.get('points')
     if not isinstance(points, dict):
         raise Unreadable('shape without points')

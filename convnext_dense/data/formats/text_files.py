@@ -86,7 +86,7 @@ def read_yaml(path: Path) -> Any:
     """Read a YAML file: mappings, lists, and text, also of numbers: a class ``no`` is not False, and ``1.0`` not 1.
 
     Raises:
-        UserError: if the file is not YAML, has a key twice, or has tags that would run code.
+        UserError: if the file is not YAML, has a key twice, anchors or aliases, or tags that would run code.
     """
     try:
         return yaml.load(read_text(path), _TextLoader)
@@ -106,6 +106,13 @@ class _TextLoader(yaml.SafeLoader):
     """Loader of plain YAML whose scalars are text."""
 
     yaml_implicit_resolvers: dict = {}
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()
+        if getattr(event, 'anchor', None) is not None:  # of an alias, too; a few lines may stand for gigabytes
+            problem = f'&{event.anchor[:40]}, by which a value is used in several places, is not read'
+            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict:
         seen = set()

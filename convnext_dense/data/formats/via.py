@@ -15,15 +15,17 @@ from ...io.image_size import ImageSize
 from ...io.progress import track
 from ..check.records import NOTE
 from ..image_files import subfolders
+from ..text import quoted
 from .base import WHOLE, Content, Format, Source
 from .building import ContentBuilder, categories_of
+from .file_cache import kept_by_files
 from .first_files import first_files
 from .image_index import ImageIndex
 from .image_sizes import require_headers
 from .shapes import Shape, Unreadable, box, ellipse, polygon, read_numbers
 from .split_folders import MOST_FOLDERS, find_split_folders
 from .split_names import split_of
-from .via_files import Region, ViaFile, ViaImage, is_via, read_via
+from .via_files import Region, ViaImage, is_via, read_via
 
 STRONG_NAMES = ('class', 'classes', 'class_name', 'classname', 'label', 'labels', 'category', 'categories')
 WEAK_NAMES = ('type', 'name', 'object', 'object_name', 'kind')
@@ -78,7 +80,7 @@ class ViaFormat(Format):
         files = [one.annotations for one in splits]
         if source.annotations not in files:
             files = [source.annotations]
-        return _find_classes([(file, read_via(file)) for file in files])
+        return _find_classes(tuple(files))
 
 
 class _Classes(NamedTuple):
@@ -111,12 +113,14 @@ def _split_of(file: str) -> str | None:
     return split_of(os.path.splitext(os.path.basename(file))[0])
 
 
-def _find_classes(files: list[tuple[Path, ViaFile]]) -> _Classes:
+@kept_by_files
+def _find_classes(paths: tuple[Path, ...]) -> _Classes:
     """Find the attribute that tells the class, and list its values.
 
     Raises:
         UserError: if there are several attributes, and none or more than one has a name that tells.
     """
+    files = [(path, read_via(path)) for path in paths]
     regions = [region for _, file in files for image in file.images for region in image.regions]
     used = [_attributes(region) for region in regions if _kind(region.shape) not in ('point', 'line')]
     names = sorted({name for attributes in used for name, value in attributes.items() if value not in (None, '', {})})
@@ -232,7 +236,7 @@ def _read_shape(shape: Any) -> Shape:
             raise Unreadable('polyline that is not closed')
         return polygon(points)
     if kind not in CORNERS:
-        raise Unreadable(f'unknown shape {kind!r}')
+        raise Unreadable(f'unknown shape {quoted(kind)}')
     numbers = read_numbers([shape.get(key) for key in CORNERS[kind]], ', '.join(CORNERS[kind]))
     if kind == 'rect':
         x, y, width, height = numbers

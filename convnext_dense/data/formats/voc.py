@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...errors import NoData, UserError
@@ -25,12 +25,10 @@ from .image_sizes import relative, require_headers
 from .shapes import Shape
 from .shapes import polygon as polygon_of
 from .text_files import read_text
-from .voc_files import VocImage, find_images, read_file
+from .voc_files import VocImage, VocSummary, find_images, read_file, read_summary
 from .voc_layout import VocData, locate
 from .voc_xml import VocFile, VocObject
 
-LEAST_NUMBERS = 6
-"""Numbers of a polygon of three points."""
 OWN_DATABASE = re.compile(r'The VOC\d{4} Database', re.IGNORECASE)
 
 
@@ -64,7 +62,7 @@ class VocFormat(Format):
     def has_masks(self, source: Source) -> bool:
         data, split = _data_of(source)
         images, _ = find_images(data, split, True)
-        return any(b'<polygon' in Path(image.annotations).read_bytes() for image in images if image.annotations)
+        return any(read_summary(Path(image.annotations)).has_masks for image in images if image.annotations)
 
 
 def _data_of(source: Source) -> tuple[VocData, str]:
@@ -74,7 +72,7 @@ def _data_of(source: Source) -> tuple[VocData, str]:
     return data, split
 
 
-def _class_names(data: VocData, known: dict[str, Iterable[VocFile]]) -> list[str]:
+def _class_names(data: VocData, known: Mapping[str, Sequence[VocFile | VocSummary]]) -> list[str]:
     """Return the names of a data set's class file, or those that occur in any split, sorted.
 
     Args:
@@ -87,9 +85,9 @@ def _class_names(data: VocData, known: dict[str, Iterable[VocFile]]) -> list[str
             files = known.get(split)
             if files is None:
                 images, _ = find_images(data, split, False)
-                files = (read_file(image, data.root) for image in images if image.annotations)
+                files = [read_summary(Path(image.annotations)) for image in images if image.annotations]
             for file in files:
-                used |= dict.fromkeys(one.name for one in file.objects if not one.is_deleted)
+                used |= dict.fromkeys(file.names)
     if data.class_file is None:
         return sorted(used)
     names = _names_of_file(data.class_file)
@@ -165,15 +163,15 @@ class _Reader:
 
     def _add_object(self, image: int, where: str, one: VocObject, shift: tuple[float, float]) -> None:
         place, (first, last) = f'{where}: {one.spot}', shift
-        polygons = [[number - first for number in polygon] for polygon in one.polygons]
+        polygons = [[number - first for number in polygon] for polygon in one.usable_polygons]
         shapes: list[Shape] = []
         fault = one.fault
         if one.corners is not None:
             x, y, right, bottom = one.corners
             corners = (x - first, y - first, right - last, bottom - last)
             shapes = [Shape(corners, polygon) for polygon in polygons] or [Shape(corners)]
-        elif usable := [polygon for polygon in polygons if len(polygon) >= LEAST_NUMBERS]:
-            shapes = [polygon_of(list(zip(one[::2], one[1::2], strict=True))) for one in usable]
+        elif polygons:
+            shapes = [polygon_of(list(zip(one[::2], one[1::2], strict=True))) for one in polygons]
             self.builder.note(f'fixed: {fault}, taken from the polygon', place, 'object')
             fault = ''
         ignored = 'marked as difficult' if one.is_difficult else ''

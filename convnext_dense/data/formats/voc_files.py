@@ -14,6 +14,7 @@ from ..check.records import NOTE, WARNING
 from ..image_files import EXTENSIONS, find_files
 from ..text import count_of, shortened
 from .faults import Fault
+from .file_cache import kept_by_file
 from .file_names import Folder
 from .text_files import read_bytes, read_lines
 from .voc_layout import VocData, VocPart
@@ -31,6 +32,23 @@ class VocImage(NamedTuple):
 def read_file(image: VocImage, root: Path) -> VocFile:
     """Read the XML file of an image; messages name it relative to the root."""
     return read_voc(read_bytes(Path(image.annotations)), os.path.relpath(image.annotations, root))
+
+
+class VocSummary(NamedTuple):
+    """What an XML file tells of its data set."""
+
+    filename: str
+    names: frozenset[str]
+    """Classes of its objects."""
+    has_masks: bool
+
+
+@kept_by_file
+def read_summary(path: Path) -> VocSummary:
+    """Read what a file tells of its data set."""
+    file = read_voc(read_bytes(path), str(path))
+    objects = [one for one in file.objects if not (one.is_deleted or one.is_difficult)]
+    return VocSummary(file.filename, frozenset(file.names), any(one.usable_polygons for one in objects))
 
 
 def find_images(data: VocData, split: str, needs_annotations: bool) -> tuple[list[VocImage], list[Fault]]:
@@ -132,7 +150,7 @@ def _pair(
     for stem, of_stem in files.items():
         fitting = images.get(stem) or bases.get(os.path.basename(stem), [])
         if len(fitting) > 1:
-            named = os.path.basename(read_voc(read_bytes(Path(of_stem[0])), of_stem[0]).filename)
+            named = os.path.basename(read_summary(Path(of_stem[0])).filename)
             fitting = [image for image in fitting if os.path.basename(image) == named] or fitting
         if len(fitting) > 1 or len(of_stem) > 1:
             unclear.append(f'{of_stem[0]} of {" or ".join(map(os.path.basename, fitting or of_stem))}')
@@ -157,7 +175,7 @@ def _find_by_filename(
     if not files:
         return {}, []
     folder = Path(os.path.commonpath([os.path.dirname(p) for of in images.values() for p in of])) if images else None
-    named = {file: read_file(VocImage('', file), data.root).filename for file in files}
+    named = {file: read_summary(Path(file)).filename for file in files}
     matched = Folder(folder).match(name for name in named.values() if name) if folder else {}
     stems = {os.path.basename(stem): of_stem for stem, of_stem in images.items()}
     pairs, lost = {}, []

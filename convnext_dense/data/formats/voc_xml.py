@@ -13,6 +13,8 @@ from .values import read_flag, read_integer, read_number
 from .xml_files import Element, read_xml
 
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
+LEAST_NUMBERS = 6
+"""Numbers of a polygon of three points."""
 POINT = re.compile(r'([xy])([0-9]+)')
 
 
@@ -36,6 +38,11 @@ class VocObject(NamedTuple):
     has_odd_flag: bool = False
     """``difficult`` is neither 0 nor 1."""
 
+    @property
+    def usable_polygons(self) -> list[list[float]]:
+        """Polygons beside a box, or of three points or more."""
+        return [one for one in self.polygons if self.corners is not None or len(one) >= LEAST_NUMBERS]
+
 
 class VocFile(NamedTuple):
     """The content of a file."""
@@ -47,6 +54,11 @@ class VocFile(NamedTuple):
     database: str
     """Name of the data set, or of the tool; empty if there is none."""
     objects: list[VocObject]
+
+    @property
+    def names(self) -> list[str]:
+        """Class of each object that is not deleted."""
+        return [one.name for one in self.objects if not one.is_deleted]
 
 
 def read_voc(content: bytes, path: str) -> VocFile:

@@ -22,11 +22,11 @@ from ..text import count_of, shortened
 from .base import WHOLE, Content, Format, Places, Source
 from .faults import Fault
 from .image_sizes import relative, require_headers
-from .yolo_data import YoloData, folders_of_names
+from .yolo_data import YoloData
 from .yolo_files import LabelFiles, find_images
 from .yolo_labels import Label, has_polygon, read_labels
 from .yolo_layout import locate
-from .yolo_names import ClassNames, name_files
+from .yolo_names import ClassNames
 
 DIGITS = 6
 """Decimal places of pixels, so that 0.1 x 240 is 24 and not 24.000000000000004."""
@@ -72,8 +72,8 @@ class YoloFormat(Format):
         data, split = _data_of(source)
         images, labels = find_images(data, split)[0], LabelFiles()
         lists = [str(entry) for entry in data.splits[split] if entry.is_file()]
-        named = [str(file) for file in (data.file, *name_files(folders_of_names(data.root, data.splits)))]
-        for file in dict.fromkeys([*named, *lists, *images, *filter(None, map(labels.find, images))]):
+        named = [str(file) for file in (data.file, *data.read)]
+        for file in dict.fromkeys([*named, *lists, *images, *labels.around(images)]):
             if os.path.exists(file):
                 yield file, os.stat(file)
 

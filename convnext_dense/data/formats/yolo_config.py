@@ -12,7 +12,7 @@ from ...errors import UserError
 from .text_files import read_text, read_yaml
 from .values import read_integer
 from .yolo_data import NAME_THE_CLASSES, YoloData, folders_of_names
-from .yolo_names import check_agreement, names_in, names_of_config
+from .yolo_names import check_agreement, name_files, named_file, names_in, names_of_config
 
 CONFIG_KEYS = {'train': ('train',), 'val': ('val', 'valid', 'validation'), 'test': ('test',)}
 """Keys of a config for the images of each split; the first one that is there counts."""
@@ -32,10 +32,16 @@ def read_config(file: Path) -> YoloData | None:
     return _read(file, _read_darknet(file)) if suffix == '.data' else None
 
 
+def may_be_config(file: Path) -> bool:
+    """Check whether a file may be a YOLO config by its name and size."""
+    is_named = file.suffix.lower() in ('.yaml', '.yml', '.data')
+    return is_named and file.is_file() and file.stat().st_size <= LARGEST_CONFIG
+
+
 def is_config(file: Path) -> bool:
     """Check whether a file is a YOLO config by its first keys."""
     suffix = file.suffix.lower()
-    if suffix not in ('.yaml', '.yml', '.data') or not file.is_file() or file.stat().st_size > LARGEST_CONFIG:
+    if not may_be_config(file):
         return False
     try:
         text = read_text(file)
@@ -79,7 +85,7 @@ def _read(file: Path, config: Mapping[str, Any]) -> YoloData:
         if found is None:
             raise UserError(f'{file}: names is {names}, which is not there: {NAME_THE_CLASSES}')
         config, moved = {**config, 'names': os.path.abspath(found)}, moved + note
-    data = YoloData(file, root, names_of_config(config, file), {}, _keypoints(config, file), moved)
+    data = YoloData(file, root, names_of_config(config, file), {}, _keypoints(config, file), moved=moved)
     missing: dict[str, str] = {}
     for split, keys in CONFIG_KEYS.items():
         given = {key: entries for key in keys if (entries := _entries(config.get(key), file, key))}
@@ -105,7 +111,9 @@ def _read(file: Path, config: Mapping[str, Any]) -> YoloData:
         )
     if not data.splits:
         raise UserError(f'{file} names no images: write train and val')
-    others = names_in([folder, *folders_of_names(root, data.splits)])
+    folders = [folder, *folders_of_names(root, data.splits)]
+    others, listed = names_in(folders), named_file(config.get('names'), file)
+    data.read = [*([listed] if listed else []), *name_files(folders)]
     if config.get('names'):
         check_agreement(data.classes, others)
     else:
@@ -141,11 +149,11 @@ def _find_root(path: str, folder: Path) -> tuple[Path, list[str]]:
     """Find what ``path`` of a config means: relative to the config, to the current folder, or of another place."""
     exact = [folder / _posix(path), Path(_posix(path))]
     for place in exact:
-        if place.is_dir():
+        if os.path.isdir(place):
             return Path(os.path.normpath(place)), []
     for parts in _ends(path):
         place = folder.joinpath(*parts)
-        if place.is_dir():
+        if os.path.isdir(place):
             return place, [f'{path}, which is {place} here']
     return folder, [f'{path}, which is {folder} here']
 
@@ -159,13 +167,16 @@ def resolve(entry: str, roots: Sequence[Path], file: Path) -> tuple[Path | None,
     path = _posix(entry)
     inner = re.sub(r'^(\.\./)+', '', path)
     for root in roots:
-        places = dict.fromkeys(Path(os.path.normpath(root / one)) for one in (path, inner) if (root / one).exists())
+        places = dict.fromkeys(
+            Path(os.path.normpath(root / one)) for one in (path, inner) if os.path.exists(root / one)
+        )
         if len(places) > 1:
             raise UserError(f'{file}: {entry} may be {" or ".join(map(str, places))}: write which, without ../')
         if places:
             return next(iter(places)), []
     for parts in _ends(entry):
-        ends = {os.path.realpath(place): place for root in roots if (place := root.joinpath(*parts)).exists()}
+        places = [place for root in roots if os.path.exists(place := root.joinpath(*parts))]
+        ends = {os.path.realpath(place): place for place in places}
         if len(ends) > 1:
             raise UserError(
                 f'{file}: {entry} is not there, and may be {" or ".join(map(str, ends.values()))}: write which'

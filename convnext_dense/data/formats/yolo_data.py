@@ -31,6 +31,8 @@ class YoloData:
     """Folders of images and list files by split."""
     keypoints: int = 0
     """Number of numbers of an object's keypoints."""
+    read: list[Path] = field(default_factory=list)
+    """Files beside :attr:`file` that were read to find the parts, such as those with class names."""
     moved: list[str] = field(default_factory=list)
     """Paths in the config that are of another place, and where they are here."""
 

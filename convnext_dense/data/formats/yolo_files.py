@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import UserError
 from ..check.records import NOTE
 from ..image_files import EXTENSIONS, find_files
-from ..text import count_of, shortened
+from ..text import count_of, quoted, shortened
 from .faults import Fault
 from .file_names import Folder
 from .image_sizes import relative
@@ -51,7 +52,7 @@ def _read_list(file: Path, root: Path) -> tuple[list[str], list[str]]:
     for number, line in lines.items():
         if not line.lower().endswith(EXTENSIONS):
             what = 'another list file, which goes into data.yaml itself' if line.endswith('.txt') else 'no image'
-            raise UserError(f'{file}:{number} has {line[:80]!r}, {what}: write the path of an image')
+            raise UserError(f'{file}:{number} has {quoted(line)}, {what}: write the path of an image')
     names = list(dict.fromkeys(lines.values()))
     found: dict[str, str | None] = {}
     moved = []
@@ -91,12 +92,14 @@ class LabelFiles:
         Raises:
             UserError: if there are two, which differ.
         """
-        folder, name = os.path.split(image)
-        stem = os.path.splitext(name)[0]
-        found = [os.path.join(place, files[stem]) for place, files in self._of(folder) if stem in files]
+        found = self._of_image(image)
         if len(found) > 1 and Path(found[0]).read_bytes() != Path(found[1]).read_bytes():
             raise UserError(f'{image} has different labels in {found[0]} and in {found[1]}: remove one of them')
         return found[0] if found else None
+
+    def around(self, images: Sequence[str]) -> list[str]:
+        """List all label files of images, and those of no image in the same folders."""
+        return [*(file for image in images for file in self._of_image(image)), *self._others()]
 
     def places(self) -> list[str]:
         """List the folders that were searched."""
@@ -104,19 +107,27 @@ class LabelFiles:
 
     def without_image(self) -> list[str]:
         """List the files with labels in the same folders that belong to no image."""
+        return [file for file in self._others() if is_label_line(first_line(file))]
+
+    def _of_image(self, image: str) -> list[str]:
+        folder, name = os.path.split(image)
+        stem = os.path.splitext(name)[0]
+        return [os.path.join(place, files[stem]) for place, files in self._of(folder) if stem in files]
+
+    def _others(self) -> list[str]:
+        """List the text files in the same folders that are named as no image."""
         stems: dict[str, set[str]] = {}
         files: dict[str, dict[str, str]] = {}
         for folder, places in self._places.items():
             for place, of_place in places:
                 stems.setdefault(place, set()).update(self._stems[folder])
                 files[place] = of_place
-        others = [
+        return [
             os.path.join(place, name)
             for place, of_place in files.items()
             for stem, name in of_place.items()
             if stem not in stems[place] and not is_names_file(name)
         ]
-        return [file for file in others if is_label_line(first_line(file))]
 
     def _of(self, folder: str) -> list[tuple[str, dict[str, str]]]:
         if folder not in self._places:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from .shapes import FARTHEST
@@ -64,7 +64,7 @@ def read_labels(content: bytes, path: str, class_ids: Mapping[int, int], keypoin
             yield Label(number, class_id, (), 'fewer numbers than the five of a box')
         elif count % 2:
             yield Label(number, class_id, (), 'a polygon with an odd number of coordinates')
-        elif not (min(numbers) >= -FARTHEST and max(numbers) <= FARTHEST and math.isfinite(sum(numbers))):
+        elif not _is_near(numbers):
             yield Label(number, class_id, (), 'a polygon with NaN, or far outside the image')
         else:
             yield Label(number, class_id, tuple(numbers))
@@ -72,8 +72,22 @@ def read_labels(content: bytes, path: str, class_ids: Mapping[int, int], keypoin
 
 def has_polygon(content: bytes, keypoints: int = 0) -> bool:
     """Check whether a line of a label file has as many numbers as a polygon."""
-    counts = {len(line.split()) for line in content.splitlines()}
-    return any(count >= 7 and count % 2 and (not keypoints or count != 5 + keypoints) for count in counts)
+    counts = [len(line.split()) for line in content.splitlines()]
+    may_be = {count for count in counts if count >= 7 and count % 2 and (not keypoints or count != 5 + keypoints)}
+    lines = (line for line, count in zip(content.splitlines(), counts, strict=True) if count in may_be)
+    return any(_is_polygon(line) for line in lines)
+
+
+def _is_polygon(line: bytes) -> bool:
+    try:
+        numbers = list(map(float, line.split()[1:]))
+    except ValueError:
+        return False
+    return _is_near(numbers)
+
+
+def _is_near(numbers: Sequence[float]) -> bool:
+    return min(numbers) >= -FARTHEST and max(numbers) <= FARTHEST and math.isfinite(sum(numbers))
 
 
 def is_label_line(line: bytes) -> bool:

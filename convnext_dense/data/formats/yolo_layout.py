@@ -14,10 +14,10 @@ from .base import WHOLE
 from .first_files import walk
 from .split_names import SPLIT_NAMES
 from .text_files import first_line, list_names
-from .yolo_config import is_config, read_config, resolve
+from .yolo_config import is_config, may_be_config, read_config, resolve
 from .yolo_data import IMAGE_FOLDERS, YoloData, child, folders_of_names, label_folder
 from .yolo_labels import is_label_line
-from .yolo_names import is_names_file, names_in
+from .yolo_names import is_names_file, name_files, names_in
 
 LOOKED_AT = 50
 """Maximum number of label files that are opened to recognize the format, and of folders in which they are searched."""
@@ -51,10 +51,12 @@ def _locate_without_config(root: Path) -> YoloData | None:
     if not splits:
         return None
     of_splits = {split: [entry] for split, entry in splits.items()}
-    classes = names_in(folders_of_names(root, of_splits))
+    folders = folders_of_names(root, of_splits)
+    classes = names_in(folders)
     if classes is None and _is_near_config(root):
         return None
-    return YoloData(root, root, classes, of_splits)
+    others = [root / name for name in list_names(root) if may_be_config(root / name)]  # which one may become
+    return YoloData(root, root, classes, of_splits, read=[*name_files(folders), *others])
 
 
 def _is_near_config(root: Path) -> bool:

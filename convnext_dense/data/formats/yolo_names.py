@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import UserError
 from ..image_files import is_stray
-from ..text import shortened
+from ..text import quoted, shortened
 from .text_files import list_names, read_text
 from .values import read_integer
 
@@ -92,13 +93,13 @@ def names_of_config(config: Mapping[str, Any], file: Path) -> ClassNames | None:
     if _is_given(config.get('nc')):
         count = read_integer(config['nc'])
         if count is None or count < 1:
-            raise UserError(f'{file}: nc is {config["nc"]!r}: write the number of classes')
+            raise UserError(f'{file}: nc is {quoted(config["nc"])}: write the number of classes')
     if not _is_given(entries):
         return None if count is None else ClassNames({n: f'class_{n}' for n in range(count)}, file)
     if isinstance(entries, str):
-        other = file.parent / entries
-        if not other.is_file():
-            raise UserError(f'{file}: names is {entries!r}: write a list of names, or the file that has them')
+        other = named_file(entries, file)
+        if other is None:
+            raise UserError(f'{file}: names is {quoted(entries)}: write a list of names, or the file that has them')
         names = _names_of_lines(other)
     elif isinstance(entries, Mapping):
         names = _names_by_id(entries, file)
@@ -107,6 +108,14 @@ def names_of_config(config: Mapping[str, Any], file: Path) -> ClassNames | None:
     if count is not None and count not in (len(names), max(names) + 1):
         raise UserError(f'{file}: nc is {count}, and there are {len(names)} names: correct one of them')
     return ClassNames(names, file)
+
+
+def named_file(entries: Any, file: Path) -> Path | None:
+    """Return the file that ``names`` of a YOLO config may be; None if it is none."""
+    if not isinstance(entries, str) or not entries:
+        return None
+    other = file.parent / entries
+    return other if os.path.isfile(other) else None  # False also for a path that is too long
 
 
 def _is_given(value: Any) -> bool:
@@ -118,7 +127,7 @@ def _names_by_id(entries: Mapping[Any, Any], file: Path) -> dict[int, str]:
     for key, name in entries.items():
         number = read_integer(key)
         if number is None or number < 0:
-            raise UserError(f'{file}: names has the key {key!r}: write the ids of the classes, from 0')
+            raise UserError(f'{file}: names has the key {quoted(key)}: write the ids of the classes, from 0')
         if number in names:
             raise UserError(f'{file}: names has the id {number} twice')
         names[number] = name
@@ -128,7 +137,7 @@ def _names_by_id(entries: Mapping[Any, Any], file: Path) -> dict[int, str]:
 def _check_names(names: dict[int, Any], file: Path) -> dict[int, str]:
     for number, name in names.items():
         if not isinstance(name, str) or not name.strip():
-            raise UserError(f'{file}: class {number} has the name {name!r:.60}: write text')
+            raise UserError(f'{file}: class {number} has the name {quoted(name)}: write text')
     return {number: name.strip() for number, name in names.items()}
 
 

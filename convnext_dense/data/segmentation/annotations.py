@@ -5,7 +5,6 @@ Nothing is written: a label map is drawn whenever it is read.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from ...errors import UserError
 from ...io.images import UNLABELED
 from ..class_words import is_background, is_no_class
 from ..detection.coco import read_coco, read_header
+from ..detection.index import find_state
 from ..formats import FORMATS, find_in_formats
 from ..formats.base import WHOLE, Source, take_test_for_val
 from ..formats.coco_find import are_coco_files, find_coco
@@ -65,13 +65,8 @@ class AnnotationSource(MaskSource, MaskReader):
         return f'{self.format} {self._state()}'
 
     def _state(self) -> str:
-        """Return the sizes and times of the annotations' files."""
-        files = []
-        for source in self.splits.values():
-            path = source.annotations
-            inside = sorted(path.rglob('*')) if path.is_dir() else [path, *sorted(path.parent.glob('*.txt'))]
-            files += [(str(file), _size_and_time(file)) for file in inside]
-        return hashlib.blake2b(repr(files).encode('utf-8', 'surrogateescape'), digest_size=16).hexdigest()
+        """Return text that changes with the files that the annotations are read from."""
+        return ' '.join(find_state(source).digest for source in self.splits.values())
 
     @cached_property
     def categories(self) -> list[str]:
@@ -177,14 +172,6 @@ def draw(objects: Sequence[tuple[int, Any, Sequence[float], bool]], size: tuple[
         runs = rle.merge(runs) if isinstance(runs, list) else runs
         labels[rle.decode(runs).view(bool)] = label
     return labels
-
-
-def _size_and_time(file: Path) -> tuple[int, int]:
-    try:
-        status = file.stat()
-    except OSError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
 
 
 def find_annotations(root: Path, chosen: str | None) -> list[AnnotationSource]:

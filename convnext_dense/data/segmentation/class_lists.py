@@ -13,6 +13,7 @@ from ..formats.csv_rows import read_rows
 from ..formats.json_files import read_json
 from ..formats.text_files import read_text
 from ..formats.values import read_integer
+from ..text import quoted
 from .label_zero import ClassList
 from .readers import Color
 
@@ -160,7 +161,7 @@ def _read_colored(file: Path, lines: Sequence[tuple[int, str]]) -> list[_Entry]:
     for number, line in lines:
         entry = _as_colored(line, _Place(file, number))
         if entry is None:
-            raise UserError(f'{file}:{number}: {line!r} has no color: write name r g b, each from 0 to 255')
+            raise UserError(f'{file}:{number}: {quoted(line)} has no color: write name r g b, each from 0 to 255')
         entries.append(entry)
     return entries
 
@@ -216,7 +217,7 @@ def _read_values(file: Path) -> list[_Entry] | None:
     for number, row in rows[1:]:
         label = read_integer(row[0])
         if len(row) != 2 or label is None:
-            raise UserError(f'{file}:{number}: {", ".join(row)!r} is not a number and a class')
+            raise UserError(f'{file}:{number}: {quoted(", ".join(row))} is not a number and a class')
         entries.append(_Entry(row[1], label=label))
     return entries
 
@@ -247,7 +248,7 @@ def _read_meta(file: Path) -> list[_Entry] | None:
     for number, one in enumerate(classes):
         color = re.fullmatch('#([0-9a-fA-F]{6})', str(one.get('color')))
         if color is None:
-            raise UserError(f'{file}: classes[{number}].color {one.get("color")!r} is not #rrggbb')
+            raise UserError(f'{file}: classes[{number}].color {quoted(one.get("color"))} is not #rrggbb')
         entries.append(_Entry(str(one['title']), _from_hex(color[1])))
     black = (0, 0, 0)
     return entries if black in [entry.color for entry in entries] else [_Entry('background', black), *entries]
@@ -261,7 +262,7 @@ def _read_machine_colors(file: Path) -> list[_Entry] | None:
     entries = []
     for name, color in content.items():
         if not isinstance(color, list) or len({str(part) for part in color}) != 1 or read_integer(color[0]) is None:
-            raise UserError(f'{file}: {name} {color!r} is not a gray color [v, v, v]')
+            raise UserError(f'{file}: {name} {quoted(color)} is not a gray color [v, v, v]')
         entries.append(_Entry(name, label=read_integer(color[0])))
     return entries if 0 in [entry.label for entry in entries] else [_Entry('background', label=0), *entries]
 
@@ -270,7 +271,7 @@ def _color(numbers: Sequence[str], place: _Place) -> Color:
     values = [read_integer(number) for number in numbers]
     known = [value for value in values if value is not None and 0 <= value <= 255]
     if len(values) != 3 or len(known) != 3:
-        raise UserError(f'{place}: {",".join(numbers)!r} is not a color: write r,g,b, each from 0 to 255')
+        raise UserError(f'{place}: {quoted(",".join(numbers))} is not a color: write r,g,b, each from 0 to 255')
     return known[0], known[1], known[2]
 
 

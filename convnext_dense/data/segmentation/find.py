@@ -7,6 +7,7 @@ from pathlib import Path
 from ...errors import NoData, UserError
 from ..formats import FORMATS
 from ..formats.base import WHOLE
+from ..formats.file_cache import kept_while_unchanged
 from ..formats.label_studio import describe_label_studio
 from ..layouts import MASK_FOLDER, MASK_SPLITS, hint
 from .annotations import find_annotations
@@ -72,6 +73,7 @@ def find_source(root: str | Path, options: MaskOptions = AS_FOUND) -> MaskSource
     return _known[key][1]
 
 
+@kept_while_unchanged
 def _find(root: Path, options: MaskOptions) -> MaskSource | None:
     chosen = options.format
     if chosen not in (None, FILES, PanopticSource.format, *FORMATS):

@@ -22,7 +22,7 @@ from .mask_files import CHANNELS, LOSSY, BadLabels, count_labels, is_single_chan
 from .mask_scan import ImageAndMask, scan_masks
 from .options import AS_FOUND, MaskOptions
 from .panoptic import PanopticSource
-from .readers import BINARY, INDEX, NEAR, UNKNOWN, ColorReader, MaskReader, RawColors, in_hex, packed, unpacked
+from .readers import BINARY, INDEX, NEAR, RAW_COLORS, UNKNOWN, ColorReader, MaskReader, in_hex, packed, unpacked
 from .sources import FolderSource, MaskSource
 
 LOOKED_AT = 8
@@ -221,7 +221,7 @@ def _found_colors(source: FolderSource) -> MaskReading:
     """Name the colors that occur after themselves."""
     pixels: Counter[int] = Counter()
     for pairs in source.usable_pairs():
-        for (_, mask), scan in zip(pairs, scan_masks(pairs, RawColors()), strict=True):
+        for (_, mask), scan in zip(pairs, scan_masks(pairs, RAW_COLORS), strict=True):
             if scan.fault == LOSSY:
                 raise BadLabels(mask, f'{LOSSY}: {scan.detail}', 'its colors are not exact: save masks as PNG')
             pixels.update(dict(scan.pixels))
@@ -234,7 +234,7 @@ def _found_colors(source: FolderSource) -> MaskReading:
             f'most {UNKNOWN - 1}; get the masks before that, or {PALETTE}'
         )
     names = [f'color_{in_hex(color)[1:]}' for color in colors]
-    reader = ColorReader({unpacked(color): label for label, color in enumerate(colors)})
+    reader = ColorReader({unpacked(color): label for label, color in enumerate(colors)}, are_all=True)
     what = count_of(names, 'color')
     line = f'they show {what} that no file names, which are called {shortened(names, 3)}: {PALETTE}'
     return MaskReading(reader, ClassList('the masks', names, is_complete=True), line)

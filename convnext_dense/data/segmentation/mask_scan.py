@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -102,7 +102,10 @@ def _scan(pair: ImageAndMask, reader: MaskReader) -> MaskScan:
     size, sizes = ImageSize.of(labels), _possible_sizes(image)
     if sizes and size not in sizes:
         return MaskScan(0, SIZE, f'{size}, image {sizes[-1]}')
-    counts = reader.count(labels)
+    return _of_counts(reader.count(labels), reader)
+
+
+def _of_counts(counts: Mapping[int, int], reader: MaskReader) -> MaskScan:
     if min(counts, default=0) < 0:
         return MaskScan(0, NEGATIVE, str(min(counts)))
     largest = max((label for label in counts if label != UNLABELED), default=0)
@@ -121,8 +124,17 @@ def _possible_sizes(image: str) -> list[ImageSize]:
 
 
 def _scan_all(pairs: Sequence[ImageAndMask], reader: MaskReader) -> list[MaskScan]:
+    counted = scan_masks(pairs, reader.counted_by) if reader.counted_by else [None] * len(pairs)
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda pair: _scan(pair, reader), pairs))
+        return list(pool.map(lambda pair, known: _count_again(known, reader) or _scan(pair, reader), pairs, counted))
+
+
+def _count_again(known: MaskScan | None, reader: MaskReader) -> MaskScan | None:
+    """Return the scan of a mask by that of another reader; None if it must be read."""
+    if known is None or known.fault:
+        return known
+    counts = reader.count_again(known.pixels)
+    return None if counts is None else _of_counts(counts, reader)
 
 
 def _state(pairs: Sequence[ImageAndMask], reader: MaskReader) -> str:
@@ -141,7 +153,7 @@ def _size_and_time(file: str) -> tuple[int, int]:
 
 def _cache_file(pairs: Sequence[ImageAndMask], reader: MaskReader) -> Path:
     folder, name = os.path.split(pairs[0][1])  # its name, since the masks of several splits may be in one folder
-    key = f'{os.path.realpath(folder)}/{name} {reader.kind}'
+    key = f'{os.path.realpath(folder)}/{name} {reader.cache_name}'
     return cache_folder() / f'masks-{hashlib.blake2b(os.fsencode(key), digest_size=8).hexdigest()}.json'
 
 

@@ -18,7 +18,7 @@ from ..formats.image_folder import IMAGE_FOLDERS
 from ..formats.json_files import read_json
 from ..formats.values import read_integer
 from ..image_files import is_stray
-from ..text import count_of, shortened
+from ..text import count_of, quoted, shortened
 from .label_zero import ClassList
 from .mask_files import BadLabels, count_labels, read_colors
 from .readers import MaskReader
@@ -86,9 +86,11 @@ class PanopticSource(MaskSource, MaskReader):
         for category in content['categories']:
             number, name = read_integer(category.get('id')), category.get('name')
             if number is None or number in labels:
-                raise UserError(f'{path}: id {category.get("id")!r} of category {name!r}: give it a number of its own')
+                raise UserError(
+                    f'{path}: id {quoted(category.get("id"))} of category {quoted(name)}: give it a number of its own'
+                )
             if name not in self.names:
-                raise UserError(f'{path} has the category {name!r}, unlike the other split: name them alike')
+                raise UserError(f'{path} has the category {quoted(name)}, unlike the other split: name them alike')
             labels[number] = self.names.index(name) + 1
         file_of = {_key(one.get('id')): str(one.get('file_name')) for one in content['images']}
         if len(file_of) < len(content['images']):
@@ -123,8 +125,10 @@ class PanopticSource(MaskSource, MaskReader):
         for segment in segments:
             number, category = read_integer(segment.get('id')), read_integer(segment.get('category_id'))
             if number is None or category not in labels:
-                what = f'segment {segment.get("id")!r} of {annotation.get("file_name")}'
-                raise UserError(f'{path}: {what} has the unknown category {segment.get("category_id")!r}: correct it')
+                what = f'segment {quoted(segment.get("id"))} of {annotation.get("file_name")}'
+                raise UserError(
+                    f'{path}: {what} has the unknown category {quoted(segment.get("category_id"))}: correct it'
+                )
             found[number] = labels[category]
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -23,8 +23,12 @@ class MaskReader:
 
     kind = 'index'
     """Its name in :data:`~convnext_dense.data.segmentation.options.MASK_LABELS`."""
+    cache_name = 'index'
+    """Name of what is found in masks, which is kept apart from what other readers find in them."""
     largest = UNLABELED
     """Largest label whose pixels are counted."""
+    counted_by: MaskReader | None = None
+    """Reader of the same masks whose counts tell those of this one."""
 
     @property
     def digest(self) -> str:
@@ -56,6 +60,10 @@ class MaskReader:
         """Count the pixels of each label."""
         return count_labels(labels)
 
+    def count_again(self, counts: Iterable[tuple[int, int]]) -> dict[int, int] | None:
+        """Count the pixels of each label by what :attr:`counted_by` counted; None if the mask must be read."""
+        return None
+
 
 INDEX = MaskReader()
 
@@ -72,6 +80,7 @@ class TableReader(MaskReader):
 
     def __init__(self, kind: str, table: Mapping[int, int], rest: int | None, fault: str = UNKNOWN_IDS) -> None:
         self.kind, self._fault = kind, fault
+        self.cache_name = kind
         self._table = np.full(UNLABELED + 1, -1 if rest is None else rest, np.int16)
         self._table[list(table)] = list(table.values())
 
@@ -99,12 +108,14 @@ class ColorReader(MaskReader):
 
     Args:
         labels: the label of each color, or 255.
+        are_all: they were found by counting the colors, from which the labels are counted, too.
     """
 
-    kind = 'color'
+    kind = cache_name = 'color'
 
-    def __init__(self, labels: Mapping[Color, int]) -> None:
+    def __init__(self, labels: Mapping[Color, int], are_all: bool = False) -> None:
         self.labels = dict(labels)
+        self.counted_by = RAW_COLORS if are_all else None
 
     @property
     def digest(self) -> str:
@@ -124,6 +135,15 @@ class ColorReader(MaskReader):
             raise BadLabels(mask, UNKNOWN_COLORS, self._describe(count_labels(colors[labels == UNKNOWN])))
         return labels
 
+    def count_again(self, counts: Iterable[tuple[int, int]]) -> dict[int, int] | None:
+        counted: dict[int, int] = {}
+        for color, number in counts:
+            label = self.labels.get(unpacked(color))
+            if label is None:
+                return None
+            counted[label] = counted.get(label, 0) + number
+        return counted
+
     def _describe(self, unknown: Mapping[int, int]) -> str:
         number = sum(unknown.values())
         named = [in_hex(color) for color in sorted(unknown, key=lambda color: -unknown[color])]
@@ -139,7 +159,7 @@ class ColorReader(MaskReader):
 class RawColors(MaskReader):
     """Reader of the colors themselves, to find out which there are."""
 
-    kind = 'color'
+    kind, cache_name = 'color', 'raw colors'
     digest = 'raw colors'
     largest = (1 << 24) - 1
 
@@ -147,6 +167,7 @@ class RawColors(MaskReader):
         return read_colors(mask, retry_missing)
 
 
+RAW_COLORS = RawColors()
 UNKNOWN = 254
 """Label that stands for a color of no class; palettes have fewer classes."""
 MANY = 50

@@ -9,11 +9,12 @@ import pytest
 from convnext_dense.data.class_choice import ClassChoice, Merge
 from convnext_dense.data.detection import coco, index
 from convnext_dense.data.detection.coco import has_masks, read_coco, read_header
-from convnext_dense.data.formats import FORMATS
+from convnext_dense.data.formats import FORMATS, find_sources
 from convnext_dense.data.formats.base import Source
 from convnext_dense.errors import UserError
 from tests.helpers import coco_files
 from tests.helpers.drawn_truth import check_trains_alike
+from tests.helpers.small_files import write_files
 
 
 @pytest.fixture
@@ -170,3 +171,84 @@ def test_each_choice_of_classes_has_an_index_of_its_own(source, cache):
     assert [plain(data) for data in again] == [plain(data) for data in first]
     assert [data.classes for data in again] == [('red', 'green', 'blue'), ('red',), ('warm',)]
     assert read_header(source).classes == first[2].own_classes == ('red', 'green', 'blue')
+
+
+YOLO_FILES = {'images/train/a.png': None, 'images/val/b.png': None}
+
+
+@pytest.mark.parametrize(
+    ('config', 'text', 'names'),
+    [
+        ('data.yaml', 'names: n.list\ntrain: images/train\nval: images/val\n', 'n.list'),
+        ('obj.data', 'names = d/n.txt\ntrain = images/train\nvalid = images/val', 'd/n.txt'),
+        ('c/data.yaml', 'path: ..\ntrain: images/train\nval: images/val\n', 'c/classes.txt'),
+    ],
+)
+def test_an_index_is_not_taken_when_the_file_of_names_has_changed(cache, tmp_path, config, text, names):
+    labels = {f'labels/{one}.txt': '0 .5 .5 .2 .4\n1 .3 .3 .1 .1\n' for one in ('train/a', 'val/b')}
+    write_files(tmp_path, {**YOLO_FILES, **labels, config: text, names: 'cat\ndog\n'})
+    source = find_sources(str(tmp_path / config))['train']
+    assert read_coco(source).classes == read_coco(source).classes == ('cat', 'dog')
+    (tmp_path / names).write_text('bear\ncat\n')
+    assert read_coco(source).classes == read_header(source).classes == ('bear', 'cat')
+
+
+BOX, POINTS = '<xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax>', '<pt><x>2</x><y>2</y></pt>'
+TRIANGLE = '<polygon><pt><x>1</x><y>1</y></pt><pt><x>9</x><y>1</y></pt><pt><x>9</x><y>9</y></pt></polygon>'
+
+
+def voc(inside: str) -> dict:
+    xml = f'<annotation><object><name>cat</name><bndbox>{BOX}</bndbox>{inside}</object>'
+    xml += f'<object><name>cat</name><bndbox>{BOX.replace("9", "8")}</bndbox></object></annotation>'
+    return {'train/a.png': None, 'train/a.xml': xml, 'val/b.png': None, 'val/b.xml': xml}
+
+
+def labelme(kind: str, points: list, **extra) -> dict:
+    shapes = [{'label': 'cat', 'shape_type': 'rectangle', 'points': [[1, 1], [9, 9]]}]
+    shapes.append({'label': 'dog', 'shape_type': kind, 'points': points, **extra})
+    text = json.dumps({'imagePath': 'a.png', 'imageData': None, 'shapes': shapes})
+    return {'train/a.png': None, 'train/a.json': text, 'val/a.png': None, 'val/a.json': text}
+
+
+def yolo(line: str) -> dict:
+    labels = {f'labels/{one}.txt': f'0 .5 .5 .2 .4\n{line}\n' for one in ('train/a', 'val/b')}
+    return {**YOLO_FILES, **labels, 'data.yaml': 'names: [cat]\ntrain: images/train\nval: images/val\n'}
+
+
+def coco_file(segmentation) -> dict:
+    annotation = {'id': 1, 'image_id': 1, 'category_id': 1, 'bbox': [1, 1, 9, 9], 'segmentation': segmentation}
+    images, categories = [{'id': 1, 'file_name': 'a.png', 'height': 20, 'width': 40}], [{'id': 1, 'name': 'cat'}]
+    text = json.dumps({'images': images, 'categories': categories, 'annotations': [annotation]})
+    return {f'{split}/_annotations.coco.json': text for split in ('train', 'valid')} | dict.fromkeys(
+        ('train/a.png', 'valid/a.png')
+    )
+
+
+@pytest.mark.parametrize(
+    ('files', 'masks'),
+    [
+        (coco_file([[1, 1, 5, 5]]), True),
+        (coco_file({'size': [3, 3], 'counts': [4]}), True),
+        (coco_file([[1, 1, 10, 1, 10, 10]]), True),
+        (coco_file([]), False),
+        (voc(''), False),
+        (voc(TRIANGLE), True),
+        (voc(f'<polygon>{POINTS}</polygon>'), True),
+        (voc(f'{TRIANGLE}<difficult>1</difficult>'), False),
+        (labelme('rectangle', [[2, 2], [8, 8]]), False),
+        (labelme('polygon', [[2, 2], [8, 2], [8, 8]]), True),
+        (labelme('polygon', [[2, 2], ['x', 2], [8, 8]]), False),
+        (labelme('polygon', [[2, 2], [8, 2], [8, 8]], difficult=True), False),
+        (yolo('0 .2 .2 .1 .1'), False),
+        (yolo('0 .1 .1 .3 .1 .3 .5'), True),
+        (yolo('0 .1 .1 .3 nan .3 .5'), False),
+        (yolo('0 .1 .1 .3 x .3 .5'), False),
+    ],
+)
+def test_a_file_with_masks_has_them_at_each_start(cache, tmp_path, files, masks):
+    write_files(tmp_path, files)
+    source = find_sources(str(tmp_path))['train']
+    assert has_masks(source) is masks
+    read_coco(source)
+    assert list(cache.glob('annotations-*.safetensors'))
+    assert has_masks(source) is masks

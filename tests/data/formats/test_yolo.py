@@ -337,6 +337,12 @@ def test_unusable_lines_are_ignored_and_counted(tmp_path, label, reason):
 
 # -- what is refused
 
+LEVELS = ''.join(
+    f'{one}: &{one} [{", ".join([f"*{other}"] * 10)}]\n' for other, one in zip('abcdefgh', 'bcdefghi', strict=True)
+)
+BOMB = f'train: images/train\nval: images/val\nnc: 1\na: &a [{"x, " * 9}x]\n{LEVELS}names: NAMES\n'
+"""A config of a few lines whose values have a billion items."""
+
 
 def named(names):
     return CONFIG.replace('[cat, dog]', names)
@@ -366,8 +372,18 @@ def named(names):
         ({'data.yaml': named('{0: cat, 0.0: dog}')}, r'names has the id 0 twice'),
         ({'data.yaml': named('cat, dog')}, r"names is 'cat, dog'"),
         ({'data.yaml': named('!!python/object/apply:os.system ["true"]')}, r'YAML.*constructor'),
+        ({'data.yaml': named('&n [cat, dog]')}, r'data.yaml:1 is not plain YAML \(&n, by which a value is used in'),
+        ({'data.yaml': 'train: images/train\nval: &v images/val\ntest: *v\nnc: 2'}, r'data.yaml:2 .*&v, by which'),
+        ({'data.yaml': BOMB.replace('NAMES', '[*i]')}, r'data.yaml:4 is not plain YAML \(&a'),
+        ({'data.yaml': BOMB.replace('NAMES', '[cat]').replace('nc: 1\n', '') + 'nc: *i'}, r'data.yaml:3 .*\(&a'),
+        ({'data.yaml': named('[' * 40 + ']' * 40)}, r'class 0 has the name \[.{0,60}: write text'),
+        ({'data.yaml': CONFIG + 'nc: [' + '1, ' * 9999 + ']'}, r'nc is \[.{9,60}: write the number of classes'),
+        ({'data.yaml': named('x' * 99999)}, r"names is 'x.{9,60}: write a list"),
+        ({'data.yaml': named('{' + 'x' * 999 + ': cat}')}, r"the key 'x.{9,60}: write the ids"),
         ({'data.yaml': CONFIG + 'x: [\n'}, r'data.yaml:\d is not plain YAML'),
         ({'data.yaml': CONFIG.encode() + b'\xff'}, r'data.yaml is not text in UTF-8'),
+        ({'data.yaml': CONFIG.replace('images/val', 'x' * 999)}, r'val is x{999}, which is not in'),
+        ({'data.yaml': CONFIG + f'path: {"x" * 999}', 'images/train/a.png': b''}, r'a.png: no known'),
         ({'data.yaml': CONFIG.replace('images/val', 'images/none')}, r'val is images/none, which is not in'),
         ({'data.yaml': ELSEWHERE, 'd/images/train/a.png': None}, r'/x/images/train is not there, and may be .*/d/im'),
         ({'data.yaml': CONFIG + 'valid: images/train\n'}, r'val and valid are both for validation'),
@@ -473,6 +489,7 @@ def test_labels_in_two_formats_are_asked_for(tmp_path):
 
 
 LINES = [BOX, '1 0.1 0.1 0.3 0.1 0.3 0.5', '0 0.2 0.2 0.2 0.2', '1 0.25 0.5 0.5 1', '', '0 .5 .5 .3 .3 .9']
+BYTES = [b'', b'\n', b'[', b'\xff', b'a', b'&a ', b'*a', b'&a [cat, dog]\n', b'<<: *a\n']
 TOKENS = ['nan', '-1', '1e999', '7', 'x', '0.5', '', '0,1', '1_0', '\ufeff', '\0', '2', '1e308', '-0.2', '\n', '\r']
 
 
@@ -490,7 +507,7 @@ def mutations(draw):
     config = CONFIG.encode()
     for _ in range(draw(st.integers(0, 2))):
         place = draw(st.integers(0, len(config)))
-        config = config[:place] + draw(st.sampled_from([b'', b'\n', b'[', b'\xff', b'a'])) + config[place + 1 :]
+        config = config[:place] + draw(st.sampled_from(BYTES)) + config[place + 1 :]
     if draw(st.booleans()):
         config = CONFIG.encode()
     return labels, config

@@ -19,6 +19,7 @@ from tests.helpers import labeled
 from tests.helpers.drawn_truth import class_names, decode, drawn_images
 from tests.helpers.mask_layouts import write_index, write_layout, write_names
 from tests.helpers.mask_samples import CROP, FLIP, RESIZE, mask_folder
+from tests.helpers.small_files import write_files
 from tests.helpers.written_formats import BOXES_ALONE, OF_OBJECTS, listed_classes
 
 
@@ -308,3 +309,28 @@ def test_drawn_masks_are_checked_and_kept(root, monkeypatch):
 def test_a_mask_kind_is_for_files(root):
     with pytest.raises(UserError, match='--mask-labels color is for masks in files: leave it out for'):
         read_labels(root, options=MaskOptions('color'))
+
+
+SQUARE = '{} 0 0 {} 0 {} 1 0 1\n'
+
+
+def test_label_maps_drawn_from_yolo_follow_the_labels(tmp_path):
+    lines = {f'labels/{one}.txt': SQUARE.format(0, 1, 1) for one in ('train/a', 'val/b')}
+    images = {'images/train/a.png': None, 'images/val/b.png': None}
+    config = {'data.yaml': 'train: images/train\nval: images/val\nnames: n.list\n', 'n.list': 'cat\ndog\n'}
+    root = write_files(tmp_path, {**images, **lines, **config})
+
+    def labels() -> list[int]:
+        source = find_source(root)
+        (pair,) = source.find('training').pairs
+        return np.unique(source.read(pair[1])).tolist()
+
+    assert labels() == [1]
+    (root / 'labels/train/a.txt').write_text(SQUARE.format(1, 0.5, 0.5))
+    assert labels() == [0, 2]
+    (root / 'n.list').write_text('cat\nbird\n')
+    assert read_labels(root).classes[1:] == ['cat', 'bird']
+    (root / 'labels/train/a.txt').unlink()
+    (root / 'labels/train').rmdir()
+    write_files(root, {'images/train/a.txt': SQUARE.format(0, 0.5, 0.5)})
+    assert labels() == [0, 1]

@@ -1,6 +1,8 @@
 """Masks are scanned once, and what was found is remembered."""
 
 import os
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from convnext_dense.config.read import read_config
 from convnext_dense.data.segmentation import mask_scan
 from convnext_dense.data.segmentation.dataset import MaskFolder
 from convnext_dense.data.segmentation.find import find_masks
-from convnext_dense.data.segmentation.masks import mask_classes
+from convnext_dense.data.segmentation.mask_kinds import read_kind
+from convnext_dense.data.segmentation.masks import mask_classes, read_labels
 from convnext_dense.errors import UserError
 from convnext_dense.tasks.segmentation import SegmentationTask
 from tests.helpers.mask_folder import check, draw_labels, image, mask, save
@@ -119,3 +122,29 @@ def test_a_scan_counts_the_labels(root):
     [*_, scan] = mask_scan.scan_masks(find_masks(root, 'training')[:2])
     assert scan.largest_label == 300 and dict(scan.pixels) == {255: 2 * 56, 7: 3 * 56}
     assert [dict(s.pixels) for s in mask_scan.scan_masks(find_masks(root, 'training')[:2])][1] == dict(scan.pixels)
+
+
+def test_colors_that_no_file_names_are_read_once(tmp_path, cache, monkeypatch):
+    colors = [(255, 0, 0), (0, 255, 0), (0, 0, 9)]
+    for split in ('train', 'val'):
+        for number in range(3):
+            save(tmp_path / 'data/images' / split / f'{number}.png', np.zeros((12, 16, 3), np.uint8))
+            shown = np.full((12, 16, 3), colors[0], np.uint8)
+            shown[:4, :number], shown[5:7] = colors[1], colors[2]
+            save(tmp_path / 'data/masks' / split / f'{number}.png', shown)
+    read: Counter[str] = Counter()
+    scan = mask_scan._scan
+    monkeypatch.setattr(
+        mask_scan, '_scan', lambda pair, reader: read.update([type(reader).__name__]) or scan(pair, reader)
+    )
+    pairs, counts = find_masks(tmp_path / 'data', 'training'), []
+    for _ in range(3):
+        mask_scan._found.clear()  # as in another process
+        labels = read_labels(tmp_path / 'data')
+        assert labels.classes == ['color_000009', 'color_00ff00', 'color_ff0000']
+        counts.append([dict(one.pixels) for one in mask_scan.scan_masks(pairs, labels.reader)])
+    assert read['RawColors'] == 6 and read['ColorReader'] == 0 and max(read.values()) == 6
+    assert counts == [[{0: 32, 2: 160}, {0: 32, 1: 4, 2: 156}, {0: 32, 1: 8, 2: 152}]] * 3
+    save(Path(pairs[0][1]), np.full((12, 16, 3), colors[1], np.uint8))
+    (first, *_) = mask_scan.scan_masks(pairs, read_kind(tmp_path / 'data').reader)
+    assert dict(first.pixels) == {1: 192}
