@@ -175,8 +175,8 @@ def resolve(entry: str, roots: Sequence[Path], file: Path) -> tuple[Path | None,
         if places:
             return next(iter(places)), []
     for parts in _ends(entry):
-        places = [place for root in roots if os.path.exists(place := root.joinpath(*parts))]
-        ends = {os.path.realpath(place): place for place in places}
+        existing = [place for root in roots if os.path.exists(place := root.joinpath(*parts))]
+        ends = {os.path.realpath(place): place for place in existing}
         if len(ends) > 1:
             raise UserError(
                 f'{file}: {entry} is not there, and may be {" or ".join(map(str, ends.values()))}: write which'
