@@ -126,6 +126,7 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
         first = next(iter(sources.values()))
         choice, data.first_label = as_choice(first.get('choice')), labels.first_label
         data.is_chosen = choice is not None
+        data.absent_fix = labels.gaps or data.absent_fix
         chosen = labels.classes if choice is None else choice.apply(labels.classes).names
         data.classes = list(chosen if choice is None else first.get('classes') or chosen)
         if labels.doubtful or not is_set:

@@ -131,8 +131,9 @@ class MaskFolder(DenseDataset, BaseDataset):
             self.remarks.append((False, f'{self.split}: {line}'))
         if not self.test_mode and (absent := classes_without_example(scans, self._labels, self.choice)):
             count = len(self.own_classes if self.choice is None else self.choice.apply(self.own_classes).names)
+            gaps = f'; {self._labels.gaps}' if self._labels.gaps else ''
             what = f'{len(absent)} of {count} classes without an example in the training masks'
-            self.remarks.append((True, f'{what}, which are not learned: {shortened(absent)}'))
+            self.remarks.append((True, f'{what}, which are not learned: {shortened(absent)}{gaps}'))
         shared = {'label_map': self.label_map, 'reduce_zero_label': self.reduce_zero_label}
         return [dict(img_path=image, seg_map_path=mask, seg_fields=[], **shared) for image, mask in pairs]
 

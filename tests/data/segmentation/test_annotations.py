@@ -177,7 +177,7 @@ def test_few_pixels_in_no_object_are_gaps(tmp_path):
     root = write_squares(tmp_path, content)
     labels = read_labels(root)
     assert labels.classes == ['small', 'large'] and labels.reduce_zero_label
-    assert 'is ignored' in labels.line and "calls it 'unlabeled'" in labels.line
+    assert 'is ignored' in labels.line and "is 'unlabeled'" in labels.line
 
 
 def test_a_category_of_the_background_is_label_0(tmp_path):
