@@ -96,8 +96,10 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     for name, source in sources.items():
         own = options[str(source['root'])]
         try:
-            pairs_of[name], remarks, left_out = find_masks_and_remarks(source['root'], source['split'], own)
-            findings += [Finding(WARNING, name, remark) for remark in remarks]
+            found = find_masks_and_remarks(source['root'], source['split'], own)
+            pairs_of[name], left_out = found.pairs, found.left_out
+            findings += [Finding(WARNING, name, remark.removeprefix(f'{name}: ')) for remark in found.remarks]
+            findings += [Finding(fault.level, name, fault.line, '', fault.items) for fault in found.faults]
         except NoData:
             raise
         except UserError as error:

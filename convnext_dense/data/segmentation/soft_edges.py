@@ -66,5 +66,3 @@ def _lies_between(color: np.ndarray, ends: np.ndarray) -> bool:
         if ((distance <= ROUNDING) & (share > 0) & (share < 1) & (length > 0)).any():
             return True
     return False
-
-

@@ -160,7 +160,7 @@ def test_objects_that_cannot_be_read_are_unlabeled_in_their_boxes_and_said(tmp_p
     content = squares()
     del content['annotations'][0]['segmentation']
     root = write_squares(tmp_path, content)
-    labels, (_, remarks, _) = read_labels(root), find_masks_and_remarks(root, 'training')
+    labels, remarks = read_labels(root), find_masks_and_remarks(root, 'training').remarks
     found = labels.reader.read(find_masks(root, 'training')[0][1])
     assert (found == 2).sum() == 64 and (found == 1).sum() == 0  # the larger object is drawn over the region
     assert any('1 object without a mask, whose boxes are unlabeled' in remark for remark in remarks)

@@ -83,7 +83,7 @@ def test_mixed_colors_are_refused_and_listed_ones_are_not(tmp_path):
     counted = {packed(color): 500 for color in [(0, 0, 0), *colors]}
     soft = {packed((step, 0, 0)): 5 for step in (30, 100, 180)} | {packed((120, 135, 0)): 7}
     assert find_mixed(counted | soft) == sorted(soft)
-    assert find_mixed(counted | {color: 400 for color in soft}) == []  # as frequent as the others
+    assert find_mixed(counted | dict.fromkeys(soft, 400)) == []  # as frequent as the others
     (root / 'classes.txt').write_text('sky 0 0 0\na 255 0 0\nb 0 255 0\nc 0 0 255\n')
     assert read_kind(root).reader.kind == 'color'  # its unknown colors are a problem of the masks
 
