@@ -83,8 +83,8 @@ def find_run_config(checkpoint: str | Path) -> Path:
         configs = sorted(file.name for file in folder.glob('*.py')) if folder.is_dir() else []
         if configs:
             raise UserError(
-                f'{checkpoint} has no checkpoint yet, only a config, {configs[-1]}: train it first, up to a checkpoint, '
-                'or give CONFIG and a checkpoint'
+                f'{checkpoint} has no checkpoint yet, only a config, {configs[-1]}: train it first, up to a '
+                'checkpoint, or give CONFIG and a checkpoint'
             )
         raise UserError(f'{checkpoint} is not from the work dir of a run, which has a config: give CONFIG before it')
     return _saved_configs(work_dir)[-1]

@@ -123,11 +123,9 @@ def scan_classes(root: str | Path, reading: Reading = AS_FOUND) -> list[str]:
         advice = hint(root, IMAGE_FOLDER) or _in_names(flat_images(first))
         raise NoData(f'{first} has no class folders{_flat(first)}: expected {LAYOUT}{_prefixed(advice)}')
     if reading.format is None and all(name.lower() in NOT_CLASSES for name in classes):
-        named = (
-            f'{shortened(classes, 3)}, which {"is no class folder" if len(classes) == 1 else "are no class folders"}'
-        )
+        which = 'is no class folder' if len(classes) == 1 else 'are no class folders'
         other = _annotated(root) or f'if they are, give --data-format {FOLDERS}'
-        raise NoData(f'{first} holds {named}: expected {LAYOUT}; {other}')
+        raise NoData(f'{first} holds {shortened(classes, 3)}, which {which}: expected {LAYOUT}; {other}')
     _check_nesting(first, classes)
     if train and val and not _is_flat(val, classes):
         check_known(val, classes, train)

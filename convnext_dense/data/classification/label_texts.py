@@ -57,6 +57,7 @@ def describe_recurring_words(labels: Sequence[str], is_plural: bool = False) -> 
     if not is_plural and not is_mixture:
         return ''
     return (
-        f'looks like several labels for an image, since {shortened(recurring, 3)} recur in it ({shortened(several, 3)})'
-        ': each combination is learned as a class of its own; images of several classes at once are not learned here'
+        f'looks like several labels for an image, since {shortened(recurring, 3)} recur in it '
+        f'({shortened(several, 3)}): each combination is learned as a class of its own; images of several classes at '
+        'once are not learned here'
     )

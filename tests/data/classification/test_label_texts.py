@@ -18,7 +18,7 @@ from tests.helpers.layouts import touch
     'labels', [['0.0', '1.37', '2.74'], ['31', '31.5'], ['-0.5', '1'], ['1e-3', '2'], ['0,5', '1'], ['.5', '2.']]
 )
 def test_numbers_with_fractions_are_measures(labels):
-    with pytest.raises(UserError, match='a.csv: column age holds numbers with fractions .*--label-column'):
+    with pytest.raises(UserError, match=r'a\.csv: column age holds numbers with fractions .*--label-column'):
         check_whole_numbers('a.csv: column age', labels)
 
 

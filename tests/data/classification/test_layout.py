@@ -65,14 +65,14 @@ def yolo(root, flat=False):
 def test_images_and_labels_of_a_detector_are_named_and_are_no_classes(tmp_path, flat):
     root = yolo(tmp_path, flat)
     for read in (scan_classes, lambda root: files_by_class(root, 'train', scan_classes(root))):
-        with pytest.raises(NoData, match='holds boxes or masks of objects, in YOLO.*: take a config of a detector'):
+        with pytest.raises(NoData, match=r'holds boxes or masks of objects, in YOLO.*: take a config of a detector'):
             read(root)
 
 
 def test_images_and_masks_are_no_classes_unless_it_is_said(tmp_path):
     for folder in ('images', 'masks'):
         touch(tmp_path / 'train' / folder, 'a.jpg')
-    with pytest.raises(NoData, match='holds images, masks, which are no class folders.* --data-format folders'):
+    with pytest.raises(NoData, match=r'holds images, masks, which are no class folders.* --data-format folders'):
         scan_classes(tmp_path)
     assert scan_classes(tmp_path, Reading('folders')) == ['images', 'masks']
     touch(tmp_path, 'train/cups/a.jpg')

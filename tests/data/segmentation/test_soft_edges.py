@@ -78,7 +78,7 @@ def test_labels_are_no_grays(pixels):
 def test_mixed_colors_are_refused_and_listed_ones_are_not(tmp_path):
     colors = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
     root = write(tmp_path, lambda number: disks(number, colors))
-    with pytest.raises(UserError, match='are rare and mixed of two others .* their edges were interpolated'):
+    with pytest.raises(UserError, match=r'are rare and mixed of two others .* their edges were interpolated'):
         read_kind(root)
     counted = {packed(color): 500 for color in [(0, 0, 0), *colors]}
     soft = {packed((step, 0, 0)): 5 for step in (30, 100, 180)} | {packed((120, 135, 0)): 7}
