@@ -15,7 +15,7 @@ File                                Library        Change, and when
                                                    initialized
 :mod:`.mmengine_recomputation`      mmengine       Parts whose inputs need no gradient are trained under
                                                    activation checkpointing, too; while the runner trains
-:mod:`.mmseg_loss_advice`           mmseg          No advice about the loss; while a model is built
+:mod:`.mmseg_loss_advice`           mmseg          No advice about losses and outputs; while a model is built
 :mod:`.timm_augment`                timm           Faster functions in a transform that was just built
 =================================== ============== =================================================================
 

@@ -79,6 +79,13 @@ def find_run_config(checkpoint: str | Path) -> Path:
     if work_dir is None:
         if not Path(checkpoint).exists():
             raise UserError(f'no run at {checkpoint}: check the path')
+        folder = Path(checkpoint)
+        configs = sorted(file.name for file in folder.glob('*.py')) if folder.is_dir() else []
+        if configs:
+            raise UserError(
+                f'{checkpoint} has no checkpoint yet, only a config, {configs[-1]}: train it first, up to a '
+                'checkpoint, or give CONFIG and a checkpoint'
+            )
         raise UserError(f'{checkpoint} is not from the work dir of a run, which has a config: give CONFIG before it')
     return _saved_configs(work_dir)[-1]
 

@@ -181,7 +181,7 @@ def _read_masks(root: str, label_zero: LabelZeroSetting, options: MaskOptions, c
     for split in source.splits if source else ():
         found = find_masks_and_remarks(root, split, options)
         scans = check_masks(found.pairs, len(labels.classes), labels.reduce_zero_label, labels.reader)
-        lines += found.remarks
+        lines += [*found.remarks, *describe_faults(found.name, found.faults)]
         if choice is not None:
             said = describe_pixels(choice, labels.classes, labels.first_label, scans)
             lines.append(f'{SPLITS.get(split, split)}: {said}')

@@ -68,6 +68,18 @@ def accumulative_counts(runner: Any) -> int | None:
     return counts if counts > 1 else None
 
 
+def check_one_batch(images: int, per_process: int, processes: int = 1) -> None:
+    """Raise a UserError if there are fewer training images than in one batch of all processes."""
+    if images < 2 * processes:
+        few = f'{counted(images, "training image")} {"is" if images == 1 else "are"} too few'
+        raise UserError(f'{few}: there must be at least 2 for each process')
+    if images < per_process * processes:
+        raise UserError(
+            f'{images} training images are fewer than one batch ({per_process} x {processes} processes): '
+            f'set --cfg-options train_dataloader.batch_size={max(2, images // processes // 2 * 2)} or less'
+        )
+
+
 def plan_batches(
     images: int, per_process: int, processes: int, total: int | None, accumulation: int | None = None
 ) -> BatchPlan:
@@ -83,15 +95,8 @@ def plan_batches(
     Raises:
         UserError: if there are fewer images than in one batch of all processes, or the two wishes differ.
     """
+    check_one_batch(images, per_process, processes)
     at_once = per_process * processes
-    if images < 2 * processes:
-        few = f'{counted(images, "training image")} {"is" if images == 1 else "are"} too few'
-        raise UserError(f'{few}: there must be at least 2 for each process')
-    if images < at_once:
-        raise UserError(
-            f'{images} training images are fewer than one batch ({per_process} x {processes} processes): '
-            f'set --cfg-options train_dataloader.batch_size={max(2, images // processes // 2 * 2)} or less'
-        )
     asked = at_once * (accumulation or 1)
     wanted = asked if total is None else total
     chosen = min(max(1, round(wanted / at_once)), images // at_once)

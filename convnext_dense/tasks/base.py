@@ -198,6 +198,7 @@ class Task(ABC):
             NoData: if there are none.
         """
         from ..data.check import PROBLEM, WARNING, Finding
+        from ..engine.total_batch import check_one_batch
 
         settle_choice(cfg)
         used = {'train': cfg.train_dataloader, 'val': cfg.val_dataloader or cfg.test_dataloader}
@@ -210,6 +211,13 @@ class Task(ABC):
         if 'train' not in present:
             fix = 'add some to train; test needs none'
             data.findings.append(Finding(PROBLEM, 'train', 'no data for this split, so that no run can train', fix))
+        elif datasets['train'] is cfg.train_dataloader.dataset:  # not repeated by a wrapper
+            (images,) = (split.images for split in data.splits if split.name == 'train')
+            try:
+                check_one_batch(sum(image.is_read for image in images), cfg.train_dataloader.batch_size)
+            except UserError as error:
+                if images:  # else there are findings about that
+                    data.findings.append(Finding(WARNING, 'train', str(error)))
         if 'val' not in present:
             message = 'no data for this split, so that training neither measures anything nor keeps a best.pth'
             data.findings.append(Finding(WARNING, 'val', message, 'hold some images out, with --val-split 0.2'))

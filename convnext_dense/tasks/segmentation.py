@@ -81,11 +81,11 @@ def _set_kind(dataset: ConfigDict) -> None:
 
 def _check_same_label_zero(known: object, given: object, checkpoint: str = 'the checkpoint') -> None:
     """Check that a setting of ``reduce_zero_label`` is that of a checkpoint's run, if both are known."""
-    words = {True: 'ignore', False: 'class'}
+    words = {True: 'ignored', False: 'a class'}
     if known in words and given in words and known != given:
         raise UserError(
-            f'{checkpoint} was trained with --label-zero {words[bool(known)]}: leave out --label-zero, and '
-            'reduce_zero_label in the config'
+            f'label 0 of the masks was {words[bool(known)]} in the training of {checkpoint}: leave out --label-zero, '
+            'and reduce_zero_label in the config'
         )
 
 

@@ -3,6 +3,7 @@
 import warnings
 
 import pytest
+from mmseg.models.decode_heads import FCNHead
 from mmseg.models.losses import CrossEntropyLoss
 
 from convnext_dense.compat.mmseg_loss_advice import without_loss_advice
@@ -20,6 +21,18 @@ def test_mmseg_still_advises_and_is_silent_in_the_block():
             CrossEntropyLoss()
             warnings.warn('mine')
     assert [str(warning.message) for warning in seen] == ['mine']
+
+
+@pytest.mark.filterwarnings('ignore:Default')
+def test_mmseg_still_advises_one_output_for_two_classes():
+    arguments = {'in_channels': 4, 'channels': 4, 'num_classes': 2, 'num_convs': 1}
+    with pytest.warns(UserWarning, match='For binary segmentation, we suggest using'):
+        FCNHead(**arguments)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter('always')
+        with without_loss_advice():
+            FCNHead(**arguments)
+    assert not seen
 
 
 def test_a_segmentor_is_built_in_silence(tmp_path):

@@ -153,6 +153,12 @@ def test_settings_for_the_sample_are_not_looked_up_again(tmp_path):
     assert not ran.exists()
 
 
+def test_a_work_dir_without_a_checkpoint_is_said_to_have_none_yet(tmp_path):
+    (tmp_path / 'mine.py').touch()
+    with pytest.raises(UserError, match=r'has no checkpoint yet, only a config, mine\.py: train it first'):
+        find_run_config(tmp_path)
+
+
 def test_a_script_beside_somebodys_weights_is_not_the_config_of_a_run(tmp_path):
     weights = tmp_path / 'downloads' / 'weights.pth'
     weights.parent.mkdir()

@@ -114,9 +114,9 @@ def test_a_checkpoint_says_what_label_0_means_before_the_data_do(tmp_path, train
     else:
         with pytest.raises(UserError, match='not decidable'):
             read(None)
-    own, other = ('ignore', 'class') if trained else ('class', 'ignore')
+    own, other, was = ('ignore', 'class', 'ignored') if trained else ('class', 'ignore', 'a class')
     assert read(trained, label_zero=own).test_dataloader.dataset.reduce_zero_label is trained
-    refused = f'the checkpoint was trained with --label-zero {own}: leave out --label-zero'
+    refused = f'label 0 of the masks was {was} in the training of the checkpoint: leave out --label-zero'
     with pytest.raises(UserError, match=refused):
         read(trained, label_zero=other)
     with pytest.raises(UserError, match=refused):
@@ -183,7 +183,7 @@ def test_a_checkpoint_that_does_not_say_it_or_says_another_thing(caplog):
     assert TASK.first_label(cfg, {}, Path('a.pth')) == 1
     assert 'a.pth does not say what label 0 of its masks means' in caplog.text
     TASK.set_label_zero(cfg, 'class')
-    with pytest.raises(UserError, match=r'a.pth was trained with --label-zero ignore: leave out --label-zero'):
+    with pytest.raises(UserError, match=r'was ignored in the training of .*a\.pth: leave out --label-zero'):
         TASK.first_label(cfg, {'reduce_zero_label': True}, Path('a.pth'))
 
 

@@ -30,7 +30,7 @@ def find_absent_classes(data: DatasetRecords, counts: Sequence[ClassCounts]) -> 
         if absent and split.images:
             message = f'{count_of(absent, "class", "classes")} of {len(data.classes)} without an example'
             if split.name == 'train':
-                fix = 'they are not learned: add examples, or remove them from the list'
+                fix = f'they are not learned: {data.absent_fix}'
                 yield Finding(WARNING, split.name, message, fix, absent)
             else:
                 yield Finding(NOTE, split.name, message, 'they are not measured', absent)

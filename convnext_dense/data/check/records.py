@@ -74,6 +74,8 @@ class DatasetRecords(ABC):
     classes: list[str] = field(default_factory=list)
     splits: list[SplitRecords] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    absent_fix: str = 'add examples, or remove them from the list'
+    """What to do about classes without an example in training."""
     value_range: ValueRange | None = None
     """The values of images that become black and white; see :func:`~convnext_dense.io.images.decode`."""
 

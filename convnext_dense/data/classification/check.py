@@ -74,7 +74,8 @@ def read_image_folder(sources: Mapping[str, Mapping]) -> ImageFolderRecords:
         except NoData:
             raise
         except UserError as error:  # classes of another root that are unknown, or a faulty list
-            findings.append(Finding.of_error(name, error))
+            if str(error) not in [finding.message for finding in findings]:
+                findings.append(Finding.of_error(name, error))
             continue
         if found.empty and not any(finding.level == PROBLEM for finding in findings):
             message = (
@@ -87,6 +88,7 @@ def read_image_folder(sources: Mapping[str, Mapping]) -> ImageFolderRecords:
             continue
         read.add(whole)
         findings += [Finding(NOTE, name, note) for note in found.notes]
+        findings += [Finding(WARNING, name, doubt) for doubt in found.doubts]
         findings += find_stray_files(name, found.left_out)
         findings += find_unsupported_formats(name, found.folder)
     return data

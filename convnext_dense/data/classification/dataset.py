@@ -98,7 +98,9 @@ class ImageFolder(Dataset):
                 f'class folder {found.empty[0]} holds no images ({", ".join(EXTENSIONS)}): fill or remove it'
             )
         for note in found.notes:
-            print_log(note, 'current', logging.WARNING)
+            print_log(note, 'current')
+        for doubt in found.doubts:
+            print_log(doubt, 'current', logging.WARNING)
         if found.left_out:
             print_log(f'{found.folder}: {describe_left_out(found.left_out)}', 'current')
         self.kept_split: Split | None = None

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ...errors import NoData, UserError
 from ..class_choice import ClassChoice, describe_choice
+from ..formats import FORMATS, find_in_formats
 from ..image_files import (
     EXTENSIONS,
     FoundFiles,
@@ -21,7 +22,7 @@ from ..image_files import (
 from ..layouts import IMAGE_FOLDER, IMAGE_SPLITS, data_flag, hint
 from ..text import count_of, shortened
 from .image_list import EXPECTED, find_list, flat_images, read_list
-from .layout import AS_FOUND, Layout, Reading, find_layout, has_classes
+from .layout import AS_FOUND, FOLDERS, NOT_CLASSES, Layout, Reading, find_layout, has_classes
 from .listed import has_split, list_images, listed_classes
 
 LAYOUT = 'train/<class>/*.jpg and val/<class>/*.jpg'
@@ -40,6 +41,8 @@ class ClassFiles(NamedTuple):
     """What was taken for what, one line each."""
     left_out: list[str]
     """Paths of stray files and folders; see :func:`~convnext_dense.data.image_files.find_files`."""
+    doubts: Sequence[str] = ()
+    """What speaks against the classes, for warnings."""
 
 
 def find_split(root: str | Path, split: str, reading: Reading = AS_FOUND) -> Path | None:
@@ -117,9 +120,12 @@ def scan_classes(root: str | Path, reading: Reading = AS_FOUND) -> list[str]:
         raise _no_data(root / 'train' if root.is_dir() else root, root)
     classes = subfolders(first)
     if not classes:
-        raise NoData(
-            f'{first} has no class folders{_flat(first)}: expected {LAYOUT}{_prefixed(hint(root, IMAGE_FOLDER))}'
-        )
+        advice = hint(root, IMAGE_FOLDER) or _in_names(flat_images(first))
+        raise NoData(f'{first} has no class folders{_flat(first)}: expected {LAYOUT}{_prefixed(advice)}')
+    if reading.format is None and all(name.lower() in NOT_CLASSES for name in classes):
+        which = 'is no class folder' if len(classes) == 1 else 'are no class folders'
+        other = _annotated(root) or f'if they are, give --data-format {FOLDERS}'
+        raise NoData(f'{first} holds {shortened(classes, 3)}, which {which}: expected {LAYOUT}; {other}')
     _check_nesting(first, classes)
     if train and val and not _is_flat(val, classes):
         check_known(val, classes, train)
@@ -145,7 +151,7 @@ def files_by_class(root: str | Path, split: str, classes: Sequence[str], reading
     layout = find_layout(root, reading)
     if layout.lists is not None and (split == 'train' or has_split(layout.lists, split, reading.label_column)):
         listed = list_images(layout.lists, split, classes, reading.label_column)
-        return ClassFiles(listed.folder, listed.files, [], listed.notes, [])
+        return ClassFiles(listed.folder, listed.files, [], listed.notes, [], listed.doubts)
     root = Path(root)
     if layout.classes is not None and split == 'train':
         return _unsplit_files(root, layout, classes)
@@ -286,11 +292,22 @@ def _check_nesting(folder: Path, classes: Sequence[str]) -> None:
 def _no_data(folder: Path, root: Path) -> NoData:
     fix = (
         hint(root, IMAGE_FOLDER)
+        or _annotated(root)
         or _deeper(root)
         or _in_names(images_in(root))
         or 'give another root with --data PATH, or take --data sample, which needs no data'
     )
     return NoData(f'no data at {folder}: expected {LAYOUT} under {root}; {fix}')
+
+
+def _annotated(root: Path) -> str:
+    """Return advice for a data set with boxes or masks, or an empty string."""
+    try:
+        found, _ = find_in_formats(root)
+    except UserError:
+        return ''
+    titles = ' or '.join(FORMATS[name].title for name in found)
+    return f'{root} holds boxes or masks of objects, in {titles}: take a config of a detector' if found else ''
 
 
 def _deeper(root: Path) -> str:

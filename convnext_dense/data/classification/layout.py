@@ -22,7 +22,7 @@ FORMATS = {
 }
 """Layouts by their name for ``--data-format``."""
 NOT_CLASSES = {*INNER_FOLDERS, 'img', 'imgs', 'jpegimages', 'masks', 'labels', 'annotations'}
-"""Names, in lowercase, of folders that are no classes if they are alone."""
+"""Names, in lowercase, of folders that are no classes if there are no others."""
 
 
 class Reading(NamedTuple):
@@ -91,14 +91,11 @@ def _all_split_folders(root: Path) -> list[Path]:
 
 
 def has_classes(folder: Path) -> bool:
-    """Check whether a folder has class folders, not only one in which all images are."""
+    """Check whether a folder has class folders, not only such as ``images`` and ``labels``."""
     try:
         with os.scandir(folder) as entries:
-            found = (entry.name.lower() for entry in entries if entry.is_dir() and not is_stray(entry.name))
-            first, second = next(found, None), None
-            if first in INNER_FOLDERS:
-                second = next(found, None)
-            return first is not None and (first not in INNER_FOLDERS or second is not None)
+            names = (entry.name.lower() for entry in entries if entry.is_dir() and not is_stray(entry.name))
+            return any(name not in NOT_CLASSES for name in names)
     except OSError:
         return False
 
@@ -119,11 +116,10 @@ def _unsplit_classes(root: Path, all_of_them: bool) -> tuple[list[str], tuple[st
     splits = {name for ranks in IMAGE_SPLITS.values() for rank in ranks for name in rank}
     doubtful = [name for name in direct if name.lower() in splits and name not in tests]
     direct = [name for name in direct if name not in tests and (all_of_them or name not in doubtful)]
-    if not direct or (len(direct) == 1 and direct[0].lower() in NOT_CLASSES and not all_of_them):
+    are_parts = all(name.lower() in NOT_CLASSES for name in direct)
+    if not direct or (are_parts and not all_of_them):
         return [], ()
     if doubtful and not all_of_them:
-        if len(direct) == 1 and direct[0].lower() in NOT_CLASSES:
-            return [], ()
         raise UserError(
             f'{root / doubtful[0]} holds images and is beside class folders ({shortened(direct, 3)}): if it is a '
             f'class, too, give --data-format {CLASSES}; if not, move it away'

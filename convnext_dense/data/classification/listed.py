@@ -42,6 +42,8 @@ class ListedImages(NamedTuple):
     files: list[list[str]]
     """Paths of the images of each class."""
     notes: list[str]
+    doubts: Sequence[str] = ()
+    """What speaks against the classes, one line each."""
 
 
 def find_lists(root: str | Path) -> Lists | None:
@@ -180,7 +182,7 @@ def list_images(lists: Lists, split: str, classes: Sequence[str], label_column: 
     note += f'; {repeated} of its lines are repeated' if repeated else ''
     if unlisted := images.beside(labels):
         note += f'; {count_of(unlisted, "image")} beside them not in the list: {shortened(unlisted, 3)}'
-    return ListedImages(folder, files, [note])
+    return ListedImages(folder, files, [note], [table.doubt] if table.doubt else [])
 
 
 def _has_classes(file: Path, root: Path) -> bool:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ...errors import UserError
 from ..image_files import EXTENSIONS
 from ..text import count_of, shortened
+from .label_texts import check_whole_numbers, describe_recurring_words
 
 SUFFIXES = ('.csv', '.tsv', '.txt')
 NAME_COLUMNS = {
@@ -26,6 +27,8 @@ LABEL_COLUMNS = {
     *('diagnosis', 'dx', 'tag', 'tags', 'y', 'groundtruth', 'wnid', 'synset'),
 }
 """Names of the column with the classes, without case and signs."""
+PLURALS = ('labels', 'tags', 'classes')
+"""Names of columns that may have several classes in a cell, without case and signs."""
 SPLIT_COLUMNS = {'split', 'set', 'subset', 'dataset', 'partition', 'fold', 'usage'}
 BOX_COLUMNS = {'xmin', 'ymin', 'xmax', 'ymax', 'bbox', 'boundingbox', 'x1', 'y1', 'x2', 'y2', 'roix1'}
 SEPARATORS = ('\t', ';', ',')
@@ -45,6 +48,8 @@ class Table(NamedTuple):
     """Split of the image in each row, in lowercase; None if the table has none."""
     columns: str
     """The columns that were taken, in words."""
+    doubt: str = ''
+    """What speaks against the classes, for a warning; empty if nothing does."""
 
 
 def read_table(file: Path, is_image: Callable[[str], bool], label_column: str | None = None) -> Table:
@@ -96,7 +101,11 @@ def read_table(file: Path, is_image: Callable[[str], bool], label_column: str | 
         return Table(file, names, labels, splits, f'{called[0]} names images, {len(others)} columns are classes')
     labels = _as_integers([row[chosen] for row in body])
     _check_labels(file, labels, words[chosen], header)
-    return Table(file, names, labels, splits, f'{called[0]} names images, {called[1]} their classes')
+    if label_column is None:
+        check_whole_numbers(f'{file}: {called[1]}', labels)
+    doubt = describe_recurring_words(labels, words[chosen] in PLURALS)
+    doubt = f'{file}: {called[1]} {doubt}' if doubt else ''
+    return Table(file, names, labels, splits, f'{called[0]} names images, {called[1]} their classes', doubt)
 
 
 def has_suffix(name: str) -> bool:
@@ -236,7 +245,7 @@ def _check_labels(file: Path, labels: Sequence[str], word: str, named: bool) -> 
         )
     several = [label for label in labels if re.search(r'[|;,]', label)]
     parts = Counter(part.strip() for label in several for part in re.split(r'[|;,]', label))
-    if several and (word in ('labels', 'tags', 'classes') or any(part in set(labels) for part in parts)):
+    if several and (word in PLURALS or any(part in set(labels) for part in parts)):
         raise UserError(
             f'{file} has several classes for an image ({several[0]}), {len(several)} times: images of several classes '
             'at once are not learned here'

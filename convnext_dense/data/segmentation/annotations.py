@@ -24,7 +24,6 @@ from ..detection.index import find_state
 from ..formats import FORMATS, find_in_formats
 from ..formats.base import WHOLE, Source, take_test_for_val
 from ..formats.coco_find import are_coco_files, find_coco
-from ..formats.faults import describe_faults
 from .label_zero import ClassList, LabelCounts
 from .readers import MaskReader
 from .sources import FoundMasks, MaskSource
@@ -123,11 +122,11 @@ class AnnotationSource(MaskSource, MaskReader):
             ]
             self._objects[path] = pickle.dumps(((image['height'], image['width']), drawn))
             pairs.append((path, path))
-        remarks = describe_faults(coco.name, coco.faults)
+        remarks = []
         if coco.without_mask:
             what = counted(coco.without_mask, 'object')
             remarks.append(f'{coco.name}: {what} without a mask, whose boxes are unlabeled')
-        return FoundMasks(sorted(pairs), remarks, [])
+        return FoundMasks(sorted(pairs), remarks, [], coco.name, coco.faults)
 
     def read(self, mask: str, retry_missing: bool = False) -> np.ndarray:
         """Draw the label map of an image, uint8 (H, W)."""

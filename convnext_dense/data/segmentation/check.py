@@ -96,8 +96,10 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
     for name, source in sources.items():
         own = options[str(source['root'])]
         try:
-            pairs_of[name], remarks, left_out = find_masks_and_remarks(source['root'], source['split'], own)
-            findings += [Finding(WARNING, name, remark) for remark in remarks]
+            found = find_masks_and_remarks(source['root'], source['split'], own)
+            pairs_of[name], left_out = found.pairs, found.left_out
+            findings += [Finding(WARNING, name, remark.removeprefix(f'{name}: ')) for remark in found.remarks]
+            findings += [Finding(fault.level, name, fault.line, '', fault.items) for fault in found.faults]
         except NoData:
             raise
         except UserError as error:
@@ -126,6 +128,7 @@ def read_mask_folder(sources: Mapping[str, Mapping]) -> MaskFolderRecords:
         first = next(iter(sources.values()))
         choice, data.first_label = as_choice(first.get('choice')), labels.first_label
         data.is_chosen = choice is not None
+        data.absent_fix = labels.gaps or data.absent_fix
         chosen = labels.classes if choice is None else choice.apply(labels.classes).names
         data.classes = list(chosen if choice is None else first.get('classes') or chosen)
         if labels.doubtful or not is_set:

@@ -16,8 +16,10 @@ from mmengine.logging import print_log
 from ...io.images import UNLABELED, check_on_bad_image
 from ...registry import DATASETS
 from ...results.drawing import palette
+from ..check.records import WARNING
 from ..class_choice import ClassChoice, as_choice
 from ..dense import DenseDataset
+from ..formats.faults import describe_faults
 from ..image_files import describe_left_out
 from ..subset import Split
 from ..text import shortened
@@ -113,12 +115,15 @@ class MaskFolder(DenseDataset, BaseDataset):
         super().__init__(metainfo=metainfo, pipeline=pipeline, test_mode=test_mode, indices=indices)
 
     def load_data_list(self) -> list[dict]:
-        pairs, remarks, left_out = find_masks_and_remarks(self.root, self.split, self.options)
-        for remark in remarks:
+        found = find_masks_and_remarks(self.root, self.split, self.options)
+        for remark in found.remarks:
             print_log(remark, 'current', logging.WARNING)
-        if left_out:
-            print_log(f'{self.root}: {describe_left_out(left_out)}', 'current')
-        self._pairs = pairs
+        for fault in found.faults:
+            (line,) = describe_faults(found.name, [fault])
+            print_log(line, 'current', logging.WARNING if fault.level == WARNING else logging.INFO)
+        if found.left_out:
+            print_log(f'{self.root}: {describe_left_out(found.left_out)}', 'current')
+        self._pairs = pairs = found.pairs
         scans = check_masks(pairs, len(self.own_classes), self.reduce_zero_label, self.reader)
         if self.subset is not None:
             folder = str(images_folder(self.root, self.split, self.options))
@@ -131,8 +136,9 @@ class MaskFolder(DenseDataset, BaseDataset):
             self.remarks.append((False, f'{self.split}: {line}'))
         if not self.test_mode and (absent := classes_without_example(scans, self._labels, self.choice)):
             count = len(self.own_classes if self.choice is None else self.choice.apply(self.own_classes).names)
+            gaps = f'; {self._labels.gaps}' if self._labels.gaps else ''
             what = f'{len(absent)} of {count} classes without an example in the training masks'
-            self.remarks.append((True, f'{what}, which are not learned: {shortened(absent)}'))
+            self.remarks.append((True, f'{what}, which are not learned: {shortened(absent)}{gaps}'))
         shared = {'label_map': self.label_map, 'reduce_zero_label': self.reduce_zero_label}
         return [dict(img_path=image, seg_map_path=mask, seg_fields=[], **shared) for image, mask in pairs]
 

@@ -6,7 +6,7 @@ or be one short of the labels. Where these fit both, nothing is guessed: the use
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from ...errors import UserError
@@ -128,7 +128,7 @@ def _decide_named(setting: LabelZeroSetting, listed: ClassList, seen: LabelCount
             f'label 0 is to be ignored, but it is the class {first!r} of {listed.file}, and unlabeled pixels have a '
             'label of their own: leave out --label-zero, and reduce_zero_label in the config'
         )
-    why = f'{listed.file} calls it {first!r}' if setting == AUTO else 'as set'
+    why = f'its name in {listed.file} is {first!r}' if setting == AUTO else 'as set'
     hint = f'; {FLAGS[not ignored]} for the other meaning' if setting == AUTO and can_be_ignored else ''
     meaning = 'ignored' if ignored else f'a class, {first!r}'
     line = f'label 0 of the masks is {meaning}{_shares(seen)}: {why}{hint}'
@@ -159,10 +159,26 @@ def fit_labels(labels: Collection[int], count: int, ignored: bool) -> str:
     if own[-1] > UNLABELED:
         return f'a label is at most {UNLABELED - 1}: save them with smaller ones'
     if own[-1] > MOST_OF_4_BITS and 1 < len(own) <= count:
-        new = {label: number for number, label in enumerate(own, int(ignored)) if label != number}
-        return f'save {in_words(new)}, as with {pillow(f"point(lambda label: {new}.get(label, label))")}'
+        return f'save {_renumbering(own, ignored)}'
     correct = 'correct the labels, or ' if own[-1] > 2 * count else ''
     return f'{correct}give classes.txt a line for each label from {int(ignored)} to {own[-1]}'
+
+
+def describe_gaps(labels: Iterable[int], ignored: bool) -> str:
+    """Say how labels with gaps between them come to have none; empty if there are none."""
+    own = sorted(label for label in labels if ignored <= label < UNLABELED)
+    if not own or len(own) == own[-1] + 1 - ignored:
+        return ''
+    return (
+        f'no list names classes, so that each number up to the largest label, {own[-1]}, is one, of which '
+        f'{len(own)} occur: name all of them in classes.txt, or number the labels without gaps, saving '
+        f'{_renumbering(own, ignored)}'
+    )
+
+
+def _renumbering(own: Sequence[int], ignored: bool) -> str:
+    new = {label: number for number, label in enumerate(own, int(ignored)) if label != number}
+    return f'{in_words(new)}, as with {pillow(f"point(lambda label: {new}.get(label, label))")}'
 
 
 def in_words(new: Mapping[int, int]) -> str:

@@ -17,12 +17,13 @@ from .annotations import AnnotationSource
 from .class_lists import read_class_list
 from .find import find_source
 from .known_sets import CAMVID_READER, CITYSCAPES, CITYSCAPES_READER, known_classes, known_kind
-from .label_zero import AUTO, ClassList
+from .label_zero import AUTO, ClassList, pillow
 from .mask_files import CHANNELS, LOSSY, BadLabels, count_labels, is_single_channel, palette_colors, read_mask
 from .mask_scan import ImageAndMask, scan_masks
 from .options import AS_FOUND, MaskOptions
 from .panoptic import PanopticSource
 from .readers import BINARY, INDEX, NEAR, RAW_COLORS, UNKNOWN, ColorReader, MaskReader, in_hex, packed, unpacked
+from .soft_edges import find_grays, find_mixed
 from .sources import FolderSource, MaskSource
 
 LOOKED_AT = 8
@@ -65,6 +66,8 @@ def read_kind(root: str | Path, options: MaskOptions = AS_FOUND) -> MaskReading:
     listed = read_class_list(root, inside, masks_folder.name)
     samples = _sample_masks(source)
     kind = options.labels if options.labels != AUTO else _recognize(source, listed, samples)
+    if kind == 'index' and options.labels == AUTO and (listed is None or len(listed.names) <= 2):
+        _check_edges(source)
     reading = _reading_of(kind, source, listed, samples)
     own = reading.line if source.line else reading.line.replace('they', 'the masks', 1)
     line = '; '.join(part for part in (source.line, own) if part)
@@ -110,6 +113,25 @@ def _recognize(source: FolderSource, listed: ClassList | None, samples: Sequence
         if set(labels_of_all) == {0, UNLABELED}:
             return 'binary'
     return 'index'
+
+
+def _check_edges(source: FolderSource) -> None:
+    """Raise a UserError for masks of black and white with gray between, of which each would be a class."""
+    pixels: Counter[int] = Counter()
+    for pairs in source.usable_pairs():
+        for scan in scan_masks(pairs):
+            pixels.update(dict(scan.pixels))
+            if scan.largest_label > UNLABELED:
+                return
+    grays = find_grays(pixels)
+    if grays:
+        top = max(pixels)
+        raise UserError(
+            f'the masks of {source.root} hold 0 and {top} with {len(grays)} gray levels between ({shortened(grays)}): '
+            'their edges were interpolated, as by anti-aliasing or resizing. Save them without, or threshold them, as '
+            f'with {pillow(f"point(lambda value: {UNLABELED} * (value > {top // 2}))")}; give {FLAG} index if each '
+            'number is a class'
+        )
 
 
 def _labels_in(pairs: Sequence[ImageAndMask]) -> set[int]:
@@ -232,6 +254,14 @@ def _found_colors(source: FolderSource) -> MaskReading:
         raise UserError(
             f'the masks of {source.root} show {len(colors):,} colors{f", {why}" if near else ""}: there can be at '
             f'most {UNKNOWN - 1}; get the masks before that, or {PALETTE}'
+        )
+    mixed = find_mixed(pixels)
+    if mixed:
+        shown = shortened([in_hex(color) for color in mixed], 3)
+        raise UserError(
+            f'the masks of {source.root} show {len(colors)} colors, of which {len(mixed)} are rare and mixed of two '
+            f'others ({shown}): their edges were interpolated, as by anti-aliasing or resizing. Save them without, or '
+            f'replace mixed colors by the nearest of the others; if they are classes, {PALETTE}'
         )
     names = [f'color_{in_hex(color)[1:]}' for color in colors]
     reader = ColorReader({unpacked(color): label for label, color in enumerate(colors)}, are_all=True)

@@ -28,6 +28,7 @@ from .label_zero import (
     LabelZeroSetting,
     check_setting,
     decide,
+    describe_gaps,
     find_obstacle,
     fit_labels,
     names_label_zero,
@@ -56,6 +57,8 @@ class MaskLabels(NamedTuple):
     """The data speak against the setting."""
     reader: MaskReader = INDEX
     """How the labels are read."""
+    gaps: str = ''
+    """How to close gaps between the labels, of which each would be a class, where no list has the names."""
     reading: str = ''
     """One line for the user about how the masks are found and read; empty for numbers in ADE20K's layout."""
 
@@ -117,14 +120,15 @@ def read_labels(
             raise UserError(
                 f'{Path(root, listed.file)} names {len(zero.names)} classes: there can be 1 to {most}, one on a line'
             )
-        return MaskLabels(list(zero.names), zero.ignored, zero.line, zero.doubtful, reader, reading.line)
+        return MaskLabels(list(zero.names), zero.ignored, zero.line, zero.doubtful, reader, reading=reading.line)
     splits = [split for split in MASK_SPLITS if reading.source and reading.source.has(split)]
     pairs = find_masks(root, splits[0] if splits else 'training', options)
     largest = max(scan.largest_label for scan in check_masks(pairs, most, zero.ignored, reader))
     if largest == 0:
         raise UserError(f'the masks in {os.path.dirname(pairs[0][1])} hold no label but 0: label them')
     classes = [f'class_{label}' for label in range(first, largest + 1)]
-    return MaskLabels(classes, zero.ignored, zero.line, zero.doubtful, reader, reading.line)
+    gaps = describe_gaps(seen.pixels if seen else (), zero.ignored)
+    return MaskLabels(classes, zero.ignored, zero.line, zero.doubtful, reader, gaps, reading.line)
 
 
 def count_labels_in(reading: MaskReading) -> LabelCounts:
@@ -326,7 +330,8 @@ def find_bad_masks(
         NEGATIVE: f'save those pixels as {UNLABELED}, which is unlabeled',
         UNKNOWN_COLORS: 'correct them, or give the colors a line in the list of classes',
         UNKNOWN_IDS: f'take another kind with --mask-labels, such as index, or save them as {UNLABELED}',
-        NOT_BINARY: 'give --mask-labels index',
+        NOT_BINARY: f'threshold them, so that they hold 0 and {UNLABELED} alone, if their edges were interpolated; '
+        'or give --mask-labels index',
         UNKNOWN_SEGMENTS: 'get both from one source',
         SIZE: 'resize them, without interpolation',
         beyond: f'the labels of {number} go up to {largest}, and {UNLABELED} is unlabeled: {ignoring}{fitted}',

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ...errors import NoData, UserError
 from ..formats.base import WHOLE
+from ..formats.faults import Fault
 from ..formats.text_files import read_lines
 from ..image_files import EXTENSIONS, FoundFiles, find_files
 from ..layouts import MASK_SPLITS, SPLIT_NAMES
@@ -28,6 +29,10 @@ class FoundMasks(NamedTuple):
     """Lines about masks without an image, and about a folder of another name."""
     left_out: list[str]
     """Stray files among the images and masks; see :func:`~convnext_dense.data.image_files.find_files`."""
+    name: str = ''
+    """Name of the annotations that have faults."""
+    faults: Sequence[Fault] = ()
+    """Faults of annotations."""
 
 
 class MaskSource(ABC):

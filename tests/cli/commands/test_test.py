@@ -214,4 +214,4 @@ def test_masks_keep_the_meaning_of_label_0_of_the_training(tmp_path, capsys, err
         assert run_verb('test', argv) == 0
         assert f'label 0 of the masks {said}' in capsys.readouterr().out
     assert run_verb('test', [str(config), str(known), '--data', str(root), '--label-zero', 'class']) == 2
-    assert 'the checkpoint was trained with --label-zero ignore: leave out --label-zero' in error()
+    assert 'label 0 of the masks was ignored in the training of the checkpoint: leave out --label-zero' in error()

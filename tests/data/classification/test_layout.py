@@ -50,3 +50,36 @@ def test_imagenets_folders_come_before_its_lists(tmp_path):
     (tmp_path / 'meta' / 'train.txt').write_text('n01/1.jpg 5\n')
     assert scan_classes(tmp_path) == ['n01', 'n02']
     assert files_by_class(tmp_path, 'train', ['n01', 'n02']).notes == []
+
+
+def yolo(root, flat=False):
+    for split in ('',) if flat else ('train', 'valid'):
+        for number in range(2):
+            touch(root / split, f'images/{number}.jpg', 'labels/')
+            (root / split / 'labels' / f'{number}.txt').write_text('0 0.5 0.5 0.2 0.2\n')
+    (root / 'data.yaml').write_text('names: [a]\n' if flat else 'train: train/images\nval: valid/images\nnames: [a]\n')
+    return root
+
+
+@pytest.mark.parametrize('flat', [False, True])
+def test_images_and_labels_of_a_detector_are_named_and_are_no_classes(tmp_path, flat):
+    root = yolo(tmp_path, flat)
+    for read in (scan_classes, lambda root: files_by_class(root, 'train', scan_classes(root))):
+        with pytest.raises(NoData, match=r'holds boxes or masks of objects, in YOLO.*: take a config of a detector'):
+            read(root)
+
+
+def test_images_and_masks_are_no_classes_unless_it_is_said(tmp_path):
+    for folder in ('images', 'masks'):
+        touch(tmp_path / 'train' / folder, 'a.jpg')
+    with pytest.raises(NoData, match=r'holds images, masks, which are no class folders.* --data-format folders'):
+        scan_classes(tmp_path)
+    assert scan_classes(tmp_path, Reading('folders')) == ['images', 'masks']
+    touch(tmp_path, 'train/cups/a.jpg')
+    assert scan_classes(tmp_path) == ['cups', 'images', 'masks']
+
+
+def test_images_of_a_split_without_classes_get_advice_on_a_list(tmp_path):
+    touch(tmp_path, 'train/cat.0.jpg')
+    with pytest.raises(NoData, match=r'such as cat\.0\.jpg: if the names tell the classes, write a list labels\.csv'):
+        scan_classes(tmp_path)

@@ -161,7 +161,7 @@ def test_objects_that_cannot_be_read_are_unlabeled_in_their_boxes_and_said(tmp_p
     content = squares()
     del content['annotations'][0]['segmentation']
     root = write_squares(tmp_path, content)
-    labels, (_, remarks, _) = read_labels(root), find_masks_and_remarks(root, 'training')
+    labels, remarks = read_labels(root), find_masks_and_remarks(root, 'training').remarks
     found = labels.reader.read(find_masks(root, 'training')[0][1])
     assert (found == 2).sum() == 64 and (found == 1).sum() == 0  # the larger object is drawn over the region
     assert any('1 object without a mask, whose boxes are unlabeled' in remark for remark in remarks)
@@ -178,7 +178,7 @@ def test_few_pixels_in_no_object_are_gaps(tmp_path):
     root = write_squares(tmp_path, content)
     labels = read_labels(root)
     assert labels.classes == ['small', 'large'] and labels.reduce_zero_label
-    assert 'is ignored' in labels.line and "calls it 'unlabeled'" in labels.line
+    assert 'is ignored' in labels.line and "is 'unlabeled'" in labels.line
 
 
 def test_a_category_of_the_background_is_label_0(tmp_path):

@@ -1,11 +1,15 @@
 """Reading image/mask folders for a check: faults of masks."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from convnext_dense.data.check import NOTE, PROBLEM, WARNING, CheckResult, check_dataset
+from convnext_dense.data.detection.check import read_coco_files
+from convnext_dense.data.formats import find_sources
 from convnext_dense.data.segmentation.check import read_mask_folder
 from convnext_dense.data.segmentation.dataset import MaskFolder
 from convnext_dense.errors import NoData, UserError
@@ -161,3 +165,23 @@ def test_splits_with_other_settings_are_a_problem(masks):
     sources['train']['reduce_zero_label'], sources['val']['reduce_zero_label'] = True, False
     checked = check_dataset(read_mask_folder(sources), 1)
     assert 'True for some data sets of the config and False for others' in next(iter(found(checked, PROBLEM)))
+
+
+def test_a_fault_of_annotations_is_said_once_at_the_level_and_with_the_places_of_a_detector(tmp_path):
+    for split in ('train', 'val'):
+        (tmp_path / split).mkdir()
+        shapes = [
+            {'label': 'cup', 'group_id': 1, 'shape_type': 'polygon', 'points': [[x, 2], [x + 8, 2], [x + 8, 12]]}
+            for x in (2, 20)
+        ]
+        Image.new('RGB', (40, 30)).save(tmp_path / split / 'a.jpg')
+        content = {'imagePath': 'a.jpg', 'imageHeight': 30, 'imageWidth': 40, 'shapes': shapes}
+        (tmp_path / split / 'a.json').write_text(json.dumps(content))
+    own = {'root': str(tmp_path), 'split': 'training'}
+    findings = read_mask_folder({'train': own}).findings
+    (said,) = [finding for finding in findings if 'joined with another one' in finding.message]
+    source = find_sources(str(tmp_path))['train']
+    detected = read_coco_files({'train': source._asdict()})
+    (expected,) = [one for one in detected.findings if 'joined with another one' in one.message]
+    assert said._replace(images=()) == expected._replace(images=())
+    assert not said.message.startswith('train') and list(said.items) == ['train/a.json: shapes[1]']

@@ -63,7 +63,7 @@ def test_a_split_that_does_not_exist_is_named(root):
 def test_masks_without_an_image_are_counted_and_left_out(root):
     image(root, 0).unlink()
     image(root, 3).unlink()
-    pairs, (remark,), _ = find_masks_and_remarks(root, 'training')
+    pairs, (remark,), *_ = find_masks_and_remarks(root, 'training')
     assert len(pairs) == 2
     assert remark.startswith('2 of 4 masks in') and remark.endswith('left out: 00, 03')
 
@@ -99,7 +99,7 @@ def test_annotations_that_are_damaged_are_named(tmp_path):
 @pytest.mark.parametrize('name', ['valid', 'test'])
 def test_another_name_of_validation_is_taken_and_said(tmp_path, name):
     root = write_mask_folder(tmp_path, names=('train', name))
-    pairs, remarks, _ = find_masks_and_remarks(root, 'validation')
+    pairs, remarks, *_ = find_masks_and_remarks(root, 'validation')
     assert (len(pairs), remarks) == (2, [f'{root}/images/{name} is taken for validation'])
     shutil.rmtree(root / 'annotations' / name)
     if name == 'test':  # images that nobody has labeled

@@ -78,7 +78,7 @@ def test_faults_of_the_file_are_named(root, edit, said):
 
 def test_images_without_annotation_are_left_out_and_counted(root):
     change(root, lambda content: content['annotations'].pop(0))
-    pairs, (remark,), _ = find_masks_and_remarks(root, 'training')
+    pairs, (remark,), *_ = find_masks_and_remarks(root, 'training')
     assert len(pairs) == 5 and '1 image without annotation left out: ADE_train_00000001.jpg' in remark
 
 
