@@ -48,7 +48,8 @@ def test_a_resume_that_trains_nothing_leaves_the_saved_config(own_image_folder, 
     config, work_dir = write_config(tmp_path / 'tiny.py', BY_EPOCH), tmp_path / 'run'
     assert train(config, own_image_folder, work_dir) == 0
     saved = (work_dir / 'tiny.py').read_text()
-    assert train(config, own_image_folder, work_dir, '--resume', '--image-size', '64', '64') == 2
+    larger = ('train_dataloader.dataset.transform.input_size=64',)
+    assert train(config, own_image_folder, work_dir, '--resume', options=larger) == 2
     assert 'the run had crops of' in capsys.readouterr().err
     moved = shutil.copytree(own_image_folder, tmp_path / 'moved')
     options = ('default_hooks.logger.interval=3',)
