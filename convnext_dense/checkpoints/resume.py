@@ -126,7 +126,9 @@ def check_same_run(saved: Mapping[str, Any], own: RunFacts) -> str | None:
     changed = []
     counts = [facts.get('objects') for facts in (saved, own)]
     if None not in counts and counts[0] != counts[1]:
-        changed.append(f'the run learned from {counts[0]} objects and now learns from {counts[1]}: its data have changed')
+        changed.append(
+            f'the run learned from {counts[0]} objects and now learns from {counts[1]}: its data have changed'
+        )
     if saved.get('plan', own['plan']) != own['plan']:
         changed.append(
             f'the run had a {saved["plan"]} and now has a {own["plan"]}: lr, steps and images stay the same, but '

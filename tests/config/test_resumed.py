@@ -11,11 +11,13 @@ from tests.helpers.run_tool import ATTO
 from tests.helpers.small_run import BY_EPOCH, train, write_config
 
 
-
 @pytest.mark.parametrize('config', [ATTO, CASCADE, UPERNET])
 def test_the_same_config_goes_on_without_a_word(config, tmp_path):
     cfg = read(config, 'sample')
-    assert check_resumed(read(config, 'sample', optim_wrapper__optimizer__lr=1.0), write_run(tmp_path / 'run', cfg)) is None
+    assert (
+        check_resumed(read(config, 'sample', optim_wrapper__optimizer__lr=1.0), write_run(tmp_path / 'run', cfg))
+        is None
+    )
 
 
 @pytest.mark.parametrize('config', [ATTO, CASCADE, UPERNET])

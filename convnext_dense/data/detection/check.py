@@ -61,9 +61,7 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
             choice = as_choice(source.get('choice'))
             key = (where, source.get('box_format'), choice)
             is_new = key not in contents
-            coco = contents[key] = contents.get(key) or read_coco(
-                where, key[1], choice=choice, skips_bad=True
-            )
+            coco = contents[key] = contents.get(key) or read_coco(where, key[1], choice=choice, skips_bad=True)
         except UserError as error:
             data.findings.append(Finding.of_error(name, error))
             continue

@@ -59,7 +59,7 @@ class YoloFormat(Format):
         }
 
     def read_categories(self, source: Source) -> list[dict]:
-        return _categories(_data_of(source)[0].require_classes())
+        return _categories(_data_of(source, needs_images=False)[0].require_classes())
 
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
         data, split = _data_of(source)
@@ -84,10 +84,12 @@ class YoloFormat(Format):
         return any(has_polygon(_read(file), data.keypoints) for file in files if file)
 
 
-def _data_of(source: Source) -> tuple[YoloData, str]:
+def _data_of(source: Source, needs_images: bool = True) -> tuple[YoloData, str]:
     data, split = locate(source.annotations), source.split or WHOLE
     if data is None or split not in data.splits:
         raise NoData(f'no YOLO data of {split} at {source.annotations}: {YoloFormat.expected}')
+    if needs_images and split in data.absent:  # another split may be all that is needed
+        raise UserError(data.absent[split])
     return data, split
 
 

@@ -79,7 +79,7 @@ def _read(file: Path, config: Mapping[str, Any]) -> YoloData:
         if found is None:
             raise UserError(f'{file}: names is {names}, which is not there: {NAME_THE_CLASSES}')
         config, moved = {**config, 'names': os.path.abspath(found)}, moved + note
-    data = YoloData(file, root, names_of_config(config, file), {}, _keypoints(config, file), moved)
+    data = YoloData(file, root, names_of_config(config, file), {}, _keypoints(config, file), moved=moved)
     missing: dict[str, str] = {}
     for split, keys in CONFIG_KEYS.items():
         given = {key: entries for key in keys if (entries := _entries(config.get(key), file, key))}
@@ -99,10 +99,11 @@ def _read(file: Path, config: Mapping[str, Any]) -> YoloData:
             data.splits[split] = places
     if data.splits:
         missing.pop('test', None)  # often named by an export without one, and not needed
-    if missing:
-        raise UserError(
-            f'{next(iter(missing.values()))}: correct it, get the images, or choose another format with --data-format'
-        )
+    fix = 'correct it, get the images, or choose another format with --data-format'
+    data.absent = {split: f'{line}: {fix}' for split, line in missing.items()}
+    if missing and not data.splits:
+        raise UserError(next(iter(data.absent.values())))
+    data.splits |= {split: [] for split in missing}
     if not data.splits:
         raise UserError(f'{file} names no images: write train and val')
     others = names_in([folder, *folders_of_names(root, data.splits)])

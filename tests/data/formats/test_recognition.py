@@ -85,7 +85,9 @@ def test_an_empty_image_is_left_out_with_its_objects_if_its_size_is_needed(writt
     if left_out:
         with pytest.raises(UserError, match=r'1 image that cannot be opened.*zero bytes.*--on-bad-image skip$'):
             read_coco(source)
-        arguments = dict(annotations=str(source.annotations), images=str(source.images), format=name, split=source.split)
+        arguments = dict(
+            annotations=str(source.annotations), images=str(source.images), format=name, split=source.split
+        )
         said = [(one.level, one.message) for one in read_coco_files({'train': arguments}).findings]
         assert (PROBLEM, '1 image left out: it cannot be opened, so that its size is unknown') in said
 
