@@ -80,11 +80,11 @@ import time, resource
 from pathlib import Path
 {setup}
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-start = time.perf_counter()
+start, cpu = time.perf_counter(), time.process_time()
 {read}
-seconds = time.perf_counter() - start
+seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print('measured', seconds, peak / 1024, before, count)
+print('measured', seconds, cpu, peak / 1024, before, count)
 """
 
 
@@ -147,9 +147,14 @@ def measure(setup: str, read: str, cache: Path) -> dict[str, float]:
     if done.returncode:
         sys.exit(done.stderr)
     (line,) = (line for line in done.stdout.splitlines() if line.startswith('measured'))
-    _, seconds, peak, before, count = line.split()
+    _, seconds, cpu, peak, before, count = line.split()
     memory = {'peak_mb': round(float(peak)), 'imports_mb': round(float(before))}
-    return {'seconds': round(float(seconds), 2), **memory, 'annotations': int(count)}
+    return {
+        'seconds': round(float(seconds), 2),
+        'cpu_seconds': round(float(cpu), 2),
+        **memory,
+        'annotations': int(count),
+    }
 
 
 def main() -> None:
@@ -171,12 +176,16 @@ def main() -> None:
                 write_yolo(root, args.images, rng)
                 runs = {'scan, first': (SCAN, READ_SCAN), 'scan, second': (SCAN, READ_SCAN_AGAIN)}
             runs |= {'ours, first': (OURS, READ_OURS), 'ours, second': (OURS, READ_OURS)}
-            data = root / 'instances.json' if name == 'coco' else root
+                line = f'{name}: {what:13} {measured["seconds"]:8.2f} s {measured["cpu_seconds"]:8.2f} s of CPU'
+                print(f'{line} {measured["peak_mb"]:8,} MB', flush=True)
             values = {'root': str(root), 'data': str(data), 'cache': str(Path(folder, 'scan.npy'))}
             for what, (setup, read) in runs.items():
                 measured = measure(setup.format(**values) if 'ours' in what else setup, read.format(**values), cache)
                 results[f'{name}: {what}'] = measured
-                print(f'{name}: {what:13} {measured["seconds"]:8.2f} s {measured["peak_mb"]:8,} MB', flush=True)
+                print(
+                    f'{name}: {what:13} {measured["seconds"]:8.2f} s {measured["cpu_seconds"]:8.2f} s of CPU {measured["peak_mb"]:8,} MB',
+                    flush=True,
+                )
             index = sum(file.stat().st_size for file in cache.glob('annotations-*'))
             results[f'{name}: index'] = {'mb': round(index / 1e6)}
             for file in cache.glob('annotations-*'):

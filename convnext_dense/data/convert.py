@@ -99,6 +99,7 @@ def _read_objects(root: str, sources: dict[str, Source], choice: ClassChoice | N
         lines = [*(f'{one.name}: {one.choice_line.partition(NEW_IDS)[0]}' for one in coco.values()), *lines]
     lines += _of_any_class(coco, classes)
     splits = {split: _Images(coco[split], sources[split], classes) for split in sources}
+    lines += _from_elsewhere(root, sources.values(), (file for one in splits.values() for file in one.files))
     has_masks = any(one.has_masks for one in coco.values())
     return ReadData(LabeledData(classes, splits), False, has_masks, sum(map(len, splits.values())), lines)
 
@@ -111,6 +112,21 @@ def _of_any_class(coco: Mapping[str, CocoData], classes: Sequence[str]) -> Itera
             yield f'{one.name}: {regions} of no class, written as of {classes[0]!r} where the format has such regions'
 
 
+def _from_elsewhere(root: str, sources: Iterable[Source], files: Iterable[str]) -> Iterator[str]:
+    """Yield a line on images that annotations name outside of what the user named, which would be passed on unseen."""
+    folders: list[str | Path] = [root if os.path.isdir(root) else os.path.dirname(root)]
+    if '.json' in root and not os.path.isdir(root):  # the user named each file, and its folder of images
+        folders = [path for one in sources for path in (one.images, one.annotations.parent)]
+    inside = tuple(os.path.abspath(path).rstrip(os.sep) + os.sep for path in folders)
+    elsewhere = [file for file in files if not os.path.abspath(file).startswith(inside)]
+    if elsewhere:
+        count = counted(len(elsewhere), 'image lies', 'images lie')
+        yield (
+            f'{count} outside of {root}, where its files point to, such as {os.path.abspath(elsewhere[0])}: '
+            'if they are not meant to be passed on, give --images none, or remove their entries'
+        )
+
+
 class _Images(Iterable[LabeledImage]):
     """The images of a split with their objects."""
 
@@ -119,9 +135,15 @@ class _Images(Iterable[LabeledImage]):
         self._is_upright = FORMATS[source.format].is_upright
         label_of = {name: label for label, name in enumerate(classes)}
         folders = {os.path.dirname(image['file_name']) for image in coco.images}
-        self._folder = os.path.commonpath(folders) if folders and '' not in folders else ''
+        is_mixed = len({os.path.isabs(folder) for folder in folders}) > 1
+        self._folder = os.path.commonpath(folders) if folders and '' not in folders and not is_mixed else ''
         self._labels = {n: label_of[name] for n, name in zip(coco.category_ids, coco.classes, strict=True)}
         self._labels |= dict.fromkeys(coco.other_ids, 0)  # of ignore regions, of any class
+
+    @property
+    def files(self) -> Iterator[str]:
+        """The paths of the images."""
+        return (os.path.join(self._source.images, image['file_name']) for image in self._coco.images)
 
     def __len__(self) -> int:
         return len(self._coco.images)
@@ -162,6 +184,7 @@ def _read_masks(root: str, label_zero: LabelZeroSetting, options: MaskOptions, c
             said = describe_pixels(choice, labels.classes, labels.first_label, scans)
             lines.append(f'{SPLITS.get(split, split)}: {said}')
         assert source is not None
+        lines += _from_elsewhere(root, (), (image for image, _ in found.pairs))
         splits[SPLITS.get(split, split)] = _Masks(found.pairs, source.images_folder(split), labels, chosen)
     return ReadData(LabeledData(list(chosen.names), splits), True, True, sum(map(len, splits.values())), lines)
 
@@ -209,7 +232,7 @@ def _with_orientation(image: LabeledImage, is_upright: bool = False) -> LabeledI
         UserError: if the annotations are for another size than the image has.
     """
     header = read_header(image.file)
-    if isinstance(header, str):  # it is written as it is, and reading it names the fault
+    if isinstance(header, str):  # writing the image names the fault
         return image
     if not header.fits(image.size):
         raise UserError(

@@ -359,7 +359,7 @@ class Runner(mmengine.runner.Runner):
             super().dump_config()
 
     def dump_config(self) -> None:
-        """Write the config to the work dir; in training only after a resume that trains, since no other changes anything."""
+        """Write the config to the work dir; in training only when it is to train, not after a refused resume."""
         if not self.trains:
             super().dump_config()
 

@@ -8,11 +8,15 @@ import logging
 import os
 import re
 import shutil
+import socket
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from ..errors import UserError
 
@@ -20,6 +24,8 @@ TEMPORARY_NAME = re.compile(r'\.\d+\.(.+)')
 """Names of the files that :func:`atomic_write` fills, ``.<process id>.<final name>``; group 1 is the final name.
 
 Such a file is left behind only if its process was killed."""
+HOST = re.sub(r'\W', '-', socket.gethostname())[:32] or 'host'
+"""Name of this machine in names of files."""
 RETRY_DELAYS = (0.2, 1.0, 5.0)
 """Seconds before each retry of reading a file."""
 TRANSIENT_ERRNOS = {
@@ -71,7 +77,8 @@ def atomic_folder(path: str | Path, option: str = '') -> Iterator[Path]:
     """Context that provides a temporary folder to fill, which becomes ``path`` if the block ends without an error.
 
     The temporary folder is beside ``path`` and is removed if the block raises an error; if the process was killed, the
-    next call for the same path removes it.
+    next call for the same path on the same machine removes it. Errors of the block pass as they are: those of writing
+    into the folder are for :func:`write_errors`.
 
     Args:
         path: a folder that does not exist or is empty.
@@ -84,38 +91,66 @@ def atomic_folder(path: str | Path, option: str = '') -> Iterator[Path]:
         UserError: if there is something at ``path`` already, or the folder can't be written.
     """
     path = Path(path)
-    elsewhere = f'choose another with {option}' if option else 'choose another place'
     if path.exists() and not path.is_dir():
         raise UserError(f'{path} is a file: name a new folder')
-    try:
+    with write_errors(path, option):
         if path.is_dir() and any(path.iterdir()):
             raise UserError(f'{path} is not empty: name a new folder, or empty it first')
         full = Path(os.path.realpath(path))
         full.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(full)
-        temporary = full.with_name(f'.{os.getpid()}.{full.name}.partial')
-        temporary.mkdir()
-        try:
-            yield temporary
+        temporary = full.with_name(f'.{HOST}.{uuid.uuid4().hex[:8]}.{full.name}.partial')
+        lock = FileLock(f'{temporary}.lock')
+        with suppress(NotImplementedError):  # a file system without locks: its folders are never taken for abandoned
+            lock.acquire()
+    try:
+        with write_errors(path, option):
+            temporary.mkdir()
+        yield temporary
+        with write_errors(path, option):
             if full.exists():
                 full.rmdir()
             temporary.rename(full)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        _release(lock)
+
+
+@contextmanager
+def write_errors(path: str | Path, option: str = '') -> Iterator[None]:
+    """Context that turns an OSError of its block, which does nothing but write, into a UserError that names ``path``.
+
+    Args:
+        path: what the user asked to write.
+        option: the command-line option that sets it.
+    """
+    try:
+        yield
     except OSError as error:
+        elsewhere = f'choose another with {option}' if option else 'choose another place'
         raise UserError(f'{path} cannot be written ({error.strerror or error}): {elsewhere}') from None
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove the temporary folders of :func:`atomic_folder` whose processes have ended."""
-    for folder in path.parent.glob(f'.*.{glob.escape(path.name)}.partial'):
-        process = folder.name[1:].partition('.')[0]
+    """Remove the temporary folders of :func:`atomic_folder` whose processes on this machine have ended.
+
+    A process holds the lock of its folder, which the kernel releases when it ends. Locks of other machines are not
+    asked for, since not every shared disk tells of them.
+    """
+    for file in path.parent.glob(f'.{HOST}.*.{glob.escape(path.name)}.partial.lock'):
+        lock = FileLock(file)
         try:
-            os.kill(int(process), 0)
-        except ProcessLookupError:
-            shutil.rmtree(folder, ignore_errors=True)
-        except (OSError, ValueError):  # it runs, or the folder is not ours
+            lock.acquire(blocking=False)
+        except (Timeout, OSError, NotImplementedError):  # it runs, or can't be asked
             continue
+        shutil.rmtree(file.with_suffix(''), ignore_errors=True)
+        _release(lock)
+
+
+def _release(lock: FileLock) -> None:
+    lock.release()
+    with suppress(OSError):
+        os.unlink(lock.lock_file)
 
 
 def _flush_to_disk(path: Path) -> None:

@@ -309,3 +309,74 @@ def test_chosen_classes_of_label_maps(written, name):
     assert labels(ignore=('dog',)) == (['background', 'cat'], [[0, 1, 255], [0, 255]])
     with pytest.raises(UserError, match="--ignore-classes names 'cow'"):
         labels(ignore=('cow',))
+
+
+def digests(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob('*') if file.is_file()}
+
+
+@pytest.mark.parametrize('images', ['link', 'copy', 'none'])
+@pytest.mark.parametrize('name', WRITERS)
+def test_no_file_of_the_source_changes(tmp_path, name, images):
+    """Files are linked: what is written under the name of a link would go into the user's own file."""
+    source = tmp_path / 'in'
+    other = LabeledObject(1, [40.0, 20.0, 12.0, 10.0], [[40.0, 20, 52, 20, 52, 30, 40, 30]])
+    names = (
+        'a.png',
+        'A.jpg',
+        'x/a.jpg',
+        'labels.png',
+        'classes.jpg',
+        'annotations/a.png',
+        'images/a.png',
+        'ann/b.png',
+    )
+    write(source, 'coco', *(image(tmp_path / 'photos' / one, triangle(), other, name=one) for one in names))
+    before = digests(tmp_path)
+    done = write_data_set(read_data_set(str(source)).data, False, name, tmp_path / 'out', images)
+    assert done.images == len(names)
+    after = digests(tmp_path)
+    assert {file: after[file] for file in before} == before
+
+
+NO_IMAGES = ('../notes.json', '../notes.txt', '../id_rsa', 'via_region_data.json', '../page.jpg', '../listed.json')
+
+
+@pytest.mark.parametrize('entry', NO_IMAGES)
+@pytest.mark.parametrize('name', WRITERS)
+def test_a_file_that_is_no_image_is_neither_passed_on_nor_written_to(tmp_path, name, entry):
+    shape = {'category_id': 20, 'bbox': [5, 5, 10, 10], 'segmentation': [[5, 5, 15, 5, 15, 15]]}
+    folder = coco(tmp_path / 'in', [shape])
+    file = folder / 'annotations/instances_train2017.json'
+    file.write_text(file.read_text().replace('a.png', entry))
+    for kind, text in (('json', '{"secret": 1}'), ('txt', 'secret'), ('jpg', '<html>secret')):
+        (folder / f'{"page" if kind == "jpg" else "notes"}.{kind}').write_text(text)
+    (folder / 'id_rsa').write_text('secret')
+    (folder / 'listed.json').write_text('["secret"]')
+    (folder / 'train2017/via_region_data.json').write_text('{"secret": 1}')
+    before = digests(tmp_path)
+    for images in ('link', 'copy', 'none'):
+        with pytest.raises(UserError, match=rf'{os.path.basename(entry)} (is listed as an image|\()') as error:
+            write_data_set(read_data_set(str(folder)).data, False, name, tmp_path / 'out', images)
+        assert ': re' in str(error.value) and str(error.value).count('\n') == 0  # restore, rename or remove
+        assert digests(tmp_path) == before
+
+
+@pytest.mark.parametrize('how', ['{up}', '{absolute}', 'x/../{up}'])
+def test_images_from_elsewhere_are_named(tmp_path, how):
+    folder = coco(tmp_path / 'in', [{'category_id': 20, 'bbox': [5, 5, 10, 10]}])
+    assert not any('outside of' in line for line in read_data_set(str(folder)).lines)
+    image(tmp_path / 'private/me.png')
+    (folder / 'train2017/x').mkdir()
+    entry = how.format(up='../../private/me.png', absolute=tmp_path / 'private/me.png')
+    file = folder / 'annotations/instances_train2017.json'
+    content = json.loads(file.read_text())
+    content['images'].append({'id': 8, 'file_name': entry, 'height': 40, 'width': 60})
+    file.write_text(json.dumps(content))
+    read = read_data_set(str(folder))
+    (line,) = [line for line in read.lines if 'outside of' in line]
+    assert line == (
+        f'1 image lies outside of {folder}, where its files point to, such as {tmp_path}/private/me.png: '
+        'if they are not meant to be passed on, give --images none, or remove their entries'
+    )
+    assert write_data_set(read.data, False, 'yolo', tmp_path / 'out').images == 2

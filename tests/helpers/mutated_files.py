@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from convnext_dense.data.detection.coco import CocoData, read_coco
 from convnext_dense.data.formats.base import Source
 from convnext_dense.errors import UserError
+from tests.helpers.fuzzing import FEW, MANY
 
-EXAMPLES = [200, pytest.param(10_000, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])]
+EXAMPLES = [FEW, pytest.param(MANY, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])]
 """Numbers of changed files."""
 VALUE = re.compile(rb'"[^"\n]*"|-?\d+(?:\.\d+)?')
 ODD_VALUES = (

@@ -2,12 +2,21 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from convnext_dense.errors import UserError
-from convnext_dense.io.files import RETRY_DELAYS, atomic_folder, atomic_write, read_with_retries
+from convnext_dense.io.files import (
+    HOST,
+    RETRY_DELAYS,
+    atomic_folder,
+    atomic_write,
+    read_with_retries,
+    write_errors,
+)
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -101,13 +110,38 @@ def test_a_folder_is_complete_or_absent(tmp_path):
     assert os.listdir(tmp_path) == ['deep'] and (out / 'a').read_text() == 'a'
 
 
-def test_a_folder_of_a_running_process_is_left_alone(tmp_path):
-    running, ended, other = (tmp_path / f'.{name}.out.partial' for name in (os.getppid(), 2**22 + 1, 'x'))
-    for folder in (running, ended, other):
-        folder.mkdir()
-    with atomic_folder(tmp_path / 'out'):
-        pass
-    assert {path.name for path in tmp_path.iterdir()} == {'out', running.name, other.name}
+def test_only_folders_of_ended_processes_of_this_machine_are_removed(tmp_path):
+    """A process holds a lock; the process ids of another machine, on a shared disk, say nothing here."""
+    running, ended, other, foreign = (
+        tmp_path / f'.{name}.partial'
+        for name in (f'{HOST}.1.out', f'{HOST}.2.out', f'{HOST}.3.mine', 'elsewhere.4.out')
+    )
+    for folder in (running, ended, other, foreign):
+        (folder / 'a').mkdir(parents=True)
+        Path(f'{folder}.lock').touch()
+    code = f'import sys, filelock; lock = filelock.FileLock("{running}.lock"); lock.acquire()'
+    code += '; print(flush=True); sys.stdin.read()'
+    pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE}
+    with subprocess.Popen([sys.executable, '-c', code], **pipes) as process:
+        assert process.stdout.readline() == b'\n'
+        with atomic_folder(tmp_path / 'out') as folder, atomic_folder(tmp_path / 'b'):
+            assert HOST in folder.name
+        process.stdin.close()
+    kept = [name for folder in (running, other, foreign) for name in (folder.name, f'{folder.name}.lock')]
+    assert sorted(os.listdir(tmp_path)) == sorted(['out', 'b', *kept])
+
+
+def test_an_error_of_reading_is_no_error_of_the_folder(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_folder(tmp_path / 'out'):
+        (tmp_path / 'source').read_bytes()
+    said = r'out cannot be written \(No space left on device\): choose another with --x$'
+    with (
+        pytest.raises(UserError, match=said),
+        atomic_folder(tmp_path / 'out'),
+        write_errors(tmp_path / 'out', '--x'),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert os.listdir(tmp_path) == []
 
 
 def test_what_keeps_a_folder_from_being_written_is_named(tmp_path):

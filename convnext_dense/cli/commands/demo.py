@@ -16,7 +16,7 @@ from rich.progress import Progress, TaskID
 from ...data.formats.base import WHOLE
 from ...data.formats.write import WRITERS, write_data_set
 from ...data.formats.write.base import LabeledData, LabeledImage
-from ...data.image_files import describe_left_out
+from ...data.image_files import EXTENSIONS, describe_left_out
 from ...errors import UserError
 from ...inference.files import IMAGES, RESULTS, find_inputs, is_video, name_outputs
 from ...inference.image_ids import number_images, read_image_ids
@@ -41,6 +41,9 @@ def run(args: argparse.Namespace) -> int:
     videos = [path for path in inputs if is_video(path)]
     if args.format and videos:
         raise UserError(f'--format is for images, and {videos[0]} is a video: save its frames as images')
+    odd = [path for path in inputs if path.suffix.lower() not in EXTENSIONS]
+    if args.format and odd:
+        raise UserError(f'{odd[0]} has no suffix of images in data sets ({", ".join(EXTENSIONS)}): rename it')
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -66,8 +69,14 @@ def run(args: argparse.Namespace) -> int:
                 demo.draw_video(str(path), *files)
     print(f'{len(inputs) - len(demo.failed)} of {len(inputs) + len(skipped)} inputs are drawn in {out_dir}')
     if demo.found_nothing:
-        print(f'nothing has a score of {args.score:g} or more in these images: take a lower one with --score')
+        print(_nothing_found(args.score))
     return 1 if demo.failed or skipped else 0
+
+
+def _nothing_found(score: float) -> str:
+    if score == 0:
+        return 'nothing is found in these images'
+    return f'nothing has a score of {score:g} or more in these images: take a lower one with --score'
 
 
 def _write_annotations(args: argparse.Namespace, predict: Predictor, inputs: Sequence[Path], skipped: int) -> int:
@@ -82,7 +91,7 @@ def _write_annotations(args: argparse.Namespace, predict: Predictor, inputs: Seq
         written = write_data_set(data, has_label_maps, args.format, args.out_dir, args.images, scores=args.confidence)
     print(describe_written(written, args.format, args.out_dir))
     if demo.found_nothing:
-        print(f'nothing has a score of {args.score:g} or more in these images: take a lower one with --score')
+        print(_nothing_found(args.score))
     if demo.interrupted:
         raise KeyboardInterrupt
     return 1 if demo.failed or skipped else 0

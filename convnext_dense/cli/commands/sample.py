@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -12,7 +11,7 @@ from ...counting import counted
 from ...data.convert import ReadData, read_data_set
 from ...data.formats.write import WRITERS
 from ...data.formats.write.base import LabeledData, LabeledImage
-from ...io.files import atomic_folder
+from ...io.files import atomic_folder, write_errors
 from ...sample_data import ensure_sample
 from ..parsers.sample import FOLDER
 from .convert_data import describe_written, write
@@ -61,9 +60,11 @@ def write_class_folders(sample: Path, target: str, images: int | None = None) ->
         for split, count in _counts(images).items():
             files = sorted((sample / 'classification' / split).glob('*/*.jpg'), key=lambda file: file.stem[-5:])
             for file in files[:count]:
+                content = file.read_bytes()
                 folder = partial / split / file.parent.name
-                folder.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, folder / file.name)
+                with write_errors(target):
+                    folder.mkdir(parents=True, exist_ok=True)
+                    (folder / file.name).write_bytes(content)
                 written += 1
     return written
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable
 
 from ...errors import UserError
 from ..arguments import (
@@ -50,15 +51,20 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'{args.source} is a config: give the root folder of a data set')
     if '.json' not in args.source and not os.path.exists(args.source):  # explicit files are named with their images
         raise UserError(f'no data at {args.source}: check the path')
-    source, target = os.path.realpath(args.source), os.path.realpath(args.target)
-    if os.path.isdir(source) and (target + os.sep).startswith(source.rstrip(os.sep) + os.sep):
-        raise UserError(f'{args.target} is in the folder that is read: name a folder beside {args.source}')
-    check_new_folder(args.target)
+    check_new_folder(args.target, [args.source])
     class_choice(args)
 
 
-def check_new_folder(path: str) -> None:
-    """Raise a UserError if something is at the path of a folder to write."""
+def check_new_folder(path: str, sources: Iterable[str] = ()) -> None:
+    """Raise a UserError if something is at the path of a folder to write, or it is in a folder that is read.
+
+    Args:
+        path: the folder to write.
+        sources: what is read.
+    """
+    for source in filter(os.path.isdir, sources):
+        if (os.path.realpath(path) + os.sep).startswith(os.path.realpath(source).rstrip(os.sep) + os.sep):
+            raise UserError(f'{path} is in the folder that is read: name a folder beside {source}')
     if os.path.exists(path) and not os.path.isdir(path):
         raise UserError(f'{path} is a file: name a new folder')
     if os.path.isdir(path) and os.listdir(path):

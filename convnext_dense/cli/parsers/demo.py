@@ -83,8 +83,6 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'--images {args.images} is for annotations: give --format, or leave it out')
     if args.format is not None and args.annotations:
         raise UserError('--annotations is for results.json, and --format writes other files: leave one out')
-    if args.format is not None:
-        check_new_folder(args.out_dir)
     if args.config is not None and not is_config(args.config) and not is_config(args.checkpoint):
         # there is no CONFIG: the first argument is CHECKPOINT, the others are INPUT
         args.config, args.checkpoint, args.input = None, args.config, [args.checkpoint, *args.input]
@@ -96,6 +94,8 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(
             f'{args.checkpoint} is in the place of CHECKPOINT: {args.prog} {config}{checkpoint} {inputs[0]} ...'
         )
+    if args.format is not None:
+        check_new_folder(args.out_dir, args.input)
     check_model(args)
     if args.annotations and not os.path.isfile(args.annotations):
         raise UserError(f'--annotations {args.annotations}: no such file')

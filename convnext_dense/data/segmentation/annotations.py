@@ -19,12 +19,13 @@ from pycocotools import mask as rle
 from ...counting import counted
 from ...errors import UserError
 from ...io.images import UNLABELED
+from ..class_words import is_background, is_no_class
 from ..detection.coco import read_coco, read_header
 from ..formats import FORMATS, find_in_formats
 from ..formats.base import WHOLE, Source, take_test_for_val
 from ..formats.coco_find import are_coco_files, find_coco
 from ..formats.faults import describe_faults
-from .label_zero import ClassList, LabelCounts, is_background, is_no_class
+from .label_zero import ClassList, LabelCounts
 from .readers import MaskReader
 from .sources import FoundMasks, MaskSource
 

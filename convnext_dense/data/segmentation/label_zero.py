@@ -6,12 +6,12 @@ or be one short of the labels. Where these fit both, nothing is guessed: the use
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from ...errors import UserError
 from ...io.images import UNLABELED
+from ..class_words import is_background, is_no_class
 
 AUTO: Literal['auto'] = 'auto'
 """The setting by which the data decide."""
@@ -22,11 +22,6 @@ FLAGS = {True: '--label-zero ignore', False: '--label-zero class'}
 MOST_OF_4_BITS = 15
 """Largest label of files of 4 bits, whose numbers Pillow changes; see :mod:`.mask_scan`."""
 
-BACKGROUND = re.compile('bg|background.*')
-NO_CLASS = re.compile(
-    '(un|not|no)labell?(ed)?.*|unannotated|unclassified|undefined|unknown|void|ignored?|none|null|nodata|dontcare|invalid'
-)
-"""What names of label 0 look like, in lowercase, without spaces and underscores."""
 BLACK = 'color_000000'
 """Name of black in masks of colors that no file names."""
 
@@ -106,13 +101,13 @@ def decide(setting: LabelZeroSetting, listed: ClassList | None, seen: LabelCount
     ignored = bool(decided) if setting == AUTO else setting
     names = None if listed is None else list(listed.names)
     if listed is not None and names and ignored and labels and len(names) not in labels:
-        if _is(BACKGROUND, names[0]):
+        if is_background(names[0]):
             way = _way_to(False, listed, seen)
             raise UserError(
                 f'label 0 is to be ignored, but {listed.file} begins with {names[0]!r}: {way} if that names label 0, '
                 'or else rename it; or remove the line to ignore the background'
             )
-        if _is(NO_CLASS, names[0]):
+        if is_no_class(names[0]):
             del names[0]
     doubtful = setting != AUTO and decided is not None and decided != ignored
     called = f', {names[0]!r}' if names and not ignored else ''
@@ -126,7 +121,7 @@ def decide(setting: LabelZeroSetting, listed: ClassList | None, seen: LabelCount
 def _decide_named(setting: LabelZeroSetting, listed: ClassList, seen: LabelCounts | None) -> LabelZero:
     """Decide what label 0 means where its name is known: it is a class unless the name says otherwise."""
     first = listed.names[0]
-    ignored = _is(NO_CLASS, first) if setting == AUTO else bool(setting)
+    ignored = is_no_class(first) if setting == AUTO else bool(setting)
     can_be_ignored = names_label_zero(first) or first == BLACK
     if ignored and not can_be_ignored:
         raise UserError(
@@ -140,16 +135,6 @@ def _decide_named(setting: LabelZeroSetting, listed: ClassList, seen: LabelCount
     return LabelZero(ignored, list(listed.names)[ignored:], line)
 
 
-def is_no_class(name: str) -> bool:
-    """Check whether a name is one for pixels that have no class, such as ``void``."""
-    return _is(NO_CLASS, name)
-
-
-def is_background(name: str) -> bool:
-    """Check whether a name is one for the background."""
-    return _is(BACKGROUND, name)
-
-
 def find_obstacle(ignored: bool, listed: ClassList | None, seen: LabelCounts | None) -> str:
     """Return what is to be changed before a setting is accepted; empty if nothing is, by the labels that are known."""
     labels = {label for label in (seen.pixels if seen else ()) if label != UNLABELED}
@@ -159,9 +144,9 @@ def find_obstacle(ignored: bool, listed: ClassList | None, seen: LabelCounts | N
         return f'save a class with another number than {UNLABELED}'
     names = list(listed.names) if listed else list(range(UNLABELED - ignored))
     if listed and ignored and len(names) not in labels and _known_labels(listed, seen):
-        if _is(BACKGROUND, listed.names[0]):
+        if is_background(listed.names[0]):
             return f'remove the line {listed.names[0]!r} from {listed.file}'
-        if _is(NO_CLASS, listed.names[0]):
+        if is_no_class(listed.names[0]):
             del names[0]
     if max(labels) > len(names) - 1 + ignored:
         return fit_labels(labels, len(names), ignored)
@@ -211,7 +196,7 @@ def _judge(listed: ClassList | None, labels: Collection[int], seen: LabelCounts 
     if first and count > 1 and names_label_zero(names[1]):
         return None, f'{begins} and {names[1]!r}: remove the one that is no label'
     if first or not labels:
-        return not _is(BACKGROUND, names[0]), begins
+        return not is_background(names[0]), begins
     if all(label in labels for label in range(count)):
         return False, f'{listing}, and the labels are 0 to {count - 1}'
     if 0 in labels and seen and UNLABELED in seen.pixels:
@@ -239,11 +224,7 @@ def _known_labels(listed: ClassList | None, seen: LabelCounts | None) -> set[int
 
 def names_label_zero(name: str) -> bool:
     """Check whether a name is one that lists give to label 0, such as ``_background_`` or ``unlabeled``."""
-    return _is(BACKGROUND, name) or _is(NO_CLASS, name)
-
-
-def _is(kind: re.Pattern, name: str) -> bool:
-    return kind.fullmatch(re.sub(r'[\W_]', '', name.lower())) is not None
+    return is_background(name) or is_no_class(name)
 
 
 def _shares(seen: LabelCounts | None) -> str:

@@ -11,12 +11,13 @@ import numpy as np
 
 from ...errors import UserError
 from ...io.images import UNLABELED
+from ..class_words import is_no_class
 from ..text import count_of, shortened
 from .annotations import AnnotationSource
 from .class_lists import read_class_list
 from .find import find_source
 from .known_sets import CAMVID_READER, CITYSCAPES, CITYSCAPES_READER, known_classes, known_kind
-from .label_zero import AUTO, ClassList, is_no_class
+from .label_zero import AUTO, ClassList
 from .mask_files import CHANNELS, LOSSY, BadLabels, count_labels, is_single_channel, palette_colors, read_mask
 from .mask_scan import ImageAndMask, scan_masks
 from .options import AS_FOUND, MaskOptions

@@ -495,8 +495,16 @@ def test_a_segmentation_as_label_maps_and_as_objects(demo, predictors):
 
 def test_formats_that_do_not_fit_are_refused_in_one_line(demo, error, predictors):
     image('a.png')
+    image('in/b.png')
+    Path('odd.img').write_bytes(Path('a.png').read_bytes())
     film('film.avi')
     for task, arguments, message in (
+        (
+            'detection',
+            ['in', '--format', 'voc', '--out-dir', 'in/out'],
+            'in/out is in the folder that is read: ',
+        ),
+        ('detection', ['odd.img', '--format', 'voc'], 'odd.img has no suffix of images in data sets (.jpg, '),
         ('classification', ['a.png', '--format', 'yolo'], '--format is for objects and label maps, not for classif'),
         ('detection', ['a.png', 'film.avi', '--format', 'yolo'], '--format is for images, and film.avi is a video: '),
         ('detection', ['a.png', '--format', 'voc', '--confidence'], '--confidence is a column of YOLO files'),
@@ -562,3 +570,12 @@ def test_a_score_that_no_prediction_has_is_named(demo, capsys):
     first, last = capsys.readouterr().out.splitlines()
     assert first.startswith('1 image, 0 annotations written to demo_out')
     assert last == 'nothing has a score of 1 or more in these images: take a lower one with --score'
+
+
+def test_where_nothing_is_found_at_all_no_lower_score_is_asked_for(demo, predictors, monkeypatch, capsys):
+    image('a.png')
+    predict = predictors['detection'].batch
+    monkeypatch.setattr(predictors['detection'], 'batch', lambda *a: (one.above(1.1) for one in predict(*a)))
+    for flags in (['--format', 'coco', '--out-dir', 'coco'], []):
+        assert demo('detection', 'a.png', '--score', 0, *flags) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == 'nothing is found in these images'

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from convnext_dense.data.classification.find import files_by_class, find_split, scan_classes
 from convnext_dense.data.classification.layout import Reading
 from convnext_dense.errors import NoData, UserError
+from tests.helpers.fuzzing import FEW, MANY
 from tests.helpers.layouts import touch
 
 LABELS = {'a1': 'cat', 'b2': 'dog', 'c3': 'cat', 'd4': 'emu'}
@@ -266,7 +267,7 @@ def thirty(tmp_path_factory):
     return touch(tmp_path_factory.mktemp('listed'), *(f'train/{k:02}.jpg' for k in range(30)))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=FEW, deadline=None, suppress_health_check=list(HealthCheck))
 @given(mutations=st.lists(MUTATION, min_size=1, max_size=3))
 def test_a_mutated_list_is_read_right_or_refused(thirty, mutations):
     check_mutated(thirty, mutations)
@@ -274,7 +275,7 @@ def test_a_mutated_list_is_read_right_or_refused(thirty, mutations):
 
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
-@settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=MANY, deadline=None, suppress_health_check=list(HealthCheck))
 @given(mutations=st.lists(MUTATION, min_size=1, max_size=4))
 def test_ten_thousand_mutated_lists(thirty, mutations):
     check_mutated(thirty, mutations)

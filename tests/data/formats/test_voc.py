@@ -19,6 +19,7 @@ from convnext_dense.errors import UserError
 from tests.helpers import drawn_voc
 from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, drawn_images, write_coco
 from tests.helpers.drawn_voc import OFFICIAL, OTHERS, ROBOFLOW, xml
+from tests.helpers.fuzzing import FEW, MANY
 from tests.helpers.small_files import write_files
 
 VOC = VocFormat()
@@ -432,10 +433,10 @@ def fuzz(folder, examples):
 
 
 def test_any_file_is_read_or_refused(tmp_path):
-    fuzz(tmp_path, 200)
+    fuzz(tmp_path, FEW)
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
 def test_any_of_many_files_is_read_or_refused(tmp_path):
-    fuzz(tmp_path, 10_000)
+    fuzz(tmp_path, MANY)

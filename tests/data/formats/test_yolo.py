@@ -22,6 +22,7 @@ from convnext_dense.errors import UserError
 from tests.helpers import drawn_voc, drawn_yolo
 from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, class_names, drawn_images, write_coco
 from tests.helpers.drawn_yolo import box_line, polygon_line, with_polygons
+from tests.helpers.fuzzing import FEW, MANY
 from tests.helpers.layouts import touch
 from tests.helpers.small_files import write_files
 
@@ -524,13 +525,13 @@ def fuzz(folder, examples):
 
 
 def test_any_file_is_read_or_refused(tmp_path):
-    fuzz(tmp_path, 200)
+    fuzz(tmp_path, FEW)
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
 def test_any_of_many_files_is_read_or_refused(tmp_path):
-    fuzz(tmp_path, 10_000)
+    fuzz(tmp_path, MANY)
 
 
 @pytest.mark.parametrize(('missing', 'left'), [('train', 'val'), ('val', 'train')])

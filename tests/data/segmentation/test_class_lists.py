@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from convnext_dense.data.segmentation.class_lists import read_class_list
 from convnext_dense.errors import UserError
+from tests.helpers.fuzzing import FEW, MANY
 
 COLORS = [(0, 0, 0), (255, 128, 0), (1, 2, 3)]
 NAMES = ['background', 'red car', 'tree']
@@ -196,7 +197,7 @@ def _fuzz(data: st.DataObject) -> None:
             assert all(0 <= part <= 255 for color in listed.colors for part in color)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=FEW, deadline=None)
 @given(st.data())
 def test_changed_files_are_named_or_read_right(data):
     _fuzz(data)
@@ -204,7 +205,7 @@ def test_changed_files_are_named_or_read_right(data):
 
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
-@settings(max_examples=10_000, deadline=None)
+@settings(max_examples=MANY, deadline=None)
 @given(st.data())
 def test_many_changed_files_are_named_or_read_right(data):
     _fuzz(data)

@@ -16,6 +16,7 @@ from convnext_dense.data.segmentation.masks import check_masks, read_labels
 from convnext_dense.data.segmentation.options import MaskOptions
 from convnext_dense.data.segmentation.panoptic import find_panoptic
 from convnext_dense.errors import UserError
+from tests.helpers.fuzzing import FEW, MANY
 from tests.helpers.mask_folder import save
 from tests.helpers.mask_layouts import check_equals_scenes, names, write_panoptic
 
@@ -174,7 +175,7 @@ def small(tmp_path_factory) -> Path:
     return root
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=FEW, deadline=None)
 @given(st.data())
 def test_changed_files_are_named_or_read_right(small, data):
     _fuzz(small, data)
@@ -182,7 +183,7 @@ def test_changed_files_are_named_or_read_right(small, data):
 
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
-@settings(max_examples=10_000, deadline=None)
+@settings(max_examples=MANY, deadline=None)
 @given(st.data())
 def test_many_changed_files_are_named_or_read_right(small, data):
     _fuzz(small, data)

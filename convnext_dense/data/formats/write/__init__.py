@@ -12,7 +12,17 @@ from typing import NamedTuple
 from ....errors import UserError
 from ....io.files import atomic_folder
 from . import coco, cvat, labelme, masks, open_images, supervisely, via, voc, yolo
-from .base import LabeledData, LabeledImage, Target, check_class_names
+from .base import LabeledData, LabeledImage, Target
+from .class_names import (
+    Rule,
+    check_class_names,
+    held_as_it_is,
+    held_by_label_map,
+    held_by_labelme,
+    held_by_masks,
+    held_by_via,
+    held_without_spaces,
+)
 from .kinds import as_label_maps, as_objects
 from .upright import arrange
 
@@ -24,6 +34,8 @@ class Writer(NamedTuple):
     """Name for people."""
     write: Callable[[LabeledData, Target], None]
     """Function that writes a data set into the folder of a target."""
+    names: Rule = held_without_spaces
+    """Which names of classes it can hold."""
     of_label_maps: bool = False
     """True if it has label maps rather than objects."""
     as_stored: bool = False
@@ -31,15 +43,15 @@ class Writer(NamedTuple):
 
 
 WRITERS: Mapping[str, Writer] = {
-    'coco': Writer('COCO', coco.write, as_stored=True),
+    'coco': Writer('COCO', coco.write, held_as_it_is, as_stored=True),
     'yolo': Writer('YOLO', yolo.write),
     'voc': Writer('Pascal VOC', voc.write),
-    'labelme': Writer('LabelMe', labelme.write),
-    'masks': Writer('index masks', masks.write, of_label_maps=True, as_stored=True),
-    'color_masks': Writer('color masks', masks.write_colors, of_label_maps=True, as_stored=True),
+    'labelme': Writer('LabelMe', labelme.write, held_by_labelme),
+    'masks': Writer('index masks', masks.write, held_by_masks, of_label_maps=True, as_stored=True),
+    'color_masks': Writer('color masks', masks.write_colors, held_by_label_map, of_label_maps=True, as_stored=True),
     'cvat': Writer('CVAT', cvat.write),
-    'via': Writer('VIA', via.write),
-    'supervisely': Writer('Supervisely', supervisely.write),
+    'via': Writer('VIA', via.write, held_by_via),
+    'supervisely': Writer('Supervisely', supervisely.write, held_as_it_is),
     'open_images': Writer('Open Images', open_images.write),
 }
 """All formats by their names for ``--to`` and ``--format``."""
@@ -85,9 +97,8 @@ def write_data_set(
         UserError: if the folder is not empty or can't be written, or the format can't hold the classes.
     """
     writer = WRITERS[name]
-    check_class_names(data.classes)
     with atomic_folder(folder) as partial:
-        target = Target(partial, images, advance, scores)
+        target = Target(partial, images, advance, scores, folder)
         splits = {split: _arranged(labeled, writer) for split, labeled in data.splits.items()}
         data = LabeledData(data.classes, splits)
         if has_label_maps and not writer.of_label_maps:
@@ -96,6 +107,7 @@ def write_data_set(
             data = as_label_maps(data, target)
         if not data.classes:
             raise UserError('there is no class but the background: nothing would be written')
+        check_class_names(data.classes, writer.title, writer.names)
         writer.write(data, target)
     image_count, annotations, links, copies = (target.written[k] for k in ('images', 'annotations', 'links', 'copies'))
     return Written(image_count, annotations, links, copies, target.lost.lines, target.changed.lines)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,15 +13,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ....counting import counted
-from ....errors import UserError
 from ....io.coco_format import Polygons, RunLengths
+from ....io.files import write_errors
 from ....io.image_size import ImageSize
-from ....io.images import image_content, open_content
 from ....results.rle import decode_mask
 from ..base import WHOLE
-
-UNPRINTABLE = re.compile(r'[\x00-\x1f\x7f\x85\u2028\u2029\ufffe\uffff]')
-"""Characters of class names that break the lines of a list, or that XML does not allow."""
+from .image_files import check_image, read_embedded, read_file
 
 
 @dataclass
@@ -89,14 +85,20 @@ class Target:
     """The folder that a data set is written to, and what was written, changed and lost.
 
     Args:
-        root: the folder.
+        root: the folder, which is new and empty.
         images: ``'link'`` for hard links, or copies where there can be none; ``'copy'``; or ``'none'``.
         advance: called after each image.
         scores: write the scores of predictions also where most programs refuse them.
+        shown: the folder as errors name it; by default ``root``.
     """
 
     def __init__(
-        self, root: Path, images: str = 'link', advance: Callable[[], object] = lambda: None, scores: bool = False
+        self,
+        root: Path,
+        images: str = 'link',
+        advance: Callable[[], object] = lambda: None,
+        scores: bool = False,
+        shown: str | Path = '',
     ) -> None:
         self.root = root
         self.advance = advance
@@ -106,13 +108,32 @@ class Target:
         self.lost = Notes()
         self.changed = Notes()
         self._images = images
+        self._shown = shown or root
         self._stems: dict[Path, set[str]] = {}
 
     def folder(self, *parts: str) -> Path:
         """Create a folder below the root, and return it."""
         path = self.root.joinpath(*(part for part in parts if part))
-        path.mkdir(parents=True, exist_ok=True)
+        with write_errors(self._shown):
+            path.mkdir(parents=True, exist_ok=True)
         return path
+
+    def write_text(self, path: Path, text: str) -> None:
+        """Write a new file; see :meth:`write_bytes`."""
+        self.write_bytes(path, text.encode())
+
+    def write_bytes(self, path: Path, content: bytes) -> None:
+        """Write a new file, and its folder if there is none.
+
+        What is there is never written to: it may be a hard link to a file of the user.
+
+        Raises:
+            UserError: if there is something, or the file can't be written.
+        """
+        with write_errors(self._shown):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(path, 'xb') as file:
+                file.write(content)
 
     def place(self, image: LabeledImage, folder: Path, flat: bool = False, avoid: str = '') -> str:
         """Link or copy an image into a folder.
@@ -129,22 +150,29 @@ class Target:
         Returns:
             The name of the image in the folder, with ``/`` between folders.
         """
-        content = _read_embedded(image.file)
+        content = read_embedded(image.file)
+        suffix = check_image(image.file, content)
         if content is not None:
-            image = replace(image, name=str(PurePosixPath(image.name).with_suffix(_suffix(content))))
+            image = replace(image, name=str(PurePosixPath(image.name).with_suffix(suffix)))
             self.changed.add('image taken out of a JSON file', 'images taken out of JSON files')
         name = self._free_name(image, folder, flat, avoid)
         self.written['images'] += 1
         if self._images != 'none':
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            is_link = content is None and self._images == 'link' and _link(image.file, path)
-            if content is not None:
-                path.write_bytes(content)
-            elif not is_link:
-                _copy(image.file, path)
+            is_link = content is None and self._images == 'link' and self._link(image.file, folder / name)
+            if not is_link:
+                self.write_bytes(folder / name, read_file(image.file) if content is None else content)
             self.written['links' if is_link else 'copies'] += 1
         return name
+
+    def _link(self, file: str, path: Path) -> bool:
+        """Make a hard link, and return True; False where there can be none."""
+        with write_errors(self._shown):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(os.path.realpath(file), path)
+        except OSError:
+            return False
+        return True
 
     @property
     def has_images(self) -> bool:
@@ -181,13 +209,6 @@ class Notes:
         return [counted(number, one, many) for (one, many), number in self._counts.items()]
 
 
-def check_class_names(classes: Iterable[str]) -> None:
-    """Raise a UserError if a class has a name with line breaks or control characters, which no list can hold."""
-    for name in classes:
-        if UNPRINTABLE.search(name):
-            raise UserError(f'the class {name!r} has a line break or control character in its name: rename it')
-
-
 def split_folder(split: str) -> str:
     """Return the name of a split's folders; an empty string for data in no split."""
     return '' if split == WHOLE else split
@@ -208,6 +229,12 @@ def objects_only(image: LabeledImage, target: Target, title: str) -> list[Labele
     ending = f'left out ({title} has none)'
     target.lost.add(f'ignore region {ending}', f'ignore regions {ending}', regions)
     return objects
+
+
+def count_outlined(one: LabeledObject, target: Target) -> None:
+    """Count an RLE that is written as polygons along its edges."""
+    ending = 'became polygons along the edges of its pixels', 'became polygons along the edges of their pixels'
+    target.changed.add(f'RLE {ending[0]}', f'RLEs {ending[1]}', int(isinstance(one.segmentation, dict)))
 
 
 def _is_box_of_mask(one: LabeledObject, size: ImageSize) -> bool:
@@ -236,45 +263,3 @@ def _names(image: LabeledImage, flat: bool) -> Iterator[PurePosixPath]:
         yield name.with_name(f'{above}_{name.name}')
     for number in count(2):
         yield name.with_name(f'{name.stem}_{number}{name.suffix}')
-
-
-def _read_embedded(file: str) -> bytes | None:
-    """Return the image that is in a JSON file of LabelMe; None for any other file.
-
-    Raises:
-        UserError: if it can't be read.
-    """
-    if not file.lower().endswith('.json'):
-        return None
-    try:
-        return image_content(Path(file).read_bytes())
-    except OSError as error:
-        raise UserError(f'bad image {file} ({error.strerror or error}): restore it, or remove it') from None
-
-
-def _suffix(content: bytes) -> str:
-    """Return the suffix of an image file by its content."""
-    try:
-        with open_content(content) as image:
-            name = str(image.format).lower()
-    except OSError:  # it is written as it is, and reading it names the fault
-        name = 'jpeg'
-    return {'jpeg': '.jpg', 'tiff': '.tif'}.get(name, f'.{name}')
-
-
-def _link(file: str, path: Path) -> bool:
-    """Make a hard link, and return True; False where there can be none."""
-    try:
-        os.link(os.path.realpath(file), path)
-    except OSError:
-        return False
-    return True
-
-
-def _copy(file: str, path: Path) -> None:
-    try:
-        shutil.copyfile(file, path)
-    except OSError as error:
-        if error.filename != file:
-            raise
-        raise UserError(f'bad image {file} ({error.strerror}): restore it, or remove it') from None

@@ -29,11 +29,13 @@ def write(data: LabeledData, target: Target) -> None:
                 {'id': place, 'image_id': number, **_entry(one)}
                 for place, one in enumerate(image.objects, len(annotations) + 1)
             ]
+            regions = sum(one.is_region and not one.is_crowd for one in image.objects)
+            target.changed.add('ignore region became a crowd', 'ignore regions became crowds', regions)
             target.advance()
         target.written['annotations'] += len(annotations)
         content = {'images': images, 'annotations': annotations, 'categories': categories}
-        with open(target.folder('annotations') / f'instances_{ending}.json', 'w', encoding='utf-8') as file:
-            json.dump(content, file, ensure_ascii=False)
+        text = json.dumps(content, ensure_ascii=False)
+        target.write_text(target.folder('annotations') / f'instances_{ending}.json', text)
 
 
 def _entry(one: LabeledObject) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....io.image_size import ImageSize
 from ....results.rle import decode_mask
-from .base import LabeledData, LabeledObject, Target, objects_only, split_folder
+from .base import LabeledData, LabeledObject, Target, count_outlined, objects_only, split_folder
 from .outlines import as_parts
 
 TITLE = 'CVAT'
@@ -34,21 +34,22 @@ def write(data: LabeledData, target: Target) -> None:
             entry = ElementTree.SubElement(root, 'image', {**about, 'width': width, 'height': height})
             objects = objects_only(image, target, TITLE)
             for one in objects:
-                _add_shape(entry, one, data.classes[one.label], image.size)
+                _add_shape(entry, one, data.classes[one.label], image.size, target)
             number += 1
             target.written['annotations'] += len(objects)
             target.advance()
     ElementTree.indent(root)
-    ElementTree.ElementTree(root).write(target.root / 'annotations.xml', encoding='utf-8', xml_declaration=True)
+    target.write_bytes(target.root / 'annotations.xml', ElementTree.tostring(root, 'utf-8', xml_declaration=True))
 
 
-def _add_shape(entry: ElementTree.Element, one: LabeledObject, name: str, size: ImageSize) -> None:
+def _add_shape(entry: ElementTree.Element, one: LabeledObject, name: str, size: ImageSize, target: Target) -> None:
     about = {'label': name, 'source': 'manual' if one.score is None else 'auto', 'occluded': '0', 'z_order': '0'}
     parts = [] if one.segmentation is None else as_parts(one.segmentation, size)
     if not parts:
         edges = zip(('xtl', 'ytl', 'xbr', 'ybr'), one.corners, strict=True)
         ElementTree.SubElement(entry, 'box', {**about, **{key: f'{edge:.2f}' for key, edge in edges}})
     elif len(parts) == 1 and not parts[0].holes:
+        count_outlined(one, target)
         ring = parts[0].outline
         points = ';'.join(f'{x:.2f},{y:.2f}' for x, y in zip(ring[::2], ring[1::2], strict=True))
         ElementTree.SubElement(entry, 'polygon', {**about, 'points': points})

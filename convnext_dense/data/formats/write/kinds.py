@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import cv2
@@ -13,17 +12,13 @@ from ....errors import UserError
 from ....io.image_size import ImageSize
 from ....io.images import UNLABELED
 from ....results.rle import decode_mask
+from ...class_words import is_background
 from .base import LabeledData, LabeledImage, LabeledObject, Target
 from .outlines import as_segmentation
 
 BACKGROUND = 'background'
 MOST_CLASSES = UNLABELED - 1
 """Classes of objects that a label map can hold beside the background."""
-
-
-def is_background(name: str) -> bool:
-    """Check whether a class is the background, which is no object."""
-    return re.fullmatch('bg|background.*', re.sub(r'[\W_]', '', name.lower())) is not None
 
 
 def free_name(name: str, classes: Collection[str]) -> str:
@@ -59,7 +54,7 @@ def as_label_maps(data: LabeledData, target: Target) -> LabeledData:
     """Turn objects into label maps, in which label 0 is the background, and crowds and ignore regions are unlabeled.
 
     Small objects cover large ones. A box is never drawn: that of an object without a mask is unlabeled where no object
-    is.
+    is. If there is a class ``background``, it is the background, and its objects have label 0.
 
     Raises:
         UserError: for more classes than a label map can hold.
@@ -70,14 +65,22 @@ def as_label_maps(data: LabeledData, target: Target) -> LabeledData:
             'choose another format'
         )
 
+    own = next((label for label, name in enumerate(data.classes) if is_background(name)), None)
+    others = [label for label in range(len(data.classes)) if label != own]
+    labels = {label: number for number, label in enumerate(others, 1)}
+    if own is not None:
+        labels[own] = 0
+
     def convert(images: Iterable[LabeledImage]) -> Iterator[LabeledImage]:
         for image in images:
-            yield replace(image, objects=[], labels=_draw(image, target))
+            if own is not None:
+                ending = f'of the class {data.classes[own]} became the background'
+                count = sum(one.is_object and one.label == own for one in image.objects)
+                target.lost.add(f'object {ending}', f'objects {ending}', count)
+            yield replace(image, objects=[], labels=_draw(image, labels, target))
 
-    return LabeledData(
-        [free_name(BACKGROUND, data.classes), *data.classes],
-        {split: convert(images) for split, images in data.splits.items()},
-    )
+    names = [BACKGROUND if own is None else data.classes[own], *(data.classes[label] for label in others)]
+    return LabeledData(names, {split: convert(images) for split, images in data.splits.items()})
 
 
 def _regions(mask: np.ndarray) -> Iterator[tuple[list[float], np.ndarray]]:
@@ -88,7 +91,7 @@ def _regions(mask: np.ndarray) -> Iterator[tuple[list[float], np.ndarray]]:
         yield [x, y, width, height], numbers == number
 
 
-def _draw(image: LabeledImage, target: Target) -> np.ndarray:
+def _draw(image: LabeledImage, label_of: Mapping[int, int], target: Target) -> np.ndarray:
     labels = np.zeros(image.size, np.uint8)
     masks = [None if one.segmentation is None else decode_mask(one.segmentation, image.size) for one in image.objects]
     for one, mask in zip(image.objects, masks, strict=True):
@@ -101,7 +104,7 @@ def _draw(image: LabeledImage, target: Target) -> np.ndarray:
     drawn = [(mask, one) for one, mask in zip(image.objects, masks, strict=True) if mask is not None and one.is_object]
     covered = np.zeros(image.size, np.uint8)
     for mask, one in sorted(drawn, key=lambda pair: -int(pair[0].sum())):
-        labels[mask] = one.label + 1
+        labels[mask] = label_of[one.label]
         covered += mask & (covered < 2)
     hidden = covered > 1
     overlapping = sum(bool((mask & hidden).any()) for mask, _ in drawn)

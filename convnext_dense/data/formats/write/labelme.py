@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from ....io.image_size import ImageSize
-from .base import LabeledData, LabeledObject, Target, objects_only, split_folder
+from .base import LabeledData, LabeledObject, Target, count_outlined, objects_only, split_folder
 from .outlines import as_parts, cut_open
 
 TITLE = 'LabelMe'
@@ -25,7 +25,6 @@ def write(data: LabeledData, target: Target) -> None:
         folder = target.folder(split_folder(split))
         for image in labeled:
             placed = folder / target.place(image, folder)
-            placed.parent.mkdir(parents=True, exist_ok=True)
             objects = objects_only(image, target, TITLE)
             content: dict[str, Any] = {
                 'version': VERSION,
@@ -37,11 +36,11 @@ def write(data: LabeledData, target: Target) -> None:
                 'imageWidth': image.size.width,
             }
             text = json.dumps(content, ensure_ascii=False) + '\n'
-            placed.with_suffix('.json').write_text(text, encoding='utf-8')
+            target.write_text(placed.with_suffix('.json'), text)
             target.written['annotations'] += len(objects)
             target.advance()
     names = ''.join(f'{name}\n' for name in data.classes)
-    (target.root / 'labels.txt').write_text(names, encoding='utf-8')
+    target.write_text(target.root / 'labels.txt', names)
 
 
 def _shapes(objects: list[LabeledObject], classes: list[str], size: ImageSize, target: Target) -> list[dict[str, Any]]:
@@ -53,6 +52,7 @@ def _shapes(objects: list[LabeledObject], classes: list[str], size: ImageSize, t
             left, top, right, bottom = one.corners
             shapes.append(_shape(one, classes, 'rectangle', [[left, top], [right, bottom]], None))
             continue
+        count_outlined(one, target)
         groups += len(parts) > 1
         cut = any(part.holes for part in parts)
         target.changed.add('mask with holes cut open by lines', 'masks with holes cut open by lines', int(cut))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ from PIL import Image
 
 from ....errors import UserError
 from ....results.drawing import palette
+from ...class_words import is_background
 from .base import LabeledData, Target, split_folder
-from .kinds import MOST_CLASSES, free_name, is_background
+from .kinds import MOST_CLASSES, free_name
 
 FOLDERS = {'train': 'training', 'val': 'validation', 'test': 'test'}
 NO_CLASS = 'unlabeled'
@@ -35,10 +37,10 @@ def write(data: LabeledData, target: Target) -> None:
         for image in labeled:
             assert image.labels is not None
             path = (masks / target.place(image, images)).with_suffix('.png')
-            _save(Image.fromarray(numbers[image.labels]), path)
+            target.write_bytes(path, _as_png(numbers[image.labels]))
             target.written['annotations'] += 1
             target.advance()
-    (target.root / 'classes.txt').write_text(''.join(f'{one}\n' for one in names), encoding='utf-8')
+    target.write_text(target.root / 'classes.txt', ''.join(f'{one}\n' for one in names))
 
 
 def write_colors(data: LabeledData, target: Target) -> None:
@@ -58,18 +60,19 @@ def write_colors(data: LabeledData, target: Target) -> None:
         for image in labeled:
             assert image.labels is not None
             stems.append(Path(target.place(image, images, flat=True)).stem)
-            _save(Image.fromarray(colors[image.labels]), masks / f'{stems[-1]}.png')
+            target.write_bytes(masks / f'{stems[-1]}.png', _as_png(colors[image.labels]))
             target.written['annotations'] += 1
             target.advance()
         lines = ''.join(f'{stem}\n' for stem in stems)
         name = split_folder(split) or 'default'
-        (target.folder('ImageSets', 'Segmentation') / f'{name}.txt').write_text(lines, encoding='utf-8')
+        target.write_text(target.folder('ImageSets', 'Segmentation') / f'{name}.txt', lines)
     rows = [(one, tuple(colors[label].tolist())) for label, one in enumerate(data.classes)]
     rows.insert(len(rows) if with_background else 0, (free_name(NO_CLASS, data.classes), tuple(colors[255].tolist())))
     entries = ''.join(f'{one}:{",".join(map(str, color))}::\n' for one, color in rows)
-    (target.root / 'labelmap.txt').write_text(f'# label:color_rgb:parts:actions\n{entries}', encoding='utf-8')
+    target.write_text(target.root / 'labelmap.txt', f'# label:color_rgb:parts:actions\n{entries}')
 
 
-def _save(mask: Image.Image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mask.save(path)
+def _as_png(mask: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(mask).save(buffer, 'PNG')
+    return buffer.getvalue()

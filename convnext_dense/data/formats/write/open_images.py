@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 from .base import LabeledData, LabeledObject, Target, split_folder
@@ -22,7 +23,8 @@ def write(data: LabeledData, target: Target) -> None:
     are groups (``IsGroupOf``). Fractions are of the upright image.
     """
     labels = [f'/m/{number:03d}' for number in range(len(data.classes))]
-    _write_rows(target.root / 'class-descriptions-boxable.csv', list(zip(labels, data.classes, strict=True)))
+    table = list(zip(labels, data.classes, strict=True))
+    target.write_text(target.root / 'class-descriptions-boxable.csv', _as_csv(table))
     for split, labeled in data.splits.items():
         name = FOLDERS.get(split, split_folder(split)) or 'train'
         folder = target.folder(name)
@@ -39,7 +41,7 @@ def write(data: LabeledData, target: Target) -> None:
                 rows.append((stem, 'xclick', labels[one.label], *_numbers(one, *image.size)))
                 target.written['annotations'] += 1
             target.advance()
-        _write_rows(target.root / f'{name}-annotations-bbox.csv', rows)
+        target.write_text(target.root / f'{name}-annotations-bbox.csv', _as_csv(rows))
 
 
 def _numbers(one: LabeledObject, height: int, width: int) -> tuple[object, ...]:
@@ -49,6 +51,7 @@ def _numbers(one: LabeledObject, height: int, width: int) -> tuple[object, ...]:
     return confidence, *(f'{min(max(edge, 0), 1):.8f}' for edge in edges), 0, 0, int(one.is_crowd), 0, 0
 
 
-def _write_rows(path: Path, rows: list[tuple]) -> None:
-    with open(path, 'w', encoding='utf-8', newline='') as file:
-        csv.writer(file, lineterminator='\n').writerows(rows)
+def _as_csv(rows: list[tuple]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator='\n').writerows(rows)
+    return text.getvalue()

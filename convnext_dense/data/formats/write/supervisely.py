@@ -34,10 +34,10 @@ def write(data: LabeledData, target: Target) -> None:
                 'description': '',
                 'tags': [],
                 'size': {'height': image.size.height, 'width': image.size.width},
-                'objects': [_entry(one, data.classes[one.label], image.size) for one in objects],
+                'objects': [_entry(one, data.classes[one.label], image.size, target) for one in objects],
             }
             text = json.dumps(content, ensure_ascii=False)
-            (folder / f'{placed}.json').write_text(text, encoding='utf-8')
+            target.write_text(folder / f'{placed}.json', text)
             target.written['annotations'] += len(objects)
             target.advance()
     colors = ['#' + bytes(color).hex().upper() for color in palette(len(data.classes)).tolist()]
@@ -45,14 +45,16 @@ def write(data: LabeledData, target: Target) -> None:
         {'title': name, 'shape': 'any', 'color': color} for name, color in zip(data.classes, colors, strict=True)
     ]
     text = json.dumps({'classes': classes, 'tags': [], 'projectType': 'images'}, ensure_ascii=False)
-    (target.root / 'meta.json').write_text(text, encoding='utf-8')
+    target.write_text(target.root / 'meta.json', text)
 
 
-def _entry(one: LabeledObject, name: str, size: ImageSize) -> dict[str, Any]:
+def _entry(one: LabeledObject, name: str, size: ImageSize, target: Target) -> dict[str, Any]:
     entry: dict[str, Any] = {'classTitle': name, 'description': '', 'tags': []}
     mask = None if one.segmentation is None else decode_mask(one.segmentation, size)
     if mask is None or not mask.any():
         left, top, right, bottom = map(round, one.corners)  # whole pixels, as Supervisely has them
+        is_rounded = (left, top, right, bottom) != one.corners
+        target.changed.add('box rounded to whole pixels', 'boxes rounded to whole pixels', int(is_rounded))
         points = [[left, top], [max(right - 1, left), max(bottom - 1, top)]]
         return {**entry, 'geometryType': 'rectangle', 'points': {'exterior': points, 'interior': []}}
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))

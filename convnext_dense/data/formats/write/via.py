@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from ....io.image_size import ImageSize
-from .base import LabeledData, LabeledObject, Target, objects_only, split_folder
+from .base import LabeledData, LabeledObject, Target, count_outlined, objects_only, split_folder
 from .outlines import as_ring
 
 TITLE = 'VIA'
@@ -34,7 +34,7 @@ def write(data: LabeledData, target: Target) -> None:
             target.written['annotations'] += len(objects)
             target.advance()
         text = json.dumps(content, ensure_ascii=False)
-        (folder / 'via_region_data.json').write_text(text, encoding='utf-8')
+        target.write_text(folder / 'via_region_data.json', text)
     ending = f'without an object ({TITLE} lists no classes)'
     target.lost.add(f'class {ending}', f'classes {ending}', len(data.classes) - len(used))
 
@@ -49,6 +49,7 @@ def _region(one: LabeledObject, name: str, size: ImageSize, target: Target) -> d
             f'masks with holes or several parts {ending} each',
             int(is_joined),
         )
+        count_outlined(one, target)
         shape = {'name': 'polygon', 'all_points_x': ring[::2], 'all_points_y': ring[1::2]}
     else:
         shape = {'name': 'rect', **dict(zip(('x', 'y', 'width', 'height'), one.box, strict=True))}

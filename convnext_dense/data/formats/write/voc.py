@@ -24,13 +24,13 @@ def write(data: LabeledData, target: Target) -> None:
         for image in labeled:
             name = target.place(image, images, flat=True)
             listed.append(Path(name).stem)
-            _write_image(image, name, data.classes, annotations / f'{listed[-1]}.xml')
+            target.write_bytes(annotations / f'{listed[-1]}.xml', _as_xml(image, name, data.classes))
             used |= {one.label for one in image.objects}
             _count_losses(image, target)
             target.advance()
         if split_folder(split):
             lines = ''.join(f'{stem}\n' for stem in listed)
-            (target.folder('ImageSets', 'Main') / f'{split}.txt').write_text(lines, encoding='utf-8')
+            target.write_text(target.folder('ImageSets', 'Main') / f'{split}.txt', lines)
     ending = f'without an object ({TITLE} lists no classes)'
     target.lost.add(f'class {ending}', f'classes {ending}', len(data.classes) - len(used))
 
@@ -43,7 +43,7 @@ def _count_losses(image: LabeledImage, target: Target) -> None:
     target.lost.add('crowd became a difficult object', 'crowds became difficult objects', crowds)
 
 
-def _write_image(image: LabeledImage, name: str, classes: list[str], path: Path) -> None:
+def _as_xml(image: LabeledImage, name: str, classes: list[str]) -> bytes:
     root = ElementTree.Element('annotation')
     _add(root, 'folder', 'JPEGImages')
     _add(root, 'filename', name)
@@ -55,7 +55,7 @@ def _write_image(image: LabeledImage, name: str, classes: list[str], path: Path)
     for one in image.objects:
         _add_object(root, one, classes[one.label])
     ElementTree.indent(root)
-    ElementTree.ElementTree(root).write(path, encoding='utf-8')
+    return ElementTree.tostring(root, 'utf-8')
 
 
 def _add_object(root: ElementTree.Element, one: LabeledObject, name: str) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import yaml
 
 from ....io.image_size import ImageSize
-from .base import LabeledData, LabeledObject, Target, objects_only, split_folder
+from .base import LabeledData, LabeledObject, Target, count_outlined, objects_only, split_folder
 from .outlines import as_ring, clip_ring
 
 TITLE = 'YOLO'
@@ -29,19 +27,18 @@ def write(data: LabeledData, target: Target) -> None:
         for image in labeled:
             # programs find the labels of an image by the last folder called images
             file = (labels / target.place(image, images, avoid='images')).with_suffix('.txt')
-            file.parent.mkdir(parents=True, exist_ok=True)
             objects = objects_only(image, target, TITLE)
-            file.write_text(''.join(f'{line}\n' for line in _lines(objects, image.size, target)), encoding='utf-8')
+            target.write_text(file, ''.join(f'{line}\n' for line in _lines(objects, image.size, target)))
             target.written['annotations'] += len(objects)
             target.advance()
-    _write_names(data.classes, splits, target.root)
+    _write_names(data.classes, splits, target)
 
 
-def _write_names(classes: list[str], splits: dict[str, str], root: Path) -> None:
+def _write_names(classes: list[str], splits: dict[str, str], target: Target) -> None:
     content = {**splits, 'nc': len(classes), 'names': dict(enumerate(classes))}
     text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
-    (root / 'data.yaml').write_text(text, encoding='utf-8')
-    (root / 'classes.txt').write_text(''.join(f'{name}\n' for name in classes), encoding='utf-8')
+    target.write_text(target.root / 'data.yaml', text)
+    target.write_text(target.root / 'classes.txt', ''.join(f'{name}\n' for name in classes))
 
 
 def _lines(objects: list[LabeledObject], size: ImageSize, target: Target) -> list[str]:
@@ -65,6 +62,7 @@ def _lines(objects: list[LabeledObject], size: ImageSize, target: Target) -> lis
                 f'masks with holes or several parts {ending} each',
                 int(is_joined),
             )
+            count_outlined(one, target)
         if one.score is not None and target.scores:
             numbers.append(one.score)
         lines.append(' '.join([str(one.label), *(f'{number:.{digits}f}' for number in numbers)]))

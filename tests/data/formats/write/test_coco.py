@@ -82,3 +82,11 @@ def test_data_in_no_split_and_names_in_folders(tmp_path):
     assert {(one['height'], one['width']) for one in content['images']} == {tuple(SIZE)}
     for one, entry in zip(images, content['images'], strict=True):
         assert (tmp_path / 'out/images/default' / entry['file_name']).samefile(one.file)
+
+
+def test_ignore_regions_are_counted_as_crowds(tmp_path):
+    regions = [LabeledObject(0, [1.0, 2, 10, 20], is_region=True), LabeledObject(0, [1.0, 2, 10, 20], is_crowd=True)]
+    written = write_data_set(
+        LabeledData(['cat'], {'train': [image(tmp_path / 'a.png', *regions)]}), False, 'coco', tmp_path / 'out'
+    )
+    assert written.changed == ['1 ignore region became a crowd']

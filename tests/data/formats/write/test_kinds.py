@@ -99,8 +99,20 @@ def test_a_mask_with_a_hole_keeps_it():
     assert np.array_equal(labels, mask)
 
 
-def test_the_background_has_a_name_of_its_own_and_classes_are_not_too_many():
-    assert drawn(['background', 'cat'])[0] == ['_background_', 'background', 'cat']
+@pytest.mark.parametrize('names', [['background', 'cat'], ['cat', 'Background'], ['cat', '_bg_', 'dog']])
+def test_a_class_of_the_background_is_the_background(names):
+    """There is one background alone, and its objects are counted."""
+    own = next(label for label, name in enumerate(names) if name != 'cat')
+    cat, back = rectangle(names.index('cat'), 0, 0, 2, 2), rectangle(own, 4, 2, 2, 2)
+    classes, labels, lost = drawn(names, cat, back)
+    assert classes == [names[own], *(name for name in names if name != names[own])]
+    expected = np.zeros(SIZE, np.uint8)
+    expected[0:2, 0:2] = 1
+    assert np.array_equal(labels, expected)
+    assert f'1 object of the class {names[own]} became the background' in lost
+
+
+def test_classes_are_not_too_many():
     assert len(drawn([str(k) for k in range(254)])[0]) == 255
     with pytest.raises(
         UserError, match=r'^255 classes are more than masks of 8 bits can hold, 254 and the background'

@@ -49,7 +49,8 @@ def test_parts_are_a_group_and_holes_are_cut_open(tmp_path):
     mask = ring_and_island()
     objects = [triangle(1), from_mask(mask), from_mask(mask, 1), LabeledObject(0, [1.5, 2, 10, 20], score=0.875)]
     written = write(tmp_path / 'out', 'labelme', image(tmp_path / 'a.png', *objects))
-    assert written.annotations == 4 and written.changed == ['2 masks with holes cut open by lines']
+    outlined = '2 RLEs became polygons along the edges of their pixels'
+    assert written.annotations == 4 and written.changed == [outlined, '2 masks with holes cut open by lines']
     content = json.loads((tmp_path / 'out/train/a.json').read_text())
     shapes = content['shapes']
     assert [one['group_id'] for one in shapes] == [None, 1, 1, 2, 2, None]

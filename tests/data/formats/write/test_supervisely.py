@@ -63,3 +63,9 @@ def test_each_kind_of_object(tmp_path):
     assert np.array_equal(mask_of(bitmap, SIZE), mask)
     assert (box['classTitle'], box['geometryType']) == ('dog', 'rectangle')
     assert box['points']['exterior'] == [[1, 2], [10, 21]]  # the first and the last pixel
+
+
+def test_rounded_boxes_are_counted(tmp_path):
+    boxes = [LabeledObject(0, box) for box in ([1.0, 2, 10, 20], [1.4, 2, 10, 20], [1.0, 2, 10, 20.5])]
+    written = write(tmp_path / 'out', 'supervisely', image(tmp_path / 'a.png', *boxes))
+    assert written.changed == ['2 boxes rounded to whole pixels']

@@ -47,7 +47,8 @@ def test_each_kind_of_object(tmp_path):
     mask = ring_and_island()
     objects = [from_mask(mask), triangle(1), LabeledObject(0, [1.5, 2, 10, 20]), triangle(is_crowd=True)]
     written = write(tmp_path / 'out', 'via', image(tmp_path / 'a.png', *objects))
-    assert written.changed == ['1 mask with holes or several parts joined by lines to one polygon']
+    joined = '1 mask with holes or several parts joined by lines to one polygon'
+    assert written.changed == [joined, '1 RLE became polygons along the edges of its pixels']
     assert written.lost == ['1 crowd left out (VIA has none)']
     content = json.loads(Path(tmp_path / 'out/train/via_region_data.json').read_text())
     ((*regions,),) = [one['regions'] for one in content.values()]

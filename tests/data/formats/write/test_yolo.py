@@ -56,8 +56,9 @@ def read(folder: Path, split: str) -> dict[str, list[Read]]:
 def test_the_drawn_sample_is_as_before(drawn, tmp_path):
     written = convert(drawn / 'coco', 'yolo', tmp_path / 'out')
     assert written.images == 9 and not written.lost
-    (changed,) = written.changed
-    assert changed.endswith('masks with holes or several parts joined by lines to one polygon each')
+    joined, outlined = written.changed
+    assert 'RLEs became polygons' in outlined or 'RLE became polygons' in outlined
+    assert joined.endswith('masks with holes or several parts joined by lines to one polygon each')
     for split in ('train', 'val'):
         check_equals(read(tmp_path / 'out', split), drawn_images(drawn, split), has_boxes=False)
 
@@ -99,7 +100,8 @@ def test_a_hundredth_of_a_pixel_is_kept(tmp_path):
 def test_parts_and_holes_are_joined(tmp_path):
     mask = ring_and_island()
     written = write(tmp_path / 'out', 'yolo', image(tmp_path / 'a.png', from_mask(mask), triangle(1)))
-    assert written.changed == ['1 mask with holes or several parts joined by lines to one polygon']
+    joined = '1 mask with holes or several parts joined by lines to one polygon'
+    assert written.changed == [joined, '1 RLE became polygons along the edges of its pixels']
     (_, *ring), (label, *points) = lines(tmp_path / 'out/images/train/a.png')
     assert np.array_equal(draw(np.reshape(ring, (-1, 2)) * (60, 40), SIZE), mask)
     assert label == 1 and np.allclose(np.reshape(points, (-1, 2)) * (60, 40), [[10, 5], [30, 5], [20, 25]])
