@@ -18,6 +18,8 @@ class RunFacts(TypedDict):
     """Images per optimizer step."""
     images: int
     """Training images."""
+    objects: int | None
+    """What the training images have of each class, in all; None if their data sets do not count it."""
     steps: int
     """Optimizer steps of the whole run."""
     plan: str

@@ -55,6 +55,7 @@ def run_facts(runner: Any) -> RunFacts:
         'sampler_seed': loop.sampler.seed,
         'total_batch': loop.plan.total,
         'images': len(loop.dataloader.dataset),
+        'objects': _count_objects(loop.dataloader.dataset),
         'steps': loop.max_iters,
         'plan': str(loop.plan),
         'label_zero': _label_zero(ignored),
@@ -62,6 +63,11 @@ def run_facts(runner: Any) -> RunFacts:
         'split_names': _split_names(loop.dataloader.dataset),
         'class_choice': _class_choice(metainfo),
     }
+
+
+def _count_objects(dataset: Any) -> int | None:
+    counts = [getattr(part, 'class_counts', None) for part in innermost(dataset)]
+    return None if any(one is None for one in counts) else sum(int(one.sum()) for one in counts)
 
 
 def split_flags(dataset: Any) -> str | None:
@@ -114,7 +120,7 @@ def check_same_run(saved: Mapping[str, Any], own: RunFacts) -> str | None:
         own: facts about the current run.
 
     Returns:
-        A warning if the total batch is composed differently, otherwise None.
+        A warning if the total batch is composed differently, or the training data have other objects, otherwise None.
 
     Raises:
         UserError: if a fact has changed; the message has the saved and the current value.
@@ -127,12 +133,18 @@ def check_same_run(saved: Mapping[str, Any], own: RunFacts) -> str | None:
                 f'the run had {condition.description.format(before)} and now has {now}: '
                 f'{condition.fix.format(before)}; to change it, start a new run from its weights with --pretrained'
             )
+    changed = []
+    counts = [facts.get('objects') for facts in (saved, own)]
+    if None not in counts and counts[0] != counts[1]:
+        changed.append(
+            f'the run learned from {counts[0]} objects and now learns from {counts[1]}: its data have changed'
+        )
     if saved.get('plan', own['plan']) != own['plan']:
-        return (
+        changed.append(
             f'the run had a {saved["plan"]} and now has a {own["plan"]}: lr, steps and images stay the same, but '
             'Mixup and drop path draw other random numbers'
         )
-    return None
+    return '; '.join(changed) or None
 
 
 def check_same_optimizer(saved: list[dict], own: list[dict]) -> None:

@@ -355,11 +355,11 @@ class Runner(mmengine.runner.Runner):
             internals.set_loaded(self)
         else:
             super().load_or_resume()
-        if self.trains:
+        if self.trains and not (resumes and state.is_finished(self)):
             super().dump_config()
 
     def dump_config(self) -> None:
-        """Write the config to the work dir; in training only after a resume, since a refused one changes nothing."""
+        """Write the config to the work dir; in training only when it is to train, not after a refused resume."""
         if not self.trains:
             super().dump_config()
 

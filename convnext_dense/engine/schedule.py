@@ -44,7 +44,9 @@ def fit_schedule(scheduler: Any, steps: int, total: int, logger: logging.Logger)
     kept = [part for part in scheduler if _steps(part, steps) >= 2]
     if len(kept) < len(scheduler):
         dropped = [part['type'] for part in scheduler if part not in kept]
-        logger.warning(f'{", ".join(dropped)} would be shorter than two steps and is left out')
+        logger.warning(
+            f'{", ".join(dropped)} would be shorter than two steps and {"is" if len(dropped) == 1 else "are"} left out'
+        )
     return kept
 
 

@@ -113,10 +113,15 @@ def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
     entry = manifest.read(Path(filename).parent).get(Path(filename).name, {})
     loop.stop_training = entry.get('stopped_early', False)
     _restore_validation(runner, meta['iter'], entry)
-    finished = ', the run was finished' if loop.stop_training or meta['iter'] >= runner.max_iters else ''
+    finished = ', the run was finished' if is_finished(runner) else ''
     runner.logger.info(
         f'resumed from {filename}: {counted(meta["epoch"], "epoch")}, {counted(meta["iter"], "step")} done{finished}'
     )
+
+
+def is_finished(runner: Any) -> bool:
+    """Tell whether nothing of a run is left to train."""
+    return runner.train_loop.stop_training or runner.iter >= runner.max_iters
 
 
 def _schedule_of(config_text: str | None) -> list[str] | None:

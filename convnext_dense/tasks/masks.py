@@ -123,7 +123,7 @@ def _has_masks(dataset: Mapping[str, Any]) -> bool:
     source, choice = source_of(dataset), as_choice(dataset.get('choice'))
     if choice is None or not has_masks(source):
         return has_masks(source)
-    chosen = read_coco(source, dataset.get('box_format'), choice=choice).annotations.values()
+    chosen = read_coco(source, dataset.get('box_format'), choice=choice, skips_bad=True).annotations.values()
     return any('segmentation' in one and not one['iscrowd'] for of_image in chosen for one in of_image)
 
 

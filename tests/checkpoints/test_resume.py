@@ -64,6 +64,13 @@ def kill() -> None:
 FLAGS = '--val-split 0.2 --split-seed 3'
 
 
+@pytest.mark.parametrize(('before', 'now', 'said'), [(30, 30, False), (30, 28, True), (None, 28, False)])
+def test_other_objects_in_the_data_are_said(before, now, said):
+    facts = dict(seed=0, sampler_seed=0, total_batch=2, images=4, steps=6, plan='2 = 1 x 2', label_zero=None)
+    line = check_same_run({**facts, 'objects': before}, {**facts, 'objects': now})
+    assert (line == 'the run learned from 30 objects and now learns from 28: its data have changed') is said
+
+
 @pytest.mark.parametrize(
     ('before', 'now', 'same'), [('ignore', 'class', False), ('class', 'class', True), (None, None, True)]
 )

@@ -21,6 +21,7 @@ from ...config.machine import cores
 from ...config.read import point_at, read_config
 from ...counting import counted
 from ...data.check import NOTE, PROBLEM, WARNING, CheckResult, Finding, SplitRecords, check_dataset
+from ...data.check.values import find_enlarged
 from ...data.image_scan import ImageScan
 from ...io.files import atomic_write
 from ...io.image_size import ImageSize
@@ -69,6 +70,10 @@ def check_and_print(cfg: Config, name: str, workers: int | None = None, skip: bo
         count = sum(len(split.images) for split in data.splits)
         row = bar.add_task('images', total=count)
         checked = check_dataset(data, workers or cores(), lambda: bar.advance(row), skip)
+    for split, scans in zip(data.splits, checked.scans, strict=True):
+        if split.name == 'train':
+            sizes = [scan.header.upright_size for scan in scans if scan.header]
+            checked.findings.extend(find_enlarged(split.name, sizes, task.training_side(cfg), task.takes_squares))
     console = Console(width=None if Console().is_terminal else 160, highlight=False)
     classes = counted(len(data.classes), 'class', 'classes')
     console.print(f'{name}: {task.name}, {classes}, {", ".join(data.locations)}', soft_wrap=True)

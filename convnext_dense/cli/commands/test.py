@@ -112,7 +112,8 @@ def run(args: argparse.Namespace) -> None:
         }
         content = _without_nan(content)
         Path(args.out).write_text(json.dumps(content, indent=2) + '\n')
-        print(f'these numbers are in {args.out}{_next_step(args)}')
+        whose = f', measured on {data},' if args.data and not args.out_given else ''
+        print(f'these numbers{whose} are in {args.out}{_next_step(args)}')
 
 
 def _trained_classes(content: Mapping[str, Any]) -> TrainedClasses | None:

@@ -19,6 +19,7 @@ from ...config.length import planned_length, set_length
 from ...config.machine import fit_to_machine
 from ...config.precision import set_amp
 from ...config.read import read_config
+from ...config.resumed import check_resumed
 from ...config.saved import arguments_of_run, setting_of_run
 from ...config.techniques import describe_without
 from ...data.check import PROBLEM
@@ -73,11 +74,12 @@ def run(args: argparse.Namespace) -> None:
         cfg.load_from = None if args.resume in (NEWEST, AUTO) else args.resume
     resumes = args.resume in (NEWEST, AUTO) and earlier
     named = args.resume is not None and not resumes and args.resume not in (NEWEST, AUTO)
-    folder = cfg.work_dir if resumes else find_work_dir(args.resume) if named else None
-    keep_split(cfg, folder)
+    continued = cfg.work_dir if resumes else find_work_dir(args.resume) if named else None
+    keep_split(cfg, continued)
     if (resumes or named) and any(one.get('subset') and not one.subset.get('file') for one in own_datasets(cfg)):
-        where = folder or f'the folder of {args.resume}'
+        where = continued or f'the folder of {args.resume}'
         said.append(f'there is no {SPLIT_FILE} in {where}: the images are split anew, which must give the same parts')
+    moved = check_resumed(cfg, continued) if continued is not None else None
     if args.trust_pickle:
         source = checkpoints.find_newest(cfg.work_dir) if resumes else cfg.get('load_from') or cfg.get('pretrained')
         if source is None:
@@ -110,8 +112,8 @@ def run(args: argparse.Namespace) -> None:
                 '--val-split 0.2 holds out a fifth of the images'
             )
         kept = describe_kept_lr(cfg, args.config, args.cfg_options, args.data, args.without, get_world_size())
-        if kept:
-            runner.logger.warning(kept)
+        for line in filter(None, (kept, moved)):
+            runner.logger.warning(line)
         for line in said:
             runner.logger.info(line)
         if is_main_process():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -60,6 +61,10 @@ def read_categories(path: Path, entries: Sequence[dict]) -> Categories:
         ],
     }
     faults = [Fault(message, numbers, 'category', NOTE) for message, numbers in found.items() if numbers]
+    spelled = Counter(name.lower() for name in classes)
+    alike = [number for number, of_id in names.items() if spelled[of_id[0].lower()] > 1]
+    if alike:
+        faults.append(Fault('with names that differ only in case, taken as different classes', alike, 'category'))
     return Categories(classes, labels, faults)
 
 

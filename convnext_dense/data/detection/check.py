@@ -19,6 +19,7 @@ from ..image_scan import ImageScan
 from ..text import count_of
 from .categories import check_known_names
 from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
+from .coco_images import UNOPENED
 from .instances import to_instance
 from .options import FOR_BOXES
 from .selection import Selection, describe_unmasked, is_object, select
@@ -60,7 +61,7 @@ def read_coco_files(sources: Mapping[str, Mapping]) -> CocoRecords:
             choice = as_choice(source.get('choice'))
             key = (where, source.get('box_format'), choice)
             is_new = key not in contents
-            coco = contents[key] = contents.get(key) or read_coco(where, key[1], choice=choice)
+            coco = contents[key] = contents.get(key) or read_coco(where, key[1], choice=choice, skips_bad=True)
         except UserError as error:
             data.findings.append(Finding.of_error(name, error))
             continue
@@ -142,7 +143,9 @@ def _findings(split: str, coco: CocoData, source: Mapping[str, Any], learns_mask
     if coco.choice_line:
         yield Finding(NOTE, split, coco.choice_line)
     for fault in coco.faults:
-        yield Finding(fault.level, split, fault.line, '', fault.items)
+        is_problem = fault.message == UNOPENED and source.get('on_bad_image') != 'skip'
+        fix = 'get or remove them, or leave them out with --on-bad-image skip' if is_problem else ''
+        yield Finding(PROBLEM if is_problem else fault.level, split, fault.line, fix, fault.items)
     if not coco.has_masks and _learns_masks(source):
         message = f'{file} has no masks, which the pipeline loads'
         yield Finding(PROBLEM, split, message, f'annotate them, or {FOR_BOXES}')

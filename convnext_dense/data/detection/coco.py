@@ -18,7 +18,7 @@ from ...io.progress import track
 from ..check.records import NOTE
 from ..class_choice import ClassChoice
 from ..formats import FORMATS
-from ..formats.base import Places, Source
+from ..formats.base import Content, Places, Source
 from ..formats.faults import Fault, describe_faults, in_brackets
 from ..formats.file_cache import kept_while_unchanged
 from ..formats.values import read_flag, read_integer
@@ -29,10 +29,10 @@ from .boxes import find_wrong_convention
 from .categories import read_categories
 from .chosen import choose_annotations
 from .coco_clean import DOUBTFUL, Shapes, clean_annotations, read_shapes
-from .coco_images import UNSIZED, read_images
+from .coco_images import UNOPENED, UNSIZED, read_images
 from .options import BOXES_ALONE, for_each_data_set
 
-UNCHANGED = (None, True, None)
+UNCHANGED = (None, True, None, False)
 """Settings of :func:`read_coco` by default, with which an index is kept."""
 MOST_LOST = 0.05
 """Largest share of a file's annotations that may be dropped or ignored without an error."""
@@ -144,7 +144,11 @@ def _paused_garbage_collection() -> Iterator[None]:
 
 @_paused_garbage_collection()
 def read_coco(
-    source: Source, box_format: str | None = None, needs_annotations: bool = True, choice: ClassChoice | None = None
+    source: Source,
+    box_format: str | None = None,
+    needs_annotations: bool = True,
+    choice: ClassChoice | None = None,
+    skips_bad: bool = False,
 ) -> CocoData:
     """Read the annotations of a split; all that is fixed, dropped or ignored is listed in ``faults``.
 
@@ -171,6 +175,7 @@ def read_coco(
             checked.
         needs_annotations: False for a file that may have no annotations and no categories.
         choice: the choice of classes, which comes before all else: what is left out is not checked; None for all.
+        skips_bad: leave out images that can't be opened and whose size is needed, with their objects.
 
     Raises:
         UserError: for a file that can't be read, is not JSON or not in COCO's format; without categories, images or
@@ -179,7 +184,7 @@ def read_coco(
             for an image without file name or that is not in the folder; for boxes in another convention; for a
             ``box_format`` of another format than COCO's.
     """
-    settings = (box_format, needs_annotations, choice)
+    settings = (box_format, needs_annotations, choice, skips_bad)
     state = index.find_state(source)
     if not state.is_large:
         return _read(source, *settings)
@@ -188,7 +193,7 @@ def read_coco(
         fields = index.load(file, state, source.images)
         if fields is None:
             data = _read(source, *settings)
-            reads_images = any(fault.message == UNSIZED for fault in data.faults)
+            reads_images = any(fault.message in (UNSIZED, UNOPENED) for fault in data.faults)
             if reads_images and not FORMATS[source.format].lists_images:
                 return data  # which may change
             if not index.save(file, state, data._asdict()):
@@ -200,7 +205,9 @@ def read_coco(
     return CocoData(**fields)
 
 
-def _read(source: Source, box_format: str | None, needs_annotations: bool, choice: ClassChoice | None) -> CocoData:
+def _read(
+    source: Source, box_format: str | None, needs_annotations: bool, choice: ClassChoice | None, skips_bad: bool
+) -> CocoData:
     path, folder = source.annotations, source.images
     if box_format is not None and box_format not in BOX_FORMATS:
         raise UserError(f'box_format {box_format!r} does not exist: take one of {", ".join(BOX_FORMATS)}')
@@ -212,7 +219,7 @@ def _read(source: Source, box_format: str | None, needs_annotations: bool, choic
     content = FORMATS[source.format].read(source, needs_annotations)
     says_masks = content.has_masks  # before the ids change
     categories = read_categories(path, content.categories)
-    images, merged, image_faults = read_images(path, folder, content.images)
+    images, merged, image_faults, unopened = read_images(path, folder, content.images, skips_bad)
     sizes = {image['id']: ImageSize(image['height'], image['width']) for image in images}
     annotations = content.annotations
     faults = [*content.faults, *categories.faults, *image_faults, *_number(annotations)]
@@ -221,7 +228,14 @@ def _read(source: Source, box_format: str | None, needs_annotations: bool, choic
     for annotation in annotations if content.unclassified else ():
         annotation.setdefault('category_id', of_any_class)
     faults += _resolve(path, classified, 'category', categories.labels.keys())
-    faults += _resolve(path, annotations, 'image', sizes.keys() | merged.keys())
+    faults += _resolve(path, annotations, 'image', sizes.keys() | merged.keys() | unopened)
+    if unopened:
+        left_out = [annotation['id'] for annotation in annotations if annotation['image_id'] in unopened]
+        faults += [Fault('left out with an image that cannot be opened', left_out)] if left_out else []
+        annotations, classified = (
+            [annotation for annotation in some if annotation['image_id'] not in unopened]
+            for some in (annotations, classified)
+        )
     faults += _read_crowds(path, annotations)
     for annotation in annotations:
         annotation['image_id'] = merged.get(annotation['image_id'], annotation['image_id'])
@@ -246,7 +260,7 @@ def _read(source: Source, box_format: str | None, needs_annotations: bool, choic
     ignored = {**content.ignored, **ignored}
     tells_areas = content.places is None  # COCO's files
     cleaned = clean_annotations(annotations, shapes, sizes, content.unreadable, ignored, tells_areas)
-    faults = _with_places(faults + cleaned.faults, content.places)
+    faults = _with_places(faults + cleaned.faults, content)
     data = CocoData(
         source.name,
         names,
@@ -266,7 +280,7 @@ def _read(source: Source, box_format: str | None, needs_annotations: bool, choic
         says_masks,
     )
     if total and not any(not a.get('ignored') for of_image in cleaned.by_image.values() for a in of_image):
-        lines = '; '.join(describe_faults(data.name, _with_places(cleaned.faults, content.places)))
+        lines = '; '.join(describe_faults(data.name, _with_places(cleaned.faults, content)))
         raise UserError(f'{path} has no annotation that can be used: {lines}')
     return data
 
@@ -308,13 +322,15 @@ def _losses(coco: CocoData, needs_masks: bool) -> list[str]:
     return [fault.line for fault in coco.faults if fault.message.startswith(actions)]
 
 
-def _with_places(faults: Sequence[Fault], places: Places | None) -> list[Fault]:
-    """Name annotations by their places in the user's files, if the format has any."""
-    if places is None:
+def _with_places(faults: Sequence[Fault], content: Content) -> list[Fault]:
+    """Name annotations by their places in the user's files, and images by their files, if no file has their ids."""
+    if content.places is None:
         return list(faults)
+    files = {image['id']: image['file_name'] for image in content.images}
+    names: dict[str, Any] = {'annotation': content.places, 'image': files}
     return [
-        fault._replace(ids=[places[n] if isinstance(n, int) else n for n in fault.ids])
-        if fault.part == 'annotation'
+        fault._replace(ids=[names[fault.part][n] if isinstance(n, int) else n for n in fault.ids])
+        if fault.part in names
         else fault
         for fault in faults
     ]

@@ -18,6 +18,7 @@ from ..image_scan import read_header
 from ..text import count_of, shortened
 from .categories import not_integers, read_ids
 
+UNOPENED = 'left out: it cannot be opened, so that its size is unknown'
 UNSIZED = 'fixed: without height and width, which are read from the file'
 
 
@@ -28,9 +29,11 @@ class CocoImages(NamedTuple):
     merged: dict[int, int]
     """Id of the image by the id of an entry that names the same file."""
     faults: list[Fault]
+    unopened: set[int]
+    """Ids of images that are left out, since they have no size and can't be opened."""
 
 
-def read_images(path: Path, folder: Path, entries: list[Any]) -> CocoImages:
+def read_images(path: Path, folder: Path, entries: list[Any], skips_bad: bool = False) -> CocoImages:
     """Read the ``images`` of a file, and find their files.
 
     An absent or impossible ``height`` or ``width`` is read from the file, upright by its EXIF orientation.
@@ -39,11 +42,12 @@ def read_images(path: Path, folder: Path, entries: list[Any]) -> CocoImages:
         path: the COCO file.
         folder: the folder of the images.
         entries: its ``images``; changed in place.
+        skips_bad: leave out images whose size is needed and that can't be opened.
 
     Raises:
         UserError: for an id that is missing or that several images have; for an image without a file name, or whose
             file is not in the folder; for a file that is listed with several sizes; if a size is needed from a file
-            that can't be read.
+            that can't be read, unless others are left.
     """
     ids = read_ids(path, 'images', entries)
     nameless = [number for number, e in zip(ids, entries, strict=True) if not isinstance(e.get('file_name'), str)]
@@ -53,9 +57,11 @@ def read_images(path: Path, folder: Path, entries: list[Any]) -> CocoImages:
     rewritten = Fault('fixed: id is not an integer', not_integers(ids, entries), 'image', NOTE)
     for number, entry in zip(ids, entries, strict=True):
         entry['id'] = number
-    faults = [rewritten, _find_files(path, folder, entries), *_read_sizes(path, folder, entries)]
-    images, merged, fault = _merge(path, entries)
-    return CocoImages(images, merged, [f for f in (*faults, fault) if f.ids])
+    faults = [rewritten, _find_files(path, folder, entries)]
+    found, unopened = _read_sizes(path, folder, entries, skips_bad)
+    faults += found
+    images, merged, fault = _merge(path, [entry for entry in entries if entry['id'] not in unopened])
+    return CocoImages(images, merged, [f for f in (*faults, fault) if f.ids], unopened)
 
 
 def _find_files(path: Path, folder: Path, entries: list[Any]) -> Fault:
@@ -79,31 +85,34 @@ def _find_files(path: Path, folder: Path, entries: list[Any]) -> Fault:
     return Fault('fixed: file_name written in another way than the file', renamed, 'image', NOTE)
 
 
-def _read_sizes(path: Path, folder: Path, entries: list[Any]) -> list[Fault]:
-    """Set each ``height`` and ``width`` to an integer of pixels."""
-    unsized, rewritten, faults = [], [], []
+def _read_sizes(path: Path, folder: Path, entries: list[Any], skips_bad: bool) -> tuple[list[Fault], set[int]]:
+    """Set each ``height`` and ``width`` to an integer of pixels, and return the ids of images where none is known."""
+    unsized, rewritten, unopened = [], [], {}
     for entry in entries:
         size = [read_integer(entry.get(side)) for side in ('height', 'width')]
         if any(side is None or side <= 0 for side in size):
             unsized.append(entry['id'])
             header = read_header(os.path.join(folder, entry['file_name']))
             if isinstance(header, str):
-                faults.append((entry['id'], header))
+                unopened[entry['id']] = f'{entry["file_name"]}: {header}'
                 continue
             size = list(header.upright_size)
         elif type(entry['height']) is not int or type(entry['width']) is not int:
             rewritten.append(entry['id'])
         entry['height'], entry['width'] = size
-    if faults:
+    lines = list(unopened.values())
+    if unopened and (not skips_bad or len(unopened) == len(entries)):
+        skip = '' if skips_bad else ', or leave them out with --on-bad-image skip'
         raise UserError(
-            f'{path}: {count_of(faults, "image")} without height and width '
-            f'{in_brackets("image", [number for number, _ in faults])}, and the file gives none ({faults[0][1]}): '
-            'write them, in pixels, or remove the images'
+            f'{path}: {count_of(lines, "image")} that cannot be opened, so that the size is unknown '
+            f'({shortened(lines, 3)}): get or remove them{skip}'
         )
-    return [
+    faults = [
         Fault('fixed: height or width is not an integer', rewritten, 'image', NOTE),
-        Fault(UNSIZED, unsized, 'image', NOTE),
+        Fault(UNSIZED, [number for number in unsized if number not in unopened], 'image', NOTE),
+        Fault(UNOPENED, lines, 'image'),
     ]
+    return faults, set(unopened)
 
 
 def _merge(path: Path, entries: list[Any]) -> tuple[list[CocoImage], dict[int, int], Fault]:

@@ -127,7 +127,9 @@ class CocoDataset(DenseDataset, BaseDataset):
         super().__init__(pipeline=pipeline, test_mode=test_mode, filter_cfg=filter_cfg, indices=indices)
 
     def load_data_list(self) -> list[dict]:
-        coco = read_coco(self.source, self.box_format, self.needs_annotations, self.choice)
+        coco = read_coco(
+            self.source, self.box_format, self.needs_annotations, self.choice, self.on_bad_image == 'skip'
+        )
         if self.choice is not None and self.classes is None:
             self.choice.check(coco.own_classes, str(self.source.annotations))
         learns_masks = any(getattr(transform, 'with_mask', False) for transform in self.pipeline.transforms)

@@ -6,6 +6,7 @@ import json
 import mmap
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ LAYOUTS = (
 EXPECTED = f'expected {LAYOUTS}; {NAME_THEM}'
 OTHER_TRUTH = re.compile(r'(captions|person_keypoints|panoptic|stuff|image_info|densepose)', re.IGNORECASE)
 """Beginnings of the names of COCO's files of other annotations, which are beside those of instances."""
+LOOKED_AT = 4096
+"""Bytes of a file that tell whether it begins as COCO's."""
 COMPARED_IMAGES = 8
 """Number of images of a file that are looked for in each folder."""
 
@@ -177,6 +180,10 @@ def _image_folder(annotations: Path, split: str, root: Path, below: Path) -> Pat
         folder = find_image_folder(names, annotations, split, root, below)
     except UserError as error:
         raise UserError(f'{error}: name the folder with {EXPLICIT}') from None
+    others = iter(names[1:])
+    while folder is None and (name := next(others, None)) is not None:  # the first images are missing
+        with suppress(UserError):
+            folder = find_image_folder([name], annotations, split, root, below)
     if folder is not None:
         return folder
     known = ', '.join(name.format(split) for name in IMAGE_FOLDERS[:-1])
@@ -212,4 +219,26 @@ def other_files(root: Path) -> str:
     files = sorted(file for file in found if not is_stray(file.name))
     if not files:
         return ''
+    if len(files) == 1 and (damage := _describe_damage(files[0])):
+        return damage
     return f'{root} holds {shortened([str(file.relative_to(root)) for file in files], 3)}: say which with {EXPLICIT}'
+
+
+def _describe_damage(file: Path) -> str:
+    """Describe why a file that begins as COCO's is none, or return an empty string."""
+    try:
+        with open(file, 'rb') as content:
+            start = content.read(LOOKED_AT).removeprefix(b'\xef\xbb\xbf').lstrip()
+        if start.startswith(b'[') and {b'"image_id"', b'"category_id"'} <= set(re.findall(rb'"\w+"', start)):
+            return (
+                f'{file} is a list of annotations or results, not a COCO file, which has images, annotations and '
+                'categories: get the whole file'
+            )
+        if not re.match(rb'{\s*"(images|annotations|categories|info|licenses)"\s*:', start):
+            return ''
+        json.loads(file.read_bytes())
+    except json.JSONDecodeError as error:
+        return f'{file} begins as a COCO file and is damaged, after {error.pos} characters ({error.msg}): get it again'
+    except (OSError, ValueError, RecursionError) as error:
+        return f'{file} begins as a COCO file and cannot be read ({type(error).__name__}): get it again'
+    return ''

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..check.records import WARNING
 from ..text import count_of, shortened
 
-PLURALS = {'category': 'categories'}
+PLURALS = {'category': 'categories', 'entry': 'entries'}
 
 
 class Fault(NamedTuple):
@@ -26,7 +26,8 @@ class Fault(NamedTuple):
     @property
     def line(self) -> str:
         """The fault without ids, such as ``'2 annotations dropped: box of zero area'``."""
-        return f'{count_of(self.ids, self.part, PLURALS.get(self.part))} {self.message}'
+        message = self.message if len(self.ids) == 1 else self.message.replace('with its area', 'with their areas')
+        return f'{count_of(self.ids, self.part, PLURALS.get(self.part))} {message}'
 
     @property
     def items(self) -> list[str]:

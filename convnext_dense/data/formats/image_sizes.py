@@ -6,30 +6,22 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...errors import UserError
+from ...io.image_size import ImageSize
 from ..image_scan import ImageHeader, read_headers
-from ..text import count_of, shortened
+
+STAND_IN = ImageSize(1, 1)
+"""Size for reading the objects of an image that can't be opened, all of which are left out."""
 
 
-def require_headers(names: Sequence[str], root: Path, annotations: Path) -> list[ImageHeader]:
-    """Read the headers of images.
+def find_headers(names: Sequence[str], root: Path) -> list[ImageHeader | None]:
+    """Read the headers of images; None for one that can't be opened, whose size is to be left out.
 
     Args:
         names: their paths relative to the root.
         root: the folder.
-        annotations: the file or folder of the annotations, for messages.
-
-    Raises:
-        UserError: if an image can't be opened.
     """
     headers = read_headers([os.path.join(root, name) for name in names])
-    bad = [f'{name}: {header}' for name, header in zip(names, headers, strict=True) if isinstance(header, str)]
-    if bad:
-        raise UserError(
-            f'{annotations}: {count_of(bad, "image")} that cannot be opened, so that the size is unknown '
-            f'({shortened(bad, 3)}): get or remove them'
-        )
-    return [header for header in headers if isinstance(header, ImageHeader)]
+    return [header if isinstance(header, ImageHeader) else None for header in headers]
 
 
 def relative(paths: Sequence[str], root: Path) -> list[str]:

@@ -21,7 +21,7 @@ from .building import ContentBuilder, categories_of
 from .file_cache import kept_by_files
 from .first_files import first_files
 from .image_index import ImageIndex
-from .image_sizes import require_headers
+from .image_sizes import STAND_IN, find_headers
 from .shapes import Shape, Unreadable, box, ellipse, polygon, read_numbers
 from .split_folders import MOST_FOLDERS, find_split_folders
 from .split_names import split_of
@@ -68,9 +68,9 @@ class ViaFormat(Format):
         images = read_via(source.annotations).images
         found = [(image, file) for image in images if (file := reader.find_image(image)) is not None]
         reader.images.check(len(images))
-        headers = require_headers([file for _, file in found], source.images, source.annotations)
+        headers = find_headers([file for _, file in found], source.images)
         for (image, file), header in track(list(zip(found, headers, strict=True)), 'reading labels'):
-            reader.read_image(image, file, header.upright_size)
+            reader.read_image(image, file, None if header is None else header.upright_size)
         listed = f'the options of {classes.attribute}'
         return reader.builder.build(source.annotations, classes.names, needs_annotations, listed)
 
@@ -181,15 +181,15 @@ class _Reader:
             self.images.note_absent(image.file_name, self._place(image.spot))
         return file
 
-    def read_image(self, image: ViaImage, file: str, size: ImageSize) -> None:
-        """Read the regions of an image; VIA's files don't tell its size."""
+    def read_image(self, image: ViaImage, file: str, size: ImageSize | None) -> None:
+        """Read the regions of an image; VIA's files don't tell its size, which is None for one without."""
         place = self._place(image.spot)
         number = self.builder.add_image(file, size)
         if image.count is not None and image.count != len(image.regions):
             message = f'whose region_count is {image.count}, and of which {len(image.regions)} are there'
             self.builder.note(message, place, 'image')
         for region in image.regions:
-            self._read_region(number, region, size)
+            self._read_region(number, region, size or STAND_IN)
 
     def _place(self, spot: int | str) -> str:
         return f'{self.file}:{spot}' if isinstance(spot, int) else f'{self.file}: {spot}'

@@ -21,7 +21,7 @@ from ..check.records import NOTE, WARNING
 from .base import WHOLE, Content, Format, Source
 from .building import ContentBuilder, categories_of
 from .faults import Fault
-from .image_sizes import relative, require_headers
+from .image_sizes import find_headers, relative
 from .shapes import Shape
 from .shapes import polygon as polygon_of
 from .text_files import read_text
@@ -150,8 +150,11 @@ class _Reader:
     def _add_images(self, files: Sequence[VocFile]) -> None:
         """Add the images; sizes are those of the files, as they are stored or upright."""
         names = relative([image.path for image in self.images], self.data.root)
-        headers = require_headers(names, self.data.root, self.data.root)
+        headers = find_headers(names, self.data.root)
         for name, header, file in zip(names, headers, files, strict=True):
+            if header is None:
+                self.builder.add_image(name)
+                continue
             size: ImageSize = header.upright_size
             if file.size is not None and header.fits(file.size):
                 size = file.size

@@ -109,8 +109,8 @@ def _named(folder: Path, names: Sequence[str]) -> Path | None:
 
 
 def _annotations_of(root: Path) -> Path | None:
-    """Return the first folder of XML files."""
-    folders = (_named(root, (name,)) for name in ANNOTATION_FOLDERS)
+    """Return the first folder of XML files, which may be that of the images."""
+    folders = (_named(root, (name,)) for name in (*ANNOTATION_FOLDERS, *IMAGE_FOLDERS))
     return next((folder for folder in folders if folder is not None and has_voc(folder)), None)
 
 

@@ -112,6 +112,9 @@ def _read_corners(element: Element) -> tuple[tuple[float, float, float, float] |
     xmin, ymin, xmax, ymax = (math.nan if number is None else number for number in numbers)
     if None in numbers:
         return None, f'{CORNERS[numbers.index(None)]} is not a number'
+    exchanged = [name for name, is_so in (('xmin and xmax', xmin > xmax), ('ymin and ymax', ymin > ymax)) if is_so]
+    if exchanged:
+        return (xmin, ymin, xmax, ymax), f'{", and ".join(exchanged)} exchanged'
     return (xmin, ymin, xmax, ymax), ''
 
 

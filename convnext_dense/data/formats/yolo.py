@@ -21,7 +21,7 @@ from ..check.records import NOTE, WARNING
 from ..text import count_of, shortened
 from .base import WHOLE, Content, Format, Places, Source
 from .faults import Fault
-from .image_sizes import relative, require_headers
+from .image_sizes import STAND_IN, find_headers, relative
 from .yolo_data import YoloData
 from .yolo_files import LabelFiles, find_images
 from .yolo_labels import Label, has_polygon, read_labels
@@ -59,7 +59,7 @@ class YoloFormat(Format):
         }
 
     def read_categories(self, source: Source) -> list[dict]:
-        return _categories(_data_of(source)[0].require_classes())
+        return _categories(_data_of(source, needs_images=False)[0].require_classes())
 
     def read(self, source: Source, needs_annotations: bool = True) -> Content:
         data, split = _data_of(source)
@@ -84,10 +84,12 @@ class YoloFormat(Format):
         return any(has_polygon(_read(file), data.keypoints) for file in files if file)
 
 
-def _data_of(source: Source) -> tuple[YoloData, str]:
+def _data_of(source: Source, needs_images: bool = True) -> tuple[YoloData, str]:
     data, split = locate(source.annotations), source.split or WHOLE
     if data is None or split not in data.splits:
         raise NoData(f'no YOLO data of {split} at {source.annotations}: {YoloFormat.expected}')
+    if needs_images and split in data.absent:  # another split may be all that is needed
+        raise UserError(data.absent[split])
     return data, split
 
 
@@ -161,14 +163,14 @@ class _Reading:
 
     def _read_sizes(self) -> None:
         names = relative(self.images, self.data.root)
-        headers = require_headers(names, self.data.root, self.data.file)
+        headers = find_headers(names, self.data.root)
         for number, (name, header) in enumerate(zip(names, headers, strict=True), 1):
-            height, width = header.upright_size
-            self.content.images.append({'id': number, 'file_name': name, 'height': height, 'width': width})
+            size = {} if header is None else header.upright_size._asdict()
+            self.content.images.append({'id': number, 'file_name': name, **size})
 
     def _read_file(self, image: Mapping, content: bytes, name: str, ids: Mapping[int, int]) -> None:
         seen = set()
-        width, height = image['width'], image['height']
+        width, height = (image.get(side, getattr(STAND_IN, side)) for side in ('width', 'height'))
         for label in read_labels(content, name, ids, self.data.keypoints):
             if label.class_id is None:
                 self.unknown[f'{name}:{label.line}'] = label.fault

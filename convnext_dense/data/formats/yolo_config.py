@@ -105,10 +105,11 @@ def _read(file: Path, config: Mapping[str, Any]) -> YoloData:
             data.splits[split] = places
     if data.splits:
         missing.pop('test', None)  # often named by an export without one, and not needed
-    if missing:
-        raise UserError(
-            f'{next(iter(missing.values()))}: correct it, get the images, or choose another format with --data-format'
-        )
+    fix = 'correct it, get the images, or choose another format with --data-format'
+    data.absent = {split: f'{line}: {fix}' for split, line in missing.items()}
+    if missing and not data.splits:
+        raise UserError(next(iter(data.absent.values())))
+    data.splits |= {split: [] for split in missing}
     if not data.splits:
         raise UserError(f'{file} names no images: write train and val')
     folders = [folder, *folders_of_names(root, data.splits)]

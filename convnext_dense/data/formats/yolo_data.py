@@ -28,11 +28,13 @@ class YoloData:
     """The folder to which names of images are relative."""
     classes: ClassNames | None
     splits: dict[str, list[Path]]
-    """Folders of images and list files by split."""
+    """Folders of images and list files by split; none for one that is absent."""
     keypoints: int = 0
     """Number of numbers of an object's keypoints."""
     read: list[Path] = field(default_factory=list)
     """Files beside :attr:`file` that were read to find the parts, such as those with class names."""
+    absent: dict[str, str] = field(default_factory=dict)
+    """What is wrong with the places of splits whose images are not there."""
     moved: list[str] = field(default_factory=list)
     """Paths in the config that are of another place, and where they are here."""
 

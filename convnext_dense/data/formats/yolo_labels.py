@@ -63,7 +63,9 @@ def read_labels(content: bytes, path: str, class_ids: Mapping[int, int], keypoin
         elif count < 6:
             yield Label(number, class_id, (), 'fewer numbers than the five of a box')
         elif count % 2:
-            yield Label(number, class_id, (), 'a polygon with an odd number of coordinates')
+            yield Label(
+                number, class_id, (), 'a polygon with an odd number of coordinates, or a last column with a score'
+            )
         elif not _is_near(numbers):
             yield Label(number, class_id, (), 'a polygon with NaN, or far outside the image')
         else:

@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from convnext_dense.data.class_choice import choice_of_flags, parse_merge, parse_names
-from convnext_dense.data.detection.categories import check_known_names
+from convnext_dense.data.detection.categories import check_known_names, read_categories
 from convnext_dense.errors import UserError
 
 
@@ -56,3 +56,10 @@ def test_flags_are_named_that_leave_known_classes_alone(val, flags):
     with pytest.raises(UserError) as error:
         check_known_names(val, 'v', known, 'the model', suggests_flags=False)
     assert str(error.value).endswith('use the same names in both')
+
+
+def test_names_that_differ_only_in_case_are_said(tmp_path):
+    found = read_categories(tmp_path, [{'id': 1, 'name': 'Cat'}, {'id': 2, 'name': 'cat'}, {'id': 3, 'name': 'dog'}])
+    assert found.names == ('Cat', 'cat', 'dog')
+    line = '2 categories with names that differ only in case, taken as different classes'
+    assert [(fault.line, list(fault.ids)) for fault in found.faults] == [(line, [1, 2])]

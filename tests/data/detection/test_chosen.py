@@ -132,7 +132,8 @@ def test_one_line_says_what_became_of_all_classes(tmp_path, data, lines):
     )
     assert expected in lines
     assert (
-        "train2017: 2 annotations ignored, with its area: of the ignored class 'blue' (annotation ids 3, 6)" in lines
+        "train2017: 2 annotations ignored, with their areas: of the ignored class 'blue' (annotation ids 3, 6)"
+        in lines
     )
 
 

@@ -48,7 +48,7 @@ def test_a_size_that_nothing_tells(tmp_path, data):
     read(tmp_path, data)
     (tmp_path / 'train2017/001.png').write_bytes(b'<html>')
     change(data, 1, width=0)
-    with pytest.raises(UserError, match=r'1 image without height and width \(image id 1\), .* \(it is an HTML page\)'):
+    with pytest.raises(UserError, match=r'1 image that cannot be opened, .* \(001.png: it is an HTML page\)'):
         read(tmp_path, data)
 
 

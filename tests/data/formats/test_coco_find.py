@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from convnext_dense.data.formats import FORMATS
+from convnext_dense.data.detection.coco import read_coco
+from convnext_dense.data.formats import FORMATS, find_sources
 from convnext_dense.data.formats.base import WHOLE, Source
 from convnext_dense.data.formats.coco import CocoFormat
 from convnext_dense.data.formats.coco_find import find_coco, find_splits
@@ -432,3 +433,31 @@ def test_folders_of_other_formats_are_not_taken(tmp_path, name):
     assert bool(CocoFormat().find(write_folder(tmp_path, name))) == (
         name in ('coco', 'roboflow', 'coco beside images')
     )
+
+
+def test_a_damaged_file_is_named_as_damaged(tmp_path):
+    content = {'images': [{'id': 1, 'file_name': 'a.png'}], 'annotations': [], 'categories': []}
+    text = json.dumps(content)
+    (tmp_path / 'a.json').write_text(text[: len(text) // 2])
+    with pytest.raises(NoData, match=r'a\.json begins as a COCO file and is damaged, after \d+ characters'):
+        find_sources(str(tmp_path))
+    (tmp_path / 'a.json').write_text(json.dumps([{'id': 1, 'image_id': 1, 'category_id': 1, 'bbox': [1, 1, 2, 2]}]))
+    with pytest.raises(NoData, match=r'a\.json is a list of annotations or results, not a COCO file'):
+        find_sources(str(tmp_path))
+    (tmp_path / 'a.json').write_text('{"shapes": [')
+    with pytest.raises(NoData, match=r'holds a\.json: say which with'):
+        find_sources(str(tmp_path))
+
+
+@pytest.mark.parametrize('missing', [[0], [0, 1, 2]])
+def test_images_that_are_missing_are_counted_though_the_first_is_one(tmp_path, missing):
+    names = [f'{number}.png' for number in range(5)]
+    images = [{'id': number, 'file_name': name, 'height': 4, 'width': 4} for number, name in enumerate(names)]
+    annotation = {'id': 1, 'image_id': 4, 'category_id': 1, 'bbox': [1, 1, 2, 2], 'area': 4, 'iscrowd': 0}
+    content = {'images': images, 'annotations': [annotation], 'categories': [{'id': 1, 'name': 'a'}]}
+    (tmp_path / 'train.json').write_text(json.dumps(content))
+    touch(tmp_path, *(f'pictures/{name}' for number, name in enumerate(names) if number not in missing))
+    source = find_coco(str(tmp_path))['train']
+    assert source.images == tmp_path / 'pictures'
+    with pytest.raises(UserError, match=rf'{len(missing)} images? of 5 not in .*pictures \(0\.png'):
+        read_coco(source)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from convnext_dense.data.check import PROBLEM
 from convnext_dense.data.convert import read_data_set
 from convnext_dense.data.detection.check import read_coco_files
 from convnext_dense.data.detection.coco import read_coco
@@ -14,7 +15,8 @@ from convnext_dense.data.formats import FORMATS, find_sources
 from convnext_dense.data.formats.base import Source
 from convnext_dense.data.formats.write import WRITERS
 from convnext_dense.errors import NoData, UserError
-from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, write_coco
+from tests.helpers import drawn_voc
+from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, drawn_images, write_coco
 from tests.helpers.written_formats import EXACT, OF_OBJECTS, expected, listed_classes
 
 PAIRS = list(combinations(OF_OBJECTS, 2))
@@ -64,11 +66,54 @@ def test_two_formats_in_a_folder_are_asked_for_with_flags_that_work(written, tmp
         assert {source.format for source in sources.values()} == {name}
 
 
+@pytest.mark.parametrize('name', OF_OBJECTS)
+def test_an_empty_image_is_left_out_with_its_objects_if_its_size_is_needed(written, tmp_path, name):
+    shutil.copytree(written / name, tmp_path, dirs_exist_ok=True)
+    source = find_sources(str(tmp_path))['train']
+    whole = read_coco(source)
+    lost = whole.images[2]
+    (source.images / lost['file_name']).write_bytes(b'')
+    read = read_coco(source, skips_bad=True)
+    left_out = [item for fault in read.faults if 'left out with an image' in fault.message for item in fault.items]
+    assert len(left_out) == (len(whole.annotations[lost['id']]) if len(read.images) < 6 else 0)
+    assert read.total + len(left_out) == whole.total == 32
+    of_images = {image['file_name']: len(read.annotations[image['id']]) for image in read.images}
+    of_others = {image['file_name']: len(whole.annotations[image['id']]) for image in whole.images if image != lost}
+    assert of_images == (of_others if left_out else of_images)
+    if name in ('yolo', 'voc', 'via'):
+        assert len(read.images) == 5
+    if left_out:
+        with pytest.raises(UserError, match=r'1 image that cannot be opened.*zero bytes.*--on-bad-image skip$'):
+            read_coco(source)
+        arguments = dict(
+            annotations=str(source.annotations), images=str(source.images), format=name, split=source.split
+        )
+        said = [(one.level, one.message) for one in read_coco_files({'train': arguments}).findings]
+        assert (PROBLEM, '1 image left out: it cannot be opened, so that its size is unknown') in said
+
+
 @pytest.mark.parametrize('name', ['yolo', 'labelme', 'coco'])
 def test_a_zip_file_is_to_be_unpacked(written, tmp_path, name):
     file = shutil.make_archive(str(tmp_path / name), 'zip', written / name)
     with pytest.raises(UserError, match=rf'^{file} is a zip file: unpack it first, then give the folder$'):
         find_sources(file)
+
+
+@pytest.mark.parametrize('images', ['{}/images', 'images/{}'])
+def test_xml_files_beside_the_images_of_yolo_are_seen(drawn, tmp_path, images):
+    for split, names in (('train', slice(4)), ('val', slice(4, 6))):
+        folder = tmp_path / images.format(split)
+        drawn_voc.lay_out(drawn_images(drawn, 'train')[names], folder, folder)
+        labels = folder.parent / 'labels' if folder.name == 'images' else tmp_path / 'labels' / split
+        labels.mkdir(parents=True)
+        for file in folder.glob('*.xml'):
+            (labels / f'{file.stem}.txt').write_text('0 0.5 0.5 0.2 0.2')
+    (tmp_path / 'classes.txt').write_text('cat')
+    with pytest.raises(UserError, match='may be read as YOLO and Pascal VOC: say which with --data-format yolo or'):
+        find_sources(str(tmp_path))
+    (tmp_path / 'classes.txt').unlink()
+    found = find_sources(str(tmp_path), name='voc')
+    assert [len(read_coco(one).images) for one in found.values()] == [4, 2]
 
 
 BROKEN = {

@@ -212,7 +212,7 @@ def test_what_is_said(tmp_path, files, line, objects):
         ('<xmin>4</xmin>', '', 'ignored, the whole image: not one xmin in its bndbox'),
         ('<xmin>4</xmin>', '<xmin>four</xmin>', 'ignored, the whole image: xmin is not a number'),
         ('<xmin>4</xmin>', '<xmin>nan</xmin>', 'xmin is not a number'),
-        ('<xmin>4</xmin>', '<xmin>30</xmin>', 'ignored, with its area: box of negative size'),
+        ('<xmin>4</xmin>', '<xmin>30</xmin>', 'ignored, with its area: xmin and xmax exchanged'),
         ('<xmin>4</xmin>', '<xmin>14</xmin>', 'dropped: box of zero area'),
         ('<xmin>4</xmin>', '<xmin>4</xmin><xmin>5</xmin>', 'not one xmin in its bndbox'),
         ('</bndbox>', '</bndbox><bndbox/>', 'several boxes (bndbox) in an object'),

@@ -382,9 +382,9 @@ def named(names):
         ({'data.yaml': named('{' + 'x' * 999 + ': cat}')}, r"the key 'x.{9,60}: write the ids"),
         ({'data.yaml': CONFIG + 'x: [\n'}, r'data.yaml:\d is not plain YAML'),
         ({'data.yaml': CONFIG.encode() + b'\xff'}, r'data.yaml is not text in UTF-8'),
-        ({'data.yaml': CONFIG.replace('images/val', 'x' * 999)}, r'val is x{999}, which is not in'),
+        ({'data.yaml': CONFIG.replace('images/train', 'x' * 999)}, r'train is x{999}, which is not in'),
         ({'data.yaml': CONFIG + f'path: {"x" * 999}', 'images/train/a.png': b''}, r'a.png: no known'),
-        ({'data.yaml': CONFIG.replace('images/val', 'images/none')}, r'val is images/none, which is not in'),
+        ({'data.yaml': CONFIG.replace('images/train', 'images/none')}, r'train is images/none, which is not in'),
         ({'data.yaml': ELSEWHERE, 'd/images/train/a.png': None}, r'/x/images/train is not there, and may be .*/d/im'),
         ({'data.yaml': CONFIG + 'valid: images/train\n'}, r'val and valid are both for validation'),
         ({'data.yaml': CONFIG.replace('images/train', '{a: b}')}, r'train must be text'),
@@ -551,3 +551,14 @@ def test_any_file_is_read_or_refused(tmp_path):
 @pytest.mark.timeout(1800)
 def test_any_of_many_files_is_read_or_refused(tmp_path):
     fuzz(tmp_path, MANY)
+
+
+@pytest.mark.parametrize(('missing', 'left'), [('train', 'val'), ('val', 'train')])
+def test_a_split_that_is_absent_stops_only_what_reads_it(tmp_path, missing, left):
+    write_files(tmp_path, SMALL)
+    shutil.rmtree(tmp_path / 'images' / missing)
+    sources = find_sources(str(tmp_path))
+    assert read_coco(sources[left]).classes == ('cat', 'dog')
+    assert [one['name'] for one in YOLO.read_categories(sources[missing])] == ['cat', 'dog']
+    with pytest.raises(UserError, match=rf'data.yaml: {missing} is images/{missing}, which is not in .*: correct it'):
+        read_coco(sources[missing])

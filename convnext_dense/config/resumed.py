@@ -1,0 +1,54 @@
+"""Comparing the config of a resumed run with the one that it saved, in what its checkpoint does not tell."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..errors import UserError
+from ..tasks import place_of, task_of
+from .find import find_run_config, find_work_dir
+from .source import read_literals
+
+
+def check_resumed(cfg: Config, work_dir: str | Path) -> str | None:
+    """Check that a run goes on with images of the size that it had, and tell whether its data are elsewhere.
+
+    The run's config is read without running it.
+
+    Args:
+        cfg: the config to resume with.
+        work_dir: the work dir of the run that is resumed.
+
+    Returns:
+        A warning if the training data are in another place, otherwise None.
+
+    Raises:
+        UserError: if images have another size in training or testing.
+    """
+    if find_work_dir(work_dir) is None:
+        return None
+    file = find_run_config(work_dir)
+    settings = read_literals(file)
+    if settings is None or settings.get('train_dataloader') is None or settings.get('task') != cfg.get('task'):
+        return None  # the weights of another task do not fit
+    saved, task = Config(settings), task_of(cfg)
+    before, now = task.describe_sizes(saved), task.describe_sizes(cfg)
+    if before != now:
+        raise UserError(
+            f'the run had {before}, and now has {now}: resume with the sizes that it had, as in {file}; to change '
+            'them, start a new run from its weights with --pretrained'
+        )
+    places = [place_of(one.train_dataloader.dataset) for one in (saved, cfg)]
+    if len({_absolute(place) for place in places}) == 1:
+        return None
+    return (
+        f'the run learned from {places[0]}, and goes on with {places[1]}: right if the data have moved; for other '
+        'data, start a new run from its weights with --pretrained'
+    )
+
+
+def _absolute(places: str) -> tuple[str, ...]:
+    return tuple(os.path.realpath(place) for place in places.split(', '))

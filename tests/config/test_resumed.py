@@ -1,0 +1,61 @@
+"""A run is resumed with the image size that it had, and data that have moved are said."""
+
+import shutil
+
+import pytest
+
+from convnext_dense.config.resumed import check_resumed
+from convnext_dense.errors import UserError
+from tests.config.test_compare import CASCADE, UPERNET, read, write_run
+from tests.helpers.run_tool import ATTO
+from tests.helpers.small_run import BY_EPOCH, train, write_config
+
+
+@pytest.mark.parametrize('config', [ATTO, CASCADE, UPERNET])
+def test_the_same_config_goes_on_without_a_word(config, tmp_path):
+    cfg = read(config, 'sample')
+    assert (
+        check_resumed(read(config, 'sample', optim_wrapper__optimizer__lr=1.0), write_run(tmp_path / 'run', cfg))
+        is None
+    )
+
+
+@pytest.mark.parametrize('config', [ATTO, CASCADE, UPERNET])
+def test_another_image_size_is_refused(config, tmp_path):
+    from convnext_dense.io.image_size import ImageSize
+    from convnext_dense.tasks import task_of
+
+    work_dir, cfg = write_run(tmp_path / 'run', read(config, 'sample')), read(config, 'sample')
+    task_of(cfg).set_image_size(cfg, ImageSize(96, 96))
+    with pytest.raises(UserError, match=r'the run had .* and now has .*96.*: resume with the sizes that it had'):
+        check_resumed(cfg, work_dir)
+
+
+@pytest.mark.parametrize('config', [ATTO, CASCADE, UPERNET])
+def test_data_in_another_place_are_said(config, tmp_path):
+    cfg = read(config, 'sample')
+    work_dir = write_run(tmp_path / 'run', cfg)
+    dataset = cfg.train_dataloader.dataset
+    key = next(key for key in ('root', 'annotations', 'images') if key in dataset)
+    before, dataset[key] = dataset[key], '/moved/data'
+    line = check_resumed(cfg, work_dir)
+    assert line.startswith(f'the run learned from {before}, and goes on with /moved/data')
+
+
+def test_a_work_dir_without_a_config_tells_nothing(tmp_path):
+    assert check_resumed(read(ATTO, 'sample'), tmp_path) is None
+
+
+def test_a_resume_that_trains_nothing_leaves_the_saved_config(own_image_folder, tmp_path, capsys):
+    config, work_dir = write_config(tmp_path / 'tiny.py', BY_EPOCH), tmp_path / 'run'
+    assert train(config, own_image_folder, work_dir) == 0
+    saved = (work_dir / 'tiny.py').read_text()
+    larger = ('train_dataloader.dataset.transform.input_size=64',)
+    assert train(config, own_image_folder, work_dir, '--resume', options=larger) == 2
+    assert 'the run had crops of' in capsys.readouterr().err
+    moved = shutil.copytree(own_image_folder, tmp_path / 'moved')
+    options = ('default_hooks.logger.interval=3',)
+    assert train(config, moved, work_dir, '--resume', options=options) == 0
+    said = capsys.readouterr().out
+    assert f'goes on with {moved}' in said and 'the run was finished' in said
+    assert (work_dir / 'tiny.py').read_text() == saved
