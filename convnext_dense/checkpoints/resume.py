@@ -66,8 +66,8 @@ def run_facts(runner: Any) -> RunFacts:
 
 
 def _count_objects(dataset: Any) -> int | None:
-    counts = [getattr(part, 'class_counts', None) for part in innermost(dataset)]
-    return None if any(one is None for one in counts) else sum(int(one.sum()) for one in counts)
+    counts: list[Any] = [getattr(part, 'class_counts', None) for part in innermost(dataset)]
+    return None if any(one is None for one in counts) else int(sum(one.sum() for one in counts))
 
 
 def split_flags(dataset: Any) -> str | None:

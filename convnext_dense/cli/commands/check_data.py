@@ -71,9 +71,9 @@ def check_and_print(cfg: Config, name: str, workers: int | None = None, skip: bo
         row = bar.add_task('images', total=count)
         checked = check_dataset(data, workers or cores(), lambda: bar.advance(row), skip)
     for split, scans in zip(data.splits, checked.scans, strict=True):
-        if split.name == 'train':
+        if split.name == 'train' and not task.takes_squares:  # enlarging is usual in classification
             sizes = [scan.header.upright_size for scan in scans if scan.header]
-            checked.findings.extend(find_enlarged(split.name, sizes, task.training_side(cfg), task.takes_squares))
+            checked.findings.extend(find_enlarged(split.name, sizes, task.training_side(cfg), square=False))
     console = Console(width=None if Console().is_terminal else 160, highlight=False)
     classes = counted(len(data.classes), 'class', 'classes')
     console.print(f'{name}: {task.name}, {classes}, {", ".join(data.locations)}', soft_wrap=True)
