@@ -36,7 +36,8 @@ def check_resumed(cfg: Config, work_dir: str | Path) -> str | None:
         return None  # the weights of another task do not fit
     saved, task = Config(settings), task_of(cfg)
     before, now = task.describe_sizes(saved), task.describe_sizes(cfg)
-    if before != now:
+    validates_alike = (saved.get('val_dataloader') is None) == (cfg.get('val_dataloader') is None)
+    if validates_alike and before != now:
         raise UserError(
             f'the run had {before}, and now has {now}: resume with the sizes that it had, as in {file}; to change '
             'them, start a new run from its weights with --pretrained'

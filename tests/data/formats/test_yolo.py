@@ -383,7 +383,7 @@ def named(names):
         ({'data.yaml': CONFIG + 'x: [\n'}, r'data.yaml:\d is not plain YAML'),
         ({'data.yaml': CONFIG.encode() + b'\xff'}, r'data.yaml is not text in UTF-8'),
         ({'data.yaml': CONFIG.replace('images/train', 'x' * 999)}, r'train is x{999}, which is not in'),
-        ({'data.yaml': CONFIG + f'path: {"x" * 999}', 'images/train/a.png': b''}, r'a.png: no known'),
+        ({'data.yaml': CONFIG + f'path: {"x" * 999}', 'images/train/a.png': b''}, r'a.png: it has zero bytes'),
         ({'data.yaml': CONFIG.replace('images/train', 'images/none')}, r'train is images/none, which is not in'),
         ({'data.yaml': ELSEWHERE, 'd/images/train/a.png': None}, r'/x/images/train is not there, and may be .*/d/im'),
         ({'data.yaml': CONFIG + 'valid: images/train\n'}, r'val and valid are both for validation'),
