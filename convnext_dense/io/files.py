@@ -15,10 +15,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from ..errors import UserError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 TEMPORARY_NAME = re.compile(r'\.\d+\.(.+)')
 """Names of the files that :func:`atomic_write` fills, ``.<process id>.<final name>``; group 1 is the final name.
@@ -90,6 +92,8 @@ def atomic_folder(path: str | Path, option: str = '') -> Iterator[Path]:
     Raises:
         UserError: if there is something at ``path`` already, or the folder can't be written.
     """
+    from filelock import FileLock  # commands start without it
+
     path = Path(path)
     if path.exists() and not path.is_dir():
         raise UserError(f'{path} is a file: name a new folder')
@@ -137,6 +141,8 @@ def _remove_abandoned(path: Path) -> None:
     A process holds the lock of its folder, which the kernel releases when it ends. Locks of other machines are not
     asked for, since not every shared disk tells of them.
     """
+    from filelock import FileLock, Timeout  # commands start without it
+
     for file in path.parent.glob(f'.{HOST}.*.{glob.escape(path.name)}.partial.lock'):
         lock = FileLock(file)
         try:
