@@ -82,7 +82,7 @@ class Trained(NamedTuple):
 
 def check(kind: Kind, root: Path) -> CheckResult | str:
     try:
-        cfg = read_config(kind.config, needs_data=False)
+        cfg = read_config(kind.config, {'train_dataloader.batch_size': 1}, needs_data=False)  # of a few images
         point_at(cfg, str(root))
         return check_dataset(task_of(cfg).read_data(cfg), workers=1)
     except UserError as error:

@@ -79,6 +79,7 @@ def test_the_check_reads_both_parts(tmp_path):
     assert [finding.message[:40] for finding in data.findings] == [
         'split: 12 images for training, 3 for val',
         f'the 3 folders in {tmp_path}'[:40],
+        '12 training images are fewer than one ba',
     ]
 
 
