@@ -26,6 +26,7 @@ def test_mmseg_still_advises_and_is_silent_in_the_block():
 @pytest.mark.filterwarnings('ignore:Default')
 def test_mmseg_still_advises_one_output_for_two_classes():
     arguments = {'in_channels': 4, 'channels': 4, 'num_classes': 2, 'num_convs': 1}
+    arguments['loss_decode'] = {'type': 'mmseg.CrossEntropyLoss'}  # whatever the default scope is
     with pytest.warns(UserWarning, match='For binary segmentation, we suggest using'):
         FCNHead(**arguments)
     with warnings.catch_warnings(record=True) as seen:

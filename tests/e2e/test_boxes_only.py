@@ -103,6 +103,7 @@ def test_losses_and_metrics_are_those_of_a_coco_file_with_the_same_boxes(run, tm
         assert own[name] == same[name], name
 
 
+@pytest.mark.faults
 def test_a_killed_run_goes_on_to_the_same_end(run, boxes, tmp_path):
     work_dir = tmp_path / 'killed'
     argv = arguments('train', '--work-dir', work_dir, '--epochs', 3, '--pretrained', 'none', data=boxes)
@@ -161,6 +162,7 @@ def test_its_file_has_boxes_scores_and_labels_as_predicted(run, boxes, tmp_path,
     assert 'masks' not in {entry.key: entry.value for entry in model.metadata_props}['outputs']
 
 
+@pytest.mark.faults
 def test_a_run_goes_on_as_it_began_whatever_masks_the_data_have_now(run, boxes, coco, tmp_path, capsys):
     assert train(coco, run, '--resume') == 0  # which is at its end
     assert 'boxes only, since the checkpoint is of a detector without masks: ' in log_of(run)
