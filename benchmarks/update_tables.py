@@ -105,6 +105,28 @@ def sample_dense(metric: str) -> str:
     return '\n'.join([*lines, '', _measured(results[0])])
 
 
+def large_annotations() -> str:
+    """Return the times and memory to read large annotations."""
+    measured = json.loads((HERE / 'large_annotations.json').read_text())
+    data = {
+        'coco': f'COCO file of {measured["coco_mb"]:,} MB',
+        'yolo': f'YOLO, {measured["yolo_images"]:,} images and label files',
+    }
+    lines = ['| data | read by | seconds | of CPU time | peak memory |', '| --- | --- | --- | --- | --- |']
+    for name, row in measured['results'].items():
+        kind, what = name.split(': ')
+        if 'seconds' in row:
+            times = f'{row["seconds"]:.1f} | {row["cpu_seconds"]:.1f} | {row["peak_mb"]:,} MB'
+            lines.append(f'| {data[kind]} | {what} | {times} |')
+    sizes = ' and '.join(f'{measured["results"][f"{kind}: index"]["mb"]:,} MB' for kind in data)
+    environment = measured['environment']
+    about = (
+        f'Measured with `benchmarks/large_annotations.py` on {_machine(environment)}, load {environment["load"]}: '
+        f'where other work shares the cores, CPU time counts. The indexes take {sizes}.'
+    )
+    return '\n'.join([*lines, '', about])
+
+
 def _results() -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted(HERE.glob('sample_*.json'))]
 
@@ -219,6 +241,7 @@ TABLES = {
     'published': published,
     'published detection': published_detection,
     'published segmentation': published_segmentation,
+    'large annotations': large_annotations,
     'sample': sample,
     'sample detection': partial(sample_dense, 'raw/box_AP50'),
     'sample segmentation': partial(sample_dense, 'raw/mIoU'),

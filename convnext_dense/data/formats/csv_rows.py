@@ -51,10 +51,13 @@ def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def first_row(path: Path) -> list[str]:
-    """Return the cells of the first line; none if it can't be read."""
+    """Return the cells of the first line; none if it can't be read, or is longer than the names of columns are."""
     try:
+        with open(path, 'rb') as file:
+            if len(file.readline(HEAD)) == HEAD:  # such as a JSON file of a gigabyte in one line
+                return []
         return next((cells for _, cells in read_rows(path)), [])
-    except UserError:
+    except (OSError, UserError):
         return []
 
 

@@ -57,3 +57,9 @@ def test_the_limit_of_cells_stays_for_others(tmp_path):
     assert [len(cells[0]) for _, cells in read_rows(tmp_path / 'a.csv')] == [1, 200_000]
     assert first_row(tmp_path / 'a.csv') == ['a', 'b']
     assert csv.field_size_limit() == before
+
+
+def test_a_long_line_is_no_row_of_names(tmp_path, monkeypatch):
+    (tmp_path / 'a.json').write_text('{"a": [' + '1, ' * 30_000 + '1]}')
+    monkeypatch.setattr('convnext_dense.data.formats.csv_rows.read_rows', None)
+    assert first_row(tmp_path / 'a.json') == []
