@@ -204,7 +204,7 @@ def compare(kind: Kind, mutations: list[Mutation], seed: int) -> tuple[str, str]
         kind.write(folder)
         random = Random(seed)
         for mutation in mutations:
-            with contextlib.suppress(OSError, ValueError, IndexError):  # the mutation before took away what it needs
+            with contextlib.suppress(OSError, ValueError, LookupError):  # the mutation before took away what it needs
                 mutation(folder, random)
         checked, trained = check(kind, folder), train(kind, folder)
         written = count_written(folder)
