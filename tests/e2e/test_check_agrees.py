@@ -20,7 +20,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
-from PIL import Image
 
 from convnext_dense.config.read import point_at, read_config
 from convnext_dense.data.check import NOTE, PROBLEM, WARNING, CheckResult, Finding, check_dataset
@@ -167,8 +166,7 @@ def count_labels(dataset: Any) -> list[int]:
 def labels_learned(dataset: MaskFolder, index: int) -> np.ndarray:
     """The labels of an image as the pipeline loads them, before it crops them."""
     info = dataset.get_data_info(index)
-    with Image.open(info['seg_map_path']) as mask:
-        info['mask'] = np.asarray(mask).astype(int)
+    info['mask'] = dataset.reader.read(info['seg_map_path']).astype(int)
     info['height'], info['width'] = info['mask'].shape
     for transform in dataset.pipeline.transforms:
         info = transform(info)
