@@ -142,9 +142,9 @@ def _has_coco_lists(path: Path) -> bool | None:
                 return keys if keys is None else 'images' in keys and bool(keys & {'annotations', 'categories'})
             if not start.removeprefix(b'\xef\xbb\xbf').lstrip().startswith(b'{'):
                 return False
-            if text.find(b'"images"') < 0:
-                return False if end.endswith(b'}') else None
             others = text.find(b'"annotations"') >= 0 or text.find(b'"categories"') >= 0
+            if text.find(b'"images"') < 0:
+                return None if others or not end.endswith(b'}') else False
         first = next(iterate_list(path, 'images'), None)
         return True if others and isinstance(first, dict) else None
     except LookupError:

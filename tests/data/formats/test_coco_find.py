@@ -461,3 +461,12 @@ def test_images_that_are_missing_are_counted_though_the_first_is_one(tmp_path, m
     assert source.images == tmp_path / 'pictures'
     with pytest.raises(UserError, match=rf'{len(missing)} images? of 5 not in .*pictures \(0\.png'):
         read_coco(source)
+
+
+def test_a_file_of_validation_that_lost_its_images_is_named(tmp_path):
+    coco_files.lay_out(tmp_path, *COCO, folders=('train2017', 'val2017'))
+    content = json.loads((tmp_path / COCO[1]).read_text())
+    del content['images']
+    (tmp_path / COCO[1]).write_text(json.dumps(content))
+    with pytest.raises(UserError, match='instances_val2017.json'):
+        find_coco(str(tmp_path))
