@@ -468,5 +468,5 @@ def test_a_file_of_validation_that_lost_its_images_is_named(tmp_path):
     content = json.loads((tmp_path / COCO[1]).read_text())
     del content['images']
     (tmp_path / COCO[1]).write_text(json.dumps(content))
-    with pytest.raises(UserError, match='instances_val2017.json'):
+    with pytest.raises(UserError, match='instances_val2017'):
         find_coco(str(tmp_path))
