@@ -153,10 +153,10 @@ def test_names_of_classes_and_images_survive(tmp_path):
     written = write(tmp_path / 'out', 'yolo', *images, classes=classes)
     content = yaml.safe_load((tmp_path / 'out/data.yaml').read_text(encoding='utf-8'))
     assert content == {'train': 'images/train', 'nc': 3, 'names': dict(enumerate(classes))}
-    pictures = [path for path in (tmp_path / 'out/images/train').rglob('*') if path.is_file()]
-    assert len(pictures) == len({label_file(path) for path in pictures}) == len(names)
-    assert all(len(lines(path)) == 1 for path in pictures)
-    assert len({path.stat().st_ino for path in pictures}) == len(names)
+    found = [path for path in (tmp_path / 'out/images/train').rglob('*') if path.is_file()]
+    assert len(found) == len({label_file(path) for path in found}) == len(names)
+    assert all(len(lines(path)) == 1 for path in found)
+    assert len({path.stat().st_ino for path in found}) == len(names)
     assert written.changed == ['4 images renamed']
 
 
