@@ -59,6 +59,8 @@ TESTED_ELSEWHERE = {
     'registry.py': 'test_package.py',
     'roadmap/runs.py': 'cli/commands/test_roadmap.py',
     'sample_data/pen.py': 'sample_data/test_things.py',
+    'data/formats/table_format.py': 'data/formats/test_csv_boxes.py',
+    'tasks/task_data.py': 'tasks/test_base.py',
     'tasks/drawn_annotations.py': 'tasks/test_detection.py',
     'tasks/windows.py': 'tasks/test_segmentation.py',
 }

@@ -14,7 +14,7 @@ from .records import TrainedClasses
 if TYPE_CHECKING:
     from mmengine.config import Config, ConfigDict
 
-    from .base import Task
+    from .task_data import TaskData
 
 
 def set_choice(cfg: Config, choice: ClassChoice) -> None:
@@ -69,7 +69,7 @@ def settle_choice(cfg: Config, trained: TrainedClasses | None = None) -> ClassCh
     return choice
 
 
-def join_chosen(task: Task, cfg: Config) -> bool:
+def join_chosen(task: TaskData, cfg: Config) -> bool:
     """Have all data sets of a config take their labels from the classes of its choice.
 
     Parts of the data may lack some of them. The order is that of ``--classes``, or of the first data set.
@@ -91,7 +91,7 @@ def join_chosen(task: Task, cfg: Config) -> bool:
     return True
 
 
-def join_checked(task: Task, datasets: Collection[ConfigDict]) -> None:
+def join_checked(task: TaskData, datasets: Collection[ConfigDict]) -> None:
     """Set the classes of data sets for a check like :func:`join_chosen`; data that can't be read are left to it."""
     if not any(as_choice(dataset.get('choice')) for dataset in datasets):
         return
@@ -105,7 +105,7 @@ def join_checked(task: Task, datasets: Collection[ConfigDict]) -> None:
         dataset.classes = list(classes)
 
 
-def _find_classes(task: Task, datasets: Collection[ConfigDict]) -> list[str]:
+def _find_classes(task: TaskData, datasets: Collection[ConfigDict]) -> list[str]:
     first = next(iter(datasets))
     choice = as_choice(first.get('choice'))
     assert choice is not None

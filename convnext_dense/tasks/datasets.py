@@ -19,7 +19,7 @@ from .records import AS_FOUND, DataOptions
 if TYPE_CHECKING:
     from mmengine.config import Config, ConfigDict
 
-    from .base import Task
+    from .task_data import TaskData
 
 OWN_KEYS = ('root', 'annotations')  # where our data sets and those derived from them are
 
@@ -113,7 +113,7 @@ def data_views(cfg: Config) -> Iterator[Any]:
 
 
 def point_at(
-    task: Task, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
+    task: TaskData, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
 ) -> None:
     """Point a config's data sets at a root folder: ours by the task, others by their ``data_root``.
 
@@ -145,12 +145,12 @@ def point_at(
         task.point_at(view, root, optional, options)
 
 
-def has_own_data(task: Task, dataset: ConfigDict) -> bool:
+def has_own_data(task: TaskData, dataset: ConfigDict) -> bool:
     """Check whether the folders or files of all data sets of ours inside a data set's wrappers exist."""
     return all(task.has_data(one) for one in innermost_datasets(dataset) if is_own(one))
 
 
-def count_classes(task: Task, cfg: Config) -> int:
+def count_classes(task: TaskData, cfg: Config) -> int:
     """Count the classes of a config's data sets, for the heads.
 
     Raises:

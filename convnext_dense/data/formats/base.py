@@ -49,6 +49,11 @@ class Source(NamedTuple):
         return next((name for name in names if name not in SAME_NAMES), names[0]).removeprefix('instances_')
 
 
+def by_split(source: Source, splits: Iterable[str]) -> dict[str, Source]:
+    """Return a source for each split of annotations that are all in one place; data in no split name none."""
+    return {split: source._replace(split='' if split == WHOLE else split) for split in splits}
+
+
 def take_test_for_val(splits: Mapping[str, Source]) -> dict[str, Source]:
     """Return the sources of splits but ``'test'``, which is for ``'val'``, as is said, if there is no other."""
     if 'val' not in splits and 'test' in splits:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...errors import NoData, UserError
 from ...io.image_size import ImageSize
-from ...io.progress import reading
 from ..check.records import NOTE
 from ..image_files import images_in
 from ..text import shortened
 from . import shapes
-from .annotation_files import assign_splits, list_places, split_of_file
-from .base import WHOLE, Content, Format, Source
-from .building import ContentBuilder, categories_of
+from .annotation_files import split_of_file
+from .base import Source
+from .building import ContentBuilder
 from .csv_rows import column_key, find_columns, first_row, read_rows
 from .file_cache import kept_by_file
 from .image_index import ImageIndex
 from .open_images import BOX_COLUMNS as OPEN_IMAGES
 from .split_names import splits_of_path
+from .table_format import RowReader, TableFormat
 from .values import read_integer, read_number, read_size
 
 IMAGE = (
@@ -87,38 +87,26 @@ class Columns(NamedTuple):
     has_header: bool
 
 
-class CsvFormat(Format):
+class CsvFormat(TableFormat):
     """Boxes in CSV files."""
 
     name = 'csv'
     title = 'CSV'
     expected = 'train.csv and val.csv, with columns as filename, class, xmin, ymin, xmax and ymax'
+    files_title = 'CSV files'
+    file_names = 'train.csv and val.csv'
 
-    def find(self, root: Path) -> dict[str, Source] | None:
-        if root.is_file():
-            return {WHOLE: Source(root, root.parent, self.name)} if _is_ours(root) else None
-        if not root.is_dir():
-            return None
-        places = [[file for file in place if _is_ours(file)] for place in list_places(root, '.csv')]
-        files = assign_splits(root, places, 'CSV files', _name_them)
-        return {split: Source(file, root, self.name) for split, file in files.items()} or None
+    def is_own(self, path: Path) -> bool:
+        return _is_ours(path)
 
-    def read_categories(self, source: Source) -> list[dict]:
-        names = dict.fromkeys(_read_classes(source).values())
-        return categories_of(names)
+    def read_classes(self, source: Source) -> Mapping[str, str]:
+        return _read_classes(source)
 
-    def read(self, source: Source, needs_annotations: bool = True) -> Content:
-        reader = _Reader(source)
-        with reading(source.annotations):
-            for number, cells in read_rows(source.annotations):
-                reader.read_row(number, cells)
-        reader.finish()
-        names = list(dict.fromkeys(reader.classes.values()))
-        listed_in = str(_class_file(source) or source.annotations)
-        return reader.builder.build(source.annotations, names, needs_annotations, listed_in)
+    def class_file(self, source: Source) -> Path | None:
+        return _class_file(source)
 
-    def has_masks(self, source: Source) -> bool:
-        return False
+    def row_reader(self, source: Source) -> RowReader:
+        return _Reader(source)
 
 
 def _is_ours(path: Path) -> bool:
@@ -128,10 +116,6 @@ def _is_ours(path: Path) -> bool:
         return _find_columns(path, first_row(path)) is not None
     except UserError:  # two columns with one name
         return False
-
-
-def _name_them(files: Iterable[Path]) -> str:
-    return 'keep one for each split, as train.csv and val.csv'
 
 
 def _find_columns(path: Path, row: Sequence[str]) -> Columns | None:

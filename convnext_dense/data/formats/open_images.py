@@ -10,18 +10,18 @@ from typing import Any
 from ...counting import counted
 from ...errors import NoData, UserError
 from ...io.image_size import ImageSize
-from ...io.progress import reading
 from ..check.records import NOTE
 from ..image_files import EXTENSIONS, find_files
 from ..image_scan import read_header
 from ..text import quoted
 from . import shapes
-from .annotation_files import FOLDERS, assign_splits, list_places, split_of_file
-from .base import Content, Format, Source
-from .building import ContentBuilder, categories_of
+from .annotation_files import FOLDERS, list_places, split_of_file
+from .base import Source
+from .building import ContentBuilder
 from .csv_rows import column_key, find_columns, first_row, read_rows
 from .file_cache import kept_by_file
 from .split_names import split_of_folders, splits_of_path
+from .table_format import RowReader, TableFormat
 from .values import read_integer
 
 BOX_COLUMNS = ('imageid', 'labelname', 'xmin', 'xmax', 'ymin', 'ymax')
@@ -39,7 +39,7 @@ CLASS_FOLDERS = ('.', 'metadata', 'annotations', 'csv_folder', 'labels')
 GROUP = 'isgroupof'
 
 
-class OpenImagesFormat(Format):
+class OpenImagesFormat(TableFormat):
     """Boxes of Open Images, as fractions of the image; a group of objects is a crowd."""
 
     name = 'open_images'
@@ -48,35 +48,26 @@ class OpenImagesFormat(Format):
         '{train,validation}-annotations-bbox.csv and class-descriptions-boxable.csv, with images in {train,...}/'
     )
     is_upright = True
+    files_title = 'CSV files of Open Images'
+    file_names = 'train-annotations-bbox.csv and validation-annotations-bbox.csv'
 
-    def find(self, root: Path) -> dict[str, Source] | None:
-        if root.is_file():
-            return {'whole': Source(root, root.parent, self.name)} if _has_columns(root, BOX_COLUMNS) else None
-        if not root.is_dir():
-            return None
-        places = [[file for file in place if _has_columns(file, BOX_COLUMNS)] for place in _places(root)]
-        files = assign_splits(root, places, 'CSV files of Open Images', _name_them)
-        return {split: Source(file, root, self.name) for split, file in files.items()} or None
+    def is_own(self, path: Path) -> bool:
+        return _has_columns(path, BOX_COLUMNS)
 
-    def read_categories(self, source: Source) -> list[dict]:
-        names = dict.fromkeys(_read_classes(source).values())
-        return categories_of(names)
+    def read_classes(self, source: Source) -> Mapping[str, str]:
+        return _read_classes(source)
 
-    def read(self, source: Source, needs_annotations: bool = True) -> Content:
-        reader = _Reader(source)
-        with reading(source.annotations):
-            for number, cells in read_rows(source.annotations):
-                reader.read_row(number, cells)
-        reader.finish()
-        names = list(dict.fromkeys(reader.classes.values()))
-        listed_in = str(_class_file(source) or source.annotations)
-        return reader.builder.build(source.annotations, names, needs_annotations, listed_in)
+    def class_file(self, source: Source) -> Path | None:
+        return _class_file(source)
+
+    def row_reader(self, source: Source) -> RowReader:
+        return _Reader(source)
+
+    def places(self, root: Path) -> list[list[Path]]:
+        return _places(root)
 
     def other_files(self, source: Source) -> Iterable[Path]:
         return filter(None, [_class_file(source)])
-
-    def has_masks(self, source: Source) -> bool:
-        return False
 
 
 def _places(root: Path) -> list[list[Path]]:
@@ -86,10 +77,6 @@ def _places(root: Path) -> list[list[Path]]:
 
 def _has_columns(path: Path, columns: Iterable[str]) -> bool:
     return set(columns) <= {column_key(name) for name in first_row(path)}
-
-
-def _name_them(files: Iterable[Path]) -> str:
-    return 'keep one for each split, as train-annotations-bbox.csv and validation-annotations-bbox.csv'
 
 
 def _class_file(source: Source) -> Path | None:

@@ -18,7 +18,7 @@ from ...errors import NoData, UserError
 from ...io.image_size import ImageSize
 from ...io.progress import track
 from ..check.records import NOTE, WARNING
-from .base import WHOLE, Content, Format, Source
+from .base import WHOLE, Content, Format, Source, by_split
 from .building import ContentBuilder, categories_of
 from .faults import Fault
 from .image_sizes import find_headers, relative
@@ -44,11 +44,7 @@ class VocFormat(Format):
 
     def find(self, root: Path) -> dict[str, Source] | None:
         data = locate(root)
-        if data is None:
-            return None
-        return {
-            split: Source(data.root, data.root, self.name, '' if split == WHOLE else split) for split in data.parts
-        }
+        return None if data is None else by_split(Source(data.root, data.root, self.name), data.parts)
 
     def read_categories(self, source: Source) -> list[dict]:
         data, _ = _data_of(source)

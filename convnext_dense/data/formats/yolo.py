@@ -19,7 +19,7 @@ from ...errors import NoData, UserError
 from ...io.progress import track
 from ..check.records import NOTE, WARNING
 from ..text import count_of, shortened
-from .base import WHOLE, Content, Format, Places, Source
+from .base import WHOLE, Content, Format, Places, Source, by_split
 from .faults import Fault
 from .image_sizes import STAND_IN, find_headers, relative
 from .yolo_data import YoloData
@@ -52,11 +52,7 @@ class YoloFormat(Format):
 
     def find(self, root: Path) -> dict[str, Source] | None:
         data = locate(root)
-        if data is None:
-            return None
-        return {
-            split: Source(data.file, data.root, self.name, '' if split == WHOLE else split) for split in data.splits
-        }
+        return None if data is None else by_split(Source(data.file, data.root, self.name), data.splits)
 
     def read_categories(self, source: Source) -> list[dict]:
         return _categories(_data_of(source, needs_images=False)[0].require_classes())

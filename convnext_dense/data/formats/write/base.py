@@ -231,6 +231,16 @@ def objects_only(image: LabeledImage, target: Target, title: str) -> list[Labele
     return objects
 
 
+def count_joined(is_joined: bool, target: Target) -> None:
+    """Count a mask that is written as one polygon, if it had holes or several parts."""
+    ending = 'joined by lines to one polygon'
+    target.changed.add(
+        f'mask with holes or several parts {ending}',
+        f'masks with holes or several parts {ending} each',
+        int(is_joined),
+    )
+
+
 def count_outlined(one: LabeledObject, target: Target) -> None:
     """Count an RLE that is written as polygons along its edges."""
     ending = 'became polygons along the edges of its pixels', 'became polygons along the edges of their pixels'

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from ....io.image_size import ImageSize
-from .base import LabeledData, LabeledObject, Target, count_outlined, objects_only, split_folder
+from .base import LabeledData, LabeledObject, Target, count_joined, count_outlined, objects_only, split_folder
 from .outlines import as_ring
 
 TITLE = 'VIA'
@@ -43,12 +43,7 @@ def _region(one: LabeledObject, name: str, size: ImageSize, target: Target) -> d
     ring, is_joined = ([], False) if one.segmentation is None else as_ring(one.segmentation, size)
     shape: dict[str, Any]
     if ring:
-        ending = 'joined by lines to one polygon'
-        target.changed.add(
-            f'mask with holes or several parts {ending}',
-            f'masks with holes or several parts {ending} each',
-            int(is_joined),
-        )
+        count_joined(is_joined, target)
         count_outlined(one, target)
         shape = {'name': 'polygon', 'all_points_x': ring[::2], 'all_points_y': ring[1::2]}
     else:

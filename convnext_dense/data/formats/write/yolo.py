@@ -5,7 +5,7 @@ from __future__ import annotations
 import yaml
 
 from ....io.image_size import ImageSize
-from .base import LabeledData, LabeledObject, Target, count_outlined, objects_only, split_folder
+from .base import LabeledData, LabeledObject, Target, count_joined, count_outlined, objects_only, split_folder
 from .outlines import as_ring, clip_ring
 
 TITLE = 'YOLO'
@@ -56,12 +56,7 @@ def _lines(objects: list[LabeledObject], size: ImageSize, target: Target) -> lis
                 target.lost.add(f'mask became a box {ending}', f'masks became boxes {ending}')
         else:
             numbers = [value / side for value, side in zip(ring, _sides(size, len(ring)), strict=True)]
-            ending = 'joined by lines to one polygon'
-            target.changed.add(
-                f'mask with holes or several parts {ending}',
-                f'masks with holes or several parts {ending} each',
-                int(is_joined),
-            )
+            count_joined(is_joined, target)
             count_outlined(one, target)
         if one.score is not None and target.scores:
             numbers.append(one.score)
