@@ -1,8 +1,6 @@
 """The demo, from the command line to the files it leaves."""
 
 import json
-import os
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -20,67 +18,8 @@ from convnext_dense.data.image_files import EXTENSIONS
 from convnext_dense.inference import files as demo_files
 from convnext_dense.inference import predictor as inference
 from convnext_dense.results import Segmentation
-from tests.helpers.small_models import CLASSES, CONFIGS, write_checkpoint, write_config
-
-IDS = [7, 2, 90]
-
-
-@pytest.fixture(scope='module')
-def files(tmp_path_factory) -> Path:
-    """``TASK.py`` and ``TASK.pth`` of each task."""
-    folder = tmp_path_factory.mktemp('models')
-    for task in CONFIGS:
-        meta = {'classes': CLASSES, 'category_ids': IDS}
-        write_checkpoint(write_config(task, folder), folder / f'{task}.pth', **meta)
-    return folder
-
-
-@pytest.fixture(scope='module')
-def predictors(files) -> dict[str, inference.Predictor]:
-    return {
-        task: inference.load(files / f'{task}.py', files / f'{task}.pth', device='cpu', data='sample')
-        for task in CONFIGS
-    }
-
-
-@pytest.fixture
-def demo(files, predictors, monkeypatch, tmp_path):
-    """``demo TASK ARGUMENTS`` in an empty folder, with a model that is loaded once; returns the exit code."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, 'load', lambda config, *_, **__: predictors[Path(config).stem])
-
-    def run(task: str, *arguments: object) -> int:
-        model = [str(files / f'{task}.py'), str(files / f'{task}.pth')]
-        return run_verb('demo', [*model, *map(str, arguments), '--data', 'sample', '--device', 'cpu'])
-
-    return run
-
-
-@pytest.fixture
-def error(capsys):
-    """The lines on stderr that say what went wrong."""
-
-    def read() -> list[str]:
-        return [line for line in capsys.readouterr().err.splitlines() if line.startswith('error: ')]
-
-    return read
-
-
-def image(path: Path | str, seed: int = 0, size: tuple[int, int] = (64, 48)) -> Path:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
-    Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC).save(path)
-    return path
-
-
-def film(path: Path | str, frames: int = 5, size: tuple[int, int] = (64, 48)) -> Path:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'MJPG'), 8, size)
-    for seed in range(frames):
-        noise = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
-        writer.write(cv2.resize(noise, size, interpolation=cv2.INTER_CUBIC))
-    writer.release()
-    return Path(path)
+from tests.helpers.demo_inputs import IDS, film, image, names
+from tests.helpers.small_models import CLASSES, CONFIGS
 
 
 def roughly(value):
@@ -90,10 +29,6 @@ def roughly(value):
     if isinstance(value, list):
         return [roughly(item) for item in value]
     return pytest.approx(value, abs=1e-5) if isinstance(value, float) else value
-
-
-def names(folder: Path | str = 'demo_out') -> list[str]:
-    return sorted(os.listdir(folder))
 
 
 def test_classification(demo, predictors, capsys):
@@ -153,7 +88,7 @@ def test_detections_on_a_folder_are_coco_results_of_the_images_beside_them(demo)
         assert {entry['path'] for entry in results.imgToAnns[number]} == {path}
 
 
-def test_detections_have_the_ids_of_an_annotation_file(demo, error):
+def test_detections_have_the_ids_of_an_annotation_file(demo, errors):
     image('val/x/1.png')
     image('val/y/1.png', 1)
     entries = [
@@ -172,11 +107,13 @@ def test_detections_have_the_ids_of_an_annotation_file(demo, error):
     assert {path for entry in results.imgToAnns[20000000000] for path in [entry['path']]} == {'val/y/1.png'}
     image('val/2.png')
     assert demo('detection', 'val', '--annotations', 'info.json') == 2
-    assert error()[-1].startswith('error: 1 of 3 images are not in info.json, or not once (val/2.png): leave them out')
+    assert errors()[-1].startswith(
+        'error: 1 of 3 images are not in info.json, or not once (val/2.png): leave them out'
+    )
     assert demo('detection', 'val', '--annotations', 'no.json') == 2
-    assert error()[-1] == 'error: --annotations no.json: no such file'
+    assert errors()[-1] == 'error: --annotations no.json: no such file'
     assert demo('classification', 'val', '--annotations', 'info.json') == 2
-    assert error()[-1].startswith('error: --annotations is for detectors')
+    assert errors()[-1].startswith('error: --annotations is for detectors')
 
 
 def test_stray_files_are_left_out_and_counted(demo, capsys):
@@ -297,13 +234,13 @@ def test_patterns(demo):
     assert names('other') == ['d[1].png', 'results.json']
 
 
-def test_files_that_cannot_be_read_are_named_and_passed_over(demo, error):
+def test_files_that_cannot_be_read_are_named_and_passed_over(demo, errors):
     good, cut = image('in/a.jpg'), image('in/b.jpg', 1)
     cut.write_bytes(cut.read_bytes()[:-300])
     Path('in/c.png').write_text('no image')
     Path('d.mp4').write_text('no video')
     assert demo('classification', 'in', 'd.mp4', '--batch-size', 4) == 1
-    lines = error()
+    lines = errors()
     assert [line.split(' (')[0] for line in lines] == [
         *('error: bad image in/b.jpg', 'error: bad image in/c.png', 'error: bad video d.mp4')
     ]
@@ -327,16 +264,16 @@ def test_inputs_that_are_not_there_are_named_and_counted_while_the_rest_is_drawn
     assert names() == ['a.png', 'results.json']
 
 
-def test_a_video_that_breaks_off_is_drawn_and_named(demo, error):
+def test_a_video_that_breaks_off_is_drawn_and_named(demo, errors):
     whole = film('film.avi', frames=20)
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     assert demo('classification', 'film.avi') == 1
-    (line,) = error()
+    (line,) = errors()
     assert 'bad video film.avi (it breaks off after' in line and 'of 20 frames)' in line
     assert 5 < len(json.loads(Path('demo_out/film.json').read_text())) < 15
 
 
-def test_bad_input_is_said_before_the_model_is_loaded(demo, error, monkeypatch):
+def test_bad_input_is_said_before_the_model_is_loaded(demo, errors, monkeypatch):
     monkeypatch.setattr(command, 'load', lambda *_, **__: 1 / 0)
     image('a.png')
     Path('empty').mkdir()
@@ -352,7 +289,7 @@ def test_bad_input_is_said_before_the_model_is_loaded(demo, error, monkeypatch):
         ('a.png', '--out-dir', 'file'): 'file cannot be written',
     }.items():
         assert demo('detection', *arguments) == 2
-        (line,) = error()
+        (line,) = errors()
         assert line.startswith(f'error: {said}')
     assert not Path('demo_out').exists()
 
@@ -383,13 +320,13 @@ def test_an_interrupted_demo_leaves_whole_files(demo, monkeypatch):
     assert names('out') == []
 
 
-def test_the_model_is_what_the_command_line_says(files, tmp_path, capsys):
+def test_the_model_is_what_the_command_line_says(model_files, tmp_path, capsys):
     """Nothing here is replaced: the averaged weights, the device and the options reach the model."""
-    content = torch.load(files / 'classification.pth', weights_only=True)
+    content = torch.load(model_files / 'classification.pth', weights_only=True)
     average = {name: torch.zeros_like(tensor) for name, tensor in content['state_dict'].items()}
     checkpoint = tmp_path / 'epoch_1.pth'
     torch.save({**content, 'ema_state_dict': average}, checkpoint)
-    arguments = [str(files / 'classification.py'), str(tmp_path), str(image(tmp_path / 'a.png'))]
+    arguments = [str(model_files / 'classification.py'), str(tmp_path), str(image(tmp_path / 'a.png'))]
     arguments += ['--out-dir', str(tmp_path / 'out'), '--device', 'cpu']
     options = ['--cfg-options', 'test_dataloader.dataset.transform.input_size=32']
     assert run_verb('demo', [*arguments, '--weights', 'ema', *options]) == 0
@@ -399,7 +336,7 @@ def test_the_model_is_what_the_command_line_says(files, tmp_path, capsys):
     assert "the config's test_dataloader can't be built" in capsys.readouterr().err
 
 
-def test_checkpoints_that_cannot_be_used(files, tmp_path, error):
+def test_checkpoints_that_cannot_be_used(model_files, tmp_path, errors):
     class Canary:
         def __reduce__(self):
             return Path.touch, (tmp_path / 'canary',)
@@ -410,11 +347,11 @@ def test_checkpoints_that_cannot_be_used(files, tmp_path, error):
     for checkpoint, said in (
         (evil, 'could run code'),
         (tmp_path / 'absent.pth', 'no checkpoint at'),
-        (files / 'segmentation.pth', 'is for segmentation, the config for classification'),
+        (model_files / 'segmentation.pth', 'is for segmentation, the config for classification'),
     ):
         out = ['--out-dir', str(tmp_path / 'out')]
-        assert run_verb('demo', [str(files / 'classification.py'), str(checkpoint), path, *out]) == 2
-        (line,) = error()
+        assert run_verb('demo', [str(model_files / 'classification.py'), str(checkpoint), path, *out]) == 2
+        (line,) = errors()
         assert said in line and str(checkpoint) in line
     assert not (tmp_path / 'canary').exists()
 
@@ -427,155 +364,3 @@ def test_the_bar_is_for_terminals(demo, capsys, monkeypatch):
     monkeypatch.delenv('FORCE_COLOR')
     assert demo('classification', 'a.png') == 0
     assert capsys.readouterr().err == ''
-
-
-def yolo_lines(file: str) -> list[list[float]]:
-    return [[float(number) for number in line.split()] for line in Path(file).read_text().splitlines()]
-
-
-def test_predictions_as_yolo_files(demo, predictors, capsys):
-    image('in/a b.png')
-    image('in/deep/a b.jpg', 1, (50, 80))
-    for flags, columns in (((), 0), (('--confidence',), 1)):
-        out = f'out{columns}'
-        assert demo('detection', 'in', '--format', 'yolo', '--out-dir', out, '--score', 0.6, *flags) == 0
-        (line,) = capsys.readouterr().out.splitlines()
-        assert line.startswith('2 images, ') and f'written to {out}; 2 images are hard links' in line
-        assert names(out) == ['classes.txt', 'data.yaml', 'images', 'labels']
-        for path, label, (width, height) in (
-            ('in/a b.png', 'a b', (64, 48)),
-            ('in/deep/a b.jpg', 'deep_a b', (50, 80)),
-        ):
-            found = predictors['detection'](path).above(0.6)
-            lines = yolo_lines(f'{out}/labels/{label}.txt')
-            assert [line[0] for line in lines] == found.labels.tolist() and lines
-            for own, mask, score in zip(lines, found.masks, found.scores, strict=True):
-                ring = np.reshape(own[1 : len(own) - columns], (-1, 2)) * (width, height)
-                again = rle.decode(rle.frPyObjects([ring.ravel().tolist()], height, width))[..., 0].astype(bool)
-                assert (again & mask).sum() >= 0.99 * (again | mask).sum()
-                assert not columns or own[-1] == pytest.approx(score, abs=1e-5)
-    assert Path('out0/classes.txt').read_text().splitlines() == CLASSES
-
-
-def test_predictions_as_coco_and_labelme_files(demo, predictors):
-    image('a.png')
-    found = predictors['detection']('a.png').above(0.6)
-    assert demo('detection', 'a.png', '--format', 'coco', '--out-dir', 'coco', '--score', 0.6) == 0
-    truth = COCO('coco/annotations/instances_default.json')
-    entries = truth.loadAnns(truth.getAnnIds())
-    assert [one['category_id'] - 1 for one in entries] == found.labels.tolist()
-    assert [one['score'] for one in entries] == pytest.approx(found.scores.tolist())
-    assert [one['name'] for one in truth.loadCats(truth.getCatIds())] == CLASSES
-    for one, mask in zip(entries, found.masks, strict=True):
-        assert (truth.annToMask(one).astype(bool) & mask).sum() >= 0.99 * mask.sum()
-    assert (
-        demo('detection', 'a.png', '--format', 'labelme', '--out-dir', 'me', '--score', 0.6, '--images', 'none') == 0
-    )
-    assert names('me') == ['a.json', 'labels.txt']
-    content = json.loads(Path('me/a.json').read_text())
-    assert Path('me', content['imagePath']).samefile('a.png')
-    assert {one['label'] for one in content['shapes']} == {CLASSES[k] for k in found.labels}
-    scores = {one['description'] for one in content['shapes']}
-    assert scores == {f'score {score:.4f}' for score in found.scores}
-
-
-def test_a_segmentation_as_label_maps_and_as_objects(demo, predictors):
-    image('a.png')
-    labels = predictors['segmentation']('a.png').labels
-    assert demo('segmentation', 'a.png', '--format', 'masks', '--out-dir', 'masks') == 0
-    assert np.array_equal(Image.open('masks/annotations/a.png'), labels + 1)
-    assert Path('masks/classes.txt').read_text().splitlines() == ['unlabeled', *CLASSES]
-    assert demo('segmentation', 'a.png', '--format', 'coco', '--out-dir', 'coco') == 0
-    truth = COCO('coco/annotations/instances_default.json')
-    drawn = np.full(labels.shape, 255)
-    for one in truth.loadAnns(truth.getAnnIds()):
-        drawn[truth.annToMask(one) > 0] = one['category_id'] - 1
-    assert (drawn == labels).mean() > 0.99
-
-
-def test_formats_that_do_not_fit_are_refused_in_one_line(demo, error, predictors):
-    image('a.png')
-    image('in/b.png')
-    Path('odd.img').write_bytes(Path('a.png').read_bytes())
-    film('film.avi')
-    for task, arguments, message in (
-        (
-            'detection',
-            ['in', '--format', 'voc', '--out-dir', 'in/out'],
-            'in/out is in the folder that is read: ',
-        ),
-        ('detection', ['odd.img', '--format', 'voc'], 'odd.img has no suffix of images in data sets (.jpg, '),
-        ('classification', ['a.png', '--format', 'yolo'], '--format is for objects and label maps, not for classif'),
-        ('detection', ['a.png', 'film.avi', '--format', 'yolo'], '--format is for images, and film.avi is a video: '),
-        ('detection', ['a.png', '--format', 'voc', '--confidence'], '--confidence is a column of YOLO files'),
-        ('detection', ['a.png', '--images', 'copy'], '--images copy is for annotations: give --format, or leave it'),
-        (
-            'detection',
-            ['a.png', '--format', 'voc', '--out-dir', '.'],
-            '. is not empty: name a new folder, or empty it',
-        ),
-        (
-            'detection',
-            ['a.png', '--format', 'voc', '--annotations', 'a.png'],
-            '--annotations is for results.json, and',
-        ),
-    ):
-        assert demo(task, *arguments) == 2
-        (line,) = error()
-        assert line.startswith(f'error: {message}')
-    assert not Path('demo_out').exists() or not names()
-
-
-def test_a_detector_without_masks_gives_boxes_but_no_label_maps(demo, error, predictors, monkeypatch):
-    image('a.png')
-    predict = predictors['detection'].batch
-
-    def without_masks(*arguments):
-        yield from (replace(result, masks=None) for result in predict(*arguments))
-
-    monkeypatch.setattr(predictors['detection'], 'batch', without_masks)
-    assert demo('detection', 'a.png', '--format', 'yolo', '--score', 0.6) == 0
-    found = predictors['detection']('a.png').above(0.6)
-    own = np.array(yolo_lines('demo_out/labels/a.txt'))[:, 1:] * (64, 48, 64, 48)
-    corners = np.hstack([own[:, :2] - own[:, 2:] / 2, own[:, :2] + own[:, 2:] / 2])
-    np.testing.assert_allclose(corners, found.boxes, atol=0.01)
-    assert demo('detection', 'a.png', '--format', 'masks', '--out-dir', 'masks') == 2
-    assert error() == ['error: the detector predicts no masks to make label maps of: take another --format']
-    assert not Path('masks').exists() or not names('masks')
-
-
-def test_an_interruption_keeps_the_images_so_far(demo, predictors, monkeypatch, error):
-    image('in/a.png')
-    image('in/b.png', 1)
-    Path('in/0.png').write_bytes(b'')
-    predict = predictors['detection'].batch
-
-    def interrupted(*arguments):
-        yield next(predict(*arguments))
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(predictors['detection'], 'batch', interrupted)
-        assert demo('detection', 'in/a.png', 'in/b.png', '--format', 'voc') == 130
-    assert names('demo_out/Annotations') == ['a.xml'] and names('demo_out/JPEGImages') == ['a.png']
-    assert demo('detection', 'in', '--format', 'voc', '--out-dir', 'all') == 1
-    assert names('all/Annotations') == ['a.xml', 'b.xml']
-    (line,) = error()
-    assert line.startswith('error: bad image in/0.png')
-
-
-def test_a_score_that_no_prediction_has_is_named(demo, capsys):
-    image('a.png')
-    assert demo('detection', 'a.png', '--format', 'coco', '--score', 1.0) == 0
-    first, last = capsys.readouterr().out.splitlines()
-    assert first.startswith('1 image, 0 annotations written to demo_out')
-    assert last == 'nothing has a score of 1 or more in these images: take a lower one with --score'
-
-
-def test_where_nothing_is_found_at_all_no_lower_score_is_asked_for(demo, predictors, monkeypatch, capsys):
-    image('a.png')
-    predict = predictors['detection'].batch
-    monkeypatch.setattr(predictors['detection'], 'batch', lambda *a: (one.above(1.1) for one in predict(*a)))
-    for flags in (['--format', 'coco', '--out-dir', 'coco'], []):
-        assert demo('detection', 'a.png', '--score', 0, *flags) == 0
-        assert capsys.readouterr().out.splitlines()[-1] == 'nothing is found in these images'

@@ -13,13 +13,14 @@ from PIL import Image
 from convnext_dense.data.detection.coco import read_coco
 from convnext_dense.data.formats import find_sources
 from convnext_dense.data.formats.base import WHOLE, Source
-from convnext_dense.data.formats.faults import describe_faults
 from convnext_dense.data.formats.voc import VocFormat
 from convnext_dense.errors import UserError
 from tests.helpers import drawn_voc
 from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, drawn_images, write_coco
 from tests.helpers.drawn_voc import OFFICIAL, OTHERS, ROBOFLOW, xml
 from tests.helpers.fuzzing import FEW, MANY
+from tests.helpers.read_source import said
+from tests.helpers.read_source import write_and_read as read
 from tests.helpers.small_files import write_files
 
 VOC = VocFormat()
@@ -81,15 +82,6 @@ def test_what_labelformat_writes(tmp_path, drawn):
 
 
 # -- what is read
-
-
-def read(root, files, split='train', **options):
-    write_files(root, files)
-    return read_coco(find_sources(str(root), 'train')[split], **options)
-
-
-def said(coco):
-    return describe_faults(coco.name, coco.faults)
 
 
 def boxes(coco):

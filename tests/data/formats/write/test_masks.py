@@ -34,8 +34,8 @@ def test_the_drawn_label_maps_are_as_before(drawn, tmp_path):
     for file in files:
         own = Image.open(tmp_path / 'out/annotations' / file.parent.name / file.name)
         assert own.mode == 'L' and np.array_equal(own, Image.open(file))  # 0 is unlabeled in both
-        picture = Path('images', file.parent.name, f'{file.stem}.jpg')
-        assert (tmp_path / 'out' / picture).samefile(drawn / 'ade20k' / picture)
+        image_file = Path('images', file.parent.name, f'{file.stem}.jpg')
+        assert (tmp_path / 'out' / image_file).samefile(drawn / 'ade20k' / image_file)
     labels = read_labels(tmp_path / 'out')
     assert (labels.classes, labels.reduce_zero_label) == (names, True)
 

@@ -30,26 +30,26 @@ from tests.helpers.labeled import (
 )
 
 
-def label_file(picture: Path) -> Path:
+def label_file(image_file: Path) -> Path:
     """The labels of an image, found as Ultralytics does: by the last folder called images."""
-    before, after = str(picture).rsplit('/images/', 1)
+    before, after = str(image_file).rsplit('/images/', 1)
     return Path(f'{before}/labels/{after}'.rsplit('.', 1)[0] + '.txt')
 
 
-def lines(picture: Path) -> list[list[float]]:
-    return [[float(number) for number in line.split()] for line in label_file(picture).read_text().splitlines()]
+def lines(image_file: Path) -> list[list[float]]:
+    return [[float(number) for number in line.split()] for line in label_file(image_file).read_text().splitlines()]
 
 
 def read(folder: Path, split: str) -> dict[str, list[Read]]:
     content = yaml.safe_load((folder / 'data.yaml').read_text())
     found = {}
-    for picture in sorted((folder / content[split]).rglob('*.jpg')):
-        with Image.open(picture) as opened:
+    for image_file in sorted((folder / content[split]).rglob('*.jpg')):
+        with Image.open(image_file) as opened:
             width, height = opened.size
-        found[picture.stem] = []
-        for label, *numbers in lines(picture):
+        found[image_file.stem] = []
+        for label, *numbers in lines(image_file):
             mask = draw(np.reshape(numbers, (-1, 2)) * (width, height), (height, width))
-            found[picture.stem].append(Read(content['names'][int(label)], box_of(mask), mask))
+            found[image_file.stem].append(Read(content['names'][int(label)], box_of(mask), mask))
     return found
 
 

@@ -1,0 +1,45 @@
+"""Read the data set that a test wrote, and what is said of it."""
+
+from pathlib import Path
+
+import pytest
+
+from convnext_dense.data.detection.coco import CocoData, read_coco
+from convnext_dense.data.formats import find_sources
+from convnext_dense.data.formats.faults import describe_faults
+from convnext_dense.errors import UserError
+from tests.helpers.small_files import write_files
+
+
+def read(root: Path, split: str = 'val') -> CocoData:
+    return read_coco(find_sources(str(root))[split])
+
+
+def write_and_read(root: Path, files: dict, split: str = 'train', **options) -> CocoData:
+    """Write small files, and read the data set that they are."""
+    write_files(root, files)
+    return read_coco(find_sources(str(root), 'train')[split], **options)
+
+
+def only(root: Path) -> dict:
+    """Read the annotations, of which there is one."""
+    (annotations,) = read(root).annotations.values()
+    (annotation,) = annotations
+    return annotation
+
+
+def lines(root: Path) -> list[str]:
+    """Return each fault with its places."""
+    return [f'{fault.line} ({", ".join(map(str, fault.ids))})' for fault in read(root).faults]
+
+
+def said(coco: CocoData) -> list[str]:
+    return describe_faults(coco.name, coco.faults)
+
+
+def refusal(root: Path, split: str = 'val') -> str:
+    """Return the error of reading, in one line, without the root."""
+    with pytest.raises(UserError) as error:
+        read(root, split)
+    assert '\n' not in str(error.value)
+    return str(error.value).replace(f'{root}/', '').replace(str(root), 'ROOT')
