@@ -28,9 +28,7 @@ MASK_FORMATS = ('masks', 'coco-panoptic')
 """Further formats of segmentation: masks in files of their own, and panoptic COCO files."""
 MASK_LABELS = ('index', 'color', 'binary', 'cityscapes', 'camvid')
 """Kinds of masks: those of :data:`convnext_dense.data.segmentation.options.MASK_LABELS`."""
-WRITE_FORMATS = (
-    *('coco', 'yolo', 'voc', 'labelme', 'masks', 'color_masks', 'cvat', 'via', 'supervisely', 'open_images'),
-)
+WRITE_FORMATS = ('coco', 'yolo', 'voc', 'labelme', 'masks', 'color_masks', 'cvat', 'via', 'supervisely', 'open_images')
 """Names of the formats that are written: those of :data:`convnext_dense.data.formats.write.WRITERS`."""
 
 

@@ -160,12 +160,9 @@ def _read_classes(source: Source) -> dict[str, str]:
         listed = _read_class_file(file)
         numbers = {number: name for name, number in listed}
         return {name: name for name, _ in listed} | {str(number): name for number, name in numbers.items()}
-    others = {found.annotations for found in (CsvFormat().find(source.images) or {}).values()}
-    used = {label for one in sorted({source.annotations, *others}) for label in _used_labels(one)}
-    if not used:
-        raise UserError(f'{source.annotations} has no objects')
+    used = CsvFormat().used_labels(source, _used_labels)
     numbers_alone = all(read_integer(label) is not None for label in used)
-    return {label: label for label in (sorted(used, key=int) if numbers_alone else sorted(used))}
+    return {label: label for label in (sorted(used, key=int) if numbers_alone else used)}
 
 
 def _read_class_file(path: Path) -> list[tuple[str, int]]:

@@ -106,11 +106,7 @@ def _read_classes(source: Source) -> dict[str, str]:
             raise UserError(f'{file}:{number} gives {cells[0]} another name than a line before: correct it')
     if file and any(file.match(pattern) for pattern in CLASS_FILES if pattern != ALL_LABELS):
         return names
-    files = {found.annotations for found in (OpenImagesFormat().find(source.images) or {}).values()}
-    used = sorted({label for one in sorted({source.annotations, *files}) for label in _used_labels(one)})
-    if not used:
-        raise UserError(f'{source.annotations} has no objects')
-    return {label: names.get(label, label) for label in used}
+    return {label: names.get(label, label) for label in OpenImagesFormat().used_labels(source, _used_labels)}
 
 
 @kept_by_file

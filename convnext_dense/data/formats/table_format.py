@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from ...errors import UserError
 from ...io.progress import reading
 from .annotation_files import assign_splits, list_places
 from .base import WHOLE, Content, Format, Source
@@ -55,6 +56,22 @@ class TableFormat(Format):
     def places(self, root: Path) -> list[list[Path]]:
         """List the files in each place where there may be some, the best place first."""
         return list_places(root, '.csv')
+
+    def used_labels(self, source: Source, labels_in: Callable[[Path], Iterable[str]]) -> list[str]:
+        """Return what the rows of all splits call their classes, sorted.
+
+        Args:
+            source: one of the splits.
+            labels_in: function that reads the labels in a file.
+
+        Raises:
+            UserError: if there are none.
+        """
+        files = {source.annotations, *(one.annotations for one in (self.find(source.images) or {}).values())}
+        labels = sorted({label for file in sorted(files) for label in labels_in(file)})
+        if not labels:
+            raise UserError(f'{source.annotations} has no objects')
+        return labels
 
     def find(self, root: Path) -> dict[str, Source] | None:
         if root.is_file():

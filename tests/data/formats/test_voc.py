@@ -4,7 +4,6 @@ import re
 import shutil
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from labelformat.formats.coco import COCOObjectDetectionInput
 from labelformat.formats.pascalvoc import PascalVOCObjectDetectionOutput
@@ -18,7 +17,7 @@ from convnext_dense.errors import UserError
 from tests.helpers import drawn_voc
 from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, drawn_images, write_coco
 from tests.helpers.drawn_voc import OFFICIAL, OTHERS, ROBOFLOW, xml
-from tests.helpers.fuzzing import FEW, MANY
+from tests.helpers.fuzzing import FEW, MANY, check_each
 from tests.helpers.read_source import said
 from tests.helpers.read_source import write_and_read as read
 from tests.helpers.small_files import write_files
@@ -415,13 +414,7 @@ def check_any_file(folder, content):
 
 def fuzz(folder, examples):
     write_files(folder, SMALL)
-
-    @settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-    @given(mutations())
-    def run(content):
-        check_any_file(folder, content)
-
-    run()
+    check_each(mutations(), lambda content: check_any_file(folder, content), examples)
 
 
 def test_any_file_is_read_or_refused(tmp_path):

@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -15,20 +14,16 @@ from convnext_dense.data.formats import find_sources
 from convnext_dense.data.formats.yolo import YoloFormat
 from convnext_dense.errors import UserError
 from tests.helpers import drawn_voc
-from tests.helpers.fuzzing import FEW, MANY
+from tests.helpers.fuzzing import FEW, MANY, check_each
 from tests.helpers.layouts import touch
 from tests.helpers.read_source import said
 from tests.helpers.read_source import write_and_read as read
 from tests.helpers.small_files import write_files
+from tests.helpers.small_yolo import BOX, CONFIG, IMAGES, SMALL
 
 YOLO = YoloFormat()
-BOX = '0 0.5 0.5 0.2 0.4\n'
-CONFIG = 'names: [cat, dog]\ntrain: images/train\nval: images/val\n'
-IMAGES = {'images/train/a.png': None, 'images/train/b.png': None, 'images/val/c.png': None}
-LABELS = {'labels/train/a.txt': BOX, 'labels/train/b.txt': BOX, 'labels/val/c.txt': BOX}
 LISTED = CONFIG.replace('images/train', 't.txt')
 ELSEWHERE = 'path: d\n' + CONFIG.replace('images/train', '/x/images/train')
-SMALL = {'data.yaml': CONFIG, **IMAGES, **LABELS}
 
 
 # -- what is read
@@ -370,13 +365,7 @@ def check_any_file(folder, changed):
 
 def fuzz(folder, examples):
     write_files(folder, {**SMALL, 'labels/train/a.txt': ''})
-
-    @settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-    @given(mutations())
-    def run(changed):
-        check_any_file(folder, changed)
-
-    run()
+    check_each(mutations(), lambda content: check_any_file(folder, content), examples)
 
 
 def test_any_file_is_read_or_refused(tmp_path):

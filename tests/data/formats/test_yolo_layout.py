@@ -15,15 +15,9 @@ from tests.helpers import drawn_yolo
 from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, class_names, drawn_images, write_coco
 from tests.helpers.drawn_yolo import box_line, polygon_line, with_polygons
 from tests.helpers.read_source import write_and_read as read
+from tests.helpers.small_yolo import CONFIG, SMALL
 
 YOLO = YoloFormat()
-BOX = '0 0.5 0.5 0.2 0.4\n'
-CONFIG = 'names: [cat, dog]\ntrain: images/train\nval: images/val\n'
-IMAGES = {'images/train/a.png': None, 'images/train/b.png': None, 'images/val/c.png': None}
-LABELS = {'labels/train/a.txt': BOX, 'labels/train/b.txt': BOX, 'labels/val/c.txt': BOX}
-LISTED = CONFIG.replace('images/train', 't.txt')
-ELSEWHERE = 'path: d\n' + CONFIG.replace('images/train', '/x/images/train')
-SMALL = {'data.yaml': CONFIG, **IMAGES, **LABELS}
 
 
 def ultralytics(root, names):
