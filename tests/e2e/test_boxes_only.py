@@ -1,6 +1,7 @@
 """A detector with masks on data of boxes alone, in YOLO files, from the first command to the last."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -107,7 +108,8 @@ def test_losses_and_metrics_are_those_of_a_coco_file_with_the_same_boxes(run, tm
 def test_a_killed_run_goes_on_to_the_same_end(run, boxes, tmp_path):
     work_dir = tmp_path / 'killed'
     argv = arguments('train', '--work-dir', work_dir, '--epochs', 3, '--pretrained', 'none', data=boxes)
-    process = subprocess.Popen([sys.executable, 'tools/train.py', *argv], cwd=ROOT)
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}  # as in the tests: sums depend on the number of threads
+    process = subprocess.Popen([sys.executable, 'tools/train.py', *argv], cwd=ROOT, env=environment)
     end = time.monotonic() + 120
     while not (work_dir / 'epoch_1.pth').exists() and process.poll() is None and time.monotonic() < end:
         time.sleep(0.01)
