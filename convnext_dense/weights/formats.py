@@ -138,6 +138,19 @@ HF = Format(
     head='classifier',
     prefixes=('convnext.', 'convnextv2.'),
 )
+HF_DINOV3 = Format(
+    name='hf, DINOv3',
+    stem=('stages.0.downsample_layers.0', 'stages.0.downsample_layers.1'),
+    downsample='stages.{s}.downsample_layers.{i}',
+    block='stages.{s}.layers.{b}',
+    dwconv='depthwise_conv',
+    norm='layer_norm',
+    pwconv=('pointwise_conv1', 'pointwise_conv2'),
+    grn=None,
+    final_norm='layer_norm',
+    output_norm=None,
+    head=None,
+)
 MMPRETRAIN = Format(
     name='mmpretrain',
     dwconv='depthwise_conv',
@@ -198,7 +211,7 @@ def convert(
 
 def _to_ours(state_dict: Mapping[str, Tensor], path: object) -> ConvertedWeights:
     signatures: list[tuple[str, Format | None]] = [(FCMAE, None), (ISOTROPIC, None)]
-    signatures += [(f.signature, f) for f in (OFFICIAL, TIMM, TIMM_FEATURES, TORCHVISION, HF, MMPRETRAIN)]
+    signatures += [(f.signature, f) for f in (OFFICIAL, TIMM, TIMM_FEATURES, TORCHVISION, HF, HF_DINOV3, MMPRETRAIN)]
     matches = [
         (name.removesuffix(end), end, format)
         for name in state_dict
@@ -217,6 +230,13 @@ def _to_ours(state_dict: Mapping[str, Tensor], path: object) -> ConvertedWeights
     if end == FCMAE:
         state, left_over = _convert_fcmae(state_dict, prefix)
         return ConvertedWeights("official, FCMAE's encoder", state, left_over)
+    if format is HF_DINOV3 and prefix.endswith('model.'):  # its layer_norm is beside them
+        outer = prefix.removesuffix('model.')
+        state_dict = {
+            outer + name.removeprefix(prefix) if name.startswith(prefix) else name: tensor
+            for name, tensor in state_dict.items()
+        }
+        prefix = outer
     if format in (None, OFFICIAL):
         return _from_our_names(state_dict, prefix, OURS if prefix.endswith('backbone.') else OFFICIAL)
     return _from_other_names(state_dict, prefix, format)
@@ -237,10 +257,20 @@ def _from_our_names(state_dict: Mapping[str, Tensor], prefix: str, format: Forma
         if not name.startswith(outer):
             left_over.append(name)
         elif format is OURS or name.startswith(f'{outer}head.'):
-            state[name.removeprefix(outer)] = tensor
+            state[name.removeprefix(outer)] = _in_our_shape(name, tensor)
+        elif _is_copy_of_the_final_norm(name.removeprefix(outer), tensor, state_dict, outer):
+            left_over.append(name)
         else:
-            state[f'backbone.{name.removeprefix(outer)}'] = tensor
+            state[f'backbone.{name.removeprefix(outer)}'] = _in_our_shape(name, tensor)
     return ConvertedWeights(format.name, state, left_over)
+
+
+def _is_copy_of_the_final_norm(name: str, tensor: Tensor, state_dict: Mapping[str, Tensor], outer: str) -> bool:
+    """Whether a tensor is one of ``norms.3`` in the official files of DINOv3, which repeats ``norm``."""
+    if not name.startswith('norms.3.'):
+        return False
+    norm = state_dict.get(f'{outer}norm.{name.removeprefix("norms.3.")}')
+    return norm is not None and norm.shape == tensor.shape and bool((norm == tensor).all())
 
 
 def _from_other_names(state_dict: Mapping[str, Tensor], prefix: str, format: Format) -> ConvertedWeights:
@@ -255,9 +285,14 @@ def _from_other_names(state_dict: Mapping[str, Tensor], prefix: str, format: For
     names = format.names(_most_blocks(state_dict), final_norm)
     theirs = {other: own for own, other in names.items()}
 
+    hidden = format is TIMM and f'{prefix}head.pre_logits.fc.weight' in state_dict
+
     state, left_over = {}, []
     for name, tensor in state_dict.items():
         inside = name.startswith(prefix)
+        if hidden and inside and name.removeprefix(prefix).startswith(('head.pre_logits.', 'head.fc.')):
+            left_over.append(name)  # a head of two layers, as that of CLIP's large_mlp, is another than ours
+            continue
         other = name.removeprefix(prefix) if inside else name.removeprefix(outer)
         own = _renamed(other, theirs)
         if own is not None and inside == (own.startswith('backbone.') or prefix == outer):
@@ -287,7 +322,7 @@ def _renamed(name: str, names: Mapping[str, str]) -> str | None:
 
 def _in_our_shape(name: str, tensor: Tensor) -> Tensor:
     """Reshape a tensor to our shape; one with an unexpected shape is kept, and loading it will report its shape."""
-    if '.grn.' in name and tensor.ndim == 1:
+    if '.grn.' in name and tensor.ndim in (1, 2) and len(tensor) in (1, tensor.numel()):
         return tensor.view(1, 1, 1, -1)
     if name.endswith('.gamma') and tensor.ndim == 3 and tensor.shape[1:] == (1, 1):
         return tensor.flatten()

@@ -15,7 +15,7 @@ from torch import nn
 
 from ..errors import UserError
 from .fetch import HUB_CONFIG, HUB_FILES
-from .formats import HF, TIMM, TIMM_FEATURES
+from .formats import HF, HF_DINOV3, TIMM, TIMM_FEATURES
 
 EPS = 1e-6  # of all our norms; that of the final norm can be set
 
@@ -44,7 +44,7 @@ def network_settings(path: Path, source: str, meta: Mapping) -> NetworkSettings:
         UserError: if the activation is not exact GELU, the eps in the blocks is not 1e-6, or the network is not a
             ConvNeXt.
     """
-    if source not in (HF.name, TIMM.name, TIMM_FEATURES.name):
+    if source not in (HF.name, HF_DINOV3.name, TIMM.name, TIMM_FEATURES.name):
         eps = meta.get('final_norm_eps')
         return NetworkSettings(eps, '') if isinstance(eps, float) else NetworkSettings(None, '')
     config = path.with_name(HUB_CONFIG)
@@ -74,29 +74,39 @@ def final_norm_eps(model: nn.Module) -> float | None:
     return norm.eps if isinstance(norm, nn.LayerNorm) else None
 
 
-def check_final_norm_eps(model: nn.Module, settings: NetworkSettings, path: Path) -> None:
-    """Check that the eps of the backbone's final norm, if there is one, equals the one the weights were trained with.
+def set_final_norm_eps(model: nn.Module, settings: NetworkSettings, path: Path) -> None:
+    """Give the backbone's final norm, if there is one, the eps that the weights were trained with.
 
     Raises:
-        UserError: if they differ.
+        UserError: if the model's config sets another eps.
     """
     own, wanted = final_norm_eps(model), settings.final_norm_eps
-    if own is not None and wanted is not None and own != wanted:
+    if own is None or wanted is None or own == wanted:
+        return
+    if own != EPS:
         raise UserError(
-            f'the final norm of {path} has eps {wanted:g}, this model {own:g}: '
-            f'add --cfg-options model.backbone.final_norm_eps={wanted:g}'
+            f'the final norm of {path} has eps {wanted:g}, this model {own:g}: leave model.backbone.final_norm_eps out'
         )
+    model.backbone.norm.eps = wanted  # type: ignore[union-attr]
 
 
 def _read_hf(content: dict) -> tuple[float, float, bool]:
-    """Read a transformers config; its defaults are eps 1e-12 and GELU.
+    """Read a transformers config; its defaults are exact GELU, and eps 1e-12, in DINOv3's 1e-6 for all norms.
+
+    That of a ``UperNetForSemanticSegmentation`` has the backbone's inside.
 
     Returns:
         Eps of the blocks' norms, eps of the final norm, and True if the activation is exact GELU.
     """
-    if content['model_type'] not in ('convnext', 'convnextv2'):
+    if content['model_type'] == 'upernet':
+        content = content['backbone_config']
+    if content['model_type'] not in ('convnext', 'convnextv2', 'dinov3_convnext'):
         raise ValueError
-    return EPS, float(content.get('layer_norm_eps', 1e-12)), content.get('hidden_act', 'gelu') == 'gelu'
+    gelu = content.get('hidden_act', 'gelu') == 'gelu'
+    if content['model_type'] == 'dinov3_convnext':
+        eps = float(content.get('layer_norm_eps', 1e-6))
+        return eps, eps, gelu
+    return EPS, float(content.get('layer_norm_eps', 1e-12)), gelu
 
 
 def _read_timm(content: dict) -> tuple[float, float, bool]:

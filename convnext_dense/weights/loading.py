@@ -21,12 +21,13 @@ from ..models.isotropic import IsotropicConvNeXt
 from .class_counts import ClassShape
 from .fetch import fetch_weights
 from .formats import OURS, STAGES, Arch, ConvertedWeights, convert, detect_arch
-from .hub_config import NetworkSettings, check_final_norm_eps, network_settings
+from .hub_config import NetworkSettings, network_settings, set_final_norm_eps
 from .layer_names import NORM_PARTS, group_by_module, name_layers, part_of
 from .reader import read_checkpoint
 
 RAW_KEYS, EMA_KEYS = ('state_dict', 'model'), ('ema_state_dict', 'model_ema', 'state_dict_ema')
 # ours, the official releases', timm's
+WRAPPED = 'module.'  # in front of names in a model that mmengine wraps
 
 NAMED_CLASSES = 5  # at most, in a line of the log
 VERSION_KEY: Final = 'convnext_dense'  # in the meta of checkpoints written here: the version of this package
@@ -67,6 +68,9 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> We
             ConvNeXt that this package does not compute exactly.
     """
     path, state = Path(path), extract_state_dict(content, kind, path)
+    writer = ''
+    if is_of_mmengines_ema_hook(content):
+        writer = f", written by mmengine's EMAHook: {'ema_' if kind == 'raw' else ''}state_dict has the {kind} weights"
     meta = content['meta'] if isinstance(content.get('meta'), Mapping) else {}
     # any network that was trained here has the right names, also one that is no ConvNeXt
     trained_here = VERSION_KEY in meta
@@ -74,7 +78,7 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> We
     source, state, left_over = converted
     classes = dataset_meta(content).get('classes')
     task = _task_in(meta['cfg']) if trained_here and isinstance(meta.get('cfg'), str) else None
-    return Weights(path, source, state, left_over, network_settings(path, source, meta), classes, task)
+    return Weights(path, source + writer, state, left_over, network_settings(path, source, meta), classes, task)
 
 
 def _task_in(config: str) -> str | None:
@@ -154,12 +158,30 @@ def extract_state_dict(
     Raises:
         UserError: if the checkpoint does not have these weights.
     """
-    for name in {'raw': RAW_KEYS, 'ema': EMA_KEYS}[weights]:
+    keys = {'raw': RAW_KEYS, 'ema': EMA_KEYS}
+    if is_of_mmengines_ema_hook(checkpoint):
+        if weights == 'ema':
+            return dict(checkpoint['state_dict'])
+        inside = (name for name in checkpoint['ema_state_dict'] if name.startswith(WRAPPED))
+        return {name.removeprefix(WRAPPED): checkpoint['ema_state_dict'][name] for name in inside}
+    for name in keys[weights]:
         if _is_weights(checkpoint.get(name)):
             return dict(checkpoint[name])
     if weights == 'raw' and _is_weights(checkpoint):
         return dict(checkpoint)
     raise UserError(f'{source} holds no {weights} weights: it has {", ".join(map(str, list(checkpoint)[:6]))}')
+
+
+def is_of_mmengines_ema_hook(checkpoint: Mapping) -> bool:
+    """Whether mmengine's ``EMAHook`` wrote a checkpoint: its ``state_dict`` has the average, for deployment.
+
+    The raw weights are in its ``ema_state_dict``, under the names of mmengine's ``BaseAveragedModel``: those of the
+    model after ``module.``, and a count ``steps`` (mmengine 0.10, ``EMAHook._swap_ema_state_dict``).
+    """
+    average, other = (checkpoint.get(name, {}) for name in ('state_dict', 'ema_state_dict'))
+    if not (_is_weights(average) and _is_weights(other)):
+        return False
+    return 'steps' in other and other.keys() - {'steps'} == {f'{WRAPPED}{name}' for name in average}
 
 
 def has_ema_weights(checkpoint: Mapping) -> bool:
@@ -194,12 +216,12 @@ def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor], source: st
 
 
 def load_full_model(model: nn.Module, weights: Weights) -> None:
-    """Load all weights of a model strictly, after checking that its final norm has the eps they were trained with.
+    """Load all weights of a model strictly, and give its final norm the eps that they were trained with.
 
     Raises:
         UserError: with the first differences by name and shape, or with the eps.
     """
-    check_final_norm_eps(model, weights.settings, weights.path)
+    set_final_norm_eps(model, weights.settings, weights.path)
     load_strictly(model, weights.state, f'checkpoint {weights.path}')
 
 
@@ -246,7 +268,7 @@ def load_pretrained(
     if differences:
         mismatch = _mismatch(own, loaded, differences)
         raise UserError(f'{path} ({found.source}) does not fit this backbone: {mismatch}')
-    check_final_norm_eps(model, found.settings, path)
+    set_final_norm_eps(model, found.settings, path)
 
     other_classes = classes is not None and found.classes is not None and list(found.classes) != list(classes)
     unequal = [name for name in own if name in loaded and loaded[name].shape != own[name].shape]
@@ -261,6 +283,13 @@ def load_pretrained(
         if all(name in loaded and name not in unequal and name not in for_other_classes for name in names)
     }
     chosen = {name: loaded[name] for module in fitting for name in modules[module]}
+    if {'backbone.norm', 'head'} & modules.keys() - fitting == {'backbone.norm'}:
+        before = [name for name in loaded if name.startswith('backbone.norm')]
+        norm = f' but {", ".join(before)}' if before else ''
+        raise UserError(
+            f'{path} ({found.source}) has a head and no norm after the pooling{norm}: its head would classify '
+            'features that it was not trained on: take other weights'
+        )
     model.load_state_dict(chosen, strict=False)
     of_file = group_by_module(loaded)
     left_over = {*name_layers(of_file, of_file.keys() - fitting), *map(part_of, found.left_over)}

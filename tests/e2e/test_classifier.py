@@ -54,9 +54,13 @@ def test_a_run_keeps_the_eps_of_its_final_norm(image_folder, tmp_path, capsys):
     assert train(image_folder, tmp_path / 'w', '--epochs', '1', options=options) == 0
     assert run_verb('convert_weights', [str(tmp_path / 'w'), str(tmp_path / 'hf.pth'), '--to', 'hf']) == 0
     assert 'layer_norm_eps=0.1)' in capsys.readouterr().out
-    assert test(image_folder, tmp_path / 'w', options=options) == 0
-    assert test(image_folder, tmp_path / 'w') == 2
-    assert 'add --cfg-options model.backbone.final_norm_eps=0.1' in capsys.readouterr().err
+    metrics = []
+    for given in (options, ()):  # the checkpoint tells it
+        assert test(image_folder, tmp_path / 'w', '--out', str(tmp_path / 'out.json'), options=given) == 0
+        metrics.append(json.loads((tmp_path / 'out.json').read_text())['metrics'])
+    assert metrics[0] == metrics[1]
+    assert test(image_folder, tmp_path / 'w', options=('model.backbone.final_norm_eps=0.2',)) == 2
+    assert 'has eps 0.1, this model 0.2: leave model.backbone.final_norm_eps out' in capsys.readouterr().err
 
 
 def test_testing_gives_what_validation_gave(run, image_folder, tmp_path, capsys):

@@ -104,6 +104,49 @@ def test_a_backbone_of_transformers_without_a_head_gives_our_features(version):
     theirs.load_state_dict(back)
 
 
+def test_transformers_dinov3_gives_our_features():
+    config = transformers.DINOv3ConvNextConfig(depths=DEPTHS, hidden_sizes=DIMS)
+    theirs = perturbed(transformers.DINOv3ConvNextModel(config))
+    ours = ConvNeXt(dict(depths=DEPTHS, dims=DIMS), out_indices=None).eval()
+    weights = convert(theirs.state_dict(), 'ours')
+    assert weights.source == 'hf, DINOv3' and not weights.left_over
+    ours.load_state_dict({name.removeprefix('backbone.'): tensor for name, tensor in weights.state.items()})
+    images = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        assert (theirs(images).pooler_output - ours(images)).abs().max() < 1e-4
+
+
+def test_official_dinov3_repeats_its_final_norm_as_norms_3():
+    state = {name.removeprefix('backbone.'): tensor for name, tensor in classifier().backbone.state_dict().items()}
+    copy = {f'norms.3.{leaf}': state[f'norm.{leaf}'].clone() for leaf in ('weight', 'bias')}
+    weights = convert({**state, **copy}, 'ours')
+    assert {name.removeprefix('backbone.') for name in weights.state} == state.keys()
+    assert weights.left_over == list(copy)
+    copy['norms.3.bias'][0] += 1  # then it is no copy, and stays to be refused
+    assert 'backbone.norms.3.bias' in convert({**state, **copy}, 'ours').state
+
+
+def test_a_head_of_two_layers_is_left_over_whole():
+    theirs = timm.models.convnext.ConvNeXt(
+        depths=DEPTHS, dims=DIMS, num_classes=CLASSES, head_hidden_size=DIMS[-1], ls_init_value=1e-6
+    )
+    weights = convert(theirs.state_dict(), 'ours')
+    names = {f'head.{layer}.{leaf}' for layer in ('pre_logits.fc', 'fc') for leaf in ('weight', 'bias')}
+    assert set(weights.left_over) == names
+    own = classifier().state_dict()
+    assert weights.state.keys() == {name for name in own if not name.startswith('head.')}
+
+
+@pytest.mark.parametrize('shape', [(-1,), (1, -1), (1, 1, 1, -1)])
+def test_grn_of_official_files_may_have_any_of_its_shapes(shape):
+    own = classifier(version=2).state_dict()
+    theirs = {n.removeprefix('backbone.'): t.reshape(shape) if '.grn.' in n else t for n, t in own.items()}
+    weights = convert(theirs, 'ours')
+    assert weights.source == 'official'
+    for name, tensor in own.items():
+        assert torch.equal(weights.state[name], tensor), name
+
+
 @pytest.mark.parametrize('feature_cls', ['list', 'getter'])
 def test_timms_features_only_are_recognized(feature_cls):
     with torch.device('meta'):

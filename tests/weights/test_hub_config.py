@@ -30,15 +30,15 @@ def repository(folder: Path, format: str, config: dict | None) -> Path:
     return folder / 'model.safetensors'
 
 
-def test_transformers_own_folder_gives_its_logits_once_the_eps_is_the_same(tmp_path):
+def test_transformers_own_folder_gives_its_logits_with_its_eps(tmp_path):
     config = transformers.ConvNextConfig(depths=DEPTHS, hidden_sizes=DIMS, num_labels=4, layer_norm_eps=0.1)
     theirs = transformers.ConvNextForImageClassification(config).eval()
     torch.nn.init.normal_(theirs.classifier.weight)
     theirs.save_pretrained(tmp_path)
     file = tmp_path / 'model.safetensors'
-    with pytest.raises(UserError, match=r'add --cfg-options model\.backbone\.final_norm_eps=0\.1$'):
-        load_pretrained(classifier(), file)
-    ours = classifier(final_norm_eps=0.1)
+    with pytest.raises(UserError, match=r'has eps 0\.1, this model 0\.01: leave model\.backbone\.final_norm_eps out$'):
+        load_pretrained(classifier(final_norm_eps=0.01), file)
+    ours = classifier()
     assert "final norm's eps 0.1 and exact GELU, from config.json" in load_pretrained(ours, file)
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
@@ -50,8 +50,27 @@ def test_a_model_without_a_final_norm_takes_any_eps(tmp_path):
     dense = torch.nn.Module()
     dense.backbone = ConvNeXt(dict(depths=DEPTHS, dims=DIMS))
     assert 'eps 1e-12' in load_pretrained(dense, file)
-    with pytest.raises(UserError, match='has eps 1e-12, this model 1e-06'):
-        load_pretrained(classifier(), file)
+    model = classifier()
+    load_pretrained(model, file)
+    assert model.backbone.norm.eps == 1e-12
+
+
+def test_a_segmentor_of_transformers_has_the_config_of_its_backbone_inside(tmp_path):
+    backbone = transformers.ConvNextConfig(
+        depths=DEPTHS, hidden_sizes=DIMS, out_features=[f'stage{s}' for s in range(1, 5)]
+    )
+    config = transformers.UperNetConfig(backbone_config=backbone, hidden_size=8, auxiliary_in_channels=DIMS[2])
+    theirs = transformers.UperNetForSemanticSegmentation(config).eval()
+    for p in theirs.parameters():
+        torch.nn.init.normal_(p, std=0.3)
+    theirs.save_pretrained(tmp_path)
+    ours = torch.nn.Module()
+    ours.backbone = ConvNeXt(dict(depths=DEPTHS, dims=DIMS)).eval()
+    assert 'fresh: nothing' in load_pretrained(ours, tmp_path / 'model.safetensors')
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        for own, other in zip(ours.backbone(images), theirs.backbone(images).feature_maps, strict=True):
+            torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(

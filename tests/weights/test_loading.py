@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import EMAHook
+from mmengine.model import ExponentialMovingAverage
 
 from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model, class_shapes
@@ -304,6 +306,46 @@ def test_raw_and_ema_weights_are_told_apart():
         extract_state_dict({'state_dict': {'w': 1}})
     with pytest.raises(UserError, match='no ema weights'):
         extract_state_dict({'state_dict': one}, 'ema')
+
+
+@pytest.mark.parametrize('update_buffers', [True, False])
+def test_mmengines_own_ema_hook_has_the_average_as_state_dict(update_buffers, tmp_path):
+    raw, model = classifier(), classifier()
+    model.load_state_dict(raw.state_dict())
+    averaged = ExponentialMovingAverage(model, momentum=0.5, update_buffers=update_buffers)
+    average = averaged.module
+    for p in average.parameters():
+        torch.nn.init.normal_(p)
+    average = {name: tensor.clone() for name, tensor in average.state_dict().items()}
+    hook, content = EMAHook(), {'state_dict': model.state_dict()}
+    hook.ema_model = averaged
+    hook.before_save_checkpoint(None, content)  # swaps the values
+    path = save(content, tmp_path / 'epoch_1.pth')
+    for kind, wanted, place in (('raw', raw.state_dict(), 'ema_state_dict'), ('ema', average, 'state_dict')):
+        found = extract_weights(read_checkpoint(path), path, kind)
+        assert found.source == f"ours, written by mmengine's EMAHook: {place} has the {kind} weights"
+        assert found.state.keys() == wanted.keys()
+        assert all(torch.equal(tensor, wanted[name]) for name, tensor in found.state.items())
+        target = classifier()
+        assert f'{place} has the {kind} weights' in load_pretrained(target, path, weights=kind)
+        assert torch.equal(target.head.weight, wanted['head.weight'])
+
+
+@pytest.mark.parametrize('norm', ['norm_pre', None])
+def test_a_head_is_never_loaded_on_top_of_a_fresh_norm(norm, tmp_path):
+    source, target = classifier(), classifier()
+    content = official(source)
+    for leaf in ('weight', 'bias'):
+        tensor = content['model'].pop(f'norm.{leaf}')
+        if norm:
+            content['model'][f'{norm}.{leaf}'] = tensor
+    path = save(content, tmp_path / 'w.pth')
+    before = {name: tensor.clone() for name, tensor in target.state_dict().items()}
+    with pytest.raises(UserError, match='has a head and no norm after the pooling') as error:
+        load_pretrained(target, path)
+    assert ('backbone.norm_pre.weight' in str(error.value)) == bool(norm)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in target.state_dict().items())
+    assert 'fresh: final norm, head' in load_pretrained(classifier(7), path)  # other classes
 
 
 RECIPES = {

@@ -91,9 +91,7 @@ def _notes(to: str, arch: Arch, weights: Weights) -> list[str]:
         version = 'V2' if arch.version == 2 else ''
         depths, dims = map(list, arch.size)
         notes.append(f'ConvNext{version}Config(depths={depths}, hidden_sizes={dims}, layer_norm_eps={eps:g}) fits it')
-    elif to == OURS.name and eps != EPS:
-        notes.append(f'configs need --cfg-options model.backbone.final_norm_eps={eps:g}')
-    elif eps != EPS:
+    elif to != OURS.name and eps != EPS:
         notes.append(f"the final norm's eps is {eps:g} there, and {EPS:g} in networks of this format")
     if to == 'timm':
         kind = 'conv_mlp=True' if arch.name in TIMM_CONV_MLP else 'conv_mlp=False'
