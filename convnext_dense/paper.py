@@ -104,23 +104,43 @@ UPERNET_ADE20K = (
 )
 
 # Official weights by name: {1k, 22k, 22k_1k} is the training data; `_ema` marks weight averages, `_fcmae` V2's
-# pre-training without a head.
+# pre-training without a head. V2's `22k` are pre-trained by FCMAE and fine-tuned on ImageNet-22k, then on ImageNet-1k.
+# Detectors and segmentors are named as their files, after the data of their backbone. Addresses: R, and its folders.
 _HOST = 'https://dl.fbaipublicfiles.com/convnext'
 _V1 = (
-    *(f'convnext_{arch}_1k_224{kind}' for arch in ('tiny', 'small', 'base', 'large') for kind in ('', '_ema')),
+    *(f'convnext_{arch}_1k_224' for arch in ('tiny', 'small', 'base')),
+    *(f'convnext_{arch}_1k_224_ema' for arch in ('tiny', 'small', 'base', 'large')),
     *(f'convnext_{arch}_1k_384' for arch in ('base', 'large')),
     *(f'convnext_{arch}_22k_224' for arch in ('tiny', 'small', 'base', 'large', 'xlarge')),
     *(
         f'convnext_{arch}_22k_1k_{resolution}'
-        for arch in ('tiny', 'small', 'base', 'large', 'xlarge')
+        for arch in ('tiny', 'small', 'base', 'large')
         for resolution in (224, 384)
     ),
+    *(f'convnext_xlarge_22k_1k_{resolution}_ema' for resolution in (224, 384)),
+    *(f'convnext_iso_{arch}_1k_224_ema' for arch in ('small', 'base', 'large')),
+)
+_COCO = (
+    'mask_rcnn_convnext_tiny_1k_3x',
+    *(f'cascade_mask_rcnn_convnext_{arch}_1k_3x' for arch in ('tiny', 'small', 'base')),
+    *(f'cascade_mask_rcnn_convnext_{arch}_22k_3x' for arch in ('base', 'large', 'xlarge')),
+)
+_ADE20K = (
+    *(f'upernet_convnext_{arch}_1k_512x512' for arch in ('tiny', 'small', 'base')),
+    *(f'upernet_convnext_{arch}_22k_640x640' for arch in ('base', 'large', 'xlarge')),
+)
+_V2_22K = (
+    *(f'convnextv2_{a}_22k_{resolution}_ema' for a in ('nano', 'tiny', 'base', 'large') for resolution in (224, 384)),
+    *(f'convnextv2_huge_22k_{resolution}_ema' for resolution in (384, 512)),
 )
 _V2 = ('atto', 'femto', 'pico', 'nano', 'tiny', 'base', 'large', 'huge')
 OFFICIAL_WEIGHTS: dict[str, str] = {
     **{name: f'{_HOST}/{name}.pth' for name in _V1},
     **{f'convnextv2_{a}_1k_224_fcmae': f'{_HOST}/convnextv2/pt_only/convnextv2_{a}_1k_224_fcmae.pt' for a in _V2},
     **{f'convnextv2_{a}_1k_224_ema': f'{_HOST}/convnextv2/im1k/convnextv2_{a}_1k_224_ema.pt' for a in _V2},
+    **{name: f'{_HOST}/convnextv2/im22k/{name}.pt' for name in _V2_22K},
+    **{name: f'{_HOST}/coco/{name}.pth' for name in _COCO},
+    **{name: f'{_HOST}/ade20k/{name}.pth' for name in _ADE20K},
 }
 
 

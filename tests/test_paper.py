@@ -69,3 +69,41 @@ def test_spread_is_printed_where_three_seeds_were_run():
     small, large = paper.ROADMAP['resnet50'], paper.ROADMAP['resnet200']
     assert [row.step for row in small if row.std is None] == ['baseline']  # torchvision's weights
     assert all(row.std is None for row in large)
+
+
+# Every address of weights in the README files of the two official repositories (ConvNeXt: the root, object_detection,
+# semantic_segmentation; ConvNeXt-V2), by its folder.
+ADDRESSES = {
+    '': """
+        tiny_1k_224_ema small_1k_224_ema base_1k_224_ema base_1k_384 large_1k_224_ema large_1k_384
+        tiny_22k_224 tiny_22k_1k_224 tiny_22k_1k_384 small_22k_224 small_22k_1k_224 small_22k_1k_384
+        base_22k_224 base_22k_1k_224 base_22k_1k_384 large_22k_224 large_22k_1k_224 large_22k_1k_384
+        xlarge_22k_224 xlarge_22k_1k_224_ema xlarge_22k_1k_384_ema
+        iso_small_1k_224_ema iso_base_1k_224_ema iso_large_1k_224_ema
+        tiny_1k_224 small_1k_224 base_1k_224
+    """,
+    'coco/mask_rcnn_': 'tiny_1k_3x',
+    'coco/cascade_mask_rcnn_': 'tiny_1k_3x small_1k_3x base_1k_3x base_22k_3x large_22k_3x xlarge_22k_3x',
+    'ade20k/upernet_': """
+        tiny_1k_512x512 small_1k_512x512 base_1k_512x512 base_22k_640x640 large_22k_640x640 xlarge_22k_640x640
+    """,
+    'convnextv2/im22k/': """
+        nano_22k_224_ema nano_22k_384_ema tiny_22k_224_ema tiny_22k_384_ema base_22k_224_ema base_22k_384_ema
+        large_22k_224_ema large_22k_384_ema huge_22k_384_ema huge_22k_512_ema
+    """,
+    'convnextv2/pt_only/': ' '.join(
+        f'{arch}_1k_224_fcmae' for arch in ('atto', 'femto', 'pico', 'nano', 'tiny', 'base', 'large', 'huge')
+    ),
+    'convnextv2/im1k/': ' '.join(
+        f'{arch}_1k_224_ema' for arch in ('atto', 'femto', 'pico', 'nano', 'tiny', 'base', 'large', 'huge')
+    ),
+}
+
+
+def test_official_weights_are_those_that_the_official_pages_name():
+    host, named = 'https://dl.fbaipublicfiles.com/convnext', set()
+    for folder, names in ADDRESSES.items():
+        network, suffix = ('convnextv2', 'pt') if folder.startswith('convnextv2') else ('convnext', 'pth')
+        named |= {f'{host}/{folder}{network}_{name}.{suffix}' for name in names.split()}
+    assert set(paper.OFFICIAL_WEIGHTS.values()) == named
+    assert all(url.rpartition('/')[2].startswith(f'{name}.') for name, url in paper.OFFICIAL_WEIGHTS.items())

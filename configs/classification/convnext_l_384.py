@@ -2,7 +2,8 @@
 _base_ = './convnext_t_22k_to_1k.py'
 
 pretrained = (
-    'convnext_large_1k_224'  # official raw weights; work_dirs/convnext_l/epoch_300.pth for those of convnext_l.py
+    # official averaged weights; a checkpoint of convnext_l.py with --pretrained-weights ema for its own
+    'convnext_large_1k_224_ema'
 )
 model = dict(backbone=dict(arch='large', drop_path_rate=0.95))
 optim_wrapper = dict(paramwise_cfg=dict(decay_rate=0.7))

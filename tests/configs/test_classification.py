@@ -131,7 +131,8 @@ def test_recipe_is_the_official_one(path):
     assert cfg.model.backbone.layer_scale_init_value == scaled
     assert (cfg.default_hooks.ema is not None) == (ema or path.stem.startswith('convnext_xl_22k_to'))
     start = STARTS.get(kind[:2] if kind[0] == 'v' else kind)
-    assert cfg.pretrained == (start.format(arch) if start else None)
+    averaged = '_ema' if (kind, arch) == ('384', 'large') else ''  # as the official TRAINING page says
+    assert cfg.pretrained == (start.format(arch) + averaged if start else None)
     assert cfg.pretrained in (None, *paper.OFFICIAL_WEIGHTS)
     assert cfg.pretrained_weights == 'raw'
     for loader in (cfg.train_dataloader, cfg.test_dataloader):
