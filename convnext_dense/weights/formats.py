@@ -257,7 +257,8 @@ def _from_our_names(state_dict: Mapping[str, Tensor], prefix: str, format: Forma
         if not name.startswith(outer):
             left_over.append(name)
         elif format is OURS or name.startswith(f'{outer}head.'):
-            state[name.removeprefix(outer)] = _in_our_shape(name, tensor)
+            in_backbone = name.startswith(prefix) and format is OURS
+            state[name.removeprefix(outer)] = _in_our_shape(name, tensor) if in_backbone else tensor
         elif _is_copy_of_the_final_norm(name.removeprefix(outer), tensor, state_dict, outer):
             left_over.append(name)
         else:
@@ -284,7 +285,6 @@ def _from_other_names(state_dict: Mapping[str, Tensor], prefix: str, format: For
     final_norm = format is not MMPRETRAIN or (norms == [3] and not heads)
     names = format.names(_most_blocks(state_dict), final_norm)
     theirs = {other: own for own, other in names.items()}
-
     hidden = format is TIMM and f'{prefix}head.pre_logits.fc.weight' in state_dict
 
     state, left_over = {}, []

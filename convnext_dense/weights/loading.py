@@ -158,13 +158,12 @@ def extract_state_dict(
     Raises:
         UserError: if the checkpoint does not have these weights.
     """
-    keys = {'raw': RAW_KEYS, 'ema': EMA_KEYS}
     if is_of_mmengines_ema_hook(checkpoint):
         if weights == 'ema':
             return dict(checkpoint['state_dict'])
         inside = (name for name in checkpoint['ema_state_dict'] if name.startswith(WRAPPED))
         return {name.removeprefix(WRAPPED): checkpoint['ema_state_dict'][name] for name in inside}
-    for name in keys[weights]:
+    for name in {'raw': RAW_KEYS, 'ema': EMA_KEYS}[weights]:
         if _is_weights(checkpoint.get(name)):
             return dict(checkpoint[name])
     if weights == 'raw' and _is_weights(checkpoint):

@@ -147,6 +147,17 @@ def test_grn_of_official_files_may_have_any_of_its_shapes(shape):
         assert torch.equal(weights.state[name], tensor), name
 
 
+def test_parts_beside_the_backbone_keep_their_shapes():
+    own = classifier(version=2).state_dict()
+    beside = {
+        'decode_head.grn.gamma': torch.ones(4),
+        'neck.pwconv1.weight': torch.ones(2, 3, 1, 1),
+        'neck.norm.gamma': torch.ones(4, 1, 1),
+    }
+    weights = convert({**own, **beside}, 'ours')
+    assert {name: weights.state[name].shape for name in beside} == {name: t.shape for name, t in beside.items()}
+
+
 @pytest.mark.parametrize('feature_cls', ['list', 'getter'])
 def test_timms_features_only_are_recognized(feature_cls):
     with torch.device('meta'):
