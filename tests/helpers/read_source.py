@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from convnext_dense.data.detection.coco import CocoData, read_coco
@@ -43,3 +44,13 @@ def refusal(root: Path, split: str = 'val') -> str:
         read(root, split)
     assert '\n' not in str(error.value)
     return str(error.value).replace(f'{root}/', '').replace(str(root), 'ROOT')
+
+
+def check_shape(annotation: dict, box: list[float], area: float | None) -> None:
+    """Check the box of an annotation, and the area of its only polygon; None where it is to have no mask."""
+    np.testing.assert_allclose(annotation['bbox'], box, atol=1e-9)
+    assert ('segmentation' in annotation) == (area is not None)
+    if area is not None:
+        (corners,) = annotation['segmentation']
+        xs, ys = np.array(corners[::2]), np.array(corners[1::2])
+        assert abs(xs @ np.roll(ys, -1) - ys @ np.roll(xs, -1)) / 2 == pytest.approx(area, abs=1e-6)

@@ -2,12 +2,11 @@
 
 import math
 
-import numpy as np
 import pytest
 
 from tests.helpers.cvat_files import SIZE, box, element, polygon, write_one
 from tests.helpers.drawn_truth import decode
-from tests.helpers.read_source import lines, only, read
+from tests.helpers.read_source import check_shape, lines, only, read
 
 
 @pytest.mark.parametrize(
@@ -29,13 +28,7 @@ from tests.helpers.read_source import lines, only, read
 )
 def test_shapes(tmp_path, given, expected, area):
     write_one(tmp_path, given)
-    annotation = only(tmp_path)
-    np.testing.assert_allclose(annotation['bbox'], expected, atol=1e-9)
-    assert ('segmentation' in annotation) == (area is not None)
-    if area is not None:
-        (corners,) = annotation['segmentation']
-        xs, ys = np.array(corners[::2]), np.array(corners[1::2])
-        assert abs(xs @ np.roll(ys, -1) - ys @ np.roll(xs, -1)) / 2 == pytest.approx(area, abs=1e-6)
+    check_shape(only(tmp_path), expected, area)
 
 
 def test_a_rotation_is_clockwise(tmp_path):

@@ -10,7 +10,7 @@ from tests.helpers.drawn_truth import (
     decode,
 )
 from tests.helpers.labelme_files import BOX, SIZE, TRIANGLE, in_base64, shape, write
-from tests.helpers.read_source import lines, only, read, refusal
+from tests.helpers.read_source import check_shape, lines, only, read, refusal
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,7 @@ from tests.helpers.read_source import lines, only, read, refusal
 )
 def test_shapes(tmp_path, given, box, area):
     write(tmp_path / 'a.json', given)
-    annotation = only(tmp_path)
-    np.testing.assert_allclose(annotation['bbox'], box, atol=1e-9)
-    assert ('segmentation' in annotation) == (area is not None)
-    if area is not None:
-        (polygon,) = annotation['segmentation']
-        xs, ys = np.array(polygon[::2]), np.array(polygon[1::2])
-        assert abs(xs @ np.roll(ys, -1) - ys @ np.roll(xs, -1)) / 2 == pytest.approx(area, abs=1e-6)
+    check_shape(only(tmp_path), box, area)
 
 
 def test_a_missing_shape_type_is_a_polygon(tmp_path):

@@ -19,7 +19,7 @@ from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, cl
 from tests.helpers.foreign_folders import FOLDERS, write_folder
 from tests.helpers.labelme_files import SIZE, truth, write_image
 from tests.helpers.mutated_files import EXAMPLES, check_mutations
-from tests.helpers.read_source import lines, only, read, refusal
+from tests.helpers.read_source import check_shape, lines, only, read, refusal
 from tests.helpers.via_files import (
     WRITERS,
     polygon,
@@ -85,13 +85,7 @@ def test_the_drawn_sample(drawn, tmp_path, name, form):
 def test_shapes(tmp_path, given, expected, area, name):
     write_image(tmp_path / 'a.png')
     WRITERS[name](tmp_path / name, {'a.png': [given]})
-    annotation = only(tmp_path)
-    np.testing.assert_allclose(annotation['bbox'], expected, atol=1e-9)
-    assert ('segmentation' in annotation) == (area is not None)
-    if area is not None:
-        (corners,) = annotation['segmentation']
-        xs, ys = np.array(corners[::2]), np.array(corners[1::2])
-        assert abs(xs @ np.roll(ys, -1) - ys @ np.roll(xs, -1)) / 2 == pytest.approx(area, abs=1e-6)
+    check_shape(only(tmp_path), expected, area)
 
 
 def test_regions_of_version_1_are_an_object(tmp_path):
