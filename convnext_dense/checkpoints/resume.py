@@ -13,7 +13,7 @@ from ..data.class_choice import as_choice
 from ..data.foreign import innermost
 from ..data.subset import Split
 from ..errors import UserError
-from ..weights.loading import dataset_meta
+from ..weights.extraction import dataset_meta
 from .content import RunFacts, plain
 
 

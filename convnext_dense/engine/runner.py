@@ -32,14 +32,9 @@ from ..errors import Stopped, UserError
 from ..io.files import ensure_writable_folder
 from ..models.compiling import compile_backbone
 from ..registry import DATASETS, RUNNERS
-from ..weights.loading import (
-    extract_weights,
-    has_ema_weights,
-    learned_masks,
-    load_full_model,
-    load_pretrained,
-    read_checkpoint,
-)
+from ..weights.extraction import extract_weights, has_ema_weights, learned_masks
+from ..weights.loading import load_full_model, load_pretrained
+from ..weights.reader import read_checkpoint
 from . import environment, state
 from .building import (
     class_shapes,

@@ -22,8 +22,8 @@ from ..data.foreign import classes_of
 from ..errors import UserError
 from ..version import __version__
 from ..weights.class_counts import built_head_classes
+from ..weights.extraction import dataset_meta
 from ..weights.hub_config import final_norm_eps
-from ..weights.loading import dataset_meta
 from .hooks.early_stopping import EarlyStopping
 from .hooks.param_scheduler import ParamScheduler
 

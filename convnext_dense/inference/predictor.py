@@ -34,7 +34,9 @@ from ..io.value_range import ValueRange, as_value_range
 from ..results import Result
 from ..results.drawing import palette
 from ..tasks import ClassInfo, PreparedImage, check_same_task, count_classes_of, set_classes, task_of, tested_dataset
-from ..weights.loading import dataset_meta, extract_weights, learned_masks, load_full_model, read_checkpoint
+from ..weights.extraction import dataset_meta, extract_weights, learned_masks
+from ..weights.loading import load_full_model
+from ..weights.reader import read_checkpoint
 
 ImageLike = str | Path | np.ndarray | Image.Image
 

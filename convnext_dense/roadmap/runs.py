@@ -25,7 +25,7 @@ from ..engine import Runner
 from ..errors import UserError
 from ..io.files import atomic_write, ensure_writable_folder
 from ..registry import DATASETS
-from ..weights.loading import read_checkpoint
+from ..weights.reader import read_checkpoint
 from .steps import TRACKS, config_of, design_of
 
 BUDGET, RESULT = 'budget.json', 'result.json'

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
     from torch import Tensor
 
-    from ..weights.loading import Weights
+    from ..weights.extraction import Weights
 
 TASKS: Mapping[str, Task] = {task.name: task for task in (ClassificationTask(), DetectionTask(), SegmentationTask())}
 """All tasks by name."""

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from convnext_dense.checkpoints.content import RESUMABLE, Checkpoint, Meta, RunFacts, plain
-from convnext_dense.weights.loading import VERSION_KEY
+from convnext_dense.weights.extraction import VERSION_KEY
 from tests.helpers import toy
 
 

@@ -16,9 +16,10 @@ from ...checkpoints import files as checkpoints
 from ...counting import counted
 from ...errors import UserError
 from ...io.files import durable_write
+from ...weights.extraction import Weights, extract_weights
 from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, convert, detect_arch
 from ...weights.hub_config import EPS
-from ...weights.loading import Weights, check_is_convnext, extract_weights
+from ...weights.loading import check_is_convnext
 from ...weights.reader import read_checkpoint
 from ..parsers.convert_weights import SAFETENSORS, check_target
 

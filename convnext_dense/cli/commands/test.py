@@ -31,7 +31,8 @@ from ...evaluation.metric_names import split_metric_names
 from ...tasks import TrainedClasses, check_same_task, innermost_datasets, keep_split, own_datasets, place_of, task_of
 from ...tasks.datasets import takes
 from ...tasks.pipelines import tta_pipeline
-from ...weights.loading import dataset_meta, extract_weights, learned_masks, read_checkpoint
+from ...weights.extraction import dataset_meta, extract_weights, learned_masks
+from ...weights.reader import read_checkpoint
 from ..arguments import command_line, image_arguments, reading_arguments
 
 
