@@ -46,7 +46,7 @@ class Meta(TypedDict, total=False):
     time: str
     """Local time of writing, ``2025-01-31 12:00:00``."""
     convnext_dense: str
-    """Version of this package that wrote the file; its presence marks our own weights for :mod:`..weights.extraction`."""
+    """Version of this package that wrote the file; it marks our own weights for :mod:`..weights.extraction`."""
     cfg: str
     """The config's text, for reading only; never executed."""
     final_norm_eps: float | None
