@@ -16,6 +16,8 @@ from torch import Tensor
 from ..errors import UserError
 from .formats import OURS, ConvertedWeights, convert
 from .hub_config import NetworkSettings, network_settings
+from .licenses import find_license
+from .preprocessing import Preprocessing, find_preprocessing
 
 RAW_KEYS, EMA_KEYS = ('state_dict', 'model'), ('ema_state_dict', 'model_ema', 'state_dict_ema')
 # ours, the official releases', timm's
@@ -34,6 +36,8 @@ class Weights(NamedTuple):
         settings: what is known about the network beside its weights.
         classes: names of the classes that the weights are for, None if the file does not have them.
         task: task of the config that they were trained with, None if the file does not have it.
+        preprocessing: how images were prepared for them, None if nothing tells it.
+        license: name of their license, None if nothing tells it.
     """
 
     path: Path
@@ -43,6 +47,8 @@ class Weights(NamedTuple):
     settings: NetworkSettings
     classes: list[str] | None
     task: str | None = None
+    preprocessing: Preprocessing | None = None
+    license: str | None = None
 
 
 def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> Weights:
@@ -68,7 +74,17 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> We
     source, state, left_over = converted
     classes = dataset_meta(content).get('classes')
     task = _task_in(meta['cfg']) if trained_here and isinstance(meta.get('cfg'), str) else None
-    return Weights(path, source + writer, state, left_over, network_settings(path, source, meta), classes, task)
+    return Weights(
+        path,
+        source + writer,
+        state,
+        left_over,
+        network_settings(path, source, meta),
+        classes,
+        task,
+        find_preprocessing(path, source, meta),
+        find_license(path, source, meta),
+    )
 
 
 def _task_in(config: str) -> str | None:
