@@ -371,12 +371,12 @@ class Runner(mmengine.runner.Runner):
         weights = extract_weights(content, filename)
         state.check_same_classes(self, filename, weights.classes, content)
         state.check_same_masks(self, filename, learned_masks(content))
-        load_full_model(self.bare_model, weights)
+        note = load_full_model(self.bare_model, weights)
         if has_ema_weights(content):
             content['ema_state_dict'] = extract_weights(content, filename, 'ema').state
         self.call_hook('after_load_checkpoint', checkpoint=content)
         internals.set_loaded(self)
-        self.logger.info(f'loaded {filename}')
+        self.logger.info(f'loaded {filename}' + (f'; {note}' if note else ''))
         return content
 
     def resume(

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from ..errors import UserError
 from .formats import OURS, ConvertedWeights, convert
-from .hub_config import VERSION_KEY, NetworkSettings, network_settings
+from .hub_config import VERSION_KEY, network_settings
 from .licenses import find_license
 from .preprocessing import Preprocessing, find_preprocessing
+from .settings import NetworkSettings
 
 RAW_KEYS, EMA_KEYS = ('state_dict', 'model'), ('ema_state_dict', 'model_ema', 'state_dict_ema')
 # ours, the official releases', timm's

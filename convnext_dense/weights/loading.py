@@ -19,9 +19,9 @@ from .class_counts import ClassShape
 from .extraction import Weights, extract_weights
 from .fetch import fetch_weights
 from .formats import STAGES, Arch, detect_arch
-from .hub_config import set_network_settings
 from .layer_names import NORM_PARTS, group_by_module, name_layers, part_of
 from .reader import read_checkpoint
+from .settings import set_network_settings
 from .structure import WITHOUT_BIAS, Structure, detect_structure
 
 NAMED_CLASSES = 5  # at most, in a line of the log
@@ -45,14 +45,17 @@ def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor], source: st
     model.load_state_dict(state_dict)
 
 
-def load_full_model(model: nn.Module, weights: Weights) -> None:
+def load_full_model(model: nn.Module, weights: Weights) -> str:
     """Load all weights of a model strictly, and give its backbone the settings that they were trained with.
+
+    Returns:
+        Settings that were assumed or are unusual, for a line of the log; may be empty.
 
     Raises:
         UserError: with the first differences by name and shape, or with the setting.
     """
     load_strictly(model, weights.state, f'checkpoint {weights.path}')
-    set_network_settings(model, weights.settings, weights.path)
+    return set_network_settings(model, weights.settings, weights.path)
 
 
 def load_pretrained(

@@ -18,9 +18,9 @@ from ...errors import UserError
 from ...io.files import durable_write
 from ...weights.extraction import Weights, extract_weights
 from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, convert, detect_arch
-from ...weights.hub_config import EPS, SETTINGS
 from ...weights.loading import check_is_convnext
 from ...weights.reader import read_checkpoint
+from ...weights.settings import EPS, SETTINGS
 from ..parsers.convert_weights import SAFETENSORS, check_target
 
 
