@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 import sys
@@ -24,6 +25,11 @@ IGNORED_OBJECTS = (
     *(f'numpy.{core}.multiarray.{name}' for core in ('core', '_core') for name in ('_reconstruct', 'scalar')),
     *('numpy.ndarray', 'numpy.dtype'),
 )
+
+# Large weights are split into files model-00001-of-00002.safetensors, and so on, and a list of them at the end of whose
+# name this is (huggingface_hub's _base.py).
+SHARD_LIST = '.index.json'
+SHARD = re.compile(r'(.+)-\d{5}-of-(?!00001)\d{5}(\.\w+)')
 
 
 class IgnoredObject:
@@ -63,7 +69,7 @@ def read_checkpoint(path: str | Path, trust_pickle: bool = False) -> dict:
     """Read a checkpoint file onto the CPU, with tensors and plain values only.
 
     Args:
-        path: file written by torch.save or safetensors.
+        path: file written by torch.save or safetensors, or the list of the files that weights are split into.
         trust_pickle: unpickle Python objects if the file can't be read otherwise, which may run any code; a warning is
             printed to standard error before.
 
@@ -76,9 +82,35 @@ def read_checkpoint(path: str | Path, trust_pickle: bool = False) -> dict:
         raise UserError(f'no checkpoint at {path}: check the path')
     if path.is_dir():
         raise UserError(f'{path} is a folder: name the checkpoint file in it')
+    if path.name.endswith(SHARD_LIST):
+        shards = [path.with_name(name) for name in read_shard_list(path)]
+        return {name: tensor for shard in shards for name, tensor in _read_file(shard, trust_pickle).items()}
+    if shard := SHARD.fullmatch(path.name):
+        raise UserError(f'{path} is one of several files of a model: take {"".join(shard.groups())}{SHARD_LIST}')
+    return _read_file(path, trust_pickle)
+
+
+def read_shard_list(path: Path) -> list[str]:
+    """Read the names of the files, beside this one, that weights are split into.
+
+    Raises:
+        UserError: if it is no such list.
+    """
+    try:
+        names = sorted(set(json.loads(path.read_text())['weight_map'].values()))
+        if all(name == Path(name).name for name in names):
+            return names
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise UserError(f'{path} is not a list of the files of a model: take the weights themselves')
+
+
+def _read_file(path: Path, trust_pickle: bool) -> dict:
     try:
         with open(path, 'rb') as file:
             start = file.read(64)
+    except FileNotFoundError:
+        raise UserError(f'no {path.name} in {path.parent}, which has only a part of its model: add the file') from None
     except OSError as error:
         raise UserError(f'checkpoint {path} cannot be read ({error.strerror})') from None
     kind = file_kind(start)
