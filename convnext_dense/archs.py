@@ -20,6 +20,7 @@ class IsotropicSettings(NamedTuple):
 
 
 ARCHS: dict[str, ArchSettings] = {
+    'zepto': ArchSettings((2, 2, 4, 2), (32, 64, 128, 256)),
     'atto': ArchSettings((2, 2, 6, 2), (40, 80, 160, 320)),
     'femto': ArchSettings((2, 2, 6, 2), (48, 96, 192, 384)),
     'pico': ArchSettings((2, 2, 6, 2), (64, 128, 256, 512)),
@@ -30,8 +31,12 @@ ARCHS: dict[str, ArchSettings] = {
     'large': ArchSettings((3, 3, 27, 3), (192, 384, 768, 1536)),
     'xlarge': ArchSettings((3, 3, 27, 3), (256, 512, 1024, 2048)),
     'huge': ArchSettings((3, 3, 27, 3), (352, 704, 1408, 2816)),
+    'xxlarge': ArchSettings((3, 4, 30, 3), (384, 768, 1536, 3072)),
 }
-"""ConvNeXt V1 and V2 (arXiv 2201.03545, section 3; arXiv 2301.00808, appendix)."""
+"""ConvNeXt V1 and V2 (arXiv 2201.03545, section 3; arXiv 2301.00808, appendix); zepto and xxlarge are timm's."""
+
+NORM_EPS: dict[str, float] = dict.fromkeys(ARCHS, 1e-6) | {'xxlarge': 1e-5}
+"""Eps of all norms of each (timm's ``convnext_xxlarge``; 1e-6 in the papers)."""
 
 ISOTROPIC_ARCHS: dict[str, IsotropicSettings] = {
     'small': IsotropicSettings(18, 384),

@@ -33,7 +33,8 @@ class Format:
     """
 
     name: str
-    stem: tuple[str, str] = ('downsample_layers.0.0', 'downsample_layers.0.1')  # convolution, norm
+    # convolution and norm; an overlapping stem has another convolution and perhaps an activation between them
+    stem: tuple[str, ...] = tuple(f'downsample_layers.0.{i}' for i in range(4))
     downsample: str = 'downsample_layers.{s}.{i}'  # norm, convolution
     block: str = 'stages.{s}.{b}'
     dwconv: str = 'dwconv'
@@ -90,7 +91,7 @@ OURS = Format('ours', prefixes=('backbone.',), dense=True)
 OFFICIAL = Format('official')
 TIMM = Format(
     name='timm',
-    stem=('stem.0', 'stem.1'),
+    stem=('stem.0', 'stem.1', 'stem.2', 'stem.3'),
     downsample='stages.{s}.downsample.{i}',
     block='stages.{s}.blocks.{b}',
     dwconv='conv_dw',
@@ -104,7 +105,7 @@ TIMM = Format(
 TIMM_FEATURES = replace(
     TIMM,
     name='timm, features_only',
-    stem=('stem_0', 'stem_1'),
+    stem=('stem_0', 'stem_1', 'stem_2', 'stem_3'),
     downsample='stages_{s}.downsample.{i}',
     block='stages_{s}.blocks.{b}',
     final_norm=None,
