@@ -18,6 +18,15 @@ def part_of(name: str) -> str:
     return first
 
 
+def parts_left_over(names: Collection[str]) -> list[str]:
+    """Return the part that each tensor of a file belongs to, for those that a model has no place for.
+
+    Those of open_clip's models beside the trunk are two parts, the projection ``visual.head`` and the text tower.
+    """
+    clip = 'logit_scale' in names
+    return [part_of(n) if not clip else 'image embedding' if n.startswith('visual.') else 'text tower' for n in names]
+
+
 def group_by_module(state_dict: Mapping[str, Tensor]) -> dict[str, list[str]]:
     """Group the tensors' names by the module that holds them, since a module is loaded completely or not at all.
 

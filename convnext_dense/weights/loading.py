@@ -20,7 +20,7 @@ from .extraction import Weights, extract_weights
 from .fetch import fetch_weights
 from .formats import STAGES, Arch, detect_arch
 from .hub_config import set_final_norm_eps
-from .layer_names import NORM_PARTS, group_by_module, name_layers, part_of
+from .layer_names import NORM_PARTS, group_by_module, name_layers, part_of, parts_left_over
 from .reader import read_checkpoint
 
 NAMED_CLASSES = 5  # at most, in a line of the log
@@ -91,7 +91,8 @@ def load_pretrained(
             f'no checkpoint at {path}: start from another with --pretrained, or from none with --pretrained none'
         )
     found = extract_weights(read_checkpoint(path, trust_pickle), path, weights)
-    own, loaded = model.state_dict(), found.state
+    own = model.state_dict()
+    loaded, other_head = _without_another_head(own, found.state)
     backbones = [{n: t for n, t in state.items() if part_of(n) == 'backbone'} for state in (own, loaded)]
     differences = _differences(*backbones)
     if differences:
@@ -120,16 +121,33 @@ def load_pretrained(
             'features that it was not trained on: take other weights'
         )
     model.load_state_dict(chosen, strict=False)
-    of_file = group_by_module(loaded)
-    left_over = {*name_layers(of_file, of_file.keys() - fitting), *map(part_of, found.left_over)}
+    of_file = group_by_module(found.state)
+    left_over = {*name_layers(of_file, of_file.keys() - fitting), *parts_left_over(found.left_over)}
     averaged = ' of averaged weights' if weights == 'ema' else ''
     return (
         f'pretrained: {len(chosen)} tensors{averaged} from {path} ({found.source}); '
         f'fresh: {", ".join(name_layers(modules, modules.keys() - fitting)) or "nothing"}; '
         f'left over in the file: {", ".join(sorted(left_over)) or "nothing"}'
         + (f' ({_compare_classes(found.classes, classes)})' if other_classes and found.classes and classes else '')
+        + other_head
         + (f'; {found.settings.note}' if found.settings.note else '')
     )
+
+
+def _without_another_head(own: Mapping[str, Tensor], loaded: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], str]:
+    """Leave out a classifier's head that has a hidden layer where the model's has none, or the other way round.
+
+    Returns:
+        The other weights, and what the line says of it.
+    """
+    hidden = 'head.hidden.weight'
+    if not ('head.weight' in own and 'head.weight' in loaded) or (hidden in own) == (hidden in loaded):
+        return loaded, ''
+    if hidden in loaded:
+        said = f'; its head has a hidden layer: model.head_hidden_size={len(loaded[hidden])} takes it'
+    else:
+        said = '; its head has no hidden layer: without model.head_hidden_size it is taken'
+    return {name: tensor for name, tensor in loaded.items() if part_of(name) != 'head'}, said
 
 
 def _check_only_classes_differ(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -16,9 +16,11 @@ from ...checkpoints import files as checkpoints
 from ...counting import counted
 from ...errors import UserError
 from ...io.files import durable_write
+from ...weights.conversion import convert
 from ...weights.extraction import Weights, extract_weights
-from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, convert, detect_arch
+from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, detect_arch
 from ...weights.hub_config import EPS
+from ...weights.layer_names import parts_left_over
 from ...weights.loading import check_is_convnext
 from ...weights.reader import read_checkpoint
 from ..parsers.convert_weights import SAFETENSORS, check_target
@@ -78,9 +80,11 @@ def _saved(content: dict) -> memoryview:
     return buffer.getbuffer()
 
 
-def _parts(names: Iterable[str]) -> str:
+def _parts(names: Collection[str]) -> str:
     """Describe the number of tensors in each part of a model."""
-    counts = Counter('.'.join(name.split('.')[: 2 if name.startswith('backbone.') else 1]) for name in names)
+    own = [name for name in names if name.startswith('backbone.')]
+    counts = Counter(parts_left_over([name for name in names if not name.startswith('backbone.')]))
+    counts.update('.'.join(name.split('.')[:2]) for name in own)
     return ', '.join(f'{part} ({counted(count, "tensor")})' for part, count in counts.items()) or 'nothing'
 
 
