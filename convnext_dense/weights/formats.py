@@ -1,7 +1,8 @@
 """Formats of published ConvNeXt weights, as tables of names, and the network that weights are of.
 
-:mod:`.conversion` converts weights from one to another. In this package's names, the backbone is under ``backbone.`` and a classifier's linear layer under ``head.``; neck and
-heads of dense models keep the names of mmdet and mmseg. Importing this module does not import torch.
+:mod:`.conversion` converts weights from one to another. In this package's names, the backbone is under ``backbone.``
+and a classifier's last linear layer under ``head.``; neck and heads of dense models keep the names of mmdet and mmseg.
+Importing this module does not import torch.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ IGNORED_OBJECTS = (
     *('numpy.ndarray', 'numpy.dtype'),
 )
 
-# Large weights are split into files model-00001-of-00002.safetensors, and so on, and a list of them at the end of whose
-# name this is (huggingface_hub's _base.py).
+# Large weights are split into files model-00001-of-00002.safetensors and so on, with a list of them whose name ends
+# so (transformers' SAFE_WEIGHTS_INDEX_NAME).
 SHARD_LIST = '.index.json'
 SHARD = re.compile(r'(.+)-\d{5}-of-(?!00001)\d{5}(\.\w+)')
 
