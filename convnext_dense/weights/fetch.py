@@ -27,6 +27,7 @@ from .reader import file_kind
 HASH_IN_NAME = ('download.pytorch.org', 'download.openmmlab.com')
 HUB_FILES = ('model.safetensors', 'pytorch_model.bin')  # in a Hugging Face repository, the safer one first
 HUB_CONFIG = 'config.json'
+HUB_PREPROCESSOR = 'preprocessor_config.json'  # transformers': how images are prepared
 TIMEOUT = 30  # seconds without a response
 CHUNK = 2**20  # bytes
 
@@ -156,7 +157,7 @@ def _timm_repository(name: str) -> str:
 
 
 def _fetch_from_hub(repository: str, folder: Path, source: str) -> Path:
-    """Download the weights of a Hugging Face repository, and its config.json if there is one."""
+    """Download the weights of a Hugging Face repository, and the files that describe network and images."""
     folder = folder / repository.replace('/', '--')
     if (file := _cached_weights(folder)) is None:
         with _explain_errors(f'{source} cannot be downloaded', folder / HUB_FILES[0]):
@@ -182,7 +183,8 @@ def _download_from_hub(repository: str, folder: Path) -> Path:
         if wanted is None:
             raise OSError(f'the repository has no {" and no ".join(HUB_FILES)}')
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            for name in (HUB_CONFIG, wanted):  # the weights last: their presence marks a complete download
+            # the weights last: their presence marks a complete download
+            for name in (HUB_CONFIG, HUB_PREPROCESSOR, wanted):
                 if name in files:
                     file = Path(hub.hf_hub_download(repository, name, local_dir=temporary))
                     lfs = files[name].lfs

@@ -59,13 +59,15 @@ def file_kind(start: bytes) -> str:
     return 'pickle' if start.startswith(b'\x80') else 'unknown'
 
 
-def read_checkpoint(path: str | Path, trust_pickle: bool = False) -> dict:
+def read_checkpoint(path: str | Path, trust_pickle: bool = False, mapped: bool = False) -> dict:
     """Read a checkpoint file onto the CPU, with tensors and plain values only.
 
     Args:
         path: file written by torch.save or safetensors.
         trust_pickle: unpickle Python objects if the file can't be read otherwise, which may run any code; a warning is
             printed to standard error before.
+        mapped: map the tensors into memory where the file allows it, rather than reading them all, for a look at the
+            rest of the file.
 
     Raises:
         UserError: if the file is missing, empty, truncated, not a checkpoint, or holds Python objects and is not
@@ -90,7 +92,7 @@ def read_checkpoint(path: str | Path, trust_pickle: bool = False) -> dict:
         raise UserError(
             f'{path} is not a checkpoint: expected a file of torch.save or safetensors, it starts with {start[:4]!r}'
         )
-    content = _read_safetensors(path) if kind == 'safetensors' else _read_pickle(path, kind, trust_pickle)
+    content = _read_safetensors(path) if kind == 'safetensors' else _read_pickle(path, kind, trust_pickle, mapped)
     if not isinstance(content, dict):
         raise UserError(f'{path} is not a checkpoint: it holds a {type(content).__name__}, not a dict of weights')
     return content
@@ -103,13 +105,13 @@ def _read_safetensors(path: Path) -> dict:
         raise _damaged(path) from None
 
 
-def _read_pickle(path: Path, kind: str, trust: bool) -> object:
+def _read_pickle(path: Path, kind: str, trust: bool, mapped: bool = False) -> object:
     """Read a file of torch.save with ``weights_only``, or if that fails and the file is trusted, with pickle."""
     if kind == 'zip' and not zipfile.is_zipfile(path):  # its table of contents is at the end
         raise _damaged(path)
     try:
         with torch.serialization.safe_globals([(IgnoredObject, name) for name in IGNORED_OBJECTS]):
-            return torch.load(path, map_location='cpu', weights_only=True)
+            return torch.load(path, map_location='cpu', weights_only=True, mmap=mapped and kind == 'zip')
     except pickle.UnpicklingError as error:
         refused = _refused_object(path, str(error))
         if refused is None:
