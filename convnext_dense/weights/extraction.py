@@ -74,7 +74,7 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> We
     # any network that was trained here has the right names, also one that is no ConvNeXt
     trained_here = VERSION_KEY in meta
     converted = ConvertedWeights(OURS.name, state, []) if trained_here else convert(state, OURS.name, path=path)
-    source, state, left_over = converted
+    names, (source, state, left_over) = state.keys(), converted
     if source == TIMM.name and has_image_embedding(path, state):
         writer = (
             f", whose head is CLIP's projection to an image embedding of {len(state['head.weight'])}, no classifier"
@@ -91,7 +91,7 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> We
         network_settings(path, source, meta),
         classes,
         task,
-        find_preprocessing(path, source, meta),
+        find_preprocessing(path, source, meta, names, state),
         find_license(path, source, meta),
     )
 

@@ -37,6 +37,7 @@ HUB_FILES = (
 )
 HUB_CONFIG = 'config.json'
 OPEN_CLIP_CONFIG = 'open_clip_config.json'
+HUB_PREPROCESSOR = 'preprocessor_config.json'  # transformers': how images are prepared
 TIMEOUT = 30  # seconds without a response
 CHUNK = 2**20  # bytes
 
@@ -167,7 +168,7 @@ def _timm_repository(name: str) -> str:
 
 
 def _fetch_from_hub(repository: str, folder: Path, source: str) -> Path:
-    """Download the weights of a Hugging Face repository, and its configs if there are any."""
+    """Download the weights of a Hugging Face repository, and the files that describe network and images."""
     folder = folder / repository.replace('/', '--')
     if (file := _cached_weights(folder)) is None:
         with _explain_errors(f'{source} cannot be downloaded', folder / HUB_FILES[0]):
@@ -199,7 +200,7 @@ def _download_from_hub(repository: str, folder: Path) -> Path:
                 lfs = files[name].lfs if name in files else None
                 return _check_digest(file, lfs.sha256 if lfs else None, 'the download')
 
-            names = [name for name in (HUB_CONFIG, OPEN_CLIP_CONFIG) if name in files]
+            names = [name for name in (HUB_CONFIG, HUB_PREPROCESSOR, OPEN_CLIP_CONFIG) if name in files]
             if wanted.endswith(SHARD_LIST):
                 names += read_shard_list(download(wanted))
             for name in (*names, wanted):  # this one last: its presence marks a complete download

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ..archs import ISOTROPIC_ARCHS, IsotropicSettings
@@ -21,6 +23,7 @@ from .fetch import fetch_weights
 from .formats import STAGES, Arch, detect_arch
 from .hub_config import set_final_norm_eps
 from .layer_names import NORM_PARTS, group_by_module, name_layers, part_of, parts_left_over
+from .preprocessing import Preprocessing, describe_difference
 from .reader import read_checkpoint
 
 NAMED_CLASSES = 5  # at most, in a line of the log
@@ -61,6 +64,7 @@ def load_pretrained(
     classes: Sequence[str] | None = None,
     trust_pickle: bool = False,
     find_class_shapes: Callable[[], Mapping[str, ClassShape]] = dict,
+    used: Preprocessing | None = None,
 ) -> str:
     """Initialize a classifier, detector or segmentor with weights of any of the three, in any known format.
 
@@ -77,6 +81,8 @@ def load_pretrained(
         find_class_shapes: function that returns the rules of the shapes that depend on the number of classes, called
             if they are needed; if it finds none, any layer may differ, and whole heads keep their random weights where
             the classes are others.
+        used: how the model's images are prepared; a warning is logged if they are normalized otherwise than for the
+            weights.
 
     Returns:
         One line that says what was loaded, which layers keep their random weights and what was left over in the file.
@@ -99,6 +105,8 @@ def load_pretrained(
         mismatch = _mismatch(own, loaded, differences)
         raise UserError(f'{path} ({found.source}) does not fit this backbone: {mismatch}')
     set_final_norm_eps(model, found.settings, path)
+    if line := describe_difference(used, found.preprocessing, path):
+        print_log(line, 'current', logging.WARNING)
 
     other_classes = classes is not None and found.classes is not None and list(found.classes) != list(classes)
     unequal = [name for name in own if name in loaded and loaded[name].shape != own[name].shape]
