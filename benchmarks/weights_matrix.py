@@ -43,6 +43,7 @@ from convnext_dense.weights.extraction import Weights, extract_weights
 from convnext_dense.weights.formats import detect_arch
 from convnext_dense.weights.loading import load_pretrained
 from convnext_dense.weights.reader import read_checkpoint
+from convnext_dense.weights.structure import detect_structure
 
 BAR = 1e-5  # of the largest difference
 LARGE = 40e6  # parameters: above, the channels are reduced
@@ -149,7 +150,9 @@ def _compare(library: str, name: str, published: Published) -> Row:
 
 def classifier_for(weights: Weights, arguments: Mapping[str, Any]) -> ImageClassifier:
     """Build our classifier that fits weights."""
-    backbone = {'type': 'convnext_dense.ConvNeXt', **arguments_of(weights), **arguments, 'out_indices': None}
+    backbone = {'type': 'convnext_dense.ConvNeXt', 'out_indices': None, **arguments_of(weights), **arguments}
+    if 'Isotropic' in backbone['type']:
+        del backbone['out_indices']
     head, hidden = (weights.state.get(f'head.{name}') for name in ('weight', 'hidden.weight'))
     classes, size = 1 if head is None else len(head), None if hidden is None else len(hidden)
     return ImageClassifier(backbone, classes, head_hidden_size=size)
@@ -160,24 +163,18 @@ def difference(own: Tensor, other: Tensor) -> float:
 
 
 def arguments_of(weights: Weights) -> dict[str, Any]:
-    """Return the arguments of our backbone that the shapes of weights tell."""
+    """Return the arguments of our backbone that weights show."""
     state, arch = weights.state, detect_arch(weights.state)
     if not any(arch.size.depths):
-        return {}
-    stem = [n for n in range(4) if state.get(f'backbone.downsample_layers.0.{n}.weight', torch.empty(0)).ndim == 4]
-    kinds = {(0,): 'patch', (0, 2): 'overlap_act', (0, 1): 'overlap'}
-    first = state['backbone.downsample_layers.0.0.weight']
-    tiered = len(stem) == 2 and len(first) < arch.size.dims[0]
-    found = {
+        return {'type': 'convnext_dense.IsotropicConvNeXt', 'arch': 'small', 'layer_scale_init_value': 0}
+    structure = detect_structure(weights.state)
+    found = structure._asdict() | {'norm_before_pooling': bool(structure.norm_before_pooling)}
+    return {
         'arch': dict(zip(('depths', 'dims'), map(list, arch.size), strict=True)),
         'version': arch.version,
-        'stem': 'overlap_tiered' if tiered else kinds[tuple(stem)],
-        'kernel_size': [state[f'backbone.stages.{s}.0.dwconv.weight'].shape[-1] for s in STAGES],
-        'norm_before_pooling': 'backbone.norm_pre.weight' in state,
-        'layer_scale_init_value': float('backbone.stages.0.0.gamma' in state),
+        'layer_scale_init_value': float('backbone.stages.0.0.gamma' in weights.state),
+        **{key: value for key, value in found.items() if value is not None},
     }
-    default = {'stem': 'patch', 'kernel_size': [7] * 4, 'norm_before_pooling': False}
-    return {key: value for key, value in found.items() if value != default.get(key)}
 
 
 def preprocessing_faults(weights: Weights, expected: Mapping[str, Any] | None) -> list[str]:
@@ -513,8 +510,7 @@ def isotropic(folder: Path) -> Published:
     model = randomize(Isotropic(18, 384))
     file = torch_file(folder, {'model': model.state_dict()})
     features, logits = model.double()(IMAGES)
-    arguments = dict(type='convnext_dense.IsotropicConvNeXt', arch='small', layer_scale_init_value=0)
-    return Published(file, Outputs(None, None, features, logits), '', arguments)
+    return Published(file, Outputs(None, None, features, logits))
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from ..errors import UserError
 from ..version import __version__
 from ..weights.class_counts import built_head_classes
 from ..weights.extraction import dataset_meta
-from ..weights.hub_config import final_norm_eps
+from ..weights.hub_config import settings_for_meta
 from ..weights.preprocessing import Preprocessing, preprocessing_of_levels
 from .hooks.early_stopping import EarlyStopping
 from .hooks.param_scheduler import ParamScheduler
@@ -47,9 +47,9 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
         'time': time.strftime('%Y-%m-%d %H:%M:%S'),
         'convnext_dense': __version__,
         'cfg': config_text,
-        'final_norm_eps': final_norm_eps(runner.bare_model),
         'dataset_meta': plain(getattr(runner.train_dataloader.dataset, 'metainfo', {})),
     }
+    full_meta.update(settings_for_meta(runner.bare_model))  # type: ignore[typeddict-item]
     if (used := used_preprocessing(runner)) is not None:
         full_meta['preprocessing'] = used.as_meta()
     full_meta.update(meta)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import stochastic_depth
 
-from ..archs import ARCHS, NORM_EPS, ArchSettings
+from ..archs import ArchSettings, norm_eps_of
 from ..errors import UserError
 from ..registry import MODELS
 from . import fused_mlp
@@ -153,8 +153,7 @@ class ConvNeXt(FourStageBackbone):
                 'several outputs has a norm of its own'
             )
         self.in_config = {'norm_eps': norm_eps, 'final_norm_eps': final_norm_eps, 'activation': activation}
-        size = ArchSettings(self.depths, self.dims)
-        self.norm_eps = norm_eps or next((NORM_EPS[name] for name, known in ARCHS.items() if known == size), 1e-6)
+        self.norm_eps = norm_eps or norm_eps_of(ArchSettings(self.depths, self.dims))
         self.final_norm_eps = final_norm_eps or self.norm_eps
         self.activation, self.norm_kind, self.stem_kind = activation or 'gelu', norm, stem
         new_norm, new_norm_2d = (partial(kind, eps=self.norm_eps) for kind in NORMS[norm])
@@ -180,18 +179,16 @@ class ConvNeXt(FourStageBackbone):
 
     def follow(self, norm_eps: float, final_norm_eps: float, activation: str) -> None:
         """Compute with the eps of all norms, of the final norm, and the activation that weights were trained with."""
+        for name, module in self.named_modules():
+            if isinstance(module, nn.LayerNorm | nn.RMSNorm):
+                module.eps = final_norm_eps if name in ('norm', 'norm_pre') else norm_eps
+        if activation != self.activation:
+            for module in [*self.modules()]:
+                if isinstance(module, Block):
+                    module.act = ACTIVATIONS[activation]()
+            if self.stem_kind == 'overlap_act':
+                self.downsample_layers[0][1] = ACTIVATIONS[activation]()  # type: ignore[operator]
         self.norm_eps, self.final_norm_eps, self.activation = norm_eps, final_norm_eps, activation
-        norms = tuple({kind for kinds in NORMS.values() for kind in kinds})
-        for module in self.modules():
-            if isinstance(module, norms):
-                module.eps = norm_eps  # type: ignore[assignment]
-            elif isinstance(module, Block):
-                module.act = ACTIVATIONS[activation]()
-        if self.stem_kind == 'overlap_act':
-            self.downsample_layers[0][1] = ACTIVATIONS[activation]()
-        for name in ('norm', 'norm_pre'):
-            if hasattr(self, name):
-                getattr(self, name).eps = final_norm_eps
 
 
 def new_stem(

@@ -34,7 +34,7 @@ class SimpleNorm(nn.RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:  # (..., C) -> (..., C)
         wide = x.to(torch.promote_types(x.dtype, torch.float32))  # as torch's own norms compute
-        scaled = wide * torch.rsqrt(wide.var(dim=-1, keepdim=True) + self.eps)
+        scaled = wide * torch.rsqrt(wide.var(dim=-1, keepdim=True) + self.eps)  # type: ignore[operator]
         return (scaled * self.weight).to(torch.promote_types(x.dtype, self.weight.dtype))
 
 

@@ -30,6 +30,7 @@ from .formats import (
     Format,
     detect_arch,
 )
+from .structure import detect_structure
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -265,15 +266,8 @@ def _from_ours(
 
 def _variants(state_dict: Mapping[str, Tensor]) -> Iterator[str]:
     """Name what makes a network one of timm's variants, from weights in our names."""
-    kernels = {t.shape[-1] for name, t in state_dict.items() if name.endswith('.dwconv.weight') and t.ndim == 4}
-    if 'backbone.downsample_layers.0.2.weight' in state_dict or 'backbone.downsample_layers.0.3.weight' in state_dict:
-        yield 'an overlapping stem'
-    if 'backbone.stages.0.0.norm.weight' in state_dict and 'backbone.stages.0.0.norm.bias' not in state_dict:
-        yield 'norms without a bias'
-    if kernels - {7}:
-        yield f'depthwise kernels of side {", ".join(map(str, sorted(kernels - {7})))}'
-    if 'backbone.norm_pre.weight' in state_dict:
-        yield 'a norm before the pooling'
+    if structure := str(detect_structure(state_dict)):
+        yield structure
     if 'head.hidden.weight' in state_dict:
         yield 'a hidden layer in its head'
 

@@ -9,14 +9,14 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from ..errors import UserError
 from .conversion import ConvertedWeights, convert
 from .formats import OURS, TIMM
-from .hub_config import NetworkSettings, network_settings
+from .hub_config import VERSION_KEY, NetworkSettings, network_settings
 from .image_embedding import has_image_embedding
 from .layer_names import part_of
 from .licenses import find_license
@@ -25,7 +25,6 @@ from .preprocessing import Preprocessing, find_preprocessing
 RAW_KEYS, EMA_KEYS = ('state_dict', 'model'), ('ema_state_dict', 'model_ema', 'state_dict_ema')
 # ours, the official releases', timm's
 WRAPPED = 'module.'  # in front of names in a model that mmengine wraps
-VERSION_KEY: Final = 'convnext_dense'  # in the meta of checkpoints written here: the version of this package
 
 
 class Weights(NamedTuple):
@@ -88,7 +87,7 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> We
         source + writer,
         state,
         left_over,
-        network_settings(path, source, meta),
+        network_settings(path, converted, meta),
         classes,
         task,
         find_preprocessing(path, source, meta, names, state),

@@ -14,7 +14,7 @@ def part_of(name: str) -> str:
     """Return the part of the model that a parameter belongs to; the backbone's final and output norms are parts."""
     first, _, rest = name.partition('.')
     if first == 'backbone' and rest.startswith('norm'):
-        return NORM_PARTS[0] if rest.split('.')[0] == 'norm' else NORM_PARTS[1]
+        return NORM_PARTS[0] if rest.split('.')[0] in ('norm', 'norm_pre') else NORM_PARTS[1]
     return first
 
 
