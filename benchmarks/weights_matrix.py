@@ -18,9 +18,10 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -71,6 +72,7 @@ class Published(NamedTuple):
     arguments: Mapping[str, Any] = {}  # of our backbone, beside what the shapes of the weights tell
     left_over: tuple[str, ...] = ()  # parts of the file that our classifier has no place for
     preprocessing: Mapping[str, Any] | None = None  # timm's
+    reading: Callable[[], AbstractContextManager] = nullcontext  # while the file is read
 
 
 @dataclass
@@ -94,7 +96,8 @@ def measure(library: str, name: str, publish: Callable[[Path], Published]) -> Ro
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         published = publish(Path(folder))
         try:
-            return _compare(library, name, published)
+            with published.reading():
+                return _compare(library, name, published)
         except UserError as error:
             reason = str(error).replace(f'{folder}/', '').partition(': take ')[0]
             return Row(library, name, 'refused', '', None, reason)
@@ -164,7 +167,7 @@ def difference(own: Tensor, other: Tensor) -> float:
 
 def arguments_of(weights: Weights) -> dict[str, Any]:
     """Return the arguments of our backbone that weights show."""
-    state, arch = weights.state, detect_arch(weights.state)
+    arch = detect_arch(weights.state)
     if not any(arch.size.depths):
         return {'type': 'convnext_dense.IsotropicConvNeXt', 'arch': 'small', 'layer_scale_init_value': 0}
     structure = detect_structure(weights.state)
@@ -237,8 +240,9 @@ def timm_outputs(model: nn.Module, has_features: bool = True, has_logits: bool =
 def timm_arguments(model: nn.Module) -> dict[str, Any]:
     """Return the arguments of our backbone that no shape tells, from the type of timm's norms."""
     norm = model.stages[0].blocks[0].norm
-    kinds = {'rms_norm': timm.layers.RmsNorm2d | timm.layers.RmsNorm, 'simple_norm': timm.layers.SimpleNorm2d}
-    return {'norm': kind for kind, types in kinds.items() if isinstance(norm, types)}
+    if isinstance(norm, timm.layers.SimpleNorm2d):
+        return {'norm': 'simple_norm'}
+    return {'norm': 'rms_norm'} if isinstance(norm, timm.layers.RmsNorm2d) else {}
 
 
 def timm_arch(arch: str, folder: Path) -> Published:
@@ -368,6 +372,8 @@ def transformers_cases() -> Iterator[tuple[str, Callable[[Path], Published]]]:
             ),
         )
     yield 'TimmWrapperForImageClassification', timm_in_transformers
+    yield 'TimmBackbone', timm_backbone
+    yield 'DetrForObjectDetection with TimmBackbone', partial(timm_backbone, detector=True)
 
 
 def _upernet(backbone: Any) -> Any:
@@ -403,6 +409,23 @@ def timm_in_transformers(folder: Path) -> Published:
         model = transformers.TimmWrapperForImageClassification(config)
     randomize(model).save_pretrained(folder)
     return Published(folder / 'model.safetensors', timm_outputs(inner))
+
+
+def timm_backbone(folder: Path, detector: bool = False) -> Published:
+    """timm's network as a backbone of transformers, alone or in a detector."""
+    config = transformers.TimmBackboneConfig(
+        backbone='convnext_atto', out_indices=list(STAGES), use_pretrained_backbone=False
+    )
+    if detector:
+        sizes = dict(d_model=32, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=32, decoder_ffn_dim=32)
+        heads = dict(encoder_attention_heads=2, decoder_attention_heads=2, num_queries=4)
+        model = transformers.DetrForObjectDetection(transformers.DetrConfig(backbone_config=config, **sizes, **heads))
+    else:
+        model = transformers.TimmBackbone(config)
+    randomize(model).save_pretrained(folder)
+    network = next(m for m in model.modules() if isinstance(m, timm.models.FeatureListNet))
+    outputs = Outputs(stages=network.double()(IMAGES))
+    return Published(folder / 'model.safetensors', outputs)
 
 
 def mmpretrain_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -515,9 +538,12 @@ def isotropic(folder: Path) -> Published:
 
 @contextmanager
 def small_trunks() -> Iterator[None]:
-    """Have open_clip build timm's networks with few channels."""
-    create = timm.create_model
-    with mock.patch('timm.create_model', lambda name, **given: create(name, **given, **SMALL)):
+    """Build timm's networks with few channels, which open_clip's configs can't ask for."""
+    create, entry = timm.create_model, timm.models.model_entrypoint
+    with (
+        mock.patch('timm.create_model', lambda name, **given: create(name, **given, **SMALL)),
+        mock.patch('timm.models.model_entrypoint', lambda name: partial(entry(name), **SMALL)),
+    ):
         yield
 
 
@@ -532,7 +558,8 @@ def open_clip_model(name: str, folder: Path) -> Published:
     (folder / 'open_clip_config.json').write_text(json.dumps({'model_cfg': config, 'preprocess_cfg': preprocessing}))
     outputs = timm_outputs(model.visual.trunk, has_logits=False)
     left_over = ('image embedding', 'text tower')
-    return Published(folder / 'open_clip_model.safetensors', outputs, 'small', left_over=left_over)
+    file = folder / 'open_clip_model.safetensors'
+    return Published(file, outputs, 'small', left_over=left_over, reading=small_trunks)
 
 
 def cases() -> Iterator[tuple[str, str, Callable[[Path], Published]]]:

@@ -25,13 +25,11 @@ from .reader import SHARD_LIST, file_kind, read_shard_list
 
 # Hosts whose file names end in the first eight digits of the file's SHA-256.
 HASH_IN_NAME = ('download.pytorch.org', 'download.openmmlab.com')
-# Weights in a Hugging Face repository, the safer ones first: one file of transformers or timm, of open_clip (its
-# open_clip/constants.py), or the list of several files.
+OPEN_CLIP_FILES = ('open_clip_model.safetensors', 'open_clip_pytorch_model.bin')  # by its open_clip/constants.py
+# Weights in a Hugging Face repository, the safer ones first: one file, or the list of several.
 HUB_FILES = (
-    'model.safetensors',
-    'pytorch_model.bin',
-    'open_clip_model.safetensors',
-    'open_clip_pytorch_model.bin',
+    *('model.safetensors', 'pytorch_model.bin'),
+    *OPEN_CLIP_FILES,
     f'model.safetensors{SHARD_LIST}',
     f'pytorch_model.bin{SHARD_LIST}',
 )
