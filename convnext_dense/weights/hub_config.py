@@ -175,7 +175,8 @@ def _of_backbone(content: dict) -> dict:
         return {'architecture': content['model_cfg']['vision_cfg']['timm_model_name']}
     content = content.get('backbone_config') or content
     if content.get('model_type') == 'timm_backbone' or content.get('use_timm_backbone'):
-        return {'architecture': content['backbone'], 'model_args': {'output_stride': content.get('output_stride') or 32}}
+        stride = content.get('output_stride') or 32
+        return {'architecture': content['backbone'], 'model_args': {'output_stride': stride}}
     return content
 
 
