@@ -195,12 +195,14 @@ def _download_from_hub(repository: str, folder: Path) -> Path:
 
             def download(name: str) -> Path:
                 file = Path(hub.hf_hub_download(repository, name, local_dir=temporary))
-                lfs = files[name].lfs if name in files else None
+                lfs = files[name].lfs
                 return _check_digest(file, lfs.sha256 if lfs else None, 'the download')
 
             names = [name for name in (HUB_CONFIG, HUB_PREPROCESSOR, OPEN_CLIP_CONFIG) if name in files]
             if wanted.endswith(SHARD_LIST):
                 names += read_shard_list(download(wanted))
+            if absent := [name for name in names if name not in files]:
+                raise OSError(f'the repository has no {" and no ".join(absent)}')
             for name in (*names, wanted):  # this one last: its presence marks a complete download
                 os.replace(download(name), folder / name)
     except RepositoryNotFoundError:
