@@ -75,7 +75,7 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> We
     converted = ConvertedWeights(OURS.name, state, []) if trained_here else convert(state, OURS.name, path=path)
     names, (source, state, left_over) = state.keys(), converted
     if source == TIMM.name and has_image_embedding(path, state):
-        writer = f", whose head of {len(state['head.weight'])} outputs is CLIP's image embedding, no classifier"
+        writer += f", whose head of {len(state['head.weight'])} outputs is CLIP's image embedding, no classifier"
         left_over = left_over + [name for name in state if part_of(name) == 'head']
         state = {name: tensor for name, tensor in state.items() if part_of(name) != 'head'}
     classes = dataset_meta(content).get('classes')

@@ -22,6 +22,7 @@ SOME = (
     *('timm/convnext_base.clip_laiona', 'timm/convnext_large_mlp.clip_laion2b_soup_ft_in12k_320', 'timm/*.eupe_*'),
     *('timm/convnext_xxlarge.clip*', 'open_clip/convnext_large_d', 'open_clip/convnext_xxlarge'),
     *('transformers/Mask2Former*V2*', 'transformers/DINOv3*', 'transformers/ConvNextModel, silu'),
+    *('transformers/*TimmBackbone', 'torchvision/FasterRCNN*'),
     *('mmpretrain/*', 'official/*'),
 )
 

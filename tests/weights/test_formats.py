@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from convnext_dense.models import ConvNeXt
-from convnext_dense.weights.formats import FORMATS, HF_DINOV3, TIMM_FEATURES, detect_arch
+from convnext_dense.weights.formats import FORMATS, HF_DINOV3, TIMM_FEATURES, TORCHVISION_FEATURES, detect_arch
 
-ALL = (*FORMATS.values(), TIMM_FEATURES, HF_DINOV3)
+ALL = (*FORMATS.values(), TIMM_FEATURES, TORCHVISION_FEATURES, HF_DINOV3)
 
 
 @pytest.mark.parametrize('format', ALL, ids=lambda format: format.name)

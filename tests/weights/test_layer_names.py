@@ -51,6 +51,5 @@ def test_layers_are_named_by_the_largest_part_that_holds_no_other(chosen, named)
 def test_open_clips_other_tensors_are_two_parts():
     names = ['logit_scale', 'visual.head.mlp.fc1.weight', 'token_embedding.weight', 'text.ln_final.bias']
     assert parts_left_over(names) == ['text tower', 'image embedding', 'text tower', 'text tower']
-    assert parts_left_over(['transformer.a', 'neck.b', 'backbone.norm1.bias']) == [
-        *('transformer', 'neck', 'norms of the outputs'),
-    ]
+    names, parts = ['transformer.a', 'neck.b', 'backbone.norm1.bias'], ['transformer', 'neck', 'norms of the outputs']
+    assert parts_left_over([*names, 'backbone.fpn.inner_blocks.0.0.weight']) == [*parts, 'backbone.fpn']
