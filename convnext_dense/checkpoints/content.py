@@ -54,6 +54,8 @@ class Meta(TypedDict, total=False):
     norm_eps: float | None
     activation: str | None
     norm: str | None
+    preprocessing: dict[str, Any]
+    """How images are prepared: :meth:`~convnext_dense.weights.preprocessing.Preprocessing.as_meta`."""
     dataset_meta: dict[str, Any]
     """``classes`` and more."""
 

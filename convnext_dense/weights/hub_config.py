@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from ..archs import ArchSettings, norm_eps_of
 from ..errors import UserError
-from .fetch import HUB_CONFIG, HUB_FILES
-from .formats import HF, HF_DINOV3, OFFICIAL, TIMM, TIMM_FEATURES, ConvertedWeights, convert, detect_arch
+from .conversion import ConvertedWeights, convert
+from .fetch import HUB_CONFIG, HUB_FILES, OPEN_CLIP_CONFIG, OPEN_CLIP_FILES
+from .formats import HF, HF_DINOV3, OFFICIAL, TIMM, TIMM_FEATURES, detect_arch
 from .settings import EPS, NetworkSettings, described
 from .structure import detect_structure
 
@@ -55,7 +56,7 @@ def network_settings(path: Path, weights: ConvertedWeights, meta: Mapping) -> Ne
     Raises:
         UserError: if the network is not a ConvNeXt that is known here, or the ``config.json`` is of other weights.
     """
-    config = path.with_name(HUB_CONFIG)
+    config = path.with_name(OPEN_CLIP_CONFIG if path.name in OPEN_CLIP_FILES else HUB_CONFIG)
     of_hub = weights.source in (HF.name, HF_DINOV3.name, TIMM.name, TIMM_FEATURES.name)
     tag = path.parent.name + path.name
     if not of_hub:
@@ -64,15 +65,17 @@ def network_settings(path: Path, weights: ConvertedWeights, meta: Mapping) -> Ne
         found = _assume(weights)
     else:
         try:
-            content = json.loads(config.read_text())
+            content = _of_backbone(json.loads(config.read_text()))
             tag += str(content.get('architecture')) + str((content.get('pretrained_cfg') or {}).get('tag'))
             read = _read_timm if 'architecture' in content else _read_hf
             found = read(content, weights, f'{path} ({weights.source})', config)
+        except UserError:  # a ValueError, which says more than the next
+            raise
         except (ValueError, KeyError, TypeError, AttributeError, AssertionError, RuntimeError, OSError):
             raise UserError(
                 f'{config} is not the config of a ConvNeXt, so that {path} cannot be used: take other weights'
             ) from None
-        found = found._replace(note=f'{described(found)}, from {HUB_CONFIG}')
+        found = found._replace(note=f'{described(found)}, from {config.name}')
     positions = (
         weights.source == HF_DINOV3.name
         or 'backbone.norm_pre.weight' in weights.state
@@ -122,14 +125,24 @@ def _assume(weights: ConvertedWeights) -> NetworkSettings:
 # -- reading config.json
 
 
-def _read_hf(content: dict, weights: ConvertedWeights, name: str, config: Path) -> NetworkSettings:
-    """Read a transformers config; its defaults are exact GELU, and eps 1e-12, in DINOv3's 1e-6 for all norms.
+def _of_backbone(content: dict) -> dict:
+    """Return the part of a config that is about the backbone.
 
-    That of a ``UperNetForSemanticSegmentation`` has the backbone's inside.
+    A segmentor's or detector's config in transformers has its backbone's inside, or the name of one of timm; that of
+    open_clip names timm's network of the image tower.
     """
+    if 'model_cfg' in content:
+        return {'architecture': content['model_cfg']['vision_cfg']['timm_model_name']}
+    content = content.get('backbone_config') or content
+    if content.get('model_type') == 'timm_backbone' or content.get('use_timm_backbone'):
+        stride = content.get('output_stride') or 32
+        return {'architecture': content['backbone'], 'model_args': {'output_stride': stride}}
+    return content
+
+
+def _read_hf(content: dict, weights: ConvertedWeights, name: str, config: Path) -> NetworkSettings:
+    """Read a transformers config; its defaults are exact GELU, and eps 1e-12, in DINOv3's 1e-6 for all norms."""
     labels = content.get('num_labels', len(content.get('id2label') or ()))
-    if content['model_type'] == 'upernet':
-        content, labels = content['backbone_config'], None
     kind = content['model_type']
     if kind not in ('convnext', 'convnextv2', 'dinov3_convnext'):
         raise ValueError

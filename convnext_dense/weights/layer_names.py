@@ -18,6 +18,17 @@ def part_of(name: str) -> str:
     return first
 
 
+def parts_left_over(names: Collection[str]) -> list[str]:
+    """Return the part that each tensor of a file belongs to, for those that a model has no place for.
+
+    Those of open_clip's models beside the trunk are two parts, the projection ``visual.head`` and the text tower.
+    """
+    if 'logit_scale' in names:
+        return ['image embedding' if name.startswith('visual.') else 'text tower' for name in names]
+    parts = map(part_of, names)  # the backbone's own are taken, so that others in it are named themselves
+    return ['.'.join(n.split('.')[:2]) if part == 'backbone' else part for n, part in zip(names, parts, strict=True)]
+
+
 def group_by_module(state_dict: Mapping[str, Tensor]) -> dict[str, list[str]]:
     """Group the tensors' names by the module that holds them, since a module is loaded completely or not at all.
 

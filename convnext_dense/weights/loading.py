@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ..archs import ISOTROPIC_ARCHS, IsotropicSettings
@@ -19,7 +21,8 @@ from .class_counts import ClassShape
 from .extraction import Weights, extract_weights
 from .fetch import fetch_weights
 from .formats import STAGES, Arch, detect_arch
-from .layer_names import NORM_PARTS, group_by_module, name_layers, part_of
+from .layer_names import NORM_PARTS, group_by_module, name_layers, part_of, parts_left_over
+from .preprocessing import Preprocessing, describe_difference
 from .reader import read_checkpoint
 from .settings import set_network_settings
 from .structure import WITHOUT_BIAS, Structure, detect_structure
@@ -65,6 +68,7 @@ def load_pretrained(
     classes: Sequence[str] | None = None,
     trust_pickle: bool = False,
     find_class_shapes: Callable[[], Mapping[str, ClassShape]] = dict,
+    used: Preprocessing | None = None,
 ) -> str:
     """Initialize a classifier, detector or segmentor with weights of any of the three, in any known format.
 
@@ -81,6 +85,8 @@ def load_pretrained(
         find_class_shapes: function that returns the rules of the shapes that depend on the number of classes, called
             if they are needed; if it finds none, any layer may differ, and whole heads keep their random weights where
             the classes are others.
+        used: how the model's images are prepared; a warning is logged if they are normalized otherwise than for the
+            weights.
 
     Returns:
         One line that says what was loaded, which layers keep their random weights and what was left over in the file.
@@ -97,6 +103,7 @@ def load_pretrained(
     found = extract_weights(read_checkpoint(path, trust_pickle), path, weights)
     own = model.state_dict()
     loaded, started = _start_last_norm(own, found)
+    other_head = _describe_other_head(own, loaded)
     backbones = [{n: t for n, t in state.items() if part_of(n) == 'backbone'} for state in (own, loaded)]
     differences = _differences(*backbones)
     if differences:
@@ -104,9 +111,12 @@ def load_pretrained(
         raise UserError(f'{path} ({found.source}) does not fit this backbone: {mismatch}')
     _check_final_norm(own, loaded, found)
     note = set_network_settings(model, found.settings, path)
+    if line := describe_difference(used, found.preprocessing, path):
+        print_log(line, 'current', logging.WARNING)
 
     other_classes = classes is not None and found.classes is not None and list(found.classes) != list(classes)
-    unequal = [name for name in own if name in loaded and loaded[name].shape != own[name].shape]
+    usable = loaded.keys() - {name for name in loaded if other_head and part_of(name) == 'head'}
+    unequal = [name for name in own if name in usable and loaded[name].shape != own[name].shape]
     class_shapes = find_class_shapes() if other_classes or unequal else {}
     if class_shapes:
         _check_only_classes_differ(own, loaded, unequal, class_shapes, found)
@@ -115,7 +125,7 @@ def load_pretrained(
     fitting = {
         module
         for module, names in modules.items()
-        if all(name in loaded and name not in unequal and name not in for_other_classes for name in names)
+        if all(name in usable and name not in unequal and name not in for_other_classes for name in names)
     }
     chosen = {name: loaded[name] for module in fitting for name in modules[module]}
     if 'head' in fitting and {'backbone.norm', 'backbone.norm_pre'} & (modules.keys() - fitting):
@@ -126,7 +136,7 @@ def load_pretrained(
         )
     model.load_state_dict(chosen, strict=False)
     of_file = group_by_module(loaded)
-    left_over = {*name_layers(of_file, of_file.keys() - fitting), *map(part_of, found.left_over)}
+    left_over = {*name_layers(of_file, of_file.keys() - fitting), *parts_left_over(found.left_over)}
     averaged = ' of averaged weights' if weights == 'ema' else ''
     return (
         f'pretrained: {len(chosen)} tensors{averaged} from {path} ({found.source}); '
@@ -134,8 +144,22 @@ def load_pretrained(
         f'left over in the file: {", ".join(sorted(left_over)) or "nothing"}'
         + (f' ({_compare_classes(found.classes, classes)})' if other_classes and found.classes and classes else '')
         + started
+        + other_head
         + (f'; {note}' if note else '')
     )
+
+
+def _describe_other_head(own: Mapping[str, Tensor], loaded: Mapping[str, Tensor]) -> str:
+    """Say that a classifier's head has a hidden layer where the model's has none, or the other way round.
+
+    The last layers of both may have the same shape, and are for other features. Empty if they agree.
+    """
+    hidden = 'head.hidden.weight'
+    if not ('head.weight' in own and 'head.weight' in loaded) or (hidden in own) == (hidden in loaded):
+        return ''
+    if hidden in loaded:
+        return f'; its head has a hidden layer: model.head_hidden_size={len(loaded[hidden])} takes it'
+    return '; its head has no hidden layer: without model.head_hidden_size it is taken'
 
 
 def _start_last_norm(own: Mapping[str, Tensor], found: Weights) -> tuple[Mapping[str, Tensor], str]:

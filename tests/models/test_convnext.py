@@ -14,7 +14,7 @@ from convnext_dense.errors import UserError
 from convnext_dense.models import ImageClassifier, fused_mlp
 from convnext_dense.models.convnext import Block
 from convnext_dense.registry import MODELS
-from convnext_dense.weights.formats import convert
+from convnext_dense.weights.conversion import convert
 from tests.helpers.timm_kinds import KINDS, SIZE, timm_network
 
 # params of the classification model with 1000 classes, in 10^6, as published

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -16,8 +16,10 @@ from ...checkpoints import files as checkpoints
 from ...counting import counted
 from ...errors import UserError
 from ...io.files import durable_write
+from ...weights.conversion import convert
 from ...weights.extraction import Weights, extract_weights
-from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, convert, detect_arch
+from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, Arch, detect_arch
+from ...weights.layer_names import parts_left_over
 from ...weights.loading import check_is_convnext
 from ...weights.reader import read_checkpoint
 from ...weights.settings import EPS, SETTINGS
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     print(f'mapped     {counted(len(written.state), "tensor")}')
     print(f'left over  {_parts(weights.left_over + written.left_over)}')
     print(f'fresh      {", ".join(fresh) or "nothing"}' + (' in a classifier that loads it' if fresh else ''))
-    for note in _notes(args.to, arch, weights):
+    for note in _notes(args.to, arch, weights, written.state):
         print(f'note       {note}')
 
 
@@ -78,13 +80,14 @@ def _saved(content: dict) -> memoryview:
     return buffer.getbuffer()
 
 
-def _parts(names: Iterable[str]) -> str:
+def _parts(names: Collection[str]) -> str:
     """Describe the number of tensors in each part of a model."""
-    counts = Counter('.'.join(name.split('.')[: 2 if name.startswith('backbone.') else 1]) for name in names)
+    parts = zip(names, parts_left_over(names), strict=True)
+    counts = Counter('.'.join(n.split('.')[:2]) if n.startswith('backbone.') else part for n, part in parts)
     return ', '.join(f'{part} ({counted(count, "tensor")})' for part, count in counts.items()) or 'nothing'
 
 
-def _notes(to: str, arch: Arch, weights: Weights) -> list[str]:
+def _notes(to: str, arch: Arch, weights: Weights, written: Mapping[str, Tensor]) -> list[str]:
     """Return notes on settings that are not in the file and must be set in the other library."""
     notes = [weights.settings.note] if weights.settings.note else []
     eps, norm_eps = weights.settings.final_norm_eps or EPS, weights.settings.norm_eps or EPS
@@ -98,6 +101,6 @@ def _notes(to: str, arch: Arch, weights: Weights) -> list[str]:
     if to != OURS.name and (norm_eps != EPS or activation != 'gelu'):
         notes.append(f'norm eps {norm_eps:g} and activation {activation} there, to be set where it is loaded')
     if to == 'timm':
-        kind = 'conv_mlp=True' if arch.name in TIMM_CONV_MLP else 'conv_mlp=False'
+        kind = f'conv_mlp={written["stages.0.blocks.0.mlp.fc1.weight"].ndim == 4}'
         notes.append(f'for {kind}, as timm builds this size')
     return notes
