@@ -74,7 +74,7 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> We
     # any network that was trained here has the right names, also one that is no ConvNeXt
     trained_here = VERSION_KEY in meta
     converted = ConvertedWeights(OURS.name, state, []) if trained_here else convert(state, OURS.name, path=path)
-    names, (source, state, left_over) = state.keys(), converted
+    names, (source, state, left_over) = state.keys(), converted[:3]
     if source == TIMM.name and has_image_embedding(path, state):
         writer += f", whose head of {len(state['head.weight'])} outputs is CLIP's image embedding, no classifier"
         left_over = left_over + [name for name in state if part_of(name) == 'head']

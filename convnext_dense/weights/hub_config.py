@@ -15,7 +15,7 @@ from ..archs import ArchSettings, norm_eps_of
 from ..errors import UserError
 from .conversion import ConvertedWeights, convert
 from .fetch import HUB_CONFIG, HUB_FILES, OPEN_CLIP_CONFIG, OPEN_CLIP_FILES
-from .formats import HF, HF_DINOV3, OFFICIAL, TIMM, TIMM_FEATURES, detect_arch
+from .formats import HF, HF_DINOV3, TIMM, TIMM_FEATURES, detect_arch
 from .settings import EPS, NetworkSettings, described
 from .structure import detect_structure
 
@@ -77,9 +77,9 @@ def network_settings(path: Path, weights: ConvertedWeights, meta: Mapping) -> Ne
             ) from None
         found = found._replace(note=f'{described(found)}, from {config.name}')
     positions = (
-        weights.source == HF_DINOV3.name
+        weights.normalizes_positions
+        or weights.source == HF_DINOV3.name
         or 'backbone.norm_pre.weight' in weights.state
-        or (weights.source == OFFICIAL.name and any(name.endswith('norms.3.weight') for name in weights.left_over))
         or (weights.source == TIMM.name and 'dinov3' in tag.lower())
     )
     return found._replace(normalizes_positions=positions)

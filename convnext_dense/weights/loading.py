@@ -258,7 +258,7 @@ def _mismatch(own: Mapping[str, Tensor], other: Mapping[str, Tensor], difference
 def _different_arguments(own: Structure, other: Structure) -> list[str]:
     """Return the settings of a config that make its backbone one of another structure."""
     found = []
-    for key in ('stem', 'kernel_size', 'in_channels', 'norm', 'norm_before_pooling'):
+    for key in ('stem', 'kernel_size', 'norm', 'norm_before_pooling'):
         ours, theirs = getattr(own, key), getattr(other, key)
         if ours != theirs and not (key == 'norm_before_pooling' and None in (ours, theirs)):
             choices = [theirs] if theirs is not None else WITHOUT_BIAS
