@@ -389,7 +389,7 @@ class Runner(mmengine.runner.Runner):
         return self._load_checkpoint(filename, resumes=False)
 
     def _load_checkpoint(self, filename: str, resumes: bool) -> dict[str, Any]:
-        """Load weights as :meth:`load_checkpoint` does; a run that resumes keeps its adapters apart from the others."""
+        """Load weights as :meth:`load_checkpoint` does; a run that resumes keeps its adapters apart."""
         manifest.check(filename)
         content = read_checkpoint(filename, self._trust_pickle)
         if resumes:

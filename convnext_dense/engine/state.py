@@ -225,10 +225,7 @@ def check_same_adapters(runner: Any, filename: str, saved: LoraSettings | None) 
     if saved == own:
         return
     before, now = (one or 'no LoRA' for one in (saved, own))
-    fix = 'without --lora' if saved is None else f'with --lora {saved.rank}'
-    if saved is not None and own is not None and saved.rank == own.rank:
-        keys = [key for key in ('alpha', 'dropout') if getattr(saved, key) != getattr(own, key)]
-        fix = f'with --cfg-options {" ".join(f"lora.{key}={getattr(saved, key):g}" for key in keys)}'
+    fix = 'without --lora' if saved is None else f'with {saved.flags}'
     raise UserError(
         f'the run of {filename} had {before} and now has {now}: resume {fix}; to change it, start a new run from its '
         'weights with --pretrained'

@@ -44,6 +44,13 @@ class LoraSettings(NamedTuple):
         """The factor on ``B A``."""
         return self.alpha / self.rank
 
+    @property
+    def flags(self) -> str:
+        """The command line's arguments that give these settings."""
+        options = [f'lora.alpha={self.alpha:g}'] if self.alpha != self.rank else []
+        options += [f'lora.dropout={self.dropout:g}'] if self.dropout else []
+        return ' '.join([f'--lora {self.rank}', *(['--cfg-options', *options] if options else [])])
+
     def __str__(self) -> str:
         dropout = f', dropout {self.dropout:g}' if self.dropout else ''
         return f'LoRA of rank {self.rank}, alpha {self.alpha:g}{dropout}'
@@ -134,17 +141,17 @@ def _check(model: nn.Module, backbone: Any, layers: Mapping[str, nn.Linear], set
         )
     inside = (name for name, module in backbone.named_modules() if isinstance(module, _BatchNorm))
     changing = next((name for name in inside if not name.startswith('norm')), None)
-    if changing is not None:
+    if changing is not None and not getattr(backbone, 'norm_eval', False):
         raise UserError(
             f'model.backbone has BatchNorms ({changing}), whose statistics change where LoRA keeps all but its '
-            'adapters: take a backbone with LayerNorms'
+            'adapters: take a backbone with LayerNorms, or set model.backbone.norm_eval=True where it has that'
         )
     name, narrowest = min(layers.items(), key=lambda item: min(item[1].weight.shape))
     width = min(narrowest.weight.shape)
     if settings.rank > width:
         raise UserError(
-            f'LoRA of rank {settings.rank} is for layers of that width: backbone.{name} has {width} channels: '
-            f'take a rank of at most {width}'
+            f'LoRA of rank {settings.rank} is no smaller than the layer that it adapts: backbone.{name} has {width} '
+            f'channels: take a rank of at most {width}, such as {min(8, width)}'
         )
 
 

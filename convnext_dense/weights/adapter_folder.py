@@ -1,4 +1,4 @@
-"""LoRA adapters alone, in a folder as PEFT writes and reads it: ``adapter_config.json`` and ``adapter_model.safetensors``.
+"""LoRA adapters alone, in a folder as PEFT has it: ``adapter_config.json`` and ``adapter_model.safetensors``.
 
 A folder of a run holds all that the run trained: the adapters, and as PEFT's ``modules_to_save`` the norms of the
 outputs, neck and heads. Its weights are those of the run where it is put on the weights that the run started from;
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +24,8 @@ from ..errors import UserError
 from ..io.files import atomic_folder
 from ..models.lora import TARGETS, LoraSettings, merge_adapters, split_adapters
 from .extraction import Weights
-from .formats import FORMATS, HF_DINOV3, TIMM_FEATURES, detect_arch
-from .layer_names import part_of
+from .formats import FORMATS, HF_DINOV3, TIMM_FEATURES, Arch, detect_arch
+from .layer_names import NORM_PARTS, part_of
 
 CONFIG, TENSORS = 'adapter_config.json', 'adapter_model.safetensors'
 _PREFIX = 'base_model.model.'  # of PEFT's names
@@ -38,7 +38,7 @@ _PLAIN: dict[str, tuple] = {
     **dict.fromkeys(('rank_pattern', 'alpha_pattern'), ({},)),
     **dict.fromkeys(('velora_config', 'monteclora_config', 'arrow_config', 'kasa_config', 'layer_replication'), ()),
 }
-"""Settings of PEFT that change what adapters compute (``peft.LoraConfig``), with their values in plain LoRA beside None."""
+"""Settings of ``peft.LoraConfig`` that change what adapters compute, with their values in plain LoRA beside None."""
 
 
 class Adapter(NamedTuple):
@@ -228,12 +228,22 @@ def _arch_of(layers: Mapping[str, tuple[Tensor, Tensor]]) -> str:
     return f'ConvNeXt {name}' if name else f'a ConvNeXt with depths {depths}, dims {dims}'
 
 
+def _ends_early(layers: Iterable[str], arch: Arch) -> bool:
+    """Whether the adapted blocks of a stage are its first ones alone, as where the network has fewer blocks."""
+    for s, depth in enumerate(arch.size.depths):
+        blocks = {int(layer.split('.')[3]) for layer in layers if layer.startswith(f'backbone.stages.{s}.')}
+        if blocks and blocks == set(range(len(blocks))) != set(range(depth)):
+            return True
+    return False
+
+
 def merge_adapter(weights: Weights, adapter: Adapter) -> Weights:
     """Put adapters on the weights that they are for.
 
     Args:
         weights: of a model, or of its backbone alone.
-        adapter: the adapters. What else was trained with them replaces norms of the outputs, neck and heads.
+        adapter: the adapters. What else was trained with them replaces the weights of that name; of a run here, it
+            is all beside the backbone.
 
     Raises:
         UserError: if the adapters are for another network, or were trained on other weights.
@@ -243,7 +253,7 @@ def merge_adapter(weights: Weights, adapter: Adapter) -> Weights:
         (weight := state.get(f'{layer}.weight')) is not None and weight.shape == (b.shape[0], a.shape[1])
         for layer, (a, b) in adapter.layers.items()
     )
-    if not fits:
+    if not fits or _ends_early(adapter.layers, arch):
         raise UserError(
             f'{adapter.path} is a LoRA adapter for {adapter.arch}, and {weights.path} is {arch}: '
             'take the weights that it was trained on'
@@ -255,8 +265,10 @@ def merge_adapter(weights: Weights, adapter: Adapter) -> Weights:
             f'take those that its run started from{named}'
         )
     merged = merge_adapters(state, adapter.layers, adapter.scale)
-    if adapter.beside:
-        merged = {name: tensor for name, tensor in merged.items() if part_of(name) == 'backbone'} | adapter.beside
+    if adapter.base is not None:  # of a run here, all of whose other weights are in the folder
+        merged = {name: tensor for name, tensor in merged.items() if part_of(name) == 'backbone'}
+    merged |= adapter.beside
     source = f'{weights.source}, with the LoRA adapter {adapter.path} merged'
-    classes = adapter.classes if adapter.beside else weights.classes
+    has_own_head = any(part_of(name) not in ('backbone', *NORM_PARTS) for name in adapter.beside)
+    classes = adapter.classes if has_own_head else weights.classes
     return weights._replace(state=merged, source=source, classes=classes)

@@ -103,7 +103,7 @@ def adapters_in(content: Mapping) -> LoraSettings | None:
 
 
 def with_merged_adapters(content: dict) -> dict:
-    """Return the content of a checkpoint with the LoRA adapters in its weights merged, for readers of other libraries."""
+    """Return the content of a checkpoint with its LoRA adapters merged, for readers in other libraries."""
     settings = adapters_in(content)
     if settings is None:
         return content
