@@ -167,17 +167,12 @@ class Runner(mmengine.runner.Runner):
         return built
 
     def _check_adapted(self) -> None:
-        """Raise a UserError if LoRA would adapt random weights, or what another setting freezes."""
+        """Raise a UserError if LoRA would adapt random weights."""
         resumes = internals.resume_setting(self)
         if resumes == 'auto':
             resumes = bool(checkpoints.list_checkpoints(self.work_dir))
         if not (self.cfg.get('pretrained') or internals.checkpoint_setting(self) or resumes):
             raise UserError('LoRA adapts weights that are kept as they are: name them with --pretrained WEIGHTS')
-        if self.cfg.get('freeze'):
-            raise UserError(
-                f'--freeze {self.cfg.freeze} runs the backbone without gradients, which LoRA needs: leave out one of '
-                '--freeze and --lora'
-            )
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         synced = any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())

@@ -214,7 +214,11 @@ class Attention(nn.Module):
         (lambda: Dense(ConvNeXt(ARCH)), 5, 'backbone.stages.0.0.pwconv1 has 4 channels: take a rank of at most 4'),
         (lambda: Dense(Attention()), 2, 'Attention has no pointwise layers pwconv1 and pwconv2'),
         (lambda: nn.Linear(2, 2), 2, 'Linear has no pointwise layers'),
-        (lambda: Dense(ConvNeXt(ARCH, frozen_stages=1)), 2, 'frozen_stages=1 freezes layers that LoRA adapts'),
+        (
+            lambda: Dense(ConvNeXt(ARCH, frozen_stages=1)),
+            2,
+            r'frozen_stages=1 \(--freeze backbone sets it\) freezes layers that LoRA',
+        ),
         (lambda: Dense(batch_normed()), 2, r'has BatchNorms \(downsample_layers.0.1\), whose statistics change'),
     ],
 )
