@@ -106,7 +106,7 @@ def insert_adapters(model: nn.Module, settings: LoraSettings) -> str:
     """
     if importlib.util.find_spec('peft') is None:
         raise UserError('--lora needs the package peft: pip install peft')
-    backbone = getattr(model, 'backbone', None)
+    backbone: Any = getattr(model, 'backbone', None)
     layers = {} if backbone is None else _adapted_layers(backbone)
     _check(model, backbone, layers, settings)
 
@@ -136,8 +136,8 @@ def _check(model: nn.Module, backbone: Any, layers: Mapping[str, nn.Linear], set
     frozen = getattr(backbone, 'frozen_stages', -1)
     if frozen >= 0:
         raise UserError(
-            f'model.backbone.frozen_stages={frozen} (--freeze backbone sets it) freezes layers that LoRA adapts: leave '
-            'it at -1, LoRA itself keeps the other weights of the backbone'
+            f'model.backbone.frozen_stages={frozen} (--freeze backbone sets it) freezes layers that LoRA adapts: '
+            'leave it at -1, LoRA itself keeps the other weights of the backbone'
         )
     inside = (name for name, module in backbone.named_modules() if isinstance(module, _BatchNorm))
     changing = next((name for name in inside if not name.startswith('norm')), None)

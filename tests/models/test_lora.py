@@ -234,7 +234,7 @@ def batch_normed(**options) -> RoadmapNet:
 
 def test_without_peft_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
-    with pytest.raises(UserError, match='pip install peft$'):
+    with pytest.raises(UserError, match=r'pip install peft$'):
         insert_adapters(classifier(), SETTINGS)
 
 

@@ -142,7 +142,7 @@ def test_adapters_whose_factor_nothing_tells_are_refused():
     for content in (whole, {'model': whole}, {'state_dict': model.state_dict(), 'meta': {'convnext_dense': '0'}}):
         with pytest.raises(UserError, match=r'x.pth holds LoRA adapters \(.*lora_A.default.weight\) and nothing that'):
             extract_weights(content, 'x.pth')
-    with pytest.raises(UserError, match='without the weights that they adapt: merge them with .* --lora somewhere`'):
+    with pytest.raises(UserError, match=r'without the weights that they adapt: .* --lora somewhere`'):
         extract_weights(adapters, 'somewhere/adapter_model.safetensors')
 
 

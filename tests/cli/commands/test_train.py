@@ -145,9 +145,7 @@ def test_arguments_that_cannot_work(error, image_folder, tmp_path, monkeypatch, 
 
 def test_adapters_need_peft(error, image_folder, tmp_path, monkeypatch):
     find_spec = train_parser.importlib.util.find_spec
-    monkeypatch.setattr(
-        train_parser.importlib.util, 'find_spec', lambda n, *a: n != 'peft' and find_spec(n, *a) or None
-    )
+    monkeypatch.setattr(train_parser.importlib.util, 'find_spec', lambda n: None if n == 'peft' else find_spec(n))
     assert train(image_folder, tmp_path, '--lora', '8') == 2
     assert error() == 'error: --lora 8 needs the package peft: pip install peft'
 
