@@ -228,7 +228,10 @@ def test_adapters_alone_on_their_base_give_the_merged_weights(run, base, weights
         return run_verb('convert_weights', [str(argument) for argument in arguments])
 
     adapter, one, other = tmp_path / 'adapter', tmp_path / 'one.pth', tmp_path / 'other.pth'
-    assert convert(run, adapter, '--to', 'peft', '--weights', weights) == 0
+    content = torch.load(run / 'epoch_3.pth', weights_only=True)
+    content['meta']['pretrained'] = {'source': 'where it came from'}
+    assert convert(save(content, tmp_path / 'run.pth'), adapter, '--to', 'peft', '--weights', weights) == 0
+    assert json.loads((adapter / 'adapter_config.json').read_text())['base_model_name_or_path'] == 'where it came from'
     out = capsys.readouterr().out
     assert 'LoRA of rank 2, alpha 3, dropout 0.2, as PEFT reads it' in out and 'beside it  final norm, head' in out
     assert convert(base, one, '--lora', adapter) == 0

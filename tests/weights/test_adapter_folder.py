@@ -72,6 +72,7 @@ def test_on_its_base_a_folder_is_the_run(base, run, folder):
 
 def test_peft_loads_a_folder_of_ours(base, run, folder):
     assert {path.name for path in folder.iterdir()} == {CONFIG, TENSORS}
+    assert (folder / CONFIG).stat().st_mode == (folder / TENSORS).stat().st_mode
     assert json.loads((folder / CONFIG).read_text())['base_model_name_or_path'] == 'convnext_x_1k'
     theirs = PeftModel.from_pretrained(base, folder).eval()
     torch.testing.assert_close(theirs(X), run(X), rtol=1e-4, atol=1e-4)

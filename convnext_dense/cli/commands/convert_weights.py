@@ -60,11 +60,18 @@ def _write_adapter(args: argparse.Namespace, source: Path, target: Path) -> None
         raise UserError(f'{source} has no LoRA adapters: --to {PEFT} takes a checkpoint of a run with --lora')
     weights = extract_weights(content, source, args.weights, merged=False)
     with write_errors(target):
-        beside = write_adapter(target, weights, settings)
+        beside = write_adapter(target, weights, settings, _source_of_run(content))
     print(f'read       {source}: {weights.source}, {args.weights} weights')
     print(f'arch       {detect_arch(weights.state)}')
     print(f'wrote      {target}: {settings}, as PEFT reads it')
     print(f'beside it  {", ".join(beside)}')
+
+
+def _source_of_run(content: dict) -> str | None:
+    """Return where the weights came from that a run started from, if its checkpoint tells."""
+    pretrained = content['meta'].get('pretrained')
+    source = pretrained.get('source') if isinstance(pretrained, dict) else None
+    return None if source is None else str(source)
 
 
 def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: bool) -> dict:
