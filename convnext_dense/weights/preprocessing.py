@@ -34,7 +34,7 @@ KEY: Final = 'preprocessing'
 """Key in a checkpoint's meta."""
 OPEN_CLIP_CONFIG = 'open_clip_config.json'  # beside open_clip_model.safetensors or open_clip_pytorch_model.bin
 OPEN_CLIP_TRUNK = 'visual.trunk.'  # in front of the names of the backbone in open_clip's files
-XXLARGE = ((3, 4, 30, 3), (384, 768, 1536, 3072))  # depths and dims; timm has it as CLIP's and its fine-tunings only
+HIDDEN_LAYER = 'head.pre_logits.fc.weight'  # in timm's convnext_large_mlp
 CENTER, SQUASH, BORDER = 'center', 'squash', 'border'  # timm's
 TRANSFORMERS = 'transformers'
 CROP_MODES = (CENTER, SQUASH, BORDER, TRANSFORMERS)
@@ -42,8 +42,8 @@ WARP_FROM = 384  # pixels: from this size up, ConvNeXt's official test and trans
 INTERPOLATIONS = ('nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming')
 """Names of timm's, in the order of Pillow's numbers."""
 TELLING_WORDS = {
-    r'clip|openai|laion\w*': 'CLIP',
-    'in12k|rms|e3600|r160': "some of timm's, which have mean and std 0.5 or CLIP's",
+    r'clip|openai|laion\w*': ("CLIP's", (CLIP_MEAN, CLIP_STD)),
+    r'zepto|rms|r160': ("some of timm's", ((0.5,) * 3, (0.5,) * 3)),
 }
 """Words in names of files, and whose normalization they hint at (timm 1.0, ``models/convnext.py``)."""
 
@@ -96,6 +96,15 @@ class Preprocessing:
 
 
 IMAGENETS: Final = Preprocessing(IMAGENET_MEAN, IMAGENET_STD)
+ONE_NORMALIZATION: Final[Mapping[Any, Preprocessing]] = {
+    ((3, 4, 30, 3), (384, 768, 1536, 3072)): Preprocessing(
+        CLIP_MEAN, CLIP_STD, interpolation='bicubic', source="its size xxlarge, which is CLIP's,"
+    ),
+    ((2, 2, 4, 2), (32, 64, 128, 256)): Preprocessing(
+        (0.5,) * 3, (0.5,) * 3, interpolation='bicubic', source='its size zepto in timm'
+    ),
+}
+"""The normalization of timm's networks that have no other, by depths and dims (timm 1.0, ``models/convnext.py``)."""
 
 
 def find_preprocessing(
@@ -139,8 +148,10 @@ def find_preprocessing(
         return Preprocessing(CLIP_MEAN, CLIP_STD, interpolation='bicubic', source='open_clip, by its names')
     if source == TORCHVISION.name:
         return _of_torchvision(state or {})
-    if source in (TIMM.name, TIMM_FEATURES.name) and tuple(detect_arch(state or {}).size) == XXLARGE:
-        return Preprocessing(CLIP_MEAN, CLIP_STD, interpolation='bicubic', source='its size xxlarge, which is CLIP')
+    if source in (TIMM.name, TIMM_FEATURES.name):
+        if any(name.endswith(HIDDEN_LAYER) for name in names):
+            return Preprocessing(CLIP_MEAN, CLIP_STD, interpolation='bicubic', source="large_mlp, which is CLIP's,")
+        return ONE_NORMALIZATION.get(tuple(detect_arch(state or {}).size))
     return None
 
 
@@ -155,12 +166,12 @@ def describe_doubt(path: Path, source: str) -> str:
     for word in re.split(r'[^a-z0-9]+', name.lower()):
         whose = next((value for pattern, value in TELLING_WORDS.items() if re.fullmatch(pattern, word)), None)
         if whose is not None:
-            clip = ' '.join(['--mean', *map(str, CLIP_MEAN), '--std', *map(str, CLIP_STD)])
-            fix = f"{clip} are CLIP's" if whose == 'CLIP' else 'give them with --mean and --std'
-            return f'{path} tells none, and {word!r} in its name hints at others, {whose}: {fix}'
+            owner, (mean, std) = whose
+            flags = ' '.join(['--mean', *map(str, mean), '--std', *map(str, std)])
+            return f"ImageNet's, since {path} tells none; {word!r} in its name hints at {owner}: {flags}"
     file = {HF.name: HUB_PREPROCESSOR, HF_DINOV3.name: HUB_PREPROCESSOR}.get(source, HUB_CONFIG)
     if source in (HF.name, TIMM.name, TIMM_FEATURES.name):
-        return f'assumed for {path}, which has no {file} beside it'
+        return f'assumed for {path}, without a {file} beside it'
     return ''
 
 

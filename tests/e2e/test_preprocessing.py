@@ -14,7 +14,6 @@ from torchvision import models as torchvision_models
 from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
 
 from convnext_dense import load
-from convnext_dense.cli import run_verb
 from tests.helpers.run_tool import ATTO
 
 DEPTHS, DIMS = (1, 1, 1, 1), (8, 16, 24, 32)
@@ -124,7 +123,9 @@ def test_a_size_that_is_chosen_comes_before_that_of_the_weights(tmp_path):
     cfg = dict(theirs.pretrained_cfg, input_size=(3, 384, 384), crop_pct=1.0, crop_mode='squash', **CLIP)
     timm.models.save_for_hf(theirs, tmp_path, model_config=dict(pretrained_cfg=cfg), safe_serialization=True)
     config = json.loads((tmp_path / 'config.json').read_text())
-    (tmp_path / 'config.json').write_text(json.dumps({**config, 'pretrained_cfg': {**config['pretrained_cfg'], **cfg}}))
+    (tmp_path / 'config.json').write_text(
+        json.dumps({**config, 'pretrained_cfg': {**config['pretrained_cfg'], **cfg}})
+    )
     file, image = tmp_path / 'model.safetensors', photo()
     squashed = create_transform((3, 96, 96), crop_mode='squash', crop_pct=1.0, interpolation='bicubic', **CLIP)
     flags = create_transform((3, 96, 96), crop_mode='squash', crop_pct=1.0, interpolation='bicubic', **HALF)
@@ -133,6 +134,4 @@ def test_a_size_that_is_chosen_comes_before_that_of_the_weights(tmp_path):
         close(given, theirs(squashed(Image.fromarray(image))[None])[0])
         option = {**OPTIONS, 'test_dataloader.dataset.transform.input_size': 96}
         close(logits(file, image, options=option), given)
-        close(
-            logits(file, image, image_size=(96, 96), **HALF), theirs(flags(Image.fromarray(image))[None])[0]
-        )
+        close(logits(file, image, image_size=(96, 96), **HALF), theirs(flags(Image.fromarray(image))[None])[0])

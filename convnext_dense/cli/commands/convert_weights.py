@@ -20,6 +20,7 @@ from ...weights.extraction import Weights, extract_weights
 from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, convert, detect_arch
 from ...weights.hub_config import EPS
 from ...weights.loading import check_is_convnext
+from ...weights.preprocessing import KEY as PREPROCESSING
 from ...weights.reader import read_checkpoint
 from ..parsers.convert_weights import SAFETENSORS, check_target
 
@@ -44,6 +45,8 @@ def run(args: argparse.Namespace) -> None:
     print(f'mapped     {counted(len(written.state), "tensor")}')
     print(f'left over  {_parts(weights.left_over + written.left_over)}')
     print(f'fresh      {", ".join(fresh) or "nothing"}' + (' in a classifier that loads it' if fresh else ''))
+    if weights.preprocessing is not None and (safetensors or not FORMATS[args.to].dense):
+        print(f'note       made for {weights.preprocessing}, which this file does not tell')
     for note in _notes(args.to, arch, weights):
         print(f'note       {note}')
 
@@ -57,6 +60,8 @@ def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: b
     if not FORMATS[to].dense:
         return state
     meta: dict = {'dataset_meta': {'classes': weights.classes}} if weights.classes else {}
+    if weights.preprocessing is not None:
+        meta[PREPROCESSING] = weights.preprocessing.as_meta()
     if weights.settings.final_norm_eps is not None:
         meta['final_norm_eps'] = weights.settings.final_norm_eps
     return {'state_dict': state, 'meta': meta}
