@@ -168,7 +168,7 @@ def describe_doubt(path: Path, source: str) -> str:
         if whose is not None:
             owner, (mean, std) = whose
             flags = ' '.join(['--mean', *map(str, mean), '--std', *map(str, std)])
-            return f"ImageNet's, since {path} tells none; {word!r} in its name hints at {owner}: {flags}"
+            return f'since {path} tells none; {word!r} in its name hints at {owner}: {flags}'
     file = {HF.name: HUB_PREPROCESSOR, HF_DINOV3.name: HUB_PREPROCESSOR}.get(source, HUB_CONFIG)
     if source in (HF.name, TIMM.name, TIMM_FEATURES.name):
         return f'assumed for {path}, without a {file} beside it'

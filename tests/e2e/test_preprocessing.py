@@ -1,4 +1,4 @@
-"""Image in, logits out: as the library that the weights are from prepares images and computes, for a photo of odd size."""
+"""Image in, logits out: as the library that the weights are from prepares a photo of odd size and computes."""
 
 import json
 from pathlib import Path
@@ -123,9 +123,8 @@ def test_a_size_that_is_chosen_comes_before_that_of_the_weights(tmp_path):
     cfg = dict(theirs.pretrained_cfg, input_size=(3, 384, 384), crop_pct=1.0, crop_mode='squash', **CLIP)
     timm.models.save_for_hf(theirs, tmp_path, model_config=dict(pretrained_cfg=cfg), safe_serialization=True)
     config = json.loads((tmp_path / 'config.json').read_text())
-    (tmp_path / 'config.json').write_text(
-        json.dumps({**config, 'pretrained_cfg': {**config['pretrained_cfg'], **cfg}})
-    )
+    config['pretrained_cfg'] |= cfg
+    (tmp_path / 'config.json').write_text(json.dumps(config))
     file, image = tmp_path / 'model.safetensors', photo()
     squashed = create_transform((3, 96, 96), crop_mode='squash', crop_pct=1.0, interpolation='bicubic', **CLIP)
     flags = create_transform((3, 96, 96), crop_mode='squash', crop_pct=1.0, interpolation='bicubic', **HALF)

@@ -1,4 +1,4 @@
-"""What weights, and files beside them, tell of how images were prepared; what can't be right is refused by its file."""
+"""What weights, and files beside them, tell of how images were prepared; what can't be right is refused."""
 
 import json
 import math
