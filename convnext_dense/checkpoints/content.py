@@ -50,8 +50,8 @@ class Meta(TypedDict, total=False):
     cfg: str
     """The config's text, for reading only; never executed."""
     final_norm_eps: float | None
-    preprocessing: dict[str, Any]
-    """How images are prepared: :meth:`~convnext_dense.weights.preprocessing.Preprocessing.as_meta`."""
+    preprocessing: dict[str, Any] | None
+    """How images are prepared, as :class:`~convnext_dense.weights.preprocessing.Preprocessing` has it."""
     dataset_meta: dict[str, Any]
     """``classes`` and more."""
 

@@ -210,7 +210,8 @@ def _follow_crop(cfg: Config, used: Preprocessing, told: Told, chosen: Chosen, e
     if chosen.image_size is not None:
         names = [name for name in names if name != 'input_size']
     if not evaluates or told.trained_here:
-        if found.interpolation and 'interpolation' in names and used.interpolation == RECIPES_INTERPOLATION:
+        is_default = used.interpolation == RECIPES_INTERPOLATION != (found.interpolation or RECIPES_INTERPOLATION)
+        if is_default and 'interpolation' in names:
             task.set_preprocessing(cfg, found, ['interpolation'])
         if evaluates or found.input_size is None or cfg.get('train_dataloader') is None:
             return ''

@@ -40,7 +40,7 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
         schedulers: include the parameter schedulers' state.
         config_text: the config's text.
     """
-    hub = runner.message_hub
+    hub, used = runner.message_hub, used_preprocessing(runner)
     full_meta: Meta = {
         'run': resume.run_facts(runner),
         'experiment_name': runner.experiment_name,
@@ -48,10 +48,9 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
         'convnext_dense': __version__,
         'cfg': config_text,
         'final_norm_eps': final_norm_eps(runner.bare_model),
+        'preprocessing': None if used is None else used.as_meta(),
         'dataset_meta': plain(getattr(runner.train_dataloader.dataset, 'metainfo', {})),
     }
-    if (used := used_preprocessing(runner)) is not None:
-        full_meta['preprocessing'] = used.as_meta()
     full_meta.update(meta)
     content: Checkpoint = {
         'meta': full_meta,

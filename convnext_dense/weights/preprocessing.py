@@ -130,7 +130,7 @@ def find_preprocessing(
         UserError: if what tells it can't be right; the message names the file.
     """
     channels = _channels(state or {})
-    if KEY in meta:
+    if meta.get(KEY) is not None:
         return _of_meta(meta[KEY], path, channels)
     in_clip = any(OPEN_CLIP_TRUNK in name for name in names)
     if path.name in HUB_FILES or path.name.startswith('open_clip_'):

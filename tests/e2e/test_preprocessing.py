@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import timm
 import torch
@@ -14,7 +15,15 @@ from torchvision import models as torchvision_models
 from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
 
 from convnext_dense import load
+from convnext_dense.cli import run_verb
+from convnext_dense.cli.arguments import parse_options
+from convnext_dense.config.machine import fit_to_machine
+from convnext_dense.config.read import read_config
+from convnext_dense.engine import Runner
 from tests.helpers.run_tool import ATTO
+from tests.helpers.small_classifier import classifier, save
+from tests.helpers.small_run import BY_EPOCH, train, write_config
+from tests.helpers.small_run import OPTIONS as SHORT
 
 DEPTHS, DIMS = (1, 1, 1, 1), (8, 16, 24, 32)
 OPTIONS = {
@@ -134,3 +143,62 @@ def test_a_size_that_is_chosen_comes_before_that_of_the_weights(tmp_path):
         option = {**OPTIONS, 'test_dataloader.dataset.transform.input_size': 96}
         close(logits(file, image, options=option), given)
         close(logits(file, image, image_size=(96, 96), **HALF), theirs(flags(Image.fromarray(image))[None])[0])
+
+
+def test_a_run_from_clips_weights_keeps_their_mean_and_std(own_image_folder, tmp_path, capsys):
+    """Training, its checkpoint, a resume with the config as it is in the file, the test, and the export."""
+    theirs = randomize(timm.create_model('convnext_atto', depths=DEPTHS, dims=(4, 8, 12, 16), num_classes=0))
+    cfg = dict(theirs.pretrained_cfg, input_size=(3, 256, 256), crop_pct=1.0, **CLIP)
+    timm.models.save_for_hf(theirs, tmp_path, model_config=dict(pretrained_cfg=cfg), safe_serialization=True)
+    content = json.loads((tmp_path / 'config.json').read_text())
+    content['pretrained_cfg'] |= cfg
+    (tmp_path / 'config.json').write_text(json.dumps(content))
+    config, work_dir = write_config(tmp_path / 'tiny.py', BY_EPOCH), tmp_path / 'run'
+    start = ('--pretrained', str(tmp_path / 'model.safetensors'))
+    assert train(config, own_image_folder, work_dir, *start) == 0
+    said = capsys.readouterr().out
+    assert "normalization: mean 0.4815 0.4578 0.4082, std 0.2686 0.2613 0.2758 (CLIP's), as config.json says" in said
+    assert 'the weights were made for 256 x 256, this config trains at ' in said and 'set mean and std' not in said
+
+    whole = torch.load(work_dir / 'epoch_3.pth', weights_only=True)
+    meta = whole['meta']
+    assert meta['preprocessing'] | {key: list(value) for key, value in CLIP.items()} == meta['preprocessing']
+    flags = ['--mean', '.5', '.5', '.5', '--std', '.5', '.5', '.5']
+    assert train(config, own_image_folder, work_dir, '--resume', *flags) == 2
+    assert "the run had mean 0.4815 0.4578 0.4082, std 0.2686 0.2613 0.2758 (CLIP's), and now has mean 0.5" in (
+        capsys.readouterr().err
+    )
+    (work_dir / 'epoch_3.pth').unlink()
+    assert train(config, own_image_folder, work_dir, '--resume') == 0
+    assert 'normalization: mean 0.4815' in capsys.readouterr().out
+    resumed = torch.load(work_dir / 'epoch_3.pth', weights_only=True)
+    assert resumed['meta']['preprocessing'] == meta['preprocessing']
+    assert all(torch.equal(tensor, resumed['state_dict'][name]) for name, tensor in whole['state_dict'].items())
+
+    common = ['--data', str(own_image_folder), '--weights', 'raw', '--show', '1']
+    size = ['--image-size', '32', '32']  # which options had set
+    assert run_verb('test', [str(config), str(work_dir), *common, *size]) == 0
+    tested = capsys.readouterr()
+    assert 'warning' not in tested.err and "(CLIP's), as the checkpoint says" in tested.out
+    assert run_verb('test', [str(work_dir), *common, *flags]) == 0
+    out = capsys.readouterr().out
+    assert 'as --mean and --std say' in out
+    assert out.count('was made for mean 0.4815') == 1
+    file = tmp_path / 'model.onnx'
+    assert run_verb('export_onnx', [str(work_dir), str(file)]) == 0
+    about = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
+    assert json.loads(about['mean']) == pytest.approx([255 * value for value in CLIP['mean']], abs=1e-4)
+    assert json.loads(about['std']) == pytest.approx([255 * value for value in CLIP['std']], abs=1e-4)
+
+
+def test_a_runner_without_our_commands_says_that_it_normalizes_otherwise(own_image_folder, tmp_path):
+    meta = {'preprocessing': {key: list(values) for key, values in CLIP.items()}}
+    save({'state_dict': classifier(3).state_dict(), 'meta': meta}, tmp_path / 'w.pth')
+    config = write_config(tmp_path / 'tiny.py', BY_EPOCH)
+    cfg = read_config(str(config), parse_options(SHORT), str(own_image_folder))
+    cfg.pretrained, cfg.work_dir, cfg.train_cfg.max_epochs = str(tmp_path / 'w.pth'), str(tmp_path / 'run'), 1
+    fit_to_machine(cfg)
+    with Runner.from_cfg(cfg) as runner:
+        runner.train()
+    log = next((tmp_path / 'run').rglob('*.log')).read_text()
+    assert f"(ImageNet's), and {tmp_path / 'w.pth'} was made for mean 0.4815" in log
