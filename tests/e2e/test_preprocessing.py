@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import open_clip
 import pytest
 import timm
 import torch
@@ -18,8 +19,13 @@ from convnext_dense import load
 from convnext_dense.cli import run_verb
 from convnext_dense.cli.arguments import parse_options
 from convnext_dense.config.machine import fit_to_machine
+from convnext_dense.config.preprocessing import follow_weights, told_by_file
 from convnext_dense.config.read import read_config
 from convnext_dense.engine import Runner
+from convnext_dense.models import ImageClassifier
+from convnext_dense.tasks import task_of
+from convnext_dense.weights.loading import load_pretrained
+from tests.helpers import small_models
 from tests.helpers.run_tool import ATTO
 from tests.helpers.small_classifier import classifier, save
 from tests.helpers.small_run import BY_EPOCH, train, write_config
@@ -105,6 +111,29 @@ def test_transformers(settings, width, tmp_path):
     with torch.no_grad():
         pixels = processor(Image.fromarray(image), return_tensors='pt')
         close(logits(tmp_path / 'model.safetensors', image), theirs(**pixels).logits[0])
+
+
+@pytest.mark.parametrize('resize_mode', ['shortest', 'longest', 'squash'])
+def test_open_clip(resize_mode, tmp_path):
+    vision = dict(timm_model_name='convnext_atto', timm_pool='avg', timm_proj='linear', image_size=64)
+    text = dict(context_length=8, vocab_size=32, width=16, heads=2, layers=1)
+    theirs = randomize(open_clip.CLIP(16, open_clip.CLIPVisionCfg(**vision), open_clip.CLIPTextCfg(**text)))
+    file = tmp_path / 'open_clip_pytorch_model.bin'
+    torch.save(theirs.state_dict(), file)
+    settings = {} if resize_mode == 'shortest' else dict(resize_mode=resize_mode, mean=[0.1, 0.2, 0.3], fill_color=7)
+    config = {'model_cfg': {'vision_cfg': vision, 'text_cfg': text}, 'preprocess_cfg': settings}
+    (tmp_path / 'open_clip_config.json').write_text(json.dumps(config))
+    preprocess = open_clip.image_transform(64, is_train=False, **settings)
+
+    cfg = read_config(ATTO, needs_data=False)
+    line = follow_weights(cfg, told_by_file(file), evaluates=True)
+    assert 'as open_clip_config.json says' in line
+    task, image = task_of(cfg), photo()
+    prepared = task.prepare(task.build_transform(cfg.test_dataloader.dataset), image, None).tensor
+    ours = ImageClassifier(dict(type='convnext_dense.ConvNeXt', arch='atto', out_indices=None), 5).eval()
+    load_pretrained(ours, file)
+    with torch.no_grad():
+        close(ours.backbone(prepared[None]), theirs.visual.trunk(preprocess(Image.fromarray(image))[None]))
 
 
 @pytest.mark.parametrize('name', ['Tiny', 'Base'])
@@ -202,3 +231,32 @@ def test_a_runner_without_our_commands_says_that_it_normalizes_otherwise(own_ima
         runner.train()
     log = next((tmp_path / 'run').rglob('*.log')).read_text()
     assert f"(ImageNet's), and {tmp_path / 'w.pth'} was made for mean 0.4815" in log
+
+
+@pytest.mark.parametrize('task', ['detection', 'segmentation'])
+def test_detectors_and_segmentors_predict_and_export_with_the_mean_and_std_of_their_weights(task, tmp_path, capsys):
+    config = small_models.write_config(task, tmp_path)
+    file = small_models.write_checkpoint(config, tmp_path / 'w.pth', classes=small_models.CLASSES)
+    content = torch.load(file, weights_only=True)
+    cfg = 'model = dict(data_preprocessor=dict(mean=[10.0, 20.0, 30.0], std=[40.0, 50.0, 60.0], bgr_to_rgb=True))'
+    torch.save({**content, 'meta': {**content['meta'], 'cfg': cfg}}, file)  # as mmdet and mmseg write it
+    predict = load(config, file, device='cpu', data='sample')
+    said = capsys.readouterr().err
+    assert said.startswith(
+        'normalization: mean 0.03922 0.07843 0.1176, std 0.1569 0.1961 0.2353, as the config in the'
+    )
+    image = photo(128, 96)
+    prepared = predict.task.prepare(predict._transform, image, None)
+    samples = [prepared.sample]
+    given = predict.model.data_preprocessor({'inputs': [prepared.tensor], 'data_samples': samples})['inputs'][0]
+    rgb = predict.task.exported_input(prepared, predict.normalization)
+    wanted = (rgb - torch.tensor([10.0, 20, 30]).view(3, 1, 1)) / torch.tensor([40.0, 50, 60]).view(3, 1, 1)
+    height, width = wanted.shape[1:]
+    torch.testing.assert_close(given[:, :height, :width], wanted, rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        predict.graph('features' if task == 'detection' else None).normalized(rgb[None])[0], wanted
+    )
+
+    flags = load(config, file, device='cpu', data='sample', mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+    assert flags.normalization.mean.tolist() == [127.5] * 3
+    assert 'warning: images are normalized with mean 0.5 0.5 0.5' in capsys.readouterr().err
