@@ -15,9 +15,8 @@ from torchvision import models as torchvision_models
 from convnext_dense.errors import UserError
 from convnext_dense.weights.extraction import extract_weights
 from convnext_dense.weights.formats import ARCHS, convert
+from convnext_dense.weights.library_preprocessing import CLIP_MEAN, CLIP_STD
 from convnext_dense.weights.preprocessing import (
-    CLIP_MEAN,
-    CLIP_STD,
     IMAGENET_MEAN,
     IMAGENET_STD,
     IMAGENETS,
