@@ -205,7 +205,7 @@ def test_a_run_from_clips_weights_keeps_their_mean_and_std(own_image_folder, tmp
     assert all(torch.equal(tensor, resumed['state_dict'][name]) for name, tensor in whole['state_dict'].items())
 
     common = ['--data', str(own_image_folder), '--weights', 'raw', '--show', '1']
-    size = ['--image-size', '32', '32']  # which options had set
+    size = ['--image-size', '32', '32', '--cfg-options', 'test_dataloader.num_workers=0']  # as options had set
     assert run_verb('test', [str(config), str(work_dir), *common, *size]) == 0
     tested = capsys.readouterr()
     assert 'warning' not in tested.err and "(CLIP's), as the checkpoint says" in tested.out
