@@ -52,6 +52,8 @@ class Meta(TypedDict, total=False):
     final_norm_eps: float | None
     preprocessing: dict[str, Any] | None
     """How images are prepared, as :class:`~convnext_dense.weights.preprocessing.Preprocessing` has it."""
+    lora: dict[str, Any] | None
+    """Settings of the LoRA adapters in the weights, see :class:`~convnext_dense.models.lora.LoraSettings`."""
     dataset_meta: dict[str, Any]
     """``classes`` and more."""
 
