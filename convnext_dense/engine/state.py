@@ -11,6 +11,7 @@ from typing import Any
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import HistoryBuffer
+from torch import nn
 
 from ..checkpoints import files as checkpoints
 from ..checkpoints import length, manifest, resume
@@ -42,11 +43,7 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
     full_meta: Meta = {
         'run': resume.run_facts(runner),
         'experiment_name': runner.experiment_name,
-        'time': time.strftime('%Y-%m-%d %H:%M:%S'),
-        'convnext_dense': __version__,
-        'cfg': config_text,
-        'final_norm_eps': final_norm_eps(runner.bare_model),
-        'dataset_meta': plain(getattr(runner.train_dataloader.dataset, 'metainfo', {})),
+        **model_meta(runner.bare_model, runner.train_dataloader.dataset, config_text),
     }
     full_meta.update(meta)
     content: Checkpoint = {
@@ -64,6 +61,23 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
     if schedulers and runner.param_schedulers is not None:
         content['param_schedulers'] = [plain(scheduler.state_dict()) for scheduler in runner.param_schedulers]
     return content
+
+
+def model_meta(model: nn.Module, dataset: Any, config_text: str) -> Meta:
+    """Return the entries of ``meta`` that describe a model and its classes, whatever trained it.
+
+    Args:
+        model: the model.
+        dataset: the training data.
+        config_text: the config's text.
+    """
+    return {
+        'time': time.strftime('%Y-%m-%d %H:%M:%S'),
+        'convnext_dense': __version__,
+        'cfg': config_text,
+        'final_norm_eps': final_norm_eps(model),
+        'dataset_meta': plain(getattr(dataset, 'metainfo', {})),
+    }
 
 
 def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
