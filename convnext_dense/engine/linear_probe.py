@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,9 +100,7 @@ def cached_features(
             task = progress.add_task(description, total=len(absent))
             part = dataset.chosen(np.array([*absent.values()]))
             batches = Runner.build_dataloader({**loader, 'dataset': part, 'persistent_workers': False})
-            skipped += compute_features(
-                model, batches, files, cache, precision, lambda images, task=task: progress.advance(task, images)
-            )
+            skipped += compute_features(model, batches, files, cache, precision, partial(progress.advance, task))
     computed += len(cache)
     labels = np.concatenate([dataset.labels for dataset in datasets])
     readable = [
@@ -164,8 +163,9 @@ def hold_out(train: Features, seed: int) -> np.ndarray:
         UserError: if none can be.
     """
     rule = SplitRule(HELD_OUT, seed=seed)
-    paths = list(map(os.path.abspath, train.paths))
-    names = [os.path.relpath(path, os.path.commonpath(paths)).replace(os.sep, '/') for path in paths]
+    paths = [os.path.abspath(path) for path in train.paths]
+    common = len(os.path.commonpath(paths))
+    names = [path[common:].replace(os.sep, '/') for path in paths]
     whole = round(1 / HELD_OUT)
     parts = assign_parts(names, [(str(label),) for label in train.labels], [whole - 1, 1], rule.seed, keep=0)
     held_out = np.array(parts, bool)

@@ -1,1 +1,1 @@
-"""How good frozen weights are for given classes: cached features, a linear classifier on them, and nearest neighbors."""
+"""How good frozen weights are for given classes: cached features, a linear classifier, and nearest neighbors."""

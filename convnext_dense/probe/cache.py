@@ -132,7 +132,7 @@ class FeatureCache:
                 file.truncate(size)
         if self._count:
             for row, ((*state, checksum), values) in enumerate(zip(lines, self._mapped(), strict=False)):
-                if zlib.crc32(np.ascontiguousarray(values)) == checksum:
+                if zlib.crc32(values.tobytes()) == checksum:
                     self._rows[FileState(*state)] = row
 
     def _mapped(self) -> np.ndarray:

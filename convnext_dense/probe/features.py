@@ -59,7 +59,7 @@ def compute_features(
 
     Args:
         model: a classifier; it is in evaluation mode afterwards.
-        batches: batches with ``inputs`` (N, 3, H, W), their ``paths``, and ``skipped``, the paths of unreadable images.
+        batches: batches with ``inputs`` (N, 3, H, W), their ``paths``, and ``skipped``, the paths of unreadable ones.
         files: the state of each file by its path in the batches, from before it is read.
         cache: the cache.
         precision: see :func:`extract`.

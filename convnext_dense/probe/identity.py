@@ -43,7 +43,7 @@ def identity_of(value: Any) -> Any:
 def tensor_digest(tensor: Tensor) -> str:
     """Return type, shape and SHA-256 of a tensor as a text."""
     content = tensor.detach().cpu().contiguous().reshape(-1)
-    digest = hashlib.sha256(content.view(torch.uint8).numpy()).hexdigest()
+    digest = hashlib.sha256(content.view(torch.uint8).numpy().data).hexdigest()
     return f'{tensor.dtype} {tuple(tensor.shape)} {digest}'
 
 

@@ -27,8 +27,8 @@ CHUNK = 8_192
 KEPT_BYTES = 2**30
 """Up to here the standardized features are kept in float64; larger ones are converted anew in each step."""
 MAX_STEPS = 2_000
-CONVERGED = 1e-14
-"""Change of the loss below which it is minimal; that of float64 is 1e-16."""
+CONVERGED = 1e-16
+"""Change of the loss below which it is minimal, which is that of float64."""
 NEARLY_CONVERGED = 1e-3
 """The same for the choice of the strength, which needs the accuracy alone: a share of the strength, up to 1e-7."""
 

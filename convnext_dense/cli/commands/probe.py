@@ -261,8 +261,11 @@ def _write_results(
 def _table(rows: Sequence[Row]) -> str:
     """A table with a row for each weights and a column for each metric."""
     names = list(dict.fromkeys(name for row in rows for name in row.values))
-    width = max(len('weights'), *(len(row.source) for row in rows)) + 1
-    lines = [f'{"weights":<{width}} ' + ' '.join(f'{name:>15}' for name in names)]
-    for row in rows:
-        lines.append(f'{row.source:<{width}} ' + ' '.join(f'{row.values.get(name, "-"):>15}' for name in names))
-    return '\n'.join(lines)
+    lines = [('weights', *names), *((row.source, *(row.values.get(name, '-') for name in names)) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return '\n'.join(
+        '  '.join(
+            [source.ljust(widths[0]), *(cell.rjust(max(6, w)) for cell, w in zip(cells, widths[1:], strict=True))]
+        )
+        for source, *cells in lines
+    )
