@@ -47,7 +47,7 @@ def test_the_work_dir_predicts_is_exported_converted_and_trained_on(compared, im
     predict = load(work_dir)
     right = [predict(str(image)).top(1)[0][0] == image.parent.name for image in images]
     assert 100 * np.mean(right) == pytest.approx(results(work_dir)['weights'][0]['metrics']['top1'])
-    assert run_verb('export-onnx', [str(work_dir), '--out', str(tmp_path / 'x.onnx'), '--check']) == 0
+    assert run_verb('export-onnx', [str(work_dir), str(tmp_path / 'x.onnx'), '--check']) == 0
     assert run_verb('convert-weights', [str(work_dir), str(tmp_path / 'x.pth'), '--to', 'official']) == 0
     head = torch.load(work_dir / 'linear.pth')['state_dict']['head.weight']
     assert torch.equal(torch.load(tmp_path / 'x.pth')['model']['head.weight'], head)
