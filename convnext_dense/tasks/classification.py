@@ -236,6 +236,11 @@ class ClassificationTask(Task):
                     f'a linear probe reads class folders and lists of images, and the config has a '
                     f'{dataset.get("type")}: take --data PATH with a config of this package'
                 )
+        if any(dataset.transform != val[0].transform for dataset in val):
+            raise UserError(
+                f'the {len(val)} data sets of val_dataloader have different values of transform, so that it is not '
+                'clear how to prepare an image for a linear probe: give all the same'
+            )
         prepared = dict(split='val', transform=val[0].transform)
         return [one.__class__({**one, 'source': one.get('source') or one.split, **prepared}) for one in train], val
 

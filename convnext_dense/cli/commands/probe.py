@@ -114,16 +114,20 @@ def _probe_all(args: argparse.Namespace, cfg: Config, sources: Sequence[str], wo
     if kept := next((part.kept_split for part in train if part.kept_split), None):
         print(kept.line)
     classes = classes_of(train[0])
-    models = [(source, partial(_build, cfg, source, classes, args.trust_pickle)) for source in sources]
     if len(sources) > 1:
-        for _, build in models:  # before anything is computed that another one would make useless
-            build()
+        for source in sources:  # before anything is computed that another one would make useless
+            _build(cfg, source, classes, args.trust_pickle)
     rows: list[Row] = []
-    for (source, build), label in zip(models, _labels(sources), strict=True):
-        model, line = build()
+    for source, label in zip(sources, _labels(sources), strict=True):
+        own = copy.deepcopy(cfg)
+        own.pretrained, own.load_from, own.resume = None if source == NONE else source, None, False
+        model, line = _build(own, source, classes, args.trust_pickle)
         print(line)
         folder = work_dir / label if len(sources) > 1 else work_dir
-        measured, features = _probe(args, cfg, model, train, val, work_dir / FEATURES)
+        transform = task_of(own).probed_datasets(own)[1][0].transform
+        prepared = [dataset.prepared_by(transform) for dataset in train]
+        tested = [dataset.prepared_by(transform) for dataset in val]
+        measured, features = _probe(args, own, model, prepared, tested, work_dir / FEATURES)
         row = Row(source, measured, folder)
         rows.append(row)
         rows.sort(key=lambda row: -row.measured.metrics['top1'])
@@ -131,7 +135,7 @@ def _probe_all(args: argparse.Namespace, cfg: Config, sources: Sequence[str], wo
             place.mkdir(exist_ok=True)
             if kept:
                 write_split(place, kept)
-            _write_checkpoint(cfg, model, source, train[0], place)
+            _write_checkpoint(own, model, train[0], place)
         _write_results(args, cfg, rows, work_dir, classes, features)
     return rows
 
@@ -217,13 +221,11 @@ def _labels(sources: Sequence[str]) -> list[str]:
     return names
 
 
-def _write_checkpoint(cfg: Config, model: nn.Module, source: str, dataset: Any, folder: Path) -> None:
+def _write_checkpoint(cfg: Config, model: nn.Module, dataset: Any, folder: Path) -> None:
     """Write the model and its config as a run does, so that all commands take the folder as that of a run."""
-    saved = copy.deepcopy(cfg)
-    saved.work_dir, saved.pretrained = str(folder), None if source == NONE else source
-    saved.load_from, saved.resume = None, False
-    saved.dump(folder / Path(cfg.filename).name)
-    meta = model_meta(model, dataset, saved.pretty_text)
+    cfg.work_dir = str(folder)
+    cfg.dump(folder / Path(cfg.filename).name)
+    meta = model_meta(model, dataset, cfg.pretty_text)
     checkpoints.write({'meta': meta, 'state_dict': to_cpu(model.state_dict())}, folder / checkpoints.PROBE)
 
 

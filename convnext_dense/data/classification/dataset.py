@@ -133,6 +133,12 @@ class ImageFolder(Dataset):
         part.class_counts = np.bincount(part.labels, minlength=len(self.class_counts))
         return part
 
+    def prepared_by(self, transform: Mapping[str, Any]) -> ImageFolder:
+        """Return the data set of the same images for evaluation, by the arguments of :func:`eval_transform`."""
+        part = copy.copy(self)
+        part.training, part.transform = False, eval_transform(**transform)
+        return part
+
     def full_init(self) -> None:
         """Do nothing: mmengine's wrappers of data sets call it, and the data set is complete once it is built."""
 

@@ -12,7 +12,7 @@ from convnext_dense.cli import run_verb
 from convnext_dense.probe.cache import FeatureCache
 from tests.helpers.small_classifier import classifier, official, save
 from tests.helpers.small_models import write_config
-from tests.helpers.small_probe import probe, results, weights
+from tests.helpers.small_probe import ATTO, SMALL, probe, results, weights
 
 
 @pytest.fixture(scope='module')
@@ -220,3 +220,19 @@ def test_chosen_classes_and_lists_are_read_as_in_training(own_image_folder, tmp_
 def test_the_config_itself_may_name_the_weights(own_image_folder, tmp_path, random_weights):
     assert probe(own_image_folder, tmp_path / 'work', options=(f'pretrained={random_weights}',)) == 0
     assert results(tmp_path / 'work')['weights'][0]['source'] == str(random_weights)
+
+
+def test_several_data_sets_of_a_config_are_taken_together(own_image_folder, tmp_path, random_weights):
+    other = shutil.copytree(own_image_folder, tmp_path / 'other')
+    config = tmp_path / 'joined.py'
+    both, one = [str(own_image_folder), str(other)], [str(own_image_folder)]
+    lines = [f"_base_ = '{Path(ATTO).resolve()}'"]
+    for key, split, roots in (('train', 'train', both), ('val', 'val', one), ('test', 'val', one)):
+        part = f"dict(type='convnext_dense.ImageFolder', root=root, split='{split}', transform=dict(input_size=32))"
+        parts = f"dict(_delete_=True, type='ConcatDataset', datasets=[{part} for root in {roots!r}])"
+        lines.append(f'{key}_dataloader = dict(dataset={parts})')
+    config.write_text('\n'.join(lines) + '\n')
+    options = [option for option in SMALL if 'input_size' not in option]
+    argv = [str(config), '--work-dir', str(tmp_path / 'work'), '--pretrained', str(random_weights), '--l2', '0.1']
+    assert run_verb('probe', [*argv, '--cfg-options', *options]) == 0
+    assert results(tmp_path / 'work')['images'] == {'train': 48, 'val': 6}
