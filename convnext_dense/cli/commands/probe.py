@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> None:
         )
     task_of(cfg).check_trainable(cfg)
     task_of(cfg).value_range(cfg, ('train_dataloader', 'val_dataloader'))  # the same for all
+    cfg.pop('lora', None)  # nothing of the backbone is trained
     set_amp(cfg, args.amp)
     fit_to_machine(cfg)
     if args.pretrained_weights is not None:

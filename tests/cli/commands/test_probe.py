@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from convnext_dense.cli import run_verb
+from convnext_dense.config.saved import read_saved_config
 from convnext_dense.probe.cache import FeatureCache
 from tests.helpers.small_classifier import classifier, official, save
 from tests.helpers.small_models import write_config
@@ -217,8 +218,12 @@ def test_chosen_classes_and_lists_are_read_as_in_training(own_image_folder, tmp_
     assert results(tmp_path / 'listed')['classes'] == ['blue', 'green', 'red']
 
 
-def test_the_config_itself_may_name_the_weights(own_image_folder, tmp_path, random_weights):
-    assert probe(own_image_folder, tmp_path / 'work', options=(f'pretrained={random_weights}',)) == 0
+def test_the_config_itself_may_name_the_weights_and_train_adapters(own_image_folder, tmp_path, random_weights):
+    options = (f'pretrained={random_weights}', 'lora=dict(rank=2)')
+    assert probe(own_image_folder, tmp_path / 'work', options=options) == 0
+    assert run_verb('test', [str(tmp_path / 'work')]) == 0
+    saved = read_saved_config(tmp_path / 'work' / 'convnext_a.py')
+    assert 'lora' not in saved and saved.pretrained == str(random_weights)
     assert results(tmp_path / 'work')['weights'][0]['source'] == str(random_weights)
 
 
