@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from convnext_dense import load
 from convnext_dense.cli import run_verb
+from tests.helpers.small_classifier import classifier, save
 from tests.helpers.small_probe import ATTO, SMALL, probe, results, weights
 
 
@@ -69,3 +71,32 @@ def test_a_second_run_of_one_of_them_gives_the_same_numbers(compared, image_fold
         assert row[key] == before[sources[1]][key]
     saved = [torch.load(work_dir / place / 'linear.pth')['state_dict'] for place in ('', f'{work_dir.parent.name}_1')]
     assert all(np.array_equal(saved[0][name], saved[1][name]) for name in saved[0])
+
+
+def test_each_weights_see_images_as_they_were_made_for(image_folder, tmp_path, capsys):
+    torch.manual_seed(0)
+    state = classifier(7).state_dict()
+    half = dict(mean=[0.5, 0.5, 0.5], std=[0.5, 0.5, 0.5])
+    for name, preprocessing in (('plain', None), ('half', half)):
+        meta = {'convnext_dense': '0', 'preprocessing': preprocessing}
+        save({'state_dict': state, 'meta': meta}, tmp_path / f'{name}.pth')
+    sources = [str(tmp_path / f'{name}.pth') for name in ('plain', 'half')]
+    assert probe(image_folder, tmp_path / 'work', '--pretrained', *sources, '--l2', '0.1') == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith('normalization: ')]
+    assert '0.485' in lines[0] and '0.5 0.5 0.5' in lines[1] and 'checkpoint says' in lines[1]
+    rows = {Path(row['source']).stem: row for row in results(tmp_path / 'work')['weights']}
+    for name, expected in (('plain', 0.485), ('half', 0.5)):
+        folder = Path(rows[name]['checkpoint']).parent
+        assert torch.load(folder / 'linear.pth')['meta']['preprocessing']['mean'][0] == expected
+        predict = load(folder)
+        step = next(step for step in predict._transform.transforms if hasattr(step, 'mean'))
+        assert float(step.mean[0]) == pytest.approx(expected)
+        assert run_verb('test', [str(folder)]) == 0
+        metrics = json.loads((folder / 'metrics.json').read_text())['metrics']
+        assert metrics['raw/top1'] == rows[name]['metrics']['top1']
+    capsys.readouterr()
+    given = ('--mean', '0.5', '0.5', '0.5', '--std', '0.5', '0.5', '0.5', '--l2', '0.1')
+    assert probe(image_folder, tmp_path / 'work', '--pretrained', sources[0], *given) == 0
+    out = capsys.readouterr().out
+    assert 'as --mean and --std say' in out and 'features for training: 0 computed, 48 kept' in out
+    assert results(tmp_path / 'work')['weights'][0]['metrics'] == rows['half']['metrics']

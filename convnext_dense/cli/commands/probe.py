@@ -23,6 +23,7 @@ from ...checkpoints import lock
 from ...checkpoints.content import to_cpu
 from ...config.machine import fit_to_machine
 from ...config.precision import set_amp
+from ...config.preprocessing import NOTHING, Chosen, follow_weights, told_by_file
 from ...config.read import read_config
 from ...data.foreign import classes_of
 from ...data.subset import write_split
@@ -38,7 +39,7 @@ from ...probe.linear import STRENGTHS
 from ...registry import DATASETS
 from ...tasks import own_datasets, place_of, task_of
 from ...weights.loading import load_pretrained
-from ..arguments import command_line, image_arguments, reading_arguments
+from ..arguments import command_line, image_arguments, normalization_arguments, reading_arguments
 
 RESULTS, FEATURES = 'probe.json', 'features'
 """The file of results and the folder of features in the work dir."""
@@ -124,6 +125,7 @@ def _probe_all(args: argparse.Namespace, cfg: Config, sources: Sequence[str], wo
         own.pretrained, own.load_from, own.resume = None if source == NONE else source, None, False
         model, line = _build(own, source, classes, args.trust_pickle)
         print(line)
+        print(_follow(own, args))
         folder = work_dir / label if len(sources) > 1 else work_dir
         transform = task_of(own).probed_datasets(own)[1][0].transform
         prepared = [dataset.prepared_by(transform) for dataset in train]
@@ -139,6 +141,15 @@ def _probe_all(args: argparse.Namespace, cfg: Config, sources: Sequence[str], wo
             _write_checkpoint(own, model, train[0], place)
         _write_results(args, cfg, rows, work_dir, classes, features)
     return rows
+
+
+def _follow(cfg: Config, args: argparse.Namespace) -> str:
+    """Prepare images as the config's weights were made for, as training does, and return a line on it."""
+    chosen = Chosen(**normalization_arguments(args), options=args.cfg_options, image_size=args.image_size)
+    kind = cfg.get('pretrained_weights') or 'raw'
+    return follow_weights(
+        cfg, told_by_file(cfg.pretrained, kind, args.trust_pickle) if cfg.pretrained else NOTHING, chosen
+    )
 
 
 def _build(cfg: Config, source: str, classes: Sequence[str] | None, trust: bool) -> tuple[nn.Module, str]:
@@ -226,7 +237,7 @@ def _write_checkpoint(cfg: Config, model: nn.Module, dataset: Any, folder: Path)
     """Write the model and its config as a run does, so that all commands take the folder as that of a run."""
     cfg.work_dir = str(folder)
     cfg.dump(folder / Path(cfg.filename).name)
-    meta = model_meta(model, dataset, cfg.pretty_text)
+    meta = model_meta(model, dataset, cfg.pretty_text, task_of(cfg).preprocessing(cfg))
     checkpoints.write({'meta': meta, 'state_dict': to_cpu(model.state_dict())}, folder / checkpoints.PROBE)
 
 

@@ -20,9 +20,11 @@ from ..arguments import (
     add_bad_image_argument,
     add_config_arguments,
     add_image_arguments,
+    add_normalization_arguments,
     add_trust_argument,
     check_checkpoint,
     check_config,
+    check_normalization,
 )
 
 EXAMPLE = f'{EXAMPLE_CONFIG} --data PATH --pretrained WEIGHTS'
@@ -31,6 +33,7 @@ EXAMPLE = f'{EXAMPLE_CONFIG} --data PATH --pretrained WEIGHTS'
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     add_image_arguments(parser)
+    add_normalization_arguments(parser)
     add_bad_image_argument(parser)
     parser.add_argument(
         '--pretrained',
@@ -69,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     check_config(args)
+    check_normalization(args)
     for source in args.pretrained or ():
         if source != 'none':
             check_checkpoint(source)

@@ -140,6 +140,7 @@ class ImageFolder(Dataset):
         """Return the data set of the same images for evaluation, by the arguments of :func:`eval_transform`."""
         part = copy.copy(self)
         part.training, part.transform = False, eval_transform(**transform)
+        part.preprocessing = preprocessing_of(transform, False)
         return part
 
     def full_init(self) -> None:
