@@ -77,8 +77,8 @@ def test_each_weights_see_images_as_they_were_made_for(image_folder, tmp_path, c
     torch.manual_seed(0)
     state = classifier(7).state_dict()
     half = dict(mean=[0.5, 0.5, 0.5], std=[0.5, 0.5, 0.5])
-    for name, preprocessing in (('plain', None), ('half', half)):
-        meta = {'convnext_dense': '0', 'preprocessing': preprocessing}
+    for name, preprocessing in (('plain', {}), ('half', dict(preprocessing=half))):
+        meta = {'convnext_dense': '0', **preprocessing}
         save({'state_dict': state, 'meta': meta}, tmp_path / f'{name}.pth')
     sources = [str(tmp_path / f'{name}.pth') for name in ('plain', 'half')]
     assert probe(image_folder, tmp_path / 'work', '--pretrained', *sources, '--l2', '0.1') == 0
