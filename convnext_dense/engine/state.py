@@ -81,7 +81,7 @@ def model_meta(model: nn.Module, dataset: Any, config_text: str, used: Preproces
         'cfg': config_text,
         **settings_for_meta(model),  # type: ignore[typeddict-item]
         'lora': None if (adapters := adapters_of(model)) is None else adapters._asdict(),
-        **({} if used is None else {'preprocessing': used.as_meta()}),
+        'preprocessing': None if used is None else used.as_meta(),
         'dataset_meta': plain(getattr(dataset, 'metainfo', {})),
     }
 
