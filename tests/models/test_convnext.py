@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.registry import MODELS as ROOT_MODELS
+from timm.layers import make_divisible
 from torch import Tensor, nn
 
 from convnext_dense import ConvNeXt
@@ -332,3 +333,15 @@ def test_gradient_checkpointing_and_freezing_reach_an_overlapping_stem() -> None
     assert frozen == {n for n in grads[0] if n.startswith('downsample_layers.0.')} and len(frozen) == 5
     for name, grad in grads[0].items():
         assert name in frozen or torch.allclose(grad, grads[1][name]), name
+
+
+@pytest.mark.parametrize('channels', [8, 16, 20, 22, 24, 40, 48, 58, 80, 88])
+def test_a_tiered_stem_is_as_wide_in_between_as_timms(channels: int) -> None:
+    stem = ConvNeXt(dict(depths=[1] * 4, dims=[channels, 8, 8, 8]), stem='overlap_tiered').downsample_layers[0]
+    assert (stem[0].out_channels, stem[1].in_channels) == (make_divisible(channels // 2),) * 2
+
+
+def test_a_norm_of_an_output_is_added_as_the_others_are() -> None:
+    norm = ConvNeXt(SIZE, norm='simple_norm', norm_eps=1e-2, out_indices=None).new_output_norm(2)
+    own = ConvNeXt(SIZE, norm='simple_norm', norm_eps=1e-2).norm2
+    assert (type(norm), norm.eps, norm.weight.shape) == (type(own), own.eps, own.weight.shape)
