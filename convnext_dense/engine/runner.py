@@ -35,7 +35,7 @@ from ..registry import DATASETS, RUNNERS
 from ..weights.extraction import extract_weights, has_ema_weights, learned_masks
 from ..weights.loading import load_full_model, load_pretrained
 from ..weights.reader import read_checkpoint
-from . import environment, state
+from . import environment, frozen, state
 from .building import (
     class_shapes,
     config_errors,
@@ -92,6 +92,7 @@ class Runner(mmengine.runner.Runner):
             raise
 
     def train(self) -> nn.Module:
+        frozen.check_and_log(self)
         try:
             with disk.explain_full_disk(self.work_dir), explain_dead_workers(), trained_checkpointing():
                 return super().train()

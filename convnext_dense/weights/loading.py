@@ -129,7 +129,15 @@ def load_pretrained(
         f'left over in the file: {", ".join(sorted(left_over)) or "nothing"}'
         + (f' ({_compare_classes(found.classes, classes)})' if other_classes and found.classes and classes else '')
         + (f'; {found.settings.note}' if found.settings.note else '')
+        + _describe_untrained(model, modules, modules.keys() - fitting)
     )
+
+
+def _describe_untrained(model: nn.Module, modules: Mapping[str, Iterable[str]], fresh: Iterable[str]) -> str:
+    """Name the frozen modules for which the weights have nothing, so that they stay as they were initialized."""
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    untrained = [module for module in fresh if not frozen.isdisjoint(modules[module])]
+    return f'; frozen without weights: {", ".join(name_layers(modules, untrained))}' if untrained else ''
 
 
 def _check_only_classes_differ(
