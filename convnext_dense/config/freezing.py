@@ -54,10 +54,14 @@ def freeze_backbone(cfg: Config, options: Collection[str] = ()) -> None:
 def check_backbone_frozen(model: nn.Module, cfg: Config) -> None:
     """Check that nothing of a backbone trains but norms of its outputs, after :func:`freeze_backbone`.
 
+    Args:
+        model: the model, which is in training mode afterwards: some backbones freeze their parts no earlier.
+        cfg: its config.
+
     Raises:
         UserError: if something does: some backbones of other libraries count other stages, or keep some parts.
     """
-    if not has_frozen_backbone(model):
+    if not has_frozen_backbone(model.train()):
         names = [name for name, parameter in model.backbone.named_parameters() if parameter.requires_grad]
         raise UserError(
             f'--freeze backbone: {cfg.model.backbone.type} with frozen_stages={cfg.model.backbone.frozen_stages} '

@@ -17,7 +17,7 @@ def check_and_log(runner: Any) -> None:
     Raises:
         UserError: if everything is frozen, or the whole backbone and it starts from random weights.
     """
-    model = runner.bare_model
+    model = runner.bare_model.train()  # in which some backbones of mmdet and mmseg freeze their parts
     line = describe_frozen(model)
     if line is None:
         return

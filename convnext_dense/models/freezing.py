@@ -56,8 +56,8 @@ def describe_frozen(model: nn.Module) -> str | None:
     counts = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
     trained = sum(count for count, trains in counts if trains)
     return (
-        f'{"backbone frozen" if has_frozen_backbone(model) else "frozen"} ({frozen}): {trained:,} of '
-        f'{sum(count for count, _ in counts):,} parameters train ({describe_parts(model, trained=True) or "none"})'
+        f'{frozen} frozen: {trained:,} of {sum(count for count, _ in counts):,} parameters train '
+        f'({describe_parts(model, trained=True) or "none"})'
     )
 
 
