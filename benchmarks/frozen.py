@@ -2,8 +2,8 @@
 
     python benchmarks/frozen.py --threads 2 --out benchmarks/frozen.json
 
-A classifier, UPerNet and a linear head on ConvNeXt-T, each with the same weights, images and loss run in rotating order in one process. Memory is what
-autograd keeps for the backward pass on a CPU, and the allocator's peak on a GPU.
+A classifier, UPerNet and a linear head on ConvNeXt-T, each with the same weights, images and loss, run in rotating
+order in one process. Memory is what autograd keeps for the backward pass on a CPU, and the allocator's peak on a GPU.
 """
 
 from __future__ import annotations

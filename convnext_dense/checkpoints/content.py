@@ -52,6 +52,8 @@ class Meta(TypedDict, total=False):
     cfg: str
     """The config's text, for reading only; never executed."""
     final_norm_eps: float | None
+    lora: dict[str, Any] | None
+    """Settings of the LoRA adapters in the weights, see :class:`~convnext_dense.models.lora.LoraSettings`."""
     dataset_meta: dict[str, Any]
     """``classes`` and more."""
 

@@ -39,9 +39,7 @@ UNCHANGED = {
     'images': _Condition('{} training images', 'resume with the same {}'),
     'label_zero': _Condition('label 0 of the masks as {}', 'resume with --label-zero {}'),
     'class_choice': _Condition('{}', 'resume with {}', none='all classes of the data'),
-    'frozen': _Condition(
-        '{} frozen', 'resume with its own --freeze and model.backbone.frozen_stages', none='no part'
-    ),
+    'frozen': _Condition('{} frozen', 'resume with its own --freeze and model.backbone.frozen_stages', none='no part'),
 }
 _LIMITS = ('begin', 'end', 'total_iters')
 """Entries of a scheduler's state with its place in the run, which is fitted to the run's length when it is built."""

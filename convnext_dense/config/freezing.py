@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, MutableMapping
 from typing import Any
 
 from mmengine.config import Config
@@ -31,7 +31,7 @@ def freeze_backbone(cfg: Config, options: Collection[str] = ()) -> None:
     if SETTING in options:
         raise UserError(f'--freeze backbone and --cfg-options {SETTING}=... both say what is frozen: leave out one')
     backbone = cfg.model.get('backbone')
-    if not isinstance(backbone, Mapping):
+    if not isinstance(backbone, MutableMapping):
         raise UserError(f'--freeze backbone: {cfg.model.type} has no backbone')
     with (
         DefaultScope.overwrite_default_scope(cfg.get('default_scope')),
@@ -62,7 +62,8 @@ def check_backbone_frozen(model: nn.Module, cfg: Config) -> None:
         UserError: if something does: some backbones of other libraries count other stages, or keep some parts.
     """
     if not has_frozen_backbone(model.train()):
-        names = [name for name, parameter in model.backbone.named_parameters() if parameter.requires_grad]
+        backbone = model.get_submodule('backbone')
+        names = [name for name, parameter in backbone.named_parameters() if parameter.requires_grad]
         raise UserError(
             f'--freeze backbone: {cfg.model.backbone.type} with frozen_stages={cfg.model.backbone.frozen_stages} '
             f'still trains {", ".join(names[:3])}: set {SETTING} as its documentation says'

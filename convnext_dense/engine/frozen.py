@@ -9,6 +9,7 @@ from ..checkpoints import files as checkpoints
 from ..compat import mmengine_private_names as internals
 from ..errors import UserError
 from ..models.freezing import describe_frozen, has_frozen_backbone
+from ..models.lora import adapters_of
 
 
 def check_and_log(runner: Any) -> None:
@@ -19,7 +20,7 @@ def check_and_log(runner: Any) -> None:
     """
     model = runner.bare_model.train()  # in which some backbones of mmdet and mmseg freeze their parts
     line = describe_frozen(model)
-    if line is None:
+    if line is None or adapters_of(model) is not None:  # what LoRA freezes is said where it is inserted
         return
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise UserError(
@@ -27,7 +28,9 @@ def check_and_log(runner: Any) -> None:
             'frozen_stages, or let a head train'
         )
     if not starts_from_weights(runner):
-        fix = 'give weights with --pretrained, or train the backbone (without --freeze, model.backbone.frozen_stages=-1)'
+        fix = (
+            'give weights with --pretrained, or train the backbone (without --freeze, model.backbone.frozen_stages=-1)'
+        )
         if has_frozen_backbone(model):
             raise UserError(f'the backbone is frozen and starts from random weights, which never learn: {fix}')
         runner.logger.warning(f'what is frozen starts from random weights, which never learn: {fix}')

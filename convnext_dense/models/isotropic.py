@@ -81,7 +81,8 @@ class IsotropicConvNeXt(BaseModule):
         return self
 
     def _frozen_parts(self) -> list[nn.Module]:
-        return [[], [self.stem], [self.stem, self.blocks, self.norm]][self.frozen_stages + 1]
+        parts: list[nn.Module] = [self.stem, self.blocks, self.norm]
+        return parts[: (0, 1, len(parts))[self.frozen_stages + 1]]
 
     def num_layers(self, scheme: str) -> int:
         """Return the number of blocks; there is one stage, so ``stage_wise`` does not apply."""

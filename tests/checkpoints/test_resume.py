@@ -113,7 +113,11 @@ def test_the_split_of_the_data_stays(before, now, said):
 @pytest.mark.parametrize(
     ('before', 'now', 'said'),
     [
-        ('backbone', None, 'had backbone frozen and now has no part: resume with its own --freeze and model.backbone.'),
+        (
+            'backbone',
+            None,
+            'had backbone frozen and now has no part: resume with its own --freeze and model.backbone.',
+        ),
         (None, 'backbone.stages.0', 'had no part frozen and now has backbone.stages.0: resume with its own --freeze'),
         ('backbone', 'backbone', None),
         ('of an older version', 'backbone', None),

@@ -29,7 +29,11 @@ def config(name: str, **backbone: object) -> Config:
         ('det/cascade_convnext_a_coco', {}, 4),
         ('seg/upernet_convnext_a_ade20k', {}, 4),
         ('det/cascade_convnext_a_coco', RESNET, 4),
-        ('seg/upernet_convnext_a_ade20k', {**RESNET, 'num_stages': 3, 'strides': (1, 2, 2), 'dilations': (1, 1, 1)}, 3),
+        (
+            'seg/upernet_convnext_a_ade20k',
+            {**RESNET, 'num_stages': 3, 'strides': (1, 2, 2), 'dilations': (1, 1, 1)},
+            3,
+        ),
         ('seg/upernet_convnext_a_ade20k', SWIN, 2),
     ],
 )
@@ -52,14 +56,19 @@ def test_a_backbone_that_counts_its_stages_otherwise_is_refused_not_half_frozen(
         check_backbone_frozen(build_model(cfg), cfg)
     assert str(error.value) == (
         '--freeze backbone: mmseg.MobileNetV2 with frozen_stages=4 still trains layer5.0.conv.0.conv.weight, '
-        'layer5.0.conv.0.bn.weight, layer5.0.conv.0.bn.bias: set model.backbone.frozen_stages as its documentation says'
+        'layer5.0.conv.0.bn.weight, layer5.0.conv.0.bn.bias: set model.backbone.frozen_stages as its documentation '
+        'says'
     )
 
 
 @pytest.mark.parametrize(
     ('backbone', 'options', 'said'),
     [
-        (dict(type='mmdet.HourglassNet'), (), 'mmdet.HourglassNet has no frozen_stages, by which backbones are frozen'),
+        (
+            dict(type='mmdet.HourglassNet'),
+            (),
+            'mmdet.HourglassNet has no frozen_stages, by which backbones are frozen',
+        ),
         ({}, ('model.backbone.frozen_stages',), 'both say what is frozen: leave out one'),
     ],
 )
@@ -70,7 +79,7 @@ def test_what_cannot_be_frozen_is_said_in_one_line(backbone, options, said):
 
 
 def test_a_model_without_a_backbone_is_named():
-    with pytest.raises(UserError, match='--freeze backbone: mmdet.Something has no backbone'):
+    with pytest.raises(UserError, match=r'--freeze backbone: mmdet\.Something has no backbone'):
         freeze_backbone(Config(dict(model=dict(type='mmdet.Something'))))
 
 

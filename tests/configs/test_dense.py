@@ -177,7 +177,9 @@ def test_every_config_has_a_recipe_below():
     assert {path.stem for path in DETECTORS} == COCO.keys()
     assert {path.stem for path in SEGMENTORS} == ADE20K.keys()
     assert {path.stem for path in LINEAR} == LINEAR_ADE20K.keys()
-    assert set(OF_NAME) == {path.stem for folder in ('det', 'seg') for path in (ROOT / 'configs' / folder).glob('*.py')}
+    assert set(OF_NAME) == {
+        path.stem for folder in ('det', 'seg') for path in (ROOT / 'configs' / folder).glob('*.py')
+    }
 
 
 def check_common(cfg: Config, lr: float, drop_path: float, amp: bool, weights: str) -> None:

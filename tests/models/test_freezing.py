@@ -146,7 +146,9 @@ def test_the_line_of_the_log_counts_and_names():
     assert has_frozen_backbone(model)
     partly = ImageClassifier({**backbone, 'frozen_stages': 1}, 3)
     assert describe_parts(partly, trained=False) == 'backbone.downsample_layers.0, backbone.stages.0'
-    assert describe_frozen(partly).endswith('backbone.stages.1, backbone.stages.2, backbone.stages.3, backbone.norm, head)')
+    assert describe_frozen(partly).endswith(
+        'backbone.stages.1, backbone.stages.2, backbone.stages.3, backbone.norm, head)'
+    )
     assert not has_frozen_backbone(partly)
     assert describe_frozen(ImageClassifier(backbone, 3)) is None
     model.requires_grad_(False)

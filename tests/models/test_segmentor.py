@@ -269,7 +269,8 @@ def test_a_linear_head_normalizes_and_multiplies_the_features(options, used):
     head = linear_head(dropout_ratio=0, **options).train()
     size = FEATURES[used[0]].shape[2:]
     resized = [
-        interpolate(FEATURES[i], size, mode='bilinear', align_corners=options.get('align_corners', False)) for i in used
+        interpolate(FEATURES[i], size, mode='bilinear', align_corners=options.get('align_corners', False))
+        for i in used
     ]
     x = torch.cat(resized, dim=1)
     mean, var = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), unbiased=False, keepdim=True)
@@ -299,8 +300,13 @@ def test_a_linear_head_has_mmsegs_loss_without_ignored_pixels():
 
 
 @pytest.mark.parametrize(
-    'options', [dict(in_channels=[16, 32]), dict(in_channels=[16, 32], in_index=[1, 2, 3]), dict(in_channels=32, in_index=[2, 3])]
+    'options',
+    [
+        dict(in_channels=[16, 32]),
+        dict(in_channels=[16, 32], in_index=[1, 2, 3]),
+        dict(in_channels=32, in_index=[2, 3]),
+    ],
 )
 def test_a_linear_head_with_channels_for_other_features_is_refused(options):
-    with pytest.raises(UserError, match='decode_head.in_channels .* and in_index .* are not of as many features'):
+    with pytest.raises(UserError, match=r'decode_head\.in_channels .* and in_index .* are not of as many features'):
         linear_head(**options)

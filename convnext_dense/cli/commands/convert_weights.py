@@ -15,20 +15,25 @@ from torch import Tensor
 from ...checkpoints import files as checkpoints
 from ...counting import counted
 from ...errors import UserError
-from ...io.files import durable_write
-from ...weights.extraction import Weights, extract_weights
+from ...io.files import durable_write, write_errors
+from ...weights.adapter_folder import merge_adapter, read_adapter, write_adapter
+from ...weights.extraction import Weights, adapters_in, extract_weights
 from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, convert, detect_arch
 from ...weights.hub_config import EPS
 from ...weights.loading import check_is_convnext
 from ...weights.reader import read_checkpoint
-from ..parsers.convert_weights import SAFETENSORS, check_target
+from ..parsers.convert_weights import PEFT, SAFETENSORS, check_target
 
 
 def run(args: argparse.Namespace) -> None:
     source, target = checkpoints.find(args.source), Path(args.target)
+    if args.to == PEFT:
+        return _write_adapter(args, source, target)
     safetensors = args.safetensors or target.suffix == SAFETENSORS
     check_target(source, target, safetensors, args.force)  # again, now that SRC is a file
     weights = extract_weights(read_checkpoint(source, args.trust_pickle), source, args.weights)
+    if args.lora:
+        weights = merge_adapter(weights, read_adapter(args.lora))
     check_is_convnext(weights)
     written = convert(weights.state, args.to, path=source)
     _write(_content(written.state, args.to, weights, safetensors), target, safetensors)
@@ -46,6 +51,27 @@ def run(args: argparse.Namespace) -> None:
     print(f'fresh      {", ".join(fresh) or "nothing"}' + (' in a classifier that loads it' if fresh else ''))
     for note in _notes(args.to, arch, weights):
         print(f'note       {note}')
+
+
+def _write_adapter(args: argparse.Namespace, source: Path, target: Path) -> None:
+    content = read_checkpoint(source, args.trust_pickle)
+    settings = adapters_in(content)
+    if settings is None:
+        raise UserError(f'{source} has no LoRA adapters: --to {PEFT} takes a checkpoint of a run with --lora')
+    weights = extract_weights(content, source, args.weights, merged=False)
+    with write_errors(target):
+        beside = write_adapter(target, weights, settings, _source_of_run(content))
+    print(f'read       {source}: {weights.source}, {args.weights} weights')
+    print(f'arch       {detect_arch(weights.state)}')
+    print(f'wrote      {target}: {settings}, as PEFT reads it')
+    print(f'beside it  {", ".join(beside)}')
+
+
+def _source_of_run(content: dict) -> str | None:
+    """Return where the weights came from that a run started from, if its checkpoint tells."""
+    pretrained = content['meta'].get('pretrained')
+    source = pretrained.get('source') if isinstance(pretrained, dict) else None
+    return None if source is None else str(source)
 
 
 def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: bool) -> dict:
