@@ -3,11 +3,11 @@
 #   torchrun --nproc_per_node=8 tools/train.py configs/seg/linear_dinov3_t_ade20k.py --launcher pytorch
 #   python tools/train.py configs/seg/linear_dinov3_t_ade20k.py --data sample    # trains the backbone, too
 #
-# All values are those of github.com/facebookresearch/dinov3, eval/segmentation: head, lr, weight decay, steps, warm-up,
-# batch, crops and windows of configs/config-ade20k-linear-training.yaml, the augmentation of transforms.py (that of
-# UPerNet), the cosine of schedulers.py. Different here: images are at most 2048 pixels wide, as for UPerNet; the warm-up
-# multiplies the cosine, there a line, which differs by 4% at most; norm3 trains, though batch normalization undoes most
-# of what it learns.
+# All values are those of github.com/facebookresearch/dinov3, eval/segmentation: head, lr, weight decay, steps, batch,
+# crops and windows of configs/config-ade20k-linear-training.yaml, the augmentation of transforms.py (that of UPerNet),
+# the warm-up and cosine of schedulers.py. Different here: images are at most 2048 pixels wide, as for UPerNet; the
+# warm-up multiplies the cosine, there a line, which differs by 4% at most; norm3 trains, though batch normalization
+# undoes most of what it learns.
 _base_ = [
     '../_base_/datasets/ade20k.py',
     '../_base_/models/linear.py',

@@ -169,10 +169,7 @@ class Runner(mmengine.runner.Runner):
 
     def _check_adapted(self) -> None:
         """Raise a UserError if LoRA would adapt random weights."""
-        resumes = internals.resume_setting(self)
-        if resumes == 'auto':
-            resumes = bool(checkpoints.list_checkpoints(self.work_dir))
-        if not (self.cfg.get('pretrained') or internals.checkpoint_setting(self) or resumes):
+        if not frozen.starts_from_weights(self):
             raise UserError('LoRA adapts weights that are kept as they are: name them with --pretrained WEIGHTS')
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
