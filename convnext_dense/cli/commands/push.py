@@ -1,0 +1,145 @@
+"""Write a model for a hub, in the layout of timm or transformers, and upload it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...analysis import METRICS_FILE
+from ...checkpoints import files as checkpoints
+from ...checkpoints import manifest
+from ...config.find import find_work_dir
+from ...config.saved import setting_of_run
+from ...counting import counted
+from ...errors import UserError
+from ...export.hub.folder import CARD, pushed_folder
+from ...export.hub.hf_layout import write_hf
+from ...export.hub.model import HubModel, completed, shared_model
+from ...export.hub.model_card import model_card
+from ...export.hub.timm_layout import write_timm
+from ...export.hub.upload import check_login, upload
+from ...io.files import write_errors
+from ...weights.extraction import dataset_meta, extract_weights
+from ...weights.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from ...weights.reader import read_checkpoint
+from ..parsers.push import repository_of
+
+WRITERS = {'timm': write_timm, 'hf': write_hf}
+
+
+def run(args: argparse.Namespace) -> None:
+    repository = repository_of(args.destination)
+    if repository is not None:
+        check_login()
+    path = checkpoints.find(args.checkpoint)
+    model = _model(path, args)
+    if repository is None:
+        folder = Path(args.destination)
+        with pushed_folder(folder, args.force) as temporary:
+            _write(model, args.to, temporary, args.destination)
+            card = (temporary / CARD).read_text()
+        place, kept = str(folder), (folder / CARD).read_text() != card
+    else:
+        with tempfile.TemporaryDirectory() as temporary_folder:
+            _write(model, args.to, Path(temporary_folder), repository)
+            place, kept = upload(Path(temporary_folder), repository, args.private, args.force)
+    _report(model, path, place, kept, args)
+
+
+def _model(path: Path, args: argparse.Namespace) -> HubModel:
+    content = read_checkpoint(path, args.trust_pickle)
+    weights = extract_weights(content, path, args.weights)
+    settings = setting_of_run(path, 'model') or {}
+    dense = 'data_preprocessor' in settings or not weights.state.keys() >= {'head.weight'}
+    return shared_model(
+        weights,
+        completed(
+            weights.preprocessing, preprocessing_of_run(path), dense and 'backbone.norm.weight' not in weights.state
+        ),
+        args.backbone,
+        settings=settings,
+        results=results_of_run(path, args.weights),
+        reduce_zero_label=bool(dataset_meta(content).get('reduce_zero_label')),
+        averaged=args.weights == 'ema',
+    )
+
+
+def preprocessing_of_run(checkpoint: Path) -> Preprocessing | None:
+    """Return how a run's config prepares images in tests; None if there is no run, or its config does not tell.
+
+    Raises:
+        UserError: if the network takes BGR, which no layout has.
+    """
+    loader, model = setting_of_run(checkpoint, 'test_dataloader'), setting_of_run(checkpoint, 'model')
+    source = f'the config of the run of {checkpoint}'
+    preprocessor = (model or {}).get('data_preprocessor') or {}
+    if preprocessor.get('mean') is not None:
+        if not preprocessor.get('bgr_to_rgb'):
+            raise UserError(f'{source} gives the network BGR images, which neither layout does')
+        mean, std = (tuple(round(value / 255, 9) for value in preprocessor[key]) for key in ('mean', 'std'))
+        return Preprocessing(mean, std, source=source)
+    transform = ((loader or {}).get('dataset') or {}).get('transform') or {}
+    if 'input_size' not in transform:
+        return None
+    side = transform['input_size']
+    return Preprocessing(
+        tuple(transform.get('mean') or IMAGENET_MEAN),
+        tuple(transform.get('std') or IMAGENET_STD),
+        (side, side),
+        transform.get('crop_ratio'),
+        transform.get('interpolation'),
+        transform.get('crop_mode'),
+        source,
+    )
+
+
+def results_of_run(checkpoint: Path, weights: str) -> dict[str, float]:
+    """Return the metrics of a checkpoint in its run: of its last test, or else of its validation."""
+    work_dir = find_work_dir(checkpoint)
+    if work_dir is None:
+        return {}
+    metrics: Any = manifest.read(work_dir).get(checkpoint.name, {}).get('metrics')
+    try:
+        tested = json.loads((work_dir / METRICS_FILE).read_text())
+        if Path(tested['checkpoint']).name == checkpoint.name:
+            metrics = tested['metrics']
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    found = metrics.items() if isinstance(metrics, Mapping) else ()
+    prefix = f'{weights}/'
+    return {
+        name.removeprefix(prefix): float(value)
+        for name, value in found
+        if name.startswith(prefix) and isinstance(value, int | float)
+    }
+
+
+def _write(model: HubModel, layout: str, folder: Path, place: str) -> None:
+    with write_errors(place):
+        WRITERS[layout](model, folder)
+        (folder / CARD).write_text(model_card(model, layout, place), encoding='utf-8')
+
+
+def _report(model: HubModel, path: Path, place: str, kept: bool, args: argparse.Namespace) -> None:
+    images, weights = model.preprocessing, model.weights
+    size = 'any size' if images.input_size is None else 'x'.join(map(str, images.input_size))
+    classes = counted(model.num_classes, 'class', 'classes') if model.num_classes else 'no head'
+    print(f'read      {path}: {weights.source}, {args.weights} weights')
+    print(f'model     {model.arch}, {classes}')
+    print(f'images    {size}, mean {_numbers(images.mean)}, std {_numbers(images.std)} ({images.source})')
+    print(f'license   {weights.license or "unknown: state one in README.md before you share it"}')
+    if weights.left_over:
+        print(f'left over {", ".join(weights.left_over[:5])}{", ..." if len(weights.left_over) > 5 else ""}')
+    if weights.settings.note:
+        print(f'note      {weights.settings.note}')
+    if kept:
+        print('kept      README.md, which was edited; --force replaces it')
+    print(f'wrote     {place}: {"timm" if args.to == "timm" else "transformers"}')
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ', '.join(f'{value:.4g}' for value in values)

@@ -1,0 +1,162 @@
+"""A model that is to be shared: its weights, what they are for, and how its images are prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from torch import Tensor
+
+from ...errors import UserError
+from ...weights.extraction import Weights
+from ...weights.formats import STAGES, Arch, detect_arch
+from ...weights.hub_config import EPS
+from ...weights.layer_names import part_of
+from ...weights.loading import check_is_convnext
+from ...weights.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+
+Kind = Literal['classifier', 'features', 'maps', 'segmentor']
+WARP_FROM = 384
+"""Pixels: from this resolution up, the official evaluation warps images to a square, without cropping."""
+
+
+@dataclass(frozen=True)
+class HubModel:
+    """A model that is to be shared.
+
+    Attributes:
+        weights: in our names, those of the parts that are shared alone.
+        kind: ``'classifier'``; ``'features'``, a backbone with its final norm; ``'maps'``, a backbone with a norm for
+            each output; or ``'segmentor'``.
+        preprocessing: without None, but for ``input_size``, ``crop_ratio`` and ``crop_mode`` of dense models.
+        settings: the ``model`` in the run's config; empty if it is unknown.
+        labels: names of the classes; None if they are unknown.
+        results: metrics in percent by name.
+        reduce_zero_label: whether label 0 of a segmentor's masks means unlabeled.
+        averaged: whether the weights are a moving average.
+    """
+
+    weights: Weights
+    kind: Kind
+    preprocessing: Preprocessing
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    labels: list[str] | None = None
+    results: Mapping[str, float] = field(default_factory=dict)
+    reduce_zero_label: bool = False
+    averaged: bool = False
+
+    @property
+    def arch(self) -> Arch:
+        return detect_arch(self.state)
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        return self.weights.state
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes, 0 without a head."""
+        name = {'classifier': 'head.weight', 'segmentor': 'decode_head.conv_seg.weight'}.get(self.kind)
+        return len(self.state[name]) if name else 0
+
+    @property
+    def in_channels(self) -> int:
+        return self.state['backbone.downsample_layers.0.0.weight'].shape[1]
+
+    @property
+    def output_stages(self) -> list[int]:
+        """The stages whose outputs have norms of their own."""
+        return [s for s in STAGES if f'backbone.norm{s}.weight' in self.state]
+
+    @property
+    def has_layer_scale(self) -> bool:
+        return any(name.endswith('.gamma') and '.grn.' not in name for name in self.state)
+
+    @property
+    def final_norm_eps(self) -> float:
+        """Eps of the final norm; that of all other norms is :data:`~...weights.hub_config.EPS`."""
+        eps = self.weights.settings.final_norm_eps
+        return EPS if eps is None else eps
+
+
+def shared_model(
+    weights: Weights, preprocessing: Preprocessing, backbone_only: bool = False, **facts: Any
+) -> HubModel:
+    """Find out what weights are of.
+
+    Args:
+        weights: of a classifier, a detector, a segmentor or a backbone.
+        preprocessing: how its images are prepared.
+        backbone_only: leave neck and heads out.
+        **facts: further attributes of :class:`HubModel`.
+
+    Raises:
+        UserError: if they are of no ConvNeXt, or of a model that no layout has.
+    """
+    check_is_convnext(weights)
+    if not any(detect_arch(weights.state).size.depths):
+        raise UserError(f'{weights.path} is an isotropic ConvNeXt, which neither timm nor transformers has')
+    if backbone_only:
+        weights = weights._replace(state={n: t for n, t in weights.state.items() if n.startswith('backbone.')})
+    kind = _kind(weights)
+    labels = weights.classes if kind in ('classifier', 'segmentor') else None
+    model = HubModel(weights, kind, preprocessing, labels=labels, **facts)
+    if labels is not None and len(labels) != model.num_classes:
+        raise UserError(f'{weights.path} names {len(labels)} classes, and its head has {model.num_classes}')
+    return model
+
+
+def _kind(weights: Weights) -> Kind:
+    parts = {part_of(name) for name in weights.state} - {'backbone'}
+    norms = [part for part in parts if 'norm' in part]
+    parts -= set(norms)
+    if parts == {'head'} and norms == ['final norm']:
+        return 'classifier'
+    if not parts and len(norms) == 1:
+        return 'features' if norms == ['final norm'] else 'maps'
+    if not parts or parts == {'head'}:
+        raise UserError(
+            f'{weights.path} ({weights.source}) has no final norm, without which no layout has a network: train a '
+            'classifier from it, and push that'
+        )
+    if 'decode_head' in parts:
+        return 'segmentor'
+    raise UserError(
+        f'{weights.path} is of a model with {_listed(parts)}, which neither layout has: --backbone pushes its '
+        'backbone alone'
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ', '.join(sorted(names))
+
+
+def completed(
+    found: Preprocessing | None, evaluation: Preprocessing | None = None, dense: bool = False
+) -> Preprocessing:
+    """Fill in what is unknown about how images are prepared, as in the official evaluation on ImageNet.
+
+    Args:
+        found: what the weights tell.
+        evaluation: what the run's config tells, which goes first.
+        dense: leave out size and crop, which detectors and segmentors do not have.
+    """
+    both = [one for one in (evaluation, found) if one is not None]
+    known = both[0] if both else Preprocessing(IMAGENET_MEAN, IMAGENET_STD, source='assumed, as on ImageNet')
+    if dense:
+        return replace(known, input_size=None, crop_ratio=None, crop_mode=None, interpolation='bilinear')
+    values: dict[str, Any] = {}
+    for name in ('input_size', 'crop_ratio', 'interpolation', 'crop_mode'):
+        values[name] = next((value for one in both if (value := getattr(one, name)) is not None), None)
+    size = values['input_size'] or (224, 224)
+    warps = min(size) >= WARP_FROM and values['crop_ratio'] in (None, 1.0)
+    mode = values['crop_mode'] or ('squash' if warps else 'center')
+    ratio = values['crop_ratio'] or (1.0 if warps else 0.875)
+    return replace(
+        known,
+        input_size=size,
+        crop_ratio=ratio,
+        interpolation=values['interpolation'] or 'bicubic',
+        crop_mode=mode,
+    )
