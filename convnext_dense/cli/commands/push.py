@@ -18,7 +18,7 @@ from ...counting import counted
 from ...errors import UserError
 from ...export.hub.folder import CARD, pushed_folder
 from ...export.hub.hf_layout import write_hf
-from ...export.hub.model import HubModel, completed, shared_model
+from ...export.hub.model import HubModel, shared_model
 from ...export.hub.model_card import model_card
 from ...export.hub.timm_layout import write_timm
 from ...export.hub.upload import check_login, upload
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     if repository is None:
         folder = Path(args.destination)
         with pushed_folder(folder, args.force) as temporary:
-            _write(model, args.to, temporary, args.destination)
+            _write(model, args.to, temporary, f'./{folder.resolve().name}')
             card = (temporary / CARD).read_text()
         place, kept = str(folder), (folder / CARD).read_text() != card
     else:
@@ -53,15 +53,11 @@ def run(args: argparse.Namespace) -> None:
 def _model(path: Path, args: argparse.Namespace) -> HubModel:
     content = read_checkpoint(path, args.trust_pickle)
     weights = extract_weights(content, path, args.weights)
-    settings = setting_of_run(path, 'model') or {}
-    dense = 'data_preprocessor' in settings or not weights.state.keys() >= {'head.weight'}
     return shared_model(
         weights,
-        completed(
-            weights.preprocessing, preprocessing_of_run(path), dense and 'backbone.norm.weight' not in weights.state
-        ),
+        preprocessing_of_run(path),
         args.backbone,
-        settings=settings,
+        settings=setting_of_run(path, 'model') or {},
         results=results_of_run(path, args.weights),
         reduce_zero_label=bool(dataset_meta(content).get('reduce_zero_label')),
         averaged=args.weights == 'ema',

@@ -81,13 +81,13 @@ class HubModel:
 
 
 def shared_model(
-    weights: Weights, preprocessing: Preprocessing, backbone_only: bool = False, **facts: Any
+    weights: Weights, evaluation: Preprocessing | None = None, backbone_only: bool = False, **facts: Any
 ) -> HubModel:
     """Find out what weights are of.
 
     Args:
         weights: of a classifier, a detector, a segmentor or a backbone.
-        preprocessing: how its images are prepared.
+        evaluation: how images are prepared in the run's tests, which goes before what the weights tell.
         backbone_only: leave neck and heads out.
         **facts: further attributes of :class:`HubModel`.
 
@@ -100,6 +100,7 @@ def shared_model(
     if backbone_only:
         weights = weights._replace(state={n: t for n, t in weights.state.items() if n.startswith('backbone.')})
     kind = _kind(weights)
+    preprocessing = completed(weights.preprocessing, evaluation, dense=kind in ('maps', 'segmentor'))
     labels = weights.classes if kind in ('classifier', 'segmentor') else None
     model = HubModel(weights, kind, preprocessing, labels=labels, **facts)
     if labels is not None and len(labels) != model.num_classes:

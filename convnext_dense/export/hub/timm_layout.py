@@ -33,7 +33,7 @@ def write_timm(model: HubModel, folder: Path) -> None:
     conv_mlp = name.split('_', 1)[1] in TIMM_CONV_MLP
     state = convert(model.state, TIMM.name, conv_mlp, path=model.weights.path).state
     with torch.device('meta'):
-        network = timm.create_model(name, num_classes=model.num_classes, **arguments)
+        network = timm.models.model_entrypoint(name)(num_classes=model.num_classes, **arguments)
     try:
         network.load_state_dict({n: t.contiguous() for n, t in state.items()}, assign=True)
     except RuntimeError as error:
@@ -65,8 +65,8 @@ def _network(model: HubModel) -> tuple[str, dict[str, Any]]:
         )
     if model.final_norm_eps != EPS:
         raise UserError(
-            f'timm has one eps for all norms, and {model.weights.path} has {model.final_norm_eps:g} in the final norm, '
-            f'{EPS:g} in the blocks: push it --to hf, which has both'
+            f'timm has one eps for all norms, and {model.weights.path} has {model.final_norm_eps:g} in the final norm '
+            f'and {EPS:g} in the blocks: push it --to hf'
         )
     arch, arguments = model.arch, {}
     name = f'{NAMES[arch.version]}_{arch.name}'
