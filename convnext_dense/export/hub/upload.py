@@ -55,7 +55,7 @@ def upload(folder: Path, repository: str, private: bool, force: bool) -> tuple[s
                 'its model with --force'
             )
         card = _remote_text(api, repository, CARD)
-        keeps_card = card is not None and is_edited(card) and config is not None and not force
+        keeps_card = card is not None and is_edited(card) and not force
         files = [name for name in FILES if (folder / name).is_file()]
         api.upload_folder(
             repo_id=repository,

@@ -1,0 +1,71 @@
+"""Folders in timm's layout, loaded by timm: image in, logits out."""
+
+import json
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+from convnext_dense.data.classification.transforms import eval_transform
+from convnext_dense.weights.reader import read_checkpoint
+from tests.helpers.pushed import CLASSES, checkpoint, largest_difference, photo, push
+from tests.helpers.small_classifier import save
+
+
+def loaded(folder, **arguments) -> nn.Module:
+    return timm.create_model(f'local-dir:{folder}', pretrained=True, **arguments).eval()
+
+
+@pytest.mark.parametrize('backbone', [{}, {'version': 2}, {'layer_scale_init_value': 0}])
+def test_timm_computes_the_same_logits_from_the_same_image(tmp_path, backbone):
+    path, model = checkpoint(tmp_path / 'x.pth', **backbone)
+    assert push(path, tmp_path / 'out', '--to', 'timm') == 0
+    theirs = loaded(tmp_path / 'out')
+    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(theirs))
+    image = photo()
+    assert largest_difference(transform(image), eval_transform(224)(image)) == 0
+    with torch.no_grad():
+        own = model.double()(eval_transform(224)(image)[None].double())
+        assert own.std() > 0.01
+        assert largest_difference(theirs.double()(transform(image)[None].double()), own) < 1e-10
+    assert list(theirs.pretrained_cfg['label_names']) == CLASSES
+
+
+def test_a_size_that_timm_has_a_name_for_goes_by_it(tmp_path):
+    for version, name in ((1, 'convnext_atto'), (2, 'convnextv2_atto')):
+        path, model = checkpoint(tmp_path / f'{name}.pth', version=version, arch='atto')
+        assert push(path, tmp_path / name, '--to', 'timm') == 0
+        config = json.loads((tmp_path / name / 'config.json').read_text())
+        assert config['architecture'] == name and 'depths' not in config['model_args']
+        x = torch.rand(1, 3, 64, 64)
+        with torch.no_grad():
+            assert largest_difference(loaded(tmp_path / name)(x), model(x)) < 1e-4
+
+
+def test_what_is_loaded_is_ready_for_other_classes_and_without_any(tmp_path):
+    path, model = checkpoint(tmp_path / 'x.pth')
+    assert push(path, tmp_path / 'out', '--to', 'timm') == 0
+    assert loaded(tmp_path / 'out', num_classes=7)(torch.rand(1, 3, 64, 64)).shape == (1, 7)
+    assert push(path, tmp_path / 'features', '--to', 'timm', '--backbone') == 0
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        assert largest_difference(loaded(tmp_path / 'features')(x), model.backbone(x)) < 1e-5
+
+
+def test_other_channels_of_images(tmp_path):
+    path, model = checkpoint(tmp_path / 'x.pth', in_channels=4)
+    content = read_checkpoint(path)
+    content['meta']['preprocessing'] = {'mean': [0.5] * 4, 'std': [0.25] * 4}
+    save(content, path)
+    assert push(path, tmp_path / 'out', '--to', 'timm') == 0
+    x = torch.rand(1, 4, 64, 64)
+    with torch.no_grad():
+        assert largest_difference(loaded(tmp_path / 'out')(x), model(x)) < 1e-5
+
+
+def test_an_eps_of_the_final_norm_alone_is_refused(tmp_path, capsys):
+    path, _ = checkpoint(tmp_path / 'x.pth', final_norm_eps=1e-12)
+    assert push(path, tmp_path / 'out', '--to', 'timm') == 2
+    assert 'timm has one eps for all norms' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
