@@ -60,7 +60,7 @@ def fetch_weights(source: str | Path) -> Path:
     near = difflib.get_close_matches(name, OFFICIAL_WEIGHTS, n=3)
     if near and not Path(source).exists():
         raise UserError(f'no file and no official weights at {source}: did you mean {" or ".join(near)}?')
-    return Path(source)
+    return _cached_weights(Path(source)) or Path(source)
 
 
 def _fetch_url(source: str, folder: Path) -> Path:

@@ -18,6 +18,7 @@ from ...counting import counted
 from ...errors import UserError
 from ...export.hub.folder import CARD, pushed_folder
 from ...export.hub.hf_layout import write_hf
+from ...export.hub.hf_upernet import upernet_notes
 from ...export.hub.model import HubModel, shared_model
 from ...export.hub.model_card import model_card
 from ...export.hub.timm_layout import write_timm
@@ -130,8 +131,9 @@ def _report(model: HubModel, path: Path, place: str, kept: bool, args: argparse.
     print(f'license   {weights.license or "unknown: state one in README.md before you share it"}')
     if weights.left_over:
         print(f'left over {", ".join(weights.left_over[:5])}{", ..." if len(weights.left_over) > 5 else ""}')
-    if weights.settings.note:
-        print(f'note      {weights.settings.note}')
+    for note in (weights.settings.note, *(upernet_notes(model) if model.kind == 'segmentor' else ())):
+        if note:
+            print(f'note      {note}')
     if kept:
         print('kept      README.md, which was edited; --force replaces it')
     print(f'wrote     {place}: {"timm" if args.to == "timm" else "transformers"}')

@@ -71,6 +71,18 @@ def has_auxiliary_head(model: HubModel) -> bool:
     return as_there and _has_batch_norm(settings) and kernel is not None and tuple(kernel.shape[2:]) == (3, 3)
 
 
+def upernet_notes(model: HubModel) -> list[str]:
+    """Say what was assumed, and what is left out."""
+    notes = []
+    if not model.settings.get('decode_head'):
+        notes.append(
+            f'pool_scales {", ".join(map(str, POOL_SCALES))} assumed, as mmseg has them: the work dir of a run tells'
+        )
+    if 'auxiliary_head.conv_seg.weight' in model.state and not has_auxiliary_head(model):
+        notes.append('the auxiliary head is left out: transformers has none of its kind, and only training needs it')
+    return notes
+
+
 def _in_channels(model: HubModel) -> int:
     return model.state['auxiliary_head.convs.0.conv.weight'].shape[1]
 

@@ -27,7 +27,6 @@ def write_timm(model: HubModel, folder: Path) -> None:
     import timm  # here, because it takes seconds to import
     import torch
     from safetensors import SafetensorError
-    from timm.models import _hub
 
     name, arguments = _network(model)
     conv_mlp = name.split('_', 1)[1] in TIMM_CONV_MLP
@@ -44,7 +43,7 @@ def write_timm(model: HubModel, folder: Path) -> None:
     if model.labels is not None:
         about['label_names'] = model.labels
     try:
-        _hub.save_for_hf(network, str(folder), about, arguments, safe_serialization=True)
+        timm.models.save_for_hf(network, str(folder), about, arguments, safe_serialization=True)
     except SafetensorError as error:
         raise OSError(str(error)) from None
 
@@ -68,7 +67,8 @@ def _network(model: HubModel) -> tuple[str, dict[str, Any]]:
             f'timm has one eps for all norms, and {model.weights.path} has {model.final_norm_eps:g} in the final norm '
             f'and {EPS:g} in the blocks: push it --to hf'
         )
-    arch, arguments = model.arch, {}
+    arch = model.arch
+    arguments: dict[str, Any] = {}
     name = f'{NAMES[arch.version]}_{arch.name}'
     if arch.name is None or not timm.models.is_model(name):
         name = f'{NAMES[arch.version]}_{BASE}'

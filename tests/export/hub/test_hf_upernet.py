@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from mmengine.model import revert_sync_batchnorm
@@ -54,7 +55,7 @@ def test_transformers_computes_the_same_logits(segmentor, tmp_path, capsys):
     processor = AutoImageProcessor.from_pretrained(tmp_path / 'out')
     pixels = processor(photo(), return_tensors='pt').pixel_values
     expected = model.data_preprocessor(
-        {'inputs': [torch.from_numpy(__import__('numpy').array(photo())[..., ::-1].copy()).permute(2, 0, 1)]}
+        {'inputs': [torch.from_numpy(np.array(photo())[..., ::-1].copy()).permute(2, 0, 1)]}
     )
     assert largest_difference(pixels[0], expected['inputs'][0][:, :375, :500]) < 1e-5
     assert processor.do_reduce_labels

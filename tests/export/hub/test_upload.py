@@ -103,7 +103,7 @@ def of_status(status: int, kind: type = HfHubHTTPError) -> Exception:
         (of_status(403), 'no permission.*HF_TOKEN'),
         (of_status(404, RepositoryNotFoundError), 'there is no such user or organization'),
         (of_status(500), '500 of the server'),
-        (HTTPError('[Errno -2] Name or service not known'), 'Name or service not known.*push to a folder'),
+        (HTTPError('[Errno -2] Name or service not known'), '.*Name or service not known.*push to a folder'),
         (ConnectionError('offline mode is enabled'), 'offline mode is enabled'),
         (ValueError('Repo id must be short'), 'Repo id must be short'),
     ],
