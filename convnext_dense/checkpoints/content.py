@@ -50,6 +50,12 @@ class Meta(TypedDict, total=False):
     cfg: str
     """The config's text, for reading only; never executed."""
     final_norm_eps: float | None
+    """As the next three, an argument of :class:`~convnext_dense.models.ConvNeXt`; None for other backbones."""
+    norm_eps: float | None
+    activation: str | None
+    norm: str | None
+    preprocessing: dict[str, Any]
+    """How images are prepared: :meth:`~convnext_dense.weights.preprocessing.Preprocessing.as_meta`."""
     dataset_meta: dict[str, Any]
     """``classes`` and more."""
 

@@ -34,6 +34,7 @@ from ..models.compiling import compile_backbone
 from ..registry import DATASETS, RUNNERS
 from ..weights.extraction import extract_weights, has_ema_weights, learned_masks
 from ..weights.loading import load_full_model, load_pretrained
+from ..weights.preprocessing import describe_difference
 from ..weights.reader import read_checkpoint
 from . import environment, state
 from .building import (
@@ -346,7 +347,8 @@ class Runner(mmengine.runner.Runner):
                 if isinstance(self.cfg.get('model'), dict)
                 else dict
             )
-            self.logger.info(load_pretrained(self.bare_model, source, weights, classes, self._trust_pickle, shapes))
+            options = (weights, classes, self._trust_pickle, shapes, state.used_preprocessing(self))
+            self.logger.info(load_pretrained(self.bare_model, source, *options))
             internals.set_loaded(self)
         else:
             super().load_or_resume()
@@ -372,6 +374,8 @@ class Runner(mmengine.runner.Runner):
         state.check_same_classes(self, filename, weights.classes, content)
         state.check_same_masks(self, filename, learned_masks(content))
         load_full_model(self.bare_model, weights)
+        if line := describe_difference(state.used_preprocessing(self), weights.preprocessing, filename):
+            self.logger.warning(line)
         if has_ema_weights(content):
             content['ema_state_dict'] = extract_weights(content, filename, 'ema').state
         self.call_hook('after_load_checkpoint', checkpoint=content)

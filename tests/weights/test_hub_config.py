@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from convnext_dense.errors import UserError
 from convnext_dense.models import ConvNeXt, ImageClassifier
-from convnext_dense.weights.formats import convert
+from convnext_dense.weights.conversion import convert
 from convnext_dense.weights.loading import load_pretrained
 
 DEPTHS, DIMS = [1, 1, 1, 1], [4, 8, 12, 16]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -16,9 +16,11 @@ from ...checkpoints import files as checkpoints
 from ...counting import counted
 from ...errors import UserError
 from ...io.files import durable_write
+from ...weights.conversion import convert
 from ...weights.extraction import Weights, extract_weights
-from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, convert, detect_arch
-from ...weights.hub_config import EPS
+from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, detect_arch
+from ...weights.hub_config import EPS, SETTINGS
+from ...weights.layer_names import parts_left_over
 from ...weights.loading import check_is_convnext
 from ...weights.reader import read_checkpoint
 from ..parsers.convert_weights import SAFETENSORS, check_target
@@ -57,8 +59,8 @@ def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: b
     if not FORMATS[to].dense:
         return state
     meta: dict = {'dataset_meta': {'classes': weights.classes}} if weights.classes else {}
-    if weights.settings.final_norm_eps is not None:
-        meta['final_norm_eps'] = weights.settings.final_norm_eps
+    known = {key: getattr(weights.settings, key) for key in (*SETTINGS, 'norm')}
+    meta |= {key: value for key, value in known.items() if value is not None}
     return {'state_dict': state, 'meta': meta}
 
 
@@ -78,22 +80,27 @@ def _saved(content: dict) -> memoryview:
     return buffer.getbuffer()
 
 
-def _parts(names: Iterable[str]) -> str:
+def _parts(names: Collection[str]) -> str:
     """Describe the number of tensors in each part of a model."""
-    counts = Counter('.'.join(name.split('.')[: 2 if name.startswith('backbone.') else 1]) for name in names)
+    own = [name for name in names if name.startswith('backbone.')]
+    counts = Counter(parts_left_over([name for name in names if not name.startswith('backbone.')]))
+    counts.update('.'.join(name.split('.')[:2]) for name in own)
     return ', '.join(f'{part} ({counted(count, "tensor")})' for part, count in counts.items()) or 'nothing'
 
 
 def _notes(to: str, arch: Arch, weights: Weights) -> list[str]:
     """Return notes on settings that are not in the file and must be set in the other library."""
     notes = [weights.settings.note] if weights.settings.note else []
-    eps = weights.settings.final_norm_eps or EPS
+    eps, norm_eps = weights.settings.final_norm_eps or EPS, weights.settings.norm_eps or EPS
+    activation = weights.settings.activation or 'gelu'
     if to == HF.name:
         version = 'V2' if arch.version == 2 else ''
         depths, dims = map(list, arch.size)
         notes.append(f'ConvNext{version}Config(depths={depths}, hidden_sizes={dims}, layer_norm_eps={eps:g}) fits it')
     elif to != OURS.name and eps != EPS:
         notes.append(f"the final norm's eps is {eps:g} there, and {EPS:g} in networks of this format")
+    if to != OURS.name and (norm_eps != EPS or activation != 'gelu'):
+        notes.append(f'norm eps {norm_eps:g} and activation {activation} there, to be set where it is loaded')
     if to == 'timm':
         kind = 'conv_mlp=True' if arch.name in TIMM_CONV_MLP else 'conv_mlp=False'
         notes.append(f'for {kind}, as timm builds this size')

@@ -10,7 +10,8 @@ from torchvision.models import convnext as torchvision_convnext
 
 from convnext_dense.errors import UserError
 from convnext_dense.models import ConvNeXt, ImageClassifier
-from convnext_dense.weights.formats import FORMATS, TIMM_CONV_MLP, convert, detect_arch
+from convnext_dense.weights.conversion import convert
+from convnext_dense.weights.formats import FORMATS, TIMM_CONV_MLP, detect_arch
 
 DEPTHS, DIMS = [1, 2, 1, 1], [8, 16, 24, 32]
 CLASSES = 5
@@ -122,19 +123,57 @@ def test_official_dinov3_repeats_its_final_norm_as_norms_3():
     weights = convert({**state, **copy}, 'ours')
     assert {name.removeprefix('backbone.') for name in weights.state} == state.keys()
     assert weights.left_over == list(copy)
-    copy['norms.3.bias'][0] += 1  # then it is no copy, and stays to be refused
-    assert 'backbone.norms.3.bias' in convert({**state, **copy}, 'ours').state
+    copy['norms.3.bias'][0] += 1
+    with pytest.raises(UserError, match=r'^x\.pth has other values in norms\.3 than in norm, of which it is a copy'):
+        convert({**state, **copy}, 'ours', path='x.pth')
 
 
-def test_a_head_of_two_layers_is_left_over_whole():
-    theirs = timm.models.convnext.ConvNeXt(
-        depths=DEPTHS, dims=DIMS, num_classes=CLASSES, head_hidden_size=DIMS[-1], ls_init_value=1e-6
-    )
+@pytest.mark.parametrize('norms', [0, 3])
+def test_eupes_projectors_and_norms_of_features_are_left_over(norms):
+    state = {name.removeprefix('backbone.'): tensor for name, tensor in classifier().backbone.state_dict().items()}
+    beside = {f'projectors.{name}.mlp.0.weight': torch.randn(3, 3) for name in ('clip', 'dino')} if norms else {}
+    beside |= {f'norms.{s}.{leaf}': torch.randn(DIMS[s]) for s in range(norms, 4) for leaf in ('weight', 'bias')}
+    weights = convert({**state, **beside}, 'ours')
+    assert {name.removeprefix('backbone.') for name in weights.state} == state.keys()
+    assert set(weights.left_over) == beside.keys()
+
+
+def of_timm_with(**arguments) -> torch.nn.Module:
+    arguments = dict(depths=DEPTHS, dims=DIMS, num_classes=CLASSES) | arguments
+    return perturbed(timm.models.convnext.ConvNeXt(**arguments))
+
+
+VARIANTS = {
+    'a hidden layer in its head': (dict(head_hidden_size=48), {}, 48),
+    'stem overlap': (dict(stem_type='overlap'), dict(stem='overlap'), None),
+    'stem overlap_tiered': (dict(stem_type='overlap_tiered'), dict(stem='overlap_tiered'), None),
+    'stem overlap_act': (dict(stem_type='overlap_act'), dict(stem='overlap_act'), None),
+    'norms without a bias': (dict(norm_layer='rmsnorm', norm_eps=1e-6), dict(norm='rms_norm'), None),
+    'norms without a bias, but': (dict(norm_layer='simplenorm', norm_eps=1e-6), dict(norm='simple_norm'), None),
+    'norm before the pooling': (dict(head_norm_first=True), dict(norm_before_pooling=True), None),
+    'kernel_size (7, 5, 5, 3)': (dict(kernel_sizes=(7, 5, 5, 3)), dict(kernel_size=(7, 5, 5, 3)), None),
+}
+
+
+@pytest.mark.parametrize('name', VARIANTS)
+def test_timms_variants_give_our_logits_both_ways_and_other_formats_refuse_them_by_name(name):
+    theirs, backbone, hidden = VARIANTS[name]
+    theirs = of_timm_with(**theirs)
+    backbone = dict(type='convnext_dense.ConvNeXt', arch=dict(depths=DEPTHS, dims=DIMS), out_indices=None) | backbone
+    ours = ImageClassifier(backbone, CLASSES, head_hidden_size=hidden).eval()
     weights = convert(theirs.state_dict(), 'ours')
-    names = {f'head.{layer}.{leaf}' for layer in ('pre_logits.fc', 'fc') for leaf in ('weight', 'bias')}
-    assert set(weights.left_over) == names
-    own = classifier().state_dict()
-    assert weights.state.keys() == {name for name in own if not name.startswith('head.')}
+    assert not weights.left_over
+    ours.load_state_dict(weights.state)
+    images = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), theirs(images), rtol=0, atol=1e-5)
+    assert detect_arch(weights.state).size == (tuple(DEPTHS), tuple(DIMS))
+    conv_mlp = theirs.stages[0].blocks[0].mlp.fc1.weight.ndim == 4
+    assert equal(convert(ours.state_dict(), 'timm', conv_mlp).state, theirs.state_dict())
+    for format in FORMATS.keys() - {'ours', 'timm'}:
+        said = re.escape(name.split(', but')[0])
+        with pytest.raises(UserError, match=f'^{format} has no ConvNeXt with {said}: take the format timm or ours$'):
+            convert(weights.state, format)
 
 
 @pytest.mark.parametrize('shape', [(-1,), (1, -1), (1, 1, 1, -1)])
@@ -282,10 +321,47 @@ def test_what_is_no_convnext_or_more_than_one_is_an_error_that_names_the_first_t
 
 
 def test_what_our_network_has_not_stays_in_the_backbone_to_be_refused():
-    """timm's head_norm_first normalizes before it averages."""
-    with torch.device('meta'):
-        theirs = timm.create_model('convnext_tiny_hnf').state_dict()
-    assert 'backbone.norm_pre.weight' in convert(theirs, 'ours').state
+    state = classifier().state_dict() | {'backbone.stages.0.0.attention.weight': torch.zeros(3)}
+    assert 'backbone.stages.0.0.attention.weight' in convert(convert(state, 'ours').state, 'ours').state
+    official = {name.removeprefix('backbone.'): tensor for name, tensor in state.items()}
+    assert 'backbone.stages.0.0.attention.weight' in convert(official, 'ours').state
+
+
+def test_open_clip_has_its_trunk_and_all_else_is_left_over():
+    trunk = of_timm(1, conv_mlp=False)
+    trunk.reset_classifier(0)
+    state = {f'visual.trunk.{name}': tensor for name, tensor in perturbed(trunk).state_dict().items()}
+    beside = {
+        name: torch.randn(2)
+        for name in (
+            'positional_embedding',
+            'logit_scale',
+            'visual.head.proj.weight',
+            'transformer.resblocks.0.ln_1.bias',
+        )
+    }
+    weights = convert(beside | state, 'ours')
+    assert weights.source == 'timm'
+    assert weights.left_over == list(beside)
+    ours = classifier().backbone
+    ours.load_state_dict({name.removeprefix('backbone.'): tensor for name, tensor in weights.state.items()})
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), trunk(images), rtol=0, atol=1e-5)
+
+
+def test_a_clip_model_around_another_network_holds_no_convnext():
+    open_clip = pytest.importorskip('open_clip')
+    vision = dict(layers=[1, 1, 1, 1], width=8, image_size=32)
+    text = dict(context_length=8, vocab_size=16, width=8, heads=2, layers=1)
+    state = open_clip.CLIP(embed_dim=8, vision_cfg=vision, text_cfg=text).state_dict()
+    with pytest.raises(
+        UserError, match=r'^x\.bin holds no ConvNeXt weights: its first tensors are positional_embedding'
+    ):
+        convert(state, 'ours', path='x.bin')
+    only_text = {name: tensor for name, tensor in state.items() if not name.startswith('visual.')}
+    with pytest.raises(UserError, match='holds no ConvNeXt weights'):
+        convert(only_text, 'ours')
 
 
 def test_numbers_in_names_cost_no_memory():
