@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from convnext_dense.cli import run_verb
+from convnext_dense.weights.hub_config import settings_for_meta
 from tests.helpers.small_classifier import classifier, save
 
 CLASSES = ['red', 'green', 'blue', 'fox terrier']
@@ -27,7 +28,7 @@ def randomize(model: nn.Module) -> nn.Module:
 def checkpoint(path: Path, **backbone: object) -> tuple[Path, nn.Module]:
     """A classifier's checkpoint, and the model."""
     model = randomize(classifier(len(CLASSES), **backbone))
-    meta = {'dataset_meta': {'classes': CLASSES}, 'final_norm_eps': backbone.get('final_norm_eps', 1e-6)}
+    meta = {'dataset_meta': {'classes': CLASSES}, **settings_for_meta(model)}
     return save({'state_dict': model.state_dict(), 'meta': meta}, path), model
 
 

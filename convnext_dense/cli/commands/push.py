@@ -6,6 +6,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,17 @@ from ...checkpoints import manifest
 from ...config.find import find_work_dir
 from ...config.saved import setting_of_run
 from ...counting import counted
-from ...errors import UserError
+from ...data.classification.transforms import preprocessing_of
 from ...export.hub.folder import CARD, pushed_folder
 from ...export.hub.hf_layout import write_hf
 from ...export.hub.hf_upernet import upernet_notes
-from ...export.hub.model import HubModel, shared_model
+from ...export.hub.model import HubModel, preprocessing_note, shared_model
 from ...export.hub.model_card import model_card
 from ...export.hub.timm_layout import write_timm
 from ...export.hub.upload import check_login, upload
 from ...io.files import write_errors
 from ...weights.extraction import dataset_meta, extract_weights
-from ...weights.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from ...weights.preprocessing import Preprocessing, preprocessing_of_levels
 from ...weights.reader import read_checkpoint
 from ..parsers.push import repository_of
 
@@ -54,9 +55,13 @@ def run(args: argparse.Namespace) -> None:
 def _model(path: Path, args: argparse.Namespace) -> HubModel:
     content = read_checkpoint(path, args.trust_pickle)
     weights = extract_weights(content, path, args.weights)
+    evaluation = preprocessing_of_run(path)
+    if args.mean is not None:
+        known = evaluation or weights.preprocessing or Preprocessing((), ())
+        evaluation = replace(known, mean=tuple(args.mean), std=tuple(args.std), source='--mean and --std', bgr=False)
     return shared_model(
         weights,
-        preprocessing_of_run(path),
+        evaluation,
         args.backbone,
         settings=setting_of_run(path, 'model') or {},
         results=results_of_run(path, args.weights),
@@ -69,29 +74,19 @@ def preprocessing_of_run(checkpoint: Path) -> Preprocessing | None:
     """Return how a run's config prepares images in tests; None if there is no run, or its config does not tell.
 
     Raises:
-        UserError: if the network takes BGR, which no layout has.
+        UserError: if its mean or std can't be right.
     """
     loader, model = setting_of_run(checkpoint, 'test_dataloader'), setting_of_run(checkpoint, 'model')
     source = f'the config of the run of {checkpoint}'
-    preprocessor = (model or {}).get('data_preprocessor') or {}
-    if preprocessor.get('mean') is not None:
-        if not preprocessor.get('bgr_to_rgb'):
-            raise UserError(f'{source} gives the network BGR images, which neither layout does')
-        mean, std = (tuple(round(value / 255, 9) for value in preprocessor[key]) for key in ('mean', 'std'))
-        return Preprocessing(mean, std, source=source)
+    levels = (model or {}).get('data_preprocessor') or {}
+    if levels.get('mean') is not None:
+        is_rgb = bool(levels.get('bgr_to_rgb'))
+        found = preprocessing_of_levels(levels['mean'], levels.get('std'), is_rgb)
+        return None if found is None else replace(found, source=source)
     transform = ((loader or {}).get('dataset') or {}).get('transform') or {}
     if 'input_size' not in transform:
         return None
-    side = transform['input_size']
-    return Preprocessing(
-        tuple(transform.get('mean') or IMAGENET_MEAN),
-        tuple(transform.get('std') or IMAGENET_STD),
-        (side, side),
-        transform.get('crop_ratio'),
-        transform.get('interpolation'),
-        transform.get('crop_mode'),
-        source,
-    )
+    return replace(preprocessing_of(transform, training=False), source=source)
 
 
 def results_of_run(checkpoint: Path, weights: str) -> dict[str, float]:
@@ -128,15 +123,19 @@ def _report(model: HubModel, path: Path, place: str, kept: bool, args: argparse.
     print(f'read      {path}: {weights.source}, {args.weights} weights')
     print(f'model     {model.arch}, {classes}')
     print(f'images    {size}, mean {_numbers(images.mean)}, std {_numbers(images.std)} ({images.source})')
-    print(f'license   {weights.license or "unknown: state one in README.md before you share it"}')
+    print(f'license   {model.license or "unknown: state one in README.md before you share it"}')
     if weights.left_over:
         print(f'left over {", ".join(weights.left_over[:5])}{", ..." if len(weights.left_over) > 5 else ""}')
-    for note in (weights.settings.note, *(upernet_notes(model) if model.kind == 'segmentor' else ())):
-        if note:
-            print(f'note      {note}')
+    for note in filter(None, _notes(model, args.to)):
+        print(f'note      {note}')
     if kept:
         print('kept      README.md, which was edited; --force replaces it')
     print(f'wrote     {place}: {"timm" if args.to == "timm" else "transformers"}')
+
+
+def _notes(model: HubModel, layout: str) -> list[str]:
+    notes = [model.weights.settings.note, preprocessing_note(model, layout)]
+    return notes + (upernet_notes(model) if model.kind == 'segmentor' else [])
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -17,7 +17,13 @@ from pathlib import Path
 
 from ...errors import UserError
 from ...export.hub.folder import check_folder
-from ..arguments import add_trust_argument, add_weights_argument, check_checkpoint
+from ..arguments import (
+    add_normalization_arguments,
+    add_trust_argument,
+    add_weights_argument,
+    check_checkpoint,
+    check_normalization,
+)
 
 EXAMPLE = 'work_dirs/convnext_t ./convnext_t --to timm'
 HUB = 'hf:'
@@ -34,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--to', choices=('timm', 'hf'), required=True, help="the layout: timm's, or transformers' (hf)"
     )
     add_weights_argument(parser)
+    add_normalization_arguments(parser)
     parser.add_argument(
         '--backbone', action='store_true', help='push the backbone alone, without the head of the checkpoint'
     )
@@ -48,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     check_checkpoint(args.checkpoint)
+    check_normalization(args)
     repository = repository_of(args.destination)
     if repository is not None:
         return

@@ -14,18 +14,23 @@ from torch import Tensor
 
 from ...errors import UserError
 from ...version import __version__
-from ...weights.formats import HF, convert
+from ...weights.conversion import convert
+from ...weights.formats import HF
+from ...weights.preprocessing import CENTER, INTERPOLATIONS, SQUASH, WARP_FROM
 from .folder import VERSION_NAME
 from .hf_upernet import upernet_config, upernet_head
 from .model import HubModel
 from .safetensors_file import write_safetensors
 
 PATCH = 4  # stride of the stem
-RESAMPLE = {'nearest': 0, 'lanczos': 1, 'bilinear': 2, 'bicubic': 3, 'box': 4, 'hamming': 5}
-"""PIL's numbers of interpolations by timm's names."""
+EPS = 1e-6  # of all norms but the final one
+ACTIVATIONS = {
+    **{name: name for name in ('gelu', 'silu', 'relu', 'leaky_relu', 'mish')},
+    'gelu_tanh': 'gelu_pytorch_tanh',
+    'hard_swish': 'hardswish',
+}
+"""transformers' names of activations by ours."""
 CLASSES = {'classifier': 'ForImageClassification', 'features': 'Model', 'maps': 'Backbone'}
-CONVNEXT_PROCESSOR_WARPS_FROM = 384
-"""Pixels from which transformers' ``ConvNextImageProcessor`` warps; below it crops."""
 
 
 def write_hf(model: HubModel, folder: Path) -> None:
@@ -35,6 +40,7 @@ def write_hf(model: HubModel, folder: Path) -> None:
         UserError: if transformers has no such network, or no such preprocessing.
         OSError: if the files can't be written.
     """
+    _check_network(model)
     config: dict[str, Any] = {**_config(model), VERSION_NAME: __version__}
     files = {'config.json': config, 'preprocessor_config.json': _processor(model)}
     write_safetensors(_state(model), folder / 'model.safetensors')
@@ -47,6 +53,19 @@ def class_name(model: HubModel) -> str:
     if model.kind == 'segmentor':
         return 'UperNetForSemanticSegmentation'
     return f'{_family(model)}{CLASSES[model.kind]}'
+
+
+def _check_network(model: HubModel) -> None:
+    """Raise a UserError if transformers' ConvNeXt can't compute as the model does."""
+    variants = [str(model.structure)] if str(model.structure) else []
+    if model.head_hidden_size:
+        variants.append('a hidden layer in the head')
+    if model.norm_eps != EPS:
+        variants.append(f'eps {model.norm_eps:g} in the norms')
+    if variants:
+        raise UserError(
+            f'transformers has no ConvNeXt with {", ".join(variants)}, as {model.weights.path} has: push it --to timm'
+        )
 
 
 def _family(model: HubModel) -> str:
@@ -72,12 +91,12 @@ def _network(model: HubModel) -> dict[str, Any]:
     size = model.preprocessing.input_size
     config: dict[str, Any] = {
         'model_type': _family(model).lower(),
-        'num_channels': model.in_channels,
+        'num_channels': model.structure.in_channels,
         'patch_size': PATCH,
         'num_stages': len(depths),
         'depths': depths,
         'hidden_sizes': dims,
-        'hidden_act': 'gelu',
+        'hidden_act': ACTIVATIONS[model.activation],
         'layer_norm_eps': model.final_norm_eps,
         'drop_path_rate': model.settings.get('backbone', {}).get('drop_path_rate', 0.0),
         'image_size': 224 if size is None else size[0] if size[0] == size[1] else list(size),
@@ -121,14 +140,14 @@ def _processor(model: HubModel) -> dict[str, Any]:
         return {'image_processor_type': 'SegformerImageProcessor', 'do_resize': False, **common, **reduces}
     if images.input_size is None:
         return {'image_processor_type': 'ConvNextImageProcessor', 'do_resize': False, **common}
-    if images.interpolation not in RESAMPLE:
+    if images.interpolation not in INTERPOLATIONS:
         raise UserError(
             f'transformers has no interpolation {images.interpolation!r}, as {images.source} has: push it --to timm'
         )
-    common = {'do_resize': True, 'resample': RESAMPLE[images.interpolation], **common}
-    (height, width), ratio = images.input_size, images.crop_ratio or 1.0
-    warps, crops = images.crop_mode == 'squash' and ratio == 1.0, images.crop_mode == 'center'
-    if height == width and (warps if height >= CONVNEXT_PROCESSOR_WARPS_FROM else crops):
+    common = {'do_resize': True, 'resample': INTERPOLATIONS.index(images.interpolation), **common}
+    (height, width), ratio = images.input_size, model.crop_ratio
+    warps, crops = model.crop_mode == SQUASH and ratio == 1.0, model.crop_mode == CENTER
+    if height == width and (warps if height >= WARP_FROM else crops):
         size = {'shortest_edge': height}
         return {'image_processor_type': 'ConvNextImageProcessor', **common, 'size': size, 'crop_pct': ratio}
     if warps:
@@ -144,6 +163,6 @@ def _processor(model: HubModel) -> dict[str, Any]:
             'crop_size': {'height': height, 'width': width},
         }
     raise UserError(
-        f'transformers has no image processor for crop mode {images.crop_mode}, crop ratio {ratio:g} and '
+        f'transformers has no image processor for crop mode {model.crop_mode}, crop ratio {ratio:g} and '
         f'{height} x {width} pixels, as {images.source} has them: push it --to timm'
     )

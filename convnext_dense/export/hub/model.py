@@ -8,17 +8,28 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from ...archs import norm_eps_of
 from ...errors import UserError
 from ...weights.extraction import Weights
 from ...weights.formats import STAGES, Arch, detect_arch
-from ...weights.hub_config import EPS
 from ...weights.layer_names import part_of
 from ...weights.loading import check_is_convnext
-from ...weights.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from ...weights.preprocessing import (
+    BORDER,
+    CENTER,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    SQUASH,
+    TRANSFORMERS,
+    WARP_FROM,
+    Preprocessing,
+    describe_doubt,
+)
+from ...weights.structure import Structure, detect_structure
 
 Kind = Literal['classifier', 'features', 'maps', 'segmentor']
-WARP_FROM = 384
-"""Pixels: from this resolution up, the official evaluation warps images to a square, without cropping."""
+HIDDEN = 'head.hidden.weight'
+ASSUMED = 'assumed, as on ImageNet'
 
 
 @dataclass(frozen=True)
@@ -61,8 +72,17 @@ class HubModel:
         return len(self.state[name]) if name else 0
 
     @property
-    def in_channels(self) -> int:
-        return self.state['backbone.downsample_layers.0.0.weight'].shape[1]
+    def structure(self) -> Structure:
+        return detect_structure(self.state)
+
+    @property
+    def head_hidden_size(self) -> int | None:
+        """Channels of the hidden layer in the head, None without one."""
+        return len(self.state[HIDDEN]) if HIDDEN in self.state else None
+
+    @property
+    def license(self) -> str | None:
+        return self.weights.license
 
     @property
     def output_stages(self) -> list[int]:
@@ -74,10 +94,37 @@ class HubModel:
         return any(name.endswith('.gamma') and '.grn.' not in name for name in self.state)
 
     @property
+    def norm_eps(self) -> float:
+        """Eps of all norms but the final one."""
+        return self.weights.settings.norm_eps or norm_eps_of(self.arch.size)
+
+    @property
     def final_norm_eps(self) -> float:
-        """Eps of the final norm; that of all other norms is :data:`~...weights.hub_config.EPS`."""
-        eps = self.weights.settings.final_norm_eps
-        return EPS if eps is None else eps
+        return self.weights.settings.final_norm_eps or self.norm_eps
+
+    @property
+    def activation(self) -> str:
+        """A name of :data:`~convnext_dense.models.layers.ACTIVATIONS`."""
+        return self.weights.settings.activation or 'gelu'
+
+    @property
+    def norm(self) -> str | None:
+        """A name of :data:`~convnext_dense.models.layers.NORMS`; None if nothing tells which one without a bias."""
+        return self.weights.settings.norm or self.structure.norm
+
+    @property
+    def crop_mode(self) -> str | None:
+        """The crop mode without the difference between timm and transformers, which is the rounding of margins."""
+        images = self.preprocessing
+        if images.crop_mode != TRANSFORMERS or images.input_size is None:
+            return images.crop_mode
+        return SQUASH if min(images.input_size) >= WARP_FROM else CENTER
+
+    @property
+    def crop_ratio(self) -> float:
+        images = self.preprocessing
+        warps = images.crop_mode == TRANSFORMERS and self.crop_mode == SQUASH
+        return 1.0 if warps or images.crop_ratio is None else images.crop_ratio
 
 
 def shared_model(
@@ -101,6 +148,14 @@ def shared_model(
         weights = weights._replace(state={n: t for n, t in weights.state.items() if n.startswith('backbone.')})
     kind = _kind(weights)
     preprocessing = completed(weights.preprocessing, evaluation, dense=kind in ('maps', 'segmentor'))
+    if preprocessing.bgr:
+        raise UserError(f'{weights.path} is of a network that takes BGR images, as no layout has one')
+    channels = detect_structure(weights.state).in_channels
+    if len(preprocessing.mean) != channels:
+        raise UserError(
+            f'{weights.path} is of a network with {channels} input channels, and its images have a mean of '
+            f'{len(preprocessing.mean)} ({preprocessing.source}): give --mean and --std'
+        )
     labels = weights.classes if kind in ('classifier', 'segmentor') else None
     model = HubModel(weights, kind, preprocessing, labels=labels, **facts)
     if labels is not None and len(labels) != model.num_classes:
@@ -108,15 +163,29 @@ def shared_model(
     return model
 
 
+def preprocessing_note(model: HubModel, layout: str) -> str:
+    """Say what is in doubt about how images are prepared, or differs by a pixel in a layout; empty for nothing."""
+    images, weights = model.preprocessing, model.weights
+    if images.source == ASSUMED and (doubt := describe_doubt(weights.path, weights.source)):
+        return doubt
+    if model.crop_mode != CENTER:
+        return ''
+    if layout == 'timm' and images.crop_mode == TRANSFORMERS:
+        return 'made for crops whose odd margins are rounded down: in timm the place can differ by a pixel'
+    if layout == 'hf' and images.crop_mode != TRANSFORMERS:
+        return 'transformers rounds odd margins of the crop down: its place can differ by a pixel'
+    return ''
+
+
 def _kind(weights: Weights) -> Kind:
     parts = {part_of(name) for name in weights.state} - {'backbone'}
     norms = [part for part in parts if 'norm' in part]
     parts -= set(norms)
-    if parts == {'head'} and norms == ['final norm']:
+    if parts == {'head'} and norms == ['final norm'] and 'head.weight' in weights.state:
         return 'classifier'
     if not parts and len(norms) == 1:
         return 'features' if norms == ['final norm'] else 'maps'
-    if not parts or parts == {'head'}:
+    if not norms:
         raise UserError(
             f'{weights.path} ({weights.source}) has no final norm, without which no layout has a network: train a '
             'classifier from it, and push that'
@@ -144,20 +213,20 @@ def completed(
         dense: leave out size and crop, which detectors and segmentors do not have.
     """
     both = [one for one in (evaluation, found) if one is not None]
-    known = both[0] if both else Preprocessing(IMAGENET_MEAN, IMAGENET_STD, source='assumed, as on ImageNet')
+    known = both[0] if both else Preprocessing(IMAGENET_MEAN, IMAGENET_STD, source=ASSUMED)
     if dense:
         return replace(known, input_size=None, crop_ratio=None, crop_mode=None, interpolation='bilinear')
     values: dict[str, Any] = {}
-    for name in ('input_size', 'crop_ratio', 'interpolation', 'crop_mode'):
+    for name in ('input_size', 'crop_ratio', 'interpolation', 'crop_mode', 'border'):
         values[name] = next((value for one in both if (value := getattr(one, name)) is not None), None)
     size = values['input_size'] or (224, 224)
-    warps = min(size) >= WARP_FROM and values['crop_ratio'] in (None, 1.0)
-    mode = values['crop_mode'] or ('squash' if warps else 'center')
-    ratio = values['crop_ratio'] or (1.0 if warps else 0.875)
+    warps = values['crop_mode'] is None and min(size) >= WARP_FROM and values['crop_ratio'] in (None, 1.0)
+    mode = values['crop_mode'] or (SQUASH if warps else CENTER)
     return replace(
         known,
         input_size=size,
-        crop_ratio=ratio,
+        crop_ratio=values['crop_ratio'] or (1.0 if mode in (SQUASH, BORDER) else 0.875),
         interpolation=values['interpolation'] or 'bicubic',
         crop_mode=mode,
+        border=values['border'] if mode == BORDER else None,
     )

@@ -44,7 +44,7 @@ def model_card(model: HubModel, layout: str, place: str) -> str:
 def _metadata(model: HubModel, layout: str) -> str:
     from huggingface_hub import ModelCardData
 
-    name = model.weights.license
+    name = model.license
     known = name is None or name.lower() in LICENSES
     data = ModelCardData(
         license=(name.lower() if known else 'other') if name else None,
@@ -70,11 +70,12 @@ def _page(model: HubModel, layout: str, place: str) -> list[str]:
         'maps': f'A backbone that returns the normalized maps of stages {model.output_stages}',
         'segmentor': f'A UPerNet that segments images into {model.num_classes} classes',
     }[model.kind]
+    variant = f' with {model.structure}' if str(model.structure) else ''
     averaged = '' if not model.averaged else ', the moving average of its weights'
-    lines = [f'{what}: {model.arch}{averaged}. Written by convnext_dense {__version__}.', '']
-    if model.weights.license:
+    lines = [f'{what}: {model.arch}{variant}{averaged}. Written by convnext_dense {__version__}.', '']
+    if model.license:
         lines += [
-            f'License: {model.weights.license}, of the weights or of those that their training started from.',
+            f'License: {model.license}, of the weights or of those that their training started from.',
             '',
         ]
     lines += ['## Load it', '', '```python', *_usage(model, layout, place), '```', '', '## Images', '', _images(model)]
@@ -123,6 +124,6 @@ def _images(model: HubModel) -> str:
         'squash': f'is warped to {height} x {width} pixels',
         'center': f'is resized, and the center of {height} x {width} pixels taken',
         'border': f'is resized, and padded to {height} x {width} pixels',
-    }[images.crop_mode or 'center']
-    ratio = f' (crop ratio {images.crop_ratio:g})' if images.crop_mode != 'squash' else ''
+    }[model.crop_mode or 'center']
+    ratio = f' (crop ratio {model.crop_ratio:g})' if model.crop_mode != 'squash' else ''
     return f'An image {how}{ratio}, {images.interpolation}. {normalized}'

@@ -7,12 +7,16 @@ from typing import Any
 
 from ...errors import UserError
 from ...version import __version__
-from ...weights.formats import TIMM, TIMM_CONV_MLP, convert
-from ...weights.hub_config import EPS
+from ...weights.conversion import convert
+from ...weights.formats import TIMM
+from ...weights.preprocessing import BORDER
 from .folder import VERSION_NAME
 from .model import HubModel
 
 NAMES = {1: 'convnext', 2: 'convnextv2'}
+NORMS = {'layer_norm': 'layernorm', 'rms_norm': 'rmsnorm', 'simple_norm': 'simplenorm'}
+"""timm's names of norms by ours; those of activations are the same."""
+EPS = 1e-6  # of timm's norms, but for xxlarge
 BASE = 'tiny'
 """The size whose name stands for sizes that timm has no name for; their depths and dims are arguments."""
 
@@ -29,10 +33,10 @@ def write_timm(model: HubModel, folder: Path) -> None:
     from safetensors import SafetensorError
 
     name, arguments = _network(model)
-    conv_mlp = name.split('_', 1)[1] in TIMM_CONV_MLP
-    state = convert(model.state, TIMM.name, conv_mlp, path=model.weights.path).state
     with torch.device('meta'):
         network = timm.models.model_entrypoint(name)(num_classes=model.num_classes, **arguments)
+    conv_mlp = network.stages[0].blocks[0].use_conv_mlp
+    state = convert(model.state, TIMM.name, conv_mlp, path=model.weights.path).state
     try:
         network.load_state_dict({n: t.contiguous() for n, t in state.items()}, assign=True)
     except RuntimeError as error:
@@ -62,41 +66,70 @@ def _network(model: HubModel) -> tuple[str, dict[str, Any]]:
             f'timm has no {what}, as {model.weights.path} has: push it --to hf, or convert the backbone, without '
             f'them: `convnext-dense convert-weights {model.weights.path} backbone.safetensors --to timm`'
         )
-    if model.final_norm_eps != EPS:
+    if model.final_norm_eps != model.norm_eps:
         raise UserError(
             f'timm has one eps for all norms, and {model.weights.path} has {model.final_norm_eps:g} in the final norm '
-            f'and {EPS:g} in the blocks: push it --to hf'
+            f'and {model.norm_eps:g} in the others: push it --to hf'
         )
-    arch = model.arch
+    if model.norm is None:
+        raise UserError(
+            f'{model.weights.path} has norms without a bias, and nothing tells whether RMSNorm or SimpleNorm'
+        )
+    arch, structure = model.arch, model.structure
     arguments: dict[str, Any] = {}
-    name = f'{NAMES[arch.version]}_{arch.name}'
-    if arch.name is None or not timm.models.is_model(name):
-        name = f'{NAMES[arch.version]}_{BASE}'
-        arguments = {'depths': list(arch.size.depths), 'dims': list(arch.size.dims)}
+    variants = ''
+    if model.norm != 'layer_norm':
+        variants += '_rms'
+        arguments['norm_layer'] = NORMS[model.norm]
+    if structure.stem != 'patch':
+        variants += '_ols'
+        arguments['stem_type'] = structure.stem
+    if structure.norm_before_pooling:
+        variants += '_hnf'
+        arguments['head_norm_first'] = True
+    if model.head_hidden_size:
+        variants += '_mlp'
+        arguments['head_hidden_size'] = model.head_hidden_size
+    if set(structure.kernel_size) != {7}:
+        arguments['kernel_sizes'] = list(structure.kernel_size)
+    if model.activation != 'gelu':
+        arguments['act_layer'] = model.activation
     if arch.version == 1 and not model.has_layer_scale:
         arguments['ls_init_value'] = None
-    if model.in_channels != 3:
-        arguments['in_chans'] = model.in_channels
-    return name, arguments
+    if structure.in_channels != 3:
+        arguments['in_chans'] = structure.in_channels
+    if model.norm_eps != EPS or arch.name == 'xxlarge':
+        arguments['norm_eps'] = model.norm_eps
+    plain = f'{NAMES[arch.version]}_{arch.name}'
+    named = next((name for name in (plain + variants, plain) if timm.models.is_model(name)), None)
+    if named is None:
+        named = f'{NAMES[arch.version]}_{BASE}'
+        arguments |= {'depths': list(arch.size.depths), 'dims': list(arch.size.dims)}
+    return named, arguments
 
 
 def _pretrained_cfg(model: HubModel, name: str) -> dict[str, Any]:
     images = model.preprocessing
+    if model.crop_mode == BORDER and images.border is not None:
+        raise UserError(
+            f'timm fills borders with the mean, and images of {model.weights.path} get level {images.border} '
+            f'({images.source}): no layout has that'
+        )
     assert images.input_size is not None
     height, width = images.input_size
     return {
         'architecture': name,
         'custom_load': False,
-        'input_size': [model.in_channels, height, width],
+        'input_size': [model.structure.in_channels, height, width],
         'fixed_input_size': False,
         'interpolation': images.interpolation,
-        'crop_pct': images.crop_ratio,
-        'crop_mode': images.crop_mode,
+        'crop_pct': model.crop_ratio,
+        'crop_mode': model.crop_mode,
         'mean': list(images.mean),
         'std': list(images.std),
         'num_classes': model.num_classes,
         'pool_size': [height // 32, width // 32],
         'first_conv': 'stem.0',
         'classifier': 'head.fc',
-        **({} if model.weights.license is None else {'license': model.weights.license}),
+        **({} if model.license is None else {'license': model.license}),
     }

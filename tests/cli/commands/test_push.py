@@ -14,7 +14,6 @@ import torch
 from convnext_dense.checkpoints import manifest
 from convnext_dense.cli.commands import push as command
 from convnext_dense.cli.parsers.push import repository_of
-from convnext_dense.errors import UserError
 from convnext_dense.weights.fetch import fetch_weights
 from convnext_dense.weights.reader import read_checkpoint
 from tests.helpers.pushed import checkpoint, largest_difference, push
@@ -75,8 +74,18 @@ def test_dense_runs_give_the_mean_and_std_of_their_data_preprocessor(tmp_path):
     np.testing.assert_allclose(found.mean, (0.485, 0.456, 0.406), atol=1e-9)
     np.testing.assert_allclose(found.std, (0.229, 0.224, 0.225), atol=1e-9)
     config.write_text(f'model = dict(data_preprocessor={settings | {"bgr_to_rgb": False}})\n')
-    with pytest.raises(UserError, match='gives the network BGR images'):
-        command.preprocessing_of_run(tmp_path / 'x.pth')
+    assert command.preprocessing_of_run(tmp_path / 'x.pth').bgr
+
+
+def test_mean_and_std_by_hand(tmp_path, capsys):
+    path, _ = checkpoint(tmp_path / 'x.pth')
+    values = ['--mean', '0.5', '0.4', '0.3', '--std', '0.2', '0.2', '0.1']
+    assert push(path, tmp_path / 'out', '--to', 'hf', *values) == 0
+    assert 'mean 0.5, 0.4, 0.3, std 0.2, 0.2, 0.1 (--mean and --std)' in capsys.readouterr().out
+    config = json.loads((tmp_path / 'out' / 'preprocessor_config.json').read_text())
+    assert config['image_mean'] == [0.5, 0.4, 0.3] and config['size'] == {'shortest_edge': 224}
+    assert push(path, tmp_path / 'two', '--to', 'hf', '--mean', '0.5', '0.5', '--std', '0.2', '0.2') == 2
+    assert 'with 3 input channels, and its images have a mean of 2' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('to', ['timm', 'hf'])

@@ -43,6 +43,34 @@ def test_transformers_computes_the_same_logits_from_the_same_image(tmp_path, bac
     assert theirs.convnext.layernorm.eps == 1e-12 if 'final_norm_eps' in backbone else True
 
 
+@pytest.mark.parametrize('version', [1, 2])
+@pytest.mark.parametrize('activation', ['gelu_tanh', 'silu', 'relu', 'leaky_relu', 'mish', 'hard_swish'])
+def test_activations(tmp_path, activation, version):
+    path, model = checkpoint(tmp_path / 'x.pth', activation=activation, version=version)
+    assert push(path, tmp_path / 'out', '--to', 'hf') == 0
+    theirs = AutoModelForImageClassification.from_pretrained(tmp_path / 'out').eval().double()
+    x = torch.randn(1, 3, 64, 64, dtype=torch.float64)
+    with torch.no_grad():
+        assert largest_difference(theirs(x).logits, model.double()(x)) < 1e-10
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'says'),
+    [
+        ({'stem': 'overlap'}, 'stem overlap'),
+        ({'norm': 'rms_norm'}, 'norms without a bias'),
+        ({'kernel_size': 5}, 'kernel_size'),
+        ({'norm_before_pooling': True}, 'norm before the pooling'),
+        ({'norm_eps': 1e-5}, 'eps 1e-05 in the norms'),
+    ],
+)
+def test_variants_of_timm_are_refused_by_name(tmp_path, capsys, backbone, says):
+    path, _ = checkpoint(tmp_path / 'x.pth', **backbone)
+    assert push(path, tmp_path / 'out', '--to', 'hf') == 2
+    err = capsys.readouterr().err
+    assert 'transformers has no ConvNeXt with' in err and says in err and 'push it --to timm' in err
+
+
 def of(path: Path, preprocessing: Preprocessing) -> HubModel:
     return shared_model(extract_weights(read_checkpoint(path), path), preprocessing)
 
@@ -53,11 +81,25 @@ def of(path: Path, preprocessing: Preprocessing) -> HubModel:
         (Preprocessing(*CLIP, (224, 224), 0.9), lambda timm: timm(224, crop_pct=0.9, mean=CLIP[0], std=CLIP[1])),
         (Preprocessing(*CLIP, (384, 384)), lambda timm: timm(384, crop_mode='squash', crop_pct=1.0)),
         (Preprocessing(*CLIP, (384, 384), 0.95), lambda timm: timm(384)),
+        (Preprocessing(*CLIP, (224, 224), 0.9, crop_mode='transformers'), lambda timm: timm(224)),
+        (
+            Preprocessing(*CLIP, (384, 384), 0.9, crop_mode='transformers'),
+            lambda timm: timm(384, crop_mode='squash', crop_pct=1.0),
+        ),
         (Preprocessing(*CLIP, (256, 256), 1.0), lambda timm: timm(256, crop_pct=1.0)),
         (Preprocessing(*CLIP, (256, 256), 1.0, 'bilinear', 'squash'), lambda timm: timm(256, crop_mode='squash')),
         (Preprocessing(*CLIP, (128, 256), 1.0, crop_mode='squash'), lambda timm: timm((128, 256), crop_mode='squash')),
     ],
-    ids=['crop 224', 'warp 384', 'crop 384', 'crop 256 of 256', 'warp 256', 'warp to a rectangle'],
+    ids=[
+        'crop 224',
+        'warp 384',
+        'crop 384',
+        'transformers 224',
+        'transformers 384',
+        'crop 256 of 256',
+        'warp 256',
+        'warp to a rectangle',
+    ],
 )
 def test_images_are_prepared_as_by_timm_whatever_the_preprocessing(tmp_path, preprocessing, reference):
     from timm.data import create_transform

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from convnext_dense.errors import UserError
-from convnext_dense.export.hub.model import HubModel, completed, shared_model
+from convnext_dense.export.hub.model import HubModel, completed, preprocessing_note, shared_model
 from convnext_dense.models import IsotropicConvNeXt
 from convnext_dense.weights.extraction import extract_weights
 from convnext_dense.weights.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
@@ -60,3 +60,24 @@ def test_the_runs_config_goes_before_what_the_weights_tell():
     assert (full.mean, full.input_size, full.crop_ratio, full.source) == ((0.5,) * 3, (128, 128), 0.9, 'the config')
     dense = completed(told, dense=True)
     assert (dense.mean, dense.input_size, dense.crop_mode) == (CLIP[0], None, None)
+
+
+def test_what_no_layout_has_of_images_is_refused():
+    weights = extract_weights({'state_dict': classifier(3).state_dict()}, 'x.pth')
+    with pytest.raises(UserError, match=r'x\.pth is of a network that takes BGR'):
+        shared_model(weights, Preprocessing(*CLIP, bgr=True))
+    weights = extract_weights({'state_dict': classifier(3, in_channels=4).state_dict()}, 'x.pth')
+    with pytest.raises(UserError, match='with 4 input channels, and its images have a mean of 3'):
+        shared_model(weights)
+
+
+def test_doubts_and_pixels_are_said():
+    def note(path: str, layout: str, images: Preprocessing | None = None) -> str:
+        weights = extract_weights({'state_dict': classifier(3).state_dict()}, path)
+        return preprocessing_note(shared_model(weights, images), layout)
+
+    assert 'hints at others' in note('convnext_clip.pth', 'timm')
+    assert note('x.pth', 'timm') == '' and 'by a pixel' in note('x.pth', 'hf')
+    theirs = Preprocessing(*CLIP, (224, 224), 0.875, crop_mode='transformers')
+    assert note('x.pth', 'hf', theirs) == '' and 'by a pixel' in note('x.pth', 'timm', theirs)
+    assert note('x.pth', 'hf', Preprocessing(*CLIP, (384, 384))) == ''

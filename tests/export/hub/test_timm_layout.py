@@ -8,9 +8,15 @@ import torch
 from torch import nn
 
 from convnext_dense.data.classification.transforms import eval_transform
+from convnext_dense.errors import UserError
+from convnext_dense.export.hub.model import shared_model
+from convnext_dense.export.hub.timm_layout import write_timm
+from convnext_dense.models import ImageClassifier
+from convnext_dense.weights.extraction import extract_weights
+from convnext_dense.weights.preprocessing import Preprocessing
 from convnext_dense.weights.reader import read_checkpoint
-from tests.helpers.pushed import CLASSES, checkpoint, largest_difference, photo, push
-from tests.helpers.small_classifier import save
+from tests.helpers.pushed import CLASSES, checkpoint, largest_difference, photo, push, randomize
+from tests.helpers.small_classifier import ARCH, save
 
 
 def loaded(folder, **arguments) -> nn.Module:
@@ -43,6 +49,48 @@ def test_a_size_that_timm_has_a_name_for_goes_by_it(tmp_path):
             assert largest_difference(loaded(tmp_path / name)(x), model(x)) < 1e-4
 
 
+VARIANTS = [
+    ({'stem': 'overlap_tiered', 'arch': 'atto'}, 'convnext_atto_ols'),
+    ({'stem': 'overlap', 'arch': 'atto'}, 'convnext_atto_ols'),
+    ({'stem': 'overlap_act', 'activation': 'silu'}, 'convnext_tiny'),
+    ({'norm': 'rms_norm', 'arch': 'atto'}, 'convnext_atto_rms'),
+    ({'norm': 'simple_norm', 'arch': 'zepto'}, 'convnext_zepto_rms'),
+    ({'norm_before_pooling': True, 'version': 2}, 'convnextv2_tiny'),
+    ({'kernel_size': (3, 5, 7, 9), 'norm_eps': 1e-3, 'final_norm_eps': 1e-3}, 'convnext_tiny'),
+    ({'activation': 'gelu_tanh', 'version': 2}, 'convnextv2_tiny'),
+    ({'activation': 'hard_swish'}, 'convnext_tiny'),
+]
+
+
+@pytest.mark.parametrize(('backbone', 'name'), VARIANTS)
+def test_variants_are_timms_own(tmp_path, backbone, name):
+    path, model = checkpoint(tmp_path / 'x.pth', **backbone)
+    assert push(path, tmp_path / 'out', '--to', 'timm') == 0
+    assert json.loads((tmp_path / 'out' / 'config.json').read_text())['architecture'] == name
+    x = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    with torch.no_grad():
+        own = model.double()(x)
+        assert own.std() > 0.01
+        assert largest_difference(loaded(tmp_path / 'out').double()(x), own) < 1e-9
+
+
+def test_a_head_with_a_hidden_layer(tmp_path):
+    backbone = dict(type='convnext_dense.ConvNeXt', arch=ARCH, out_indices=None)
+    model = randomize(ImageClassifier(backbone, 3, head_hidden_size=5))
+    path = save({'state_dict': model.state_dict()}, tmp_path / 'x.pth')
+    assert push(path, tmp_path / 'out', '--to', 'timm') == 0
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert largest_difference(loaded(tmp_path / 'out')(x), model(x)) < 1e-5
+
+
+def test_norms_of_an_unknown_kind_are_refused(tmp_path, capsys):
+    path, model = checkpoint(tmp_path / 'x.pth', norm='rms_norm')
+    save({'state_dict': model.state_dict()}, path)
+    assert push(path, tmp_path / 'out', '--to', 'timm') == 2
+    assert 'nothing tells whether RMSNorm or SimpleNorm' in capsys.readouterr().err
+
+
 def test_what_is_loaded_is_ready_for_other_classes_and_without_any(tmp_path):
     path, model = checkpoint(tmp_path / 'x.pth')
     assert push(path, tmp_path / 'out', '--to', 'timm') == 0
@@ -62,6 +110,14 @@ def test_other_channels_of_images(tmp_path):
     x = torch.rand(1, 4, 64, 64)
     with torch.no_grad():
         assert largest_difference(loaded(tmp_path / 'out')(x), model(x)) < 1e-5
+
+
+def test_a_border_of_another_level_than_the_mean_is_refused(tmp_path):
+    path, _ = checkpoint(tmp_path / 'x.pth')
+    images = Preprocessing((0.5,) * 3, (0.5,) * 3, (224, 224), 1.0, 'bicubic', 'border', 'a.json', border=0)
+    model = shared_model(extract_weights(read_checkpoint(path), path), images)
+    with pytest.raises(UserError, match=r'get level 0 \(a\.json\)'):
+        write_timm(model, tmp_path)
 
 
 def test_an_eps_of_the_final_norm_alone_is_refused(tmp_path, capsys):
