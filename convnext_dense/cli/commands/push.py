@@ -17,6 +17,7 @@ from ...config.find import find_work_dir
 from ...config.saved import setting_of_run
 from ...counting import counted
 from ...data.classification.transforms import preprocessing_of
+from ...evaluation.metric_names import rule_of
 from ...export.hub.folder import CARD, pushed_folder
 from ...export.hub.hf_layout import write_hf
 from ...export.hub.hf_upernet import upernet_notes
@@ -65,6 +66,7 @@ def _model(path: Path, args: argparse.Namespace) -> HubModel:
         args.backbone,
         settings=setting_of_run(path, 'model') or {},
         results=results_of_run(path, args.weights),
+        value_range=((setting_of_run(path, 'test_dataloader') or {}).get('dataset') or {}).get('value_range'),
         reduce_zero_label=bool(dataset_meta(content).get('reduce_zero_label')),
         averaged=args.weights == 'ema',
     )
@@ -90,7 +92,7 @@ def preprocessing_of_run(checkpoint: Path) -> Preprocessing | None:
 
 
 def results_of_run(checkpoint: Path, weights: str) -> dict[str, float]:
-    """Return the metrics of a checkpoint in its run: of its last test, or else of its validation."""
+    """Return a checkpoint's metrics in percent in its run: of its last test, or else of its validation."""
     work_dir = find_work_dir(checkpoint)
     if work_dir is None:
         return {}
@@ -106,7 +108,7 @@ def results_of_run(checkpoint: Path, weights: str) -> dict[str, float]:
     return {
         name.removeprefix(prefix): float(value)
         for name, value in found
-        if name.startswith(prefix) and isinstance(value, int | float)
+        if name.startswith(prefix) and isinstance(value, int | float) and rule_of(name) == 'greater'
     }
 
 

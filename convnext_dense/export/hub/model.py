@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -45,6 +45,7 @@ class HubModel:
         labels: names of the classes; None if they are unknown.
         results: metrics in percent by name.
         reduce_zero_label: whether label 0 of a segmentor's masks means unlabeled.
+        value_range: the values of images that become black and white, if not 0 and 255.
         averaged: whether the weights are a moving average.
     """
 
@@ -55,6 +56,7 @@ class HubModel:
     labels: list[str] | None = None
     results: Mapping[str, float] = field(default_factory=dict)
     reduce_zero_label: bool = False
+    value_range: Sequence[float] | None = None
     averaged: bool = False
 
     @property
@@ -164,8 +166,10 @@ def shared_model(
 
 
 def preprocessing_note(model: HubModel, layout: str) -> str:
-    """Say what is in doubt about how images are prepared, or differs by a pixel in a layout; empty for nothing."""
+    """Say what is in doubt about how images are prepared, or differs in a layout; empty for nothing."""
     images, weights = model.preprocessing, model.weights
+    if model.value_range:
+        return f'neither library scales values from {model.value_range[0]:g} to {model.value_range[1]:g} to 0 to 255'
     if images.source == ASSUMED and (doubt := describe_doubt(weights.path, weights.source)):
         return doubt
     if model.crop_mode != CENTER:

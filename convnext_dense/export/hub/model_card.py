@@ -117,6 +117,9 @@ def _images(model: HubModel) -> str:
         for name, numbers in (('mean', images.mean), ('std', images.std))
     )
     normalized = f'RGB values from 0 to 1 are normalized with {values}.'
+    if model.value_range:
+        low, high = model.value_range
+        normalized = f'Values from {low:g} to {high:g} are scaled to 0 to 255 before all else. {normalized}'
     if images.input_size is None:
         return f'{normalized} Resize images as in training before; the network takes any size.'
     height, width = images.input_size

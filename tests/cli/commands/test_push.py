@@ -30,7 +30,7 @@ def run(tmp_path):
     content['ema_state_dict'] = {name: tensor + 1 for name, tensor in content['state_dict'].items()}
     save(content, path)
     entry = {'size': path.stat().st_size, 'sha256': hashlib.sha256(path.read_bytes()).hexdigest()}
-    metrics = {'raw/top1': 70.5, 'ema/top1': 71.25}
+    metrics = {'raw/top1': 70.5, 'ema/top1': 71.25, 'raw/images': 960, 'raw/loss': 1.5}
     (work_dir / manifest.FILE_NAME).write_text(json.dumps({path.name: {**entry, 'metrics': metrics}}))
     transform = dict(input_size=192, crop_ratio=0.8)
     (work_dir / 'config.py').write_text(

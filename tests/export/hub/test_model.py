@@ -81,3 +81,5 @@ def test_doubts_and_pixels_are_said():
     theirs = Preprocessing(*CLIP, (224, 224), 0.875, crop_mode='transformers')
     assert note('x.pth', 'hf', theirs) == '' and 'by a pixel' in note('x.pth', 'timm', theirs)
     assert note('x.pth', 'hf', Preprocessing(*CLIP, (384, 384))) == ''
+    weights = extract_weights({'state_dict': classifier(3).state_dict()}, 'x.pth')
+    assert 'scales values from 0 to 4095' in preprocessing_note(shared_model(weights, value_range=(0, 4095)), 'hf')
