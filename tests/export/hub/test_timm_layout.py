@@ -54,6 +54,8 @@ VARIANTS = [
     ({'stem': 'overlap', 'arch': 'atto'}, 'convnext_atto_ols'),
     ({'stem': 'overlap_act', 'activation': 'silu'}, 'convnext_tiny'),
     ({'norm': 'rms_norm', 'arch': 'atto'}, 'convnext_atto_rms'),
+    ({'norm': 'rms_norm'}, 'convnext_tiny'),
+    ({'norm': 'simple_norm', 'version': 2}, 'convnextv2_tiny'),
     ({'norm': 'simple_norm', 'arch': 'zepto'}, 'convnext_zepto_rms'),
     ({'norm_before_pooling': True, 'version': 2}, 'convnextv2_tiny'),
     ({'kernel_size': (3, 5, 7, 9), 'norm_eps': 1e-3, 'final_norm_eps': 1e-3}, 'convnext_tiny'),
@@ -110,6 +112,30 @@ def test_other_channels_of_images(tmp_path):
     x = torch.rand(1, 4, 64, 64)
     with torch.no_grad():
         assert largest_difference(loaded(tmp_path / 'out')(x), model(x)) < 1e-5
+
+
+CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+
+
+@pytest.mark.parametrize(
+    ('size', 'options'),
+    [
+        (224, {}),
+        (224, {'crop_ratio': 0.95, 'interpolation': 'bilinear'}),
+        (384, {}),
+        (384, {'crop_ratio': 0.9, 'crop_mode': 'center'}),
+        (256, {'crop_ratio': 1.0, 'crop_mode': 'border'}),
+        (256, {'crop_ratio': 1.0, 'crop_mode': 'squash'}),
+    ],
+)
+def test_images_are_prepared_as_here_whatever_the_preprocessing(tmp_path, size, options):
+    path, _ = checkpoint(tmp_path / 'x.pth')
+    names = ('crop_ratio', 'interpolation', 'crop_mode')
+    images = Preprocessing(*CLIP, (size, size), *(options.get(name) for name in names))
+    write_timm(shared_model(extract_weights(read_checkpoint(path), path), images), tmp_path)
+    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(loaded(tmp_path)))
+    expected = eval_transform(size, mean=CLIP[0], std=CLIP[1], **options)(photo())
+    assert largest_difference(transform(photo()), expected) == 0
 
 
 def test_a_border_of_another_level_than_the_mean_is_refused(tmp_path):
