@@ -316,6 +316,20 @@ def torchvision_arch(name: str, folder: Path) -> Published:
     return Published(file, outputs, f'channels {", ".join(map(str, dims))}')
 
 
+def torchvision_detector(folder: Path) -> Published:
+    """A detector of torchvision on the layers of its ConvNeXt."""
+    settings = [
+        torchvision_convnext.CNBlockConfig(d, n, k) for d, n, k in zip(DIMS, [*DIMS[1:], None], DEPTHS, strict=True)
+    ]
+    features = torchvision_convnext.ConvNeXt(settings).features
+    layers = {str(2 * s + 1): str(s) for s in STAGES}
+    backbone = torchvision.models.detection.backbone_utils.BackboneWithFPN(features, layers, DIMS, 8)
+    model = randomize(torchvision.models.detection.FasterRCNN(backbone, num_classes=3))
+    file = torch_file(folder, model.state_dict())
+    stages = list(model.double().backbone.body(IMAGES).values())
+    return Published(file, Outputs(stages), 'small', left_over=('backbone.fpn', 'roi_heads', 'rpn'))
+
+
 DEPTHS, DIMS = list(SMALL['depths']), list(SMALL['dims'])
 HF_SIZE = dict(depths=DEPTHS, hidden_sizes=DIMS)
 
@@ -574,6 +588,7 @@ def cases() -> Iterator[tuple[str, str, Callable[[Path], Published]]]:
         yield 'transformers', name, publish
     for name in ('convnext_tiny', 'convnext_small', 'convnext_base', 'convnext_large'):
         yield 'torchvision', name, lambda folder, name=name: torchvision_arch(name, folder)
+    yield 'torchvision', 'FasterRCNN with BackboneWithFPN', torchvision_detector
     for version in (1, 2):
         wrap = dict(version=version, wrap='state_dict')
         yield 'mmpretrain', f'V{version}', lambda f, w=wrap: renamed_classifier(f, mmpretrain_names, **w)

@@ -56,6 +56,8 @@ class Meta(TypedDict, total=False):
     norm: str | None
     preprocessing: dict[str, Any]
     """How images are prepared: :meth:`~convnext_dense.weights.preprocessing.Preprocessing.as_meta`."""
+    lora: dict[str, Any] | None
+    """Settings of the LoRA adapters in the weights, see :class:`~convnext_dense.models.lora.LoraSettings`."""
     dataset_meta: dict[str, Any]
     """``classes`` and more."""
 

@@ -21,6 +21,7 @@ from ..counting import counted
 from ..data.class_choice import as_choice
 from ..data.foreign import classes_of, innermost
 from ..errors import UserError
+from ..models.lora import LoraSettings, adapters_of
 from ..version import __version__
 from ..weights.class_counts import built_head_classes
 from ..weights.extraction import dataset_meta
@@ -47,6 +48,7 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
         'time': time.strftime('%Y-%m-%d %H:%M:%S'),
         'convnext_dense': __version__,
         'cfg': config_text,
+        'lora': None if (adapters := adapters_of(runner.bare_model)) is None else adapters._asdict(),
         'dataset_meta': plain(getattr(runner.train_dataloader.dataset, 'metainfo', {})),
     }
     full_meta.update(settings_for_meta(runner.bare_model))  # type: ignore[typeddict-item]
@@ -229,6 +231,28 @@ def check_same_classes(runner: Any, filename: str, classes: list[str] | None, co
         choice = as_choice(dataset_meta(content).get('choice'))
         chosen = f'; its run had {choice}' if choice else ''
         raise UserError(f'checkpoint {filename} was trained on other classes than the data has: {detail}{chosen}')
+
+
+def check_same_adapters(runner: Any, filename: str, saved: LoraSettings | None) -> None:
+    """Check that a resumed run has the LoRA adapters that it had.
+
+    Args:
+        runner: the runner.
+        filename: path of the checkpoint.
+        saved: the settings of its adapters, or None.
+
+    Raises:
+        UserError: if the run has none, or others.
+    """
+    own = adapters_of(runner.bare_model)
+    if saved == own:
+        return
+    before, now = (one or 'no LoRA' for one in (saved, own))
+    fix = 'without --lora' if saved is None else f'with {saved.flags}'
+    raise UserError(
+        f'the run of {filename} had {before} and now has {now}: resume {fix}; to change it, start a new run from its '
+        'weights with --pretrained'
+    )
 
 
 def check_same_masks(runner: Any, filename: str, learned: bool | None) -> None:

@@ -27,6 +27,7 @@ from .formats import (
     TIMM_CONV_MLP,
     TIMM_FEATURES,
     TORCHVISION,
+    TORCHVISION_FEATURES,
     Format,
     detect_arch,
 )
@@ -77,12 +78,14 @@ def convert(
 
 def _to_ours(state_dict: Mapping[str, Tensor], path: object) -> ConvertedWeights:
     signatures: list[tuple[str, Format | None]] = [(FCMAE, None), (ISOTROPIC, None)]
-    signatures += [(f.signature, f) for f in (OFFICIAL, TIMM, TIMM_FEATURES, TORCHVISION, HF, HF_DINOV3, MMPRETRAIN)]
+    others = (TIMM, TIMM_FEATURES, TORCHVISION, TORCHVISION_FEATURES, HF, HF_DINOV3, MMPRETRAIN)
+    signatures += [(format.signature, format) for format in (OFFICIAL, *others)]
     matches = [
         (name.removesuffix(end), end, format)
         for name in state_dict
         for end, format in signatures
-        if name == end or name.endswith(f'.{end}')
+        if (name == end or name.endswith(f'.{end}'))
+        and not (format is TORCHVISION_FEATURES and name.endswith(TORCHVISION.signature))  # which ends like it
     ]
     if not matches:
         raise UserError(f'{path} holds no ConvNeXt weights: its first tensors are {_first_names(state_dict)}')

@@ -128,6 +128,15 @@ TORCHVISION = Format(
     output_norm=None,
     head='classifier.2',
 )
+TORCHVISION_FEATURES = replace(  # in torchvision's detectors
+    TORCHVISION,
+    name='torchvision, features',
+    stem=('0.0', '0.1'),
+    downsample='{down}.{i}',
+    block='{stage}.{b}',
+    final_norm=None,
+    head=None,
+)
 HF = Format(
     name='hf',
     stem=('embeddings.patch_embeddings', 'embeddings.layernorm'),

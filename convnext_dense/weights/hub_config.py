@@ -99,6 +99,8 @@ def network_settings(path: Path, weights: ConvertedWeights, meta: Mapping) -> Ne
             tag += str(content.get('architecture')) + str((content.get('pretrained_cfg') or {}).get('tag'))
             read = _read_timm if 'architecture' in content else _read_hf
             found = read(content, weights, f'{path} ({weights.source})', config)
+        except UserError:  # a ValueError, which says more than the next
+            raise
         except (ValueError, KeyError, TypeError, AttributeError, AssertionError, RuntimeError, OSError):
             raise UserError(
                 f'{config} is not the config of a ConvNeXt, so that {path} cannot be used: take other weights'

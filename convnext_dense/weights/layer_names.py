@@ -23,8 +23,10 @@ def parts_left_over(names: Collection[str]) -> list[str]:
 
     Those of open_clip's models beside the trunk are two parts, the projection ``visual.head`` and the text tower.
     """
-    clip = 'logit_scale' in names
-    return [part_of(n) if not clip else 'image embedding' if n.startswith('visual.') else 'text tower' for n in names]
+    if 'logit_scale' in names:
+        return ['image embedding' if name.startswith('visual.') else 'text tower' for name in names]
+    parts = map(part_of, names)  # the backbone's own are taken, so that others in it are named themselves
+    return ['.'.join(n.split('.')[:2]) if part == 'backbone' else part for n, part in zip(names, parts, strict=True)]
 
 
 def group_by_module(state_dict: Mapping[str, Tensor]) -> dict[str, list[str]]:

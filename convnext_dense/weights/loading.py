@@ -17,6 +17,7 @@ from ..archs import ISOTROPIC_ARCHS, IsotropicSettings
 from ..errors import UserError
 from ..models.convnext import ConvNeXt
 from ..models.isotropic import IsotropicConvNeXt
+from ..models.lora import has_adapters, load_plain, plain_state
 from .class_counts import ClassShape
 from .extraction import Weights, extract_weights
 from .fetch import fetch_weights
@@ -35,17 +36,21 @@ def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor], source: st
 
     Args:
         model: unchanged if they don't.
-        state_dict: name to tensor.
+        state_dict: name to tensor. Without LoRA adapters, those that the model may have change nothing afterwards.
         source: what the error calls the weights.
 
     Raises:
         UserError: with the first differences by name and shape, and the networks where they are different ConvNeXts.
     """
-    own = model.state_dict()
+    adapted = has_adapters(state_dict)
+    own = model.state_dict() if adapted else plain_state(model)
     differences = _differences(own, state_dict)
     if differences:
         raise UserError(f'{source} is of another model than this config: {_mismatch(own, state_dict, differences)}')
-    model.load_state_dict(state_dict)
+    if adapted:
+        model.load_state_dict(state_dict)
+    else:
+        load_plain(model, state_dict)
 
 
 def load_full_model(model: nn.Module, weights: Weights) -> None:
@@ -98,7 +103,7 @@ def load_pretrained(
             f'no checkpoint at {path}: start from another with --pretrained, or from none with --pretrained none'
         )
     found = extract_weights(read_checkpoint(path, trust_pickle), path, weights)
-    own = model.state_dict()
+    own = plain_state(model)
     loaded, started = _start_last_norm(own, found)
     other_head = _describe_other_head(own, loaded)
     backbones = [{n: t for n, t in state.items() if part_of(n) == 'backbone'} for state in (own, loaded)]
@@ -131,7 +136,7 @@ def load_pretrained(
             f'{path} ({found.source}) has a head and no norm {place} the pooling: its head would classify features '
             'that it was not trained on: take other weights'
         )
-    model.load_state_dict(chosen, strict=False)
+    load_plain(model, chosen)
     of_file = group_by_module(loaded)
     left_over = {*name_layers(of_file, of_file.keys() - fitting), *parts_left_over(found.left_over)}
     averaged = ' of averaged weights' if weights == 'ema' else ''

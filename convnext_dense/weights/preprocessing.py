@@ -108,7 +108,7 @@ def find_preprocessing(
 
     Args:
         path: the weights file; its folder may have files that tell it, if it has the name of a file on a hub.
-        source: format of the weights, as in :class:`~.formats.ConvertedWeights`.
+        source: format of the weights, as in :class:`~.conversion.ConvertedWeights`.
         meta: the checkpoint's metadata.
         names: names of the tensors in the file.
         state: the tensors in our names.

@@ -143,10 +143,15 @@ def of_timm_with(**arguments) -> torch.nn.Module:
     return perturbed(timm.models.convnext.ConvNeXt(**arguments))
 
 
+WIDE = [24, 16, 24, 32]  # half of 8 is rounded up to 8
 VARIANTS = {
     'a hidden layer in its head': (dict(head_hidden_size=48), {}, 48),
     'stem overlap': (dict(stem_type='overlap'), dict(stem='overlap'), None),
-    'stem overlap_tiered': (dict(stem_type='overlap_tiered'), dict(stem='overlap_tiered'), None),
+    'stem overlap_tiered': (
+        dict(stem_type='overlap_tiered', dims=WIDE),
+        dict(stem='overlap_tiered', arch=dict(depths=DEPTHS, dims=WIDE)),
+        None,
+    ),
     'stem overlap_act': (dict(stem_type='overlap_act'), dict(stem='overlap_act'), None),
     'norms without a bias': (dict(norm_layer='rmsnorm', norm_eps=1e-6), dict(norm='rms_norm'), None),
     'norms without a bias, but': (dict(norm_layer='simplenorm', norm_eps=1e-6), dict(norm='simple_norm'), None),
@@ -167,7 +172,7 @@ def test_timms_variants_give_our_logits_both_ways_and_other_formats_refuse_them_
     images = torch.randn(2, 3, 64, 96)
     with torch.no_grad():
         torch.testing.assert_close(ours(images), theirs(images), rtol=0, atol=1e-5)
-    assert detect_arch(weights.state).size == (tuple(DEPTHS), tuple(DIMS))
+    assert detect_arch(weights.state).size == (ours.backbone.depths, ours.backbone.dims)
     conv_mlp = theirs.stages[0].blocks[0].mlp.fc1.weight.ndim == 4
     assert equal(convert(ours.state_dict(), 'timm', conv_mlp).state, theirs.state_dict())
     for format in FORMATS.keys() - {'ours', 'timm'}:

@@ -58,6 +58,10 @@ def run(args: argparse.Namespace) -> None:
         cfg.train_cfg.skip_nan = args.skip_nan
     if args.pretrained is not None:
         cfg.pretrained = None if args.pretrained == 'none' else args.pretrained
+    if args.lora is not None:
+        if 'lora.rank' in (args.cfg_options or {}):
+            raise UserError(f'--lora {args.lora} and --cfg-options lora.rank=... both set the rank: leave out one')
+        cfg.lora = {**(cfg.get('lora') or {}), 'rank': args.lora}
     if args.pretrained_weights is not None:
         cfg.pretrained_weights = args.pretrained_weights
     earlier = checkpoints.list_checkpoints(cfg.work_dir)

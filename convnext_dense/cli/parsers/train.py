@@ -62,6 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='weights to take from that checkpoint: as trained, or their moving average (EMA) (default: raw)',
     )
     parser.add_argument(
+        '--lora',
+        type=int,
+        metavar='RANK',
+        help="train adapters of this rank on the backbone's pointwise layers (LoRA) and keep its other weights; "
+        'needs the package peft',
+    )
+    parser.add_argument(
         '--resume',
         nargs='?',
         const=NEWEST,
@@ -124,6 +131,12 @@ def check(args: argparse.Namespace) -> None:
     for flag, length in (('--epochs', args.epochs), ('--iters', args.iters)):
         if length is not None and length < 1:
             raise UserError(f'{flag} {length}: train at least 1')
+    if args.lora is not None and args.lora < 1:
+        raise UserError(f'--lora {args.lora}: take a rank of at least 1, such as 8')
+    if args.lora is not None and args.pretrained == 'none' and args.resume is None:
+        raise UserError(f'--lora {args.lora} adapts weights that are kept as they are: name them with --pretrained')
+    if args.lora is not None and importlib.util.find_spec('peft') is None:
+        raise UserError(f'--lora {args.lora} needs the package peft: pip install peft')
     if args.skip_nan is not None and args.skip_nan < 0:
         raise UserError(f'--skip-nan {args.skip_nan}: skip 0 steps or more')
     unknown = [name for name in args.without if name not in TECHNIQUES]
