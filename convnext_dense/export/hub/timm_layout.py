@@ -33,15 +33,18 @@ def write_timm(model: HubModel, folder: Path) -> None:
     from safetensors import SafetensorError
 
     name, arguments = _network(model)
-    with torch.device('meta'):
-        network = timm.models.model_entrypoint(name)(num_classes=model.num_classes, **arguments)
-    conv_mlp = network.stages[0].blocks[0].use_conv_mlp
-    state = convert(model.state, TIMM.name, conv_mlp, path=model.weights.path).state
     try:
+        with torch.device('meta'):
+            network = timm.models.model_entrypoint(name)(num_classes=model.num_classes, **arguments)
+        conv_mlp = network.stages[0].blocks[0].use_conv_mlp
+        state = convert(model.state, TIMM.name, conv_mlp, path=model.weights.path).state
         network.load_state_dict({n: t.contiguous() for n, t in state.items()}, assign=True)
-    except RuntimeError as error:
-        first = ' '.join(str(error).split())[:200]
-        raise UserError(f"{model.weights.path} does not fit timm's {name} ({first}): push it --to hf") from None
+    except (RuntimeError, TypeError, AssertionError) as error:  # earlier versions know fewer arguments and norms
+        first = ' '.join(str(error).split())[:200] or type(error).__name__
+        raise UserError(
+            f'{model.weights.path} does not fit {name} of timm {timm.__version__} ({first}): install a newer timm, '
+            'or push it --to hf'
+        ) from None
     network.pretrained_cfg = _pretrained_cfg(model, name)
     about: dict[str, Any] = {VERSION_NAME: __version__}
     if model.labels is not None:

@@ -86,6 +86,17 @@ def test_a_head_with_a_hidden_layer(tmp_path):
         assert largest_difference(loaded(tmp_path / 'out')(x), model(x)) < 1e-5
 
 
+def test_a_timm_that_lacks_the_network_is_named(tmp_path, monkeypatch, capsys):
+    def build(**arguments: object) -> nn.Module:
+        raise TypeError("unexpected keyword argument 'act_layer'")
+
+    path, _ = checkpoint(tmp_path / 'x.pth', activation='silu')
+    monkeypatch.setattr(timm.models, 'model_entrypoint', lambda name: build)
+    assert push(path, tmp_path / 'out', '--to', 'timm') == 2
+    err = capsys.readouterr().err
+    assert f'does not fit convnext_tiny of timm {timm.__version__} (unexpected' in err and 'newer timm' in err
+
+
 def test_norms_of_an_unknown_kind_are_refused(tmp_path, capsys):
     path, model = checkpoint(tmp_path / 'x.pth', norm='rms_norm')
     save({'state_dict': model.state_dict()}, path)
