@@ -54,8 +54,8 @@ class Meta(TypedDict, total=False):
     norm_eps: float | None
     activation: str | None
     norm: str | None
-    preprocessing: dict[str, Any]
-    """How images are prepared: :meth:`~convnext_dense.weights.preprocessing.Preprocessing.as_meta`."""
+    preprocessing: dict[str, Any] | None
+    """How images are prepared, as :class:`~convnext_dense.weights.preprocessing.Preprocessing` has it."""
     lora: dict[str, Any] | None
     """Settings of the LoRA adapters in the weights, see :class:`~convnext_dense.models.lora.LoraSettings`."""
     dataset_meta: dict[str, Any]

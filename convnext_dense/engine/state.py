@@ -41,19 +41,18 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
         schedulers: include the parameter schedulers' state.
         config_text: the config's text.
     """
-    hub = runner.message_hub
+    hub, used = runner.message_hub, used_preprocessing(runner)
     full_meta: Meta = {
         'run': resume.run_facts(runner),
         'experiment_name': runner.experiment_name,
         'time': time.strftime('%Y-%m-%d %H:%M:%S'),
         'convnext_dense': __version__,
         'cfg': config_text,
+        'preprocessing': None if used is None else used.as_meta(),
         'lora': None if (adapters := adapters_of(runner.bare_model)) is None else adapters._asdict(),
         'dataset_meta': plain(getattr(runner.train_dataloader.dataset, 'metainfo', {})),
     }
     full_meta.update(settings_for_meta(runner.bare_model))  # type: ignore[typeddict-item]
-    if (used := used_preprocessing(runner)) is not None:
-        full_meta['preprocessing'] = used.as_meta()
     full_meta.update(meta)
     content: Checkpoint = {
         'meta': full_meta,

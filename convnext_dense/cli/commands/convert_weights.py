@@ -23,6 +23,7 @@ from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, Arch, detect_arch
 from ...weights.hub_config import EPS, SETTINGS
 from ...weights.layer_names import parts_left_over
 from ...weights.loading import check_is_convnext
+from ...weights.preprocessing import KEY as PREPROCESSING
 from ...weights.reader import read_checkpoint
 from ..parsers.convert_weights import PEFT, SAFETENSORS, check_target
 
@@ -51,6 +52,8 @@ def run(args: argparse.Namespace) -> None:
     print(f'mapped     {counted(len(written.state), "tensor")}')
     print(f'left over  {_parts(weights.left_over + written.left_over)}')
     print(f'fresh      {", ".join(fresh) or "nothing"}' + (' in a classifier that loads it' if fresh else ''))
+    if weights.preprocessing is not None and (safetensors or not FORMATS[args.to].dense):
+        print(f'note       made for {weights.preprocessing}, which this file does not tell')
     for note in _notes(args.to, arch, weights, written.state):
         print(f'note       {note}')
 
@@ -85,6 +88,8 @@ def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: b
     if not FORMATS[to].dense:
         return state
     meta: dict = {'dataset_meta': {'classes': weights.classes}} if weights.classes else {}
+    if weights.preprocessing is not None:
+        meta[PREPROCESSING] = weights.preprocessing.as_meta()
     known = {key: getattr(weights.settings, key) for key in (*SETTINGS, 'norm')}
     meta |= {key: value for key, value in known.items() if value is not None}
     return {'state_dict': state, 'meta': meta}

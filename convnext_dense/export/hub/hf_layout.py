@@ -16,7 +16,8 @@ from ...errors import UserError
 from ...version import __version__
 from ...weights.conversion import convert
 from ...weights.formats import HF
-from ...weights.preprocessing import CENTER, INTERPOLATIONS, SQUASH, WARP_FROM
+from ...weights.library_preprocessing import CENTER, INTERPOLATIONS, SQUASH
+from ...weights.preprocessing import WARP_FROM
 from .folder import VERSION_NAME
 from .hf_upernet import upernet_config, upernet_head
 from .model import HubModel

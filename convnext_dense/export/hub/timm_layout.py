@@ -9,7 +9,7 @@ from ...errors import UserError
 from ...version import __version__
 from ...weights.conversion import convert
 from ...weights.formats import TIMM
-from ...weights.preprocessing import BORDER
+from ...weights.library_preprocessing import BORDER
 from .folder import VERSION_NAME
 from .model import HubModel
 
