@@ -162,7 +162,7 @@ def preprocessing_note(model: HubModel, layout: str) -> str:
     if model.value_range:
         return f'neither library scales values from {model.value_range[0]:g} to {model.value_range[1]:g} to 0 to 255'
     if images.source == ASSUMED and (doubt := describe_doubt(weights.path, weights.source)):
-        return doubt
+        return f"mean and std are ImageNet's, {doubt}"
     if model.crop_mode != CENTER:
         return ''
     if layout == 'timm' and images.crop_mode == TRANSFORMERS:

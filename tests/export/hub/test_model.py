@@ -76,7 +76,8 @@ def test_doubts_and_pixels_are_said():
         weights = extract_weights({'state_dict': classifier(3).state_dict()}, path)
         return preprocessing_note(shared_model(weights, images), layout)
 
-    assert 'hints at others' in note('convnext_clip.pth', 'timm')
+    hint = note('convnext_clip.pth', 'timm')
+    assert hint.startswith("mean and std are ImageNet's") and '--mean 0.48145466' in hint
     assert note('x.pth', 'timm') == '' and 'by a pixel' in note('x.pth', 'hf')
     theirs = Preprocessing(*CLIP, (224, 224), 0.875, crop_mode='transformers')
     assert note('x.pth', 'hf', theirs) == '' and 'by a pixel' in note('x.pth', 'timm', theirs)
