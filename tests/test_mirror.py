@@ -23,6 +23,7 @@ TESTED_ELSEWHERE = {
     'cli/parsers/list.py': 'cli/commands/test_list.py',
     'cli/parsers/param_groups.py': 'cli/commands/test_param_groups.py',
     'cli/parsers/plot_log.py': 'cli/commands/test_plot_log.py',
+    'cli/parsers/probe.py': 'cli/commands/test_probe.py',
     'cli/parsers/push.py': 'cli/commands/test_push.py',
     'cli/parsers/report.py': 'cli/commands/test_report.py',
     'cli/parsers/roadmap.py': 'cli/commands/test_roadmap.py',

@@ -62,6 +62,29 @@ def test_images_of_one_class_teach_nothing(tmp_path, kept, learnable):
     TASK.check_trainable(cfg)  # a test of one class has its use
 
 
+def test_a_probe_takes_training_images_as_validation_prepares_them():
+    cfg = read_config('configs/classification/convnext_a.py', needs_data=False)
+    cfg.train_dataloader.dataset.subset = dict(share=0.2, part='train')
+    cfg.val_dataloader.dataset.transform.crop_ratio = 0.9
+    (train,), (val,) = TASK.probed_datasets(cfg)
+    assert (train.split, train.source, train.subset) == ('val', 'train', dict(share=0.2, part='train'))
+    assert train.transform == val.transform == dict(input_size=224, crop_ratio=0.9)
+    assert val is cfg.val_dataloader.dataset
+    assert cfg.train_dataloader.dataset.split == 'train'
+
+
+def test_a_probe_refuses_images_that_are_prepared_in_two_ways_and_data_of_others():
+    cfg = read_config('configs/classification/convnext_a.py', needs_data=False)
+    one = cfg.val_dataloader.dataset
+    other = one.__class__({**one, 'transform': dict(input_size=64)})
+    cfg.val_dataloader.dataset = one.__class__(type='ConcatDataset', datasets=[one, other])
+    with pytest.raises(UserError, match='2 data sets of val_dataloader have different values of transform'):
+        TASK.probed_datasets(cfg)
+    cfg.val_dataloader.dataset = one.__class__(type='ImageNet', data_root='x')
+    with pytest.raises(UserError, match='the config has a ImageNet: take --data PATH'):
+        TASK.probed_datasets(cfg)
+
+
 def test_the_normalization_is_that_of_the_transforms_which_training_and_tests_share():
     cfg = read_config('configs/classification/convnext_t_22k_to_1k_384.py', needs_data=False)
     found = TASK.preprocessing(cfg)

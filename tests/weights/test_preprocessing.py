@@ -28,9 +28,10 @@ from convnext_dense.weights.preprocessing import (
     find_preprocessing,
 )
 from convnext_dense.weights.reader import read_checkpoint
-from tests.helpers.small_classifier import classifier, official, save
+from tests.helpers.small_classifier import ARCH, classifier, official, save
 
 HALF = (0.5, 0.5, 0.5)
+TIMM = {'architecture': 'convnext_atto', 'model_args': ARCH}
 
 
 def beside(folder: Path, name: str, content: object, format: str = 'timm') -> Path:
@@ -47,7 +48,7 @@ def told(path: Path) -> Preprocessing | None:
 
 
 def timm_config(**told_values: object) -> dict:
-    return {'architecture': 'convnext_atto', 'pretrained_cfg': told_values}
+    return {**TIMM, 'pretrained_cfg': told_values}
 
 
 def test_constants_are_those_of_the_libraries():
@@ -61,7 +62,7 @@ def test_constants_are_those_of_the_libraries():
 @pytest.mark.parametrize('old', [False, True])
 def test_timm_tells_all_and_its_size_for_tests_is_not_the_default(old, tmp_path):
     values = dict(mean=CLIP_MEAN, std=CLIP_STD, input_size=[3, 256, 256], crop_pct=1.0, test_input_size=[3, 288, 288])
-    content = {'architecture': 'convnext_atto', **values} if old else timm_config(**values)
+    content = {**TIMM, **values} if old else timm_config(**values)
     found = told(beside(tmp_path, 'config.json', content))
     assert found == Preprocessing(CLIP_MEAN, CLIP_STD, (256, 256), 1.0, 'bicubic', 'center', 'config.json')
     assert str(found) == "mean 0.4815 0.4578 0.4082, std 0.2686 0.2613 0.2758 (CLIP's)"
