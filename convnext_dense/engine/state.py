@@ -26,8 +26,8 @@ from ..models.lora import LoraSettings, adapters_of
 from ..version import __version__
 from ..weights.class_counts import built_head_classes
 from ..weights.extraction import dataset_meta
-from ..weights.hub_config import settings_for_meta
 from ..weights.preprocessing import Preprocessing, preprocessing_of_levels
+from ..weights.settings import settings_for_meta
 from .hooks.early_stopping import EarlyStopping
 from .hooks.param_scheduler import ParamScheduler
 

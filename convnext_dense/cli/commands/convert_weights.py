@@ -20,11 +20,11 @@ from ...weights.adapter_folder import merge_adapter, read_adapter, write_adapter
 from ...weights.conversion import convert
 from ...weights.extraction import Weights, adapters_in, extract_weights
 from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, Arch, detect_arch
-from ...weights.hub_config import EPS, SETTINGS
 from ...weights.layer_names import parts_left_over
 from ...weights.loading import check_is_convnext
 from ...weights.preprocessing import KEY as PREPROCESSING
 from ...weights.reader import read_checkpoint
+from ...weights.settings import EPS, SETTINGS
 from ..parsers.convert_weights import PEFT, SAFETENSORS, check_target
 
 
