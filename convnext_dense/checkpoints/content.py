@@ -52,6 +52,12 @@ class Meta(TypedDict, total=False):
     cfg: str
     """The config's text, for reading only; never executed."""
     final_norm_eps: float | None
+    """As the next three, an argument of :class:`~convnext_dense.models.ConvNeXt`; None for other backbones."""
+    norm_eps: float | None
+    activation: str | None
+    norm: str | None
+    preprocessing: dict[str, Any] | None
+    """How images are prepared, as :class:`~convnext_dense.weights.preprocessing.Preprocessing` has it."""
     lora: dict[str, Any] | None
     """Settings of the LoRA adapters in the weights, see :class:`~convnext_dense.models.lora.LoraSettings`."""
     dataset_meta: dict[str, Any]

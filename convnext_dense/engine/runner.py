@@ -35,6 +35,7 @@ from ..models.lora import insert_adapters, lora_settings
 from ..registry import DATASETS, RUNNERS
 from ..weights.extraction import adapters_in, extract_weights, has_ema_weights, learned_masks
 from ..weights.loading import load_full_model, load_pretrained
+from ..weights.preprocessing import describe_difference
 from ..weights.reader import read_checkpoint
 from . import environment, frozen, state
 from .building import (
@@ -359,7 +360,8 @@ class Runner(mmengine.runner.Runner):
                 if isinstance(self.cfg.get('model'), dict)
                 else dict
             )
-            self.logger.info(load_pretrained(self.bare_model, source, weights, classes, self._trust_pickle, shapes))
+            options = (weights, classes, self._trust_pickle, shapes, state.used_preprocessing(self))
+            self.logger.info(load_pretrained(self.bare_model, source, *options))
             internals.set_loaded(self)
         else:
             super().load_or_resume()
@@ -390,12 +392,14 @@ class Runner(mmengine.runner.Runner):
         weights = extract_weights(content, filename, merged=not resumes)
         state.check_same_classes(self, filename, weights.classes, content)
         state.check_same_masks(self, filename, learned_masks(content))
-        load_full_model(self.bare_model, weights)
+        note = load_full_model(self.bare_model, weights)
+        if line := describe_difference(state.used_preprocessing(self), weights.preprocessing, filename):
+            self.logger.warning(line)
         if has_ema_weights(content):
             content['ema_state_dict'] = extract_weights(content, filename, 'ema', merged=not resumes).state
         self.call_hook('after_load_checkpoint', checkpoint=content)
         internals.set_loaded(self)
-        self.logger.info(f'loaded {filename}')
+        self.logger.info(f'loaded {filename}' + (f'; {note}' if note else ''))
         return content
 
     def resume(

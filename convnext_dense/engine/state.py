@@ -7,10 +7,12 @@ import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import HistoryBuffer
+from mmengine.model import ImgDataPreprocessor
+from torch import nn
 
 from ..checkpoints import files as checkpoints
 from ..checkpoints import length, manifest, resume
@@ -18,13 +20,14 @@ from ..checkpoints.content import RESUMABLE, VALIDATED_STEP, Checkpoint, Meta, p
 from ..compat import mmengine_private_names as internals
 from ..counting import counted
 from ..data.class_choice import as_choice
-from ..data.foreign import classes_of
+from ..data.foreign import classes_of, innermost
 from ..errors import UserError
 from ..models.lora import LoraSettings, adapters_of
 from ..version import __version__
 from ..weights.class_counts import built_head_classes
 from ..weights.extraction import dataset_meta
-from ..weights.hub_config import final_norm_eps
+from ..weights.preprocessing import Preprocessing, preprocessing_of_levels
+from ..weights.settings import settings_for_meta
 from .hooks.early_stopping import EarlyStopping
 from .hooks.param_scheduler import ParamScheduler
 
@@ -43,12 +46,7 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
     full_meta: Meta = {
         'run': resume.run_facts(runner),
         'experiment_name': runner.experiment_name,
-        'time': time.strftime('%Y-%m-%d %H:%M:%S'),
-        'convnext_dense': __version__,
-        'cfg': config_text,
-        'final_norm_eps': final_norm_eps(runner.bare_model),
-        'lora': None if (adapters := adapters_of(runner.bare_model)) is None else adapters._asdict(),
-        'dataset_meta': plain(getattr(runner.train_dataloader.dataset, 'metainfo', {})),
+        **model_meta(runner.bare_model, runner.train_dataloader.dataset, config_text, used_preprocessing(runner)),
     }
     full_meta.update(meta)
     content: Checkpoint = {
@@ -66,6 +64,45 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
     if schedulers and runner.param_schedulers is not None:
         content['param_schedulers'] = [plain(scheduler.state_dict()) for scheduler in runner.param_schedulers]
     return content
+
+
+def model_meta(model: nn.Module, dataset: Any, config_text: str, used: Preprocessing | None) -> Meta:
+    """Return the entries of ``meta`` that describe a model and its classes, whatever trained it.
+
+    Args:
+        model: the model.
+        dataset: the training data.
+        config_text: the config's text.
+        used: how images are prepared, None if it is unknown.
+    """
+    return {
+        'time': time.strftime('%Y-%m-%d %H:%M:%S'),
+        'convnext_dense': __version__,
+        'cfg': config_text,
+        **settings_for_meta(model),  # type: ignore[typeddict-item]
+        'lora': None if (adapters := adapters_of(model)) is None else adapters._asdict(),
+        'preprocessing': None if used is None else used.as_meta(),
+        'dataset_meta': plain(getattr(dataset, 'metainfo', {})),
+    }
+
+
+def used_preprocessing(runner: Any) -> Preprocessing | None:
+    """Return how the images of a run are prepared: by its data, in evaluation where that differs, or by its model.
+
+    Returns:
+        None if both are of other packages and say nothing.
+    """
+    modes: tuple[Literal['val', 'test', 'train'], ...] = ('val', 'test', 'train')
+    for loop in (internals.loop_or_config(runner, mode) for mode in modes):
+        dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
+        for part in innermost(dataset) if dataset is not None else ():
+            if isinstance(found := getattr(part, 'preprocessing', None), Preprocessing):
+                return found
+    preprocessor = getattr(runner.bare_model, 'data_preprocessor', None)
+    if not isinstance(preprocessor, ImgDataPreprocessor) or not internals.normalizes(preprocessor):
+        return None
+    mean, std = (value.flatten().tolist() for value in (preprocessor.mean, preprocessor.std))
+    return preprocessing_of_levels(mean, std, internals.swaps_channels(preprocessor))
 
 
 def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:

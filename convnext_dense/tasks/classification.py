@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ..export.graphs import Graph, Normalization
     from ..io.image_size import ImageSize
     from ..results import Result
+    from ..weights.preprocessing import Preprocessing
 
 
 class ClassificationTask(Task):
@@ -45,6 +46,7 @@ class ClassificationTask(Task):
     exports = ('logits', 'probabilities', 'features')
     has_techniques = True
     takes_squares = True
+    normalization_keys = tuple(f'{key}.dataset.transform' for key in LOADERS)
     data_options = ('label_column',)
 
     def point_at(
@@ -123,6 +125,43 @@ class ClassificationTask(Task):
 
     def image_parts(self, cfg: Config) -> list[dict]:
         return [*own_datasets(cfg)]
+
+    def preprocessing(self, cfg: Config) -> Preprocessing | None:
+        from ..data.classification.transforms import preprocessing_of
+
+        datasets = [dataset for dataset in own_datasets(cfg) if isinstance(dataset.get('transform'), dict)]
+        found = [preprocessing_of(dataset.transform, _trains(dataset)) for dataset in datasets]
+        other = next((one for one in found if not one.normalizes_like(found[0])), None)
+        if other is not None:
+            raise UserError(
+                f'the config normalizes some images with {found[0]} and others with {other}: set mean and std of all '
+                'transforms, such as with --mean and --std'
+            )
+        return max(found, key=lambda one: one.crop_mode is not None, default=None)
+
+    def set_preprocessing(self, cfg: Config, wanted: Preprocessing, names: Collection[str]) -> None:
+        from ..data.classification.transforms import INTERPOLATION
+
+        if wanted.bgr:
+            raise UserError(f'the weights are for BGR images, as {wanted.source} says, and classifiers here take RGB')
+        height, width = wanted.input_size or (0, 0)
+        if 'input_size' in names and height != width:
+            raise UserError(
+                f'the weights are for images of {height} x {width}, as {wanted.source} says, and classification takes '
+                f'squares: choose one, such as with --image-size {height} {height}'
+            )
+        values = {name: getattr(wanted, name) for name in names if getattr(wanted, name) is not None}
+        if 'input_size' in values:
+            values['input_size'] = height
+        for dataset in own_datasets(cfg):
+            transform = dataset.get('transform')
+            if not isinstance(transform, dict):
+                continue
+            own = values
+            if _trains(dataset):
+                kept = () if transform.get('interpolation') == INTERPOLATION else ('interpolation',)
+                own = {name: values[name] for name in ('mean', 'std', 'interpolation') if name in values.keys() - kept}
+            transform.update(own)
 
     def set_image_size(self, cfg: Config, size: ImageSize) -> None:
         if size.height != size.width:
@@ -228,6 +267,22 @@ class ClassificationTask(Task):
         size = innermost_datasets(cfg.train_dataloader.dataset)[0].get('transform', {}).get('input_size', 224)
         return ImageSize(size, size) if isinstance(size, int) else ImageSize(*size[-2:])
 
+    def probed_datasets(self, cfg: Config) -> tuple[list[ConfigDict], list[ConfigDict]]:
+        train, val = (innermost_datasets(loader.dataset) for loader in (cfg.train_dataloader, cfg.val_dataloader))
+        for dataset in (*train, *val):
+            if not (is_own(dataset) and 'split' in dataset and 'transform' in dataset):
+                raise UserError(
+                    f'a linear probe reads class folders and lists of images, and the config has a '
+                    f'{dataset.get("type")}: take --data PATH with a config of this package'
+                )
+        if any(dataset.transform != val[0].transform for dataset in val):
+            raise UserError(
+                f'the {len(val)} data sets of val_dataloader have different values of transform, so that it is not '
+                'clear how to prepare an image for a linear probe: give all the same'
+            )
+        prepared = dict(split='val', transform=val[0].transform)
+        return [one.__class__({**one, 'source': one.get('source') or one.split, **prepared}) for one in train], val
+
     def counted_shape(self, cfg: Config) -> ImageSize:
         return self.input_shape(cfg)
 
@@ -244,6 +299,11 @@ def _classes_of(dataset: ConfigDict) -> list[str]:
     from ..data.classification.layout import Reading
 
     return list(dataset.get('classes') or scan_classes(dataset.root, Reading.of(dataset)))
+
+
+def _trains(dataset: Mapping) -> bool:
+    """Whether a data set's transform is one for training."""
+    return bool(dataset.get('split') == 'train')
 
 
 def _input_size(split: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The weights in the content of a checkpoint, whoever wrote it, and what else it tells of them.
 
-:func:`~.reader.read_checkpoint` reads the file, :mod:`.formats` converts its weights to our names.
+:func:`~.reader.read_checkpoint` reads the file, :mod:`.conversion` converts its weights to our names.
 """
 
 from __future__ import annotations
@@ -9,21 +9,24 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from ..errors import UserError
 from ..models.lora import LoraSettings, lora_settings, merge_adapters, split_adapters
-from .formats import OURS, ConvertedWeights, convert
-from .hub_config import NetworkSettings, network_settings
+from .conversion import ConvertedWeights, convert
+from .formats import OURS, TIMM
+from .hub_config import VERSION_KEY, network_settings
+from .image_embedding import has_image_embedding
+from .layer_names import part_of
 from .licenses import find_license
 from .preprocessing import Preprocessing, find_preprocessing
+from .settings import NetworkSettings
 
 RAW_KEYS, EMA_KEYS = ('state_dict', 'model'), ('ema_state_dict', 'model_ema', 'state_dict_ema')
 # ours, the official releases', timm's
 WRAPPED = 'module.'  # in front of names in a model that mmengine wraps
-VERSION_KEY: Final = 'convnext_dense'  # in the meta of checkpoints written here: the version of this package
 
 
 class Weights(NamedTuple):
@@ -80,7 +83,11 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw', merge
     # any network that was trained here has the right names, also one that is no ConvNeXt
     trained_here = VERSION_KEY in meta
     converted = ConvertedWeights(OURS.name, state, []) if trained_here else convert(state, OURS.name, path=path)
-    source, state, left_over = converted
+    names, (source, state, left_over) = state.keys(), converted[:3]
+    if source == TIMM.name and has_image_embedding(path, state):
+        writer += f", whose head of {len(state['head.weight'])} outputs is CLIP's image embedding, no classifier"
+        left_over = left_over + [name for name in state if part_of(name) == 'head']
+        state = {name: tensor for name, tensor in state.items() if part_of(name) != 'head'}
     classes = dataset_meta(content).get('classes')
     task = _task_in(meta['cfg']) if trained_here and isinstance(meta.get('cfg'), str) else None
     return Weights(
@@ -88,10 +95,10 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw', merge
         source + writer,
         state,
         left_over,
-        network_settings(path, source, meta),
+        network_settings(path, converted, meta),
         classes,
         task,
-        find_preprocessing(path, source, meta),
+        find_preprocessing(path, source, meta, names, state),
         find_license(path, source, meta),
     )
 

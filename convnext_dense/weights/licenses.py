@@ -12,7 +12,7 @@ def find_license(path: Path, source: str, meta: Mapping[str, Any]) -> str | None
 
     Args:
         path: the weights file; its folder may have files that tell it.
-        source: format of the weights, as in :class:`~.formats.ConvertedWeights`.
+        source: format of the weights, as in :class:`~.conversion.ConvertedWeights`.
         meta: the checkpoint's metadata.
 
     Returns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -17,11 +17,14 @@ from ...counting import counted
 from ...errors import UserError
 from ...io.files import durable_write, write_errors
 from ...weights.adapter_folder import merge_adapter, read_adapter, write_adapter
+from ...weights.conversion import convert
 from ...weights.extraction import Weights, adapters_in, extract_weights
-from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, convert, detect_arch
-from ...weights.hub_config import EPS
+from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, Arch, detect_arch
+from ...weights.layer_names import parts_left_over
 from ...weights.loading import check_is_convnext
+from ...weights.preprocessing import KEY as PREPROCESSING
 from ...weights.reader import read_checkpoint
+from ...weights.settings import EPS, SETTINGS
 from ..parsers.convert_weights import PEFT, SAFETENSORS, check_target
 
 
@@ -49,7 +52,9 @@ def run(args: argparse.Namespace) -> None:
     print(f'mapped     {counted(len(written.state), "tensor")}')
     print(f'left over  {_parts(weights.left_over + written.left_over)}')
     print(f'fresh      {", ".join(fresh) or "nothing"}' + (' in a classifier that loads it' if fresh else ''))
-    for note in _notes(args.to, arch, weights):
+    if weights.preprocessing is not None and (safetensors or not FORMATS[args.to].dense):
+        print(f'note       made for {weights.preprocessing}, which this file does not tell')
+    for note in _notes(args.to, arch, weights, written.state):
         print(f'note       {note}')
 
 
@@ -83,8 +88,10 @@ def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: b
     if not FORMATS[to].dense:
         return state
     meta: dict = {'dataset_meta': {'classes': weights.classes}} if weights.classes else {}
-    if weights.settings.final_norm_eps is not None:
-        meta['final_norm_eps'] = weights.settings.final_norm_eps
+    if weights.preprocessing is not None:
+        meta[PREPROCESSING] = weights.preprocessing.as_meta()
+    known = {key: getattr(weights.settings, key) for key in (*SETTINGS, 'norm')}
+    meta |= {key: value for key, value in known.items() if value is not None}
     return {'state_dict': state, 'meta': meta}
 
 
@@ -104,23 +111,27 @@ def _saved(content: dict) -> memoryview:
     return buffer.getbuffer()
 
 
-def _parts(names: Iterable[str]) -> str:
+def _parts(names: Collection[str]) -> str:
     """Describe the number of tensors in each part of a model."""
-    counts = Counter('.'.join(name.split('.')[: 2 if name.startswith('backbone.') else 1]) for name in names)
+    parts = zip(names, parts_left_over(names), strict=True)
+    counts = Counter('.'.join(n.split('.')[:2]) if n.startswith('backbone.') else part for n, part in parts)
     return ', '.join(f'{part} ({counted(count, "tensor")})' for part, count in counts.items()) or 'nothing'
 
 
-def _notes(to: str, arch: Arch, weights: Weights) -> list[str]:
+def _notes(to: str, arch: Arch, weights: Weights, written: Mapping[str, Tensor]) -> list[str]:
     """Return notes on settings that are not in the file and must be set in the other library."""
     notes = [weights.settings.note] if weights.settings.note else []
-    eps = weights.settings.final_norm_eps or EPS
+    eps, norm_eps = weights.settings.final_norm_eps or EPS, weights.settings.norm_eps or EPS
+    activation = weights.settings.activation or 'gelu'
     if to == HF.name:
         version = 'V2' if arch.version == 2 else ''
         depths, dims = map(list, arch.size)
         notes.append(f'ConvNext{version}Config(depths={depths}, hidden_sizes={dims}, layer_norm_eps={eps:g}) fits it')
     elif to != OURS.name and eps != EPS:
         notes.append(f"the final norm's eps is {eps:g} there, and {EPS:g} in networks of this format")
+    if to != OURS.name and (norm_eps != EPS or activation != 'gelu'):
+        notes.append(f'norm eps {norm_eps:g} and activation {activation} there, to be set where it is loaded')
     if to == 'timm':
-        kind = 'conv_mlp=True' if arch.name in TIMM_CONV_MLP else 'conv_mlp=False'
+        kind = f'conv_mlp={written["stages.0.blocks.0.mlp.fc1.weight"].ndim == 4}'
         notes.append(f'for {kind}, as timm builds this size')
     return notes

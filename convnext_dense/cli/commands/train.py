@@ -19,6 +19,7 @@ from ...config.kept_lr import describe_kept_lr
 from ...config.length import planned_length, set_length
 from ...config.machine import fit_to_machine
 from ...config.precision import set_amp
+from ...config.preprocessing import NOTHING, Chosen, follow_run, follow_weights, told_by_file, told_by_run
 from ...config.read import read_config
 from ...config.resumed import check_resumed
 from ...config.saved import arguments_of_run, setting_of_run
@@ -30,7 +31,7 @@ from ...engine.dry_run import check_first_step
 from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
 from ...tasks import keep_split, own_datasets, place_of, task_of
-from ..arguments import command_line, image_arguments, reading_arguments
+from ..arguments import command_line, image_arguments, normalization_arguments, reading_arguments
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
 
@@ -92,6 +93,14 @@ def run(args: argparse.Namespace) -> None:
         if source is None:
             raise UserError('--trust-pickle is for the file of --pretrained or --resume: name one')
         cfg.trust_pickle = True
+    chosen = Chosen(**normalization_arguments(args), options=args.cfg_options, image_size=args.image_size)
+    if resumes or named:
+        checkpoint = earlier[-1] if resumes else args.resume
+        said.append(follow_run(cfg, told_by_run(continued or '', checkpoint, args.trust_pickle), chosen))
+    else:
+        start, kind = cfg.get('load_from') or cfg.get('pretrained'), cfg.get('pretrained_weights', 'raw')
+        told = told_by_file(start, kind, args.trust_pickle) if start else NOTHING
+        said.append(follow_weights(cfg, told, chosen))
     for dataset in own_datasets(cfg):
         dataset.on_bad_image = args.on_bad_image
     cfg.visualizer.vis_backends += [dict(type=TRACKERS[name]) for name in args.track]
@@ -123,7 +132,7 @@ def run(args: argparse.Namespace) -> None:
         kept = describe_kept_lr(cfg, args.config, args.cfg_options, args.data, args.without, get_world_size())
         for line in filter(None, (kept, moved)):
             runner.logger.warning(line)
-        for line in said:
+        for line in filter(None, said):
             runner.logger.info(line)
         if is_main_process():
             with explain_full_disk(cfg.work_dir), open(Path(cfg.work_dir, COMMANDS), 'a') as file:

@@ -23,9 +23,11 @@ from ..arguments import (
     add_compile_argument,
     add_config_arguments,
     add_image_arguments,
+    add_normalization_arguments,
     add_trust_argument,
     check_checkpoint,
     check_config,
+    check_normalization,
 )
 
 EXAMPLE = f'{EXAMPLE_CONFIG} --data sample'
@@ -39,6 +41,7 @@ TRACKERS = {'wandb': 'WandbVisBackend', 'mlflow': 'MLflowVisBackend'}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     add_image_arguments(parser)
+    add_normalization_arguments(parser)
     add_bad_image_argument(parser)
     parser.add_argument(
         '--check-data',
@@ -119,6 +122,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     check_config(args)
+    check_normalization(args)
     absent = [name for name in LAUNCHERS[args.launcher] if name not in os.environ]
     if absent:
         raise UserError(

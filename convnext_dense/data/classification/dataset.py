@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from ...errors import UserError
 from ...io.images import MAX_UNREADABLE_IN_A_ROW, check_on_bad_image, read_image, too_many_unreadable
 from ...io.value_range import as_value_range
 from ...registry import DATASETS, FUNCTIONS
+from ...weights.preprocessing import WARP_FROM
 from ..class_choice import ClassChoice, as_choice
 from ..image_files import EXTENSIONS, describe_left_out
 from ..sampler import SeededIndex, seeded
@@ -24,7 +26,7 @@ from ..subset import Split
 from .find import choose_files, files_by_class, scan_classes
 from .layout import Reading
 from .subset import select_files
-from .transforms import WARP_FROM, eval_transform, train_transform
+from .transforms import eval_transform, preprocessing_of, train_transform
 
 
 @DATASETS.register_module()
@@ -54,6 +56,7 @@ class ImageFolder(Dataset):
 
     Attributes:
         kept_split: the whole split that the images are a part of, or None.
+        preprocessing: how the images are prepared.
 
     Raises:
         UserError: for a wrong layout, an empty or unknown class folder, or an unreadable image with ``'stop'``.
@@ -120,10 +123,25 @@ class ImageFolder(Dataset):
         self.paths = np.array([os.fsencode(path) for files in files_of for path in files])
         self.class_counts = np.array([len(files) for files in files_of])
         self.labels = np.repeat(np.arange(len(classes)), self.class_counts)
+        self.preprocessing = preprocessing_of(transform, self.training)
         self.transform = train_transform(**transform) if self.training else eval_transform(**transform)
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def chosen(self, indices: np.ndarray) -> ImageFolder:
+        """Return the data set of some of the images, by their indices."""
+        part = copy.copy(self)
+        part.paths, part.labels = self.paths[indices], self.labels[indices]
+        part.class_counts = np.bincount(part.labels, minlength=len(self.class_counts))
+        return part
+
+    def prepared_by(self, transform: Mapping[str, Any]) -> ImageFolder:
+        """Return the data set of the same images for evaluation, by the arguments of :func:`eval_transform`."""
+        part = copy.copy(self)
+        part.training, part.transform = False, eval_transform(**transform)
+        part.preprocessing = preprocessing_of(transform, False)
+        return part
 
     def full_init(self) -> None:
         """Do nothing: mmengine's wrappers of data sets call it, and the data set is complete once it is built."""
