@@ -248,7 +248,11 @@ def test_what_is_wrong_with_a_file_is_left_to_its_loading(tmp_path):
 def test_a_file_is_looked_at_without_reading_its_tensors(tmp_path, monkeypatch):
     state = convert(classifier().state_dict(), 'timm').state
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, tmp_path / 'model.safetensors')
-    told = {'architecture': 'convnext_atto', 'model_args': ARCH, 'pretrained_cfg': {'mean': CLIP_MEAN, 'std': CLIP_STD}}
+    told = {
+        'architecture': 'convnext_atto',
+        'model_args': ARCH,
+        'pretrained_cfg': {'mean': CLIP_MEAN, 'std': CLIP_STD},
+    }
     (tmp_path / 'config.json').write_text(json.dumps(told))
     assert told_by_file(Path(tmp_path / 'model.safetensors')).preprocessing.mean == CLIP_MEAN
     asked = []
