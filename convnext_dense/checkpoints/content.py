@@ -50,6 +50,8 @@ class Meta(TypedDict, total=False):
     cfg: str
     """The config's text, for reading only; never executed."""
     final_norm_eps: float | None
+    pretrained: dict[str, str | None] | None
+    """``source`` and ``license`` of the weights of others that the run started from; None if from random ones."""
     dataset_meta: dict[str, Any]
     """``classes`` and more."""
 

@@ -33,7 +33,8 @@ from ..io.files import ensure_writable_folder
 from ..models.compiling import compile_backbone
 from ..registry import DATASETS, RUNNERS
 from ..weights.extraction import extract_weights, has_ema_weights, learned_masks
-from ..weights.loading import load_full_model, load_pretrained
+from ..weights.licenses import Origin, license_note
+from ..weights.loading import load_full_model, load_pretrained, read_weights
 from ..weights.reader import read_checkpoint
 from . import environment, state
 from .building import (
@@ -80,6 +81,7 @@ class Runner(mmengine.runner.Runner):
         once = _pop_from_config(kwargs, 'trust_pickle', 'may_change_length')
         self._trust_pickle = bool(once.get('trust_pickle'))
         self.may_change_length = bool(once.get('may_change_length'))
+        self.origin: Origin | None = None  # of the weights that the run starts from
         ensure_writable_folder(work_dir)
         # mmengine caches loggers and more by name; two runs in one process must not share them
         kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or Path(work_dir).name}-{next(_RUN_NUMBERS)}'
@@ -346,7 +348,9 @@ class Runner(mmengine.runner.Runner):
                 if isinstance(self.cfg.get('model'), dict)
                 else dict
             )
-            self.logger.info(load_pretrained(self.bare_model, source, weights, classes, self._trust_pickle, shapes))
+            found = read_weights(source, weights, self._trust_pickle)
+            self.logger.info(load_pretrained(self.bare_model, found, classes=classes, find_class_shapes=shapes))
+            self.origin = found.origin
             internals.set_loaded(self)
         else:
             super().load_or_resume()
@@ -376,7 +380,8 @@ class Runner(mmengine.runner.Runner):
             content['ema_state_dict'] = extract_weights(content, filename, 'ema').state
         self.call_hook('after_load_checkpoint', checkpoint=content)
         internals.set_loaded(self)
-        self.logger.info(f'loaded {filename}')
+        self.origin = weights.origin
+        self.logger.info(f'loaded {filename}{license_note(self.origin)}')
         return content
 
     def resume(

@@ -24,6 +24,7 @@ from ..version import __version__
 from ..weights.class_counts import built_head_classes
 from ..weights.extraction import dataset_meta
 from ..weights.hub_config import final_norm_eps
+from ..weights.licenses import pretrained
 from .hooks.early_stopping import EarlyStopping
 from .hooks.param_scheduler import ParamScheduler
 
@@ -46,6 +47,7 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
         'convnext_dense': __version__,
         'cfg': config_text,
         'final_norm_eps': final_norm_eps(runner.bare_model),
+        'pretrained': pretrained(runner.origin),
         'dataset_meta': plain(getattr(runner.train_dataloader.dataset, 'metainfo', {})),
     }
     full_meta.update(meta)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -14,9 +13,10 @@ from typing import Any, Final, NamedTuple
 from torch import Tensor
 
 from ..errors import UserError
+from .config_text import value_in_config
 from .formats import OURS, ConvertedWeights, convert
 from .hub_config import NetworkSettings, network_settings
-from .licenses import find_license
+from .licenses import Origin, find_origin
 from .preprocessing import Preprocessing, find_preprocessing
 
 RAW_KEYS, EMA_KEYS = ('state_dict', 'model'), ('ema_state_dict', 'model_ema', 'state_dict_ema')
@@ -37,7 +37,8 @@ class Weights(NamedTuple):
         classes: names of the classes that the weights are for, None if the file does not have them.
         task: task of the config that they were trained with, None if the file does not have it.
         preprocessing: how images were prepared for them, None if nothing tells it.
-        license: name of their license, None if nothing tells it.
+        origin: the weights of others that they are or were trained from, None if they were trained here from random
+            values.
     """
 
     path: Path
@@ -48,7 +49,7 @@ class Weights(NamedTuple):
     classes: list[str] | None
     task: str | None = None
     preprocessing: Preprocessing | None = None
-    license: str | None = None
+    origin: Origin | None = None
 
 
 def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> Weights:
@@ -73,7 +74,8 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> We
     converted = ConvertedWeights(OURS.name, state, []) if trained_here else convert(state, OURS.name, path=path)
     source, state, left_over = converted
     classes = dataset_meta(content).get('classes')
-    task = _task_in(meta['cfg']) if trained_here and isinstance(meta.get('cfg'), str) else None
+    named = value_in_config(meta['cfg'], 'task') if trained_here and isinstance(meta.get('cfg'), str) else None
+    task = None if named is None else str(named)
     return Weights(
         path,
         source + writer,
@@ -83,17 +85,8 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> We
         classes,
         task,
         find_preprocessing(path, source, meta),
-        find_license(path, source, meta),
+        find_origin(path, meta),
     )
-
-
-def _task_in(config: str) -> str | None:
-    """Return the ``task`` that the text of a config sets; the text is only read."""
-    found = re.search(r'^task = (.+)$', config, re.MULTILINE)
-    try:
-        return str(ast.literal_eval(found[1])) if found else None
-    except (SyntaxError, ValueError):
-        return None
 
 
 def dataset_meta(checkpoint: Mapping) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Download weights, once, by URL or by their name in timm, on Hugging Face or in the official releases."""
+"""Download weights, once, by URL or by a name of :mod:`.names`, in timm or on Hugging Face."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from ..io.cache import cache_folder
 from ..io.files import atomic_write
 from ..io.progress import progress_bar
 from ..paper import OFFICIAL_WEIGHTS
+from .names import DISTILLED, check_known, clip_repository, near_names
 from .reader import file_kind
 
 # Hosts whose file names end in the first eight digits of the file's SHA-256.
 HASH_IN_NAME = ('download.pytorch.org', 'download.openmmlab.com')
 HUB_FILES = ('model.safetensors', 'pytorch_model.bin')  # in a Hugging Face repository, the safer one first
 HUB_CONFIG = 'config.json'
+HUB_CARD = 'README.md'  # its first lines name the license
 TIMEOUT = 30  # seconds without a response
 CHUNK = 2**20  # bytes
 
@@ -37,7 +39,9 @@ def fetch_weights(source: str | Path) -> Path:
     Args:
         source: a path, which is returned unchanged; a URL (http, https or file), which may end in ``#sha256=`` and the
             file's digest; a timm model, ``timm:convnext_tiny.fb_in1k``; a Hugging Face repository,
-            ``hf:facebook/convnext-tiny-224``; or an official name, ``convnext_tiny_1k_224``.
+            ``hf:facebook/convnext-tiny-224``; OpenCLIP's ``clip:convnext_base_w.laion2b_s13b_b82k``; torchvision's
+            ``torchvision:convnext_tiny``; a short name of DINOv3 or EUPE, ``dinov3_tiny``; or an official name,
+            ``convnext_tiny_1k_224``.
 
     Raises:
         UserError: if the download fails (the message names the path for a manual download), or if the file's digest
@@ -55,11 +59,18 @@ def fetch_weights(source: str | Path) -> Path:
         return _fetch_from_hub(_timm_repository(rest), folder, name)
     if scheme == 'hf':
         return _fetch_from_hub(rest, folder, name)
+    if name in DISTILLED:
+        return _fetch_from_hub(f'timm/{DISTILLED[name]}', folder, name)
+    if scheme == 'clip':
+        return _fetch_from_hub(clip_repository(rest), folder, name)
+    if scheme == 'torchvision':
+        check_known(name)
+        return _fetch_url(_torchvision_url(rest), folder)
     if '://' in name:
         raise UserError(f'no weights at {name}: take a path, a URL of https, timm:NAME, hf:REPO or an official name')
-    near = difflib.get_close_matches(name, OFFICIAL_WEIGHTS, n=3)
+    near = near_names(name)
     if near and not Path(source).exists():
-        raise UserError(f'no file and no official weights at {source}: did you mean {" or ".join(near)}?')
+        raise UserError(f'no file and no weights at {source}: did you mean {" or ".join(near)}?')
     return Path(source)
 
 
@@ -143,6 +154,12 @@ def _check_digest(file: Path, digest: str | None, name: str = '') -> Path:
     raise OSError(message) if name else UserError(f'{message}; delete it')
 
 
+def _torchvision_url(name: str) -> str:
+    from torchvision.models import get_model_weights  # here, because it imports torch
+
+    return get_model_weights(name).DEFAULT.url
+
+
 def _timm_repository(name: str) -> str:
     """Return the Hugging Face repository with the weights of a timm model."""
     import timm  # here, because it takes seconds to import
@@ -182,7 +199,7 @@ def _download_from_hub(repository: str, folder: Path) -> Path:
         if wanted is None:
             raise OSError(f'the repository has no {" and no ".join(HUB_FILES)}')
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            for name in (HUB_CONFIG, wanted):  # the weights last: their presence marks a complete download
+            for name in (HUB_CARD, HUB_CONFIG, wanted):  # the weights last: they mark a complete download
                 if name in files:
                     file = Path(hub.hf_hub_download(repository, name, local_dir=temporary))
                     lfs = files[name].lfs

@@ -21,6 +21,7 @@ from .fetch import fetch_weights
 from .formats import STAGES, Arch, detect_arch
 from .hub_config import set_final_norm_eps
 from .layer_names import NORM_PARTS, group_by_module, name_layers, part_of
+from .licenses import license_note
 from .reader import read_checkpoint
 
 NAMED_CLASSES = 5  # at most, in a line of the log
@@ -54,9 +55,28 @@ def load_full_model(model: nn.Module, weights: Weights) -> None:
     load_strictly(model, weights.state, f'checkpoint {weights.path}')
 
 
+def read_weights(source: str | Path, kind: str = 'raw', trust_pickle: bool = False) -> Weights:
+    """Read the weights that a run starts from, after downloading them if necessary.
+
+    Args:
+        source: a path, a URL or a name, as in :func:`~.fetch.fetch_weights`.
+        kind: ``'raw'``, or ``'ema'`` for the moving average in the file.
+        trust_pickle: as in :func:`~.reader.read_checkpoint`.
+
+    Raises:
+        UserError: if there is no such file, or it can't be read.
+    """
+    path = fetch_weights(source)
+    if not path.exists():
+        raise UserError(
+            f'no checkpoint at {path}: start from another with --pretrained, or from none with --pretrained none'
+        )
+    return extract_weights(read_checkpoint(path, trust_pickle), path, kind)
+
+
 def load_pretrained(
     model: nn.Module,
-    source: str | Path,
+    source: str | Path | Weights,
     weights: str = 'raw',
     classes: Sequence[str] | None = None,
     trust_pickle: bool = False,
@@ -70,7 +90,7 @@ def load_pretrained(
 
     Args:
         model: any model with the backbone under ``backbone``.
-        source: a path, a URL or a name, as in :func:`~.fetch.fetch_weights`.
+        source: a path, a URL or a name, as in :func:`~.fetch.fetch_weights`; or weights that are read already.
         weights: ``'raw'``, or ``'ema'`` for the moving average in the file.
         classes: names of the model's classes.
         trust_pickle: as in :func:`~.reader.read_checkpoint`.
@@ -85,12 +105,8 @@ def load_pretrained(
         UserError: if the file can't be read, the backbone does not match, or another layer differs for another reason
             than the number of classes.
     """
-    path = fetch_weights(source)
-    if not path.exists():
-        raise UserError(
-            f'no checkpoint at {path}: start from another with --pretrained, or from none with --pretrained none'
-        )
-    found = extract_weights(read_checkpoint(path, trust_pickle), path, weights)
+    found = source if isinstance(source, Weights) else read_weights(source, weights, trust_pickle)
+    path = found.path
     own, loaded = model.state_dict(), found.state
     backbones = [{n: t for n, t in state.items() if part_of(n) == 'backbone'} for state in (own, loaded)]
     differences = _differences(*backbones)
@@ -129,6 +145,7 @@ def load_pretrained(
         f'left over in the file: {", ".join(sorted(left_over)) or "nothing"}'
         + (f' ({_compare_classes(found.classes, classes)})' if other_classes and found.classes and classes else '')
         + (f'; {found.settings.note}' if found.settings.note else '')
+        + license_note(found.origin)
     )
 
 
