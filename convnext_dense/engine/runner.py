@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from ..checkpoints import disk, lock, manifest
 from ..checkpoints import files as checkpoints
 from ..checkpoints.content import Meta
+from ..checkpoints.origins import initial_checkpoints, most_restrictive, origin_of
 from ..compat import mmengine_private_names as internals
 from ..compat.mmengine_parameter_list import without_parameter_list
 from ..compat.mmengine_recomputation import check_part, trained_checkpointing
@@ -337,6 +338,8 @@ class Runner(mmengine.runner.Runner):
             else:
                 internals.set_checkpoint_to_resume(self, state.find_newest_for_all(self))
         resumes, named = internals.resume_setting(self), internals.checkpoint_setting(self)
+        parts = initial_checkpoints(self.cfg.get('model')) if self.trains and not resumes and named is None else ()
+        initial = [origin_of(source) for source in parts]
         if self.trains and self.cfg.get('pretrained') and named is not None and not resumes:
             self.logger.warning(f'pretrained={self.cfg.pretrained} is not loaded, since load_from={named} is')
         if not resumes and named is None and self.cfg.get('pretrained'):
@@ -350,9 +353,12 @@ class Runner(mmengine.runner.Runner):
             )
             found = read_weights(source, weights, self._trust_pickle)
             self.logger.info(load_pretrained(self.bare_model, found, classes=classes, find_class_shapes=shapes))
-            self.origin = found.origin
+            self.origin = most_restrictive([found.origin, *initial])
             internals.set_loaded(self)
         else:
+            self.origin = most_restrictive(initial)
+            if self.origin is not None:
+                self.logger.info(f'initialized from {self.origin.source}{license_note(self.origin)}')
             super().load_or_resume()
         if self.trains and not (resumes and state.is_finished(self)):
             super().dump_config()

@@ -19,12 +19,15 @@ from ...io.files import durable_write
 from ...weights.extraction import Weights, extract_weights
 from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, convert, detect_arch
 from ...weights.hub_config import EPS
+from ...weights.licenses import describe_license, pretrained
 from ...weights.loading import check_is_convnext
 from ...weights.reader import read_checkpoint
+from ..commercial import check_commercial
 from ..parsers.convert_weights import SAFETENSORS, check_target
 
 
 def run(args: argparse.Namespace) -> None:
+    check_commercial(args, [args.source])
     source, target = checkpoints.find(args.source), Path(args.target)
     safetensors = args.safetensors or target.suffix == SAFETENSORS
     check_target(source, target, safetensors, args.force)  # again, now that SRC is a file
@@ -44,6 +47,8 @@ def run(args: argparse.Namespace) -> None:
     print(f'mapped     {counted(len(written.state), "tensor")}')
     print(f'left over  {_parts(weights.left_over + written.left_over)}')
     print(f'fresh      {", ".join(fresh) or "nothing"}' + (' in a classifier that loads it' if fresh else ''))
+    if weights.origin is not None and weights.origin.license:
+        print(f'license    {describe_license(weights.origin.license)}')
     for note in _notes(args.to, arch, weights):
         print(f'note       {note}')
 
@@ -59,6 +64,7 @@ def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: b
     meta: dict = {'dataset_meta': {'classes': weights.classes}} if weights.classes else {}
     if weights.settings.final_norm_eps is not None:
         meta['final_norm_eps'] = weights.settings.final_norm_eps
+    meta['pretrained'] = pretrained(weights.origin)
     return {'state_dict': state, 'meta': meta}
 
 

@@ -33,6 +33,7 @@ from ..arguments import (
     add_weights_argument,
     check_model,
 )
+from ..commercial import add_commercial_argument
 
 EXAMPLE = f'{EXAMPLE_RUN} model.onnx --check'
 
@@ -72,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_weights_argument(parser)
     add_trust_argument(parser)
+    add_commercial_argument(parser)
 
 
 def check(args: argparse.Namespace) -> None:

@@ -27,6 +27,7 @@ from ..arguments import (
     add_trust_argument,
     check_model,
 )
+from ..commercial import add_commercial_argument
 
 EXAMPLE = EXAMPLE_RUN
 
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_bad_image_argument(parser)
     parser.add_argument('--weights', choices=('raw', 'ema'), help='test only these weights (default: both)')
     add_trust_argument(parser)
+    add_commercial_argument(parser)
     parser.add_argument('--tta', action='store_true', help='test-time augmentation: several scales, and flips')
     add_compile_argument(parser)
     parser.add_argument(

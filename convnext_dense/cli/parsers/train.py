@@ -26,6 +26,7 @@ from ..arguments import (
     check_checkpoint,
     check_config,
 )
+from ..commercial import add_commercial_argument
 
 EXAMPLE = f'{EXAMPLE_CONFIG} --data sample'
 NEWEST, AUTO = '', 'auto'  # values of --resume other than a path
@@ -67,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "'auto' starts if there is no checkpoint yet",
     )
     add_trust_argument(parser)
+    add_commercial_argument(parser)
     parser.add_argument('--amp', choices=('off', 'fp16', 'bf16'), help="mixed precision (default: the config's)")
     add_compile_argument(parser)
     parser.add_argument('--seed', type=int, metavar='N', help="random seed (default: the config's, 0)")
