@@ -89,8 +89,30 @@ def _fetch_url(source: str, folder: Path) -> Path:
     if parts.hostname in HASH_IN_NAME and digest is None:
         in_name = re.search(r'-([0-9a-f]{8})\.\w+$', name)
         digest = in_name[1] if in_name else None
+    return _download(url, folder / _file_of_url(url), f'the weights {name}', digest)
+
+
+def _file_of_url(url: str) -> str:
     key = hashlib.sha256(url.encode()).hexdigest()[:8]  # keeps files of the same name from other hosts apart
-    return _download(url, folder / f'{key}-{name}', f'the weights {name}', digest)
+    return f'{key}-{Path(unquote(urlsplit(url).path)).name}'
+
+
+def cached_file(url: str, repository: str) -> Path | None:
+    """Return the file of published weights in the cache folder, if they are there.
+
+    Args:
+        url: its address, or empty for those of a repository.
+        repository: the Hugging Face repository, or empty.
+    """
+    folder = cache_folder() / 'weights'
+    if repository:
+        return _cached_weights(_folder_of(repository, folder))
+    name = Path(url).name if url in OFFICIAL_WEIGHTS.values() else _file_of_url(url)
+    return folder / name if (folder / name).is_file() else None
+
+
+def _folder_of(repository: str, folder: Path) -> Path:
+    return folder / repository.replace('/', '--')
 
 
 def _download(url: str, file: Path, description: str, digest: str | None = None) -> Path:
@@ -174,7 +196,7 @@ def _timm_repository(name: str) -> str:
 
 def _fetch_from_hub(repository: str, folder: Path, source: str) -> Path:
     """Download the weights of a Hugging Face repository, and its config.json if there is one."""
-    folder = folder / repository.replace('/', '--')
+    folder = _folder_of(repository, folder)
     if (file := _cached_weights(folder)) is None:
         with _explain_errors(f'{source} cannot be downloaded', folder / HUB_FILES[0]):
             folder.mkdir(parents=True, exist_ok=True)

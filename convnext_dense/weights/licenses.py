@@ -51,7 +51,7 @@ LICENSES: Final[dict[str, License]] = {
     ),
     # torchvision's code is BSD-3-Clause; of its weights its documentation says that they may have terms of their own
     'torchvision': License(
-        "none stated by torchvision, which leaves it to the data's",
+        'none stated by torchvision',
         None,
         'https://pytorch.org/vision/stable/models.html',
     ),
