@@ -200,7 +200,7 @@ def torchvision_entry(name: str) -> Entry:
         transform.crop_size[0],
         name_normalization(transform.mean, transform.std),
         meta['num_params'] / 1e6,
-        meta['_file_size'],
+        meta['_file_size'] * 2**20 / 1e6,  # which it has in MiB
         f'top-1 {meta["_metrics"]["ImageNet-1K"]["acc@1"]:.1f}',
         weights.url,
     )

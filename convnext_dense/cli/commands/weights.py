@@ -72,6 +72,7 @@ def show_lines(found: Sequence[Entry], console: Console) -> None:
     words = {
         'pixels': '{} pixels',
         'normalization': 'normalized as {}',
+        'license': 'license {}',
         'commercial': 'commercial use: {}',
         'params': '{} parameters',
         'MB': '{} MB',
