@@ -51,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--pretrained',
         metavar='WEIGHTS',
-        help='weights to start from: a path, the work dir of a run, a URL, timm:NAME, hf:REPO, an official name '
-        "(convnext_tiny_1k_224), or 'none' (default: the config's)",
+        help='weights to start from: a path, the work dir of a run, a URL, timm:NAME, hf:REPO, another name that '
+        "`weights` lists (dinov3_tiny, convnext_tiny_1k_224), or 'none' (default: the config's)",
     )
     parser.add_argument(
         '--pretrained-weights',
