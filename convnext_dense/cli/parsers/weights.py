@@ -1,9 +1,9 @@
 """List published weights by the names that train --pretrained takes, with license, normalization and results.
 
-convnext-dense weights                    all of them, which needs no network
-convnext-dense weights dinov3             those with "dinov3" in their name, arch, data, license or publisher
-convnext-dense weights 'timm:*base*384'   those of which one of these matches a pattern
-convnext-dense weights tiny --commercial  those whose license allows commercial use
+convnext-dense weights                     all of them, which needs no network
+convnext-dense weights dinov3              those with "dinov3" in their name, arch, data, license or publisher
+convnext-dense weights 'timm:*base*384'    those of which one of these matches a pattern
+convnext-dense weights tiny --commercial   those whose license allows commercial use
 
 "ImageNet-22k > 1k" is pre-training, then fine-tuning. Results are those that the publishers state: top-1 in
 percent on ImageNet-1k, AP of boxes and masks on COCO, mIoU on ADE20K. * is for weights that are downloaded already.
