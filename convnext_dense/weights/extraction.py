@@ -51,6 +51,11 @@ class Weights(NamedTuple):
     preprocessing: Preprocessing | None = None
     origin: Origin | None = None
 
+    @property
+    def license(self) -> str | None:
+        """Name of their license; None if it is unknown, or if they were trained here from random values."""
+        return self.origin.license if self.origin else None
+
 
 def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> Weights:
     """Find the weights in the content of a checkpoint and convert them to the names of this package.

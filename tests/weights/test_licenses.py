@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import timm
-import torch
 
 from convnext_dense.errors import UserError
 from convnext_dense.weights.entries import timm_entry
@@ -128,5 +127,6 @@ def test_loading_says_it_at_the_end_of_its_line(tmp_path):
 
 def test_extracted_weights_have_it(tmp_path):
     content = {'state_dict': classifier().state_dict(), 'meta': {'pretrained': pretrained(V2)}}
-    assert extract_weights(content, tmp_path / 'w.pth').origin == V2
-    assert torch.is_tensor(content['state_dict']['head.weight'])
+    found = extract_weights(content, tmp_path / 'w.pth')
+    assert (found.origin, found.license) == (V2, V2.license)
+    assert extract_weights({**content, 'meta': {'pretrained': None}}, tmp_path / 'w.pth').license is None
