@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -123,6 +124,34 @@ def large_annotations() -> str:
     about = (
         f'Measured with `benchmarks/large_annotations.py` on {_machine(environment)}, load {environment["load"]}: '
         f'where other work shares the cores, CPU time counts. The indexes take {sizes}.'
+    )
+    return '\n'.join([*lines, '', about])
+
+
+def weights_matrix() -> str:
+    """Make the table of published ConvNeXts beside ours; the pretrained tags of timm are with their architecture."""
+    content = json.loads((HERE / 'weights_matrix.json').read_text())
+    groups: dict[tuple[str, str], list[dict]] = {}
+    for row in content['rows']:
+        name = row['name'].split('.')[0] if row['library'] == 'timm' else row['name']
+        groups.setdefault((row['library'], name), []).append(row)
+    lines = ['| library | network | compared | result | largest difference |', '| --- | --- | --- | --- | --- |']
+    for (library, name), rows in groups.items():
+        known = [row for row in rows if row['difference'] is not None]
+        compared = ', '.join(dict.fromkeys(part for row in known for part in row['compared'].split(', ')))
+        largest = f'{max(row["difference"] for row in known):.0e}' if known else '-'
+        tags = f', {len(rows) - 1} tag{"s" if len(rows) > 2 else ""}' if len(rows) > 1 else ''
+        results = Counter(row['result'] for row in rows)
+        said = (
+            next(iter(results)) if len(results) == 1 else ', '.join(f'{n} {result}' for result, n in results.items())
+        )
+        reasons = '; '.join(dict.fromkeys(row['note'] for row in rows if row['result'] != 'equal'))
+        said += f' ({reasons})' if reasons else ''
+        lines.append(f'| {library} | {name}{tags} | {compared} | {said} | {largest} |')
+    versions = ', '.join(f'{library} {version}' for library, version in content['versions'].items())
+    about = (
+        f'{len(content["rows"])} networks and tags, with `benchmarks/weights_matrix.py`, random weights and float64; '
+        f'{versions}. mmpretrain is compared by its names alone.'
     )
     return '\n'.join([*lines, '', about])
 
@@ -246,6 +275,7 @@ TABLES = {
     'sample detection': partial(sample_dense, 'raw/box_AP50'),
     'sample segmentation': partial(sample_dense, 'raw/mIoU'),
     'throughput': throughput,
+    'weights matrix': weights_matrix,
 }
 TABLE = re.compile(r'(<!-- table: (.*?) -->\n).*?(<!-- end -->)', re.DOTALL)
 

@@ -23,7 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
-from ..engine.building import build_model
+from ..engine.building import build_trained_model
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..tasks import task_of
@@ -63,7 +63,7 @@ def count_config(cfg: Config, shape: ImageSize | None = None) -> Complexity:
         UserError: if the model can't be built, or the rule does not apply to the shape or the model.
     """
     with torch.device('meta'):
-        model = build_model(cfg)
+        model = build_trained_model(cfg)
     task = task_of(cfg)
     height, width = shape or task.counted_shape(cfg)
     if not (isinstance(height, int) and isinstance(width, int)):
@@ -73,7 +73,9 @@ def count_config(cfg: Config, shape: ImageSize | None = None) -> Complexity:
     except UserError as error:
         if 'meta' not in str(error.__cause__):
             raise
-    return count(build_model(cfg), ImageSize(height, width), task.run_counted)  # deformable attention needs values
+    return count(
+        build_trained_model(cfg), ImageSize(height, width), task.run_counted
+    )  # deformable attention needs values
 
 
 def count(

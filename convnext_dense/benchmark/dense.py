@@ -18,7 +18,7 @@ from ..io.image_size import ImageSize
 from ..models.compiling import compile_backbone
 from ..registry import MODELS, SCOPE, TASK_UTILS
 from ..tasks import Task, smallest_head, task_of
-from ..weights.formats import convert
+from ..weights.conversion import convert
 from .setting import Setting
 from .timing import OURS, Absent, Contender, Series, measure
 from .weights import randomize

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..archs import ArchSettings
-from ..weights.formats import convert
+from ..weights.conversion import convert
 
 Weights = Mapping[str, Tensor]
 

@@ -50,8 +50,16 @@ class Meta(TypedDict, total=False):
     cfg: str
     """The config's text, for reading only; never executed."""
     final_norm_eps: float | None
+    """As the next three, an argument of :class:`~convnext_dense.models.ConvNeXt`; None for other backbones."""
+    norm_eps: float | None
+    activation: str | None
+    norm: str | None
     pretrained: dict[str, str | None] | None
     """``source`` and ``license`` of the weights of others that the run started from; None if from random ones."""
+    preprocessing: dict[str, Any]
+    """How images are prepared: :meth:`~convnext_dense.weights.preprocessing.Preprocessing.as_meta`."""
+    lora: dict[str, Any] | None
+    """Settings of the LoRA adapters in the weights, see :class:`~convnext_dense.models.lora.LoraSettings`."""
     dataset_meta: dict[str, Any]
     """``classes`` and more."""
 

@@ -229,6 +229,47 @@ def image_arguments(args: argparse.Namespace) -> dict[str, Any]:
     return {'image_size': size, 'value_range': args.value_range}
 
 
+def add_normalization_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--mean`` and ``--std``."""
+    parser.add_argument(
+        '--mean',
+        type=float,
+        nargs='+',
+        metavar='VALUE',
+        help='mean of red, green and blue, from 0 to 1, which images are normalized with; --std goes with it '
+        "(default: the config's own, else that of the weights, else ImageNet's 0.485 0.456 0.406)",
+    )
+    parser.add_argument(
+        '--std',
+        type=float,
+        nargs='+',
+        metavar='VALUE',
+        help="standard deviation of red, green and blue (ImageNet's: 0.229 0.224 0.225)",
+    )
+
+
+def check_normalization(args: argparse.Namespace) -> None:
+    """Raise a UserError if ``--mean`` and ``--std`` do not belong together, or are not of values from 0 to 1."""
+    mean, std = args.mean, args.std
+    if (mean is None) != (std is None):
+        raise UserError(f'--{"mean" if std is None else "std"} is given alone: give --mean and --std')
+    if mean is None:
+        return
+    for flag, values in (('--mean', mean), ('--std', std)):
+        text = f'{flag} {" ".join(f"{value:g}" for value in values)}'
+        if any(value > 1 for value in values):
+            raise UserError(f'{text}: it is of values from 0 to 1: divide by 255')
+        if not all(0 <= value <= 1 for value in values) or (flag == '--std' and 0 in values):
+            raise UserError(f'{text}: take numbers {"above 0" if flag == "--std" else "from 0"} to 1')
+    if len(mean) != len(std):
+        raise UserError(f'--mean has {len(mean)} values and --std {len(std)}: give one for each channel')
+
+
+def normalization_arguments(args: argparse.Namespace) -> dict[str, Any]:
+    """Return ``--mean`` and ``--std`` as arguments of ``Chosen`` and ``load``."""
+    return {'mean': args.mean, 'std': args.std}
+
+
 def add_bad_image_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--on-bad-image',

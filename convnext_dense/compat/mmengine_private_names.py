@@ -24,7 +24,7 @@ SCHEDULER_PROGRESS = ('last_step', '_global_step', '_last_value', 'best', 'num_b
 # -- the runner
 
 
-def loop_or_config(runner: Runner, mode: Literal['train', 'test']) -> BaseLoop | dict | None:
+def loop_or_config(runner: Runner, mode: Literal['train', 'val', 'test']) -> BaseLoop | dict | None:
     """Return a loop, or its config if it is not built yet; ``runner.train_loop`` and ``runner.test_loop`` build it."""
     return getattr(runner, f'_{mode}_loop')
 

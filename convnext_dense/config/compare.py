@@ -33,6 +33,8 @@ TRAINING = {
 """Keys of models and data that only training reads. Losses are others: of them, tests read only ``use_sigmoid``."""
 CHECKED = {'arch', 'final_norm_eps', 'num_classes', 'version'}
 """Keys of models that are taken from the checkpoint or its data, or whose difference is an error in loading."""
+CHECKED_IN_BACKBONE = {'activation', 'kernel_size', 'norm', 'norm_before_pooling', 'norm_eps', 'stem'}
+"""Such keys of backbones alone."""
 EQUAL_IN_TESTS = {'SyncBN': 'BN', 'convnext_dense.FCNMaskHead': 'mmdet.FCNMaskHead'}
 """Names of parts that compute in testing what others do."""
 NOT_SET = 'not set'
@@ -119,6 +121,8 @@ def _values(config: Mapping[str, Any], part: str) -> dict[str, Any]:
 
 def _is_ignored(keys: tuple[str, ...]) -> bool:
     if keys == ('model', 'type') or not (TRAINING | CHECKED).isdisjoint(keys[1:]):
+        return True
+    if keys[:2] == ('model', 'backbone') and keys[2:3] and keys[2] in CHECKED_IN_BACKBONE:
         return True
     return any(key.startswith('loss') for key in keys) and keys[-1] != 'use_sigmoid'
 

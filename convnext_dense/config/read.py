@@ -42,8 +42,8 @@ from .techniques import leave_out
 
 OPTIONAL_KEYS = {
     *('activation_checkpointing', 'boxes_only', 'compile', 'compile_backbone', 'custom_hooks', 'data_preprocessor'),
-    *('efficient_conv_bn_eval', 'experiment_name', 'find_unused_parameters', 'launcher', 'model_wrapper_cfg'),
-    *('sync_bn', 'work_dir'),
+    *('efficient_conv_bn_eval', 'experiment_name', 'find_unused_parameters', 'launcher', 'lora'),
+    *('model_wrapper_cfg', 'sync_bn', 'work_dir'),
 }
 """Keys that ``--cfg-options`` may set even if the config does not have them."""
 

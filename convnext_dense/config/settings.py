@@ -24,7 +24,7 @@ NUMBERS = {
     'optim_wrapper.optimizer.weight_decay': 'of at least 0',
     'optim_wrapper.clip_grad.max_norm': 'above 0',
     'model.data_preprocessor.std': 'above 0',
-    **{f'{loader}.dataset.transform.input_size': 'above 0' for loader in LOADERS},
+    **{f'{loader}.dataset.transform.{key}': 'above 0' for loader in LOADERS for key in ('input_size', 'std')},
 }
 """Other numbers and lists of numbers, with their range."""
 OPTIONAL = {'train_cfg.total_batch_size', 'randomness.seed'}

@@ -17,8 +17,10 @@ from ..compat.mmengine_checkpoint_loader import read_checkpoints_with
 from ..compat.mmseg_loss_advice import without_loss_advice
 from ..data.foreign import innermost
 from ..errors import UserError, describe_error
+from ..models.lora import insert_adapters, lora_settings
 from ..registry import MODELS
 from ..weights.class_counts import ClassShape, set_head_classes
+from ..weights.extraction import with_merged_adapters
 from ..weights.fetch import fetch_weights
 from ..weights.reader import read_checkpoint
 
@@ -46,7 +48,7 @@ def config_errors(part: str) -> Iterator[None]:
 
 def read_checkpoints_safely() -> None:
     """Make mmengine read the checkpoints in a model's ``init_cfg`` without running code that they contain."""
-    read_checkpoints_with(lambda source: read_checkpoint(fetch_weights(source)))
+    read_checkpoints_with(lambda source: with_merged_adapters(read_checkpoint(fetch_weights(source))))
 
 
 def describe_unused_regions(model: Any, dataset: Any) -> str | None:
@@ -89,6 +91,19 @@ def build_model(cfg: Config) -> nn.Module:
     read_checkpoints_safely()
     with config_errors('model'), without_loss_advice(), DefaultScope.overwrite_default_scope(cfg.default_scope):
         return MODELS.build(copy.deepcopy(cfg.model))  # some heads of mmdet change their config
+
+
+def build_trained_model(cfg: Config) -> nn.Module:
+    """Build the config's model as a run trains it: with the LoRA adapters that its key ``lora`` asks for.
+
+    Raises:
+        UserError: if the model can't be built, or not be adapted.
+    """
+    model = build_model(cfg)
+    settings = lora_settings(cfg.get('lora'))
+    if settings is not None:
+        insert_adapters(model, settings)
+    return model
 
 
 TRIED_CLASSES = 5  # more than one or two, for which some heads have another form

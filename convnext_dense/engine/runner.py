@@ -32,10 +32,12 @@ from ..data.foreign import classes_of, with_seeds
 from ..errors import Stopped, UserError
 from ..io.files import ensure_writable_folder
 from ..models.compiling import compile_backbone
+from ..models.lora import insert_adapters, lora_settings
 from ..registry import DATASETS, RUNNERS
-from ..weights.extraction import extract_weights, has_ema_weights, learned_masks
+from ..weights.extraction import adapters_in, extract_weights, has_ema_weights, learned_masks
 from ..weights.licenses import Origin, license_note
 from ..weights.loading import load_full_model, load_pretrained, read_weights
+from ..weights.preprocessing import describe_difference
 from ..weights.reader import read_checkpoint
 from . import environment, state
 from .building import (
@@ -66,6 +68,8 @@ class Runner(mmengine.runner.Runner):
 
     - ``pretrained``: weights for initialization: a path, a URL, a name, or a work dir for its newest checkpoint; with
       ``pretrained_weights``, ``'raw'`` or ``'ema'``.
+    - ``lora``: train low-rank adapters of the backbone, which keeps its other weights:
+      ``dict(rank=8, alpha=8, dropout=0)``, see :class:`~convnext_dense.models.lora.LoraSettings`.
     - ``compile_backbone``: compile the backbone with torch.
     - ``resume='auto'``: resume if there is a checkpoint, otherwise start.
     - ``schedule_length``: length in epochs or steps for which the schedule was planned, if a resumed run has another.
@@ -158,9 +162,21 @@ class Runner(mmengine.runner.Runner):
     def build_model(self, model: nn.Module | dict) -> nn.Module:
         with config_errors('model'), without_loss_advice():
             built: nn.Module = super().build_model(model)
+        settings = lora_settings(self.cfg.get('lora'))
+        if settings is not None and self.trains:
+            self._check_adapted()
+            self.logger.info(insert_adapters(built, settings))
         if self.cfg.get('compile_backbone'):
             compile_backbone(built.module if isinstance(built, BaseTTAModel) else built)
         return built
+
+    def _check_adapted(self) -> None:
+        """Raise a UserError if LoRA would adapt random weights."""
+        resumes = internals.resume_setting(self)
+        if resumes == 'auto':
+            resumes = bool(checkpoints.list_checkpoints(self.work_dir))
+        if not (self.cfg.get('pretrained') or internals.checkpoint_setting(self) or resumes):
+            raise UserError('LoRA adapts weights that are kept as they are: name them with --pretrained WEIGHTS')
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         synced = any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())
@@ -352,7 +368,8 @@ class Runner(mmengine.runner.Runner):
                 else dict
             )
             found = read_weights(source, weights, self._trust_pickle)
-            self.logger.info(load_pretrained(self.bare_model, found, classes=classes, find_class_shapes=shapes))
+            options: Any = dict(classes=classes, find_class_shapes=shapes, used=state.used_preprocessing(self))
+            self.logger.info(load_pretrained(self.bare_model, found, **options))
             self.origin = most_restrictive([found.origin, *initial])
             internals.set_loaded(self)
         else:
@@ -376,14 +393,22 @@ class Runner(mmengine.runner.Runner):
         Raises:
             UserError: if they don't match, or the file is damaged.
         """
+        return self._load_checkpoint(filename, resumes=False)
+
+    def _load_checkpoint(self, filename: str, resumes: bool) -> dict[str, Any]:
+        """Load weights as :meth:`load_checkpoint` does; a run that resumes keeps its adapters apart."""
         manifest.check(filename)
         content = read_checkpoint(filename, self._trust_pickle)
-        weights = extract_weights(content, filename)
+        if resumes:
+            state.check_same_adapters(self, filename, adapters_in(content))
+        weights = extract_weights(content, filename, merged=not resumes)
         state.check_same_classes(self, filename, weights.classes, content)
         state.check_same_masks(self, filename, learned_masks(content))
         load_full_model(self.bare_model, weights)
+        if line := describe_difference(state.used_preprocessing(self), weights.preprocessing, filename):
+            self.logger.warning(line)
         if has_ema_weights(content):
-            content['ema_state_dict'] = extract_weights(content, filename, 'ema').state
+            content['ema_state_dict'] = extract_weights(content, filename, 'ema', merged=not resumes).state
         self.call_hook('after_load_checkpoint', checkpoint=content)
         internals.set_loaded(self)
         self.origin = weights.origin
@@ -403,7 +428,7 @@ class Runner(mmengine.runner.Runner):
             UserError: if the file holds only weights, or if seed, batch, number of images, schedule or optimizer have
                 changed, or the length without ``may_change_length``.
         """
-        state.restore(self, filename, self.load_checkpoint(filename))
+        state.restore(self, filename, self._load_checkpoint(filename, resumes=True))
 
 
 def _pop_from_config(arguments: dict[str, Any], *keys: str) -> dict[str, Any]:

@@ -44,7 +44,7 @@ READ_FROM_CONFIG = frozenset(
 )
 """Keys that mmengine's Runner reads from the whole config, all of which have an effect."""
 OWN_KEYS = {
-    *('task', 'pretrained', 'pretrained_weights', 'trust_pickle', 'may_change_length', 'schedule_length'),
+    *('lora', 'task', 'pretrained', 'pretrained_weights', 'trust_pickle', 'may_change_length', 'schedule_length'),
     *('compile_backbone', 'custom_imports', 'runner_type', 'sample_settings', 'tta_model', 'tta_pipeline'),
 }
 """Keys of this project."""

@@ -7,10 +7,11 @@ import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import HistoryBuffer
+from mmengine.model import ImgDataPreprocessor
 
 from ..checkpoints import files as checkpoints
 from ..checkpoints import length, manifest, resume
@@ -18,13 +19,15 @@ from ..checkpoints.content import RESUMABLE, VALIDATED_STEP, Checkpoint, Meta, p
 from ..compat import mmengine_private_names as internals
 from ..counting import counted
 from ..data.class_choice import as_choice
-from ..data.foreign import classes_of
+from ..data.foreign import classes_of, innermost
 from ..errors import UserError
+from ..models.lora import LoraSettings, adapters_of
 from ..version import __version__
 from ..weights.class_counts import built_head_classes
 from ..weights.extraction import dataset_meta
-from ..weights.hub_config import final_norm_eps
+from ..weights.hub_config import settings_for_meta
 from ..weights.licenses import pretrained
+from ..weights.preprocessing import Preprocessing, preprocessing_of_levels
 from .hooks.early_stopping import EarlyStopping
 from .hooks.param_scheduler import ParamScheduler
 
@@ -46,10 +49,13 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
         'time': time.strftime('%Y-%m-%d %H:%M:%S'),
         'convnext_dense': __version__,
         'cfg': config_text,
-        'final_norm_eps': final_norm_eps(runner.bare_model),
         'pretrained': pretrained(runner.origin),
+        'lora': None if (adapters := adapters_of(runner.bare_model)) is None else adapters._asdict(),
         'dataset_meta': plain(getattr(runner.train_dataloader.dataset, 'metainfo', {})),
     }
+    full_meta.update(settings_for_meta(runner.bare_model))  # type: ignore[typeddict-item]
+    if (used := used_preprocessing(runner)) is not None:
+        full_meta['preprocessing'] = used.as_meta()
     full_meta.update(meta)
     content: Checkpoint = {
         'meta': full_meta,
@@ -66,6 +72,25 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
     if schedulers and runner.param_schedulers is not None:
         content['param_schedulers'] = [plain(scheduler.state_dict()) for scheduler in runner.param_schedulers]
     return content
+
+
+def used_preprocessing(runner: Any) -> Preprocessing | None:
+    """Return how the images of a run are prepared: by its data, in evaluation where that differs, or by its model.
+
+    Returns:
+        None if both are of other packages and say nothing.
+    """
+    modes: tuple[Literal['val', 'test', 'train'], ...] = ('val', 'test', 'train')
+    for loop in (internals.loop_or_config(runner, mode) for mode in modes):
+        dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
+        for part in innermost(dataset) if dataset is not None else ():
+            if isinstance(found := getattr(part, 'preprocessing', None), Preprocessing):
+                return found
+    preprocessor = getattr(runner.bare_model, 'data_preprocessor', None)
+    if not isinstance(preprocessor, ImgDataPreprocessor) or not internals.normalizes(preprocessor):
+        return None
+    mean, std = (value.flatten().tolist() for value in (preprocessor.mean, preprocessor.std))
+    return preprocessing_of_levels(mean, std, internals.swaps_channels(preprocessor))
 
 
 def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
@@ -208,6 +233,28 @@ def check_same_classes(runner: Any, filename: str, classes: list[str] | None, co
         choice = as_choice(dataset_meta(content).get('choice'))
         chosen = f'; its run had {choice}' if choice else ''
         raise UserError(f'checkpoint {filename} was trained on other classes than the data has: {detail}{chosen}')
+
+
+def check_same_adapters(runner: Any, filename: str, saved: LoraSettings | None) -> None:
+    """Check that a resumed run has the LoRA adapters that it had.
+
+    Args:
+        runner: the runner.
+        filename: path of the checkpoint.
+        saved: the settings of its adapters, or None.
+
+    Raises:
+        UserError: if the run has none, or others.
+    """
+    own = adapters_of(runner.bare_model)
+    if saved == own:
+        return
+    before, now = (one or 'no LoRA' for one in (saved, own))
+    fix = 'without --lora' if saved is None else f'with {saved.flags}'
+    raise UserError(
+        f'the run of {filename} had {before} and now has {now}: resume {fix}; to change it, start a new run from its '
+        'weights with --pretrained'
+    )
 
 
 def check_same_masks(runner: Any, filename: str, learned: bool | None) -> None:

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..models import ConvNeXt
-from ..models.layers import LayerNorm2d
 from .limits import DYNAMIC_MIN
 
 STAGES = (0, 1, 2, 3)
@@ -95,7 +94,7 @@ def class_with(part: object, method: str) -> str | None:
 class Features(Graph):
     """Graph of the outputs of the backbone's four stages, for models of any task.
 
-    Each output passes a LayerNorm ``norm{i}``. A classifier has no such norms: they are added with weight 1 and bias
+    Each output passes a norm ``norm{i}``. A classifier has no such norms: they are added with weight 1 and bias
     0, their initial values when a detector or segmentor is trained.
     """
 
@@ -115,7 +114,7 @@ class Features(Graph):
             backbone = copy.deepcopy(backbone)
             for i in STAGES:
                 if not hasattr(backbone, f'norm{i}'):
-                    backbone.add_module(f'norm{i}', LayerNorm2d(backbone.dims[i]))
+                    backbone.add_module(f'norm{i}', backbone.new_output_norm(i))
             backbone.out_indices = STAGES
         self.backbone = backbone
 

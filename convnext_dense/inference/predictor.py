@@ -24,6 +24,7 @@ from PIL import Image
 from ..checkpoints import files as checkpoints
 from ..config.compare import warning_of_differences
 from ..config.find import find_run_config
+from ..config.preprocessing import Chosen, Told, follow_weights
 from ..config.read import read_config
 from ..engine.building import build_model, config_errors
 from ..errors import UserError
@@ -37,6 +38,7 @@ from ..tasks import ClassInfo, PreparedImage, check_same_task, count_classes_of,
 from ..weights.extraction import dataset_meta, extract_weights, learned_masks
 from ..weights.licenses import Origin, warn_of_license
 from ..weights.loading import load_full_model
+from ..weights.preprocessing import describe_difference
 from ..weights.reader import read_checkpoint
 
 ImageLike = str | Path | np.ndarray | Image.Image
@@ -53,11 +55,15 @@ def load(
     image_size: tuple[int, int] | None = None,
     value_range: tuple[float, float] | None = None,
     label_zero: Literal['ignore', 'class'] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
 ) -> Predictor:
     """Load a classifier, detector or segmentor.
 
     The classes come from the checkpoint; where it does not name them, they are ``class_0``, ``class_1`` and so on. A
     warning on standard error names settings of the config by which it does not predict as the checkpoint's run did.
+    Images are prepared as the weights were made for: mean and std follow them, and a classifier's size, crop and
+    interpolation, where weights from elsewhere tell them.
 
     Args:
         config: the config that the checkpoint was trained with, which also says how images are prepared. Or, without
@@ -74,6 +80,8 @@ def load(
         value_range: the values of images that become black and white; None for the config's.
         label_zero: for a segmentor whose checkpoint does not say it: whether label 0 of its masks means unlabeled or
             is a class, which decides the numbers in the label maps that it writes.
+        mean, std: of RGB values from 0 to 1, which images are normalized with; None for those of the config, if they
+            are not ImageNet's, or of the weights.
 
     Raises:
         UserError: if config or checkpoint can't be read, or don't fit each other.
@@ -88,7 +96,13 @@ def load(
     content = read_checkpoint(file, trust_pickle)
     images['boxes_only'] = learned_masks(content) is False
     cfg = read_config(str(config), options, data, needs_data=False, saved=saved, label_zero=label_zero, **images)
-    warning = warning_of_differences(cfg, config, checkpoint, options or ())
+    if (mean is None) != (std is None):
+        raise UserError(f'{"mean" if std is None else "std"} is given alone: give mean and std')
+    chosen_values = Chosen(mean, std, options or {}, image_size)
+    told = Told.by(extract_weights(content, file, weights))
+    if line := follow_weights(cfg, told, chosen_values, evaluates=True):
+        print(line, file=sys.stderr)
+    warning = warning_of_differences(cfg, config, checkpoint, chosen_values.changed_keys(cfg))
     if warning is not None:
         print(f'warning: {warning}', file=sys.stderr)
     if not saved and (said := task_of(cfg).describe_masks(cfg)):
@@ -123,6 +137,8 @@ def build_predictor(
     meta = dataset_meta(content)
     check_same_task(found, task)
     names = [str(name) for name in found.classes or [f'class_{k}' for k in range(count_classes_of(found, cfg))]]
+    if line := describe_difference(task.preprocessing(cfg), found.preprocessing, checkpoint):
+        print(f'warning: {line}', file=sys.stderr)
     set_classes(cfg, len(names))
     task.prepare_config(cfg)
     model = revert_sync_batchnorm(build_model(cfg))

@@ -59,15 +59,23 @@ class FourStageBackbone(BaseModule):
         self.with_cp = with_cp
         self.downsample_layers, self.stages = nn.ModuleList(), nn.ModuleList()
 
-    def finish(self, new_norm: Callable[[int], nn.Module], new_pooled_norm: Callable[[int], nn.Module]) -> None:
+    def finish(
+        self,
+        new_norm: Callable[[int], nn.Module],
+        new_final_norm: Callable[[int], nn.Module],
+        norm_before_pooling: bool = False,
+    ) -> None:
         """Add the norms of the outputs, initialize all weights, and freeze the first ``frozen_stages`` stages.
 
         Args:
             new_norm: function from C to the norm of a stage's output (N, C, H, W).
-            new_pooled_norm: function from C to the norm of the averaged last stage (N, C).
+            new_final_norm: function from C to the norm of the averaged last stage (N, C), or of the last stage
+                (N, C, H, W) before the average.
+            norm_before_pooling: True for the latter, whose name is ``norm_pre`` as in timm.
         """
+        self.norm_before_pooling = norm_before_pooling
         if self.out_indices is None:
-            self.add_module('norm', new_pooled_norm(self.dims[-1]))
+            self.add_module('norm_pre' if norm_before_pooling else 'norm', new_final_norm(self.dims[-1]))
         else:
             for i in sorted(set(self.out_indices)):
                 self.add_module(f'norm{i}', new_norm(self.dims[i]))
@@ -95,7 +103,7 @@ class FourStageBackbone(BaseModule):
             if self.out_indices is not None and i in self.out_indices:
                 outputs[i] = getattr(self, f'norm{i}')(x)
         if self.out_indices is None:
-            return self.norm(x.mean(dim=(2, 3)))
+            return self.norm_pre(x).mean(dim=(2, 3)) if self.norm_before_pooling else self.norm(x.mean(dim=(2, 3)))
         memory_format = format_for_heads(x.device, self.training)
         return tuple(outputs[i].contiguous(memory_format=memory_format) for i in self.out_indices)
 

@@ -1,4 +1,4 @@
-"""The image classifier: a backbone that returns one feature vector per image, and a linear head."""
+"""The image classifier: a backbone that returns one feature vector per image, and a head."""
 
 from __future__ import annotations
 
@@ -12,9 +12,26 @@ from ..registry import MODELS
 from .layers import init_conv_and_linear
 
 
+class MlpHead(nn.Linear):
+    """Linear layer with a hidden layer and exact GELU before it.
+
+    Args:
+        in_features: C, channels of the features.
+        hidden_size: channels of the hidden layer ``hidden``.
+        num_classes: K.
+    """
+
+    def __init__(self, in_features: int, hidden_size: int, num_classes: int) -> None:
+        super().__init__(hidden_size, num_classes)
+        self.hidden = nn.Linear(in_features, hidden_size)
+
+    def forward(self, x: Tensor) -> Tensor:  # (N, C) -> (N, K)
+        return super().forward(F.gelu(self.hidden(x)))
+
+
 @MODELS.register_module()
 class ImageClassifier(BaseModel):
-    """Backbone, linear head, and the ImageNet recipe's loss.
+    """Backbone, head, and the ImageNet recipe's loss.
 
     Args:
         backbone: config of a backbone that returns (N, C) features (``ConvNeXt`` with ``out_indices=None``).
@@ -24,6 +41,8 @@ class ImageClassifier(BaseModel):
         mixup: arguments of timm's ``Mixup`` (``mixup_alpha``, ``cutmix_alpha``, ``prob``,
             ``switch_prob``, ``mode``), or None for neither Mixup nor CutMix.
         data_preprocessor: mmengine's; the default moves the batch to the model's device.
+        head_hidden_size: channels of a hidden layer with GELU in the head, as timm's ``convnext_large_mlp`` has it
+            (1536 there); None for a linear head.
 
     Raises:
         UserError: (a ValueError) if the batch size is odd while Mixup, which pairs images, is on.
@@ -38,11 +57,17 @@ class ImageClassifier(BaseModel):
         mixup: dict | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
+        head_hidden_size: int | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         self.backbone = MODELS.build(backbone)
         self.num_classes = num_classes
-        self.head = nn.Linear(self.backbone.dims[-1], num_classes)
+        channels = self.backbone.dims[-1]
+        if head_hidden_size is None:
+            self.head = nn.Linear(channels, num_classes)
+        else:
+            self.head = MlpHead(channels, head_hidden_size, num_classes)
+            init_conv_and_linear(self.head.hidden)
         init_conv_and_linear(self.head)
         with torch.no_grad():
             self.head.weight.mul_(head_init_scale)

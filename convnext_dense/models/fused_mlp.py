@@ -62,7 +62,8 @@ def forward(block: Block, x: Tensor) -> Tensor | None:
 
     Returns:
         The output, or None if the block must compute layer by layer: on other devices, in compilers, exporters and
-        FLOP counters, in half precision, with hooked or replaced layers, and where the fast path is not faster.
+        FLOP counters, in half precision, with hooked or replaced layers, with another norm than LayerNorm or another
+        activation than exact GELU, and where the fast path is not faster.
     """
     if not (_applies_to(x) and _has_own_layers(block)):
         return None
@@ -105,10 +106,11 @@ def _has_own_layers(block: Block) -> bool:
     layers: dict[nn.Module, tuple[type, ...]] = {
         block.norm: (nn.LayerNorm,),
         block.pwconv1: (nn.Linear,),
+        block.act: (nn.GELU,),
         block.grn: (GRN, nn.Identity),
         block.pwconv2: (nn.Linear,),
     }
-    return all(
+    return getattr(block.act, 'approximate', None) == 'none' and all(
         _is_untouched(layer, *kinds) and all(parameter is not None for parameter in layer._parameters.values())
         for layer, kinds in layers.items()
     )

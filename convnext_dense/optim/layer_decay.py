@@ -18,7 +18,7 @@ from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
 SCHEMES = ('layer_wise', 'stage_wise', 'single')
 RULES = ('decay_rate', 'scheme', 'num_layers', 'norm_decay_mult', 'bias_decay_mult', 'custom_keys')
 CUSTOM = ('lr_mult', 'decay_mult')
-NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm)
+NORMS = (_NormBase, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)
 
 
 class Group(NamedTuple):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ..export.graphs import Graph, Normalization
     from ..io.image_size import ImageSize
     from ..results import Result
+    from ..weights.preprocessing import Preprocessing
 
 
 class ClassificationTask(Task):
@@ -45,6 +46,7 @@ class ClassificationTask(Task):
     exports = ('logits', 'probabilities', 'features')
     has_techniques = True
     takes_squares = True
+    normalization_keys = tuple(f'{key}.dataset.transform' for key in LOADERS)
     data_options = ('label_column',)
 
     def point_at(
@@ -123,6 +125,43 @@ class ClassificationTask(Task):
 
     def image_parts(self, cfg: Config) -> list[dict]:
         return [*own_datasets(cfg)]
+
+    def preprocessing(self, cfg: Config) -> Preprocessing | None:
+        from ..data.classification.transforms import preprocessing_of
+
+        datasets = [dataset for dataset in own_datasets(cfg) if isinstance(dataset.get('transform'), dict)]
+        found = [preprocessing_of(dataset.transform, _trains(dataset)) for dataset in datasets]
+        other = next((one for one in found if not one.normalizes_like(found[0])), None)
+        if other is not None:
+            raise UserError(
+                f'the config normalizes some images with {found[0]} and others with {other}: set mean and std of all '
+                'transforms, such as with --mean and --std'
+            )
+        return max(found, key=lambda one: one.crop_mode is not None, default=None)
+
+    def set_preprocessing(self, cfg: Config, wanted: Preprocessing, names: Collection[str]) -> None:
+        from ..data.classification.transforms import INTERPOLATION
+
+        if wanted.bgr:
+            raise UserError(f'the weights are for BGR images, as {wanted.source} says, and classifiers here take RGB')
+        height, width = wanted.input_size or (0, 0)
+        if 'input_size' in names and height != width:
+            raise UserError(
+                f'the weights are for images of {height} x {width}, as {wanted.source} says, and classification takes '
+                f'squares: choose one, such as with --image-size {height} {height}'
+            )
+        values = {name: getattr(wanted, name) for name in names if getattr(wanted, name) is not None}
+        if 'input_size' in values:
+            values['input_size'] = height
+        for dataset in own_datasets(cfg):
+            transform = dataset.get('transform')
+            if not isinstance(transform, dict):
+                continue
+            own = values
+            if _trains(dataset):
+                kept = () if transform.get('interpolation') == INTERPOLATION else ('interpolation',)
+                own = {name: values[name] for name in ('mean', 'std', 'interpolation') if name in values.keys() - kept}
+            transform.update(own)
 
     def set_image_size(self, cfg: Config, size: ImageSize) -> None:
         if size.height != size.width:
@@ -244,6 +283,11 @@ def _classes_of(dataset: ConfigDict) -> list[str]:
     from ..data.classification.layout import Reading
 
     return list(dataset.get('classes') or scan_classes(dataset.root, Reading.of(dataset)))
+
+
+def _trains(dataset: Mapping) -> bool:
+    """Whether a data set's transform is one for training."""
+    return bool(dataset.get('split') == 'train')
 
 
 def _input_size(split: str) -> tuple[str, ...]:

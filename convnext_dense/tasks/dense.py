@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..io.image_size import ImageSize
     from ..io.value_range import ValueRange
     from ..results import Result
+    from ..weights.preprocessing import Preprocessing
 
 RECORD_SIZE = (660, 530)
 """Maximum height and width of an image on a contact sheet, in pixels."""
@@ -33,6 +34,8 @@ RANDOM_BOXES = 10  # in an image of noise
 
 class DenseTask(Task):
     """Dense prediction task: models and pipelines are mmdet's or mmseg's, results have positions in the image."""
+
+    normalization_keys = ('model.data_preprocessor',)
 
     @abstractmethod
     def to_result(self, sample: Any, classes: ClassInfo) -> Result:
@@ -66,6 +69,22 @@ class DenseTask(Task):
 
     def image_parts(self, cfg: Config) -> list[dict]:
         return reading_steps(cfg)
+
+    def preprocessing(self, cfg: Config) -> Preprocessing | None:
+        from ..weights.preprocessing import preprocessing_of_levels
+
+        part = cfg.model.get('data_preprocessor') or {}
+        return preprocessing_of_levels(part.get('mean'), part.get('std'), _is_rgb(part))
+
+    def set_preprocessing(self, cfg: Config, wanted: Preprocessing, names: Collection[str]) -> None:
+        from ..weights.preprocessing import LEVELS
+
+        part = cfg.model.data_preprocessor
+        if _is_rgb(part) == wanted.bgr:
+            part.update(bgr_to_rgb=not wanted.bgr, rgb_to_bgr=False)
+        for name in {'mean', 'std'} & set(names):
+            values = [round(value * LEVELS, 7) for value in getattr(wanted, name)]
+            part[name] = values[::-1] if wanted.bgr else values
 
     def training_side(self, cfg: Config) -> float | None:
         return mean_side(cfg)
@@ -144,6 +163,11 @@ class DenseTask(Task):
     def predict(self, model: Any, images: Sequence[PreparedImage], classes: ClassInfo) -> list[Result]:
         batch = {'inputs': [image.tensor for image in images], 'data_samples': [image.sample for image in images]}
         return [self.to_result(sample, classes) for sample in model.test_step(batch)]
+
+
+def _is_rgb(preprocessor: Mapping[str, Any]) -> bool:
+    """Whether a model of mmdet or mmseg takes RGB, by the config of its preprocessor; images are read as BGR."""
+    return bool(preprocessor.get('bgr_to_rgb') or preprocessor.get('rgb_to_bgr'))
 
 
 def read_as_annotated(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..data.check import DatasetRecords
     from ..io.image_size import ImageSize
     from ..io.value_range import ValueRange
+    from ..weights.preprocessing import Preprocessing
     from .records import CountColumn, TrainedClasses
     from .sizes import SetBy
 
@@ -30,6 +31,7 @@ class TaskData(ABC):
         count_column: column for the examples per class in tables; None if each image is one example.
         sheet_images: default number of images on a contact sheet.
         takes_squares: True if images enter its networks as squares.
+        normalization_keys: keys of the parts of its configs that have ``mean`` and ``std``.
         data_options: names of the options in :data:`.records.TASK_OPTIONS` that its data sets take.
     """
 
@@ -38,6 +40,7 @@ class TaskData(ABC):
     count_column: ClassVar[CountColumn | None] = None
     sheet_images: ClassVar[int] = 12
     takes_squares: ClassVar[bool] = False
+    normalization_keys: ClassVar[tuple[str, ...]] = ()
     data_options: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
@@ -215,6 +218,30 @@ class TaskData(ABC):
         """Set the values that become black and white in all images of a config."""
         for part in self.image_parts(cfg):
             part['value_range'] = tuple(value_range)
+
+    def preprocessing(self, cfg: Config) -> Preprocessing | None:
+        """Return how a config prepares images, in evaluation where that differs; None if it does not say it.
+
+        Raises:
+            UserError: if its images are not all normalized alike.
+        """
+        return None
+
+    def set_preprocessing(self, cfg: Config, wanted: Preprocessing, names: Collection[str]) -> None:
+        """Set how images are prepared: mean and std of all, the others in evaluation.
+
+        A task sets what its configs have; mean and std can be set where :meth:`preprocessing` knows them.
+
+        Args:
+            cfg: the config.
+            wanted: the values.
+            names: the attributes that are set, of those that are not None. ``'interpolation'`` is also set in
+                training, unless the config has another than the recipes.
+
+        Raises:
+            UserError: if the task's images can't be prepared so.
+        """
+        raise self._unsupported('has no normalization to set')
 
     def set_image_size(self, cfg: Config, size: ImageSize) -> None:
         """Set the size at which images enter the network, in training and testing, in all settings that state it.

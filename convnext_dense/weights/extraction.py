@@ -1,6 +1,6 @@
 """The weights in the content of a checkpoint, whoever wrote it, and what else it tells of them.
 
-:func:`~.reader.read_checkpoint` reads the file, :mod:`.formats` converts its weights to our names.
+:func:`~.reader.read_checkpoint` reads the file, :mod:`.conversion` converts its weights to our names.
 """
 
 from __future__ import annotations
@@ -8,21 +8,24 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from ..errors import UserError
+from ..models.lora import LoraSettings, lora_settings, merge_adapters, split_adapters
 from .config_text import value_in_config
-from .formats import OURS, ConvertedWeights, convert
-from .hub_config import NetworkSettings, network_settings
+from .conversion import ConvertedWeights, convert
+from .formats import OURS, TIMM
+from .hub_config import VERSION_KEY, NetworkSettings, network_settings
+from .image_embedding import has_image_embedding
+from .layer_names import part_of
 from .licenses import Origin, find_origin
 from .preprocessing import Preprocessing, find_preprocessing
 
 RAW_KEYS, EMA_KEYS = ('state_dict', 'model'), ('ema_state_dict', 'model_ema', 'state_dict_ema')
 # ours, the official releases', timm's
 WRAPPED = 'module.'  # in front of names in a model that mmengine wraps
-VERSION_KEY: Final = 'convnext_dense'  # in the meta of checkpoints written here: the version of this package
 
 
 class Weights(NamedTuple):
@@ -57,27 +60,39 @@ class Weights(NamedTuple):
         return self.origin.license if self.origin else None
 
 
-def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> Weights:
+def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw', merged: bool = True) -> Weights:
     """Find the weights in the content of a checkpoint and convert them to the names of this package.
 
     Args:
         content: as :func:`~.reader.read_checkpoint` returns it.
         path: the file it was read from.
         kind: ``'raw'``, or ``'ema'`` for the moving average.
+        merged: add the LoRA adapters of a run to the weights that they adapt, which gives the weights of an ordinary
+            model. False keeps both apart, as the run has them, which only resuming it needs.
 
     Raises:
         UserError: if there are none of that kind; or they were not trained here and are not a ConvNeXt's, or of a
-            ConvNeXt that this package does not compute exactly.
+            ConvNeXt that this package does not compute exactly; or they have adapters that can't be merged.
     """
     path, state = Path(path), extract_state_dict(content, kind, path)
     writer = ''
     if is_of_mmengines_ema_hook(content):
         writer = f", written by mmengine's EMAHook: {'ema_' if kind == 'raw' else ''}state_dict has the {kind} weights"
     meta = content['meta'] if isinstance(content.get('meta'), Mapping) else {}
+    settings = adapters_in(content)
+    if settings is None:
+        _check_no_adapters(state, path)
+    elif merged:
+        state = _merged(state, settings)
+        writer += f', with its adapters ({settings}) merged'
     # any network that was trained here has the right names, also one that is no ConvNeXt
     trained_here = VERSION_KEY in meta
     converted = ConvertedWeights(OURS.name, state, []) if trained_here else convert(state, OURS.name, path=path)
-    source, state, left_over = converted
+    names, (source, state, left_over) = state.keys(), converted
+    if source == TIMM.name and has_image_embedding(path, state):
+        writer += f", whose head of {len(state['head.weight'])} outputs is CLIP's image embedding, no classifier"
+        left_over = left_over + [name for name in state if part_of(name) == 'head']
+        state = {name: tensor for name, tensor in state.items() if part_of(name) != 'head'}
     classes = dataset_meta(content).get('classes')
     named = value_in_config(meta['cfg'], 'task') if trained_here and isinstance(meta.get('cfg'), str) else None
     task = None if named is None else str(named)
@@ -86,11 +101,50 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw') -> We
         source + writer,
         state,
         left_over,
-        network_settings(path, source, meta),
+        network_settings(path, converted, meta),
         classes,
         task,
-        find_preprocessing(path, source, meta),
+        find_preprocessing(path, source, meta, names, state),
         find_origin(path, meta),
+    )
+
+
+def adapters_in(content: Mapping) -> LoraSettings | None:
+    """Return the settings of the LoRA adapters in a checkpoint of this package; None if it has none."""
+    meta = content.get('meta')
+    return lora_settings(meta.get('lora')) if isinstance(meta, Mapping) and VERSION_KEY in meta else None
+
+
+def with_merged_adapters(content: dict) -> dict:
+    """Return the content of a checkpoint with its LoRA adapters merged, for readers in other libraries."""
+    settings = adapters_in(content)
+    if settings is None:
+        return content
+    kinds = [name for name in (*RAW_KEYS, *EMA_KEYS) if _is_weights(content.get(name))]
+    return content | {name: _merged(content[name], settings) for name in kinds}
+
+
+def _merged(state: Mapping[str, Tensor], settings: LoraSettings) -> dict[str, Tensor]:
+    return merge_adapters(*split_adapters(state), settings.scale)
+
+
+def _check_no_adapters(state: Mapping[str, Tensor], path: Path) -> None:
+    """Check that there are no adapters, whose factor nothing tells.
+
+    Raises:
+        UserError: if there are.
+    """
+    adapters = [name for name in state if '.lora_A.' in name]
+    if not adapters:
+        return
+    if all('lora_' in name or name.startswith('base_model.') for name in state):
+        raise UserError(
+            f'{path} holds LoRA adapters without the weights that they adapt: merge them with '
+            f'`convnext-dense convert_weights BASE merged.pth --lora {path.parent}`'
+        )
+    raise UserError(
+        f'{path} holds LoRA adapters ({adapters[0]}) and nothing that tells their factor: merge them with PEFT, as '
+        'merge_and_unload() does, and save the result'
     )
 
 

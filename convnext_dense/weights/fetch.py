@@ -22,12 +22,21 @@ from ..io.files import atomic_write
 from ..io.progress import progress_bar
 from ..paper import OFFICIAL_WEIGHTS
 from .names import DISTILLED, check_known, clip_repository, near_names
-from .reader import file_kind
+from .reader import SHARD_LIST, file_kind, read_shard_list
 
 # Hosts whose file names end in the first eight digits of the file's SHA-256.
 HASH_IN_NAME = ('download.pytorch.org', 'download.openmmlab.com')
-HUB_FILES = ('model.safetensors', 'pytorch_model.bin')  # in a Hugging Face repository, the safer one first
+OPEN_CLIP_FILES = ('open_clip_model.safetensors', 'open_clip_pytorch_model.bin')  # by its open_clip/constants.py
+# Weights in a Hugging Face repository, the safer ones first: one file, or the list of several.
+HUB_FILES = (
+    *('model.safetensors', 'pytorch_model.bin'),
+    *OPEN_CLIP_FILES,
+    f'model.safetensors{SHARD_LIST}',
+    f'pytorch_model.bin{SHARD_LIST}',
+)
 HUB_CONFIG = 'config.json'
+OPEN_CLIP_CONFIG = 'open_clip_config.json'
+HUB_PREPROCESSOR = 'preprocessor_config.json'  # transformers': how images are prepared
 HUB_CARD = 'README.md'  # its first lines name the license
 TIMEOUT = 30  # seconds without a response
 CHUNK = 2**20  # bytes
@@ -37,7 +46,8 @@ def fetch_weights(source: str | Path) -> Path:
     """Return the path of a weights file, after downloading it to ``weights`` in the cache folder if necessary.
 
     Args:
-        source: a path, which is returned unchanged; a URL (http, https or file), which may end in ``#sha256=`` and the
+        source: a path, which is returned unchanged unless it is of a folder with the files of a Hugging Face
+            repository, whose weights are returned; a URL (http, https or file), which may end in ``#sha256=`` and the
             file's digest; a timm model, ``timm:convnext_tiny.fb_in1k``; a Hugging Face repository,
             ``hf:facebook/convnext-tiny-224``; OpenCLIP's ``clip:convnext_base_w.laion2b_s13b_b82k``; torchvision's
             ``torchvision:convnext_tiny``; a short name of DINOv3 or EUPE, ``dinov3_tiny``; or an official name,
@@ -71,7 +81,7 @@ def fetch_weights(source: str | Path) -> Path:
     near = near_names(name)
     if near and not Path(source).exists():
         raise UserError(f'no file and no weights at {source}: did you mean {" or ".join(near)}?')
-    return Path(source)
+    return _cached_weights(Path(source)) or Path(source)
 
 
 def _fetch_url(source: str, folder: Path) -> Path:
@@ -195,7 +205,7 @@ def _timm_repository(name: str) -> str:
 
 
 def _fetch_from_hub(repository: str, folder: Path, source: str) -> Path:
-    """Download the weights of a Hugging Face repository, and its config.json if there is one."""
+    """Download the weights of a Hugging Face repository, and the files that describe network, images and license."""
     folder = _folder_of(repository, folder)
     if (file := _cached_weights(folder)) is None:
         with _explain_errors(f'{source} cannot be downloaded', folder / HUB_FILES[0]):
@@ -221,11 +231,19 @@ def _download_from_hub(repository: str, folder: Path) -> Path:
         if wanted is None:
             raise OSError(f'the repository has no {" and no ".join(HUB_FILES)}')
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            for name in (HUB_CARD, HUB_CONFIG, wanted):  # the weights last: they mark a complete download
-                if name in files:
-                    file = Path(hub.hf_hub_download(repository, name, local_dir=temporary))
-                    lfs = files[name].lfs
-                    os.replace(_check_digest(file, lfs.sha256 if lfs else None, 'the download'), folder / name)
+
+            def download(name: str) -> Path:
+                file = Path(hub.hf_hub_download(repository, name, local_dir=temporary))
+                lfs = files[name].lfs
+                return _check_digest(file, lfs.sha256 if lfs else None, 'the download')
+
+            names = [name for name in (HUB_CARD, HUB_CONFIG, HUB_PREPROCESSOR, OPEN_CLIP_CONFIG) if name in files]
+            if wanted.endswith(SHARD_LIST):
+                names += read_shard_list(download(wanted))
+            if absent := [name for name in names if name not in files]:
+                raise OSError(f'the repository has no {" and no ".join(absent)}')
+            for name in (*names, wanted):  # this one last: its presence marks a complete download
+                os.replace(download(name), folder / name)
     except RepositoryNotFoundError:
         raise OSError('there is no such repository, or it requires a login') from None
     except HubError as error:

@@ -1,7 +1,7 @@
-"""Settings of a network that its weights do not contain: the eps of its norms, and its activation.
+"""Settings of a network that its weights do not contain: the eps of its norms, its activation, the kind of its norms.
 
-They are read from the ``config.json`` next to the weights in Hugging Face repositories, including timm's. Networks
-that :class:`~convnext_dense.models.ConvNeXt` can't compute exactly are rejected.
+They are read from the ``config.json`` next to the weights in Hugging Face repositories, including timm's, and from the
+metadata of our own checkpoints. Networks that :class:`~convnext_dense.models.ConvNeXt` can't compute are rejected.
 """
 
 from __future__ import annotations
@@ -9,15 +9,45 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 from torch import nn
 
+from ..archs import ArchSettings, norm_eps_of
 from ..errors import UserError
-from .fetch import HUB_CONFIG, HUB_FILES
-from .formats import HF, HF_DINOV3, TIMM, TIMM_FEATURES
+from .conversion import ConvertedWeights, convert
+from .fetch import HUB_CONFIG, HUB_FILES, OPEN_CLIP_CONFIG, OPEN_CLIP_FILES
+from .formats import HF, HF_DINOV3, OFFICIAL, TIMM, TIMM_FEATURES, detect_arch
+from .structure import detect_structure
 
-EPS = 1e-6  # of all our norms; that of the final norm can be set
+EPS = 1e-6  # of all norms in the papers' networks
+HF_EPS = 1e-12  # of the final norm in transformers' networks, by default
+VERSION_KEY: Final = 'convnext_dense'  # in the meta of checkpoints written here: the version of this package
+SETTINGS = {
+    'norm_eps': 'the norms of {} have eps',
+    'final_norm_eps': 'the final norm of {} has eps',
+    'activation': 'the activation of {} is',
+}
+"""Arguments of ConvNeXt that follow the weights, and the words for them."""
+NAMES_OF_ACTIVATIONS = {
+    'gelu': ('gelu', 'gelu_python', 'GELU'),
+    'gelu_tanh': ('gelu_new', 'gelu_pytorch_tanh', 'gelu_python_tanh', 'GELUTanh'),
+    'silu': ('silu', 'swish', 'SiLU', 'Swish'),
+    'relu': ('relu', 'ReLU'),
+    'leaky_relu': ('leaky_relu', 'LeakyReLU'),
+    'mish': ('mish', 'Mish'),
+    'hard_swish': ('hardswish', 'HardSwish', 'Hardswish'),
+}
+"""By our names, those in transformers' configs (its ``activations.py``), and the classes of torch and timm."""
+OUR_ACTIVATION = {theirs: own for own, names in NAMES_OF_ACTIVATIONS.items() for theirs in names}
+NORMS_OF_TIMM = {'LayerNorm': 'layer_norm', 'RmsNorm': 'rms_norm', 'SimpleNorm': 'simple_norm'}
+"""Our names of the classes of norms in timm's networks, which may end in ``2d``."""
+ARGUMENTS_OF_TIMM = (
+    *('depths', 'dims', 'kernel_sizes', 'stem_type', 'patch_size', 'in_chans', 'num_classes', 'output_stride'),
+    *('head_norm_first', 'head_hidden_size', 'conv_mlp', 'conv_bias', 'use_grn', 'ls_init_value'),
+    *('act_layer', 'norm_layer', 'norm_eps'),
+)
+"""The arguments that a config's ``model_args`` may give to timm's network; others could name files to load."""
 
 
 class NetworkSettings(NamedTuple):
@@ -26,104 +56,303 @@ class NetworkSettings(NamedTuple):
     Attributes:
         final_norm_eps: eps of the final norm, None if unknown.
         note: known or assumed settings, for the line that reports the loaded weights; may be empty.
+        norm_eps: eps of all other norms, None if unknown.
+        activation: a name of :data:`~convnext_dense.models.layers.ACTIVATIONS`, None if unknown.
+        norm: a name of :data:`~convnext_dense.models.layers.NORMS`, None if unknown.
+        assumed: True if these are the defaults of the library that wrote the file, where nothing tells them.
+        normalizes_positions: True if the final norm is for the last stage's positions as well as for their mean.
     """
 
-    final_norm_eps: float | None
-    note: str
+    final_norm_eps: float | None = None
+    note: str = ''
+    norm_eps: float | None = None
+    activation: str | None = None
+    norm: str | None = None
+    assumed: bool = False
+    normalizes_positions: bool = False
 
 
-def network_settings(path: Path, source: str, meta: Mapping) -> NetworkSettings:
+# -- what is known of weights
+
+
+def network_settings(path: Path, weights: ConvertedWeights, meta: Mapping) -> NetworkSettings:
     """Read the settings of the network of some weights.
 
     Args:
         path: the weights file; its folder may have a ``config.json``.
-        source: format of the weights, as in :class:`~.formats.ConvertedWeights`.
-        meta: the checkpoint's metadata; its ``final_norm_eps`` is the eps that the weights were trained with.
+        weights: the weights in our names.
+        meta: the checkpoint's metadata, which has the settings in checkpoints of this package.
 
     Raises:
-        UserError: if the activation is not exact GELU, the eps in the blocks is not 1e-6, or the network is not a
-            ConvNeXt.
+        UserError: if the network is not a ConvNeXt that is known here, or the ``config.json`` is of other weights.
     """
-    if source not in (HF.name, HF_DINOV3.name, TIMM.name, TIMM_FEATURES.name):
-        eps = meta.get('final_norm_eps')
-        return NetworkSettings(eps, '') if isinstance(eps, float) else NetworkSettings(None, '')
-    config = path.with_name(HUB_CONFIG)
-    if path.name not in HUB_FILES or not config.is_file():
-        return NetworkSettings(None, f"final norm's eps {EPS:g} and exact GELU assumed, without a {HUB_CONFIG}")
-    try:
-        content = json.loads(config.read_text())
-        block_eps, eps, gelu = _read_timm(content) if 'architecture' in content else _read_hf(content)
-    except (ValueError, KeyError, TypeError, AttributeError, OSError):
+    config = path.with_name(OPEN_CLIP_CONFIG if path.name in OPEN_CLIP_FILES else HUB_CONFIG)
+    of_hub = weights.source in (HF.name, HF_DINOV3.name, TIMM.name, TIMM_FEATURES.name)
+    tag = path.parent.name + path.name
+    if not of_hub:
+        found = _read_meta(meta, weights, path)
+    elif path.name not in HUB_FILES or not config.is_file():
+        found = _assume(weights)
+    else:
+        try:
+            content = _of_backbone(json.loads(config.read_text()))
+            tag += str(content.get('architecture')) + str((content.get('pretrained_cfg') or {}).get('tag'))
+            read = _read_timm if 'architecture' in content else _read_hf
+            found = read(content, weights, f'{path} ({weights.source})', config)
+        except UserError:  # a ValueError, which says more than the next
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError, AssertionError, RuntimeError, OSError):
+            raise UserError(
+                f'{config} is not the config of a ConvNeXt, so that {path} cannot be used: take other weights'
+            ) from None
+        found = found._replace(note=f'{_described(found)}, from {config.name}')
+    positions = (
+        weights.source == HF_DINOV3.name
+        or 'backbone.norm_pre.weight' in weights.state
+        or (weights.source == OFFICIAL.name and any(name.endswith('norms.3.weight') for name in weights.left_over))
+        or (weights.source == TIMM.name and 'dinov3' in tag.lower())
+    )
+    return found._replace(normalizes_positions=positions)
+
+
+def _read_meta(meta: Mapping, weights: ConvertedWeights, path: Path) -> NetworkSettings:
+    """Read the settings in the metadata of a checkpoint; those of older versions and other formats are the papers'."""
+    known: dict[str, Any] = {
+        key: meta[key] for key in ('norm_eps', 'final_norm_eps') if isinstance(meta.get(key), float)
+    }
+    known |= {key: meta[key] for key in ('activation', 'norm') if isinstance(meta.get(key), str)}
+    if known.get('activation', 'gelu') not in NAMES_OF_ACTIVATIONS:
         raise UserError(
-            f'{config} is not the config of a ConvNeXt, so that {path} cannot be used: take other weights'
-        ) from None
-    if not gelu:
-        raise UserError(
-            f'{path} is for a network whose activation is not exact GELU (see {config}): take other weights'
+            f'{path} is of a network with activation {known["activation"]}, unknown here: take other weights'
         )
-    if block_eps != EPS:
-        raise UserError(
-            f'{path} is for a network with norms of eps {block_eps:g}, not {EPS:g} (see {config}): take other weights'
-        )
-    return NetworkSettings(eps, f"final norm's eps {eps:g} and exact GELU, from {HUB_CONFIG}")
+    size = detect_arch(weights.state).size
+    norm_eps = EPS if VERSION_KEY in meta else norm_eps_of(size)
+    settings = NetworkSettings(norm_eps=norm_eps, activation='gelu')._replace(**known)
+    usual = settings.norm_eps == EPS and settings.activation == 'gelu'
+    return settings if usual else settings._replace(note=_described(settings))
 
 
-def final_norm_eps(model: nn.Module) -> float | None:
-    """Return the eps of the final norm of a model's backbone; None if it has none, or no LayerNorm."""
-    norm = getattr(getattr(model, 'backbone', None), 'norm', None)
-    return norm.eps if isinstance(norm, nn.LayerNorm) else None
+def _assume(weights: ConvertedWeights) -> NetworkSettings:
+    """Assume the settings of weights whose format has none: those of the library's own networks of this size.
 
-
-def set_final_norm_eps(model: nn.Module, settings: NetworkSettings, path: Path) -> None:
-    """Give the backbone's final norm, if there is one, the eps that the weights were trained with.
-
-    Raises:
-        UserError: if the model's config sets another eps.
+    They are certain for the sizes that timm has one network of, and for DINOv3.
     """
-    own, wanted = final_norm_eps(model), settings.final_norm_eps
-    if own is None or wanted is None or own == wanted:
-        return
-    if own != EPS:
-        raise UserError(
-            f'the final norm of {path} has eps {wanted:g}, this model {own:g}: leave model.backbone.final_norm_eps out'
-        )
-    model.backbone.norm.eps = wanted  # type: ignore[union-attr]
+    arch, structure = detect_arch(weights.state), detect_structure(weights.state)
+    if weights.source == HF.name:
+        settings = NetworkSettings(HF_EPS, '', EPS, 'gelu', 'layer_norm', assumed=True)
+    elif weights.source == HF_DINOV3.name:
+        return NetworkSettings(EPS, '', EPS, 'gelu', 'layer_norm')
+    else:
+        eps = norm_eps_of(arch.size)
+        norm = structure.norm or {'zepto': 'simple_norm'}.get(arch.name or '')  # as timm's networks of this size
+        settings = NetworkSettings(eps, '', eps, 'gelu', norm, assumed=arch.name is None or norm is None)
+        if not settings.assumed:
+            usual = eps == EPS and norm == 'layer_norm'
+            return settings if usual else settings._replace(note=f"{_described(settings)}, as in timm's {arch.name}")
+    return settings._replace(note=f'{_described(settings)} assumed, without a {HUB_CONFIG}')
 
 
-def _read_hf(content: dict) -> tuple[float, float, bool]:
-    """Read a transformers config; its defaults are exact GELU, and eps 1e-12, in DINOv3's 1e-6 for all norms.
+def _described(settings: NetworkSettings) -> str:
+    """Describe settings in words."""
+    kind = {'rms_norm': 'RMSNorm, ', 'simple_norm': 'SimpleNorm, '}.get(settings.norm or '', '')
+    final = settings.norm_eps if settings.final_norm_eps is None else settings.final_norm_eps
+    if settings.norm_eps == final != EPS:
+        eps = f'eps {final:g} in all norms'
+    else:
+        others = '' if settings.norm_eps == EPS else f"norms' eps {settings.norm_eps:g}, "
+        eps = f"{others}final norm's eps {final:g}"
+    return f'{kind}{eps} and {"exact GELU" if settings.activation == "gelu" else settings.activation}'
 
-    That of a ``UperNetForSemanticSegmentation`` has the backbone's inside.
 
-    Returns:
-        Eps of the blocks' norms, eps of the final norm, and True if the activation is exact GELU.
+# -- reading config.json
+
+
+def _of_backbone(content: dict) -> dict:
+    """Return the part of a config that is about the backbone.
+
+    A segmentor's or detector's config in transformers has its backbone's inside, or the name of one of timm; that of
+    open_clip names timm's network of the image tower.
     """
-    if content['model_type'] == 'upernet':
-        content = content['backbone_config']
-    if content['model_type'] not in ('convnext', 'convnextv2', 'dinov3_convnext'):
+    if 'model_cfg' in content:
+        return {'architecture': content['model_cfg']['vision_cfg']['timm_model_name']}
+    content = content.get('backbone_config') or content
+    if content.get('model_type') == 'timm_backbone' or content.get('use_timm_backbone'):
+        stride = content.get('output_stride') or 32
+        return {'architecture': content['backbone'], 'model_args': {'output_stride': stride}}
+    return content
+
+
+def _read_hf(content: dict, weights: ConvertedWeights, name: str, config: Path) -> NetworkSettings:
+    """Read a transformers config; its defaults are exact GELU, and eps 1e-12, in DINOv3's 1e-6 for all norms."""
+    labels = content.get('num_labels', len(content.get('id2label') or ()))
+    kind = content['model_type']
+    if kind not in ('convnext', 'convnextv2', 'dinov3_convnext'):
         raise ValueError
-    gelu = content.get('hidden_act', 'gelu') == 'gelu'
-    if content['model_type'] == 'dinov3_convnext':
-        eps = float(content.get('layer_norm_eps', 1e-6))
-        return eps, eps, gelu
-    return EPS, float(content.get('layer_norm_eps', 1e-12)), gelu
+    dinov3 = weights.source == HF_DINOV3.name
+    arch, structure = detect_arch(weights.state), detect_structure(weights.state)
+    found = {
+        'model_type': (kind, 'dinov3_convnext' if dinov3 else 'convnextv2' if arch.version == 2 else 'convnext'),
+        'depths': (content.get('depths'), arch.size.depths),
+        'hidden_sizes': (content.get('hidden_sizes'), arch.size.dims),
+        'num_channels': (content.get('num_channels'), structure.in_channels),
+        'number of labels': (labels, _classes(weights)),
+    }
+    _check_told(found, name, config)
+    activation = content.get('hidden_act', 'gelu')
+    if activation not in OUR_ACTIVATION:
+        raise _unknown(name, f'activation {activation!r}', config)
+    eps = float(content.get('layer_norm_eps', EPS if dinov3 else HF_EPS))
+    _check_eps(eps, 'layer_norm_eps', name, config)
+    return NetworkSettings(eps, '', eps if dinov3 else EPS, OUR_ACTIVATION[activation], 'layer_norm')
 
 
-def _read_timm(content: dict) -> tuple[float, float, bool]:
-    """Read a timm config by building its network; returns the same values as :func:`_read_hf`."""
+def _read_timm(content: dict, weights: ConvertedWeights, name: str, config: Path) -> NetworkSettings:
+    """Read a timm config by building its network."""
     import timm
     import torch
 
-    name, arguments = content['architecture'], content.get('model_args') or {}
-    if not timm.models.is_model(name):
+    architecture, arguments = content['architecture'], content.get('model_args') or {}
+    if not timm.models.is_model(architecture) or not timm.models.is_model_in_modules(architecture, ['convnext']):
         raise ValueError
-    # only these two of the file's arguments are passed on: others could name files to load
-    known = {key: arguments[key] for key in ('norm_eps', 'act_layer') if key in arguments}
+    arch = detect_arch(weights.state)
+    told = {'depths': (arguments.get('depths'), arch.size.depths), 'dims': (arguments.get('dims'), arch.size.dims)}
+    _check_told(told, name, config)  # before a network of any size is built
+    known = {key: arguments[key] for key in ARGUMENTS_OF_TIMM if key in arguments}
+    if (stride := known.get('output_stride', 32)) != 32:
+        raise _unknown(name, f'output_stride {stride}, with dilated convolutions', config)
+    pooling = arguments.get('global_pool', content.get('global_pool')) or 'avg'
+    if pooling not in ('avg', 'fast') and 'head.weight' in weights.state:
+        raise _unknown(name, f'global_pool {pooling!r} before its head', config)
     with torch.device('meta'):
-        network = timm.models.model_entrypoint(name)(**known)
-    norms = {module.eps for module in network.modules() if isinstance(module, nn.LayerNorm)}
-    activations = [type(block.mlp.act) for stage in network.stages for block in stage.blocks]
-    if len(norms) != 1:
-        raise ValueError
-    eps = norms.pop()
-    return eps, eps, set(activations) <= {nn.GELU, timm.layers.GELU}
+        network: Any = timm.models.model_entrypoint(architecture)(**known)
+    norms = [m for m in network.modules() if hasattr(m, 'eps') and type(m).__name__ != 'GlobalResponseNorm']
+    kinds = sorted({type(module).__name__.removesuffix('2d') for module in norms})
+    activations = sorted({type(block.mlp.act).__name__ for stage in network.stages for block in stage.blocks})
+    if kinds[0] not in NORMS_OF_TIMM or len(kinds) > 1:
+        raise _unknown(name, f'norms of kind {" and ".join(kinds)}', config)
+    if activations[0] not in OUR_ACTIVATION:
+        raise _unknown(name, f'activation {activations[0]}', config)
+    _check_same_network(convert(network.state_dict(), 'ours'), weights, architecture, name, config)
+    labels = content.get('num_classes', arguments.get('num_classes'))
+    _check_told({'num_classes': (labels, _classes(weights))}, name, config)
+    (eps,) = {module.eps for module in norms}
+    _check_eps(eps, 'norm_eps', name, config)
+    return NetworkSettings(eps, '', eps, OUR_ACTIVATION[activations[0]], NORMS_OF_TIMM[kinds[0]])
+
+
+def _check_same_network(
+    built: ConvertedWeights, weights: ConvertedWeights, architecture: str, name: str, config: Path
+) -> None:
+    """Check that weights have version, sizes and structure of the network that a timm config builds."""
+    arch, own_arch = detect_arch(built.state), detect_arch(weights.state)
+    structure, own = detect_structure(built.state), detect_structure(weights.state)
+    found: dict[str, tuple[Any, Any]] = {
+        'version': (arch.version, own_arch.version),
+        'depths': (arch.size.depths, own_arch.size.depths),
+        'dims': (arch.size.dims, own_arch.size.dims),
+        'norm_before_pooling': (bool(structure.norm_before_pooling), own.norm_before_pooling),
+    }
+    for key in ('stem', 'kernel_size', 'in_channels', 'norm'):
+        built_value, value = (getattr(one, key) or 'without a bias' for one in (structure, own))
+        found[key] = built_value, value
+    named = {f'{key} (by architecture {architecture})': values for key, values in found.items()}
+    _check_told(named, name, config)
+
+
+def _check_told(found: Mapping[str, tuple[Any, Any]], name: str, config: Path) -> None:
+    """Check that what a config tells, if it does, is what weights have.
+
+    Args:
+        found: the key in the config, with its value and that of the weights; None for either that is unknown.
+        name: the weights, for the message.
+        config: the config.
+
+    Raises:
+        UserError: with the first difference.
+    """
+    for key, (told, own) in found.items():
+        told = tuple(told) if isinstance(told, list | ArchSettings) else told
+        if told not in (None, 0) and own is not None and told != own:
+            raise UserError(
+                f'{config} contradicts its weights: {key} is {told} there, and {own} in {name}: '
+                'put the config.json of these weights beside them'
+            )
+
+
+def _classes(weights: ConvertedWeights) -> int | None:
+    return len(weights.state['head.weight']) if 'head.weight' in weights.state else None
+
+
+def _check_eps(eps: float, key: str, name: str, config: Path) -> None:
+    if isinstance(eps, bool) or not 0 < eps < 1:
+        raise _unknown(name, f'{key} {eps}', config)
+
+
+def _unknown(name: str, what: str, config: Path) -> UserError:
+    return UserError(
+        f'{name} is for a network with {what} (see {config}), which is not computed here: take other weights'
+    )
+
+
+# -- settings of a model
+
+
+def settings_for_meta(model: nn.Module) -> dict[str, Any]:
+    """Return the settings of a model's backbone for the metadata of its checkpoints."""
+    backbone: Any = getattr(model, 'backbone', None)
+    final = next((getattr(backbone, name) for name in ('norm', 'norm_pre') if hasattr(backbone, name)), None)
+    settings: dict[str, Any] = dict.fromkeys((*SETTINGS, 'norm'))
+    settings['final_norm_eps'] = final.eps if isinstance(final, nn.LayerNorm | nn.RMSNorm) else None
+    if hasattr(backbone, 'follow'):
+        settings |= {'norm_eps': backbone.norm_eps, 'activation': backbone.activation, 'norm': backbone.norm_kind}
+    return settings
+
+
+def set_network_settings(model: nn.Module, settings: NetworkSettings, path: Path) -> str:
+    """Give a model's backbone the eps and the activation that its weights were trained with.
+
+    Returns:
+        The known or assumed settings, for the line that reports the loaded weights; may be empty.
+
+    Raises:
+        UserError: if the model's config sets another one, or the backbone can't compute with them.
+    """
+    backbone: Any = getattr(model, 'backbone', None)
+    wanted: dict[str, Any] = {key: getattr(settings, key) for key in SETTINGS}
+    if not hasattr(backbone, 'follow'):
+        usual = wanted['norm_eps'] in (None, EPS) and wanted['activation'] in (None, 'gelu')
+        if backbone is not None and not usual:
+            kind = type(backbone).__name__
+            raise UserError(f'{path} is of a network with {_described(settings)}, and {kind} has none: take ConvNeXt')
+        if isinstance(getattr(backbone, 'norm', None), nn.LayerNorm) and wanted['final_norm_eps'] is not None:
+            backbone.norm.eps = wanted['final_norm_eps']
+        return settings.note
+    if settings.norm not in (None, backbone.norm_kind):
+        raise UserError(
+            f'the norms of {path} are of kind {settings.norm}, those of this model {backbone.norm_kind}: '
+            f'set model.backbone.norm={settings.norm!r}'
+        )
+    in_config = {key: value for key, value in backbone.in_config.items() if value is not None}
+    if backbone.out_indices is not None:
+        in_config.pop('final_norm_eps', None)  # there is none
+    differing = [key for key, value in in_config.items() if wanted[key] not in (None, value)]
+    if differing and not settings.assumed:
+        key = differing[0]
+        raise UserError(
+            f'{SETTINGS[key].format(path)} {_number(wanted[key])}, this model {_number(in_config[key])}: '
+            f'leave model.backbone.{key} out'
+        )
+    wanted |= in_config
+    norm_eps = wanted['norm_eps'] or backbone.norm_eps
+    backbone.follow(norm_eps, wanted['final_norm_eps'] or norm_eps, wanted['activation'] or backbone.activation)
+    if differing:
+        kept = ' and '.join(f'{key} {_number(in_config[key])}' for key in differing)
+        return f'{kept} as in the config, of which the file tells nothing'
+    if settings.norm is None and backbone.norm_kind != 'layer_norm':
+        notes = (settings.note, f'the file does not tell whether its norms are {backbone.norm_kind} as in the config')
+        return '; '.join(filter(None, notes))
+    return settings.note
+
+
+def _number(value: float | str) -> str:
+    return value if isinstance(value, str) else f'{value:g}'

@@ -14,8 +14,19 @@ def part_of(name: str) -> str:
     """Return the part of the model that a parameter belongs to; the backbone's final and output norms are parts."""
     first, _, rest = name.partition('.')
     if first == 'backbone' and rest.startswith('norm'):
-        return NORM_PARTS[0] if rest.split('.')[0] == 'norm' else NORM_PARTS[1]
+        return NORM_PARTS[0] if rest.split('.')[0] in ('norm', 'norm_pre') else NORM_PARTS[1]
     return first
+
+
+def parts_left_over(names: Collection[str]) -> list[str]:
+    """Return the part that each tensor of a file belongs to, for those that a model has no place for.
+
+    Those of open_clip's models beside the trunk are two parts, the projection ``visual.head`` and the text tower.
+    """
+    if 'logit_scale' in names:
+        return ['image embedding' if name.startswith('visual.') else 'text tower' for name in names]
+    parts = map(part_of, names)  # the backbone's own are taken, so that others in it are named themselves
+    return ['.'.join(n.split('.')[:2]) if part == 'backbone' else part for n, part in zip(names, parts, strict=True)]
 
 
 def group_by_module(state_dict: Mapping[str, Tensor]) -> dict[str, list[str]]:

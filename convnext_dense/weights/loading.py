@@ -5,24 +5,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ..archs import ISOTROPIC_ARCHS, IsotropicSettings
 from ..errors import UserError
 from ..models.convnext import ConvNeXt
 from ..models.isotropic import IsotropicConvNeXt
+from ..models.lora import has_adapters, load_plain, plain_state
 from .class_counts import ClassShape
 from .extraction import Weights, extract_weights
 from .fetch import fetch_weights
 from .formats import STAGES, Arch, detect_arch
-from .hub_config import set_final_norm_eps
-from .layer_names import NORM_PARTS, group_by_module, name_layers, part_of
+from .hub_config import set_network_settings
+from .layer_names import NORM_PARTS, group_by_module, name_layers, part_of, parts_left_over
 from .licenses import license_note
+from .preprocessing import Preprocessing, describe_difference
 from .reader import read_checkpoint
+from .structure import WITHOUT_BIAS, Structure, detect_structure
 
 NAMED_CLASSES = 5  # at most, in a line of the log
 
@@ -32,27 +37,31 @@ def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor], source: st
 
     Args:
         model: unchanged if they don't.
-        state_dict: name to tensor.
+        state_dict: name to tensor. Without LoRA adapters, those that the model may have change nothing afterwards.
         source: what the error calls the weights.
 
     Raises:
         UserError: with the first differences by name and shape, and the networks where they are different ConvNeXts.
     """
-    own = model.state_dict()
+    adapted = has_adapters(state_dict)
+    own = model.state_dict() if adapted else plain_state(model)
     differences = _differences(own, state_dict)
     if differences:
         raise UserError(f'{source} is of another model than this config: {_mismatch(own, state_dict, differences)}')
-    model.load_state_dict(state_dict)
+    if adapted:
+        model.load_state_dict(state_dict)
+    else:
+        load_plain(model, state_dict)
 
 
 def load_full_model(model: nn.Module, weights: Weights) -> None:
-    """Load all weights of a model strictly, and give its final norm the eps that they were trained with.
+    """Load all weights of a model strictly, and give its backbone the settings that they were trained with.
 
     Raises:
-        UserError: with the first differences by name and shape, or with the eps.
+        UserError: with the first differences by name and shape, or with the setting.
     """
-    set_final_norm_eps(model, weights.settings, weights.path)
     load_strictly(model, weights.state, f'checkpoint {weights.path}')
+    set_network_settings(model, weights.settings, weights.path)
 
 
 def read_weights(source: str | Path, kind: str = 'raw', trust_pickle: bool = False) -> Weights:
@@ -81,6 +90,7 @@ def load_pretrained(
     classes: Sequence[str] | None = None,
     trust_pickle: bool = False,
     find_class_shapes: Callable[[], Mapping[str, ClassShape]] = dict,
+    used: Preprocessing | None = None,
 ) -> str:
     """Initialize a classifier, detector or segmentor with weights of any of the three, in any known format.
 
@@ -97,6 +107,8 @@ def load_pretrained(
         find_class_shapes: function that returns the rules of the shapes that depend on the number of classes, called
             if they are needed; if it finds none, any layer may differ, and whole heads keep their random weights where
             the classes are others.
+        used: how the model's images are prepared; a warning is logged if they are normalized otherwise than for the
+            weights.
 
     Returns:
         One line that says what was loaded, which layers keep their random weights and what was left over in the file.
@@ -106,17 +118,22 @@ def load_pretrained(
             than the number of classes.
     """
     found = source if isinstance(source, Weights) else read_weights(source, weights, trust_pickle)
-    path = found.path
-    own, loaded = model.state_dict(), found.state
+    path, own = found.path, plain_state(model)
+    loaded, started = _start_last_norm(own, found)
+    other_head = _describe_other_head(own, loaded)
     backbones = [{n: t for n, t in state.items() if part_of(n) == 'backbone'} for state in (own, loaded)]
     differences = _differences(*backbones)
     if differences:
         mismatch = _mismatch(own, loaded, differences)
         raise UserError(f'{path} ({found.source}) does not fit this backbone: {mismatch}')
-    set_final_norm_eps(model, found.settings, path)
+    _check_final_norm(own, loaded, found)
+    note = set_network_settings(model, found.settings, path)
+    if line := describe_difference(used, found.preprocessing, path):
+        print_log(line, 'current', logging.WARNING)
 
     other_classes = classes is not None and found.classes is not None and list(found.classes) != list(classes)
-    unequal = [name for name in own if name in loaded and loaded[name].shape != own[name].shape]
+    usable = loaded.keys() - {name for name in loaded if other_head and part_of(name) == 'head'}
+    unequal = [name for name in own if name in usable and loaded[name].shape != own[name].shape]
     class_shapes = find_class_shapes() if other_classes or unequal else {}
     if class_shapes:
         _check_only_classes_differ(own, loaded, unequal, class_shapes, found)
@@ -125,28 +142,72 @@ def load_pretrained(
     fitting = {
         module
         for module, names in modules.items()
-        if all(name in loaded and name not in unequal and name not in for_other_classes for name in names)
+        if all(name in usable and name not in unequal and name not in for_other_classes for name in names)
     }
     chosen = {name: loaded[name] for module in fitting for name in modules[module]}
-    if {'backbone.norm', 'head'} & modules.keys() - fitting == {'backbone.norm'}:
-        before = [name for name in loaded if name.startswith('backbone.norm')]
-        norm = f' but {", ".join(before)}' if before else ''
+    if 'head' in fitting and {'backbone.norm', 'backbone.norm_pre'} & (modules.keys() - fitting):
+        place = 'before' if 'backbone.norm_pre' in modules else 'after'
         raise UserError(
-            f'{path} ({found.source}) has a head and no norm after the pooling{norm}: its head would classify '
-            'features that it was not trained on: take other weights'
+            f'{path} ({found.source}) has a head and no norm {place} the pooling: its head would classify features '
+            'that it was not trained on: take other weights'
         )
-    model.load_state_dict(chosen, strict=False)
+    load_plain(model, chosen)
     of_file = group_by_module(loaded)
-    left_over = {*name_layers(of_file, of_file.keys() - fitting), *map(part_of, found.left_over)}
+    left_over = {*name_layers(of_file, of_file.keys() - fitting), *parts_left_over(found.left_over)}
     averaged = ' of averaged weights' if weights == 'ema' else ''
     return (
         f'pretrained: {len(chosen)} tensors{averaged} from {path} ({found.source}); '
         f'fresh: {", ".join(name_layers(modules, modules.keys() - fitting)) or "nothing"}; '
         f'left over in the file: {", ".join(sorted(left_over)) or "nothing"}'
         + (f' ({_compare_classes(found.classes, classes)})' if other_classes and found.classes and classes else '')
-        + (f'; {found.settings.note}' if found.settings.note else '')
+        + started
+        + other_head
+        + (f'; {note}' if note else '')
         + license_note(found.origin)
     )
+
+
+def _describe_other_head(own: Mapping[str, Tensor], loaded: Mapping[str, Tensor]) -> str:
+    """Say that a classifier's head has a hidden layer where the model's has none, or the other way round.
+
+    The last layers of both may have the same shape, and are for other features. Empty if they agree.
+    """
+    hidden = 'head.hidden.weight'
+    if not ('head.weight' in own and 'head.weight' in loaded) or (hidden in own) == (hidden in loaded):
+        return ''
+    if hidden in loaded:
+        return f'; its head has a hidden layer: model.head_hidden_size={len(loaded[hidden])} takes it'
+    return '; its head has no hidden layer: without model.head_hidden_size it is taken'
+
+
+def _start_last_norm(own: Mapping[str, Tensor], found: Weights) -> tuple[Mapping[str, Tensor], str]:
+    """Let the norm of the last stage's output start from the final norm, if that is for positions as well.
+
+    Returns:
+        The weights by name, and a part of the line that reports the loaded weights; empty if there is nothing to say.
+    """
+    last, state = 'backbone.norm3', found.state
+    final = next((norm for norm in ('backbone.norm', 'backbone.norm_pre') if f'{norm}.weight' in state), None)
+    if final is None or not found.settings.normalizes_positions or f'{last}.weight' not in own:
+        return state, ''
+    if f'{last}.weight' in state:
+        return state, ''
+    renamed = {name.replace(f'{final}.', f'{last}.'): tensor for name, tensor in state.items()}
+    return renamed, '; norm3 starts from the final norm, which these weights have for positions as well'
+
+
+def _check_final_norm(own: Mapping[str, Tensor], loaded: Mapping[str, Tensor], found: Weights) -> None:
+    """Check that a classifier normalizes before or after the pooling as its weights do.
+
+    Raises:
+        UserError: if it does not.
+    """
+    places = [detect_structure(state).norm_before_pooling for state in (own, loaded)]
+    if None not in places and places[0] != places[1]:
+        raise UserError(
+            f'{found.path} ({found.source}) is of a network with its final norm {"before" if places[1] else "after"} '
+            f'the pooling: set model.backbone.norm_before_pooling={places[1]}'
+        )
 
 
 def _check_only_classes_differ(
@@ -205,10 +266,22 @@ def _mismatch(own: Mapping[str, Tensor], other: Mapping[str, Tensor], difference
     ours, theirs, first = _network_name(own), _network_name(other), _first(differences)
     if ours is None or theirs is None or ours == theirs:
         return first
-    return (
-        f'its backbone is {theirs}, that of the config {ours} ({first}): '
-        f'take weights of {ours}, or a config of {theirs}'
-    )
+    fix = f'take weights of {ours}, or a config of {theirs}'
+    if detect_arch(own) == detect_arch(other):
+        arguments = _different_arguments(detect_structure(own), detect_structure(other))
+        fix = f'set {" and ".join(arguments)}' if arguments else fix
+    return f'its backbone is {theirs}, that of the config {ours} ({first}): {fix}'
+
+
+def _different_arguments(own: Structure, other: Structure) -> list[str]:
+    """Return the settings of a config that make its backbone one of another structure."""
+    found = []
+    for key in ('stem', 'kernel_size', 'in_channels', 'norm', 'norm_before_pooling'):
+        ours, theirs = getattr(own, key), getattr(other, key)
+        if ours != theirs and not (key == 'norm_before_pooling' and None in (ours, theirs)):
+            choices = [theirs] if theirs is not None else WITHOUT_BIAS
+            found.append(' or '.join(f'model.backbone.{key}={choice!r}' for choice in choices))
+    return found
 
 
 def _network_name(state_dict: Mapping[str, Tensor]) -> str | None:
@@ -228,7 +301,8 @@ def _network_name(state_dict: Mapping[str, Tensor]) -> str | None:
         return None
     if isinstance(network, IsotropicConvNeXt):
         return f'{arch} {_isotropic_name(backbone)}'
-    return str(arch)
+    structure = str(detect_structure(state_dict))
+    return f'{arch} with {structure}' if structure else str(arch)
 
 
 def _build_network(backbone: Mapping[str, Tensor], arch: Arch) -> nn.Module:
@@ -236,10 +310,21 @@ def _build_network(backbone: Mapping[str, Tensor], arch: Arch) -> nn.Module:
     scaled = float(any(name.endswith('.gamma') and '.grn.' not in name for name in backbone))
     if 'stem.weight' in backbone:
         return IsotropicConvNeXt(_isotropic_name(backbone), layer_scale_init_value=scaled)
-    indices = None if 'norm.weight' in backbone else [s for s in STAGES if f'norm{s}.weight' in backbone]
+    final = any(f'{norm}.weight' in backbone for norm in ('norm', 'norm_pre'))
+    indices = None if final else [s for s in STAGES if f'norm{s}.weight' in backbone]
     depths, dims = ([max(1, n) for n in numbers] for numbers in arch.size)
-    channels = backbone['downsample_layers.0.0.weight'].shape[1] if 'downsample_layers.0.0.weight' in backbone else 3
-    return ConvNeXt(dict(depths=depths, dims=dims), arch.version, channels, indices, layer_scale_init_value=scaled)
+    structure = detect_structure({f'backbone.{name}': tensor for name, tensor in backbone.items()})
+    return ConvNeXt(
+        dict(depths=depths, dims=dims),
+        arch.version,
+        structure.in_channels,
+        indices,
+        layer_scale_init_value=scaled,
+        stem=structure.stem,
+        norm=structure.norm or WITHOUT_BIAS[0],
+        kernel_size=structure.kernel_size,
+        norm_before_pooling=bool(structure.norm_before_pooling),
+    )
 
 
 def _isotropic_name(backbone: Mapping[str, Tensor]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
 import sys
@@ -24,6 +25,11 @@ IGNORED_OBJECTS = (
     *(f'numpy.{core}.multiarray.{name}' for core in ('core', '_core') for name in ('_reconstruct', 'scalar')),
     *('numpy.ndarray', 'numpy.dtype'),
 )
+
+# Large weights are split into files model-00001-of-00002.safetensors and so on, with a list of them whose name ends
+# so (transformers' SAFE_WEIGHTS_INDEX_NAME).
+SHARD_LIST = '.index.json'
+SHARD = re.compile(r'(.+)-\d{5}-of-(?!00001)\d{5}(\.\w+)')
 
 
 class IgnoredObject:
@@ -59,13 +65,15 @@ def file_kind(start: bytes) -> str:
     return 'pickle' if start.startswith(b'\x80') else 'unknown'
 
 
-def read_checkpoint(path: str | Path, trust_pickle: bool = False) -> dict:
+def read_checkpoint(path: str | Path, trust_pickle: bool = False, mapped: bool = False) -> dict:
     """Read a checkpoint file onto the CPU, with tensors and plain values only.
 
     Args:
-        path: file written by torch.save or safetensors.
+        path: file written by torch.save or safetensors, or the list of the files that weights are split into.
         trust_pickle: unpickle Python objects if the file can't be read otherwise, which may run any code; a warning is
             printed to standard error before.
+        mapped: map the tensors into memory where the file allows it, rather than reading them all, for a look at the
+            rest of the file.
 
     Raises:
         UserError: if the file is missing, empty, truncated, not a checkpoint, or holds Python objects and is not
@@ -76,9 +84,35 @@ def read_checkpoint(path: str | Path, trust_pickle: bool = False) -> dict:
         raise UserError(f'no checkpoint at {path}: check the path')
     if path.is_dir():
         raise UserError(f'{path} is a folder: name the checkpoint file in it')
+    if path.name.endswith(SHARD_LIST):
+        shards = [path.with_name(name) for name in read_shard_list(path)]
+        return {name: tensor for shard in shards for name, tensor in _read_file(shard, trust_pickle, mapped).items()}
+    if shard := SHARD.fullmatch(path.name):
+        raise UserError(f'{path} is one of several files of a model: take {"".join(shard.groups())}{SHARD_LIST}')
+    return _read_file(path, trust_pickle, mapped)
+
+
+def read_shard_list(path: Path) -> list[str]:
+    """Read the names of the files, beside this one, that weights are split into.
+
+    Raises:
+        UserError: if it is no such list.
+    """
+    try:
+        names = sorted(set(json.loads(path.read_text())['weight_map'].values()))
+        if all(name == Path(name).name for name in names):
+            return names
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise UserError(f'{path} is not a list of the files of a model: take the weights themselves')
+
+
+def _read_file(path: Path, trust_pickle: bool, mapped: bool) -> dict:
     try:
         with open(path, 'rb') as file:
             start = file.read(64)
+    except FileNotFoundError:
+        raise UserError(f'no {path.name} in {path.parent}, which has only a part of its model: add the file') from None
     except OSError as error:
         raise UserError(f'checkpoint {path} cannot be read ({error.strerror})') from None
     kind = file_kind(start)
@@ -90,7 +124,7 @@ def read_checkpoint(path: str | Path, trust_pickle: bool = False) -> dict:
         raise UserError(
             f'{path} is not a checkpoint: expected a file of torch.save or safetensors, it starts with {start[:4]!r}'
         )
-    content = _read_safetensors(path) if kind == 'safetensors' else _read_pickle(path, kind, trust_pickle)
+    content = _read_safetensors(path) if kind == 'safetensors' else _read_pickle(path, kind, trust_pickle, mapped)
     if not isinstance(content, dict):
         raise UserError(f'{path} is not a checkpoint: it holds a {type(content).__name__}, not a dict of weights')
     return content
@@ -103,13 +137,13 @@ def _read_safetensors(path: Path) -> dict:
         raise _damaged(path) from None
 
 
-def _read_pickle(path: Path, kind: str, trust: bool) -> object:
+def _read_pickle(path: Path, kind: str, trust: bool, mapped: bool = False) -> object:
     """Read a file of torch.save with ``weights_only``, or if that fails and the file is trusted, with pickle."""
     if kind == 'zip' and not zipfile.is_zipfile(path):  # its table of contents is at the end
         raise _damaged(path)
     try:
         with torch.serialization.safe_globals([(IgnoredObject, name) for name in IGNORED_OBJECTS]):
-            return torch.load(path, map_location='cpu', weights_only=True)
+            return torch.load(path, map_location='cpu', weights_only=True, mmap=mapped and kind == 'zip')
     except pickle.UnpicklingError as error:
         refused = _refused_object(path, str(error))
         if refused is None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import timm
 import torch
 
 from convnext_dense.errors import UserError
@@ -78,3 +79,23 @@ def test_head_init_scale_scales_the_head_alone():
     for (name, a), b in zip(full.named_parameters(), scaled.parameters(), strict=True):
         assert torch.allclose(b, a * 0.001 if name.startswith('head') else a), name
     assert full.head.weight.std().item() == pytest.approx(0.02, rel=0.3)
+
+
+def test_a_head_with_a_hidden_layer_computes_as_timms_and_starts_as_the_official_layers():
+    model = classifier(head_hidden_size=24)
+    assert model.head.hidden.weight.std().item() == pytest.approx(0.02, rel=0.3)
+    assert not model.head.hidden.bias.any() and not model.head.bias.any()
+    for p in model.head.parameters():
+        torch.nn.init.normal_(p)
+    theirs = timm.layers.NormMlpClassifierHead(16, 4, hidden_size=24, norm_layer=torch.nn.Identity, act_layer='gelu')
+    theirs.load_state_dict(
+        {
+            f'fc.{name}'.replace('fc.hidden', 'pre_logits.fc'): tensor
+            for name, tensor in model.head.state_dict().items()
+        }
+    )
+    features = torch.randn(3, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(model.head(features), theirs(features[:, :, None, None]))
+        images = torch.randn(2, 3, 32, 32)
+        torch.testing.assert_close(model(images), model.head(model.backbone(images)))

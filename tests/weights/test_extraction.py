@@ -6,7 +6,14 @@ from mmengine.hooks import EMAHook
 from mmengine.model import ExponentialMovingAverage
 
 from convnext_dense.errors import UserError
-from convnext_dense.weights.extraction import dataset_meta, extract_state_dict, extract_weights, learned_masks
+from convnext_dense.models.lora import LoraSettings, insert_adapters
+from convnext_dense.weights.extraction import (
+    dataset_meta,
+    extract_state_dict,
+    extract_weights,
+    learned_masks,
+    with_merged_adapters,
+)
 from convnext_dense.weights.loading import load_pretrained
 from convnext_dense.weights.reader import read_checkpoint
 from tests.helpers.small_classifier import classifier, save
@@ -100,6 +107,43 @@ def test_the_task_of_our_checkpoints_is_in_their_config():
     assert task("model = dict(task='detection')\n") is None
     assert task('task = open("x")') is None
     assert task(None) is None
+
+
+def test_adapters_of_a_run_are_merged_for_every_reader_but_its_resume(tmp_path):
+    torch.manual_seed(0)
+    model = classifier()
+    insert_adapters(model, LoraSettings(2, 3.0))
+    state, average = ({n: torch.randn(t.shape) for n, t in model.state_dict().items()} for _ in range(2))
+    meta = {'convnext_dense': '0', 'lora': dict(rank=2, alpha=3.0, dropout=0.0)}
+    content = {'state_dict': state, 'ema_state_dict': average, 'meta': meta}
+    layer = 'backbone.stages.1.0.pwconv2'
+    for kind, own in (('raw', state), ('ema', average)):
+        found = extract_weights(content, 'x.pth', kind)
+        assert found.source == 'ours, with its adapters (LoRA of rank 2, alpha 3) merged'
+        assert found.state.keys() == classifier().state_dict().keys()
+        a, b = (own[f'{layer}.lora_{letter}.default.weight'] for letter in 'AB')
+        wanted = own[f'{layer}.base_layer.weight'] + 1.5 * b @ a  # of the averages, for the average
+        torch.testing.assert_close(found.state[f'{layer}.weight'], wanted)
+        assert torch.equal(found.state[f'{layer}.bias'], own[f'{layer}.base_layer.bias'])
+        assert extract_weights(content, 'x.pth', kind, merged=False).state == own
+        key = 'state_dict' if kind == 'raw' else 'ema_state_dict'
+        torch.testing.assert_close(with_merged_adapters(content)[key][f'{layer}.weight'], wanted)
+    path = save(content, tmp_path / 'x.pth')
+    target = classifier()
+    assert 'with its adapters (LoRA of rank 2, alpha 3) merged' in load_pretrained(target, path)
+    assert torch.equal(target.head.weight, state['head.weight'])
+
+
+def test_adapters_whose_factor_nothing_tells_are_refused():
+    model = classifier()
+    insert_adapters(model, LoraSettings(2, 3.0))
+    whole = {name.removeprefix('backbone.'): tensor for name, tensor in model.state_dict().items()}
+    adapters = {f'base_model.model.{name}': tensor for name, tensor in whole.items() if '.lora_' in name}
+    for content in (whole, {'model': whole}, {'state_dict': model.state_dict(), 'meta': {'convnext_dense': '0'}}):
+        with pytest.raises(UserError, match=r'x.pth holds LoRA adapters \(.*lora_A.default.weight\) and nothing that'):
+            extract_weights(content, 'x.pth')
+    with pytest.raises(UserError, match=r'without the weights that they adapt: .* --lora somewhere`'):
+        extract_weights(adapters, 'somewhere/adapter_model.safetensors')
 
 
 @pytest.mark.parametrize(

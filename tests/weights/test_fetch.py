@@ -1,6 +1,7 @@
 """Weights from servers, which a server on this machine stands for."""
 
 import hashlib
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -178,7 +179,7 @@ def hub(cache, monkeypatch):
             SimpleNamespace(
                 rfilename=name,
                 lfs=SimpleNamespace(sha256=digests.get(name, hashlib.sha256(content).hexdigest()))
-                if name != 'config.json'
+                if not name.endswith('.json')
                 else None,
             )
             for name, content in repositories[repository].items()
@@ -213,6 +214,43 @@ def test_an_older_repository_has_a_pickle_and_a_digest_that_is_checked(hub, cach
     assert weights_in(cache) == []
     hub.digests.clear()
     assert fetch_weights('hf:a/b').name == 'pytorch_model.bin'
+
+
+def test_a_repository_of_open_clip_comes_with_its_config(hub, cache):
+    files = {
+        'open_clip_config.json': b'{}',
+        'open_clip_pytorch_model.bin': b'old',
+        'open_clip_model.safetensors': b'w',
+    }
+    hub.repositories['laion/CLIP-convnext_base_w'] = files
+    file = fetch_weights('hf:laion/CLIP-convnext_base_w')
+    assert (file.name, file.read_bytes()) == ('open_clip_model.safetensors', b'w')
+    assert sorted(weights_in(cache)) == ['open_clip_config.json', 'open_clip_model.safetensors']
+    del files['open_clip_model.safetensors']
+    hub.repositories['laion/older'] = files
+    assert fetch_weights('hf:laion/older').read_bytes() == b'old'
+
+
+def test_weights_that_are_split_into_files_are_all_downloaded(hub, cache):
+    names = [f'model-0000{n}-of-00002.safetensors' for n in (1, 2)]
+    index = json.dumps({'weight_map': {'a': names[0], 'b': names[1], 'c': names[1]}}).encode()
+    hub.repositories['a/b'] = {'model.safetensors.index.json': index, names[0]: b'1', names[1]: b'2', 'other.bin': b''}
+    file = fetch_weights('hf:a/b')
+    assert file.name == 'model.safetensors.index.json'
+    assert sorted(weights_in(cache)) == [*names, file.name]
+    hub.repositories['a/c'] = {'model.safetensors.index.json': index, names[0]: b'1'}
+    fails('hf:a/c', rf'cannot be downloaded \(the repository has no {names[1]}\)')
+    hub.repositories['a/d'] = {'model.safetensors.index.json': b'{"weight_map": {"a": "../../escaped"}}'}
+    fails('hf:a/d', 'is not a list of the files of a model')
+    assert not any(path.name == 'model.safetensors.index.json' for path in (cache / 'a--c').iterdir())
+
+
+def test_a_folder_with_a_repositorys_files_is_its_weights(tmp_path):
+    assert fetch_weights(tmp_path) == tmp_path
+    (tmp_path / 'pytorch_model.bin').touch()
+    assert fetch_weights(str(tmp_path)) == tmp_path / 'pytorch_model.bin'
+    (tmp_path / 'model.safetensors').touch()
+    assert fetch_weights(tmp_path) == tmp_path / 'model.safetensors'
 
 
 def test_a_repository_without_weights_or_out_of_reach_is_said(hub, cache):

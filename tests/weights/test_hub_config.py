@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from convnext_dense.errors import UserError
 from convnext_dense.models import ConvNeXt, ImageClassifier
-from convnext_dense.weights.formats import convert
+from convnext_dense.weights.conversion import convert
 from convnext_dense.weights.loading import load_pretrained
 
 DEPTHS, DIMS = [1, 1, 1, 1], [4, 8, 12, 16]
@@ -103,3 +103,37 @@ def test_what_it_computes_is_taken_and_an_assumption_is_stated(tmp_path):
     for name, format in (('b', 'timm'), ('c', 'hf')):
         line = load_pretrained(classifier(), repository(tmp_path / name, format, None))
         assert line.endswith("final norm's eps 1e-06 and exact GELU assumed, without a config.json")
+
+
+@pytest.mark.parametrize(
+    ('name', 'config', 'said'),
+    [
+        (
+            'open_clip_model.safetensors',
+            {'model_cfg': {'vision_cfg': {'timm_model_name': 'convnext_base'}}},
+            r'open_clip_config\.json contradicts its weights: depths .* is \(3, 3, 27, 3\) there, and \(1, 1, 1, 1\)',
+        ),
+        (
+            'model.safetensors',
+            {'model_type': 'detr', 'backbone_config': {'model_type': 'timm_backbone', 'backbone': 'convnext_atto'}},
+            r'config\.json contradicts its weights: depths',
+        ),
+        (
+            'model.safetensors',
+            {'model_type': 'detr', 'use_timm_backbone': True, 'backbone': 'convnext_atto', 'output_stride': 16},
+            'output_stride 16, with dilated convolutions',
+        ),
+        (
+            'open_clip_model.safetensors',
+            {'model_cfg': {'vision_cfg': {'layers': [3, 4, 6, 3]}}},
+            r'open_clip_config\.json is not the config of a ConvNeXt',
+        ),
+    ],
+)
+def test_configs_of_open_clip_and_of_detectors_are_held_against_the_weights(tmp_path, name, config, said):
+    state = convert(classifier().state_dict(), 'timm').state
+    save_file({f'visual.trunk.{n}': t.contiguous() for n, t in state.items()}, tmp_path / name)
+    file = 'open_clip_config.json' if name.startswith('open_clip') else 'config.json'
+    (tmp_path / file).write_text(json.dumps(config))
+    with pytest.raises(UserError, match=said):
+        load_pretrained(classifier(), tmp_path / name)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from convnext_dense.weights.layer_names import group_by_module, name_layers, part_of
+from convnext_dense.weights.layer_names import group_by_module, name_layers, part_of, parts_left_over
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,10 @@ def test_layers_are_named_by_the_largest_part_that_holds_no_other(chosen, named)
     modules = [f'roi.box.{i}.{layer}' for i in range(3) for layer in ('cls', 'fc')]
     modules += ['roi.mask', 'neck.a.0', 'neck.a.1', 'backbone.stem', 'backbone.norm0', 'backbone.norm1', 'level_embed']
     assert name_layers(modules, chosen) == named
+
+
+def test_open_clips_other_tensors_are_two_parts():
+    names = ['logit_scale', 'visual.head.mlp.fc1.weight', 'token_embedding.weight', 'text.ln_final.bias']
+    assert parts_left_over(names) == ['text tower', 'image embedding', 'text tower', 'text tower']
+    names, parts = ['transformer.a', 'neck.b', 'backbone.norm1.bias'], ['transformer', 'neck', 'norms of the outputs']
+    assert parts_left_over([*names, 'backbone.fpn.inner_blocks.0.0.weight']) == [*parts, 'backbone.fpn']

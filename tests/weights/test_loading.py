@@ -11,6 +11,8 @@ from convnext_dense.engine.building import build_model, class_shapes
 from convnext_dense.errors import UserError
 from convnext_dense.models import ConvNeXt, ImageClassifier
 from convnext_dense.tasks import set_classes
+from convnext_dense.weights.class_counts import ClassShape
+from convnext_dense.weights.conversion import convert
 from convnext_dense.weights.extraction import Weights, extract_weights
 from convnext_dense.weights.loading import load_full_model, load_pretrained, load_strictly
 from convnext_dense.weights.reader import read_checkpoint
@@ -338,3 +340,46 @@ def test_a_head_of_one_channel_starts_from_one_of_many_classes(tmp_path):
     line = load_pretrained(target, path, find_class_shapes=lambda: class_shapes(cfg, channel_per_class=True))
     assert line.endswith('fresh: decode_head.conv_seg; left over in the file: decode_head.conv_seg')
     assert same(source, target, skip='decode_head.conv_seg')
+
+
+def with_head(hidden: int | None) -> ImageClassifier:
+    backbone = dict(type='convnext_dense.ConvNeXt', arch=ARCH, out_indices=None)
+    model = ImageClassifier(backbone, 4, head_hidden_size=hidden)
+    for p in model.parameters():
+        torch.nn.init.normal_(p)
+    return model
+
+
+@pytest.mark.parametrize('layout', ['ours', 'timm'])
+@pytest.mark.parametrize('hidden', [16, 24])  # 16 is also the number of features
+def test_a_head_is_taken_with_its_hidden_layer_or_not_at_all(tmp_path, layout, hidden):
+    """Though the last layers may have the same shape, they are for other features."""
+    for source, target, said in (
+        (with_head(hidden), with_head(None), f'has a hidden layer: model.head_hidden_size={hidden} takes it'),
+        (with_head(None), with_head(hidden), 'has no hidden layer: without model.head_hidden_size it is taken'),
+    ):
+        state = source.state_dict() if layout == 'ours' else convert(source.state_dict(), 'timm').state
+        path = save({'state_dict': state}, tmp_path / 'w.pth')
+        before = {name: tensor.clone() for name, tensor in target.head.state_dict().items()}
+        line = load_pretrained(target, path, find_class_shapes=lambda: {'head.weight': ClassShape((0, 16), (1, 0))})
+        assert 'fresh: head; left over in the file: head;' in line
+        assert said in line
+        assert all(torch.equal(tensor, before[name]) for name, tensor in target.head.state_dict().items())
+        assert same(source, target, skip='head')
+        equal = with_head(hidden if source.head.in_features == hidden and hasattr(source.head, 'hidden') else None)
+        assert 'fresh: nothing; left over in the file: nothing' in load_pretrained(equal, path)
+        assert same(source, equal)
+        with pytest.raises(UserError, match=r'head\.hidden\.(weight|bias).* is (missing|left over)'):
+            load_full_model(target, read(path))
+
+
+def test_a_grn_of_another_size_and_a_final_norm_that_is_no_copy_are_named(tmp_path):
+    source, target = classifier(version=2), classifier(version=2)
+    content = official(source)
+    content['model']['stages.1.0.grn.gamma'] = torch.ones(8)  # C rather than 4C
+    with pytest.raises(UserError, match=r'stages\.1\.0\.grn\.gamma is \(1, 1, 1, 8\) instead of \(1, 1, 1, 32\)$'):
+        load_pretrained(target, save(content, tmp_path / 'w.pth'))
+    content = official(source)['model']
+    content |= {f'norms.3.{leaf}': content[f'norm.{leaf}'] + 1 for leaf in ('weight', 'bias')}
+    with pytest.raises(UserError, match=r'w\.pth has other values in norms\.3 than in norm'):
+        load_pretrained(target, save(content, tmp_path / 'w.pth'))

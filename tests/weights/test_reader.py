@@ -1,6 +1,7 @@
 """Reading files of weights, and what only looks like one, without running what is in them."""
 
 import argparse
+import json
 import pickle
 from pathlib import Path
 
@@ -163,3 +164,45 @@ def test_the_stand_ins_for_such_objects_run_nothing(tmp_path):
     with pytest.raises(UserError, match='could run code'):
         read_checkpoint(tmp_path / 'w.pth')
     assert not canary.exists()
+
+
+def split(tmp_path: Path) -> tuple[Path, dict]:
+    """Weights in two files and their list, as transformers saves large ones."""
+    whole = weights()
+    names = {name: f'model-0000{1 + i // 2}-of-00002.safetensors' for i, name in enumerate(whole)}
+    for file in set(names.values()):
+        save_file({name: tensor for name, tensor in whole.items() if names[name] == file}, tmp_path / file)
+    index = tmp_path / 'model.safetensors.index.json'
+    index.write_text(json.dumps({'metadata': {'total_size': 1}, 'weight_map': names}))
+    return index, whole
+
+
+def test_weights_that_are_split_into_files_are_read_by_their_list(tmp_path):
+    index, whole = split(tmp_path)
+    read = read_checkpoint(index)
+    assert read.keys() == whole.keys()
+    assert all(torch.equal(read[name], tensor) for name, tensor in whole.items())
+    part = tmp_path / 'model-00002-of-00002.safetensors'
+    with pytest.raises(
+        UserError, match=r'00002\.safetensors is one of several files of a model: take model\.safetensors\.in'
+    ):
+        read_checkpoint(part)
+    part.unlink()
+    with pytest.raises(UserError, match=rf'^no {part.name} in .*, which has only a part of its model: add the file$'):
+        read_checkpoint(index)
+
+
+@pytest.mark.parametrize(
+    'content', ['', '[]', '{"weight_map": 3}', '{"weight_map": {"a": "../b"}}', '{"weight_map": [1]}']
+)
+def test_what_is_no_list_of_files_is_said(content, tmp_path):
+    index = tmp_path / 'model.safetensors.index.json'
+    index.write_text(content)
+    with pytest.raises(UserError, match=r'index\.json is not a list of the files of a model'):
+        read_checkpoint(index)
+
+
+def test_the_only_file_of_a_model_is_no_part(tmp_path):
+    path = tmp_path / 'model-00001-of-00001.safetensors'
+    save_file(weights(), path)
+    assert len(read_checkpoint(path)) == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -15,23 +15,30 @@ from torch import Tensor
 from ...checkpoints import files as checkpoints
 from ...counting import counted
 from ...errors import UserError
-from ...io.files import durable_write
-from ...weights.extraction import Weights, extract_weights
-from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM_CONV_MLP, Arch, convert, detect_arch
-from ...weights.hub_config import EPS
+from ...io.files import durable_write, write_errors
+from ...weights.adapter_folder import merge_adapter, read_adapter, write_adapter
+from ...weights.conversion import convert
+from ...weights.extraction import Weights, adapters_in, extract_weights
+from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, Arch, detect_arch
+from ...weights.hub_config import EPS, SETTINGS
+from ...weights.layer_names import parts_left_over
 from ...weights.licenses import describe_license, pretrained
 from ...weights.loading import check_is_convnext
 from ...weights.reader import read_checkpoint
 from ..commercial import check_commercial
-from ..parsers.convert_weights import SAFETENSORS, check_target
+from ..parsers.convert_weights import PEFT, SAFETENSORS, check_target
 
 
 def run(args: argparse.Namespace) -> None:
     check_commercial(args, [args.source])
     source, target = checkpoints.find(args.source), Path(args.target)
+    if args.to == PEFT:
+        return _write_adapter(args, source, target)
     safetensors = args.safetensors or target.suffix == SAFETENSORS
     check_target(source, target, safetensors, args.force)  # again, now that SRC is a file
     weights = extract_weights(read_checkpoint(source, args.trust_pickle), source, args.weights)
+    if args.lora:
+        weights = merge_adapter(weights, read_adapter(args.lora))
     check_is_convnext(weights)
     written = convert(weights.state, args.to, path=source)
     _write(_content(written.state, args.to, weights, safetensors), target, safetensors)
@@ -47,10 +54,36 @@ def run(args: argparse.Namespace) -> None:
     print(f'mapped     {counted(len(written.state), "tensor")}')
     print(f'left over  {_parts(weights.left_over + written.left_over)}')
     print(f'fresh      {", ".join(fresh) or "nothing"}' + (' in a classifier that loads it' if fresh else ''))
-    if weights.origin is not None and weights.origin.license:
-        print(f'license    {describe_license(weights.origin.license)}')
-    for note in _notes(args.to, arch, weights):
+    _print_license(weights)
+    for note in _notes(args.to, arch, weights, written.state):
         print(f'note       {note}')
+
+
+def _write_adapter(args: argparse.Namespace, source: Path, target: Path) -> None:
+    content = read_checkpoint(source, args.trust_pickle)
+    settings = adapters_in(content)
+    if settings is None:
+        raise UserError(f'{source} has no LoRA adapters: --to {PEFT} takes a checkpoint of a run with --lora')
+    weights = extract_weights(content, source, args.weights, merged=False)
+    with write_errors(target):
+        beside = write_adapter(target, weights, settings, _source_of_run(content))
+    print(f'read       {source}: {weights.source}, {args.weights} weights')
+    print(f'arch       {detect_arch(weights.state)}')
+    print(f'wrote      {target}: {settings}, as PEFT reads it')
+    print(f'beside it  {", ".join(beside)}')
+    _print_license(weights)
+
+
+def _print_license(weights: Weights) -> None:
+    if weights.license:
+        print(f'license    {describe_license(weights.license)}')
+
+
+def _source_of_run(content: dict) -> str | None:
+    """Return where the weights came from that a run started from, if its checkpoint tells."""
+    pretrained = content['meta'].get('pretrained')
+    source = pretrained.get('source') if isinstance(pretrained, dict) else None
+    return None if source is None else str(source)
 
 
 def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: bool) -> dict:
@@ -62,8 +95,8 @@ def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: b
     if not FORMATS[to].dense:
         return state
     meta: dict = {'dataset_meta': {'classes': weights.classes}} if weights.classes else {}
-    if weights.settings.final_norm_eps is not None:
-        meta['final_norm_eps'] = weights.settings.final_norm_eps
+    known = {key: getattr(weights.settings, key) for key in (*SETTINGS, 'norm')}
+    meta |= {key: value for key, value in known.items() if value is not None}
     meta['pretrained'] = pretrained(weights.origin)
     return {'state_dict': state, 'meta': meta}
 
@@ -84,23 +117,27 @@ def _saved(content: dict) -> memoryview:
     return buffer.getbuffer()
 
 
-def _parts(names: Iterable[str]) -> str:
+def _parts(names: Collection[str]) -> str:
     """Describe the number of tensors in each part of a model."""
-    counts = Counter('.'.join(name.split('.')[: 2 if name.startswith('backbone.') else 1]) for name in names)
+    parts = zip(names, parts_left_over(names), strict=True)
+    counts = Counter('.'.join(n.split('.')[:2]) if n.startswith('backbone.') else part for n, part in parts)
     return ', '.join(f'{part} ({counted(count, "tensor")})' for part, count in counts.items()) or 'nothing'
 
 
-def _notes(to: str, arch: Arch, weights: Weights) -> list[str]:
+def _notes(to: str, arch: Arch, weights: Weights, written: Mapping[str, Tensor]) -> list[str]:
     """Return notes on settings that are not in the file and must be set in the other library."""
     notes = [weights.settings.note] if weights.settings.note else []
-    eps = weights.settings.final_norm_eps or EPS
+    eps, norm_eps = weights.settings.final_norm_eps or EPS, weights.settings.norm_eps or EPS
+    activation = weights.settings.activation or 'gelu'
     if to == HF.name:
         version = 'V2' if arch.version == 2 else ''
         depths, dims = map(list, arch.size)
         notes.append(f'ConvNext{version}Config(depths={depths}, hidden_sizes={dims}, layer_norm_eps={eps:g}) fits it')
     elif to != OURS.name and eps != EPS:
         notes.append(f"the final norm's eps is {eps:g} there, and {EPS:g} in networks of this format")
+    if to != OURS.name and (norm_eps != EPS or activation != 'gelu'):
+        notes.append(f'norm eps {norm_eps:g} and activation {activation} there, to be set where it is loaded')
     if to == 'timm':
-        kind = 'conv_mlp=True' if arch.name in TIMM_CONV_MLP else 'conv_mlp=False'
+        kind = f'conv_mlp={written["stages.0.blocks.0.mlp.fc1.weight"].ndim == 4}'
         notes.append(f'for {kind}, as timm builds this size')
     return notes

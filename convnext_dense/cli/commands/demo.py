@@ -27,7 +27,7 @@ from ...io.progress import progress_bar
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
 from ...tasks import ClassInfo
-from ..arguments import config_and_checkpoint, image_arguments
+from ..arguments import config_and_checkpoint, image_arguments, normalization_arguments
 from ..commercial import check_commercial
 from .convert_data import describe_written
 
@@ -51,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise UserError(f'{out_dir} cannot be written ({error.strerror}): choose another with --out-dir') from None
     model = (*config_and_checkpoint(args), args.weights, args.device, args.data, args.cfg_options)
-    predict = load(*model, trust_pickle=args.trust_pickle, label_zero=args.label_zero, **image_arguments(args))
+    given = {**image_arguments(args), **normalization_arguments(args)}
+    predict = load(*model, trust_pickle=args.trust_pickle, label_zero=args.label_zero, **given)
     if args.compile:
         compile_backbone(predict.model)
     if args.format:

@@ -15,7 +15,7 @@ from ...export.write import check_shape, has_onnxruntime, write
 from ...inference.predictor import Predictor, load
 from ...io.image_size import ImageSize
 from ...version import __version__
-from ..arguments import config_and_checkpoint, image_arguments
+from ..arguments import config_and_checkpoint, image_arguments, normalization_arguments
 from ..commercial import check_commercial
 
 SAMPLE_IMAGES = 3
@@ -27,7 +27,8 @@ def run(args: argparse.Namespace) -> int:
     checked = args.check is not None
     images = [Path(path) for path in args.check or ()]
     model = (*config_and_checkpoint(args), args.weights, 'cpu', args.data, args.cfg_options)
-    predict = load(*model, trust_pickle=args.trust_pickle, label_zero=args.label_zero, **image_arguments(args))
+    given = {**image_arguments(args), **normalization_arguments(args)}
+    predict = load(*model, trust_pickle=args.trust_pickle, label_zero=args.label_zero, **given)
     graph = predict.graph(args.task_output)
     shape = ImageSize(*(args.shape or predict.input_shape))
     check_shape(graph, shape, args.dynamic, is_given=bool(args.shape))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ...config.read import read_config
-from ...engine.building import build_model
+from ...engine.building import build_trained_model
 from ...errors import UserError
 from ...optim.layer_decay import Group, parameter_groups
 from ..arguments import reading_arguments
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
             f'the config builds its optimizer with {named}: take one with convnext_dense.LayerDecayConstructor'
         )
     with torch.device('meta'):
-        model = build_model(cfg)
+        model = build_trained_model(cfg)
     groups = parameter_groups(model, cfg.optim_wrapper.optimizer, cfg.optim_wrapper.get('paramwise_cfg') or {})
     if args.json:
         print(json.dumps([_as_json(group) for group in groups], indent=1))

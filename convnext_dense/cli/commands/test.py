@@ -19,6 +19,7 @@ from ...checkpoints import files as checkpoints
 from ...config.compare import warning_of_differences
 from ...config.find import find_work_dir
 from ...config.machine import fit_to_machine
+from ...config.preprocessing import Chosen, Told, follow_weights
 from ...config.read import read_config
 from ...data.class_choice import as_choice
 from ...data.foreign import innermost
@@ -33,7 +34,7 @@ from ...tasks.datasets import takes
 from ...tasks.pipelines import tta_pipeline
 from ...weights.extraction import dataset_meta, extract_weights, learned_masks
 from ...weights.reader import read_checkpoint
-from ..arguments import command_line, image_arguments, reading_arguments
+from ..arguments import command_line, image_arguments, normalization_arguments, reading_arguments
 from ..commercial import check_commercial
 
 
@@ -56,11 +57,14 @@ def run(args: argparse.Namespace) -> None:
     if work_dir_of_run is not None:
         keep_split(cfg, work_dir_of_run)
     kept = next((one.subset.get('file') for one in own_datasets(cfg) if one.get('subset')), None)
-    check_same_task(extract_weights(content, checkpoint), task_of(cfg))
-    del content  # the runner reads it again, when the data are there
+    weights = extract_weights(content, checkpoint)
+    check_same_task(weights, task_of(cfg))
+    chosen = Chosen(**normalization_arguments(args), options=args.cfg_options, image_size=args.image_size)
+    normalization = follow_weights(cfg, Told.by(weights), chosen, evaluates=True)
+    del content, weights  # the runner reads it again, when the data are there
     if args.out_predictions:
         _want_predictions(cfg)
-    warning = warning_of_differences(cfg, args.config, args.checkpoint, args.cfg_options, args.tta)
+    warning = warning_of_differences(cfg, args.config, args.checkpoint, chosen.changed_keys(cfg), args.tta)
     if warning is not None:
         print(f'warning: {warning}', file=sys.stderr)
     cfg.load_from = str(checkpoint)
@@ -82,7 +86,7 @@ def run(args: argparse.Namespace) -> None:
         warn_of_load(runner, args.load_meter.read())
         dataset = runner.test_dataloader.dataset
         runner.logger.info(f'test: {describe_dataset(dataset)}')
-        if said := task_of(cfg).describe_masks(cfg):
+        for said in filter(None, (task_of(cfg).describe_masks(cfg), normalization)):
             runner.logger.info(said)
         log_remarks(runner, dataset)
         if line := describe_split(dataset, kept is not None):

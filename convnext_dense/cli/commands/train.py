@@ -19,6 +19,7 @@ from ...config.kept_lr import describe_kept_lr
 from ...config.length import planned_length, set_length
 from ...config.machine import fit_to_machine
 from ...config.precision import set_amp
+from ...config.preprocessing import NOTHING, Chosen, follow_run, follow_weights, told_by_file, told_by_run
 from ...config.read import read_config
 from ...config.resumed import check_resumed
 from ...config.saved import arguments_of_run, setting_of_run
@@ -30,7 +31,7 @@ from ...engine.dry_run import check_first_step
 from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
 from ...tasks import keep_split, own_datasets, place_of, task_of
-from ..arguments import command_line, image_arguments, reading_arguments
+from ..arguments import command_line, image_arguments, normalization_arguments, reading_arguments
 from ..commercial import check_commercial
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
@@ -59,6 +60,10 @@ def run(args: argparse.Namespace) -> None:
         cfg.train_cfg.skip_nan = args.skip_nan
     if args.pretrained is not None:
         cfg.pretrained = None if args.pretrained == 'none' else args.pretrained
+    if args.lora is not None:
+        if 'lora.rank' in (args.cfg_options or {}):
+            raise UserError(f'--lora {args.lora} and --cfg-options lora.rank=... both set the rank: leave out one')
+        cfg.lora = {**(cfg.get('lora') or {}), 'rank': args.lora}
     if args.pretrained_weights is not None:
         cfg.pretrained_weights = args.pretrained_weights
     earlier = checkpoints.list_checkpoints(cfg.work_dir)
@@ -89,6 +94,14 @@ def run(args: argparse.Namespace) -> None:
         cfg.trust_pickle = True
     if args.commercial:
         check_commercial(args, _sources(cfg, bool(resumes)))
+    chosen = Chosen(**normalization_arguments(args), options=args.cfg_options, image_size=args.image_size)
+    if resumes or named:
+        checkpoint = earlier[-1] if resumes else args.resume
+        said.append(follow_run(cfg, told_by_run(continued or '', checkpoint, args.trust_pickle), chosen))
+    else:
+        start, kind = cfg.get('load_from') or cfg.get('pretrained'), cfg.get('pretrained_weights', 'raw')
+        told = told_by_file(start, kind, args.trust_pickle) if start else NOTHING
+        said.append(follow_weights(cfg, told, chosen))
     for dataset in own_datasets(cfg):
         dataset.on_bad_image = args.on_bad_image
     cfg.visualizer.vis_backends += [dict(type=TRACKERS[name]) for name in args.track]
@@ -118,7 +131,7 @@ def run(args: argparse.Namespace) -> None:
         kept = describe_kept_lr(cfg, args.config, args.cfg_options, args.data, args.without, get_world_size())
         for line in filter(None, (kept, moved)):
             runner.logger.warning(line)
-        for line in said:
+        for line in filter(None, said):
             runner.logger.info(line)
         if is_main_process():
             with explain_full_disk(cfg.work_dir), open(Path(cfg.work_dir, COMMANDS), 'a') as file:

@@ -4,8 +4,12 @@ convnext-dense convert-weights work_dirs/convnext_t/epoch_300.pth model.safetens
 convnext-dense convert-weights hf:facebook/convnext-tiny-224 convnext_t.pth
 convnext-dense convert-weights convnext_tiny_1k_224 torchvision.pth --to torchvision --weights raw
 
+convnext-dense convert-weights work_dirs/convnext_t_lora adapter --to peft
+convnext-dense convert-weights convnext_tiny_1k_224 convnext_t.pth --lora adapter
+
 SRC is any source of train --pretrained, V1 or V2. Its format is detected; a backbone is also found inside a
-detector or segmentor. Tensors are renamed and reshaped; their values do not change.
+detector or segmentor. Tensors are renamed and reshaped; their values do not change. The LoRA adapters of a run are
+merged, or written alone to a folder with --to peft.
 """
 
 from __future__ import annotations
@@ -20,12 +24,22 @@ from ..commercial import add_commercial_argument
 
 EXAMPLE = 'convnext_tiny_1k_224 convnext_t.pth'
 SAFETENSORS = '.safetensors'
+PEFT = 'peft'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('source', metavar='SRC', help='a path, a URL, timm:NAME, hf:REPO, or an official name')
     parser.add_argument('target', metavar='DST', help='file to write')
-    parser.add_argument('--to', choices=sorted(FORMATS), default='ours', help='format of DST (default: ours)')
+    parser.add_argument(
+        '--to',
+        choices=[*sorted(FORMATS), PEFT],
+        default='ours',
+        help=f"format of DST (default: ours); '{PEFT}': the LoRA adapters of a run and what it trained beside them, "
+        'as a folder that PEFT reads',
+    )
+    parser.add_argument(
+        '--lora', metavar='DIR', help='merge the LoRA adapter in this folder, as PEFT writes it, into the weights'
+    )
     add_weights_argument(parser)
     parser.add_argument(
         '--safetensors',
@@ -39,7 +53,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     check_checkpoint(args.source)
-    check_target(Path(args.source), Path(args.target), args.safetensors, args.force)
+    if args.to == PEFT and (args.lora or args.safetensors):
+        raise UserError(
+            f'--to {PEFT} writes the adapters of SRC: leave out {"--lora" if args.lora else "--safetensors"}'
+        )
+    if args.lora and not Path(args.lora).exists():
+        raise UserError(f'no LoRA adapter at {args.lora}: check the path')
+    if args.to == PEFT:
+        check_folder(Path(args.target), args.force)
+    else:
+        check_target(Path(args.source), Path(args.target), args.safetensors, args.force)
+
+
+def check_folder(target: Path, force: bool) -> None:
+    """Raise a UserError if DST should not be written as a folder."""
+    if force:
+        raise UserError(f'--force is for files: name a new folder in place of {target}, or remove it')
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise UserError(f'{target} exists: name a new folder')
 
 
 def check_target(source: Path, target: Path, safetensors: bool, force: bool) -> None:

@@ -29,9 +29,11 @@ from ..arguments import (
     add_image_arguments,
     add_image_files_argument,
     add_model_arguments,
+    add_normalization_arguments,
     add_trust_argument,
     add_weights_argument,
     check_model,
+    check_normalization,
     is_config,
 )
 from ..commercial import add_commercial_argument
@@ -43,6 +45,7 @@ EXAMPLE = f'{EXAMPLE_RUN} photo.jpg'
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     add_image_arguments(parser)
+    add_normalization_arguments(parser)
     parser.add_argument('input', metavar='INPUT', nargs='+', help='image, folder of images, pattern, or video')
     parser.add_argument('--out-dir', metavar='DIR', default='demo_out', help='folder to draw in (default: demo_out)')
     add_weights_argument(parser)
@@ -99,6 +102,7 @@ def check(args: argparse.Namespace) -> None:
     if args.format is not None:
         check_new_folder(args.out_dir, args.input)
     check_model(args)
+    check_normalization(args)
     if args.annotations and not os.path.isfile(args.annotations):
         raise UserError(f'--annotations {args.annotations}: no such file')
     for number, name in enumerate(args.input, start=1):

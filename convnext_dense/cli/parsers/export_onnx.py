@@ -29,9 +29,11 @@ from ..arguments import (
     EXAMPLE_RUN,
     add_image_arguments,
     add_model_arguments,
+    add_normalization_arguments,
     add_trust_argument,
     add_weights_argument,
     check_model,
+    check_normalization,
 )
 from ..commercial import add_commercial_argument
 
@@ -41,6 +43,7 @@ EXAMPLE = f'{EXAMPLE_RUN} model.onnx --check'
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     add_image_arguments(parser)
+    add_normalization_arguments(parser)
     outputs = dict.fromkeys(name for task in TASKS.values() for name in task.exports)
     parser.add_argument('out', metavar='OUT', help='file to write: .onnx, or .pt2 for torch.export')
     parser.add_argument(
@@ -78,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     check_model(args)
+    check_normalization(args)
     out = Path(args.out)
     if out.suffix not in ('.onnx', '.pt2'):
         raise UserError(f'{out}: name a file that ends in .onnx, or in .pt2 for torch.export')

@@ -24,8 +24,10 @@ from ..arguments import (
     add_compile_argument,
     add_image_arguments,
     add_model_arguments,
+    add_normalization_arguments,
     add_trust_argument,
     check_model,
+    check_normalization,
 )
 from ..commercial import add_commercial_argument
 
@@ -35,6 +37,7 @@ EXAMPLE = EXAMPLE_RUN
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser, roots=True)
     add_image_arguments(parser)
+    add_normalization_arguments(parser)
     add_bad_image_argument(parser)
     parser.add_argument('--weights', choices=('raw', 'ema'), help='test only these weights (default: both)')
     add_trust_argument(parser)
@@ -62,6 +65,7 @@ def check(args: argparse.Namespace) -> None:
     if args.show < 1:
         raise UserError(f'--show {args.show}: draw at least 1 image')
     check_model(args)
+    check_normalization(args)
     args.out_given, args.show_dir_given = args.out is not None, args.show_dir is not None
     work_dir = find_work_dir(args.checkpoint)
     # The work dir of somebody else can be tested, too. With --tta the numbers are not those of the plain test.

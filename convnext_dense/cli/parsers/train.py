@@ -22,9 +22,11 @@ from ..arguments import (
     add_compile_argument,
     add_config_arguments,
     add_image_arguments,
+    add_normalization_arguments,
     add_trust_argument,
     check_checkpoint,
     check_config,
+    check_normalization,
 )
 from ..commercial import add_commercial_argument
 
@@ -39,6 +41,7 @@ TRACKERS = {'wandb': 'WandbVisBackend', 'mlflow': 'MLflowVisBackend'}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     add_image_arguments(parser)
+    add_normalization_arguments(parser)
     add_bad_image_argument(parser)
     parser.add_argument(
         '--check-data',
@@ -58,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--pretrained-weights',
         choices=('raw', 'ema'),
         help='weights to take from that checkpoint: as trained, or their moving average (EMA) (default: raw)',
+    )
+    parser.add_argument(
+        '--lora',
+        type=int,
+        metavar='RANK',
+        help="train adapters of this rank on the backbone's pointwise layers (LoRA) and keep its other weights; "
+        'needs the package peft',
     )
     parser.add_argument(
         '--resume',
@@ -107,6 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     check_config(args)
+    check_normalization(args)
     absent = [name for name in LAUNCHERS[args.launcher] if name not in os.environ]
     if absent:
         raise UserError(
@@ -122,6 +133,12 @@ def check(args: argparse.Namespace) -> None:
     for flag, length in (('--epochs', args.epochs), ('--iters', args.iters)):
         if length is not None and length < 1:
             raise UserError(f'{flag} {length}: train at least 1')
+    if args.lora is not None and args.lora < 1:
+        raise UserError(f'--lora {args.lora}: take a rank of at least 1, such as 8')
+    if args.lora is not None and args.pretrained == 'none' and args.resume is None:
+        raise UserError(f'--lora {args.lora} adapts weights that are kept as they are: name them with --pretrained')
+    if args.lora is not None and importlib.util.find_spec('peft') is None:
+        raise UserError(f'--lora {args.lora} needs the package peft: pip install peft')
     if args.skip_nan is not None and args.skip_nan < 0:
         raise UserError(f'--skip-nan {args.skip_nan}: skip 0 steps or more')
     unknown = [name for name in args.without if name not in TECHNIQUES]

@@ -17,6 +17,7 @@ from ...errors import UserError
 from ...io.images import MAX_UNREADABLE_IN_A_ROW, check_on_bad_image, read_image, too_many_unreadable
 from ...io.value_range import as_value_range
 from ...registry import DATASETS, FUNCTIONS
+from ...weights.preprocessing import WARP_FROM
 from ..class_choice import ClassChoice, as_choice
 from ..image_files import EXTENSIONS, describe_left_out
 from ..sampler import SeededIndex, seeded
@@ -24,7 +25,7 @@ from ..subset import Split
 from .find import choose_files, files_by_class, scan_classes
 from .layout import Reading
 from .subset import select_files
-from .transforms import WARP_FROM, eval_transform, train_transform
+from .transforms import eval_transform, preprocessing_of, train_transform
 
 
 @DATASETS.register_module()
@@ -54,6 +55,7 @@ class ImageFolder(Dataset):
 
     Attributes:
         kept_split: the whole split that the images are a part of, or None.
+        preprocessing: how the images are prepared.
 
     Raises:
         UserError: for a wrong layout, an empty or unknown class folder, or an unreadable image with ``'stop'``.
@@ -120,6 +122,7 @@ class ImageFolder(Dataset):
         self.paths = np.array([os.fsencode(path) for files in files_of for path in files])
         self.class_counts = np.array([len(files) for files in files_of])
         self.labels = np.repeat(np.arange(len(classes)), self.class_counts)
+        self.preprocessing = preprocessing_of(transform, self.training)
         self.transform = train_transform(**transform) if self.training else eval_transform(**transform)
 
     def __len__(self) -> int:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
+from typing import Any
 
 from PIL import Image
 from torch import Tensor
 
 from ...errors import UserError
+from ...weights.preprocessing import (
+    BORDER,
+    CENTER,
+    CROP_MODES,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    INTERPOLATIONS,
+    SQUASH,
+    TRANSFORMERS,
+    WARP_FROM,
+    Preprocessing,
+    check_normalization,
+)
 
-WARP_FROM = 384  # pixels: from this resolution up, the official evaluation warps to a square without cropping
+CHANNELS = 3  # images are RGB
+INTERPOLATION = 'bicubic'
+"""The interpolation of the recipes, and of the official evaluation."""
 
 
 def train_transform(input_size: int, **options: object) -> Callable[[Image.Image], Tensor]:
@@ -18,10 +34,11 @@ def train_transform(input_size: int, **options: object) -> Callable[[Image.Image
 
     Args:
         input_size: side S of the square output, in pixels.
-        options: further arguments of timm's ``create_transform``, such as ``auto_augment`` and ``re_prob``.
+        options: further arguments of timm's ``create_transform``, such as ``auto_augment``, ``re_prob``, ``mean`` and
+            ``std``.
 
     Raises:
-        UserError: for an option that timm does not have.
+        UserError: for an option that timm does not have, or a mean or std that can't be right.
     """
     from timm.data import create_transform  # here, because timm takes seconds to import
 
@@ -32,11 +49,21 @@ def train_transform(input_size: int, **options: object) -> Callable[[Image.Image
         raise UserError(
             f"transform has an option {unknown[0]!r} that timm's create_transform does not know: remove it"
         )
+    mean, std = options.get('mean', IMAGENET_MEAN), options.get('std', IMAGENET_STD)
+    options['mean'], options['std'] = check_normalization(mean, std, CHANNELS, 'transform')
     return replace_slow_parts(create_transform(input_size, is_training=True, **options))
 
 
-def eval_transform(input_size: int, crop_ratio: float = 0.875) -> Callable[[Image.Image], Tensor]:
-    """Create the official transform for evaluation.
+def eval_transform(
+    input_size: int,
+    crop_ratio: float = 0.875,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+    interpolation: str = INTERPOLATION,
+    crop_mode: str | None = None,
+    border: int | None = None,
+) -> Callable[[Image.Image], Tensor]:
+    """Create a transform for evaluation, by default the official one.
 
     Below 384 pixels it resizes the shorter side to S / crop_ratio and crops the center; from 384 pixels up it warps
     the image to the square without cropping.
@@ -44,9 +71,67 @@ def eval_transform(input_size: int, crop_ratio: float = 0.875) -> Callable[[Imag
     Args:
         input_size: side S of the square output, in pixels.
         crop_ratio: share of the shorter side that is kept, in (0, 1].
+        mean, std: of each channel, RGB, of values from 0 to 1.
+        interpolation: a name of timm's, such as ``'bicubic'`` or ``'bilinear'``.
+        crop_mode: None for the official rule above; ``'transformers'`` for the same with odd margins rounded down, as
+            in transformers; ``'center'``, ``'squash'`` or ``'border'`` for timm's modes at any size, which crop the
+            center, warp, or fill up to a square.
+        border: level of the border in ``'border'``, 0 to 255; None for the mean.
+
+    Raises:
+        UserError: for a name that does not exist, or a mean or std that can't be right.
     """
+    for name, value, known in (
+        ('interpolation', interpolation, INTERPOLATIONS),
+        ('crop_mode', crop_mode or CENTER, CROP_MODES),
+    ):
+        if value not in known:
+            raise UserError(f'transform has {name}={value!r}: take one of {", ".join(known)}')
+    if crop_mode in (None, TRANSFORMERS) and input_size >= WARP_FROM:
+        crop_mode, crop_ratio = SQUASH, 1.0
     from timm.data import create_transform
 
-    if input_size >= WARP_FROM:
-        return create_transform(input_size, interpolation='bicubic', crop_mode='squash', crop_pct=1.0)
-    return create_transform(input_size, interpolation='bicubic', crop_mode='center', crop_pct=crop_ratio)
+    mean, std = check_normalization(mean, std, CHANNELS, 'transform')
+    mode = CENTER if crop_mode in (None, TRANSFORMERS) else crop_mode
+    transform = create_transform(
+        input_size, interpolation=interpolation, crop_mode=mode, crop_pct=crop_ratio, mean=mean, std=std
+    )
+    if crop_mode == TRANSFORMERS:
+        transform.transforms[1] = CenterCropDown(input_size)
+    if crop_mode == BORDER and border is not None:
+        transform.transforms[1].fill = border
+    return transform
+
+
+def preprocessing_of(transform: Mapping[str, Any], training: bool) -> Preprocessing:
+    """Describe what a transform does.
+
+    Args:
+        transform: arguments of :func:`train_transform` or, without ``training``, of :func:`eval_transform`.
+        training: which of the two.
+
+    Raises:
+        UserError: if mean or std can't be right.
+    """
+    values = (transform.get('mean', IMAGENET_MEAN), transform.get('std', IMAGENET_STD))
+    mean, std = check_normalization(*values, CHANNELS, 'transform')
+    side = transform.get('input_size')
+    size = (side, side) if isinstance(side, int) else None
+    if training:
+        return Preprocessing(mean, std, size, interpolation=transform.get('interpolation'))
+    mode, ratio = transform.get('crop_mode'), transform.get('crop_ratio', 0.875)
+    if mode is None:
+        mode, ratio = (SQUASH, 1.0) if isinstance(side, int) and side >= WARP_FROM else (CENTER, ratio)
+    interpolation = transform.get('interpolation', INTERPOLATION)
+    return Preprocessing(mean, std, size, ratio, interpolation, mode, border=transform.get('border'))
+
+
+class CenterCropDown:
+    """Crop the center of an image that is not smaller, with odd margins rounded down as in transformers."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        left, top = ((side - self.size) // 2 for side in image.size)
+        return image.crop((left, top, left + self.size, top + self.size))

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from convnext_dense.cli import run_verb
 from convnext_dense.models import ConvNeXt, ImageClassifier
+from convnext_dense.weights.conversion import convert as formats
 from convnext_dense.weights.reader import read_checkpoint
 
 
@@ -117,3 +118,39 @@ def test_what_is_no_whole_convnext_is_refused_with_its_differences(source, tmp_p
         assert convert(tmp_path / 'x.pth', tmp_path / 'y.pth') == 2
         assert said in capsys.readouterr().err
         assert not (tmp_path / 'y.pth').exists()
+
+
+def test_files_with_more_than_the_network_lose_only_that(tmp_path, capsys):
+    """DINOv3's repeat a norm, EUPE's have projectors, open_clip's a text tower."""
+    backbone = ConvNeXt(dict(depths=[1, 1, 1, 1], dims=[4, 8, 12, 16]), out_indices=None).state_dict()
+    norms = {f'norms.3.{leaf}': backbone[f'norm.{leaf}'].clone() for leaf in ('weight', 'bias')}
+    trunk = formats({f'backbone.{name}': tensor for name, tensor in backbone.items()}, 'timm', False).state
+    one = torch.ones(1)
+    clip = {'logit_scale': one, 'token_embedding.weight': one, 'visual.head.proj.weight': one}
+    files = {
+        'norms (2 tensors)': {**backbone, **norms},
+        'norms (1 tensor), projectors (1 tensor)': {**backbone, 'norms.0.weight': one, 'projectors.a.weight': one},
+        'text tower (2 tensors), image embedding (1 tensor)': {
+            **clip,
+            **{f'visual.trunk.{name}': tensor for name, tensor in trunk.items()},
+        },
+    }
+    for left_over, content in files.items():
+        torch.save(content, tmp_path / 'x.pth')
+        assert convert(tmp_path / 'x.pth', tmp_path / 'y.pth', '--to', 'official', '--force') == 0
+        assert f'left over  {left_over}\n' in capsys.readouterr().out
+        written = read_checkpoint(tmp_path / 'y.pth')['model']
+        assert written.keys() == backbone.keys()
+        assert all(torch.equal(written[name], tensor) for name, tensor in backbone.items())
+
+
+def test_a_head_with_a_hidden_layer_is_written_for_timm_alone(tmp_path, capsys):
+    backbone = dict(type='convnext_dense.ConvNeXt', arch=dict(depths=[1, 1, 1, 1], dims=[4, 8, 12, 16]))
+    model = ImageClassifier({**backbone, 'out_indices': None}, 3, head_hidden_size=24)
+    torch.save(model.state_dict(), tmp_path / 'x.pth')
+    assert convert(tmp_path / 'x.pth', tmp_path / 'y.pth', '--to', 'hf') == 2
+    said = 'hf has no ConvNeXt with a hidden layer in its head: take the format timm or ours'
+    assert said in capsys.readouterr().err
+    assert convert(tmp_path / 'x.pth', tmp_path / 'y.pth', '--to', 'timm') == 0
+    size = dict(depths=[1, 1, 1, 1], dims=[4, 8, 12, 16], num_classes=3)
+    timm.models.convnext.ConvNeXt(**size, head_hidden_size=24).load_state_dict(read_checkpoint(tmp_path / 'y.pth'))

@@ -44,6 +44,18 @@ def test_table_has_the_tree_the_shares_and_what_is_not_counted(capsys):
     assert any(line.startswith('not counted, with how often it ran: elementwise') for line in lines)
 
 
+def test_adapters_are_counted_and_the_rest_of_the_backbone_is_frozen(capsys):
+    assert flops(ATTO, '--json', '--cfg-options', 'lora.rank=4') == 0
+    found = json.loads(capsys.readouterr().out)
+    assert flops(ATTO, '--json') == 0
+    plain = json.loads(capsys.readouterr().out)
+    dims, depths = (40, 80, 160, 320), (2, 2, 6, 2)
+    adapters = sum(depth * 2 * 4 * (dim + 4 * dim) for dim, depth in zip(dims, depths, strict=True))
+    assert found['params'] - plain['params'] == adapters
+    assert found['trained'] == adapters + 2 * 320 + 1000 * 321  # final norm, head
+    assert found['macs'] > plain['macs']
+
+
 def test_depth_0_is_the_total_alone(capsys):
     assert flops(ATTO, '--depth', '0') == 0
     assert 'backbone ' not in capsys.readouterr().out

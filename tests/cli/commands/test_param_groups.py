@@ -27,6 +27,14 @@ def test_param_groups_says_what_a_config_does(capsys):
     assert '28,584,232 trained parameters, 4,896 frozen; lr at a total batch of 512' in table
     assert 'backbone.stages.2.8.pwconv1.weight  (1536, 384)' in table
 
+    assert run_verb('param_groups', [config, '--json', '--cfg-options', 'lora.rank=8']) == 0
+    of = {name: group for group in json.loads(capsys.readouterr().out) for name in group['params']}
+    assert len(of) == 18 * 2 * 2 + 4  # of 18 blocks, the final norm and the head
+    adapter = of['backbone.stages.2.8.pwconv1.lora_B.default.weight']
+    assert (adapter['layer_id'], adapter['lr'], adapter['weight_decay']) == (5, block['lr'], 1e-8)
+    assert run_verb('param_groups', [config, '--cfg-options', 'lora.rank=97']) == 2
+    assert 'stages.0.0.pwconv1 has 96 channels: take a rank of at most 96' in capsys.readouterr().err
+
     assert run_verb('param_groups', [config, '--cfg-options', 'optim_wrapper.constructor=None']) == 2
     assert "error: the config builds its optimizer with mmengine's own constructor: take" in capsys.readouterr().err
 

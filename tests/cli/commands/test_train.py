@@ -125,6 +125,10 @@ def test_work_dir_that_holds_a_run(error, image_folder, tmp_path):
         (('--value-range', '0', 'nan'), 'value range 0 nan: the second number, white, must be larger'),
         (('--skip-nan', '-1'), '--skip-nan -1: skip 0 steps or more'),
         (('--resume', '--pretrained', 'x.pth'), 'leave out --pretrained'),
+        (('--lora', '0'), '--lora 0: take a rank of at least 1, such as 8'),
+        (('--lora', '8', '--pretrained', 'none'), '--lora 8 adapts weights that are kept as they are: name them'),
+        (('--lora', 'eight'), "--lora: invalid int value: 'eight'"),
+        (('--lora', '8'), 'LoRA adapts weights that are kept as they are: name them with --pretrained WEIGHTS'),
         (('--track', 'absent'), 'needs the package absent: pip install -r requirements/optional.txt'),
     ],
 )
@@ -137,6 +141,13 @@ def test_arguments_that_cannot_work(error, image_folder, tmp_path, monkeypatch, 
     monkeypatch.setitem(train_parser.TRACKERS, 'absent', 'AbsentVisBackend')
     assert train(image_folder, tmp_path, *arguments) == 2
     assert said in error()
+
+
+def test_adapters_need_peft(error, image_folder, tmp_path, monkeypatch):
+    find_spec = train_parser.importlib.util.find_spec
+    monkeypatch.setattr(train_parser.importlib.util, 'find_spec', lambda n: None if n == 'peft' else find_spec(n))
+    assert train(image_folder, tmp_path, '--lora', '8') == 2
+    assert error() == 'error: --lora 8 needs the package peft: pip install peft'
 
 
 @pytest.mark.parametrize(
