@@ -56,8 +56,8 @@ class Meta(TypedDict, total=False):
     norm: str | None
     pretrained: dict[str, str | None] | None
     """``source`` and ``license`` of the weights of others that the run started from; None if from random ones."""
-    preprocessing: dict[str, Any]
-    """How images are prepared: :meth:`~convnext_dense.weights.preprocessing.Preprocessing.as_meta`."""
+    preprocessing: dict[str, Any] | None
+    """How images are prepared, as :class:`~convnext_dense.weights.preprocessing.Preprocessing` has it."""
     lora: dict[str, Any] | None
     """Settings of the LoRA adapters in the weights, see :class:`~convnext_dense.models.lora.LoraSettings`."""
     dataset_meta: dict[str, Any]

@@ -16,6 +16,7 @@ from .content import Checkpoint
 
 FILE_PATTERN = re.compile(r'epoch_(\d+)(?:_iter_(\d+))?\.pth|iter_(\d+)\.pth')
 BEST = 'best.pth'
+PROBE = 'linear.pth'  # a frozen backbone with a fitted head, by the verb ``probe``
 POINTER = 'last_checkpoint'  # file with the newest checkpoint's path, for mmengine's tools
 
 
@@ -81,14 +82,16 @@ def check_newest(path: str | Path, work_dir: str | Path) -> None:
 
 
 def find(source: str | Path) -> Path:
-    """Find a checkpoint's file: the newest in a work dir, or the file that :func:`fetch_weights` returns.
+    """Find a checkpoint's file: the newest in a work dir, or that of a probe, or what :func:`fetch_weights` returns.
 
     Raises:
         UserError: if there is none, or if it is damaged according to the manifest in its folder.
     """
     path = fetch_weights(source)
     if path.is_dir():
-        return find_newest(path)
+        if list_checkpoints(path) or not (path / PROBE).is_file():
+            return find_newest(path)
+        path /= PROBE
     manifest.check(path)
     return path
 

@@ -27,6 +27,7 @@ from .parser import Parser
 VERBS = {
     'train': 'train a model',
     'test': 'test a checkpoint',
+    'probe': 'measure how good frozen weights are for your classes, without training a network',
     'demo': 'draw predictions on images and videos',
     'list': 'list the configs, with their models and published results',
     'weights': 'list published weights, with their licenses and normalization',
@@ -37,6 +38,7 @@ VERBS = {
     'convert-data': 'write a data set in the format of another program',
     'sample': 'draw the sample data set, and write it in any format',
     'convert-weights': 'convert weights between published formats',
+    'push': 'write a model for a hub, in the layout of timm or transformers, and upload it',
     'export-onnx': 'export a model as an ONNX file or a torch.export program, and check it',
     'param-groups': 'show the learning rate and weight decay of each parameter',
     'flops': 'count parameters, MACs and activations, and compare them with the published ones',

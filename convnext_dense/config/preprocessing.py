@@ -17,7 +17,8 @@ from ..checkpoints import files as checkpoints
 from ..errors import UserError
 from ..tasks import task_of
 from ..weights.extraction import Weights, extract_weights
-from ..weights.preprocessing import Preprocessing, check_normalization, describe_doubt
+from ..weights.library_preprocessing import SQUASH, TRANSFORMERS
+from ..weights.preprocessing import WARP_FROM, Preprocessing, check_normalization, describe_doubt
 from ..weights.reader import read_checkpoint
 from .find import find_run_config, find_work_dir
 from .source import read_literals
@@ -210,7 +211,8 @@ def _follow_crop(cfg: Config, used: Preprocessing, told: Told, chosen: Chosen, e
     if chosen.image_size is not None:
         names = [name for name in names if name != 'input_size']
     if not evaluates or told.trained_here:
-        if found.interpolation and 'interpolation' in names and used.interpolation == RECIPES_INTERPOLATION:
+        is_default = used.interpolation == RECIPES_INTERPOLATION != (found.interpolation or RECIPES_INTERPOLATION)
+        if is_default and 'interpolation' in names:
             task.set_preprocessing(cfg, found, ['interpolation'])
         if evaluates or found.input_size is None or cfg.get('train_dataloader') is None:
             return ''
@@ -221,11 +223,13 @@ def _follow_crop(cfg: Config, used: Preprocessing, told: Told, chosen: Chosen, e
         return ''
     task.set_preprocessing(cfg, found, names)
     now = task.preprocessing(cfg) or used
-    ratio = f'{now.crop_ratio:.4g}' if now.crop_ratio is not None else 'unknown'
     kept = '' if now.input_size == used.input_size else f' (the config has {_size(used.input_size)})'
+    size = now.input_size or used.input_size
+    warps = now.crop_mode == TRANSFORMERS and size[0] >= WARP_FROM
+    ratio = 1.0 if warps or now.crop_ratio is None else now.crop_ratio
     return (
-        f'images of {_size(now.input_size or used.input_size)}{kept}, crop ratio {ratio}, {now.interpolation}, '
-        f'crop mode {now.crop_mode}, as {found.source} says'
+        f'images of {_size(size)}{kept}, crop ratio {ratio:.4g}, {now.interpolation}, '
+        f'crop mode {SQUASH if warps else now.crop_mode}, as {found.source} says'
     )
 
 

@@ -404,7 +404,7 @@ class Runner(mmengine.runner.Runner):
         weights = extract_weights(content, filename, merged=not resumes)
         state.check_same_classes(self, filename, weights.classes, content)
         state.check_same_masks(self, filename, learned_masks(content))
-        load_full_model(self.bare_model, weights)
+        note = load_full_model(self.bare_model, weights)
         if line := describe_difference(state.used_preprocessing(self), weights.preprocessing, filename):
             self.logger.warning(line)
         if has_ema_weights(content):
@@ -412,7 +412,7 @@ class Runner(mmengine.runner.Runner):
         self.call_hook('after_load_checkpoint', checkpoint=content)
         internals.set_loaded(self)
         self.origin = weights.origin
-        self.logger.info(f'loaded {filename}{license_note(self.origin)}')
+        self.logger.info(f'loaded {filename}' + (f'; {note}' if note else '') + license_note(self.origin))
         return content
 
     def resume(

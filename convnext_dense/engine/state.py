@@ -12,6 +12,7 @@ from typing import Any, Literal
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import HistoryBuffer
 from mmengine.model import ImgDataPreprocessor
+from torch import nn
 
 from ..checkpoints import files as checkpoints
 from ..checkpoints import length, manifest, resume
@@ -25,9 +26,9 @@ from ..models.lora import LoraSettings, adapters_of
 from ..version import __version__
 from ..weights.class_counts import built_head_classes
 from ..weights.extraction import dataset_meta
-from ..weights.hub_config import settings_for_meta
-from ..weights.licenses import pretrained
+from ..weights.licenses import Origin, pretrained
 from ..weights.preprocessing import Preprocessing, preprocessing_of_levels
+from ..weights.settings import settings_for_meta
 from .hooks.early_stopping import EarlyStopping
 from .hooks.param_scheduler import ParamScheduler
 
@@ -46,16 +47,10 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
     full_meta: Meta = {
         'run': resume.run_facts(runner),
         'experiment_name': runner.experiment_name,
-        'time': time.strftime('%Y-%m-%d %H:%M:%S'),
-        'convnext_dense': __version__,
-        'cfg': config_text,
-        'pretrained': pretrained(runner.origin),
-        'lora': None if (adapters := adapters_of(runner.bare_model)) is None else adapters._asdict(),
-        'dataset_meta': plain(getattr(runner.train_dataloader.dataset, 'metainfo', {})),
+        **model_meta(
+            runner.bare_model, runner.train_dataloader.dataset, config_text, used_preprocessing(runner), runner.origin
+        ),
     }
-    full_meta.update(settings_for_meta(runner.bare_model))  # type: ignore[typeddict-item]
-    if (used := used_preprocessing(runner)) is not None:
-        full_meta['preprocessing'] = used.as_meta()
     full_meta.update(meta)
     content: Checkpoint = {
         'meta': full_meta,
@@ -72,6 +67,30 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
     if schedulers and runner.param_schedulers is not None:
         content['param_schedulers'] = [plain(scheduler.state_dict()) for scheduler in runner.param_schedulers]
     return content
+
+
+def model_meta(
+    model: nn.Module, dataset: Any, config_text: str, used: Preprocessing | None, origin: Origin | None
+) -> Meta:
+    """Return the entries of ``meta`` that describe a model and its classes, whatever trained it.
+
+    Args:
+        model: the model.
+        dataset: the training data.
+        config_text: the config's text.
+        used: how images are prepared, None if it is unknown.
+        origin: the weights of others that the model started from, None if it did from random ones.
+    """
+    return {
+        'time': time.strftime('%Y-%m-%d %H:%M:%S'),
+        'convnext_dense': __version__,
+        'cfg': config_text,
+        **settings_for_meta(model),  # type: ignore[typeddict-item]
+        'pretrained': pretrained(origin),
+        'lora': None if (adapters := adapters_of(model)) is None else adapters._asdict(),
+        'preprocessing': None if used is None else used.as_meta(),
+        'dataset_meta': plain(getattr(dataset, 'metainfo', {})),
+    }
 
 
 def used_preprocessing(runner: Any) -> Preprocessing | None:

@@ -75,7 +75,7 @@ def durable_write(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: str | Path, option: str = '') -> Iterator[Path]:
+def atomic_folder(path: str | Path, option: str = '', replace: bool = False) -> Iterator[Path]:
     """Context that provides a temporary folder to fill, which becomes ``path`` if the block ends without an error.
 
     The temporary folder is beside ``path`` and is removed if the block raises an error; if the process was killed, the
@@ -85,6 +85,7 @@ def atomic_folder(path: str | Path, option: str = '') -> Iterator[Path]:
     Args:
         path: a folder that does not exist or is empty.
         option: the command-line option that sets the folder, for error messages.
+        replace: ``path`` may be a folder with files, which is then replaced as a whole, by two renames.
 
     Yields:
         The path of the temporary folder.
@@ -98,7 +99,7 @@ def atomic_folder(path: str | Path, option: str = '') -> Iterator[Path]:
     if path.exists() and not path.is_dir():
         raise UserError(f'{path} is a file: name a new folder')
     with write_errors(path, option):
-        if path.is_dir() and any(path.iterdir()):
+        if not replace and path.is_dir() and any(path.iterdir()):
             raise UserError(f'{path} is not empty: name a new folder, or empty it first')
         full = Path(os.path.realpath(path))
         full.parent.mkdir(parents=True, exist_ok=True)
@@ -112,9 +113,12 @@ def atomic_folder(path: str | Path, option: str = '') -> Iterator[Path]:
             temporary.mkdir()
         yield temporary
         with write_errors(path, option):
-            if full.exists():
-                full.rmdir()
-            temporary.rename(full)
+            if replace:
+                _exchange(temporary, full)
+            else:
+                if full.exists():
+                    full.rmdir()
+                temporary.rename(full)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         _release(lock)
@@ -133,6 +137,21 @@ def write_errors(path: str | Path, option: str = '') -> Iterator[None]:
     except OSError as error:
         elsewhere = f'choose another with {option}' if option else 'choose another place'
         raise UserError(f'{path} cannot be written ({error.strerror or error}): {elsewhere}') from None
+
+
+def _exchange(new: Path, old: Path) -> None:
+    """Put a folder in the place of another, and remove that."""
+    if not old.exists():
+        new.rename(old)
+        return
+    aside = new.with_suffix('.old')
+    old.rename(aside)
+    try:
+        new.rename(old)
+    except BaseException:
+        aside.rename(old)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _remove_abandoned(path: Path) -> None:

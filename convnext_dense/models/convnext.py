@@ -217,8 +217,8 @@ def _divisible_by_8(channels: int) -> int:
 
 
 def _kernel_sizes(kernel_size: int | Sequence[int]) -> tuple[int, ...]:
-    sizes = (kernel_size,) * 4 if isinstance(kernel_size, int) else tuple(kernel_size)
-    if len(sizes) != 4 or any(isinstance(size, bool) or not isinstance(size, int) or size % 2 != 1 for size in sizes):
+    sizes = tuple(kernel_size) if isinstance(kernel_size, list | tuple) else (kernel_size,) * 4
+    if len(sizes) != 4 or any(type(size) is not int or size < 1 or size % 2 == 0 for size in sizes):
         raise UserError(f'kernel_size {kernel_size!r}: take an odd number, or four of them, one for each stage')
     return sizes
 

@@ -213,6 +213,16 @@ class Task(TaskData):
         """Explain an error of the model in training that its config or data cause, in one line; None for others."""
         return None
 
+    # -- Linear probe
+
+    def probed_datasets(self, cfg: Config) -> tuple[list[ConfigDict], list[ConfigDict]]:
+        """Return the configs of training and validation data whose images are prepared as for validation.
+
+        Raises:
+            UserError: if a linear probe can't be fitted to them.
+        """
+        raise self._unsupported('has no linear probe, which is for classification')
+
     # -- Counting parameters, MACs and activations
 
     @abstractmethod

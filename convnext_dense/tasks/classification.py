@@ -267,6 +267,22 @@ class ClassificationTask(Task):
         size = innermost_datasets(cfg.train_dataloader.dataset)[0].get('transform', {}).get('input_size', 224)
         return ImageSize(size, size) if isinstance(size, int) else ImageSize(*size[-2:])
 
+    def probed_datasets(self, cfg: Config) -> tuple[list[ConfigDict], list[ConfigDict]]:
+        train, val = (innermost_datasets(loader.dataset) for loader in (cfg.train_dataloader, cfg.val_dataloader))
+        for dataset in (*train, *val):
+            if not (is_own(dataset) and 'split' in dataset and 'transform' in dataset):
+                raise UserError(
+                    f'a linear probe reads class folders and lists of images, and the config has a '
+                    f'{dataset.get("type")}: take --data PATH with a config of this package'
+                )
+        if any(dataset.transform != val[0].transform for dataset in val):
+            raise UserError(
+                f'the {len(val)} data sets of val_dataloader have different values of transform, so that it is not '
+                'clear how to prepare an image for a linear probe: give all the same'
+            )
+        prepared = dict(split='val', transform=val[0].transform)
+        return [one.__class__({**one, 'source': one.get('source') or one.split, **prepared}) for one in train], val
+
     def counted_shape(self, cfg: Config) -> ImageSize:
         return self.input_shape(cfg)
 

@@ -105,7 +105,8 @@ def _is_dict(value: Any) -> bool:
 def _scaled(values: Any) -> Any:
     """Divide levels from 0 to 255 by 255; what are no numbers stays, to be refused by what takes them."""
     if isinstance(values, list) and all(isinstance(value, int | float) for value in values):
-        return [round(value / 255, 9) for value in values]
+        scaled = [round(value / 255, 9) for value in values]
+        return scaled if len(scaled) > 1 else scaled[0]  # one is for all channels
     return values
 
 

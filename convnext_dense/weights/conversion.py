@@ -44,11 +44,13 @@ class ConvertedWeights(NamedTuple):
         source: name of the original format, for messages.
         state: tensors by name.
         left_over: names in the source without a counterpart in the other format.
+        normalizes_positions: True if the file has the final norm also as that of the last stage's positions.
     """
 
     source: str
     state: dict[str, Tensor]
     left_over: list[str]
+    normalizes_positions: bool = False
 
 
 def convert(
@@ -137,20 +139,23 @@ def _from_official_names(state_dict: Mapping[str, Tensor], prefix: str, path: ob
     inside = {name.removeprefix(prefix): name for name in state_dict if name.startswith(prefix)}
     norms = {name for name in inside if re.match(r'norms\.\d+\.', name)}
     projectors = {name for name in inside if name.startswith('projectors.')}
-    if norms and not projectors and all(name.startswith('norms.3.') for name in norms):
-        copied = [(state_dict[inside[name]], state_dict.get(f'{prefix}norm.{name[8:]}')) for name in norms]
-        if any(norm is None or norm.shape != copy.shape or bool((norm != copy).any()) for copy, norm in copied):
-            raise UserError(
-                f"{path} has other values in norms.3 than in norm, of which it is a copy in DINOv3's files: "
-                'take other weights'
-            )
+    last = {name.removeprefix('norms.3.'): state_dict[inside[name]] for name in norms if name.startswith('norms.3.')}
+    norm = {leaf: state_dict.get(f'{prefix}norm.{leaf}') for leaf in last}
+    copied = all(
+        n is not None and n.shape == last[leaf].shape and bool((n == last[leaf]).all()) for leaf, n in norm.items()
+    )
+    if norms and not projectors and len(last) == len(norms) and not copied:
+        raise UserError(
+            f"{path} has other values in norms.3 than in norm, of which it is a copy in DINOv3's files: "
+            'take other weights'
+        )
     state = {
         name if name.startswith('head.') else f'backbone.{name}': _in_our_shape(name, state_dict[full])
         for name, full in inside.items()
         if name not in norms | projectors
     }
     left_over = [n for n in state_dict if not n.startswith(prefix) or n.removeprefix(prefix) in norms | projectors]
-    return ConvertedWeights(OFFICIAL.name, state, left_over)
+    return ConvertedWeights(OFFICIAL.name, state, left_over, normalizes_positions=bool(last) and copied)
 
 
 def _from_other_names(state_dict: Mapping[str, Tensor], prefix: str, format: Format) -> ConvertedWeights:

@@ -17,11 +17,12 @@ from ..models.lora import LoraSettings, lora_settings, merge_adapters, split_ada
 from .config_text import value_in_config
 from .conversion import ConvertedWeights, convert
 from .formats import OURS, TIMM
-from .hub_config import VERSION_KEY, NetworkSettings, network_settings
+from .hub_config import VERSION_KEY, network_settings
 from .image_embedding import has_image_embedding
 from .layer_names import part_of
 from .licenses import Origin, find_origin
 from .preprocessing import Preprocessing, find_preprocessing
+from .settings import NetworkSettings
 
 RAW_KEYS, EMA_KEYS = ('state_dict', 'model'), ('ema_state_dict', 'model_ema', 'state_dict_ema')
 # ours, the official releases', timm's
@@ -88,7 +89,7 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw', merge
     # any network that was trained here has the right names, also one that is no ConvNeXt
     trained_here = VERSION_KEY in meta
     converted = ConvertedWeights(OURS.name, state, []) if trained_here else convert(state, OURS.name, path=path)
-    names, (source, state, left_over) = state.keys(), converted
+    names, (source, state, left_over) = state.keys(), converted[:3]
     if source == TIMM.name and has_image_embedding(path, state):
         writer += f", whose head of {len(state['head.weight'])} outputs is CLIP's image embedding, no classifier"
         left_over = left_over + [name for name in state if part_of(name) == 'head']

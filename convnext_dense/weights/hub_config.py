@@ -1,4 +1,4 @@
-"""Settings of a network that its weights do not contain: the eps of its norms, its activation, the kind of its norms.
+"""Reading the settings of a network that its weights do not contain, or knowing them by the weights' format and size.
 
 They are read from the ``config.json`` next to the weights in Hugging Face repositories, including timm's, and from the
 metadata of our own checkpoints. Networks that :class:`~convnext_dense.models.ConvNeXt` can't compute are rejected.
@@ -9,26 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
-
-from torch import nn
+from typing import Any, Final
 
 from ..archs import ArchSettings, norm_eps_of
 from ..errors import UserError
 from .conversion import ConvertedWeights, convert
 from .fetch import HUB_CONFIG, HUB_FILES, OPEN_CLIP_CONFIG, OPEN_CLIP_FILES
-from .formats import HF, HF_DINOV3, OFFICIAL, TIMM, TIMM_FEATURES, detect_arch
+from .formats import HF, HF_DINOV3, TIMM, TIMM_FEATURES, detect_arch
+from .settings import EPS, NetworkSettings, described
 from .structure import detect_structure
 
-EPS = 1e-6  # of all norms in the papers' networks
 HF_EPS = 1e-12  # of the final norm in transformers' networks, by default
 VERSION_KEY: Final = 'convnext_dense'  # in the meta of checkpoints written here: the version of this package
-SETTINGS = {
-    'norm_eps': 'the norms of {} have eps',
-    'final_norm_eps': 'the final norm of {} has eps',
-    'activation': 'the activation of {} is',
-}
-"""Arguments of ConvNeXt that follow the weights, and the words for them."""
 NAMES_OF_ACTIVATIONS = {
     'gelu': ('gelu', 'gelu_python', 'GELU'),
     'gelu_tanh': ('gelu_new', 'gelu_pytorch_tanh', 'gelu_python_tanh', 'GELUTanh'),
@@ -48,28 +40,6 @@ ARGUMENTS_OF_TIMM = (
     *('act_layer', 'norm_layer', 'norm_eps'),
 )
 """The arguments that a config's ``model_args`` may give to timm's network; others could name files to load."""
-
-
-class NetworkSettings(NamedTuple):
-    """Settings of the network that weights were trained in.
-
-    Attributes:
-        final_norm_eps: eps of the final norm, None if unknown.
-        note: known or assumed settings, for the line that reports the loaded weights; may be empty.
-        norm_eps: eps of all other norms, None if unknown.
-        activation: a name of :data:`~convnext_dense.models.layers.ACTIVATIONS`, None if unknown.
-        norm: a name of :data:`~convnext_dense.models.layers.NORMS`, None if unknown.
-        assumed: True if these are the defaults of the library that wrote the file, where nothing tells them.
-        normalizes_positions: True if the final norm is for the last stage's positions as well as for their mean.
-    """
-
-    final_norm_eps: float | None = None
-    note: str = ''
-    norm_eps: float | None = None
-    activation: str | None = None
-    norm: str | None = None
-    assumed: bool = False
-    normalizes_positions: bool = False
 
 
 # -- what is known of weights
@@ -105,11 +75,11 @@ def network_settings(path: Path, weights: ConvertedWeights, meta: Mapping) -> Ne
             raise UserError(
                 f'{config} is not the config of a ConvNeXt, so that {path} cannot be used: take other weights'
             ) from None
-        found = found._replace(note=f'{_described(found)}, from {config.name}')
+        found = found._replace(note=f'{described(found)}, from {config.name}')
     positions = (
-        weights.source == HF_DINOV3.name
+        weights.normalizes_positions
+        or weights.source == HF_DINOV3.name
         or 'backbone.norm_pre.weight' in weights.state
-        or (weights.source == OFFICIAL.name and any(name.endswith('norms.3.weight') for name in weights.left_over))
         or (weights.source == TIMM.name and 'dinov3' in tag.lower())
     )
     return found._replace(normalizes_positions=positions)
@@ -129,7 +99,7 @@ def _read_meta(meta: Mapping, weights: ConvertedWeights, path: Path) -> NetworkS
     norm_eps = EPS if VERSION_KEY in meta else norm_eps_of(size)
     settings = NetworkSettings(norm_eps=norm_eps, activation='gelu')._replace(**known)
     usual = settings.norm_eps == EPS and settings.activation == 'gelu'
-    return settings if usual else settings._replace(note=_described(settings))
+    return settings if usual else settings._replace(note=described(settings))
 
 
 def _assume(weights: ConvertedWeights) -> NetworkSettings:
@@ -148,20 +118,8 @@ def _assume(weights: ConvertedWeights) -> NetworkSettings:
         settings = NetworkSettings(eps, '', eps, 'gelu', norm, assumed=arch.name is None or norm is None)
         if not settings.assumed:
             usual = eps == EPS and norm == 'layer_norm'
-            return settings if usual else settings._replace(note=f"{_described(settings)}, as in timm's {arch.name}")
-    return settings._replace(note=f'{_described(settings)} assumed, without a {HUB_CONFIG}')
-
-
-def _described(settings: NetworkSettings) -> str:
-    """Describe settings in words."""
-    kind = {'rms_norm': 'RMSNorm, ', 'simple_norm': 'SimpleNorm, '}.get(settings.norm or '', '')
-    final = settings.norm_eps if settings.final_norm_eps is None else settings.final_norm_eps
-    if settings.norm_eps == final != EPS:
-        eps = f'eps {final:g} in all norms'
-    else:
-        others = '' if settings.norm_eps == EPS else f"norms' eps {settings.norm_eps:g}, "
-        eps = f"{others}final norm's eps {final:g}"
-    return f'{kind}{eps} and {"exact GELU" if settings.activation == "gelu" else settings.activation}'
+            return settings if usual else settings._replace(note=f"{described(settings)}, as in timm's {arch.name}")
+    return settings._replace(note=f'{described(settings)} assumed, without a {HUB_CONFIG}')
 
 
 # -- reading config.json
@@ -292,67 +250,3 @@ def _unknown(name: str, what: str, config: Path) -> UserError:
     return UserError(
         f'{name} is for a network with {what} (see {config}), which is not computed here: take other weights'
     )
-
-
-# -- settings of a model
-
-
-def settings_for_meta(model: nn.Module) -> dict[str, Any]:
-    """Return the settings of a model's backbone for the metadata of its checkpoints."""
-    backbone: Any = getattr(model, 'backbone', None)
-    final = next((getattr(backbone, name) for name in ('norm', 'norm_pre') if hasattr(backbone, name)), None)
-    settings: dict[str, Any] = dict.fromkeys((*SETTINGS, 'norm'))
-    settings['final_norm_eps'] = final.eps if isinstance(final, nn.LayerNorm | nn.RMSNorm) else None
-    if hasattr(backbone, 'follow'):
-        settings |= {'norm_eps': backbone.norm_eps, 'activation': backbone.activation, 'norm': backbone.norm_kind}
-    return settings
-
-
-def set_network_settings(model: nn.Module, settings: NetworkSettings, path: Path) -> str:
-    """Give a model's backbone the eps and the activation that its weights were trained with.
-
-    Returns:
-        The known or assumed settings, for the line that reports the loaded weights; may be empty.
-
-    Raises:
-        UserError: if the model's config sets another one, or the backbone can't compute with them.
-    """
-    backbone: Any = getattr(model, 'backbone', None)
-    wanted: dict[str, Any] = {key: getattr(settings, key) for key in SETTINGS}
-    if not hasattr(backbone, 'follow'):
-        usual = wanted['norm_eps'] in (None, EPS) and wanted['activation'] in (None, 'gelu')
-        if backbone is not None and not usual:
-            kind = type(backbone).__name__
-            raise UserError(f'{path} is of a network with {_described(settings)}, and {kind} has none: take ConvNeXt')
-        if isinstance(getattr(backbone, 'norm', None), nn.LayerNorm) and wanted['final_norm_eps'] is not None:
-            backbone.norm.eps = wanted['final_norm_eps']
-        return settings.note
-    if settings.norm not in (None, backbone.norm_kind):
-        raise UserError(
-            f'the norms of {path} are of kind {settings.norm}, those of this model {backbone.norm_kind}: '
-            f'set model.backbone.norm={settings.norm!r}'
-        )
-    in_config = {key: value for key, value in backbone.in_config.items() if value is not None}
-    if backbone.out_indices is not None:
-        in_config.pop('final_norm_eps', None)  # there is none
-    differing = [key for key, value in in_config.items() if wanted[key] not in (None, value)]
-    if differing and not settings.assumed:
-        key = differing[0]
-        raise UserError(
-            f'{SETTINGS[key].format(path)} {_number(wanted[key])}, this model {_number(in_config[key])}: '
-            f'leave model.backbone.{key} out'
-        )
-    wanted |= in_config
-    norm_eps = wanted['norm_eps'] or backbone.norm_eps
-    backbone.follow(norm_eps, wanted['final_norm_eps'] or norm_eps, wanted['activation'] or backbone.activation)
-    if differing:
-        kept = ' and '.join(f'{key} {_number(in_config[key])}' for key in differing)
-        return f'{kept} as in the config, of which the file tells nothing'
-    if settings.norm is None and backbone.norm_kind != 'layer_norm':
-        notes = (settings.note, f'the file does not tell whether its norms are {backbone.norm_kind} as in the config')
-        return '; '.join(filter(None, notes))
-    return settings.note
-
-
-def _number(value: float | str) -> str:
-    return value if isinstance(value, str) else f'{value:g}'

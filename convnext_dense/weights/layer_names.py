@@ -49,7 +49,7 @@ def name_layers(modules: Collection[str], chosen: Collection[str]) -> list[str]:
     names = set()
     for module in chosen:
         part = part_of(module)
-        if part in NORM_PARTS:
+        if part in NORM_PARTS and part not in inside:
             names.add(part)
         else:
             names.add(next((prefix for prefix in _prefixes(module) if prefix not in inside), module))

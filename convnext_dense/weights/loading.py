@@ -22,11 +22,11 @@ from .class_counts import ClassShape
 from .extraction import Weights, extract_weights
 from .fetch import fetch_weights
 from .formats import STAGES, Arch, detect_arch
-from .hub_config import set_network_settings
 from .layer_names import NORM_PARTS, group_by_module, name_layers, part_of, parts_left_over
 from .licenses import license_note
 from .preprocessing import Preprocessing, describe_difference
 from .reader import read_checkpoint
+from .settings import set_network_settings
 from .structure import WITHOUT_BIAS, Structure, detect_structure
 
 NAMED_CLASSES = 5  # at most, in a line of the log
@@ -54,14 +54,17 @@ def load_strictly(model: nn.Module, state_dict: Mapping[str, Tensor], source: st
         load_plain(model, state_dict)
 
 
-def load_full_model(model: nn.Module, weights: Weights) -> None:
+def load_full_model(model: nn.Module, weights: Weights) -> str:
     """Load all weights of a model strictly, and give its backbone the settings that they were trained with.
+
+    Returns:
+        Settings that were assumed or are unusual, for a line of the log; may be empty.
 
     Raises:
         UserError: with the first differences by name and shape, or with the setting.
     """
     load_strictly(model, weights.state, f'checkpoint {weights.path}')
-    set_network_settings(model, weights.settings, weights.path)
+    return set_network_settings(model, weights.settings, weights.path)
 
 
 def read_weights(source: str | Path, kind: str = 'raw', trust_pickle: bool = False) -> Weights:
@@ -276,7 +279,7 @@ def _mismatch(own: Mapping[str, Tensor], other: Mapping[str, Tensor], difference
 def _different_arguments(own: Structure, other: Structure) -> list[str]:
     """Return the settings of a config that make its backbone one of another structure."""
     found = []
-    for key in ('stem', 'kernel_size', 'in_channels', 'norm', 'norm_before_pooling'):
+    for key in ('stem', 'kernel_size', 'norm', 'norm_before_pooling'):
         ours, theirs = getattr(own, key), getattr(other, key)
         if ours != theirs and not (key == 'norm_before_pooling' and None in (ours, theirs)):
             choices = [theirs] if theirs is not None else WITHOUT_BIAS

@@ -7,11 +7,10 @@ checkpoints of mmdet, mmseg and mmpretrain, and the presets of torchvision for i
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,30 +18,36 @@ from ..errors import UserError
 from .config_text import preparation_in
 from .fetch import HUB_CONFIG, HUB_FILES, HUB_PREPROCESSOR, OPEN_CLIP_CONFIG
 from .formats import HF, HF_DINOV3, TIMM, TIMM_FEATURES, TORCHVISION, detect_arch
+from .library_preprocessing import (
+    CLIP_MEAN,
+    CLIP_STD,
+    CROP_MODES,
+    INTERPOLATIONS,
+    is_number,
+    is_whole,
+    read_json,
+    told_by_open_clip,
+    told_by_timm,
+    told_by_torchvision,
+    told_by_transformers,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
-CLIP_MEAN: Final = (0.48145466, 0.4578275, 0.40821073)  # OPENAI_CLIP_MEAN of timm.data.constants, whose import is slow
-CLIP_STD: Final = (0.26862954, 0.26130258, 0.27577711)
 LEVELS: Final = 255  # the largest value of the 8-bit images that models of mmdet and mmseg normalize
 TOLERANCE = 1e-5  # of equal means and standard deviations; an 8-bit level is 4e-3
 
 KEY: Final = 'preprocessing'
 """Key in a checkpoint's meta."""
 OPEN_CLIP_TRUNK = 'visual.trunk.'  # in front of the names of the backbone in open_clip's files
-XXLARGE = ((3, 4, 30, 3), (384, 768, 1536, 3072))  # depths and dims; timm has it as CLIP's and its fine-tunings only
-CENTER, SQUASH, BORDER = 'center', 'squash', 'border'  # timm's
-TRANSFORMERS = 'transformers'
-CROP_MODES = (CENTER, SQUASH, BORDER, TRANSFORMERS)
+HIDDEN_LAYER = 'head.pre_logits.fc.weight'  # in timm's convnext_large_mlp
 WARP_FROM = 384  # pixels: from this size up, ConvNeXt's official test and transformers' warp images to a square
-INTERPOLATIONS = ('nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming')
-"""Names of timm's, in the order of Pillow's numbers."""
 TELLING_WORDS = {
-    r'clip|openai|laion\w*': 'CLIP',
-    'in12k|rms|e3600|r160': "some of timm's, which have mean and std 0.5 or CLIP's",
+    r'clip|openai|laion\w*': ("CLIP's", (CLIP_MEAN, CLIP_STD)),
+    r'zepto|rms|r160': ("some of timm's", ((0.5,) * 3, (0.5,) * 3)),
 }
 """Words in names of files, and whose normalization they hint at (timm 1.0, ``models/convnext.py``)."""
 
@@ -95,6 +100,15 @@ class Preprocessing:
 
 
 IMAGENETS: Final = Preprocessing(IMAGENET_MEAN, IMAGENET_STD)
+ONE_NORMALIZATION: Final[Mapping[Any, Preprocessing]] = {
+    ((3, 4, 30, 3), (384, 768, 1536, 3072)): Preprocessing(
+        CLIP_MEAN, CLIP_STD, interpolation='bicubic', source="its size xxlarge, which is CLIP's,"
+    ),
+    ((2, 2, 4, 2), (32, 64, 128, 256)): Preprocessing(
+        (0.5,) * 3, (0.5,) * 3, interpolation='bicubic', source='its size zepto in timm'
+    ),
+}
+"""The normalization of timm's networks that have no other, by depths and dims (timm 1.0, ``models/convnext.py``)."""
 
 
 def find_preprocessing(
@@ -120,26 +134,31 @@ def find_preprocessing(
         UserError: if what tells it can't be right; the message names the file.
     """
     channels = _channels(state or {})
-    if KEY in meta:
+    if meta.get(KEY) is not None:
         return _of_meta(meta[KEY], path, channels)
     in_clip = any(OPEN_CLIP_TRUNK in name for name in names)
     if path.name in HUB_FILES or path.name.startswith('open_clip_'):
-        readers = [(HUB_CONFIG, _of_timm), (HUB_PREPROCESSOR, _of_transformers), (OPEN_CLIP_CONFIG, _of_open_clip)]
+        readers: dict[str, Callable[[dict, Path], dict[str, Any] | None]] = {
+            HUB_CONFIG: partial(told_by_timm, channels=channels),
+            HUB_PREPROCESSOR: told_by_transformers,
+            OPEN_CLIP_CONFIG: told_by_open_clip,
+        }
         own = OPEN_CLIP_CONFIG if in_clip else HUB_PREPROCESSOR if source in (HF.name, HF_DINOV3.name) else HUB_CONFIG
-        for name, read in sorted(readers, key=lambda reader: reader[0] != own):
+        for name in sorted(readers, key=lambda name: name != own):  # that of the weights' own library first
             file = path.with_name(name)
-            if file.is_file() and (found := read(_read_json(file), file, channels)) is not None:
-                return found
-    texts = (meta.get(key) for key in ('cfg', 'config'))
-    for text in texts:
+            if file.is_file() and (told := readers[name](read_json(file), file)) is not None:
+                return _checked(str(file), channels, **told, source=name)
+    for text in (meta.get('cfg'), meta.get('config')):
         if isinstance(text, str) and (told := preparation_in(text)) is not None:
             return _checked(f'the config in {path}', channels, source='the config in the checkpoint', **told)
     if in_clip:
         return Preprocessing(CLIP_MEAN, CLIP_STD, interpolation='bicubic', source='open_clip, by its names')
-    if source == TORCHVISION.name:
-        return _of_torchvision(state or {})
-    if source in (TIMM.name, TIMM_FEATURES.name) and tuple(detect_arch(state or {}).size) == XXLARGE:
-        return Preprocessing(CLIP_MEAN, CLIP_STD, interpolation='bicubic', source='its size xxlarge, which is CLIP')
+    if source == TORCHVISION.name and (told := told_by_torchvision(detect_arch(state or {}).name)) is not None:
+        return _checked(str(path), channels, **told, source="torchvision's preset")
+    if source in (TIMM.name, TIMM_FEATURES.name):
+        if any(name.endswith(HIDDEN_LAYER) for name in names):
+            return Preprocessing(CLIP_MEAN, CLIP_STD, interpolation='bicubic', source="large_mlp, which is CLIP's,")
+        return ONE_NORMALIZATION.get(tuple(detect_arch(state or {}).size))
     return None
 
 
@@ -154,12 +173,12 @@ def describe_doubt(path: Path, source: str) -> str:
     for word in re.split(r'[^a-z0-9]+', name.lower()):
         whose = next((value for pattern, value in TELLING_WORDS.items() if re.fullmatch(pattern, word)), None)
         if whose is not None:
-            clip = ' '.join(['--mean', *map(str, CLIP_MEAN), '--std', *map(str, CLIP_STD)])
-            fix = f"{clip} are CLIP's" if whose == 'CLIP' else 'give them with --mean and --std'
-            return f'{path} tells none, and {word!r} in its name hints at others, {whose}: {fix}'
+            owner, (mean, std) = whose
+            flags = ' '.join(['--mean', *map(str, mean), '--std', *map(str, std)])
+            return f'since {path} tells none; {word!r} in its name hints at {owner}: {flags}'
     file = {HF.name: HUB_PREPROCESSOR, HF_DINOV3.name: HUB_PREPROCESSOR}.get(source, HUB_CONFIG)
     if source in (HF.name, TIMM.name, TIMM_FEATURES.name):
-        return f'assumed for {path}, which has no {file} beside it'
+        return f'assumed for {path}, without a {file} beside it'
     return ''
 
 
@@ -179,8 +198,8 @@ def check_normalization(mean: Any, std: Any, channels: int, place: str) -> tuple
     """
     checked = []
     for name, values in (('mean', mean), ('std', std)):
-        numbers = [values] * channels if _is_number(values) else values
-        if not isinstance(numbers, list | tuple) or not all(map(_is_number, numbers)):
+        numbers = [values] * channels if is_number(values) else values
+        if not isinstance(numbers, list | tuple) or not all(map(is_number, numbers)):
             raise UserError(f'{place}: {name} is {values!r}: it must be {channels} finite numbers')
         if len(numbers) != channels:
             raise UserError(f'{place}: {name} has {len(numbers)} numbers, the network {channels} input channels')
@@ -219,140 +238,12 @@ def describe_difference(used: Preprocessing | None, made_for: Preprocessing | No
     )
 
 
-# -- what tells it
-
-
 def _of_meta(kept: Any, path: Path, channels: int) -> Preprocessing:
     place = f'{KEY} in the meta of {path}'
     known = {field.name for field in fields(Preprocessing)}
     if not isinstance(kept, Mapping) or not {'mean', 'std'} <= kept.keys() <= known:
         raise UserError(f'{place} is not a mean, a std and what belongs to them: take other weights')
     return _checked(place, channels, **{**kept, 'source': 'the checkpoint'})
-
-
-def _of_timm(content: dict, file: Path, channels: int) -> Preprocessing | None:
-    """Read a ``config.json`` of timm's, also of the older layout without ``pretrained_cfg``."""
-    told = content.get('pretrained_cfg', content if 'architecture' in content else None)
-    if told is None:
-        return None
-    if not isinstance(told, dict):
-        raise UserError(f'{file}: pretrained_cfg is not a dict: take other weights')
-    size = told.get('input_size')
-    if size is not None and not (isinstance(size, list | tuple) and len(size) == 3):
-        raise UserError(f'{file}: input_size is {size!r}: it must be channels, height and width')
-    from timm.data import resolve_data_config  # here, because timm takes seconds to import
-
-    told = {key: value for key, value in told.items() if value is not None}
-    if channels != 3:  # timm's default has three
-        told = {'mean': 0.5, 'std': 0.5, **told}
-    resolved = resolve_data_config(pretrained_cfg=told)
-    return _checked(
-        str(file),
-        channels,
-        mean=resolved['mean'],
-        std=resolved['std'],
-        input_size=resolved['input_size'][1:],
-        crop_ratio=resolved['crop_pct'],
-        interpolation=resolved['interpolation'],
-        crop_mode=resolved['crop_mode'],
-        source=file.name,
-    )
-
-
-def _of_transformers(content: dict, file: Path, channels: int) -> Preprocessing | None:
-    """Read a ``preprocessor_config.json``: of a ``ConvNextImageProcessor`` or of another image processor."""
-    kind = str(content.get('image_processor_type', content.get('feature_extractor_type', '')))
-    is_convnexts = kind.lower().startswith('convnext')
-    default = 0.5 if is_convnexts else None  # IMAGENET_STANDARD_MEAN and _STD of transformers' image_utils
-    mean, std = content.get('image_mean', default), content.get('image_std', default)
-    if content.get('do_normalize') is False:
-        mean, std = 0.0, 1.0
-    if mean is None or std is None:
-        return None
-    scale = 1.0 if content.get('do_rescale') is False else content.get('rescale_factor', 1 / 255)
-    if not _is_number(scale) or scale <= 0:
-        raise UserError(f'{file}: rescale_factor is {scale!r}: it must be above 0')
-    if not math.isclose(scale * 255, 1, rel_tol=1e-3):
-        mean, std = (_divided(values, 255 * scale, file) for values in (mean, std))
-    told = {} if content.get('do_resize') is False else _size_of_transformers(content, is_convnexts, file)
-    resample = content.get('resample', 3 if is_convnexts else None)
-    if isinstance(resample, int) and 0 <= resample < len(INTERPOLATIONS):
-        resample = INTERPOLATIONS[resample]
-    return _checked(str(file), channels, mean=mean, std=std, interpolation=resample, source=file.name, **told)
-
-
-def _size_of_transformers(content: dict, is_convnexts: bool, file: Path) -> dict[str, Any]:
-    size, crop = content.get('size'), content.get('crop_size')
-    if isinstance(crop, int):
-        crop = {'height': crop, 'width': crop}
-    if isinstance(size, int):
-        size = {'shortest_edge': size}
-    if size is None:
-        return {}
-    if not isinstance(size, dict) or (crop is not None and not isinstance(crop, dict)):
-        raise UserError(f'{file}: size is {size!r}: it must name shortest_edge, or height and width')
-    side, crops = size.get('shortest_edge'), content.get('do_center_crop') and crop
-    if is_convnexts and side:
-        ratio = content.get('crop_pct')
-        return dict(input_size=(side, side), crop_ratio=224 / 256 if ratio is None else ratio, crop_mode=TRANSFORMERS)
-    if not crops:
-        is_fixed = {'height', 'width'} <= size.keys()
-        squashed = dict(input_size=(size.get('height'), size.get('width')), crop_ratio=1.0, crop_mode=SQUASH)
-        return squashed if is_fixed else {}
-    inner, mode = (crops.get('height'), crops.get('width')), CENTER if side else SQUASH
-    outer: Any = side or size.get('height')
-    if not all(map(_is_whole, (*inner, outer))):
-        raise UserError(f'{file}: size is {size!r} and crop_size {crop!r}: they must be whole numbers')
-    return dict(input_size=inner, crop_ratio=min(1.0, inner[0] / outer), crop_mode=mode)
-
-
-def _of_open_clip(content: dict, file: Path, channels: int) -> Preprocessing | None:
-    """Read an ``open_clip_config.json``, with the defaults of open_clip's ``PreprocessCfg``."""
-    told, model = content.get('preprocess_cfg') or {}, content.get('model_cfg') or {}
-    vision = model.get('vision_cfg') if isinstance(model, dict) else None
-    if not isinstance(told, dict) or not isinstance(vision, dict):
-        raise UserError(f'{file} is not the config of a model of open_clip: take other weights')
-    size = vision.get('image_size', told.get('size'))  # as in open_clip, where the network's own comes first
-    mode = told.get('resize_mode') or 'shortest'
-    modes = {'shortest': CENTER, 'longest': BORDER, 'squash': SQUASH}
-    if mode not in modes:
-        raise UserError(f'{file}: resize_mode is {mode!r}: it must be one of {", ".join(modes)}')
-    interpolation = told.get('interpolation') or 'bicubic'
-    return _checked(
-        str(file),
-        channels,
-        mean=CLIP_MEAN if told.get('mean') is None else told['mean'],
-        std=CLIP_STD if told.get('std') is None else told['std'],
-        input_size=(size, size) if isinstance(size, int) else size,
-        crop_ratio=1.0,
-        interpolation='bicubic' if interpolation == 'random' else interpolation,  # as in its test
-        crop_mode=modes[mode],
-        border=told.get('fill_color', 0) if mode == 'longest' else None,
-        source=file.name,
-    )
-
-
-def _of_torchvision(state: Mapping[str, Tensor]) -> Preprocessing | None:
-    """Read the preset of torchvision's own weights of this size."""
-    from torchvision import models
-
-    weights: Any = getattr(models, f'ConvNeXt_{str(detect_arch(state).name).title()}_Weights', None)
-    if weights is None:
-        return None
-    preset = weights.DEFAULT.transforms()
-    (side,), (resized,) = preset.crop_size, preset.resize_size
-    return Preprocessing(
-        tuple(preset.mean),
-        tuple(preset.std),
-        (side, side),
-        side / resized,
-        preset.interpolation.value,
-        CENTER,
-        "torchvision's preset",
-    )
-
-
-# -- checks
 
 
 def _checked(place: str, channels: int, mean: Any, std: Any, bgr: bool = False, **told: Any) -> Preprocessing:
@@ -367,50 +258,24 @@ def _checked(place: str, channels: int, mean: Any, std: Any, bgr: bool = False, 
     found = Preprocessing(mean, std, bgr=bgr and channels == 3, **told)
     size, ratio = found.input_size, found.crop_ratio
     if size is not None:
-        if not isinstance(size, list | tuple) or len(size) != 2 or not all(_is_whole(side) for side in size):
+        if not isinstance(size, list | tuple) or len(size) != 2 or not all(is_whole(side) for side in size):
             raise UserError(f'{place}: the size of the images is {size!r}: it must be height and width in pixels')
         found = replace(found, input_size=(size[0], size[1]))
-    if ratio is not None and not (_is_number(ratio) and 0 < ratio <= 1):
+    if ratio is not None and not (is_number(ratio) and 0 < ratio <= 1):
         raise UserError(f'{place}: the crop ratio is {ratio!r}: it must be above 0 and at most 1')
     for name, known in (('interpolation', INTERPOLATIONS), ('crop_mode', CROP_MODES)):
         value = getattr(found, name)
         if value is not None and value not in known:
             raise UserError(f'{place}: {name} is {value!r}: it must be one of {", ".join(known)}')
-    if found.border is not None and not (_is_number(found.border) and 0 <= found.border <= 255):
+    if found.border is not None and not (is_number(found.border) and 0 <= found.border <= 255):
         raise UserError(f'{place}: the level of the border is {found.border!r}: it must be from 0 to 255')
     return found
-
-
-def _read_json(file: Path) -> dict:
-    try:
-        content = json.loads(file.read_text(encoding='utf-8'))
-    except (OSError, ValueError):
-        content = None
-    if not isinstance(content, dict):
-        raise UserError(f'{file} is not a JSON file with a dict: download it again, or take other weights')
-    return content
 
 
 def _channels(state: Mapping[str, Tensor]) -> int:
     """Return the number of input channels of a network, by its first convolution; 3 if it is unknown."""
     stems = (state.get(f'backbone.{name}.weight') for name in ('downsample_layers.0.0', 'stem', 'stem.0'))
     return next((stem.shape[1] for stem in stems if stem is not None and stem.ndim == 4), 3)
-
-
-def _divided(values: Any, factor: float, file: Path) -> Any:
-    if _is_number(values):
-        return values / factor
-    if not isinstance(values, list) or not all(map(_is_number, values)):
-        raise UserError(f'{file}: mean or std is {values!r}: it must be finite numbers')
-    return [value / factor for value in values]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _close(some: Sequence[Sequence[float]], others: Sequence[Sequence[float]]) -> bool:

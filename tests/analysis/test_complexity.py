@@ -11,7 +11,10 @@ from convnext_dense.analysis.complexity import Cost, count, count_config
 from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
+from convnext_dense.models import ConvNeXt
+from convnext_dense.models.layers import ACTIVATIONS
 from convnext_dense.tasks.detection import COUNTED_SHAPE, DetectionTask
+from tests.helpers.timm_kinds import SIZE
 
 
 def by_hooks(model: nn.Module, run: Callable[[], object]) -> dict[str, Cost]:
@@ -183,3 +186,13 @@ def test_a_detector_of_one_stage_is_refused():
 
     with pytest.raises(UserError, match='OneStage is not counted'):
         count(OneStage(3, 8, 1), COUNTED_SHAPE, DetectionTask().run_counted)
+
+
+@pytest.mark.parametrize('activation', ACTIVATIONS)
+def test_every_stem_norm_and_activation_is_counted(activation):
+    for stem, norm in (('overlap_act', 'simple_norm'), ('overlap_tiered', 'rms_norm')):
+        with torch.device('meta'):
+            model = ConvNeXt(SIZE, stem=stem, norm=norm, activation=activation, kernel_size=(7, 5, 5, 3))
+        counted = count(model, (64, 96))
+        expected = by_hooks(model, lambda model=model: model(meta(1, 3, 64, 96)))['']
+        assert (counted.params, counted.macs, counted.activations) == tuple(expected)

@@ -136,3 +136,28 @@ def test_every_flag_on_reading_is_an_option_of_the_data():
 
 def test_the_layouts_of_classification_are_those_that_are_read():
     assert tuple(CLASSES_READ) == CLASSIFICATION_FORMATS
+
+
+@pytest.mark.parametrize('verb', ['train', 'test', 'demo', 'export_onnx'])
+@pytest.mark.parametrize(
+    ('flags', 'message'),
+    [
+        ('--mean .5 .5 .5', '--mean is given alone: give --mean and --std'),
+        ('--std .5 .5 .5', '--std is given alone'),
+        (
+            '--mean 123.675 116.28 103.53 --std .2 .2 .2',
+            '--mean 123.675 116.28 103.53: it is of values from 0 to 1: divide',
+        ),
+        ('--mean .5 .5 .5 --std 58.395 57.12 57.375', 'divide by 255'),
+        ('--mean .5 .5 .5 --std .2 0 .2', '--std 0.2 0 0.2: take numbers above 0 to 1'),
+        ('--mean .5 -.5 .5 --std .2 .2 .2', 'take numbers from 0 to 1'),
+        ('--mean nan .5 .5 --std .2 .2 .2', 'take numbers from 0 to 1'),
+        ('--mean .5 .5 --std .2 .2 .2', '--mean has 2 values and --std 3'),
+    ],
+)
+def test_a_wrong_mean_or_std_is_one_line(verb, flags, message, tmp_path, error, capsys):
+    (tmp_path / 'w.pth').touch()
+    inputs = {'train': [], 'test': ['w.pth'], 'demo': ['w.pth', 'a.jpg'], 'export_onnx': ['w.pth', 'out.onnx']}[verb]
+    paths = [str(tmp_path / name) for name in inputs]
+    assert run_verb(verb, [ATTO, *paths, *flags.split()]) == 2
+    assert message in error()

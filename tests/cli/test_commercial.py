@@ -11,6 +11,7 @@ from convnext_dense.errors import UserError
 
 VERBS = {
     'train': ['c.py'],
+    'probe': ['c.py'],
     'test': ['w'],
     'demo': ['w', 'i.png'],
     'export-onnx': ['w', 'o.onnx'],

@@ -77,6 +77,7 @@ def test_what_the_command_line_sets_is_meant(tmp_path):
         (CASCADE, 'model.test_cfg.rcnn.score_thr', 0.5),
         (CASCADE, 'test_dataloader.dataset.pipeline.1.scale', (400, 300)),
         (UPERNET, 'model.decode_head.norm_cfg.eps', 0.1),
+        (UPERNET, 'model.decode_head.kernel_size', 5),  # not the backbone's
         (UPERNET, 'model.test_cfg.mode', 'whole'),
         (UPERNET, 'test_dataloader.dataset.reduce_zero_label', False),
     ],
@@ -103,6 +104,7 @@ def test_what_is_left_to_the_data_differs_from_nothing(tmp_path):
         (ATTO, {'model.mixup': None, 'model.label_smoothing': 0.3, 'model.head_init_scale': 0.1}),
         (ATTO, {'train_dataloader.dataset.transform.input_size': 32, 'test_dataloader.batch_size': 1}),
         (ATTO, {'model.backbone.arch': 'tiny', 'model.num_classes': 5}),  # strict loading says that
+        (ATTO, {f'model.backbone.{key}': 'x' for key in ('stem', 'norm', 'norm_eps', 'activation', 'kernel_size')}),
         (CASCADE, {'model.train_cfg.rpn.pos_weight': 2, 'model.rpn_head.loss_cls.loss_weight': 2.0}),
         (CASCADE, {'model.roi_head.mask_head.type': 'convnext_dense.FCNMaskHead'}),
         (CASCADE, {'model.backbone.frozen_stages': 2, 'model.backbone.with_cp': True}),

@@ -5,11 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.model import ImgDataPreprocessor
 from torch import nn
 
 from convnext_dense.engine.csv_log import read_scalars
-from convnext_dense.engine.state import check_heads, check_same_masks
+from convnext_dense.engine.state import check_heads, check_same_masks, used_preprocessing
 from convnext_dense.errors import UserError
+from convnext_dense.weights.preprocessing import Preprocessing
 from tests.helpers.run_tool import train
 
 
@@ -78,3 +80,19 @@ def test_a_checkpoint_with_masks_is_not_one_without(model, checkpoint, said):
         f'checkpoint epoch_1.pth is of a detector {said}: take data and config as its run had them; to go on with '
         'these, start a new run from its weights with --pretrained'
     )
+
+
+@pytest.mark.parametrize('rgb', [True, False])
+def test_the_normalization_in_use_is_that_of_the_model_or_of_the_data(rgb):
+    model = nn.Module()
+    model.data_preprocessor = ImgDataPreprocessor([51.0, 102.0, 153.0], [25.5, 51.0, 76.5], bgr_to_rgb=rgb)
+    runner = SimpleNamespace(bare_model=model, _train_loop=None, _val_loop=None, _test_loop={'type': 'TestLoop'})
+    used = used_preprocessing(runner)
+    order = slice(None, None, 1 if rgb else -1)
+    assert (used.mean, used.std, used.bgr) == ((0.2, 0.4, 0.6)[order], (0.1, 0.2, 0.3)[order], not rgb)
+    of_data = Preprocessing((0.5,), (0.5,))
+    dataset = SimpleNamespace(preprocessing=of_data)
+    runner._val_loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
+    assert used_preprocessing(runner) is of_data
+    runner._val_loop, model.data_preprocessor = None, ImgDataPreprocessor()
+    assert used_preprocessing(runner) is None

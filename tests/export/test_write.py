@@ -1,8 +1,12 @@
 """The file that is written: what it says of its sizes, and that it runs."""
 
+import copy
+
 import numpy as np
 import onnxruntime
 import pytest
+import torch
+from torch import nn
 
 from convnext_dense.errors import UserError
 from convnext_dense.export import write as writing
@@ -10,8 +14,10 @@ from convnext_dense.export.classification import ClassLogits
 from convnext_dense.export.run import INPUT, DoesNotRun, open_exported
 from convnext_dense.export.write import write
 from convnext_dense.io.image_size import ImageSize
+from convnext_dense.models import ConvNeXt
 from tests.export.test_detection import load_variant
 from tests.export.test_graphs import images_of
+from tests.helpers.timm_kinds import SIZE, randomize
 from tests.inference.test_predictor import scene
 
 
@@ -93,3 +99,27 @@ def test_wrong_names_of_dimensions_are_found(predict, tmp_path, monkeypatch):
         write(predict.graph(), tmp_path / 'out.onnx', ImageSize(64, 64), True, {})
     assert str(error.value).startswith('the exported file cannot be run on 1 x 3 x 64 x 128 by onnxruntime (')
     assert '\n' not in str(error.value) and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(stem='overlap_act', norm='simple_norm', activation='silu', kernel_size=(7, 5, 5, 3)),
+        dict(stem='overlap_tiered', norm='rms_norm', activation='gelu_tanh', norm_before_pooling=True),
+        dict(activation='hard_swish'),
+    ],
+)
+def test_variants_of_the_network_are_written(predictors, tmp_path, options):
+    predict = predictors['classification']
+    model = copy.copy(predict.model)
+    model._modules = {**model._modules, 'backbone': ConvNeXt(SIZE, out_indices=None, **options)}
+    model.head = nn.Linear(40, 3)
+    randomize(model)
+    graph = ClassLogits(model.eval(), predict.normalization)
+    write(graph, tmp_path / 'model.onnx', ImageSize(64, 64), dynamic=True, about={})
+    session = onnxruntime.InferenceSession(tmp_path / 'model.onnx', providers=['CPUExecutionProvider'])
+    for size in ((64, 64), (96, 70)):
+        images = images_of(size)
+        with torch.no_grad():
+            (expected,) = graph(images)
+        np.testing.assert_allclose(session.run(None, {INPUT: images.numpy()})[0], expected, rtol=1e-3, atol=1e-4)

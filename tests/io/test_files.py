@@ -149,3 +149,25 @@ def test_what_keeps_a_folder_from_being_written_is_named(tmp_path):
     said = r'file/out cannot be written \((Not a directory|File exists)\): choose another with --out$'
     with pytest.raises(UserError, match=said), atomic_folder(tmp_path / 'file/out', '--out'):
         pass
+
+
+def test_a_folder_with_files_is_replaced_as_a_whole_when_asked(tmp_path, monkeypatch):
+    out = tmp_path / 'out'
+    out.mkdir()
+    (out / 'old').touch()
+    with atomic_folder(out, replace=True) as folder:
+        (folder / 'new').touch()
+        assert os.listdir(out) == ['old']
+    assert os.listdir(out) == ['new'] and os.listdir(tmp_path) == ['out']
+
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.suffix == '.partial':
+            raise OSError(5, 'Input/output error')
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, 'rename', refuse)
+    with pytest.raises(UserError, match='out cannot be written'), atomic_folder(out, replace=True) as folder:
+        (folder / 'newer').touch()
+    assert os.listdir(out) == ['new'] and os.listdir(tmp_path) == ['out']

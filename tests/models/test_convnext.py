@@ -1,5 +1,6 @@
 """The backbone against a plain NCHW statement of the architecture."""
 
+import contextlib
 import math
 
 import pytest
@@ -9,9 +10,12 @@ from mmengine.registry import MODELS as ROOT_MODELS
 from torch import Tensor, nn
 
 from convnext_dense import ConvNeXt
-from convnext_dense.models import fused_mlp
+from convnext_dense.errors import UserError
+from convnext_dense.models import ImageClassifier, fused_mlp
 from convnext_dense.models.convnext import Block
 from convnext_dense.registry import MODELS
+from convnext_dense.weights.conversion import convert
+from tests.helpers.timm_kinds import KINDS, SIZE, timm_network
 
 # params of the classification model with 1000 classes, in 10^6, as published
 PUBLISHED = {'tiny': 28.6, 'small': 50.2, 'base': 88.6, 'large': 198, 'xlarge': 350}
@@ -217,3 +221,114 @@ def test_hooks_on_the_linear_layers_see_nhwc(version: int, grad: bool) -> None:
     with torch.set_grad_enabled(grad):
         block(torch.randn(2, 8, 5, 7))
     assert shapes == [(2, 5, 7, 8), (2, 5, 7, 32), (2, 5, 7, 32), (2, 5, 7, 8)]
+
+
+# -- timm's variants
+
+
+def arguments_in_scope(name: str) -> dict:
+    return dict(type='convnext_dense.ConvNeXt', arch=SIZE, out_indices=None, **KINDS[name])
+
+
+@pytest.mark.parametrize('name', KINDS)
+@pytest.mark.parametrize('plain', [False, True])
+def test_logits_and_gradients_are_those_of_timms_network(name: str, plain: bool) -> None:
+    theirs = timm_network(name).train()
+    ours = ImageClassifier(arguments_in_scope(name), 4).double().train()
+    names = convert({n: torch.tensor(i) for i, n in enumerate(theirs.state_dict())}, 'ours').state
+    order = list(theirs.state_dict())
+    parameters = dict(theirs.named_parameters())
+    ours.load_state_dict(convert(theirs.state_dict(), 'ours').state)
+    x = torch.randn(2, 3, 70, 97, dtype=torch.float64)
+    expected = theirs(x)
+    expected.square().sum().backward()
+    with fused_mlp.disabled() if plain else contextlib.nullcontext():
+        logits = ours(x)
+        logits.square().sum().backward()
+    torch.testing.assert_close(logits, expected, rtol=1e-9, atol=1e-12)
+    found = dict(ours.named_parameters())
+    assert found.keys() == names.keys()
+    for own, index in names.items():
+        grad = parameters[order[index]].grad
+        assert grad.abs().max() > 0, own
+        torch.testing.assert_close(found[own].grad.flatten(), grad.flatten(), rtol=1e-7, atol=1e-12, msg=own)
+
+
+@pytest.mark.parametrize('name', ['convnext_nano_ols', 'test_convnext3'])
+@torch.no_grad()
+def test_stages_are_those_of_timms_features(name: str) -> None:
+    theirs = timm_network(name)
+    arguments = {**arguments_in_scope(name), 'out_indices': (0, 1, 2, 3)}
+    ours = MODELS.build(arguments).double().eval()
+    state = convert(theirs.state_dict(), 'ours').state
+    ours.load_state_dict({n.removeprefix('backbone.'): t for n, t in state.items()}, strict=False)
+    x = torch.randn(2, 3, 70, 97, dtype=torch.float64)
+    eps = KINDS[name].get('norm_eps', 1e-6)
+    for own, raw in zip(ours(x), theirs.forward_intermediates(x, intermediates_only=True), strict=True):
+        assert own.shape == raw.shape
+        expected = F.layer_norm(raw.permute(0, 2, 3, 1), raw.shape[1:2], eps=eps).permute(0, 3, 1, 2)
+        torch.testing.assert_close(own, expected, rtol=1e-9, atol=1e-10)
+
+
+def test_xxlarge_has_another_eps_by_itself_and_zepto_has_not() -> None:
+    with torch.device('meta'):
+        eps = {
+            arch: {m.eps for m in ConvNeXt(arch, out_indices=out).modules() if isinstance(m, nn.LayerNorm)}
+            for arch, out in (('xxlarge', None), ('zepto', (0, 3)))
+        }
+        by_size = ConvNeXt(dict(depths=[3, 4, 30, 3], dims=[384, 768, 1536, 3072]))
+        explicit = ConvNeXt('xxlarge', norm_eps=1e-6)
+    assert eps == {'xxlarge': {1e-5}, 'zepto': {1e-6}}
+    assert (by_size.norm3.eps, explicit.norm3.eps) == (1e-5, 1e-6)
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (dict(stem='overlapping'), "stem 'overlapping' does not exist: take 'patch', 'overlap', 'overlap_tiered' or"),
+        (dict(stem=['patch']), "stem ['patch'] does not exist"),
+        (dict(norm='LN'), "norm 'LN' does not exist: take 'layer_norm', 'rms_norm' or 'simple_norm'"),
+        (dict(activation='GELU'), "activation 'GELU' does not exist: take 'gelu', 'gelu_tanh'"),
+        (dict(version=3), 'version 3 does not exist: take 1 or 2'),
+        (dict(norm_eps=0), 'norm_eps 0 is out of range: take a number above 0 and below 1, or None'),
+        (dict(norm_eps='1e-6'), "norm_eps '1e-6' is out of range"),
+        (dict(final_norm_eps=-1e-6), 'final_norm_eps -1e-06 is out of range'),
+        (dict(kernel_size=4), 'kernel_size 4: take an odd number, or four of them'),
+        (dict(kernel_size=(7, 7)), 'kernel_size (7, 7): take an odd number'),
+        (dict(kernel_size=7.0), 'kernel_size 7.0: take an odd number'),
+        (dict(kernel_size=-7), 'kernel_size -7: take an odd number'),
+        (dict(norm_before_pooling=True), 'norm_before_pooling is for out_indices=None'),
+    ],
+)
+def test_a_wrong_argument_is_named_in_one_line(options: dict, said: str) -> None:
+    with pytest.raises(UserError) as error:
+        ConvNeXt(SMALL, **options)
+    assert said in str(error.value)
+    assert '\n' not in str(error.value)
+
+
+def test_following_the_weights_changes_every_norm_and_activation_and_keeps_the_layers() -> None:
+    model = ConvNeXt(SIZE, stem='overlap_act', out_indices=None)
+    layers = dict(model.named_modules())
+    model.follow(1e-5, 1e-12, 'gelu')
+    assert all(layers[name] is layer for name, layer in model.named_modules())  # hooks stay
+    norms = {name: m.eps for name, m in model.named_modules() if isinstance(m, nn.LayerNorm)}
+    assert norms.pop('norm') == 1e-12
+    assert len(norms) == 1 + 3 + 5 and set(norms.values()) == {1e-5}
+    model.follow(1e-5, 1e-12, 'silu')
+    kinds = [type(m) for m in model.modules() if isinstance(m, nn.GELU | nn.SiLU)]
+    assert kinds == [nn.SiLU] * (1 + 5)
+
+
+def test_gradient_checkpointing_and_freezing_reach_an_overlapping_stem() -> None:
+    torch.manual_seed(0)
+    models = [ConvNeXt(SIZE, stem='overlap_act', norm='rms_norm', frozen_stages=0, with_cp=cp) for cp in (False, True)]
+    models[1].load_state_dict(models[0].state_dict())
+    x = torch.randn(1, 3, 64, 64)
+    for model in models:
+        sum(y.square().sum() for y in model(x)).backward()
+    grads = [{name: p.grad for name, p in model.named_parameters()} for model in models]
+    frozen = {name for name, grad in grads[0].items() if grad is None}
+    assert frozen == {n for n in grads[0] if n.startswith('downsample_layers.0.')} and len(frozen) == 5
+    for name, grad in grads[0].items():
+        assert name in frozen or torch.allclose(grad, grads[1][name]), name

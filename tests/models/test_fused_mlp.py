@@ -369,3 +369,29 @@ def test_the_environment_turns_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv('CONVNEXT_DENSE_PLAIN', value)
         module = runpy.run_module(fused_mlp.__name__)
         assert module['_applies_to'](torch.zeros(1)) == on
+
+
+@pytest.mark.parametrize(
+    'options', [dict(new_activation=nn.SiLU), dict(new_activation=lambda: nn.GELU('tanh')), dict(new_norm=nn.RMSNorm)]
+)
+@pytest.mark.parametrize('version', [1, 2])
+def test_other_norms_and_activations_are_computed_layer_by_layer(options: dict, version: int) -> None:
+    x = torch.randn(1, 8, 9, 9)
+    for grad in (True, False):
+        with torch.set_grad_enabled(grad):
+            assert fused_mlp.forward(Block(8, 0.0, 1.0, version, **options), x) is None
+
+
+@pytest.mark.parametrize('grad', [True, False])
+def test_the_eps_is_that_of_the_block(grad: bool) -> None:
+    block = some_block()
+    x = torch.randn(2, 8, 5, 7, dtype=torch.float64)
+    outputs = []
+    for eps in (1e-6, 0.1):
+        block.norm.eps = eps
+        with torch.set_grad_enabled(grad):
+            fused = fused_mlp.forward(block, x)
+            with fused_mlp.disabled():
+                torch.testing.assert_close(fused, block(x))
+        outputs.append(fused)
+    assert not torch.allclose(*outputs)

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from convnext_dense.models.layers import GRN, LayerNorm2d, init_conv_and_linear
+from convnext_dense.models.layers import ACTIVATIONS, GRN, NORMS, LayerNorm2d, init_conv_and_linear
+from convnext_dense.weights.hub_config import NAMES_OF_ACTIVATIONS
 
 
 def test_layer_norm_2d_normalizes_the_channels_of_each_position() -> None:
@@ -16,6 +17,41 @@ def test_layer_norm_2d_normalizes_the_channels_of_each_position() -> None:
     scaled = centered / (centered.square().mean(1, keepdim=True) + 1e-6).sqrt()
     expected = scaled * norm.weight.view(-1, 1, 1) + norm.bias.view(-1, 1, 1)
     torch.testing.assert_close(norm(x), expected)
+
+
+@pytest.mark.parametrize('kind', ['rms_norm', 'simple_norm'])
+def test_norms_without_a_bias_equal_their_formulas(kind: str) -> None:
+    of_last, of_channels = (norm(6, eps=1e-3).double() for norm in NORMS[kind])
+    nn.init.normal_(of_last.weight)
+    of_channels.load_state_dict(of_last.state_dict())
+    x = 0.1 * torch.randn(2, 6, 3, 5, dtype=torch.float64) + 0.05  # so small that eps counts, and the mean is not 0
+    centered = x - x.mean(1, keepdim=True)
+    power = x.square().mean(1, keepdim=True) if kind == 'rms_norm' else centered.square().sum(1, keepdim=True) / 5
+    expected = x / (power + 1e-3).sqrt() * of_last.weight.view(-1, 1, 1)
+    torch.testing.assert_close(of_channels(x), expected)
+    torch.testing.assert_close(of_last(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), expected)
+
+
+@pytest.mark.parametrize('kind', NORMS)
+def test_norms_have_the_dtype_of_layer_norm(kind: str) -> None:
+    norm, layer_norm = NORMS[kind][0](6, eps=1e-6), nn.LayerNorm(6)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert norm(torch.randn(2, 6)).dtype == layer_norm(torch.randn(2, 6)).dtype == torch.float32
+    half = norm.bfloat16()(torch.randn(2, 6).bfloat16())
+    assert half.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(('own', 'names'), NAMES_OF_ACTIVATIONS.items())
+def test_activations_equal_those_of_timm_and_transformers(own: str, names: tuple[str, ...]) -> None:
+    from timm.layers import get_act_layer
+    from transformers.activations import ACT2FN
+
+    x = torch.linspace(-6, 6, 101, dtype=torch.float64)
+    compared = 0
+    for theirs in [get_act_layer(own)(), *(ACT2FN[name] for name in names if name in ACT2FN)]:
+        torch.testing.assert_close(ACTIVATIONS[own]()(x), theirs(x), rtol=1e-12, atol=1e-12)
+        compared += 1
+    assert compared >= 2 and NAMES_OF_ACTIVATIONS.keys() == ACTIVATIONS.keys()
 
 
 def test_grn_scales_each_channel_by_its_share_of_the_norms_over_an_image() -> None:

@@ -207,3 +207,21 @@ def test_wrong_rules_say_what_is_allowed(rules, said):
 def test_a_model_without_layer_ids_is_refused():
     with pytest.raises(UserError, match=r'Sequential has no layer ids: .* such as convnext_dense\.ConvNeXt'):
         build(nn.Sequential(nn.Linear(2, 2)), decay_rate=0.7, scheme='layer_wise')
+
+
+@pytest.mark.parametrize('scheme', ['layer_wise', 'stage_wise'])
+def test_every_layer_of_an_overlapping_stem_is_the_stem_and_norms_without_bias_never_decay(scheme):
+    model = ConvNeXt(SMALL, stem='overlap_act', norm='simple_norm', out_indices=None, norm_before_pooling=True)
+    found = table(model, decay_rate=0.7, scheme=scheme, norm_decay_mult=0.5)
+    last = model.num_layers(scheme) + 1
+    stem = {name: values for name, values in found.items() if name.startswith('downsample_layers.0.')}
+    assert len(stem) == 5
+    for name, (scale, decay) in found.items():
+        norm = 'norm' in name or name in (
+            'downsample_layers.0.3.weight',
+            *(f'downsample_layers.{i}.0.weight' for i in (1, 2, 3)),
+        )
+        wanted = 0.025 if norm else 0.05 if name.endswith('.weight') else 0.0
+        assert decay == pytest.approx(wanted), name
+        assert name not in stem or scale == pytest.approx(0.7**last), name
+    assert found['norm_pre.weight'][0] == 1

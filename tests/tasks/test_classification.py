@@ -8,6 +8,7 @@ import pytest
 from convnext_dense.config.read import read_config
 from convnext_dense.errors import UserError
 from convnext_dense.tasks.classification import ClassificationTask
+from convnext_dense.weights.preprocessing import Preprocessing
 from tests.conftest import write_image_folder
 
 TASK = ClassificationTask()
@@ -59,3 +60,44 @@ def test_images_of_one_class_teach_nothing(tmp_path, kept, learnable):
     assert problems == [str(error.value)]
     cfg.train_dataloader = None
     TASK.check_trainable(cfg)  # a test of one class has its use
+
+
+def test_a_probe_takes_training_images_as_validation_prepares_them():
+    cfg = read_config('configs/classification/convnext_a.py', needs_data=False)
+    cfg.train_dataloader.dataset.subset = dict(share=0.2, part='train')
+    cfg.val_dataloader.dataset.transform.crop_ratio = 0.9
+    (train,), (val,) = TASK.probed_datasets(cfg)
+    assert (train.split, train.source, train.subset) == ('val', 'train', dict(share=0.2, part='train'))
+    assert train.transform == val.transform == dict(input_size=224, crop_ratio=0.9)
+    assert val is cfg.val_dataloader.dataset
+    assert cfg.train_dataloader.dataset.split == 'train'
+
+
+def test_a_probe_refuses_images_that_are_prepared_in_two_ways_and_data_of_others():
+    cfg = read_config('configs/classification/convnext_a.py', needs_data=False)
+    one = cfg.val_dataloader.dataset
+    other = one.__class__({**one, 'transform': dict(input_size=64)})
+    cfg.val_dataloader.dataset = one.__class__(type='ConcatDataset', datasets=[one, other])
+    with pytest.raises(UserError, match='2 data sets of val_dataloader have different values of transform'):
+        TASK.probed_datasets(cfg)
+    cfg.val_dataloader.dataset = one.__class__(type='ImageNet', data_root='x')
+    with pytest.raises(UserError, match='the config has a ImageNet: take --data PATH'):
+        TASK.probed_datasets(cfg)
+
+
+def test_the_normalization_is_that_of_the_transforms_which_training_and_tests_share():
+    cfg = read_config('configs/classification/convnext_t_22k_to_1k_384.py', needs_data=False)
+    found = TASK.preprocessing(cfg)
+    assert found.is_imagenets and (found.input_size, found.crop_ratio, found.crop_mode) == ((384, 384), 1.0, 'squash')
+    wanted = Preprocessing((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), (64, 64), 0.9, 'bilinear', 'center')
+    TASK.set_preprocessing(
+        cfg, wanted, ('mean', 'std', 'input_size', 'crop_ratio', 'crop_mode', 'interpolation', 'border')
+    )
+    assert TASK.preprocessing(cfg) == wanted
+    train, test = (cfg[f'{split}_dataloader'].dataset.transform for split in ('train', 'test'))
+    assert (train.mean, train.std, train.interpolation, train.input_size) == (wanted.mean, wanted.std, 'bilinear', 384)
+    assert 'crop_ratio' not in train and 'border' not in test
+    TASK.build_transform(cfg.test_dataloader.dataset)
+    cfg.test_dataloader.dataset.transform.std = (0.4, 0.5, 0.7)
+    with pytest.raises(UserError, match=r'normalizes some images with .*0\.6 and others with .*0\.7: set mean'):
+        TASK.preprocessing(cfg)

@@ -10,6 +10,7 @@ from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.tasks import task_of
 from convnext_dense.tasks.dense import read_as_annotated
+from convnext_dense.weights.preprocessing import Preprocessing
 from tests.helpers.small_models import CONFIGS
 
 
@@ -50,3 +51,23 @@ def test_an_image_is_turned_to_fit_its_annotations(tmp_path):
     as_stored, upright = read_as_annotated(path, ImageSize(2, 4)), read_as_annotated(path, ImageSize(4, 2))
     assert as_stored.ravel().tolist() == list(range(24))
     assert np.array_equal(upright, np.rot90(as_stored, -1))
+
+
+@pytest.mark.parametrize('config', ['det/cascade_convnext_t_coco.py', 'seg/upernet_convnext_t_ade20k.py'])
+def test_the_normalization_is_that_of_the_models_preprocessor(config):
+    cfg = read_config(f'configs/{config}', needs_data=False)
+    task = task_of(cfg)
+    assert task.preprocessing(cfg).is_imagenets
+    part = cfg.model.data_preprocessor
+    rgb = Preprocessing((0.48145466, 0.4578275, 0.40821073), (0.1, 0.2, 0.3))
+    task.set_preprocessing(cfg, rgb, ('mean', 'std', 'input_size'))
+    assert (part.mean, part.std) == ([122.7709383, 116.7460125, 104.0937362], [25.5, 51.0, 76.5])
+    assert task.preprocessing(cfg) == rgb  # to the last digit, whatever was rounded
+    part.bgr_to_rgb = False
+    assert task.preprocessing(cfg) == Preprocessing(rgb.mean[::-1], rgb.std[::-1], bgr=True)
+    part.rgb_to_bgr = True
+    assert task.preprocessing(cfg) == rgb
+    part.mean = 'imagenet'
+    assert task.preprocessing(cfg) is None
+    cfg.model.data_preprocessor = None
+    assert task.preprocessing(cfg) is None

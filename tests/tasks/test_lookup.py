@@ -15,7 +15,7 @@ from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
 from convnext_dense.tasks import TASKS, check_same_task, count_classes_of, set_classes, task_of
 from convnext_dense.weights.extraction import Weights
-from convnext_dense.weights.hub_config import NetworkSettings
+from convnext_dense.weights.settings import NetworkSettings
 from tests.helpers.other_heads import DETECTORS, SEGMENTORS, write_head
 
 PACKAGE = Path(convnext_dense.__file__).parent

@@ -198,11 +198,12 @@ def hub(cache, monkeypatch):
 
 def test_a_repository_of_hugging_face_comes_with_its_config(hub, cache):
     files = {'model.safetensors': b'weights', 'config.json': b'{}', 'pytorch_model.bin': b'old', 'README.md': b''}
+    files['preprocessor_config.json'] = b'{}'
     hub.repositories['facebook/convnext-tiny-224'] = files
     file = fetch_weights('hf:facebook/convnext-tiny-224')
     assert file == cache / 'facebook--convnext-tiny-224' / 'model.safetensors'
     assert file.read_bytes() == b'weights'
-    assert sorted(weights_in(cache)) == ['README.md', 'config.json', 'model.safetensors']  # the card has the license
+    assert sorted(weights_in(cache)) == ['README.md', 'config.json', 'model.safetensors', 'preprocessor_config.json']
     hub.repositories.clear()
     assert fetch_weights('hf:facebook/convnext-tiny-224') == file
 

@@ -1,6 +1,7 @@
 """What weights don't tell about their network: eps and GELU, from the config beside them."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ from safetensors.torch import save_file
 
 from convnext_dense.errors import UserError
 from convnext_dense.models import ConvNeXt, ImageClassifier
-from convnext_dense.weights.conversion import convert
+from convnext_dense.weights.conversion import ConvertedWeights, convert
+from convnext_dense.weights.hub_config import network_settings
 from convnext_dense.weights.loading import load_pretrained
+from tests.helpers.small_classifier import classifier as small_classifier
+from tests.helpers.timm_kinds import FOLLOWING, KINDS, SIZE, randomize, timm_network
 
 DEPTHS, DIMS = [1, 1, 1, 1], [4, 8, 12, 16]
 
@@ -73,19 +77,26 @@ def test_a_segmentor_of_transformers_has_the_config_of_its_backbone_inside(tmp_p
             torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-4)
 
 
+OF_TIMM = {'architecture': 'convnext_tiny', 'model_args': {'depths': DEPTHS, 'dims': DIMS}}
+
+
+def of_timm(architecture: str = 'convnext_tiny', **arguments) -> dict:
+    return {'architecture': architecture, 'model_args': {**OF_TIMM['model_args'], **arguments}}
+
+
 @pytest.mark.parametrize(
     ('format', 'config', 'said'),
     [
-        ('hf', {'model_type': 'convnext', 'hidden_act': 'gelu_new'}, 'not exact GELU'),
+        ('hf', {'model_type': 'convnext', 'hidden_act': 'quick_gelu'}, "activation 'quick_gelu'"),
+        ('hf', {'model_type': 'convnext', 'layer_norm_eps': -1}, 'layer_norm_eps -1'),
+        ('hf', {'model_type': 'convnext', 'layer_norm_eps': 'small'}, 'is not the config of a ConvNeXt'),
         ('hf', {'model_type': 'vit'}, 'is not the config of a ConvNeXt'),
-        ('timm', {'architecture': 'test_convnext'}, 'not exact GELU'),
-        (
-            'timm',
-            {'architecture': 'convnext_tiny', 'model_args': {'act_layer': 'gelu_tanh'}},
-            'activation is not exact GELU',
-        ),
-        ('timm', {'architecture': 'convnext_tiny', 'model_args': {'norm_eps': 1e-5}}, 'eps 1e-05, not 1e-06'),
-        ('timm', {'architecture': 'convnext_atto_rms'}, 'is not the config of a ConvNeXt'),
+        ('timm', of_timm(act_layer='quick_gelu'), 'activation QuickGELU'),
+        ('timm', of_timm(norm_layer='batchnorm2d', conv_mlp=True), 'norms of kind BatchNorm'),
+        ('timm', of_timm(output_stride=16), 'output_stride 16'),
+        ('timm', OF_TIMM | {'global_pool': 'max'}, "global_pool 'max' before its head"),
+        ('timm', of_timm(norm_layer='batchnorm2d'), 'is not the config of a ConvNeXt'),  # timm can't build it
+        ('timm', {'architecture': 'resnet50'}, 'is not the config of a ConvNeXt'),
         ('timm', {'architecture': 'hf_hub:someone/else'}, 'is not the config of a ConvNeXt'),
         ('timm', [], 'is not the config of a ConvNeXt'),
     ],
@@ -94,15 +105,111 @@ def test_what_our_network_does_not_compute_is_refused(tmp_path, format, config, 
     with pytest.raises(UserError, match=said) as error:
         load_pretrained(classifier(), repository(tmp_path / 'r', format, config))
     assert 'config.json' in str(error.value)
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('format', 'config', 'said'),
+    [
+        ('hf', {'model_type': 'convnextv2'}, 'model_type is convnextv2 there, and convnext in'),
+        ('hf', {'model_type': 'dinov3_convnext'}, 'model_type is dinov3_convnext there, and convnext in'),
+        (
+            'hf',
+            {'model_type': 'convnext', 'depths': [1, 1, 2, 1]},
+            r'depths is \(1, 1, 2, 1\) there, and \(1, 1, 1, 1\)',
+        ),
+        ('hf', {'model_type': 'convnext', 'hidden_sizes': [4, 8, 12, 24]}, r'hidden_sizes is \(4, 8, 12, 24\) there'),
+        ('hf', {'model_type': 'convnext', 'num_channels': 1}, 'num_channels is 1 there, and 3 in'),
+        ('hf', {'model_type': 'convnext', 'id2label': dict.fromkeys('abc')}, 'number of labels is 3 there, and 4 in'),
+        ('hf', {'model_type': 'convnext', 'num_labels': 5}, 'number of labels is 5 there, and 4 in'),
+        (
+            'timm',
+            {'architecture': 'convnext_atto'},
+            r'depths \(by architecture convnext_atto\) is \(2, 2, 6, 2\) there',
+        ),
+        ('timm', of_timm(dims=[8, 8, 12, 16]), r'dims is \(8, 8, 12, 16\) there, and \(4, 8, 12, 16\)'),
+        ('timm', of_timm(depths=[1] * 10**6), 'depths is'),  # a network that is never built
+        ('timm', of_timm('convnextv2_tiny'), 'version .* is 2 there, and 1 in'),
+        ('timm', of_timm('convnext_nano_ols'), 'stem .* is overlap there, and patch in'),
+        ('timm', of_timm('convnext_tiny_hnf'), 'norm_before_pooling .* is True there, and False in'),
+        ('timm', of_timm(norm_layer='rmsnorm'), 'norm .* is without a bias there, and layer_norm in'),
+        ('timm', of_timm(kernel_sizes=5), r'kernel_size .* is \(5, 5, 5, 5\) there, and \(7, 7, 7, 7\) in'),
+        ('timm', OF_TIMM | {'num_classes': 1000}, 'num_classes is 1000 there, and 4 in'),
+    ],
+)
+def test_a_config_that_contradicts_the_weights_is_refused_with_both_values(tmp_path, format, config, said):
+    file = repository(tmp_path / 'r', format, config)
+    with pytest.raises(UserError, match=rf'config\.json contradicts its weights: {said}') as error:
+        load_pretrained(classifier(), file)
+    assert str(file) in str(error.value) and '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('name', KINDS)
+@torch.no_grad()
+def test_timms_networks_give_their_logits_with_eps_activation_and_norm_of_the_config(tmp_path, name):
+    theirs = timm_network(name)
+    save_file({n: t.contiguous() for n, t in theirs.state_dict().items()}, tmp_path / 'model.safetensors')
+    config = {'architecture': name, 'num_classes': 4, 'model_args': SIZE}
+    (tmp_path / 'config.json').write_text(json.dumps(config))
+    arguments = {key: value for key, value in KINDS[name].items() if key not in FOLLOWING}
+    ours = small_classifier(arch=SIZE, **arguments).double().eval()
+    line = load_pretrained(ours, tmp_path / 'model.safetensors')
+    assert 'fresh: nothing' in line and 'from config.json' in line
+    images = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    torch.testing.assert_close(ours(images), theirs(images), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize('activation', ['gelu_new', 'silu', 'gelu_pytorch_tanh'])
+@pytest.mark.parametrize('kind', ['ConvNext', 'ConvNextV2'])
+@torch.no_grad()
+def test_transformers_networks_give_their_logits_with_another_activation(tmp_path, kind, activation):
+    config = getattr(transformers, f'{kind}Config')(
+        depths=DEPTHS, hidden_sizes=DIMS, num_labels=4, hidden_act=activation
+    )
+    theirs = getattr(transformers, f'{kind}ForImageClassification')(config).double().eval()
+    randomize(theirs)
+    theirs.save_pretrained(tmp_path)
+    ours = small_classifier(version=2 if kind.endswith('2') else 1).double().eval()
+    load_pretrained(ours, tmp_path / 'model.safetensors')
+    assert ours.backbone.norm.eps == 1e-12
+    images = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    torch.testing.assert_close(ours(images), theirs(images).logits, rtol=1e-9, atol=1e-12)
 
 
 def test_what_it_computes_is_taken_and_an_assumption_is_stated(tmp_path):
-    of_timm = {'architecture': 'convnext_tiny', 'model_args': {'checkpoint_path': '/etc/passwd'}}
-    line = load_pretrained(classifier(), repository(tmp_path / 'a', 'timm', of_timm))
+    config = of_timm(checkpoint_path='/etc/passwd')
+    line = load_pretrained(classifier(), repository(tmp_path / 'a', 'timm', config))
     assert line.endswith("final norm's eps 1e-06 and exact GELU, from config.json")
-    for name, format in (('b', 'timm'), ('c', 'hf')):
-        line = load_pretrained(classifier(), repository(tmp_path / name, format, None))
-        assert line.endswith("final norm's eps 1e-06 and exact GELU assumed, without a config.json")
+    for name, format, eps in (('b', 'timm', '1e-06'), ('c', 'hf', '1e-12')):  # transformers' own
+        model = classifier()
+        line = load_pretrained(model, repository(tmp_path / name, format, None))
+        assert line.endswith(f"final norm's eps {eps} and exact GELU assumed, without a config.json")
+        assert model.backbone.norm.eps == float(eps)
+    model = classifier(final_norm_eps=1e-6, activation='silu')  # of which the file tells nothing
+    line = load_pretrained(model, tmp_path / 'c' / 'model.safetensors')
+    assert line.endswith('final_norm_eps 1e-06 and activation silu as in the config, of which the file tells nothing')
+    assert (model.backbone.norm.eps, model.backbone.activation) == (1e-6, 'silu')
+
+
+@pytest.mark.parametrize(
+    ('arch', 'options', 'norm_eps', 'norm', 'note'),
+    [
+        ('xxlarge', {}, 1e-5, 'layer_norm', "eps 1e-05 in all norms and exact GELU, as in timm's xxlarge"),
+        ('zepto', dict(norm='simple_norm'), 1e-6, 'simple_norm', "SimpleNorm, .* as in timm's zepto"),
+        ('tiny', {}, 1e-6, 'layer_norm', ''),
+        ('nano', dict(stem='overlap'), 1e-6, 'layer_norm', ''),
+        ('atto', dict(norm='rms_norm'), 1e-6, None, 'assumed, without a config.json'),
+        (dict(depths=DEPTHS, dims=DIMS), {}, 1e-6, 'layer_norm', 'assumed, without a config.json'),
+    ],
+)
+def test_a_bare_file_of_timm_has_the_settings_of_its_size(arch, options, norm_eps, norm, note):
+    with torch.device('meta'):
+        state = ImageClassifier(
+            dict(type='convnext_dense.ConvNeXt', arch=arch, out_indices=None, **options), 4
+        ).state_dict()
+    found = network_settings(Path('bare.safetensors'), ConvertedWeights('timm', state, []), {})
+    assert (found.norm_eps, found.final_norm_eps, found.activation, found.norm) == (norm_eps, norm_eps, 'gelu', norm)
+    assert re.search(f'{note}$', found.note) and bool(found.note) == bool(note)
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,12 @@ from ...weights.adapter_folder import merge_adapter, read_adapter, write_adapter
 from ...weights.conversion import convert
 from ...weights.extraction import Weights, adapters_in, extract_weights
 from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, Arch, detect_arch
-from ...weights.hub_config import EPS, SETTINGS
 from ...weights.layer_names import parts_left_over
 from ...weights.licenses import describe_license, pretrained
 from ...weights.loading import check_is_convnext
+from ...weights.preprocessing import KEY as PREPROCESSING
 from ...weights.reader import read_checkpoint
+from ...weights.settings import EPS, SETTINGS
 from ..commercial import check_commercial
 from ..parsers.convert_weights import PEFT, SAFETENSORS, check_target
 
@@ -55,6 +56,8 @@ def run(args: argparse.Namespace) -> None:
     print(f'left over  {_parts(weights.left_over + written.left_over)}')
     print(f'fresh      {", ".join(fresh) or "nothing"}' + (' in a classifier that loads it' if fresh else ''))
     _print_license(weights)
+    if weights.preprocessing is not None and (safetensors or not FORMATS[args.to].dense):
+        print(f'note       made for {weights.preprocessing}, which this file does not tell')
     for note in _notes(args.to, arch, weights, written.state):
         print(f'note       {note}')
 
@@ -95,6 +98,8 @@ def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: b
     if not FORMATS[to].dense:
         return state
     meta: dict = {'dataset_meta': {'classes': weights.classes}} if weights.classes else {}
+    if weights.preprocessing is not None:
+        meta[PREPROCESSING] = weights.preprocessing.as_meta()
     known = {key: getattr(weights.settings, key) for key in (*SETTINGS, 'norm')}
     meta |= {key: value for key, value in known.items() if value is not None}
     meta['pretrained'] = pretrained(weights.origin)

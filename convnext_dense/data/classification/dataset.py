@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -127,6 +128,20 @@ class ImageFolder(Dataset):
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def chosen(self, indices: np.ndarray) -> ImageFolder:
+        """Return the data set of some of the images, by their indices."""
+        part = copy.copy(self)
+        part.paths, part.labels = self.paths[indices], self.labels[indices]
+        part.class_counts = np.bincount(part.labels, minlength=len(self.class_counts))
+        return part
+
+    def prepared_by(self, transform: Mapping[str, Any]) -> ImageFolder:
+        """Return the data set of the same images for evaluation, by the arguments of :func:`eval_transform`."""
+        part = copy.copy(self)
+        part.training, part.transform = False, eval_transform(**transform)
+        part.preprocessing = preprocessing_of(transform, False)
+        return part
 
     def full_init(self) -> None:
         """Do nothing: mmengine's wrappers of data sets call it, and the data set is complete once it is built."""

@@ -10,19 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import UserError
-from ...weights.preprocessing import (
-    BORDER,
-    CENTER,
-    CROP_MODES,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    INTERPOLATIONS,
-    SQUASH,
-    TRANSFORMERS,
-    WARP_FROM,
-    Preprocessing,
-    check_normalization,
-)
+from ...weights.library_preprocessing import BORDER, CENTER, CROP_MODES, INTERPOLATIONS, SQUASH, TRANSFORMERS
+from ...weights.preprocessing import IMAGENET_MEAN, IMAGENET_STD, WARP_FROM, Preprocessing, check_normalization
 
 CHANNELS = 3  # images are RGB
 INTERPOLATION = 'bicubic'

@@ -51,6 +51,19 @@ def test_a_journey_through_all_formats_ends_where_it_began(source, model, tmp_pa
     assert all(torch.equal(t, state[n]) for n, t in model.state_dict().items())
 
 
+def test_mean_and_std_are_kept_where_the_file_can_and_said_where_not(source, tmp_path, capsys):
+    content = torch.load(source, weights_only=True)
+    told = {'mean': [0.5] * 3, 'std': [0.25] * 3, 'input_size': [64, 64]}
+    torch.save({**content, 'meta': {'preprocessing': told}}, source)
+    assert convert(source, tmp_path / 'm.pth', '--to', 'mmpretrain') == 0
+    assert torch.load(tmp_path / 'm.pth', weights_only=True)['meta']['preprocessing'] == {**told, 'bgr': False}
+    assert 'does not tell' not in capsys.readouterr().out
+    for name, to in (('t.pth', 'timm'), ('o.safetensors', 'ours')):
+        assert convert(source, tmp_path / name, '--to', to) == 0
+        out = capsys.readouterr().out
+        assert 'made for mean 0.5 0.5 0.5, std 0.25 0.25 0.25, which this file does not tell' in out
+
+
 def test_the_average_is_written_when_asked_for(source, model, tmp_path):
     assert convert(source, tmp_path / 'x.pth', '--weights', 'ema') == 0
     state = read_checkpoint(tmp_path / 'x.pth')

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.logging import MMLogger
@@ -239,3 +240,14 @@ def test_a_check_counts_chosen_images(image_folder):
     assert [f.message for f in found.findings] == [
         f"2 classes of 3 by choice (red, cold): {count} images of blue, green are 'cold'" for count in (32, 12)
     ]
+
+
+def test_some_images_of_a_data_set_prepared_for_evaluation(image_folder):
+    whole = folder(image_folder)
+    part = whole.chosen(np.array([47, 0, 1])).prepared_by(dict(input_size=40, crop_ratio=1.0))
+    assert [part[i]['path'] for i in range(3)] == [whole.image(i)[0] for i in (47, 0, 1)]
+    assert [part[i]['label'] for i in range(3)] == [2, 0, 0]
+    assert part.class_counts.tolist() == [2, 0, 1]
+    evaluated = ImageFolder(str(image_folder), 'val', dict(input_size=40, crop_ratio=1.0), source='train')
+    assert torch.equal(part[0]['image'], evaluated[47]['image'])
+    assert len(whole) == 48 and whole.training and whole[0]['image'].shape == (3, 32, 32)
