@@ -128,6 +128,26 @@ def large_annotations() -> str:
     return '\n'.join([*lines, '', about])
 
 
+def frozen() -> str:
+    """Return memory and time of a training step with a frozen backbone, beside a trained one."""
+    path = HERE / 'frozen.json'
+    if not path.exists():
+        return 'Not measured yet: `python benchmarks/frozen.py --threads 2 --out benchmarks/frozen.json`.'
+    result = json.loads(path.read_text())
+    lines = ['| model | backbone | step, quartiles | times as fast | memory |', '| --- | --- | --- | --- | --- |']
+    for series in result['series']:
+        trained = series['rows'][0]
+        for row in series['rows']:
+            seconds, (fast, slow) = row['seconds']['median'], row['seconds']['quartiles']
+            faster = f'{trained["seconds"]["median"] / seconds:.2f}'
+            memory = f'{row["memory"] / 2**20:.0f} MiB, {row["memory"] / trained["memory"]:.2f} x'
+            cells = [series['about'], row['name'], f'{seconds:.2f} s, {fast:.2f} to {slow:.2f}', faster, memory]
+            lines.append(f'| {" | ".join(cells)} |')
+    environment = result['environment']
+    made = f'Measured with `{result["command"]}` on {_machine(environment)}'
+    return '\n'.join([*lines, '', f'{made}; threads {environment["threads"]}, load {environment["load"]}.'])
+
+
 def weights_matrix() -> str:
     """Make the table of published ConvNeXts beside ours; the pretrained tags of timm are with their architecture."""
     content = json.loads((HERE / 'weights_matrix.json').read_text())
@@ -270,6 +290,7 @@ TABLES = {
     'published': published,
     'published detection': published_detection,
     'published segmentation': published_segmentation,
+    'frozen': frozen,
     'large annotations': large_annotations,
     'sample': sample,
     'sample detection': partial(sample_dense, 'raw/box_AP50'),

@@ -76,8 +76,7 @@ def dense(cfg: Config, batch: int, size: ImageSize, setting: Setting, training: 
     ours = _build(cfg)
     randomize(ours)
     weights = {name: tensor.clone() for name, tensor in ours.state_dict().items()}
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        data = _data(task, smallest_head(cfg), batch, size)
+    data = random_batch(task, cfg.default_scope, smallest_head(cfg), batch, size)
 
     for what in ('inference', 'train') if training else ('inference',):
         ours.load_state_dict(weights)
@@ -186,8 +185,17 @@ def _contender(what: str, task: Task, name: str, dtype: str, model: Any, data: d
     return Contender(name, dtype, layout, step, check_step, loss, model)
 
 
-def _data(task: Task, classes: int, batch: int, size: ImageSize) -> dict:
-    """Make a batch of noise in the data loader's format, with random annotations."""
+def random_batch(task: Task, scope: str, classes: int, batch: int, size: ImageSize) -> dict:
+    """Make a batch of noise in the data loader's format, with random annotations.
+
+    Args:
+        task: a task with random samples, detection or segmentation.
+        scope: the default scope of its configs.
+        classes: number of classes.
+        batch: number of images.
+        size: height and width of the images.
+    """
     rng = np.random.default_rng(0)
-    samples = [task.random_sample(rng, size, classes) for _ in range(batch)]
+    with DefaultScope.overwrite_default_scope(scope):
+        samples = [task.random_sample(rng, size, classes) for _ in range(batch)]
     return {'inputs': [s['inputs'] for s in samples], 'data_samples': [s['data_samples'] for s in samples]}

@@ -13,6 +13,7 @@ from ..data.class_choice import as_choice
 from ..data.foreign import innermost
 from ..data.subset import Split
 from ..errors import UserError
+from ..models.freezing import describe_parts
 from ..weights.extraction import dataset_meta
 from .content import RunFacts, plain
 
@@ -38,6 +39,7 @@ UNCHANGED = {
     'images': _Condition('{} training images', 'resume with the same {}'),
     'label_zero': _Condition('label 0 of the masks as {}', 'resume with --label-zero {}'),
     'class_choice': _Condition('{}', 'resume with {}', none='all classes of the data'),
+    'frozen': _Condition('{} frozen', 'resume with its own --freeze and model.backbone.frozen_stages', none='no part'),
 }
 _LIMITS = ('begin', 'end', 'total_iters')
 """Entries of a scheduler's state with its place in the run, which is fitted to the run's length when it is built."""
@@ -62,6 +64,7 @@ def run_facts(runner: Any) -> RunFacts:
         'split': split_flags(loop.dataloader.dataset),
         'split_names': _split_names(loop.dataloader.dataset),
         'class_choice': _class_choice(metainfo),
+        'frozen': describe_parts(runner.bare_model, trained=False),
     }
 
 
@@ -160,6 +163,13 @@ def check_same_optimizer(saved: list[dict], own: list[dict]) -> None:
     if len(saved) != len(own):
         raise UserError(f'the run had {len(saved)} parameter groups and now has {len(own)}: resume with its config')
     for before, group in zip(saved, own, strict=True):
+        counts = [len(one['params']) for one in (before, group)]
+        if counts[0] != counts[1]:
+            name = group.get('group_name', 'a parameter group')
+            raise UserError(
+                f'the run trained {counted(counts[0], "tensor")} in {name} and now trains {counts[1]}: resume with '
+                'its config'
+            )
         for key in (before.keys() & group.keys()) - _NOT_SETTINGS:
             if before[key] != group[key]:
                 raise UserError(

@@ -39,7 +39,7 @@ from ..weights.licenses import Origin, license_note
 from ..weights.loading import load_full_model, load_pretrained, read_weights
 from ..weights.preprocessing import describe_difference
 from ..weights.reader import read_checkpoint
-from . import environment, state
+from . import environment, frozen, state
 from .building import (
     class_shapes,
     config_errors,
@@ -99,6 +99,7 @@ class Runner(mmengine.runner.Runner):
             raise
 
     def train(self) -> nn.Module:
+        frozen.check_and_log(self)
         try:
             with disk.explain_full_disk(self.work_dir), explain_dead_workers(), trained_checkpointing():
                 return super().train()
@@ -172,10 +173,7 @@ class Runner(mmengine.runner.Runner):
 
     def _check_adapted(self) -> None:
         """Raise a UserError if LoRA would adapt random weights."""
-        resumes = internals.resume_setting(self)
-        if resumes == 'auto':
-            resumes = bool(checkpoints.list_checkpoints(self.work_dir))
-        if not (self.cfg.get('pretrained') or internals.checkpoint_setting(self) or resumes):
+        if not frozen.starts_from_weights(self):
             raise UserError('LoRA adapts weights that are kept as they are: name them with --pretrained WEIGHTS')
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from ..archs import ARCHS, ArchSettings
 from ..errors import UserError
 from ..io.image_size import TOTAL_STRIDE
+from .freezing import freeze, gradients_where_needed
 from .layers import init_conv_and_linear
 from .memory_format import format_for_heads
 
@@ -39,6 +41,7 @@ class FourStageBackbone(BaseModule):
     """
 
     total_stride = TOTAL_STRIDE
+    num_stages = 4
 
     def __init__(
         self,
@@ -80,9 +83,7 @@ class FourStageBackbone(BaseModule):
             for i in sorted(set(self.out_indices)):
                 self.add_module(f'norm{i}', new_norm(self.dims[i]))
         self.apply(init_conv_and_linear)
-        for part in self._frozen_parts():
-            part.requires_grad_(False)
-            part.eval()
+        freeze(self._frozen_parts())
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         if x.shape[1] != self.in_channels:
@@ -91,15 +92,16 @@ class FourStageBackbone(BaseModule):
                 'convert the images, or build the backbone with in_channels to match'
             )
         x = pad_to_side(x, TOTAL_STRIDE).contiguous(memory_format=torch.channels_last)
-        recompute = self.with_cp and self.training and torch.is_grad_enabled()
         outputs = {}
         for i, (downsample, stage) in enumerate(zip(self.downsample_layers, self.stages, strict=True)):
-            x = downsample(x)  # (N, dims[i], H / s, W / s)
-            if recompute:
-                for block in stage.children():
-                    x = checkpoint(block, x, use_reentrant=False)
-            else:
-                x = stage(x)
+            with self._autograd_of(downsample, x):
+                x = downsample(x)  # (N, dims[i], H / s, W / s)
+            with self._autograd_of(stage, x):
+                if self.with_cp and self.training and torch.is_grad_enabled():
+                    for block in stage.children():
+                        x = checkpoint(block, x, use_reentrant=False)
+                else:
+                    x = stage(x)
             if self.out_indices is not None and i in self.out_indices:
                 outputs[i] = getattr(self, f'norm{i}')(x)
         if self.out_indices is None:
@@ -145,7 +147,12 @@ class FourStageBackbone(BaseModule):
         if self.frozen_stages < 0:
             return []
         stages = max(1, self.frozen_stages)
-        return [*self.downsample_layers[:stages], *self.stages[: self.frozen_stages]]
+        is_whole = self.out_indices is None and self.frozen_stages == self.num_stages
+        norms = [part for name, part in self.named_children() if name.startswith('norm')] if is_whole else []
+        return [*self.downsample_layers[:stages], *self.stages[: self.frozen_stages], *norms]
+
+    def _autograd_of(self, part: nn.Module, x: Tensor) -> AbstractContextManager:
+        return gradients_where_needed(part, x) if self.training else nullcontext()
 
 
 def drop_paths(drop_path_rate: float, blocks: int) -> list[float]:

@@ -91,7 +91,9 @@ class ConvNeXt(FourStageBackbone):
         layer_scale_init_value: initial value of LayerScale; 0 omits LayerScale. V1 only. 1e-6 in the
             ImageNet recipes, 1.0 in the detection and segmentation configs.
         frozen_stages: -1 trains everything; 0 freezes the stem, k > 0 the stem and the first k
-            stages, with the downsample layers before them. (In mmpretrain 0 freezes nothing: 0 there is -1 here.)
+            stages, with the downsample layers before them, which then run without gradients. 4 freezes with
+            ``out_indices=None`` the norm too; otherwise the norms of the outputs train. (In mmpretrain 0 freezes
+            nothing: 0 there is -1 here.)
         with_cp: recompute each block in the backward pass (gradient checkpointing), which saves memory and costs time.
         stem: ``'patch'``, a 4x4 convolution with stride 4, or one of timm's overlapping stems, two 3x3 convolutions
             with stride 2, which round the size of the first stage up: ``'overlap'``; ``'overlap_tiered'``, with half

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from ..errors import UserError
 from ..registry import MODELS
 from .backbone import drop_paths, pad_to_side
 from .convnext import Block
+from .freezing import freeze, gradients_where_needed
 from .layers import init_conv_and_linear
 
 PATCH = 16  # pixels a side
@@ -24,6 +27,7 @@ class IsotropicConvNeXt(BaseModule):
         arch: a name of :data:`~convnext_dense.archs.ISOTROPIC_ARCHS`.
         drop_path_rate: stochastic depth of the last block, in [0, 1); it rises linearly from 0.
         layer_scale_init_value: initial value of LayerScale; 0 omits LayerScale, as in the official small and base.
+        frozen_stages: -1 trains everything, 0 freezes the stem, 1 the whole backbone.
         init_cfg: initialization config of mmengine's ``BaseModule``.
 
     Inputs:
@@ -37,12 +41,14 @@ class IsotropicConvNeXt(BaseModule):
     """
 
     total_stride = PATCH
+    num_stages = 1
 
     def __init__(
         self,
         arch: str,
         drop_path_rate: float = 0.0,
         layer_scale_init_value: float = 0.0,
+        frozen_stages: int = -1,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -55,11 +61,28 @@ class IsotropicConvNeXt(BaseModule):
         self.blocks = nn.Sequential(*(Block(dim, rate, layer_scale_init_value, version=1) for rate in rates))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.apply(init_conv_and_linear)
+        if not -1 <= frozen_stages <= 1:
+            raise UserError(f'frozen_stages {frozen_stages} is out of range: -1 (none), 0 (the stem) or 1 (all)')
+        self.frozen_stages = frozen_stages
+        freeze(self._frozen_parts())
 
     def forward(self, x: Tensor) -> Tensor:
         x = pad_to_side(x, PATCH).contiguous(memory_format=torch.channels_last)
-        x = self.blocks(self.stem(x))  # (N, dim, H / 16, W / 16)
+        for part in (self.stem, self.blocks):
+            with gradients_where_needed(part, x) if self.training else nullcontext():
+                x = part(x)  # (N, dim, H / 16, W / 16)
         return self.norm(x.mean(dim=(2, 3)))
+
+    def train(self, mode: bool = True) -> IsotropicConvNeXt:
+        """Set training mode; what is frozen stays in evaluation mode, without stochastic depth."""
+        super().train(mode)
+        for part in self._frozen_parts():
+            part.eval()
+        return self
+
+    def _frozen_parts(self) -> list[nn.Module]:
+        parts: list[nn.Module] = [self.stem, self.blocks, self.norm]
+        return parts[: (0, 1, len(parts))[self.frozen_stages + 1]]
 
     def num_layers(self, scheme: str) -> int:
         """Return the number of blocks; there is one stage, so ``stage_wise`` does not apply."""

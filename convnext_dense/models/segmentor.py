@@ -1,4 +1,4 @@
-"""Extensions of mmseg's segmentors: prediction that saves memory, UPerHead, and test-time augmentation."""
+"""Extensions of mmseg's segmentors: prediction that saves memory, two decode heads, and test-time augmentation."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+from mmcv.cnn import build_norm_layer
 from mmengine.logging import MMLogger
 from mmengine.structures import PixelData
 from torch import Tensor, nn
@@ -103,6 +104,56 @@ class UPerHead(uper_head.UPerHead):
     def psp_forward(self, inputs: Sequence[Tensor]) -> Tensor:
         maps = torch.cat([inputs[-1], *self.psp_modules(inputs[-1])], dim=1)
         return self.bottleneck(maps.contiguous(memory_format=format_for_heads(maps.device, self.training)))
+
+
+@MODELS.register_module()
+class LinearHead(BaseDecodeHead):
+    """Linear decode head: dropout, batch normalization and a 1x1 convolution from features to logits.
+
+    It shows what frozen features hold, as in the linear evaluations of DINOv2 and DINOv3
+    (github.com/facebookresearch/dinov3: ``eval/segmentation/models/heads/linear_head.py``). Losses, resizing and the
+    sampler of pixels are those of mmseg's ``BaseDecodeHead``, of which it takes all arguments but two.
+
+    Args:
+        in_channels: channels of the features; several numbers for the features of several stages, which are resized
+            to the first one's size and concatenated.
+        in_index: the features' place among those of the backbone; as many numbers as ``in_channels``.
+        norm_cfg: config of the batch normalization; None for SyncBN.
+
+    Raises:
+        UserError: if there are not as many ``in_channels`` as ``in_index``.
+    """
+
+    def __init__(
+        self,
+        in_channels: int | Sequence[int],
+        *,
+        in_index: int | Sequence[int] = -1,
+        norm_cfg: dict | None = None,
+        **kwargs: Any,
+    ) -> None:
+        channels, places = ([one] if isinstance(one, int) else list(one) for one in (in_channels, in_index))
+        if len(channels) != len(places):
+            raise UserError(
+                f'decode_head.in_channels {in_channels} and in_index {in_index} are not of as many features: give '
+                'both a number, or lists of one length'
+            )
+        several = not isinstance(in_channels, int)
+        super().__init__(
+            channels if several else channels[0],
+            sum(channels),
+            in_index=places if several else places[0],
+            input_transform='resize_concat' if several else None,
+            norm_cfg=norm_cfg or dict(type='SyncBN'),
+            **kwargs,
+        )
+        _, self.norm = build_norm_layer(self.norm_cfg, self.channels)
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return the logits (N, K, H, W) of features of several stages, at the size of the first one in use."""
+        x = self._transform_inputs(inputs)
+        x = x if self.dropout is None else self.dropout(x)
+        return self.conv_seg(self.norm(x))
 
 
 @MODELS.register_module()

@@ -166,8 +166,16 @@ def load_pretrained(
         + started
         + other_head
         + (f'; {note}' if note else '')
+        + _describe_untrained(model, modules, modules.keys() - fitting)
         + license_note(found.origin)
     )
+
+
+def _describe_untrained(model: nn.Module, modules: Mapping[str, Iterable[str]], fresh: Iterable[str]) -> str:
+    """Name the frozen modules for which the weights have nothing, so that they stay as they were initialized."""
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    untrained = [module for module in fresh if not frozen.isdisjoint(modules[module])]
+    return f'; frozen without weights: {", ".join(name_layers(modules, untrained))}' if untrained else ''
 
 
 def _describe_other_head(own: Mapping[str, Tensor], loaded: Mapping[str, Tensor]) -> str:

@@ -14,6 +14,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 
 from convnext_dense.checkpoints.content import plain
 from convnext_dense.checkpoints.resume import (
+    check_same_optimizer,
     check_same_run,
     check_same_schedule,
     restore_schedulers,
@@ -107,6 +108,37 @@ def test_the_split_of_the_data_stays(before, now, said):
     with pytest.raises(UserError) as error:
         check_same_run(saved, {**facts, 'split': now})
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('before', 'now', 'said'),
+    [
+        (
+            'backbone',
+            None,
+            'had backbone frozen and now has no part: resume with its own --freeze and model.backbone.',
+        ),
+        (None, 'backbone.stages.0', 'had no part frozen and now has backbone.stages.0: resume with its own --freeze'),
+        ('backbone', 'backbone', None),
+        ('of an older version', 'backbone', None),
+    ],
+)
+def test_what_is_frozen_stays_frozen(before, now, said):
+    facts = dict(seed=0, sampler_seed=0, total_batch=2, images=4, steps=6, plan='2 = 1 x 2', label_zero=None)
+    saved = facts if before == 'of an older version' else {**facts, 'frozen': before}
+    if said is None:
+        assert check_same_run(saved, {**facts, 'frozen': now}) is None
+        return
+    with pytest.raises(UserError, match=said):
+        check_same_run(saved, {**facts, 'frozen': now})
+
+
+def test_groups_of_the_optimizer_keep_their_number_of_tensors():
+    """As torch requires, whose error would be a traceback."""
+    saved = [{'params': [0, 1, 2], 'group_name': 'decay'}, {'params': [3], 'group_name': 'no_decay'}]
+    check_same_optimizer(saved, [{**group, 'params': list(group['params'])} for group in saved])
+    with pytest.raises(UserError, match='the run trained 3 tensors in decay and now trains 1: resume with its config'):
+        check_same_optimizer(saved, [{**saved[0], 'params': [0]}, saved[1]])
 
 
 CONFIG = """task = 'segmentation'

@@ -1,21 +1,28 @@
 """The configs of detection and segmentation: sizes, recipes, and what they build."""
 
+import math
 from pathlib import Path
 
 import mmdet
 import pytest
+import timm
+import torch
 from mmengine.config import Config
+from mmengine.registry import PARAM_SCHEDULERS
 
 from convnext_dense import paper
 from convnext_dense.analysis.complexity import Complexity, count_config
 from convnext_dense.config.read import read_config
+from convnext_dense.engine.building import build_model
+from convnext_dense.optim.layer_decay import parameter_groups
 from tests.helpers.run_tool import ROOT
 
 ARCHS = dict(a='atto', t='tiny', s='small', b='base', l='large', xl='xlarge')
 DETECTORS = sorted((ROOT / 'configs' / 'det').glob('*.py'))
-SEGMENTORS = sorted((ROOT / 'configs' / 'seg').glob('*.py'))
+SEGMENTORS = sorted((ROOT / 'configs' / 'seg').glob('upernet_*.py'))
+LINEAR = sorted((ROOT / 'configs' / 'seg').glob('linear_*.py'))
 BOXES = [path.stem for path in DETECTORS if path.stem.startswith(('cascade_rcnn', 'faster_rcnn'))]
-OF_NAME = {path.stem: path for path in (*DETECTORS, *SEGMENTORS)}
+OF_NAME = {path.stem: path for path in (*DETECTORS, *SEGMENTORS, *LINEAR)}
 
 
 def arch_and_data(name: str) -> tuple[str, str]:
@@ -159,10 +166,20 @@ ADE20K = {
     'upernet_convnext_a_ade20k': (1e-4, 0.0, 512, 341, 'work_dirs/convnext_a/epoch_300.pth'),
 }
 
+# channels of the last stage, weights in timm
+LINEAR_ADE20K = {
+    f'linear_dinov3_{arch[0]}_ade20k': (channels, f'convnext_{arch}.dinov3_lvd1689m')
+    for arch, channels in (('tiny', 768), ('small', 768), ('base', 1024), ('large', 1536))
+}
+
 
 def test_every_config_has_a_recipe_below():
     assert {path.stem for path in DETECTORS} == COCO.keys()
     assert {path.stem for path in SEGMENTORS} == ADE20K.keys()
+    assert {path.stem for path in LINEAR} == LINEAR_ADE20K.keys()
+    assert set(OF_NAME) == {
+        path.stem for folder in ('det', 'seg') for path in (ROOT / 'configs' / folder).glob('*.py')
+    }
 
 
 def check_common(cfg: Config, lr: float, drop_path: float, amp: bool, weights: str) -> None:
@@ -233,6 +250,57 @@ def test_segmentation_recipe_is_the_official_one(name):
     assert cfg.tta_model.mode == 'whole'
 
 
+@pytest.mark.parametrize('name', LINEAR_ADE20K)
+def test_linear_recipe_is_that_of_dinov3(name):
+    """Its values are those of eval/segmentation/configs/config-ade20k-linear-training.yaml in DINOv3's repository."""
+    cfg = Config.fromfile(OF_NAME[name])
+    channels, weights = LINEAR_ADE20K[name]
+    assert (cfg.pretrained, cfg.pretrained_weights) == (f'timm:{weights}', 'raw')
+    assert weights in timm.list_pretrained('convnext*dinov3*')
+    optimizer = cfg.optim_wrapper.optimizer
+    assert (optimizer.type, optimizer.lr, optimizer.betas) == ('AdamW', 1e-3, (0.9, 0.999))
+    assert cfg.optim_wrapper.type == 'OptimWrapper' and 'clip_grad' not in cfg.optim_wrapper
+    length = cfg.train_cfg
+    assert (length.max_iters, length.total_batch_size, length.val_interval) == (40000, 16, 5000)
+    assert cfg.model.test_cfg == dict(mode='slide', crop_size=(512, 512), stride=(341, 341))
+    assert cfg.train_dataloader.dataset.pipeline[2].ratio_range == (0.5, 2.0)
+    assert cfg.train_dataloader.dataset.pipeline[3].crop_size == (512, 512)
+    with torch.device('meta'):
+        model = build_model(cfg)
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    sizes = {name: tuple(p.shape) for name, p in trained.items()}
+    assert sizes == {
+        'backbone.norm3.weight': (channels,),
+        'backbone.norm3.bias': (channels,),
+        'decode_head.conv_seg.weight': (150, channels, 1, 1),
+        'decode_head.conv_seg.bias': (150,),
+        'decode_head.norm.weight': (channels,),
+        'decode_head.norm.bias': (channels,),
+    }
+    groups = parameter_groups(model, optimizer, cfg.optim_wrapper.paramwise_cfg)
+    assert [(group.lr, group.weight_decay, len(group.parameters)) for group in groups] == [(1e-3, 1e-3, 6)]
+
+
+def test_linear_schedule_is_that_of_dinov3():
+    """Beside the lr by eval/segmentation/schedulers.py there, written down here."""
+    cfg = Config.fromfile(OF_NAME['linear_dinov3_t_ade20k'])
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
+    schedulers = [PARAM_SCHEDULERS.build(dict(part, optimizer=optimizer)) for part in cfg.param_scheduler]
+    found = []
+    for _ in range(40000):
+        found.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    for step in (0, 1, 300, 1499):
+        warm_up = 1 - (1 - step / 1500) * (1 - 1e-6)
+        assert found[step] == pytest.approx(1e-3 * warm_up * (1 - step / 40000), rel=0.04), step
+    for step in (1500, 10000, 25000, 39000):
+        cosine = (1 + math.cos(math.pi * (step + 1) / 40000)) / 2
+        assert found[step] == pytest.approx(1e-3 * cosine, rel=0.002, abs=1e-7), step
+    assert found[-1] < 1e-11
+
+
 @pytest.mark.parametrize('name', OF_NAME)
 def test_heads_follow_the_data(name, tmp_path, monkeypatch):
     """With the drawn sample's classes: every head, wherever it is in the config."""
@@ -259,5 +327,5 @@ def test_heads_follow_the_data(name, tmp_path, monkeypatch):
 
     look(cfg.model)
     segments = cfg.task == 'segmentation'
-    assert found == [5, 5] if segments else found and set(found) == {2}
+    assert found == [5] * (2 - name.startswith('linear')) if segments else found and set(found) == {2}
     assert cfg.pretrained is None

@@ -22,6 +22,7 @@ SAMPLES = {
     'faster_rcnn': (1, 4, 1e-3),
     'cascade': (1, 2, 1e-3),
     'mask_rcnn': (1, 4, 1e-3),
+    'linear': (40, 4, 1e-3),
     'upernet_convnext_a': (900, 8, 2e-3),
     'upernet_convnext_b_22k': (60, 4, 1e-3),
     'upernet_convnext_l_22k': (60, 4, 1e-3),
@@ -36,7 +37,7 @@ REGIONS = {
 IMAGES = {
     **dict.fromkeys(('cascade_convnext_a', 'cascade_rcnn_convnext_a', 'upernet_convnext_a')),
     'cascade': (80, 40),
-    'upernet': (None, 40),
+    **dict.fromkeys(('linear', 'upernet'), (None, 40)),
 }
 
 
@@ -59,7 +60,7 @@ def test_length_batch_and_lr_fit_the_sample(resolved):
         name = Path(path).stem
         assert (length, total, lr) == of_name(SAMPLES, name), name
         assert cfg.train_dataloader.batch_size == total
-        after_the_last = cfg.task == 'segmentation'  # as its recipe has it
+        after_the_last = name.startswith('upernet')  # as its recipe has it
         assert cfg.param_scheduler[-1].end == pytest.approx(length + after_the_last)
         assert (cfg.pretrained, cfg.default_hooks.checkpoint.keep, cfg.default_hooks.checkpoint.best) == (
             None,

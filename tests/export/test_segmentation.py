@@ -59,8 +59,16 @@ def head(type: str, **settings) -> str:
         ('dict(data_preprocessor=dict(bgr_to_rgb=False))', 3),
         (head('EncHead', in_channels=[8, 16, 24, 32], in_index=[0, 1, 2, 3], num_codes=4), 3),
         (head('DAHead', pam_channels=8), 3),
+        (
+            'dict(decode_head=dict(_delete_=True, type="convnext_dense.LinearHead", in_channels=[24, 32], '
+            'in_index=[2, 3], num_classes=3, norm_cfg=dict(type="BN")))',
+            3,
+        ),
     ],
-    ids=['threshold 0.4', 'threshold 0.45', 'align_corners', 'many sigmoids', 'BGR', 'own predict', 'many outputs'],
+    ids=[
+        *('threshold 0.4', 'threshold 0.45', 'align_corners', 'many sigmoids', 'BGR', 'own predict', 'many outputs'),
+        'linear',
+    ],
 )
 def test_labels_of_any_head_are_those_of_predict(tmp_path, model, labels):
     predict = variant(tmp_path, model, CLASSES[:labels])

@@ -10,13 +10,14 @@ from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor
+from torch.nn.functional import cross_entropy, interpolate
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from convnext_dense.errors import UserError
 from convnext_dense.models import ConvNeXt
 from convnext_dense.models import label_map as labels
-from convnext_dense.models.segmentor import Segmentor, SegmentorTTA
+from convnext_dense.models.segmentor import LinearHead, Segmentor, SegmentorTTA
 from tests.helpers.labels import check
 
 CLASSES = 12
@@ -240,3 +241,72 @@ def test_windows_without_a_size_are_refused(key):
 )
 def test_settings_that_fit_are_taken(test_cfg):
     assert build(Segmentor, test_cfg=test_cfg).test_cfg == test_cfg
+
+
+def linear_head(**options) -> LinearHead:
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        head = LinearHead(num_classes=CLASSES, norm_cfg=dict(type='BN'), **options)
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter)
+    return head
+
+
+FEATURES = [torch.randn(2, channels, side, side + 3) for channels, side in ((8, 16), (16, 8), (24, 4), (32, 2))]
+
+
+@pytest.mark.parametrize(
+    ('options', 'used'),
+    [
+        (dict(in_channels=32), [3]),
+        (dict(in_channels=24, in_index=2), [2]),
+        (dict(in_channels=[32], in_index=[3]), [3]),
+        (dict(in_channels=(16, 24, 32), in_index=(1, 2, 3)), [1, 2, 3]),
+        (dict(in_channels=[8, 32], in_index=[0, -1], align_corners=True), [0, 3]),
+    ],
+)
+def test_a_linear_head_normalizes_and_multiplies_the_features(options, used):
+    """Written out: standardized over images and positions, scaled, times the matrix of the classes."""
+    head = linear_head(dropout_ratio=0, **options).train()
+    size = FEATURES[used[0]].shape[2:]
+    resized = [
+        interpolate(FEATURES[i], size, mode='bilinear', align_corners=options.get('align_corners', False))
+        for i in used
+    ]
+    x = torch.cat(resized, dim=1)
+    mean, var = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), unbiased=False, keepdim=True)
+    x = (x - mean) / (var + 1e-5).sqrt() * head.norm.weight[:, None, None] + head.norm.bias[:, None, None]
+    expected = torch.einsum('kc,nchw->nkhw', head.conv_seg.weight[..., 0, 0], x) + head.conv_seg.bias[:, None, None]
+    torch.testing.assert_close(head(FEATURES), expected, rtol=1e-4, atol=1e-4)
+    assert sum(p.numel() for p in head.parameters()) == x.shape[1] * (CLASSES + 2) + CLASSES
+
+
+def test_a_linear_head_drops_channels_before_it_normalizes():
+    """As DINOv3's, whose statistics include the dropped channels."""
+    head = linear_head(in_channels=32, dropout_ratio=1.0).train()
+    logits = head(FEATURES)
+    zeros = head.norm.bias @ head.conv_seg.weight[..., 0, 0].T + head.conv_seg.bias
+    torch.testing.assert_close(logits, zeros[None, :, None, None].expand_as(logits))
+
+
+def test_a_linear_head_has_mmsegs_loss_without_ignored_pixels():
+    head = linear_head(in_channels=32, dropout_ratio=0).train()
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=torch.randint(CLASSES, (1, 64, 96)))) for _ in range(2)]
+    samples[0].gt_sem_seg.data[:, :40] = 255
+    labels = torch.cat([sample.gt_sem_seg.data for sample in samples])
+    logits = interpolate(head(FEATURES), (64, 96), mode='bilinear')
+    # mmseg averages over all pixels, ignored ones too
+    expected = cross_entropy(logits, labels, ignore_index=255, reduction='sum') / labels.numel()
+    torch.testing.assert_close(head.loss(FEATURES, samples, {})['loss_ce'], expected)
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(in_channels=[16, 32]),
+        dict(in_channels=[16, 32], in_index=[1, 2, 3]),
+        dict(in_channels=32, in_index=[2, 3]),
+    ],
+)
+def test_a_linear_head_with_channels_for_other_features_is_refused(options):
+    with pytest.raises(UserError, match=r'decode_head\.in_channels .* and in_index .* are not of as many features'):
+        linear_head(**options)

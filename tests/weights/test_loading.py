@@ -352,6 +352,18 @@ def test_a_head_of_one_channel_starts_from_one_of_many_classes(tmp_path):
     assert same(source, target, skip='decode_head.conv_seg')
 
 
+@pytest.mark.parametrize(('frozen', 'said'), [(-1, False), (3, False), (4, True)])
+def test_what_is_frozen_and_not_in_the_file_is_said(tmp_path, frozen, said):
+    """A detector's weights have no final norm, so that a frozen one would stay as it was made."""
+    state = ConvNeXt(ARCH).state_dict()
+    path = tmp_path / 'detector.pth'
+    torch.save({'state_dict': {f'backbone.{name}': tensor for name, tensor in state.items()}, 'meta': {}}, path)
+    model = ImageClassifier(dict(type='convnext_dense.ConvNeXt', arch=ARCH, out_indices=None, frozen_stages=frozen), 3)
+    line = load_pretrained(model, path)
+    assert line.endswith('; frozen without weights: final norm') is said
+    assert ('; frozen' in line) is said
+
+
 def with_head(hidden: int | None) -> ImageClassifier:
     backbone = dict(type='convnext_dense.ConvNeXt', arch=ARCH, out_indices=None)
     model = ImageClassifier(backbone, 4, head_hidden_size=hidden)

@@ -26,6 +26,7 @@ HEADS = {  # by the type of the model, or of its decode_head
     'mmdet.MaskRCNN': 'Mask R-CNN',
     'mmdet.FasterRCNN': 'Faster R-CNN',
     'convnext_dense.UPerHead': 'UPerNet',
+    'convnext_dense.LinearHead': 'linear head',
 }
 
 

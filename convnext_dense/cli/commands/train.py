@@ -15,6 +15,7 @@ from ...checkpoints import files as checkpoints
 from ...checkpoints.disk import explain_full_disk
 from ...checkpoints.origins import initial_checkpoints
 from ...config.find import find_work_dir
+from ...config.freezing import check_backbone_frozen, freeze_backbone
 from ...config.kept_lr import describe_kept_lr
 from ...config.length import planned_length, set_length
 from ...config.machine import fit_to_machine
@@ -43,6 +44,8 @@ def run(args: argparse.Namespace) -> None:
     task = task_of(cfg)
     said = [describe_without(args.without)] if args.without else []
     set_amp(cfg, args.amp)
+    if args.freeze is not None:
+        freeze_backbone(cfg, args.cfg_options)
     name = '_'.join([Path(args.config).stem, *(['without', *args.without] if args.without else [])])
     name += '_sample' if args.data == 'sample' else ''
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
@@ -119,6 +122,8 @@ def run(args: argparse.Namespace) -> None:
     task.check_trainable(cfg)
     fit_to_machine(cfg)
     with propagate_failures(), Runner.from_cfg(cfg) as runner:
+        if args.freeze is not None:
+            check_backbone_frozen(runner.bare_model, cfg)
         check_first_step(runner.bare_model, cfg, task)
         warn_of_load(runner, args.load_meter.read())
         runner.register_hook(DataCheck(task.training_side(cfg), task.takes_squares))

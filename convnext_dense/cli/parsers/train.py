@@ -5,6 +5,7 @@ convnext-dense train CONFIG --data PATH              on your data
 convnext-dense train CONFIG --resume                 continue from the newest checkpoint in the work dir
 convnext-dense train CONFIG --resume auto            continue, or start if there is no checkpoint yet
 convnext-dense train CONFIG --without mixup cutmix   without techniques of the recipe, for an ablation
+convnext-dense train CONFIG --freeze backbone        train what is on top of the weights that it starts from
 torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
 """
 
@@ -61,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--pretrained-weights',
         choices=('raw', 'ema'),
         help='weights to take from that checkpoint: as trained, or their moving average (EMA) (default: raw)',
+    )
+    parser.add_argument(
+        '--freeze',
+        choices=('backbone',),
+        help='keep the backbone as its weights are and train what is on top: it runs without gradients, which saves '
+        'time and memory',
     )
     parser.add_argument(
         '--lora',

@@ -41,6 +41,7 @@ def test_all_packaged_configs_are_listed_with_their_task(listed):
         ('roadmap/r200_07_depthwise_conv_up', 'roadmap from ResNet-200: depthwise_conv_up', None, {'top-1': 82.04}),
         ('det/mask_rcnn_convnext_t_coco', 'Mask R-CNN, ConvNeXt-T', 48, {'box AP': 46.2, 'mask AP': 41.7}),
         ('det/cascade_convnextv2_b_coco', 'Cascade Mask R-CNN, ConvNeXt V2-B', None, {}),
+        ('seg/linear_dinov3_b_ade20k', 'linear head, ConvNeXt-B', None, {}),
         ('seg/upernet_convnext_l_22k_ade20k', 'UPerNet, ConvNeXt-L', 235, {'mIoU': 53.2, 'mIoU multi-scale': 53.7}),
     ],
 )
@@ -52,7 +53,7 @@ def test_a_config_has_its_model_and_what_is_published(config, model, params, sco
 @pytest.mark.parametrize(
     ('pattern', 'start', 'count'),
     [
-        ('SEG', 'configs/seg/', 9),
+        ('SEG', 'configs/seg/', 13),
         ('detection', 'configs/det/', 16),
         ('Mask R-CNN, ConvNeXt-T', 'configs/det/', 2),
         ('Cascade R-CNN', 'configs/det/cascade_rcnn_convnext_', 4),

@@ -1,0 +1,90 @@
+"""``--freeze backbone`` on the backbones of this package and of mmdet and mmseg."""
+
+import pytest
+from mmengine.config import Config
+
+from convnext_dense.config.freezing import check_backbone_frozen, freeze_backbone
+from convnext_dense.config.read import read_config
+from convnext_dense.engine.building import build_model
+from convnext_dense.errors import UserError
+from convnext_dense.models.freezing import has_frozen_backbone
+
+RESNET = dict(type='ResNet', depth=18, norm_cfg=dict(type='BN'))
+SWIN = dict(type='SwinTransformer', embed_dims=8, depths=(1, 1), num_heads=(1, 1), strides=(4, 2), out_indices=(0, 1))
+
+
+def config(name: str, **backbone: object) -> Config:
+    cfg = read_config(f'configs/{name}.py', needs_data=False)
+    if backbone:
+        cfg.model.backbone = dict(backbone)
+    return cfg
+
+
+@pytest.mark.parametrize(
+    ('name', 'backbone', 'stages'),
+    [
+        ('classification/convnext_a', {}, 4),
+        ('classification/convnext_iso_s', {}, 1),
+        ('roadmap/r50_00_baseline', {}, 4),
+        ('det/cascade_convnext_a_coco', {}, 4),
+        ('seg/upernet_convnext_a_ade20k', {}, 4),
+        ('det/cascade_convnext_a_coco', RESNET, 4),
+        (
+            'seg/upernet_convnext_a_ade20k',
+            {**RESNET, 'num_stages': 3, 'strides': (1, 2, 2), 'dilations': (1, 1, 1)},
+            3,
+        ),
+        ('seg/upernet_convnext_a_ade20k', SWIN, 2),
+    ],
+)
+def test_all_stages_are_frozen(name, backbone, stages):
+    cfg = config(name, **backbone)
+    if stages == 3:
+        cfg.model.backbone.out_indices = (0, 1, 2)
+    freeze_backbone(cfg)
+    assert cfg.model.backbone.frozen_stages == stages
+    model = build_model(cfg).train()
+    check_backbone_frozen(model, cfg)
+    assert has_frozen_backbone(model)
+    assert any(p.requires_grad for name, p in model.named_parameters() if not name.startswith('backbone.'))
+
+
+def test_a_backbone_that_counts_its_stages_otherwise_is_refused_not_half_frozen():
+    cfg = config('seg/upernet_convnext_a_ade20k', type='mmseg.MobileNetV2', frozen_stages=-1)
+    freeze_backbone(cfg)
+    with pytest.raises(UserError) as error:
+        check_backbone_frozen(build_model(cfg), cfg)
+    assert str(error.value) == (
+        '--freeze backbone: mmseg.MobileNetV2 with frozen_stages=4 still trains layer5.0.conv.0.conv.weight, '
+        'layer5.0.conv.0.bn.weight, layer5.0.conv.0.bn.bias: set model.backbone.frozen_stages as its documentation '
+        'says'
+    )
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'options', 'said'),
+    [
+        (
+            dict(type='mmdet.HourglassNet'),
+            (),
+            'mmdet.HourglassNet has no frozen_stages, by which backbones are frozen',
+        ),
+        ({}, ('model.backbone.frozen_stages',), 'both say what is frozen: leave out one'),
+    ],
+)
+def test_what_cannot_be_frozen_is_said_in_one_line(backbone, options, said):
+    cfg = config('det/cascade_convnext_a_coco', **backbone)
+    with pytest.raises(UserError, match=said):
+        freeze_backbone(cfg, options)
+
+
+def test_a_model_without_a_backbone_is_named():
+    with pytest.raises(UserError, match=r'--freeze backbone: mmdet\.Something has no backbone'):
+        freeze_backbone(Config(dict(model=dict(type='mmdet.Something'))))
+
+
+def test_an_unknown_backbone_is_left_to_the_building_which_names_what_is_near():
+    cfg = config('seg/upernet_convnext_a_ade20k', type='convnext_dense.ConvNext')
+    freeze_backbone(cfg)
+    with pytest.raises(UserError, match='ConvNext'):
+        build_model(cfg)
