@@ -18,7 +18,10 @@ class Model(nn.Module):
         self.backbone = ConvNeXt(SMALL, layer_scale_init_value=1.0, **options)
 
 
-@pytest.mark.parametrize('options', [dict(version=2), dict(out_indices=None, drop_path_rate=0.5)])
+@pytest.mark.parametrize(
+    'options',
+    [dict(version=2), dict(out_indices=None, drop_path_rate=0.5), dict(frozen_stages=2), dict(frozen_stages=4)],
+)
 def test_the_backbone_is_one_graph_while_training(options):
     torch._dynamo.reset()
     explained = torch._dynamo.explain(Model(**options).train().backbone)(torch.randn(2, 3, 64, 40))

@@ -113,6 +113,7 @@ def test_the_final_norm_of_a_classifier_is_frozen_with_the_backbone_and_norms_of
         return [name for name, p in network(**options).named_parameters() if p.requires_grad]
 
     assert trained(frozen_stages=4, out_indices=None) == []
+    assert trained(frozen_stages=4, out_indices=None, norm_before_pooling=True) == []
     assert trained(frozen_stages=4, out_indices=(3,)) == ['norm3.weight', 'norm3.bias']
     assert 'norm.weight' in trained(frozen_stages=3, out_indices=None)
 
