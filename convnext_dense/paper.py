@@ -62,6 +62,20 @@ CONVNEXTV2_1K: tuple[Published, ...] = (
     Published('huge', 224, 660.0, 115.0, 86.3, 'R'),
 )
 
+# ConvNeXt V2, FCMAE pre-training, then fine-tuning on ImageNet-22k and on ImageNet-1k.
+CONVNEXTV2_22K_TO_1K: tuple[Published, ...] = (
+    Published('nano', 224, 15.6, 2.45, 82.1, 'R'),
+    Published('nano', 384, 15.6, 7.21, 83.4, 'R'),
+    Published('tiny', 224, 28.6, 4.47, 83.9, 'R'),
+    Published('tiny', 384, 28.6, 13.1, 85.1, 'R'),
+    Published('base', 224, 89.0, 15.4, 86.8, 'R'),
+    Published('base', 384, 89.0, 45.2, 87.7, 'R'),
+    Published('large', 224, 198.0, 34.4, 87.3, 'R'),
+    Published('large', 384, 198.0, 101.1, 88.2, 'R'),
+    Published('huge', 384, 660.0, 337.9, 88.7, 'R'),
+    Published('huge', 512, 660.0, 600.8, 88.9, 'R'),
+)
+
 # The isotropic variants, trained from scratch on ImageNet-1k.
 ISOTROPIC_1K: tuple[Published, ...] = (
     Published(*('small', 224, 22.0, 4.3, 78.7, 'R'), note='top-1: the repository prints 78.7, the paper 79.7'),
@@ -102,6 +116,12 @@ UPERNET_ADE20K = (
     PublishedDense('large', 'ImageNet-22k', 235, 2458, (53.2, 53.7)),
     PublishedDense('xlarge', 'ImageNet-22k', 391, 3335, (53.6, 54.0)),
 )
+
+# ADE20K, mIoU of a linear layer on the frozen features of DINOv3's ConvNeXts (DINOv3, arXiv 2508.10104).
+DINOV3_ADE20K_LINEAR: dict[str, float] = {'tiny': 42.7, 'small': 44.8, 'base': 46.3, 'large': 47.8}
+
+# ADE20K, single-scale mIoU of mmseg's own UPerNet with ConvNeXt-T (mmseg's configs/convnext/metafile.yaml).
+MMSEG_UPERNET_TINY = 46.11
 
 # Official weights by name: {1k, 22k, 22k_1k} is the training data; `_ema` marks weight averages, `_fcmae` V2's
 # pre-training without a head. V2's `22k` are pre-trained by FCMAE and fine-tuned on ImageNet-22k, then on ImageNet-1k.

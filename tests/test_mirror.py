@@ -31,6 +31,7 @@ TESTED_ELSEWHERE = {
     'cli/parsers/sample.py': 'cli/commands/test_sample.py',
     'cli/parsers/test.py': 'cli/commands/test_test.py',
     'cli/parsers/train.py': 'cli/commands/test_train.py',
+    'cli/parsers/weights.py': 'cli/commands/test_weights.py',
     'data/check/classes.py': 'data/detection/test_check.py',
     'data/check/records.py': 'data/segmentation/test_check.py',
     'data/formats/text_files.py': 'data/formats/test_yolo.py',

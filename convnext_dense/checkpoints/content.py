@@ -56,6 +56,8 @@ class Meta(TypedDict, total=False):
     norm_eps: float | None
     activation: str | None
     norm: str | None
+    pretrained: dict[str, str | None] | None
+    """``source`` and ``license`` of the weights of others that the run started from; None if from random ones."""
     preprocessing: dict[str, Any] | None
     """How images are prepared, as :class:`~convnext_dense.weights.preprocessing.Preprocessing` has it."""
     lora: dict[str, Any] | None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import shlex
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from ..config.option_value import parse_value
 from ..data.class_choice import MERGE_EXAMPLE, ClassChoice, choice_of_flags, parse_merge, parse_names
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from ..paper import OFFICIAL_WEIGHTS
+from ..weights.names import LIGHT_NAMES, check_known, near_names
 from .split_arguments import add_split_arguments, split_rule
 
 EXAMPLE_CONFIG = 'configs/classification/convnext_t.py'
@@ -345,9 +344,10 @@ def config_and_checkpoint(args: argparse.Namespace) -> tuple[str, str | None]:
 
 def check_checkpoint(source: str) -> None:
     """Raise a UserError if a source of weights is neither an existing path, nor a URL, nor a possible name."""
-    if os.path.exists(source) or ':' in source or source in OFFICIAL_WEIGHTS:
+    check_known(source)
+    if os.path.exists(source) or ':' in source or source in LIGHT_NAMES:
         return
-    near = difflib.get_close_matches(source, OFFICIAL_WEIGHTS, n=3)
+    near = near_names(source)
     hint = f'did you mean {" or ".join(near)}?' if near else 'check the path'
     raise UserError(f'no checkpoint at {source}: {hint}')
 

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from ..checkpoints import disk, lock, manifest
 from ..checkpoints import files as checkpoints
 from ..checkpoints.content import Meta
+from ..checkpoints.origins import initial_checkpoints, most_restrictive, origin_of
 from ..compat import mmengine_private_names as internals
 from ..compat.mmengine_parameter_list import without_parameter_list
 from ..compat.mmengine_recomputation import check_part, trained_checkpointing
@@ -34,7 +35,8 @@ from ..models.compiling import compile_backbone
 from ..models.lora import insert_adapters, lora_settings
 from ..registry import DATASETS, RUNNERS
 from ..weights.extraction import adapters_in, extract_weights, has_ema_weights, learned_masks
-from ..weights.loading import load_full_model, load_pretrained
+from ..weights.licenses import Origin, license_note
+from ..weights.loading import load_full_model, load_pretrained, read_weights
 from ..weights.preprocessing import describe_difference
 from ..weights.reader import read_checkpoint
 from . import environment, frozen, state
@@ -84,6 +86,7 @@ class Runner(mmengine.runner.Runner):
         once = _pop_from_config(kwargs, 'trust_pickle', 'may_change_length')
         self._trust_pickle = bool(once.get('trust_pickle'))
         self.may_change_length = bool(once.get('may_change_length'))
+        self.origin: Origin | None = None  # of the weights that the run starts from
         ensure_writable_folder(work_dir)
         # mmengine caches loggers and more by name; two runs in one process must not share them
         kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or Path(work_dir).name}-{next(_RUN_NUMBERS)}'
@@ -349,6 +352,8 @@ class Runner(mmengine.runner.Runner):
             else:
                 internals.set_checkpoint_to_resume(self, state.find_newest_for_all(self))
         resumes, named = internals.resume_setting(self), internals.checkpoint_setting(self)
+        parts = initial_checkpoints(self.cfg.get('model')) if self.trains and not resumes and named is None else ()
+        initial = [origin_of(source) for source in parts]
         if self.trains and self.cfg.get('pretrained') and named is not None and not resumes:
             self.logger.warning(f'pretrained={self.cfg.pretrained} is not loaded, since load_from={named} is')
         if not resumes and named is None and self.cfg.get('pretrained'):
@@ -360,10 +365,15 @@ class Runner(mmengine.runner.Runner):
                 if isinstance(self.cfg.get('model'), dict)
                 else dict
             )
-            options = (weights, classes, self._trust_pickle, shapes, state.used_preprocessing(self))
-            self.logger.info(load_pretrained(self.bare_model, source, *options))
+            found = read_weights(source, weights, self._trust_pickle)
+            options: Any = dict(classes=classes, find_class_shapes=shapes, used=state.used_preprocessing(self))
+            self.logger.info(load_pretrained(self.bare_model, found, **options))
+            self.origin = most_restrictive([found.origin, *initial])
             internals.set_loaded(self)
         else:
+            self.origin = most_restrictive(initial)
+            if self.origin is not None:
+                self.logger.info(f'initialized from {self.origin.source}{license_note(self.origin)}')
             super().load_or_resume()
         if self.trains and not (resumes and state.is_finished(self)):
             super().dump_config()
@@ -399,7 +409,8 @@ class Runner(mmengine.runner.Runner):
             content['ema_state_dict'] = extract_weights(content, filename, 'ema', merged=not resumes).state
         self.call_hook('after_load_checkpoint', checkpoint=content)
         internals.set_loaded(self)
-        self.logger.info(f'loaded {filename}' + (f'; {note}' if note else ''))
+        self.origin = weights.origin
+        self.logger.info(f'loaded {filename}' + (f'; {note}' if note else '') + license_note(self.origin))
         return content
 
     def resume(

@@ -26,6 +26,7 @@ from ..models.lora import LoraSettings, adapters_of
 from ..version import __version__
 from ..weights.class_counts import built_head_classes
 from ..weights.extraction import dataset_meta
+from ..weights.licenses import Origin, pretrained
 from ..weights.preprocessing import Preprocessing, preprocessing_of_levels
 from ..weights.settings import settings_for_meta
 from .hooks.early_stopping import EarlyStopping
@@ -46,7 +47,9 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
     full_meta: Meta = {
         'run': resume.run_facts(runner),
         'experiment_name': runner.experiment_name,
-        **model_meta(runner.bare_model, runner.train_dataloader.dataset, config_text, used_preprocessing(runner)),
+        **model_meta(
+            runner.bare_model, runner.train_dataloader.dataset, config_text, used_preprocessing(runner), runner.origin
+        ),
     }
     full_meta.update(meta)
     content: Checkpoint = {
@@ -66,7 +69,9 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
     return content
 
 
-def model_meta(model: nn.Module, dataset: Any, config_text: str, used: Preprocessing | None) -> Meta:
+def model_meta(
+    model: nn.Module, dataset: Any, config_text: str, used: Preprocessing | None, origin: Origin | None
+) -> Meta:
     """Return the entries of ``meta`` that describe a model and its classes, whatever trained it.
 
     Args:
@@ -74,12 +79,14 @@ def model_meta(model: nn.Module, dataset: Any, config_text: str, used: Preproces
         dataset: the training data.
         config_text: the config's text.
         used: how images are prepared, None if it is unknown.
+        origin: the weights of others that the model started from, None if it did from random ones.
     """
     return {
         'time': time.strftime('%Y-%m-%d %H:%M:%S'),
         'convnext_dense': __version__,
         'cfg': config_text,
         **settings_for_meta(model),  # type: ignore[typeddict-item]
+        'pretrained': pretrained(origin),
         'lora': None if (adapters := adapters_of(model)) is None else adapters._asdict(),
         'preprocessing': None if used is None else used.as_meta(),
         'dataset_meta': plain(getattr(dataset, 'metainfo', {})),

@@ -36,6 +36,7 @@ from ..results import Result
 from ..results.drawing import palette
 from ..tasks import ClassInfo, PreparedImage, check_same_task, count_classes_of, set_classes, task_of, tested_dataset
 from ..weights.extraction import dataset_meta, extract_weights, learned_masks
+from ..weights.licenses import Origin, warn_of_license
 from ..weights.loading import load_full_model
 from ..weights.preprocessing import describe_difference
 from ..weights.reader import read_checkpoint
@@ -106,7 +107,10 @@ def load(
         print(f'warning: {warning}', file=sys.stderr)
     if not saved and (said := task_of(cfg).describe_masks(cfg)):
         print(said, file=sys.stderr)
-    return build_predictor(cfg, file, content, weights, chosen)
+    predict = build_predictor(cfg, file, content, weights, chosen)
+    if license := warn_of_license(predict.origin):
+        print(license, file=sys.stderr)
+    return predict
 
 
 def build_predictor(
@@ -148,7 +152,7 @@ def build_predictor(
         colors = palette(len(names))
     first_label = task.first_label(cfg, meta, checkpoint)
     classes = ClassInfo(names, np.array(colors, np.uint8), meta.get('category_ids'), first_label)
-    return Predictor(model.to(device).eval(), cfg, classes)
+    return Predictor(model.to(device).eval(), cfg, classes, found.origin)
 
 
 class Predictor:
@@ -161,19 +165,22 @@ class Predictor:
         model: an mmengine model in evaluation mode.
         cfg: the model's config.
         classes: the model's classes.
+        origin: the weights of others that it was trained from, and their license.
 
     Attributes:
         model: the model.
         task: the config's task, see :class:`~convnext_dense.tasks.Task`.
         classes: names, colors and ids of the K classes.
+        origin: the weights of others that it was trained from, and their license; None if there are none.
         input_shape: height and width at test time: of a classifier's input, of a segmentor's window, or of a
             detector's largest landscape image.
         value_range: the values of images that become black and white, or None; see
             :func:`~convnext_dense.io.images.decode`. Arrays are taken as they are.
     """
 
-    def __init__(self, model: BaseModel, cfg: Config, classes: ClassInfo) -> None:
+    def __init__(self, model: BaseModel, cfg: Config, classes: ClassInfo, origin: Origin | None = None) -> None:
         self.model = model
+        self.origin = origin
         self.task = task_of(cfg)
         self.classes = classes
         self.input_shape = self.task.input_shape(cfg)

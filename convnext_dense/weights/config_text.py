@@ -6,6 +6,7 @@ Such a checkpoint keeps its config as text, which is parsed here and never run.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -107,3 +108,12 @@ def _scaled(values: Any) -> Any:
         scaled = [round(value / 255, 9) for value in values]
         return scaled if len(scaled) > 1 else scaled[0]  # one is for all channels
     return values
+
+
+def value_in_config(config: str, key: str) -> object:
+    """Return the value of a top-level key in the text of a config; None if it is absent or no literal."""
+    found = re.search(rf'^{key} = (.+)$', config, re.MULTILINE)
+    try:
+        return ast.literal_eval(found[1]) if found else None
+    except (SyntaxError, ValueError):
+        return None

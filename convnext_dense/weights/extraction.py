@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,12 +14,13 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..models.lora import LoraSettings, lora_settings, merge_adapters, split_adapters
+from .config_text import value_in_config
 from .conversion import ConvertedWeights, convert
 from .formats import OURS, TIMM
 from .hub_config import VERSION_KEY, network_settings
 from .image_embedding import has_image_embedding
 from .layer_names import part_of
-from .licenses import find_license
+from .licenses import Origin, find_origin
 from .preprocessing import Preprocessing, find_preprocessing
 from .settings import NetworkSettings
 
@@ -41,7 +41,8 @@ class Weights(NamedTuple):
         classes: names of the classes that the weights are for, None if the file does not have them.
         task: task of the config that they were trained with, None if the file does not have it.
         preprocessing: how images were prepared for them, None if nothing tells it.
-        license: name of their license, None if nothing tells it.
+        origin: the weights of others that they are or were trained from, None if they were trained here from random
+            values.
     """
 
     path: Path
@@ -52,7 +53,12 @@ class Weights(NamedTuple):
     classes: list[str] | None
     task: str | None = None
     preprocessing: Preprocessing | None = None
-    license: str | None = None
+    origin: Origin | None = None
+
+    @property
+    def license(self) -> str | None:
+        """Name of their license; None if it is unknown, or if they were trained here from random values."""
+        return self.origin.license if self.origin else None
 
 
 def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw', merged: bool = True) -> Weights:
@@ -89,7 +95,8 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw', merge
         left_over = left_over + [name for name in state if part_of(name) == 'head']
         state = {name: tensor for name, tensor in state.items() if part_of(name) != 'head'}
     classes = dataset_meta(content).get('classes')
-    task = _task_in(meta['cfg']) if trained_here and isinstance(meta.get('cfg'), str) else None
+    named = value_in_config(meta['cfg'], 'task') if trained_here and isinstance(meta.get('cfg'), str) else None
+    task = None if named is None else str(named)
     return Weights(
         path,
         source + writer,
@@ -99,7 +106,7 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw', merge
         classes,
         task,
         find_preprocessing(path, source, meta, names, state),
-        find_license(path, source, meta),
+        find_origin(path, meta),
     )
 
 
@@ -140,15 +147,6 @@ def _check_no_adapters(state: Mapping[str, Tensor], path: Path) -> None:
         f'{path} holds LoRA adapters ({adapters[0]}) and nothing that tells their factor: merge them with PEFT, as '
         'merge_and_unload() does, and save the result'
     )
-
-
-def _task_in(config: str) -> str | None:
-    """Return the ``task`` that the text of a config sets; the text is only read."""
-    found = re.search(r'^task = (.+)$', config, re.MULTILINE)
-    try:
-        return str(ast.literal_eval(found[1])) if found else None
-    except (SyntaxError, ValueError):
-        return None
 
 
 def dataset_meta(checkpoint: Mapping) -> dict[str, Any]:

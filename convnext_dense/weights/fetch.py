@@ -1,4 +1,4 @@
-"""Download weights, once, by URL or by their name in timm, on Hugging Face or in the official releases."""
+"""Download weights, once, by URL or by a name of :mod:`.names`, in timm or on Hugging Face."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ..io.cache import cache_folder
 from ..io.files import atomic_write
 from ..io.progress import progress_bar
 from ..paper import OFFICIAL_WEIGHTS
+from .names import DISTILLED, check_known, clip_repository, near_names
 from .reader import SHARD_LIST, file_kind, read_shard_list
 
 # Hosts whose file names end in the first eight digits of the file's SHA-256.
@@ -36,6 +37,7 @@ HUB_FILES = (
 HUB_CONFIG = 'config.json'
 OPEN_CLIP_CONFIG = 'open_clip_config.json'
 HUB_PREPROCESSOR = 'preprocessor_config.json'  # transformers': how images are prepared
+HUB_CARD = 'README.md'  # its first lines name the license
 TIMEOUT = 30  # seconds without a response
 CHUNK = 2**20  # bytes
 
@@ -47,7 +49,9 @@ def fetch_weights(source: str | Path) -> Path:
         source: a path, which is returned unchanged unless it is of a folder with the files of a Hugging Face
             repository, whose weights are returned; a URL (http, https or file), which may end in ``#sha256=`` and the
             file's digest; a timm model, ``timm:convnext_tiny.fb_in1k``; a Hugging Face repository,
-            ``hf:facebook/convnext-tiny-224``; or an official name, ``convnext_tiny_1k_224``.
+            ``hf:facebook/convnext-tiny-224``; OpenCLIP's ``clip:convnext_base_w.laion2b_s13b_b82k``; torchvision's
+            ``torchvision:convnext_tiny``; a short name of DINOv3 or EUPE, ``dinov3_tiny``; or an official name,
+            ``convnext_tiny_1k_224``.
 
     Raises:
         UserError: if the download fails (the message names the path for a manual download), or if the file's digest
@@ -65,11 +69,18 @@ def fetch_weights(source: str | Path) -> Path:
         return _fetch_from_hub(_timm_repository(rest), folder, name)
     if scheme == 'hf':
         return _fetch_from_hub(rest, folder, name)
+    if name in DISTILLED:
+        return _fetch_from_hub(f'timm/{DISTILLED[name]}', folder, name)
+    if scheme == 'clip':
+        return _fetch_from_hub(clip_repository(rest), folder, name)
+    if scheme == 'torchvision':
+        check_known(name)
+        return _fetch_url(_torchvision_url(rest), folder)
     if '://' in name:
         raise UserError(f'no weights at {name}: take a path, a URL of https, timm:NAME, hf:REPO or an official name')
-    near = difflib.get_close_matches(name, OFFICIAL_WEIGHTS, n=3)
+    near = near_names(name)
     if near and not Path(source).exists():
-        raise UserError(f'no file and no official weights at {source}: did you mean {" or ".join(near)}?')
+        raise UserError(f'no file and no weights at {source}: did you mean {" or ".join(near)}?')
     return _cached_weights(Path(source)) or Path(source)
 
 
@@ -88,8 +99,30 @@ def _fetch_url(source: str, folder: Path) -> Path:
     if parts.hostname in HASH_IN_NAME and digest is None:
         in_name = re.search(r'-([0-9a-f]{8})\.\w+$', name)
         digest = in_name[1] if in_name else None
+    return _download(url, folder / _file_of_url(url), f'the weights {name}', digest)
+
+
+def _file_of_url(url: str) -> str:
     key = hashlib.sha256(url.encode()).hexdigest()[:8]  # keeps files of the same name from other hosts apart
-    return _download(url, folder / f'{key}-{name}', f'the weights {name}', digest)
+    return f'{key}-{Path(unquote(urlsplit(url).path)).name}'
+
+
+def cached_file(url: str, repository: str) -> Path | None:
+    """Return the file of published weights in the cache folder, if they are there.
+
+    Args:
+        url: its address, or empty for those of a repository.
+        repository: the Hugging Face repository, or empty.
+    """
+    folder = cache_folder() / 'weights'
+    if repository:
+        return _cached_weights(_folder_of(repository, folder))
+    name = Path(url).name if url in OFFICIAL_WEIGHTS.values() else _file_of_url(url)
+    return folder / name if (folder / name).is_file() else None
+
+
+def _folder_of(repository: str, folder: Path) -> Path:
+    return folder / repository.replace('/', '--')
 
 
 def _download(url: str, file: Path, description: str, digest: str | None = None) -> Path:
@@ -153,6 +186,12 @@ def _check_digest(file: Path, digest: str | None, name: str = '') -> Path:
     raise OSError(message) if name else UserError(f'{message}; delete it')
 
 
+def _torchvision_url(name: str) -> str:
+    from torchvision.models import get_model_weights  # here, because it imports torch
+
+    return get_model_weights(name).DEFAULT.url
+
+
 def _timm_repository(name: str) -> str:
     """Return the Hugging Face repository with the weights of a timm model."""
     import timm  # here, because it takes seconds to import
@@ -166,8 +205,8 @@ def _timm_repository(name: str) -> str:
 
 
 def _fetch_from_hub(repository: str, folder: Path, source: str) -> Path:
-    """Download the weights of a Hugging Face repository, and the files that describe network and images."""
-    folder = folder / repository.replace('/', '--')
+    """Download the weights of a Hugging Face repository, and the files that describe network, images and license."""
+    folder = _folder_of(repository, folder)
     if (file := _cached_weights(folder)) is None:
         with _explain_errors(f'{source} cannot be downloaded', folder / HUB_FILES[0]):
             folder.mkdir(parents=True, exist_ok=True)
@@ -198,7 +237,7 @@ def _download_from_hub(repository: str, folder: Path) -> Path:
                 lfs = files[name].lfs
                 return _check_digest(file, lfs.sha256 if lfs else None, 'the download')
 
-            names = [name for name in (HUB_CONFIG, HUB_PREPROCESSOR, OPEN_CLIP_CONFIG) if name in files]
+            names = [name for name in (HUB_CARD, HUB_CONFIG, HUB_PREPROCESSOR, OPEN_CLIP_CONFIG) if name in files]
             if wanted.endswith(SHARD_LIST):
                 names += read_shard_list(download(wanted))
             if absent := [name for name in names if name not in files]:

@@ -23,6 +23,7 @@ from .extraction import Weights, extract_weights
 from .fetch import fetch_weights
 from .formats import STAGES, Arch, detect_arch
 from .layer_names import NORM_PARTS, group_by_module, name_layers, part_of, parts_left_over
+from .licenses import license_note
 from .preprocessing import Preprocessing, describe_difference
 from .reader import read_checkpoint
 from .settings import set_network_settings
@@ -66,9 +67,28 @@ def load_full_model(model: nn.Module, weights: Weights) -> str:
     return set_network_settings(model, weights.settings, weights.path)
 
 
+def read_weights(source: str | Path, kind: str = 'raw', trust_pickle: bool = False) -> Weights:
+    """Read the weights that a run starts from, after downloading them if necessary.
+
+    Args:
+        source: a path, a URL or a name, as in :func:`~.fetch.fetch_weights`.
+        kind: ``'raw'``, or ``'ema'`` for the moving average in the file.
+        trust_pickle: as in :func:`~.reader.read_checkpoint`.
+
+    Raises:
+        UserError: if there is no such file, or it can't be read.
+    """
+    path = fetch_weights(source)
+    if not path.exists():
+        raise UserError(
+            f'no checkpoint at {path}: start from another with --pretrained, or from none with --pretrained none'
+        )
+    return extract_weights(read_checkpoint(path, trust_pickle), path, kind)
+
+
 def load_pretrained(
     model: nn.Module,
-    source: str | Path,
+    source: str | Path | Weights,
     weights: str = 'raw',
     classes: Sequence[str] | None = None,
     trust_pickle: bool = False,
@@ -83,7 +103,7 @@ def load_pretrained(
 
     Args:
         model: any model with the backbone under ``backbone``.
-        source: a path, a URL or a name, as in :func:`~.fetch.fetch_weights`.
+        source: a path, a URL or a name, as in :func:`~.fetch.fetch_weights`; or weights that are read already.
         weights: ``'raw'``, or ``'ema'`` for the moving average in the file.
         classes: names of the model's classes.
         trust_pickle: as in :func:`~.reader.read_checkpoint`.
@@ -100,13 +120,8 @@ def load_pretrained(
         UserError: if the file can't be read, the backbone does not match, or another layer differs for another reason
             than the number of classes.
     """
-    path = fetch_weights(source)
-    if not path.exists():
-        raise UserError(
-            f'no checkpoint at {path}: start from another with --pretrained, or from none with --pretrained none'
-        )
-    found = extract_weights(read_checkpoint(path, trust_pickle), path, weights)
-    own = plain_state(model)
+    found = source if isinstance(source, Weights) else read_weights(source, weights, trust_pickle)
+    path, own = found.path, plain_state(model)
     loaded, started = _start_last_norm(own, found)
     other_head = _describe_other_head(own, loaded)
     backbones = [{n: t for n, t in state.items() if part_of(n) == 'backbone'} for state in (own, loaded)]
@@ -152,6 +167,7 @@ def load_pretrained(
         + other_head
         + (f'; {note}' if note else '')
         + _describe_untrained(model, modules, modules.keys() - fitting)
+        + license_note(found.origin)
     )
 
 

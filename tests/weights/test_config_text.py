@@ -2,7 +2,7 @@
 
 import pytest
 
-from convnext_dense.weights.config_text import preparation_in
+from convnext_dense.weights.config_text import preparation_in, value_in_config
 
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 TOLD = {'mean': [0.485, 0.456, 0.406], 'std': [0.229, 0.224, 0.225], 'bgr': False}
@@ -60,3 +60,14 @@ def test_a_classifiers_size_and_crop(steps, wanted):
         f'data_preprocessor = dict({NUMBERS}, to_rgb=True)\ntest_dataloader = dict(dataset=dict(pipeline=[{steps}]))'
     )
     assert preparation_in(text) == {**TOLD, **wanted}
+
+
+TEXT = "a = 1\nmodel = dict(task='inner')\ntask = 'segmentation'\nbad = open('x')\nlist = [1, 2]\n"
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [('task', 'segmentation'), ('a', 1), ('list', [1, 2]), ('bad', None), ('model', None), ('absent', None)],
+)
+def test_literals_at_the_top_are_read_and_nothing_runs(key, value):
+    assert value_in_config(TEXT, key) == value

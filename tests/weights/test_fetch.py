@@ -15,7 +15,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from convnext_dense.errors import UserError
 from convnext_dense.weights import fetch
-from convnext_dense.weights.fetch import fetch_weights
+from convnext_dense.weights.fetch import cached_file, fetch_weights
 
 NAME = 'convnext_tiny_1k_224'
 
@@ -203,7 +203,7 @@ def test_a_repository_of_hugging_face_comes_with_its_config(hub, cache):
     file = fetch_weights('hf:facebook/convnext-tiny-224')
     assert file == cache / 'facebook--convnext-tiny-224' / 'model.safetensors'
     assert file.read_bytes() == b'weights'
-    assert sorted(weights_in(cache)) == ['config.json', 'model.safetensors', 'preprocessor_config.json']
+    assert sorted(weights_in(cache)) == ['README.md', 'config.json', 'model.safetensors', 'preprocessor_config.json']
     hub.repositories.clear()
     assert fetch_weights('hf:facebook/convnext-tiny-224') == file
 
@@ -278,3 +278,49 @@ def test_timms_names_lead_to_its_repositories(hub, cache):
     assert fetch_weights('timm:convnext_atto').parent.name == default.replace('/', '--')
     fails('timm:convnext_tinny.fb_in1k', r'did you mean .*convnext_tiny\.fb_in1k')
     fails('timm:vit_tiny_patch16_224', 'timm has no ConvNeXt weights named')
+
+
+@pytest.mark.parametrize(
+    ('name', 'repository'),
+    [
+        ('dinov3_tiny', 'timm/convnext_tiny.dinov3_lvd1689m'),
+        ('eupe_base', 'timm/convnext_base.eupe_lvd1689m'),
+        ('clip:convnext_large_d.laion2b_s26b_b102k_augreg', 'laion/CLIP-convnext_large_d.laion2B-s26B-b102K-augreg'),
+        ('clip:convnext_large_d', 'laion/CLIP-convnext_large_d.laion2B-s26B-b102K-augreg'),
+    ],
+)
+def test_short_names_lead_to_repositories(hub, cache, name, repository):
+    place = cache / repository.replace('/', '--') / 'model.safetensors'
+    assert f'{name} cannot be downloaded' in fails(name, rf'put the file at {place}, or')
+    hub.repositories[repository] = {'model.safetensors': b'weights'}
+    assert fetch_weights(name) == place
+    assert cached_file('', repository) == place
+
+
+def test_torchvisions_names_lead_to_its_addresses(server, cache, monkeypatch):
+    url = f'{server.url}/w.pth'
+    monkeypatch.setattr(fetch, '_torchvision_url', lambda name: url if name == 'convnext_tiny' else '')
+    file = fetch_weights('torchvision:convnext_tiny')
+    assert file.read_bytes() == server.files['/w.pth']
+    assert cached_file(url, '') == file
+    assert cached_file(f'{url}2', '') is None
+
+
+def test_the_address_of_torchvision_has_a_digest_in_its_name(cache, monkeypatch):
+    asked = []
+    monkeypatch.setattr(fetch, '_download', lambda url, file, _, digest: asked.append((url, digest)) or file)
+    fetch_weights('torchvision:convnext_base')
+    assert asked == [('https://download.pytorch.org/models/convnext_base-6075fbad.pth', '6075fbad')]
+
+
+@pytest.mark.parametrize(
+    ('name', 'said'),
+    [
+        ('dinov3_tyni', 'no file and no weights at dinov3_tyni: did you mean dinov3_tiny'),
+        ('clip:convnext_base_w', 'has 3 sets of weights: take one of clip:convnext_base_w'),
+        ('torchvision:resnet50', 'no weights are named torchvision:resnet50'),
+        ('facebook/convnext-tiny-224', 'did you mean hf:facebook/convnext-tiny-224'),
+    ],
+)
+def test_other_misspelt_names_are_corrected_too(cache, name, said):
+    fails(name, said)

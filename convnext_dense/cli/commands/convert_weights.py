@@ -21,14 +21,17 @@ from ...weights.conversion import convert
 from ...weights.extraction import Weights, adapters_in, extract_weights
 from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, Arch, detect_arch
 from ...weights.layer_names import parts_left_over
+from ...weights.licenses import describe_license, pretrained
 from ...weights.loading import check_is_convnext
 from ...weights.preprocessing import KEY as PREPROCESSING
 from ...weights.reader import read_checkpoint
 from ...weights.settings import EPS, SETTINGS
+from ..commercial import check_commercial
 from ..parsers.convert_weights import PEFT, SAFETENSORS, check_target
 
 
 def run(args: argparse.Namespace) -> None:
+    check_commercial(args, [args.source])
     source, target = checkpoints.find(args.source), Path(args.target)
     if args.to == PEFT:
         return _write_adapter(args, source, target)
@@ -52,6 +55,7 @@ def run(args: argparse.Namespace) -> None:
     print(f'mapped     {counted(len(written.state), "tensor")}')
     print(f'left over  {_parts(weights.left_over + written.left_over)}')
     print(f'fresh      {", ".join(fresh) or "nothing"}' + (' in a classifier that loads it' if fresh else ''))
+    _print_license(weights)
     if weights.preprocessing is not None and (safetensors or not FORMATS[args.to].dense):
         print(f'note       made for {weights.preprocessing}, which this file does not tell')
     for note in _notes(args.to, arch, weights, written.state):
@@ -70,6 +74,12 @@ def _write_adapter(args: argparse.Namespace, source: Path, target: Path) -> None
     print(f'arch       {detect_arch(weights.state)}')
     print(f'wrote      {target}: {settings}, as PEFT reads it')
     print(f'beside it  {", ".join(beside)}')
+    _print_license(weights)
+
+
+def _print_license(weights: Weights) -> None:
+    if weights.license:
+        print(f'license    {describe_license(weights.license)}')
 
 
 def _source_of_run(content: dict) -> str | None:
@@ -92,6 +102,7 @@ def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: b
         meta[PREPROCESSING] = weights.preprocessing.as_meta()
     known = {key: getattr(weights.settings, key) for key in (*SETTINGS, 'norm')}
     meta |= {key: value for key, value in known.items() if value is not None}
+    meta['pretrained'] = pretrained(weights.origin)
     return {'state_dict': state, 'meta': meta}
 
 

@@ -28,10 +28,12 @@ from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
 from ...tasks import ClassInfo
 from ..arguments import config_and_checkpoint, image_arguments, normalization_arguments
+from ..commercial import check_commercial
 from .convert_data import describe_written
 
 
 def run(args: argparse.Namespace) -> int:
+    check_commercial(args, [args.checkpoint])
     out_dir = Path(args.out_dir)
     inputs, skipped, left_out = find_inputs(args.input, out_dir)
     for error in skipped:

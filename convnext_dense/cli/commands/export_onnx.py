@@ -16,11 +16,13 @@ from ...inference.predictor import Predictor, load
 from ...io.image_size import ImageSize
 from ...version import __version__
 from ..arguments import config_and_checkpoint, image_arguments, normalization_arguments
+from ..commercial import check_commercial
 
 SAMPLE_IMAGES = 3
 
 
 def run(args: argparse.Namespace) -> int:
+    check_commercial(args, [args.checkpoint])
     out = Path(args.out)
     checked = args.check is not None
     images = [Path(path) for path in args.check or ()]
@@ -75,6 +77,7 @@ def _report(console: Console, out: Path, found: Sequence[Difference]) -> int:
 def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: ImageSize) -> dict[str, object]:
     """The metadata of the file."""
     first_label = predict.classes.first_label
+    origin = predict.origin
     scaled = {'value_range': list(predict.value_range)} if predict.value_range else {}
     return {
         'producer': f'convnext_dense {__version__}',
@@ -90,6 +93,8 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: Im
         'outputs': graph.outputs,
         'not_inside': graph.left_out,
         'classes': list(predict.names),
+        **({'trained_from': origin.source} if origin else {}),
+        **({'license': origin.license} if origin and origin.license else {}),  # of what it was trained from
         **({} if first_label is None else {'label_of_first_class_in_masks': first_label}),
     }
 

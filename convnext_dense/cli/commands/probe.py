@@ -21,6 +21,7 @@ from torch.utils.data import ConcatDataset
 from ...checkpoints import files as checkpoints
 from ...checkpoints import lock
 from ...checkpoints.content import to_cpu
+from ...checkpoints.origins import origin_of
 from ...config.machine import fit_to_machine
 from ...config.precision import set_amp
 from ...config.preprocessing import NOTHING, Chosen, follow_weights, told_by_file
@@ -38,8 +39,10 @@ from ...probe.features import check_finite
 from ...probe.linear import STRENGTHS
 from ...registry import DATASETS
 from ...tasks import own_datasets, place_of, task_of
+from ...weights.licenses import Origin
 from ...weights.loading import load_pretrained
 from ..arguments import command_line, image_arguments, normalization_arguments, reading_arguments
+from ..commercial import check_commercial
 
 RESULTS, FEATURES = 'probe.json', 'features'
 """The file of results and the folder of features in the work dir."""
@@ -83,6 +86,7 @@ def run(args: argparse.Namespace) -> None:
     sources = list(dict.fromkeys(args.pretrained or [cfg.get('pretrained')]))
     if sources == [None]:
         raise UserError('the config names no weights to measure: name some with --pretrained')
+    check_commercial(args, [source for source in sources if source != NONE])
     name = f'{Path(args.config).stem}_probe' + ('_sample' if args.data == 'sample' else '')
     work_dir = Path(args.work_dir or f'work_dirs/{name}')
     _check_work_dir(work_dir)
@@ -138,7 +142,8 @@ def _probe_all(args: argparse.Namespace, cfg: Config, sources: Sequence[str], wo
             place.mkdir(exist_ok=True)
             if kept:
                 write_split(place, kept)
-            _write_checkpoint(own, model, train[0], place)
+            origin = origin_of(own.pretrained, args.trust_pickle) if own.pretrained else None
+            _write_checkpoint(own, model, train[0], place, origin)
         _write_results(args, cfg, rows, work_dir, classes, features)
     return rows
 
@@ -233,11 +238,11 @@ def _labels(sources: Sequence[str]) -> list[str]:
     return names
 
 
-def _write_checkpoint(cfg: Config, model: nn.Module, dataset: Any, folder: Path) -> None:
+def _write_checkpoint(cfg: Config, model: nn.Module, dataset: Any, folder: Path, origin: Origin | None) -> None:
     """Write the model and its config as a run does, so that all commands take the folder as that of a run."""
     cfg.work_dir = str(folder)
     cfg.dump(folder / Path(cfg.filename).name)
-    meta = model_meta(model, dataset, cfg.pretty_text, task_of(cfg).preprocessing(cfg))
+    meta = model_meta(model, dataset, cfg.pretty_text, task_of(cfg).preprocessing(cfg), origin)
     checkpoints.write({'meta': meta, 'state_dict': to_cpu(model.state_dict())}, folder / checkpoints.PROBE)
 
 

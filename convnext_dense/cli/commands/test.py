@@ -35,9 +35,11 @@ from ...tasks.pipelines import tta_pipeline
 from ...weights.extraction import dataset_meta, extract_weights, learned_masks
 from ...weights.reader import read_checkpoint
 from ..arguments import command_line, image_arguments, normalization_arguments, reading_arguments
+from ..commercial import check_commercial
 
 
 def run(args: argparse.Namespace) -> None:
+    check_commercial(args, [args.checkpoint])
     checkpoint = checkpoints.find(args.checkpoint)
     content = read_checkpoint(checkpoint, args.trust_pickle)
     cfg = read_config(

@@ -13,6 +13,7 @@ from mmengine.dist import get_world_size, is_main_process
 
 from ...checkpoints import files as checkpoints
 from ...checkpoints.disk import explain_full_disk
+from ...checkpoints.origins import initial_checkpoints
 from ...config.find import find_work_dir
 from ...config.freezing import check_backbone_frozen, freeze_backbone
 from ...config.kept_lr import describe_kept_lr
@@ -32,6 +33,7 @@ from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
 from ...tasks import keep_split, own_datasets, place_of, task_of
 from ..arguments import command_line, image_arguments, normalization_arguments, reading_arguments
+from ..commercial import check_commercial
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
 
@@ -93,6 +95,8 @@ def run(args: argparse.Namespace) -> None:
         if source is None:
             raise UserError('--trust-pickle is for the file of --pretrained or --resume: name one')
         cfg.trust_pickle = True
+    if args.commercial:
+        check_commercial(args, _sources(cfg, bool(resumes)))
     chosen = Chosen(**normalization_arguments(args), options=args.cfg_options, image_size=args.image_size)
     if resumes or named:
         checkpoint = earlier[-1] if resumes else args.resume
@@ -153,6 +157,13 @@ def run(args: argparse.Namespace) -> None:
         if testable and is_main_process():
             tested = f'; `{command_line(args, "test", *arguments_of_run(cfg.work_dir))}` tests it'
         runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}{tested}')
+
+
+def _sources(cfg: Config, resumes: bool) -> list[str]:
+    """Return the sources of all weights that a run starts from; ``resumes`` is True for that of its work dir."""
+    if resumes or cfg.get('load_from'):
+        return [str(checkpoints.find_newest(cfg.work_dir)) if resumes else cfg.load_from]
+    return [*filter(None, [cfg.get('pretrained')]), *initial_checkpoints(cfg.model)]
 
 
 def resume_command(args: argparse.Namespace) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from ...errors import UserError
 from ...weights.formats import FORMATS
 from ..arguments import add_trust_argument, add_weights_argument, check_checkpoint
+from ..commercial import add_commercial_argument
 
 EXAMPLE = 'convnext_tiny_1k_224 convnext_t.pth'
 SAFETENSORS = '.safetensors'
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--force', action='store_true', help='replace DST if it exists')
     add_trust_argument(parser)
+    add_commercial_argument(parser)
 
 
 def check(args: argparse.Namespace) -> None:

@@ -36,6 +36,7 @@ from ..arguments import (
     check_normalization,
     is_config,
 )
+from ..commercial import add_commercial_argument
 from .convert_data import check_new_folder
 
 EXAMPLE = f'{EXAMPLE_RUN} photo.jpg'
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out-dir', metavar='DIR', default='demo_out', help='folder to draw in (default: demo_out)')
     add_weights_argument(parser)
     add_trust_argument(parser)
+    add_commercial_argument(parser)
     parser.add_argument(
         '--batch-size', type=int, metavar='N', default=1, help='images at once, more for a GPU (default: 1)'
     )

@@ -35,6 +35,7 @@ from ..arguments import (
     check_model,
     check_normalization,
 )
+from ..commercial import add_commercial_argument
 
 EXAMPLE = f'{EXAMPLE_RUN} model.onnx --check'
 
@@ -75,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_weights_argument(parser)
     add_trust_argument(parser)
+    add_commercial_argument(parser)
 
 
 def check(args: argparse.Namespace) -> None:

@@ -26,6 +26,7 @@ from ..arguments import (
     check_config,
     check_normalization,
 )
+from ..commercial import add_commercial_argument
 
 EXAMPLE = f'{EXAMPLE_CONFIG} --data PATH --pretrained WEIGHTS'
 
@@ -39,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--pretrained',
         nargs='+',
         metavar='WEIGHTS',
-        help='weights to measure, each a path, the work dir of a run, a URL, timm:NAME, hf:REPO, an official name '
-        "(convnext_tiny_1k_224), or 'none' for random ones, to compare with (default: the config's)",
+        help='weights to measure, each a path, the work dir of a run, a URL, timm:NAME, hf:REPO, another name that '
+        "`weights` lists (dinov3_tiny), or 'none' for random ones, to compare with (default: the config's)",
     )
     parser.add_argument(
         '--pretrained-weights',
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='weights to take from these checkpoints: as trained, or their moving average (EMA) (default: raw)',
     )
     add_trust_argument(parser)
+    add_commercial_argument(parser)
     parser.add_argument(
         '--work-dir', metavar='DIR', help='folder for features and results (default: work_dirs/NAME_OF_CONFIG_probe)'
     )

@@ -29,6 +29,7 @@ from ..arguments import (
     check_model,
     check_normalization,
 )
+from ..commercial import add_commercial_argument
 
 EXAMPLE = EXAMPLE_RUN
 
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_bad_image_argument(parser)
     parser.add_argument('--weights', choices=('raw', 'ema'), help='test only these weights (default: both)')
     add_trust_argument(parser)
+    add_commercial_argument(parser)
     parser.add_argument('--tta', action='store_true', help='test-time augmentation: several scales, and flips')
     add_compile_argument(parser)
     parser.add_argument(

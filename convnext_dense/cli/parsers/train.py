@@ -29,6 +29,7 @@ from ..arguments import (
     check_config,
     check_normalization,
 )
+from ..commercial import add_commercial_argument
 
 EXAMPLE = f'{EXAMPLE_CONFIG} --data sample'
 NEWEST, AUTO = '', 'auto'  # values of --resume other than a path
@@ -54,8 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--pretrained',
         metavar='WEIGHTS',
-        help='weights to start from: a path, the work dir of a run, a URL, timm:NAME, hf:REPO, an official name '
-        "(convnext_tiny_1k_224), or 'none' (default: the config's)",
+        help='weights to start from: a path, the work dir of a run, a URL, timm:NAME, hf:REPO, another name that '
+        "`weights` lists (dinov3_tiny, convnext_tiny_1k_224), or 'none' (default: the config's)",
     )
     parser.add_argument(
         '--pretrained-weights',
@@ -84,6 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "'auto' starts if there is no checkpoint yet",
     )
     add_trust_argument(parser)
+    add_commercial_argument(parser)
     parser.add_argument('--amp', choices=('off', 'fp16', 'bf16'), help="mixed precision (default: the config's)")
     add_compile_argument(parser)
     parser.add_argument('--seed', type=int, metavar='N', help="random seed (default: the config's, 0)")

@@ -42,6 +42,16 @@ def test_another_fit_computes_no_feature_again(run, tmp_path):
     assert run('--balanced', '--seed', '3') == (0, 0)
 
 
+def test_the_license_of_the_weights_is_kept_and_may_be_refused(run, own_image_folder, tmp_path, capsys):
+    closed = weights(tmp_path / 'convnextv2_atto_1k_224_ema.pt')
+    assert probe(own_image_folder, tmp_path / 'work', '--pretrained', str(closed), '--commercial') == 2
+    assert 'has the license CC BY-NC 4.0 (no commercial use)' in capsys.readouterr().err
+    assert not (tmp_path / 'work').exists()
+    run(source=closed)
+    meta = torch.load(tmp_path / 'work' / 'linear.pth', weights_only=True)['meta']
+    assert meta['pretrained'] == {'source': 'convnextv2_atto_1k_224_ema', 'license': 'cc-by-nc-4.0'}
+
+
 def test_new_and_changed_images_alone_are_computed(run, own_image_folder):
     run()
     first, second, *_ = sorted((own_image_folder / 'train' / 'red').iterdir())
