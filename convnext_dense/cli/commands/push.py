@@ -27,14 +27,17 @@ from ...export.hub.timm_layout import write_timm
 from ...export.hub.upload import check_login, upload
 from ...io.files import write_errors
 from ...weights.extraction import dataset_meta, extract_weights
+from ...weights.licenses import describe_license
 from ...weights.preprocessing import Preprocessing, preprocessing_of_levels
 from ...weights.reader import read_checkpoint
+from ..commercial import check_commercial
 from ..parsers.push import repository_of
 
 WRITERS = {'timm': write_timm, 'hf': write_hf}
 
 
 def run(args: argparse.Namespace) -> None:
+    check_commercial(args, [args.checkpoint])
     repository = repository_of(args.destination)
     if repository is not None:
         check_login()
@@ -125,7 +128,12 @@ def _report(model: HubModel, path: Path, place: str, kept: bool, args: argparse.
     print(f'read      {path}: {weights.source}, {args.weights} weights')
     print(f'model     {model.arch}, {classes}')
     print(f'images    {size}, mean {_numbers(images.mean)}, std {_numbers(images.std)} ({images.source})')
-    print(f'license   {model.license or "unknown: state one in README.md before you share it"}')
+    license = (
+        describe_license(model.license) if model.license else 'unknown: state one in README.md before you share it'
+    )
+    if weights.origin is None:
+        license = 'yours to choose: nothing of others is in these weights'
+    print(f'license   {license}')
     if weights.left_over:
         print(f'left over {", ".join(weights.left_over[:5])}{", ..." if len(weights.left_over) > 5 else ""}')
     for note in filter(None, _notes(model, args.to)):

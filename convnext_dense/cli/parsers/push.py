@@ -24,6 +24,7 @@ from ..arguments import (
     check_checkpoint,
     check_normalization,
 )
+from ..commercial import add_commercial_argument
 
 EXAMPLE = 'work_dirs/convnext_t ./convnext_t --to timm'
 HUB = 'hf:'
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='write over a model that was not pushed from here, and over a README.md that was edited',
     )
+    add_commercial_argument(parser)
     add_trust_argument(parser)
 
 

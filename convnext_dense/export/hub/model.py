@@ -75,7 +75,8 @@ class HubModel:
 
     @property
     def license(self) -> str | None:
-        return self.weights.license
+        """Name of the license of the weights, or of those that their training started from; None if unknown."""
+        return self.weights.origin.license if self.weights.origin else None
 
     @property
     def output_stages(self) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...version import __version__
+from ...weights.licenses import LICENSES, describe_license
 from .folder import sign
 from .hf_layout import class_name
 from .model import HubModel
@@ -14,7 +15,7 @@ TASKS = {
     'segmentor': 'image-segmentation',
 }
 """Hugging Face's names of tasks."""
-LICENSES = {'mit', 'apache-2.0', 'cc-by-nc-4.0', 'cc-by-4.0', 'cc0-1.0', 'bsd-3-clause', 'openrail'}
+HUGGING_FACE_LICENSES = {'mit', 'apache-2.0', 'cc-by-nc-4.0', 'cc-by-4.0', 'cc0-1.0', 'bsd-3-clause', 'openrail'}
 """Licenses that Hugging Face knows by these names; others are ``other`` there, with a name."""
 LIBRARIES = {'timm': 'timm', 'hf': 'transformers'}
 SHOWN_CLASSES = 50
@@ -45,10 +46,11 @@ def _metadata(model: HubModel, layout: str) -> str:
     from huggingface_hub import ModelCardData
 
     name = model.license
-    known = name is None or name.lower() in LICENSES
+    known = name is None or name.lower() in HUGGING_FACE_LICENSES
     data = ModelCardData(
         license=(name.lower() if known else 'other') if name else None,
         license_name=None if known else name,
+        license_link=None if known or name not in LICENSES else LICENSES[name].url,
         library_name=LIBRARIES[layout],
         pipeline_tag=TASKS[model.kind],
         tags=[TASKS[model.kind], 'convnext', 'convnext_dense'],
@@ -74,10 +76,8 @@ def _page(model: HubModel, layout: str, place: str) -> list[str]:
     averaged = '' if not model.averaged else ', the moving average of its weights'
     lines = [f'{what}: {model.arch}{variant}{averaged}. Written by convnext_dense {__version__}.', '']
     if model.license:
-        lines += [
-            f'License: {model.license}, of the weights or of those that their training started from.',
-            '',
-        ]
+        whose = 'of the weights, or of those that their training started from'
+        lines += [f'License: {describe_license(model.license)}, {whose}.', '']
     lines += ['## Load it', '', '```python', *_usage(model, layout, place), '```', '', '## Images', '', _images(model)]
     if model.results:
         lines += ['', '## Results', '', '| metric | % |', '| --- | --- |']

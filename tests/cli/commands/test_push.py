@@ -77,6 +77,23 @@ def test_dense_runs_give_the_mean_and_std_of_their_data_preprocessor(tmp_path):
     assert command.preprocessing_of_run(tmp_path / 'x.pth').bgr
 
 
+def test_the_license_goes_along_and_forbids(tmp_path, capsys):
+    path, _ = checkpoint(tmp_path / 'x.pth')
+    content = read_checkpoint(path)
+    content['meta']['pretrained'] = {'source': 'convnextv2_tiny_22k_224_ema', 'license': 'cc-by-nc-4.0'}
+    save(content, path)
+    assert push(path, tmp_path / 'out', '--to', 'timm') == 0
+    assert 'license   CC BY-NC 4.0 (no commercial use)' in capsys.readouterr().out
+    assert json.loads((tmp_path / 'out' / 'config.json').read_text())['pretrained_cfg']['license'] == 'cc-by-nc-4.0'
+    assert '\nlicense: cc-by-nc-4.0\n' in (tmp_path / 'out' / 'README.md').read_text()
+    assert push(path, tmp_path / 'two', '--to', 'timm', '--commercial') == 2
+    assert '--commercial: convnextv2_tiny_22k_224_ema has the license' in capsys.readouterr().err
+    content['meta']['pretrained'] = None
+    save(content, path)
+    assert push(path, tmp_path / 'two', '--to', 'timm', '--commercial') == 0
+    assert 'license   yours to choose' in capsys.readouterr().out
+
+
 def test_mean_and_std_by_hand(tmp_path, capsys):
     path, _ = checkpoint(tmp_path / 'x.pth')
     values = ['--mean', '0.5', '0.4', '0.3', '--std', '0.2', '0.2', '0.1']

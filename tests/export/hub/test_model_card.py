@@ -7,6 +7,7 @@ from convnext_dense.export.hub.folder import is_edited
 from convnext_dense.export.hub.model import shared_model
 from convnext_dense.export.hub.model_card import model_card
 from convnext_dense.weights.extraction import extract_weights
+from convnext_dense.weights.licenses import Origin, describe_license
 from convnext_dense.weights.preprocessing import Preprocessing
 from tests.helpers.small_classifier import classifier
 
@@ -16,7 +17,7 @@ def card(
 ) -> str:
     names = [f'class {k}' for k in range(classes)]
     content = {'state_dict': classifier(classes).state_dict(), 'meta': {'dataset_meta': {'classes': names}}}
-    weights = extract_weights(content, 'x.pth')._replace(license=license)
+    weights = extract_weights(content, 'x.pth')._replace(origin=Origin('x', license))
     images = Preprocessing((0.5,) * 3, (0.25,) * 3, (256, 256), 0.9, source='the config')
     return model_card(shared_model(weights, images, results={'top1': 81.234}, **facts), layout, place)
 
@@ -39,7 +40,7 @@ def test_metadata():
 def test_licenses_go_by_the_names_that_hugging_face_knows(license, expected):
     data = ModelCard(card(license=license)).data
     assert (data.license, data.get('license_name')) == expected
-    assert f'License: {license}' in card(license=license)
+    assert f'License: {describe_license(license)}, of the weights' in card(license=license)
 
 
 def test_the_page_says_how_to_load_it_and_what_it_takes():
