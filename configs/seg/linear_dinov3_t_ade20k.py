@@ -15,7 +15,7 @@ _base_ = [
 ]
 sample_settings = '_base_/sample/linear.py'
 
-pretrained = 'timm:convnext_tiny.dinov3_lvd1689m'
+pretrained = 'dinov3_tiny'
 model = dict(
     backbone=dict(
         type='convnext_dense.ConvNeXt',
