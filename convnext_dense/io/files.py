@@ -28,6 +28,8 @@ TEMPORARY_NAME = re.compile(r'\.\d+\.(.+)')
 Such a file is left behind only if its process was killed."""
 HOST = re.sub(r'\W', '-', socket.gethostname())[:32] or 'host'
 """Name of this machine in names of files."""
+LOCK_TIMEOUT = 5
+"""Seconds to wait for the lock of a new name, which no other process can have."""
 RETRY_DELAYS = (0.2, 1.0, 5.0)
 """Seconds before each retry of reading a file."""
 TRANSIENT_ERRNOS = {
@@ -75,17 +77,15 @@ def durable_write(path: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: str | Path, option: str = '', replace: bool = False) -> Iterator[Path]:
+def atomic_folder(path: str | Path, option: str = '') -> Iterator[Path]:
     """Context that provides a temporary folder to fill, which becomes ``path`` if the block ends without an error.
 
-    The temporary folder is beside ``path`` and is removed if the block raises an error; if the process was killed, the
-    next call for the same path on the same machine removes it. Errors of the block pass as they are: those of writing
-    into the folder are for :func:`write_errors`.
+    The temporary folder is a :func:`temporary_folder` beside ``path``. Errors of the block pass as they are: those of
+    writing into the folder are for :func:`write_errors`.
 
     Args:
         path: a folder that does not exist or is empty.
         option: the command-line option that sets the folder, for error messages.
-        replace: ``path`` may be a folder with files, which is then replaced as a whole, by two renames.
 
     Yields:
         The path of the temporary folder.
@@ -93,32 +93,52 @@ def atomic_folder(path: str | Path, option: str = '', replace: bool = False) -> 
     Raises:
         UserError: if there is something at ``path`` already, or the folder can't be written.
     """
-    from filelock import FileLock  # commands start without it
-
     path = Path(path)
     if path.exists() and not path.is_dir():
         raise UserError(f'{path} is a file: name a new folder')
+    full = Path(os.path.realpath(path))
     with write_errors(path, option):
-        if not replace and path.is_dir() and any(path.iterdir()):
+        if path.is_dir() and any(path.iterdir()):
             raise UserError(f'{path} is not empty: name a new folder, or empty it first')
-        full = Path(os.path.realpath(path))
+        if path.is_dir() and path.samefile('.'):  # which would be removed under the user's feet
+            raise UserError(f'{path} is the current folder: name a new folder in it')
         full.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(full)
-        temporary = full.with_name(f'.{HOST}.{uuid.uuid4().hex[:8]}.{full.name}.partial')
-        lock = FileLock(f'{temporary}.lock')
-        with suppress(NotImplementedError):  # a file system without locks: its folders are never taken for abandoned
-            lock.acquire()
-    try:
-        with write_errors(path, option):
-            temporary.mkdir()
+    with temporary_folder(full, path, option) as temporary:
         yield temporary
         with write_errors(path, option):
-            if replace:
-                _exchange(temporary, full)
-            else:
-                if full.exists():
-                    full.rmdir()
-                temporary.rename(full)
+            if full.exists():
+                full.rmdir()
+            temporary.rename(full)
+
+
+@contextmanager
+def temporary_folder(beside: Path, named: str | Path, option: str = '') -> Iterator[Path]:
+    """Context that provides a temporary folder beside a path, and removes it at the end unless it was moved away.
+
+    If the process was killed, the next call for the same path on the same machine removes it.
+
+    Args:
+        beside: an absolute path in a folder that exists.
+        named: what the user asked to write, for error messages.
+        option: the command-line option that sets it, for error messages.
+
+    Yields:
+        The path of the temporary folder.
+
+    Raises:
+        UserError: if the folder can't be made.
+    """
+    from filelock import FileLock  # commands start without it
+
+    temporary = beside.with_name(f'.{HOST}.{uuid.uuid4().hex[:8]}.{beside.name}.partial')
+    lock = FileLock(f'{temporary}.lock')
+    try:
+        with write_errors(named, option):
+            _remove_abandoned(beside)
+            temporary.mkdir()  # before the lock, which would wait forever for a folder that takes no files
+            with suppress(NotImplementedError):  # a file system without locks: its folders are never abandoned ones
+                lock.acquire(timeout=LOCK_TIMEOUT)
+        yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         _release(lock)
@@ -139,23 +159,8 @@ def write_errors(path: str | Path, option: str = '') -> Iterator[None]:
         raise UserError(f'{path} cannot be written ({error.strerror or error}): {elsewhere}') from None
 
 
-def _exchange(new: Path, old: Path) -> None:
-    """Put a folder in the place of another, and remove that."""
-    if not old.exists():
-        new.rename(old)
-        return
-    aside = new.with_suffix('.old')
-    old.rename(aside)
-    try:
-        new.rename(old)
-    except BaseException:
-        aside.rename(old)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
-
-
 def _remove_abandoned(path: Path) -> None:
-    """Remove the temporary folders of :func:`atomic_folder` whose processes on this machine have ended.
+    """Remove the temporary folders of :func:`temporary_folder` whose processes on this machine have ended.
 
     A process holds the lock of its folder, which the kernel releases when it ends. Locks of other machines are not
     asked for, since not every shared disk tells of them.

@@ -151,23 +151,22 @@ def test_what_keeps_a_folder_from_being_written_is_named(tmp_path):
         pass
 
 
-def test_a_folder_with_files_is_replaced_as_a_whole_when_asked(tmp_path, monkeypatch):
-    out = tmp_path / 'out'
-    out.mkdir()
-    (out / 'old').touch()
-    with atomic_folder(out, replace=True) as folder:
-        (folder / 'new').touch()
-        assert os.listdir(out) == ['old']
-    assert os.listdir(out) == ['new'] and os.listdir(tmp_path) == ['out']
+def test_a_folder_that_takes_no_folders_is_no_wait(tmp_path):
+    """The kernel's own error, at which a lock would be tried again and again."""
+    said = r'^/proc/x cannot be written \(No such file or directory\): choose another with --out$'
+    with pytest.raises(UserError, match=said), atomic_folder('/proc/x', '--out'):
+        pass
+    with (
+        pytest.raises(UserError, match=r'cannot be written \(File name too long\)'),
+        atomic_folder(tmp_path / ('x' * 250)),
+    ):
+        pass
+    assert os.listdir(tmp_path) == []
 
-    rename = Path.rename
 
-    def refuse(path: Path, target: Path) -> Path:
-        if path.suffix == '.partial':
-            raise OSError(5, 'Input/output error')
-        return rename(path, target)
-
-    monkeypatch.setattr(Path, 'rename', refuse)
-    with pytest.raises(UserError, match='out cannot be written'), atomic_folder(out, replace=True) as folder:
-        (folder / 'newer').touch()
-    assert os.listdir(out) == ['new'] and os.listdir(tmp_path) == ['out']
+def test_the_current_folder_is_not_taken_away(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ('.', tmp_path):
+        with pytest.raises(UserError, match=r'is the current folder: name a new folder in it$'), atomic_folder(name):
+            pass
+    assert os.getcwd() == str(tmp_path)

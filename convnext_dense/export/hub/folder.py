@@ -6,13 +6,12 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ...errors import UserError
-from ...io.files import atomic_folder
+from ...io.files import atomic_folder, temporary_folder, write_errors
 
 CONFIG, WEIGHTS, PROCESSOR, CARD = 'config.json', 'model.safetensors', 'preprocessor_config.json', 'README.md'
 FILES = (CONFIG, WEIGHTS, PROCESSOR, CARD)
@@ -60,42 +59,34 @@ def check_folder(folder: Path, force: bool) -> None:
 
 @contextmanager
 def pushed_folder(folder: Path, force: bool) -> Iterator[Path]:
-    """Context that provides a folder to fill with :data:`FILES`, which replaces ``folder`` if the block ends well.
+    """Context that provides a folder to fill with :data:`FILES`, which are put into ``folder`` if the block ends well.
 
-    Other files in ``folder`` stay, and so does a model card that somebody has edited, unless ``force``: the block's
-    own is dropped. ``folder`` is the complete old one or the complete new one at any time, except for the moment
-    between two renames.
+    A new folder appears as a whole. In one that is there, each file is replaced at once, :data:`CONFIG` last, and
+    nothing else is touched. A model card that somebody has edited stays, unless ``force``.
 
     Raises:
         UserError: as :func:`check_folder`, or if the folder can't be written.
     """
     check_folder(folder, force)
-    with atomic_folder(folder, replace=True) as temporary:
+    if not folder.exists():
+        with atomic_folder(folder) as temporary:
+            yield temporary
+        return
+    with temporary_folder(Path(os.path.realpath(folder), 'push'), folder) as temporary:
         yield temporary
-        if folder.is_dir():
-            _keep(folder, temporary, force)
+        with write_errors(folder):
+            _replace_files(folder, temporary, force)
 
 
-def _keep(old: Path, new: Path, force: bool) -> None:
-    """Take what is to stay of the old folder into the new one."""
-    if not force and (old / CARD).is_file() and is_edited(_text(old / CARD)):
-        (new / CARD).unlink(missing_ok=True)
-        _link(old / CARD, new / CARD)
-    for entry in old.iterdir():
-        if entry.name in FILES:
+def _replace_files(old: Path, new: Path, force: bool) -> None:
+    keeps_card = not force and (old / CARD).is_file() and is_edited(_text(old / CARD))
+    for name in sorted(FILES, key=lambda name: name == CONFIG):
+        if name == CARD and keeps_card:
             continue
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.copytree(entry, new / entry.name, symlinks=True, copy_function=_link)
+        if (new / name).is_file():
+            os.replace(new / name, old / name)
         else:
-            _link(entry, new / entry.name)
-
-
-def _link(source: str | Path, target: str | Path) -> None:
-    """Link a file, which takes no space, or copy it where the file system has no links."""
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:
-        shutil.copy2(source, target, follow_symlinks=False)
+            (old / name).unlink(missing_ok=True)
 
 
 def _text(path: Path) -> str:

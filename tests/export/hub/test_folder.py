@@ -1,12 +1,13 @@
 """Putting the files of a model in place."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from convnext_dense.errors import UserError
-from convnext_dense.export.hub import folder as hub_folder
 from convnext_dense.export.hub.folder import CARD, CONFIG, PROCESSOR, VERSION_NAME, is_edited, pushed_folder, sign
 
 
@@ -71,12 +72,40 @@ def test_an_error_leaves_the_old_files_and_nothing_else(tmp_path, error):
     assert names(tmp_path) == ['out']
 
 
-def test_a_disk_without_links_gets_copies(tmp_path, monkeypatch):
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError
+@pytest.mark.parametrize('done', range(4))
+def test_a_push_that_is_killed_loses_nothing_of_the_user(tmp_path, done, monkeypatch):
+    """After so many replaced files, by an end that removes nothing, and a next push over what is left."""
+    write(tmp_path, **{PROCESSOR: 'old', 'model.safetensors': 'old'})
+    own = {CARD: 'edited', 'notes.txt': 'mine'}
+    for name, text in own.items():
+        (tmp_path / name).write_text(text)
+    code = (
+        'import os, sys, pathlib\n'
+        'from convnext_dense.export.hub import folder\n'
+        'replace, calls = os.replace, []\n'
+        'def replace_or_die(*arguments):\n'
+        f'    if len(calls) == {done}: os._exit(9)\n'
+        '    calls.append(replace(*arguments))\n'
+        'folder.os.replace = replace_or_die\n'
+        'with folder.pushed_folder(pathlib.Path(sys.argv[1]), False) as new:\n'
+        '    for name in folder.FILES: (new / name).write_text("new")\n'
+    )
+    ended = subprocess.run([sys.executable, '-c', code, tmp_path])
+    assert ended.returncode == (9 if done < 3 else 0)
+    texts = {name: (tmp_path / name).read_text() for name in (CONFIG, PROCESSOR, 'model.safetensors')}
+    assert list(texts.values()).count('new') == done and (texts[CONFIG] == 'new') == (done == 3)
+    assert all((tmp_path / name).read_text() == text for name, text in own.items())
+    write(tmp_path, force=done == 3, **{'model.safetensors': 'newer'})
+    assert [name for name in names(tmp_path) if name != 'notes.txt'] == [CARD, CONFIG, 'model.safetensors']
+    assert (tmp_path / 'notes.txt').read_text() == 'mine'
 
-    write(tmp_path / 'out')
-    (tmp_path / 'out' / 'a.txt').write_text('a')
-    monkeypatch.setattr(hub_folder.os, 'link', refuse)
-    write(tmp_path / 'out')
-    assert (tmp_path / 'out' / 'a.txt').read_text() == 'a'
+
+@pytest.mark.parametrize('is_empty', [True, False])
+def test_the_current_folder_stays_one(tmp_path, monkeypatch, is_empty):
+    monkeypatch.chdir(tmp_path)
+    if not is_empty:
+        write(tmp_path)
+    folder = os.stat('.').st_ino
+    write(Path('.'))
+    assert os.stat(tmp_path).st_ino == folder and os.getcwd() == str(tmp_path)
+    assert names(tmp_path) == [CARD, CONFIG]
