@@ -7,6 +7,7 @@ metadata of our own checkpoints. Networks that :class:`~convnext_dense.models.Co
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -58,7 +59,7 @@ def network_settings(path: Path, weights: ConvertedWeights, meta: Mapping) -> Ne
     """
     config = path.with_name(OPEN_CLIP_CONFIG if path.name in OPEN_CLIP_FILES else HUB_CONFIG)
     of_hub = weights.source in (HF.name, HF_DINOV3.name, TIMM.name, TIMM_FEATURES.name)
-    tag = path.parent.name + path.name
+    of_dinov3 = named_dinov3(path)
     if not of_hub:
         found = _read_meta(meta, weights, path)
     elif path.name not in HUB_FILES or not config.is_file():
@@ -66,7 +67,8 @@ def network_settings(path: Path, weights: ConvertedWeights, meta: Mapping) -> Ne
     else:
         try:
             content = _of_backbone(json.loads(config.read_text()))
-            tag += str(content.get('architecture')) + str((content.get('pretrained_cfg') or {}).get('tag'))
+            if tag := _tag_of_timm(content):
+                of_dinov3 = tag.startswith('dinov3_')
             read = _read_timm if 'architecture' in content else _read_hf
             found = read(content, weights, f'{path} ({weights.source})', config)
         except UserError:  # a ValueError, which says more than the next
@@ -80,9 +82,24 @@ def network_settings(path: Path, weights: ConvertedWeights, meta: Mapping) -> Ne
         weights.normalizes_positions
         or weights.source == HF_DINOV3.name
         or 'backbone.norm_pre.weight' in weights.state
-        or (weights.source == TIMM.name and 'dinov3' in tag.lower())
+        or (weights.source == TIMM.name and of_dinov3)
     )
     return found._replace(normalizes_positions=positions)
+
+
+def named_dinov3(path: Path) -> bool:
+    """Whether a file, or the folder of a downloaded repository that it is in, has timm's name of DINOv3's weights."""
+    folders = path.parts[-4:-1] if path.name in HUB_FILES else ()
+    return bool(
+        re.search(r'convnext_\w+\.dinov3_', path.name)
+        or any(re.match(r'(models--)?timm--convnext_\w+\.dinov3_', folder) for folder in folders)
+    )
+
+
+def _tag_of_timm(content: dict) -> str:
+    """Return timm's name of the weights that a config is of, such as ``dinov3_lvd1689m``; empty if it has none."""
+    tag = (content.get('pretrained_cfg') or {}).get('tag') or content.get('architecture', '').partition('.')[2]
+    return str(tag)
 
 
 def _read_meta(meta: Mapping, weights: ConvertedWeights, path: Path) -> NetworkSettings:
