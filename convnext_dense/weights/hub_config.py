@@ -17,7 +17,7 @@ from ..errors import UserError
 from .conversion import ConvertedWeights, convert
 from .fetch import HUB_CONFIG, HUB_FILES, OPEN_CLIP_CONFIG, OPEN_CLIP_FILES
 from .formats import HF, HF_DINOV3, TIMM, TIMM_FEATURES, detect_arch
-from .settings import EPS, NetworkSettings, described
+from .settings import EPS, POSITIONS, NetworkSettings, described
 from .structure import detect_structure
 
 HF_EPS = 1e-12  # of the final norm in transformers' networks, by default
@@ -80,6 +80,7 @@ def network_settings(path: Path, weights: ConvertedWeights, meta: Mapping) -> Ne
         found = found._replace(note=f'{described(found)}, from {config.name}')
     positions = (
         weights.normalizes_positions
+        or (not of_hub and meta.get(POSITIONS) is True)
         or weights.source == HF_DINOV3.name
         or 'backbone.norm_pre.weight' in weights.state
         or (weights.source == TIMM.name and of_dinov3)

@@ -49,6 +49,8 @@ def told_by_timm(content: dict, file: Path, channels: int) -> dict[str, Any] | N
     from timm.data import resolve_data_config  # here, because timm takes seconds to import
 
     told = {key: value for key, value in told.items() if value is not None}
+    if not told:
+        return None
     if channels != 3:  # timm's default has three
         told = {'mean': 0.5, 'std': 0.5, **told}
     resolved = resolve_data_config(pretrained_cfg=told)
