@@ -2,7 +2,7 @@
 
 import pytest
 
-from convnext_dense.weights.config_text import preparation_in, value_in_config
+from convnext_dense.weights.config_text import initial_weights, preparation_in, value_in_config
 
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 TOLD = {'mean': [0.485, 0.456, 0.406], 'std': [0.229, 0.224, 0.225], 'bgr': False}
@@ -71,3 +71,17 @@ TEXT = "a = 1\nmodel = dict(task='inner')\ntask = 'segmentation'\nbad = open('x'
 )
 def test_literals_at_the_top_are_read_and_nothing_runs(key, value):
     assert value_in_config(TEXT, key) == value
+
+
+@pytest.mark.parametrize(
+    ('text', 'wanted'),
+    [
+        ("pretrained = 'a.pth'\nload_from = 'b.pth'\nresume = True", ['a.pth']),
+        ("pretrained = None\nload_from = 'b.pth'\nresume = False", ['b.pth']),
+        ("model = dict(neck=[dict(init_cfg=dict(type='Pretrained', checkpoint='c.pth'))])", ['c.pth']),
+        ('pretrained = None', []),
+        ('pretrained = (', None),
+    ],
+)
+def test_weights_that_a_run_started_from(text, wanted):
+    assert initial_weights(text) == wanted
