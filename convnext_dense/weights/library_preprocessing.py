@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from ..errors import UserError
 
+IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 CLIP_MEAN: Final = (0.48145466, 0.4578275, 0.40821073)  # OPENAI_CLIP_MEAN of timm.data.constants, whose import is slow
 CLIP_STD: Final = (0.26862954, 0.26130258, 0.27577711)
 CENTER, SQUASH, BORDER = 'center', 'squash', 'border'  # timm's modes of cropping
