@@ -77,6 +77,12 @@ def initial_weights(text: str) -> list[str] | None:
     return [name for name in named if isinstance(name, str)]
 
 
+def backbone_in(text: str) -> dict[str, Any] | None:
+    """Return the outermost backbone in the model of a config; None if it has none, or the text can't be read."""
+    backbones = _all((_parsed(text) or {}).get('model'), 'backbone')
+    return next((dict(backbone) for backbone in backbones if _is_dict(backbone)), None)
+
+
 def _parsed(text: str) -> dict[str, Any] | None:
     """The variables of a config, None for values that are no literals; None if the text can't be read."""
     try:

@@ -75,8 +75,8 @@ def find_origin(path: Path, meta: Mapping[str, Any]) -> Origin | None:
     """Find the weights of others that the weights in a file are, or were trained from, and their license.
 
     In this order: what a run of this package has kept in its checkpoint, or if it is older in its config; the file as
-    one of the catalog's, by its name or by the repository in its path; and if it has the name of a file on a hub, timm's
-    ``pretrained_cfg`` or the ``_name_or_path`` of transformers in the ``config.json`` beside it, or the card beside it.
+    one of the catalog's, by its name or by the repository in its path; and if it has the name of a file on a hub,
+    timm's ``pretrained_cfg`` or the ``_name_or_path`` of transformers in the ``config.json`` beside it, or the card.
 
     Args:
         path: the weights file.
