@@ -161,6 +161,25 @@ def test_bad_destinations(tmp_path, monkeypatch, capsys, arguments, says):
     assert os.listdir(tmp_path) == ['x.pth']
 
 
+@pytest.mark.parametrize('earlier', [True, False])
+def test_a_push_into_the_current_folder_leaves_the_user_there(tmp_path, monkeypatch, earlier):
+    path, _ = checkpoint(tmp_path / 'x.pth')
+    (tmp_path / 'here').mkdir()
+    if earlier:
+        assert push(path, tmp_path / 'here', '--to', 'timm') == 0
+    monkeypatch.chdir(tmp_path / 'here')
+    assert push(path, '.', '--to', 'timm') == 0
+    assert os.getcwd() == str(tmp_path / 'here')
+    assert sorted(os.listdir('.')) == ['README.md', 'config.json', 'model.safetensors']
+
+
+def test_a_place_that_takes_no_folder_is_named(tmp_path, capsys):
+    path, _ = checkpoint(tmp_path / 'x.pth')
+    assert push(path, '/proc/x', '--to', 'timm') == 2
+    err = capsys.readouterr().err
+    assert '/proc/x cannot be written (No such file or directory)' in err and err.count('\n') == 1
+
+
 def test_folders_and_repositories_are_told_apart(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     os.mkdir('here')
