@@ -182,8 +182,7 @@ def _set_given(cfg: Config, chosen: Chosen) -> None:
     if chosen.mean is None:
         return
     task = task_of(cfg)
-    channels = cfg.model.get('backbone', {}).get('in_channels', 3)
-    mean, std = check_normalization(chosen.mean, chosen.std, channels, '--mean and --std')
+    mean, std = check_normalization(chosen.mean, chosen.std, task.input_channels(cfg), '--mean and --std')
     try:
         used = task.preprocessing(cfg)
     except UserError:  # they contradict each other, and are replaced now

@@ -305,3 +305,27 @@ def test_an_option_of_another_interpolation_does_not_keep_that_of_the_images():
         told = Told('w.pth', replace(CLIP, interpolation='bilinear'))
         follow_weights(cfg, told, Chosen(options=options), evaluates=True)
         assert (cfg.test_dataloader.dataset.transform.get('interpolation', 'bicubic') == 'bicubic') is kept
+
+
+@pytest.mark.parametrize('config', [CASCADE, UPERNET])
+@pytest.mark.parametrize('swaps', [False, True])
+def test_mean_and_std_leave_the_channels_of_gray_images_as_they_are(config, swaps):
+    cfg = read(config)
+    cfg.model.backbone.in_channels = 1
+    part = cfg.model.data_preprocessor
+    part.update(bgr_to_rgb=swaps, mean=[127.5], std=[127.5])
+    follow_weights(cfg, NOTHING, Chosen([0.4], [0.2]))
+    assert (part.mean, part.std) == ([102.0], [51.0])
+    assert (part.bgr_to_rgb, part.get('rgb_to_bgr', False)) == (swaps, False)
+
+
+def test_classifiers_read_images_as_rgb():
+    cfg = read(ATTO)
+    cfg.model.backbone.in_channels = 4
+    for count in (3, 4):
+        with pytest.raises(
+            UserError, match=r'takes 4 channels, .*read images as RGB: set model\.backbone\.in_channels=3'
+        ):
+            follow_weights(cfg, NOTHING, Chosen([0.5] * count, [0.5] * count))
+    with pytest.raises(UserError, match=r'read images as RGB'):
+        follow_weights(cfg, Told('w.pth', Preprocessing((0.5,) * 4, (0.5,) * 4)))
