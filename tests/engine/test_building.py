@@ -26,7 +26,7 @@ from tests.helpers.small_classifier import ARCH, classifier, official, save
     ('option', 'said'),
     [
         ('model.backbone.drop_paht_rate=0.1', 'model can.t be built.*drop_paht_rate'),
-        ('model.backbone.arch=teeny', 'unknown arch .teeny.: take one of atto'),
+        ('model.backbone.arch=teeny', 'unknown arch .teeny.: take one of zepto, atto'),
         ('optim_wrapper.optimizer.type=Adamm', "there is no 'Adamm' .*: did you mean Adam"),
         ('val_evaluator.type=Accuracyy', 'can.t be built.*Accuracyy'),
         ('train_dataloader.batch_size=500', '48 training images are fewer than one batch'),
