@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from ..data.image_files import find_files
 from ..engine import Runner
 from ..io.image_size import ImageSize
+from ..weights.library_preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from .setting import Setting
 from .timing import OURS, Absent, Contender, Series, measure
 
@@ -95,7 +96,7 @@ def _torchvision(root: Path, side: int, options: dict) -> Iterable:
             v2.RandomHorizontalFlip(),
             v2.RandAugment(magnitude=9),
             v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+            v2.Normalize(IMAGENET_MEAN, IMAGENET_STD),
             v2.RandomErasing(0.25),
         ]
     )

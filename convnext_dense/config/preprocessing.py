@@ -48,7 +48,7 @@ class Told(NamedTuple):
         """Return what weights tell."""
         source = weights.source.partition(',')[0] if weights.preprocessing is None else weights.source
         doubt = '' if weights.preprocessing or weights.task else describe_doubt(weights.path, source)
-        return cls(weights.path, weights.preprocessing, doubt, weights.task is not None)
+        return cls(weights.path, weights.preprocessing, doubt, bool(weights.task))
 
 
 NOTHING = Told()

@@ -1,4 +1,4 @@
-"""How images are prepared by the config in a checkpoint of mmdet, mmseg, mmpretrain or this package.
+"""What the config in a checkpoint of mmdet, mmseg, mmpretrain or this package tells of images, network and weights.
 
 Such a checkpoint keeps its config as text, which is parsed here and never run.
 """
@@ -28,11 +28,9 @@ def preparation_in(text: str) -> dict[str, Any] | None:
         BGR, and of the other attributes of :class:`~.preprocessing.Preprocessing` those that are known; None if there
         is no mean, or the text can't be read.
     """
-    try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError):
+    config = _parsed(text)
+    if config is None:
         return None
-    config = {ast.unparse(one.targets[0]): _value(one.value) for one in body if isinstance(one, ast.Assign)}
     pipelines = list(_all(config.get('test_dataloader'), 'pipeline')) + list(_all(config.get('data'), 'pipeline'))
     steps = [step for pipeline in pipelines if isinstance(pipeline, list) for step in pipeline if _is_dict(step)]
     candidates = [_get(config.get('model'), 'data_preprocessor'), config.get('data_preprocessor')]
@@ -64,6 +62,34 @@ def _crop_of(pipeline: Any) -> dict[str, Any]:
         size = (scale, scale) if isinstance(scale, int) else tuple(scale[::-1])  # mmcv's are width first
         return dict(input_size=size, crop_ratio=1.0, crop_mode='squash', interpolation=interpolation)
     return {}
+
+
+def initial_weights(text: str) -> list[str] | None:
+    """Find the weights that a run of this package started from, by its config; None if the text can't be read.
+
+    ``load_from`` is not among them where the run is a continued one, whose own checkpoint it names.
+    """
+    config = _parsed(text)
+    if config is None:
+        return None
+    named = [config.get('pretrained'), None if config.get('resume') else config.get('load_from')]
+    named += _all(config.get('model'), 'checkpoint')  # of init_cfg
+    return [name for name in named if isinstance(name, str)]
+
+
+def backbone_in(text: str) -> dict[str, Any] | None:
+    """Return the outermost backbone in the model of a config; None if it has none, or the text can't be read."""
+    backbones = _all((_parsed(text) or {}).get('model'), 'backbone')
+    return next((dict(backbone) for backbone in backbones if _is_dict(backbone)), None)
+
+
+def _parsed(text: str) -> dict[str, Any] | None:
+    """The variables of a config, None for values that are no literals; None if the text can't be read."""
+    try:
+        body = ast.parse(text).body
+    except (SyntaxError, ValueError):
+        return None
+    return {ast.unparse(one.targets[0]): _value(one.value) for one in body if isinstance(one, ast.Assign)}
 
 
 def _value(node: ast.expr) -> Any:

@@ -13,12 +13,13 @@ from typing import Any, Final, NamedTuple
 
 from .. import paper
 from ..archs import ARCHS, ArchSettings
+from .library_preprocessing import CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD
 from .names import CLIP, CLIP_OWNER, DISTILLED
 
 CLASSES: Final = {'1k': 1000, '22k': 21841, '22k_1k': 1000}
 NORMALIZATIONS: Final = {
-    ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)): 'ImageNet',
-    ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)): 'CLIP',
+    (IMAGENET_MEAN, IMAGENET_STD): 'ImageNet',
+    (CLIP_MEAN, CLIP_STD): 'CLIP',
     ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)): 'Inception',
 }
 """Names that timm and open_clip have for mean and std."""

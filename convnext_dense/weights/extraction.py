@@ -16,8 +16,8 @@ from ..errors import UserError
 from ..models.lora import LoraSettings, lora_settings, merge_adapters, split_adapters
 from .config_text import value_in_config
 from .conversion import ConvertedWeights, convert
-from .formats import OURS, TIMM
-from .hub_config import VERSION_KEY, network_settings
+from .formats import MMPRETRAIN, OURS, TIMM
+from .hub_config import VERSION_KEY, network_settings, norm_of_mmpretrain
 from .image_embedding import has_image_embedding
 from .layer_names import part_of
 from .licenses import Origin, find_origin
@@ -89,6 +89,8 @@ def extract_weights(content: Mapping, path: str | Path, kind: str = 'raw', merge
     # any network that was trained here has the right names, also one that is no ConvNeXt
     trained_here = VERSION_KEY in meta
     converted = ConvertedWeights(OURS.name, state, []) if trained_here else convert(state, OURS.name, path=path)
+    if converted.source == MMPRETRAIN.name:
+        converted = norm_of_mmpretrain(converted, meta)
     names, (source, state, left_over) = state.keys(), converted[:3]
     if source == TIMM.name and has_image_embedding(path, state):
         writer += f", whose head of {len(state['head.weight'])} outputs is CLIP's image embedding, no classifier"

@@ -7,33 +7,40 @@ metadata of our own checkpoints. Networks that :class:`~convnext_dense.models.Co
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from ..archs import ArchSettings, norm_eps_of
 from ..errors import UserError
+from .config_text import backbone_in
 from .conversion import ConvertedWeights, convert
 from .fetch import HUB_CONFIG, HUB_FILES, OPEN_CLIP_CONFIG, OPEN_CLIP_FILES
-from .formats import HF, HF_DINOV3, TIMM, TIMM_FEATURES, detect_arch
-from .settings import EPS, NetworkSettings, described
+from .formats import HF, HF_DINOV3, MMPRETRAIN, TIMM, TIMM_FEATURES, detect_arch
+from .settings import EPS, POSITIONS, NetworkSettings, described
 from .structure import detect_structure
 
 HF_EPS = 1e-12  # of the final norm in transformers' networks, by default
 VERSION_KEY: Final = 'convnext_dense'  # in the meta of checkpoints written here: the version of this package
 NAMES_OF_ACTIVATIONS = {
     'gelu': ('gelu', 'gelu_python', 'GELU'),
-    'gelu_tanh': ('gelu_new', 'gelu_pytorch_tanh', 'gelu_python_tanh', 'GELUTanh'),
+    'gelu_tanh': ('gelu_pytorch_tanh', 'gelu_new', 'gelu_python_tanh', 'GELUTanh'),
     'silu': ('silu', 'swish', 'SiLU', 'Swish'),
     'relu': ('relu', 'ReLU'),
     'leaky_relu': ('leaky_relu', 'LeakyReLU'),
     'mish': ('mish', 'Mish'),
-    'hard_swish': ('hardswish', 'HardSwish', 'Hardswish'),
+    'hard_swish': ('hardswish', 'HardSwish', 'Hardswish', 'HSwish'),
 }
-"""By our names, those in transformers' configs (its ``activations.py``), and the classes of torch and timm."""
+"""By our names, those in transformers' configs (its ``activations.py``), and the classes of torch, timm and mmcv.
+
+The first of each is written into configs for transformers.
+"""
 OUR_ACTIVATION = {theirs: own for own, names in NAMES_OF_ACTIVATIONS.items() for theirs in names}
 NORMS_OF_TIMM = {'LayerNorm': 'layer_norm', 'RmsNorm': 'rms_norm', 'SimpleNorm': 'simple_norm'}
 """Our names of the classes of norms in timm's networks, which may end in ``2d``."""
+NORMS_OF_MMPRETRAIN = ('LN2d', 'SparseLN2d')
+"""Its LayerNorms over channels; the sparse one is that of masked pre-training (SparK)."""
 ARGUMENTS_OF_TIMM = (
     *('depths', 'dims', 'kernel_sizes', 'stem_type', 'patch_size', 'in_chans', 'num_classes', 'output_stride'),
     *('head_norm_first', 'head_hidden_size', 'conv_mlp', 'conv_bias', 'use_grn', 'ls_init_value'),
@@ -58,7 +65,7 @@ def network_settings(path: Path, weights: ConvertedWeights, meta: Mapping) -> Ne
     """
     config = path.with_name(OPEN_CLIP_CONFIG if path.name in OPEN_CLIP_FILES else HUB_CONFIG)
     of_hub = weights.source in (HF.name, HF_DINOV3.name, TIMM.name, TIMM_FEATURES.name)
-    tag = path.parent.name + path.name
+    of_dinov3 = named_dinov3(path)
     if not of_hub:
         found = _read_meta(meta, weights, path)
     elif path.name not in HUB_FILES or not config.is_file():
@@ -66,7 +73,8 @@ def network_settings(path: Path, weights: ConvertedWeights, meta: Mapping) -> Ne
     else:
         try:
             content = _of_backbone(json.loads(config.read_text()))
-            tag += str(content.get('architecture')) + str((content.get('pretrained_cfg') or {}).get('tag'))
+            if tag := _tag_of_timm(content):
+                of_dinov3 = tag.startswith('dinov3_')
             read = _read_timm if 'architecture' in content else _read_hf
             found = read(content, weights, f'{path} ({weights.source})', config)
         except UserError:  # a ValueError, which says more than the next
@@ -78,11 +86,27 @@ def network_settings(path: Path, weights: ConvertedWeights, meta: Mapping) -> Ne
         found = found._replace(note=f'{described(found)}, from {config.name}')
     positions = (
         weights.normalizes_positions
+        or (not of_hub and meta.get(POSITIONS) is True)
         or weights.source == HF_DINOV3.name
         or 'backbone.norm_pre.weight' in weights.state
-        or (weights.source == TIMM.name and 'dinov3' in tag.lower())
+        or (weights.source == TIMM.name and of_dinov3)
     )
     return found._replace(normalizes_positions=positions)
+
+
+def named_dinov3(path: Path) -> bool:
+    """Whether a file, or the folder of a downloaded repository that it is in, has timm's name of DINOv3's weights."""
+    folders = path.parts[-4:-1] if path.name in HUB_FILES else ()
+    return bool(
+        re.search(r'convnext_\w+\.dinov3_', path.name)
+        or any(re.match(r'(models--)?timm--convnext_\w+\.dinov3_', folder) for folder in folders)
+    )
+
+
+def _tag_of_timm(content: dict) -> str:
+    """Return timm's name of the weights that a config is of, such as ``dinov3_lvd1689m``; empty if it has none."""
+    tag = (content.get('pretrained_cfg') or {}).get('tag') or content.get('architecture', '').partition('.')[2]
+    return str(tag)
 
 
 def _read_meta(meta: Mapping, weights: ConvertedWeights, path: Path) -> NetworkSettings:
@@ -96,10 +120,52 @@ def _read_meta(meta: Mapping, weights: ConvertedWeights, path: Path) -> NetworkS
             f'{path} is of a network with activation {known["activation"]}, unknown here: take other weights'
         )
     size = detect_arch(weights.state).size
+    if weights.source == MMPRETRAIN.name and not known:
+        if (backbone := mmpretrain_backbone(meta)) is not None:
+            return _read_mmpretrain(backbone, f'{path} ({weights.source})', f'the config in {path}')
+        settings = NetworkSettings(norm_eps_of(size), '', norm_eps_of(size), 'gelu', 'layer_norm', assumed=True)
+        return settings._replace(note=f'{described(settings)} assumed, without a config in it')
     norm_eps = EPS if VERSION_KEY in meta else norm_eps_of(size)
     settings = NetworkSettings(norm_eps=norm_eps, activation='gelu')._replace(**known)
     usual = settings.norm_eps == EPS and settings.activation == 'gelu'
     return settings if usual else settings._replace(note=described(settings))
+
+
+def mmpretrain_backbone(meta: Mapping) -> dict[str, Any] | None:
+    """Return the backbone in the config of a checkpoint of mmdet, mmseg or mmpretrain; None if nothing tells it."""
+    texts = (meta.get(key) for key in ('cfg', 'config'))  # of mmengine and mmcv 1
+    return next((found for text in texts if isinstance(text, str) and (found := backbone_in(text))), None)
+
+
+def norm_of_mmpretrain(weights: ConvertedWeights, meta: Mapping) -> ConvertedWeights:
+    """Rename the final norm of weights of mmpretrain whose config has it before the pooling."""
+    if (mmpretrain_backbone(meta) or {}).get('gap_before_final_norm') is not False:
+        return weights
+    state = {name.replace('backbone.norm.', 'backbone.norm_pre.'): tensor for name, tensor in weights.state.items()}
+    return weights._replace(state=state)
+
+
+def _read_mmpretrain(backbone: dict[str, Any], name: str, config: str) -> NetworkSettings:
+    """Read the config of mmpretrain's ``ConvNeXt``; its defaults are exact GELU, and LN2d with eps 1e-6.
+
+    A norm without an eps has torch's (``build_norm_layer`` in mmpretrain's ``models/utils/norm.py``).
+    """
+    told = (backbone.get('act_cfg', {'type': 'GELU'}), backbone.get('norm_cfg', {'type': 'LN2d', 'eps': EPS}))
+    options, norm = (dict(part) if isinstance(part, Mapping) else {} for part in told)
+    options.pop('inplace', None)
+    act, norm_kind = (str(part.pop('type', None)).rpartition('.')[2] for part in (options, norm))
+    eps = norm.get('eps', 1e-5)
+    if norm_kind not in NORMS_OF_MMPRETRAIN:
+        raise _unknown(name, f'norms of kind {norm_kind!r}', config)
+    _check_eps(eps, 'eps', name, config)
+    if options == {'approximate': 'tanh'} and act == 'GELU':
+        act, options = 'GELUTanh', {}
+    if act not in OUR_ACTIVATION or options:
+        with_options = ''.join(f' with {key}={value}' for key, value in options.items())
+        raise _unknown(name, f'activation {act!r}{with_options}', config)
+    settings = NetworkSettings(eps, '', eps, OUR_ACTIVATION[act], 'layer_norm')
+    usual = eps == EPS and settings.activation == 'gelu'
+    return settings if usual else settings._replace(note=f'{described(settings)}, from the config in it')
 
 
 def _assume(weights: ConvertedWeights) -> NetworkSettings:
@@ -241,12 +307,12 @@ def _classes(weights: ConvertedWeights) -> int | None:
     return len(weights.state['head.weight']) if 'head.weight' in weights.state else None
 
 
-def _check_eps(eps: float, key: str, name: str, config: Path) -> None:
-    if isinstance(eps, bool) or not 0 < eps < 1:
+def _check_eps(eps: Any, key: str, name: str, config: Path | str) -> None:
+    if isinstance(eps, bool) or not isinstance(eps, int | float) or not 0 < eps < 1:
         raise _unknown(name, f'{key} {eps}', config)
 
 
-def _unknown(name: str, what: str, config: Path) -> UserError:
+def _unknown(name: str, what: str, config: Path | str) -> UserError:
     return UserError(
         f'{name} is for a network with {what} (see {config}), which is not computed here: take other weights'
     )

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from ..errors import UserError
 
+IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 CLIP_MEAN: Final = (0.48145466, 0.4578275, 0.40821073)  # OPENAI_CLIP_MEAN of timm.data.constants, whose import is slow
 CLIP_STD: Final = (0.26862954, 0.26130258, 0.27577711)
 CENTER, SQUASH, BORDER = 'center', 'squash', 'border'  # timm's modes of cropping
@@ -49,6 +51,8 @@ def told_by_timm(content: dict, file: Path, channels: int) -> dict[str, Any] | N
     from timm.data import resolve_data_config  # here, because timm takes seconds to import
 
     told = {key: value for key, value in told.items() if value is not None}
+    if not told:
+        return None
     if channels != 3:  # timm's default has three
         told = {'mean': 0.5, 'std': 0.5, **told}
     resolved = resolve_data_config(pretrained_cfg=told)

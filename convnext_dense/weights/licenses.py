@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from ..errors import UserError
 from .catalog import entry_of_path, find_entry
-from .config_text import value_in_config
+from .config_text import initial_weights
 
 CARD: Final = 'README.md'
 """The card of a model on Hugging Face; its first lines have the name of the license."""
@@ -75,8 +75,8 @@ def find_origin(path: Path, meta: Mapping[str, Any]) -> Origin | None:
     """Find the weights of others that the weights in a file are, or were trained from, and their license.
 
     In this order: what a run of this package has kept in its checkpoint, or if it is older in its config; the file as
-    one of the catalog's, by its name or by the repository in its path; timm's ``pretrained_cfg`` or the
-    ``_name_or_path`` of transformers in the ``config.json`` beside it; the card beside it.
+    one of the catalog's, by its name or by the repository in its path; and if it has the name of a file on a hub,
+    timm's ``pretrained_cfg`` or the ``_name_or_path`` of transformers in the ``config.json`` beside it, or the card.
 
     Args:
         path: the weights file.
@@ -85,6 +85,9 @@ def find_origin(path: Path, meta: Mapping[str, Any]) -> Origin | None:
     Returns:
         None for weights that were trained here from random values.
     """
+    from .fetch import HUB_FILES  # here, because they import torch
+    from .hub_config import VERSION_KEY
+
     if 'pretrained' in meta:
         kept = meta['pretrained']
         if kept is None:
@@ -92,12 +95,16 @@ def find_origin(path: Path, meta: Mapping[str, Any]) -> Origin | None:
         if isinstance(kept, Mapping) and isinstance(kept.get('source'), str):
             license = kept.get('license')
             return Origin(kept['source'], license if isinstance(license, str) else None)
-    if isinstance(meta.get('cfg'), str):
-        named = value_in_config(meta['cfg'], 'pretrained')
-        if isinstance(named, str) and (entry := find_entry(named)):
+    named = initial_weights(meta['cfg']) if isinstance(meta.get('cfg'), str) else None
+    for name in named or ():
+        if entry := find_entry(name) or entry_of_path(Path(name)):
             return Origin(entry.name, entry.license)
+    if named is not None and VERSION_KEY in meta:
+        return Origin(named[0], None) if named else None
     if entry := entry_of_path(path):
         return Origin(entry.name, entry.license)
+    if path.name not in HUB_FILES:  # whose folder may have files of anything
+        return Origin(str(path), None)
     return _from_config_json(path) or Origin(str(path), _from_card(path.with_name(CARD)))
 
 

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import UserError
 from .config_text import preparation_in
-from .fetch import HUB_CONFIG, HUB_FILES, HUB_PREPROCESSOR, OPEN_CLIP_CONFIG
+from .fetch import HUB_CONFIG, HUB_FILES, HUB_PREPROCESSOR, OPEN_CLIP_CONFIG, OPEN_CLIP_FILES
 from .formats import HF, HF_DINOV3, TIMM, TIMM_FEATURES, TORCHVISION, detect_arch
 from .library_preprocessing import (
     CLIP_MEAN,
     CLIP_STD,
     CROP_MODES,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
     INTERPOLATIONS,
     is_number,
     is_whole,
@@ -35,8 +37,6 @@ from .library_preprocessing import (
 if TYPE_CHECKING:
     from torch import Tensor
 
-IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
-IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 LEVELS: Final = 255  # the largest value of the 8-bit images that models of mmdet and mmseg normalize
 TOLERANCE = 1e-5  # of equal means and standard deviations; an 8-bit level is 4e-3
 
@@ -137,14 +137,13 @@ def find_preprocessing(
     if meta.get(KEY) is not None:
         return preprocessing_of_meta(meta[KEY], path, channels)
     in_clip = any(OPEN_CLIP_TRUNK in name for name in names)
-    if path.name in HUB_FILES or path.name.startswith('open_clip_'):
+    if path.name in HUB_FILES:
         readers: dict[str, Callable[[dict, Path], dict[str, Any] | None]] = {
             HUB_CONFIG: partial(told_by_timm, channels=channels),
             HUB_PREPROCESSOR: told_by_transformers,
             OPEN_CLIP_CONFIG: told_by_open_clip,
         }
-        own = OPEN_CLIP_CONFIG if in_clip else HUB_PREPROCESSOR if source in (HF.name, HF_DINOV3.name) else HUB_CONFIG
-        for name in sorted(readers, key=lambda name: name != own):  # that of the weights' own library first
+        for name in _files_beside(path, source, in_clip):
             file = path.with_name(name)
             if file.is_file() and (told := readers[name](read_json(file), file)) is not None:
                 return _checked(str(file), channels, **told, source=name)
@@ -160,6 +159,18 @@ def find_preprocessing(
             return Preprocessing(CLIP_MEAN, CLIP_STD, interpolation='bicubic', source="large_mlp, which is CLIP's,")
         return ONE_NORMALIZATION.get(tuple(detect_arch(state or {}).size))
     return None
+
+
+def _files_beside(path: Path, source: str, in_clip: bool) -> Sequence[str]:
+    """Return the names of the files that the library writes which has written some weights; others are of others."""
+    if source in (HF.name, HF_DINOV3.name):
+        return (HUB_PREPROCESSOR,)
+    if source not in (TIMM.name, TIMM_FEATURES.name):
+        return ()
+    if in_clip or path.name in OPEN_CLIP_FILES:
+        return (OPEN_CLIP_CONFIG,)
+    # transformers has models with a backbone of timm's, which their config names
+    return (HUB_CONFIG, HUB_PREPROCESSOR) if path.with_name(HUB_CONFIG).is_file() else ()
 
 
 def describe_doubt(path: Path, source: str) -> str:

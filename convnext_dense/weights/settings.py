@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from torch import nn
 
@@ -16,6 +16,8 @@ SETTINGS = {
     'activation': 'the activation of {} is',
 }
 """Arguments of ConvNeXt that follow the weights, and the words for them."""
+POSITIONS: Final = 'normalizes_positions'
+"""Attribute of :class:`NetworkSettings`, and key in the meta of converted weights."""
 
 
 class NetworkSettings(NamedTuple):

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from convnext_dense.cli import run_verb
-from convnext_dense.weights.hub_config import settings_for_meta
+from convnext_dense.weights.settings import settings_for_meta
 from tests.helpers.small_classifier import classifier, save
 
 CLASSES = ['red', 'green', 'blue', 'fox terrier']

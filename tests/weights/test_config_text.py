@@ -2,7 +2,7 @@
 
 import pytest
 
-from convnext_dense.weights.config_text import preparation_in, value_in_config
+from convnext_dense.weights.config_text import backbone_in, initial_weights, preparation_in, value_in_config
 
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 TOLD = {'mean': [0.485, 0.456, 0.406], 'std': [0.229, 0.224, 0.225], 'bgr': False}
@@ -71,3 +71,33 @@ TEXT = "a = 1\nmodel = dict(task='inner')\ntask = 'segmentation'\nbad = open('x'
 )
 def test_literals_at_the_top_are_read_and_nothing_runs(key, value):
     assert value_in_config(TEXT, key) == value
+
+
+@pytest.mark.parametrize(
+    ('text', 'wanted'),
+    [
+        ("pretrained = 'a.pth'\nload_from = 'b.pth'\nresume = True", ['a.pth']),
+        ("pretrained = None\nload_from = 'b.pth'\nresume = False", ['b.pth']),
+        ("model = dict(neck=[dict(init_cfg=dict(type='Pretrained', checkpoint='c.pth'))])", ['c.pth']),
+        ('pretrained = None', []),
+        ('pretrained = (', None),
+    ],
+)
+def test_weights_that_a_run_started_from(text, wanted):
+    assert initial_weights(text) == wanted
+
+
+@pytest.mark.parametrize(
+    ('text', 'wanted'),
+    [
+        (
+            "model = dict(backbone=dict(type='A', eps=1e-5), neck=dict(backbone=dict(type='B')))",
+            {'type': 'A', 'eps': 1e-5},
+        ),
+        ("model = dict(detector=dict(backbone={'type': 'B'}))", {'type': 'B'}),
+        ("model = dict(backbone='resnet')\nbackbone = dict(type='C')", None),
+        ('model = dict(', None),
+    ],
+)
+def test_the_backbone_of_a_model(text, wanted):
+    assert backbone_in(text) == wanted

@@ -8,13 +8,16 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import save_file
+from transformers.activations import ACT2FN
 
 from convnext_dense.errors import UserError
 from convnext_dense.models import ConvNeXt, ImageClassifier
+from convnext_dense.models.layers import ACTIVATIONS, NORMS
 from convnext_dense.weights.conversion import ConvertedWeights, convert
-from convnext_dense.weights.hub_config import network_settings
+from convnext_dense.weights.hub_config import NAMES_OF_ACTIVATIONS, NORMS_OF_TIMM, network_settings
 from convnext_dense.weights.loading import load_pretrained
 from tests.helpers.small_classifier import classifier as small_classifier
+from tests.helpers.small_classifier import save
 from tests.helpers.timm_kinds import FOLLOWING, KINDS, SIZE, randomize, timm_network
 
 DEPTHS, DIMS = [1, 1, 1, 1], [4, 8, 12, 16]
@@ -244,3 +247,89 @@ def test_configs_of_open_clip_and_of_detectors_are_held_against_the_weights(tmp_
     (tmp_path / file).write_text(json.dumps(config))
     with pytest.raises(UserError, match=said):
         load_pretrained(classifier(), tmp_path / name)
+
+
+OF_MMPRETRAIN = "model = dict(type='ImageClassifier', backbone=dict(type='ConvNeXt'{}))\n"
+
+
+def of_mmpretrain(path: Path, options: str | None, model: ImageClassifier, key: str = 'cfg') -> Path:
+    """A checkpoint of mmpretrain with some options of its backbone in the config; None for no config."""
+    meta = {} if options is None else {key: OF_MMPRETRAIN.format(options)}
+    return save({'state_dict': convert(model.state_dict(), 'mmpretrain').state, 'meta': meta}, path)
+
+
+@pytest.mark.parametrize('key', ['cfg', 'config'])  # of mmengine and mmcv 1
+@pytest.mark.parametrize(
+    ('options', 'eps', 'activation'),
+    [
+        ('', 1e-6, 'gelu'),
+        (", act_cfg=dict(type='SiLU'), norm_cfg=dict(type='LN2d', eps=0.1)", 0.1, 'silu'),
+        (", act_cfg=dict(type='mmcv.HSwish', inplace=True)", 1e-6, 'hard_swish'),
+        (", act_cfg=dict(type='GELU', approximate='tanh')", 1e-6, 'gelu_tanh'),
+        (", norm_cfg=dict(type='LN2d')", 1e-5, 'gelu'),  # torch's default
+    ],
+)
+def test_the_config_of_mmpretrains_backbone_is_followed(tmp_path, options, eps, activation, key):
+    ours = small_classifier()
+    load_pretrained(ours, of_mmpretrain(tmp_path / 'w.pth', options, small_classifier(), key))
+    assert {module.eps for module in ours.modules() if isinstance(module, torch.nn.LayerNorm)} == {eps}
+    assert ours.backbone.activation == activation
+    with pytest.raises(UserError, match=r'this model 0\.01: leave model\.backbone\.norm_eps out$'):
+        load_pretrained(small_classifier(norm_eps=0.01), tmp_path / 'w.pth')
+
+
+@torch.no_grad()
+def test_mmpretrains_norm_before_the_pooling(tmp_path):
+    source = small_classifier()
+    file = of_mmpretrain(tmp_path / 'w.pth', ', gap_before_final_norm=False', source)
+    with pytest.raises(UserError, match=r'set model\.backbone\.norm_before_pooling=True$'):
+        load_pretrained(small_classifier(), file)
+    images = torch.randn(2, 3, 64, 96)
+    ours = small_classifier(norm_before_pooling=True).eval()
+    load_pretrained(ours, file)
+    maps = source.backbone.eval().stages[3](source.backbone.downsample_layers[3](_until_last_stage(source, images)))
+    normed = source.backbone.norm(maps.permute(0, 2, 3, 1)).mean((1, 2))
+    torch.testing.assert_close(ours(images), source.head(normed))
+    dense = torch.nn.Module()
+    dense.backbone = ConvNeXt(dict(depths=DEPTHS, dims=DIMS))
+    assert 'norm3 starts from the final norm' in load_pretrained(dense, file)
+
+
+def _until_last_stage(model: ImageClassifier, x: torch.Tensor) -> torch.Tensor:
+    for s in range(3):
+        x = model.backbone.stages[s](model.backbone.downsample_layers[s](x))
+    return x
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (", act_cfg=dict(type='ReLU6')", "activation 'ReLU6'"),
+        (", act_cfg=dict(type='LeakyReLU', negative_slope=0.2)", "activation 'LeakyReLU' with negative_slope=0.2"),
+        (", norm_cfg=dict(type='GN', num_groups=1)", "norms of kind 'GN'"),
+        (', norm_cfg=OTHER', "norms of kind 'None'"),
+        (", norm_cfg=dict(type='LN2d', eps=2)", 'eps 2'),
+        (", norm_cfg=dict(type='LN2d', eps='small')", 'eps small'),
+    ],
+)
+def test_what_mmpretrains_config_says_and_is_not_computed_is_refused(tmp_path, options, said):
+    file = of_mmpretrain(tmp_path / 'w.pth', options, small_classifier())
+    with pytest.raises(UserError, match=re.escape(said)) as error:
+        load_pretrained(small_classifier(), file)
+    assert f'see the config in {file}' in str(error.value) and '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('options', [None, ')'])
+def test_without_a_config_that_can_be_read_it_is_assumed(tmp_path, options):
+    file = of_mmpretrain(tmp_path / 'w.pth', options, small_classifier())
+    assert 'exact GELU assumed, without a config in it' in load_pretrained(small_classifier(), file)
+    model = small_classifier(norm_eps=0.01)
+    assert 'norm_eps 0.01 as in the config, of which the file tells nothing' in load_pretrained(model, file)
+
+
+def test_activations_and_norms_have_one_table_for_reading_and_writing():
+    assert NAMES_OF_ACTIVATIONS.keys() == ACTIVATIONS.keys()
+    assert set(NORMS_OF_TIMM.values()) == NORMS.keys()
+    x = torch.linspace(-4, 4, 41)
+    for own, (written, *_) in NAMES_OF_ACTIVATIONS.items():
+        torch.testing.assert_close(ACT2FN[written](x), ACTIVATIONS[own]()(x))

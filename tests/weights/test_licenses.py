@@ -82,6 +82,47 @@ def test_an_older_checkpoint_tells_it_by_its_config():
     assert find_origin(Path('epoch_3.pth'), {'cfg': "pretrained = 'w.pth'\n"}) == Origin('epoch_3.pth', None)
 
 
+OURS = {'convnext_dense': '0.1'}
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'origin'),
+    [
+        ("pretrained = '/data/convnextv2_atto_1k_224_fcmae.pt'", Origin('convnextv2_atto_1k_224_fcmae', V2.license)),
+        ("pretrained = 'w/facebook--convnextv2-tiny-1k-224/model.safetensors'", V2._replace(source='hf')),
+        ("pretrained = 'backbone.pth'", Origin('backbone.pth', None)),
+        ('pretrained = None', None),
+        ("pretrained = None\nload_from = 'mine.pth'", Origin('mine.pth', None)),
+        ("pretrained = None\nload_from = 'w/epoch_2.pth'\nresume = True", None),  # its own
+        (
+            "pretrained = None\nmodel = dict(backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='b.pth')))",
+            Origin('b.pth', None),
+        ),
+        ("task = 'x'", None),
+    ],
+)
+def test_an_older_run_has_no_license_of_its_folder(tmp_path, cfg, origin):
+    (tmp_path / 'README.md').write_text('---\nlicense: mit\n---\n')
+    for name in ('epoch_3.pth', 'pytorch_model.bin'):
+        found = find_origin(tmp_path / name, OURS | {'cfg': f'{cfg}\n'})
+        if origin is not None and origin.source == 'hf':
+            assert found.license == origin.license and found.source.startswith('hf:facebook/')
+        else:
+            assert found == origin
+
+
+@pytest.mark.parametrize('name', ['README.md', 'config.json'])
+def test_a_file_without_a_hubs_name_has_no_license_of_its_folder(tmp_path, name):
+    texts = {
+        'README.md': '---\nlicense: cc-by-nc-4.0\n---\n',
+        'config.json': json.dumps({'pretrained_cfg': {'license': 'cc-by-nc-4.0'}}),
+    }
+    (tmp_path / name).write_text(texts[name])
+    file = tmp_path / 'my_own_run.pth'
+    assert find_origin(file, {}) == Origin(str(file), None)
+    assert find_origin(tmp_path / 'pytorch_model.bin', {}).license == 'cc-by-nc-4.0'
+
+
 @pytest.mark.parametrize('kept', ['w.pth', {}, {'source': 3}, {'source': 'x', 'license': 3}])
 def test_a_strange_entry_is_no_license(kept):
     assert find_origin(Path('w.pth'), {'pretrained': kept}).license is None

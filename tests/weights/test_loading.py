@@ -490,6 +490,11 @@ def test_official_files_start_it_where_they_repeat_the_final_norm(content, start
         ('timm--convnext_tiny.dinov3_lvd1689m', None, True),
         ('b', {'pretrained_cfg': {'tag': 'fb_in1k'}}, False),
         ('c', None, False),
+        ('models--timm--convnext_tiny.dinov3_lvd1689m', None, True),
+        ('timm--convnext_tiny.dinov3_lvd1689m', {'pretrained_cfg': {'tag': 'fb_in1k'}}, False),
+        ('d', {'architecture': 'convnext_tiny.dinov3_lvd1689m'}, True),
+        ('compare_with_dinov3', None, False),  # folders of a user tell nothing
+        ('convnext_tiny.dinov3_lvd1689m', {'pretrained_cfg': {}}, False),
     ],
 )
 def test_timms_dinov3_starts_it_by_tag_or_name(folder, cfg, starts, tmp_path):
@@ -504,6 +509,22 @@ def test_timms_dinov3_starts_it_by_tag_or_name(folder, cfg, starts, tmp_path):
     assert (STARTS in load_pretrained(model, file)) == starts
     expected = source.backbone.norm.weight if starts else torch.ones(16)
     torch.testing.assert_close(model.backbone.norm3.weight.detach(), expected.detach().double())
+
+
+@pytest.mark.parametrize(
+    ('name', 'starts'),
+    [
+        ('convnext_tiny.dinov3_lvd1689m.safetensors', True),
+        ('0a1b2c3d-convnext_tiny.dinov3_lvd1689m.safetensors', True),  # of a download by URL
+        ('compare_with_dinov3/convnext_atto.d2_in1k.safetensors', False),
+        ('convnext_atto_better_than_dinov3.safetensors', False),
+    ],
+)
+def test_a_bare_file_is_timms_dinov3_by_its_own_name_alone(name, starts, tmp_path):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    state = convert(classifier().state_dict(), 'timm').state
+    save_file({n: t for n, t in state.items() if 'head.fc' not in n}, tmp_path / name)
+    assert (STARTS in load_pretrained(dense(), tmp_path / name)) == starts
 
 
 @torch.no_grad()

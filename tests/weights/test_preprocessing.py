@@ -139,6 +139,24 @@ def test_the_file_that_belongs_to_the_weights_comes_first(tmp_path):
     assert told(copy) is None  # whose folder may have files of anything
 
 
+@pytest.mark.parametrize(
+    ('format', 'name', 'content'),
+    [
+        ('ours', 'config.json', {'architecture': 'convnext_xxlarge', 'pretrained_cfg': {'mean': CLIP_MEAN}}),
+        ('ours', 'preprocessor_config.json', {'image_mean': HALF, 'image_std': HALF}),
+        ('official', 'open_clip_config.json', {'model_cfg': {'vision_cfg': {}}}),
+        ('timm', 'preprocessor_config.json', {'image_processor_type': 'ViTImageProcessor', 'image_mean': HALF}),
+        ('timm', 'open_clip_config.json', {'model_cfg': {'vision_cfg': {}}}),
+        ('hf', 'open_clip_config.json', {'model_cfg': {'vision_cfg': {}}}),
+        ('mmpretrain', 'config.json', timm_config(mean=CLIP_MEAN)),
+    ],
+)
+def test_files_of_another_library_than_the_weights_tell_nothing(format, name, content, tmp_path):
+    if 'image_mean' in content:
+        content = {**content, 'image_std': HALF}
+    assert told(beside(tmp_path, name, content, format)) is None
+
+
 @pytest.mark.parametrize('mode', ['shortest', 'longest', 'squash'])
 def test_open_clip(mode, tmp_path):
     """The values that open_clip's own transform has, with its defaults."""
@@ -266,7 +284,10 @@ def test_what_cant_be_right_is_refused_by_its_file(values, message, tmp_path):
 def test_of_the_other_files_too(name, content, message, tmp_path):
     file = beside(tmp_path, name, content, 'hf')
     with pytest.raises(UserError, match=rf'^{tmp_path / name}:? .*{message}'):
-        told(file)
+        if name == 'open_clip_config.json':
+            find_preprocessing(file, 'timm', {}, ['visual.trunk.stem.0.weight'])
+        else:
+            told(file)
 
 
 def test_a_checkpoints_own_record_is_checked_too(tmp_path):

@@ -19,13 +19,14 @@ from ...io.files import durable_write, write_errors
 from ...weights.adapter_folder import merge_adapter, read_adapter, write_adapter
 from ...weights.conversion import convert
 from ...weights.extraction import Weights, adapters_in, extract_weights
-from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, Arch, detect_arch
+from ...weights.formats import FORMATS, HF, OFFICIAL, OURS, TIMM, Arch, detect_arch
+from ...weights.hub_config import named_dinov3
 from ...weights.layer_names import parts_left_over
 from ...weights.licenses import describe_license, pretrained
 from ...weights.loading import check_is_convnext
 from ...weights.preprocessing import KEY as PREPROCESSING
 from ...weights.reader import read_checkpoint
-from ...weights.settings import EPS, SETTINGS
+from ...weights.settings import EPS, POSITIONS, SETTINGS
 from ..commercial import check_commercial
 from ..parsers.convert_weights import PEFT, SAFETENSORS, check_target
 
@@ -56,8 +57,15 @@ def run(args: argparse.Namespace) -> None:
     print(f'left over  {_parts(weights.left_over + written.left_over)}')
     print(f'fresh      {", ".join(fresh) or "nothing"}' + (' in a classifier that loads it' if fresh else ''))
     _print_license(weights)
-    if weights.preprocessing is not None and (safetensors or not FORMATS[args.to].dense):
+    has_meta = FORMATS[args.to].dense and not safetensors
+    if weights.preprocessing is not None and not has_meta:
         print(f'note       made for {weights.preprocessing}, which this file does not tell')
+    by_name = args.to == TIMM.name and named_dinov3(target)
+    if weights.settings.normalizes_positions and 'backbone.norm.weight' in state and not (has_meta or by_name):
+        print(
+            "note       the final norm is for the last stage's positions too, which this file does not tell: norm3 of "
+            'a dense model that loads it is fresh'
+        )
     for note in _notes(args.to, arch, weights, written.state):
         print(f'note       {note}')
 
@@ -100,7 +108,7 @@ def _content(state: dict[str, Tensor], to: str, weights: Weights, safetensors: b
     meta: dict = {'dataset_meta': {'classes': weights.classes}} if weights.classes else {}
     if weights.preprocessing is not None:
         meta[PREPROCESSING] = weights.preprocessing.as_meta()
-    known = {key: getattr(weights.settings, key) for key in (*SETTINGS, 'norm')}
+    known = {key: getattr(weights.settings, key) for key in (*SETTINGS, 'norm', POSITIONS)}
     meta |= {key: value for key, value in known.items() if value is not None}
     meta['pretrained'] = pretrained(weights.origin)
     return {'state_dict': state, 'meta': meta}

@@ -16,21 +16,16 @@ from ...errors import UserError
 from ...version import __version__
 from ...weights.conversion import convert
 from ...weights.formats import HF
+from ...weights.hub_config import NAMES_OF_ACTIVATIONS
 from ...weights.library_preprocessing import CENTER, INTERPOLATIONS, SQUASH
 from ...weights.preprocessing import WARP_FROM
+from ...weights.settings import EPS
 from .folder import VERSION_NAME
 from .hf_upernet import upernet_config, upernet_head
 from .model import HubModel
 from .safetensors_file import write_safetensors
 
 PATCH = 4  # stride of the stem
-EPS = 1e-6  # of all norms but the final one
-ACTIVATIONS = {
-    **{name: name for name in ('gelu', 'silu', 'relu', 'leaky_relu', 'mish')},
-    'gelu_tanh': 'gelu_pytorch_tanh',
-    'hard_swish': 'hardswish',
-}
-"""transformers' names of activations by ours."""
 CLASSES = {'classifier': 'ForImageClassification', 'features': 'Model', 'maps': 'Backbone'}
 
 
@@ -61,7 +56,7 @@ def _check_network(model: HubModel) -> None:
     variants = [str(model.structure)] if str(model.structure) else []
     if model.head_hidden_size:
         variants.append('a hidden layer in the head')
-    if model.norm_eps != EPS:
+    if model.norm_eps != EPS:  # transformers sets that of the final norm alone
         variants.append(f'eps {model.norm_eps:g} in the norms')
     if variants:
         raise UserError(
@@ -97,7 +92,7 @@ def _network(model: HubModel) -> dict[str, Any]:
         'num_stages': len(depths),
         'depths': depths,
         'hidden_sizes': dims,
-        'hidden_act': ACTIVATIONS[model.activation],
+        'hidden_act': NAMES_OF_ACTIVATIONS[model.activation][0],
         'layer_norm_eps': model.final_norm_eps,
         'drop_path_rate': model.settings.get('backbone', {}).get('drop_path_rate', 0.0),
         'image_size': 224 if size is None else size[0] if size[0] == size[1] else list(size),

@@ -9,14 +9,15 @@ from ...errors import UserError
 from ...version import __version__
 from ...weights.conversion import convert
 from ...weights.formats import TIMM
+from ...weights.hub_config import NORMS_OF_TIMM
 from ...weights.library_preprocessing import BORDER
+from ...weights.settings import EPS
 from .folder import VERSION_NAME
 from .model import HubModel
 
 NAMES = {1: 'convnext', 2: 'convnextv2'}
-NORMS = {'layer_norm': 'layernorm', 'rms_norm': 'rmsnorm', 'simple_norm': 'simplenorm'}
+NORMS = {own: theirs.lower() for theirs, own in NORMS_OF_TIMM.items()}
 """timm's names of norms by ours; those of activations are the same."""
-EPS = 1e-6  # of timm's norms, but for xxlarge
 BASE = 'tiny'
 """The size whose name stands for sizes that timm has no name for; their depths and dims are arguments."""
 

@@ -11,7 +11,10 @@ from safetensors.torch import load_file
 from convnext_dense.cli import run_verb
 from convnext_dense.models import ConvNeXt, ImageClassifier
 from convnext_dense.weights.conversion import convert as formats
+from convnext_dense.weights.extraction import extract_weights
+from convnext_dense.weights.loading import load_pretrained
 from convnext_dense.weights.reader import read_checkpoint
+from tests.helpers.small_classifier import ARCH, classifier, official, save
 
 
 @pytest.fixture(scope='module')
@@ -167,3 +170,38 @@ def test_a_head_with_a_hidden_layer_is_written_for_timm_alone(tmp_path, capsys):
     assert convert(tmp_path / 'x.pth', tmp_path / 'y.pth', '--to', 'timm') == 0
     size = dict(depths=[1, 1, 1, 1], dims=[4, 8, 12, 16], num_classes=3)
     timm.models.convnext.ConvNeXt(**size, head_hidden_size=24).load_state_dict(read_checkpoint(tmp_path / 'y.pth'))
+
+
+@pytest.mark.parametrize('to', ['ours', 'mmpretrain'])
+def test_a_final_norm_for_positions_stays_one(tmp_path, capsys, to):
+    """As DINOv3's, from which the last norm of a dense model starts, before converting and after."""
+    state = {n: torch.randn_like(t) for n, t in official(classifier())['model'].items() if not n.startswith('head.')}
+    state |= {f'norms.3.{leaf}': state[f'norm.{leaf}'] for leaf in ('weight', 'bias')}
+    source = save(state, tmp_path / 'w.pth')
+    target = tmp_path / 'converted.pth'
+    assert convert(source, target, '--to', to) == 0
+    assert 'norm3' not in capsys.readouterr().out
+    for file in (source, target):
+        dense = torch.nn.Module()
+        dense.backbone = ConvNeXt(ARCH)
+        assert 'norm3 starts from the final norm' in load_pretrained(dense, file), file
+        assert torch.equal(dense.backbone.norm3.weight, state['norm.weight'])
+
+
+@pytest.mark.parametrize(
+    ('to', 'name', 'said'),
+    [
+        ('official', 'w.pth', True),
+        ('hf', 'w.safetensors', True),
+        ('ours', 'w.safetensors', True),
+        ('timm', 'w.safetensors', True),
+        ('timm', 'convnext_tiny.dinov3_lvd1689m.safetensors', False),  # which timm's own tag tells
+    ],
+)
+def test_it_is_said_where_the_file_cant_tell_that(tmp_path, capsys, to, name, said):
+    state = official(classifier())['model']
+    state |= {f'norms.3.{leaf}': state[f'norm.{leaf}'] for leaf in ('weight', 'bias')}
+    assert convert(save(state, tmp_path / 'dinov3.pth'), tmp_path / name, '--to', to) == 0
+    line = "note       the final norm is for the last stage's positions too, which this file does not tell"
+    assert (line in capsys.readouterr().out) == said
+    assert extract_weights(read_checkpoint(tmp_path / name), tmp_path / name).settings.normalizes_positions != said
