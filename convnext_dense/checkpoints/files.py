@@ -84,14 +84,20 @@ def check_newest(path: str | Path, work_dir: str | Path) -> None:
 def find(source: str | Path) -> Path:
     """Find a checkpoint's file: the newest in a work dir, or that of a probe, or what :func:`fetch_weights` returns.
 
+    The checkpoints of a work dir come before weights in it that are for a hub, which may be older.
+
     Raises:
         UserError: if there is none, or if it is damaged according to the manifest in its folder.
     """
     path = fetch_weights(source)
-    if path.is_dir():
-        if list_checkpoints(path) or not (path / PROBE).is_file():
-            return find_newest(path)
-        path /= PROBE
+    folder = path if path.is_dir() else path.parent
+    if folder == Path(source):
+        if list_checkpoints(folder):
+            return find_newest(folder)
+        if (folder / PROBE).is_file():
+            path = folder / PROBE
+        elif path == folder:
+            return find_newest(folder)
     manifest.check(path)
     return path
 

@@ -150,25 +150,38 @@ def check_same_run(saved: Mapping[str, Any], own: RunFacts) -> str | None:
     return '; '.join(changed) or None
 
 
-def check_same_optimizer(saved: list[dict], own: list[dict]) -> None:
+def frozen_otherwise(saved: Mapping[str, Any], own: RunFacts) -> str:
+    """Say that older versions froze less of a classifier than this one; empty where they did not.
+
+    Args:
+        saved: facts in the checkpoint, from :func:`saved_facts`.
+        own: facts about the current run.
+    """
+    if 'frozen' in saved or 'backbone' not in (own['frozen'] or '').split(', '):
+        return ''
+    return 'older versions trained the final norm with frozen_stages=4: start a new run with --pretrained'
+
+
+def check_same_optimizer(saved: list[dict], own: list[dict], reason: str = '') -> None:
     """Check that the optimizer's settings have not changed, since loading its state would silently undo a change.
 
     Args:
         saved: the checkpoint's parameter groups.
         own: the current optimizer's parameter groups.
+        reason: why other tensors may be trained, and the fix, if that is known.
 
     Raises:
         UserError: if a setting has changed; the message has the saved and the current value.
     """
+    fix = reason or 'resume with its config'
     if len(saved) != len(own):
-        raise UserError(f'the run had {len(saved)} parameter groups and now has {len(own)}: resume with its config')
+        raise UserError(f'the run had {len(saved)} parameter groups and now has {len(own)}: {fix}')
     for before, group in zip(saved, own, strict=True):
         counts = [len(one['params']) for one in (before, group)]
         if counts[0] != counts[1]:
             name = group.get('group_name', 'a parameter group')
             raise UserError(
-                f'the run trained {counted(counts[0], "tensor")} in {name} and now trains {counts[1]}: resume with '
-                'its config'
+                f'the run trained {counted(counts[0], "tensor")} in {name} and now trains {counts[1]}: {fix}'
             )
         for key in (before.keys() & group.keys()) - _NOT_SETTINGS:
             if before[key] != group[key]:

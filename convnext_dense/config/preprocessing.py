@@ -7,7 +7,8 @@ the weights tell, then ImageNet's.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,8 @@ NORMALIZATION = ('mean', 'std')
 TEST_CROP = ('input_size', 'crop_ratio', 'crop_mode', 'border', 'interpolation')
 """What follows weights from elsewhere in evaluation besides mean and std. Training takes the interpolation of it."""
 RECIPES_INTERPOLATION = 'bicubic'
+_WRAPPERS = re.compile(r'(\.datasets\.\d+|\.dataset)+')
+"""Keys of a data set in wrappers, such as mmengine's ConcatDataset."""
 
 
 class Told(NamedTuple):
@@ -64,9 +67,11 @@ class Chosen(NamedTuple):
     image_size: Sequence[int] | None = None
     """``--image-size``."""
 
-    def sets(self, name: str) -> bool:
-        """Whether an option sets a value of this name."""
-        return any(key.rpartition('.')[2] == name or _names(value, name) for key, value in self.options.items())
+    def sets(self, cfg: Config, name: str) -> bool:
+        """Whether an option sets this value of how a config's images are prepared."""
+        wanted = {f'{place}.{name}' for place in task_of(cfg).normalization_keys}
+        keys = (_WRAPPERS.sub('.dataset', key) for option in self.options.items() for key in _keys_in(*option))
+        return any(key in wanted or key.rpartition('.')[0] in wanted for key in keys)
 
     def changed_keys(self, cfg: Config) -> list[str]:
         """Return the keys of a config that are meant to differ: of the options, and of mean and std if given."""
@@ -132,7 +137,7 @@ def follow_weights(cfg: Config, told: Told, chosen: Chosen = NO_CHOICE, evaluate
     used = task.preprocessing(cfg)
     if used is None:
         return f'the config says no mean and std; {told.path} was made for {found}' if found else ''
-    reason = _reason(used, told, chosen)
+    reason = _reason(cfg, used, told, chosen)
     if reason is None and found is not None:
         if not used.normalizes_like(found):
             task.set_preprocessing(cfg, found, NORMALIZATION)
@@ -164,7 +169,7 @@ def follow_run(cfg: Config, told: Told, chosen: Chosen = NO_CHOICE) -> str:
     used = task.preprocessing(cfg)
     if used is None or before is None:
         return ''
-    if not used.normalizes_like(before) and (reason := _reason(used, NOTHING, chosen)) is not None:
+    if not used.normalizes_like(before) and (reason := _reason(cfg, used, NOTHING, chosen)) is not None:
         raise UserError(
             f'the run had {before}, and now has {used}, {reason}: resume with those of the run; to change them, start '
             'a new run from its weights with --pretrained'
@@ -177,8 +182,7 @@ def _set_given(cfg: Config, chosen: Chosen) -> None:
     if chosen.mean is None:
         return
     task = task_of(cfg)
-    channels = cfg.model.get('backbone', {}).get('in_channels', 3)
-    mean, std = check_normalization(chosen.mean, chosen.std, channels, '--mean and --std')
+    mean, std = check_normalization(chosen.mean, chosen.std, task.input_channels(cfg), '--mean and --std')
     try:
         used = task.preprocessing(cfg)
     except UserError:  # they contradict each other, and are replaced now
@@ -191,13 +195,13 @@ def _set_given(cfg: Config, chosen: Chosen) -> None:
     task.set_preprocessing(cfg, Preprocessing(mean, std, bgr=bgr), NORMALIZATION)
 
 
-def _reason(used: Preprocessing, told: Told, chosen: Chosen) -> str | None:
+def _reason(cfg: Config, used: Preprocessing, told: Told, chosen: Chosen) -> str | None:
     """Say what sets mean and std rather than the weights; None for nothing."""
     if told.preprocessing is not None and used.normalizes_like(told.preprocessing) and chosen.mean is None:
         return None
     if chosen.mean is not None:
         return 'as --mean and --std say'
-    if any(map(chosen.sets, NORMALIZATION)):
+    if any(chosen.sets(cfg, name) for name in NORMALIZATION):
         return 'as --cfg-options says'
     return None if used.is_imagenets else 'as the config says'
 
@@ -207,7 +211,7 @@ def _follow_crop(cfg: Config, used: Preprocessing, told: Told, chosen: Chosen, e
     task, found = task_of(cfg), told.preprocessing
     if found is None or used.input_size is None:
         return ''
-    names = [name for name in TEST_CROP if not chosen.sets(name)]
+    names = [name for name in TEST_CROP if not chosen.sets(cfg, name)]
     if chosen.image_size is not None:
         names = [name for name in names if name != 'input_size']
     if not evaluates or told.trained_here:
@@ -241,8 +245,9 @@ def _size(size: Iterable[int]) -> str:
     return ' x '.join(map(str, size))
 
 
-def _names(value: Any, name: str) -> bool:
-    """Whether a nested value has a key of this name."""
-    if isinstance(value, dict):
-        return name in value or any(_names(one, name) for one in value.values())
-    return isinstance(value, list | tuple) and any(_names(one, name) for one in value)
+def _keys_in(key: str, value: Any) -> Iterator[str]:
+    """Yield the keys of a nested value and of all its parts."""
+    yield key
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for name, part in parts:
+        yield from _keys_in(f'{key}.{name}', part)

@@ -10,18 +10,23 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from ..compat.mmengine_checkpoint_loader import read_checkpoints_with
+from ..checkpoints.files import find
+from ..compat.mmengine_checkpoint_loader import initialize_with, read_checkpoints_with
 from ..compat.mmseg_loss_advice import without_loss_advice
 from ..data.foreign import innermost
 from ..errors import UserError, describe_error
+from ..models.backbone import FourStageBackbone
+from ..models.isotropic import IsotropicConvNeXt
 from ..models.lora import insert_adapters, lora_settings
 from ..registry import MODELS
 from ..weights.class_counts import ClassShape, set_head_classes
 from ..weights.extraction import with_merged_adapters
 from ..weights.fetch import fetch_weights
+from ..weights.loading import load_pretrained
 from ..weights.reader import read_checkpoint
 
 REGION_ASSIGNER = 'convnext_dense.MaxIoUAssigner'
@@ -47,8 +52,33 @@ def config_errors(part: str) -> Iterator[None]:
 
 
 def read_checkpoints_safely() -> None:
-    """Make mmengine read the checkpoints in a model's ``init_cfg`` without running code that they contain."""
+    """Make mmengine read the checkpoints in a model's ``init_cfg`` without running code that they contain.
+
+    A backbone of this package, or a model with one, takes them as ``pretrained``: in any format, strictly and with the
+    settings of their network.
+    """
     read_checkpoints_with(lambda source: with_merged_adapters(read_checkpoint(fetch_weights(source))))
+    initialize_with(_initialize)
+
+
+def _initialize(module: nn.Module, source: str, prefix: str | None) -> bool:
+    """Load the weights of an ``init_cfg`` into a backbone of this package, or a model with one.
+
+    Returns:
+        False for another module, which is unchanged.
+
+    Raises:
+        UserError: if the weights can't be read or do not fit.
+    """
+    model = module if hasattr(module, 'backbone') else nn.ModuleDict({'backbone': module})
+    if not isinstance(model.backbone, FourStageBackbone | IsotropicConvNeXt):
+        return False
+    known = (None,) if model is module else (None, '', 'backbone', 'backbone.')
+    if prefix not in known:
+        kind = type(module).__name__
+        raise UserError(f'init_cfg of {kind}: leave out prefix={prefix!r}, since names in {source} are found without')
+    print_log(load_pretrained(model, find(source)), 'current')
+    return True
 
 
 def describe_unused_regions(model: Any, dataset: Any) -> str | None:

@@ -18,6 +18,7 @@ from ..data.splits import SplitRule, assign_parts
 from ..errors import UserError
 from ..evaluation import Accuracy
 from ..io.progress import busy, progress_bar
+from ..models.classifier import MlpHead
 from ..probe.cache import FeatureCache, file_state
 from ..probe.features import compute_features
 from ..probe.identity import identity_of
@@ -77,8 +78,10 @@ def cached_features(
         description: description of the progress bar.
 
     Raises:
-        UserError: if an image can't be read and is not to be skipped, or features are NaN or infinite.
+        UserError: if an image can't be read and is not to be skipped, or features are NaN or infinite, or if the head
+            is no linear layer.
     """
+    _check_linear(model)
     identity = {
         'version': __version__,
         'network': identity_of(model.backbone),
@@ -113,6 +116,14 @@ def cached_features(
     return Features([path for path, _ in readable], values, own, computed, list(dict.fromkeys(skipped)))
 
 
+def _check_linear(model: Any) -> None:
+    if isinstance(model.head, MlpHead):
+        raise UserError(
+            f'the head has a hidden layer of {model.head.in_features} channels, and a linear probe fits a linear '
+            'layer: leave model.head_hidden_size out'
+        )
+
+
 def measure(
     model: Any,
     train: Features,
@@ -131,8 +142,9 @@ def measure(
         seed: seed of the images that are held out for the choice.
 
     Raises:
-        UserError: if no strength can be chosen.
+        UserError: if no strength can be chosen, or if the head is no linear layer.
     """
+    _check_linear(model)
     classes: int = model.head.out_features
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     tried: list[Tried] = []

@@ -135,7 +135,8 @@ def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
     saved = resume.saved_facts(content, own)
     if warning := resume.check_same_run(saved, own):
         runner.logger.warning(warning)
-    resume.check_same_optimizer(content['optimizer']['param_groups'], runner.optim_wrapper.optimizer.param_groups)
+    groups = content['optimizer']['param_groups'], runner.optim_wrapper.optimizer.param_groups
+    resume.check_same_optimizer(*groups, resume.frozen_otherwise(saved, own))
     continued = None
     if saved.get('steps', loop.max_iters) != loop.max_iters:
         continued = length.continue_schedule(runner, filename, content)

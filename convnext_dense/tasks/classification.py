@@ -126,6 +126,15 @@ class ClassificationTask(Task):
     def image_parts(self, cfg: Config) -> list[dict]:
         return [*own_datasets(cfg)]
 
+    def input_channels(self, cfg: Config) -> int:
+        channels = super().input_channels(cfg)
+        if channels != 3:
+            raise UserError(
+                f'the network takes {channels} channels, and classifiers here read images as RGB: set '
+                'model.backbone.in_channels=3'
+            )
+        return channels
+
     def preprocessing(self, cfg: Config) -> Preprocessing | None:
         from ..data.classification.transforms import preprocessing_of
 
@@ -144,6 +153,7 @@ class ClassificationTask(Task):
 
         if wanted.bgr:
             raise UserError(f'the weights are for BGR images, as {wanted.source} says, and classifiers here take RGB')
+        self.input_channels(cfg)
         height, width = wanted.input_size or (0, 0)
         if 'input_size' in names and height != width:
             raise UserError(

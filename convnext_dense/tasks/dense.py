@@ -80,7 +80,7 @@ class DenseTask(Task):
         from ..weights.preprocessing import LEVELS
 
         part = cfg.model.data_preprocessor
-        if _is_rgb(part) == wanted.bgr:
+        if len(wanted.mean) == 3 and _is_rgb(part) == wanted.bgr:
             part.update(bgr_to_rgb=not wanted.bgr, rgb_to_bgr=False)
         for name in {'mean', 'std'} & set(names):
             values = [round(value * LEVELS, 7) for value in getattr(wanted, name)]

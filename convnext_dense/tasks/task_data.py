@@ -219,6 +219,15 @@ class TaskData(ABC):
         for part in self.image_parts(cfg):
             part['value_range'] = tuple(value_range)
 
+    def input_channels(self, cfg: Config) -> int:
+        """Return the number of channels of a config's images.
+
+        Raises:
+            UserError: if its network takes another number than images are read with.
+        """
+        channels: int = cfg.model.get('backbone', {}).get('in_channels', 3)
+        return channels
+
     def preprocessing(self, cfg: Config) -> Preprocessing | None:
         """Return how a config prepares images, in evaluation where that differs; None if it does not say it.
 

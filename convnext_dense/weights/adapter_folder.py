@@ -26,6 +26,8 @@ from ..models.lora import TARGETS, LoraSettings, merge_adapters, split_adapters
 from .extraction import Weights
 from .formats import FORMATS, HF_DINOV3, TIMM_FEATURES, Arch, detect_arch
 from .layer_names import NORM_PARTS, part_of
+from .preprocessing import KEY as PREPROCESSING
+from .preprocessing import Preprocessing, preprocessing_of_meta
 
 CONFIG, TENSORS = 'adapter_config.json', 'adapter_model.safetensors'
 _PREFIX = 'base_model.model.'  # of PEFT's names
@@ -53,6 +55,7 @@ class Adapter(NamedTuple):
         base: digest of the weights that they were trained on, or None if the folder does not tell.
         source: where those weights came from, or None.
         classes: names of the classes, or None.
+        preprocessing: how images were prepared in training, or None if the folder does not tell.
     """
 
     path: Path
@@ -63,6 +66,7 @@ class Adapter(NamedTuple):
     base: str | None = None
     source: str | None = None
     classes: list[str] | None = None
+    preprocessing: Preprocessing | None = None
 
 
 def write_adapter(folder: Path, weights: Weights, settings: LoraSettings, source: str | None = None) -> list[str]:
@@ -107,6 +111,8 @@ def write_adapter(folder: Path, weights: Weights, settings: LoraSettings, source
     metadata = {'format': 'pt', 'arch': str(detect_arch(plain)), 'base': base_digest(plain)}
     if weights.classes:
         metadata['classes'] = json.dumps(list(map(str, weights.classes)))
+    if weights.preprocessing is not None:
+        metadata[PREPROCESSING] = json.dumps(weights.preprocessing.as_meta())
     with atomic_folder(folder) as temporary:
         (temporary / CONFIG).write_text(json.dumps(config, indent=2) + '\n')
         (temporary / TENSORS).write_bytes(save(tensors, metadata))  # a file by its save_file is the owner's alone
@@ -160,11 +166,19 @@ def read_adapter(folder: str | Path) -> Adapter:
         elif '.lora_' not in name:
             module, _, leaf = name.rpartition('.')
             beside[f'{names.get(module, module)}.{leaf}'] = tensor
-    classes = json.loads(metadata['classes']) if 'classes' in metadata else None
+    try:
+        told = {key: json.loads(metadata[key]) for key in ('classes', PREPROCESSING) if key in metadata}
+    except ValueError:
+        raise UserError(f'{folder / TENSORS} has damaged metadata: copy or download it again') from None
+    kept = told.get(PREPROCESSING)
+    channels = len(kept['mean']) if isinstance(kept, dict) and isinstance(kept.get('mean'), list) else 3
+    preprocessing = None if kept is None else preprocessing_of_meta(kept, folder / TENSORS, channels)
     arch = metadata.get('arch') or _arch_of(layers)
     source = config.get('base_model_name_or_path')
     scale = config['lora_alpha'] / config['r']
-    return Adapter(folder, layers, scale, beside, arch, metadata.get('base'), source, classes)
+    return Adapter(
+        folder, layers, scale, beside, arch, metadata.get('base'), source, told.get('classes'), preprocessing
+    )
 
 
 def _read_config(file: Path) -> dict[str, Any]:
@@ -243,7 +257,7 @@ def merge_adapter(weights: Weights, adapter: Adapter) -> Weights:
     Args:
         weights: of a model, or of its backbone alone.
         adapter: the adapters. What else was trained with them replaces the weights of that name; of a run here, it
-            is all beside the backbone.
+            is all beside the backbone. So does how images were prepared.
 
     Raises:
         UserError: if the adapters are for another network, or were trained on other weights.
@@ -271,4 +285,5 @@ def merge_adapter(weights: Weights, adapter: Adapter) -> Weights:
     source = f'{weights.source}, with the LoRA adapter {adapter.path} merged'
     has_own_head = any(part_of(name) not in ('backbone', *NORM_PARTS) for name in adapter.beside)
     classes = adapter.classes if has_own_head else weights.classes
-    return weights._replace(state=merged, source=source, classes=classes)
+    preprocessing = adapter.preprocessing or weights.preprocessing
+    return weights._replace(state=merged, source=source, classes=classes, preprocessing=preprocessing)

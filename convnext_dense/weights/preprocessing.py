@@ -135,7 +135,7 @@ def find_preprocessing(
     """
     channels = _channels(state or {})
     if meta.get(KEY) is not None:
-        return _of_meta(meta[KEY], path, channels)
+        return preprocessing_of_meta(meta[KEY], path, channels)
     in_clip = any(OPEN_CLIP_TRUNK in name for name in names)
     if path.name in HUB_FILES:
         readers: dict[str, Callable[[dict, Path], dict[str, Any] | None]] = {
@@ -249,12 +249,24 @@ def describe_difference(used: Preprocessing | None, made_for: Preprocessing | No
     )
 
 
-def _of_meta(kept: Any, path: Path, channels: int) -> Preprocessing:
+def preprocessing_of_meta(kept: Any, path: Path, channels: int) -> Preprocessing:
+    """Return what :meth:`Preprocessing.as_meta` kept.
+
+    Args:
+        kept: the values.
+        path: the file that has them, for messages.
+        channels: number of channels of the network's input.
+
+    Raises:
+        UserError: if they can't be right.
+    """
     place = f'{KEY} in the meta of {path}'
     known = {field.name for field in fields(Preprocessing)}
     if not isinstance(kept, Mapping) or not {'mean', 'std'} <= kept.keys() <= known:
         raise UserError(f'{place} is not a mean, a std and what belongs to them: take other weights')
-    return _checked(place, channels, **{**kept, 'source': 'the checkpoint'})
+    rgb = {key: value for key, value in kept.items() if key != 'bgr'}  # kept as RGB, also for a network of BGR
+    found = _checked(place, channels, **{**rgb, 'source': 'the checkpoint'})
+    return replace(found, bgr=bool(kept.get('bgr')) and channels == 3)
 
 
 def _checked(place: str, channels: int, mean: Any, std: Any, bgr: bool = False, **told: Any) -> Preprocessing:

@@ -53,3 +53,22 @@ def test_a_checkpoint_inside_an_epoch_comes_between_the_epochs(tmp_path):
         'epoch_9_iter_104.pth',
         'epoch_10.pth',
     ]
+
+
+@pytest.mark.parametrize(
+    ('names', 'found'),
+    [
+        (['model.safetensors', 'epoch_1.pth', 'epoch_2.pth'], 'epoch_2.pth'),
+        (['open_clip_model.safetensors', 'iter_7.pth'], 'iter_7.pth'),
+        (['model.safetensors', 'linear.pth'], 'linear.pth'),
+        (['linear.pth', 'epoch_1.pth'], 'epoch_1.pth'),
+        (['model.safetensors', 'config.json', 'training_args.pth'], 'model.safetensors'),
+    ],
+)
+def test_a_run_in_a_folder_comes_before_its_export_for_a_hub(names, found, tmp_path, monkeypatch):
+    for name in names:
+        torch.save({}, tmp_path / name)
+    assert checkpoint.find(tmp_path) == checkpoint.find(f'{tmp_path}/') == tmp_path / found
+    assert checkpoint.find(tmp_path / names[0]) == tmp_path / names[0]  # a file by its name
+    monkeypatch.chdir(tmp_path)
+    assert checkpoint.find('.').name == found

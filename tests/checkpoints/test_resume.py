@@ -17,6 +17,7 @@ from convnext_dense.checkpoints.resume import (
     check_same_optimizer,
     check_same_run,
     check_same_schedule,
+    frozen_otherwise,
     restore_schedulers,
     saved_facts,
 )
@@ -26,8 +27,10 @@ from convnext_dense.engine import EMA, Checkpoints, ValLoop
 from convnext_dense.engine.csv_log import read_scalars
 from convnext_dense.engine.schedule import fit_schedule
 from convnext_dense.errors import UserError
+from convnext_dense.models import ConvNeXt
 from tests.conftest import write_image_folder
 from tests.helpers import toy
+from tests.helpers.small_classifier import classifier, official, save
 from tests.helpers.small_run import BY_STEP, differences, outcome, train, write_config
 
 TWO_WORKERS = ('train_dataloader.num_workers=2',)
@@ -139,6 +142,49 @@ def test_groups_of_the_optimizer_keep_their_number_of_tensors():
     check_same_optimizer(saved, [{**group, 'params': list(group['params'])} for group in saved])
     with pytest.raises(UserError, match='the run trained 3 tensors in decay and now trains 1: resume with its config'):
         check_same_optimizer(saved, [{**saved[0], 'params': [0]}, saved[1]])
+
+
+@pytest.mark.parametrize(
+    ('before', 'now', 'is_said'),
+    [
+        ({}, 'backbone', True),
+        ({}, 'backbone, head', True),
+        ({}, 'backbone.stages', False),
+        ({}, None, False),
+        ({'frozen': 'backbone'}, 'backbone', False),
+        ({'frozen': None}, 'backbone', False),
+    ],
+)
+def test_a_run_whose_version_froze_less_says_so(before, now, is_said):
+    """Older versions trained the final norm of a classifier with frozen_stages=4."""
+    reason = frozen_otherwise(before, {'frozen': now})
+    assert bool(reason) is is_said
+    saved = [{'params': [0, 1, 2], 'group_name': 'no_decay'}, {'params': [3]}]
+    for own in ([{**saved[0], 'params': [0]}, saved[1]], saved[1:]):
+        with pytest.raises(UserError) as error:
+            check_same_optimizer(saved, own, reason)
+        assert ('frozen_stages=4: start a new run with --pretrained' in str(error.value)) is is_said
+        assert ('resume with its config' in str(error.value)) is not is_said
+
+
+def test_a_run_of_an_older_version_with_a_frozen_network_is_refused_with_the_reason(
+    own_image_folder, tmp_path, monkeypatch, capsys
+):
+    weights = save(official(classifier()), tmp_path / 'w.pth')
+    config = write_config(tmp_path / 'frozen.py', BY_STEP + "model['backbone']['frozen_stages'] = 4\n")
+    arguments = (config, own_image_folder, tmp_path / 'run')
+    with monkeypatch.context() as older:
+        older.setattr(ConvNeXt, '_frozen_parts', lambda self: [*self.downsample_layers, *self.stages])
+        assert train(*arguments, '--pretrained', str(weights)) == 0
+    content = torch.load(tmp_path / 'run' / 'iter_9.pth')
+    del content['meta']['run']['frozen']
+    shutil.rmtree(tmp_path / 'run')
+    (tmp_path / 'run').mkdir()
+    torch.save(content, tmp_path / 'run' / 'iter_9.pth')
+    capsys.readouterr()
+    assert train(*arguments, '--resume') == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith('error: the run ') and 'older versions trained the final norm with frozen_stages=4' in last
 
 
 CONFIG = """task = 'segmentation'

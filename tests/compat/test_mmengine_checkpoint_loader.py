@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
+from mmengine.model.weight_init import PretrainedInit, initialize
 from mmengine.runner.checkpoint import CheckpointLoader
+from torch import nn
 
-from convnext_dense.compat.mmengine_checkpoint_loader import read_checkpoints_with
+from convnext_dense.compat.mmengine_checkpoint_loader import initialize_with, read_checkpoints_with
 
 
 class Canary:
@@ -33,3 +36,23 @@ def test_every_source_is_read_by_the_function(monkeypatch):
     read_checkpoints_with(lambda source: {'read': source})
     for source in ('w.pth', 'https://host/w.pth', 'torchvision://resnet50', 'open-mmlab://x', 's3://bucket/w.pth'):
         assert CheckpointLoader.load_checkpoint(source) == {'read': source}
+
+
+@pytest.mark.parametrize('kind', ['Pretrained', PretrainedInit])
+def test_a_function_initializes_the_modules_that_it_takes(kind, monkeypatch):
+    monkeypatch.setattr(PretrainedInit, '__call__', PretrainedInit.__call__)
+    monkeypatch.setattr(CheckpointLoader, '_schemes', dict(CheckpointLoader._schemes))
+    read_checkpoints_with(lambda source: {'weight': torch.full((1, 1), 2.0), 'bias': torch.zeros(1)})
+    given = []
+
+    def load(module: nn.Module, source: str, prefix: str | None) -> bool:
+        given.append((type(module), source, prefix))
+        return isinstance(module, nn.Conv2d)
+
+    for _ in range(2):  # a second time replaces the first
+        initialize_with(load)
+    linear, conv = nn.Linear(1, 1), nn.Conv2d(1, 1, 1)
+    for module in (linear, conv):
+        initialize(module, dict(type=kind, checkpoint='w.pth'))
+    assert given == [(nn.Linear, 'w.pth', None), (nn.Conv2d, 'w.pth', None)]
+    assert linear.weight.item() == 2 and conv.weight.item() != 2

@@ -1,6 +1,7 @@
 """Mean, std, size and crop of a config follow its weights, unless command line or config choose others."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,8 @@ def test_who_decides(config):
     assert set(places) >= {f'{key}.{name}' for key in task_of(cfg).normalization_keys for name in ('mean', 'std')}
     cfg = read(config)
     imagenets = dict(zip(('mean', 'std'), (IMAGENETS.mean, IMAGENETS.std), strict=True))
-    chosen = Chosen(options={'model.data_preprocessor': imagenets})  # set on purpose
+    place = 'val_dataloader.dataset.transform' if config == ATTO else 'model.data_preprocessor'
+    chosen = Chosen(options={place: imagenets})  # set on purpose
     assert "(ImageNet's), as --cfg-options says" in follow_weights(cfg, OF_CLIP, chosen)
 
 
@@ -267,3 +269,63 @@ def test_a_file_is_looked_at_without_reading_its_tensors(tmp_path, monkeypatch):
 def test_a_bare_file_with_a_telling_name_is_doubted(config):
     line = follow_weights(read(config), Told('clip.pth', None, "since clip.pth tells none; 'clip' ..."))
     assert line.startswith("normalization: mean 0.485 0.456 0.406, std 0.229 0.224 0.225 (ImageNet's), since")
+
+
+@pytest.mark.parametrize(
+    ('config', 'options', 'decides'),
+    [
+        (UPERNET, {'model.decode_head.init_cfg.std': 0.02}, False),
+        (UPERNET, {'model.decode_head.init_cfg': dict(type='Normal', mean=0, std=0.02)}, False),
+        (UPERNET, {'model': dict(decode_head=dict(init_cfg=dict(std=0.02)))}, False),
+        (CASCADE, {'model.rpn_head.bbox_coder.target_means.mean': 0}, False),
+        (ATTO, {'model.backbone.init_cfg.mean': 0, 'optim_wrapper.std': 1}, False),
+        (ATTO, {'train_dataloader.dataset.transform.mean_of_noise': 1}, False),
+        (UPERNET, {'model.data_preprocessor.mean': [123.675, 116.28, 103.53]}, True),
+        (UPERNET, {'model.data_preprocessor.mean.0': 123.675}, True),
+        (CASCADE, {'model': dict(data_preprocessor=dict(std=[58.395, 57.12, 57.375]))}, True),
+        (ATTO, {'val_dataloader.dataset.transform.std': list(IMAGENETS.std)}, True),
+        (ATTO, {'train_dataloader.dataset.datasets.1.dataset.transform.std': list(IMAGENETS.std)}, True),
+        (ATTO, {'train_dataloader.dataset': dict(datasets=[dict(transform=dict(std=list(IMAGENETS.std)))])}, True),
+    ],
+)
+def test_only_options_of_the_normalization_decide_it(config, options, decides):
+    cfg = read(config)
+    line = follow_weights(cfg, OF_CLIP, Chosen(options=options))
+    assert line.partition(';')[0].endswith('as --cfg-options says' if decides else 'as config.json says')
+    used = task_of(cfg).preprocessing(cfg)
+    assert used.mean == pytest.approx(IMAGENETS.mean if decides else CLIP_MEAN, abs=1e-6)
+
+
+def test_an_option_of_another_interpolation_does_not_keep_that_of_the_images():
+    for options, kept in (
+        ({'model.neck.interpolation': 'bilinear'}, False),
+        ({'test_dataloader.dataset.transform.interpolation': 'bicubic'}, True),
+    ):
+        cfg = read(ATTO)
+        told = Told('w.pth', replace(CLIP, interpolation='bilinear'))
+        follow_weights(cfg, told, Chosen(options=options), evaluates=True)
+        assert (cfg.test_dataloader.dataset.transform.get('interpolation', 'bicubic') == 'bicubic') is kept
+
+
+@pytest.mark.parametrize('config', [CASCADE, UPERNET])
+@pytest.mark.parametrize('swaps', [False, True])
+def test_mean_and_std_leave_the_channels_of_gray_images_as_they_are(config, swaps):
+    cfg = read(config)
+    cfg.model.backbone.in_channels = 1
+    part = cfg.model.data_preprocessor
+    part.update(bgr_to_rgb=swaps, mean=[127.5], std=[127.5])
+    follow_weights(cfg, NOTHING, Chosen([0.4], [0.2]))
+    assert (part.mean, part.std) == ([102.0], [51.0])
+    assert (part.bgr_to_rgb, part.get('rgb_to_bgr', False)) == (swaps, False)
+
+
+def test_classifiers_read_images_as_rgb():
+    cfg = read(ATTO)
+    cfg.model.backbone.in_channels = 4
+    for count in (3, 4):
+        with pytest.raises(
+            UserError, match=r'takes 4 channels, .*read images as RGB: set model\.backbone\.in_channels=3'
+        ):
+            follow_weights(cfg, NOTHING, Chosen([0.5] * count, [0.5] * count))
+    with pytest.raises(UserError, match=r'read images as RGB'):
+        follow_weights(cfg, Told('w.pth', Preprocessing((0.5,) * 4, (0.5,) * 4)))

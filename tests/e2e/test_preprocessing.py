@@ -260,3 +260,21 @@ def test_detectors_and_segmentors_predict_and_export_with_the_mean_and_std_of_th
     flags = load(config, file, device='cpu', data='sample', mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
     assert flags.normalization.mean.tolist() == [127.5] * 3
     assert 'warning: images are normalized with mean 0.5 0.5 0.5' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('place', ['backbone', 'model'])
+def test_a_run_follows_the_weights_in_its_init_cfg(place, own_image_folder, tmp_path, capsys):
+    """Its checkpoints tell what the network and the images were, and not the defaults."""
+    network = classifier(norm_eps=1e-3, final_norm_eps=1e-2, activation='silu')
+    told = dict(norm_eps=1e-3, final_norm_eps=1e-2, activation='silu', norm='layer_norm')
+    meta = dict(convnext_dense='0', preprocessing=dict(mean=[0.5] * 3, std=[0.25] * 3), **told)
+    weights = save({'state_dict': network.state_dict(), 'meta': meta}, tmp_path / 'w.pth')
+    config, run = write_config(tmp_path / 'short.py', BY_EPOCH), tmp_path / 'run'
+    part = 'model' + ('.backbone' if place == 'backbone' else '')
+    init = {'type': 'Pretrained', 'checkpoint': weights}
+    options = tuple(f'{part}.init_cfg.{key}={value}' for key, value in init.items())
+    assert train(config, own_image_folder, run, '--pretrained', 'none', '--epochs', '1', options=options) == 0
+    kept = torch.load(run / 'epoch_1.pth')['meta']
+    assert {key: kept[key] for key in told} == told
+    assert (kept['preprocessing']['mean'], kept['preprocessing']['std']) == ([0.5] * 3, [0.25] * 3)
+    assert 'std 0.25 0.25 0.25, as the checkpoint says' in capsys.readouterr().out

@@ -1,10 +1,12 @@
 """Parts of a config that cannot be built are named."""
 
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 from torch.utils.data import ConcatDataset
 
 from convnext_dense.config.read import read_config
@@ -12,15 +14,19 @@ from convnext_dense.data.foreign import with_seeds
 from convnext_dense.engine import Runner
 from convnext_dense.engine.building import build_model, class_shapes, describe_unused_regions
 from convnext_dense.errors import UserError
+from convnext_dense.weights.conversion import convert
+from convnext_dense.weights.settings import settings_for_meta
+from tests.helpers import small_models
 from tests.helpers.other_heads import write_head
 from tests.helpers.run_tool import train
+from tests.helpers.small_classifier import ARCH, classifier, official, save
 
 
 @pytest.mark.parametrize(
     ('option', 'said'),
     [
         ('model.backbone.drop_paht_rate=0.1', 'model can.t be built.*drop_paht_rate'),
-        ('model.backbone.arch=teeny', 'unknown arch .teeny.: take one of atto'),
+        ('model.backbone.arch=teeny', 'unknown arch .teeny.: take one of zepto, atto'),
         ('optim_wrapper.optimizer.type=Adamm', "there is no 'Adamm' .*: did you mean Adam"),
         ('val_evaluator.type=Accuracyy', 'can.t be built.*Accuracyy'),
         ('train_dataloader.batch_size=500', '48 training images are fewer than one batch'),
@@ -94,6 +100,78 @@ def test_a_runner_compares_the_heads_with_its_data(image_folder, tmp_path):
     runner = Runner.from_cfg(cfg)
     with pytest.raises(UserError, match='the model has 4 classes, and the data 3: give model num_classes=3'):
         runner.train()
+
+
+OTHER = dict(norm_eps=1e-1, final_norm_eps=1e-2, activation='silu')
+IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(3))
+
+
+def built_with(init: dict, place: str = 'backbone', task: str = 'classification', **backbone) -> nn.Module:
+    """Our small model of a task, initialized as mmengine does it."""
+    base, _ = small_models.CONFIGS[task]
+    cfg = read_config(str(small_models.ROOT / 'configs' / base), needs_data=False)
+    cfg.model.backbone.update(arch=ARCH, **backbone)
+    if task == 'classification':
+        cfg.model.num_classes = 4
+    else:
+        cfg.model.neck.in_channels = ARCH['dims']
+    part = cfg.model.backbone if place == 'backbone' else cfg.model
+    part.init_cfg = dict(type='Pretrained', **init)
+    model = build_model(cfg)
+    model.init_weights()
+    return model.eval()
+
+
+def written(model: nn.Module, how: str, path: Path) -> Path:
+    """A file of a model's weights."""
+    if how == 'ours':
+        return save(
+            {'state_dict': model.state_dict(), 'meta': {'convnext_dense': '0', **settings_for_meta(model)}}, path
+        )
+    if how == 'official':
+        return save(official(model), path)
+    if how == 'timm':
+        return save(convert(model.state_dict(), 'timm').state, path)
+    state = {name: t for name, t in model.state_dict().items() if name.startswith('backbone.')}
+    return save({'state_dict': state}, path)  # as mmpretrain has it
+
+
+@pytest.mark.parametrize('place', ['backbone', 'model'])
+@pytest.mark.parametrize('how', ['ours', 'official', 'timm', 'mmpretrain'])
+def test_weights_in_init_cfg_are_taken_as_pretrained_ones_are(how, place, tmp_path):
+    """In any format, and with the eps and the activation of their network."""
+    model = classifier(**(OTHER if how == 'ours' else {})).eval()
+    file = written(model, how, tmp_path / 'w.pth')
+    found = built_with(dict(checkpoint=str(file)), place)
+    torch.testing.assert_close(found.backbone(IMAGES), model.backbone(IMAGES), rtol=1e-5, atol=1e-5)
+    if place == 'model' and how != 'mmpretrain':
+        torch.testing.assert_close(found(IMAGES), model(IMAGES), rtol=1e-4, atol=1e-4)
+    assert settings_for_meta(found) == settings_for_meta(model)
+
+
+def test_weights_in_init_cfg_of_a_detectors_backbone(tmp_path):
+    model = classifier(**OTHER).eval()
+    file = written(model, 'ours', tmp_path / 'epoch_3.pth')
+    for source in (file, tmp_path):  # a work dir, too
+        found = built_with(dict(checkpoint=str(source), prefix='backbone.'), task='detection').backbone
+        assert (found.norm_eps, found.activation) == (1e-1, 'silu')
+        other = model.backbone.state_dict()
+        assert all(torch.equal(t, other[name]) for name, t in found.state_dict().items() if name in other)
+
+
+@pytest.mark.parametrize(
+    ('init', 'backbone', 'said'),
+    [
+        ({}, dict(activation='gelu'), r'the activation of .*w\.pth is silu, this model gelu'),
+        ({}, dict(version=2), r'w\.pth .* does not fit this backbone'),
+        (dict(prefix='encoder.'), {}, r"init_cfg of ConvNeXt: leave out prefix='encoder\.'"),
+        (dict(checkpoint='absent.pth'), {}, r'no checkpoint at absent\.pth'),
+    ],
+)
+def test_weights_in_init_cfg_that_do_not_fit_are_refused(init, backbone, said, tmp_path):
+    file = written(classifier(**OTHER), 'ours', tmp_path / 'w.pth')
+    with pytest.raises(UserError, match=said):
+        built_with({'checkpoint': str(file), **init}, **backbone)
 
 
 class Sized(SimpleNamespace):

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from convnext_dense.data.splits import split
-from convnext_dense.engine.linear_probe import Features, hold_out, measure
+from convnext_dense.engine.linear_probe import Features, cached_features, hold_out, measure
 from convnext_dense.errors import UserError
+from convnext_dense.models.classifier import MlpHead
 from convnext_dense.probe.linear import Problem
 from tests.helpers.small_classifier import classifier
 
@@ -72,3 +73,15 @@ def test_names_are_split_as_data_sets_are():
     _, expected = split(names, [(str(label),) for label in train.labels], SplitRule(0.2, seed=4))
     held_out = hold_out(train, seed=4)
     assert sorted(name for name, is_held in zip(names, held_out, strict=True) if is_held) == expected
+
+
+def test_a_head_with_a_hidden_layer_is_refused_before_anything_is_computed(tmp_path):
+    model = classifier(5)
+    model.head = MlpHead(16, 16, 5)
+    data = features([0, 1, 2, 3, 4] * 4)
+    said = r'^the head has a hidden layer of 16 channels, .*: leave model\.head_hidden_size out$'
+    with pytest.raises(UserError, match=said):
+        measure(model, data, data, (0.1,))
+    with pytest.raises(UserError, match=said):
+        cached_features(model, [], {}, tmp_path / 'features', None, 'train')
+    assert not (tmp_path / 'features').exists()

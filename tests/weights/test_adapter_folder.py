@@ -9,6 +9,8 @@ import pytest
 import timm
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 from transformers import ConvNextConfig, ConvNextForImageClassification
 
@@ -17,6 +19,8 @@ from convnext_dense.models import ImageClassifier
 from convnext_dense.models.lora import LoraSettings, insert_adapters
 from convnext_dense.weights.adapter_folder import CONFIG, TENSORS, merge_adapter, read_adapter, write_adapter
 from convnext_dense.weights.extraction import Weights, extract_weights
+from convnext_dense.weights.library_preprocessing import CLIP_MEAN, CLIP_STD
+from convnext_dense.weights.preprocessing import IMAGENETS, Preprocessing
 from tests.helpers.small_classifier import ARCH, classifier, official
 
 SETTINGS = LoraSettings(2, 3.0)
@@ -178,10 +182,50 @@ def test_an_adapter_of_other_layers_is_refused(tmp_path):
 
 
 def test_magnitudes_of_dora_in_the_tensors_are_refused(folder):
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
 
     tensors = load_file(folder / TENSORS)
     name = 'base_model.model.backbone.stages.0.0.pwconv1.lora_magnitude_vector'
     save_file({**tensors, name: torch.ones(16)}, folder / TENSORS)
     with pytest.raises(UserError, match='lora_magnitude_vector, which plain LoRA has not'):
         read_adapter(folder)
+
+
+@pytest.mark.parametrize(
+    'made_for',
+    [
+        Preprocessing((0.5,) * 3, (0.25,) * 3),
+        Preprocessing(CLIP_MEAN, CLIP_STD, (256, 256), 0.9, 'bicubic', 'center'),
+        Preprocessing((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), bgr=True),
+        Preprocessing((0.5,), (0.25,)),
+        None,
+    ],
+)
+def test_a_folder_keeps_how_images_were_prepared_in_its_run(made_for, base, run, tmp_path):
+    weights = weights_of(run.state_dict(), merged=False)._replace(preprocessing=made_for)
+    write_adapter(tmp_path / 'adapter', weights, SETTINGS)
+    of_base = weights_of(official(base))._replace(preprocessing=IMAGENETS)
+    merged = merge_adapter(of_base, read_adapter(tmp_path / 'adapter'))
+    if made_for is None:
+        assert merged.preprocessing == IMAGENETS
+        return
+    assert merged.preprocessing is not None and merged.preprocessing.as_meta() == made_for.as_meta()
+
+
+@pytest.mark.parametrize(
+    ('key', 'text', 'said'),
+    [
+        ('preprocessing', '{"mean": [0.5, 0.5, 0.5]}', 'preprocessing in the meta of .* is not a mean, a std'),
+        ('preprocessing', '{"mean": [9, 0.5, 0.5], "std": [1, 1, 1]}', 'values from 0 to 1'),
+        ('preprocessing', '{"mean": ', 'damaged metadata: copy or download it again'),
+        ('classes', '["a", ', 'damaged metadata: copy or download it again'),
+    ],
+)
+def test_wrong_metadata_is_refused_in_one_line(key, text, said, folder):
+    with safe_open(folder / TENSORS, 'pt') as file:
+        metadata = file.metadata() | {key: text}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file(tensors, folder / TENSORS, metadata)
+    with pytest.raises(UserError, match=said) as error:
+        read_adapter(folder)
+    assert str(folder) in str(error.value) and '\n' not in str(error.value)

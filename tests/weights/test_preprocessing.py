@@ -338,3 +338,12 @@ def test_a_difference_names_both():
     assert 'as config.json says' in line and '\n' not in line
     assert describe_difference(clip, clip, 'w.pth') is describe_difference(None, clip, '') is None
     assert describe_difference(Preprocessing(CLIP_MEAN, CLIP_STD, bgr=True), clip, '') is not None
+
+
+@pytest.mark.parametrize('bgr', [False, True])
+def test_the_meta_of_a_checkpoint_of_ours_gives_what_was_kept(bgr, tmp_path):
+    """As RGB, also for a network that takes BGR."""
+    kept = Preprocessing((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), bgr=bgr)
+    found = find_preprocessing(tmp_path / 'epoch_1.pth', 'ours', {'preprocessing': kept.as_meta()})
+    assert found is not None and (found.mean, found.std, found.bgr) == (kept.mean, kept.std, bgr)
+    assert describe_difference(kept, found, '') is None

@@ -103,6 +103,9 @@ def run(args: argparse.Namespace) -> None:
         said.append(follow_run(cfg, told_by_run(continued or '', checkpoint, args.trust_pickle), chosen))
     else:
         start, kind = cfg.get('load_from') or cfg.get('pretrained'), cfg.get('pretrained_weights', 'raw')
+        if start is None:
+            parts = (cfg.model.get('init_cfg'), (cfg.model.get('backbone') or {}).get('init_cfg'))
+            start, kind = next(initial_checkpoints(parts), None), 'raw'
         told = told_by_file(start, kind, args.trust_pickle) if start else NOTHING
         said.append(follow_weights(cfg, told, chosen))
     for dataset in own_datasets(cfg):
