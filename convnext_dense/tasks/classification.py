@@ -136,10 +136,13 @@ class ClassificationTask(Task):
         return channels
 
     def preprocessing(self, cfg: Config) -> Preprocessing | None:
-        from ..data.classification.transforms import preprocessing_of
+        from ..data.classification.transforms import check_normalized_once, preprocessing_of
 
         datasets = [dataset for dataset in own_datasets(cfg) if isinstance(dataset.get('transform'), dict)]
         found = [preprocessing_of(dataset.transform, _trains(dataset)) for dataset in datasets]
+        if found:  # data sets of others may leave it to the model
+            for part in (cfg.model.get('data_preprocessor'), cfg.get('data_preprocessor')):
+                check_normalized_once(part)
         other = next((one for one in found if not one.normalizes_like(found[0])), None)
         if other is not None:
             raise UserError(

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from convnext_dense.config.preprocessing import NOTHING, Chosen, follow_weights
 from convnext_dense.config.read import read_config
 from convnext_dense.errors import UserError
 from convnext_dense.tasks.classification import ClassificationTask
@@ -101,3 +102,21 @@ def test_the_normalization_is_that_of_the_transforms_which_training_and_tests_sh
     cfg.test_dataloader.dataset.transform.std = (0.4, 0.5, 0.7)
     with pytest.raises(UserError, match=r'normalizes some images with .*0\.6 and others with .*0\.7: set mean'):
         TASK.preprocessing(cfg)
+
+
+@pytest.mark.parametrize('key', ['mean', 'std', 'bgr_to_rgb', 'rgb_to_bgr'])
+def test_a_second_normalization_in_the_model_is_refused(key):
+    value = True if 'to' in key else [123.675, 116.28, 103.53]
+    for of_model in (True, False):
+        cfg = read_config('configs/classification/convnext_t.py', needs_data=False)
+        (cfg.model if of_model else cfg).data_preprocessor = dict(type='ImgDataPreprocessor', **{key: value})
+        with pytest.raises(UserError, match=rf'^model\.data_preprocessor has {key}, and the transforms .* --std$'):
+            TASK.preprocessing(cfg)
+        with pytest.raises(UserError, match=rf'^model\.data_preprocessor has {key}'):
+            follow_weights(cfg, NOTHING, Chosen((0.5,) * 3, (0.5,) * 3))
+    for loader in ('train', 'val', 'test'):
+        cfg[f'{loader}_dataloader'].dataset = dict(type='mmpretrain.CustomDataset', pipeline=[])
+    assert TASK.preprocessing(cfg) is None  # which may leave it to the model
+    plain = read_config('configs/classification/convnext_t.py', needs_data=False)
+    plain.model.data_preprocessor = dict(type='ImgDataPreprocessor', pad_size_divisor=32)
+    assert TASK.preprocessing(plain).is_imagenets

@@ -16,7 +16,7 @@ from ...checkpoints import manifest
 from ...config.find import find_work_dir
 from ...config.saved import setting_of_run
 from ...counting import counted
-from ...data.classification.transforms import preprocessing_of
+from ...data.classification.transforms import check_normalized_once, preprocessing_of
 from ...evaluation.metric_names import rule_of
 from ...export.hub.folder import CARD, pushed_folder
 from ...export.hub.hf_layout import write_hf
@@ -84,14 +84,15 @@ def preprocessing_of_run(checkpoint: Path) -> Preprocessing | None:
     loader, model = setting_of_run(checkpoint, 'test_dataloader'), setting_of_run(checkpoint, 'model')
     source = f'the config of the run of {checkpoint}'
     levels = (model or {}).get('data_preprocessor') or {}
+    transform = ((loader or {}).get('dataset') or {}).get('transform') or {}
+    if 'input_size' in transform:  # a classifier's
+        check_normalized_once(levels)
+        return replace(preprocessing_of(transform, training=False), source=source)
     if levels.get('mean') is not None:
         is_rgb = bool(levels.get('bgr_to_rgb'))
         found = preprocessing_of_levels(levels['mean'], levels.get('std'), is_rgb)
         return None if found is None else replace(found, source=source)
-    transform = ((loader or {}).get('dataset') or {}).get('transform') or {}
-    if 'input_size' not in transform:
-        return None
-    return replace(preprocessing_of(transform, training=False), source=source)
+    return None
 
 
 def results_of_run(checkpoint: Path, weights: str) -> dict[str, float]:

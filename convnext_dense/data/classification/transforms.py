@@ -115,6 +115,20 @@ def preprocessing_of(transform: Mapping[str, Any], training: bool) -> Preprocess
     return Preprocessing(mean, std, size, ratio, interpolation, mode, border=transform.get('border'))
 
 
+def check_normalized_once(preprocessor: Mapping[str, Any] | None) -> None:
+    """Check that a model's ``data_preprocessor`` leaves images as the transforms prepare them: normalized, RGB.
+
+    Raises:
+        UserError: if it changes them once more.
+    """
+    keys = [key for key in ('mean', 'std', 'bgr_to_rgb', 'rgb_to_bgr') if (preprocessor or {}).get(key)]
+    if keys:
+        raise UserError(
+            f'model.data_preprocessor has {" and ".join(keys)}, and the transforms of the data sets normalize RGB '
+            'images already: leave it out, and set mean and std of the transforms, such as with --mean and --std'
+        )
+
+
 class CenterCropDown:
     """Crop the center of an image that is not smaller, with odd margins rounded down as in transformers."""
 
