@@ -10,6 +10,7 @@ import torch
 
 from ..errors import UserError
 from ..io.files import durable_write
+from ..weights.adapter_folder import TENSORS as ADAPTER
 from ..weights.fetch import fetch_weights
 from . import disk, manifest
 from .content import Checkpoint
@@ -97,7 +98,9 @@ def find(source: str | Path) -> Path:
         if (folder / PROBE).is_file():
             path = folder / PROBE
         elif path == folder:
-            return find_newest(folder)
+            if not (folder / ADAPTER).is_file():
+                return find_newest(folder)
+            path = folder / ADAPTER  # whose reader says what to merge it with
     manifest.check(path)
     return path
 

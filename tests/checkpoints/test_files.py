@@ -72,3 +72,11 @@ def test_a_run_in_a_folder_comes_before_its_export_for_a_hub(names, found, tmp_p
     assert checkpoint.find(tmp_path / names[0]) == tmp_path / names[0]  # a file by its name
     monkeypatch.chdir(tmp_path)
     assert checkpoint.find('.').name == found
+
+
+def test_a_folder_with_an_adapter_is_read_as_one(tmp_path):
+    """So that the error says what to do with it."""
+    (tmp_path / 'adapter_model.safetensors').write_bytes(b'x')
+    assert checkpoint.find(tmp_path).name == 'adapter_model.safetensors'
+    torch.save({}, tmp_path / 'epoch_1.pth')
+    assert checkpoint.find(tmp_path).name == 'epoch_1.pth'

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import timm
 import torch
+from safetensors.torch import save_file
 
 from convnext_dense.checkpoints import manifest
 from convnext_dense.cli.commands import push as command
 from convnext_dense.cli.parsers.push import repository_of
+from convnext_dense.errors import UserError
 from convnext_dense.weights.fetch import fetch_weights
 from convnext_dense.weights.reader import read_checkpoint
 from tests.helpers.pushed import checkpoint, largest_difference, push
@@ -75,6 +77,12 @@ def test_dense_runs_give_the_mean_and_std_of_their_data_preprocessor(tmp_path):
     np.testing.assert_allclose(found.std, (0.229, 0.224, 0.225), atol=1e-9)
     config.write_text(f'model = dict(data_preprocessor={settings | {"bgr_to_rgb": False}})\n')
     assert command.preprocessing_of_run(tmp_path / 'x.pth').bgr
+    data = 'test_dataloader = dict(dataset=dict(transform=dict(input_size=64, mean=(0.1, 0.2, 0.3))))\n'
+    config.write_text(f'model = dict(data_preprocessor={settings})\n{data}')  # normalized twice
+    with pytest.raises(UserError, match=r'^model\.data_preprocessor has mean and std and bgr_to_rgb, and the trans'):
+        command.preprocessing_of_run(tmp_path / 'x.pth')
+    config.write_text(f'model = dict(data_preprocessor=dict(pad_size_divisor=32))\n{data}')
+    assert command.preprocessing_of_run(tmp_path / 'x.pth').mean == (0.1, 0.2, 0.3)
 
 
 def test_the_license_goes_along_and_forbids(tmp_path, capsys):
@@ -203,6 +211,15 @@ def test_a_disk_that_takes_no_more_keeps_what_was_there(tmp_path, capsys, to):
     assert 'out cannot be written' in err and 'File too large' in err and err.count('\n') == 1
     assert {file.name: file.read_bytes() for file in (tmp_path / 'out').iterdir()} == before
     assert sorted(os.listdir(tmp_path)) == ['out', 'x.pth']
+
+
+def test_an_adapter_alone_is_refused_with_what_to_merge_it_with(tmp_path, capsys):
+    (tmp_path / 'adapter').mkdir()
+    tensors = {'base_model.model.backbone.stages.0.0.pwconv1.lora_A.weight': torch.ones(1, 8)}
+    save_file(tensors, tmp_path / 'adapter' / 'adapter_model.safetensors')
+    assert push(tmp_path / 'adapter', tmp_path / 'out', '--to', 'timm') == 2
+    said = f'`convnext-dense convert_weights BASE merged.pth --lora {tmp_path / "adapter"}`'
+    assert said in capsys.readouterr().err
 
 
 def test_a_detector_is_refused_by_name(tmp_path, capsys):
