@@ -28,8 +28,8 @@ class RunFacts(TypedDict):
     """What label 0 of the masks means, ``'ignore'`` or ``'class'``; None without masks."""
     class_choice: str | None
     """The flags that choose classes of the data; None for all."""
-    frozen: str | None
-    """The parts of the model that are frozen; None if all parameters train."""
+    frozen: list[str]
+    """The largest parts of the model that are frozen."""
     split: str | None
     """The flags that split the data set, such as ``'--val-split 0.2'``; None without any."""
     split_names: str | None

@@ -13,7 +13,7 @@ from ..data.class_choice import as_choice
 from ..data.foreign import innermost
 from ..data.subset import Split
 from ..errors import UserError
-from ..models.freezing import describe_parts
+from ..models.freezing import frozen_parts, shortened
 from ..weights.extraction import dataset_meta
 from .content import RunFacts, plain
 
@@ -24,7 +24,7 @@ class _Condition(NamedTuple):
     description: str
     fix: str
     none: str = 'None'
-    """The value None in words."""
+    """The value None, or no names, in words."""
 
 
 # by the key in RunFacts
@@ -64,7 +64,7 @@ def run_facts(runner: Any) -> RunFacts:
         'split': split_flags(loop.dataloader.dataset),
         'split_names': _split_names(loop.dataloader.dataset),
         'class_choice': _class_choice(metainfo),
-        'frozen': describe_parts(runner.bare_model, trained=False),
+        'frozen': frozen_parts(runner.bare_model),
     }
 
 
@@ -131,7 +131,7 @@ def check_same_run(saved: Mapping[str, Any], own: RunFacts) -> str | None:
     for key, condition in UNCHANGED.items():
         before, now = saved.get(key), own.get(key)
         if key in saved and before != now:
-            before, now = (condition.none if value is None else value for value in (before, now))
+            before, now = (_in_words(value, condition, other) for value, other in ((before, now), (now, before)))
             raise UserError(
                 f'the run had {condition.description.format(before)} and now has {now}: '
                 f'{condition.fix.format(before)}; to change it, start a new run from its weights with --pretrained'
@@ -150,6 +150,13 @@ def check_same_run(saved: Mapping[str, Any], own: RunFacts) -> str | None:
     return '; '.join(changed) or None
 
 
+def _in_words(value: Any, condition: _Condition, other: Any) -> Any:
+    """Name what a fact is, and of names first those that the other one lacks."""
+    if isinstance(value, list) and value:
+        return shortened(sorted(value, key=lambda name: name in (other or ())))
+    return value if value or value == 0 else condition.none
+
+
 def frozen_otherwise(saved: Mapping[str, Any], own: RunFacts) -> str:
     """Say that older versions froze less of a classifier than this one; empty where they did not.
 
@@ -157,7 +164,7 @@ def frozen_otherwise(saved: Mapping[str, Any], own: RunFacts) -> str:
         saved: facts in the checkpoint, from :func:`saved_facts`.
         own: facts about the current run.
     """
-    if 'frozen' in saved or 'backbone' not in (own['frozen'] or '').split(', '):
+    if 'frozen' in saved or 'backbone' not in own['frozen']:
         return ''
     return 'older versions trained the final norm with frozen_stages=4: start a new run with --pretrained'
 

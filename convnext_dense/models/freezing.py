@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -41,23 +41,27 @@ def has_frozen_backbone(model: nn.Module) -> bool:
     return bool(inner) and not any(parameter.requires_grad for parameter in inner)
 
 
-def describe_parts(model: nn.Module, trained: bool) -> str | None:
-    """Name the largest parts of a model all of whose parameters are trained, or frozen; None if there are none."""
-    names = list(_parts(model, trained))
+def frozen_parts(model: nn.Module) -> list[str]:
+    """Name the largest parts of a model all of whose parameters are frozen."""
+    return list(_parts(model, trained=False))
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Name some parts in a line, at most :data:`SHOWN`, and how many more there are."""
     more = f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''
-    return f'{", ".join(names[:SHOWN])}{more}' if names else None
+    return f'{", ".join(names[:SHOWN])}{more}'
 
 
 def describe_frozen(model: nn.Module) -> str | None:
     """Return a line for the log about what is frozen and what trains; None if all parameters train."""
-    frozen = describe_parts(model, trained=False)
-    if frozen is None:
+    frozen = frozen_parts(model)
+    if not frozen:
         return None
     counts = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
     trained = sum(count for count, trains in counts if trains)
     return (
-        f'{frozen} frozen: {trained:,} of {sum(count for count, _ in counts):,} parameters train '
-        f'({describe_parts(model, trained=True) or "none"})'
+        f'{shortened(frozen)} frozen: {trained:,} of {sum(count for count, _ in counts):,} parameters train '
+        f'({shortened([*_parts(model, trained=True)]) or "none"})'
     )
 
 

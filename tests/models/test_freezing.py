@@ -9,7 +9,7 @@ from convnext_dense.archs import ISOTROPIC_ARCHS
 from convnext_dense.benchmark.memory import memory_of
 from convnext_dense.benchmark.weights import randomize
 from convnext_dense.models import ImageClassifier, IsotropicConvNeXt
-from convnext_dense.models.freezing import describe_frozen, describe_parts, has_frozen_backbone
+from convnext_dense.models.freezing import describe_frozen, frozen_parts, has_frozen_backbone, shortened
 from convnext_dense.roadmap.network import RoadmapNet
 
 CPU = torch.device('cpu')
@@ -146,7 +146,7 @@ def test_the_line_of_the_log_counts_and_names():
     assert describe_frozen(model) == f'backbone frozen: 75 of {count:,} parameters train (head)'
     assert has_frozen_backbone(model)
     partly = ImageClassifier({**backbone, 'frozen_stages': 1}, 3)
-    assert describe_parts(partly, trained=False) == 'backbone.downsample_layers.0, backbone.stages.0'
+    assert frozen_parts(partly) == ['backbone.downsample_layers.0', 'backbone.stages.0']
     assert describe_frozen(partly).endswith(
         'backbone.stages.1, backbone.stages.2, backbone.stages.3, backbone.norm, head)'
     )
@@ -163,3 +163,12 @@ def test_a_backbone_without_parameters_or_none_at_all_is_not_frozen():
     assert not has_frozen_backbone(model)
     model.backbone = nn.Linear(2, 2).requires_grad_(False)
     assert has_frozen_backbone(model)
+
+
+def test_a_long_list_of_parts_is_whole_and_shown_shortened():
+    model = nn.Sequential(*(nn.Linear(1, 1) for _ in range(21)))
+    for part in model[::2]:
+        part.requires_grad_(False)
+    assert frozen_parts(model) == [str(index) for index in range(0, 21, 2)]
+    assert shortened(frozen_parts(model)) == '0, 2, 4, 6, 8, 10, 12, 14 and 3 more'
+    assert describe_frozen(model).startswith('0, 2, 4, 6, 8, 10, 12, 14 and 3 more frozen: 20 of 42 parameters train')
