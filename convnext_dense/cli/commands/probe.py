@@ -123,6 +123,7 @@ def _probe_all(args: argparse.Namespace, cfg: Config, sources: Sequence[str], wo
     if len(sources) > 1:
         for source in sources:  # before anything is computed that another one would make useless
             _build(cfg, source, classes, args.trust_pickle)
+    earlier = _earlier_config(work_dir)
     rows: list[Row] = []
     for source, label in zip(sources, _labels(sources), strict=True):
         own = copy.deepcopy(cfg)
@@ -140,6 +141,7 @@ def _probe_all(args: argparse.Namespace, cfg: Config, sources: Sequence[str], wo
         rows.sort(key=lambda row: -row.measured.metrics['top1'])
         for place in dict.fromkeys([folder, *([work_dir] if rows[0] is row else [])]):
             place.mkdir(exist_ok=True)
+            _remove_config(place, earlier)
             if kept:
                 write_split(place, kept)
             origin = origin_of(own.pretrained, args.trust_pickle) if own.pretrained else None
@@ -236,6 +238,23 @@ def _labels(sources: Sequence[str]) -> list[str]:
         same = sum(other == name or other.startswith(f'{name}_') for other in names)
         names.append(f'{name}_{same + 1}' if name in names else name)
     return names
+
+
+def _earlier_config(work_dir: Path) -> Path | None:
+    """Return the config of the probe before in a work dir, or None if there was none."""
+    try:
+        return Path(json.loads((work_dir / RESULTS).read_text())['config'])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _remove_config(folder: Path, earlier: Path | None) -> None:
+    """Remove the config that the probe before saved in a folder, unless it is the user's own file."""
+    if earlier is None:
+        return
+    saved = folder / earlier.name
+    if saved.is_file() and saved.resolve() != earlier.resolve():
+        saved.unlink()
 
 
 def _write_checkpoint(cfg: Config, model: nn.Module, dataset: Any, folder: Path, origin: Origin | None) -> None:

@@ -251,3 +251,25 @@ def test_several_data_sets_of_a_config_are_taken_together(own_image_folder, tmp_
     argv = [str(config), '--work-dir', str(tmp_path / 'work'), '--pretrained', str(random_weights), '--l2', '0.1']
     assert run_verb('probe', [*argv, '--cfg-options', *options]) == 0
     assert results(tmp_path / 'work')['images'] == {'train': 48, 'val': 6}
+
+
+def test_another_config_takes_the_place_of_that_of_the_probe_before(own_image_folder, tmp_path, random_weights):
+    """So that the checkpoint has its own config beside it alone, and nothing of the user's is removed."""
+    work_dir = tmp_path / 'work'
+    other = weights(tmp_path / 'other.pth')
+    work_dir.mkdir()
+    (work_dir / 'mine.py').write_text('x = 1')
+
+    def probed(name: str, *sources: Path) -> None:
+        (tmp_path / name).write_text(f"_base_ = '{Path(ATTO).resolve()}'\n")
+        given = [str(tmp_path / name), '--data', str(own_image_folder), '--work-dir', str(work_dir)]
+        given += ['--pretrained', *map(str, sources), '--cfg-options', *SMALL]
+        assert run_verb('probe', given) == 0
+
+    for name in ('first.py', 'second.py'):
+        probed(name, random_weights)
+        assert {file.name for file in work_dir.glob('*.py')} == {name, 'mine.py'}
+    probed('third.py', random_weights, other)
+    probed('fourth.py', random_weights, other)
+    assert {file.name for file in work_dir.rglob('*.py')} == {'fourth.py', 'mine.py'}
+    assert (tmp_path / 'first.py').is_file()
