@@ -1,5 +1,6 @@
 """``probe``: what it computes anew, what it refuses, and what it writes."""
 
+import argparse
 import re
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 from PIL import Image
 
 from convnext_dense.cli import run_verb
+from convnext_dense.cli.commands.probe import _kept_arguments
 from convnext_dense.config.saved import read_saved_config
 from convnext_dense.probe.cache import FeatureCache
 from tests.helpers.small_classifier import classifier, official, save
@@ -251,3 +253,11 @@ def test_several_data_sets_of_a_config_are_taken_together(own_image_folder, tmp_
     argv = [str(config), '--work-dir', str(tmp_path / 'work'), '--pretrained', str(random_weights), '--l2', '0.1']
     assert run_verb('probe', [*argv, '--cfg-options', *options]) == 0
     assert results(tmp_path / 'work')['images'] == {'train': 48, 'val': 6}
+
+
+def test_the_next_command_has_the_arguments_that_training_takes():
+    given = (
+        'convnext-dense probe A --data d --l2 1 2 --image-size 64 64 --balanced --pretrained a b --on-bad-image skip'
+    )
+    kept = _kept_arguments(argparse.Namespace(command_line=f'{given} --work-dir w --pretrained-weights ema'))
+    assert kept == ['A', '--data', 'd', '--image-size', '64', '64', '--on-bad-image', 'skip']
