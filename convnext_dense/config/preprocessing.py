@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -110,7 +111,8 @@ def told_by_run(work_dir: str | Path, checkpoint: str | Path, trust_pickle: bool
         file = find_run_config(work_dir)
         saved = read_literals(file)
         if saved is not None and 'task' in saved:
-            return Told(file, task_of(Config(saved)).preprocessing(Config(saved)), trained_here=True)
+            used = task_of(Config(saved)).preprocessing(Config(saved))
+            return Told(file, used and replace(used, source='the run'), trained_here=True)
     return told_by_file(checkpoint, trust_pickle=trust_pickle)
 
 

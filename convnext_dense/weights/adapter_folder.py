@@ -275,7 +275,7 @@ def merge_adapter(weights: Weights, adapter: Adapter) -> Weights:
     if adapter.base is not None and adapter.base != base_digest(state):
         named = f', {adapter.source}' if adapter.source else ''
         raise UserError(
-            f'{adapter.path} is a LoRA adapter for other weights (of {adapter.arch}) than {weights.path} (of {arch}): '
+            f'{adapter.path} is a LoRA adapter for other weights of {arch} than {weights.path}: '
             f'take those that its run started from{named}'
         )
     merged = merge_adapters(state, adapter.layers, adapter.scale)

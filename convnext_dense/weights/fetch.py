@@ -208,7 +208,11 @@ def _fetch_from_hub(repository: str, folder: Path, source: str) -> Path:
     """Download the weights of a Hugging Face repository, and the files that describe network, images and license."""
     folder = _folder_of(repository, folder)
     if (file := _cached_weights(folder)) is None:
-        with _explain_errors(f'{source} cannot be downloaded', folder / HUB_FILES[0]):
+        with _explain_errors(
+            f'{source} cannot be downloaded',
+            folder / HUB_FILES[0],
+            f', with the other files of {repository} beside it',
+        ):
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / '.lock'):
                 if (file := _cached_weights(folder)) is None:
@@ -254,9 +258,9 @@ def _download_from_hub(repository: str, folder: Path) -> Path:
 class _explain_errors:
     """Context that converts download errors to a UserError of one line with the path for a manual download."""
 
-    def __init__(self, message: str, file: Path) -> None:
+    def __init__(self, message: str, file: Path, beside: str = '') -> None:
         self.message = message
-        self.file = file
+        self.place = f'{file}{beside}'
 
     def __enter__(self) -> None:
         pass
@@ -270,4 +274,4 @@ class _explain_errors:
         else:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             reason = lines[0] if lines else type(error).__name__
-        raise UserError(f'{self.message} ({reason}): put the file at {self.file}, or take other weights') from None
+        raise UserError(f'{self.message} ({reason}): put the file at {self.place}, or take other weights') from None

@@ -6,7 +6,6 @@ metadata of our own checkpoints. Networks that :class:`~convnext_dense.models.Co
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from .config_text import backbone_in
 from .conversion import ConvertedWeights, convert
 from .fetch import HUB_CONFIG, HUB_FILES, OPEN_CLIP_CONFIG, OPEN_CLIP_FILES
 from .formats import HF, HF_DINOV3, MMPRETRAIN, TIMM, TIMM_FEATURES, detect_arch
+from .library_preprocessing import read_json
 from .settings import EPS, POSITIONS, NetworkSettings, described
 from .structure import detect_structure
 
@@ -72,7 +72,8 @@ def network_settings(path: Path, weights: ConvertedWeights, meta: Mapping) -> Ne
         found = _assume(weights)
     else:
         try:
-            content = _of_backbone(json.loads(config.read_text()))
+            content = _of_backbone(read_json(config))
+            _check_library(content, weights, path, config)
             if tag := _tag_of_timm(content):
                 of_dinov3 = tag.startswith('dinov3_')
             read = _read_timm if 'architecture' in content else _read_hf
@@ -92,6 +93,21 @@ def network_settings(path: Path, weights: ConvertedWeights, meta: Mapping) -> Ne
         or (weights.source == TIMM.name and of_dinov3)
     )
     return found._replace(normalizes_positions=positions)
+
+
+def _check_library(content: dict, weights: ConvertedWeights, path: Path, config: Path) -> None:
+    """Check that a config is of the library that wrote the weights: another's defaults are not theirs.
+
+    Raises:
+        UserError: if it is not.
+    """
+    of_timm = weights.source in (TIMM.name, TIMM_FEATURES.name)
+    if of_timm != ('architecture' in content) and content.keys() & {'architecture', 'model_type'}:
+        of_config, of_weights = ("transformers'", "timm's") if of_timm else ("timm's", "transformers'")
+        raise UserError(
+            f'{config} is {of_config}, and the weights in {path} have {of_weights} names: '
+            'put the config.json of these weights beside them'
+        )
 
 
 def named_dinov3(path: Path) -> bool:

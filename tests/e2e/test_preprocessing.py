@@ -199,7 +199,7 @@ def test_a_run_from_clips_weights_keeps_their_mean_and_std(own_image_folder, tmp
     )
     (work_dir / 'epoch_3.pth').unlink()
     assert train(config, own_image_folder, work_dir, '--resume') == 0
-    assert 'normalization: mean 0.4815' in capsys.readouterr().out
+    assert "std 0.2686 0.2613 0.2758 (CLIP's), as the run says" in capsys.readouterr().out
     resumed = torch.load(work_dir / 'epoch_3.pth', weights_only=True)
     assert resumed['meta']['preprocessing'] == meta['preprocessing']
     assert all(torch.equal(tensor, resumed['state_dict'][name]) for name, tensor in whole['state_dict'].items())

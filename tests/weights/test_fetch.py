@@ -291,7 +291,8 @@ def test_timms_names_lead_to_its_repositories(hub, cache):
 )
 def test_short_names_lead_to_repositories(hub, cache, name, repository):
     place = cache / repository.replace('/', '--') / 'model.safetensors'
-    assert f'{name} cannot be downloaded' in fails(name, rf'put the file at {place}, or')
+    beside = f'with the other files of {repository} beside it'
+    assert f'{name} cannot be downloaded' in fails(name, rf'put the file at {place}, {beside}, or')
     hub.repositories[repository] = {'model.safetensors': b'weights'}
     assert fetch_weights(name) == place
     assert cached_file('', repository) == place

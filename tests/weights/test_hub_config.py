@@ -101,7 +101,9 @@ def of_timm(architecture: str = 'convnext_tiny', **arguments) -> dict:
         ('timm', of_timm(norm_layer='batchnorm2d'), 'is not the config of a ConvNeXt'),  # timm can't build it
         ('timm', {'architecture': 'resnet50'}, 'is not the config of a ConvNeXt'),
         ('timm', {'architecture': 'hf_hub:someone/else'}, 'is not the config of a ConvNeXt'),
-        ('timm', [], 'is not the config of a ConvNeXt'),
+        ('timm', [], 'is not a JSON file with a dict'),
+        ('timm', {'model_type': 'convnext'}, "config.json is transformers', and the weights in .* have timm's names"),
+        ('hf', OF_TIMM, "config.json is timm's, and the weights in .* have transformers' names"),
     ],
 )
 def test_what_our_network_does_not_compute_is_refused(tmp_path, format, config, said):

@@ -8,7 +8,6 @@ import open_clip
 import pytest
 import timm
 import torch
-import transformers
 from safetensors.torch import save_file
 from torchvision import models as torchvision_models
 
@@ -131,9 +130,8 @@ def test_the_file_that_belongs_to_the_weights_comes_first(tmp_path):
     file = beside(tmp_path, 'config.json', timm_config(mean=CLIP_MEAN, std=CLIP_STD))
     (tmp_path / 'preprocessor_config.json').write_text(json.dumps({'image_mean': HALF, 'image_std': HALF}))
     assert told(file).mean == CLIP_MEAN
-    config = transformers.ConvNextConfig(depths=ARCH['depths'], hidden_sizes=ARCH['dims'], num_labels=4)
-    config.save_pretrained(tmp_path)
-    assert told(file).mean == HALF  # the config is of another library now
+    theirs = tmp_path / 'theirs'
+    assert told(beside(theirs, 'preprocessor_config.json', {'image_mean': HALF, 'image_std': HALF}, 'hf')).mean == HALF
     copy = tmp_path / 'other.safetensors'
     copy.write_bytes(file.read_bytes())
     assert told(copy) is None  # whose folder may have files of anything

@@ -6,6 +6,7 @@ import argparse
 import copy
 import json
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -102,12 +103,21 @@ def run(args: argparse.Namespace) -> None:
         f'{work_dir / checkpoints.PROBE} has {"the best of these, " if len(rows) > 1 else ""}{best.source} with its '
         f'fitted head; {where}; {work_dir / RESULTS} has these numbers'
     )
-    data = ('--data', args.data) if args.data else ()
     print(
         f'`{command_line(args, "test", work_dir)}` tests it; '
-        f'`{command_line(args, "train", args.config, *data, "--pretrained", work_dir)}` trains the whole network '
+        f'`{command_line(args, "train", *_kept_arguments(args), "--pretrained", work_dir)}` trains the whole network '
         'from there on'
     )
+
+
+def _kept_arguments(args: argparse.Namespace) -> list[str]:
+    """Return the arguments of this command that are for training as well: config, data and images."""
+    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for flag, count in (('--pretrained', '+'), ('--l2', '+'), ('--pretrained-weights', None), ('--work-dir', None)):
+        own.add_argument(flag, nargs=count)
+    for flag in ('--trust-pickle', '--balanced'):
+        own.add_argument(flag, action='store_true')
+    return own.parse_known_args(shlex.split(args.command_line)[2:])[1]
 
 
 def _probe_all(args: argparse.Namespace, cfg: Config, sources: Sequence[str], work_dir: Path) -> list[Row]:

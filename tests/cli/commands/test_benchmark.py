@@ -27,7 +27,7 @@ def test_json_is_all_that_goes_to_stdout(capsys):
     [
         (['--batch', '0'], '--batch 0: take at least 1'),
         (['--threads', '0'], '--threads 0: take at least 1'),
-        (['--arch', 'teeny'], "unknown arch 'teeny': take one of atto"),
+        (['--arch', 'teeny'], "unknown arch 'teeny': take one of zepto"),
         (['--size', '16'], '--size 16: give one side or height and width, of at least 32 pixels'),
         (['--size', '64', '64', '64'], '--size 64 64 64: give one side'),
         (['--what', 'segmentor', '--batch', '1'], 'at least 2 images'),

@@ -1,5 +1,6 @@
 """``probe``: what it computes anew, what it refuses, and what it writes."""
 
+import argparse
 import re
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 from PIL import Image
 
 from convnext_dense.cli import run_verb
+from convnext_dense.cli.commands.probe import _kept_arguments
 from convnext_dense.config.saved import read_saved_config
 from convnext_dense.probe.cache import FeatureCache
 from tests.helpers.small_classifier import classifier, official, save
@@ -273,3 +275,11 @@ def test_another_config_takes_the_place_of_that_of_the_probe_before(own_image_fo
     probed('fourth.py', random_weights, other)
     assert {file.name for file in work_dir.rglob('*.py')} == {'fourth.py', 'mine.py'}
     assert (tmp_path / 'first.py').is_file()
+
+
+def test_the_next_command_has_the_arguments_that_training_takes():
+    given = (
+        'convnext-dense probe A --data d --l2 1 2 --image-size 64 64 --balanced --pretrained a b --on-bad-image skip'
+    )
+    kept = _kept_arguments(argparse.Namespace(command_line=f'{given} --work-dir w --pretrained-weights ema'))
+    assert kept == ['A', '--data', 'd', '--image-size', '64', '64', '--on-bad-image', 'skip']
