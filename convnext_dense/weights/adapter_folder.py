@@ -274,8 +274,9 @@ def merge_adapter(weights: Weights, adapter: Adapter) -> Weights:
         )
     if adapter.base is not None and adapter.base != base_digest(state):
         named = f', {adapter.source}' if adapter.source else ''
+        network = '' if str(arch) == str(adapter.arch) else f' of {arch}'
         raise UserError(
-            f'{adapter.path} is a LoRA adapter for other weights of {arch} than {weights.path}: '
+            f'{adapter.path} is a LoRA adapter for other weights of {adapter.arch} than {weights.path}{network}: '
             f'take those that its run started from{named}'
         )
     merged = merge_adapters(state, adapter.layers, adapter.scale)

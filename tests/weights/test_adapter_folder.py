@@ -137,8 +137,8 @@ def test_a_folder_for_another_network_or_other_weights_is_refused_by_both_names(
             merge_adapter(weights_of(official(deeper), 'x.pth'), adapter)
     with pytest.raises(UserError, match=r'started from, convnext_x_1k$'):
         merge_adapter(weights_of(official(classifier()), 'x.pth'), read_adapter(folder))
-    for other in (classifier(), classifier(version=2)):
-        with pytest.raises(UserError, match=r'for other weights of ConvNeXt V1 .* than x.pth: take those that its run'):
+    for other, network in ((classifier(), ''), (classifier(version=2), ' of ConvNeXt V2 depths .*')):
+        with pytest.raises(UserError, match=rf'for other weights of ConvNeXt V1 .* than x.pth{network}: take those'):
             merge_adapter(weights_of(official(other), 'x.pth'), read_adapter(folder))
 
 
