@@ -1,4 +1,4 @@
-"""Measure memory and time of a training step with a trained, a half frozen and a frozen backbone, side by side.
+"""Measure memory and time of a training step with a trained, half frozen, frozen and adapted backbone, side by side.
 
     python benchmarks/frozen.py --threads 2 --out benchmarks/frozen.json
 
@@ -29,6 +29,7 @@ from convnext_dense.benchmark.weights import randomize
 from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model
 from convnext_dense.io.image_size import ImageSize
+from convnext_dense.models.lora import LoraSettings, insert_adapters
 from convnext_dense.tasks import smallest_head, task_of
 
 MODELS = {
@@ -38,6 +39,7 @@ MODELS = {
 }
 FROZEN = {'trained': -1, 'frozen_stages=2': 2, 'frozen': 4}
 """By the name of each contender, ``frozen_stages`` of its backbone."""
+LORA = LoraSettings(rank=8, alpha=8.0)
 TOLERANCE = {'fp32': 1e-4}
 """Difference of the losses, relative."""
 
@@ -75,7 +77,7 @@ def compare(name: str, config: str, batch: int, side: int, setting: Setting) -> 
     """
     cfg = read_config(f'configs/{config}.py', needs_data=False)
     task = task_of(cfg)
-    cfg.model.backbone.update(drop_path_rate=0.0, layer_scale_init_value=1.0)
+    cfg.model.backbone.update(drop_path_rate=0.0, layer_scale_init_value=1.0, frozen_stages=-1)
     if name == 'classifier':
         cfg.model.mixup = None
         cfg.model.num_classes = classes = 1000
@@ -95,6 +97,9 @@ def compare(name: str, config: str, batch: int, side: int, setting: Setting) -> 
             model = build_model(own)
             model.load_state_dict(weights.state_dict())
             yield _contender(label, model.to(setting.device).train(), inputs)
+        adapted = copy.deepcopy(weights)
+        insert_adapters(adapted, LORA)
+        yield _contender(f'LoRA, rank {LORA.rank}', adapted.to(setting.device).train(), inputs)
 
     found = list(contenders())
     about = f'{name} on ConvNeXt-T, {batch} x 3 x {side} x {side}'
