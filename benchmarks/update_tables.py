@@ -153,8 +153,8 @@ def weights_matrix() -> str:
     content = json.loads((HERE / 'weights_matrix.json').read_text())
     groups: dict[tuple[str, str], list[dict]] = {}
     for row in content['rows']:
-        name = row['name'].split('.')[0] if row['library'] == 'timm' else row['name']
-        groups.setdefault((row['library'], name), []).append(row)
+        name = row['name'].split('.')[0] if row['package'] == 'timm' else row['name']
+        groups.setdefault((row['package'], name), []).append(row)
     lines = ['| library | network | compared | result | largest difference |', '| --- | --- | --- | --- | --- |']
     for (library, name), rows in groups.items():
         known = [row for row in rows if row['difference'] is not None]

@@ -61,7 +61,7 @@ TESTED_ELSEWHERE = {
     'sample_data/pen.py': 'sample_data/test_things.py',
     'data/formats/table_format.py': 'data/formats/test_csv_boxes.py',
     'tasks/task_data.py': 'tasks/test_base.py',
-    'weights/library_preprocessing.py': 'weights/test_preprocessing.py',
+    'weights/published_preprocessing.py': 'weights/test_preprocessing.py',
     'tasks/drawn_annotations.py': 'tasks/test_detection.py',
     'tasks/windows.py': 'tasks/test_segmentation.py',
 }

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from ..data.image_files import find_files
 from ..engine import Runner
 from ..io.image_size import ImageSize
-from ..weights.library_preprocessing import IMAGENET_MEAN, IMAGENET_STD
+from ..weights.published_preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from .setting import Setting
 from .timing import OURS, Absent, Contender, Series, measure
 

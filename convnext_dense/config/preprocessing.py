@@ -19,8 +19,8 @@ from ..checkpoints import files as checkpoints
 from ..errors import UserError
 from ..tasks import task_of
 from ..weights.extraction import Weights, extract_weights
-from ..weights.library_preprocessing import SQUASH, TRANSFORMERS
 from ..weights.preprocessing import WARP_FROM, Preprocessing, check_normalization, describe_doubt
+from ..weights.published_preprocessing import SQUASH, TRANSFORMERS
 from ..weights.reader import read_checkpoint
 from .find import find_run_config, find_work_dir
 from .source import read_literals

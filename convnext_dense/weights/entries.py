@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 
 from .. import paper
 from ..archs import ARCHS, ArchSettings
-from .library_preprocessing import CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD
 from .names import CLIP, CLIP_OWNER, DISTILLED
+from .published_preprocessing import CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD
 
 CLASSES: Final = {'1k': 1000, '22k': 21841, '22k_1k': 1000}
 NORMALIZATIONS: Final = {

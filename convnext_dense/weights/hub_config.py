@@ -17,7 +17,7 @@ from .config_text import backbone_in
 from .conversion import ConvertedWeights, convert
 from .fetch import HUB_CONFIG, HUB_FILES, OPEN_CLIP_CONFIG, OPEN_CLIP_FILES
 from .formats import HF, HF_DINOV3, MMPRETRAIN, TIMM, TIMM_FEATURES, detect_arch
-from .library_preprocessing import read_json
+from .published_preprocessing import read_json
 from .settings import EPS, POSITIONS, NetworkSettings, described
 from .structure import detect_structure
 

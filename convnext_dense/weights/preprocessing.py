@@ -18,7 +18,7 @@ from ..errors import UserError
 from .config_text import preparation_in
 from .fetch import HUB_CONFIG, HUB_FILES, HUB_PREPROCESSOR, OPEN_CLIP_CONFIG, OPEN_CLIP_FILES
 from .formats import HF, HF_DINOV3, TIMM, TIMM_FEATURES, TORCHVISION, detect_arch
-from .library_preprocessing import (
+from .published_preprocessing import (
     CLIP_MEAN,
     CLIP_STD,
     CROP_MODES,

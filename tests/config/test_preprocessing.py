@@ -21,8 +21,8 @@ from convnext_dense.config.preprocessing import (
 from convnext_dense.errors import UserError
 from convnext_dense.tasks import task_of
 from convnext_dense.weights.conversion import convert
-from convnext_dense.weights.library_preprocessing import CLIP_MEAN, CLIP_STD
 from convnext_dense.weights.preprocessing import IMAGENETS, Preprocessing
+from convnext_dense.weights.published_preprocessing import CLIP_MEAN, CLIP_STD
 from tests.config.test_compare import CASCADE, UPERNET, read, write_run
 from tests.helpers.run_tool import ATTO
 from tests.helpers.small_classifier import ARCH, classifier

@@ -1,6 +1,7 @@
 """Published ConvNeXts beside ours, by the tool that prints the matrix of all."""
 
-import runpy
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,13 @@ import transformers
 
 pytest.importorskip('open_clip')
 ROOT = Path(__file__).resolve().parents[2]
-matrix = runpy.run_path(str(ROOT / 'benchmarks' / 'weights_matrix.py'))
+sys.path.append(str(ROOT / 'benchmarks'))
+matrix, networks = map(importlib.import_module, ('weights_matrix', 'published_networks'))
 
 
 def measured(pattern: str) -> list:
     transformers.logging.disable_progress_bar()
-    return list(matrix['measure_all'](pattern))
+    return list(matrix.measure_all(pattern))
 
 
 SOME = (
@@ -38,15 +40,15 @@ def test_some_rows_are_equal(pattern):
 def test_no_row_differs_and_none_is_refused():
     rows = measured('*')
     assert [row for row in rows if row.result != 'equal'] == []
-    names = {row.name for row in rows if row.library == 'timm'}
+    names = {row.name for row in rows if row.package == 'timm'}
     assert names >= {*timm.list_models('convnext*'), *timm.list_models('convnext*', pretrained=True)}
-    assert len([row for row in rows if row.library == 'torchvision' and row.name.startswith('convnext')]) == 4
+    assert len([row for row in rows if row.package == 'torchvision' and row.name.startswith('convnext')]) == 4
 
 
 def test_a_row_that_differs_is_seen(monkeypatch):
     """Another activation, another preprocessing and a head that is taken for a classifier."""
-    case = matrix['timm_tag']
-    monkeypatch.setitem(case.__globals__, 'timm_outputs', lambda *given: changed(matrix['timm_outputs'](*given)))
+    own = networks.timm_outputs
+    monkeypatch.setattr(networks, 'timm_outputs', lambda *given: changed(own(*given)))
     (row,) = measured('timm/convnext_atto.d2_in1k')
     assert (row.result, row.difference > 1e-8) == ('differs', True)
 

@@ -19,8 +19,8 @@ from convnext_dense.models import ImageClassifier
 from convnext_dense.models.lora import LoraSettings, insert_adapters
 from convnext_dense.weights.adapter_folder import CONFIG, TENSORS, merge_adapter, read_adapter, write_adapter
 from convnext_dense.weights.extraction import Weights, extract_weights
-from convnext_dense.weights.library_preprocessing import CLIP_MEAN, CLIP_STD
 from convnext_dense.weights.preprocessing import IMAGENETS, Preprocessing
+from convnext_dense.weights.published_preprocessing import CLIP_MEAN, CLIP_STD
 from tests.helpers.small_classifier import ARCH, classifier, official
 
 SETTINGS = LoraSettings(2, 3.0)

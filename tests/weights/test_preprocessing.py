@@ -15,7 +15,6 @@ from convnext_dense.archs import ARCHS
 from convnext_dense.errors import UserError
 from convnext_dense.weights.conversion import convert
 from convnext_dense.weights.extraction import extract_weights
-from convnext_dense.weights.library_preprocessing import CLIP_MEAN, CLIP_STD
 from convnext_dense.weights.preprocessing import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -26,6 +25,7 @@ from convnext_dense.weights.preprocessing import (
     describe_doubt,
     find_preprocessing,
 )
+from convnext_dense.weights.published_preprocessing import CLIP_MEAN, CLIP_STD
 from convnext_dense.weights.reader import read_checkpoint
 from tests.helpers.small_classifier import ARCH, classifier, official, save
 

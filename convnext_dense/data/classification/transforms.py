@@ -10,8 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import UserError
-from ...weights.library_preprocessing import BORDER, CENTER, CROP_MODES, INTERPOLATIONS, SQUASH, TRANSFORMERS
 from ...weights.preprocessing import IMAGENET_MEAN, IMAGENET_STD, WARP_FROM, Preprocessing, check_normalization
+from ...weights.published_preprocessing import BORDER, CENTER, CROP_MODES, INTERPOLATIONS, SQUASH, TRANSFORMERS
 
 CHANNELS = 3  # images are RGB
 INTERPOLATION = 'bicubic'

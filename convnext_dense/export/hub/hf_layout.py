@@ -17,8 +17,8 @@ from ...version import __version__
 from ...weights.conversion import convert
 from ...weights.formats import HF
 from ...weights.hub_config import NAMES_OF_ACTIVATIONS
-from ...weights.library_preprocessing import CENTER, INTERPOLATIONS, SQUASH
 from ...weights.preprocessing import WARP_FROM
+from ...weights.published_preprocessing import CENTER, INTERPOLATIONS, SQUASH
 from ...weights.settings import EPS
 from .folder import VERSION_NAME
 from .hf_upernet import upernet_config, upernet_head

@@ -13,9 +13,9 @@ from ...errors import UserError
 from ...weights.extraction import Weights
 from ...weights.formats import STAGES, Arch, detect_arch
 from ...weights.layer_names import part_of
-from ...weights.library_preprocessing import BORDER, CENTER, SQUASH, TRANSFORMERS
 from ...weights.loading import check_is_convnext
 from ...weights.preprocessing import IMAGENET_MEAN, IMAGENET_STD, WARP_FROM, Preprocessing, describe_doubt
+from ...weights.published_preprocessing import BORDER, CENTER, SQUASH, TRANSFORMERS
 from ...weights.structure import Structure, detect_structure
 
 Kind = Literal['classifier', 'features', 'maps', 'segmentor']

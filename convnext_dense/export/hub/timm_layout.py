@@ -10,7 +10,7 @@ from ...version import __version__
 from ...weights.conversion import convert
 from ...weights.formats import TIMM
 from ...weights.hub_config import NORMS_OF_TIMM
-from ...weights.library_preprocessing import BORDER
+from ...weights.published_preprocessing import BORDER
 from ...weights.settings import EPS
 from .folder import VERSION_NAME
 from .model import HubModel
