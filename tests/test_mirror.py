@@ -68,10 +68,12 @@ TESTED_ELSEWHERE = {
 # Test files of no single module, each with their subject.
 OF_NO_MODULE = {
     'compat/test_only_here.py': 'the rule that only compat/ changes other libraries',
+    'checkpoints/test_resume_schedulers.py': 'schedulers in checkpoints/resume.py',
     'cli/commands/test_demo_annotations.py': 'the --format of cli/commands/demo.py',
     'data/formats/test_recognition.py': 'the functions of data/formats/__init__.py, with the folders of all writers',
     'models/test_slide.py': 'the sliding window of models/segmentor.py, beside whole inference',
     'ops/test_stack.py': 'ops/ inside mmcv, mmdet and mmseg, in an interpreter of its own',
+    'weights/test_last_norm.py': 'the norm of the last output in weights/loading.py',
     'tasks/test_lookup.py': 'the functions of tasks/__init__.py',
     'test_messages.py': 'the texts of all messages',
     'test_mirror.py': 'this rule',
