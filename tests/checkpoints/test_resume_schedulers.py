@@ -6,13 +6,12 @@ from mmengine.optim import OptimWrapper, _ParamScheduler
 from mmengine.registry import PARAM_SCHEDULERS
 
 from convnext_dense.checkpoints.content import plain
-from convnext_dense.checkpoints.resume import (
-    check_same_schedule,
-    restore_schedulers,
-)
+from convnext_dense.checkpoints.resume import check_same_schedule, restore_schedulers
 from convnext_dense.compat.mmengine_private_names import SCHEDULER_PROGRESS
+from convnext_dense.engine.csv_log import read_scalars
 from convnext_dense.errors import UserError
 from tests.helpers import toy
+from tests.helpers.small_run import differences
 
 SETTINGS = {
     'Constant': dict(factor=0.5, end=6),
