@@ -13,7 +13,7 @@ from convnext_dense.checkpoints.content import plain
 from convnext_dense.checkpoints.length import Progress, replay
 from convnext_dense.engine.csv_log import read_scalars
 from convnext_dense.errors import UserError
-from tests.checkpoints.test_resume import as_text
+from tests.checkpoints.test_resume_schedulers import as_text
 from tests.helpers import small_run, toy
 from tests.helpers.small_run import COMMON, differences, write_config
 
