@@ -1,0 +1,44 @@
+"""Adaptation of a config of mmdet or mmseg: the same heads on a ConvNeXt, trained, tested and used by this package.
+
+:func:`adapt` reads the config (:mod:`.sources`), changes its model (:mod:`.model`) and its recipe (:mod:`.recipe`), and
+returns what :mod:`.writing` writes as a config of this project.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .arch import Arch, find_arch
+from .model import adapt_model
+from .notes import NotAdaptable, Notes
+from .recipe import adapt_recipe
+from .sources import SourceConfig, find_source
+
+
+class Adapted(NamedTuple):
+    """A config of this project made of one of mmdet or mmseg."""
+
+    source: SourceConfig
+    arch: Arch
+    config: dict[str, Any]
+    """The keys of the new config, in the order in which they are written."""
+    notes: Notes
+
+
+def adapt(source: str, arch: str) -> Adapted:
+    """Adapt a config of mmdet or mmseg to a ConvNeXt.
+
+    Args:
+        source: see :func:`.sources.find_source`.
+        arch: see :func:`.arch.find_arch`.
+
+    Raises:
+        NotAdaptable: (a UserError) if its method is its backbone, or it is for another kind of data.
+        UserError: if there is no such config or architecture.
+    """
+    wanted, found, notes = find_arch(arch), find_source(source), Notes()
+    model = adapt_model(found, wanted, notes)
+    return Adapted(found, wanted, adapt_recipe(found, wanted, model, notes), notes)
+
+
+__all__ = ['Adapted', 'Arch', 'NotAdaptable', 'Notes', 'SourceConfig', 'adapt', 'find_arch', 'find_source']
