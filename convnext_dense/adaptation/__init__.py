@@ -1,7 +1,7 @@
 """Adaptation of a config of mmdet or mmseg: the same heads on a ConvNeXt, trained, tested and used by this package.
 
-:func:`adapt` reads the config (:mod:`.sources`), changes its model (:mod:`.model`) and its recipe (:mod:`.recipe`), and
-returns what :mod:`.writing` writes as a config of this project.
+:func:`adapt` reads the config (:mod:`.sources`), changes its model (:mod:`.model`) and its recipe (:mod:`.recipe`);
+:mod:`.writing` writes the result as a config of this project.
 """
 
 from __future__ import annotations
