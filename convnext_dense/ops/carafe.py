@@ -1,8 +1,8 @@
 """CARAFE, upsampling with a kernel for each place: replacements for mmcv's four compiled ops.
 
 Each output cell is a weighted sum of the cells around the input cell that it lies in. Paper: "CARAFE: Content-Aware
-ReAssembly of FEatures" (arXiv 1905.02188). One tap of the kernels is computed at a time, so that nothing is larger than
-the output.
+ReAssembly of FEatures" (arXiv 1905.02188). One tap of the kernels is computed at a time, so that nothing is larger
+than the output.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..compat.mmcv_carafe_naive import allow_gradient_on_cpu
 from .common import to_full_precision
 
 
@@ -39,7 +40,7 @@ def carafe_forward(
         scale_factor: output cells per input cell and axis.
     """
     rfeatures.copy_(features)
-    carafe_naive_forward(features, masks, output, kernel_size, group_size, scale_factor)
+    output.copy_(_upsampled(features, masks, kernel_size, group_size, scale_factor))
 
 
 def carafe_backward(
@@ -57,21 +58,15 @@ def carafe_backward(
     scale_factor: int,
 ) -> None:
     """Fill ``grad_input`` and ``grad_masks``; the other arguments are as in :func:`carafe_forward`, or not needed."""
-    carafe_naive_backward(
-        grad_output, rfeatures, masks, grad_input, grad_masks, kernel_size, group_size, scale_factor
-    )
+    carafe_naive_backward(grad_output, rfeatures, masks, grad_input, grad_masks, kernel_size, group_size, scale_factor)
 
 
 def carafe_naive_forward(
     features: Tensor, masks: Tensor, output: Tensor, kernel_size: int, group_size: int, scale_factor: int
 ) -> None:
     """Fill ``output``; the arguments are as in :func:`carafe_forward`."""
-    features, masks = to_full_precision(features, masks)
-    total: Tensor | None = None
-    for cells, weights in _taps(features, masks, kernel_size, group_size, scale_factor):
-        total = cells * weights if total is None else total.addcmul_(cells, weights)
-    assert total is not None
-    output.copy_(total.reshape(output.shape))
+    allow_gradient_on_cpu()
+    output.copy_(_upsampled(features, masks, kernel_size, group_size, scale_factor))
 
 
 def carafe_naive_backward(
@@ -97,6 +92,15 @@ def carafe_naive_backward(
         of_features[:, :, row : row + height, column : column + width] += of_cells
     grad_input.copy_(of_features[:, :, border : border + height, border : border + width])
     grad_masks.copy_(of_masks.view(masks.shape))
+
+
+def _upsampled(features: Tensor, masks: Tensor, kernel_size: int, group_size: int, scale_factor: int) -> Tensor:
+    features, masks = to_full_precision(features, masks)
+    batch, channels, height, width = features.shape
+    total = features.new_zeros(batch, group_size, channels // group_size, height, scale_factor, width, scale_factor)
+    for cells, weights in _taps(features, masks, kernel_size, group_size, scale_factor):
+        total.addcmul_(cells, weights)
+    return total.view(batch, channels, height * scale_factor, width * scale_factor)
 
 
 def _taps(

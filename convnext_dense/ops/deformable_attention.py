@@ -54,9 +54,7 @@ def ms_deform_attn_backward(
     im2col_step: int,
 ) -> None:
     """Fill the three gradients; the other arguments are as in :func:`ms_deform_attn_forward`."""
-    cells, locations, weights, gradient = to_full_precision(
-        value, sampling_locations, attention_weights, grad_output
-    )
+    cells, locations, weights, gradient = to_full_precision(value, sampling_locations, attention_weights, grad_output)
     heads = value.shape[2]
     outer = gradient.unflatten(2, (heads, -1)).permute(0, 2, 3, 1).flatten(0, 1)[..., None]  # (N * H, C, Q, 1)
     start = 0

@@ -103,10 +103,10 @@ def _other_op(name: str) -> Callable[..., Any]:
 
     def op(*args: Any, **kwargs: Any) -> Any:
         raise MissingOp(
-            f"mmcv's compiled op {name} is not available: this mmcv was installed without its ops, and this one, which "
-            f'no config of mmdet or mmseg needs, has no stand-in; {", ".join(FAMILIES)} have one. To use it, build mmcv '
-            f'with its ops for torch {torch.__version__}: pip install --force-reinstall --no-deps --no-build-isolation '
-            f'--no-binary onedl-mmcv onedl-mmcv'
+            f"mmcv's compiled op {name} is not available: this mmcv was installed without its ops, and of them only "
+            f'those of {", ".join(FAMILIES)} have a stand-in, which are all that the configs of mmdet and mmseg need. '
+            f'To use {name}, build mmcv with its ops for torch {torch.__version__}: pip install --force-reinstall '
+            f'--no-deps --no-build-isolation --no-binary onedl-mmcv onedl-mmcv'
         )
 
     op.__name__ = name

@@ -62,7 +62,7 @@ def softmax_focal_loss_forward(
     (probabilities,), labeled = to_full_precision(softmax), target >= 0
     p = _of_label(probabilities, target)
     loss = -alpha * (1 - p) ** gamma * _logarithm(p)
-    output.copy_(torch.where(labeled, loss * _of_label(weight, target), 0))
+    output.copy_(torch.where(labeled, loss * _label_weight(weight, target), 0))
 
 
 def softmax_focal_loss_backward(
@@ -77,17 +77,19 @@ def softmax_focal_loss_backward(
     p = _of_label(probabilities, target)
     rest = (1 - p).clamp(min=torch.finfo(p.dtype).tiny)  # at p = 1 the second part is 0, also with gamma < 1
     slope = alpha * (gamma * rest ** (gamma - 1) * p * _logarithm(p) - (1 - p) ** gamma)
-    slope = torch.where(labeled, slope * _of_label(weight, target), 0)
+    slope = torch.where(labeled, slope * _label_weight(weight, target), 0)
     buff.copy_(slope)
     hit = (target[:, None] == torch.arange(softmax.shape[1], device=softmax.device)).to(p)
     grad_input.copy_(slope[:, None] * (hit - probabilities))
 
 
-def _of_label(values: Tensor, target: Tensor) -> Tensor | int:
-    """Return each row's value at its label, or the label's own: (N, K) or (K,) to (N,); 1 if there are none."""
-    if values.dim() == 2:
-        return values.gather(1, target.clamp(min=0)[:, None])[:, 0]
-    return values[target.clamp(min=0)] if values.numel() else 1
+def _of_label(values: Tensor, target: Tensor) -> Tensor:
+    """Return the value of each row's label, (N,), from (N, K)."""
+    return values.gather(1, target.clamp(min=0)[:, None])[:, 0]
+
+
+def _label_weight(weight: Tensor, target: Tensor) -> Tensor:
+    return weight[target.clamp(min=0)] if weight.numel() else weight.new_ones(len(target))
 
 
 def _logarithm(p: Tensor) -> Tensor:

@@ -40,9 +40,9 @@ def psamask_forward(
     row, row_inside = _index(-1, h_feature, h_feature, h_mask, half_h_mask, input)
     column, column_inside = _index(-1, w_feature, w_feature, w_mask, half_w_mask, input)
     for i in range(h_feature):
-        picked = masks[:, row[i, :, None], column[:, None], i, place[:, None, None]]  # (W, N, H, W)
         inside = row_inside[i, :, None] & column_inside[:, None]
-        covered[:, i] = torch.where(inside[:, None], picked, 0).transpose(0, 1)
+        picked = masks[:, :, :, i][:, row[i, :, None], column[:, None], place[:, None, None]]  # (N, W, H, W)
+        covered[:, i] = torch.where(inside, picked, 0)
 
 
 def psamask_backward(
@@ -64,8 +64,8 @@ def psamask_backward(
     row, row_inside = _index(1, h_feature, h_mask, h_feature, half_h_mask, grad_output)
     column, column_inside = _index(1, w_feature, w_mask, w_feature, half_w_mask, grad_output)
     for i in range(h_feature):
-        picked = covered[:, i, place[:, None, None], row[i, :, None], column[:, None]]  # (N, W, h_mask, w_mask)
         inside = row_inside[i, :, None] & column_inside[:, None]
+        picked = covered[:, i][:, place[:, None, None], row[i, :, None], column[:, None]]  # (N, W, h_mask, w_mask)
         masks[:, :, :, i] = torch.where(inside, picked, 0).permute(0, 2, 3, 1)
 
 

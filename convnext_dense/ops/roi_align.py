@@ -94,7 +94,8 @@ def _maximum(
         start, extent = bins.start[chosen], bins.extent[chosen]
         y = along(start[:, 0], extent[:, 0], size[0], down)[:, :, None, :, None]
         x = along(start[:, 1], extent[:, 1], size[1], across)[:, None, :, None, :]
-        index, weight = corners(*torch.broadcast_tensors(y, x), height, width)
+        y, x = torch.broadcast_tensors(y, x)
+        index, weight = corners(y, x, height, width)
         index = index.flatten(4) + (bins.image[chosen] * height * width)[:, None, None, None]
         samples = torch.zeros((), device=cells.device, dtype=cells.dtype)
         for one_index, one_weight in zip(index, weight.flatten(4), strict=True):
@@ -129,7 +130,7 @@ def _of_maximum(
             in_bin = (argmax[axis, chosen].to(rois) + 0.5) / bins.samples[chosen, axis].view(-1, 1, 1, 1)
             extent, start = (t[chosen, axis].view(-1, 1, 1, 1) for t in (bins.extent, bins.start))
             position.append(start + (shifted + in_bin) * extent / side)
-        index, weight = corners(*position, height, width)
+        index, weight = corners(position[0], position[1], height, width)
         plane = (bins.image[chosen, None] * channels + channel)[..., None, None]
         values = torch.where(found, grad_output[chosen], 0) * weight
         gradient.view(-1).index_add_(0, (index + plane * height * width).flatten(), values.flatten())

@@ -68,9 +68,7 @@ def roi_pool_backward(
     channel = torch.arange(channels, device=rois.device)
     plane = (rois[:, :1].long() * channels + channel)[:, :, None, None] * (height * width)
     total = gradient.new_zeros(grad_input.numel())
-    total.index_add_(
-        0, (plane + argmax.clamp(min=0)).flatten(), torch.where(argmax >= 0, gradient, 0).flatten()
-    )
+    total.index_add_(0, (plane + argmax.clamp(min=0)).flatten(), torch.where(argmax >= 0, gradient, 0).flatten())
     grad_input.copy_(total.view_as(grad_input))
 
 
