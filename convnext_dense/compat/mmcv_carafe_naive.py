@@ -1,7 +1,7 @@
 """Let mmcv's CARAFENaive have a gradient on every device. For mmcv 2.3.
 
-Its backward asserts that the gradient is on a CUDA or MUSA device before it calls the op, and on a CPU fails on the way
-to that, without a word. Made when the stand-in of the op is first called, which only an mmcv without compiled ops does.
+Its backward asserts that the gradient is on a CUDA or MUSA device before it calls the op, and fails on a CPU without
+saying so. Made when the stand-in of the op is first called, which only an mmcv without compiled ops does.
 """
 
 from __future__ import annotations

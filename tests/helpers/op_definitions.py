@@ -92,6 +92,7 @@ def compare(op: Callable[..., Tensor], definition: Callable[..., Tensor], *input
         expected, found = definition(*exact), op(*ours)
         assert found.dtype == dtype
         torch.testing.assert_close(found, expected.to(dtype), **tolerance)
+        differences = [(found - expected).abs().max()]
         outer = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
         wanted = [i for i, t in enumerate(inputs) if t.requires_grad]
         expected_gradients = torch.autograd.grad(expected, [exact[i] for i in wanted], outer)
@@ -99,6 +100,8 @@ def compare(op: Callable[..., Tensor], definition: Callable[..., Tensor], *input
         for gradient, expected_gradient in zip(gradients, expected_gradients, strict=True):
             assert gradient.dtype == dtype
             torch.testing.assert_close(gradient, expected_gradient.to(dtype), **tolerance)
+            differences.append((gradient - expected_gradient).abs().max())
+        print(f'{dtype}: {max(differences):.0e}')  # for docs/ops.md
     exact = [leaf(t, torch.float64) for t in inputs]
     assert torch.autograd.gradcheck(op, exact, fast_mode=True)
 

@@ -72,7 +72,7 @@ def test_sums_and_gradients_are_those_of_the_definition(ext: ModuleType, device:
 @OURS_ONLY
 @pytest.mark.parametrize('device', DEVICES)
 def test_the_function_that_a_gpu_takes_is_the_one_of_a_cpu(device: str) -> None:
-    """Through mmcv's autograd function, in float32 and float64, beside mmcv's own form for CPUs; and for no queries."""
+    """Through mmcv's autograd function, beside mmcv's own form for CPUs; and for no queries."""
     from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction as Attention
     from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
 

@@ -71,9 +71,7 @@ def test_a_modulated_deformable_convolution_is_its_definition(case: tuple, with_
         return deform_conv(x, offset, mask, weight, bias, stride, padding, dilation, groups, deform_groups)
 
     def op(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        return modulated_deform_conv2d(
-            x, offset, mask, weight, bias, stride, padding, dilation, groups, deform_groups
-        )
+        return modulated_deform_conv2d(x, offset, mask, weight, bias, stride, padding, dilation, groups, deform_groups)
 
     compare(op, definition, *given)
 

@@ -138,22 +138,23 @@ def ours_last(log):
     from mmdet.models.layers import bbox_nms
     from mmdet.structures.mask import structures
     from mmengine.config import Config
-    from mmengine.registry import MODELS
+    from mmseg.models.decode_heads import cc_head
 
     if importlib.util.find_spec('mmcv._ext') is None:
         for op in (bbox_nms.batched_nms, structures.roi_align):
             assert not op.__module__.startswith('mmcv'), 'mmdet has its ops without us: this test is void'
+        assert cc_head.CrissCrossAttention is None, 'mmseg has its ops without us: this test is void'
     with open('config.py', 'w', encoding='utf-8') as config:
         config.write("custom_imports = dict(imports=['convnext_dense'])")
     Config.fromfile('config.py')
-    MODELS.get('convnext_dense.ConvNeXt')  # as building any part of ours does
     assert bbox_nms.batched_nms.__module__ == 'mmcv.ops.nms'
     use_the_ops()
 
     from convnext_dense.compat.mmdet_placeholders import placeholders
+    from convnext_dense.compat.mmseg_placeholders import missing_ops
 
-    # the cells of NAS-FPN are not compiled ops; nothing else may be left
-    assert {op for _, _, op in placeholders()} <= {'GlobalPoolingCell', 'SumCell', 'ConcatCell'}
+    assert placeholders() == missing_ops() == []
+    assert cc_head.CrissCrossAttention.__module__ == 'mmcv.ops.cc_attention'
 
 
 def try_both_orders():
