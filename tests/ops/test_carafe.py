@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from tests.helpers.op_definitions import compare
-from tests.helpers.ops import DEVICES, OURS_ONLY, REDUCED
+from tests.helpers.ops import DEVICES, OURS_ONLY, REDUCED, largest
 
 
 def reference(features: Tensor, masks: Tensor, kernel: int, groups: int, scale: int) -> Tensor:
@@ -65,3 +65,11 @@ def test_the_layer_of_necks_trains(device: str) -> None:
     output.square().sum().backward()
     assert output.shape == (1, 4, 6, 10)
     assert all(p.grad.any() for p in layer.content_encoder.parameters())
+
+
+@OURS_ONLY
+def test_nothing_is_larger_than_the_output() -> None:
+    from mmcv.ops import carafe
+
+    features, masks = torch.randn(1, 40, 4, 4, requires_grad=True), torch.rand(1, 25, 8, 8, requires_grad=True)
+    assert largest(lambda: carafe(features, masks, 5, 1, 2).sum().backward()) == 40 * 8 * 8

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tests.helpers.op_definitions import compare
-from tests.helpers.ops import DEVICES, OURS_ONLY, REDUCED
+from tests.helpers.ops import DEVICES, OURS_ONLY, REDUCED, largest
 
 SHAPES = torch.tensor([[3, 4], [2, 2]])
 
@@ -112,3 +112,12 @@ def test_attention_in_reduced_precision(ext: ModuleType, dtype: torch.dtype) -> 
     filled, outer = [torch.zeros_like(tensor) for tensor in inputs], torch.ones_like(output)
     ext.ms_deform_attn_backward(inputs[0], shapes, starts, *inputs[1:], outer, *filled, 64)
     assert all(gradient.any() for gradient in filled)
+
+
+def test_only_the_samples_of_one_level_are_in_memory(ext: ModuleType) -> None:
+    value, locations, weights = torch.randn(1, 12, 2, 16), torch.rand(1, 50, 2, 3, 4, 2), torch.rand(1, 50, 2, 3, 4)
+    levels = (value, torch.full((3, 2), 2), torch.tensor([0, 4, 8]), locations, weights)
+    of_one_level = 2 * 16 * 50 * 4
+    assert largest(lambda: ext.ms_deform_attn_forward(*levels, 64)) == of_one_level
+    filled = [torch.zeros_like(tensor) for tensor in (value, locations, weights)]
+    assert largest(lambda: ext.ms_deform_attn_backward(*levels, torch.rand(1, 50, 32), *filled, 64)) == of_one_level

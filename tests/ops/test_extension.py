@@ -77,22 +77,12 @@ def mmcv_source(name: str) -> str:
     return (Path(mmcv.ops.__file__).parent / f'{name}.py').read_text(encoding='utf-8')
 
 
-def test_it_works_on_its_own_in_front_of_any_program() -> None:
-    """The line of docs/ops.md, in an interpreter of its own: nothing of torch is imported before it is wanted."""
-    code = """
-import sys
-import convnext_dense.ops
-assert not {'torch', 'mmengine', 'mmcv', 'numpy'} & sys.modules.keys()
-import torch
-from mmcv.ops import DeformConv2d
-layer, x = DeformConv2d(2, 3, 3, padding=1), torch.randn(1, 2, 4, 5)
-expected = torch.nn.functional.conv2d(x, layer.weight, padding=1)
-assert torch.allclose(layer(x, torch.zeros(1, 18, 4, 5)), expected, atol=1e-5)
-print('computed')
-"""
+def test_importing_the_ops_imports_no_other_library() -> None:
+    """In an interpreter of its own; test_stack.py goes on with mmcv."""
+    code = 'import sys, convnext_dense.ops; print({"torch", "mmengine", "mmcv", "numpy"} & sys.modules.keys())'
     env = {**os.environ, 'PYTHONPATH': str(Path(ops.__file__).parents[2])}
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=env, timeout=100)
-    assert done.stdout == 'computed\n', done.stderr
+    assert done.stdout == 'set()\n', done.stderr
 
 
 def test_a_torchvision_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
