@@ -99,8 +99,7 @@ def deform_conv_backward_parameters(
 ) -> None:
     """Add `scale` times the gradient by the weight to ``gradWeight``; the other arguments are as in the forward."""
     if columns.numel():
-        of_weight = columns.clone()
-        columns.resize_(0)  # used up: a second backward has another gradient
+        of_weight = columns
     else:  # neither the input nor the offsets need a gradient
         geometry = (dH, dW, padH, padW, dilationH, dilationW, group, deformable_group)
         # the weight's own gradient does not depend on its values

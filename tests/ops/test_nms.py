@@ -154,15 +154,16 @@ def test_soft_nms_is_its_definition(dtype: torch.dtype, method: str, offset: int
 
 @OURS_ONLY
 def test_soft_nms_among_equal_scores_goes_on_as_mmcv_does() -> None:
-    """mmcv fills the place of a dropped box with the last one; so box 4 comes before box 2."""
+    """mmcv fills the place of a dropped box with the last one that is left."""
     from mmcv.ops import soft_nms
 
-    boxes = torch.tensor([[0, 0, 9, 9], [0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9], [60, 0, 69, 9]]).float()
-    scores = torch.tensor([0.9, 0.5, 0.5, 0.5, 0.5])
+    left = torch.tensor([0, 0, 0, 20, 40, 60, 80])
+    boxes = torch.stack([left, torch.zeros(7), left + 9, torch.full((7,), 9)], 1)
+    scores = torch.tensor([0.9, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5])
     dets, kept = soft_nms(boxes, scores, method='naive')
-    assert kept.tolist() == [0, 4, 2, 3] and torch.equal(dets[:, :4], boxes[kept])
-    assert dets[:, 4].tolist() == pytest.approx([0.9, 0.5, 0.5, 0.5])
-    assert scores.tolist() == pytest.approx([0.9, 0.5, 0.5, 0.5, 0.5])  # as they were
+    assert kept.tolist() == [0, 6, 5, 3, 4] and torch.equal(dets[:, :4], boxes[kept])
+    assert dets[:, 4].tolist() == pytest.approx([0.9, 0.5, 0.5, 0.5, 0.5])
+    assert scores.tolist() == pytest.approx([0.9, *[0.5] * 6])  # as they were
 
 
 @OURS_ONLY
