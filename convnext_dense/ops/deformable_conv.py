@@ -6,6 +6,7 @@ Both libraries lay out offsets alike: for each group of channels and each tap of
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .common import to_full_precision
@@ -135,12 +136,14 @@ def modulated_deform_conv_forward(
         weight: (O, C / group, kernel_h, kernel_w).
         bias: (O,), used if `with_bias`.
         ones, columns: not needed.
-        offset: (N, deformable_group * kernel_h * kernel_w * 2, H', W'), y and x of each tap, in cells.
-        mask: (N, deformable_group * kernel_h * kernel_w, H', W'), factors of the taps.
+        offset: (N, deformable_group * kernel_h * kernel_w * 2, H', W'), y and x of each tap, in cells; one with more
+            places is read as mmcv's op reads it, see :func:`_as_read`.
+        mask: (N, deformable_group * kernel_h * kernel_w, H', W'), factors of the taps; likewise.
         group: groups of channels; `deformable_group` are those with offsets and masks of their own.
         with_bias: add the bias.
     """
     geometry = (stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, group, deformable_group)
+    offset, mask = (_as_read(taps, output.shape[2:]) for taps in (offset, mask))
     output.copy_(_convolve(input, weight, offset, mask, bias if with_bias else None, geometry))
 
 
@@ -173,10 +176,17 @@ def modulated_deform_conv_backward(
     """Fill the five gradients; the other arguments are as in :func:`modulated_deform_conv_forward`."""
     geometry = (stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w, group, deformable_group)
     given = bias if with_bias else None
-    gradients = _gradients(grad_output, input, weight, offset, mask, given, geometry)
-    filled = (grad_input, grad_weight, grad_offset, grad_mask, *((grad_bias,) if with_bias else ()))
-    for place, gradient in zip(filled, gradients, strict=False):
-        place.copy_(gradient)
+    offset, mask = (_as_read(taps, grad_output.shape[2:]) for taps in (offset, mask))
+    of_input, of_weight, of_offset, of_mask, of_bias = _gradients(
+        grad_output, input, weight, offset, mask, given, geometry
+    )
+    grad_input.copy_(of_input)
+    grad_weight.copy_(of_weight)
+    for filled, gradient in ((grad_offset, of_offset), (grad_mask, of_mask)):
+        unread = filled[0].numel() - gradient[0].numel()
+        filled.copy_(F.pad(gradient.flatten(1), (0, unread)).view(filled.shape))
+    if with_bias:
+        grad_bias.copy_(of_bias)
 
 
 def _convolve(
@@ -201,6 +211,18 @@ def _gradients(
     of_input, of_weight, of_offset, of_mask, of_bias = backward(*tensors, *geometry, mask is not None)
     of_offset *= _touches(tensors[3], input.shape, weight.shape, geometry)
     return of_input, of_weight, of_offset, of_mask, of_bias
+
+
+def _as_read(taps: Tensor, places: torch.Size) -> Tensor:
+    """Return the offsets or masks of an output of this size, (N, ..., H', W').
+
+    mmcv's modulated op does not look at their own size, and takes the numbers of each image one after the other.
+    mmdet's DyHead relies on it: it convolves a coarser level with the offsets of a finer one.
+    """
+    numbers = taps.shape[1] * places.numel()
+    if taps.shape[2:] == places or taps.shape[1:].numel() < numbers:
+        return taps
+    return taps.flatten(1)[:, :numbers].unflatten(1, (-1, *places))
 
 
 def _given(input: Tensor, weight: Tensor, mask: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Tensor]:

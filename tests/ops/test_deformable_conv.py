@@ -77,6 +77,35 @@ def test_a_modulated_deformable_convolution_is_its_definition(case: tuple, with_
 
 
 @OURS_ONLY
+def test_offsets_of_a_finer_level_are_read_one_after_the_other_as_mmcvs_kernels_do() -> None:
+    from mmcv.ops import modulated_deform_conv2d
+
+    x, offset, mask, weight, bias = inputs_of(CASES[0])
+    coarse = torch.randn(2, 4, 2, 2, dtype=torch.float64, requires_grad=True)
+
+    def definition(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        taps = [t.flatten(1)[:, : t.shape[1] * 4].view(2, -1, 2, 2) for t in (offset, mask)]
+        return deform_conv(x, *taps, weight, bias, (1, 1), (1, 1), (1, 1), 1, 1)
+
+    compare(lambda *inputs: modulated_deform_conv2d(*inputs, 1, 1), definition, coarse, offset, mask, weight, bias)
+    with pytest.raises(RuntimeError, match='offset output dims'):
+        modulated_deform_conv2d(x, offset[..., :1], mask, weight, bias, 1, 1)
+
+
+@OURS_ONLY
+def test_a_neck_that_takes_offsets_of_other_levels_trains() -> None:
+    from mmdet.models.necks import DyHead
+
+    torch.manual_seed(0)
+    neck = DyHead(16, 16, num_blocks=1, zero_init_offset=False)
+    levels = [torch.randn(2, 16, side, side, requires_grad=True) for side in (8, 4, 2)]
+    outputs = neck(levels)
+    assert [output.shape for output in outputs] == [level.shape for level in levels]
+    sum(output.square().mean() for output in outputs).backward()
+    assert all(level.grad.any() for level in levels)
+
+
+@OURS_ONLY
 @pytest.mark.parametrize('device', DEVICES)
 def test_without_offsets_it_is_a_convolution_and_nothing_is_learnt_from_beyond_the_border(device: str) -> None:
     """Before anything is learnt, taps of the padding lie exactly one cell outside; mmcv's kernels give them 0."""
