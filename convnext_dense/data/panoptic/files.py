@@ -125,12 +125,18 @@ def _complete(
 
 
 def _first_image(file: Path) -> str:
-    """Return the name of the first image of a file, without parsing the rest, as far as possible."""
+    """Return the name of the first image of a file, without parsing all of it, as far as that is possible.
+
+    Raises:
+        UserError: if it is no panoptic COCO file.
+    """
     try:
-        return str(next(iter(iterate_list(file, 'images'))).get('file_name'))
-    except (LookupError, OSError, ValueError, AttributeError, StopIteration):
-        pass
-    return next((str(one.get('file_name')) for one in read_lists(file)['images']), '')
+        image, annotation = (next(iter(iterate_list(file, key))) for key in ('images', 'annotations'))
+    except (LookupError, OSError, ValueError, AttributeError, RuntimeError):  # in another encoding, or a fault
+        image = annotation = None
+    if not isinstance(image, dict) or not isinstance(annotation, dict):
+        image = read_lists(file)['images'][0]
+    return str(image.get('file_name'))
 
 
 def read_lists(path: Path) -> dict[str, list[dict]]:
