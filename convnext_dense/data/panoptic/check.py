@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ...errors import NoData, UserError
 from ...io.image_size import ImageSize
-from ...io.panoptic import VOID, PanopticTruth, Segment, read_segments
+from ...io.panoptic import VOID, PanopticTruth, Segment, Segments, read_segments
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
 from ..class_choice import as_choice
 from ..detection.coco_images import UNOPENED
@@ -27,15 +27,6 @@ from .selection import select_for_training, select_part
 RESTORE = 'restore them, or remove their images and annotations'
 
 
-class DrawnSegment(NamedTuple):
-    """A segment for a drawing."""
-
-    id: int
-    label: int
-    iscrowd: bool
-    isthing: bool
-
-
 @dataclass
 class PanopticRecords(DatasetRecords):
     """Records of panoptic COCO files, with the PNG file of an image as its mask, whose labels are ids of segments."""
@@ -43,24 +34,21 @@ class PanopticRecords(DatasetRecords):
     unit = 'segments'
     thing_classes: list[str] = field(default_factory=list)
     """Names of the classes that are things, the first ones."""
+    stuff_classes: list[str] = field(default_factory=list)
+    """Names of the other classes."""
     truths: dict[str, PanopticTruth] = field(default_factory=dict)
     """What is annotated for each PNG file, by its path."""
 
     def read_mask(self, mask: str) -> np.ndarray:
         return read_segments(self.truths[mask]).ids
 
-    def read_segments(self, record: ImageRecord) -> tuple[np.ndarray, list[DrawnSegment]]:
-        """Read the segments of an image.
-
-        Returns:
-            The id of the segment of each pixel, int32 (H, W), 0 for none; and the segments.
+    def read_segments(self, record: ImageRecord) -> Segments:
+        """Read the segments of an image, with their pixels.
 
         Raises:
             UserError: if the PNG file can't be read, or does not fit its annotations.
         """
-        ids, segments = read_segments(self.truths[str(record.mask)])
-        things = len(self.thing_classes)
-        return ids, [DrawnSegment(s['id'], s['label'], bool(s['iscrowd']), s['label'] < things) for s in segments]
+        return read_segments(self.truths[str(record.mask)])
 
     def count_classes(self, image: ImageRecord, scan: ImageScan) -> dict[int, int]:
         return dict(Counter(segment['label'] for segment in image.segments if not segment['iscrowd']))
@@ -167,6 +155,7 @@ def _add_records(
     classes, things = data.classes or source.get('classes'), data.thing_classes or source.get('thing_classes')
     joined = join_classes(files.annotations, content, classes, things if classes else None)
     data.classes, data.thing_classes = list(joined.classes), list(joined.thing_classes)
+    data.stuff_classes = list(joined.stuff_classes)
     labels = [data.classes.index(one) for one in content.classes]
     is_training = name == 'train' and not source.get('test_mode')
     used = None
