@@ -49,6 +49,7 @@ def test_merged_things_stay_apart_and_merged_stuff_is_one_segment(root):
     data = read_panoptic(files_of(root), choice)
     assert data.classes == ('animal', 'sky') and data.category_ids == (13, 7)
     assert segments_of(data) == {SKY: ('sky', 0), CAT: ('animal', 0), CROWD: ('animal', 1), DOG: ('animal', 0)}
+    assert data.choice_line.endswith("; category id in results: 'animal' 13")
     truth = data.images[0].truth
     assert truth['replaced'] == {GRASS: SKY}
     plain = {one['id']: one['area'] for one in read_panoptic(files_of(root)).images[0].truth['segments']}
