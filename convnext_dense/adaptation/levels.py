@@ -68,7 +68,7 @@ def choose_stages(levels: Sequence[Level], model: Mapping[str, Any], notes: Note
             'and the neck makes the coarser ones itself'
         )
         strides = within
-    if set(strides) <= set(STRIDES) and len(set(strides)) == len(strides):
+    if set(strides) <= set(STRIDES) and strides == sorted(set(strides)):
         return [STRIDES.index(stride) for stride in strides]
     if strides != sorted(strides) or len(strides) > len(STRIDES):
         raise NotAdaptable(
