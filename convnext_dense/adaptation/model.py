@@ -27,6 +27,7 @@ MODULES = {
 OWN_CLASSES = {
     'mmdet.SingleRoIExtractor': 'convnext_dense.RoIExtractor',
     'mmdet.MaxIoUAssigner': 'convnext_dense.MaxIoUAssigner',
+    'mmseg.DMHead': 'convnext_dense.DMHead',
     'mmseg.EncoderDecoder': 'convnext_dense.Segmentor',
     'mmseg.UPerHead': 'convnext_dense.UPerHead',
 }
@@ -34,15 +35,22 @@ OWN_CLASSES = {
 ADDED = {
     'convnext_dense.RoIExtractor': 'pools in float32',
     'convnext_dense.MaxIoUAssigner': 'knows ignore regions',
+    'convnext_dense.DMHead': 'takes any memory format',
     'convnext_dense.Segmentor': 'predicts with less memory',
     'convnext_dense.UPerHead': 'keeps the memory format',
 }
 SAME_NORM = {'MMSyncBN': 'SyncBN'}
 """mmcv's batch normalization over processes, which needs its compiled ops, and PyTorch's."""
 LOST_SETTINGS = {
-    **{'dcn': 'deformable convolutions', 'plugins': 'plugins', 'conv_cfg': 'another kind of convolutions'},
-    **{'norm_cfg': 'another kind of norms', 'dilations': 'dilation', 'frozen_stages': 'frozen stages'},
-    **{'norm_eval': 'frozen batch normalization', 'init_cfg': 'pre-training', 'pretrained': 'pre-training'},
+    'dcn': 'deformable convolutions',
+    'plugins': 'plugins',
+    'conv_cfg': 'another kind of convolutions',
+    'norm_cfg': 'another kind of norms',
+    'dilations': 'dilation',
+    'frozen_stages': 'frozen stages',
+    'norm_eval': 'frozen batch normalization',
+    'init_cfg': 'pre-training',
+    'pretrained': 'pre-training',
 }
 """Settings of a backbone that change what is learnt, and are gone with it."""
 USUAL = (None, -1, False, {'type': 'BN'}, {'type': 'SyncBN'}, {'type': 'LN'})
@@ -94,6 +102,11 @@ def _adapt(source: SourceConfig, arch: Arch, notes: Notes) -> dict[str, Any]:
         notes.changed.append('norm_cfg: SyncBN of PyTorch for MMSyncBN, which needs compiled ops of mmcv')
     if model['type'] == 'mmdet.RPN':
         notes.undecided.append('an RPN finds boxes without classes: its AP means something for data of one class only')
+    if max(stages) < 3:
+        notes.undecided.append(
+            'nothing takes the last stage of the backbone, which stays as it is: to train on several GPUs, set '
+            'find_unused_parameters = True'
+        )
     first = ('type', 'data_preprocessor', 'backbone', 'neck')
     model = {key: model[key] for key in (*first, *model) if key in model}
     _check_build(model)
@@ -109,7 +122,9 @@ def _new_backbone(
     settings = {'pretrained': source.cfg.model.get('pretrained'), **old}
     lost = list(dict.fromkeys(text for key, text in LOST_SETTINGS.items() if not _is_usual(settings.get(key))))
     gone = f'; gone with that: {", ".join(lost)}' if lost else ''
-    from_scratch = '' if 'pre-training' in lost or source.cfg.get('load_from') else '; the source trains it from random weights'
+    from_scratch = (
+        '' if 'pre-training' in lost or source.cfg.get('load_from') else '; the source trains it from random weights'
+    )
     notes.changed.insert(0, f'backbone: ConvNeXt {arch.name} in place of {named}{gone}{from_scratch}')
     backbone = {
         'type': 'convnext_dense.ConvNeXt',
@@ -141,8 +156,8 @@ def _put_deconvolutions_between(model: dict[str, Any], levels: Sequence[Level], 
     side = IMAGE_SIDE // 32
     feature_shapes([model['neck']], [(arch.dims[-1], side, side)], 'the neck')
     notes.changed.append(
-        'neck: the three deconvolutions of mmdet:centernet/... lead from stride 32 to the stride 4 of the old backbone, '
-        f'of which the head took {len(levels)} outputs, and now takes one'
+        'neck: the three deconvolutions of mmdet:centernet/... lead from stride 32 to the stride 4 of the old '
+        f'backbone, of which the head took {len(levels)} outputs, and now takes one'
     )
     notes.undecided.append('the new neck is a choice: nobody published this head on a ConvNeXt')
 
@@ -183,7 +198,7 @@ def _check_build(model: dict[str, Any]) -> None:
             warnings.simplefilter('ignore')
             build_part(model)
     except Exception as error:  # anything can go wrong in the code of others
-        raise NotAdaptable(f'the new model can\'t be built: {last_line(error)}') from error
+        raise NotAdaptable(f"the new model can't be built: {last_line(error)}") from error
 
 
 def _is_usual(value: Any) -> bool:

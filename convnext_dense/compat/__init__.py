@@ -8,6 +8,8 @@ File                                Library        Change, and when
 :mod:`.mmdet_mask_warning`          mmdet          No warning for each batch of masks; when our
                                                    RoIExtractor is first used
 :mod:`.mmdet_placeholders`          mmdet          Placeholders for mmcv's ops replaced; by ``registry.py``
+:mod:`.mmdet_ssd_loss`              mmdet          SSD has the attribute that its prediction asks for; by
+                                                   ``models/detector.py``
 :mod:`.mmengine_adafactor`          mmengine       No import of transformers until Adafactor is wanted; by the
                                                    commands, and by ``convnext_dense.load``
 :mod:`.mmengine_checkpoint_loader`  mmengine       Checkpoints are read without unpickling; before a model is built

@@ -15,18 +15,22 @@ from torch import Tensor
 
 from ..compat.mmdet_imports import light_imports
 from ..compat.mmdet_mask_warning import silence_mask_warning
+from ..compat.mmdet_ssd_loss import give_loss
 from ..errors import UserError
 from ..io.coco_format import IGNORE_REGION, UNMASKED
 from ..registry import MODELS, TASK_UTILS
 
 with light_imports():
     import mmdet.datasets  # noqa: F401 - registers data sets and transforms, as the next does models
+    from mmdet.models.dense_heads import SSDHead
     from mmdet.models.roi_heads.mask_heads import FCNMaskHead as MmdetFCNMaskHead
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
     from mmdet.models.task_modules.assigners import AssignResult
     from mmdet.models.task_modules.assigners import MaxIoUAssigner as MmdetMaxIoUAssigner
     from mmdet.structures import DetDataSample
     from mmdet.structures.mask import BitmapMasks
+
+give_loss(SSDHead)
 
 IN_REGION = 0.5
 """Share of a box in an ignore region above which it is not background."""

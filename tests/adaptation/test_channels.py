@@ -35,7 +35,9 @@ def test_a_neck_gets_only_the_levels_from_which_it_starts():
 
 
 def test_a_neck_that_takes_the_last_level_gets_no_other():
-    neck = dict(type='mmdet.CTResNetNeck', in_channels=128, num_deconv_filters=(8,), num_deconv_kernels=(4,), use_dcn=False)
+    neck = dict(
+        type='mmdet.CTResNetNeck', in_channels=128, num_deconv_filters=(8,), num_deconv_kernels=(4,), use_dcn=False
+    )
     assert connected(dict(type='mmdet.X', neck=neck))[0] == [3]
     assert neck['in_channels'] == 56
 
@@ -97,8 +99,14 @@ def test_a_head_for_all_levels_gets_all():
             dict(neck=dict(type='mmdet.FPN', in_channels=[16, 32, 64, 99], out_channels=8, num_outs=4)),
             r'its neck does not run',
         ),
-        (dict(decode_head=dict(in_channels=99)), r'decode_head.in_channels is 99, and the feature maps \[3\] have \[128\]'),
-        (dict(bbox_head=dict(in_channels=99)), r'bbox_head.in_channels is 99, and the feature maps that it takes have'),
+        (
+            dict(decode_head=dict(in_channels=99)),
+            r'decode_head.in_channels is 99, and the feature maps \[3\] have \[128\]',
+        ),
+        (
+            dict(bbox_head=dict(in_channels=99)),
+            r'bbox_head.in_channels is 99, and the feature maps that it takes have',
+        ),
     ],
 )
 def test_what_did_not_fit_before_is_named(parts, said):

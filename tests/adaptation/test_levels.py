@@ -23,7 +23,10 @@ def stages_of(strides, kind='mmseg.EncoderDecoder', **parts):
         (dict(RESNET, out_indices=(3,), strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2)), [(512, 16)]),
         (dict(RESNET, depth=50, stage_with_dcn=(False, True, True, True), dcn=dict(type='DCN')), None),
         (dict(type='mmdet.CSPDarknet', deepen_factor=0.33, widen_factor=0.5), [(128, 8), (256, 16), (512, 32)]),
-        (dict(type='mmdet.HourglassNet', downsample_times=2, stage_channels=[8] * 3, stage_blocks=[1] * 3), [(256, 4)]),
+        (
+            dict(type='mmdet.HourglassNet', downsample_times=2, stage_channels=[8] * 3, stage_blocks=[1] * 3),
+            [(256, 4)],
+        ),
         (dict(type='mmseg.MixVisionTransformer', embed_dims=8), [(8, 4), (16, 8), (32, 16), (64, 32)]),
     ],
 )
@@ -39,7 +42,9 @@ def test_levels_of_a_backbone_of_another_package_are_inferred_from_what_takes_th
     assert find_levels(dict(backbone=other, neck=[neck])) == [Level(256, 8), Level(512, 16), Level(1024, 32)]
     heads = dict(decode_head=dict(in_channels=1024, in_index=3), auxiliary_head=[dict(in_channels=512, in_index=2)])
     assert find_levels(dict(backbone=other, **heads))[2:] == [Level(512, 16), Level(1024, 32)]
-    with pytest.raises(NotAdaptable, match='what its backbone mmpretrain.ConvNeXt gives to neck and heads is not known'):
+    with pytest.raises(
+        NotAdaptable, match=r'what its backbone mmpretrain\.ConvNeXt gives to neck and heads is not known'
+    ):
         find_levels(dict(backbone=other, neck=dict(type='mmdet.Own')))
 
 
@@ -53,10 +58,17 @@ def test_a_dilated_network_gets_the_last_stages_in_order_and_that_is_said():
     stages, said = stages_of([4, 8, 8, 8])
     assert stages == [0, 1, 2, 3]
     assert said == [
-        'the features have strides 4, 8, 16 and 32, in the source 4, 8, 8 and 8: a ConvNeXt is not dilated, so that '
-        'the predictions are coarser'
+        'the features have strides 4, 8, 16 and 32, in the source 4, 8, 8 and 8, so that the predictions are coarser: '
+        'no stage of a ConvNeXt is dilated'
     ]
     assert stages_of([2, 4, 16])[0] == [1, 2, 3]
+    assert stages_of([16]) == (
+        [3],
+        [
+            'the feature map has stride 32, in the source 16, so that the predictions are coarser: no stage of a '
+            'ConvNeXt is dilated'
+        ],
+    )
 
 
 def test_levels_beyond_the_last_stage_are_left_to_the_neck():
@@ -67,7 +79,9 @@ def test_levels_beyond_the_last_stage_are_left_to_the_neck():
         'the neck takes 3 levels rather than 4: a ConvNeXt has none beyond stride 32, and the neck makes the coarser '
         'ones itself'
     ]
-    with pytest.raises(NotAdaptable, match=r'gives features of strides \[8, 16, 32, 64\], and a ConvNeXt none beyond 32'):
+    with pytest.raises(
+        NotAdaptable, match=r'gives features of strides \[8, 16, 32, 64\], and a ConvNeXt none beyond 32'
+    ):
         stages_of([8, 16, 32, 64])
 
 

@@ -15,8 +15,11 @@ from convnext_dense.adaptation.preprocessing import MEAN, STD, use_imagenet_leve
             dict(mean=[103.53, 116.28, 123.675], std=[1.0] * 3, bgr_to_rgb=False),
             'mean [103.53, 116.28, 123.675] and std [1.0, 1.0, 1.0] of BGR',
         ),
-        (dict(), 'levels of 0 to 255 of BGR'),
-        (dict(mean=[0, 0, 0], std=[255.0] * 3, bgr_to_rgb=True), 'mean [0, 0, 0] and std [255.0, 255.0, 255.0] of RGB'),
+        ({}, 'levels of 0 to 255 of BGR'),
+        (
+            dict(mean=[0, 0, 0], std=[255.0] * 3, bgr_to_rgb=True),
+            'mean [0, 0, 0] and std [255.0, 255.0, 255.0] of RGB',
+        ),
     ],
 )
 def test_mean_std_and_order_are_imagenets_and_the_rest_stays(source, said):

@@ -12,7 +12,7 @@ REFUSED = {
     'mmdet:mask2former_vis/mask2former_r50_8xb2-8e_youtubevis2019.py': 'it follows objects through videos',
     'mmdet:reid/reid_r50_8xb32-6e_mot16train80_test-mot16val20.py': 'it tells objects of videos apart',
     'mmdet:grounding_dino/grounding_dino_r50_scratch_8xb2_1x_coco.py': 'it finds what a text says',
-    'mmdet:soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.01-coco.py': 'it learns from images without',
+    'mmdet:soft_teacher/soft-teacher_faster-rcnn_r50-caffe_fpn_180k_semi-0.01-coco.py': 'it learns from images',
     'mmdet:ld/ld_r18-gflv1-r101_fpn_1x_coco.py': 'from a trained teacher .* such as mmdet:gfl/',
     'mmdet:lad/lad_r50-paa-r101_fpn_2xb8_coco_1x.py': 'from a trained teacher .* such as mmdet:paa/',
     'mmdet:fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py': 'it takes boxes that another model proposed',

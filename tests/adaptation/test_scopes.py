@@ -22,10 +22,10 @@ def test_only_names_of_the_library_get_its_scope():
     assert scoped == dict(
         type='mmdet.FasterRCNN',
         neck=dict(type='mmdet.FPN', norm_cfg=dict(type='BN'), act_cfg=dict(type='ReLU'), conv_cfg=dict(type='Conv2d')),
-        roi_head=[dict(roi_layer=dict(type='RoIAlign'), loss=(dict(type='mmdet.L1Loss'), dict(type='mmseg.DiceLoss')))],
-        train_cfg=dict(
-            assigner=dict(type='mmdet.MaxIoUAssigner'), nms=dict(type='nms'), sampler=dict(type='Unknown')
-        ),
+        roi_head=[
+            dict(roi_layer=dict(type='RoIAlign'), loss=(dict(type='mmdet.L1Loss'), dict(type='mmseg.DiceLoss')))
+        ],
+        train_cfg=dict(assigner=dict(type='mmdet.MaxIoUAssigner'), nms=dict(type='nms'), sampler=dict(type='Unknown')),
     )
     assert model['type'] == 'FasterRCNN'  # a copy
 
