@@ -156,8 +156,8 @@ def _connect_heads(model: dict[str, Any], old: Sequence[int], new: Sequence[int]
     for name, head in consumers(model):
         several = isinstance(head['in_channels'], list | tuple)
         places = places_of(head, len(old))
-        given = list(head['in_channels']) if several else [head['in_channels']]
-        if given != [old[place] for place in places] and any(old[place] for place in places):
+        before = list(head['in_channels']) if several else [head['in_channels']]
+        if before != [old[place] for place in places] and any(old[place] for place in places):
             raise NotAdaptable(
                 f'{name}.in_channels is {head["in_channels"]}, and the feature maps {places} have '
                 f'{[old[place] for place in places]}'

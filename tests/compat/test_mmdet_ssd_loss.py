@@ -14,9 +14,7 @@ def predict() -> int:
     """Return the number of objects that a head with random weights finds."""
     from mmdet.models.dense_heads import SSDHead
 
-    anchors = dict(
-        type='mmdet.SSDAnchorGenerator', scale_major=False, input_size=300, basesize_ratio_range=(0.15, 0.9)
-    )
+    anchors = dict(type='mmdet.SSDAnchorGenerator', scale_major=False, min_sizes=[8, 16], max_sizes=[16, 32])
     test_cfg = ConfigDict(nms_pre=10, score_thr=0.0, nms=dict(type='nms', iou_threshold=0.5), max_per_img=5)
     head = SSDHead(2, (4, 4), anchor_generator=dict(anchors, strides=[8, 16], ratios=[[2], [2]]), test_cfg=test_cfg)
     outputs = head([torch.rand(1, 4, 8, 8), torch.rand(1, 4, 4, 4)])

@@ -320,7 +320,7 @@ def test_dynamic_convolutions_take_either_memory_format(memory_format):
     stock, ours = MODELS.build(dict(settings, type='DMHead')).eval(), DMHead(**settings).eval()
     ours.load_state_dict(stock.state_dict())
     features = torch.rand(2, 4, 9, 9)
-    assert torch.equal(ours([features.to(memory_format=memory_format)]), stock([features]))
+    torch.testing.assert_close(ours([features.to(memory_format=memory_format)]), stock([features]))
     if memory_format is torch.channels_last:
         with pytest.raises(RuntimeError, match='view size'):  # otherwise remove our DMHead
             stock.to(memory_format=memory_format)([features.to(memory_format=memory_format)])
