@@ -27,6 +27,7 @@ MODULES = {
 OWN_CLASSES = {
     'mmdet.SingleRoIExtractor': 'convnext_dense.RoIExtractor',
     'mmdet.MaxIoUAssigner': 'convnext_dense.MaxIoUAssigner',
+    'mmdet.CenterNetHead': 'convnext_dense.CenterNetHead',
     'mmseg.DMHead': 'convnext_dense.DMHead',
     'mmseg.EncoderDecoder': 'convnext_dense.Segmentor',
     'mmseg.UPerHead': 'convnext_dense.UPerHead',
@@ -35,6 +36,7 @@ OWN_CLASSES = {
 ADDED = {
     'convnext_dense.RoIExtractor': 'pools in float32',
     'convnext_dense.MaxIoUAssigner': 'knows ignore regions',
+    'convnext_dense.CenterNetHead': 'predicts without a border',
     'convnext_dense.DMHead': 'takes any memory format',
     'convnext_dense.Segmentor': 'predicts with less memory',
     'convnext_dense.UPerHead': 'keeps the memory format',

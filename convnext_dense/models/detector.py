@@ -22,6 +22,7 @@ from ..registry import MODELS, TASK_UTILS
 
 with light_imports():
     import mmdet.datasets  # noqa: F401 - registers data sets and transforms, as the next does models
+    from mmdet.models.dense_heads import CenterNetHead as MmdetCenterNetHead
     from mmdet.models.dense_heads import SSDHead
     from mmdet.models.roi_heads.mask_heads import FCNMaskHead as MmdetFCNMaskHead
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
@@ -127,6 +128,19 @@ class FCNMaskHead(MmdetFCNMaskHead):
             kept.append(SimpleNamespace(**{name: getattr(result, name)[keep] for name in names}))
             chosen.append(keep)
         return super().loss_and_target(mask_preds[torch.cat(chosen)], kept, batch_gt_instances, rcnn_train_cfg)
+
+
+@MODELS.register_module()
+class CenterNetHead(MmdetCenterNetHead):
+    """mmdet's ``CenterNetHead``, which also predicts for images without a border around them.
+
+    mmdet's needs the border that CenterNet's own test pipeline adds. Nothing else changes.
+    """
+
+    def predict_by_feat(self, *maps: list[Tensor], batch_img_metas: list[dict], **kwargs: Any) -> list[InstanceData]:
+        """Convert the maps of centers, sizes and offsets of a batch to boxes, scores and labels of each image."""
+        metas = [{'border': np.zeros(4, np.float32), **meta} for meta in batch_img_metas]
+        return super().predict_by_feat(*maps, batch_img_metas=metas, **kwargs)
 
 
 @MODELS.register_module()
