@@ -1,6 +1,8 @@
 """Channels are changed where they are those of the backbone's features, and only there."""
 
 import pytest
+from mmengine.registry import MODELS
+from torch import nn
 
 import convnext_dense.models.detector
 import convnext_dense.models.segmentor  # noqa: F401
@@ -32,6 +34,30 @@ def test_a_neck_gets_only_the_levels_from_which_it_starts():
     stages, said = connected(dict(type='mmdet.X', neck=neck))
     assert (stages, neck['in_channels'], neck['start_level'], neck['end_level']) == ([1, 2, 3], [24, 40, 56], 0, 2)
     assert said[0] == 'neck.start_level: 0, in the source 1: the backbone returns only what the neck uses'
+
+
+@MODELS.register_module()
+class NeckFromTheSecond(nn.Module):
+    """A neck that counts its inputs itself, as NAS-FCOS's does."""
+
+    def __init__(self, in_channels, start_level):
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(one, 4, 1) for one in in_channels[start_level:])
+
+    def forward(self, inputs):
+        return [conv(inputs[place]) for place, conv in enumerate(self.convs, 1)]
+
+
+def test_a_neck_that_counts_its_inputs_itself_gets_all_levels():
+    neck = dict(type='mmengine.NeckFromTheSecond', in_channels=list(OLD), start_level=1)
+    notes, levels = Notes(), [Level(*one) for one in zip(OLD, STRIDES, strict=True)]
+    assert connect(dict(type='mmdet.X', neck=neck), levels, [0, 1, 2, 3], DIMS, notes) == [0, 1, 2, 3]
+    assert neck == dict(type='mmengine.NeckFromTheSecond', in_channels=list(DIMS), start_level=1)
+    assert notes.changed == ['neck.in_channels: [8, 24, 40, 56], in the source [16, 32, 64, 128]']
+    assert notes.undecided == [
+        'the neck is given features of stage 0 that it does not use: to train on several GPUs, set '
+        'find_unused_parameters = True'
+    ]
 
 
 def test_a_neck_that_takes_the_last_level_gets_no_other():
