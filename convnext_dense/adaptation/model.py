@@ -42,7 +42,7 @@ ADDED = {
     'convnext_dense.UPerHead': 'keeps the memory format',
 }
 SAME_NORM = {'MMSyncBN': 'SyncBN'}
-"""mmcv's batch normalization over processes, which needs its compiled ops, and PyTorch's."""
+"""mmcv's batch normalization over processes, which a single one can't build, and PyTorch's."""
 LOST_SETTINGS = {
     'dcn': 'deformable convolutions',
     'plugins': 'plugins',
@@ -101,7 +101,7 @@ def _adapt(source: SourceConfig, arch: Arch, notes: Notes) -> dict[str, Any]:
         added = ', '.join(f'{kind.partition(".")[2]} ({ADDED[kind]})' for kind in own)
         notes.changed.append(f'classes of this package for those that they extend, with the same results: {added}')
     if 'SyncBN' in replaced:
-        notes.changed.append('norm_cfg: SyncBN of PyTorch for MMSyncBN, which needs compiled ops of mmcv')
+        notes.changed.append("norm_cfg: SyncBN of PyTorch for MMSyncBN of mmcv, which a single process can't build")
     if model['type'] == 'mmdet.RPN':
         notes.undecided.append('an RPN finds boxes without classes: its AP means something for data of one class only')
     if max(stages) < 3:

@@ -125,7 +125,7 @@ def test_weights_of_the_whole_model_and_norms_that_need_compiled_ops_are_gone():
     assert 'init_cfg' not in model['rpn_head']
     assert model['roi_head']['bbox_head']['norm_cfg']['type'] == 'SyncBN'
     assert 'model.rpn_head.init_cfg: gone, with the weights https://example.com/model.pth' in notes.changed
-    assert 'norm_cfg: SyncBN of PyTorch for MMSyncBN, which needs compiled ops of mmcv' in notes.changed
+    assert "norm_cfg: SyncBN of PyTorch for MMSyncBN of mmcv, which a single process can't build" in notes.changed
 
 
 def test_what_does_not_build_is_named():
