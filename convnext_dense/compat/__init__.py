@@ -11,6 +11,8 @@ File                                Library        Change, and when
                                                    RoIExtractor is first used
 :mod:`.mmdet_placeholders`          mmdet          Placeholders for mmcv's ops replaced; when this package is
                                                    imported after mmdet
+:mod:`.mmdet_ssd_loss`              mmdet          SSD has the attribute that its prediction asks for; by
+                                                   ``models/detector.py``
 :mod:`.mmengine_adafactor`          mmengine       No import of transformers until Adafactor is wanted; by the
                                                    commands, and by ``convnext_dense.load``
 :mod:`.mmengine_checkpoint_loader`  mmengine       Checkpoints are read without unpickling; before a model is built
