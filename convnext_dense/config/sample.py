@@ -13,13 +13,15 @@ from typing import Any
 from mmengine.config import Config
 
 from ..errors import UserError
-from .find import packaged_path
+from .file import parse_file
+from .find import find_base, packaged_path
 
 
 def find_sample_settings(cfg: Config, folder: Path) -> Path | None:
     """Find the file that ``cfg.sample_settings`` names; returns None if the config names no file.
 
-    A relative path is searched in the config's folder, then among the packaged configs.
+    A relative path is searched in the config's folder, then among the packaged configs; ``convnext_dense::PATH`` is
+    one of these.
 
     Raises:
         UserError: if there is no such file.
@@ -27,6 +29,9 @@ def find_sample_settings(cfg: Config, folder: Path) -> Path | None:
     name = cfg.get('sample_settings')
     if name is None:
         return None
+    packaged = find_base(name, cfg.filename)
+    if packaged is not None:
+        return packaged
     for candidate in (folder / name, packaged_path(name)):
         if candidate.is_file():
             return candidate
@@ -38,7 +43,7 @@ def find_sample_settings(cfg: Config, folder: Path) -> Path | None:
 
 def read_sample_settings(cfg: Config, file: Path) -> dict[str, Any]:
     """Read the settings in the file, except those of parts that the config has disabled."""
-    return _in_use(Config.fromfile(file, import_custom_modules=False).to_dict(), cfg)
+    return _in_use(parse_file(file).to_dict(), cfg)
 
 
 def _in_use(settings: dict[str, Any], cfg: dict[str, Any] | Config) -> dict[str, Any]:
