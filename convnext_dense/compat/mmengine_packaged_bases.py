@@ -1,7 +1,7 @@
 """Let a config inherit from the packaged configs by a path that is the same everywhere. For mmengine 0.10.
 
-mmengine reads ``_base_ = 'package::path'`` too, but only from the folder ``.mim`` of packages in a table of its own, and
-it adds ``_scope_`` to every dict of the base: its parts are then looked up in that package first.
+mmengine reads ``_base_ = 'package::path'`` too, but only from the folder ``.mim`` of packages in a table of its own,
+and it adds ``_scope_`` to every dict of the base: its parts are then looked up in that package first.
 """
 
 from __future__ import annotations

@@ -74,11 +74,8 @@ def find_base(name: str, config: str | Path) -> Path | None:
     folder = _packaged_folder()
     known = [file.relative_to(folder).as_posix() for file in sorted(folder.rglob('*.py'))]
     near = [one for one in known if Path(one).stem == Path(wanted).stem] or difflib.get_close_matches(wanted, known)
-    hint = (
-        f'did you mean {" or ".join(f"{PREFIX}{one}" for one in near[:2])}?'
-        if near
-        else f'give a path in configs/ after {PREFIX}'
-    )
+    names = ' or '.join(f'{PREFIX}{one}' for one in near[:2])
+    hint = f'did you mean {names}?' if near else f'give a path in configs/ after {PREFIX}'
     raise UserError(f'config {config}{_line_of(name, config)}: no packaged config is named {name}: {hint}')
 
 
