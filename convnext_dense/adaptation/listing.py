@@ -20,7 +20,9 @@ class Listed(NamedTuple):
     model: str
     """Name of the method, as the library has it: ``DINO``. Its metafile's, or else the type of the model."""
     results: dict[str, float]
-    """What the library has published for it, by metric: ``{'box AP': 49.0}``, with the backbone that it has there."""
+    """What the library has published for it, with the backbone that it has there, by metric: ``{'box AP': 49.0}``.
+
+    AP, PQ, mIoU and the like are in percent."""
     data: str
     """Data set of the results; empty where there are none."""
 
@@ -51,16 +53,23 @@ def list_sources(pattern: str | None = None) -> list[Listed]:
             source = sources.get(file) or Source(file, sources)
             if source.find(('model',)) is None:
                 continue
-            known = published.get(name) or Listed(name, str(source.value('model', 'type')), {}, '')
+            known = published.get(name) or Listed(name, _model_of(source), {}, '')
             listed.append(known._replace(name=f'{library}:{name}'))
     if errors and not listed:
         raise errors[0]
-    return [one for one in listed if pattern is None or _fits(one, pattern)]
+    return [one for one in listed if pattern is None or listed_fits(one, pattern)]
 
 
-def _fits(one: Listed, pattern: str) -> bool:
+def listed_fits(one: Listed, pattern: str) -> bool:
+    """Whether a config's name, family or model has the pattern as a part, or fits it as a glob."""
     path = Path(one.name.partition(':')[2])
     return fits(pattern, (one.name, one.family, str(path), path.name, path.stem, one.model))
+
+
+def _model_of(source: Source) -> str:
+    """The name of a model without a metafile: its type, or that of its head where all share one."""
+    kind, head = source.value('model', 'type'), source.value('model', 'decode_head', 'type')
+    return str(head if kind == 'EncoderDecoder' and isinstance(head, str) else kind)
 
 
 def _published(library: str) -> dict[str, Listed]:
