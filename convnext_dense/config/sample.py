@@ -3,8 +3,8 @@
 The file is a config with the changed keys, such as ``configs/_base_/sample/classification.py``. It is merged into the
 config like a derived config into its base, with three differences, so that one file fits many configs: parts that the config
 has disabled with None, such as Mixup or the EMA hook, stay disabled; of two lengths, ``max_epochs`` and ``max_iters``,
-the one that the config has is set; and settings of a data set are for the one with a pipeline, where others are
-around it, such as ``ClassBalancedDataset``.
+the one that the config has is set; and of settings of a data set with others around it, such as
+``ClassBalancedDataset``, the pipeline is for the outermost that has one, and the rest for the innermost.
 """
 
 from __future__ import annotations
@@ -56,10 +56,12 @@ def read_sample_settings(cfg: Config, file: Path) -> dict[str, Any]:
 
 
 def _inside(settings: dict[str, Any], dataset: dict[str, Any]) -> dict[str, Any]:
-    """Return settings of a data set, for the outermost one that has a pipeline or has no other one inside."""
-    if 'dataset' not in dataset or 'pipeline' in dataset:
+    """Return settings of a data set for one with others around it: the outermost pipeline is replaced."""
+    if 'dataset' not in dataset:
         return settings
-    return {'dataset': _inside(settings, dataset['dataset'])}
+    own = {'pipeline'} & settings.keys() if 'pipeline' in dataset else set()
+    inner = _inside({key: value for key, value in settings.items() if key not in own}, dataset['dataset'])
+    return {**{key: settings[key] for key in own}, **({'dataset': inner} if inner else {})}
 
 
 def _in_use(settings: dict[str, Any], cfg: dict[str, Any] | Config) -> dict[str, Any]:
