@@ -10,7 +10,7 @@ from mmengine.registry import HOOKS
 from .datasets import switched_steps
 from .notes import NotAdaptable, Notes
 from .pipelines import MIXING, Reader, kind
-from .scopes import scoped
+from .registered import scoped
 
 LEFT_OUT = {
     'SyncNormHook': 'a resumed run would not repeat it; with several GPUs, set norm_cfg of neck and heads to SyncBN',

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from mmengine.registry import TRANSFORMS
 
 from .notes import NotAdaptable, Notes
-from .scopes import scoped
+from .registered import scoped
 
 Step = dict[str, Any]
 

@@ -11,7 +11,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 from .notes import NotAdaptable, Notes
 from .optimizer import AdaptedOptimizer
 from .packaged import Recipe
-from .scopes import scoped
+from .registered import scoped
 
 WARM_UPS = ('LinearLR', 'QuadraticWarmupLR', 'ConstantLR', 'LinearParamScheduler')
 """Schedulers that raise the lr at the start."""
