@@ -16,7 +16,8 @@ from mmengine.config import Config
 
 from ..errors import UserError
 from ..tasks.config_parts import LOADERS
-from .find import packaged_path
+from .file import parse_file
+from .find import find_base, packaged_path
 
 LENGTHS = {'max_epochs', 'max_iters'}
 """Keys of the length of a run."""
@@ -25,7 +26,8 @@ LENGTHS = {'max_epochs', 'max_iters'}
 def find_sample_settings(cfg: Config, folder: Path) -> Path | None:
     """Find the file that ``cfg.sample_settings`` names; returns None if the config names no file.
 
-    A relative path is searched in the config's folder, then among the packaged configs.
+    A relative path is searched in the config's folder, then among the packaged configs; ``convnext_dense::PATH`` is
+    one of these.
 
     Raises:
         UserError: if there is no such file.
@@ -33,6 +35,9 @@ def find_sample_settings(cfg: Config, folder: Path) -> Path | None:
     name = cfg.get('sample_settings')
     if name is None:
         return None
+    packaged = find_base(name, cfg.filename)
+    if packaged is not None:
+        return packaged
     for candidate in (folder / name, packaged_path(name)):
         if candidate.is_file():
             return candidate
@@ -44,7 +49,7 @@ def find_sample_settings(cfg: Config, folder: Path) -> Path | None:
 
 def read_sample_settings(cfg: Config, file: Path) -> dict[str, Any]:
     """Read the settings in the file that fit the config."""
-    settings = Config.fromfile(file, import_custom_modules=False).to_dict()
+    settings = parse_file(file).to_dict()
     length = settings.get('train_cfg') or {}
     if LENGTHS <= length.keys():
         for key in LENGTHS - (cfg.get('train_cfg') or {}).keys():
