@@ -75,7 +75,9 @@ def _connect_neck(neck: dict[str, Any], old: Sequence[int], new: Sequence[int], 
         neck['start_level'] = 0
         if neck.get('end_level', -1) > 0:
             neck['end_level'] -= start
-        notes.changed.append(f'neck.start_level: 0, in the source {start}: the backbone returns only what the neck uses')
+        notes.changed.append(
+            f'neck.start_level: 0, in the source {start}: the backbone returns only what the neck uses'
+        )
     taken = [new[place] for place in (reversed(used) if is_reversed else used)]
     outputs = neck.get('out_channels')
     if isinstance(outputs, list | tuple) and len(outputs) > len(given) and list(outputs[: len(given)]) == list(given):

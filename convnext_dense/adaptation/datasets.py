@@ -10,7 +10,11 @@ from .notes import NotAdaptable
 from .packaged import base_config
 from .pipelines import MIXING, READING_IMAGES, READING_TRUTH, Reader, Step, adapt_testing, adapt_training, kind
 
-BASES = {'detection': 'datasets/coco.py', 'segmentation': 'datasets/ade20k.py', 'panoptic': 'datasets/coco_panoptic.py'}
+BASES = {
+    'detection': 'datasets/coco.py',
+    'segmentation': 'datasets/ade20k.py',
+    'panoptic': 'datasets/coco_panoptic.py',
+}
 """Base config of the data of each task."""
 STOCK = {'CocoDataset', 'ADE20KDataset', 'CocoPanopticDataset', 'CocoMetric', 'IoUMetric', 'CocoPanopticMetric'}
 """Data sets and metrics of mmdet and mmseg for which this package's are the same kind of data and measure."""
@@ -168,18 +172,13 @@ def _evaluators(cfg: Mapping[str, Any], dataset: Mapping[str, Any], reader: Read
         'panoptic': ('PanopticDataset', 'PanopticQuality'),
     }
     own_data, own_metric = ours[reader.task]
-    others = [name for name in (kind(dataset), *kinds) if name not in STOCK]
+    others = list(dict.fromkeys(name for name in (kind(dataset), *kinds) if name not in STOCK))
     if others:
         reader.notes.changed.append(
-            f'{" and ".join(dict.fromkeys(others))} become convnext_dense.{own_data} and {own_metric}: --data names '
-            'the data, in any format of docs/data.md, and the classes are theirs'
+            f'convnext_dense.{own_data} and {own_metric} in place of {" and ".join(others)}: --data names the data, in '
+            'any format of docs/data.md, and the classes are theirs'
         )
     measured = next((one.get('metric') for one in metrics if kind(one) == 'CocoMetric'), None)
-    if measured == 'proposal_fast':
-        reader.notes.undecided.append(
-            'the source measures the recall of regions without classes, and CocoAP the AP of detections: only with a '
-            'single class are the figures of its use'
-        )
     if any('mDice' in (one.get('iou_metrics') or ()) for one in metrics):
         reader.notes.changed.append('mDice becomes mIoU, of which it is a function class by class')
     if reader.task == 'detection' and measured in ('segm', ['segm']):

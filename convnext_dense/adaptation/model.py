@@ -32,9 +32,15 @@ OWN_CLASSES = {
 }
 """Classes that do what those that they derive from do, and more: features in float32, ignore regions, less memory."""
 LOST_SETTINGS = {
-    **{'dcn': 'deformable convolutions', 'plugins': 'plugins', 'conv_cfg': 'another kind of convolutions'},
-    **{'norm_cfg': 'another kind of norms', 'dilations': 'dilation', 'frozen_stages': 'frozen stages'},
-    **{'norm_eval': 'frozen batch normalization', 'init_cfg': 'pre-training', 'pretrained': 'pre-training'},
+    'dcn': 'deformable convolutions',
+    'plugins': 'plugins',
+    'conv_cfg': 'another kind of convolutions',
+    'norm_cfg': 'another kind of norms',
+    'dilations': 'dilation',
+    'frozen_stages': 'frozen stages',
+    'norm_eval': 'frozen batch normalization',
+    'init_cfg': 'pre-training',
+    'pretrained': 'pre-training',
 }
 """Settings of a backbone that change what is learnt, and are gone with it."""
 USUAL = (None, -1, False, {'type': 'BN'}, {'type': 'SyncBN'}, {'type': 'LN'})
@@ -162,7 +168,7 @@ def _check_build(model: dict[str, Any]) -> None:
             warnings.simplefilter('ignore')
             build_part(model)
     except Exception as error:  # anything can go wrong in the code of others
-        raise NotAdaptable(f'the new model can\'t be built: {last_line(error)}') from error
+        raise NotAdaptable(f"the new model can't be built: {last_line(error)}") from error
 
 
 def _is_usual(value: Any) -> bool:

@@ -35,9 +35,7 @@ class AdaptedOptimizer(NamedTuple):
     """True if it is the packaged recipe's."""
 
 
-def adapt_optimizer(
-    source: SourceConfig, recipe: Recipe, model: Mapping[str, Any], notes: Notes
-) -> AdaptedOptimizer:
+def adapt_optimizer(source: SourceConfig, recipe: Recipe, model: Mapping[str, Any], notes: Notes) -> AdaptedOptimizer:
     """Return the optimizer of the new config.
 
     A source with AdamW, as those with heads of transformers have, keeps its lr, weight decay and multipliers. An
@@ -148,7 +146,9 @@ def _multipliers(rules: dict[str, Any], names: Iterable[str] | None, notes: Note
         )
     for key in dropped:
         if key != 'bypass_duplicate':  # each parameter is in one group here in any case
-            notes.undecided.append(f'paramwise_cfg.{key}={rules[key]} is left out: the constructor here has no such rule')
+            notes.undecided.append(
+                f'paramwise_cfg.{key}={rules[key]} is left out: the constructor here has no such rule'
+            )
     notes.changed.append("the source's AdamW is kept; LayerScale and GRN of the ConvNeXt have no weight decay")
     paramwise: dict[str, Any] = {'norm_decay_mult': norms, 'bias_decay_mult': biases}
     return {**paramwise, 'custom_keys': multipliers} if multipliers else paramwise

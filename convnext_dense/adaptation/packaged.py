@@ -13,8 +13,16 @@ from .arch import Arch
 from .notes import Notes
 
 LETTERS = {
-    **{'atto': 'a', 'femto': 'f', 'pico': 'p', 'nano': 'n', 'tiny': 't'},
-    **{'small': 's', 'base': 'b', 'large': 'l', 'xlarge': 'xl', 'huge': 'h'},
+    'atto': 'a',
+    'femto': 'f',
+    'pico': 'p',
+    'nano': 'n',
+    'tiny': 't',
+    'small': 's',
+    'base': 'b',
+    'large': 'l',
+    'xlarge': 'xl',
+    'huge': 'h',
 }
 """Letters of the architectures in the names of packaged configs."""
 RECIPES = {'detection': 'det/cascade_convnext{}_{}_coco.py', 'segmentation': 'seg/upernet_convnext{}_{}_ade20k.py'}

@@ -18,7 +18,7 @@ KINDS = {
     'detector without one, such as mmdet:gfl/...',
     'LAD': 'it learns from a trained teacher with another backbone; adapt the detector without one, such as '
     'mmdet:paa/...',
-    'Detectron2Wrapper': 'its model is one of detectron2, which is not mmdet; adapt mmdet\'s own, such as '
+    'Detectron2Wrapper': "its model is one of detectron2, which is not mmdet; adapt mmdet's own, such as "
     'mmdet:faster_rcnn/...',
     'DepthEstimator': 'it estimates depth with a diffusion model as backbone, and the data here have classes',
     'MultimodalEncoderDecoder': 'it matches the image and text encoders of CLIP, which are its method',
@@ -42,15 +42,29 @@ WHOLE_NETWORKS = {
 
 FAMILIES = {
     'mmdet': {
-        **{'efficientnet': 'EfficientNet', 'hrnet': 'HRNet', 'pvt': 'PVT', 'regnet': 'RegNet', 'res2net': 'Res2Net'},
-        **{'resnest': 'ResNeSt', 'swin': 'Swin Transformer', 'timm_example': 'a network of timm'},
+        'efficientnet': 'EfficientNet',
+        'hrnet': 'HRNet',
+        'pvt': 'PVT',
+        'regnet': 'RegNet',
+        'res2net': 'Res2Net',
+        'resnest': 'ResNeSt',
+        'swin': 'Swin Transformer',
+        'timm_example': 'a network of timm',
         'resnet_strikes_back': 'ResNet-50 with the weights of "ResNet strikes back"',
         'selfsup_pretrain': 'ResNet-50 with weights of MoCo v2 or SwAV',
     },
     'mmseg': {
-        **{'beit': 'BEiT', 'dpt': 'a plain Vision Transformer', 'hrnet': 'HRNet', 'mae': 'a plain Vision Transformer'},
-        **{'mobilenet_v2': 'MobileNetV2', 'mobilenet_v3': 'MobileNetV3', 'poolformer': 'PoolFormer'},
-        **{'resnest': 'ResNeSt', 'segnext': 'MSCAN', 'swin': 'Swin Transformer', 'twins': 'Twins'},
+        'beit': 'BEiT',
+        'dpt': 'a plain Vision Transformer',
+        'hrnet': 'HRNet',
+        'mae': 'a plain Vision Transformer',
+        'mobilenet_v2': 'MobileNetV2',
+        'mobilenet_v3': 'MobileNetV3',
+        'poolformer': 'PoolFormer',
+        'resnest': 'ResNeSt',
+        'segnext': 'MSCAN',
+        'swin': 'Swin Transformer',
+        'twins': 'Twins',
         'vit': 'a plain Vision Transformer',
     },
 }
@@ -73,7 +87,7 @@ def check_adaptable(source: SourceConfig) -> None:
     """
     reason = _find_reason(source)
     if reason is not None:
-        raise NotAdaptable(f'{source.name} can\'t be adapted: {reason}')
+        raise NotAdaptable(f"{source.name} can't be adapted: {reason}")
 
 
 def _find_reason(source: SourceConfig) -> str | None:

@@ -51,7 +51,7 @@ def read_sample_settings(cfg: Config, file: Path) -> dict[str, Any]:
     """Read the settings in the file that fit the config."""
     settings = parse_file(file).to_dict()
     length = settings.get('train_cfg') or {}
-    if LENGTHS <= length.keys():
+    if length.keys() >= LENGTHS:
         for key in LENGTHS - (cfg.get('train_cfg') or {}).keys():
             del length[key]
     for loader in LOADERS:

@@ -1,8 +1,8 @@
 """Transforms that mix several images of a data set: mosaic, mixup and copy-paste.
 
-They are those of mmdet, inside ``mmdet.MultiImageMixDataset``, which draws the other images. mmdet's own draw one image
-too many, at the end of the data set, and its mosaic and mixup take masks only from a cache that each loader worker
-fills, whose content a resumed run would not have.
+They are those of mmdet, inside ``mmdet.MultiImageMixDataset``, which draws the other images. mmdet's own may draw an
+image behind the last one, and its mosaic and mixup take masks only from a cache that each loader worker fills, whose
+content a resumed run would not have.
 """
 
 from __future__ import annotations
@@ -84,9 +84,7 @@ class MixUp(CachedMixUp):
         bbox_clip_border: bool = True,
         prob: float = 1.0,
     ) -> None:
-        super().__init__(
-            tuple(img_scale), ratio_range, flip_ratio, pad_val, max_iters, bbox_clip_border, prob=prob
-        )
+        super().__init__(tuple(img_scale), ratio_range, flip_ratio, pad_val, max_iters, bbox_clip_border, prob=prob)
 
     def get_indexes(self, dataset: Any) -> int:
         """Draw an image of the data set, one with objects if a few tries find one; the drawn one is the only one."""
