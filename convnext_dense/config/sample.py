@@ -1,8 +1,10 @@
 """Settings for ``--data sample``: a file that the config names in ``sample_settings``.
 
 The file is a config with the changed keys, such as ``configs/_base_/sample/classification.py``. It is merged into the
-config like a derived config into its base, with one difference: parts that the config has disabled with None, such as
-Mixup or the EMA hook, stay disabled.
+config like a derived config into its base, with three differences, so that one file fits many configs: parts that the config
+has disabled with None, such as Mixup or the EMA hook, stay disabled; of two lengths, ``max_epochs`` and ``max_iters``,
+the one that the config has is set; and of settings of a data set with others around it, such as
+``ClassBalancedDataset``, the pipeline is for the outermost that has one, and the rest for the innermost.
 """
 
 from __future__ import annotations
@@ -13,8 +15,12 @@ from typing import Any
 from mmengine.config import Config
 
 from ..errors import UserError
+from ..tasks.config_parts import LOADERS
 from .file import parse_file
 from .find import find_base, packaged_path
+
+LENGTHS = {'max_epochs', 'max_iters'}
+"""Keys of the length of a run."""
 
 
 def find_sample_settings(cfg: Config, folder: Path) -> Path | None:
@@ -42,8 +48,25 @@ def find_sample_settings(cfg: Config, folder: Path) -> Path | None:
 
 
 def read_sample_settings(cfg: Config, file: Path) -> dict[str, Any]:
-    """Read the settings in the file, except those of parts that the config has disabled."""
-    return _in_use(parse_file(file).to_dict(), cfg)
+    """Read the settings in the file that fit the config."""
+    settings = parse_file(file).to_dict()
+    length = settings.get('train_cfg') or {}
+    if length.keys() >= LENGTHS:
+        for key in LENGTHS - (cfg.get('train_cfg') or {}).keys():
+            del length[key]
+    for loader in LOADERS:
+        if 'dataset' in (settings.get(loader) or {}) and cfg.get(loader) is not None:
+            settings[loader]['dataset'] = _inside(settings[loader]['dataset'], cfg[loader].dataset)
+    return _in_use(settings, cfg)
+
+
+def _inside(settings: dict[str, Any], dataset: dict[str, Any]) -> dict[str, Any]:
+    """Return settings of a data set for one with others around it: the outermost pipeline is replaced."""
+    if 'dataset' not in dataset:
+        return settings
+    own = {'pipeline'} & settings.keys() if 'pipeline' in dataset else set()
+    inner = _inside({key: value for key, value in settings.items() if key not in own}, dataset['dataset'])
+    return {**{key: settings[key] for key in own}, **({'dataset': inner} if inner else {})}
 
 
 def _in_use(settings: dict[str, Any], cfg: dict[str, Any] | Config) -> dict[str, Any]:
