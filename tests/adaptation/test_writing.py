@@ -136,8 +136,7 @@ def test_the_comment_says_all_and_is_nothing_but_comment(tmp_path):
     assert x.strip() == 'x = 1'
     lines = comment.splitlines()
     assert (
-        lines[0].startswith('# mmdet:dino/a.py (mmdet ')
-        and ' on ConvNeXt V2-T, made by `convnext-dense adapt`' in lines[0]
+        lines[0].startswith('# mmdet:dino/a.py (mmdet ') and ' on ConvNeXt V2-T, by `convnext-dense adapt`' in lines[0]
     )
     assert lines[1] == "#   convnext-dense train 'a b.py'"
     assert all(line.startswith('#') and len(line) <= 119 for line in lines)
@@ -158,6 +157,19 @@ def test_numbers_are_short():
         settings_text({'x': [1e-4, 2.5e-05, 0.05, 1e8, 0.001, 100.0]})
         == 'x = [1e-4, 2.5e-5, 0.05, 1e8, 0.001, 100.0]\n'
     )
+
+
+def test_many_short_items_share_lines(tmp_path):
+    scales = [(side, 1333) for side in range(480, 801, 32)]
+    text = settings_text({'x': dict(type='RandomChoiceResize', scales=scales, resize_type='mmdet.Resize')})
+    assert text.splitlines()[2:5] == [
+        '    scales=[',
+        f'        *({", ".join(map(str, scales[:8]))}),',
+        f'        *({", ".join(map(str, scales[8:]))}),',
+    ]
+    for count in range(1, 60):
+        values = {'x': list(range(10**6, 10**6 + count)), 'y': tuple(f'class {n}' for n in range(count))}
+        assert same(read(settings_text(values), tmp_path), values)
 
 
 def test_a_config_without_special_values_can_be_read_as_data(tmp_path):
