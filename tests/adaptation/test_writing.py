@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from convnext_dense.adaptation import Adapted, Notes, SourceConfig, find_arch
+from convnext_dense.adaptation import Adapted, Notes, SourceConfig, adapt, find_arch
 from convnext_dense.adaptation.writing import config_text, settings_text
 from convnext_dense.config.file import parse_file
 from convnext_dense.config.source import read_literals
@@ -42,7 +42,7 @@ def same(one: object, other: object) -> bool:
 
 def read(text: str, folder: Path) -> dict:
     (folder / 'c.py').write_text(text, encoding='utf-8')
-    return Config.fromfile(folder / 'c.py').to_dict()
+    return parse_file(folder / 'c.py').to_dict()
 
 
 def adapted(config: dict, changed: tuple[str, ...] = (), undecided: tuple[str, ...] = ()) -> Adapted:
@@ -125,6 +125,23 @@ def test_what_the_bases_have_is_left_out_and_what_differs_is_not(tmp_path):
     assert cfg['default_hooks'] == hooks and cfg['param_scheduler'] == schedulers
     assert cfg['train_cfg'] == dict(base['train_cfg'], max_epochs=36) and cfg['tta_pipeline'] is None
     assert cfg['tta_model'] == dict(type='convnext_dense.DetectorTTA')
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        *('mmdet:dino/dino-4scale_r50_8xb2-12e_coco', 'mmdet:yolox/yolox_tiny_8xb8-300e_coco'),
+        *('mmdet:solov2/solov2_r50_fpn_1x_coco', 'mmseg:segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512'),
+        'mmseg:mask2former/mask2former_r50_8xb2-160k_ade20k-512x512',
+    ],
+)
+def test_what_is_left_out_changes_nothing_in_real_configs(name, tmp_path):
+    made = adapt(name, 'v2_atto')
+    shorter = config_text(made)
+    longer = settings_text(made.config)
+    assert same(read(longer, tmp_path), read(shorter, tmp_path))
+    assert len(shorter.splitlines()) < 320
+    assert max(map(len, shorter.splitlines())) <= 119
 
 
 def test_the_comment_says_all_and_is_nothing_but_comment(tmp_path):
