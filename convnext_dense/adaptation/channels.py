@@ -33,6 +33,7 @@ def connect(
     old = [level.channels for level in levels]
     new = [dims[stage] for stage in stages]
     neck = model.get('neck')
+    _leave_out_unused(model, len(levels), notes)
     if neck is None:
         used = _places_of_heads(model, len(stages))
         _connect_heads(model, old, new, notes)
@@ -97,6 +98,15 @@ def _places_of_heads(model: dict[str, Any], count: int) -> list[int]:
         return sorted(places)
     several = any(isinstance(part.get('in_channels'), list | tuple) for part in _heads(model).values())
     return list(range(count)) if several else [count - 1]
+
+
+def _leave_out_unused(model: dict[str, Any], count: int, notes: Notes) -> None:
+    """Leave out the features that mmseg's ``EncHead`` is given without using them, as it does by default."""
+    for name, head in consumers(model):
+        places = places_of(head, count)
+        if head.get('type') == 'mmseg.EncHead' and not head.get('add_lateral') and len(places) > 1:
+            _set(head, name, 'in_channels', head['in_channels'][-1:], notes)
+            _set(head, name, 'in_index', places[-1:], notes)
 
 
 def _renumber(model: dict[str, Any], used: list[int], count: int, notes: Notes) -> None:

@@ -18,8 +18,8 @@ BASES = {
 """Base config of the data of each task."""
 STOCK = {'CocoDataset', 'ADE20KDataset', 'CocoPanopticDataset', 'CocoMetric', 'IoUMetric', 'CocoPanopticMetric'}
 """Data sets and metrics of mmdet and mmseg for which this package's are the same kind of data and measure."""
-RULES = ('filter_empty_gt', 'min_size')
-"""Rules of ``filter_cfg`` that our data sets have."""
+RULES = {'filter_empty_gt': False, 'min_size': 0}
+"""Rules of ``filter_cfg`` that our data sets have, each with the value of mmdet for none."""
 SAMPLERS = ('DefaultSampler', 'InfiniteSampler')
 """Samplers that draw every image as often, as ours does."""
 
@@ -51,9 +51,8 @@ def adapt_data(cfg: Mapping[str, Any], reader: Reader) -> AdaptedData:
     dataset, wrappers = _unwrap(loader['dataset'], reader)
     _check_kind(dataset)
     steps, mixing = adapt_training(dataset.get('pipeline') or (), reader), None
-    for wrapper in wrappers:
-        if kind(wrapper) == 'MultiImageMixDataset':
-            mixing = adapt_training(wrapper['pipeline'], reader)
+    for wrapper in (one for one in wrappers if kind(one) == 'MultiImageMixDataset'):
+        mixing = adapt_training(wrapper['pipeline'], reader)
     if mixing is None and any(step['type'] in MIXING.values() for step in steps):
         mixing = [step for step in steps if not _loads(step)]
         steps = [step for step in steps if _loads(step)]
@@ -62,9 +61,7 @@ def adapt_data(cfg: Mapping[str, Any], reader: Reader) -> AdaptedData:
             'cache of each worker, with which a resumed run would not be the same'
         )
     inner: dict[str, Any] = {}
-    if 'filter_cfg' in base.train_dataloader.dataset and _rules(dataset, reader) != _plain(
-        base.train_dataloader.dataset.filter_cfg
-    ):
+    if 'filter_cfg' in base.train_dataloader.dataset:
         inner['filter_cfg'] = _rules(dataset, reader)
     inner['pipeline'] = steps
     train: dict[str, Any] = {'batch_size': loader.get('batch_size', base.train_dataloader.batch_size)}
@@ -117,7 +114,7 @@ def _loads(step: Step) -> bool:
     return kind(step) in (*own, *READING_IMAGES, *READING_TRUTH)
 
 
-def _rules(dataset: Mapping[str, Any], reader: Reader) -> dict[str, Any] | None:
+def _rules(dataset: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
     """Return the rules by which images are left out of training, as far as our data sets have them."""
     given = dict(dataset.get('filter_cfg') or {})
     others = [key for key in given if key not in RULES]
@@ -126,7 +123,7 @@ def _rules(dataset: Mapping[str, Any], reader: Reader) -> dict[str, Any] | None:
             f'filter_cfg.{others[0]} is left out: rules here are {" and ".join(RULES)}, and what annotations are used '
             'is in docs/data.md'
         )
-    return {key: given[key] for key in RULES if key in given} or None
+    return {key: given.get(key, absent) for key, absent in RULES.items()}
 
 
 def _wrap(
@@ -175,8 +172,8 @@ def _evaluators(cfg: Mapping[str, Any], dataset: Mapping[str, Any], reader: Read
     others = list(dict.fromkeys(name for name in (kind(dataset), *kinds) if name not in STOCK))
     if others:
         reader.notes.changed.append(
-            f'convnext_dense.{own_data} and {own_metric} in place of {" and ".join(others)}: --data names the data, in '
-            'any format of docs/data.md, and the classes are theirs'
+            f'convnext_dense.{own_data} and {own_metric} in place of {" and ".join(others)}: --data names the data, '
+            'in any format of docs/data.md, and the classes are theirs'
         )
     measured = next((one.get('metric') for one in metrics if kind(one) == 'CocoMetric'), None)
     if any('mDice' in (one.get('iou_metrics') or ()) for one in metrics):

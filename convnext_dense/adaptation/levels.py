@@ -12,6 +12,10 @@ STRIDES = (4, 8, 16, 32)
 """Strides of the stages of a ConvNeXt."""
 
 
+NOT_OF_SHAPES = ('init_cfg', 'pretrained', 'dcn', 'stage_with_dcn', 'plugins')
+"""Settings of a backbone that its feature maps' sizes don't depend on: weights, and parts that may need more ops."""
+
+
 class Level(NamedTuple):
     """A feature map of a backbone."""
 
@@ -31,7 +35,9 @@ def find_levels(model: Mapping[str, Any]) -> list[Level]:
     backbone = model['backbone']
     if str(backbone['type']).partition('.')[0] not in ('mmdet', 'mmseg'):
         return _levels_of_consumers(model)
-    plain = {key: value for key, value in backbone.items() if key not in ('init_cfg', 'pretrained')}
+    plain = {key: value for key, value in backbone.items() if key not in NOT_OF_SHAPES}
+    if (plain.get('norm_cfg') or {}).get('type') in ('BN', 'SyncBN'):
+        plain['norm_cfg'] = {'type': 'BN'}  # NAS-FCOS has an eps of 0, which PyTorch no longer takes
     shapes = feature_shapes([plain], [(3, IMAGE_SIDE, IMAGE_SIDE)], f'its backbone {backbone["type"]}')
     return [Level(channels, round(IMAGE_SIDE / height)) for channels, height, _ in shapes]
 
@@ -62,7 +68,7 @@ def choose_stages(levels: Sequence[Level], model: Mapping[str, Any], notes: Note
             'and the neck makes the coarser ones itself'
         )
         strides = within
-    if set(strides) <= set(STRIDES) and len(set(strides)) == len(strides):
+    if set(strides) <= set(STRIDES) and strides == sorted(set(strides)):
         return [STRIDES.index(stride) for stride in strides]
     if strides != sorted(strides) or len(strides) > len(STRIDES):
         raise NotAdaptable(

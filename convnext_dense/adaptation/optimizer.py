@@ -81,18 +81,24 @@ def adapt_optimizer(source: SourceConfig, recipe: Recipe, model: Mapping[str, An
 def find_total_batch(source: SourceConfig, notes: Notes) -> int:
     """Return the images of an optimizer step of a source.
 
-    They are what it states for scaling its lr, or the GPUs and images of each in the name of its file, such as
-    ``8xb2``.
+    They are the GPUs and images of each in the name of its file, such as ``8xb2``, or what it states for scaling its
+    lr, which some sources inherit without a change.
     """
     cfg = source.cfg
     stated = (cfg.get('auto_scale_lr') or {}).get('base_batch_size')
-    if stated:
-        return int(stated)
     accumulated = int(cfg['optim_wrapper'].get('accumulative_counts', 1))
     per_gpu = int(cfg['train_dataloader'].get('batch_size', 1))
     named = re.search(r'_(\d+)xb(\d+)', source.file.stem)
     if named:
-        return int(named[1]) * int(named[2]) * accumulated
+        total = int(named[1]) * int(named[2]) * accumulated
+        if stated and stated != total:
+            notes.changed.append(
+                f'the lr is for {total} images, {named[1]} GPUs with {named[2]} each as the file is named, where the '
+                f'source has auto_scale_lr.base_batch_size={stated}'
+            )
+        return total
+    if stated:
+        return int(stated)
     gpus = GPUS[source.library]
     notes.undecided.append(
         f'the source does not say how many images its lr is for: {gpus * per_gpu * accumulated} are {gpus} GPUs with '

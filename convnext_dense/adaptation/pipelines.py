@@ -93,9 +93,8 @@ def _adapt(step: Mapping[str, Any], reader: Reader, tests: bool) -> list[Step]:
             'images with boxes, masks or label maps'
         )
     if name in READING_IMAGES:
-        if given.get('to_float32'):
-            _say(reader.notes.changed, 'images are resized and mixed as 8-bit levels, not as floats (to_float32)')
-        return [{'type': 'convnext_dense.LoadImage'}]
+        kept = {'to_float32': True} if given.get('to_float32') else {}
+        return [{'type': 'convnext_dense.LoadImage', **kept}]
     if name in READING_TRUTH:
         return _read_truth(given, reader, tests)
     if name in ('PackDetInputs', 'PackSegInputs'):

@@ -104,9 +104,9 @@ def _find_reason(source: SourceConfig) -> str | None:
 
 def _reason_of_model(model: Mapping[str, Any], library: str) -> str | None:
     bases = _bases(model['type'], library)
-    for kind, reason in KINDS.items():
-        if kind in bases:
-            return reason
+    for base in bases:
+        if base in KINDS:
+            return KINDS[base]
     if 'language_model' in model or 'text_encoder' in model:
         return 'it finds what a text says, by a language model that is trained with its backbone'
     if bases[:1] == ['FastRCNN']:

@@ -50,15 +50,17 @@ def adapt_recipe(source: SourceConfig, arch: Arch, model: dict[str, Any], notes:
     for module in TASKS[task].modules:
         importlib.import_module(module)
     model = _without_stuff(copy.deepcopy(model), source, task, notes)
-    learns_masks = task != 'detection' or find_learning(model) is not Learns.NONE
-    reader = Reader(source.library, task, learns_masks, notes)
+    model = _resumable(model, notes)
+    learns = find_learning(model) if task == 'detection' else Learns.UNKNOWN
+    reader = Reader(source.library, task, learns is not Learns.NONE, notes)
     recipe = find_recipe(task, arch)
     data = adapt_data(source.cfg, reader)
     optimizer = adapt_optimizer(source, recipe, model, notes)
     times = 1 if source.cfg['train_cfg'].get('max_epochs') is None else data.repeats
     schedule = adapt_schedule(source.cfg, source.library, recipe, optimizer, data.repeats, notes)
     custom_hooks, default_hooks = adapt_hooks(source.cfg, reader, data.mixed, times)
-    of_length = hooks_of_length(schedule['train_cfg'], task, bool(data.config.get('val_evaluator')))
+    by_masks = learns is Learns.NEEDS or 'val_evaluator' in data.config
+    of_length = hooks_of_length(schedule['train_cfg'], task, by_masks)
     of_length['default_hooks'].update(default_hooks)
     tested = data.config.get('val_dataloader', {}).get('dataset', {}).get('pipeline') or []
     views = adapt_views(source.cfg, reader, model, tested)
@@ -97,6 +99,15 @@ def find_task(source: SourceConfig) -> str:
     if not name:
         raise NotAdaptable('it has no data to train on')
     return 'detection'
+
+
+def _resumable(model: dict[str, Any], notes: Notes) -> dict[str, Any]:
+    """Have a model draw the sizes of its batches so that a resumed run draws the same ones."""
+    for augment in (model.get('data_preprocessor') or {}).get('batch_augments') or ():
+        if kind(augment) == 'BatchSyncRandomResize':
+            augment['type'] = 'convnext_dense.BatchSyncRandomResize'
+            notes.changed.append('sizes of batches are drawn from seed and step, so that a resumed run has the same')
+    return model
 
 
 def _without_stuff(model: dict[str, Any], source: SourceConfig, task: str, notes: Notes) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from .pipelines import Reader, Step, adapt_testing, kind
 
 SHARES = (0.75, 1.0, 1.25)
-"""Short sides of the views of a detector whose source has none, as shares of that of testing, as in the base config."""
+"""Short sides of the views of a detector whose source has none, as shares of that of testing, as in our base."""
 LONG_SHARE = 1.5
 """Largest long side of these views, as a share of that of testing."""
 OF_VIEWS = ('flip', 'flip_direction')

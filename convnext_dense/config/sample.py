@@ -1,10 +1,12 @@
 """Settings for ``--data sample``: a file that the config names in ``sample_settings``.
 
 The file is a config with the changed keys, such as ``configs/_base_/sample/classification.py``. It is merged into the
-config like a derived config into its base, with three differences, so that one file fits many configs: parts that the config
-has disabled with None, such as Mixup or the EMA hook, stay disabled; of two lengths, ``max_epochs`` and ``max_iters``,
-the one that the config has is set; and of settings of a data set with others around it, such as
-``ClassBalancedDataset``, the pipeline is for the outermost that has one, and the rest for the innermost.
+config like a derived config into its base, with three differences, so that one file fits many configs:
+
+- Parts that the config has disabled with None, such as Mixup or the EMA hook, stay disabled.
+- Of two lengths, ``max_epochs`` and ``max_iters``, the one that the config has is set.
+- Of settings of a data set with others around it, such as ``ClassBalancedDataset``, the pipeline is for the outermost
+  that has one, and the rest for the innermost.
 """
 
 from __future__ import annotations
