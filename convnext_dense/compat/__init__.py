@@ -16,6 +16,8 @@ File                                Library        Change, and when
 :mod:`.mmengine_adafactor`          mmengine       No import of transformers until Adafactor is wanted; by the
                                                    commands, and by ``convnext_dense.load``
 :mod:`.mmengine_checkpoint_loader`  mmengine       Checkpoints are read without unpickling; before a model is built
+:mod:`.mmengine_packaged_bases`     mmengine       ``convnext_dense::PATH`` in ``_base_`` is a packaged config; when
+                                                   a config is read, and by ``convnext-dense run-stock``
 :mod:`.mmengine_parameter_list`     mmengine       No list of all parameters in the log file; while a model is
                                                    initialized
 :mod:`.mmengine_recomputation`      mmengine       Parts whose inputs need no gradient are trained under
