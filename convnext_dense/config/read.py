@@ -208,12 +208,12 @@ def read_in_steps(
         task.settle(cfg, classes)
         if classes is not None:
             task.use_classes(cfg, classes)
-            count = len(classes.names)
+            count, stuff = len(classes.names), classes.stuff
         else:
             task.join_classes(cfg)
-            count = count_classes(task, cfg)
-        check_chosen_classes(_nested(options or {}), count)
-        set_classes(cfg, count)
+            count, stuff = count_classes(task, cfg), task.count_stuff(cfg)
+        check_chosen_classes(_nested(options or {}), count, stuff)
+        set_classes(cfg, count, stuff)
         yield Step('classes'), cfg
 
 

@@ -111,6 +111,15 @@ class Task(TaskData):
         """
         return None
 
+    def count_trained_stuff(self, cfg: Config, meta: Mapping[str, Any]) -> int:
+        """Count the classes of a model that are stuff, which are the last ones.
+
+        Args:
+            cfg: the model's config.
+            meta: the metainfo of the data set in its checkpoint.
+        """
+        return 0
+
     def first_label(self, cfg: Config, meta: Mapping[str, Any], checkpoint: Path) -> int | None:
         """Return :attr:`ClassInfo.first_label` for a checkpoint.
 

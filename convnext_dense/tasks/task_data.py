@@ -134,6 +134,10 @@ class TaskData(ABC):
             UserError: if the data can't be read.
         """
 
+    def count_stuff(self, cfg: Config) -> int:
+        """Count the classes of stuff among those of a config's data sets, whose last ones they are."""
+        return 0
+
     def check_trainable(self, cfg: Config) -> None:  # noqa: B027 - a detector learns from any data
         """Check that a config's model has something to learn from its data.
 
