@@ -208,10 +208,11 @@ def read_in_steps(
         task.settle(cfg, classes)
         if classes is not None:
             task.use_classes(cfg, classes)
-            count, stuff = len(classes.names), classes.stuff
+            count = len(classes.names)
         else:
             task.join_classes(cfg)
-            count, stuff = count_classes(task, cfg), task.count_stuff(cfg)
+            count = count_classes(task, cfg)
+        stuff = task.count_stuff(cfg, classes)
         check_chosen_classes(_nested(options or {}), count, stuff)
         set_classes(cfg, count, stuff)
         yield Step('classes'), cfg

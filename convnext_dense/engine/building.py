@@ -160,9 +160,7 @@ def class_shapes(cfg: Config, channel_per_class: bool = False) -> dict[str, Clas
     return shapes
 
 
-def _varying_shapes(
-    cfg: Config, channel_per_class: bool, tried: Sequence[tuple[int, int]]
-) -> dict[str, ClassShape]:
+def _varying_shapes(cfg: Config, channel_per_class: bool, tried: Sequence[tuple[int, int]]) -> dict[str, ClassShape]:
     """Find the shapes that differ between two numbers of classes, each with the number of those that are stuff.
 
     The rules are for the number of things, or where both have stuff for that of stuff.

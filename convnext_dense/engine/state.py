@@ -305,7 +305,7 @@ def check_heads(runner: Any) -> None:
         UserError: if one has not, such as a head whose config has no number and whose default is COCO's.
     """
     dataset = _dataset_of(runner)
-    classes = classes_of(dataset)
+    classes = classes_of(dataset) or []
     panoptic = built_panoptic_heads(runner.bare_model)
     learns_stuff = any(own_stuff for _, own_stuff in panoptic.values())
     stuff = len((getattr(dataset, 'metainfo', None) or {}).get('stuff_classes', ())) if learns_stuff else 0

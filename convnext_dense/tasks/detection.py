@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,24 +11,17 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NoData, UserError
 from ..io.image_size import ImageSize
 from .anchors import least_side
-from .class_choices import join_chosen
-from .config_parts import loaders
 from .datasets import (
-    check_unsplit,
     innermost_datasets,
     is_own,
-    keep_category_ids_apart,
-    loaders_by_split,
-    own_datasets,
-    set_subset,
     takes,
 )
 from .dense import RECORD_SIZE, random_boxes, random_image, read_as_annotated
 from .drawn_annotations import draw_annotations
 from .heads import count_head_rows
 from .masks import describe_boxes_only, keep_objects_without_mask, leave_out_masks, loads_masks
-from .mmdet_models import MmdetTask
-from .records import AS_FOUND, ClassInfo, CountColumn, DataOptions, MainMetrics, TrainedClasses
+from .mmdet_models import NO_FILE, MmdetTask
+from .records import ClassInfo, CountColumn, DataOptions, MainMetrics, TrainedClasses
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,9 +37,6 @@ if TYPE_CHECKING:
 
 READING_RULES = ('box_format', 'most_lost')
 """Settings of a data set that say how its COCO file is read."""
-TWO_FILES = 'name two COCO files with --data TRAIN.json:IMAGES,VAL.json:IMAGES'
-NO_FILE = 'no file'
-"""Path of the annotations of a split that a data set does not have."""
 MISSING_ANNOTATIONS = {
     "no attribute 'masks'": 'the head learns masks, and the training pipeline loads none: set with_mask=True in '
     'mmdet.LoadAnnotations of train_dataloader.dataset.pipeline, or {for_boxes}',
@@ -70,44 +60,43 @@ class DetectionTask(MmdetTask):
     )
     model_name = 'detector'
     sample_folder = 'coco'
+    two_files = 'name two COCO files with --data TRAIN.json:IMAGES,VAL.json:IMAGES'
     metrics = MainMetrics('AP on unseen images, %', 'epoch', {'box_AP': 'boxes, ', 'mask_AP': 'masks, '})
     count_column = CountColumn('boxes')
     exports = ('instances', 'features')
     writes_coco = True
     writes_annotations = True
 
-    def point_at(
-        self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
-    ) -> None:
-        from ..data.formats import describe_source, find_sources
+    def find_splits(self, root: str, single: str, options: DataOptions) -> Mapping[str, Source]:
+        from ..data.formats import find_sources
 
-        single = 'val' if cfg.train_dataloader is None and options.split is None else 'train'
         try:
-            splits = find_sources(root, single, options.format)
+            return find_sources(root, single, options.format)
         except NoData as error:
             raise _for_segmentation(root) or error from None
-        check_unsplit(options, 'train' in splits, 'val' in splits, root)
-        alone = next(iter(splits.values())) if len(splits) == 1 else None
-        for split, loader in loaders_by_split(cfg):
-            is_part = set_subset(cfg, loader.dataset, split, options, keep=alone is not None)
-            source = (alone or splits['train']) if is_part else splits.get(split)
-            if source is None and split not in optional:
-                (own,) = splits.values()
-                fix = 'hold some images out with --val-split 0.2' if split == 'val' else 'add some to train'
-                raise NoData(f'no {split} annotations at {root}, beside {describe_source(own)}: {fix}, or {TWO_FILES}')
-            _set_source(loader.dataset, source)
 
-    def has_data(self, dataset: Mapping) -> bool:
-        return Path(dataset['annotations']).exists()
+    def describe_source(self, source: Source) -> str:
+        from ..data.formats import describe_source
 
-    def use_classes(self, cfg: Config, classes: TrainedClasses) -> None:
-        super().use_classes(cfg, classes)
-        keep_category_ids_apart(cfg)
-        for dataset in own_datasets(cfg):
-            if dataset.annotations == NO_FILE:
-                raise NoData('the config is of a run without validation data: give some with --data PATH')
-            if classes.category_ids is not None and takes(dataset, 'category_ids'):
-                dataset.category_ids = list(classes.category_ids)
+        return describe_source(source)
+
+    def set_source(self, dataset: ConfigDict, source: Source | None) -> None:
+        from ..data.formats import Source
+
+        annotations, images, name, split = source or Source(Path(NO_FILE), Path(NO_FILE))
+        for key in ('format', 'split'):
+            dataset.pop(key, None)
+        dataset.update(annotations=str(annotations), images=str(images))
+        if name != 'coco':
+            dataset.update(format=name)
+        if split:
+            dataset.update(split=split)
+
+    def read_header(self, dataset: Mapping) -> Header:
+        from ..data.detection.coco import read_header
+        from ..data.formats import source_of
+
+        return read_header(source_of(dataset))
 
     def settle(self, cfg: Config, trained: TrainedClasses | None = None) -> None:
         """Have the training data leave out the images that are too thin for the model's anchors, and no others.
@@ -143,47 +132,6 @@ class DetectionTask(MmdetTask):
         if said := describe_boxes_only(cfg):
             data.findings.append(Finding(NOTE, 'train', said))
         return data
-
-    def count_classes(self, cfg: Config) -> int:
-        from ..data.detection.coco import read_header
-        from ..data.formats import source_of
-
-        dataset = loaders(cfg)[0].dataset
-        if dataset.get('classes'):
-            return len(dataset.classes)
-        return len(read_header(source_of(dataset)).classes)
-
-    def read_own_classes(self, dataset: Mapping) -> Sequence[str]:
-        from ..data.detection.coco import read_header
-        from ..data.formats import source_of
-
-        return read_header(source_of(dataset)).classes
-
-    def join_classes(self, cfg: Config) -> None:
-        from ..data.detection.categories import check_known_names
-        from ..data.detection.coco import read_header
-        from ..data.formats import source_of
-
-        keep_category_ids_apart(cfg)
-        if join_chosen(self, cfg):
-            return
-        used = [cfg[key] for key in ('train_dataloader', 'val_dataloader') if cfg.get(key) is not None]
-        learned_or_measured = [one for loader in used for one in innermost_datasets(loader.dataset) if is_own(one)]
-        headers: dict[Source, Header] = {}
-        for dataset in learned_or_measured or own_datasets(cfg):  # testing is not part of training
-            source = source_of(dataset)
-            if source not in headers:
-                headers[source] = read_header(source)
-        for number, dataset in enumerate(own_datasets(cfg)):
-            if number == 0:
-                first = headers[source_of(dataset)]
-                learned = tuple(dataset.get('classes') or first.classes)
-            elif (header := headers.get(source_of(dataset))) and header.classes != learned:
-                both = (header.name, first.name)
-                if header.name == first.name:  # of two folders
-                    both = (str(dataset.annotations), str(own_datasets(cfg)[0].annotations))
-                check_known_names(header.classes, both[0], learned, both[1])
-                dataset.classes = list(learned)
 
     def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
         from ..data.detection.check import read_coco_files
@@ -274,20 +222,6 @@ def _for_segmentation(root: str) -> NoData | None:
         f'no data at {root}: expected annotations of objects, and it holds images with masks: take a config of a '
         f'segmentor, or make objects of the regions with convnext-dense convert-data {shlex.quote(root)} NEW --to coco'
     )
-
-
-def _set_source(dataset: ConfigDict, source: Source | None) -> None:
-    """Set where a data set's annotations are; None for a split without data."""
-    from ..data.formats import Source
-
-    annotations, images, name, split = source or Source(Path(NO_FILE), Path(NO_FILE))
-    for key in ('format', 'split'):
-        dataset.pop(key, None)
-    dataset.update(annotations=str(annotations), images=str(images))
-    if name != 'coco':
-        dataset.update(format=name)
-    if split:
-        dataset.update(split=split)
 
 
 def _share_rules(cfg: Config) -> None:

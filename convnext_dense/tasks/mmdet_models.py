@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from abc import abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..errors import UserError
+from ..errors import NoData, UserError
 from ..io.image_size import TOTAL_STRIDE, ImageSize
+from .class_choices import join_chosen
 from .config_parts import loaders
-from .datasets import tested_dataset
+from .datasets import (
+    check_unsplit,
+    innermost_datasets,
+    is_own,
+    keep_category_ids_apart,
+    loaders_by_split,
+    own_datasets,
+    set_subset,
+    takes,
+    tested_dataset,
+)
 from .dense import DenseTask, counted_samples
 from .heads import check_class_weights
 from .pipelines import as_size, is_size, kind_of, resized_sides, scale_sizes, steps_of
-from .records import Part
+from .records import AS_FOUND, DataOptions, Part, TrainedClasses
 from .sizes import find_training_size, follow, pads_after, set_at, value_at
 
 if TYPE_CHECKING:
-    from mmengine.config import Config
+    from mmengine.config import Config, ConfigDict
     from torch import Tensor, nn
 
     from .sizes import SetBy
@@ -27,10 +40,108 @@ RECIPE_SCALE = (1333, 800)
 """Size that images fit into in the recipes, for which the MACs are counted at :data:`COUNTED_SHAPE`."""
 
 
+NO_FILE = 'no file'
+"""Path of the annotations of a split that a data set does not have."""
+
+
 class MmdetTask(DenseTask):
     """Dense prediction task whose models are detectors of mmdet, or built like them."""
 
     default_scope = 'mmdet'
+    two_files: ClassVar[str]
+    """How two files are named with ``--data``, for messages."""
+
+    @abstractmethod
+    def find_splits(self, root: str, single: str, options: DataOptions) -> Mapping[str, Any]:
+        """Find the annotations of a data set on disk.
+
+        Args:
+            root: the data set.
+            single: the split that annotations of no split are for.
+            options: how the data set is read.
+
+        Returns:
+            The source of ``'train'``, ``'val'`` or both.
+
+        Raises:
+            NoData: if there are none.
+        """
+
+    @abstractmethod
+    def describe_source(self, source: Any) -> str:
+        """Describe where annotations are."""
+
+    @abstractmethod
+    def set_source(self, dataset: ConfigDict, source: Any) -> None:
+        """Set where the annotations of a data set's config are; None for a split without data."""
+
+    @abstractmethod
+    def read_header(self, dataset: Mapping) -> Any:
+        """Read ``name`` and ``classes`` of the annotations of one of our data sets, from its config.
+
+        Raises:
+            UserError: if they can't be read.
+        """
+
+    def point_at(
+        self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
+    ) -> None:
+        single = 'val' if cfg.train_dataloader is None and options.split is None else 'train'
+        splits = self.find_splits(root, single, options)
+        check_unsplit(options, 'train' in splits, 'val' in splits, root)
+        alone = next(iter(splits.values())) if len(splits) == 1 else None
+        for split, loader in loaders_by_split(cfg):
+            is_part = set_subset(cfg, loader.dataset, split, options, keep=alone is not None)
+            source = (alone or splits['train']) if is_part else splits.get(split)
+            if source is None and split not in optional:
+                (own,) = splits.values()
+                fix = 'hold some images out with --val-split 0.2' if split == 'val' else 'add some to train'
+                where = f'{root}, beside {self.describe_source(own)}'
+                raise NoData(f'no {split} annotations at {where}: {fix}, or {self.two_files}')
+            self.set_source(loader.dataset, source)
+
+    def has_data(self, dataset: Mapping) -> bool:
+        return Path(dataset['annotations']).exists()
+
+    def use_classes(self, cfg: Config, classes: TrainedClasses) -> None:
+        super().use_classes(cfg, classes)
+        keep_category_ids_apart(cfg)
+        for dataset in own_datasets(cfg):
+            if dataset.annotations == NO_FILE:
+                raise NoData('the config is of a run without validation data: give some with --data PATH')
+            if classes.category_ids is not None and takes(dataset, 'category_ids'):
+                dataset.category_ids = list(classes.category_ids)
+
+    def count_classes(self, cfg: Config) -> int:
+        dataset = loaders(cfg)[0].dataset
+        return len(dataset.get('classes') or self.read_header(dataset).classes)
+
+    def read_own_classes(self, dataset: Mapping) -> Sequence[str]:
+        return self.read_header(dataset).classes
+
+    def join_classes(self, cfg: Config) -> None:
+        from ..data.detection.categories import check_known_names
+
+        keep_category_ids_apart(cfg)
+        if join_chosen(self, cfg):
+            return
+        used = [cfg[key] for key in ('train_dataloader', 'val_dataloader') if cfg.get(key) is not None]
+        learned_or_measured = [one for loader in used for one in innermost_datasets(loader.dataset) if is_own(one)]
+        headers: dict[tuple, Any] = {}
+        for dataset in learned_or_measured or own_datasets(cfg):  # testing is not part of training
+            place = _source_key(dataset)
+            if place not in headers:
+                headers[place] = self.read_header(dataset)
+        for number, dataset in enumerate(own_datasets(cfg)):
+            if number == 0:
+                first = headers[_source_key(dataset)]
+                learned = tuple(dataset.get('classes') or first.classes)
+            elif (header := headers.get(_source_key(dataset))) and header.classes != learned:
+                both = (header.name, first.name)
+                if header.name == first.name:  # of two folders
+                    both = (str(dataset.annotations), str(own_datasets(cfg)[0].annotations))
+                check_known_names(header.classes, both[0], learned, both[1])
+                dataset.classes = list(learned)
 
     def set_image_size(self, cfg: Config, size: ImageSize) -> None:
         own = _test_scale(cfg)
@@ -178,3 +289,8 @@ def _stages(parts: nn.Module | None) -> list[Any]:
     from torch import nn
 
     return list(parts) if isinstance(parts, nn.ModuleList) else [parts]
+
+
+def _source_key(dataset: Mapping) -> tuple:
+    """Return what tells the annotations of a data set from others, from its config."""
+    return tuple(str(dataset.get(key)) for key in ('annotations', 'images', 'format', 'split'))

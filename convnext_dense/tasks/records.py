@@ -92,8 +92,8 @@ class TrainedClasses(NamedTuple):
     """Whether label 0 meant unlabeled in the masks that a segmentor was trained on; None if unknown."""
     choice: ClassChoice | None = None
     """The choice by which they were taken from the classes of the data; None for all as they are."""
-    stuff: int = 0
-    """Number of the last classes that are stuff, of a panoptic model."""
+    stuff: int | None = None
+    """Number of the last classes that are stuff, of a panoptic model; None if unknown, or for another model."""
 
 
 class PreparedImage(NamedTuple):

@@ -130,7 +130,8 @@ def _trained_classes(content: Mapping[str, Any]) -> TrainedClasses | None:
         return None
     zero = meta.get('reduce_zero_label')
     zero = zero if isinstance(zero, bool) else None
-    stuff = len(meta.get('stuff_classes') or ())
+    stuff = meta.get('stuff_classes')
+    stuff = len(stuff) if isinstance(stuff, list | tuple) else None
     return TrainedClasses(meta['classes'], meta.get('category_ids'), zero, as_choice(meta.get('choice')), stuff)
 
 
