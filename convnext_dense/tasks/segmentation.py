@@ -270,7 +270,7 @@ class SegmentationTask(DenseTask):
     def draw_ground_truth(self, data: Any, record: ImageRecord) -> np.ndarray:
         import numpy as np
 
-        from ..data.segmentation.mask_files import BadLabels
+        from ..io.color_masks import BadLabels
         from ..io.images import read_rgb
         from ..results import UNLABELED, Segmentation
         from ..results.drawing import palette, shrunk
