@@ -224,7 +224,7 @@ class Panoptic(Result):
         self.save_ids(png)
 
     def to_supervision(self) -> Any:
-        """Convert to ``supervision.Detections``, one for each segment, with ``class_name`` and ``isthing`` in ``data``.
+        """Convert to ``supervision.Detections``, one for each segment; ``data`` has ``class_name`` and ``isthing``.
 
         Raises:
             UserError: if the supervision package is not installed.

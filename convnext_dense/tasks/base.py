@@ -116,7 +116,7 @@ class Task(TaskData):
         return None
 
     def count_stated_classes(self, cfg: Config) -> int | None:
-        """Count the classes of a model by its config, where they can't be told from its weights; None where they can."""
+        """Count the classes of a model by its config, where its weights can't tell them; None where they can."""
         return None
 
     def count_trained_stuff(self, cfg: Config, meta: Mapping[str, Any]) -> int:

@@ -67,7 +67,9 @@ class PanopticTask(MmdetTask):
         from ..data.panoptic.files import FORMAT, find_panoptic_splits
 
         if options.format not in (None, FORMAT):
-            raise UserError(f'--data-format {options.format}: panoptic data are read in the format {FORMAT}: leave it out')
+            raise UserError(
+                f'--data-format {options.format}: panoptic data are read in the format {FORMAT}: leave it out'
+            )
         return find_panoptic_splits(root, single)
 
     def describe_source(self, source: PanopticFiles) -> str:
@@ -175,9 +177,12 @@ class PanopticTask(MmdetTask):
     # -- Prediction
 
     def count_head_classes(self, state_dict: Mapping[str, Tensor]) -> int | None:
-        things, stuff = (count_head_rows(state_dict, name) for name in ('fc_cls.weight', 'conv_logits.weight'))
-        has_both = things is not None and stuff is not None and 'semantic_head.conv_logits.weight' in state_dict
-        return things + stuff - 2 if has_both else None  # one row each is for the background, and for all things
+        things, stuff = (
+            count_head_rows(state_dict, name) for name in ('fc_cls.weight', 'semantic_head.conv_logits.weight')
+        )
+        if things is None or stuff is None:
+            return None
+        return things + stuff - 2  # one row each is for the background, and for all things
 
     def count_stated_classes(self, cfg: Config) -> int | None:
         """Return the classes of things and stuff that a config states: of a panoptic head's, weights tell the sum."""

@@ -28,7 +28,7 @@ from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random
 from .heads import check_class_weights, check_ignored_labels, count_head_rows
 from .pipelines import as_size, is_size, scale_sizes
 from .records import AS_FOUND, ClassInfo, CountColumn, DataOptions, MainMetrics, Part, TrainedClasses
-from .sizes import dotted, find_training_size, follow, pads_after, set_at, value_at
+from .sizes import find_training_size, follow, pads_after, set_at, value_at
 from .windows import close_gaps, follow_with_window, set_window
 
 if TYPE_CHECKING:
