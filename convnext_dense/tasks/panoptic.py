@@ -76,8 +76,8 @@ class PanopticTask(MmdetTask):
         return str(source.annotations)
 
     def set_source(self, dataset: ConfigDict, source: PanopticFiles | None) -> None:
-        files = source or (NO_FILE,) * 3
-        dataset.update(zip(('annotations', 'images', 'segments'), map(str, files), strict=True))
+        annotations, images, segments = map(str, source or (NO_FILE,) * 3)
+        dataset.update(annotations=annotations, images=images, segments=segments)
 
     def read_header(self, dataset: Mapping) -> _Header:
         from ..data.panoptic.read import read_classes, read_own_classes
