@@ -205,6 +205,8 @@ def _write_images(images: Sequence[CocoImage], classes: ClassInfo, path: Path) -
     """Write images and categories as a COCO file without annotations, for the results that have their ids."""
     ids = classes.category_ids or range(len(classes.names))
     categories = [{'id': number, 'name': name} for number, name in zip(ids, classes.names, strict=True)]
+    for label, category in enumerate(categories) if classes.stuff else ():
+        category['isthing'] = int(label < classes.things)
     content = {'images': images, 'annotations': [], 'categories': categories}
     _write(json.dumps(content, indent=1) + '\n', path)
 
