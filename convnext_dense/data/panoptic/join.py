@@ -24,7 +24,8 @@ def join_classes(
         path: the file.
         data: its content.
         classes: names of the model's classes by label, things first; None for the file's own.
-        thing_classes: those of them that are things; None if the file has all classes, and tells it.
+        thing_classes: those of them that are things; None if the file has all classes and tells it, which are then
+            sorted, things first.
         category_ids: their ids in another file, for those that are not in this one; None if unknown.
 
     Raises:
@@ -39,9 +40,11 @@ def join_classes(
             f'{path} lacks {shortened(absent)}, so that it is unknown whether these are things: give the data set '
             'thing_classes beside classes'
         )
-    if thing_classes is None:
-        thing_classes = data.thing_classes
-    things = [name for name in classes if name in set(thing_classes)]
+    things = [name for name in classes if name in set(data.thing_classes if thing_classes is None else thing_classes)]
+    if thing_classes is None:  # of a choice, in any order
+        id_of = dict(zip(classes, ids, strict=True))
+        classes = [*things, *(name for name in classes if name not in things)]
+        ids = tuple(id_of[name] for name in classes)
     if things != list(classes[: len(things)]):
         late = next(name for name in things if name not in classes[: len(things)])
         raise UserError(f'{path}: the thing {late!r} comes after stuff in classes: name the things first')
