@@ -63,7 +63,7 @@ def test_a_panoptic_head_with_other_numbers_of_things_and_stuff_is_named():
     loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=SimpleNamespace(metainfo=metainfo)))
     run = SimpleNamespace(bare_model=model, _train_loop=loop, _test_loop=None)
     with pytest.raises(
-        UserError, match=r'^panoptic_head has 2 classes of things and 53 of stuff, and the data 2 and 1: give .* num_st'
+        UserError, match=r'^panoptic_head has 2 classes of things and 53 of stuff, and the data 2 and 1: give .* num_s'
     ):
         check_heads(run)
     model.panoptic_head.num_stuff_classes = 1
