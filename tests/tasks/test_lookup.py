@@ -26,8 +26,8 @@ def test_a_config_has_the_task_that_it_names():
     assert list(TASKS) == ['classification', 'detection', 'segmentation', 'panoptic']
     for name in TASKS:
         assert task_of(Config({'task': name})).name == name
-    with pytest.raises(UserError, match="unknown task 'panoptic' in the config: take one of classification, detect"):
-        task_of(Config({'task': 'panoptic'}))
+    with pytest.raises(UserError, match="unknown task 'depth' in the config: take one of classification, detect"):
+        task_of(Config({'task': 'depth'}))
 
 
 def weights_of(state: dict, classes: list[str] | None = None, task: str | None = None) -> Weights:

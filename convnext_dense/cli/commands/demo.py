@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         return _write_annotations(args, predict, inputs, len(skipped))
     if args.annotations and not predict.task.writes_coco:
         raise UserError(
-            f'--annotations is for detectors and panoptic models, and this is a model for {predict.task.name}: leave it out'
+            f'--annotations is for detectors and panoptic models, not for {predict.task.name}: leave it out'
         )
     outputs = name_outputs(inputs, out_dir, predict.task.extra_files)
     images = {str(path): files for path, files in outputs.items() if not is_video(path)}

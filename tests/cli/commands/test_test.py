@@ -161,7 +161,7 @@ def test_a_wrapped_coco_file_needs_no_annotations_either(predict, detector, tmp_
 @pytest.mark.parametrize(
     ('datasets', 'said'),
     [
-        (['theirs'], 'the ids of a convnext_dense.CocoDataset, and the test set is a CocoDataset of mmdet'),
+        (['theirs'], 'the ids of a COCO file that this package reads, and the test set is a CocoDataset of mmdet'),
         (['own', 'own'], 'the ids of one COCO file, and the test set has 2 data sets: test them one by one'),
     ],
 )
