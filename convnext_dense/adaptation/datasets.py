@@ -53,7 +53,7 @@ def adapt_data(cfg: Mapping[str, Any], reader: Reader) -> AdaptedData:
     steps, mixing = adapt_training(dataset.get('pipeline') or (), reader), None
     for wrapper in (one for one in wrappers if kind(one) == 'MultiImageMixDataset'):
         mixing = adapt_training(wrapper['pipeline'], reader)
-    if mixing is None and any(step['type'] in MIXING.values() for step in steps):
+    if mixing is None and any(kind(step) in MIXING for step in steps):
         mixing = [step for step in steps if not _loads(step)]
         steps = [step for step in steps if _loads(step)]
         reader.notes.changed.append(

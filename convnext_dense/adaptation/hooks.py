@@ -9,7 +9,7 @@ from mmengine.registry import HOOKS
 
 from .datasets import switched_steps
 from .notes import NotAdaptable, Notes
-from .pipelines import MIXING, Reader, kind
+from .pipelines import Reader, kind, mixing_type
 from .registered import scoped
 
 LEFT_OUT = {
@@ -72,7 +72,7 @@ def _switch(
     """Return mmdet's hook that changes the augmentation for the last epochs, with the names of the steps here."""
     if name == 'YOLOXModeSwitchHook':
         skipped = given.get('skip_type_keys', ('Mosaic', 'RandomAffine', 'MixUp'))
-        given['skip_type_keys'] = tuple(MIXING.get(one, f'mmdet.{one}') for one in skipped)
+        given['skip_type_keys'] = tuple(mixing_type(one, reader.learns_masks) for one in skipped)
         given['num_last_epochs'] = given.get('num_last_epochs', 15) * repeats
         return [{'type': f'mmdet.{name}', **given}]
     steps = switched_steps(given['switch_pipeline'], reader, mixed is not None)
