@@ -26,7 +26,7 @@ def test_data_sets_are_those_of_the_base_with_the_pipelines_of_the_source():
     assert data.config['test_dataloader'] == data.config['val_dataloader']
     assert notes == Notes()
     # what mmdet leaves out of filter_cfg is off, not as in the base
-    data, _ = adapted('mmdet:dino/dino-4scale_r50_8xb2-12e_coco.py')
+    data, _ = adapted('mmdet:retinanet/retinanet_r50_fpn_1x_coco.py', **{'train_dataloader.dataset.filter_cfg': None})
     assert data.config['train_dataloader']['dataset']['filter_cfg'] == {'filter_empty_gt': False, 'min_size': 0}
 
 
@@ -49,7 +49,7 @@ def test_cached_mosaic_becomes_one_of_the_whole_data_set():
 
 
 def test_wrappers_are_kept_or_said():
-    data, _ = adapted('mmdet:seesaw_loss/mask-rcnn_r50_fpn_seesaw-loss_random-ms-2x_lvis-v1.py')
+    data, _ = adapted('mmdet:lvis/mask-rcnn_r50_fpn_sample1e-3_ms-1x_lvis-v1.py')
     outer = data.config['train_dataloader']['dataset']
     assert (outer['type'], outer['oversample_thr']) == ('ClassBalancedDataset', 1e-3)
     assert outer['dataset']['type'] == 'convnext_dense.CocoDataset'

@@ -29,7 +29,7 @@ CONFIGS = {
     'mmdet:retinanet/retinanet_r50_fpn_1x_coco.py': ('detection', {'max_epochs': 1}),
     'mmdet:yolox/yolox_s_8xb8-300e_coco.py': ('detection', {'max_epochs': 1}),
     'mmdet:mask2former/mask2former_r50_8xb2-lsj-50e_coco.py': ('detection', {'max_iters': 60}),
-    'mmdet:seesaw_loss/mask-rcnn_r50_fpn_seesaw-loss_random-ms-2x_lvis-v1.py': ('detection', {'max_epochs': 1}),
+    'mmdet:lvis/mask-rcnn_r50_fpn_sample1e-3_ms-1x_lvis-v1.py': ('detection', {'max_epochs': 1}),
     'mmseg:segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py': ('segmentation', {'max_iters': 40}),
 }
 

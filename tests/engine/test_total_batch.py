@@ -1,6 +1,7 @@
 """The plan of the total batch and the accumulation it leads to."""
 
 import pytest
+from torch.utils.data import DataLoader
 
 from convnext_dense.engine.total_batch import AccumulatedLoader, plan_batches
 from convnext_dense.errors import UserError
@@ -56,3 +57,14 @@ def test_loader_groups_and_drops_an_incomplete_one():
     assert [list(batches) for batches in loader] == [[0, 1, 2], [3, 4, 5]]
     assert len(loader) == 2
     assert loader.start == 0  # everything else is the loader's own
+
+
+def test_what_hooks_set_on_the_loader_is_the_loaders():
+    """mmdet's hooks restart persistent workers so, which would otherwise go on with the old augmentation."""
+    inner = DataLoader(range(4), num_workers=1, persistent_workers=True)
+    loader = AccumulatedLoader(inner, 2)
+    inner._iterator = 'the workers'
+    loader._iterator = None
+    assert inner._iterator is None
+    assert '_iterator' not in vars(loader)
+    assert (loader.accumulation, loader.loader) == (2, inner)
