@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +34,7 @@ def connect(
     old = [level.channels for level in levels]
     new = [dims[stage] for stage in stages]
     neck = model.get('neck')
+    _leave_out_unused(model, len(levels), notes)
     if neck is None:
         used = _places_of_heads(model, len(stages))
         _connect_heads(model, old, new, notes)
@@ -40,21 +42,52 @@ def connect(
         return [stages[place] for place in used]
     parts = list(neck) if isinstance(neck, list | tuple) else [neck]
     before = feature_shapes(parts, [_shape(level.channels, level.stride) for level in levels], 'its neck')
-    used = _connect_neck(parts[0], old, new, notes)
-    inputs = [_shape(new[place], STRIDES[stages[place]]) for place in used]
-    what = f'the neck {" and ".join(str(part["type"]) for part in parts)} on features of {[one[0] for one in inputs]}'
-    after = feature_shapes(parts, inputs, f'{what} channels')
-    if len(before) != len(after):
-        raise NotAdaptable(f'{what} channels returns {len(after)} levels, and the heads take {len(before)}')
+    original = copy.deepcopy(parts[0])
+    try:
+        used, after = _try_neck(parts, old, new, stages, len(before), notes, trims=True)
+    except NotAdaptable:
+        if not original.get('start_level'):
+            raise
+        parts[0].clear()
+        parts[0].update(original)
+        used, after = _try_neck(parts, old, new, stages, len(before), notes, trims=False)
+        notes.undecided.append(
+            f'the neck is given features of stage {stages[0]} that it does not use: to train on several GPUs, set '
+            'find_unused_parameters = True'
+        )
     _connect_heads(model, [one[0] for one in before], [one[0] for one in after], notes)
     return [stages[place] for place in used]
+
+
+def _try_neck(
+    parts: list[dict[str, Any]],
+    old: Sequence[int],
+    new: Sequence[int],
+    stages: Sequence[int],
+    count: int,
+    notes: Notes,
+    trims: bool,
+) -> tuple[list[int], list[Shape]]:
+    """Change the first part of a neck, and run all; return the places of the levels that it uses, and its outputs."""
+    tried = Notes()
+    used = _connect_neck(parts[0], old, new, tried, trims)
+    inputs = [_shape(new[place], STRIDES[stages[place]]) for place in used]
+    kinds = ' and '.join(str(part['type']) for part in parts)
+    what = f'the neck {kinds} on features of {[one[0] for one in inputs]} channels'
+    outputs = feature_shapes(parts, inputs, what)
+    if len(outputs) != count:
+        raise NotAdaptable(f'{what} returns {len(outputs)} levels, and the heads take {count}')
+    notes.changed += tried.changed
+    return used, outputs
 
 
 def _shape(channels: int, stride: int) -> Shape:
     return channels, IMAGE_SIDE // stride, IMAGE_SIDE // stride
 
 
-def _connect_neck(neck: dict[str, Any], old: Sequence[int], new: Sequence[int], notes: Notes) -> list[int]:
+def _connect_neck(
+    neck: dict[str, Any], old: Sequence[int], new: Sequence[int], notes: Notes, trims: bool
+) -> list[int]:
     """Change the channels that a neck takes, and return the places of the levels that it uses.
 
     A neck that begins above the first levels gets none of these: the norm that a ConvNeXt has for each output would
@@ -69,7 +102,7 @@ def _connect_neck(neck: dict[str, Any], old: Sequence[int], new: Sequence[int], 
     is_reversed = isinstance(given, list | tuple) and list(given) == list(reversed(old)) != list(old)
     if not isinstance(given, list | tuple) or not (is_reversed or list(given) == list(old)):
         raise NotAdaptable(f'neck.in_channels is {given}, and the feature maps of its backbone have {list(old)}')
-    start = neck.get('start_level', 0) if len(new) == len(old) and not is_reversed else 0
+    start = neck.get('start_level', 0) if trims and len(new) == len(old) and not is_reversed else 0
     used = list(range(start, len(new)))
     if start:
         neck['start_level'] = 0
@@ -99,6 +132,15 @@ def _places_of_heads(model: dict[str, Any], count: int) -> list[int]:
     return list(range(count)) if several else [count - 1]
 
 
+def _leave_out_unused(model: dict[str, Any], count: int, notes: Notes) -> None:
+    """Leave out the features that mmseg's ``EncHead`` is given without using them, as it does by default."""
+    for name, head in consumers(model):
+        places = places_of(head, count)
+        if head.get('type') == 'mmseg.EncHead' and not head.get('add_lateral') and len(places) > 1:
+            _set(head, name, 'in_channels', head['in_channels'][-1:], notes)
+            _set(head, name, 'in_index', places[-1:], notes)
+
+
 def _renumber(model: dict[str, Any], used: list[int], count: int, notes: Notes) -> None:
     """Let ``in_index`` of mmseg's heads count the features that are used, of which the backbone returns no others."""
     if len(used) == count:
@@ -110,12 +152,12 @@ def _renumber(model: dict[str, Any], used: list[int], count: int, notes: Notes) 
 
 
 def _connect_heads(model: dict[str, Any], old: Sequence[int], new: Sequence[int], notes: Notes) -> None:
-    """Change the channels of the heads where those of the feature maps that they take change from ``old`` to ``new``."""
+    """Change the channels of the heads where those of the feature maps that they take change."""
     for name, head in consumers(model):
         several = isinstance(head['in_channels'], list | tuple)
         places = places_of(head, len(old))
-        given = list(head['in_channels']) if several else [head['in_channels']]
-        if given != [old[place] for place in places] and any(old[place] for place in places):
+        before = list(head['in_channels']) if several else [head['in_channels']]
+        if before != [old[place] for place in places] and any(old[place] for place in places):
             raise NotAdaptable(
                 f'{name}.in_channels is {head["in_channels"]}, and the feature maps {places} have '
                 f'{[old[place] for place in places]}'

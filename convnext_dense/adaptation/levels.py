@@ -12,6 +12,10 @@ STRIDES = (4, 8, 16, 32)
 """Strides of the stages of a ConvNeXt."""
 
 
+NOT_OF_SHAPES = ('init_cfg', 'pretrained', 'dcn', 'stage_with_dcn', 'plugins')
+"""Settings of a backbone that its feature maps' sizes don't depend on: weights, and parts that may need more ops."""
+
+
 class Level(NamedTuple):
     """A feature map of a backbone."""
 
@@ -31,7 +35,9 @@ def find_levels(model: Mapping[str, Any]) -> list[Level]:
     backbone = model['backbone']
     if str(backbone['type']).partition('.')[0] not in ('mmdet', 'mmseg'):
         return _levels_of_consumers(model)
-    plain = {key: value for key, value in backbone.items() if key not in ('init_cfg', 'pretrained')}
+    plain = {key: value for key, value in backbone.items() if key not in NOT_OF_SHAPES}
+    if (plain.get('norm_cfg') or {}).get('type') in ('BN', 'SyncBN'):
+        plain['norm_cfg'] = {'type': 'BN'}  # NAS-FCOS has an eps of 0, which PyTorch no longer takes
     shapes = feature_shapes([plain], [(3, IMAGE_SIDE, IMAGE_SIDE)], f'its backbone {backbone["type"]}')
     return [Level(channels, round(IMAGE_SIDE / height)) for channels, height, _ in shapes]
 
@@ -62,7 +68,10 @@ def choose_stages(levels: Sequence[Level], model: Mapping[str, Any], notes: Note
             'and the neck makes the coarser ones itself'
         )
         strides = within
-    if set(strides) <= set(STRIDES) and len(set(strides)) == len(strides):
+    is_map = (
+        str(model['type']).startswith('mmseg.') and len(strides) == 1
+    )  # of the whole network: strides don't matter
+    if set(strides) <= set(STRIDES) and strides == sorted(set(strides)) and not is_map:
         return [STRIDES.index(stride) for stride in strides]
     if strides != sorted(strides) or len(strides) > len(STRIDES):
         raise NotAdaptable(
@@ -71,9 +80,12 @@ def choose_stages(levels: Sequence[Level], model: Mapping[str, Any], notes: Note
     if str(model['type']).startswith('mmdet.'):
         raise NotAdaptable(f'its heads are made for features of strides {strides}, a ConvNeXt gives 4, 8, 16 and 32')
     stages = list(range(len(STRIDES) - len(strides), len(STRIDES)))
+    if [STRIDES[i] for i in stages] == strides:
+        return stages
+    what = 'the feature map has stride' if len(stages) == 1 else 'the features have strides'
     notes.changed.append(
-        f'the features have strides {_listed([STRIDES[i] for i in stages])}, in the source {_listed(strides)}: a '
-        'ConvNeXt is not dilated, so that the predictions are coarser'
+        f'{what} {_listed([STRIDES[i] for i in stages])}, in the source {_listed(strides)}, so that the predictions '
+        'are coarser: no stage of a ConvNeXt is dilated'
     )
     return stages
 
@@ -96,7 +108,7 @@ def _consumers_in(head: dict[str, Any], name: str, is_head: bool) -> Iterator[tu
 
 
 def places_of(head: Mapping[str, Any], count: int) -> list[int]:
-    """Return the places of the features that a head takes, among ``count``: all, if it has channels for all of them."""
+    """Return the places of the features that a head takes, among ``count``: all, if it has channels for them."""
     several = isinstance(head['in_channels'], list | tuple)
     index = head.get('in_index', list(range(len(head['in_channels']))) if several else -1)
     return [one % count for one in (index if isinstance(index, list | tuple) else [index])]
@@ -115,13 +127,13 @@ def _levels_of_consumers(model: Mapping[str, Any]) -> list[Level]:
         known: dict[int, int] = {}
         for _, head in consumers(model):
             sizes = head['in_channels'] if isinstance(head['in_channels'], list | tuple) else [head['in_channels']]
-            known.update(zip(places_of(head, len(STRIDES)), sizes))
+            known.update(zip(places_of(head, len(STRIDES)), sizes, strict=False))
         channels = [known.get(place, 0) for place in range(len(STRIDES))] if known else None
     if isinstance(channels, int):
         channels = [channels]
     if not isinstance(channels, list | tuple) or len(channels) > len(STRIDES):
         raise NotAdaptable(f'what its backbone {kind} gives to neck and heads is not known without that package')
-    return [Level(one, stride) for one, stride in zip(channels, STRIDES[len(STRIDES) - len(channels) :])]
+    return [Level(*one) for one in zip(channels, STRIDES[len(STRIDES) - len(channels) :], strict=True)]
 
 
 def _listed(numbers: Sequence[int]) -> str:

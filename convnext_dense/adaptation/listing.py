@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -18,7 +19,7 @@ class Listed(NamedTuple):
     name: str
     """Such as ``mmdet:dino/dino-4scale_r50_8xb2-12e_coco.py``."""
     model: str
-    """Name of the method, as the library has it: ``DINO``. Its metafile's, or else the type of the model."""
+    """Name of the method in the metafile, such as ``DINO``, or else the type of the model."""
     results: dict[str, float]
     """What the library has published for it, with the backbone that it has there, by metric: ``{'box AP': 49.0}``.
 
@@ -41,23 +42,7 @@ def list_sources(pattern: str | None = None) -> list[Listed]:
     Raises:
         UserError: if neither library is installed with its configs.
     """
-    listed, errors, sources = [], [], dict[Path, Source]()
-    for library in LIBRARIES:
-        try:
-            configs = shipped_configs(library)
-        except UserError as error:
-            errors.append(error)
-            continue
-        published = _published(library)
-        for name, file in configs.items():
-            source = sources.get(file) or Source(file, sources)
-            if source.find(('model',)) is None:
-                continue
-            known = published.get(name) or Listed(name, _model_of(source), {}, '')
-            listed.append(known._replace(name=f'{library}:{name}'))
-    if errors and not listed:
-        raise errors[0]
-    return [one for one in listed if pattern is None or listed_fits(one, pattern)]
+    return [one for one in _all_listed() if pattern is None or listed_fits(one, pattern)]
 
 
 def listed_fits(one: Listed, pattern: str) -> bool:
@@ -66,10 +51,30 @@ def listed_fits(one: Listed, pattern: str) -> bool:
     return fits(pattern, (one.name, one.family, str(path), path.name, path.stem, one.model))
 
 
-def _model_of(source: Source) -> str:
-    """The name of a model without a metafile: its type, or that of its head where all share one."""
-    kind, head = source.value('model', 'type'), source.value('model', 'decode_head', 'type')
-    return str(head if kind == 'EncoderDecoder' and isinstance(head, str) else kind)
+@cache
+def _all_listed() -> list[Listed]:
+    listed, errors, sources = [], [], dict[Path, Source]()
+    for library in LIBRARIES:
+        try:
+            configs = shipped_configs(library)
+        except UserError as error:
+            errors.append(error)
+            continue
+        published = _published(library)
+        methods: dict[str, set[str]] = {}
+        for known in published.values():
+            methods.setdefault(known.family, set()).add(known.model)
+        for name, file in configs.items():
+            source = sources.get(file) or Source(file, sources)
+            if source.find(('model',)) is None:
+                continue
+            same = methods.get(family_of(name), set())  # those of a family that has one are all of that one
+            model = next(iter(same)) if len(same) == 1 else str(source.value('model', 'type'))
+            known = published.get(name) or Listed(name, model, {}, '')
+            listed.append(known._replace(name=f'{library}:{name}'))
+    if errors and not listed:
+        raise errors[0]
+    return listed
 
 
 def _published(library: str) -> dict[str, Listed]:

@@ -27,10 +27,22 @@ MODULES = {
 OWN_CLASSES = {
     'mmdet.SingleRoIExtractor': 'convnext_dense.RoIExtractor',
     'mmdet.MaxIoUAssigner': 'convnext_dense.MaxIoUAssigner',
+    'mmdet.CenterNetHead': 'convnext_dense.CenterNetHead',
+    'mmseg.DMHead': 'convnext_dense.DMHead',
     'mmseg.EncoderDecoder': 'convnext_dense.Segmentor',
     'mmseg.UPerHead': 'convnext_dense.UPerHead',
 }
-"""Classes that do what those that they derive from do, and more: features in float32, ignore regions, less memory."""
+"""Classes that do what those that they derive from do, and what each adds is in :data:`ADDED`."""
+ADDED = {
+    'convnext_dense.RoIExtractor': 'pools in float32',
+    'convnext_dense.MaxIoUAssigner': 'knows ignore regions',
+    'convnext_dense.CenterNetHead': 'predicts without a border',
+    'convnext_dense.DMHead': 'takes any memory format',
+    'convnext_dense.Segmentor': 'predicts with less memory',
+    'convnext_dense.UPerHead': 'keeps the memory format',
+}
+SAME_NORM = {'MMSyncBN': 'SyncBN'}
+"""mmcv's batch normalization over processes, which a single one can't build, and PyTorch's."""
 LOST_SETTINGS = {
     'dcn': 'deformable convolutions',
     'plugins': 'plugins',
@@ -84,9 +96,19 @@ def _adapt(source: SourceConfig, arch: Arch, notes: Notes) -> dict[str, Any]:
     _remove_pretraining(model, notes)
     model['backbone'] = _new_backbone(model, arch, stages, source, notes)
     use_imagenet_levels(model, notes)
-    model = _with_own_classes(model)
+    model, replaced = _with_own_classes(model)
+    if own := [kind for kind in ADDED if kind in replaced]:
+        added = ', '.join(f'{kind.partition(".")[2]} ({ADDED[kind]})' for kind in own)
+        notes.changed.append(f'classes of this package for those that they extend, with the same results: {added}')
+    if 'SyncBN' in replaced:
+        notes.changed.append("norm_cfg: SyncBN of PyTorch for MMSyncBN of mmcv, which a single process can't build")
     if model['type'] == 'mmdet.RPN':
         notes.undecided.append('an RPN finds boxes without classes: its AP means something for data of one class only')
+    if max(stages) < 3:
+        notes.undecided.append(
+            'nothing takes the last stage of the backbone, which stays as it is: to train on several GPUs, set '
+            'find_unused_parameters = True'
+        )
     first = ('type', 'data_preprocessor', 'backbone', 'neck')
     model = {key: model[key] for key in (*first, *model) if key in model}
     _check_build(model)
@@ -102,7 +124,10 @@ def _new_backbone(
     settings = {'pretrained': source.cfg.model.get('pretrained'), **old}
     lost = list(dict.fromkeys(text for key, text in LOST_SETTINGS.items() if not _is_usual(settings.get(key))))
     gone = f'; gone with that: {", ".join(lost)}' if lost else ''
-    notes.changed.insert(0, f'backbone: ConvNeXt {arch.name} in place of {named}{gone}')
+    from_scratch = (
+        '' if 'pre-training' in lost or source.cfg.get('load_from') else '; the source trains it from random weights'
+    )
+    notes.changed.insert(0, f'backbone: ConvNeXt {arch.name} in place of {named}{gone}{from_scratch}')
     backbone = {
         'type': 'convnext_dense.ConvNeXt',
         'arch': arch.arch,
@@ -133,8 +158,8 @@ def _put_deconvolutions_between(model: dict[str, Any], levels: Sequence[Level], 
     side = IMAGE_SIDE // 32
     feature_shapes([model['neck']], [(arch.dims[-1], side, side)], 'the neck')
     notes.changed.append(
-        'neck: the three deconvolutions of mmdet:centernet/... lead from stride 32 to the stride 4 of the old backbone, '
-        f'of which the head took {len(levels)} outputs, and now takes one'
+        'neck: the three deconvolutions of mmdet:centernet/... lead from stride 32 to the stride 4 of the old '
+        f'backbone, of which the head took {len(levels)} outputs, and now takes one'
     )
     notes.undecided.append('the new neck is a choice: nobody published this head on a ConvNeXt')
 
@@ -150,14 +175,21 @@ def _remove_pretraining(model: dict[str, Any], notes: Notes) -> None:
                 notes.changed.append(f'{name}.init_cfg: gone, with the weights {init.get("checkpoint")}')
 
 
-def _with_own_classes(value: Any) -> Any:
-    """Return nested settings with our classes in place of those that they derive from."""
+def _with_own_classes(value: Any) -> tuple[Any, set[str]]:
+    """Return nested settings with other classes for those of :data:`OWN_CLASSES` and :data:`SAME_NORM`, and these."""
     if isinstance(value, dict):
-        copied = {key: _with_own_classes(part) for key, part in value.items()}
-        if isinstance(copied.get('type'), str):
-            copied['type'] = OWN_CLASSES.get(copied['type'], copied['type'])
-        return copied
-    return type(value)(map(_with_own_classes, value)) if isinstance(value, list | tuple) else value
+        parts, used = {}, set()
+        for key, part in value.items():
+            parts[key], found = _with_own_classes(part)
+            used |= found
+        kind = parts.get('type')
+        if isinstance(kind, str) and (other := {**OWN_CLASSES, **SAME_NORM}.get(kind)):
+            return {**parts, 'type': other}, used | {other}
+        return parts, used
+    if isinstance(value, list | tuple):
+        items = [_with_own_classes(part) for part in value]
+        return type(value)(part for part, _ in items), {name for _, found in items for name in found}
+    return value, set()
 
 
 def _check_build(model: dict[str, Any]) -> None:

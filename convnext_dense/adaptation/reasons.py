@@ -1,4 +1,4 @@
-"""Configs that have no place for a ConvNeXt, each with its reason: found by what they need, or by what they are for."""
+"""Configs that have no place for a ConvNeXt, each with its reason, found by what they need or are for."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ FAMILIES = {
         'regnet': 'RegNet',
         'res2net': 'Res2Net',
         'resnest': 'ResNeSt',
-        'swin': 'Swin Transformer',
-        'timm_example': 'a network of timm',
         'resnet_strikes_back': 'ResNet-50 with the weights of "ResNet strikes back"',
         'selfsup_pretrain': 'ResNet-50 with weights of MoCo v2 or SwAV',
+        'swin': 'Swin Transformer',
+        'timm_example': 'a network of timm',
     },
     'mmseg': {
         'beit': 'BEiT',
@@ -104,9 +104,9 @@ def _find_reason(source: SourceConfig) -> str | None:
 
 def _reason_of_model(model: Mapping[str, Any], library: str) -> str | None:
     bases = _bases(model['type'], library)
-    for kind, reason in KINDS.items():
-        if kind in bases:
-            return reason
+    for base in bases:
+        if base in KINDS:
+            return KINDS[base]
     if 'language_model' in model or 'text_encoder' in model:
         return 'it finds what a text says, by a language model that is trained with its backbone'
     if bases[:1] == ['FastRCNN']:

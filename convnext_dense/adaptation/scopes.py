@@ -14,8 +14,8 @@ COMPARED_BY_NAME = {
 def with_scopes(settings: Any, library: str) -> Any:
     """Return a copy of nested settings in which the types of a library have its name in front.
 
-    Names of mmcv, mmengine and torch, such as ``BN``, ``Conv2d``, ``nms`` and ``RoIAlign``, and names that have a scope
-    already, stay as they are. The library must be imported.
+    Names of mmcv, mmengine and torch, such as ``BN``, ``Conv2d``, ``nms`` and ``RoIAlign``, and names that have a
+    scope already, stay as they are. The library must be imported.
 
     Args:
         settings: dicts, lists and values of a config.

@@ -23,7 +23,8 @@ def feature_shapes(
 
     Args:
         parts: configs with scopes, such as those of a neck.
-        inputs: (channels, height, width) of each input of the first; one is given to it as a tensor if it is the image.
+        inputs: (channels, height, width) of each input of the first; an image is given to it as
+            a tensor, features as a tuple.
         what: names the parts in errors.
 
     Raises:

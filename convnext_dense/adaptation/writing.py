@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 WIDTH = 119
 LONG = 40
-"""Characters above which a value that an earlier key has is written as the name of that key."""
+"""Characters above which a value is long: only then it is written once for two keys, or has a line of its own."""
+MANY = 5
+"""Short items of a list above which several share a line."""
 BASE, DELETE = '_base_', '_delete_'
 
 
@@ -77,8 +79,8 @@ def settings_text(config: dict[str, Any]) -> str:
 def _header(adapted: Adapted, command: str) -> str:
     source, notes = adapted.source, adapted.notes
     lines = [
-        f'{source.name} ({source.library} {version_of(source.library)}) on {adapted.arch.title}, made by '
-        f'`convnext-dense adapt`, version {__version__}.',
+        f'{source.name} ({source.library} {version_of(source.library)}) on {adapted.arch.title}, by '
+        f'`convnext-dense adapt` {__version__}.',
         f'  {command}',
     ]
     for title, items in (('Changed:', notes.changed), ('Left to decide:', notes.undecided)):
@@ -114,7 +116,7 @@ def _without(config: dict[str, Any], inherited: dict[str, Any]) -> dict[str, Any
 
 
 def _layout(prefix: str, value: Any, suffix: str, indent: int, keys: str) -> Iterator[str]:
-    """Yield the lines of a value: one if it fits, else its items in a line of their own, else each in one."""
+    """Yield the lines of a value: one if it fits, else its items in one, in rows of many, or each in its own."""
     margin, inner = ' ' * indent, ' ' * (indent + 4)
     line = f'{margin}{prefix}{_inline(value, keys)}{suffix}'
     if len(line) <= WIDTH or not isinstance(value, dict | list | tuple) or not value:
@@ -125,10 +127,29 @@ def _layout(prefix: str, value: Any, suffix: str, indent: int, keys: str) -> Ite
     yield f'{margin}{prefix}{opening}'
     if opening == 'dict(' and len(body) <= WIDTH:
         yield body
+    elif isinstance(value, list | tuple) and len(value) > MANY and all(map(_is_short, value)):
+        yield from (f'{inner}{row},' for row in _rows([_inline(*item[1:]) for item in items], WIDTH - len(inner) - 1))
     else:
         for name, item, path in items:
             yield from _layout(name, item, ',', indent + 4, path)
     yield f'{margin}{closing}{suffix}'
+
+
+def _rows(texts: list[str], width: int) -> Iterator[str]:
+    """Yield items of a list as rows ``*(a, b, c)`` that fill the width; a last one alone is as it is."""
+    row: list[str] = []
+    for text in texts:
+        if row and len(', '.join([*row, text])) + len('*()') > width:
+            yield f'*({", ".join(row)})'
+            row = []
+        row.append(text)
+    yield row[0] if len(row) == 1 else f'*({", ".join(row)})'
+
+
+def _is_short(item: Any) -> bool:
+    if isinstance(item, list | tuple):
+        return all(not isinstance(part, dict | list | tuple) for part in item) and len(_inline(item, '')) <= LONG
+    return not isinstance(item, dict) and len(_inline(item, '')) <= LONG
 
 
 def _inline(value: Any, keys: str) -> str:
@@ -149,9 +170,7 @@ def _inline(value: Any, keys: str) -> str:
 def _parts(value: dict | list | tuple, keys: str) -> tuple[str, list[tuple[str, Any, str]], str]:
     """Return opening, items and closing of a container; an item is what stands before it, its value and its keys."""
     if isinstance(value, dict):
-        named = bool(value) and all(
-            isinstance(key, str) and key.isidentifier() and not iskeyword(key) for key in value
-        )
+        named = bool(value) and all(map(_is_name, value))
         names = [f'{key}=' if named else f'{_inline(key, keys)}: ' for key in value]
         items = [(name, item, f'{keys}.{key}') for name, (key, item) in zip(names, value.items(), strict=True)]
         return ('dict(', items, ')') if named else ('{', items, '}')

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..compat.mmdet_imports import light_imports
 from ..compat.mmdet_mask_warning import silence_mask_warning
+from ..compat.mmdet_ssd_loss import give_loss
 from ..errors import UserError
 from ..io.coco_format import IGNORE_REGION, UNMASKED
 from ..registry import MODELS, TASK_UTILS
@@ -24,12 +25,16 @@ from ..registry import MODELS, TASK_UTILS
 with light_imports():
     import mmdet.datasets  # noqa: F401 - registers data sets and transforms, as the next does models
     from mmdet.models.data_preprocessors import BatchSyncRandomResize as MmdetBatchSyncRandomResize
+    from mmdet.models.dense_heads import CenterNetHead as MmdetCenterNetHead
+    from mmdet.models.dense_heads import SSDHead
     from mmdet.models.roi_heads.mask_heads import FCNMaskHead as MmdetFCNMaskHead
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
     from mmdet.models.task_modules.assigners import AssignResult
     from mmdet.models.task_modules.assigners import MaxIoUAssigner as MmdetMaxIoUAssigner
     from mmdet.structures import DetDataSample
     from mmdet.structures.mask import BitmapMasks
+
+give_loss(SSDHead)
 
 IN_REGION = 0.5
 """Share of a box in an ignore region above which it is not background."""
@@ -126,6 +131,19 @@ class FCNMaskHead(MmdetFCNMaskHead):
             kept.append(SimpleNamespace(**{name: getattr(result, name)[keep] for name in names}))
             chosen.append(keep)
         return super().loss_and_target(mask_preds[torch.cat(chosen)], kept, batch_gt_instances, rcnn_train_cfg)
+
+
+@MODELS.register_module()
+class CenterNetHead(MmdetCenterNetHead):
+    """mmdet's ``CenterNetHead``, which also predicts for images without a border around them.
+
+    mmdet's needs the border that CenterNet's own test pipeline adds. Nothing else changes.
+    """
+
+    def predict_by_feat(self, *maps: list[Tensor], batch_img_metas: list[dict], **kwargs: Any) -> list[InstanceData]:
+        """Convert the maps of centers, sizes and offsets of a batch to boxes, scores and labels of each image."""
+        metas = [{'border': np.zeros(4, np.float32), **meta} for meta in batch_img_metas]
+        return super().predict_by_feat(*maps, batch_img_metas=metas, **kwargs)
 
 
 @MODELS.register_module()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from convnext_dense.adaptation import Adapted, Notes, SourceConfig, find_arch
+from convnext_dense.adaptation import Adapted, Notes, SourceConfig, adapt, find_arch
 from convnext_dense.adaptation.writing import config_text, settings_text
 from convnext_dense.config.file import parse_file
 from convnext_dense.config.source import read_literals
@@ -42,7 +42,7 @@ def same(one: object, other: object) -> bool:
 
 def read(text: str, folder: Path) -> dict:
     (folder / 'c.py').write_text(text, encoding='utf-8')
-    return Config.fromfile(folder / 'c.py').to_dict()
+    return parse_file(folder / 'c.py').to_dict()
 
 
 def adapted(config: dict, changed: tuple[str, ...] = (), undecided: tuple[str, ...] = ()) -> Adapted:
@@ -52,9 +52,11 @@ def adapted(config: dict, changed: tuple[str, ...] = (), undecided: tuple[str, .
 
 def test_every_value_is_read_as_it_was(tmp_path):
     config = {f'key_{number}': value for number, value in enumerate([*VALUES, math.nan, *VALUES])}
-    assert same(read(settings_text(config), tmp_path), config)
     nested = {'model': dict(parts=[dict(value=value) for value in VALUES], more=tuple(VALUES)), 'last': VALUES}
-    assert same(read(settings_text(nested), tmp_path), nested)
+    for written in (config, nested):
+        found = read(settings_text(written), tmp_path)
+        assert list(found) == list(written)
+        assert [key for key in written if not same(found[key], written[key])] == []
 
 
 def test_the_form_is_that_of_the_packaged_configs(tmp_path):
@@ -127,6 +129,23 @@ def test_what_the_bases_have_is_left_out_and_what_differs_is_not(tmp_path):
     assert cfg['tta_model'] == dict(type='convnext_dense.DetectorTTA')
 
 
+@pytest.mark.parametrize(
+    'name',
+    [
+        *('mmdet:dino/dino-4scale_r50_8xb2-12e_coco', 'mmdet:yolox/yolox_tiny_8xb8-300e_coco'),
+        *('mmdet:solov2/solov2_r50_fpn_1x_coco', 'mmseg:segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512'),
+        'mmseg:mask2former/mask2former_r50_8xb2-160k_ade20k-512x512',
+    ],
+)
+def test_what_is_left_out_changes_nothing_in_real_configs(name, tmp_path):
+    made = adapt(name, 'v2_atto')
+    shorter = config_text(made)
+    longer = settings_text(made.config)
+    assert same(read(longer, tmp_path), read(shorter, tmp_path))
+    assert len(shorter.splitlines()) < 320
+    assert max(map(len, shorter.splitlines())) <= 119
+
+
 def test_the_comment_says_all_and_is_nothing_but_comment(tmp_path):
     long = 'the neck takes strides 8 to 64, in_channels 192, 384 and 768 ' * 3 + 'at\nlast'
     text = config_text(
@@ -136,8 +155,7 @@ def test_the_comment_says_all_and_is_nothing_but_comment(tmp_path):
     assert x.strip() == 'x = 1'
     lines = comment.splitlines()
     assert (
-        lines[0].startswith('# mmdet:dino/a.py (mmdet ')
-        and ' on ConvNeXt V2-T, made by `convnext-dense adapt`' in lines[0]
+        lines[0].startswith('# mmdet:dino/a.py (mmdet ') and ' on ConvNeXt V2-T, by `convnext-dense adapt`' in lines[0]
     )
     assert lines[1] == "#   convnext-dense train 'a b.py'"
     assert all(line.startswith('#') and len(line) <= 119 for line in lines)
@@ -158,6 +176,19 @@ def test_numbers_are_short():
         settings_text({'x': [1e-4, 2.5e-05, 0.05, 1e8, 0.001, 100.0]})
         == 'x = [1e-4, 2.5e-5, 0.05, 1e8, 0.001, 100.0]\n'
     )
+
+
+def test_many_short_items_share_lines(tmp_path):
+    scales = [(side, 1333) for side in range(480, 801, 32)]
+    text = settings_text({'x': dict(type='RandomChoiceResize', scales=scales, resize_type='mmdet.Resize')})
+    assert text.splitlines()[2:5] == [
+        '    scales=[',
+        f'        *({", ".join(map(str, scales[:8]))}),',
+        f'        *({", ".join(map(str, scales[8:]))}),',
+    ]
+    for count in range(1, 60):
+        values = {'x': list(range(10**6, 10**6 + count)), 'y': tuple(f'class {n}' for n in range(count))}
+        assert same(read(settings_text(values), tmp_path), values)
 
 
 def test_a_config_without_special_values_can_be_read_as_data(tmp_path):

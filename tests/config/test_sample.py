@@ -69,7 +69,8 @@ def test_an_installed_package_has_its_configs_inside(tmp_path, monkeypatch):
     (tmp_path / 'own.py').write_text(
         "_base_ = './site-packages/convnext_dense/configs/seg/upernet_convnext_t_ade20k.py'"
     )
-    for path in ('own.py', 'configs/seg/upernet_convnext_t_ade20k.py'):
+    (tmp_path / 'named.py').write_text("_base_ = 'convnext_dense::seg/upernet_convnext_t_ade20k.py'")
+    for path in ('own.py', 'named.py', 'configs/seg/upernet_convnext_t_ade20k.py'):
         cfg = read(path)
         assert cfg.train_cfg.max_iters == 40
         assert find_sample_settings(cfg, tmp_path) == package / 'configs/_base_/sample/upernet.py'

@@ -254,3 +254,23 @@ def test_sizes_of_batches_depend_on_seed_and_step_alone():
     assert all(height == width and height % 32 == 0 for height, width in drawn)
     assert sizes(range(7, 12), seed=3) == drawn[7:]
     assert sizes(range(12), seed=4) != drawn
+
+
+def test_centernet_predicts_without_a_border_as_with_one_of_zero():
+    losses = dict(loss_center_heatmap=dict(type='mmdet.GaussianFocalLoss'), loss_wh=dict(type='mmdet.L1Loss'))
+    settings = dict(in_channels=4, feat_channels=4, num_classes=2, loss_offset=dict(type='mmdet.L1Loss'), **losses)
+    cfg = ConfigDict(topk=5, local_maximum_kernel=3, max_per_img=5)
+    stock = MODELS.build(dict(settings, type='mmdet.CenterNetHead', test_cfg=cfg)).eval()
+    ours = MODELS.build(dict(settings, type='convnext_dense.CenterNetHead', test_cfg=cfg)).eval()
+    torch.manual_seed(0)
+    maps = [[torch.rand(1, channels, 8, 8)] for channels in (2, 2, 2)]
+    meta = dict(batch_input_shape=(32, 32), img_shape=(32, 32), scale_factor=(1.0, 1.0))
+    bordered = dict(meta, border=np.array([3.0, 0, 2, 0], np.float32))
+    with pytest.raises(KeyError, match='border'):  # otherwise remove our CenterNetHead
+        stock.predict_by_feat(*maps, batch_img_metas=[meta], rescale=False)
+    zero = dict(meta, border=np.zeros(4, np.float32))
+    for own, same in ((meta, zero), (bordered, bordered)):
+        expected = stock.predict_by_feat(*maps, batch_img_metas=[same], rescale=False)[0]
+        found = ours.predict_by_feat(*maps, batch_img_metas=[own], rescale=False)[0]
+        assert len(found) == 5
+        assert torch.equal(found.bboxes, expected.bboxes)

@@ -1,4 +1,4 @@
-# `--data sample` for any detector, such as an adapted one: images of 320 x 192 at most and a part of them, one epoch or
+# `--data sample` for any detector, such as an adapted one: a part of the images, of 320 x 192 at most, one epoch or
 # as many steps. Nothing of the model is set. The masks are left out where no head learns them.
 pretrained = None
 

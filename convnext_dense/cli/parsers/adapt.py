@@ -6,8 +6,8 @@ convnext-dense adapt --list             the families of configs that mmdet and m
 convnext-dense adapt --list deeplab     the configs with "deeplab" in their path or model, or that fit a glob
 
 SOURCE is a file, or a config of the installed mmdet or mmseg by its name, with or without .py. What was changed, and
-what is left to decide, is printed and stands in the comment of the new config. Results in the list are those that mmdet
-and mmseg publish, with the backbone of their config; AP, PQ and mIoU are in percent.
+what is left to decide, is printed and stands in the comment of the new config. Results in the list are those that
+mmdet and mmseg publish, with the backbone of their config; AP, PQ and mIoU are in percent.
 """
 
 from __future__ import annotations
