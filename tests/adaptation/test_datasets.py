@@ -34,7 +34,7 @@ def test_cached_mosaic_becomes_one_of_the_whole_data_set():
     data, notes = adapted('mmdet:rtmdet/rtmdet-ins_s_8xb32-300e_coco.py')
     train = data.config['train_dataloader']
     outer = train['dataset']
-    assert (outer['_delete_'], outer['type']) == (True, 'mmdet.MultiImageMixDataset')
+    assert (outer['_delete_'], outer['type']) == (True, 'convnext_dense.MixedImages')
     assert [step['type'] for step in outer['dataset']['pipeline']] == [
         'convnext_dense.LoadImage',
         'mmdet.LoadAnnotations',

@@ -1,6 +1,5 @@
 """Tests of the test-time augmentation of an adapted config."""
 
-
 from convnext_dense.adaptation.notes import Notes
 from convnext_dense.adaptation.packaged import base_config
 from convnext_dense.adaptation.pipelines import Reader

@@ -1,7 +1,7 @@
-"""Mosaic and mixup of images with masks, inside ``mmdet.MultiImageMixDataset``, which draws the other images.
+"""Mosaic and mixup of images with masks, inside a data set that draws the other images, such as ``MixedImages``.
 
-mmdet's transforms for this wrapper leave masks out, and those that have them take the other images from a cache that
-each loader worker fills, whose content a resumed run would not have.
+mmdet's transforms for such a data set leave masks out, and those that have them take the other images from a cache
+that each loader worker fills, whose content a resumed run would not have.
 """
 
 from __future__ import annotations
