@@ -39,7 +39,8 @@ def adapt_hooks(
     Raises:
         NotAdaptable: if a hook is of a method that our data are not for.
     """
-    kept, defaults, notes = [], {}, reader.notes
+    kept: list[dict[str, Any]] = []
+    defaults, notes = {}, reader.notes
     for hook in cfg.get('custom_hooks') or ():
         name, given = kind(hook), {key: value for key, value in hook.items() if key != 'type'}
         if name in REFUSED:
@@ -69,7 +70,7 @@ def _average(given: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
     return {'type': 'convnext_dense.EMA', 'momentum': momentum}
 
 
-def _switch(name: str, given: dict[str, Any], reader: Reader, is_mixed: bool, repeats: int) -> list[dict[str, Any]]:
+def _switch(name: str, given: dict[str, Any], reader: Reader, is_mixed: bool, repeats: int) -> dict[str, Any]:
     """Return mmdet's hook that changes the augmentation for the last epochs, with the names of the steps here."""
     if name == 'YOLOXModeSwitchHook':
         skipped = given.get('skip_type_keys', ('Mosaic', 'RandomAffine', 'MixUp'))
