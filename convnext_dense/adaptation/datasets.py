@@ -20,6 +20,8 @@ STOCK = {'CocoDataset', 'ADE20KDataset', 'CocoPanopticDataset', 'CocoMetric', 'I
 """Data sets and metrics of mmdet and mmseg for which this package's are the same kind of data and measure."""
 RULES = {'filter_empty_gt': False, 'min_size': 0}
 """Rules of ``filter_cfg`` that our data sets have, each with the value of mmdet for none."""
+BY_SKIPPING = 'YOLOXModeSwitchHook'
+"""mmdet's hook that has its own data set for mixed images leave out steps."""
 SAMPLERS = ('DefaultSampler', 'InfiniteSampler')
 """Samplers that draw every image as often, as ours does."""
 
@@ -30,8 +32,8 @@ class AdaptedData(NamedTuple):
     config: dict[str, Any]
     repeats: int
     """Times that an epoch of the source uses each image."""
-    mixed: list[Step] | None
-    """The training pipeline around a data set whose images are mixed; None for one without."""
+    is_mixed: bool
+    """Whether another data set mixes the images of the one that loads them."""
 
 
 def adapt_data(cfg: Mapping[str, Any], reader: Reader) -> AdaptedData:
@@ -53,12 +55,12 @@ def adapt_data(cfg: Mapping[str, Any], reader: Reader) -> AdaptedData:
     steps, mixing = adapt_training(dataset.get('pipeline') or (), reader), None
     for wrapper in (one for one in wrappers if kind(one) == 'MultiImageMixDataset'):
         mixing = adapt_training(wrapper['pipeline'], reader)
-    if mixing is None and any(step['type'] in MIXING.values() for step in steps):
+    if mixing is None and any(kind(step) in MIXING for step in steps):
         mixing = [step for step in steps if not _loads(step)]
         steps = [step for step in steps if _loads(step)]
         reader.notes.changed.append(
-            'Mosaic and MixUp draw their images from the whole data set, as in YOLOX: the source draws them from a '
-            'cache of each worker, with which a resumed run would not be the same'
+            'Mosaic and MixUp draw their images from the whole data set: the source draws them from a cache of each '
+            'worker, with which a resumed run would not be the same'
         )
     inner: dict[str, Any] = {}
     if 'filter_cfg' in base.train_dataloader.dataset:
@@ -67,7 +69,9 @@ def adapt_data(cfg: Mapping[str, Any], reader: Reader) -> AdaptedData:
     train: dict[str, Any] = {'batch_size': loader.get('batch_size', base.train_dataloader.batch_size)}
     if base.train_dataloader.get('batch_sampler') and (mixing is not None or not loader.get('batch_sampler')):
         train['batch_sampler'] = None
-    train['dataset'] = _wrap(inner, base.train_dataloader.dataset, mixing, wrappers)
+    switches = any(kind(hook) == BY_SKIPPING for hook in cfg.get('custom_hooks') or ())
+    around = 'mmdet.MultiImageMixDataset' if switches else 'convnext_dense.MixedImages'
+    train['dataset'] = _wrap(inner, base.train_dataloader.dataset, wrappers, mixing, around)
     _check_sampler(loader, reader)
     repeats = 1
     for wrapper in wrappers:
@@ -79,7 +83,7 @@ def adapt_data(cfg: Mapping[str, Any], reader: Reader) -> AdaptedData:
         config['val_dataloader'] = {'dataset': {'pipeline': adapt_testing(innermost.get('pipeline') or (), reader)}}
         config['test_dataloader'] = copy.deepcopy(config['val_dataloader'])
     config.update(_evaluators(cfg, dataset, reader))
-    return AdaptedData(config, repeats, mixing)
+    return AdaptedData(config, repeats, mixing is not None)
 
 
 def switched_steps(steps: list[Any], reader: Reader, mixed: bool) -> list[Step]:
@@ -127,9 +131,21 @@ def _rules(dataset: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
 
 
 def _wrap(
-    inner: dict[str, Any], base: Mapping[str, Any], mixing: list[Step] | None, wrappers: list[Mapping[str, Any]]
+    inner: dict[str, Any],
+    base: Mapping[str, Any],
+    wrappers: list[Mapping[str, Any]],
+    mixing: list[Step] | None,
+    around: str,
 ) -> dict[str, Any]:
-    """Return the training data set: what differs from the base config's, or the whole one inside wrappers."""
+    """Return the training data set: what differs from the base config's, or the whole one inside wrappers.
+
+    Args:
+        inner: what differs.
+        base: the base config's data set.
+        wrappers: those of the source.
+        mixing: the steps from the first on that mixes images; None if there is none.
+        around: type of the data set that has these steps.
+    """
     balanced = next((one for one in wrappers if kind(one) == 'ClassBalancedDataset'), None)
     if mixing is None and balanced is None:
         return inner
@@ -138,7 +154,7 @@ def _wrap(
         threshold = balanced['oversample_thr']
         dataset = {'type': 'ClassBalancedDataset', 'oversample_thr': threshold, 'dataset': dataset}
     if mixing is not None:
-        dataset = {'type': 'mmdet.MultiImageMixDataset', 'dataset': dataset, 'pipeline': mixing}
+        dataset = {'type': around, 'dataset': dataset, 'pipeline': mixing}
     return {'_delete_': True, **dataset}
 
 

@@ -9,7 +9,7 @@ from mmengine.registry import HOOKS
 
 from .datasets import switched_steps
 from .notes import NotAdaptable, Notes
-from .pipelines import MIXING, Reader, kind
+from .pipelines import Reader, kind, mixing_type
 from .registered import scoped
 
 LEFT_OUT = {
@@ -20,24 +20,27 @@ LEFT_OUT = {
 """Hooks of mmdet that a run here has no use for, each with the reason."""
 REFUSED = {'MeanTeacherHook': 'it learns from images without annotations too, by a teacher'}
 """Hooks of methods that are not for our data, each with what the method does."""
+GAMMA = 2000
+"""The default of mmdet's ``ExpMomentumEMA``."""
 SWITCHING = ('YOLOXModeSwitchHook', 'PipelineSwitchHook')
 
 
 def adapt_hooks(
-    cfg: Mapping[str, Any], reader: Reader, mixed: list[dict[str, Any]] | None, repeats: int
+    cfg: Mapping[str, Any], reader: Reader, is_mixed: bool, repeats: int
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return the ``custom_hooks`` of the new config, and additions to its ``default_hooks``.
 
     Args:
         cfg: the source.
         reader: its library and task, and the notes, which get a line for each hook that is left out or changed.
-        mixed: the training pipeline around a data set whose images are mixed, or None.
+        is_mixed: whether another data set mixes the images of the one that loads them.
         repeats: epochs here for one of the source.
 
     Raises:
         NotAdaptable: if a hook is of a method that our data are not for.
     """
-    kept, defaults, notes = [], {}, reader.notes
+    kept: list[dict[str, Any]] = []
+    defaults, notes = {}, reader.notes
     for hook in cfg.get('custom_hooks') or ():
         name, given = kind(hook), {key: value for key, value in hook.items() if key != 'type'}
         if name in REFUSED:
@@ -47,7 +50,7 @@ def adapt_hooks(
         elif name == 'EMAHook':
             defaults['ema'] = _average(given, notes)
         elif name in SWITCHING:
-            kept += _switch(name, given, reader, mixed, repeats)
+            kept.append(_switch(name, given, reader, is_mixed, repeats))
         elif (known := scoped(HOOKS, str(hook['type']), reader.library)) is not None:
             kept.append({'type': known, **given})
         else:
@@ -59,27 +62,21 @@ def _average(given: Mapping[str, Any], notes: Notes) -> dict[str, Any]:
     """Return our hook for a moving average of the weights, which has the same momentum."""
     momentum = given.get('momentum', 0.0002)  # mmengine's default
     kind_of_average = given.get('ema_type', 'ExponentialMovingAverage')
-    rises = ', without its faster start' if kind_of_average == 'ExpMomentumEMA' else ''
-    notes.changed.append(f'EMAHook becomes convnext_dense.EMA with the momentum {momentum}{rises}')
-    if kind_of_average not in ('ExponentialMovingAverage', 'ExpMomentumEMA'):
+    notes.changed.append(f'EMAHook becomes convnext_dense.EMA with the momentum {momentum}, which resumes exactly')
+    if kind_of_average == 'ExpMomentumEMA':
+        return {'type': 'convnext_dense.EMA', 'momentum': momentum, 'gamma': given.get('gamma', GAMMA)}
+    if kind_of_average != 'ExponentialMovingAverage':
         notes.undecided.append(f'{kind_of_average} is no exponential average: check default_hooks.ema.momentum')
     return {'type': 'convnext_dense.EMA', 'momentum': momentum}
 
 
-def _switch(
-    name: str, given: dict[str, Any], reader: Reader, mixed: list[dict[str, Any]] | None, repeats: int
-) -> list[dict[str, Any]]:
+def _switch(name: str, given: dict[str, Any], reader: Reader, is_mixed: bool, repeats: int) -> dict[str, Any]:
     """Return mmdet's hook that changes the augmentation for the last epochs, with the names of the steps here."""
     if name == 'YOLOXModeSwitchHook':
         skipped = given.get('skip_type_keys', ('Mosaic', 'RandomAffine', 'MixUp'))
-        given['skip_type_keys'] = tuple(MIXING.get(one, f'mmdet.{one}') for one in skipped)
+        given['skip_type_keys'] = tuple(mixing_type(one, reader.learns_masks) for one in skipped)
         given['num_last_epochs'] = given.get('num_last_epochs', 15) * repeats
-        return [{'type': f'mmdet.{name}', **given}]
-    steps = switched_steps(given['switch_pipeline'], reader, mixed is not None)
-    if mixed is not None and len(steps) > len(mixed):
-        reader.notes.undecided.append(
-            f'{name} is left out: MultiImageMixDataset takes no longer pipeline than the one that it has'
-        )
-        return []
+        return {'type': f'mmdet.{name}', **given}
+    steps = switched_steps(given['switch_pipeline'], reader, is_mixed)
     given.update(switch_epoch=given['switch_epoch'] * repeats, switch_pipeline=steps)
-    return [{'type': f'mmdet.{name}', **given}]
+    return {'type': f'mmdet.{name}', **given}

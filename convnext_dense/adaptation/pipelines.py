@@ -31,14 +31,8 @@ READING_IMAGES = ('LoadImageFromFile', 'LoadImage')
 READING_TRUTH = ('LoadAnnotations', 'LoadPanopticAnnotations')
 RESIZING = ('RandomResize', 'RandomChoiceResize')
 """Steps of mmcv that resize by another step, which they name."""
-MIXING = {
-    'Mosaic': 'convnext_dense.Mosaic',
-    'MixUp': 'convnext_dense.MixUp',
-    'CopyPaste': 'convnext_dense.CopyPaste',
-    'CachedMosaic': 'convnext_dense.Mosaic',
-    'CachedMixUp': 'convnext_dense.MixUp',
-}
-"""Steps of mmdet that mix several images, and ours for them."""
+MIXING = {'Mosaic': 'Mosaic', 'MixUp': 'MixUp', 'CachedMosaic': 'Mosaic', 'CachedMixUp': 'MixUp'}
+"""Steps of mmdet that mix several images, and those that draw them from the data set; ours have masks too."""
 OF_CACHE = ('max_cached_images', 'random_pop')
 """Arguments of the steps that mix images of a cache."""
 OTHER_PACKAGES = {'Albu': 'albumentations', 'InstaBoost': 'instaboostfast'}
@@ -82,6 +76,12 @@ def adapt_testing(steps: Sequence[Mapping[str, Any]], reader: Reader) -> list[St
 def kind(step: Mapping[str, Any]) -> str:
     """Return the type of a step without its scope."""
     return str(step['type']).rpartition('.')[2]
+
+
+def mixing_type(name: str, learns_masks: bool) -> str:
+    """Return the type of the step that mixes images in place of one of :data:`MIXING`; other names are mmdet's."""
+    own = learns_masks and name in MIXING
+    return f'{"convnext_dense" if own else "mmdet"}.{MIXING.get(name, name)}'
 
 
 def _adapt(step: Mapping[str, Any], reader: Reader, tests: bool) -> list[Step]:
@@ -156,11 +156,13 @@ def _pack(name: str, given: dict[str, Any], reader: Reader, tests: bool) -> Step
 def _own(name: str, given: dict[str, Any], reader: Reader) -> Step | None:
     """Return the step of this package that does what one of the source does; None if there is none."""
     if name in MIXING and reader.library == 'mmdet':
-        return {'type': MIXING[name], **{key: value for key, value in given.items() if key not in OF_CACHE}}
+        kept = {key: value for key, value in given.items() if key not in OF_CACHE}
+        return {'type': mixing_type(name, reader.learns_masks), **kept}
     if reader.library != 'mmseg':
         return None
-    if name == 'RandomCrop' and given.pop('ignore_index', 255) == 255:
-        return {'type': 'convnext_dense.RandomCrop', **given}
+    if name == 'RandomCrop' and given.get('ignore_index', 255) == 255:
+        kept = {key: value for key, value in given.items() if key != 'ignore_index'}
+        return {'type': 'convnext_dense.RandomCrop', **kept}
     if name == 'PhotoMetricDistortion' and not given:
         return {'type': 'convnext_dense.PhotoMetricDistortion'}
     return None

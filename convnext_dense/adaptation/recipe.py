@@ -58,7 +58,7 @@ def adapt_recipe(source: SourceConfig, arch: Arch, model: dict[str, Any], notes:
     optimizer = adapt_optimizer(source, recipe, model, notes)
     times = 1 if source.cfg['train_cfg'].get('max_epochs') is None else data.repeats
     schedule = adapt_schedule(source.cfg, source.library, recipe, optimizer, data.repeats, notes)
-    custom_hooks, default_hooks = adapt_hooks(source.cfg, reader, data.mixed, times)
+    custom_hooks, default_hooks = adapt_hooks(source.cfg, reader, data.is_mixed, times)
     by_masks = learns is Learns.NEEDS or 'val_evaluator' in data.config
     of_length = hooks_of_length(schedule['train_cfg'], task, by_masks)
     of_length['default_hooks'].update(default_hooks)

@@ -50,9 +50,9 @@ def adapt_schedule(
         notes.changed.append(f'RepeatDataset of {repeats} is left out: {how}')
     train: dict[str, Any] = {
         'type': 'convnext_dense.TrainLoop',
-        key: loop[key] * times,
+        key: int(loop[key]) * times,
         'total_batch_size': optimizer.total_batch,
-        'val_interval': loop.get('val_interval', 1) * times,
+        'val_interval': int(loop.get('val_interval', 1)) * times,  # some are computed, and floats
     }
     if loop.get('val_begin', 1) != 1:
         train['val_begin'] = loop['val_begin'] * times

@@ -32,9 +32,6 @@ class SeededDataset(Dataset):
     def __init__(self, dataset: Any) -> None:
         vars(self)['dataset'] = dataset
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self.dataset, name, value)  # such as the pipeline, which hooks of mmdet replace
-
     def __len__(self) -> int:
         return len(self.dataset)
 
@@ -43,6 +40,17 @@ class SeededDataset(Dataset):
             raise AttributeError(name)
         value = getattr(self.dataset, name)
         return value[0] if name == 'metainfo' and isinstance(value, list) else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == 'dataset':
+            super().__setattr__(name, value)
+        elif not hasattr(self.dataset, name):
+            raise UserError(
+                f'{type(self.dataset).__name__} of the training data has no {name} to set, which a hook of the config '
+                'changes during the run: name the data set itself in train_dataloader.dataset, without this wrapper'
+            )
+        else:
+            setattr(self.dataset, name, value)
 
     def get_data_info(self, key: int | SeededIndex) -> dict:
         """Return the annotations of a sample."""

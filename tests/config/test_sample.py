@@ -117,3 +117,37 @@ def test_the_folder_of_the_config_comes_first(tmp_path):
     mine.parent.mkdir(parents=True)
     mine.touch()
     assert find_sample_settings(cfg, tmp_path) == mine
+
+
+def settings_for(tmp_path, settings, **config):
+    (tmp_path / 'sample.py').write_text(settings)
+    return read_sample_settings(Config(config), tmp_path / 'sample.py')
+
+
+def test_of_two_lengths_the_one_of_the_config_is_set(tmp_path):
+    both = 'train_cfg = dict(max_epochs=1, max_iters=9, val_interval=5)'
+    assert settings_for(tmp_path, both, train_cfg=dict(max_iters=100)) == {
+        'train_cfg': {'max_iters': 9, 'val_interval': 5}
+    }
+    assert settings_for(tmp_path, both, train_cfg=dict(max_epochs=100)) == {
+        'train_cfg': {'max_epochs': 1, 'val_interval': 5}
+    }
+    one = 'train_cfg = dict(max_epochs=1)'  # which does not fit, and is an error when it is built, as before
+    assert settings_for(tmp_path, one, train_cfg=dict(max_iters=100)) == {'train_cfg': {'max_epochs': 1}}
+
+
+def test_settings_of_a_data_set_reach_it_inside_others(tmp_path):
+    settings = 'train_dataloader = dict(batch_size=2, dataset=dict(indices=9, pipeline=[1]))'
+    own = dict(type='own', pipeline=[0])
+    cases = {
+        'plain': (own, {'indices': 9, 'pipeline': [1]}),
+        'balanced': (dict(dataset=own), {'dataset': {'indices': 9, 'pipeline': [1]}}),
+        'mixed': (dict(pipeline=[0], dataset=own), {'pipeline': [1], 'dataset': {'indices': 9}}),
+        'mixed and balanced': (
+            dict(pipeline=[0], dataset=dict(dataset=own)),
+            {'pipeline': [1], 'dataset': {'dataset': {'indices': 9}}},
+        ),
+    }
+    for dataset, want in cases.values():
+        found = settings_for(tmp_path, settings, train_dataloader=dict(dataset=dataset))
+        assert found == {'train_dataloader': {'batch_size': 2, 'dataset': want}}

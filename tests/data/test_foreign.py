@@ -139,3 +139,12 @@ def test_of_a_list_of_metainfo_the_first_is_taken():
     for dataset in (with_seeds(parts), with_seeds(RepeatDataset(both, 2))):
         assert dataset.metainfo['palette'] == [1]
         assert classes_of(dataset) == ['a', 'b']
+
+
+def test_what_hooks_set_on_a_wrapped_data_set_is_the_data_sets():
+    numbers = Numbers()
+    dataset = with_seeds(numbers)
+    dataset.pipeline = print
+    assert numbers.pipeline is print
+    assert vars(dataset) == {'dataset': numbers}
+    assert pickle.loads(pickle.dumps(dataset)).dataset.pipeline is print

@@ -10,6 +10,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks, PolygonMasks
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
+from mmengine.logging import MessageHub
 from mmengine.structures import InstanceData
 
 from convnext_dense.config.read import read_config
@@ -222,6 +223,37 @@ def test_nothing_in_an_ignore_region_is_learned_as_background(tmp_path):
     assert whole['loss_cls'] > plain['loss_cls']
     nothing = losses([0, 0, 192, 192], objects=False)
     assert all(value == 0 for name, value in nothing.items() if 'loss' in name)
+
+
+def test_sizes_of_batches_depend_on_seed_and_step_alone():
+    """mmdet's remember the last one drawn, so that a resumed run would have others."""
+
+    def sizes(steps, seed):
+        resize = MODELS.build(
+            dict(type='convnext_dense.BatchSyncRandomResize', random_size_range=(32, 320), interval=2)
+        )
+        hub, found = MessageHub.get_instance('sizes'), []
+        hub.update_info('seed', seed)
+        for step in steps:
+            hub.update_info('iter', step)
+            boxes = InstanceData(bboxes=torch.tensor([[0.0, 0.0, 32.0, 64.0]]))
+            meta = dict(img_shape=(64, 64), pad_shape=(64, 64))
+            sample = DetDataSample(metainfo=meta, gt_instances=boxes)
+            inputs, _ = resize(torch.zeros(1, 3, 64, 64), [sample])
+            found.append(tuple(inputs.shape[2:]))
+            assert sample.img_shape == found[-1]
+            height, width = found[-1]
+            assert sample.gt_instances.bboxes.tolist() == [[0.0, 0.0, width / 2, height]]
+        return found
+
+    MessageHub.get_instance('sizes')  # the current one
+    drawn = sizes(range(12), seed=3)
+    assert drawn[:2] == [(64, 64)] * 2
+    assert drawn[2::2] == drawn[3::2]
+    assert len(set(drawn)) > 3
+    assert all(height == width and height % 32 == 0 for height, width in drawn)
+    assert sizes(range(7, 12), seed=3) == drawn[7:]
+    assert sizes(range(12), seed=4) != drawn
 
 
 def test_centernet_predicts_without_a_border_as_with_one_of_zero():

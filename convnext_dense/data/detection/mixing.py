@@ -1,8 +1,7 @@
-"""Transforms that mix several images of a data set: mosaic, mixup and copy-paste.
+"""Mosaic and mixup of images with masks, inside a data set that draws the other images, such as ``MixedImages``.
 
-They are those of mmdet, inside ``mmdet.MultiImageMixDataset``, which draws the other images. mmdet's own may draw an
-image behind the last one, and its mosaic and mixup take masks only from a cache that each loader worker fills, whose
-content a resumed run would not have.
+mmdet's transforms for such a data set leave masks out, and those that have them take the other images from a cache
+that each loader worker fills, whose content a resumed run would not have.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from ...registry import TRANSFORMS
 
 with light_imports():
     from mmdet.datasets.transforms import CachedMixUp, CachedMosaic
-    from mmdet.datasets.transforms import CopyPaste as MmdetCopyPaste
 
 
 @TRANSFORMS.register_module()
@@ -100,15 +98,6 @@ class MixUp(CachedMixUp):
         """Mix the image with that of ``mix_results``."""
         self.results_cache = list(results['mix_results'])
         return _mix(self, super().transform, results)
-
-
-@TRANSFORMS.register_module()
-class CopyPaste(MmdetCopyPaste):
-    """mmdet's ``CopyPaste``: objects of another image of the data set, pasted by their masks."""
-
-    def get_indexes(self, dataset: Any) -> int:
-        """Draw an image of the data set."""
-        return random.randrange(len(dataset))
 
 
 def _mix(transform: Any, run: Any, results: dict) -> dict:
