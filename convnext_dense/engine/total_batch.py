@@ -122,7 +122,8 @@ class AccumulatedLoader:
     """Data loader wrapper that yields iterators over ``accumulation`` batches; other attributes are the loader's.
 
     An iterator fetches each batch only when it is needed, so that the total batch need not fit in memory. Batches at
-    the end of an epoch that do not fill a step are dropped.
+    the end of an epoch that do not fill a step are dropped. Attributes are set on the loader too, as by mmdet's hooks
+    that change the pipeline during a run and then have the loader start its workers anew.
     """
 
     def __init__(self, loader: DataLoader, accumulation: int) -> None:
@@ -144,3 +145,10 @@ class AccumulatedLoader:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.loader, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        own = name in ('loader', 'accumulation')
+        if own:
+            super().__setattr__(name, value)
+        else:
+            setattr(self.loader, name, value)

@@ -73,6 +73,7 @@ class DetectionTask(DenseTask):
     modules = (
         'convnext_dense',
         'convnext_dense.data.detection.dataset',
+        'convnext_dense.data.detection.mixed',
         'convnext_dense.models.detector',
     )
     model_name = 'detector'
