@@ -341,6 +341,8 @@ class DetectionTask(DenseTask):
             if not hasattr(model, '_forward'):
                 raise UserError(f"{type(model).__name__} is not counted: the rule is for mmdet's detectors")
             model(image, counted_samples(image), mode='tensor')
+            if hasattr(model, 'decoder'):  # of mmdet's DetectionTransformer
+                return 'backbone, neck, encoder, decoder and head, with its queries; not run: the choice of results'
             return 'backbone, neck and head; not run: the choice of results (nms), pasting of masks'
         model.rpn_head(model.extract_feat(image))
         roi = model.roi_head
