@@ -110,8 +110,8 @@ CASCADE_COCO = (
     PublishedDense('xlarge', 'ImageNet-22k', 407, 1898, (55.2, 47.7)),
 )
 
-# COCO, box AP of DINO-4scale after 12 epochs, by detrex (github.com/IDEA-Research/detrex: projects/dino/README.md for
-# 22k, whose weights are those fine-tuned on 1k at 384).
+# COCO, box AP of DINO-4scale after 12 epochs, by detrex (github.com/IDEA-Research/detrex: its
+# projects/dino/README.md has those of 22k, from weights fine-tuned on 1k at 384).
 DINO_COCO = (
     PublishedDense('tiny', 'ImageNet-1k', None, None, (51.4,), 'detrex'),
     PublishedDense('small', 'ImageNet-1k', None, None, (52.0,), 'detrex'),

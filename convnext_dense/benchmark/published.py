@@ -113,7 +113,7 @@ def _dense(
     scores: tuple[str, ...],
     marks_data: bool = True,
 ) -> Iterator[Row]:
-    """Yield the rows of a table; its configs have ``_22k`` in their names where they start from such weights, or not."""
+    """Yield the rows of a table; with ``marks_data``, its configs of 22k weights have ``_22k`` in their names."""
     for result in results:
         data = '_22k' if marks_data and result.data == 'ImageNet-22k' else ''
         config = f'configs/{stem.format(_letter(result.arch) + data)}.py'

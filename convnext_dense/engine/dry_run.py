@@ -129,8 +129,7 @@ def _own_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Yield the parameters and buffers of each module, shared tensors for each module that has them."""
     for prefix, module in model.named_modules():
         for tensors in (module.named_parameters, module.named_buffers):
-            for name, tensor in tensors(prefix, recurse=False, remove_duplicate=False):
-                yield name, tensor
+            yield from tensors(prefix, recurse=False, remove_duplicate=False)
 
 
 @contextmanager

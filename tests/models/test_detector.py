@@ -222,3 +222,20 @@ def test_nothing_in_an_ignore_region_is_learned_as_background(tmp_path):
     assert whole['loss_cls'] > plain['loss_cls']
     nothing = losses([0, 0, 192, 192], objects=False)
     assert all(value == 0 for name, value in nothing.items() if 'loss' in name)
+
+
+def test_views_without_a_detection_are_merged_to_none():
+    class Detector(torch.nn.Module):
+        def test_step(self, data: dict) -> list[DetDataSample]:
+            for sample in data['data_samples']:
+                sample.pred_instances = InstanceData(
+                    bboxes=torch.empty(0, 4), scores=torch.empty(0), labels=torch.empty(0, dtype=torch.long)
+                )
+            return data['data_samples']
+
+    samples = [
+        [DetDataSample(metainfo=dict(flip_direction=flip, ori_shape=(6, 10)))] for flip in (None, 'horizontal')
+    ]
+    tta = DetectorTTA(Detector(), nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)
+    (merged,) = tta.test_step(dict(inputs=[[torch.zeros(3, 6, 10)]] * 2, data_samples=samples))
+    assert len(merged.pred_instances) == 0

@@ -1,5 +1,5 @@
-# COCO as in coco.py, with the crops of DETR's own recipe: before them the longer side may have any length, and no masks
-# are loaded. The views of `--tta` go through an NMS of a higher IoU, since each view alone takes none.
+# COCO as in coco.py, with the crops of DETR's own recipe, before which the longer side may have any length, and
+# without masks. The views of `--tta` go through an NMS of a higher IoU, since each view alone takes none.
 _base_ = './coco.py'
 
 train_dataloader = dict(

@@ -1,6 +1,6 @@
 # COCO in squares of 640 pixels: mosaics of four images, mixed in pairs, and for the last epochs single images, as in
-# mmdet's RTMDet. There both take their other images from those that a worker has seen last (CachedMosaic, CachedMixUp),
-# which a resumed run would not have; here they are drawn from the whole data set.
+# mmdet's RTMDet. There both take their other images from those that a worker has seen last (CachedMosaic and
+# CachedMixUp), which a resumed run would not have; here they are drawn from the whole data set.
 _base_ = './coco.py'
 
 custom_imports = dict(

@@ -1,6 +1,6 @@
-# DINO-4scale (arXiv 2203.03605) with the settings of detrex: three stages and a fourth level of stride 64, six layers of
-# encoder and decoder, 900 queries, 100 pairs of denoising queries. Where detrex and mmdet differ, it is detrex: position
-# embeddings with temperature 10000 and offset -0.5.
+# DINO-4scale (arXiv 2203.03605): three stages and a fourth level of stride 64, six layers of encoder and decoder, 900
+# queries, 100 denoising queries. Where detrex and mmdet differ, these are detrex' settings: position embeddings with
+# temperature 10000 and offset -0.5.
 model = dict(
     type='mmdet.DINO',
     num_queries=900,

@@ -6,6 +6,7 @@ model = dict(
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
+        pad_size_divisor=32,  # for sizes of images that the strides do not divide
         batch_augments=None,
     ),
     neck=dict(

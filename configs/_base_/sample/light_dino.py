@@ -1,5 +1,5 @@
-# `--data sample` for the light DINO on atto, which learns the sample: random weights, of which the backbone learns as fast
-# as the rest, and as many epochs as a DETR takes to find objects.
+# `--data sample` for the light DINO on atto, which learns the sample: random weights, of which the backbone learns as
+# fast as the rest, and as many epochs as a DETR takes to find objects.
 _base_ = './any_detector.py'
 
 train_cfg = dict(max_epochs=8, val_interval=4)

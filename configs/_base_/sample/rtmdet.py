@@ -1,5 +1,5 @@
-# `--data sample` for RTMDet: squares of 192 pixels, two epochs, of which the second has single images, and a part of the
-# images, so that it ends within minutes on two cores.
+# `--data sample` for RTMDet: squares of 192 pixels, two epochs, of which the second has single images, and a part of
+# the images, so that it ends within minutes on two cores.
 _base_ = './any_detector.py'
 
 train_dataloader = dict(

@@ -1,5 +1,5 @@
-# 100 epochs of batches of 128: a warm-up of 1000 steps, the full lr for half of the run, then a cosine; and an average of
-# the weights. Validation every 10 epochs, and after each of the last 10.
+# 100 epochs of batches of 128: a warm-up of 1000 steps, the full lr for half of the run, then a cosine; and an average
+# of the weights. Validation every 10 epochs, and after each of the last 10.
 _base_ = '../runtime.py'  # for the hook that keeps the best checkpoint
 
 train_cfg = dict(

@@ -20,8 +20,8 @@ class MixedImages(Dataset):
 
     Such a step has mmdet's method ``get_indexes``, which draws the other images. It gets them as ``mix_results``, each
     after the same earlier steps as the image itself: a ``MixUp`` after a ``Mosaic`` mixes two mosaics. That is what
-    mmdet's ``CachedMosaic`` and ``CachedMixUp`` do with the images that they remember; here all images are drawn from the
-    whole data set, and a sample depends on its seed alone, so that a resumed run goes on exactly.
+    mmdet's ``CachedMosaic`` and ``CachedMixUp`` do with the images that they remember; here all images are drawn from
+    the whole data set, and a sample depends on its seed alone, so that a resumed run goes on exactly.
 
     mmdet's ``MultiImageMixDataset`` ends a run where a crop leaves no object, and where it draws the index after the
     last; here the next image is taken, and no such index is drawn.
