@@ -61,7 +61,10 @@ def test_the_planned_length_is_read_from_the_config_that_a_run_saved(tmp_path):
 
 def test_another_pipeline_follows_the_length(cfg):
     """Its epoch keeps its share of the run, unless it is set too."""
-    cfg.custom_hooks = [dict(type='mmdet.PipelineSwitchHook', switch_epoch=270, switch_pipeline=[]), dict(type='Other')]
+    cfg.custom_hooks = [
+        dict(type='mmdet.PipelineSwitchHook', switch_epoch=270, switch_pipeline=[]),
+        dict(type='Other'),
+    ]
     set_length(cfg, 30)
     assert cfg.custom_hooks[0].switch_epoch == 27
     with schedule_following(cfg):

@@ -233,9 +233,7 @@ def test_views_without_a_detection_are_merged_to_none():
                 )
             return data['data_samples']
 
-    samples = [
-        [DetDataSample(metainfo=dict(flip_direction=flip, ori_shape=(6, 10)))] for flip in (None, 'horizontal')
-    ]
+    samples = [[DetDataSample(metainfo=dict(flip_direction=flip, ori_shape=(6, 10)))] for flip in (None, 'horizontal')]
     tta = DetectorTTA(Detector(), nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)
     (merged,) = tta.test_step(dict(inputs=[[torch.zeros(3, 6, 10)]] * 2, data_samples=samples))
     assert len(merged.pred_instances) == 0

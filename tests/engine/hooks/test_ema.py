@@ -21,9 +21,7 @@ class Warnings(list):
 def runner(max_iters: int = 100_000) -> SimpleNamespace:
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     loop = SimpleNamespace(last_step=TAKEN)
-    return SimpleNamespace(
-        model=model, max_iters=max_iters, iter=0, logger=Warnings(), _resume=False, train_loop=loop
-    )
+    return SimpleNamespace(model=model, max_iters=max_iters, iter=0, logger=Warnings(), _resume=False, train_loop=loop)
 
 
 def step(run: SimpleNamespace) -> None:
