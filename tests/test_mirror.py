@@ -12,6 +12,7 @@ TESTED_ELSEWHERE = {
     'analysis/environment.py': 'benchmark/test_report.py',
     'benchmark/peers.py': 'benchmark/test_classifier.py',
     'benchmark/weights.py': 'benchmark/test_classifier.py',
+    'cli/parsers/adapt.py': 'cli/commands/test_adapt.py',
     'cli/parsers/benchmark.py': 'cli/commands/test_benchmark.py',
     'cli/parsers/check_data.py': 'cli/commands/test_check_data.py',
     'cli/parsers/config.py': 'cli/commands/test_config.py',
@@ -63,6 +64,7 @@ TESTED_ELSEWHERE = {
     'tasks/task_data.py': 'tasks/test_base.py',
     'weights/published_preprocessing.py': 'weights/test_preprocessing.py',
     'tasks/drawn_annotations.py': 'tasks/test_detection.py',
+    'tasks/mmdet_models.py': 'tasks/test_detection.py',
     'tasks/windows.py': 'tasks/test_segmentation.py',
 }
 # Test files of no single module, each with their subject.

@@ -19,7 +19,7 @@ class SeededDataset(Dataset):
 
     The random generators of Python, numpy and torch are seeded while a sample is made, so that it depends on its seed
     only. A sample that is a dict gets the image's ``path``, and the list ``skipped`` of unreadable images, which only
-    data sets of this package fill. All other attributes are the data set's, also where a hook sets one; of a list of
+    data sets of this package fill. All other attributes are the data set's, also when they are set; of a list of
     ``metainfo``, which mmdet's ``ConcatDataset`` has where its parts differ, the first.
 
     Args:
@@ -27,9 +27,10 @@ class SeededDataset(Dataset):
     """
 
     takes_seeds = True
+    dataset: Any
 
     def __init__(self, dataset: Any) -> None:
-        self.dataset = dataset
+        vars(self)['dataset'] = dataset
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -122,13 +122,15 @@ class AccumulatedLoader:
     """Data loader wrapper that yields iterators over ``accumulation`` batches; other attributes are the loader's.
 
     An iterator fetches each batch only when it is needed, so that the total batch need not fit in memory. Batches at
-    the end of an epoch that do not fill a step are dropped. Attributes are set on the loader too, as by mmdet's hooks
-    that change the pipeline during a run and then have the loader start its workers anew.
+    the end of an epoch that do not fill a step are dropped. Attributes that are set are the loader's too: hooks of
+    mmdet that change the augmentation restart its workers so.
     """
 
+    loader: DataLoader
+    accumulation: int
+
     def __init__(self, loader: DataLoader, accumulation: int) -> None:
-        self.loader = loader
-        self.accumulation = accumulation
+        vars(self).update(loader=loader, accumulation=accumulation)
 
     def __len__(self) -> int:
         return len(self.loader) // self.accumulation
@@ -147,8 +149,4 @@ class AccumulatedLoader:
         return getattr(self.loader, name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        own = name in ('loader', 'accumulation')
-        if own:
-            super().__setattr__(name, value)
-        else:
-            setattr(self.loader, name, value)
+        setattr(self.loader, name, value)

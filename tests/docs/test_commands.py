@@ -12,17 +12,20 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
+from convnext_dense.adaptation.shipped import find_shipped
 from convnext_dense.checkpoints import manifest
 from convnext_dense.cli.main import VERBS, build_parser
 from convnext_dense.config.find import find_config
 from convnext_dense.config.read import read_config
 from convnext_dense.registry import MODELS
 from tests.helpers.pages import PAGES, ROOT, SHELL, blocks, commands, inline_code, shown_files
+from tests.helpers.panoptic_heads import write_panoptic_head
 from tests.helpers.small_models import write_checkpoint, write_config
 
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 OTHERS = ('--nproc_per_node', '--max-restarts', '--signal', '--requeue')  # of torchrun and SLURM
 DETECTOR = 'cascade_convnext_t_coco'
+PANOPTIC = 'mask2former_convnext_t_coco'
 
 
 def check(command: str, page: Path) -> None:
@@ -56,7 +59,11 @@ def check(command: str, page: Path) -> None:
 def check_verb(verb: str, arguments: list[str], page: Path) -> None:
     """Parse the arguments as the verb would, find its config, and in it the keys of ``--cfg-options``."""
     args = build_parser(verb).parse_args(arguments)
-    configs = [word for word in arguments if word.endswith('.py') and word not in shown_files(page)]
+    if verb == 'adapt':
+        assert args.list is not None or find_shipped(args.source)
+        return
+    here = {*shown_files(page), *re.findall(r'--out (\S+\.py)', page.read_text())}
+    configs = [word for word in arguments if word.endswith('.py') and word not in here]
     for config in configs:
         assert config.startswith('tools/') or find_config(config), config
     if getattr(args, 'config', None) not in configs:
@@ -126,17 +133,19 @@ def test_every_block_says_what_it_is(page):
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory) -> Path:
-    """A folder as the examples expect it: a detector's config and run, small ones, and some images."""
+    """A folder as the examples expect it: a detector's config and run, a panoptic run, small ones, and some images."""
     root = tmp_path_factory.mktemp('examples')
     config = root / 'configs' / 'det' / f'{DETECTOR}.py'
     config.parent.mkdir(parents=True)
     shutil.move(write_config('detection', root), config)
-    work_dir = root / 'work_dirs' / DETECTOR
-    work_dir.mkdir(parents=True)
-    write_checkpoint(config, work_dir / 'epoch_1.pth', classes=['red', 'green', 'blue'])
+    panoptic = write_panoptic_head('mask2former', root)
+    for name, own, stuff in ((DETECTOR, config, {}), (PANOPTIC, panoptic, {'stuff_classes': ['blue']})):
+        work_dir = root / 'work_dirs' / name
+        work_dir.mkdir(parents=True)
+        write_checkpoint(own, work_dir / 'epoch_1.pth', classes=['red', 'green', 'blue'], **stuff)
+        read_config(str(own), needs_data=False).dump(work_dir / own.name)
+        (work_dir / manifest.FILE_NAME).write_text('{}')
     pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
-    read_config(str(config), needs_data=False).dump(work_dir / config.name)
-    (work_dir / manifest.FILE_NAME).write_text('{}')
     for name in ('street', 'a', 'b', 'c'):
         Image.fromarray(pixels).save(root / f'{name}.jpg')
     return root

@@ -36,8 +36,8 @@ crop = [dict(type='mmdet.RandomCrop', crop_size=(64, 64)), dict(type='mmdet.YOLO
     dict(type='mmdet.RandomFlip', prob=0.5), dict(type='mmdet.Pad', size=(64, 64), pad_val=dict(img=(114, 114, 114)))]
 grow = dict(type='mmcv.RandomResize', resize_type='mmdet.Resize', ratio_range=(0.8, 1.2), keep_ratio=True)
 train_dataloader['dataset'] = dict(dataset=dict(pipeline=learned), pipeline=[
-    dict(type='mmdet.Mosaic', img_scale=(64, 64)), dict(grow, scale=(128, 128)), *crop,
-    dict(type='mmdet.MixUp', img_scale=(64, 64), ratio_range=(1.0, 1.0)), pack])
+    dict(type='convnext_dense.Mosaic', img_scale=(64, 64)), dict(grow, scale=(128, 128)), *crop,
+    dict(type='convnext_dense.MixUp', img_scale=(64, 64), ratio_range=(1.0, 1.0)), pack])
 custom_hooks = [dict(type='mmdet.PipelineSwitchHook', switch_epoch=2,
     switch_pipeline=[dict(grow, scale=(64, 64)), *crop, pack])]
 train_cfg = dict(max_epochs=3, total_batch_size=1, val_interval=3)

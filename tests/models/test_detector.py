@@ -237,3 +237,23 @@ def test_views_without_a_detection_are_merged_to_none():
     tta = DetectorTTA(Detector(), nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)
     (merged,) = tta.test_step(dict(inputs=[[torch.zeros(3, 6, 10)]] * 2, data_samples=samples))
     assert len(merged.pred_instances) == 0
+
+
+def test_centernet_predicts_without_a_border_as_with_one_of_zero():
+    losses = dict(loss_center_heatmap=dict(type='mmdet.GaussianFocalLoss'), loss_wh=dict(type='mmdet.L1Loss'))
+    settings = dict(in_channels=4, feat_channels=4, num_classes=2, loss_offset=dict(type='mmdet.L1Loss'), **losses)
+    cfg = ConfigDict(topk=5, local_maximum_kernel=3, max_per_img=5)
+    stock = MODELS.build(dict(settings, type='mmdet.CenterNetHead', test_cfg=cfg)).eval()
+    ours = MODELS.build(dict(settings, type='convnext_dense.CenterNetHead', test_cfg=cfg)).eval()
+    torch.manual_seed(0)
+    maps = [[torch.rand(1, channels, 8, 8)] for channels in (2, 2, 2)]
+    meta = dict(batch_input_shape=(32, 32), img_shape=(32, 32), scale_factor=(1.0, 1.0))
+    bordered = dict(meta, border=np.array([3.0, 0, 2, 0], np.float32))
+    with pytest.raises(KeyError, match='border'):  # otherwise remove our CenterNetHead
+        stock.predict_by_feat(*maps, batch_img_metas=[meta], rescale=False)
+    zero = dict(meta, border=np.zeros(4, np.float32))
+    for own, same in ((meta, zero), (bordered, bordered)):
+        expected = stock.predict_by_feat(*maps, batch_img_metas=[same], rescale=False)[0]
+        found = ours.predict_by_feat(*maps, batch_img_metas=[own], rescale=False)[0]
+        assert len(found) == 5
+        assert torch.equal(found.bboxes, expected.bboxes)

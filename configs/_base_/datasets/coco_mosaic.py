@@ -8,6 +8,7 @@ custom_imports = dict(
         'convnext_dense',
         'convnext_dense.data.detection.dataset',
         'convnext_dense.data.detection.mixed',
+        'convnext_dense.data.detection.mixing',
         'convnext_dense.models.detector',
     ]
 )
@@ -29,7 +30,7 @@ train_dataloader = dict(
             ],
         ),
         pipeline=[
-            dict(type='mmdet.Mosaic', img_scale=(640, 640), pad_val=114.0),
+            dict(type='convnext_dense.Mosaic', img_scale=(640, 640), pad_val=114.0),
             dict(
                 type='mmcv.RandomResize',
                 resize_type='mmdet.Resize',
@@ -41,7 +42,7 @@ train_dataloader = dict(
             dict(type='mmdet.YOLOXHSVRandomAug'),
             dict(type='mmdet.RandomFlip', prob=0.5),
             dict(type='mmdet.Pad', size=(640, 640), pad_val=dict(img=(114, 114, 114))),
-            dict(type='mmdet.MixUp', img_scale=(640, 640), ratio_range=(1.0, 1.0), pad_val=114.0),
+            dict(type='convnext_dense.MixUp', img_scale=(640, 640), ratio_range=(1.0, 1.0), pad_val=114.0),
             dict(type='mmdet.PackDetInputs'),
         ],
     ),

@@ -1,10 +1,12 @@
-# `--data sample` for any detector: images of 320 x 192 at most, one epoch, and nothing about the model.
+# `--data sample` for any detector, such as an adapted one: a part of the images, of 320 x 192 at most, one epoch or
+# as many steps. Nothing of the model is set. The masks are left out where no head learns them.
 pretrained = None
 
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=2,
     num_workers=1,
     dataset=dict(
+        indices=120,
         pipeline=[
             dict(type='convnext_dense.LoadImage'),
             dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=True),
@@ -22,6 +24,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     num_workers=1,
     dataset=dict(
+        indices=40,
         pipeline=[
             dict(type='convnext_dense.LoadImage'),
             dict(type='mmdet.Resize', scale=(320, 192), keep_ratio=True),
@@ -52,6 +55,6 @@ tta_pipeline = [
         ],
     ),
 ]
-train_cfg = dict(max_epochs=1, total_batch_size=4)
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
-default_hooks = dict(logger=dict(interval=20), checkpoint=dict(keep=1, best=None), run_length=None)
+train_cfg = dict(max_epochs=1, max_iters=60, total_batch_size=2, val_interval=1000, val_begin=1)
+optim_wrapper = dict(optimizer=dict(lr=5e-4))
+default_hooks = dict(logger=dict(interval=20), checkpoint=dict(keep=1, best=None), run_length=None, ema=None)

@@ -3,8 +3,5 @@
 _base_ = './any_detector.py'
 
 model = dict(num_queries=100, dn_cfg=dict(group_cfg=dict(num_dn_queries=30)), test_cfg=dict(max_per_img=100))
-train_dataloader = dict(batch_size=2, dataset=dict(indices=80))
-val_dataloader = dict(dataset=dict(indices=40))
-test_dataloader = val_dataloader
-train_cfg = dict(total_batch_size=2)
+train_dataloader = dict(dataset=dict(indices=80))
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0))), optimizer=dict(lr=5e-4))

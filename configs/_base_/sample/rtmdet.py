@@ -5,9 +5,9 @@ _base_ = './any_detector.py'
 train_dataloader = dict(
     batch_size=4,
     dataset=dict(
-        dataset=dict(indices=80),
+        indices=80,
         pipeline=[
-            dict(type='mmdet.Mosaic', img_scale=(192, 192), pad_val=114.0),
+            dict(type='convnext_dense.Mosaic', img_scale=(192, 192), pad_val=114.0),
             dict(
                 type='mmcv.RandomResize',
                 resize_type='mmdet.Resize',
@@ -19,7 +19,7 @@ train_dataloader = dict(
             dict(type='mmdet.YOLOXHSVRandomAug'),
             dict(type='mmdet.RandomFlip', prob=0.5),
             dict(type='mmdet.Pad', size=(192, 192), pad_val=dict(img=(114, 114, 114))),
-            dict(type='mmdet.MixUp', img_scale=(192, 192), ratio_range=(1.0, 1.0), pad_val=114.0),
+            dict(type='convnext_dense.MixUp', img_scale=(192, 192), ratio_range=(1.0, 1.0), pad_val=114.0),
             dict(type='mmdet.PackDetInputs'),
         ],
     ),
@@ -79,5 +79,6 @@ custom_hooks = [
         ],
     )
 ]
-train_cfg = dict(max_epochs=2, val_interval=2)
-default_hooks = dict(ema=dict(momentum=0.02, gamma=None))
+train_cfg = dict(max_epochs=2, total_batch_size=4)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+default_hooks = dict(ema=dict(_delete_=True, momentum=0.02, gamma=None))

@@ -58,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
     if args.format:
         return _write_annotations(args, predict, inputs, len(skipped))
     if args.annotations and not predict.task.writes_coco:
-        raise UserError(f'--annotations is for detectors, and this is a model for {predict.task.name}: leave it out')
+        raise UserError(
+            f'--annotations is for detectors and panoptic models, not for {predict.task.name}: leave it out'
+        )
     outputs = name_outputs(inputs, out_dir, predict.task.extra_files)
     images = {str(path): files for path, files in outputs.items() if not is_video(path)}
     ids = read_image_ids(args.annotations, list(images)) if args.annotations else number_images(images)
@@ -129,9 +131,9 @@ class _Demo:
         try:
             for result in self.predict.batch(outputs, self.batch_size, failed):
                 path = str(result.path)
-                result = result.above(self.score).with_image_id(ids[path])
-                images += filter(None, [result.coco_image()])
                 drawn, *extra_files = outputs[path]
+                result = result.above(self.score).with_image_id(ids[path]).with_extra_files(*extra_files)
+                images += filter(None, [result.coco_image()])
                 result.draw(drawn)
                 result.save_extra_files(*extra_files)
                 content = result.as_json()
@@ -139,7 +141,7 @@ class _Demo:
                 self.bar.advance(task)
                 self.found_nothing = not entries
         finally:
-            _write_json(entries, results_file)
+            _write_json(entries, results_file, self.predict.task.results_key)
             if images_file is not None:
                 _write_images(images, self.predict.classes, images_file)
 
@@ -205,14 +207,16 @@ def _write_images(images: Sequence[CocoImage], classes: ClassInfo, path: Path) -
     """Write images and categories as a COCO file without annotations, for the results that have their ids."""
     ids = classes.category_ids or range(len(classes.names))
     categories = [{'id': number, 'name': name} for number, name in zip(ids, classes.names, strict=True)]
+    for label, category in enumerate(categories) if classes.stuff else ():
+        category['isthing'] = int(label < classes.things)
     content = {'images': images, 'annotations': [], 'categories': categories}
     _write(json.dumps(content, indent=1) + '\n', path)
 
 
-def _write_json(entries: Sequence[Mapping], path: Path) -> None:
-    """Write a JSON list with one entry per line."""
+def _write_json(entries: Sequence[Mapping], path: Path, key: str | None = None) -> None:
+    """Write a JSON list with one entry per line, as the value of a key if there is one."""
     lines = ',\n'.join(map(json.dumps, entries))
-    _write(f'[\n{lines}\n]\n', path)
+    _write(f'[\n{lines}\n]\n' if key is None else f'{{{json.dumps(key)}: [\n{lines}\n]}}\n', path)
 
 
 def _write(text: str, path: Path) -> None:

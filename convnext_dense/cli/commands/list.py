@@ -7,7 +7,6 @@ import difflib
 import json
 import re
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from rich.progress import track
 from rich.table import Table
 
 from ...benchmark.published import rows
-from ...config.find import near_configs, packaged_configs
+from ...config.find import fits, near_configs, packaged_configs
 from ...config.source import Source
 from ...errors import UserError
 from ...paper import AUTHORS
@@ -47,7 +46,7 @@ class Entry(NamedTuple):
 
 def run(args: argparse.Namespace) -> None:
     known = entries()
-    found = [entry for entry in known if args.pattern is None or fits(entry, args.pattern)]
+    found = [entry for entry in known if args.pattern is None or entry_fits(entry, args.pattern)]
     if not found:
         near = _near(args.pattern, known)
         hint = f'did you mean {" or ".join(near)}?' if near else '`convnext-dense list` shows all'
@@ -74,13 +73,10 @@ def entries() -> list[Entry]:
     return found
 
 
-def fits(entry: Entry, pattern: str) -> bool:
+def entry_fits(entry: Entry, pattern: str) -> bool:
     """Whether an entry's path, name, task or model has the pattern as a part, or fits it as a glob."""
-    wanted, path = pattern.lower(), Path(entry.config)
-    texts = [text.lower() for text in (entry.config, path.name, path.stem, entry.task, entry.model)]
-    if any(sign in wanted for sign in '*?['):
-        return any(fnmatchcase(text, wanted) for text in texts)
-    return any(wanted in text for text in texts)
+    path = Path(entry.config)
+    return fits(pattern, (entry.config, path.name, path.stem, entry.task, entry.model))
 
 
 def model_name(source: Source) -> str:

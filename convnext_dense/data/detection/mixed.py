@@ -16,15 +16,15 @@ from ..sampler import SeededIndex, seeded
 
 @DATASETS.register_module()
 class MixedImages(Dataset):
-    """Wrapper of a data set with a pipeline of which some steps take several images, as mmdet's ``Mosaic``, ``MixUp``.
+    """Wrapper of a data set with a pipeline of which some steps take several images, as those of :mod:`.mixing`.
 
     Such a step has mmdet's method ``get_indexes``, which draws the other images. It gets them as ``mix_results``, each
     after the same earlier steps as the image itself: a ``MixUp`` after a ``Mosaic`` mixes two mosaics. That is what
     mmdet's ``CachedMosaic`` and ``CachedMixUp`` do with the images that they remember; here all images are drawn from
     the whole data set, and a sample depends on its seed alone, so that a resumed run goes on exactly.
 
-    mmdet's ``MultiImageMixDataset`` ends a run where a crop leaves no object, and where it draws the index after the
-    last; here the next image is taken, and no such index is drawn.
+    In mmdet's ``MultiImageMixDataset`` a ``MixUp`` gets images without the steps before it, and a run ends where a
+    crop leaves no object; here the next image is taken.
 
     Args:
         dataset: the data set or its config, with a pipeline that ends before the packing.
@@ -91,7 +91,7 @@ class MixedImages(Dataset):
     def _apply(self, results: dict, steps: Sequence[Any], skipped: list[str]) -> dict | None:
         for number, step in enumerate(steps):
             if hasattr(step, 'get_indexes'):
-                drawn = step.get_indexes(_Drawn(self.dataset))
+                drawn = step.get_indexes(self.dataset)
                 indices = drawn if isinstance(drawn, Sequence) else [drawn]
                 results['mix_results'] = [self._make(other, steps[:number], skipped)[0] for other in indices]
             changed = step(results)
@@ -100,20 +100,3 @@ class MixedImages(Dataset):
             changed.pop('mix_results', None)
             results = changed
         return results
-
-
-class _Drawn:
-    """A data set as ``get_indexes`` sees it.
-
-    mmdet draws from 0 to the length, the length included. It reads the boxes of an image to see if there are any,
-    which does not take reading the image.
-    """
-
-    def __init__(self, dataset: Any) -> None:
-        self.dataset = dataset
-
-    def __len__(self) -> int:
-        return len(self.dataset) - 1
-
-    def __getitem__(self, index: int) -> dict:
-        return {'gt_bboxes': self.dataset.get_data_info(index)['instances']}

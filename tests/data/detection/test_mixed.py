@@ -8,6 +8,7 @@ import torch
 from mmengine.dataset import Compose
 
 from convnext_dense.data.detection.dataset import CocoDataset
+from convnext_dense.data.detection import mixing  # noqa: F401 - registers the steps
 from convnext_dense.data.detection.mixed import MixedImages
 from convnext_dense.data.foreign import classes_of, with_seeds
 from convnext_dense.errors import UserError
@@ -15,8 +16,8 @@ from tests.helpers import coco_files
 
 LOAD = [dict(type='convnext_dense.LoadImage'), dict(type='mmdet.LoadAnnotations', with_bbox=True)]
 PACK = dict(type='mmdet.PackDetInputs')
-MOSAIC = dict(type='mmdet.Mosaic', img_scale=(64, 48))
-MIX_UP = dict(type='mmdet.MixUp', img_scale=(64, 64), ratio_range=(1.0, 1.0), flip_ratio=1.0)
+MOSAIC = dict(type='convnext_dense.Mosaic', img_scale=(64, 48))
+MIX_UP = dict(type='convnext_dense.MixUp', img_scale=(64, 64), ratio_range=(1.0, 1.0), flip_ratio=1.0)
 
 
 @pytest.fixture(scope='module')
@@ -66,7 +67,7 @@ def test_all_images_are_drawn_and_none_after_the_last(inside):
 
     class Draw:
         def get_indexes(self, dataset):
-            drawn.append(random.randint(0, len(dataset)))  # as mmdet does, which may be the length
+            drawn.append(random.randrange(len(dataset)))
             return drawn[-1]
 
         def __call__(self, results):

@@ -99,7 +99,7 @@ def test_an_average_longer_than_the_run_is_warned_of():
 
 
 def test_the_momentum_comes_down_from_one_as_mmdets():
-    """Beside mmdet's own average, on the same weights; it copies the weights in its first step, where ours averages."""
+    """Beside mmdet's own average, which copies the weights in its first step, where ours averages."""
     from mmdet.models.layers import ExpMomentumEMA
 
     torch.manual_seed(0)
@@ -118,5 +118,5 @@ def test_the_momentum_comes_down_from_one_as_mmdets():
             ema.average = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
         theirs.update_parameters(run.model)
         assert torch.allclose(ema.average['0.weight'], theirs.module[0].weight, atol=1e-5), number
-    with pytest.raises(UserError, match='default_hooks.ema.gamma 0: take a number of steps above 0'):
+    with pytest.raises(UserError, match=r'default_hooks\.ema\.gamma 0: take a number of steps above 0'):
         EMA(gamma=0)
