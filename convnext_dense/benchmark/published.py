@@ -119,8 +119,8 @@ def _dense(
         config = f'configs/{stem.format(_letter(result.arch) + data)}.py'
         name = f'{result.arch}, {result.data}'
         published = dict(zip(scores, result.scores, strict=True))
-        sizes = [None if size is None else f'{size:g}' for size in (result.params, result.macs)]
-        yield Row(table, name, config, *sizes, DENSE_TOLERANCE, scores=published, by=result.by)
+        params, macs = (None if size is None else f'{size:g}' for size in (result.params, result.macs))
+        yield Row(table, name, config, params, macs, DENSE_TOLERANCE, scores=published, by=result.by)
 
 
 def _letter(arch: str) -> str:

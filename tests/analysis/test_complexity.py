@@ -204,8 +204,9 @@ def test_every_stem_norm_and_activation_is_counted(activation):
 
 
 # Published for mmdet's own configs: parameters in 10^6, cut or rounded to the printed digits, and MACs in 10^9 at a
-# size. DINO: table 1 of arXiv 2203.03605 and EasyCV's configs/detection/dino; Mask2Former: table 1 of arXiv 2112.01527;
-# RTMDet: mmdet's configs/rtmdet/README.md; RetinaNet: its docs/en/user_guides/useful_tools.md, without what is frozen.
+# size. DINO: table 1 of arXiv 2203.03605 and EasyCV's configs/detection/dino; Mask2Former: table 1 of arXiv
+# 2112.01527; RTMDet: mmdet's configs/rtmdet/README.md; RetinaNet: mmdet's
+# docs/en/user_guides/useful_tools.md, without what is frozen.
 PUBLISHED = {
     'dino/dino-4scale_r50_8xb2-12e_coco.py': ('47', None, (256, 320)),
     'mask2former/mask2former_r50_8xb2-lsj-50e_coco-panoptic.py': ('44', None, (64, 64)),

@@ -142,7 +142,8 @@ def test_rtmdets_recipe_is_mmdets(name):
     average, switch = theirs.custom_hooks
     assert (cfg.default_hooks.ema.momentum, cfg.default_hooks.ema.gamma) == (average.momentum, 2000)  # its default
     assert cfg.custom_hooks[0].switch_epoch == switch.switch_epoch
-    cached = dict(CachedMosaic='Mosaic', CachedMixUp='MixUp', LoadImageFromFile='convnext_dense.LoadImage')
+    cached = {name: f'convnext_dense.{name.removeprefix("Cached")}' for name in ('CachedMosaic', 'CachedMixUp')}
+    cached['LoadImageFromFile'] = 'convnext_dense.LoadImage'
     pairs = [
         (
             [*cfg.train_dataloader.dataset.dataset.pipeline, *cfg.train_dataloader.dataset.pipeline],
