@@ -1,0 +1,80 @@
+# `--data sample` for a detector with queries: images of 320 x 192 at most, 40 steps at 1024 points of each mask, and 40
+# images to validate, so that it ends within minutes on two cores.
+pretrained = None
+
+model = dict(
+    data_preprocessor=dict(
+        batch_augments=[
+            dict(type='mmdet.BatchFixedSizePad', size=(192, 320), img_pad_value=0, pad_mask=True, mask_pad_value=0)
+        ],
+    ),
+    panoptic_head=dict(num_queries=20),
+    train_cfg=dict(num_points=1024),
+    test_cfg=dict(max_per_image=20),
+)
+train_dataloader = dict(
+    batch_size=4,
+    num_workers=1,
+    dataset=dict(
+        pipeline=[
+            dict(type='convnext_dense.LoadImage'),
+            dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=True),
+            dict(type='mmdet.RandomFlip', prob=0.5),
+            dict(
+                type='mmcv.RandomResize',
+                scale=(320, 192),
+                ratio_range=(0.75, 1.25),
+                keep_ratio=True,
+                resize_type='mmdet.Resize',
+            ),
+            dict(
+                type='mmdet.RandomCrop',
+                crop_type='absolute',
+                crop_size=(320, 192),
+                recompute_bbox=True,
+                allow_negative_crop=True,
+            ),
+            dict(type='mmdet.FilterAnnotations', min_gt_bbox_wh=(1e-5, 1e-5), by_mask=True),
+            dict(type='mmdet.PackDetInputs'),
+        ],
+    ),
+)
+val_dataloader = dict(
+    num_workers=1,
+    dataset=dict(
+        pipeline=[
+            dict(type='convnext_dense.LoadImage'),
+            dict(type='mmdet.Resize', scale=(320, 192), keep_ratio=True),
+            dict(
+                type='mmdet.PackDetInputs',
+                meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'instances'),
+            ),
+        ],
+    ),
+)
+test_dataloader = val_dataloader
+tta_pipeline = [
+    dict(type='convnext_dense.LoadImage'),
+    dict(
+        type='mmcv.TestTimeAug',
+        transforms=[
+            [dict(type='mmdet.Resize', scale=(480, side), keep_ratio=True) for side in (160, 192, 224)],
+            [dict(type='mmdet.RandomFlip', prob=0.0), dict(type='mmdet.RandomFlip', prob=1.0)],
+            [
+                dict(
+                    type='mmdet.PackDetInputs',
+                    meta_keys=(
+                        *('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
+                        *('flip', 'flip_direction', 'instances'),
+                    ),
+                )
+            ],
+        ],
+    ),
+]
+train_cfg = dict(max_iters=40, total_batch_size=4, val_interval=40)
+optim_wrapper = dict(
+    optimizer=dict(lr=3e-4),
+    paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0))),  # it starts from random weights, too
+)
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=40, keep=1, best=None), run_length=None)
