@@ -212,8 +212,9 @@ def read_in_steps(
         else:
             task.join_classes(cfg)
             count = count_classes(task, cfg)
-        check_chosen_classes(_nested(options or {}), count)
-        set_classes(cfg, count)
+        stuff = task.count_stuff(cfg, classes)
+        check_chosen_classes(_nested(options or {}), count, stuff)
+        set_classes(cfg, count, stuff)
         yield Step('classes'), cfg
 
 

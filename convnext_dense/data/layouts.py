@@ -57,6 +57,11 @@ def _has_coco_files(root: Path) -> bool:
     return any(not is_stray(file.name) for pattern in COCO_PATTERNS for file in root.glob(pattern))
 
 
+def _has_panoptic_files(root: Path) -> bool:
+    places = ('annotations/panoptic*.json', 'panoptic*.json')
+    return any(not is_stray(file.name) for pattern in places for file in root.glob(pattern))
+
+
 def _is_mask_folder(root: Path) -> bool:
     names = [name for names in MASK_SPLITS.values() for name in names]
     return any((root / 'images' / name).is_dir() and (root / 'annotations' / name).is_dir() for name in names)
@@ -75,7 +80,13 @@ MASK_FOLDER = Layout(
     ('images', 'annotations'),
     _is_mask_folder,
 )
-LAYOUTS = (IMAGE_FOLDER, COCO, MASK_FOLDER)
+PANOPTIC = Layout(
+    'panoptic COCO files',
+    'a config for panoptic segmentation',
+    ('annotations', 'panoptic*', 'train*', 'val*'),
+    _has_panoptic_files,
+)
+LAYOUTS = (IMAGE_FOLDER, COCO, MASK_FOLDER, PANOPTIC)
 
 
 def hint(root: str | Path, layout: Layout) -> str:

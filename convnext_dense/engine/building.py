@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,7 +23,7 @@ from ..models.backbone import FourStageBackbone
 from ..models.isotropic import IsotropicConvNeXt
 from ..models.lora import insert_adapters, lora_settings
 from ..registry import MODELS
-from ..weights.class_counts import ClassShape, set_head_classes
+from ..weights.class_counts import ClassShape, set_head_classes, stated_stuff
 from ..weights.extraction import with_merged_adapters
 from ..weights.fetch import fetch_weights
 from ..weights.loading import load_pretrained
@@ -153,16 +153,28 @@ def class_shapes(cfg: Config, channel_per_class: bool = False) -> dict[str, Clas
         The rule of the shape by the tensor's name; empty if the config has no numbers of classes, or its model
         can't be built for others.
     """
+    shapes = _varying_shapes(cfg, channel_per_class, [(TRIED_CLASSES, 0), (TRIED_CLASSES + 1, 0)])
+    if stated_stuff(cfg.model):  # a part that learns stuff alone has rows for it
+        tried = [(2 * TRIED_CLASSES + more, TRIED_CLASSES + more) for more in (0, 1)]
+        shapes = {**_varying_shapes(cfg, channel_per_class, tried), **shapes}
+    return shapes
+
+
+def _varying_shapes(cfg: Config, channel_per_class: bool, tried: Sequence[tuple[int, int]]) -> dict[str, ClassShape]:
+    """Find the shapes that differ between two numbers of classes, each with the number of those that are stuff.
+
+    The rules are for the number of things, or where both have stuff for that of stuff.
+    """
     shapes = []
-    for count in (TRIED_CLASSES, TRIED_CLASSES + 1):
-        tried = copy.deepcopy(cfg)
-        set_head_classes(tried.model, count)
+    for count, stuff in tried:
+        changed = copy.deepcopy(cfg)
+        set_head_classes(changed.model, count, stuff)
         if channel_per_class:
-            _give_each_class_a_channel(tried.model)
+            _give_each_class_a_channel(changed.model)
         try:
             with torch.random.fork_rng(devices=[]), torch.device('meta'), warnings.catch_warnings():
                 warnings.simplefilter('ignore')
-                shapes.append({name: tensor.shape for name, tensor in build_model(tried).state_dict().items()})
+                shapes.append({name: tensor.shape for name, tensor in build_model(changed).state_dict().items()})
         except (UserError, RuntimeError):
             return {}
     one, other = shapes

@@ -24,7 +24,7 @@ from ..data.foreign import classes_of, innermost
 from ..errors import UserError
 from ..models.lora import LoraSettings, adapters_of
 from ..version import __version__
-from ..weights.class_counts import built_head_classes
+from ..weights.class_counts import built_head_classes, built_panoptic_heads
 from ..weights.extraction import dataset_meta
 from ..weights.licenses import Origin, pretrained
 from ..weights.preprocessing import Preprocessing, preprocessing_of_levels
@@ -246,7 +246,7 @@ def check_same_classes(runner: Any, filename: str, classes: list[str] | None, co
     Raises:
         UserError: if they differ; the message has the differences.
     """
-    own = _classes_of_data(runner)
+    own = classes_of(_dataset_of(runner))
     if classes and own and list(classes) != list(own):
         different = [f'{a} / {b}' for a, b in zip(classes, own, strict=False) if a != b]
         detail = f'{len(classes)} / {len(own)}' if len(classes) != len(own) else '; '.join(different[:3])
@@ -304,17 +304,30 @@ def check_heads(runner: Any) -> None:
     Raises:
         UserError: if one has not, such as a head whose config has no number and whose default is COCO's.
     """
-    classes = _classes_of_data(runner)
-    for name, count in built_head_classes(runner.bare_model).items():
-        if classes and count != len(classes):
+    dataset = _dataset_of(runner)
+    classes = classes_of(dataset) or []
+    panoptic = built_panoptic_heads(runner.bare_model)
+    learns_stuff = any(own_stuff for _, own_stuff in panoptic.values())
+    stuff = len((getattr(dataset, 'metainfo', None) or {}).get('stuff_classes', ())) if learns_stuff else 0
+    for name, (own_things, own_stuff) in panoptic.items() if classes and stuff else ():
+        things = len(classes) - stuff
+        if (own_things, own_stuff) != (things, stuff):
             raise UserError(
-                f'{name or "the model"} has {count} classes, and the data {len(classes)}: '
-                f'give {name or "model"} num_classes={len(classes)} in the config'
+                f'{name or "the model"} has {own_things} classes of things and {own_stuff} of stuff, and the data '
+                f'{things} and {stuff}: give {name or "model"} num_things_classes={things} and '
+                f'num_stuff_classes={stuff} in the config'
+            )
+    for name, count in built_head_classes(runner.bare_model).items():
+        if classes and not (stuff and name in panoptic) and count != len(classes) - stuff:
+            of = ' of things' if stuff else ''
+            raise UserError(
+                f'{name or "the model"} has {count} classes, and the data {len(classes) - stuff}{of}: '
+                f'give {name or "model"} num_classes={len(classes) - stuff} in the config'
             )
 
 
-def _classes_of_data(runner: Any) -> list[str] | None:
-    """Return the class names of the training data, or where there are none of the test data; None if unknown."""
+def _dataset_of(runner: Any) -> Any:
+    """Return the training data of a run, or where there are none the test data."""
     train_loop, test_loop = (internals.loop_or_config(runner, mode) for mode in ('train', 'test'))
     loop = test_loop if train_loop is None or isinstance(train_loop, dict) else train_loop
-    return classes_of(getattr(getattr(loop, 'dataloader', None), 'dataset', None))
+    return getattr(getattr(loop, 'dataloader', None), 'dataset', None)

@@ -10,7 +10,7 @@ from typing import Literal
 Rule = Literal['greater', 'less']
 
 GREATER = re.compile(
-    r'(m|a|fw)?(accuracy|acc|top|auroc|auc|precision|recall|dice|iou|f?score|f\d(score)?|pq|psnr|ssim|(ap|ar)[sml]?)s?\d*'
+    r'(m|a|fw)?(accuracy|acc|top|auroc|auc|precision|recall|dice|iou|f?score|f\d(score)?|[psr]q|psnr|ssim|(ap|ar)[sml]?)s?\d*'
 )
 """Words in names of metrics of which higher values are better."""
 LESS = re.compile(r'[rnm]?(mae|mse)\d*')

@@ -139,7 +139,8 @@ def build_predictor(
     names = [str(name) for name in found.classes or [f'class_{k}' for k in range(count_classes_of(found, cfg))]]
     if line := describe_difference(task.preprocessing(cfg), found.preprocessing, checkpoint):
         print(f'warning: {line}', file=sys.stderr)
-    set_classes(cfg, len(names))
+    stuff = task.count_trained_stuff(cfg, meta)
+    set_classes(cfg, len(names), stuff)
     task.prepare_config(cfg)
     model = revert_sync_batchnorm(build_model(cfg))
     try:
@@ -151,7 +152,7 @@ def build_predictor(
     if np.shape(colors) != (len(names), 3):  # absent, or 'random' as in some data sets
         colors = palette(len(names))
     first_label = task.first_label(cfg, meta, checkpoint)
-    classes = ClassInfo(names, np.array(colors, np.uint8), meta.get('category_ids'), first_label)
+    classes = ClassInfo(names, np.array(colors, np.uint8), meta.get('category_ids'), first_label, stuff)
     return Predictor(model.to(device).eval(), cfg, classes, found.origin)
 
 

@@ -6,8 +6,19 @@ Coordinates are in pixels from the top left corner of the upright image, x to th
 
 from .classification import Classification
 from .detection import Detection
+from .panoptic import Panoptic, PanopticSegment
 from .result import Result
 from .rle import decode_mask, encode_masks
 from .segmentation import UNLABELED, Segmentation
 
-__all__ = ['UNLABELED', 'Classification', 'Detection', 'Result', 'Segmentation', 'decode_mask', 'encode_masks']
+__all__ = [
+    'UNLABELED',
+    'Classification',
+    'Detection',
+    'Panoptic',
+    'PanopticSegment',
+    'Result',
+    'Segmentation',
+    'decode_mask',
+    'encode_masks',
+]

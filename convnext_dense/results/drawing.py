@@ -7,6 +7,7 @@ grow with the image. Arguments in pixels refer to the image before enlargement.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ TEXT_COLOR, WHITE = (31, 35, 40), (255, 255, 255)
 RIGHT_COLOR, WRONG_COLOR = (26, 127, 55), (207, 34, 46)  # for text about right and wrong predictions
 BAR, OTHER_BAR = (9, 105, 218), (140, 165, 195)
 MASK_OPACITY, LABEL_OPACITY = 0.45, 0.55
+LEAST_DISTANCE = 20  # in CIELAB, of the colors of two segments
 
 
 def palette(count: int) -> np.ndarray:
@@ -32,17 +34,38 @@ def palette(count: int) -> np.ndarray:
     Returns:
         uint8 (count, 3), RGB.
     """
-    levels = np.linspace(0, 255, 9).round().astype(np.uint8)
-    grid = np.stack(np.meshgrid(levels, levels, levels, indexing='ij'), axis=-1).reshape(-1, 3)
-    lab = cv2.cvtColor(grid[None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
-    vivid = (abs(lab[:, 0] - 60) < 25) & (np.hypot(lab[:, 1], lab[:, 2]) > 35)
-    grid, lab = grid[vivid], lab[vivid]
+    grid, lab = _vivid_colors()
     chosen = [int(np.linalg.norm(lab - (55, 70, 50), axis=1).argmin())]
     distance = np.full(len(lab), np.inf)
     for _ in range(1, min(count, 255)):
         distance = np.minimum(distance, np.linalg.norm(lab - lab[chosen[-1]], axis=1))
         chosen.append(int(distance.argmax()))
     return grid[np.resize(chosen, count)]
+
+
+def segment_colors(colors: np.ndarray, are_things: np.ndarray) -> np.ndarray:
+    """Choose a color for each segment of an image, such that things differ from each other and from the stuff.
+
+    Stuff has the color of its class. So has a thing, unless a segment before it or one of stuff has a similar color;
+    then it gets the one that is farthest in CIELAB from those of all others.
+
+    Args:
+        colors: uint8 (N, 3), RGB, the color of the class of each segment.
+        are_things: bool (N,).
+
+    Returns:
+        uint8 (N, 3), RGB.
+    """
+    grid, lab = _vivid_colors()
+    chosen = np.array(colors, np.uint8).reshape(-1, 3)
+    taken = _as_lab(chosen[~are_things])
+    for number in np.flatnonzero(are_things):
+        own = _as_lab(chosen[number : number + 1])
+        if len(taken) and np.linalg.norm(taken - own, axis=1).min() < LEAST_DISTANCE:
+            place = np.linalg.norm(lab[:, None] - taken, axis=2).min(axis=1).argmax()
+            chosen[number], own = grid[place], lab[place : place + 1]
+        taken = np.concatenate([taken, own])
+    return chosen
 
 
 def draw_instances(
@@ -126,6 +149,62 @@ def draw_label_map(
     return _stacked(enlarged_image, _legend(entries, size, enlarged_image.shape[1], legend_rows))
 
 
+def draw_segments(
+    image: np.ndarray,
+    places: np.ndarray,
+    colors: np.ndarray,
+    tags: Sequence[str],
+    legend: Sequence[tuple[str, int]],
+    legend_rows: int | None = None,
+) -> np.ndarray:
+    """Tint each segment, write tags on some of them, and list others below the image in percent of it.
+
+    Args:
+        image: uint8 (H, W, 3), RGB.
+        places: integers (H, W), the place of each pixel's segment in the next two lists, or -1 for none.
+        colors: uint8 (N, 3), RGB.
+        tags: N texts, which are written where the segment is widest, or beside a small one; empty for none.
+        legend: names of other segments, with their places.
+        legend_rows: number of rows of the legend, which lists the first ones; None for as many as it takes.
+
+    Returns:
+        uint8 RGB; the top left corner is the image, enlarged as in :func:`draw_instances`.
+    """
+    enlarged_image, factor = _enlarged(image)
+    size = _text_size(enlarged_image)
+    enlarged = places.repeat(factor, 0).repeat(factor, 1)
+    shown = enlarged >= 0
+    tints = np.vstack([np.asarray(colors, np.uint8).reshape(-1, 3), [WHITE]]).astype(np.uint8)[enlarged]
+    tinted = cv2.addWeighted(enlarged_image, 1 - LABEL_OPACITY, tints, LABEL_OPACITY, 0)
+    np.copyto(enlarged_image, tinted, where=shown[..., None])
+    enlarged_image[_borders(enlarged, max(1, size // 10))] = WHITE
+    canvas = Image.fromarray(enlarged_image)
+    draw = ImageDraw.Draw(canvas)
+    placed = np.zeros((0, 4))
+    height, width = enlarged.shape
+    for place, tag in enumerate(tags):
+        mask = places == place
+        if not tag or not mask.any():
+            continue
+        text = fit_to_width(tag, size, width - size)
+        tag_size = text_width(text, size) + size // 2, round(1.35 * size)
+        box, center = _place_of(mask)
+        edges = np.array([*box[:2] * factor, *(box[2:] * factor - 1)])
+        if (edges[2:] - edges[:2] > np.multiply(tag_size, (1, 2))).all():
+            x1, y1, x2, y2 = _free_place_around(center * factor, *tag_size, placed, width, height)
+        else:  # beside it, since it would cover the segment
+            x1, y1, x2, y2 = _free_place(edges, *tag_size, placed, width, height)
+        placed = np.vstack([placed, (x1, y1, x2, y2)])
+        draw.rectangle((x1, y1, x2 - 1, y2 - 1), fill=_rgb(colors[place]))
+        _write(draw, (x1 + size // 4, (y1 + y2) / 2), text, size, _text_color_on(colors[place]))
+    drawn = np.asarray(canvas)
+    if not legend and legend_rows is None:
+        return drawn
+    counts = np.bincount(places[places >= 0], minlength=len(colors))
+    entries = [(name, f'{counts[place] / places.size:.1%}', _rgb(colors[place])) for name, place in legend]
+    return _stacked(drawn, _legend(entries, size, width, legend_rows))
+
+
 def draw_scores(image: np.ndarray, scores: Sequence[tuple[str, float]]) -> np.ndarray:
     """Draw the image above a bar for each score.
 
@@ -204,6 +283,23 @@ def shrunk(image: np.ndarray, largest: tuple[int, int], smooth: bool = True) -> 
     return np.asarray(thumbnail)
 
 
+@lru_cache
+def _vivid_colors() -> tuple[np.ndarray, np.ndarray]:
+    """Return a grid of colors that are neither pale, dark nor gray, uint8 (N, 3), and the same in CIELAB."""
+    levels = np.linspace(0, 255, 9).round().astype(np.uint8)
+    grid = np.stack(np.meshgrid(levels, levels, levels, indexing='ij'), axis=-1).reshape(-1, 3)
+    lab = _as_lab(grid)
+    vivid = (abs(lab[:, 0] - 60) < 25) & (np.hypot(lab[:, 1], lab[:, 2]) > 35)
+    return grid[vivid], lab[vivid]
+
+
+def _as_lab(colors: np.ndarray) -> np.ndarray:
+    """Convert colors, uint8 (N, 3), RGB, to CIELAB."""
+    if not len(colors):
+        return np.zeros((0, 3), np.float32)
+    return cv2.cvtColor(colors[None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
+
+
 def _enlarged(image: np.ndarray) -> tuple[np.ndarray, int]:
     """Return a copy of the image, enlarged if it is small, and the factor."""
     factor = max(1, -(-MIN_LONG_SIDE // max(image.shape[:2])))
@@ -245,6 +341,33 @@ def _free_place(
     x1, y1, x2, y2 = box.tolist()
     corners = [(x1, y1 - height), (x1, y2 + 1), (x2 + 1 - width, y1 - height), (x2 + 1 - width, y2 + 1)]
     corners += [(x1, y1), (x1, y2 + 1 - height), (x2 + 1 - width, y1), (x2 + 1 - width, y2 + 1 - height)]
+    return _freest(corners, width, height, placed, right, bottom)
+
+
+def _free_place_around(
+    center: np.ndarray, width: int, height: int, placed: np.ndarray, right: int, bottom: int
+) -> tuple[int, int, int, int]:
+    """Find the place of a tag around a point, as near to it as no earlier tag is covered."""
+    x, y = round(center[0] - width / 2), round(center[1] - height / 2)
+    corners = [(x, y + rows * height) for rows in (0, 1, -1, 2, -2)]
+    corners += [(x + side * width, y) for side in (1, -1)]
+    return _freest(corners, width, height, placed, right, bottom)
+
+
+def _place_of(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where a mask, bool (H, W), is: its box, and x and y of its pixel that is farthest from its border."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
+    part = mask[box[1] : box[3], box[0] : box[2]]
+    distance = cv2.distanceTransform(np.pad(part.astype(np.uint8), 1), cv2.DIST_L2, 5)
+    row, column = np.unravel_index(int(distance.argmax()), distance.shape)
+    return box, box[:2] + (column - 0.5, row - 0.5)
+
+
+def _freest(
+    corners: Sequence[tuple[int, int]], width: int, height: int, placed: np.ndarray, right: int, bottom: int
+) -> tuple[int, int, int, int]:
+    """Return the first of several places, moved into the image, that covers no earlier tag, or covers least."""
     places = []
     for x, y in corners:
         x, y = max(0, min(x, right - width)), max(0, min(y, bottom - height))

@@ -67,6 +67,10 @@ class Result(ABC):
         """Return the image's entry in a COCO file, for a result with an image id; None for one of another kind."""
         return None
 
+    def with_extra_files(self, *files: Path) -> Result:
+        """Return the result with the names of the files of :meth:`save_extra_files`, which its entry may have."""
+        return self
+
     def save_extra_files(self, *files: Path) -> None:  # noqa: B027 - most results have none
         """Write the files that a demo saves besides the drawing, in the order of the task's ``extra_files``.
 

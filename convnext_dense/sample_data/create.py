@@ -1,12 +1,13 @@
 """Create the sample data set: procedurally drawn storybook scenes, written to the cache folder once.
 
-``ensure_sample()`` returns a folder with images and annotations in three formats::
+``ensure_sample()`` returns a folder with images and annotations in four formats::
 
     classification/{train,val}/<class>/*.jpg                       an image folder
     coco/annotations/instances_{train,val}2017.json, coco/{train,val}2017/*.jpg
+    coco/annotations/panoptic_{train,val}2017.json, coco/annotations/panoptic_{train,val}2017/*.png
     ade20k/{images,annotations}/{training,validation}/, ade20k/classes.txt
 
-COCO and ADE20K have the same scenes with the same masks. The files depend only on ``SAMPLE_VERSION`` and the
+COCO's files and ADE20K have the same scenes with the same masks. The files depend only on ``SAMPLE_VERSION`` and the
 ``SampleSize``: they have the same bytes on every machine, with any number of processes.
 """
 
@@ -33,8 +34,10 @@ from ..io.progress import progress_bar
 from . import writer
 from .workers import Job, available_cpus, run_jobs
 
-SAMPLE_VERSION = 1
-"""Version of the drawings; increase it with every change. Each version has a folder of its own."""
+SAMPLE_VERSION = 2
+"""Version of the files; increase it with every change. Each version has a folder of its own."""
+DRAWINGS_VERSION = 1
+"""Version of the drawings, from which they get their random numbers."""
 MANIFEST = 'COMPLETE.json'
 """File in the sample's folder that is written last, as a mark that the sample is complete."""
 SECONDS = {'scenes': 0.017, 'portraits': 0.0024}
@@ -161,6 +164,6 @@ def _create(partial_folder: Path, folder: Path, size: SampleSize, workers: int, 
 def _draw(root: Path, job: Job) -> writer.SceneEntry | None:
     """Draw and write one image; for a scene, return its entry in the COCO file."""
     if job.kind == 'scenes':
-        return writer.write_scene(root, SAMPLE_VERSION, job.split, job.index)
-    writer.write_portrait(root, SAMPLE_VERSION, job.split, job.index)
+        return writer.write_scene(root, DRAWINGS_VERSION, job.split, job.index)
+    writer.write_portrait(root, DRAWINGS_VERSION, job.split, job.index)
     return None

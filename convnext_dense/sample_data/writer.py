@@ -1,4 +1,4 @@
-"""Write the sample as files: an image folder, COCO files, and images with masks in ADE20K's layout.
+"""Write the sample as files: an image folder, COCO files of both kinds, and images with masks in ADE20K's layout.
 
 Every image has a random stream of its own, seeded by (version, kind, split, index), so that the files are the same
 with any number of processes. The functions run in worker processes and don't need torch.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import cv2
 import numpy as np
@@ -28,6 +28,10 @@ NAMES = (*REGIONS, *(thing.name for thing in THINGS))
 """Names of the labels 1 to K in the ADE20K masks: regions of the landscape, then things."""
 CATEGORY_IDS = tuple(1 + index + index // 3 for index in range(len(THINGS)))
 """Category ids with gaps, as in COCO: 1 2 3 5 6 7 9 ..."""
+STUFF_IDS = tuple(92 + index + index // 3 for index in range(len(REGIONS)))
+"""Category ids of the regions in the panoptic files, from COCO's first one of stuff on, with gaps."""
+SEGMENT_STEP = 70_001
+"""Difference between the ids of the segments of an image, which uses all three colors of the PNG files."""
 MAX_HIDDEN = 0.7
 """Maximum occluded share of a thing; things that are hidden more are not annotated."""
 MIN_PIXELS = 24
@@ -50,6 +54,17 @@ class SceneEntry(CocoImage):
     """An image of a COCO file with its annotations, which have no ids yet."""
 
     annotations: list[CocoAnnotation]
+    segments: list[SegmentInfo]
+
+
+class SegmentInfo(TypedDict):
+    """A segment in ``segments_info`` of a panoptic COCO file; ``bbox`` is [x, y, width, height] in pixels."""
+
+    id: int
+    category_id: int
+    iscrowd: int
+    bbox: list[int]
+    area: int
 
 
 def _rng(version: int, kind: int, split: str, index: int) -> np.random.Generator:
@@ -65,14 +80,14 @@ def _write(path: Path, image: np.ndarray) -> None:
 
 
 def make_folders(root: Path) -> None:
-    """Create the empty folders of the three formats, and the list of ADE20K's class names."""
+    """Create the empty folders of the formats, and the list of ADE20K's class names."""
     for split in SPLITS:
         for thing in THINGS:
             (root / 'classification' / split / thing.name).mkdir(parents=True)
         (root / 'coco' / f'{split}2017').mkdir(parents=True)
+        (root / 'coco' / 'annotations' / f'panoptic_{split}2017').mkdir(parents=True)
         for kind in ('images', 'annotations'):
             (root / 'ade20k' / kind / ADE_SPLITS[split]).mkdir(parents=True)
-    (root / 'coco' / 'annotations').mkdir()
     (root / 'ade20k' / 'classes.txt').write_text('\n'.join(NAMES) + '\n', encoding='utf-8')
 
 
@@ -88,32 +103,40 @@ def write_portrait(root: Path, version: int, split: str, index: int) -> None:
 
 
 def write_scene(root: Path, version: int, split: str, index: int) -> SceneEntry:
-    """Draw one scene; write its image for COCO and for ADE20K, and its label map for ADE20K."""
+    """Draw one scene; write its image for COCO and for ADE20K, its segments for COCO and its label map for ADE20K."""
     rng = _rng(version, SCENE, split, index)
     size = SCENE_SIZES[rng.integers(len(SCENE_SIZES))]
     page = draw_scene(size, rng, empty=index % EMPTY_EVERY == EMPTY_EVERY - 1)
     image, owner, labels = render(page, rng), subsample(page.owner), region_labels(page)
     labels[owner != 0] = 0
     annotations: list[Any] = []
+    segments: list[SegmentInfo] = []
+    ids = np.zeros(labels.shape, np.int32)
     for number, group in enumerate(page.groups, 1):
         mask = owner == number
         shown = int(mask.sum())
         if shown < max(MIN_PIXELS, (1 - MAX_HIDDEN) * group.full_area / SCALE**2):
             continue
         labels[mask] = len(REGIONS) + 1 + group.thing
-        rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        box = _box_around(mask)
+        segments.append(_add_segment(ids, mask, len(segments), CATEGORY_IDS[group.thing], int(group.is_crowd)))
         annotations.append(
             {
                 'image_id': index + 1,
                 'category_id': CATEGORY_IDS[group.thing],
-                'bbox': [float(cols[0]), float(rows[0]), float(np.ptp(cols) + 1), float(np.ptp(rows) + 1)],
+                'bbox': [float(side) for side in box],
                 'area': float(shown),
                 'iscrowd': int(group.is_crowd),
                 'segmentation': _run_lengths(mask) if group.is_crowd else _outline(page, number, mask),
             }
         )
+    for label, category in enumerate(STUFF_IDS, 1):
+        if (mask := labels == label).any():
+            segments.append(_add_segment(ids, mask, len(segments), category, 0))
     name, ade_name, ade = f'{index + 1:012d}.jpg', f'ADE_{split}_{index + 1:08d}', root / 'ade20k'
     _write(root / 'coco' / f'{split}2017' / name, image)
+    colors = np.stack([ids % 256, ids // 256 % 256, ids // 65536], axis=2).astype(np.uint8)
+    _write(root / 'coco' / 'annotations' / f'panoptic_{split}2017' / f'{index + 1:012d}.png', colors)
     _write(ade / 'images' / ADE_SPLITS[split] / f'{ade_name}.jpg', image)
     _write(ade / 'annotations' / ADE_SPLITS[split] / f'{ade_name}.png', labels)
     return {
@@ -122,7 +145,21 @@ def write_scene(root: Path, version: int, split: str, index: int) -> SceneEntry:
         'width': size.width,
         'height': size.height,
         'annotations': annotations,
+        'segments': segments,
     }
+
+
+def _box_around(mask: np.ndarray) -> list[int]:
+    """Return the smallest box around a mask: x, y, width, height."""
+    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return [int(side) for side in (cols[0], rows[0], np.ptp(cols) + 1, np.ptp(rows) + 1)]
+
+
+def _add_segment(ids: np.ndarray, mask: np.ndarray, place: int, category: int, iscrowd: int) -> SegmentInfo:
+    """Give the pixels of a mask (H, W) the id of a new segment, and return it."""
+    number = SEGMENT_STEP * (place + 1)
+    ids[mask] = number
+    return SegmentInfo(id=number, category_id=category, iscrowd=iscrowd, bbox=_box_around(mask), area=int(mask.sum()))
 
 
 def _run_lengths(mask: np.ndarray) -> RunLengths:
@@ -154,19 +191,37 @@ def _outline(page: Page, number: int, mask: np.ndarray) -> Polygons | RunLengths
 
 
 def write_coco(root: Path, split: str, entries: Sequence[SceneEntry]) -> None:
-    """Write ``instances_{split}2017.json`` from the entries of its scenes; annotations are numbered in their order."""
+    """Write ``instances_{split}2017.json`` and ``panoptic_{split}2017.json`` from the entries of the split's scenes.
+
+    Annotations of instances are numbered in their order.
+    """
     annotations = [annotation for entry in entries for annotation in entry['annotations']]
     for number, annotation in enumerate(annotations, 1):
         annotation['id'] = number
-    content = {
-        'info': {'description': 'convnext_dense sample: procedurally drawn storybook scenes'},
-        'licenses': [],
-        'images': [{key: value for key, value in entry.items() if key != 'annotations'} for entry in entries],
-        'annotations': annotations,
-        'categories': [
-            {'id': number, 'name': thing.name, 'supercategory': thing.kind}
-            for number, thing in zip(CATEGORY_IDS, THINGS, strict=True)
-        ],
-    }
-    path = root / 'coco' / 'annotations' / f'instances_{split}2017.json'
-    path.write_text(json.dumps(content, separators=(',', ':')), encoding='utf-8')
+    segmented = [
+        {
+            'image_id': entry['id'],
+            'file_name': f'{Path(entry["file_name"]).stem}.png',
+            'segments_info': entry['segments'],
+        }
+        for entry in entries
+    ]
+    things: list[dict[str, Any]] = [
+        {'id': number, 'name': thing.name, 'supercategory': thing.kind}
+        for number, thing in zip(CATEGORY_IDS, THINGS, strict=True)
+    ]
+    stuff = [
+        {'id': number, 'name': name, 'supercategory': 'landscape'}
+        for number, name in zip(STUFF_IDS, REGIONS, strict=True)
+    ]
+    kinds = [{**one, 'isthing': int(one in things)} for one in (*things, *stuff)]
+    for name, of_images, categories in (('instances', annotations, things), ('panoptic', segmented, kinds)):
+        content = {
+            'info': {'description': 'convnext_dense sample: procedurally drawn storybook scenes'},
+            'licenses': [],
+            'images': [{k: v for k, v in entry.items() if k not in ('annotations', 'segments')} for entry in entries],
+            'annotations': of_images,
+            'categories': categories,
+        }
+        path = root / 'coco' / 'annotations' / f'{name}_{split}2017.json'
+        path.write_text(json.dumps(content, separators=(',', ':')), encoding='utf-8')

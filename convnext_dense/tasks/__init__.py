@@ -32,6 +32,7 @@ from .datasets import (
     tested_dataset,
 )
 from .detection import DetectionTask
+from .panoptic import PanopticTask
 from .records import AS_FOUND, TASK_OPTIONS, ClassInfo, DataOptions, MainMetrics, PreparedImage, TrainedClasses
 from .segmentation import SegmentationTask
 
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
 
     from ..weights.extraction import Weights
 
-TASKS: Mapping[str, Task] = {task.name: task for task in (ClassificationTask(), DetectionTask(), SegmentationTask())}
+TASKS: Mapping[str, Task] = {
+    task.name: task for task in (ClassificationTask(), DetectionTask(), SegmentationTask(), PanopticTask())
+}
 """All tasks by name."""
 
 
@@ -97,7 +100,7 @@ def count_classes_of(weights: Weights, cfg: Config) -> int:
     check_same_task(weights, task)
     stated = max(head_classes(cfg.model).values(), default=None)
     known = count_trained_classes(shapes, weights.state) if shapes else stated
-    count = known or task.count_head_classes(weights.state)
+    count = task.count_stated_classes(cfg) or known or task.count_head_classes(weights.state)
     if count is None:
         raise UserError(
             f'checkpoint {weights.path} has no head for {task.name}: '

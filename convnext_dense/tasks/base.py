@@ -53,6 +53,8 @@ class Task(TaskData):
         extra_files: endings of the files that a demo writes besides the drawing of each image; see
             :meth:`~convnext_dense.results.Result.save_extra_files`.
         writes_coco: True if its results are entries of COCO's results files.
+        results_key: key of the list of results in a file of a demo or a test; None if the file is the list.
+        predictions_noun: noun for the results in such a file.
         writes_annotations: True if its results can be written as annotations, such as for labeling tools.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
     """
@@ -64,6 +66,8 @@ class Task(TaskData):
     exports: ClassVar[tuple[str, ...]] = ()
     extra_files: ClassVar[tuple[str, ...]] = ()
     writes_coco: ClassVar[bool] = False
+    results_key: ClassVar[str | None] = None
+    predictions_noun: ClassVar[str] = 'detection'
     writes_annotations: ClassVar[bool] = False
     has_techniques: ClassVar[bool] = False
 
@@ -110,6 +114,19 @@ class Task(TaskData):
             The number of classes, or None if there is no well-known head of this task.
         """
         return None
+
+    def count_stated_classes(self, cfg: Config) -> int | None:
+        """Count the classes of a model by its config, where its weights can't tell them; None where they can."""
+        return None
+
+    def count_trained_stuff(self, cfg: Config, meta: Mapping[str, Any]) -> int:
+        """Count the classes of a model that are stuff, which are the last ones.
+
+        Args:
+            cfg: the model's config.
+            meta: the metainfo of the data set in its checkpoint.
+        """
+        return 0
 
     def first_label(self, cfg: Config, meta: Mapping[str, Any], checkpoint: Path) -> int | None:
         """Return :attr:`ClassInfo.first_label` for a checkpoint.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
-from ..weights.class_counts import head_classes, set_head_classes
+from ..weights.class_counts import head_classes, set_head_classes, stated_numbers
 
 if TYPE_CHECKING:
     from mmengine.config import Config, ConfigDict
@@ -32,25 +32,27 @@ def leave_out_validation(cfg: Config) -> None:
         cfg[key] = None
 
 
-def set_classes(cfg: Config, count: int) -> None:
-    """Set the number of classes of every head of a config's model; see :func:`~.class_counts.set_head_classes`."""
-    set_head_classes(cfg.model, count)
+def set_classes(cfg: Config, count: int, stuff: int = 0) -> None:
+    """Set the numbers of classes of every head of a config's model; see :func:`~.class_counts.set_head_classes`."""
+    set_head_classes(cfg.model, count, stuff)
 
 
-def check_chosen_classes(chosen: Mapping[str, Any], count: int) -> None:
-    """Check that a number of classes that the user chose is that of the data, which the heads follow.
+def check_chosen_classes(chosen: Mapping[str, Any], count: int, stuff: int = 0) -> None:
+    """Check that the numbers of classes that the user chose are those of the data, which the heads follow.
 
     Args:
         chosen: the nested settings of the command line.
         count: the number of classes of the data.
+        stuff: the number of the last of them that are stuff.
 
     Raises:
         UserError: if it is another one.
     """
-    for of_head in head_classes(chosen.get('model') or {}).values():
-        if of_head != count:
+    for key, own, number in stated_numbers(chosen.get('model') or {}, count, stuff):
+        if own != number:
+            have = f'{count} classes' if not stuff else f'{count - stuff} classes of things and {stuff} of stuff'
             raise UserError(
-                f'--cfg-options sets num_classes to {of_head}, and the data have {count} classes: '
+                f'--cfg-options sets {key} to {own}, and the data have {have}: '
                 'leave it out, since the heads follow the data'
             )
 

@@ -93,6 +93,16 @@ def place_of(dataset: ConfigDict) -> str:
     return ', '.join(dict.fromkeys(places))
 
 
+def loaders_by_split(cfg: Config) -> list[tuple[str, ConfigDict]]:
+    """Return the data loaders of a config, each with the split that it reads, ``'train'`` or ``'val'``."""
+    by_split = (
+        ('train', cfg.get('train_dataloader')),
+        ('val', cfg.get('val_dataloader')),
+        ('val', cfg.test_dataloader),
+    )
+    return [(split, loader) for split, loader in by_split if loader is not None]
+
+
 def data_views(cfg: Config) -> Iterator[Any]:
     """Yield views of a config in which each loader's data set is one of ours from inside its wrappers.
 
@@ -279,3 +289,12 @@ def join_classes_of_roots(cfg: Config, read: Callable[[ConfigDict], list[str]]) 
         names = list(datasets[0].get('classes') or read(datasets[0]))
         for dataset in elsewhere:
             dataset.classes = names
+
+
+def keep_category_ids_apart(cfg: Config) -> None:
+    """Let COCO files with other ids for the same categories be concatenated: labels are joined by name."""
+    for wrapper in concatenations(cfg):
+        ignored = wrapper.get('ignore_keys') or []
+        keys = [ignored] if isinstance(ignored, str) else list(ignored)
+        if takes(wrapper, 'ignore_keys') and 'category_ids' not in keys:
+            wrapper.ignore_keys = [*keys, 'category_ids']

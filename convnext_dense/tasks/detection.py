@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NoData, UserError
-from ..io.image_size import TOTAL_STRIDE, ImageSize
+from ..io.image_size import ImageSize
 from .anchors import least_side
-from .class_choices import join_chosen
-from .config_parts import loaders
 from .datasets import (
-    check_unsplit,
-    concatenations,
     innermost_datasets,
     is_own,
-    own_datasets,
-    set_subset,
     takes,
-    tested_dataset,
 )
-from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
+from .dense import RECORD_SIZE, random_boxes, random_image, read_as_annotated
 from .drawn_annotations import draw_annotations
-from .heads import check_class_weights, count_head_rows
+from .heads import count_head_rows
 from .masks import describe_boxes_only, keep_objects_without_mask, leave_out_masks, loads_masks
-from .pipelines import as_size, is_size, kind_of, resized_sides, scale_sizes, steps_of
-from .records import AS_FOUND, ClassInfo, CountColumn, DataOptions, MainMetrics, Part, TrainedClasses
-from .sizes import find_training_size, follow, pads_after, set_at, value_at
+from .mmdet_models import NO_FILE, MmdetTask
+from .records import ClassInfo, CountColumn, DataOptions, MainMetrics, TrainedClasses
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,17 +34,9 @@ if TYPE_CHECKING:
     from ..data.formats.write.base import LabeledImage
     from ..export.graphs import Graph
     from ..results import Detection
-    from .sizes import SetBy
 
-COUNTED_SHAPE = (800, 1280)
-"""Height and width of the image for which detectors' MACs are published."""
 READING_RULES = ('box_format', 'most_lost')
 """Settings of a data set that say how its COCO file is read."""
-TWO_FILES = 'name two COCO files with --data TRAIN.json:IMAGES,VAL.json:IMAGES'
-NO_FILE = 'no file'
-"""Path of the annotations of a split that a data set does not have."""
-RECIPE_SCALE = (1333, 800)
-"""Size that images fit into in the recipes, for which the MACs are counted at :data:`COUNTED_SHAPE`."""
 MISSING_ANNOTATIONS = {
     "no attribute 'masks'": 'the head learns masks, and the training pipeline loads none: set with_mask=True in '
     'mmdet.LoadAnnotations of train_dataloader.dataset.pipeline, or {for_boxes}',
@@ -65,11 +49,10 @@ DRAWN_SCORE = 0.3
 """Detections with a lower score are not drawn beside the ground truth."""
 
 
-class DetectionTask(DenseTask):
+class DetectionTask(MmdetTask):
     """Object detection and instance segmentation on COCO files with mmdet's detectors, with box and mask AP."""
 
     name = 'detection'
-    default_scope = 'mmdet'
     modules = (
         'convnext_dense',
         'convnext_dense.data.detection.dataset',
@@ -77,44 +60,43 @@ class DetectionTask(DenseTask):
     )
     model_name = 'detector'
     sample_folder = 'coco'
+    two_files = 'name two COCO files with --data TRAIN.json:IMAGES,VAL.json:IMAGES'
     metrics = MainMetrics('AP on unseen images, %', 'epoch', {'box_AP': 'boxes, ', 'mask_AP': 'masks, '})
     count_column = CountColumn('boxes')
     exports = ('instances', 'features')
     writes_coco = True
     writes_annotations = True
 
-    def point_at(
-        self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
-    ) -> None:
-        from ..data.formats import describe_source, find_sources
+    def find_splits(self, root: str, single: str, options: DataOptions) -> Mapping[str, Source]:
+        from ..data.formats import find_sources
 
-        single = 'val' if cfg.train_dataloader is None and options.split is None else 'train'
         try:
-            splits = find_sources(root, single, options.format)
+            return find_sources(root, single, options.format)
         except NoData as error:
             raise _for_segmentation(root) or error from None
-        check_unsplit(options, 'train' in splits, 'val' in splits, root)
-        alone = next(iter(splits.values())) if len(splits) == 1 else None
-        for split, loader in _loaders_by_split(cfg):
-            is_part = set_subset(cfg, loader.dataset, split, options, keep=alone is not None)
-            source = (alone or splits['train']) if is_part else splits.get(split)
-            if source is None and split not in optional:
-                (own,) = splits.values()
-                fix = 'hold some images out with --val-split 0.2' if split == 'val' else 'add some to train'
-                raise NoData(f'no {split} annotations at {root}, beside {describe_source(own)}: {fix}, or {TWO_FILES}')
-            _set_source(loader.dataset, source)
 
-    def has_data(self, dataset: Mapping) -> bool:
-        return Path(dataset['annotations']).exists()
+    def describe_source(self, source: Source) -> str:
+        from ..data.formats import describe_source
 
-    def use_classes(self, cfg: Config, classes: TrainedClasses) -> None:
-        super().use_classes(cfg, classes)
-        _keep_category_ids_apart(cfg)
-        for dataset in own_datasets(cfg):
-            if dataset.annotations == NO_FILE:
-                raise NoData('the config is of a run without validation data: give some with --data PATH')
-            if classes.category_ids is not None and takes(dataset, 'category_ids'):
-                dataset.category_ids = list(classes.category_ids)
+        return describe_source(source)
+
+    def set_source(self, dataset: ConfigDict, source: Source | None) -> None:
+        from ..data.formats import Source
+
+        annotations, images, name, split = source or Source(Path(NO_FILE), Path(NO_FILE))
+        for key in ('format', 'split'):
+            dataset.pop(key, None)
+        dataset.update(annotations=str(annotations), images=str(images))
+        if name != 'coco':
+            dataset.update(format=name)
+        if split:
+            dataset.update(split=split)
+
+    def read_header(self, dataset: Mapping) -> Header:
+        from ..data.detection.coco import read_header
+        from ..data.formats import source_of
+
+        return read_header(source_of(dataset))
 
     def settle(self, cfg: Config, trained: TrainedClasses | None = None) -> None:
         """Have the training data leave out the images that are too thin for the model's anchors, and no others.
@@ -151,96 +133,10 @@ class DetectionTask(DenseTask):
             data.findings.append(Finding(NOTE, 'train', said))
         return data
 
-    def count_classes(self, cfg: Config) -> int:
-        from ..data.detection.coco import read_header
-        from ..data.formats import source_of
-
-        dataset = loaders(cfg)[0].dataset
-        if dataset.get('classes'):
-            return len(dataset.classes)
-        return len(read_header(source_of(dataset)).classes)
-
-    def read_own_classes(self, dataset: Mapping) -> Sequence[str]:
-        from ..data.detection.coco import read_header
-        from ..data.formats import source_of
-
-        return read_header(source_of(dataset)).classes
-
-    def join_classes(self, cfg: Config) -> None:
-        from ..data.detection.categories import check_known_names
-        from ..data.detection.coco import read_header
-        from ..data.formats import source_of
-
-        _keep_category_ids_apart(cfg)
-        if join_chosen(self, cfg):
-            return
-        used = [cfg[key] for key in ('train_dataloader', 'val_dataloader') if cfg.get(key) is not None]
-        learned_or_measured = [one for loader in used for one in innermost_datasets(loader.dataset) if is_own(one)]
-        headers: dict[Source, Header] = {}
-        for dataset in learned_or_measured or own_datasets(cfg):  # testing is not part of training
-            source = source_of(dataset)
-            if source not in headers:
-                headers[source] = read_header(source)
-        for number, dataset in enumerate(own_datasets(cfg)):
-            if number == 0:
-                first = headers[source_of(dataset)]
-                learned = tuple(dataset.get('classes') or first.classes)
-            elif (header := headers.get(source_of(dataset))) and header.classes != learned:
-                both = (header.name, first.name)
-                if header.name == first.name:  # of two folders
-                    both = (str(dataset.annotations), str(own_datasets(cfg)[0].annotations))
-                check_known_names(header.classes, both[0], learned, both[1])
-                dataset.classes = list(learned)
-
     def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
         from ..data.detection.check import read_coco_files
 
         return read_coco_files(datasets)
-
-    def set_image_size(self, cfg: Config, size: ImageSize) -> None:
-        own = _test_scale(cfg)
-        if own is None:
-            raise UserError(
-                f'--image-size {size.height} {size.width}: the test pipeline of this config has no resize to set'
-            )
-        short, long = (new / old for new, old in zip(sorted(size), sorted(own), strict=True))
-        training = find_training_size(cfg, width_first=True)
-
-        def scaled(key: str, own: Any) -> Any:
-            if not isinstance(own, tuple):
-                return max(1, round(own * short))
-            if key == 'crop_size':  # a range, or a crop that is no larger than the resized images
-                return tuple(max(1, round(side * short)) if side > 1 else side for side in own)
-            factors = (short, long) if own[0] <= own[1] else (long, short)
-            return tuple(max(1, round(side * factor)) for side, factor in zip(own, factors, strict=True))
-
-        scale_sizes([*(loader.dataset for loader in loaders(cfg)), cfg.get('tta_pipeline')], scaled)
-        if training is not None:
-            size = ImageSize(*as_size(value_at(cfg, training.keys))[::-1])
-            for keys in pads_after(cfg, training):
-                set_at(cfg, keys, tuple(size.transposed))
-            for keys in _batch_pads(cfg):
-                set_at(cfg, keys, tuple(size))
-
-    def follow_training_size(self, cfg: Config, set_by: SetBy) -> dict[str, Any]:
-        training = find_training_size(cfg, width_first=True)
-        if training is None:
-            return {}
-        changed = {}
-        for keys in pads_after(cfg, training):
-            changed.update(follow(cfg, training, keys, set_by, width_first=True))
-        for keys in _batch_pads(cfg):
-            changed.update(follow(cfg, training, keys, set_by))
-        return changed
-
-    def describe_sizes(self, cfg: Config) -> str:
-        training, scale = find_training_size(cfg, width_first=True), _test_scale(cfg)
-        sides = [side for side, _ in resized_sides(cfg)]
-        crops = f'shorter sides of {min(sides)} to {max(sides)} pixels' if sides else 'images of any size'
-        if training is not None:
-            crops = f'images of {training.size}'
-        tested = f'{min(scale)}, longer sides of at most {max(scale)}' if scale else 'any size'
-        return f'{crops} in training, shorter sides of {tested}, in testing'
 
     def draw_ground_truth(self, data: DatasetRecords, record: ImageRecord) -> np.ndarray:
         from ..results.drawing import shrunk
@@ -273,12 +169,6 @@ class DetectionTask(DenseTask):
         rows = count_head_rows(state_dict, 'fc_cls.weight')
         return None if rows is None else rows - 1  # one row is for the background
 
-    def input_shape(self, cfg: Config) -> ImageSize:
-        steps = tested_dataset(cfg).pipeline
-        scale = next((step.scale for step in steps if isinstance(step.get('scale'), list | tuple)), COUNTED_SHAPE)
-        short, long = (-(-side // TOTAL_STRIDE) * TOTAL_STRIDE for side in sorted(scale))
-        return ImageSize(short, long)
-
     def to_result(self, sample: Any, classes: ClassInfo) -> Detection:
         from ..results import Detection
 
@@ -288,76 +178,6 @@ class DetectionTask(DenseTask):
         from .labeled_images import with_objects
 
         return with_objects(result, needs_masks)
-
-    def check_model(self, model: Any, settings: Mapping[str, Any]) -> None:
-        check_class_weights(model)
-
-    def head_parts(self, model: Any, features: Sequence[Tensor]) -> Iterator[Part]:
-        for name in ('rpn_head', 'bbox_head'):
-            head: Any = getattr(model, name, None)
-            if getattr(head, 'prior_generator', None) is None:  # others take more than features
-                continue
-            yield Part(f'model.{name}', features)
-            levels = head.prior_generator.num_levels
-            if len(features) != levels:
-                raise UserError(
-                    f'model.{name} has anchors for {levels} levels and gets {len(features)}: set the strides of its '
-                    "anchor_generator and the neck's num_outs to as many"
-                )
-            head(tuple(features))
-        roi = getattr(model, 'roi_head', None)
-        for name in ('bbox', 'mask') if roi is not None else ():
-            if getattr(roi, f'with_{name}', False) and hasattr(roi, f'{name}_roi_extractor'):
-                extractors = _stages(getattr(roi, f'{name}_roi_extractor'))
-                heads = _stages(getattr(roi, f'{name}_head'))
-                for number, (extractor, one) in enumerate(zip(extractors, heads, strict=False)):
-                    stage = f'.{number}' if len(heads) > 1 else ''
-                    levels = len(extractor.featmap_strides)
-                    if levels > len(features):
-                        raise UserError(
-                            f'model.roi_head.{name}_roi_extractor takes {levels} levels and gets {len(features)}: '
-                            'shorten its featmap_strides'
-                        )
-                    sides = extractor.roi_layers[0].output_size
-                    regions = features[0].new_empty(len(features[0]) * 2, features[0].shape[1], *sides)
-                    yield Part(f'model.roi_head.{name}_head{stage}', [regions])
-                    one(regions)
-
-    def counted_shape(self, cfg: Config) -> ImageSize:
-        return ImageSize(*COUNTED_SHAPE) if _test_scale(cfg) == RECIPE_SCALE else self.input_shape(cfg)
-
-    def run_counted(self, model: Any, image: Tensor) -> str:
-        """Run backbone, neck, RPN, and each stage's heads on the maximum number of regions per image.
-
-        A detector without regions runs as a whole, up to the outputs of its head.
-
-        Raises:
-            UserError: if the model is not one of mmdet's detectors.
-        """
-        import torch
-
-        if not (getattr(model, 'with_rpn', False) and getattr(model, 'with_roi_head', False)):
-            if not hasattr(model, '_forward'):
-                raise UserError(f"{type(model).__name__} is not counted: the rule is for mmdet's detectors")
-            model(image, counted_samples(image), mode='tensor')
-            return 'backbone, neck and head; not run: the choice of results (nms), pasting of masks'
-        model.rpn_head(model.extract_feat(image))
-        roi = model.roi_head
-        regions = []
-        for part, limits in (('bbox', model.rpn_head.test_cfg), ('mask', roi.test_cfg)):
-            if not getattr(roi, f'with_{part}'):
-                continue
-            heads, extractors = _stages(getattr(roi, f'{part}_head')), _stages(getattr(roi, f'{part}_roi_extractor'))
-            for head, extractor in zip(heads, extractors, strict=True):
-                sides = extractor.roi_layers[0].output_size
-                head(torch.empty(limits.max_per_img, extractor.out_channels, *sides, device=image.device))
-            regions.append(f'the {"box" if part == "bbox" else part} head on {limits.max_per_img}')
-        stages = getattr(roi, 'num_stages', 1)
-        at_stages = f' at each of the {stages} stages' if stages > 1 else ''
-        return (
-            f'backbone, neck and RPN, and{at_stages} {" and ".join(regions)} regions; '
-            'not run: the choice of regions (nms), RoIAlign, pasting of masks'
-        )
 
     def graph_class(self, output: str) -> type[Graph]:
         from ..export.detection import Instances
@@ -387,9 +207,6 @@ class DetectionTask(DenseTask):
         ]
         return Compose(pack)(dict(random_image(rng, shape), instances=instances, **shape._asdict()))
 
-    def comparable_outputs(self, model: Any, inputs: Tensor, samples: Sequence[Any]) -> list[Tensor]:
-        return list(model.extract_feat(inputs))
-
 
 def _for_segmentation(root: str) -> NoData | None:
     """Return the error for a folder of images with masks; None for any other."""
@@ -407,30 +224,6 @@ def _for_segmentation(root: str) -> NoData | None:
     )
 
 
-def _loaders_by_split(cfg: Config) -> list[tuple[str, ConfigDict]]:
-    """Return the data loaders of a config, each with the COCO split that it reads."""
-    by_split = (
-        ('train', cfg.get('train_dataloader')),
-        ('val', cfg.get('val_dataloader')),
-        ('val', cfg.test_dataloader),
-    )
-    return [(split, loader) for split, loader in by_split if loader is not None]
-
-
-def _set_source(dataset: ConfigDict, source: Source | None) -> None:
-    """Set where a data set's annotations are; None for a split without data."""
-    from ..data.formats import Source
-
-    annotations, images, name, split = source or Source(Path(NO_FILE), Path(NO_FILE))
-    for key in ('format', 'split'):
-        dataset.pop(key, None)
-    dataset.update(annotations=str(annotations), images=str(images))
-    if name != 'coco':
-        dataset.update(format=name)
-    if split:
-        dataset.update(split=split)
-
-
 def _share_rules(cfg: Config) -> None:
     """Have test data read their file by the rules that validation reads the same file by."""
     if cfg.get('val_dataloader') is None or cfg.get('test_dataloader') is None:
@@ -440,32 +233,3 @@ def _share_rules(cfg: Config) -> None:
     for dataset in innermost_datasets(cfg.test_dataloader.dataset):
         rules = validated.get(dataset.get('annotations'), {})
         dataset.update({key: rules[key] for key in READING_RULES if key in rules and dataset.get(key) is None})
-
-
-def _keep_category_ids_apart(cfg: Config) -> None:
-    """Let COCO files with other ids for the same categories be concatenated: labels are joined by name."""
-    for wrapper in concatenations(cfg):
-        ignored = wrapper.get('ignore_keys') or []
-        keys = [ignored] if isinstance(ignored, str) else list(ignored)
-        if takes(wrapper, 'ignore_keys') and 'category_ids' not in keys:
-            wrapper.ignore_keys = [*keys, 'category_ids']
-
-
-def _test_scale(cfg: Config) -> tuple[int, int] | None:
-    """Return the size, in either order, that images fit into in testing, or None if there is none."""
-    scales = (step.get('scale') for step in steps_of(cfg.test_dataloader.dataset))
-    return next((tuple(scale) for scale in scales if isinstance(scale, list | tuple) and is_size(scale)), None)
-
-
-def _batch_pads(cfg: Config) -> list[tuple[str | int, ...]]:
-    """Return the keys of the sizes to which the model pads all batches in training."""
-    keys = ('model', 'data_preprocessor', 'batch_augments')
-    augments = value_at(cfg, keys) or []
-    return [(*keys, index, 'size') for index, one in enumerate(augments) if kind_of(one) == 'BatchFixedSizePad']
-
-
-def _stages(parts: nn.Module | None) -> list[Any]:
-    """Return the heads or extractors of a cascade's stages; a detector without a cascade has one stage."""
-    from torch import nn
-
-    return list(parts) if isinstance(parts, nn.ModuleList) else [parts]

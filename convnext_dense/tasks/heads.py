@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
+from .sizes import dotted
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,6 +35,41 @@ def check_class_weights(model: nn.Module) -> None:
                     f'model.{name}.{part}.class_weight has {len(weights)} weights for {of}: give {outputs}, '
                     'in the order of the classes'
                 )
+
+
+def check_ignored_labels(settings: Mapping[str, Any]) -> None:
+    """Check that the labels which a model ignores, or pads label maps with, are those of pixels without a class.
+
+    Args:
+        settings: the model's config.
+
+    Raises:
+        UserError: if it ignores others.
+    """
+    from ..io.images import UNLABELED
+
+    for keys, value in _ignored_labels(settings):
+        reads_labels = any(part in str(key) for key in keys for part in ('head', 'loss', 'data_preprocessor'))
+        if value != UNLABELED and (reads_labels or value >= 0):
+            raise UserError(
+                f'{dotted(("model", *keys))} is {value}: pixels without a class have the label {UNLABELED}, so '
+                'leave it out; a class that is not to be learned gets the class_weight 0 in the loss'
+            )
+
+
+def _ignored_labels(settings: Any, keys: tuple = ()) -> Iterator[tuple[tuple, int]]:
+    """Yield the labels that settings of a model have it ignore, or pad with, with their keys.
+
+    What no setting states is a part's own affair: a loss of torch inside another one ignores -100, which never occurs.
+    """
+    if isinstance(settings, Mapping):
+        for key, value in settings.items():
+            if key in ('ignore_index', 'seg_pad_val', 'seg_pad_value') and isinstance(value, int):
+                yield (*keys, key), value
+            yield from _ignored_labels(value, (*keys, key))
+    elif isinstance(settings, list | tuple):
+        for index, value in enumerate(settings):
+            yield from _ignored_labels(value, (*keys, index))
 
 
 def count_head_rows(state_dict: Mapping[str, Tensor], ending: str) -> int | None:

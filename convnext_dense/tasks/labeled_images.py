@@ -9,7 +9,7 @@ from ..data.formats.write.outlines import as_segmentation
 from ..data.image_scan import read_header
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from ..results import Detection, Segmentation
+from ..results import Detection, Panoptic, Segmentation
 
 
 def with_objects(result: Detection, needs_masks: bool = False) -> LabeledImage:
@@ -27,6 +27,18 @@ def with_objects(result: Detection, needs_masks: bool = False) -> LabeledImage:
             one.segmentation = as_segmentation(result.masks[number])
             one.area = float(result.masks[number].sum())
         objects.append(one)
+    path = str(result.path)
+    return LabeledImage(path, Path(path).name, result.size, objects, orientation=_orientation(path))
+
+
+def with_segments(result: Panoptic) -> LabeledImage:
+    """Convert the result of a panoptic segmentor for an image file to objects with masks, one for each segment."""
+    objects = []
+    for one in result.segments:
+        x1, y1, x2, y2 = one.box
+        written = LabeledObject(one.label, [float(side) for side in (x1, y1, x2 - x1, y2 - y1)])
+        written.segmentation, written.area = as_segmentation(result.ids == one.id), float(one.area)
+        objects.append(written)
     path = str(result.path)
     return LabeledImage(path, Path(path).name, result.size, objects, orientation=_orientation(path))
 

@@ -46,6 +46,13 @@ class ClassInfo:
     """Ids of the classes in the COCO file that a detector was trained on; None if unknown."""
     first_label: int | None = None
     """Label of class 0 in the masks that a segmentor was trained on, 0 or 1; None for other tasks."""
+    stuff: int = 0
+    """Number of the last classes that are stuff, of a panoptic model."""
+
+    @property
+    def things(self) -> int:
+        """Number of the first classes, which are things."""
+        return len(self.names) - self.stuff
 
 
 class DataOptions(NamedTuple):
@@ -85,6 +92,8 @@ class TrainedClasses(NamedTuple):
     """Whether label 0 meant unlabeled in the masks that a segmentor was trained on; None if unknown."""
     choice: ClassChoice | None = None
     """The choice by which they were taken from the classes of the data; None for all as they are."""
+    stuff: int | None = None
+    """Number of the last classes that are stuff, of a panoptic model; None if unknown, or for another model."""
 
 
 class PreparedImage(NamedTuple):

@@ -25,10 +25,10 @@ from .datasets import (
     tested_dataset,
 )
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
-from .heads import check_class_weights, count_head_rows
+from .heads import check_class_weights, check_ignored_labels, count_head_rows
 from .pipelines import as_size, is_size, scale_sizes
 from .records import AS_FOUND, ClassInfo, CountColumn, DataOptions, MainMetrics, Part, TrainedClasses
-from .sizes import dotted, find_training_size, follow, pads_after, set_at, value_at
+from .sizes import find_training_size, follow, pads_after, set_at, value_at
 from .windows import close_gaps, follow_with_window, set_window
 
 if TYPE_CHECKING:
@@ -87,21 +87,6 @@ def _check_same_label_zero(known: object, given: object, checkpoint: str = 'the 
             f'label 0 of the masks was {words[bool(known)]} in the training of {checkpoint}: leave out --label-zero, '
             'and reduce_zero_label in the config'
         )
-
-
-def _ignored_labels(settings: Any, keys: tuple = ()) -> Iterator[tuple[tuple, int]]:
-    """Yield the labels that settings of a model have it ignore, or pad with, with their keys.
-
-    What no setting states is a part's own affair: a loss of torch inside another one ignores -100, which never occurs.
-    """
-    if isinstance(settings, Mapping):
-        for key, value in settings.items():
-            if key in ('ignore_index', 'seg_pad_val') and isinstance(value, int):
-                yield (*keys, key), value
-            yield from _ignored_labels(value, (*keys, key))
-    elif isinstance(settings, list | tuple):
-        for index, value in enumerate(settings):
-            yield from _ignored_labels(value, (*keys, index))
 
 
 def _classifies_pixels(cfg: Config) -> bool:
@@ -285,7 +270,7 @@ class SegmentationTask(DenseTask):
     def draw_ground_truth(self, data: Any, record: ImageRecord) -> np.ndarray:
         import numpy as np
 
-        from ..data.segmentation.mask_files import BadLabels
+        from ..io.color_masks import BadLabels
         from ..io.images import read_rgb
         from ..results import UNLABELED, Segmentation
         from ..results.drawing import palette, shrunk
@@ -360,16 +345,8 @@ class SegmentationTask(DenseTask):
         return with_label_map(result)
 
     def check_model(self, model: Any, settings: Mapping[str, Any]) -> None:
-        from ..io.images import UNLABELED
-
         check_class_weights(model)
-        for keys, value in _ignored_labels(settings):
-            reads_labels = any(part in str(key) for key in keys for part in ('head', 'loss', 'data_preprocessor'))
-            if value != UNLABELED and (reads_labels or value >= 0):
-                raise UserError(
-                    f'{dotted(("model", *keys))} is {value}: pixels without a class have the label {UNLABELED}, so '
-                    'leave it out; a class that is not to be learned gets the class_weight 0 in the loss'
-                )
+        check_ignored_labels(settings)
 
     def training_size(self, cfg: Config) -> ImageSize:
         size = cfg.model.get('data_preprocessor', {}).get('size')

@@ -134,6 +134,15 @@ class TaskData(ABC):
             UserError: if the data can't be read.
         """
 
+    def count_stuff(self, cfg: Config, trained: TrainedClasses | None = None) -> int:
+        """Count the classes of a config's data sets that are stuff, which are the last ones.
+
+        Args:
+            cfg: the config.
+            trained: the classes of the checkpoint that is tested; None for those of the data.
+        """
+        return 0
+
     def check_trainable(self, cfg: Config) -> None:  # noqa: B027 - a detector learns from any data
         """Check that a config's model has something to learn from its data.
 

@@ -44,38 +44,84 @@ def _is_in_head(name: Sequence[str]) -> bool:
     return not any(part in CLASS_AGNOSTIC or part.startswith(NOT_HEADS) for part in name)
 
 
-def set_head_classes(model: MutableMapping[str, Any], count: int) -> None:
+def built_panoptic_heads(model: Any) -> dict[str, tuple[int, int]]:
+    """Return the numbers of things and of stuff of every panoptic head of a built model, by the head's name."""
+    counts = ((name, getattr(part, THINGS, None), getattr(part, STUFF, None)) for name, part in model.named_modules())
+    return {name: (things, stuff) for name, things, stuff in counts if things is not None and stuff is not None}
+
+
+def set_head_classes(model: MutableMapping[str, Any], count: int, stuff: int = 0) -> None:
     """Set the number of classes of every head in a model's config.
 
-    All classes of a panoptic head become things, since data sets here have instances only. Class weights that are
-    equal for all classes, with or without one for the background after them, get the new length; others stay.
+    Class weights that are equal for all classes, with or without one for the background after them, get the new
+    length; others stay.
+
+    Args:
+        model: the config of a classifier, or of a model of mmdet or mmseg.
+        count: number of classes.
+        stuff: number of the last of them that are stuff, which only panoptic heads learn: those have the things and
+            the stuff, and other heads the things. Without stuff, all classes are things.
     """
     for _, part, earlier in list(_parts(model)):
-        if CLASSES in part:
-            part[CLASSES] = count
-        if THINGS in part:
-            part.update({THINGS: count, STUFF: 0} if STUFF in part else {THINGS: count})
+        part.update(numbers_of(part, count, stuff))
         weights = part.get(WEIGHTS)
-        if isinstance(weights, list | tuple) and earlier:
-            of_classes, of_background = weights[:earlier], list(weights[earlier:])
-            if len(weights) in (earlier, earlier + 1) and len(set(of_classes)) == 1:
-                part[WEIGHTS] = [of_classes[0]] * count + of_background
+        if isinstance(weights, list | tuple) and earlier is not None and earlier.classes:
+            of_classes, of_background = weights[: earlier.classes], list(weights[earlier.classes :])
+            if len(weights) in (earlier.classes, earlier.classes + 1) and len(set(of_classes)) == 1:
+                part[WEIGHTS] = [of_classes[0]] * (count if earlier.is_panoptic else count - stuff) + of_background
+
+
+def numbers_of(part: Mapping[str, Any], count: int, stuff: int = 0) -> dict[str, int]:
+    """Return the numbers of classes that a part of a model's config has for such data, by the part's keys.
+
+    Args:
+        part: the part.
+        count, stuff: see :func:`set_head_classes`.
+    """
+    numbers = {}
+    if THINGS in part or STUFF in part:
+        numbers = {THINGS: count - stuff}
+        if stuff or STUFF in part:  # the default is COCO's 53
+            numbers[STUFF] = stuff
+    if CLASSES in part:
+        numbers[CLASSES] = count if numbers else count - stuff
+    return numbers
+
+
+def stated_stuff(model: Mapping[str, Any]) -> int:
+    """Return the number of stuff classes that a model's config states; 0 if it states none."""
+    return max((part.get(STUFF, 0) for _, part, _ in _parts(model)), default=0)
+
+
+def stated_numbers(model: Mapping[str, Any], count: int, stuff: int = 0) -> Iterator[tuple[str, int, int]]:
+    """Yield each number of classes in a model's config: its key, the number, and what it is for such data."""
+    for _, part, _ in _parts(model):
+        for key, number in numbers_of(part, count, stuff).items():
+            if key in part:
+                yield key, part[key], number
+
+
+class _Head(NamedTuple):
+    """The head that a part of a config belongs to."""
+
+    classes: int
+    is_panoptic: bool
 
 
 def _parts(
-    value: Any, place: tuple[str, ...] = (), earlier: int | None = None
-) -> Iterator[tuple[tuple[str, ...], Any, int | None]]:
-    """Yield all dicts of a nested value: the place, the dict, and the classes of the head that it belongs to."""
+    value: Any, place: tuple[str, ...] = (), head: _Head | None = None
+) -> Iterator[tuple[tuple[str, ...], Any, _Head | None]]:
+    """Yield all dicts of a nested value: the place, the dict, and the head that it belongs to."""
     if isinstance(value, Mapping):
         own = _classes(value)
-        earlier = earlier if own is None else own
-        yield place, value, earlier
+        head = head if own is None else _Head(own, THINGS in value)
+        yield place, value, head
         for key, part in list(value.items()):
             if key not in CLASS_AGNOSTIC:
-                yield from _parts(part, (*place, str(key)), earlier)
+                yield from _parts(part, (*place, str(key)), head)
     if isinstance(value, list | tuple):
         for number, part in enumerate(value):
-            yield from _parts(part, (*place, str(number)), earlier)
+            yield from _parts(part, (*place, str(number)), head)
 
 
 def _classes(part: Mapping[str, Any]) -> int | None:

@@ -13,7 +13,8 @@ from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
 from convnext_dense.models import ConvNeXt
 from convnext_dense.models.layers import ACTIVATIONS
-from convnext_dense.tasks.detection import COUNTED_SHAPE, DetectionTask
+from convnext_dense.tasks.detection import DetectionTask
+from convnext_dense.tasks.mmdet_models import COUNTED_SHAPE
 from tests.helpers.timm_kinds import SIZE
 
 

@@ -129,9 +129,9 @@ class _Demo:
         try:
             for result in self.predict.batch(outputs, self.batch_size, failed):
                 path = str(result.path)
-                result = result.above(self.score).with_image_id(ids[path])
-                images += filter(None, [result.coco_image()])
                 drawn, *extra_files = outputs[path]
+                result = result.above(self.score).with_image_id(ids[path]).with_extra_files(*extra_files)
+                images += filter(None, [result.coco_image()])
                 result.draw(drawn)
                 result.save_extra_files(*extra_files)
                 content = result.as_json()
@@ -139,7 +139,7 @@ class _Demo:
                 self.bar.advance(task)
                 self.found_nothing = not entries
         finally:
-            _write_json(entries, results_file)
+            _write_json(entries, results_file, self.predict.task.results_key)
             if images_file is not None:
                 _write_images(images, self.predict.classes, images_file)
 
@@ -209,10 +209,10 @@ def _write_images(images: Sequence[CocoImage], classes: ClassInfo, path: Path) -
     _write(json.dumps(content, indent=1) + '\n', path)
 
 
-def _write_json(entries: Sequence[Mapping], path: Path) -> None:
-    """Write a JSON list with one entry per line."""
+def _write_json(entries: Sequence[Mapping], path: Path, key: str | None = None) -> None:
+    """Write a JSON list with one entry per line, as the value of a key if there is one."""
     lines = ',\n'.join(map(json.dumps, entries))
-    _write(f'[\n{lines}\n]\n', path)
+    _write(f'[\n{lines}\n]\n' if key is None else f'{{{json.dumps(key)}: [\n{lines}\n]}}\n', path)
 
 
 def _write(text: str, path: Path) -> None:

@@ -40,7 +40,8 @@ def read_sample(sample: Path, name: str, images: int | None = None) -> ReadData:
         name: the format, a key of :data:`~convnext_dense.data.formats.write.WRITERS`.
         images: number of images for training; None for all.
     """
-    read = read_data_set(str(sample / ('ade20k' if WRITERS[name].of_label_maps else 'coco')))
+    folder, kind = ('ade20k', 'masks') if WRITERS[name].of_label_maps else ('coco', 'coco')
+    read = read_data_set(str(sample / folder), kind)
     counts = _counts(images)
     splits: Mapping[str, Iterable[LabeledImage]] = {
         split: list(islice(labeled, counts[split])) for split, labeled in read.data.splits.items()

@@ -130,7 +130,9 @@ def _trained_classes(content: Mapping[str, Any]) -> TrainedClasses | None:
         return None
     zero = meta.get('reduce_zero_label')
     zero = zero if isinstance(zero, bool) else None
-    return TrainedClasses(meta['classes'], meta.get('category_ids'), zero, as_choice(meta.get('choice')))
+    stuff = meta.get('stuff_classes')
+    stuff = len(stuff) if isinstance(stuff, list | tuple) else None
+    return TrainedClasses(meta['classes'], meta.get('category_ids'), zero, as_choice(meta.get('choice')), stuff)
 
 
 def _want_predictions(cfg: Config) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from ...errors import UserError
 from ...io.coco_format import Instance
 from ...io.image_size import ImageSize
+from ...io.panoptic import Segment
 from ...io.value_range import ValueRange
 from ..image_scan import ImageScan
 from ..segmentation.readers import INDEX
@@ -40,7 +41,7 @@ class Finding(NamedTuple):
 
 
 class ImageRecord(NamedTuple):
-    """An image and its ground truth: a label, annotations, or a mask."""
+    """An image and its ground truth: a label, annotations, or a mask, which may have segments."""
 
     path: str
     label: int | None = None
@@ -53,6 +54,8 @@ class ImageRecord(NamedTuple):
     """The annotations are for the image upright by EXIF, also where its size does not tell."""
     is_read: bool = True
     """False for an image that training leaves out, such as one without annotations."""
+    segments: Sequence[Segment] = ()
+    """The segments of a panoptic mask, as they are listed."""
 
 
 @dataclass

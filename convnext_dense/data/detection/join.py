@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 from .categories import check_known_names
-from .coco import CocoData
+
+
+class HasCategories(Protocol):
+    """Content of a file with categories, such as :class:`.coco.CocoData`."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the categories that are classes."""
+
+    @property
+    def category_ids(self) -> tuple[int, ...]:
+        """Id of each class."""
+
+    @property
+    def other_ids(self) -> tuple[int, ...]:
+        """Ids of the file that are no classes."""
 
 
 def join_categories(
-    file: Path, coco: CocoData, classes: Sequence[str], ids: Sequence[int] | None = None
+    file: Path, coco: HasCategories, classes: Sequence[str], ids: Sequence[int] | None = None
 ) -> tuple[int, ...]:
     """Find the category id of each class in a COCO file.
 

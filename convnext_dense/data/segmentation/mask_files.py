@@ -5,24 +5,14 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from ...errors import UserError
-from ...io.images import describe_read_error, open_image
+from ...io.color_masks import LOSSY, LOSSY_FORMATS, BadLabels, read_colors, unreadable_mask
+from ...io.images import open_image
 
 CHANNELS = 'with several channels'
-LOSSY = 'compressed with loss'
 FRACTIONS = 'with fractions, which are no labels'
 
 GRAY_STEPS = {'L;2': 85, 'L;4': 17}
 """Factors by which Pillow brightens PNG files of 2 and 4 bits, whose numbers are the labels."""
-LOSSY_FORMATS = ('JPEG', 'MPO')
-
-
-class BadLabels(UserError):
-    """Error for a mask that can be read and does not hold labels."""
-
-    def __init__(self, path: str, fault: str, detail: str = '') -> None:
-        super().__init__(f'bad mask {path} ({f"{fault}: {detail}" if detail else fault})')
-        self.fault, self.detail = fault, detail
 
 
 def read_mask(path: str, retry_missing: bool = False) -> np.ndarray:
@@ -46,7 +36,7 @@ def read_mask(path: str, retry_missing: bool = False) -> np.ndarray:
             kind, tiles = mask.format, getattr(mask, 'tile', None)  # known before decoding alone
             labels = np.asarray(mask.convert('RGB') if kind == 'GIF' else mask)
     except Exception as error:  # Pillow's decoders raise many types for broken files
-        raise _unreadable(path, error) from None
+        raise unreadable_mask(path, error) from None
     if kind in LOSSY_FORMATS:
         raise BadLabels(path, LOSSY, 'JPEG')
     if labels.dtype == bool:
@@ -55,26 +45,6 @@ def read_mask(path: str, retry_missing: bool = False) -> np.ndarray:
         return _whole_numbers(path, labels)
     step = GRAY_STEPS.get(str(tiles[0][3])) if tiles else None
     return labels // step if step else labels
-
-
-def read_colors(path: str, retry_missing: bool = False) -> np.ndarray:
-    """Read the colors of a mask of any mode, whose opacity doesn't matter: 65536 R + 256 G + B as int32 (H, W).
-
-    Raises:
-        BadLabels: if it is a JPEG, or has more than 8 bits.
-        UserError: if the mask can't be read or decoded.
-    """
-    try:
-        with open_image(path, retry_missing) as mask:
-            kind, mode = mask.format, mask.mode
-            rgb = np.asarray(mask.convert('RGB'), dtype=np.int32)
-    except Exception as error:
-        raise _unreadable(path, error) from None
-    if kind in LOSSY_FORMATS:
-        raise BadLabels(path, LOSSY, 'JPEG')
-    if mode.startswith(('I', 'F')):
-        raise BadLabels(path, 'with numbers rather than colors', mode)
-    return (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]
 
 
 def palette_colors(path: str) -> dict[int, int] | None:
@@ -89,7 +59,7 @@ def palette_colors(path: str) -> dict[int, int] | None:
                 return None
             indices = np.asarray(mask)
     except Exception as error:
-        raise _unreadable(path, error) from None
+        raise unreadable_mask(path, error) from None
     _, places = np.unique(indices, return_index=True)
     colors = read_colors(path).ravel()
     return {int(indices.ravel()[place]): int(colors[place]) for place in places}
@@ -128,7 +98,3 @@ def _whole_numbers(path: str, values: np.ndarray) -> np.ndarray:
     if not np.isfinite(values).all() or (values != np.floor(values)).any() or np.abs(values).max(initial=0) > 1 << 30:
         raise BadLabels(path, FRACTIONS)
     return values.astype(np.int32)
-
-
-def _unreadable(path: str, error: Exception) -> UserError:
-    return UserError(f'bad mask {path} ({describe_read_error(error)}): restore it, or remove it with its image')

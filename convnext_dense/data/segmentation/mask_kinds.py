@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import UserError
+from ...io.color_masks import LOSSY, BadLabels
 from ...io.images import UNLABELED
 from ..class_words import is_no_class
 from ..text import count_of, shortened
@@ -18,7 +19,7 @@ from .class_lists import read_class_list
 from .find import find_source
 from .known_sets import CAMVID_READER, CITYSCAPES, CITYSCAPES_READER, known_classes, known_kind
 from .label_zero import AUTO, ClassList, pillow
-from .mask_files import CHANNELS, LOSSY, BadLabels, count_labels, is_single_channel, palette_colors, read_mask
+from .mask_files import CHANNELS, count_labels, is_single_channel, palette_colors, read_mask
 from .mask_scan import ImageAndMask, scan_masks
 from .options import AS_FOUND, MaskOptions
 from .panoptic import PanopticSource

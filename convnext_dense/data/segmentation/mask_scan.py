@@ -16,10 +16,10 @@ from PIL import ExifTags, Image
 
 from ...errors import UserError
 from ...io.cache import cache_folder
+from ...io.color_masks import BadLabels
 from ...io.files import atomic_write
 from ...io.image_size import ImageSize
 from ...io.images import UNLABELED
-from .mask_files import BadLabels
 from .readers import INDEX, MaskReader
 
 SCAN_VERSION = 6

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import UserError
+from ...io.color_masks import LOSSY
+from ...io.panoptic import UNKNOWN_SEGMENTS
 from ..class_choice import ClassChoice
 from ..layouts import MASK_SPLITS
 from ..text import shortened
@@ -34,11 +36,10 @@ from .label_zero import (
     names_label_zero,
     pillow,
 )
-from .mask_files import CHANNELS, FRACTIONS, LOSSY
+from .mask_files import CHANNELS, FRACTIONS
 from .mask_kinds import MaskReading, read_kind
 from .mask_scan import NEGATIVE, SIZE, UNLABELED, UNREADABLE, ImageAndMask, MaskScan, scan_masks
 from .options import AS_FOUND, MaskOptions
-from .panoptic import UNKNOWN_SEGMENTS
 from .readers import INDEX, NOT_BINARY, UNKNOWN_COLORS, UNKNOWN_IDS, MaskReader
 
 NOT_LABELS = f'that hold no label but 0 and {UNLABELED}'

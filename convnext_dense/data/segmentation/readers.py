@@ -7,8 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
+from ...io.color_masks import BadLabels, read_colors
 from ...io.images import UNLABELED
-from .mask_files import CHANNELS, BadLabels, are_equal, count_labels, read_colors, read_mask
+from .mask_files import CHANNELS, are_equal, count_labels, read_mask
 
 UNKNOWN_COLORS = 'with colors that no class has'
 UNKNOWN_IDS = 'with numbers that are no ids'

@@ -62,8 +62,11 @@ def test_segments_that_the_file_lacks_are_named_with_their_pixels(root):
     ('edit', 'said'),
     [
         (lambda c: c['annotations'][0]['segments_info'][0].update(category_id=999), 'has the unknown category 999'),
-        (lambda c: c['annotations'][0]['segments_info'][0].update(id=None), 'segment None of .* has the unknown cat'),
-        (lambda c: c['images'][1].update(file_name='a/b.jpg'), '1 image not in .*train2017: a/b.jpg'),
+        (
+            lambda c: c['annotations'][0]['segments_info'][0].update(id=None),
+            'segment None of .*: give it an id from 1 to 16777215',
+        ),
+        (lambda c: c['images'][1].update(file_name='a/b.jpg'), '1 image of 6 not in .*train2017 .a/b.jpg'),
         (lambda c: c.pop('annotations'), 'is not a panoptic COCO file: its annotations must be a list of objects'),
         (lambda c: c['categories'].append({'id': 1, 'name': 'sky'}), '20 categories, 19 by name'),
     ],

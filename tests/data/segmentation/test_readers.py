@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convnext_dense.data.segmentation.mask_files import BadLabels
 from convnext_dense.data.segmentation.readers import (
     BINARY,
     INDEX,
@@ -15,6 +14,7 @@ from convnext_dense.data.segmentation.readers import (
     packed,
     unpacked,
 )
+from convnext_dense.io.color_masks import BadLabels
 from tests.helpers.mask_folder import draw_labels, save
 
 

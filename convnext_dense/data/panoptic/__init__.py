@@ -1,0 +1,1 @@
+"""Panoptic segmentation: COCO's panoptic files, their data set and transform, checks."""

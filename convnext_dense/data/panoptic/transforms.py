@@ -1,0 +1,68 @@
+"""Transform that loads panoptic ground truth for training, as mmdet's transforms and models take it."""
+
+from __future__ import annotations
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from ...compat.mmdet_imports import light_imports
+from ...errors import UserError
+from ...io.color_masks import RESTORE
+from ...io.images import UNLABELED
+from ...io.panoptic import read_segments
+from ...registry import TRANSFORMS
+from ..dense import BadImage
+
+with light_imports():
+    from mmdet.structures.bbox import HorizontalBoxes
+    from mmdet.structures.mask import BitmapMasks
+
+
+@TRANSFORMS.register_module()
+class LoadPanoptic(BaseTransform):
+    """Transform that loads what ``mmdet.LoadPanopticAnnotations`` does, without panopticapi.
+
+    It takes ``panoptic`` of a :class:`~convnext_dense.data.panoptic.dataset.PanopticDataset` and adds, for the N
+    things of an image in the order of its segments,
+
+    - ``gt_masks``: ``BitmapMasks`` of N masks, uint8 (N, H, W);
+    - ``gt_bboxes``: ``HorizontalBoxes`` (N, 4), x1, y1, x2, y2 in pixels, the smallest ones around the masks;
+    - ``gt_bboxes_labels``: int64 (N,), in [0, number of things);
+    - ``gt_ignore_flags``: bool (N,), all False;
+    - ``gt_seg_map``: int32 (H, W), the class of each pixel, things first; 255 where it is unlabeled or a crowd.
+
+    Crowds are no things to learn, and nothing is learned in their pixels. Segments without a pixel are left out.
+
+    Raises:
+        BadImage: if the PNG file can't be read, is not of the image's size, or has segments that are not listed.
+    """
+
+    def transform(self, results: dict) -> dict:
+        truth = results['panoptic']
+        try:
+            ids, segments = read_segments(truth, retry_missing=True)
+        except UserError as error:
+            raise BadImage(str(error).removesuffix(RESTORE)) from None
+        semantic = np.full(ids.shape, UNLABELED, np.int32)
+        masks, boxes, labels = [], [], []
+        for segment in segments:
+            if segment['iscrowd'] or not segment['area']:
+                continue
+            mask = ids == segment['id']
+            semantic[mask] = segment['label']
+            if segment['label'] < truth['things']:
+                masks.append(mask.astype(np.uint8))
+                boxes.append(_box_around(mask))
+                labels.append(segment['label'])
+        results['gt_masks'] = BitmapMasks(masks, *ids.shape)
+        results['gt_bboxes'] = HorizontalBoxes(np.array(boxes, np.float32).reshape(-1, 4))
+        results['gt_bboxes_labels'] = np.array(labels, np.int64)
+        results['gt_ignore_flags'] = np.zeros(len(labels), bool)
+        results['gt_seg_map'] = semantic
+        return results
+
+
+def _box_around(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """Return the smallest box around a mask (H, W): x1, y1, x2, y2."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1

@@ -1,0 +1,106 @@
+"""The panoptic ground truth of an image: a PNG file whose colors are the ids of segments, and a list of these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypedDict
+
+import numpy as np
+
+from .color_masks import BadLabels, read_colors
+from .image_size import ImageSize
+
+VOID = 0
+"""Id of the pixels of no segment."""
+MOST_SEGMENTS = (1 << 24) - 1
+"""Largest id of a segment that a color can stand for."""
+UNKNOWN_SEGMENTS = 'with segments that the JSON file lacks'
+WRONG_SIZE = 'of another size than its image'
+
+
+class Segment(TypedDict):
+    """A segment of an image."""
+
+    id: int
+    """Its id in the PNG file, from 1 to 2**24 - 1."""
+    label: int
+    """Index of its class, things first."""
+    iscrowd: int
+    """1 for a group of things whose borders are not annotated, otherwise 0."""
+    area: int | None
+    """Number of its pixels by the annotations; None where they don't tell."""
+
+
+class _PanopticTruth(TypedDict):
+    segments_file: str
+    segments: list[Segment]
+
+
+class PanopticTruth(_PanopticTruth, total=False):
+    """The ground truth of an image, without the pixels: the PNG file and its segments.
+
+    ``things`` is the number of classes that are things, which have the first labels; ``size`` the height and width
+    that the file must have. ``replaced``, if the classes are chosen, has ids of the file and what they become: the id
+    of the segment that they are joined to, or :data:`VOID`.
+    """
+
+    things: int
+    replaced: Mapping[int, int]
+    size: tuple[int, int]
+
+
+class Segments(NamedTuple):
+    """The panoptic ground truth of an image, with the pixels."""
+
+    ids: np.ndarray
+    """int32 (H, W): the id of the segment of each pixel, or :data:`VOID`; there are no others."""
+    segments: list[Segment]
+    """The segments, each with the number of its pixels as ``area``; one that has none is among them."""
+
+
+def read_segment_ids(path: str, retry_missing: bool = False) -> np.ndarray:
+    """Read the ids of the segments from the colors of a PNG file: R + 256 G + 65536 B, as int32 (H, W).
+
+    Args:
+        path: the file.
+        retry_missing: see :func:`~convnext_dense.io.files.read_with_retries`.
+
+    Raises:
+        UserError: if it can't be read, or has no colors of 8 bits without loss.
+    """
+    colors = read_colors(path, retry_missing)
+    return (colors >> 16) | (colors & 0xFF00) | (colors & 0xFF) << 16
+
+
+def read_segments(truth: PanopticTruth, retry_missing: bool = False) -> Segments:
+    """Read the panoptic ground truth of an image.
+
+    Args:
+        truth: the file and its segments.
+        retry_missing: see :func:`~convnext_dense.io.files.read_with_retries`.
+
+    Raises:
+        UserError: if the file can't be read, has another size, or pixels of a segment that is not in the list.
+    """
+    path, replaced = truth['segments_file'], truth.get('replaced', {})
+    ids = read_segment_ids(path, retry_missing)
+    if truth.get('size', ids.shape) != ids.shape:
+        raise BadLabels(path, WRONG_SIZE, f'{ImageSize.of(ids)}, annotations: {ImageSize(*truth["size"])}')
+    numbers, places, counts = np.unique(ids, return_inverse=True, return_counts=True)
+    known = {VOID, *replaced, *(segment['id'] for segment in truth['segments'])}
+    unknown = {int(number): int(n) for number, n in zip(numbers, counts, strict=True) if number not in known}
+    if unknown:
+        raise BadLabels(path, UNKNOWN_SEGMENTS, describe_unknown(unknown))
+    if replaced:
+        own = np.array([replaced.get(number, number) for number in numbers.tolist()], np.int32)
+        ids = own[places].reshape(ids.shape)
+        numbers, counts = np.unique(ids, return_counts=True)
+    pixels = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+    counted = [Segment(**{**one, 'area': pixels.get(one['id'], 0)}) for one in truth['segments']]
+    return Segments(ids, counted)
+
+
+def describe_unknown(pixels: Mapping[int, int]) -> str:
+    """Describe the pixels of segments that are not listed, by id: ``'12 pixels of 7, 9'``."""
+    named = ', '.join(map(str, list(pixels)[:3])) + (', ...' if len(pixels) > 3 else '')
+    return f'{sum(pixels.values())} pixels of {named}'
