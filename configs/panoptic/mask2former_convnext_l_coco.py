@@ -9,5 +9,15 @@ model = dict(
     panoptic_head=dict(in_channels=[192, 384, 768, 1536], num_queries=200),
 )
 train_dataloader = dict(batch_size=1)
-train_cfg = dict(max_iters=737500)
-param_scheduler = dict(end=737500, milestones=[655556, 710184])
+train_cfg = dict(max_epochs=100)
+param_scheduler = [
+    dict(
+        type='MultiStepLR',
+        begin=0,
+        end=100,
+        milestones=[100 * 8 / 9, 100 * 26 / 27],
+        gamma=0.1,
+        by_epoch=True,
+        convert_to_iter_based=True,
+    ),
+]

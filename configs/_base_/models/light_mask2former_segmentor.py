@@ -11,7 +11,8 @@ model = dict(
             encoder=dict(
                 num_layers=2,
                 layer_cfg=dict(
-                    self_attn_cfg=dict(embed_dims=64, num_heads=4), ffn_cfg=dict(embed_dims=64, feedforward_channels=128)
+                    self_attn_cfg=dict(embed_dims=64, num_heads=4),
+                    ffn_cfg=dict(embed_dims=64, feedforward_channels=128),
                 ),
             ),
             positional_encoding=dict(num_feats=32),

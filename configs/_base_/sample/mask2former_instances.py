@@ -1,5 +1,5 @@
-# `--data sample` for a detector with queries: images of 320 x 192 at most, 40 steps at 1024 points of each mask, and 40
-# images to validate, so that it ends within minutes on two cores.
+# `--data sample` for a detector with queries: crops of 320 x 192, 1024 points of each mask, and a part of the images,
+# so that it ends within minutes on two cores.
 pretrained = None
 
 model = dict(
@@ -16,6 +16,7 @@ train_dataloader = dict(
     batch_size=4,
     num_workers=1,
     dataset=dict(
+        indices=160,
         pipeline=[
             dict(type='convnext_dense.LoadImage'),
             dict(type='mmdet.LoadAnnotations', with_bbox=True, with_mask=True),
@@ -42,6 +43,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     num_workers=1,
     dataset=dict(
+        indices=40,
         pipeline=[
             dict(type='convnext_dense.LoadImage'),
             dict(type='mmdet.Resize', scale=(320, 192), keep_ratio=True),
@@ -72,9 +74,9 @@ tta_pipeline = [
         ],
     ),
 ]
-train_cfg = dict(max_iters=40, total_batch_size=4, val_interval=40)
+train_cfg = dict(max_epochs=1, total_batch_size=4)
 optim_wrapper = dict(
     optimizer=dict(lr=3e-4),
     paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=1.0))),  # it starts from random weights, too
 )
-default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=40, keep=1, best=None), run_length=None)
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(keep=1, best=None), run_length=None)
