@@ -1,6 +1,6 @@
-# Mask2Former with ConvNeXt-L on COCO's panoptic annotations, from ImageNet-22k weights. There is no published result; as
-# in mmdet's mask2former_swin-l-p4-w12-384-in21k_16xb1-lsj-100e_coco-panoptic.py, the run is twice as long as that of the
-# other sizes, and there are 200 queries.
+# Mask2Former with ConvNeXt-L on COCO's panoptic annotations, from ImageNet-22k weights. There is no published result;
+# as in mmdet's mask2former_swin-l-p4-w12-384-in21k_16xb1-lsj-100e_coco-panoptic.py, the run is twice as long as that
+# of the other sizes, and there are 200 queries.
 _base_ = './mask2former_convnext_t_coco.py'
 
 pretrained = 'convnext_large_22k_224'

@@ -1,5 +1,5 @@
-# A linear head on the frozen features of ConvNeXt-B trained on ImageNet-1k, on ADE20K at 512
-# pixels. There is no published result; the recipe is tiny's.
+# A linear head on the frozen features of ConvNeXt-B trained on ImageNet-1k, on ADE20K at 512 pixels. There is no
+# published result; the recipe is tiny's.
 _base_ = './linear_convnext_t_ade20k.py'
 
 pretrained = 'convnext_base_1k_224'

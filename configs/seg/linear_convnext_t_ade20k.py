@@ -1,7 +1,7 @@
 # A linear head on the frozen features of ConvNeXt-T trained on ImageNet-1k, on ADE20K at 512 pixels: what the official
 # weights hold, beside those of DINOv3. There is no published result; the recipe is that of linear_dinov3_t_ade20k.py,
-# whose values are those of DINOv3's linear evaluation. The backbone runs without gradients: only norm3, which its
-# pre-training did not have, and the head train.
+# whose values are those of DINOv3's linear evaluation. The backbone runs without gradients: only norm3, which stands
+# behind the pooling in pre-training, and the head train.
 #   torchrun --nproc_per_node=8 tools/train.py configs/seg/linear_convnext_t_ade20k.py --launcher pytorch
 #   python tools/train.py configs/seg/linear_convnext_t_ade20k.py --data sample    # trains the backbone, too
 _base_ = [

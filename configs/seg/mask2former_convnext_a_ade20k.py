@@ -1,5 +1,5 @@
-# Mask2Former with ConvNeXt-A (atto) and a light head on ADE20K, for CPUs and edge devices.
-# There is no published result; the recipe is that of mask2former_convnext_t_ade20k.py without AMP and stochastic depth.
+# Mask2Former with ConvNeXt-A (atto) and a light head on ADE20K, for CPUs and edge devices. There is no published
+# result; the recipe is that of mask2former_convnext_t_ade20k.py without AMP and stochastic depth.
 _base_ = [
     '../_base_/datasets/ade20k_640.py',
     '../_base_/models/light_mask2former_segmentor.py',

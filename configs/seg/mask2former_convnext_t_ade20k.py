@@ -1,10 +1,11 @@
-# Mask2Former with ConvNeXt-T on ADE20K at 640 pixels. There is no published result. The nearest published recipe is that
-# of OneFormer with ConvNeXt-L and XL (github.com/SHI-Labs/OneFormer, configs/ade20k/convnext), whose head adds text and
-# a task token to Mask2Former's. From it: weights fine-tuned at 384 pixels, LayerScale 1, drop path 0.4, 250 queries,
-# crops, scales and colors of the data, AdamW and its lr, a tenth of it for the backbone, the clipped gradient, 160k steps
-# of 16 images with mixed precision, test images of 640 pixels, at most 2560 long. From mmseg's configs/mask2former: the
-# head, its losses and matching, no weight decay for norms and queries, the decay of the lr. Crops avoid a single class,
-# as in mmseg, and scales are drawn from a range, where both draw from 16.
+# Mask2Former with ConvNeXt-T on ADE20K at 640 pixels. There is no published result. The nearest published recipe is
+# that of OneFormer with ConvNeXt-L and XL (github.com/SHI-Labs/OneFormer, configs/ade20k/convnext), whose head adds
+# text and a task token to Mask2Former's. From it: weights fine-tuned at 384 pixels, LayerScale 1, drop path 0.4, 250
+# queries, scales, crops and colors of the data, AdamW, its lr and a tenth of it for the backbone, the clipped
+# gradient, 160k steps of 16 images, mixed precision, and images of 640 pixels in testing, at most 2560 long. From
+# mmseg's configs/mask2former: the head, losses and matching, the decay of the lr, no weight decay for norms and
+# queries. Other than in OneFormer, crops avoid a single class as in mmseg, and scales are drawn from a range rather
+# than from 16 values.
 #   torchrun --nproc_per_node=8 tools/train.py configs/seg/mask2former_convnext_t_ade20k.py --launcher pytorch
 #   python tools/train.py configs/seg/mask2former_convnext_t_ade20k.py --data sample    # minutes on a laptop
 _base_ = [

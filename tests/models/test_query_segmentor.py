@@ -1,4 +1,4 @@
-"""Segmentors whose head finds masks and classes of queries: labels, scores and views against mmseg's, and the memory."""
+"""Segmentors whose head finds masks and classes of queries: what they predict against mmseg's, and its memory."""
 
 from collections.abc import Callable
 

@@ -1,5 +1,5 @@
-# Mask2Former with a light head: 64 channels instead of 256, 2 layers of the pixel decoder instead of 6, 3 of the decoder
-# instead of 9, 30 queries instead of 100.
+# Mask2Former with a light head: 64 channels instead of 256, 2 layers of the pixel decoder instead of 6, 3 of the
+# decoder instead of 9, 30 queries instead of 100.
 _base_ = './mask2former.py'
 
 model = dict(

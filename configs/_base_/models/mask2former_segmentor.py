@@ -1,4 +1,5 @@
-# Mask2Former for semantic segmentation: mmseg's head, which is mmdet's one of mask2former.py with a class for each mask.
+# Mask2Former for semantic segmentation: mmseg's head, which is mmdet's one of mask2former.py with a class for each
+# mask.
 model = dict(
     type='convnext_dense.Segmentor',
     data_preprocessor=dict(
