@@ -143,7 +143,7 @@ def _parameters(model: nn.Module) -> Iterator[tuple[str, Tensor, nn.Module]]:
 def _decay_mult(name: str, parameter: Tensor, owner: nn.Module, rules: dict) -> float:
     if isinstance(owner, NORMS):
         return rules.get('norm_decay_mult', 0.0)
-    if name.endswith('.bias') or name == 'bias':
+    if name.endswith('bias'):  # also in_proj_bias of attention
         return rules.get('bias_decay_mult', 0.0)
     exempt = parameter.ndim <= 1 or name.endswith(('.gamma', '.grn.beta'))  # LayerScale and GRN
     return 0.0 if exempt else 1.0

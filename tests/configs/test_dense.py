@@ -17,7 +17,7 @@ from convnext_dense.optim.layer_decay import parameter_groups
 from tests.helpers.run_tool import ROOT
 
 ARCHS = dict(a='atto', t='tiny', s='small', b='base', l='large', xl='xlarge')
-DETECTORS = sorted((ROOT / 'configs' / 'det').glob('*.py'))
+DETECTORS = sorted(path for path in (ROOT / 'configs' / 'det').glob('*rcnn*.py'))
 SEGMENTORS = sorted((ROOT / 'configs' / 'seg').glob('upernet_*.py'))
 LINEAR = sorted((ROOT / 'configs' / 'seg').glob('linear_*.py'))
 BOXES = [path.stem for path in DETECTORS if path.stem.startswith(('cascade_rcnn', 'faster_rcnn'))]

@@ -5,5 +5,5 @@ model = dict(panoptic_head=dict(num_queries=30), test_cfg=dict(max_per_image=30)
 train_dataloader = dict(batch_size=8, dataset=dict(indices=None))
 val_dataloader = dict(dataset=dict(indices=None))
 test_dataloader = val_dataloader
-train_cfg = dict(max_epochs=12, total_batch_size=8)
+train_cfg = dict(max_epochs=15, total_batch_size=8, val_interval=15)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))

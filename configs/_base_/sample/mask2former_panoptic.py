@@ -1,5 +1,5 @@
-# `--data sample` for panoptic segmentation with queries: 1024 points of each mask, and a part of the images, so
-# that it ends within minutes on two cores.
+# `--data sample` for panoptic segmentation with queries: crops of 160 pixels, 1024 points of each mask, and a
+# part of the images, so that it ends within minutes on two cores.
 _base_ = './any_panoptic.py'
 
 model = dict(
@@ -7,7 +7,7 @@ model = dict(
         batch_augments=[
             dict(
                 type='mmdet.BatchFixedSizePad',
-                size=(192, 320),
+                size=(160, 160),
                 img_pad_value=0,
                 pad_mask=True,
                 mask_pad_value=0,
@@ -20,7 +20,31 @@ model = dict(
     train_cfg=dict(num_points=1024),
     test_cfg=dict(max_per_image=20),
 )
-train_dataloader = dict(dataset=dict(indices=160))
+train_dataloader = dict(
+    dataset=dict(
+        indices=160,
+        pipeline=[
+            dict(type='convnext_dense.LoadImage'),
+            dict(type='convnext_dense.LoadPanoptic'),
+            dict(type='mmdet.RandomFlip', prob=0.5),
+            dict(
+                type='mmcv.RandomResize',
+                scale=(320, 192),
+                ratio_range=(0.9, 1.5),
+                keep_ratio=True,
+                resize_type='mmdet.Resize',
+            ),
+            dict(
+                type='mmdet.RandomCrop',
+                crop_type='absolute',
+                crop_size=(160, 160),
+                recompute_bbox=True,
+                allow_negative_crop=True,
+            ),
+            dict(type='mmdet.PackDetInputs'),
+        ],
+    ),
+)
 val_dataloader = dict(dataset=dict(indices=40))
 test_dataloader = val_dataloader
 optim_wrapper = dict(
