@@ -1,7 +1,7 @@
 # `--data sample` for a segmentor with queries and a light head, which is fast enough for more steps and all images.
 _base_ = './segmentation.py'
 
-model = dict(decode_head=dict(train_cfg=dict(num_points=1024)), test_cfg=dict(mode='whole'))
+model = dict(decode_head=dict(train_cfg=dict(num_points=1024)), test_cfg=dict(_delete_=True, mode='whole'))
 train_dataloader = dict(batch_size=8)
 train_cfg = dict(max_iters=1500, total_batch_size=8, val_interval=1500)
 optim_wrapper = dict(

@@ -4,7 +4,7 @@ _base_ = './segmentation.py'
 
 model = dict(
     decode_head=dict(num_queries=20, train_cfg=dict(num_points=1024)),
-    test_cfg=dict(mode='whole'),
+    test_cfg=dict(_delete_=True, mode='whole'),
 )
 val_dataloader = dict(dataset=dict(indices=40))
 test_dataloader = val_dataloader
