@@ -101,18 +101,14 @@ def score_map(
     return whole
 
 
-def _of_image(
-    windows: Sequence[Window], size: Sequence[int], meta: Mapping[str, Any], align_corners: bool
-) -> Scores:
+def _of_image(windows: Sequence[Window], size: Sequence[int], meta: Mapping[str, Any], align_corners: bool) -> Scores:
     """Return the scores at the size of the original image."""
     unpadded = _unpadded_and_unflipped(_mean(windows, size, align_corners), meta)
     height, width = meta.get('ori_shape', (unpadded.height, unpadded.width))
     return _resized(unpadded, height, width, align_corners)
 
 
-def _strips(
-    scores: Scores, window: Window, size: Sequence[int], meta: Mapping[str, Any]
-) -> Iterator[tuple[int, int]]:
+def _strips(scores: Scores, window: Window, size: Sequence[int], meta: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
     """Yield the first row and the one after the last of each part that is computed at once."""
     left, right, top, bottom = _padding(meta)
     height, width = size[0] - top - bottom, size[1] - left - right

@@ -118,7 +118,5 @@ def draw_scene(rng: np.random.Generator) -> tuple[np.ndarray, list[dict]]:
             box = [columns[0], rows[0], columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0]]
             area = int((ids == number).sum())
             crowd = int(number == 1003)
-            segments.append(
-                dict(id=number, category_id=IDS[name], area=area, bbox=list(map(int, box)), iscrowd=crowd)
-            )
+            segments.append(dict(id=number, category_id=IDS[name], area=area, bbox=list(map(int, box)), iscrowd=crowd))
     return ids, segments
