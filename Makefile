@@ -85,7 +85,7 @@ demo: install  ## train a backbone, a detector and a segmentor on drawn images a
 test: install  ## run the tests
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
-test-faults: install  ## run the tests that kill runs and fill disks, which take minutes
+test-faults: install  ## run the tests that kill runs, fill disks or take whole runs: minutes
 	$(RUN) -m pytest -m faults $(PYTEST_ARGS)
 
 lint: install  ## check style (ruff), types (mypy) and the import contracts

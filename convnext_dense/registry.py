@@ -30,11 +30,7 @@ from mmengine.registry import TRANSFORMS as ROOT_TRANSFORMS
 from mmengine.registry import VISBACKENDS as ROOT_VISBACKENDS
 from mmengine.registry import Registry
 
-from .compat.mmdet_placeholders import replace_placeholders
-
 SCOPE = 'convnext_dense'
-
-replace_placeholders()  # in case mmdet was imported before this package
 
 
 def _child(name: str, parent: Registry, *modules: str) -> Registry:

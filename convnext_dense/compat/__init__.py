@@ -3,11 +3,14 @@
 =================================== ============== =================================================================
 File                                Library        Change, and when
 =================================== ============== =================================================================
+:mod:`.mmcv_carafe_naive`           mmcv           A gradient of ``CARAFENaive`` on CPUs; when its stand-in is first
+                                                   called
 :mod:`.mmdet_imports`               mmdet, mmseg   Unused libraries are not imported and nothing is printed; by
                                                    ``models/detector.py``, ``models/segmentor.py``
 :mod:`.mmdet_mask_warning`          mmdet          No warning for each batch of masks; when our
                                                    RoIExtractor is first used
-:mod:`.mmdet_placeholders`          mmdet          Placeholders for mmcv's ops replaced; by ``registry.py``
+:mod:`.mmdet_placeholders`          mmdet          Placeholders for mmcv's ops replaced; when this package is
+                                                   imported after mmdet
 :mod:`.mmengine_adafactor`          mmengine       No import of transformers until Adafactor is wanted; by the
                                                    commands, and by ``convnext_dense.load``
 :mod:`.mmengine_checkpoint_loader`  mmengine       Checkpoints are read without unpickling; before a model is built
@@ -16,11 +19,14 @@ File                                Library        Change, and when
 :mod:`.mmengine_recomputation`      mmengine       Parts whose inputs need no gradient are trained under
                                                    activation checkpointing, too; while the runner trains
 :mod:`.mmseg_loss_advice`           mmseg          No advice about losses and outputs; while a model is built
+:mod:`.mmseg_placeholders`          mmseg          The ops of mmcv that it lacks; when this package is imported
+                                                   after mmseg
 :mod:`.timm_augment`                timm           Faster functions in a transform that was just built
 =================================== ============== =================================================================
 
 :mod:`.mmengine_private_names` changes nothing: mmengine's private names that the package reads and sets are there.
 
-Importing :mod:`convnext_dense` makes none of these changes. Each has a test in ``tests/compat`` that fails when the
-library no longer needs it. mmcv's compiled ops, for which torchvision stands in, are in :mod:`convnext_dense.ops`.
+Importing :mod:`convnext_dense` makes none of these changes, but for placeholders of an mmdet or mmseg that came first.
+Each has a test in ``tests/compat`` that fails when the library no longer needs it. mmcv's compiled ops, for which
+torchvision and torch stand in, are in :mod:`convnext_dense.ops`.
 """

@@ -17,8 +17,9 @@ MESSAGE = ' requires mmcv to be compiled'
 def replace_placeholders() -> None:
     """Put mmcv's ops where mmdet's imported modules have placeholders for them; does nothing if there are none."""
     for module, name, op in placeholders():
-        ops = importlib.import_module('mmcv.ops')
-        setattr(module, name, getattr(ops, op, getattr(module, name)))
+        for place in ('mmcv.ops', 'mmcv.ops.merge_cells'):  # NAS-FPN's cells
+            if hasattr(importlib.import_module(place), op):
+                setattr(module, name, getattr(importlib.import_module(place), op))
 
 
 def placeholders() -> list[tuple[ModuleType, str, str]]:

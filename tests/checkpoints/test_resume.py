@@ -278,6 +278,7 @@ def copy(work_dir: Path, to: Path, *without: str) -> Path:
     return to
 
 
+@pytest.mark.faults
 def test_a_damaged_newest_is_passed_over_in_a_work_dir_that_was_moved(by_epoch, data, uncut, tmp_path, capsys):
     moved = copy(uncut, tmp_path / 'moved')
     newest = bytearray((moved / 'epoch_3.pth').read_bytes())

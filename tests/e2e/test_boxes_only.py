@@ -152,6 +152,7 @@ def test_its_predictions_counts_and_page_have_no_masks(run, boxes, coco, tmp_pat
     assert 'box_AP' in page and 'mask_AP' not in page
 
 
+@pytest.mark.faults
 def test_its_file_has_boxes_scores_and_labels_as_predicted(run, boxes, tmp_path, capsys):
     file, image = tmp_path / 'boxes.onnx', boxes / 'images' / 'val' / '000.png'
     argv = [DET, str(run), str(file), '--shape', '128', '128', '--check', str(image), '--cfg-options', *SMALL[DET]]

@@ -242,7 +242,7 @@ def test_data_without_a_fault_have_no_finding(task, tmp_path):
 
 
 @pytest.mark.parametrize('task', KINDS)
-@pytest.mark.parametrize('examples', [15, pytest.param(150, marks=[pytest.mark.faults, pytest.mark.timeout(1200)])])
+@pytest.mark.parametrize('examples', [8, pytest.param(150, marks=[pytest.mark.faults, pytest.mark.timeout(1200)])])
 def test_a_check_finds_what_training_refuses_or_drops(task, examples):
     kind = KINDS[task]
 

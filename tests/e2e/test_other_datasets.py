@@ -51,6 +51,7 @@ def losses(work_dir: Path) -> list[float]:
     return [value for _, value in read_scalars(work_dir)['train/loss']]
 
 
+@pytest.mark.faults
 def test_wrappers_of_our_image_folder_skip_bad_images_and_do_not_depend_on_workers(own_image_folder, tmp_path):
     (own_image_folder / 'train' / 'blue' / '00.jpg').write_bytes(b'no image')
     own = dict(

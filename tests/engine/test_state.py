@@ -19,6 +19,7 @@ def losses(work_dir: Path) -> list[tuple[int, float]]:
     return read_scalars(work_dir)['train/loss']
 
 
+@pytest.mark.faults
 def test_resume_goes_on_with_weights_average_optimizer_and_schedule(image_folder, tmp_path, capsys):
     options = ('model.backbone.drop_path_rate=0.3',)
     whole, cut = tmp_path / 'whole', tmp_path / 'cut'

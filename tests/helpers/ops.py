@@ -1,11 +1,14 @@
 """What the tests of all ops share: devices, types, the stand-in module and boxes."""
 
 import importlib.util
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from convnext_dense import ops
 
@@ -29,3 +32,24 @@ def some_boxes(n: int, extent: float, dtype: torch.dtype, seed: int = 0) -> Tens
     corners = torch.rand(n, 2, generator=generator, dtype=torch.float64) * extent * 1.2 - extent * 0.1
     sides = torch.rand(n, 2, generator=generator, dtype=torch.float64) * extent * 0.5
     return torch.cat([corners, corners + sides], 1).to(dtype)
+
+
+class _Largest(TorchDispatchMode):
+    """Note the most numbers of any tensor that is computed, views of other ones aside."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = op(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple | list) else [result]:
+            if isinstance(tensor, Tensor):
+                storage = tensor.untyped_storage().nbytes() // tensor.element_size()
+                self.numbers = max(self.numbers, min(storage, tensor.numel()))
+        return result
+
+
+def largest(function: Callable[[], Any]) -> int:
+    """Return how many numbers the largest tensor has that a function computes."""
+    with _Largest() as mode:
+        function()
+    return mode.numbers

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.helpers.ops import DEVICES
+from tests.helpers.op_definitions import compare
+from tests.helpers.ops import DEVICES, OURS_ONLY, REDUCED, largest
 
 SHAPES = torch.tensor([[3, 4], [2, 2]])
 
@@ -66,3 +67,57 @@ def test_sums_and_gradients_are_those_of_the_definition(ext: ModuleType, device:
                 values.append((run(*inputs) * outer).sum().item())
                 tensor.view(-1)[index] -= sign * step
             assert filled.view(-1)[index].item() == pytest.approx((values[0] - values[1]) / (2 * step), abs=1e-5)
+
+
+@OURS_ONLY
+@pytest.mark.parametrize('device', DEVICES)
+def test_the_function_that_a_gpu_takes_is_the_one_of_a_cpu(device: str) -> None:
+    """Through mmcv's autograd function, beside mmcv's own form for CPUs; and for no queries."""
+    from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction as Attention
+    from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
+
+    generator = torch.Generator().manual_seed(2)
+    shapes, starts = SHAPES.to(device), torch.tensor([0, 12], device=device)
+
+    def op(value: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
+        inputs = (value.to(device), shapes, starts, locations.to(device), weights.to(device))
+        return Attention.apply(*inputs, 64).cpu()
+
+    def own(value: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
+        return multi_scale_deformable_attn_pytorch(value, SHAPES, locations, weights)
+
+    for queries in (5, 0):
+        value = torch.randn(2, 16, 2, 3, generator=generator, dtype=torch.float64)
+        locations = torch.rand(2, queries, 2, 2, 3, 2, generator=generator, dtype=torch.float64) * 1.2 - 0.1
+        weights = torch.rand(2, queries, 2, 2, 3, generator=generator, dtype=torch.float64)
+        inputs = [tensor.requires_grad_() for tensor in (value, locations, weights)]
+        if queries:
+            compare(op, own, *inputs)
+        else:
+            (gradient,) = torch.autograd.grad(op(*inputs).sum(), value)
+            assert not gradient.any()
+
+
+@OURS_ONLY
+@pytest.mark.parametrize('dtype', REDUCED)
+def test_attention_in_reduced_precision(ext: ModuleType, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(2)
+    inputs = [torch.randn(1, 16, 2, 3, generator=generator), torch.rand(1, 4, 2, 2, 2, 2, generator=generator)]
+    inputs = [tensor.to(dtype) for tensor in (*inputs, torch.rand(1, 4, 2, 2, 2, generator=generator))]
+    shapes, starts = SHAPES, torch.tensor([0, 12])
+    output = ext.ms_deform_attn_forward(inputs[0], shapes, starts, *inputs[1:], 64)
+    wide = [tensor.float() for tensor in inputs]
+    expected = ext.ms_deform_attn_forward(wide[0], shapes, starts, *wide[1:], 64)
+    assert output.dtype == dtype and torch.equal(output, expected.to(dtype))
+    filled, outer = [torch.zeros_like(tensor) for tensor in inputs], torch.ones_like(output)
+    ext.ms_deform_attn_backward(inputs[0], shapes, starts, *inputs[1:], outer, *filled, 64)
+    assert all(gradient.any() for gradient in filled)
+
+
+def test_only_the_samples_of_one_level_are_in_memory(ext: ModuleType) -> None:
+    value, locations, weights = torch.randn(1, 12, 2, 16), torch.rand(1, 50, 2, 3, 4, 2), torch.rand(1, 50, 2, 3, 4)
+    levels = (value, torch.full((3, 2), 2), torch.tensor([0, 4, 8]), locations, weights)
+    of_one_level = 2 * 16 * 50 * 4
+    assert largest(lambda: ext.ms_deform_attn_forward(*levels, 64)) == of_one_level
+    filled = [torch.zeros_like(tensor) for tensor in (value, locations, weights)]
+    assert largest(lambda: ext.ms_deform_attn_backward(*levels, torch.rand(1, 50, 32), *filled, 64)) == of_one_level

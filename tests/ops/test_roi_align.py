@@ -2,12 +2,14 @@
 
 import itertools
 import math
-from types import ModuleType
 
 import pytest
 import torch
 from torch import Tensor
 
+from convnext_dense.ops import bilinear
+from convnext_dense.ops import roi_align as ops_roi_align
+from tests.helpers.op_definitions import border_bilinear, compare, roi_samples
 from tests.helpers.ops import DEVICES, FLOATS, OURS_ONLY, REDUCED, some_boxes
 
 
@@ -108,8 +110,70 @@ def test_roi_align_in_reduced_precision(device: str, dtype: torch.dtype) -> None
     torch.testing.assert_close(gradient, expected_gradient.to(dtype), rtol=torch.finfo(dtype).eps, atol=1e-5)
 
 
-def test_max_pooling_says_so(ext: ModuleType) -> None:
-    features, output, empty = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 2, 2), torch.zeros(0)
-    for op, args in [('roi_align_forward', (features, output)), ('roi_align_backward', (output, features))]:
-        with pytest.raises(NotImplementedError, match=f"{op} .pool_mode='max'.* build mmcv"):
-            getattr(ext, op)(args[0], torch.zeros(1, 5), empty, empty, args[1], 2, 2, 1.0, 0, 0, True)
+def reference_maximum(
+    features: Tensor, rois: Tensor, size: tuple[int, int], scale: float, samples: int, aligned: bool
+) -> Tensor:
+    """(K, C, *size): the greatest sample of each bin, 0 where there are none."""
+    pooled = features.new_zeros(len(rois), features.shape[1], *size)
+    for k, roi in enumerate(rois):
+        for (i, j), positions in roi_samples(roi, size, scale, samples, aligned).items():
+            if positions:
+                values = torch.stack([border_bilinear(features[int(roi[0])], y, x) for y, x in positions])
+                pooled[k, :, i, j] = values.amax(0)
+    return pooled
+
+
+@OURS_ONLY
+@pytest.mark.parametrize('sampling_ratio', [0, 2])
+@pytest.mark.parametrize('aligned', [True, False])
+def test_the_maximum_is_its_definition(sampling_ratio: int, aligned: bool) -> None:
+    from mmcv.ops import RoIAlign
+
+    features = torch.randn(2, 3, 7, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rois = rois_on_two_images(torch.float64)[::2] * torch.tensor([1, 0.5, 0.5, 0.5, 0.5])
+    rois[-1] = torch.tensor([1, 3, 3, 3, 3])
+    args = ((2, 3), 0.5, sampling_ratio)
+    pool = RoIAlign(*args, 'max', aligned)
+
+    def definition(features: Tensor) -> Tensor:
+        return reference_maximum(features, rois, *args, aligned)
+
+    compare(lambda features: pool(features, rois.to(features)), definition, features.requires_grad_())
+
+
+@OURS_ONLY
+@pytest.mark.parametrize('device', DEVICES)
+@pytest.mark.parametrize('dtype', REDUCED)
+def test_the_maximum_in_reduced_precision_and_far_from_the_origin(device: str, dtype: torch.dtype) -> None:
+    """Coordinates above 256 have less than quarters in float16; the gradient goes to the right cells all the same."""
+    from mmcv.ops import roi_align
+
+    features = torch.randn(1, 2, 4, 400, device=device).to(dtype).requires_grad_()
+    rois = torch.tensor([[0, 390.3, 0.4, 396.9, 3.1]], device=device)
+    pooled = roi_align(features, rois, (2, 2), 1.0, 0, 'max', True)
+    wide = features.detach().float().requires_grad_()
+    expected = roi_align(wide, rois, (2, 2), 1.0, 0, 'max', True)
+    assert pooled.dtype == dtype and torch.equal(pooled, expected.to(dtype))
+    (gradient,), (expected_gradient,) = (
+        torch.autograd.grad(y.float().sum(), x) for y, x in ((pooled, features), (expected, wide))
+    )
+    assert gradient.abs().sum() > 1 and torch.equal(gradient, expected_gradient.to(dtype))
+
+
+@OURS_ONLY
+def test_the_maximum_of_nothing_and_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmcv.ops import roi_align
+
+    features, rois = torch.randn(2, 3, 8, 8, requires_grad=True), rois_on_two_images(torch.float32)
+    nothing = roi_align(features, torch.empty(0, 5), (7, 7), 0.25, 0, 'max', True)
+    (gradient,) = torch.autograd.grad(nothing.sum(), features)
+    assert nothing.shape == (0, 3, 7, 7) and not gradient.any()
+
+    whole = roi_align(features, rois, (2, 2), 0.5, 0, 'max', True)
+    (of_whole,) = torch.autograd.grad(whole.square().sum(), features)
+    for module in (bilinear, ops_roi_align):
+        monkeypatch.setattr(module, 'CHUNK', 100)
+    parts = roi_align(features, rois, (2, 2), 0.5, 0, 'max', True)
+    (of_parts,) = torch.autograd.grad(parts.square().sum(), features)
+    assert torch.equal(parts, whole)
+    torch.testing.assert_close(of_parts, of_whole)

@@ -12,7 +12,7 @@ import pytest
 from convnext_dense import ops
 
 # What the order of imports does can only be seen in a fresh interpreter: the functions from here to
-# `try_both_orders` run there, from their source. They import all they need themselves.
+# `try_all_orders` run there, from their source. They import all they need themselves.
 
 
 def use_the_ops():
@@ -138,25 +138,42 @@ def ours_last(log):
     from mmdet.models.layers import bbox_nms
     from mmdet.structures.mask import structures
     from mmengine.config import Config
-    from mmengine.registry import MODELS
+    from mmseg.models.decode_heads import cc_head
 
     if importlib.util.find_spec('mmcv._ext') is None:
         for op in (bbox_nms.batched_nms, structures.roi_align):
             assert not op.__module__.startswith('mmcv'), 'mmdet has its ops without us: this test is void'
+        assert cc_head.CrissCrossAttention is None, 'mmseg has its ops without us: this test is void'
     with open('config.py', 'w', encoding='utf-8') as config:
         config.write("custom_imports = dict(imports=['convnext_dense'])")
     Config.fromfile('config.py')
-    MODELS.get('convnext_dense.ConvNeXt')  # as building any part of ours does
     assert bbox_nms.batched_nms.__module__ == 'mmcv.ops.nms'
     use_the_ops()
 
     from convnext_dense.compat.mmdet_placeholders import placeholders
+    from convnext_dense.compat.mmseg_placeholders import missing_ops
 
-    # the cells of NAS-FPN are not compiled ops; nothing else may be left
-    assert {op for _, _, op in placeholders()} <= {'GlobalPoolingCell', 'SumCell', 'ConcatCell'}
+    assert placeholders() == missing_ops() == []
+    assert cc_head.CrissCrossAttention.__module__ == 'mmcv.ops.cc_attention'
 
 
-def try_both_orders():
+def ops_alone(log):
+    """The lines of docs/ops.md, and a layer that computes."""
+    import convnext_dense.ops  # noqa: F401, I001 - this order is the subject
+    from mmcv.ops import DeformConv2d
+
+    import torch
+
+    layer, x = DeformConv2d(2, 3, 3, padding=1), torch.randn(1, 2, 4, 5, requires_grad=True)
+    output = layer(x, torch.zeros(1, 18, 4, 5))
+    expected = torch.nn.functional.conv2d(x, layer.weight, padding=1)
+    assert torch.allclose(output, expected, atol=1e-5)
+    output.sum().backward()
+    assert x.grad.abs().sum() > 0
+    no_complaint(log)
+
+
+def try_all_orders():
     """Fork one interpreter that has loaded the heavy packages (none of them OpenMMLab's but mmengine)."""
     import contextlib
     import importlib
@@ -169,7 +186,7 @@ def try_both_orders():
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     children = {}
-    for check in (ours_first, ours_last):
+    for check in (ours_first, ours_last, ops_alone):
         pid = os.fork()
         if pid:
             children[pid] = check.__name__
@@ -190,8 +207,8 @@ def try_both_orders():
 def fresh_interpreter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen, Path]]:
     """Started with the first test of this file, so that it runs beside the others."""
     folder = tmp_path_factory.mktemp('orders')
-    functions = [use_the_ops, no_complaint, ours_first, ours_last, try_both_orders]
-    source = '\n\n'.join(map(inspect.getsource, functions)) + '\n\ntry_both_orders()\n'
+    functions = [use_the_ops, no_complaint, ours_first, ours_last, ops_alone, try_all_orders]
+    source = '\n\n'.join(map(inspect.getsource, functions)) + '\n\ntry_all_orders()\n'
     (folder / 'orders.py').write_text(source, encoding='utf-8')
     path = os.pathsep.join(filter(None, [str(Path(ops.__file__).parents[2]), os.environ.get('PYTHONPATH')]))
     env = {**os.environ, 'PYTHONPATH': path, 'OMP_NUM_THREADS': '1'}
@@ -203,7 +220,7 @@ def fresh_interpreter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
 
 @pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs fork')
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize('order', ['ours_first', 'ours_last'])
+@pytest.mark.parametrize('order', ['ours_first', 'ours_last', 'ops_alone'])
 def test_the_stack_imports_and_works(fresh_interpreter: tuple[subprocess.Popen, Path], order: str) -> None:
     process, folder = fresh_interpreter
     _, errors = process.communicate(timeout=300)

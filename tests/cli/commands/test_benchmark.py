@@ -7,6 +7,7 @@ import pytest
 from convnext_dense.cli import run_verb
 
 
+@pytest.mark.faults
 def test_json_is_all_that_goes_to_stdout(capsys):
     assert run_verb('benchmark', ['--what', 'eval', '--batch', '1', '--size', '64', '--seconds', '0', '--json']) == 0
     printed = capsys.readouterr()

@@ -61,6 +61,7 @@ def expected(predict: Predictor, output: str, images: torch.Tensor) -> list[torc
 
 
 @pytest.mark.timeout(400)  # on a loaded machine
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ('task', 'output', 'shapes'),
     [
