@@ -50,7 +50,7 @@ readme = ROOT / 'README.md'
 setup(
     name='convnext-dense',
     version=version(),
-    description='Dense-prediction toolkit for ConvNeXt: classification, detection and segmentation',
+    description='Dense-prediction toolkit for ConvNeXt: classification, detection, semantic and panoptic segmentation',
     long_description=readme.read_text(encoding='utf-8') if readme.exists() else '',
     long_description_content_type='text/markdown',
     license='Apache-2.0',

@@ -63,6 +63,7 @@ TESTED_ELSEWHERE = {
     'tasks/task_data.py': 'tasks/test_base.py',
     'weights/published_preprocessing.py': 'weights/test_preprocessing.py',
     'tasks/drawn_annotations.py': 'tasks/test_detection.py',
+    'tasks/mmdet_models.py': 'tasks/test_detection.py',
     'tasks/windows.py': 'tasks/test_segmentation.py',
 }
 # Test files of no single module, each with their subject.

@@ -46,8 +46,8 @@ def palette(count: int) -> np.ndarray:
 def segment_colors(colors: np.ndarray, are_things: np.ndarray) -> np.ndarray:
     """Choose a color for each segment of an image, such that things differ from each other and from the stuff.
 
-    Stuff has the color of its class. So has a thing, unless a segment before it or one of stuff has a similar color;
-    then it gets the one that is farthest in CIELAB from those of all others.
+    Stuff has the color of its class. So has the first thing of a class, unless another segment has a similar color;
+    then it gets the one that is farthest in CIELAB from those of all others, as the other things do.
 
     Args:
         colors: uint8 (N, 3), RGB, the color of the class of each segment.
@@ -59,7 +59,9 @@ def segment_colors(colors: np.ndarray, are_things: np.ndarray) -> np.ndarray:
     grid, lab = _vivid_colors()
     chosen = np.array(colors, np.uint8).reshape(-1, 3)
     taken = _as_lab(chosen[~are_things])
-    for number in np.flatnonzero(are_things):
+    things = np.flatnonzero(are_things)
+    _, first = np.unique(chosen[things], axis=0, return_index=True)
+    for number in things[np.concatenate([np.sort(first), np.setdiff1d(np.arange(len(things)), first)])]:
         own = _as_lab(chosen[number : number + 1])
         if len(taken) and np.linalg.norm(taken - own, axis=1).min() < LEAST_DISTANCE:
             place = np.linalg.norm(lab[:, None] - taken, axis=2).min(axis=1).argmax()

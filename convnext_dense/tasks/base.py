@@ -184,6 +184,16 @@ class Task(TaskData):
         """Predict for images whose tensors have the same shape."""
         raise self._unsupported('gives no predictions for images')
 
+    def coco_entries(self, output: Any, metainfo: Mapping[str, Any], folder: Path) -> list[Mapping]:
+        """Convert a model's output for an image of a COCO file to entries of a results file.
+
+        Args:
+            output: an element of the output of the model's ``test_step``.
+            metainfo: the test set's ``classes``, ``category_ids`` and, in panoptic segmentation, ``stuff_classes``.
+            folder: the folder for files that the entries name, which may not exist yet.
+        """
+        raise self._unsupported('has no results in the format of COCO')
+
     def labeled_image(self, result: Any, needs_masks: bool = False) -> LabeledImage:
         """Convert a result for an image file to annotations that other programs read.
 

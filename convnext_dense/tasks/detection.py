@@ -174,6 +174,11 @@ class DetectionTask(MmdetTask):
 
         return Detection.from_sample(sample, classes.names, classes.category_ids)
 
+    def coco_entries(self, output: Any, metainfo: Mapping[str, Any], folder: Path) -> list[Mapping]:
+        from ..evaluation.coco import coco_results
+
+        return list(coco_results([output.to_dict()], metainfo['category_ids']))
+
     def labeled_image(self, result: Any, needs_masks: bool = False) -> LabeledImage:
         from .labeled_images import with_objects
 

@@ -161,10 +161,9 @@ class PanopticTask(MmdetTask):
         from ..evaluation.panoptic import match_segments, predicted_labels
         from ..io.panoptic import Segments, read_segments
         from ..results import Panoptic
-        from ..results.drawing import palette
 
-        names, stuff = metainfo['classes'], len(metainfo['stuff_classes'])
-        classes = ClassInfo(names, palette(len(names)), stuff=stuff)
+        classes = _class_info(metainfo)
+        names, stuff = classes.names, classes.stuff
         prediction, found = self.to_result(output, classes), output.pred_panoptic_seg.sem_seg[0].cpu().numpy()
         truth = output.get('panoptic')
         truth = Segments(found * 0, []) if truth is None else read_segments(truth)
@@ -209,6 +208,13 @@ class PanopticTask(MmdetTask):
         return Panoptic.from_map(
             path, segments, labels, classes.names, classes.colors, classes.stuff, classes.category_ids
         )
+
+    def coco_entries(self, output: Any, metainfo: Mapping[str, Any], folder: Path) -> list[Mapping]:
+        png = folder / f'{output.img_id:012}.png'  # as COCO names its images
+        result = self.to_result(output, _class_info(metainfo)).with_image_id(output.img_id).with_extra_files(png)
+        folder.mkdir(parents=True, exist_ok=True)
+        result.save_extra_files(png)
+        return [result.as_json()]
 
     def labeled_image(self, result: Any, needs_masks: bool = False) -> LabeledImage:
         from .labeled_images import with_segments
@@ -262,3 +268,11 @@ class PanopticTask(MmdetTask):
                 'on what it finds, which has no graph; --task-output features exports its backbone'
             )
         return super().build_graph(model, normalization, output)
+
+
+def _class_info(metainfo: Mapping[str, Any]) -> ClassInfo:
+    """Return the classes in the metainfo of a data set, with colors."""
+    from ..results.drawing import palette
+
+    names, stuff = metainfo['classes'], metainfo['stuff_classes']
+    return ClassInfo(names, palette(len(names)), metainfo.get('category_ids'), stuff=len(stuff))

@@ -18,11 +18,13 @@ from convnext_dense.config.find import find_config
 from convnext_dense.config.read import read_config
 from convnext_dense.registry import MODELS
 from tests.helpers.pages import PAGES, ROOT, SHELL, blocks, commands, inline_code, shown_files
+from tests.helpers.panoptic_heads import write_panoptic_head
 from tests.helpers.small_models import write_checkpoint, write_config
 
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 OTHERS = ('--nproc_per_node', '--max-restarts', '--signal', '--requeue')  # of torchrun and SLURM
 DETECTOR = 'cascade_convnext_t_coco'
+PANOPTIC = 'mask2former_convnext_t_coco'
 
 
 def check(command: str, page: Path) -> None:
@@ -126,17 +128,19 @@ def test_every_block_says_what_it_is(page):
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory) -> Path:
-    """A folder as the examples expect it: a detector's config and run, small ones, and some images."""
+    """A folder as the examples expect it: a detector's config and run, a panoptic run, small ones, and some images."""
     root = tmp_path_factory.mktemp('examples')
     config = root / 'configs' / 'det' / f'{DETECTOR}.py'
     config.parent.mkdir(parents=True)
     shutil.move(write_config('detection', root), config)
-    work_dir = root / 'work_dirs' / DETECTOR
-    work_dir.mkdir(parents=True)
-    write_checkpoint(config, work_dir / 'epoch_1.pth', classes=['red', 'green', 'blue'])
+    panoptic = write_panoptic_head('mask2former', root)
+    for name, own, stuff in ((DETECTOR, config, {}), (PANOPTIC, panoptic, {'stuff_classes': ['blue']})):
+        work_dir = root / 'work_dirs' / name
+        work_dir.mkdir(parents=True)
+        write_checkpoint(own, work_dir / 'epoch_1.pth', classes=['red', 'green', 'blue'], **stuff)
+        read_config(str(own), needs_data=False).dump(work_dir / own.name)
+        (work_dir / manifest.FILE_NAME).write_text('{}')
     pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
-    read_config(str(config), needs_data=False).dump(work_dir / config.name)
-    (work_dir / manifest.FILE_NAME).write_text('{}')
     for name in ('street', 'a', 'b', 'c'):
         Image.fromarray(pixels).save(root / f'{name}.jpg')
     return root

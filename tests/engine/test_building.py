@@ -18,6 +18,7 @@ from convnext_dense.weights.conversion import convert
 from convnext_dense.weights.settings import settings_for_meta
 from tests.helpers import small_models
 from tests.helpers.other_heads import write_head
+from tests.helpers.panoptic_heads import write_panoptic_head
 from tests.helpers.run_tool import train
 from tests.helpers.small_classifier import ARCH, classifier, official, save
 
@@ -75,6 +76,19 @@ def test_shapes_with_the_number_of_classes_are_found_by_building_the_model(name,
     before, state = cfg.pretty_text, torch.get_rng_state()
     assert class_shapes(cfg) == shapes
     assert cfg.pretty_text == before and torch.equal(torch.get_rng_state(), state)
+
+
+def test_shapes_of_a_part_that_learns_stuff_alone_are_found(tmp_path):
+    """Besides those of the number of things, which are as many as in a detector."""
+    cfg = read_config(str(write_panoptic_head('panoptic_fpn', tmp_path)), needs_data=False)
+    shapes = class_shapes(cfg)
+    assert shapes['semantic_head.conv_logits.weight'] == ((1, 16, 1, 1), (1, 0, 0, 0))
+    assert shapes['roi_head.bbox_head.fc_cls.weight'] == ((1, 16), (1, 0))
+    assert set(shapes) == {
+        *(f'roi_head.bbox_head.{layer}.{kind}' for layer in ('fc_cls', 'fc_reg') for kind in ('weight', 'bias')),
+        *(f'roi_head.mask_head.conv_logits.{kind}' for kind in ('weight', 'bias')),
+        *(f'semantic_head.conv_logits.{kind}' for kind in ('weight', 'bias')),
+    }
 
 
 def test_a_head_of_one_channel_is_taken_for_one_of_two_classes_unless_asked(tmp_path):

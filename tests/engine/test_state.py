@@ -55,6 +55,28 @@ def test_a_head_with_another_number_of_classes_than_the_data_is_named():
     check_heads(run(list('abc')))
 
 
+def test_a_panoptic_head_with_other_numbers_of_things_and_stuff_is_named():
+    model = nn.Module()
+    model.panoptic_head, model.bbox_head = nn.Module(), nn.Module()
+    model.panoptic_head.num_things_classes, model.panoptic_head.num_stuff_classes = 2, 53
+    model.panoptic_head.num_classes, model.bbox_head.num_classes = 55, 2
+    metainfo = {'classes': list('abc'), 'stuff_classes': ['c']}
+    loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=SimpleNamespace(metainfo=metainfo)))
+    run = SimpleNamespace(bare_model=model, _train_loop=loop, _test_loop=None)
+    with pytest.raises(
+        UserError, match=r'^panoptic_head has 2 classes of things and 53 of stuff, and the data 2 and 1: give .* num_s'
+    ):
+        check_heads(run)
+    model.panoptic_head.num_stuff_classes = 1
+    check_heads(run)
+    model.bbox_head.num_classes = 3
+    with pytest.raises(UserError, match=r'^bbox_head has 3 classes, and the data 2 of things: give bbox_head num_c'):
+        check_heads(run)
+    model.panoptic_head.num_classes, model.panoptic_head.num_things_classes = 3, 3
+    model.panoptic_head.num_stuff_classes = 0  # a detector, for which all classes are things
+    check_heads(run)
+
+
 @pytest.mark.parametrize(
     ('model', 'checkpoint', 'said'),
     [

@@ -69,7 +69,7 @@ def write(folder: Path, name: str, *images: LabeledImage, classes: list[str] | N
 
 def convert(source: Path, name: str, folder: Path) -> Written:
     """Read a data set and write it in another format."""
-    read = read_data_set(str(source))
+    read = read_data_set(str(source), 'coco' if source.name == 'coco' else None)  # whose files have segments, too
     return write_data_set(read.data, read.has_label_maps, name, folder)
 
 

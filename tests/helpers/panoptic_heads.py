@@ -33,7 +33,7 @@ train_cfg = dict(max_epochs=1, total_batch_size=2)
 """
 MODELS = {
     'mask2former': DETECTORS['mask2former'].replace('_delete_=True, ', ''),
-    'panoptic_fpn': f"""
+    'panoptic_fpn': """
 model = dict(type='mmdet.PanopticFPN', data_preprocessor=preprocessor, backbone=backbone,
     neck=dict(type='mmdet.FPN', in_channels=[8, 16, 24, 32], out_channels=16, num_outs=5),
     rpn_head=dict(type='mmdet.RPNHead', in_channels=16, feat_channels=16, loss_bbox=l1, bbox_coder=coder,
@@ -76,7 +76,7 @@ def write_panoptic_head(name: str, folder: Path) -> Path:
 
 
 def write_panoptic_data(root: Path, train: int = 4, val: int = 2) -> Path:
-    """Write COCO's layout of panoptic data: bands of sky, grass and road, cats and dogs on them, a strip of nothing."""
+    """Write COCO's layout of panoptic data: bands of stuff, cats and dogs on them, a strip of nothing."""
     for split, count, number in (('train', train, 100), ('val', val, 200)):
         annotations, images = [], []
         pngs = root / f'annotations/panoptic_{split}2017'

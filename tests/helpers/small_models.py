@@ -39,7 +39,7 @@ def write_checkpoint(config: Path, path: Path, **dataset_meta: object) -> Path:
     """Random weights, with scores that differ enough from each other and from image to image."""
     torch.manual_seed(0)
     cfg = read_config(str(config), data='sample', needs_data=False)
-    set_classes(cfg, len(dataset_meta.get('classes', CLASSES)))
+    set_classes(cfg, len(dataset_meta.get('classes', CLASSES)), len(dataset_meta.get('stuff_classes', ())))
     model = build_model(cfg)
     for name, parameter in model.named_parameters():
         if parameter.ndim > 1 and name.split('.')[-2] in LAST:

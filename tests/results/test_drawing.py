@@ -13,7 +13,9 @@ from convnext_dense.results.drawing import (
     draw_instances,
     draw_label_map,
     draw_scores,
+    draw_segments,
     palette,
+    segment_colors,
     side_by_side,
 )
 from convnext_dense.results.text import text_width
@@ -273,3 +275,34 @@ def test_a_caption_is_below_its_thumbnail(texts):
     assert image.shape == (224 + 58, 336, 3)
     assert texts == ['umbrella  98%', 'ground truth: umbrella']
     assert is_color(image[224:253], (26, 127, 55)).any() and is_color(image[253:], TEXT_COLOR).any()
+
+
+def test_things_of_a_class_get_colors_far_from_each_other_and_from_the_stuff():
+    classes = palette(6)
+    labels, are_things = np.array([0, 0, 1, 5, 0, 4]), np.array([True, True, True, False, True, False])
+    colors = segment_colors(classes[labels], are_things)
+    assert np.array_equal(colors[[0, 2, 3, 5]], classes[[0, 1, 5, 4]])  # the first of a class, and stuff
+    lab = cielab(colors)
+    between = np.linalg.norm(lab[:, None] - lab, axis=2)
+    assert between[~np.eye(6, dtype=bool)].min() > 30
+    assert np.array_equal(segment_colors(classes[[5, 5]], np.array([False, False])), classes[[5, 5]])
+    assert segment_colors(np.zeros((0, 3), np.uint8), np.zeros(0, bool)).shape == (0, 3)
+
+
+def test_the_name_of_a_small_segment_is_beside_it(texts):
+    places = np.full(GRAY.shape[:2], -1)
+    places[200:206, 300:306] = 0
+    drawn = draw_segments(GRAY, places, RED[None], ['bird'], [])
+    assert texts == ['bird'] and drawn.shape == GRAY.shape
+    tag = is_color(drawn, RED)
+    assert tag.any() and not tag[200:206, 300:306].any()
+    left, _, _, bottom = bounds(tag)
+    assert bottom == 200 and left == 300
+
+
+def test_the_largest_stuff_is_listed_in_the_rows_that_there_are(texts):
+    places = np.zeros(GRAY.shape[:2], int)
+    places[300:] = 1
+    drawn = draw_segments(GRAY, places, np.stack([RED, BLUE]), ['', ''], [('sky', 0), ('road', 1)], legend_rows=2)
+    assert texts == ['sky  75.0%', 'road  25.0%']
+    assert drawn.shape[0] > len(GRAY) and is_color(drawn[len(GRAY) :], BLUE).any()

@@ -1,7 +1,8 @@
-"""The files of the sample: an image folder, COCO files, and ADE20K's layout, all valid and in agreement."""
+"""The files of the sample: an image folder, COCO's two kinds of files, and ADE20K's layout, valid and in agreement."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -130,6 +131,51 @@ def test_coco_and_ade_show_the_same(sample: Path, coco: COCO) -> None:
             assert (classes[mask] == label).mean() > (0.93 if annotation['area'] > 200 else 0.8)
             explained |= cv2.dilate(mask.astype(np.uint8), np.ones((3, 3))) > 0
         assert explained.mean() > 0.998
+
+
+# -- COCO's panoptic files
+
+
+def test_the_segments_of_an_image_are_its_instances_and_the_regions_of_its_label_map(sample: Path) -> None:
+    names = ['unlabeled', *(sample / 'ade20k/classes.txt').read_text().splitlines()]
+    for split, count in (('train', SIZE.train_scenes), ('val', SIZE.val_scenes)):
+        instances = COCO(sample / f'coco/annotations/instances_{split}2017.json')
+        panoptic = json.loads((sample / f'coco/annotations/panoptic_{split}2017.json').read_text())
+        assert panoptic['images'] == instances.dataset['images']
+        kinds = {one['id']: one for one in panoptic['categories']}
+        things = [{k: v for k, v in one.items() if k != 'isthing'} for one in kinds.values() if one['isthing']]
+        assert things == instances.dataset['categories'] and len(kinds) == len(names) - 1
+        stuff = {number: one['name'] for number, one in kinds.items() if not one['isthing']}
+        assert list(stuff.values()) == list(REGIONS) and min(stuff) > max(one['id'] for one in things)
+        assert len(panoptic['annotations']) == count
+        for annotation in panoptic['annotations']:
+            number = annotation['image_id']
+            rgb = read(sample / f'coco/annotations/panoptic_{split}2017/{annotation["file_name"]}')[..., ::-1].astype(
+                int
+            )
+            ids = rgb[..., 0] + 256 * rgb[..., 1] + 65536 * rgb[..., 2]
+            long = {'train': 'training', 'val': 'validation'}[split]
+            labels = read(sample / f'ade20k/annotations/{long}/ADE_{split}_{number:08d}.png')
+            np.testing.assert_array_equal(ids == 0, labels == 0)
+            objects = iter(instances.loadAnns(instances.getAnnIds(number)))
+            for one in annotation['segments_info']:
+                mask = ids == one['id']
+                assert mask.sum() == one['area'] > 0
+                rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+                assert one['bbox'] == [cols[0], rows[0], np.ptp(cols) + 1, np.ptp(rows) + 1]
+                assert set(labels[mask].tolist()) == {names.index(kinds[one['category_id']]['name'])}
+                if kinds[one['category_id']]['isthing']:
+                    same = next(objects)
+                    assert all(one[key] == same[key] for key in ('category_id', 'iscrowd', 'bbox', 'area'))
+                    off = (mask != instances.annToMask(same).astype(bool)).sum()
+                    assert off <= (0 if isinstance(same['segmentation'], dict) else 1.2 * np.sqrt(one['area']) + 1)
+                else:
+                    assert one['iscrowd'] == 0
+            assert next(objects, None) is None
+            segments = [one['id'] for one in annotation['segments_info']]
+            assert sorted(segments) == np.unique(ids[ids > 0]).tolist()
+            regions = [one['category_id'] for one in annotation['segments_info'] if one['category_id'] in stuff]
+            assert len(set(regions)) == len(regions), 'stuff has one segment a class'
 
 
 def test_the_images_are_drawn_not_noise(sample: Path) -> None:

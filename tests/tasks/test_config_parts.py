@@ -3,7 +3,8 @@
 import pytest
 
 from convnext_dense.config.read import read_config
-from convnext_dense.tasks import loaders, set_classes, smallest_head
+from convnext_dense.errors import UserError
+from convnext_dense.tasks import check_chosen_classes, loaders, set_classes, smallest_head
 from tests.helpers.small_models import CONFIGS
 
 
@@ -13,6 +14,17 @@ def test_every_head_gets_the_number_of_classes(task, heads):
     cfg = read_config(f'configs/{CONFIGS[task][0]}', options, needs_data=False)
     set_classes(cfg, 7)
     assert str(cfg.model).count("'num_classes': 7") == str(cfg.model).count('num_classes') == heads
+
+
+def test_chosen_numbers_of_things_and_stuff_must_be_those_of_the_data():
+    fusion = {'panoptic_fusion_head': {'num_things_classes': 3, 'num_stuff_classes': 2}}
+    check_chosen_classes({'model': fusion}, 5, 2)
+    check_chosen_classes({'model': {'bbox_head': {'num_classes': 3}}}, 5, 2)
+    have = 'and the data have 2 classes of things and 3 of stuff: leave it out, since the heads follow the data'
+    with pytest.raises(UserError, match=f'^--cfg-options sets num_things_classes to 3, {have}$'):
+        check_chosen_classes({'model': fusion}, 5, 3)
+    with pytest.raises(UserError, match=r'^--cfg-options sets num_classes to 3, and the data have 4 classes: leav'):
+        check_chosen_classes({'model': {'bbox_head': {'num_classes': 3}}}, 4)
 
 
 def test_the_smallest_head_counts():

@@ -19,15 +19,15 @@ from convnext_dense.weights.settings import NetworkSettings
 from tests.helpers.other_heads import DETECTORS, SEGMENTORS, write_head
 
 PACKAGE = Path(convnext_dense.__file__).parent
-KINDS = {'Classification', 'Detection', 'Segmentation', *(type(task).__name__ for task in TASKS.values())}
+KINDS = {'Classification', 'Detection', 'Panoptic', 'Segmentation', *(type(task).__name__ for task in TASKS.values())}
 
 
 def test_a_config_has_the_task_that_it_names():
-    assert list(TASKS) == ['classification', 'detection', 'segmentation']
+    assert list(TASKS) == ['classification', 'detection', 'segmentation', 'panoptic']
     for name in TASKS:
         assert task_of(Config({'task': name})).name == name
-    with pytest.raises(UserError, match="unknown task 'panoptic' in the config: take one of classification, detect"):
-        task_of(Config({'task': 'panoptic'}))
+    with pytest.raises(UserError, match="unknown task 'depth' in the config: take one of classification, detect"):
+        task_of(Config({'task': 'depth'}))
 
 
 def weights_of(state: dict, classes: list[str] | None = None, task: str | None = None) -> Weights:

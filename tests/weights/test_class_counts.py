@@ -7,9 +7,12 @@ from torch import nn
 from convnext_dense.weights.class_counts import (
     ClassShape,
     built_head_classes,
+    built_panoptic_heads,
     count_trained_classes,
     head_classes,
     set_head_classes,
+    stated_numbers,
+    stated_stuff,
 )
 
 
@@ -56,6 +59,37 @@ def test_class_weights_of_a_panoptic_head_count_things_and_stuff():
     head = dict(num_things_classes=3, num_stuff_classes=2, loss_cls=dict(class_weight=[1.0] * 5 + [0.1]))
     set_head_classes(dict(panoptic_head=head), 4)
     assert head['loss_cls']['class_weight'] == [1.0] * 4 + [0.1]
+
+
+def test_things_and_stuff_are_set_where_a_head_learns_both():
+    weights = [1.0] * 133 + [0.1]
+    model = dict(
+        roi_head=dict(bbox_head=dict(num_classes=80, loss_cls=dict(class_weight=[1.0] * 81))),
+        panoptic_head=dict(num_things_classes=80, num_stuff_classes=53, loss_cls=dict(class_weight=weights)),
+        semantic_head=dict(num_things_classes=80, num_stuff_classes=53, num_classes=133),
+        panoptic_fusion_head=dict(num_things_classes=80),  # whose default is COCO's stuff
+        other_head=dict(num_stuff_classes=53),
+    )
+    assert stated_stuff(model) == 53
+    chosen = dict(panoptic_head=dict(num_stuff_classes=4), roi_head=dict(bbox_head=dict(num_classes=3)))
+    assert list(stated_numbers(chosen, 5, 2)) == [('num_stuff_classes', 4, 2), ('num_classes', 3, 3)]
+    set_head_classes(model, 5, stuff=2)
+    both = dict(num_things_classes=3, num_stuff_classes=2)
+    assert model == dict(
+        roi_head=dict(bbox_head=dict(num_classes=3, loss_cls=dict(class_weight=[1.0] * 4))),
+        panoptic_head=dict(both, loss_cls=dict(class_weight=[1.0] * 5 + [0.1])),
+        semantic_head=dict(both, num_classes=5),
+        panoptic_fusion_head=both,
+        other_head=both,
+    )
+
+
+def test_heads_of_a_built_model_tell_things_and_stuff():
+    model = nn.Module()
+    model.panoptic_head, model.bbox_head = nn.Module(), nn.Module()
+    model.panoptic_head.num_things_classes, model.panoptic_head.num_stuff_classes = 3, 0
+    model.bbox_head.num_classes = 3
+    assert built_panoptic_heads(model) == {'panoptic_head': (3, 0)}
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
     if args.format:
         return _write_annotations(args, predict, inputs, len(skipped))
     if args.annotations and not predict.task.writes_coco:
-        raise UserError(f'--annotations is for detectors, and this is a model for {predict.task.name}: leave it out')
+        raise UserError(
+            f'--annotations is for detectors and panoptic models, not for {predict.task.name}: leave it out'
+        )
     outputs = name_outputs(inputs, out_dir, predict.task.extra_files)
     images = {str(path): files for path, files in outputs.items() if not is_video(path)}
     ids = read_image_ids(args.annotations, list(images)) if args.annotations else number_images(images)
@@ -205,6 +207,8 @@ def _write_images(images: Sequence[CocoImage], classes: ClassInfo, path: Path) -
     """Write images and categories as a COCO file without annotations, for the results that have their ids."""
     ids = classes.category_ids or range(len(classes.names))
     categories = [{'id': number, 'name': name} for number, name in zip(ids, classes.names, strict=True)]
+    for label, category in enumerate(categories) if classes.stuff else ():
+        category['isthing'] = int(label < classes.things)
     content = {'images': images, 'annotations': [], 'categories': categories}
     _write(json.dumps(content, indent=1) + '\n', path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -11,9 +12,10 @@ from ...counting import counted
 from ...data.convert import ReadData, read_data_set
 from ...data.formats.write import WRITERS
 from ...data.formats.write.base import LabeledData, LabeledImage
+from ...data.panoptic.files import find_panoptic_splits, read_lists
 from ...io.files import atomic_folder, write_errors
 from ...sample_data import ensure_sample
-from ..parsers.sample import FOLDER
+from ..parsers.sample import FOLDER, PANOPTIC
 from .convert_data import describe_written, write
 
 VAL_SHARE = 5
@@ -24,8 +26,9 @@ def run(args: argparse.Namespace) -> None:
     sample = ensure_sample()
     if args.format is None:
         print(sample)
-    elif args.format == FOLDER:
-        count = write_class_folders(sample, args.target, args.images)
+    elif args.format in (FOLDER, PANOPTIC):
+        write_files = write_class_folders if args.format == FOLDER else write_panoptic
+        count = write_files(sample, args.target, args.images)
         print(f'{counted(count, "image")} written to {args.target}')
     else:
         read = read_sample(sample, args.format, args.images)
@@ -67,6 +70,33 @@ def write_class_folders(sample: Path, target: str, images: int | None = None) ->
                     folder.mkdir(parents=True, exist_ok=True)
                     (folder / file.name).write_bytes(content)
                 written += 1
+    return written
+
+
+def write_panoptic(sample: Path, target: str, images: int | None = None) -> int:
+    """Write the scenes of the sample as panoptic COCO files, and return their number.
+
+    Raises:
+        UserError: if the folder is not empty or can't be written.
+    """
+    written = 0
+    with atomic_folder(target) as partial:
+        for split, files in find_panoptic_splits(sample / 'coco').items():
+            content = read_lists(files.annotations)
+            content['images'] = content['images'][: _counts(images)[split]]
+            kept = {image['id'] for image in content['images']}
+            content['annotations'] = [one for one in content['annotations'] if one['image_id'] in kept]
+            for key, folder in (('images', files.images), ('annotations', files.segments)):
+                for one in content[key]:
+                    path = folder / one['file_name']
+                    with write_errors(target):
+                        copy = partial / path.relative_to(sample / 'coco')
+                        copy.parent.mkdir(parents=True, exist_ok=True)
+                        copy.write_bytes(path.read_bytes())
+            text = json.dumps(content, separators=(',', ':'))
+            with write_errors(target):
+                (partial / 'annotations' / files.annotations.name).write_text(text, encoding='utf-8')
+            written += len(kept)
     return written
 
 

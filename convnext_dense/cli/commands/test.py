@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> None:
         if args.out:
             _check_same_data(Path(args.out), data, args.checkpoint)
         if args.out_predictions:
-            runner.register_hook(WriteCocoPredictions(args.out_predictions))
+            runner.register_hook(WriteCocoPredictions(task_of(cfg), args.out_predictions))
         if args.show_dir:
             runner.register_hook(ShowPredictions(task_of(cfg), args.show_dir, args.show))
         metrics = runner.test()
@@ -144,7 +144,7 @@ def _want_predictions(cfg: Config) -> None:
     task = task_of(cfg)
     if not task.writes_coco:
         raise UserError(
-            f'--out-predictions writes detections, and this is a model for {task.name}: '
+            f'--out-predictions writes detections and panoptic segmentations, and this is a model for {task.name}: '
             'demo writes its predictions for a folder of images'
         )
     for dataset in innermost_datasets(cfg.test_dataloader.dataset):

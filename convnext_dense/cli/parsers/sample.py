@@ -5,7 +5,7 @@ convnext-dense sample --format yolo my_yolo --images 20
 
 Without --format the sample is drawn where --data sample finds it, unless it is there, and its folder is printed. With
 --format it is written to DIR: the things in the scenes, with masks where the format has them; or all classes of the
-scenes as label maps (masks, color_masks); or class folders with portraits (folder).
+scenes as label maps (masks, color_masks) or segments (coco-panoptic); or class folders with portraits (folder).
 """
 
 from __future__ import annotations
@@ -13,19 +13,21 @@ from __future__ import annotations
 import argparse
 
 from ...errors import UserError
-from ..arguments import WRITE_FORMATS
+from ..arguments import MASK_FORMATS, WRITE_FORMATS
 from .convert_data import check_new_folder
 
 EXAMPLE = '--format yolo my_yolo'
 FOLDER = 'folder'
 """Name of class folders with images, for classification."""
+PANOPTIC = MASK_FORMATS[1]
+"""Name of panoptic COCO files."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'target', metavar='DIR', nargs='?', help='with --format: folder to write, which does not exist or is empty'
     )
-    parser.add_argument('--format', choices=(*WRITE_FORMATS, FOLDER), help='format to write')
+    parser.add_argument('--format', choices=(*WRITE_FORMATS, PANOPTIC, FOLDER), help='format to write')
     parser.add_argument(
         '--images',
         type=int,

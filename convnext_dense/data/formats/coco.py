@@ -98,7 +98,10 @@ def _check_kind(path: Path, annotations: Sequence[dict]) -> None:
         if 'caption' in annotation and 'category_id' not in annotation:
             raise UserError(f'{path} has captions of images, not objects: {INSTANCES}')
         if 'segments_info' in annotation:
-            raise UserError(f'{path} has segments of panoptic masks, not objects with boxes: {INSTANCES}')
+            raise UserError(
+                f'{path} has segments of panoptic masks, not objects with boxes: {INSTANCES}, or a config for '
+                'panoptic segmentation'
+            )
 
 
 def _find_root(categories: Sequence[Any]) -> Any:

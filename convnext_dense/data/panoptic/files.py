@@ -121,7 +121,8 @@ def _complete(
     for folder in folders:
         if os.path.isfile(folder / first) or Folder(folder).match([first])[first] is not None:
             return PanopticFiles(file, folder, found)
-    raise UserError(f'{first}, the first image in {file}, is not in {root} nor in its {", ".join(IMAGE_FOLDERS[:-1])}')
+    known = ', '.join(pattern.format(name) for pattern in IMAGE_FOLDERS[:-1])
+    raise UserError(f'{first}, the first image in {file}, is not in {root} nor in its {known}')
 
 
 def _first_image(file: Path) -> str:

@@ -12,6 +12,7 @@ from ...io.coco_format import CocoImage
 from ...io.panoptic import VOID, PanopticTruth, Segment
 from ..check.records import NOTE, WARNING
 from ..class_choice import ClassChoice, describe_choice
+from ..detection.chosen import NEW_IDS
 from ..formats.faults import Fault
 from ..formats.values import read_flag, read_integer
 from ..text import count_of, quoted
@@ -114,6 +115,9 @@ def read_panoptic(files: PanopticFiles, choice: ClassChoice | None = None, skips
         names = [one.name for one in content.categories]
         unlabeled = 'are unlabeled, so that nothing is learned or measured there'
         line = describe_choice(choice, names, amount, unlabeled, unlabeled)
+        ids = zip(chosen.classes.classes, chosen.classes.category_ids, strict=True)
+        new = [f'{name!r} {number}' for name, number in ids if name not in names]
+        line += f'{NEW_IDS}{", ".join(new)}' if new else ''
     return PanopticData(
         path.stem,
         *chosen.classes,

@@ -1,5 +1,6 @@
 """The sample on the command line, in all formats."""
 
+import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from convnext_dense.cli import run_verb
 from convnext_dense.cli.arguments import WRITE_FORMATS, program
 from convnext_dense.cli.commands import sample as command
+from convnext_dense.data.panoptic.files import find_panoptic_splits
+from convnext_dense.data.panoptic.read import read_panoptic
 from convnext_dense.sample_data.create import SampleSize, ensure_sample
 
 PROG = program('sample', script=sys.argv[0].endswith('.py'))
@@ -49,6 +52,24 @@ def test_a_number_of_images(sample, capsys):
     assert (count('out/images/train'), count('out/images/val')) == (5, 1)
     assert sample('--format', 'yolo', 'more', '--images', '500') == 0
     assert count('more') == 9
+
+
+def test_panoptic_files_have_the_segments_of_their_images(sample, drawn):
+    assert sample('--format', 'coco-panoptic', 'all') == 0
+    assert count('all') == 9
+    written = {str(path.relative_to('all')): path.read_bytes() for path in Path('all').rglob('*.*') if path.is_file()}
+    pngs = [name for name in written if name.endswith('.png')]
+    assert len(pngs) == 9 and len(written) == 20
+    for name, content in written.items():
+        assert content == (drawn / 'coco' / name).read_bytes() or name.endswith('.json')
+    for split, images in (('train', 6), ('val', 3)):
+        files = [Path(root, f'annotations/panoptic_{split}2017.json') for root in ('all', drawn / 'coco')]
+        one, other = (json.loads(file.read_text()) for file in files)
+        assert one == other and len(one['images']) == images
+    assert sample('--format', 'coco-panoptic', 'some', '--images', '2') == 0
+    data = read_panoptic(find_panoptic_splits('some')['train'])
+    whole = read_panoptic(find_panoptic_splits('all')['train'])
+    assert [one.image for one in data.images] == [one.image for one in whole.images[:2]] and count('some') == 3
 
 
 def test_class_folders_with_classes_in_turn(sample, drawn, capsys):

@@ -15,6 +15,7 @@ from pycocotools.cocoeval import COCOeval
 
 from convnext_dense.analysis.coco_predictions import WriteCocoPredictions
 from convnext_dense.cli import run_verb
+from convnext_dense.tasks import TASKS
 from tests.helpers import coco_files, processes
 from tests.helpers.mask_folder import CLASSES as LABELS
 from tests.helpers.mask_folder import relabel, write_mask_folder
@@ -160,7 +161,7 @@ def test_a_wrapped_coco_file_needs_no_annotations_either(predict, detector, tmp_
 @pytest.mark.parametrize(
     ('datasets', 'said'),
     [
-        (['theirs'], 'the ids of a convnext_dense.CocoDataset, and the test set is a CocoDataset of mmdet'),
+        (['theirs'], 'the ids of a COCO file that this package reads, and the test set is a CocoDataset of mmdet'),
         (['own', 'own'], 'the ids of one COCO file, and the test set has 2 data sets: test them one by one'),
     ],
 )
@@ -188,7 +189,7 @@ def test_predictions_of_all_processes_are_written(tmp_path, monkeypatch):
         runner = SimpleNamespace(
             test_dataloader=SimpleNamespace(dataset=dataset), message_hub=info, logger=logging.getLogger()
         )
-        hook = WriteCocoPredictions(tmp_path / 'p.json')
+        hook = WriteCocoPredictions(TASKS['detection'], tmp_path / 'p.json')
         hook.before_test(runner)
         for number, batch in enumerate([[rank], [2 + rank], [4] if rank == 0 else [0]]):  # 0 again, as padding
             hook.after_test_iter(runner, number, None, [sample(image) for image in batch])

@@ -25,7 +25,7 @@ from tests.helpers.written_formats import BOXES_ALONE, OF_OBJECTS, listed_classe
 
 @pytest.fixture
 def root(tmp_path, drawn):
-    shutil.copytree(drawn / 'coco', tmp_path / 'coco')
+    shutil.copytree(drawn / 'coco', tmp_path / 'coco', ignore=shutil.ignore_patterns('panoptic*'))
     return tmp_path / 'coco'
 
 

@@ -64,7 +64,7 @@ def test_the_drawn_sample_is_as_before(drawn, tmp_path):
 
 
 def test_boxes_alone_as_labelformat_reads_them(drawn, tmp_path):
-    read_data = read_data_set(str(drawn / 'coco')).data
+    read_data = read_data_set(str(drawn / 'coco'), 'coco').data
     images = list(read_data.splits['val'])
     for one in images:
         for thing in one.objects:
