@@ -12,6 +12,7 @@ from convnext_dense.cli import run_verb
 from tests.helpers import coco_files, processes
 from tests.helpers.mask_folder import write_mask_folder
 from tests.helpers.other_heads import write_head
+from tests.helpers.panoptic_heads import write_panoptic_data, write_panoptic_head
 from tests.helpers.small_run import differences
 
 STEPS = """
@@ -30,7 +31,8 @@ def data(tmp_path_factory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp('data')
     for split in ('train', 'val'):
         coco_files.write(root / 'coco', coco_files.content(), split)
-    return {'mask2former': root / 'coco', 'mask2former_seg': write_mask_folder(root / 'masks')}
+    masks, panoptic = write_mask_folder(root / 'masks'), write_panoptic_data(root / 'panoptic')
+    return {'mask2former': root / 'coco', 'mask2former_seg': masks, 'panoptic': panoptic}
 
 
 @pytest.fixture(scope='module')
@@ -38,6 +40,7 @@ def configs(tmp_path_factory) -> dict[str, Path]:
     """Four steps of two images in two batches, so that points are drawn for each batch of a step."""
     folder = tmp_path_factory.mktemp('configs')
     written = {name: write_head(name, folder) for name in ('mask2former', 'mask2former_seg')}
+    written['panoptic'] = write_panoptic_head('mask2former', folder)
     for path in written.values():
         path.write_text(path.read_text() + STEPS)
     return written
@@ -65,7 +68,7 @@ def outcome(work_dir: Path) -> dict:
     return {key: content[key] for key in ('state_dict', 'optimizer', 'param_schedulers')}
 
 
-@pytest.mark.parametrize('name', ['mask2former', 'mask2former_seg'])
+@pytest.mark.parametrize('name', ['mask2former', 'mask2former_seg', 'panoptic'])
 def test_a_resumed_run_draws_the_points_of_an_uninterrupted_one(name, configs, data, tmp_path, monkeypatch):
     """With accumulation, and other workers."""
     whole, cut = tmp_path / 'whole', tmp_path / 'cut'
