@@ -76,10 +76,10 @@ class Segmentor(EncoderDecoder):
                 features = self.extract_feat(window)
                 if _predicts_by_queries(self.decode_head):
                     classes, masks = self.decode_head(features, _samples_of_size(window))
-                    predicted = zip(masks[-1], classes[-1].softmax(-1)[..., :-1], strict=True)
+                    shares = classes[-1].softmax(-1)[..., :-1]
+                    yield [Window(rows, columns, *one) for one in zip(masks[-1], shares, strict=True)]
                 else:
-                    predicted = ((logits, None) for logits in self.decode_head(features))
-                yield [Window(rows, columns, logits, queries) for logits, queries in predicted]
+                    yield [Window(rows, columns, logits) for logits in self.decode_head(features)]
 
 
 def _check_windows(settings: Mapping[str, Any]) -> None:

@@ -1,5 +1,5 @@
-# `--data sample` for panoptic segmentation with queries and a light head, which is fast enough for more images. After so
-# short a run few masks are 80% sure of their class, from where on the recipe takes them.
+# `--data sample` for panoptic segmentation with queries and a light head, which is fast enough for more images. After
+# so short a run few masks are 80% sure of their class, from where on the recipe takes them.
 _base_ = './mask2former_panoptic.py'
 
 model = dict(panoptic_head=dict(num_queries=30), test_cfg=dict(max_per_image=30, object_mask_thr=0.3))
