@@ -87,9 +87,14 @@ def sample() -> str:
     return '\n'.join([*lines, '', f'{_measured(results[0])} Chance is 8.3.'])
 
 
+PQ_NAMES = {'PQ': 'PQ', 'PQ_things': 'of things', 'PQ_stuff': 'of stuff'}
+
+
 def sample_dense(metric: str) -> str:
     """Return the runs with this metric."""
     results = [r for r in _results() if metric in r['metrics']]
+    if not results:
+        return 'Not measured yet: `python benchmarks/sample_accuracy.py CONFIG`.'
     lines = [
         '| config | backbone | on unseen images | whole command |',
         '| --- | --- | --- | --- |',
@@ -99,6 +104,8 @@ def sample_dense(metric: str) -> str:
         start = 'trained by `convnext_a.py --data sample`' if result['pretrained'] else 'random'
         if 'raw/mIoU' in metrics:
             scores = f'mIoU {metrics["raw/mIoU"]:.1f}'
+        elif 'raw/PQ' in metrics:
+            scores = ', '.join(f'{name} {metrics[f"raw/{key}"]:.1f}' for key, name in PQ_NAMES.items())
         else:
             scores = f'box AP50 {metrics["raw/box_AP50"]:.1f}'
             if 'raw/mask_AP50' in metrics:
@@ -277,6 +284,17 @@ def published_segmentation() -> str:
     return _published_dense(('UPerNet', paper.UPERNET_ADE20K, 'mIoU {} single-scale, {} multi-scale'))
 
 
+def nearest_segmentation() -> str:
+    """Make the table of OneFormer's results, the nearest published ones to Mask2Former's on ADE20K."""
+    lines = ['| model | backbone | parameters | mIoU, single- / multi-scale | PQ | mask AP |', '| --- ' * 6 + '|']
+    for row in paper.ONEFORMER_ADE20K:
+        scores = ' / '.join(f'{score:.1f}' for score in row.miou)
+        lines.append(
+            f'| OneFormer | {row.arch}, ImageNet-22k | {row.params:g}M | {scores} | {row.pq:.1f} | {row.mask_ap:.1f} |'
+        )
+    return '\n'.join(lines)
+
+
 def _published_dense(*groups: tuple[str, tuple[paper.PublishedDense, ...], str]) -> str:
     lines = [
         '| model | backbone | trained on | parameters | FLOPs (MACs, as the paper counts) | result | published by |',
@@ -295,11 +313,13 @@ TABLES = {
     'published': published,
     'published detection': published_detection,
     'published segmentation': published_segmentation,
+    'nearest segmentation': nearest_segmentation,
     'frozen': frozen,
     'large annotations': large_annotations,
     'sample': sample,
     'sample detection': partial(sample_dense, 'raw/box_AP50'),
     'sample segmentation': partial(sample_dense, 'raw/mIoU'),
+    'sample panoptic': partial(sample_dense, 'raw/PQ'),
     'throughput': throughput,
     'weights matrix': weights_matrix,
 }

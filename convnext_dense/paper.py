@@ -140,6 +140,24 @@ UPERNET_ADE20K = (
 # ADE20K, mIoU of a linear layer on the frozen features of DINOv3's ConvNeXts (DINOv3, arXiv 2508.10104).
 DINOV3_ADE20K_LINEAR: dict[str, float] = {'tiny': 42.7, 'small': 44.8, 'base': 46.3, 'large': 47.8}
 
+
+class PublishedNearest(NamedTuple):
+    """A published result of the model that is nearest to one of ours, on the same backbone."""
+
+    arch: str
+    params: float  # 10^6
+    miou: tuple[float, float]  # single- and multi-scale, percent
+    pq: float  # percent
+    mask_ap: float  # percent
+
+
+# ADE20K at 640 pixels, OneFormer with weights of ImageNet-22k (README of github.com/SHI-Labs/OneFormer): nearest to
+# Mask2Former, whose head it extends by text and a task token.
+ONEFORMER_ADE20K = (
+    PublishedNearest('large', 220, (56.6, 57.4), 50.0, 36.2),
+    PublishedNearest('xlarge', 372, (57.4, 58.8), 50.1, 36.3),
+)
+
 # ADE20K, single-scale mIoU of mmseg's own UPerNet with ConvNeXt-T (mmseg's configs/convnext/metafile.yaml).
 MMSEG_UPERNET_TINY = 46.11
 
