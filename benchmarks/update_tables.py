@@ -107,7 +107,9 @@ def sample_dense(metric: str) -> str:
         elif 'raw/PQ' in metrics:
             scores = ', '.join(f'{name} {metrics[f"raw/{key}"]:.1f}' for key, name in PQ_NAMES.items())
         else:
-            scores = f'box AP50 {metrics["raw/box_AP50"]:.1f}, mask AP50 {metrics["raw/mask_AP50"]:.1f}'
+            scores = f'box AP50 {metrics["raw/box_AP50"]:.1f}'
+            if 'raw/mask_AP50' in metrics:
+                scores += f', mask AP50 {metrics["raw/mask_AP50"]:.1f}'
         scores += f' (of {metrics["raw/images"]})'
         lines.append(f'| `{result["config"]} --data sample` | {start} | {scores} | {_time(result)} |')
     return '\n'.join([*lines, '', _measured(results[0])])
@@ -273,6 +275,8 @@ def published_detection() -> str:
     return _published_dense(
         ('Mask R-CNN', paper.MASK_RCNN_COCO, 'box AP {}, mask AP {}'),
         ('Cascade Mask R-CNN', paper.CASCADE_COCO, 'box AP {}, mask AP {}'),
+        ('DINO-4scale, 12 epochs', paper.DINO_COCO, 'box AP {}'),
+        ('RTMDet-l, 100 epochs', paper.RTMDET_COCO, 'box AP {}'),
     )
 
 
@@ -293,13 +297,14 @@ def nearest_segmentation() -> str:
 
 def _published_dense(*groups: tuple[str, tuple[paper.PublishedDense, ...], str]) -> str:
     lines = [
-        '| model | backbone | trained on | parameters | FLOPs (MACs, as the paper counts) | result |',
-        '| --- | --- | --- | --- | --- | --- |',
+        '| model | backbone | trained on | parameters | FLOPs (MACs, as the paper counts) | result | published by |',
+        '| --- | --- | --- | --- | --- | --- | --- |',
     ]
     for model, rows, result in groups:
         for row in rows:
+            params, macs = ('-' if n is None else f'{n:g}{unit}' for n, unit in ((row.params, 'M'), (row.macs, 'G')))
             scores = result.format(*row.scores)
-            lines.append(f'| {model} | {row.arch} | {row.data} | {row.params:g}M | {row.macs:g}G | {scores} |')
+            lines.append(f'| {model} | {row.arch} | {row.data} | {params} | {macs} | {scores} | {row.by} |')
     return '\n'.join(lines)
 
 

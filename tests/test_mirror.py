@@ -12,6 +12,7 @@ TESTED_ELSEWHERE = {
     'analysis/environment.py': 'benchmark/test_report.py',
     'benchmark/peers.py': 'benchmark/test_classifier.py',
     'benchmark/weights.py': 'benchmark/test_classifier.py',
+    'cli/parsers/adapt.py': 'cli/commands/test_adapt.py',
     'cli/parsers/benchmark.py': 'cli/commands/test_benchmark.py',
     'cli/parsers/check_data.py': 'cli/commands/test_check_data.py',
     'cli/parsers/config.py': 'cli/commands/test_config.py',

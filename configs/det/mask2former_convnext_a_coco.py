@@ -3,7 +3,7 @@
 _base_ = [
     '../_base_/datasets/coco_lsj.py',
     '../_base_/models/light_mask2former_instances.py',
-    '../_base_/schedules/coco_50e.py',
+    '../_base_/schedules/coco_50_epochs.py',
 ]
 sample_settings = '_base_/sample/light_mask2former_instances.py'
 

@@ -7,7 +7,7 @@
 _base_ = [
     '../_base_/datasets/coco_panoptic.py',
     '../_base_/models/mask2former.py',
-    '../_base_/schedules/coco_50e.py',
+    '../_base_/schedules/coco_50_epochs.py',
 ]
 sample_settings = '_base_/sample/mask2former_panoptic.py'
 

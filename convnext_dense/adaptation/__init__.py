@@ -1,7 +1,8 @@
 """Adaptation of a config of mmdet or mmseg: the same heads on a ConvNeXt, trained, tested and used by this package.
 
 :func:`adapt` reads the config (:mod:`.sources`), changes its model (:mod:`.model`) and its recipe (:mod:`.recipe`);
-:mod:`.writing` writes the result as a config of this project.
+:mod:`.writing` writes the result as a config of this project. :mod:`.shipped` and :mod:`.listing` know the configs
+that the libraries ship. Importing this imports neither torch nor mmengine.
 """
 
 from __future__ import annotations
@@ -9,9 +10,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .arch import Arch, find_arch
-from .model import adapt_model
+from .listing import Listed, list_sources
 from .notes import NotAdaptable, Notes
-from .recipe import adapt_recipe
 from .sources import SourceConfig, find_source
 
 
@@ -36,9 +36,23 @@ def adapt(source: str, arch: str) -> Adapted:
         NotAdaptable: (a UserError) if its method is its backbone, or it is for another kind of data.
         UserError: if there is no such config or architecture.
     """
+    from .model import adapt_model
+    from .recipe import adapt_recipe
+
     wanted, found, notes = find_arch(arch), find_source(source), Notes()
     model = adapt_model(found, wanted, notes)
     return Adapted(found, wanted, adapt_recipe(found, wanted, model, notes), notes)
 
 
-__all__ = ['Adapted', 'Arch', 'NotAdaptable', 'Notes', 'SourceConfig', 'adapt', 'find_arch', 'find_source']
+__all__ = [
+    'Adapted',
+    'Arch',
+    'Listed',
+    'NotAdaptable',
+    'Notes',
+    'SourceConfig',
+    'adapt',
+    'find_arch',
+    'find_source',
+    'list_sources',
+]

@@ -24,6 +24,21 @@ class Arch(NamedTuple):
         """Channels of the four stages."""
         return ARCHS[self.arch].dims
 
+    @property
+    def letter(self) -> str:
+        """Letter of the papers, such as ``T`` or ``XL``."""
+        return 'X' * self.arch.count('x') + self.arch.lstrip('x')[0].upper()
+
+    @property
+    def title(self) -> str:
+        """Name in the papers, such as ``ConvNeXt V2-T``."""
+        return f'ConvNeXt{" V2" if self.version == "v2" else ""}-{self.letter}'
+
+    @property
+    def stem(self) -> str:
+        """Part of a file's name, such as ``convnextv2_t``."""
+        return f'convnext{"v2" if self.version == "v2" else ""}_{self.letter.lower()}'
+
 
 def find_arch(name: str) -> Arch:
     """Return the ConvNeXt of a name: one of :data:`~convnext_dense.archs.ARCHS`, with ``v2_`` in front for V2.

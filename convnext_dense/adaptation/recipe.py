@@ -2,13 +2,124 @@
 
 from __future__ import annotations
 
+import copy
+import importlib
+from collections.abc import Mapping
 from typing import Any
 
+from ..tasks import TASKS
+from ..tasks.masks import Learns, find_learning
 from .arch import Arch
-from .notes import Notes
+from .datasets import BASES, adapt_data
+from .hooks import adapt_hooks
+from .notes import NotAdaptable, Notes
+from .optimizer import adapt_optimizer
+from .packaged import base_config, find_pretrained, find_recipe
+from .pipelines import Reader, kind
+from .schedule import adapt_schedule, hooks_of_length
 from .sources import SourceConfig
+from .testing import adapt_views
+
+SAMPLES = {'detection': 'any_detector.py', 'segmentation': 'any_segmentor.py', 'panoptic': 'any_panoptic.py'}
+"""Settings for ``--data sample`` of any model of a task, beside the packaged ones."""
+PACKAGED = 'convnext_dense::_base_/'
+"""Where configs anywhere inherit the packaged ones from."""
+OF_RUN = ('find_unused_parameters',)
+"""Keys of the source for the whole run that are kept."""
+WITH_STUFF = ('semantic_head', 'semantic_roi_extractor')
+"""Parts of a RoI head that learn the classes of all pixels."""
 
 
 def adapt_recipe(source: SourceConfig, arch: Arch, model: dict[str, Any], notes: Notes) -> dict[str, Any]:
-    """Return all keys of the new config in order, ``model`` among them."""
-    raise NotImplementedError
+    """Return all keys of the new config in the order in which they are written, ``model`` among them.
+
+    Its bases are packaged configs: the data of its task, and the settings of all runs. What they have already is left
+    out.
+
+    Args:
+        source: the config of mmdet or mmseg.
+        arch: the ConvNeXt.
+        model: the adapted model, which is not changed.
+        notes: gets a line for each change and for each open question.
+
+    Raises:
+        NotAdaptable: if the source is for other data than images with boxes, masks, segments or label maps, or does
+            not train.
+    """
+    task = find_task(source)
+    for module in TASKS[task].modules:
+        importlib.import_module(module)
+    model = _without_stuff(copy.deepcopy(model), source, task, notes)
+    model = _resumable(model, notes)
+    learns = find_learning(model) if task == 'detection' else Learns.UNKNOWN
+    reader = Reader(source.library, task, learns is not Learns.NONE, notes)
+    recipe = find_recipe(task, arch)
+    data = adapt_data(source.cfg, reader)
+    optimizer = adapt_optimizer(source, recipe, model, notes)
+    times = 1 if source.cfg['train_cfg'].get('max_epochs') is None else data.repeats
+    schedule = adapt_schedule(source.cfg, source.library, recipe, optimizer, data.repeats, notes)
+    custom_hooks, default_hooks = adapt_hooks(source.cfg, reader, data.is_mixed, times)
+    by_masks = learns is Learns.NEEDS or 'val_evaluator' in data.config
+    of_length = hooks_of_length(schedule['train_cfg'], task, by_masks)
+    of_length['default_hooks'].update(default_hooks)
+    tested = data.config.get('val_dataloader', {}).get('dataset', {}).get('pipeline') or []
+    views = adapt_views(source.cfg, reader, model, tested)
+    base = base_config(BASES[task]).to_dict()
+    return {
+        '_base_': [f'{PACKAGED}{BASES[task]}', f'{PACKAGED}runtime.py'],
+        'sample_settings': f'_base_/sample/{SAMPLES[task]}',
+        'task': task,
+        'pretrained': find_pretrained(recipe, arch, notes),
+        'model': model,
+        **data.config,
+        'optim_wrapper': optimizer.wrapper,
+        **schedule,
+        **of_length,
+        **({'custom_hooks': custom_hooks} if custom_hooks else {}),
+        **{key: source.cfg[key] for key in OF_RUN if source.cfg.get(key)},
+        **{key: value for key, value in views.items() if value != base.get(key)},
+    }
+
+
+def find_task(source: SourceConfig) -> str:
+    """Return the task of a source: that of its library, or panoptic segmentation by its data.
+
+    Raises:
+        NotAdaptable: if its data are annotated with captions, tracks or the like.
+    """
+    if source.library == 'mmseg':
+        return 'segmentation'
+    loader = source.cfg.get('train_dataloader') or source.cfg.get('test_dataloader') or {}
+    dataset: Mapping[str, Any] = loader.get('dataset') or {}
+    while 'dataset' in dataset or 'datasets' in dataset:
+        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
+    name = kind(dataset) if 'type' in dataset else ''
+    if 'Panoptic' in name:
+        return 'panoptic'
+    if not name:
+        raise NotAdaptable('it has no data to train on')
+    return 'detection'
+
+
+def _resumable(model: dict[str, Any], notes: Notes) -> dict[str, Any]:
+    """Have a model draw the sizes of its batches so that a resumed run draws the same ones."""
+    for augment in (model.get('data_preprocessor') or {}).get('batch_augments') or ():
+        if kind(augment) == 'BatchSyncRandomResize':
+            augment['type'] = 'convnext_dense.BatchSyncRandomResize'
+            notes.changed.append('sizes of batches are drawn from seed and step, so that a resumed run has the same')
+    return model
+
+
+def _without_stuff(model: dict[str, Any], source: SourceConfig, task: str, notes: Notes) -> dict[str, Any]:
+    """Leave out the parts of a detector that learn the classes of all pixels, which its data here do not have."""
+    roi_head = model.get('roi_head')
+    if task != 'detection' or not isinstance(roi_head, Mapping):
+        return model
+    found = [part for part in WITH_STUFF if roi_head.get(part) is not None]
+    if found:
+        model['roi_head'] = {key: value for key, value in roi_head.items() if key not in found}
+        notes.undecided.append(
+            f'{" and ".join(found)} of the RoI head are left out: they learn the classes of all pixels, and the '
+            'annotations of objects have none'
+        )
+    return model

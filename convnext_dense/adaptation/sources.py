@@ -1,11 +1,19 @@
-"""The configs that mmdet and mmseg ship, found by name and read with their bases."""
+"""The configs of mmdet and mmseg that are adapted: found by :mod:`.shipped`, read with their bases."""
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mmengine.config import Config
+from ..errors import UserError, last_line
+from .shipped import LIBRARIES, Shipped, find_shipped
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+MODULES = ('convnext_dense.models.detector', 'convnext_dense.models.segmentor')
+"""Modules that import mmdet and mmseg."""
 
 
 class SourceConfig(NamedTuple):
@@ -21,5 +29,109 @@ class SourceConfig(NamedTuple):
 
 
 def find_source(source: str) -> SourceConfig:
-    """Find and read a config of mmdet or mmseg."""
-    raise NotImplementedError
+    """Find and read a config of mmdet or mmseg, in either of mmengine's styles.
+
+    Args:
+        source: a path; ``mmdet:dino/dino-4scale_r50_8xb2-12e_coco.py``, with or without ``.py``; or the name without
+            the library or the family, if there is only one such config.
+
+    Raises:
+        UserError: if there is none, or it can't be read, or is one of this project or of another library; the message
+            has near names.
+    """
+    return read_source(find_shipped(source))
+
+
+def read_source(shipped: Shipped) -> SourceConfig:
+    """Read a config that was found; see :func:`find_source`."""
+    from mmengine.config import Config
+
+    from ..config.file import parse_file
+    from ..config.source import Source
+
+    name, file = shipped.name, shipped.file
+    cfg = parse_file(file)
+    if 'task' in cfg:
+        raise UserError(f'config {name} is one of this project already: train it with `convnext-dense train {file}`')
+    if file.suffix == '.py' and Source(file.resolve()).is_new_style:
+        content = _with_names(cfg, name)
+    else:
+        content = cfg.to_dict()
+    if not isinstance(content.get('model'), dict):
+        raise UserError(f'config {name} has no model: it is a part of others, give one that has it as _base_')
+    library = shipped.library or _library_of(content, file)
+    return SourceConfig(name, library, file, Config(without_scope(content, library), filename=str(file)))
+
+
+def without_scope(part: Any, library: str) -> Any:
+    """Copy a part of a config, in which what a library registers itself is named without the library."""
+    if isinstance(part, dict):
+        items = {key: without_scope(value, library) for key, value in dict.items(part)}
+        if items.get('_scope_') == library:
+            del items['_scope_']
+        for key, value in items.items():
+            if str(key).endswith('type') and isinstance(value, str):
+                items[key] = value.removeprefix(f'{library}.')
+        return items
+    if isinstance(part, list | tuple):
+        return type(part)(without_scope(item, library) for item in part)
+    return part
+
+
+def _with_names(cfg: Config, name: str) -> dict[str, Any]:
+    """The content of a config in the new style, with names in place of classes: those that the old style has."""
+    from mmengine.registry import TRANSFORMS
+
+    from ..config.names import with_names
+
+    for module in MODULES:
+        importlib.import_module(module)
+    try:
+        content, _ = with_names(cfg)
+    except Exception as error:  # of a module that it imports
+        raise UserError(f'config {name}: {last_line(error)}') from error
+    own = {part for library in LIBRARIES for part in TRANSFORMS.children[library].module_dict}
+
+    def short(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {key: short(value) for key, value in part.items()}
+        if isinstance(part, list | tuple):
+            return type(part)(short(value) for value in part)
+        if isinstance(part, str) and part.startswith('mmcv.') and part.removeprefix('mmcv.') not in own:
+            return part.removeprefix('mmcv.')
+        return part
+
+    return short(content)
+
+
+def _library_of(content: dict[str, Any], file: Path) -> str:
+    """The library that a config is for: by its default scope, its model, its folders, or the parts of its model.
+
+    Raises:
+        UserError: if it is another one, or none of these tells it.
+    """
+    model = content['model']
+    scope, _, kind = str(model.get('type')).rpartition('.')
+    stated = content.get('default_scope') or model.get('_scope_') or scope
+    if stated:
+        if stated not in LIBRARIES:
+            raise UserError(f'config {file} is for {stated}: give a config of mmdet or mmseg')
+        return stated
+    folders = {'mmdetection': 'mmdet', 'mmsegmentation': 'mmseg', **{library: library for library in LIBRARIES}}
+    found = {folders[part] for part in file.resolve().parts if part in folders}
+    if len(found) != 1:
+        found = {library for library in LIBRARIES if kind in _models(library)}
+    if len(found) != 1:
+        raise UserError(
+            f'config {file} has a model of type {kind!r} and no default_scope: if it is a config of mmdet or mmseg, '
+            "set default_scope = 'mmdet' or 'mmseg' in it"
+        )
+    return found.pop()
+
+
+def _models(library: str) -> set[str]:
+    from mmengine.registry import MODELS
+
+    for module in MODULES:
+        importlib.import_module(module)
+    return set(MODELS.children[library].module_dict)

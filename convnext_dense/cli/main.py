@@ -30,6 +30,7 @@ VERBS = {
     'probe': 'measure how good frozen weights are for your classes, without training a network',
     'demo': 'draw predictions on images and videos',
     'list': 'list the configs, with their models and published results',
+    'adapt': 'write a config for a head of mmdet or mmseg on a ConvNeXt, and list those configs',
     'weights': 'list published weights, with their licenses and normalization',
     'config': 'print a resolved config and the origin of each value',
     'report': 'make an HTML page with curves, results and images of finished runs',

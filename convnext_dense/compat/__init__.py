@@ -11,9 +11,13 @@ File                                Library        Change, and when
                                                    RoIExtractor is first used
 :mod:`.mmdet_placeholders`          mmdet          Placeholders for mmcv's ops replaced; when this package is
                                                    imported after mmdet
+:mod:`.mmdet_ssd_loss`              mmdet          SSD has the attribute that its prediction asks for; by
+                                                   ``models/detector.py``
 :mod:`.mmengine_adafactor`          mmengine       No import of transformers until Adafactor is wanted; by the
                                                    commands, and by ``convnext_dense.load``
 :mod:`.mmengine_checkpoint_loader`  mmengine       Checkpoints are read without unpickling; before a model is built
+:mod:`.mmengine_packaged_bases`     mmengine       ``convnext_dense::PATH`` in ``_base_`` is a packaged config; when
+                                                   a config is read, and by ``convnext-dense run-stock``
 :mod:`.mmengine_parameter_list`     mmengine       No list of all parameters in the log file; while a model is
                                                    initialized
 :mod:`.mmengine_recomputation`      mmengine       Parts whose inputs need no gradient are trained under

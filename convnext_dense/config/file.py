@@ -12,8 +12,10 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ..compat.mmengine_packaged_bases import find_bases_with
 from ..errors import UserError, last_line
 from ..tasks import Task, task_of
+from .find import find_base
 from .names import with_names
 from .source import Source
 
@@ -30,7 +32,7 @@ def read_file(file: Path) -> Config:
         UserError: if the file can't be read, mixes the styles, is no config of this project, or names a module that
             can't be imported.
     """
-    cfg = _parse(file)
+    cfg = parse_file(file)
     check_keys(cfg, file)
     task = task_of(cfg)
     import_modules(cfg, task, f'config {file}')  # which imports mmdet and mmseg without what they don't need
@@ -56,9 +58,8 @@ def check_keys(cfg: Config, file: Path) -> None:
     library = _library_of(cfg) if absent else None
     if library:
         raise UserError(
-            f"config {file} is one of {library}'s own: to train its model here, take one of our configs as _base_ and "
-            'its model with _delete_=True, as in docs/extending.md, "A detector with another head"; or run it as it '
-            f'is with `convnext-dense run-stock {library}/tools/train.py {file}`'
+            f"config {file} is one of {library}'s own: `convnext-dense adapt {file} --arch tiny` makes one of this "
+            f'project of it; or run it as it is with `convnext-dense run-stock {library}/tools/train.py {file}`'
         )
     if absent:
         raise UserError(f'config {file} is not a config of this project: it has no {", no ".join(absent)}')
@@ -113,10 +114,18 @@ def import_modules(cfg: Config, task: Task, source: str) -> None:
     cfg.custom_imports = dict(entry, imports=modules)
 
 
-def _parse(file: Path) -> Config:
+def parse_file(file: Path) -> Config:
+    """Read a config file of any library with its bases, and import nothing that it lists.
+
+    Raises:
+        UserError: if it can't be read, mixes the styles, or names a packaged config that does not exist.
+    """
     _check_style(file)
+    find_bases_with(find_base)
     try:
         return Config.fromfile(file, import_custom_modules=False)
+    except UserError:  # of a base
+        raise
     except Exception as error:  # a config is a Python program and can fail in any way
         where = f' line {error.lineno}' if isinstance(error, SyntaxError) else ''
         raise UserError(f'config {file}{where} does not parse: {last_line(error)}') from error

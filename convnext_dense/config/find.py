@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ..checkpoints import manifest
 from ..errors import UserError
 
 PACKAGE = Path(__file__).parents[1]
+PREFIX = 'convnext_dense::'
+"""Begins the name of a packaged config in ``_base_`` or ``sample_settings``: ``convnext_dense::_base_/runtime.py``."""
 
 
 def packaged_configs() -> dict[str, Path]:
@@ -50,6 +54,43 @@ def near_configs(name: str) -> list[str]:
 def packaged_path(path: str) -> Path:
     """Return the path that a file of this name has among the packaged configs; it may not exist."""
     return _packaged_folder() / path.removeprefix('configs/')
+
+
+def find_base(name: str, config: str | Path) -> Path | None:
+    """Return the packaged file that a config names with :data:`PREFIX`; None for another name.
+
+    Args:
+        name: what the config names.
+        config: the config, for the error.
+
+    Raises:
+        UserError: if there is no such file; the message suggests similar ones.
+    """
+    if not name.startswith(PREFIX):
+        return None
+    wanted = name.removeprefix(PREFIX)
+    if packaged_path(wanted).is_file():
+        return packaged_path(wanted)
+    folder = _packaged_folder()
+    known = [file.relative_to(folder).as_posix() for file in sorted(folder.rglob('*.py'))]
+    near = [one for one in known if Path(one).stem == Path(wanted).stem] or difflib.get_close_matches(wanted, known)
+    names = ' or '.join(f'{PREFIX}{one}' for one in near[:2])
+    hint = f'did you mean {names}?' if near else f'give a path in configs/ after {PREFIX}'
+    raise UserError(f'config {config}{_line_of(name, config)}: no packaged config is named {name}: {hint}')
+
+
+def _line_of(text: str, config: str | Path) -> str:
+    lines = Path(config).read_text(encoding='utf-8').splitlines()
+    number = next((number for number, line in enumerate(lines, 1) if text in line), None)
+    return '' if number is None else f' line {number}'
+
+
+def fits(pattern: str, texts: Iterable[str]) -> bool:
+    """Whether one of several texts has a pattern as a part, or fits it as a glob, whatever the case of letters."""
+    wanted, lowered = pattern.lower(), [text.lower() for text in texts]
+    if any(sign in wanted for sign in '*?['):
+        return any(fnmatchcase(text, wanted) for text in lowered)
+    return any(wanted in text for text in lowered)
 
 
 def find_work_dir(checkpoint: str | Path) -> Path | None:

@@ -69,14 +69,22 @@ def schedule_following(cfg: Config) -> Iterator[None]:
     """Context that stretches the learning-rate schedule if the length of the run changes and the schedule does not.
 
     Each part keeps its share of the run; a part that ends with the run, or a step after it, still does. In a config
-    that counts epochs, parts that count steps are not changed.
+    that counts epochs, parts that count steps are not changed. So does the epoch from which a hook trains with another
+    pipeline (``switch_epoch``).
     """
     key = 'max_epochs' if 'max_epochs' in cfg.train_cfg else 'max_iters'
     before, schedule = cfg.train_cfg[key], copy.deepcopy(cfg.param_scheduler)
+    switches = copy.deepcopy(cfg.get('custom_hooks'))
     yield
     if not isinstance(cfg.train_cfg[key], int | float):
         return  # an error that is found with others
     after = cfg.train_cfg[key]
+    if after != before and key == 'max_epochs' and cfg.get('custom_hooks') == switches:
+        for hook in switches or ():
+            if isinstance(hook.get('switch_epoch'), int):
+                hook.switch_epoch = round(hook.switch_epoch * after / before)
+        if switches:
+            cfg.custom_hooks = switches
     if after == before or cfg.param_scheduler != schedule:
         return
 

@@ -16,6 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .find import PREFIX, packaged_path
+
 BASE, DELETE, READ_BASE = '_base_', '_delete_', 'read_base'
 ITSELF = '(itself)'  # key of what `update` changes: the dict itself
 
@@ -134,7 +136,11 @@ class Source:
         except ValueError:  # computed
             names = []
         names = [names] if isinstance(names, str) else names
-        files = [Path(os.path.normpath(self.file.parent / name)) for name in names]
+        paths = [
+            packaged_path(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else self.file.parent / name
+            for name in names
+        ]
+        files = [Path(os.path.normpath(path)) for path in paths]
         return [file for file in files if file.suffix == '.py' and file.is_file()]  # others are in another package
 
     def _imported_files(self, statements: list[ast.stmt]) -> list[Path]:

@@ -77,7 +77,7 @@ class DenseDataset:
 
 @TRANSFORMS.register_module()
 class LoadImage(BaseTransform):
-    """Transform that reads an image to ``img``, uint8 (H, W, 3), BGR, for mmcv's transforms.
+    """Transform that reads an image to ``img``, uint8 or float32 (H, W, 3), BGR, for mmcv's transforms.
 
     The image is rotated upright by its EXIF orientation, unless the annotated size (``height``, ``width``) matches the
     image as stored. Where both sizes are the same, ``is_upright`` decides: True turns it.
@@ -85,14 +85,16 @@ class LoadImage(BaseTransform):
     Args:
         value_range: the values that become black and white, of images of any depth; None for the rule of
             :func:`~convnext_dense.io.value_range.find_value_range`.
+        to_float32: the image is float32, with the levels 0 to 255, which later steps then do not round.
 
     Raises:
         BadImage: if the image can't be decoded, its size differs from the annotated one, or its value range is
             ambiguous.
     """
 
-    def __init__(self, value_range: Sequence[float] | None = None) -> None:
+    def __init__(self, value_range: Sequence[float] | None = None, to_float32: bool = False) -> None:
         self.value_range = as_value_range(value_range)
+        self.to_float32 = to_float32
 
     def transform(self, results: dict) -> dict:
         path = results['img_path']
@@ -106,7 +108,8 @@ class LoadImage(BaseTransform):
         size = ImageSize.of(rgb)
         if expected and size != expected:
             raise BadImage(f'bad image {path} (it is {size}, its annotations say {expected}, height x width)')
-        results['img'] = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+        results['img'] = bgr.astype(np.float32) if self.to_float32 else bgr
         results['img_shape'] = results['ori_shape'] = tuple(size)
         return results
 

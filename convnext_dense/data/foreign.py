@@ -19,17 +19,18 @@ class SeededDataset(Dataset):
 
     The random generators of Python, numpy and torch are seeded while a sample is made, so that it depends on its seed
     only. A sample that is a dict gets the image's ``path``, and the list ``skipped`` of unreadable images, which only
-    data sets of this package fill. All other attributes are the data set's; of a list of ``metainfo``, which mmdet's
-    ``ConcatDataset`` has where its parts differ, the first.
+    data sets of this package fill. All other attributes are the data set's, also when they are set; of a list of
+    ``metainfo``, which mmdet's ``ConcatDataset`` has where its parts differ, the first.
 
     Args:
         dataset: the data set.
     """
 
     takes_seeds = True
+    dataset: Any
 
     def __init__(self, dataset: Any) -> None:
-        self.dataset = dataset
+        vars(self)['dataset'] = dataset
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -39,6 +40,17 @@ class SeededDataset(Dataset):
             raise AttributeError(name)
         value = getattr(self.dataset, name)
         return value[0] if name == 'metainfo' and isinstance(value, list) else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == 'dataset':
+            super().__setattr__(name, value)
+        elif not hasattr(self.dataset, name):
+            raise UserError(
+                f'{type(self.dataset).__name__} of the training data has no {name} to set, which a hook of the config '
+                'changes during the run: name the data set itself in train_dataloader.dataset, without this wrapper'
+            )
+        else:
+            setattr(self.dataset, name, value)
 
     def get_data_info(self, key: int | SeededIndex) -> dict:
         """Return the annotations of a sample."""

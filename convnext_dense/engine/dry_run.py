@@ -114,13 +114,22 @@ class _Parts(nn.Module):
 
     def run(self, image: Tensor) -> None:
         """Run the parts on a batch of images; neither weights, statistics nor random generators change."""
-        tensors = dict(self.named_parameters()) | dict(self.named_buffers())
-        copies = {
-            name: torch.empty_like(tensor, device='meta') if image.is_meta else tensor.detach().cpu().clone()
-            for name, tensor in tensors.items()
+        tensors = dict(_own_tensors(self))
+        copy_of = {
+            tensor: torch.empty_like(tensor, device='meta') if image.is_meta else tensor.detach().cpu().clone()
+            for tensor in tensors.values()
         }
+        copies = {name: copy_of[tensor] for name, tensor in tensors.items()}
         with torch.no_grad(), torch.random.fork_rng(devices=[]), torch.compiler.set_stance('force_eager'):
-            functional_call(self, copies, (image,))
+            # torch's own tying would leave the copies in modules that are shared
+            functional_call(self, copies, (image,), tie_weights=False)
+
+
+def _own_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield the parameters and buffers of each module, shared tensors for each module that has them."""
+    for prefix, module in model.named_modules():
+        for tensors in (module.named_parameters, module.named_buffers):
+            yield from tensors(prefix, recurse=False, remove_duplicate=False)
 
 
 @contextmanager

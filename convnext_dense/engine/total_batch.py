@@ -122,12 +122,15 @@ class AccumulatedLoader:
     """Data loader wrapper that yields iterators over ``accumulation`` batches; other attributes are the loader's.
 
     An iterator fetches each batch only when it is needed, so that the total batch need not fit in memory. Batches at
-    the end of an epoch that do not fill a step are dropped.
+    the end of an epoch that do not fill a step are dropped. Attributes that are set are the loader's too: hooks of
+    mmdet that change the augmentation restart its workers so.
     """
 
+    loader: DataLoader
+    accumulation: int
+
     def __init__(self, loader: DataLoader, accumulation: int) -> None:
-        self.loader = loader
-        self.accumulation = accumulation
+        vars(self).update(loader=loader, accumulation=accumulation)
 
     def __len__(self) -> int:
         return len(self.loader) // self.accumulation
@@ -144,3 +147,6 @@ class AccumulatedLoader:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.loader, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self.loader, name, value)

@@ -1,7 +1,8 @@
-"""Extensions of mmdet's detectors: RoI features in float32, ignore regions, objects without masks, test-time views."""
+"""Extensions of mmdet's detectors: RoI features in float32, ignore regions, objects without masks, sizes, views."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -9,24 +10,31 @@ from typing import Any
 import numpy as np
 import torch
 from mmcv.ops import batched_nms
+from mmengine.logging import MessageHub
 from mmengine.model import BaseTTAModel
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..compat.mmdet_imports import light_imports
 from ..compat.mmdet_mask_warning import silence_mask_warning
+from ..compat.mmdet_ssd_loss import give_loss
 from ..errors import UserError
 from ..io.coco_format import IGNORE_REGION, UNMASKED
 from ..registry import MODELS, TASK_UTILS
 
 with light_imports():
     import mmdet.datasets  # noqa: F401 - registers data sets and transforms, as the next does models
+    from mmdet.models.data_preprocessors import BatchSyncRandomResize as MmdetBatchSyncRandomResize
+    from mmdet.models.dense_heads import CenterNetHead as MmdetCenterNetHead
+    from mmdet.models.dense_heads import SSDHead
     from mmdet.models.roi_heads.mask_heads import FCNMaskHead as MmdetFCNMaskHead
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
     from mmdet.models.task_modules.assigners import AssignResult
     from mmdet.models.task_modules.assigners import MaxIoUAssigner as MmdetMaxIoUAssigner
     from mmdet.structures import DetDataSample
     from mmdet.structures.mask import BitmapMasks
+
+give_loss(SSDHead)
 
 IN_REGION = 0.5
 """Share of a box in an ignore region above which it is not background."""
@@ -126,6 +134,43 @@ class FCNMaskHead(MmdetFCNMaskHead):
 
 
 @MODELS.register_module()
+class CenterNetHead(MmdetCenterNetHead):
+    """mmdet's ``CenterNetHead``, which also predicts for images without a border around them.
+
+    mmdet's needs the border that CenterNet's own test pipeline adds. Nothing else changes.
+    """
+
+    def predict_by_feat(self, *maps: list[Tensor], batch_img_metas: list[dict], **kwargs: Any) -> list[InstanceData]:
+        """Convert the maps of centers, sizes and offsets of a batch to boxes, scores and labels of each image."""
+        metas = [{'border': np.zeros(4, np.float32), **meta} for meta in batch_img_metas]
+        return super().predict_by_feat(*maps, batch_img_metas=metas, **kwargs)
+
+
+@MODELS.register_module()
+class BatchSyncRandomResize(MmdetBatchSyncRandomResize):
+    """mmdet's ``BatchSyncRandomResize``, whose sizes depend on the run's seed and the step alone.
+
+    mmdet's draws a size every ``interval`` steps and remembers it, which a resumed run does not. Here every process
+    draws it anew from the seed and the number of the interval; in the first one, batches keep their size, and the
+    aspect ratio is that of the batch.
+    """
+
+    def forward(self, inputs: Tensor, data_samples: list[DetDataSample]) -> tuple[Tensor, list[DetDataSample]]:
+        """Resize a batch (N, 3, H, W) and its boxes."""
+        hub = MessageHub.get_current_instance()
+        interval, (height, width) = hub.get_info('iter') // self._interval, inputs.shape[-2:]
+        self._input_size = (height, width)
+        if interval:
+            side = random.Random(f'{hub.get_info("seed", 0)} {interval}').randint(*self._random_size_range)
+            self._input_size = (self._size_divisor * side, self._size_divisor * int(width / height * side))
+        return super().forward(inputs, data_samples)
+
+    def _get_random_size(self, aspect_ratio: float, device: torch.device) -> tuple[int, int]:
+        """Return the size of this batch: the next one is drawn when it is there."""
+        return self._input_size
+
+
+@MODELS.register_module()
 class DetectorTTA(BaseTTAModel):
     """Test-time augmentation of a detector: the boxes of all views of an image go through one more NMS.
 
@@ -164,6 +209,8 @@ class DetectorTTA(BaseTTAModel):
     def _merge(self, views: Sequence[DetDataSample]) -> DetDataSample:
         merged = views[0]
         instances = InstanceData.cat([view.pred_instances for view in views])
+        if not len(instances):  # on which mmcv's NMS fails
+            return merged
         rows, keep = batched_nms(instances.bboxes, instances.scores, instances.labels, self.nms)
         instances = instances[keep[: self.max_per_img]]
         instances.scores = rows[: self.max_per_img, -1]

@@ -19,7 +19,7 @@ from .memory_format import format_for_heads
 
 with light_imports():
     import mmseg.datasets  # noqa: F401 - registers data sets and transforms, as the next does models
-    from mmseg.models.decode_heads import Mask2FormerHead, MaskFormerHead, uper_head
+    from mmseg.models.decode_heads import Mask2FormerHead, MaskFormerHead, dm_head, uper_head
     from mmseg.models.decode_heads.decode_head import BaseDecodeHead
     from mmseg.models.segmentors import EncoderDecoder, SegTTAModel
     from mmseg.structures import SegDataSample
@@ -133,6 +133,24 @@ class UPerHead(uper_head.UPerHead):
     def psp_forward(self, inputs: Sequence[Tensor]) -> Tensor:
         maps = torch.cat([inputs[-1], *self.psp_modules(inputs[-1])], dim=1)
         return self.bottleneck(maps.contiguous(memory_format=format_for_heads(maps.device, self.training)))
+
+
+@MODELS.register_module()
+class DMHead(dm_head.DMHead):
+    """mmseg's ``DMHead`` for features in either memory format.
+
+    Its dynamic convolutions view a batch as one image of all channels, which mmseg's can't in ``channels_last``.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for module in self.dcm_modules:
+            for convolution in (module.filter_gen_conv, module.input_redu_conv):
+                convolution.register_forward_hook(_contiguous)
+
+
+def _contiguous(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+    return output.contiguous()
 
 
 @MODELS.register_module()

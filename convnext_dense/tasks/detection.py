@@ -56,6 +56,8 @@ class DetectionTask(MmdetTask):
     modules = (
         'convnext_dense',
         'convnext_dense.data.detection.dataset',
+        'convnext_dense.data.detection.mixed',
+        'convnext_dense.data.detection.mixing',
         'convnext_dense.models.detector',
     )
     model_name = 'detector'

@@ -12,7 +12,7 @@ from convnext_dense.config.read import read_config
 from convnext_dense.config.source import read_literals
 from convnext_dense.errors import UserError
 from convnext_dense.tasks import TASKS
-from tests.helpers.run_tool import SMALL
+from tests.helpers.run_tool import ROOT, SMALL
 from tests.helpers.small_models import write_config
 
 PARTS = """
@@ -296,9 +296,27 @@ def test_a_stock_config_is_told_how_its_model_is_trained_here(library, name):
     with pytest.raises(UserError) as error:
         read_file(path)
     assert str(error.value) == (
-        f"config {path} is one of {library}'s own: to train its model here, take one of our configs as _base_ and its "
-        'model with _delete_=True, as in docs/extending.md, "A detector with another head"; or run it as it is with '
-        f'`convnext-dense run-stock {library}/tools/train.py {path}`'
+        f"config {path} is one of {library}'s own: `convnext-dense adapt {path} --arch tiny` makes one of this "
+        f'project of it; or run it as it is with `convnext-dense run-stock {library}/tools/train.py {path}`'
+    )
+
+
+def test_a_config_anywhere_inherits_from_a_packaged_one(tmp_path, monkeypatch):
+    name = 'det/mask_rcnn_convnext_t_coco.py'
+    (tmp_path / 'c.py').write_text(f"_base_ = 'convnext_dense::{name}'\nlog_level = 'DEBUG'\n")
+    monkeypatch.chdir(tmp_path)
+    packaged = read_file(ROOT / 'configs' / name).to_dict()
+    assert read_file(Path('c.py')).to_dict() == {**packaged, 'log_level': 'DEBUG'}
+
+
+def test_a_base_that_is_not_packaged_is_named_with_the_file_and_line_that_name_it(tmp_path):
+    (tmp_path / 'b.py').write_text("x = 1\n_base_ = 'convnext_dense::det/mask_rcnn_t.py'\n")
+    (tmp_path / 'c.py').write_text("_base_ = './b.py'\n")
+    with pytest.raises(UserError) as error:
+        read_file(tmp_path / 'c.py')
+    assert str(error.value).startswith(
+        f'config {tmp_path / "b.py"} line 2: no packaged config is named convnext_dense::det/mask_rcnn_t.py: '
+        'did you mean convnext_dense::det/mask_rcnn_convnext_t_coco.py'
     )
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from convnext_dense.config.find import find_config, near_configs, packaged_configs
+from convnext_dense.config.find import find_base, find_config, fits, near_configs, packaged_configs
 from convnext_dense.errors import UserError
 from tests.helpers.run_tool import ROOT
 
@@ -61,3 +61,33 @@ def test_finding_imports_neither_torch_nor_mmengine():
     )
     found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert found.stdout.strip() == ''
+
+
+def test_a_base_is_found_among_the_packaged_configs_and_other_names_are_left(tmp_path):
+    for name in ('_base_/runtime.py', 'configs/_base_/runtime.py'):
+        assert find_base(f'convnext_dense::{name}', 'c.py').samefile(ROOT / 'configs/_base_/runtime.py')
+    assert find_base('../_base_/runtime.py', 'c.py') is find_base('mmdet::_base_/default_runtime.py', 'c.py') is None
+
+
+@pytest.mark.parametrize(
+    ('name', 'hint'),
+    [
+        ('_base_/runtme.py', 'did you mean convnext_dense::_base_/runtime.py'),
+        ('runtime.py', 'did you mean convnext_dense::_base_/runtime.py?'),
+        ('_base_/datasets/coco', 'did you mean convnext_dense::_base_/datasets/coco.py?'),
+        ('seg/mask_rcnn_convnext_t_coco.py', 'did you mean convnext_dense::det/mask_rcnn_convnext_t_coco.py?'),
+        ('zzz', 'give a path in configs/ after convnext_dense::'),
+    ],
+)
+def test_a_base_that_is_not_there_is_answered_with_the_line_and_near_names(name, hint, tmp_path):
+    config = tmp_path / 'c.py'
+    config.write_text(f"x = 1\n_base_ = ['convnext_dense::{name}']\n")
+    with pytest.raises(UserError) as error:
+        find_base(f'convnext_dense::{name}', config)
+    start = f'config {config} line 2: no packaged config is named convnext_dense::{name}: {hint}'
+    assert str(error.value).startswith(start)
+
+
+def test_a_pattern_is_a_part_or_a_glob_of_one_of_the_texts():
+    assert fits('ATSS', ('retinanet', 'mmdet:atss/a.py')) and fits('*a.py', ('mmdet:atss/a.py',))
+    assert not fits('atss?', ('atss',)) and not fits('x', ())

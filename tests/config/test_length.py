@@ -2,7 +2,7 @@
 
 import pytest
 
-from convnext_dense.config.length import planned_length, set_length
+from convnext_dense.config.length import planned_length, schedule_following, set_length
 from convnext_dense.errors import UserError
 
 
@@ -57,3 +57,17 @@ def test_the_planned_length_is_read_from_the_config_that_a_run_saved(tmp_path):
     ):
         config.write_text(text)
         assert planned_length(tmp_path) == length
+
+
+def test_another_pipeline_follows_the_length(cfg):
+    """Its epoch keeps its share of the run, unless it is set too."""
+    cfg.custom_hooks = [
+        dict(type='mmdet.PipelineSwitchHook', switch_epoch=270, switch_pipeline=[]),
+        dict(type='Other'),
+    ]
+    set_length(cfg, 30)
+    assert cfg.custom_hooks[0].switch_epoch == 27
+    with schedule_following(cfg):
+        cfg.train_cfg.max_epochs = 20
+        cfg.custom_hooks[0].switch_epoch = 5
+    assert cfg.custom_hooks[0].switch_epoch == 5

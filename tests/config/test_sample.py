@@ -40,6 +40,18 @@ def test_a_config_has_settings_of_its_own_beside_it(tmp_path):
     assert cfg.param_scheduler[0].end == pytest.approx(2 * 20 / 300)  # the schedule follows
 
 
+def test_settings_that_inherit_from_packaged_ones_are_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    packaged = 'convnext_dense::_base_/sample/classification.py'
+    cfg = read(
+        write(tmp_path, "sample_settings = 'mine.py'", mine=f'_base_ = {packaged!r}\ntrain_cfg = dict(max_epochs=2)')
+    )
+    assert (cfg.train_cfg.max_epochs, cfg.train_dataloader.batch_size) == (2, 32)
+    assert read(write(tmp_path, f'sample_settings = {packaged!r}')).train_cfg.max_epochs == 1
+    with pytest.raises(UserError, match=r'own.py line 2: no packaged config is named convnext_dense::x.py'):
+        read(write(tmp_path, "sample_settings = 'convnext_dense::x.py'"))
+
+
 def test_a_config_can_have_none(tmp_path):
     assert read(write(tmp_path, 'sample_settings = None')).train_cfg.max_epochs == 300
 
@@ -57,7 +69,8 @@ def test_an_installed_package_has_its_configs_inside(tmp_path, monkeypatch):
     (tmp_path / 'own.py').write_text(
         "_base_ = './site-packages/convnext_dense/configs/seg/upernet_convnext_t_ade20k.py'"
     )
-    for path in ('own.py', 'configs/seg/upernet_convnext_t_ade20k.py'):
+    (tmp_path / 'named.py').write_text("_base_ = 'convnext_dense::seg/upernet_convnext_t_ade20k.py'")
+    for path in ('own.py', 'named.py', 'configs/seg/upernet_convnext_t_ade20k.py'):
         cfg = read(path)
         assert cfg.train_cfg.max_iters == 40
         assert find_sample_settings(cfg, tmp_path) == package / 'configs/_base_/sample/upernet.py'
@@ -104,3 +117,37 @@ def test_the_folder_of_the_config_comes_first(tmp_path):
     mine.parent.mkdir(parents=True)
     mine.touch()
     assert find_sample_settings(cfg, tmp_path) == mine
+
+
+def settings_for(tmp_path, settings, **config):
+    (tmp_path / 'sample.py').write_text(settings)
+    return read_sample_settings(Config(config), tmp_path / 'sample.py')
+
+
+def test_of_two_lengths_the_one_of_the_config_is_set(tmp_path):
+    both = 'train_cfg = dict(max_epochs=1, max_iters=9, val_interval=5)'
+    assert settings_for(tmp_path, both, train_cfg=dict(max_iters=100)) == {
+        'train_cfg': {'max_iters': 9, 'val_interval': 5}
+    }
+    assert settings_for(tmp_path, both, train_cfg=dict(max_epochs=100)) == {
+        'train_cfg': {'max_epochs': 1, 'val_interval': 5}
+    }
+    one = 'train_cfg = dict(max_epochs=1)'  # which does not fit, and is an error when it is built, as before
+    assert settings_for(tmp_path, one, train_cfg=dict(max_iters=100)) == {'train_cfg': {'max_epochs': 1}}
+
+
+def test_settings_of_a_data_set_reach_it_inside_others(tmp_path):
+    settings = 'train_dataloader = dict(batch_size=2, dataset=dict(indices=9, pipeline=[1]))'
+    own = dict(type='own', pipeline=[0])
+    cases = {
+        'plain': (own, {'indices': 9, 'pipeline': [1]}),
+        'balanced': (dict(dataset=own), {'dataset': {'indices': 9, 'pipeline': [1]}}),
+        'mixed': (dict(pipeline=[0], dataset=own), {'pipeline': [1], 'dataset': {'indices': 9}}),
+        'mixed and balanced': (
+            dict(pipeline=[0], dataset=dict(dataset=own)),
+            {'pipeline': [1], 'dataset': {'dataset': {'indices': 9}}},
+        ),
+    }
+    for dataset, want in cases.values():
+        found = settings_for(tmp_path, settings, train_dataloader=dict(dataset=dataset))
+        assert found == {'train_dataloader': {'batch_size': 2, 'dataset': want}}

@@ -7,6 +7,7 @@ from mmengine.config import Config
 
 from convnext_dense.config.find import packaged_configs
 from convnext_dense.config.source import Source, read_literals
+from tests.helpers.run_tool import ROOT
 
 BASE = """\
     model = dict(
@@ -102,6 +103,16 @@ def test_bases_that_are_not_there_or_not_ours_are_passed_over(tmp_path):
     assert Source(tmp_path / 'c.py').bases == []
     (tmp_path / 'c.py').write_text("_base_ = str('x') + '.py'\nx = 1\n")
     assert Source(tmp_path / 'c.py').value('x') == 1
+
+
+def test_a_packaged_base_is_read_from_anywhere(tmp_path):
+    (tmp_path / 'c.py').write_text(
+        "_base_ = ['convnext_dense::_base_/schedules/coco_3x.py', 'convnext_dense::no.py']\n"
+    )
+    source = Source(tmp_path / 'c.py')
+    assert [file.name for file in source.files()] == ['c.py', 'coco_3x.py', 'runtime.py']
+    assert source.find(('train_cfg', 'max_epochs')).file.samefile(ROOT / 'configs/_base_/schedules/coco_3x.py')
+    assert source.is_old_style
 
 
 def test_the_text_agrees_with_what_mmengine_reads():

@@ -18,6 +18,10 @@ HAVE_A_BASE = {
     'models/light_cascade_rcnn.py': ['models/light_cascade_mask_rcnn.py'],
     'models/faster_rcnn.py': ['models/mask_rcnn.py'],
     'models/light_faster_rcnn.py': ['models/mask_rcnn.py'],
+    'models/light_dino.py': ['models/dino.py'],
+    # COCO with other augmentation
+    'datasets/coco_detr.py': ['datasets/coco.py'],
+    'datasets/coco_mosaic.py': ['datasets/coco.py'],
     # fewer classes, and light heads
     'models/mask2former_instances.py': ['models/mask2former.py'],
     'models/light_mask2former.py': ['models/mask2former.py'],
@@ -26,8 +30,10 @@ HAVE_A_BASE = {
     # hooks and the log count epochs or steps as the schedule does: two files can't both set parts of one dict
     'schedules/imagenet_300_epochs.py': ['runtime.py'],
     'schedules/coco_3x.py': ['runtime.py'],
+    'schedules/coco_12_epochs.py': ['runtime.py'],
+    'schedules/coco_100_epochs.py': ['runtime.py'],
     'schedules/ade20k_40k.py': ['runtime.py'],
-    'schedules/coco_50e.py': ['runtime.py'],
+    'schedules/coco_50_epochs.py': ['runtime.py'],
     'schedules/ade20k_160k.py': ['runtime.py'],
     'schedules/ade20k_160k_poly09.py': ['runtime.py'],
 }
@@ -51,7 +57,7 @@ def test_a_recipe_is_a_data_set_a_model_and_a_schedule():
             recipes += 1
         else:  # a diff of another config
             assert not found[0].startswith(('datasets/', 'models/', 'schedules/', 'runtime')), file
-    assert recipes == 20
+    assert recipes == 24
 
 
 def test_every_base_is_in_use():

@@ -6,6 +6,7 @@ import pytest
 
 from convnext_dense.config.find import packaged_configs
 from convnext_dense.config.read import read_config
+from convnext_dense.tasks.pipelines import steps_of
 
 # By the start of the name: length, total batch, lr, and what else is special
 SAMPLES = {
@@ -14,6 +15,10 @@ SAMPLES = {
     'convnext_p': (1, 32, 2e-3),
     'convnext_n': (1, 32, 2e-3),
     'convnext': (1, 32, 1e-3),
+    'dino_convnext_a': (8, 4, 5e-4),
+    'dino': (1, 2, 5e-4),
+    'retinanet': (1, 2, 1e-3),
+    'rtmdet': (2, 4, 1e-3),
     'r50_00': (1, 16, 6e-4),
     'r200_00': (1, 16, 6e-4),
     'r': (1, 16, 5e-4),
@@ -43,6 +48,9 @@ REGIONS = {
 IMAGES = {
     **dict.fromkeys(('cascade_convnext_a', 'cascade_rcnn_convnext_a', 'upernet_convnext_a')),
     'cascade': (80, 40),
+    'dino_convnext_a': (None, None),
+    **dict.fromkeys(('dino', 'retinanet'), (80, 40)),
+    'rtmdet': (None, 40),  # those of the data set that its mosaics are made of
     **dict.fromkeys(('linear', 'upernet', 'deeplabv3plus', 'segformer'), (None, 40)),
     'mask2former_convnext_a': None,
     **{f'mask2former_convnext_{size}_ade20k': (None, 40) for size in ('t', 'b', 'l', 'xl')},
@@ -94,6 +102,10 @@ def test_images_are_small(resolved):
             assert cfg.model.test_cfg == dict(mode='slide', crop_size=(192, 192), stride=(128, 128))
             sides = [resize.scale for resize in cfg.tta_pipeline[1].transforms[0]]
             assert sides == [(480, side) for side in (96, 128, 160, 192, 224, 256)]
+        elif Path(path).stem.startswith('rtmdet'):
+            crops = [step.get('crop_size') for step in steps_of(cfg.train_dataloader.dataset)]
+            assert [crop for crop in crops if crop] == [(192, 192)]
+            assert cfg.test_dataloader.dataset.pipeline[1].scale == (192, 192)
         else:
             assert cfg.train_dataloader.dataset.pipeline[3].scales == [(320, 160), (320, 192), (320, 224)]
             assert cfg.test_dataloader.dataset.pipeline[1].scale == (320, 192)
@@ -123,9 +135,9 @@ def test_query_heads_look_at_small_crops_and_few_points(resolved):
 def test_dense_runs_are_short(resolved):
     for path, (_, cfg) in resolved.items():
         name = Path(path).stem
-        if cfg.task == 'detection' and 'rcnn' in cfg.model.get('train_cfg', {}):
-            stages = cfg.model.train_cfg.rcnn
-            found = [s.sampler.num for s in stages] if isinstance(stages, list) else stages.sampler.num
+        if cfg.task == 'detection':
+            stages = cfg.model.train_cfg.get('rcnn')
+            found = [s.sampler.num for s in stages] if isinstance(stages, list) else stages and stages.sampler.num
             assert found == of_name(REGIONS, name), name
         if cfg.task != 'classification':
             images = [loader.dataset.get('indices') for loader in (cfg.train_dataloader, cfg.val_dataloader)]

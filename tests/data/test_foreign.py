@@ -139,3 +139,29 @@ def test_of_a_list_of_metainfo_the_first_is_taken():
     for dataset in (with_seeds(parts), with_seeds(RepeatDataset(both, 2))):
         assert dataset.metainfo['palette'] == [1]
         assert classes_of(dataset) == ['a', 'b']
+
+
+def test_what_hooks_set_on_a_wrapped_data_set_is_the_data_sets():
+    numbers = Numbers()
+    dataset = with_seeds(numbers)
+    dataset.pipeline = print
+    assert numbers.pipeline is print
+    assert vars(dataset) == {'dataset': numbers}
+    assert pickle.loads(pickle.dumps(dataset)).dataset.pipeline is print
+
+
+def test_what_a_hook_sets_is_set_on_the_data_set_itself():
+    """As mmdet's PipelineSwitchHook does with ``pipeline``."""
+
+    class Own:
+        pipeline = 'first'
+
+        def __len__(self) -> int:
+            return 1
+
+    own = Own()
+    wrapped = SeededDataset(own)
+    wrapped.pipeline = 'second'
+    assert (own.pipeline, wrapped.pipeline) == ('second', 'second')
+    with pytest.raises(UserError, match='Own of the training data has no transform to set'):
+        wrapped.transform = 'third'

@@ -12,6 +12,7 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
+from convnext_dense.adaptation.shipped import find_shipped
 from convnext_dense.checkpoints import manifest
 from convnext_dense.cli.main import VERBS, build_parser
 from convnext_dense.config.find import find_config
@@ -58,7 +59,11 @@ def check(command: str, page: Path) -> None:
 def check_verb(verb: str, arguments: list[str], page: Path) -> None:
     """Parse the arguments as the verb would, find its config, and in it the keys of ``--cfg-options``."""
     args = build_parser(verb).parse_args(arguments)
-    configs = [word for word in arguments if word.endswith('.py') and word not in shown_files(page)]
+    if verb == 'adapt':
+        assert args.list is not None or find_shipped(args.source)
+        return
+    here = {*shown_files(page), *re.findall(r'--out (\S+\.py)', page.read_text())}
+    configs = [word for word in arguments if word.endswith('.py') and word not in here]
     for config in configs:
         assert config.startswith('tools/') or find_config(config), config
     if getattr(args, 'config', None) not in configs:

@@ -6,12 +6,14 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 
 from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model
 from convnext_dense.engine.dry_run import check_first_step
 from convnext_dense.errors import UserError
 from convnext_dense.tasks import set_classes, task_of
+from convnext_dense.tasks.records import Part
 from tests.helpers.small_models import write_config
 
 GROUP_NORM = dict(_delete_=True, type='GN', num_groups=8, requires_grad=True)
@@ -241,3 +243,37 @@ def test_what_no_setting_has_a_loss_ignore_is_not_refused(tmp_path, place):
     cfg.model.backbone.settings.ignore_index = 3
     with pytest.raises(UserError, match=r'settings\.ignore_index is 3'):
         check_first_step(model, cfg, task_of(cfg))
+
+
+def test_modules_and_tensors_that_are_shared_stay_as_they_are():
+    """The levels of RTMDet's head share convolutions, in which torch's functional_call would leave its copies."""
+
+    class Shared(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.tied = torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)
+            self.levels = torch.nn.ModuleList([torch.nn.Sequential(self.one), torch.nn.Sequential(self.one)])
+            self.tied.weight = self.one.weight
+
+        def forward(self, x):
+            return self.tied(self.levels[1](x.mean(dim=(2, 3))))
+
+    model = Shared()
+    before, devices = dict(model.named_parameters()), []
+
+    class Task:
+        def check_model(self, model, settings):
+            pass
+
+        def training_size(self, cfg):
+            return 4, 4
+
+        def training_parts(self, model, image):
+            yield Part('model', [image])
+            devices.append(model(image).device.type)
+
+    cfg = Config(dict(model={}, train_dataloader=dict(batch_size=2)))
+    check_first_step(model, cfg, Task())
+    assert devices == ['meta']
+    assert all(one is before[name] and one.device.type == 'cpu' for name, one in model.named_parameters())
+    assert model.levels[1][0].weight is model.tied.weight is before['one.weight']

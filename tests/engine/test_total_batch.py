@@ -1,6 +1,7 @@
 """The plan of the total batch and the accumulation it leads to."""
 
 import pytest
+from torch.utils.data import DataLoader
 
 from convnext_dense.engine.total_batch import AccumulatedLoader, plan_batches
 from convnext_dense.errors import UserError
@@ -56,3 +57,12 @@ def test_loader_groups_and_drops_an_incomplete_one():
     assert [list(batches) for batches in loader] == [[0, 1, 2], [3, 4, 5]]
     assert len(loader) == 2
     assert loader.start == 0  # everything else is the loader's own
+
+
+def test_attributes_are_set_on_the_loader():
+    """mmdet's hooks have it start its workers anew this way."""
+    loader = DataLoader(list(range(8)), batch_size=2)
+    accumulated = AccumulatedLoader(loader, 2)
+    accumulated._iterator = 'none'
+    assert (loader._iterator, accumulated._iterator) == ('none', 'none')
+    assert '_iterator' not in vars(accumulated)

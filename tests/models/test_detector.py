@@ -10,6 +10,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks, PolygonMasks
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
+from mmengine.logging import MessageHub
 from mmengine.structures import InstanceData
 
 from convnext_dense.config.read import read_config
@@ -222,3 +223,69 @@ def test_nothing_in_an_ignore_region_is_learned_as_background(tmp_path):
     assert whole['loss_cls'] > plain['loss_cls']
     nothing = losses([0, 0, 192, 192], objects=False)
     assert all(value == 0 for name, value in nothing.items() if 'loss' in name)
+
+
+def test_sizes_of_batches_depend_on_seed_and_step_alone():
+    """mmdet's remember the last one drawn, so that a resumed run would have others."""
+
+    def sizes(steps, seed):
+        resize = MODELS.build(
+            dict(type='convnext_dense.BatchSyncRandomResize', random_size_range=(32, 320), interval=2)
+        )
+        hub, found = MessageHub.get_instance('sizes'), []
+        hub.update_info('seed', seed)
+        for step in steps:
+            hub.update_info('iter', step)
+            boxes = InstanceData(bboxes=torch.tensor([[0.0, 0.0, 32.0, 64.0]]))
+            meta = dict(img_shape=(64, 64), pad_shape=(64, 64))
+            sample = DetDataSample(metainfo=meta, gt_instances=boxes)
+            inputs, _ = resize(torch.zeros(1, 3, 64, 64), [sample])
+            found.append(tuple(inputs.shape[2:]))
+            assert sample.img_shape == found[-1]
+            height, width = found[-1]
+            assert sample.gt_instances.bboxes.tolist() == [[0.0, 0.0, width / 2, height]]
+        return found
+
+    MessageHub.get_instance('sizes')  # the current one
+    drawn = sizes(range(12), seed=3)
+    assert drawn[:2] == [(64, 64)] * 2
+    assert drawn[2::2] == drawn[3::2]
+    assert len(set(drawn)) > 3
+    assert all(height == width and height % 32 == 0 for height, width in drawn)
+    assert sizes(range(7, 12), seed=3) == drawn[7:]
+    assert sizes(range(12), seed=4) != drawn
+
+
+def test_views_without_a_detection_are_merged_to_none():
+    class Detector(torch.nn.Module):
+        def test_step(self, data: dict) -> list[DetDataSample]:
+            for sample in data['data_samples']:
+                sample.pred_instances = InstanceData(
+                    bboxes=torch.empty(0, 4), scores=torch.empty(0), labels=torch.empty(0, dtype=torch.long)
+                )
+            return data['data_samples']
+
+    samples = [[DetDataSample(metainfo=dict(flip_direction=flip, ori_shape=(6, 10)))] for flip in (None, 'horizontal')]
+    tta = DetectorTTA(Detector(), nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)
+    (merged,) = tta.test_step(dict(inputs=[[torch.zeros(3, 6, 10)]] * 2, data_samples=samples))
+    assert len(merged.pred_instances) == 0
+
+
+def test_centernet_predicts_without_a_border_as_with_one_of_zero():
+    losses = dict(loss_center_heatmap=dict(type='mmdet.GaussianFocalLoss'), loss_wh=dict(type='mmdet.L1Loss'))
+    settings = dict(in_channels=4, feat_channels=4, num_classes=2, loss_offset=dict(type='mmdet.L1Loss'), **losses)
+    cfg = ConfigDict(topk=5, local_maximum_kernel=3, max_per_img=5)
+    stock = MODELS.build(dict(settings, type='mmdet.CenterNetHead', test_cfg=cfg)).eval()
+    ours = MODELS.build(dict(settings, type='convnext_dense.CenterNetHead', test_cfg=cfg)).eval()
+    torch.manual_seed(0)
+    maps = [[torch.rand(1, channels, 8, 8)] for channels in (2, 2, 2)]
+    meta = dict(batch_input_shape=(32, 32), img_shape=(32, 32), scale_factor=(1.0, 1.0))
+    bordered = dict(meta, border=np.array([3.0, 0, 2, 0], np.float32))
+    with pytest.raises(KeyError, match='border'):  # otherwise remove our CenterNetHead
+        stock.predict_by_feat(*maps, batch_img_metas=[meta], rescale=False)
+    zero = dict(meta, border=np.zeros(4, np.float32))
+    for own, same in ((meta, zero), (bordered, bordered)):
+        expected = stock.predict_by_feat(*maps, batch_img_metas=[same], rescale=False)[0]
+        found = ours.predict_by_feat(*maps, batch_img_metas=[own], rescale=False)[0]
+        assert len(found) == 5
+        assert torch.equal(found.bboxes, expected.bboxes)

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from convnext_dense.errors import UserError
 from convnext_dense.models import ConvNeXt
 from convnext_dense.models import label_map as labels
-from convnext_dense.models.segmentor import LinearHead, Segmentor, SegmentorTTA
+from convnext_dense.models.segmentor import DMHead, LinearHead, Segmentor, SegmentorTTA
 from tests.helpers.labels import check
 
 CLASSES = 12
@@ -310,3 +310,17 @@ def test_a_linear_head_has_mmsegs_loss_without_ignored_pixels():
 def test_a_linear_head_with_channels_for_other_features_is_refused(options):
     with pytest.raises(UserError, match=r'decode_head\.in_channels .* and in_index .* are not of as many features'):
         linear_head(**options)
+
+
+@pytest.mark.parametrize('memory_format', [torch.contiguous_format, torch.channels_last])
+def test_dynamic_convolutions_take_either_memory_format(memory_format):
+    """mmseg's own fail in ``channels_last``; ours computes the same in both."""
+    torch.manual_seed(0)
+    settings = dict(filter_sizes=(1, 3), in_channels=4, channels=8, num_classes=3, norm_cfg=dict(type='BN'))
+    stock, ours = MODELS.build(dict(settings, type='DMHead')).eval(), DMHead(**settings).eval()
+    ours.load_state_dict(stock.state_dict())
+    features = torch.rand(2, 4, 9, 9)
+    torch.testing.assert_close(ours([features.to(memory_format=memory_format)]), stock([features]))
+    if memory_format is torch.channels_last:
+        with pytest.raises(RuntimeError, match='view size'):  # otherwise remove our DMHead
+            stock.to(memory_format=memory_format)([features.to(memory_format=memory_format)])

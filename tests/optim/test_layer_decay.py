@@ -225,3 +225,14 @@ def test_every_layer_of_an_overlapping_stem_is_the_stem_and_norms_without_bias_n
         assert decay == pytest.approx(wanted), name
         assert name not in stem or scale == pytest.approx(0.7**last), name
     assert found['norm_pre.weight'][0] == 1
+
+
+def test_biases_of_attention_follow_the_rule_for_biases():
+    model = nn.MultiheadAttention(4, 2)
+    decays = {name: decay for name, (_, decay) in table(model, bias_decay_mult=0.5).items()}
+    assert decays == {
+        'in_proj_weight': 0.05,
+        'in_proj_bias': 0.025,
+        'out_proj.weight': 0.05,
+        'out_proj.bias': 0.025,
+    }

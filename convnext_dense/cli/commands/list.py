@@ -7,7 +7,6 @@ import difflib
 import json
 import re
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,15 +15,19 @@ from rich.progress import track
 from rich.table import Table
 
 from ...benchmark.published import rows
-from ...config.find import near_configs, packaged_configs
+from ...config.find import fits, near_configs, packaged_configs
 from ...config.source import Source
 from ...errors import UserError
+from ...paper import AUTHORS
 from ...roadmap.steps import ENDS
 
 HEADS = {  # by the type of the model, or of its decode_head
     'mmdet.CascadeRCNN': 'Cascade Mask R-CNN',
     'mmdet.MaskRCNN': 'Mask R-CNN',
     'mmdet.FasterRCNN': 'Faster R-CNN',
+    'mmdet.DINO': 'DINO',
+    'mmdet.RTMDet': 'RTMDet-l',
+    'mmdet.RetinaNet': 'RetinaNet',
     'convnext_dense.UPerHead': 'UPerNet',
     'convnext_dense.LinearHead': 'linear head',
     'mmseg.DepthwiseSeparableASPPHead': 'DeepLabV3+',
@@ -42,11 +45,12 @@ class Entry(NamedTuple):
     model: str
     params: float | None  # 10^6; None if none are published
     scores: dict[str, float]  # published, in percent
+    published_by: str = ''  # empty if there are no scores
 
 
 def run(args: argparse.Namespace) -> None:
     known = entries()
-    found = [entry for entry in known if args.pattern is None or fits(entry, args.pattern)]
+    found = [entry for entry in known if args.pattern is None or entry_fits(entry, args.pattern)]
     if not found:
         near = _near(args.pattern, known)
         hint = f'did you mean {" or ".join(near)}?' if near else '`convnext-dense list` shows all'
@@ -68,17 +72,15 @@ def entries() -> list[Entry]:
         source, row = sources.get(file) or Source(file, sources), published.get(config)
         params = float(row.params) if row and row.params else None
         scores = dict(row.scores) if row else {}
-        found.append(Entry(config, str(source.value('task')), model_name(source), params, scores))
+        by = row.by if row and scores else ''
+        found.append(Entry(config, str(source.value('task')), model_name(source), params, scores, by))
     return found
 
 
-def fits(entry: Entry, pattern: str) -> bool:
+def entry_fits(entry: Entry, pattern: str) -> bool:
     """Whether an entry's path, name, task or model has the pattern as a part, or fits it as a glob."""
-    wanted, path = pattern.lower(), Path(entry.config)
-    texts = [text.lower() for text in (entry.config, path.name, path.stem, entry.task, entry.model)]
-    if any(sign in wanted for sign in '*?['):
-        return any(fnmatchcase(text, wanted) for text in texts)
-    return any(wanted in text for text in texts)
+    path = Path(entry.config)
+    return fits(pattern, (entry.config, path.name, path.stem, entry.task, entry.model))
 
 
 def model_name(source: Source) -> str:
@@ -124,6 +126,7 @@ def _show(found: list[Entry]) -> None:
     for entry in found:
         params = '-' if entry.params is None else f'{entry.params:.3g}M'
         scores = ', '.join(f'{name} {score}' for name, score in entry.scores.items())
+        scores += f' ({entry.published_by})' if entry.published_by not in ('', AUTHORS) else ''
         table.add_row(entry.config, entry.task, entry.model, params, scores or '-')
     console = Console(width=None if Console().is_terminal else 200)
     console.print(table, highlight=False, markup=False)

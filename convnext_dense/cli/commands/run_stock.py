@@ -1,4 +1,4 @@
-"""Run scripts of mmdet and mmseg with mmcv's ops and the classes of this package."""
+"""Run scripts of mmdet and mmseg with mmcv's ops, the classes and the packaged configs of this package."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
+from ...compat.mmengine_packaged_bases import find_bases_with
+from ...config.find import find_base
 from ...ops import install
 
 
 def run(args: argparse.Namespace) -> int:
     script: Path = args.script
     install()
+    find_bases_with(find_base)
     importlib.import_module('convnext_dense.registry')  # the scope
     sys.argv[:] = [str(script), *args.arguments]
     sys.path.insert(0, str(script.resolve().parent))  # like `python script.py`

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from ...compat import mmengine_private_names as internals
+from ...errors import UserError
 from ...registry import HOOKS
 from ...weights.loading import load_strictly
 
@@ -25,12 +27,21 @@ class EMA(Hook):
 
     Args:
         momentum: 1 - decay; 1e-4 is the recipe's decay 0.9999.
+        gamma: number of steps over which the momentum comes down from 1, so that the initial weights are forgotten
+            early: in step s, counted from 0, it is ``momentum + (1 - momentum) * exp(-(1 + s) / gamma)``, as that of
+            mmdet's ``ExpMomentumEMA``. None for the same momentum in all steps.
+
+    Raises:
+        UserError: if ``gamma`` is not above 0.
     """
 
     priority = 'NORMAL'
 
-    def __init__(self, momentum: float = 1e-4) -> None:
+    def __init__(self, momentum: float = 1e-4, gamma: float | None = None) -> None:
+        if gamma is not None and not gamma > 0:
+            raise UserError(f'default_hooks.ema.gamma {gamma!r}: take a number of steps above 0, or None')
         self.momentum = momentum
+        self.gamma = gamma
         self.average: dict[str, Tensor] = {}
         self._parameter_names: set[str] = set()  # all other names are buffers
 
@@ -40,7 +51,7 @@ class EMA(Hook):
         if not (internals.resume_setting(runner) and self.average):  # a new run starts a new average
             self.average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
         steps = runner.max_iters
-        if self.momentum * steps < 3:
+        if self.gamma is None and self.momentum * steps < 3:
             fitting = min(0.5, 10 / steps)
             other = f'default_hooks.ema.momentum={fitting:.2g} or ' if fitting > self.momentum else ''
             runner.logger.warning(
@@ -55,9 +66,16 @@ class EMA(Hook):
             return
         tensors = _unwrapped(runner).state_dict()
         averages = [self.average[name] for name in self._parameter_names]
-        torch._foreach_lerp_(averages, [tensors[name] for name in self._parameter_names], self.momentum)
+        momentum = self._momentum_of(runner.iter)
+        torch._foreach_lerp_(averages, [tensors[name] for name in self._parameter_names], momentum)
         for name in tensors.keys() - self._parameter_names:
             self.average[name].copy_(tensors[name])
+
+    def _momentum_of(self, step: int) -> float:
+        """Return the momentum of a step, counted from 0 over the whole run, also a resumed one."""
+        if self.gamma is None:
+            return self.momentum
+        return self.momentum + (1 - self.momentum) * math.exp(-(1 + step) / self.gamma)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         checkpoint['ema_state_dict'] = {name: tensor.cpu() for name, tensor in self.average.items()}

@@ -43,6 +43,13 @@ def test_a_script_is_main_with_its_arguments_our_scope_and_the_ops(run, tmp_path
     assert ops.FINDER in sys.meta_path
 
 
+def test_a_script_reads_configs_on_packaged_ones(run, tmp_path, capsys):
+    (tmp_path / 'c.py').write_text("_base_ = 'convnext_dense::det/faster_rcnn_convnext_a_coco.py'\n")
+    code = 'import sys\nfrom mmengine.config import Config\nprint(Config.fromfile(sys.argv[1]).model.backbone.arch)'
+    assert run(code, str(tmp_path / 'c.py')) == 0
+    assert capsys.readouterr().out == 'atto\n'
+
+
 @pytest.mark.parametrize(('end', 'code'), [('sys.exit(7)', 7), ('sys.exit()', None), ("sys.exit('no')", 'no')])
 def test_the_exit_code_is_the_scripts(run, end, code):
     with pytest.raises(SystemExit) as stopped:

@@ -1,5 +1,6 @@
 """The moving average of the weights."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -19,9 +20,8 @@ class Warnings(list):
 
 def runner(max_iters: int = 100_000) -> SimpleNamespace:
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
-    return SimpleNamespace(
-        model=model, max_iters=max_iters, logger=Warnings(), _resume=False, train_loop=SimpleNamespace(last_step=TAKEN)
-    )
+    loop = SimpleNamespace(last_step=TAKEN)
+    return SimpleNamespace(model=model, max_iters=max_iters, iter=0, logger=Warnings(), _resume=False, train_loop=loop)
 
 
 def step(run: SimpleNamespace) -> None:
@@ -96,3 +96,27 @@ def test_an_average_longer_than_the_run_is_warned_of():
     EMA(momentum=1e-4).before_train(long)
     assert 'about 10000 steps, and this run has 200' in short.logger[0]
     assert not long.logger
+
+
+def test_the_momentum_comes_down_from_one_as_mmdets():
+    """Beside mmdet's own average, which copies the weights in its first step, where ours averages."""
+    from mmdet.models.layers import ExpMomentumEMA
+
+    torch.manual_seed(0)
+    run, ema = runner(), EMA(momentum=2e-4, gamma=5)
+    theirs = ExpMomentumEMA(run.model, momentum=2e-4, gamma=5)
+    ema.before_train(run)
+    for number in range(12):
+        run.iter = number
+        step(run)
+        ema.after_train_iter(run)
+        if number == 0:
+            share = (1 - 2e-4) * math.exp(-1 / 5) + 2e-4
+            initial = theirs.module[0].weight.detach()
+            expected = (1 - share) * initial + share * run.model[0].weight.detach()
+            assert torch.allclose(ema.average['0.weight'], expected, atol=1e-6)
+            ema.average = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+        theirs.update_parameters(run.model)
+        assert torch.allclose(ema.average['0.weight'], theirs.module[0].weight, atol=1e-5), number
+    with pytest.raises(UserError, match=r'default_hooks\.ema\.gamma 0: take a number of steps above 0'):
+        EMA(gamma=0)

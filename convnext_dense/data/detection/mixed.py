@@ -1,0 +1,102 @@
+"""Data set whose samples are made of several images of another one: mosaics, and images mixed in pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from mmengine.dataset import Compose
+from torch.utils.data import Dataset
+
+from ...errors import UserError
+from ...registry import DATASETS
+from ..sampler import SeededIndex, seeded
+
+
+@DATASETS.register_module()
+class MixedImages(Dataset):
+    """Wrapper of a data set with a pipeline of which some steps take several images, as those of :mod:`.mixing`.
+
+    Such a step has mmdet's method ``get_indexes``, which draws the other images. It gets them as ``mix_results``, each
+    after the same earlier steps as the image itself: a ``MixUp`` after a ``Mosaic`` mixes two mosaics. That is what
+    mmdet's ``CachedMosaic`` and ``CachedMixUp`` do with the images that they remember; here all images are drawn from
+    the whole data set, and a sample depends on its seed alone, so that a resumed run goes on exactly.
+
+    In mmdet's ``MultiImageMixDataset`` a ``MixUp`` gets images without the steps before it, and a run ends where a
+    crop leaves no object; here the next image is taken.
+
+    Args:
+        dataset: the data set or its config, with a pipeline that ends before the packing.
+        pipeline: transforms; the last one packs the sample. ``mmdet.PipelineSwitchHook`` may replace it.
+
+    Attributes:
+        pipeline: the composed transforms.
+    """
+
+    takes_seeds = True
+
+    def __init__(self, dataset: Any, pipeline: Sequence) -> None:
+        self.dataset: Any = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
+        self.pipeline: Any = Compose(pipeline)
+
+    @property
+    def metainfo(self) -> dict:
+        """The metainfo of the data set inside."""
+        return self.dataset.metainfo
+
+    def full_init(self) -> None:
+        """Read the annotations of the data set inside, if it has not."""
+        self.dataset.full_init()
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def get_data_info(self, key: int | SeededIndex) -> dict:
+        """Return the annotations of the first image of a sample."""
+        return self.dataset.get_data_info(key)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == 'dataset' or name.startswith('__'):  # while it is unpickled
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
+
+    def __getitem__(self, key: int | SeededIndex) -> dict:
+        index, seed = key if isinstance(key, tuple) else (key, None)
+        skipped: list[str] = []
+        with nullcontext() if seed is None else seeded(seed):
+            sample, path = self._make(index, self.pipeline.transforms, skipped)
+        return {**sample, 'path': path, 'skipped': skipped}
+
+    def _make(self, index: int, steps: Sequence[Any], skipped: list[str]) -> tuple[dict, str]:
+        """Apply steps to an image, or to the next one that they leave something of.
+
+        Args:
+            index: index of the image.
+            steps: the first steps of the pipeline.
+            skipped: list that gets the paths of unreadable images.
+
+        Returns:
+            The result, and the path of its image.
+        """
+        for _ in range(len(self)):
+            results = dict(self.dataset[index])
+            path = results.pop('path', results.get('img_path', 'an image without a path'))
+            skipped += results.pop('skipped', [])
+            if (made := self._apply(results, steps, skipped)) is not None:
+                return made, path
+            index = (index + 1) % len(self)
+        raise UserError(f'no training image can be used: the pipeline leaves no object of any, the last was {path}')
+
+    def _apply(self, results: dict, steps: Sequence[Any], skipped: list[str]) -> dict | None:
+        for number, step in enumerate(steps):
+            if hasattr(step, 'get_indexes'):
+                drawn = step.get_indexes(self.dataset)
+                indices = drawn if isinstance(drawn, Sequence) else [drawn]
+                results['mix_results'] = [self._make(other, steps[:number], skipped)[0] for other in indices]
+            changed = step(results)
+            if changed is None:
+                return None
+            changed.pop('mix_results', None)
+            results = changed
+        return results
