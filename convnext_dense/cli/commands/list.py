@@ -30,6 +30,10 @@ HEADS = {  # by the type of the model, or of its decode_head
     'mmdet.RetinaNet': 'RetinaNet',
     'convnext_dense.UPerHead': 'UPerNet',
     'convnext_dense.LinearHead': 'linear head',
+    'mmseg.DepthwiseSeparableASPPHead': 'DeepLabV3+',
+    'mmseg.SegformerHead': "SegFormer's head",
+    'mmdet.Mask2Former': 'Mask2Former',
+    'mmseg.Mask2FormerHead': 'Mask2Former',
 }
 
 

@@ -46,6 +46,10 @@ def test_all_packaged_configs_are_listed_with_their_task(listed):
         ('det/retinanet_convnext_t_coco', 'RetinaNet, ConvNeXt-T', None, {}),
         ('det/cascade_convnextv2_b_coco', 'Cascade Mask R-CNN, ConvNeXt V2-B', None, {}),
         ('seg/linear_dinov3_b_ade20k', 'linear head, ConvNeXt-B', None, {}),
+        ('seg/mask2former_convnext_xl_ade20k', 'Mask2Former, ConvNeXt-XL', None, {}),
+        ('seg/deeplabv3plus_convnext_t_ade20k', 'DeepLabV3+, ConvNeXt-T', None, {}),
+        ('seg/segformer_convnext_t_ade20k', "SegFormer's head, ConvNeXt-T", None, {}),
+        ('panoptic/mask2former_convnext_a_coco', 'Mask2Former, ConvNeXt-A', None, {}),
         ('seg/upernet_convnext_l_22k_ade20k', 'UPerNet, ConvNeXt-L', 235, {'mIoU': 53.2, 'mIoU multi-scale': 53.7}),
     ],
 )
@@ -59,10 +63,11 @@ def test_a_config_has_its_model_and_what_is_published(config, model, params, sco
 @pytest.mark.parametrize(
     ('pattern', 'start', 'count'),
     [
-        ('SEG', 'configs/seg/', 13),
-        ('detection', 'configs/det/', 28),
+        ('SEG', 'configs/seg/', 24),
+        ('detection', 'configs/det/', 30),
         ('Mask R-CNN, ConvNeXt-T', 'configs/det/', 2),
         ('Cascade R-CNN', 'configs/det/cascade_rcnn_convnext_', 4),
+        ('panoptic', 'configs/panoptic/mask2former_convnext_', 5),
         ('Faster R-CNN', 'configs/det/faster_rcnn_convnext_', 2),
         ('convnext_?_384', 'configs/classification/', 2),
         ('configs/classification/*_22k.py', 'configs/classification/', 5),
