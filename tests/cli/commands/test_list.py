@@ -44,6 +44,7 @@ def test_all_packaged_configs_are_listed_with_their_task(listed):
         ('det/dino_convnext_l_22k_coco', 'DINO, ConvNeXt-L', None, {'box AP': 55.5}),
         ('det/rtmdet_convnext_b_coco', 'RTMDet-l, ConvNeXt-B', None, {'box AP': 53.1}),
         ('det/retinanet_convnext_t_coco', 'RetinaNet, ConvNeXt-T', None, {}),
+        ('seg/deeplabv3plus_convnext_t_ade20k', 'DeepLabV3+, ConvNeXt-T', None, {}),
         ('det/cascade_convnextv2_b_coco', 'Cascade Mask R-CNN, ConvNeXt V2-B', None, {}),
         ('seg/linear_dinov3_b_ade20k', 'linear head, ConvNeXt-B', None, {}),
         ('seg/upernet_convnext_l_22k_ade20k', 'UPerNet, ConvNeXt-L', 235, {'mIoU': 53.2, 'mIoU multi-scale': 53.7}),
@@ -59,8 +60,8 @@ def test_a_config_has_its_model_and_what_is_published(config, model, params, sco
 @pytest.mark.parametrize(
     ('pattern', 'start', 'count'),
     [
-        ('SEG', 'configs/seg/', 13),
-        ('detection', 'configs/det/', 28),
+        ('SEG', 'configs/seg/', 24),
+        ('detection', 'configs/det/', 30),
         ('Mask R-CNN, ConvNeXt-T', 'configs/det/', 2),
         ('Cascade R-CNN', 'configs/det/cascade_rcnn_convnext_', 4),
         ('Faster R-CNN', 'configs/det/faster_rcnn_convnext_', 2),
