@@ -33,7 +33,6 @@ HEADS = {  # by the type of the model, or of its decode_head
     'convnext_dense.LinearHead': 'linear head',
     'mmseg.DepthwiseSeparableASPPHead': 'DeepLabV3+',
     'mmseg.SegformerHead': "SegFormer's head",
-    'mmdet.Mask2Former': 'Mask2Former',
     'mmseg.Mask2FormerHead': 'Mask2Former',
 }
 
