@@ -185,6 +185,37 @@ def weights_matrix() -> str:
     return '\n'.join([*lines, '', about])
 
 
+def heads() -> str:
+    """Make the table of the families of mmdet and mmseg, those that work first; one line says how many do."""
+    path = HERE / 'heads.json'
+    if not path.exists():
+        return 'Not measured yet.'
+    content = json.loads(path.read_text())
+    rows = content['rows']
+    works = [row for row in rows if row['result'] == 'works']
+    is_backbone = [row for row in rows if row['reason'].startswith('its method is its backbone')]
+    others = [row for row in rows if row not in works and row not in is_backbone]
+    lines = ['| family | config | trains and predicts | resumes exactly | exported as |', '| --- ' * 5 + '|']
+    order = ('builds', 'trains', 'predicts', 'resumes', 'exports', 'works')
+    for row in sorted(rows, key=lambda row: row not in works):
+        family, (_, _, config) = row['family'], row['config'].rpartition('/')
+        if row['result'] == 'not adapted':
+            lines.append(f'| {family} | - | no: {row["reason"]} | | |')
+            continue
+        done = order.index(row['result'])
+        why = f'no: {row["reason"]}'
+        cells = ['yes' if done > last else why if done >= last - 1 else '' for last in (2, 3)]
+        cells.append(row['exports'] if done == 5 else '' if done < 4 else why)
+        lines.append(f'| {family} | {config} | {" | ".join(cells)} |')
+    adaptable = len(rows) - len(is_backbone)
+    about = (
+        f'Of the {len(rows)} families, the method of {len(is_backbone)} is their backbone; of the other {adaptable}, '
+        f'{len(works)} ({len(works) / adaptable:.0%}) do all of this, and {len(others)} do not. Measured with '
+        f'`python benchmarks/heads.py` on ConvNeXt-A, {_machine(content["environment"])}.'
+    )
+    return '\n'.join([about, '', *lines])
+
+
 def _results() -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted(HERE.glob('sample_*.json'))]
 
@@ -315,6 +346,7 @@ TABLES = {
     'published segmentation': published_segmentation,
     'nearest segmentation': nearest_segmentation,
     'frozen': frozen,
+    'heads': heads,
     'large annotations': large_annotations,
     'sample': sample,
     'sample detection': partial(sample_dense, 'raw/box_AP50'),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from convnext_dense.adaptation.recipe import SAMPLES
 from convnext_dense.config.find import packaged_configs
 from convnext_dense.config.source import Source
 
@@ -61,7 +62,7 @@ def test_a_recipe_is_a_data_set_a_model_and_a_schedule():
 
 
 def test_every_base_is_in_use():
-    used = set()
+    used = {f'_base_/sample/{name}' for name in SAMPLES.values()}
     for file in packaged_configs().values():
         source = Source(file.resolve())
         settings = Source(CONFIGS / source.value('sample_settings'))
