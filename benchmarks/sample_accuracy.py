@@ -2,6 +2,7 @@
 
 python benchmarks/sample_accuracy.py configs/classification/convnext_a.py --work-dir work_dirs/backbone
 python benchmarks/sample_accuracy.py configs/det/cascade_convnext_a_coco.py
+python benchmarks/sample_accuracy.py configs/det/dino_convnext_a_coco.py
 python benchmarks/sample_accuracy.py configs/det/cascade_convnext_a_coco.py --pretrained work_dirs/backbone/epoch_3.pth
 """
 

@@ -87,9 +87,14 @@ def sample() -> str:
     return '\n'.join([*lines, '', f'{_measured(results[0])} Chance is 8.3.'])
 
 
+PQ_NAMES = {'PQ': 'PQ', 'PQ_things': 'of things', 'PQ_stuff': 'of stuff'}
+
+
 def sample_dense(metric: str) -> str:
     """Return the runs with this metric."""
     results = [r for r in _results() if metric in r['metrics']]
+    if not results:
+        return 'Not measured yet: `python benchmarks/sample_accuracy.py CONFIG`.'
     lines = [
         '| config | backbone | on unseen images | whole command |',
         '| --- | --- | --- | --- |',
@@ -99,8 +104,12 @@ def sample_dense(metric: str) -> str:
         start = 'trained by `convnext_a.py --data sample`' if result['pretrained'] else 'random'
         if 'raw/mIoU' in metrics:
             scores = f'mIoU {metrics["raw/mIoU"]:.1f}'
+        elif 'raw/PQ' in metrics:
+            scores = ', '.join(f'{name} {metrics[f"raw/{key}"]:.1f}' for key, name in PQ_NAMES.items())
         else:
-            scores = f'box AP50 {metrics["raw/box_AP50"]:.1f}, mask AP50 {metrics["raw/mask_AP50"]:.1f}'
+            scores = f'box AP50 {metrics["raw/box_AP50"]:.1f}'
+            if 'raw/mask_AP50' in metrics:
+                scores += f', mask AP50 {metrics["raw/mask_AP50"]:.1f}'
         scores += f' (of {metrics["raw/images"]})'
         lines.append(f'| `{result["config"]} --data sample` | {start} | {scores} | {_time(result)} |')
     return '\n'.join([*lines, '', _measured(results[0])])
@@ -174,6 +183,37 @@ def weights_matrix() -> str:
         f'{versions}. mmpretrain is compared by its names alone.'
     )
     return '\n'.join([*lines, '', about])
+
+
+def heads() -> str:
+    """Make the table of the families of mmdet and mmseg, those that work first; one line says how many do."""
+    path = HERE / 'heads.json'
+    if not path.exists():
+        return 'Not measured yet.'
+    content = json.loads(path.read_text())
+    rows = content['rows']
+    works = [row for row in rows if row['result'] == 'works']
+    is_backbone = [row for row in rows if row['reason'].startswith('its method is its backbone')]
+    others = [row for row in rows if row not in works and row not in is_backbone]
+    lines = ['| family | config | trains and predicts | resumes exactly | exported as |', '| --- ' * 5 + '|']
+    order = ('builds', 'trains', 'predicts', 'resumes', 'exports', 'works')
+    for row in sorted(rows, key=lambda row: row not in works):
+        family, (_, _, config) = row['family'], row['config'].rpartition('/')
+        if row['result'] == 'not adapted':
+            lines.append(f'| {family} | - | no: {row["reason"]} | | |')
+            continue
+        done = order.index(row['result'])
+        why = f'no: {row["reason"]}'
+        cells = ['yes' if done > last else why if done >= last - 1 else '' for last in (2, 3)]
+        cells.append(row['exports'] if done == 5 else '' if done < 4 else why)
+        lines.append(f'| {family} | {config} | {" | ".join(cells)} |')
+    adaptable = len(rows) - len(is_backbone)
+    about = (
+        f'Of the {len(rows)} families, the method of {len(is_backbone)} is their backbone; of the other {adaptable}, '
+        f'{len(works)} ({len(works) / adaptable:.0%}) do all of this, and {len(others)} do not. Measured with '
+        f'`python benchmarks/heads.py` on ConvNeXt-A, {_machine(content["environment"])}.'
+    )
+    return '\n'.join([about, '', *lines])
 
 
 def _results() -> list[dict]:
@@ -266,6 +306,8 @@ def published_detection() -> str:
     return _published_dense(
         ('Mask R-CNN', paper.MASK_RCNN_COCO, 'box AP {}, mask AP {}'),
         ('Cascade Mask R-CNN', paper.CASCADE_COCO, 'box AP {}, mask AP {}'),
+        ('DINO-4scale, 12 epochs', paper.DINO_COCO, 'box AP {}'),
+        ('RTMDet-l, 100 epochs', paper.RTMDET_COCO, 'box AP {}'),
     )
 
 
@@ -273,15 +315,27 @@ def published_segmentation() -> str:
     return _published_dense(('UPerNet', paper.UPERNET_ADE20K, 'mIoU {} single-scale, {} multi-scale'))
 
 
+def nearest_segmentation() -> str:
+    """Make the table of OneFormer's results, the nearest published ones to Mask2Former's on ADE20K."""
+    lines = ['| model | backbone | parameters | mIoU, single- / multi-scale | PQ | mask AP |', '| --- ' * 6 + '|']
+    for row in paper.ONEFORMER_ADE20K:
+        scores = ' / '.join(f'{score:.1f}' for score in row.miou)
+        lines.append(
+            f'| OneFormer | {row.arch}, ImageNet-22k | {row.params:g}M | {scores} | {row.pq:.1f} | {row.mask_ap:.1f} |'
+        )
+    return '\n'.join(lines)
+
+
 def _published_dense(*groups: tuple[str, tuple[paper.PublishedDense, ...], str]) -> str:
     lines = [
-        '| model | backbone | trained on | parameters | FLOPs (MACs, as the paper counts) | result |',
-        '| --- | --- | --- | --- | --- | --- |',
+        '| model | backbone | trained on | parameters | FLOPs (MACs, as the paper counts) | result | published by |',
+        '| --- | --- | --- | --- | --- | --- | --- |',
     ]
     for model, rows, result in groups:
         for row in rows:
+            params, macs = ('-' if n is None else f'{n:g}{unit}' for n, unit in ((row.params, 'M'), (row.macs, 'G')))
             scores = result.format(*row.scores)
-            lines.append(f'| {model} | {row.arch} | {row.data} | {row.params:g}M | {row.macs:g}G | {scores} |')
+            lines.append(f'| {model} | {row.arch} | {row.data} | {params} | {macs} | {scores} | {row.by} |')
     return '\n'.join(lines)
 
 
@@ -290,11 +344,14 @@ TABLES = {
     'published': published,
     'published detection': published_detection,
     'published segmentation': published_segmentation,
+    'nearest segmentation': nearest_segmentation,
     'frozen': frozen,
+    'heads': heads,
     'large annotations': large_annotations,
     'sample': sample,
     'sample detection': partial(sample_dense, 'raw/box_AP50'),
     'sample segmentation': partial(sample_dense, 'raw/mIoU'),
+    'sample panoptic': partial(sample_dense, 'raw/PQ'),
     'throughput': throughput,
     'weights matrix': weights_matrix,
 }

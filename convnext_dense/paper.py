@@ -1,7 +1,7 @@
 """Published results with their sources, as plain data.
 
 Sources: R, the official repository's README (github.com/facebookresearch/ConvNeXt and ConvNeXt-V2);
-P, the paper "A ConvNet for the 2020s" (arXiv 2201.03545).
+P, the paper "A ConvNet for the 2020s" (arXiv 2201.03545). Results that others published are marked as theirs.
 MACs are multiply-accumulates of convolutions and linear layers (the paper calls them FLOPs), in 10^9;
 parameters are in 10^6, with a head of 1000 classes; top-1 is in percent on ImageNet-1k's validation set.
 """
@@ -84,14 +84,18 @@ ISOTROPIC_1K: tuple[Published, ...] = (
 )
 
 
+AUTHORS = 'the authors of ConvNeXt'
+
+
 class PublishedDense(NamedTuple):
     """A published result of a detector or segmentor whose backbone was pre-trained on ``data``."""
 
     arch: str
     data: str  # 'ImageNet-1k' or 'ImageNet-22k'
-    params: float  # 10^6
-    macs: float  # 10^9
-    scores: tuple[float, float]  # box and mask AP; single- and multi-scale mIoU
+    params: float | None  # 10^6; None where none are published
+    macs: float | None  # 10^9; None where none are published
+    scores: tuple[float, ...]  # box AP, then mask AP if there is one; single- and multi-scale mIoU
+    by: str = AUTHORS  # who published it
 
 
 # COCO (R; P table 3), Mask R-CNN and Cascade Mask R-CNN. MACs at 1280 x 800: backbone, FPN,
@@ -106,6 +110,22 @@ CASCADE_COCO = (
     PublishedDense('xlarge', 'ImageNet-22k', 407, 1898, (55.2, 47.7)),
 )
 
+# COCO, box AP of DINO-4scale after 12 epochs, by detrex (github.com/IDEA-Research/detrex: its
+# projects/dino/README.md has those of 22k, from weights fine-tuned on 1k at 384).
+DINO_COCO = (
+    PublishedDense('tiny', 'ImageNet-1k', None, None, (51.4,), 'detrex'),
+    PublishedDense('small', 'ImageNet-1k', None, None, (52.0,), 'detrex'),
+    PublishedDense('base', 'ImageNet-1k', None, None, (52.6,), 'detrex'),
+    PublishedDense('large', 'ImageNet-1k', None, None, (53.4,), 'detrex'),
+    PublishedDense('tiny', 'ImageNet-22k', None, None, (52.4,), 'detrex'),
+    PublishedDense('small', 'ImageNet-22k', None, None, (54.2,), 'detrex'),
+    PublishedDense('base', 'ImageNet-22k', None, None, (55.1,), 'detrex'),
+    PublishedDense('large', 'ImageNet-22k', None, None, (55.5,), 'detrex'),
+)
+
+# COCO, box AP of RTMDet-l with ConvNeXt-B (mmdet's configs/rtmdet/metafile.yml), from weights fine-tuned on 1k at 384.
+RTMDET_COCO = (PublishedDense('base', 'ImageNet-22k', None, None, (53.1,), 'mmdet'),)
+
 # ADE20K (R; P tables 4 and 7), UPerNet. MACs at 2048 x 512 (22k weights: 2560 x 640): backbone and decode head without
 # the auxiliary head, which the parameters include.
 UPERNET_ADE20K = (
@@ -119,6 +139,24 @@ UPERNET_ADE20K = (
 
 # ADE20K, mIoU of a linear layer on the frozen features of DINOv3's ConvNeXts (DINOv3, arXiv 2508.10104).
 DINOV3_ADE20K_LINEAR: dict[str, float] = {'tiny': 42.7, 'small': 44.8, 'base': 46.3, 'large': 47.8}
+
+
+class PublishedNearest(NamedTuple):
+    """A published result of the model that is nearest to one of ours, on the same backbone."""
+
+    arch: str
+    params: float  # 10^6
+    miou: tuple[float, float]  # single- and multi-scale, percent
+    pq: float  # percent
+    mask_ap: float  # percent
+
+
+# ADE20K at 640 pixels, OneFormer with weights of ImageNet-22k (README of github.com/SHI-Labs/OneFormer): nearest to
+# Mask2Former, whose head it extends by text and a task token.
+ONEFORMER_ADE20K = (
+    PublishedNearest('large', 220, (56.6, 57.4), 50.0, 36.2),
+    PublishedNearest('xlarge', 372, (57.4, 58.8), 50.1, 36.3),
+)
 
 # ADE20K, single-scale mIoU of mmseg's own UPerNet with ConvNeXt-T (mmseg's configs/convnext/metafile.yaml).
 MMSEG_UPERNET_TINY = 46.11

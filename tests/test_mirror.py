@@ -73,6 +73,8 @@ OF_NO_MODULE = {
     'checkpoints/test_resume_schedulers.py': 'schedulers in checkpoints/resume.py',
     'cli/commands/test_demo_annotations.py': 'the --format of cli/commands/demo.py',
     'data/formats/test_recognition.py': 'the functions of data/formats/__init__.py, with the folders of all writers',
+    'engine/test_point_sampling.py': 'the random points of heads with queries, which engine/train_loop.py seeds',
+    'models/test_query_segmentor.py': 'models/segmentor.py with heads that predict by queries',
     'models/test_slide.py': 'the sliding window of models/segmentor.py, beside whole inference',
     'ops/test_stack.py': 'ops/ inside mmcv, mmdet and mmseg, in an interpreter of its own',
     'weights/test_last_norm.py': 'the norm of the last output in weights/loading.py',

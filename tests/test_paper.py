@@ -1,6 +1,10 @@
 """The published numbers hold together."""
 
+from pathlib import Path
+
+import mmdet
 import pytest
+import yaml
 
 from convnext_dense import paper
 
@@ -25,6 +29,24 @@ def test_more_data_more_pixels_and_more_weights_help():
     assert all(two[key] > top1 for key, top1 in one.items())
     assert all(two[arch, 384] > top1 for (arch, resolution), top1 in two.items() if resolution == 224)
     assert [r.top1 for r in paper.CONVNEXTV2_1K] == sorted(r.top1 for r in paper.CONVNEXTV2_1K)
+
+
+def test_what_others_published_is_marked_as_theirs():
+    ours = (*paper.MASK_RCNN_COCO, *paper.CASCADE_COCO, *paper.UPERNET_ADE20K)
+    assert {row.by for row in ours} == {paper.AUTHORS}
+    assert {row.by for row in paper.DINO_COCO} == {'detrex'}
+    assert {row.by for row in paper.RTMDET_COCO} == {'mmdet'}
+    of_22k = {row.arch: row.scores[0] for row in paper.DINO_COCO if row.data == 'ImageNet-22k'}
+    of_1k = {row.arch: row.scores[0] for row in paper.DINO_COCO if row.data == 'ImageNet-1k'}
+    assert list(of_1k.values()) == sorted(of_1k.values()) and list(of_22k.values()) == sorted(of_22k.values())
+    assert all(of_22k[arch] > score for arch, score in of_1k.items())
+
+
+def test_rtmdets_result_is_that_of_mmdets_metafile():
+    file = Path(mmdet.__file__).parent / '.mim' / 'configs' / 'rtmdet' / 'metafile.yml'
+    models = {model['Name']: model for model in yaml.safe_load(file.read_text())['Models']}
+    (result,) = models['rtmdet_l_convnext_b_4xb32-100e_coco']['Results']
+    assert paper.RTMDET_COCO[0].scores == (result['Metrics']['box AP'],)
 
 
 def test_the_roadmap_has_the_same_steps_on_both_tracks():

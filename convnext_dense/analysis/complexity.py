@@ -184,6 +184,7 @@ class _NotCounted(TorchDispatchMode):
 KINDS = {
     'norm': 'normalization',
     'pool': 'pooling',
+    'grid_sampler': 'sampling (deformable attention)',
     'upsample': 'interpolation',
     'unsafe_index': 'interpolation',  # nearest neighbor
     'clone': 'copy',

@@ -23,11 +23,12 @@ class Row(NamedTuple):
     name: str
     config: str  # its path
     params: str | None  # 10^6; None where none are published
-    macs: str  # 10^9
+    macs: str | None  # 10^9; None where none are published
     tolerance: float  # share of the published number
     note: str = ''
     misprint: bool = False  # True if the note explains why macs must be wrong
     scores: Mapping[str, float] = {}  # 'top-1', 'box AP', 'mask AP', 'mIoU' or 'mIoU multi-scale', in percent
+    by: str = paper.AUTHORS  # who published it
 
 
 class Difference(NamedTuple):
@@ -40,7 +41,7 @@ class Difference(NamedTuple):
 
 
 def rows() -> Iterator[Row]:
-    """Yield all published rows with parameters or MACs."""
+    """Yield all published rows that a config is of."""
     for table, stem, end, results in (
         ('ImageNet-1k', 'convnext', '', paper.CONVNEXT_1K),
         ('ImageNet-22k, then 1k', 'convnext', '_22k_to_1k', paper.CONVNEXT_22K_TO_1K),
@@ -75,11 +76,13 @@ def rows() -> Iterator[Row]:
     aps, mious = ('box AP', 'mask AP'), ('mIoU', 'mIoU multi-scale')
     yield from _dense('Mask R-CNN, COCO', 'det/mask_rcnn_convnext_{}_coco', paper.MASK_RCNN_COCO, aps)
     yield from _dense('Cascade Mask R-CNN, COCO', 'det/cascade_convnext_{}_coco', paper.CASCADE_COCO, aps)
+    yield from _dense('DINO, COCO', 'det/dino_convnext_{}_coco', paper.DINO_COCO, aps[:1])
+    yield from _dense('RTMDet, COCO', 'det/rtmdet_convnext_{}_coco', paper.RTMDET_COCO, aps[:1], marks_data=False)
     yield from _dense('UPerNet, ADE20K', 'seg/upernet_convnext_{}_ade20k', paper.UPERNET_ADE20K, mious)
 
 
 def compare(row: Row, counted: Complexity) -> dict[str, Difference]:
-    """Compare counted with published values: ``macs``, and ``params`` if they are published.
+    """Compare counted with published values: ``params`` and ``macs``, as far as they are published.
 
     The verdict is ``'within'`` the row's tolerance, ``'rounding'`` (no larger than the rounding to the printed
     digits), ``'misprint'`` (explained by a known one), or ``'exceeds'``.
@@ -103,13 +106,21 @@ def compare(row: Row, counted: Complexity) -> dict[str, Difference]:
     return differences
 
 
-def _dense(table: str, stem: str, results: Sequence[paper.PublishedDense], scores: tuple[str, str]) -> Iterator[Row]:
+def _dense(
+    table: str,
+    stem: str,
+    results: Sequence[paper.PublishedDense],
+    scores: tuple[str, ...],
+    marks_data: bool = True,
+) -> Iterator[Row]:
+    """Yield the rows of a table; with ``marks_data``, its configs of 22k weights have ``_22k`` in their names."""
     for result in results:
-        data = '_22k' if result.data == 'ImageNet-22k' else ''
+        data = '_22k' if marks_data and result.data == 'ImageNet-22k' else ''
         config = f'configs/{stem.format(_letter(result.arch) + data)}.py'
         name = f'{result.arch}, {result.data}'
         published = dict(zip(scores, result.scores, strict=True))
-        yield Row(table, name, config, f'{result.params:g}', f'{result.macs:g}', DENSE_TOLERANCE, scores=published)
+        params, macs = (None if size is None else f'{size:g}' for size in (result.params, result.macs))
+        yield Row(table, name, config, params, macs, DENSE_TOLERANCE, scores=published, by=result.by)
 
 
 def _letter(arch: str) -> str:

@@ -82,12 +82,17 @@ def _initialize(module: nn.Module, source: str, prefix: str | None) -> bool:
 
 
 def describe_unused_regions(model: Any, dataset: Any) -> str | None:
-    """Describe that a detector learns what is in the ignore regions of its data as background, or return None.
+    """Describe that a model learns something of what its data ignore, or return None if it does not.
+
+    A detector with other assigners learns what is in the ignore regions as background. A head that finds the masks of
+    all pixels by queries learns that pixels without a class are in none of them.
 
     Args:
         model: the model's config.
         dataset: the training data, whose ``ignore_regions`` is their number, also inside wrappers.
     """
+    if isinstance(model, dict) and any(_masks_pixels(model.get(head)) for head in ('decode_head', 'panoptic_head')):
+        return 'pixels without a class are learned as being in no mask, as mmdet and mmseg do for heads with queries'
     regions = sum(getattr(part, 'ignore_regions', 0) for part in innermost(dataset))
     kinds = [assigner['type'] for assigner in _values_of(model, 'assigner') if isinstance(assigner, dict)]
     assigners = [kind if isinstance(kind, str) else f'{kind.__module__}.{kind.__name__}' for kind in kinds]
@@ -99,6 +104,11 @@ def describe_unused_regions(model: Any, dataset: Any) -> str | None:
         f'the training data have {regions} ignore regions, and what is in them is learned as background: {which} not '
         f'know them; {REGION_ASSIGNER} does, where a detector can take one'
     )
+
+
+def _masks_pixels(head: Any) -> bool:
+    """Check whether a head's config is of one that finds the masks of all pixels, not of objects alone."""
+    return isinstance(head, dict) and 'pixel_decoder' in head and head.get('num_stuff_classes', 1) > 0
 
 
 def _values_of(value: Any, key: str) -> Iterator[Any]:

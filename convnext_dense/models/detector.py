@@ -211,6 +211,8 @@ class DetectorTTA(BaseTTAModel):
     def _merge(self, views: Sequence[DetDataSample]) -> DetDataSample:
         merged = views[0]
         instances = InstanceData.cat([view.pred_instances for view in views])
+        if not len(instances):  # on which mmcv's NMS fails
+            return merged
         rows, keep = batched_nms(instances.bboxes, instances.scores, instances.labels, self.nms)
         instances = instances[keep[: self.max_per_img]]
         instances.scores = rows[: self.max_per_img, -1]

@@ -1,8 +1,8 @@
-"""Compute a segmentor's label map from its logits, a few rows of the image at a time to save memory."""
+"""Compute a segmentor's label map from its logits or masks, a few rows of the image at a time to save memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -13,11 +13,23 @@ LOGITS_AT_ONCE = 2**22  # 16 MB: far less than the logits of an image, but enoug
 
 
 class Window(NamedTuple):
-    """A rectangle of the network's input, and the head's logits (..., K, h, w) for it, at the head's resolution."""
+    """A rectangle of the network's input, and what the head predicts for it, at the head's resolution.
+
+    Attributes:
+        rows, columns: its place.
+        logits: of the classes (K, h, w); or of the masks of queries (Q, h, w).
+        queries: (Q, K), the probability of each class for each query; None where the logits are of classes. The scores
+            of the classes are then the sums over all queries of the mask's probability times the class's.
+    """
 
     rows: slice
     columns: slice
     logits: Tensor
+    queries: Tensor | None = None
+
+    @property
+    def classes(self) -> int:
+        return len(self.logits) if self.queries is None else self.queries.shape[1]
 
 
 class Scores(NamedTuple):
@@ -61,7 +73,7 @@ def label_map(
     the logits of two classes differ only there, the label may be either class.
 
     Args:
-        windows: parts that cover the network's input, with logits (K, h, w).
+        windows: parts that cover the network's input.
         size: (height, width) of the network's input.
         meta: metainfo of mmseg's data sample: ``ori_shape``, the (height, width) of the result (default: that of the
             unpadded input); ``img_padding_size`` or ``padding_size``; ``flip`` and ``flip_direction``.
@@ -70,16 +82,40 @@ def label_map(
     Returns:
         A label map (height, width): uint8 for up to 256 classes, else int32.
     """
-    classes, device = len(windows[0].logits), windows[0].logits.device
+    scores = _of_image(windows, size, meta, align_corners)
+    kind = torch.uint8 if windows[0].classes <= 256 else torch.int32
+    labels = torch.empty(scores.height, scores.width, dtype=kind, device=windows[0].logits.device)
+    for start, stop in _strips(scores, windows[0], size, meta):
+        labels[start:stop] = _argmax(scores.rows(start, stop))
+    return labels
+
+
+def score_map(
+    windows: Sequence[Window], size: Sequence[int], meta: Mapping[str, Any], align_corners: bool = False
+) -> Tensor:
+    """Return the scores of all classes, float32 (K, height, width), whose highest :func:`label_map` returns."""
+    scores = _of_image(windows, size, meta, align_corners)
+    whole = torch.empty(windows[0].classes, scores.height, scores.width, device=windows[0].logits.device)
+    for start, stop in _strips(scores, windows[0], size, meta):
+        whole[:, start:stop] = scores.rows(start, stop).permute(2, 0, 1)
+    return whole
+
+
+def _of_image(windows: Sequence[Window], size: Sequence[int], meta: Mapping[str, Any], align_corners: bool) -> Scores:
+    """Return the scores at the size of the original image."""
     unpadded = _unpadded_and_unflipped(_mean(windows, size, align_corners), meta)
     height, width = meta.get('ori_shape', (unpadded.height, unpadded.width))
-    scores = _resized(unpadded, height, width, align_corners)
-    labels = torch.empty(height, width, dtype=torch.uint8 if classes <= 256 else torch.int32, device=device)
-    columns = max(width, unpadded.height * unpadded.width / height)  # that a row of labels is computed from
-    step = max(int(LOGITS_AT_ONCE / (columns * classes)), 1)
-    for start in range(0, height, step):
-        labels[start : start + step] = _argmax(scores.rows(start, min(start + step, height)))
-    return labels
+    return _resized(unpadded, height, width, align_corners)
+
+
+def _strips(scores: Scores, window: Window, size: Sequence[int], meta: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
+    """Yield the first row and the one after the last of each part that is computed at once."""
+    left, right, top, bottom = _padding(meta)
+    height, width = size[0] - top - bottom, size[1] - left - right
+    columns = max(scores.width, height * width / scores.height)  # that a row of the result is computed from
+    step = max(int(LOGITS_AT_ONCE / (columns * max(len(window.logits), window.classes))), 1)
+    for start in range(0, scores.height, step):
+        yield start, min(start + step, scores.height)
 
 
 def _argmax(scores: Tensor) -> Tensor:
@@ -97,7 +133,7 @@ def _mean(windows: Sequence[Window], size: Sequence[int], align_corners: bool) -
     def rows(start: int, stop: int) -> Tensor:
         total, count = (
             torch.zeros(stop - start, size[1], last, device=windows[0].logits.device)
-            for last in (len(windows[0].logits), 1)
+            for last in (windows[0].classes, 1)
         )
         for window, part in zip(windows, parts, strict=True):
             top, bottom = max(start, window.rows.start), min(stop, window.rows.stop)
@@ -114,12 +150,15 @@ def _enlarged(window: Window, align_corners: bool) -> Scores:
     logits = window.logits.float().permute(1, 2, 0).contiguous()
     scores = Scores(logits.shape[0], logits.shape[1], lambda start, stop: logits[start:stop])
     height, width = (span.stop - span.start for span in (window.rows, window.columns))
-    return _resized(scores, height, width, align_corners)
+    scores, queries = _resized(scores, height, width, align_corners), window.queries
+    if queries is None:
+        return scores
+    return Scores(height, width, lambda start, stop: scores.rows(start, stop).sigmoid() @ queries.float())
 
 
 def _unpadded_and_unflipped(scores: Scores, meta: Mapping[str, Any]) -> Scores:
     """Crop the padding and undo the flip."""
-    left, right, top, bottom = meta.get('img_padding_size', meta.get('padding_size', (0, 0, 0, 0)))
+    left, right, top, bottom = _padding(meta)
     height, width = scores.height - top - bottom, scores.width - left - right
     flip = meta['flip_direction'] if meta.get('flip') else None
 
@@ -130,6 +169,10 @@ def _unpadded_and_unflipped(scores: Scores, meta: Mapping[str, Any]) -> Scores:
         return some if flip is None else some.flip({'vertical': 0, 'horizontal': 1}[flip])
 
     return Scores(height, width, rows)
+
+
+def _padding(meta: Mapping[str, Any]) -> Sequence[int]:
+    return meta.get('img_padding_size', meta.get('padding_size', (0, 0, 0, 0)))
 
 
 def _resized(scores: Scores, height: int, width: int, align_corners: bool) -> Scores:

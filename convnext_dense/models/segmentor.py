@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from ..compat.mmdet_imports import light_imports
 from ..errors import UserError
 from ..registry import MODELS
-from .label_map import Window, label_map, labels_of_probabilities
+from .label_map import Window, label_map, labels_of_probabilities, score_map
 from .memory_format import format_for_heads
 
 with light_imports():
     import mmseg.datasets  # noqa: F401 - registers data sets and transforms, as the next does models
-    from mmseg.models.decode_heads import dm_head, uper_head
+    from mmseg.models.decode_heads import Mask2FormerHead, MaskFormerHead, dm_head, uper_head
     from mmseg.models.decode_heads.decode_head import BaseDecodeHead
     from mmseg.models.segmentors import EncoderDecoder, SegTTAModel
     from mmseg.structures import SegDataSample
@@ -33,9 +33,13 @@ class Segmentor(EncoderDecoder):
     512 x 683 pixels. Here only a few rows are enlarged at a time; see :func:`label_map`. ``pred_sem_seg`` is uint8
     (1, H, W) for up to 256 classes.
 
-    mmseg's own ``predict`` is used if ``test_cfg.keep_logits`` is set (its ``SegTTAModel`` needs ``seg_logits``), if
-    the head has one output channel, and if the head overrides ``predict`` or ``predict_by_feat``. Of one channel,
-    mmseg's ``seg_logits`` are probabilities.
+    The masks of a head with queries (``MaskFormerHead``, ``Mask2FormerHead``) are enlarged so, too: 250 of them at
+    640 x 2560 pixels take 1.6 GB, of which mmseg holds several copies.
+
+    If ``test_cfg.keep_logits`` is set, predictions have mmseg's ``seg_logits`` as well, which its ``SegTTAModel``
+    needs. mmseg's own ``predict`` is used for them, if the head has one output channel, and if it overrides
+    ``predict`` or ``predict_by_feat`` otherwise. Of one channel, mmseg's ``seg_logits`` are probabilities; of queries,
+    the scores of the classes.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -44,24 +48,38 @@ class Segmentor(EncoderDecoder):
 
     def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
         """Predict the labels of images (N, 3, H, W), at each sample's ``ori_shape``."""
-        if self.test_cfg.get('keep_logits') or not _independent_classes(self.decode_head):
+        keeps, queries = bool(self.test_cfg.get('keep_logits')), _predicts_by_queries(self.decode_head)
+        if not queries and (keeps or not _independent_classes(self.decode_head)):
             return super().predict(inputs, data_samples)
         if data_samples is None:
             data_samples = [SegDataSample() for _ in inputs]
-        windows = list(self._windows(inputs))
-        for place, sample in enumerate(data_samples):
-            own = [Window(rows, columns, logits[place]) for rows, columns, logits in windows]
-            labels = label_map(own, inputs.shape[2:], sample.metainfo, self.align_corners)
+        of_images = list(zip(*self._windows(inputs), strict=True))
+        for own, sample in zip(of_images, data_samples, strict=True):
+            place = own, inputs.shape[2:], sample.metainfo, self.align_corners
+            if keeps:
+                scores = score_map(*place)
+                sample.set_data({'seg_logits': PixelData(data=scores)})
+                labels = scores.argmax(0)
+            else:
+                labels = label_map(*place)
             sample.set_data({'pred_sem_seg': PixelData(data=labels[None])})
         return data_samples
 
-    def _windows(self, inputs: Tensor) -> Iterator[Window]:
+    def _windows(self, inputs: Tensor) -> Iterator[list[Window]]:
+        """Yield what is predicted in each window, for each of the images."""
         crop, stride = inputs.shape[2:], (1, 1)
         if self.test_cfg.get('mode', 'whole') == 'slide':
             crop, stride = self.test_cfg.crop_size, self.test_cfg.stride
         for rows in _spans(inputs.shape[2], crop[0], stride[0]):
             for columns in _spans(inputs.shape[3], crop[1], stride[1]):
-                yield Window(rows, columns, self.decode_head(self.extract_feat(inputs[:, :, rows, columns])))
+                window = inputs[:, :, rows, columns]
+                features = self.extract_feat(window)
+                if _predicts_by_queries(self.decode_head):
+                    classes, masks = self.decode_head(features, _samples_of_size(window))
+                    shares = classes[-1].softmax(-1)[..., :-1]
+                    yield [Window(rows, columns, *one) for one in zip(masks[-1], shares, strict=True)]
+                else:
+                    yield [Window(rows, columns, logits) for logits in self.decode_head(features)]
 
 
 def _check_windows(settings: Mapping[str, Any]) -> None:
@@ -91,6 +109,17 @@ def _independent_classes(head: Any) -> bool:
     """Check whether the head predicts in mmseg's default way, by the highest of several classes' logits."""
     inherited = all(getattr(type(head), n) is getattr(BaseDecodeHead, n) for n in ('predict', 'predict_by_feat'))
     return inherited and head.out_channels > 1
+
+
+def _predicts_by_queries(head: Any) -> bool:
+    """Check whether the head predicts in the way of mmseg's MaskFormer: by masks of queries and their classes."""
+    return getattr(type(head), 'predict', None) in (MaskFormerHead.predict, Mask2FormerHead.predict)
+
+
+def _samples_of_size(images: Tensor) -> list[SegDataSample]:
+    """Return data samples of images (N, 3, H, W) without padding, from which heads with queries take the size."""
+    size = tuple(images.shape[2:])
+    return [SegDataSample(metainfo=dict(img_shape=size, batch_input_shape=size)) for _ in images]
 
 
 @MODELS.register_module()
@@ -196,31 +225,42 @@ class SegmentorTTA(SegTTAModel):
 
     def test_step(self, data: dict) -> list[SegDataSample]:
         views = zip(data['inputs'], data['data_samples'], strict=True)
-        predictions = [self.module.test_step(dict(inputs=i, data_samples=d)) for i, d in views]
-        return self.merge_preds(list(zip(*predictions, strict=True)))
+        return self._merge(self.module.test_step(dict(inputs=i, data_samples=d)) for i, d in views)
 
     def merge_preds(self, data_samples_list: Sequence[Sequence[SegDataSample]]) -> list[SegDataSample]:
         """Label each image by the mean probabilities of its views, all of which are at the image's own size.
 
         The first view's sample is returned, with its ground truth.
         """
+        return self._merge(zip(*data_samples_list, strict=True))
+
+    def _merge(self, views: Iterable[Sequence[SegDataSample]]) -> list[SegDataSample]:
+        """Merge predictions of one view after the other, of which only one is in memory at a time."""
         head: Any = self.module.decode_head
         head = head[-1] if isinstance(head, nn.ModuleList) else head  # the last of a cascade predicts
-        threshold = head.threshold if head.out_channels == 1 else None
-        for views in data_samples_list:
-            mean = sum(_probabilities(head, view.seg_logits.data) for view in views) / len(views)
-            labels = labels_of_probabilities(torch.as_tensor(mean), threshold, dim=0)
-            views[0].set_data({'pred_sem_seg': PixelData(data=labels[None])})
-        return [views[0] for views in data_samples_list]
+        threshold, count = (head.threshold if head.out_channels == 1 else None), 0
+        first: Sequence[SegDataSample] = ()
+        sums: list[Tensor] = []
+        for samples in views:
+            scores = [_probabilities(head, sample.seg_logits.data) for sample in samples]
+            for sample in samples:
+                del sample.seg_logits
+            sums = [total.add_(one) for total, one in zip(sums, scores, strict=True)] if sums else scores
+            first, count = first or samples, count + 1
+        for sample, total in zip(first, sums, strict=True):
+            labels = labels_of_probabilities(total / count, threshold, dim=0)
+            sample.set_data({'pred_sem_seg': PixelData(data=labels[None])})
+        return list(first)
 
 
 def _probabilities(head: Any, logits: Tensor) -> Tensor:
-    """Return the class probabilities (K, H, W) of what mmseg's ``predict`` keeps as ``seg_logits``.
+    """Return the class probabilities (K, H, W) of what ``predict`` keeps as ``seg_logits``.
 
-    Of a single channel those are probabilities already. A head whose losses all use a sigmoid, such as binary
+    Of a single channel those are probabilities already, and of queries sums of probabilities, whose mean over views
+    decides, as in Mask2Former's own multi-scale testing. A head whose losses all use a sigmoid, such as binary
     cross-entropy for each class, has independent probabilities; any other, those of a softmax.
     """
-    if head.out_channels == 1:
+    if head.out_channels == 1 or _predicts_by_queries(head):
         return logits
     loss = getattr(head, 'loss_decode', None)
     losses = loss if isinstance(loss, nn.ModuleList) else [loss]

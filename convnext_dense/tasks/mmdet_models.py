@@ -23,10 +23,9 @@ from .datasets import (
     tested_dataset,
 )
 from .dense import DenseTask, counted_samples
+from .detector_sizes import describe_sizes, follow_training_size, scale_in_testing, set_image_size
 from .heads import check_class_weights
-from .pipelines import as_size, is_size, kind_of, resized_sides, scale_sizes, steps_of
 from .records import AS_FOUND, DataOptions, Part, TrainedClasses
-from .sizes import find_training_size, follow, pads_after, set_at, value_at
 
 if TYPE_CHECKING:
     from mmengine.config import Config, ConfigDict
@@ -144,49 +143,13 @@ class MmdetTask(DenseTask):
                 dataset.classes = list(learned)
 
     def set_image_size(self, cfg: Config, size: ImageSize) -> None:
-        own = _test_scale(cfg)
-        if own is None:
-            raise UserError(
-                f'--image-size {size.height} {size.width}: the test pipeline of this config has no resize to set'
-            )
-        short, long = (new / old for new, old in zip(sorted(size), sorted(own), strict=True))
-        training = find_training_size(cfg, width_first=True)
-
-        def scaled(key: str, own: Any) -> Any:
-            if not isinstance(own, tuple):
-                return max(1, round(own * short))
-            if key == 'crop_size':  # a range, or a crop that is no larger than the resized images
-                return tuple(max(1, round(side * short)) if side > 1 else side for side in own)
-            factors = (short, long) if own[0] <= own[1] else (long, short)
-            return tuple(max(1, round(side * factor)) for side, factor in zip(own, factors, strict=True))
-
-        scale_sizes([*(loader.dataset for loader in loaders(cfg)), cfg.get('tta_pipeline')], scaled)
-        if training is not None:
-            size = ImageSize(*as_size(value_at(cfg, training.keys))[::-1])
-            for keys in pads_after(cfg, training):
-                set_at(cfg, keys, tuple(size.transposed))
-            for keys in _batch_pads(cfg):
-                set_at(cfg, keys, tuple(size))
+        set_image_size(cfg, size)
 
     def follow_training_size(self, cfg: Config, set_by: SetBy) -> dict[str, Any]:
-        training = find_training_size(cfg, width_first=True)
-        if training is None:
-            return {}
-        changed = {}
-        for keys in pads_after(cfg, training):
-            changed.update(follow(cfg, training, keys, set_by, width_first=True))
-        for keys in _batch_pads(cfg):
-            changed.update(follow(cfg, training, keys, set_by))
-        return changed
+        return follow_training_size(cfg, set_by)
 
     def describe_sizes(self, cfg: Config) -> str:
-        training, scale = find_training_size(cfg, width_first=True), _test_scale(cfg)
-        sides = [side for side, _ in resized_sides(cfg)]
-        crops = f'shorter sides of {min(sides)} to {max(sides)} pixels' if sides else 'images of any size'
-        if training is not None:
-            crops = f'images of {training.size}'
-        tested = f'{min(scale)}, longer sides of at most {max(scale)}' if scale else 'any size'
-        return f'{crops} in training, shorter sides of {tested}, in testing'
+        return describe_sizes(cfg)
 
     def input_shape(self, cfg: Config) -> ImageSize:
         steps = tested_dataset(cfg).pipeline
@@ -229,7 +192,7 @@ class MmdetTask(DenseTask):
                     one(regions)
 
     def counted_shape(self, cfg: Config) -> ImageSize:
-        return ImageSize(*COUNTED_SHAPE) if _test_scale(cfg) == RECIPE_SCALE else self.input_shape(cfg)
+        return ImageSize(*COUNTED_SHAPE) if scale_in_testing(cfg) == RECIPE_SCALE else self.input_shape(cfg)
 
     def run_counted(self, model: Any, image: Tensor) -> str:
         """Run backbone, neck, RPN, and each stage's heads on the maximum number of regions per image.
@@ -245,6 +208,8 @@ class MmdetTask(DenseTask):
             if not hasattr(model, '_forward'):
                 raise UserError(f"{type(model).__name__} is not counted: the rule is for mmdet's detectors")
             model(image, counted_samples(image), mode='tensor')
+            if hasattr(model, 'decoder'):  # of mmdet's DetectionTransformer
+                return 'backbone, neck, encoder, decoder and head, with its queries; not run: the choice of results'
             return 'backbone, neck and head; not run: the choice of results (nms), pasting of masks'
         features = model.extract_feat(image)
         model.rpn_head(features)
@@ -269,19 +234,6 @@ class MmdetTask(DenseTask):
 
     def comparable_outputs(self, model: Any, inputs: Tensor, samples: Sequence[Any]) -> list[Tensor]:
         return list(model.extract_feat(inputs))
-
-
-def _test_scale(cfg: Config) -> tuple[int, int] | None:
-    """Return the size, in either order, that images fit into in testing, or None if there is none."""
-    scales = (step.get('scale') for step in steps_of(cfg.test_dataloader.dataset))
-    return next((tuple(scale) for scale in scales if isinstance(scale, list | tuple) and is_size(scale)), None)
-
-
-def _batch_pads(cfg: Config) -> list[tuple[str | int, ...]]:
-    """Return the keys of the sizes to which the model pads all batches in training."""
-    keys = ('model', 'data_preprocessor', 'batch_augments')
-    augments = value_at(cfg, keys) or []
-    return [(*keys, index, 'size') for index, one in enumerate(augments) if kind_of(one) == 'BatchFixedSizePad']
 
 
 def _stages(parts: nn.Module | None) -> list[Any]:

@@ -384,13 +384,15 @@ class SegmentationTask(DenseTask):
         features, heads = model.extract_feat(image), model.decode_head
         if _has_queries(heads):
             heads(features, counted_samples(image))
-        elif _is_cascade(heads):
+            return 'backbone and decode head; not run: the sums of the masks by their classes'
+        if _is_cascade(heads):
             logits = heads[0](features)
             for head in list(heads)[1:]:
                 logits = head(features, logits)
         else:
             heads(features)
-        return 'backbone and decode head; not run: the auxiliary head, whose parameters are included'
+        auxiliary = '; not run: the auxiliary head, whose parameters are included'
+        return f'backbone and decode head{auxiliary if model.with_auxiliary_head else ""}'
 
     def graph_class(self, output: str) -> type[Graph]:
         from ..export.graphs import Features

@@ -1,16 +1,20 @@
 """The counter against one that knows nothing of torch's: hooks on the layers."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import mmdet
 import pytest
 import torch
+from mmengine.config import Config
 from torch import Tensor, nn
 
 from convnext_dense.analysis.complexity import Cost, count, count_config
 from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
+from convnext_dense.io.image_size import ImageSize
 from convnext_dense.models import ConvNeXt
 from convnext_dense.models.layers import ACTIVATIONS
 from convnext_dense.tasks.detection import DetectionTask
@@ -197,3 +201,31 @@ def test_every_stem_norm_and_activation_is_counted(activation):
         counted = count(model, (64, 96))
         expected = by_hooks(model, lambda model=model: model(meta(1, 3, 64, 96)))['']
         assert (counted.params, counted.macs, counted.activations) == tuple(expected)
+
+
+# Published for mmdet's own configs: parameters in 10^6, cut or rounded to the printed digits, and MACs in 10^9 at a
+# size. DINO: table 1 of arXiv 2203.03605 and EasyCV's configs/detection/dino; Mask2Former: table 1 of arXiv
+# 2112.01527; RTMDet: mmdet's configs/rtmdet/README.md; RetinaNet: mmdet's
+# docs/en/user_guides/useful_tools.md, without what is frozen.
+PUBLISHED = {
+    'dino/dino-4scale_r50_8xb2-12e_coco.py': ('47', None, (256, 320)),
+    'mask2former/mask2former_r50_8xb2-lsj-50e_coco-panoptic.py': ('44', None, (64, 64)),
+    'mask2former/mask2former_r50_8xb2-lsj-50e_coco.py': ('44', None, (64, 64)),
+    'rtmdet/rtmdet_l_8xb32-300e_coco.py': ('52.3', 80.23, (640, 640)),
+    'rtmdet/rtmdet_m_8xb32-300e_coco.py': ('24.71', 39.27, (640, 640)),
+    'retinanet/retinanet_r50_fpn_1x_coco.py': ('37.74', 239.32, (800, 1280)),
+}
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_models_of_mmdet_have_their_published_size(name):
+    cfg = Config.fromfile(Path(mmdet.__file__).parent / '.mim' / 'configs' / name)
+    printed, macs, shape = PUBLISHED[name]
+    cfg.merge_from_dict(dict(task='detection', default_scope='mmdet'))
+    cfg.model.backbone.pop('init_cfg', None)
+    found = count_config(cfg, ImageSize(*shape))
+    params = found.trained if 'retinanet' in name else found.params
+    digit = 10.0 ** -len(printed.partition('.')[2])
+    assert -digit / 2 <= params / 1e6 - float(printed) < digit
+    # mmdet's counter adds norms and activations, which ours does not count
+    assert macs is None or 0.994 * macs < found.macs / 1e9 < macs

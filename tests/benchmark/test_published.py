@@ -13,10 +13,12 @@ ROWS = list(rows())
 def test_no_published_row_is_left_out():
     tables = (
         *(paper.CONVNEXT_1K, paper.CONVNEXT_22K_TO_1K, paper.CONVNEXTV2_1K, paper.ISOTROPIC_1K),
-        *(*paper.ROADMAP.values(), paper.MASK_RCNN_COCO, paper.CASCADE_COCO, paper.UPERNET_ADE20K),
+        *(*paper.ROADMAP.values(), paper.MASK_RCNN_COCO, paper.CASCADE_COCO),
+        *(paper.DINO_COCO, paper.RTMDET_COCO, paper.UPERNET_ADE20K),
     )
     published = [row for table in tables for row in table]
-    assert [float(row.macs) for row in ROWS] == [row.macs for row in published]
+    assert [row.macs and float(row.macs) for row in ROWS] == [row.macs for row in published]
+    assert [row.by for row in ROWS] == [getattr(row, 'by', paper.AUTHORS) for row in published]
     assert [row.params and float(row.params) for row in ROWS] == [getattr(row, 'params', None) for row in published]
     notes = [getattr(row, 'note', '') or getattr(row, 'misprint', '') for row in published]
     assert [row.note for row in ROWS] == notes
@@ -36,6 +38,9 @@ def test_rows_have_their_own_config():
         ('Roadmap from ResNet-200', 'stage ratio'): 'roadmap/r200_02_stage_ratio',
         ('Mask R-CNN, COCO', 'tiny, ImageNet-1k'): 'det/mask_rcnn_convnext_t_coco',
         ('Cascade Mask R-CNN, COCO', 'base, ImageNet-22k'): 'det/cascade_convnext_b_22k_coco',
+        ('DINO, COCO', 'large, ImageNet-1k'): 'det/dino_convnext_l_coco',
+        ('DINO, COCO', 'tiny, ImageNet-22k'): 'det/dino_convnext_t_22k_coco',
+        ('RTMDet, COCO', 'base, ImageNet-22k'): 'det/rtmdet_convnext_b_coco',
         ('UPerNet, ADE20K', 'base, ImageNet-1k'): 'seg/upernet_convnext_b_ade20k',
         ('UPerNet, ADE20K', 'xlarge, ImageNet-22k'): 'seg/upernet_convnext_xl_22k_ade20k',
     }.items():

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from convnext_dense.adaptation.recipe import SAMPLES
 from convnext_dense.config.find import packaged_configs
 from convnext_dense.config.source import Source
 
@@ -18,11 +19,24 @@ HAVE_A_BASE = {
     'models/light_cascade_rcnn.py': ['models/light_cascade_mask_rcnn.py'],
     'models/faster_rcnn.py': ['models/mask_rcnn.py'],
     'models/light_faster_rcnn.py': ['models/mask_rcnn.py'],
+    'models/light_dino.py': ['models/dino.py'],
+    # COCO with other augmentation
+    'datasets/coco_detr.py': ['datasets/coco.py'],
+    'datasets/coco_mosaic.py': ['datasets/coco.py'],
+    # fewer classes, and light heads
+    'models/mask2former_instances.py': ['models/mask2former.py'],
+    'models/light_mask2former.py': ['models/mask2former.py'],
+    'models/light_mask2former_instances.py': ['models/light_mask2former.py'],
+    'models/light_mask2former_segmentor.py': ['models/mask2former_segmentor.py'],
     # hooks and the log count epochs or steps as the schedule does: two files can't both set parts of one dict
     'schedules/imagenet_300_epochs.py': ['runtime.py'],
     'schedules/coco_3x.py': ['runtime.py'],
+    'schedules/coco_12_epochs.py': ['runtime.py'],
+    'schedules/coco_100_epochs.py': ['runtime.py'],
     'schedules/ade20k_40k.py': ['runtime.py'],
+    'schedules/coco_50_epochs.py': ['runtime.py'],
     'schedules/ade20k_160k.py': ['runtime.py'],
+    'schedules/ade20k_160k_poly09.py': ['runtime.py'],
 }
 
 
@@ -44,11 +58,11 @@ def test_a_recipe_is_a_data_set_a_model_and_a_schedule():
             recipes += 1
         else:  # a diff of another config
             assert not found[0].startswith(('datasets/', 'models/', 'schedules/', 'runtime')), file
-    assert recipes == 11
+    assert recipes == 24
 
 
 def test_every_base_is_in_use():
-    used = set()
+    used = {f'_base_/sample/{name}' for name in SAMPLES.values()}
     for file in packaged_configs().values():
         source = Source(file.resolve())
         settings = Source(CONFIGS / source.value('sample_settings'))

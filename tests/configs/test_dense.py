@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import mmdet
+import mmseg
 import pytest
 import torch
 from mmengine.config import Config
@@ -17,11 +18,18 @@ from convnext_dense.optim.layer_decay import parameter_groups
 from tests.helpers.run_tool import ROOT
 
 ARCHS = dict(a='atto', t='tiny', s='small', b='base', l='large', xl='xlarge')
-DETECTORS = sorted((ROOT / 'configs' / 'det').glob('*.py'))
+OTHER_HEADS = ('dino', 'rtmdet', 'retinanet')  # see test_dino_rtmdet.py
+DETECTORS = sorted(
+    path for path in (ROOT / 'configs' / 'det').glob('*.py') if not path.stem.startswith((*OTHER_HEADS, 'mask2former'))
+)
 SEGMENTORS = sorted((ROOT / 'configs' / 'seg').glob('upernet_*.py'))
 LINEAR = sorted((ROOT / 'configs' / 'seg').glob('linear_*.py'))
 BOXES = [path.stem for path in DETECTORS if path.stem.startswith(('cascade_rcnn', 'faster_rcnn'))]
-OF_NAME = {path.stem: path for path in (*DETECTORS, *SEGMENTORS, *LINEAR)}
+LIKE_UPERNET = sorted(
+    path for head in ('deeplabv3plus', 'segformer') for path in (ROOT / 'configs' / 'seg').glob(f'{head}_*.py')
+)
+QUERIES = sorted(path for path in (ROOT / 'configs').glob('[ds]e*/mask2former_*.py'))  # see test_mask2former.py
+OF_NAME = {path.stem: path for path in (*DETECTORS, *SEGMENTORS, *LINEAR, *LIKE_UPERNET, *QUERIES)}
 
 
 def arch_and_data(name: str) -> tuple[str, str]:
@@ -169,6 +177,11 @@ ADE20K = {
 LINEAR_ADE20K = {
     f'linear_dinov3_{arch[0]}_ade20k': (channels, f'dinov3_{arch}')
     for arch, channels in (('tiny', 768), ('small', 768), ('base', 1024), ('large', 1536))
+} | {
+    'linear_convnext_t_ade20k': (768, 'convnext_tiny_1k_224'),
+    'linear_convnext_s_ade20k': (768, 'convnext_small_1k_224'),
+    'linear_convnext_b_ade20k': (1024, 'convnext_base_1k_224'),
+    'linear_convnext_l_ade20k': (1536, 'convnext_large_22k_224'),  # there are no raw ones of 1k at 224
 }
 
 
@@ -177,7 +190,10 @@ def test_every_config_has_a_recipe_below():
     assert {path.stem for path in SEGMENTORS} == ADE20K.keys()
     assert {path.stem for path in LINEAR} == LINEAR_ADE20K.keys()
     assert set(OF_NAME) == {
-        path.stem for folder in ('det', 'seg') for path in (ROOT / 'configs' / folder).glob('*.py')
+        path.stem
+        for folder in ('det', 'seg')
+        for path in (ROOT / 'configs' / folder).glob('*.py')
+        if not path.stem.startswith(OTHER_HEADS)
     }
 
 
@@ -279,6 +295,34 @@ def test_linear_recipe_is_that_of_dinov3(name):
     assert [(group.lr, group.weight_decay, len(group.parameters)) for group in groups] == [(1e-3, 1e-3, 6)]
 
 
+@pytest.mark.parametrize('name', [path.stem for path in LIKE_UPERNET])
+def test_other_heads_have_the_recipe_of_upernet(name):
+    """And their heads are those of mmseg's configs, for our features."""
+    cfg, upernet = (Config.fromfile(OF_NAME[one]) for one in (name, 'upernet_convnext_t_ade20k'))
+    same = ('optim_wrapper', 'param_scheduler', 'train_cfg', 'train_dataloader', 'test_dataloader', 'pretrained')
+    assert all(cfg[key] == upernet[key] for key in same)
+    assert cfg.model.backbone == upernet.model.backbone and cfg.model.test_cfg == upernet.model.test_cfg
+    assert cfg.model.data_preprocessor == upernet.model.data_preprocessor
+    file = {'deeplabv3plus': 'deeplabv3plus_r50-d8', 'segformer': 'segformer_mit-b0'}[name.split('_')[0]]
+    theirs = Config.fromfile(
+        Path(mmseg.__file__).parent / '.mim' / 'configs' / '_base_' / 'models' / f'{file}.py'
+    ).model
+    channels = dict(in_channels=[96, 192, 384, 768], num_classes=150)
+    if name.startswith('deeplab'):
+        assert [rate * 32 for rate in cfg.model.decode_head.dilations[1:]] == [8 * 12, 8 * 24, 8 * 36]  # pixels
+        channels.update(in_channels=768, c1_in_channels=96, dilations=(1, 3, 6, 9))
+        theirs.auxiliary_head.update(in_channels=384, num_classes=150)
+        assert unscoped(cfg.model.auxiliary_head) == unscoped(theirs.auxiliary_head)
+    theirs.decode_head.update(channels)
+    assert unscoped(cfg.model.decode_head) == unscoped(theirs.decode_head)
+
+
+def unscoped(part: object) -> object:
+    if isinstance(part, dict):
+        return {key: value.split('.')[-1] if key == 'type' else unscoped(value) for key, value in part.items()}
+    return part
+
+
 def test_linear_schedule_is_that_of_dinov3():
     """Beside the lr by eval/segmentation/schedulers.py there, written down here."""
     cfg = Config.fromfile(OF_NAME['linear_dinov3_t_ade20k'])
@@ -317,7 +361,7 @@ def test_heads_follow_the_data(name, tmp_path, monkeypatch):
 
     def look(part: object) -> None:
         if isinstance(part, dict):
-            found.extend([part['num_classes']] if 'num_classes' in part else [])
+            found.extend(part[key] for key in ('num_classes', 'num_things_classes') if key in part)
             part = list(part.values())
         if isinstance(part, list | tuple):
             for item in part:
@@ -325,5 +369,6 @@ def test_heads_follow_the_data(name, tmp_path, monkeypatch):
 
     look(cfg.model)
     segments = cfg.task == 'segmentation'
-    assert found == [5] * (2 - name.startswith('linear')) if segments else found and set(found) == {2}
+    heads = 1 + (cfg.model.get('auxiliary_head') is not None)
+    assert found == [5] * heads if segments else found and set(found) == {2}
     assert cfg.pretrained is None

@@ -6,6 +6,7 @@ import pytest
 
 from convnext_dense.config.find import packaged_configs
 from convnext_dense.config.read import read_config
+from convnext_dense.tasks.pipelines import steps_of
 
 # By the start of the name: length, total batch, lr, and what else is special
 SAMPLES = {
@@ -14,6 +15,10 @@ SAMPLES = {
     'convnext_p': (1, 32, 2e-3),
     'convnext_n': (1, 32, 2e-3),
     'convnext': (1, 32, 1e-3),
+    'dino_convnext_a': (8, 4, 5e-4),
+    'dino': (1, 2, 5e-4),
+    'retinanet': (1, 2, 1e-3),
+    'rtmdet': (2, 4, 1e-3),
     'r50_00': (1, 16, 6e-4),
     'r200_00': (1, 16, 6e-4),
     'r': (1, 16, 5e-4),
@@ -23,6 +28,12 @@ SAMPLES = {
     'cascade': (1, 2, 1e-3),
     'mask_rcnn': (1, 4, 1e-3),
     'linear': (40, 4, 1e-3),
+    'deeplabv3plus': (40, 4, 1e-3),
+    'segformer': (40, 4, 1e-3),
+    'mask2former_convnext_a_ade20k': (1500, 8, 1e-3),
+    'mask2former_convnext_a_coco': (15, 8, 1e-3),
+    **{f'mask2former_convnext_{size}_ade20k': (40, 4, 3e-4) for size in ('t', 'b', 'l', 'xl')},
+    'mask2former': (1, 4, 3e-4),
     'upernet_convnext_a': (900, 8, 2e-3),
     'upernet_convnext_b_22k': (60, 4, 1e-3),
     'upernet_convnext_l_22k': (60, 4, 1e-3),
@@ -37,7 +48,13 @@ REGIONS = {
 IMAGES = {
     **dict.fromkeys(('cascade_convnext_a', 'cascade_rcnn_convnext_a', 'upernet_convnext_a')),
     'cascade': (80, 40),
-    **dict.fromkeys(('linear', 'upernet'), (None, 40)),
+    'dino_convnext_a': (None, None),
+    **dict.fromkeys(('dino', 'retinanet'), (80, 40)),
+    'rtmdet': (None, 40),  # those of the data set that its mosaics are made of
+    **dict.fromkeys(('linear', 'upernet', 'deeplabv3plus', 'segformer'), (None, 40)),
+    'mask2former_convnext_a': None,
+    **{f'mask2former_convnext_{size}_ade20k': (None, 40) for size in ('t', 'b', 'l', 'xl')},
+    'mask2former': (160, 40),
 }
 
 
@@ -60,7 +77,7 @@ def test_length_batch_and_lr_fit_the_sample(resolved):
         name = Path(path).stem
         assert (length, total, lr) == of_name(SAMPLES, name), name
         assert cfg.train_dataloader.batch_size == total
-        after_the_last = name.startswith('upernet')  # as its recipe has it
+        after_the_last = name.startswith(('upernet', 'deeplabv3plus', 'segformer'))  # as the recipe of UPerNet has it
         assert cfg.param_scheduler[-1].end == pytest.approx(length + after_the_last)
         assert (cfg.pretrained, cfg.default_hooks.checkpoint.keep, cfg.default_hooks.checkpoint.best) == (
             None,
@@ -71,6 +88,8 @@ def test_length_batch_and_lr_fit_the_sample(resolved):
 
 def test_images_are_small(resolved):
     for path, (_, cfg) in resolved.items():
+        if 'mask2former' in path:
+            continue  # see below
         if cfg.task == 'classification':
             side = 32 if 'roadmap' in path else 48
             loaders = [cfg.train_dataloader, cfg.test_dataloader]
@@ -83,6 +102,10 @@ def test_images_are_small(resolved):
             assert cfg.model.test_cfg == dict(mode='slide', crop_size=(192, 192), stride=(128, 128))
             sides = [resize.scale for resize in cfg.tta_pipeline[1].transforms[0]]
             assert sides == [(480, side) for side in (96, 128, 160, 192, 224, 256)]
+        elif Path(path).stem.startswith('rtmdet'):
+            crops = [step.get('crop_size') for step in steps_of(cfg.train_dataloader.dataset)]
+            assert [crop for crop in crops if crop] == [(192, 192)]
+            assert cfg.test_dataloader.dataset.pipeline[1].scale == (192, 192)
         else:
             assert cfg.train_dataloader.dataset.pipeline[3].scales == [(320, 160), (320, 192), (320, 224)]
             assert cfg.test_dataloader.dataset.pipeline[1].scale == (320, 192)
@@ -91,12 +114,30 @@ def test_images_are_small(resolved):
             ]
 
 
+def test_query_heads_look_at_small_crops_and_few_points(resolved):
+    for path, (own, cfg) in resolved.items():
+        if 'mask2former' not in path:
+            continue
+        segments, light = cfg.task == 'segmentation', '_a_' in path
+        head = cfg.model.decode_head if segments else cfg.model.panoptic_head
+        points = (head if segments else cfg.model).train_cfg.num_points
+        assert (points, head.num_queries) == (1024, 30 if light else 20), path
+        crop = next(step for step in cfg.train_dataloader.dataset.pipeline if step.type.endswith('RandomCrop'))
+        padded = cfg.model.data_preprocessor
+        sizes = crop.crop_size, padded.size if segments else padded.batch_augments[0].size
+        assert sizes == (((128, 128),) * 2 if segments else ((160, 160),) * 2), path
+        assert cfg.optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult == 1.0
+        assert cfg.optim_wrapper.clip_grad == own.optim_wrapper.clip_grad
+        if segments:
+            assert cfg.model.test_cfg == own.model.test_cfg == dict(mode='whole')
+
+
 def test_dense_runs_are_short(resolved):
     for path, (_, cfg) in resolved.items():
         name = Path(path).stem
         if cfg.task == 'detection':
-            stages = cfg.model.train_cfg.rcnn
-            found = [s.sampler.num for s in stages] if isinstance(stages, list) else stages.sampler.num
+            stages = cfg.model.train_cfg.get('rcnn')
+            found = [s.sampler.num for s in stages] if isinstance(stages, list) else stages and stages.sampler.num
             assert found == of_name(REGIONS, name), name
         if cfg.task != 'classification':
             images = [loader.dataset.get('indices') for loader in (cfg.train_dataloader, cfg.val_dataloader)]
@@ -109,8 +150,9 @@ def test_whole_lists_replace_whole_lists(resolved):
     for path, (own, cfg) in resolved.items():
         if cfg.task == 'classification':
             continue
-        pairs = [(one.test_dataloader.dataset.pipeline, one.tta_pipeline[1].transforms) for one in (own, cfg)]
-        for before, after in zip(*pairs, strict=True):
+        views = [one.tta_pipeline[1].transforms if 'tta_pipeline' in one else [] for one in (own, cfg)]
+        pairs = [one.test_dataloader.dataset.pipeline for one in (own, cfg)], views
+        for before, after in pairs:
             assert kinds(before) == kinds(after), path
         if cfg.task == 'segmentation':
             assert kinds(own.train_dataloader.dataset.pipeline) == kinds(cfg.train_dataloader.dataset.pipeline)

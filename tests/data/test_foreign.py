@@ -148,3 +148,20 @@ def test_what_hooks_set_on_a_wrapped_data_set_is_the_data_sets():
     assert numbers.pipeline is print
     assert vars(dataset) == {'dataset': numbers}
     assert pickle.loads(pickle.dumps(dataset)).dataset.pipeline is print
+
+
+def test_what_a_hook_sets_is_set_on_the_data_set_itself():
+    """As mmdet's PipelineSwitchHook does with ``pipeline``."""
+
+    class Own:
+        pipeline = 'first'
+
+        def __len__(self) -> int:
+            return 1
+
+    own = Own()
+    wrapped = SeededDataset(own)
+    wrapped.pipeline = 'second'
+    assert (own.pipeline, wrapped.pipeline) == ('second', 'second')
+    with pytest.raises(UserError, match='Own of the training data has no transform to set'):
+        wrapped.transform = 'third'

@@ -209,3 +209,18 @@ def test_a_detector_that_does_not_know_ignore_regions_is_named():
         wrapped = with_seeds(ConcatDataset([own, ConcatDataset([bare, own])]))
         line = describe_unused_regions(model, wrapped)
         assert (line is None) if said is None else (f'have {2 * regions} ignore regions' in line)
+
+
+@pytest.mark.parametrize(
+    ('model', 'says'),
+    [
+        (dict(decode_head=dict(type='mmseg.Mask2FormerHead', pixel_decoder={})), True),
+        (dict(panoptic_head=dict(pixel_decoder={}, num_things_classes=8, num_stuff_classes=3)), True),
+        (dict(panoptic_head=dict(pixel_decoder={}, num_things_classes=8, num_stuff_classes=0)), False),
+        (dict(decode_head=dict(type='mmseg.FCNHead')), False),
+        (dict(decode_head=[dict(type='mmseg.FCNHead'), dict(type='mmseg.OCRHead')]), False),
+    ],
+)
+def test_a_head_that_takes_pixels_without_a_class_as_in_no_mask_is_said(model, says):
+    line = describe_unused_regions(model, Sized())
+    assert (line is not None) == says and (not says or line.startswith('pixels without a class are learned as'))

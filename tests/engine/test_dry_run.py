@@ -246,7 +246,7 @@ def test_what_no_setting_has_a_loss_ignore_is_not_refused(tmp_path, place):
 
 
 def test_modules_and_tensors_that_are_shared_stay_as_they_are():
-    """All levels of RTMDet's head share their convolutions, in which torch's functional_call would leave its copies."""
+    """The levels of RTMDet's head share convolutions, in which torch's functional_call would leave its copies."""
 
     class Shared(torch.nn.Module):
         def __init__(self) -> None:

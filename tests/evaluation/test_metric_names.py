@@ -45,6 +45,7 @@ def test_near_names():
     ('names', 'rule'),
     [
         (('raw/top1', 'box_AP', 'raw/mask_AP50', 'coco/bbox_mAP', 'mIoU', 'mDice', 'raw/f1', 'AUC'), 'greater'),
+        (('raw/PQ_things', 'SQ', 'RQ'), 'greater'),
         (('loss', 'raw/val_loss', 'top1_error', 'RMSE', 'mae'), 'less'),
         (('fid', 'x', 'raw/', 'topology', 'mapping', 'emaes', 'scored', 'raw/kappa', 'mape', 'gloss'), None),
         (('lossless_acc', 'maeIoU', 'Acc.horse_mae', 'IoU.mse', 'horse_mae_precision', 'raw/AP.error'), 'greater'),

@@ -256,6 +256,21 @@ def test_sizes_of_batches_depend_on_seed_and_step_alone():
     assert sizes(range(12), seed=4) != drawn
 
 
+def test_views_without_a_detection_are_merged_to_none():
+    class Detector(torch.nn.Module):
+        def test_step(self, data: dict) -> list[DetDataSample]:
+            for sample in data['data_samples']:
+                sample.pred_instances = InstanceData(
+                    bboxes=torch.empty(0, 4), scores=torch.empty(0), labels=torch.empty(0, dtype=torch.long)
+                )
+            return data['data_samples']
+
+    samples = [[DetDataSample(metainfo=dict(flip_direction=flip, ori_shape=(6, 10)))] for flip in (None, 'horizontal')]
+    tta = DetectorTTA(Detector(), nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)
+    (merged,) = tta.test_step(dict(inputs=[[torch.zeros(3, 6, 10)]] * 2, data_samples=samples))
+    assert len(merged.pred_instances) == 0
+
+
 def test_centernet_predicts_without_a_border_as_with_one_of_zero():
     losses = dict(loss_center_heatmap=dict(type='mmdet.GaussianFocalLoss'), loss_wh=dict(type='mmdet.L1Loss'))
     settings = dict(in_channels=4, feat_channels=4, num_classes=2, loss_offset=dict(type='mmdet.L1Loss'), **losses)

@@ -68,7 +68,7 @@ def _short(number: int) -> str:
 
 
 def _paper(as_json: bool) -> int:
-    terminal, published = Console(stderr=True), list(rows())
+    terminal, published = Console(stderr=True), [row for row in rows() if row.params or row.macs]
     counts = [
         count_config(read_config(row.config, needs_data=False))
         for row in track(published, 'counting', console=terminal, transient=True, disable=not terminal.is_terminal)

@@ -18,14 +18,22 @@ from ...benchmark.published import rows
 from ...config.find import fits, near_configs, packaged_configs
 from ...config.source import Source
 from ...errors import UserError
+from ...paper import AUTHORS
 from ...roadmap.steps import ENDS
 
 HEADS = {  # by the type of the model, or of its decode_head
     'mmdet.CascadeRCNN': 'Cascade Mask R-CNN',
     'mmdet.MaskRCNN': 'Mask R-CNN',
     'mmdet.FasterRCNN': 'Faster R-CNN',
+    'mmdet.DINO': 'DINO',
+    'mmdet.RTMDet': 'RTMDet-l',
+    'mmdet.RetinaNet': 'RetinaNet',
     'convnext_dense.UPerHead': 'UPerNet',
     'convnext_dense.LinearHead': 'linear head',
+    'mmseg.DepthwiseSeparableASPPHead': 'DeepLabV3+',
+    'mmseg.SegformerHead': "SegFormer's head",
+    'mmdet.Mask2Former': 'Mask2Former',
+    'mmseg.Mask2FormerHead': 'Mask2Former',
 }
 
 
@@ -37,6 +45,7 @@ class Entry(NamedTuple):
     model: str
     params: float | None  # 10^6; None if none are published
     scores: dict[str, float]  # published, in percent
+    published_by: str = ''  # empty if there are no scores
 
 
 def run(args: argparse.Namespace) -> None:
@@ -63,7 +72,8 @@ def entries() -> list[Entry]:
         source, row = sources.get(file) or Source(file, sources), published.get(config)
         params = float(row.params) if row and row.params else None
         scores = dict(row.scores) if row else {}
-        found.append(Entry(config, str(source.value('task')), model_name(source), params, scores))
+        by = row.by if row and scores else ''
+        found.append(Entry(config, str(source.value('task')), model_name(source), params, scores, by))
     return found
 
 
@@ -116,6 +126,7 @@ def _show(found: list[Entry]) -> None:
     for entry in found:
         params = '-' if entry.params is None else f'{entry.params:.3g}M'
         scores = ', '.join(f'{name} {score}' for name, score in entry.scores.items())
+        scores += f' ({entry.published_by})' if entry.published_by not in ('', AUTHORS) else ''
         table.add_row(entry.config, entry.task, entry.model, params, scores or '-')
     console = Console(width=None if Console().is_terminal else 200)
     console.print(table, highlight=False, markup=False)

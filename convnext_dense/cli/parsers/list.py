@@ -5,7 +5,7 @@ convnext-dense list upernet             those with "upernet" in their path, task
 convnext-dense list 'convnext_?_384'    those whose path, name, task or model matches a pattern
 convnext-dense list --count             count the parameters that are not published
 
-Scores are those that the authors of ConvNeXt published, in percent.
+Scores are published ones, in percent: by the authors of ConvNeXt, or by those who are named behind them.
 """
 
 from __future__ import annotations

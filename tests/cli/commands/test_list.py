@@ -11,6 +11,7 @@ from convnext_dense.cli import run_verb
 from convnext_dense.cli.commands.list import entries
 from convnext_dense.config.find import packaged_configs
 from convnext_dense.config.read import read_config
+from convnext_dense.paper import AUTHORS
 from tests.helpers.run_tool import ROOT
 
 
@@ -40,23 +41,33 @@ def test_all_packaged_configs_are_listed_with_their_task(listed):
         ('classification/convnext_iso_l', 'isotropic ConvNeXt-L', 306, {'top-1': 82.6}),
         ('roadmap/r200_07_depthwise_conv_up', 'roadmap from ResNet-200: depthwise_conv_up', None, {'top-1': 82.04}),
         ('det/mask_rcnn_convnext_t_coco', 'Mask R-CNN, ConvNeXt-T', 48, {'box AP': 46.2, 'mask AP': 41.7}),
+        ('det/dino_convnext_l_22k_coco', 'DINO, ConvNeXt-L', None, {'box AP': 55.5}),
+        ('det/rtmdet_convnext_b_coco', 'RTMDet-l, ConvNeXt-B', None, {'box AP': 53.1}),
+        ('det/retinanet_convnext_t_coco', 'RetinaNet, ConvNeXt-T', None, {}),
         ('det/cascade_convnextv2_b_coco', 'Cascade Mask R-CNN, ConvNeXt V2-B', None, {}),
         ('seg/linear_dinov3_b_ade20k', 'linear head, ConvNeXt-B', None, {}),
+        ('seg/mask2former_convnext_xl_ade20k', 'Mask2Former, ConvNeXt-XL', None, {}),
+        ('seg/deeplabv3plus_convnext_t_ade20k', 'DeepLabV3+, ConvNeXt-T', None, {}),
+        ('seg/segformer_convnext_t_ade20k', "SegFormer's head, ConvNeXt-T", None, {}),
+        ('panoptic/mask2former_convnext_a_coco', 'Mask2Former, ConvNeXt-A', None, {}),
         ('seg/upernet_convnext_l_22k_ade20k', 'UPerNet, ConvNeXt-L', 235, {'mIoU': 53.2, 'mIoU multi-scale': 53.7}),
     ],
 )
 def test_a_config_has_its_model_and_what_is_published(config, model, params, scores):
     (entry,) = [entry for entry in entries() if entry.config == f'configs/{config}.py']
-    assert entry[2:] == (model, params, scores)
+    assert entry[2:5] == (model, params, scores)
+    others = {'DINO': 'detrex', 'RTMDet-l': 'mmdet'}
+    assert entry.published_by == (others.get(model.partition(',')[0], AUTHORS) if scores else '')
 
 
 @pytest.mark.parametrize(
     ('pattern', 'start', 'count'),
     [
-        ('SEG', 'configs/seg/', 13),
-        ('detection', 'configs/det/', 16),
+        ('SEG', 'configs/seg/', 24),
+        ('detection', 'configs/det/', 30),
         ('Mask R-CNN, ConvNeXt-T', 'configs/det/', 2),
         ('Cascade R-CNN', 'configs/det/cascade_rcnn_convnext_', 4),
+        ('panoptic', 'configs/panoptic/mask2former_convnext_', 5),
         ('Faster R-CNN', 'configs/det/faster_rcnn_convnext_', 2),
         ('convnext_?_384', 'configs/classification/', 2),
         ('configs/classification/*_22k.py', 'configs/classification/', 5),
@@ -107,3 +118,10 @@ def test_listing_imports_neither_torch_nor_mmengine():
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.splitlines()[-1] == 'heavy:'
+
+
+def test_what_others_published_is_marked(capsys):
+    assert run_verb('list', ['dino_convnext_t_coco']) == 0
+    assert 'box AP 51.4 (detrex)' in capsys.readouterr().out
+    assert run_verb('list', ['mask_rcnn_convnext_t']) == 0
+    assert 'box AP 46.2, mask AP 41.7\n' in capsys.readouterr().out.replace(' \n', '\n')

@@ -7,8 +7,8 @@ import pytest
 import torch
 from mmengine.dataset import Compose
 
-from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.detection import mixing  # noqa: F401 - registers the steps
+from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.detection.mixed import MixedImages
 from convnext_dense.data.foreign import classes_of, with_seeds
 from convnext_dense.errors import UserError

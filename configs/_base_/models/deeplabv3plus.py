@@ -1,0 +1,43 @@
+# DeepLabV3+ with an auxiliary FCN head on stage 2, as in mmseg's deeplabv3plus_r50-d8.py. There the last features have
+# stride 8 and the dilations are 12, 24 and 36; at stride 32, a quarter of these reaches as many pixels.
+model = dict(
+    type='convnext_dense.Segmentor',
+    data_preprocessor=dict(
+        type='mmseg.SegDataPreProcessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_val=0,
+        seg_pad_val=255,
+        size=(512, 512),
+    ),
+    decode_head=dict(
+        type='mmseg.DepthwiseSeparableASPPHead',
+        in_channels=768,
+        in_index=3,
+        channels=512,
+        dilations=(1, 3, 6, 9),
+        c1_in_channels=96,
+        c1_channels=48,
+        dropout_ratio=0.1,
+        num_classes=150,
+        norm_cfg=dict(type='SyncBN', requires_grad=True),
+        align_corners=False,
+        loss_decode=dict(type='mmseg.CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
+    ),
+    auxiliary_head=dict(
+        type='mmseg.FCNHead',
+        in_channels=384,
+        in_index=2,
+        channels=256,
+        num_convs=1,
+        concat_input=False,
+        dropout_ratio=0.1,
+        num_classes=150,
+        norm_cfg=dict(type='SyncBN', requires_grad=True),
+        align_corners=False,
+        loss_decode=dict(type='mmseg.CrossEntropyLoss', use_sigmoid=False, loss_weight=0.4),
+    ),
+    train_cfg={},
+    test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)),
+)
