@@ -197,7 +197,7 @@ class MmdetTask(DenseTask):
     def run_counted(self, model: Any, image: Tensor) -> str:
         """Run backbone, neck, RPN, and each stage's heads on the maximum number of regions per image.
 
-        A detector without regions runs as a whole, up to the outputs of its head.
+        A detector without regions, or with learned ones, runs as a whole, up to the outputs of its head.
 
         Raises:
             UserError: if the model is not one of mmdet's detectors.
@@ -207,10 +207,16 @@ class MmdetTask(DenseTask):
         if not (getattr(model, 'with_rpn', False) and getattr(model, 'with_roi_head', False)):
             if not hasattr(model, '_forward'):
                 raise UserError(f"{type(model).__name__} is not counted: the rule is for mmdet's detectors")
+            if getattr(model, 'with_bbox', False) and getattr(model, 'with_mask_head', False):
+                model.bbox_head(model.extract_feat(image))
+                return 'backbone, neck and box head; not run: the mask head, which takes the objects that are found'
             model(image, counted_samples(image), mode='tensor')
             if hasattr(model, 'decoder'):  # of mmdet's DetectionTransformer
                 return 'backbone, neck, encoder, decoder and head, with its queries; not run: the choice of results'
             return 'backbone, neck and head; not run: the choice of results (nms), pasting of masks'
+        if hasattr(model.rpn_head, 'init_proposal_bboxes'):  # of mmdet's SparseRCNN
+            model(image, counted_samples(image), mode='tensor')
+            return f'backbone, neck and RoI head on {model.rpn_head.num_proposals} learned regions; not run: masks'
         features = model.extract_feat(image)
         model.rpn_head(features)
         roi, parts, regions = model.roi_head, 'backbone, neck and RPN', []
