@@ -3,16 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from torch.utils.flop_counter import FlopCounterMode
 
+from convnext_dense.analysis.complexity import count
 from convnext_dense.config.read import read_config
 from convnext_dense.data.foreign import classes_of, with_seeds
 from convnext_dense.engine.building import build_model
 from convnext_dense.errors import NoData, UserError
 from convnext_dense.export.graphs import Features, Normalization
 from convnext_dense.io.coco_format import IGNORE_REGION
-from convnext_dense.registry import DATASETS
+from convnext_dense.io.image_size import ImageSize
+from convnext_dense.registry import DATASETS, MODELS
 from convnext_dense.results.drawing import palette
 from convnext_dense.tasks import TrainedClasses, count_classes, own_datasets
 from convnext_dense.tasks.detection import DetectionTask
@@ -21,6 +23,7 @@ from tests.helpers import coco_files
 from tests.helpers.mask_folder import write_mask_folder
 from tests.helpers.mask_rcnn import write_mask_rcnn
 from tests.helpers.other_heads import DETECTORS, write_head
+from tests.helpers.stock_configs import adapted_model
 
 TASK = DetectionTask()
 CONFIG = 'configs/det/cascade_convnext_a_coco.py'
@@ -211,6 +214,32 @@ def test_a_detector_without_regions_runs_as_a_whole_when_counted(tmp_path):
         counted.get_flop_counts()[f'FCOS.bbox_head.{name}'] for name in ('conv_cls', 'conv_reg', 'conv_centerness')
     ]
     assert [sum(one.values()) // 2 for one in of_last] == [9 * 16 * out * cells for out in (80, 4, 1)]
+
+
+COUNTED = {
+    'mmdet:boxinst/boxinst_r50_fpn_ms-90k_coco.py': (
+        'backbone, neck and box head; not run: the mask head, which takes the objects that are found',
+        'bbox_head',
+    ),
+    'mmdet:queryinst/queryinst_r50_fpn_1x_coco.py': (
+        'backbone, neck, and the box heads of all stages on 100 learned regions; not run: the mask heads',
+        'roi_head.bbox_head.5',
+    ),
+    'mmdet:cascade_rpn/cascade-rpn_faster-rcnn_r50-caffe_fpn_1x_coco.py': (
+        'backbone, neck and RPN, and the box head on 300 regions; not run: the choice of regions (nms), RoIAlign, '
+        'pasting of masks',
+        'rpn_head.stages.1',
+    ),
+}
+
+
+@pytest.mark.parametrize('name', COUNTED)
+def test_detectors_whose_heads_have_no_plain_forward_are_counted(name):
+    said, part = COUNTED[name]
+    model, _ = adapted_model(name)
+    counted = count(MODELS.build(ConfigDict(model)), ImageSize(64, 96), TASK.run_counted)
+    assert counted.rule == said
+    assert counted.by_module[part].macs > 0
 
 
 def test_errors_of_heads_that_lack_ground_truth_are_explained():
