@@ -141,7 +141,7 @@ def parse_file(file: Path) -> Config:
     """Read a config file of any library with its bases, and import nothing that it lists.
 
     Raises:
-        UserError: if it can't be read, mixes the styles, or names a packaged config that does not exist.
+        UserError: if it can't be read, mixes the styles, or names a base that does not exist.
     """
     _check_style(file)
     find_bases_with(find_base)
@@ -149,6 +149,11 @@ def parse_file(file: Path) -> Config:
         return Config.fromfile(file, import_custom_modules=False)
     except UserError:  # of a base
         raise
+    except FileNotFoundError as error:
+        raise UserError(
+            f'config {file}: it, or one of its bases, names a _base_ that does not exist ({last_line(error)}): mend '
+            'the path in _base_'
+        ) from error
     except Exception as error:  # a config is a Python program and can fail in any way
         where = f' line {error.lineno}' if isinstance(error, SyntaxError) else ''
         raise UserError(f'config {file}{where} does not parse: {last_line(error)}') from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -179,6 +180,8 @@ class MmdetTask(DenseTask):
                 extractors = _stages(getattr(roi, f'{name}_roi_extractor'))
                 heads = _stages(getattr(roi, f'{name}_head'))
                 for number, (extractor, one) in enumerate(zip(extractors, heads, strict=False)):
+                    if _number_of_inputs(one) > 1:  # such as Sparse R-CNN's, which takes its queries too
+                        continue
                     stage = f'.{number}' if len(heads) > 1 else ''
                     levels = len(extractor.featmap_strides)
                     if levels > len(features):
@@ -233,7 +236,8 @@ class MmdetTask(DenseTask):
             heads, extractors = _stages(getattr(roi, f'{part}_head')), _stages(getattr(roi, f'{part}_roi_extractor'))
             for head, extractor in zip(heads, extractors, strict=True):
                 sides = extractor.roi_layers[0].output_size
-                head(torch.empty(limits.max_per_img, extractor.out_channels, *sides, device=image.device))
+                pooled = torch.zeros(limits.max_per_img, extractor.out_channels, *sides, device=image.device)
+                head(*[pooled] * _number_of_inputs(head))
             regions.append(f'the {"box" if part == "bbox" else part} head on {limits.max_per_img}')
         stages = getattr(roi, 'num_stages', 1)
         at_stages = f' at each of the {stages} stages' if stages > 1 else ''
@@ -251,6 +255,12 @@ def _stages(parts: nn.Module | None) -> list[Any]:
     from torch import nn
 
     return list(parts) if isinstance(parts, nn.ModuleList) else [parts]
+
+
+def _number_of_inputs(head: nn.Module) -> int:
+    """Return how many features of regions a head takes: one, or two as mmdet's DoubleConvFCBBoxHead."""
+    parameters = inspect.signature(head.forward).parameters.values()
+    return max(1, sum(one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters))
 
 
 def _run_learned_regions(model: Any, features: Sequence[Tensor], samples: list[Any]) -> str:

@@ -97,7 +97,7 @@ def test_a_config_in_the_new_style_has_the_names_of_the_old_one(tmp_path):
         ),
         ('x = 1', 'has no model: it is a part of others'),
         ('x = = 1', 'line 1 does not parse: '),
-        ("_base_ = 'absent.py'", 'does not parse: '),
+        ("_base_ = 'absent.py'", 'it, or one of its bases, names a _base_ that does not exist ('),
         (
             'from mmdet.models import Absent\nmodel = dict(type=Absent)',
             'c.py: Failed to import Absent from mmdet.models',

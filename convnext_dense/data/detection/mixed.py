@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from mmengine.dataset import Compose
+from mmengine.logging import MMLogger
 from torch.utils.data import Dataset
 
 from ...errors import UserError
@@ -47,14 +48,12 @@ class MixedImages(Dataset):
     def update_skip_type_keys(self, skip_type_keys: Sequence[str]) -> None:
         """Leave out the steps of these types from now on, as mmdet's ``YOLOXModeSwitchHook`` has it.
 
-        Raises:
-            UserError: if the pipeline has none of them, with which the hook would have no effect.
+        A line of the log says if there are none, as with other names than the pipeline has.
         """
         left = [step for step in self._steps if step['type'] not in skip_type_keys]
         if len(left) == len(self._steps):
-            raise UserError(
-                f'the pipeline of MixedImages has no step of a type in skip_type_keys {tuple(skip_type_keys)}: name '
-                'those of its steps, with their scopes, in mmdet.YOLOXModeSwitchHook'
+            MMLogger.get_current_instance().warning(
+                f'nothing is left out of the training pipeline: none of its steps is of {", ".join(skip_type_keys)}'
             )
         self.pipeline = Compose(left)
 
