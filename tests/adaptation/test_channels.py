@@ -62,8 +62,8 @@ def test_a_neck_that_counts_its_inputs_itself_gets_all_levels():
     [
         ((1, 2, 3), dict(start_level=0), None),
         ((3,), None, None),
-        ((0, 1, 2, 3), [dict(start_level=1), dict()], 'the neck leaves out the first 1 of the features that it is'),
-        ((1, 2), dict(), 'nothing takes the last stage of the backbone'),
+        ((0, 1, 2, 3), [dict(start_level=1), {}], 'the neck leaves out the first 1 of the features that it is'),
+        ((1, 2), {}, 'nothing takes the last stage of the backbone'),
     ],
 )
 def test_what_gets_no_gradient_is_known(stages, neck, reason):

@@ -160,5 +160,5 @@ def test_a_module_of_the_user_that_is_absent_is_named(tmp_path):
     (tmp_path / 'c.py').write_text(
         "custom_imports = dict(imports=['absent_heads'])\ndefault_scope = 'mmdet'\nmodel = dict(type='RetinaNet')"
     )
-    with pytest.raises(UserError, match='custom_imports names absent_heads, which cannot be imported .*PYTHONPATH'):
+    with pytest.raises(UserError, match='custom_imports names absent_heads, which cannot be imported'):
         find_source(str(tmp_path / 'c.py'))
