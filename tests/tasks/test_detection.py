@@ -191,6 +191,13 @@ def test_other_detectors_have_no_graph_but_their_features(name, tmp_path):
     assert isinstance(TASK.build_graph(model, normalization, 'features'), Features)
 
 
+def test_a_detector_with_learned_regions_has_no_graph():
+    said = TASK.export_obstacle(
+        build_part(adapted_model('mmdet:sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco.py')[0]), 'instances'
+    )
+    assert said.startswith('the file would not follow EmbeddingRPNHead, which is no RPNHead')
+
+
 def test_a_mask_head_that_predicts_otherwise_has_no_graph(tmp_path):
     def obstacle(options: dict | None) -> str | None:
         cfg = read_config(str(write_mask_rcnn(tmp_path)), options, needs_data=False)
