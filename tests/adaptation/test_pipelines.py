@@ -5,6 +5,7 @@ from mmengine.registry import TRANSFORMS
 
 from convnext_dense.adaptation.notes import NotAdaptable, Notes
 from convnext_dense.adaptation.pipelines import Reader, adapt_testing, adapt_training
+from convnext_dense.data.detection import mixing  # noqa: F401 - registers the steps that mix images
 from convnext_dense.models import detector, segmentor  # noqa: F401 - register the steps
 
 
