@@ -71,9 +71,12 @@ class CocoFormat(Format):
 
     def has_masks(self, source: Source) -> bool:
         try:
-            return any(
-                annotation.get('segmentation') for annotation in iterate_list(source.annotations, 'annotations')
-            )
+            for number, annotation in enumerate(iterate_list(source.annotations, 'annotations')):
+                if number == 0:
+                    _check_kind(source.annotations, [annotation])
+                if annotation.get('segmentation'):
+                    return True
+            return False
         except (LookupError, OSError, ValueError, AttributeError):
             return super().has_masks(source)
 

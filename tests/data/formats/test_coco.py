@@ -130,6 +130,8 @@ def test_files_of_other_annotations_are_refused(tmp_path, keys, said):
         read_header(source)
         read_coco(source)
     assert '\n' not in str(error.value)
+    with pytest.raises(UserError, match=said):  # rather than to answer that there are no masks
+        CocoFormat().has_masks(source)
 
 
 def test_keypoints_are_objects_with_boxes(tmp_path):
