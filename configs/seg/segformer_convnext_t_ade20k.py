@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/models/segformer.py',
     '../_base_/schedules/ade20k_160k.py',
 ]
-sample_settings = '_base_/sample/upernet.py'
+sample_settings = '_base_/sample/any_segmentor.py'
 
 pretrained = 'convnext_tiny_1k_224'
 model = dict(

@@ -135,15 +135,17 @@ class FCNMaskHead(MmdetFCNMaskHead):
 
 @MODELS.register_module()
 class CenterNetHead(MmdetCenterNetHead):
-    """mmdet's ``CenterNetHead``, which also predicts for images without a border around them.
+    """mmdet's ``CenterNetHead``, which also predicts without a border around images and in any memory format.
 
-    mmdet's needs the border that CenterNet's own test pipeline adds. Nothing else changes.
+    mmdet's needs the border that CenterNet's own test pipeline adds, and fails on maps in ``channels_last``. Nothing
+    else changes.
     """
 
     def predict_by_feat(self, *maps: list[Tensor], batch_img_metas: list[dict], **kwargs: Any) -> list[InstanceData]:
         """Convert the maps of centers, sizes and offsets of a batch to boxes, scores and labels of each image."""
         metas = [{'border': np.zeros(4, np.float32), **meta} for meta in batch_img_metas]
-        return super().predict_by_feat(*maps, batch_img_metas=metas, **kwargs)
+        contiguous = [[level.contiguous() for level in levels] for levels in maps]
+        return super().predict_by_feat(*contiguous, batch_img_metas=metas, **kwargs)
 
 
 @MODELS.register_module()

@@ -66,6 +66,15 @@ def test_kept_rules_give_each_parameter_the_lr_and_decay_of_the_source(name):
         assert got[key] == pytest.approx(value), key
 
 
+def test_a_key_without_a_decay_overrides_the_rules_as_in_mmengine():
+    rules = {'norm_decay_mult': 0.0, 'bias_decay_mult': 0.0, 'custom_keys': {'sampling_offsets': {'lr_mult': 0.1}}}
+    optimizer, model = {'type': 'AdamW', 'lr': 1e-4, 'weight_decay': 0.05}, Toy()
+    adapted = _multipliers(rules, [n for n, _ in model.named_parameters()], Notes())
+    name = 'sampling_offsets.bias'
+    assert ours(optimizer, adapted, model)[name] == pytest.approx(stock(optimizer, rules, model)[name])
+    assert stock(optimizer, rules, model)[name] == pytest.approx((1e-5, 0.05))
+
+
 def test_multipliers_of_the_old_backbone_and_of_absent_parts_are_left_out_and_said():
     rules = {
         'norm_decay_mult': 1.0,

@@ -286,6 +286,8 @@ def test_centernet_predicts_without_a_border_as_with_one_of_zero():
     zero = dict(meta, border=np.zeros(4, np.float32))
     for own, same in ((meta, zero), (bordered, bordered)):
         expected = stock.predict_by_feat(*maps, batch_img_metas=[same], rescale=False)[0]
-        found = ours.predict_by_feat(*maps, batch_img_metas=[own], rescale=False)[0]
-        assert len(found) == 5
-        assert torch.equal(found.bboxes, expected.bboxes)
+        for form in (torch.contiguous_format, torch.channels_last):
+            formed = [[level.contiguous(memory_format=form) for level in levels] for levels in maps]
+            found = ours.predict_by_feat(*formed, batch_img_metas=[own], rescale=False)[0]
+            assert len(found) == 5
+            assert torch.equal(found.bboxes, expected.bboxes)

@@ -1,5 +1,5 @@
-# `--data sample` for any detector, such as an adapted one: a part of the images, of 320 x 192 at most, one epoch or
-# as many steps. Nothing of the model is set. The masks are left out where no head learns them.
+# `--data sample` for any detector, such as an adapted one: a part of the images, of 320 x 320, one epoch or as many
+# steps. Nothing of the model is set. The masks are left out where no head learns them.
 pretrained = None
 
 train_dataloader = dict(
@@ -17,6 +17,7 @@ train_dataloader = dict(
                 scales=[(320, side) for side in (160, 192, 224)],
                 keep_ratio=True,
             ),
+            dict(type='mmdet.Pad', size=(320, 320)),  # not every model pads images and masks of other sizes
             dict(type='mmdet.PackDetInputs'),
         ],
     ),
@@ -28,6 +29,7 @@ val_dataloader = dict(
         pipeline=[
             dict(type='convnext_dense.LoadImage'),
             dict(type='mmdet.Resize', scale=(320, 192), keep_ratio=True),
+            dict(type='mmdet.Pad', size_divisor=32),
             dict(
                 type='mmdet.PackDetInputs',
                 meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'instances'),
@@ -43,6 +45,7 @@ tta_pipeline = [
         transforms=[
             [dict(type='mmdet.Resize', scale=(480, side), keep_ratio=True) for side in (160, 192, 224)],
             [dict(type='mmdet.RandomFlip', prob=0.0), dict(type='mmdet.RandomFlip', prob=1.0)],
+            [dict(type='mmdet.Pad', size_divisor=32)],
             [
                 dict(
                     type='mmdet.PackDetInputs',

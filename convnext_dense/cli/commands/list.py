@@ -28,11 +28,11 @@ HEADS = {  # by the type of the model, or of its decode_head
     'mmdet.DINO': 'DINO',
     'mmdet.RTMDet': 'RTMDet-l',
     'mmdet.RetinaNet': 'RetinaNet',
+    'mmdet.Mask2Former': 'Mask2Former',
     'convnext_dense.UPerHead': 'UPerNet',
     'convnext_dense.LinearHead': 'linear head',
     'mmseg.DepthwiseSeparableASPPHead': 'DeepLabV3+',
     'mmseg.SegformerHead': "SegFormer's head",
-    'mmdet.Mask2Former': 'Mask2Former',
     'mmseg.Mask2FormerHead': 'Mask2Former',
 }
 

@@ -44,6 +44,7 @@ def test_all_packaged_configs_are_listed_with_their_task(listed):
         ('det/dino_convnext_l_22k_coco', 'DINO, ConvNeXt-L', None, {'box AP': 55.5}),
         ('det/rtmdet_convnext_b_coco', 'RTMDet-l, ConvNeXt-B', None, {'box AP': 53.1}),
         ('det/retinanet_convnext_t_coco', 'RetinaNet, ConvNeXt-T', None, {}),
+        ('seg/deeplabv3plus_convnext_t_ade20k', 'DeepLabV3+, ConvNeXt-T', None, {}),
         ('det/cascade_convnextv2_b_coco', 'Cascade Mask R-CNN, ConvNeXt V2-B', None, {}),
         ('seg/linear_dinov3_b_ade20k', 'linear head, ConvNeXt-B', None, {}),
         ('seg/mask2former_convnext_xl_ade20k', 'Mask2Former, ConvNeXt-XL', None, {}),
