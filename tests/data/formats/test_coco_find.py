@@ -9,7 +9,6 @@ from convnext_dense.data.formats import FORMATS, find_sources
 from convnext_dense.data.formats.base import WHOLE, Source
 from convnext_dense.data.formats.coco import CocoFormat
 from convnext_dense.data.formats.coco_find import find_coco, find_splits
-from convnext_dense.data.layouts import IMAGE_FOLDER, hint
 from convnext_dense.errors import NoData, UserError
 from tests.helpers import coco_files
 from tests.helpers.foreign_folders import FOLDERS, write_folder
@@ -148,15 +147,6 @@ def test_an_error_says_where_the_data_lie(tmp_path, files, given, said):
     with pytest.raises(NoData, match=said.format(root=tmp_path)) as error:
         find_coco(str(tmp_path / given))
     assert 'no COCO data at' in str(error.value) and '\n' not in str(error.value)
-
-
-def test_panoptic_files_are_named_where_there_are_no_others(tmp_path):
-    touch(tmp_path, 'annotations/panoptic_val2017.json')
-    assert hint(tmp_path, IMAGE_FOLDER) == (
-        f'{tmp_path} holds panoptic COCO files: take a config for panoptic segmentation for it'
-    )
-    touch(tmp_path, 'annotations/instances_val2017.json')
-    assert hint(tmp_path, IMAGE_FOLDER) == f'{tmp_path} holds COCO files: take a config of a detector for it'
 
 
 def test_hidden_files_are_no_annotations(tmp_path):
