@@ -19,7 +19,6 @@ from ..check.records import NOTE
 from ..class_choice import ClassChoice
 from ..formats import FORMATS
 from ..formats.base import Content, Places, Source
-from ..formats.coco import check_kind
 from ..formats.faults import Fault, describe_faults, in_brackets
 from ..formats.file_cache import kept_while_unchanged
 from ..formats.values import read_flag, read_integer
@@ -124,18 +123,11 @@ def read_header(source: Source) -> Header:
 
 @kept_while_unchanged
 def has_masks(source: Source) -> bool:
-    """Check whether an object of a split has a mask, even one that can't be read.
-
-    Raises:
-        UserError: if the file has no objects but captions or panoptic masks.
-    """
+    """Check whether an object of a split has a mask, even one that can't be read."""
     file = index.index_file(source, UNCHANGED)
     if file.exists() and (known := index.load_header(file, index.find_state(source))):
         return bool(known['says_masks'])
-    found = FORMATS[source.format].has_masks(source)
-    if not found and source.format == 'coco':
-        check_kind(source.annotations)
-    return found
+    return FORMATS[source.format].has_masks(source)
 
 
 @contextmanager
