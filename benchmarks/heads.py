@@ -107,8 +107,6 @@ def _run(row: Row, folder: Path) -> None:
     config.write_text(config_text(adapt(row.config, ARCH)), encoding='utf-8')
     run, second = folder / 'run', folder / 'second'
     try:
-        row.result = 'builds'
-        _command('flops', config)
         row.result = 'trains'
         train = ('train', config, '--data', 'sample')
         options = ('--cfg-options', *_options(config))

@@ -51,12 +51,19 @@ def connect(
         parts[0].clear()
         parts[0].update(original)
         used, after = _try_neck(parts, old, new, stages, len(before), notes, trims=False)
-        notes.undecided.append(
-            f'the neck is given features of stage {stages[0]} that it does not use: to train on several GPUs, set '
-            'find_unused_parameters = True'
-        )
     _connect_heads(model, [one[0] for one in before], [one[0] for one in after], notes)
     return [stages[place] for place in used]
+
+
+def why_unused(model: dict[str, Any]) -> str | None:
+    """Say which parameters of an adapted model get no gradient, which training on several GPUs has to know of."""
+    neck = model.get('neck')
+    first = neck[0] if isinstance(neck, list | tuple) else neck
+    if max(model['backbone']['out_indices']) < len(STRIDES) - 1:
+        return 'nothing takes the last stage of the backbone, which stays as it is'
+    if first and first.get('start_level'):
+        return f'the neck leaves out the first {first["start_level"]} of the features that it is given'
+    return None
 
 
 def _try_neck(
@@ -164,6 +171,8 @@ def _connect_heads(model: dict[str, Any], old: Sequence[int], new: Sequence[int]
             )
         taken = [new[place] for place in places]
         _set(head, name, 'in_channels', taken if several else taken[0], notes)
+        if head.get('num_convs') == 0 and head.get('channels') == before[0]:  # mmseg's FCNHead classifies its input
+            _set(head, name, 'channels', taken[0], notes)
         if head.get('c1_in_channels'):
             _set(head, name, 'c1_in_channels', new[0], notes)
     if list(old) == list(new):

@@ -20,8 +20,6 @@ STOCK = {'CocoDataset', 'ADE20KDataset', 'CocoPanopticDataset', 'CocoMetric', 'I
 """Data sets and metrics of mmdet and mmseg for which this package's are the same kind of data and measure."""
 RULES = {'filter_empty_gt': False, 'min_size': 0}
 """Rules of ``filter_cfg`` that our data sets have, each with the value of mmdet for none."""
-BY_SKIPPING = 'YOLOXModeSwitchHook'
-"""mmdet's hook that has its own data set for mixed images leave out steps."""
 SAMPLERS = ('DefaultSampler', 'InfiniteSampler')
 """Samplers that draw every image as often, as ours does."""
 
@@ -53,6 +51,7 @@ def adapt_data(cfg: Mapping[str, Any], reader: Reader) -> AdaptedData:
     dataset, wrappers = _unwrap(loader['dataset'], reader)
     _check_kind(dataset)
     steps, mixing = adapt_training(dataset.get('pipeline') or (), reader), None
+    mixes_plain = any(kind(one) == 'MultiImageMixDataset' for one in wrappers)
     for wrapper in (one for one in wrappers if kind(one) == 'MultiImageMixDataset'):
         mixing = adapt_training(wrapper['pipeline'], reader)
     if mixing is None and any(kind(step) in MIXING for step in steps):
@@ -69,9 +68,7 @@ def adapt_data(cfg: Mapping[str, Any], reader: Reader) -> AdaptedData:
     train: dict[str, Any] = {'batch_size': loader.get('batch_size', base.train_dataloader.batch_size)}
     if base.train_dataloader.get('batch_sampler') and (mixing is not None or not loader.get('batch_sampler')):
         train['batch_sampler'] = None
-    switches = any(kind(hook) == BY_SKIPPING for hook in cfg.get('custom_hooks') or ())
-    around = 'mmdet.MultiImageMixDataset' if switches else 'convnext_dense.MixedImages'
-    train['dataset'] = _wrap(inner, base.train_dataloader.dataset, wrappers, mixing, around)
+    train['dataset'] = _wrap(inner, base.train_dataloader.dataset, wrappers, mixing, mixes_plain)
     _check_sampler(loader, reader)
     repeats = 1
     for wrapper in wrappers:
@@ -135,7 +132,7 @@ def _wrap(
     base: Mapping[str, Any],
     wrappers: list[Mapping[str, Any]],
     mixing: list[Step] | None,
-    around: str,
+    mixes_plain: bool,
 ) -> dict[str, Any]:
     """Return the training data set: what differs from the base config's, or the whole one inside wrappers.
 
@@ -144,7 +141,7 @@ def _wrap(
         base: the base config's data set.
         wrappers: those of the source.
         mixing: the steps from the first on that mixes images; None if there is none.
-        around: type of the data set that has these steps.
+        mixes_plain: the other images of such a step are without the steps before it.
     """
     balanced = next((one for one in wrappers if kind(one) == 'ClassBalancedDataset'), None)
     if mixing is None and balanced is None:
@@ -154,7 +151,8 @@ def _wrap(
         threshold = balanced['oversample_thr']
         dataset = {'type': 'ClassBalancedDataset', 'oversample_thr': threshold, 'dataset': dataset}
     if mixing is not None:
-        dataset = {'type': around, 'dataset': dataset, 'pipeline': mixing}
+        plain = {'mixes_plain': True} if mixes_plain else {}
+        dataset = {'type': 'convnext_dense.MixedImages', 'dataset': dataset, 'pipeline': mixing, **plain}
     return {'_delete_': True, **dataset}
 
 

@@ -74,7 +74,7 @@ def _switch(name: str, given: dict[str, Any], reader: Reader, is_mixed: bool, re
     """Return mmdet's hook that changes the augmentation for the last epochs, with the names of the steps here."""
     if name == 'YOLOXModeSwitchHook':
         skipped = given.get('skip_type_keys', ('Mosaic', 'RandomAffine', 'MixUp'))
-        given['skip_type_keys'] = tuple(mixing_type(one, reader.learns_masks) for one in skipped)
+        given['skip_type_keys'] = tuple(mixing_type(one) for one in skipped)
         given['num_last_epochs'] = given.get('num_last_epochs', 15) * repeats
         return {'type': f'mmdet.{name}', **given}
     steps = switched_steps(given['switch_pipeline'], reader, is_mixed)

@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from mmengine.registry import DefaultScope
+
 from ..errors import last_line
 from .arch import Arch
 from .channels import connect
@@ -77,7 +79,8 @@ def adapt_model(source: SourceConfig, arch: Arch, notes: Notes) -> dict[str, Any
         importlib.import_module(module)
     check_adaptable(source)
     try:
-        return _adapt(source, arch, notes)
+        with DefaultScope.overwrite_default_scope(source.library):  # as in training: a run before this has its own
+            return _adapt(source, arch, notes)
     except NotAdaptable as error:
         raise NotAdaptable(f"{source.name} can't be adapted: {error}") from error.__cause__
 
@@ -104,11 +107,6 @@ def _adapt(source: SourceConfig, arch: Arch, notes: Notes) -> dict[str, Any]:
         notes.changed.append("norm_cfg: SyncBN of PyTorch for MMSyncBN of mmcv, which a single process can't build")
     if model['type'] == 'mmdet.RPN':
         notes.undecided.append('an RPN finds boxes without classes: its AP means something for data of one class only')
-    if max(stages) < 3:
-        notes.undecided.append(
-            'nothing takes the last stage of the backbone, which stays as it is: to train on several GPUs, set '
-            'find_unused_parameters = True'
-        )
     first = ('type', 'data_preprocessor', 'backbone', 'neck')
     model = {key: model[key] for key in (*first, *model) if key in model}
     _check_build(model)

@@ -32,7 +32,7 @@ READING_TRUTH = ('LoadAnnotations', 'LoadPanopticAnnotations')
 RESIZING = ('RandomResize', 'RandomChoiceResize')
 """Steps of mmcv that resize by another step, which they name."""
 MIXING = {'Mosaic': 'Mosaic', 'MixUp': 'MixUp', 'CachedMosaic': 'Mosaic', 'CachedMixUp': 'MixUp'}
-"""Steps of mmdet that mix several images, and those that draw them from the data set; ours have masks too."""
+"""Steps of mmdet that mix several images, and ours in their place, which have masks too."""
 OF_CACHE = ('max_cached_images', 'random_pop')
 """Arguments of the steps that mix images of a cache."""
 OTHER_PACKAGES = {'Albu': 'albumentations', 'InstaBoost': 'instaboostfast'}
@@ -78,10 +78,9 @@ def kind(step: Mapping[str, Any]) -> str:
     return str(step['type']).rpartition('.')[2]
 
 
-def mixing_type(name: str, learns_masks: bool) -> str:
+def mixing_type(name: str) -> str:
     """Return the type of the step that mixes images in place of one of :data:`MIXING`; other names are mmdet's."""
-    own = learns_masks and name in MIXING
-    return f'{"convnext_dense" if own else "mmdet"}.{MIXING.get(name, name)}'
+    return f'convnext_dense.{MIXING[name]}' if name in MIXING else f'mmdet.{name}'
 
 
 def _adapt(step: Mapping[str, Any], reader: Reader, tests: bool) -> list[Step]:
@@ -157,7 +156,7 @@ def _own(name: str, given: dict[str, Any], reader: Reader) -> Step | None:
     """Return the step of this package that does what one of the source does; None if there is none."""
     if name in MIXING and reader.library == 'mmdet':
         kept = {key: value for key, value in given.items() if key not in OF_CACHE}
-        return {'type': mixing_type(name, reader.learns_masks), **kept}
+        return {'type': mixing_type(name), **kept}
     if reader.library != 'mmseg':
         return None
     if name == 'RandomCrop' and given.get('ignore_index', 255) == 255:

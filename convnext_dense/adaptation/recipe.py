@@ -10,6 +10,7 @@ from typing import Any
 from ..tasks import TASKS
 from ..tasks.masks import Learns, find_learning
 from .arch import Arch
+from .channels import why_unused
 from .datasets import BASES, adapt_data
 from .hooks import adapt_hooks
 from .notes import NotAdaptable, Notes
@@ -24,8 +25,6 @@ SAMPLES = {'detection': 'any_detector.py', 'segmentation': 'any_segmentor.py', '
 """Settings for ``--data sample`` of any model of a task, beside the packaged ones."""
 PACKAGED = 'convnext_dense::_base_/'
 """Where configs anywhere inherit the packaged ones from."""
-OF_RUN = ('find_unused_parameters',)
-"""Keys of the source for the whole run that are kept."""
 WITH_STUFF = ('semantic_head', 'semantic_roi_extractor')
 """Parts of a RoI head that learn the classes of all pixels."""
 
@@ -69,6 +68,7 @@ def adapt_recipe(source: SourceConfig, arch: Arch, model: dict[str, Any], notes:
         '_base_': [f'{PACKAGED}{BASES[task]}', f'{PACKAGED}runtime.py'],
         'sample_settings': f'_base_/sample/{SAMPLES[task]}',
         'task': task,
+        **{key: source.cfg[key].to_dict() for key in ('custom_imports',) if key in source.cfg},
         'pretrained': find_pretrained(recipe, arch, notes),
         'model': model,
         **data.config,
@@ -76,9 +76,17 @@ def adapt_recipe(source: SourceConfig, arch: Arch, model: dict[str, Any], notes:
         **schedule,
         **of_length,
         **({'custom_hooks': custom_hooks} if custom_hooks else {}),
-        **{key: source.cfg[key] for key in OF_RUN if source.cfg.get(key)},
+        **_unused_parameters(source, model, notes),
         **{key: value for key, value in views.items() if value != base.get(key)},
     }
+
+
+def _unused_parameters(source: SourceConfig, model: dict[str, Any], notes: Notes) -> dict[str, bool]:
+    """Return the key that has several GPUs train a model of which some parameters get no gradient."""
+    reason = why_unused(model)
+    if reason is not None:
+        notes.changed.append(f'find_unused_parameters = True, for training on several GPUs: {reason}')
+    return {'find_unused_parameters': True} if reason or source.cfg.get('find_unused_parameters') else {}
 
 
 def find_task(source: SourceConfig) -> str:

@@ -25,7 +25,11 @@ class SourceConfig(NamedTuple):
     """``'mmdet'`` or ``'mmseg'``."""
     file: Path
     cfg: Config
-    """The config with its bases; names have no scope where they are the library's own."""
+    """The config with its bases; names have no scope where they are the library's own.
+
+    ``custom_imports`` lists the modules that are imported for what they register, but neither those of mmdet and mmseg
+    nor those of the package that the backbone is from.
+    """
 
 
 def find_source(source: str) -> SourceConfig:
@@ -57,6 +61,10 @@ def read_source(shipped: Shipped) -> SourceConfig:
         content = _with_names(cfg, name)
     else:
         content = cfg.to_dict()
+    if modules := _import_own(content, name):
+        content['custom_imports'] = {'imports': modules}
+    else:
+        content.pop('custom_imports', None)
     if not isinstance(content.get('model'), dict):
         raise UserError(f'config {name} has no model: it is a part of others, give one that has it as _base_')
     library = shipped.library or _library_of(content, file)
@@ -87,7 +95,7 @@ def _with_names(cfg: Config, name: str) -> dict[str, Any]:
     for module in MODULES:
         importlib.import_module(module)
     try:
-        content, _ = with_names(cfg)
+        content, modules = with_names(cfg)
     except Exception as error:  # of a module that it imports
         raise UserError(f'config {name}: {last_line(error)}') from error
     own = {part for library in LIBRARIES for part in TRANSFORMS.children[library].module_dict}
@@ -101,7 +109,25 @@ def _with_names(cfg: Config, name: str) -> dict[str, Any]:
             return part.removeprefix('mmcv.')
         return part
 
-    return short(content)
+    return {**short(content), 'custom_imports': {'imports': modules}}
+
+
+def _import_own(content: dict[str, Any], name: str) -> list[str]:
+    """Import the modules that a config lists, as far as the adapted config needs them, and return them.
+
+    Raises:
+        UserError: if one can't be imported.
+    """
+    from ..config.file import import_listed, listed_modules
+
+    entry, model = content.get('custom_imports') or {}, content.get('model')
+    backbone = model.get('backbone') if isinstance(model, dict) else None
+    scope = str(backbone.get('type')).rpartition('.')[0] if isinstance(backbone, dict) else ''
+    listed = listed_modules(entry, f'config {name}')
+    needed = [module for module in listed if module.partition('.')[0] not in (*LIBRARIES, scope)]
+    for module in MODULES if needed else ():
+        importlib.import_module(module)  # which imports mmdet and mmseg without what they don't need
+    return [module for module in needed if import_listed(module, entry, f'config {name}')]
 
 
 def _library_of(content: dict[str, Any], file: Path) -> str:

@@ -102,18 +102,24 @@ def count(
         )
     input_shape = (1, getattr(backbone, 'in_channels', 3), *shape)
     device = next(model.parameters()).device
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
     counted = _Counted(model.eval(), run)
     not_counted = _NotCounted()
     activations = FlopCounterMode(display=False, custom_mapping=dict.fromkeys(flop_registry, _elements))
     macs = FlopCounterMode(display=False)
+    for parameter in learned:  # the counter fails on modules that are given parameters of others
+        parameter.requires_grad = False
     try:
         with torch.no_grad(), not_counted, activations, macs:
-            rule = counted(torch.empty(input_shape, device=device))
+            rule = counted(torch.zeros(input_shape, device=device))
     except UserError:
         raise
     except Exception as error:  # mismatched parts of a config can fail in any way
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f'the model does not run on an image of {ImageSize(*shape)}: {reason}') from error
+    finally:
+        for parameter in learned:
+            parameter.requires_grad = True
     costs = {}
     macs_of, activations_of = (_totals(counted, counter) for counter in (macs, activations))
     for name, module in model.named_modules():
@@ -124,7 +130,7 @@ def count(
     total = costs.pop('')
     return Complexity(
         params=total.params,
-        trained=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        trained=sum(p.numel() for p in learned),
         macs=total.macs,
         activations=total.activations,
         input_shape=input_shape,

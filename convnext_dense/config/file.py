@@ -8,7 +8,9 @@ are names, ``custom_imports`` begins with the modules of the task, and all of it
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
@@ -94,31 +96,52 @@ def import_modules(cfg: Config, task: Task, source: str) -> None:
         UserError: if the list has another form, or a module can't be imported.
     """
     entry = cfg.get('custom_imports') or {}
+    listed = listed_modules(entry, source)
+    modules = listed if set(task.modules) <= set(listed) else list(dict.fromkeys([*task.modules, *listed]))
+    for module in modules:
+        if module in task.modules:
+            importlib.import_module(module)
+        else:
+            import_listed(module, entry, source)
+    cfg.custom_imports = dict(entry, imports=modules)
+
+
+def listed_modules(entry: Any, source: str) -> list[str]:
+    """Return the modules that a config's ``custom_imports`` lists.
+
+    Raises:
+        UserError: if it has another form.
+    """
     listed = entry.get('imports') if isinstance(entry, dict) else None
     listed = [listed] if isinstance(listed, str) else list(listed or [])
     if not isinstance(entry, dict) or not all(isinstance(module, str) for module in listed):
         raise UserError(f"{source}: custom_imports {entry!r} is not dict(imports=['module', ...])")
-    modules = listed if set(task.modules) <= set(listed) else list(dict.fromkeys([*task.modules, *listed]))
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except Exception as error:  # a module can fail in any way
-            if module not in task.modules and isinstance(error, ImportError) and entry.get('allow_failed_imports'):
-                continue
-            if module in task.modules:
-                raise
-            raise UserError(
-                f'{source}: custom_imports names {module}, which cannot be imported ({last_line(error)}): '
-                'check the name, and add the folder of your modules to PYTHONPATH'
-            ) from error
-    cfg.custom_imports = dict(entry, imports=modules)
+    return listed
+
+
+def import_listed(module: str, entry: Mapping[str, Any], source: str) -> bool:
+    """Import a module that a config's ``custom_imports`` lists, and say whether that is done.
+
+    Raises:
+        UserError: if it can't be imported, unless ``allow_failed_imports`` allows that.
+    """
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # a module can fail in any way
+        if isinstance(error, ImportError) and entry.get('allow_failed_imports'):
+            return False
+        raise UserError(
+            f'{source}: custom_imports names {module}, which cannot be imported ({last_line(error)}): '
+            'check the name, and add the folder of your modules to PYTHONPATH'
+        ) from error
+    return True
 
 
 def parse_file(file: Path) -> Config:
     """Read a config file of any library with its bases, and import nothing that it lists.
 
     Raises:
-        UserError: if it can't be read, mixes the styles, or names a packaged config that does not exist.
+        UserError: if it can't be read, mixes the styles, or names a base that does not exist.
     """
     _check_style(file)
     find_bases_with(find_base)
@@ -126,6 +149,11 @@ def parse_file(file: Path) -> Config:
         return Config.fromfile(file, import_custom_modules=False)
     except UserError:  # of a base
         raise
+    except FileNotFoundError as error:
+        raise UserError(
+            f'config {file}: it, or one of its bases, names a _base_ that does not exist ({last_line(error)}): mend '
+            'the path in _base_'
+        ) from error
     except Exception as error:  # a config is a Python program and can fail in any way
         where = f' line {error.lineno}' if isinstance(error, SyntaxError) else ''
         raise UserError(f'config {file}{where} does not parse: {last_line(error)}') from error

@@ -25,7 +25,11 @@ PACKAGES = ('convnext_dense', 'mmcv', 'mmdet', 'mmengine', 'mmseg', 'timm')
 """Packages whose modules a saved config may import."""
 SCOPES = ('convnext_dense', 'mmcv', 'mmdet', 'mmengine', 'mmseg')
 """Scopes of the names that it may use. mmcv registers its parts with mmengine."""
-CHOICES = {'nms', 'soft_nms', 'RoIAlign', 'RoIPool', 'absolute', 'absolute_range', 'relative', 'relative_range'}
+CHOICES = {
+    *('nms', 'soft_nms', 'RoIAlign', 'RoIPool', 'absolute', 'absolute_range', 'relative', 'relative_range'),
+    *('SimpleRoIAlign', 'DeformRoIPoolPack', 'ModulatedDeformRoIPoolPack'),  # of mmcv.ops, as the layers of RoIs
+    *('conv', 'interpolation_conv', 'last_conv'),  # of mmdet's FPG
+}
 """Values of ``type`` that are not looked up in a registry."""
 EVALUATING = {'CameraMotionCompensation', 'RFSearchHook'}
 """Registered parts of mmcv and mmdet that run texts of their config as Python."""

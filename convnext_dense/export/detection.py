@@ -206,8 +206,10 @@ def obstacle(model: Any) -> str | None:
     rpn_head: Any = getattr(model, 'rpn_head', None)
     if not getattr(roi_head, 'with_bbox', False) or rpn_head is None:
         return 'only Faster, Mask and Cascade R-CNN are, with an RPN and RoI heads'
-    settings = (*_other_settings('rpn', rpn_head.test_cfg), *_other_settings('rcnn', roi_head.test_cfg))
-    wrong = next(chain(_own_ways(model), settings), None)
+    wrong = next(_own_ways(model), None)  # without any, it has the settings of the steps
+    if wrong is None:
+        settings = chain(_other_settings('rpn', rpn_head.test_cfg), _other_settings('rcnn', roi_head.test_cfg))
+        wrong = next(settings, None)
     return None if wrong is None else f'the file would not follow {wrong}'
 
 

@@ -67,7 +67,8 @@ class Detection(Result):
         masks = instances.masks.astype(bool, copy=False) if 'masks' in instances else None
         boxes, scores = instances.bboxes.astype(np.float32), instances.scores.astype(np.float32)
         path, size = sample.get('img_path'), ImageSize(*sample.ori_shape[:2])
-        return cls(path, size, boxes, scores, instances.labels, masks, names, category_ids)
+        labels = instances.labels.astype(np.int64, copy=False)  # some heads return no objects with labels of floats
+        return cls(path, size, boxes, scores, labels, masks, names, category_ids)
 
     def above(self, score: float) -> Detection:
         """Return the detections with a score of at least ``score``."""

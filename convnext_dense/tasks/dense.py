@@ -198,7 +198,9 @@ def counted_samples(image: Tensor) -> list[Any]:
     from mmengine.structures import BaseDataElement
 
     shape = tuple(image.shape[2:])
-    return [BaseDataElement(metainfo=dict(img_shape=shape, batch_input_shape=shape)) for _ in image]
+    return [
+        BaseDataElement(metainfo=dict.fromkeys(('img_shape', 'pad_shape', 'batch_input_shape'), shape)) for _ in image
+    ]
 
 
 def random_image(rng: np.random.Generator, shape: ImageSize) -> dict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -179,6 +180,8 @@ class MmdetTask(DenseTask):
                 extractors = _stages(getattr(roi, f'{name}_roi_extractor'))
                 heads = _stages(getattr(roi, f'{name}_head'))
                 for number, (extractor, one) in enumerate(zip(extractors, heads, strict=False)):
+                    if _number_of_inputs(one) > 1:  # such as Sparse R-CNN's, which takes its queries too
+                        continue
                     stage = f'.{number}' if len(heads) > 1 else ''
                     levels = len(extractor.featmap_strides)
                     if levels > len(features):
@@ -197,22 +200,32 @@ class MmdetTask(DenseTask):
     def run_counted(self, model: Any, image: Tensor) -> str:
         """Run backbone, neck, RPN, and each stage's heads on the maximum number of regions per image.
 
-        A detector without regions runs as a whole, up to the outputs of its head.
+        A detector without regions runs as a whole, up to the outputs of its head, and without a mask head that takes
+        the objects which the box head finds.
 
         Raises:
             UserError: if the model is not one of mmdet's detectors.
         """
         import torch
+        from torch import nn
 
         if not (getattr(model, 'with_rpn', False) and getattr(model, 'with_roi_head', False)):
             if not hasattr(model, '_forward'):
                 raise UserError(f"{type(model).__name__} is not counted: the rule is for mmdet's detectors")
+            if getattr(model, 'with_bbox', False) and getattr(model, 'with_mask', False):
+                model.bbox_head(model.extract_feat(image))
+                return 'backbone, neck and box head; not run: the mask head, which takes the objects that are found'
             model(image, counted_samples(image), mode='tensor')
             if hasattr(model, 'decoder'):  # of mmdet's DetectionTransformer
                 return 'backbone, neck, encoder, decoder and head, with its queries; not run: the choice of results'
             return 'backbone, neck and head; not run: the choice of results (nms), pasting of masks'
         features = model.extract_feat(image)
-        model.rpn_head(features)
+        if hasattr(model.rpn_head, 'init_proposal_bboxes'):
+            return _run_learned_regions(model, features, counted_samples(image))
+        if type(model.rpn_head).forward is nn.Module.forward:  # it has none, as mmdet's CascadeRPNHead
+            model.rpn_head.predict(features, counted_samples(image), rescale=False)
+        else:
+            model.rpn_head(features)
         roi, parts, regions = model.roi_head, 'backbone, neck and RPN', []
         if getattr(model, 'with_semantic_head', False):
             model.semantic_head(features)
@@ -223,7 +236,8 @@ class MmdetTask(DenseTask):
             heads, extractors = _stages(getattr(roi, f'{part}_head')), _stages(getattr(roi, f'{part}_roi_extractor'))
             for head, extractor in zip(heads, extractors, strict=True):
                 sides = extractor.roi_layers[0].output_size
-                head(torch.empty(limits.max_per_img, extractor.out_channels, *sides, device=image.device))
+                pooled = torch.zeros(limits.max_per_img, extractor.out_channels, *sides, device=image.device)
+                head(*[pooled] * _number_of_inputs(head))
             regions.append(f'the {"box" if part == "bbox" else part} head on {limits.max_per_img}')
         stages = getattr(roi, 'num_stages', 1)
         at_stages = f' at each of the {stages} stages' if stages > 1 else ''
@@ -241,6 +255,21 @@ def _stages(parts: nn.Module | None) -> list[Any]:
     from torch import nn
 
     return list(parts) if isinstance(parts, nn.ModuleList) else [parts]
+
+
+def _number_of_inputs(head: nn.Module) -> int:
+    """Return how many features of regions a head takes: one, or two as mmdet's DoubleConvFCBBoxHead."""
+    parameters = inspect.signature(head.forward).parameters.values()
+    return max(1, sum(one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters))
+
+
+def _run_learned_regions(model: Any, features: Sequence[Tensor], samples: list[Any]) -> str:
+    """Run the stages of mmdet's SparseRCNN and QueryInst, and describe them: the regions of these are learned."""
+    regions = model.rpn_head.predict(features, samples, rescale=False)
+    metas, roi = [sample.metainfo for sample in samples], model.roi_head
+    roi.predict_bbox(features, metas, regions, roi.test_cfg, rescale=False)
+    masks = '; not run: the mask heads' if model.with_mask else ''
+    return f'backbone, neck, and the box heads of all stages on {model.rpn_head.num_proposals} learned regions{masks}'
 
 
 def _source_key(dataset: Mapping) -> tuple:

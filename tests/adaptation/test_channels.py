@@ -6,7 +6,7 @@ from torch import nn
 
 import convnext_dense.models.detector
 import convnext_dense.models.segmentor  # noqa: F401
-from convnext_dense.adaptation.channels import connect
+from convnext_dense.adaptation.channels import connect, why_unused
 from convnext_dense.adaptation.levels import STRIDES, Level
 from convnext_dense.adaptation.notes import NotAdaptable, Notes
 
@@ -54,10 +54,21 @@ def test_a_neck_that_counts_its_inputs_itself_gets_all_levels():
     assert connect(dict(type='mmdet.X', neck=neck), levels, [0, 1, 2, 3], DIMS, notes) == [0, 1, 2, 3]
     assert neck == dict(type='mmengine.NeckFromTheSecond', in_channels=list(DIMS), start_level=1)
     assert notes.changed == ['neck.in_channels: [8, 24, 40, 56], in the source [16, 32, 64, 128]']
-    assert notes.undecided == [
-        'the neck is given features of stage 0 that it does not use: to train on several GPUs, set '
-        'find_unused_parameters = True'
-    ]
+    assert notes.undecided == []
+
+
+@pytest.mark.parametrize(
+    ('stages', 'neck', 'reason'),
+    [
+        ((1, 2, 3), dict(start_level=0), None),
+        ((3,), None, None),
+        ((0, 1, 2, 3), [dict(start_level=1), {}], 'the neck leaves out the first 1 of the features that it is'),
+        ((1, 2), {}, 'nothing takes the last stage of the backbone'),
+    ],
+)
+def test_what_gets_no_gradient_is_known(stages, neck, reason):
+    found = why_unused(dict(backbone=dict(out_indices=stages), neck=neck))
+    assert found is None if reason is None else found.startswith(reason)
 
 
 def test_a_neck_that_takes_the_last_level_gets_no_other():

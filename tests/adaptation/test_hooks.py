@@ -21,7 +21,7 @@ def test_yolox_skips_the_steps_by_the_names_that_they_have_here():
     (switch,) = kept
     assert (switch['type'], switch['num_last_epochs']) == ('mmdet.YOLOXModeSwitchHook', 30)
     outer = data.config['train_dataloader']['dataset']
-    assert outer['type'] == 'mmdet.MultiImageMixDataset'
+    assert (outer['type'], outer['mixes_plain']) == ('convnext_dense.MixedImages', True)
     assert set(switch['skip_type_keys']) <= {step['type'] for step in outer['pipeline']}
     assert len(switch['skip_type_keys']) == 3
     assert defaults == {'ema': {'type': 'convnext_dense.EMA', 'momentum': 1e-4, 'gamma': 2000}}

@@ -28,6 +28,7 @@ STAGES = {
     'mmseg:mask2former/mask2former_r50_8xb2-160k_ade20k-512x512.py': (0, 1, 2, 3),
     'mmseg:ocrnet/ocrnet_hr18_4xb4-80k_ade20k-512x512.py': (0, 1, 2, 3),
     'mmseg:encnet/encnet_r50-d8_4xb4-80k_ade20k-512x512.py': (2, 3),
+    'mmseg:segmenter/segmenter_vit-s_fcn_8xb1-160k_ade20k-512x512.py': (3,),
     'mmseg:convnext/convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512.py': (0, 1, 2, 3),
 }
 

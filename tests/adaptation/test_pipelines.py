@@ -1,6 +1,7 @@
 """Tests of the steps of a source's pipelines."""
 
 import pytest
+from mmengine.registry import TRANSFORMS
 
 from convnext_dense.adaptation.notes import NotAdaptable, Notes
 from convnext_dense.adaptation.pipelines import Reader, adapt_testing, adapt_training
@@ -78,7 +79,10 @@ def test_arguments_that_matter_are_kept_and_packages_named():
     assert 'RLE' in given.notes.undecided[1]
     cached = dict(type='CachedMosaic', img_scale=(8, 8), max_cached_images=4, random_pop=False)
     assert adapt_training([cached], given) == [dict(type='convnext_dense.Mosaic', img_scale=(8, 8))]
-    assert adapt_training([cached], reader(learns_masks=False)) == [dict(type='mmdet.Mosaic', img_scale=(8, 8))]
+    assert adapt_training([cached], reader(learns_masks=False)) == adapt_training([cached], given)
+    mixed = dict(type='CachedMixUp', img_scale=(8, 8), prob=0.5)  # mmdet's MixUp has no prob
+    (step,) = adapt_training([mixed], reader(learns_masks=False))
+    assert TRANSFORMS.build(step).prob == 0.5
 
 
 @pytest.mark.parametrize(

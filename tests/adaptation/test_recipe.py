@@ -99,3 +99,16 @@ def test_task_is_that_of_the_data():
     assert find_task(find_source('mmseg:fcn/fcn_r50-d8_4xb4-80k_ade20k-512x512.py')) == 'segmentation'
     with pytest.raises(NotAdaptable, match='it has no data'):
         find_task(find_source('mmdet:clrnet/clrnet.py'))
+
+
+def test_what_several_gpus_and_reading_need_of_the_source_is_kept():
+    """A neck that starts at the second level leaves the first one without gradient."""
+    retinanet = 'mmdet:retinanet/retinanet_r50_fpn_1x_coco.py'
+    plain = adapted(retinanet, **{'model.neck.start_level': 0, 'model.backbone.out_indices': (0, 1, 2, 3)})
+    assert not {'find_unused_parameters', 'custom_imports'} & plain.config.keys()
+    unused = adapted(retinanet, custom_imports=dict(imports=['my_heads']))
+    assert unused.config['find_unused_parameters'] is True
+    assert unused.config['custom_imports'] == {'imports': ['my_heads']}
+    assert any(line.startswith('find_unused_parameters = True, for training') for line in unused.notes.changed)
+    stated = {'model.neck.start_level': 0, 'find_unused_parameters': True}
+    assert adapted(retinanet, **stated).config['find_unused_parameters'] is True

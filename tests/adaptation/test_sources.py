@@ -6,6 +6,7 @@ import pytest
 from mmengine.config import Config
 
 from convnext_dense.adaptation import find_source
+from convnext_dense.adaptation.scopes import with_scopes
 from convnext_dense.adaptation.shipped import configs_folder
 from convnext_dense.adaptation.sources import without_scope
 from convnext_dense.errors import UserError
@@ -96,7 +97,7 @@ def test_a_config_in_the_new_style_has_the_names_of_the_old_one(tmp_path):
         ),
         ('x = 1', 'has no model: it is a part of others'),
         ('x = = 1', 'line 1 does not parse: '),
-        ("_base_ = 'absent.py'", 'does not parse: '),
+        ("_base_ = 'absent.py'", 'it, or one of its bases, names a _base_ that does not exist ('),
         (
             'from mmdet.models import Absent\nmodel = dict(type=Absent)',
             'c.py: Failed to import Absent from mmdet.models',
@@ -117,3 +118,47 @@ def test_a_config_of_ours_is_refused_and_a_part_of_theirs():
         find_source(str(own))
     with pytest.raises(UserError, match='has no model: it is a part of others, give one that has it as _base_'):
         find_source(str(configs_folder('mmdet') / '_base_/schedules/schedule_1x.py'))
+
+
+OWN = """
+from mmdet.registry import MODELS
+from mmdet.models import RetinaHead
+
+@MODELS.register_module()
+class HeadOfUsers(RetinaHead):
+    pass
+"""
+
+
+@pytest.mark.parametrize('style', ['old', 'new'])
+def test_modules_of_the_user_are_imported_and_kept(style, tmp_path, monkeypatch):
+    """But not those of the libraries, and of the package of the old backbone, which need not be installed."""
+    module = f'heads_of_users_{style}'
+    (tmp_path / f'{module}.py').write_text(OWN.replace('HeadOfUsers', f'HeadOfUsers{style}'))
+    monkeypatch.syspath_prepend(tmp_path)
+    if style == 'old':
+        text = f"""
+custom_imports = dict(imports=['{module}', 'mmdet.models', 'mmpretrain.models'], allow_failed_imports=False)
+default_scope = 'mmdet'
+model = dict(type='RetinaNet', backbone=dict(type='mmpretrain.X'), bbox_head=dict(type='HeadOfUsersold'))
+"""
+    else:
+        text = f"""
+from {module} import HeadOfUsersnew
+from mmdet.models import RetinaNet
+default_scope = 'mmdet'
+model = dict(type=RetinaNet, backbone=dict(), bbox_head=dict(type=HeadOfUsersnew))
+"""
+    (tmp_path / 'c.py').write_text(text)
+    cfg = find_source(str(tmp_path / 'c.py')).cfg
+    assert cfg.custom_imports == {'imports': [module]}
+    assert cfg.model.bbox_head.type == f'HeadOfUsers{style}'
+    assert with_scopes(cfg.model.to_dict(), 'mmdet')['bbox_head']['type'] == f'mmdet.HeadOfUsers{style}'
+
+
+def test_a_module_of_the_user_that_is_absent_is_named(tmp_path):
+    (tmp_path / 'c.py').write_text(
+        "custom_imports = dict(imports=['absent_heads'])\ndefault_scope = 'mmdet'\nmodel = dict(type='RetinaNet')"
+    )
+    with pytest.raises(UserError, match='custom_imports names absent_heads, which cannot be imported'):
+        find_source(str(tmp_path / 'c.py'))

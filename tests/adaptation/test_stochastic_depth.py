@@ -24,6 +24,17 @@ def test_rates_are_those_of_the_packaged_configs(arch):
         assert drop_path_rate(model, find_arch(arch), Notes()) == packaged.get('drop_path_rate', 0.0)
 
 
+@pytest.mark.parametrize('letter, arch', [('a', 'atto'), ('t', 'tiny'), ('b', 'base'), ('l', 'large')])
+def test_rates_of_mask2former_are_those_of_its_packaged_configs(letter, arch):
+    of_mmseg = dict(type='mmseg.EncoderDecoder', decode_head=dict(type='mmseg.Mask2FormerHead'))
+    for model, name in (
+        (dict(type='mmdet.Mask2Former'), f'panoptic/mask2former_convnext_{letter}_coco.py'),
+        (of_mmseg, f'seg/mask2former_convnext_{letter}_ade20k.py'),
+    ):
+        packaged = Config.fromfile(ROOT / 'configs' / name, import_custom_modules=False).model.backbone
+        assert drop_path_rate(model, find_arch(arch), Notes()) == packaged.get('drop_path_rate', 0.0)
+
+
 def test_detection_transformers_have_none():
     assert drop_path_rate(dict(type='mmdet.DINO'), find_arch('large'), Notes()) == 0
 

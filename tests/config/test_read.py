@@ -44,7 +44,11 @@ def test_options_come_last(image_folder):
         ('configs/classification/convnext_tt.py', None, 'did you mean configs/classification/convnext_t.py'),
         ('broken.py', 'model = dict(', 'broken.py line 1 does not parse'),
         ('undefined.py', 'model = nothing', 'undefined.py does not parse.*nothing'),
-        ('base.py', "_base_ = './absent.py'", 'base.py does not parse.*absent.py'),
+        (
+            'base.py',
+            "_base_ = './absent.py'",
+            'base.py: it, or .* that does not exist .*absent.py',
+        ),
         ('other.py', 'a = 1', 'has no task, no model'),
     ],
 )

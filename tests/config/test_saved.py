@@ -18,6 +18,7 @@ from convnext_dense.config.find import find_config, find_run_config, find_work_d
 from convnext_dense.config.read import read_config
 from convnext_dense.config.saved import EVALUATING, read_saved_config, setting_of_run
 from convnext_dense.errors import UserError
+from tests.helpers.stock_configs import adapted_model
 
 TASKS = {
     'classification': 'configs/classification/convnext_t.py',
@@ -39,6 +40,21 @@ def saved(folder: Path, name: str, **changes: object) -> Path:
 def test_what_a_run_saves_is_read_as_it_was(name, tmp_path):
     file = saved(tmp_path, name)
     assert read_saved_config(file).to_dict() == read_config(name, needs_data=False).to_dict()
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'point_rend/point-rend_r50-caffe_fpn_ms-1x_coco.py',
+        'dcn/faster-rcnn_r50_fpn_dpool_1x_coco.py',
+        'dcnv2/faster-rcnn_r50_fpn_mdpool_1x_coco.py',
+        'fpg/faster-rcnn_r50_fpg_crop640-50e_coco.py',
+    ],
+)
+def test_runs_of_adapted_heads_are_read_with_the_kinds_that_these_choose_by_name(name, tmp_path):
+    model, _ = adapted_model(f'mmdet:{name}')
+    file = saved(tmp_path, TASKS['detection'], model=dict(model, _delete_=True))
+    assert read_saved_config(file).model.type == model['type']
 
 
 def test_a_setting_of_a_run_is_read_from_its_work_dir(tmp_path):

@@ -19,8 +19,8 @@ model = dict(
     neck=dict(in_channels=[16, 24, 32], out_channels=16, num_csp_blocks=1),
     bbox_head=dict(in_channels=16, feat_channels=16, stacked_convs=1))
 train_dataloader = dict(batch_size=2, num_workers=1, persistent_workers=True, dataset=dict(pipeline=[
-    dict(type='mmdet.Mosaic', img_scale=(64, 64)), dict(type='mmdet.RandomAffine', border=(-32, -32)),
-    dict(type='mmdet.MixUp', img_scale=(64, 64)), dict(type='mmdet.RandomFlip', prob=0.5),
+    dict(type='convnext_dense.Mosaic', img_scale=(64, 64)), dict(type='mmdet.RandomAffine', border=(-32, -32)),
+    dict(type='convnext_dense.MixUp', img_scale=(64, 64)), dict(type='mmdet.RandomFlip', prob=0.5),
     dict(type='mmdet.Resize', scale=(64, 64), keep_ratio=True), dict(type='mmdet.Pad', size=(64, 64)),
     dict(type='mmdet.PackDetInputs')]))
 val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(pipeline=[
@@ -29,7 +29,7 @@ val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(pipe
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'instances'))]))
 train_cfg = dict(max_epochs=4, total_batch_size=2, val_interval=4)
 custom_hooks = [dict(type='mmdet.YOLOXModeSwitchHook', num_last_epochs=2,
-    skip_type_keys=('mmdet.Mosaic', 'mmdet.RandomAffine', 'mmdet.MixUp'))]
+    skip_type_keys=('convnext_dense.Mosaic', 'mmdet.RandomAffine', 'convnext_dense.MixUp'))]
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=1, keep=9, best=None))
 log_processor = dict(window_size=1)
 """

@@ -59,6 +59,11 @@ def test_mmdet_samples_become_detections(detection):
     sample.pred_instances.masks = torch.from_numpy(detection.masks)
     assert Detection.from_sample(sample, NAMES).as_json() == detection.as_json()
     assert Detection.from_sample(sample, NAMES).size == (HEIGHT, WIDTH)
+    nothing = sample.pred_instances[:0]
+    nothing.labels = torch.zeros(0)  # mmdet's SOLOv2 returns floats for an image without objects
+    sample.pred_instances = nothing
+    assert Detection.from_sample(sample, NAMES).labels.dtype == np.int64
+    assert Detection.from_sample(sample, NAMES).draw().shape == (HEIGHT, WIDTH, 3)
 
 
 def test_a_drawn_detection_has_its_classes_colors_and_names(detection, tmp_path, monkeypatch):

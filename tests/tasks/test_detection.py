@@ -6,12 +6,15 @@ import torch
 from mmengine.config import Config
 from torch.utils.flop_counter import FlopCounterMode
 
+from convnext_dense.adaptation.shapes import build_part
+from convnext_dense.analysis.complexity import count
 from convnext_dense.config.read import read_config
 from convnext_dense.data.foreign import classes_of, with_seeds
 from convnext_dense.engine.building import build_model
 from convnext_dense.errors import NoData, UserError
 from convnext_dense.export.graphs import Features, Normalization
 from convnext_dense.io.coco_format import IGNORE_REGION
+from convnext_dense.io.image_size import ImageSize
 from convnext_dense.registry import DATASETS
 from convnext_dense.results.drawing import palette
 from convnext_dense.tasks import TrainedClasses, count_classes, own_datasets
@@ -21,6 +24,7 @@ from tests.helpers import coco_files
 from tests.helpers.mask_folder import write_mask_folder
 from tests.helpers.mask_rcnn import write_mask_rcnn
 from tests.helpers.other_heads import DETECTORS, write_head
+from tests.helpers.stock_configs import adapted_model
 
 TASK = DetectionTask()
 CONFIG = 'configs/det/cascade_convnext_a_coco.py'
@@ -187,6 +191,13 @@ def test_other_detectors_have_no_graph_but_their_features(name, tmp_path):
     assert isinstance(TASK.build_graph(model, normalization, 'features'), Features)
 
 
+def test_a_detector_with_learned_regions_has_no_graph():
+    said = TASK.export_obstacle(
+        build_part(adapted_model('mmdet:sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco.py')[0]), 'instances'
+    )
+    assert said.startswith('the file would not follow EmbeddingRPNHead, which is no RPNHead')
+
+
 def test_a_mask_head_that_predicts_otherwise_has_no_graph(tmp_path):
     def obstacle(options: dict | None) -> str | None:
         cfg = read_config(str(write_mask_rcnn(tmp_path)), options, needs_data=False)
@@ -211,6 +222,46 @@ def test_a_detector_without_regions_runs_as_a_whole_when_counted(tmp_path):
         counted.get_flop_counts()[f'FCOS.bbox_head.{name}'] for name in ('conv_cls', 'conv_reg', 'conv_centerness')
     ]
     assert [sum(one.values()) // 2 for one in of_last] == [9 * 16 * out * cells for out in (80, 4, 1)]
+
+
+COUNTED = {
+    'mmdet:boxinst/boxinst_r50_fpn_ms-90k_coco.py': (
+        'backbone, neck and box head; not run: the mask head, which takes the objects that are found',
+        'bbox_head',
+    ),
+    'mmdet:double_heads/dh-faster-rcnn_r50_fpn_1x_coco.py': (
+        'backbone, neck and RPN, and the box head on 1000 regions; not run: the choice of regions (nms), RoIAlign, '
+        'pasting of masks',
+        'roi_head.bbox_head',
+    ),
+    'mmdet:sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco.py': (
+        'backbone, neck, and the box heads of all stages on 100 learned regions',
+        'roi_head.bbox_head.5',
+    ),
+    'mmdet:cascade_rpn/cascade-rpn_faster-rcnn_r50-caffe_fpn_1x_coco.py': (
+        'backbone, neck and RPN, and the box head on 300 regions; not run: the choice of regions (nms), RoIAlign, '
+        'pasting of masks',
+        'rpn_head.stages.1',
+    ),
+}
+
+
+@pytest.mark.parametrize('name', COUNTED)
+def test_detectors_whose_heads_have_no_plain_forward_are_counted(name):
+    said, part = COUNTED[name]
+    model, _ = adapted_model(name)
+    needs_values = 'cascade' in name or 'sparse' in name
+    counted = count(build_part(model, 'cpu' if needs_values else 'meta'), ImageSize(64, 96), TASK.run_counted)
+    assert counted.rule == said
+    assert counted.by_module[part].macs > 0
+
+
+@pytest.mark.parametrize('name', ['sparse_rcnn/sparse-rcnn_r50_fpn_1x', 'double_heads/dh-faster-rcnn_r50_fpn_1x'])
+def test_heads_that_take_more_than_regions_are_not_tried_before_training(name):
+    model = build_part(adapted_model(f'mmdet:{name}_coco.py')[0])
+    features = [torch.empty(1, 256, 64 >> level, 96 >> level, device='meta') for level in range(5)]
+    tried = [part.key for part in TASK.head_parts(model, features)]
+    assert 'model.roi_head.bbox_head' not in ' '.join(tried)
 
 
 def test_errors_of_heads_that_lack_ground_truth_are_explained():

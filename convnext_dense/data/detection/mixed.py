@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from mmengine.dataset import Compose
+from mmengine.logging import MMLogger
 from torch.utils.data import Dataset
 
 from ...errors import UserError
@@ -23,12 +24,14 @@ class MixedImages(Dataset):
     mmdet's ``CachedMosaic`` and ``CachedMixUp`` do with the images that they remember; here all images are drawn from
     the whole data set, and a sample depends on its seed alone, so that a resumed run goes on exactly.
 
-    In mmdet's ``MultiImageMixDataset`` a ``MixUp`` gets images without the steps before it, and a run ends where a
-    crop leaves no object; here the next image is taken.
+    With ``mixes_plain`` it is mmdet's ``MultiImageMixDataset``, whose ``MixUp`` mixes a mosaic with a single image,
+    but for two things: seeds, and where the pipeline leaves no object, the next image is taken; there the run ends.
 
     Args:
         dataset: the data set or its config, with a pipeline that ends before the packing.
-        pipeline: transforms; the last one packs the sample. ``mmdet.PipelineSwitchHook`` may replace it.
+        pipeline: configs of transforms; the last one packs the sample. ``mmdet.PipelineSwitchHook`` may replace them,
+            and ``mmdet.YOLOXModeSwitchHook`` leave out some.
+        mixes_plain: the other images of a step are those of the data set, without the steps before it.
 
     Attributes:
         pipeline: the composed transforms.
@@ -36,9 +39,23 @@ class MixedImages(Dataset):
 
     takes_seeds = True
 
-    def __init__(self, dataset: Any, pipeline: Sequence) -> None:
+    def __init__(self, dataset: Any, pipeline: Sequence, mixes_plain: bool = False) -> None:
         self.dataset: Any = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
         self.pipeline: Any = Compose(pipeline)
+        self.mixes_plain = mixes_plain
+        self._steps = list(pipeline)
+
+    def update_skip_type_keys(self, skip_type_keys: Sequence[str]) -> None:
+        """Leave out the steps of these types from now on, as mmdet's ``YOLOXModeSwitchHook`` has it.
+
+        A line of the log says if there are none, as with other names than the pipeline has.
+        """
+        left = [step for step in self._steps if step['type'] not in skip_type_keys]
+        if len(left) == len(self._steps):
+            MMLogger.get_current_instance().warning(
+                f'nothing is left out of the training pipeline: none of its steps is of {", ".join(skip_type_keys)}'
+            )
+        self.pipeline = Compose(left)
 
     @property
     def metainfo(self) -> dict:
@@ -93,7 +110,8 @@ class MixedImages(Dataset):
             if hasattr(step, 'get_indexes'):
                 drawn = step.get_indexes(self.dataset)
                 indices = drawn if isinstance(drawn, Sequence) else [drawn]
-                results['mix_results'] = [self._make(other, steps[:number], skipped)[0] for other in indices]
+                before = () if self.mixes_plain else steps[:number]
+                results['mix_results'] = [self._make(other, before, skipped)[0] for other in indices]
             changed = step(results)
             if changed is None:
                 return None

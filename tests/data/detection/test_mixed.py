@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import Compose
+from mmengine.logging import MMLogger
 
 from convnext_dense.data.detection import mixing  # noqa: F401 - registers the steps
 from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.detection.mixed import MixedImages
 from convnext_dense.data.foreign import classes_of, with_seeds
+from convnext_dense.data.sampler import seeded
 from convnext_dense.errors import UserError
+from convnext_dense.registry import DATASETS
 from tests.helpers import coco_files
 
 LOAD = [dict(type='convnext_dense.LoadImage'), dict(type='mmdet.LoadAnnotations', with_bbox=True)]
@@ -60,6 +63,34 @@ def test_the_other_image_of_a_mixed_pair_is_a_mosaic_too(inside):
     mixed[0, 3]
     assert seen.shapes == [(96, 128), (96, 128)]
     assert seen.mixed == [False, False]
+
+
+def test_the_other_image_of_a_plain_mix_is_that_of_the_data_set(inside):
+    """As in mmdet's MultiImageMixDataset, with which the same images are drawn and the same samples made."""
+    mixed, seen = MixedImages(inside, [], mixes_plain=True), Seen()
+    mixed.pipeline = Compose([MOSAIC, seen, MIX_UP, PACK])
+    mixed[0, 3]
+    assert seen.shapes == [(96, 128)]
+    pipeline = [MOSAIC, dict(type='mmdet.RandomAffine', border=(-32, -24)), MIX_UP, PACK]
+    ours = MixedImages(inside, pipeline, mixes_plain=True)
+    theirs = DATASETS.build(dict(type='mmdet.MultiImageMixDataset', dataset=inside, pipeline=pipeline))
+    with seeded(11):
+        expected = theirs[0]
+    sample = ours[0, 11]
+    assert torch.equal(sample['inputs'], expected['inputs'])
+    boxes = [one['data_samples'].gt_instances.bboxes.tensor for one in (sample, expected)]
+    assert len(boxes[0])
+    assert torch.equal(*boxes)
+
+
+def test_the_hook_of_yolox_leaves_out_steps(inside, monkeypatch):
+    mixed, image = MixedImages(inside, [MOSAIC, MIX_UP, PACK]), inside[0]['img']
+    mixed.update_skip_type_keys((MOSAIC['type'], MIX_UP['type']))
+    assert np.array_equal(mixed[0, 1]['inputs'].permute(1, 2, 0), image)
+    said = []
+    monkeypatch.setattr(MMLogger.get_current_instance(), 'warning', said.append)
+    mixed.update_skip_type_keys(('mmdet.Mosaic',))
+    assert said == ['nothing is left out of the training pipeline: none of its steps is of mmdet.Mosaic']
 
 
 def test_all_images_are_drawn_and_none_after_the_last(inside):
