@@ -1,7 +1,7 @@
 # Mask2Former with ConvNeXt-T on COCO's instances, in crops of 1024 pixels, 50 epochs. There is no published result;
 # model, data and schedule are those of mmdet's mask2former_swin-t-p4-w7-224_8xb2-lsj-50e_coco.py (box AP 47.7, mask AP
-# 44.7, published), with the official raw weights on ImageNet-1k. As there, norms and queries have no weight decay, and
-# the backbone a tenth of the lr. LayerScale begins at 1, as in all official ConvNeXts for dense prediction.
+# 44.7, published by mmdet), with the official raw weights on ImageNet-1k. As there, norms and queries have no weight
+# decay, and the backbone a tenth of the lr. LayerScale begins at 1, as in all official ConvNeXts for dense prediction.
 #   torchrun --nproc_per_node=8 tools/train.py configs/det/mask2former_convnext_t_coco.py --launcher pytorch
 #   python tools/train.py configs/det/mask2former_convnext_t_coco.py --data sample    # minutes on a laptop
 _base_ = [

@@ -141,7 +141,7 @@ def _absent(source: str, library: str | None, name: str, configs: dict[str, Path
     members = [config for config in configs if family_of(config).endswith(f':{name}')]
     if members:
         return (
-            f'{source} is a family of {len(members)} configs, such as {members[0]}: give one of them; '
+            f'{source} is a family of configs, such as {members[0]}: give one of them; '
             f'`convnext-dense adapt --list {source}` shows all'
         )
     family, _, stem = name.rpartition('/')

@@ -54,7 +54,8 @@ def _is_image_folder(root: Path) -> bool:
 
 
 def _has_coco_files(root: Path) -> bool:
-    return any(not is_stray(file.name) for pattern in COCO_PATTERNS for file in root.glob(pattern))
+    files = (file.name for pattern in COCO_PATTERNS for file in root.glob(pattern))
+    return any(not is_stray(name) and not name.startswith('panoptic') for name in files)
 
 
 def _has_panoptic_files(root: Path) -> bool:

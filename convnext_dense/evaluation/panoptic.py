@@ -17,6 +17,10 @@ from ..registry import METRICS
 
 INSTANCE_OFFSET = 1000
 """mmdet's panoptic predictions are label + 1000 * number of the instance (``mmdet.structures.INSTANCE_OFFSET``)."""
+NO_SEGMENTS = (
+    'the model predicts no panoptic segmentation: take one with a panoptic_fusion_head, and '
+    'model.test_cfg.panoptic_on=True'
+)
 LEAST_IOU = 0.5
 """IoU above which segments match; a segment has at most one such partner."""
 
@@ -150,10 +154,7 @@ class PanopticQuality(BaseMetric):
                     'the pipeline for evaluation'
                 )
             if 'pred_panoptic_seg' not in sample:
-                raise UserError(
-                    'the model predicts no panoptic segmentation: take one with a panoptic_fusion_head, and '
-                    'model.test_cfg.panoptic_on=True'
-                )
+                raise UserError(NO_SEGMENTS)
             prediction = sample['pred_panoptic_seg']['sem_seg'][0].cpu().numpy()
             truth = read_segments(sample['panoptic'])
             if truth.ids.shape != prediction.shape:

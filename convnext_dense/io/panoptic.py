@@ -72,6 +72,17 @@ def read_segment_ids(path: str, retry_missing: bool = False) -> np.ndarray:
     return (colors >> 16) | (colors & 0xFF00) | (colors & 0xFF) << 16
 
 
+def colors_of_ids(ids: np.ndarray) -> np.ndarray:
+    """Return the colors that stand for ids of segments, uint8 (..., 3), RGB; see :func:`read_segment_ids`."""
+    return np.stack([ids & 255, ids >> 8 & 255, ids >> 16 & 255], axis=-1).astype(np.uint8)
+
+
+def id_of_color(color: np.ndarray) -> int:
+    """Return the id of a segment that a color stands for, RGB; see :func:`read_segment_ids`."""
+    red, green, blue = (int(value) for value in color)
+    return red + 256 * green + 65536 * blue
+
+
 def read_segments(truth: PanopticTruth, retry_missing: bool = False) -> Segments:
     """Read the panoptic ground truth of an image.
 

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..io.mask_box import box_around
 from .text import drawable_names, fit_to_width, font_for, text_width
 
 MIN_LONG_SIDE = 512  # pixels: images with a shorter long side are enlarged
@@ -314,11 +315,11 @@ def _text_size(image: np.ndarray) -> int:
 
 def _draw_mask(image: np.ndarray, mask: np.ndarray, color: np.ndarray, factor: int, line: int) -> None:
     """Tint the pixels of a mask, (H, W) before enlargement, and draw its outline inside it."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
+    left, top, right, bottom = box_around(mask)
+    if right == 0:
         return
-    part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].repeat(factor, 0).repeat(factor, 1)
-    region = image[rows[0] * factor :, columns[0] * factor :][: part.shape[0], : part.shape[1]]
+    part = mask[top:bottom, left:right].repeat(factor, 0).repeat(factor, 1)
+    region = image[top * factor :, left * factor :][: part.shape[0], : part.shape[1]]
     tinted = (1 - MASK_OPACITY) * region[part] + MASK_OPACITY * color
     region[part] = tinted.round().astype(np.uint8)
     core = cv2.erode(
@@ -358,8 +359,7 @@ def _free_place_around(
 
 def _place_of(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return where a mask, bool (H, W), is: its box, and x and y of its pixel that is farthest from its border."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
+    box = np.array(box_around(mask))
     part = mask[box[1] : box[3], box[0] : box[2]]
     distance = cv2.distanceTransform(np.pad(part.astype(np.uint8), 1), cv2.DIST_L2, 5)
     row, column = np.unravel_index(int(distance.argmax()), distance.shape)

@@ -12,10 +12,11 @@ from PIL import Image
 
 from ..io.coco_format import CocoImage
 from ..io.image_size import ImageSize
-from ..io.panoptic import VOID, Segments
+from ..io.mask_box import box_around
+from ..io.panoptic import VOID, Segments, colors_of_ids, id_of_color
 from .drawing import draw_segments, segment_colors
 from .result import Result, import_supervision
-from .segmentation import LEGEND_ROWS, box_of
+from .segmentation import LEGEND_ROWS
 from .text import drawable_names
 from .writing import image_to_draw_on, save_drawing, save_image
 
@@ -124,7 +125,7 @@ class Panoptic(Result):
                 names[label],
                 bool(are_things[n]),
                 int(counts[place]),
-                box_of(ids == found[place]),
+                box_around(ids == found[place]),
                 int(own[place]) in crowds,
             )
             for n, place in enumerate(known)
@@ -177,7 +178,7 @@ class Panoptic(Result):
             f'{names[one.label]}{" (crowd)" if one.iscrowd else ""}' if one.isthing else '' for one in self.segments
         ]
         stuff = [(names[one.label], place) for place, one in enumerate(self.segments) if not one.isthing]
-        colors = _colors_of(np.array([segment.id for segment in self.segments], np.int32))
+        colors = colors_of_ids(np.array([segment.id for segment in self.segments], np.int32))
         return save_drawing(draw_segments(pixels, places, colors, tags, stuff, legend_rows), out)
 
     def draw_frame(self, frame: np.ndarray) -> np.ndarray:
@@ -217,7 +218,7 @@ class Panoptic(Result):
         Raises:
             UserError: if the file can't be written.
         """
-        save_image(Image.fromarray(_colors_of(self.ids)), out)
+        save_image(Image.fromarray(colors_of_ids(self.ids)), out)
 
     def save_extra_files(self, *files: Path) -> None:
         (png,) = files
@@ -242,13 +243,7 @@ class Panoptic(Result):
 
 def _free_id(color: np.ndarray, taken: np.ndarray) -> int:
     """Return the id of a color, or the next one that no segment has."""
-    red, green, blue = (int(value) for value in color)
-    number = red + 256 * green + 65536 * blue
+    number = id_of_color(color)
     while number == VOID or number in taken:
         number = (number + 1) % (1 << 24)
     return number
-
-
-def _colors_of(ids: np.ndarray) -> np.ndarray:
-    """Return the colors of ids, uint8 (..., 3), RGB."""
-    return np.stack([ids & 255, ids >> 8 & 255, ids >> 16 & 255], axis=-1).astype(np.uint8)

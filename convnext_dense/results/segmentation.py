@@ -12,6 +12,7 @@ from PIL import Image
 
 from ..io.image_size import ImageSize
 from ..io.images import UNLABELED
+from ..io.mask_box import box_around
 from .drawing import draw_label_map
 from .result import Result, import_supervision
 from .writing import image_to_draw_on, save_drawing, save_image
@@ -126,14 +127,8 @@ class Segmentation(Result):
         present = np.setdiff1d(self.labels, UNLABELED)
         masks = self.labels == present[:, None, None]
         return import_supervision().Detections(
-            xyxy=np.array([box_of(mask) for mask in masks], np.float32).reshape(-1, 4),
+            xyxy=np.array([box_around(mask) for mask in masks], np.float32).reshape(-1, 4),
             mask=masks,
             class_id=present.astype(np.int64),
             data={'class_name': np.array([self.names[k] for k in present], dtype=str)},
         )
-
-
-def box_of(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """Return the smallest box around a mask: left, top, right and bottom edge."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

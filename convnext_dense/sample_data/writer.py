@@ -17,6 +17,8 @@ from pycocotools import mask as rle
 
 from ..io.coco_format import CocoAnnotation, CocoImage, Polygons, RunLengths
 from ..io.image_size import ImageSize
+from ..io.mask_box import box_around
+from ..io.panoptic import colors_of_ids
 from .landscape import REGIONS
 from .page import SCALE, Page, region_labels, render, subsample
 from .scene import draw_portrait, draw_scene
@@ -118,7 +120,7 @@ def write_scene(root: Path, version: int, split: str, index: int) -> SceneEntry:
         if shown < max(MIN_PIXELS, (1 - MAX_HIDDEN) * group.full_area / SCALE**2):
             continue
         labels[mask] = len(REGIONS) + 1 + group.thing
-        box = _box_around(mask)
+        box = _coco_box(mask)
         segments.append(_add_segment(ids, mask, len(segments), CATEGORY_IDS[group.thing], int(group.is_crowd)))
         annotations.append(
             {
@@ -135,8 +137,7 @@ def write_scene(root: Path, version: int, split: str, index: int) -> SceneEntry:
             segments.append(_add_segment(ids, mask, len(segments), category, 0))
     name, ade_name, ade = f'{index + 1:012d}.jpg', f'ADE_{split}_{index + 1:08d}', root / 'ade20k'
     _write(root / 'coco' / f'{split}2017' / name, image)
-    colors = np.stack([ids % 256, ids // 256 % 256, ids // 65536], axis=2).astype(np.uint8)
-    _write(root / 'coco' / 'annotations' / f'panoptic_{split}2017' / f'{index + 1:012d}.png', colors)
+    _write(root / 'coco' / 'annotations' / f'panoptic_{split}2017' / f'{index + 1:012d}.png', colors_of_ids(ids))
     _write(ade / 'images' / ADE_SPLITS[split] / f'{ade_name}.jpg', image)
     _write(ade / 'annotations' / ADE_SPLITS[split] / f'{ade_name}.png', labels)
     return {
@@ -149,17 +150,17 @@ def write_scene(root: Path, version: int, split: str, index: int) -> SceneEntry:
     }
 
 
-def _box_around(mask: np.ndarray) -> list[int]:
+def _coco_box(mask: np.ndarray) -> list[int]:
     """Return the smallest box around a mask: x, y, width, height."""
-    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return [int(side) for side in (cols[0], rows[0], np.ptp(cols) + 1, np.ptp(rows) + 1)]
+    x1, y1, x2, y2 = box_around(mask)
+    return [x1, y1, x2 - x1, y2 - y1]
 
 
 def _add_segment(ids: np.ndarray, mask: np.ndarray, place: int, category: int, iscrowd: int) -> SegmentInfo:
     """Give the pixels of a mask (H, W) the id of a new segment, and return it."""
     number = SEGMENT_STEP * (place + 1)
     ids[mask] = number
-    return SegmentInfo(id=number, category_id=category, iscrowd=iscrowd, bbox=_box_around(mask), area=int(mask.sum()))
+    return SegmentInfo(id=number, category_id=category, iscrowd=iscrowd, bbox=_coco_box(mask), area=int(mask.sum()))
 
 
 def _run_lengths(mask: np.ndarray) -> RunLengths:

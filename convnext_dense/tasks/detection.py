@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NoData, UserError
 from ..io.image_size import ImageSize
 from .anchors import least_side
-from .datasets import (
-    innermost_datasets,
-    is_own,
-    takes,
-)
+from .datasets import innermost_datasets, is_own, takes
 from .dense import RECORD_SIZE, random_boxes, random_image, read_as_annotated
 from .drawn_annotations import draw_annotations
 from .heads import count_head_rows

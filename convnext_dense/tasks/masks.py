@@ -115,14 +115,23 @@ def _training_has_masks(cfg: Config) -> bool | None:
 
 
 def _has_masks(dataset: Mapping[str, Any]) -> bool:
-    """Check whether an object of a data set has a mask, of the classes that are chosen."""
+    """Check whether an object of a data set has a mask, of the classes that are chosen.
+
+    Raises:
+        UserError: if there are no objects, but captions or panoptic masks.
+    """
     from ..data.class_choice import as_choice
     from ..data.detection.coco import has_masks, read_coco
     from ..data.formats import source_of
+    from ..data.formats.coco import check_kind
 
     source, choice = source_of(dataset), as_choice(dataset.get('choice'))
-    if choice is None or not has_masks(source):
-        return has_masks(source)
+    if not has_masks(source):
+        if source.format == 'coco':
+            check_kind(source.annotations)
+        return False
+    if choice is None:
+        return True
     chosen = read_coco(source, dataset.get('box_format'), choice=choice, skips_bad=True).annotations.values()
     return any('segmentation' in one and not one['iscrowd'] for of_image in chosen for one in of_image)
 

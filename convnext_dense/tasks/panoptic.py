@@ -194,14 +194,11 @@ class PanopticTask(MmdetTask):
         return len(stuff) if isinstance(stuff, list | tuple) else stated_stuff(cfg.model)
 
     def to_result(self, sample: Any, classes: ClassInfo) -> Panoptic:
-        from ..evaluation.panoptic import predicted_labels
+        from ..evaluation.panoptic import NO_SEGMENTS, predicted_labels
         from ..results import Panoptic
 
         if 'pred_panoptic_seg' not in sample:
-            raise UserError(
-                'the model predicts no panoptic segmentation: take one with a panoptic_fusion_head, and '
-                'model.test_cfg.panoptic_on=True'
-            )
+            raise UserError(NO_SEGMENTS)
         segments = sample.pred_panoptic_seg.sem_seg[0].cpu().numpy()
         labels = predicted_labels(segments, len(classes.names))
         path = sample.get('img_path')

@@ -86,7 +86,7 @@ def test_a_file_comes_first_and_tells_its_library_by_its_place(tmp_path, monkeyp
 @pytest.mark.parametrize(
     ('source', 'said'),
     [
-        ('mmdet:dino', f'mmdet:dino is a family of 6 configs, such as {DINO}: give one of them; '
+        ('mmdet:dino', f'mmdet:dino is a family of configs, such as {DINO}: give one of them; '
          '`convnext-dense adapt --list mmdet:dino` shows all'),
         ('deeplabv3plus', 'deeplabv3plus is a family of '),
         ('mmdet:dinoo', 'no config mmdet:dinoo: mmdet ships none of this name: did you mean mmdet:dino?'),

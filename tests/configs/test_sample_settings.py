@@ -168,4 +168,6 @@ def test_whole_lists_replace_whole_lists(resolved):
 
 
 def kinds(part):
-    return [kinds(item) if isinstance(item, list) else item.type for item in part]
+    """Names of the transforms, but for padding, which the sample settings of any detector add."""
+    found = [kinds(item) if isinstance(item, list) else item.type for item in part]
+    return [kind for kind in found if kind not in ('mmdet.Pad', [])]

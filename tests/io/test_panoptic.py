@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from convnext_dense.io.color_masks import BadLabels
-from convnext_dense.io.panoptic import read_segment_ids, read_segments
+from convnext_dense.io.panoptic import colors_of_ids, id_of_color, read_segment_ids, read_segments
 
 
 @pytest.fixture
@@ -53,3 +53,9 @@ def test_files_that_do_not_fit_are_refused(png, ids):
         read_segments(truth(png, 7, (1 << 24) - 1))
     with pytest.raises(BadLabels, match=r'a.png \(of another size than its image: 6 x 9, annotations: 9 x 6\)$'):
         read_segments(truth(png, 7, 300, 70_000, (1 << 24) - 1, size=(9, 6)))
+
+
+def test_ids_are_written_as_the_colors_that_are_read(png, ids):
+    colors = colors_of_ids(ids)
+    np.testing.assert_array_equal(colors, np.asarray(Image.open(png)))
+    assert [id_of_color(color) for color in colors.reshape(-1, 3)] == ids.ravel().tolist()

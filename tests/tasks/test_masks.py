@@ -299,11 +299,13 @@ def test_data_that_can_not_be_read_decide_nothing(tmp_path, boxes):
     ):
         cfg.train_dataloader.dataset = dataset
         assert not leave_out_masks(cfg, reads_data=True)
-    (tmp_path / 'broken.json').write_text('{"annotations": [')
-    cfg.train_dataloader.dataset = dict(
-        type='convnext_dense.CocoDataset', images='', annotations=str(tmp_path / 'broken.json')
-    )
-    assert not leave_out_masks(cfg, reads_data=True)
+    panoptic = '{"categories": [], "images": [], "annotations": [{"image_id": 1, "segments_info": []}]}'
+    for text in ('{"annotations": [', panoptic):
+        (tmp_path / 'other.json').write_text(text)
+        cfg.train_dataloader.dataset = dict(
+            type='convnext_dense.CocoDataset', images='', annotations=str(tmp_path / 'other.json')
+        )
+        assert not leave_out_masks(cfg, reads_data=True)
 
 
 def test_masks_in_one_of_several_files_are_learned(tmp_path, boxes):

@@ -96,7 +96,7 @@ def _write_annotations(args: argparse.Namespace, predict: Predictor, inputs: Seq
         written = write_data_set(data, has_label_maps, args.format, args.out_dir, args.images, scores=args.confidence)
     print(describe_written(written, args.format, args.out_dir))
     if demo.found_nothing:
-        print(_nothing_found(args.score))
+        print(_nothing_found(args.score if demo.has_scores else 0))
     if demo.interrupted:
         raise KeyboardInterrupt
     return 1 if demo.failed or skipped else 0
@@ -112,6 +112,7 @@ class _Demo:
         self.bar = bar
         self.failed: list[str] = []
         self.found_nothing = False  # in any of the images, at this score
+        self.has_scores = True  # of which the results have a least one
         self.interrupted = False
 
     def draw_images(
@@ -155,7 +156,9 @@ class _Demo:
         self.found_nothing = self.predict.task.writes_coco
         try:
             for result in self.predict.batch(paths, self.batch_size, failed):
-                labeled = self.predict.task.labeled_image(result.above(self.score), needs_masks)
+                certain = result.above(self.score)
+                self.has_scores = certain is not result
+                labeled = self.predict.task.labeled_image(certain, needs_masks)
                 self.found_nothing = self.found_nothing and not labeled.objects
                 yield labeled
                 self.bar.advance(task)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from .faults import Fault
 from .json_files import read_json
 from .values import read_integer
 
-__all__ = ['EXPECTED', 'EXPLICIT', 'CocoFormat', 'find_coco']
+__all__ = ['EXPECTED', 'EXPLICIT', 'CocoFormat', 'check_kind', 'find_coco']
 
 INSTANCES = 'take the file with instances of the same images, such as instances_train2017.json'
 FEDERATED = 'neg_category_ids', 'not_exhaustive_category_ids'
@@ -76,6 +78,18 @@ class CocoFormat(Format):
             )
         except (LookupError, OSError, ValueError, AttributeError):
             return super().has_masks(source)
+
+
+def check_kind(path: Path) -> None:
+    """Check that a file has instances, by its first annotation.
+
+    Raises:
+        UserError: for one of captions or of panoptic masks.
+    """
+    first: list[Any] = []
+    with suppress(LookupError, OSError, ValueError):  # faults that are named where it is read
+        first = list(islice(iterate_list(path, 'annotations'), 1))
+    _check_kind(path, [one for one in first if isinstance(one, dict)])
 
 
 def _read_json(path: Path, optional: Collection[str]) -> dict[str, list[Any]]:

@@ -13,6 +13,7 @@ import numpy as np
 from pycocotools import mask as rle
 
 from ...io.image_size import ImageSize
+from ...io.mask_box import box_around
 from .values import read_number
 
 ARC_ERROR = 0.02
@@ -148,12 +149,11 @@ def bitmap(left: int, top: int, pixels: np.ndarray) -> Shape:
     Raises:
         Unreadable: if none is set.
     """
-    columns, rows = np.flatnonzero(pixels.any(0)), np.flatnonzero(pixels.any(1))
-    if not columns.size:
+    x1, y1, x2, y2 = box_around(pixels)
+    if x2 == 0:
         raise Unreadable('mask without pixels')
-    corners = (columns[0] + left, rows[0] + top, columns[-1] + left + 1, rows[-1] + top + 1)
-    x1, y1, x2, y2 = map(float, corners)
-    return Shape((x1, y1, x2, y2), bitmap=Bitmap(left, top, pixels))
+    corners = (float(x1 + left), float(y1 + top), float(x2 + left), float(y2 + top))
+    return Shape(corners, bitmap=Bitmap(left, top, pixels))
 
 
 def geometry(shapes: Sequence[Shape], size: ImageSize | None) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Category(NamedTuple):
     """As it is in the file: 1 for things, 0 for stuff."""
 
 
-class SegmentEntry(NamedTuple):
+class ListedSegment(NamedTuple):
     """A segment of an image as it is in a file."""
 
     id: int
@@ -47,7 +47,7 @@ class SegmentedImage(NamedTuple):
     image: CocoImage
     segments_file: str
     """Path of the PNG file."""
-    segments: list[SegmentEntry]
+    segments: list[ListedSegment]
 
 
 class Content(NamedTuple):
@@ -168,11 +168,11 @@ def _find_pngs(files: PanopticFiles, names: Sequence[str]) -> list[str]:
     return [os.path.join(files.segments, str(found[name])) for name in names]
 
 
-def _segments_of(path: Path, annotation: Mapping[str, Any], place_of: Mapping[int, int]) -> list[SegmentEntry]:
+def _segments_of(path: Path, annotation: Mapping[str, Any], place_of: Mapping[int, int]) -> list[ListedSegment]:
     entries, png = annotation.get('segments_info'), annotation.get('file_name')
     if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
         raise UserError(f'{path}: segments_info of {png} is not a list of objects')
-    found: dict[int, SegmentEntry] = {}
+    found: dict[int, ListedSegment] = {}
     for entry in entries:
         number, category = read_integer(entry.get('id')), read_integer(entry.get('category_id'))
         what = f'{path}: segment {quoted(entry.get("id"))} of {png}'
@@ -182,5 +182,5 @@ def _segments_of(path: Path, annotation: Mapping[str, Any], place_of: Mapping[in
             raise UserError(f'{what}: give it an id from 1 to {MOST_SEGMENTS}, that of its color')
         if number in found:
             raise UserError(f'{what} is listed twice: give each segment an id of its own')
-        found[number] = SegmentEntry(number, place_of[category], entry)
+        found[number] = ListedSegment(number, place_of[category], entry)
     return list(found.values())

@@ -166,10 +166,15 @@ def _choose(path: Path, categories: Sequence[Category], choice: ClassChoice | No
 
 
 def _read_kind(path: Path, category: Category) -> bool:
+    what, fix = f'{path}: category {quoted(category.name)} has', 'give each category 1 for things or 0 for stuff'
+    if category.isthing is None:
+        raise UserError(
+            f'{what} no isthing, as in files of instances: take the panoptic file of the same images, such as '
+            f'panoptic_train2017.json, or {fix}'
+        )
     flag = read_flag(category.isthing)
     if flag is None:
-        what = f'{path}: category {quoted(category.name)} has isthing {quoted(category.isthing)}'
-        raise UserError(f'{what}: give each category 1 for things or 0 for stuff')
+        raise UserError(f'{what} isthing {quoted(category.isthing)}: {fix}')
     return bool(flag)
 
 

@@ -9,6 +9,7 @@ from ...compat.mmdet_imports import light_imports
 from ...errors import UserError
 from ...io.color_masks import RESTORE
 from ...io.images import UNLABELED
+from ...io.mask_box import box_around
 from ...io.panoptic import read_segments
 from ...registry import TRANSFORMS
 from ..dense import BadImage
@@ -52,7 +53,7 @@ class LoadPanoptic(BaseTransform):
             semantic[mask] = segment['label']
             if segment['label'] < truth['things']:
                 masks.append(mask.astype(np.uint8))
-                boxes.append(_box_around(mask))
+                boxes.append(box_around(mask))
                 labels.append(segment['label'])
         results['gt_masks'] = BitmapMasks(masks, *ids.shape)
         results['gt_bboxes'] = HorizontalBoxes(np.array(boxes, np.float32).reshape(-1, 4))
@@ -60,9 +61,3 @@ class LoadPanoptic(BaseTransform):
         results['gt_ignore_flags'] = np.zeros(len(labels), bool)
         results['gt_seg_map'] = semantic
         return results
-
-
-def _box_around(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """Return the smallest box around a mask (H, W): x1, y1, x2, y2."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1

@@ -10,6 +10,9 @@ from PIL import Image
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
+from convnext_dense.results import Panoptic
+from convnext_dense.results.drawing import palette
+from convnext_dense.tasks import TASKS
 from tests.helpers.demo_inputs import film, image, names
 from tests.helpers.small_models import CLASSES
 
@@ -164,3 +167,12 @@ def test_where_nothing_is_found_at_all_no_lower_score_is_asked_for(demo, predict
     for flags in (['--format', 'coco', '--out-dir', 'coco'], []):
         assert demo('detection', 'a.png', '--score', 0, *flags) == 0
         assert capsys.readouterr().out.splitlines()[-1] == 'nothing is found in these images'
+
+
+def test_segments_have_no_scores_to_lower(demo, predictors, monkeypatch, capsys):
+    image('a.png')
+    nothing = Panoptic.from_map('a.png', np.zeros((48, 64), int), {}, CLASSES, palette(len(CLASSES)), 1)
+    monkeypatch.setattr(predictors['detection'], 'task', TASKS['panoptic'])
+    monkeypatch.setattr(predictors['detection'], 'batch', lambda *_: iter([nothing]))
+    assert demo('detection', 'a.png', '--format', 'coco') == 0
+    assert capsys.readouterr().out.splitlines()[-1] == 'nothing is found in these images'

@@ -6,7 +6,7 @@ import pytest
 
 from convnext_dense.data.detection.coco import read_coco, read_header
 from convnext_dense.data.formats.base import Source
-from convnext_dense.data.formats.coco import CocoFormat
+from convnext_dense.data.formats.coco import CocoFormat, check_kind
 from convnext_dense.errors import UserError
 from tests.helpers import coco_files
 from tests.helpers.drawn_truth import check_equals_drawn, check_trains_alike, class_names, drawn_images, write_coco
@@ -130,6 +130,8 @@ def test_files_of_other_annotations_are_refused(tmp_path, keys, said):
         read_header(source)
         read_coco(source)
     assert '\n' not in str(error.value)
+    with pytest.raises(UserError, match=said):  # rather than to answer that there are no masks
+        check_kind(source.annotations)
 
 
 def test_keypoints_are_objects_with_boxes(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from convnext_dense.data.formats import FORMATS, find_sources
+from convnext_dense.data.layouts import IMAGE_FOLDER, hint
 from convnext_dense.errors import NoData, UserError
 from tests.helpers.foreign_folders import write_folder
 from tests.helpers.layouts import touch
@@ -119,3 +120,12 @@ def test_a_format_that_is_faulty_deeper_is_no_hint(tmp_path):
     assert refusal(tmp_path).endswith(OTHER_ROOT)
     with pytest.raises(UserError, match='is not plain YAML'):
         find_sources(str(tmp_path / 'a'))
+
+
+def test_panoptic_files_are_named_where_there_are_no_others(tmp_path):
+    touch(tmp_path, 'annotations/panoptic_val2017.json')
+    assert hint(tmp_path, IMAGE_FOLDER) == (
+        f'{tmp_path} holds panoptic COCO files: take a config for panoptic segmentation for it'
+    )
+    touch(tmp_path, 'annotations/instances_val2017.json')
+    assert hint(tmp_path, IMAGE_FOLDER) == f'{tmp_path} holds COCO files: take a config of a detector for it'

@@ -56,13 +56,19 @@ def test_merged_things_stay_apart_and_merged_stuff_is_one_segment(root):
     assert truth['segments'][0]['area'] == plain[SKY] + plain[GRASS]
 
 
+def test_a_file_of_instances_is_named_as_one(root):
+    change(root, lambda content: [one.pop('isthing') for one in content['categories']])
+    with pytest.raises(UserError, match=r"category 'cat' has no isthing, as in files of instances: take the panoptic"):
+        read_classes(files_of(root).annotations)
+
+
 def test_things_are_not_merged_with_stuff(root):
     choice = ClassChoice(merge=(Merge(('cat', 'grass'), 'mixed'),))
     with pytest.raises(UserError, match=r"joins things \(cat\) and stuff \(grass\) to 'mixed': join classes of one k"):
         read_panoptic(files_of(root), choice)
 
 
-@pytest.mark.parametrize('value', [None, 'thing', 2, []])
+@pytest.mark.parametrize('value', ['thing', 2, []])
 def test_each_category_says_whether_it_is_a_thing(root, value):
     change(root, lambda content: content['categories'][1].update(isthing=value))
     with pytest.raises(

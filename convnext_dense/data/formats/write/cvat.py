@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ....io.image_size import ImageSize
+from ....io.mask_box import box_around
 from ....results.rle import decode_mask
 from .base import LabeledData, LabeledObject, Target, count_outlined, objects_only, split_folder
 from .outlines import as_parts
@@ -56,9 +57,9 @@ def _add_shape(entry: ElementTree.Element, one: LabeledObject, name: str, size: 
     else:
         assert one.segmentation is not None
         mask = decode_mask(one.segmentation, size)
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        inner = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        place = {'left': columns[0], 'top': rows[0], 'width': inner.shape[1], 'height': inner.shape[0]}
+        left, top, right, bottom = box_around(mask)
+        inner = mask[top:bottom, left:right]
+        place = {'left': left, 'top': top, 'width': inner.shape[1], 'height': inner.shape[0]}
         runs = {'rle': ', '.join(map(str, _runs(inner))), **{key: str(value) for key, value in place.items()}}
         ElementTree.SubElement(entry, 'mask', {**about, **runs})
 

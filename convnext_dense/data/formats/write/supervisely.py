@@ -8,10 +8,10 @@ import json
 import zlib
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from ....io.image_size import ImageSize
+from ....io.mask_box import box_around
 from ....results.drawing import palette
 from ....results.rle import decode_mask
 from .base import LabeledData, LabeledObject, Target, objects_only, split_folder
@@ -57,12 +57,12 @@ def _entry(one: LabeledObject, name: str, size: ImageSize, target: Target) -> di
         target.changed.add('box rounded to whole pixels', 'boxes rounded to whole pixels', int(is_rounded))
         points = [[left, top], [max(right - 1, left), max(bottom - 1, top)]]
         return {**entry, 'geometryType': 'rectangle', 'points': {'exterior': points, 'interior': []}}
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    inner = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    x1, y1, x2, y2 = box_around(mask)
+    inner = mask[y1:y2, x1:x2]
     buffer = io.BytesIO()
     Image.fromarray(inner).save(buffer, 'PNG')
     bitmap = {
         'data': base64.b64encode(zlib.compress(buffer.getvalue())).decode('ascii'),
-        'origin': [int(columns[0]), int(rows[0])],
+        'origin': [x1, y1],
     }
     return {**entry, 'geometryType': 'bitmap', 'bitmap': bitmap}
