@@ -30,6 +30,7 @@ OWN_CLASSES = {
     'mmdet.SingleRoIExtractor': 'convnext_dense.RoIExtractor',
     'mmdet.MaxIoUAssigner': 'convnext_dense.MaxIoUAssigner',
     'mmdet.CenterNetHead': 'convnext_dense.CenterNetHead',
+    'mmdet.DoubleConvFCBBoxHead': 'convnext_dense.DoubleConvFCBBoxHead',
     'mmseg.DMHead': 'convnext_dense.DMHead',
     'mmseg.EncoderDecoder': 'convnext_dense.Segmentor',
     'mmseg.UPerHead': 'convnext_dense.UPerHead',
@@ -40,6 +41,7 @@ ADDED = {
     'convnext_dense.MaxIoUAssigner': 'knows ignore regions',
     'convnext_dense.CenterNetHead': 'predicts without a border',
     'convnext_dense.DMHead': 'takes any memory format',
+    'convnext_dense.DoubleConvFCBBoxHead': 'takes any memory format',
     'convnext_dense.Segmentor': 'predicts with less memory',
     'convnext_dense.UPerHead': 'keeps the memory format',
 }

@@ -27,6 +27,7 @@ with light_imports():
     from mmdet.models.data_preprocessors import BatchSyncRandomResize as MmdetBatchSyncRandomResize
     from mmdet.models.dense_heads import CenterNetHead as MmdetCenterNetHead
     from mmdet.models.dense_heads import SSDHead
+    from mmdet.models.roi_heads.bbox_heads import DoubleConvFCBBoxHead as MmdetDoubleConvFCBBoxHead
     from mmdet.models.roi_heads.mask_heads import FCNMaskHead as MmdetFCNMaskHead
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
     from mmdet.models.task_modules.assigners import AssignResult
@@ -146,6 +147,15 @@ class CenterNetHead(MmdetCenterNetHead):
         metas = [{'border': np.zeros(4, np.float32), **meta} for meta in batch_img_metas]
         contiguous = [[level.contiguous() for level in levels] for levels in maps]
         return super().predict_by_feat(*contiguous, batch_img_metas=metas, **kwargs)
+
+
+@MODELS.register_module()
+class DoubleConvFCBBoxHead(MmdetDoubleConvFCBBoxHead):
+    """mmdet's ``DoubleConvFCBBoxHead`` for features in either memory format, which it views as vectors."""
+
+    def forward(self, x_cls: Tensor, x_reg: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scores (K, classes + 1) and box deltas of K regions, of two features (K, C, h, w) of each."""
+        return super().forward(x_cls.contiguous(), x_reg)
 
 
 @MODELS.register_module()

@@ -291,3 +291,12 @@ def test_centernet_predicts_without_a_border_as_with_one_of_zero():
             found = ours.predict_by_feat(*formed, batch_img_metas=[own], rescale=False)[0]
             assert len(found) == 5
             assert torch.equal(found.bboxes, expected.bboxes)
+
+
+def test_double_heads_take_regions_in_any_memory_format():
+    settings = dict(num_convs=1, num_fcs=1, in_channels=4, conv_out_channels=4, fc_out_channels=4, roi_feat_size=3)
+    head = MODELS.build(dict(type='convnext_dense.DoubleConvFCBBoxHead', reg_class_agnostic=True, **settings)).eval()
+    regions = torch.rand(2, 4, 3, 3)
+    expected = head(regions, regions)
+    last = regions.to(memory_format=torch.channels_last)
+    assert all(torch.allclose(*pair, atol=1e-6) for pair in zip(head(last, last), expected, strict=True))
