@@ -46,7 +46,6 @@ TESTED_ELSEWHERE = {
     'data/formats/yolo_names.py': 'data/formats/test_yolo.py',
     'data/formats/annotation_files.py': 'data/formats/test_coco_find.py',
     'data/formats/image_folder.py': 'data/formats/test_coco_find.py',
-    'data/dense.py': 'data/detection/test_dataset.py',
     'data/detection/instances.py': 'data/detection/test_dataset.py',
     'data/formats/building.py': 'data/formats/test_labelme.py',
     'data/formats/supervisely_shapes.py': 'data/formats/test_supervisely.py',

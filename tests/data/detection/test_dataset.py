@@ -8,7 +8,6 @@ import pytest
 import torch
 from mmengine.dataset import ClassBalancedDataset
 from mmengine.logging import MMLogger
-from PIL import Image
 from torch.utils.data import DataLoader
 
 from convnext_dense.data import SeededSampler
@@ -18,7 +17,6 @@ from convnext_dense.data.sampler import AspectRatioBatches
 from convnext_dense.engine.hooks.data_check import describe_dataset
 from convnext_dense.errors import UserError
 from convnext_dense.io.coco_format import IGNORE_REGION, UNMASKED
-from convnext_dense.registry import TRANSFORMS
 from tests.helpers import coco_files
 from tests.helpers.coco_files import COLORS, HEIGHT, WIDTH
 from tests.helpers.small_files import write_files
@@ -443,15 +441,3 @@ def test_broken_annotations_of_ignored_classes_are_not_lost(tmp_path, zero):
         file.write_text(json.dumps(content))
         data = CocoDataset(str(file), str(tmp_path), [], test_mode=True, choice={'ignore': ['dog']}, most_lost=0)
         assert [len(data), data.class_counts.tolist()] == [1, [len(cat)]]
-
-
-def test_images_are_floats_where_later_steps_are_not_to_round(tmp_path):
-    levels = np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8)
-    Image.fromarray(levels).save(tmp_path / 'image.png')
-    loaded = [
-        TRANSFORMS.build(dict(type='convnext_dense.LoadImage', **more))(dict(img_path=str(tmp_path / 'image.png')))
-        for more in ({}, dict(to_float32=True))
-    ]
-    assert [one['img'].dtype for one in loaded] == [np.uint8, np.float32]
-    for one in loaded:
-        assert np.array_equal(one['img'], levels[..., ::-1])
