@@ -26,6 +26,7 @@ from .datasets import (
 from .dense import DenseTask, counted_samples
 from .detector_sizes import describe_sizes, follow_training_size, scale_in_testing, set_image_size
 from .heads import check_class_weights
+from .pipelines import as_size, is_size, kind_of
 from .records import AS_FOUND, DataOptions, Part, TrainedClasses
 
 if TYPE_CHECKING:
@@ -155,8 +156,10 @@ class MmdetTask(DenseTask):
     def input_shape(self, cfg: Config) -> ImageSize:
         steps = tested_dataset(cfg).pipeline
         scale = next((step.scale for step in steps if isinstance(step.get('scale'), list | tuple)), COUNTED_SHAPE)
-        short, long = (-(-side // TOTAL_STRIDE) * TOTAL_STRIDE for side in sorted(scale))
-        return ImageSize(short, long)
+        pads = (step['size'] for step in steps if kind_of(step) == 'Pad' and is_size(step.get('size')))
+        sides = (*sorted(scale), *next((as_size(size).transposed for size in pads), (0, 0)))  # a pad is width first
+        short, long, height, width = (-(-side // TOTAL_STRIDE) * TOTAL_STRIDE for side in sides)
+        return ImageSize(max(short, height), max(long, width))
 
     def check_model(self, model: Any, settings: Mapping[str, Any]) -> None:
         check_class_weights(model)

@@ -319,6 +319,15 @@ def test_a_test_pipeline_without_a_scale_has_the_published_shape(tmp_path):
     assert TASK.input_shape(cfg) == (800, 1280)
 
 
+def test_an_image_that_is_padded_in_testing_enters_with_the_pads_size():
+    """SSD's last levels need images that are no smaller."""
+    cfg = read_config(CONFIG, needs_data=False)
+    cfg.test_dataloader.dataset.pipeline[1].scale = (320, 192)
+    assert TASK.input_shape(cfg) == (192, 320)
+    cfg.test_dataloader.dataset.pipeline.insert(2, dict(type='mmdet.Pad', size=(330, 300)))  # width first
+    assert TASK.input_shape(cfg) == (320, 352)
+
+
 def test_regions_of_ignored_classes_are_drawn_gray():
     region = dict(bbox=[10, 10, 50, 50], bbox_label=IGNORE_REGION, ignore_flag=1, area=1600.0)
     black = np.zeros((100, 100, 3), np.uint8)

@@ -29,7 +29,7 @@ val_dataloader = dict(
         pipeline=[
             dict(type='convnext_dense.LoadImage'),
             dict(type='mmdet.Resize', scale=(320, 192), keep_ratio=True),
-            dict(type='mmdet.Pad', size_divisor=32),
+            dict(type='mmdet.Pad', size=(320, 320)),  # which the last levels of SSD need
             dict(
                 type='mmdet.PackDetInputs',
                 meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'instances'),
