@@ -130,7 +130,8 @@ class AccumulatedLoader:
     accumulation: int
 
     def __init__(self, loader: DataLoader, accumulation: int) -> None:
-        vars(self).update(loader=loader, accumulation=accumulation)
+        super().__setattr__('loader', loader)
+        super().__setattr__('accumulation', accumulation)
 
     def __len__(self) -> int:
         return len(self.loader) // self.accumulation

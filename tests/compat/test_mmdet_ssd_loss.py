@@ -3,6 +3,7 @@
 import pytest
 import torch
 from mmengine.config import ConfigDict
+from mmengine.registry import DefaultScope
 
 import convnext_dense.models.detector  # noqa: F401 - makes the change
 from convnext_dense.compat.mmdet_ssd_loss import give_loss
@@ -16,7 +17,9 @@ def predict() -> int:
 
     anchors = dict(type='mmdet.SSDAnchorGenerator', scale_major=False, min_sizes=[8, 16], max_sizes=[16, 32])
     test_cfg = ConfigDict(nms_pre=10, score_thr=0.0, nms=dict(type='nms', iou_threshold=0.5), max_per_img=5)
-    head = SSDHead(2, (4, 4), anchor_generator=dict(anchors, strides=[8, 16], ratios=[[2], [2]]), test_cfg=test_cfg)
+    anchors.update(strides=[8, 16], ratios=[[2], [2]])
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        head = SSDHead(2, (4, 4), anchor_generator=anchors, test_cfg=test_cfg)
     outputs = head([torch.rand(1, 4, 8, 8), torch.rand(1, 4, 4, 4)])
     return len(head.predict_by_feat(*outputs, batch_img_metas=[IMAGE], rescale=False)[0])
 

@@ -6,16 +6,15 @@ import pytest
 
 from convnext_dense.inference import predictor as inference
 from convnext_dense.inference.predictor import Predictor
-from convnext_dense.tasks import TASKS
 from tests.helpers.mask_rcnn import write_mask_rcnn
-from tests.helpers.small_models import CLASSES, write_checkpoint, write_config
+from tests.helpers.small_models import CLASSES, CONFIGS, write_checkpoint, write_config
 
 
 @pytest.fixture(scope='module')
 def predictors(tmp_path_factory) -> dict[str, Predictor]:
     folder: Path = tmp_path_factory.mktemp('models')
     made = {}
-    for task in TASKS:
+    for task in CONFIGS:
         config = write_config(task, folder)
         checkpoint = write_checkpoint(config, folder / f'{task}.pth', classes=CLASSES)
         made[task] = inference.load(config, checkpoint, device='cpu', data='sample')

@@ -1,4 +1,4 @@
-"""Features of backbones of every task, and outputs that there are not."""
+"""Features of backbones, and outputs that there are not."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,8 @@ from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
 from convnext_dense.inference.predictor import Predictor
-from convnext_dense.tasks import TASKS, ClassInfo
+from convnext_dense.tasks import ClassInfo
+from tests.helpers.small_models import CONFIGS
 from tests.inference.test_predictor import scene
 
 MEAN, STD = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))  # ImageNet's
@@ -22,7 +23,7 @@ def images_of(*sizes: tuple[int, int]) -> torch.Tensor:
     )
 
 
-@pytest.mark.parametrize('task', TASKS)
+@pytest.mark.parametrize('task', CONFIGS)
 def test_features_are_those_of_the_stages_normalized(predictors, task):
     model = predictors[task].model
     before = set(model.state_dict())

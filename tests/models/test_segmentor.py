@@ -317,7 +317,8 @@ def test_dynamic_convolutions_take_either_memory_format(memory_format):
     """mmseg's own fail in ``channels_last``; ours computes the same in both."""
     torch.manual_seed(0)
     settings = dict(filter_sizes=(1, 3), in_channels=4, channels=8, num_classes=3, norm_cfg=dict(type='BN'))
-    stock, ours = MODELS.build(dict(settings, type='DMHead')).eval(), DMHead(**settings).eval()
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        stock, ours = MODELS.build(dict(settings, type='DMHead')).eval(), DMHead(**settings).eval()
     ours.load_state_dict(stock.state_dict())
     features = torch.rand(2, 4, 9, 9)
     torch.testing.assert_close(ours([features.to(memory_format=memory_format)]), stock([features]))

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from convnext_dense.adaptation.shapes import build_part
@@ -191,10 +193,14 @@ def test_other_detectors_have_no_graph_but_their_features(name, tmp_path):
     assert isinstance(TASK.build_graph(model, normalization, 'features'), Features)
 
 
+def adapted(name: str, device: str = 'meta') -> nn.Module:
+    """Build a shipped config's model on a ConvNeXt, in its scope, which is that of the config."""
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        return build_part(adapted_model(name)[0], device)
+
+
 def test_a_detector_with_learned_regions_has_no_graph():
-    said = TASK.export_obstacle(
-        build_part(adapted_model('mmdet:sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco.py')[0]), 'instances'
-    )
+    said = TASK.export_obstacle(adapted('mmdet:sparse_rcnn/sparse-rcnn_r50_fpn_1x_coco.py'), 'instances')
     assert said.startswith('the file would not follow EmbeddingRPNHead, which is no RPNHead')
 
 
@@ -249,16 +255,15 @@ COUNTED = {
 @pytest.mark.parametrize('name', COUNTED)
 def test_detectors_whose_heads_have_no_plain_forward_are_counted(name):
     said, part = COUNTED[name]
-    model, _ = adapted_model(name)
     needs_values = 'cascade' in name or 'sparse' in name
-    counted = count(build_part(model, 'cpu' if needs_values else 'meta'), ImageSize(64, 96), TASK.run_counted)
+    counted = count(adapted(name, 'cpu' if needs_values else 'meta'), ImageSize(64, 96), TASK.run_counted)
     assert counted.rule == said
     assert counted.by_module[part].macs > 0
 
 
 @pytest.mark.parametrize('name', ['sparse_rcnn/sparse-rcnn_r50_fpn_1x', 'double_heads/dh-faster-rcnn_r50_fpn_1x'])
 def test_heads_that_take_more_than_regions_are_not_tried_before_training(name):
-    model = build_part(adapted_model(f'mmdet:{name}_coco.py')[0])
+    model = adapted(f'mmdet:{name}_coco.py')
     features = [torch.empty(1, 256, 64 >> level, 96 >> level, device='meta') for level in range(5)]
     tried = [part.key for part in TASK.head_parts(model, features)]
     assert 'model.roi_head.bbox_head' not in ' '.join(tried)
