@@ -11,6 +11,7 @@ from mmdet.structures.mask import BitmapMasks, PolygonMasks
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 from mmengine.logging import MessageHub
+from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 
 from convnext_dense.config.read import read_config
@@ -295,7 +296,8 @@ def test_centernet_predicts_without_a_border_as_with_one_of_zero():
 
 def test_double_heads_take_regions_in_any_memory_format():
     settings = dict(num_convs=1, num_fcs=1, in_channels=4, conv_out_channels=4, fc_out_channels=4, roi_feat_size=3)
-    head = MODELS.build(dict(type='convnext_dense.DoubleConvFCBBoxHead', reg_class_agnostic=True, **settings)).eval()
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        head = MODELS.build(dict(settings, type='convnext_dense.DoubleConvFCBBoxHead', reg_class_agnostic=True)).eval()
     regions = torch.rand(2, 4, 3, 3)
     expected = head(regions, regions)
     last = regions.to(memory_format=torch.channels_last)
