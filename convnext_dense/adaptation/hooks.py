@@ -51,10 +51,10 @@ def adapt_hooks(
             defaults['ema'] = _average(given, notes)
         elif name in SWITCHING:
             kept.append(_switch(name, given, reader, is_mixed, repeats))
-        elif (known := scoped(HOOKS, str(hook['type']), reader.library)) is not None:
+        elif (known := scoped(HOOKS, str(hook['type']), reader.package)) is not None:
             kept.append({'type': known, **given})
         else:
-            notes.undecided.append(f'{name} is left out: {reader.library} has no such hook')
+            notes.undecided.append(f'{name} is left out: {reader.package} has no such hook')
     return kept, defaults
 
 

@@ -77,11 +77,11 @@ def adapt_model(source: SourceConfig, arch: Arch, notes: Notes) -> dict[str, Any
     Raises:
         NotAdaptable: if the config has no place for a ConvNeXt, or the new model does not fit together.
     """
-    for module in MODULES[source.library]:
+    for module in MODULES[source.package]:
         importlib.import_module(module)
     check_adaptable(source)
     try:
-        with DefaultScope.overwrite_default_scope(source.library):  # as in training: a run before this has its own
+        with DefaultScope.overwrite_default_scope(source.package):  # as in training: a run before this has its own
             return _adapt(source, arch, notes)
     except NotAdaptable as error:
         raise NotAdaptable(f"{source.name} can't be adapted: {error}") from error.__cause__
@@ -90,7 +90,7 @@ def adapt_model(source: SourceConfig, arch: Arch, notes: Notes) -> dict[str, Any
 def _adapt(source: SourceConfig, arch: Arch, notes: Notes) -> dict[str, Any]:
     cfg = source.cfg.to_dict()
     cfg['model'].setdefault('data_preprocessor', cfg.get('data_preprocessor'))
-    model = with_scopes(cfg['model'], source.library)
+    model = with_scopes(cfg['model'], source.package)
     levels = find_levels(model)
     if _takes_stacked_outputs(model, levels):
         _put_deconvolutions_between(model, levels, arch, notes)

@@ -99,7 +99,7 @@ def find_total_batch(source: SourceConfig, notes: Notes) -> int:
         return total
     if stated:
         return int(stated)
-    gpus = GPUS[source.library]
+    gpus = GPUS[source.package]
     notes.undecided.append(
         f'the source does not say how many images its lr is for: {gpus * per_gpu * accumulated} are {gpus} GPUs with '
         f'{per_gpu} each (train_cfg.total_batch_size)'
@@ -167,7 +167,7 @@ def _parameter_names(source: SourceConfig, model: Mapping[str, Any]) -> list[str
         smaller['backbone'] = {**model['backbone'], 'arch': 'atto'}
     if not (source.cfg['optim_wrapper'].get('paramwise_cfg') or {}).get('custom_keys'):
         return None
-    cfg = Config({'model': smaller, 'default_scope': source.library})
+    cfg = Config({'model': smaller, 'default_scope': source.package})
     with torch.random.fork_rng(devices=[]):
         try:
             return [name for name, _ in build_model(cfg).named_parameters()]

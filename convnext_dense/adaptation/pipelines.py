@@ -47,7 +47,7 @@ META = {
 class Reader(NamedTuple):
     """What decides how the steps of a source are written here."""
 
-    library: str
+    package: str
     """``'mmdet'`` or ``'mmseg'``."""
     task: str
     learns_masks: bool
@@ -154,10 +154,10 @@ def _pack(name: str, given: dict[str, Any], reader: Reader, tests: bool) -> Step
 
 def _own(name: str, given: dict[str, Any], reader: Reader) -> Step | None:
     """Return the step of this package that does what one of the source does; None if there is none."""
-    if name in MIXING and reader.library == 'mmdet':
+    if name in MIXING and reader.package == 'mmdet':
         kept = {key: value for key, value in given.items() if key not in OF_CACHE}
         return {'type': mixing_type(name), **kept}
-    if reader.library != 'mmseg':
+    if reader.package != 'mmseg':
         return None
     if name == 'RandomCrop' and given.get('ignore_index', 255) == 255:
         kept = {key: value for key, value in given.items() if key != 'ignore_index'}
@@ -168,9 +168,9 @@ def _own(name: str, given: dict[str, Any], reader: Reader) -> Step | None:
 
 
 def _named(name: str, reader: Reader) -> str:
-    found = scoped(TRANSFORMS, name, reader.library)
+    found = scoped(TRANSFORMS, name, reader.package)
     if found is None:
-        raise NotAdaptable(f'its pipeline has {name}, which neither {reader.library} nor mmcv has')
+        raise NotAdaptable(f'its pipeline has {name}, which neither {reader.package} nor mmcv has')
     return found
 
 

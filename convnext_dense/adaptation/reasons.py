@@ -95,7 +95,7 @@ def _find_reason(source: SourceConfig) -> str | None:
     if not isinstance(model, dict) or 'type' not in model:
         return 'it has no model: it is a part of other configs'
     return (
-        _reason_of_model(model, source.library)
+        _reason_of_model(model, source.package)
         or _reason_of_data(source.cfg)
         or _reason_of_parts(model)
         or _reason_of_family(source)
@@ -142,12 +142,12 @@ def _reason_of_parts(model: Mapping[str, Any]) -> str | None:
 
 
 def _reason_of_family(source: SourceConfig) -> str | None:
-    if source.name.partition(':')[0] != source.library and '.mim' not in source.file.parts:
+    if source.name.partition(':')[0] != source.package and '.mim' not in source.file.parts:
         return None
     family = source.file.parent.name
-    shown = FAMILIES[source.library].get(family)
+    shown = FAMILIES[source.package].get(family)
     backbone = source.cfg.model.backbone
-    if shown is None and source.library == 'mmdet' and (backbone.get('dcn') or backbone.get('plugins')):
+    if shown is None and source.package == 'mmdet' and (backbone.get('dcn') or backbone.get('plugins')):
         shown = BACKBONE_PARTS.get(family)
     if shown is None:
         return None

@@ -51,12 +51,12 @@ def adapt_recipe(source: SourceConfig, arch: Arch, model: dict[str, Any], notes:
     model = _without_stuff(copy.deepcopy(model), source, task, notes)
     model = _resumable(model, notes)
     learns = find_learning(model) if task == 'detection' else Learns.UNKNOWN
-    reader = Reader(source.library, task, learns is not Learns.NONE, notes)
+    reader = Reader(source.package, task, learns is not Learns.NONE, notes)
     recipe = find_recipe(task, arch)
     data = adapt_data(source.cfg, reader)
     optimizer = adapt_optimizer(source, recipe, model, notes)
     times = 1 if source.cfg['train_cfg'].get('max_epochs') is None else data.repeats
-    schedule = adapt_schedule(source.cfg, source.library, recipe, optimizer, data.repeats, notes)
+    schedule = adapt_schedule(source.cfg, source.package, recipe, optimizer, data.repeats, notes)
     custom_hooks, default_hooks = adapt_hooks(source.cfg, reader, data.is_mixed, times)
     by_masks = learns is Learns.NEEDS or 'val_evaluator' in data.config
     of_length = hooks_of_length(schedule['train_cfg'], task, by_masks)
@@ -95,7 +95,7 @@ def find_task(source: SourceConfig) -> str:
     Raises:
         NotAdaptable: if its data are annotated with captions, tracks or the like.
     """
-    if source.library == 'mmseg':
+    if source.package == 'mmseg':
         return 'segmentation'
     loader = source.cfg.get('train_dataloader') or source.cfg.get('test_dataloader') or {}
     dataset: Mapping[str, Any] = loader.get('dataset') or {}

@@ -22,7 +22,7 @@ class Shipped(NamedTuple):
 
     name: str
     """Such as ``mmdet:dino/dino-4scale_r50_8xb2-12e_coco.py``, or the path as it was given."""
-    library: str | None
+    package: str | None
     """``'mmdet'`` or ``'mmseg'``; None for a file outside their installations."""
     file: Path
 

@@ -21,7 +21,7 @@ class SourceConfig(NamedTuple):
 
     name: str
     """Such as ``mmdet:dino/dino-4scale_r50_8xb2-12e_coco.py``, or the path as it was given."""
-    library: str
+    package: str
     """``'mmdet'`` or ``'mmseg'``."""
     file: Path
     cfg: Config
@@ -67,7 +67,7 @@ def read_source(shipped: Shipped) -> SourceConfig:
         content.pop('custom_imports', None)
     if not isinstance(content.get('model'), dict):
         raise UserError(f'config {name} has no model: it is a part of others, give one that has it as _base_')
-    library = shipped.library or _library_of(content, file)
+    library = shipped.package or _library_of(content, file)
     return SourceConfig(name, library, file, Config(without_scope(content, library), filename=str(file)))
 
 

@@ -79,7 +79,7 @@ def settings_text(config: dict[str, Any]) -> str:
 def _header(adapted: Adapted, command: str) -> str:
     source, notes = adapted.source, adapted.notes
     lines = [
-        f'{source.name} ({source.library} {version_of(source.library)}) on {adapted.arch.title}, by '
+        f'{source.name} ({source.package} {version_of(source.package)}) on {adapted.arch.title}, by '
         f'`convnext-dense adapt` {__version__}.',
         f'  {command}',
     ]

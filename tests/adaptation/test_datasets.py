@@ -13,7 +13,7 @@ from convnext_dense.models import detector  # noqa: F401 - registers mmdet
 def adapted(name, task='detection', **changes):
     source = find_source(name)
     source.cfg.merge_from_dict(changes)
-    reader = Reader(source.library, task, True, Notes())
+    reader = Reader(source.package, task, True, Notes())
     return adapt_data(source.cfg, reader), reader.notes
 
 

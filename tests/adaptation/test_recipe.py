@@ -16,7 +16,7 @@ from convnext_dense.models import detector, segmentor  # noqa: F401 - register m
 def adapted(name, **changes):
     source, notes = find_source(name), Notes()
     source.cfg.merge_from_dict(changes)
-    arch, model = find_arch('tiny'), with_scopes(source.cfg.to_dict()['model'], source.library)
+    arch, model = find_arch('tiny'), with_scopes(source.cfg.to_dict()['model'], source.package)
     return Adapted(source, arch, adapt_recipe(source, arch, model, notes), notes)
 
 

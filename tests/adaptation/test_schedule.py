@@ -21,7 +21,7 @@ KEPT = AdaptedOptimizer({}, 16, 1.0, is_replaced=False)
 def adapted(name, optimizer=KEPT, repeats=1, task='detection'):
     notes, source = Notes(), find_source(name)
     recipe = find_recipe(task, find_arch('tiny'))
-    return adapt_schedule(source.cfg, source.library, recipe, optimizer, repeats, notes), notes, source
+    return adapt_schedule(source.cfg, source.package, recipe, optimizer, repeats, notes), notes, source
 
 
 def lrs(parts, epochs, steps):

@@ -65,7 +65,7 @@ def library(root: Path, configs: str, *names: str) -> Path:
 )
 def test_a_config_is_found_by_every_form_of_its_name(source, name):
     found = find_shipped(source)
-    assert (found.name, found.library) == (name, name.partition(':')[0])
+    assert (found.name, found.package) == (name, name.partition(':')[0])
     assert found.file.is_file() and found.file.parts[-2:] == tuple(name.partition(':')[2].split('/'))
 
 

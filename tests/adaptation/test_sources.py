@@ -33,7 +33,7 @@ pipeline = [dict(type=LoadImageFromFile), dict(type=RandomResize, resize_type=Re
 
 def test_a_shipped_config_is_read_with_its_bases():
     source = find_source(RETINANET)
-    assert (source.name, source.library) == (RETINANET, 'mmdet')
+    assert (source.name, source.package) == (RETINANET, 'mmdet')
     assert source.cfg.to_dict() == Config.fromfile(source.file).to_dict()
     assert source.cfg.model.type == 'RetinaNet' and source.cfg.train_cfg.max_epochs == 12
 
@@ -52,7 +52,7 @@ def test_a_file_anywhere_tells_its_library(text, library, tmp_path, monkeypatch)
     (tmp_path / 'c.py').write_text(text)
     monkeypatch.chdir(tmp_path)
     source = find_source('c.py')
-    assert (source.name, source.library, source.file) == ('c.py', library, Path('c.py'))
+    assert (source.name, source.package, source.file) == ('c.py', library, Path('c.py'))
     assert 'mm' not in source.cfg.model.type and '_scope_' not in str(source.cfg)
 
 
@@ -60,7 +60,7 @@ def test_a_file_in_a_clone_tells_its_library_by_the_folder(tmp_path):
     file = tmp_path / 'mmsegmentation' / 'configs' / 'c.py'
     file.parent.mkdir(parents=True)
     file.write_text("model = dict(type='MyModel')")
-    assert find_source(str(file)).library == 'mmseg'
+    assert find_source(str(file)).package == 'mmseg'
 
 
 def test_only_the_librarys_own_names_lose_their_scope():
@@ -75,7 +75,7 @@ def test_only_the_librarys_own_names_lose_their_scope():
 def test_a_config_in_the_new_style_has_the_names_of_the_old_one(tmp_path):
     (tmp_path / 'c.py').write_text(NEW_STYLE)
     source = find_source(str(tmp_path / 'c.py'))
-    assert source.library == 'mmdet'
+    assert source.package == 'mmdet'
     assert source.cfg.model.to_dict() == {
         'type': 'RetinaNet',
         'backbone': {'type': 'ResNet', 'norm': {'type': 'BN'}},
