@@ -36,6 +36,7 @@ log_processor = dict(window_size=1)
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize('resumed_from', [1, 3])  # before and after the augmentation ends
 def test_an_adapted_yolox_resumes_to_the_last_bit(resumed_from, coco, tmp_path):
     (tmp_path / 'yolox.py').write_text(config_text(adapt('mmdet:yolox/yolox_s_8xb8-300e_coco.py', 'atto')))

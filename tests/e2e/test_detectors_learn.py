@@ -8,6 +8,7 @@ from convnext_dense.cli import run_verb
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(900)
 def test_dino_on_atto_learns_the_sample(tmp_path):
     run = tmp_path / 'run'
     argv = ['configs/det/dino_convnext_a_coco.py', '--data', 'sample', '--work-dir', str(run)]

@@ -28,6 +28,7 @@ def train(work_dir: Path, config: str, data: str, *arguments: str) -> dict:
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(600)
 def test_resumed_runs_are_those_that_were_not(tmp_path):
     """With boxes, masks and regions at once; heads with queries are resumed by tests/engine/test_point_sampling.py."""
     data, config = str(write_panoptic_data(tmp_path / 'data')), str(write_panoptic_head('panoptic_fpn', tmp_path))
