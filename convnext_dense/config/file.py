@@ -151,7 +151,7 @@ def parse_file(file: Path) -> Config:
         raise
     except FileNotFoundError as error:
         raise UserError(
-            f'config {file}: it, or one of its bases, names a _base_ that does not exist ({last_line(error)}): mend '
+            f'config {file}: it, or one of its bases, names a _base_ that does not exist ({last_line(error)}): correct '
             'the path in _base_'
         ) from error
     except Exception as error:  # a config is a Python program and can fail in any way

@@ -23,10 +23,12 @@ def card(
 
 
 def test_metadata():
-    data = ModelCard(card()).data
-    assert (data.library_name, data.pipeline_tag, data.metrics) == ('timm', 'image-classification', ['accuracy'])
-    assert 'convnext' in data.tags and data.license is None
-    assert ModelCard(card('hf')).data.library_name == 'transformers'
+    data = ModelCard(card()).data.to_dict()
+    assert [data[key] for key in ('library_name', 'pipeline_tag', 'metrics')] == [
+        *('timm', 'image-classification', ['accuracy'])
+    ]
+    assert 'convnext' in data['tags'] and data.get('license') is None
+    assert ModelCard(card('hf')).data.to_dict()['library_name'] == 'transformers'
 
 
 @pytest.mark.parametrize(
