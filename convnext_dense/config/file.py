@@ -151,8 +151,8 @@ def parse_file(file: Path) -> Config:
         raise
     except FileNotFoundError as error:
         raise UserError(
-            f'config {file}: it, or one of its bases, names a _base_ that does not exist ({last_line(error)}): correct '
-            'the path in _base_'
+            f'config {file}: it, or one of its bases, names a _base_ that does not exist ({last_line(error)}): '
+            'correct the path in _base_'
         ) from error
     except Exception as error:  # a config is a Python program and can fail in any way
         where = f' line {error.lineno}' if isinstance(error, SyntaxError) else ''
