@@ -1,0 +1,234 @@
+"""A label map that is written block by block, goes on after an interruption, and ends as a tiled TIFF."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ..errors import UserError
+from ..io.files import atomic_write, durable_write
+from .blocks import Block, BlockGrid, Position, label_dtype
+
+TIFF_TILE = 256
+"""Side of the TIFF file's own tiles in pixels, a multiple of 16."""
+CLASSIC_TIFF_BYTES = (1 << 32) - (1 << 25)
+"""Most bytes of pixels for a TIFF with offsets of 32 bits, which may have 4 GB in all; from there on it is a BigTIFF."""
+BUFFER_BYTES = 1 << 25
+"""Bytes of tiles that are compressed at once."""
+
+TiffTag = tuple[int, int, int, Any, bool]
+"""Code, data type, count, value, and whether only the first page has it, as tifffile's ``extratags``."""
+
+
+def import_tifffile() -> Any:
+    """Import and return the ``tifffile`` package.
+
+    Raises:
+        UserError: if it is not installed.
+    """
+    try:
+        return importlib.import_module('tifffile')
+    except ModuleNotFoundError:
+        raise UserError('label maps are written with the tifffile package: pip install tifffile') from None
+
+
+class LabelFile:
+    """A label map on disk, filled block by block; a context.
+
+    Until :meth:`finish`, the labels are in ``PATH.part``, uncompressed, and ``PATH.progress.json`` says how far they go
+    and what they are of. Both are on the disk before :meth:`write` returns. If they are there already, the context goes
+    on with them from :attr:`next`. The whole room of the part file is taken at the start. (It is written rather than
+    mapped to memory: a process that fills the disk through a mapping is killed, without a word.)
+
+    Args:
+        path: the TIFF file to write.
+        grid: the blocks.
+        fingerprint: what else the labels depend on, such as ``{'image': ..., 'checkpoint': ...}``: values that JSON
+            holds, by the names that an error shows.
+
+    Attributes:
+        next: lane and row of the first block that is not kept.
+
+    Raises:
+        UserError: if what is there is of other settings, is damaged, or is being written by another process; if there
+            is no room, or the tifffile package is missing.
+    """
+
+    def __init__(self, path: str | Path, grid: BlockGrid, fingerprint: Mapping[str, object]) -> None:
+        self.path, self.grid, self.dtype = Path(path), grid, label_dtype(grid.classes)
+        self.part, self.progress = (Path(f'{path}{end}') for end in ('.part', '.progress.json'))
+        self.next = Position(0, 0)
+        lanes = [lane.start for lane in grid.lanes]
+        of_grid = {'image size': str(grid.size), 'tile size': f'{grid.y.tile} x {grid.x.tile}', 'classes': grid.classes}
+        of_grid |= {'distance of tiles': f'{grid.y.step} x {grid.x.step}', 'lanes': lanes}
+        self.fingerprint = json.loads(json.dumps({**of_grid, **fingerprint}))
+        self.bytes = grid.size.height * grid.size.width * self.dtype.itemsize
+
+    def __enter__(self) -> LabelFile:
+        from filelock import FileLock, Timeout  # commands start without it
+
+        import_tifffile()  # missing it should not be found out at the end
+        with self._kept_on_errors():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(f'{self.part}.lock')
+            try:
+                self._lock.acquire(blocking=False)
+            except Timeout:
+                raise UserError(f'{self.part} is being written by another process: wait for it') from None
+            except NotImplementedError:  # a file system without locks
+                pass
+        try:
+            if self.progress.exists():
+                self._resume()
+            else:
+                self._create()
+            self._file = open(self.part, 'r+b', buffering=0)
+        except BaseException:
+            self._unlock()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._file.close()
+        self._unlock()
+
+    @property
+    def done(self) -> int:
+        """Number of blocks that are kept."""
+        return self.grid.done(self.next)
+
+    def write(self, block: Block) -> None:
+        """Keep a block, the first that is not kept.
+
+        Raises:
+            UserError: if the disk is full, or fails otherwise; earlier blocks are kept.
+        """
+        if block.window != self.grid.window(self.next):
+            raise ValueError(f'{block.window} is not the window of the next block, {self.grid.window(self.next)}')
+        labels = np.ascontiguousarray(block.labels, self.dtype)
+        window, size = block.window, self.dtype.itemsize
+        with self._kept_on_errors():
+            if window.width == self.grid.size.width:
+                self._write_at(window.top * window.width * size, labels)
+            else:
+                for row, values in enumerate(labels, window.top):
+                    self._write_at((row * self.grid.size.width + window.left) * size, values)
+            os.fsync(self._file.fileno())
+            self._save_progress(block.next)
+
+    def finish(self, tags: Sequence[TiffTag] = ()) -> Path:
+        """Write the TIFF file, tiled and compressed (Deflate), and remove the part file; return its path.
+
+        Memory holds a row of the file's tiles.
+
+        Args:
+            tags: further tags, such as those of a georeference, which make it a GeoTIFF.
+
+        Raises:
+            UserError: if the disk is full, or fails otherwise; all blocks are kept.
+        """
+        if self.done < self.grid.count:
+            raise ValueError(f'{self.done} of {self.grid.count} blocks are written')
+        tifffile = import_tifffile()
+        with self._kept_on_errors(), atomic_write(self.path) as temporary:
+            with tifffile.TiffWriter(temporary, bigtiff=self.bytes > CLASSIC_TIFF_BYTES) as tiff:
+                tiff.write(
+                    self._tiles(),
+                    shape=tuple(self.grid.size),
+                    dtype=self.dtype,
+                    tile=(TIFF_TILE, TIFF_TILE),
+                    photometric='minisblack',
+                    compression='zlib',
+                    metadata=None,
+                    extratags=list(tags),
+                    buffersize=BUFFER_BYTES,
+                )
+            with open(temporary, 'rb') as written:
+                os.fsync(written.fileno())
+        self.part.unlink(missing_ok=True)
+        self.progress.unlink(missing_ok=True)
+        return self.path
+
+    def _tiles(self) -> Iterator[np.ndarray]:
+        """Yield the tiles of the TIFF file, row by row; they are zero beyond the image."""
+        height, width = self.grid.size
+        for top in range(0, height, TIFF_TILE):
+            rows = min(TIFF_TILE, height - top)
+            start = top * width * self.dtype.itemsize
+            labels = np.fromfile(self.part, self.dtype, rows * width, offset=start).reshape(rows, width)
+            for left in range(0, width, TIFF_TILE):
+                tile = np.zeros((TIFF_TILE, TIFF_TILE), self.dtype)
+                part = labels[:, left : left + TIFF_TILE]
+                tile[:rows, : part.shape[1]] = part
+                yield tile
+
+    def _create(self) -> None:
+        free = shutil.disk_usage(self.part.parent).free
+        try:
+            with open(self.part, 'wb') as file:
+                if hasattr(os, 'posix_fallocate'):  # not on macOS
+                    os.posix_fallocate(file.fileno(), 0, self.bytes)
+                file.truncate(self.bytes)
+            self._save_progress(self.next)
+        except OSError as error:
+            self.part.unlink(missing_ok=True)
+            raise UserError(
+                f'{self.part} cannot be written ({error.strerror or error}): it takes {self.bytes / 1e6:,.0f} MB, and '
+                f'{free / 1e6:,.0f} MB were free; free some space, or choose another place'
+            ) from None
+
+    def _resume(self) -> None:
+        try:
+            kept = json.loads(self.progress.read_text())
+            self.next, there = Position(*map(int, kept['next'])), dict(kept['fingerprint'])
+            size = self.part.stat().st_size
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise self._damaged(f'cannot be read ({error})') from None
+        if there != self.fingerprint:
+            keys = [key for key in {**there, **self.fingerprint} if there.get(key) != self.fingerprint.get(key)]
+            changes = '; '.join(f'{key}: {there.get(key)}, now {self.fingerprint.get(key)}' for key in keys)
+            raise UserError(
+                f'{self.progress} is of a prediction with other settings ({changes}): '
+                f'take those to go on, or delete it and {self.part.name} to start over'
+            )
+        if size != self.bytes or not 0 <= self.done <= self.grid.count:
+            raise self._damaged(f'does not fit {self.part.name}, which has {size} of {self.bytes} bytes')
+
+    def _damaged(self, what: str) -> UserError:
+        return UserError(f'{self.progress} {what}: delete it and {self.part.name} to start over')
+
+    def _save_progress(self, position: Position) -> None:
+        with durable_write(self.progress) as temporary:
+            temporary.write_text(json.dumps({'next': position, 'fingerprint': self.fingerprint}))
+        self.next = position
+
+    def _write_at(self, start: int, values: np.ndarray) -> None:
+        self._file.seek(start)
+        rest = memoryview(values.tobytes())
+        while rest:  # unbuffered files may write a part
+            rest = rest[self._file.write(rest) :]
+
+    @contextmanager
+    def _kept_on_errors(self) -> Iterator[None]:
+        """Context that turns errors of the disk into a UserError that says what is kept, and how to go on."""
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f'{self.path} cannot be written ({error.strerror or error}): {self.done} of {self.grid.count} blocks are '
+                f'kept in {self.part.name}; free some space and run the same command again to go on'
+            ) from None
+
+    def _unlock(self) -> None:
+        self._lock.release()
+        with suppress(OSError):
+            os.unlink(self._lock.lock_file)
