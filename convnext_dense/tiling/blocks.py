@@ -48,11 +48,11 @@ class BlockGrid:
     """The order in which the tiles of an image are predicted, and which pixels are final when.
 
     The image is walked in lanes from top to bottom, each as wide as ``budget`` allows. In a lane, rows of tiles are
-    predicted from left to right; what is kept of a row is the strip that overlaps the next one, with the sums of logits
-    as float32: K x overlap x width of the lane. A lane also predicts the tiles that reach into it from the lane before,
-    one column as a rule: with n lanes and m columns of tiles, about (n - 1) / m of the tiles are predicted twice. For
-    50,000 x 50,000 pixels, 150 classes and tiles of 640 with an overlap of 0.2, a budget of 1 GiB makes 4 lanes of 98
-    columns: 3% more tiles.
+    predicted from left to right; what is kept of a row is the strip that overlaps the next one, with the sums of
+    logits as float32: K x overlap x width of the lane. A lane also predicts the tiles that reach into it from the lane
+    before, one column as a rule: with n lanes and m columns of tiles, about (n - 1) / m of the tiles are predicted
+    twice. For 50,000 x 50,000 pixels, 150 classes and tiles of 640 with an overlap of 0.2, a budget of 1 GiB makes 4
+    lanes of 98 columns: 3% more tiles.
 
     If the last row of tiles is shifted inwards, it is predicted together with the one before it, as one row of this
     grid, since the strip between these two could be almost as high as a tile.
@@ -62,8 +62,8 @@ class BlockGrid:
         tile: size of a tile.
         overlap: share of a tile's side by which neighbors overlap, in [0, 0.5].
         classes: number of classes, K.
-        budget: bytes for the strip; a lane has at least one column of tiles. Beside the strip, memory holds a few arrays
-            of K values for each pixel of a tile, the logits of a batch, and the labels of a row.
+        budget: bytes for the strip; a lane has at least one column of tiles. Beside the strip, memory holds a few
+            arrays of K values for each pixel of a tile, the logits of a batch, and the labels of a row.
 
     Attributes:
         size, classes: as above.
@@ -87,7 +87,7 @@ class BlockGrid:
 
     @cached_property
     def lanes(self) -> list[range]:
-        """The columns of tiles of each lane: its pixels go from the first one's start to the start of the next lane."""
+        """The columns of tiles of each lane, whose pixels go from the first one's start to that of the next lane."""
         bounds, widest = self.x.bounds, self.budget // (FLOAT_BYTES * self.classes * max(self.strip_height, 1))
         lanes, first = [], 0
         for end in range(1, len(bounds)):
@@ -159,8 +159,8 @@ def label_blocks(
 
     Args:
         grid: the tiles.
-        predict: returns the logits of n windows, floats (n, K, h, w), on any device; they are added up as float32. Where
-            a network has one logit x for two classes and a threshold t, these are log(t / (1 - t)) and x.
+        predict: returns the logits of n windows, floats (n, K, h, w), on any device; they are added up as float32.
+            Where a network has one logit x for two classes and a threshold t, these are log(t / (1 - t)) and x.
         batch: largest number of windows that are predicted at once.
         start: lane and row to begin with, such as :attr:`Block.next` of the last block that was kept.
 
@@ -229,7 +229,7 @@ class _LaneSums:
         return sums
 
     def _weighted_logits(self, tiles: list[tuple[int, int]]) -> Iterator[tuple[int, int, torch.Tensor]]:
-        """Predict tiles in batches; yield the row and column of each, and its logits times weights, float32 (K, h, w)."""
+        """Predict tiles in batches; yield the row and column of each, and weighted logits, float32 (K, h, w)."""
         grid = self.grid
         for first in range(0, len(tiles), self.batch):
             some = tiles[first : first + self.batch]

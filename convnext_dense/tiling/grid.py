@@ -10,7 +10,7 @@ from ..io.image_size import TOTAL_STRIDE, ImageSize
 from ..io.window import Window
 
 MOST_OVERLAP = 0.5
-"""Largest share of a tile's side that a neighbor covers as well. With more, tiles would overlap those after the next."""
+"""Largest share of a tile's side that a neighbor covers, too. With more, tiles would overlap those after the next."""
 
 
 def check_tiles(tile: ImageSize, overlap: float) -> None:
@@ -31,8 +31,8 @@ def check_tiles(tile: ImageSize, overlap: float) -> None:
 class TileAxis:
     """The tiles along one side of an image.
 
-    The distance of neighbors is ``tile * (1 - overlap)``, rounded up. The last tile is shifted inwards, so that it ends
-    with the image, and overlaps more. A tile that is longer than the image is as long as the image.
+    The distance of neighbors is ``tile * (1 - overlap)``, rounded up. The last tile is shifted inwards, so that it
+    ends with the image, and overlaps more. A tile that is longer than the image is as long as the image.
 
     Args:
         length: of the side of the image, in pixels.
@@ -64,7 +64,7 @@ class TileAxis:
 
     @property
     def middles(self) -> list[int]:
-        """The middles of the overlaps between the borders of the image: pixels m[i] to m[i + 1] are nearest to tile i."""
+        """The borders of the image and the middles of overlaps: pixels m[i] to m[i + 1] are nearest to tile i."""
         inner = [(first + self.tile + second) // 2 for first, second in pairwise(self.starts)]
         return [0, *inner, self.length]
 

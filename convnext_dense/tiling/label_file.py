@@ -9,19 +9,19 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from ..errors import UserError
 from ..io.files import atomic_write, durable_write
+from ..io.image_size import ImageSize
 from .blocks import Block, BlockGrid, Position, label_dtype
 
 TIFF_TILE = 256
 """Side of the TIFF file's own tiles in pixels, a multiple of 16."""
 CLASSIC_TIFF_BYTES = (1 << 32) - (1 << 25)
-"""Most bytes of pixels for a TIFF with offsets of 32 bits, which may have 4 GB in all; from there on it is a BigTIFF."""
+"""Most bytes of pixels for a TIFF with offsets of 32 bits, which may have 4 GB in all; with more it is a BigTIFF."""
 BUFFER_BYTES = 1 << 25
 """Bytes of tiles that are compressed at once."""
 
@@ -44,10 +44,10 @@ def import_tifffile() -> Any:
 class LabelFile:
     """A label map on disk, filled block by block; a context.
 
-    Until :meth:`finish`, the labels are in ``PATH.part``, uncompressed, and ``PATH.progress.json`` says how far they go
-    and what they are of. Both are on the disk before :meth:`write` returns. If they are there already, the context goes
-    on with them from :attr:`next`. The whole room of the part file is taken at the start. (It is written rather than
-    mapped to memory: a process that fills the disk through a mapping is killed, without a word.)
+    Until :meth:`finish`, the labels are in ``PATH.part``, uncompressed, and ``PATH.progress.json`` says how far they
+    go and what they are of. Both are on the disk before :meth:`write` returns. If they are there already, the context
+    goes on with them from :attr:`next`. The whole room of the part file is taken at the start. (It is written rather
+    than mapped to memory: a process that fills the disk through a mapping is killed, without a word.)
 
     Args:
         path: the TIFF file to write.
@@ -67,9 +67,10 @@ class LabelFile:
         self.path, self.grid, self.dtype = Path(path), grid, label_dtype(grid.classes)
         self.part, self.progress = (Path(f'{path}{end}') for end in ('.part', '.progress.json'))
         self.next = Position(0, 0)
-        lanes = [lane.start for lane in grid.lanes]
-        of_grid = {'image size': str(grid.size), 'tile size': f'{grid.y.tile} x {grid.x.tile}', 'classes': grid.classes}
-        of_grid |= {'distance of tiles': f'{grid.y.step} x {grid.x.step}', 'lanes': lanes}
+        lanes = [lane.start for lane in grid.lanes]  # first columns of tiles
+        tile, step = ImageSize(grid.y.tile, grid.x.tile), ImageSize(grid.y.step, grid.x.step)
+        of_grid = {'image size': str(grid.size), 'tile size': str(tile), 'distance of tiles': str(step)}
+        of_grid |= {'lanes': lanes, 'classes': grid.classes}
         self.fingerprint = json.loads(json.dumps({**of_grid, **fingerprint}))
         self.bytes = grid.size.height * grid.size.width * self.dtype.itemsize
 
@@ -97,7 +98,7 @@ class LabelFile:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self._file.close()
         self._unlock()
 
@@ -224,8 +225,8 @@ class LabelFile:
             yield
         except OSError as error:
             raise UserError(
-                f'{self.path} cannot be written ({error.strerror or error}): {self.done} of {self.grid.count} blocks are '
-                f'kept in {self.part.name}; free some space and run the same command again to go on'
+                f'{self.path} cannot be written ({error.strerror or error}): {self.done} of {self.grid.count} blocks '
+                f'are kept in {self.part.name}; free some space and run the same command again to go on'
             ) from None
 
     def _unlock(self) -> None:

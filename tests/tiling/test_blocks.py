@@ -56,7 +56,7 @@ def direct_labels(size, tile, overlap, predict):
             after = start + length - starts[i + 1] if i + 1 < len(starts) else 0
             weights.append([ramp(x, length, before, after) for x in range(length)])
         logits = np.zeros((4, *size))
-        logits[:, *window.slices] = predict([window])[0].double() * np.outer(*weights)
+        logits[(slice(None), *window.slices)] = predict([window])[0].double() * np.outer(*weights)
         sums = sums + logits
     return sums.argmax(0)
 
@@ -114,7 +114,7 @@ def test_a_prediction_that_sees_the_pixel_alone_is_the_same_with_tiles(overlap):
     for size in itertools.starmap(ImageSize, SIZES):
         image = torch.randn(5, *size, generator=torch.Generator().manual_seed(0))
         grid = BlockGrid(size, TILE, overlap, 5, 30_000)
-        blocks = label_blocks(grid, lambda windows: torch.stack([image[:, *w.slices] for w in windows]), 2)  # noqa: B023
+        blocks = label_blocks(grid, lambda windows: torch.stack([image[(slice(None), *w.slices)] for w in windows]), 2)  # noqa: B023
         np.testing.assert_array_equal(labels_of(size, grid, blocks), image.argmax(0))
 
 

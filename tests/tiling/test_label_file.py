@@ -72,11 +72,14 @@ def test_it_goes_on_wherever_it_was_stopped(tmp_path):
 
 
 def test_a_killed_process_has_kept_what_it_had_written(tmp_path):
-    path, program = tmp_path / 'labels.tif', (
-        'import os, sys; from pathlib import Path; from tests.tiling.test_label_file import *\n'
-        'with LabelFile(Path(sys.argv[1]), grid_of(), OF) as file:\n'
-        '    for i, block in enumerate(blocks_of(grid_of(), drawn())):\n'
-        '        os.kill(os.getpid(), 9) if i == 5 else file.write(block)\n'
+    path, program = (
+        tmp_path / 'labels.tif',
+        (
+            'import os, sys; from pathlib import Path; from tests.tiling.test_label_file import *\n'
+            'with LabelFile(Path(sys.argv[1]), grid_of(), OF) as file:\n'
+            '    for i, block in enumerate(blocks_of(grid_of(), drawn())):\n'
+            '        os.kill(os.getpid(), 9) if i == 5 else file.write(block)\n'
+        ),
     )
     assert subprocess.run([sys.executable, '-c', program, path]).returncode == -9
     assert write(path, grid_of(), drawn()) == 5
@@ -121,9 +124,9 @@ def test_damaged_progress_is_refused_in_a_line(tmp_path):
 
 
 def test_two_processes_do_not_write_the_same_file(tmp_path):
-    with LabelFile(tmp_path / 'labels.tif', grid_of(), OF):
-        with pytest.raises(UserError, match=r'labels.tif.part is being written by another process'):
-            write(tmp_path / 'labels.tif', grid_of(), drawn())
+    other = pytest.raises(UserError, match=r'labels.tif.part is being written by another process')
+    with LabelFile(tmp_path / 'labels.tif', grid_of(), OF), other:
+        write(tmp_path / 'labels.tif', grid_of(), drawn())
 
 
 def test_blocks_come_in_their_order(tmp_path):

@@ -1,0 +1,171 @@
+"""Detections across seams: the same instances as in the whole image, in time that follows their number."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+from torchvision.ops import batched_nms
+
+from convnext_dense.io.image_size import ImageSize
+from convnext_dense.io.window import Window
+from convnext_dense.tiling.objects import Objects, merge_tiles, merge_with_whole
+from tests.helpers.tile_scenes import Scene, in_order
+
+SIZES = [(96, 96), (33, 150), (101, 67), (97, 64), (50, 40)]
+OVERLAPS = [0, 0.2, 1 / 3, 0.5]
+
+
+def objects(boxes, scores=None, labels=None, cut=None):
+    count = len(boxes)
+    return Objects(
+        np.array(boxes, np.float32).reshape(-1, 4),
+        np.array(scores if scores is not None else [0.5] * count, np.float32),
+        np.array(labels if labels is not None else [0] * count, np.int64),
+        np.array(cut if cut is not None else [False] * count, bool),
+    )
+
+
+@pytest.mark.parametrize('tile', [(40, 48), (640, 640)])
+@pytest.mark.parametrize('overlap', OVERLAPS)
+@pytest.mark.parametrize('size', SIZES)
+def test_tiles_give_the_objects_of_the_whole(size, overlap, tile):
+    scene = Scene(size)
+    for with_masks in (True, False):
+        merged = merge_tiles(*scene.tiles(tile, overlap, with_masks), scene.size)
+        assert in_order(merged.boxes, merged.labels) == in_order(scene.boxes, scene.labels)
+        if with_masks:
+            masks = np.array([mask.full(scene.size) for mask in merged.masks])
+            for box, mask in zip(merged.boxes.tolist(), masks, strict=True):
+                np.testing.assert_array_equal(mask, scene.masks[scene.boxes.tolist().index(box)])
+
+
+@pytest.mark.parametrize('overlap', [0.2, 0.5])
+def test_objects_larger_than_a_tile_are_joined_from_many(overlap):
+    scene = Scene((150, 170), cell=80)
+    assert (scene.boxes[:, 2:] - scene.boxes[:, :2]).max() > 60
+    for with_masks in (True, False):
+        tiles, windows = scene.tiles((32, 36), overlap, with_masks)
+        merged = merge_tiles(tiles, windows, scene.size)
+        assert max(map(len, tiles)) and in_order(merged.boxes, merged.labels) == in_order(scene.boxes, scene.labels)
+
+
+def test_an_object_that_another_tile_sees_whole_is_not_taken_in_part():
+    """At an overlap of 0.5, tiles 0 to 32 and 16 to 48: the first sees the left half of the object from 20 to 44."""
+    size, windows = ImageSize(32, 48), [Window(0, 0, 32, 32), Window(0, 16, 32, 32)]
+    half = Objects.of_tile(windows[0], size, [[20, 5, 32, 15]], [0.99], [1])
+    whole = Objects.of_tile(windows[1], size, [[5, 4, 28, 16]], [0.6], [1])
+    for method in ('match', 'nms'):
+        merged = merge_tiles([half, whole], windows, size, method)
+        assert in_order(merged.boxes, merged.labels) == [(21, 4, 44, 16, 1)] and merged.scores == np.float32(0.6)
+    other = Objects.of_tile(windows[1], size, [[5, 4, 28, 16]], [0.6], [0])
+    assert len(merge_tiles([half, other], windows, size)) == 2, 'another class'
+    short = Objects.of_tile(windows[1], size, [[6, 4, 11, 16]], [0.6], [1])
+    assert len(merge_tiles([half, short], windows, size, threshold=0.3)) == 2, (
+        'it does not reach the edge that cuts the other'
+    )
+
+
+def test_a_box_of_a_crowd_has_one_partner_in_the_next_tile():
+    """A large and a small object that both tiles cut, the small one in the box of the large one."""
+    size, windows = ImageSize(64, 100), [Window(0, 0, 64, 64), Window(0, 36, 64, 64)]
+    first = Objects.of_tile(windows[0], size, [[20, 5, 64, 60], [30, 30, 64, 40]], [0.9, 0.8], [0, 0])
+    second = Objects.of_tile(windows[1], size, [[0, 5, 60, 60], [0, 30, 50, 40]], [0.7, 0.6], [0, 0])
+    merged = merge_tiles([first, second], windows, size)
+    assert in_order(merged.boxes, merged.labels) == [(20, 5, 96, 60, 0), (30, 30, 86, 40, 0)]
+    assert merged.scores.tolist() == np.float32([0.9, 0.8]).tolist() and merged.cut.all()
+
+
+def test_a_mask_may_come_to_a_seam_twice():
+    """A U, open to the left, of which the left tile sees two arms."""
+    size = ImageSize(64, 100)
+    mask = np.zeros((1, *size), bool)
+    mask[0, 10:20, 5:90] = mask[0, 40:50, 5:90] = mask[0, 10:50, 80:90] = True
+    for left in (36, 64):  # with overlap, and without
+        windows = [Window(0, 0, 64, 64), Window(0, left, 64, 100 - left)]
+        arms = np.zeros((2, 64, 64), bool)
+        arms[0, 10:20, 5:], arms[1, 40:50, 5:] = True, True
+        tiles = [
+            Objects.of_tile(windows[0], size, [[5, 10, 64, 20], [5, 40, 64, 50]], [0.5, 0.6], [0, 0], arms),
+            Objects.of_tile(windows[1], size, [[0, 10, 90 - left, 50]], [0.4], [0], mask[:, :, left:]),
+        ]
+        merged = merge_tiles(tiles, windows, size)
+        assert in_order(merged.boxes, merged.labels) == [(5, 10, 90, 50, 0)]
+        np.testing.assert_array_equal(merged.masks[0].full(size), mask[0])
+
+
+def test_objects_of_one_tile_stay_as_the_network_gives_them():
+    """Also those that NMS would drop, as networks without NMS give them."""
+    size, window = ImageSize(64, 64), Window(0, 0, 64, 64)
+    alone = Objects.of_tile(window, size, [[5, 5, 20, 20], [5, 5, 20, 21]], [0.3, 0.9], [0, 0])
+    for method in ('match', 'nms'):
+        merged = merge_tiles([alone], [window], size, method)
+        np.testing.assert_array_equal(merged.boxes, alone.boxes)
+    windows = [Window(0, 0, 64, 40), Window(0, 24, 64, 40)]
+    first, second = (Objects.of_tile(w, size, alone.boxes, alone.scores, alone.labels) for w in windows)
+    assert len(merge_tiles([first, second], windows, size)) == 4
+    assert len(merge_tiles([first, second], windows, size, 'nms')) == 2
+
+
+def test_of_duplicates_the_best_stays():
+    size, windows = ImageSize(64, 100), [Window(0, 0, 64, 64), Window(0, 36, 64, 64)]
+    first = Objects.of_tile(windows[0], size, [[40, 5, 58, 20]], [0.5], [0])
+    second = Objects.of_tile(windows[1], size, [[5, 6, 23, 20]], [0.7], [0])
+    for method in ('match', 'nms'):
+        merged = merge_tiles([first, second], windows, size, method)
+        assert in_order(merged.boxes, merged.labels) == [(41, 6, 59, 20, 0)] and merged.scores == np.float32(0.7)
+
+
+@pytest.mark.parametrize('threshold', [0.3, 0.5, 0.9])
+def test_nms_is_that_of_torchvision_on_all_boxes(threshold, monkeypatch):
+    monkeypatch.setattr('convnext_dense.tiling.objects.NMS_BOXES', 20)
+    rng, size = np.random.default_rng(1), ImageSize(300, 300)
+    corners = rng.uniform(10, 250, (600, 2))
+    boxes = np.hstack([corners, corners + rng.uniform(10, 40, (600, 2))]).astype(np.float32)
+    scores, labels = rng.uniform(size=600).astype(np.float32), rng.integers(0, 3, 600)
+    whole = Window.whole(size)
+    halves = [Objects.of_tile(whole, size, boxes[k::2], scores[k::2], labels[k::2]) for k in (0, 1)]
+    merged = merge_tiles(halves, [whole, whole], size, 'nms', threshold)
+    kept = batched_nms(*map(torch.from_numpy, (boxes, scores, labels)), threshold).numpy()
+    np.testing.assert_array_equal(merged.scores, scores[kept])
+    np.testing.assert_array_equal(merged.boxes, boxes[kept])
+
+
+def test_nothing_is_found_anywhere():
+    scene = Scene((96, 96))
+    tiles, windows = scene.tiles((48, 48), 0.2)
+    none = [one[np.zeros(len(one), bool)] for one in tiles]
+    for method in ('match', 'nms'):
+        assert len(merge_tiles(none, windows, scene.size, method)) == 0
+        assert len(merge_tiles([tiles[0], *none[1:]], windows, scene.size, method)) == len(tiles[0])
+    assert len(merge_with_whole(none[0], none[0], 10)) == 0
+
+
+def test_the_whole_image_gives_the_large_objects():
+    tiles = objects([[0, 0, 10, 10], [50, 0, 90, 40], [100, 0, 160, 50]], [0.5, 0.6, 0.7], cut=[False, True, False])
+    whole = objects([[0, 0, 10, 10], [40, 0, 120, 60], [101, 0, 160, 50], [0, 80, 90, 160]], [0.9, 0.3, 0.9, 0.4])
+    merged = merge_with_whole(tiles, whole, larger_than=20)
+    assert in_order(merged.boxes, merged.scores.round(2)) == in_order(
+        [[0, 0, 10, 10], [40, 0, 120, 60], [100, 0, 160, 50], [0, 80, 90, 160]], np.float32([0.5, 0.3, 0.7, 0.4])
+    ), 'small: the tiles; cut: the whole; seen whole by a tile: that tile; missed by the tiles: the whole'
+    assert (np.diff(merged.scores) <= 0).all()
+    assert len(merge_with_whole(tiles, whole, larger_than=1000)) == 3
+    other = objects(whole.boxes, whole.scores, labels=[1] * 4)
+    assert len(merge_with_whole(tiles, other, larger_than=20)) == 6, 'objects of other classes are others'
+
+
+@pytest.mark.parametrize('method', ['match', 'nms'])
+def test_100_000_objects_take_seconds(method):
+    """torchvision's NMS of all of them at once compares 5,000,000,000 pairs: half a minute."""
+    rng, size = np.random.default_rng(0), ImageSize(50_000, 50_000)
+    windows = [Window(top, left, 640, 640) for top in range(0, 49_000, 512) for left in range(0, 49_000, 512)]
+    tiles = []
+    for window in windows:
+        corners = rng.uniform(0, 560, (11, 2))
+        boxes = np.hstack([corners, corners + rng.uniform(10, 80, (11, 2))])
+        tiles.append(Objects.of_tile(window, size, boxes, rng.uniform(size=11), np.zeros(11)))
+    assert sum(map(len, tiles)) > 100_000
+    start = time.process_time()
+    merged = merge_tiles(tiles, windows, size, method)
+    assert time.process_time() - start < 15
+    assert 80_000 < len(merged) < 102_000
