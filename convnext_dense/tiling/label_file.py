@@ -69,7 +69,11 @@ class LabelFile:
         self.next = Position(0, 0)
         lanes = [lane.start for lane in grid.lanes]  # first columns of tiles
         tile, step = ImageSize(grid.y.tile, grid.x.tile), ImageSize(grid.y.step, grid.x.step)
-        of_grid = {'image size': str(grid.size), 'tile size': str(tile), 'distance of tiles': str(step)}
+        of_grid: dict[str, object] = {
+            'image size': str(grid.size),
+            'tile size': str(tile),
+            'distance of tiles': str(step),
+        }
         of_grid |= {'lanes': lanes, 'classes': grid.classes}
         self.fingerprint = json.loads(json.dumps({**of_grid, **fingerprint}))
         self.bytes = grid.size.height * grid.size.width * self.dtype.itemsize

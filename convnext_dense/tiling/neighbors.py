@@ -56,11 +56,11 @@ def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return share(common, areas(first) + areas(second) - common)
 
 
-def connected(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray:
+def connected(pairs: np.ndarray, count: int) -> np.ndarray:
     """Number the groups of objects that pairs connect, directly or through others.
 
     Args:
-        first, second: indices of the pairs, (n,) each.
+        pairs: indices of the objects, (2, n).
         count: number of objects.
 
     Returns:
@@ -69,5 +69,5 @@ def connected(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    pairs = coo_array((np.ones(len(first), bool), (first, second)), shape=(count, count))
-    return connected_components(pairs, directed=False)[1]
+    links = coo_array((np.ones(pairs.shape[1], bool), (pairs[0], pairs[1])), shape=(count, count))
+    return connected_components(links, directed=False)[1]

@@ -173,13 +173,13 @@ def _nms(objects: Objects, threshold: float) -> np.ndarray:
         ious = box_iou(objects.boxes[first], objects.boxes[second])
         overlap = ious > threshold - 1e-4  # theirs are of float32
         pairs.append(np.stack([first[overlap], second[overlap]]))
-    groups = connected(*np.hstack(pairs), len(objects))
+    groups = connected(np.hstack(pairs), len(objects))
     order = np.argsort(groups, kind='stable')
     boxes, scores, labels = (torch.from_numpy(each[order]) for each in (objects.boxes, objects.scores, objects.labels))
     ends = np.append(np.flatnonzero(np.diff(groups[order])) + 1, len(order))
     kept, start = [], 0
     while start < len(order):
-        end = int(ends[min(np.searchsorted(ends, start + NMS_BOXES), len(ends) - 1)])
+        end = int(ends[min(int(np.searchsorted(ends, start + NMS_BOXES)), len(ends) - 1)])
         chosen = batched_nms(boxes[start:end], scores[start:end], labels[start:end], threshold)
         kept.append(order[start:end][chosen.numpy()])
         start = end

@@ -18,20 +18,20 @@ def join_parts(objects: Objects, tiles: np.ndarray, windows: np.ndarray, thresho
         windows: int (N, 4), the windows of these tiles.
         threshold: intersection over the smaller one, in the overlap of two tiles, in (0, 1].
     """
-    found = [np.zeros((4, 0))]
+    found = [np.zeros((3, 0))]
     for first, second in neighbor_pairs(objects.boxes, objects.labels, CUT_DISTANCE):
         apart = tiles[first] != tiles[second]
         first, second = first[apart], second[apart]
         common, one, other = _at_the_seam(objects, windows, first, second)
         matched = share(common, np.minimum(one, other)) >= threshold
         agreement = share(common, one + other - common)
-        found.append(np.stack([first, second, agreement, -agreement])[:, matched])
+        found.append(np.stack([first, second, agreement])[:, matched])
     pairs = np.hstack(found)
     first, second = pairs[:2].astype(np.int64)
     if objects.masks is None:
         chosen = _one_partner_a_tile(first, second, pairs[2], tiles)
         first, second = first[chosen], second[chosen]
-    return _unions(objects, connected(first, second, len(objects)))
+    return _unions(objects, connected(np.stack([first, second]), len(objects)))
 
 
 def _at_the_seam(
@@ -75,10 +75,10 @@ def _pixels_at_the_seam(
     if left >= right or top >= bottom:
         return 0, 0, 0
     seam = Window(top, left, bottom - top, right - left)
-    masks = [_part(mask, seam) for mask in (first, second)]
+    one, other = _part(first, seam), _part(second, seam)
     if across is not None:
-        masks = [mask.any(axis=across) for mask in masks]
-    return int((masks[0] & masks[1]).sum()), int(masks[0].sum()), int(masks[1].sum())
+        one, other = np.any(one, axis=across, keepdims=True), np.any(other, axis=across, keepdims=True)
+    return int((one & other).sum()), int(one.sum()), int(other.sum())
 
 
 def _part(mask: MaskCrop, window: Window) -> np.ndarray:

@@ -43,8 +43,8 @@ def merge_segments(
 
     A pixel belongs to the tile whose edges inside the image are the farthest: neighbors change in the middle of their
     overlap. Things of two neighbors are one if they are of the same class and have in common, in the overlap of the
-    tiles, at least ``threshold`` of the pixels that the smaller one has there; without overlap, of the pixels along the
-    seam. So all parts of a thing that tiles cut become one. Stuff of one class is one segment of the image.
+    tiles, at least ``threshold`` of the pixels that the smaller one has there; without overlap, of the pixels along
+    the seam. So all parts of a thing that tiles cut become one. Stuff of one class is one segment of the image.
 
     Beside the ids of the image, memory holds those of two rows of tiles.
 
@@ -94,7 +94,7 @@ def _predicted(windows: list[Window], predict: PredictSegments, batch: int) -> I
 
 
 def _numbered(segments: TileSegments, labels: list[int]) -> np.ndarray:
-    """Give the segments of a tile numbers of their own, appending their classes; return them by pixels, int32 (h, w)."""
+    """Give the segments of a tile numbers of their own and append their classes; return them, int32 (h, w)."""
     found, places = np.unique(segments.ids, return_inverse=True)
     numbers = np.zeros(len(found), np.int32)
     for k, one in enumerate(found.tolist()):
@@ -141,7 +141,7 @@ def _renumbered(ids: np.ndarray, labels: np.ndarray, pairs: list[tuple[int, int]
     classes_of_stuff, firsts = np.unique(labels[stuff], return_index=True)
     of_class = stuff[firsts][np.searchsorted(classes_of_stuff, labels[stuff])]
     joined = np.hstack([np.array(pairs, np.int64).reshape(-1, 2).T, np.stack([of_class, stuff])])
-    groups = connected(*joined, len(labels))
+    groups = connected(joined, len(labels))
     present = np.zeros(len(labels), bool)
     for top in range(0, len(ids), ROWS):
         present[ids[top : top + ROWS]] = True

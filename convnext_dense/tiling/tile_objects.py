@@ -96,7 +96,7 @@ class Objects:
             moved.astype(np.float32),
             np.asarray(scores, np.float32),
             np.asarray(labels, np.int64),
-            cut_edges(moved, windows, size).any(axis=1),
+            np.any(cut_edges(moved, windows, size), axis=1),
             crops,
         )
 
@@ -106,7 +106,7 @@ class Objects:
     def __getitem__(self, index: np.ndarray) -> Objects:
         """Return the objects that a mask, bool (N,), or indices choose."""
         chosen = np.flatnonzero(index) if index.dtype == bool else index
-        masks = None if self.masks is None else [self.masks[i] for i in chosen]
+        masks = None if self.masks is None else [self.masks[i] for i in chosen.tolist()]
         return Objects(self.boxes[chosen], self.scores[chosen], self.labels[chosen], self.cut[chosen], masks)
 
     @classmethod
