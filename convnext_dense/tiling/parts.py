@@ -39,8 +39,8 @@ def _at_the_seam(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Measure pairs of objects in the overlap of their tiles: what they have in common, the first, and the second.
 
-    The measure is the area; where tiles merely touch, the length along the seam of objects that come to it. All are 0
-    for pairs of tiles that do neither.
+    The measure is the area. Where tiles merely touch, it is the length along the seam of objects that come to it; so
+    it is for boxes one of which is a sliver, which may be a few pixels off. All are 0 for tiles that do not touch.
     """
     top, left, height, width = windows.T
     edges = np.stack([left, top, left + width, top + height], axis=1)
@@ -50,16 +50,17 @@ def _at_the_seam(
         counts = [_pixels_at_the_seam(objects.masks[i], objects.masks[j], *seam) for i, j, seam in rows]
         common, one, other = np.array(counts, np.float64).reshape(-1, 3).T
         return common, one, other
-    sides = seams[:, 2:] - seams[:, :2]
-    touch = (sides == 0) & (sides[:, ::-1] > 0)  # along x for a vertical seam, along y for a horizontal one
-    grown = np.where(np.tile(touch, 2), np.array([-CUT_DISTANCE, -CUT_DISTANCE, CUT_DISTANCE, CUT_DISTANCE]), 0)
-    at_seam = [intersections(objects.boxes[each], seams + grown) for each in (first, second)]
-    reach = (areas(at_seam[0]) > 0) & (areas(at_seam[1]) > 0)
-    for boxes in at_seam:  # across a seam without width, all have the same extent
-        boxes[:, :2][touch], boxes[:, 2:][touch] = 0, 1
-    common, one, other = (
-        np.where(reach, areas(boxes), 0) for boxes in (intersections(*at_seam), at_seam[0], at_seam[1])
-    )
+    touching = (seams[:, :2] == seams[:, 2:]) & (seams[:, :2] < seams[:, 2:])[:, ::-1]  # along x, along y
+    band = np.tile(touching, 2) * np.array([-1, -1, 1, 1]) * CUT_DISTANCE
+    ones, others = (intersections(objects.boxes[each], seams + band) for each in (first, second))
+    both = intersections(ones, others)
+    sides = objects.boxes[:, 2:] - objects.boxes[:, :2]
+    narrow = touching | (np.minimum(sides[first], sides[second]) <= CUT_DISTANCE)
+    close = both[:, :2] - both[:, 2:] <= CUT_DISTANCE
+    valid = ((ones[:, :2] < ones[:, 2:]) & (others[:, :2] < others[:, 2:])).all(axis=1)
+    for boxes in (ones, others, both):  # the same extent for both where it says nothing
+        boxes[:, :2][narrow & close], boxes[:, 2:][narrow & close] = 0, 1
+    common, one, other = (np.where(valid, areas(boxes), 0) for boxes in (both, ones, others))
     return common, one, other
 
 

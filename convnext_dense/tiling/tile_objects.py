@@ -121,15 +121,16 @@ class Objects:
         return cls(boxes, scores, labels, cut, masks)
 
 
-def cut_edges(boxes: np.ndarray, windows: np.ndarray, size: ImageSize) -> np.ndarray:
+def cut_edges(boxes: np.ndarray, windows: np.ndarray, size: ImageSize, distance: float = CUT_DISTANCE) -> np.ndarray:
     """Tell which inner edges of their tiles boxes end at: bool (n, 4), left, top, right and bottom.
 
     Args:
         boxes: (n, 4), in pixels of the image.
         windows: (n, 4), the tiles.
         size: of the image.
+        distance: pixels from the edge, at most.
     """
     top, left, height, width = windows.reshape(-1, 4).T
     edges = np.stack([left, top, left + width, top + height], axis=1)
     inner = np.stack([left > 0, top > 0, left + width < size.width, top + height < size.height], axis=1)
-    return inner & (np.array([1, 1, -1, -1]) * (boxes - edges) <= CUT_DISTANCE)
+    return inner & (np.array([1, 1, -1, -1]) * (boxes - edges) <= distance)

@@ -36,19 +36,21 @@ class Scene:
         self.labels = rng.integers(0, 3, len(masks))
         self.scores = rng.uniform(0.5, 0.9, len(masks)).astype(np.float32)
 
-    def seen_in(self, window, with_masks=True, least=6):
-        """The objects of a tile, without slivers of fewer pixels than ``least``."""
+    def seen_in(self, window, with_masks=True, noise=None):
+        """The objects of a tile, without slivers of one pixel; with boxes that are off by up to a pixel if asked for."""
         parts = self.masks[(slice(None), *window.slices)]
-        seen = parts.sum(axis=(1, 2)) >= least
+        seen = np.array([min(part.any(axis=0).sum(), part.any(axis=1).sum()) > 1 for part in parts], bool)
         parts = parts[seen]
         boxes = np.array([box_around(mask) for mask in parts], float).reshape(-1, 4)
+        if noise is not None:
+            boxes = np.clip(boxes + noise.uniform(-1, 1, boxes.shape), 0, np.tile(window.size[::-1], 2))
         masks = parts if with_masks else None
         return Objects.of_tile(window, self.size, boxes, self.scores[seen], self.labels[seen], masks)
 
-    def tiles(self, tile, overlap, with_masks=True):
+    def tiles(self, tile, overlap, with_masks=True, noise=None):
         """The objects of all tiles, and the tiles."""
         windows = tile_windows(self.size, ImageSize(*tile), overlap)
-        return [self.seen_in(window, with_masks) for window in windows], windows
+        return [self.seen_in(window, with_masks, noise) for window in windows], windows
 
 
 def in_order(boxes, labels):
