@@ -44,12 +44,13 @@ def merge_tiles(
     it, and reaches the edges that cut it. Then:
 
     - ``'match'``: of objects of different tiles that are not cut, with an intersection over union of ``threshold`` or
-      more, the one with the highest score stays. Objects that are cut are joined if they agree in the overlap of their
-      tiles: if what they have in common there is at least ``threshold`` of what the smaller one has there (where tiles
-      merely touch, of its extent along the seam). Boxes have one partner in each other tile, the one that agrees best;
-      masks may have several, since an object may come to a seam twice. The box and the mask of joined objects are the
-      unions, the score is the highest. Objects of the same tile are not compared, so that one tile gives what the
-      network gives.
+      more, the one with the highest score stays. Objects that are cut are joined if each reaches the edges that cut
+      the other, and they agree in the overlap of their tiles: if what they have in common there is at least
+      ``threshold`` of what the smaller one has there. Where tiles merely touch, it is lengths along the seam that
+      agree, so that two objects which come within 4 pixels of it from both sides are taken for one. Boxes have one
+      partner in each other tile, the one that agrees best; masks may have several, since an object may come to a seam
+      twice. The box and the mask of joined objects are the unions, the score is the highest. Objects of the same tile
+      are not compared, so that one tile gives what the network gives.
     - ``'nms'``: class-wise NMS of all (:func:`torchvision.ops.batched_nms`). Parts of an object that no tile sees
       whole remain parts.
 
@@ -78,7 +79,7 @@ def merge_tiles(
     else:
         whole = objects[~objects.cut]
         whole = whole[_best_of_each(whole, numbers[~objects.cut], threshold)]
-        parts = join_parts(objects[objects.cut], numbers[objects.cut], where[objects.cut], threshold)
+        parts = join_parts(objects[objects.cut], numbers[objects.cut], where[objects.cut], size, threshold)
         objects = Objects.concatenate([whole, parts])
     return objects[np.argsort(-objects.scores, kind='stable')]
 

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..io.image_size import ImageSize
 from ..io.window import Window
 from .neighbors import areas, connected, intersections, neighbor_pairs, share
-from .tile_objects import CUT_DISTANCE, MaskCrop, Objects
+from .tile_objects import CUT_DISTANCE, MaskCrop, Objects, cut_edges, edges_of
 
 
-def join_parts(objects: Objects, tiles: np.ndarray, windows: np.ndarray, threshold: float) -> Objects:
+def join_parts(objects: Objects, tiles: np.ndarray, windows: np.ndarray, size: ImageSize, threshold: float) -> Objects:
     """Join objects that seams cut; see :func:`~convnext_dense.tiling.objects.merge_tiles`.
 
     Args:
         objects: N objects.
         tiles: int (N,), the number of the tile of each.
         windows: int (N, 4), the windows of these tiles.
+        size: of the image.
         threshold: intersection over the smaller one, in the overlap of two tiles, in (0, 1].
     """
     found = [np.zeros((3, 0))]
     for first, second in neighbor_pairs(objects.boxes, objects.labels, CUT_DISTANCE):
-        apart = tiles[first] != tiles[second]
-        first, second = first[apart], second[apart]
+        possible = (tiles[first] != tiles[second]) & _reach_each_other(objects.boxes, windows, size, first, second)
+        first, second = first[possible], second[possible]
         common, one, other = _at_the_seam(objects, windows, first, second)
         matched = share(common, np.minimum(one, other)) >= threshold
         agreement = share(common, one + other - common)
@@ -34,6 +36,26 @@ def join_parts(objects: Objects, tiles: np.ndarray, windows: np.ndarray, thresho
     return _unions(objects, connected(np.stack([first, second]), len(objects)))
 
 
+def _reach_each_other(
+    boxes: np.ndarray, windows: np.ndarray, size: ImageSize, first: np.ndarray, second: np.ndarray
+) -> np.ndarray:
+    """Tell which pairs may be the same object, bool (n,): each reaches the edges in its tile that cut the other.
+
+    Edges that both tiles have count for slivers alone: a round object may come to one in one tile only.
+    """
+    edges = edges_of(windows)
+    sliver = boxes[:, 2:] - boxes[:, :2] <= CUT_DISTANCE
+    distance = np.where(sliver[first].any(axis=1) | sliver[second].any(axis=1), 1, 2)[:, None] * CUT_DISTANCE
+    reach = np.ones(len(first), bool)
+    for one, other in ((first, second), (second, first)):
+        low, high = (np.tile(edges[other][:, sides], 2) for sides in ([0, 1], [2, 3]))
+        inside = (low < edges[one]) & (edges[one] < high)
+        inside |= np.tile(sliver[one], 2) & (low <= edges[one]) & (edges[one] <= high)
+        needed = inside & cut_edges(boxes[one], windows[one], size)
+        reach &= np.all(~needed | cut_edges(boxes[other], windows[one], size, distance), axis=1)
+    return reach
+
+
 def _at_the_seam(
     objects: Objects, windows: np.ndarray, first: np.ndarray, second: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -42,8 +64,7 @@ def _at_the_seam(
     The measure is the area. Where tiles merely touch, it is the length along the seam of objects that come to it; so
     it is for boxes one of which is a sliver, which may be a few pixels off. All are 0 for tiles that do not touch.
     """
-    top, left, height, width = windows.T
-    edges = np.stack([left, top, left + width, top + height], axis=1)
+    edges = edges_of(windows)
     seams = intersections(edges[first], edges[second])
     if objects.masks is not None:
         rows = zip(first.tolist(), second.tolist(), seams.astype(int).tolist(), strict=True)
@@ -55,7 +76,8 @@ def _at_the_seam(
     ones, others = (intersections(objects.boxes[each], seams + band) for each in (first, second))
     both = intersections(ones, others)
     sides = objects.boxes[:, 2:] - objects.boxes[:, :2]
-    narrow = touching | (np.minimum(sides[first], sides[second]) <= CUT_DISTANCE)
+    narrow = np.minimum(sides[first], sides[second]) <= CUT_DISTANCE
+    narrow = np.where(touching.any(axis=1)[:, None], touching, narrow & ~narrow[:, ::-1])
     close = both[:, :2] - both[:, 2:] <= CUT_DISTANCE
     valid = ((ones[:, :2] < ones[:, 2:]) & (others[:, :2] < others[:, 2:])).all(axis=1)
     for boxes in (ones, others, both):  # the same extent for both where it says nothing

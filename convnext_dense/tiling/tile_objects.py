@@ -121,7 +121,15 @@ class Objects:
         return cls(boxes, scores, labels, cut, masks)
 
 
-def cut_edges(boxes: np.ndarray, windows: np.ndarray, size: ImageSize, distance: float = CUT_DISTANCE) -> np.ndarray:
+def edges_of(windows: np.ndarray) -> np.ndarray:
+    """Return the edges of windows, (n, 4) of top, left, height and width, as (n, 4) of left, top, right and bottom."""
+    top, left, height, width = windows.reshape(-1, 4).T
+    return np.stack([left, top, left + width, top + height], axis=1)
+
+
+def cut_edges(
+    boxes: np.ndarray, windows: np.ndarray, size: ImageSize, distance: float | np.ndarray = CUT_DISTANCE
+) -> np.ndarray:
     """Tell which inner edges of their tiles boxes end at: bool (n, 4), left, top, right and bottom.
 
     Args:
@@ -130,7 +138,6 @@ def cut_edges(boxes: np.ndarray, windows: np.ndarray, size: ImageSize, distance:
         size: of the image.
         distance: pixels from the edge, at most.
     """
-    top, left, height, width = windows.reshape(-1, 4).T
-    edges = np.stack([left, top, left + width, top + height], axis=1)
-    inner = np.stack([left > 0, top > 0, left + width < size.width, top + height < size.height], axis=1)
+    edges = edges_of(windows)
+    inner = np.hstack([edges[:, :2] > 0, edges[:, 2:] < [size.width, size.height]])
     return inner & (np.array([1, 1, -1, -1]) * (boxes - edges) <= distance)

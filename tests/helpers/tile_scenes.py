@@ -37,7 +37,7 @@ class Scene:
         self.scores = rng.uniform(0.5, 0.9, len(masks)).astype(np.float32)
 
     def seen_in(self, window, with_masks=True, noise=None):
-        """The objects of a tile, without slivers of one pixel; with boxes that are off by up to a pixel if asked for."""
+        """The objects of a tile, without slivers of one pixel; with noise, boxes are off by up to a pixel."""
         parts = self.masks[(slice(None), *window.slices)]
         seen = np.array([min(part.any(axis=0).sum(), part.any(axis=1).sum()) > 1 for part in parts], bool)
         parts = parts[seen]

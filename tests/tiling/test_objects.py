@@ -50,10 +50,10 @@ def test_an_object_that_another_tile_sees_whole_is_not_taken_in_part():
         assert in_order(merged.boxes, merged.labels) == [(21, 4, 44, 16, 1)] and merged.scores == np.float32(0.6)
     other = Objects.of_tile(windows[1], size, [[5, 4, 28, 16]], [0.6], [0])
     assert len(merge_tiles([half, other], windows, size)) == 2, 'another class'
-    short = Objects.of_tile(windows[1], size, [[6, 4, 11, 16]], [0.6], [1])
-    assert len(merge_tiles([half, short], windows, size, threshold=0.3)) == 2, (
-        'it does not reach the edge that cuts the other'
-    )
+    size, windows = ImageSize(32, 96), [Window(0, 0, 32, 64), Window(0, 32, 32, 64)]
+    half = Objects.of_tile(windows[0], size, [[20, 5, 64, 15]], [0.99], [1])
+    short = Objects.of_tile(windows[1], size, [[8, 4, 20, 16]], [0.6], [1])
+    assert len(merge_tiles([half, short], windows, size, threshold=0.2)) == 2, 'it ends before the edge that cuts half'
 
 
 def test_objects_of_one_tile_stay_as_the_network_gives_them():

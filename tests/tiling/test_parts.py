@@ -78,5 +78,5 @@ def test_parts_are_joined_from_half_of_the_smaller_one_on(down, joined, overlap,
             for window, box, mask in zip(windows, boxes, masks, strict=True)
         ]
         assert all(one.cut.all() for one in tiles)
-        parts = join_parts(Objects.concatenate(tiles), np.arange(2), np.array(windows), 0.5)
+        parts = join_parts(Objects.concatenate(tiles), np.arange(2), np.array(windows), size, 0.5)
         assert len(parts) == (1 if joined else 2)
