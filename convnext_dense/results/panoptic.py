@@ -53,7 +53,7 @@ class SegmentEntry(TypedDict):
 
 
 class _PanopticEntry(TypedDict):
-    image_id: int | None
+    image_id: int | str | None
     path: str | None
     segments_info: list[SegmentEntry]
 
@@ -82,7 +82,7 @@ class Panoptic(Result):
     segments: Sequence[PanopticSegment]
     names: Sequence[str]
     category_ids: Sequence[int] | None = None
-    image_id: int | None = None
+    image_id: int | str | None = None
     png: str | None = None
 
     @classmethod
@@ -146,7 +146,7 @@ class Panoptic(Result):
         """Height and width of the image."""
         return ImageSize.of(self.ids)
 
-    def with_image_id(self, image_id: int) -> Panoptic:
+    def with_image_id(self, image_id: int | str) -> Panoptic:
         return replace(self, image_id=image_id)
 
     def with_extra_files(self, *files: Path) -> Panoptic:

@@ -53,9 +53,12 @@ class Task(TaskData):
         extra_files: endings of the files that a demo writes besides the drawing of each image; see
             :meth:`~convnext_dense.results.Result.save_extra_files`.
         writes_coco: True if its results are entries of COCO's results files.
+        has_named_images: True if the ids of images in its annotations may be names rather than numbers.
         results_key: key of the list of results in a file of a demo or a test; None if the file is the list.
         predictions_noun: noun for the results in such a file.
         writes_annotations: True if its results can be written as annotations, such as for labeling tools.
+        has_scores: True if ``--score`` can leave out some of its results.
+        score_advice: what does that otherwise, for messages.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
     """
 
@@ -66,9 +69,12 @@ class Task(TaskData):
     exports: ClassVar[tuple[str, ...]] = ()
     extra_files: ClassVar[tuple[str, ...]] = ()
     writes_coco: ClassVar[bool] = False
+    has_named_images: ClassVar[bool] = False
     results_key: ClassVar[str | None] = None
     predictions_noun: ClassVar[str] = 'detection'
     writes_annotations: ClassVar[bool] = False
+    has_scores: ClassVar[bool] = False
+    score_advice: ClassVar[str] = ''
     has_techniques: ClassVar[bool] = False
 
     # -- Drawing

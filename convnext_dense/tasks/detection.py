@@ -63,6 +63,7 @@ class DetectionTask(MmdetTask):
     count_column = CountColumn('boxes')
     exports = ('instances', 'features')
     writes_coco = True
+    has_scores = True
     writes_annotations = True
 
     def find_splits(self, root: str, single: str, options: DataOptions) -> Mapping[str, Source]:

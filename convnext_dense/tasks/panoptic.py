@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from ..data.class_choice import as_choice
 from ..errors import UserError
@@ -58,6 +59,8 @@ class PanopticTask(MmdetTask):
     extra_files = ('_panoptic.png',)
     writes_coco = True
     writes_annotations = True
+    has_named_images = True
+    score_advice = ', or set model.test_cfg.object_mask_thr of a head with queries, which decides what is a segment'
     results_key = 'annotations'
     predictions_noun = 'panoptic segmentation'
 
@@ -207,7 +210,9 @@ class PanopticTask(MmdetTask):
         )
 
     def coco_entries(self, output: Any, metainfo: Mapping[str, Any], folder: Path) -> list[Mapping]:
-        png = folder / f'{output.img_id:012}.png'  # as COCO names its images
+        number = output.img_id
+        name = quote(number, safe='') if isinstance(number, str) else f'{number:012}'  # as COCO names its images
+        png = folder / f'{name}.png'
         result = self.to_result(output, _class_info(metainfo)).with_image_id(output.img_id).with_extra_files(png)
         folder.mkdir(parents=True, exist_ok=True)
         result.save_extra_files(png)
