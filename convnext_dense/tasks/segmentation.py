@@ -388,7 +388,11 @@ class SegmentationTask(DenseTask):
         if _is_cascade(heads):
             logits = heads[0](features)
             for head in list(heads)[1:]:
-                logits = head(features, logits)
+                if hasattr(head, 'get_points_test'):  # PointRend's takes the features of points that it chooses
+                    metas = [sample.metainfo for sample in counted_samples(image)]
+                    logits = head.predict(features, logits, metas, model.test_cfg)
+                else:
+                    logits = head(features, logits)
         else:
             heads(features)
         auxiliary = '; not run: the auxiliary head, whose parameters are included'
