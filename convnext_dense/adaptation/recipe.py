@@ -66,7 +66,7 @@ def adapt_recipe(source: SourceConfig, arch: Arch, model: dict[str, Any], notes:
     base = base_config(BASES[task]).to_dict()
     return {
         '_base_': [f'{PACKAGED}{BASES[task]}', f'{PACKAGED}runtime.py'],
-        'sample_settings': f'_base_/sample/{SAMPLES[task]}',
+        'sample_settings': f'{PACKAGED}sample/{SAMPLES[task]}',
         'task': task,
         **{key: source.cfg[key].to_dict() for key in ('custom_imports',) if key in source.cfg},
         'pretrained': find_pretrained(recipe, arch, notes),

@@ -9,6 +9,8 @@ File                                Library        Change, and when
                                                    ``models/detector.py``, ``models/segmentor.py``
 :mod:`.mmdet_mask_warning`          mmdet          No warning for each batch of masks; when our
                                                    RoIExtractor is first used
+:mod:`.mmdet_meshgrid_warning`      mmdet          No warning of torch about ``meshgrid``; by
+                                                   ``models/detector.py``, ``models/segmentor.py``
 :mod:`.mmdet_placeholders`          mmdet          Placeholders for mmcv's ops replaced; when this package is
                                                    imported after mmdet
 :mod:`.mmdet_ssd_loss`              mmdet          SSD has the attribute that its prediction asks for; by

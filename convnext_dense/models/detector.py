@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..compat.mmdet_imports import light_imports
 from ..compat.mmdet_mask_warning import silence_mask_warning
+from ..compat.mmdet_meshgrid_warning import silence_meshgrid_warning
 from ..compat.mmdet_ssd_loss import give_loss
 from ..errors import UserError
 from ..io.coco_format import IGNORE_REGION, UNMASKED
@@ -36,6 +37,7 @@ with light_imports():
     from mmdet.structures.mask import BitmapMasks
 
 give_loss(SSDHead)
+silence_meshgrid_warning()
 
 IN_REGION = 0.5
 """Share of a box in an ignore region above which it is not background."""

@@ -12,6 +12,7 @@ from mmengine.structures import PixelData
 from torch import Tensor, nn
 
 from ..compat.mmdet_imports import light_imports
+from ..compat.mmdet_meshgrid_warning import silence_meshgrid_warning
 from ..errors import UserError
 from ..registry import MODELS
 from .label_map import Window, label_map, labels_of_probabilities, score_map
@@ -23,6 +24,8 @@ with light_imports():
     from mmseg.models.decode_heads.decode_head import BaseDecodeHead
     from mmseg.models.segmentors import EncoderDecoder, SegTTAModel
     from mmseg.structures import SegDataSample
+
+silence_meshgrid_warning()
 
 
 @MODELS.register_module()

@@ -59,6 +59,7 @@ class Task(TaskData):
         writes_annotations: True if its results can be written as annotations, such as for labeling tools.
         has_scores: True if ``--score`` can leave out some of its results.
         score_advice: what does that otherwise, for messages.
+        views_obstacle: why a config has no ``tta_model``, which merges the predictions for several views of an image.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
     """
 
@@ -75,6 +76,7 @@ class Task(TaskData):
     writes_annotations: ClassVar[bool] = False
     has_scores: ClassVar[bool] = False
     score_advice: ClassVar[str] = ''
+    views_obstacle: ClassVar[str] = '--tta is for detection and segmentation'
     has_techniques: ClassVar[bool] = False
 
     # -- Drawing

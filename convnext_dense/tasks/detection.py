@@ -64,6 +64,7 @@ class DetectionTask(MmdetTask):
     exports = ('instances', 'features')
     writes_coco = True
     has_scores = True
+    views_obstacle = 'it merges the objects of several views by NMS, and the config has no tta_model that does'
     writes_annotations = True
 
     def find_splits(self, root: str, single: str, options: DataOptions) -> Mapping[str, Source]:

@@ -113,6 +113,7 @@ class SegmentationTask(DenseTask):
     exports = ('logits', 'labels', 'features')
     extra_files = ('_labels.png',)
     writes_annotations = True
+    views_obstacle = 'the config has no tta_model, which merges the label maps of several views'
     data_options = ('mask_labels', 'mask_folder')
 
     def point_at(
