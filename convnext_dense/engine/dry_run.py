@@ -82,7 +82,12 @@ def check_parts_fit(model: nn.Module, task: ChecksModels, size: tuple[int, int])
         UserError: if a part can't take what another gives.
     """
     channels = getattr(getattr(model, 'backbone', None), 'in_channels', 3)
-    _run(_Parts(model.eval(), task.training_parts), 1, channels, size)
+    parts = _Parts(model.eval(), task.training_parts)
+    try:
+        _run(parts, 1, channels, size)
+    except UserError:
+        if parts.current.key != 'model':  # of a model whose parts are not known, it would say nothing
+            raise
 
 
 def _run(parts: _Parts, batch: int, channels: int, size: tuple[int, int]) -> None:
@@ -103,6 +108,8 @@ def _run_with_values(parts: _Parts, batch: int, channels: int, size: tuple[int, 
         except UserError:
             raise
         except FAILURES as error:
+            if not hasattr(parts, 'current'):  # an image of this size can't be made
+                return
             if isinstance(error, NotImplementedError) or OF_DEVICE.search(str(error)):
                 return
             if tuple(tried) == tuple(size):  # a part may be for images of this size

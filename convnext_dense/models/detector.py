@@ -15,9 +15,9 @@ from mmengine.model import BaseTTAModel
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ..compat.mmdet_call_warnings import silence_call_warnings
 from ..compat.mmdet_imports import light_imports
 from ..compat.mmdet_mask_warning import silence_mask_warning
-from ..compat.mmdet_meshgrid_warning import silence_meshgrid_warning
 from ..compat.mmdet_ssd_loss import give_loss
 from ..errors import UserError
 from ..io.coco_format import IGNORE_REGION, UNMASKED
@@ -37,7 +37,7 @@ with light_imports():
     from mmdet.structures.mask import BitmapMasks
 
 give_loss(SSDHead)
-silence_meshgrid_warning()
+silence_call_warnings()
 
 IN_REGION = 0.5
 """Share of a box in an ignore region above which it is not background."""

@@ -11,8 +11,8 @@ from mmengine.logging import MMLogger
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 
+from ..compat.mmdet_call_warnings import silence_call_warnings
 from ..compat.mmdet_imports import light_imports
-from ..compat.mmdet_meshgrid_warning import silence_meshgrid_warning
 from ..errors import UserError
 from ..registry import MODELS
 from .label_map import Window, label_map, labels_of_probabilities, score_map
@@ -25,7 +25,7 @@ with light_imports():
     from mmseg.models.segmentors import EncoderDecoder, SegTTAModel
     from mmseg.structures import SegDataSample
 
-silence_meshgrid_warning()
+silence_call_warnings()
 
 
 @MODELS.register_module()

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
         _list(args.list)
         return
     adapted = adapt(args.source, args.arch)
-    weights = timm_weights_for(adapted.config['pretrained'])  # the config's own must be trained first
+    weights = timm_weights_for(adapted.config.get('pretrained'))  # the config's own must be trained first
     train = command_line(args, 'train', args.out, '--data', 'PATH', *(('--pretrained', weights) if weights else ()))
     text = config_text(adapted, train)
     with write_errors(args.out, '--out'), atomic_write(args.out) as temporary:
