@@ -392,4 +392,3 @@ def _takes_any(function: Any) -> bool:
 def _parameters(function: Any) -> set[str]:
     parameters = inspect.signature(function).parameters.values()
     return {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)} - {'self'}
-

@@ -172,7 +172,9 @@ class PanopticQuality(BaseMetric):
         broadcast_object_list(metrics)
         return metrics[0]
 
-    def compute_metrics(self, results: Sequence[tuple[tuple[int | str, str], Mapping[int, Tally]]]) -> dict[str, float]:
+    def compute_metrics(
+        self, results: Sequence[tuple[tuple[int | str, str], Mapping[int, Tally]]]
+    ) -> dict[str, float]:
         """Compute the metrics from the tallies of the images."""
         totals: dict[int, Tally] = defaultdict(Tally)
         for _, tallies in results:

@@ -35,8 +35,10 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize('name', CONFIGS)
-def test_an_adapted_config_is_read_and_takes_the_settings_for_the_sample(name, tmp_path):
+def test_an_adapted_config_is_read_and_takes_the_settings_for_the_sample(name, tmp_path, monkeypatch):
     task, length = CONFIGS[name]
+    (tmp_path / 'elsewhere').mkdir()
+    monkeypatch.chdir(tmp_path / 'elsewhere')  # names of packaged files are the same everywhere
     cfg, sample = read(name, tmp_path / 'adapted.py')
     assert (cfg.task, cfg.pretrained) == (task, 'convnext_tiny_1k_224')
     assert cfg.train_dataloader.sampler.type == 'convnext_dense.SeededSampler'

@@ -25,7 +25,9 @@ EXAMPLE = EXAMPLE_CONFIG
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('config', nargs='?', metavar='CONFIG', help=f'config file, such as {EXAMPLE_CONFIG}, or a work dir')
+    parser.add_argument(
+        'config', nargs='?', metavar='CONFIG', help=f'config file, such as {EXAMPLE_CONFIG}, or a work dir'
+    )
     parser.add_argument(
         '--shape', nargs=2, metavar=('H', 'W'), help="height and width of the image (default: the task's)"
     )
