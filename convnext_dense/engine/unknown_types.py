@@ -65,7 +65,7 @@ def near_types(registry: Registry, kind: str) -> list[str]:
         near = near or difflib.get_close_matches(name.lower(), pool, n=2, cutoff=0.75)
 
     def distance(place: tuple[str, str]) -> tuple[bool, float]:
-        return place[0] not in plain, -difflib.SequenceMatcher(None, scope, place[0]).ratio()
+        return not scope and place[0] not in plain, -difflib.SequenceMatcher(None, scope, place[0]).ratio()
 
     best = [min(found[one], key=distance) for one in near]
     return [one if own in plain else f'{own}.{one}' for own, one in best]
