@@ -348,10 +348,10 @@ def test_images_that_are_missing_are_counted_though_the_first_is_one(tmp_path, m
     annotation = {'id': 1, 'image_id': 4, 'category_id': 1, 'bbox': [1, 1, 2, 2], 'area': 4, 'iscrowd': 0}
     content = {'images': images, 'annotations': [annotation], 'categories': [{'id': 1, 'name': 'a'}]}
     (tmp_path / 'train.json').write_text(json.dumps(content))
-    touch(tmp_path, *(f'pictures/{name}' for number, name in enumerate(names) if number not in missing))
+    touch(tmp_path, *(f'photos/{name}' for number, name in enumerate(names) if number not in missing))
     source = find_coco(str(tmp_path))['train']
-    assert source.images == tmp_path / 'pictures'
-    with pytest.raises(UserError, match=rf'{len(missing)} images? of 5 not in .*pictures \(0\.png'):
+    assert source.images == tmp_path / 'photos'
+    with pytest.raises(UserError, match=rf'{len(missing)} images? of 5 not in .*photos \(0\.png'):
         read_coco(source)
 
 
