@@ -3,6 +3,8 @@
 import copy
 
 import pytest
+from mmengine.config import Config
+from mmengine.registry import TRANSFORMS
 
 from convnext_dense.config.find import packaged_path
 from convnext_dense.models import detector  # noqa: F401 - registers mmdet
@@ -32,13 +34,11 @@ def test_a_config_is_of_one_task_at_most(library, data, task):
 
 @pytest.mark.parametrize('adaptation', ADAPTATIONS)
 def test_the_files_and_steps_that_it_names_are_there(adaptation):
-    from mmengine.config import Config
-    from mmengine.registry import TRANSFORMS
-
     base = Config.fromfile(packaged_path(f'_base_/{adaptation.base}'))
     assert packaged_path(f'_base_/sample/{adaptation.sample}').is_file()
     assert packaged_path(adaptation.recipe.format('', 't')).is_file()
     assert TASKS[base.task].adaptation.base == adaptation.base
+    assert adaptation.best == f'raw/{next(iter(TASKS[base.task].metrics.labels))}'
     assert base.val_evaluator.type.rpartition('.')[2] in adaptation.metric
     steps = [*base.train_dataloader.dataset.pipeline, *base.val_dataloader.dataset.pipeline]
     if adaptation.loading:

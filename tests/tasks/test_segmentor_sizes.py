@@ -1,8 +1,10 @@
 """Sizes of images in segmentors' configs: one for the crops sets all others."""
 
+import pytest
 from mmengine.config import Config
 
 from convnext_dense.config.read import read_config
+from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.tasks import task_of
 
@@ -27,3 +29,18 @@ def test_one_size_sets_crops_and_windows_and_changes_the_others_in_proportion():
         'crops of 240 x 320 in training, padded to 240 x 320, windows of 240 x 320 in testing'
     )
     assert read(ImageSize(512, 512)).to_dict() == read().to_dict()
+
+
+def test_the_window_and_the_share_of_its_stride_are_set_with_the_crops():
+    cfg = read()
+    task_of(cfg).set_image_size(cfg, ImageSize(96, 160))
+    window = cfg.model.test_cfg
+    assert cfg.train_dataloader.dataset.pipeline[3].crop_size == window.crop_size == (96, 160)
+    assert window.stride == (64, 107)  # 341 of 512, as in the recipe
+
+
+def test_a_training_pipeline_without_crops_has_no_size_to_set():
+    cfg = read()
+    del cfg.train_dataloader.dataset.pipeline[3]
+    with pytest.raises(UserError, match='--image-size 96 96: the training pipeline of this config has no crop to set'):
+        task_of(cfg).set_image_size(cfg, ImageSize(96, 96))
