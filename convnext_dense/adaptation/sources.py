@@ -84,8 +84,8 @@ def _reason_of_bases(shipped: Shipped, error: UserError) -> str | None:
     cause = error.__cause__
     if absent := re.match(r'(\w+) is not installed', str(cause)):
         return (
-            f'it inherits configs of {absent[1]}, as the pre-training of backbones does: adapt the config of a detector '
-            'or segmentor; configs/classification/ trains ConvNeXts themselves'
+            f'it inherits configs of {absent[1]}, as the pre-training of backbones does: adapt the config of a '
+            'detector or segmentor; configs/classification/ trains ConvNeXts themselves'
         )
     if isinstance(cause, FileNotFoundError) and shipped.package and '.mim' in shipped.file.parts:
         return f'{shipped.package} {version_of(shipped.package)} ships it without a file that it inherits ({cause})'

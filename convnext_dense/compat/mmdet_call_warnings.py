@@ -1,8 +1,8 @@
 """Silence warnings about calls that mmdet makes itself, in heads with queries and with anchors. For mmdet 3.5.
 
-mmdet calls ``torch.meshgrid`` without ``indexing``, and torch warns once in a process: "in an upcoming release, it will
-be required to pass the indexing argument". Its heads read their own deprecated ``num_anchors``. The results are those
-that are wanted, and users can't change the calls.
+mmdet calls ``torch.meshgrid`` without ``indexing``, and torch warns once in a process: "in an upcoming release, it
+will be required to pass the indexing argument". Its heads read their own deprecated ``num_anchors``. The results are
+those that are wanted, and users can't change the calls.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class NewFolder:
             self.discard()
 
     def discard(self) -> None:
-        """Remove the folder with all that is in it, and its empty parents, as far as they are new and without results."""
+        """Remove the folder with all that is in it, and its empty parents, if they are new and without results."""
         if self.results and any(self.folder.glob(self.results)):
             return
         if self._made:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..export.graphs import Graph, Normalization
     from ..io.image_size import ImageSize
     from ..results import Result
+    from .adaptation import Adaptation
     from .records import ClassInfo, Comparison, MainMetrics, PreparedImage
 
 
@@ -61,6 +62,7 @@ class Task(TaskData):
         score_advice: what does that otherwise, for messages.
         views_obstacle: why a config has no ``tta_model``, which merges the predictions for several views of an image.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
+        adaptation: what configs of mmdet and mmseg get that are of this task; None if none are.
     """
 
     model_name: ClassVar[str]
@@ -78,6 +80,7 @@ class Task(TaskData):
     score_advice: ClassVar[str] = ''
     views_obstacle: ClassVar[str] = '--tta is for detection and segmentation'
     has_techniques: ClassVar[bool] = False
+    adaptation: ClassVar[Adaptation | None] = None
 
     # -- Drawing
 

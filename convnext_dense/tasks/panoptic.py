@@ -11,6 +11,7 @@ from urllib.parse import quote
 from ..data.class_choice import as_choice
 from ..errors import UserError
 from ..weights.class_counts import stated_stuff
+from .adaptation import PanopticAdaptation
 from .anchors import least_side
 from .datasets import innermost_datasets, is_own, own_datasets, takes
 from .dense import RECORD_SIZE, read_as_annotated
@@ -68,6 +69,7 @@ class PanopticTask(MmdetTask):
     views_obstacle = 'the segments of several views have no scores by which to merge them'
     results_key = 'annotations'
     predictions_noun = 'panoptic segmentation'
+    adaptation = PanopticAdaptation()
 
     # -- Data sets
 

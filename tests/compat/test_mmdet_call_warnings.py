@@ -1,5 +1,7 @@
 """Warnings about mmdet's own calls, which nobody needs."""
 
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -44,12 +46,11 @@ def test_mmdet_still_warns_and_is_silenced_alone(call):
         assert said(warn_of_mine) == len(CALLS)
 
 
-def test_importing_the_detectors_or_the_segmentors_silences_them():
+@pytest.mark.faults
+@pytest.mark.parametrize('module', ['detector', 'segmentor'])
+def test_importing_the_detectors_or_the_segmentors_silences_them(module):
     """In a process of its own, whose filters no test restores."""
-    import subprocess
-    import sys
-
-    for module in ('detector', 'segmentor'):
-        code = f'import convnext_dense.models.{module}, warnings; print(sum("meshgrid" in str(f[1]) for f in warnings.filters))'
-        run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
-        assert run.stdout.split()[-1] == '1'
+    count = 'print(sum("meshgrid" in str(one[1]) for one in warnings.filters))'
+    code = f'import warnings; import convnext_dense.models.{module}; {count}'
+    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert run.stdout.split()[-1] == '1'

@@ -40,5 +40,5 @@ def test_results_and_other_errors_keep_it(tmp_path):
 
 def test_a_place_that_can_not_be_written_is_named(tmp_path):
     (tmp_path / 'file').touch()
-    with pytest.raises(UserError, match='folder .*file/out cannot be written .*: choose another with --out-dir'):
+    with pytest.raises(UserError, match=r'folder .*file/out cannot be written .*: choose another with --out-dir'):
         NewFolder(tmp_path / 'file/out', 'folder', '--out-dir')
