@@ -110,7 +110,7 @@ def test_paper_as_json(published, capsys):
         ((), 'give a config, such as'),
         (('configs/classification/convnext_z.py',), 'no config at'),
         (('configs/classification',), 'is not of a run with a checkpoint: give the config there, configs/classif'),
-        (('docs',), 'docs is not of a run with a checkpoint: give a config, such as '),
+        (('docs/images',), 'docs/images is not of a run with a checkpoint: give a config, such as '),
         ((ATTO, '--shape', '224', '-3'), '--shape 224 -3: give two positive integers'),
         ((ATTO, '--shape', '224', 'x'), 'give two positive integers'),
         ((ATTO, '--shape', '22.4', '224'), 'give two positive integers'),
