@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.structures import PixelData
 
-from convnext_dense.config.read import read_config
+from convnext_dense.config.read import point_at, read_config
 from convnext_dense.data.class_choice import ClassChoice, Merge
 from convnext_dense.data.foreign import classes_of, with_seeds
 from convnext_dense.engine.building import build_model
@@ -118,7 +118,8 @@ def test_a_check_of_chosen_classes_knows_things_that_train_lacks(configs, data, 
 
     root = change(data, tmp_path, 'train', leave_out)
     choice = DataOptions(choice=ClassChoice(('road', 'dog', 'sky', 'cat')))
-    cfg = read_config(str(configs['mask2former']), data=root, data_options=choice)
+    cfg = read_config(configs['mask2former'], needs_data=False, data_options=choice)
+    point_at(cfg, root)
     checked = PanopticTask().read_data(cfg)
     assert checked.classes == ['dog', 'cat', 'road', 'sky'] and checked.thing_classes == ['dog', 'cat']
     assert not [finding for finding in checked.findings if 'it is unknown whether' in finding.message]
