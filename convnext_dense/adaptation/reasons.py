@@ -9,6 +9,8 @@ from .notes import NotAdaptable
 from .sources import SourceConfig
 
 KINDS = {
+    'ImageClassifier': 'it trains a backbone as a classifier of mmpretrain; adapt the config of a detector or '
+    'segmentor: configs/classification/ trains ConvNeXts themselves',
     'BaseMOTModel': 'it follows objects through videos, and the data here are images; adapt its detector, such as '
     'mmdet:faster_rcnn/... or mmdet:yolox/...',
     'BaseReID': 'it tells objects of videos apart by an embedding, and finds none',

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import UserError, last_line
-from .shipped import LIBRARIES, Shipped, find_shipped
+from .notes import NotAdaptable
+from .shipped import LIBRARIES, Shipped, find_shipped, version_of
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -40,6 +42,7 @@ def find_source(source: str) -> SourceConfig:
             the library or the family, if there is only one such config.
 
     Raises:
+        NotAdaptable: (a UserError) if it inherits configs of a library that is not there, or that do not exist.
         UserError: if there is none, or it can't be read, or is one of this project or of another library; the message
             has near names.
     """
@@ -54,7 +57,12 @@ def read_source(shipped: Shipped) -> SourceConfig:
     from ..config.source import Source
 
     name, file = shipped.name, shipped.file
-    cfg = parse_file(file)
+    try:
+        cfg = parse_file(file)
+    except UserError as error:
+        if (reason := _reason_of_bases(shipped, error)) is None:
+            raise
+        raise NotAdaptable(f"{name} can't be adapted: {reason}") from error
     if 'task' in cfg:
         raise UserError(f'config {name} is one of this project already: train it with `convnext-dense train {file}`')
     if file.suffix == '.py' and Source(file.resolve()).is_new_style:
@@ -69,6 +77,19 @@ def read_source(shipped: Shipped) -> SourceConfig:
         raise UserError(f'config {name} has no model: it is a part of others, give one that has it as _base_')
     library = shipped.package or _library_of(content, file)
     return SourceConfig(name, library, file, Config(without_scope(content, library), filename=str(file)))
+
+
+def _reason_of_bases(shipped: Shipped, error: UserError) -> str | None:
+    """Say why a config has bases that can't be read, and never will be; None for another error."""
+    cause = error.__cause__
+    if absent := re.match(r'(\w+) is not installed', str(cause)):
+        return (
+            f'it inherits configs of {absent[1]}, as the pre-training of backbones does: adapt the config of a '
+            'detector or segmentor; configs/classification/ trains ConvNeXts themselves'
+        )
+    if isinstance(cause, FileNotFoundError) and shipped.package and '.mim' in shipped.file.parts:
+        return f'{shipped.package} {version_of(shipped.package)} ships it without a file that it inherits ({cause})'
+    return None
 
 
 def without_scope(part: Any, library: str) -> Any:

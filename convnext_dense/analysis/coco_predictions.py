@@ -34,7 +34,7 @@ class WriteCocoPredictions(Hook):
 
     def __init__(self, task: Task, file: str | Path) -> None:
         self.task, self.file = task, Path(file)
-        self.results: dict[int, list] = {}  # of this process, by image id
+        self.results: dict[int | str, list] = {}  # of this process, by image id
 
     def before_test(self, runner: Runner) -> None:
         find_category_ids(runner.test_dataloader.dataset)

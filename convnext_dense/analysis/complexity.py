@@ -12,6 +12,7 @@ and no weights, data or memory are needed.
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -24,7 +25,8 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from ..engine.building import build_trained_model
-from ..errors import UserError
+from ..engine.dry_run import check_parts_fit
+from ..errors import UserError, describe_error
 from ..io.image_size import ImageSize
 from ..tasks import task_of
 from ..tasks.base import run_whole_model
@@ -68,14 +70,23 @@ def count_config(cfg: Config, shape: ImageSize | None = None) -> Complexity:
     height, width = shape or task.counted_shape(cfg)
     if not (isinstance(height, int) and isinstance(width, int)):
         raise UserError(f'{height} x {width} is not an image size: give height and width as integers')
+    size = ImageSize(height, width)
     try:
-        return count(model, ImageSize(height, width), task.run_counted)
+        return count(model, size, task.run_counted)
     except UserError as error:
-        if 'meta' not in str(error.__cause__):
+        if error.__cause__ is None:  # the shape is refused, or the kind of model
             raise
-    return count(
-        build_trained_model(cfg), ImageSize(height, width), task.run_counted
-    )  # deformable attention needs values
+        needs_values = 'meta' in str(error.__cause__)  # as deformable attention does
+        model = build_trained_model(cfg)
+        if not needs_values:
+            check_parts_fit(model, task, size)
+            raise
+    try:
+        return count(model, size, task.run_counted)
+    except UserError as error:
+        if error.__cause__ is not None:
+            check_parts_fit(model, task, size)
+        raise
 
 
 def count(
@@ -115,8 +126,9 @@ def count(
     except UserError:
         raise
     except Exception as error:  # mismatched parts of a config can fail in any way
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f'the model does not run on an image of {ImageSize(*shape)}: {reason}') from error
+        raise UserError(
+            f'the model does not run on an image of {ImageSize(*shape)}: {_where(error, model)}{describe_error(error)}'
+        ) from error
     finally:
         for parameter in learned:
             parameter.requires_grad = True
@@ -138,6 +150,17 @@ def count(
         by_module=costs,
         not_counted=dict(not_counted.calls.most_common()),
     )
+
+
+def _where(error: BaseException, model: nn.Module) -> str:
+    """Name the innermost module of a model that raised an error, with what it is; empty if none did."""
+    names, found = {module: name for name, module in model.named_modules() if name}, ''
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        module = frame.f_locals.get('self')
+        if isinstance(module, nn.Module) and module in names:
+            kind = str(module) if not any(module.children()) else type(module).__name__
+            found = f'model.{names[module]}, which is {kind}: '
+    return found
 
 
 class _Counted(nn.Module):

@@ -30,7 +30,7 @@ class ShowPredictions(Hook):
 
     Args:
         task: the task of the model.
-        folder: existing folder for the drawings.
+        folder: the folder for the drawings.
         count: number of images to draw.
     """
 
@@ -61,6 +61,8 @@ class ShowPredictions(Hook):
     def before_test(self, runner: Runner) -> None:
         """Remove the drawings of an earlier test that the index in the folder names."""
         index = self.folder / INDEX
+        if is_main_process():
+            self.folder.mkdir(parents=True, exist_ok=True)
         if is_main_process() and index.is_file():
             for entry in json.loads(index.read_text()):
                 (self.folder / Path(entry['file']).name).unlink(missing_ok=True)

@@ -5,6 +5,8 @@ File                                Library        Change, and when
 =================================== ============== =================================================================
 :mod:`.mmcv_carafe_naive`           mmcv           A gradient of ``CARAFENaive`` on CPUs; when its stand-in is first
                                                    called
+:mod:`.mmdet_call_warnings`         mmdet          No warnings about calls that mmdet makes itself; by
+                                                   ``models/detector.py``, ``models/segmentor.py``
 :mod:`.mmdet_imports`               mmdet, mmseg   Unused libraries are not imported and nothing is printed; by
                                                    ``models/detector.py``, ``models/segmentor.py``
 :mod:`.mmdet_mask_warning`          mmdet          No warning for each batch of masks; when our

@@ -34,6 +34,10 @@ def find_config(path: str) -> Path:
     for candidate in (Path(path), packaged_path(path)):
         if candidate.is_file():
             return candidate
+    if Path(path).is_dir():
+        own = sorted(Path(path).glob('*.py'), key=lambda file: file.stat().st_mtime)
+        hint = f'give the one in it, {own[-1]}' if own else 'give one of the files that `convnext-dense list` shows'
+        raise UserError(f'{path} is a folder, and not a config: {hint}')
     near = near_configs(path)
     hint = f'did you mean {" or ".join(near)}?' if near else '`convnext-dense list` shows the packaged ones'
     raise UserError(f'no config at {path}: {hint}')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -82,6 +82,7 @@ def read_config(
     label_zero: str | None = None,
     data_options: DataOptions = AS_FOUND,
     boxes_only: bool = False,
+    before_data: Callable[[Config], object] | None = None,
 ) -> Config:
     """Read a config, apply ``--cfg-options``, and point it at the data.
 
@@ -106,6 +107,7 @@ def read_config(
         data_options: how the data set at ``data`` is read, and which of its classes are chosen.
         boxes_only: the checkpoint is of a detector without masks, and the config's model becomes one; see
             :meth:`~convnext_dense.tasks.Task.leave_out_masks`.
+        before_data: called with the config before the data are looked at, for checks that need none.
 
     Raises:
         UserError: if the config can't be read or has a ``sample`` key, an option's first key is unknown, a number is
@@ -127,6 +129,7 @@ def read_config(
             label_zero=label_zero,
             data_options=data_options,
             boxes_only=boxes_only,
+            before_data=before_data,
         )
     return cfg
 
@@ -146,6 +149,7 @@ def read_in_steps(
     label_zero: str | None = None,
     data_options: DataOptions = AS_FOUND,
     boxes_only: bool = False,
+    before_data: Callable[[Config], object] | None = None,
 ) -> Iterator[tuple[Step, Config]]:
     """Read a config like :func:`read_config`, and yield each step with the config after it.
 
@@ -193,6 +197,8 @@ def read_in_steps(
         set_choice(cfg, data_options.choice)
         yield Step(str(data_options.choice)), cfg
     if needs_data:
+        if before_data is not None:
+            before_data(cfg)
         if reads == 'test':
             leave_out_training(cfg)
             leave_out_validation(cfg)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,14 +29,19 @@ from ..weights.extraction import with_merged_adapters
 from ..weights.fetch import fetch_weights
 from ..weights.loading import load_pretrained
 from ..weights.reader import read_checkpoint
+from .unknown_types import explain_unknown
 
 REGION_ASSIGNER = 'convnext_dense.MaxIoUAssigner'
 """The assigner that takes no background from ignore regions."""
 
 
 @contextmanager
-def config_errors(part: str) -> Iterator[None]:
+def config_errors(part: str, cfg: Mapping[str, Any] | None = None) -> Iterator[None]:
     """Context that converts errors of building a part of the config to a UserError that names the part.
+
+    Args:
+        part: the part's key, or several in a text.
+        cfg: the whole config, in which the place of a type that does not exist is found.
 
     Raises:
         UserError: instead of the errors that wrong arguments and names cause.
@@ -48,7 +54,8 @@ def config_errors(part: str) -> Iterator[None]:
         *(TypeError, ValueError, KeyError, AttributeError, AssertionError),
         *(NotImplementedError, FileNotFoundError, ImportError),
     ) as error:
-        raise UserError(f"the config's {part} can't be built: {describe_error(error)}") from error
+        explained = explain_unknown(error, cfg or {}, re.findall(r'\w+', part))
+        raise UserError(explained or f"the config's {part} can't be built: {describe_error(error)}") from error
 
 
 def read_checkpoints_safely() -> None:
@@ -129,7 +136,7 @@ def build_model(cfg: Config) -> nn.Module:
         UserError: if the model can't be built.
     """
     read_checkpoints_safely()
-    with config_errors('model'), without_loss_advice(), DefaultScope.overwrite_default_scope(cfg.default_scope):
+    with config_errors('model', cfg), without_loss_advice(), DefaultScope.overwrite_default_scope(cfg.default_scope):
         return MODELS.build(copy.deepcopy(cfg.model))  # some heads of mmdet change their config
 
 

@@ -67,12 +67,36 @@ def check_first_step(model: nn.Module, cfg: Config, task: ChecksModels) -> None:
     batch, size = cfg.train_dataloader.batch_size, task.training_size(cfg)
     parts = _Parts(model.train(), task.training_parts)
     with _norms_checked(model, parts, batch):
-        try:
-            parts.run(torch.empty((batch, channels, *size), device='meta'))
-        except UserError:
+        _run(parts, batch, channels, size)
+
+
+def check_parts_fit(model: nn.Module, task: ChecksModels, size: tuple[int, int]) -> None:
+    """Check that the parts of a model fit each other, as far as :func:`check_first_step` does, for one image.
+
+    Args:
+        model: the model, on any device but meta; it is in evaluation mode afterwards.
+        task: its task.
+        size: height and width of the image in pixels.
+
+    Raises:
+        UserError: if a part can't take what another gives.
+    """
+    channels = getattr(getattr(model, 'backbone', None), 'in_channels', 3)
+    parts = _Parts(model.eval(), task.training_parts)
+    try:
+        _run(parts, 1, channels, size)
+    except UserError:
+        if parts.current.key != 'model':  # of a model whose parts are not known, it would say nothing
             raise
-        except Exception:  # a part of the user's own may be unable to run without values
-            _run_with_values(parts, min(batch, 2), channels, size)
+
+
+def _run(parts: _Parts, batch: int, channels: int, size: tuple[int, int]) -> None:
+    try:
+        parts.run(torch.empty((batch, channels, *size), device='meta'))
+    except UserError:
+        raise
+    except Exception:  # a part of the user's own may be unable to run without values
+        _run_with_values(parts, min(batch, 2), channels, size)
 
 
 def _run_with_values(parts: _Parts, batch: int, channels: int, size: tuple[int, int]) -> None:
@@ -84,6 +108,8 @@ def _run_with_values(parts: _Parts, batch: int, channels: int, size: tuple[int, 
         except UserError:
             raise
         except FAILURES as error:
+            if not hasattr(parts, 'current'):  # an image of this size can't be made
+                return
             if isinstance(error, NotImplementedError) or OF_DEVICE.search(str(error)):
                 return
             if tuple(tried) == tuple(size):  # a part may be for images of this size

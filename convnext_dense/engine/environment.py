@@ -21,8 +21,13 @@ from ..version import __version__
 DROPPED_LINES = (
     *('Hooks will be executed', 'Distributed training is not used', 'Exp name:', 'Checkpoints will be saved'),
     *('"FileClient"', '"HardDiskBackend"'),
+    'No mosaic and mixup aug now!',  # mmdet says that of any pipeline; MixedImages says what it leaves out
 )
-"""Beginnings of mmengine's log lines that are dropped because they are not informative."""
+"""Beginnings of log lines of mmengine and mmdet that are dropped because they are not informative."""
+REPHRASED = {
+    'Add additional L1 loss now!': 'from now on the loss has the L1 distance of boxes, too (loss_l1)',
+}
+"""Lines of mmdet's log that only their authors understand, and what they say."""
 
 
 def init_gloo(launcher: str, timeout: float | None) -> None:
@@ -43,8 +48,13 @@ def init_gloo(launcher: str, timeout: float | None) -> None:
 
 
 def drop_noise(logger: logging.Logger) -> None:
-    """Filter :data:`DROPPED_LINES` from the log."""
-    logger.addFilter(lambda record: not str(record.msg).startswith(DROPPED_LINES))
+    """Filter :data:`DROPPED_LINES` from the log, and say :data:`REPHRASED` in other words."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        record.msg = REPHRASED.get(str(record.msg), record.msg)
+        return not str(record.msg).startswith(DROPPED_LINES)
+
+    logger.addFilter(keep)
 
 
 def log_environment(runner: Any) -> None:

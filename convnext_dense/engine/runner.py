@@ -30,7 +30,7 @@ from ..compat.mmseg_loss_advice import without_loss_advice
 from ..counting import counted
 from ..data.foreign import classes_of, with_seeds
 from ..errors import Stopped, UserError
-from ..io.files import ensure_writable_folder
+from ..io.new_folder import NewFolder
 from ..models.compiling import compile_backbone
 from ..models.lora import insert_adapters, lora_settings
 from ..registry import DATASETS, RUNNERS
@@ -87,12 +87,12 @@ class Runner(mmengine.runner.Runner):
         self._trust_pickle = bool(once.get('trust_pickle'))
         self.may_change_length = bool(once.get('may_change_length'))
         self.origin: Origin | None = None  # of the weights that the run starts from
-        ensure_writable_folder(work_dir)
+        self._folder = NewFolder(work_dir, results='*.pth')
         # mmengine caches loggers and more by name; two runs in one process must not share them
         kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or Path(work_dir).name}-{next(_RUN_NUMBERS)}'
         self._lock: FileLock | None = None
         try:
-            with disk.explain_full_disk(work_dir):
+            with self._folder, disk.explain_full_disk(work_dir):
                 super().__init__(model, work_dir, **kwargs)
         except BaseException:
             self._unlock()
@@ -121,9 +121,11 @@ class Runner(mmengine.runner.Runner):
     def __enter__(self) -> Runner:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        """Close the hooks and free the work dir, also if the run ends before :meth:`train`."""
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        """Close the hooks and free the work dir; a new one is removed if bad input is found before the first step."""
         self._close_hooks()
+        if isinstance(error, UserError) and not getattr(internals.loop_or_config(self, 'train'), 'iter', 0):
+            self._folder.discard()
         self._unlock()
 
     def _unlock(self) -> None:
@@ -161,7 +163,7 @@ class Runner(mmengine.runner.Runner):
     # -- building
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
-        with config_errors('model'), without_loss_advice():
+        with config_errors('model', self.cfg), without_loss_advice():
             built: nn.Module = super().build_model(model)
         settings = lora_settings(self.cfg.get('lora'))
         if settings is not None and self.trains:
@@ -216,7 +218,7 @@ class Runner(mmengine.runner.Runner):
     def build_train_loop(self, loop: object) -> object:
         if isinstance(loop, dict):
             loop = {key: value for key, value in loop.items() if key != 'by_epoch'}  # which the length tells
-        with config_errors('train_cfg or train_dataloader'):
+        with config_errors('train_cfg or train_dataloader', self.cfg):
             built = super().build_train_loop(loop)
         dataset = getattr(getattr(built, 'dataloader', None), 'dataset', None)
         if line := describe_unused_regions(self.cfg.get('model'), dataset):
@@ -224,22 +226,22 @@ class Runner(mmengine.runner.Runner):
         return built
 
     def build_val_loop(self, loop: object) -> object:
-        with config_errors('val_cfg, val_dataloader or val_evaluator'):
+        with config_errors('val_cfg, val_dataloader or val_evaluator', self.cfg):
             return super().build_val_loop(loop)
 
     def build_test_loop(self, loop: object) -> object:
-        with config_errors('test_cfg, test_dataloader or test_evaluator'):
+        with config_errors('test_cfg, test_dataloader or test_evaluator', self.cfg):
             return super().build_test_loop(loop)
 
     def build_optim_wrapper(self, optim_wrapper: object) -> object:
-        with config_errors('optim_wrapper'):
+        with config_errors('optim_wrapper', self.cfg):
             built = super().build_optim_wrapper(optim_wrapper)
         if isinstance(built, OptimWrapperDict):
             raise UserError('optim_wrapper has several optimizers: a run here has one')
         return built
 
     def build_param_scheduler(self, scheduler: object) -> object:
-        with config_errors('param_scheduler'):
+        with config_errors('param_scheduler', self.cfg):
             steps = len(self.train_dataloader)
             planned = self.cfg.get('schedule_length')
             total = self.max_iters if planned is None else planned * (1 if self.train_loop.counts_steps else steps)

@@ -20,9 +20,12 @@ from mmengine.registry import (
     HOOKS,
     LOG_PROCESSORS,
     LOOPS,
+    METRICS,
+    OPTIM_WRAPPER_CONSTRUCTORS,
     OPTIM_WRAPPERS,
     OPTIMIZERS,
     PARAM_SCHEDULERS,
+    TRANSFORMS,
     VISBACKENDS,
     VISUALIZERS,
     DefaultScope,
@@ -33,6 +36,7 @@ from mmengine.utils.dl_utils import set_multi_processing
 from torch.utils.data import DataLoader
 
 from ..errors import UserError
+from .unknown_types import describe_unknown, find_type
 
 RUNNER_KEYS = frozenset(inspect.signature(MMRunner.__init__).parameters) - {'self', 'cfg'}
 """Arguments of mmengine's Runner, all of which have an effect."""
@@ -147,6 +151,8 @@ def check_settings(settings: Mapping[str, Any]) -> None:
             _check_loader(settings.get(key), key)
         for key in ('train_cfg', 'val_cfg', 'test_cfg'):
             _check_loop(settings.get(key), key)
+        for key in ('val_evaluator', 'test_evaluator'):
+            _check_types(METRICS, settings.get(key), key)
         _check_optim_wrapper(settings.get('optim_wrapper'))
         schedulers = settings.get('param_scheduler') or []
         for index, one in enumerate([schedulers] if isinstance(schedulers, dict) else schedulers):
@@ -226,7 +232,7 @@ def _check_hook(hook: Any, where: str, default_name: str | None = None) -> None:
 
 def _mmengine_hook(hook: Mapping[str, Any]) -> str:
     """Return the name of the hook of mmengine that a config is of, or an empty text if it is of another."""
-    kind = _find(HOOKS, hook.get('type'))
+    kind = find_type(HOOKS, hook.get('type'))
     name = getattr(kind, '__name__', '')
     return name if name and getattr(mmengine.hooks, name, None) is kind else ''
 
@@ -244,6 +250,7 @@ def _check_loader(loader: Any, where: str) -> None:
 def _check_dataset(dataset: Any, where: str) -> None:
     _check_arguments(DATASETS, dataset, where)
     if isinstance(dataset, dict):
+        _check_types(TRANSFORMS, dataset.get('pipeline'), f'{where}.pipeline')
         _check_dataset(dataset.get('dataset'), f'{where}.dataset')
         for index, one in enumerate(dataset.get('datasets') or ()):
             _check_dataset(one, f'{where}.datasets[{index}]')
@@ -280,6 +287,7 @@ def _check_optim_wrapper(wrapper: Any) -> None:
     if 'optimizer' not in wrapper and 'constructor' not in wrapper:
         raise UserError('optim_wrapper has no optimizer: set optim_wrapper.optimizer=dict(type=..., lr=...)')
     others = {'constructor', 'paramwise_cfg'}
+    _check_type(OPTIM_WRAPPER_CONSTRUCTORS, {'type': wrapper.get('constructor')}, 'optim_wrapper.constructor')
     _check_arguments(OPTIM_WRAPPERS, wrapper, 'optim_wrapper', others, default='OptimWrapper')
     _check_arguments(OPTIMIZERS, wrapper.get('optimizer'), 'optim_wrapper.optimizer')
     clipping = wrapper.get('clip_grad')
@@ -331,17 +339,26 @@ def _check_arguments(
     kind = part.get('type', default) if isinstance(part, dict) else None
     if kind is None:
         return
-    built = _find(registry, kind)
-    if built is None:
-        near = difflib.get_close_matches(kind.rsplit('.', 1)[-1], _registered(registry), n=1)
-        hint = f'did you mean {near[0]}?' if near else 'is its module in custom_imports?'
-        top = where.split('.')[0].split('[')[0]
-        raise UserError(
-            f"the config's {top} can't be built: there is no {kind!r} ({registry.name}) for {where}: {hint}"
-        )
-    accepted = _accepted(built)
+    _check_type(registry, part if 'type' in part else {'type': kind}, where)
+    accepted = _accepted(find_type(registry, kind))
     if accepted is not None:
         _check_names(part, {'type', '_scope_', *accepted, *others}, where, others)
+
+
+def _check_types(registry: Registry, parts: Any, where: str) -> None:
+    """Check the type of a part of a config, or of each in a list."""
+    if not isinstance(parts, list | tuple):
+        _check_type(registry, parts, where)
+        return
+    for index, part in enumerate(parts):
+        _check_type(registry, part, f'{where}[{index}]')
+
+
+def _check_type(registry: Registry, part: Any, where: str) -> None:
+    """Raise a UserError if a part of a config has a type that is unknown."""
+    kind = part.get('type') if isinstance(part, dict) else None
+    if isinstance(kind, str) and find_type(registry, kind) is None:
+        raise UserError(describe_unknown(registry, kind, where))
 
 
 def _check_names(part: Mapping[str, Any], accepted: Collection[str], where: str, shown: Collection[str] = ()) -> None:
@@ -375,14 +392,3 @@ def _takes_any(function: Any) -> bool:
 def _parameters(function: Any) -> set[str]:
     parameters = inspect.signature(function).parameters.values()
     return {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)} - {'self'}
-
-
-def _find(registry: Registry, kind: Any) -> Any:
-    if not isinstance(kind, str):
-        return kind
-    with registry.switch_scope_and_registry(None) as of_scope:
-        return of_scope.get(kind)
-
-
-def _registered(registry: Registry) -> list[str]:
-    return sorted({*registry.module_dict, *(n for child in registry.children.values() for n in child.module_dict)})

@@ -168,11 +168,13 @@ class PanopticQuality(BaseMetric):
         own = list(self.results)
         self.results.clear()
         results = dict(result for part in all_gather_object(own) for result in part)
-        metrics = [self.compute_metrics(sorted(results.items())) if is_main_process() else {}]
+        metrics = [self.compute_metrics(sorted(results.items(), key=_place)) if is_main_process() else {}]
         broadcast_object_list(metrics)
         return metrics[0]
 
-    def compute_metrics(self, results: Sequence[tuple[tuple[int, str], Mapping[int, Tally]]]) -> dict[str, float]:
+    def compute_metrics(
+        self, results: Sequence[tuple[tuple[int | str, str], Mapping[int, Tally]]]
+    ) -> dict[str, float]:
         """Compute the metrics from the tallies of the images."""
         totals: dict[int, Tally] = defaultdict(Tally)
         for _, tallies in results:
@@ -193,6 +195,12 @@ class PanopticQuality(BaseMetric):
                 metrics[f'{name}{ending}'] = float(np.mean([one[name] for one in group]))
         metrics['images'] = len(results)
         return metrics
+
+
+def _place(result: tuple[tuple[int | str, str], object]) -> tuple:
+    """Return a key that sorts the results of images by their ids, numbers before names."""
+    (number, path), _ = result
+    return isinstance(number, str), number, path
 
 
 def _qualities(tally: Tally) -> dict[str, float]:

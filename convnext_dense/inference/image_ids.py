@@ -11,7 +11,7 @@ from ..errors import UserError
 from ..io.coco_format import CocoImage
 
 
-def read_image_ids(file: str | Path, paths: Sequence[str]) -> dict[str, int]:
+def read_image_ids(file: str | Path, paths: Sequence[str], names: bool = False) -> dict[str, int | str]:
     """Read the ids of images from a COCO file, whose ``annotations`` are not needed.
 
     An image is found by its file name, with the folders that the file names, or else by a name that is unique there.
@@ -19,6 +19,7 @@ def read_image_ids(file: str | Path, paths: Sequence[str]) -> dict[str, int]:
     Args:
         file: the COCO file.
         paths: paths of the images.
+        names: ids may be texts, too, as in panoptic files.
 
     Returns:
         The id of each image by its path.
@@ -27,10 +28,10 @@ def read_image_ids(file: str | Path, paths: Sequence[str]) -> dict[str, int]:
         UserError: if the file can't be read, an image is not in it, or two have the same entry.
     """
     named = defaultdict(list)
-    for entry in _read_images(file):
+    for entry in _read_images(file, names):
         parts = PurePosixPath(entry['file_name'].replace('\\', '/')).parts
         named[parts[-1]].append((parts, entry['id']))
-    ids: dict[str, int] = {}
+    ids: dict[str, int | str] = {}
     absent: list[str] = []
     for path in paths:
         own = Path(path).resolve().parts
@@ -46,7 +47,7 @@ def read_image_ids(file: str | Path, paths: Sequence[str]) -> dict[str, int]:
             'them out, or take test --out-predictions, which predicts for the images of the file'
         )
     if len(set(ids.values())) < len(ids):
-        path_of: dict[int, str] = {}
+        path_of: dict[int | str, str] = {}
         for path, number in ids.items():
             if number in path_of:
                 raise UserError(f'{path_of[number]} and {path} are one image in {file}: leave one out')
@@ -54,12 +55,12 @@ def read_image_ids(file: str | Path, paths: Sequence[str]) -> dict[str, int]:
     return ids
 
 
-def number_images(paths: Iterable[str]) -> dict[str, int]:
+def number_images(paths: Iterable[str]) -> dict[str, int | str]:
     """Number images from 1 in their order; returns the id of each by its path."""
     return {path: number for number, path in enumerate(paths, start=1)}
 
 
-def _read_images(file: str | Path) -> list[CocoImage]:
+def _read_images(file: str | Path, names: bool) -> list[CocoImage]:
     try:
         content = json.loads(Path(file).read_bytes())
     except OSError as error:
@@ -70,7 +71,9 @@ def _read_images(file: str | Path) -> list[CocoImage]:
     if not isinstance(images, list) or not images:
         raise UserError(f'{file} has no images: give a COCO file')
     for place, entry in enumerate(images, start=1):
-        known = isinstance(entry, dict) and type(entry.get('id')) is int and isinstance(entry.get('file_name'), str)
-        if not known or not entry['file_name']:
-            raise UserError(f'{file}: number {place} of its images has no file_name or no id that is an integer')
+        known = isinstance(entry, dict) and isinstance(entry.get('file_name'), str)
+        kinds = (int, str) if names else (int,)
+        if not known or not entry['file_name'] or type(entry.get('id')) not in kinds:
+            kind = 'an integer or a text' if names else 'an integer'
+            raise UserError(f'{file}: number {place} of its images has no file_name or no id that is {kind}')
     return images

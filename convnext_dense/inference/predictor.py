@@ -186,7 +186,7 @@ class Predictor:
         self.classes = classes
         self.input_shape = self.task.input_shape(cfg)
         self.value_range = self.task.value_range(cfg)
-        with config_errors('test_dataloader'), DefaultScope.overwrite_default_scope(cfg.default_scope):
+        with config_errors('test_dataloader', cfg), DefaultScope.overwrite_default_scope(cfg.default_scope):
             self._transform = self.task.build_transform(tested_dataset(cfg))
 
     @property

@@ -15,6 +15,7 @@ from mmengine.model import BaseTTAModel
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ..compat.mmdet_call_warnings import silence_call_warnings
 from ..compat.mmdet_imports import light_imports
 from ..compat.mmdet_mask_warning import silence_mask_warning
 from ..compat.mmdet_ssd_loss import give_loss
@@ -36,6 +37,7 @@ with light_imports():
     from mmdet.structures.mask import BitmapMasks
 
 give_loss(SSDHead)
+silence_call_warnings()
 
 IN_REGION = 0.5
 """Share of a box in an ignore region above which it is not background."""

@@ -11,6 +11,7 @@ from mmengine.logging import MMLogger
 from mmengine.structures import PixelData
 from torch import Tensor, nn
 
+from ..compat.mmdet_call_warnings import silence_call_warnings
 from ..compat.mmdet_imports import light_imports
 from ..errors import UserError
 from ..registry import MODELS
@@ -23,6 +24,8 @@ with light_imports():
     from mmseg.models.decode_heads.decode_head import BaseDecodeHead
     from mmseg.models.segmentors import EncoderDecoder, SegTTAModel
     from mmseg.structures import SegDataSample
+
+silence_call_warnings()
 
 
 @MODELS.register_module()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict, cast
 
 import numpy as np
 from PIL import Image
@@ -53,7 +53,7 @@ class SegmentEntry(TypedDict):
 
 
 class _PanopticEntry(TypedDict):
-    image_id: int | None
+    image_id: int | str | None
     path: str | None
     segments_info: list[SegmentEntry]
 
@@ -82,7 +82,7 @@ class Panoptic(Result):
     segments: Sequence[PanopticSegment]
     names: Sequence[str]
     category_ids: Sequence[int] | None = None
-    image_id: int | None = None
+    image_id: int | str | None = None
     png: str | None = None
 
     @classmethod
@@ -146,7 +146,7 @@ class Panoptic(Result):
         """Height and width of the image."""
         return ImageSize.of(self.ids)
 
-    def with_image_id(self, image_id: int) -> Panoptic:
+    def with_image_id(self, image_id: int | str) -> Panoptic:
         return replace(self, image_id=image_id)
 
     def with_extra_files(self, *files: Path) -> Panoptic:
@@ -156,7 +156,8 @@ class Panoptic(Result):
     def coco_image(self) -> CocoImage | None:
         if self.image_id is None or self.path is None:
             return None
-        return {'id': self.image_id, 'file_name': self.path, 'height': self.size.height, 'width': self.size.width}
+        number = cast(int, self.image_id)  # or a name, where the file of --annotations has names
+        return {'id': number, 'file_name': self.path, 'height': self.size.height, 'width': self.size.width}
 
     def draw(
         self, out: str | Path | None = None, image: np.ndarray | None = None, legend_rows: int | None = None

@@ -59,7 +59,7 @@ class Result(ABC):
         """Return the predictions with a score of at least ``score``; a result without scores is returned unchanged."""
         return self
 
-    def with_image_id(self, image_id: int) -> Result:
+    def with_image_id(self, image_id: Any) -> Result:
         """Return the result with the image's id in COCO's results files; a result of another kind is unchanged."""
         return self
 

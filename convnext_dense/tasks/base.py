@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..export.graphs import Graph, Normalization
     from ..io.image_size import ImageSize
     from ..results import Result
+    from .adaptation import Adaptation
     from .records import ClassInfo, Comparison, MainMetrics, PreparedImage
 
 
@@ -53,10 +54,15 @@ class Task(TaskData):
         extra_files: endings of the files that a demo writes besides the drawing of each image; see
             :meth:`~convnext_dense.results.Result.save_extra_files`.
         writes_coco: True if its results are entries of COCO's results files.
+        has_named_images: True if the ids of images in its annotations may be names rather than numbers.
         results_key: key of the list of results in a file of a demo or a test; None if the file is the list.
         predictions_noun: noun for the results in such a file.
         writes_annotations: True if its results can be written as annotations, such as for labeling tools.
+        has_scores: True if ``--score`` can leave out some of its results.
+        score_advice: what does that otherwise, for messages.
+        views_obstacle: why a config has no ``tta_model``, which merges the predictions for several views of an image.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
+        adaptation: what configs of mmdet and mmseg get that are of this task; None if none are.
     """
 
     model_name: ClassVar[str]
@@ -66,10 +72,15 @@ class Task(TaskData):
     exports: ClassVar[tuple[str, ...]] = ()
     extra_files: ClassVar[tuple[str, ...]] = ()
     writes_coco: ClassVar[bool] = False
+    has_named_images: ClassVar[bool] = False
     results_key: ClassVar[str | None] = None
     predictions_noun: ClassVar[str] = 'detection'
     writes_annotations: ClassVar[bool] = False
+    has_scores: ClassVar[bool] = False
+    score_advice: ClassVar[str] = ''
+    views_obstacle: ClassVar[str] = '--tta is for detection and segmentation'
     has_techniques: ClassVar[bool] = False
+    adaptation: ClassVar[Adaptation | None] = None
 
     # -- Drawing
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NoData, UserError
 from ..io.image_size import ImageSize
+from .adaptation import DetectorAdaptation
 from .anchors import least_side
 from .datasets import innermost_datasets, is_own, takes
 from .dense import RECORD_SIZE, random_boxes, random_image, read_as_annotated
@@ -63,7 +64,10 @@ class DetectionTask(MmdetTask):
     count_column = CountColumn('boxes')
     exports = ('instances', 'features')
     writes_coco = True
+    has_scores = True
+    views_obstacle = 'it merges the objects of several views by NMS, and the config has no tta_model that does'
     writes_annotations = True
+    adaptation = DetectorAdaptation()
 
     def find_splits(self, root: str, single: str, options: DataOptions) -> Mapping[str, Source]:
         from ..data.formats import find_sources

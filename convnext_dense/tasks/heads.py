@@ -1,7 +1,9 @@
-"""The heads of models of several kinds: their class weights, and their rows in weights from elsewhere."""
+"""The heads of models of several kinds: their class weights, their NMS, and their rows in weights from elsewhere."""
 
 from __future__ import annotations
 
+import difflib
+import importlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,9 @@ from .sizes import dotted
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+NMS = ('nms', 'soft_nms', 'nms_rotated', 'nms_quadri')
+"""Kinds of NMS that mmcv has."""
 
 
 def check_class_weights(model: nn.Module) -> None:
@@ -76,3 +81,32 @@ def count_head_rows(state_dict: Mapping[str, Tensor], ending: str) -> int | None
     """Return the number of rows of the weight whose name ends with ``ending``, or None if there is no such weight."""
     rows = [len(tensor) for name, tensor in state_dict.items() if f'.{name}'.endswith(f'.{ending}')]
     return rows[-1] if rows else None
+
+
+def check_nms(settings: Mapping[str, Any]) -> None:
+    """Check that each NMS in the settings of a model exists, which mmcv looks up when the model first predicts.
+
+    Args:
+        settings: a model's config.
+
+    Raises:
+        UserError: for the first that does not.
+    """
+    for keys, kind in _nms_types(settings):
+        known = vars(importlib.import_module('mmcv.ops.nms'))
+        if not callable(known.get(kind)):
+            names = [name for name in NMS if name in known]
+            near = difflib.get_close_matches(kind, names, n=1) or names
+            raise UserError(f'there is no {kind!r} (NMS) for {dotted(keys)}: did you mean {" or ".join(near)}?')
+
+
+def _nms_types(settings: Any, keys: tuple = ('model',)) -> Iterator[tuple[tuple, str]]:
+    """Yield the types of parts with the key ``nms``, with their keys."""
+    if isinstance(settings, Mapping):
+        if keys[-1] == 'nms' and isinstance(settings.get('type'), str):
+            yield keys, settings['type']
+        for key, part in settings.items():
+            yield from _nms_types(part, (*keys, key))
+    elif isinstance(settings, list | tuple):
+        for index, part in enumerate(settings):
+            yield from _nms_types(part, (*keys, index))

@@ -25,7 +25,7 @@ from .datasets import (
 )
 from .dense import DenseTask, counted_samples
 from .detector_sizes import describe_sizes, follow_training_size, scale_in_testing, set_image_size
-from .heads import check_class_weights
+from .heads import check_class_weights, check_nms
 from .pipelines import as_size, is_size, kind_of
 from .records import AS_FOUND, DataOptions, Part, TrainedClasses
 
@@ -163,6 +163,7 @@ class MmdetTask(DenseTask):
 
     def check_model(self, model: Any, settings: Mapping[str, Any]) -> None:
         check_class_weights(model)
+        check_nms(settings)
 
     def head_parts(self, model: Any, features: Sequence[Tensor]) -> Iterator[Part]:
         for name in ('rpn_head', 'bbox_head'):

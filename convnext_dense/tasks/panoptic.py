@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from ..data.class_choice import as_choice
 from ..errors import UserError
 from ..weights.class_counts import stated_stuff
+from .adaptation import PanopticAdaptation
 from .anchors import least_side
 from .datasets import innermost_datasets, is_own, own_datasets, takes
 from .dense import RECORD_SIZE, read_as_annotated
@@ -58,8 +61,15 @@ class PanopticTask(MmdetTask):
     extra_files = ('_panoptic.png',)
     writes_coco = True
     writes_annotations = True
+    has_named_images = True
+    score_advice = (
+        ', or set the threshold of segments in model.test_cfg: object_mask_thr of a head with queries, rcnn.score_thr '
+        'of one with boxes'
+    )
+    views_obstacle = 'the segments of several views have no scores by which to merge them'
     results_key = 'annotations'
     predictions_noun = 'panoptic segmentation'
+    adaptation = PanopticAdaptation()
 
     # -- Data sets
 
@@ -108,22 +118,13 @@ class PanopticTask(MmdetTask):
 
     def _read_things(self, cfg: Config) -> list[str]:
         """Read the names of the things in our data sets of a config, of those that are there."""
-        from ..data.panoptic.read import read_classes
-
-        found: dict[str, None] = {}
-        for dataset in own_datasets(cfg):
-            if self.has_data(dataset):
-                classes = read_classes(Path(dataset['annotations']), as_choice(dataset.get('choice')))
-                found |= dict.fromkeys(classes.thing_classes)
-        return list(found)
+        return _things_in(dataset for dataset in own_datasets(cfg) if self.has_data(dataset))
 
     def _tell_things(self, cfg: Config, things: Sequence[str]) -> None:
         """Have the data sets that take their labels from a list of classes know the things, which come first."""
         for dataset in own_datasets(cfg):
-            names = dataset.get('classes')
-            if names and takes(dataset, 'thing_classes'):
-                dataset.thing_classes = [name for name in names if name in set(things)]
-                dataset.classes = [*dataset.thing_classes, *(name for name in names if name not in set(things))]
+            if takes(dataset, 'thing_classes'):
+                dataset.update(_things_first(dataset, things))
 
     def settle(self, cfg: Config, trained: TrainedClasses | None = None) -> None:
         """Have the training data leave out the images that are too thin for the model's anchors, and no others."""
@@ -141,6 +142,10 @@ class PanopticTask(MmdetTask):
     def read_records(self, datasets: Mapping[str, Mapping]) -> DatasetRecords:
         from ..data.panoptic.check import read_panoptic_files
 
+        if any(dataset.get('classes') for dataset in datasets.values()):
+            with suppress(UserError):  # which the records say, too
+                things = _things_in(datasets.values())
+                datasets = {split: _things_first(dataset, things) for split, dataset in datasets.items()}
         return read_panoptic_files(datasets)
 
     # -- Drawing
@@ -207,7 +212,9 @@ class PanopticTask(MmdetTask):
         )
 
     def coco_entries(self, output: Any, metainfo: Mapping[str, Any], folder: Path) -> list[Mapping]:
-        png = folder / f'{output.img_id:012}.png'  # as COCO names its images
+        number = output.img_id
+        name = quote(number, safe='') if isinstance(number, str) else f'{number:012}'  # as COCO names its images
+        png = folder / f'{name}.png'
         result = self.to_result(output, _class_info(metainfo)).with_image_id(output.img_id).with_extra_files(png)
         folder.mkdir(parents=True, exist_ok=True)
         result.save_extra_files(png)
@@ -265,6 +272,26 @@ class PanopticTask(MmdetTask):
                 'on what it finds, which has no graph; --task-output features exports its backbone'
             )
         return super().build_graph(model, normalization, output)
+
+
+def _things_in(datasets: Iterable[Mapping]) -> list[str]:
+    """Read the names of the things in data sets, from their configs."""
+    from ..data.panoptic.read import read_classes
+
+    found: dict[str, None] = {}
+    for dataset in datasets:
+        classes = read_classes(Path(dataset['annotations']), as_choice(dataset.get('choice')))
+        found |= dict.fromkeys(classes.thing_classes)
+    return list(found)
+
+
+def _things_first(dataset: Mapping, things: Sequence[str]) -> dict[str, Any]:
+    """Return the config of a data set with its ``thing_classes``, if it has a list of classes, which they begin."""
+    names = dataset.get('classes')
+    if not names:
+        return dict(dataset)
+    own = [name for name in names if name in set(things)]
+    return {**dataset, 'classes': [*own, *(name for name in names if name not in set(things))], 'thing_classes': own}
 
 
 def _class_info(metainfo: Mapping[str, Any]) -> ClassInfo:

@@ -6,6 +6,7 @@ import pytest
 from mmengine.config import Config
 
 from convnext_dense.adaptation import find_source
+from convnext_dense.adaptation.notes import NotAdaptable
 from convnext_dense.adaptation.scopes import with_scopes
 from convnext_dense.adaptation.shipped import configs_folder
 from convnext_dense.adaptation.sources import without_scope
@@ -110,6 +111,17 @@ def test_what_is_no_config_of_theirs_is_one_line(text, said, tmp_path):
         find_source(str(tmp_path / 'c.py'))
     assert str(error.value).startswith(f'config {tmp_path / "c.py"}') and said in str(error.value)
     assert '\n' not in str(error.value)
+
+
+def test_bases_that_nobody_has_are_said_in_a_line():
+    for name, said in {
+        'mmdet:rtmdet/classification/cspnext-s_8xb256-rsb-a1-600e_in1k.py': 'it inherits configs of mmpretrain, as',
+        'mmdet:sort/faster-rcnn_r50_fpn_8xb2-8e_mot20train_test-mot20train.py': 'ships it without a file that it',
+    }.items():
+        with pytest.raises(NotAdaptable) as error:
+            find_source(name)
+        assert str(error.value).startswith(f"{name} can't be adapted: ") and said in str(error.value)
+        assert '\n' not in str(error.value)
 
 
 def test_a_config_of_ours_is_refused_and_a_part_of_theirs():

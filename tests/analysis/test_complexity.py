@@ -19,6 +19,7 @@ from convnext_dense.models import ConvNeXt
 from convnext_dense.models.layers import ACTIVATIONS
 from convnext_dense.tasks.detection import DetectionTask
 from convnext_dense.tasks.mmdet_models import COUNTED_SHAPE
+from tests.helpers.other_heads import write_head
 from tests.helpers.timm_kinds import SIZE
 
 
@@ -177,6 +178,42 @@ def test_a_model_with_weights_counts_the_same():
 def test_shapes_that_do_not_go(config, shape, words):
     with pytest.raises(UserError, match=words):
         count_config(read_config(f'configs/{config}', needs_data=False), shape)
+
+
+@pytest.mark.parametrize(
+    ('name', 'options', 'words'),
+    [
+        ('retinanet', {'model.neck.in_channels': [8, 16, 24, 33]}, "the config's model.neck, which gets 8 channels"),
+        ('retinanet', {'model.bbox_head.in_channels': 9}, "the config's model.bbox_head, which gets 16 channels"),
+        ('dino', {'model.neck.in_channels': [24, 31]}, "the config's model.neck, which gets 24 channels"),
+        (
+            'dino',
+            {'model.bbox_head.embed_dims': 30},
+            r'model\.bbox_head\.cls_branches\..*, which is Linear\(in_features=30',
+        ),
+        ('fcn', {'model.decode_head.in_channels': 9}, "the config's model.decode_head, which gets 8 channels"),
+    ],
+)
+def test_the_part_that_does_not_fit_is_named(name, options, words, tmp_path):
+    with pytest.raises(UserError, match=words) as error:
+        count_config(read_config(str(write_head(name, tmp_path)), options, needs_data=False), (64, 64))
+    assert '\n' not in str(error.value)
+
+
+def test_the_points_that_pointrend_refines_are_counted(tmp_path):
+    """In each subdivision, the linear layers of 3 x 1 convolutions on as many points."""
+    config = write_head('fcn', tmp_path)
+    point = """
+neck = dict(type='mmseg.FPN', in_channels=[8, 16, 24, 32], out_channels=16, num_outs=4)
+model = dict(common, type='mmseg.CascadeEncoderDecoder', num_stages=2, neck=neck, decode_head=[
+    dict(one, type='mmseg.FCNHead', in_channels=16, in_index=0, num_convs=1, num_classes=5),
+    dict(one, type='mmseg.PointHead', in_channels=[16], in_index=[0], channels=8, num_fcs=1, num_classes=5)],
+    test_cfg=dict(mode='whole', subdivision_steps=2, subdivision_num_points=50, scale_factor=2))
+"""
+    config.write_text(config.read_text().partition('model = dict(common')[0] + point)
+    counted = count_config(read_config(str(config), needs_data=False), (64, 64))
+    of_point = 8 * (16 + 5) + 5 * (8 + 5)  # one layer, and the logits, each beside the coarse ones
+    assert counted.by_module['decode_head.1'].macs == 2 * 50 * of_point
 
 
 def test_the_smallest_shapes_go():

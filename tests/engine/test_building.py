@@ -32,7 +32,7 @@ from tests.helpers.small_classifier import ARCH, classifier, official, save
         ('val_evaluator.type=Accuracyy', 'can.t be built.*Accuracyy'),
         ('train_dataloader.batch_size=500', '48 training images are fewer than one batch'),
         ('train_dataloader.batch_size=7', 'batch size must be even'),
-        ('model.type=Classifier', 'Classifier is not in the'),
+        ('model.type=Classifier', 'did you mean convnext_dense.ImageClassifier'),
     ],
 )
 def test_option_that_cannot_be_built(error, image_folder, tmp_path, option, said):

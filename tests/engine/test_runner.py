@@ -36,6 +36,20 @@ def test_a_run_that_is_refused_before_its_first_step_frees_its_work_dir(image_fo
     assert 'is active' in capsys.readouterr().err
 
 
+def test_bad_input_leaves_no_work_dir_before_the_first_step_and_keeps_it_after(own_image_folder, tmp_path, capsys):
+    work_dir = tmp_path / 'runs/new'
+    loaders = ('train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False')
+    assert train(own_image_folder, work_dir, options=('model.head.type=mmdet.Hed',)) == 2
+    assert not (tmp_path / 'runs').exists()
+    for image in (own_image_folder / 'train').rglob('*.jpg'):
+        image.write_bytes(image.read_bytes()[:400])
+    assert train(own_image_folder, work_dir, options=loaders) == 2
+    assert 'bad image' in capsys.readouterr().err and not (tmp_path / 'runs').exists()
+    tmp_path.joinpath('runs/new').mkdir(parents=True)
+    assert train(own_image_folder, work_dir, options=loaders) == 2
+    assert work_dir.exists(), 'it was there before'
+
+
 def test_bf16_on_cpu_trains(image_folder, tmp_path):
     assert train(image_folder, tmp_path, '--amp', 'bf16', '--epochs', '1') == 0
     assert all(0 < loss < 10 for _, loss in losses(tmp_path))

@@ -228,7 +228,7 @@ def test_what_has_no_effect_is_refused_by_name(part, said):
         dict(
             optim_wrapper=dict(
                 optimizer=OPTIMIZER,
-                constructor='X',
+                constructor='convnext_dense.LayerDecayConstructor',
                 paramwise_cfg={},
                 clip_grad=dict(max_norm=1, norm_type=2, foreach=True),
             )

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.structures import PixelData
 
-from convnext_dense.config.read import read_config
+from convnext_dense.config.read import point_at, read_config
 from convnext_dense.data.class_choice import ClassChoice, Merge
 from convnext_dense.data.foreign import classes_of, with_seeds
 from convnext_dense.engine.building import build_model
@@ -18,7 +18,7 @@ from convnext_dense.results.drawing import palette
 from convnext_dense.tasks import DataOptions, TrainedClasses, check_same_task, count_classes_of, set_classes
 from convnext_dense.tasks.panoptic import PanopticTask
 from convnext_dense.tasks.records import ClassInfo
-from tests.helpers.panoptic_heads import PANOPTIC, STUFF, THINGS, write_panoptic_data, write_panoptic_head
+from tests.helpers.panoptic_heads import IDS, PANOPTIC, STUFF, THINGS, write_panoptic_data, write_panoptic_head
 from tests.tasks.test_lookup import weights_of
 
 TASK = PanopticTask()
@@ -105,6 +105,25 @@ def test_chosen_classes_have_things_first(configs, data):
     assert (head.num_things_classes, head.num_stuff_classes) == (1, 2)
     dataset = with_seeds(DATASETS.build(cfg.val_dataloader.dataset))
     assert classes_of(dataset) == ['dog', 'road', 'ground'] and dataset.metainfo['stuff_classes'] == ('road', 'ground')
+
+
+def test_a_check_of_chosen_classes_knows_things_that_train_lacks(configs, data, tmp_path):
+    """As training does, from the files of all splits."""
+    left_out = (IDS['dog'], IDS['road'])
+
+    def leave_out(content):
+        content['categories'] = [one for one in content['categories'] if one['name'] not in ('dog', 'road')]
+        for one in content['annotations']:
+            one['segments_info'] = [s for s in one['segments_info'] if s['category_id'] not in left_out]
+
+    root = change(data, tmp_path, 'train', leave_out)
+    choice = DataOptions(choice=ClassChoice(('road', 'dog', 'sky', 'cat')))
+    cfg = read_config(configs['mask2former'], needs_data=False, data_options=choice)
+    point_at(cfg, root)
+    checked = PanopticTask().read_data(cfg)
+    assert checked.classes == ['dog', 'cat', 'road', 'sky'] and checked.thing_classes == ['dog', 'cat']
+    assert not [finding for finding in checked.findings if 'it is unknown whether' in finding.message]
+    assert [len(split.images) > 0 for split in checked.splits] == [True, True]
 
 
 def test_data_are_found_in_their_layout_alone(configs, data, tmp_path):

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from ...adaptation import Listed, adapt, list_sources
 from ...adaptation.listing import listed_fits
+from ...adaptation.own_run import timm_weights_for
 from ...adaptation.writing import config_text
 from ...counting import counted
 from ...errors import UserError
@@ -28,7 +29,8 @@ def run(args: argparse.Namespace) -> None:
         _list(args.list)
         return
     adapted = adapt(args.source, args.arch)
-    train = command_line(args, 'train', args.out, '--data', 'PATH')
+    weights = timm_weights_for(adapted.config.get('pretrained'))  # the config's own must be trained first
+    train = command_line(args, 'train', args.out, '--data', 'PATH', *(('--pretrained', weights) if weights else ()))
     text = config_text(adapted, train)
     with write_errors(args.out, '--out'), atomic_write(args.out) as temporary:
         temporary.write_text(text, encoding='utf-8')

@@ -23,6 +23,7 @@ from ...inference.image_ids import number_images, read_image_ids
 from ...inference.predictor import ImageLike, Predictor, load
 from ...io.coco_format import CocoImage
 from ...io.files import atomic_write
+from ...io.new_folder import NewFolder
 from ...io.progress import progress_bar
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
@@ -30,6 +31,9 @@ from ...tasks import ClassInfo
 from ..arguments import config_and_checkpoint, image_arguments, normalization_arguments
 from ..commercial import check_commercial
 from .convert_data import describe_written
+
+SCORE = 0.3
+"""Detections with a lower score are left out by default."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,24 +50,15 @@ def run(args: argparse.Namespace) -> int:
     odd = [path for path in inputs if path.suffix.lower() not in EXTENSIONS]
     if args.format and odd:
         raise UserError(f'{odd[0]} has no suffix of images in data sets ({", ".join(EXTENSIONS)}): rename it')
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f'{out_dir} cannot be written ({error.strerror}): choose another with --out-dir') from None
-    model = (*config_and_checkpoint(args), args.weights, args.device, args.data, args.cfg_options)
-    given = {**image_arguments(args), **normalization_arguments(args)}
-    predict = load(*model, trust_pickle=args.trust_pickle, label_zero=args.label_zero, **given)
-    if args.compile:
-        compile_backbone(predict.model)
+    with NewFolder(out_dir, 'folder', '--out-dir'):
+        predict = _load(args)
+        paths = [str(path) for path in inputs if not is_video(path)]
+        names = predict.task.has_named_images
+        ids = read_image_ids(args.annotations, paths, names) if args.annotations else number_images(paths)
     if args.format:
         return _write_annotations(args, predict, inputs, len(skipped))
-    if args.annotations and not predict.task.writes_coco:
-        raise UserError(
-            f'--annotations is for detectors and panoptic models, not for {predict.task.name}: leave it out'
-        )
     outputs = name_outputs(inputs, out_dir, predict.task.extra_files)
     images = {str(path): files for path, files in outputs.items() if not is_video(path)}
-    ids = read_image_ids(args.annotations, list(images)) if args.annotations else number_images(images)
     with progress_bar() as bar:
         demo = _Demo(predict, args.batch_size, args.score, bar)
         if images:
@@ -78,6 +73,33 @@ def run(args: argparse.Namespace) -> int:
     return 1 if demo.failed or skipped else 0
 
 
+def _load(args: argparse.Namespace) -> Predictor:
+    """Load the model.
+
+    Raises:
+        UserError: if it can't be loaded, or does not predict what is to be written.
+    """
+    model = (*config_and_checkpoint(args), args.weights, args.device, args.data, args.cfg_options)
+    given = {**image_arguments(args), **normalization_arguments(args)}
+    predict = load(*model, trust_pickle=args.trust_pickle, label_zero=args.label_zero, **given)
+    if args.compile:
+        compile_backbone(predict.model)
+    if args.annotations and not predict.task.writes_coco:
+        raise UserError(
+            f'--annotations is for detectors and panoptic models, not for {predict.task.name}: leave it out'
+        )
+    if args.score is None:
+        args.score = SCORE
+    elif not predict.task.has_scores:
+        raise UserError(
+            f'--score {args.score:g} leaves out detections, and the results of a model for {predict.task.name} have '
+            f'no scores: leave it out{predict.task.score_advice}'
+        )
+    if args.format and not predict.task.writes_annotations:
+        raise UserError(f'--format is for objects and label maps, not for {predict.task.name}: leave it out')
+    return predict
+
+
 def _nothing_found(score: float) -> str:
     if score == 0:
         return 'nothing is found in these images'
@@ -86,8 +108,6 @@ def _nothing_found(score: float) -> str:
 
 def _write_annotations(args: argparse.Namespace, predict: Predictor, inputs: Sequence[Path], skipped: int) -> int:
     """Write the predictions for images as annotations; when interrupted, those for the images so far."""
-    if not predict.task.writes_annotations:
-        raise UserError(f'--format is for objects and label maps, not for {predict.task.name}: leave it out')
     has_label_maps = not predict.task.writes_coco
     with progress_bar() as bar:
         demo = _Demo(predict, args.batch_size, args.score, bar)
@@ -116,7 +136,7 @@ class _Demo:
         self.interrupted = False
 
     def draw_images(
-        self, outputs: dict[str, list[Path]], ids: dict[str, int], results_file: Path, images_file: Path | None
+        self, outputs: dict[str, list[Path]], ids: dict[str, int | str], results_file: Path, images_file: Path | None
     ) -> None:
         """Draw each image, and write the results of all to one file, also when interrupted.
 

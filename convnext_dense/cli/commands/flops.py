@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     if args.paper:
         return _paper(args.json)
     shape = ImageSize(int(args.shape[0]), int(args.shape[1])) if args.shape else None
-    counted = count_config(read_config(args.config, args.cfg_options, needs_data=False), shape)
+    counted = count_config(read_config(args.config, args.cfg_options, needs_data=False, saved=args.of_run), shape)
     shown = {name: cost for name, cost in counted.by_module.items() if name.count('.') < args.depth}
     if args.json:
         by_module = {name: cost._asdict() for name, cost in shown.items()}

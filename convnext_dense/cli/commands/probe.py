@@ -35,7 +35,8 @@ from ...engine.hooks.data_check import describe_dataset
 from ...engine.linear_probe import Features, Measured, cached_features, measure
 from ...engine.state import model_meta
 from ...errors import UserError
-from ...io.files import atomic_write, ensure_writable_folder
+from ...io.files import atomic_write
+from ...io.new_folder import NewFolder
 from ...probe.features import check_finite
 from ...probe.linear import STRENGTHS
 from ...registry import DATASETS
@@ -91,8 +92,7 @@ def run(args: argparse.Namespace) -> None:
     name = f'{Path(args.config).stem}_probe' + ('_sample' if args.data == 'sample' else '')
     work_dir = Path(args.work_dir or f'work_dirs/{name}')
     _check_work_dir(work_dir)
-    ensure_writable_folder(work_dir)
-    with ExitStack() as stack:
+    with NewFolder(work_dir, results='**/*.pth'), ExitStack() as stack:
         held = lock.acquire(work_dir)
         stack.callback(held.release)
         rows = _probe_all(args, cfg, sources, work_dir)

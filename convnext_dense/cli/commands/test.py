@@ -181,8 +181,8 @@ def _next_step(args: argparse.Namespace) -> str:
 
 
 def _use_tta(cfg: Config, config: str) -> None:
-    if 'tta_model' not in cfg:
-        raise UserError(f'--tta is for detection and segmentation: {config} has no tta_model')
+    if cfg.get('tta_model') is None:
+        raise UserError(f'--tta can not be used with {config}: {task_of(cfg).views_obstacle}: leave it out')
     cfg.model = dict(cfg.tta_model, module=cfg.model)
     for dataset in innermost_datasets(cfg.test_dataloader.dataset):
         dataset.pipeline = tta_pipeline(cfg, dataset)

@@ -6,11 +6,13 @@ import argparse
 import os
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
 
+from ...adaptation.own_run import find_own_run, timm_weights_for
 from ...checkpoints import files as checkpoints
 from ...checkpoints.disk import explain_full_disk
 from ...checkpoints.origins import initial_checkpoints
@@ -32,7 +34,7 @@ from ...engine.dry_run import check_first_step
 from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
 from ...tasks import keep_split, own_datasets, place_of, task_of
-from ..arguments import command_line, image_arguments, normalization_arguments, reading_arguments
+from ..arguments import check_checkpoint, command_line, image_arguments, normalization_arguments, reading_arguments
 from ..commercial import check_commercial
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
@@ -40,7 +42,8 @@ from .check_data import check_and_print
 
 def run(args: argparse.Namespace) -> None:
     options = dict(reads='train', **reading_arguments(args), **image_arguments(args))
-    cfg = read_config(args.config, args.cfg_options, args.data, without=args.without, **options)
+    check = partial(_check_start, args)
+    cfg = read_config(args.config, args.cfg_options, args.data, without=args.without, before_data=check, **options)
     task = task_of(cfg)
     said = [describe_without(args.without)] if args.without else []
     set_amp(cfg, args.amp)
@@ -160,6 +163,29 @@ def run(args: argparse.Namespace) -> None:
         if testable and is_main_process():
             tested = f'; `{command_line(args, "test", *arguments_of_run(cfg.work_dir))}` tests it'
         runner.logger.info(f'done: checkpoints and logs are in {cfg.work_dir}{tested}')
+
+
+def _check_start(args: argparse.Namespace, cfg: Config) -> None:
+    """Check that the weights exist that a new run starts from by its config, before any data are read.
+
+    Raises:
+        UserError: if they do not.
+    """
+    source = cfg.get('load_from') or cfg.get('pretrained')
+    if source is None or args.resume is not None or (args.pretrained is not None and not cfg.get('load_from')):
+        return
+    try:
+        check_checkpoint(source)
+    except UserError as error:
+        own, weights = find_own_run(source), timm_weights_for(source)
+        if own is None:
+            raise UserError(f'the config starts from weights that do not exist: {error}') from error
+        others = f'--pretrained {weights} or none' if weights else '--pretrained'
+        command = command_line(args, 'train', own, '--data', 'PATH')
+        raise UserError(
+            f'the config starts from {source}, which does not exist: make it first with `{command}`, or take other '
+            f'weights with {others}'
+        ) from error
 
 
 def _sources(cfg: Config, resumes: bool) -> list[str]:

@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='detection: COCO file with the ids of the images, for results.json (default: they are numbered from 1)',
     )
     parser.add_argument(
-        '--score', type=float, metavar='S', default=0.3, help='leave out detections below this score (default: 0.3)'
+        '--score', type=float, metavar='S', help='leave out detections below this score (default: 0.3)'
     )
     parser.add_argument(
         '--format',
@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def check(args: argparse.Namespace) -> None:
     if args.batch_size < 1:
         raise UserError(f'--batch-size {args.batch_size}: take at least 1')
-    if not 0 <= args.score <= 1:
+    if args.score is not None and not 0 <= args.score <= 1:
         raise UserError(f'--score {args.score}: take a number from 0 to 1')
     if args.confidence and args.format != 'yolo':
         raise UserError('--confidence is a column of YOLO files: give --format yolo, or leave it out')

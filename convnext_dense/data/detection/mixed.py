@@ -48,14 +48,19 @@ class MixedImages(Dataset):
     def update_skip_type_keys(self, skip_type_keys: Sequence[str]) -> None:
         """Leave out the steps of these types from now on, as mmdet's ``YOLOXModeSwitchHook`` has it.
 
-        A line of the log says if there are none, as with other names than the pipeline has.
+        A line of the log says which, and which go on mixing images, as with other names than the pipeline has.
         """
-        left = [step for step in self._steps if step['type'] not in skip_type_keys]
-        if len(left) == len(self._steps):
-            MMLogger.get_current_instance().warning(
-                f'nothing is left out of the training pipeline: none of its steps is of {", ".join(skip_type_keys)}'
+        skipped = [step['type'] for step in self._steps if step['type'] in skip_type_keys]
+        self.pipeline = Compose([step for step in self._steps if step['type'] not in skip_type_keys])
+        logger = MMLogger.get_current_instance()
+        if skipped:
+            logger.info(f'left out of the training pipeline from now on: {", ".join(skipped)}')
+        mixing = [type(step).__name__ for step in self.pipeline.transforms if hasattr(step, 'get_indexes')]
+        if mixing:
+            logger.warning(
+                f'{", ".join(mixing)} of the training pipeline will go on mixing images: the steps to leave out are '
+                f'{", ".join(skip_type_keys)}'
             )
-        self.pipeline = Compose(left)
 
     @property
     def metainfo(self) -> dict:

@@ -16,6 +16,7 @@ from ...io.image_size import ImageSize
 from ...io.panoptic import VOID, PanopticTruth, Segment, Segments, read_segments
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
 from ..class_choice import as_choice
+from ..detection.categories import check_known_names
 from ..detection.coco_images import UNOPENED
 from ..image_scan import ImageScan
 from ..text import count_of
@@ -153,6 +154,8 @@ def _add_records(
 ) -> None:
     """Add the images of a split; its classes are those of the data, if there are any yet."""
     classes, things = data.classes or source.get('classes'), data.thing_classes or source.get('thing_classes')
+    if data.classes:
+        check_known_names(content.classes, content.name, data.classes, data.splits[0].name)
     joined = join_classes(files.annotations, content, classes, things if classes else None)
     data.classes, data.thing_classes = list(joined.classes), list(joined.thing_classes)
     data.stuff_classes = list(joined.stuff_classes)
@@ -169,7 +172,7 @@ def _add_records(
         data.findings += _left_out(name, str(files.images), selected.thin, 'too thin for the anchors', advice)
         if not selected.images:
             data.findings.append(Finding(PROBLEM, name, 'no image is left to learn from', 'see the other findings'))
-    for image, truth in content.images:
+    for image, truth, _ in content.images:
         segments = [Segment(**{**one, 'label': labels[one['label']]}) for one in truth['segments']]
         path, mask = os.path.join(files.images, image['file_name']), truth['segments_file']
         data.truths[mask] = PanopticTruth(**{**truth, 'segments': segments, 'things': len(data.thing_classes)})

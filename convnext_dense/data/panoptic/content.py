@@ -48,6 +48,8 @@ class SegmentedImage(NamedTuple):
     segments_file: str
     """Path of the PNG file."""
     segments: list[ListedSegment]
+    id: int | str
+    """Its id as the file has it; ``image`` has a number in place of a name."""
 
 
 class Content(NamedTuple):
@@ -120,7 +122,9 @@ def read_content(files: PanopticFiles, skips_bad: bool = False) -> Content:
         raise UserError(f'{path}: images have the same id: give each one of its own')
     are_numbers = all(type(key) is int for key in keys)
     number_of = {key: key if are_numbers else place for place, key in enumerate(keys, 1)}  # Cityscapes has names
+    own_ids: dict[int, int | str] = {}
     for entry, key in zip(entries, keys, strict=True):
+        own_ids[number_of[key]] = entry['id'] if isinstance(entry.get('id'), str) else key
         entry['id'] = number_of[key]
     images = read_images(path, files.images, entries, skips_bad)
     annotation_of, strays = {}, []
@@ -136,7 +140,7 @@ def read_content(files: PanopticFiles, skips_bad: bool = False) -> Content:
     found = [(image, annotation_of[image['id']]) for image in images.images if image['id'] in annotation_of]
     pngs = _find_pngs(files, [_png_of(path, image, annotation) for image, annotation in found])
     segmented = [
-        SegmentedImage(image, png, _segments_of(path, annotation, place_of))
+        SegmentedImage(image, png, _segments_of(path, annotation, place_of), own_ids[image['id']])
         for (image, annotation), png in zip(found, pngs, strict=True)
     ]
     stray = [Fault('left out: of an image that the file lacks', strays, 'annotation', WARNING)] if strays else []

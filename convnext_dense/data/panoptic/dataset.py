@@ -37,7 +37,7 @@ LEARNED_UNITS = 'segments to learn in the file'
 class PanopticDataset(DenseDataset, BaseDataset):
     """Data set of images with panoptic segmentations: each pixel has a class, and things are told apart.
 
-    The pipeline gets a dict with ``img_path``, ``img_id`` (COCO's, or the place of an image whose id is no number),
+    The pipeline gets a dict with ``img_path``, ``img_id`` (as in the file, a number or a name),
     ``height``, ``width`` and ``panoptic``, the image's :class:`~convnext_dense.io.panoptic.PanopticTruth`; in training
     it begins with ``convnext_dense.LoadImage`` and :class:`~convnext_dense.data.panoptic.transforms.LoadPanoptic`. For
     evaluation, ``meta_keys`` of ``mmdet.PackDetInputs`` must include ``panoptic``, since the metric takes the ground
@@ -139,7 +139,7 @@ class PanopticDataset(DenseDataset, BaseDataset):
         return [
             {
                 'img_path': os.path.join(self.files.images, one.image['file_name']),
-                'img_id': one.image['id'],
+                'img_id': one.id,
                 'height': one.image['height'],
                 'width': one.image['width'],
                 'panoptic': {
@@ -187,5 +187,5 @@ class PanopticDataset(DenseDataset, BaseDataset):
             print_log(line, 'current')
         if thin:
             print_log(f'{self.name}: left out: {thin}', 'current', logging.WARNING)
-        used = {one.image['id'] for one in selected.images}
+        used = {one.id for one in selected.images}
         return [info for info in self.data_list if info['img_id'] in used]

@@ -39,6 +39,8 @@ class PanopticImage(NamedTuple):
 
     image: CocoImage
     truth: PanopticTruth
+    id: int | str
+    """Its id as the file has it, a number or a name."""
 
 
 class PanopticData(NamedTuple):
@@ -207,7 +209,7 @@ def _read_image(path: Path, image: SegmentedImage, chosen: _Chosen) -> PanopticI
     )
     if replaced:
         truth['replaced'] = replaced
-    return PanopticImage(image.image, truth)
+    return PanopticImage(image.image, truth, image.id)
 
 
 def _faults(images: Sequence[SegmentedImage], chosen: _Chosen) -> list[Fault]:

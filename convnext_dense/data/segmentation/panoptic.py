@@ -68,7 +68,7 @@ class PanopticSource(MaskSource, MaskReader):
             raise UserError(f'{path} has the category {quoted(unknown[0])}, unlike the other split: name them alike')
         label_of = [labels[one.name] for one in content.categories]
         pairs = []
-        for image, png, segments in content.images:
+        for image, png, segments, _ in content.images:
             self._segments[png] = {VOID: 0} | {one.id: label_of[one.category] for one in segments}
             pairs.append((os.path.join(files.images, image['file_name']), png))
         remarks = []

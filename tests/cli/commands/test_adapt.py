@@ -48,6 +48,14 @@ def test_it_writes_a_config_and_says_what_it_changed_and_what_comes_next(adapted
     assert (cfg.task, cfg.model.type, cfg.runner_type) == ('detection', 'mmdet.RetinaNet', 'convnext_dense.Runner')
 
 
+def test_weights_that_must_be_made_first_have_others_in_the_next_command(adapted, capsys, monkeypatch):
+    monkeypatch.setitem(CONFIG, 'pretrained', 'work_dirs/convnext_a/epoch_300.pth')
+    assert run_verb('adapt', [RETINANET, '--arch', 'atto', '--out', 'a.py']) == 0
+    train = 'convnext-dense train a.py --data PATH --pretrained timm:convnext_atto.d2_in1k'
+    assert capsys.readouterr().out.splitlines()[-1] == f'next: {train}'
+    assert f'#   {train}\n' in (adapted / 'a.py').read_text()
+
+
 def test_what_is_there_is_replaced_only_on_request(adapted, error):
     argv = [RETINANET, '--arch', 'v2_atto', '--out', 'of/my own.py']
     assert run_verb('adapt', argv) == 0

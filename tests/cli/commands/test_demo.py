@@ -141,8 +141,18 @@ def test_a_score_that_nothing_has_is_named(demo, capsys):
         assert lines[0] == '2 of 2 inputs are drawn in demo_out' and len(lines) == 1 + said
         if said:
             assert lines[1] == 'nothing has a score of 1 or more in these images: take a lower one with --score'
-    assert demo('segmentation', 'a.png', '--score', 1) == 0
+    assert demo('segmentation', 'a.png') == 0
     assert capsys.readouterr().out.count('\n') == 1
+
+
+@pytest.mark.parametrize('task', ['segmentation', 'classification'])
+def test_a_score_is_refused_where_results_have_none(task, demo, errors):
+    image('a.png')
+    assert demo(task, 'a.png', '--score', 0.4) == 2
+    (line,) = errors()
+    said = f'--score 0.4 leaves out detections, and the results of a model for {task} have no scores: leave it out'
+    assert line == f'error: {said}'
+    assert not Path('demo_out').exists()
 
 
 def test_segmentation(demo, predictors):
@@ -285,8 +295,8 @@ def test_bad_input_is_said_before_the_model_is_loaded(demo, errors, monkeypatch)
         ('empty/*.jpg',): 'no file fits empty/*.jpg',
         ('a.png', '--batch-size', '0'): '--batch-size 0',
         ('a.png', '--score', '30'): '--score 30.0: take a number from 0 to 1',
-        ('a.png', '--out-dir', 'file/out'): 'file/out cannot be written',
-        ('a.png', '--out-dir', 'file'): 'file cannot be written',
+        ('a.png', '--out-dir', 'file/out'): 'folder file/out cannot be written',
+        ('a.png', '--out-dir', 'file'): 'folder file cannot be written',
     }.items():
         assert demo('detection', *arguments) == 2
         (line,) = errors()

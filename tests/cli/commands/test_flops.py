@@ -109,6 +109,8 @@ def test_paper_as_json(published, capsys):
     [
         ((), 'give a config, such as'),
         (('configs/classification/convnext_z.py',), 'no config at'),
+        (('configs/classification',), 'is not of a run with a checkpoint: give the config there, configs/classif'),
+        (('docs/images',), 'docs/images is not of a run with a checkpoint: give a config, such as '),
         ((ATTO, '--shape', '224', '-3'), '--shape 224 -3: give two positive integers'),
         ((ATTO, '--shape', '224', 'x'), 'give two positive integers'),
         ((ATTO, '--shape', '22.4', '224'), 'give two positive integers'),
@@ -121,7 +123,7 @@ def test_paper_as_json(published, capsys):
         ),
         (
             (ATTO, '--cfg-options', 'model.backbone.out_indices=[0,1]'),
-            'the model does not run on an image of 224 x 224: ',
+            'the model does not run on an image of 224 x 224: model.head, which is Linear(',
         ),
         (('configs/_base_/runtime.py',), 'is not a config of this project'),
         (('--paper', ATTO), 'leave out CONFIG'),

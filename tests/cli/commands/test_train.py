@@ -23,6 +23,23 @@ def test_work_dir_that_cannot_be_written(error, image_folder, tmp_path):
     assert 'choose another with --work-dir' in error()
 
 
+def test_weights_that_are_absent_are_said_before_data_are_looked_at(error, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('convnext_dense.config.read.point_at', lambda *_: 1 / 0)
+    detector = ['configs/det/cascade_convnext_a_coco.py', '--data', 'absent', '--work-dir', 'run']
+    assert run_verb('train', detector) == 2
+    assert (
+        'the config starts from work_dirs/convnext_a/epoch_300.pth, which does not exist: make it first with `python '
+        'tools/train.py configs/classification/convnext_a.py --data PATH`, or take other weights with --pretrained '
+        'timm:convnext_atto.d2_in1k or none'
+    ) in error().replace('convnext-dense train', 'python tools/train.py')
+    assert run_verb('train', [*detector, '--cfg-options', 'pretrained=my.pth']) == 2
+    assert 'the config starts from weights that do not exist: no checkpoint at my.pth' in error()
+    with pytest.raises(ZeroDivisionError):  # others are given
+        run_verb('train', [*detector, '--pretrained', 'none'])
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ('labels', 'names', 'arguments', 'said'),
     [

@@ -88,9 +88,17 @@ def test_the_hook_of_yolox_leaves_out_steps(inside, monkeypatch):
     mixed.update_skip_type_keys((MOSAIC['type'], MIX_UP['type']))
     assert np.array_equal(mixed[0, 1]['inputs'].permute(1, 2, 0), image)
     said = []
+    monkeypatch.setattr(MMLogger.get_current_instance(), 'info', said.append)
     monkeypatch.setattr(MMLogger.get_current_instance(), 'warning', said.append)
-    mixed.update_skip_type_keys(('mmdet.Mosaic',))
-    assert said == ['nothing is left out of the training pipeline: none of its steps is of mmdet.Mosaic']
+    mixed.update_skip_type_keys((MOSAIC['type'], 'mmdet.MixUp'))
+    assert said == [
+        f'left out of the training pipeline from now on: {MOSAIC["type"]}',
+        f'MixUp of the training pipeline will go on mixing images: the steps to leave out are {MOSAIC["type"]}, '
+        'mmdet.MixUp',
+    ]
+    said.clear()
+    MixedImages(inside, [PACK]).update_skip_type_keys((MOSAIC['type'],))
+    assert not said, 'nothing is mixed anyway'
 
 
 def test_all_images_are_drawn_and_none_after_the_last(inside):

@@ -37,6 +37,20 @@ def test_good_files_have_their_segments_counted(root):
     assert record.mask == str(files_of(root).segments / '001.png') and len(record.segments) == 5
 
 
+def test_other_classes_than_in_train_are_named_with_the_flags(root):
+    def leave_out_grass(content):
+        content['categories'].pop()
+        for annotation in content['annotations']:
+            annotation['segments_info'] = [s for s in annotation['segments_info'] if s['category_id'] != 12]
+
+    change(root, leave_out_grass)
+    (problem,) = (finding for finding in checked(root).findings if 'categories differ' in finding.message)
+    assert problem.split == 'val' and problem.message.startswith(
+        'the categories differ: panoptic_val2017 has grass, where train has 3 categories: cat, dog, sky'
+    )
+    assert 'or give --classes cat,dog,sky' in f'{problem.message} {problem.fix}'
+
+
 def test_png_files_that_do_not_fit_are_all_named(root):
     folder = files_of(root).segments
     save(folder / '001.png', as_colors(draw_ids(1)[:-1]))

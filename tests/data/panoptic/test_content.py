@@ -29,7 +29,7 @@ def test_images_have_their_png_files_and_segments(root):
 
 
 def test_ids_of_images_may_be_names(root):
-    """As Cityscapes' panoptic files have them; the results then have the places of the images."""
+    """As Cityscapes' panoptic files have them, and results files; code that takes numbers gets their places."""
 
     def edit(content):
         for one in content['images']:
@@ -41,6 +41,15 @@ def test_ids_of_images_may_be_names(root):
     change(root, edit)
     found = read_content(files_of(root)).images
     assert [one.image['id'] for one in found] == [1, 2] and [one.segments for one in found] == expected
+    assert [one.id for one in found] == ['001_city', '002_city']
+
+
+def test_an_id_that_is_a_number_in_quotes_stays_in_them(root):
+    def edit(content):
+        content['images'][0]['id'] = '010'
+
+    change(root, edit)
+    assert [one.id for one in read_content(files_of(root)).images] == ['010', 20]
 
 
 def test_a_png_file_without_a_name_has_that_of_its_image(root):
