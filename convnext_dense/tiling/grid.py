@@ -48,7 +48,7 @@ class TileAxis:
 
     def __init__(self, length: int, tile: int, overlap: float) -> None:
         self.length, self.tile = length, min(tile, length)
-        self.step = math.ceil(round(tile * (1 - overlap), 6))  # rounded, since 0.2 is no float
+        self.step = math.ceil(round(tile * (1 - overlap), 6))  # 800 * (1 - 0.45) is a bit over 440
         last = length - self.tile
         self.starts = [*range(0, last, self.step), last]
 

@@ -41,6 +41,7 @@ def test_a_tile_larger_than_the_image_is_the_image():
 
 def test_the_step_of_shares_that_are_no_floats():
     assert [TileAxis(10_000, 640, overlap).step for overlap in (0.2, 0.1, 0.3, 0.7 / 2)] == [512, 576, 448, 416]
+    assert TileAxis(10_000, 800, 0.45).step == 440, '800 * (1 - 0.45) is a bit more'
     assert TileAxis(100, 33, 0.5).step == 17, 'tiles would overlap those after the next'
 
 

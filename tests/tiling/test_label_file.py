@@ -123,6 +123,18 @@ def test_damaged_progress_is_refused_in_a_line(tmp_path):
         write(path, grid_of(), drawn())
 
 
+def test_labels_are_on_the_disk_before_the_progress_says_so(tmp_path, monkeypatch):
+    """Else, after a power failure, the progress could name blocks that are not there."""
+    events, flush, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, 'fsync', lambda file: events.append(os.readlink(f'/proc/self/fd/{file}')) or flush(file))
+    monkeypatch.setattr(os, 'replace', lambda old, new: events.append(f'-> {new}') or replace(old, new))
+    with LabelFile(tmp_path / 'labels.tif', grid_of(), OF) as file:
+        events.clear()
+        file.write(next(blocks_of(grid_of(), drawn())))
+    part, progress = (f'{tmp_path}/labels.tif.{end}' for end in ('part', 'progress.json'))
+    assert events.index(part) < events.index(f'-> {progress}')
+
+
 def test_two_processes_do_not_write_the_same_file(tmp_path):
     other = pytest.raises(UserError, match=r'labels.tif.part is being written by another process')
     with LabelFile(tmp_path / 'labels.tif', grid_of(), OF), other:
