@@ -6,6 +6,7 @@ own. A setting without effect is refused by name, with what to write instead.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import inspect
 from collections.abc import Callable, Collection, Mapping
@@ -386,3 +387,12 @@ def _find(registry: Registry, kind: Any) -> Any:
 
 def _registered(registry: Registry) -> list[str]:
     return sorted({*registry.module_dict, *(n for child in registry.children.values() for n in child.module_dict)})
+
+
+def pop_from_config(arguments: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """Return these keys of the config, and replace the config by a copy without them."""
+    cfg = arguments.get('cfg') or {}
+    if not any(key in cfg for key in keys):
+        return {}
+    arguments['cfg'] = copy.deepcopy(cfg)
+    return {key: arguments['cfg'].pop(key) for key in keys if key in cfg}
