@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -28,6 +29,7 @@ from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..tasks import task_of
 from ..tasks.base import run_whole_model
+from .sizes_alone import SizesAlone
 
 
 class Cost(NamedTuple):
@@ -73,9 +75,9 @@ def count_config(cfg: Config, shape: ImageSize | None = None) -> Complexity:
     except UserError as error:
         if 'meta' not in str(error.__cause__):
             raise
-    return count(
-        build_trained_model(cfg), ImageSize(height, width), task.run_counted
-    )  # deformable attention needs values
+    with suppress(UserError), SizesAlone():  # deformable attention needs the values of sizes
+        return count(model, ImageSize(height, width), task.run_counted)
+    return count(build_trained_model(cfg), ImageSize(height, width), task.run_counted)  # with all values
 
 
 def count(
@@ -181,6 +183,7 @@ class _NotCounted(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         packet = func.overloadpacket
         is_view = func.is_view or torch.Tag.inplace_view in func.tags or packet is torch.ops.aten._unsafe_view
+        is_view = is_view or (packet is torch.ops.aten._to_copy and (kwargs or {}).get('device') is not None)
         takes_tensors = any(isinstance(arg, Tensor) for arg in tree_leaves(args))
         if takes_tensors and not is_view and packet not in flop_registry:
             self.calls[_kind(func)] += 1

@@ -3,7 +3,7 @@
 Some heads of mmdet change plain attributes while they train: Dynamic R-CNN its IoU thresholds and the beta of its loss
 by histories of both, DDOD its counts of positive samples by level; DropBlock counts its steps. Here any attribute of a
 module, or of its assigners, samplers and other helpers, is found that has changed since the model was built, so those
-of anyone's own parts are found, too.
+of anyone's own parts are found, too. A class names attributes that are no state of the run in ``of_this_process``.
 """
 
 from __future__ import annotations
@@ -102,10 +102,11 @@ def _is_helper(value: Any) -> bool:
 
 def _attributes(owner: Any) -> Values:
     """Return the attributes of an object, and a module's buffers that are not in its ``state_dict``."""
-    if not isinstance(owner, nn.Module):
-        return vars(owner)
-    buffers = {name: owner._buffers[name] for name in owner._non_persistent_buffers_set}
-    return {**{name: value for name, value in vars(owner).items() if name not in OF_MODULES}, **buffers}
+    left_out, found = {*getattr(owner, 'of_this_process', ())}, vars(owner)
+    if isinstance(owner, nn.Module):
+        left_out |= OF_MODULES
+        found = {**found, **{name: owner._buffers[name] for name in owner._non_persistent_buffers_set}}
+    return {name: value for name, value in found.items() if name not in left_out}
 
 
 def _values(model: nn.Module) -> Values:
