@@ -169,7 +169,7 @@ class Runner(mmengine.runner.Runner):
             self._check_adapted()
             self.logger.info(insert_adapters(built, settings))
         if self.cfg.get('compile_backbone'):
-            compile_backbone(built.module if isinstance(built, BaseTTAModel) else built)
+            self.logger.info(compile_backbone(built.module if isinstance(built, BaseTTAModel) else built))
         return built
 
     def _check_adapted(self) -> None:
