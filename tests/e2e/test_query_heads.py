@@ -64,12 +64,12 @@ def content(run: Path, step: int) -> dict:
     return torch.load(run / f'iter_{step}.pth', weights_only=True)
 
 
-def metrics_of(run: Path) -> dict[str, float]:
-    return json.loads((run / 'metrics.json').read_text())['metrics']
+def metrics_of(file: Path) -> dict[str, float]:
+    return json.loads(file.read_text())['metrics']
 
 
 @pytest.mark.parametrize('name', TASKS)
-def test_averaged_weights_are_saved_and_evaluated(name, runs, data, tmp_path):
+def test_averaged_weights_are_saved_and_evaluated(name, configs, runs, data, tmp_path):
     run = runs[name]
     before, after = content(run, 3)['ema_state_dict'], content(run, 4)
     assert before.keys() == after['ema_state_dict'].keys() == after['state_dict'].keys()
@@ -78,13 +78,13 @@ def test_averaged_weights_are_saved_and_evaluated(name, runs, data, tmp_path):
         expected = 0.8 * before[parameter] + 0.2 * raw if raw.is_floating_point() else raw
         torch.testing.assert_close(average, expected, rtol=1e-5, atol=1e-7, msg=parameter)
     assert run_verb('test', [str(run), '--data', data[name]]) == 0
-    both = metrics_of(run)
+    both = metrics_of(run / 'metrics.json')
     assert f'val/ema/{TASKS[name]}' in read_scalars(run)
-    alone = shutil.copytree(run, tmp_path / 'alone', ignore=shutil.ignore_patterns('*.pth', '*.json', 'last*'))
-    averaged = {key: value for key, value in after.items() if key != 'ema_state_dict'}
-    torch.save({**averaged, 'state_dict': after['ema_state_dict']}, alone / 'iter_4.pth')
-    assert run_verb('test', [str(alone), '--data', data[name]]) == 0
-    for metric, value in metrics_of(alone).items():
+    alone, file = {key: value for key, value in after.items() if key != 'ema_state_dict'}, tmp_path / 'alone.json'
+    torch.save({**alone, 'state_dict': after['ema_state_dict']}, tmp_path / 'alone.pth')
+    argv = [configs[name], str(tmp_path / 'alone.pth'), '--data', data[name], '--out', str(file)]
+    assert run_verb('test', argv) == 0
+    for metric, value in metrics_of(file).items():
         if metric.startswith('raw/') and 'time' not in metric:
             assert both[metric.replace('raw/', 'ema/')] == pytest.approx(value, nan_ok=True), metric
 
@@ -159,5 +159,5 @@ def test_two_processes_measure_the_panoptic_quality_of_one_and_resume_to_the_las
         assert not differences({part: whole[part]}, {part: cut_content[part]})
     assert read_scalars(tmp_path / 'whole')['val/raw/PQ'] == read_scalars(cut)['val/raw/PQ']
     assert run_verb('test', [str(tmp_path / 'whole'), '--data', data['panoptic']]) == 0
-    alone, (_, both) = metrics_of(tmp_path / 'whole'), *read_scalars(cut)['val/raw/PQ']
+    alone, (_, both) = metrics_of(tmp_path / 'whole' / 'metrics.json'), *read_scalars(cut)['val/raw/PQ']
     assert alone['raw/PQ'] == pytest.approx(both) and both > 0
