@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import all_gather_object, get_rank
+from mmengine.dist import all_gather_object, get_rank, get_world_size
 from torch import Tensor, nn
 
 PLAIN = (bool, int, float, str, type(None))
@@ -62,18 +62,30 @@ class RememberedValues:
         Returns:
             A line if another number of processes had other values each, otherwise None.
         """
-        own = all_gather_object(None)
-        owners = dict(_owners(self.model))
-        for path, value in saved[get_rank() % len(saved)].items():
-            start, _, name = path.rpartition('.')
-            if (owner := owners.get(start)) is not None:
-                setattr(owner, name, _as_before(value, getattr(owner, name, None)))
-        if len(own) == len(saved) or all(_equal(one, saved[0]) for one in saved):
+        own = get_world_size()
+        self._set(saved[get_rank() % len(saved)])
+        if own == len(saved) or all(_equal(one, saved[0]) for one in saved):
             return None
         return (
             f'each of {len(saved)} processes remembered its own {", ".join(sorted(saved[0])[:3])}: '
-            f'{len(own)} now go on with those of the first ones'
+            f'{own} now go on with those of the first ones'
         )
+
+    def all(self) -> Values:
+        """Return all values, changed or not, for :meth:`put_back`."""
+        return _values(self.model)
+
+    def put_back(self, before: Values) -> None:
+        """Set what has changed since :meth:`all` has returned these values."""
+        now = _values(self.model)
+        self._set({path: value for path, value in before.items() if path in now and not _equal(value, now[path])})
+
+    def _set(self, values: Values) -> None:
+        owners = dict(_owners(self.model))
+        for path, value in values.items():
+            start, _, name = path.rpartition('.')
+            if (owner := owners.get(start)) is not None:
+                setattr(owner, name, _as_before(value, getattr(owner, name, None)))
 
 
 def _owners(model: nn.Module) -> Iterator[tuple[str, Any]]:

@@ -137,6 +137,21 @@ def test_a_resumed_run_goes_on_with_what_the_model_remembered(counting, tmp_path
     assert read_scalars(whole)['train/loss'] == read_scalars(cut)['train/loss']
 
 
+def test_a_skipped_step_is_forgotten(monkeypatch, tmp_path):
+    class Counting(toy.Toy):
+        calls = 0
+
+        def forward(self, *arguments, **others):
+            self.calls += 1
+            return super().forward(*arguments, **others)
+
+    monkeypatch.setattr(toy, 'Toy', Counting)
+    run = toy.runner(tmp_path, {5: 'loss', 9: 'gradient'}, total=4, skip=2)  # two of four steps of two batches
+    run.bare_model.calls = 0
+    run.train()
+    assert run.bare_model.calls == 2 * 2
+
+
 def test_runs_of_other_models_have_no_such_entry(tmp_path):
     toy.runner(tmp_path, {}, steps=1).train()
     assert 'remembered' not in torch.load(tmp_path / 'iter_1.pth', weights_only=True)
