@@ -140,8 +140,8 @@ def test_two_processes_measure_the_panoptic_quality_of_one_and_resume_to_the_las
     config = str(write_panoptic_head('panoptic_fpn', tmp_path))
 
     def train(run: Path, *arguments: str) -> None:
-        argv = [config, '--data', data['panoptic'], '--work-dir', str(run), '--launcher', 'pytorch', '--epochs', '12']
-        options = ['train_dataloader.batch_size=1', 'train_cfg.val_interval=12', 'default_hooks.checkpoint.interval=6']
+        argv = [config, '--data', data['panoptic'], '--work-dir', str(run), '--launcher', 'pytorch', '--epochs', '24']
+        options = ['train_dataloader.batch_size=1', 'train_cfg.val_interval=24', 'default_hooks.checkpoint.interval=12']
         options += ['default_hooks.checkpoint.keep=2']
 
         def one(rank: int) -> int:
@@ -154,9 +154,9 @@ def test_two_processes_measure_the_panoptic_quality_of_one_and_resume_to_the_las
     whole = tmp_path / 'whole'
     train(whole)
     cut = shutil.copytree(whole, tmp_path / 'cut')
-    (cut / 'epoch_12.pth').unlink()
+    (cut / 'epoch_24.pth').unlink()
     train(cut, '--resume')
-    one, other = (torch.load(run / 'epoch_12.pth', weights_only=True) for run in (whole, cut))
+    one, other = (torch.load(run / 'epoch_24.pth', weights_only=True) for run in (whole, cut))
     for part in ('state_dict', 'optimizer'):
         assert not differences({part: one[part]}, {part: other[part]})
     ((_, measured),) = read_scalars(whole)['val/raw/PQ']
