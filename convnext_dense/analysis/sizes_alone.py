@@ -21,16 +21,13 @@ CPU, META = torch.device('cpu'), torch.device('meta')
 class SizesAlone(TorchDispatchMode):
     """Mode in which integers made on the meta device have values on the CPU, as long as nothing else enters them.
 
-    Everything else stays on the meta device. What depends on other values fails there, but for ``nonzero``, which
-    finds nothing: it is how masks of attention are changed, which leaves sizes as they are.
+    Everything else stays on the meta device, where what depends on its values fails.
     """
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Mapping | None = None) -> Any:
         kwargs = dict(kwargs or {})
         tensors = [one for one in tree_leaves((args, kwargs)) if isinstance(one, Tensor)]
         on_meta = [one for one in tensors if one.device == META]
-        if func is torch.ops.aten.nonzero.default and on_meta:
-            return torch.empty((0, args[0].ndim), dtype=torch.int64, device=META)
         if on_meta and len(on_meta) < len(tensors):
             args, kwargs = tree_map(_to_meta, (args, kwargs))
         made = func(*args, **kwargs)
