@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .notes import NotAdaptable
 from .packaged import base_config
 from .pipelines import MIXING, READING_IMAGES, READING_TRUTH, Reader, Step, adapt_testing, adapt_training, kind
 
-BASES = {
-    'detection': 'datasets/coco.py',
-    'segmentation': 'datasets/ade20k.py',
-    'panoptic': 'datasets/coco_panoptic.py',
-}
-"""Base config of the data of each task."""
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
 STOCK = {'CocoDataset', 'ADE20KDataset', 'CocoPanopticDataset', 'CocoMetric', 'IoUMetric', 'CocoPanopticMetric'}
 """Data sets and metrics of mmdet and mmseg for which this package's are the same kind of data and measure."""
 RULES = {'filter_empty_gt': False, 'min_size': 0}
@@ -39,7 +36,7 @@ def adapt_data(cfg: Mapping[str, Any], reader: Reader) -> AdaptedData:
 
     Args:
         cfg: the source.
-        reader: its library and task.
+        reader: its library and what its task gets.
 
     Raises:
         NotAdaptable: if its data are of another kind than ours, or it has none to train on.
@@ -47,7 +44,7 @@ def adapt_data(cfg: Mapping[str, Any], reader: Reader) -> AdaptedData:
     loader = cfg.get('train_dataloader')
     if not loader or not cfg.get('train_cfg'):
         raise NotAdaptable('it is for testing alone: it has no train_dataloader or train_cfg')
-    base = base_config(BASES[reader.task])
+    base = base_config(reader.adaptation.base)
     dataset, wrappers = _unwrap(loader['dataset'], reader)
     _check_kind(dataset)
     steps, mixing = adapt_training(dataset.get('pipeline') or (), reader), None
@@ -79,7 +76,7 @@ def adapt_data(cfg: Mapping[str, Any], reader: Reader) -> AdaptedData:
         innermost, _ = _unwrap(tested['dataset'], reader._replace(notes=type(reader.notes)()))
         config['val_dataloader'] = {'dataset': {'pipeline': adapt_testing(innermost.get('pipeline') or (), reader)}}
         config['test_dataloader'] = copy.deepcopy(config['val_dataloader'])
-    config.update(_evaluators(cfg, dataset, reader))
+    config.update(_evaluators(cfg, dataset, base, reader))
     return AdaptedData(config, repeats, mixing is not None)
 
 
@@ -172,26 +169,20 @@ def _check_sampler(loader: Mapping[str, Any], reader: Reader) -> None:
         )
 
 
-def _evaluators(cfg: Mapping[str, Any], dataset: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
+def _evaluators(cfg: Mapping[str, Any], dataset: Mapping[str, Any], base: Config, reader: Reader) -> dict[str, Any]:
     """Return the settings of our metric that differ from the base's, and say which data and metrics it replaces."""
     given = cfg.get('val_evaluator') or cfg.get('test_evaluator') or {}
     metrics = [given] if isinstance(given, Mapping) else list(given)
     kinds = [kind(one) for one in metrics if 'type' in one]
-    ours = {
-        'detection': ('CocoDataset', "COCO's box and mask AP (CocoAP)"),
-        'segmentation': ('MaskFolder', 'mIoU (IoU)'),
-        'panoptic': ('PanopticDataset', 'PanopticQuality'),
-    }
-    own_data, own_metric = ours[reader.task]
     others = list(dict.fromkeys(name for name in (kind(dataset), *kinds) if name not in STOCK))
     if others:
         reader.notes.changed.append(
-            f'convnext_dense.{own_data} and {own_metric} in place of {" and ".join(others)}: --data names the data, '
-            'in any format of docs/data.md, and the classes are theirs'
+            f'{base.train_dataloader.dataset.type} and {reader.adaptation.metric} in place of '
+            f'{" and ".join(others)}: --data names the data, in any format of docs/data.md, and the classes are theirs'
         )
     measured = next((one.get('metric') for one in metrics if kind(one) == 'CocoMetric'), None)
     if any('mDice' in (one.get('iou_metrics') or ()) for one in metrics):
         reader.notes.changed.append('mDice becomes mIoU, of which it is a function class by class')
-    if reader.task == 'detection' and measured in ('segm', ['segm']):
+    if kind(base.val_evaluator) == 'CocoAP' and measured in ('segm', ['segm']):
         return {'val_evaluator': {'iou_types': ('segm',)}, 'test_evaluator': {'iou_types': ('segm',)}}
     return {}

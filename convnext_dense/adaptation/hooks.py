@@ -32,7 +32,7 @@ def adapt_hooks(
 
     Args:
         cfg: the source.
-        reader: its library and task, and the notes, which get a line for each hook that is left out or changed.
+        reader: its library, and the notes, which get a line for each hook that is left out or changed.
         is_mixed: whether another data set mixes the images of the one that loads them.
         repeats: epochs here for one of the source.
 

@@ -25,8 +25,6 @@ LETTERS = {
     'huge': 'h',
 }
 """Letters of the architectures in the names of packaged configs."""
-RECIPES = {'detection': 'det/cascade_convnext{}_{}_coco.py', 'segmentation': 'seg/upernet_convnext{}_{}_ade20k.py'}
-"""Names of the packaged configs with the published recipes, with places for the version and the size."""
 TIMM_WEIGHTS = {
     'atto': 'timm:convnext_atto.d2_in1k',
     'femto': 'timm:convnext_femto.d1_in1k',
@@ -51,14 +49,13 @@ def base_config(name: str) -> Config:
     return Config.fromfile(packaged_path(f'_base_/{name}'), import_custom_modules=False)
 
 
-def find_recipe(task: str, arch: Arch) -> Recipe:
+def find_recipe(pattern: str, arch: Arch) -> Recipe:
     """Find the packaged recipe of an architecture: its own one, that of V1 in its size, or that of the nearest size.
 
     Args:
-        task: the task; panoptic segmentation takes the recipe of detectors.
+        pattern: the name of the recipe's configs; see :class:`~convnext_dense.tasks.adaptation.Adaptation`.
         arch: the architecture.
     """
-    pattern = RECIPES.get(task, RECIPES['detection'])
     sizes = list(ARCHS)
     place = sizes.index(arch.arch)
     nearest = sorted(sizes, key=lambda size: (abs(sizes.index(size) - place), sizes.index(size)))

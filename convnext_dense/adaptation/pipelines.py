@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from mmengine.registry import TRANSFORMS
 
+from ..tasks.adaptation import Adaptation
 from .notes import NotAdaptable, Notes
 from .registered import scoped
 
@@ -37,11 +38,8 @@ OF_CACHE = ('max_cached_images', 'random_pop')
 """Arguments of the steps that mix images of a cache."""
 OTHER_PACKAGES = {'Albu': 'albumentations', 'InstaBoost': 'instaboostfast'}
 """Steps of mmdet and mmseg that need another package."""
-META = {
-    'detection': ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'instances'),
-    'panoptic': ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'panoptic'),
-}
-"""Keys of the data samples that the metrics of a task need."""
+META = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
+"""Keys of the data samples that metrics need, beside the ground truth."""
 
 
 class Reader(NamedTuple):
@@ -49,7 +47,8 @@ class Reader(NamedTuple):
 
     package: str
     """``'mmdet'`` or ``'mmseg'``."""
-    task: str
+    adaptation: Adaptation
+    """What its task gets."""
     learns_masks: bool
     """False for a detector without a head for masks."""
     notes: Notes
@@ -124,13 +123,11 @@ def _nested(value: Any, reader: Reader, tests: bool) -> Any:
 
 
 def _read_truth(given: dict[str, Any], reader: Reader, tests: bool) -> list[Step]:
-    """Return the step that loads the ground truth: in testing, detectors have it from the data set."""
-    if reader.task == 'segmentation':
-        return [{'type': 'convnext_dense.LoadMask'}]
-    if tests:
+    """Return the step that loads the ground truth; none in testing where the data set gives it to the metric."""
+    if tests and reader.adaptation.ground_truth is not None:
         return []
-    if reader.task == 'panoptic':
-        return [{'type': 'convnext_dense.LoadPanoptic'}]
+    if reader.adaptation.loading is not None:
+        return [{'type': reader.adaptation.loading}]
     step = {'type': 'mmdet.LoadAnnotations', 'with_bbox': given.get('with_bbox', True)}
     if given.get('with_mask') and reader.learns_masks:
         step['with_mask'] = True
@@ -146,9 +143,9 @@ def _read_truth(given: dict[str, Any], reader: Reader, tests: bool) -> list[Step
 def _pack(name: str, given: dict[str, Any], reader: Reader, tests: bool) -> Step:
     """Return the step that packs a sample: in testing with the ground truth that the metrics need."""
     step = {'type': f'{"mmseg" if name == "PackSegInputs" else "mmdet"}.{name}', **given}
-    needed = META.get(reader.task) if tests else None
-    if needed is not None:
-        step['meta_keys'] = tuple(dict.fromkeys((*needed[:-1], *given.get('meta_keys', ()), needed[-1])))
+    truth = reader.adaptation.ground_truth
+    if tests and truth is not None:
+        step['meta_keys'] = tuple(dict.fromkeys((*META, *given.get('meta_keys', ()), truth)))
     return step
 
 

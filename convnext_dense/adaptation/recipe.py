@@ -7,11 +7,12 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from ..tasks import TASKS
-from ..tasks.masks import Learns, find_learning
+from ..tasks import TASKS, Task
+from ..tasks.adaptation import Adaptation
+from ..tasks.masks import Learns
 from .arch import Arch
 from .channels import why_unused
-from .datasets import BASES, adapt_data
+from .datasets import adapt_data
 from .hooks import adapt_hooks
 from .notes import NotAdaptable, Notes
 from .optimizer import adapt_optimizer
@@ -21,12 +22,10 @@ from .schedule import adapt_schedule, hooks_of_length
 from .sources import SourceConfig
 from .testing import adapt_views
 
-SAMPLES = {'detection': 'any_detector.py', 'segmentation': 'any_segmentor.py', 'panoptic': 'any_panoptic.py'}
-"""Settings for ``--data sample`` of any model of a task, beside the packaged ones."""
 PACKAGED = 'convnext_dense::_base_/'
 """Where configs anywhere inherit the packaged ones from."""
-WITH_STUFF = ('semantic_head', 'semantic_roi_extractor')
-"""Parts of a RoI head that learn the classes of all pixels."""
+BEST_OF_MASKS = 'raw/mask_AP'
+"""Metric of a detector that is judged by its masks alone."""
 
 
 def adapt_recipe(source: SourceConfig, arch: Arch, model: dict[str, Any], notes: Notes) -> dict[str, Any]:
@@ -45,29 +44,29 @@ def adapt_recipe(source: SourceConfig, arch: Arch, model: dict[str, Any], notes:
         NotAdaptable: if the source is for other data than images with boxes, masks, segments or label maps, or does
             not train.
     """
-    task = find_task(source)
-    for module in TASKS[task].modules:
+    task, adaptation = find_task(source)
+    for module in task.modules:
         importlib.import_module(module)
-    model = _without_stuff(copy.deepcopy(model), source, task, notes)
+    model = _without_truth(copy.deepcopy(model), adaptation, notes)
     model = _resumable(model, notes)
-    learns = find_learning(model) if task == 'detection' else Learns.UNKNOWN
-    reader = Reader(source.package, task, learns is not Learns.NONE, notes)
-    recipe = find_recipe(task, arch)
+    learns = adaptation.find_learning(model)
+    reader = Reader(source.package, adaptation, learns is not Learns.NONE, notes)
+    recipe = find_recipe(adaptation.recipe, arch)
     data = adapt_data(source.cfg, reader)
     optimizer = adapt_optimizer(source, recipe, model, notes)
     times = 1 if source.cfg['train_cfg'].get('max_epochs') is None else data.repeats
     schedule = adapt_schedule(source.cfg, source.package, recipe, optimizer, data.repeats, notes)
     custom_hooks, default_hooks = adapt_hooks(source.cfg, reader, data.is_mixed, times)
     by_masks = learns is Learns.NEEDS or 'val_evaluator' in data.config
-    of_length = hooks_of_length(schedule['train_cfg'], task, by_masks)
+    of_length = hooks_of_length(schedule['train_cfg'], BEST_OF_MASKS if by_masks else adaptation.best)
     of_length['default_hooks'].update(default_hooks)
     tested = data.config.get('val_dataloader', {}).get('dataset', {}).get('pipeline') or []
     views = adapt_views(source.cfg, reader, model, tested)
-    base = base_config(BASES[task]).to_dict()
+    base = base_config(adaptation.base).to_dict()
     return {
-        '_base_': [f'{PACKAGED}{BASES[task]}', f'{PACKAGED}runtime.py'],
-        'sample_settings': f'_base_/sample/{SAMPLES[task]}',
-        'task': task,
+        '_base_': [f'{PACKAGED}{adaptation.base}', f'{PACKAGED}runtime.py'],
+        'sample_settings': f'_base_/sample/{adaptation.sample}',
+        'task': task.name,
         **{key: source.cfg[key].to_dict() for key in ('custom_imports',) if key in source.cfg},
         'pretrained': find_pretrained(recipe, arch, notes),
         'model': model,
@@ -89,24 +88,21 @@ def _unused_parameters(source: SourceConfig, model: dict[str, Any], notes: Notes
     return {'find_unused_parameters': True} if reason or source.cfg.get('find_unused_parameters') else {}
 
 
-def find_task(source: SourceConfig) -> str:
-    """Return the task of a source: that of its library, or panoptic segmentation by its data.
+def find_task(source: SourceConfig) -> tuple[Task, Adaptation]:
+    """Return the task of a source, by its library and its data, and what it gets there.
 
     Raises:
-        NotAdaptable: if its data are annotated with captions, tracks or the like.
+        NotAdaptable: if it has no data.
     """
-    if source.package == 'mmseg':
-        return 'segmentation'
     loader = source.cfg.get('train_dataloader') or source.cfg.get('test_dataloader') or {}
     dataset: Mapping[str, Any] = loader.get('dataset') or {}
     while 'dataset' in dataset or 'datasets' in dataset:
         dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
     name = kind(dataset) if 'type' in dataset else ''
-    if 'Panoptic' in name:
-        return 'panoptic'
-    if not name:
-        raise NotAdaptable('it has no data to train on')
-    return 'detection'
+    for task in TASKS.values():
+        if task.adaptation is not None and task.adaptation.takes(source.package, name):
+            return task, task.adaptation
+    raise NotAdaptable('it has no data to train on')
 
 
 def _resumable(model: dict[str, Any], notes: Notes) -> dict[str, Any]:
@@ -118,12 +114,12 @@ def _resumable(model: dict[str, Any], notes: Notes) -> dict[str, Any]:
     return model
 
 
-def _without_stuff(model: dict[str, Any], source: SourceConfig, task: str, notes: Notes) -> dict[str, Any]:
-    """Leave out the parts of a detector that learn the classes of all pixels, which its data here do not have."""
+def _without_truth(model: dict[str, Any], adaptation: Adaptation, notes: Notes) -> dict[str, Any]:
+    """Leave out the parts of a detector that learn the classes of all pixels, where its data here do not have them."""
     roi_head = model.get('roi_head')
-    if task != 'detection' or not isinstance(roi_head, Mapping):
+    if not isinstance(roi_head, Mapping):
         return model
-    found = [part for part in WITH_STUFF if roi_head.get(part) is not None]
+    found = [part for part in adaptation.without_truth if roi_head.get(part) is not None]
     if found:
         model['roi_head'] = {key: value for key, value in roi_head.items() if key not in found}
         notes.undecided.append(

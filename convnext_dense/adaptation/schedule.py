@@ -17,8 +17,6 @@ WARM_UPS = ('LinearLR', 'QuadraticWarmupLR', 'ConstantLR', 'LinearParamScheduler
 """Schedulers that raise the lr at the start."""
 IN_EPOCHS = ('begin', 'end', 'T_max')
 """Settings of a scheduler that count epochs, beside its milestones."""
-BEST = {'detection': 'raw/box_AP', 'segmentation': 'raw/mIoU', 'panoptic': 'raw/PQ'}
-"""Metric of each task whose best checkpoint is kept."""
 
 
 def adapt_schedule(
@@ -70,15 +68,14 @@ def adapt_schedule(
     return {'train_cfg': train, 'param_scheduler': schedule}
 
 
-def hooks_of_length(train: Mapping[str, Any], task: str, measures_masks: bool) -> dict[str, Any]:
+def hooks_of_length(train: Mapping[str, Any], best: str) -> dict[str, Any]:
     """Return the settings of hooks and log that follow from the length: its unit, checkpoints, the best one.
 
     Args:
         train: the new ``train_cfg``.
-        task: the task.
-        measures_masks: a detector is judged by its masks alone.
+        best: the metric whose best checkpoint is kept.
     """
-    checkpoint = {'interval': train['val_interval'], 'best': 'raw/mask_AP' if measures_masks else BEST[task]}
+    checkpoint = {'interval': train['val_interval'], 'best': best}
     if 'max_epochs' in train:
         return {'default_hooks': {'checkpoint': checkpoint}}
     return {

@@ -23,36 +23,25 @@ def adapt_views(
 
     Args:
         cfg: the source.
-        reader: its library and task; its notes get a line if there is no test-time augmentation.
+        reader: its library and what its task gets; its notes get a line if there is no test-time augmentation.
         model: the adapted model.
         tested: the adapted pipeline for testing.
     """
-    given = cfg.get('tta_pipeline')
-    if reader.task == 'segmentation':
-        mode = (model.get('test_cfg') or {}).get('mode', 'whole')
-        views = {'tta_model': {'type': 'convnext_dense.SegmentorTTA', 'mode': mode}}
-        return {**views, 'tta_pipeline': adapt_testing(given, reader)} if given else views
-    stated = (cfg.get('tta_model') or {}).get('tta_cfg') or {}
-    merging = stated if stated.get('nms') else _nms(model)
-    if reader.task != 'detection' or merging is None:
+    given, adaptation = cfg.get('tta_pipeline'), reader.adaptation
+    merging = adaptation.merge_views(model, (cfg.get('tta_model') or {}).get('tta_cfg') or {})
+    if merging is None:
         reader.notes.changed.append(
             'there is no test-time augmentation (--tta): it merges views by NMS, and this model has none'
         )
         return {'tta_model': None, 'tta_pipeline': None}
-    chosen = {'nms': copy.deepcopy(merging['nms']), 'max_per_img': merging.get('max_per_img', 100)}
+    if not given and not adaptation.views_follow_testing:
+        return {'tta_model': merging}
     pipeline = adapt_testing(given, reader) if given else _views_of(tested)
-    for step in pipeline:
+    for step in pipeline if adaptation.ground_truth is not None else ():
         for packing in (one for branch in step.get('transforms', ()) for one in branch if 'meta_keys' in one):
             *keys, truth = (key for key in packing['meta_keys'] if key not in OF_VIEWS)
             packing['meta_keys'] = (*keys, *OF_VIEWS, truth)
-    return {'tta_model': {'type': 'convnext_dense.DetectorTTA', **chosen}, 'tta_pipeline': pipeline}
-
-
-def _nms(model: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the settings by which a detector chooses its boxes with NMS; None if it does without."""
-    settings = model.get('test_cfg') or {}
-    parts = [settings.get('rcnn'), settings]
-    return next((one for one in parts if isinstance(one, Mapping) and (one.get('nms') or {}).get('type')), None)
+    return {'tta_model': merging, 'tta_pipeline': pipeline}
 
 
 def _views_of(tested: list[Step]) -> list[Step]:

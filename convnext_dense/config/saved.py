@@ -8,7 +8,9 @@ literals, import only the packages below, and name only what is registered by th
 
 from __future__ import annotations
 
+import builtins
 import importlib
+import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,12 +27,6 @@ PACKAGES = ('convnext_dense', 'mmcv', 'mmdet', 'mmengine', 'mmseg', 'timm')
 """Packages whose modules a saved config may import."""
 SCOPES = ('convnext_dense', 'mmcv', 'mmdet', 'mmengine', 'mmseg')
 """Scopes of the names that it may use. mmcv registers its parts with mmengine."""
-CHOICES = {
-    *('nms', 'soft_nms', 'RoIAlign', 'RoIPool', 'absolute', 'absolute_range', 'relative', 'relative_range'),
-    *('SimpleRoIAlign', 'DeformRoIPoolPack', 'ModulatedDeformRoIPoolPack'),  # of mmcv.ops, as the layers of RoIs
-    *('conv', 'interpolation_conv', 'last_conv'),  # of mmdet's FPG
-}
-"""Values of ``type`` that are not looked up in a registry."""
 EVALUATING = {'CameraMotionCompensation', 'RFSearchHook'}
 """Registered parts of mmcv and mmdet that run texts of their config as Python."""
 
@@ -115,14 +111,14 @@ def _values_of(key: str, value: Any) -> Iterator[Any]:
 
 
 def _is_known(name: str, default_scopes: Sequence[str | None]) -> bool:
-    """Whether a ``type`` can be nothing but one of :data:`CHOICES` or a part that is registered.
+    """Whether a ``type`` is a part that is registered, or a word that nothing can be imported by, such as ``'nms'``.
+
+    mmengine imports the module that a name leads to where no registry has it, and mmcv evaluates that of an NMS.
 
     Args:
         name: the type.
         default_scopes: scopes that a name without a scope may be looked up in.
     """
-    if name in CHOICES:
-        return True
     scope, dot, part = name.rpartition('.')
     if part in EVALUATING or (dot and scope not in SCOPES):
         return False
@@ -133,7 +129,9 @@ def _is_known(name: str, default_scopes: Sequence[str | None]) -> bool:
         one.import_from_location()
         if part in one.module_dict:
             return True
-    return False
+    if dot or not name.isidentifier() or hasattr(builtins, name):
+        return False
+    return importlib.util.find_spec(name) is None
 
 
 def _registries(scope: str | None) -> Iterator[Registry]:

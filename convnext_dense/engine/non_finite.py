@@ -91,14 +91,14 @@ class NonFiniteGuard:
         wrapper = self.runner.optim_wrapper
         loss_is_finite, norm_is_finite = torch.isfinite(torch.stack([loss.double(), norm.double()])).tolist()
         scaling = hasattr(wrapper, 'loss_scaler') and self._scaler_skips < MAX_SCALER_SKIPS
-        finite = loss_is_finite and (norm_is_finite or scaling)
-        if finite:
+        is_finite = loss_is_finite and (norm_is_finite or scaling)
+        if is_finite:
             self._scaler_skips = 0 if norm_is_finite else self._scaler_skips + 1
             wrapper.step()
         wrapper.zero_grad()
-        if not finite:
+        if not is_finite:
             self._skip_step('gradient' if loss_is_finite else 'loss', norm if loss_is_finite else loss, losses, paths)
-        return finite
+        return is_finite
 
     def _skip_step(self, what: str, value: Tensor, losses: Sequence[Tensor], paths: Sequence[Sequence[str]]) -> None:
         for buffer, before in zip(self.runner.model.buffers(), self._buffers, strict=True):

@@ -78,9 +78,9 @@ def compute_features(
         skipped += batch['skipped']
         if paths:
             features = extract(model, batch['inputs'], precision)
-            finite = features.isfinite().all(dim=1)
-            if not finite.all():
-                first = paths[int((~finite).nonzero()[0])]
+            is_finite = features.isfinite().all(dim=1)
+            if not is_finite.all():
+                first = paths[int((~is_finite).nonzero()[0])]
                 advice = 'take other weights' if precision is None else 'take --amp off, or other weights'
                 raise UserError(f'the features of {first} are NaN or infinite: {advice}')
             cache.add([files[path] for path in paths], features.numpy())

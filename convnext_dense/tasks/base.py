@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..export.graphs import Graph, Normalization
     from ..io.image_size import ImageSize
     from ..results import Result
+    from .adaptation import Adaptation
     from .records import ClassInfo, Comparison, MainMetrics, PreparedImage
 
 
@@ -57,6 +58,7 @@ class Task(TaskData):
         predictions_noun: noun for the results in such a file.
         writes_annotations: True if its results can be written as annotations, such as for labeling tools.
         has_techniques: True if ``--without`` can disable techniques of its training recipe.
+        adaptation: what configs of mmdet and mmseg get that are of this task; None if none are.
     """
 
     model_name: ClassVar[str]
@@ -70,6 +72,7 @@ class Task(TaskData):
     predictions_noun: ClassVar[str] = 'detection'
     writes_annotations: ClassVar[bool] = False
     has_techniques: ClassVar[bool] = False
+    adaptation: ClassVar[Adaptation | None] = None
 
     # -- Drawing
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NoData, UserError
 from ..io.image_size import ImageSize
+from .adaptation import DetectorAdaptation
 from .anchors import least_side
 from .datasets import innermost_datasets, is_own, takes
 from .dense import RECORD_SIZE, random_boxes, random_image, read_as_annotated
@@ -64,6 +65,7 @@ class DetectionTask(MmdetTask):
     exports = ('instances', 'features')
     writes_coco = True
     writes_annotations = True
+    adaptation = DetectorAdaptation()
 
     def find_splits(self, root: str, single: str, options: DataOptions) -> Mapping[str, Source]:
         from ..data.formats import find_sources

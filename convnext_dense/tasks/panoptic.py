@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..data.class_choice import as_choice
 from ..errors import UserError
 from ..weights.class_counts import stated_stuff
+from .adaptation import PanopticAdaptation
 from .anchors import least_side
 from .datasets import innermost_datasets, is_own, own_datasets, takes
 from .dense import RECORD_SIZE, read_as_annotated
@@ -60,6 +61,7 @@ class PanopticTask(MmdetTask):
     writes_annotations = True
     results_key = 'annotations'
     predictions_noun = 'panoptic segmentation'
+    adaptation = PanopticAdaptation()
 
     # -- Data sets
 

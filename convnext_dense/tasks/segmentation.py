@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.class_choice import as_choice
 from ..errors import UserError
 from ..io.image_size import ImageSize
+from .adaptation import SegmentorAdaptation
 from .class_choices import join_chosen
 from .config_parts import LOADERS, loaders
 from .datasets import (
@@ -26,10 +27,8 @@ from .datasets import (
 )
 from .dense import RECORD_SIZE, DenseTask, counted_samples, random_boxes, random_image, read_as_annotated
 from .heads import check_class_weights, check_ignored_labels, count_head_rows
-from .pipelines import as_size, is_size, scale_sizes
 from .records import AS_FOUND, ClassInfo, CountColumn, DataOptions, MainMetrics, Part, TrainedClasses
-from .sizes import find_training_size, follow, pads_after, set_at, value_at
-from .windows import close_gaps, follow_with_window, set_window
+from .segmentor_sizes import describe_sizes, follow_training_size, set_image_size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,9 +40,6 @@ if TYPE_CHECKING:
     from ..export.graphs import Graph
     from ..results import Segmentation
     from .sizes import SetBy
-
-PADDED_SIZE = ('model', 'data_preprocessor', 'size')
-"""Keys of the size to which the crops are padded in training."""
 
 MASK_KEYS = ('mask_labels', 'mask_folder', 'format')
 """Options on reading a data set that are arguments of ours."""
@@ -114,6 +110,7 @@ class SegmentationTask(DenseTask):
     extra_files = ('_labels.png',)
     writes_annotations = True
     data_options = ('mask_labels', 'mask_folder')
+    adaptation = SegmentorAdaptation()
 
     def point_at(
         self, cfg: Config, root: str, optional: Collection[str] = (), options: DataOptions = AS_FOUND
@@ -226,46 +223,13 @@ class SegmentationTask(DenseTask):
         return read_mask_folder(datasets)
 
     def set_image_size(self, cfg: Config, size: ImageSize) -> None:
-        training = find_training_size(cfg)
-        if training is None:
-            raise UserError(
-                f'--image-size {size.height} {size.width}: the training pipeline of this config has no crop to set'
-            )
-        factor = min(size) / min(training.size)
-
-        def scaled(key: str, own: Any) -> Any:
-            if key == 'crop_size':
-                return tuple(size)
-            sides = own if isinstance(own, tuple) else (own,)
-            new = tuple(max(1, round(side * factor)) for side in sides)
-            return new if isinstance(own, tuple) else new[0]
-
-        scale_sizes([*(loader.dataset for loader in loaders(cfg)), cfg.get('tta_pipeline')], scaled)
-        for keys in pads_after(cfg, training):
-            set_at(cfg, keys, tuple(size.transposed))
-        if is_size(value_at(cfg, PADDED_SIZE)):
-            set_at(cfg, PADDED_SIZE, tuple(size))
-        window = cfg.model.get('test_cfg') or {}
-        if is_size(window.get('crop_size')):
-            set_window(window, size)
+        set_image_size(cfg, size)
 
     def follow_training_size(self, cfg: Config, set_by: SetBy) -> dict[str, Any]:
-        changed, training = {}, find_training_size(cfg)
-        if training is not None:
-            for padding in pads_after(cfg, training):
-                changed.update(follow(cfg, training, padding, set_by, width_first=True))
-            changed.update(follow(cfg, training, PADDED_SIZE, set_by))
-            changed.update(follow_with_window(cfg, training, set_by))
-        return {**changed, **close_gaps(cfg, set_by)}
+        return follow_training_size(cfg, set_by)
 
     def describe_sizes(self, cfg: Config) -> str:
-        training, window = find_training_size(cfg), cfg.model.get('test_cfg') or {}
-        crops = f'crops of {training.size}' if training else 'images of any size'
-        padding = value_at(cfg, PADDED_SIZE)
-        padded = f', padded to {as_size(padding)}' if is_size(padding) else ''
-        own = window.get('crop_size') if window.get('mode') == 'slide' else None
-        windows = f'windows of {as_size(own)}' if is_size(own) else 'whole images'
-        return f'{crops} in training{padded}, {windows} in testing'
+        return describe_sizes(cfg)
 
     def draw_ground_truth(self, data: Any, record: ImageRecord) -> np.ndarray:
         import numpy as np

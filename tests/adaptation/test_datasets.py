@@ -8,12 +8,13 @@ from convnext_dense.adaptation.packaged import base_config
 from convnext_dense.adaptation.pipelines import Reader
 from convnext_dense.adaptation.sources import find_source
 from convnext_dense.models import detector  # noqa: F401 - registers mmdet
+from convnext_dense.tasks import TASKS
 
 
 def adapted(name, task='detection', **changes):
     source = find_source(name)
     source.cfg.merge_from_dict(changes)
-    reader = Reader(source.package, task, True, Notes())
+    reader = Reader(source.package, TASKS[task].adaptation, True, Notes())
     return adapt_data(source.cfg, reader), reader.notes
 
 

@@ -7,10 +7,11 @@ from convnext_dense.adaptation.hooks import adapt_hooks
 from convnext_dense.adaptation.notes import NotAdaptable, Notes
 from convnext_dense.adaptation.pipelines import Reader
 from convnext_dense.adaptation.sources import find_source
+from convnext_dense.tasks.adaptation import DetectorAdaptation
 
 
 def adapted(name, repeats=1):
-    cfg, reader = find_source(name).cfg, Reader('mmdet', 'detection', True, Notes())
+    cfg, reader = find_source(name).cfg, Reader('mmdet', DetectorAdaptation(), True, Notes())
     data = adapt_data(cfg, reader)
     kept, defaults = adapt_hooks(cfg, reader, data.is_mixed, repeats)
     return kept, defaults, data, reader.notes
@@ -40,7 +41,7 @@ def test_last_epochs_of_rtmdet_have_a_pipeline_for_the_data_set_that_is_mixed():
 
 def test_other_hooks_are_left_out_or_kept_with_a_scope():
     def of(*hooks):
-        reader = Reader('mmdet', 'detection', True, Notes())
+        reader = Reader('mmdet', DetectorAdaptation(), True, Notes())
         return adapt_hooks({'custom_hooks': hooks}, reader, False, 1), reader.notes
 
     (kept, defaults), notes = of(dict(type='NumClassCheckHook'), dict(type='SetEpochInfoHook'))

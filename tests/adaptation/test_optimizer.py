@@ -14,6 +14,7 @@ from convnext_dense.adaptation.optimizer import _multipliers, adapt_optimizer, f
 from convnext_dense.adaptation.packaged import find_recipe
 from convnext_dense.adaptation.sources import SourceConfig, find_source
 from convnext_dense.optim.layer_decay import parameter_groups
+from convnext_dense.tasks.adaptation import DetectorAdaptation, SegmentorAdaptation
 
 
 class Toy(nn.Module):
@@ -97,7 +98,7 @@ def test_multipliers_of_the_old_backbone_and_of_absent_parts_are_left_out_and_sa
 
 def test_sgd_becomes_the_packaged_recipe_at_the_batch_of_the_source():
     source, notes = find_source('mmdet:fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py'), Notes()
-    recipe = find_recipe('detection', find_arch('base'))
+    recipe = find_recipe(DetectorAdaptation.recipe, find_arch('base'))
     adapted = adapt_optimizer(source, recipe, {}, notes)
     assert adapted.wrapper['paramwise_cfg'] == {'decay_rate': 0.8, 'scheme': 'layer_wise'}
     assert adapted.wrapper['optimizer']['type'] == 'AdamW'
@@ -110,7 +111,7 @@ def test_sgd_becomes_the_packaged_recipe_at_the_batch_of_the_source():
         'for 16 images'
     ]
     at_8 = find_source('mmseg:pspnet/pspnet_r50-d8_4xb2-40k_cityscapes-512x1024.py')
-    adapted = adapt_optimizer(at_8, find_recipe('segmentation', find_arch('tiny')), {}, Notes())
+    adapted = adapt_optimizer(at_8, find_recipe(SegmentorAdaptation.recipe, find_arch('tiny')), {}, Notes())
     assert adapted.total_batch == 8
     assert adapted.wrapper['optimizer']['lr'] == pytest.approx(1e-4 / 2**0.5, rel=1e-3)
     assert adapted.wrapper['paramwise_cfg']['scheme'] == 'stage_wise'
@@ -118,7 +119,7 @@ def test_sgd_becomes_the_packaged_recipe_at_the_batch_of_the_source():
 
 def test_recipe_of_convnext_keeps_its_decay():
     source = find_source('mmdet:convnext/mask-rcnn_convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco.py')
-    adapted = adapt_optimizer(source, find_recipe('detection', find_arch('small')), {}, Notes())
+    adapted = adapt_optimizer(source, find_recipe(DetectorAdaptation.recipe, find_arch('small')), {}, Notes())
     assert adapted.wrapper['paramwise_cfg'] == {'decay_rate': 0.95, 'scheme': 'layer_wise'}
     assert adapted.wrapper['optimizer'].items() >= {'lr': 1e-4, 'weight_decay': 0.05}.items()
     assert adapted.wrapper['type'] == 'AmpOptimWrapper'
@@ -148,6 +149,6 @@ def test_multipliers_of_a_model_are_checked_against_its_parameters():
     source.cfg.optim_wrapper.paramwise_cfg = {'custom_keys': {'cls_convs': {'lr_mult': 2.0}, 'pos_embed': {}}}
     model['bbox_head'] = {'type': 'mmdet.RetinaHead', 'num_classes': 3, 'in_channels': 8}
     before = torch.get_rng_state()
-    adapted = adapt_optimizer(source, find_recipe('detection', find_arch('tiny')), model, Notes())
+    adapted = adapt_optimizer(source, find_recipe(DetectorAdaptation.recipe, find_arch('tiny')), model, Notes())
     assert adapted.wrapper['paramwise_cfg']['custom_keys'] == {'cls_convs': {'lr_mult': 2.0}}
     assert torch.equal(before, torch.get_rng_state())

@@ -6,6 +6,7 @@ import timm
 from convnext_dense.adaptation.arch import find_arch
 from convnext_dense.adaptation.notes import Notes
 from convnext_dense.adaptation.packaged import TIMM_WEIGHTS, find_pretrained, find_recipe
+from convnext_dense.tasks import TASKS
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ from convnext_dense.adaptation.packaged import TIMM_WEIGHTS, find_pretrained, fi
 )
 def test_recipe_and_weights_are_those_of_the_architecture(task, arch, recipe, weights):
     notes, wanted = Notes(), find_arch(arch)
-    found = find_recipe(task, wanted)
+    found = find_recipe(TASKS[task].adaptation.recipe, wanted)
     assert found.name == f'configs/{recipe}'
     assert find_pretrained(found, wanted, notes) == weights
     is_official = weights is not None and not weights.startswith('work_dirs')

@@ -7,10 +7,11 @@ from convnext_dense.adaptation.notes import NotAdaptable, Notes
 from convnext_dense.adaptation.pipelines import Reader, adapt_testing, adapt_training
 from convnext_dense.data.detection import mixing  # noqa: F401 - registers the steps that mix images
 from convnext_dense.models import detector, segmentor  # noqa: F401 - register the steps
+from convnext_dense.tasks import TASKS
 
 
 def reader(library='mmdet', task='detection', learns_masks=True):
-    return Reader(library, task, learns_masks, Notes())
+    return Reader(library, TASKS[task].adaptation, learns_masks, Notes())
 
 
 def test_steps_of_mmdet_are_read_here_and_have_scopes():

@@ -11,6 +11,7 @@ from convnext_dense.adaptation.sources import find_source
 from convnext_dense.adaptation.writing import config_text
 from convnext_dense.config.read import read_config
 from convnext_dense.models import detector, segmentor  # noqa: F401 - register mmdet and mmseg
+from convnext_dense.tasks import TASKS
 
 
 def adapted(name, **changes):
@@ -94,9 +95,13 @@ def test_masks_are_loaded_and_judged_where_the_head_learns_them():
 
 
 def test_task_is_that_of_the_data():
-    assert find_task(find_source('mmdet:panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py')) == 'panoptic'
-    assert find_task(find_source('mmdet:faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py')) == 'detection'
-    assert find_task(find_source('mmseg:fcn/fcn_r50-d8_4xb4-80k_ade20k-512x512.py')) == 'segmentation'
+    for name, expected in (
+        ('mmdet:panoptic_fpn/panoptic-fpn_r50_fpn_1x_coco.py', 'panoptic'),
+        ('mmdet:faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py', 'detection'),
+        ('mmseg:fcn/fcn_r50-d8_4xb4-80k_ade20k-512x512.py', 'segmentation'),
+    ):
+        task, adaptation = find_task(find_source(name))
+        assert (task, adaptation) == (TASKS[expected], TASKS[expected].adaptation)
     with pytest.raises(NotAdaptable, match='it has no data'):
         find_task(find_source('mmdet:clrnet/clrnet.py'))
 

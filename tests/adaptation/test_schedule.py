@@ -14,13 +14,14 @@ from convnext_dense.adaptation.packaged import find_recipe
 from convnext_dense.adaptation.schedule import adapt_schedule, hooks_of_length
 from convnext_dense.adaptation.sources import find_source
 from convnext_dense.engine.schedule import fit_schedule
+from convnext_dense.tasks import TASKS
 
 KEPT = AdaptedOptimizer({}, 16, 1.0, is_replaced=False)
 
 
 def adapted(name, optimizer=KEPT, repeats=1, task='detection'):
     notes, source = Notes(), find_source(name)
-    recipe = find_recipe(task, find_arch('tiny'))
+    recipe = find_recipe(TASKS[task].adaptation.recipe, find_arch('tiny'))
     return adapt_schedule(source.cfg, source.package, recipe, optimizer, repeats, notes), notes, source
 
 
@@ -84,7 +85,7 @@ def test_steps_keep_their_length_intervals_and_units():
     assert (train['max_iters'], train['val_interval']) == (368750, 5000)
     assert train['dynamic_intervals'] == [(365001, 368750)]
     assert 'convert_to_iter_based' not in schedule['param_scheduler'][0]
-    assert hooks_of_length(train, 'detection', measures_masks=True) == {
+    assert hooks_of_length(train, 'raw/mask_AP') == {
         'log_processor': {'by_epoch': False},
         'default_hooks': {
             'logger': {'log_metric_by_epoch': False},

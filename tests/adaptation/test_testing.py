@@ -6,12 +6,13 @@ from convnext_dense.adaptation.pipelines import Reader
 from convnext_dense.adaptation.sources import find_source
 from convnext_dense.adaptation.testing import adapt_views
 from convnext_dense.models import detector, segmentor  # noqa: F401 - register the steps
+from convnext_dense.tasks import TASKS
 
 TESTED = base_config('datasets/coco.py').val_dataloader.to_dict()['dataset']['pipeline']
 
 
 def views(model, cfg=None, tested=TESTED, library='mmdet', task='detection'):
-    reader = Reader(library, task, True, Notes())
+    reader = Reader(library, TASKS[task].adaptation, True, Notes())
     return adapt_views(cfg or {}, reader, model, tested), reader.notes
 
 

@@ -49,6 +49,7 @@ def test_what_a_run_saves_is_read_as_it_was(name, tmp_path):
         'dcn/faster-rcnn_r50_fpn_dpool_1x_coco.py',
         'dcnv2/faster-rcnn_r50_fpn_mdpool_1x_coco.py',
         'fpg/faster-rcnn_r50_fpg_crop640-50e_coco.py',
+        'cascade_rpn/cascade-rpn_faster-rcnn_r50-caffe_fpn_1x_coco.py',
     ],
 )
 def test_runs_of_adapted_heads_are_read_with_the_kinds_that_these_choose_by_name(name, tmp_path):
@@ -108,6 +109,7 @@ def test_the_program_of_a_config_is_not_run(tmp_path):
         ({'test_dataloader.collate_fn': dict(type='os.system')}, 'it names os.system'),
         ({'custom_hooks': [dict(type='mmengine.RFSearchHook')]}, 'it names mmengine.RFSearchHook'),
         ({'model.test_cfg': dict(nms=dict(type='print(1)'))}, r'it names print\(1\)'),
+        ({'model.test_cfg': dict(nms=dict(type='exec'))}, 'it names exec'),
         ({'tta_pipeline': [[dict(transforms=(dict(type='os.system'),))]]}, 'it names os.system'),
     ],
 )

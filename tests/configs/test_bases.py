@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from convnext_dense.adaptation.recipe import SAMPLES
 from convnext_dense.config.find import packaged_configs
 from convnext_dense.config.source import Source
+from convnext_dense.tasks import TASKS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 BASES = sorted(path.relative_to(CONFIGS / '_base_').as_posix() for path in (CONFIGS / '_base_').rglob('*.py'))
@@ -22,6 +22,7 @@ HAVE_A_BASE = {
     'models/light_dino.py': ['models/dino.py'],
     # COCO with other augmentation
     'datasets/coco_detr.py': ['datasets/coco.py'],
+    'datasets/coco_lsj.py': ['datasets/coco.py'],
     'datasets/coco_mosaic.py': ['datasets/coco.py'],
     # fewer classes, and light heads
     'models/mask2former_instances.py': ['models/mask2former.py'],
@@ -62,7 +63,7 @@ def test_a_recipe_is_a_data_set_a_model_and_a_schedule():
 
 
 def test_every_base_is_in_use():
-    used = {f'_base_/sample/{name}' for name in SAMPLES.values()}
+    used = {f'_base_/sample/{task.adaptation.sample}' for task in TASKS.values() if task.adaptation}
     for file in packaged_configs().values():
         source = Source(file.resolve())
         settings = Source(CONFIGS / source.value('sample_settings'))

@@ -13,175 +13,16 @@ from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.errors import UserError
 from convnext_dense.evaluation import CocoAP, coco, coco_results
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.results import decode_mask
-
-CATEGORIES = [{'id': n, 'name': name} for n, name in ((9, 'nine'), (0, 'zero'), (4, 'four'), (30, 'absent'))]
-KINDS = {'AP': 0, 'AP50': 1, 'AP75': 2, 'APs': 3, 'APm': 4, 'APl': 5}  # places in pycocotools' summary
-PIPELINE = [
-    dict(type='convnext_dense.LoadImage'),
-    dict(type='mmdet.PackDetInputs', meta_keys=('img_id', 'ori_shape', 'instances')),
-]
+from tests.helpers.detector_scores import CATEGORIES, PIPELINE, DetectorScores, make_predictions
 
 
-def ellipse(box: np.ndarray, height: int, width: int) -> np.ndarray:
-    x, y, w, h = box
-    rows, cols = np.mgrid[:height, :width] + 0.5
-    return (((cols - x) / w - 0.5) ** 2 + ((rows - y) / h - 0.5) ** 2 < 0.25).astype(np.uint8)
-
-
-def make_ground_truth(rng: np.random.Generator, images: int, side: int, largest: int) -> dict:
-    """Things of all sizes as polygons and both kinds of RLE, crowds, and images without any."""
-    data: dict = {'images': [], 'annotations': [], 'categories': CATEGORIES}
-    for image in range(images):
-        height, width = rng.integers(side // 2, side, 2).tolist()
-        data['images'].append({'id': 7 * image, 'file_name': f'{image}.png', 'height': height, 'width': width})
-        for _ in range(0 if image % 5 == 4 else rng.integers(1, 9)):
-            w, h = rng.integers(4, min(largest, height, width), 2).tolist()
-            x, y = (int(rng.integers(0, limit)) for limit in (width - w, height - h))
-            packed = rle.encode(np.asfortranarray(ellipse(np.array([x, y, w, h]), height, width)))
-            counts = packed['counts'].decode()
-            corners = [x, y, x + w, y + 0.3 * h, x + 0.8 * w, y + h, x, y + 0.7 * h]
-            crowd = int(rng.random() < 0.15)
-            form = rng.integers(2) if not crowd else 1
-            data['annotations'].append(
-                {
-                    'id': len(data['annotations']) + 1,
-                    'image_id': 7 * image,
-                    'category_id': [9, 0, 4][rng.integers(3)],
-                    'bbox': [x + 0.25, y, w, h - 0.125],
-                    'area': float(rle.area(packed)) * rng.uniform(0.8, 1.1),
-                    'iscrowd': crowd,
-                    'segmentation': [[corners], {'size': [height, width], 'counts': counts}][form],
-                }
-            )
-    return data
-
-
-def make_predictions(rng: np.random.Generator, data: dict, image: dict, masks: bool = True) -> InstanceData:
-    """What a fair detector may find: things more or less off, twice, in the wrong class, where nothing is."""
-    labels = {category['id']: label for label, category in enumerate(CATEGORIES)}
-    boxes, found = [], []
-    for annotation in data['annotations']:
-        if annotation['image_id'] == image['id']:
-            for _ in range(rng.integers(0, 4 if not annotation['iscrowd'] else 8)):
-                boxes.append(np.array(annotation['bbox']) + rng.normal(0, 0.06, 4) * annotation['bbox'][2])
-                found.append(labels[annotation['category_id']] if rng.random() < 0.85 else rng.integers(3))
-    for _ in range(rng.integers(0, 6)):
-        boxes.append(np.array([*rng.uniform(0, 60, 2), *rng.uniform(5, 90, 2)]))
-        found.append(rng.integers(4))
-    if not boxes:
-        boxes, found = np.zeros((0, 4)), np.zeros(0, int)
-    boxes = np.array(boxes).clip(0, 300)
-    boxes[:, 2:] += boxes[:, :2] + 1
-    scores = rng.random(len(boxes)).round(1 if image['id'] % 2 else 6)  # with many ties in every other image
-    instances = InstanceData(
-        bboxes=torch.tensor(boxes, dtype=torch.float32),
-        labels=torch.tensor(np.array(found)),
-        scores=torch.tensor(scores, dtype=torch.float32),
-    )
-    if masks:
-        size = image['height'], image['width']
-        drawn = [ellipse(np.array([x, y, x2 - x, y2 - y]), *size) for x, y, x2, y2 in boxes]
-        instances.masks = torch.from_numpy(np.array(drawn).reshape(-1, *size)).bool()
-    return instances
-
-
-class Case:
-    """Ground truth in a file, predictions for all its images, and both evaluations."""
-
-    def __init__(self, root: Path, seed: int = 0, images: int = 12, side: int = 260, largest: int = 200) -> None:
-        self.rng = np.random.default_rng(seed)
-        self.data = make_ground_truth(self.rng, images, side, largest)
-        self.file, self.folder = root / 'val.json', root
-        self.save()
-        self.predictions = {i['id']: make_predictions(self.rng, self.data, i) for i in self.data['images']}
-
-    def save(self) -> None:
-        from PIL import Image
-
-        self.file.write_text(json.dumps(self.data))
-        for image in self.data['images']:
-            Image.new('RGB', (image['width'], image['height'])).save(self.folder / image['file_name'])
-
-    def samples(self, dataset: CocoDataset, ids: list[int] | None = None) -> list[DetDataSample]:
-        samples = [dataset[i]['data_samples'] for i in range(len(dataset))]
-        samples = [s for s in samples if ids is None or s.img_id in ids]
-        for sample in samples:
-            sample.pred_instances = self.predictions[sample.img_id]
-        return samples
-
-    def ours(self, ids: list[int] | None = None, metric: CocoAP | None = None, **options: object) -> tuple[dict, dict]:
-        dataset = CocoDataset(str(self.file), str(self.folder), PIPELINE, test_mode=True, **options)
-        metric = metric or CocoAP()
-        evaluator = Evaluator([metric])
-        evaluator.dataset_meta = dataset.metainfo
-        samples = self.samples(dataset, ids)
-        for start in range(0, len(samples), 3):
-            evaluator.process(samples[start : start + 3])
-        return evaluator.evaluate(len(dataset)), metric.per_class
-
-    def reference(self, ids: list[int] | None = None, iou_types: tuple = ('bbox', 'segm')) -> tuple[dict, dict]:
-        """From the file and, for the predictions, from numbers of its own."""
-        metrics, per_class = {}, {}
-        with contextlib.redirect_stdout(io.StringIO()):
-            ground_truth = COCO(str(self.file))
-            for iou_type in iou_types:
-                results = [r for i in self.data['images'] for r in self.results(i, iou_type)]
-                found = ground_truth.loadRes(results) if results else empty(ground_truth)
-                evaluation = COCOeval(ground_truth, found, iou_type)
-                if ids is not None:
-                    evaluation.params.imgIds = ids
-                evaluation.evaluate()
-                evaluation.accumulate()
-                evaluation.summarize()
-                name = {'bbox': 'box', 'segm': 'mask'}[iou_type]
-                for kind, place in KINDS.items():
-                    if evaluation.stats[place] > -1:
-                        metrics[f'{name}_{kind}'] = 100 * evaluation.stats[place]
-                for place, number in enumerate(evaluation.params.catIds):
-                    precision = evaluation.eval['precision'][:, :, place, 0, 2]
-                    if precision.max() > -1:
-                        entry = per_class.setdefault(ground_truth.cats[number]['name'], {})
-                        entry[f'{name}_AP'] = 100 * precision.mean()
-                        entry[f'{name}_AP50'] = 100 * precision[0].mean()
-        return metrics, per_class
-
-    def results(self, image: dict, iou_type: str) -> list[dict]:
-        found = self.predictions[image['id']]
-        results = []
-        for n in range(len(found)):
-            x, y, x2, y2 = (float(value) for value in found.bboxes[n])
-            result = {
-                'image_id': image['id'],
-                'category_id': CATEGORIES[found.labels[n]]['id'],
-                'score': float(found.scores[n]),
-            }
-            if iou_type == 'bbox':
-                result['bbox'] = [x, y, x2 - x, y2 - y]
-            else:
-                result['segmentation'] = rle.encode(np.asfortranarray(found.masks[n].numpy().astype(np.uint8)))
-            results.append(result)
-        return results
-
-
-def empty(ground_truth: COCO) -> COCO:
-    nothing = COCO()
-    nothing.dataset = {
-        'images': ground_truth.dataset['images'],
-        'categories': ground_truth.dataset['categories'],
-        'annotations': [],
-    }
-    nothing.createIndex()
-    return nothing
-
-
-def assert_same(case: Case, ids: list[int] | None = None, **options: object) -> dict:
+def assert_same(case: DetectorScores, ids: list[int] | None = None, **options: object) -> dict:
     metrics, per_class = case.ours(ids)
     expected, expected_per_class = case.reference(ids, **options)
     assert metrics.pop('images') == len(case.data['images'] if ids is None else ids)
@@ -194,7 +35,7 @@ def assert_same(case: Case, ids: list[int] | None = None, **options: object) -> 
 
 @pytest.mark.parametrize('seed', range(4))
 def test_as_pycocotools_says(tmp_path, seed):
-    case = Case(tmp_path, seed)
+    case = DetectorScores(tmp_path, seed)
     assert {a['iscrowd'] for a in case.data['annotations']} == {0, 1}
     metrics = assert_same(case)
     assert len(metrics) == 12
@@ -202,14 +43,14 @@ def test_as_pycocotools_says(tmp_path, seed):
 
 
 def test_images_without_predictions(tmp_path):
-    case = Case(tmp_path)
+    case = DetectorScores(tmp_path)
     for image in (0, 7, 28):
         case.predictions[image] = case.predictions[image][:0]
     assert_same(case)
 
 
 def test_nothing_predicted_at_all(tmp_path):
-    case = Case(tmp_path)
+    case = DetectorScores(tmp_path)
     case.predictions = {image: found[:0] for image, found in case.predictions.items()}
     metrics = assert_same(case)
     assert set(metrics.values()) == {0.0}
@@ -217,7 +58,7 @@ def test_nothing_predicted_at_all(tmp_path):
 
 
 def test_only_the_hundred_best_of_a_class_count(tmp_path):
-    case = Case(tmp_path)
+    case = DetectorScores(tmp_path)
     many = [case.predictions[0]] + [make_predictions(case.rng, case.data, case.data['images'][0]) for _ in range(40)]
     case.predictions[0] = InstanceData.cat(many)
     assert case.predictions[0].labels.bincount().max() > 100
@@ -225,14 +66,14 @@ def test_only_the_hundred_best_of_a_class_count(tmp_path):
 
 
 def test_images_that_could_not_be_read_do_not_count(tmp_path):
-    case = Case(tmp_path)
+    case = DetectorScores(tmp_path)
     all_of_it = assert_same(case)
     ids = [i['id'] for i in case.data['images']][2:9]
     assert assert_same(case, ids) != all_of_it
 
 
 def test_what_there_is_no_ground_truth_for_has_no_entry(tmp_path):
-    case = Case(tmp_path, largest=40)
+    case = DetectorScores(tmp_path, largest=40)
     metrics = assert_same(case)
     assert not {'box_APl', 'mask_APl'} & metrics.keys()
     assert {'box_APs', 'box_APm', 'mask_APs', 'mask_APm'} <= metrics.keys()
@@ -242,7 +83,7 @@ def test_what_there_is_no_ground_truth_for_has_no_entry(tmp_path):
 
 
 def test_a_crowd_alone_is_no_ground_truth(tmp_path):
-    case = Case(tmp_path)
+    case = DetectorScores(tmp_path)
     for annotation in case.data['annotations']:
         annotation['iscrowd'] = 1
     case.save()
@@ -250,13 +91,13 @@ def test_a_crowd_alone_is_no_ground_truth(tmp_path):
 
 
 def test_boxes_alone_where_ground_truth_or_prediction_has_no_masks(tmp_path):
-    case = Case(tmp_path)
+    case = DetectorScores(tmp_path)
     for found in case.predictions.values():
         del found.masks
     assert_same(case, iou_types=('bbox',))
 
     (tmp_path / 'boxes').mkdir()
-    case = Case(tmp_path / 'boxes')
+    case = DetectorScores(tmp_path / 'boxes')
     for annotation in case.data['annotations']:
         annotation['segmentation'] = []
     case.save()
@@ -266,7 +107,7 @@ def test_boxes_alone_where_ground_truth_or_prediction_has_no_masks(tmp_path):
 def test_masks_that_are_not_measured_are_said_once(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr(coco, 'print_log', lambda line, *_: said.append(line))
-    case = Case(tmp_path)
+    case = DetectorScores(tmp_path)
     for annotation in case.data['annotations']:
         annotation['segmentation'] = []
     case.save()
@@ -280,7 +121,7 @@ def test_masks_that_are_not_measured_are_said_once(tmp_path, monkeypatch):
     assert len(said) == 1  # nothing was predicted to be measured
 
 
-def renumber(case: Case, ids: list[int]) -> None:
+def renumber(case: DetectorScores, ids: list[int]) -> None:
     """Give the images other ids, in the ground truth and in the predictions."""
     new = dict(zip([image['id'] for image in case.data['images']], ids, strict=True))
     for entry in case.data['images']:
@@ -293,7 +134,7 @@ def renumber(case: Case, ids: list[int]) -> None:
 
 @pytest.mark.parametrize('ids', [[-3, -2, -1, 0], [-(2**70), 2**31, 2**63, 2**64 + 5]])
 def test_ids_of_images_may_be_any_integers(tmp_path, ids):
-    case = Case(tmp_path, images=4)
+    case = DetectorScores(tmp_path, images=4)
     expected = assert_same(case)
     renumber(case, ids)
     metrics, _ = case.ours()
@@ -302,13 +143,13 @@ def test_ids_of_images_may_be_any_integers(tmp_path, ids):
 
 
 def test_equal_scores_are_ordered_by_the_ids_of_their_images(tmp_path):
-    case = Case(tmp_path)
+    case = DetectorScores(tmp_path)
     assert_same(case)
     renumber(case, [(5 * number) % 12 + 3 for number in range(12)])  # not the order of the file
     assert_same(case)
 
 
-def perfect(case: Case) -> None:
+def perfect(case: DetectorScores) -> None:
     """Predict the ground truth of the file."""
     labels = {category['id']: label for label, category in enumerate(CATEGORIES)}
     for image in case.data['images']:
@@ -337,7 +178,7 @@ def perfect(case: Case) -> None:
     ],
 )
 def test_a_perfect_detector_has_100_whatever_half_of_the_annotations_lack(tmp_path, fault):
-    case = Case(tmp_path)
+    case = DetectorScores(tmp_path)
     perfect(case)
     metrics, _ = case.ours()
     assert metrics['box_AP'] == metrics['mask_AP'] == pytest.approx(100)
@@ -350,7 +191,7 @@ def test_a_perfect_detector_has_100_whatever_half_of_the_annotations_lack(tmp_pa
 
 
 def test_an_object_without_a_mask_counts_for_boxes_only(tmp_path):
-    case = Case(tmp_path)
+    case = DetectorScores(tmp_path)
     for annotation in case.data['annotations']:
         annotation['iscrowd'] = 0
     perfect(case)
@@ -369,7 +210,7 @@ def test_an_object_without_a_mask_counts_for_boxes_only(tmp_path):
 
 
 def test_labels_and_ids_of_a_file_with_some_of_the_classes_in_another_order(tmp_path):
-    case = Case(tmp_path)
+    case = DetectorScores(tmp_path)
     expected, expected_per_class = case.ours()
     case.data['categories'] = [CATEGORIES[2], CATEGORIES[0], CATEGORIES[1]]  # without the absent one
     case.save()
@@ -385,7 +226,7 @@ def test_labels_and_ids_of_a_file_with_some_of_the_classes_in_another_order(tmp_
 
 
 def test_it_says_nothing_and_keeps_nothing(tmp_path, capfd):
-    case = Case(tmp_path, images=4)
+    case = DetectorScores(tmp_path, images=4)
     dataset = CocoDataset(str(case.file), str(case.folder), PIPELINE, test_mode=True)
     metric = CocoAP()
     metric.dataset_meta = dataset.metainfo
@@ -406,7 +247,7 @@ def test_it_says_nothing_and_keeps_nothing(tmp_path, capfd):
 
 def test_the_kinds_can_be_chosen(tmp_path):
     metric = CocoAP(iou_types=['bbox'])
-    case = Case(tmp_path, images=3)
+    case = DetectorScores(tmp_path, images=3)
     dataset = CocoDataset(str(case.file), str(case.folder), PIPELINE, test_mode=True)
     metric.dataset_meta = dataset.metainfo
     metric.process(None, [sample.to_dict() for sample in case.samples(dataset)])
@@ -414,7 +255,7 @@ def test_the_kinds_can_be_chosen(tmp_path):
 
 
 def test_ground_truth_that_does_not_come_is_missed(tmp_path):
-    case = Case(tmp_path, images=1)
+    case = DetectorScores(tmp_path, images=1)
     dataset = CocoDataset(str(case.file), str(case.folder), [PIPELINE[0], dict(type='mmdet.PackDetInputs')])
     metric = CocoAP()
     metric.dataset_meta = dataset.metainfo
@@ -423,7 +264,7 @@ def test_ground_truth_that_does_not_come_is_missed(tmp_path):
 
 
 def test_results_files_are_what_pycocotools_reads(tmp_path):
-    case = Case(tmp_path)
+    case = DetectorScores(tmp_path)
     dataset = CocoDataset(str(case.file), str(case.folder), PIPELINE, test_mode=True)
     samples = [sample.to_dict() for sample in case.samples(dataset)]
     results = coco_results(samples, dataset.metainfo['category_ids'])
@@ -443,7 +284,7 @@ def test_results_files_are_what_pycocotools_reads(tmp_path):
 
 
 def test_images_of_several_files_with_the_same_ids_all_count(tmp_path):
-    one, two = (Case(folder, seed) for seed, folder in enumerate(folders(tmp_path)))
+    one, two = (DetectorScores(folder, seed) for seed, folder in enumerate(folders(tmp_path)))
     pipeline = [*PIPELINE[:-1], {**PIPELINE[-1], 'meta_keys': ('img_id', 'img_path', 'ori_shape', 'instances')}]
     samples = []
     for case in (one, two):
@@ -473,12 +314,12 @@ def folders(root: Path) -> list[Path]:
 
 @pytest.mark.parametrize('seed', range(2))
 def test_regions_of_an_ignored_class_are_crowds_of_every_class(tmp_path, seed):
-    case = Case(tmp_path, seed)
+    case = DetectorScores(tmp_path, seed)
     name, number = CATEGORIES[1]['name'], CATEGORIES[1]['id']
     for image, found in case.predictions.items():
         case.predictions[image] = found[found.labels != 1]
     others = [category for category in CATEGORIES if category['id'] != number]
-    by_hand = Case(tmp_path, seed)  # the same file
+    by_hand = DetectorScores(tmp_path, seed)  # the same file
     by_hand.predictions = case.predictions
     by_hand.data = {**case.data, 'categories': others, 'annotations': []}
     sizes = {image['id']: (image['height'], image['width']) for image in case.data['images']}

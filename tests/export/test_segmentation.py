@@ -35,11 +35,11 @@ def test_segmentor_gives_what_its_model_predicts(predictors, monkeypatch):
     assert len(labels.unique()) == 3
 
 
-def variant(folder, model: str, classes=CLASSES):
+def changed_segmentor(folder, model: str, classes=CLASSES):
     """The small segmentor with changes of its config."""
-    base, config = write_config('segmentation', folder), folder / 'variant.py'
+    base, config = write_config('segmentation', folder), folder / 'changed.py'
     config.write_text(f"_base_ = '{base}'\nmodel = {model}\n")
-    checkpoint = write_checkpoint(config, folder / 'variant.pth', classes=classes)
+    checkpoint = write_checkpoint(config, folder / 'changed.pth', classes=classes)
     return inference.load(config, checkpoint, device='cpu', data='sample')
 
 
@@ -71,7 +71,7 @@ def head(type: str, **settings) -> str:
     ],
 )
 def test_labels_of_any_head_are_those_of_predict(tmp_path, model, labels):
-    predict = variant(tmp_path, model, CLASSES[:labels])
+    predict = changed_segmentor(tmp_path, model, CLASSES[:labels])
     size = ImageSize(75, 106)
     with torch.no_grad():  # so that every class is the highest somewhere
         mean = predict.graph()(images_of((106, 75)))[0].mean((0, 2, 3))
@@ -87,7 +87,7 @@ def test_labels_of_any_head_are_those_of_predict(tmp_path, model, labels):
 
 
 def test_a_single_channel_says_where_class_1_is(tmp_path):
-    predict = variant(tmp_path, ONE_CHANNEL.format(threshold=0.4), CLASSES[:2])
+    predict = changed_segmentor(tmp_path, ONE_CHANNEL.format(threshold=0.4), CLASSES[:2])
     graph = predict.graph()
     assert graph.outputs == {'logits': 'float32 (N, 1, H, W), before sigmoid; class 1 is where that is above 0.4'}
     images = images_of((64, 64))
@@ -99,4 +99,4 @@ def test_a_single_channel_says_where_class_1_is(tmp_path):
 
 def test_padding_by_the_preprocessor_is_refused(tmp_path):
     with pytest.raises(UserError, match=r'as logits: its data_preprocessor\.test_cfg pads the images; '):
-        variant(tmp_path, 'dict(data_preprocessor=dict(test_cfg=dict(size_divisor=32)))').graph()
+        changed_segmentor(tmp_path, 'dict(data_preprocessor=dict(test_cfg=dict(size_divisor=32)))').graph()

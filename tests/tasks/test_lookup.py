@@ -19,7 +19,10 @@ from convnext_dense.weights.settings import NetworkSettings
 from tests.helpers.other_heads import DETECTORS, SEGMENTORS, write_head
 
 PACKAGE = Path(convnext_dense.__file__).parent
-KINDS = {'Classification', 'Detection', 'Panoptic', 'Segmentation', *(type(task).__name__ for task in TASKS.values())}
+KINDS = {
+    *('Classification', 'Detection', 'Panoptic', 'Segmentation'),
+    *(type(part).__name__ for task in TASKS.values() for part in (task, task.adaptation) if part is not None),
+}
 
 
 def test_a_config_has_the_task_that_it_names():
@@ -141,6 +144,9 @@ def is_task(node: ast.AST) -> bool:
         "{'classification': 1, 'detection': 2}",
         'isinstance(result, Detection | Segmentation)',
         'isinstance(task, DetectionTask)',
+        'isinstance(reader.adaptation, PanopticAdaptation)',
+        "reader.task == 'detection'",
+        "{'detection': 'datasets/coco.py', 'panoptic': 'datasets/coco_panoptic.py'}",
     ],
 )
 def test_questions_are_recognized(code):
@@ -148,8 +154,7 @@ def test_questions_are_recognized(code):
 
 
 def test_nothing_outside_asks_which_task_a_config_has():
-    files = [file for file in PACKAGE.rglob('*.py') if file.parent.name not in ('tasks', 'adaptation')]
-    # adaptation makes configs, of which each has a task from then on
+    files = [file for file in PACKAGE.rglob('*.py') if file.parent.name != 'tasks']
     asked = {str(file.relative_to(PACKAGE)): questions(file.read_text()) for file in files}
     assert len(files) > 100
     assert {file: found for file, found in asked.items() if found} == {}

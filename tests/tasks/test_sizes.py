@@ -136,22 +136,6 @@ model = dict(data_preprocessor=dict(batch_augments=[dict(type='mmdet.BatchFixedS
         read(file, {'model.data_preprocessor.batch_augments.0.size': (64, 64)})
 
 
-def test_image_size_of_segmentation():
-    cfg = read(UPERNET, image_size=ImageSize(240, 320))
-    train, test = cfg.train_dataloader.dataset.pipeline, cfg.test_dataloader.dataset.pipeline
-    assert (train[2].scale, train[3].crop_size, test[1].scale) == ((960, 240), (240, 320), (960, 240))
-    assert cfg.val_dataloader.dataset.pipeline[1].scale == (960, 240)
-    assert [step.scale[1] for step in cfg.tta_pipeline[1].transforms[0]] == [120, 180, 240, 300, 360, 420]
-    assert sizes(cfg) == ((240, 320), (240, 320), (160, 213))
-    task = task_of(cfg)
-    assert (task.input_shape(cfg), task.counted_shape(cfg)) == ((240, 320), (240, 960))
-    assert task.training_side(cfg) == 240 * 1.25
-    assert task.describe_sizes(cfg) == (
-        'crops of 240 x 320 in training, padded to 240 x 320, windows of 240 x 320 in testing'
-    )
-    assert read(UPERNET, image_size=ImageSize(512, 512)).to_dict() == read(UPERNET).to_dict()
-
-
 def test_image_size_of_detection():
     cfg = read(CASCADE, image_size=ImageSize(240, 320))
     choice = cfg.train_dataloader.dataset.pipeline[3].transforms

@@ -138,9 +138,9 @@ class _Reading:
                 f'in {searched}: put the labels there'
             )
         ids = {number: number for number in classes.names}
-        labelled = [(image, file) for image, file in zip(content.images, files, strict=True) if file is not None]
-        names = relative([file for _, file in labelled], root)
-        for (image, file), name in track(list(zip(labelled, names, strict=True)), 'reading labels'):
+        labeled = [(image, file) for image, file in zip(content.images, files, strict=True) if file is not None]
+        names = relative([file for _, file in labeled], root)
+        for (image, file), name in track(list(zip(labeled, names, strict=True)), 'reading labels'):
             self._read_file(image, _read(file), name, ids)
         self._check(classes)
         if needs_annotations and not content.annotations:

@@ -42,9 +42,9 @@ def locate(path: Path) -> YoloData | None:
 
 def _locate_without_config(root: Path) -> YoloData | None:
     splits = {split: entry for split, names in SPLIT_NAMES.items() if (entry := _find_split(root, names))}
-    labelled = {split for split, entry in splits.items() if _has_labels(entry)}
-    if labelled:
-        splits = {split: entry for split, entry in splits.items() if split != 'test' or split in labelled}
+    labeled = {split for split, entry in splits.items() if _has_labels(entry)}
+    if labeled:
+        splits = {split: entry for split, entry in splits.items() if split != 'test' or split in labeled}
     else:
         whole = _find_whole(root)
         splits = {WHOLE: whole[0]} if whole else {}

@@ -72,9 +72,9 @@ def _page(model: HubModel, layout: str, place: str) -> list[str]:
         'maps': f'A backbone that returns the normalized maps of stages {model.output_stages}',
         'segmentor': f'A UPerNet that segments images into {model.num_classes} classes',
     }[model.kind]
-    variant = f' with {model.structure}' if str(model.structure) else ''
+    structure = f' with {model.structure}' if str(model.structure) else ''
     averaged = '' if not model.averaged else ', the moving average of its weights'
-    lines = [f'{what}: {model.arch}{variant}{averaged}. Written by convnext_dense {__version__}.', '']
+    lines = [f'{what}: {model.arch}{structure}{averaged}. Written by convnext_dense {__version__}.', '']
     if model.license:
         whose = 'of the weights, or of those that their training started from'
         lines += [f'License: {describe_license(model.license)}, {whose}.', '']

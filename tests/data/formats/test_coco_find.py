@@ -11,6 +11,7 @@ from convnext_dense.data.formats.coco import CocoFormat
 from convnext_dense.data.formats.coco_find import find_coco, find_splits
 from convnext_dense.errors import NoData, UserError
 from tests.helpers import coco_files
+from tests.helpers.coco_layouts import LAYOUTS_OF_TOOLS, write_layout
 from tests.helpers.foreign_folders import FOLDERS, write_folder
 from tests.helpers.layouts import touch
 
@@ -185,121 +186,10 @@ def test_a_single_file_is_for_the_split_that_is_read(tmp_path, split):
 # -- layouts of other tools, with the files and folders that they write
 
 
-def lay(root, files: dict[str, str], images: tuple[str, ...]) -> None:
-    """Write COCO files, each of one image with a name as given, and images."""
-    for file, name in files.items():
-        data = coco_files.content()
-        data['images'] = [{**data['images'][0], 'file_name': name}]
-        data['annotations'] = [a for a in data['annotations'] if a['image_id'] == data['images'][0]['id']]
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        (root / file).write_text(json.dumps(data))
-    touch(root, *images)
-
-
-LAYOUTS_OF_TOOLS = {
-    'CVAT': ({'annotations/instances_default.json': 'a.jpg'}, ['images/default/a.jpg'], {WHOLE: 'images/default'}),
-    'CVAT, flat': ({'annotations/instances_default.json': 'a.jpg'}, ['images/a.jpg'], {WHOLE: 'images'}),
-    'CVAT with subsets': (
-        {'annotations/instances_Train.json': 'a.jpg', 'annotations/instances_Validation.json': 'b.jpg'},
-        ['images/Train/a.jpg', 'images/Validation/b.jpg'],
-        {'train': 'images/Train', 'val': 'images/Validation'},
-    ),
-    'FiftyOne': ({'labels.json': 'a.jpg'}, ['data/a.jpg'], {WHOLE: 'data'}),
-    'FiftyOne with splits': (
-        {'train/labels.json': 'a.jpg', 'validation/labels.json': 'b.jpg', 'test/labels.json': 'c.jpg'},
-        ['train/data/a.jpg', 'validation/data/b.jpg', 'test/data/c.jpg'],
-        {'train': 'train/data', 'val': 'validation/data', 'test': 'test/data'},
-    ),
-    "FiftyOne's download of COCO": (
-        {'train/labels.json': 'a.jpg', 'validation/labels.json': 'b.jpg', 'raw/instances_train2017.json': 'a.jpg'},
-        ['train/data/a.jpg', 'validation/data/b.jpg', 'info.json'],
-        {'train': 'train/data', 'val': 'validation/data'},
-    ),
-    'Label Studio': ({'result.json': 'images/1.jpg'}, ['images/1.jpg'], {WHOLE: '.'}),
-    'Label Studio on Windows': ({'result.json': r'images\\1.jpg'}, ['images/1.jpg'], {WHOLE: 'images'}),
-    'Label Studio, uploaded': (
-        {'result.json': '/data/upload/2/5a0ab1c2-1.jpg'},
-        ['images/5a0ab1c2-1.jpg'],
-        {WHOLE: 'images'},
-    ),
-    'Label Studio, own files': ({'result.json': 'images/5a0ab1c2-1.jpg'}, ['images/1.jpg'], {WHOLE: 'images'}),
-    'Label Studio, local files': (
-        {'result.json': '/data/local-files/?d=data/images/1%20a.jpg'},
-        ['images/1 a.jpg'],
-        {WHOLE: 'images'},
-    ),
-    'Roboflow': (
-        {f'{one}/_annotations.coco.json': 'a.jpg' for one in ('train', 'valid', 'test')},
-        ['train/a.jpg', 'valid/a.jpg', 'test/a.jpg', 'README.dataset.txt'],
-        {'train': 'train', 'val': 'valid', 'test': 'test'},
-    ),
-    'Kaggle, one folder of images': (
-        {'train.json': 'a.jpg', 'val.json': 'b.jpg'},
-        ['images/a.jpg', 'images/b.jpg'],
-        {'train': 'images', 'val': 'images'},
-    ),
-    'Kaggle, folders by split': (
-        {'train.json': 'a.jpg', 'valid.json': 'a.jpg'},
-        ['train_images/a.jpg', 'valid_images/a.jpg'],
-        {'train': 'train_images', 'val': 'valid_images'},
-    ),
-    'Kaggle, one file': ({'annotations.json': 'a.jpg'}, ['images/a.jpg'], {WHOLE: 'images'}),
-    'Kaggle, files in sets': (
-        {'trainset/annotations.json': 'a.jpg', 'testset/annotations.json': 'a.jpg'},
-        ['trainset/a.jpg', 'testset/a.jpg'],
-        {'train': 'trainset', 'test': 'testset'},
-    ),
-    'Datumaro': (
-        {'annotations/instances_train.json': 'a.jpg', 'annotations/instances_val.json': 'b.jpg'},
-        ['images/train/a.jpg', 'images/val/b.jpg'],
-        {'train': 'images/train', 'val': 'images/val'},
-    ),
-    'labelme2coco': ({'annotations.json': 'JPEGImages/a.jpg'}, ['JPEGImages/a.jpg'], {WHOLE: '.'}),
-    'makesense.ai': ({'labels_my-project-name_2024-05-01-10-20-30.json': 'a.jpg'}, ['a.jpg'], {WHOLE: '.'}),
-    'folders of annotations and images': (
-        {'Train/annotations/a.json': 'a.jpg', 'Val/annotations/b.json': 'b.jpg'},
-        ['Train/images/a.jpg', 'Val/images/b.jpg'],
-        {'train': 'Train/images', 'val': 'Val/images'},
-    ),
-    'annotations by split': (
-        {'annotations/training/a.json': 'a.jpg', 'annotations/eval/b.json': 'b.jpg'},
-        ['images/x/training/a.jpg', 'images/x/eval/b.jpg'],
-        {'train': 'images/x/training', 'val': 'images/x/eval'},
-    ),
-    'images in folders of their own': ({'a.json': 'a.jpg'}, ['photos/2024/may/a.jpg'], {WHOLE: 'photos/2024/may'}),
-    'other COCO files': (
-        {f'annotations/{kind}_default.json': 'a.jpg' for kind in ('instances', 'person_keypoints', 'captions')},
-        ['images/a.jpg'],
-        {WHOLE: 'images'},
-    ),
-    'keypoints alone': ({'annotations/person_keypoints_default.json': 'a.jpg'}, ['images/a.jpg'], {WHOLE: 'images'}),
-    'trainval and test': (
-        {'annotations/trainval.json': 'a.jpg', 'annotations/test.json': 'b.jpg'},
-        ['images/a.jpg', 'images/b.jpg'],
-        {'train': 'images', 'test': 'images'},
-    ),
-    'trainval35k and minival': (
-        {'instances_trainval35k.json': 'a.jpg', 'instances_minival.json': 'b.jpg'},
-        ['images/a.jpg', 'images/b.jpg'],
-        {'train': 'images', 'val': 'images'},
-    ),
-    'COCO of 2014': (
-        {'trainval35k.json': 'COCO_val2014_01.jpg', 'minival.json': 'COCO_val2014_02.jpg'},
-        ['val2014/COCO_val2014_01.jpg', 'val2014/COCO_val2014_02.jpg', 'train2014/COCO_train2014_03.jpg'],
-        {'train': 'val2014', 'val': 'val2014'},
-    ),
-    'names in capitals': (
-        {'TRAIN.JSON': 'a.jpg', 'VAL.JSON': 'b.jpg'},
-        ['a.jpg', 'b.jpg'],
-        {'train': '.', 'val': '.'},
-    ),
-}
-
-
 @pytest.mark.parametrize('tool', LAYOUTS_OF_TOOLS)
 def test_layouts_of_tools(tmp_path, tool):
     files, images, folders = LAYOUTS_OF_TOOLS[tool]
-    lay(tmp_path, files, images)
+    write_layout(tmp_path, files, images)
     found = find_splits(tmp_path)
     assert {split: str(source.images.relative_to(tmp_path)) for split, source in found.items()} == folders
     assert {source.annotations for source in found.values()} <= {tmp_path / file for file in files}
@@ -333,7 +223,7 @@ def test_a_split_of_lvis_has_images_of_other_splits(tmp_path):
     ],
 )
 def test_other_json_is_not_taken(tmp_path, text, caplog):
-    lay(tmp_path, {'train.json': 'a.jpg'}, ['a.jpg'])
+    write_layout(tmp_path, {'train.json': 'a.jpg'}, ['a.jpg'])
     (tmp_path / 'val.json').write_text(text)
     (tmp_path / 'labels.json').write_text(text)
     assert find_splits(tmp_path) == {'train': Source(tmp_path / 'train.json', tmp_path)}
@@ -344,7 +234,7 @@ def test_other_json_is_not_taken(tmp_path, text, caplog):
 
 
 def test_a_file_whose_name_tells_no_split_is_named(tmp_path, caplog):
-    lay(tmp_path, {'train.json': 'a.jpg', 'val.json': 'b.jpg', 'all.json': 'a.jpg'}, ['a.jpg', 'b.jpg'])
+    write_layout(tmp_path, {'train.json': 'a.jpg', 'val.json': 'b.jpg', 'all.json': 'a.jpg'}, ['a.jpg', 'b.jpg'])
     assert find_splits(tmp_path).keys() == {'train', 'val'}
     assert 'all.json in' in caplog.text and 'left out, since the name tells no split' in caplog.text
 
@@ -370,14 +260,14 @@ def test_a_file_whose_name_tells_no_split_is_named(tmp_path, caplog):
     ],
 )
 def test_what_tells_no_split_is_asked_for(tmp_path, files, said):
-    lay(tmp_path, dict.fromkeys(files, 'a.jpg'), ['a.jpg', 'images/a.jpg'])
+    write_layout(tmp_path, dict.fromkeys(files, 'a.jpg'), ['a.jpg', 'images/a.jpg'])
     with pytest.raises(UserError, match=said.format(root=tmp_path)) as error:
         find_splits(tmp_path)
     assert not isinstance(error.value, NoData) and '\n' not in str(error.value)
 
 
 def test_images_in_several_folders_are_asked_for(tmp_path):
-    lay(tmp_path, {'annotations.json': 'a.jpg'}, ['x/a.jpg', 'y/a.jpg'])
+    write_layout(tmp_path, {'annotations.json': 'a.jpg'}, ['x/a.jpg', 'y/a.jpg'])
     with pytest.raises(
         UserError, match=r'a.jpg, the first image in .* several folders \(.*/x, .*/y\): name the folder'
     ):
@@ -392,24 +282,26 @@ def test_more_images_tell_which_of_several_folders(tmp_path):
 
 
 def test_a_folder_of_a_data_set_is_still_refused(tmp_path):
-    lay(tmp_path, {'train/_annotations.coco.json': 'a.jpg', 'valid/_annotations.coco.json': 'b.jpg'}, ['train/a.jpg'])
+    write_layout(
+        tmp_path, {'train/_annotations.coco.json': 'a.jpg', 'valid/_annotations.coco.json': 'b.jpg'}, ['train/a.jpg']
+    )
     with pytest.raises(NoData, match='train is the train folder of a data set itself: give the folder around it'):
         find_splits(tmp_path / 'train')
-    lay(tmp_path / 'b', {'annotations/instances_train2017.json': 'a.jpg'}, ['b/train2017/a.jpg'])
+    write_layout(tmp_path / 'b', {'annotations/instances_train2017.json': 'a.jpg'}, ['b/train2017/a.jpg'])
     with pytest.raises(UserError, match='annotations is the annotations folder of a data set itself'):
         find_splits(tmp_path / 'b/annotations')
 
 
 def test_a_folder_of_many_json_files_is_not_opened(tmp_path):
     for number in range(60):
-        lay(tmp_path, {f'ann/{number}.json': 'a.jpg'}, [])
+        write_layout(tmp_path, {f'ann/{number}.json': 'a.jpg'}, [])
     with pytest.raises(NoData):
         find_splits(tmp_path)
 
 
 @pytest.mark.parametrize('name', ['a.jpg', '/data/a.jpg', 'train/a.jpg'])
 def test_images_of_another_split_are_not_taken(tmp_path, name):
-    lay(tmp_path, {'train.json': name}, ['val/a.jpg', 'test/x/a.jpg'])
+    write_layout(tmp_path, {'train.json': name}, ['val/a.jpg', 'test/x/a.jpg'])
     with pytest.raises(UserError, match=r'a\.jpg, the first image in .*train.json, is not in'):
         find_splits(tmp_path)
 
@@ -424,7 +316,7 @@ def test_images_of_another_split_are_not_taken(tmp_path, name):
     ],
 )
 def test_images_of_a_file_that_is_given(tmp_path, file, name, image, folder):
-    lay(tmp_path, {file: name}, [image, 'elsewhere/a.jpg'])
+    write_layout(tmp_path, {file: name}, [image, 'elsewhere/a.jpg'])
     assert find_coco(f'{tmp_path}/{file}') == {'val': Source(tmp_path / file, tmp_path / folder)}
 
 
@@ -456,10 +348,10 @@ def test_images_that_are_missing_are_counted_though_the_first_is_one(tmp_path, m
     annotation = {'id': 1, 'image_id': 4, 'category_id': 1, 'bbox': [1, 1, 2, 2], 'area': 4, 'iscrowd': 0}
     content = {'images': images, 'annotations': [annotation], 'categories': [{'id': 1, 'name': 'a'}]}
     (tmp_path / 'train.json').write_text(json.dumps(content))
-    touch(tmp_path, *(f'pictures/{name}' for number, name in enumerate(names) if number not in missing))
+    touch(tmp_path, *(f'photos/{name}' for number, name in enumerate(names) if number not in missing))
     source = find_coco(str(tmp_path))['train']
-    assert source.images == tmp_path / 'pictures'
-    with pytest.raises(UserError, match=rf'{len(missing)} images? of 5 not in .*pictures \(0\.png'):
+    assert source.images == tmp_path / 'photos'
+    with pytest.raises(UserError, match=rf'{len(missing)} images? of 5 not in .*photos \(0\.png'):
         read_coco(source)
 
 

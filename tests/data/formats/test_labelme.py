@@ -2,7 +2,6 @@
 
 import json
 import logging
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -26,40 +25,26 @@ from tests.helpers.drawn_truth import (
     check_equals_drawn,
     check_trains_alike,
     class_names,
-    drawn_images,
     write_coco,
 )
 from tests.helpers.foreign_folders import FOLDERS, write_folder
-from tests.helpers.labelme_files import BOX, SIZE, TRIANGLE, content, in_base64, shape, truth, write, write_image
+from tests.helpers.labelme_files import (
+    BOX,
+    SIZE,
+    TRIANGLE,
+    content,
+    embedded,
+    in_base64,
+    shape,
+    truth,
+    write,
+    write_drawn,
+    write_image,
+)
 from tests.helpers.mutated_files import EXAMPLES, check_mutations
 from tests.helpers.read_source import lines, read, refusal
 
 # The drawn sample
-
-
-def draw(folder: Path, drawn: Path, split: str, form: str, images: Path | None = None) -> None:
-    """Write the scenes as polygons, as boxes, or as bitmaps, beside the images or apart from them."""
-    folder.mkdir(parents=True)
-    (images or folder).mkdir(parents=True, exist_ok=True)
-    for image in drawn_images(drawn, split):
-        shutil.copy(image.file, images or folder)
-        shapes = []
-        for number, one in enumerate(image.objects):
-            x, y, w, h = one.box
-            if form == 'boxes':
-                shapes.append(shape(one.name, [[x + w, y], [x, y + h]], 'rectangle'))
-            elif form == 'masks' or not isinstance(one.segmentation, list):
-                rows, columns = np.flatnonzero(one.mask.any(1)), np.flatnonzero(one.mask.any(0))
-                x1, y1, x2, y2 = (int(v) for v in (columns[0], rows[0], columns[-1], rows[-1]))
-                png = in_base64(Image.fromarray(one.mask[y1 : y2 + 1, x1 : x2 + 1].astype(np.uint8)))
-                shapes.append(shape(one.name, [[x1, y1], [x2, y2]], 'mask', mask=png))
-            else:
-                for part in one.segmentation:
-                    points = [list(point) for point in zip(part[::2], part[1::2], strict=True)]
-                    shapes.append(shape(one.name, points, group_id=number if len(one.segmentation) > 1 else None))
-        where = f'..\\images\\{split}\\{image.file.name}' if images else image.file.name
-        text = json.dumps(content(where, shapes, (image.height, image.width)), indent=2)
-        (folder / f'{image.file.stem}.json').write_text(text)
 
 
 @pytest.mark.parametrize('form', ['polygons', 'boxes', 'masks'])
@@ -67,7 +52,7 @@ def draw(folder: Path, drawn: Path, split: str, form: str, images: Path | None =
 def test_the_drawn_sample(drawn, tmp_path, form, apart):
     for split in ('train', 'val'):
         folder = tmp_path / 'annotations' / split if apart else tmp_path / split
-        draw(folder, drawn, split, form, tmp_path / 'images' / split if apart else None)
+        write_drawn(folder, drawn, split, form, tmp_path / 'images' / split if apart else None)
     (tmp_path / 'labels.txt').write_text('\n'.join(['__ignore__', '_background_', *class_names(drawn)]))
     sources = find_sources(str(tmp_path))
     images = {split: truth(drawn, split, form) for split in sources}
@@ -262,11 +247,6 @@ def test_annotations_of_an_image_as_stored_are_of_that_size(tmp_path):
 
 
 # Images inside of the files
-
-
-def embedded(size: tuple = SIZE) -> tuple[np.ndarray, str]:
-    pixels = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
-    return pixels, in_base64(Image.fromarray(pixels))
 
 
 def test_an_embedded_image_is_trained_on(tmp_path):
