@@ -141,8 +141,12 @@ def test_two_processes_measure_the_panoptic_quality_of_one_and_resume_to_the_las
 
     def train(run: Path, *arguments: str) -> None:
         argv = [config, '--data', data['panoptic'], '--work-dir', str(run), '--launcher', 'pytorch', '--epochs', '24']
-        options = ['train_dataloader.batch_size=1', 'train_cfg.val_interval=24', 'default_hooks.checkpoint.interval=22']
-        options += ['default_hooks.checkpoint.keep=2']
+        options = [
+            'train_dataloader.batch_size=1',
+            'train_cfg.val_interval=24',
+            'default_hooks.checkpoint.interval=22',
+        ]
+        options += ['default_hooks.checkpoint.keep=2', 'default_hooks.checkpoint.interval=22']
 
         def one(rank: int) -> int:
             torch.set_num_threads(1)
