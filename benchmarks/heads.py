@@ -107,9 +107,10 @@ def _run(row: Row, folder: Path) -> None:
     config.write_text(config_text(adapt(row.config, ARCH)), encoding='utf-8')
     run, second = folder / 'run', folder / 'second'
     try:
+        row.result = 'builds'
+        options = ('--cfg-options', *_build(config))
         row.result = 'trains'
         train = ('train', config, '--data', 'sample')
-        options = ('--cfg-options', *_options(config))
         _command(*train, '--work-dir', run, *options)
         row.result = 'predicts'
         _command('demo', run, _sample_image(), '--out-dir', folder / 'out')
@@ -142,11 +143,16 @@ def _command(verb: str, *arguments: object) -> str:
     return out.getvalue()
 
 
-def _options(config: Path) -> list[str]:
-    """Return ``--cfg-options`` for four steps, with a checkpoint after two."""
+def _build(config: Path) -> list[str]:
+    """Build a config's model, and return ``--cfg-options`` for four steps, with a checkpoint after two."""
+    import torch
+
     from convnext_dense.config.read import read_config
+    from convnext_dense.engine.building import build_trained_model
 
     cfg = read_config(str(config), data='sample', needs_data=False)
+    with torch.device('meta'):
+        build_trained_model(cfg)
     if cfg.train_cfg.get('max_iters'):
         return [*FLAGS, 'train_cfg.max_iters=4', 'default_hooks.checkpoint.interval=2']
     dataset, key = cfg.train_dataloader.dataset, 'train_dataloader.dataset'
@@ -175,9 +181,10 @@ def _check_equal(one: Path, other: Path) -> None:
     import torch
 
     first, second = (torch.load(path, map_location='cpu', weights_only=True)['state_dict'] for path in (one, other))
-    different = [name for name in first.keys() | second.keys() if not torch.equal(first[name], second[name])]
+    names, both = sorted(first.keys() | second.keys()), first.keys() & second.keys()
+    different = [name for name in names if name not in both or not torch.equal(first[name], second[name])]
     if different:
-        raise RuntimeError(f'{len(different)} of {len(first)} tensors differ after the resume, such as {different[0]}')
+        raise RuntimeError(f'{len(different)} of {len(names)} tensors differ after the resume, such as {different[0]}')
 
 
 def _export(run: Path, file: Path) -> str:

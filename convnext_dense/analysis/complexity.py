@@ -15,6 +15,7 @@ from __future__ import annotations
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -30,6 +31,7 @@ from ..errors import UserError, describe_error
 from ..io.image_size import ImageSize
 from ..tasks import task_of
 from ..tasks.base import run_whole_model
+from .sizes_alone import SizesAlone
 
 
 class Cost(NamedTuple):
@@ -76,13 +78,16 @@ def count_config(cfg: Config, shape: ImageSize | None = None) -> Complexity:
     except UserError as error:
         if error.__cause__ is None:  # the shape is refused, or the kind of model
             raise
-        needs_values = 'meta' in str(error.__cause__)  # as deformable attention does
+        needs_values = 'meta' in str(error.__cause__)
+        if needs_values:
+            with suppress(UserError), SizesAlone():  # deformable attention needs the values of sizes
+                return count(model, size, task.run_counted)
         model = build_trained_model(cfg)
         if not needs_values:
             check_parts_fit(model, task, size)
             raise
     try:
-        return count(model, size, task.run_counted)
+        return count(model, size, task.run_counted)  # with all values
     except UserError as error:
         if error.__cause__ is not None:
             check_parts_fit(model, task, size)
@@ -204,6 +209,7 @@ class _NotCounted(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         packet = func.overloadpacket
         is_view = func.is_view or torch.Tag.inplace_view in func.tags or packet is torch.ops.aten._unsafe_view
+        is_view = is_view or (packet is torch.ops.aten._to_copy and (kwargs or {}).get('device') is not None)
         takes_tensors = any(isinstance(arg, Tensor) for arg in tree_leaves(args))
         if takes_tensors and not is_view and packet not in flop_registry:
             self.calls[_kind(func)] += 1

@@ -67,7 +67,7 @@ class Meta(TypedDict, total=False):
 
 
 class Checkpoint(TypedDict, total=False):
-    """Content of a checkpoint. ``best.pth`` lacks the last two keys; weights from elsewhere have other keys."""
+    """Content of a checkpoint. ``best.pth`` lacks the last three keys; weights from elsewhere have other keys."""
 
     meta: Meta
     state_dict: dict[str, Tensor]
@@ -78,6 +78,8 @@ class Checkpoint(TypedDict, total=False):
     """mmengine's message hub, with ``best_score``, ``skipped_steps``, ``early_stopping`` and more."""
     log_scalars: dict[str, list[float]]
     """Recent training values, for the running means in the log."""
+    remembered: list[dict[str, Any]]
+    """What parts of the model remember outside their weights, for each process; absent if they remember nothing."""
     optimizer: dict[str, Any]
     """State of the optimizer wrapper."""
     param_schedulers: list[dict[str, Any]]

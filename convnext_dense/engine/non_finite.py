@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from ..errors import UserError
+from .remembered import Values
 
 MAX_SCALER_SKIPS = 30
 """Consecutive steps that the fp16 scaler may skip; each halves its scale, all together to a billionth."""
@@ -41,8 +42,9 @@ class BackwardOnlyWrapper:
 class NonFiniteGuard:
     """Takes the optimizer's steps, except those with a non-finite loss or gradient.
 
-    All processes make the same decision. A skipped step leaves weights, buffers and the optimizer unchanged; its
-    images are logged, and all of them are listed in ``not_finite.csv`` in the log folder. The fp16 scaler may skip a
+    All processes make the same decision. A skipped step leaves weights, buffers, what the model remembers
+    (:mod:`.remembered`) and the optimizer unchanged; its images are logged, and all of them are listed in
+    ``not_finite.csv`` in the log folder. The fp16 scaler may skip a
     step now and then to find its scale; more than :data:`MAX_SCALER_SKIPS` consecutive ones count as non-finite.
 
     Args:
@@ -55,9 +57,12 @@ class NonFiniteGuard:
         self.skip = skip
         self._scaler_skips = 0  # in a row
         self._buffers: list[Tensor] = []
+        self._remembered: Values = {}
 
     def before_step(self) -> None:
         """Save the buffers, such as BatchNorm's statistics, which the step's forward passes change."""
+        if self.skip:
+            self._remembered = self.runner.remembered.all()
         self._buffers = [buffer.detach().clone() for buffer in self.runner.model.buffers()]
 
     def gradient_norm(self) -> Tensor:
@@ -98,6 +103,7 @@ class NonFiniteGuard:
     def _skip_step(self, what: str, value: Tensor, losses: Sequence[Tensor], paths: Sequence[Sequence[str]]) -> None:
         for buffer, before in zip(self.runner.model.buffers(), self._buffers, strict=True):
             buffer.copy_(before)
+        self.runner.remembered.put_back(self._remembered)
         step = self.runner.iter + 1
         images = self._list_images(step, what, losses, paths)
         more = len(images) - MAX_NAMED

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import logging
 from functools import cached_property, partial
@@ -46,8 +45,9 @@ from .building import (
     describe_unused_regions,
     read_checkpoints_safely,
 )
+from .remembered import RememberedValues, Values
 from .schedule import fit_schedule
-from .settings import check_settings, stand_in
+from .settings import check_settings, pop_from_config, stand_in
 from .signals import leave_signals_to_parent
 from .total_batch import BatchPlan
 from .train_loop import TrainLoop
@@ -83,11 +83,12 @@ class Runner(mmengine.runner.Runner):
     def __init__(self, model: nn.Module | dict, work_dir: str, **kwargs: object) -> None:
         read_checkpoints_safely()
         check_settings({**kwargs, 'model': model})
-        once = _pop_from_config(kwargs, 'trust_pickle', 'may_change_length')
+        once = pop_from_config(kwargs, 'trust_pickle', 'may_change_length')
         self._trust_pickle = bool(once.get('trust_pickle'))
         self.may_change_length = bool(once.get('may_change_length'))
         self.origin: Origin | None = None  # of the weights that the run starts from
         self._folder = NewFolder(work_dir, results='*.pth')
+        self.remembered: RememberedValues | None = None
         # mmengine caches loggers and more by name; two runs in one process must not share them
         kwargs['experiment_name'] = f'{kwargs.get("experiment_name") or Path(work_dir).name}-{next(_RUN_NUMBERS)}'
         self._lock: FileLock | None = None
@@ -170,7 +171,7 @@ class Runner(mmengine.runner.Runner):
             self._check_adapted()
             self.logger.info(insert_adapters(built, settings))
         if self.cfg.get('compile_backbone'):
-            compile_backbone(built.module if isinstance(built, BaseTTAModel) else built)
+            self.logger.info(compile_backbone(built.module if isinstance(built, BaseTTAModel) else built))
         return built
 
     def _check_adapted(self) -> None:
@@ -321,6 +322,7 @@ class Runner(mmengine.runner.Runner):
         meta: Meta | None = None,
         by_epoch: bool = True,
         backend_args: dict | None = None,
+        remembered: list[Values] | None = None,
     ) -> None:
         """Write a checkpoint; its content is a :class:`~convnext_dense.checkpoints.content.Checkpoint`.
 
@@ -333,13 +335,14 @@ class Runner(mmengine.runner.Runner):
             meta: additional entries of ``meta``.
             by_epoch: True at the end of an epoch, which then counts as completed; False at the end of a step.
             backend_args: ignored; only for compatibility with mmengine.
+            remembered: what the model remembers in each process, see :mod:`.remembered`.
         """
         progress: Meta = {
             'epoch': self.epoch + 1 if by_epoch else self.epoch,
             'iter': self.iter if by_epoch else self.iter + 1,
         }
         content = state.collect(
-            self, {**progress, **(meta or {})}, save_optimizer, save_param_scheduler, self._config_text
+            self, {**progress, **(meta or {})}, save_optimizer, save_param_scheduler, self._config_text, remembered
         )
         self.call_hook('before_save_checkpoint', checkpoint=content)
         checkpoints.write(content, Path(out_dir, filename))
@@ -377,6 +380,7 @@ class Runner(mmengine.runner.Runner):
             if self.origin is not None:
                 self.logger.info(f'initialized from {self.origin.source}{license_note(self.origin)}')
             super().load_or_resume()
+        self.remembered = self.remembered or RememberedValues(self.bare_model)
         if self.trains and not (resumes and state.is_finished(self)):
             super().dump_config()
 
@@ -429,12 +433,3 @@ class Runner(mmengine.runner.Runner):
                 changed, or the length without ``may_change_length``.
         """
         state.restore(self, filename, self._load_checkpoint(filename, resumes=True))
-
-
-def _pop_from_config(arguments: dict[str, Any], *keys: str) -> dict[str, Any]:
-    """Return these keys of the config, and replace the config by a copy without them."""
-    cfg = arguments.get('cfg') or {}
-    if not any(key in cfg for key in keys):
-        return {}
-    arguments['cfg'] = copy.deepcopy(cfg)
-    return {key: arguments['cfg'].pop(key) for key in keys if key in cfg}

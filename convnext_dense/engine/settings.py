@@ -6,6 +6,7 @@ own. A setting without effect is refused by name, with what to write instead.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import inspect
 from collections.abc import Callable, Collection, Mapping
@@ -392,3 +393,12 @@ def _takes_any(function: Any) -> bool:
 def _parameters(function: Any) -> set[str]:
     parameters = inspect.signature(function).parameters.values()
     return {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)} - {'self'}
+
+
+def pop_from_config(arguments: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """Return these keys of the config, and replace the config by a copy without them."""
+    cfg = arguments.get('cfg') or {}
+    if not any(key in cfg for key in keys):
+        return {}
+    arguments['cfg'] = copy.deepcopy(cfg)
+    return {key: arguments['cfg'].pop(key) for key in keys if key in cfg}

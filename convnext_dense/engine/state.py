@@ -31,9 +31,17 @@ from ..weights.preprocessing import Preprocessing, preprocessing_of_levels
 from ..weights.settings import settings_for_meta
 from .hooks.early_stopping import EarlyStopping
 from .hooks.param_scheduler import ParamScheduler
+from .remembered import RememberedValues, Values
 
 
-def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_text: str) -> Checkpoint:
+def collect(
+    runner: Any,
+    meta: Meta,
+    optimizer: bool,
+    schedulers: bool,
+    config_text: str,
+    remembered: list[Values] | None = None,
+) -> Checkpoint:
     """Collect the state of a run into the content of a checkpoint.
 
     Args:
@@ -42,6 +50,7 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
         optimizer: include the optimizer's state.
         schedulers: include the parameter schedulers' state.
         config_text: the config's text.
+        remembered: what the model remembers in each process, see :mod:`.remembered`.
     """
     hub = runner.message_hub
     full_meta: Meta = {
@@ -62,6 +71,8 @@ def collect(runner: Any, meta: Meta, optimizer: bool, schedulers: bool, config_t
             if name.startswith('train/')
         },
     }
+    if remembered and any(remembered):
+        content['remembered'] = remembered
     if optimizer:
         content['optimizer'] = to_cpu(runner.optim_wrapper.state_dict())
     if schedulers and runner.param_schedulers is not None:
@@ -148,6 +159,9 @@ def restore(runner: Any, filename: str, content: Mapping[str, Any]) -> None:
         runner.message_hub.update_info(key, value)
     for name, values in content.get('log_scalars', {}).items():
         runner.message_hub.log_scalars[name] = HistoryBuffer(values, [1] * len(values))
+    runner.remembered = RememberedValues(runner.bare_model)  # with the weights, before its first step
+    if 'remembered' in content and (line := runner.remembered.restore(content['remembered'])):
+        runner.logger.warning(line)
     runner.optim_wrapper.load_state_dict(content['optimizer'])
     if continued is None:
         same = _schedule_of(meta.get('cfg')) == _schedule_of(runner.cfg.pretty_text) is not None

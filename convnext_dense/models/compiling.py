@@ -11,7 +11,7 @@ from torch import nn
 from ..errors import UserError
 
 
-def compile_backbone(model: nn.Module, backend: str = 'inductor') -> None:
+def compile_backbone(model: nn.Module, backend: str = 'inductor') -> str:
     """Compile a model's backbone at its first call, and again when the input size changes.
 
     The module and its parameter names stay the same, so checkpoints do not change.
@@ -20,12 +20,20 @@ def compile_backbone(model: nn.Module, backend: str = 'inductor') -> None:
         model: a module whose backbone is its attribute ``backbone``.
         backend: a backend of ``torch.compile``.
 
+    Returns:
+        A line on what is compiled, and what is not.
+
     Raises:
         UserError: if there is no C++ compiler.
     """
     if backend == 'inductor':
         check_compiler()
     model.get_submodule('backbone').compile(backend=backend)
+    others = [
+        name for name, part in model.named_children() if name != 'backbone' and any(True for _ in part.parameters())
+    ]
+    left_out = f'; as they are: {", ".join(others)}' if others else ''
+    return f'compiled by torch in its first step, which takes a minute or more: the backbone{left_out}'
 
 
 def check_compiler() -> None:

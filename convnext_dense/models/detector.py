@@ -51,6 +51,8 @@ class RoIExtractor(SingleRoIExtractor):
     in float16 and of 8 in bfloat16, which shifts the crops that the heads are trained on.
     """
 
+    of_this_process = ('_used',)  # no state of the run, for convnext_dense.engine.remembered
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._used = False

@@ -10,6 +10,8 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from convnext_dense.adaptation import adapt
+from convnext_dense.adaptation.writing import config_text
 from convnext_dense.analysis.complexity import Cost, count, count_config
 from convnext_dense.config.read import read_config
 from convnext_dense.engine.building import build_model
@@ -266,3 +268,53 @@ def test_models_of_mmdet_have_their_published_size(name):
     assert -digit / 2 <= params / 1e6 - float(printed) < digit
     # mmdet's counter adds norms and activations, which ours does not count
     assert macs is None or 0.994 * macs < found.macs / 1e9 < macs
+
+
+def by_definition(image: tuple[int, int], depths: list[int], dims: list[int]) -> dict[str, int]:
+    """MACs of Deformable DETR without refinement (arXiv 2010.04159) on a ConvNeXt, from their equations.
+
+    Sampling is no matrix product: with C channels, each query of deformable attention takes a linear layer to x, y and
+    weight of M * L * K samples and one of the result, and each cell of the levels one to its value.
+    """
+    channels, hidden, layers, queries, classes, samples = 256, 1024, 6, 300, 80, 8 * 4 * 4
+    areas = [image[0] * image[1] // (4 * 2**stage) ** 2 for stage in range(4)]
+    stem = 4 * 4 * 3 * dims[0] * areas[0]
+    downsamples = sum(2 * 2 * dims[i - 1] * dims[i] * areas[i] for i in (1, 2, 3))
+    blocks = sum(n * area * (7 * 7 * d + 2 * 4 * d * d) for n, d, area in zip(depths, dims, areas, strict=True))
+    last = -(-image[0] // 64) * -(-image[1] // 64)  # of a 3 x 3 convolution of stride 2
+    cells = sum(areas[1:]) + last
+    neck = (
+        sum(area * d * channels for area, d in zip(areas[1:], dims[1:], strict=True)) + last * 9 * dims[3] * channels
+    )
+
+    def deformable(count: int) -> int:
+        return cells * channels**2 + count * channels * 3 * samples + count * channels**2
+
+    def feed_forward(count: int) -> int:
+        return 2 * count * channels * hidden
+
+    among_queries = 4 * queries * channels**2 + 2 * queries**2 * channels
+    decoder = layers * (among_queries + deformable(queries) + feed_forward(queries))
+    points = queries * channels * 2  # of which every query has one
+    head = layers * queries * (channels * classes + 2 * channels**2 + channels * 4)
+    return {
+        'backbone': stem + downsamples + blocks,
+        'neck': neck,
+        'encoder': layers * (deformable(cells) + feed_forward(cells)),
+        'decoder': decoder,
+        'reference_points_fc': points,
+        'bbox_head': head,
+    }
+
+
+def test_an_adapted_deformable_detr_is_counted_as_defined(tmp_path):
+    """Its layers share one head, whose parameters a counter of calls can take for those of others."""
+    file = tmp_path / 'adapted.py'
+    source = 'mmdet:deformable_detr/deformable-detr_r50_16xb2-50e_coco.py'
+    file.write_text(config_text(adapt(source, 'atto')))
+    found = count_config(read_config(str(file), needs_data=False), ImageSize(128, 192))
+    expected = by_definition((128, 192), [2, 2, 6, 2], [40, 80, 160, 320])
+    assert {name: found.by_module[name].macs for name in expected} == expected
+    assert found.macs == sum(expected.values())
+    assert found.rule.startswith('backbone, neck, encoder, decoder and head')
+    assert found.not_counted['sampling (deformable attention)'] == 12 * 4  # in each layer from each level

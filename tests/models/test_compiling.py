@@ -2,11 +2,15 @@
 
 import pytest
 import torch
+from mmengine.config import Config
 from torch import nn
 
 from convnext_dense import ConvNeXt
+from convnext_dense.engine.building import build_model
 from convnext_dense.errors import UserError
 from convnext_dense.models import compiling
+from convnext_dense.tasks.dense import counted_samples
+from tests.helpers.other_heads import write_head
 
 SMALL = dict(depths=[1, 1, 1, 1], dims=[4, 6, 8, 10])
 
@@ -35,6 +39,40 @@ def test_compiled_it_is_the_same_under_the_same_names():
     compiling.compile_backbone(model, backend='aot_eager')
     assert model.backbone._compiled_call_impl is not None and list(model.state_dict()) == names
     torch.testing.assert_close(model.backbone(x), wanted, rtol=1e-5, atol=1e-5)
+
+
+PARTS_OF_DINO = ('neck', 'bbox_head', 'encoder', 'decoder', 'query_embedding', 'memory_trans_fc', 'memory_trans_norm')
+
+
+@pytest.mark.parametrize(
+    ('name', 'parts'),
+    [
+        ('dino', [*PARTS_OF_DINO, 'dn_query_generator']),
+        ('mask2former', ['panoptic_head']),
+        ('mask2former_seg', ['decode_head']),
+    ],
+)
+def test_heads_with_queries_are_the_same_on_a_compiled_backbone_and_what_is_not_compiled_is_said(
+    name, parts, tmp_path
+):
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    model = build_model(Config.fromfile(write_head(name, tmp_path))).eval()
+    image, samples = torch.randn(1, 3, 64, 96), counted_samples(torch.empty(1, 3, 64, 96))
+
+    def outputs() -> object:
+        with torch.no_grad():
+            if name == 'mask2former_seg':
+                return model.decode_head(model.extract_feat(image), samples)
+            if name == 'dino':  # its queries are those with the highest scores, some of which are nearly the same
+                return model.extract_feat(image)
+            return model(image, samples, mode='tensor')
+
+    wanted = outputs()
+    said = compiling.compile_backbone(model, backend='aot_eager')
+    torch.testing.assert_close(outputs(), wanted, rtol=1e-4, atol=1e-4)
+    assert model.backbone._compiled_call_impl is not None
+    assert said.endswith(f'the backbone; as they are: {", ".join(parts)}')
 
 
 def test_without_a_compiler_it_is_said(monkeypatch):

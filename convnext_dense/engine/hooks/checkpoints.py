@@ -20,6 +20,7 @@ from ...errors import UserError
 from ...evaluation.metric_names import Rule, describe_metrics, find_metric, rule_of
 from ...io.files import TEMPORARY_NAME
 from ...registry import HOOKS
+from ..remembered import Values
 from .ema import EMA
 
 _KEY = 'default_hooks.checkpoint'
@@ -139,12 +140,12 @@ class Checkpoints(Hook):
     def after_train_epoch(self, runner: Runner) -> None:
         epoch = runner.epoch + 1
         if not runner.train_loop.counts_steps and self._is_due(epoch, runner.max_epochs):
-            self._save(runner, f'epoch_{epoch}.pth', by_epoch=True)
+            self._save(runner, f'epoch_{epoch}.pth', runner.remembered.gather(), by_epoch=True)
 
     def after_train_iter(self, runner: Runner, *args: object, **kwargs: object) -> None:
         step = runner.iter + 1
         if runner.train_loop.counts_steps and self._is_due(step, runner.max_iters):
-            self._save(runner, f'iter_{step}.pth', by_epoch=False)
+            self._save(runner, f'iter_{step}.pth', runner.remembered.gather(), by_epoch=False)
 
     def _is_due(self, done: int, total: int) -> bool:
         return done == total or (done >= self.save_begin and self.interval > 0 and done % self.interval == 0)
@@ -171,13 +172,14 @@ class Checkpoints(Hook):
         else:
             name = f'epoch_{runner.epoch}_iter_{runner.iter}.pth'
         path = Path(runner.work_dir, name)
+        remembered = runner.remembered.gather()  # by all processes
         if is_main_process() and name != self._written and (not path.exists() or manifest.damage(path)):
             complete = min(runner.epoch, runner.iter // len(loop.dataloader))  # a run that ends early counts its last
-            self._save(runner, name, meta={'epoch': complete, 'iter': runner.iter})
+            self._save(runner, name, remembered, meta={'epoch': complete, 'iter': runner.iter})
         return path
 
-    def _save(self, runner: Runner, name: str, **kwargs: Any) -> None:
-        runner.save_checkpoint(runner.work_dir, name, **kwargs)
+    def _save(self, runner: Runner, name: str, remembered: list[Values], **kwargs: Any) -> None:
+        runner.save_checkpoint(runner.work_dir, name, remembered=remembered, **kwargs)
         if is_main_process():
             path, self._written = Path(runner.work_dir, name), name
             checkpoints.write_pointer(path)

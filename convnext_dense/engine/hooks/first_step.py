@@ -19,7 +19,7 @@ class FirstStep(Hook):
 
     Regular log lines may be minutes apart; these show early that the run works and how long it will take. The estimate
     multiplies the time of the first step, without loading its first batch, by the remaining steps; it does not include
-    validation.
+    validation. There is none for a compiled model, whose first step is no measure.
     """
 
     priority = 'LOWEST'
@@ -53,9 +53,9 @@ class FirstStep(Hook):
         seconds = time.perf_counter() - self._loaded
         loss = f'loss {float(outputs["loss"]):.4f}, ' if outputs else ''
         remaining = runner.max_iters - runner.iter - 1
-        estimate = timedelta(seconds=round(remaining * seconds))
-        rest = (
-            f'the remaining {counted(remaining, "step")} would take about {estimate}' if remaining else 'the last one'
-        )
+        estimate = f'would take about {timedelta(seconds=round(remaining * seconds))}'
+        if runner.cfg.get('compile_backbone') or runner.cfg.get('compile'):
+            estimate = 'take less each, since it had the compilation'
+        rest = f'the remaining {counted(remaining, "step")} {estimate}' if remaining else 'the last one'
         waited = self._loaded - self._started
         runner.logger.info(f'first step: {loss}{seconds:.1f} s, after {waited:.1f} s for its first batch; {rest}')

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from convnext_dense.cli import run_verb
-from tests.helpers import coco_files
-from tests.helpers.mask_folder import write_mask_folder
+from tests.helpers import coco_files, panoptic_files
+from tests.helpers.mask_folder import relabel, write_mask_folder
 from tests.helpers.run_tool import ATTO, ROOT, train
 
 DETECTOR, SEGMENTOR = 'configs/det/cascade_convnext_a_coco.py', 'configs/seg/upernet_convnext_a_ade20k.py'
@@ -86,6 +86,52 @@ def test_data_of_three_tasks_meet_configs_of_others(own_image_folder, tmp_path, 
             else:
                 assert code == 2
                 assert said.err.startswith('error: no ') and 'expected' in said.err
+
+
+def _write_coco(root: Path) -> None:
+    for split in ('train', 'val'):
+        coco_files.write(root, coco_files.content(), split)
+
+
+def _detach(root: Path) -> None:
+    for split in ('train', 'val'):
+        file = root / f'annotations/instances_{split}2017.json'
+        content = json.loads(file.read_text())
+        content['annotations'] = [
+            {k: v for k, v in one.items() if k != 'segmentation'} for one in content['annotations']
+        ]
+        file.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ('config', 'write', 'spoil', 'found'),
+    [
+        (
+            'seg/mask2former_convnext_a_ade20k.py',
+            write_mask_folder,
+            lambda root: relabel(root, lambda labels: labels + 60 * (labels == 5)),
+            '4 masks with labels above 4: the labels of 5 classes go up to 4',
+        ),
+        ('det/mask2former_convnext_a_coco.py', _write_coco, _detach, 'has no masks, which the pipeline loads'),
+        (
+            'panoptic/mask2former_convnext_a_coco.py',
+            panoptic_files.write_panoptic_set,
+            lambda root: panoptic_files.change(root, lambda content: content['annotations'][0]['segments_info'].pop()),
+            "1 PNG file that can't be used",
+        ),
+    ],
+)
+def test_configs_of_mask2former_have_the_checks_of_their_tasks(config, write, spoil, found, tmp_path, capsys):
+    data = tmp_path / 'data'
+    write(data)
+    argv = {'config': f'configs/{config}'}
+    check_data(data, '--sheet', str(tmp_path / 'good.png'), **argv)
+    said = capsys.readouterr().out
+    assert (tmp_path / 'good.png').exists() and found not in said
+    spoil(data)
+    assert check_data(data, **argv) == 1
+    said = capsys.readouterr().out
+    assert [line for line in said.splitlines() if line.startswith('problem  train: ') and found in line], said
 
 
 @pytest.mark.parametrize(

@@ -35,3 +35,11 @@ def test_a_resumed_run_counts_the_steps_that_remain(tmp_path):
     resumed = toy.runner(tmp_path, {}, epochs=2, resume=True)
     resumed.train()
     assert [line for line in lines(resumed) if line.startswith('first step') and 'the remaining 7 steps' in line]
+
+
+def test_a_step_with_a_compilation_is_no_measure(tmp_path):
+    run = toy.runner(tmp_path, {})
+    run.cfg.compile_backbone = True  # after it was built: nothing is compiled here
+    run.train()
+    (line,) = [line for line in lines(run) if line.startswith('first step')]
+    assert line.endswith('; the remaining 7 steps take less each, since it had the compilation')
