@@ -28,8 +28,10 @@ with light_imports():
     from mmdet.models.data_preprocessors import BatchSyncRandomResize as MmdetBatchSyncRandomResize
     from mmdet.models.dense_heads import CenterNetHead as MmdetCenterNetHead
     from mmdet.models.dense_heads import SSDHead
+    from mmdet.models.detectors import DDQDETR as MmdetDDQDETR
     from mmdet.models.roi_heads.bbox_heads import DoubleConvFCBBoxHead as MmdetDoubleConvFCBBoxHead
     from mmdet.models.roi_heads.mask_heads import FCNMaskHead as MmdetFCNMaskHead
+    from mmdet.models.roi_heads.mask_heads import GridHead as MmdetGridHead
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
     from mmdet.models.task_modules.assigners import AssignResult
     from mmdet.models.task_modules.assigners import MaxIoUAssigner as MmdetMaxIoUAssigner
@@ -154,12 +156,38 @@ class CenterNetHead(MmdetCenterNetHead):
 
 
 @MODELS.register_module()
+class DDQDETR(MmdetDDQDETR):
+    """mmdet's ``DDQDETR`` with the same weights in training and testing.
+
+    In training, mmdet's decoder gets branches of the head as parts of its own, whose weights a checkpoint would then
+    have twice, and a model that has not been trained yet would not know.
+    """
+
+    def pre_decoder(self, *args: Any, **kwargs: Any) -> tuple[dict, dict]:
+        """Prepare what decoder and head take."""
+        prepared = super().pre_decoder(*args, **kwargs)
+        if (branches := self.decoder._modules.pop('aux_reg_branches', None)) is not None:
+            vars(self.decoder)['aux_reg_branches'] = branches
+        return prepared
+
+
+@MODELS.register_module()
 class DoubleConvFCBBoxHead(MmdetDoubleConvFCBBoxHead):
     """mmdet's ``DoubleConvFCBBoxHead`` for features in either memory format, which it views as vectors."""
 
     def forward(self, x_cls: Tensor, x_reg: Tensor) -> tuple[Tensor, Tensor]:
         """Return scores (K, classes + 1) and box deltas of K regions, of two features (K, C, h, w) of each."""
         return super().forward(x_cls.contiguous(), x_reg)
+
+
+@MODELS.register_module()
+class GridHead(MmdetGridHead):
+    """mmdet's ``GridHead`` for maps in either memory format, which it views as vectors."""
+
+    def predict_by_feat(self, grid_preds: dict[str, Tensor], *args: Any, **kwargs: Any) -> list[InstanceData]:
+        """Return the results of each image with boxes adjusted by maps (N, points, h, w) of N regions."""
+        contiguous = {name: maps.contiguous() for name, maps in grid_preds.items()}
+        return super().predict_by_feat(contiguous, *args, **kwargs)
 
 
 @MODELS.register_module()

@@ -86,8 +86,8 @@ def test_a_folder_that_may_not_be_read_is_refused_and_an_absent_one_is_empty(tmp
     root = fill(tmp_path, 'open/1.png', 'closed/2.png')
     scan = os.scandir
 
-    def scandir(folder):
-        if os.path.basename(folder) == 'closed':
+    def scandir(folder='.'):
+        if os.path.basename(str(folder)) == 'closed':
             raise PermissionError(13, 'Permission denied', folder)
         return scan(folder)
 

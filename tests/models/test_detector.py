@@ -24,6 +24,7 @@ from convnext_dense.registry import MODELS
 from convnext_dense.tasks import set_classes
 from tests.helpers.mask_rcnn import write_mask_rcnn
 from tests.helpers.small_models import ROOT
+from tests.helpers.stock_configs import stock_config
 
 
 def test_a_flipped_view_is_turned_back():
@@ -302,3 +303,41 @@ def test_double_heads_take_regions_in_any_memory_format():
     expected = head(regions, regions)
     last = regions.to(memory_format=torch.channels_last)
     assert all(torch.allclose(*pair, atol=1e-6) for pair in zip(head(last, last), expected, strict=True))
+
+
+def test_grid_heads_take_maps_in_any_memory_format():
+    settings = dict(roi_feat_size=4, in_channels=8, num_convs=1, point_feat_channels=8, norm_cfg=None)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        head = MODELS.build(dict(settings, type='convnext_dense.GridHead')).eval()
+    torch.manual_seed(0)
+    side = head.whole_map_size // 4 * 2
+    maps, boxes = torch.randn(2, 9, side, side), torch.tensor([[0.0, 0.0, 8.0, 8.0], [4.0, 2.0, 9.0, 9.0]])
+    meta = dict(img_shape=(16, 16))
+    adjusted = [
+        head.predict_by_feat({'fused': maps.to(memory_format=form)}, [InstanceData(bboxes=boxes.clone())], [meta])
+        for form in (torch.contiguous_format, torch.channels_last)
+    ]
+    (expected,), (found,) = adjusted
+    assert not torch.equal(expected.bboxes, boxes)
+    assert torch.equal(found.bboxes, expected.bboxes)
+
+
+@pytest.mark.parametrize('kind', ['mmdet', 'convnext_dense'])
+def test_training_adds_no_weights_to_a_detector_with_distinct_queries(kind):
+    cfg = stock_config('mmdet:ddq/ddq-detr-4scale_r50_8xb2-12e_coco.py').cfg.model
+    arch = dict(depths=[1, 1, 1, 1], dims=[8, 16, 24, 32])
+    cfg.backbone = dict(type='convnext_dense.ConvNeXt', arch=arch, out_indices=(1, 2, 3))
+    cfg.neck.in_channels = [16, 24, 32]
+    cfg.update(type=f'{kind}.DDQDETR', num_queries=6)
+    cfg.encoder.num_layers = cfg.decoder.num_layers = 1
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(cfg).train()
+        model.init_weights()
+    fresh = set(model.state_dict())
+    sample = DetDataSample(metainfo=dict(img_shape=(64, 64), batch_input_shape=(64, 64)))
+    boxes = torch.tensor([[4.0, 4.0, 40.0, 40.0]])
+    sample.gt_instances = InstanceData(bboxes=boxes, labels=torch.tensor([1]))
+    torch.manual_seed(0)
+    assert model.loss(torch.rand(1, 3, 64, 64), [sample])['loss_bbox'].isfinite()
+    added = set(model.state_dict()) - fresh
+    assert bool(added) == (kind == 'mmdet')  # otherwise remove our DDQDETR
