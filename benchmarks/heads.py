@@ -110,8 +110,14 @@ def _run(row: Row, folder: Path) -> None:
         row.result = 'builds'
         options = ('--cfg-options', *_build(config))
         row.result = 'trains'
-        train = ('train', config, '--data', 'sample')
-        _command(*train, '--work-dir', run, *options)
+        train: tuple[object, ...] = ('train', config, '--data', 'sample')
+        try:
+            _command(*train, '--work-dir', run, *options)
+        except RuntimeError as error:
+            if not (merge := re.search("--merge '(.*?)'", str(error))):  # a head for one class says how to join them
+                raise
+            train = (*train, '--merge', merge[1])
+            _command(*train, '--work-dir', run, *options)
         row.result = 'predicts'
         _command('demo', run, _sample_image(), '--out-dir', folder / 'out')
         row.result = 'resumes'

@@ -33,6 +33,9 @@ from .hooks.early_stopping import EarlyStopping
 from .hooks.param_scheduler import ParamScheduler
 from .remembered import RememberedValues, Values
 
+SINGLE_CLASS = {'RPN', 'MultiInstanceBBoxHead'}
+"""Classes of mmdet that find objects of one class: proposals, and the people of CrowdDet."""
+
 
 def collect(
     runner: Any,
@@ -316,10 +319,17 @@ def check_heads(runner: Any) -> None:
     """Check that every head of a run's model has as many classes as the run's data.
 
     Raises:
-        UserError: if one has not, such as a head whose config has no number and whose default is COCO's.
+        UserError: if one has not, such as a head whose config has no number and whose default is COCO's, or one that
+            is made for a single class.
     """
     dataset = _dataset_of(runner)
     classes = classes_of(dataset) or []
+    kinds = {base.__name__ for module in runner.bare_model.modules() for base in type(module).__mro__}
+    if len(classes) > 1 and (single := sorted(kinds & SINGLE_CLASS)):
+        raise UserError(
+            f'{single[0]} is made for one class, and the data have {len(classes)}: join them with '
+            f"--merge '{','.join(classes)}->object'"
+        )
     panoptic = built_panoptic_heads(runner.bare_model)
     learns_stuff = any(own_stuff for _, own_stuff in panoptic.values())
     stuff = len((getattr(dataset, 'metainfo', None) or {}).get('stuff_classes', ())) if learns_stuff else 0

@@ -55,6 +55,21 @@ def test_a_head_with_another_number_of_classes_than_the_data_is_named():
     check_heads(run(list('abc')))
 
 
+@pytest.mark.parametrize('kind', ['RPN', 'MultiInstanceBBoxHead'])
+def test_a_part_that_is_made_for_one_class_says_how_to_join_the_classes(kind):
+    model = nn.Module()
+    model.part = type('OfUsers', (type(kind, (nn.Module,), {}),), {})()
+
+    def run(classes: list[str]) -> SimpleNamespace:
+        loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=SimpleNamespace(metainfo={'classes': classes})))
+        return SimpleNamespace(bare_model=model, _train_loop=loop, _test_loop=None)
+
+    said = f"^{kind} is made for one class, and the data have 3: join them with --merge 'a,b,c->object'$"
+    with pytest.raises(UserError, match=said):
+        check_heads(run(list('abc')))
+    check_heads(run(['a']))
+
+
 def test_a_panoptic_head_with_other_numbers_of_things_and_stuff_is_named():
     model = nn.Module()
     model.panoptic_head, model.bbox_head = nn.Module(), nn.Module()
