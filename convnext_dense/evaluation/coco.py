@@ -134,7 +134,8 @@ def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int]) -> l
         instances = sample['pred_instances']
         corners = instances['bboxes'].double()
         boxes = torch.cat([corners[:, :2], corners[:, 2:] - corners[:, :2]], dim=1).tolist()
-        rows = zip(instances['labels'].tolist(), boxes, instances['scores'].tolist(), strict=True)
+        labels = instances['labels'].long().tolist()  # some heads give floats
+        rows = zip(labels, boxes, instances['scores'].tolist(), strict=True)
         entries: list[CocoResult] = [
             {'image_id': sample['img_id'], 'category_id': category_ids[label], 'bbox': box, 'score': score}
             for label, box, score in rows

@@ -167,7 +167,7 @@ class DDQDETR(MmdetDDQDETR):
         """Prepare what decoder and head take."""
         prepared = super().pre_decoder(*args, **kwargs)
         if (branches := self.decoder._modules.pop('aux_reg_branches', None)) is not None:
-            vars(self.decoder)['aux_reg_branches'] = branches
+            self.decoder.__dict__['aux_reg_branches'] = branches  # known, and no part of it
         return prepared
 
 
