@@ -51,7 +51,8 @@ class ShowPredictions(Hook):
         size = len(runner.test_dataloader.sampler)
         chosen = np.linspace(0, size - 1, min(self.count, size)).round().astype(int).tolist()
         dataset = runner.test_dataloader.dataset
-        metainfo = {**dataset.metainfo, 'value_range': getattr(dataset, 'value_range', None)}
+        read_as = {key: getattr(dataset, key, None) for key in ('value_range', 'opening')}
+        metainfo = {**dataset.metainfo, **read_as}
         for output in outputs:
             if self._position in chosen:
                 number = chosen.index(self._position)

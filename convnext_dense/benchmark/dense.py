@@ -33,15 +33,16 @@ class TimmConvNeXt(nn.Module):
 
     Args:
         depths, dims: blocks and channels of each stage.
+        in_channels: channels of the images.
     """
 
-    def __init__(self, depths: Sequence[int], dims: Sequence[int]) -> None:
+    def __init__(self, depths: Sequence[int], dims: Sequence[int], in_channels: int = 3) -> None:
         super().__init__()
         import timm  # here, because it takes seconds to import
         from timm.layers import LayerNorm2d
 
         self.body = timm.create_model(
-            'convnext_tiny', features_only=True, feature_cls='getter', depths=depths, dims=dims
+            'convnext_tiny', features_only=True, feature_cls='getter', depths=depths, dims=dims, in_chans=in_channels
         )
         self.norms = nn.ModuleList(LayerNorm2d(dim, eps=1e-6) for dim in dims)
 
@@ -76,7 +77,7 @@ def dense(cfg: Config, batch: int, size: ImageSize, setting: Setting, training: 
     ours = _build(cfg)
     randomize(ours)
     weights = {name: tensor.clone() for name, tensor in ours.state_dict().items()}
-    data = random_batch(task, cfg.default_scope, smallest_head(cfg), batch, size)
+    data = random_batch(task, cfg.default_scope, smallest_head(cfg), batch, size, ours.backbone.in_channels)
 
     for what in ('inference', 'train') if training else ('inference',):
         ours.load_state_dict(weights)
@@ -86,7 +87,7 @@ def dense(cfg: Config, batch: int, size: ImageSize, setting: Setting, training: 
             assert check is not None
             measured = Series(
                 f'{task.model_name}, {what}',
-                f'{cfg.model.type} on ConvNeXt, {batch} x 3 x {size}',
+                f'{cfg.model.type} on ConvNeXt, {batch} x {ours.backbone.in_channels} x {size}',
                 batch,
             )
             contenders = _contenders(what, task, cfg, weights, data, setting)
@@ -121,8 +122,9 @@ def stock(model: Any, depths: Sequence[int], dims: Sequence[int]) -> Any:
         return model
     changed = {key: stock(value, depths, dims) for key, value in model.items()}
     if 'backbone' in model:
-        changed['backbone'] = dict(type=TimmConvNeXt, depths=depths, dims=dims)
-    if str(model.get('type')).startswith(f'{SCOPE}.'):
+        channels = model['backbone'].get('in_channels', 3)
+        changed['backbone'] = dict(type=TimmConvNeXt, depths=depths, dims=dims, in_channels=channels)
+    if str(model.get('type')).startswith(f'{SCOPE}.') and 'bands' not in model:  # neither library takes bands
         bases = (MODELS.get(model['type']) or TASK_UTILS.get(model['type'])).__mro__
         changed['type'] = next((c for c in bases if c.__module__.split('.')[0] in ('mmdet', 'mmseg')), model['type'])
     return changed
@@ -139,7 +141,7 @@ def _stock_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 def _contender(what: str, task: Task, name: str, dtype: str, model: Any, data: dict, setting: Setting) -> Contender:
     model = model.to(setting.device)
     layout = 'channels_last' if name == OURS else 'NCHW'
-    stem = next(p for p in model.backbone.parameters() if p.shape[1:] == (3, 4, 4))
+    stem = next(p for p in model.backbone.parameters() if p.ndim == 4 and p.shape[2:] == (4, 4))
     if setting.compiled:
         compile_backbone(model)
 
@@ -185,7 +187,7 @@ def _contender(what: str, task: Task, name: str, dtype: str, model: Any, data: d
     return Contender(name, dtype, layout, step, check_step, loss, model)
 
 
-def random_batch(task: Task, scope: str, classes: int, batch: int, size: ImageSize) -> dict:
+def random_batch(task: Task, scope: str, classes: int, batch: int, size: ImageSize, channels: int = 3) -> dict:
     """Make a batch of noise in the data loader's format, with random annotations.
 
     Args:
@@ -194,8 +196,12 @@ def random_batch(task: Task, scope: str, classes: int, batch: int, size: ImageSi
         classes: number of classes.
         batch: number of images.
         size: height and width of the images.
+        channels: number of bands; other than three are noise around 0, as they are normalized.
     """
     rng = np.random.default_rng(0)
     with DefaultScope.overwrite_default_scope(scope):
         samples = [task.random_sample(rng, size, classes) for _ in range(batch)]
+    if channels != 3:
+        for sample in samples:
+            sample['inputs'] = torch.from_numpy(rng.standard_normal((channels, *size), np.float32))
     return {'inputs': [s['inputs'] for s in samples], 'data_samples': [s['data_samples'] for s in samples]}

@@ -139,7 +139,7 @@ def add_class_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that choose classes of the data; :func:`class_choice` returns the choice."""
     parser.add_argument(
         '--classes',
-        type=_parsed(parse_names),
+        type=parsed(parse_names),
         metavar='A,B,...|@FILE',
         help='classes of the data to take, in the order of their labels; or a file with one on a line '
         '(default: all, or those of the checkpoint)',
@@ -147,13 +147,13 @@ def add_class_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--merge',
         action='append',
-        type=_parsed(parse_merge),
+        type=parsed(parse_merge),
         metavar='A,B,...->NAME',
         help=f'classes of the data to join to one, as in {MERGE_EXAMPLE}; may be given several times',
     )
     parser.add_argument(
         '--ignore-classes',
-        type=_parsed(parse_names),
+        type=parsed(parse_names),
         metavar='A,B,...|@FILE',
         help='classes of the data of which nothing is learned or measured: their objects are neither targets nor '
         'background',
@@ -204,7 +204,7 @@ def add_cfg_options(parser: argparse._ActionsContainer, help: str = '', **kwargs
 
 
 def add_image_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--image-size`` and ``--value-range``."""
+    """Add ``--image-size``, ``--value-range``, ``--page`` and ``--max-pixels``."""
     parser.add_argument(
         '--image-size',
         type=int,
@@ -221,12 +221,24 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
         help='values of the images that become black and white, such as 0 4095 for 12 bits stored in 16 '
         '(default: the full range of 8 or 16 bits; 0 to 1 for floats that are there)',
     )
+    parser.add_argument(
+        '--page',
+        type=_from_one,
+        metavar='N',
+        help='page of TIFF files with several, counted from 1; thumbnails and overviews are no pages',
+    )
+    parser.add_argument(
+        '--max-pixels',
+        type=_from_one,
+        metavar='N',
+        help='pixels of the largest image that is decoded (default: 178956970; a broken file may claim any size)',
+    )
 
 
 def image_arguments(args: argparse.Namespace) -> dict[str, Any]:
-    """Return ``--image-size`` and ``--value-range`` as arguments of ``read_config`` and ``load``."""
+    """Return those of :func:`add_image_arguments` as arguments of ``read_config`` and ``load``."""
     size = ImageSize(*args.image_size) if args.image_size is not None else None
-    return {'image_size': size, 'value_range': args.value_range}
+    return {'image_size': size, 'value_range': args.value_range, 'page': args.page, 'max_pixels': args.max_pixels}
 
 
 def add_normalization_arguments(parser: argparse.ArgumentParser) -> None:
@@ -373,7 +385,7 @@ def parse_options(texts: Sequence[str] | None) -> dict[str, Any]:
     return options
 
 
-def _parsed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+def parsed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     """Have argparse show the messages of a function that parses an argument."""
 
     def parsed(text: str) -> Any:
@@ -383,6 +395,13 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return parsed
+
+
+def _from_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'{text} is too small: take at least 1')
+    return number
 
 
 def _option(text: str) -> str:

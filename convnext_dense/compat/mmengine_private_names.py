@@ -6,9 +6,11 @@ Written for mmengine 0.10.12 (onedl-mmengine); a test fails when one of them is 
 from __future__ import annotations
 
 import bisect
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, Literal
 
+import torch
 from mmengine.model import ImgDataPreprocessor
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
@@ -127,6 +129,13 @@ def set_environment_initialized(backend: Any) -> None:
 def swaps_channels(preprocessor: ImgDataPreprocessor) -> bool:
     """Check whether a preprocessor turns BGR into RGB, or the other way."""
     return preprocessor._channel_conversion
+
+
+def set_normalization(preprocessor: ImgDataPreprocessor, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Have a preprocessor normalize with a mean and std per channel, of which mmengine itself takes one or three."""
+    for name, values in (('mean', mean), ('std', std)):
+        preprocessor.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(-1, 1, 1), False)
+    preprocessor._enable_normalize = True
 
 
 def normalizes(preprocessor: ImgDataPreprocessor) -> bool:

@@ -19,7 +19,7 @@ from .source import read_literals
 
 DATASET = 'test_dataloader.dataset'
 PREDICTION = (
-    *(f'{DATASET}.{key}' for key in ('transform', 'pipeline', 'value_range', 'reduce_zero_label')),
+    *(f'{DATASET}.{key}' for key in ('transform', 'pipeline', 'value_range', 'page', 'reduce_zero_label')),
     'model',
 )
 """The parts of a config that predictions depend on."""
@@ -123,6 +123,8 @@ def _is_ignored(keys: tuple[str, ...]) -> bool:
     if keys == ('model', 'type') or not (TRAINING | CHECKED).isdisjoint(keys[1:]):
         return True
     if keys[:2] == ('model', 'backbone') and keys[2:3] and keys[2] in CHECKED_IN_BACKBONE:
+        return True
+    if keys[-1] == 'max_pixels':  # decides whether an image is read, not how
         return True
     return any(key.startswith('loss') for key in keys) and keys[-1] != 'use_sigmoid'
 

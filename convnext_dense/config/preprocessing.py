@@ -18,10 +18,12 @@ from mmengine.config import Config
 from ..checkpoints import files as checkpoints
 from ..errors import UserError
 from ..tasks import task_of
+from ..tasks.bands import bands_of
 from ..weights.extraction import Weights, extract_weights
 from ..weights.preprocessing import WARP_FROM, Preprocessing, check_normalization, describe_doubt
 from ..weights.published_preprocessing import SQUASH, TRANSFORMERS
 from ..weights.reader import read_checkpoint
+from .bands import check_no_levels, check_reads_levels, follow_bands
 from .find import find_run_config, find_work_dir
 from .source import read_literals
 
@@ -135,6 +137,10 @@ def follow_weights(cfg: Config, told: Told, chosen: Chosen = NO_CHOICE, evaluate
         UserError: if mean or std of the command line can't be right, or the images can't be prepared so.
     """
     task, found = task_of(cfg), told.preprocessing
+    if bands_of(cfg) is not None:
+        check_no_levels(cfg, chosen.mean)
+        return follow_bands(cfg, told.path, found, evaluates)
+    check_reads_levels(found, told.path)
     _set_given(cfg, chosen)
     used = task.preprocessing(cfg)
     if used is None:
@@ -167,6 +173,10 @@ def follow_run(cfg: Config, told: Told, chosen: Chosen = NO_CHOICE) -> str:
         UserError: if config or command line say another mean or std.
     """
     task, before = task_of(cfg), told.preprocessing
+    if bands_of(cfg) is not None:
+        check_no_levels(cfg, chosen.mean)
+        return follow_bands(cfg, told.path, before, resumes=True)
+    check_reads_levels(before, told.path)
     _set_given(cfg, chosen)
     used = task.preprocessing(cfg)
     if used is None or before is None:

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from ..data.formats.file_cache import files_unchanged
 from ..errors import UserError, last_line
 from ..io.image_size import ImageSize
+from ..io.opening import as_opening
 from ..io.value_range import as_value_range
 from ..tasks import (
     AS_FOUND,
@@ -29,6 +30,7 @@ from ..tasks import (
     task_of,
 )
 from ..tasks import point_at as point_at_data
+from ..tasks.bands import RGB_OF_8_BITS, BandOptions, is_asked_for
 from ..tasks.class_choices import set_choice, settle_choice
 from ..tasks.sizes import check_image_size
 from .file import check_keys, import_modules, read_file
@@ -41,9 +43,25 @@ from .settings import check_numbers, check_options
 from .techniques import leave_out
 
 OPTIONAL_KEYS = {
-    *('activation_checkpointing', 'boxes_only', 'compile', 'compile_backbone', 'custom_hooks', 'data_preprocessor'),
-    *('efficient_conv_bn_eval', 'experiment_name', 'find_unused_parameters', 'launcher', 'lora'),
-    *('model_wrapper_cfg', 'sync_bn', 'work_dir'),
+    *(
+        'activation_checkpointing',
+        'bands',
+        'boxes_only',
+        'compile',
+        'compile_backbone',
+        'custom_hooks',
+        'data_preprocessor',
+    ),
+    *(
+        'display_bands',
+        'efficient_conv_bn_eval',
+        'experiment_name',
+        'find_unused_parameters',
+        'launcher',
+        'image_stats',
+        'lora',
+    ),
+    *('model_wrapper_cfg', 'rgb_bands', 'sync_bn', 'work_dir'),
 }
 """Keys that ``--cfg-options`` may set even if the config does not have them."""
 
@@ -79,9 +97,12 @@ def read_config(
     classes: TrainedClasses | None = None,
     image_size: ImageSize | None = None,
     value_range: Sequence[float] | None = None,
+    page: int | None = None,
+    max_pixels: int | None = None,
     label_zero: str | None = None,
     data_options: DataOptions = AS_FOUND,
     boxes_only: bool = False,
+    bands: BandOptions = RGB_OF_8_BITS,
     before_data: Callable[[Config], object] | None = None,
 ) -> Config:
     """Read a config, apply ``--cfg-options``, and point it at the data.
@@ -102,11 +123,13 @@ def read_config(
         image_size: the size at which images enter the network; see
             :meth:`~convnext_dense.tasks.Task.set_image_size`.
         value_range: the values of images that become black and white; see :func:`~convnext_dense.io.images.decode`.
+        page, max_pixels: how image files are opened; see :class:`~convnext_dense.io.opening.Opening`.
         label_zero: what label 0 of masks means, ``'ignore'`` or ``'class'``; None for the config's own setting, which
             by default leaves it to the data.
         data_options: how the data set at ``data`` is read, and which of its classes are chosen.
         boxes_only: the checkpoint is of a detector without masks, and the config's model becomes one; see
             :meth:`~convnext_dense.tasks.Task.leave_out_masks`.
+        bands: the bands of images that are taken as stored; see :meth:`~convnext_dense.tasks.Task.set_bands`.
         before_data: called with the config before the data are looked at, for checks that need none.
 
     Raises:
@@ -126,9 +149,12 @@ def read_config(
             classes=classes,
             image_size=image_size,
             value_range=value_range,
+            page=page,
+            max_pixels=max_pixels,
             label_zero=label_zero,
             data_options=data_options,
             boxes_only=boxes_only,
+            bands=bands,
             before_data=before_data,
         )
     return cfg
@@ -146,9 +172,12 @@ def read_in_steps(
     classes: TrainedClasses | None = None,
     image_size: ImageSize | None = None,
     value_range: Sequence[float] | None = None,
+    page: int | None = None,
+    max_pixels: int | None = None,
     label_zero: str | None = None,
     data_options: DataOptions = AS_FOUND,
     boxes_only: bool = False,
+    bands: BandOptions = RGB_OF_8_BITS,
     before_data: Callable[[Config], object] | None = None,
 ) -> Iterator[tuple[Step, Config]]:
     """Read a config like :func:`read_config`, and yield each step with the config after it.
@@ -184,12 +213,22 @@ def read_in_steps(
             raise UserError(f'--value-range {values.low:g} {values.high:g}: no pipeline has a LoadImage')
         task.set_value_range(cfg, values)
         yield Step('--value-range'), cfg
+    for key, value in (('page', page), ('max_pixels', max_pixels)):
+        if value is not None:
+            flag = f'--{key.replace("_", "-")}'
+            if not task.image_parts(cfg):
+                raise UserError(f'{flag} {value}: no pipeline has a LoadImage')
+            task.set_opening(cfg, as_opening(**{key: value}))
+            yield Step(flag), cfg
     if options:
         _apply_options(cfg, options)
         check_numbers(cfg)
         yield Step('--cfg-options', settings=_nested(options)), cfg
     if not saved and task.follow_training_size(cfg, Settings(file, settings, sized, options or ())):
         yield Step(SIZE_STEP), cfg
+    if is_asked_for(cfg, bands):
+        task.set_bands(cfg, bands)
+        yield Step('--bands'), cfg
     if label_zero is not None:
         task.set_label_zero(cfg, label_zero)
         yield Step('--label-zero'), cfg

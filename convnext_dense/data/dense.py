@@ -12,10 +12,14 @@ from mmcv.transforms import BaseTransform
 from PIL import ExifTags, Image
 
 from ..errors import UserError
+from ..io.band_choice import ALL, BandInput, as_bands
+from ..io.band_images import ShownBands, bad_image, read_input
 from ..io.image_size import ImageSize
 from ..io.images import MAX_UNREADABLE_IN_A_ROW, decode, describe_read_error, open_image, too_many_unreadable
+from ..io.opening import AS_USUAL, Opening, as_opening
 from ..io.value_range import ValueRange, as_value_range
 from ..registry import FUNCTIONS, TRANSFORMS
+from . import band_transforms  # noqa: F401 - registers them
 from .sampler import SeededIndex, seeded
 
 
@@ -44,10 +48,25 @@ class DenseDataset:
         return info['img_path'], ImageSize(info['height'], info['width']) if 'width' in info else None
 
     @property
-    def value_range(self) -> ValueRange | None:
-        """The values of images that become black and white, or None; see :class:`LoadImage`."""
+    def value_range(self) -> ValueRange | ShownBands | None:
+        """How images are shown: the values that become black and white, or the bands; see :class:`LoadImage`."""
+        step = self._reading
+        return None if step is None else step.shown if step.bands else step.value_range
+
+    @property
+    def bands(self) -> BandInput | None:
+        """The bands that images are read with, as stored; None if they are read as RGB."""
+        return None if self._reading is None else self._reading.bands
+
+    @property
+    def _reading(self) -> LoadImage | None:
         steps = getattr(getattr(self, 'pipeline', None), 'transforms', ())
-        return next((step.value_range for step in steps if isinstance(step, LoadImage)), None)
+        return next((step for step in steps if isinstance(step, LoadImage)), None)
+
+    @property
+    def opening(self) -> Opening:
+        """How the image files are opened; see :class:`LoadImage`."""
+        return AS_USUAL if self._reading is None else self._reading.opening
 
     def get_data_info(self, key: int | SeededIndex) -> dict:
         return super().get_data_info(key[0] if isinstance(key, tuple) else key)  # type: ignore[misc]
@@ -79,6 +98,8 @@ class DenseDataset:
 class LoadImage(BaseTransform):
     """Transform that reads an image to ``img``, uint8 or float32 (H, W, 3), BGR, for mmcv's transforms.
 
+    With ``bands`` it is float32 (H, W, C), the values of C bands as stored, in their order.
+
     The image is rotated upright by its EXIF orientation, unless the annotated size (``height``, ``width``) matches the
     image as stored. Where both sizes are the same, ``is_upright`` decides: True turns it.
 
@@ -86,32 +107,79 @@ class LoadImage(BaseTransform):
         value_range: the values that become black and white, of images of any depth; None for the rule of
             :func:`~convnext_dense.io.value_range.find_value_range`.
         to_float32: the image is float32, with the levels 0 to 255, which later steps then do not round.
+        bands: numbers of the bands, from 1; None reads RGB.
+        stored_bands, dtype: number of bands and type of all images; None for any.
+        fill: the value of each band that takes the place of NaN and infinity.
+        shown: the three bands that drawings show; None for the first three, or the only one.
+        page, max_pixels: the page of files with several, counted from 1, and the pixels of the largest image that is
+            decoded; None for those of :class:`~convnext_dense.io.opening.Opening`.
 
     Raises:
-        BadImage: if the image can't be decoded, its size differs from the annotated one, or its value range is
-            ambiguous.
+        BadImage: if the image can't be decoded, its size differs from the annotated one, its value range is
+            ambiguous, or it does not have the bands.
     """
 
-    def __init__(self, value_range: Sequence[float] | None = None, to_float32: bool = False) -> None:
+    def __init__(
+        self,
+        value_range: Sequence[float] | None = None,
+        to_float32: bool = False,
+        bands: Sequence[int] | None = None,
+        stored_bands: int | None = None,
+        dtype: str | None = None,
+        fill: Sequence[float] | float = 0.0,
+        shown: Sequence[int] | None = None,
+        page: int | None = None,
+        max_pixels: int | None = None,
+    ) -> None:
         self.value_range = as_value_range(value_range)
+        self.opening = as_opening(page, max_pixels)
         self.to_float32 = to_float32
+        self.fill = fill
+        chosen = as_bands(bands)
+        if chosen == ALL:
+            raise UserError("bands='all' is for the whole config, where the statistics of the data tell their number")
+        self.bands = None if chosen is None else BandInput(tuple(chosen), tuple(chosen[:3]), stored_bands, dtype)
+        self.shown = ShownBands(tuple(shown or ())) if shown or not self.bands else ShownBands(self.bands.shown)
 
     def transform(self, results: dict) -> dict:
         path = results['img_path']
         expected = ImageSize(results['height'], results['width']) if 'width' in results else None
+        if self.bands is not None:
+            return self._read_bands(results, self.bands, expected)
         try:
-            with open_image(path, retry_missing=True) as image:
+            with open_image(path, retry_missing=True, opening=self.opening) as image:
                 turn = _is_turned(image, expected, results.get('is_upright', False))
                 rgb = np.asarray(decode(image, self.value_range, turn=turn))
         except Exception as error:  # Pillow's decoders raise many types for broken files
             raise BadImage(f'bad image {path} ({describe_read_error(error)})') from None
-        size = ImageSize.of(rgb)
-        if expected and size != expected:
-            raise BadImage(f'bad image {path} (it is {size}, its annotations say {expected}, height x width)')
+        size = check_size(rgb, path, expected)
         bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
         results['img'] = bgr.astype(np.float32) if self.to_float32 else bgr
         results['img_shape'] = results['ori_shape'] = tuple(size)
         return results
+
+    def _read_bands(self, results: dict, bands: BandInput, expected: ImageSize | None) -> dict:
+        path = results['img_path']
+        try:
+            image = read_input(path, bands, self.fill, self.opening)
+        except UserError as error:
+            raise BadImage(str(bad_image(path, error))) from None
+        size = check_size(image, path, expected)
+        results['img'] = image
+        results['img_shape'] = results['ori_shape'] = tuple(size)
+        return results
+
+
+def check_size(image: np.ndarray, path: str, expected: ImageSize | None) -> ImageSize:
+    """Return the size of an image, which must be the annotated one.
+
+    Raises:
+        BadImage: if it is not.
+    """
+    size = ImageSize.of(image)
+    if expected and size != expected:
+        raise BadImage(f'bad image {path} (it is {size}, its annotations say {expected}, height x width)')
+    return size
 
 
 def _is_turned(image: Image.Image, expected: ImageSize | None, is_upright: bool) -> bool:

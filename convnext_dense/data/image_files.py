@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import UserError
 from .text import count_of, shortened
 
-EXTENSIONS = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.bmp', '.ppm', '.tif', '.tiff')
+EXTENSIONS = ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.bmp', '.ppm', '.tif', '.tiff', '.npy')
 """Suffixes of image files in lowercase."""
 STRAY_NAMES = {
     *('__macosx', '@eadir', '@tmp', '@recycle', '#recycle', '#snapshot', '$recycle.bin', '__pycache__'),

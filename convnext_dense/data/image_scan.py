@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import signal
 import threading
@@ -15,11 +16,15 @@ from multiprocessing import get_context, parent_process
 from typing import NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
 
 from ..errors import UserError
+from ..io.band_images import count_bands
 from ..io.image_size import ImageSize
-from ..io.images import ImageValues, measure_values, open_content, open_image
+from ..io.image_stats import BandSums
+from ..io.images import ImageValues, image_content, measure_values, open_content, open_file, orientation_of
+from ..io.opening import AS_USUAL, OF_ANY_SIZE, Opening, TooManyPixels
+from ..io.rasters import open_raster
 from ..io.value_range import AmbiguousValues, ValueRange
 from .segmentation.mask_files import count_labels
 from .segmentation.readers import INDEX
@@ -56,6 +61,19 @@ class ImageHeader(NamedTuple):
         return size is None or size in (self.size, self.upright_size)
 
 
+class BandValues(NamedTuple):
+    """The values of an image's bands as stored."""
+
+    dtype: str
+    sums: BandSums
+    """For each band."""
+
+    @property
+    def kind(self) -> str:
+        """Number and type of the bands, such as ``6 bands of uint16``."""
+        return f'{count_bands(len(self.sums.mean))} of {self.dtype}'
+
+
 class ImageScan(NamedTuple):
     """Result of decoding an image and its mask."""
 
@@ -72,6 +90,10 @@ class ImageScan(NamedTuple):
     """The values of the image, if it can be decoded."""
     is_ambiguous: bool = False
     """True if the fault is that the image's values don't tell which of them are black and white."""
+    is_too_large: bool = False
+    """True if the fault is that the image has more pixels than the limit."""
+    bands: BandValues | None = None
+    """The values of all bands as stored, where they are measured instead."""
 
 
 ImageAndMask = tuple[str, str | None]
@@ -86,6 +108,8 @@ def scan_images(
     advance: Callable[[], object] = lambda: None,
     value_range: ValueRange | None = None,
     read_mask: ReadMask = INDEX.read,
+    opening: Opening = AS_USUAL,
+    by_bands: bool = False,
 ) -> list[ImageScan]:
     """Decode images and count the labels of their masks.
 
@@ -95,14 +119,16 @@ def scan_images(
         advance: called after each image.
         value_range: the values of images that become black and white; see :func:`~convnext_dense.io.images.decode`.
         read_mask: reads a mask.
+        opening: the page of the image files, and the limit of pixels.
+        by_bands: measure the stored values of all bands, rather than what becomes of RGB.
 
     Raises:
         UserError: if a process dies.
     """
     if workers == 1:
-        return [_advanced(advance, scan_image(pair, value_range, read_mask)) for pair in pairs]
+        return [_advanced(advance, scan_image(pair, value_range, read_mask, opening, by_bands)) for pair in pairs]
     # fork, because a spawned process would have to import the package, and get a copy of the annotations
-    scan = partial(scan_image, value_range=value_range, read_mask=read_mask)
+    scan = partial(scan_image, value_range=value_range, read_mask=read_mask, opening=opening, by_bands=by_bands)
     pool = ProcessPoolExecutor(workers, get_context('fork'), initializer=_start_worker, initargs=(scan,))
     try:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the processes have their own handler
@@ -120,7 +146,11 @@ def scan_images(
 
 
 def scan_image(
-    pair: ImageAndMask, value_range: ValueRange | None = None, read_mask: ReadMask = INDEX.read
+    pair: ImageAndMask,
+    value_range: ValueRange | None = None,
+    read_mask: ReadMask = INDEX.read,
+    opening: Opening = AS_USUAL,
+    by_bands: bool = False,
 ) -> ImageScan:
     """Decode an image and measure its values, and count the labels of its mask."""
     path, mask = pair
@@ -134,24 +164,41 @@ def scan_image(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # such as for slightly invalid EXIF
-            with open_content(content) as image:
+            with open_content(content, opening) as image:
                 header = _header_of(image)
-                values = measure_values(image, value_range)
+                values = None if by_bands else measure_values(image, value_range)
+            bands = measure_bands(path, opening) if by_bands else None
     except Exception as error:  # Pillow's decoders raise many types for broken files
-        fault, ambiguous = _fault(content[:64], error), isinstance(error, AmbiguousValues)
-        return ImageScan(fault, None, digest, len(content), label_counts, is_ambiguous=ambiguous)
-    return ImageScan('', header, digest, len(content), label_counts, values)
+        kinds = isinstance(error, AmbiguousValues), isinstance(error, TooManyPixels)
+        return ImageScan(_fault(content[:64], error), None, digest, len(content), label_counts, None, *kinds)
+    if bands is not None:  # bands are read upright
+        header = header._replace(size=header.upright_size, orientation=1, mode=bands.kind)
+    return ImageScan('', header, digest, len(content), label_counts, values, bands=bands)
 
 
-def read_header(path: str) -> ImageHeader | str:
+def measure_bands(path: str, opening: Opening = AS_USUAL) -> BandValues:
+    """Measure the values of all bands of an image as stored.
+
+    Raises:
+        UserError: if it can't be read.
+    """
+    with open_raster(path, *opening) as raster:
+        return BandValues(raster.dtype.name, BandSums.of(raster.read(), raster.nodata))
+
+
+def read_header(path: str, opening: Opening = OF_ANY_SIZE) -> ImageHeader | str:
     """Read an image's header without decoding the image.
+
+    Args:
+        path: the image's file.
+        opening: the page, and the limit of pixels; by default the first page, without a limit.
 
     Returns:
         The header, or the reason why the image can't be opened.
     """
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        return _read_header(path)
+        return _read_header(path, opening)
 
 
 def read_headers(paths: Sequence[str]) -> list[ImageHeader | str]:
@@ -168,10 +215,12 @@ def read_headers(paths: Sequence[str]) -> list[ImageHeader | str]:
             return [header for of_part in read for header in of_part]
 
 
-def _read_header(path: str) -> ImageHeader | str:
+def _read_header(path: str, opening: Opening = OF_ANY_SIZE) -> ImageHeader | str:
     try:
-        with open_image(path) if path.endswith('.json') else Image.open(path) as image:
-            return _header_of(image)
+        with open(path, 'rb') as file:
+            read = io.BytesIO(image_content(file.read())) if path.endswith('.json') else file
+            with open_file(read, opening) as image:
+                return _header_of(image)
     except Exception as error:
         try:
             with open(path, 'rb') as file:
@@ -181,9 +230,7 @@ def _read_header(path: str) -> ImageHeader | str:
 
 
 def _header_of(image: Image.Image) -> ImageHeader:
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    orientation = orientation if orientation in range(1, 9) else 1
-    return ImageHeader(ImageSize.of(image), orientation, image.mode, image.format or '')
+    return ImageHeader(ImageSize.of(image), orientation_of(image), image.mode, image.format or '')
 
 
 def _fault(first_bytes: bytes, error: Exception) -> str:

@@ -88,6 +88,7 @@ def cached_features(
         'preprocessor': identity_of(model.data_preprocessor),
         'transform': identity_of(datasets[0].transform),
         'value_range': identity_of(datasets[0].value_range),
+        'page': datasets[0].opening.page,
         'precision': str(precision or torch.float32),
     }
     cache = FeatureCache(folder, identity, model.head.in_features)

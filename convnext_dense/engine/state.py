@@ -22,12 +22,13 @@ from ..counting import counted
 from ..data.class_choice import as_choice
 from ..data.foreign import classes_of, innermost
 from ..errors import UserError
+from ..models.band_preprocessor import TakesBands
 from ..models.lora import LoraSettings, adapters_of
 from ..version import __version__
 from ..weights.class_counts import built_head_classes, built_panoptic_heads
 from ..weights.extraction import dataset_meta
 from ..weights.licenses import Origin, pretrained
-from ..weights.preprocessing import Preprocessing, preprocessing_of_levels
+from ..weights.preprocessing import Preprocessing, preprocessing_of_bands, preprocessing_of_levels
 from ..weights.settings import settings_for_meta
 from .hooks.early_stopping import EarlyStopping
 from .hooks.param_scheduler import ParamScheduler
@@ -123,6 +124,8 @@ def used_preprocessing(runner: Any) -> Preprocessing | None:
     if not isinstance(preprocessor, ImgDataPreprocessor) or not internals.normalizes(preprocessor):
         return None
     mean, std = (value.flatten().tolist() for value in (preprocessor.mean, preprocessor.std))
+    if isinstance(preprocessor, TakesBands):
+        return preprocessing_of_bands(mean, std, preprocessor.bands)
     return preprocessing_of_levels(mean, std, internals.swaps_channels(preprocessor))
 
 

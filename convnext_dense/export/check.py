@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ MATCH_DISTANCE = 1.0  # pixels: two boxes match if all their sides are closer
 OTHER_SHAPES = ((0.75, 1.25), (1.5, 0.5))
 """Factors on height and width of a dynamic file's shape, for further sizes that it is checked at."""
 
-Predict = Callable[[Sequence[Path], ImageSize | None], tuple[Tensor, Sequence[Result]]]
+Predict = Callable[[Sequence[Any], ImageSize | None], tuple[Tensor, Sequence[Result]]]
 """See :meth:`convnext_dense.inference.Predictor.predict_whole`."""
 
 
@@ -41,7 +41,12 @@ class Difference(NamedTuple):
 
 
 def compare(
-    graph: Graph, path: Path, images: Sequence[Path], predict: Predict, shape: ImageSize, dynamic: bool
+    graph: Graph,
+    path: Path,
+    images: Sequence[Path] | Sequence[np.ndarray],
+    predict: Predict,
+    shape: ImageSize,
+    dynamic: bool,
 ) -> Iterator[Difference]:
     """Run an exported file on images, and compare with what the model predicts for them.
 
@@ -52,7 +57,7 @@ def compare(
     Args:
         graph: the graph of the file.
         path: the file.
-        images: the images' files.
+        images: the images' files, or arrays that the model takes.
         predict: :meth:`~convnext_dense.inference.Predictor.predict_whole` of the model.
         shape: height and width of the file's input; of a dynamic file, of one of the inputs.
         dynamic: whether the file takes any size.

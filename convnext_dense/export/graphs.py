@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..io.band_choice import BandInput
 from ..io.image_size import ImageSize
 from ..models import ConvNeXt
 from .limits import DYNAMIC_MIN
@@ -24,18 +26,19 @@ STAGES = (0, 1, 2, 3)
 class Normalization(NamedTuple):
     """Mean and standard deviation (3,) of a network's input normalization, for RGB values from 0 to 255.
 
-    For a network whose input is BGR, they are in that order too.
+    For a network whose input is BGR, they are in that order too. For bands they are (C,), of the values as stored.
     """
 
     mean: Tensor
     std: Tensor
     bgr: bool = False
+    bands: BandInput | None = None
 
 
 class Graph(nn.Module):
     """Exported part of a model: from images to a tuple of tensors, including the normalization.
 
-    The input is a float tensor (N, 3, H, W) of RGB values from 0 to 255.
+    The input is a float tensor (N, 3, H, W) of RGB values from 0 to 255, or (N, C, H, W) of bands as stored.
 
     Args:
         model: an mmengine model in evaluation mode.
@@ -46,6 +49,8 @@ class Graph(nn.Module):
         left_out: steps that are left to the caller.
         one_image: True if N must be 1.
         smallest: least height and width of the images, where those are open.
+        bands: the bands that it takes; None for RGB.
+        channels: number of channels C of the input.
     """
 
     outputs: dict[str, str]
@@ -57,12 +62,18 @@ class Graph(nn.Module):
 
     def __init__(self, model: Any, normalization: Normalization) -> None:
         super().__init__()
-        self.register_buffer('mean', normalization.mean.view(3, 1, 1))
-        self.register_buffer('std', normalization.std.view(3, 1, 1))
-        self.bgr = normalization.bgr
+        self.register_buffer('mean', normalization.mean.view(-1, 1, 1))
+        self.register_buffer('std', normalization.std.view(-1, 1, 1))
+        self.bgr, self.bands = normalization.bgr, normalization.bands
+        self.channels = len(self.mean)
 
     def normalized(self, image: Tensor) -> Tensor:
         return ((image.flip(1) if self.bgr else image) - self.mean) / self.std
+
+    def noise(self, height: int, width: int, generator: torch.Generator) -> Tensor:
+        """Draw an image of noise, (1, C, height, width), of values as the input has them."""
+        uniform = torch.rand(1, self.channels, height, width, generator=generator)
+        return uniform * 255 if self.bands is None else self.mean + self.std * (uniform * 4 - 2)
 
     def numbers(self, image: Tensor) -> dict[str, Tensor]:
         """Compute outputs that no prediction has, such as logits, with the original model in PyTorch.

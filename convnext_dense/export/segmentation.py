@@ -48,7 +48,8 @@ class PixelLogits(Graph):
 
     def numbers(self, image: Tensor) -> dict[str, Tensor]:
         (model,) = self.original
-        inputs = model.data_preprocessor({'inputs': list(image.flip(1))})['inputs']  # from BGR
+        pixels = image if self.bands else image.flip(1)  # to BGR
+        inputs = model.data_preprocessor({'inputs': list(pixels)})['inputs']
         return {'logits': model.encode_decode(inputs, [{'img_shape': tuple(image.shape[2:])}] * len(image))}
 
     def as_predicted(self, outputs: Sequence[Tensor], size: ImageSize) -> list[dict[str, np.ndarray]]:

@@ -96,7 +96,7 @@ def write(
             shapes = [(graph.smallest, 2 * graph.smallest), (2 * graph.smallest, graph.smallest)]
             shapes = shapes if dynamic else [shape]
             if path.suffix != '.onnx' or has_onnxruntime():
-                _run_on_noise(temporary, shapes)
+                _run_on_noise(temporary, graph, shapes)
             if check is not None:
                 check(temporary)
     except OSError as error:
@@ -108,21 +108,21 @@ def has_onnxruntime() -> bool:
     return importlib.util.find_spec('onnxruntime') is not None
 
 
-def _run_on_noise(path: Path, shapes: Sequence[tuple[int, int]]) -> None:
+def _run_on_noise(path: Path, graph: Graph, shapes: Sequence[tuple[int, int]]) -> None:
     with _silence():
         run = open_exported(path)
     noise = torch.Generator().manual_seed(0)
     for height, width in shapes:
-        run(torch.rand(1, 3, height, width, generator=noise) * 255)
+        run(graph.noise(height, width, noise))
 
 
 def _traced(graph: Graph, shape: ImageSize, dynamic: bool) -> torch.export.ExportedProgram:
     height, width = shape
     if not dynamic:
-        return torch.export.export(graph, (torch.zeros(1, 3, height, width),), strict=False)
+        return torch.export.export(graph, (torch.zeros(1, graph.channels, height, width),), strict=False)
     axes = {axis: torch.export.Dim.DYNAMIC for axis in AXES if axis or not graph.one_image}
     # different sides and two images, because the exporter assumes that sizes that are equal, or 1, are fixed
-    example = torch.zeros(1 if graph.one_image else 2, 3, height, width + TOTAL_STRIDE)
+    example = torch.zeros(1 if graph.one_image else 2, graph.channels, height, width + TOTAL_STRIDE)
     return torch.export.export(graph, (example,), dynamic_shapes=(axes,), strict=False)
 
 

@@ -29,13 +29,17 @@ from ..config.read import read_config
 from ..engine.building import build_model, config_errors
 from ..errors import UserError
 from ..export.graphs import Graph, Normalization
+from ..io.band_choice import BandInput, as_bands, check_exist
+from ..io.band_images import ShownBands, as_input, bad_image, check_same_kind, read_input
 from ..io.image_size import ImageSize
 from ..io.images import decode, read_rgb
+from ..io.opening import Opening, as_opening
 from ..io.value_range import ValueRange, as_value_range
 from ..results import Result
 from ..results.drawing import palette
 from ..tasks import ClassInfo, PreparedImage, check_same_task, count_classes_of, set_classes, task_of, tested_dataset
-from ..weights.extraction import dataset_meta, extract_weights, learned_masks
+from ..tasks.bands import BandOptions, band_input
+from ..weights.extraction import dataset_meta, extract_weights, learned_masks, trained_bands
 from ..weights.licenses import Origin, warn_of_license
 from ..weights.loading import load_full_model
 from ..weights.preprocessing import describe_difference
@@ -57,6 +61,10 @@ def load(
     label_zero: Literal['ignore', 'class'] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    bands: Sequence[int] | Literal['all'] | None = None,
+    display_bands: Sequence[int] | None = None,
+    page: int | None = None,
+    max_pixels: int | None = None,
 ) -> Predictor:
     """Load a classifier, detector or segmentor.
 
@@ -82,6 +90,10 @@ def load(
             is a class, which decides the numbers in the label maps that it writes.
         mean, std: of RGB values from 0 to 1, which images are normalized with; None for those of the config, if they
             are not ImageNet's, or of the weights.
+        bands: numbers, from 1, of the bands of images that the network takes as stored; None for those of the
+            checkpoint.
+        display_bands: the three that drawings show; None for red, green and blue.
+        page, max_pixels: how image files are opened; see :class:`~convnext_dense.io.opening.Opening`.
 
     Raises:
         UserError: if config or checkpoint can't be read, or don't fit each other.
@@ -92,9 +104,11 @@ def load(
         config, checkpoint = find_run_config(config), config
     size = None if image_size is None else ImageSize(*image_size)
     images: dict[str, Any] = {'image_size': size, 'value_range': as_value_range(value_range)}
+    images.update(as_opening(page, max_pixels)._asdict())
     file = checkpoints.find(checkpoint)
     content = read_checkpoint(file, trust_pickle)
     images['boxes_only'] = learned_masks(content) is False
+    images['bands'] = BandOptions(as_bands(bands), None, display_bands, trained=trained_bands(content))
     cfg = read_config(str(config), options, data, needs_data=False, saved=saved, label_zero=label_zero, **images)
     if (mean is None) != (std is None):
         raise UserError(f'{"mean" if std is None else "std"} is given alone: give mean and std')
@@ -159,8 +173,9 @@ def build_predictor(
 class Predictor:
     """A model that predicts results for images; use :func:`load` to build it.
 
-    An image is a path, an array (uint8 (H, W, 3), RGB), or a PIL image. Files and PIL images may have any mode, and
-    are rotated upright by their EXIF orientation. Results are at the full size of the upright image.
+    An image is a path, an array (uint8 (H, W, 3), RGB), or a PIL image; for a network of bands, a path or an array
+    (H, W, B) with all bands of the images that it was trained on, as stored. Files and PIL images may have any mode,
+    and are rotated upright by their EXIF orientation. Results are at the full size of the upright image.
 
     Args:
         model: an mmengine model in evaluation mode.
@@ -176,7 +191,10 @@ class Predictor:
         input_shape: height and width at test time: of a classifier's input, of a segmentor's window, or of a
             detector's largest landscape image.
         value_range: the values of images that become black and white, or None; see
-            :func:`~convnext_dense.io.images.decode`. Arrays are taken as they are.
+            :func:`~convnext_dense.io.images.decode`. Arrays are taken as they are. For a network of bands, those that
+            drawings show.
+        bands: the bands that the network takes; None for RGB of 8 bits.
+        opening: how image files are opened.
     """
 
     def __init__(self, model: BaseModel, cfg: Config, classes: ClassInfo, origin: Origin | None = None) -> None:
@@ -185,7 +203,8 @@ class Predictor:
         self.task = task_of(cfg)
         self.classes = classes
         self.input_shape = self.task.input_shape(cfg)
-        self.value_range = self.task.value_range(cfg)
+        self.value_range, self.opening = self.task.value_range(cfg), self.task.opening(cfg)
+        self.bands = band_input(cfg)
         with config_errors('test_dataloader', cfg), DefaultScope.overwrite_default_scope(cfg.default_scope):
             self._transform = self.task.build_transform(tested_dataset(cfg))
 
@@ -240,8 +259,7 @@ class Predictor:
             prepared = []
             for image in batch:
                 try:
-                    path, rgb = _read(image, self.value_range)
-                    prepared.append(self.task.prepare(self._transform, rgb, path))
+                    prepared.append(self._prepare(image))
                 except UserError as error:
                     if failed is None:
                         raise
@@ -266,12 +284,19 @@ class Predictor:
         """
         prepared = []
         for image in images:
-            path, rgb = _read(image, self.value_range)
-            own = self.task.prepare(self._transform, rgb, path)
+            own = self._prepare(image)
             prepared.append(self.task.resize_prepared(own, size or ImageSize(*own.tensor.shape[1:])))
         inputs = torch.stack([self.task.exported_input(image, self.normalization) for image in prepared])
         with self.task.whole_inference(self.model):
             return inputs, self.task.predict(self.model, prepared, self.classes)
+
+    def _prepare(self, image: ImageLike) -> PreparedImage:
+        if self.bands is not None:
+            path, pixels = _read_bands(image, self.bands, self.normalization.mean.tolist(), self.opening)
+        else:
+            assert not isinstance(self.value_range, ShownBands)
+            path, pixels = _read(image, self.value_range, self.opening)
+        return self.task.prepare(self._transform, pixels, path)
 
     @torch.inference_mode()
     def _predict(self, images: Sequence[PreparedImage]) -> list[Result]:
@@ -281,9 +306,8 @@ class Predictor:
         for shape in dict.fromkeys(shapes):
             indices = [index for index, own in enumerate(shapes) if own == shape]
             predicted = self.task.predict(self.model, [images[index] for index in indices], self.classes)
-            if self.value_range is not None:
-                predicted = [replace(result, value_range=self.value_range) for result in predicted]
-            results.update(zip(indices, predicted, strict=True))
+            for index, result in zip(indices, predicted, strict=True):
+                results[index] = replace(result, value_range=self.value_range, opening=self.opening)
         return [results[index] for index in range(len(images))]
 
 
@@ -299,12 +323,32 @@ def _choose_device(device: str | torch.device | None) -> torch.device:
     return chosen
 
 
-def _read(image: ImageLike, value_range: ValueRange | None) -> tuple[str | None, np.ndarray]:
+def _read(image: ImageLike, value_range: ValueRange | None, opening: Opening) -> tuple[str | None, np.ndarray]:
     """Return the image's path, or None, and its pixels, uint8 (H, W, 3), RGB."""
     if isinstance(image, str | Path):
-        return str(image), read_rgb(image, value_range=value_range)
+        return str(image), read_rgb(image, value_range=value_range, opening=opening)
     if isinstance(image, Image.Image):
         return None, np.asarray(decode(image, value_range))
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise UserError(f'an image as an array is uint8 (H, W, 3) in RGB, not {image.dtype} {image.shape}')
     return None, image
+
+
+def _read_bands(
+    image: ImageLike, bands: BandInput, fill: Sequence[float], opening: Opening
+) -> tuple[str | None, np.ndarray]:
+    """Return the image's path, or None, and the bands that a network takes, float32 (H, W, C)."""
+    if isinstance(image, str | Path):
+        try:
+            return str(image), read_input(image, bands, fill, opening)
+        except UserError as error:
+            raise bad_image(image, error) from None
+    values = np.asarray(image)
+    values = values[..., None] if values.ndim == 2 else values
+    if values.ndim != 3 or values.dtype.kind not in 'iuf' or not values.size:
+        raise UserError(
+            f'an image as an array is (H, W, {bands.stored or "bands"}), not {values.dtype} {values.shape}'
+        )
+    check_same_kind(bands, values.shape[2], values.dtype)
+    check_exist(bands.bands, values.shape[2], 'the image has')
+    return None, as_input(values[..., [band - 1 for band in bands.bands]], fill)

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..errors import UserError
 from .images import describe_read_error, open_image
+from .opening import OF_ANY_SIZE
 
 LOSSY = 'compressed with loss'
 LOSSY_FORMATS = ('JPEG', 'MPO')
@@ -33,7 +34,7 @@ def read_colors(path: str, retry_missing: bool = False) -> np.ndarray:
         UserError: if the mask can't be read or decoded.
     """
     try:
-        with open_image(path, retry_missing) as mask:
+        with open_image(path, retry_missing, OF_ANY_SIZE) as mask:
             kind, mode = mask.format, mask.mode
             rgb = np.asarray(mask.convert('RGB'), dtype=np.int32)
     except Exception as error:  # Pillow's decoders raise many types for broken files

@@ -8,24 +8,26 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import UserError
+from .band_images import ShownBands, read_shown
 from .files import read_with_retries
+from .image_size import ImageSize
+from .opening import AS_USUAL, DEFAULT_MAX_PIXELS, Opening, open_by_pillow
+from .raster_image import RasterImage
 from .value_range import BITS_8, ValueRange, find_value_range, to_levels
 
 UNLABELED = 255
 """Label of pixels without a class, in masks and label maps."""
 MAX_UNREADABLE_IN_A_ROW = 20
 """Number of consecutive unreadable images that ends even a run that skips bad images: the disk must have failed."""
-TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
-"""First bytes of TIFF files, of which Pillow does not read all kinds."""
 
 
-def open_image(path: str | Path, retry_missing: bool = False) -> Image.Image:
+def open_image(path: str | Path, retry_missing: bool = False, opening: Opening = AS_USUAL) -> Image.Image:
     """Read an image file into memory and open it, without decoding the pixels.
 
     The file is read completely so that disk errors occur here: Pillow memory-maps some formats, where a disk error
@@ -34,28 +36,79 @@ def open_image(path: str | Path, retry_missing: bool = False) -> Image.Image:
     Args:
         path: the image's file.
         retry_missing: see :func:`~convnext_dense.io.files.read_with_retries`, which reads the file.
+        opening: the page, and the limit of pixels.
 
     Raises:
+        UserError: if it has more pixels than the limit, or several pages of which none is chosen.
         OSError: if the file can't be read or is not an image.
     """
-    return open_content(read_with_retries(path, retry_missing))
+    return open_content(read_with_retries(path, retry_missing), opening)
 
 
-def open_content(content: bytes) -> Image.Image:
+def open_content(content: bytes, opening: Opening = AS_USUAL) -> Image.Image:
     """Open an image file that is in memory, without decoding the pixels.
 
     The content may also be a JSON file of LabelMe that has the image in it.
 
     Raises:
+        UserError: if it has more pixels than the limit, or several pages of which none is chosen.
         OSError: if it is not an image of a kind that is read.
     """
-    content = image_content(content)
+    return open_file(io.BytesIO(image_content(content)), opening)
+
+
+def open_file(file: IO[bytes], opening: Opening = AS_USUAL) -> Image.Image:
+    """Open an image file that is open, like :func:`open_content`; a ``.npy`` file or a TIFF may be of any bands.
+
+    Returns:
+        Pillow's image, or a :class:`~convnext_dense.io.raster_image.RasterImage` of what Pillow does not read.
+    """
+    from .rasters import npy, tiff  # here, because they import this module
+
+    file.seek(0)
+    start = file.read(8)
+    if start.startswith(npy.MAGIC):
+        raster = npy.NpyRaster('', file, opening)
+        opening.check_size(raster.size)
+        return RasterImage(raster, 'NPY')
+    if start.startswith(tiff.STARTS):
+        return _open_tiff(file, opening)
+    image = _open_by_pillow(file, opening)
+    opening.check_size(ImageSize.of(image))
+    if opening.page is not None and opening.page > 1:
+        if opening.page > getattr(image, 'n_frames', 1):
+            raise UserError(f'it has no page {opening.page}, which --page asks for')
+        image.seek(opening.page - 1)
+    return image
+
+
+def _open_tiff(file: IO[bytes], opening: Opening) -> Image.Image:
+    """Open a TIFF by Pillow, or by tifffile if Pillow does not read it."""
+    from .rasters import tiff
+    from .rasters.tiff_pages import find_page
+
+    page = find_page(file, opening.page)
+    opening.check_size(page.size)
+    if page.size.height * page.size.width <= DEFAULT_MAX_PIXELS:  # Pillow's decoder of TIFF has no other limit
+        try:
+            image = _open_by_pillow(file, opening)
+            if page.place:
+                image.seek(page.place)
+            if not (page.place and has_color_of_16_bits(image)):  # of which OpenCV reads the first page
+                return image
+        except (UnidentifiedImageError, SyntaxError, EOFError):
+            pass
+    return RasterImage(tiff.TiffRaster('', file, opening), 'TIFF')
+
+
+def _open_by_pillow(file: IO[bytes], opening: Opening) -> Image.Image:
+    if opening.max_pixels is not None:
+        return open_by_pillow(file)
     try:
-        return Image.open(io.BytesIO(content))
-    except UnidentifiedImageError:
-        if content.startswith(TIFF):
-            kind = 'a TIFF of a kind that is not read, such as floats in several channels: save it with 8 or 16 bits'
-            raise OSError(kind) from None
+        file.seek(0)
+        return Image.open(file)
+    except Image.DecompressionBombError:
+        opening.check_size(ImageSize.of(open_by_pillow(file)))
         raise
 
 
@@ -73,27 +126,40 @@ def image_content(content: bytes) -> bytes:
         raise OSError('a JSON file without an image in it, imageData in base64') from None
 
 
-def read_image(path: str | Path, retry_missing: bool = False, value_range: ValueRange | None = None) -> Image.Image:
+def read_image(
+    path: str | Path,
+    retry_missing: bool = False,
+    value_range: ValueRange | ShownBands | None = None,
+    opening: Opening = AS_USUAL,
+) -> Image.Image:
     """Read and decode an image as RGB, rotated upright by its EXIF orientation.
 
     Args:
         path: the image's file.
         retry_missing: see :func:`~convnext_dense.io.files.read_with_retries`.
-        value_range: see :func:`decode`.
+        value_range: see :func:`decode`; or the bands that are shown.
+        opening: the page, and the limit of pixels.
 
     Raises:
         UserError: if the image can't be read or decoded, or its value range is ambiguous.
     """
+    if isinstance(value_range, ShownBands):
+        return Image.fromarray(read_shown(path, value_range, opening))
     try:
-        with open_image(path, retry_missing) as image:
+        with open_image(path, retry_missing, opening) as image:
             return decode(image, value_range)
     except Exception as error:  # Pillow's decoders raise many types for broken files
         raise UserError(f'bad image {path} ({describe_read_error(error)})') from None
 
 
-def read_rgb(path: str | Path, retry_missing: bool = False, value_range: ValueRange | None = None) -> np.ndarray:
+def read_rgb(
+    path: str | Path,
+    retry_missing: bool = False,
+    value_range: ValueRange | ShownBands | None = None,
+    opening: Opening = AS_USUAL,
+) -> np.ndarray:
     """Read an image like :func:`read_image`, as an array: uint8 (H, W, 3), RGB."""
-    return np.asarray(read_image(path, retry_missing, value_range))
+    return np.asarray(read_image(path, retry_missing, value_range, opening))
 
 
 def describe_read_error(error: Exception) -> str:
@@ -134,6 +200,8 @@ def decode(image: Image.Image, value_range: ValueRange | None = None, turn: bool
     Raises:
         AmbiguousValues: if there is no ``value_range`` and the image's is ambiguous.
     """
+    if isinstance(image, RasterImage):
+        return image.as_rgb(value_range)
     color = None if value_range is None else _color_of_16_bits(image)
     if color is None or value_range is None:
         return _as_rgb(_upright(image) if turn else image, value_range)
@@ -187,11 +255,12 @@ def measure_values(image: Image.Image, value_range: ValueRange | None = None) ->
     Raises:
         AmbiguousValues: if there is no ``value_range`` and the image's is ambiguous.
     """
-    values = _color_of_16_bits(image)
+    values = image.colors if isinstance(image, RasterImage) else _color_of_16_bits(image)
     if values is None:
         image.load()
         values = _deep_values(image)
-    if values is None:
+    if values is None or values.dtype == np.uint8:
+        image = image if values is None else Image.fromarray(np.ascontiguousarray(values))
         rgb = image if image.mode in ('RGB', 'L') else image.convert('RGB')
         if value_range is None:
             extrema = np.ravel(rgb.getextrema())
@@ -224,13 +293,18 @@ def _deep_values(image: Image.Image) -> np.ndarray | None:
     return values.astype(values.dtype.newbyteorder('='), copy=False)
 
 
+def has_color_of_16_bits(image: Image.Image) -> bool:
+    """Check whether a file has several channels of 16 bits, if its pixels are not decoded yet."""
+    raw_modes = (args if isinstance(args, str) else args[0] if args else '' for *_, args in getattr(image, 'tile', ()))
+    return not image.mode.startswith(('I', 'F')) and any(';16' in str(mode) for mode in raw_modes)
+
+
 def _color_of_16_bits(image: Image.Image) -> np.ndarray | None:
     """The values of a file with several channels of 16 bits, uint16 (H, W, 3) in RGB; None for others.
 
     Pillow keeps the upper 8 bits of each, so the file is decoded by OpenCV, if it has not been decoded yet.
     """
-    raw_modes = (args if isinstance(args, str) else args[0] if args else '' for *_, args in getattr(image, 'tile', ()))
-    if image.mode.startswith(('I', 'F')) or not any(';16' in str(mode) for mode in raw_modes):
+    if not has_color_of_16_bits(image):
         return None
     import cv2
 
@@ -239,3 +313,64 @@ def _color_of_16_bits(image: Image.Image) -> np.ndarray | None:
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
         raise OSError(f'color of 16 bits that OpenCV does not read ({image.format}): save it with 8 bits')
     return np.ascontiguousarray(pixels[..., 2::-1]) if pixels.shape[2] > 2 else np.repeat(pixels[..., :1], 3, axis=2)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Return the EXIF orientation of an image, from 1 to 8."""
+    is_png = image.format == 'PNG' and getattr(
+        image, 'tile', None
+    )  # Pillow would decode it, to look behind its pixels
+    exif = Image.Image.getexif(image) if is_png and not _has_text_behind_pixels(image) else image.getexif()
+    orientation = exif.get(ExifTags.Base.Orientation, 1)
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _has_text_behind_pixels(image: Image.Image) -> bool:
+    """Whether a PNG has chunks behind its pixels that may hold its orientation."""
+    file: IO[bytes] = getattr(image, 'fp')  # noqa: B009 - Pillow's type does not have it
+    place, is_behind, start = file.tell(), False, 8
+    try:
+        while len(chunk := _at(file, start, 8)) == 8 and chunk[4:] != b'IEND':
+            is_behind |= chunk[4:] == b'IDAT'
+            if is_behind and chunk[4:] in (b'eXIf', b'tEXt', b'zTXt', b'iTXt'):
+                return True
+            start += 12 + int.from_bytes(chunk[:4], 'big')
+        return False
+    finally:
+        file.seek(place)
+
+
+def _at(file: IO[bytes], place: int, count: int) -> bytes:
+    file.seek(place)
+    return file.read(count)
+
+
+def stored_type(image: Image.Image) -> tuple[int, np.dtype]:
+    """Return the number of bands and the type of what :func:`stored_values` gives, without decoding the image."""
+    if isinstance(image, RasterImage):
+        return image.raster.bands, image.raster.dtype
+    if has_color_of_16_bits(image):
+        return 3, np.dtype(np.uint16)
+    if image.mode.startswith('F'):
+        return 1, np.dtype(np.float32)
+    if image.mode.startswith('I'):
+        is_16 = image.mode != 'I' or image.format in ('PNG', 'PPM')  # of which Pillow makes 16 bits
+        return 1, np.dtype(np.uint16 if is_16 else np.int32)
+    return 1 if image.mode in ('1', 'L', 'LA', 'La') else 3, np.dtype(np.uint8)
+
+
+def stored_values(image: Image.Image) -> np.ndarray:
+    """Decode the stored values of an image, upright: (H, W, C), one band or red, green and blue, without opacity."""
+    from .rasters.turning import turned
+
+    if isinstance(image, RasterImage):
+        return image.raster.values()
+    bands, kind = stored_type(image)
+    values = _color_of_16_bits(image)
+    if values is not None:
+        return turned(values, orientation_of(image))
+    image = _upright(image)
+    values = _deep_values(image)
+    if values is None:
+        values = np.asarray(image.convert('L' if bands == 1 else 'RGB'))
+    return values.reshape(*values.shape[:2], bands).astype(kind, copy=False)

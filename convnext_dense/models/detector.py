@@ -22,10 +22,12 @@ from ..compat.mmdet_ssd_loss import give_loss
 from ..errors import UserError
 from ..io.coco_format import IGNORE_REGION, UNMASKED
 from ..registry import MODELS, TASK_UTILS
+from .band_preprocessor import TakesBands
 
 with light_imports():
     import mmdet.datasets  # noqa: F401 - registers data sets and transforms, as the next does models
     from mmdet.models.data_preprocessors import BatchSyncRandomResize as MmdetBatchSyncRandomResize
+    from mmdet.models.data_preprocessors import DetDataPreprocessor
     from mmdet.models.dense_heads import CenterNetHead as MmdetCenterNetHead
     from mmdet.models.dense_heads import SSDHead
     from mmdet.models.detectors import DDQDETR as MmdetDDQDETR
@@ -43,6 +45,11 @@ silence_call_warnings()
 
 IN_REGION = 0.5
 """Share of a box in an ignore region above which it is not background."""
+
+
+@MODELS.register_module()
+class DetBandPreprocessor(TakesBands, DetDataPreprocessor):
+    """mmdet's ``DetDataPreprocessor`` for any number of bands."""
 
 
 @MODELS.register_module()

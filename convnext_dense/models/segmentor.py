@@ -15,17 +15,24 @@ from ..compat.mmdet_call_warnings import silence_call_warnings
 from ..compat.mmdet_imports import light_imports
 from ..errors import UserError
 from ..registry import MODELS
+from .band_preprocessor import TakesBands
 from .label_map import Window, label_map, labels_of_probabilities, score_map
 from .memory_format import format_for_heads
 
 with light_imports():
     import mmseg.datasets  # noqa: F401 - registers data sets and transforms, as the next does models
+    from mmseg.models.data_preprocessor import SegDataPreProcessor
     from mmseg.models.decode_heads import Mask2FormerHead, MaskFormerHead, dm_head, uper_head
     from mmseg.models.decode_heads.decode_head import BaseDecodeHead
     from mmseg.models.segmentors import EncoderDecoder, SegTTAModel
     from mmseg.structures import SegDataSample
 
 silence_call_warnings()
+
+
+@MODELS.register_module()
+class SegBandPreprocessor(TakesBands, SegDataPreProcessor):
+    """mmseg's ``SegDataPreProcessor`` for any number of bands."""
 
 
 @MODELS.register_module()

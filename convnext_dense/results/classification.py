@@ -56,7 +56,8 @@ class Classification(Result):
         """Draw the image above bars of the five highest scores; see :meth:`Result.draw`."""
         names = drawable_names(self.names)
         bars = [(names[k], float(self.scores[k])) for k in self._best(5)]
-        return save_drawing(draw_scores(image_to_draw_on(self.path, image, value_range=self.value_range), bars), out)
+        pixels = image_to_draw_on(self.path, image, None, self.value_range, self.opening)
+        return save_drawing(draw_scores(pixels, bars), out)
 
     def as_json(self) -> ClassificationEntry:
         top: list[ClassScore] = [

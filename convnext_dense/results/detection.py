@@ -88,7 +88,7 @@ class Detection(Result):
         """Draw boxes with names and scores, and masks, over the image; see :meth:`Result.draw`."""
         names, colors = drawable_names(self.names), palette(len(self.names))[self.labels]
         tags = [f'{names[label]} {score:.0%}' for label, score in zip(self.labels, self.scores, strict=True)]
-        pixels = image_to_draw_on(self.path, image, self.size, self.value_range)
+        pixels = image_to_draw_on(self.path, image, self.size, self.value_range, self.opening)
         return save_drawing(draw_instances(pixels, self.boxes, tags, colors, self.masks), out)
 
     def as_json(self) -> list[DetectionEntry]:

@@ -170,7 +170,7 @@ class Panoptic(Result):
             out, image: see :meth:`Result.draw`.
             legend_rows: number of rows of the legend, the largest regions first; None for as many as it takes.
         """
-        pixels = image_to_draw_on(self.path, image, self.size, self.value_range)
+        pixels = image_to_draw_on(self.path, image, self.size, self.value_range, self.opening)
         places = np.full(self.ids.shape, -1, np.int32)
         for place, segment in enumerate(self.segments):
             places[self.ids == segment.id] = place

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import UserError
+from ..io.band_images import ShownBands
 from ..io.coco_format import CocoImage
+from ..io.opening import AS_USUAL, Opening
 from ..io.value_range import ValueRange
 
 
@@ -23,10 +25,12 @@ class Result(ABC):
     Attributes:
         path: the image's file, or None.
         value_range: the values of the image that become black and white, to draw on it.
+        opening: how the image's file is opened, to draw on it.
     """
 
     path: str | None
-    value_range: ValueRange | None = field(default=None, kw_only=True)
+    value_range: ValueRange | ShownBands | None = field(default=None, kw_only=True)
+    opening: Opening = field(default=AS_USUAL, kw_only=True)
 
     @abstractmethod
     def draw(self, out: str | Path | None = None, image: np.ndarray | None = None) -> np.ndarray:

@@ -77,7 +77,7 @@ class Segmentation(Result):
             out, image: see :meth:`Result.draw`.
             legend_rows: maximum number of rows of the legend, the largest classes first; None for no limit.
         """
-        pixels = image_to_draw_on(self.path, image, ImageSize.of(self.labels), self.value_range)
+        pixels = image_to_draw_on(self.path, image, ImageSize.of(self.labels), self.value_range, self.opening)
         drawn = draw_label_map(pixels, self.labels, self.names, self.colors, UNLABELED, legend_rows)
         return save_drawing(drawn, out)
 

@@ -8,9 +8,11 @@ import numpy as np
 from PIL import Image
 
 from ..errors import UserError
+from ..io.band_images import ShownBands
 from ..io.files import atomic_write
 from ..io.image_size import ImageSize
 from ..io.images import read_rgb
+from ..io.opening import AS_USUAL, Opening
 from ..io.value_range import ValueRange
 
 
@@ -18,7 +20,8 @@ def image_to_draw_on(
     path: str | None,
     image: np.ndarray | None,
     size: ImageSize | None = None,
-    value_range: ValueRange | None = None,
+    value_range: ValueRange | ShownBands | None = None,
+    opening: Opening = AS_USUAL,
 ) -> np.ndarray:
     """Return the given image, or else read it from the path; uint8 (H, W, 3), RGB.
 
@@ -27,6 +30,7 @@ def image_to_draw_on(
         image: the image, or None to read it.
         size: expected size; None for any.
         value_range: the values that become black and white; see :func:`~convnext_dense.io.images.decode`.
+        opening: how the file is opened.
 
     Raises:
         UserError: if there is neither image nor path, the file can't be read, or the size differs.
@@ -34,7 +38,7 @@ def image_to_draw_on(
     if image is None:
         if path is None:
             raise UserError('the result has no file: pass the image to draw on')
-        image = read_rgb(path, value_range=value_range)
+        image = read_rgb(path, value_range=value_range, opening=opening)
     if size is not None and size != ImageSize.of(image):
         raise UserError(
             f'{path}: the image is {ImageSize.of(image)} (height x width), the result is for {size}: '

@@ -207,10 +207,12 @@ class ClassificationTask(Task):
         assert record.label is not None
         lines = [(drawable_names(data.classes)[record.label], TEXT_COLOR)]
         lines += [(fault, WRONG_COLOR)] if fault else []
-        return draw_caption(read_rgb(record.path, value_range=data.value_range), [*lines, (title, TEXT_COLOR)])
+        image = read_rgb(record.path, False, data.value_range, data.opening)
+        return draw_caption(image, [*lines, (title, TEXT_COLOR)])
 
     def draw_comparison(self, output: Any, metainfo: Mapping[str, Any]) -> Comparison:
         from ..io.images import read_rgb
+        from ..io.opening import AS_USUAL
         from ..results.drawing import RIGHT_COLOR, TEXT_COLOR, WRONG_COLOR, draw_caption
         from ..results.text import drawable_names
 
@@ -229,7 +231,7 @@ class ClassificationTask(Task):
             (f'{names[label]}  {score:.0%}', RIGHT_COLOR if label == ground_truth else WRONG_COLOR),
             (f'ground truth: {names[ground_truth]}', TEXT_COLOR),
         ]
-        image = read_rgb(output['path'], retry_missing=True, value_range=metainfo.get('value_range'))
+        image = read_rgb(output['path'], True, metainfo.get('value_range'), metainfo.get('opening') or AS_USUAL)
         drawing = draw_caption(image, lines)
         return Comparison(drawing, f'{classes[ground_truth]}.png', entry)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..io.image_size import TOTAL_STRIDE
+from .bands import BandOptions, band_input, bands_of, set_bands, set_normalization, stated_normalization
 from .base import Task
 from .pipelines import kind_of, mean_side, reading_steps
 from .records import ClassInfo, Comparison, Part, PredictionEntry, PreparedImage
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
     from ..data.check import DatasetRecords, ImageRecord
     from ..export.graphs import Normalization
+    from ..io.band_images import ShownBands
     from ..io.image_size import ImageSize
+    from ..io.opening import Opening
     from ..io.value_range import ValueRange
     from ..results import Result
     from ..weights.preprocessing import Preprocessing
@@ -70,9 +73,23 @@ class DenseTask(Task):
     def image_parts(self, cfg: Config) -> list[dict]:
         return reading_steps(cfg)
 
+    def set_bands(self, cfg: Config, options: BandOptions) -> None:
+        set_bands(cfg, options)
+
+    def value_range(self, cfg: Config, keys: Collection[str] = ('test_dataloader',)) -> ValueRange | ShownBands | None:
+        from ..io.band_images import ShownBands
+
+        if bands_of(cfg) is None:
+            return super().value_range(cfg, keys)
+        bands = band_input(cfg)
+        shown = cfg.get('display_bands') or (bands.shown if bands else None)
+        return None if shown is None else ShownBands(tuple(shown))
+
     def preprocessing(self, cfg: Config) -> Preprocessing | None:
         from ..weights.preprocessing import preprocessing_of_levels
 
+        if bands_of(cfg) is not None:
+            return stated_normalization(cfg)
         part = cfg.model.get('data_preprocessor') or {}
         return preprocessing_of_levels(part.get('mean'), part.get('std'), _is_rgb(part))
 
@@ -80,6 +97,9 @@ class DenseTask(Task):
         from ..weights.preprocessing import LEVELS
 
         part = cfg.model.data_preprocessor
+        if bands_of(cfg) is not None:
+            set_normalization(cfg, wanted.mean, wanted.std)
+            return
         if len(wanted.mean) == 3 and _is_rgb(part) == wanted.bgr:
             part.update(bgr_to_rgb=not wanted.bgr, rgb_to_bgr=False)
         for name in {'mean', 'std'} & set(names):
@@ -99,8 +119,8 @@ class DenseTask(Task):
         from ..results.drawing import shrunk, side_by_side
 
         size = ImageSize(*output.ori_shape[:2])
-        is_upright = metainfo.get('is_upright', False)
-        image = read_as_annotated(output.img_path, size, metainfo.get('value_range'), is_upright)
+        read_as = {key: metainfo.get(key) for key in ('value_range', 'opening')}
+        image = read_as_annotated(output.img_path, size, is_upright=metainfo.get('is_upright', False), **read_as)
         *drawings, caption = self.compare(output, image, metainfo)
         prediction, ground_truth = (shrunk(drawing, COMPARED_SIZE) for drawing in drawings)
         drawing = side_by_side([('prediction', prediction), ('ground truth', ground_truth)])
@@ -119,6 +139,13 @@ class DenseTask(Task):
         from ..export.graphs import Normalization
 
         preprocessor: Any = model.data_preprocessor
+        bands = getattr(preprocessor, 'bands', None)
+        if bands is not None:
+            mean, std = (
+                getattr(preprocessor, name).flatten() if normalizes(preprocessor) else filled(len(bands.bands))
+                for name, filled in (('mean', torch.zeros), ('std', torch.ones))
+            )
+            return Normalization(mean, std, bands=bands)
         bgr = not swaps_channels(preprocessor)  # images are read as BGR
         if not normalizes(preprocessor):
             return Normalization(torch.zeros(3), torch.ones(3), bgr)
@@ -130,9 +157,10 @@ class DenseTask(Task):
 
         height, width = size = image.shape[:2]
         too_thin = UserError(f'bad image {path or "array"} (height {height}, width {width}: too thin for the network)')
-        bgr = np.ascontiguousarray(image[:, :, ::-1])  # mmcv's transforms take BGR
+        # mmcv's transforms take BGR of 8 bits, or bands as they are
+        pixels = np.ascontiguousarray(image[:, :, ::-1]) if image.dtype == np.uint8 else image
         try:
-            packed = transform({'img': bgr, 'img_path': path, 'img_shape': size, 'ori_shape': size})
+            packed = transform({'img': pixels, 'img_path': path, 'img_shape': size, 'ori_shape': size})
         except cv2.error:
             raise too_thin from None
         if min(packed['inputs'].shape[1:]) < TOTAL_STRIDE:
@@ -145,7 +173,7 @@ class DenseTask(Task):
         return image.resized(size, type(image.sample)(metainfo=meta))
 
     def exported_input(self, image: PreparedImage, normalization: Normalization) -> Tensor:
-        return image.tensor.flip(0).float()  # from BGR
+        return image.tensor.float() if normalization.bands else image.tensor.flip(0).float()  # from BGR
 
     def training_parts(self, model: Any, image: Tensor) -> Iterator[Part]:
         features = [image]
@@ -171,15 +199,21 @@ def _is_rgb(preprocessor: Mapping[str, Any]) -> bool:
 
 
 def read_as_annotated(
-    path: str, size: ImageSize, value_range: ValueRange | None = None, is_upright: bool = False
+    path: str,
+    size: ImageSize,
+    value_range: ValueRange | ShownBands | None = None,
+    is_upright: bool = False,
+    opening: Opening | None = None,
 ) -> np.ndarray:
     """Read an image as dense data sets do: upright by its EXIF, or as stored if that matches its annotations' size.
 
     Args:
         path: the image's file.
         size: height and width that the annotations are for.
-        value_range: the values that become black and white; see :func:`~convnext_dense.io.images.decode`.
+        value_range: the values that become black and white, see :func:`~convnext_dense.io.images.decode`; or the
+            bands that are shown, of the upright image.
         is_upright: the annotations are for the upright image, also where its size does not tell.
+        opening: how the file is opened; None for :data:`~convnext_dense.io.opening.AS_USUAL`.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -187,10 +221,16 @@ def read_as_annotated(
     Raises:
         UserError: if the image can't be decoded, or does not have this size.
     """
-    from ..data.dense import LoadImage  # here, because it imports mmcv
+    from ..data.dense import LoadImage, check_size  # here, because it imports mmcv
+    from ..io.band_images import ShownBands, read_shown
 
+    if isinstance(value_range, ShownBands):
+        shown = read_shown(path, value_range, *([opening] if opening else []))
+        check_size(shown, path, size)
+        return shown
     image = {'img_path': path, **size._asdict(), 'is_upright': is_upright}
-    return LoadImage(value_range).transform(image)['img'][..., ::-1]
+    opened = opening._asdict() if opening else {}
+    return LoadImage(value_range, **opened).transform(image)['img'][..., ::-1]
 
 
 def counted_samples(image: Tensor) -> list[Any]:

@@ -144,7 +144,7 @@ class DetectionTask(MmdetTask):
         from ..results.drawing import shrunk
 
         assert record.size is not None
-        image = read_as_annotated(record.path, record.size, data.value_range, record.is_upright)
+        image = read_as_annotated(record.path, record.size, data.value_range, record.is_upright, data.opening)
         return shrunk(draw_annotations(image, record.instances, data.classes), RECORD_SIZE)
 
     def compare(

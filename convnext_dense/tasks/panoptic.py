@@ -155,7 +155,7 @@ class PanopticTask(MmdetTask):
         from ..results.drawing import palette, shrunk
 
         assert record.size is not None
-        image = read_as_annotated(record.path, record.size, data.value_range, record.is_upright)
+        image = read_as_annotated(record.path, record.size, data.value_range, record.is_upright, data.opening)
         names, truth = data.classes, data.read_segments(record)
         result = Panoptic.from_truth(record.path, truth, names, palette(len(names)), len(data.stuff_classes))
         return shrunk(result.draw(image=image, legend_rows=2), RECORD_SIZE)

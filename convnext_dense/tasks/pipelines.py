@@ -51,22 +51,27 @@ def tta_pipeline(cfg: Config, dataset: ConfigDict) -> list[dict]:
     """Return the pipeline of test-time augmentation for a data set, whose images it reads as the set's own one.
 
     Raises:
-        UserError: if both set a ``value_range``, and they differ.
+        UserError: if both set a ``value_range`` or ``page``, and they differ.
     """
     from copy import deepcopy
 
-    own = next((tuple(step['value_range']) for step in _reading(dataset) if step.get('value_range')), None)
     pipeline = deepcopy(cfg.tta_pipeline)
-    for step in _reading(pipeline):
-        given = step.get('value_range')
-        if given is not None and tuple(given) != own:
-            raise UserError(
-                f'--tta: the tta_pipeline of this config has the value_range {tuple(given)}, and its test data '
-                f'{own or "none"}: set the same, or leave it out of tta_pipeline, which follows the data'
-            )
-        if own is not None:
-            step['value_range'] = own
+    for key in ('value_range', 'page', 'max_pixels'):
+        own = next((_fixed(step[key]) for step in _reading(dataset) if step.get(key)), None)
+        for step in _reading(pipeline):
+            given = _fixed(step.get(key))
+            if given is not None and given != own and key != 'max_pixels':
+                raise UserError(
+                    f'--tta: the tta_pipeline of this config has the {key} {given}, and its test data '
+                    f'{own or "none"}: set the same, or leave it out of tta_pipeline, which follows the data'
+                )
+            if own is not None:
+                step[key] = own
     return pipeline
+
+
+def _fixed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list | tuple) else value
 
 
 def _reading(parts: Any) -> list[dict]:

@@ -244,8 +244,8 @@ class SegmentationTask(DenseTask):
         try:
             labels = data.read_mask(record.mask).astype(int)
         except BadLabels:
-            return shrunk(read_rgb(record.path, value_range=data.value_range), RECORD_SIZE)
-        image = read_as_annotated(record.path, ImageSize.of(labels), data.value_range)
+            return shrunk(read_rgb(record.path, False, data.value_range, data.opening), RECORD_SIZE)
+        image = read_as_annotated(record.path, ImageSize.of(labels), data.value_range, opening=data.opening)
         known = (labels >= data.first_label) & (labels <= UNLABELED)
         labels = np.where(known & (labels != UNLABELED), labels - data.first_label, UNLABELED).astype(np.uint8)
         joined = labels.copy()

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import UserError
+from .bands import bands_of
 from .class_choices import join_checked, settle_choice
 from .datasets import only_own_dataset, own_datasets, takes
 from .records import AS_FOUND, DataOptions
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
     from ..data.check import DatasetRecords
+    from ..io.band_images import ShownBands
     from ..io.image_size import ImageSize
+    from ..io.opening import Opening
     from ..io.value_range import ValueRange
     from ..weights.preprocessing import Preprocessing
+    from .bands import BandOptions
     from .records import CountColumn, TrainedClasses
     from .sizes import SetBy
 
@@ -177,7 +181,8 @@ class TaskData(ABC):
         join_checked(self, present.values())
         data = self.read_records(present or datasets)
         read = ('train_dataloader', 'val_dataloader' if cfg.val_dataloader is not None else 'test_dataloader')
-        data.value_range = self.value_range(cfg, read)
+        data.value_range, data.opening = self.value_range(cfg, read), self.opening(cfg, read)
+        data.bands = bands_of(cfg)
         if 'train' not in present:
             fix = 'add some to train; test needs none'
             data.findings.append(Finding(PROBLEM, 'train', 'no data for this split, so that no run can train', fix))
@@ -199,8 +204,19 @@ class TaskData(ABC):
         """Return the parts of a config that read images, each with ``value_range`` or without."""
         return []
 
-    def value_range(self, cfg: Config, keys: Collection[str] = ('test_dataloader',)) -> ValueRange | None:
-        """Return the values that become black and white in the images of a config's loaders.
+    def set_bands(self, cfg: Config, options: BandOptions) -> None:
+        """Have a config take bands of images as they are stored; see :func:`~convnext_dense.tasks.bands.set_bands`.
+
+        Raises:
+            UserError: if its network can't.
+        """
+        raise UserError(
+            f'--bands is for detection and segmentation: models for {self.name} take RGB of 8 bits, and --value-range '
+            'takes other values to it'
+        )
+
+    def value_range(self, cfg: Config, keys: Collection[str] = ('test_dataloader',)) -> ValueRange | ShownBands | None:
+        """Return the values that become black and white in the images of a config's loaders, or the bands shown.
 
         Args:
             cfg: the config.
@@ -227,6 +243,30 @@ class TaskData(ABC):
         """Set the values that become black and white in all images of a config."""
         for part in self.image_parts(cfg):
             part['value_range'] = tuple(value_range)
+
+    def opening(self, cfg: Config, keys: Collection[str] = ('test_dataloader',)) -> Opening:
+        """Return how the image files of a config's loaders are opened.
+
+        Raises:
+            UserError: if it is not the same for all.
+        """
+        from mmengine.config import Config
+
+        from ..io.opening import AS_USUAL, as_opening
+
+        parts = self.image_parts(Config({key: cfg.get(key) for key in keys}))
+        openings = list(dict.fromkeys(as_opening(part.get('page'), part.get('max_pixels')) for part in parts))
+        if len(openings) > 1:
+            raise UserError(
+                f'{" and ".join(keys)}: images are opened with different settings page or max_pixels: set the same '
+                'for all, such as with --page and --max-pixels'
+            )
+        return openings[0] if openings else AS_USUAL
+
+    def set_opening(self, cfg: Config, opening: Opening) -> None:
+        """Set how all image files of a config are opened; what is None is left as it is."""
+        for part in self.image_parts(cfg):
+            part.update({key: value for key, value in opening._asdict().items() if value is not None})
 
     def input_channels(self, cfg: Config) -> int:
         """Return the number of channels of a config's images.

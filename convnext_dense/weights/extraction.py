@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from ..errors import UserError
+from ..io.band_choice import BandInput
 from ..models.lora import LoraSettings, lora_settings, merge_adapters, split_adapters
 from .config_text import value_in_config
 from .conversion import ConvertedWeights, convert
@@ -21,7 +22,7 @@ from .hub_config import VERSION_KEY, network_settings, norm_of_mmpretrain
 from .image_embedding import has_image_embedding
 from .layer_names import part_of
 from .licenses import Origin, find_origin
-from .preprocessing import Preprocessing, find_preprocessing
+from .preprocessing import KEY, Preprocessing, find_preprocessing, preprocessing_of_meta
 from .settings import NetworkSettings
 
 RAW_KEYS, EMA_KEYS = ('state_dict', 'model'), ('ema_state_dict', 'model_ema', 'state_dict_ema')
@@ -149,6 +150,20 @@ def _check_no_adapters(state: Mapping[str, Tensor], path: Path) -> None:
         f'{path} holds LoRA adapters ({adapters[0]}) and nothing that tells their factor: merge them with PEFT, as '
         'merge_and_unload() does, and save the result'
     )
+
+
+def trained_bands(checkpoint: Mapping) -> BandInput | None:
+    """Return the bands that a checkpoint of this package was trained on; None for RGB of 8 bits, and for others.
+
+    Raises:
+        UserError: if what it tells of them can't be right.
+    """
+    meta = checkpoint.get('meta')
+    kept = meta.get(KEY) if isinstance(meta, Mapping) and VERSION_KEY in meta else None
+    if not isinstance(kept, Mapping) or not isinstance(kept.get('bands'), Mapping):
+        return None
+    channels = len(kept['bands'].get('bands') or ())
+    return preprocessing_of_meta(kept, Path('the checkpoint'), channels).bands
 
 
 def dataset_meta(checkpoint: Mapping) -> dict[str, Any]:

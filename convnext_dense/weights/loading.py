@@ -27,6 +27,7 @@ from .licenses import license_note
 from .preprocessing import Preprocessing, describe_difference
 from .reader import read_checkpoint
 from .settings import set_network_settings
+from .stem import fit_stem
 from .structure import WITHOUT_BIAS, Structure, detect_structure
 
 NAMED_CLASSES = 5  # at most, in a line of the log
@@ -123,6 +124,9 @@ def load_pretrained(
     found = source if isinstance(source, Weights) else read_weights(source, weights, trust_pickle)
     path, own = found.path, plain_state(model)
     loaded, started = _start_last_norm(own, found)
+    if used is not None and used.bands is not None:
+        loaded, fitted = fit_stem(own, loaded, used.bands, found.preprocessing)
+        started += fitted
     other_head = _describe_other_head(own, loaded)
     backbones = [{n: t for n, t in state.items() if part_of(n) == 'backbone'} for state in (own, loaded)]
     differences = _differences(*backbones)

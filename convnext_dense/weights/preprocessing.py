@@ -7,6 +7,7 @@ checkpoints of mmdet, mmseg and mmpretrain, and the presets of torchvision for i
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import UserError
+from ..io.band_choice import BandInput
 from .config_text import preparation_in
 from .fetch import HUB_CONFIG, HUB_FILES, HUB_PREPROCESSOR, OPEN_CLIP_CONFIG, OPEN_CLIP_FILES
 from .formats import HF, HF_DINOV3, TIMM, TIMM_FEATURES, TORCHVISION, detect_arch
@@ -42,6 +44,8 @@ TOLERANCE = 1e-5  # of equal means and standard deviations; an 8-bit level is 4e
 
 KEY: Final = 'preprocessing'
 """Key in a checkpoint's meta."""
+KEPT: Final = 'the checkpoint'
+"""The source of what is kept there, for messages."""
 OPEN_CLIP_TRUNK = 'visual.trunk.'  # in front of the names of the backbone in open_clip's files
 HIDDEN_LAYER = 'head.pre_logits.fc.weight'  # in timm's convnext_large_mlp
 WARP_FROM = 384  # pixels: from this size up, ConvNeXt's official test and transformers' warp images to a square
@@ -57,7 +61,7 @@ class Preprocessing:
     """How images were prepared for the network that weights were trained in.
 
     Attributes:
-        mean, std: of each channel, RGB, of values from 0 to 1.
+        mean, std: of each channel, RGB, of values from 0 to 1; of bands as they are stored, where there are ``bands``.
         input_size: height and width in evaluation, in pixels, or None if unknown.
         crop_ratio: share of the resized image's shorter side that the crop keeps in evaluation, in (0, 1], or None.
         interpolation: a name of timm's, such as ``'bicubic'``, or None.
@@ -66,6 +70,7 @@ class Preprocessing:
         source: the file or format that tells it, for messages.
         border: level of the border in crop mode ``'border'``, 0 to 255; None for the mean.
         bgr: the network takes BGR; mean and std are RGB nevertheless.
+        bands: the bands of images that the network takes as stored; None for RGB of 8 bits.
     """
 
     mean: tuple[float, ...]
@@ -77,12 +82,14 @@ class Preprocessing:
     source: str = ''
     border: int | None = None
     bgr: bool = False
+    bands: BandInput | None = None
 
     def __str__(self) -> str:
         known = {(IMAGENET_MEAN, IMAGENET_STD): "ImageNet's", (CLIP_MEAN, CLIP_STD): "CLIP's"}
         whose = next((name for values, name in known.items() if _close((self.mean, self.std), values)), '')
         texts = (' '.join(f'{value:.4g}' for value in values) for values in (self.mean, self.std))
-        return 'mean {}, std {}'.format(*texts) + (f' ({whose})' if whose else '') + (', BGR' if self.bgr else '')
+        of = f', of {self.bands} as stored' if self.bands else f' ({whose})' if whose else ''
+        return 'mean {}, std {}'.format(*texts) + of + (', BGR' if self.bgr else '')
 
     @property
     def is_imagenets(self) -> bool:
@@ -91,12 +98,19 @@ class Preprocessing:
 
     def normalizes_like(self, other: Preprocessing) -> bool:
         """Whether mean, std and the order of the channels are the same, up to rounding."""
-        return self.bgr == other.bgr and _close((self.mean, self.std), (other.mean, other.std))
+        same = self.bgr == other.bgr and self.takes == other.takes
+        return same and _close((self.mean, self.std), (other.mean, other.std), relative=self.bands is not None)
+
+    @property
+    def takes(self) -> tuple[int, ...] | None:
+        """The numbers of the bands that the network takes; None for RGB of 8 bits."""
+        return self.bands.bands if self.bands else None
 
     def as_meta(self) -> dict[str, Any]:
         """Return plain values for the meta of a checkpoint."""
         known = {key: value for key, value in asdict(self).items() if value is not None and key != 'source'}
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in known.items()}
+        plain = {key: list(value) if isinstance(value, tuple) else value for key, value in known.items()}
+        return plain if self.bands is None else {**plain, 'bands': self.bands.as_plain()}
 
 
 IMAGENETS: Final = Preprocessing(IMAGENET_MEAN, IMAGENET_STD)
@@ -243,6 +257,8 @@ def describe_difference(used: Preprocessing | None, made_for: Preprocessing | No
     """A line about images that are normalized otherwise than for the network that weights are of; None if not."""
     if used is None or made_for is None or used.normalizes_like(made_for):
         return None
+    if used.bands and not made_for.bands:  # RGB weights for bands, which have a mean and std of their own
+        return None
     return (
         f'images are normalized with {used}, and {path} was made for {made_for}, as {made_for.source} says: '
         'set mean and std to these, unless it is meant'
@@ -264,9 +280,39 @@ def preprocessing_of_meta(kept: Any, path: Path, channels: int) -> Preprocessing
     known = {field.name for field in fields(Preprocessing)}
     if not isinstance(kept, Mapping) or not {'mean', 'std'} <= kept.keys() <= known:
         raise UserError(f'{place} is not a mean, a std and what belongs to them: take other weights')
+    if kept.get('bands') is not None:
+        return _of_bands(kept, place, channels)
     rgb = {key: value for key, value in kept.items() if key != 'bgr'}  # kept as RGB, also for a network of BGR
-    found = _checked(place, channels, **{**rgb, 'source': 'the checkpoint'})
+    found = _checked(place, channels, **{**rgb, 'source': KEPT})
     return replace(found, bgr=bool(kept.get('bgr')) and channels == 3)
+
+
+def preprocessing_of_bands(mean: Any, std: Any, bands: BandInput, source: str = '') -> Preprocessing | None:
+    """Return the normalization of bands as they are stored; None if there is none."""
+    if mean is None or std is None:
+        return None
+    means, stds = (tuple(float(value) for value in part) for part in (mean, std))
+    return Preprocessing(means, stds, bands=bands, source=source)
+
+
+def _of_bands(kept: Mapping[str, Any], place: str, channels: int) -> Preprocessing:
+    """Return the normalization of bands that a checkpoint tells.
+
+    Raises:
+        UserError: if it can't be right.
+    """
+    try:
+        plain: dict[str, Any] = dict(kept['bands'])
+        plain = {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()}
+        bands = BandInput(**plain)
+        numbers = [[float(value) for value in kept[name]] for name in ('mean', 'std')]
+        valid = all(map(math.isfinite, (*numbers[0], *numbers[1]))) and min(numbers[1]) > 0
+        valid = valid and set(bands.rgb) <= set(bands.bands)
+    except (TypeError, ValueError):
+        valid, numbers = False, []
+    if not valid or {len(bands.bands), *map(len, numbers)} != {channels}:
+        raise UserError(f'{place}: its bands, mean and std are not those of a network with {channels} channels')
+    return Preprocessing(tuple(numbers[0]), tuple(numbers[1]), bands=bands, source=KEPT)
 
 
 def _checked(place: str, channels: int, mean: Any, std: Any, bgr: bool = False, **told: Any) -> Preprocessing:
@@ -301,8 +347,11 @@ def _channels(state: Mapping[str, Tensor]) -> int:
     return next((stem.shape[1] for stem in stems if stem is not None and stem.ndim == 4), 3)
 
 
-def _close(some: Sequence[Sequence[float]], others: Sequence[Sequence[float]]) -> bool:
+def _close(some: Sequence[Sequence[float]], others: Sequence[Sequence[float]], relative: bool = False) -> bool:
+    def near(x: float, y: float) -> bool:
+        return math.isclose(x, y, rel_tol=TOLERANCE) if relative else abs(x - y) < TOLERANCE
+
     return all(
-        len(a) == len(b) and all(abs(x - y) < TOLERANCE for x, y in zip(a, b, strict=True))
+        len(a) == len(b) and all(near(x, y) for x, y in zip(a, b, strict=True))
         for a, b in zip(some, others, strict=True)
     )

@@ -2,6 +2,7 @@
 
 import mmengine.runner
 import pytest
+import torch
 from mmengine.model import ImgDataPreprocessor
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.visualization import BaseVisBackend
@@ -41,6 +42,14 @@ def test_what_is_set_is_what_mmengine_reads(run, monkeypatch):
     internals.set_progress(loop, 3, 14)
     internals.set_max_iters(loop, 99)
     assert (loop.epoch, loop.iter, loop.max_iters, run.epoch, run.iter) == (3, 14, 99, 3, 14)
+
+
+def test_any_number_of_channels_is_normalized():
+    preprocessor = ImgDataPreprocessor()
+    internals.set_normalization(preprocessor, [1.0, 2.0], [3.0, 4.0])
+    out = preprocessor({'inputs': [torch.ones(2, 4, 4) * 7]})['inputs']
+    assert out[0, :, 0, 0].tolist() == [2.0, 1.25]
+    assert internals.normalizes(preprocessor)
 
 
 def test_set_loaded(run, monkeypatch):

@@ -3,6 +3,7 @@
 import base64
 import json
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -146,9 +147,12 @@ def add_exif(file: Path, exif: bytes) -> None:
     file.write_bytes(content[:33] + chunk + content[33:])
 
 
-def test_a_tiff_that_pillow_does_not_read_is_called_one(tmp_path):
+def test_a_tiff_that_pillow_does_not_read_is_read_by_tifffile(tmp_path, monkeypatch):
     assert cv2.imwrite(str(tmp_path / 'a.tif'), np.dstack([RAMP] * 3).astype(np.float32))
-    with pytest.raises(UserError, match=r'a.tif \(a TIFF of a kind that is not read'):
+    levels = np.dstack([(RAMP.astype(np.float32).astype(float) * 255).round()] * 3)
+    assert np.array_equal(read_rgb(tmp_path / 'a.tif', value_range=ValueRange(0, 1)), levels)
+    monkeypatch.setitem(sys.modules, 'tifffile', None)
+    with pytest.raises(UserError, match=r"^bad image .*a.tif \(TIFF files of this kind need .*pip install 'tifffile'"):
         read_rgb(tmp_path / 'a.tif')
 
 

@@ -113,3 +113,20 @@ def test_a_loader_of_data_sets_with_several_ranges_is_refused():
     )
     with pytest.raises(UserError, match=r'test_dataloader: images are read with .*\(0 to 1, 0 to 2\)'):
         task_of(cfg).value_range(cfg)
+
+
+@pytest.mark.parametrize(
+    'config', ['seg/upernet_convnext_t_ade20k', 'det/mask_rcnn_convnext_t_coco', 'classification/convnext_t']
+)
+def test_page_and_limit_of_pixels_reach_all_data_and_may_not_differ(config):
+    cfg = read_config(f'configs/{config}.py', needs_data=False, page=2, max_pixels=10**9)
+    task, used = task_of(cfg), ('train_dataloader', 'val_dataloader')
+    assert task.opening(cfg) == task.opening(cfg, used) == (2, 10**9)
+    parts = task.image_parts(cfg)
+    assert len(parts) >= 3 and all((part['page'], part['max_pixels']) == (2, 10**9) for part in parts)
+    parts[0]['page'] = 3
+    with pytest.raises(UserError, match=r'^train_dataloader and val_dataloader: images are opened with different'):
+        task.opening(cfg, used)
+    assert task.opening(read_config(f'configs/{config}.py', needs_data=False)) == (None, None)
+    with pytest.raises(UserError, match=r'^page 0: give a whole number, from 1 on$'):
+        read_config(f'configs/{config}.py', needs_data=False, page=0)

@@ -83,3 +83,13 @@ def test_test_time_augmentation_reads_images_as_the_test_data_do(config):
     del dataset.pipeline[0].value_range
     with pytest.raises(UserError, match='its test data none'):
         tta_pipeline(cfg, dataset)
+
+
+def test_test_time_augmentation_opens_images_as_the_test_data_do():
+    cfg = read_config('configs/seg/upernet_convnext_t_ade20k.py', needs_data=False)
+    dataset = cfg.test_dataloader.dataset
+    dataset.pipeline[0].update(page=2, max_pixels=10**9)
+    assert tta_pipeline(cfg, dataset)[0] == {**cfg.tta_pipeline[0], 'page': 2, 'max_pixels': 10**9}
+    cfg.tta_pipeline[0].page = 3
+    with pytest.raises(UserError, match='the tta_pipeline of this config has the page 3, and its test data 2'):
+        tta_pipeline(cfg, dataset)

@@ -25,6 +25,7 @@ from ...config.machine import fit_to_machine
 from ...config.read import read_config
 from ...io.image_size import ImageSize
 from ...sample_data.create import ensure_sample
+from ..band_arguments import band_arguments
 
 CONFIGS = {
     'detector': 'configs/det/cascade_convnext_t_coco.py',
@@ -66,6 +67,7 @@ def _setting(args: argparse.Namespace, measurements: list[str], dtypes: list[str
         'layout': 'channels_last',  # of our models; each row names its own
         'compiled': args.compile,
         'inference': args.inference,
+        **({'bands': list(args.bands)} if args.bands else {}),
     }
 
 
@@ -77,7 +79,7 @@ def _measure(what: str, args: argparse.Namespace, batch: int, shape: ImageSize, 
     elif what == 'loader':
         yield _loader(args.data, batch, shape, setting)
     else:
-        cfg = read_config(CONFIGS[what], needs_data=False)
+        cfg = read_config(CONFIGS[what], needs_data=False, **band_arguments(args))
         yield from dense(cfg, batch, shape, setting, training=not args.inference)
 
 

@@ -6,6 +6,8 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,18 +19,23 @@ from rich.table import Table
 from rich.text import Text
 
 from ...analysis.sheet import contact_sheet
+from ...config.bands import stats_file, use_stats
 from ...config.machine import cores
 from ...config.read import point_at, read_config
 from ...counting import counted
 from ...data.check import NOTE, PROBLEM, WARNING, CheckResult, Finding, SplitRecords, check_dataset
 from ...data.check.values import find_enlarged
 from ...data.image_scan import ImageScan
+from ...errors import UserError
+from ...io.band_images import count_bands
 from ...io.files import atomic_write
 from ...io.image_size import ImageSize
+from ...io.image_stats import ImageStats, read_stats, write_stats
 from ...io.progress import progress_bar
 from ...tasks import task_of
 from ...tasks.records import CountColumn
 from ..arguments import image_arguments, reading_arguments
+from ..band_arguments import band_arguments
 
 STYLES = {PROBLEM: 'bold red', WARNING: 'yellow', NOTE: 'dim'}
 SHOWN = 3  # items that are printed for a finding; the JSON has all
@@ -36,20 +43,67 @@ ROWS = 24  # maximum number of classes in the table
 
 
 def run(args: argparse.Namespace) -> int:
-    options = {**reading_arguments(args), **image_arguments(args)}
+    options = {**reading_arguments(args), **image_arguments(args), **band_arguments(args)}
     cfg = read_config(args.config, args.cfg_options, args.data, needs_data=False, **options)
     point_at(cfg, args.data, ('train', 'val'), options['data_options'])
     checked = check_and_print(cfg, args.config, args.workers)
+    stats = keep_stats(cfg, checked, args.command_line)
     if args.json:
         with atomic_write(args.json) as file:
             file.write_text(json.dumps({'command': args.command_line, **as_json(cfg, checked)}, indent=1) + '\n')
     if args.sheet:
         with atomic_write(args.sheet) as file:
             Image.fromarray(contact_sheet(task_of(cfg), checked)).save(file)
-    written = [file for file in (args.json, args.sheet) if file]
+    written = [str(file) for file in (stats, args.json, args.sheet) if file]
     if written:
         print(f'written: {", ".join(written)}')
     return 1 if any(finding.level == PROBLEM for finding in checked.findings) else 0
+
+
+def keep_stats(cfg: Config, checked: CheckResult, command: str) -> Path | None:
+    """Write the statistics of the bands, print them, and let the config's drawings show its bands.
+
+    Args:
+        cfg: the config.
+        checked: the result of the check.
+        command: the command line.
+
+    Returns:
+        The file; None if there are none.
+
+    Raises:
+        UserError: if it can't be written.
+    """
+    stats = checked.stats
+    if stats is None:
+        return None
+    print_stats(stats)
+    file = stats_file(cfg)
+    if file.is_file():
+        with suppress(UserError):
+            before = read_stats(file)
+            if before[1:] != stats[1:]:
+                kinds = [f'{count_bands(one.bands)} of {one.dtype}' for one in (before, stats)]
+                means = [' '.join(f'{value:.4g}' for value in one.mean) for one in (before, stats)]
+                print(f'{file} is replaced: {kinds[0]} with mean {means[0]}, now {kinds[1]} with mean {means[1]}')
+    with suppress(UserError):  # bands that do not exist, or of one value, are among the problems
+        use_stats(cfg, stats, file)
+        checked.data.value_range = task_of(cfg).value_range(cfg)
+    write_stats(stats, file, command)
+    return file
+
+
+def print_stats(stats: ImageStats) -> None:
+    """Print a table with a row for each band."""
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for name in (f'band ({stats.dtype})', 'minimum', 'maximum', 'mean', 'std', 'left out'):
+        table.add_column(name, justify='right')
+    columns = (stats.minimum, stats.maximum, stats.mean, stats.std, stats.left_out)
+    for band, (*numbers, left_out) in enumerate(zip(*columns, strict=True), start=1):
+        table.add_row(str(band), *(f'{number:.5g}' for number in numbers), f'{left_out:,}' if left_out else '')
+    console = Console(width=None if Console().is_terminal else 160, highlight=False)
+    console.print(table)
+    console.print(f'of all {counted(stats.images, "training image")}')
 
 
 def check_and_print(cfg: Config, name: str, workers: int | None = None, skip: bool = False) -> CheckResult:
@@ -98,6 +152,7 @@ def as_json(cfg: Config, checked: CheckResult) -> dict[str, Any]:
         'task': task_of(cfg).name,
         'data': data.locations,
         'splits': {split.name: _split_as_json(split, scans) for split, scans in rows},
+        **({'image_stats': checked.stats.as_json()} if checked.stats else {}),
         'counted': data.unit,
         'classes': [
             {

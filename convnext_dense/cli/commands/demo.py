@@ -28,7 +28,8 @@ from ...io.progress import progress_bar
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
 from ...tasks import ClassInfo
-from ..arguments import config_and_checkpoint, image_arguments, normalization_arguments
+from ..arguments import config_and_checkpoint
+from ..band_arguments import prediction_arguments
 from ..commercial import check_commercial
 from .convert_data import describe_written
 
@@ -80,7 +81,7 @@ def _load(args: argparse.Namespace) -> Predictor:
         UserError: if it can't be loaded, or does not predict what is to be written.
     """
     model = (*config_and_checkpoint(args), args.weights, args.device, args.data, args.cfg_options)
-    given = {**image_arguments(args), **normalization_arguments(args)}
+    given = prediction_arguments(args)
     predict = load(*model, trust_pickle=args.trust_pickle, label_zero=args.label_zero, **given)
     if args.compile:
         compile_backbone(predict.model)

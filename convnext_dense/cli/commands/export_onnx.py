@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from ...export.check import Difference, compare
@@ -15,10 +16,12 @@ from ...export.write import check_shape, has_onnxruntime, write
 from ...inference.predictor import Predictor, load
 from ...io.image_size import ImageSize
 from ...version import __version__
-from ..arguments import config_and_checkpoint, image_arguments, normalization_arguments
+from ..arguments import config_and_checkpoint
+from ..band_arguments import prediction_arguments
 from ..commercial import check_commercial
 
 SAMPLE_IMAGES = 3
+NOISE_SIDE = 240  # pixels, of the shorter side
 
 
 def run(args: argparse.Namespace) -> int:
@@ -27,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     checked = args.check is not None
     images = [Path(path) for path in args.check or ()]
     model = (*config_and_checkpoint(args), args.weights, 'cpu', args.data, args.cfg_options)
-    given = {**image_arguments(args), **normalization_arguments(args)}
+    given = prediction_arguments(args)
     predict = load(*model, trust_pickle=args.trust_pickle, label_zero=args.label_zero, **given)
     graph = predict.graph(args.task_output)
     shape = ImageSize(*(args.shape or predict.input_shape))
@@ -36,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     found: list[Difference] = []
 
     def check(file: Path) -> None:
-        samples = images or _sample_images()
+        samples = images or _sample_images(graph)
         found.extend(compare(graph, file, samples, predict.predict_whole, shape, args.dynamic))
 
     console = Console(highlight=False, soft_wrap=True)
@@ -78,7 +81,7 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: Im
     """The metadata of the file."""
     first_label = predict.classes.first_label
     origin = predict.origin
-    scaled = {'value_range': list(predict.value_range)} if predict.value_range else {}
+    scaled = {'value_range': list(predict.value_range)} if predict.value_range and graph.bands is None else {}
     return {
         'producer': f'convnext_dense {__version__}',
         'config': Path(args.config).name,
@@ -88,8 +91,9 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: Im
         'input': _input_says(graph, shape, args.dynamic),
         **scaled,  # of the images before they were scaled to 0 to 255
         'normalization': f'inside: (image - mean) / std{", of BGR" if graph.bgr else ""}',
-        'mean': [round(value, 4) for value in graph.mean.flatten().tolist()],
-        'std': [round(value, 4) for value in graph.std.flatten().tolist()],
+        **({} if graph.bands is None else {'bands': graph.bands.as_plain()}),
+        'mean': [_rounded(value, graph) for value in graph.mean.flatten().tolist()],
+        'std': [_rounded(value, graph) for value in graph.std.flatten().tolist()],
         'outputs': graph.outputs,
         'not_inside': graph.left_out,
         'classes': list(predict.names),
@@ -102,11 +106,35 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: Im
 def _input_says(graph: Graph, shape: ImageSize, dynamic: bool) -> str:
     count = 'N' if dynamic and not graph.one_image else '1'
     size = 'H, W' if dynamic else f'{shape[0]}, {shape[1]}'
-    says = f'float32 ({count}, 3, {size}), RGB values from 0 to 255'
+    values = 'RGB values from 0 to 255' if graph.bands is None else f'{graph.bands} as stored'
+    says = f'float32 ({count}, {graph.channels}, {size}), {values}'
     return f'{says}; H and W from {graph.smallest} on' if dynamic else says
 
 
-def _sample_images() -> list[Path]:
+def _rounded(value: float, graph: Graph) -> float:
+    return round(value, 4) if graph.bands is None else float(f'{value:.7g}')
+
+
+def _sample_images(graph: Graph) -> list[Path] | list[np.ndarray]:
+    """Return images of the sample; of bands, of which it has none, smooth noise of their mean and std."""
+    if graph.bands is not None:
+        return [_noise_of_bands(graph, seed) for seed in range(SAMPLE_IMAGES)]
     from ...sample_data.create import ensure_sample
 
     return sorted((ensure_sample() / 'coco' / 'val2017').glob('*.jpg'))[:SAMPLE_IMAGES]
+
+
+def _noise_of_bands(graph: Graph, seed: int) -> np.ndarray:
+    """Draw an image with the stored bands and type of those that a model was trained on, (H, W, B)."""
+    assert graph.bands is not None
+    rng, bands = np.random.default_rng(seed), graph.bands
+    dtype = np.dtype(bands.dtype or 'float32')
+    stored = bands.stored or max(bands.bands)
+    coarse = rng.standard_normal((12, 16, stored))
+    image = coarse.repeat(NOISE_SIDE // 12, axis=0).repeat(NOISE_SIDE // 12, axis=1)
+    image = image + 0.2 * rng.standard_normal(image.shape)
+    for place, band in enumerate(bands.bands):
+        image[..., band - 1] = image[..., band - 1] * float(graph.std[place]) + float(graph.mean[place])
+    if dtype.kind in 'iu':
+        image = image.round().clip(np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return image.astype(dtype)

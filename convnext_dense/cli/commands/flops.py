@@ -15,13 +15,15 @@ from ...analysis.complexity import Complexity, count_config
 from ...benchmark.published import CLASSIFICATION_TOLERANCE, DENSE_TOLERANCE, Difference, Row, compare, rows
 from ...config.read import read_config
 from ...io.image_size import ImageSize
+from ..band_arguments import band_arguments
 
 
 def run(args: argparse.Namespace) -> int:
     if args.paper:
         return _paper(args.json)
     shape = ImageSize(int(args.shape[0]), int(args.shape[1])) if args.shape else None
-    counted = count_config(read_config(args.config, args.cfg_options, needs_data=False, saved=args.of_run), shape)
+    cfg = read_config(args.config, args.cfg_options, needs_data=False, saved=args.of_run, **band_arguments(args))
+    counted = count_config(cfg, shape)
     shown = {name: cost for name, cost in counted.by_module.items() if name.count('.') < args.depth}
     if args.json:
         by_module = {name: cost._asdict() for name, cost in shown.items()}

@@ -79,7 +79,8 @@ def run(args: argparse.Namespace) -> None:
             'hold out a fifth of the images with --val-split 0.2'
         )
     task_of(cfg).check_trainable(cfg)
-    task_of(cfg).value_range(cfg, ('train_dataloader', 'val_dataloader'))  # the same for all
+    loaders = ('train_dataloader', 'val_dataloader')
+    task_of(cfg).value_range(cfg, loaders), task_of(cfg).opening(cfg, loaders)  # the same for all
     cfg.pop('lora', None)  # nothing of the backbone is trained
     set_amp(cfg, args.amp)
     fit_to_machine(cfg)

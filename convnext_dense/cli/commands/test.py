@@ -30,11 +30,13 @@ from ...engine.hooks.data_check import describe_dataset, log_remarks
 from ...errors import UserError
 from ...evaluation.metric_names import split_metric_names
 from ...tasks import TrainedClasses, check_same_task, innermost_datasets, keep_split, own_datasets, place_of, task_of
+from ...tasks.bands import describe_bands
 from ...tasks.datasets import takes
 from ...tasks.pipelines import tta_pipeline
-from ...weights.extraction import dataset_meta, extract_weights, learned_masks
+from ...weights.extraction import dataset_meta, extract_weights, learned_masks, trained_bands
 from ...weights.reader import read_checkpoint
 from ..arguments import command_line, image_arguments, normalization_arguments, reading_arguments
+from ..band_arguments import band_arguments
 from ..commercial import check_commercial
 
 
@@ -52,6 +54,7 @@ def run(args: argparse.Namespace) -> None:
         boxes_only=learned_masks(content) is False,
         **reading_arguments(args),
         **image_arguments(args),
+        bands=band_arguments(args)['bands']._replace(trained=trained_bands(content)),
     )
     work_dir_of_run = find_work_dir(args.checkpoint)
     if work_dir_of_run is not None:
@@ -86,7 +89,7 @@ def run(args: argparse.Namespace) -> None:
         warn_of_load(runner, args.load_meter.read())
         dataset = runner.test_dataloader.dataset
         runner.logger.info(f'test: {describe_dataset(dataset)}')
-        for said in filter(None, (task_of(cfg).describe_masks(cfg), normalization)):
+        for said in filter(None, (task_of(cfg).describe_masks(cfg), describe_bands(cfg), normalization)):
             runner.logger.info(said)
         log_remarks(runner, dataset)
         if line := describe_split(dataset, kept is not None):

@@ -34,14 +34,16 @@ from ...engine.dry_run import check_first_step
 from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
 from ...tasks import keep_split, own_datasets, place_of, task_of
+from ...tasks.bands import describe_bands
 from ..arguments import check_checkpoint, command_line, image_arguments, normalization_arguments, reading_arguments
+from ..band_arguments import band_arguments
 from ..commercial import check_commercial
 from ..parsers.train import AUTO, NEWEST, TRACKERS
 from .check_data import check_and_print
 
 
 def run(args: argparse.Namespace) -> None:
-    options = dict(reads='train', **reading_arguments(args), **image_arguments(args))
+    options = dict(reads='train', **reading_arguments(args), **image_arguments(args), **band_arguments(args))
     check = partial(_check_start, args)
     cfg = read_config(args.config, args.cfg_options, args.data, without=args.without, before_data=check, **options)
     task = task_of(cfg)
@@ -111,6 +113,7 @@ def run(args: argparse.Namespace) -> None:
             start, kind = next(initial_checkpoints(parts), None), 'raw'
         told = told_by_file(start, kind, args.trust_pickle) if start else NOTHING
         said.append(follow_weights(cfg, told, chosen))
+    said.append(describe_bands(cfg))
     for dataset in own_datasets(cfg):
         dataset.on_bad_image = args.on_bad_image
     cfg.visualizer.vis_backends += [dict(type=TRACKERS[name]) for name in args.track]

@@ -18,7 +18,9 @@ import argparse
 from ...archs import ARCHS
 from ...benchmark.defaults import DEFAULTS, DTYPES
 from ...errors import UserError
+from ...io.band_choice import ALL
 from ...io.files import ensure_writable_folder
+from ..band_arguments import add_band_arguments
 
 EXAMPLE = ''
 
@@ -37,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--arch', default='tiny', help=f'forward and train: {", ".join(ARCHS)} (default: tiny)')
     parser.add_argument('--batch', type=int, metavar='N', help=f'images in a batch (default: {batches})')
     parser.add_argument('--size', type=int, nargs='+', metavar='S', help='side of the images, or height and width')
+    add_band_arguments(parser)
     parser.add_argument(
         '--threads', type=int, metavar='N', help="threads, or worker processes of the loader (default: torch's)"
     )
@@ -65,6 +68,10 @@ def check(args: argparse.Namespace) -> None:
         raise UserError('--batch 1: a segmentor trains on at least 2 images, for its batch norms: add --inference')
     if args.inference and not {'segmentor', 'detector'} & set(args.what):
         raise UserError('--inference is for --what segmentor and detector; of a classifier, take --what forward')
+    if args.bands == ALL:
+        raise UserError('--bands all: no data tell how many there are: name them, as in --bands 1,2,3,4')
+    if args.bands and not {'segmentor', 'detector'} & set(args.what):
+        raise UserError('--bands is for --what segmentor and detector')
     if args.size and (len(args.size) > 2 or min(args.size) < 32):
         sides = ' '.join(map(str, args.size))
         raise UserError(f'--size {sides}: give one side or height and width, of at least 32 pixels')

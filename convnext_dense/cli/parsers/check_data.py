@@ -20,6 +20,7 @@ from ..arguments import (
     add_image_arguments,
     check_config,
 )
+from ..band_arguments import add_band_arguments
 
 EXAMPLE = f'{EXAMPLE_CONFIG} --data sample'
 
@@ -27,6 +28,7 @@ EXAMPLE = f'{EXAMPLE_CONFIG} --data sample'
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     add_image_arguments(parser)
+    add_band_arguments(parser, '--display-bands', '--image-stats')
     parser.add_argument('--json', metavar='FILE', help='write all findings to this file')
     parser.add_argument('--sheet', metavar='FILE.png', help='draw images with their annotations into this file')
     parser.add_argument(
@@ -43,4 +45,6 @@ def check(args: argparse.Namespace) -> None:
 
         if not args.sheet.lower().endswith(tuple(Image.registered_extensions())):
             raise UserError(f'--sheet {args.sheet}: give it the suffix of an image format, such as .png')
-    ensure_writable_files(*(file for file in (args.json, args.sheet) if file))
+    if args.image_stats is not None and args.bands is None:
+        raise UserError('--image-stats FILE is for the statistics of bands: add --bands all, or the bands to train on')
+    ensure_writable_files(*(file for file in (args.json, args.sheet, args.image_stats) if file))

@@ -36,6 +36,7 @@ from ..arguments import (
     check_normalization,
     is_config,
 )
+from ..band_arguments import add_band_arguments
 from ..commercial import add_commercial_argument
 from .convert_data import check_new_folder
 
@@ -45,6 +46,7 @@ EXAMPLE = f'{EXAMPLE_RUN} photo.jpg'
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     add_image_arguments(parser)
+    add_band_arguments(parser, '--display-bands')
     add_normalization_arguments(parser)
     parser.add_argument('input', metavar='INPUT', nargs='+', help='image, folder of images, pattern, or video')
     parser.add_argument('--out-dir', metavar='DIR', default='demo_out', help='folder to draw in (default: demo_out)')

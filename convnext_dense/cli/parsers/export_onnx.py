@@ -35,6 +35,7 @@ from ..arguments import (
     check_model,
     check_normalization,
 )
+from ..band_arguments import add_band_arguments
 from ..commercial import add_commercial_argument
 
 EXAMPLE = f'{EXAMPLE_RUN} model.onnx --check'
@@ -43,6 +44,7 @@ EXAMPLE = f'{EXAMPLE_RUN} model.onnx --check'
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     add_image_arguments(parser)
+    add_band_arguments(parser)
     add_normalization_arguments(parser)
     outputs = dict.fromkeys(name for task in TASKS.values() for name in task.exports)
     parser.add_argument('out', metavar='OUT', help='file to write: .onnx, or .pt2 for torch.export')

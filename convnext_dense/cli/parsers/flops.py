@@ -19,7 +19,9 @@ from pathlib import Path
 
 from ...config.find import find_run_config
 from ...errors import UserError
+from ...io.band_choice import ALL
 from ..arguments import EXAMPLE_CONFIG, add_cfg_options, check_config, is_config
+from ..band_arguments import add_band_arguments
 
 EXAMPLE = EXAMPLE_CONFIG
 
@@ -34,14 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--depth', type=int, default=2, metavar='N', help='levels of modules to show (default: 2)')
     parser.add_argument('--paper', action='store_true', help='count every published model and compare')
     parser.add_argument('--json', action='store_true', help='print JSON')
+    add_band_arguments(parser)
     add_cfg_options(parser)
 
 
 def check(args: argparse.Namespace) -> None:
     if args.paper:
-        if args.config or args.shape or args.cfg_options:
+        if args.config or args.shape or args.cfg_options or args.bands:
             raise UserError(
-                '--paper counts the published models as they are: leave out CONFIG, --shape and --cfg-options'
+                '--paper counts the published models as they are: leave out CONFIG, --shape, --bands and --cfg-options'
             )
         return
     if not args.config:
@@ -50,6 +53,8 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f'--depth {args.depth}: take 0 for the total alone, or more')
     if args.shape and not all(side.isdecimal() and int(side) > 0 for side in args.shape):
         raise UserError(f'--shape {" ".join(args.shape)}: give two positive integers, height and width in pixels')
+    if args.bands == ALL:
+        raise UserError('--bands all: no data tell how many there are: name them, as in --bands 1,2,3,4')
     args.of_run = not is_config(args.config) and os.path.exists(args.config)
     if args.of_run:
         args.config = str(_config_of_run(args.config))

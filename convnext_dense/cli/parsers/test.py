@@ -30,6 +30,7 @@ from ..arguments import (
     check_model,
     check_normalization,
 )
+from ..band_arguments import add_band_arguments
 from ..commercial import add_commercial_argument
 
 EXAMPLE = EXAMPLE_RUN
@@ -38,6 +39,7 @@ EXAMPLE = EXAMPLE_RUN
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser, roots=True)
     add_image_arguments(parser)
+    add_band_arguments(parser, '--display-bands')
     add_normalization_arguments(parser)
     add_bad_image_argument(parser)
     parser.add_argument('--weights', choices=('raw', 'ema'), help='test only these weights (default: both)')

@@ -29,6 +29,7 @@ from ..arguments import (
     check_config,
     check_normalization,
 )
+from ..band_arguments import add_band_arguments
 from ..commercial import add_commercial_argument
 
 EXAMPLE = f'{EXAMPLE_CONFIG} --data sample'
@@ -42,6 +43,7 @@ TRACKERS = {'wandb': 'WandbVisBackend', 'mlflow': 'MLflowVisBackend'}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     add_image_arguments(parser)
+    add_band_arguments(parser, '--rgb-bands', '--display-bands', '--image-stats')
     add_normalization_arguments(parser)
     add_bad_image_argument(parser)
     parser.add_argument(

@@ -9,12 +9,14 @@ from pathlib import Path
 from PIL import Image
 
 from ...io.image_size import TOTAL_STRIDE
+from ...io.opening import DEFAULT_MAX_PIXELS
 from ..image_files import EXTENSIONS, describe_left_out, find_files
 from ..image_scan import ImageHeader, ImageScan
 from ..text import count_of
 from .records import NOTE, PROBLEM, WARNING, Finding, ImageRecord, SplitRecords
 
-MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 2**27  # Pillow refuses images with twice as many
+MOST_PIXELS = DEFAULT_MAX_PIXELS // 2
+"""Pixels above which it is said that an image is slow to decode."""
 USUAL_MODES = ('RGB', 'L', 'P', '1')
 UNSUPPORTED = ('.gif', '.heic', '.heif', '.avif', '.jp2', '.tga', '.psd', '.dng', '.cr2', '.nef', '.jxl')
 
@@ -46,6 +48,8 @@ def find_unsuitable_images(
             message = "that can't be decoded"
             if scan.is_ambiguous:
                 message, fix = 'whose values can mean several ranges', 'set the range: --value-range LOW HIGH'
+            if scan.is_too_large:
+                message, fix = 'of more pixels than are decoded', 'set the limit: --max-pixels N'
             note(unusable, message, fix, path, scan.fault)
             continue
         size = header.size
@@ -57,7 +61,7 @@ def find_unsuitable_images(
         if min(size) < TOTAL_STRIDE:
             note(WARNING, f'with a side of less than {TOTAL_STRIDE} pixels', 'remove them', path, size)
         if size.height * size.width > MOST_PIXELS:
-            fix = 'make them smaller: they are slow to decode, and Pillow refuses twice as many'
+            fix = 'make them smaller: they are slow to decode, and twice as many pixels need --max-pixels'
             note(WARNING, f'of more than {MOST_PIXELS / 1e6:.0f} million pixels', fix, path, size)
         if header.orientation > 1:
             keeps_size = header.orientation < 5 or size.height == size.width  # so that it does not tell
@@ -68,7 +72,9 @@ def find_unsuitable_images(
                 note(WARNING, 'that EXIF would turn, and that the run takes as stored', fix, path)
             else:
                 note(NOTE, 'on their side by EXIF, taken the way that fits the annotations', '', path)
-        if header.mode not in USUAL_MODES and not header.mode.startswith(('I', 'F')):  # those are measured
+        if (
+            scan.bands is None and header.mode not in USUAL_MODES and not header.mode.startswith(('I', 'F'))
+        ):  # those are measured
             note(NOTE, f'of the mode {header.mode}, read as 8-bit RGB', '', path)
         if not _is_format_of_suffix(path, header):
             note(NOTE, 'of another format than the name says', '', path, header.format)
@@ -80,6 +86,8 @@ def find_unsuitable_images(
 def _is_format_of_suffix(path: str, header: ImageHeader) -> bool:
     if path.lower().endswith('.json'):  # of LabelMe, with the image in it
         return True
+    if header.format == 'NPY':
+        return path.lower().endswith('.npy')
     of_suffix = Image.registered_extensions().get(os.path.splitext(path)[1].lower())
     return header.format in (of_suffix, 'MPO')  # MPO: a JPEG with a preview, from cameras
 

@@ -10,8 +10,11 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from ...errors import UserError
+from ...io.band_choice import Bands
+from ...io.band_images import ShownBands
 from ...io.coco_format import Instance
 from ...io.image_size import ImageSize
+from ...io.opening import AS_USUAL, Opening
 from ...io.panoptic import Segment
 from ...io.value_range import ValueRange
 from ..image_scan import ImageScan
@@ -79,8 +82,13 @@ class DatasetRecords(ABC):
     findings: list[Finding] = field(default_factory=list)
     absent_fix: str = 'add examples, or remove them from the list'
     """What to do about classes without an example in training."""
-    value_range: ValueRange | None = None
-    """The values of images that become black and white; see :func:`~convnext_dense.io.images.decode`."""
+    value_range: ValueRange | ShownBands | None = None
+    """The values of images that become black and white, see :func:`~convnext_dense.io.images.decode`; or the bands
+    that drawings show."""
+    bands: Bands | None = None
+    """The bands that are taken as stored; None for RGB of 8 bits."""
+    opening: Opening = AS_USUAL
+    """The page of the image files, and the limit of pixels."""
 
     unit: ClassVar[str]
     """Unit of the counts for each class: ``'images'``, ``'annotations'`` or ``'pixels'``."""

@@ -25,12 +25,15 @@ ENLARGED = 1.5
 """Factor of an enlargement from which it is said."""
 
 
-def find_value_faults(split: str, measured: Sequence[tuple[str, ImageValues]]) -> Iterable[Finding]:
+def find_value_faults(
+    split: str, measured: Sequence[tuple[str, ImageValues]], has_bands: bool = False
+) -> Iterable[Finding]:
     """Find images that are near-constant or clipped as the network sees them, and name the range that fixes them.
 
     Args:
         split: the split's name.
         measured: path and values of each image that could be decoded.
+        has_bands: the task can take the values as they are stored, which fixes the same faults.
 
     Returns:
         A finding for each kind of fault, and one for each kind of images of more than 8 bits that are scaled.
@@ -60,6 +63,7 @@ def find_value_faults(split: str, measured: Sequence[tuple[str, ImageValues]]) -
         values_are = f'values of {low:g} to {high:g}'
         own = likely_range((low, high), float if depth == 'float' else int)
         fix = f'say which value is black and which is white: --value-range {own.low:g} {own.high:g}'
+        fix += '; or take the values as stored: --bands all' if has_bands else ''
         items = [f'{path} ({v.low:g} to {v.high:g})' for path, v in images]
         if kind == 'scaled':
             message = f'{whose}, in which {chosen} become the gray levels 0 to 255'

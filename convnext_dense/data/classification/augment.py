@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from torchvision.transforms import Compose, Normalize
 
 from ...compat.timm_augment import replace_functions
+from ...io.opening import DEFAULT_MAX_PIXELS
 
 
 def replace_slow_parts(transform: Compose) -> Compose:
@@ -48,7 +49,9 @@ class Crop(transforms.RandomResizedCropAndInterpolation):
 
     def __call__(self, image: Image.Image) -> Image.Image:
         top, left, height, width = self.get_params(image, self.scale, self.ratio)
-        box = image.crop((left, top, left + width, top + height))
+        place = (left, top, left + width, top + height)
+        is_large = width * height > DEFAULT_MAX_PIXELS  # which Pillow's crop refuses, and its resizing does not
+        box = image.resize((width, height), Image.Resampling.NEAREST, place) if is_large else image.crop(place)
         pixels = torch.from_numpy(np.array(box))[None].permute(0, 3, 1, 2)  # channels_last has a faster kernel
         resized = F.interpolate(pixels, self.size, mode=self.interpolation.value, antialias=True)
         return Image.fromarray(resized[0].permute(1, 2, 0).numpy())

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset, default_collate
 
 from ...errors import UserError
 from ...io.images import MAX_UNREADABLE_IN_A_ROW, check_on_bad_image, read_image, too_many_unreadable
+from ...io.opening import as_opening
 from ...io.value_range import as_value_range
 from ...registry import DATASETS, FUNCTIONS
 from ...weights.preprocessing import WARP_FROM
@@ -78,6 +79,8 @@ class ImageFolder(Dataset):
         format: str | None = None,
         label_column: str | None = None,
         choice: ClassChoice | Mapping | None = None,
+        page: int | None = None,
+        max_pixels: int | None = None,
     ) -> None:
         if split not in ('train', 'val'):
             raise UserError(f"split {split!r} does not exist: take 'train' or 'val'")
@@ -119,6 +122,7 @@ class ImageFolder(Dataset):
         self.training = split == 'train'
         self.on_bad_image = on_bad_image
         self.value_range = as_value_range(value_range)
+        self.opening = as_opening(page, max_pixels)
         # arrays, not lists: reference counts would copy a list into every loader worker's memory
         self.paths = np.array([os.fsencode(path) for files in files_of for path in files])
         self.class_counts = np.array([len(files) for files in files_of])
@@ -160,7 +164,7 @@ class ImageFolder(Dataset):
         for _ in range(min(len(self), MAX_UNREADABLE_IN_A_ROW)):
             path, label = os.fsdecode(self.paths[index]), int(self.labels[index])
             try:
-                image = read_image(path, retry_missing=True, value_range=self.value_range)
+                image = read_image(path, True, self.value_range, self.opening)
             except UserError as error:
                 if self.on_bad_image == 'stop':
                     raise UserError(f'{error}: fix or remove it, or skip it with --on-bad-image skip') from None

@@ -6,13 +6,18 @@ that each loader worker fills, whose content a resumed run would not have.
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Sequence
 from typing import Any
 
+import mmcv
+import numpy as np
+
 from ...compat.mmdet_imports import light_imports
 from ...errors import UserError
 from ...registry import TRANSFORMS
+from ..band_transforms import in_threes, join_threes
 
 with light_imports():
     from mmdet.datasets.transforms import CachedMixUp, CachedMosaic
@@ -26,7 +31,7 @@ class Mosaic(CachedMosaic):
         img_scale: width and height of a quarter of the result, in pixels.
         center_ratio_range: range of the place where the four images meet, as a share of ``img_scale``.
         bbox_clip_border: clip boxes to the result.
-        pad_val: level of what no image covers.
+        pad_val: level of what no image covers; of images of other bands than red, green and blue, one of each.
         prob: probability of a mosaic, in [0, 1]; otherwise the image is returned as it is.
 
     Raises:
@@ -38,7 +43,7 @@ class Mosaic(CachedMosaic):
         img_scale: tuple[int, int] = (640, 640),
         center_ratio_range: tuple[float, float] = (0.5, 1.5),
         bbox_clip_border: bool = True,
-        pad_val: float = 114.0,
+        pad_val: float | Sequence[float] = 114.0,
         prob: float = 1.0,
     ) -> None:
         super().__init__(tuple(img_scale), center_ratio_range, bbox_clip_border, pad_val, prob, max_cached_images=5)
@@ -53,9 +58,31 @@ class Mosaic(CachedMosaic):
         """Mix the image with the three of ``mix_results``."""
         if 'gt_masks' in results and self.img_scale[0] != self.img_scale[1]:
             raise UserError(f'convnext_dense.Mosaic: img_scale {self.img_scale} with masks: take a square')
-        others = results['mix_results']
+        image = results['img']
+        if image.ndim == 2 or image.shape[2] == 3:
+            return self._mosaic(results, results['mix_results'], self.pad_val)
+        channels, state = image.shape[2], np.random.get_state()  # which mmdet's transforms draw from
+        pads = in_threes(np.broadcast_to(np.asarray(self.pad_val, np.float32), (1, 1, channels)))
+        images = [in_threes(one['img']) for one in (results, *results['mix_results'])]
+        parts = []
+        for number, pad in enumerate(pads):  # the same mosaic of three channels at a time, as many as mmdet makes
+            np.random.set_state(state)
+            own, *others = (
+                {**one, 'img': split[number]}
+                for one, split in zip((results, *results['mix_results']), images, strict=True)
+            )
+            mixed = self._mosaic(copy.deepcopy(own), others, pad.reshape(-1).tolist())
+            parts.append(mixed['img'])
+        return {**mixed, 'img': join_threes(parts, channels)}
+
+    def _mosaic(self, results: dict, others: Sequence[dict], pad_val: float | Sequence[float]) -> dict:
         self.results_cache = [*others, others[0]]  # with the image itself five, as many as mmdet mixes from
-        return _mix(self, super().transform, results)
+        kept: Any = self.pad_val
+        self.pad_val: Any = pad_val
+        try:
+            return _mix(self, super().transform, results)
+        finally:
+            self.pad_val = kept
 
 
 @TRANSFORMS.register_module()
@@ -97,7 +124,59 @@ class MixUp(CachedMixUp):
     def transform(self, results: dict) -> dict:
         """Mix the image with that of ``mix_results``."""
         self.results_cache = list(results['mix_results'])
-        return _mix(self, super().transform, results)
+        if results['img'].dtype == np.uint8:
+            return _mix(self, super().transform, results)
+        return self._mix_stored_values(results)
+
+    def _mix_stored_values(self, results: dict) -> dict:
+        """Mix images of any bands and values, of which mmdet makes three channels of 8 bits.
+
+        mmdet's transform mixes boxes and masks, with stand-ins for the images; here the images are mixed with the same
+        random numbers, and so as it does.
+        """
+        (other,) = results['mix_results']
+        image, state = results['img'], np.random.get_state()
+        stand_ins = [np.zeros((*one.shape[:2], 3), np.uint8) for one in (image, other['img'])]
+        self.results_cache = [{**other, 'img': stand_ins[1]}]
+        kept: Any = self.pad_val
+        self.pad_val: Any = 0.0
+        try:
+            mixed = _mix(self, super().transform, {**results, 'img': stand_ins[0]})
+        finally:
+            self.pad_val = kept
+        if mixed['img'] is stand_ins[0]:
+            return {**mixed, 'img': image}
+        end = np.random.get_state()
+        np.random.set_state(state)
+        np.random.uniform(0, 1)  # whether they are mixed
+        moved = self._place(other['img'], image.shape)
+        np.random.set_state(end)
+        return {**mixed, 'img': (0.5 * image + 0.5 * moved).astype(image.dtype)}
+
+    def _place(self, image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Resize, flip and crop the other image to the shape of the first one, like mmdet."""
+        draw = np.random
+        factor, flips = draw.uniform(*self.ratio_range), draw.uniform(0, 1) > self.flip_ratio
+        width, height = self.dynamic_scale
+        canvas = self._canvas((height, width, *shape[2:]), image.dtype)
+        ratio = min(height / image.shape[0], width / image.shape[1])
+        fit = mmcv.imresize(image, (int(image.shape[1] * ratio), int(image.shape[0] * ratio)))
+        canvas[: fit.shape[0], : fit.shape[1]] = fit.reshape(*fit.shape[:2], *shape[2:])
+        canvas = mmcv.imresize(canvas, (int(width * factor), int(height * factor)))
+        canvas = canvas.reshape(*canvas.shape[:2], *shape[2:])
+        canvas = canvas[:, ::-1] if flips else canvas
+        sides = [max(own, wanted) for own, wanted in zip(canvas.shape[:2], shape[:2], strict=True)]
+        padded = self._canvas((*sides, *shape[2:]), image.dtype)
+        padded[: canvas.shape[0], : canvas.shape[1]] = canvas
+        top, left = (
+            draw.randint(0, side - wanted) if side > wanted else 0
+            for side, wanted in zip(sides, shape[:2], strict=True)
+        )
+        return padded[top : top + shape[0], left : left + shape[1]]
+
+    def _canvas(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        pad = np.asarray(self.pad_val, dtype)
+        return np.broadcast_to(pad if len(shape) == 3 else pad.reshape(-1)[0], shape).copy()
 
 
 def _mix(transform: Any, run: Any, results: dict) -> dict:

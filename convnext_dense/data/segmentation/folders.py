@@ -39,7 +39,7 @@ MASK_FOLDERS = (
     *('labeledapproved_full', 'masks_machine', 'masks_human', 'ground_truth', 'groundtruth', 'segmentation_masks'),
 )
 """Names of folders of masks, in lowercase."""
-MASK_EXTENSIONS = ('.png', '.bmp', '.tif', '.tiff', '.gif', '.pgm', '.ppm', '.jpg', '.jpeg')
+MASK_EXTENSIONS = ('.png', '.bmp', '.tif', '.tiff', '.gif', '.pgm', '.ppm', '.jpg', '.jpeg', '.npy')
 """Suffixes of masks in lowercase. JPEGs are refused when they are read, with the reason."""
 BESIDE = re.compile(r'(?P<split>.+?)[_-]?(annots?|annotations?|masks?|labels?|gt|seg|segmentations?)', re.IGNORECASE)
 """Names of a split's folder of masks beside that of its images, such as ``train_masks`` and ``trainannot``."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image
 
 from ...io.color_masks import LOSSY, LOSSY_FORMATS, BadLabels, read_colors, unreadable_mask
-from ...io.images import open_image
+from ...io.images import open_file, open_image
+from ...io.opening import OF_ANY_SIZE
 
 CHANNELS = 'with several channels'
 FRACTIONS = 'with fractions, which are no labels'
@@ -32,7 +32,7 @@ def read_mask(path: str, retry_missing: bool = False) -> np.ndarray:
         UserError: if the mask can't be read or decoded.
     """
     try:
-        with open_image(path, retry_missing) as mask:
+        with open_image(path, retry_missing, OF_ANY_SIZE) as mask:
             kind, tiles = mask.format, getattr(mask, 'tile', None)  # known before decoding alone
             labels = np.asarray(mask.convert('RGB') if kind == 'GIF' else mask)
     except Exception as error:  # Pillow's decoders raise many types for broken files
@@ -54,7 +54,7 @@ def palette_colors(path: str) -> dict[int, int] | None:
         UserError: if the mask can't be read or decoded.
     """
     try:
-        with open_image(path) as mask:
+        with open_image(path, opening=OF_ANY_SIZE) as mask:
             if mask.mode != 'P' or mask.format == 'GIF':
                 return None
             indices = np.asarray(mask)
@@ -68,7 +68,7 @@ def palette_colors(path: str) -> dict[int, int] | None:
 def is_single_channel(path: str) -> bool | None:
     """Check whether a mask has one channel, or is a GIF of gray levels; None if it can't be opened."""
     try:
-        with Image.open(path) as mask:
+        with open(path, 'rb') as file, open_file(file, OF_ANY_SIZE) as mask:
             return are_equal(np.asarray(mask.convert('RGB'))) if mask.format == 'GIF' else len(mask.getbands()) == 1
     except Exception:  # reported when it is read
         return None

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from filelock import FileLock
-from PIL import ExifTags, Image
 
 from ...errors import UserError
 from ...io.cache import cache_folder
 from ...io.color_masks import BadLabels
 from ...io.files import atomic_write
 from ...io.image_size import ImageSize
-from ...io.images import UNLABELED
+from ...io.images import UNLABELED, open_file, orientation_of
+from ...io.opening import DEFAULT_MAX_PIXELS, OF_ANY_SIZE
 from .readers import INDEX, MaskReader
 
 SCAN_VERSION = 6
@@ -93,13 +93,16 @@ def _is_lasting(scans: Sequence[MaskScan]) -> bool:
 
 def _scan(pair: ImageAndMask, reader: MaskReader) -> MaskScan:
     image, mask = pair
+    sizes, (claimed, *_) = _possible_sizes(image), (*_possible_sizes(mask), ImageSize(0, 0))
+    if claimed.height * claimed.width > DEFAULT_MAX_PIXELS and claimed not in sizes:  # it may not fit into memory
+        return MaskScan(0, SIZE, f'{claimed}, image {sizes[-1]}') if sizes else MaskScan(0, UNREADABLE)
     try:
         labels = reader.read(mask)
     except BadLabels as error:
         return MaskScan(0, error.fault, error.detail)
     except UserError:
         return MaskScan(0, UNREADABLE)
-    size, sizes = ImageSize.of(labels), _possible_sizes(image)
+    size = ImageSize.of(labels)
     if sizes and size not in sizes:
         return MaskScan(0, SIZE, f'{size}, image {sizes[-1]}')
     return _of_counts(reader.count(labels), reader)
@@ -115,9 +118,9 @@ def _of_counts(counts: Mapping[int, int], reader: MaskReader) -> MaskScan:
 def _possible_sizes(image: str) -> list[ImageSize]:
     """Return an image's size as stored and, if EXIF rotates it by 90 degrees, as rotated; empty if unreadable."""
     try:
-        with Image.open(image) as opened:
+        with open(image, 'rb') as file, open_file(file, OF_ANY_SIZE) as opened:
             size = ImageSize.of(opened)
-            on_its_side = opened.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+            on_its_side = orientation_of(opened) >= 5
     except Exception:  # reported or skipped when it is read for training
         return []
     return [size, size.transposed] if on_its_side else [size]

@@ -11,14 +11,19 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ...compat.mmengine_private_names import normalizes
 from ...counting import counted
+from ...data.check.bands import FAR_FROM, find_lost_spread
 from ...data.check.records import NOTE
 from ...data.check.values import find_enlarged, find_value_faults
 from ...data.foreign import classes_of, different_class, innermost
-from ...data.image_scan import ImageHeader, read_header
+from ...data.image_scan import ImageHeader, measure_bands, read_header
 from ...data.text import shortened
 from ...errors import UserError
+from ...io.band_choice import check_exist
+from ...io.band_images import bad_image, check_same_kind
 from ...io.images import ImageValues, measure_values, open_image
+from ...io.opening import AS_USUAL
 from ...io.value_range import AmbiguousValues
 from ...registry import HOOKS
 
@@ -61,13 +66,17 @@ class DataCheck(Hook):
                     others.append(type(part).__name__)
                     continue
                 headers += check_headers(part) if part.on_bad_image == 'stop' else []
-                values += measure_some(part)
+                if getattr(part, 'bands', None) is not None:
+                    check_bands(part, runner.bare_model, split, runner.logger)
+                else:
+                    values += measure_some(part)
             if others:
                 runner.logger.info(
                     f'{split}: {", ".join(dict.fromkeys(others))} can not skip bad images or count classes, and its '
                     'images are not checked before training'
                 )
-            findings = list(find_value_faults(split, values))
+            has_bands = any(hasattr(part, 'bands') for part in innermost(dataset))
+            findings = list(find_value_faults(split, values, has_bands))
             if split == 'train':
                 sizes = [header.upright_size for header in headers]
                 findings += find_enlarged(split, sizes, self.side, self.square)
@@ -77,6 +86,44 @@ class DataCheck(Hook):
                 runner.logger.log(level, f'{split}: {finding.message}{fix}')
             if split == 'train':
                 log_remarks(runner, dataset)
+
+
+def check_bands(dataset: Any, model: Any, split: str, logger: logging.Logger) -> None:
+    """Check the bands of some images against the statistics that the model normalizes with.
+
+    Args:
+        dataset: the data set, with the bands that it reads.
+        model: the model.
+        split: the split's name.
+        logger: it gets a warning if most of them come out near-constant.
+
+    Raises:
+        UserError: if an image is of another kind than the statistics, or most have values far from them.
+    """
+    used = getattr(model.data_preprocessor, 'bands', None)
+    if used is None or not normalizes(model.data_preprocessor):
+        return
+    measured = []
+    for index in _spread(len(dataset), MAX_DECODED):
+        path, _ = dataset.image(index)
+        try:
+            values = measure_bands(path, dataset.opening)
+        except Exception:  # it is reported or skipped when it is read for training
+            continue
+        try:
+            check_same_kind(used, len(values.sums.mean), np.dtype(values.dtype))
+            check_exist(used.bands, len(values.sums.mean), 'it has')
+        except UserError as error:
+            if dataset.on_bad_image == 'stop':
+                raise bad_image(path, error) from None
+            continue
+        measured.append((path, values))
+    mean, std = (getattr(model.data_preprocessor, name).flatten().tolist() for name in ('mean', 'std'))
+    for finding in find_lost_spread(split, measured, used.bands, mean, std):
+        line = f'{split}: {finding.message}: {finding.fix}'
+        if FAR_FROM in finding.message:
+            raise UserError(line)
+        logger.warning(line)
 
 
 def log_remarks(runner: Runner, dataset: Any) -> None:
@@ -134,7 +181,7 @@ def check_headers(dataset: Any) -> list[ImageHeader]:
     headers = []
     for index in _spread(len(dataset), MAX_OPENED):
         path, size = dataset.image(index)
-        header = read_header(path)
+        header = read_header(path, getattr(dataset, 'opening', AS_USUAL))
         if isinstance(header, str):
             fault = header
         elif not header.fits(size):
@@ -159,7 +206,7 @@ def measure_some(dataset: Any) -> list[tuple[str, ImageValues]]:
     for index in _spread(len(dataset), MAX_DECODED):
         path, _ = dataset.image(index)
         try:
-            with open_image(path) as image:
+            with open_image(path, opening=getattr(dataset, 'opening', AS_USUAL)) as image:
                 measured.append((path, measure_values(image, getattr(dataset, 'value_range', None))))
         except AmbiguousValues as error:
             if dataset.on_bad_image == 'stop':

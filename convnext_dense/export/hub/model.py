@@ -138,6 +138,11 @@ def shared_model(
     check_is_convnext(weights)
     if not any(detect_arch(weights.state).size.depths):
         raise UserError(f'{weights.path} is an isotropic ConvNeXt, which neither timm nor transformers has')
+    if weights.preprocessing is not None and weights.preprocessing.bands is not None:
+        raise UserError(
+            f'{weights.path} is of a network that takes {weights.preprocessing.bands} as stored, and neither library '
+            'prepares such images: share it as ONNX'
+        )
     if backbone_only:
         weights = weights._replace(state={n: t for n, t in weights.state.items() if n.startswith('backbone.')})
     kind = _kind(weights)

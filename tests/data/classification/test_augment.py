@@ -125,3 +125,12 @@ def test_where_nothing_is_faster_timms_parts_stay():
 def test_other_policies_of_timm_work(policy):
     with seeded(0):
         assert train_transform(48, auto_augment=policy)(photo(60, 50)).shape == (3, 48, 48)
+
+
+def test_crops_of_more_pixels_than_pillow_cuts_are_the_same(monkeypatch):
+    image, (_, transform) = photo(120, 90), both(re_prob=0.0)
+    with seeded(3):
+        expected = transform(image)
+    monkeypatch.setattr('convnext_dense.data.classification.augment.DEFAULT_MAX_PIXELS', 1)
+    with seeded(3):
+        assert torch.equal(transform(image), expected)

@@ -251,3 +251,13 @@ def test_some_images_of_a_data_set_prepared_for_evaluation(image_folder):
     evaluated = ImageFolder(str(image_folder), 'val', dict(input_size=40, crop_ratio=1.0), source='train')
     assert torch.equal(part[0]['image'], evaluated[47]['image'])
     assert len(whole) == 48 and whole.training and whole[0]['image'].shape == (3, 32, 32)
+
+
+def test_arrays_are_images_up_to_the_limit(tmp_path):
+    for split, name in ((split, name) for split in ('train', 'val') for name in ('cat', 'dog')):
+        (tmp_path / split / name).mkdir(parents=True)
+        np.save(tmp_path / split / name / '1.npy', np.full((40, 40, 3), 51 / 255, np.float32))
+    found = folder(tmp_path, 'val', max_pixels=1600)[0]['image']
+    assert torch.allclose(found, ((51 / 255 - MEAN) / STD)[:, None, None].expand(3, 32, 32), atol=1e-5)
+    with pytest.raises(UserError, match=r'1.npy \(it has 1,600 pixels .* --max-pixels 1600'):
+        folder(tmp_path, 'val', max_pixels=1599)[0]

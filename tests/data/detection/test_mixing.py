@@ -77,3 +77,24 @@ def test_other_images_are_drawn_from_the_whole_data_set():
     drawn = {index for _ in range(200) for index in mosaic.get_indexes(Images())}
     assert drawn == {0, 1, 2, 3, 4}
     assert {mixup.get_indexes(Images()) for _ in range(200)} == {0, 1, 3, 4}  # with objects
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_stored_values_are_mixed_like_levels_of_8_bits(seed):
+    """mmdet's own MixUp of levels, but for its rounding down, and of further bands the same."""
+
+    def mixed(images):
+        np.random.seed(seed)
+        mix = MixUp(img_scale=(60, 60), ratio_range=(0.6, 1.4), pad_val=[114.0] * images[0].shape[2])
+        first, second = ({**sample(1), 'img': image} for image in images)
+        return mix.transform({**first, 'mix_results': [second]})
+
+    rng = np.random.default_rng(seed)
+    levels = [rng.integers(0, 256, (50, 70, 3), np.uint8), rng.integers(0, 256, (66, 40, 3), np.uint8)]
+    expected = mixed(levels)
+    floats = mixed([np.float32(image)[..., [0, 1, 2, 2, 0]] for image in levels])
+    difference = floats['img'] - expected['img'][..., [0, 1, 2, 2, 0]]
+    assert difference.min() > -0.6
+    assert difference.max() < 1.6
+    assert abs(difference.mean()) < 1
+    np.testing.assert_array_equal(floats['gt_bboxes'].numpy(), expected['gt_bboxes'].numpy())

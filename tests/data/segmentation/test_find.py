@@ -45,7 +45,7 @@ def test_images_and_masks_of_one_name_belong_together(tmp_path, names):
         (lambda root: [p.unlink() for p in root.glob('images/*/*')], 'images/training holds no images'),
         (lambda root: mask(root).unlink(), r'1 of 4 images in .*images/training have no mask in .*: 01; add'),
         (lambda root: [p.unlink() for p in mask(root).parent.iterdir()], '4 of 4 images .*: 00, 01, 02, ...; add'),
-        (lambda root: mask(root).rename(mask(root).with_suffix('.npy')), '1 of 4 images .* have no mask'),
+        (lambda root: mask(root).rename(mask(root).with_suffix('.csv')), '1 of 4 images .* have no mask'),
         (lambda root: shutil.copy(image(root), image(root).with_suffix('.bmp')), '01.bmp and .*01.png .* a mask'),
     ],
 )

@@ -148,3 +148,15 @@ def test_colors_that_no_file_names_are_read_once(tmp_path, cache, monkeypatch):
     save(Path(pairs[0][1]), np.full((12, 16, 3), colors[1], np.uint8))
     (first, *_) = mask_scan.scan_masks(pairs, read_kind(tmp_path / 'data').reader)
     assert dict(first.pixels) == {1: 192}
+
+
+def test_a_mask_that_claims_too_many_pixels_is_not_decoded(tmp_path, monkeypatch):
+    picture = save(tmp_path / 'a.png', np.zeros((20, 30), np.uint8))
+    huge = save(tmp_path / 'b.png', np.zeros((40, 30), np.uint8))
+    monkeypatch.setattr(mask_scan, 'DEFAULT_MAX_PIXELS', 1000)
+    monkeypatch.setattr(mask_scan.INDEX, 'read', lambda path: pytest.fail('decoded'), raising=False)
+    found = mask_scan._scan((str(picture), str(huge)), mask_scan.INDEX)
+    assert (found.fault, found.detail) == (mask_scan.SIZE, '40 x 30, image 20 x 30')
+    monkeypatch.undo()
+    monkeypatch.setattr(mask_scan, 'DEFAULT_MAX_PIXELS', 1000)
+    assert mask_scan._scan((str(huge), str(huge)), mask_scan.INDEX).fault == ''  # of its image's size: no limit

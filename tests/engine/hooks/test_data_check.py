@@ -16,12 +16,15 @@ from convnext_dense.data.segmentation.dataset import MaskFolder
 from convnext_dense.engine.hooks.data_check import (
     MAX_DECODED,
     DataCheck,
+    check_bands,
     check_headers,
     check_same_classes,
     describe_dataset,
     measure_some,
 )
 from convnext_dense.errors import UserError
+from convnext_dense.io.opening import AS_USUAL
+from convnext_dense.models.segmentor import SegBandPreprocessor
 from tests.helpers import coco_files
 from tests.helpers.mask_folder import write_mask_folder
 
@@ -163,3 +166,35 @@ def test_what_wrapped_data_sets_say_is_logged_once(tmp_path, monkeypatch, caplog
     lines = [(level, text.split(' (')[0]) for level, text in said]
     assert lines.count(('INFO', 'label 0 of the masks is ignored')) == 1
     assert lines.count(('WARNING', 'a class is absent')) == lines.count(('WARNING', 'another class is absent')) == 1
+
+
+def bands_checked(folder, values, mean, std, caplog, on_bad_image='stop', **bands):
+    """Check one image of bands against what a model normalizes with, and return what is logged."""
+    np.save(folder / 'a.npy', values)
+    used = dict(bands=(1, 2), stored_bands=values.shape[2], dtype=values.dtype.name) | bands
+    methods = {'__len__': lambda _: 1, 'image': lambda *_: (str(folder / 'a.npy'), None)}
+    dataset = type('Images', (), {**methods, 'on_bad_image': on_bad_image, 'opening': AS_USUAL})
+    model = SimpleNamespace(data_preprocessor=SegBandPreprocessor(mean=mean, std=std, **used))
+    caplog.clear()
+    check_bands(dataset(), model, 'train', logging.getLogger())
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_bands_are_checked_against_what_the_model_normalizes_with(tmp_path, caplog):
+    values = np.random.default_rng(0).integers(0, 4096, (40, 50, 3)).astype(np.uint16)
+    assert bands_checked(tmp_path, values, [2000.0] * 2, [1200.0] * 2, caplog) == []
+    (line,) = bands_checked(tmp_path, values, [32000.0] * 2, [18900.0] * 2, caplog)
+    assert line.startswith('train: 1 image of 1 near-constant after normalization: band ')
+    assert 'the statistics have a mean of 32000 and a std of 18900: measure the statistics of these images' in line
+    with pytest.raises(
+        UserError, match=r'^train: 1 image of 1 far from the statistics .* a mean of 0.4 and a std of 0'
+    ):
+        bands_checked(tmp_path, values, [0.4] * 2, [0.2] * 2, caplog)
+    for kind, message in (
+        (dict(stored_bands=6), 'it has 3 bands of uint16, and mean and std are of images with 6 bands of uint16'),
+        (dict(dtype='uint8'), 'it has 3 bands of uint16, and mean and std are of images with 3 bands of uint8'),
+        (dict(bands=(1, 4), stored_bands=None), '--bands 1,4: there is no band 4, since it has bands 1 to 3'),
+    ):
+        with pytest.raises(UserError, match=f'^bad image .*a.npy .{message}'):
+            bands_checked(tmp_path, values, [2000.0] * 2, [1200.0] * 2, caplog, **kind)
+    assert bands_checked(tmp_path, values, [2000.0] * 2, [1200.0] * 2, caplog, 'skip', dtype='uint8') == []

@@ -7,10 +7,9 @@ import os
 import warnings
 from pathlib import Path
 
-from PIL import Image
-
 from ....errors import UserError
-from ....io.images import describe_read_error, image_content
+from ....io.images import describe_read_error, image_content, open_file
+from ....io.opening import OF_ANY_SIZE
 from ...image_files import EXTENSIONS
 
 SUFFIXES = {'jpeg': '.jpg', 'mpo': '.jpg', 'tiff': '.tif'}
@@ -55,8 +54,8 @@ def check_image(file: str, content: bytes | None = None) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # such as for slightly invalid EXIF
-            with Image.open(file if content is None else io.BytesIO(content)) as image:
-                name = str(image.format).lower()
+            with open(file, 'rb') if content is None else io.BytesIO(content) as opened:
+                name = str(open_file(opened, OF_ANY_SIZE).format).lower()
     except Exception as error:  # Pillow's decoders raise many types for broken files
         reason = isinstance(error, OSError) and error.strerror
         raise UserError(f'bad image {file} ({reason or describe_read_error(error)}): {FIX}') from None
