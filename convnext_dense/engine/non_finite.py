@@ -116,9 +116,23 @@ class NonFiniteGuard:
             self.runner.logger.warning(f'{finding}: the step is skipped, {skipped + 1} of {self.skip}')
             return
         earlier = f' ({skipped} such step{"s were" if skipped > 1 else " was"} skipped before)' if skipped else ''
-        raise UserError(
-            f'{finding}{earlier}: no weights were changed or saved in this step; check these images and their '
-            f'annotations, or allow up to N skipped steps: --resume --skip-nan N'
+        advice = 'check these images and their annotations, or allow up to N skipped steps: --resume --skip-nan N'
+        if step == 1 and what == 'gradient':
+            advice = self._advice_on_pads() or advice
+        raise UserError(f'{finding}{earlier}: no weights were changed or saved in this step; {advice}')
+
+    def _advice_on_pads(self) -> str | None:
+        """Return what to do about the pads of random weights; None for others.
+
+        Without biases, features of pads of 0 have no variance, and each norm multiplies their gradient by 1000.
+        """
+        cfg, preprocessor = self.runner.cfg, getattr(self.runner.bare_model, 'data_preprocessor', None)
+        key = next((name for name in ('pad_value', 'pad_val') if getattr(preprocessor, name, None) == 0), None)
+        if key is None or cfg.get('pretrained') or cfg.get('load_from'):
+            return None
+        return (
+            'random weights can have such gradients where images are padded with 0: start from others with '
+            f'--pretrained WEIGHTS, or pad with --cfg-options model.data_preprocessor.{key}=1'
         )
 
     def _list_images(

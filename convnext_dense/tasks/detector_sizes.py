@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from .config_parts import loaders
-from .pipelines import SizedStep, as_size, find_last_size, is_size, kind_of, resized_sides, scale_sizes, steps_of
+from .pipelines import (
+    SizedStep,
+    as_size,
+    find_last_size,
+    find_pipelines,
+    is_size,
+    kind_of,
+    resized_sides,
+    scale_sizes,
+    steps_of,
+)
 from .sizes import find_training_size, follow, pads_after, set_at, value_at
 
 if TYPE_CHECKING:
@@ -67,6 +77,8 @@ def set_image_size(cfg: Config, size: ImageSize) -> None:
 def follow_training_size(cfg: Config, set_by: SetBy) -> dict[str, Any]:
     """Set the sizes to which images are padded in training to that of the crops, unless they were set on purpose.
 
+    Where nothing crops the images, but more specific settings pad them, batches are padded no further.
+
     Args:
         cfg: a detector's config.
         set_by: see :data:`~.sizes.SetBy`.
@@ -78,9 +90,13 @@ def follow_training_size(cfg: Config, set_by: SetBy) -> dict[str, Any]:
         UserError: if both were set on purpose, and differ.
     """
     training = find_training_size(cfg, width_first=True)
+    changed: dict[str, Any] = {}
     if training is None:
-        return {}
-    changed = {}
+        if (padded := _padded_size(cfg)) is not None:
+            for keys in _batch_pads(cfg):
+                if set_by(padded.keys).rank > set_by(keys).rank:
+                    changed.update(follow(cfg, padded, keys, set_by))
+        return changed
     for keys in pads_after(cfg, training):
         changed.update(follow(cfg, training, keys, set_by, width_first=True))
     for keys in _batch_pads(cfg):
@@ -111,6 +127,16 @@ def _switched_sizes(cfg: Config) -> Iterator[SizedStep | None]:
         if hook.get('switch_pipeline'):
             keys = ('custom_hooks', index, 'switch_pipeline')
             yield find_last_size(hook['switch_pipeline'], keys, width_first=True)
+
+
+def _padded_size(cfg: Config) -> SizedStep | None:
+    """Find the largest size to which the last steps of the training pipelines pad images."""
+    found = []
+    for parents, steps in find_pipelines(cfg.train_dataloader.dataset, ('train_dataloader', 'dataset')):
+        pads = [index for index, step in enumerate(steps) if kind_of(step) == 'Pad' and is_size(step.get('size'))]
+        if pads:
+            found.append(SizedStep((*parents, pads[-1], 'size'), ImageSize(*as_size(steps[pads[-1]]['size'])[::-1])))
+    return max(found, key=lambda step: step.size, default=None)
 
 
 def _batch_pads(cfg: Config) -> list[Keys]:

@@ -88,6 +88,29 @@ def test_the_run_ends_before_the_step_and_names_the_images(faults, skip, said, t
     assert not list(tmp_path.glob('*.pth'))
 
 
+@pytest.mark.parametrize(
+    ('fault', 'key', 'pretrained', 'is_said'),
+    [
+        ({1: 'gradient'}, 'pad_value', None, True),
+        ({1: 'gradient'}, 'pad_val', None, True),
+        ({1: 'gradient'}, 'pad_value', 'weights.pth', False),
+        ({1: 'gradient'}, 'other', None, False),
+        ({5: 'gradient'}, 'pad_value', None, False),
+        ({1: 'loss'}, 'pad_value', None, False),
+    ],
+)
+def test_a_first_gradient_of_random_weights_and_pads_of_zero_says_what_to_do(
+    fault, key, pretrained, is_said, tmp_path
+):
+    run = toy.runner(tmp_path, fault, total=4)
+    setattr(run.bare_model.data_preprocessor, key, 0)
+    run.cfg.pretrained = pretrained  # which is not loaded again
+    advice = f'--pretrained WEIGHTS, or pad with --cfg-options model.data_preprocessor.{key}=1'
+    with pytest.raises(UserError) as caught:
+        run.train()
+    assert (advice in str(caught.value)) == is_said
+
+
 def test_many_images_are_listed_in_a_file(tmp_path):
     run = toy.runner(tmp_path, {12: 'gradient'}, batch=8, total=16)
     with pytest.raises(UserError, match=r'on 0\.jpg, .*, 7\.jpg and 8 more \(listed in not_finite\.csv of the log'):
