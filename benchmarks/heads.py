@@ -2,7 +2,7 @@
 
     python benchmarks/heads.py                          # all families, in two processes: an hour and more
     python benchmarks/heads.py mmdet:dino mmseg:fcn     # only these
-    python benchmarks/heads.py --out benchmarks/heads.json
+    python benchmarks/heads.py --out benchmarks/heads.json      # with families: their rows there are replaced
 
 Each config is adapted as `convnext-dense adapt` does it, trains four steps on the sample data on the CPU, predicts,
 and goes on from its checkpoint of the second step; the end must equal that of the run that went through, bit for bit.
@@ -252,7 +252,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.out:
         from convnext_dense.analysis.environment import environment
 
-        content = {'arch': ARCH, 'rows': [asdict(row) for row in rows], 'environment': environment()}
+        kept = json.loads(args.out.read_text())['rows'] if args.families and args.out.exists() else []
+        by_family = {row['family']: row for row in (*kept, *map(asdict, rows))}
+        ordered = [by_family[name] for name in families([]) if name in by_family]
+        content = {'arch': ARCH, 'rows': ordered, 'environment': environment()}
         args.out.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
 
 

@@ -4,6 +4,7 @@ import importlib
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,19 @@ def test_two_small_families_run_from_end_to_end(tmp_path, capsys):
     assert (rows['mmseg:fcn']['result'], rows['mmseg:fcn']['exports']) == ('works', 'results'), rows
     assert rows['mmseg:stdc']['result'] == 'not adapted' and rows['mmseg:stdc']['reason']
     assert capsys.readouterr().out.endswith('1 of 2 families work\n')
+
+
+def test_rows_of_named_families_replace_their_old_ones(tmp_path, monkeypatch):
+    out, first, second = tmp_path / 'heads.json', 'mmdet:atss', 'mmseg:fcn'
+
+    def measured(found, processes, result='works'):
+        return iter([heads.Row(name, 'config', 'model', result) for name in found])
+
+    monkeypatch.setattr(heads, 'run_all', measured)
+    heads.main([second, '--out', str(out)])
+    monkeypatch.setattr(heads, 'run_all', partial(measured, result='trains'))
+    heads.main([first, '--out', str(out)])
+    rows = json.loads(out.read_text())['rows']
+    assert [(row['family'], row['result']) for row in rows] == [(first, 'trains'), (second, 'works')]
+    heads.main([second, '--out', str(out)])
+    assert [row['result'] for row in json.loads(out.read_text())['rows']] == ['trains', 'trains']
