@@ -18,6 +18,7 @@ from torch import Tensor
 from ..compat.mmdet_call_warnings import silence_call_warnings
 from ..compat.mmdet_imports import light_imports
 from ..compat.mmdet_mask_warning import silence_mask_warning
+from ..compat.mmdet_masks_outside import paste_nothing_outside
 from ..compat.mmdet_ssd_loss import give_loss
 from ..errors import UserError
 from ..io.coco_format import IGNORE_REGION, UNMASKED
@@ -34,6 +35,7 @@ with light_imports():
     from mmdet.models.roi_heads.bbox_heads import DoubleConvFCBBoxHead as MmdetDoubleConvFCBBoxHead
     from mmdet.models.roi_heads.mask_heads import FCNMaskHead as MmdetFCNMaskHead
     from mmdet.models.roi_heads.mask_heads import GridHead as MmdetGridHead
+    from mmdet.models.roi_heads.mask_heads import fcn_mask_head
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
     from mmdet.models.task_modules.assigners import AssignResult
     from mmdet.models.task_modules.assigners import MaxIoUAssigner as MmdetMaxIoUAssigner
@@ -41,6 +43,7 @@ with light_imports():
     from mmdet.structures.mask import BitmapMasks
 
 give_loss(SSDHead)
+paste_nothing_outside(fcn_mask_head)
 silence_call_warnings()
 
 IN_REGION = 0.5

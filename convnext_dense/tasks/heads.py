@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,23 @@ if TYPE_CHECKING:
 
 NMS = ('nms', 'soft_nms', 'nms_rotated', 'nms_quadri')
 """Kinds of NMS that mmcv has."""
+
+
+NEEDED = {'PAAHead': ('sklearn', 'scikit-learn')}
+"""Heads whose loss needs a package that is installed on demand: the module and the package."""
+
+
+def check_needed_packages(model: nn.Module) -> None:
+    """Check that the packages are there which heads need in training.
+
+    Raises:
+        UserError: if one is not.
+    """
+    kinds = {base.__name__ for module in model.modules() for base in type(module).__mro__}
+    for kind in sorted(kinds & NEEDED.keys()):
+        module, package = NEEDED[kind]
+        if importlib.util.find_spec(module) is None:
+            raise UserError(f'{kind} computes its loss with {package}, which is not installed: pip install {package}')
 
 
 def check_class_weights(model: nn.Module) -> None:

@@ -25,7 +25,7 @@ from .datasets import (
 )
 from .dense import DenseTask, counted_samples
 from .detector_sizes import describe_sizes, follow_training_size, scale_in_testing, set_image_size
-from .heads import check_class_weights, check_nms
+from .heads import check_class_weights, check_needed_packages, check_nms
 from .pipelines import as_size, is_size, kind_of
 from .records import AS_FOUND, DataOptions, Part, TrainedClasses
 
@@ -162,6 +162,7 @@ class MmdetTask(DenseTask):
         return ImageSize(max(short, height), max(long, width))
 
     def check_model(self, model: Any, settings: Mapping[str, Any]) -> None:
+        check_needed_packages(model)
         check_class_weights(model)
         check_nms(settings)
 

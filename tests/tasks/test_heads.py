@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from convnext_dense.errors import UserError
-from convnext_dense.tasks.heads import check_nms, count_head_rows
+from convnext_dense.tasks import heads
+from convnext_dense.tasks.heads import check_needed_packages, check_nms, count_head_rows
 
 
 def test_the_rows_of_a_head_are_found_by_the_end_of_its_name():
@@ -24,3 +25,12 @@ def test_an_nms_that_does_not_exist_is_named_before_the_first_prediction():
         UserError, match=r"no 'sof_nms' \(NMS\) for model.test_cfg.rcnn.1.nms: did you mean soft_nms\?"
     ):
         check_nms({'test_cfg': {'rpn': good, 'rcnn': [good, bad]}})
+
+
+def test_a_package_that_a_head_needs_is_named_before_the_first_step(monkeypatch):
+    model = torch.nn.ModuleList([type('OfUsers', (type('PAAHead', (torch.nn.Module,), {}),), {})()])
+    check_needed_packages(model)
+    monkeypatch.setattr(heads, 'NEEDED', {'PAAHead': ('absent_module', 'absent-package')})
+    with pytest.raises(UserError, match='^PAAHead computes its loss with absent-package, .*: pip install absent-pack'):
+        check_needed_packages(model)
+    check_needed_packages(torch.nn.Linear(1, 1))
