@@ -31,6 +31,8 @@ def test_a_package_that_a_head_needs_is_named_before_the_first_step(monkeypatch)
     model = torch.nn.ModuleList([type('OfUsers', (type('PAAHead', (torch.nn.Module,), {}),), {})()])
     check_needed_packages(model)
     monkeypatch.setattr(heads, 'NEEDED', {'PAAHead': ('absent_module', 'absent-package')})
-    with pytest.raises(UserError, match='^PAAHead computes its loss with absent-package, .*: pip install absent-pack'):
+    with pytest.raises(
+        UserError, match=r'^PAAHead computes its loss with absent-package, .*: pip install absent-pack'
+    ):
         check_needed_packages(model)
     check_needed_packages(torch.nn.Linear(1, 1))
