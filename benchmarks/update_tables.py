@@ -207,10 +207,13 @@ def heads() -> str:
         cells = ['yes' if done > last else why if done >= last - 1 else '' for last in (2, 3)]
         cells.append(row['exports'] if done == 5 else '' if done < 4 else why)
         lines.append(f'| {family} | {config} | {" | ".join(cells)} |')
-    adaptable = len(rows) - len(is_backbone)
+    adaptable, refused = len(rows) - len(is_backbone), sum(row['result'] == 'not adapted' for row in others)
+    rest = f'{refused} are refused, since they learn from other data or models than a ConvNeXt and annotated images'
+    if failed := len(others) - refused:
+        rest += f', and {failed} fail'
     about = (
-        f'Of the {len(rows)} families, the method of {len(is_backbone)} is their backbone; of the other {adaptable}, '
-        f'{len(works)} ({len(works) / adaptable:.0%}) do all of this, and {len(others)} do not. Measured with '
+        f'Of the {len(rows)} families, the method of {len(is_backbone)} is their backbone. Of the other {adaptable}, '
+        f'{len(works)} ({len(works) / adaptable:.0%}) do all of this; {rest}. Measured with '
         f'`python benchmarks/heads.py` on ConvNeXt-A, {_machine(content["environment"])}.'
     )
     return '\n'.join([about, '', *lines])
