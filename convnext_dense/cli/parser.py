@@ -118,8 +118,8 @@ class Parser(argparse.ArgumentParser):
             return f'did you mean --cfg-options {flag.strip("-")}={value or "VALUE"}?'
         if SYNONYMS.get(name) in known:
             return f'did you mean {SYNONYMS[name]}?'
-        near = difflib.get_close_matches(f'--{name}', known, n=2, cutoff=0.7)
-        near = near or [other for other in known if other.startswith(f'--{name}')][:2]
+        near = [other for other in known if other.startswith(f'--{name}')][:2]
+        near = near or difflib.get_close_matches(f'--{name}', known, n=2, cutoff=0.7)
         if near:
             return f'did you mean {" or ".join(near)}?'
         return f'{self.prog} --help lists all flags'

@@ -1,9 +1,9 @@
 """Fast and quiet imports of mmdet and mmseg. For mmdet 3.5 and mmseg 1.4 (the onedl builds).
 
 Importing mmdet takes 8 s of CPU time on a laptop. About half is spent on libraries for parts that nothing here uses:
-imgaug and imagecorruptions with numba (line datasets, robustness tests), scipy (trackers, DETR's assigner), matplotlib
-(plots), transformers (language models). A seventh is spent in the garbage collector, which finds nothing to free. Both
-packages also print notes about optional packages that are not installed.
+imgaug and imagecorruptions with numba (line datasets, robustness tests), scipy (trackers, DETR's assigner), sklearn
+(PAA), matplotlib (plots), transformers (language models). A seventh is spent in the garbage collector, which finds
+nothing to free. Both packages also print notes about optional packages that are not installed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 IMPORTERS = ('mmdet', 'mmseg', 'pycocotools')
-DEFERRED = ('imagecorruptions', 'imgaug', 'matplotlib', 'scipy')
+DEFERRED = ('imagecorruptions', 'imgaug', 'matplotlib', 'scipy', 'sklearn')
 HIDDEN = ('transformers',)
 
 

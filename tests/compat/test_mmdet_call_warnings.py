@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmdet.models.dense_heads import RetinaHead
 from mmdet.models.layers import DeformableDetrTransformerEncoder
+from mmengine.registry import DefaultScope
 
 from convnext_dense.compat.mmdet_call_warnings import CALLS, silence_call_warnings
 
@@ -23,7 +24,9 @@ def sample_points() -> None:
 
 def count_anchors() -> None:
     coder = dict(type='mmdet.DeltaXYWHBBoxCoder')
-    assert RetinaHead(num_classes=2, in_channels=4, feat_channels=4, stacked_convs=1, bbox_coder=coder).num_anchors
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        head = RetinaHead(num_classes=2, in_channels=4, feat_channels=4, stacked_convs=1, bbox_coder=coder)
+        assert head.num_anchors
 
 
 def said(call) -> int:

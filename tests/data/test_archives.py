@@ -24,7 +24,8 @@ def archive(tmp_path, request) -> tuple[str, str]:
 @pytest.mark.parametrize('config', CONFIGS)
 @pytest.mark.parametrize('verb', ['train', 'check_data'])
 def test_an_archive_is_named_for_every_task(config, verb, archive, error):
-    assert run_verb(verb, [config, '--data', archive[0]]) == 2
+    start = ['--pretrained', 'none'] if verb == 'train' else []
+    assert run_verb(verb, [config, '--data', archive[0], *start]) == 2
     assert f'{archive[0]} is a {archive[1]} file: unpack it first, then give the folder' in error()
 
 

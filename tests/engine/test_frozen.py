@@ -30,7 +30,7 @@ def run(tmp_path):
 
     yield build
     for runner in runners:
-        runner.__exit__()
+        runner.__exit__(None, None, None)
 
 
 def second_layer(runner: Runner) -> Runner:

@@ -34,8 +34,8 @@ def test_input_and_normalization_are_the_configs():
     cfg = read_config('configs/classification/convnext_a.py', options, needs_data=False)
     assert TASK.input_shape(cfg) == TASK.counted_shape(cfg) == (96, 96)
     transform = TASK.build_transform(cfg.test_dataloader.dataset)
-    mean, std, bgr = TASK.normalization(None, transform)
-    assert not bgr
+    mean, std, bgr, bands = TASK.normalization(None, transform)
+    assert not bgr and bands is None
     assert mean.tolist() == pytest.approx([123.675, 116.28, 103.53])
     assert std.tolist() == pytest.approx([58.395, 57.12, 57.375])
     prepared = TASK.prepare(transform, np.full((50, 70, 3), (124, 116, 104), np.uint8), 'a.jpg')
