@@ -46,7 +46,7 @@ def test_an_adapted_yolox_resumes_to_the_last_bit(resumed_from, coco, tmp_path):
     assert run_verb('train', argv) == 0
     whole, logged = torch.load(run / 'epoch_4.pth', weights_only=True), read_scalars(run)
     log = ''.join(path.read_text() for path in run.glob('*/*.log'))
-    assert 'No mosaic and mixup aug now!' in log
+    assert 'left out of the training pipeline from now on: convnext_dense.Mosaic' in log
     l1 = [value for _, value in logged['train/loss_l1']]
     assert 0 < len(l1) < len(logged['train/loss'])  # the hook has the head learn it in the last epochs
     for epoch in range(resumed_from + 1, 5):
