@@ -43,7 +43,8 @@ def main(config: str, pretrained: str | None, keep: str | None) -> None:
         'environment': environment(),
     }
     start = '_from_backbone' if pretrained else ''
-    path = Path(__file__).with_name(f'sample_{Path(config).stem}{start}.json')
+    folder, name = Path(config).parent.name, Path(config).stem  # one name may be in several folders
+    path = Path(__file__).with_name(f'sample_{folder}_{name}{start}.json')
     path.write_text(json.dumps(result, indent=2) + '\n')
     print(f'{path.name}: {result["metrics"]} in {seconds:.0f} s')
 
