@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ import numpy as np
 from ..errors import UserError
 from ..io.files import atomic_write, durable_write
 from ..io.image_size import ImageSize
+from ..io.rasters.packages import import_package
 from .blocks import Block, BlockGrid, Position, label_dtype
 
 TIFF_TILE = 256
@@ -25,20 +25,10 @@ CLASSIC_TIFF_BYTES = (1 << 32) - (1 << 25)
 BUFFER_BYTES = 1 << 25
 """Bytes of tiles that are compressed at once."""
 
+WRITTEN_WITH = 'label maps are written with'
+
 TiffTag = tuple[int, int, int, Any, bool]
 """Code, data type, count, value, and whether only the first page has it, as tifffile's ``extratags``."""
-
-
-def import_tifffile() -> Any:
-    """Import and return the ``tifffile`` package.
-
-    Raises:
-        UserError: if it is not installed.
-    """
-    try:
-        return importlib.import_module('tifffile')
-    except ModuleNotFoundError:
-        raise UserError('label maps are written with the tifffile package: pip install tifffile') from None
 
 
 class LabelFile:
@@ -81,7 +71,7 @@ class LabelFile:
     def __enter__(self) -> LabelFile:
         from filelock import FileLock, Timeout  # commands start without it
 
-        import_tifffile()  # missing it should not be found out at the end
+        import_package('tifffile', WRITTEN_WITH)  # missing it should not be found out at the end
         with self._kept_on_errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(f'{self.part}.lock')
@@ -143,7 +133,7 @@ class LabelFile:
         """
         if self.done < self.grid.count:
             raise ValueError(f'{self.done} of {self.grid.count} blocks are written')
-        tifffile = import_tifffile()
+        tifffile = import_package('tifffile', WRITTEN_WITH)
         with self._kept_on_errors(), atomic_write(self.path) as temporary:
             with tifffile.TiffWriter(temporary, bigtiff=self.bytes > CLASSIC_TIFF_BYTES) as tiff:
                 tiff.write(

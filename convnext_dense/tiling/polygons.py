@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import Any, TextIO
 
 from ..errors import UserError, describe_error
 from ..io.files import atomic_write, write_errors
+from ..io.rasters.packages import import_package
 
 WGS84 = 'EPSG:4326'
 """Longitude and latitude in degrees, the coordinates of GeoJSON (RFC 7946, section 4)."""
@@ -21,21 +21,6 @@ FEATURES = 1_000
 """Polygons that are converted to longitude and latitude at once."""
 
 Ring = list[tuple[float, float]]
-
-
-def import_rasterio() -> Any:
-    """Import and return the ``rasterio`` package, with the modules that make polygons.
-
-    Raises:
-        UserError: if it is not installed.
-    """
-    try:
-        rasterio = importlib.import_module('rasterio')
-        for module in ('features', 'warp'):
-            importlib.import_module(f'rasterio.{module}')
-    except ModuleNotFoundError:
-        raise UserError('GeoJSON polygons are made with the rasterio package: pip install rasterio') from None
-    return rasterio
 
 
 def write_polygons(label_map: str | Path, out: str | Path, names: Sequence[str]) -> int:
@@ -60,7 +45,7 @@ def write_polygons(label_map: str | Path, out: str | Path, names: Sequence[str])
         UserError: if the label map has no georeference or can't be read, ``out`` can't be written, or rasterio is
             missing.
     """
-    rasterio = import_rasterio()
+    rasterio = import_package('rasterio', 'GeoJSON polygons are made with', modules=('features', 'warp'))
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)
         try:

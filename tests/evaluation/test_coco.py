@@ -225,6 +225,13 @@ def test_labels_and_ids_of_a_file_with_some_of_the_classes_in_another_order(tmp_
     assert [r['category_id'] for r in results] == [(9, 0, 4, 1)[label] for label in labels]
 
 
+def test_labels_of_floats_are_those_of_integers():
+    found = {'bboxes': torch.tensor([[1.0, 2.0, 5.0, 9.0]]), 'scores': torch.tensor([0.5])}
+    samples = [{'img_id': 7, 'pred_instances': {**found, 'labels': torch.tensor([2.0])}}]
+    expected = [{'image_id': 7, 'category_id': 30, 'bbox': [1.0, 2.0, 4.0, 7.0], 'score': 0.5}]
+    assert coco_results(samples, range(10, 50, 10)) == expected
+
+
 def test_it_says_nothing_and_keeps_nothing(tmp_path, capfd):
     case = DetectorScores(tmp_path, images=4)
     dataset = CocoDataset(str(case.file), str(case.folder), PIPELINE, test_mode=True)
