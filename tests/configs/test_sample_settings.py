@@ -15,7 +15,7 @@ SAMPLES = {
     'convnext_p': (1, 32, 2e-3),
     'convnext_n': (1, 32, 2e-3),
     'convnext': (1, 32, 1e-3),
-    'dino_convnext_a': (8, 4, 5e-4),
+    'dino_convnext_a': (6, 4, 5e-4),
     'dino': (1, 2, 5e-4),
     'retinanet': (1, 2, 1e-3),
     'rtmdet': (2, 4, 1e-3),
