@@ -151,7 +151,7 @@ class TiledModel:
                 pixels = image.read(window)
             except UserError as error:
                 raise UnreadableTile(str(error)) from None
-            return pack_image(self.transform, pixels, image.path)
+            return pack_image(self.transform, pixels, image.path, image.size)
 
         return ReadAhead(prepare, windows, self.batch)
 
