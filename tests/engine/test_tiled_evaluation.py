@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from mmcv.transforms import TestTimeAug
+from mmcv.transforms import TestTimeAug as Views
 from mmengine.dataset import Compose
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.structures import PixelData
@@ -261,7 +261,7 @@ def test_steps_that_load_are_left_out_of_all_views():
     def add(number):
         return lambda results: {**results, 'sum': results.get('sum', 0) + number}
 
-    views = TestTimeAug([[add(1), add(5)], [LoadMask()], [add(2)]])
+    views = Views([[add(1), add(5)], [LoadMask()], [add(2)]])
     pipeline = Compose([LoadMask(), add(10), views])
     assert without_loading(pipeline)({}) == {'sum': [13, 17]}
     assert len(pipeline.transforms) == len(views.subroutines[0].transforms) == 3, 'it is not changed'
