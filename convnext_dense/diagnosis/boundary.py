@@ -11,6 +11,7 @@ import math
 
 import cv2
 import numpy as np
+from scipy.spatial import KDTree
 
 from ..io.image_size import ImageSize
 
@@ -89,11 +90,9 @@ def _count_near(pixels: np.ndarray, others: np.ndarray, counted: np.ndarray, tol
     pixels = pixels[:, counted[tuple(pixels)]]
     if not pixels.size or not others.size:
         return pixels.shape[1], 0
-    both = np.hstack([pixels, others])
-    corner = both.min(axis=1, keepdims=True)
-    elsewhere = np.ones(np.ptp(both, axis=1) + 1, bool)
-    elsewhere[tuple(others - corner)] = False
-    return pixels.shape[1], int((_distance(elsewhere)[tuple(pixels - corner)] <= tolerance).sum())
+    # The bound itself is left out: it is above the tolerance, and below the next distance between pixels.
+    distances, _ = KDTree(others.T).query(pixels.T, distance_upper_bound=math.sqrt(tolerance**2 + 0.5))
+    return pixels.shape[1], int(np.isfinite(distances).sum())
 
 
 def _distance(mask: np.ndarray) -> np.ndarray:

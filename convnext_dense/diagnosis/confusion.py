@@ -15,7 +15,7 @@ class Confused(NamedTuple):
 
     true: int
     predicted: int
-    count: int
+    times: int
     share: float
     """Of all things of the true class, in [0, 1]."""
 
@@ -63,11 +63,12 @@ class Confusion:
         if counts is None and (classes + 1) ** 2 <= len(pairs):  # many more pixels than classes: no sorting
             dense = np.bincount(pairs, minlength=(classes + 1) ** 2)
             found = np.flatnonzero(dense)
-            return cls(classes, *np.divmod(found, classes + 1), dense[found])
+            return cls(classes, found // (classes + 1), found % (classes + 1), dense[found])
         found, places = np.unique(pairs, return_inverse=True)
         # bincount adds in float64, which is exact up to 2^53
         sums = np.bincount(places.ravel(), weights=counts, minlength=len(found)).astype(np.int64)
-        return cls(classes, *np.divmod(found[sums > 0], classes + 1), sums[sums > 0])
+        found, sums = found[sums > 0], sums[sums > 0]
+        return cls(classes, found // (classes + 1), found % (classes + 1), sums)
 
     @classmethod
     def sum(cls, classes: int, parts: Iterable[Confusion]) -> Confusion:
