@@ -71,7 +71,9 @@ def crs_of(georeference: Georeference | None, path: str | Path) -> Any:
     return crs
 
 
-def shapes_of(values: np.ndarray, georeference: Georeference, top: int = 0, left: int = 0) -> Iterator[tuple[dict, int]]:
+def shapes_of(
+    values: np.ndarray, georeference: Georeference, top: int = 0, left: int = 0
+) -> Iterator[tuple[dict, int]]:
     """Yield the polygons around the regions of equal values, in coordinates of the map, each with its value.
 
     Args:
@@ -88,8 +90,8 @@ def shapes_of(values: np.ndarray, georeference: Georeference, top: int = 0, left
 def write_features(out: str | Path, crs: Any, shapes: Iterable[Shape]) -> int:
     """Write polygons as GeoJSON features.
 
-    Coordinates are longitude and latitude (WGS 84), and outer rings go counterclockwise, as RFC 7946 wants it. Polygons
-    of a projection are cut where they cross the antimeridian.
+    Coordinates are longitude and latitude (WGS 84), and outer rings go counterclockwise, as RFC 7946 wants it.
+    Polygons of a projection are cut where they cross the antimeridian.
 
     Args:
         out: the file to write.

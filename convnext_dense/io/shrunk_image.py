@@ -129,9 +129,7 @@ def _means(values: np.ndarray, factor: int) -> np.ndarray:
     return np.concatenate([mean.reshape(*size[::-1], -1) for mean in means], axis=2)
 
 
-def _read_shown(
-    path: str | Path, shown: ShownBands, factor: int, opening: Opening
-) -> tuple[np.ndarray, ImageSize]:
+def _read_shown(path: str | Path, shown: ShownBands, factor: int, opening: Opening) -> tuple[np.ndarray, ImageSize]:
     with open_raster(path, *opening) as raster:
         try:
             bands = [band - 1 for band in check_exist(shown.bands, raster.bands, 'it has', '--display-bands')]

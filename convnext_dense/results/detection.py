@@ -99,7 +99,7 @@ class Detection(Result):
         keep = self.scores >= score
         masks = self.masks
         if masks is not None:
-            masks = masks[keep] if isinstance(masks, np.ndarray) else [masks[i] for i in np.flatnonzero(keep)]
+            masks = masks[keep] if isinstance(masks, np.ndarray) else [masks[i] for i in np.flatnonzero(keep).tolist()]
         return replace(self, boxes=self.boxes[keep], scores=self.scores[keep], labels=self.labels[keep], masks=masks)
 
     def with_image_id(self, image_id: int) -> Detection:
@@ -154,8 +154,8 @@ class Detection(Result):
             for k, box, score in rows
         ]
         if self.masks is not None:
-            is_whole = isinstance(self.masks, np.ndarray)
-            encoded = encode_masks(self.masks) if is_whole else encode_crops(self.masks, self.size)
+            masks = self.masks
+            encoded = encode_masks(masks) if isinstance(masks, np.ndarray) else encode_crops(masks, self.size)
             for entry, mask in zip(entries, encoded, strict=True):
                 entry['segmentation'] = mask
         return entries

@@ -113,15 +113,15 @@ def draw_instances(
     height, width = enlarged_image.shape[:2]
     size = _text_size(enlarged_image)
     line = 2 if legend else max(2, size // 7)
-    crops = None if masks is None else [m if isinstance(m, MaskCrop) else MaskCrop.of(m) for m in masks]
+    crops = [mask if isinstance(mask, MaskCrop) else MaskCrop.of(mask) for mask in (() if masks is None else masks)]
     edges = np.hstack([np.floor(boxes[:, :2] * factor), np.ceil(boxes[:, 2:] * factor) - 1])
     edges = edges.clip(0, [width - 1, height - 1] * 2).astype(int)  # the outermost pixels inside each box
     edges[:, 2:] = np.maximum(edges[:, :2], edges[:, 2:])
     areas = np.prod(edges[:, 2:] - edges[:, :2], axis=1)
-    if crops is not None:
-        areas = np.array([crop.pixels.sum() for crop in crops], np.int64)
+    if crops:
+        areas = np.array([crop.pixels.sum() for crop in crops])
     order = np.argsort(-areas, kind='stable')
-    for i in order if crops is not None else ():
+    for i in order if crops else ():
         _draw_mask(enlarged_image, crops[i], colors[i], factor, max(1, line // 2))
     canvas = Image.fromarray(enlarged_image)
     draw = ImageDraw.Draw(canvas)

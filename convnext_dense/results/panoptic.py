@@ -170,8 +170,8 @@ class Panoptic(Result):
     ) -> np.ndarray:
         """Draw the segments over the image, things with their names, above a legend of the stuff.
 
-        Things of one class have different colors, and stuff has the color of its class. Where names would cover the image
-        of a result with a :attr:`drawn_side`, they are left out.
+        Things of one class have different colors, and stuff has the color of its class. Where names would cover the
+        image of a result with a :attr:`drawn_side`, they are left out.
 
         Args:
             out, image: see :meth:`Result.draw`.

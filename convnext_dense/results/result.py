@@ -27,8 +27,8 @@ class Result(ABC):
         path: the image's file, or None.
         value_range: the values of the image that become black and white, to draw on it.
         opening: how the image's file is opened, to draw on it.
-        drawn_side: pixels of the longer side of drawings; a larger image is shrunk by a whole factor. None for the size
-            of the image.
+        drawn_side: pixels of the longer side of drawings; a larger image is shrunk by a whole factor. None for the
+            size of the image.
     """
 
     path: str | None

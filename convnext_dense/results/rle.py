@@ -90,4 +90,5 @@ def _run_lengths_of_crop(crop: MaskCrop, size: ImageSize) -> np.ndarray:
     edges = np.stack([above + starts, above + ends], axis=1).ravel()
     goes_on = np.flatnonzero(edges[1:-1:2] == edges[2::2])  # from the last row into the next column
     edges = np.delete(edges, np.concatenate([2 * goes_on + 1, 2 * goes_on + 2]))
-    return np.diff(np.concatenate([[0], edges, [size.height * size.width]]))
+    lengths = np.diff(np.concatenate([[0], edges, [size.height * size.width]]))
+    return lengths if lengths[-1] or len(lengths) == 1 else lengths[:-1]

@@ -31,8 +31,8 @@ class Segmentation(Result):
 
     Attributes:
         path: the image's file, or None.
-        labels: uint8 (H, W), in [0, K), or 255 where ground truth is unlabeled. Of more than 255 classes, from tiles of
-            a large image, uint16.
+        labels: uint8 (H, W), in [0, K), or 255 where ground truth is unlabeled. Of more than 255 classes, from tiles
+            of a large image, uint16.
         names: K class names.
         colors: uint8 (K, 3), RGB.
         first_label: label of class 0 in the masks that the model was trained on. It is added to the classes in files.

@@ -51,7 +51,5 @@ def write_polygons(label_map: str | Path, out: str | Path, names: Sequence[str],
         shapes = rasterio.features.shapes(rasterio.band(dataset, 1), transform=dataset.transform)
         values = range(first_label, first_label + len(names))
         known = ((shape, int(value)) for shape, value in shapes if int(value) in values)
-        properties = (
-            (shape, {'label': value, 'name': names[value - first_label]}) for shape, value in known
-        )
+        properties = ((shape, {'label': value, 'name': names[value - first_label]}) for shape, value in known)
         return write_features(out, dataset.crs, properties)
