@@ -229,6 +229,14 @@ def test_what_cannot_be_read_or_is_too_thin(monkeypatch):
     with pytest.raises(UserError, match=r'bad image array .height 20, width 96: too thin for the network'):
         tiled(Detector()).objects(WindowedImage.of(np.zeros((20, 96, 3), np.uint8)))
 
+    def halved(results):
+        return pack({**results, 'img': results['img'][::2, ::2]})
+
+    with pytest.raises(UserError, match=r'^tiles of 32 x 48 pixels are too small for the network in this pipeline'):
+        TiledModel(Detector(), halved, TileSettings(ImageSize(32, 48))).objects(
+            WindowedImage.of(np.zeros((64, 96, 3), np.uint8))
+        )
+
 
 @pytest.mark.parametrize(
     ('predict', 'message'),
