@@ -11,7 +11,13 @@ from convnext_dense.io.window import Window
 from tests.helpers.coco_files import runs
 
 SIZE = ImageSize(60, 90)
-WINDOWS = [Window(0, 0, *SIZE), Window(10, 20, 32, 40), Window(0, 50, 32, 40), Window(28, 0, 32, 5), Window(30, 31, 1, 1)]
+WINDOWS = [
+    Window(0, 0, *SIZE),
+    Window(10, 20, 32, 40),
+    Window(0, 50, 32, 40),
+    Window(28, 0, 32, 5),
+    Window(30, 31, 1, 1),
+]
 
 
 def drawn(polygons):

@@ -99,6 +99,13 @@ def expected_of(instance, window, least=0.3):
     return instance['bbox_label'], box, 0
 
 
+@pytest.fixture
+def said(monkeypatch):
+    lines = []
+    monkeypatch.setattr('convnext_dense.data.tiles.print_log', lambda line, *_: lines.append(line))
+    return lines
+
+
 @pytest.fixture(scope='module')
 def whole(files):
     return build(files, tiles=None)
@@ -174,7 +181,11 @@ def test_a_sample_depends_on_its_seed_alone(files):
     def read(workers):
         batches = AspectRatioBatches(sampler, 2)
         loader = DataLoader(dataset, batch_sampler=batches, num_workers=workers, collate_fn=lambda batch: batch)
-        return [(one['data_samples'].img_id, one['data_samples'].window, int(one['inputs'].sum())) for b in loader for one in b]
+        return [
+            (one['data_samples'].img_id, one['data_samples'].window, int(one['inputs'].sum()))
+            for b in loader
+            for one in b
+        ]
 
     assert read(0) == read(2)
 
@@ -194,7 +205,11 @@ def test_a_moved_tile_shows_something_or_stays(files, monkeypatch):
 
 def test_wrappers_see_tiles_as_images(files):
     config = dict(
-        type='convnext_dense.CocoDataset', annotations=str(files[0]), images=str(files[1]), pipeline=PIPELINE, tiles=TILES
+        type='convnext_dense.CocoDataset',
+        annotations=str(files[0]),
+        images=str(files[1]),
+        pipeline=PIPELINE,
+        tiles=TILES,
     )
     dataset = build(files)
     both = DATASETS.build(dict(type='ConcatDataset', datasets=[config, config]))
@@ -209,10 +224,10 @@ def test_wrappers_see_tiles_as_images(files):
     assert dataset.image(1)[1] == SIZE and dataset.images == 2
 
 
-def test_the_tiles_are_told_in_a_line(files, capsys):
+def test_the_tiles_are_told_in_a_line(files, said):
     dataset = build(files)
     table = dataset.tile_table
-    (line,) = [one for one in capsys.readouterr().out.splitlines() if ' tiles of ' in one]
+    (line,) = [one for one in said if ' tiles of ' in one]
     assert (
         f'train: 2 images in 30 tiles of 64 x 64, of which {len(table.shown)} show something, {table.empty_used} of '
         f'the {len(table.empty)} empty ones in each epoch; '
@@ -222,11 +237,10 @@ def test_the_tiles_are_told_in_a_line(files, capsys):
     assert dataset.ignore_regions > 2  # so that detectors which learn them as background are named
 
 
-def test_pipelines_without_empty_samples_get_none(files, capsys):
+def test_pipelines_without_empty_samples_get_none(files, said):
     dataset = build(files, pipeline=[*PIPELINE[:2], dict(type='mmdet.FilterAnnotations'), PIPELINE[2]])
     assert dataset.tile_table.empty_used == 0 and len(dataset) == len(dataset.tile_table.shown)
-    said = capsys.readouterr().out
-    assert 'none of the' in said and 'since FilterAnnotations of the pipeline leaves them out' in said
+    assert 'none of the' in said[0] and 'since FilterAnnotations of the pipeline leaves them out' in said[0]
 
 
 def test_evaluation_is_on_whole_images_that_are_not_read(files):
