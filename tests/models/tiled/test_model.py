@@ -183,7 +183,7 @@ def test_the_whole_image_adds_what_is_larger_than_the_overlap():
     model = tiled(NotInParts(), (64, 64), 0.2, whole=True)
     found = model.objects(WindowedImage.of(as_image(numbers)), done.append)
     plain = tiled(NotInParts(), (64, 64), 0.2).objects(WindowedImage.of(as_image(numbers)))
-    assert sum(done) == model.count(ImageSize(320, 320)) == 9**2 + 1
+    assert sum(done) == model.count(ImageSize(320, 320)) == 6**2 + 1
     rings = found.boxes[np.isclose(found.scores, 0.7)]
     np.testing.assert_allclose(rings, [[31, 31, 290, 290]], atol=2)
     assert len(found) == len(plain) + 1
