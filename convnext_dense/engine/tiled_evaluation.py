@@ -98,7 +98,7 @@ class TiledEvaluation:
         return {
             part.image_info(index)['img_path']: number
             for number, part in enumerate(self.parts)
-            for index in range(part.images)
+            for index in range(part.image_count)
         }
 
 

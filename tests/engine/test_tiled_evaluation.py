@@ -31,7 +31,7 @@ class Images:
         self.infos = [{'img_path': f'{number}.tif', 'number': number, **info} for number, info in enumerate(infos)]
         self.tiles = None if tiles is None else TileSettings.of(dict(size=tiles))
         self.pipeline = SimpleNamespace(transforms=[pack])
-        self.images, self.image_info = len(images), self.infos.__getitem__
+        self.image_count, self.image_info = len(images), self.infos.__getitem__
         self.reader, self.read = SimpleNamespace(reads_windows=lambda path: by_windows), []
 
     def open_whole(self, info):
