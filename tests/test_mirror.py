@@ -80,6 +80,7 @@ OF_NO_MODULE = {
     'engine/test_point_sampling.py': 'the random points of heads with queries, which engine/train_loop.py seeds',
     'models/test_query_segmentor.py': 'models/segmentor.py with heads that predict by queries',
     'models/tiled/test_equals_whole.py': 'models/tiled/ with real networks, beside whole inference',
+    'models/tiled/test_same_instances.py': 'models/tiled/ with a detector that has learned, beside whole inference',
     'models/test_slide.py': 'the sliding window of models/segmentor.py, beside whole inference',
     'ops/test_stack.py': 'ops/ inside mmcv, mmdet and mmseg, in an interpreter of its own',
     'weights/test_last_norm.py': 'the norm of the last output in weights/loading.py',

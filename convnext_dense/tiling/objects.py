@@ -20,7 +20,7 @@ from ..io.image_size import ImageSize
 from ..io.window import Window
 from .neighbors import areas, box_iou, connected, intersections, neighbor_pairs, share
 from .parts import join_parts
-from .tile_objects import CUT_DISTANCE, MaskCrop, Objects, cut_edges
+from .tile_objects import CUT_DISTANCE, MaskCrop, Objects, cut_edges, edges_of
 
 __all__ = ['MaskCrop', 'Method', 'Objects', 'merge_tiles', 'merge_with_whole']
 
@@ -41,7 +41,8 @@ def merge_tiles(
     """Merge the objects of all tiles of an image; those of one class only, each time.
 
     First, an object that is cut is dropped if an object of another tile is not cut, covers at least ``threshold`` of
-    it, and reaches the edges that cut it. Then:
+    it, and reaches the edges that cut it. So is one near an edge that is not cut, as it seems, if an object of another
+    tile, in which all of it lies, covers it likewise and reaches that edge. Then:
 
     - ``'match'``: of objects of different tiles that are not cut, with an intersection over union of ``threshold`` or
       more, the one with the highest score stays. Objects that are cut are joined if each reaches the edges that cut
@@ -72,7 +73,10 @@ def merge_tiles(
         return objects
     numbers = np.repeat(np.arange(len(tiles)), [len(one) for one in tiles])
     where = np.array(windows)[numbers]  # (N, 4): top, left, height, width
-    kept = ~_seen_whole_elsewhere(objects, where, size, threshold)
+    kept = ~(
+        _seen_whole_elsewhere(objects, where, size, threshold)
+        | _seen_better_elsewhere(objects, where, size, threshold)
+    )
     objects, numbers, where = objects[kept], numbers[kept], where[kept]
     if method == 'nms':
         objects = objects[_nms(objects, threshold)]
@@ -130,6 +134,30 @@ def _seen_whole_elsewhere(objects: Objects, where: np.ndarray, size: ImageSize, 
             cut, whole = cut[np.all(reaches, axis=1)], whole[np.all(reaches, axis=1)]
             covered = np.maximum(_covered(objects, cut, whole), _sliver_covered(objects.boxes, edges, cut, whole))
             dropped[cut[covered >= threshold]] = True
+    return dropped
+
+
+def _seen_better_elsewhere(objects: Objects, where: np.ndarray, size: ImageSize, threshold: float) -> np.ndarray:
+    """Tell which objects that are not cut are what a network makes of a part, bool (N,).
+
+    Of an object at the edge of a tile, a network may find a box that ends some pixels before the edge. Such a one is
+    not farther from the edge than it is long; another tile has all of it, and there the network finds an object that
+    is not cut, covers at least ``threshold`` of it, reaches that edge, and has at least half of its score.
+    """
+    dropped = np.zeros(len(objects), bool)
+    boxes, edges = objects.boxes, edges_of(where)
+    outward = np.array([-1, -1, 1, 1])
+    near = cut_edges(boxes, where, size, np.tile(boxes[:, 2:] - boxes[:, :2], 2))
+    for pair in neighbor_pairs(boxes, objects.labels):
+        for part, whole in (pair, pair[::-1]):
+            reached = near[part] & cut_edges(boxes[whole], where[part], size)
+            within = np.all(outward * (boxes[part] - edges[whole]) <= 1, axis=1)
+            chosen = reached.any(axis=1) & within & ~objects.cut[part] & ~objects.cut[whole]
+            chosen &= 2 * objects.scores[whole] >= objects.scores[part]
+            part, whole = part[chosen], whole[chosen]
+            apart = box_iou(boxes[part], boxes[whole]) < threshold  # of equal ones, the best stays
+            part, whole = part[apart], whole[apart]
+            dropped[part[_covered(objects, part, whole) >= threshold]] = True
     return dropped
 
 

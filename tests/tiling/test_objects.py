@@ -154,3 +154,23 @@ def test_100_000_objects_take_seconds(method):
     merged = merge_tiles(tiles, windows, size, method)
     assert time.process_time() - start < 15
     assert 80_000 < len(merged) < 102_000
+
+
+@pytest.mark.parametrize(
+    ('change', 'kept'),
+    [
+        ({}, 1),
+        ({'label': 1}, 2),
+        ({'score': 0.3}, 2),
+        ({'whole': (44, 8, 59, 40)}, 2),
+        ({'left': 20, 'part': (30, 12, 44, 30), 'whole': (28, 10, 74, 34)}, 2),
+        ({'left': 48}, 2),
+    ],
+    ids=['a part', 'another class', 'unsure of it', 'before the edge', 'far from the edge', 'beyond the other tile'],
+)
+def test_a_box_that_ends_before_the_edge_is_that_of_a_part(change, kept):
+    """An object up to column 74, of which the tile that ends at 64 finds a box up to 58."""
+    case = {'label': 0, 'score': 0.6, 'whole': (44, 10, 74, 34), 'part': (46, 12, 58, 30), 'left': 40, **change}
+    windows = [Window(0, 0, 64, 64), Window(0, case['left'], 64, 64)]
+    tiles = [objects([case['part']], [0.9]), objects([case['whole']], [case['score']], [case['label']])]
+    assert len(merge_tiles(tiles, windows, ImageSize(64, 128))) == kept
