@@ -12,15 +12,9 @@ from mmengine.evaluator import BaseMetric
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from ..io.panoptic import VOID, Segments, read_segments
+from ..io.panoptic import INSTANCE_OFFSET, NO_SEGMENTS, VOID, Segments, read_segments
 from ..registry import METRICS
 
-INSTANCE_OFFSET = 1000
-"""mmdet's panoptic predictions are label + 1000 * number of the instance (``mmdet.structures.INSTANCE_OFFSET``)."""
-NO_SEGMENTS = (
-    'the model predicts no panoptic segmentation: take one with a panoptic_fusion_head, and '
-    'model.test_cfg.panoptic_on=True'
-)
 LEAST_IOU = 0.5
 """IoU above which segments match; a segment has at most one such partner."""
 

@@ -7,8 +7,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UserError
-from ..io.image_size import TOTAL_STRIDE
 from .bands import BandOptions, band_input, bands_of, set_bands, set_normalization, stated_normalization
 from .base import Task
 from .pipelines import kind_of, mean_side, reading_steps
@@ -152,19 +150,9 @@ class DenseTask(Task):
         return Normalization(preprocessor.mean.flatten().expand(3), preprocessor.std.flatten().expand(3), bgr)
 
     def prepare(self, transform: Any, image: np.ndarray, path: str | None) -> PreparedImage:
-        import cv2
-        import numpy as np
+        from ..models.network_input import pack_image
 
-        height, width = size = image.shape[:2]
-        too_thin = UserError(f'bad image {path or "array"} (height {height}, width {width}: too thin for the network)')
-        # mmcv's transforms take BGR of 8 bits, or bands as they are
-        pixels = np.ascontiguousarray(image[:, :, ::-1]) if image.dtype == np.uint8 else image
-        try:
-            packed = transform({'img': pixels, 'img_path': path, 'img_shape': size, 'ori_shape': size})
-        except cv2.error:
-            raise too_thin from None
-        if min(packed['inputs'].shape[1:]) < TOTAL_STRIDE:
-            raise too_thin
+        packed = pack_image(transform, image, path)
         return PreparedImage(path, packed['inputs'], packed['data_samples'])
 
     def resize_prepared(self, image: PreparedImage, size: ImageSize) -> PreparedImage:
