@@ -11,6 +11,7 @@ from .bands import BandOptions, band_input, bands_of, set_bands, set_normalizati
 from .base import Task
 from .pipelines import kind_of, mean_side, reading_steps
 from .records import ClassInfo, Comparison, Part, PredictionEntry, PreparedImage
+from .tiles import TileOptions, seen_in_training, set_tiles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
+    from ..data.seen import Seen
     from ..export.graphs import Normalization
     from ..io.band_images import ShownBands
     from ..io.image_size import ImageSize
@@ -74,6 +76,9 @@ class DenseTask(Task):
     def set_bands(self, cfg: Config, options: BandOptions) -> None:
         set_bands(cfg, options)
 
+    def set_tiles(self, cfg: Config, options: TileOptions) -> ImageSize | None:
+        return set_tiles(cfg, options, self.has_scores)
+
     def value_range(self, cfg: Config, keys: Collection[str] = ('test_dataloader',)) -> ValueRange | ShownBands | None:
         from ..io.band_images import ShownBands
 
@@ -106,6 +111,9 @@ class DenseTask(Task):
 
     def training_side(self, cfg: Config) -> float | None:
         return mean_side(cfg)
+
+    def seen(self, cfg: Config) -> Seen:
+        return seen_in_training(cfg)
 
     def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:
         from ..results.drawing import side_by_side
