@@ -61,8 +61,14 @@ def tile_options(args: argparse.Namespace) -> TileOptions:
     """Return the arguments of :func:`add_tile_arguments`."""
     from ..tasks.tiles import TileOptions
 
-    names = ('tile', 'overlap', 'empty_tiles', 'least_visible', 'whole_image')  # in the order of the options
-    return TileOptions(*(getattr(args, name, None) for name in names))
+    given = vars(args)
+    return TileOptions(
+        given.get('tile'),
+        given.get('overlap'),
+        given.get('empty_tiles'),
+        given.get('least_visible'),
+        given.get('whole_image'),
+    )
 
 
 def parse_tile(text: str) -> ImageSize:

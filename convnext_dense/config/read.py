@@ -235,6 +235,8 @@ def read_in_steps(
     if options:
         _apply_options(cfg, options)
         check_numbers(cfg)
+        if cfg.get('tiles') is not None:
+            task.set_tiles(cfg, AS_CONFIGURED)
         yield Step('--cfg-options', settings=_nested(options)), cfg
     if not saved and task.follow_training_size(cfg, Settings(file, settings, sized, options or ())):
         yield Step(SIZE_STEP), cfg

@@ -229,9 +229,10 @@ class SegmentorTTA(SegTTAModel):
         UserError: for any other ``mode``.
     """
 
+    keeps_scores = False
+
     def __init__(self, module: dict, mode: str = 'whole') -> None:
         super().__init__(module)
-        self.keeps_scores = False
         if mode not in ('whole', 'slide'):
             raise UserError(f"tta_model.mode {mode!r} does not exist: take 'whole' or 'slide'")
         self.module.test_cfg.update(mode=mode, keep_logits=True)  # averaging needs the logits

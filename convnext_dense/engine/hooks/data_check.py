@@ -83,8 +83,9 @@ class DataCheck(Hook):
             findings = list(find_value_faults(split, values, has_bands))
             if split == 'train':
                 sizes = [header.upright_size for header in headers]
-                objects = [size for part in innermost(dataset) for size in sizes_of_objects(part)]
-                findings += find_small(split, sizes, objects, self.seen)
+                if self.seen.scales:
+                    objects = [size for part in innermost(dataset) for size in sizes_of_objects(part)]
+                    findings += find_small(split, sizes, objects, self.seen)
                 if self.seen.tile is None:
                     findings += find_enlarged(split, sizes, self.side, self.square)
             for finding in findings:

@@ -12,6 +12,7 @@ from torch import Tensor
 from ...errors import UserError
 from ...io.image_size import ImageSize
 from ...io.panoptic import NO_SEGMENTS
+from ...io.shrunk_image import shrink, shrunk_size
 from ...io.window import Window
 from ...io.windowed_image import WindowedImage
 from ...tiling.blocks import Block, BlockGrid, label_blocks
@@ -89,8 +90,8 @@ class TiledModel:
             advance: called with numbers of tiles.
 
         Returns:
-            The grid of the tiles, and the blocks, which are predicted as they are asked for; that may raise a UserError
-            if the image can't be read.
+            The grid of the tiles, and the blocks, predicted as they are asked for, which raises a UserError if
+            the image can't be read.
         """
         grid = BlockGrid(image.size, *self.tiles[:2], count_classes(self.model))
         return grid, self._blocks(image, grid, start, advance)
@@ -132,8 +133,6 @@ class TiledModel:
 
     def _whole_objects(self, image: WindowedImage, advance: Advance | None) -> Objects:
         """Return the objects in the whole image, shrunk: first by a whole factor, and by the pipeline as usual."""
-        from ...io.shrunk_image import shrink, shrunk_size
-
         ratio = max(side / of_tile for side, of_tile in zip(image.size, self.tiles.size, strict=True))
         factor = max(int(ratio / KEPT_DETAIL), 1)
         shrunk = shrink(image.read, image.size, factor)
