@@ -8,9 +8,9 @@ film.mp4. A detector's results.json is a COCO results file for images.json, whic
 --annotations for your own file. Segmentation also writes label maps, as PNG files with a palette. An input that
 cannot be read is named and skipped, and the exit code is 1.
 
-With --tile, or a model that was trained with it, images are predicted in tiles and may be of any size. A label map then
-is a TIFF file, with the georeference of the image if it has one, and is written while it is predicted: the same command
-goes on where it was interrupted. --geojson also writes label maps and objects as polygons:
+With --tile, or a model that was trained with it, images are predicted in tiles and may be of any size. A label map is
+then a TIFF file, with the georeference of the image if it has one, and is written while it is predicted: the same
+command goes on where it was interrupted. --geojson also writes label maps and objects as polygons:
 
 convnext-dense demo WORK_DIR scene.tif --tile 640 --geojson
 
