@@ -17,6 +17,7 @@ from ..errors import UserError
 from ..evaluation.metric_values import plain_numbers
 from ..registry import LOOPS
 from .hooks.ema import EMA
+from .hooks.progress import ProgressBar
 from .tiled_evaluation import TiledEvaluation
 
 
@@ -45,7 +46,6 @@ class _EvaluatesEMA:
         self.weights = weights
         self.per_class: dict[str, dict[str, dict[str, float]]] = {}
         self._dropped: set[str] = set()  # metrics that are not numbers, which are reported once
-        self._said_tiles = False
 
     def _run(self, mode: str) -> dict[str, float]:
         self.runner.call_hook(f'before_{mode}')
@@ -75,10 +75,7 @@ class _EvaluatesEMA:
         min_samples = len(self.dataloader.dataset) // get_world_size()  # of a process
         batch_size = self.dataloader.batch_sampler.batch_size
         common_batches = math.ceil(min_samples / batch_size)  # that every process has
-        tiled = TiledEvaluation.of(self.runner.bare_model, self.dataloader.dataset, batch_size)
-        if tiled is not None and not self._said_tiles:
-            self.runner.logger.info(f'{mode}: {tiled.describe()}')
-            self._said_tiles = True
+        tiled = TiledEvaluation.of(self.runner.model, self.dataloader.dataset, batch_size)
         for idx, batch in enumerate(self.dataloader):
             if request is not None and idx < common_batches:
                 request.stop_if_any_process_requested()
@@ -88,7 +85,7 @@ class _EvaluatesEMA:
                 self.runner.call_hook(f'before_{mode}_iter', batch_idx=idx, data_batch=batch)
                 with torch.no_grad(), autocast(enabled=self.fp16):
                     # without tiles, every image of the batch was unreadable
-                    outputs = [] if tiled is None else tiled.process(batch, self.evaluator)
+                    outputs = [] if tiled is None else tiled.process(batch, self.evaluator, self._show_tiles)
                 self.runner.call_hook(f'after_{mode}_iter', batch_idx=idx, data_batch=batch, outputs=outputs)
         metrics, others = plain_numbers(self.evaluator.evaluate(len(self.dataloader.dataset)))
         dropped = {name: what for name, what in others.items() if name not in self._dropped}
@@ -100,6 +97,12 @@ class _EvaluatesEMA:
             if hasattr(metric, 'per_class'):
                 self.per_class[weights] = metric.per_class
         return {f'{weights}/{name}': value for name, value in (metrics | self._take_losses(mode)).items()}
+
+    def _show_tiles(self, done: int, total: int) -> None:
+        """Have the progress bar, if there is one, show the tiles of the current image."""
+        for hook in self.runner.hooks:
+            if isinstance(hook, ProgressBar):
+                hook.show_tiles(done, total)
 
     def _take_losses(self, mode: str) -> dict[str, float]:
         """Return the mean losses that a model may give beside its predictions, and their sum, as mmengine's loops.

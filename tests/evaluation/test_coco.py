@@ -376,7 +376,9 @@ def test_large_images_with_many_objects_take_the_memory_of_their_boxes():
     ]
     masks = [MaskCrop(int(y1), int(x1), np.ones((24, 30), bool)) for x1, y1, _, _ in corners]
     found = InstanceData(
-        bboxes=torch.from_numpy(corners).float(), scores=torch.linspace(1, 0.5, count), labels=torch.zeros(count).long()
+        bboxes=torch.from_numpy(corners).float(),
+        scores=torch.linspace(1, 0.5, count),
+        labels=torch.zeros(count).long(),
     )
     found.masks = masks
     sample = BaseDataElement(metainfo=dict(img_id=1, ori_shape=(height, width), instances=instances))
@@ -392,7 +394,6 @@ def test_large_images_with_many_objects_take_the_memory_of_their_boxes():
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert metrics['box_AP'] == metrics['mask_AP'] == pytest.approx(100), 'all 400 count, where COCO takes 100'
-    assert said == [
-        'an image has 400 objects of a class: AP counts as many predictions of an image and class, where COCO counts 100'
-    ]
+    (line,) = said
+    assert line.startswith('an image has 400 objects of a class: AP counts as many predictions of an image and class')
     assert peak < 20e6

@@ -174,8 +174,8 @@ def test_an_image_of_which_a_block_cannot_be_had_does_not_count():
         yield maps[1]
         raise UserError('bad image large.tif')
 
-    with pytest.raises(UserError, match='^bad image large.tif$'):
+    with pytest.raises(UserError, match=r'^bad image large.tif$'):
         metric.process(None, [{'blocks': blocks()}])
-    with pytest.raises(UserError, match='large.tif: prediction 9 x 4, ground truth 6 x 4'):
+    with pytest.raises(UserError, match=r'large.tif: prediction 9 x 4, ground truth 6 x 4'):
         metric.process(None, [{'blocks': [(np.zeros((9, 4)), np.zeros((6, 4)))], 'img_path': 'large.tif'}])
     assert metric.evaluate(2) == pytest.approx(by_hand(maps[:1], 4)[0])
