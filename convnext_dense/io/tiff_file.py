@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,15 @@ COLORS = 3
 
 Read = Callable[[Window], np.ndarray]
 """Returns the values of a window, (h, w) or, of colors, (h, w, 3)."""
+
+
+def import_tifffile() -> Any:
+    """Import and return tifffile, for writing.
+
+    Raises:
+        UserError: if it is not installed.
+    """
+    return import_package('tifffile', 'TIFF files are written with')
 
 
 def write_tiff(
@@ -52,7 +62,7 @@ def write_tiff(
         UserError: if the tifffile package is missing.
         OSError: if the file can't be written.
     """
-    tifffile = import_package('tifffile', 'TIFF files are written with')
+    tifffile = import_tifffile()
     shape = (*size, COLORS) if colors else tuple(size)
     is_big = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize > CLASSIC_TIFF_BYTES
     with atomic_write(path) as temporary:

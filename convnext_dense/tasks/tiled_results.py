@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..io.files import write_errors
 from ..io.image_size import ImageSize
 from ..io.panoptic import colors_of_ids
-from ..io.tiff_file import write_tiff
+from ..io.tiff_file import import_tifffile, write_tiff
 from ..results import Detection, Panoptic, Segmentation
 from ..results.label_map_file import LabelMapFile
 from ..results.rle import check_encodable
@@ -104,13 +104,13 @@ def write_label_map(
         try:
             for block in _read_well(blocks):
                 file.write(block)
+            file.finish(image.georeference.tags if image.georeference else ())
         except KeyboardInterrupt:
             progress.say(
                 f'{image.path}: interrupted, {file.done} of {grid.count} blocks are kept in {file.part}; the same '
                 'command goes on'
             )
             raise
-        file.finish(image.georeference.tags if image.georeference else ())
     return LabelMapFile.of(image.path, out.path, classes.names, classes.colors, first_label)
 
 
@@ -141,6 +141,7 @@ def write_segments(
     tiled: TiledModel, image: WindowedImage, classes: ClassInfo, progress: TileProgress, out: TiledFile
 ) -> Panoptic:
     """Find the segments of an image, and write their ids as the colors of a TIFF file; see :func:`write_label_map`."""
+    import_tifffile()  # missing it should not be found out at the end
     with write_errors(out.path):
         ids = _on_disk(image.size, out.path.parent)
     result = find_segments(tiled, image, classes, progress, ids)

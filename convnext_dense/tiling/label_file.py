@@ -17,12 +17,9 @@ from ..errors import UserError
 from ..io.files import durable_write
 from ..io.georeference import TiffTag
 from ..io.image_size import ImageSize
-from ..io.rasters.packages import import_package
-from ..io.tiff_file import write_tiff
+from ..io.tiff_file import import_tifffile, write_tiff
 from ..io.window import Window
 from .blocks import Block, BlockGrid, Position, label_dtype
-
-WRITTEN_WITH = 'label maps are written with'
 
 
 class LabelFile:
@@ -70,7 +67,7 @@ class LabelFile:
     def __enter__(self) -> LabelFile:
         from filelock import FileLock, Timeout  # commands start without it
 
-        import_package('tifffile', WRITTEN_WITH)  # missing it should not be found out at the end
+        import_tifffile()  # missing it should not be found out at the end
         with self._kept_on_errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(f'{self.part}.lock')
@@ -154,7 +151,7 @@ class LabelFile:
 
     def _is_finished(self) -> bool:
         """Tell by its description whether the file is there already, of the same."""
-        tifffile = import_package('tifffile', WRITTEN_WITH)
+        tifffile = import_tifffile()
         try:
             with tifffile.TiffFile(self.path) as tiff:
                 return bool(tiff.pages[0].description == self._description)

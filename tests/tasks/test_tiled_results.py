@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
@@ -179,6 +180,15 @@ def test_segments_need_room_before_anything_is_predicted(image, tmp_path, monkey
     monkeypatch.setattr(os, 'posix_fallocate', full)
     with pytest.raises(UserError, match=r'a.tif cannot be written \(No space left on device\)'):
         tiled_results.write_segments(None, image, CLASSES, TileProgress(), TiledFile(tmp_path / 'a.tif', {}))
+    assert not os.listdir(tmp_path)
+
+
+def test_tifffile_is_asked_for_before_anything_is_predicted(image, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'tifffile', None)
+    with pytest.raises(UserError, match='pip install tifffile'):
+        tiled_results.write_segments(None, image, CLASSES, TileProgress(), TiledFile(tmp_path / 'a.tif', {}))
+    with pytest.raises(UserError, match='pip install tifffile'):
+        write(image, tmp_path / 'a.tif', RuntimeError('predicted'), after=0)
     assert not os.listdir(tmp_path)
 
 
