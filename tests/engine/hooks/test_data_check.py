@@ -12,8 +12,8 @@ from torch.utils.data import ConcatDataset
 from convnext_dense.data.classification.dataset import ImageFolder
 from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.foreign import with_seeds
-from convnext_dense.data.segmentation.dataset import MaskFolder
 from convnext_dense.data.seen import Seen
+from convnext_dense.data.segmentation.dataset import MaskFolder
 from convnext_dense.engine.hooks.data_check import (
     MAX_DECODED,
     DataCheck,
@@ -121,7 +121,7 @@ def test_objects_that_come_out_small_are_said_for_training_alone(tmp_path, caplo
     [(level, line)] = said_of(dataset, caplog, seen=Seen(((16, 20),)))
     assert level == 'WARNING'
     assert line.startswith(
-        'train: images of 60 x 80 (height x width, the median of 4) are shrunk 3.8 times on average'
+        'train: images of 60 x 80 (height x width, the median of 4) are shrunk 4.0 times on average'
     )
     assert line.endswith(': --tile 64 trains and predicts on tiles at their own size')
     assert '80% of 5 objects come out under 8 pixels: the median object has 24.5 pixels a side, and 6.1 in' in line
