@@ -28,11 +28,27 @@ def check_tiles(tile: ImageSize, overlap: float) -> None:
         raise UserError(f'an overlap of {overlap:g} is not a share of a tile: choose one from 0 to {MOST_OVERLAP}')
 
 
+def tile_step(tile: int, overlap: float) -> int:
+    """Return the distance from a tile to the next along one side: ``tile * (1 - overlap)`` pixels, rounded up.
+
+    If tiles overlap, it is rounded down to a multiple of the stride of the networks, 32, as long as the overlap stays
+    within half of a tile. A pixel then lies at the same place between the strides in all tiles and in the whole image,
+    and so what a network finds does not depend on the tile, but for what is near its edges.
+
+    Args:
+        tile: length of a tile in pixels.
+        overlap: share of a tile in [0, 0.5].
+    """
+    step = math.ceil(round(tile * (1 - overlap), 6))  # 800 * (1 - 0.45) is a bit over 440
+    aligned = step // TOTAL_STRIDE * TOTAL_STRIDE
+    return aligned if overlap and aligned >= tile * (1 - MOST_OVERLAP) else step
+
+
 class TileAxis:
     """The tiles along one side of an image.
 
-    The distance of neighbors is ``tile * (1 - overlap)``, rounded up. The last tile is shifted inwards, so that it
-    ends with the image, and overlaps more. A tile that is longer than the image is as long as the image.
+    :func:`tile_step` tells the distance of neighbors. The last tile is shifted inwards, so that it ends with the image,
+    and overlaps more. A tile that is longer than the image is as long as the image.
 
     Args:
         length: of the side of the image, in pixels.
@@ -48,7 +64,7 @@ class TileAxis:
 
     def __init__(self, length: int, tile: int, overlap: float) -> None:
         self.length, self.tile = length, min(tile, length)
-        self.step = math.ceil(round(tile * (1 - overlap), 6))  # 800 * (1 - 0.45) is a bit over 440
+        self.step = tile_step(tile, overlap)
         last = length - self.tile
         self.starts = [*range(0, last, self.step), last]
 
