@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 
+from convnext_dense.checkpoints import manifest
 from convnext_dense.cli import run_verb
 from tests.helpers.band_images import write_config, write_scenes
 
@@ -32,7 +33,7 @@ def run(scenes):
 def cut(run, place):
     """Copy a run as it was after two of its four steps."""
     place.mkdir()
-    for file in (*run.glob('*.py'), run / 'iter_2.pth'):
+    for file in (*run.glob('*.py'), run / 'iter_2.pth', run / manifest.FILE_NAME):
         shutil.copy(file, place)
     return place
 
@@ -80,13 +81,12 @@ def test_a_run_is_not_resumed_with_other_tiles(scenes, run, tmp_path, capsys, fl
 
 def test_testing_needs_no_flag_and_takes_others(run, tmp_path, capsys):
     found = {}
-    flags = {'own': (), 'halves': ('--overlap', '0.5'), 'whole': ('--cfg-options', 'tiles=None')}
+    flags = {'own': (), 'smaller': ('--tile', '32'), 'whole': ('--cfg-options', 'tiles=None')}
     for name, more in flags.items():
         out = tmp_path / f'{name}.json'
         assert run_verb('test', [str(run), '--out', str(out), '--show-dir', str(tmp_path / name), *more]) == 0
         found[name] = json.loads(out.read_text())['metrics']
         said = capsys.readouterr().out
-        assert ('in tiles of 48 x 48' in said) == (name != 'whole')
-        assert ('with an overlap of 0.5' in said) == (name == 'halves')
+        assert ('in tiles of 48 x 48' in said, 'in tiles of 32 x 32' in said) == (name == 'own', name == 'smaller')
         assert found[name]['raw/images'] == 3
     assert len({str(metrics) for metrics in found.values()}) == 3
