@@ -261,6 +261,8 @@ class CocoDataset(DenseDataset, BaseDataset):
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Return the labels of an image's instances but ignore regions, for mmengine's ``ClassBalancedDataset``."""
+        if self.tile_table is not None and idx >= len(self.tile_table.shown):
+            return []  # crowds, if anything
         labels = (instance['bbox_label'] for instance in self.get_data_info(idx)['instances'])
         return [label for label in labels if label != IGNORE_REGION]
 

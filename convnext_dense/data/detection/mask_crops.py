@@ -32,7 +32,7 @@ def crop_mask(mask: Polygons | RunLengths, window: Window, size: ImageSize) -> R
         return None
     edges = np.stack([starts, ends], axis=1).ravel()
     counts = np.diff(edges, prepend=0, append=window.height * window.width)
-    return {'size': list(window.size), 'counts': counts.tolist()}
+    return {'size': list(window.size), 'counts': counts[: len(counts) - (counts[-1] == 0)].tolist()}
 
 
 def _runs(mask: Any) -> np.ndarray:
@@ -72,8 +72,9 @@ def _segments(runs: np.ndarray, height: int, window: Window) -> tuple[np.ndarray
     kept = (tops < bottoms) & (columns >= window.left) & (columns < window.right)
     offsets = (columns[kept] - window.left) * window.height
     starts, ends = offsets + tops[kept], offsets + bottoms[kept]
-    joined = starts[1:] == ends[:-1]  # from the end of a column to the beginning of the next
-    return starts[np.append(True, ~joined)[: len(starts)]], ends[np.append(~joined, True)[-len(ends) :]]
+    is_edge = np.ones(len(starts) + 1, bool)
+    is_edge[1:-1] = starts[1:] != ends[:-1]  # else one goes on from the end of a column to the beginning of the next
+    return starts[is_edge[:-1]], ends[is_edge[1:]]
 
 
 def crop_polygons(polygons: Polygons, window: Window) -> Polygons:
@@ -89,7 +90,8 @@ def crop_polygons(polygons: Polygons, window: Window) -> Polygons:
         for axis, sign, bound in bounds:
             points = _cut(points, axis, sign, bound)
         if len(points) > 2 and _area(points):
-            cut.append((points - [window.left, window.top]).ravel().tolist())
+            moved = (points - [window.left, window.top]).clip(0, window.size[::-1])  # errors of rounding
+            cut.append(moved.ravel().tolist())
     return cut
 
 
