@@ -15,7 +15,7 @@ class Confused(NamedTuple):
 
     true: int
     predicted: int
-    count: int
+    times: int
     share: float
     """Of all things of the true class, in [0, 1]."""
 
@@ -24,7 +24,7 @@ class Confused(NamedTuple):
 class Confusion:
     """Counts of things (images, pixels, objects) by their true and their predicted class, without the zeros.
 
-    A class with T true things, P predicted ones and I that are both has recall I / T (of pixels, that is its accuracy),
+    A class with T true things, P predicted ones and I that are both has recall I / T (of pixels, its accuracy),
     precision I / P, F1 2 I / (T + P) (of pixels, its Dice coefficient) and IoU I / (T + P - I). Each is a float64 (K,)
     in [0, 1], NaN for 0 / 0. Memory grows with the pairs of classes that occur, not with the square of K.
 
@@ -63,11 +63,12 @@ class Confusion:
         if counts is None and (classes + 1) ** 2 <= len(pairs):  # many more pixels than classes: no sorting
             dense = np.bincount(pairs, minlength=(classes + 1) ** 2)
             found = np.flatnonzero(dense)
-            return cls(classes, *np.divmod(found, classes + 1), dense[found])
+            return cls(classes, found // (classes + 1), found % (classes + 1), dense[found])
         found, places = np.unique(pairs, return_inverse=True)
         # bincount adds in float64, which is exact up to 2^53
         sums = np.bincount(places.ravel(), weights=counts, minlength=len(found)).astype(np.int64)
-        return cls(classes, *np.divmod(found[sums > 0], classes + 1), sums[sums > 0])
+        found, sums = found[sums > 0], sums[sums > 0]
+        return cls(classes, found // (classes + 1), found % (classes + 1), sums)
 
     @classmethod
     def sum(cls, classes: int, parts: Iterable[Confusion]) -> Confusion:
@@ -125,6 +126,13 @@ class Confusion:
     @property
     def iou(self) -> np.ndarray:
         return _divide(self.right, self.true_counts + self.predicted_counts - self.right)
+
+
+def mean_of_defined(values: np.ndarray) -> np.ndarray:
+    """Average each row of (R, K), without its NaNs, float64 (R,); NaN for a row of NaNs."""
+    defined = ~np.isnan(values)
+    with np.errstate(invalid='ignore'):
+        return np.where(defined, values, 0).sum(axis=1) / defined.sum(axis=1)
 
 
 def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -103,8 +103,8 @@ class SegmentedImage:
     Attributes:
         path: the image's file; runs are compared by it.
         pixels: the labeled pixels by true and predicted class; the predicted label K is none of the classes.
-        boundaries: int64 (K, 4) by class: pixels on predicted boundaries, those of them near a true one, pixels on true
-            boundaries, and those of them near a predicted one. None if they were not measured.
+        boundaries: int64 (K, 4) by class: pixels on predicted boundaries, those of them near a true one, pixels on
+            true boundaries, and those of them near a predicted one. None if they were not measured.
     """
 
     path: str
@@ -135,8 +135,8 @@ def same_images(before: Sequence[Record], after: Sequence[Record]) -> list[tuple
     pairs = [(record, second[path]) for path, record in first.items()]
     if changed := [one.path for one, other in pairs if not one.same_truth(other)]:
         raise UserError(
-            f'{changed[0]}: the ground truth of the two runs differs, as that of {len(changed)} of {len(pairs)} images: '
-            'test both on the same data'
+            f'{changed[0]}: the ground truth of the two runs differs, as that of {len(changed)} of {len(pairs)} '
+            'images: test both on the same data'
         )
     return pairs
 
