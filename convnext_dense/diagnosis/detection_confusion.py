@@ -22,10 +22,10 @@ def detection_confusion(
 ) -> Confusion:
     """Count the annotated objects by their class and that of the prediction which lies on them.
 
-    Each object has at most one prediction, and each prediction one object. First pairs of the same class are made, then
-    pairs of different classes of what is left, both in descending order of IoU; of equal ones the prediction with the
-    higher score goes first. So an object that was found counts as found, though a prediction of another class
-    lies on it more exactly. Objects without a prediction were taken for background; predictions without an object are
+    Each object has at most one prediction, and each prediction one object. First pairs of the same class are made,
+    then pairs of different classes of what is left, both in descending order of IoU; of equal ones the prediction with
+    the higher score goes first. So an object that was found counts as found, though a prediction of another class lies
+    on it more exactly. Objects without a prediction were taken for background; predictions without an object are
     background taken for one. What lies on a crowd of its class or on an ignore region counts as neither.
 
     Args:

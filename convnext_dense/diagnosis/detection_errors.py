@@ -123,10 +123,10 @@ def find_errors(
 def error_costs(images: Sequence[DetectedImage], matches: Matches, errors: Sequence[DetectionError]) -> ErrorCosts:
     """Compute the AP that would be gained if all errors of a kind were mended, the others left as they are.
 
-    Mending takes wrong predictions away, and missed objects from those to be found. A prediction with an error of class
-    or location gets the class and the location of its object, and counts as found, if nothing found the object yet; of
-    several of one kind with the same object, the one with the highest score. Costs are not additive. One below 0, which
-    the 101 recalls of AP can bring about, is 0, as in tidecv.
+    Mending takes wrong predictions away, and missed objects from those to be found. A prediction with an error of
+    class or location gets the class and the location of its object, and counts as found, if nothing found the object
+    yet; of several of one kind with the same object, the one with the highest score. Costs are not additive. One below
+    0, which the 101 recalls of AP can bring about, is 0, as in tidecv.
 
     A class of which mending leaves neither objects nor predictions has an AP of 1, and one of which it leaves only
     predictions an AP of 0; classes without objects count in neither AP, as in COCO's.
@@ -186,7 +186,7 @@ def _missed(
 
 
 class _Table:
-    """Predictions at one IoU threshold, which can be mended: class, whether they count, whether they found an object."""
+    """Predictions at one IoU threshold, which can be mended: their class, whether they count and found an object."""
 
     def __init__(self, matches: Matches) -> None:
         self.matches = matches

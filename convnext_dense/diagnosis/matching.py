@@ -26,8 +26,8 @@ MAX_DETECTIONS = 100
 class ObjectRange:
     """Objects that count: those whose area in pixels and aspect ratio, width / height, lie within bounds, inclusively.
 
-    Others are ignored: neither to be found, nor an error if they are; and a prediction outside of the bounds that finds
-    nothing is no error.
+    Others are ignored: neither to be found, nor an error if they are; and a prediction outside of the bounds that
+    finds nothing is no error.
     """
 
     areas: tuple[float, float] = (0, np.inf)

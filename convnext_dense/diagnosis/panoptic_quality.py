@@ -15,12 +15,13 @@ def panoptic_measure(
 ) -> Measure:
     """Return the numbers of :class:`~convnext_dense.evaluation.PanopticQuality` for intervals, in percent.
 
-    These are ``PQ``, ``SQ`` and ``RQ`` (https://arxiv.org/abs/1801.00868), of all classes with a segment that counts, of
-    the things and of the stuff among them (``PQ_things`` and so on), and of each class. What has no such class is NaN.
+    These are ``PQ``, ``SQ`` and ``RQ`` (https://arxiv.org/abs/1801.00868), of all classes with a segment that counts,
+    of the things and of the stuff among them (``PQ_things`` and so on), and of each class. What has no such class is
+    NaN.
 
     Args:
-        tallies: of N images, from :func:`~convnext_dense.evaluation.panoptic.match_segments`: the sum of IoUs, TP, FP and
-            FN of each class with segments.
+        tallies: of N images, from :func:`~convnext_dense.evaluation.panoptic.match_segments`: the sum of IoUs, TP, FP
+            and FN of each class with segments.
         class_names: K names, of which the first ones are things.
         things: the number of things.
     """

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData
-from tests.helpers.detected_images import detected_image, matches_of, overlaps_of, random_images
 
 from convnext_dense.diagnosis.average_precision import AveragePrecision, average_precision_measure
 from convnext_dense.diagnosis.intervals import bootstrap
 from convnext_dense.diagnosis.matching import ASPECTS, SIZES, match_objects
 from convnext_dense.evaluation import CocoAP
 from convnext_dense.results import decode_mask
+from tests.helpers.detected_images import detected_image, matches_of, overlaps_of, random_images
 
 CLASSES = ('cat', 'dog', 'cow')
 

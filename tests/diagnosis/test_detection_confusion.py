@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from tests.helpers.detected_images import detected_image, overlaps_of, random_images
 
 from convnext_dense.diagnosis.detection_confusion import detection_confusion
 from convnext_dense.io.coco_format import IGNORE_REGION
+from tests.helpers.detected_images import detected_image, overlaps_of, random_images
 
 BOX, OTHER, NOWHERE = (0, 0, 20, 20), (40, 0, 60, 20), (100, 80, 120, 100)
 

@@ -2,9 +2,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tests.helpers.detected_images import detected_image, matches_of, random_images
 
 from convnext_dense.diagnosis.detection_curves import class_curves, overall_curve
+from tests.helpers.detected_images import detected_image, matches_of, random_images
 
 BOX, OTHER, NOWHERE = (0, 0, 20, 20), (40, 0, 60, 20), (100, 80, 120, 100)
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData
-from tests.helpers.detected_images import detected_image, matches_of, overlaps_of, random_images
 
 from convnext_dense.diagnosis.detection_errors import KINDS, error_costs, find_errors
 from convnext_dense.evaluation import CocoAP
+from tests.helpers.detected_images import detected_image, matches_of, overlaps_of, random_images
 
 BOX, OTHER, NOWHERE = (0, 0, 20, 20), (40, 0, 60, 20), (100, 80, 120, 100)
 SHIFTED = (0, 0, 20, 50)  # IoU 0.4 with BOX

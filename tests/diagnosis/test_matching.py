@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from tests.helpers.detected_images import detected_image, matches_of
 
 from convnext_dense.diagnosis.matching import SIZES
 from convnext_dense.io.coco_format import IGNORE_REGION
+from tests.helpers.detected_images import detected_image, matches_of
 
 BOX = (0, 0, 20, 20)
 

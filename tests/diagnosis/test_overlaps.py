@@ -2,10 +2,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tests.helpers.detected_images import detected_image, ellipse, random_images
 
 from convnext_dense.diagnosis.overlaps import aspect_ratios, is_crowd, object_overlaps, predicted_areas
 from convnext_dense.results import decode_mask
+from tests.helpers.detected_images import detected_image, ellipse, random_images
 
 
 def test_boxes_are_compared_by_intersection_over_union_and_with_crowds_by_the_share_of_the_prediction():
