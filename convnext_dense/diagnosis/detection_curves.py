@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +66,27 @@ def overall_curve(matches: Matches, threshold: float = 0.5) -> ScoreCurve:
     """Return the curve of one score for all classes, in which each object and each prediction weighs the same."""
     at = matches.at(threshold)
     return _curve(at, slice(None), int(at.objects.sum()))
+
+
+def image_f1(matches: Matches, scores: float | Sequence[float], threshold: float = 0.5) -> np.ndarray:
+    """Return F1 of each image, by which images can be ranked, and those listed that two runs predict differently.
+
+    Args:
+        matches: of all objects, at the IoU threshold among others.
+        scores: the score from which predictions count, or one for each class.
+        threshold: of the IoU.
+
+    Returns:
+        float64 (M,), in [0, 1]; NaN for images without objects or predictions that count.
+    """
+    at = matches.at(threshold)
+    images, classes = at.objects.shape
+    least = np.broadcast_to(np.asarray(scores, np.float64), classes)
+    counts = ~at.ignored[0] & (at.scores >= least[at.labels])
+    predicted = np.bincount(at.images[counts], minlength=images)
+    true = np.bincount(at.images[counts & at.found[0]], minlength=images)
+    total = predicted + at.objects.sum(axis=1)
+    return np.divide(2 * true, total, out=np.full(images, np.nan), where=total > 0)
 
 
 def _curve(matches: Matches, place: slice, objects: int) -> ScoreCurve:

@@ -23,7 +23,12 @@ def object_overlaps(image: DetectedImage, masks: bool = False) -> np.ndarray:
 
     Returns:
         float64 (N, M), in [0, 1].
+
+    Raises:
+        ValueError: if masks are to be compared, and the predictions have none.
     """
+    if masks and image.masks is None:
+        raise ValueError(f'{image.path}: predicted without masks')
     if not len(image) or not len(image.truth):
         return np.zeros((len(image), len(image.truth)))
     crowd = is_crowd(image, masks).astype(np.uint8)

@@ -72,8 +72,9 @@ def test_a_resample_is_what_a_data_set_of_copies_gives():
 def test_a_class_without_objects_has_no_ap_and_one_without_predictions_0():
     images = [detected_image([((0, 0, 10, 10), 0)], [((0, 0, 10, 10), 1, 0.9)])]
     assert AveragePrecision(matches_of(images)).by_class().tolist() == pytest.approx([0, np.nan], nan_ok=True)
-    measure = average_precision_measure(matches_of([detected_image()]), ('a', 'b'), 'box')
-    assert np.isnan(measure.values()).all()
+    for nothing in ([detected_image()], []):
+        measure = average_precision_measure(matches_of(nothing), ('a', 'b'), 'box')
+        assert np.isnan(measure.values()).all()
 
 
 def test_aspect_ratios_count_objects_of_their_shape_only():

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from convnext_dense.diagnosis.detection_curves import class_curves, overall_curve
+from convnext_dense.diagnosis.detection_curves import class_curves, image_f1, overall_curve
 from tests.helpers.detected_images import detected_image, matches_of, random_images
 
 BOX, OTHER, NOWHERE = (0, 0, 20, 20), (40, 0, 60, 20), (100, 80, 120, 100)
@@ -37,6 +37,15 @@ def test_of_equal_f1_the_highest_score_is_best():
 def test_without_matches_there_is_no_best_score():
     assert class_curves(matches_of([detected_image([(BOX, 0)])]))[0].best is None
     assert class_curves(matches_of([detected_image([(BOX, 0)], [(NOWHERE, 0, 0.5)])]))[0].best is None
+
+
+def test_each_image_has_its_own_f1():
+    right, both = [(BOX, 0, 0.9)], [(BOX, 0, 0.9), (NOWHERE, 1, 0.5)]
+    images = [detected_image([(BOX, 0)], right), detected_image([(BOX, 0)], both), detected_image()]
+    images += [detected_image([(BOX, 0)]), detected_image([(BOX, 0)], right, [True])]
+    expected = [1, 2 / 3, np.nan, 0, np.nan]
+    assert image_f1(matches_of(images), 0.3).tolist() == pytest.approx(expected, nan_ok=True)
+    assert image_f1(matches_of(images), [0.3, 0.6])[1] == 1
 
 
 def test_the_curve_is_that_of_matching_anew_what_scores_above():

@@ -111,6 +111,12 @@ def test_a_class_that_mending_leaves_empty_is_perfect_and_one_with_predictions_a
     assert np.isnan(nothing.by_class[1]) and nothing.mean(nothing.by_kind['missed']) == 1
 
 
+def test_without_images_or_predictions_there_are_no_errors_but_missed_objects():
+    assert errors_of() == []
+    assert np.isnan(costs_of().by_class).all()
+    assert [error.kind for error in errors_of(detected_image([(BOX, 0)]), detected_image())] == ['missed']
+
+
 @pytest.mark.parametrize('seed', range(4))
 def test_costs_are_the_gain_of_a_data_set_that_is_mended(seed):
     images = random_images(14, 2, seed)

@@ -44,5 +44,10 @@ def test_more_masks_than_a_byte_counts_are_compared():
     assert len(predicted_areas(image, masks=True)) == 300
 
 
+def test_predictions_without_masks_are_not_compared_as_masks():
+    with pytest.raises(ValueError, match=r'a\.jpg: predicted without masks'):
+        object_overlaps(detected_image([((0, 0, 9, 9), 0)], [((0, 0, 9, 9), 0, 0.5)]), masks=True)
+
+
 def test_aspect_ratios_are_widths_by_heights():
     assert aspect_ratios(np.array([[0, 0, 10, 20], [5, 5, 35, 15], [0, 0, 4, 0]])).tolist() == [0.5, 3, np.inf]
