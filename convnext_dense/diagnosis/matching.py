@@ -18,8 +18,8 @@ from .records import DetectedImage
 
 COCO_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
 """IoU thresholds over which COCO averages AP (``Params.iouThrs`` in pycocotools)."""
-MAX_DETECTIONS = 100
-"""Predictions of a class in an image that count, those with the highest scores (``Params.maxDets``)."""
+COCOS_LIMIT = 100
+"""Most predictions of an image and class that COCO's evaluation takes (``Params.maxDets``)."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ ASPECTS = {
 class Matches:
     """N predictions in M images, matched with annotated objects of K classes at T IoU thresholds.
 
-    Predictions are sorted by class, then by score in descending order, then by image. Those beyond the 100 of an image
-    and class with the highest scores are left out.
+    Predictions are sorted by class, then by score in descending order, then by image. Those that are beyond the limit
+    of :func:`match_objects` are left out.
 
     Attributes:
         thresholds: the T IoU thresholds.
@@ -123,6 +123,9 @@ def match_objects(
     It finds one that doesn't count only if none is left that does. Crowds can be found many times. Of equal scores the
     first prediction in its image goes first, of equal IoUs the last object is found.
 
+    As in :class:`~convnext_dense.evaluation.CocoAP`, the 100 predictions of an image and class with the highest scores
+    count; or as many as the most objects that an image has of a class, if these are more.
+
     Args:
         images: M images; between images, their order decides which of equal scores goes first.
         overlaps: of each image, from :func:`~convnext_dense.diagnosis.overlaps.object_overlaps`.
@@ -132,6 +135,7 @@ def match_objects(
         within: the objects that count.
     """
     objects = np.zeros((len(images), classes), np.int64)
+    limit = max(COCOS_LIMIT, _most_objects(images, classes))
     rows, scores, partners, ignored = [], [], [], []
     for number, (image, overlap) in enumerate(zip(images, overlaps, strict=True)):
         truth = image.truth
@@ -141,7 +145,7 @@ def match_objects(
         objects[number] = np.bincount(truth.labels[~ignore], minlength=classes)
         for label in np.unique(image.labels):
             own = np.flatnonzero(image.labels == label)
-            own = own[np.argsort(-image.scores[own], kind='stable')][:MAX_DETECTIONS]
+            own = own[np.argsort(-image.scores[own], kind='stable')][:limit]
             true = np.flatnonzero((truth.labels == label) | (truth.labels == IGNORE_REGION))
             match = _match(overlap[np.ix_(own, true)], ignore[true], crowd[true], thresholds)
             found = match >= 0
@@ -163,6 +167,12 @@ def match_objects(
         np.hstack([none.astype(bool), *ignored])[:, order],
         objects,
     )
+
+
+def _most_objects(images: Sequence[DetectedImage], classes: int) -> int:
+    """Return the largest number of objects of a class in an image, without crowds."""
+    labels = (image.truth.labels[~np.asarray(image.truth.crowd, bool)] for image in images)
+    return max((int(np.bincount(own, minlength=classes).max(initial=0)) for own in labels), default=0)
 
 
 def _match(overlap: np.ndarray, ignore: np.ndarray, crowd: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:

@@ -57,6 +57,19 @@ def test_ap_is_that_of_faster_coco_eval(masks):
     )
 
 
+def test_in_an_image_of_more_than_a_hundred_objects_as_many_predictions_count():
+    boxes = [(x, y, x + 8, y + 8) for x in range(0, 140, 10) for y in range(0, 110, 10)]
+    scores = np.linspace(0.9, 0.1, len(boxes) + 20).round(3).tolist()
+    predicted = [((0, 0, 150, 110), 0, score) for score in scores[:20]]
+    predicted += [(box, 0, score) for box, score in zip(boxes, scores[20:], strict=True)]
+    crowded = detected_image([(box, 0) for box in boxes], predicted)
+    images = [crowded, *random_images(5, 3, seed=1)]
+    expected = coco_ap(images)[0]
+    ap, ap50, ap75, *_ = average_precision_measure(matches_of(images, 3), CLASSES, 'box').values()
+    assert (ap, ap50, ap75) == pytest.approx(tuple(expected[f'box_{name}'] for name in ('AP', 'AP50', 'AP75')))
+    assert len(boxes) == 154 and len(matches_of([crowded]).scores) == 154
+
+
 def test_a_resample_is_what_a_data_set_of_copies_gives():
     images = random_images(10, 3, seed=3, ties=False)  # copies that follow each other, though all have the same scores
     times = np.random.default_rng(0).integers(0, 4, len(images))
