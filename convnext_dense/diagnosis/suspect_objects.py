@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..tiling.neighbors import box_iou
+from .detection_curves import class_curves
 from .detection_errors import BACKGROUND_IOU, FOREGROUND_IOU
 from .matching import SIZES, Matches
 from .overlaps import is_crowd
@@ -19,8 +20,9 @@ def suspect_objects(
 ) -> list[Suspect]:
     """Find annotated objects that are probably wrong, and objects that were probably not annotated.
 
-    A prediction is confident if its score is at least the mean score of those predictions of its class which found an
-    object at an IoU of 0.5. The most suspected come first; there are four kinds:
+    A prediction is confident if its score is at least the one with which its class has the highest F1 at an IoU of 0.5
+    (:attr:`~convnext_dense.diagnosis.detection_curves.ScoreCurve.best`). The most suspected come first; there are four
+    kinds:
 
     - ``'class'``: an object on which a confident prediction of another class lies, with an IoU of at least 0.5 and a
       higher score than all of its own class there. The strength is the difference between the two scores.
@@ -30,7 +32,8 @@ def suspect_objects(
       the one with the highest score. The strength is the score.
     - ``'no object'``: another object near which scores are lower than near others of its class and size (small,
       medium, large as COCO has them), so that objects which are always hard to find are not suspected. The highest
-      score of predictions with an IoU of at least 0.1 counts; the strength is how much lower it is than the mean.
+      score of predictions with an IoU of at least 0.1 counts; the strength is half of how much lower it is than the
+      mean: that a detector misses an object says less than what it predicts.
 
     Crowds and ignore regions are not suspected, and neither are predictions on them.
 
@@ -41,11 +44,8 @@ def suspect_objects(
         masks: whether ``overlaps`` are of masks.
     """
     at = matches.at(FOREGROUND_IOU)
-    classes = at.objects.shape[1]
-    found = at.found[0]
-    counts = np.bincount(at.labels[found], minlength=classes)
-    sums = np.bincount(at.labels[found], at.scores[found], minlength=classes)
-    thresholds = np.divide(sums, counts, out=np.full(classes, np.inf), where=counts > 0)
+    best = [curve.best for curve in class_curves(at, FOREGROUND_IOU)]
+    thresholds = np.array([np.inf if one is None else one.score for one in best])
     busy = [(np.zeros(len(image), bool), np.zeros(len(image.truth), bool)) for image in images]
     partnered = np.flatnonzero(at.partners[0] >= 0).tolist()
     for row in partnered:
@@ -117,7 +117,9 @@ def _absent(near: Sequence[tuple[DetectedImage, int, float, bool]]) -> list[Susp
         usual = float(np.mean([score for _, _, score, _ in group]))
         for image, truth, score, suspected in group:
             if score < usual and not suspected:
-                suspects.append(_suspect(image, 'no object', usual - score, truth, None, image.truth.boxes[truth]))
+                suspects.append(
+                    _suspect(image, 'no object', (usual - score) / 2, truth, None, image.truth.boxes[truth])
+                )
     return suspects
 
 
