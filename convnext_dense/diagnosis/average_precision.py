@@ -68,9 +68,9 @@ def average_precision_measure(
     These are ``box_AP`` and, if the thresholds are among those of the matches, ``box_AP50`` and ``box_AP75``; what
     ``sizes`` has, such as ``box_APs``; and ``box_AP`` of each class.
 
-    AP of few images is higher in the mean than that of many, and that of resamples is once more, so that intervals lie
-    somewhat too high. Of 100 drawn data sets with 50 images each, 95% intervals held the AP of 6000 images 86 times,
-    and with 200 images each 89 times. Differences between two runs on the same images are hardly affected.
+    AP of few images is higher in the mean than that of many, and that of resamples once more, so that intervals lie
+    somewhat too high: of 200 drawn data sets with 50 images each, 95% intervals held the AP of 40,000 images in 83%,
+    with 200 images each in 84%. Both runs share that in a difference, whose intervals held it in 91%.
 
     Args:
         matches: of all objects.

@@ -125,8 +125,8 @@ def error_costs(images: Sequence[DetectedImage], matches: Matches, errors: Seque
 
     Mending takes wrong predictions away, and missed objects from those to be found. A prediction with an error of
     class or location gets the class and the location of its object, and counts as found, if nothing found the object
-    yet; of several of one kind with the same object, the one with the highest score. Costs are not additive. One below
-    0, which the 101 recalls of AP can bring about, is 0, as in tidecv.
+    yet; of several of one kind with the same object, the one with the highest score. Costs are not additive, and none
+    is below 0: mending raises precision or recall, and lowers neither.
 
     A class of which mending leaves neither objects nor predictions has an AP of 1, and one of which it leaves only
     predictions an AP of 0; classes without objects count in neither AP, as in COCO's.
@@ -140,7 +140,7 @@ def error_costs(images: Sequence[DetectedImage], matches: Matches, errors: Seque
     base = table.average_precision()
 
     def gain(mended: _Table) -> np.ndarray:
-        return np.maximum(mended.average_precision() - base, 0)
+        return mended.average_precision() - base
 
     by_kind = {kind: gain(table.mended(images, [error for error in errors if error.kind == kind])) for kind in KINDS}
     without_false = table.copy()

@@ -4,11 +4,11 @@ import torch
 from mmengine.structures import InstanceData
 
 from convnext_dense.diagnosis.average_precision import AveragePrecision, average_precision_measure
-from convnext_dense.diagnosis.intervals import bootstrap
+from convnext_dense.diagnosis.intervals import bootstrap, paired_bootstrap
 from convnext_dense.diagnosis.matching import ASPECTS, SIZES, match_objects
 from convnext_dense.evaluation import CocoAP
 from convnext_dense.results import decode_mask
-from tests.helpers.detected_images import detected_image, matches_of, overlaps_of, random_images
+from tests.helpers.detected_images import detected_image, matches_of, overlaps_of, random_boxes, random_images
 
 CLASSES = ('cat', 'dog', 'cow')
 
@@ -70,6 +70,16 @@ def test_in_an_image_of_more_than_a_hundred_objects_as_many_predictions_count():
     assert len(boxes) == 154 and len(matches_of([crowded]).scores) == 154
 
 
+def test_of_equally_good_objects_the_last_is_found():
+    first, second, between = (0, 0, 20, 20), (10, 0, 30, 20), (5, 0, 25, 20)
+    found = []
+    for true in ([(first, 0), (second, 0)], [(second, 0), (first, 0)]):
+        images = [detected_image(true, [(between, 0, 0.9), (first, 0, 0.8)])]
+        found.append(average_precision_measure(matches_of(images, 3), CLASSES, 'box').values()[1])
+        assert found[-1] == pytest.approx(coco_ap(images)[0]['box_AP50'])
+    assert found == pytest.approx([100, 100 * 51 / 101])
+
+
 def test_a_resample_is_what_a_data_set_of_copies_gives():
     images = random_images(10, 3, seed=3, ties=False)  # copies that follow each other, though all have the same scores
     times = np.random.default_rng(0).integers(0, 4, len(images))
@@ -99,6 +109,38 @@ def test_aspect_ratios_count_objects_of_their_shape_only():
         for name, within in ASPECTS.items()
     }
     assert values == pytest.approx({'tall': 1.0, 'square': np.nan, 'wide': 0.0}, nan_ok=True)
+
+
+@pytest.mark.faults
+def test_intervals_of_a_difference_hold_it_about_as_often_as_stated():
+    """40 small data sets, and the difference that two detectors have on a large one."""
+    large = [average_precision_measure(matches_of(run, 3), CLASSES, 'box').values()[0] for run in two_runs(8000, 99)]
+    held = []
+    for seed in range(40):
+        runs = (average_precision_measure(matches_of(run, 3), CLASSES, 'box') for run in two_runs(50, seed))
+        difference = paired_bootstrap(*runs, resamples=100)[0]
+        held.append(difference.low <= large[1] - large[0] <= difference.high)
+    assert 3 < large[1] - large[0] < 12
+    assert np.mean(held) >= 0.8
+
+
+def two_runs(count, seed):
+    """Draw the predictions of two detectors for the same images, of which the second is better."""
+    rng = np.random.default_rng(seed)
+    runs = ([], [])
+    for _ in range(count):
+        boxes, hard = random_boxes(rng, int(rng.integers(1, 7))), rng.random()
+        true = list(zip(boxes, rng.integers(0, 3, len(boxes)).tolist(), strict=True))
+        for run, noise in zip(runs, (1, 0.8), strict=True):
+            shift = rng.normal(0, noise * (1 + 3 * hard), boxes.shape)
+            predicted = [
+                (box + move, label, rng.beta(5, 2))
+                for (box, label), move in zip(true, shift, strict=True)
+                if rng.random() < 1 - 0.5 * hard * noise
+            ]
+            predicted += [(box, int(rng.integers(0, 3)), rng.beta(2, 5)) for box in random_boxes(rng, 4)]
+            run.append(detected_image(true, predicted))
+    return runs
 
 
 def test_intervals_of_ap_hold_it_and_are_reproducible():
