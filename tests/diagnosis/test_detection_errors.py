@@ -7,9 +7,10 @@ import pytest
 import torch
 from mmengine.structures import InstanceData
 
+from convnext_dense.diagnosis.detection_confusion import detection_confusion
 from convnext_dense.diagnosis.detection_errors import KINDS, error_costs, find_errors
 from convnext_dense.evaluation import CocoAP
-from tests.helpers.detected_images import detected_image, matches_of, overlaps_of, random_images
+from tests.helpers.detected_images import detected_image, ellipse, matches_of, overlaps_of, random_images
 
 BOX, OTHER, NOWHERE = (0, 0, 20, 20), (40, 0, 60, 20), (100, 80, 120, 100)
 SHIFTED = (0, 0, 20, 50)  # IoU 0.4 with BOX
@@ -70,6 +71,17 @@ def test_predictions_on_crowds_are_no_errors():
     assert [e.kind for e in errors_of(detected_image([((0, 0, 50, 50), 0)], [(BOX, 1, 0.9)], [True]))] == [
         'background'
     ]
+
+
+def test_where_masks_are_compared_an_object_without_one_is_not_missed():
+    image = detected_image([(BOX, 0), (OTHER, 0)])
+    masks = [None, ellipse(np.array(OTHER))]
+    image = dataclasses.replace(image, masks=[], truth=dataclasses.replace(image.truth, masks=masks))
+    matches, overlaps = matches_of([image], masks=True), overlaps_of([image], masks=True)
+    assert [error.truth for error in find_errors([image], overlaps, matches, masks=True)] == [1]
+    assert matches.objects.tolist() == [[1, 0]]
+    assert detection_confusion([image], overlaps, 2, 0.5, masks=True).matrix().tolist()[0] == [0, 0, 1]
+    assert [error.truth for error in errors_of(image)] == [0, 1]
 
 
 def costs(image):
