@@ -46,7 +46,6 @@ class _EvaluatesEMA:
         self.weights = weights
         self.per_class: dict[str, dict[str, dict[str, float]]] = {}
         self._dropped: set[str] = set()  # metrics that are not numbers, which are reported once
-        self._said_tiles = False
 
     def _run(self, mode: str) -> dict[str, float]:
         self.runner.call_hook(f'before_{mode}')
@@ -76,10 +75,7 @@ class _EvaluatesEMA:
         min_samples = len(self.dataloader.dataset) // get_world_size()  # of a process
         batch_size = self.dataloader.batch_sampler.batch_size
         common_batches = math.ceil(min_samples / batch_size)  # that every process has
-        tiled = TiledEvaluation.of(self.runner.bare_model, self.dataloader.dataset, batch_size)
-        if tiled is not None and not self._said_tiles:
-            self.runner.logger.info(f'{mode}: {tiled.describe()}')
-            self._said_tiles = True
+        tiled = TiledEvaluation.of(self.runner.model, self.dataloader.dataset, batch_size)
         for idx, batch in enumerate(self.dataloader):
             if request is not None and idx < common_batches:
                 request.stop_if_any_process_requested()

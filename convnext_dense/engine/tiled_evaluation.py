@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from mmengine.dataset import Compose
 from mmengine.evaluator import Evaluator
+from mmengine.model import is_model_wrapper
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
 
 from ..data.dense import BadImage
@@ -34,7 +35,7 @@ class TiledEvaluation:
     """Predictions of a model for the whole images of data sets with ``tiles``, handed to metrics image by image.
 
     Args:
-        model: the model, without wrappers of distributed runs.
+        model: the model, also in the wrapper of a distributed run.
         dataset: the data set, also inside wrappers.
         tiles: size and overlap of the tiles.
         batch: number of tiles that are predicted at once.
@@ -42,6 +43,7 @@ class TiledEvaluation:
 
     def __init__(self, model: Any, dataset: Any, tiles: TileSettings, batch: int) -> None:
         self.parts, self.tiles = list(innermost(dataset)), tiles
+        model = model.module if is_model_wrapper(model) else model
         self.models = [TiledModel(model, without_loading(part.pipeline), tiles, batch) for part in self.parts]
 
     @classmethod
@@ -57,11 +59,6 @@ class TiledEvaluation:
             raise UserError(f'the parts of the data set have different tiles ({different}): give all the same')
         (one,) = tiles or (None,)
         return None if one is None else cls(model, dataset, one, batch)
-
-    def describe(self) -> str:
-        """Return the line that says so."""
-        whole = ', and each image as a whole' if self.tiles.whole else ''
-        return f'images are predicted by tiles of {self.tiles.size} with an overlap of {self.tiles.overlap:g}{whole}'
 
     def process(self, batch: dict, evaluator: Evaluator, show: Show | None = None) -> list[BaseDataElement]:
         """Predict the images of a batch and hand them to the metrics.

@@ -32,6 +32,10 @@ def pack_image(
     size = ImageSize.of(image)
     height, width = whole or size
     too_thin = UserError(f'bad image {path or "array"} (height {height}, width {width}: too thin for the network)')
+    if min(height, width) >= TOTAL_STRIDE and size != whole is not None:
+        too_thin = UserError(
+            f'tiles of {size} pixels are too small for the network in this pipeline: take larger ones'
+        )
     # mmcv's transforms take BGR of 8 bits, or bands as they are
     pixels = np.ascontiguousarray(image[:, :, ::-1]) if image.dtype == np.uint8 else image
     try:

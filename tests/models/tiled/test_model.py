@@ -183,7 +183,7 @@ def test_the_whole_image_adds_what_is_larger_than_the_overlap():
     model = tiled(NotInParts(), (64, 64), 0.2, whole=True)
     found = model.objects(WindowedImage.of(as_image(numbers)), done.append)
     plain = tiled(NotInParts(), (64, 64), 0.2).objects(WindowedImage.of(as_image(numbers)))
-    assert sum(done) == model.count(ImageSize(320, 320)) == 9**2 + 1
+    assert sum(done) == model.count(ImageSize(320, 320)) == 6**2 + 1
     rings = found.boxes[np.isclose(found.scores, 0.7)]
     np.testing.assert_allclose(rings, [[31, 31, 290, 290]], atol=2)
     assert len(found) == len(plain) + 1
@@ -228,6 +228,14 @@ def test_what_cannot_be_read_or_is_too_thin(monkeypatch):
     monkeypatch.setattr('convnext_dense.models.network_input.TOTAL_STRIDE', 32)
     with pytest.raises(UserError, match=r'bad image array .height 20, width 96: too thin for the network'):
         tiled(Detector()).objects(WindowedImage.of(np.zeros((20, 96, 3), np.uint8)))
+
+    def halved(results):
+        return pack({**results, 'img': results['img'][::2, ::2]})
+
+    with pytest.raises(UserError, match=r'^tiles of 32 x 48 pixels are too small for the network in this pipeline'):
+        TiledModel(Detector(), halved, TileSettings(ImageSize(32, 48))).objects(
+            WindowedImage.of(np.zeros((64, 96, 3), np.uint8))
+        )
 
 
 @pytest.mark.parametrize(
