@@ -139,8 +139,8 @@ def test_data_sets_of_others_are_refused_where_they_are_read():
     with pytest.raises(UserError) as error:
         tile_datasets(cfg)
     assert str(error.value) == (
-        'tiles of 640 x 640: train_dataloader reads a mmdet.CocoDataset, which has no tiles: take a data set of this '
-        'package, such as convnext_dense.CocoDataset, or leave out --tile'
+        'tiles of 640 x 640: train_dataloader reads a mmdet.CocoDataset, which has no tiles: take CocoDataset, '
+        'MaskFolder or PanopticDataset of this package, or leave out --tile'
     )
 
 
