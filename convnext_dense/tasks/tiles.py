@@ -186,8 +186,8 @@ def tile_datasets(cfg: Config, all_must: bool = True) -> bool:
                 dataset.tiles = settings.as_config()
             elif all_must:
                 raise UserError(
-                    f'tiles of {settings.size}: {key} reads a {dataset.get("type")}, which has no tiles: take CocoDataset, '
-                    'MaskFolder or PanopticDataset of this package, or leave out --tile'
+                    f'tiles of {settings.size}: {key} reads a {dataset.get("type")}, which has no tiles: take '
+                    'CocoDataset, MaskFolder or PanopticDataset of this package, or leave out --tile'
                 )
     return settings is not None
 
