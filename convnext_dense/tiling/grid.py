@@ -33,9 +33,9 @@ def check_tiles(tile: ImageSize, overlap: float) -> None:
 def tile_step(tile: int, overlap: float) -> int:
     """Return the distance from a tile to the next along one side: ``tile * (1 - overlap)`` pixels, rounded up.
 
-    If tiles overlap, it is rounded down to a multiple of the stride of the networks, 32, where that adds up to an eighth
-    of a tile, and they overlap by half of one at most. A pixel then lies at the same place between the strides in
-    all tiles and in the whole image, and so what a network finds does not depend on the tile, but near its edges.
+    If tiles overlap, it is rounded down to a multiple of the stride of the networks, 32, where that adds an eighth of
+    a tile at most, and they overlap by half of one at most. A pixel then lies at the same place between the strides
+    in all tiles and in the whole image, and so what a network finds does not depend on the tile, but near its edges.
 
     Args:
         tile: length of a tile in pixels.
