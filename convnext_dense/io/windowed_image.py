@@ -80,8 +80,8 @@ class WindowedImage:
             is_upright: they are for the upright image, also where the size does not tell.
 
         Raises:
-            UserError: if the image can't be read, is not of the expected size, lacks a band, or its values have no
-                range that can be told from a window.
+            AmbiguousValues: if its values have no range that can be told from a window.
+            UserError: if the image can't be read, is not of the expected size, or lacks a band.
         """
         try:
             pixels: np.ndarray | _Windows
@@ -91,7 +91,8 @@ class WindowedImage:
                 pixels = _open_colors(path, value_range, opening, expected, is_upright)
         except Exception as error:  # decoders raise many types for broken files
             known = error if isinstance(error, UserError) else UserError(describe_read_error(error))
-            raise bad_image(path, known) from None
+            named = bad_image(path, known)
+            raise (AmbiguousValues(str(named)) if isinstance(error, AmbiguousValues) else named) from None
         image = cls(pixels, str(path))
         if expected is not None and image.size != expected:
             image.close()

@@ -10,6 +10,7 @@ import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from PIL import Image
 
 from ...compat.mmengine_private_names import normalizes
 from ...counting import counted
@@ -28,6 +29,7 @@ from ...io.image_size import ImageSize
 from ...io.images import ImageValues, measure_values, open_image
 from ...io.opening import AS_USUAL
 from ...io.value_range import AmbiguousValues
+from ...io.window import central_window
 from ...registry import HOOKS
 
 MAX_OPENED = 64  # images per split, which take 20 ms on a local disk
@@ -112,10 +114,10 @@ def check_bands(dataset: Any, model: Any, split: str, logger: logging.Logger) ->
     if used is None or not normalizes(model.data_preprocessor):
         return
     measured = []
-    for index in _spread(len(dataset), MAX_DECODED):
+    for index in _spread(count_images(dataset), MAX_DECODED):
         path, _ = dataset.image(index)
         try:
-            values = measure_bands(path, dataset.opening)
+            values = measure_bands(path, dataset.opening, _tile_of(dataset))
         except Exception:  # it is reported or skipped when it is read for training
             continue
         try:
@@ -167,7 +169,12 @@ def describe_dataset(dataset: Any) -> str:
     classes: Sequence[str] = classes_of(dataset) or ()
     counts = getattr(dataset, 'class_counts', None) if len(list(innermost(dataset))) == 1 else None
     named = counted(len(classes), 'class', 'classes') if classes else 'unknown classes'
-    text = f'{counted(len(dataset), "image")}, {named}'
+    parts = list(innermost(dataset))
+    if any(getattr(part, 'tile_table', None) is not None for part in parts):
+        tiles = f'{counted(len(dataset), "tile")} in an epoch'
+        text = f'{counted(sum(map(count_images, parts)), "image")}, {tiles}, {named}'
+    else:
+        text = f'{counted(len(dataset), "image")}, {named}'
     if counts is None or not len(counts):
         return text
     absent = [name for name, count in zip(classes, counts, strict=True) if not count]
@@ -196,7 +203,7 @@ def check_headers(dataset: Any) -> list[ImageHeader]:
         UserError: if an image can't be opened, or its size differs from its annotations.
     """
     headers = []
-    for index in _spread(len(dataset), MAX_OPENED):
+    for index in _spread(count_images(dataset), MAX_OPENED):
         path, size = dataset.image(index)
         header = read_header(path, getattr(dataset, 'opening', AS_USUAL))
         if isinstance(header, str):
@@ -220,17 +227,37 @@ def measure_some(dataset: Any) -> list[tuple[str, ImageValues]]:
         UserError: if the value range of an image is ambiguous, unless the data set skips bad images.
     """
     measured = []
-    for index in _spread(len(dataset), MAX_DECODED):
+    tile = _tile_of(dataset)
+    for index in _spread(count_images(dataset), MAX_DECODED):
         path, _ = dataset.image(index)
         try:
+            if tile is not None:  # of images that may be too large to be decoded, a part, with the levels that it gets
+                with dataset.open_whole(dataset.image_info(index)) as windows:
+                    levels = windows.read(central_window(windows.size, tile))
+                measured.append((path, measure_values(Image.fromarray(levels))))
+                continue
             with open_image(path, opening=getattr(dataset, 'opening', AS_USUAL)) as image:
                 measured.append((path, measure_values(image, getattr(dataset, 'value_range', None))))
         except AmbiguousValues as error:
             if dataset.on_bad_image == 'stop':
                 raise UserError(f'bad image {path} ({error})') from None
+        except UserError as error:
+            if isinstance(error.__cause__, AmbiguousValues) and dataset.on_bad_image == 'stop':
+                raise
         except Exception:  # it is reported or skipped when it is read for training
             continue
     return measured
+
+
+def count_images(dataset: Any) -> int:
+    """Return the number of images of a data set, of which the samples may be tiles."""
+    count: int = getattr(dataset, 'image_count', None) or len(dataset)
+    return count
+
+
+def _tile_of(dataset: Any) -> ImageSize | None:
+    tiles = getattr(dataset, 'tiles', None)
+    return None if tiles is None else tiles.size
 
 
 def _spread(count: int, most: int) -> list[int]:
