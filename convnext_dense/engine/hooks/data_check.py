@@ -27,9 +27,10 @@ from ...io.band_choice import check_exist
 from ...io.band_images import bad_image, check_same_kind
 from ...io.image_size import ImageSize
 from ...io.images import ImageValues, measure_values, open_image
-from ...io.opening import AS_USUAL
+from ...io.opening import AS_USUAL, OF_ANY_SIZE
 from ...io.value_range import AmbiguousValues
 from ...io.window import central_window
+from ...io.windowed_image import decodes_whole
 from ...registry import HOOKS
 
 MAX_OPENED = 64  # images per split, which take 20 ms on a local disk
@@ -205,7 +206,10 @@ def check_headers(dataset: Any) -> list[ImageHeader]:
     headers = []
     for index in _spread(count_images(dataset), MAX_OPENED):
         path, size = dataset.image(index)
-        header = read_header(path, getattr(dataset, 'opening', AS_USUAL))
+        opening = getattr(dataset, 'opening', AS_USUAL)
+        if _tile_of(dataset) is not None and not decodes_whole(path, opening):
+            opening = opening._replace(max_pixels=OF_ANY_SIZE.max_pixels)  # only windows of it are decoded
+        header = read_header(path, opening)
         if isinstance(header, str):
             fault = header
         elif not header.fits(size):
