@@ -75,8 +75,8 @@ class DenseDataset:
     def report_tiles(self, name: str, table: TileTable, more: str = '', why_no_empty: str = '') -> None:
         """Say which tiles are used, and which images are decoded as a whole for each; see :mod:`.tiles`."""
         assert self.tiles is not None
-        report_tiles(name, self.image_count, table, self.tiles, more, why_no_empty)
-        infos = (self.image_info(index) for index in range(self.image_count))
+        report_tiles(name, self.images, table, self.tiles, more, why_no_empty)
+        infos = (self.image_info(index) for index in range(self.images))
         sizes = ((info['img_path'], ImageSize(*info['image_size'])) for info in infos)
         report_whole_decoding(name, sizes, self.opening)
 
@@ -103,12 +103,12 @@ class DenseDataset:
         return {}
 
     @property
-    def image_count(self) -> int:
+    def images(self) -> int:
         """Number of images; the length is that of the tiles if it is trained on tiles."""
         return super().__len__()  # type: ignore[misc]
 
     def __len__(self) -> int:
-        images = self.image_count
+        images = self.images
         return images if self.tile_table is None else len(self.tile_table)
 
     def image_info(self, index: int) -> dict:
@@ -281,6 +281,7 @@ class LoadImage(BaseTransform):
                 opening=self.opening,
                 expected=ImageSize(*size),
                 is_upright=results.get('is_upright', False),
+                retry_missing=True,
             )
         except UserError as error:
             raise BadImage(str(error)) from error

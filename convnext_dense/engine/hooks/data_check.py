@@ -18,7 +18,7 @@ from ...data.check.bands import FAR_FROM, find_lost_spread
 from ...data.check.large import ObjectSize, find_small, object_sizes
 from ...data.check.records import NOTE
 from ...data.check.values import find_enlarged, find_value_faults
-from ...data.foreign import classes_of, different_class, innermost
+from ...data.foreign import classes_of, count_images, different_class, innermost
 from ...data.image_scan import ImageHeader, measure_bands, read_header
 from ...data.seen import UNKNOWN, Seen
 from ...data.text import shortened
@@ -35,6 +35,7 @@ from ...registry import HOOKS
 
 MAX_OPENED = 64  # images per split, which take 20 ms on a local disk
 MAX_DECODED = 16  # images per split, which take 0.2 s if they are photos of COCO
+MAX_DECODED_PIXELS = 50_000_000  # of an image that is read by tiles
 
 
 @HOOKS.register_module()
@@ -117,6 +118,8 @@ def check_bands(dataset: Any, model: Any, split: str, logger: logging.Logger) ->
     measured = []
     for index in _spread(count_images(dataset), MAX_DECODED):
         path, _ = dataset.image(index)
+        if _is_left_to_tiles(dataset, path):
+            continue
         try:
             values = measure_bands(path, dataset.opening, _tile_of(dataset))
         except Exception:  # it is reported or skipped when it is read for training
@@ -170,12 +173,9 @@ def describe_dataset(dataset: Any) -> str:
     classes: Sequence[str] = classes_of(dataset) or ()
     counts = getattr(dataset, 'class_counts', None) if len(list(innermost(dataset))) == 1 else None
     named = counted(len(classes), 'class', 'classes') if classes else 'unknown classes'
-    parts = list(innermost(dataset))
-    if any(getattr(part, 'tile_table', None) is not None for part in parts):
-        tiles = f'{counted(len(dataset), "tile")} in an epoch'
-        text = f'{counted(sum(map(count_images, parts)), "image")}, {tiles}, {named}'
-    else:
-        text = f'{counted(len(dataset), "image")}, {named}'
+    cut = [part for part in innermost(dataset) if getattr(part, 'tile_table', None) is not None]
+    where = f' of {counted(sum(map(count_images, cut)), "image")}' if cut else ''
+    text = f'{counted(len(dataset), "tile" if cut else "image")}{where}, {named}'
     if counts is None or not len(counts):
         return text
     absent = [name for name, count in zip(classes, counts, strict=True) if not count]
@@ -230,10 +230,11 @@ def measure_some(dataset: Any) -> list[tuple[str, ImageValues]]:
     Raises:
         UserError: if the value range of an image is ambiguous, unless the data set skips bad images.
     """
-    measured = []
-    tile = _tile_of(dataset)
+    measured, tile = [], _tile_of(dataset)
     for index in _spread(count_images(dataset), MAX_DECODED):
         path, _ = dataset.image(index)
+        if _is_left_to_tiles(dataset, path):
+            continue
         try:
             if tile is not None:  # of images that may be too large to be decoded, a part, with the levels that it gets
                 with dataset.open_whole(dataset.image_info(index)) as windows:
@@ -253,15 +254,18 @@ def measure_some(dataset: Any) -> list[tuple[str, ImageValues]]:
     return measured
 
 
-def count_images(dataset: Any) -> int:
-    """Return the number of images of a data set, of which the samples may be tiles."""
-    count: int = getattr(dataset, 'image_count', None) or len(dataset)
-    return count
-
-
 def _tile_of(dataset: Any) -> ImageSize | None:
     tiles = getattr(dataset, 'tiles', None)
     return None if tiles is None else tiles.size
+
+
+def _is_left_to_tiles(dataset: Any, path: str) -> bool:
+    """Whether an image is too large to be decoded as a whole only to look at it, where tiles of it are read."""
+    if _tile_of(dataset) is None:
+        return False
+    header = read_header(path, dataset.opening)
+    is_large = not isinstance(header, str) and header.size.height * header.size.width > MAX_DECODED_PIXELS
+    return is_large and decodes_whole(path, dataset.opening)
 
 
 def _spread(count: int, most: int) -> list[int]:
