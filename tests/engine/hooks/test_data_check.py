@@ -213,3 +213,30 @@ def test_bands_are_checked_against_what_the_model_normalizes_with(tmp_path, capl
         with pytest.raises(UserError, match=f'^bad image .*a.npy .{message}'):
             bands_checked(tmp_path, values, [2000.0] * 2, [1200.0] * 2, caplog, **kind)
     assert bands_checked(tmp_path, values, [2000.0] * 2, [1200.0] * 2, caplog, 'skip', dtype='uint8') == []
+
+
+def test_of_tiled_images_a_part_is_measured(tmp_path, monkeypatch):
+    """The images themselves may be too large to be decoded."""
+    data = coco_files.content()
+    for number, image in enumerate(data['images']):
+        image['file_name'] = f'{number}.tif'
+    file, folder = coco_files.write(tmp_path, data)
+    tiles = dict(size=32, overlap=0)
+
+    def build(**load):
+        steps = [dict(LOAD[0], max_pixels=5, **load)]
+        return CocoDataset(annotations=str(file), images=str(folder), pipeline=steps, tiles=tiles)
+
+    dataset = build()
+    table = dataset.tile_table
+    assert describe_dataset(dataset).startswith(f'{len(table)} tiles of 4 images, 3 classes of ')
+    assert [header.size for header in check_headers(dataset)] == [(60, 80), (60, 80), (80, 60), (60, 80)]
+    for (path, values), image in zip(measure_some(dataset), data['images'], strict=True):
+        height, width = image['height'], image['width']
+        top, left = (height - 32) // 2, (width - 32) // 2
+        middle = np.asarray(Image.open(path))[top : top + 32, left : left + 32]
+        assert values.levels == (middle.min(), middle.max())
+    for path in folder.iterdir():
+        Image.fromarray(np.asarray(Image.open(path).convert('F'))).save(path)
+    with pytest.raises(UserError, match=r'0.tif \(its values are float32, of which windows are read'):
+        measure_some(build())
