@@ -281,9 +281,10 @@ class LoadImage(BaseTransform):
                 opening=self.opening,
                 expected=ImageSize(*size),
                 is_upright=results.get('is_upright', False),
+                retry_missing=True,
             )
         except UserError as error:
-            raise BadImage(str(error)) from None
+            raise BadImage(str(error)) from error
 
     def transform(self, results: dict) -> dict:
         path = results['img_path']

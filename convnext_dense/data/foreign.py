@@ -85,6 +85,12 @@ def innermost(dataset: Any) -> Iterator[Any]:
         yield from innermost(part)
 
 
+def count_images(dataset: Any) -> int:
+    """Return the number of images of a data set, whose samples may be tiles of them."""
+    count: int = len(dataset) if getattr(dataset, 'tiles', None) is None else dataset.images
+    return count
+
+
 def classes_of(dataset: Any) -> list[str] | None:
     """Return the class names of a data set, by label, also of one inside wrappers; None if it does not tell them.
 

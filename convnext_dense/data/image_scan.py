@@ -26,6 +26,7 @@ from ..io.images import ImageValues, image_content, measure_values, open_content
 from ..io.opening import AS_USUAL, OF_ANY_SIZE, Opening, TooManyPixels
 from ..io.rasters import open_raster
 from ..io.value_range import AmbiguousValues, ValueRange
+from ..io.window import central_window
 from .segmentation.mask_files import count_labels
 from .segmentation.readers import INDEX
 
@@ -176,14 +177,20 @@ def scan_image(
     return ImageScan('', header, digest, len(content), label_counts, values, bands=bands)
 
 
-def measure_bands(path: str, opening: Opening = AS_USUAL) -> BandValues:
+def measure_bands(path: str, opening: Opening = AS_USUAL, tile: ImageSize | None = None) -> BandValues:
     """Measure the values of all bands of an image as stored.
+
+    Args:
+        path: the image's file.
+        opening: the page, and the limit of pixels.
+        tile: size of a part in the middle that is measured; None for all of the image.
 
     Raises:
         UserError: if it can't be read.
     """
     with open_raster(path, *opening) as raster:
-        return BandValues(raster.dtype.name, BandSums.of(raster.read(), raster.nodata))
+        window = None if tile is None else central_window(raster.size, tile)
+        return BandValues(raster.dtype.name, BandSums.of(raster.read(window), raster.nodata))
 
 
 def read_header(path: str, opening: Opening = OF_ANY_SIZE) -> ImageHeader | str:

@@ -175,6 +175,7 @@ def report_whole_decoding(name: str, images: Iterable[tuple[str, ImageSize]], op
     paths = [path for _, path in sorted(large, key=lambda one: -one[0])][:MAX_OPENED]
     found = [os.path.basename(path) for path in paths if decodes_whole(path, opening)]
     if found:
-        whole = f'{count_of(found, "large image")} decoded as a whole for each tile, which is slow'
+        large_ones = f'{count_of(found, "large image")} {"is" if len(found) == 1 else "are"}'
+        whole = f'{large_ones} decoded as a whole for each tile, which is slow'
         fix = 'save them as TIFF in tiles, such as by tifffile.imwrite(file, array, tile=(256, 256))'
         print_log(f'{name}: {whole}: {shortened(found, 3)}: {fix}', 'current', logging.WARNING)

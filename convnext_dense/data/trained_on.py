@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..counting import counted
-from .foreign import innermost
+from .foreign import count_images, innermost
 from .subset import FILE_NAME, Split, read_split
 
 
@@ -45,7 +45,7 @@ def describe_trained_on(dataset: Any, work_dir: Path | None) -> str | None:
     tested = [
         part.image(index)[0]
         for part in innermost(dataset)
-        for index in range(len(part) if hasattr(part, 'image') else 0)
+        for index in range(count_images(part) if hasattr(part, 'image') else 0)
     ]
     trained = set(split.names['train'])
     places = {os.path.realpath(os.path.join(split.folder, name)) for name in trained}

@@ -14,7 +14,6 @@ from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
 from mmengine.structures import BaseDataElement, InstanceData, PixelData
 
-from ..data.dense import BadImage
 from ..data.foreign import innermost
 from ..errors import UserError
 from ..io.window import Window
@@ -77,6 +76,8 @@ class TiledEvaluation:
             UserError: if an image can't be read and its data set does not skip it, or a metric does not take what is
                 predicted by tiles.
         """
+        from ..data.dense import BadImage  # here, because it imports mmcv
+
         outputs = []
         for info in batch['data_samples']:
             number = self._part_of(info)

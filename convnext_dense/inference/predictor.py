@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +20,6 @@ import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel, revert_sync_batchnorm
 from mmengine.registry import DefaultScope
-from PIL import Image
 
 from ..checkpoints import files as checkpoints
 from ..config.compare import warning_of_differences
@@ -29,24 +29,29 @@ from ..config.read import read_config
 from ..engine.building import build_model, config_errors
 from ..errors import UserError
 from ..export.graphs import Graph, Normalization
-from ..io.band_choice import BandInput, as_bands, check_exist
-from ..io.band_images import ShownBands, as_input, bad_image, check_same_kind, read_input
+from ..io.band_choice import as_bands
+from ..io.band_images import ShownBands
 from ..io.image_size import ImageSize
-from ..io.images import decode, read_rgb
-from ..io.opening import Opening, as_opening
-from ..io.value_range import ValueRange, as_value_range
+from ..io.opening import as_opening
+from ..io.value_range import as_value_range
+from ..io.windowed_image import WindowedImage
+from ..models.tiled import TiledModel
 from ..results import Result
 from ..results.drawing import palette
 from ..tasks import ClassInfo, PreparedImage, check_same_task, count_classes_of, set_classes, task_of, tested_dataset
 from ..tasks.bands import BandOptions, band_input
-from ..tasks.tiles import TileOptions, describe_tiles
+from ..tasks.tiled_results import BadImage, TiledFile, TileProgress, bad_images
+from ..tasks.tiles import TileOptions, describe_tiles, tiles_of
 from ..weights.extraction import dataset_meta, extract_weights, learned_masks, trained_bands
 from ..weights.licenses import Origin, warn_of_license
 from ..weights.loading import load_full_model
 from ..weights.preprocessing import describe_difference
 from ..weights.reader import read_checkpoint
+from .fingerprint import describe_file, hash_settings, hash_weights
+from .reading import ImageLike, read_bands, read_colors
 
-ImageLike = str | Path | np.ndarray | Image.Image
+DRAWN_SIDE = 4096
+"""Pixels of the longer side of drawings of images that are predicted in tiles, at most."""
 
 
 def load(
@@ -208,6 +213,8 @@ class Predictor:
             drawings show.
         bands: the bands that the network takes; None for RGB of 8 bits.
         opening: how image files are opened.
+        tiles: the tiles that images are cut into, whose results are merged; None for images as a whole. Drawings of
+            tiled images have up to :data:`DRAWN_SIDE` pixels a side.
     """
 
     def __init__(self, model: BaseModel, cfg: Config, classes: ClassInfo, origin: Origin | None = None) -> None:
@@ -217,7 +224,8 @@ class Predictor:
         self.classes = classes
         self.input_shape = self.task.input_shape(cfg)
         self.value_range, self.opening = self.task.value_range(cfg), self.task.opening(cfg)
-        self.bands = band_input(cfg)
+        self.bands, self.tiles = band_input(cfg), tiles_of(cfg)
+        self._cfg = cfg
         with config_errors('test_dataloader', cfg), DefaultScope.overwrite_default_scope(cfg.default_scope):
             self._transform = self.task.build_transform(tested_dataset(cfg))
 
@@ -259,14 +267,17 @@ class Predictor:
         """Predict the results for many images, in their order.
 
         Images are read from ``images`` only when needed. Results do not depend on the batch size: only images of the
-        same network input size are batched.
+        same network input size are batched. With tiles, they are predicted one after the other.
 
         Args:
             images: the images.
-            batch_size: number of images in memory at once.
+            batch_size: number of images in memory at once; with tiles, number of those.
             failed: function called with each image that can't be used and its error; the image then has no result.
                 None raises the error.
         """
+        if self.tiles is not None:
+            yield from self._batch_of_tiles(images, batch_size, failed)
+            return
         images = iter(images)
         while batch := list(islice(images, batch_size)):
             prepared = []
@@ -278,6 +289,36 @@ class Predictor:
                         raise
                     failed(image, error)
             yield from self._predict(prepared)
+
+    def predict_tiles(
+        self,
+        image: ImageLike,
+        batch_size: int = 1,
+        progress: TileProgress | None = None,
+        file: Path | None = None,
+    ) -> Result:
+        """Predict the result for one image, tile by tile; :attr:`tiles` are not None.
+
+        Args:
+            image: the image, of any size.
+            batch_size: number of tiles that are predicted at once.
+            progress: is told of the tiles.
+            file: the file for a result that is as large as the image, with the ending in the task's ``tiled_files``,
+                which need not fit into memory then; the image is a path. What is there of an interrupted prediction is
+                gone on with. None for results in memory.
+
+        Raises:
+            BadImage: if the image can't be used.
+            UserError: if the file can't be written, or what is there is of another prediction.
+        """
+        assert self.tiles is not None
+        tiled = TiledModel(self.model, self._transform, self.tiles, batch_size)
+        with bad_images():
+            opened = self._open(image)
+            out = None if file is None else TiledFile(file, self._fingerprint(str(image)))
+        with opened:
+            result = self.task.predict_tiles(tiled, opened, self.classes, progress or TileProgress(), out)
+        return replace(result, value_range=self.value_range, opening=self.opening, drawn_side=DRAWN_SIDE)
 
     @torch.inference_mode()
     def predict_whole(
@@ -303,12 +344,52 @@ class Predictor:
         with self.task.whole_inference(self.model):
             return inputs, self.task.predict(self.model, prepared, self.classes)
 
-    def _prepare(self, image: ImageLike) -> PreparedImage:
+    def _batch_of_tiles(
+        self, images: Iterable[ImageLike], batch_size: int, failed: Callable[[ImageLike, UserError], object] | None
+    ) -> Iterator[Result]:
+        for image in images:
+            try:
+                result = self.predict_tiles(image, batch_size)
+            except BadImage as error:
+                if failed is None:
+                    raise
+                failed(image, error)
+            else:
+                yield result
+
+    def _open(self, image: ImageLike) -> WindowedImage:
+        """Open an image to read windows of it, which are what :meth:`_prepare` reads of the whole."""
+        fill = self.normalization.mean.tolist() if self.bands is not None else 0.0
+        if isinstance(image, str | Path):
+            value_range = None if isinstance(self.value_range, ShownBands) else self.value_range
+            reading = dict(bands=self.bands, fill=fill, value_range=value_range, opening=self.opening)
+            return WindowedImage.open(image, **reading)  # type: ignore[arg-type]
+        return WindowedImage.of(self._read(image)[1])
+
+    def _fingerprint(self, path: str) -> dict[str, object]:
+        """Return what the prediction for an image file depends on, besides the tiles."""
+        return {
+            'image': describe_file(path),
+            'weights': self._hash_of_weights,
+            'model and pipeline': hash_settings(self._cfg),
+            'bands': list(self.bands.bands) if self.bands else 'RGB',
+            'value range': str(self.value_range) if self.bands is None and self.value_range else None,
+            'page': self.opening.page,
+        }
+
+    @cached_property
+    def _hash_of_weights(self) -> str:
+        return hash_weights(self.model)
+
+    def _read(self, image: ImageLike) -> tuple[str | None, np.ndarray]:
+        """Return the path of an image, or None, and its pixels as the network takes them."""
         if self.bands is not None:
-            path, pixels = _read_bands(image, self.bands, self.normalization.mean.tolist(), self.opening)
-        else:
-            assert not isinstance(self.value_range, ShownBands)
-            path, pixels = _read(image, self.value_range, self.opening)
+            return read_bands(image, self.bands, self.normalization.mean.tolist(), self.opening)
+        assert not isinstance(self.value_range, ShownBands)
+        return read_colors(image, self.value_range, self.opening)
+
+    def _prepare(self, image: ImageLike) -> PreparedImage:
+        path, pixels = self._read(image)
         return self.task.prepare(self._transform, pixels, path)
 
     @torch.inference_mode()
@@ -334,34 +415,3 @@ def _choose_device(device: str | torch.device | None) -> torch.device:
     if chosen.type == 'cuda' and not torch.cuda.is_available():
         raise UserError(f'device {chosen}: torch finds no GPU on this machine, take the device cpu')
     return chosen
-
-
-def _read(image: ImageLike, value_range: ValueRange | None, opening: Opening) -> tuple[str | None, np.ndarray]:
-    """Return the image's path, or None, and its pixels, uint8 (H, W, 3), RGB."""
-    if isinstance(image, str | Path):
-        return str(image), read_rgb(image, value_range=value_range, opening=opening)
-    if isinstance(image, Image.Image):
-        return None, np.asarray(decode(image, value_range))
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise UserError(f'an image as an array is uint8 (H, W, 3) in RGB, not {image.dtype} {image.shape}')
-    return None, image
-
-
-def _read_bands(
-    image: ImageLike, bands: BandInput, fill: Sequence[float], opening: Opening
-) -> tuple[str | None, np.ndarray]:
-    """Return the image's path, or None, and the bands that a network takes, float32 (H, W, C)."""
-    if isinstance(image, str | Path):
-        try:
-            return str(image), read_input(image, bands, fill, opening)
-        except UserError as error:
-            raise bad_image(image, error) from None
-    values = np.asarray(image)
-    values = values[..., None] if values.ndim == 2 else values
-    if values.ndim != 3 or values.dtype.kind not in 'iuf' or not values.size:
-        raise UserError(
-            f'an image as an array is (H, W, {bands.stored or "bands"}), not {values.dtype} {values.shape}'
-        )
-    check_same_kind(bands, values.shape[2], values.dtype)
-    check_exist(bands.bands, values.shape[2], 'the image has')
-    return None, as_input(values[..., [band - 1 for band in bands.bands]], fill)

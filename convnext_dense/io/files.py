@@ -191,20 +191,21 @@ def _flush_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def read_with_retries(path: str | Path, retry_missing: bool = False) -> bytes:
-    """Read a file's content, with up to three retries within about 6 seconds after transient errors.
+def read_with_retries(path: str | Path, retry_missing: bool = False, count: int = -1) -> bytes:
+    """Read a file, or its start, with up to three retries within about 6 seconds after transient errors.
 
     Args:
         path: the file.
         retry_missing: also retry if the file is missing, for files that are known to exist on a network file system
             that may be unavailable for a moment.
+        count: number of bytes, -1 for all.
 
     Raises:
         OSError: if the file can't be read; the message has the number of attempts, if there was more than one.
     """
     for attempt, delay in enumerate((*RETRY_DELAYS, None), start=1):
         try:
-            content = Path(path).read_bytes()
+            content = Path(path).read_bytes() if count < 0 else _read_start(path, count)
         except OSError as error:
             if error.errno not in TRANSIENT_ERRNOS and not (retry_missing and error.errno == errno.ENOENT):
                 raise
@@ -217,6 +218,11 @@ def read_with_retries(path: str | Path, retry_missing: bool = False) -> bytes:
                 logging.getLogger('mmengine').warning(f'{path} was read at attempt {attempt} (before: {last_error})')
             return content
     raise AssertionError
+
+
+def _read_start(path: str | Path, count: int) -> bytes:
+    with open(path, 'rb') as file:
+        return file.read(count)
 
 
 def check_input(name: str) -> None:

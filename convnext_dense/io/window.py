@@ -45,3 +45,9 @@ class Window(NamedTuple):
         top, left = max(self.top, other.top), max(self.left, other.left)
         height = max(min(self.bottom, other.bottom) - top, 0)
         return Window(top, left, height, max(min(self.right, other.right) - left, 0))
+
+
+def central_window(size: ImageSize, tile: ImageSize) -> Window:
+    """Return the window of a size in the middle of an image, or as large as the image where that is smaller."""
+    height, width = min(size.height, tile.height), min(size.width, tile.width)
+    return Window((size.height - height) // 2, (size.width - width) // 2, height, width)

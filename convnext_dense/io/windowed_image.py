@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import UserError
 from .band_choice import BandInput, check_exist
 from .band_images import as_input, bad_image, check_same_kind
+from .files import read_with_retries
 from .georeference import Georeference
 from .image_size import ImageSize
 from .images import decode, describe_read_error, is_turned, open_file, open_image
@@ -23,6 +24,8 @@ from .value_range import BITS_8, BITS_16, AmbiguousValues, ValueRange, to_levels
 from .window import Window
 
 COLORS = 3
+STARTS_UP_TO = 8
+"""Bytes that tell the kind of a file."""
 
 
 class WindowedImage:
@@ -63,6 +66,7 @@ class WindowedImage:
         opening: Opening = AS_USUAL,
         expected: ImageSize | None = None,
         is_upright: bool = False,
+        retry_missing: bool = False,
     ) -> WindowedImage:
         """Open an image file.
 
@@ -78,20 +82,23 @@ class WindowedImage:
             opening: the page, and the limit of pixels.
             expected: the size that the annotations are for; None for any.
             is_upright: they are for the upright image, also where the size does not tell.
+            retry_missing: see :func:`~convnext_dense.io.files.read_with_retries`, by which the file is opened first.
 
         Raises:
-            UserError: if the image can't be read, is not of the expected size, lacks a band, or its values have no
-                range that can be told from a window.
+            AmbiguousValues: if its values have no range that can be told from a window.
+            UserError: if the image can't be read, is not of the expected size, or lacks a band.
         """
         try:
             pixels: np.ndarray | _Windows
+            start = read_with_retries(path, retry_missing, STARTS_UP_TO)
             if bands is not None:
                 pixels = _open_bands(path, bands, fill, opening)
             else:
-                pixels = _open_colors(path, value_range, opening, expected, is_upright)
+                pixels = _open_colors(path, start, value_range, opening, expected, is_upright)
         except Exception as error:  # decoders raise many types for broken files
             known = error if isinstance(error, UserError) else UserError(describe_read_error(error))
-            raise bad_image(path, known) from None
+            named = bad_image(path, known)
+            raise (AmbiguousValues(str(named)) if isinstance(error, AmbiguousValues) else named) from None
         image = cls(pixels, str(path))
         if expected is not None and image.size != expected:
             image.close()
@@ -147,7 +154,7 @@ def decodes_whole(path: str | Path, opening: Opening = AS_USUAL) -> bool:
     """
     try:
         with open(path, 'rb') as file:
-            if file.read(8).startswith((*STARTS, MAGIC)):
+            if file.read(STARTS_UP_TO).startswith((*STARTS, MAGIC)):
                 with open_raster(path, opening.page) as raster:
                     return raster.decodes_whole
             with open_file(file, OF_ANY_SIZE):
@@ -192,10 +199,13 @@ def _open_bands(path: str | Path, wanted: BandInput, fill: Sequence[float] | flo
 
 
 def _open_colors(
-    path: str | Path, value_range: ValueRange | None, opening: Opening, expected: ImageSize | None, is_upright: bool
+    path: str | Path,
+    start: bytes,
+    value_range: ValueRange | None,
+    opening: Opening,
+    expected: ImageSize | None,
+    is_upright: bool,
 ) -> np.ndarray | _Windows:
-    with open(path, 'rb') as file:
-        start = file.read(8)
     if start.startswith((*STARTS, MAGIC)):
         raster = open_raster(path, *opening)
         try:

@@ -6,6 +6,7 @@ Coordinates are in pixels from the top left corner of the upright image, x to th
 
 from .classification import Classification
 from .detection import Detection
+from .label_map_file import LabelMapFile
 from .panoptic import Panoptic, PanopticSegment
 from .result import Result
 from .rle import decode_mask, encode_masks
@@ -15,6 +16,7 @@ __all__ = [
     'UNLABELED',
     'Classification',
     'Detection',
+    'LabelMapFile',
     'Panoptic',
     'PanopticSegment',
     'Result',

@@ -65,15 +65,20 @@ def segment_colors(colors: np.ndarray, are_things: np.ndarray) -> np.ndarray:
     """
     grid, lab = _vivid_colors()
     chosen = np.array(colors, np.uint8).reshape(-1, 3)
-    taken = _as_lab(chosen[~are_things])
     things = np.flatnonzero(are_things)
-    _, first = np.unique(chosen[things], axis=0, return_index=True)
-    for number in things[np.concatenate([np.sort(first), np.setdiff1d(np.arange(len(things)), first)])]:
-        own = _as_lab(chosen[number : number + 1])
-        if len(taken) and np.linalg.norm(taken - own, axis=1).min() < LEAST_DISTANCE:
-            place = np.linalg.norm(lab[:, None] - taken, axis=2).min(axis=1).argmax()
-            chosen[number], own = grid[place], lab[place : place + 1]
-        taken = np.concatenate([taken, own])
+    of_classes, first, kinds = np.unique(chosen[things], axis=0, return_index=True, return_inverse=True)
+    candidates = np.concatenate([_as_lab(of_classes), lab])
+    distances = np.full(len(candidates), np.inf)  # from each of these to the nearest color that is taken
+    for stuff in np.unique(_as_lab(chosen[~are_things]), axis=0):
+        distances = np.minimum(distances, np.linalg.norm(candidates - stuff, axis=1))
+    for i in np.concatenate([np.sort(first), np.setdiff1d(np.arange(len(things)), first)]).tolist():
+        place = int(np.ravel(kinds)[i])
+        if distances[place] < LEAST_DISTANCE:
+            of_grid = distances[len(of_classes) :]
+            place = int(of_grid.argmax()) if of_grid.max() > 0 else i % len(grid)  # all are taken
+            chosen[things[i]] = grid[place]
+            place += len(of_classes)
+        distances = np.minimum(distances, np.linalg.norm(candidates - candidates[place], axis=1))
     return chosen
 
 

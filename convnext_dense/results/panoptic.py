@@ -120,8 +120,9 @@ class Panoptic(Result):
         are_things = of_classes < len(names) - stuff
         shown = segment_colors(np.asarray(colors, np.uint8)[of_classes], are_things)
         found = np.zeros(len(own), np.int32)
+        free = _FreeIds()
         for place, color in zip(known, shown, strict=True):
-            found[place] = _free_id(color, found)
+            found[place] = free.take(color)
         ids = np.empty(numbers.shape, np.int32) if out is None else out
         boxes = _renumbered(numbers, own, found, ids)
         segments = [
@@ -305,9 +306,19 @@ def _places_of(ids: np.ndarray, segments: Sequence[int]) -> np.ndarray:
     return (order[np.searchsorted(known, ids)] - 1).astype(np.int32)
 
 
-def _free_id(color: np.ndarray, taken: np.ndarray) -> int:
-    """Return the id of a color, or the next one that no segment has."""
-    number = id_of_color(color)
-    while number == VOID or number in taken:
-        number = (number + 1) % (1 << 24)
-    return number
+class _FreeIds:
+    """Ids that are given to segments: that of a color, or the next one that no segment has."""
+
+    def __init__(self) -> None:
+        self._taken = {VOID}
+        self._next: dict[int, int] = {}  # by the id of a color, where to look on
+
+    def take(self, color: np.ndarray) -> int:
+        """Return an id for a color, which is then taken."""
+        own = id_of_color(color)
+        number = self._next.get(own, own)
+        while number in self._taken:
+            number = (number + 1) % (1 << 24)
+        self._taken.add(number)
+        self._next[own] = number
+        return number

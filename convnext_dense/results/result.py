@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ class Result(ABC):
         Args:
             frame: uint8 (H, W, 3), RGB.
         """
-        return self.draw(image=frame)
+        return replace(self, drawn_side=None).draw(image=frame)
 
     def above(self, score: float) -> Result:
         """Return the predictions with a score of at least ``score``; a result without scores is returned unchanged."""

@@ -35,9 +35,12 @@ if TYPE_CHECKING:
     from ..data.formats.write.base import LabeledImage
     from ..export.graphs import Graph, Normalization
     from ..io.image_size import ImageSize
+    from ..io.windowed_image import WindowedImage
+    from ..models.tiled import TiledModel
     from ..results import Result
     from .adaptation import Adaptation
     from .records import ClassInfo, Comparison, MainMetrics, PreparedImage
+    from .tiled_results import TiledFile, TileProgress
 
 
 class Task(TaskData):
@@ -53,6 +56,8 @@ class Task(TaskData):
         exports: names of the outputs that can be exported, the default first.
         extra_files: endings of the files that a demo writes besides the drawing of each image; see
             :meth:`~convnext_dense.results.Result.save_extra_files`.
+        tiled_files: the same of an image that is predicted in tiles: the file of a result as large as the image; see
+            :meth:`predict_tiles`.
         writes_coco: True if its results are entries of COCO's results files.
         has_named_images: True if the ids of images in its annotations may be names rather than numbers.
         results_key: key of the list of results in a file of a demo or a test; None if the file is the list.
@@ -71,6 +76,7 @@ class Task(TaskData):
     modules: ClassVar[tuple[str, ...]] = ('convnext_dense',)
     exports: ClassVar[tuple[str, ...]] = ()
     extra_files: ClassVar[tuple[str, ...]] = ()
+    tiled_files: ClassVar[tuple[str, ...]] = ()
     writes_coco: ClassVar[bool] = False
     has_named_images: ClassVar[bool] = False
     results_key: ClassVar[str | None] = None
@@ -194,6 +200,29 @@ class Task(TaskData):
     def predict(self, model: Any, images: Sequence[PreparedImage], classes: ClassInfo) -> list[Result]:
         """Predict for images whose tensors have the same shape."""
         raise self._unsupported('gives no predictions for images')
+
+    def predict_tiles(
+        self,
+        tiled: TiledModel,
+        image: WindowedImage,
+        classes: ClassInfo,
+        progress: TileProgress,
+        out: TiledFile | None = None,
+    ) -> Result:
+        """Predict for an image of any size, tile by tile.
+
+        Args:
+            tiled: the model.
+            image: the image.
+            classes: the model's classes.
+            progress: is told of the tiles.
+            out: the file of a result that is as large as the image, which then is not in memory; None for memory.
+
+        Raises:
+            BadImage: if the image can't be read.
+            UserError: if the file can't be written.
+        """
+        raise self._unsupported('gives no predictions for tiles of images')
 
     def coco_entries(self, output: Any, metainfo: Mapping[str, Any], folder: Path) -> list[Mapping]:
         """Convert a model's output for an image of a COCO file to entries of a results file.

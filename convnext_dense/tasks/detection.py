@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from ..data.formats import Source
     from ..data.formats.write.base import LabeledImage
     from ..export.graphs import Graph
+    from ..io.windowed_image import WindowedImage
+    from ..models.tiled import TiledModel
     from ..results import Detection
+    from .tiled_results import TiledFile, TileProgress
 
 READING_RULES = ('box_format', 'most_lost')
 """Settings of a data set that say how its COCO file is read."""
@@ -175,6 +178,18 @@ class DetectionTask(MmdetTask):
         from ..results import Detection
 
         return Detection.from_sample(sample, classes.names, classes.category_ids)
+
+    def predict_tiles(
+        self,
+        tiled: TiledModel,
+        image: WindowedImage,
+        classes: ClassInfo,
+        progress: TileProgress,
+        out: TiledFile | None = None,
+    ) -> Detection:
+        from .tiled_results import detect
+
+        return detect(tiled, image, classes, progress)
 
     def coco_entries(self, output: Any, metainfo: Mapping[str, Any], folder: Path) -> list[Mapping]:
         from ..evaluation.coco import coco_results

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..data.formats.write.base import LabeledImage, LabeledObject
-from ..data.formats.write.outlines import as_segmentation
+from ..data.formats.write.outlines import crop_as_segmentation
 from ..data.image_scan import read_header
 from ..errors import UserError
 from ..io.image_size import ImageSize
 from ..results import Detection, Panoptic, Segmentation
+from ..tiling.tile_objects import MaskCrop
 
 
 def with_objects(result: Detection, needs_masks: bool = False) -> LabeledImage:
@@ -23,9 +24,10 @@ def with_objects(result: Detection, needs_masks: bool = False) -> LabeledImage:
     objects = []
     for number, (label, entry) in enumerate(zip(result.labels.tolist(), result.as_json(), strict=True)):
         one = LabeledObject(label, entry['bbox'], score=entry['score'])
-        if result.masks is not None and result.masks[number].any():
-            one.segmentation = as_segmentation(result.masks[number])
-            one.area = float(result.masks[number].sum())
+        mask = result.mask(number)
+        if mask is not None and mask.pixels.any():
+            one.segmentation = crop_as_segmentation(mask, result.size)
+            one.area = float(mask.pixels.sum())
         objects.append(one)
     path = str(result.path)
     return LabeledImage(path, Path(path).name, result.size, objects, orientation=_orientation(path))
@@ -37,7 +39,8 @@ def with_segments(result: Panoptic) -> LabeledImage:
     for one in result.segments:
         x1, y1, x2, y2 = one.box
         written = LabeledObject(one.label, [float(side) for side in (x1, y1, x2 - x1, y2 - y1)])
-        written.segmentation, written.area = as_segmentation(result.ids == one.id), float(one.area)
+        mask = MaskCrop(y1, x1, result.ids[y1:y2, x1:x2] == one.id)
+        written.segmentation, written.area = crop_as_segmentation(mask, result.size), float(one.area)
         objects.append(written)
     path = str(result.path)
     return LabeledImage(path, Path(path).name, result.size, objects, orientation=_orientation(path))

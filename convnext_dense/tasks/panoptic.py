@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from ..data.formats.write.base import LabeledImage
     from ..data.panoptic.files import PanopticFiles
     from ..export.graphs import Graph, Normalization
+    from ..io.windowed_image import WindowedImage
+    from ..models.tiled import TiledModel
     from ..results import Panoptic
+    from .tiled_results import TiledFile, TileProgress
 
 MOST_CLASSES = 999
 """Most classes of mmdet's panoptic predictions, which add 1000 times the number of the instance to the label."""
@@ -59,6 +62,7 @@ class PanopticTask(MmdetTask):
     count_column = CountColumn('segments')
     exports = ('features',)
     extra_files = ('_panoptic.png',)
+    tiled_files = ('_panoptic.tif',)
     writes_coco = True
     writes_annotations = True
     has_named_images = True
@@ -211,6 +215,20 @@ class PanopticTask(MmdetTask):
         return Panoptic.from_map(
             path, segments, labels, classes.names, classes.colors, classes.stuff, classes.category_ids
         )
+
+    def predict_tiles(
+        self,
+        tiled: TiledModel,
+        image: WindowedImage,
+        classes: ClassInfo,
+        progress: TileProgress,
+        out: TiledFile | None = None,
+    ) -> Panoptic:
+        from .tiled_results import find_segments, write_segments
+
+        if out is None:
+            return find_segments(tiled, image, classes, progress)
+        return write_segments(tiled, image, classes, progress, out)
 
     def coco_entries(self, output: Any, metainfo: Mapping[str, Any], folder: Path) -> list[Mapping]:
         number = output.img_id

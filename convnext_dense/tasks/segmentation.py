@@ -38,8 +38,12 @@ if TYPE_CHECKING:
     from ..data.check import DatasetRecords, ImageRecord
     from ..data.formats.write.base import LabeledImage
     from ..export.graphs import Graph
+    from ..io.windowed_image import WindowedImage
+    from ..models.tiled import TiledModel
     from ..results import Segmentation
+    from ..results.label_map_file import LabelMapFile
     from .sizes import SetBy
+    from .tiled_results import TiledFile, TileProgress
 
 MASK_KEYS = ('mask_labels', 'mask_folder', 'format')
 """Options on reading a data set that are arguments of ours."""
@@ -108,6 +112,7 @@ class SegmentationTask(DenseTask):
     count_column = CountColumn('pixels', as_share=True)
     exports = ('logits', 'labels', 'features')
     extra_files = ('_labels.png',)
+    tiled_files = ('_labels.tif',)
     writes_annotations = True
     views_obstacle = 'the config has no tta_model, which merges the label maps of several views'
     data_options = ('mask_labels', 'mask_folder')
@@ -303,6 +308,20 @@ class SegmentationTask(DenseTask):
         from ..results import Segmentation
 
         return Segmentation.from_sample(sample, classes.names, classes.colors, first_label=classes.first_label or 0)
+
+    def predict_tiles(
+        self,
+        tiled: TiledModel,
+        image: WindowedImage,
+        classes: ClassInfo,
+        progress: TileProgress,
+        out: TiledFile | None = None,
+    ) -> Segmentation | LabelMapFile:
+        from .tiled_results import segment, write_label_map
+
+        if out is None:
+            return segment(tiled, image, classes, progress)
+        return write_label_map(tiled, image, classes, progress, out)
 
     def labeled_image(self, result: Any, needs_masks: bool = False) -> LabeledImage:
         from .labeled_images import with_label_map

@@ -5,30 +5,21 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import numpy as np
 
 from ..errors import UserError
-from ..io.files import atomic_write, durable_write
+from ..io.files import durable_write
+from ..io.georeference import TiffTag
 from ..io.image_size import ImageSize
-from ..io.rasters.packages import import_package
+from ..io.tiff_file import import_tifffile, write_tiff
+from ..io.window import Window
 from .blocks import Block, BlockGrid, Position, label_dtype
-
-TIFF_TILE = 256
-"""Side of the TIFF file's own tiles in pixels, a multiple of 16."""
-CLASSIC_TIFF_BYTES = (1 << 32) - (1 << 25)
-"""Most bytes of pixels for a TIFF with offsets of 32 bits, which may have 4 GB in all; with more it is a BigTIFF."""
-BUFFER_BYTES = 1 << 25
-"""Bytes of tiles that are compressed at once."""
-
-WRITTEN_WITH = 'label maps are written with'
-
-TiffTag = tuple[int, int, int, Any, bool]
-"""Code, data type, count, value, and whether only the first page has it, as tifffile's ``extratags``."""
 
 
 class LabelFile:
@@ -44,6 +35,7 @@ class LabelFile:
         grid: the blocks.
         fingerprint: what else the labels depend on, such as ``{'image': ..., 'checkpoint': ...}``: values that JSON
             holds, by the names that an error shows.
+        first_label: the number of the first class in the file.
 
     Attributes:
         next: lane and row of the first block that is not kept.
@@ -53,8 +45,11 @@ class LabelFile:
             is no room, or the tifffile package is missing.
     """
 
-    def __init__(self, path: str | Path, grid: BlockGrid, fingerprint: Mapping[str, object]) -> None:
-        self.path, self.grid, self.dtype = Path(path), grid, label_dtype(grid.classes)
+    def __init__(
+        self, path: str | Path, grid: BlockGrid, fingerprint: Mapping[str, object], first_label: int = 0
+    ) -> None:
+        self.path, self.grid, self.first_label = Path(path), grid, first_label
+        self.dtype = label_dtype(grid.classes + first_label)
         self.part, self.progress = (Path(f'{path}{end}') for end in ('.part', '.progress.json'))
         self.next = Position(0, 0)
         lanes = [lane.start for lane in grid.lanes]  # first columns of tiles
@@ -64,14 +59,15 @@ class LabelFile:
             'tile size': str(tile),
             'distance of tiles': str(step),
         }
-        of_grid |= {'lanes': lanes, 'classes': grid.classes}
+        of_grid |= {'lanes': lanes, 'classes': grid.classes, 'first label': first_label}
         self.fingerprint = json.loads(json.dumps({**of_grid, **fingerprint}))
         self.bytes = grid.size.height * grid.size.width * self.dtype.itemsize
+        self._file: IO[bytes] | None = None
 
     def __enter__(self) -> LabelFile:
         from filelock import FileLock, Timeout  # commands start without it
 
-        import_package('tifffile', WRITTEN_WITH)  # missing it should not be found out at the end
+        import_tifffile()  # missing it should not be found out at the end
         with self._kept_on_errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(f'{self.part}.lock')
@@ -84,6 +80,9 @@ class LabelFile:
         try:
             if self.progress.exists():
                 self._resume()
+            elif self._is_finished():
+                self.next = Position(len(self.grid.lanes), 0)
+                return self
             else:
                 self._create()
             self._file = open(self.part, 'r+b', buffering=0)
@@ -93,8 +92,14 @@ class LabelFile:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
         self._unlock()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the file is there, so that :meth:`finish` has nothing to do."""
+        return self._file is None
 
     @property
     def done(self) -> int:
@@ -109,7 +114,7 @@ class LabelFile:
         """
         if block.window != self.grid.window(self.next):
             raise ValueError(f'{block.window} is not the window of the next block, {self.grid.window(self.next)}')
-        labels = np.ascontiguousarray(block.labels, self.dtype)
+        labels = np.ascontiguousarray(block.labels, self.dtype) + self.dtype.type(self.first_label)
         window, size = block.window, self.dtype.itemsize
         with self._kept_on_errors():
             if window.width == self.grid.size.width:
@@ -117,13 +122,13 @@ class LabelFile:
             else:
                 for row, values in enumerate(labels, window.top):
                     self._write_at((row * self.grid.size.width + window.left) * size, values)
-            os.fsync(self._file.fileno())
+            os.fsync(self._opened.fileno())
             self._save_progress(block.next)
 
     def finish(self, tags: Sequence[TiffTag] = ()) -> Path:
         """Write the TIFF file, tiled and compressed (Deflate), and remove the part file; return its path.
 
-        Memory holds a row of the file's tiles.
+        Memory holds a row of the file's tiles. The fingerprint is in its ``ImageDescription``.
 
         Args:
             tags: further tags, such as those of a georeference, which make it a GeoTIFF.
@@ -133,38 +138,30 @@ class LabelFile:
         """
         if self.done < self.grid.count:
             raise ValueError(f'{self.done} of {self.grid.count} blocks are written')
-        tifffile = import_package('tifffile', WRITTEN_WITH)
-        with self._kept_on_errors(), atomic_write(self.path) as temporary:
-            with tifffile.TiffWriter(temporary, bigtiff=self.bytes > CLASSIC_TIFF_BYTES) as tiff:
-                tiff.write(
-                    self._tiles(),
-                    shape=tuple(self.grid.size),
-                    dtype=self.dtype,
-                    tile=(TIFF_TILE, TIFF_TILE),
-                    photometric='minisblack',
-                    compression='zlib',
-                    metadata=None,
-                    extratags=list(tags),
-                    buffersize=BUFFER_BYTES,
-                )
-            with open(temporary, 'rb') as written:
-                os.fsync(written.fileno())
-        self.part.unlink(missing_ok=True)
-        self.progress.unlink(missing_ok=True)
+        if not self.is_finished:
+            with self._kept_on_errors():
+                write_tiff(self.path, self._read, self.grid.size, self.dtype, tags, description=self._description)
+            self.part.unlink(missing_ok=True)
+            self.progress.unlink(missing_ok=True)
         return self.path
 
-    def _tiles(self) -> Iterator[np.ndarray]:
-        """Yield the tiles of the TIFF file, row by row; they are zero beyond the image."""
-        height, width = self.grid.size
-        for top in range(0, height, TIFF_TILE):
-            rows = min(TIFF_TILE, height - top)
-            start = top * width * self.dtype.itemsize
-            labels = np.fromfile(self.part, self.dtype, rows * width, offset=start).reshape(rows, width)
-            for left in range(0, width, TIFF_TILE):
-                tile = np.zeros((TIFF_TILE, TIFF_TILE), self.dtype)
-                part = labels[:, left : left + TIFF_TILE]
-                tile[:rows, : part.shape[1]] = part
-                yield tile
+    @property
+    def _description(self) -> str:
+        return json.dumps({'label map of': self.fingerprint})
+
+    def _is_finished(self) -> bool:
+        """Tell by its description whether the file is there already, of the same."""
+        tifffile = import_tifffile()
+        try:
+            with tifffile.TiffFile(self.path) as tiff:
+                return bool(tiff.pages[0].description == self._description)
+        except (OSError, ValueError, KeyError, struct.error):  # there is none, or another program's
+            return False
+
+    def _read(self, window: Window) -> np.ndarray:
+        """Read some rows of the part file."""
+        start = window.top * window.width * self.dtype.itemsize
+        return np.fromfile(self.part, self.dtype, window.height * window.width, offset=start).reshape(window.size)
 
     def _create(self) -> None:
         free = shutil.disk_usage(self.part.parent).free
@@ -207,10 +204,16 @@ class LabelFile:
         self.next = position
 
     def _write_at(self, start: int, values: np.ndarray) -> None:
-        self._file.seek(start)
+        self._opened.seek(start)
         rest = memoryview(values.tobytes())
         while rest:  # unbuffered files may write a part
-            rest = rest[self._file.write(rest) :]
+            rest = rest[self._opened.write(rest) :]
+
+    @property
+    def _opened(self) -> IO[bytes]:
+        if self._file is None:
+            raise ValueError(f'{self.path} is finished')
+        return self._file
 
     @contextmanager
     def _kept_on_errors(self) -> Iterator[None]:

@@ -150,3 +150,5 @@ def test_many_names_become_a_legend_where_a_large_image_is_drawn(detection, monk
     drawn = dataclasses.replace(many, drawn_side=4096).draw()
     assert texts == [f'{name}  {(labels == k).sum()}' for k, name in enumerate(NAMES[:3])]
     assert drawn.shape[0] > HEIGHT and (drawn[5, 5:14] == palette(6)[0]).all() and (drawn[20:35, 20:35] == 128).all()
+    frame = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    assert dataclasses.replace(many, drawn_side=4096).draw_frame(frame).shape == frame.shape, 'all have one size'

@@ -12,8 +12,8 @@ import pytest
 import tifffile
 
 from convnext_dense.errors import UserError
+from convnext_dense.io import tiff_file
 from convnext_dense.io.image_size import ImageSize
-from convnext_dense.tiling import label_file
 from convnext_dense.tiling.blocks import Block, BlockGrid, Position
 from convnext_dense.tiling.label_file import LabelFile
 
@@ -155,11 +155,11 @@ def full_disk(*args, **kwargs):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize('place', ['_write_at', '_save_progress', '_tiles'])
+@pytest.mark.parametrize('place', ['_write_at', '_save_progress', '_read'])
 def test_a_full_disk_says_what_is_kept_and_how_to_go_on(tmp_path, monkeypatch, place):
     path, grid, labels = tmp_path / 'labels.tif', grid_of(), drawn()
     write(path, grid, labels, most=3)
-    done = grid.count if place == '_tiles' else 3
+    done = grid.count if place == '_read' else 3
     with monkeypatch.context() as patch:
         patch.setattr(LabelFile, place, full_disk)
         with pytest.raises(UserError) as raised:
@@ -187,14 +187,14 @@ def test_tifffile_is_asked_for_before_anything_is_predicted(tmp_path, monkeypatc
 
 
 def test_from_4_gb_on_it_is_a_bigtiff(tmp_path, monkeypatch):
-    monkeypatch.setattr(label_file, 'CLASSIC_TIFF_BYTES', SIZE.height * SIZE.width - 1)
+    monkeypatch.setattr(tiff_file, 'CLASSIC_TIFF_BYTES', SIZE.height * SIZE.width - 1)
     write(tmp_path / 'labels.tif', grid_of(), drawn())
     with tifffile.TiffFile(tmp_path / 'labels.tif') as tiff:
         assert tiff.is_bigtiff
         np.testing.assert_array_equal(tiff.asarray(), drawn())
 
 
-def test_memory_does_not_grow_with_the_height(tmp_path):
+def test_memory_does_not_grow_with_the_height(tmp_path, monkeypatch):
     """A row of tiles of the TIFF file, and the buffer of the compression."""
 
     def peak(height, name):
@@ -206,13 +206,9 @@ def test_memory_does_not_grow_with_the_height(tmp_path):
         tracemalloc.stop()
         return most
 
-    label_file_buffer = label_file.BUFFER_BYTES
-    try:
-        label_file.BUFFER_BYTES = 1 << 18
-        peak(1000, 'first.tif')  # imports
-        short, tall = peak(2000, 'short.tif'), peak(8000, 'tall.tif')
-    finally:
-        label_file.BUFFER_BYTES = label_file_buffer
+    monkeypatch.setattr(tiff_file, 'BUFFER_BYTES', 1 << 18)
+    peak(1000, 'first.tif')  # imports
+    short, tall = peak(2000, 'short.tif'), peak(8000, 'tall.tif')
     assert tall < short * 1.3 and tall < 4_000_000, (short, tall)
 
 
@@ -226,3 +222,30 @@ def test_the_tags_of_a_georeference_make_it_a_geotiff(tmp_path):
         assert opened.crs.to_epsg() == 32633
         assert tuple(opened.transform)[:6] == (0.5, 0, 500000, 0, -0.5, 5600000)
         np.testing.assert_array_equal(opened.read(1), drawn())
+
+
+def test_a_finished_file_of_the_same_is_kept(tmp_path):
+    path, labels = tmp_path / 'labels.tif', drawn()
+    write(path, grid_of(), labels)
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    with LabelFile(path, grid_of(), OF) as file:
+        assert file.is_finished and file.done == file.grid.count and not list(blocks_of(file.grid, labels, file.next))
+        file.finish()
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before and os.listdir(tmp_path) == ['labels.tif']
+    assert write(path, grid_of(), labels, of={**OF, 'checkpoint': '77aa'}) == 0, 'of another checkpoint'
+    assert write(path, grid_of(), labels) == 0
+    path.write_bytes(path.read_bytes()[:50])
+    assert write(path, grid_of(), labels) == 0, 'broken'
+    np.testing.assert_array_equal(tifffile.imread(path), labels)
+
+
+def test_labels_may_count_from_1(tmp_path):
+    """With 255 classes, 255 is then a class, and the labels have 16 bits."""
+    for classes, dtype in ((254, 'uint8'), (255, 'uint16')):
+        labels = np.full(SIZE, classes - 1, np.uint16)
+        grid, path = grid_of(classes), tmp_path / f'{classes}.tif'
+        with LabelFile(path, grid, OF, first_label=1) as file:
+            for block in blocks_of(grid, labels.astype(np.uint8)):
+                file.write(block)
+            file.finish()
+        assert tifffile.imread(path).dtype == dtype and (tifffile.imread(path) == classes).all()

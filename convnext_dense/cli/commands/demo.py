@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import tee
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from rich.progress import Progress, TaskID
@@ -20,19 +21,26 @@ from ...data.image_files import EXTENSIONS, describe_left_out
 from ...errors import UserError
 from ...inference.files import IMAGES, RESULTS, find_inputs, is_video, name_outputs
 from ...inference.image_ids import number_images, read_image_ids
-from ...inference.predictor import ImageLike, Predictor, load
+from ...inference.predictor import Predictor, load
+from ...inference.reading import ImageLike
 from ...io.coco_format import CocoImage
 from ...io.files import atomic_write
+from ...io.geojson import crs_of, import_gdal
+from ...io.georeference import Georeference
 from ...io.new_folder import NewFolder
 from ...io.progress import progress_bar
+from ...io.rasters import open_raster
 from ...io.video import Video, write_video
 from ...models.compiling import compile_backbone
+from ...results import Result
 from ...tasks import ClassInfo
+from ...tasks.tiled_results import BadImage, TileProgress
 from ..arguments import config_and_checkpoint
 from ..band_arguments import prediction_arguments
 from ..commercial import check_commercial
 from .convert_data import describe_written
 
+GEOJSON = '.geojson'
 SCORE = 0.3
 """Detections with a lower score are left out by default."""
 
@@ -46,22 +54,25 @@ def run(args: argparse.Namespace) -> int:
     if left_out:
         print(describe_left_out(left_out))
     videos = [path for path in inputs if is_video(path)]
-    if args.format and videos:
-        raise UserError(f'--format is for images, and {videos[0]} is a video: save its frames as images')
+    if (args.format or args.geojson) and videos:
+        flag = '--format' if args.format else '--geojson'
+        raise UserError(f'{flag} is for images, and {videos[0]} is a video: save its frames as images')
     odd = [path for path in inputs if path.suffix.lower() not in EXTENSIONS]
     if args.format and odd:
         raise UserError(f'{odd[0]} has no suffix of images in data sets ({", ".join(EXTENSIONS)}): rename it')
     with NewFolder(out_dir, 'folder', '--out-dir'):
         predict = _load(args)
         paths = [str(path) for path in inputs if not is_video(path)]
+        places = _georeferences(paths, predict) if args.geojson else {}
         names = predict.task.has_named_images
         ids = read_image_ids(args.annotations, paths, names) if args.annotations else number_images(paths)
     if args.format:
         return _write_annotations(args, predict, inputs, len(skipped))
-    outputs = name_outputs(inputs, out_dir, predict.task.extra_files)
+    extra_files = predict.task.extra_files if predict.tiles is None else predict.task.tiled_files
+    outputs = name_outputs(inputs, out_dir, [*extra_files, *([GEOJSON] if args.geojson else [])])
     images = {str(path): files for path, files in outputs.items() if not is_video(path)}
     with progress_bar() as bar:
-        demo = _Demo(predict, args.batch_size, args.score, bar)
+        demo = _Demo(predict, args.batch_size, args.score, bar, places)
         if images:
             images_file = out_dir / IMAGES if predict.task.writes_coco and not args.annotations else None
             demo.draw_images(images, ids, out_dir / RESULTS, images_file)
@@ -96,9 +107,30 @@ def _load(args: argparse.Namespace) -> Predictor:
             f'--score {args.score:g} leaves out detections, and the results of a model for {predict.task.name} have '
             f'no scores: leave it out{predict.task.score_advice}'
         )
-    if args.format and not predict.task.writes_annotations:
-        raise UserError(f'--format is for objects and label maps, not for {predict.task.name}: leave it out')
+    for flag in ('format', 'geojson'):
+        if getattr(args, flag) and not predict.task.writes_annotations:
+            raise UserError(f'--{flag} is for objects and label maps, not for {predict.task.name}: leave it out')
     return predict
+
+
+def _georeferences(paths: Sequence[str], predict: Predictor) -> dict[str, Georeference]:
+    """Read where images are on the earth, by their paths; without those that can't be read.
+
+    Raises:
+        UserError: if one has no georeference.
+    """
+    import_gdal()
+    found: dict[str, Georeference] = {}
+    for path in paths:
+        try:
+            raster = open_raster(path, *predict.opening)
+        except UserError:  # which its prediction says
+            continue
+        with raster:
+            crs_of(raster.georeference, path)
+            assert raster.georeference is not None
+            found[path] = raster.georeference
+    return found
 
 
 def _nothing_found(score: float) -> str:
@@ -126,8 +158,16 @@ def _write_annotations(args: argparse.Namespace, predict: Predictor, inputs: Seq
 class _Demo:
     """Draws inputs, and counts those that fail."""
 
-    def __init__(self, predict: Predictor, batch_size: int, score: float, bar: Progress) -> None:
+    def __init__(
+        self,
+        predict: Predictor,
+        batch_size: int,
+        score: float,
+        bar: Progress,
+        places: Mapping[str, Georeference] = MappingProxyType({}),
+    ) -> None:
         self.predict = predict
+        self.places = places
         self.batch_size = batch_size
         self.score = score
         self.bar = bar
@@ -150,14 +190,22 @@ class _Demo:
         task, failed = self._count_images(len(outputs))
         entries: list[Mapping] = []
         images: list[CocoImage] = []
+        if tiled := self.predict.tiles is not None:
+            results = self._tiled_results(outputs, failed)
+        else:
+            results = self.predict.batch(outputs, self.batch_size, failed)
         try:
-            for result in self.predict.batch(outputs, self.batch_size, failed):
+            for result in results:
                 path = str(result.path)
                 drawn, *extra_files = outputs[path]
+                polygons = extra_files.pop() if self.places else None
                 result = result.above(self.score).with_image_id(ids[path]).with_extra_files(*extra_files)
                 images += filter(None, [result.coco_image()])
                 result.draw(drawn)
-                result.save_extra_files(*extra_files)
+                if not tiled:  # they are written
+                    result.save_extra_files(*extra_files)
+                if polygons is not None:
+                    result.save_polygons(polygons, self.places[path])
                 content = result.as_json()
                 entries += [content] if isinstance(content, Mapping) else content
                 self.bar.advance(task)
@@ -166,6 +214,18 @@ class _Demo:
             _write_json(entries, results_file, self.predict.task.results_key)
             if images_file is not None:
                 _write_images(images, self.predict.classes, images_file)
+
+    def _tiled_results(
+        self, outputs: Mapping[str, Sequence[Path]], failed: Callable[[ImageLike, UserError], None]
+    ) -> Iterator[Result]:
+        """Predict images in tiles, the results that are as large as they into their files."""
+        has_file = bool(self.predict.task.tiled_files)
+        for path, files in outputs.items():
+            with _TileRow(self.bar, path) as row:
+                try:
+                    yield self.predict.predict_tiles(path, self.batch_size, row, files[1] if has_file else None)
+                except BadImage as error:
+                    failed(path, error)
 
     def labeled_images(self, paths: Sequence[str], needs_masks: bool) -> Iterator[LabeledImage]:
         """Predict for images, and yield the predictions as annotations; an interruption ends them without an error.
@@ -225,6 +285,29 @@ class _Demo:
     def _fail(self, path: str, error: UserError) -> None:
         self.failed.append(path)
         self.bar.console.print(f'error: {error}', markup=False, highlight=False, soft_wrap=True)
+
+
+class _TileRow(TileProgress):
+    """A row of the progress bar that counts the tiles of an image; a context that removes it."""
+
+    def __init__(self, bar: Progress, path: str) -> None:
+        self.bar = bar
+        self.row = bar.add_task(f'tiles of {Path(path).name}', total=None)
+
+    def start(self, total: int, done: int = 0) -> None:
+        self.bar.update(self.row, total=total, completed=done)
+
+    def advance(self, count: int) -> None:
+        self.bar.advance(self.row, count)
+
+    def say(self, line: str) -> None:
+        self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def __enter__(self) -> _TileRow:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.remove_task(self.row)
 
 
 def _write_images(images: Sequence[CocoImage], classes: ClassInfo, path: Path) -> None:

@@ -8,6 +8,12 @@ film.mp4. A detector's results.json is a COCO results file for images.json, whic
 --annotations for your own file. Segmentation also writes label maps, as PNG files with a palette. An input that
 cannot be read is named and skipped, and the exit code is 1.
 
+With --tile, or a model that was trained with it, images are predicted in tiles and may be of any size. A label map is
+then a TIFF file, with the georeference of the image if it has one, and is written while it is predicted: the same
+command goes on where it was interrupted. --geojson also writes label maps and objects as polygons:
+
+convnext-dense demo WORK_DIR scene.tif --tile 640 --geojson
+
 With --format a detector's or segmentor's predictions are written as annotations instead, into an empty folder, for
 correction in a labeling tool:
 
@@ -69,6 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--score', type=float, metavar='S', help='leave out detections below this score (default: 0.3)'
     )
     parser.add_argument(
+        '--geojson',
+        action='store_true',
+        help='also write the objects or regions of each image as polygons in longitude and latitude; images need a '
+        'georeference',
+    )
+    parser.add_argument(
         '--format',
         choices=WRITE_FORMATS,
         help='write the predictions for images as annotations in this format, without drawings',
@@ -90,6 +102,8 @@ def check(args: argparse.Namespace) -> None:
         raise UserError('--confidence is a column of YOLO files: give --format yolo, or leave it out')
     if args.images != 'link' and args.format is None:
         raise UserError(f'--images {args.images} is for annotations: give --format, or leave it out')
+    if args.format is not None and args.geojson:
+        raise UserError('--geojson is written beside drawings, and --format makes none: leave one out')
     if args.format is not None and args.annotations:
         raise UserError('--annotations is for results.json, and --format writes other files: leave one out')
     if args.config is not None and not is_config(args.config) and not is_config(args.checkpoint):

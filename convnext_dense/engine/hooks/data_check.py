@@ -10,6 +10,7 @@ import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from PIL import Image
 
 from ...compat.mmengine_private_names import normalizes
 from ...counting import counted
@@ -17,7 +18,7 @@ from ...data.check.bands import FAR_FROM, find_lost_spread
 from ...data.check.large import ObjectSize, find_small, object_sizes
 from ...data.check.records import NOTE
 from ...data.check.values import find_enlarged, find_value_faults
-from ...data.foreign import classes_of, different_class, innermost
+from ...data.foreign import classes_of, count_images, different_class, innermost
 from ...data.image_scan import ImageHeader, measure_bands, read_header
 from ...data.seen import UNKNOWN, Seen
 from ...data.text import shortened
@@ -26,12 +27,15 @@ from ...io.band_choice import check_exist
 from ...io.band_images import bad_image, check_same_kind
 from ...io.image_size import ImageSize
 from ...io.images import ImageValues, measure_values, open_image
-from ...io.opening import AS_USUAL
+from ...io.opening import AS_USUAL, OF_ANY_SIZE
 from ...io.value_range import AmbiguousValues
+from ...io.window import central_window
+from ...io.windowed_image import decodes_whole
 from ...registry import HOOKS
 
 MAX_OPENED = 64  # images per split, which take 20 ms on a local disk
 MAX_DECODED = 16  # images per split, which take 0.2 s if they are photos of COCO
+MAX_DECODED_PIXELS = 50_000_000  # of an image that is read by tiles
 
 
 @HOOKS.register_module()
@@ -112,10 +116,12 @@ def check_bands(dataset: Any, model: Any, split: str, logger: logging.Logger) ->
     if used is None or not normalizes(model.data_preprocessor):
         return
     measured = []
-    for index in _spread(len(dataset), MAX_DECODED):
+    for index in _spread(count_images(dataset), MAX_DECODED):
         path, _ = dataset.image(index)
+        if _is_left_to_tiles(dataset, path):
+            continue
         try:
-            values = measure_bands(path, dataset.opening)
+            values = measure_bands(path, dataset.opening, _tile_of(dataset))
         except Exception:  # it is reported or skipped when it is read for training
             continue
         try:
@@ -167,7 +173,9 @@ def describe_dataset(dataset: Any) -> str:
     classes: Sequence[str] = classes_of(dataset) or ()
     counts = getattr(dataset, 'class_counts', None) if len(list(innermost(dataset))) == 1 else None
     named = counted(len(classes), 'class', 'classes') if classes else 'unknown classes'
-    text = f'{counted(len(dataset), "image")}, {named}'
+    cut = [part for part in innermost(dataset) if getattr(part, 'tile_table', None) is not None]
+    where = f' of {counted(sum(map(count_images, cut)), "image")}' if cut else ''
+    text = f'{counted(len(dataset), "tile" if cut else "image")}{where}, {named}'
     if counts is None or not len(counts):
         return text
     absent = [name for name, count in zip(classes, counts, strict=True) if not count]
@@ -196,9 +204,12 @@ def check_headers(dataset: Any) -> list[ImageHeader]:
         UserError: if an image can't be opened, or its size differs from its annotations.
     """
     headers = []
-    for index in _spread(len(dataset), MAX_OPENED):
+    for index in _spread(count_images(dataset), MAX_OPENED):
         path, size = dataset.image(index)
-        header = read_header(path, getattr(dataset, 'opening', AS_USUAL))
+        opening = getattr(dataset, 'opening', AS_USUAL)
+        if _tile_of(dataset) is not None and not decodes_whole(path, opening):
+            opening = opening._replace(max_pixels=OF_ANY_SIZE.max_pixels)  # only windows of it are decoded
+        header = read_header(path, opening)
         if isinstance(header, str):
             fault = header
         elif not header.fits(size):
@@ -219,18 +230,42 @@ def measure_some(dataset: Any) -> list[tuple[str, ImageValues]]:
     Raises:
         UserError: if the value range of an image is ambiguous, unless the data set skips bad images.
     """
-    measured = []
-    for index in _spread(len(dataset), MAX_DECODED):
+    measured, tile = [], _tile_of(dataset)
+    for index in _spread(count_images(dataset), MAX_DECODED):
         path, _ = dataset.image(index)
+        if _is_left_to_tiles(dataset, path):
+            continue
         try:
+            if tile is not None:  # of images that may be too large to be decoded, a part, with the levels that it gets
+                with dataset.open_whole(dataset.image_info(index)) as windows:
+                    levels = windows.read(central_window(windows.size, tile))
+                measured.append((path, measure_values(Image.fromarray(levels))))
+                continue
             with open_image(path, opening=getattr(dataset, 'opening', AS_USUAL)) as image:
                 measured.append((path, measure_values(image, getattr(dataset, 'value_range', None))))
         except AmbiguousValues as error:
             if dataset.on_bad_image == 'stop':
                 raise UserError(f'bad image {path} ({error})') from None
+        except UserError as error:
+            if isinstance(error.__cause__, AmbiguousValues) and dataset.on_bad_image == 'stop':
+                raise
         except Exception:  # it is reported or skipped when it is read for training
             continue
     return measured
+
+
+def _tile_of(dataset: Any) -> ImageSize | None:
+    tiles = getattr(dataset, 'tiles', None)
+    return None if tiles is None else tiles.size
+
+
+def _is_left_to_tiles(dataset: Any, path: str) -> bool:
+    """Whether an image is too large to be decoded as a whole only to look at it, where tiles of it are read."""
+    if _tile_of(dataset) is None:
+        return False
+    header = read_header(path, dataset.opening)
+    is_large = not isinstance(header, str) and header.size.height * header.size.width > MAX_DECODED_PIXELS
+    return is_large and decodes_whole(path, dataset.opening)
 
 
 def _spread(count: int, most: int) -> list[int]:

@@ -12,6 +12,7 @@ from torch.utils.data import ConcatDataset
 from convnext_dense.data.classification.dataset import ImageFolder
 from convnext_dense.data.detection.dataset import CocoDataset
 from convnext_dense.data.foreign import with_seeds
+from convnext_dense.data.seen import Seen
 from convnext_dense.data.segmentation.dataset import MaskFolder
 from convnext_dense.engine.hooks.data_check import (
     MAX_DECODED,
@@ -114,6 +115,20 @@ def test_values_are_said_in_one_line_of_each_split(tmp_path, caplog):
     assert dataset[0]['image'].std() > 0.3 > 0.2 > black[0]['image'].std()
 
 
+def test_objects_that_come_out_small_are_said_for_training_alone(tmp_path, caplog):
+    file, folder = coco_files.write(tmp_path, coco_files.content())  # 5 objects, and a crowd
+    dataset = CocoDataset(str(file), str(folder), LOAD)
+    [(level, line)] = said_of(dataset, caplog, seen=Seen(((16, 20),)))
+    assert level == 'WARNING'
+    assert line.startswith(
+        'train: images of 60 x 80 (height x width, the median of 4) are shrunk 4.0 times on average'
+    )
+    assert line.endswith(': --tile 64 trains and predicts on tiles at their own size')
+    assert '80% of 5 objects come out under 8 pixels: the median object has 24.5 pixels a side, and 6.1 in' in line
+    caplog.clear()
+    assert said_of(dataset, caplog, seen=Seen(((60, 80),))) == []
+
+
 def test_an_ambiguous_range_stops_the_run_before_it_starts(tmp_path, caplog):
     root = deep_folder(tmp_path, np.int32, 4095, count=2)
     dataset = ImageFolder(str(root), 'train', dict(input_size=32))
@@ -198,3 +213,30 @@ def test_bands_are_checked_against_what_the_model_normalizes_with(tmp_path, capl
         with pytest.raises(UserError, match=f'^bad image .*a.npy .{message}'):
             bands_checked(tmp_path, values, [2000.0] * 2, [1200.0] * 2, caplog, **kind)
     assert bands_checked(tmp_path, values, [2000.0] * 2, [1200.0] * 2, caplog, 'skip', dtype='uint8') == []
+
+
+def test_of_tiled_images_a_part_is_measured(tmp_path, monkeypatch):
+    """The images themselves may be too large to be decoded."""
+    data = coco_files.content()
+    for number, image in enumerate(data['images']):
+        image['file_name'] = f'{number}.tif'
+    file, folder = coco_files.write(tmp_path, data)
+    tiles = dict(size=32, overlap=0)
+
+    def build(**load):
+        steps = [dict(LOAD[0], max_pixels=5, **load)]
+        return CocoDataset(annotations=str(file), images=str(folder), pipeline=steps, tiles=tiles)
+
+    dataset = build()
+    table = dataset.tile_table
+    assert describe_dataset(dataset).startswith(f'{len(table)} tiles of 4 images, 3 classes of ')
+    assert [header.size for header in check_headers(dataset)] == [(60, 80), (60, 80), (80, 60), (60, 80)]
+    for (path, values), image in zip(measure_some(dataset), data['images'], strict=True):
+        height, width = image['height'], image['width']
+        top, left = (height - 32) // 2, (width - 32) // 2
+        middle = np.asarray(Image.open(path))[top : top + 32, left : left + 32]
+        assert values.levels == (middle.min(), middle.max())
+    for path in folder.iterdir():
+        Image.fromarray(np.asarray(Image.open(path).convert('F'))).save(path)
+    with pytest.raises(UserError, match=r'0.tif \(its values are float32, of which windows are read'):
+        measure_some(build())

@@ -10,7 +10,8 @@ from pycocotools import mask as coco_mask
 
 from ....io.coco_format import Polygons, RunLengths
 from ....io.image_size import ImageSize
-from ....results.rle import decode_mask, encode_masks
+from ....results.rle import decode_mask, encode_crops
+from ....tiling.tile_objects import MaskCrop
 
 LEAST_AGREEMENT = 0.997
 """Intersection over union with the mask above which an outline with fewer points is taken."""
@@ -60,10 +61,16 @@ def trace(mask: np.ndarray) -> list[Part]:
 
 def as_segmentation(mask: np.ndarray) -> Polygons | RunLengths:
     """Return a mask, bool (H, W), as polygons, or as an RLE if it has holes, which COCO's polygons can't have."""
-    parts = trace(mask)
+    return crop_as_segmentation(MaskCrop(0, 0, mask), ImageSize.of(mask))
+
+
+def crop_as_segmentation(crop: MaskCrop, size: ImageSize) -> Polygons | RunLengths:
+    """Return a cropped mask of an image of this size like :func:`as_segmentation`."""
+    parts = trace(crop.pixels)
     if not parts or any(part.holes for part in parts):
-        return encode_masks(mask[None])[0]
-    return [part.outline for part in parts]
+        return encode_crops([crop], size)[0]
+    offset = np.array([crop.left, crop.top])
+    return [(np.reshape(part.outline, (-1, 2)) + offset).ravel().tolist() for part in parts]
 
 
 def as_parts(segmentation: Polygons | RunLengths, size: ImageSize) -> list[Part]:
