@@ -48,7 +48,7 @@ def test_detectors(name, coco, tmp_path):
     assert run_verb('train', argv) == 0
     whole, logged = torch.load(run / 'epoch_3.pth', weights_only=True), read_scalars(run)['train/loss']
     log = ''.join(path.read_text() for path in run.glob('*/*.log'))
-    assert 'tiles of 48 x 48, of which' in log and f'{len(logged) // 3} tiles in an epoch' in log
+    assert 'tiles of 48 x 48, of which' in log and f'train: {len(logged) // 3} tiles of ' in log
     for number in (2, 3):
         (run / f'epoch_{number}.pth').unlink()
     assert run_verb('train', [*argv, '--resume']) == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convnext_dense.io.image_size import ImageSize
-from convnext_dense.io.window import Window
+from convnext_dense.io.window import Window, central_window
 
 
 def test_a_window_takes_its_pixels_of_an_array():
@@ -23,3 +23,7 @@ def test_the_intersection_has_the_pixels_of_both(other):
     found = np.zeros((10, 10), bool)
     found[window.intersection(other).slices] = True
     assert (found == (marks == 2)).all()
+
+
+def test_the_middle_of_an_image():
+    assert central_window(ImageSize(100, 31), ImageSize(40, 60)) == Window(30, 0, 40, 31)

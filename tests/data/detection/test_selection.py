@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 from convnext_dense.data.detection.selection import is_object, select
+from convnext_dense.io.image_size import ImageSize
 
 PIPELINE = [dict(type='mmdet.Resize', scale=(1000, 600), keep_ratio=True)]
 
@@ -51,6 +52,8 @@ def test_each_image_is_left_out_by_the_first_rule_that_it_breaks():
     assert ids(select(coco, rules, PIPELINE).images) == [1, 3, 4]  # anchors that reach over the border
     assert ids(select(coco, rules, (), 24).images) == [1, 3, 4]  # nothing is resized
     assert ids(select(coco, {}, PIPELINE, 24).images) == [1, 2, 3, 6]  # 31 x 900 becomes 34.4 x 1000
+    tile = ImageSize(640, 640)  # 32 x 640 becomes 50 x 1000
+    assert ids(select(coco, rules, PIPELINE, 24, tile=tile).images) == [1, 3, 4]
 
 
 def test_ignore_regions_are_no_objects_and_crowds_are():

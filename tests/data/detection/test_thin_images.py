@@ -5,7 +5,7 @@ import pytest
 from convnext_dense.config.read import read_config
 from convnext_dense.data.detection.check import read_coco_files
 from convnext_dense.data.detection.dataset import CocoDataset
-from convnext_dense.data.detection.thin_images import is_too_thin, resized_long_side
+from convnext_dense.data.detection.thin_images import is_too_thin, resized_long_side, seen_size
 from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.tasks import DetectionTask
@@ -99,3 +99,9 @@ def test_the_check_of_a_config_asks_its_model(tmp_path, border, count):
     cfg.train_dataloader.dataset.filter_cfg = None  # the file has no masks
     found = [f for f in DetectionTask().read_data(cfg).findings if 'too thin' in f.message]
     assert [f.split for f in found] == ['train'] * count
+
+
+def test_of_an_image_in_tiles_the_tiles_count():
+    thin, tile = ImageSize(100, 2000), ImageSize(640, 640)
+    assert seen_size(thin, tile) == (100, 640)
+    assert is_too_thin(thin, 1333, 100) and not is_too_thin(seen_size(thin, tile), 1333, 100)
