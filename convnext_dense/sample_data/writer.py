@@ -103,7 +103,9 @@ def write_scene(root: Path, version: int, split: str, index: int) -> SceneEntry:
             continue
         labels[mask] = len(REGIONS) + 1 + group.thing
         box = coco_box(mask)
-        segments.append(add_segment(ids, mask, SEGMENT_STEP * (len(segments) + 1), CATEGORY_IDS[group.thing], int(group.is_crowd)))
+        segments.append(
+            add_segment(ids, mask, SEGMENT_STEP * (len(segments) + 1), CATEGORY_IDS[group.thing], int(group.is_crowd))
+        )
         annotations.append(
             {
                 'image_id': index + 1,

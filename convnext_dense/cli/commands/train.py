@@ -33,6 +33,7 @@ from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...engine.dry_run import check_first_step
 from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
+from ...samples import SAMPLES
 from ...tasks import keep_split, own_datasets, place_of, task_of
 from ...tasks.bands import describe_bands
 from ..arguments import check_checkpoint, command_line, image_arguments, normalization_arguments, reading_arguments
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> None:
     if args.freeze is not None:
         freeze_backbone(cfg, args.cfg_options)
     name = '_'.join([Path(args.config).stem, *(['without', *args.without] if args.without else [])])
-    name += '_sample' if args.data == 'sample' else ''
+    name += f'_{args.data.replace("-", "_")}' if args.data in SAMPLES else ''
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
     resumed = cfg.work_dir if args.resume in (None, NEWEST, AUTO) else args.resume
     if args.resume is not None and setting_of_run(resumed, 'boxes_only'):

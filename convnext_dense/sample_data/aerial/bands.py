@@ -50,12 +50,16 @@ def six_bands(scene: AerialScene, rng: np.random.Generator) -> np.ndarray:
     for band in range(3):
         steps = rng.integers(0, LEVELS_OF_COLOR, scene.size, np.uint16)
         values[..., band] = scene.color[..., band].astype(np.uint16) * LEVELS_OF_COLOR + steps
-    lands, things = (np.array([GLOW[name] for name in names], np.float32) for names in (REGIONS, [t.name for t in THINGS]))
+    lands, things = (
+        np.array([GLOW[name] for name in names], np.float32) for names in (REGIONS, [t.name for t in THINGS])
+    )
     of_things = things[scene.things] if scene.things else np.zeros((0, 3), np.float32)
     for band in range(3):
         own = of_things[:, band] * rng.uniform(0.9, 1.1, len(of_things)).astype(np.float32)
         table = np.concatenate([np.zeros(1, np.float32), own])
-        ground = lands[:, band][scene.region - 1] * (np.float32(0.9) + np.float32(0.2) * smooth_noise(rng, scene.size, 70))
+        ground = lands[:, band][scene.region - 1] * (
+            np.float32(0.9) + np.float32(0.2) * smooth_noise(rng, scene.size, 70)
+        )
         mixed = np.where(scene.owner > 0, table[scene.owner], ground).astype(np.uint16)
         grain = rng.integers(0, 80, scene.size, np.uint16)
         values[..., 3 + band] = np.minimum(cv2.blur(mixed, (3, 3)) + grain, HIGHEST)

@@ -106,9 +106,7 @@ def _size_of(job: Job, size: LargeSize) -> ImageSize:
     return ImageSize(round(height * size.scale), round(width * size.scale))
 
 
-def _create(
-    jobs: Sequence[Job], bands: bool, size: LargeSize, workers: int, folder: Path, console: Console
-) -> None:
+def _create(jobs: Sequence[Job], bands: bool, size: LargeSize, workers: int, folder: Path, console: Console) -> None:
     """Write all scenes and annotations to a new folder, and the statistics of bands."""
     writer.import_tifffile()
     writer.make_folders(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import cv2
@@ -66,9 +67,7 @@ def draw_land(size: ImageSize, rng: np.random.Generator) -> Land:
     return land
 
 
-def _cover(
-    land: Land, where: np.ndarray, tone: Color, texture: np.ndarray, region: int, depth: float = 0.16
-) -> None:
+def _cover(land: Land, where: np.ndarray, tone: Color, texture: np.ndarray, region: int, depth: float = 0.16) -> None:
     """Paint and label the pixels of a mask in a tone whose brightness varies with a texture in [0, 2)."""
     shade = np.float32(1 - depth) + np.float32(depth) * texture[where]
     land.color[where] = np.minimum(shade[:, None] * np.array(tone, np.float32), 255).astype(np.uint8)
@@ -143,8 +142,6 @@ def _draw_roads(land: Land, rng: np.random.Generator) -> None:
         dashes = np.round(middle * 16).astype(np.int32)
         for first, second in zip(dashes[::2], dashes[1::2], strict=False):
             cv2.line(land.color, first.tolist(), second.tolist(), lighter(tone, 0.7), 2, cv2.LINE_8, 4)
-        for (x0, y0), (x1, y1) in zip(middle, middle[1:], strict=False):
+        for (x0, y0), (x1, y1) in pairwise(middle):
             turn = math.degrees(math.atan2(y1 - y0, x1 - x0))
             land.roads.append(RoadSpot(float(x0), float(y0), turn, half))
-
-

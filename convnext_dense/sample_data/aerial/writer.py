@@ -105,9 +105,7 @@ def _write_png(path: Path, image: np.ndarray) -> None:
     path.write_bytes(cv2.imencode('.png', image)[1].tobytes())
 
 
-def _annotate(
-    scene: AerialScene, image_id: int
-) -> tuple[np.ndarray, np.ndarray, list[Any], list[SegmentInfo]]:
+def _annotate(scene: AerialScene, image_id: int) -> tuple[np.ndarray, np.ndarray, list[Any], list[SegmentInfo]]:
     """Return the label map, the map of segments, the annotations of instances, and the segments."""
     labels = scene.region.copy()
     ids = np.zeros(scene.size, np.int32)
