@@ -34,4 +34,4 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-train_cfg = dict(max_epochs=1, max_iters=200, total_batch_size=4, val_interval=1000, val_begin=1)
+train_cfg = dict(max_epochs=1, max_iters=700, total_batch_size=4, val_interval=1000, val_begin=1)

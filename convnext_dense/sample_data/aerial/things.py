@@ -22,7 +22,7 @@ class SmallThing:
         draw: draws a thing into the frame -1 to 1.
         where: regions on which it stands.
         size: shortest and longest length in pixels.
-        count: number in a scene of nine megapixels; fewer than 100, since COCO's metric counts as many of a class.
+        count: number in a scene of nine megapixels, where they find a place.
         kind: COCO's supercategory.
     """
 
@@ -102,13 +102,13 @@ def draw_truck(pen: Pen, rng: np.random.Generator) -> None:
 
 
 THINGS = (
-    SmallThing('boat', draw_boat, ('water',), (20, 34), 55, 'vehicle'),
-    SmallThing('car', draw_car, ('road', 'town'), (15, 20), 90, 'vehicle'),
-    SmallThing('house', draw_house, ('town', 'meadow'), (22, 31), 80, 'building'),
-    SmallThing('sheep', draw_sheep, ('meadow',), (9, 13), 80, 'animal'),
-    SmallThing('full tank', draw_tank, ('town', 'meadow'), (20, 34), 50, 'building'),
-    SmallThing('empty tank', draw_tank, ('town', 'meadow'), (20, 34), 50, 'building'),
-    SmallThing('tree', draw_tree, ('meadow', 'town', 'sand'), (16, 30), 90, 'plant'),
-    SmallThing('truck', draw_truck, ('road', 'town'), (24, 34), 60, 'vehicle'),
+    SmallThing('boat', draw_boat, ('water',), (20, 34), 110, 'vehicle'),
+    SmallThing('car', draw_car, ('road', 'town'), (15, 20), 170, 'vehicle'),
+    SmallThing('house', draw_house, ('town', 'meadow'), (22, 31), 160, 'building'),
+    SmallThing('sheep', draw_sheep, ('meadow',), (9, 13), 160, 'animal'),
+    SmallThing('full tank', draw_tank, ('town', 'meadow'), (20, 34), 100, 'building'),
+    SmallThing('empty tank', draw_tank, ('town', 'meadow'), (20, 34), 100, 'building'),
+    SmallThing('tree', draw_tree, ('meadow', 'town', 'sand'), (16, 30), 170, 'plant'),
+    SmallThing('truck', draw_truck, ('road', 'town'), (24, 34), 120, 'vehicle'),
 )
 BOAT, CAR, HOUSE, SHEEP, FULL_TANK, EMPTY_TANK, TREE, TRUCK = range(len(THINGS))
