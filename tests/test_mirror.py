@@ -57,6 +57,8 @@ TESTED_ELSEWHERE = {
     'io/cache.py': 'data/segmentation/test_mask_scan.py',
     'ops/common.py': 'ops/test_extension.py',
     'registry.py': 'test_package.py',
+    'results/label_map.py': 'results/test_segmentation.py',
+    'results/placing.py': 'results/test_drawing.py',
     'roadmap/runs.py': 'cli/commands/test_roadmap.py',
     'sample_data/pen.py': 'sample_data/test_things.py',
     'data/formats/table_format.py': 'data/formats/test_csv_boxes.py',

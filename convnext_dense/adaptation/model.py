@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.registry import DefaultScope
 
 from ..errors import last_line
+from ..tasks.pipelines import kind_of, steps_of
 from .arch import Arch
 from .channels import connect
 from .levels import Level, choose_stages, find_levels
@@ -113,6 +114,8 @@ def _adapt(source: SourceConfig, arch: Arch, notes: Notes) -> dict[str, Any]:
         notes.changed.append("norm_cfg: SyncBN of PyTorch for MMSyncBN of mmcv, which a single process can't build")
     if model['type'] == 'mmdet.RPN':
         notes.undecided.append('an RPN finds boxes without classes: its AP means something for data of one class only')
+    if any(kind_of(part) == 'MultiInstanceBBoxHead' for part in steps_of(model)):
+        notes.undecided.append('a MultiInstanceBBoxHead finds objects of one class: data of several are refused')
     first = ('type', 'data_preprocessor', 'backbone', 'neck')
     model = {key: model[key] for key in (*first, *model) if key in model}
     _check_build(model)

@@ -52,5 +52,5 @@ def band_arguments(args: argparse.Namespace) -> dict[str, Any]:
 
 def prediction_arguments(args: argparse.Namespace) -> dict[str, Any]:
     """Return the arguments on images as arguments of ``load``."""
-    names = [name for name in ('bands', 'display_bands') if name in args]
+    names = [name for name in ('bands', 'display_bands', 'tile', 'overlap', 'whole_image') if name in args]
     return {**image_arguments(args), **{name: getattr(args, name) for name in names}, **normalization_arguments(args)}

@@ -37,6 +37,7 @@ SYNONYMS = {
     'output-dir': '--out-dir',
     'options': '--cfg-options',
 }
+SIZE = '--tile'  # takes height and width, or one number for both
 NUMBER = re.compile(r'-\.?\d.*')
 
 
@@ -64,7 +65,7 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UserError: if an argument is unknown, missing or invalid.
         """
-        argv = list(args or [])
+        argv = self._join_sizes(list(args or []))
         if not {'-h', '--help'} & set(argv):
             self._check_flags(argv)
         # flags may be between positional arguments, even if the first positional argument is optional
@@ -79,6 +80,15 @@ class Parser(argparse.ArgumentParser):
     def _passes_arguments_on(self) -> bool:
         """True if everything after the first positional argument is for another program."""
         return any(action.nargs == argparse.REMAINDER for action in self._actions)
+
+    def _join_sizes(self, argv: list[str]) -> list[str]:
+        """Join the one or two numbers of ``--tile`` with a comma: argparse would take all arguments that follow."""
+        if SIZE not in self._option_string_actions or SIZE not in argv:
+            return argv
+        place = argv.index(SIZE) + 1
+        if not all(argument.isdecimal() for argument in argv[place : place + 2]) or len(argv) < place + 2:
+            return argv
+        return [*argv[:place], ','.join(argv[place : place + 2]), *argv[place + 2 :]]
 
     def error(self, message: str) -> NoReturn:
         missing = message.removeprefix('the following arguments are required: ')

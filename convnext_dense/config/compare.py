@@ -21,13 +21,15 @@ DATASET = 'test_dataloader.dataset'
 PREDICTION = (
     *(f'{DATASET}.{key}' for key in ('transform', 'pipeline', 'value_range', 'page', 'reduce_zero_label')),
     'model',
+    'tiles',
 )
 """The parts of a config that predictions depend on."""
-TTA_PREDICTION = ('tta_pipeline', 'tta_model', f'{DATASET}.reduce_zero_label', 'model')
+TTA_PREDICTION = ('tta_pipeline', 'tta_model', f'{DATASET}.reduce_zero_label', 'model', 'tiles')
 """Those parts with test-time augmentation."""
 TRAINING = {
-    *('auxiliary_head', 'batch_augments', 'drop_path_rate', 'dropout_ratio', 'frozen_stages', 'head_init_scale'),
-    *('init_cfg', 'label_smoothing', 'layer_scale_init_value', 'mixup', 'norm_eval', 'pretrained', 'requires_grad'),
+    *('auxiliary_head', 'batch_augments', 'drop_path_rate', 'dropout_ratio', 'empty_share', 'frozen_stages'),
+    *('head_init_scale', 'init_cfg', 'label_smoothing', 'layer_scale_init_value', 'least_visible', 'mixup'),
+    *('norm_eval', 'pretrained', 'requires_grad'),
     *('sampler', 'stage_loss_weights', 'train_cfg', 'with_cp', 'with_mask'),
 }
 """Keys of models and data that only training reads. Losses are others: of them, tests read only ``use_sigmoid``."""
@@ -115,6 +117,8 @@ def _values(config: Mapping[str, Any], part: str) -> dict[str, Any]:
         if not isinstance(value, Mapping) or key not in value:
             return {}
         value = value[key]
+    if value is None and part == 'tiles':  # none are as good as no setting
+        return {}
     values = {(part, *map(str, keys)): one for keys, one in innermost_values(value)}
     return {'.'.join(keys): one for keys, one in values.items() if not _is_ignored(keys)}
 

@@ -34,6 +34,7 @@ from ..tasks import point_at as point_at_data
 from ..tasks.bands import RGB_OF_8_BITS, BandOptions, is_asked_for
 from ..tasks.class_choices import set_choice, settle_choice
 from ..tasks.sizes import check_image_size
+from ..tasks.tiles import AS_CONFIGURED, TileOptions, are_asked_for, check_not_both, seen_in_testing, tile_datasets
 from .file import check_keys, import_modules, read_file
 from .find import find_config
 from .length import schedule_following
@@ -62,7 +63,7 @@ OPTIONAL_KEYS = {
         'image_stats',
         'lora',
     ),
-    *('model_wrapper_cfg', 'rgb_bands', 'sync_bn', 'work_dir'),
+    *('model_wrapper_cfg', 'rgb_bands', 'sync_bn', 'tiles', 'work_dir'),
 }
 """Keys that ``--cfg-options`` may set even if the config does not have them."""
 
@@ -104,6 +105,7 @@ def read_config(
     data_options: DataOptions = AS_FOUND,
     boxes_only: bool = False,
     bands: BandOptions = RGB_OF_8_BITS,
+    tiles: TileOptions = AS_CONFIGURED,
     before_data: Callable[[Config], object] | None = None,
 ) -> Config:
     """Read a config, apply ``--cfg-options``, and point it at the data.
@@ -131,6 +133,7 @@ def read_config(
         boxes_only: the checkpoint is of a detector without masks, and the config's model becomes one; see
             :meth:`~convnext_dense.tasks.Task.leave_out_masks`.
         bands: the bands of images that are taken as stored; see :meth:`~convnext_dense.tasks.Task.set_bands`.
+        tiles: the tiles that images are cut into; see :meth:`~convnext_dense.tasks.Task.set_tiles`.
         before_data: called with the config before the data are looked at, for checks that need none.
 
     Raises:
@@ -156,6 +159,7 @@ def read_config(
             data_options=data_options,
             boxes_only=boxes_only,
             bands=bands,
+            tiles=tiles,
             before_data=before_data,
         )
     return cfg
@@ -179,6 +183,7 @@ def read_in_steps(
     data_options: DataOptions = AS_FOUND,
     boxes_only: bool = False,
     bands: BandOptions = RGB_OF_8_BITS,
+    tiles: TileOptions = AS_CONFIGURED,
     before_data: Callable[[Config], object] | None = None,
 ) -> Iterator[tuple[Step, Config]]:
     """Read a config like :func:`read_config`, and yield each step with the config after it.
@@ -205,6 +210,13 @@ def read_in_steps(
             leave_out(cfg, technique)
         yield Step(f'--without {technique}'), cfg
     sized: dict[str, Any] = {}
+    if are_asked_for(cfg, tiles):
+        check_not_both(tiles, options or {})
+        of_tiles = task.set_tiles(cfg, tiles)
+        yield Step('--tile'), cfg
+        if of_tiles is not None and image_size is None:
+            sized = _set_image_size(cfg, of_tiles, options or {}, of_tiles=True)
+            yield Step('--tile'), cfg
     if image_size is not None:
         sized = _set_image_size(cfg, image_size, options or {})
         yield Step('--image-size'), cfg
@@ -224,6 +236,8 @@ def read_in_steps(
     if options:
         _apply_options(cfg, options)
         check_numbers(cfg)
+        if cfg.get('tiles') is not None:
+            task.set_tiles(cfg, AS_CONFIGURED)
         yield Step('--cfg-options', settings=_nested(options)), cfg
     if not saved and task.follow_training_size(cfg, Settings(file, settings, sized, options or ())):
         yield Step(SIZE_STEP), cfg
@@ -242,12 +256,16 @@ def read_in_steps(
         if reads == 'test':
             leave_out_training(cfg)
             leave_out_validation(cfg)
+        if tile_datasets(cfg):
+            yield Step('--tile'), cfg
         optional = ('val',) if reads == 'train' else ()
         point_at(cfg, data, optional, data_options)
         if optional and _lacks_validation(cfg):
             leave_out_validation(cfg)
         yield Step('--data'), cfg
         settle_choice(cfg, classes)
+    elif tile_datasets(cfg, all_must=False):
+        yield Step('--tile'), cfg
     if task.leave_out_masks(cfg, boxes_only, reads_data=needs_data):
         yield Step(BOXES_STEP), cfg
     if needs_data:
@@ -299,26 +317,42 @@ def _lacks_validation(cfg: Config) -> bool:
     return val is not None and has_own_data(task, train.dataset) and not has_own_data(task, val.dataset)
 
 
-def _set_image_size(cfg: Config, size: ImageSize, options: Mapping[str, Any]) -> dict[str, Any]:
+def _set_image_size(
+    cfg: Config, size: ImageSize, options: Mapping[str, Any], of_tiles: bool = False
+) -> dict[str, Any]:
     """Set the size of the images, and return what was changed by keys joined with dots.
 
+    Args:
+        cfg: the config.
+        size: the size.
+        options: changes by ``--cfg-options``.
+        of_tiles: it is that of tiles, which nothing needs to resize.
+
     Raises:
-        UserError: if an option sets one of the same sizes.
+        UserError: if an option sets one of the same sizes, or the config has none to set.
     """
     from .provenance import innermost_values
 
     check_image_size(size)
     before = dict(innermost_values(cfg.to_dict()))
-    task_of(cfg).set_image_size(cfg, size)
+    try:
+        task_of(cfg).set_image_size(cfg, size)
+    except UserError as error:
+        if not of_tiles:
+            raise
+        if seen_in_testing(cfg).factor(size) is None:
+            return {}
+        raise UserError(
+            f'tiles of {size} are to enter the network at their own size, which can not be set ({error}): state '
+            f'tiles=dict(size={tuple(size)}) in the config, with pipelines for images of this size'
+        ) from None
     after = innermost_values(cfg.to_dict())
     sized = {'.'.join(map(str, keys)): value for keys, value in after if before.get(keys) != value}
+    flag = f'tiles of {size}, by --tile or of the run,' if of_tiles else f'--image-size {size.height} {size.width}'
     for option in options:
         same = next((key for key in sized if key == option or key.startswith(f'{option}.')), None)
         if same is not None and not same.endswith('.stride'):
-            raise UserError(
-                f'--image-size {size.height} {size.width} and --cfg-options {option}=... both set {same}: '
-                'leave out one of them'
-            )
+            raise UserError(f'{flag} and --cfg-options {option}=... both set {same}: leave out one of them')
     return sized
 
 

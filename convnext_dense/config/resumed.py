@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from ..errors import UserError
 from ..tasks import place_of, task_of
+from ..tasks.tiles import describe_settings, tiles_of
 from .find import find_run_config, find_work_dir
 from .source import read_literals
 
@@ -26,7 +27,7 @@ def check_resumed(cfg: Config, work_dir: str | Path) -> str | None:
         A warning if the training data are in another place, otherwise None.
 
     Raises:
-        UserError: if images have another size in training or testing.
+        UserError: if images have another size in training or testing, or other tiles.
     """
     if find_work_dir(work_dir) is None:
         return None
@@ -35,6 +36,13 @@ def check_resumed(cfg: Config, work_dir: str | Path) -> str | None:
     if settings is None or settings.get('train_dataloader') is None or settings.get('task') != cfg.get('task'):
         return None  # the weights of another task do not fit
     saved, task = Config(settings), task_of(cfg)
+    tiles = [tiles_of(one) for one in (saved, cfg)]
+    if tiles[0] != tiles[1]:
+        before, now = map(describe_settings, tiles)
+        raise UserError(
+            f'the run had {before}, and now has {now}: resume with what it had, as in {file}; to change it, start a '
+            'new run from its weights with --pretrained'
+        )
     before, now = task.describe_sizes(saved), task.describe_sizes(cfg)
     validates_alike = (saved.get('val_dataloader') is None) == (cfg.get('val_dataloader') is None)
     if validates_alike and before != now:

@@ -9,15 +9,22 @@ from typing import Any
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
-from PIL import ExifTags, Image
 
 from ..errors import UserError
 from ..io.band_choice import ALL, BandInput, as_bands
 from ..io.band_images import ShownBands, bad_image, read_input
 from ..io.image_size import ImageSize
-from ..io.images import MAX_UNREADABLE_IN_A_ROW, decode, describe_read_error, open_image, too_many_unreadable
+from ..io.images import (
+    MAX_UNREADABLE_IN_A_ROW,
+    decode,
+    describe_read_error,
+    is_turned,
+    open_image,
+    too_many_unreadable,
+)
 from ..io.opening import AS_USUAL, Opening, as_opening
 from ..io.value_range import ValueRange, as_value_range
+from ..io.windowed_image import describe_other_size
 from ..registry import FUNCTIONS, TRANSFORMS
 from . import band_transforms  # noqa: F401 - registers them
 from .sampler import SeededIndex, seeded
@@ -148,7 +155,7 @@ class LoadImage(BaseTransform):
             return self._read_bands(results, self.bands, expected)
         try:
             with open_image(path, retry_missing=True, opening=self.opening) as image:
-                turn = _is_turned(image, expected, results.get('is_upright', False))
+                turn = is_turned(image, expected, results.get('is_upright', False))
                 rgb = np.asarray(decode(image, self.value_range, turn=turn))
         except Exception as error:  # Pillow's decoders raise many types for broken files
             raise BadImage(f'bad image {path} ({describe_read_error(error)})') from None
@@ -178,15 +185,8 @@ def check_size(image: np.ndarray, path: str, expected: ImageSize | None) -> Imag
     """
     size = ImageSize.of(image)
     if expected and size != expected:
-        raise BadImage(f'bad image {path} (it is {size}, its annotations say {expected}, height x width)')
+        raise BadImage(describe_other_size(path, size, expected))
     return size
-
-
-def _is_turned(image: Image.Image, expected: ImageSize | None, is_upright: bool) -> bool:
-    """Decide whether an image is turned upright, for annotations of this size that may be of the upright image."""
-    stored = ImageSize.of(image)
-    keeps_size = stored.height == stored.width or image.getexif().get(ExifTags.Base.Orientation, 1) < 5
-    return stored != expected or (is_upright and keeps_size)
 
 
 @FUNCTIONS.register_module()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,10 +16,15 @@ from mmengine.logging import print_log
 from pycocotools import mask as rle
 
 from ..errors import UserError
-from ..io.coco_format import IGNORE_REGION, CocoResult, Instance
+from ..io.coco_format import IGNORE_REGION, CocoResult, Instance, RunLengths
+from ..io.image_size import ImageSize
 from ..registry import METRICS
 from ..results import encode_masks
+from ..results.rle import encode_crops
+from ..tiling.tile_objects import MaskCrop
 
+COCOS_LIMIT = 100
+"""Most predictions of an image and class that COCO's evaluation takes."""
 PREFIXES = {'bbox': 'box', 'segm': 'mask'}
 
 
@@ -33,6 +39,9 @@ class CocoAP(BaseMetric):
 
     After an evaluation ``per_class`` has the AP and AP50 of every class with ground truth:
     ``{'cat': {'box_AP': 41.2, 'box_AP50': 60.3, 'mask_AP': ...}}``.
+
+    As in COCO, the 100 predictions of an image and class with the highest scores count; or as many as the most objects
+    that an image has of a class, if these are more, which is logged once.
 
     The ground truth is taken from the data samples, as ``instances`` of our ``CocoDataset``, so that unreadable images
     don't count. An ignore region with the label :data:`~convnext_dense.io.coco_format.IGNORE_REGION` is one for all
@@ -53,7 +62,7 @@ class CocoAP(BaseMetric):
         super().__init__()
         self.iou_types = tuple(iou_types)
         self.per_class: dict[str, dict[str, float]] = {}
-        self._said = False  # that mask AP is not measured
+        self._said: set[str] = set()  # lines that are logged once
 
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Collect mmdet's data samples: ``img_id``, ``ori_shape``, ``instances`` and ``pred_instances``."""
@@ -97,12 +106,19 @@ class CocoAP(BaseMetric):
         """Compute the metrics from the collected images."""
         metrics: dict[str, float] = {}
         self.per_class = {name: {} for name in self.dataset_meta['classes']}
+        most = _most_objects(results)
+        if most > COCOS_LIMIT:
+            self._say_once(
+                f'an image has {most} objects of a class: AP counts as many predictions of an image and class, where '
+                f'COCO counts {COCOS_LIMIT}',
+                logging.INFO,
+            )
         for iou_type in self.iou_types:
             if iou_type == 'segm':
                 self._say_if_unmeasured(results)
             if not results or (iou_type == 'segm' and not _have_masks(results)):
                 continue
-            precision = _precision(results, len(self.per_class), iou_type)
+            precision = _precision(results, len(self.per_class), iou_type, max(most, COCOS_LIMIT))
             metrics |= _averages(precision, PREFIXES[iou_type])
             for label, entry in enumerate(self.per_class.values()):
                 of_class = _averages(precision[:, :, label : label + 1], PREFIXES[iou_type])
@@ -113,9 +129,13 @@ class CocoAP(BaseMetric):
 
     def _say_if_unmeasured(self, results: Sequence[dict]) -> None:
         """Say once that predicted masks are not measured, since the ground truth has none."""
-        if not self._said and results and all(one['masks'] for one in results) and not _have_masks(results):
-            print_log('mask AP is not measured: the ground truth has no masks', 'current', logging.WARNING)
-            self._said = True
+        if results and all(one['masks'] for one in results) and not _have_masks(results):
+            self._say_once('mask AP is not measured: the ground truth has no masks', logging.WARNING)
+
+    def _say_once(self, line: str, level: int) -> None:
+        if line not in self._said:
+            print_log(line, 'current', level)
+            self._said.add(line)
 
 
 def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int]) -> list[CocoResult]:
@@ -123,7 +143,8 @@ def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int]) -> l
 
     Args:
         data_samples: mmdet's data samples as dicts: ``img_id`` and ``pred_instances`` with ``bboxes`` (N, 4) as
-            [x1, y1, x2, y2] in pixels, ``scores`` (N), ``labels`` (N) and optional ``masks`` (N, H, W), bool.
+            [x1, y1, x2, y2] in pixels, ``scores`` (N), ``labels`` (N) and optional ``masks`` (N, H, W), bool, or N
+            crops of them and ``ori_shape``.
         category_ids: the category id of each label.
 
     Returns:
@@ -141,10 +162,25 @@ def coco_results(data_samples: Iterable[dict], category_ids: Sequence[int]) -> l
             for label, box, score in rows
         ]
         if 'masks' in instances:
-            for entry, mask in zip(entries, encode_masks(instances['masks'].cpu().numpy()), strict=True):
+            for entry, mask in zip(entries, _encoded(instances['masks'], sample.get('ori_shape')), strict=True):
                 entry['segmentation'] = mask
         results += entries
     return results
+
+
+def _encoded(masks: torch.Tensor | Sequence[MaskCrop], shape: Sequence[int] | None) -> list[RunLengths]:
+    if isinstance(masks, torch.Tensor):
+        return encode_masks(masks.cpu().numpy())
+    assert shape is not None
+    return encode_crops(masks, ImageSize(*shape[:2]))
+
+
+def _most_objects(results: Sequence[dict]) -> int:
+    """Return the largest number of objects of a class in an image, without crowds."""
+    counts = (
+        Counter(one['category_id'] for one in result['ground_truth'] if not one['iscrowd']) for result in results
+    )
+    return max((max(count.values(), default=0) for count in counts), default=0)
 
 
 def _ground_truth(instance: Instance) -> dict[str, Any]:
@@ -167,8 +203,8 @@ def _have_masks(results: Sequence[dict]) -> bool:
     return has_masks and all(result['masks'] for result in results)
 
 
-def _precision(results: Sequence[dict], classes: int, iou_type: str) -> np.ndarray:
-    """Compute COCO's precision of each label, from up to 100 predictions per image and class.
+def _precision(results: Sequence[dict], classes: int, iou_type: str, limit: int) -> np.ndarray:
+    """Compute COCO's precision of each label, from up to ``limit`` predictions per image and class.
 
     The images are numbered anew in the order of their ids, which decides between equal scores: the evaluation does not
     take every integer as an id.
@@ -191,6 +227,7 @@ def _precision(results: Sequence[dict], classes: int, iou_type: str) -> np.ndarr
         for annotations in (ground_truth, predictions)
     )
     evaluation = COCOeval_faster(ground_truth_index, predictions_index, iou_type, print_function=lambda *_: None)
+    evaluation.params.maxDets = [*evaluation.params.maxDets[:-1], limit]
     evaluation.evaluate()
     evaluation.accumulate()
     return evaluation.eval['precision'][..., -1]

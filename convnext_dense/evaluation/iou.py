@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from mmengine.dist import all_gather_object
 from mmengine.evaluator import BaseMetric
@@ -15,6 +16,8 @@ from ..io.images import UNLABELED
 from ..registry import METRICS
 
 NUM_LABELS = 256  # of 8 bits
+PIXELS_AT_ONCE = 2**22
+"""Pixels of a block that are counted at once: what that takes is 16 bytes for each."""
 
 
 @METRICS.register_module()
@@ -25,9 +28,13 @@ class IoU(BaseMetric):
     and mAcc are means over classes, except those with 0 / 0; aAcc is the share of pixels that are predicted correctly.
 
     After an evaluation ``per_class`` is ``{name: {'IoU': percent, 'Acc': percent}}``, NaN for 0 / 0.
+
+    Attributes:
+        takes_blocks: a large image may come in parts; see :meth:`process`.
     """
 
     default_prefix = ''
+    takes_blocks = True
     dataset_meta: dict
     results: list[tuple[int, Tensor]]  # a single entry: number of images, pixels (K, 256) by true and predicted class
 
@@ -38,16 +45,19 @@ class IoU(BaseMetric):
     def process(self, data_batch: object, data_samples: Sequence[dict]) -> None:
         """Count the pixels of mmseg's samples: ``pred_sem_seg`` and ``gt_sem_seg``, each with ``data`` (1, H, W).
 
+        A sample may have ``blocks`` instead, pairs of the labels of a part of the image and its ground truth, arrays
+        (h, w), which are taken one after the other. It counts as one image, and not at all if a part can't be had.
+
         Raises:
             UserError: for a ground truth label that is not a class, and for maps of different sizes.
         """
-        images, pixels = self.results.pop() if self.results else (0, torch.tensor(0))
         for sample in data_samples:
-            images, pixels = images + 1, self._count(sample) + pixels
-        self.results.append((images, pixels))
+            pixels = sum((self._count(*part, sample) for part in _parts(sample)), torch.tensor(0))
+            images, earlier = self.results.pop() if self.results else (0, torch.tensor(0))
+            self.results.append((images + 1, pixels + earlier))
 
-    def _count(self, sample: dict) -> Tensor:
-        prediction, ground_truth = sample['pred_sem_seg']['data'].int(), sample['gt_sem_seg']['data'].int()
+    def _count(self, prediction: Tensor, ground_truth: Tensor, sample: dict) -> Tensor:
+        prediction, ground_truth = prediction.int(), ground_truth.int()
         if prediction.shape != ground_truth.shape:
             sizes = f'prediction {_size(prediction)}, ground truth {_size(ground_truth)} (height x width)'
             raise UserError(
@@ -91,6 +101,17 @@ class IoU(BaseMetric):
             'aAcc': (right.sum() / true.sum() * 100).item(),
             'images': images,
         }
+
+
+def _parts(sample: dict) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield labels and ground truth of some rows of a sample at a time."""
+    if 'blocks' not in sample:
+        yield sample['pred_sem_seg']['data'], sample['gt_sem_seg']['data']
+    for labels, truth in sample.get('blocks', ()):
+        rows = max(PIXELS_AT_ONCE // labels.shape[1], 1) if labels.shape == truth.shape else len(labels)
+        for top in range(0, len(labels), rows):
+            some, true = (np.asarray(each[top : top + rows], np.int32) for each in (labels, truth))
+            yield torch.from_numpy(some), torch.from_numpy(true)
 
 
 def _size(labels: Tensor) -> ImageSize:

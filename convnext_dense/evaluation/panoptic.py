@@ -12,15 +12,11 @@ from mmengine.evaluator import BaseMetric
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from ..io.panoptic import VOID, Segments, read_segments
+from ..io.panoptic import INSTANCE_OFFSET, NO_SEGMENTS, VOID, Segments, read_segments
 from ..registry import METRICS
 
-INSTANCE_OFFSET = 1000
-"""mmdet's panoptic predictions are label + 1000 * number of the instance (``mmdet.structures.INSTANCE_OFFSET``)."""
-NO_SEGMENTS = (
-    'the model predicts no panoptic segmentation: take one with a panoptic_fusion_head, and '
-    'model.test_cfg.panoptic_on=True'
-)
+PIXELS_AT_ONCE = 2**22
+"""Pixels whose segments are counted at once: what that takes is some 50 bytes for each."""
 LEAST_IOU = 0.5
 """IoU above which segments match; a segment has at most one such partner."""
 
@@ -57,9 +53,14 @@ def match_segments(truth: Segments, prediction: np.ndarray, labels: Mapping[int,
     Returns:
         The tally of each class that has a segment, by label.
     """
-    both = np.stack([truth.ids.ravel(), prediction.ravel()]).astype(np.int64)
-    pairs, counts = np.unique((both[0] << 32) | both[1], return_counts=True)
-    overlap = {(int(pair >> 32), int(pair & 0xFFFFFFFF)): int(n) for pair, n in zip(pairs, counts, strict=True)}
+    found: dict[tuple[int, int], int] = defaultdict(int)
+    rows = max(PIXELS_AT_ONCE // max(prediction.shape[1], 1), 1)
+    for top in range(0, len(prediction), rows):
+        own, other = (each[top : top + rows].astype(np.int64) for each in (truth.ids, prediction))
+        pairs, counts = np.unique((own << 32) | other, return_counts=True)
+        for pair, pixels in zip(pairs.tolist(), counts.tolist(), strict=True):
+            found[pair >> 32, pair & 0xFFFFFFFF] += pixels
+    overlap = dict(sorted(found.items()))
     area: dict[int, int] = defaultdict(int)
     for (_, number), pixels in overlap.items():
         area[number] += pixels

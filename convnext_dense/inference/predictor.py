@@ -39,6 +39,7 @@ from ..results import Result
 from ..results.drawing import palette
 from ..tasks import ClassInfo, PreparedImage, check_same_task, count_classes_of, set_classes, task_of, tested_dataset
 from ..tasks.bands import BandOptions, band_input
+from ..tasks.tiles import TileOptions, describe_tiles
 from ..weights.extraction import dataset_meta, extract_weights, learned_masks, trained_bands
 from ..weights.licenses import Origin, warn_of_license
 from ..weights.loading import load_full_model
@@ -65,6 +66,9 @@ def load(
     display_bands: Sequence[int] | None = None,
     page: int | None = None,
     max_pixels: int | None = None,
+    tile: int | tuple[int, int] | None = None,
+    overlap: float | None = None,
+    whole_image: bool | None = None,
 ) -> Predictor:
     """Load a classifier, detector or segmentor.
 
@@ -94,6 +98,11 @@ def load(
             checkpoint.
         display_bands: the three that drawings show; None for red, green and blue.
         page, max_pixels: how image files are opened; see :class:`~convnext_dense.io.opening.Opening`.
+        tile: height and width, or one number for both, of the tiles that images are cut into, in pixels; None for
+            those of the run or config, if it has any. They enter the network at their own size, unless ``image_size``
+            says another.
+        overlap: share of a tile's side, in [0, 0.5], by which neighbors overlap.
+        whole_image: a detector also predicts for the shrunk whole image, for things larger than a tile.
 
     Raises:
         UserError: if config or checkpoint can't be read, or don't fit each other.
@@ -109,6 +118,7 @@ def load(
     content = read_checkpoint(file, trust_pickle)
     images['boxes_only'] = learned_masks(content) is False
     images['bands'] = BandOptions(as_bands(bands), None, display_bands, trained=trained_bands(content))
+    images['tiles'] = tiles = TileOptions.of(tile, overlap, whole_image)
     cfg = read_config(str(config), options, data, needs_data=False, saved=saved, label_zero=label_zero, **images)
     if (mean is None) != (std is None):
         raise UserError(f'{"mean" if std is None else "std"} is given alone: give mean and std')
@@ -116,7 +126,10 @@ def load(
     told = Told.by(extract_weights(content, file, weights))
     if line := follow_weights(cfg, told, chosen_values, evaluates=True):
         print(line, file=sys.stderr)
-    warning = warning_of_differences(cfg, config, checkpoint, chosen_values.changed_keys(cfg))
+    if said := describe_tiles(cfg, tiles, image_size):
+        print(said, file=sys.stderr)
+    changed = [*chosen_values.changed_keys(cfg), *tiles.changed_keys]
+    warning = warning_of_differences(cfg, config, checkpoint, changed)
     if warning is not None:
         print(f'warning: {warning}', file=sys.stderr)
     if not saved and (said := task_of(cfg).describe_masks(cfg)):

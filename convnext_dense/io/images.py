@@ -210,6 +210,19 @@ def decode(image: Image.Image, value_range: ValueRange | None = None, turn: bool
     return ImageOps.exif_transpose(rgb) if turn else rgb
 
 
+def is_turned(image: Image.Image, expected: ImageSize | None, is_upright: bool = False) -> bool:
+    """Decide whether an image is turned upright by its EXIF, for annotations that may be of the image as stored.
+
+    Args:
+        image: the image, not yet turned.
+        expected: the size that the annotations are for; None for any.
+        is_upright: they are for the upright image, also where the size does not tell.
+    """
+    stored = ImageSize.of(image)
+    keeps_size = stored.height == stored.width or image.getexif().get(ExifTags.Base.Orientation, 1) < 5
+    return stored != expected or (is_upright and keeps_size)
+
+
 def _upright(image: Image.Image) -> Image.Image:
     """Decode an image and rotate it upright by its EXIF orientation; an upright image is returned without a copy."""
     image.load()  # some formats store EXIF after the pixels

@@ -14,6 +14,12 @@ VOID = 0
 """Id of the pixels of no segment."""
 MOST_SEGMENTS = (1 << 24) - 1
 """Largest id of a segment that a color can stand for."""
+INSTANCE_OFFSET = 1000
+"""mmdet's panoptic predictions are label + 1000 * number of the instance (``mmdet.structures.INSTANCE_OFFSET``)."""
+NO_SEGMENTS = (
+    'the model predicts no panoptic segmentation: take one with a panoptic_fusion_head, and '
+    'model.test_cfg.panoptic_on=True'
+)
 UNKNOWN_SEGMENTS = 'with segments that the JSON file lacks'
 WRONG_SIZE = 'of another size than its image'
 

@@ -222,9 +222,14 @@ class SegmentorTTA(SegTTAModel):
         mode: inference mode for each view: ``'whole'``, as in the official multi-scale results, or ``'slide'``, as in
             single-scale testing.
 
+    Attributes:
+        keeps_scores: whether predictions have the mean probabilities as ``seg_logits``.
+
     Raises:
         UserError: for any other ``mode``.
     """
+
+    keeps_scores = False
 
     def __init__(self, module: dict, mode: str = 'whole') -> None:
         super().__init__(module)
@@ -260,6 +265,8 @@ class SegmentorTTA(SegTTAModel):
         for sample, total in zip(first, sums, strict=True):
             labels = labels_of_probabilities(total / count, threshold, dim=0)
             sample.set_data({'pred_sem_seg': PixelData(data=labels[None])})
+            if self.keeps_scores:
+                sample.set_data({'seg_logits': PixelData(data=total / count)})
         return list(first)
 
 

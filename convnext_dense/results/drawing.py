@@ -6,6 +6,7 @@ grow with the image. Arguments in pixels refer to the image before enlargement.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -13,7 +14,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ..io.mask_box import box_around
+from ..tiling.tile_objects import MaskCrop
+from .placing import free_place, free_place_around, place_of
 from .text import drawable_names, fit_to_width, font_for, text_width
 
 MIN_LONG_SIDE = 512  # pixels: images with a shorter long side are enlarged
@@ -22,6 +24,10 @@ RIGHT_COLOR, WRONG_COLOR = (26, 127, 55), (207, 34, 46)  # for text about right 
 BAR, OTHER_BAR = (9, 105, 218), (140, 165, 195)
 MASK_OPACITY, LABEL_OPACITY = 0.45, 0.55
 LEAST_DISTANCE = 20  # in CIELAB, of the colors of two segments
+MOST_TAGS = 0.2  # share of an image that tags may cover
+
+LegendEntry = tuple[str, str, np.ndarray]
+"""A name, a number, and a color, uint8 (3,), RGB."""
 
 
 def palette(count: int) -> np.ndarray:
@@ -71,8 +77,21 @@ def segment_colors(colors: np.ndarray, are_things: np.ndarray) -> np.ndarray:
     return chosen
 
 
+def tags_fit(image: np.ndarray, tags: Sequence[str]) -> bool:
+    """Tell whether tags in their text size cover a share of an image, uint8 (H, W, 3), of at most 0.2."""
+    enlargement = _enlargement(image)
+    size = _text_size(image, enlargement)
+    covered = sum(text_width(tag, size) * count for tag, count in Counter(tags).items()) * 1.35 * size
+    return covered <= MOST_TAGS * image.shape[0] * image.shape[1] * enlargement**2
+
+
 def draw_instances(
-    image: np.ndarray, boxes: np.ndarray, tags: Sequence[str], colors: np.ndarray, masks: np.ndarray | None = None
+    image: np.ndarray,
+    boxes: np.ndarray,
+    tags: Sequence[str],
+    colors: np.ndarray,
+    masks: np.ndarray | Sequence[MaskCrop] | None = None,
+    legend: Sequence[LegendEntry] = (),
 ) -> np.ndarray:
     """Draw boxes with tags, and translucent masks.
 
@@ -84,7 +103,8 @@ def draw_instances(
         boxes: (N, 4), left, top, right and bottom edge in pixels; clipped to the image.
         tags: N texts.
         colors: uint8 (N, 3), RGB.
-        masks: bool (N, H, W).
+        masks: bool (N, H, W), or N crops of such masks.
+        legend: what stands below the image instead of the tags; boxes then have thin lines.
 
     Returns:
         uint8 RGB, ``image`` enlarged by an integer factor, which is 1 if its longer side has at least 512 pixels.
@@ -92,24 +112,29 @@ def draw_instances(
     enlarged_image, factor = _enlarged(image)
     height, width = enlarged_image.shape[:2]
     size = _text_size(enlarged_image)
-    line = max(2, size // 7)
+    line = 2 if legend else max(2, size // 7)
+    crops = [mask if isinstance(mask, MaskCrop) else MaskCrop.of(mask) for mask in (() if masks is None else masks)]
     edges = np.hstack([np.floor(boxes[:, :2] * factor), np.ceil(boxes[:, 2:] * factor) - 1])
     edges = edges.clip(0, [width - 1, height - 1] * 2).astype(int)  # the outermost pixels inside each box
     edges[:, 2:] = np.maximum(edges[:, :2], edges[:, 2:])
-    areas = np.prod(edges[:, 2:] - edges[:, :2], axis=1) if masks is None else masks.sum(axis=(1, 2))
+    areas = np.prod(edges[:, 2:] - edges[:, :2], axis=1)
+    if crops:
+        areas = np.array([crop.pixels.sum() for crop in crops])
     order = np.argsort(-areas, kind='stable')
-    if masks is not None:
-        for i in order:
-            _draw_mask(enlarged_image, masks[i], colors[i], factor, max(1, line // 2))
+    for i in order if crops else ():
+        _draw_mask(enlarged_image, crops[i], colors[i], factor, max(1, line // 2))
     canvas = Image.fromarray(enlarged_image)
     draw = ImageDraw.Draw(canvas)
     for i in order:
         draw.rectangle(edges[i].tolist(), outline=_rgb(colors[i]), width=line)
+    if legend:
+        entries = [(name, number, _rgb(color)) for name, number, color in legend]
+        return _stacked(np.asarray(canvas), _legend(entries, size, width, None))
     placed = np.zeros((0, 4))
     for box, tag, color in zip(edges, tags, colors, strict=True):
         text = fit_to_width(tag, size, width - size)
         tag_size = text_width(text, size) + size // 2, round(1.35 * size)
-        x1, y1, x2, y2 = _free_place(box, *tag_size, placed, width, height)
+        x1, y1, x2, y2 = free_place(box, *tag_size, placed, width, height)
         placed = np.vstack([placed, (x1, y1, x2, y2)])
         draw.rectangle((x1, y1, x2 - 1, y2 - 1), fill=_rgb(color))
         _write(draw, (x1 + size // 4, (y1 + y2) / 2), text, size, _text_color_on(color))
@@ -123,6 +148,7 @@ def draw_label_map(
     colors: np.ndarray,
     ignore: int = 255,
     legend_rows: int | None = None,
+    shares: np.ndarray | None = None,
 ) -> np.ndarray:
     """Tint each labeled pixel, and list the classes below the image by descending area in percent of the image.
 
@@ -133,22 +159,24 @@ def draw_label_map(
         colors: uint8 (K, 3), RGB.
         ignore: label of pixels that stay unchanged.
         legend_rows: maximum number of rows of the legend, which lists the largest classes first; None for no limit.
+        shares: share of the image of each class, (K,), where ``labels`` have only some of its pixels.
 
     Returns:
         uint8 RGB; the top left corner is the image, enlarged as in :func:`draw_instances`.
     """
     enlarged_image, factor = _enlarged(image)
     size = _text_size(enlarged_image)
-    counts = np.bincount(labels[labels != ignore], minlength=len(names))
+    if shares is None:
+        shares = np.bincount(labels[labels != ignore], minlength=len(names)) / labels.size
     enlarged = labels.repeat(factor, 0).repeat(factor, 1)
     shown = enlarged != ignore
     tints = np.asarray(colors, np.uint8)[np.where(shown, enlarged, 0)]
     tinted = cv2.addWeighted(enlarged_image, 1 - LABEL_OPACITY, tints, LABEL_OPACITY, 0)
     np.copyto(enlarged_image, tinted, where=shown[..., None])
     enlarged_image[_borders(enlarged, max(1, size // 10)) & shown] = WHITE
-    present = [int(k) for k in np.argsort(-counts, kind='stable') if counts[k]]
+    present = [int(k) for k in np.argsort(-shares, kind='stable') if shares[k]]
     shown_names = drawable_names(names)
-    entries = [(shown_names[k], f'{counts[k] / labels.size:.1%}', _rgb(colors[k])) for k in present]
+    entries = [(shown_names[k], f'{shares[k]:.1%}', _rgb(colors[k])) for k in present]
     return _stacked(enlarged_image, _legend(entries, size, enlarged_image.shape[1], legend_rows))
 
 
@@ -159,6 +187,7 @@ def draw_segments(
     tags: Sequence[str],
     legend: Sequence[tuple[str, int]],
     legend_rows: int | None = None,
+    shares: np.ndarray | None = None,
 ) -> np.ndarray:
     """Tint each segment, write tags on some of them, and list others below the image in percent of it.
 
@@ -169,6 +198,7 @@ def draw_segments(
         tags: N texts, which are written where the segment is widest, or beside a small one; empty for none.
         legend: names of other segments, with their places.
         legend_rows: number of rows of the legend, which lists the first ones; None for as many as it takes.
+        shares: share of the image of each segment, (N,), where ``places`` have only some of its pixels.
 
     Returns:
         uint8 RGB; the top left corner is the image, enlarged as in :func:`draw_instances`.
@@ -191,20 +221,21 @@ def draw_segments(
             continue
         text = fit_to_width(tag, size, width - size)
         tag_size = text_width(text, size) + size // 2, round(1.35 * size)
-        box, center = _place_of(mask)
+        box, center = place_of(mask)
         edges = np.array([*box[:2] * factor, *(box[2:] * factor - 1)])
         if (edges[2:] - edges[:2] > np.multiply(tag_size, (1, 2))).all():
-            x1, y1, x2, y2 = _free_place_around(center * factor, *tag_size, placed, width, height)
+            x1, y1, x2, y2 = free_place_around(center * factor, *tag_size, placed, width, height)
         else:  # beside it, since it would cover the segment
-            x1, y1, x2, y2 = _free_place(edges, *tag_size, placed, width, height)
+            x1, y1, x2, y2 = free_place(edges, *tag_size, placed, width, height)
         placed = np.vstack([placed, (x1, y1, x2, y2)])
         draw.rectangle((x1, y1, x2 - 1, y2 - 1), fill=_rgb(colors[place]))
         _write(draw, (x1 + size // 4, (y1 + y2) / 2), text, size, _text_color_on(colors[place]))
     drawn = np.asarray(canvas)
     if not legend and legend_rows is None:
         return drawn
-    counts = np.bincount(places[places >= 0], minlength=len(colors))
-    entries = [(name, f'{counts[place] / places.size:.1%}', _rgb(colors[place])) for name, place in legend]
+    if shares is None:
+        shares = np.bincount(places[places >= 0], minlength=len(colors)) / places.size
+    entries = [(name, f'{shares[place]:.1%}', _rgb(colors[place])) for name, place in legend]
     return _stacked(drawn, _legend(entries, size, width, legend_rows))
 
 
@@ -303,23 +334,27 @@ def _as_lab(colors: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(colors[None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
 
 
+def _enlargement(image: np.ndarray) -> int:
+    """Return the factor by which an image is enlarged."""
+    return max(1, -(-MIN_LONG_SIDE // max(image.shape[:2])))
+
+
 def _enlarged(image: np.ndarray) -> tuple[np.ndarray, int]:
     """Return a copy of the image, enlarged if it is small, and the factor."""
-    factor = max(1, -(-MIN_LONG_SIDE // max(image.shape[:2])))
+    factor = _enlargement(image)
     return cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC), factor
 
 
-def _text_size(image: np.ndarray) -> int:
-    return max(13, round(np.sqrt(image.shape[0] * image.shape[1]) / 50))
+def _text_size(image: np.ndarray, enlargement: int = 1) -> int:
+    return max(13, round(np.sqrt(image.shape[0] * image.shape[1]) * enlargement / 50))
 
 
-def _draw_mask(image: np.ndarray, mask: np.ndarray, color: np.ndarray, factor: int, line: int) -> None:
-    """Tint the pixels of a mask, (H, W) before enlargement, and draw its outline inside it."""
-    left, top, right, bottom = box_around(mask)
-    if right == 0:
+def _draw_mask(image: np.ndarray, mask: MaskCrop, color: np.ndarray, factor: int, line: int) -> None:
+    """Tint the pixels of a mask, of the image before enlargement, and draw its outline inside it."""
+    if not mask.pixels.size:
         return
-    part = mask[top:bottom, left:right].repeat(factor, 0).repeat(factor, 1)
-    region = image[top * factor :, left * factor :][: part.shape[0], : part.shape[1]]
+    part = mask.pixels.repeat(factor, 0).repeat(factor, 1)
+    region = image[mask.top * factor :, mask.left * factor :][: part.shape[0], : part.shape[1]]
     tinted = (1 - MASK_OPACITY) * region[part] + MASK_OPACITY * color
     region[part] = tinted.round().astype(np.uint8)
     core = cv2.erode(
@@ -335,49 +370,6 @@ def _borders(labels: np.ndarray, line: int) -> np.ndarray:
         border[:, :-step] |= labels[:, :-step] != labels[:, step:]
         border[:-step] |= labels[:-step] != labels[step:]
     return border
-
-
-def _free_place(
-    box: np.ndarray, width: int, height: int, placed: np.ndarray, right: int, bottom: int
-) -> tuple[int, int, int, int]:
-    """Find the place of a tag at a box: the first that covers no earlier tag, or else the one that covers least."""
-    x1, y1, x2, y2 = box.tolist()
-    corners = [(x1, y1 - height), (x1, y2 + 1), (x2 + 1 - width, y1 - height), (x2 + 1 - width, y2 + 1)]
-    corners += [(x1, y1), (x1, y2 + 1 - height), (x2 + 1 - width, y1), (x2 + 1 - width, y2 + 1 - height)]
-    return _freest(corners, width, height, placed, right, bottom)
-
-
-def _free_place_around(
-    center: np.ndarray, width: int, height: int, placed: np.ndarray, right: int, bottom: int
-) -> tuple[int, int, int, int]:
-    """Find the place of a tag around a point, as near to it as no earlier tag is covered."""
-    x, y = round(center[0] - width / 2), round(center[1] - height / 2)
-    corners = [(x, y + rows * height) for rows in (0, 1, -1, 2, -2)]
-    corners += [(x + side * width, y) for side in (1, -1)]
-    return _freest(corners, width, height, placed, right, bottom)
-
-
-def _place_of(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where a mask, bool (H, W), is: its box, and x and y of its pixel that is farthest from its border."""
-    box = np.array(box_around(mask))
-    part = mask[box[1] : box[3], box[0] : box[2]]
-    distance = cv2.distanceTransform(np.pad(part.astype(np.uint8), 1), cv2.DIST_L2, 5)
-    row, column = np.unravel_index(int(distance.argmax()), distance.shape)
-    return box, box[:2] + (column - 0.5, row - 0.5)
-
-
-def _freest(
-    corners: Sequence[tuple[int, int]], width: int, height: int, placed: np.ndarray, right: int, bottom: int
-) -> tuple[int, int, int, int]:
-    """Return the first of several places, moved into the image, that covers no earlier tag, or covers least."""
-    places = []
-    for x, y in corners:
-        x, y = max(0, min(x, right - width)), max(0, min(y, bottom - height))
-        covered = np.minimum(placed[:, 2:], (x + width, y + height)) - np.maximum(placed[:, :2], (x, y))
-        places.append((np.prod(covered.clip(0), axis=1).sum(), (x, y, x + width, y + height)))
-        if not places[-1][0]:
-            break
-    return min(places, key=lambda place: place[0])[1]
 
 
 def _legend(

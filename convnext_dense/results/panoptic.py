@@ -11,10 +11,13 @@ import numpy as np
 from PIL import Image
 
 from ..io.coco_format import CocoImage
+from ..io.georeference import Georeference
 from ..io.image_size import ImageSize
-from ..io.mask_box import box_around
 from ..io.panoptic import VOID, Segments, colors_of_ids, id_of_color
-from .drawing import draw_segments, segment_colors
+from ..io.shrunk_image import sample, shrink_factor
+from .drawing import draw_segments, segment_colors, tags_fit
+from .geojson import write_regions
+from .label_map import strips
 from .result import Result, import_supervision
 from .segmentation import LEGEND_ROWS
 from .text import drawable_names
@@ -96,6 +99,7 @@ class Panoptic(Result):
         stuff: int,
         category_ids: Sequence[int] | None = None,
         crowds: Sequence[int] = (),
+        out: np.ndarray | None = None,
     ) -> Panoptic:
         """Make a result of a map of segments, which get ids anew.
 
@@ -108,8 +112,9 @@ class Panoptic(Result):
             stuff: number of the last classes that are stuff.
             category_ids: ids of the classes, or None if unknown.
             crowds: numbers of the segments that are crowds.
+            out: int32 (H, W) for the ids, which may be ``numbers``; made if it is None.
         """
-        own, places, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+        own, counts = _counts(numbers)
         known = [place for place in np.argsort(-counts, kind='stable').tolist() if int(own[place]) in labels]
         of_classes = np.array([labels[int(own[place])] for place in known], int)
         are_things = of_classes < len(names) - stuff
@@ -117,7 +122,8 @@ class Panoptic(Result):
         found = np.zeros(len(own), np.int32)
         for place, color in zip(known, shown, strict=True):
             found[place] = _free_id(color, found)
-        ids = found[places].reshape(numbers.shape)
+        ids = np.empty(numbers.shape, np.int32) if out is None else out
+        boxes = _renumbered(numbers, own, found, ids)
         segments = [
             PanopticSegment(
                 int(found[place]),
@@ -125,7 +131,7 @@ class Panoptic(Result):
                 names[label],
                 bool(are_things[n]),
                 int(counts[place]),
-                box_around(ids == found[place]),
+                boxes[place],
                 int(own[place]) in crowds,
             )
             for n, place in enumerate(known)
@@ -164,23 +170,27 @@ class Panoptic(Result):
     ) -> np.ndarray:
         """Draw the segments over the image, things with their names, above a legend of the stuff.
 
-        Things of one class have different colors, and stuff has the color of its class.
+        Things of one class have different colors, and stuff has the color of its class. Where names would cover the
+        image of a result with a :attr:`drawn_side`, they are left out.
 
         Args:
             out, image: see :meth:`Result.draw`.
             legend_rows: number of rows of the legend, the largest regions first; None for as many as it takes.
         """
-        pixels = image_to_draw_on(self.path, image, self.size, self.value_range, self.opening)
-        places = np.full(self.ids.shape, -1, np.int32)
-        for place, segment in enumerate(self.segments):
-            places[self.ids == segment.id] = place
+        factor = shrink_factor(self.size, self.drawn_side)
+        pixels = image_to_draw_on(self.path, image, self.size, self.value_range, self.opening, factor)
+        ids = self.ids if factor == 1 else sample(lambda window: self.ids[window.slices], self.size, factor)
+        places = _places_of(ids, [segment.id for segment in self.segments])
         names = drawable_names(self.names)
         tags = [
             f'{names[one.label]}{" (crowd)" if one.iscrowd else ""}' if one.isthing else '' for one in self.segments
         ]
         stuff = [(names[one.label], place) for place, one in enumerate(self.segments) if not one.isthing]
         colors = colors_of_ids(np.array([segment.id for segment in self.segments], np.int32))
-        return save_drawing(draw_segments(pixels, places, colors, tags, stuff, legend_rows), out)
+        shares = np.array([segment.area for segment in self.segments]) / (self.size.height * self.size.width)
+        if self.drawn_side is not None and not tags_fit(pixels, [tag for tag in tags if tag]):
+            tags = [''] * len(tags)
+        return save_drawing(draw_segments(pixels, places, colors, tags, stuff, legend_rows, shares), out)
 
     def draw_frame(self, frame: np.ndarray) -> np.ndarray:
         return self.draw(image=frame, legend_rows=LEGEND_ROWS)
@@ -219,11 +229,23 @@ class Panoptic(Result):
         Raises:
             UserError: if the file can't be written.
         """
-        save_image(Image.fromarray(colors_of_ids(self.ids)), out)
+        colors = np.empty((*self.size, 3), np.uint8)
+        for window in strips(self.size):
+            colors[window.slices] = colors_of_ids(self.ids[window.slices])
+        save_image(Image.fromarray(colors), out)
 
     def save_extra_files(self, *files: Path) -> None:
         (png,) = files
         self.save_ids(png)
+
+    def save_polygons(self, out: Path, georeference: Georeference) -> int:
+        """Write the connected regions of each segment; see :meth:`Result.save_polygons`."""
+        ids = range(len(self.names)) if self.category_ids is None else self.category_ids
+        of_segments = {
+            one.id: {'id': one.id, 'category_id': ids[one.label], 'category': one.name, 'isthing': int(one.isthing)}
+            for one in self.segments
+        }
+        return write_regions(out, self.ids, georeference, of_segments.__getitem__, str(self.path))
 
     def to_supervision(self) -> Any:
         """Convert to ``supervision.Detections``, one for each segment; ``data`` has ``class_name`` and ``isthing``.
@@ -240,6 +262,47 @@ class Panoptic(Result):
                 'isthing': np.array([one.isthing for one in self.segments], bool),
             },
         )
+
+
+def _counts(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers in a map in ascending order, and the pixels of each, looking at some rows at a time."""
+    total: dict[int, int] = {}
+    for window in strips(ImageSize.of(numbers)):
+        for number, count in zip(*np.unique(numbers[window.slices], return_counts=True), strict=True):
+            total[int(number)] = total.get(int(number), 0) + int(count)
+    own = sorted(total)
+    return np.array(own, np.int64), np.array([total[number] for number in own], np.int64)
+
+
+def _renumbered(
+    numbers: np.ndarray, own: np.ndarray, ids: np.ndarray, out: np.ndarray
+) -> list[tuple[int, int, int, int]]:
+    """Replace the numbers of a map, some rows at a time, and return the box around each: left, top, right and bottom.
+
+    Args:
+        numbers: integers (H, W).
+        own: the numbers in it, in ascending order.
+        ids: what each becomes.
+        out: int32 (H, W) to fill, which may be ``numbers``.
+    """
+    from scipy import ndimage  # here, since it takes long to import
+
+    boxes = np.tile(np.array([out.shape[1], out.shape[0], 0, 0]), (len(own), 1))
+    for window in strips(ImageSize.of(numbers)):
+        places = np.searchsorted(own, numbers[window.slices])
+        out[window.slices] = ids[places]
+        for place, found in enumerate(ndimage.find_objects(places + 1)):
+            if found is not None:
+                (rows, columns), top = found, window.top
+                boxes[place, :2] = np.minimum(boxes[place, :2], (columns.start, top + rows.start))
+                boxes[place, 2:] = np.maximum(boxes[place, 2:], (columns.stop, top + rows.stop))
+    return [tuple(box) for box in boxes.tolist()]
+
+
+def _places_of(ids: np.ndarray, segments: Sequence[int]) -> np.ndarray:
+    """Return the place of each pixel's id in a list, int32 (H, W), or -1 where it is not in it."""
+    known, order = np.unique(np.array([VOID, *segments], np.int64), return_index=True)
+    return (order[np.searchsorted(known, ids)] - 1).astype(np.int32)
 
 
 def _free_id(color: np.ndarray, taken: np.ndarray) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import UserError
 from ..io.band_images import ShownBands
 from ..io.coco_format import CocoImage
+from ..io.georeference import Georeference
 from ..io.opening import AS_USUAL, Opening
 from ..io.value_range import ValueRange
 
@@ -26,11 +27,14 @@ class Result(ABC):
         path: the image's file, or None.
         value_range: the values of the image that become black and white, to draw on it.
         opening: how the image's file is opened, to draw on it.
+        drawn_side: pixels of the longer side of drawings; a larger image is shrunk by a whole factor. None for the
+            size of the image.
     """
 
     path: str | None
     value_range: ValueRange | ShownBands | None = field(default=None, kw_only=True)
     opening: Opening = field(default=AS_USUAL, kw_only=True)
+    drawn_side: int | None = field(default=None, kw_only=True)
 
     @abstractmethod
     def draw(self, out: str | Path | None = None, image: np.ndarray | None = None) -> np.ndarray:
@@ -41,7 +45,7 @@ class Result(ABC):
             image: uint8 (H, W, 3), RGB, to draw on; None reads it from ``path``.
 
         Returns:
-            The drawing, uint8 RGB; small images are enlarged.
+            The drawing, uint8 RGB; small images are enlarged, and those larger than :attr:`drawn_side` shrunk.
 
         Raises:
             UserError: if the image can't be read, its size differs from the result's, or ``out`` can't be written.
@@ -81,6 +85,22 @@ class Result(ABC):
         Raises:
             UserError: if a file can't be written.
         """
+
+    def save_polygons(self, out: Path, georeference: Georeference) -> int:
+        """Write what has a place in the image as GeoJSON polygons.
+
+        Args:
+            out: the file.
+            georeference: that of the image.
+
+        Returns:
+            The number of polygons.
+
+        Raises:
+            UserError: if the file can't be written, the result has no positions in the image, the georeference has no
+                coordinate reference system, or rasterio is missing.
+        """
+        raise UserError(f'{out} cannot be made: the result has no positions in the image')
 
 
 def import_supervision() -> Any:

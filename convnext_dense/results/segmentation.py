@@ -5,37 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from ..io.georeference import Georeference
 from ..io.image_size import ImageSize
 from ..io.images import UNLABELED
 from ..io.mask_box import box_around
+from ..io.shrunk_image import sample, shrink_factor
 from .drawing import draw_label_map
+from .geojson import write_label_polygons
+from .label_map import SegmentationEntry, class_areas, count_labels, unlabeled
 from .result import Result, import_supervision
 from .writing import image_to_draw_on, save_drawing, save_image
 
 LEGEND_ROWS = 3
 """Rows of the legend below each frame of a video; fixed, because all frames must have the same size."""
-
-
-class ClassArea(TypedDict):
-    """A class with its label in masks, the number of its pixels, and its share of the whole image in [0, 1]."""
-
-    label: int
-    name: str
-    pixels: int
-    share: float
-
-
-class SegmentationEntry(TypedDict):
-    """A segmentation in a JSON file: height and width, and the present classes, largest first."""
-
-    path: str | None
-    size: list[int]
-    classes: list[ClassArea]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +31,8 @@ class Segmentation(Result):
 
     Attributes:
         path: the image's file, or None.
-        labels: uint8 (H, W), in [0, K), or 255 where ground truth is unlabeled.
+        labels: uint8 (H, W), in [0, K), or 255 where ground truth is unlabeled. Of more than 255 classes, from tiles
+            of a large image, uint16.
         names: K class names.
         colors: uint8 (K, 3), RGB.
         first_label: label of class 0 in the masks that the model was trained on. It is added to the classes in files.
@@ -77,26 +65,27 @@ class Segmentation(Result):
             out, image: see :meth:`Result.draw`.
             legend_rows: maximum number of rows of the legend, the largest classes first; None for no limit.
         """
-        pixels = image_to_draw_on(self.path, image, ImageSize.of(self.labels), self.value_range, self.opening)
-        drawn = draw_label_map(pixels, self.labels, self.names, self.colors, UNLABELED, legend_rows)
+        size = ImageSize.of(self.labels)
+        factor = shrink_factor(size, self.drawn_side)
+        pixels = image_to_draw_on(self.path, image, size, self.value_range, self.opening, factor)
+        labels, shares = self.labels, None
+        if factor > 1:
+            labels = sample(lambda window: self.labels[window.slices], size, factor)
+            shares = self._counts() / self.labels.size
+        ignore = unlabeled(self.labels.dtype)
+        drawn = draw_label_map(pixels, labels, self.names, self.colors, ignore, legend_rows, shares)
         return save_drawing(drawn, out)
 
     def draw_frame(self, frame: np.ndarray) -> np.ndarray:
         return self.draw(image=frame, legend_rows=LEGEND_ROWS)
 
     def as_json(self) -> SegmentationEntry:
-        counts = np.bincount(self.labels.ravel(), minlength=UNLABELED + 1)[:UNLABELED]
-        present = [k for k in np.argsort(-counts, kind='stable').tolist() if counts[k]]
-        classes: list[ClassArea] = [
-            {
-                'label': k + self.first_label,
-                'name': self.names[k],
-                'pixels': int(counts[k]),
-                'share': float(counts[k] / self.labels.size),
-            }
-            for k in present
-        ]
-        return {'path': self.path, 'size': list(self.labels.shape), 'classes': classes}
+        return class_areas(self.path, ImageSize.of(self.labels), self._counts(), self.names, self.first_label)
+
+    def _counts(self) -> np.ndarray:
+        """Count the pixels of each class, int64 (K,)."""
+        size, classes = ImageSize.of(self.labels), len(self.names)
+        return count_labels(lambda window: self.labels[window.slices], size, classes)
 
     def save_labels(self, out: str | Path) -> None:
         """Write the label map as a PNG whose pixel values are the numbers of the masks that the model was trained on.
@@ -104,9 +93,15 @@ class Segmentation(Result):
         Class k has the number k + ``first_label``, and pixels without a class 255, so that the file can be used as a
         mask of the same data set. The palette has the classes' colors.
 
+        Labels of uint16 become a PNG of 16 bits, without a palette, in which 65,535 is no class.
+
         Raises:
             UserError: if the file can't be written.
         """
+        if self.labels.dtype != np.uint8:
+            none = unlabeled(self.labels.dtype)
+            save_image(Image.fromarray(np.where(self.labels == none, none, self.labels + self.first_label)), out)
+            return
         labels = np.where(self.labels == UNLABELED, UNLABELED, self.labels + np.uint8(self.first_label))
         colors = np.zeros((256, 3), np.uint8)
         colors[self.first_label :][: len(self.colors)] = self.colors
@@ -118,13 +113,16 @@ class Segmentation(Result):
         (label_map,) = files
         self.save_labels(label_map)
 
+    def save_polygons(self, out: Path, georeference: Georeference) -> int:
+        return write_label_polygons(out, self.labels, georeference, self.names, self.first_label, str(self.path))
+
     def to_supervision(self) -> Any:
         """Convert to ``supervision.Detections``, with one detection for all pixels of each present class.
 
         Raises:
             UserError: if the supervision package is not installed.
         """
-        present = np.setdiff1d(self.labels, UNLABELED)
+        present = np.setdiff1d(self.labels, unlabeled(self.labels.dtype))
         masks = self.labels == present[:, None, None]
         return import_supervision().Detections(
             xyxy=np.array([box_around(mask) for mask in masks], np.float32).reshape(-1, 4),

@@ -13,6 +13,7 @@ from ..io.files import atomic_write
 from ..io.image_size import ImageSize
 from ..io.images import read_rgb
 from ..io.opening import AS_USUAL, Opening
+from ..io.shrunk_image import read_shrunk, shrink
 from ..io.value_range import ValueRange
 
 
@@ -22,6 +23,7 @@ def image_to_draw_on(
     size: ImageSize | None = None,
     value_range: ValueRange | ShownBands | None = None,
     opening: Opening = AS_USUAL,
+    factor: int = 1,
 ) -> np.ndarray:
     """Return the given image, or else read it from the path; uint8 (H, W, 3), RGB.
 
@@ -31,6 +33,7 @@ def image_to_draw_on(
         size: expected size; None for any.
         value_range: the values that become black and white; see :func:`~convnext_dense.io.images.decode`.
         opening: how the file is opened.
+        factor: whole number by which the image is shrunk; the given size is that before.
 
     Raises:
         UserError: if there is neither image nor path, the file can't be read, or the size differs.
@@ -38,13 +41,20 @@ def image_to_draw_on(
     if image is None:
         if path is None:
             raise UserError('the result has no file: pass the image to draw on')
-        image = read_rgb(path, value_range=value_range, opening=opening)
-    if size is not None and size != ImageSize.of(image):
+        if factor > 1:
+            pixels, own = read_shrunk(path, factor, value_range, opening)
+        else:
+            pixels = read_rgb(path, value_range=value_range, opening=opening)
+            own = ImageSize.of(pixels)
+    else:
+        given, own = image, ImageSize.of(image)
+        pixels = shrink(lambda window: given[window.slices], own, factor) if factor > 1 else image
+    if size is not None and size != own:
         raise UserError(
-            f'{path}: the image is {ImageSize.of(image)} (height x width), the result is for {size}: '
+            f'{path}: the image is {own} (height x width), the result is for {size}: '
             'draw on the image that was predicted'
         )
-    return image
+    return pixels
 
 
 def save_drawing(drawn: np.ndarray, out: str | Path | None) -> np.ndarray:

@@ -7,12 +7,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UserError
-from ..io.image_size import TOTAL_STRIDE
 from .bands import BandOptions, band_input, bands_of, set_bands, set_normalization, stated_normalization
 from .base import Task
 from .pipelines import kind_of, mean_side, reading_steps
 from .records import ClassInfo, Comparison, Part, PredictionEntry, PreparedImage
+from .tiles import TileOptions, seen_in_training, set_tiles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from ..data.check import DatasetRecords, ImageRecord
+    from ..data.seen import Seen
     from ..export.graphs import Normalization
     from ..io.band_images import ShownBands
     from ..io.image_size import ImageSize
@@ -76,6 +76,9 @@ class DenseTask(Task):
     def set_bands(self, cfg: Config, options: BandOptions) -> None:
         set_bands(cfg, options)
 
+    def set_tiles(self, cfg: Config, options: TileOptions) -> ImageSize | None:
+        return set_tiles(cfg, options, self.has_scores)
+
     def value_range(self, cfg: Config, keys: Collection[str] = ('test_dataloader',)) -> ValueRange | ShownBands | None:
         from ..io.band_images import ShownBands
 
@@ -108,6 +111,9 @@ class DenseTask(Task):
 
     def training_side(self, cfg: Config) -> float | None:
         return mean_side(cfg)
+
+    def seen(self, cfg: Config) -> Seen:
+        return seen_in_training(cfg)
 
     def draw_record(self, data: DatasetRecords, record: ImageRecord, title: str, fault: str) -> np.ndarray:
         from ..results.drawing import side_by_side
@@ -152,19 +158,9 @@ class DenseTask(Task):
         return Normalization(preprocessor.mean.flatten().expand(3), preprocessor.std.flatten().expand(3), bgr)
 
     def prepare(self, transform: Any, image: np.ndarray, path: str | None) -> PreparedImage:
-        import cv2
-        import numpy as np
+        from ..models.network_input import pack_image
 
-        height, width = size = image.shape[:2]
-        too_thin = UserError(f'bad image {path or "array"} (height {height}, width {width}: too thin for the network)')
-        # mmcv's transforms take BGR of 8 bits, or bands as they are
-        pixels = np.ascontiguousarray(image[:, :, ::-1]) if image.dtype == np.uint8 else image
-        try:
-            packed = transform({'img': pixels, 'img_path': path, 'img_shape': size, 'ori_shape': size})
-        except cv2.error:
-            raise too_thin from None
-        if min(packed['inputs'].shape[1:]) < TOTAL_STRIDE:
-            raise too_thin
+        packed = pack_image(transform, image, path)
         return PreparedImage(path, packed['inputs'], packed['data_samples'])
 
     def resize_prepared(self, image: PreparedImage, size: ImageSize) -> PreparedImage:

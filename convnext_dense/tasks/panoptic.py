@@ -200,7 +200,8 @@ class PanopticTask(MmdetTask):
         return len(stuff) if isinstance(stuff, list | tuple) else stated_stuff(cfg.model)
 
     def to_result(self, sample: Any, classes: ClassInfo) -> Panoptic:
-        from ..evaluation.panoptic import NO_SEGMENTS, predicted_labels
+        from ..evaluation.panoptic import predicted_labels
+        from ..io.panoptic import NO_SEGMENTS
         from ..results import Panoptic
 
         if 'pred_panoptic_seg' not in sample:

@@ -146,26 +146,32 @@ def scale_sizes(parts: Any, scaled: Callable[[str, Any], Any]) -> None:
                 step[key] = scaled(key, tuple(value) if isinstance(value, list) else value)
 
 
-def resized_sides(cfg: Config) -> list[tuple[int, float]]:
-    """List the shorter sides that the last resize of the training pipelines draws from, each with a mean factor.
+def resized_scales(dataset: Any) -> list[tuple[tuple[int, int], float]]:
+    """List the sizes, shorter side first, that the last resize in a data set's pipelines draws from.
 
-    An image of a mosaic is half as wide and as high as the mosaic.
+    Each is with the mean factor that it is multiplied by. An image of a mosaic is half as wide and as high as the
+    mosaic.
     """
-    if cfg.get('train_dataloader') is None:
-        return []
-    sides: list[tuple[int, float]] = []
+    found: list[tuple[tuple[int, int], float]] = []
     of_canvas = 1.0
-    for step in steps_of(cfg.train_dataloader.dataset):
+    for step in steps_of(dataset):
         if kind_of(step) in ('Mosaic', 'CachedMosaic'):
             of_canvas = 0.5
         if 'Resize' not in kind_of(step):
             continue
         scales = step.get('scales') or step.get('scale')
         scales = scales if isinstance(scales, list | tuple) and scales and not isinstance(scales[0], int) else [scales]
-        drawn = [min(as_size(scale)) for scale in scales if is_size(scale)]
+        drawn = [as_size(scale) for scale in scales if is_size(scale)]
         share = step.get('ratio_range') or (1.0, 1.0)
-        sides = [(side, of_canvas * (share[0] + share[1]) / 2) for side in drawn] or sides
-    return sides
+        found = [((min(size), max(size)), of_canvas * (share[0] + share[1]) / 2) for size in drawn] or found
+    return found
+
+
+def resized_sides(cfg: Config) -> list[tuple[int, float]]:
+    """List the shorter sides that the last resize of the training pipelines draws from, each with a mean factor."""
+    if cfg.get('train_dataloader') is None:
+        return []
+    return [(short, share) for (short, _), share in resized_scales(cfg.train_dataloader.dataset)]
 
 
 def mean_side(cfg: Config) -> float | None:

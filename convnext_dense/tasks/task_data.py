@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..data.seen import UNKNOWN, Seen
 from ..errors import UserError
 from .bands import bands_of
 from .class_choices import join_checked, settle_choice
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .bands import BandOptions
     from .records import CountColumn, TrainedClasses
     from .sizes import SetBy
+    from .tiles import TileOptions
 
 
 class TaskData(ABC):
@@ -188,7 +190,7 @@ class TaskData(ABC):
         if 'train' not in present:
             fix = 'add some to train; test needs none'
             data.findings.append(Finding(PROBLEM, 'train', 'no data for this split, so that no run can train', fix))
-        elif datasets['train'] is cfg.train_dataloader.dataset:  # not repeated by a wrapper
+        elif datasets['train'] is cfg.train_dataloader.dataset and not datasets['train'].get('tiles'):  # not repeated
             (images,) = (split.images for split in data.splits if split.name == 'train')
             try:
                 check_one_batch(sum(image.is_read for image in images), cfg.train_dataloader.batch_size)
@@ -215,6 +217,17 @@ class TaskData(ABC):
         raise UserError(
             f'--bands is for detection and segmentation: models for {self.name} take RGB of 8 bits, and --value-range '
             'takes other values to it'
+        )
+
+    def set_tiles(self, cfg: Config, options: TileOptions) -> ImageSize | None:
+        """Have a config take its images in tiles; see :func:`~convnext_dense.tasks.tiles.set_tiles`.
+
+        Raises:
+            UserError: if its images have no positions to learn or predict.
+        """
+        raise UserError(
+            f'{options.flags or "tiles"} is for detection and segmentation: leave it out for {self.name}, which looks '
+            'at images as a whole'
         )
 
     def value_range(self, cfg: Config, keys: Collection[str] = ('test_dataloader',)) -> ValueRange | ShownBands | None:
@@ -333,6 +346,10 @@ class TaskData(ABC):
     def training_side(self, cfg: Config) -> float | None:
         """Return the shorter side that training resizes images to on average, in pixels; None if it is unknown."""
         return None
+
+    def seen(self, cfg: Config) -> Seen:
+        """Return how large networks see images, or their tiles, in training, where objects can be too small."""
+        return UNKNOWN
 
     def _unsupported(self, problem: str) -> UserError:
         return UserError(f'a model for {self.name} {problem}: take a config of another task')

@@ -133,6 +133,19 @@ class BlockGrid:
         """Return the window of the tile in row i and column j."""
         return Window(self.y.starts[i], self.x.starts[j], self.y.tile, self.x.tile)
 
+    def tiles_of(self, position: tuple[int, int]) -> list[tuple[int, int]]:
+        """Return row and column of each tile to predict for a row of this grid in a lane, in this order."""
+        lane, row = position
+        return [(i, j) for j in self.columns(lane) for i in self.rows[row]]
+
+    def order(self, start: tuple[int, int] = (0, 0)) -> Iterator[Window]:
+        """Yield all tiles in the order in which :func:`label_blocks` predicts them from ``start`` on."""
+        lane, row = start
+        for current in range(lane, len(self.lanes)):
+            for i in range(max(row - 1, 0), len(self.rows)):
+                yield from (self.tile(*tile) for tile in self.tiles_of((current, i)))
+            row = 0
+
 
 def label_dtype(classes: int) -> np.dtype:
     """Return the type of labels: uint8 up to 255 classes, otherwise uint16."""
@@ -199,7 +212,7 @@ class _LaneSums:
         labels = np.empty(window.size, label_dtype(grid.classes))
         columns = grid.columns(self.lane)
         sums: torch.Tensor | None = None
-        for i, j, logits in self._weighted_logits([(i, j) for j in columns for i in rows]):
+        for i, j, logits in self._weighted_logits(grid.tiles_of((self.lane, row))):
             left, step = grid.x.starts[j], grid.x.bounds[j + 1] - grid.x.starts[j]
             if sums is None:
                 sums = self._sums_from(left, left + grid.x.tile, height, logits)

@@ -44,6 +44,13 @@ class MaskCrop(NamedTuple):
         window = self.window.intersection(other.window)
         return int((self.inside(window) & other.inside(window)).sum()) if min(window.size) else 0
 
+    def shrunk(self, factor: int) -> MaskCrop:
+        """Return the mask of the image that is shrunk by a whole factor, whose pixels are those of the centers."""
+        top, left = -(-(self.top - factor // 2) // factor), -(-(self.left - factor // 2) // factor)
+        rows = slice(top * factor + factor // 2 - self.top, None, factor)
+        columns = slice(left * factor + factor // 2 - self.left, None, factor)
+        return MaskCrop(top, left, self.pixels[rows, columns])
+
     def full(self, size: ImageSize) -> np.ndarray:
         """Return the mask of the image, bool (H, W)."""
         mask = np.zeros(size, bool)

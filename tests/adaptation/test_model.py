@@ -46,6 +46,11 @@ def types_in(value, key=''):
             yield from types_in(part, key)
 
 
+def test_a_head_for_objects_of_one_class_is_named():
+    _, notes = adapted_model('mmdet:crowddet/crowddet-rcnn_r50_fpn_8xb2-30e_crowdhuman.py')
+    assert 'a MultiInstanceBBoxHead finds objects of one class: data of several are refused' in notes.undecided
+
+
 @pytest.mark.parametrize('name', STAGES)
 def test_neck_and_heads_take_the_features_of_their_stages(name):
     """Each output of the backbone is used: its norm would never be trained otherwise."""

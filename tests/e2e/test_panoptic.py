@@ -41,6 +41,7 @@ def test_resumed_runs_are_those_that_were_not(tmp_path):
     assert read_scalars(whole)['val/raw/PQ'] == read_scalars(cut)['val/raw/PQ']
 
 
+@pytest.mark.faults
 def test_panoptic_runs_are_tested_and_drawn(tmp_path, capsys):
     data, config = str(write_panoptic_data(tmp_path / 'data')), str(write_panoptic_head('panoptic_fpn', tmp_path))
     use_names(data)

@@ -68,7 +68,9 @@ def outcome(work_dir: Path) -> dict:
     return {key: content[key] for key in ('state_dict', 'optimizer', 'param_schedulers')}
 
 
-@pytest.mark.parametrize('name', ['mask2former', 'mask2former_seg', 'panoptic'])
+@pytest.mark.parametrize(
+    'name', ['mask2former', 'mask2former_seg', pytest.param('panoptic', marks=pytest.mark.faults)]
+)
 def test_a_resumed_run_draws_the_points_of_an_uninterrupted_one(name, configs, data, tmp_path, monkeypatch):
     """With accumulation, and other workers."""
     whole, cut = tmp_path / 'whole', tmp_path / 'cut'

@@ -34,6 +34,7 @@ def test_a_file_names_only_sizes_that_are_equal(predict, tmp_path, capfd):
 SIZES = ((128, 128), (128, 192), (256, 160), (131, 275), (320, 140))
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize('suffix', ['.onnx', '.pt2'])
 def test_a_dynamic_detector_runs_at_any_size_and_predicts_the_same(tmp_path, capfd, suffix):
@@ -91,6 +92,7 @@ def test_a_file_that_does_not_run_is_not_left(predictors, tmp_path, name, monkey
     assert [path.read_text() for path in tmp_path.iterdir()] == ['an earlier file']
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize('predict', ['mask_rcnn'], indirect=True)
 def test_wrong_names_of_dimensions_are_found(predict, tmp_path, monkeypatch):
     """All open dimensions get a name, also those that are not equal."""

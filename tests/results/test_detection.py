@@ -11,8 +11,10 @@ from PIL import Image
 from pycocotools import mask as rle
 
 from convnext_dense.errors import UserError
+from convnext_dense.io.image_size import ImageSize
 from convnext_dense.results import Detection
 from convnext_dense.results.drawing import palette
+from convnext_dense.tiling.tile_objects import MaskCrop, Objects
 from tests.results.conftest import HEIGHT, NAMES, WIDTH
 
 
@@ -93,3 +95,58 @@ def test_without_supervision_the_error_says_how_to_get_it(detection, monkeypatch
     monkeypatch.setitem(sys.modules, 'supervision', None)
     with pytest.raises(UserError, match=r'pip install supervision$'):
         detection.to_supervision()
+
+
+@pytest.fixture
+def cropped(detection):
+    """The same, with masks as tiles of a large image give them."""
+    return dataclasses.replace(detection, masks=[MaskCrop.of(mask) for mask in detection.masks])
+
+
+def test_cropped_masks_are_the_same_in_files_and_drawings(detection, cropped, supervision):
+    assert cropped.as_json() == detection.as_json()
+    assert np.array_equal(cropped.draw(), detection.draw())
+    good, expected = cropped.above(0.4), detection.above(0.4)
+    assert len(good.masks) == 2 and good.as_json() == expected.as_json()
+    assert np.array_equal(cropped.to_supervision().mask, detection.masks)
+    assert np.array_equal(cropped.mask(0).pixels, detection.mask(0).pixels)
+    assert cropped.above(2).as_json() == [] and (cropped.above(2).draw() == 128).all()
+    huge = dataclasses.replace(cropped, size=ImageSize(1 << 28, 1 << 28))
+    with pytest.raises(UserError, match=r'3 masks of .* do not fit into the memory'):
+        huge.to_supervision()
+
+
+def test_objects_of_tiles_become_detections(cropped, path):
+    objects = Objects(cropped.boxes, cropped.scores, cropped.labels, np.zeros(3, bool), cropped.masks)
+    assert Detection.of_objects(path, cropped.size, objects, NAMES).as_json() == cropped.as_json()
+
+
+def test_a_large_image_is_drawn_shrunk(detection, cropped):
+    """By a whole factor: 600 pixels become 200 with a longest side of 299. Small drawings are enlarged again."""
+    shrunk = dataclasses.replace(detection.above(0.4), drawn_side=299)
+    drawn = shrunk.draw()
+    ring = palette(len(NAMES))[5].astype(int)
+    assert drawn.shape == (174 * 3, 200 * 3, 3)
+    assert np.abs(drawn[120, 230] - (0.55 * 128 + 0.45 * ring)).max() <= 0.5, 'the mask of the ring'
+    assert (drawn[159, 207:267] == ring).all(), 'the bottom of its box'
+    assert np.array_equal(dataclasses.replace(cropped.above(0.4), drawn_side=299).draw(), drawn)
+    gray = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
+    assert np.array_equal(shrunk.draw(image=gray), drawn)
+    with pytest.raises(UserError, match='the image is 520 x 600'):
+        dataclasses.replace(shrunk, size=ImageSize(520, 640)).draw()
+
+
+def test_many_names_become_a_legend_where_a_large_image_is_drawn(detection, monkeypatch):
+    from convnext_dense.results import drawing
+
+    texts = []
+    monkeypatch.setattr(drawing, '_write', lambda draw, place, text, *_: texts.append(text))
+    boxes = np.array([[x, y, x + 9, y + 9] for x in range(5, 590, 30) for y in range(5, 510, 30)], np.float32)
+    labels = np.arange(len(boxes)) % 3
+    many = dataclasses.replace(detection, boxes=boxes, labels=labels, scores=np.ones(len(boxes)), masks=None)
+    many.draw()
+    assert len(texts) == len(boxes)
+    texts.clear()
+    drawn = dataclasses.replace(many, drawn_side=4096).draw()
+    assert texts == [f'{name}  {(labels == k).sum()}' for k, name in enumerate(NAMES[:3])]
+    assert drawn.shape[0] > HEIGHT and (drawn[5, 5:14] == palette(6)[0]).all() and (drawn[20:35, 20:35] == 128).all()

@@ -1,12 +1,16 @@
 """RLEs of masks, to the byte those of pycocotools."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 from pycocotools import mask as rle
 
+from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
-from convnext_dense.results.rle import decode_mask, encode_masks
+from convnext_dense.results.rle import decode_mask, encode_crops, encode_masks
+from convnext_dense.tiling.tile_objects import MaskCrop
 
 
 def test_no_masks_are_no_rles():
@@ -50,3 +54,22 @@ def test_masks_in_all_forms_of_coco_files_are_decoded():
     runs = {'size': [4, 6], 'counts': [9, 2, 2, 2, 2, 2, 5]}
     for mask in (compressed, runs, [[2, 1, 5, 1, 5, 3, 2, 3]], [[2, 1, 4, 1, 4, 3, 2, 3], [4, 1, 5, 1, 5, 3, 4, 3]]):
         assert np.array_equal(decode_mask(mask, ImageSize(4, 6)), expected)
+
+
+@pytest.mark.parametrize(('kind', 'masks'), odd_masks().items(), ids=odd_masks().keys())
+def test_rles_of_crops_are_those_of_the_whole_masks(kind, masks):
+    size = ImageSize(*masks.shape[1:])
+    assert encode_crops([MaskCrop.of(mask) for mask in masks], size) == encode_masks(masks)
+    whole = [MaskCrop(0, 0, mask) for mask in masks]
+    assert encode_crops(whole, size) == encode_masks(masks), 'crops need not be tight'
+
+
+def test_rles_of_crops_take_the_memory_of_the_crops():
+    size, crop = ImageSize(60_000, 60_000), MaskCrop(40_000, 59_990, np.ones((20, 10), bool))
+    tracemalloc.start()
+    (encoded,) = encode_crops([crop], size)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000 and rle.area(encoded) == 200 and rle.toBbox(encoded).tolist() == [59_990, 40_000, 10, 20]
+    with pytest.raises(UserError, match=r'the image has 70000 x 70000 pixels, .* 4,294,967,295 at most: cut it'):
+        encode_crops([crop], ImageSize(70_000, 70_000))

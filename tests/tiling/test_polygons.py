@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from convnext_dense.errors import UserError
-from convnext_dense.tiling import polygons
+from convnext_dense.io import geojson
 from convnext_dense.tiling.polygons import write_polygons
 
 rasterio = pytest.importorskip('rasterio')
@@ -43,7 +43,7 @@ def read(path):
 
 
 def test_polygons_have_the_pixels_of_their_class(tmp_path, monkeypatch):
-    monkeypatch.setattr(polygons, 'FEATURES', 2)
+    monkeypatch.setattr(geojson, 'FEATURES', 2)
     labels = drawn()
     count = write_polygons(label_map(tmp_path / 'map.tif', labels), tmp_path / 'map.geojson', NAMES)
     features = read(tmp_path / 'map.geojson')

@@ -24,6 +24,7 @@ from ...config.machine import cores
 from ...config.read import point_at, read_config
 from ...counting import counted
 from ...data.check import NOTE, PROBLEM, WARNING, CheckResult, Finding, SplitRecords, check_dataset
+from ...data.check.large import count_tiles, find_small, sizes_in_records
 from ...data.check.values import find_enlarged
 from ...data.image_scan import ImageScan
 from ...errors import UserError
@@ -34,8 +35,10 @@ from ...io.image_stats import ImageStats, read_stats, write_stats
 from ...io.progress import progress_bar
 from ...tasks import task_of
 from ...tasks.records import CountColumn
+from ...tasks.tiles import describe_tiles, tiles_of
 from ..arguments import image_arguments, reading_arguments
 from ..band_arguments import band_arguments
+from ..tile_arguments import tile_options
 
 STYLES = {PROBLEM: 'bold red', WARNING: 'yellow', NOTE: 'dim'}
 SHOWN = 3  # items that are printed for a finding; the JSON has all
@@ -44,8 +47,11 @@ ROWS = 24  # maximum number of classes in the table
 
 def run(args: argparse.Namespace) -> int:
     options = {**reading_arguments(args), **image_arguments(args), **band_arguments(args)}
+    options['tiles'] = tile_options(args)
     cfg = read_config(args.config, args.cfg_options, args.data, needs_data=False, **options)
     point_at(cfg, args.data, ('train', 'val'), options['data_options'])
+    if line := describe_tiles(cfg, options['tiles'], args.image_size):
+        print(line)
     checked = check_and_print(cfg, args.config, args.workers)
     stats = keep_stats(cfg, checked, args.command_line)
     if args.json:
@@ -124,10 +130,17 @@ def check_and_print(cfg: Config, name: str, workers: int | None = None, skip: bo
         count = sum(len(split.images) for split in data.splits)
         row = bar.add_task('images', total=count)
         checked = check_dataset(data, workers or cores(), lambda: bar.advance(row), skip)
+    tiles = tiles_of(cfg)
     for split, scans in zip(data.splits, checked.scans, strict=True):
+        sizes = [scan.header.upright_size for scan in scans if scan.header]
+        if tiles is not None:
+            checked.findings.append(count_tiles(split.name, sizes, tiles))
         if split.name == 'train' and not task.takes_squares:  # enlarging is usual in classification
-            sizes = [scan.header.upright_size for scan in scans if scan.header]
-            checked.findings.extend(find_enlarged(split.name, sizes, task.training_side(cfg), square=False))
+            if tiles is None:
+                checked.findings.extend(find_enlarged(split.name, sizes, task.training_side(cfg), square=False))
+            objects = sizes_in_records(split, len(getattr(data, 'thing_classes', ())))
+            checked.findings.extend(find_small(split.name, sizes, objects, task.seen(cfg)))
+    checked.findings.sort(key=lambda finding: list(STYLES).index(finding.level))
     console = Console(width=None if Console().is_terminal else 160, highlight=False)
     classes = counted(len(data.classes), 'class', 'classes')
     console.print(f'{name}: {task.name}, {classes}, {", ".join(data.locations)}', soft_wrap=True)

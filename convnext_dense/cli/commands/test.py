@@ -33,17 +33,20 @@ from ...tasks import TrainedClasses, check_same_task, innermost_datasets, keep_s
 from ...tasks.bands import describe_bands
 from ...tasks.datasets import takes
 from ...tasks.pipelines import tta_pipeline
+from ...tasks.tiles import describe_tiles
 from ...weights.extraction import dataset_meta, extract_weights, learned_masks, trained_bands
 from ...weights.reader import read_checkpoint
 from ..arguments import command_line, image_arguments, normalization_arguments, reading_arguments
 from ..band_arguments import band_arguments
 from ..commercial import check_commercial
+from ..tile_arguments import tile_options
 
 
 def run(args: argparse.Namespace) -> None:
     check_commercial(args, [args.checkpoint])
     checkpoint = checkpoints.find(args.checkpoint)
     content = read_checkpoint(checkpoint, args.trust_pickle)
+    tiles = tile_options(args)
     cfg = read_config(
         args.config,
         args.cfg_options,
@@ -55,6 +58,7 @@ def run(args: argparse.Namespace) -> None:
         **reading_arguments(args),
         **image_arguments(args),
         bands=band_arguments(args)['bands']._replace(trained=trained_bands(content)),
+        tiles=tiles,
     )
     work_dir_of_run = find_work_dir(args.checkpoint)
     if work_dir_of_run is not None:
@@ -67,7 +71,8 @@ def run(args: argparse.Namespace) -> None:
     del content, weights  # the runner reads it again, when the data are there
     if args.out_predictions:
         _want_predictions(cfg)
-    warning = warning_of_differences(cfg, args.config, args.checkpoint, chosen.changed_keys(cfg), args.tta)
+    changed = [*chosen.changed_keys(cfg), *tiles.changed_keys]
+    warning = warning_of_differences(cfg, args.config, args.checkpoint, changed, args.tta)
     if warning is not None:
         print(f'warning: {warning}', file=sys.stderr)
     cfg.load_from = str(checkpoint)
@@ -89,7 +94,8 @@ def run(args: argparse.Namespace) -> None:
         warn_of_load(runner, args.load_meter.read())
         dataset = runner.test_dataloader.dataset
         runner.logger.info(f'test: {describe_dataset(dataset)}')
-        for said in filter(None, (task_of(cfg).describe_masks(cfg), describe_bands(cfg), normalization)):
+        tiled = describe_tiles(cfg, tiles, args.image_size)
+        for said in filter(None, (task_of(cfg).describe_masks(cfg), describe_bands(cfg), normalization, tiled)):
             runner.logger.info(said)
         log_remarks(runner, dataset)
         if line := describe_split(dataset, kept is not None):

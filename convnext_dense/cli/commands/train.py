@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -36,15 +37,18 @@ from ...errors import Stopped, UserError
 from ...samples import SAMPLES
 from ...tasks import keep_split, own_datasets, place_of, task_of
 from ...tasks.bands import describe_bands
+from ...tasks.tiles import describe_tiles
 from ..arguments import check_checkpoint, command_line, image_arguments, normalization_arguments, reading_arguments
 from ..band_arguments import band_arguments
 from ..commercial import check_commercial
 from ..parsers.train import AUTO, NEWEST, TRACKERS
+from ..tile_arguments import tile_options
 from .check_data import check_and_print
 
 
 def run(args: argparse.Namespace) -> None:
     options = dict(reads='train', **reading_arguments(args), **image_arguments(args), **band_arguments(args))
+    options['tiles'] = tiles = tile_options(args)._replace(of_run=partial(_tiles_of_run, args))
     check = partial(_check_start, args)
     cfg = read_config(args.config, args.cfg_options, args.data, without=args.without, before_data=check, **options)
     task = task_of(cfg)
@@ -52,14 +56,13 @@ def run(args: argparse.Namespace) -> None:
     set_amp(cfg, args.amp)
     if args.freeze is not None:
         freeze_backbone(cfg, args.cfg_options)
-    name = '_'.join([Path(args.config).stem, *(['without', *args.without] if args.without else [])])
-    name += f'_{args.data.replace("-", "_")}' if args.data in SAMPLES else ''
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
+    cfg.work_dir = _work_dir(args, cfg)
     resumed = cfg.work_dir if args.resume in (None, NEWEST, AUTO) else args.resume
     if args.resume is not None and setting_of_run(resumed, 'boxes_only'):
         task.leave_out_masks(cfg, as_trained=True)
     sizes = task.describe_sizes(cfg)
-    said += [line for line in (f'image sizes: {sizes}' if sizes else '', task.describe_masks(cfg)) if line]
+    tiled = describe_tiles(cfg, tiles, options['image_size'])
+    said += [line for line in (tiled, f'image sizes: {sizes}' if sizes else '', task.describe_masks(cfg)) if line]
     changes = args.resume is not None and (args.epochs, args.iters) != (None, None)
     set_length(cfg, args.epochs, args.iters, planned_length(resumed) if changes else None)
     cfg.may_change_length = changes
@@ -136,7 +139,7 @@ def run(args: argparse.Namespace) -> None:
             check_backbone_frozen(runner.bare_model, cfg)
         check_first_step(runner.bare_model, cfg, task)
         warn_of_load(runner, args.load_meter.read())
-        runner.register_hook(DataCheck(task.training_side(cfg), task.takes_squares))
+        runner.register_hook(DataCheck(task.training_side(cfg), task.takes_squares, task.seen(cfg)))
         if cfg.val_dataloader is None:
             runner.logger.warning(
                 f'there are no validation data beside {place_of(cfg.train_dataloader.dataset)}: '
@@ -220,6 +223,20 @@ def resume_command(args: argparse.Namespace) -> str:
     if processes != os.environ['WORLD_SIZE']:
         return f'the same torchrun command on every node, with: {command}'
     return f'torchrun --nproc_per_node={processes} {command.removeprefix("python ")}'
+
+
+def _work_dir(args: argparse.Namespace, cfg: Config) -> str:
+    name = '_'.join([Path(args.config).stem, *(['without', *args.without] if args.without else [])])
+    name += f'_{args.data.replace("-", "_")}' if args.data in SAMPLES else ''
+    return args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
+
+
+def _tiles_of_run(args: argparse.Namespace, cfg: Config) -> Mapping | None:
+    """Return the setting ``tiles`` of the run that is resumed, which may not exist."""
+    if args.resume not in (NEWEST, AUTO):
+        return None if args.resume is None else setting_of_run(args.resume, 'tiles')
+    work_dir = args.work_dir or (args.cfg_options or {}).get('work_dir') or _work_dir(args, cfg)
+    return setting_of_run(work_dir, 'tiles') if checkpoints.list_checkpoints(work_dir) else None
 
 
 def _check_data(cfg: Config, name: str, skip: bool) -> None:

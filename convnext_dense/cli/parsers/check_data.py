@@ -21,6 +21,7 @@ from ..arguments import (
     check_config,
 )
 from ..band_arguments import add_band_arguments
+from ..tile_arguments import add_tile_arguments
 
 EXAMPLE = f'{EXAMPLE_CONFIG} --data sample'
 
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     add_image_arguments(parser)
     add_band_arguments(parser, '--display-bands', '--image-stats')
+    add_tile_arguments(parser)
     parser.add_argument('--json', metavar='FILE', help='write all findings to this file')
     parser.add_argument('--sheet', metavar='FILE.png', help='draw images with their annotations into this file')
     parser.add_argument(

@@ -38,6 +38,7 @@ from ..arguments import (
 )
 from ..band_arguments import add_band_arguments
 from ..commercial import add_commercial_argument
+from ..tile_arguments import add_tile_arguments
 from .convert_data import check_new_folder
 
 EXAMPLE = f'{EXAMPLE_RUN} photo.jpg'
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     add_image_arguments(parser)
     add_band_arguments(parser, '--display-bands')
+    add_tile_arguments(parser, '--whole-image')
     add_normalization_arguments(parser)
     parser.add_argument('input', metavar='INPUT', nargs='+', help='image, folder of images, pattern, or video')
     parser.add_argument('--out-dir', metavar='DIR', default='demo_out', help='folder to draw in (default: demo_out)')

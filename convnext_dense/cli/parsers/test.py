@@ -32,6 +32,7 @@ from ..arguments import (
 )
 from ..band_arguments import add_band_arguments
 from ..commercial import add_commercial_argument
+from ..tile_arguments import add_tile_arguments
 
 EXAMPLE = EXAMPLE_RUN
 
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser, roots=True)
     add_image_arguments(parser)
     add_band_arguments(parser, '--display-bands')
+    add_tile_arguments(parser, '--whole-image')
     add_normalization_arguments(parser)
     add_bad_image_argument(parser)
     parser.add_argument('--weights', choices=('raw', 'ema'), help='test only these weights (default: both)')

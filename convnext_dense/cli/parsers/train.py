@@ -31,6 +31,7 @@ from ..arguments import (
 )
 from ..band_arguments import add_band_arguments
 from ..commercial import add_commercial_argument
+from ..tile_arguments import add_tile_arguments
 
 EXAMPLE = f'{EXAMPLE_CONFIG} --data sample'
 NEWEST, AUTO = '', 'auto'  # values of --resume other than a path
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     add_image_arguments(parser)
     add_band_arguments(parser, '--rgb-bands', '--display-bands', '--image-stats')
+    add_tile_arguments(parser, '--empty-tiles', '--least-visible')
     add_normalization_arguments(parser)
     add_bad_image_argument(parser)
     parser.add_argument(

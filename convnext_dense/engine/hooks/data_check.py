@@ -14,14 +14,17 @@ from mmengine.runner import Runner
 from ...compat.mmengine_private_names import normalizes
 from ...counting import counted
 from ...data.check.bands import FAR_FROM, find_lost_spread
+from ...data.check.large import ObjectSize, find_small, object_sizes
 from ...data.check.records import NOTE
 from ...data.check.values import find_enlarged, find_value_faults
 from ...data.foreign import classes_of, different_class, innermost
 from ...data.image_scan import ImageHeader, measure_bands, read_header
+from ...data.seen import UNKNOWN, Seen
 from ...data.text import shortened
 from ...errors import UserError
 from ...io.band_choice import check_exist
 from ...io.band_images import bad_image, check_same_kind
+from ...io.image_size import ImageSize
 from ...io.images import ImageValues, measure_values, open_image
 from ...io.opening import AS_USUAL
 from ...io.value_range import AmbiguousValues
@@ -41,14 +44,15 @@ class DataCheck(Hook):
     Args:
         side: the shorter side that training resizes images to on average, in pixels; None if it is unknown.
         square: the network takes squares.
+        seen: how large the network sees images or tiles in training, for advice on objects that come out small.
 
     Raises:
         UserError: if a file is not an image or its size differs from its annotations, or the value range of an image
             is ambiguous, unless the run skips bad images.
     """
 
-    def __init__(self, side: float | None = None, square: bool = False) -> None:
-        self.side, self.square = side, square
+    def __init__(self, side: float | None = None, square: bool = False, seen: Seen = UNKNOWN) -> None:
+        self.side, self.square, self.seen = side, square, seen
 
     def before_train(self, runner: Runner) -> None:
         if not is_main_process():
@@ -79,7 +83,11 @@ class DataCheck(Hook):
             findings = list(find_value_faults(split, values, has_bands))
             if split == 'train':
                 sizes = [header.upright_size for header in headers]
-                findings += find_enlarged(split, sizes, self.side, self.square)
+                if self.seen.scales:
+                    objects = [size for part in innermost(dataset) for size in sizes_of_objects(part)]
+                    findings += find_small(split, sizes, objects, self.seen)
+                if self.seen.tile is None:
+                    findings += find_enlarged(split, sizes, self.side, self.square)
             for finding in findings:
                 level = logging.INFO if finding.level == NOTE else logging.WARNING
                 fix = f': {finding.fix}' if finding.fix else ''
@@ -170,6 +178,15 @@ def describe_dataset(dataset: Any) -> str:
         text += f' of {counts[least]:,} ({classes[least]}) to {counts[most]:,} ({classes[most]})'
     text += f' {dataset.counted_units}'
     return f'{text}; without an example: {shortened(absent)}' if absent else text
+
+
+def sizes_of_objects(dataset: Any) -> list[ObjectSize]:
+    """Return the sizes of the objects in some images, spread evenly over a data set of ours with objects."""
+    if not hasattr(dataset, 'image'):
+        return []
+    infos = [dataset.get_data_info(index) for index in _spread(len(dataset), MAX_OPENED)]
+    sized = [info for info in infos if isinstance(info, dict) and 'width' in info]
+    return [one for info in sized for one in object_sizes(ImageSize(info['height'], info['width']), info)]
 
 
 def check_headers(dataset: Any) -> list[ImageHeader]:

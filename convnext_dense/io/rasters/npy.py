@@ -60,6 +60,11 @@ class NpyRaster(Raster):
         self.size, self.bands = ImageSize(*shape[:2]), 1 if len(shape) == 2 else shape[2]
         self.dtype = np.dtype(np.uint8) if self._stored.kind == 'b' else self._stored.newbyteorder('=')
 
+    @property
+    def colors(self) -> list[int] | None:
+        """Indices of the bands that are gray, or red, green and blue; None if it has others."""
+        return list(range(self.bands)) if self.bands in (1, 3) else None
+
     def _read(self, window: Window, bands: list[int]) -> np.ndarray:
         values = self._columns(window, bands) if self._by_columns else self._rows(window)[..., bands]
         return values.astype(self.dtype, copy=False)

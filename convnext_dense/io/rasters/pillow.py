@@ -26,6 +26,8 @@ class PillowRaster(Raster):
         OSError: if it can't be read or is no image.
     """
 
+    decodes_whole = True
+
     def __init__(self, path: str, opening: Opening = AS_USUAL) -> None:
         self.path, self.opening = path, opening
         self._image = open_image(path, opening=opening)

@@ -28,6 +28,7 @@ class Raster(ABC):
         dtype: type of the stored values, in the machine's byte order.
         georeference: where its pixels are on the earth; None without one.
         nodata: the value of pixels without data; None if the file names none.
+        decodes_whole: whether one window takes decoding all of the image.
     """
 
     path: str
@@ -37,6 +38,7 @@ class Raster(ABC):
     georeference: Georeference | None = None
     nodata: float | None = None
     opening: Opening = AS_USUAL
+    decodes_whole: bool = False
 
     def read(self, window: Window | None = None, bands: Sequence[int] | None = None) -> np.ndarray:
         """Read the stored values of a window.

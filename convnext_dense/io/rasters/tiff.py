@@ -26,6 +26,8 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
 """Photometric interpretations (TIFF 6.0, section 8)."""
 CONVERTED = {5: 'CMYK', YCBCR: 'YCbCr', 8: 'CIELab', 9: 'ICCLab', 10: 'ITULab'}
 """Those whose stored values are no colors in RGB."""
+COLOR_BANDS, ASSOCIATED = 3, 1
+"""Bands of colors, and the kind of another band that is an opacity with which they are multiplied."""
 SEPARATE = 2
 """The planar configuration with the bands one after the other."""
 UNCOMPRESSED = NO_PREDICTOR = USUAL_BITS = 1
@@ -92,6 +94,28 @@ class TiffRaster(Raster):
             min(tile[0], self._stored_size.height) if not page.is_tiled else tile[0], tile[1]
         )
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
+        covers = self._segment_size.height >= self._stored_size.height
+        self.decodes_whole = covers and self._segment_size.width >= self._stored_size.width and not self._is_plain()
+
+    @property
+    def colors(self) -> list[int] | None:
+        """Indices of the bands that are gray, or red, green and blue, for values that Pillow reads alike.
+
+        None for other bands, for colors that are multiplied with their opacity, and for rare types.
+        """
+        page = self._page
+        if self._colors is not None:
+            return [0, 1, 2]
+        if self.dtype not in (np.uint8, np.uint16, np.int16, np.int32, np.float32, np.float64):
+            return None
+        wanted = COLOR_BANDS if page.photometric in (RGB, YCBCR) else 1
+        opacity = page.extrasamples[:1]
+        has_others = self.bands > wanted and (ASSOCIATED in opacity or self.dtype not in (np.uint8, np.uint16))
+        if page.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, YCBCR) or self.bands < wanted or has_others:
+            return None
+        if wanted == 1 and self.bands > 1 and not (self.dtype == np.uint8 and self.bands == 2 and opacity):
+            return None
+        return list(range(wanted))
 
     def _read(self, window: Window, bands: list[int]) -> np.ndarray:
         stored = stored_window(window, self._stored_size, self._orientation)

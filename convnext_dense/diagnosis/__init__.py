@@ -1,0 +1,1 @@
+"""Numbers that tell why a model is as good as it is: functions on plain records of predictions and ground truth."""
