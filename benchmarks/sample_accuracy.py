@@ -6,8 +6,8 @@ python benchmarks/sample_accuracy.py configs/det/dino_convnext_a_coco.py
 python benchmarks/sample_accuracy.py configs/det/cascade_convnext_a_coco.py --pretrained work_dirs/backbone/epoch_3.pth
 python benchmarks/sample_accuracy.py configs/seg/upernet_convnext_a_ade20k.py --data sample-large --tile 256
 
-With --tile there are two runs, of the same number of optimizer steps and the same size of the network's input: on tiles,
-and on whole images, shrunk to the size of a tile. Both are tested on whole images.
+With --tile there are two runs, of the same number of optimizer steps and the same size of the network's input: on
+tiles, and on whole images, shrunk to the size of a tile. Both are tested on whole images.
 """
 
 from __future__ import annotations
@@ -89,7 +89,10 @@ def as_many_steps(args: argparse.Namespace, steps: int) -> list[str]:
 
 def save(result: dict[str, Any]) -> None:
     """Write a result beside this file; its name says what it is of."""
-    folder, name = Path(result['config']).parent.name, Path(result['config']).stem  # one name may be in several folders
+    folder, name = (
+        Path(result['config']).parent.name,
+        Path(result['config']).stem,
+    )  # one name may be in several folders
     parts = ['sample', folder, name]
     parts += [result['data'].removeprefix('sample-').replace('-', '_')] if result['data'] != SAMPLE else []
     parts += [f'tile{result["tile"]}'] if result['tile'] else []

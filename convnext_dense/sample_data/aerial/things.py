@@ -45,7 +45,7 @@ def draw_boat(pen: Pen, rng: np.random.Generator) -> None:
 def draw_car(pen: Pen, rng: np.random.Generator) -> None:
     """Draw a car in a bright color, its front to the right."""
     color = paint(rng.uniform(0, 360), rng.uniform(0.55, 0.8), rng.uniform(0.75, 0.95))
-    pen.fill(smooth([(-1, -0.46), (0.94, -0.48), (1, 0), (0.94, 0.48), (-1, 0.46), (-1.02, 0)]), color, 0.06)
+    pen.fill(smooth([(-0.9, -0.46), (0.86, -0.48), (0.98, 0), (0.86, 0.48), (-0.9, 0.46), (-0.98, 0)]), color, 0.06)
     pen.fill(box(0.2, -0.38, 0.48, 0.38), GLASS, 0)
     pen.fill(box(-0.8, -0.36, -0.6, 0.36), GLASS, 0)
     pen.fill(box(-0.56, -0.34, 0.16, 0.34), lighter(color, 0.25), 0)
