@@ -95,7 +95,7 @@ def ensure_large_sample(
     return draw_once(
         folder,
         {'version': LARGE_VERSION, 'bands': bands, **asdict(size)},
-        f'the {"six bands of the " if bands else ""}large sample',
+        'the large sample of six bands' if bands else 'the large sample',
         partial(_create, jobs, bands, size, workers),
         f'{len(jobs)} scenes, {megabytes:,} MB, about {seconds} s',
     )

@@ -1,4 +1,4 @@
-"""Draw the regions of a large scene, seen from above: meadows, fields, forest, water, sand, roads and towns."""
+"""Draw the regions of a large scene, seen from above: meadows, fields, forests, water, sand, roads and towns."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from ...io.image_size import ImageSize
 from ..pen import Color, lighter, paint
 from .noise import level, smooth_noise, terrain
 
-REGIONS = ('meadow', 'wheat', 'barley', 'forest', 'water', 'sand', 'road', 'town')
-MEADOW, WHEAT, BARLEY, FOREST, WATER, SAND, ROAD, TOWN = range(1, len(REGIONS) + 1)
+REGIONS = ('meadow', 'wheat', 'barley', 'oaks', 'pines', 'water', 'sand', 'road', 'town')
+MEADOW, WHEAT, BARLEY, OAKS, PINES, WATER, SAND, ROAD, TOWN = range(1, len(REGIONS) + 1)
+CROWNS = {OAKS: 17, PINES: 6}
+"""Sizes of the crowns in forests, in pixels: of one color, they look the same where an image is shrunk."""
 SHARES = {WATER: 0.17, SAND: 0.21}
 """Shares of a scene below the levels of the water and of the sand around it."""
 PARCELS = 32
@@ -54,9 +56,11 @@ def draw_land(size: ImageSize, rng: np.random.Generator) -> Land:
     mottle = smooth_noise(rng, size, 60) + smooth_noise(rng, size, 9)  # in [0, 2)
     _cover(land, np.ones(size, bool), paint(rng.uniform(84, 100), 0.42, 0.7), mottle, MEADOW)
     _draw_fields(land, rng, mottle)
-    woods = terrain(rng, size)
-    crowns = smooth_noise(rng, size, 11) + smooth_noise(rng, size, 5)
-    _cover(land, woods > level(woods, 0.8), paint(rng.uniform(112, 128), 0.5, 0.42), crowns, FOREST, 0.35)
+    woods, mixture = terrain(rng, size), terrain(rng, size)
+    forest, middle = woods > level(woods, 0.76), level(mixture, 0.5)
+    leaves = paint(rng.uniform(112, 128), 0.5, 0.44)
+    for region, side in ((OAKS, mixture < middle), (PINES, mixture >= middle)):
+        _cover(land, forest & side, leaves, 2 * smooth_noise(rng, size, CROWNS[region]), region, 0.36)
     _draw_towns(land, rng, mottle)
     height = terrain(rng, size)
     shore, edge = (level(height, SHARES[region]) for region in (WATER, SAND))
