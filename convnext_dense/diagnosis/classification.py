@@ -128,7 +128,8 @@ def flips(before: Predictions, after: Predictions) -> tuple[list[str], list[str]
     """List the images that only the second run gets right, and those that only the first one does.
 
     Args:
-        before, after: of the same images in the same order.
+        before: those of the first run.
+        after: those of the second run, of the same images in the same order.
     """
     was, now = before.ranks < 1, after.ranks < 1
     gained, lost = (np.flatnonzero(flipped).tolist() for flipped in (~was & now, was & ~now))

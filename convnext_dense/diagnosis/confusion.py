@@ -61,7 +61,7 @@ class Confusion:
                 raise ValueError(f'labels from {labels.min()} to {labels.max()}, but they go from 0 to {classes}')
         pairs = true * (classes + 1) + predicted
         if counts is None and (classes + 1) ** 2 <= len(pairs):  # many more pixels than classes: no sorting
-            dense = np.bincount(pairs, minlength=(classes + 1) ** 2)
+            dense = np.bincount(pairs)
             found = np.flatnonzero(dense)
             return cls(classes, found // (classes + 1), found % (classes + 1), dense[found])
         found, places = np.unique(pairs, return_inverse=True)

@@ -59,7 +59,8 @@ class Interval:
     Attributes:
         quantity: which number.
         value: that of the data set.
-        low, high: bounds of the interval; NaN if no resample has the number.
+        low: the lower bound of the interval; NaN if no resample has the number.
+        high: the upper bound.
         resamples: in how many it is defined.
     """
 
@@ -81,9 +82,11 @@ class Difference:
 
     Attributes:
         quantity: which number.
-        before, after: that of the first and of the second run.
+        before: that of the first run.
+        after: that of the second run.
         difference: after - before.
-        low, high: bounds of the interval of the difference; NaN if no resample has the number in both runs.
+        low: the lower bound of the difference's interval; NaN if no resample has the number in both runs.
+        high: the upper bound.
         in_favor: the share of resamples in which the second run is better, in [0, 1]; equal ones count half.
         resamples: in how many both numbers are defined.
     """
@@ -136,8 +139,11 @@ def paired_bootstrap(
     Both runs are measured on the same draws, so that images which are hard for both do not blur the difference.
 
     Args:
-        before, after: the numbers of the first and of the second run.
-        resamples, level, seed: as in :func:`bootstrap`.
+        before: the numbers of the first run.
+        after: those of the second run.
+        resamples: how often images are drawn.
+        level: the share of resamples in the interval, in (0, 1).
+        seed: of the draws.
 
     Raises:
         ValueError: if the measures differ in their numbers or in the number of images.
@@ -163,7 +169,8 @@ def most_changed(paths: Sequence[str], before: np.ndarray, after: np.ndarray, nu
 
     Args:
         paths: of the N images.
-        before, after: float (N,), a number of each image, such as its IoU.
+        before: float (N,), a number of each image in the first run, such as its IoU.
+        after: float (N,), that in the second run.
         number: how many are listed at most.
     """
     change = np.abs(np.asarray(after, np.float64) - before)

@@ -22,7 +22,7 @@ def test_a_known_case():
 def test_the_error_by_the_definition(bins):
     generator = np.random.default_rng(bins)
     confidence = generator.random(500).astype(np.float32)
-    right = generator.random(500) < confidence**2
+    right = generator.random(500) < 0.6 - 0.2 * confidence  # too few in some bins, too many in others
     error = 0.0
     for b in range(bins):
         chosen = [i for i in range(500) if b / bins < confidence[i] <= (b + 1) / bins]
@@ -32,7 +32,8 @@ def test_the_error_by_the_definition(bins):
             )
             error += len(chosen) / 500 * gap
     diagram = reliability(confidence, right, bins)
-    assert diagram.error == pytest.approx(error) and diagram.overconfidence > 0.1
+    assert diagram.error == pytest.approx(error)
+    assert diagram.overconfidence == pytest.approx(confidence.mean() - right.mean(), abs=1e-6)
     if bins == 1:
         assert diagram.error == pytest.approx(abs(diagram.overconfidence)) == pytest.approx(diagram.maximum_error)
 

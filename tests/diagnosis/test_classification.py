@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from convnext_dense.diagnosis.classification import ConfidentError, Predictions, flips
-from convnext_dense.diagnosis.intervals import bootstrap
-from convnext_dense.diagnosis.records import ClassifiedImage
+from convnext_dense.diagnosis.intervals import bootstrap, most_changed, paired_bootstrap
+from convnext_dense.diagnosis.records import ClassifiedImage, same_images
 from convnext_dense.errors import UserError
 from convnext_dense.evaluation import Accuracy
 
@@ -93,6 +93,21 @@ def test_images_that_flip():
     before = [image('a', [0.9, 0.1], 0), image('b', [0.9, 0.1], 1), image('c', [0.9, 0.1], 0), image('d', [1, 0], 1)]
     after = [image('a', [0.1, 0.9], 0), image('b', [0.2, 0.8], 1), image('c', [0.6, 0.4], 0), image('d', [1, 0], 1)]
     assert flips(Predictions.of(before, 2), Predictions.of(after, 2)) == (['b'], ['a'])
+
+
+def test_two_runs():
+    """The second run gets ten of forty images right that the first one does not, all of class 1, in another order."""
+    before = [image(f'{i}', [0.6, 0.4] if i < 30 else [0.3, 0.7], i // 20) for i in range(40)]
+    after = [image(f'{i}', [0.6, 0.4] if i < 20 else [0.2, 0.8], i // 20) for i in reversed(range(40))]
+    first, second = (Predictions.of(run, 2) for run in zip(*same_images(before, after), strict=True))
+    differences = paired_bootstrap(first.measure(['cat', 'dog']), second.measure(['cat', 'dog']))
+    found = {(d.quantity.metric, d.quantity.class_name): (d.difference, d.clear, d.in_favor) for d in differences}
+    assert found['top1', None] == pytest.approx((25, True, 1))
+    assert found['top1', 'cat'] == (0, False, 0.5) and found['top1', 'dog'] == pytest.approx((50, True, 1))
+    assert flips(first, second) == ([f'{i}' for i in range(20, 30)], [])
+    changed = most_changed(first.paths, first.true_scores, second.true_scores, 100)
+    assert [one.path for one in changed] == [f'{i}' for i in range(20, 40)]
+    assert changed[0][1:] == pytest.approx((0.4, 0.8)) and changed[-1][1:] == pytest.approx((0.7, 0.8))
 
 
 def test_one_class_and_no_images():

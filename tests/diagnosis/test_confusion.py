@@ -33,6 +33,7 @@ def test_counts_by_hand(classes):
     assert np.isnan(shares[3]).all() and np.allclose(shares[:3], matrix[:3] / matrix[:3].sum(1)[:, None])
     twice = Confusion.count(classes, confusion.true, confusion.predicted, 2 * confusion.counts)
     assert (twice.matrix() == 2 * matrix).all()
+    assert Confusion.count(classes, np.array([0, 1]), np.array([1, 1]), np.array([0, 3])).counts.tolist() == [3]
 
 
 def test_numbers_of_classes_are_those_of_scikit_learn():
