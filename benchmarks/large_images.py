@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import shlex
 import statistics
 import subprocess
 import sys
@@ -51,7 +52,7 @@ class Network:
 
     def __init__(self, config: str, tiles: TileSettings) -> None:
         cfg = read_config(config, needs_data=False, image_size=tiles.size)
-        set_classes(cfg, CLASSES, None)
+        set_classes(cfg, CLASSES)
         cfg.model.test_cfg = dict(mode='whole')
         self.transform = task_of(cfg).build_transform(cfg.test_dataloader.dataset)
         torch.manual_seed(0)
@@ -172,6 +173,12 @@ def _tiles(args: argparse.Namespace) -> TileSettings:
     return TileSettings(ImageSize(args.tile, args.tile), args.overlap)
 
 
+def _command(args: argparse.Namespace) -> str:
+    """Return the command line, but for where the images lie."""
+    own = [one for one in sys.argv[1:] if one not in ('--temporary', args.temporary)]
+    return shlex.join(['python', 'benchmarks/large_images.py', *own])
+
+
 def main(args: argparse.Namespace) -> None:
     if args.child:
         name, path = args.child
@@ -181,7 +188,7 @@ def main(args: argparse.Namespace) -> None:
         return
     keys = ('config', 'tile', 'overlap')
     result = {
-        'command': f'python benchmarks/large_images.py --out benchmarks/{Path(args.out).name}',
+        'command': _command(args),
         **{key: getattr(args, key) for key in keys},
         'classes': CLASSES,
         'environment': environment(),
