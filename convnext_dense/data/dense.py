@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -24,10 +24,16 @@ from ..io.images import (
 )
 from ..io.opening import AS_USUAL, Opening, as_opening
 from ..io.value_range import ValueRange, as_value_range
-from ..io.windowed_image import describe_other_size
+from ..io.window import Window
+from ..io.windowed_image import WindowedImage, describe_other_size
 from ..registry import FUNCTIONS, TRANSFORMS
+from ..tiling.settings import TileSettings
 from . import band_transforms  # noqa: F401 - registers them
 from .sampler import SeededIndex, seeded
+from .tiles import Tile, TileTable, draw_content, reach_of, report_tiles, report_whole_decoding
+
+NOT_READ: Final = 'not read'
+"""The ``inputs`` of an image that is evaluated by tiles, whose windows are read as they are needed."""
 
 
 class BadImage(UserError):
@@ -39,19 +45,79 @@ class DenseDataset:
 
     ``dataset[index]`` and ``dataset[index, seed]`` return the pipeline's dict, with the image's ``path`` and the list
     ``skipped`` with the paths of skipped images.
+
+    With ``tiles``, a sample of training is a tile of an image, moved at random. Its dict for the pipeline has the
+    ``window``, the ``image_size`` and, as ``height`` and ``width``, the size of the tile. A sample of evaluation is an
+    image that is not read: its ``inputs`` are :data:`NOT_READ`, its ``data_samples`` the dict of annotations.
     """
 
     takes_seeds = True
     on_bad_image: str  # 'stop' or 'skip'
     test_mode: bool
-    prepare_data: Any
+    pipeline: Any
+    serialize_data: bool
+    tiles: TileSettings | None = None
+    """The setting ``tiles``; None for whole images."""
+    tile_table: TileTable | None = None
+    """The tiles of training; None for whole images."""
+
+    def full_init(self) -> None:
+        """Read the annotations, and find the tiles of training."""
+        if getattr(self, '_fully_initialized', False):
+            return
+        cuts = self.tiles is not None and not self.test_mode
+        if cuts:
+            self.serialize_data = False  # what is large of the annotations is packed by tiles
+        super().full_init()  # type: ignore[misc]
+        if cuts:
+            self.tile_table = self.find_tiles()
+
+    def report_tiles(self, name: str, table: TileTable, more: str = '', why_no_empty: str = '') -> None:
+        """Say which tiles are used, and which images are decoded as a whole for each; see :mod:`.tiles`."""
+        assert self.tiles is not None
+        report_tiles(name, self.images, table, self.tiles, more, why_no_empty)
+        infos = (self.image_info(index) for index in range(self.images))
+        sizes = ((info['img_path'], ImageSize(*info['image_size'])) for info in infos)
+        report_whole_decoding(name, sizes, self.opening)
+
+    def find_tiles(self) -> TileTable:
+        """Find the tiles of training, and say which are used."""
+        raise NotImplementedError
+
+    def tile_content(self, tile: Tile, info: dict, reach: Window) -> Callable[[Window], dict | None]:
+        """Read what is annotated of a tile and around it.
+
+        Args:
+            tile: the tile.
+            info: the annotations of its image.
+            reach: the pixels that the moved tile may show.
+
+        Returns:
+            A function of a window in the reach, which returns what to add to the annotations, or None if there is
+            nothing to learn: nothing at all, or of a tile that shows something, nothing but background.
+        """
+        raise NotImplementedError
+
+    def tile_objects(self, tile: Tile) -> dict:
+        """Return what is annotated of a tile that is not moved, as far as it is known without reading a file."""
+        return {}
+
+    @property
+    def images(self) -> int:
+        """Number of images; the length is that of the tiles if it is trained on tiles."""
+        return super().__len__()  # type: ignore[misc]
 
     def __len__(self) -> int:
-        return super().__len__()  # type: ignore[misc]
+        images = self.images
+        return images if self.tile_table is None else len(self.tile_table)
+
+    def image_info(self, index: int) -> dict:
+        """Return the annotations of an image by its own index, also where samples are tiles."""
+        return super().get_data_info(index)  # type: ignore[misc]
 
     def image(self, index: int) -> tuple[str, ImageSize | None]:
         """Return an image's path, and the annotated size of the image, or None if the annotations don't contain it."""
-        info = self.get_data_info(index)
+        info = self.image_info(index)
         return info['img_path'], ImageSize(info['height'], info['width']) if 'width' in info else None
 
     @property
@@ -76,16 +142,65 @@ class DenseDataset:
         return AS_USUAL if self._reading is None else self._reading.opening
 
     def get_data_info(self, key: int | SeededIndex) -> dict:
-        return super().get_data_info(key[0] if isinstance(key, tuple) else key)  # type: ignore[misc]
+        """Return the annotations of a sample: of an image, or of a tile that is not moved."""
+        index, seed = key if isinstance(key, tuple) else (key, None)
+        if self.tile_table is None:
+            return self.image_info(index)
+        with nullcontext() if seed is None else seeded(seed):
+            info = self._sample_info(index, draws=seed is not None)
+        tile = info.pop('tile')
+        return self._at_window(info, tile.window, self.tile_objects(tile))
+
+    def prepare_data(self, index: int) -> dict | None:
+        """Return a sample of the pipeline; None if a random crop left no annotations."""
+        return self.prepare(self._sample_info(index))
+
+    def prepare(self, info: dict) -> dict | None:
+        """Run the pipeline on the annotations of a sample, of which a tile is moved."""
+        if 'tile' not in info:
+            return self.pipeline(info)
+        assert self.tiles is not None
+        tile, size, distance = info.pop('tile'), ImageSize(*info['image_size']), self.tiles.distance()
+        content = self.tile_content(tile, info, reach_of(tile.window, size, distance))
+        return self.pipeline(self._at_window(info, *draw_content(tile.window, size, distance, content)))
+
+    def _sample_info(self, index: int, draws: bool = True) -> dict:
+        """Return the annotations of a sample's image, with its ``tile`` if it is one."""
+        if self.tile_table is None:
+            return self.image_info(index)
+        tile = self.tile_table.pick(index, draws)
+        return {**self.image_info(tile.image), 'tile': tile, 'sample_idx': index}
+
+    def _at_window(self, info: dict, window: Window, content: dict) -> dict:
+        return {**info, **content, 'window': window, 'height': window.height, 'width': window.width}
+
+    def open_whole(self, info: dict) -> WindowedImage:
+        """Open the image of annotations, such as those of a sample of evaluation that is not read.
+
+        Raises:
+            BadImage: if it can't be read, or is not of the annotated size.
+        """
+        reading = self._reading
+        if reading is None:
+            raise UserError('images are read by tiles, which takes convnext_dense.LoadImage as the first step')
+        return reading.open({**info, **self.size_of(info)._asdict()})
+
+    def size_of(self, info: dict) -> ImageSize:
+        """Return the size of an image by its annotations."""
+        return ImageSize(info['height'], info['width'])
 
     def __getitem__(self, key: int | SeededIndex) -> dict:
         index, seed = key if isinstance(key, tuple) else (key, None)
+        if self.test_mode and self.tiles is not None:
+            info = self.image_info(index)
+            return {'inputs': NOT_READ, 'data_samples': info, 'path': info['img_path'], 'skipped': []}
         skipped: list[str] = []
         for _ in range(len(self)):
-            path = self.get_data_info(index)['img_path']
             with nullcontext() if seed is None else seeded(seed):
+                info = self._sample_info(index)
+                path = info['img_path']
                 try:
-                    sample = self.prepare_data(index)
+                    sample = self.prepare(info)
                 except BadImage as error:
                     if self.on_bad_image == 'stop':
                         raise UserError(f'{error}: fix or remove it, or skip it with --on-bad-image skip') from None
@@ -106,6 +221,8 @@ class LoadImage(BaseTransform):
     """Transform that reads an image to ``img``, uint8 or float32 (H, W, 3), BGR, for mmcv's transforms.
 
     With ``bands`` it is float32 (H, W, C), the values of C bands as stored, in their order.
+
+    With a ``window`` in the annotations, it is that part of the image, of ``image_size``.
 
     The image is rotated upright by its EXIF orientation, unless the annotated size (``height``, ``width``) matches the
     image as stored. Where both sizes are the same, ``is_upright`` decides: True turns it.
@@ -148,8 +265,30 @@ class LoadImage(BaseTransform):
         self.bands = None if chosen is None else BandInput(tuple(chosen), tuple(chosen[:3]), stored_bands, dtype)
         self.shown = ShownBands(tuple(shown or ())) if shown or not self.bands else ShownBands(self.bands.shown)
 
+    def open(self, results: dict) -> WindowedImage:
+        """Open an image by its annotations, to read windows.
+
+        Raises:
+            BadImage: see above.
+        """
+        size = results.get('image_size') or (results['height'], results['width'])
+        try:
+            return WindowedImage.open(
+                results['img_path'],
+                bands=self.bands,
+                fill=self.fill,
+                value_range=self.value_range,
+                opening=self.opening,
+                expected=ImageSize(*size),
+                is_upright=results.get('is_upright', False),
+            )
+        except UserError as error:
+            raise BadImage(str(error)) from None
+
     def transform(self, results: dict) -> dict:
         path = results['img_path']
+        if 'window' in results:
+            return self._read_window(results)
         expected = ImageSize(results['height'], results['width']) if 'width' in results else None
         if self.bands is not None:
             return self._read_bands(results, self.bands, expected)
@@ -163,6 +302,20 @@ class LoadImage(BaseTransform):
         bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
         results['img'] = bgr.astype(np.float32) if self.to_float32 else bgr
         results['img_shape'] = results['ori_shape'] = tuple(size)
+        return results
+
+    def _read_window(self, results: dict) -> dict:
+        window = results['window']
+        with self.open(results) as image:
+            try:
+                pixels = image.read(window)
+            except UserError as error:
+                raise BadImage(str(error)) from None
+        if self.bands is None:
+            pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+            pixels = pixels.astype(np.float32) if self.to_float32 else pixels
+        results['img'] = pixels
+        results['img_shape'] = results['ori_shape'] = tuple(window.size)
         return results
 
     def _read_bands(self, results: dict, bands: BandInput, expected: ImageSize | None) -> dict:

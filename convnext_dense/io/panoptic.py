@@ -9,6 +9,7 @@ import numpy as np
 
 from .color_masks import BadLabels, read_colors
 from .image_size import ImageSize
+from .window import Window
 
 VOID = 0
 """Id of the pixels of no segment."""
@@ -64,17 +65,18 @@ class Segments(NamedTuple):
     """The segments, each with the number of its pixels as ``area``; one that has none is among them."""
 
 
-def read_segment_ids(path: str, retry_missing: bool = False) -> np.ndarray:
+def read_segment_ids(path: str, retry_missing: bool = False, window: Window | None = None) -> np.ndarray:
     """Read the ids of the segments from the colors of a PNG file: R + 256 G + 65536 B, as int32 (H, W).
 
     Args:
         path: the file.
         retry_missing: see :func:`~convnext_dense.io.files.read_with_retries`.
+        window: the part that is read; None for all of it.
 
     Raises:
         UserError: if it can't be read, or has no colors of 8 bits without loss.
     """
-    colors = read_colors(path, retry_missing)
+    colors = read_colors(path, retry_missing, window)
     return (colors >> 16) | (colors & 0xFF00) | (colors & 0xFF) << 16
 
 
@@ -89,25 +91,23 @@ def id_of_color(color: np.ndarray) -> int:
     return red + 256 * green + 65536 * blue
 
 
-def read_segments(truth: PanopticTruth, retry_missing: bool = False) -> Segments:
+def read_segments(truth: PanopticTruth, retry_missing: bool = False, window: Window | None = None) -> Segments:
     """Read the panoptic ground truth of an image.
 
     Args:
         truth: the file and its segments.
         retry_missing: see :func:`~convnext_dense.io.files.read_with_retries`.
+        window: the part that is read, in which the areas are counted; None for all of it.
 
     Raises:
         UserError: if the file can't be read, has another size, or pixels of a segment that is not in the list.
     """
     path, replaced = truth['segments_file'], truth.get('replaced', {})
-    ids = read_segment_ids(path, retry_missing)
-    if truth.get('size', ids.shape) != ids.shape:
-        raise BadLabels(path, WRONG_SIZE, f'{ImageSize.of(ids)}, annotations: {ImageSize(*truth["size"])}')
+    ids = read_segment_ids(path, retry_missing, window)
+    if window is None:
+        check_segments_size(truth, ids)
     numbers, places, counts = np.unique(ids, return_inverse=True, return_counts=True)
-    known = {VOID, *replaced, *(segment['id'] for segment in truth['segments'])}
-    unknown = {int(number): int(n) for number, n in zip(numbers, counts, strict=True) if number not in known}
-    if unknown:
-        raise BadLabels(path, UNKNOWN_SEGMENTS, describe_unknown(unknown))
+    check_known(truth, dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
     if replaced:
         own = np.array([replaced.get(number, number) for number in numbers.tolist()], np.int32)
         ids = own[places].reshape(ids.shape)
@@ -115,6 +115,34 @@ def read_segments(truth: PanopticTruth, retry_missing: bool = False) -> Segments
     pixels = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
     counted = [Segment(**{**one, 'area': pixels.get(one['id'], 0)}) for one in truth['segments']]
     return Segments(ids, counted)
+
+
+def check_segments_size(truth: PanopticTruth, ids: np.ndarray) -> None:
+    """Check that the ids of a whole image have the annotated size.
+
+    Raises:
+        BadLabels: if not.
+    """
+    if truth.get('size', ids.shape) != ids.shape:
+        sizes = f'{ImageSize.of(ids)}, annotations: {ImageSize(*truth["size"])}'
+        raise BadLabels(truth['segments_file'], WRONG_SIZE, sizes)
+
+
+def check_known(truth: PanopticTruth, pixels: Mapping[int, int]) -> None:
+    """Check that the segments of the PNG file, by their numbers of pixels, are in the list.
+
+    Raises:
+        BadLabels: if not.
+    """
+    known = known_ids(truth)
+    unknown = {number: count for number, count in pixels.items() if number not in known}
+    if unknown:
+        raise BadLabels(truth['segments_file'], UNKNOWN_SEGMENTS, describe_unknown(unknown))
+
+
+def known_ids(truth: PanopticTruth) -> set[int]:
+    """Return the ids that the PNG file may have."""
+    return {VOID, *truth.get('replaced', {}), *(segment['id'] for segment in truth['segments'])}
 
 
 def describe_unknown(pixels: Mapping[int, int]) -> str:

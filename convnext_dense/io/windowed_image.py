@@ -14,8 +14,8 @@ from .band_choice import BandInput, check_exist
 from .band_images import as_input, bad_image, check_same_kind
 from .georeference import Georeference
 from .image_size import ImageSize
-from .images import decode, describe_read_error, is_turned, open_image
-from .opening import AS_USUAL, DEFAULT_MAX_PIXELS, Opening
+from .images import decode, describe_read_error, is_turned, open_file, open_image
+from .opening import AS_USUAL, DEFAULT_MAX_PIXELS, OF_ANY_SIZE, Opening
 from .rasters import Raster, open_raster
 from .rasters.npy import MAGIC, NpyRaster
 from .rasters.tiff import STARTS, TiffRaster
@@ -136,6 +136,24 @@ class WindowedImage:
 def describe_other_size(path: str, size: ImageSize, expected: ImageSize) -> str:
     """Return the message for an image that is not of the size that its annotations are for."""
     return f'bad image {path} (it is {size}, its annotations say {expected}, height x width)'
+
+
+def decodes_whole(path: str | Path, opening: Opening = AS_USUAL) -> bool:
+    """Check by its header whether an image is decoded as a whole to read a window; False if it can't be opened.
+
+    Args:
+        path: the image's file.
+        opening: the page.
+    """
+    try:
+        with open(path, 'rb') as file:
+            if file.read(8).startswith((*STARTS, MAGIC)):
+                with open_raster(path, opening.page) as raster:
+                    return raster.decodes_whole
+            with open_file(file, OF_ANY_SIZE):
+                return True
+    except Exception:  # reported or skipped when it is read, or a format of GDAL's
+        return False
 
 
 class _Windows(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any
 from ...errors import NoData, UserError
 from ...io.coco_format import IGNORE_REGION
 from ...io.image_size import ImageSize
+from ...tiling.settings import TileSettings
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
 from ..class_choice import ClassChoice, as_choice
 from ..formats import FORMATS, describe_source, source_of
@@ -96,7 +97,9 @@ def _select(split: str, coco: CocoData, source: Mapping[str, Any]) -> Selection 
     if split != 'train' or source.get('test_mode'):
         return None
     rules, pipeline, least_side = source.get('filter_cfg'), source.get('pipeline', ()), source.get('least_side', 0)
-    return select(coco, rules, pipeline, least_side, _needs_masks(source) and coco.has_masks)
+    tiles = TileSettings.of(source.get('tiles'))
+    needs_masks = _needs_masks(source) and coco.has_masks
+    return select(coco, rules, pipeline, least_side, needs_masks, None if tiles is None else tiles.size)
 
 
 def _records(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,11 @@ from mmengine.logging import print_log
 from ...counting import counted
 from ...errors import UserError
 from ...io.coco_format import IGNORE_REGION, CocoAnnotation, Instance
+from ...io.image_size import ImageSize
 from ...io.images import check_on_bad_image
+from ...io.window import Window
 from ...registry import DATASETS
+from ...tiling.settings import TileSettings
 from ..check.records import WARNING
 from ..class_choice import ClassChoice, as_choice
 from ..dense import DenseDataset
@@ -23,6 +26,7 @@ from ..formats import FORMATS, describe_source, source_of
 from ..formats.faults import describe_faults
 from ..subset import Split
 from ..text import count_of, shortened
+from ..tiles import Tile, TileTable
 from .coco import MOST_LOST, CocoData, check_enough_is_left, read_coco
 from .coco_clean import BROKEN_MASK
 from .instances import MarkUnmasked, to_instance, to_learned_instance
@@ -30,6 +34,7 @@ from .join import join_categories
 from .options import FOR_BOXES
 from .selection import Selection, describe_unmasked, is_object, select
 from .subset import select_images
+from .tiles import MaskRule, TiledObjects, leave_out_empty, mask_rule, shows_object
 
 LEARNED_UNITS = 'objects to learn in the file'
 
@@ -82,6 +87,8 @@ class CocoDataset(DenseDataset, BaseDataset):
         choice: which of the file's classes are taken, as :func:`~convnext_dense.data.class_choice.as_choice` reads it.
             Objects of others are left out, those of ignored ones are ignore regions. With ``classes``, the file may
             lack some that it names.
+        tiles: train on tiles of the images, and evaluate by tiles; see
+            :meth:`~convnext_dense.tiling.settings.TileSettings.of` and :mod:`.tiles`.
 
     Attributes:
         kept_split: the whole split that the images are a part of, or None.
@@ -114,8 +121,10 @@ class CocoDataset(DenseDataset, BaseDataset):
         split: str = '',
         subset: Mapping[str, Any] | None = None,
         choice: ClassChoice | Mapping | None = None,
+        tiles: TileSettings | Mapping | None = None,
     ) -> None:
         check_on_bad_image(on_bad_image)
+        self.tiles = TileSettings.of(tiles)
         self.on_bad_image = on_bad_image
         self.source = source_of(dict(annotations=annotations, images=images, format=format, split=split))
         self._steps, self.least_side, self.keeps_unmasked = pipeline, least_side, keeps_unmasked
@@ -156,7 +165,10 @@ class CocoDataset(DenseDataset, BaseDataset):
         if self.choice is not None:
             self._metainfo.update(choice=self.choice.as_config())
         labels = {number: label for label, number in enumerate(ids)}
-        selected = None if self.test_mode else select(coco, self.filter_cfg, self._steps, self.least_side, needs_masks)
+        tile = None if self.tiles is None else self.tiles.size
+        selected = None
+        if not self.test_mode:
+            selected = select(coco, self.filter_cfg, self._steps, self.least_side, needs_masks, tile)
         annotations = coco.annotations if selected is None else selected.annotations
         if selected is None:
             counted = [a for of_image in annotations.values() for a in of_image if not a.get('ignored')]
@@ -187,6 +199,32 @@ class CocoDataset(DenseDataset, BaseDataset):
             }
             for image in coco.images
         ]
+
+    def find_tiles(self) -> TileTable:
+        assert self.tiles is not None
+        sizes = [ImageSize(info['height'], info['width']) for info in self.data_list]
+        for info, size in zip(self.data_list, sizes, strict=True):
+            info['image_size'] = tuple(size)
+        steps = self.pipeline.transforms
+        instances = [info.pop('instances') for info in self.data_list]
+        self._objects = TiledObjects(sizes, instances, self.tiles, mask_rule(steps))
+        found = self._objects.find()
+        self.ignore_regions += found.ignored
+        self.report_tiles(self.name, found.table, found.line, leave_out_empty(steps, found.table))
+        return found.table
+
+    def tile_content(self, tile: Tile, info: dict, reach: Window) -> Callable[[Window], dict | None]:
+        near = self._objects.near(tile.image, reach)
+
+        def content(window: Window) -> dict | None:
+            instances = self._objects.clip(near, tile.image, window)
+            return None if tile.shows and not shows_object(instances) else {'instances': instances}
+
+        return content
+
+    def tile_objects(self, tile: Tile) -> dict:
+        near = self._objects.near(tile.image, tile.window)
+        return {'instances': self._objects.clip(near, tile.image, tile.window, MaskRule(learned=False))}
 
     def _mark_unmasked(self) -> None:
         """Have the pipeline mark the objects without a mask, right after it has loaded the masks."""
@@ -223,6 +261,8 @@ class CocoDataset(DenseDataset, BaseDataset):
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Return the labels of an image's instances but ignore regions, for mmengine's ``ClassBalancedDataset``."""
+        if self.tile_table is not None and idx >= len(self.tile_table.shown):
+            return []  # crowds, if anything
         labels = (instance['bbox_label'] for instance in self.get_data_info(idx)['instances'])
         return [label for label in labels if label != IGNORE_REGION]
 

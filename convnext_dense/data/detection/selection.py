@@ -9,7 +9,7 @@ from ...io.coco_format import CocoAnnotation, CocoImage
 from ...io.image_size import ImageSize
 from ..text import count_of
 from .coco import CocoData
-from .thin_images import is_too_thin, resized_long_side
+from .thin_images import is_too_thin, resized_long_side, seen_size
 
 MIN_BOX_SIDE = 1.0  # pixels: thinner boxes are not used for training, as in mmdet and so in the published recipes
 
@@ -36,6 +36,7 @@ def select(
     pipeline: Sequence[Any] = (),
     least_side: float = 0,
     needs_masks: bool = False,
+    tile: ImageSize | None = None,
 ) -> Selection:
     """Select what a detector is trained on.
 
@@ -46,6 +47,7 @@ def select(
         pipeline: the training pipeline, for the size that it resizes images to.
         least_side: the shortest side of a resized image, in pixels, that the detector's anchors fit into.
         needs_masks: True if an object without a mask is an ignore region.
+        tile: size of the tiles that the network sees; None for whole images.
     """
     rules, long_side = rules or {}, resized_long_side(pipeline)
     annotations, thin_boxes = {}, []
@@ -60,7 +62,7 @@ def select(
             selection.empty.append(image)
         elif min(size) < rules.get('min_size', 0):
             selection.small.append(image)
-        elif is_too_thin(size, long_side, least_side):
+        elif is_too_thin(size if tile is None else seen_size(size, tile), long_side, least_side):
             selection.thin.append(image)
         else:
             selection.images.append(image)

@@ -14,6 +14,7 @@ import numpy as np
 from ...errors import NoData, UserError
 from ...io.image_size import ImageSize
 from ...io.panoptic import VOID, PanopticTruth, Segment, Segments, read_segments
+from ...tiling.settings import TileSettings
 from ..check.records import NOTE, PROBLEM, WARNING, DatasetRecords, Finding, ImageRecord, SplitRecords
 from ..class_choice import as_choice
 from ..detection.categories import check_known_names
@@ -164,7 +165,9 @@ def _add_records(
     used = None
     if is_training:
         rules, pipeline = source.get('filter_cfg'), source.get('pipeline', ())
-        selected = select_for_training(content, rules, pipeline, source.get('least_side', 0))
+        tiles = TileSettings.of(source.get('tiles'))
+        tile = None if tiles is None else tiles.size
+        selected = select_for_training(content, rules, pipeline, source.get('least_side', 0), tile)
         used = {one.image['id'] for one in selected.images}
         data.findings += _left_out(name, str(files.images), selected.empty, 'without a thing to learn', '')
         data.findings += _left_out(name, str(files.images), selected.small, 'too small', '')

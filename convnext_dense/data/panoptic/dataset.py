@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,27 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from ...errors import UserError
+from ...io.color_masks import RESTORE
+from ...io.image_size import ImageSize
 from ...io.images import check_on_bad_image
+from ...io.panoptic import read_segments
+from ...io.window import Window
 from ...registry import DATASETS
+from ...tiling.grid import tile_windows
+from ...tiling.settings import TileSettings
 from ..check.records import WARNING
 from ..class_choice import ClassChoice, as_choice
-from ..dense import DenseDataset
+from ..dense import BadImage, DenseDataset
 from ..formats.faults import describe_faults
 from ..subset import Split
 from ..text import count_of, shortened
+from ..tiles import Tile, TileTable
 from . import transforms as transforms  # registers them: configs name this module alone
 from .files import PanopticFiles
 from .join import join_classes
 from .read import PanopticData, read_panoptic
 from .selection import Selection, select_for_training, select_part
+from .tiles import cut_segments, find_shown, find_tiles, scan_segments
 
 LEARNED_UNITS = 'segments to learn in the file'
 
@@ -64,6 +72,8 @@ class PanopticDataset(DenseDataset, BaseDataset):
         subset: rule and part, if the images are a part of those; see :mod:`~convnext_dense.data.subset`.
         choice: which of the file's classes are taken, as :func:`~convnext_dense.data.class_choice.as_choice` reads it.
             Segments of others are unlabeled: nothing is learned or measured there.
+        tiles: train on tiles of the images, and evaluate by tiles; see
+            :meth:`~convnext_dense.tiling.settings.TileSettings.of`. A tile without a thing is empty.
 
     Attributes:
         kept_split: the whole split that the images are a part of, or None.
@@ -91,8 +101,10 @@ class PanopticDataset(DenseDataset, BaseDataset):
         least_side: int = 0,
         subset: Mapping[str, Any] | None = None,
         choice: ClassChoice | Mapping | None = None,
+        tiles: TileSettings | Mapping | None = None,
     ) -> None:
         check_on_bad_image(on_bad_image)
+        self.tiles = TileSettings.of(tiles)
         self.on_bad_image = on_bad_image
         self.files = PanopticFiles(Path(annotations), Path(images), Path(segments))
         self.classes, self.thing_classes, self.category_ids = classes, thing_classes, category_ids
@@ -122,9 +134,10 @@ class PanopticDataset(DenseDataset, BaseDataset):
         if self.choice is not None:
             self._metainfo.update(choice=self.choice.as_config())
         self.name = data.name
-        self._selected = (
-            None if self.test_mode else select_for_training(data, self.filter_cfg, self._steps, self.least_side)
-        )
+        self._selected = None
+        if not self.test_mode:
+            tile = None if self.tiles is None else self.tiles.size
+            self._selected = select_for_training(data, self.filter_cfg, self._steps, self.least_side, tile)
         used = data.images if self._selected is None else self._selected.images
         labels = [joined.classes.index(name) for name in data.classes]
         shown = [labels[s['label']] for one in used for s in one.truth['segments'] if not s['iscrowd']]
@@ -165,8 +178,49 @@ class PanopticDataset(DenseDataset, BaseDataset):
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Return the labels of an image's segments but crowds, for mmengine's ``ClassBalancedDataset``."""
-        segments = self.get_data_info(idx)['panoptic']['segments']
-        return [segment['label'] for segment in segments if not segment['iscrowd']]
+        info = self.get_data_info(idx)
+        segments = [segment for segment in info['panoptic']['segments'] if not segment['iscrowd']]
+        shown = {segment['id'] for segment in segments}
+        if self.tile_table is not None:
+            shown = self._shown_in(self.tile_table.pick(idx, draws=False))
+        return [segment['label'] for segment in segments if segment['id'] in shown]
+
+    def _shown_in(self, tile: Tile) -> set[int]:
+        """Return the ids of the segments that are learned in a tile that is not moved."""
+        assert self.tiles is not None
+        scan, info = self._scans[tile.image], self.data_list[tile.image]
+        windows = tile_windows(ImageSize(*info['image_size']), self.tiles.size, self.tiles.overlap)
+        ids = scan.tiles[windows.index(tile.window)]
+        shown = find_shown(info['panoptic'], ids, scan.boxes, tile.window, self.tiles.least_visible)
+        return {*shown.things, *shown.stuff}
+
+    def find_tiles(self) -> TileTable:
+        assert self.tiles is not None
+        for info in self.data_list:
+            info['image_size'] = (info['height'], info['width'])
+        truths = [info['panoptic'] for info in self.data_list]
+        self._scans = scan_segments(truths, self.tiles)
+        found, line, self.ignore_regions = find_tiles(truths, self._scans, self.tiles)
+        self.report_tiles(self.name, found, line)
+        return found
+
+    def tile_content(self, tile: Tile, info: dict, reach: Window) -> Callable[[Window], dict | None]:
+        assert self.tiles is not None
+        truth, least = info['panoptic'], self.tiles.least_visible
+        boxes = self._scans[tile.image].boxes
+        try:
+            read = read_segments(truth, retry_missing=True, window=reach)
+        except UserError as error:
+            raise BadImage(str(error).removesuffix(RESTORE)) from None
+
+        def content(window: Window) -> dict | None:
+            cut = cut_segments(read, reach, window)
+            ids = [one['id'] for one in cut.segments if one['area']]
+            shown = find_shown(truth, ids, boxes, window, least)
+            is_learned = shown.things or (shown.stuff and not tile.shows)
+            return {'segments': cut, 'ignored_things': shown.ignored} if is_learned else None
+
+        return content
 
     def filter_data(self) -> list[dict]:
         """Leave out images by the rules of ``filter_cfg`` and those too thin for anchors, and log their number."""

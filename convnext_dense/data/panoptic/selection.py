@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...io.image_size import ImageSize
-from ..detection.thin_images import is_too_thin, resized_long_side
+from ..detection.thin_images import is_too_thin, resized_long_side, seen_size
 from ..subset import Split, select
 from .read import PanopticData, PanopticImage
 
@@ -29,6 +29,7 @@ def select_for_training(
     rules: Mapping[str, Any] | None,
     pipeline: Sequence[Any] = (),
     least_side: float = 0,
+    tile: ImageSize | None = None,
 ) -> Selection:
     """Select the images that a model is trained on.
 
@@ -38,6 +39,7 @@ def select_for_training(
             ``min_size=N`` those with a side shorter than N pixels.
         pipeline: the training pipeline, for the size that it resizes images to.
         least_side: the shortest side of a resized image, in pixels, that the anchors of a model fit into.
+        tile: size of the tiles that the network sees; None for whole images.
     """
     rules, long_side, things = rules or {}, resized_long_side(pipeline), len(data.thing_classes)
     selection = Selection([], [], [], [])
@@ -48,7 +50,7 @@ def select_for_training(
             selection.empty.append(one)
         elif min(size) < rules.get('min_size', 0):
             selection.small.append(one)
-        elif is_too_thin(size, long_side, least_side):
+        elif is_too_thin(size if tile is None else seen_size(size, tile), long_side, least_side):
             selection.thin.append(one)
         else:
             selection.images.append(one)

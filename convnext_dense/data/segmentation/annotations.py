@@ -17,10 +17,13 @@ from pycocotools import mask as rle
 
 from ...counting import counted
 from ...errors import UserError
+from ...io.image_size import ImageSize
 from ...io.images import UNLABELED
+from ...io.window import Window
 from ..class_words import is_background, is_no_class
 from ..detection.coco import read_coco, read_header
 from ..detection.index import find_state
+from ..detection.mask_crops import crop_mask
 from ..formats import FORMATS, find_in_formats
 from ..formats.base import WHOLE, Source, take_test_for_val
 from ..formats.coco_find import are_coco_files, find_coco
@@ -30,6 +33,9 @@ from .sources import FoundMasks, MaskSource
 
 IN_ORDER = ('labelme', 'cvat')
 """Formats whose own programs draw objects in the order of the file, later ones over earlier ones."""
+DrawnObject = tuple[int, Any, Sequence[float], bool]
+"""Label, mask as polygons or RLE or None, box [x, y, width, height], and whether it is an ignore region; of one that
+is, or has no mask, the box is unlabeled."""
 MOST_UNCOVERED = 0.05
 """Largest share of pixels in no object that are taken for gaps between them, rather than for a background."""
 
@@ -128,14 +134,25 @@ class AnnotationSource(MaskSource, MaskReader):
             remarks.append(f'{coco.name}: {what} without a mask, whose boxes are unlabeled')
         return FoundMasks(sorted(pairs), remarks, [], coco.name, coco.faults)
 
-    def read(self, mask: str, retry_missing: bool = False) -> np.ndarray:
-        """Draw the label map of an image, uint8 (H, W)."""
+    def _objects_of(self, mask: str) -> tuple[tuple[int, int], list[DrawnObject]]:
+        """Return the size of an image, and its objects in the order of drawing."""
         for split in self.splits:
             if mask in self._objects:
                 break
             self.find(split)
         size, objects = pickle.loads(self._objects[mask])
-        return draw(objects, size)
+        return size, objects
+
+    def size(self, mask: str) -> ImageSize:
+        return ImageSize(*self._objects_of(mask)[0])
+
+    def reads_windows(self, mask: str) -> bool:
+        return True
+
+    def read(self, mask: str, retry_missing: bool = False, window: Window | None = None) -> np.ndarray:
+        """Draw the label map of an image, or of a window of it, uint8 (H, W)."""
+        size, objects = self._objects_of(mask)
+        return draw(objects, size, window)
 
 
 def _in_order(annotations: Sequence[Any], name: str) -> list[Any]:
@@ -148,26 +165,31 @@ def _in_order(annotations: Sequence[Any], name: str) -> list[Any]:
     return sorted(annotations, key=rank)
 
 
-def draw(objects: Sequence[tuple[int, Any, Sequence[float], bool]], size: tuple[int, int]) -> np.ndarray:
+def draw(objects: Sequence[DrawnObject], size: tuple[int, int], window: Window | None = None) -> np.ndarray:
     """Draw objects over each other.
 
     Args:
-        objects: of each its label, its mask as polygons or RLE or None, its box [x, y, width, height], and whether it
-            is an ignore region. Of one that is, or has no mask, the box is unlabeled.
+        objects: the objects in the order of drawing.
         size: height and width of the image.
+        window: the part that is drawn; None for all of it.
 
     Returns:
         uint8 (H, W), 0 where there is no object.
     """
-    height, width = size
-    labels = np.zeros(size, np.uint8)
+    labels = np.zeros(size if window is None else window.size, np.uint8)
+    left, top = (0, 0) if window is None else (window.left, window.top)
     for label, mask, (x, y, w, h), is_region in objects:
         if is_region or mask is None:
-            labels[max(round(y), 0) : max(round(y + h), 0), max(round(x), 0) : max(round(x + w), 0)] = UNLABELED
+            edges = (round(y) - top, round(y + h) - top, round(x) - left, round(x + w) - left)
+            y1, y2, x1, x2 = (max(edge, 0) for edge in edges)
+            labels[y1:y2, x1:x2] = UNLABELED
             continue
-        runs = rle.frPyObjects(mask, height, width) if isinstance(mask, list) else mask
+        runs: Any = mask if window is None else crop_mask(mask, window, ImageSize(*size))
+        if runs is None:
+            continue
+        runs = rle.frPyObjects(runs, *labels.shape) if isinstance(runs, list) else runs
         if isinstance(runs, dict) and isinstance(runs['counts'], list):
-            runs = rle.frPyObjects(runs, height, width)
+            runs = rle.frPyObjects(runs, *labels.shape)
         runs = rle.merge(runs) if isinstance(runs, list) else runs
         labels[rle.decode(runs).view(bool)] = label
     return labels

@@ -6,16 +6,21 @@ A config names this module in its ``custom_imports``, since importing the packag
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from ...io.image_size import ImageSize
 from ...io.images import UNLABELED, check_on_bad_image
+from ...io.window import Window
 from ...registry import DATASETS
 from ...results.drawing import palette
+from ...tiling.settings import TileSettings
 from ..check.records import WARNING
 from ..class_choice import ClassChoice, as_choice
 from ..dense import DenseDataset
@@ -23,6 +28,7 @@ from ..formats.faults import describe_faults
 from ..image_files import describe_left_out
 from ..subset import Split
 from ..text import shortened
+from ..tiles import Tile, TileTable
 from . import transforms as transforms  # registers them: configs name this module alone
 from .find import find_masks_and_remarks, images_folder
 from .join import describe_pixels, join_labels
@@ -32,6 +38,8 @@ from .masks import check_masks, classes_without_example, read_labels
 from .options import MaskOptions
 from .readers import MaskReader
 from .subset import select_masks
+from .tiles import count_classes, count_in_tiles, find_tiles
+from .transforms import as_classes
 
 
 @DATASETS.register_module()
@@ -63,6 +71,9 @@ class MaskFolder(DenseDataset, BaseDataset):
         mask_folder: name of the folder of masks; None for the one that there is.
         format: ``'masks'`` for files of masks, or a format of annotations from which they are drawn; None for the
             one that there is.
+        tiles: train on tiles of the images, and evaluate by tiles; see
+            :meth:`~convnext_dense.tiling.settings.TileSettings.of`. A tile is empty if all its labeled pixels are of
+            the class that is most frequent in the data.
 
     Attributes:
         kept_split: the whole split that the images are a part of, or None.
@@ -88,8 +99,10 @@ class MaskFolder(DenseDataset, BaseDataset):
         mask_labels: str = AUTO,
         mask_folder: str | None = None,
         format: str | None = None,
+        tiles: TileSettings | Mapping | None = None,
     ) -> None:
         check_on_bad_image(on_bad_image)
+        self.tiles = TileSettings.of(tiles)
         self.root, self.split, self.subset = root, split, subset
         self.kept_split: Split | None = None
         self.options = MaskOptions(mask_labels, mask_folder, format)
@@ -150,21 +163,71 @@ class MaskFolder(DenseDataset, BaseDataset):
     @cached_property
     def _classes_shown(self) -> dict[str, list[int]]:
         """The classes that each mask shows, by its path."""
-        first, joined = int(self.reduce_zero_label), self.label_map or {}
-        shown = {}
-        for (_, mask), scan in zip(self._pairs, scan_masks(self._pairs, self.reader), strict=True):
-            own = [label - first for label, _ in scan.pixels if label != UNLABELED and label >= first]
-            classes = dict.fromkeys(joined.get(label, label) for label in own)
-            shown[mask] = [label for label in classes if label != UNLABELED]
-        return shown
+        return {mask: list(counts) for mask, counts in self._pixels.items()}
+
+    @property
+    def _pixels(self) -> dict[str, dict[int, int]]:
+        """The number of pixels of each class in each mask, by its path."""
+        table, scans = self._table, zip(self._pairs, scan_masks(self._pairs, self.reader), strict=True)
+        return {mask: count_classes(dict(scan.pixels), table) for (_, mask), scan in scans}
+
+    @property
+    def _table(self) -> np.ndarray:
+        """The class of each label in a mask, uint8 (256,)."""
+        return as_classes(np.arange(256), self.reduce_zero_label, self.label_map)
 
     def get_cat_ids(self, index: int) -> list[int]:
-        """Return the classes that a mask shows, for mmengine's ``ClassBalancedDataset``."""
+        """Return the classes that a mask or a tile shows, for mmengine's ``ClassBalancedDataset``."""
+        if self.tile_table is not None:
+            return self._classes_in_tiles[index] if index < len(self.tile_table.shown) else [self._common]
         return self._classes_shown[self.get_data_info(index)['seg_map_path']]
 
-    def prepare_data(self, index: int) -> dict | None:
+    def prepare(self, info: dict) -> dict | None:
         """Read the mask of a sample, with errors that name it, and run the pipeline."""
-        info = self.get_data_info(index)
-        info['mask'] = self.reader.read(info['seg_map_path'], retry_missing=True)
-        info['height'], info['width'] = info['mask'].shape[:2]  # LoadImage rotates the image to fit
-        return self.pipeline(info)
+        if 'tile' not in info:
+            info['mask'] = self.reader.read(info['seg_map_path'], retry_missing=True)
+            info['height'], info['width'] = info['mask'].shape[:2]  # LoadImage rotates the image to fit
+        return super().prepare(info)
+
+    def size_of(self, info: dict) -> ImageSize:
+        return self.reader.size(info['seg_map_path'])
+
+    def read_classes(self, info: dict, window: Window | None = None) -> np.ndarray:
+        """Read the ground truth of a window of an image, uint8 (h, w), 255 where it is unlabeled.
+
+        Args:
+            info: the annotations of the image.
+            window: the window; None for all of it.
+
+        Raises:
+            UserError: if the mask can't be read.
+        """
+        mask = self.reader.read(info['seg_map_path'], retry_missing=True, window=window)
+        return as_classes(mask, self.reduce_zero_label, self.label_map)
+
+    def find_tiles(self) -> TileTable:
+        assert self.tiles is not None
+        pairs = [(info['img_path'], info['seg_map_path']) for info in self.data_list]
+        sizes = [self.reader.size(mask) for _, mask in pairs]
+        for info, size in zip(self.data_list, sizes, strict=True):
+            info['image_size'] = tuple(size)
+        table, pixels = self._table, self._pixels
+        total = sum((Counter(pixels[mask]) for _, mask in pairs), Counter[int]())
+        self._common = max(total, key=lambda label: (total[label], -label), default=0)
+        counted = count_in_tiles(pairs, sizes, self.reader, self.tiles)
+        counts = [[count_classes(one, table) for one in of_mask] for of_mask in counted]
+        found, line, self._classes_in_tiles = find_tiles(sizes, counts, self.tiles, self._common)
+        self.report_tiles(self.split, found, line)
+        return found
+
+    def tile_content(self, tile: Tile, info: dict, reach: Window) -> Callable[[Window], dict | None]:
+        labels = self.reader.read(info['seg_map_path'], retry_missing=True, window=reach)
+        classes = as_classes(labels, self.reduce_zero_label, self.label_map)
+
+        def content(window: Window) -> dict | None:
+            inside = Window(window.top - reach.top, window.left - reach.left, *window.size).slices
+            shown = classes[inside]
+            is_learned = (shown != UNLABELED) & (shown != self._common) if tile.shows else shown != UNLABELED
+            return {'mask': labels[inside]} if is_learned.any() else None
+
+        return content

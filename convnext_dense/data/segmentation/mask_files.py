@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import Image
 
 from ...io.color_masks import LOSSY, LOSSY_FORMATS, BadLabels, read_colors, unreadable_mask
 from ...io.images import open_file, open_image
+from ...io.mask_windows import cropped, read_numbers
 from ...io.opening import OF_ANY_SIZE
+from ...io.window import Window
 
 CHANNELS = 'with several channels'
 FRACTIONS = 'with fractions, which are no labels'
@@ -15,7 +18,7 @@ GRAY_STEPS = {'L;2': 85, 'L;4': 17}
 """Factors by which Pillow brightens PNG files of 2 and 4 bits, whose numbers are the labels."""
 
 
-def read_mask(path: str, retry_missing: bool = False) -> np.ndarray:
+def read_mask(path: str, retry_missing: bool = False, window: Window | None = None) -> np.ndarray:
     """Read the numbers of a mask, of any depth from 1 to 16 bits; in a palette image the indices.
 
     GIF files have a palette in any case, which programs sort as they like: of these, the gray levels are read.
@@ -23,6 +26,7 @@ def read_mask(path: str, retry_missing: bool = False) -> np.ndarray:
     Args:
         path: the mask's file.
         retry_missing: see :func:`~convnext_dense.io.files.read_with_retries`.
+        window: the part that is read; None for all of it.
 
     Returns:
         Integers (H, W), or (H, W, C) if the mask has several channels.
@@ -31,10 +35,14 @@ def read_mask(path: str, retry_missing: bool = False) -> np.ndarray:
         BadLabels: if it is a JPEG, or holds fractions.
         UserError: if the mask can't be read or decoded.
     """
+    numbers = None if window is None else read_numbers(path, window)
+    if numbers is not None:
+        return numbers
     try:
         with open_image(path, retry_missing, OF_ANY_SIZE) as mask:
             kind, tiles = mask.format, getattr(mask, 'tile', None)  # known before decoding alone
-            labels = np.asarray(mask.convert('RGB') if kind == 'GIF' else mask)
+            part = mask if window is None else cropped(mask, window)
+            labels = np.asarray(part.convert('RGB') if kind == 'GIF' and isinstance(part, Image.Image) else part)
     except Exception as error:  # Pillow's decoders raise many types for broken files
         raise unreadable_mask(path, error) from None
     if kind in LOSSY_FORMATS:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from filelock import FileLock
-
 from ...errors import UserError
-from ...io.cache import cache_folder
 from ...io.color_masks import BadLabels
-from ...io.files import atomic_write
 from ...io.image_size import ImageSize
 from ...io.images import UNLABELED, open_file, orientation_of
 from ...io.opening import DEFAULT_MAX_PIXELS, OF_ANY_SIZE
+from ..scan_cache import cache_file, files_digest, scan_once
 from .readers import INDEX, MaskReader
 
 SCAN_VERSION = 6
@@ -55,40 +48,23 @@ def scan_masks(pairs: Sequence[ImageAndMask], reader: MaskReader = INDEX) -> lis
     A process reads the cached results once; after that, only sizes and times of the files are compared. Several
     processes may call this at once: one scans, the others wait for its results.
     """
-    state, file = _state(pairs, reader), _cache_file(pairs, reader)
+    files = [file for pair in pairs for file in pair]
+    state, file = files_digest(files, SCAN_VERSION, reader.digest), cache_file('masks', pairs[0][1], reader.cache_name)
     known = _found.get(file)
     if known is not None and known[0] == state:
         return known[1]
-    scans = _read_cache(file, state)  # before the lock, so that processes read at the same time
-    if scans is None:
-        scans = _scan_once(pairs, file, state, reader)
-    if _is_lasting(scans):
+    flat = scan_once(file, state, lambda: _flat(_scan_all(pairs, reader)), 'masks', _is_lasting)
+    scans = [
+        MaskScan(largest, fault, detail, list(zip(numbers[::2], numbers[1::2], strict=True)))
+        for largest, fault, detail, numbers in flat
+    ]
+    if _is_lasting(flat):
         _found[file] = state, scans
     return scans
 
 
-def _scan_once(pairs: Sequence[ImageAndMask], file: Path, state: str, reader: MaskReader) -> list[MaskScan]:
-    """Scan every mask, unless another process does, and cache the results."""
-    scans: list[MaskScan] | None = None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(file.with_suffix('.lock')):
-            scans = _read_cache(file, state)
-            if scans is None:
-                scans = _scan_all(pairs, reader)
-                if _is_lasting(scans):
-                    with atomic_write(file) as temporary:
-                        temporary.write_text(json.dumps({'state': state, 'scans': _flat(scans)}), encoding='utf-8')
-    except OSError as error:
-        logging.getLogger('mmengine').warning(
-            f'cannot cache the results of scanning the masks ({error}), so every start will read all masks: '
-            'set CONVNEXT_DENSE_CACHE to a writable folder'
-        )
-    return _scan_all(pairs, reader) if scans is None else scans
-
-
-def _is_lasting(scans: Sequence[MaskScan]) -> bool:
-    return not any(scan.fault == UNREADABLE for scan in scans)  # such a mask may become readable without a change
+def _is_lasting(flat: Sequence[tuple]) -> bool:
+    return not any(fault == UNREADABLE for _, fault, *_ in flat)  # such a mask may become readable without a change
 
 
 def _scan(pair: ImageAndMask, reader: MaskReader) -> MaskScan:
@@ -140,39 +116,6 @@ def _count_again(known: MaskScan | None, reader: MaskReader) -> MaskScan | None:
     return None if counts is None else _of_counts(counts, reader)
 
 
-def _state(pairs: Sequence[ImageAndMask], reader: MaskReader) -> str:
-    """Return a digest that changes when a file is added, removed, renamed or modified."""
-    files = [(file, *_size_and_time(file)) for pair in pairs for file in pair]
-    return hashlib.blake2b(repr((SCAN_VERSION, reader.digest, files)).encode('utf-8', 'surrogateescape')).hexdigest()
-
-
-def _size_and_time(file: str) -> tuple[int, int]:
-    try:
-        status = os.stat(file)
-    except OSError:  # a dangling link: unreadable
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
-
-
-def _cache_file(pairs: Sequence[ImageAndMask], reader: MaskReader) -> Path:
-    folder, name = os.path.split(pairs[0][1])  # its name, since the masks of several splits may be in one folder
-    key = f'{os.path.realpath(folder)}/{name} {reader.cache_name}'
-    return cache_folder() / f'masks-{hashlib.blake2b(os.fsencode(key), digest_size=8).hexdigest()}.json'
-
-
 def _flat(scans: Sequence[MaskScan]) -> list[tuple]:
     """Return scans with labels and numbers of pixels in one list each: many small lists take several times as long."""
     return [(*scan[:-1], [number for pair in scan.pixels for number in pair]) for scan in scans]
-
-
-def _read_cache(file: Path, state: str) -> list[MaskScan] | None:
-    try:
-        content = json.loads(file.read_text(encoding='utf-8'))
-        if content['state'] != state:
-            return None
-        return [
-            MaskScan(largest, fault, detail, list(zip(flat[::2], flat[1::2], strict=True)))
-            for largest, fault, detail, flat in content['scans']
-        ]
-    except (OSError, ValueError, KeyError, TypeError):  # it does not exist, or another program or version wrote it
-        return None

@@ -13,6 +13,7 @@ import numpy as np
 from ...errors import UserError
 from ...io.color_masks import BadLabels
 from ...io.panoptic import UNKNOWN_SEGMENTS, VOID, describe_unknown, read_segment_ids
+from ...io.window import Window
 from ..formats.base import WHOLE
 from ..formats.split_names import TRAIN, VAL
 from ..panoptic.content import read_categories, read_content
@@ -77,13 +78,16 @@ class PanopticSource(MaskSource, MaskReader):
             remarks.append(f'{what} left out: {shortened(content.without, 3)}')
         return FoundMasks(sorted(pairs), remarks, [], path.stem, content.faults)
 
-    def read(self, mask: str, retry_missing: bool = False) -> np.ndarray:
+    def reads_windows(self, mask: str) -> bool:
+        return False
+
+    def read(self, mask: str, retry_missing: bool = False, window: Window | None = None) -> np.ndarray:
         """Read the label map of a mask, uint8 (H, W)."""
         for split in self.splits:
             if mask in self._segments:
                 break
             self.find(split)
-        ids = read_segment_ids(mask, retry_missing)
+        ids = read_segment_ids(mask, retry_missing, window)
         numbers, places = np.unique(ids, return_inverse=True)
         known = self._segments[mask]
         unknown = [number for number in numbers.tolist() if number not in known]

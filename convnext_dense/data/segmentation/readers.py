@@ -7,8 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
-from ...io.color_masks import BadLabels, read_colors
+from ...io.color_masks import BadLabels, read_colors, unreadable_mask
+from ...io.image_size import ImageSize
 from ...io.images import UNLABELED
+from ...io.mask_windows import holds_windows, mask_size
+from ...io.window import Window
 from .mask_files import CHANNELS, are_equal, count_labels, read_mask
 
 UNKNOWN_COLORS = 'with colors that no class has'
@@ -36,12 +39,13 @@ class MaskReader:
         """Text that differs between readers that find different labels in a mask."""
         return ''
 
-    def read(self, mask: str, retry_missing: bool = False) -> np.ndarray:
+    def read(self, mask: str, retry_missing: bool = False, window: Window | None = None) -> np.ndarray:
         """Read the labels of a mask.
 
         Args:
             mask: its file, or the image that it is for.
             retry_missing: see :func:`~convnext_dense.io.files.read_with_retries`.
+            window: the part that is read; None for all of it.
 
         Returns:
             Integers (H, W), of any size for masks of numbers, otherwise uint8.
@@ -50,12 +54,27 @@ class MaskReader:
             BadLabels: if it does not hold labels.
             UserError: if it can't be read.
         """
-        labels = read_mask(mask, retry_missing)
+        labels = read_mask(mask, retry_missing, window)
         if labels.ndim == 2:
             return labels
         if not are_equal(labels):
             raise BadLabels(mask, CHANNELS, str(labels.shape[2]))
         return labels[..., 0]
+
+    def size(self, mask: str) -> ImageSize:
+        """Return the size of a mask without decoding it.
+
+        Raises:
+            UserError: if it can't be read.
+        """
+        try:
+            return mask_size(mask)
+        except Exception as error:  # Pillow's decoders raise many types for broken files
+            raise unreadable_mask(mask, error) from None
+
+    def reads_windows(self, mask: str) -> bool:
+        """Check whether a window is read without decoding the whole mask."""
+        return holds_windows(mask)
 
     def count(self, labels: np.ndarray) -> dict[int, int]:
         """Count the pixels of each label."""
@@ -89,8 +108,8 @@ class TableReader(MaskReader):
     def digest(self) -> str:
         return self.kind
 
-    def read(self, mask: str, retry_missing: bool = False) -> np.ndarray:
-        numbers = super().read(mask, retry_missing)
+    def read(self, mask: str, retry_missing: bool = False, window: Window | None = None) -> np.ndarray:
+        numbers = super().read(mask, retry_missing, window)
         low, high = int(numbers.min(initial=0)), int(numbers.max(initial=0))
         labels = self._table[numbers] if low >= 0 and high <= UNLABELED else None
         if labels is None or labels.min(initial=0) < 0:
@@ -114,6 +133,9 @@ class ColorReader(MaskReader):
 
     kind = cache_name = 'color'
 
+    def reads_windows(self, mask: str) -> bool:
+        return False
+
     def __init__(self, labels: Mapping[Color, int], are_all: bool = False) -> None:
         self.labels = dict(labels)
         self.counted_by = RAW_COLORS if are_all else None
@@ -129,8 +151,8 @@ class ColorReader(MaskReader):
         table[[packed(color) for color in self.labels]] = list(self.labels.values())
         return table
 
-    def read(self, mask: str, retry_missing: bool = False) -> np.ndarray:
-        colors = read_colors(mask, retry_missing)
+    def read(self, mask: str, retry_missing: bool = False, window: Window | None = None) -> np.ndarray:
+        colors = read_colors(mask, retry_missing, window)
         labels = self._table[colors]
         if (labels == UNKNOWN).any():
             raise BadLabels(mask, UNKNOWN_COLORS, self._describe(count_labels(colors[labels == UNKNOWN])))
@@ -164,8 +186,11 @@ class RawColors(MaskReader):
     digest = 'raw colors'
     largest = (1 << 24) - 1
 
-    def read(self, mask: str, retry_missing: bool = False) -> np.ndarray:
-        return read_colors(mask, retry_missing)
+    def reads_windows(self, mask: str) -> bool:
+        return False
+
+    def read(self, mask: str, retry_missing: bool = False, window: Window | None = None) -> np.ndarray:
+        return read_colors(mask, retry_missing, window)
 
 
 RAW_COLORS = RawColors()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -19,16 +21,28 @@ class LoadMask(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict:
-        labels = results['mask'].astype(np.uint8)
-        if results['reduce_zero_label']:
-            labels = np.where((labels == 0) | (labels == UNLABELED), UNLABELED, labels - 1).astype(np.uint8)
-        if results['label_map'] is not None:
-            table = LEVELS.copy()
-            table[list(results['label_map'])] = list(results['label_map'].values())
-            labels = table[labels]
+        labels = as_classes(results['mask'], results['reduce_zero_label'], results['label_map'])
         results['gt_seg_map'] = labels
         results['seg_fields'].append('gt_seg_map')
         return results
+
+
+def as_classes(mask: np.ndarray, reduce_zero_label: bool, label_map: Mapping[int, int] | None) -> np.ndarray:
+    """Convert the labels of a mask (H, W) to classes, uint8, 255 where unlabeled.
+
+    Args:
+        mask: the labels.
+        reduce_zero_label: label 0 means unlabeled, and label v class v - 1.
+        label_map: the class by the folder's own one, or None.
+    """
+    labels = mask.astype(np.uint8)
+    if reduce_zero_label:
+        labels = np.where((labels == 0) | (labels == UNLABELED), UNLABELED, labels - 1).astype(np.uint8)
+    if label_map is not None:
+        table = LEVELS.copy()
+        table[list(label_map)] = list(label_map.values())
+        labels = table[labels]
+    return labels
 
 
 @TRANSFORMS.register_module()

@@ -117,6 +117,12 @@ class TiffRaster(Raster):
             return None
         return list(range(wanted))
 
+    @property
+    def holds_numbers(self) -> bool:
+        """Whether the values are those of a single band that Pillow reads alike, such as the labels of a mask."""
+        kinds = (np.uint8, np.uint16, np.int32)
+        return self._page.photometric == BLACK_IS_ZERO and self.bands == 1 and self._page.dtype in kinds
+
     def _read(self, window: Window, bands: list[int]) -> np.ndarray:
         stored = stored_window(window, self._stored_size, self._orientation)
         if self._colors is not None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from convnext_dense.config.read import read_config
+from convnext_dense.data import scan_cache
 from convnext_dense.data.segmentation import mask_scan
 from convnext_dense.data.segmentation.dataset import MaskFolder
 from convnext_dense.data.segmentation.find import find_masks
@@ -91,9 +92,9 @@ def test_a_start_of_training_reads_the_results_of_a_split_once_and_without_the_l
         MaskFolder(**{**data, 'split': 'validation'}, test_mode=True)
 
     start()
-    reads, read = [], mask_scan._read_cache
-    monkeypatch.setattr(mask_scan, '_read_cache', lambda *args: reads.append(1) or read(*args))
-    monkeypatch.setattr(mask_scan, 'FileLock', None)
+    reads, read = [], scan_cache.read_cache
+    monkeypatch.setattr(scan_cache, 'read_cache', lambda *args: reads.append(1) or read(*args))
+    monkeypatch.setattr(scan_cache, 'FileLock', None)
     start()
     assert not reads
     mask_scan._found.clear()  # as in another process
