@@ -13,9 +13,12 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from ..counting import counted
+from ..io.image_size import ImageSize
 from ..tasks import Task
 
 INDEX = 'predictions.json'
+MOST_PIXELS = 1 << 26
+"""Pixels of the largest image that is drawn with its ground truth: 67 million, whose drawings take some 500 MB."""
 
 
 class ShowPredictions(Hook):
@@ -28,6 +31,8 @@ class ShowPredictions(Hook):
     with ``"ground_truth"``, ``"prediction"`` and ``"score"`` in [0, 1]. If both raw and averaged weights are tested,
     the predictions of the averaged weights are drawn.
 
+    Images of more than :data:`MOST_PIXELS` are left out, which the log says.
+
     Args:
         task: the task of the model.
         folder: the folder for the drawings.
@@ -39,6 +44,7 @@ class ShowPredictions(Hook):
         self.folder = Path(folder)
         self.count = count
         self.entries: dict[int, dict] = {}  # of the index, by position in the test set
+        self.too_large: dict[str, ImageSize] = {}
         self._position = 0
 
     def after_test_iter(
@@ -54,7 +60,10 @@ class ShowPredictions(Hook):
         read_as = {key: getattr(dataset, key, None) for key in ('value_range', 'opening')}
         metainfo = {**dataset.metainfo, **read_as}
         for output in outputs:
-            if self._position in chosen:
+            height, width = output.get('ori_shape', (0, 0))[:2]
+            if self._position in chosen and height * width > MOST_PIXELS:
+                self.too_large[output.img_path] = ImageSize(height, width)
+            elif self._position in chosen:
                 number = chosen.index(self._position)
                 self.entries[self._position] = self._draw(number, output, metainfo)
             self._position += 1
@@ -72,6 +81,13 @@ class ShowPredictions(Hook):
     def after_test_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         if is_main_process():
             (self.folder / INDEX).write_text(json.dumps(list(self.entries.values()), indent=1) + '\n')
+            if self.too_large:
+                path, pixels = next(iter(self.too_large.items()))
+                images = counted(len(self.too_large), 'image')
+                runner.logger.info(
+                    f'{images} not drawn, with more than {MOST_PIXELS:,} pixels: {path} has {pixels}; convnext-dense '
+                    'demo draws large images shrunk'
+                )
             images = counted(len(self.entries), 'image')
             runner.logger.info(f'{images} with prediction and ground truth: {self.folder}')
 

@@ -88,9 +88,21 @@ def setting_of_run(checkpoint: str | Path, key: str) -> Any:
     Returns:
         The value; None if there is no run, or its config does not have the key or is more than literals.
     """
+    return settings_of_run(checkpoint).get(key)
+
+
+def settings_of_run(checkpoint: str | Path) -> dict[str, Any]:
+    """Return the config that a run saved, as data.
+
+    Args:
+        checkpoint: the run's work dir, or a checkpoint in one.
+
+    Returns:
+        The config; empty if there is no run, or its config is more than literals.
+    """
     if find_work_dir(checkpoint) is None:
-        return None
-    return (read_literals(find_run_config(checkpoint)) or {}).get(key)
+        return {}
+    return read_literals(find_run_config(checkpoint)) or {}
 
 
 def _imports(settings: dict[str, Any]) -> list[Any]:

@@ -6,15 +6,19 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from mmengine.dist import all_gather_object, get_world_size
 from mmengine.runner import TestLoop as MMTestLoop
 from mmengine.runner import ValLoop as MMValLoop
+from mmengine.runner.amp import autocast
 
 from ..compat import mmengine_private_names as internals
 from ..errors import UserError
 from ..evaluation.metric_values import plain_numbers
 from ..registry import LOOPS
 from .hooks.ema import EMA
+from .hooks.progress import ProgressBar
+from .tiled_evaluation import TiledEvaluation
 
 
 class _EvaluatesEMA:
@@ -34,6 +38,7 @@ class _EvaluatesEMA:
     runner: Any
     dataloader: Any
     evaluator: Any
+    fp16: bool
     run_iter: Callable[[int, dict], None]
 
     def __init__(self, *args: object, weights: str | None = None, **kwargs: object) -> None:
@@ -68,15 +73,20 @@ class _EvaluatesEMA:
         train_loop = internals.loop_or_config(self.runner, 'train')
         request = getattr(train_loop, 'request', None) if mode == 'val' else None
         min_samples = len(self.dataloader.dataset) // get_world_size()  # of a process
-        common_batches = math.ceil(min_samples / self.dataloader.batch_sampler.batch_size)  # that every process has
+        batch_size = self.dataloader.batch_sampler.batch_size
+        common_batches = math.ceil(min_samples / batch_size)  # that every process has
+        tiled = TiledEvaluation.of(self.runner.model, self.dataloader.dataset, batch_size)
         for idx, batch in enumerate(self.dataloader):
             if request is not None and idx < common_batches:
                 request.stop_if_any_process_requested()
-            if len(batch['inputs']):
+            if len(batch['inputs']) and tiled is None:
                 self.run_iter(idx, batch)
-            else:  # every image of the batch was unreadable
+            else:
                 self.runner.call_hook(f'before_{mode}_iter', batch_idx=idx, data_batch=batch)
-                self.runner.call_hook(f'after_{mode}_iter', batch_idx=idx, data_batch=batch, outputs=[])
+                with torch.no_grad(), autocast(enabled=self.fp16):
+                    # without tiles, every image of the batch was unreadable
+                    outputs = [] if tiled is None else tiled.process(batch, self.evaluator, self._show_tiles)
+                self.runner.call_hook(f'after_{mode}_iter', batch_idx=idx, data_batch=batch, outputs=outputs)
         metrics, others = plain_numbers(self.evaluator.evaluate(len(self.dataloader.dataset)))
         dropped = {name: what for name, what in others.items() if name not in self._dropped}
         if dropped:
@@ -87,6 +97,12 @@ class _EvaluatesEMA:
             if hasattr(metric, 'per_class'):
                 self.per_class[weights] = metric.per_class
         return {f'{weights}/{name}': value for name, value in (metrics | self._take_losses(mode)).items()}
+
+    def _show_tiles(self, done: int, total: int) -> None:
+        """Have the progress bar, if there is one, show the tiles of the current image."""
+        for hook in self.runner.hooks:
+            if isinstance(hook, ProgressBar):
+                hook.show_tiles(done, total)
 
     def _take_losses(self, mode: str) -> dict[str, float]:
         """Return the mean losses that a model may give beside its predictions, and their sum, as mmengine's loops.

@@ -48,6 +48,9 @@ class CocoAP(BaseMetric):
     classes. The classes are in the ``metainfo`` of the data set. In ground truth with masks, an object without one
     counts for boxes only; for masks it is a crowd of the shape of its box.
 
+    Attributes:
+        takes_crops: predicted masks may be cropped; see :func:`coco_results`.
+
     Args:
         iou_types: ``'bbox'`` and ``'segm'``; the latter is omitted if predictions or ground truth have no masks.
 
@@ -56,6 +59,7 @@ class CocoAP(BaseMetric):
     """
 
     default_prefix = ''
+    takes_crops = True
     results: list[dict]
 
     def __init__(self, iou_types: Sequence[str] = ('bbox', 'segm')) -> None:

@@ -56,8 +56,8 @@ def match_segments(truth: Segments, prediction: np.ndarray, labels: Mapping[int,
     found: dict[tuple[int, int], int] = defaultdict(int)
     rows = max(PIXELS_AT_ONCE // max(prediction.shape[1], 1), 1)
     for top in range(0, len(prediction), rows):
-        own, other = (each[top : top + rows].astype(np.int64) for each in (truth.ids, prediction))
-        pairs, counts = np.unique((own << 32) | other, return_counts=True)
+        both = [each[top : top + rows].astype(np.int64) for each in (truth.ids, prediction)]
+        pairs, counts = np.unique((both[0] << 32) | both[1], return_counts=True)
         for pair, pixels in zip(pairs.tolist(), counts.tolist(), strict=True):
             found[pair >> 32, pair & 0xFFFFFFFF] += pixels
     overlap = dict(sorted(found.items()))

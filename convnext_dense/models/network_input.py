@@ -12,13 +12,16 @@ from ..errors import UserError
 from ..io.image_size import TOTAL_STRIDE, ImageSize
 
 
-def pack_image(transform: Callable[[dict], Any], image: np.ndarray, path: str | None) -> dict:
+def pack_image(
+    transform: Callable[[dict], Any], image: np.ndarray, path: str | None, whole: ImageSize | None = None
+) -> dict:
     """Run a pipeline without its loading steps on an image.
 
     Args:
         transform: the pipeline.
         image: uint8 (H, W, 3), RGB, or float32 (H, W, C) for networks of bands.
         path: the image's file, or None.
+        whole: size of the image if this is a part of it.
 
     Returns:
         ``inputs``, (C, h, w), and ``data_samples``; with test-time augmentation, lists with those of each view.
@@ -27,9 +30,12 @@ def pack_image(transform: Callable[[dict], Any], image: np.ndarray, path: str | 
         UserError: if the image is too thin for the network.
     """
     size = ImageSize.of(image)
-    too_thin = UserError(
-        f'bad image {path or "array"} (height {size.height}, width {size.width}: too thin for the network)'
-    )
+    height, width = whole or size
+    too_thin = UserError(f'bad image {path or "array"} (height {height}, width {width}: too thin for the network)')
+    if min(height, width) >= TOTAL_STRIDE and size != whole is not None:
+        too_thin = UserError(
+            f'tiles of {size} pixels are too small for the network in this pipeline: take larger ones'
+        )
     # mmcv's transforms take BGR of 8 bits, or bands as they are
     pixels = np.ascontiguousarray(image[:, :, ::-1]) if image.dtype == np.uint8 else image
     try:

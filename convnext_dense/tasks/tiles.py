@@ -27,6 +27,14 @@ FLAGS = {
 """The flags of commands by the names of the settings."""
 
 
+class RunTiles(NamedTuple):
+    """The tiles of a run that is resumed."""
+
+    settings: TileSettings
+    image_size: ImageSize
+    """The size at which they enter the network in testing."""
+
+
 def _of_no_run(cfg: Config) -> None:
     """Return the tiles of no run."""
 
@@ -44,8 +52,8 @@ class TileOptions(NamedTuple):
     """``--least-visible``: share of an object's box that must be in a tile for the object to be learned there."""
     whole: bool | None = None
     """``--whole-image``: predict for the shrunk whole image, too."""
-    of_run: Callable[[Config], Mapping | None] = _of_no_run
-    """Returns the setting ``tiles`` of the run that a config resumes, or None."""
+    of_run: Callable[[Config], RunTiles | None] = _of_no_run
+    """Returns the tiles of the run that a config resumes, or None."""
 
     @classmethod
     def of(
@@ -96,6 +104,15 @@ def tiles_of(cfg: Config) -> TileSettings | None:
     return TileSettings.of(cfg.get('tiles'))
 
 
+def tiles_of_run(saved: Config) -> RunTiles | None:
+    """Return the tiles in the config that a run saved; None if it has none."""
+    settings = tiles_of(saved)
+    if settings is None:
+        return None
+    factor = seen_in_testing(saved).factor(settings.size) or 1.0
+    return RunTiles(settings, ImageSize(*(round(side * factor) for side in settings.size)))
+
+
 def are_asked_for(cfg: Config, options: TileOptions) -> bool:
     """Whether a command, a config, or the run that it resumes has tiles."""
     return bool(options.given) or cfg.get('tiles') is not None or options.of_run(cfg) is not None
@@ -112,13 +129,14 @@ def set_tiles(cfg: Config, options: TileOptions, merges_whole: bool = True) -> I
         merges_whole: objects of tiles can be merged with those of the whole image.
 
     Returns:
-        The size at which images enter the network by that, which is that of a tile; None if the config says it.
+        The size at which images enter the network by that, which is that of a tile, or as in the run that is resumed;
+        None if the config says it.
 
     Raises:
         UserError: if a setting is out of range, or is given without tiles.
     """
-    stated, of_run = tiles_of(cfg), TileSettings.of(options.of_run(cfg))
-    before = stated or of_run
+    stated, of_run = tiles_of(cfg), options.of_run(cfg)
+    before = stated or (of_run.settings if of_run else None)
     if before is None and options.size is None:
         raise UserError(f'{options.flags} belongs to --tile, which is not given')
     used = TileSettings.of({**(before.as_config() if before else {}), **options.given})
@@ -129,7 +147,9 @@ def set_tiles(cfg: Config, options: TileOptions, merges_whole: bool = True) -> I
             'and is for detection: leave it out'
         )
     cfg.tiles = used.as_config()
-    return None if stated is not None and stated.size == used.size else used.size
+    if stated is not None and stated.size == used.size:
+        return None
+    return of_run.image_size if of_run is not None and of_run.settings.size == used.size else used.size
 
 
 def check_not_both(options: TileOptions, cfg_options: Mapping[str, Any]) -> None:
@@ -166,8 +186,8 @@ def tile_datasets(cfg: Config, all_must: bool = True) -> bool:
                 dataset.tiles = settings.as_config()
             elif all_must:
                 raise UserError(
-                    f'tiles of {settings.size}: {key} reads a {dataset.get("type")}, which has no tiles: take a data '
-                    'set of this package, such as convnext_dense.CocoDataset, or leave out --tile'
+                    f'tiles of {settings.size}: {key} reads a {dataset.get("type")}, which has no tiles: take CocoDataset, '
+                    'MaskFolder or PanopticDataset of this package, or leave out --tile'
                 )
     return settings is not None
 
@@ -190,8 +210,12 @@ def describe_tiles(cfg: Config, options: TileOptions = AS_CONFIGURED, image_size
         implied = image_size is None and at == 'at their own size'
         origin = f'as --tile says{f", which implies --image-size {height} {width}" if implied else ""}'
     else:
-        is_resumed = TileSettings.of(options.of_run(cfg)) == settings
-        origin = 'as the run has them' if is_resumed else f'as {cfg.filename or "the config"} says'
+        of_run = options.of_run(cfg)
+        origin = (
+            'as the run has them'
+            if of_run and of_run.settings == settings
+            else f'as {cfg.filename or "the config"} says'
+        )
     whole = ', and as a whole, shrunk, for large things' if settings.whole else ''
     return (
         f'images are taken in tiles of {settings.size} pixels with an overlap of {settings.overlap:g}, which enter '

@@ -11,6 +11,8 @@ from ..io.window import Window
 
 MOST_OVERLAP = 0.5
 """Largest share of a tile's side that a neighbor covers, too. With more, tiles would overlap those after the next."""
+MOST_ADDED = 1 / 8
+"""Largest share of a tile that is added to the overlap for a distance of tiles that the stride divides."""
 
 
 def check_tiles(tile: ImageSize, overlap: float) -> None:
@@ -28,11 +30,28 @@ def check_tiles(tile: ImageSize, overlap: float) -> None:
         raise UserError(f'an overlap of {overlap:g} is not a share of a tile: choose one from 0 to {MOST_OVERLAP}')
 
 
+def tile_step(tile: int, overlap: float) -> int:
+    """Return the distance from a tile to the next along one side: ``tile * (1 - overlap)`` pixels, rounded up.
+
+    If tiles overlap, it is rounded down to a multiple of the stride of the networks, 32, where that adds an eighth of
+    a tile at most, and they overlap by half of one at most. A pixel then lies at the same place between the strides
+    in all tiles and in the whole image, and so what a network finds does not depend on the tile, but near its edges.
+
+    Args:
+        tile: length of a tile in pixels.
+        overlap: share of a tile in [0, 0.5].
+    """
+    step = math.ceil(round(tile * (1 - overlap), 6))  # 800 * (1 - 0.45) is a bit over 440
+    aligned = step // TOTAL_STRIDE * TOTAL_STRIDE
+    least = max(tile * (1 - MOST_OVERLAP), step - tile * MOST_ADDED)
+    return aligned if overlap and aligned >= least else step
+
+
 class TileAxis:
     """The tiles along one side of an image.
 
-    The distance of neighbors is ``tile * (1 - overlap)``, rounded up. The last tile is shifted inwards, so that it
-    ends with the image, and overlaps more. A tile that is longer than the image is as long as the image.
+    :func:`tile_step` tells the distance of neighbors. The last tile is shifted inwards, so that it ends with the
+    image, and overlaps more. A tile that is longer than the image is as long as the image.
 
     Args:
         length: of the side of the image, in pixels.
@@ -48,7 +67,7 @@ class TileAxis:
 
     def __init__(self, length: int, tile: int, overlap: float) -> None:
         self.length, self.tile = length, min(tile, length)
-        self.step = math.ceil(round(tile * (1 - overlap), 6))  # 800 * (1 - 0.45) is a bit over 440
+        self.step = tile_step(tile, overlap)
         last = length - self.tile
         self.starts = [*range(0, last, self.step), last]
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..errors import UserError
 from ..io.image_size import ImageSize
-from .grid import check_tiles
+from .grid import check_tiles, tile_step
 
 DEFAULT_OVERLAP = 0.2
 DEFAULT_EMPTY_SHARE = 0.1
@@ -67,8 +66,7 @@ class TileSettings(NamedTuple):
 
     def distance(self) -> ImageSize:
         """Return the distance from a tile to the next in pixels, down and to the right, where none is shifted."""
-        height, width = (math.ceil(round(side * (1 - self.overlap), 6)) for side in self.size)
-        return ImageSize(height, width)
+        return ImageSize(*(tile_step(side, self.overlap) for side in self.size))
 
 
 def _size(value: Any) -> ImageSize:

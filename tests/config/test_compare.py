@@ -58,6 +58,17 @@ def test_one_line_has_keys_and_both_values_and_the_fix(tmp_path):
     assert '; and 2 more; leave out' in said
 
 
+def test_tiles_of_prediction_are_compared():
+    tiles = {'size': (96, 96), 'overlap': 0.3}
+    assert found(UPERNET, {'tiles': tiles}, {'tiles': {**tiles, 'overlap': 0.2}}) == {'tiles.overlap': (0.3, 0.2)}
+    assert found(UPERNET, {'tiles': tiles}, {'tiles': {**tiles, 'empty_share': 0.5, 'least_visible': 0.5}}) == {}
+    for none in ({}, {'tiles': None}):
+        assert found(UPERNET, none, {'tiles': tiles})['tiles.size'] == ('not set', (96, 96))
+        assert found(UPERNET, none, {}) == {}
+    run = {'tiles': tiles, 'tta_pipeline.0.page': 1}
+    assert found(UPERNET, run, {**run, 'tiles': {'size': (64, 64)}}, tta=True)['tiles.size'] == ((96, 96), (64, 64))
+
+
 def test_what_the_command_line_sets_is_meant(tmp_path):
     run = write_run(tmp_path / 'run', read(ATTO, 'sample'))
     for key in (SIZE, 'test_dataloader.dataset.transform'):

@@ -31,6 +31,22 @@ def test_another_image_size_is_refused(config, tmp_path):
         check_resumed(cfg, work_dir)
 
 
+def test_other_tiles_are_refused(tmp_path):
+    tiles = {'size': (96, 96), 'overlap': 0.3}
+    tiled, plain = read(CASCADE, tiles=tiles), read(CASCADE)
+    run, other = write_run(tmp_path / 'run', tiled), write_run(tmp_path / 'plain', plain)
+    assert check_resumed(read(CASCADE, tiles={**tiles, 'size': 96}), run) is None
+    has = 'tiles of 96 x 96, overlap 0.3, share of empty tiles 0.1, least visible share 0.3'
+    with pytest.raises(UserError) as error:
+        check_resumed(read(CASCADE, tiles={**tiles, 'empty_share': 0.5}), run)
+    assert str(error.value).startswith(f'the run had {has}, and now has tiles of 96 x 96, overlap 0.3, share of empty')
+    assert 'empty tiles 0.5, least visible share 0.3: resume with what it had, as in' in str(error.value)
+    with pytest.raises(UserError, match=f'the run had {has}, and now has no tiles'):
+        check_resumed(plain, run)
+    with pytest.raises(UserError, match=f'the run had no tiles, and now has {has}'):
+        check_resumed(tiled, other)
+
+
 @pytest.mark.parametrize('config', [ATTO, CASCADE, UPERNET])
 def test_data_in_another_place_are_said(config, tmp_path):
     cfg = read(config, 'sample')

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 from mmdet.structures import DetDataSample
 from mmengine.evaluator import Evaluator
-from mmengine.structures import InstanceData
+from mmengine.structures import BaseDataElement, InstanceData
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
@@ -19,6 +20,7 @@ from convnext_dense.errors import UserError
 from convnext_dense.evaluation import CocoAP, coco, coco_results
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.results import decode_mask
+from convnext_dense.tiling.tile_objects import MaskCrop
 from tests.helpers.detector_scores import CATEGORIES, PIPELINE, DetectorScores, make_predictions
 
 
@@ -348,3 +350,50 @@ def test_regions_of_an_ignored_class_are_crowds_of_every_class(tmp_path, seed):
     assert metrics.pop('images') == len(case.data['images'])
     assert metrics == pytest.approx(expected, abs=1e-6)
     assert own.keys() == per_class.keys() and name not in own
+
+
+def cropped(found: InstanceData) -> InstanceData:
+    """The same objects with masks that are cropped."""
+    masks = [MaskCrop.of(mask.numpy()) for mask in found.masks]
+    return InstanceData(bboxes=found.bboxes, labels=found.labels, scores=found.scores, masks=masks)
+
+
+def test_cropped_masks_are_the_masks(tmp_path):
+    case = DetectorScores(tmp_path)
+    expected = case.ours()
+    case.predictions = {image: cropped(found) for image, found in case.predictions.items()}
+    assert case.ours() == expected
+
+
+def test_large_images_with_many_objects_take_the_memory_of_their_boxes():
+    """Masks of 400 objects as large as the image would be 25 GB."""
+    height, width, count = 8000, 8000, 400
+    lefts, tops = np.meshgrid(np.arange(20) * 390 + 20, np.arange(20) * 390 + 20)
+    corners = np.stack([lefts.ravel(), tops.ravel(), lefts.ravel() + 30, tops.ravel() + 24], axis=1)
+    polygon = lambda x1, y1, x2, y2: [[x1, y1, x2, y1, x2, y2, x1, y2]]  # noqa: E731
+    instances = [
+        dict(bbox=box, bbox_label=0, ignore_flag=0, area=720.0, mask=polygon(*box)) for box in corners.tolist()
+    ]
+    masks = [MaskCrop(int(y1), int(x1), np.ones((24, 30), bool)) for x1, y1, _, _ in corners]
+    found = InstanceData(
+        bboxes=torch.from_numpy(corners).float(),
+        scores=torch.linspace(1, 0.5, count),
+        labels=torch.zeros(count).long(),
+    )
+    found.masks = masks
+    sample = BaseDataElement(metainfo=dict(img_id=1, ori_shape=(height, width), instances=instances))
+    sample.pred_instances = found
+    metric = CocoAP()
+    metric.dataset_meta = {'classes': ['thing'], 'category_ids': [1]}
+    said = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coco, 'print_log', lambda line, *_: said.append(line))
+        tracemalloc.start()
+        metric.process(None, [sample.to_dict()])
+        metrics = metric.evaluate(1)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert metrics['box_AP'] == metrics['mask_AP'] == pytest.approx(100), 'all 400 count, where COCO takes 100'
+    (line,) = said
+    assert line.startswith('an image has 400 objects of a class: AP counts as many predictions of an image and class')
+    assert peak < 20e6

@@ -144,3 +144,38 @@ def test_nothing_to_evaluate():
     assert metric_of([], 3).evaluate(0) == {'images': 0}
     metrics = metric_of([(np.zeros((2, 2), int), np.full((2, 2), 255))], 3).evaluate(1)
     assert metrics == pytest.approx({'mIoU': math.nan, 'mAcc': math.nan, 'aAcc': math.nan, 'images': 1}, nan_ok=True)
+
+
+def test_blocks_of_an_image_count_as_one_image(monkeypatch):
+    """Parts of an image that come one by one, counted a few rows at a time, are the whole image."""
+    monkeypatch.setattr(iou, 'PIXELS_AT_ONCE', 60)
+    maps = random_maps(19, 12, images=3)
+    metric = metric_of([], 19)
+    for prediction, truth in maps:
+        cuts = [slice(0, 5), slice(5, 6), slice(6, None)]
+        taken = []
+
+        def blocks(prediction=prediction, truth=truth, cuts=cuts, taken=taken):
+            for cut in cuts:
+                taken.append(cut)
+                for columns in (slice(0, 10), slice(10, None)):
+                    yield prediction[cut, columns].astype(np.uint16), truth[cut, columns].astype(np.uint8)
+
+        metric.process(None, [{'blocks': blocks(), 'img_path': 'large.tif'}])
+        assert taken == cuts
+    assert metric.evaluate(3) == pytest.approx(by_hand(maps, 19)[0])
+
+
+def test_an_image_of_which_a_block_cannot_be_had_does_not_count():
+    maps = random_maps(4, 4, images=2)
+    metric = metric_of(maps[:1], 4)
+
+    def blocks():
+        yield maps[1]
+        raise UserError('bad image large.tif')
+
+    with pytest.raises(UserError, match=r'^bad image large.tif$'):
+        metric.process(None, [{'blocks': blocks()}])
+    with pytest.raises(UserError, match=r'large.tif: prediction 9 x 4, ground truth 6 x 4'):
+        metric.process(None, [{'blocks': [(np.zeros((9, 4)), np.zeros((6, 4)))], 'img_path': 'large.tif'}])
+    assert metric.evaluate(2) == pytest.approx(by_hand(maps[:1], 4)[0])

@@ -246,3 +246,10 @@ def test_what_can_not_be_compared_is_one_line(changes, said, tmp_path):
     metric.dataset_meta = {'classes': CLASSES}
     with pytest.raises(UserError, match=r'takes the ground truth of convnext_dense\.PanopticDataset'):
         metric.process(None, [one])
+
+
+def test_an_image_is_counted_some_rows_at_a_time(monkeypatch):
+    ids, segments, found = scene(3)
+    whole = match_segments(Segments(ids, segments), found, predicted_labels(found, len(CLASSES)))
+    monkeypatch.setattr(panoptic, 'PIXELS_AT_ONCE', 3 * found.shape[1])
+    assert match_segments(Segments(ids, segments), found, predicted_labels(found, len(CLASSES))) == whole

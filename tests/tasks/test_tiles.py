@@ -12,6 +12,7 @@ from convnext_dense.tasks.tiles import (
     seen_in_training,
     tile_datasets,
     tiles_of,
+    tiles_of_run,
 )
 from convnext_dense.tiling.settings import TileSettings
 
@@ -62,7 +63,6 @@ def test_a_line_says_who_says_it():
         'size in testing, and as a whole, shrunk, for large things; as --tile says, which implies --image-size 640 512'
     )
     assert describe_tiles(cfg).endswith(f'; as {DETECTOR} says')
-    assert describe_tiles(cfg, TileOptions(of_run=lambda _: cfg.tiles)).endswith('; as the run has them')
     assert describe_tiles(read()) == ''
 
 
@@ -116,13 +116,20 @@ def test_none_leaves_those_of_a_run_out(saved):
     assert not [one for one in datasets(cfg) if 'tiles' in one]
 
 
-def test_a_resumed_run_keeps_its_own():
-    before = {'size': (320, 320), 'overlap': 0.3}
-    cfg = read(SEGMENTOR, of_run=lambda _: before)
+@pytest.mark.parametrize(('image_size', 'crop'), [(None, 320), (ImageSize(640, 640), 640)])
+def test_a_resumed_run_keeps_its_own(image_size, crop):
+    before = read(SEGMENTOR, (320, 320), overlap=0.3, image_size=image_size)
+
+    def of_run(cfg):
+        return tiles_of_run(before)
+
+    cfg = read(SEGMENTOR, of_run=of_run)
     assert tiles_of(cfg) == TileSettings(ImageSize(320, 320), 0.3)
-    assert seen_in_training(cfg).crop == 320
-    both = read(SEGMENTOR, (320, 320), of_run=lambda _: before)  # with its flags: they set the image size
-    assert both.to_dict() == cfg.to_dict()
+    assert seen_in_training(cfg).crop == crop
+    assert cfg.to_dict() == before.to_dict()
+    assert read(SEGMENTOR, (320, 320), of_run=of_run).to_dict() == cfg.to_dict()
+    assert describe_tiles(cfg, TileOptions(of_run=of_run)).endswith('; as the run has them')
+    assert tiles_of_run(read()) is None
 
 
 def test_data_sets_of_others_are_refused_where_they_are_read():
@@ -132,8 +139,8 @@ def test_data_sets_of_others_are_refused_where_they_are_read():
     with pytest.raises(UserError) as error:
         tile_datasets(cfg)
     assert str(error.value) == (
-        'tiles of 640 x 640: train_dataloader reads a mmdet.CocoDataset, which has no tiles: take a data set of this '
-        'package, such as convnext_dense.CocoDataset, or leave out --tile'
+        'tiles of 640 x 640: train_dataloader reads a mmdet.CocoDataset, which has no tiles: take CocoDataset, '
+        'MaskFolder or PanopticDataset of this package, or leave out --tile'
     )
 
 

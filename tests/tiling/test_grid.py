@@ -8,7 +8,7 @@ import pytest
 from convnext_dense.errors import UserError
 from convnext_dense.io.image_size import ImageSize
 from convnext_dense.io.window import Window
-from convnext_dense.tiling.grid import TileAxis, check_tiles, tile_windows
+from convnext_dense.tiling.grid import TileAxis, check_tiles, tile_step, tile_windows
 
 
 def test_windows_go_row_by_row_and_the_last_are_shifted_inwards():
@@ -41,8 +41,19 @@ def test_a_tile_larger_than_the_image_is_the_image():
 
 def test_the_step_of_shares_that_are_no_floats():
     assert [TileAxis(10_000, 640, overlap).step for overlap in (0.2, 0.1, 0.3, 0.7 / 2)] == [512, 576, 448, 416]
-    assert TileAxis(10_000, 800, 0.45).step == 440, '800 * (1 - 0.45) is a bit more'
+    assert TileAxis(10_000, 40, 0.45).step == 22, '40 * (1 - 0.45) is a bit more'
     assert TileAxis(100, 33, 0.5).step == 17, 'tiles would overlap those after the next'
+
+
+def test_the_step_is_a_multiple_of_the_stride_where_the_overlap_allows_it():
+    assert [tile_step(800, overlap) for overlap in (0.45, 0.2, 0.1)] == [416, 640, 704], 'not 440, 640, 720'
+    assert tile_step(500, 0.2) == 384, 'not 400'
+    assert [tile_step(500, 0), tile_step(224, 0)] == [500, 224], 'tiles that are not to overlap do not'
+    assert tile_step(224, 0.5) == 112, '96 would be more than half'
+    assert tile_step(40, 0.4) == 24, 'no multiple is left'
+    assert [tile_step(64, 0.25), tile_step(128, 0.1)] == [48, 116], '32 and 96 would be many more tiles'
+    shares = [(tile, share / 100) for tile in range(256, 700, 32) for share in range(5, 46)]
+    assert all(tile_step(tile, share) % 32 == 0 or tile_step(tile, share) < tile / 2 + 32 for tile, share in shares)
 
 
 def test_middles_part_the_overlaps():

@@ -73,15 +73,15 @@ def test_the_pixels_beyond_the_middle_are_of_the_nearer_tile():
 
     def predict(windows):
         """Stuff of a class for each tile."""
-        numbers = {(0, 0): 3, (0, 36): 4, (0, 52): 5, (20, 0): 6, (20, 36): 7, (20, 52): 8}
+        numbers = {(0, 0): 3, (0, 32): 4, (0, 52): 5, (20, 0): 6, (20, 32): 7, (20, 52): 8}
         return [TileSegments(np.ones(w.size, int), {1: numbers[w.top, w.left]}) for w in windows]
 
     result = merge_segments(size, TILE, 0.25, 3, predict)
     rows, columns = TileAxis(60, 40, 0.25), TileAxis(100, 48, 0.25)
-    assert (rows.starts, columns.starts) == ([0, 20], [0, 36, 52])
+    assert (rows.starts, columns.starts) == ([0, 20], [0, 32, 52])
     expected = np.zeros(size, int)
     for i, (top, bottom) in enumerate([(0, 30), (30, 60)]):
-        for j, (left, right) in enumerate([(0, 42), (42, 68), (68, 100)]):
+        for j, (left, right) in enumerate([(0, 40), (40, 66), (66, 100)]):
             expected[top:bottom, left:right] = 3 + 3 * i + j
     np.testing.assert_array_equal(np.vectorize(result.labels.get)(result.ids), expected)
 

@@ -6,7 +6,6 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from ...config.precision import set_amp
 from ...config.preprocessing import NOTHING, Chosen, follow_run, follow_weights, told_by_file, told_by_run
 from ...config.read import read_config
 from ...config.resumed import check_resumed
-from ...config.saved import arguments_of_run, setting_of_run
+from ...config.saved import arguments_of_run, setting_of_run, settings_of_run
 from ...config.techniques import describe_without
 from ...data.check import PROBLEM
 from ...data.subset import FILE_NAME as SPLIT_FILE
@@ -37,7 +36,7 @@ from ...errors import Stopped, UserError
 from ...samples import SAMPLES
 from ...tasks import keep_split, own_datasets, place_of, task_of
 from ...tasks.bands import describe_bands
-from ...tasks.tiles import describe_tiles
+from ...tasks.tiles import RunTiles, describe_tiles, tiles_of_run
 from ..arguments import check_checkpoint, command_line, image_arguments, normalization_arguments, reading_arguments
 from ..band_arguments import band_arguments
 from ..commercial import check_commercial
@@ -231,12 +230,17 @@ def _work_dir(args: argparse.Namespace, cfg: Config) -> str:
     return args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
 
 
-def _tiles_of_run(args: argparse.Namespace, cfg: Config) -> Mapping | None:
-    """Return the setting ``tiles`` of the run that is resumed, which may not exist."""
-    if args.resume not in (NEWEST, AUTO):
-        return None if args.resume is None else setting_of_run(args.resume, 'tiles')
-    work_dir = args.work_dir or (args.cfg_options or {}).get('work_dir') or _work_dir(args, cfg)
-    return setting_of_run(work_dir, 'tiles') if checkpoints.list_checkpoints(work_dir) else None
+def _tiles_of_run(args: argparse.Namespace, cfg: Config) -> RunTiles | None:
+    """Return the tiles of the run that is resumed, which may not exist."""
+    if args.resume is None:
+        return None
+    run = args.resume
+    if run in (NEWEST, AUTO):
+        run = args.work_dir or (args.cfg_options or {}).get('work_dir') or _work_dir(args, cfg)
+        if not checkpoints.list_checkpoints(run):
+            return None
+    saved = settings_of_run(run)
+    return None if saved.get('tiles') is None else tiles_of_run(Config(saved))
 
 
 def _check_data(cfg: Config, name: str, skip: bool) -> None:

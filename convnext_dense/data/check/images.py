@@ -61,7 +61,7 @@ def find_unsuitable_images(
         if min(size) < TOTAL_STRIDE:
             note(WARNING, f'with a side of less than {TOTAL_STRIDE} pixels', 'remove them', path, size)
         if size.height * size.width > MOST_PIXELS:
-            fix = 'make them smaller: they are slow to decode, and twice as many pixels need --max-pixels'
+            fix = 'they are slow to decode: make them smaller, or save them as TIFF in tiles and take --tile'
             note(WARNING, f'of more than {MOST_PIXELS / 1e6:.0f} million pixels', fix, path, size)
         if header.orientation > 1:
             keeps_size = header.orientation < 5 or size.height == size.width  # so that it does not tell

@@ -32,6 +32,7 @@ from ...registry import HOOKS
 
 MAX_OPENED = 64  # images per split, which take 20 ms on a local disk
 MAX_DECODED = 16  # images per split, which take 0.2 s if they are photos of COCO
+MAX_DECODED_PIXELS = 50_000_000  # of an image that is read by tiles
 
 
 @HOOKS.register_module()
@@ -112,8 +113,10 @@ def check_bands(dataset: Any, model: Any, split: str, logger: logging.Logger) ->
     if used is None or not normalizes(model.data_preprocessor):
         return
     measured = []
-    for index in _spread(len(dataset), MAX_DECODED):
+    for index in _spread(_images(dataset), MAX_DECODED):
         path, _ = dataset.image(index)
+        if _is_left_to_tiles(dataset, path):
+            continue
         try:
             values = measure_bands(path, dataset.opening)
         except Exception:  # it is reported or skipped when it is read for training
@@ -167,7 +170,9 @@ def describe_dataset(dataset: Any) -> str:
     classes: Sequence[str] = classes_of(dataset) or ()
     counts = getattr(dataset, 'class_counts', None) if len(list(innermost(dataset))) == 1 else None
     named = counted(len(classes), 'class', 'classes') if classes else 'unknown classes'
-    text = f'{counted(len(dataset), "image")}, {named}'
+    cut = [part for part in innermost(dataset) if getattr(part, 'tile_table', None) is not None]
+    where = f' of {counted(sum(map(_images, cut)), "image")}' if cut else ''
+    text = f'{counted(len(dataset), "tile" if cut else "image")}{where}, {named}'
     if counts is None or not len(counts):
         return text
     absent = [name for name, count in zip(classes, counts, strict=True) if not count]
@@ -196,7 +201,7 @@ def check_headers(dataset: Any) -> list[ImageHeader]:
         UserError: if an image can't be opened, or its size differs from its annotations.
     """
     headers = []
-    for index in _spread(len(dataset), MAX_OPENED):
+    for index in _spread(_images(dataset), MAX_OPENED):
         path, size = dataset.image(index)
         header = read_header(path, getattr(dataset, 'opening', AS_USUAL))
         if isinstance(header, str):
@@ -220,8 +225,10 @@ def measure_some(dataset: Any) -> list[tuple[str, ImageValues]]:
         UserError: if the value range of an image is ambiguous, unless the data set skips bad images.
     """
     measured = []
-    for index in _spread(len(dataset), MAX_DECODED):
+    for index in _spread(_images(dataset), MAX_DECODED):
         path, _ = dataset.image(index)
+        if _is_left_to_tiles(dataset, path):
+            continue
         try:
             with open_image(path, opening=getattr(dataset, 'opening', AS_USUAL)) as image:
                 measured.append((path, measure_values(image, getattr(dataset, 'value_range', None))))
@@ -231,6 +238,20 @@ def measure_some(dataset: Any) -> list[tuple[str, ImageValues]]:
         except Exception:  # it is reported or skipped when it is read for training
             continue
     return measured
+
+
+def _images(dataset: Any) -> int:
+    """Return the number of images of a data set, whose samples may be tiles of them."""
+    count: int = len(dataset) if getattr(dataset, 'tiles', None) is None else dataset.images
+    return count
+
+
+def _is_left_to_tiles(dataset: Any, path: str) -> bool:
+    """Whether an image is too large to be decoded as a whole only to look at it, where tiles of it are read."""
+    if getattr(dataset, 'tiles', None) is None:
+        return False
+    header = read_header(path, dataset.opening)
+    return not isinstance(header, str) and header.size.height * header.size.width > MAX_DECODED_PIXELS
 
 
 def _spread(count: int, most: int) -> list[int]:

@@ -72,6 +72,11 @@ class ProgressBar(Hook):
             eta = timedelta(seconds=int(runner.message_hub.get_info('eta', 0)))
             self.bar.update(self.task, completed=done, numbers=f'{numbers}  eta {eta}')
 
+    def show_tiles(self, done: int, total: int) -> None:
+        """Show how many tiles of the current image are predicted."""
+        if self.bar is not None:
+            self.bar.update(self.task, numbers=f'tile {done}/{total}')
+
     def before_train_epoch(self, runner: Runner) -> None:
         epochs = f'epoch {runner.epoch + 1}/{runner.max_epochs}'
         self._begin('step' if runner.train_loop.counts_steps else epochs, runner.max_iters, runner.iter)

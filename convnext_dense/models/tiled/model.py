@@ -32,6 +32,10 @@ KEPT_DETAIL = 2
 """How many times larger than a tile the image is, at least, that the pipeline shrinks for a pass over the whole."""
 
 
+class UnreadableTile(UserError):
+    """Error for a window of an image that can't be read."""
+
+
 class TiledModel:
     """A detector, segmentor or panoptic model that predicts an image tile by tile, and merges what it finds.
 
@@ -62,7 +66,8 @@ class TiledModel:
         see :func:`~convnext_dense.tiling.objects.merge_with_whole`.
 
         Raises:
-            UserError: if the image can't be read.
+            UnreadableTile: if a part of the image can't be read.
+            UserError: if the image is too thin for the network, or the model predicts no instances.
         """
         size, (tile, overlap) = image.size, self.tiles[:2]
         windows = tile_windows(size, tile, overlap)
@@ -90,8 +95,8 @@ class TiledModel:
             advance: called with numbers of tiles.
 
         Returns:
-            The grid of the tiles, and the blocks, predicted as they are asked for, which raises a UserError if
-            the image can't be read.
+            The grid of the tiles, and the blocks, predicted as they are asked for, which raises an
+            :class:`UnreadableTile` if a part of the image can't be read.
         """
         grid = BlockGrid(image.size, *self.tiles[:2], count_classes(self.model))
         return grid, self._blocks(image, grid, start, advance)
@@ -105,7 +110,8 @@ class TiledModel:
             out: int32 (H, W) for the ids, such as a memory map; None to make it.
 
         Raises:
-            UserError: if the image can't be read, or the model predicts no segments.
+            UnreadableTile: if a part of the image can't be read.
+            UserError: if the model predicts no segments.
         """
         fusion = getattr(self.model, 'panoptic_fusion_head', None)
         if fusion is None:
@@ -141,7 +147,11 @@ class TiledModel:
 
     def _ahead(self, image: WindowedImage, windows: Any) -> ReadAhead[Window, dict]:
         def prepare(window: Window) -> dict:
-            return pack_image(self.transform, image.read(window), image.path)
+            try:
+                pixels = image.read(window)
+            except UserError as error:
+                raise UnreadableTile(str(error)) from None
+            return pack_image(self.transform, pixels, image.path, image.size)
 
         return ReadAhead(prepare, windows, self.batch)
 

@@ -50,7 +50,7 @@ def class_scores(model: Any, sample: Any) -> Tensor:
     scores = sample.seg_logits.data
     if len(scores) > 1:
         return scores
-    head = _segmentor(model).decode_head
+    head: Any = _segmentor(model).decode_head
     head = head[-1] if isinstance(head, nn.ModuleList) else head  # the last of a cascade predicts
     own = _logit(scores.float())
     return torch.cat([_logit(torch.full_like(own, head.threshold)), own])

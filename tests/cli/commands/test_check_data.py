@@ -149,6 +149,43 @@ def test_arguments_that_cannot_work(own_image_folder, tmp_path, capsys, argument
     assert said in capsys.readouterr().err
 
 
+def test_small_objects_of_large_images_are_said_with_tiles_that_help(tmp_path, capsys):
+    root = tmp_path / 'data'
+    (root / 'annotations').mkdir(parents=True)
+    for split in ('train', 'val'):
+        (root / split).mkdir()
+        Image.new('L', (2600, 2400), 99 if split == 'train' else 30).save(root / split / '0.png')
+        things = [
+            {'id': k + 1, 'image_id': 1, 'category_id': 1, 'bbox': [k * 50, 90, 12, 12], 'area': 144, 'iscrowd': 0}
+            for k in range(8)
+        ]
+        for thing in things:
+            x, y, side, _ = thing['bbox']
+            thing['segmentation'] = [[x, y, x + side, y, x + side, y + side, x, y + side]]
+        content = {
+            'images': [{'id': 1, 'file_name': '0.png', 'width': 2600, 'height': 2400}],
+            'annotations': things,
+            'categories': [{'id': 1, 'name': 'car'}],
+        }
+        (root / 'annotations' / f'instances_{split}2017.json').write_text(json.dumps(content))
+        (root / split).rename(root / f'{split}2017')
+    file = tmp_path / 'check.json'
+    check_data(root, '--json', str(file), config=DETECTOR)
+    said = capsys.readouterr().out
+    message, fix = said.partition('warning  train: images of 2400 x 2600')[2].splitlines()[0].split(': --tile')
+    assert message == (
+        ' (height x width, the median of 1) are shrunk 3.8 times on average before the network sees them; 100% of 8 '
+        'objects come out under 8 pixels: the median object has 12 pixels a side, and 3.2 in the network'
+    )
+    assert fix == ' 640 trains and predicts on tiles at their own size'
+    assert fix.strip() in json.dumps(json.loads(file.read_text())['findings'])
+    check_data(root, '--tile', '640', config=DETECTOR)
+    said = capsys.readouterr().out
+    assert 'tiles of 640 x 640 pixels with an overlap of 0.2, which enter the network at their own size' in said
+    assert 'train: 1 image in 25 tiles of 640 x 640 with an overlap of 0.2' in said
+    assert 'shrunk' not in said and 'come out' not in said
+
+
 def test_splits_that_exist_are_checked_alone(own_image_folder, tmp_path, capsys):
     coco, masks = tmp_path / 'coco', write_mask_folder(tmp_path / 'masks')
     file, folder = coco_files.write(coco, coco_files.content(), 'train')

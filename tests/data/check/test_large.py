@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ DETECTORS = ('det/mask_rcnn_convnext_t_coco', 'det/rtmdet_convnext_t_coco', 'det
 LARGE = [ImageSize(3000, 3000)] * 12
 
 
+@cache
 def seen(config, **options):
     return seen_in_training(read_config(f'configs/{config}.py', needs_data=False, **options))
 
