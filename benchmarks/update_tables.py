@@ -19,6 +19,9 @@ from convnext_dense import paper
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.large_tables import large_images, machine, results_on, sample_tiles  # noqa: E402
 
 
 def pages() -> list[Path]:
@@ -131,7 +134,7 @@ def large_annotations() -> str:
     sizes = ' and '.join(f'{measured["results"][f"{kind}: index"]["mb"]:,} MB' for kind in data)
     environment = measured['environment']
     about = (
-        f'Measured with `benchmarks/large_annotations.py` on {_machine(environment)}, load {environment["load"]}: '
+        f'Measured with `benchmarks/large_annotations.py` on {machine(environment)}, load {environment["load"]}: '
         f'where other work shares the cores, CPU time counts. The indexes take {sizes}.'
     )
     return '\n'.join([*lines, '', about])
@@ -153,7 +156,7 @@ def frozen() -> str:
             cells = [series['about'], row['name'], f'{seconds:.2f} s, {fast:.2f} to {slow:.2f}', faster, memory]
             lines.append(f'| {" | ".join(cells)} |')
     environment = result['environment']
-    made = f'Measured with `{result["command"]}` on {_machine(environment)}'
+    made = f'Measured with `{result["command"]}` on {machine(environment)}'
     return '\n'.join([*lines, '', f'{made}; threads {environment["threads"]}, load {environment["load"]}.'])
 
 
@@ -214,13 +217,13 @@ def heads() -> str:
     about = (
         f'Of the {len(rows)} families, the method of {len(is_backbone)} is their backbone. Of the other {adaptable}, '
         f'{len(works)} ({len(works) / adaptable:.0%}) do all of this; {rest}. Measured with '
-        f'`python benchmarks/heads.py` on ConvNeXt-A, {_machine(content["environment"])}.'
+        f'`python benchmarks/heads.py` on ConvNeXt-A, {machine(content["environment"])}.'
     )
     return '\n'.join([about, '', *lines])
 
 
 def _results() -> list[dict]:
-    return [json.loads(path.read_text()) for path in sorted(HERE.glob('sample_*.json'))]
+    return results_on('sample')
 
 
 def _time(result: dict) -> str:
@@ -232,16 +235,8 @@ def _time(result: dict) -> str:
 def _measured(result: dict) -> str:
     environment = result['environment']
     return (
-        f'Measured with `benchmarks/sample_accuracy.py` on {_machine(environment)}; the sample was there already. '
+        f'Measured with `benchmarks/sample_accuracy.py` on {machine(environment)}; the sample was there already. '
         'A load above 2 means that other work shared the cores: on idle ones it is faster.'
-    )
-
-
-def _machine(environment: dict) -> str:
-    gpu = f'with {environment["gpu"]}' if environment['gpu'] else 'without a GPU'
-    return (
-        f'{environment["cores"]} cores of {environment["cpu"]}, {gpu}, torch {environment["torch"]}, '
-        f'Python {environment["python"]}'
     )
 
 
@@ -278,8 +273,8 @@ def throughput(results: list[dict] | None = None) -> str:
                     next((_memory(own, peer) for peer in peers if own['memory'] and peer['memory']), '-'),
                 ]
                 lines.append(f'| {" | ".join(cells)} |')
-    for machine in dict.fromkeys(map(_measured_throughput, results)):
-        lines += ['', machine]
+    for measured in dict.fromkeys(map(_measured_throughput, results)):
+        lines += ['', measured]
     return '\n'.join(lines)
 
 
@@ -300,7 +295,7 @@ def _measured_throughput(result: dict) -> str:
     used = dict.fromkeys(name for what in result['setting']['what'] for name in USED[what])
     versions = ', '.join(f'{name} {environment[name]}' for name in used if environment.get(name))
     return (
-        f'Measured with `{result["command"]}` on {_machine(environment)}, {versions}; '
+        f'Measured with `{result["command"]}` on {machine(environment)}, {versions}; '
         f'threads {environment["threads"]}, load at the start {environment["load"]}, {environment["date"]}.'
     )
 
@@ -351,10 +346,12 @@ TABLES = {
     'frozen': frozen,
     'heads': heads,
     'large annotations': large_annotations,
+    'large images': large_images,
     'sample': sample,
     'sample detection': partial(sample_dense, 'raw/box_AP50'),
     'sample segmentation': partial(sample_dense, 'raw/mIoU'),
     'sample panoptic': partial(sample_dense, 'raw/PQ'),
+    'sample tiles': sample_tiles,
     'throughput': throughput,
     'weights matrix': weights_matrix,
 }

@@ -65,6 +65,8 @@ TESTED_ELSEWHERE = {
     'results/label_map.py': 'results/test_segmentation.py',
     'results/placing.py': 'results/test_drawing.py',
     'roadmap/runs.py': 'cli/commands/test_roadmap.py',
+    'sample_data/coco.py': 'sample_data/test_writer.py',
+    'sample_data/once.py': 'sample_data/test_create.py',
     'sample_data/pen.py': 'sample_data/test_things.py',
     'data/formats/table_format.py': 'data/formats/test_csv_boxes.py',
     'tasks/task_data.py': 'tasks/test_base.py',

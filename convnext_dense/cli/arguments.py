@@ -14,6 +14,7 @@ from ..config.option_value import parse_value
 from ..data.class_choice import MERGE_EXAMPLE, ClassChoice, choice_of_flags, parse_merge, parse_names
 from ..errors import UserError
 from ..io.image_size import ImageSize
+from ..samples import SAMPLES
 from ..weights.names import LIGHT_NAMES, check_known, near_names
 from .split_arguments import add_split_arguments, split_rule
 
@@ -64,10 +65,11 @@ def add_data_arguments(parser: argparse.ArgumentParser, roots: bool) -> None:
         parser.add_argument(
             '--data',
             metavar='PATH|sample',
-            help="root folder of the data set (default: the config's own); 'sample' draws a small one, no download",
+            help="root folder of the data set (default: the config's own); 'sample' draws a small one, no download; "
+            "'sample-large' and 'sample-large-6band' draw a few scenes of 3000 pixels with many small things",
         )
     else:
-        parser.add_argument('--data', choices=('sample',), help='the model was trained with --data sample')
+        parser.add_argument('--data', choices=SAMPLES, help='the model was trained with --data of this name')
     if roots:
         add_reading_arguments(parser)
     add_label_zero_argument(parser)

@@ -14,6 +14,7 @@ from ..errors import UserError, last_line
 from ..io.image_size import ImageSize
 from ..io.opening import as_opening
 from ..io.value_range import as_value_range
+from ..samples import LARGE_BANDS, SAMPLE, SAMPLES
 from ..tasks import (
     AS_FOUND,
     DataOptions,
@@ -38,7 +39,7 @@ from .file import check_keys, import_modules, read_file
 from .find import find_config
 from .length import schedule_following
 from .precedence import Settings
-from .sample import find_sample_settings, read_sample_settings
+from .sample import large_settings, list_sample_settings, merged, read_sample_settings
 from .saved import read_saved_config
 from .settings import check_numbers, check_options
 from .techniques import leave_out
@@ -112,7 +113,7 @@ def read_config(
     Args:
         path: see :func:`~convnext_dense.config.find.find_config`.
         options: changes to nested keys, ``{'a.b': value}``, applied after the sample settings and ``without``.
-        data: root folder of a data set, ``'sample'``, or None for the config's own.
+        data: root folder of a data set, the name of a drawn one such as ``'sample'``, or None for the config's own.
         needs_data: require the data, and set the heads' number of classes to that of the data. If False, the config's
             own number of classes is kept, and ``data`` only decides whether the settings for the sample are applied.
         without: names in :data:`~convnext_dense.config.techniques.TECHNIQUES` to leave out.
@@ -199,11 +200,11 @@ def read_in_steps(
     task = task_of(cfg)
     check_data_options(task, data_options)
     yield Step('file', file), cfg
-    sample_file = find_sample_settings(cfg, file.parent) if data == 'sample' and not saved else None
     settings: dict[str, Any] = {}
-    if sample_file is not None:
-        settings = _apply_sample_settings(cfg, sample_file)
-        yield Step('sample', sample_file, settings), cfg
+    for sample_file in [] if saved else list_sample_settings(cfg, file.parent, task, data):
+        applied = _apply_sample_settings(cfg, sample_file)
+        settings = merged(settings, applied)
+        yield Step('sample', sample_file, applied), cfg
     for technique in dict.fromkeys(without):
         with schedule_following(cfg):
             leave_out(cfg, technique)
@@ -294,11 +295,11 @@ def join_preprocessors(cfg: Config) -> None:
 def point_at(
     cfg: Config, data: str | None, optional: Collection[str] = (), data_options: DataOptions = AS_FOUND
 ) -> None:
-    """Point the config's data sets at a root folder, or for ``'sample'`` at the sample; None changes nothing.
+    """Point the config's data sets at a root folder, or at a drawn data set; None changes nothing.
 
     Args:
         cfg: the config.
-        data: root folder of a data set, ``'sample'``, or None for the config's own.
+        data: root folder of a data set, the name of a drawn one such as ``'sample'``, or None for the config's own.
         optional: splits that may be absent, of ``'train'`` and ``'val'``.
         data_options: how the data set is read.
 
@@ -307,7 +308,7 @@ def point_at(
     """
     task = task_of(cfg)
     if data is not None:
-        point_at_data(task, cfg, _sample_root(task) if data == 'sample' else data, optional, data_options)
+        point_at_data(task, cfg, _sample_root(task, data) if data in SAMPLES else data, optional, data_options)
 
 
 def _lacks_validation(cfg: Config) -> bool:
@@ -396,7 +397,12 @@ def _nested(options: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _sample_root(task: Task) -> str:
-    from ..sample_data.create import ensure_sample
+def _sample_root(task: Task, data: str) -> str:
+    if data == SAMPLE:
+        from ..sample_data.create import ensure_sample
 
-    return str(ensure_sample() / task.sample_folder)
+        return str(ensure_sample() / task.sample_folder)
+    from ..sample_data.aerial.create import ensure_large_sample
+
+    large_settings(task, data)  # only where the scenes are for the task
+    return str(ensure_large_sample(bands=data == LARGE_BANDS))

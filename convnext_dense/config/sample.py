@@ -1,5 +1,7 @@
 """Settings for ``--data sample``: a file that the config names in ``sample_settings``.
 
+For the large samples, a file of the task comes after it, and one for bands where the images have more than RGB.
+
 The file is a config with the changed keys, such as ``configs/_base_/sample/classification.py``. It is merged into the
 config like a derived config into its base, with three differences, so that one file fits many configs:
 
@@ -17,12 +19,46 @@ from typing import Any
 from mmengine.config import Config
 
 from ..errors import UserError
+from ..samples import LARGE_BANDS, LARGE_SAMPLES, SAMPLE, SAMPLES
+from ..tasks.base import Task
 from ..tasks.config_parts import LOADERS
 from .file import parse_file
 from .find import find_base, packaged_path
 
 LENGTHS = {'max_epochs', 'max_iters'}
 """Keys of the length of a run."""
+OF_BANDS = '_base_/sample/large_6band.py'
+"""Packaged settings for images with all bands."""
+
+
+def list_sample_settings(cfg: Config, folder: Path, task: Task, data: str | None) -> list[Path]:
+    """List the files of settings for a drawn data set, in the order in which they apply.
+
+    Args:
+        cfg: the config.
+        folder: the folder of its file.
+        task: its task.
+        data: the name of the data set, one of :data:`~convnext_dense.samples.SAMPLES`; there are none for others.
+
+    Raises:
+        UserError: if the file that the config names does not exist, or the data set is not for the task.
+    """
+    own = find_sample_settings(cfg, folder) if data in SAMPLES else None
+    if own is None or data not in LARGE_SAMPLES:
+        return [] if own is None else [own]
+    after = [large_settings(task, data), *([OF_BANDS] if data == LARGE_BANDS else [])]
+    return [own, *map(packaged_path, after)]
+
+
+def large_settings(task: Task, data: str) -> str:
+    """Return the packaged settings of a task for the large samples.
+
+    Raises:
+        UserError: if its scenes are not for the task.
+    """
+    if task.large_settings is None:
+        raise UserError(f'--data {data} has scenes with many things, not for {task.name}: take --data {SAMPLE}')
+    return task.large_settings
 
 
 def find_sample_settings(cfg: Config, folder: Path) -> Path | None:
@@ -79,3 +115,12 @@ def _in_use(settings: dict[str, Any], cfg: dict[str, Any] | Config) -> dict[str,
         nested = isinstance(value, dict) and isinstance(cfg.get(key), dict)
         in_use[key] = _in_use(value, cfg[key]) if nested else value
     return in_use
+
+
+def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Return the nested settings of both, the second ones where both have a value."""
+    both = {key: value for key, value in first.items() if key not in second}
+    for key, value in second.items():
+        nested = isinstance(value, dict) and isinstance(first.get(key), dict)
+        both[key] = merged(first[key], value) if nested else value
+    return both

@@ -59,7 +59,7 @@ def load(
     checkpoint: str | Path | None = None,
     weights: Literal['raw', 'ema'] = 'raw',
     device: str | torch.device | None = None,
-    data: Literal['sample'] | None = None,
+    data: Literal['sample', 'sample-large', 'sample-large-6band'] | None = None,
     options: dict | None = None,
     trust_pickle: bool = False,
     image_size: tuple[int, int] | None = None,
@@ -90,7 +90,7 @@ def load(
             code unless it is trusted.
         weights: ``'raw'``, or ``'ema'`` for their moving average.
         device: None for the GPU where there is one.
-        data: ``'sample'`` for a model that was trained with ``--data sample``.
+        data: ``'sample'`` for a model that was trained with ``--data sample``; or another of the drawn data sets.
         options: changes to the config, ``{'a.b': value}``.
         trust_pickle: allow the checkpoint to run code, if it can't be read otherwise.
         image_size: height and width at which images enter the network; None for the config's.

@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 
 import cv2
 
-from .writer import SceneEntry
+from .coco import SceneEntry
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,18 @@ with any number of processes. The functions run in worker processes and don't ne
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import cv2
 import numpy as np
 from pycocotools import mask as rle
 
-from ..io.coco_format import CocoAnnotation, CocoImage, Polygons, RunLengths
+from ..io.coco_format import Polygons, RunLengths
 from ..io.image_size import ImageSize
-from ..io.mask_box import box_around
 from ..io.panoptic import colors_of_ids
+from .coco import SceneEntry, SegmentInfo, add_segment, categories, coco_box, write_coco_files
 from .landscape import REGIONS
 from .page import SCALE, Page, region_labels, render, subsample
 from .scene import draw_portrait, draw_scene
@@ -50,23 +49,6 @@ SCENE_SIZES = (
 """Sizes of scenes; each scene has a random one."""
 
 PORTRAIT, SCENE = range(2)
-
-
-class SceneEntry(CocoImage):
-    """An image of a COCO file with its annotations, which have no ids yet."""
-
-    annotations: list[CocoAnnotation]
-    segments: list[SegmentInfo]
-
-
-class SegmentInfo(TypedDict):
-    """A segment in ``segments_info`` of a panoptic COCO file; ``bbox`` is [x, y, width, height] in pixels."""
-
-    id: int
-    category_id: int
-    iscrowd: int
-    bbox: list[int]
-    area: int
 
 
 def _rng(version: int, kind: int, split: str, index: int) -> np.random.Generator:
@@ -120,8 +102,10 @@ def write_scene(root: Path, version: int, split: str, index: int) -> SceneEntry:
         if shown < max(MIN_PIXELS, (1 - MAX_HIDDEN) * group.full_area / SCALE**2):
             continue
         labels[mask] = len(REGIONS) + 1 + group.thing
-        box = _coco_box(mask)
-        segments.append(_add_segment(ids, mask, len(segments), CATEGORY_IDS[group.thing], int(group.is_crowd)))
+        box = coco_box(mask)
+        segments.append(
+            add_segment(ids, mask, SEGMENT_STEP * (len(segments) + 1), CATEGORY_IDS[group.thing], int(group.is_crowd))
+        )
         annotations.append(
             {
                 'image_id': index + 1,
@@ -134,7 +118,7 @@ def write_scene(root: Path, version: int, split: str, index: int) -> SceneEntry:
         )
     for label, category in enumerate(STUFF_IDS, 1):
         if (mask := labels == label).any():
-            segments.append(_add_segment(ids, mask, len(segments), category, 0))
+            segments.append(add_segment(ids, mask, SEGMENT_STEP * (len(segments) + 1), category, 0))
     name, ade_name, ade = f'{index + 1:012d}.jpg', f'ADE_{split}_{index + 1:08d}', root / 'ade20k'
     _write(root / 'coco' / f'{split}2017' / name, image)
     _write(root / 'coco' / 'annotations' / f'panoptic_{split}2017' / f'{index + 1:012d}.png', colors_of_ids(ids))
@@ -148,19 +132,6 @@ def write_scene(root: Path, version: int, split: str, index: int) -> SceneEntry:
         'annotations': annotations,
         'segments': segments,
     }
-
-
-def _coco_box(mask: np.ndarray) -> list[int]:
-    """Return the smallest box around a mask: x, y, width, height."""
-    x1, y1, x2, y2 = box_around(mask)
-    return [x1, y1, x2 - x1, y2 - y1]
-
-
-def _add_segment(ids: np.ndarray, mask: np.ndarray, place: int, category: int, iscrowd: int) -> SegmentInfo:
-    """Give the pixels of a mask (H, W) the id of a new segment, and return it."""
-    number = SEGMENT_STEP * (place + 1)
-    ids[mask] = number
-    return SegmentInfo(id=number, category_id=category, iscrowd=iscrowd, bbox=_coco_box(mask), area=int(mask.sum()))
 
 
 def _run_lengths(mask: np.ndarray) -> RunLengths:
@@ -192,37 +163,8 @@ def _outline(page: Page, number: int, mask: np.ndarray) -> Polygons | RunLengths
 
 
 def write_coco(root: Path, split: str, entries: Sequence[SceneEntry]) -> None:
-    """Write ``instances_{split}2017.json`` and ``panoptic_{split}2017.json`` from the entries of the split's scenes.
-
-    Annotations of instances are numbered in their order.
-    """
-    annotations = [annotation for entry in entries for annotation in entry['annotations']]
-    for number, annotation in enumerate(annotations, 1):
-        annotation['id'] = number
-    segmented = [
-        {
-            'image_id': entry['id'],
-            'file_name': f'{Path(entry["file_name"]).stem}.png',
-            'segments_info': entry['segments'],
-        }
-        for entry in entries
-    ]
-    things: list[dict[str, Any]] = [
-        {'id': number, 'name': thing.name, 'supercategory': thing.kind}
-        for number, thing in zip(CATEGORY_IDS, THINGS, strict=True)
-    ]
-    stuff = [
-        {'id': number, 'name': name, 'supercategory': 'landscape'}
-        for number, name in zip(STUFF_IDS, REGIONS, strict=True)
-    ]
-    kinds = [{**one, 'isthing': int(one in things)} for one in (*things, *stuff)]
-    for name, of_images, categories in (('instances', annotations, things), ('panoptic', segmented, kinds)):
-        content = {
-            'info': {'description': 'convnext_dense sample: procedurally drawn storybook scenes'},
-            'licenses': [],
-            'images': [{k: v for k, v in entry.items() if k not in ('annotations', 'segments')} for entry in entries],
-            'annotations': of_images,
-            'categories': categories,
-        }
-        path = root / 'coco' / 'annotations' / f'{name}_{split}2017.json'
-        path.write_text(json.dumps(content, separators=(',', ':')), encoding='utf-8')
+    """Write the COCO files of both kinds from the entries of the split's scenes."""
+    things = categories(CATEGORY_IDS, [thing.name for thing in THINGS], [thing.kind for thing in THINGS])
+    stuff = categories(STUFF_IDS, REGIONS, ['landscape'] * len(REGIONS))
+    description = 'convnext_dense sample: procedurally drawn storybook scenes'
+    write_coco_files(root / 'coco' / 'annotations', split, entries, things, stuff, description)

@@ -108,6 +108,7 @@ class SegmentationTask(DenseTask):
     )
     model_name = 'segmentor'
     sample_folder = 'ade20k'
+    large_settings = '_base_/sample/large_segmentation.py'
     metrics = MainMetrics('mIoU on unseen images, %', 'optimizer step', {'mIoU': ''})
     count_column = CountColumn('pixels', as_share=True)
     exports = ('logits', 'labels', 'features')

@@ -34,6 +34,7 @@ class TaskData(ABC):
     Attributes:
         name: the ``task`` of its configs.
         sample_folder: folder of its data in the sample data set.
+        large_settings: packaged settings for the large samples; None if their scenes are not for it.
         count_column: column for the examples per class in tables; None if each image is one example.
         sheet_images: default number of images on a contact sheet.
         takes_squares: True if images enter its networks as squares.
@@ -43,6 +44,7 @@ class TaskData(ABC):
 
     name: ClassVar[str]
     sample_folder: ClassVar[str]
+    large_settings: ClassVar[str | None] = None
     count_column: ClassVar[CountColumn | None] = None
     sheet_images: ClassVar[int] = 12
     takes_squares: ClassVar[bool] = False

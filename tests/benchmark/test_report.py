@@ -89,3 +89,38 @@ def test_inference_alone_has_a_file_of_its_own(measured):
     name = Report('', setting, content['environment'], []).file_name()
     assert name.startswith('throughput_detector_batch2_64x32_')
     assert '_inference_torch' in name
+
+
+def large_tables() -> dict:
+    return runpy.run_path(str(ROOT / 'benchmarks' / 'large_tables.py'))
+
+
+def test_tiles_are_compared_with_whole_images_after_the_same_steps_alone():
+    environment = dict(cores=2, cpu='CPU', gpu=False, torch='2.11', python='3.11', load=0.1)
+    common = dict(config='c.py', data='sample-large', options=[], pretrained=False, environment=environment)
+    tiles = dict(common, tile=256, steps=700, seconds=300, metrics={'raw/mIoU': 51.26, 'raw/images': 2})
+    whole = dict(common, tile=None, steps=700, seconds=600, metrics={'raw/mIoU': 30.04, 'raw/images': 2})
+    other = dict(whole, steps=699)
+    table = large_tables()['sample_tiles']
+    row = '| `c.py --data sample-large` | 700 | mIoU 30.0 | mIoU 51.3, `--tile 256` | 10.0 / 5.0, load 0.1 |'
+    assert row in table([tiles, whole, other]).splitlines()
+    for unlike in ([], [tiles], [whole], [tiles, other], [tiles, dict(whole, data='sample-large-6band')]):
+        assert table(unlike).startswith('Not measured yet: ')
+    assert table([tiles, other, dict(whole, options=['a=1'])]).startswith('Not measured yet: ')
+
+
+def test_memory_of_what_was_not_finished_says_so():
+    environment = dict(cores=2, cpu='CPU', gpu=False, torch='2.11', python='3.11', load=0.1)
+    memory = [
+        dict(name='tiles', side=5000, peak_mb=1234.5, before_mb=800.0, seconds=90, blocks=10, of_blocks=10),
+        dict(name='tiles', side=50000, peak_mb=1500.0, before_mb=800.0, seconds=600, blocks=3, of_blocks=12),
+        dict(name='mmseg slide', side=5000, failed='MemoryError'),
+    ]
+    content = dict(config='c.py', tile=512, overlap=0.2, classes=16, command='x', environment=environment)
+    table = large_tables()['large_images'](dict(content, memory=memory, speed=None))
+    assert table.splitlines()[2:5] == [
+        '| 5,000 x 5,000 | tiles | 1,234 MB | 800 MB | 1.5 |',
+        '| 50,000 x 50,000 | tiles | 1,500 MB | 800 MB | 10.0, stopped after 25% of the image |',
+        '| 5,000 x 5,000 | mmseg slide | failed: MemoryError | | |',
+    ]
+    assert 'megapixels' not in table

@@ -1,13 +1,17 @@
 """The file of settings for the sample: found from any config, merged into what the config has."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
+from convnext_dense.config.find import packaged_configs
+from convnext_dense.config.provenance import explain
 from convnext_dense.config.read import read_config
-from convnext_dense.config.sample import find_sample_settings, read_sample_settings
+from convnext_dense.config.sample import find_sample_settings, merged, read_sample_settings
 from convnext_dense.errors import UserError
+from convnext_dense.samples import LARGE_SAMPLES
 from tests.helpers.run_tool import ROOT
 
 TINY = ROOT / 'configs/classification/convnext_t.py'
@@ -151,3 +155,77 @@ def test_settings_of_a_data_set_reach_it_inside_others(tmp_path):
     for dataset, want in cases.values():
         found = settings_for(tmp_path, settings, train_dataloader=dict(dataset=dataset))
         assert found == {'train_dataloader': {'batch_size': 2, 'dataset': want}}
+
+
+# -- the large samples
+
+SEGMENTOR, DETECTOR = 'seg/upernet_convnext_a_ade20k.py', 'det/faster_rcnn_convnext_a_coco.py'
+
+
+def never(**_):
+    raise AssertionError('drawn without being asked for')
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    monkeypatch.setattr('convnext_dense.sample_data.create.ensure_sample', never)
+    monkeypatch.setattr('convnext_dense.sample_data.aerial.create.ensure_large_sample', never)
+
+
+def test_settings_for_large_scenes_come_after_those_of_the_config(undrawn):
+    small, large, six = (read_config(SEGMENTOR, data=d, needs_data=False) for d in ('sample', *LARGE_SAMPLES))
+    assert large.optim_wrapper.optimizer.lr == small.optim_wrapper.optimizer.lr == 2e-3
+    assert (small.train_cfg.max_iters, large.train_cfg.max_iters, six.train_cfg.max_iters) == (900, 700, 700)
+    assert large.model.data_preprocessor.size == (256, 256) and large.model.test_cfg == dict(mode='whole')
+    assert (large.get('bands'), six.bands, six.model.data_preprocessor.type) == (
+        None,
+        'all',
+        'convnext_dense.SegBandPreprocessor',
+    )
+    assert any('PhotoMetric' in step.type for step in large.train_dataloader.dataset.pipeline)
+    assert not any('PhotoMetric' in step.type for step in six.train_dataloader.dataset.pipeline)
+    origins = {one.key: str(one.origin) for one in explain(SEGMENTOR, data='sample-large', needs_data=False)}
+    assert '_base_/sample/large_segmentation.py:' in origins['train_cfg.max_iters']
+    assert '_base_/sample/upernet_atto.py:' in origins['optim_wrapper.optimizer.lr']
+
+
+@pytest.mark.parametrize('data', LARGE_SAMPLES)
+def test_all_scenes_are_used_whatever_the_dense_config(undrawn, data):
+    names = [name for name in packaged_configs() if not {'classification', 'roadmap'} & {*Path(name).parts}]
+    assert len(names) > 40
+    for name in names[:: 4 if data == LARGE_SAMPLES[0] else 12]:
+        cfg = read_config(name, data=data, needs_data=False)
+        loaders = (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader)
+        assert [loader.dataset.get('indices') for loader in loaders] == [None] * 3, name
+        assert cfg.train_cfg.get('max_epochs', cfg.train_cfg.get('max_iters')) in (2, 700), name
+
+
+def test_tiles_and_shrunk_scenes_enter_a_segmentor_at_the_size_of_a_tile():
+    cfg = read_config(SEGMENTOR, data='sample-large', needs_data=False)
+    resize, crop = cfg.train_dataloader.dataset.pipeline[2:4]
+    assert (resize.scale, crop.crop_size) == ((256, 256), (256, 256))
+    assert cfg.test_dataloader.dataset.pipeline[1].scale == (256, 256)
+
+
+def test_the_folder_of_a_large_sample_is_the_data_of_every_dense_task(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(
+        'convnext_dense.sample_data.aerial.create.ensure_large_sample',
+        lambda *, bands: asked.append(bands) or tmp_path,
+    )
+    for data in LARGE_SAMPLES:
+        with pytest.raises(UserError, match=rf'no data at {tmp_path}:'):
+            read_config(DETECTOR, data=data)
+    assert asked == [False, True]
+
+
+@pytest.mark.parametrize('data', LARGE_SAMPLES)
+def test_large_scenes_are_not_for_classification(undrawn, data):
+    with pytest.raises(UserError, match=f'^--data {data} has scenes with many things, not for classification: take'):
+        read_config(str(TINY), data=data)
+
+
+def test_merged_settings_have_both_and_the_second_where_both_have_one():
+    first, second = {'a': {'b': 1, 'c': 2}, 'd': [1], 'e': 5}, {'a': {'b': 3}, 'd': [2, 3], 'f': {'g': 1}}
+    assert merged(first, second) == {'a': {'b': 3, 'c': 2}, 'd': [2, 3], 'e': 5, 'f': {'g': 1}}
+    assert first['a'] == {'b': 1, 'c': 2}

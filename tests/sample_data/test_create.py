@@ -11,16 +11,16 @@ import cv2
 import pytest
 
 from convnext_dense.errors import UserError
+from convnext_dense.io.cache import CACHE_VARIABLE
 from convnext_dense.sample_data import create
 from convnext_dense.sample_data.create import (
-    CACHE_VARIABLE,
     FULL,
-    MANIFEST,
     SAMPLE_VERSION,
     SampleSize,
     ensure_sample,
     sample_root,
 )
+from convnext_dense.sample_data.once import MANIFEST
 from tests.helpers.sample_process import hashes, let_draw, start_drawing
 from tests.sample_data.conftest import SIZE
 

@@ -13,11 +13,12 @@ from rich.text import Text
 
 from ...config.provenance import Value, explain
 from ...errors import UserError
+from ...samples import SAMPLES
 from ..arguments import reading_arguments
 
 
 def run(args: argparse.Namespace) -> None:
-    needs_data = args.data not in (None, 'sample')
+    needs_data = args.data not in (None, *SAMPLES)
     values = explain(args.config, args.cfg_options, args.data, needs_data, **reading_arguments(args))
     if args.key is not None:
         values = select(args.key, values)

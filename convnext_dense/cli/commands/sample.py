@@ -15,6 +15,8 @@ from ...data.formats.write.base import LabeledData, LabeledImage
 from ...data.panoptic.files import find_panoptic_splits, read_lists
 from ...io.files import atomic_folder, write_errors
 from ...sample_data import ensure_sample
+from ...sample_data.aerial import ensure_large_sample
+from ...samples import LARGE_BANDS, LARGE_SAMPLES
 from ..parsers.sample import FOLDER, PANOPTIC
 from .convert_data import describe_written, write
 
@@ -23,7 +25,8 @@ VAL_SHARE = 5
 
 
 def run(args: argparse.Namespace) -> None:
-    sample = ensure_sample()
+    is_large = args.data in LARGE_SAMPLES
+    sample = ensure_large_sample(bands=args.data == LARGE_BANDS) if is_large else ensure_sample()
     if args.format is None:
         print(sample)
     elif args.format in (FOLDER, PANOPTIC):
@@ -36,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def read_sample(sample: Path, name: str, images: int | None = None) -> ReadData:
-    """Read the scenes of the sample for a format: label maps for one that has them, else objects.
+    """Read the scenes of a sample for a format: label maps for one that has them, else objects.
 
     Args:
         sample: the folder of the sample.
@@ -44,7 +47,7 @@ def read_sample(sample: Path, name: str, images: int | None = None) -> ReadData:
         images: number of images for training; None for all.
     """
     folder, kind = ('ade20k', 'masks') if WRITERS[name].of_label_maps else ('coco', 'coco')
-    read = read_data_set(str(sample / folder), kind)
+    read = read_data_set(str(_scenes(sample, folder)), kind)
     counts = _counts(images)
     splits: Mapping[str, Iterable[LabeledImage]] = {
         split: list(islice(labeled, counts[split])) for split, labeled in read.data.splits.items()
@@ -74,14 +77,14 @@ def write_class_folders(sample: Path, target: str, images: int | None = None) ->
 
 
 def write_panoptic(sample: Path, target: str, images: int | None = None) -> int:
-    """Write the scenes of the sample as panoptic COCO files, and return their number.
+    """Write the scenes of a sample as panoptic COCO files, and return their number.
 
     Raises:
         UserError: if the folder is not empty or can't be written.
     """
-    written = 0
+    written, scenes = 0, _scenes(sample, 'coco')
     with atomic_folder(target) as partial:
-        for split, files in find_panoptic_splits(sample / 'coco').items():
+        for split, files in find_panoptic_splits(scenes).items():
             content = read_lists(files.annotations)
             content['images'] = content['images'][: _counts(images)[split]]
             kept = {image['id'] for image in content['images']}
@@ -90,7 +93,7 @@ def write_panoptic(sample: Path, target: str, images: int | None = None) -> int:
                 for one in content[key]:
                     path = folder / one['file_name']
                     with write_errors(target):
-                        copy = partial / path.relative_to(sample / 'coco')
+                        copy = partial / path.relative_to(scenes)
                         copy.parent.mkdir(parents=True, exist_ok=True)
                         copy.write_bytes(path.read_bytes())
             text = json.dumps(content, separators=(',', ':'))
@@ -98,6 +101,11 @@ def write_panoptic(sample: Path, target: str, images: int | None = None) -> int:
                 (partial / 'annotations' / files.annotations.name).write_text(text, encoding='utf-8')
             written += len(kept)
     return written
+
+
+def _scenes(sample: Path, folder: str) -> Path:
+    """Return the folder of a kind of annotations; the large samples have all kinds in one."""
+    return sample / folder if (sample / folder).is_dir() else sample
 
 
 def _counts(images: int | None) -> dict[str, int | None]:

@@ -33,6 +33,7 @@ from ...engine import COMMANDS, DataCheck, Runner, propagate_failures
 from ...engine.dry_run import check_first_step
 from ...engine.environment import warn_of_load
 from ...errors import Stopped, UserError
+from ...samples import SAMPLES
 from ...tasks import keep_split, own_datasets, place_of, task_of
 from ...tasks.bands import describe_bands
 from ...tasks.tiles import RunTiles, describe_tiles, tiles_of_run
@@ -225,7 +226,7 @@ def resume_command(args: argparse.Namespace) -> str:
 
 def _work_dir(args: argparse.Namespace, cfg: Config) -> str:
     name = '_'.join([Path(args.config).stem, *(['without', *args.without] if args.without else [])])
-    name += '_sample' if args.data == 'sample' else ''
+    name += f'_{args.data.replace("-", "_")}' if args.data in SAMPLES else ''
     return args.work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
 
 

@@ -10,8 +10,10 @@ import pytest
 from convnext_dense.cli import run_verb
 from convnext_dense.cli.arguments import WRITE_FORMATS, program
 from convnext_dense.cli.commands import sample as command
+from convnext_dense.cli.parsers.sample import PANOPTIC
 from convnext_dense.data.panoptic.files import find_panoptic_splits
 from convnext_dense.data.panoptic.read import read_panoptic
+from convnext_dense.sample_data.aerial.create import LargeSize, ensure_large_sample, large_root
 from convnext_dense.sample_data.create import SampleSize, ensure_sample
 
 PROG = program('sample', script=sys.argv[0].endswith('.py'))
@@ -89,6 +91,8 @@ def test_class_folders_with_classes_in_turn(sample, drawn, capsys):
         (['--images', '3'], '--format is missing'),
         (['--format', 'voc'], 'DIR is missing, for example: {PROG} --format voc my_voc'),
         (['--format', 'voc', 'out', '--images', '0'], '--images 0: take at least 1'),
+        (['--data', 'sample-large', '--format', 'folder', 'out'], '--format folder is for portraits, which sample-la'),
+        (['--data', 'sample-huge'], "--data: invalid choice: 'sample-huge'"),
         (['--format', 'voc', 'full'], 'full is not empty: name a new folder, or empty it first'),
         (['--format', 'darknet', 'out'], "--format: invalid choice: 'darknet'"),
     ],
@@ -99,3 +103,20 @@ def test_bad_input_is_refused_in_one_line(sample, capsys, arguments, message):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f'error: {message.replace("{PROG}", PROG)}')
     assert not Path('out').exists()
+
+
+def test_the_large_sample_is_drawn_and_written_by_name(monkeypatch, capsys, tmp_path):
+    size = LargeSize(train=1, val=1, scale=0.1, density=4)
+    monkeypatch.setattr(
+        command, 'ensure_large_sample', lambda bands: ensure_large_sample(tmp_path, bands=bands, size=size, workers=1)
+    )
+    monkeypatch.setattr(command, 'ensure_sample', lambda: 1 / 0)
+    monkeypatch.chdir(tmp_path)
+    root = large_root(tmp_path, size=size)
+    assert run_verb('sample', ['--data', 'sample-large']) == 0
+    assert capsys.readouterr().out == f'{root}\n'
+    for name in ('yolo', 'masks', PANOPTIC):
+        assert run_verb('sample', ['--data', 'sample-large', '--format', name, name]) == 0
+        written = {path.read_bytes() for path in Path(name).rglob('*.tif')}
+        assert written == {(root / f'images/{split}/0001.tif').read_bytes() for split in ('train', 'val')}
+    assert large_root(tmp_path, bands=True, size=size).exists() is False

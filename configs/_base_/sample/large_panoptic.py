@@ -1,0 +1,2 @@
+# `--data sample-large` in panoptic segmentation: as in detection.
+_base_ = './large_detection.py'
