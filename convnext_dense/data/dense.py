@@ -174,6 +174,10 @@ class DenseDataset:
     def _at_window(self, info: dict, window: Window, content: dict) -> dict:
         return {**info, **content, 'window': window, 'height': window.height, 'width': window.width}
 
+    def _index_after(self, index: int, image: int) -> int:
+        """Return the index of the sample that replaces one of an unreadable image: of the next image."""
+        return (index + 1) % len(self) if self.tile_table is None else self.tile_table.first_after(image)
+
     def open_whole(self, info: dict) -> WindowedImage:
         """Open the image of annotations, such as those of a sample of evaluation that is not read.
 
@@ -198,7 +202,7 @@ class DenseDataset:
         for _ in range(len(self)):
             with nullcontext() if seed is None else seeded(seed):
                 info = self._sample_info(index)
-                path = info['img_path']
+                path, image = info['img_path'], info['tile'].image if 'tile' in info else index
                 try:
                     sample = self.prepare(info)
                 except BadImage as error:
@@ -209,7 +213,8 @@ class DenseDataset:
                         raise too_many_unreadable(skipped) from None
                     if self.test_mode:
                         return {'inputs': None, 'data_samples': None, 'path': path, 'skipped': skipped}
-                    sample = None
+                    index = self._index_after(index, image)
+                    continue
             if sample is not None:  # None if a random crop left no annotations
                 return {**sample, 'path': path, 'skipped': skipped}
             index = (index + 1) % len(self)

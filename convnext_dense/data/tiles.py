@@ -82,6 +82,11 @@ class TileTable:
         image, *window = row.tolist()
         return Tile(image, Window(*window), shows)
 
+    def first_after(self, image: int) -> int:
+        """Return the index of the first tile that shows something of a later image, or else of the first one."""
+        index = int(np.searchsorted(self.shown[:, 0], image, side='right'))
+        return index % len(self.shown)
+
 
 def draw_window(tile: Window, size: ImageSize, distance: ImageSize) -> Window:
     """Move a tile by up to half the distance of tiles down or up, and right or left, as far as the image goes.

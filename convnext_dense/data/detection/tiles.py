@@ -40,11 +40,17 @@ def leave_out_empty(steps: Sequence[Any], table: TileTable) -> str:
     Returns:
         Why none is taken, empty otherwise.
     """
-    drops = any(type(step).__name__ == 'FilterAnnotations' and getattr(step, 'keep_empty', False) for step in steps)
-    if not drops or not table.empty_used:
+    drops = {'FilterAnnotations': ('keep_empty', True), 'RandomCrop': ('allow_negative_crop', False)}
+    names = [type(step).__name__ for step in steps]
+    found = [
+        name
+        for name, step in zip(names, steps, strict=True)
+        if name in drops and getattr(step, drops[name][0], None) is drops[name][1]
+    ]
+    if not found or not table.empty_used:
         return ''
     table.empty_used = 0
-    return ', since FilterAnnotations of the pipeline leaves them out'
+    return f', since {found[0]} of the pipeline leaves them out'
 
 
 def clip_instance(

@@ -237,10 +237,27 @@ def test_the_tiles_are_told_in_a_line(files, said):
     assert dataset.ignore_regions > 2  # so that detectors which learn them as background are named
 
 
-def test_pipelines_without_empty_samples_get_none(files, said):
-    dataset = build(files, pipeline=[*PIPELINE[:2], dict(type='mmdet.FilterAnnotations'), PIPELINE[2]])
+@pytest.mark.parametrize('step', [dict(type='FilterAnnotations'), dict(type='RandomCrop', crop_size=(64, 64))])
+def test_pipelines_without_empty_samples_get_none(files, said, step):
+    name, step = step['type'], {**step, 'type': f'mmdet.{step["type"]}'}
+    dataset = build(files, pipeline=[*PIPELINE[:2], step, PIPELINE[2]])
     assert dataset.tile_table.empty_used == 0 and len(dataset) == len(dataset.tile_table.shown)
-    assert 'none of the' in said[0] and 'since FilterAnnotations of the pipeline leaves them out' in said[0]
+    assert 'none of the' in said[0] and f'since {name} of the pipeline leaves them out' in said[0]
+
+
+def test_an_unreadable_image_of_many_tiles_is_replaced_by_the_next_one(tmp_path):
+    data = content(2)
+    data['annotations'] = [annotation(image, image, [0.0, 0.0, 120.0, 150.0]) for image in (1, 2)]
+    files = write(tmp_path, data)
+    (tmp_path / 'images/1.png').write_bytes(b'broken')
+    dataset = build(files, dict(size=32, least_visible=0.01, empty_share=0.5), on_bad_image='skip')
+    table = dataset.tile_table
+    assert sum(table.shown[:, 0] == 0) > 20 and table.empty_used > 5
+    for index in (0, 5, *range(len(table.shown), len(dataset))):
+        for seed in (0, 1):
+            sample = dataset[index, seed]
+            assert sample['data_samples'].img_id == 2 and sample['skipped'] in ([], [str(tmp_path / 'images/1.png')])
+    assert dataset[0, 0]['skipped'] == [str(tmp_path / 'images/1.png')]
 
 
 def test_evaluation_is_on_whole_images_that_are_not_read(files):
