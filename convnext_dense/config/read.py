@@ -34,7 +34,7 @@ from ..tasks import point_at as point_at_data
 from ..tasks.bands import RGB_OF_8_BITS, BandOptions, is_asked_for
 from ..tasks.class_choices import set_choice, settle_choice
 from ..tasks.sizes import check_image_size
-from ..tasks.tiles import AS_CONFIGURED, TileOptions, are_asked_for, check_not_both, seen_in_testing, tile_datasets
+from ..tasks.tiles import AS_CONFIGURED, TileOptions, are_asked_for, check_not_both, fit_tiles, seen_in_testing, tile_datasets
 from .file import check_keys, import_modules, read_file
 from .find import find_config
 from .length import schedule_following
@@ -346,6 +346,7 @@ def _set_image_size(
             f'tiles of {size} are to enter the network at their own size, which can not be set ({error}): state '
             f'tiles=dict(size={tuple(size)}) in the config, with pipelines for images of this size'
         ) from None
+    fit_tiles(cfg, size)
     after = innermost_values(cfg.to_dict())
     sized = {'.'.join(map(str, keys)): value for keys, value in after if before.get(keys) != value}
     flag = f'tiles of {size}, by --tile or of the run,' if of_tiles else f'--image-size {size.height} {size.width}'

@@ -9,9 +9,9 @@ from ..data.seen import Seen
 from ..errors import UserError
 from ..io.image_size import TOTAL_STRIDE, ImageSize
 from ..tiling.settings import TileSettings
-from .config_parts import LOADERS
+from .config_parts import LOADERS, loaders
 from .datasets import innermost_datasets, is_own, takes
-from .pipelines import resized_scales
+from .pipelines import resized_scales, scale_sizes
 from .sizes import find_training_size
 
 if TYPE_CHECKING:
@@ -25,6 +25,12 @@ FLAGS = {
     'whole': '--whole-image',
 }
 """The flags of commands by the names of the settings."""
+
+
+RESIZED = ('scale', 'scales')
+"""Keys of steps with sizes that images are resized to."""
+ROUNDING = 0.01
+"""Relative difference of sizes below which they are the same."""
 
 
 class RunTiles(NamedTuple):
@@ -152,6 +158,33 @@ def set_tiles(cfg: Config, options: TileOptions, merges_whole: bool = True) -> I
     return of_run.image_size if of_run is not None and of_run.settings.size == used.size else used.size
 
 
+def fit_tiles(cfg: Config, size: ImageSize) -> None:
+    """Change what the pipelines of a config resize to, in proportion, so that tiles enter the network at a size.
+
+    That is so in testing. In training, images have the same size on average as before, compared with testing. Recipes
+    whose crops are smaller than the resized images would enlarge tiles of the size of a crop otherwise.
+
+    Args:
+        cfg: a config whose crops have the size already.
+        size: height and width in the network.
+    """
+    settings = tiles_of(cfg)
+    factor = None if settings is None else seen_in_testing(cfg).factor(settings.size)
+    if settings is None or factor is None:
+        return
+    wanted = min(new / own for new, own in zip(size, settings.size, strict=True))
+    if abs(factor / wanted - 1) < ROUNDING:
+        return
+
+    def scaled(key: str, own: Any) -> Any:
+        if key not in RESIZED:
+            return own
+        sides = [max(1, round(side * wanted / factor)) for side in (own if isinstance(own, tuple) else (own,))]
+        return tuple(sides) if isinstance(own, tuple) else sides[0]
+
+    scale_sizes([*(loader.dataset for loader in loaders(cfg)), cfg.get('tta_pipeline')], scaled)
+
+
 def check_not_both(options: TileOptions, cfg_options: Mapping[str, Any]) -> None:
     """Raise a UserError if flags and ``--cfg-options`` both set tiles."""
     both = next((key for key in cfg_options if key.split('.')[0] == 'tiles'), None)
@@ -204,7 +237,7 @@ def describe_tiles(cfg: Config, options: TileOptions = AS_CONFIGURED, image_size
     if settings is None:
         return ''
     factor = seen_in_testing(cfg).factor(settings.size)
-    at = 'at their own size' if factor is None or abs(factor - 1) < 0.01 else _changed(factor)
+    at = 'at their own size' if factor is None or abs(factor - 1) < ROUNDING else _changed(factor)
     height, width = settings.size
     if options.size is not None:
         implied = image_size is None and at == 'at their own size'

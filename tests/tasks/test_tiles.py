@@ -21,9 +21,9 @@ RTMDET, PANOPTIC = 'configs/det/rtmdet_convnext_t_coco.py', 'configs/panoptic/ma
 CLASSIFIER = 'configs/classification/convnext_t.py'
 
 
-def read(path=SEGMENTOR, size=None, options=None, image_size=None, **others):
+def read(path=SEGMENTOR, size=None, options=None, image_size=None, data=None, **others):
     tiles = TileOptions(None if size is None else ImageSize(*size), **others)
-    return read_config(path, options, needs_data=False, image_size=image_size, tiles=tiles)
+    return read_config(path, options, data, needs_data=False, image_size=image_size, tiles=tiles)
 
 
 def datasets(cfg):
@@ -44,10 +44,33 @@ def test_tiles_that_are_no_squares_do_too(path, size):
     assert seen_in_testing(read(path, size)).factor(ImageSize(3000, 3000)) == 1.0
 
 
-@pytest.mark.parametrize('path', [SEGMENTOR, DETECTOR])
-def test_another_image_size_enlarges_them(path):
+@pytest.mark.parametrize(
+    ('size', 'data', 'resized'),
+    [
+        ((256, 256), 'sample', (427, 256)),  # of (320, 192) around crops of 128
+        ((32, 48), 'sample', (53, 32)),
+        ((640, 512), 'sample-large', (640, 640)),  # of squares
+        ((32, 48), 'sample-large', (48, 48)),
+    ],
+)
+def test_recipes_whose_crops_are_not_the_resized_size_do_too(size, data, resized):
+    cfg = read(SEGMENTOR, size, data=data)
+    assert seen_in_testing(cfg).factor(ImageSize(3000, 3000)) == 1.0
+    assert [step.scale for step in cfg.test_dataloader.dataset.pipeline if 'scale' in step] == [resized]
+    assert seen_in_training(cfg).crop == min(size)  # a tile
+    plain = read(SEGMENTOR, data=data)
+    in_training = [
+        seen_in_training(one).scales[0][0] / seen_in_testing(one).scales[0][0] for one in (plain, cfg)
+    ]
+    assert in_training[0] == pytest.approx(in_training[1], rel=0.01)
+    before = read(SEGMENTOR, size, data=data, of_run=lambda cfg: None)
+    assert read(SEGMENTOR, data=data, of_run=lambda one: tiles_of_run(before)).to_dict() == before.to_dict()
+
+
+@pytest.mark.parametrize(('path', 'data'), [(SEGMENTOR, None), (SEGMENTOR, 'sample'), (DETECTOR, None)])
+def test_another_image_size_enlarges_them(path, data):
     size = ImageSize(640, 640)
-    cfg = read(path, (320, 320), image_size=size)
+    cfg = read(path, (320, 320), image_size=size, data=data)
     assert seen_in_testing(cfg).factor(ImageSize(3000, 3000)) == 2.0
     assert describe_tiles(cfg, TileOptions(ImageSize(320, 320)), size) == (
         'images are taken in tiles of 320 x 320 pixels with an overlap of 0.2, which enter the network enlarged 2 '
