@@ -17,7 +17,9 @@ class RunFacts(TypedDict):
     total_batch: int
     """Images per optimizer step."""
     images: int
-    """Training images."""
+    """Training images, or their tiles."""
+    tiles: str | None
+    """The flags of the tiles that images are cut into, such as ``'--tile 640 ...'``; None for whole images."""
     objects: int | None
     """What the training images have of each class, in all; None if their data sets do not count it."""
     steps: int

@@ -36,6 +36,7 @@ UNCHANGED = {
         'a total batch of {}',
         'choose train_dataloader.batch_size so that its product with the processes and an accumulation is {}',
     ),
+    'tiles': _Condition('images in tiles by {}', 'resume with {}', none='no flags'),
     'images': _Condition('{} training images', 'resume with the same {}'),
     'label_zero': _Condition('label 0 of the masks as {}', 'resume with --label-zero {}'),
     'class_choice': _Condition('{}', 'resume with {}', none='all classes of the data'),
@@ -57,6 +58,7 @@ def run_facts(runner: Any) -> RunFacts:
         'sampler_seed': loop.sampler.seed,
         'total_batch': loop.plan.total,
         'images': len(loop.dataloader.dataset),
+        'tiles': _tile_flags(loop.dataloader.dataset),
         'objects': _count_objects(loop.dataloader.dataset),
         'steps': loop.max_iters,
         'plan': str(loop.plan),
@@ -71,6 +73,11 @@ def run_facts(runner: Any) -> RunFacts:
 def _count_objects(dataset: Any) -> int | None:
     counts: list[Any] = [getattr(part, 'class_counts', None) for part in innermost(dataset)]
     return None if any(one is None for one in counts) else int(sum(one.sum() for one in counts))
+
+
+def _tile_flags(dataset: Any) -> str | None:
+    settings = [one.tiles for one in innermost(dataset) if getattr(one, 'tiles', None) is not None]
+    return ', '.join(dict.fromkeys(one.flags for one in settings)) or None
 
 
 def split_flags(dataset: Any) -> str | None:

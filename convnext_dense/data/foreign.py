@@ -91,6 +91,11 @@ def count_images(dataset: Any) -> int:
     return count
 
 
+def has_tiles(dataset: Any) -> bool:
+    """Whether the samples of a data set, or of one inside wrappers, are tiles of images."""
+    return any(getattr(part, 'tile_table', None) is not None for part in innermost(dataset))
+
+
 def classes_of(dataset: Any) -> list[str] | None:
     """Return the class names of a data set, by label, also of one inside wrappers; None if it does not tell them.
 

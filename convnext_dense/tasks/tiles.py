@@ -203,9 +203,12 @@ def tile_datasets(cfg: Config, all_must: bool = True) -> bool:
         True if there are tiles.
 
     Raises:
-        UserError: for a data set that takes none, and for one with tiles in a config without.
+        UserError: for a data set that takes none, for one with tiles in a config without, and for tiles that enter
+            the network smaller than its stride.
     """
     settings = tiles_of(cfg)
+    if settings is not None and cfg.get('test_dataloader') is not None:
+        _check_seen(settings, seen_in_testing(cfg))
     for key in (key for key in LOADERS if cfg.get(key) is not None):
         for dataset in innermost_datasets(cfg[key].dataset):
             if settings is None:
@@ -274,6 +277,16 @@ def seen_in_training(cfg: Config) -> Seen:
 def seen_in_testing(cfg: Config) -> Seen:
     """Return at which size images, or their tiles, enter a network in testing."""
     return _seen(cfg, 'test_dataloader')
+
+
+def _check_seen(settings: TileSettings, seen: Seen) -> None:
+    factor = seen.factor(settings.size)
+    if factor is not None and round(min(settings.size) * factor) < TOTAL_STRIDE:
+        inside = ImageSize(*(round(side * factor) for side in settings.size))
+        raise UserError(
+            f'tiles of {settings.size} are shrunk to {inside} before they enter the network in testing, whose stride '
+            f'is {TOTAL_STRIDE}: take larger tiles, or a larger --image-size'
+        )
 
 
 def _seen(cfg: Config, key: str) -> Seen:

@@ -64,6 +64,15 @@ class TileSettings(NamedTuple):
         """Return the setting ``tiles`` of a config."""
         return {**self._asdict(), 'size': tuple(self.size)}
 
+    @property
+    def flags(self) -> str:
+        """The flags of a command with which a run is trained by these."""
+        sides = ' '.join(map(str, self.size[:1] if self.size.height == self.size.width else self.size))
+        return (
+            f'--tile {sides} --overlap {self.overlap:g} --empty-tiles {self.empty_share:g} '
+            f'--least-visible {self.least_visible:g}'
+        )
+
     def distance(self) -> ImageSize:
         """Return the distance from a tile to the next in pixels, down and to the right, where none is shifted."""
         return ImageSize(*(tile_step(side, self.overlap) for side in self.size))

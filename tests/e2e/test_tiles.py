@@ -50,6 +50,7 @@ def test_a_run_says_and_keeps_its_tiles(run):
     assert 'as --tile says, which implies --image-size 48 48' in log
     assert 'image sizes: crops of 48 x 48 in training' in log
     assert '6 images in 24 tiles of 48 x 48' in log
+    assert '4 optimizer steps of 2 of 24 tiles: --iters 300 or more' in log
     saved = (run / 'c.py').read_text()
     assert saved.count('empty_share=0.2') == 4  # of the config, and of each data set
 
@@ -76,6 +77,13 @@ def test_resuming_needs_no_flag_and_goes_on_exactly(scenes, run, tmp_path):
 )
 def test_a_run_is_not_resumed_with_other_tiles(scenes, run, tmp_path, capsys, flags, said):
     assert train(scenes, cut(run, tmp_path / 'cut'), '--resume', *flags) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_checkpoint_elsewhere_names_the_flags_of_its_tiles(scenes, run, tmp_path, capsys):
+    moved, flags = shutil.copy(run / 'iter_2.pth', tmp_path), '--tile 48 --overlap 0.25 --empty-tiles 0.2'
+    assert train(scenes, tmp_path / 'none', '--resume', str(moved)) == 2
+    said = f'the run had images in tiles by {flags} --least-visible 0.3 and now has no flags: resume with {flags}'
     assert said in capsys.readouterr().err
 
 

@@ -192,6 +192,10 @@ def test_tiles_of_a_data_set_alone_are_refused():
             dict(path=PANOPTIC, options={'tiles': {'size': 640, 'whole': True}}),
             'tiles.whole adds objects that are found in the whole image, and is for detection: leave it out',
         ),
+        (
+            dict(size=(64, 96), image_size=ImageSize(32, 32)),
+            'tiles of 64 x 96 are shrunk to 21 x 32 before they enter the network in testing, whose stride is 32: tak',
+        ),
         (dict(options={'tiles.size': 16}), 'tiles of 16 x 16 pixels are smaller than the stride of the networks, 32'),
         (dict(options={'tiles': {'size': 64, 'overlap': 0.6}}), 'an overlap of 0.6 is not a share of a tile'),
         (dict(options={'tiles.overlap': 0.2}), 'tiles={'),

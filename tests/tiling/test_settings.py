@@ -47,3 +47,9 @@ def test_others_are_refused(setting, message):
 def test_the_distance_is_that_of_the_tiles(overlap):
     settings = TileSettings.of(dict(size=(800, 333), overlap=overlap))
     assert settings.distance() == tuple(TileAxis(10_000, side, overlap).step for side in (800, 333))
+
+
+@pytest.mark.parametrize(('size', 'written'), [(640, '640'), ((640, 512), '640 512')])
+def test_flags_of_a_run(size, written):
+    settings = TileSettings.of(dict(size=size, overlap=0.25))
+    assert settings.flags == f'--tile {written} --overlap 0.25 --empty-tiles 0.1 --least-visible 0.3'

@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ...data.foreign import has_tiles
 from ...registry import HOOKS
 from ..total_batch import lr_for_batch
 
@@ -34,9 +35,10 @@ class RunLength(Hook):
         per_epoch, plan = len(loop.dataloader), getattr(loop, 'plan', None)
         config, parts = runner.cfg or {}, []
         if plan is not None and runner.max_iters < FEW_STEPS:
-            images = len(loop.dataloader.dataset)
+            dataset = loop.dataloader.dataset
+            images, kind = len(dataset), 'tiles' if has_tiles(dataset) else 'images'
             smaller = describe_small_batch(images, plan.wanted, config.get('optim_wrapper') or {}, plan.processes)
-            parts.append(describe_few_steps(runner.max_iters, per_epoch, images, plan.total, by_step, smaller))
+            parts.append(describe_few_steps(runner.max_iters, per_epoch, images, plan.total, by_step, smaller, kind))
         schedule = config.get('param_scheduler')
         if isinstance(schedule, Sequence):
             length = runner.max_iters if by_step else runner.max_epochs
@@ -65,18 +67,21 @@ def describe_small_batch(images: int, wanted: int, wrapper: Mapping[str, Any], p
     return f'{options} optim_wrapper.optimizer.lr={lr_for_batch(optimizer, batch, wanted):.3g}'
 
 
-def describe_few_steps(steps: int, per_epoch: int, images: int, batch: int, by_step: bool, smaller_batch: str) -> str:
+def describe_few_steps(
+    steps: int, per_epoch: int, images: int, batch: int, by_step: bool, smaller_batch: str, kind: str = 'images'
+) -> str:
     """Describe a run of few steps, and what gives it more.
 
     Args:
         steps: optimizer steps of the run.
         per_epoch: optimizer steps of an epoch.
-        images: training images.
+        images: training images, or tiles of them.
         batch: images of a step.
         by_step: the run's length is given in steps.
         smaller_batch: options for a smaller batch.
+        kind: what the images are called.
     """
-    text = f'{steps} optimizer step{"s" if steps > 1 else ""} of {batch} of {images} images'
+    text = f'{steps} optimizer step{"s" if steps > 1 else ""} of {batch} of {images} {kind}'
     if by_step:
         return f'{text}: --iters {FEW_STEPS} or more'
     advice = [f'--epochs {math.ceil(FEW_STEPS / per_epoch)} makes {math.ceil(FEW_STEPS / per_epoch) * per_epoch}']

@@ -39,6 +39,11 @@ def test_few_steps(numbers, expected):
     assert describe_few_steps(*numbers, smaller_batch='OPTIONS') == expected
 
 
+def test_tiles_are_named_so():
+    said = describe_few_steps(40, 10, 160, 16, True, smaller_batch='', kind='tiles')
+    assert said == '40 optimizer steps of 16 of 160 tiles: --iters 300 or more'
+
+
 def test_a_smaller_batch_has_an_lr_that_suits_it():
     adamw, sgd = (dict(optimizer=dict(type=kind, lr=lr)) for kind, lr in (('AdamW', 4e-3), ('SGD', 0.1)))
     batch = '--cfg-options train_cfg.total_batch_size=16 train_dataloader.batch_size=16'
