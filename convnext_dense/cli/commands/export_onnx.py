@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     console.print(f'  {INPUT:<13} {_input_says(graph, shape, args.dynamic)}', markup=False)
     for name, says in graph.outputs.items():
         console.print(f'  {name:<13} {says}', markup=False)
-    console.print(f'  not inside: {graph.left_out}', markup=False)
+    console.print(f'  not inside: {about["not_inside"]}', markup=False)
     if out.suffix == '.onnx' and not has_onnxruntime():
         console.print('  not tried: onnxruntime is not installed', markup=False)
     return _report(console, out, found) if checked else 0
@@ -81,6 +81,7 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: Im
     """The metadata of the file."""
     first_label = predict.classes.first_label
     origin = predict.origin
+    tiling = '; cutting images into tiles, and merging what is found in them' if predict.tiles is not None else ''
     scaled = {'value_range': list(predict.value_range)} if predict.value_range and graph.bands is None else {}
     return {
         'producer': f'convnext_dense {__version__}',
@@ -95,7 +96,7 @@ def _about(args: argparse.Namespace, predict: Predictor, graph: Graph, shape: Im
         'mean': [_rounded(value, graph) for value in graph.mean.flatten().tolist()],
         'std': [_rounded(value, graph) for value in graph.std.flatten().tolist()],
         'outputs': graph.outputs,
-        'not_inside': graph.left_out,
+        'not_inside': graph.left_out + tiling,
         'classes': list(predict.names),
         **({'trained_from': origin.source} if origin else {}),
         **({'license': origin.license} if origin and origin.license else {}),  # of what it was trained from

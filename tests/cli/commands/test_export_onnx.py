@@ -112,7 +112,7 @@ def test_dynamic_onnx_gives_pytorchs_numbers_at_any_size(files, tmp_path, capsys
 def test_a_program_of_torch_export_has_the_same(files, tmp_path, capsys):
     out = tmp_path / 'out.pt2'
     arguments = ('--task-output', 'labels', '--shape', '64', '96', '--check', str(files / '0.png'))
-    assert export(files, 'segmentation', out, *arguments) == 0
+    assert export(files, 'segmentation', out, *arguments, '--cfg-options', 'tiles.size=64') == 0
     said = '  1 x 3 x 64 x 96     labels        100.000% of the pixels are equal, of at least 99.9%: ok\n'
     assert said in capsys.readouterr().out
     extra = {'metadata.json': ''}
@@ -120,6 +120,7 @@ def test_a_program_of_torch_export_has_the_same(files, tmp_path, capsys):
     metadata = json.loads(extra['metadata.json'])
     assert metadata['classes'] == CLASSES
     assert metadata['label_of_first_class_in_masks'] == 1
+    assert metadata['not_inside'].endswith('; cutting images into tiles, and merging what is found in them')
     predict = load(files / 'segmentation.py', files / 'segmentation.pth', device='cpu', data='sample')
     images = torch.from_numpy(scene(96, 64).copy()).permute(2, 0, 1)[None].float()
     (labels,) = program.module()(images)
